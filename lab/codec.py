@@ -1,0 +1,63 @@
+"""JSON for frozen dataclasses: the model, the record and the verdict go between host and guest as text.
+
+Small on purpose: the guest must not import pydantic to read them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from enum import Enum
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def dump(value: Any, *, indent: int | None = 1) -> str:
+    """Write a dataclass as JSON; the same value gives the same bytes."""
+    return json.dumps(dataclasses.asdict(value), indent=indent, sort_keys=True)
+
+
+def load(kind: type[T], text: str) -> T:
+    """Read what ``dump`` wrote; a missing, unknown or mistyped key raises TypeError or ValueError."""
+    return typing.cast(T, _build(kind, json.loads(text)))
+
+
+def _build(kind: Any, value: Any) -> Any:
+    origin = typing.get_origin(kind)
+
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return kind(**{key: _build(hints.get(key, Any), part) for key, part in value.items()})
+
+    if origin is tuple:
+        kinds = typing.get_args(kind)
+        if len(kinds) == 2 and kinds[1] is Ellipsis:
+            return tuple(_build(kinds[0], part) for part in value)
+        return tuple(_build(k, part) for k, part in zip(kinds, value, strict=True))
+
+    if origin is list:
+        return [_build(typing.get_args(kind)[0], part) for part in value]
+
+    if origin is dict:
+        key_kind, part_kind = typing.get_args(kind)
+        return {_build(key_kind, key): _build(part_kind, part) for key, part in value.items()}
+
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        (inner,) = (k for k in typing.get_args(kind) if k is not type(None))
+        return _build(inner, value)
+
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+
+    if kind is float and isinstance(value, int):
+        return float(value)
+
+    if isinstance(kind, type) and not isinstance(value, kind):
+        raise TypeError(f"expected {kind.__name__}, got {value!r}")
+
+    return value

@@ -1,0 +1,166 @@
+"""What a run showed: the facts that no capture holds, with times on the lab's clock (seconds since
+1970, as in the captures). Written by the side of effects, read by ``verify``; no judgement here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class IkeAttempt:
+    """One try to bring up an IPsec connection (RFC 2409)."""
+
+    connection: str
+    client: str
+    gateway: str
+    started: float
+    ended: float = 0.0
+    established: bool = False
+    error: str = ""
+    """What the driver said when it gave up."""
+    ike_encryption: str = ""
+    """As VICI names it: ``3DES_CBC``."""
+    ike_integrity: str = ""
+    ike_dh_group: str = ""
+    esp_encryption: str = ""
+    esp_encryption_bits: int = 0
+    esp_integrity: str = ""
+    esp_mode: str = ""
+    """``TUNNEL`` or ``TRANSPORT``."""
+    udp_encapsulation: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class EspSa:
+    """An ESP SA as the kernel installed it; the keys themselves are in ``keys/esp.json``."""
+
+    node: str
+    spi: int
+    source: str
+    destination: str
+    mode: str
+    """``tunnel`` or ``transport``."""
+    encryption: str
+    """The kernel's name: ``cbc(des3_ede)``."""
+    encryption_key_bits: int
+    integrity: str
+    """``hmac(md5)``."""
+    integrity_key_bits: int
+    integrity_icv_bits: int
+    udp_encapsulation: bool
+    added: float
+    removed: float = 0.0
+    """0 while it was still there at the end."""
+
+
+@dataclass(slots=True, kw_only=True)
+class L2tpTunnel:
+    """An L2TP control connection as the client's xl2tpd reports it (RFC 2661 5.1)."""
+
+    client: str
+    gateway: str
+    local_id: int
+    remote_id: int
+    opened: float
+    closed: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class PppSession:
+    """One PPP session, from the start of pppd to its end (RFC 1661)."""
+
+    client: str
+    gateway: str
+    interface: str
+    opened: float
+    """When IPCP opened; 0 if it never did."""
+    local_ip: str = ""
+    peer_ip: str = ""
+    mtu: int = 0
+    closed: float = 0.0
+    exit_status: int = -1
+    """pppd(8) EXIT STATUS; -1 while it runs."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CallHome:
+    """One run of the agent."""
+
+    agent: str
+    started: float
+    ended: float
+    succeeded: bool
+    attempts: tuple[str, ...]
+    """One sentence for each server tried."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """A line of the ledger that ``sdc`` keeps."""
+
+    time: float
+    kind: str
+    """``heartbeat``."""
+    system: str
+    """The caller's machine type, model and serial, as it says."""
+    peer_ip: str
+    peer_port: int
+    server_ip: str
+    server_port: int
+    tls_version: str
+    cipher: str
+    sni: str
+    status: int
+    bytes_in: int
+
+
+@dataclass(slots=True, kw_only=True)
+class UplinkProbe:
+    """An attempt from IBM's side to open a connection to the agent's host (OUT-02, OUT-04)."""
+
+    requirement: str
+    source: str
+    destination: str
+    port: int
+    answered: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Ping:
+    """A series of echo requests from a node to ``LAB_PROBE``."""
+
+    node: str
+    destination: str
+    sent: int
+    received: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """Everything that a run showed beside its captures."""
+
+    started: float = 0.0
+    path_up: float = 0.0
+    """When the path was up; 0 if it never was."""
+    ended: float = 0.0
+    gateway_in_use: dict[str, str] = field(default_factory=dict)
+    """Client to gateway, at the end."""
+    ike: list[IkeAttempt] = field(default_factory=list)
+    esp: list[EspSa] = field(default_factory=list)
+    l2tp: list[L2tpTunnel] = field(default_factory=list)
+    ppp: list[PppSession] = field(default_factory=list)
+    calls: list[CallHome] = field(default_factory=list)
+    ledger: list[Transaction] = field(default_factory=list)
+    probes: list[UplinkProbe] = field(default_factory=list)
+    pings: list[Ping] = field(default_factory=list)
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Node to nftables counter to packets, read last before teardown."""
+    xfrm: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Node to a line of /proc/net/xfrm_stat to its value."""
+    routes: dict[str, list[str]] = field(default_factory=dict)
+    """Agent's host to ``<destination> dev <interface>``, while the path was up."""
+    leftovers: list[str] = field(default_factory=list)
+    """What was still there after teardown: namespaces, SAs, links, tables, processes."""
+    error: str = ""
+    """What broke the lab or kept the path from coming up."""
