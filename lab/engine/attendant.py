@@ -1,0 +1,331 @@
+"""The attendant: process 1 of the inside, in the guest and in the native engine alike.
+
+It starts programs on request, carries their input, output, window size, signals and exit status over
+the channel, and reaps every orphan. One selector loop, no thread. Imports stay lean: in the guest
+every page costs. It knows nothing of topologies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import selectors
+import shutil
+import signal
+import struct
+import sys
+import termios
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.engine.frames import Frame, FrameReader, Kind, json_frame
+
+_CHUNK = 1 << 16
+_NAMESPACES = "/run/netns", "/run/mntns", "/run/utsns"
+
+
+@dataclass(slots=True)
+class _Session:
+    """A program and the descriptors of its standard streams on our side."""
+
+    number: int
+    pid: int
+    stdin: int = -1
+    outputs: dict[int, Kind] = field(default_factory=dict)
+    terminal: int = -1
+    pending: bytearray = field(default_factory=bytearray)
+    input_ended: bool = False
+    status: int | None = None
+
+
+class Attendant:
+    """Serves one channel until the host says ``halt`` or goes away.
+
+    ``main`` runs a program of ours in a forked child without starting a new interpreter.
+    """
+
+    def __init__(self, channel: int, main: Callable[[list[str]], int]) -> None:
+        self._channel = channel
+        self._main = main
+        self._reader = FrameReader()
+        self._selector = selectors.DefaultSelector()
+        self._sessions: dict[int, _Session] = {}
+
+    def serve(self) -> None:
+        """Carry frames until the end; afterwards every program has been killed."""
+        wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wake_write)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector.register(self._channel, selectors.EVENT_READ, self._on_channel)
+        self._selector.register(wake_read, selectors.EVENT_READ, self._on_child)
+        self._send(json_frame(Kind.ready, 0, {"uptime_s": _uptime_s()}))
+
+        while True:
+            for key, _ in self._selector.select():
+                # A handler may have closed the descriptors of those behind it.
+                if key.fd in self._selector.get_map() and key.data(key.fd):
+                    return
+
+    def _send(self, frame: Frame) -> None:
+        view = memoryview(frame.encode())
+        while view:
+            view = view[os.write(self._channel, view) :]
+
+    def _on_channel(self, fd: int) -> bool:
+        try:
+            data = os.read(fd, _CHUNK)
+        except OSError:
+            return True
+        if not data:
+            return True
+        return any([self._on_frame(frame) for frame in self._reader.feed(data)])
+
+    def _on_frame(self, frame: Frame) -> bool:
+        if frame.kind is Kind.halt:
+            return True
+
+        if frame.kind is Kind.open:
+            self._open(frame.session, frame.data)
+        elif session := self._sessions.get(frame.session):
+            self._on_session_frame(session, frame)
+        return False
+
+    def _on_session_frame(self, session: _Session, frame: Frame) -> None:
+        if frame.kind is Kind.input:
+            session.pending += frame.payload
+            session.input_ended = session.input_ended or not frame.payload
+            self._give_input(session)
+        elif frame.kind is Kind.resize and session.terminal >= 0:
+            rows, columns = (int(word) for word in frame.payload.split())
+            _set_window(session.terminal, rows, columns)
+        elif frame.kind is Kind.signal:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(session.pid, frame.number)
+
+    def _open(self, number: int, program: dict[str, Any]) -> None:
+        try:
+            session = _start(number, program, self._main)
+        except OSError as error:
+            name = program["argv"][0]
+            reason = "no such program" if isinstance(error, FileNotFoundError) else error.strerror
+            self._send(Frame(Kind.refused, number, f"{name}: {reason}".encode()))
+            status = 127 if isinstance(error, FileNotFoundError) else 126
+            self._send(Frame(Kind.exit, number, b"%d" % status))
+            return
+
+        self._sessions[number] = session
+        for fd in session.outputs:
+            os.set_blocking(fd, False)
+            self._selector.register(fd, selectors.EVENT_READ, self._on_output)
+        if session.stdin >= 0 and session.stdin != session.terminal:
+            os.set_blocking(session.stdin, False)
+
+    def _give_input(self, session: _Session) -> None:
+        if session.stdin < 0:
+            return
+
+        given = 0
+        try:
+            while session.pending:
+                count = os.write(session.stdin, session.pending[:_CHUNK])
+                del session.pending[:count]
+                given += count
+        except BlockingIOError:
+            if session.stdin not in session.outputs:
+                self._watch_input(session)
+        except OSError:
+            # The program has closed its input: what comes now goes nowhere, as in a broken pipe.
+            given += len(session.pending)
+            session.pending.clear()
+            session.input_ended = True
+
+        if given:
+            self._send(Frame(Kind.taken, session.number, b"%d" % given))
+        if session.input_ended and not session.pending:
+            self._end_input(session)
+
+    def _watch_input(self, session: _Session) -> None:
+        if session.stdin in self._selector.get_map():
+            return
+
+        def on_writable(fd: int) -> bool:
+            self._selector.unregister(fd)
+            self._give_input(session)
+            return False
+
+        self._selector.register(session.stdin, selectors.EVENT_WRITE, on_writable)
+
+    def _end_input(self, session: _Session) -> None:
+        if session.stdin == session.terminal:
+            # A terminal has no end of file but the character that stands for it.
+            with contextlib.suppress(OSError):
+                os.write(session.terminal, b"\x04")
+            return
+
+        if session.stdin in self._selector.get_map():
+            self._selector.unregister(session.stdin)
+        os.close(session.stdin)
+        session.stdin = -1
+
+    def _on_output(self, fd: int) -> bool:
+        session = next(s for s in self._sessions.values() if fd in s.outputs)
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""  # EIO: the last program on the terminal has gone.
+
+        if data:
+            self._send(Frame(session.outputs[fd], session.number, data))
+            if session.terminal == fd and session.pending:
+                self._give_input(session)
+            return False
+
+        self._selector.unregister(fd)
+        kind = session.outputs.pop(fd)
+        if not (kind is Kind.output and fd == session.terminal):
+            os.close(fd)
+        self._finish(session)
+        return False
+
+    def _on_child(self, wake: int) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            os.read(wake, _CHUNK)
+
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return False
+
+            for session in list(self._sessions.values()):
+                if session.pid == pid:
+                    code = os.waitstatus_to_exitcode(status)
+                    session.status = code if code >= 0 else 128 - code
+                    self._drain(session)
+                    self._finish(session, force=True)
+
+    def _drain(self, session: _Session) -> None:
+        """Fetch what the program left in its pipes; a daemon of its may hold them open for ever."""
+        for fd, kind in list(session.outputs.items()):
+            with contextlib.suppress(OSError):
+                while data := os.read(fd, _CHUNK):
+                    self._send(Frame(kind, session.number, data))
+
+    def _finish(self, session: _Session, *, force: bool = False) -> None:
+        if session.status is None or (session.outputs and not force):
+            return
+
+        for fd in {*session.outputs, session.stdin, session.terminal} - {-1}:
+            if fd in self._selector.get_map():
+                self._selector.unregister(fd)
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        del self._sessions[session.number]
+        self._send(Frame(Kind.exit, session.number, b"%d" % session.status))
+
+
+def _uptime_s() -> float:
+    with open("/proc/uptime") as file:
+        return float(file.read().split()[0])
+
+
+def _set_window(terminal: int, rows: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def _start(number: int, program: dict[str, Any], main: Callable[[list[str]], int]) -> _Session:
+    """Start a program on a terminal or on three pipes.
+
+    Keys: ``argv``, ``env``, ``cwd``, ``node`` (or ""), ``tty``, ``rows``, ``columns``, ``own`` (argv is
+    for our own ``main``).
+    """
+    argv: list[str] = program["argv"]
+    if not program["own"] and not shutil.which(argv[0], path=program["env"].get("PATH")):
+        raise FileNotFoundError(errno.ENOENT, "no such program", argv[0])
+    if program["node"]:
+        argv = [*enter_argv(program["node"], program["cwd"]), *argv]
+
+    if program["tty"]:
+        ours, theirs = os.openpty()
+        _set_window(ours, program["rows"], program["columns"])
+        streams = theirs, theirs, theirs
+        session = _Session(number, 0, stdin=ours, outputs={ours: Kind.output}, terminal=ours)
+    else:
+        (in_read, in_write), (out_read, out_write), (err_read, err_write) = (
+            os.pipe2(os.O_CLOEXEC),
+            os.pipe2(os.O_CLOEXEC),
+            os.pipe2(os.O_CLOEXEC),
+        )
+        streams = in_read, out_write, err_write
+        session = _Session(
+            number, 0, stdin=in_write, outputs={out_read: Kind.output, err_read: Kind.errors}
+        )
+
+    ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
+    session.pid = os.fork()
+    if session.pid == 0:
+        _become(program, argv, streams, ready_write, main)
+
+    for fd in {*streams, ready_write}:
+        os.close(fd)
+    failure = os.read(ready_read, 16)
+    os.close(ready_read)
+    if failure:
+        os.waitpid(session.pid, 0)
+        for fd in {session.stdin, *session.outputs}:
+            os.close(fd)
+        raise OSError(int(failure), os.strerror(int(failure)))
+    return session
+
+
+def enter_argv(node: str, cwd: str = "") -> list[str]:
+    """The command line that enters a node's namespaces; raises FileNotFoundError if there is none."""
+    net, mnt, uts = (f"{folder}/{node}" for folder in _NAMESPACES)
+    os.stat(net)
+    there = [f"--wdns={cwd}"] if os.path.isdir(cwd) else []
+    return ["nsenter", f"--net={net}", f"--mount={mnt}", f"--uts={uts}", *there, "--"]
+
+
+def _become(
+    program: dict[str, Any],
+    argv: list[str],
+    streams: tuple[int, int, int],
+    ready: int,
+    main: Callable[[list[str]], int],
+) -> None:
+    """In the child: take the streams, then be the program. Never returns."""
+    status = 126
+    try:
+        os.setsid()
+        for target, fd in enumerate(streams):
+            os.dup2(fd, target)
+        if program["tty"]:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with contextlib.suppress(FileNotFoundError):
+            os.chdir(program["cwd"])
+        os.environ.clear()
+        os.environ.update(program["env"])
+
+        if program["own"]:
+            os.closerange(3, 256)
+            status = main(argv)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        else:
+            os.execvpe(argv[0], argv, program["env"])
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.write(ready, b"%d" % (error.errno or 1))
+    finally:
+        os._exit(status)

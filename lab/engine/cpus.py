@@ -1,0 +1,31 @@
+"""Which processor a guest is pinned to: labs that run at the same time take different ones."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+
+from lab.paths import cache_dir
+
+
+@contextlib.contextmanager
+def claim_cpu() -> Iterator[int]:
+    """Hold a lock on a processor that no other lab holds; with none left, share one by chance."""
+    folder = cache_dir() / "cpus"
+    folder.mkdir(parents=True, exist_ok=True)
+    allowed = sorted(os.sched_getaffinity(0), reverse=True)
+
+    with contextlib.ExitStack() as stack:
+        for cpu in allowed:
+            fd = os.open(folder / str(cpu), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, fd)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield cpu
+            return
+
+        yield allowed[os.getpid() % len(allowed)]

@@ -1,0 +1,98 @@
+"""Process 1 of the guest: lays out the file system and becomes the attendant.
+
+Run by path, as ``init=<python> -- -I -S <this file>``, by the distribution's bare interpreter; nothing
+but the standard library is there until the host has said where our packages are. The root is an
+overlay of the host's files (read-only, by hostfs) and a memory file system: what the guest writes is
+gone with it. Only the folders that the host names are shared for writing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+import tty
+
+CHANNEL = "/dev/ttyS0"
+
+
+def lay_out_root() -> None:
+    """Put the overlay over the read-only root and move into it."""
+    from lab import _linux
+
+    _linux.mount("tmpfs", "/tmp", "tmpfs", 0, "size=90%")
+    for name in ("upper", "work", "root"):
+        os.mkdir(f"/tmp/{name}")
+    root = "/tmp/root"
+    _linux.mount(
+        "overlay", root, "overlay", 0, "lowerdir=/,upperdir=/tmp/upper,workdir=/tmp/work"
+    )
+
+    for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/run")):
+        _linux.mount(kind, root + place, kind)
+    for folder, kind, options in (
+        ("/dev/pts", "devpts", "ptmxmode=0666"),
+        ("/dev/shm", "tmpfs", ""),
+    ):
+        os.makedirs(root + folder, exist_ok=True)
+        _linux.mount(kind, root + folder, kind, 0, options)
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        if not os.path.lexists(f"{root}/dev/{name}"):
+            os.symlink(target, f"{root}/dev/{name}")
+
+    os.chdir(root)
+    _linux.mount(".", "/", "", _linux.MS_MOVE)
+    os.chroot(".")
+    # Namespaces that nodes pin by bind mounts must not propagate anywhere.
+    _linux.mount("none", "/", "", _linux.MS_REC | _linux.MS_PRIVATE)
+
+
+def open_channel() -> int:
+    """The serial line to the host, as clean bytes."""
+    fd = os.open(CHANNEL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    tty.setraw(fd, termios.TCSANOW)
+    return fd
+
+
+def configure(channel: int) -> dict[str, object]:
+    """Take the host's first frame and share the folders that it names."""
+    from lab import _linux
+    from lab.engine.frames import FrameReader, Kind
+
+    reader = FrameReader()
+    while True:
+        for frame in reader.feed(os.read(channel, 65536)):
+            if frame.kind is not Kind.configure:
+                raise RuntimeError(f"the host began with {frame.kind.name}")
+
+            layout: dict[str, object] = frame.data
+            shared = layout["shared"]
+            assert isinstance(shared, list)
+            for folder in shared:
+                os.makedirs(folder, exist_ok=True)
+                _linux.mount("none", folder, "hostfs", 0, folder)
+            return layout
+
+
+def main() -> None:
+    """Boot; returns only when the host has gone or said ``halt``."""
+    packages = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, packages)
+    lay_out_root()
+    channel = open_channel()
+    layout = configure(channel)
+
+    path = layout["sys_path"]
+    assert isinstance(path, list)
+    sys.path[:] = path
+    from lab import _linux
+    from lab.engine.attendant import Attendant
+    from lab.engine.inside import main as inside_main
+
+    _linux.set_hostname("lab")
+    Attendant(channel, inside_main).serve()
+    _linux.power_off()
+
+
+if __name__ == "__main__":
+    main()
