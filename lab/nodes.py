@@ -2,8 +2,10 @@
 
 Sockets that are opened and programs that are started by ``Node.call`` belong to the node. In it, ``/run``
 and the daemons' directories below ``/etc`` are private and empty, ``/etc/hosts`` is the node's own, and
-everything else is the surrounding file system (the run directory at its own path). The namespaces are
-pinned at ``/run/{netns,mntns,utsns}/<node>`` of the surrounding mount namespace, for ``nsenter``.
+everything else is the surrounding file system (the run directory at its own path). Links at
+``/run/{netns,mntns,utsns}/<node>`` of the surrounding mount namespace lead ``nsenter`` and ``ip netns``
+there. They are links and not bind mounts, because a bind mount outlives this process, is copied into
+each later node, and some kernels (6.18) refuse it at random for a mount namespace.
 
 Links, addresses, routes and sysctls are not made here. In a node's thread, read ``/proc/thread-self/net``:
 ``/proc/net`` and ``/proc/self/net`` show the main thread's namespace.
@@ -32,7 +34,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PINS: Mapping[str, str] = {"net": "netns", "mnt": "mntns", "uts": "utsns"}
-"""Kind of namespace to the directory below /run that pins it; ``ip netns`` knows the first."""
+"""Kind of namespace to the directory below /run that leads to it; ``ip netns`` knows the first."""
 
 PRIVATE_DIRECTORIES = (
     "/etc/ppp",
@@ -64,9 +66,8 @@ def prepare() -> None:
             for directory in PINS.values():
                 path = f"/run/{directory}"
                 os.makedirs(path, exist_ok=True)
-                # A mount of its own, and private: the kernel pins a mount namespace nowhere else.
+                # Natively this may be the host's /run, where nothing must be left behind.
                 _linux.mount("tmpfs", path, "tmpfs", 0, "mode=755")
-                _linux.mount("none", path, "", _linux.MS_PRIVATE)
 
 
 def _copy_and_cover(program: Path) -> None:
@@ -197,10 +198,6 @@ class Node:
         _linux.unshare(_linux.CLONE_NEWNET | _linux.CLONE_NEWNS | _linux.CLONE_NEWUTS)
         _linux.mount("none", "/", "", _linux.MS_REC | _linux.MS_PRIVATE)
 
-        # The pins of the nodes before this one: they would keep those alive after their end.
-        for directory in PINS.values():
-            _linux.unmount(f"/run/{directory}")
-
         self.run_dir.mkdir(parents=True, exist_ok=True)
         kept = os.open(self.run_dir, os.O_PATH | os.O_CLOEXEC)
         try:
@@ -228,19 +225,13 @@ class Node:
         return f"/run/{PINS[kind]}/{self.name}"
 
     def _pin(self) -> None:
-        thread = self._thread.native_id
+        namespaces = f"/proc/{os.getpid()}/task/{self._thread.native_id}/ns"
         for kind in PINS:
-            path = self._pin_path(kind)
-            Path(path).touch()
-            _linux.mount(f"/proc/self/task/{thread}/ns/{kind}", path, "", _linux.MS_BIND)
+            os.symlink(f"{namespaces}/{kind}", self._pin_path(kind))
 
     def _unpin(self) -> None:
         for kind in PINS:
-            path = Path(self._pin_path(kind))
-            if path.exists():
-                if os.path.ismount(path):
-                    _linux.unmount(os.fspath(path))
-                path.unlink()
+            Path(self._pin_path(kind)).unlink(missing_ok=True)
 
 
 def render_hosts(name: str, hosts: Iterable[tuple[str, str]]) -> str:

@@ -36,10 +36,15 @@ _TAIL_BYTES = 4096
 
 
 class Log:
-    """A log file that somebody else writes; every search starts at the beginning, or at ``since``."""
+    """A log file that somebody else writes; every search starts at the beginning, or at ``since``.
+
+    What the file held before belongs to an earlier process of the same name and is not looked at.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._start = 0
+        self._start = self.size
 
     @property
     def size(self) -> int:
@@ -53,7 +58,7 @@ class Log:
         """What it holds from ``since`` on; nothing while it does not exist."""
         try:
             with self.path.open("rb") as file:
-                file.seek(since)
+                file.seek(max(since, self._start))
                 return file.read()
         except FileNotFoundError:
             return b""
@@ -85,7 +90,7 @@ class Log:
     ) -> re.Match[str]:
         """Wait for a line that matches; ``check`` raises as soon as there is no more hope of one."""
         regex = re.compile(pattern)
-        offset = since
+        offset = max(since, self._start)
 
         def probe() -> re.Match[str] | None:
             nonlocal offset
