@@ -52,6 +52,9 @@ class EspSa:
     added: float
     removed: float = 0.0
     """0 while it was still there at the end."""
+    rekey_after_s: int = 0
+    """The kernel's soft limit (``soft_add_expires_seconds``): the moment that charon drew for this SA's
+    next keys (P-06); 0 if not read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,7 +104,8 @@ class Transaction:
 
     time: float
     kind: str
-    """``heartbeat``."""
+    """``heartbeat``, ``upload``, ``request``; ``handshake``, ``no-request``, ``malformed`` and ``broken``
+    where no request came to its end."""
     system: str
     """The caller's machine type, model and serial, as it says."""
     peer_ip: str
@@ -112,7 +116,10 @@ class Transaction:
     cipher: str
     sni: str
     status: int
+    """The HTTP status that was answered; 0 where none could be."""
     bytes_in: int
+    detail: str = ""
+    """The request in a few words, or what broke it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,6 +131,27 @@ class UplinkProbe:
     destination: str
     port: int
     answered: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class FirewallTrial:
+    """A drop rule for TCP to ``destination`` on the tunnel's interface of the agent's host, the same match
+    counted on its uplink, and one attempt to connect meanwhile (OUT-22)."""
+
+    node: str
+    interface: str
+    """``ppp0``."""
+    uplink: str
+    """``lan``."""
+    destination: str
+    started: float
+    ended: float
+    connected: bool
+    """Whether the connection came about in spite of the rule."""
+    dropped_on_tunnel: int
+    counted_on_uplink: int
+    sessions_open: bool
+    """Whether IKE, L2TP and PPP were all still up at the end."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,6 +181,7 @@ class Record:
     calls: list[CallHome] = field(default_factory=list)
     ledger: list[Transaction] = field(default_factory=list)
     probes: list[UplinkProbe] = field(default_factory=list)
+    trials: list[FirewallTrial] = field(default_factory=list)
     pings: list[Ping] = field(default_factory=list)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     """Node to nftables counter to packets, read last before teardown."""
