@@ -112,7 +112,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One generation of IBM's papers: its rows, and what a firewall must let out for a direct path."""
+    """One generation of IBM's papers: its rows, and what a direct path needs of a firewall."""
 
     name: str
     title: str
@@ -182,10 +182,10 @@ def _data() -> Mapping[str, Any]:
     return data
 
 
-ROW_KEYS = frozenset(
-    "kind seeds section profiles variant region protocol purpose services optional behind_nat hosts "
-    "note".split()
-)
+ROW_KEYS = {
+    *("kind", "seeds", "section", "profiles", "variant", "region", "protocol", "purpose"),
+    *("services", "optional", "behind_nat", "hosts", "note"),
+}
 
 
 def _row(name: str, entry: Mapping[str, Any]) -> Row:

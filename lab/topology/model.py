@@ -312,6 +312,8 @@ class Topology:
     """``LAB_PROBE``: answers ping at the far end of the path."""
     expect: tuple[str, ...]
     """Requirement IDs to be judged."""
+    region: str = "all"
+    """Where the customer is, as the address tables say it: ``americas``, ``non-americas``."""
     drops: tuple[DropRule, ...] = ()
     meddling: tuple[EspMeddling, ...] = ()
     happenings: tuple[Happening, ...] = ()

@@ -1,0 +1,327 @@
+"""What makes no sense between the places of a topology file. Pure: a spec in, complaints out.
+
+Each complaint names what it takes for granted, so that the loader can leave it out where one of
+these is broken already: one mistake, one message.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import yaml
+
+from lab import catalogue
+from lab.topology.model import PathKind, Role
+from lab.topology.routing import Network
+from lab.topology.spec import TopologySpec
+from lab.topology.strict_yaml import Place
+
+RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
+"""Names that mean something else to the kernel or the lab: interfaces are called as their link."""
+
+PRIVATE = tuple(
+    ipaddress.ip_network(net)
+    for net in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
+)
+"""RFC 1918 and RFC 6598: never routed on the lab's Internet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something wrong, and what it rests on."""
+
+    place: Place
+    problem: str
+    suggestion: str = ""
+    needs: tuple[Place, ...] = ()
+
+
+def did_you_mean(name: str, known: Iterable[str], what: str = "there is") -> str:
+    """The nearest known name, or all of them if none is near."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1, 0.6)
+    if not near:
+        near = [n for n in names if n.lower() == name.lower()]
+    if near:
+        return f"did you mean {near[0]}?"
+
+    return f"{what} {', '.join(names)}" if 0 < len(names) <= 12 else ""
+
+
+def is_private(address: str) -> bool:
+    return any(ipaddress.ip_address(address.partition("/")[0]) in net for net in PRIVATE)
+
+
+@cache
+def requirement_ids() -> tuple[str, ...]:
+    """The vocabulary of ``expect``: every requirement that the lab can judge."""
+    text = resources.files("lab").joinpath("data", "requirements.yaml").read_text(encoding="utf-8")
+    return tuple(yaml.safe_load(text))
+
+
+def network(spec: TopologySpec) -> Network:
+    roles = {name: node.role for name, node in spec.nodes.items()}
+    return Network(roles, {name: link.nodes for name, link in spec.links.items()})
+
+
+def complaints(spec: TopologySpec) -> Iterator[Complaint]:
+    """What is wrong between places of a spec whose single values are all well-formed."""
+    yield from _profile(spec)
+    yield from _nodes(spec)
+    yield from _links(spec)
+    yield from _addresses(spec)
+    yield from _subnets(spec)
+    yield from _path(spec)
+    yield from _expect(spec)
+
+
+def _profile(spec: TopologySpec) -> Iterator[Complaint]:
+    if spec.profile not in catalogue.names():
+        suggestion = did_you_mean(spec.profile, catalogue.names())
+        yield Complaint(("profile",), f"there is no profile {spec.profile!r}", suggestion)
+
+
+def _nodes(spec: TopologySpec) -> Iterator[Complaint]:
+    for name, node in spec.nodes.items():
+        place: Place = ("nodes", name)
+        role: Place = (*place, "role")
+        if name == "wires":
+            yield Complaint(place, "the name is taken: it is where the lab keeps the links")
+        if node.snat is not None and node.role is not Role.firewall:
+            problem = f"only a firewall can do SNAT, and {name} is a {node.role}"
+            yield Complaint((*place, "snat"), problem, needs=(role,))
+        if node.pool is not None and node.role is not Role.vpn_gateway:
+            problem = f"only a vpn-gateway has a pool, and {name} is a {node.role}"
+            yield Complaint((*place, "pool"), problem, needs=(role,))
+        if node.role is Role.vpn_gateway:
+            yield from _gateway_name(spec, name)
+
+    for role_, most, why in (
+        (Role.firewall, 1, "the lab knows one customer site"),
+        (Role.internet, 1, "there is only one Internet"),
+        (Role.sdc, 1, "one sdc answers at every listed address"),
+    ):
+        names = network(spec).with_role(role_)
+        for extra in names[most:]:
+            problem = f"is a second {role_}, beside {names[0]}"
+            yield Complaint(("nodes", extra, "role"), problem, why)
+
+    for wanted in (Role.internet, Role.sdc):
+        if not network(spec).with_role(wanted):
+            problem = f"there is no node with the role {wanted}"
+            yield Complaint(("nodes",), problem, f"add {wanted}: {{ role: {wanted} }}")
+
+
+def gateway_addresses(profile: str) -> dict[str, catalogue.Address]:
+    """The VPN gateways of a profile by node name: the first label of the listed host."""
+    listed = catalogue.profile(profile).vpn_gateways
+    return {address.host.partition(".")[0]: address for address in listed}
+
+
+def _gateway_name(spec: TopologySpec, name: str) -> Iterator[Complaint]:
+    if spec.profile not in catalogue.names():
+        return
+
+    known = gateway_addresses(spec.profile)
+    place, needs = ("nodes", name), (("profile",), ("nodes", name, "role"))
+    if not known:
+        yield Complaint(place, f"the profile {spec.profile} lists no VPN gateways", needs=needs)
+    elif name not in known:
+        problem = f"the profile {spec.profile} lists no VPN gateway {name}"
+        yield Complaint(place, problem, did_you_mean(name, known), needs)
+
+
+def _links(spec: TopologySpec) -> Iterator[Complaint]:
+    for name, link in spec.links.items():
+        place: Place = ("links", name)
+        if RESERVED_LINKS.fullmatch(name):
+            yield Complaint(place, "the name is taken: interfaces are called as their link")
+        if len(link.nodes) < 2:
+            problem = f"a link joins two nodes or more, and this one has {len(link.nodes)}"
+            yield Complaint((*place, "nodes"), problem)
+        for node in link.nodes:
+            if node not in spec.nodes:
+                problem = f"there is no node {node!r}"
+                suggestion = did_you_mean(node, spec.nodes)
+                needs = (("nodes", node),)
+                yield Complaint((*place, "nodes", node), problem, suggestion, needs)
+
+    if all(node in spec.nodes for link in spec.links.values() for node in link.nodes):
+        for node in spec.nodes:
+            if not spec.links_of(node):
+                problem = "is not on any link"
+                yield Complaint(("nodes", node), problem, f"add {node} to a link", (("links",),))
+
+
+def _addresses(spec: TopologySpec) -> Iterator[Complaint]:
+    seen: dict[str, str] = {}
+    for name, link in spec.links.items():
+        subnet = ipaddress.ip_network(link.subnet)
+        needs = (("links", name, "subnet"),)
+        if len(link.nodes) > subnet.num_addresses - 2:
+            problem = f"{link.subnet} has no room for {len(link.nodes)} nodes"
+            yield Complaint(("links", name, "subnet"), problem, "take a shorter prefix")
+
+        for node, address in link.nodes.items():
+            if address is None:
+                continue
+
+            place: Place = ("links", name, "nodes", node)
+            ip = ipaddress.ip_address(address)
+            if ip not in subnet:
+                suggestion = _same_link(spec, address)
+                yield Complaint(place, f"{address} is not in {link.subnet}", suggestion, needs)
+            elif ip in (subnet[0], subnet[-1]):
+                kind = "network" if ip == subnet[0] else "broadcast"
+                yield Complaint(
+                    place, f"{address} is the {kind} address of {link.subnet}", "", needs
+                )
+
+            if address in seen:
+                yield Complaint(place, f"{address} is taken by {seen[address]}", "leave it empty")
+            seen.setdefault(address, f"{node} on {name}")
+
+
+def _same_link(spec: TopologySpec, address: str) -> str:
+    ip = ipaddress.ip_address(address)
+    for name, link in spec.links.items():
+        if ip in ipaddress.ip_network(link.subnet):
+            return f"{name} has the subnet {link.subnet}"
+
+    return ""
+
+
+def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
+    taken: list[tuple[Place, str, str]] = [
+        (("links", name, "subnet"), link.subnet, name) for name, link in spec.links.items()
+    ]
+    taken += [
+        (("nodes", name, "pool"), node.pool, f"the pool of {name}")
+        for name, node in spec.nodes.items()
+        if node.pool is not None
+    ]
+    for number, (place, subnet, _) in enumerate(taken):
+        for other_place, other, owner in taken[:number]:
+            if ipaddress.ip_network(subnet).overlaps(ipaddress.ip_network(other)):
+                problem = f"{subnet} overlaps {other} of {owner}"
+                yield Complaint(place, problem, needs=(other_place,))
+
+    if spec.profile not in catalogue.names():
+        return
+
+    profile = catalogue.profile(spec.profile)
+    listed = [a for a in (*profile.servers(), *profile.vpn_gateways) if a.version == 4]
+    for place, subnet, _ in taken:
+        inside = [
+            a for a in listed if ipaddress.ip_address(a.address) in ipaddress.ip_network(subnet)
+        ]
+        if inside:
+            problem = f"{subnet} holds {inside[0].address}, which {inside[0].row} lists as IBM's"
+            suggestion = "192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 are for examples"
+            yield Complaint(place, problem, suggestion, (("profile",),))
+
+
+def _path(spec: TopologySpec) -> Iterator[Complaint]:
+    path = spec.path
+    if not path.agents:
+        hosts = ", ".join(network(spec).with_role(Role.hmc)) or "hmc"
+        yield Complaint(("path", "agents"), "no host calls home", f"add agents: [{hosts}]")
+    yield from _named(spec, "agents", path.agents, Role.hmc)
+    yield from _named(spec, "gateways", path.gateways, Role.vpn_gateway)
+
+    kind = (("path", "kind"),)
+    if path.kind is PathKind.direct:
+        for key in ("gateways", "ipsec", "l2tp"):
+            if getattr(path, key):
+                yield Complaint(("path", key), "a direct path has none", "say kind: vpn", kind)
+    elif not path.gateways:
+        problem = "a vpn path needs gateways"
+        gateways = ", ".join(network(spec).with_role(Role.vpn_gateway)) or "vpn1, vpn2"
+        suggestion = f"add gateways: [{gateways}]"
+        yield Complaint(("path",), problem, suggestion, (*kind, ("path", "gateways")))
+
+    if path.ipsec is not None and path.ipsec.rekey_min > path.ipsec.rekey_max:
+        suggestion = "the lab's own are 26min and 34min"
+        yield Complaint(("path", "ipsec"), "rekey_min is after rekey_max", suggestion)
+
+
+def _named(spec: TopologySpec, key: str, names: tuple[str, ...], role: Role) -> Iterator[Complaint]:
+    fitting = network(spec).with_role(role)
+    for index, name in enumerate(names):
+        place: Place = ("path", key, index)
+        if name in names[:index]:
+            yield Complaint(place, f"{name} is there twice")
+        elif name not in spec.nodes:
+            suggestion = did_you_mean(name, fitting)
+            yield Complaint(place, f"there is no node {name!r}", suggestion, (("nodes", name),))
+        elif spec.nodes[name].role is not role:
+            problem = f"{name} is a {spec.nodes[name].role}, and must be a {role} here"
+            needs = (("nodes", name, "role"),)
+            yield Complaint(place, problem, did_you_mean(name, fitting), needs)
+
+
+def _expect(spec: TopologySpec) -> Iterator[Complaint]:
+    for index, name in enumerate(spec.expect):
+        if name in spec.expect[:index]:
+            yield Complaint(("expect", index), f"{name} is there twice")
+        elif name not in requirement_ids():
+            suggestion = did_you_mean(name, requirement_ids())
+            yield Complaint(("expect", index), f"there is no requirement {name!r}", suggestion)
+
+
+def ways(spec: TopologySpec) -> Iterator[Complaint]:
+    """Whether the path can exist at all, in a spec that has no other complaint."""
+    net = network(spec)
+    if spec.firewall is not None:
+        count = len(net.links_of(spec.firewall))
+        if count != 2 or len(net.links_behind(spec.firewall) & {*net.links_of(spec.firewall)}) != 1:
+            problem = f"a firewall stands between two links, one to the Internet; it is on {count}"
+            yield Complaint(("nodes", spec.firewall), problem)
+            return
+
+    for index, agent in enumerate(spec.path.agents):
+        for problem, suggestion in _agent(spec, net, agent):
+            yield Complaint(("path", "agents", index), problem, suggestion)
+
+    for problem in _far_end(spec, net):
+        yield Complaint(("path",), problem)
+
+
+def _agent(spec: TopologySpec, net: Network, agent: str) -> Iterator[tuple[str, str]]:
+    uplinks = net.uplinks(agent)
+    if not uplinks:
+        yield f"{agent} has no way to the Internet", ""
+        return
+    if len(uplinks) > 1:
+        yield f"{agent} has {len(uplinks)} ways to the Internet: {', '.join(uplinks)}", "leave one"
+        return
+
+    if spec.firewall is not None and uplinks[0] not in net.links_behind(spec.firewall):
+        yield f"{agent} does not go through {spec.firewall}", f"move it off {uplinks[0]}"
+    if not spec.snat and is_private(spec.links[uplinks[0]].subnet):
+        yield (
+            f"{agent} is in {spec.links[uplinks[0]].subnet}, where no answer from the Internet comes",
+            "give the firewall snat: true, or the link a public subnet such as 203.0.113.0/24",
+        )
+
+
+def _far_end(spec: TopologySpec, net: Network) -> Iterator[str]:
+    (internet,), (sdc,) = net.with_role(Role.internet), net.with_role(Role.sdc)
+    site = frozenset({spec.firewall} if spec.firewall else ()) | set(spec.path.agents)
+    reached = net.ways(internet, closed=site)
+    if spec.path.kind is PathKind.direct and sdc not in reached:
+        yield f"{internet} does not reach {sdc}"
+
+    for gateway in spec.path.gateways:
+        if gateway not in reached:
+            yield f"{internet} does not reach {gateway}"
+        if sdc not in net.ways(gateway, closed=net.internet):
+            yield f"{gateway} does not reach {sdc} but over the Internet"
+        elif net.on_internet(net.ways(gateway, closed=net.internet)[sdc][0].link):
+            yield f"{gateway} and {sdc} have no link of their own behind the Internet"

@@ -1,0 +1,278 @@
+"""A topology file, by name or path, to its spec, or to a TopologyError that holds every mistake."""
+
+from __future__ import annotations
+
+import re
+import typing
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+import lab
+from lab.errors import TopologyError, UsageError
+from lab.topology import check, strict_yaml
+from lab.topology.spec import TopologySpec
+from lab.topology.strict_yaml import Document, Place
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@cache
+def folder() -> Path:
+    """Where the lab's own topologies are: inside an installed package, beside it in a checkout."""
+    package = Path(lab.__file__).parent
+    installed = package / "topologies"
+    return installed if installed.is_dir() else package.parent / "topologies"
+
+
+def names() -> tuple[str, ...]:
+    """The names of the lab's own topologies."""
+    return tuple(sorted(path.stem for path in folder().glob("*.yaml")))
+
+
+def load(path_or_name: str) -> TopologySpec:
+    """Read the lab's own topology of that name, or the file at that path.
+
+    Raises UsageError if there is none or it cannot be read, TopologyError if it is wrong.
+    """
+    path, source = _find(path_or_name)
+    return parse(_read(path, source), source)
+
+
+def parse(text: str, source: str) -> TopologySpec:
+    """A topology file's text to its spec; ``source`` is for messages, and names the topology."""
+    document = strict_yaml.parse(text)
+    if not document.issues and document.data is None:
+        document.complain((), 1, "the file is empty", "the first lines are schema: 1 and summary:")
+    elif not document.issues and not isinstance(document.data, dict):
+        found = "a list" if isinstance(document.data, list) else "a single value"
+        document.complain((), 1, f"a topology is a mapping of keys to values, and this is {found}")
+
+    spec = _build(document, source) if isinstance(document.data, dict) else None
+    if spec is None or document.issues:
+        raise TopologyError(source, tuple(document.issues))
+
+    return spec
+
+
+def _find(wanted: str) -> tuple[Path, str]:
+    is_path = "/" in wanted or wanted.endswith(SUFFIXES)
+    if is_path:
+        return Path(wanted), wanted
+    if wanted in names():
+        return folder() / f"{wanted}.yaml", f"topologies/{wanted}.yaml"
+
+    beside = next((f"./{wanted}{s}" for s in SUFFIXES if Path(wanted + s).is_file()), "")
+    hint = f"Did you mean {beside}?" if beside else check.did_you_mean(wanted, names(), "There are")
+    raise UsageError(
+        f"there is no topology {wanted!r}", hint=hint[:1].upper() + hint[1:] or "Try: lab list"
+    )
+
+
+def _read(path: Path, source: str) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            what = "a directory" if path.is_dir() else "no regular file"
+            raise UsageError(f"{source} is {what}, not a topology file", hint="Name a .yaml file.")
+        with path.open("rb") as file:
+            content = file.read(strict_yaml.MAX_BYTES + 1)
+    except FileNotFoundError:
+        hint = f"The lab's own are: {', '.join(names())}."
+        raise UsageError(f"there is no file {source}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{source} cannot be read: {why}") from None
+
+    if len(content) > strict_yaml.MAX_BYTES:
+        raise UsageError(f"{source} is larger than a topology file can be (1 MB)")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"{source} is not text in UTF-8 (byte {error.start})"
+        raise UsageError(problem, hint="Is it the right file?") from None
+
+
+# -- pydantic's errors in our words ------------------------------------------------------------
+
+_DROP = object()
+_NODE = {"role": "host"}
+_LINK = {"subnet": "192.0.2.0/24", "rate": "1Gbit", "nodes": {}}
+_PATH: dict[str, Any] = {"kind": "direct", "agents": []}
+
+_STAND_INS: tuple[tuple[Place, Any], ...] = (
+    (("schema",), 1),
+    (("summary",), "-"),
+    (("profile",), "-"),
+    (("nodes",), {}),
+    (("nodes", "*"), _NODE),
+    (("nodes", "*", "role"), "host"),
+    (("links",), {}),
+    (("links", "*"), _LINK),
+    *((("links", "*", key), value) for key, value in _LINK.items()),
+    (("links", "*", "nodes", "*"), None),
+    (("path",), _PATH),
+    *((("path", key), value) for key, value in _PATH.items()),
+    (("path", "agents", "*"), "-"),
+    (("path", "gateways", "*"), "-"),
+    (("expect", "*"), "-"),
+)
+"""What takes the place of a broken value, so that the rest can still be looked at."""
+
+
+def _stand_in(place: Place) -> Any:
+    for pattern, value in _STAND_INS:
+        if len(pattern) == len(place) and all(
+            want in ("*", part) for want, part in zip(pattern, place, strict=True)
+        ):
+            return value
+
+    return _DROP
+
+
+def _build(document: Document, source: str) -> TopologySpec | None:
+    """Validate; where values are broken, complain, mend them with stand-ins, and go on looking."""
+    context = {"name": _name(source), "source": source}
+    data = document.data
+    spec: TopologySpec | None = None
+    while spec is None:
+        try:
+            spec = TopologySpec.model_validate(data, context=context)
+        except ValidationError as error:
+            data = _mend(document, data, error.errors(include_url=False))
+
+    for complaint in check.complaints(spec):
+        involved = (complaint.place, *complaint.needs)
+        if not any(_touches(broken, place) for broken in document.broken for place in involved):
+            _note(document, complaint)
+
+    if not document.issues:  # ways through a network are worth a look only if the network is sound
+        for complaint in check.ways(spec):
+            _note(document, complaint)
+
+    return spec
+
+
+def _note(document: Document, complaint: check.Complaint) -> None:
+    line = document.line(complaint.place)
+    document.complain(complaint.place, line, complaint.problem, complaint.suggestion)
+
+
+def _touches(broken: Place, place: Place) -> bool:
+    shorter = min(len(broken), len(place))
+    return broken[:shorter] == place[:shorter]
+
+
+def _name(source: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-") or "unnamed"
+
+
+def _mend(document: Document, data: Any, errors: list[ErrorDetails]) -> Any:
+    """Complain of each error once, and take what is broken out of the data."""
+    for error in errors:
+        bad_key = error["loc"][-1:] == ("[key]",)
+        place: Place = error["loc"][:-1] if bad_key else error["loc"]
+        if place not in document.broken:
+            _complain(document, place, error, bad_key)
+        document.broken.add(place)
+        drop = bad_key or error["type"] == "extra_forbidden"
+        data = _replaced(data, place, _DROP if drop else _stand_in(place))
+
+    return data
+
+
+def _replaced(data: Any, place: Place, value: Any) -> Any:
+    """The data with another value at a place, or without it; the original stays as it is."""
+    head: Any = place[0]
+    copy: Any = dict(data) if isinstance(data, dict) else list(data)
+    if len(place) > 1:
+        copy[head] = _replaced(copy[head], place[1:], value)
+    elif value is _DROP:
+        copy.pop(head, None)
+    else:
+        copy[head] = value
+
+    return copy
+
+
+def _complain(document: Document, place: Place, error: ErrorDetails, bad_key: bool) -> None:
+    line = document.line(place)
+    if bad_key:
+        problem = "a name is made of a to z, 0 to 9 and single hyphens, and starts with a letter"
+        if error["type"] == "string_too_long":
+            problem = f"the name is longer than {error['ctx']['max_length']} characters"
+        document.complain(place, line, problem)
+    elif error["type"] == "extra_forbidden":
+        fields = _fields(place[:-1])
+        document.complain(place, line, "unknown key", check.did_you_mean(str(place[-1]), fields))
+    elif error["type"] == "missing":
+        fields = _fields(place[:-1])
+        document.complain(place, line, "is missing", fields.get(str(place[-1]), ""))
+    else:
+        problem, suggestion = _wrong_value(error)
+        document.complain(place, line, problem, suggestion)
+
+
+_WANTED = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping of names",
+    "model_type": "must be a mapping of keys",
+    "tuple_type": "must be a list, such as [a, b]",
+}
+
+
+def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind in _WANTED:
+        shown = (
+            "nothing"
+            if given is None
+            else repr(given)
+            if not isinstance(given, (dict, list))
+            else ""
+        )
+        shown = shown or ("a list" if isinstance(given, list) else "a mapping")
+        return f"{_WANTED[kind]}, not {shown}", ""
+    if kind in ("enum", "literal_error"):
+        known = re.findall(r"'([^']*)'|(\d+)", context["expected"])
+        options = [a or b for a, b in known]
+        near = check.did_you_mean(str(given), options)
+        suggestion = near if near.startswith("did") else ""
+        return f"must be {context['expected'].replace(chr(39), '')}, not {given!r}", suggestion
+    if kind == "value_error":
+        return str(context["error"]), ""
+    if kind in ("too_short", "too_long"):
+        return error["msg"].replace("Tuple", "The list").replace("Dictionary", "The mapping"), ""
+
+    return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r}", ""
+
+
+def _fields(place: Place) -> dict[str, str]:
+    """The keys that a place may have, with what each is for."""
+    kind: Any = TopologySpec
+    for part in place:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            by_key = {info.alias or name: info for name, info in kind.model_fields.items()}
+            kind = by_key[str(part)].annotation
+        else:
+            kind = typing.get_args(kind)[1]
+        kind = (
+            next((k for k in typing.get_args(kind) if _is_model(k)), kind)
+            if _is_union(kind)
+            else kind
+        )
+
+    return {info.alias or name: info.description or "" for name, info in kind.model_fields.items()}
+
+
+def _is_union(kind: Any) -> bool:
+    return type(None) in typing.get_args(kind)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -1,0 +1,176 @@
+"""YAML without surprises, and with the line of every key and value.
+
+Refused: duplicate keys (PyYAML keeps the last), what YAML 1.1 reads as something else than it looks
+(``on``, ``010``, ``12:30:45``), anchors and tags. Knows nothing of topologies.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from lab.errors import Issue
+
+MAX_BYTES = 1_000_000
+
+_BOOLEAN_11 = re.compile(r"(?i:y|n|yes|no|on|off)|True|TRUE|False|FALSE")
+_ODD_NUMBER = re.compile(r"[-+]?0[0-9_]+|0b[01_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
+
+Place = tuple[str | int, ...]
+
+
+def show_place(place: Place) -> str:
+    """``links.lan.nodes.hmc``, ``path.agents[1]``; the file itself is ``top level``."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+
+    return text.lstrip(".") or "top level"
+
+
+@dataclass(slots=True)
+class Document:
+    """A file's data, with the line of each place, and what is wrong with it as YAML."""
+
+    data: Any = None
+    lines: dict[Place, int] = field(default_factory=dict)
+    issues: list[Issue] = field(default_factory=list)
+    broken: set[Place] = field(default_factory=set)
+    """Places whose value could not be taken as it stands."""
+
+    def line(self, place: Place) -> int:
+        """The line of a place, or of the nearest one around it that is there."""
+        while place and place not in self.lines:
+            place = place[:-1]
+
+        return self.lines.get(place, 1)
+
+    def complain(self, place: Place, line: int, problem: str, suggestion: str = "") -> None:
+        self.issues.append(Issue(line, show_place(place), problem, suggestion))
+
+
+class StrictLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, whose node tree is turned into data by hand."""
+
+    def document(self) -> Document:
+        """Read the one document of the stream; syntax errors are issues like all others."""
+        document = Document()
+        try:
+            root = self.get_single_node()
+            if root is not None:
+                document.data = self._plain(root, (), document)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark is not None else 1
+            said = " ".join(part for part in (error.context, error.problem) if part)
+            document.issues = [Issue(line, "YAML", f"cannot be read: {said}", _advice(said))]
+            document.data = None
+        except RecursionError:
+            document.issues = [Issue(1, "YAML", "is nested too deeply")]
+            document.data = None
+
+        return document
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse anchors and aliases at once: a few lines of them can grow without bounds."""
+        event = self.peek_event()
+        if getattr(event, "anchor", None) is not None:
+            raise yaml.composer.ComposerError(
+                None, None, f"anchor or alias {event.anchor!r} is not allowed", event.start_mark
+            )
+
+        return super().compose_node(parent, index)
+
+    def _plain(self, node: Any, place: Place, document: Document) -> Any:
+        line = node.start_mark.line + 1
+        document.lines.setdefault(place, line)
+
+        implied = self.resolve(type(node), node.value, (True, False))
+        if isinstance(node, yaml.ScalarNode) and node.style:
+            implied = "tag:yaml.org,2002:str"
+        if node.tag != implied:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            document.complain(place, line, f"the tag {tag} is not allowed", "take it out")
+            document.broken.add(place)
+            return None
+
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, place, document)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._plain(item, (*place, i), document) for i, item in enumerate(node.value)]
+
+        return node.value if node.style else self._scalar(node.value, place, line, document)
+
+    def _mapping(self, node: Any, place: Place, document: Document) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                document.complain(place, line, "a key must be a plain name")
+                continue
+
+            key = key_node.value
+            inner = (*place, key)
+            if key in result:
+                problem = f"the key is there twice, first in line {document.lines[inner]}"
+                document.complain(inner, line, problem)
+                continue
+
+            document.lines[inner] = line
+            result[key] = self._plain(value_node, inner, document)
+
+        return result
+
+    def _scalar(self, text: str, place: Place, line: int, document: Document) -> Any:
+        """Take a plain scalar as YAML 1.2 would, and complain where YAML 1.1 differs."""
+        if text in ("", "~", "null"):
+            return None
+        if text in ("true", "false"):
+            return text == "true"
+        if _BOOLEAN_11.fullmatch(text):
+            problem = f"{text} means true or false to some YAML readers and text to others"
+            document.complain(place, line, problem, f'write true or false, or quote it: "{text}"')
+            document.broken.add(place)
+            return text
+        if _ODD_NUMBER.fullmatch(text):
+            problem = f"{text} is read as another number by some YAML readers (octal, sexagesimal)"
+            document.complain(place, line, problem, f'quote it: "{text}"')
+            document.broken.add(place)
+            return text
+        if _INTEGER.fullmatch(text) and len(text) < 20:
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+
+        return text
+
+
+def parse(text: str) -> Document:
+    """Read a YAML text; never raises for what is in it."""
+    try:
+        loader = StrictLoader(text)
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        problem = f"holds a character that no text has (number {error.character})"
+        return Document(issues=[Issue(line, "YAML", problem)])
+
+    try:
+        return loader.document()
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+
+
+def _advice(said: str) -> str:
+    if "'\\t'" in said:
+        return "indent with spaces, not tabs"
+    if "mapping values are not allowed" in said:
+        return "a value that holds a colon and a space needs quotes"
+    if "expected a single document" in said:
+        return "a topology is one document: take out the line ---"
+
+    return ""

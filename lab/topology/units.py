@@ -1,0 +1,56 @@
+"""Rates and times as people write them (``100Mbit``, ``20ms``), and back again."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_POWERS = {"bit": 0, "kbit": 3, "Mbit": 6, "Gbit": 9}
+
+RATE = r"[0-9]+(\.[0-9]+)?(bit|kbit|Mbit|Gbit)"
+DURATION = r"[0-9]+(\.[0-9]+)?(us|ms|s|min|h|d)"
+
+_BIT_S = {unit: Decimal(10) ** power for unit, power in _POWERS.items()}
+_SECONDS = {
+    "us": Decimal("0.000001"),
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "min": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+}
+
+_NUMBER_AND_UNIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]+)", re.ASCII)
+
+
+def parse_rate(text: object) -> int:
+    """``100Mbit`` to bits per second; ValueError says what a rate looks like."""
+    number, factor = _split(text, _BIT_S, "a rate such as 33.6kbit, 100Mbit or 1Gbit")
+    return int(number * factor)
+
+
+def parse_duration(text: object) -> float:
+    """``20ms`` to seconds; ValueError says what a time looks like."""
+    number, factor = _split(text, _SECONDS, "a time with its unit, such as 20ms, 30s or 26min")
+    return float(number * factor)
+
+
+def _split(text: object, units: dict[str, Decimal], wanted: str) -> tuple[Decimal, Decimal]:
+    match = _NUMBER_AND_UNIT.fullmatch(text) if isinstance(text, str) else None
+    if match is None or match[2] not in units:
+        raise ValueError(f"must be {wanted}, not {text!r}")
+
+    return Decimal(match[1]), units[match[2]]
+
+
+def show_rate(bit_s: int) -> str:
+    """``100 Mbit/s``."""
+    unit = next((u for u in ("Gbit", "Mbit", "kbit") if bit_s >= _BIT_S[u]), "bit")
+    return f"{float(bit_s / _BIT_S[unit]):.6g} {unit}/s"
+
+
+def show_delay(seconds: float) -> str:
+    """``20 ms``."""
+    if seconds >= 1:
+        return f"{seconds:.6g} s"
+    return f"{seconds * 1e3:.6g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.6g} us"
