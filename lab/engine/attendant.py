@@ -44,12 +44,19 @@ class _Session:
 class Attendant:
     """Serves one channel until the host says ``halt`` or goes away.
 
-    ``main`` runs a program of ours in a forked child without starting a new interpreter.
+    ``main`` runs a program of ours in a forked child without starting a new interpreter,
+    ``configure`` takes the host's first frame.
     """
 
-    def __init__(self, channel: int, main: Callable[[list[str]], int]) -> None:
+    def __init__(
+        self,
+        channel: int,
+        main: Callable[[list[str]], int],
+        configure: Callable[[dict[str, list[str]]], None],
+    ) -> None:
         self._channel = channel
         self._main = main
+        self._configure = configure
         self._reader = FrameReader()
         self._selector = selectors.DefaultSelector()
         self._sessions: dict[int, _Session] = {}
@@ -61,8 +68,6 @@ class Attendant:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._selector.register(self._channel, selectors.EVENT_READ, self._on_channel)
         self._selector.register(wake_read, selectors.EVENT_READ, self._on_child)
-        self._send(json_frame(Kind.ready, 0, {"uptime_s": _uptime_s()}))
-
         while True:
             for key, _ in self._selector.select():
                 # A handler may have closed the descriptors of those behind it.
@@ -87,7 +92,10 @@ class Attendant:
         if frame.kind is Kind.halt:
             return True
 
-        if frame.kind is Kind.open:
+        if frame.kind is Kind.configure:
+            self._configure(frame.data)
+            self._send(json_frame(Kind.ready, 0, {"uptime_s": _uptime_s()}))
+        elif frame.kind is Kind.open:
             self._open(frame.session, frame.data)
         elif session := self._sessions.get(frame.session):
             self._on_session_frame(session, frame)

@@ -14,6 +14,8 @@ import termios
 import tty
 
 CHANNEL = "/dev/ttyS0"
+GREETING = b"\n"
+"""What the guest says once it listens; the host is silent until then."""
 
 
 def lay_out_root() -> None:
@@ -51,27 +53,26 @@ def open_channel() -> int:
     """The serial line to the host, as clean bytes."""
     fd = os.open(CHANNEL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     tty.setraw(fd, termios.TCSANOW)
+    # The kernel notices input by signals only: what the host sent before now would lie unseen.
+    os.write(fd, GREETING)
     return fd
 
 
-def configure(channel: int) -> dict[str, object]:
-    """Take the host's first frame and share the folders that it names."""
+def configure(layout: dict[str, list[str]]) -> None:
+    """Share the folders that the host names, and look for packages where the host does."""
     from lab import _linux
-    from lab.engine.frames import FrameReader, Kind
 
-    reader = FrameReader()
-    while True:
-        for frame in reader.feed(os.read(channel, 65536)):
-            if frame.kind is not Kind.configure:
-                raise RuntimeError(f"the host began with {frame.kind.name}")
+    for folder in layout["shared"]:
+        os.makedirs(folder, exist_ok=True)
+        _linux.mount("none", folder, "hostfs", 0, folder)
+    sys.path[:] = layout["sys_path"]
 
-            layout: dict[str, object] = frame.data
-            shared = layout["shared"]
-            assert isinstance(shared, list)
-            for folder in shared:
-                os.makedirs(folder, exist_ok=True)
-                _linux.mount("none", folder, "hostfs", 0, folder)
-            return layout
+
+def run_inside(argv: list[str]) -> int:
+    """Our own main program; imported only in the child that becomes it."""
+    from lab.engine import inside
+
+    return inside.main(argv)
 
 
 def main() -> None:
@@ -80,17 +81,11 @@ def main() -> None:
     sys.path.insert(0, packages)
     lay_out_root()
     channel = open_channel()
-    layout = configure(channel)
-
-    path = layout["sys_path"]
-    assert isinstance(path, list)
-    sys.path[:] = path
     from lab import _linux
     from lab.engine.attendant import Attendant
-    from lab.engine.inside import main as inside_main
 
     _linux.set_hostname("lab")
-    Attendant(channel, inside_main).serve()
+    Attendant(channel, run_inside, configure).serve()
     _linux.power_off()
 
 

@@ -38,7 +38,7 @@ def kernel_line(channel: int, init: list[str], *, virtual: bool, uml_dir: Path) 
         "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
         "con=null", "con0=null,fd:1", f"ssl0=fd:{channel}",
         "quiet", "loglevel=4", f"mem={MEMORY}", "initcall_blacklist=jent_mod_init",
-        "panic=-1", f"uml_dir={uml_dir}/",
+        f"uml_dir={uml_dir.name}/",
         *(["time-travel=inf-cpu"] if virtual else []),
         f"init={interpreter}", "--", *arguments,
     ]  # fmt: skip
@@ -46,6 +46,9 @@ def kernel_line(channel: int, init: list[str], *, virtual: bool, uml_dir: Path) 
 
 def _quoted(word: str) -> str:
     return f'"{word}"' if " " in word else word
+
+
+BOOT_DEADLINE_S = 60.0
 
 
 class Guest:
@@ -93,8 +96,22 @@ def start(
             "shared": [str(run_dir), *(str(folder) for folder in shared)],
             "sys_path": [entry for entry in sys.path if entry],
         }
+        guest = Guest(process, ours, console)
+        _await_greeting(guest)
         ours.sendall(json_frame(Kind.configure, 0, layout).encode())
-        yield Guest(process, ours, console)
+        yield guest
+
+
+def _await_greeting(guest: Guest) -> None:
+    guest.channel.settimeout(BOOT_DEADLINE_S)
+    try:
+        greeting = guest.channel.recv(1)
+    except TimeoutError:
+        guest.process.kill()
+        raise guest.death() from None
+    guest.channel.settimeout(None)
+    if greeting != guest_init.GREETING:
+        raise guest.death()
 
 
 def _spawn(
@@ -115,6 +132,7 @@ def _spawn(
     assert threading.current_thread() is threading.main_thread()
     return subprocess.Popen(
         argv,
+        cwd=uml_dir.parent,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

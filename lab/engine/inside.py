@@ -1,0 +1,2 @@
+"""x"""
+def main(argv): print('inside',argv); return 0

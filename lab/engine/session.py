@@ -1,0 +1,214 @@
+"""One program inside, seen from the host: this terminal's input, output, size and signals go to it.
+
+Works over any socket that speaks ``frames``: the guest's channel itself, or the supervisor's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lab.engine.frames import WINDOW, Frame, FrameReader, Kind, json_frame
+from lab.errors import UsageError
+
+_CHUNK = 1 << 16
+_INTERRUPTS_TO_KILL = 3
+"""So many interrupts within two seconds mean: end it now, politely or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What is to be started inside."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str
+    node: str = ""
+    """Empty: the lab's own root namespaces."""
+    own: bool = False
+    """``argv`` is for our own main program inside, not for exec."""
+    tty: bool = False
+    rows: int = 24
+    columns: int = 80
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user insisted: stop everything at once."""
+
+
+def on_terminal() -> bool:
+    """Whether a program inside is to get a terminal: only if all three of ours are one."""
+    return all(os.isatty(fd) for fd in (0, 1, 2))
+
+
+def window() -> tuple[int, int]:
+    """(rows, columns) of our terminal; 24 and 80 without one."""
+    for fd in (1, 2, 0):
+        with contextlib.suppress(OSError):
+            size = os.get_terminal_size(fd)
+            return size.lines, size.columns
+    return 24, 80
+
+
+class Session:
+    """Runs one program and gives its exit status.
+
+    ``on_broken`` makes the exception for a channel that ends before the program does.
+    ``sinks`` replaces our own standard output and errors.
+    """
+
+    def __init__(
+        self,
+        channel: socket.socket,
+        number: int,
+        on_broken: Callable[[], Exception],
+        *,
+        sinks: tuple[int, int] = (1, 2),
+    ) -> None:
+        self._channel = channel
+        self._number = number
+        self._on_broken = on_broken
+        self._sinks = {Kind.output: sinks[0], Kind.errors: sinks[1]}
+        self._window_left = WINDOW
+        self._interrupts: list[float] = []
+        self._status: int | None = None
+
+    def run(self, program: Program, *, stdin: bool) -> int:
+        """Start the program and carry everything until it ends; returns its exit status."""
+        self._send(json_frame(Kind.open, self._number, asdict(program)))
+        if not stdin:
+            self._send(Frame(Kind.input, self._number))
+
+        raw = _raw_terminal() if program.tty and stdin else contextlib.nullcontext()
+        with raw, selectors.DefaultSelector() as selector, _signals(program.tty) as signals:
+            selector.register(self._channel, selectors.EVENT_READ)
+            selector.register(signals, selectors.EVENT_READ)
+            reading = False
+            wants_input = stdin
+            reader = FrameReader()
+
+            while self._status is None:
+                if wants_input and not reading and self._window_left > 0:
+                    # A regular file cannot be waited for; it is always readable.
+                    with contextlib.suppress(PermissionError):
+                        selector.register(0, selectors.EVENT_READ)
+                        reading = True
+                    if not reading:
+                        wants_input = self._take_input()
+
+                for key, _ in selector.select(0 if wants_input and not reading else None):
+                    if key.fileobj is self._channel:
+                        self._on_channel(reader)
+                    elif key.fileobj == signals:
+                        self._on_signals(os.read(signals, _CHUNK))
+                    else:
+                        wants_input = self._take_input()
+                        if not wants_input or self._window_left <= 0:
+                            selector.unregister(0)
+                            reading = False
+
+        return self._status
+
+    def _send(self, frame: Frame) -> None:
+        try:
+            self._channel.sendall(frame.encode())
+        except OSError as error:
+            raise self._on_broken() from error
+
+    def _on_channel(self, reader: FrameReader) -> None:
+        try:
+            data = self._channel.recv(1 << 20)
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise self._on_broken()
+
+        for frame in reader.feed(data):
+            if frame.session != self._number:
+                continue
+            if sink := self._sinks.get(frame.kind):
+                _write(sink, frame.payload)
+            elif frame.kind is Kind.taken:
+                self._window_left += frame.number
+            elif frame.kind is Kind.refused:
+                raise UsageError(frame.payload.decode(), hint="check its name and the node's PATH")
+            elif frame.kind is Kind.exit:
+                self._status = frame.number
+
+    def _take_input(self) -> bool:
+        """Send what our standard input has; False at its end."""
+        data = os.read(0, min(_CHUNK, self._window_left))
+        self._window_left -= len(data)
+        if b"\x03" in data and os.isatty(0):
+            self._count_interrupt()
+        self._send(Frame(Kind.input, self._number, data))
+        return bool(data)
+
+    def _on_signals(self, numbers: bytes) -> None:
+        for number in numbers:
+            if number == signal.SIGWINCH:
+                self._send(Frame(Kind.resize, self._number, b"%d %d" % window()))
+            elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                self._count_interrupt()
+                self._send(Frame(Kind.signal, self._number, b"%d" % number))
+
+    def _count_interrupt(self) -> None:
+        now = time.monotonic()
+        self._interrupts = [t for t in self._interrupts if now - t < 2.0] + [now]
+        if len(self._interrupts) >= _INTERRUPTS_TO_KILL:
+            raise Interrupted
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            with selectors.DefaultSelector() as selector:
+                selector.register(fd, selectors.EVENT_WRITE)
+                selector.select()
+        except BrokenPipeError:
+            # Whoever read us has gone: as a program of this terminal would, end quietly.
+            raise SystemExit(141) from None
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    before: list[Any] = termios.tcgetattr(0)
+    tty.setraw(0, termios.TCSADRAIN)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _signals(terminal: bool) -> Iterator[int]:
+    """A descriptor that gives the numbers of the signals that we pass on."""
+    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
+    if terminal:
+        numbers.append(signal.SIGWINCH)
+
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(read)
+        os.close(write)
