@@ -1,0 +1,388 @@
+"""The reference agent: a small call-home client in the manner of an HMC (``python -m lab.agent``).
+
+It resolves a server's name, connects by TLS, sends a heartbeat and takes the acknowledgement; it
+has no credentials at all. It stands in for any agent, so it knows nothing of the lab but four
+environment variables. It imports little (see ``lab.http1``): no ``lab.errors``, no dataclasses, no
+argparse.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+from lab.heartbeat import AGENT, heartbeat, system_of
+from lab.http1 import Malformed, Stream
+
+CONNECT_S = 30.0
+TOTAL_S = 60.0
+"""For one try of one server, from resolving its name to its acknowledgement."""
+ROUNDS = 2
+"""Every server is tried in order, and then once more (R-02: a backup before a second try)."""
+
+USAGE = """\
+usage: python -m lab.agent [--json] [--system TYPE-MODEL*SERIAL]
+
+Send one heartbeat to the first server that acknowledges it.
+
+  LAB_SERVER    URL of the server: https://HOST[:PORT]
+  LAB_SERVERS   more URLs, separated by commas, tried in this order after LAB_SERVER
+  LAB_CA_FILE   certificates (PEM) of the authorities that are trusted
+  LAB_NODE      names this machine, unless --system does
+
+The story is told on stderr; the acknowledgement (with --json: every attempt) is put on stdout.
+Exit status: 0 acknowledged, 1 not acknowledged, 2 wrong use.
+"""
+
+_GOODBYE_S = 5.0
+_ANSWER_BYTES = 64 * 1024
+_READ_BYTES = 16 * 1024
+
+
+class Server:
+    """A URL that was understood."""
+
+    __slots__ = ("host", "path", "port", "url")
+
+    def __init__(self, url: str) -> None:
+        """Raises ValueError for anything but https: a heartbeat never goes in clear."""
+        scheme, _, rest = url.partition("://")
+        authority, slash, path = rest.partition("/")
+        host, port = _split_authority(authority)
+
+        if scheme.lower() != "https" or not host or "@" in authority:
+            raise ValueError(f"{url!r} is not https://HOST[:PORT][/PATH]")
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise ValueError(f"{url!r} has no port between 1 and 65535")
+        if not (authority + path).isascii() or not (authority + path).isprintable() or " " in path:
+            raise ValueError(f"{url!r} has a character that no URL has")
+
+        self.url = url
+        self.host = host
+        self.port = int(port)
+        self.path = (slash + path).rstrip("/") + "/heartbeat"
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == 443 else f"{host}:{self.port}"
+
+
+class Attempt:
+    """One try of one server, and how far it came: ``phase`` is the last one entered."""
+
+    __slots__ = ("acknowledgement", "address", "phase", "problem", "seconds", "server")
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.phase = "resolve"
+        self.address = ""
+        self.problem = ""
+        self.acknowledgement: dict[str, object] = {}
+        self.seconds = 0.0
+
+    @property
+    def sentence(self) -> str:
+        if self.acknowledgement:
+            return f"{self.server} acknowledged as {self.acknowledgement['transaction']}"
+        return f"{self.server} failed at {self.phase}: {self.problem}"
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "server": self.server,
+            "address": self.address,
+            "phase": self.phase,
+            "acknowledged": bool(self.acknowledgement),
+            "sentence": self.sentence,
+            "seconds": round(self.seconds, 6),
+        }
+
+
+class CallHomeResult:
+    """Every attempt in order; the last one is the one that was acknowledged, if any was."""
+
+    __slots__ = ("attempts",)
+
+    def __init__(self, attempts: tuple[Attempt, ...]) -> None:
+        self.attempts = attempts
+
+    @property
+    def acknowledgement(self) -> dict[str, object]:
+        """What the server said; empty if none acknowledged."""
+        return self.attempts[-1].acknowledgement
+
+    @property
+    def acknowledged(self) -> bool:
+        return bool(self.acknowledgement)
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "acknowledged": self.acknowledged,
+            "server": self.attempts[-1].server if self.acknowledged else None,
+            "acknowledgement": self.acknowledgement or None,
+            "attempts": [attempt.as_dict() for attempt in self.attempts],
+        }
+
+
+def call_home(
+    endpoints: Iterable[str],
+    ca_file: str,
+    *,
+    system: str,
+    story: Callable[[str], None] = lambda line: None,
+    connect_s: float = CONNECT_S,
+    total_s: float = TOTAL_S,
+    rounds: int = ROUNDS,
+) -> CallHomeResult:
+    """Send a heartbeat to the first of ``endpoints`` (URLs) that acknowledges it.
+
+    Raises ValueError for a URL that is not https or for no URL at all, OSError for a CA file that
+    cannot be read; whatever befalls the call itself is in the result.
+    """
+    servers = [Server(url) for url in endpoints]
+    if not servers:
+        raise ValueError("no server is given")
+
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    content = heartbeat(system)
+    attempts: list[Attempt] = []
+
+    for server in servers * rounds:
+        attempt = Attempt(server.url)
+        attempts.append(attempt)
+        started = time.monotonic()
+        _try(_Call(server, attempt, started, connect_s, total_s, story), context, content)
+        attempt.seconds = time.monotonic() - started
+        story(attempt.sentence)
+        if attempt.acknowledgement:
+            break
+
+    return CallHomeResult(tuple(attempts))
+
+
+class _Call:
+    """One attempt under way: its deadline and its story."""
+
+    def __init__(
+        self,
+        server: Server,
+        attempt: Attempt,
+        started: float,
+        connect_s: float,
+        total_s: float,
+        story: Callable[[str], None],
+    ) -> None:
+        self.server = server
+        self.attempt = attempt
+        self.connect_s = connect_s
+        self.total_s = total_s
+        self._end = started + total_s
+        self.tell = story
+
+    def enter(self, phase: str, step: str) -> None:
+        """The next phase begins; ``step`` goes into the story."""
+        self.attempt.phase = phase
+        self.tell(f"{phase}: {step}")
+
+    def left_s(self, at_most: float | None = None) -> float:
+        """Seconds left for the attempt, perhaps less; raises TimeoutError when there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left if at_most is None else min(left, at_most)
+
+
+def _try(call: _Call, context: ssl.SSLContext, content: bytes) -> None:
+    """Fill in the attempt; a failure is its problem, never an exception."""
+    try:
+        with _connect(call) as connection:
+            call.enter("TLS", f"verify that it is {call.server.host}")
+            connection.settimeout(call.left_s())
+            with context.wrap_socket(connection, server_hostname=call.server.host) as tls:
+                _converse(call, tls, content)
+    except TimeoutError:
+        call.attempt.problem = f"no answer within {call.total_s:g} s in all"
+    except (OSError, ValueError) as error:  # Malformed and a name that IDNA refuses are ValueErrors
+        call.attempt.problem = _describe(error)
+
+
+def _connect(call: _Call) -> socket.socket:
+    """Connect to the first address of the server's name that answers."""
+    server = call.server
+    call.enter("resolve", server.host)
+    # getaddrinfo knows no deadline but the resolver's own (resolv.conf(5) timeout, attempts).
+    found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    problems = []
+
+    for family, kind, protocol, _, address in found:
+        call.attempt.address = str(address[0])
+        call.enter("connect", f"{address[0]} port {server.port}")
+        limit_s = call.left_s(call.connect_s)
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(limit_s)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.connect(address)
+        except TimeoutError:
+            connection.close()
+            problems.append(f"{address[0]} did not answer within {limit_s:.0f} s")
+        except OSError as error:
+            connection.close()
+            problems.append(f"{address[0]}: {_describe(error)}")
+        else:
+            return connection
+
+    raise ConnectionError("; ".join(problems))
+
+
+def _converse(call: _Call, tls: ssl.SSLSocket, content: bytes) -> None:
+    server = call.server
+    cipher = tls.cipher()
+    call.enter(
+        "request",
+        f"POST {server.path}, {len(content)} bytes, {tls.version()} {cipher and cipher[0]}",
+    )
+    head = (
+        f"POST {server.path} HTTP/1.1\r\n"
+        f"Host: {server.authority}\r\n"
+        f"User-Agent: {AGENT}\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n"
+        "Connection: close\r\n"
+        "\r\n"
+    )
+    tls.settimeout(call.left_s())
+    tls.sendall(head.encode("ascii") + content)
+
+    call.enter("acknowledgement", "wait for it")
+    acknowledgement = _read_acknowledgement(call, tls)
+    call.attempt.acknowledgement = acknowledgement
+    try:
+        tls.settimeout(call.left_s(_GOODBYE_S))
+        tls.unwrap()  # end TLS in order, so that the last packets are no resets
+    except OSError as error:
+        call.tell(f"the goodbye was not answered: {_describe(error)}")
+
+
+def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
+    def receive() -> bytes:
+        tls.settimeout(call.left_s())
+        return tls.recv(_READ_BYTES)
+
+    stream = Stream(receive)
+    while True:
+        head = stream.head()
+        if head is None:
+            raise Malformed(400, "the server ended the connection without an answer")
+
+        status, reason = head.status_line()
+        if status >= 200:  # RFC 9110 15.2: interim answers are passed over
+            break
+
+    body = bytearray()
+    for part in stream.body(head.body_length()):
+        body += part
+        if len(body) > _ANSWER_BYTES:
+            raise Malformed(400, f"the answer is longer than {_ANSWER_BYTES} bytes")
+
+    if status != 200:
+        raise Malformed(400, f"the server answered {status} {reason}")
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict) or not isinstance(answer.get("transaction"), str):
+        raise Malformed(400, "the server's answer is no acknowledgement")
+    return answer
+
+
+def _describe(error: OSError | ValueError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is refused: {error.verify_message.rstrip('.')}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
+        return "connection refused"
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return str(error)
+
+
+def _split_authority(authority: str) -> tuple[str, str]:
+    """Host and port, of ``[2001:db8::1]:443`` too."""
+    if authority.startswith("["):
+        host, _, rest = authority[1:].partition("]")
+        return host, rest.removeprefix(":") or "443"
+
+    host, _, port = authority.partition(":")
+    return host, port or "443"
+
+
+def _options(arguments: list[str]) -> tuple[bool, str]:
+    """Whether to put out JSON, and who calls; argparse would cost a third of the start-up time."""
+    as_json = False
+    system = system_of(os.environ.get("LAB_NODE", "hmc"))
+    rest = iter(arguments)
+
+    for argument in rest:
+        if argument == "--json":
+            as_json = True
+        elif argument == "--system":
+            system = next(rest, "")
+        else:
+            raise ValueError(f"{argument} is not understood; --help says what is")
+
+    if not 0 < len(system) <= 64 or not system.isprintable():
+        raise ValueError("--system needs a TYPE-MODEL*SERIAL of at most 64 characters")
+    return as_json, system
+
+
+def _surroundings() -> tuple[list[str], str]:
+    """The servers' URLs, each once, and the CA file."""
+    urls = f"{os.environ.get('LAB_SERVER', '')},{os.environ.get('LAB_SERVERS', '')}".split(",")
+    endpoints = list(dict.fromkeys(url.strip() for url in urls if url.strip()))
+    ca_file = os.environ.get("LAB_CA_FILE", "")
+
+    if not endpoints or not ca_file:
+        raise ValueError("LAB_SERVER and LAB_CA_FILE must be set; --help says to what")
+    return endpoints, ca_file
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    if "-h" in arguments or "--help" in arguments:
+        sys.stdout.write(USAGE)
+        return 0
+
+    try:
+        as_json, system = _options(arguments)
+        endpoints, ca_file = _surroundings()
+        result = call_home(endpoints, ca_file, system=system, story=_tell)
+    except ValueError as error:
+        _tell(str(error))
+        return 2
+    except OSError as error:  # SSLError is one: a file that holds no certificate
+        _tell(f"LAB_CA_FILE={ca_file} cannot be used: {_describe(error)}")
+        return 2
+
+    if as_json or result.acknowledged:
+        answer = result.as_dict() if as_json else result.acknowledgement
+        sys.stdout.write(json.dumps(answer) + "\n")
+    if not result.acknowledged:
+        _tell(f"no server acknowledged the heartbeat in {len(result.attempts)} attempt(s)")
+    return 0 if result.acknowledged else 1
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"agent: {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""IBM's side of the lab: the servers that a machine calls home to, and what they need."""

@@ -1,0 +1,121 @@
+"""What ``sdc`` answers to a request: a pure function from a request to an answer, no sockets.
+
+The reference agent's heartbeat is understood; any other agent's GET, HEAD, POST and PUT gets an
+answer that a sensible client takes as success.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+HEARTBEAT_PATH = "/heartbeat"
+HEARTBEAT_BYTES = 1 << 20
+"""A heartbeat is held in memory, so it is bounded far below other bodies."""
+
+METHODS = "GET", "HEAD", "POST", "PUT"
+REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    501: "Not Implemented",
+    505: "HTTP Version Not Supported",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request whose body has been read."""
+
+    method: str
+    target: str
+    body: bytes
+    """A heartbeat's body; other bodies are counted, not kept."""
+    body_bytes: int
+
+    @property
+    def is_heartbeat(self) -> bool:
+        return is_heartbeat(self.method, self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A status, a JSON text, and what the ledger says about it."""
+
+    status: int
+    content: bytes
+    kind: str
+    system: str = ""
+    detail: str = ""
+
+
+def is_heartbeat(method: str, target: str) -> bool:
+    return method == "POST" and target.partition("?")[0] == HEARTBEAT_PATH
+
+
+def answer(request: Request, number: int) -> Answer:
+    """Answer a well-formed request; ``number`` is the transaction's."""
+    transaction = f"SDC{number:07d}"
+
+    if request.is_heartbeat:
+        return _heartbeat(request, transaction)
+
+    if request.method in ("POST", "PUT"):
+        content = _json(
+            status="acknowledged", transaction=transaction, bytes_received=request.body_bytes
+        )
+        return Answer(status=200, content=content, kind="upload", detail=_line(request))
+
+    if request.method in METHODS:
+        content = _json(status="ready", service="callhome-lab sdc", transaction=transaction)
+        return Answer(status=200, content=content, kind="request", detail=_line(request))
+
+    return refusal(405, f"{request.method} is not understood here", kind="request")
+
+
+def refusal(status: int, problem: str, *, kind: str = "malformed") -> Answer:
+    """Say no, and why."""
+    content = _json(status="refused", problem=problem)
+    return Answer(status=status, content=content, kind=kind, detail=problem)
+
+
+def render(answer: Answer, *, with_content: bool, keep_alive: bool) -> bytes:
+    """The answer as it goes over the wire (RFC 9110, RFC 9112)."""
+    fields = [
+        f"HTTP/1.1 {answer.status} {REASONS[answer.status]}",
+        "Server: callhome-lab",
+        "Content-Type: application/json",
+        f"Content-Length: {len(answer.content)}",
+        "Connection: keep-alive" if keep_alive else "Connection: close",
+    ]
+    if answer.status == 405:
+        fields.append(f"Allow: {', '.join(METHODS)}")
+
+    head = "\r\n".join(fields) + "\r\n\r\n"
+    return head.encode("ascii") + (answer.content if with_content else b"")
+
+
+def _heartbeat(request: Request, transaction: str) -> Answer:
+    try:
+        heartbeat = json.loads(request.body)
+    except (ValueError, RecursionError):
+        return refusal(400, "the heartbeat is not JSON", kind="heartbeat")
+
+    system = heartbeat.get("system") if isinstance(heartbeat, dict) else None
+    if not isinstance(system, str) or not 0 < len(system) <= 64 or not system.isprintable():
+        return refusal(400, "the heartbeat does not name its system", kind="heartbeat")
+
+    content = _json(status="acknowledged", transaction=transaction, system=system)
+    return Answer(status=200, content=content, kind="heartbeat", system=system)
+
+
+def _line(request: Request) -> str:
+    return f"{request.method} {request.target}"[:200]
+
+
+def _json(**members: str | int) -> bytes:
+    return json.dumps(members).encode() + b"\n"

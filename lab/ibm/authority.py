@@ -1,0 +1,86 @@
+"""The lab's own certificate authority, and the certificate of ``sdc``.
+
+Runs on the host, never inside the lab: ``cryptography`` is far too dear to import in the guest. The
+authority's key is thrown away when ``issue`` returns, so that nobody can ever issue another one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.topology.model import Role, Topology
+
+CA_FILE = "ca.pem"
+SDC_FILE = "sdc.pem"
+
+
+def identities(topology: Topology) -> tuple[str, ...]:
+    """Every address and name under which ``sdc`` may be called: names first, each once."""
+    addresses = {endpoint.address for endpoint in topology.endpoints}
+    names = {endpoint.name for endpoint in topology.endpoints}
+
+    for node in topology.nodes:
+        names.update(name for address, name in node.hosts if address in addresses)
+        if node.role is Role.sdc:
+            names.add(node.name)
+            addresses.update(node.service_addresses)
+            addresses.update(interface.ip for interface in node.interfaces)
+
+    # A row of the address tables without a name is named by its address.
+    names = {name for name in names if name and not _is_address(name)}
+    return (*sorted(names), *sorted(addresses, key=_address_order))
+
+
+def issue(topology: Topology, keys_dir: Path) -> None:
+    """Write ``ca.pem`` (for everybody) and ``sdc.pem`` (chain and key, for its owner only).
+
+    Both are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
+    date, which need not be right, and may run for years.
+    """
+    import trustme  # late: most commands of `lab` issue nothing
+
+    authority = trustme.CA(
+        organization_name="callhome-lab", organization_unit_name="Lab authority", path_length=0
+    )
+    certificate = authority.issue_cert(
+        *identities(topology),
+        organization_name="callhome-lab",
+        organization_unit_name="Service data centre",
+        common_name="sdc",
+    )
+    chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
+
+    try:
+        keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(keys_dir / CA_FILE, authority.cert_pem.bytes(), 0o644)
+        _write(keys_dir / SDC_FILE, chain + certificate.private_key_pem.bytes(), 0o600)
+    except OSError as error:
+        raise LabError(
+            f"cannot write {error.filename or keys_dir}: {error.strerror}",
+            hint="choose a run directory that can be written with --out",
+        ) from error
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Replace a file; it never exists with more rights than it shall have."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        os.fchmod(descriptor, mode)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _address_order(text: str) -> tuple[int, int]:
+    address = ipaddress.ip_address(text)
+    return address.version, int(address)

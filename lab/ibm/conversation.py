@@ -1,0 +1,267 @@
+"""One connection to ``sdc``, from its TLS handshake to its close: reads requests, enters them in
+the ledger, answers. What is answered is decided in ``answers``; listening is ``server``'s.
+
+Nothing that a peer does raises out of ``Conversation.run``: each mishap is an entry in the ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.http1 import Head, Malformed, Stream
+from lab.ibm.answers import HEARTBEAT_BYTES, Answer, Request, answer, is_heartbeat, refusal, render
+from lab.ibm.ledger import Ledger
+from lab.record import Transaction
+from lab.wait import Deadline
+
+_READ_BYTES = 64 * 1024
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one connection may take, on the lab's clock; nobody can hold a thread by being slow."""
+
+    handshake_s: float = 30.0
+    request_s: float = 60.0
+    """From the end of one request (or of the handshake) until the next one's head is there."""
+    body_grace_s: float = 60.0
+    body_rate_byte_s: float = 100.0
+    """A body slower than this, after the grace, is given up; a modem at 1200 bit/s passes."""
+    send_s: float = 60.0
+    farewell_s: float = 5.0
+    body_bytes: int = 64 << 20
+    connections: int = 256
+
+
+class TlsSocket(ssl.SSLSocket):
+    """A server's TLS connection that remembers the name the client asked for (RFC 6066 3)."""
+
+    sni = ""
+
+
+class Conversation:
+    """Runs in a thread of its own; ``abort`` may come from another one."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        context: ssl.SSLContext,
+        ledger: Ledger,
+        serial: Callable[[], int],
+        limits: Limits,
+    ) -> None:
+        self._socket = connection
+        self._context = context
+        self._ledger = ledger
+        self._serial = serial
+        self._limits = limits
+        self._lock = threading.Lock()
+        """Guards which socket ``abort`` shuts down, and that it is still open."""
+        self._open = True
+        self._deadline = Deadline(limits.handshake_s)
+        self._stream = Stream(self._receive)
+        self._counted = 0
+        """Bytes of the stream that belong to entries already made."""
+        self._silent = True
+        """Whether the ledger has no entry yet from this connection."""
+        self._peer = self._local = ("", 0)
+
+    def run(self) -> None:
+        """Speak with the peer until one side ends it."""
+        try:
+            self._peer = self._socket.getpeername()[:2]
+            self._local = self._socket.getsockname()[:2]
+            tls = self._handshake()
+            if tls is not None:
+                self._talk(tls)
+        except OSError as error:  # before the handshake: the peer has already reset the connection
+            self._enter(Answer(status=0, content=b"", kind="handshake", detail=describe(error)))
+        finally:
+            with self._lock:
+                self._open = False
+                self._socket.close()
+
+    def abort(self) -> None:
+        """Make every blocking call of ``run`` return, so that its thread ends."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._open:
+                # Not SSLSocket.shutdown, which would take the TLS state from under the thread.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _handshake(self) -> TlsSocket | None:
+        try:
+            with self._lock:
+                tls = self._context.wrap_socket(
+                    self._socket, server_side=True, do_handshake_on_connect=False
+                )
+                self._socket = tls
+            tls.settimeout(self._limits.handshake_s)
+            tls.do_handshake()
+        except OSError as error:
+            self._enter(Answer(status=0, content=b"", kind="handshake", detail=describe(error)))
+            return None
+
+        assert isinstance(tls, TlsSocket)
+        return tls
+
+    def _talk(self, tls: TlsSocket) -> None:
+        try:
+            while self._exchange(tls):
+                pass
+            self._farewell(tls)
+        except OSError as error:
+            if self._silent or self._unentered:
+                self._enter(Answer(status=0, content=b"", kind="broken", detail=describe(error)))
+
+    @property
+    def _unentered(self) -> bool:
+        """Whether something came that no entry speaks of: a request that was not finished."""
+        return self._stream.received > self._counted
+
+    def _exchange(self, tls: TlsSocket) -> bool:
+        """Serve one request; False if it was the last."""
+        self._deadline = Deadline(self._limits.request_s)
+
+        try:
+            head = self._stream.head()
+            if head is None:
+                if self._silent:
+                    self._enter(Answer(status=0, content=b"", kind="no-request"))
+                return False
+
+            request, keep_alive = self._request(tls, head)
+        except Malformed as error:
+            return self._refuse(tls, refusal(error.status, str(error)))
+        except TimeoutError:
+            if not self._silent and not self._unentered:
+                return False  # an idle connection that was kept alive long enough
+            return self._refuse(
+                tls, refusal(408, "the request did not come in time", kind="broken")
+            )
+
+        reply = answer(request, self._serial())
+        self._enter(reply)
+        keep_alive = keep_alive and reply.status == 200
+        self._send(tls, render(reply, with_content=request.method != "HEAD", keep_alive=keep_alive))
+        return keep_alive
+
+    def _request(self, tls: TlsSocket, head: Head) -> tuple[Request, bool]:
+        """Read a request to its end, and say whether the connection may live on."""
+        method, target, version = head.request_line()
+        modern = version == "HTTP/1.1"
+        if modern and "host" not in head.fields:
+            raise Malformed(400, "no Host field")  # RFC 9112 3.2
+
+        length = head.body_length() or 0
+        heartbeat = is_heartbeat(method, target)
+        most = HEARTBEAT_BYTES if heartbeat else self._limits.body_bytes
+        if length > most:
+            raise Malformed(413, f"a body of {length} bytes, of which {most} are taken")
+
+        expectation = head.fields.get("expect", "").lower()
+        if expectation not in ("", "100-continue"):
+            raise Malformed(417, "an expectation other than 100-continue")
+        if expectation and modern and length and not self._stream.pending:
+            self._send(tls, _CONTINUE)  # RFC 9110 10.1.1
+
+        body, size = self._read_body(length, most, keep=heartbeat)
+        request = Request(method=method, target=target, body=body, body_bytes=size)
+        # HTTP/1.0 clients that ask for keep-alive get none: they take an answer's end for the end.
+        return request, modern and not head.lists("connection", "close")
+
+    def _read_body(self, length: int, most: int, *, keep: bool) -> tuple[bytes, int]:
+        limits = self._limits
+        self._deadline = Deadline(limits.body_grace_s)
+        started = time.monotonic()
+        kept = bytearray()
+        size = 0
+
+        for part in self._stream.body(length):
+            size += len(part)
+            if size > most:
+                raise Malformed(413, f"a body of more than {most} bytes")
+            if keep:
+                kept += part
+
+            allowed_s = limits.body_grace_s + size / limits.body_rate_byte_s
+            self._deadline = Deadline(started + allowed_s - time.monotonic())
+
+        return bytes(kept), size
+
+    def _refuse(self, tls: TlsSocket, reply: Answer) -> bool:
+        self._enter(reply)
+        self._send(tls, render(reply, with_content=True, keep_alive=False))
+        return False
+
+    def _receive(self) -> bytes:
+        left_s = self._deadline.left_s
+        if left_s == 0:
+            raise TimeoutError("timed out")
+
+        self._socket.settimeout(left_s)
+        return self._socket.recv(_READ_BYTES)
+
+    def _send(self, tls: TlsSocket, data: bytes) -> None:
+        tls.settimeout(self._limits.send_s)
+        tls.sendall(data)
+
+    def _farewell(self, tls: TlsSocket) -> None:
+        """End the connection so that the peer surely gets the last answer.
+
+        A close with unread bytes would send a reset, which may overtake the answer (RFC 9112 9.6);
+        so say goodbye in TLS, end our direction, and read the rest away for a while.
+        """
+        deadline = Deadline(self._limits.farewell_s)
+        with contextlib.suppress(OSError):
+            tls.settimeout(self._limits.farewell_s)
+            tls.unwrap()
+
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(tls, socket.SHUT_WR)
+            while not deadline.passed:
+                tls.settimeout(deadline.left_s or 0.001)
+                if not socket.socket.recv(tls, _READ_BYTES):
+                    return
+
+    def _enter(self, reply: Answer) -> None:
+        tls = self._socket if isinstance(self._socket, TlsSocket) else None
+        cipher = tls.cipher() if tls is not None else None
+        # A caller may send its next request early; after a refusal all of it is one mishap.
+        ended = self._stream.consumed if reply.status == 200 else self._stream.received
+        self._ledger.add(
+            Transaction(
+                time=time.time(),
+                kind=reply.kind,
+                system=reply.system,
+                peer_ip=self._peer[0],
+                peer_port=self._peer[1],
+                server_ip=self._local[0],
+                server_port=self._local[1],
+                tls_version=(tls.version() or "") if tls is not None else "",
+                cipher=cipher[0] if cipher else "",
+                sni=tls.sni if tls is not None else "",
+                status=reply.status,
+                bytes_in=ended - self._counted,
+                detail=reply.detail,
+            )
+        )
+        self._counted = ended
+        self._silent = False
+
+
+def describe(error: OSError) -> str:
+    """A socket's or TLS's error in a few words: ``tlsv1 alert unknown ca``."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, ssl.SSLEOFError):
+        return "the peer ended the connection"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,236 @@
+"""``sdc``: the HTTPS listeners of every listed server address, and the threads that serve them.
+
+The sockets are opened inside the node, everything else runs in the lab's process: one thread
+accepts on all addresses, each connection has a thread of its own. Only the standard library, and of
+that neither ``http.server`` nor ``asyncio`` (let alone aiohttp): in the guest an import costs more
+than a whole call home. What is said on a connection belongs to ``conversation`` and ``answers``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import selectors
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, TypeVar
+
+from lab.errors import DaemonError, KernelError, LabError
+from lab.ibm.conversation import Conversation, Limits, TlsSocket
+from lab.ibm.ledger import Ledger
+from lab.record import Transaction
+from lab.topology.model import Topology
+
+T = TypeVar("T")
+
+_BACKLOG = 128
+_STACK_BYTES = 256 * 1024
+_END_S = 30.0
+
+
+class Caller(Protocol):
+    """The part of ``nodes.Node`` that the server needs."""
+
+    def call(self, function: Callable[[], T], /) -> T:
+        """Run a function in the node's namespaces."""
+        ...
+
+
+class Server:
+    """Listens while the ``with`` block runs; afterwards no thread and no socket is left.
+
+    Reads ``keys/sdc.pem`` of the run directory; writes ``logs/sdc/ledger.jsonl`` and
+    ``keys/tls.keylog``, with which Wireshark reads the captures.
+    """
+
+    def __init__(
+        self, topology: Topology, node: Caller, run_dir: Path, limits: Limits | None = None
+    ) -> None:
+        self.ledger = Ledger(run_dir / "logs" / "sdc" / "ledger.jsonl")
+        self._places = sorted({(each.address, each.port) for each in topology.endpoints})
+        self._node = node
+        self._keys_dir = run_dir / "keys"
+        self._limits = limits or Limits()
+        self._stack = contextlib.ExitStack()
+        self._stopping = threading.Event()
+        self._room = threading.Semaphore(self._limits.connections)
+        self._serial = itertools.count(1)
+        self._lock = threading.Lock()
+        self._live: dict[Conversation, threading.Thread] = {}
+
+    def __enter__(self) -> Server:
+        with contextlib.ExitStack() as stack:
+            context = self._tls_context()
+            stack.enter_context(self.ledger)
+            listeners = self._node.call(self._listen)
+            for listener in listeners:
+                stack.enter_context(listener)
+
+            wake, waker = socket.socketpair()
+            stack.enter_context(wake)
+            stack.enter_context(waker)
+            acceptor = _thread("sdc", lambda: self._accept(context, listeners, wake))
+            acceptor.start()
+            stack.callback(self._stop, acceptor, waker)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    @property
+    def transactions(self) -> tuple[Transaction, ...]:
+        """The ledger so far."""
+        return self.ledger.transactions
+
+    def _tls_context(self) -> ssl.SSLContext:
+        chain = self._keys_dir / "sdc.pem"
+        key_log = self._keys_dir / "tls.keylog"
+
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.load_cert_chain(chain)
+            # TLS would create it with the rights of the umask; it opens every captured session.
+            os.close(os.open(key_log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            context.keylog_filename = os.fspath(key_log)
+        except OSError as error:  # SSLError is one
+            raise LabError(
+                f"sdc cannot use its certificate {chain}: {error.strerror or error}",
+                hint="authority.issue writes it before the lab boots",
+            ) from error
+
+        context.set_alpn_protocols(["http/1.1"])
+        context.sslsocket_class = TlsSocket
+        context.sni_callback = _remember_sni
+        return context
+
+    def _listen(self) -> list[socket.socket]:
+        """Open every listener, or none; runs in the node."""
+        with contextlib.ExitStack() as stack:
+            listeners = []
+
+            for address, port in self._places:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.setblocking(False)
+                try:
+                    listener.bind((address, port))
+                    listener.listen(_BACKLOG)
+                except OSError as error:
+                    raise KernelError(
+                        "listen on",
+                        f"{address} port {port} in node sdc",
+                        error.strerror or str(error),
+                        hint="sdc must own every address of the topology's endpoints",
+                    ) from error
+                listeners.append(listener)
+
+            stack.pop_all()
+            return listeners
+
+    def _accept(
+        self, context: ssl.SSLContext, listeners: list[socket.socket], wake: socket.socket
+    ) -> None:
+        """The accepting thread: no timeout, so that virtual time may leap while nobody calls."""
+        with selectors.DefaultSelector() as selector:
+            for listener in listeners:
+                selector.register(listener, selectors.EVENT_READ, listener)
+            selector.register(wake, selectors.EVENT_READ)
+
+            while not self._stopping.is_set():
+                for key, _ in selector.select():
+                    if key.data is not None:
+                        self._take(context, key.data)
+
+    def _take(self, context: ssl.SSLContext, listener: socket.socket) -> None:
+        """Accept one connection when there is room; until then callers wait in the backlog."""
+        self._room.acquire()
+        if self._stopping.is_set():
+            return
+
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, ConnectionError):  # the caller has gone again
+            self._room.release()
+            return
+        except OSError:  # out of descriptors or memory: let some connections end
+            self._room.release()
+            self._stopping.wait(1.0)
+            return
+
+        connection.setblocking(True)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        serial = self._serial.__next__
+        conversation = Conversation(connection, context, self.ledger, serial, self._limits)
+        thread = _thread("sdc-caller", lambda: self._serve(conversation))
+        with self._lock:
+            self._live[conversation] = thread
+
+        try:
+            thread.start()
+        except (
+            RuntimeError
+        ):  # "can't start new thread": this caller is turned away, the next may pass
+            connection.close()
+            with self._lock:
+                del self._live[conversation]
+            self._room.release()
+
+    def _serve(self, conversation: Conversation) -> None:
+        try:
+            conversation.run()
+        finally:
+            with self._lock:
+                self._live.pop(conversation, None)
+            self._room.release()
+
+    def _stop(self, acceptor: threading.Thread, waker: socket.socket) -> None:
+        self._stopping.set()
+        self._room.release()  # the acceptor may be waiting for room
+        waker.send(b"x")
+        acceptor.join(_END_S)
+
+        with self._lock:
+            live = dict(self._live)
+        for conversation in live:
+            conversation.abort()
+        for thread in live.values():
+            thread.join(_END_S)
+
+        stuck = [thread.name for thread in (acceptor, *live.values()) if thread.is_alive()]
+        if stuck:
+            raise DaemonError("sdc", f"{len(stuck)} thread(s) did not end within {_END_S:g} s")
+
+
+def _thread(name: str, target: Callable[[], None]) -> threading.Thread:
+    return _SmallThread(name=name, target=target, daemon=True)
+
+
+class _SmallThread(threading.Thread):
+    """A thread with a small stack: the lab locks its memory, so every page of it is paid for."""
+
+    def start(self) -> None:
+        before = threading.stack_size(_STACK_BYTES)
+        try:
+            super().start()
+        finally:
+            threading.stack_size(before)
+
+
+def _remember_sni(
+    connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext
+) -> None:
+    if isinstance(connection, TlsSocket):
+        connection.sni = name or ""

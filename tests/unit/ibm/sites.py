@@ -1,0 +1,121 @@
+"""What the tests of IBM's side stand on: a run directory, a stand-in node, loopback addresses."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from lab.ibm import authority
+from lab.ibm.conversation import Limits
+from lab.ibm.server import Server
+from lab.record import Transaction
+from lab.topology.model import Endpoint, Interface, Node, PathKind, Role, Topology
+from lab.wait import wait_until
+
+T = TypeVar("T")
+
+ADDRESSES = "127.0.0.2", "127.0.0.3"
+
+
+class HostNode:
+    """Stands in for nodes.Node: the host's own namespaces, and a note of who asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def call(self, function: Callable[[], T], /) -> T:
+        self.calls += 1
+        return function()
+
+
+def make_topology(*endpoints: Endpoint) -> Topology:
+    sdc = Node(
+        name="sdc",
+        role=Role.sdc,
+        interfaces=(Interface(segment="dmz", mac="02:00:00:00:00:01", address="203.0.113.9/24"),),
+        service_addresses=tuple(endpoint.address for endpoint in endpoints),
+        routes=(),
+        forwarding=False,
+        hosts=(),
+    )
+    hmc = Node(
+        name="hmc",
+        role=Role.hmc,
+        interfaces=(),
+        service_addresses=(),
+        routes=(),
+        forwarding=False,
+        hosts=(("127.0.0.2", "eccgw01.boulder.ibm.com"), ("192.0.2.1", "not-a-server.example")),
+    )
+    return Topology(
+        name="loopback",
+        summary="",
+        source="",
+        profile="hmc-2007",
+        path=PathKind.direct,
+        agents=("hmc",),
+        segments=(),
+        nodes=(hmc, sdc),
+        firewall=None,
+        ipsec=(),
+        l2tp_servers=(),
+        l2tp_clients=(),
+        vpn_paths=(),
+        endpoints=endpoints,
+        probe="127.0.0.2",
+        expect=(),
+    )
+
+
+def free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+class Site:
+    """A run directory with its keys, and the server over it."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.node = HostNode()
+        self.port = free_port(ADDRESSES[0])
+        self.topology = make_topology(
+            *(
+                Endpoint(name=f"name-{address}", address=address, port=self.port, row="A-01")
+                for address in ADDRESSES
+            ),
+            Endpoint(name="localhost", address="127.0.0.1", port=self.port, row="A-02"),
+        )
+        authority.issue(self.topology, self.keys_dir)
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.run_dir / "keys"
+
+    @property
+    def ca_file(self) -> str:
+        return str(self.keys_dir / "ca.pem")
+
+    def url(self, host: str = ADDRESSES[0]) -> str:
+        return f"https://{host}:{self.port}"
+
+    def server(self, limits: Limits | None = None) -> Server:
+        return Server(self.topology, self.node, self.run_dir, limits)
+
+
+def entries(server: Server, count: int) -> tuple[Transaction, ...]:
+    """The ledger, once it has so many entries."""
+    return wait_until(
+        f"{count} entries in the ledger",
+        lambda: server.transactions if len(server.transactions) >= count else None,
+        10.0,
+        seen=lambda: repr(server.transactions),
+    )
+
+
+def lab_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("sdc")]

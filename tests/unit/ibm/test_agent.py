@@ -1,0 +1,312 @@
+"""The reference agent against the real server on loopback, and against servers that misbehave."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab import agent, heartbeat
+from lab.ibm.server import Server
+from tests.unit.ibm.sites import ADDRESSES, Site, entries, free_port
+
+SYSTEM = "7042-CR9*2112345"
+
+
+def run_agent(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    root = str(Path(lab.__file__).parents[1])
+    return subprocess.run(
+        [sys.executable, "-m", "lab.agent", *arguments],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": root, **environment},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def misbehaving(site: Site, answer: Callable[[ssl.SSLSocket], None]) -> Iterator[str]:
+    """A TLS server of one connection after the other that does what ``answer`` does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(site.keys_dir / "sdc.pem")
+    listener = socket.create_server((ADDRESSES[0], 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                raw, _ = listener.accept()
+                with context.wrap_socket(raw, server_side=True) as tls:
+                    answer(tls)
+            except (ssl.SSLError, ConnectionError):
+                continue
+            except OSError:
+                return
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"https://{ADDRESSES[0]}:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def test_a_heartbeat_is_acknowledged_and_entered(site: Site, server: Server) -> None:
+    result = run_agent(LAB_SERVER=site.url("localhost"), LAB_CA_FILE=site.ca_file, LAB_NODE="hmc-b")
+
+    assert result.returncode == 0, result.stderr
+    acknowledgement = json.loads(result.stdout)
+    assert acknowledgement["status"] == "acknowledged"
+    (entry,) = entries(server, 1)
+    assert (entry.kind, entry.status, entry.sni) == ("heartbeat", 200, "localhost")
+    assert entry.system == acknowledgement["system"] == heartbeat.system_of("hmc-b")
+    assert 5500 < entry.bytes_in < 8000
+    phases = [line.split()[1] for line in result.stderr.splitlines()]
+    assert phases[:5] == ["resolve:", "connect:", "TLS:", "request:", "acknowledgement:"]
+
+
+def test_json_tells_every_attempt(site: Site, server: Server) -> None:
+    refusing = f"https://127.0.0.4:{free_port('127.0.0.4')}"
+
+    result = run_agent(
+        "--json", "--system", SYSTEM,
+        LAB_SERVER=refusing, LAB_SERVERS=f" {site.url(ADDRESSES[1])}, {refusing}",
+        LAB_CA_FILE=site.ca_file,
+    )  # fmt: skip
+
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["acknowledged"] is True
+    assert answer["server"] == site.url(ADDRESSES[1])
+    assert answer["acknowledgement"]["system"] == SYSTEM
+    refused, taken = answer["attempts"]
+    assert (refused["phase"], refused["address"]) == ("connect", "127.0.0.4")
+    assert refused["sentence"] == (f"{refusing} failed at connect: 127.0.0.4: connection refused")
+    assert taken["sentence"].startswith(f"{site.url(ADDRESSES[1])} acknowledged as SDC")
+    assert entries(server, 1)[0].server_ip == ADDRESSES[1]
+
+
+def test_no_server_ends_in_1_with_a_sentence_after_one_retry(site: Site) -> None:
+    result = run_agent(LAB_SERVER=site.url(), LAB_CA_FILE=site.ca_file)
+
+    assert result.returncode == 1
+    assert result.stdout == ""
+    sentence = f"agent: {site.url()} failed at connect: {ADDRESSES[0]}: connection refused"
+    assert result.stderr.splitlines().count(sentence) == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_the_rest_of_the_servers_comes_before_a_second_try(site: Site) -> None:
+    urls = [site.url(address) for address in ADDRESSES]
+
+    result = agent.call_home(urls, site.ca_file, system=SYSTEM)
+
+    assert [attempt.server for attempt in result.attempts] == urls * 2
+    assert not result.acknowledged
+
+
+def test_fifty_agents_at_once(site: Site, server: Server) -> None:
+    systems = [f"7042-CR9*21{number:05d}" for number in range(50)]
+    results: dict[str, agent.CallHomeResult] = {}
+
+    def call(system: str) -> None:
+        results[system] = agent.call_home([site.url()], site.ca_file, system=system)
+
+    threads = [threading.Thread(target=call, args=(system,)) for system in systems]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert all(results[system].acknowledged for system in systems)
+    assert all(results[system].acknowledgement["system"] == system for system in systems)
+    assert len({result.acknowledgement["transaction"] for result in results.values()}) == 50
+    assert sorted(entry.system for entry in entries(server, 50)) == systems
+
+
+def one_try(url: str, ca_file: str, total_s: float = 10.0) -> agent.Attempt:
+    result = agent.call_home([url], ca_file, system=SYSTEM, total_s=total_s, rounds=1)
+    return result.attempts[0]
+
+
+def test_a_foreign_authority_is_refused_by_both_sides(
+    site: Site, server: Server, tmp_path: Path
+) -> None:
+    foreign = Site(tmp_path / "foreign")
+
+    attempt = one_try(site.url(), foreign.ca_file)
+
+    assert attempt.phase == "TLS"
+    assert "the server's certificate is refused: " in attempt.problem
+    (entry,) = entries(server, 1)
+    assert (entry.kind, entry.status) == ("handshake", 0)
+    assert entry.detail
+
+
+def test_a_certificate_for_another_name_is_refused(site: Site) -> None:
+    port = free_port("127.0.0.5")
+    with misbehaving(site, lambda tls: None) as url:
+        # The same certificate, reached at an address that it does not name.
+        listener = socket.create_server(("127.0.0.5", port))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(site.keys_dir / "sdc.pem")
+
+        def serve() -> None:
+            raw, _ = listener.accept()
+            with raw, pytest.raises(ssl.SSLError):
+                context.wrap_socket(raw, server_side=True)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        attempt = one_try(f"https://127.0.0.5:{port}", site.ca_file)
+        thread.join()
+        listener.close()
+        assert one_try(url, site.ca_file).phase != "TLS"  # its own address is
+
+    assert attempt.phase == "TLS"
+    assert "IP address mismatch, certificate is not valid for '127.0.0.5'" in attempt.problem
+
+
+def test_a_name_that_does_not_resolve(site: Site) -> None:
+    attempt = one_try("https://no-such-host.invalid", site.ca_file)
+
+    assert attempt.phase == "resolve"
+    assert attempt.sentence.startswith("https://no-such-host.invalid failed at resolve: ")
+
+
+def test_the_next_address_of_a_name_is_tried(
+    site: Site, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two_addresses(host: str, port: int, **_: int) -> list[object]:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*kind, ("127.0.0.4", port)), (*kind, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+    attempt = one_try(site.url("localhost"), site.ca_file)
+
+    assert attempt.acknowledgement
+    assert attempt.address == "127.0.0.1"
+
+
+def say(data: bytes) -> Callable[[ssl.SSLSocket], None]:
+    def answer(tls: ssl.SSLSocket) -> None:
+        tls.recv(65536)
+        tls.sendall(data)
+
+    return answer
+
+
+ANSWERS = {
+    "nothing": (b"", "the server ended the connection without an answer"),
+    "other protocol": (b"SSH-2.0-x\r\n\r\n", "the first line has no HTTP version"),
+    "busy": (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "the server answered 503 Busy"),
+    "no json": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "is no acknowledgement"),
+    "no transaction": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "is no acknowledgement"),
+    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "ended inside the body"),
+    "endless": (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 70_000, "longer than 65536 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_that_is_no_acknowledgement(site: Site, name: str) -> None:
+    data, problem = ANSWERS[name]
+
+    with misbehaving(site, say(data)) as url:
+        attempt = one_try(url, site.ca_file)
+
+    assert attempt.phase == "acknowledgement"
+    assert problem in attempt.problem
+
+
+def test_an_interim_answer_is_passed_over(site: Site) -> None:
+    data = b'HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{"transaction": "X1"}'
+
+    with misbehaving(site, say(data)) as url:
+        assert one_try(url, site.ca_file).acknowledgement == {"transaction": "X1"}
+
+
+def test_silence_ends_at_the_deadline(site: Site) -> None:
+    quiet = threading.Event()
+
+    def wait(tls: ssl.SSLSocket) -> None:
+        quiet.wait(10)
+
+    with misbehaving(site, wait) as url:
+        attempt = one_try(url, site.ca_file, total_s=0.5)
+        quiet.set()
+
+    assert attempt.phase == "acknowledgement"
+    assert attempt.problem == "no answer within 0.5 s in all"
+    assert 0.4 < attempt.seconds < 5
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.2", "127.0.0.2", "https://", "https://user:secret@127.0.0.2", "https://x:0",
+     "https://x:65536", "https://x:y", "https://x/a\r\nEvil: yes", "https://x/a b", "https://x/é"],
+)  # fmt: skip
+def test_a_url_that_is_not_https_is_wrong_use(url: str) -> None:
+    with pytest.raises(ValueError, match=r"is not https|has no port|has a character"):
+        agent.Server(url)
+
+
+def test_urls() -> None:
+    plain, long = agent.Server("https://eccgw01"), agent.Server("https://[2001:db8::1]:8443/a/b/")
+
+    assert (plain.host, plain.port, plain.path) == ("eccgw01", 443, "/heartbeat")
+    assert plain.authority == "eccgw01"
+    assert (long.host, long.port, long.path) == ("2001:db8::1", 8443, "/a/b/heartbeat")
+    assert long.authority == "[2001:db8::1]:8443"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        ((), {}, "LAB_SERVER and LAB_CA_FILE must be set"),
+        ((), {"LAB_SERVER": "https://x"}, "LAB_SERVER and LAB_CA_FILE must be set"),
+        (("--fast",), {}, "--fast is not understood"),
+        (("--system",), {}, "--system needs"),
+        ((), {"LAB_SERVER": "http://x", "LAB_CA_FILE": "/dev/null"}, "is not https"),
+        ((), {"LAB_SERVER": "https://x", "LAB_CA_FILE": "/nowhere"}, "/nowhere cannot be used"),
+        ((), {"LAB_SERVER": "https://x", "LAB_CA_FILE": "/dev/null"}, "/dev/null cannot be used"),
+    ],
+)
+def test_wrong_use(arguments: tuple[str, ...], environment: dict[str, str], sentence: str) -> None:
+    result = run_agent(*arguments, **environment)
+
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_heartbeat_fills_several_packets_and_is_the_same_each_time() -> None:
+    content = heartbeat.heartbeat(SYSTEM)
+
+    assert 5500 < len(content) < 8000
+    assert content == heartbeat.heartbeat(SYSTEM)
+    text = json.loads(content)["files"]["hmc.eed"]
+    assert "lshmc -V" in text  # E-22
+    assert "lssysconn -r all" in text
+    assert heartbeat.system_of("hmc") != heartbeat.system_of("hmc-b")
+
+
+def test_the_agent_imports_little() -> None:
+    """In the guest each of these costs more than the call home itself."""
+    dear = ("dataclasses", "inspect", "http", "urllib", "argparse", "typing", "logging", "email")
+    code = f"import sys, lab.agent; print([m for m in {dear!r} if m in sys.modules])"
+    root = str(Path(lab.__file__).parents[1])
+
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={"PYTHONPATH": root}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.strip() == "[]"

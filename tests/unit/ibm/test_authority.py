@@ -1,0 +1,98 @@
+"""The lab's certificate authority: what it writes, for whom, and for how long."""
+
+from __future__ import annotations
+
+import ssl
+import stat
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from lab.errors import LabError
+from lab.ibm import authority
+from lab.topology.model import Endpoint
+from tests.unit.ibm.sites import make_topology
+
+TOPOLOGY = make_topology(
+    Endpoint(name="eccgw02.rochester.ibm.com", address="207.25.252.197", port=443, row="A-02"),
+    Endpoint(name="207.25.252.200", address="207.25.252.200", port=443, row="A-03"),
+    Endpoint(name="www-945.ibm.com", address="129.42.26.224", port=443, row="A-04"),
+)
+
+
+def test_identities_are_every_address_and_name_of_sdc_once() -> None:
+    assert authority.identities(TOPOLOGY) == (
+        "eccgw02.rochester.ibm.com",
+        "sdc",
+        "www-945.ibm.com",
+        "129.42.26.224",
+        "203.0.113.9",
+        "207.25.252.197",
+        "207.25.252.200",
+    )
+
+
+def test_names_of_hosts_tables_count_only_for_servers() -> None:
+    topology = make_topology(Endpoint(name="one.example", address="127.0.0.2", port=443, row="A-1"))
+
+    names = authority.identities(topology)
+
+    assert "eccgw01.boulder.ibm.com" in names
+    assert "not-a-server.example" not in names
+
+
+def test_certificate_names_everything_and_outlives_any_run(tmp_path: Path) -> None:
+    authority.issue(TOPOLOGY, tmp_path)
+
+    certificate = x509.load_pem_x509_certificate((tmp_path / "sdc.pem").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    ca = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
+
+    listed = {str(name.value) for name in names}
+    assert listed == set(authority.identities(TOPOLOGY))
+    for each in (certificate, ca):
+        assert each.not_valid_before_utc < datetime.fromisoformat("2020-01-01T00:00:00+00:00")
+        assert each.not_valid_after_utc > datetime.fromisoformat("2100-01-01T00:00:00+00:00")
+    certificate.verify_directly_issued_by(ca)
+
+
+def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
+    authority.issue(TOPOLOGY, tmp_path / "keys")
+
+    ca, sdc = tmp_path / "keys" / "ca.pem", tmp_path / "keys" / "sdc.pem"
+    assert stat.S_IMODE(ca.stat().st_mode) == 0o644
+    assert stat.S_IMODE(sdc.stat().st_mode) == 0o600
+    assert "PRIVATE KEY" not in ca.read_text()
+    assert "PRIVATE KEY" in sdc.read_text()
+
+
+def test_issuing_again_replaces_both_files_together(tmp_path: Path) -> None:
+    authority.issue(TOPOLOGY, tmp_path)
+    before = (tmp_path / "sdc.pem").read_bytes()
+    authority.issue(TOPOLOGY, tmp_path)
+
+    assert (tmp_path / "sdc.pem").read_bytes() != before
+    ca = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
+    x509.load_pem_x509_certificate((tmp_path / "sdc.pem").read_bytes()).verify_directly_issued_by(
+        ca
+    )
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "sdc.pem")
+
+
+def test_subject_names_are_the_same_in_every_run(tmp_path: Path) -> None:
+    subjects = set()
+    for run in ("one", "two"):
+        authority.issue(TOPOLOGY, tmp_path / run)
+        certificate = x509.load_pem_x509_certificate((tmp_path / run / "sdc.pem").read_bytes())
+        subjects.add((certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()))
+
+    assert len(subjects) == 1
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("a file, not a directory")
+
+    with pytest.raises(LabError, match=r"keys.*: File exists"):
+        authority.issue(TOPOLOGY, tmp_path / "keys")
