@@ -1,0 +1,297 @@
+"""All that a run left, in the views that the checks share: the wires, and what is inside the ESP.
+
+Each view is made once, when first asked for. Reads a run directory; judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lab.record import Record
+from lab.topology.model import Interface, IpsecConnection, Node, PathKind, Topology
+from lab.wire import decode, esp, isakmp, l2tp, ppp
+from lab.wire.decode import UDP, Frame, Packet
+
+
+@dataclass(slots=True)
+class IkeSighting:
+    """An ISAKMP message on a wire."""
+
+    frame: Frame
+    packet: Packet
+    message: isakmp.Message
+    outgoing: bool
+    """From the customer's side."""
+
+    @property
+    def port(self) -> int:
+        """The port on IBM's side, which no NAT on the way changes."""
+        return self.packet.destination_port if self.outgoing else self.packet.source_port
+
+    @property
+    def gateway_address(self) -> str:
+        return self.packet.destination if self.outgoing else self.packet.source
+
+
+@dataclass(slots=True)
+class EspSighting:
+    """An ESP packet on a wire, and what came of opening it."""
+
+    frame: Frame
+    packet: Packet
+    sealed: esp.Sealed
+    opened: esp.Opened
+    outgoing: bool
+
+
+@dataclass(slots=True)
+class Inside:
+    """What an ESP packet of the VPN carried, as far down as it goes."""
+
+    frame: Frame
+    """The ESP packet's."""
+    packet: Packet
+    """The IP packet in it."""
+    client: str
+    """The agent's host at the one end; empty if neither end is one."""
+    gateway: str
+    outgoing: bool
+    l2tp: l2tp.Message | None
+    ppp: ppp.Frame | None
+    data: Packet | None
+    """The IP packet in the PPP frame."""
+
+
+def mac(interface: Interface) -> bytes:
+    """An interface's hardware address as it stands in a frame."""
+    return bytes.fromhex(interface.mac.replace(":", ""))
+
+
+class Case:
+    """Topology, record and captures of one run."""
+
+    def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:
+        self.topology = topology
+        self.record = record
+        self.run_dir = run_dir
+
+    # -- what the model says ------------------------------------------------------------------
+
+    @cached_property
+    def outside(self) -> str:
+        """The wire between the customer's firewall and the Internet."""
+        return self.topology.firewall.outside if self.topology.firewall else "fw-inet"
+
+    @cached_property
+    def inside(self) -> str:
+        """The customer's side of the firewall."""
+        return self.topology.firewall.inside if self.topology.firewall else "lan"
+
+    @cached_property
+    def by_vpn(self) -> bool:
+        return self.topology.path is PathKind.vpn
+
+    @cached_property
+    def snat(self) -> bool:
+        return self.topology.firewall is not None and self.topology.firewall.snat
+
+    @cached_property
+    def agents(self) -> tuple[Node, ...]:
+        return tuple(self.topology.node(name) for name in self.topology.agents)
+
+    @cached_property
+    def agent_addresses(self) -> dict[str, str]:
+        """Address on the uplink to the agent's host."""
+        return {node.interface(self.inside).ip: node.name for node in self.agents}
+
+    @cached_property
+    def public_address(self) -> str:
+        """The firewall's own address on the outside."""
+        firewall = self.topology.firewall
+        if firewall is None:
+            return ""
+        return self.topology.node(firewall.node).interface(firewall.outside).ip
+
+    @cached_property
+    def listed(self) -> set[tuple[str, int]]:
+        """Address and port of every listed server."""
+        return {(endpoint.address, endpoint.port) for endpoint in self.topology.endpoints}
+
+    @cached_property
+    def gateways(self) -> dict[str, str]:
+        """Address of a VPN gateway to its name."""
+        return {c.gateway_address: c.gateway for c in self.topology.ipsec}
+
+    def connections(self, client: str) -> tuple[IpsecConnection, ...]:
+        """A client's IPsec connections in the order in which they are tried."""
+        order = next((p.gateways for p in self.topology.vpn_paths if p.client == client), ())
+        return tuple(
+            c
+            for name in order
+            for c in self.topology.ipsec
+            if (c.client, c.gateway) == (client, name)
+        )
+
+    def agents_text(self) -> str:
+        return " and ".join(f"{name} ({ip})" for ip, name in self.agent_addresses.items())
+
+    # -- what the wires show ------------------------------------------------------------------
+
+    @cached_property
+    def wire(self) -> dict[str, list[Frame]]:
+        """Every capture of the run, by segment."""
+        return decode.read_all(self.run_dir / "wire")
+
+    def frames(self, segment: str) -> list[Frame]:
+        return self.wire.get(segment, [])
+
+    @cached_property
+    def leaving(self) -> list[tuple[Frame, Packet]]:
+        """IP packets that the firewall put on the outside wire, by its hardware address."""
+        return self.sent_by_firewall(self.outside)
+
+    @cached_property
+    def entering(self) -> list[tuple[Frame, Packet]]:
+        """IP packets that the firewall put on the customer's wire."""
+        return self.sent_by_firewall(self.inside)
+
+    def sent_by_firewall(self, segment: str) -> list[tuple[Frame, Packet]]:
+        firewall = self.topology.firewall
+        if firewall is None:
+            return []
+        own = mac(self.topology.node(firewall.node).interface(segment))
+        return [(f, f.ip) for f in self.frames(segment) if f.ip and f.source_mac == own]
+
+    def is_outgoing(self, frame: Frame) -> bool:
+        """Whether a frame of the outside or inside wire goes towards IBM, by hardware addresses."""
+        firewall = self.topology.firewall
+        if firewall is None:
+            return frame.ip is not None and frame.ip.source in self.agent_addresses
+        own = mac(self.topology.node(firewall.node).interface(frame.segment))
+        return (frame.source_mac == own) == (frame.segment == firewall.outside)
+
+    @cached_property
+    def keys(self) -> dict[int, list[esp.Key]]:
+        return esp.load_keys(self.run_dir / "keys" / "esp.json")
+
+    @cached_property
+    def ike(self) -> list[IkeSighting]:
+        """ISAKMP on the outside wire, retransmissions too."""
+        return self.ike_on(self.outside)
+
+    def ike_on(self, segment: str) -> list[IkeSighting]:
+        return [
+            IkeSighting(frame, frame.ip, message, self.goes_to_ibm(frame.ip))
+            for frame in self.frames(segment)
+            if frame.ip and (message := isakmp.message(frame.ip))
+        ]
+
+    def goes_to_ibm(self, packet: Packet) -> bool:
+        """Whether a packet's way is towards a gateway, by address: works on every segment."""
+        return packet.destination in self.gateways
+
+    @cached_property
+    def esp(self) -> list[EspSighting]:
+        """ESP on the outside wire."""
+        return self.esp_on(self.outside)
+
+    def esp_on(self, segment: str) -> list[EspSighting]:
+        return [
+            EspSighting(
+                frame,
+                frame.ip,
+                sealed,
+                esp.open_sealed(sealed, self.keys),
+                self.goes_to_ibm(frame.ip),
+            )
+            for frame in self.frames(segment)
+            if frame.ip and (sealed := esp.sealed(frame.ip))
+        ]
+
+    @cached_property
+    def insides(self) -> list[Inside]:
+        """What the ESP on the outside wire carries; a packet that is there twice counts once."""
+        found, known = [], set()
+        for sighting in self.esp:
+            key = (sighting.sealed.spi, sighting.sealed.sequence)
+            if sighting.opened.inner is not None and key not in known:
+                known.add(key)
+                found.append(self._inside(sighting, sighting.opened.inner))
+        return found
+
+    def _inside(self, sighting: EspSighting, packet: Packet) -> Inside:
+        sa = sighting.opened.key
+        ends = {packet.source, packet.destination}
+        if sa is not None:
+            ends |= {sa.source, sa.destination}
+        client = next((self.agent_addresses[ip] for ip in ends if ip in self.agent_addresses), "")
+        gateway = next((self.gateways[ip] for ip in ends if ip in self.gateways), "")
+        is_l2tp = packet.protocol == UDP and l2tp.PORT in (
+            packet.source_port,
+            packet.destination_port,
+        )
+        datagram = l2tp.parse(packet.payload) if is_l2tp else None
+        frame = ppp.parse(datagram.ppp) if datagram and not datagram.control else None
+        data = decode.parse_ip(frame.body) if frame and frame.protocol == ppp.IP else None
+        outgoing = packet.destination in self.gateways
+        return Inside(sighting.frame, packet, client, gateway, outgoing, datagram, frame, data)
+
+    def control(self, kind: l2tp.ControlType, client: str = "") -> list[Inside]:
+        """L2TP control messages of one type, retransmissions left out."""
+        found: dict[tuple[str, str, int, int, int], Inside] = {}
+        for item in self.insides:
+            if item.l2tp and item.l2tp.control_type == kind and client in ("", item.client):
+                own_id = item.l2tp.number(l2tp.Avp.assigned_tunnel_id)
+                key = (item.client, item.gateway, item.l2tp.tunnel_id, own_id, item.l2tp.sequence)
+                found.setdefault(key, item)
+        return list(found.values())
+
+    def in_ppp(self, protocol: int, client: str = "") -> list[tuple[Inside, ppp.Frame]]:
+        """PPP frames of one protocol inside the VPN."""
+        return [
+            (item, item.ppp)
+            for item in self.insides
+            if item.ppp and item.ppp.protocol == protocol and client in ("", item.client)
+        ]
+
+    def data(self, client: str = "") -> list[tuple[Inside, Packet]]:
+        """IP packets of the agent's host and its servers inside PPP."""
+        return [(i, i.data) for i in self.insides if i.data and client in ("", i.client)]
+
+    def first_opened(self, client: str) -> float:
+        """When IPCP first had an acknowledgement in both directions (RFC 1661 4.2); 0 if never."""
+        acks: dict[bool, float] = {}
+        for item, frame in self.in_ppp(ppp.IPCP, client):
+            if frame.code == ppp.Code.configure_ack:
+                acks.setdefault(item.outgoing, item.frame.time)
+        return max(acks.values()) if len(acks) == 2 else 0.0
+
+    # -- what the record says -----------------------------------------------------------------
+
+    @cached_property
+    def called(self) -> bool:
+        """Whether an agent was run at all."""
+        return bool(self.record.calls)
+
+    def sa_installed(self, client: str) -> float:
+        """When a client first had an ESP SA in each direction; 0 if it never had."""
+        sas = [sa for sa in self.record.esp if sa.node == client]
+        out = [sa.added for sa in sas if sa.destination in self.gateways]
+        back = [sa.added for sa in sas if sa.source in self.gateways]
+        return max(min(out), min(back)) if out and back else 0.0
+
+    def assigned(self, client: str = "") -> set[str]:
+        """Addresses that IPCP gave to a client: its requests that were acknowledged."""
+        return {
+            frame.ip_address
+            for item, frame in self.in_ppp(ppp.IPCP, client)
+            if frame.code == ppp.Code.configure_ack and not item.outgoing and frame.ip_address
+        }
+
+
+def frames_of(items: Iterable[Inside | IkeSighting | EspSighting]) -> list[Frame]:
+    """The outer frames of sightings."""
+    return [item.frame for item in items]

@@ -1,0 +1,98 @@
+"""Findings: what was expected, what was seen, and the frames that show it. No judgement here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.wire.decode import Frame
+
+MOST_FRAMES = 20
+"""Of one segment in one finding; a longer list helps nobody."""
+
+
+class Verdict(StrEnum):
+    """How a finding came out."""
+
+    held = "pass"
+    failed = "fail"
+    not_applicable = "not-applicable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Frames of one capture, numbered as Wireshark does."""
+
+    segment: str
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One requirement, judged."""
+
+    requirement: str
+    expected: str
+    seen: str
+    verdict: Verdict
+    evidence: tuple[Evidence, ...]
+
+
+class Check:
+    """Collects what speaks against a claim; whatever does makes the finding a failure."""
+
+    def __init__(self, requirement: str, expected: str) -> None:
+        self.requirement = requirement
+        self.expected = expected
+        self._objections: list[str] = []
+        self._against: list[Frame] = []
+        self._shown: list[Frame] = []
+
+    def object(self, sentence: str, frames: Iterable[Frame] = ()) -> None:
+        """Say what is wrong, once, and show the frames."""
+        if sentence not in self._objections:
+            self._objections.append(sentence)
+        self._against += frames
+
+    def show(self, frames: Iterable[Frame]) -> None:
+        """Frames that show the claim at work."""
+        self._shown += frames
+
+    def finding(self, seen: str) -> Finding:
+        """``seen`` is what there was if nothing speaks against the claim."""
+        if self._objections:
+            text = "; ".join(self._objections)
+            return self._made(text, Verdict.failed, self._against or self._shown)
+        return self._made(seen, Verdict.held, self._shown)
+
+    def not_tested(self, reason: str) -> Finding:
+        """The claim was not put to the test, unless something speaks against it all the same."""
+        if self._objections:
+            return self.finding("")
+        return self._made(reason, Verdict.not_applicable, self._shown)
+
+    def _made(self, seen: str, verdict: Verdict, frames: list[Frame]) -> Finding:
+        return Finding(
+            requirement=self.requirement,
+            expected=self.expected,
+            seen=seen,
+            verdict=verdict,
+            evidence=evidence(frames),
+        )
+
+
+def evidence(frames: Iterable[Frame]) -> tuple[Evidence, ...]:
+    """Group frames by capture, in order, each once, the first ``MOST_FRAMES`` of each."""
+    numbers: dict[str, set[int]] = {}
+    for frame in frames:
+        numbers.setdefault(frame.segment, set()).add(frame.number)
+    return tuple(
+        Evidence(segment=segment, frames=tuple(sorted(found)[:MOST_FRAMES]))
+        for segment, found in numbers.items()
+    )
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """``1 packet``, ``2 packets``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

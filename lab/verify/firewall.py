@@ -1,0 +1,233 @@
+"""Findings on the customer's firewall: F-03 and F-06 to F-08."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from lab.topology.model import AllowRule, Firewall
+from lab.verify.case import Case
+from lab.verify.finding import Check, Finding, count
+from lab.wire.decode import ESP, ICMP, TCP, UDP, Frame, Packet
+
+PROTOCOLS = {"tcp": TCP, "udp": UDP, "esp": ESP, "icmp-echo": ICMP}
+ICMP_ERRORS = (3, 11, 12)
+"""Unreachable, time exceeded, parameter problem: they belong to a flow that passes (RFC 792)."""
+
+
+def check_f_03(case: Case) -> Finding:
+    """Direct Internet: TCP 443 opened from inside, and its replies."""
+    check = Check(
+        "F-03",
+        "the rules let connections to listed servers out on TCP 443 and their replies back (NEW "
+        "and "
+        "ESTABLISHED, X-11), and nothing passes that no rule asks for",
+    )
+    rules = _rules(case, "F-03")
+    for rule in rules:
+        if (rule.protocol, rule.port) != ("tcp", 443) or rule.both_ways:
+            check.object(f"a rule admits {_text(rule)}")
+    _judge_strangers(case, check)
+
+    out = [f for f, p in case.leaving if p.is_bare_syn and _matches_any(case, p, rules)]
+    back = [f for f, p in case.entering if p.is_syn_ack and p.source_port == 443]
+    check.show([*out[:8], *back[:8]])
+    if not case.called and not out:
+        return check.not_tested("nothing called home in this run")
+    if not out:
+        check.object("no SYN to TCP 443 passed the firewall")
+    if not back:
+        check.object("no SYN/ACK came back through the firewall")
+    passed = _judge_counter(case, check, "F-03")
+    return check.finding(
+        f"{count(len(out), 'SYN')} out and {count(len(back), 'SYN/ACK')} back on TCP 443 by "
+        f"{count(len(rules), 'rule')}, which counted {count(passed, 'packet')}; nothing else passed"
+    )
+
+
+def check_f_06(case: Case) -> Finding:
+    """VPN without NAT: protocol 50 and UDP 500 in both directions."""
+    check = Check(
+        "F-06",
+        "protocol 50 and UDP 500 pass the firewall in both directions by rules that ask for "
+        "them, and "
+        "nothing passes that no rule asks for",
+    )
+    return _judge_vpn(case, check, wanted=(("udp", 500), ("esp", 0)), unwanted=())
+
+
+def check_f_07(case: Case) -> Finding:
+    """VPN with NAT: UDP 500 and 4500 instead of protocol 50."""
+    check = Check(
+        "F-07",
+        "UDP 500 and UDP 4500 pass the firewall in both directions by rules that ask for them; "
+        "no rule "
+        "admits protocol 50, and nothing passes that no rule asks for",
+    )
+    return _judge_vpn(case, check, wanted=(("udp", 500), ("udp", 4500)), unwanted=(("esp", 0),))
+
+
+def _judge_vpn(
+    case: Case,
+    check: Check,
+    *,
+    wanted: tuple[tuple[str, int], ...],
+    unwanted: tuple[tuple[str, int], ...],
+) -> Finding:
+    rules = _rules(case, check.requirement)
+    kinds = {(rule.protocol, rule.port) for rule in rules}
+    seen = []
+    for kind in wanted:
+        name = _name(*kind)
+        if kind not in kinds:
+            check.object(f"no rule asks for {name}")
+        for rule in rules:
+            if (rule.protocol, rule.port) == kind and not rule.both_ways:
+                check.object(f"the rule for {name} to {rule.destination} admits one direction only")
+
+        out = [f for f, p in case.leaving if _is(p, *kind, p.destination_port)]
+        back = [f for f, p in case.entering if _is(p, *kind, p.source_port)]
+        if not out:
+            check.object(f"no {name} passed to IBM", _arrived(case, kind))
+        if not back:
+            check.object(f"no {name} passed from IBM")
+        check.show([*out[:4], *back[:4]])
+        seen.append(f"{name} {len(out)} out and {len(back)} in")
+
+    for kind in unwanted:
+        if any((rule.protocol, rule.port) == kind for rule in _all_rules(case)):
+            check.object(f"a rule admits {_name(*kind)}")
+        passed = [f for f, p in [*case.leaving, *case.entering] if p.protocol == PROTOCOLS[kind[0]]]
+        if passed:
+            check.object(f"{count(len(passed), 'packet')} of {_name(*kind)} passed", passed)
+
+    _judge_strangers(case, check)
+    counted = _judge_counter(case, check, check.requirement)
+    return check.finding(
+        f"passed: {', '.join(seen)}; its rules counted {count(counted, 'packet')}; nothing else "
+        "passed"
+    )
+
+
+def check_f_08(case: Case) -> Finding:
+    """VPN destinations limited to the VPN servers."""
+    gateways = " and ".join(sorted(case.gateways))
+    check = Check("F-08", f"the firewall lets VPN protocols out to {gateways} only")
+    for rule in _all_rules(case):
+        if (
+            rule.protocol in ("udp", "esp")
+            and rule.destination.removesuffix("/32") not in case.gateways
+        ):
+            check.object(f"a rule admits {_text(rule)}")
+
+    destinations = set()
+    for frame, packet in case.leaving:
+        if packet.protocol in (UDP, ESP):
+            destinations.add(packet.destination)
+            check.show([frame])
+            if packet.destination not in case.gateways:
+                check.object(f"a packet passed to {packet.destination}", [frame])
+    if not destinations:
+        check.object("no packet of the VPN passed the firewall")
+    return check.finding(
+        f"VPN packets went to {' and '.join(sorted(destinations))}; "
+        f"{count(len(case.gateways), 'address', 'addresses')} stand in the rules"
+    )
+
+
+def _firewall(case: Case) -> Firewall | None:
+    return case.topology.firewall
+
+
+def _all_rules(case: Case) -> tuple[AllowRule, ...]:
+    firewall = _firewall(case)
+    return firewall.rules if firewall else ()
+
+
+def _rules(case: Case, requirement: str) -> list[AllowRule]:
+    return [rule for rule in _all_rules(case) if rule.requirement == requirement]
+
+
+def _name(protocol: str, port: int) -> str:
+    return "protocol 50" if protocol == "esp" else f"{protocol.upper()} {port}"
+
+
+def _text(rule: AllowRule) -> str:
+    ways = " both ways" if rule.both_ways else ""
+    return f"{_name(rule.protocol, rule.port)} to {rule.destination}{ways} ({rule.requirement})"
+
+
+def _is(packet: Packet, protocol: str, port: int, seen_port: int) -> bool:
+    if packet.protocol != PROTOCOLS[protocol]:
+        return False
+    return port == 0 or packet.fragment_offset > 0 or seen_port == port
+
+
+def _arrived(case: Case, kind: tuple[str, int]) -> list[Frame]:
+    """What came to the firewall from inside."""
+    return [
+        f
+        for f in case.frames(case.inside)
+        if f.ip and case.is_outgoing(f) and _is(f.ip, *kind, f.ip.destination_port)
+    ]
+
+
+def _matches(case: Case, packet: Packet, rule: AllowRule) -> bool:
+    """Whether a rule asks for a packet that left, by its fields after NAT."""
+    right_source = case.snat or ip_address(packet.source) in ip_network(rule.source, strict=False)
+    right_end = ip_address(packet.destination) in ip_network(rule.destination, strict=False)
+    return (
+        right_source
+        and right_end
+        and _is(packet, rule.protocol, rule.port, packet.destination_port)
+    )
+
+
+def _matches_any(case: Case, packet: Packet, rules: list[AllowRule]) -> bool:
+    return any(_matches(case, packet, rule) for rule in rules)
+
+
+def _judge_strangers(case: Case, check: Check) -> None:
+    """Default-deny: what passed must be asked for, or be the reply to what was."""
+    rules = list(_all_rules(case))
+    flows: set[tuple[str, int, int]] = set()
+    for frame, packet in case.leaving:
+        flows.add((packet.destination, packet.protocol, packet.destination_port))
+        if not _matches_any(case, packet, rules) and not _is_icmp_error(packet):
+            check.object(f"{_packet_text(packet)} passed without a rule", [frame])
+
+    for frame, packet in case.entering:
+        reply = (packet.source, packet.protocol, packet.source_port) in flows
+        asked = any(
+            rule.both_ways
+            and ip_address(packet.source) in ip_network(rule.destination, strict=False)
+            and _is(packet, rule.protocol, rule.port, packet.source_port)
+            for rule in rules
+        )
+        later = packet.fragment_offset > 0
+        if packet.is_bare_syn or not (reply or asked or later or _is_icmp_error(packet)):
+            check.object(f"{_packet_text(packet)} passed inwards without a rule", [frame])
+
+
+def _is_icmp_error(packet: Packet) -> bool:
+    return packet.protocol == ICMP and bool(packet.payload) and packet.payload[0] in ICMP_ERRORS
+
+
+def _packet_text(packet: Packet) -> str:
+    names = {TCP: "TCP", UDP: "UDP", ESP: "protocol 50", ICMP: "ICMP"}
+    name = names.get(packet.protocol, f"protocol {packet.protocol}")
+    port = f":{packet.destination_port}" if packet.destination_port else ""
+    return f"{name} from {packet.source} to {packet.destination}{port}"
+
+
+def _judge_counter(case: Case, check: Check, requirement: str) -> int:
+    """The rules' own counters agree that they were used."""
+    firewall = _firewall(case)
+    counters = case.record.counters.get(firewall.node, {}) if firewall else {}
+    prefix = f"allow-{requirement}-"
+    own = {name: number for name, number in counters.items() if name.startswith(prefix)}
+    total = sum(own.values())
+    if not own:
+        check.object(f"the firewall has no counter for {requirement}")
+    elif total == 0:
+        check.object(f"the rules for {requirement} counted no packet")
+    return total

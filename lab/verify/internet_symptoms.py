@@ -1,0 +1,113 @@
+"""Symptoms beyond the tunnel and of direct paths: black holes, refusing servers, failing agents."""
+
+from __future__ import annotations
+
+from lab.verify.case import Case
+from lab.verify.finding import count
+from lab.verify.journey import Journey
+from lab.verify.symptom import Diagnosis, Trail
+from lab.wire.decode import Packet
+
+HTTP_ERROR = 400
+
+
+def find_black_hole(trail: Trail) -> Diagnosis | None:
+    """Everything above a size is lost at one node, in silence, and everything below passes."""
+    for journeys, way in ((trail.out, trail.way_out), (trail.back, trail.way_back)):
+        lost = [j for j in journeys if j.lost_at]
+        passed = [j.packet.length for j in journeys if not j.lost_at]
+        if not lost or not passed:
+            continue
+        smallest, biggest = min(j.packet.length for j in lost), max(passed)
+        places = {j.lost_at for j in lost}
+        if smallest > biggest and len(places) == 1 and way is not None:
+            after = _next_segment(lost[0], way.segments)
+            return Diagnosis(
+                "mtu-black-hole",
+                f"packets of {smallest} bytes and more vanish at {lost[0].lost_at}: "
+                f"{count(len(lost), 'packet')} "
+                f"last seen on {lost[0].last_segment}, none on {after}; those up to {biggest} "
+                "bytes pass, and no "
+                "ICMP says so",
+                f"mend the MTU beyond {lost[0].last_segment}, or let ICMP type 3 code 4 through",
+            )
+    return None
+
+
+def _next_segment(journey: Journey, segments: tuple[str, ...]) -> str:
+    return segments[segments.index(journey.last_segment) + 1]
+
+
+def _sockets(trail: Trail) -> list[Packet]:
+    """The agent's TCP and its answers: inside the VPN, or on the customer's wire."""
+    case: Case = trail.case
+    if case.by_vpn:
+        return [packet for _, packet in case.data(trail.client)]
+    own = {ip for ip, name in case.agent_addresses.items() if name == trail.client}
+    return [
+        f.ip for f in case.frames(case.inside) if f.ip and {f.ip.source, f.ip.destination} & own
+    ]
+
+
+def find_refusing_server(trail: Trail) -> Diagnosis | None:
+    """A reset for a SYN, a handshake that the server broke, or an HTTP error."""
+    packets = _sockets(trail)
+    syns = {
+        (p.source, p.source_port, p.destination, p.destination_port)
+        for p in packets
+        if p.is_bare_syn
+    }
+    accepted = {
+        (p.destination, p.destination_port, p.source, p.source_port)
+        for p in packets
+        if p.is_syn_ack
+    }
+    for packet in packets:
+        flow = (packet.destination, packet.destination_port, packet.source, packet.source_port)
+        if packet.is_reset and flow in syns - accepted:
+            return Diagnosis(
+                "server-refuses",
+                f"{packet.source} refuses TCP {packet.source_port}: it answers the SYN of "
+                f"{trail.client} "
+                "with a reset",
+                f"see whether the server on {packet.source} listens on {packet.source_port}",
+            )
+
+    for entry in trail.case.record.ledger:
+        if entry.status >= HTTP_ERROR:
+            return Diagnosis(
+                "server-refuses",
+                f"{entry.server_ip}:{entry.server_port} refuses the {entry.kind} with HTTP "
+                f"status {entry.status}",
+                "read the server's ledger in record.json",
+            )
+    return None
+
+
+def find_lost_syn(trail: Trail) -> Diagnosis | None:
+    """TCP to the servers is lost on the way."""
+    for journeys, way in ((trail.out, trail.way_out), (trail.back, trail.way_back)):
+        loss = trail.loss(journeys, way)
+        if loss is not None and loss.lost == loss.sent:
+            return Diagnosis(
+                "tcp-lost",
+                f"TCP of {trail.client} is lost at {loss.lost_at}: {count(loss.sent, 'packet')} on "
+                f"{loss.last_segment}, none on {loss.next_segment}",
+                f"let TCP 443 to the listed servers pass {loss.lost_at}",
+            )
+    return None
+
+
+def find_agent_failure(trail: Trail) -> Diagnosis | None:
+    """The path is up and the servers answer; the agent itself failed."""
+    calls = [c for c in trail.case.record.calls if c.agent == trail.client and not c.succeeded]
+    if trail.case.record.path_up == 0.0 or not calls:
+        return None
+    said = calls[0].attempts[-1] if calls[0].attempts else "it made no attempt"
+    opened = sum(packet.is_bare_syn for packet in _sockets(trail))
+    return Diagnosis(
+        "agent-failure",
+        f"the path is up, and the agent on {trail.client} failed after "
+        f"{count(opened, 'connection')}: {said}",
+        "run the agent by hand in the lab: lab exec",
+    )

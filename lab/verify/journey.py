@@ -1,0 +1,87 @@
+"""The way of a packet over the wires: where it was seen last, and so which node lost it.
+
+Works from the captures alone. NAT changes addresses and ports; what follows the transport header,
+and the IP identification, stay as they are, and tell a packet from all others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from lab.topology.model import Topology
+from lab.verify.case import Case
+from lab.wire.decode import Frame, Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The wires from one node to another, and the nodes between two wires."""
+
+    start: str
+    end: str
+    segments: tuple[str, ...]
+    between: tuple[str, ...]
+    """``between[n]`` passes on from ``segments[n]`` to ``segments[n + 1]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A packet, from the first wire of its way to the last where it was seen."""
+
+    frame: Frame
+    """On the first wire."""
+    packet: Packet
+    last_segment: str
+    lost_at: str
+    """The node that did not pass it on; empty if it came to the last wire."""
+
+
+def find_way(topology: Topology, start: str, end: str) -> Way | None:
+    """The shortest way over forwarding nodes; None if there is none."""
+    queue: deque[tuple[str, tuple[str, ...], tuple[str, ...]]] = deque([(start, (), ())])
+    known = {start}
+    while queue:
+        name, segments, between = queue.popleft()
+        node = topology.node(name)
+        if name != start and not node.forwarding:
+            continue
+        for interface in node.interfaces:
+            for peer in topology.members(interface.segment):
+                if peer.name in known:
+                    continue
+                way = (*segments, interface.segment)
+                passed = between if name == start else (*between, name)
+                if peer.name == end:
+                    return Way(start, end, way, passed)
+                known.add(peer.name)
+                queue.append((peer.name, way, passed))
+    return None
+
+
+def journeys(case: Case, way: Way, source: str, destination: str) -> list[Journey]:
+    """Every packet with these addresses on the first wire, and how far it came."""
+    arrived = [
+        Counter(_mark(f.ip) for f in case.frames(segment) if f.ip) for segment in way.segments[1:]
+    ]
+    found = []
+    for frame in case.frames(way.segments[0]):
+        packet = frame.ip
+        if packet is None or packet.source != source or packet.destination != destination:
+            continue
+        mark, reached = _mark(packet), 0
+        for wire in arrived:
+            if wire[mark] == 0:
+                break
+            wire[mark] -= 1
+            reached += 1
+        lost_at = way.between[reached] if reached < len(way.between) else ""
+        found.append(Journey(frame, packet, way.segments[reached], lost_at))
+    return found
+
+
+def _mark(packet: Packet) -> tuple[int, int, int, bytes]:
+    """The same for a packet on every wire, whatever NAT did to it."""
+    digest = hashlib.blake2b(packet.payload, digest_size=8).digest()
+    return packet.protocol, packet.identification, packet.fragment_offset, digest

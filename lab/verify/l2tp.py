@@ -1,0 +1,134 @@
+"""Findings on L2TP inside the VPN: P-03, P-07 and P-08."""
+
+from __future__ import annotations
+
+from lab.topology.model import SessionLayout
+from lab.verify.case import Case, frames_of
+from lab.verify.finding import Check, Finding, count
+from lab.wire import l2tp
+from lab.wire.decode import UDP, Frame
+from lab.wire.l2tp import ControlType
+
+LEAK_GUARD = "l2tp-in-clear"
+"""Counters of the firewall with this in their name count refused UDP 1701 without IPsec."""
+
+
+def check_p_03(case: Case) -> Finding:
+    """L2TP and PPP over UDP, and nothing else inside the SA."""
+    check = Check(
+        "P-03", "each decrypted packet is UDP 1701 with L2TPv2, and its data messages are PPP"
+    )
+    strange = [item for item in case.insides if item.l2tp is None]
+    if strange:
+        kinds = sorted({item.packet.protocol for item in strange})
+        check.object(
+            f"{count(len(strange), 'packet')} inside the SA that are no L2TP (IP protocol {kinds})",
+            frames_of(strange),
+        )
+    control = [item for item in case.insides if item.l2tp and item.l2tp.control]
+    empty = [i for i in case.insides if i.l2tp and not i.l2tp.control and i.ppp is None]
+    if empty:
+        check.object(f"{count(len(empty), 'data message')} without PPP", frames_of(empty))
+
+    carried = [item for item in case.insides if item.ppp]
+    check.show(frames_of([*control[:4], *carried[:4]]))
+    if not control:
+        check.object("no L2TP control message inside the VPN")
+    if not carried:
+        check.object("no PPP frame inside the VPN")
+    return check.finding(
+        f"{count(len(case.insides), 'packet')} inside the SAs: "
+        f"{count(len(control), 'L2TP control message')} "
+        f"and {count(len(carried), 'PPP frame')}, nothing else"
+    )
+
+
+def check_p_07(case: Case) -> Finding:
+    """The L2TP tunnel is created only when IPsec is there."""
+    check = Check(
+        "P-07",
+        "the first SCCRQ comes after the client's ESP SAs are installed; no UDP 1701 is in clear "
+        "on any "
+        "wire, and none was refused for want of IPsec",
+    )
+    waits = []
+    for node in case.agents:
+        requests = case.control(ControlType.SCCRQ, node.name)
+        installed = case.sa_installed(node.name)
+        if not requests:
+            check.object(f"{node.name} sent no SCCRQ inside the VPN")
+        elif installed == 0.0:
+            check.object(f"{node.name} has no ESP SA in both directions")
+        else:
+            wait_s = requests[0].frame.time - installed
+            waits.append(f"{node.name} {wait_s * 1000:.0f} ms")
+            if wait_s < 0:
+                check.object(
+                    f"{node.name} sent SCCRQ {-wait_s:.3f} s before its SAs", [requests[0].frame]
+                )
+        check.show(frames_of(requests[:1]))
+
+    clear = clear_l2tp(case)
+    if clear:
+        segments = sorted({frame.segment for frame in clear})
+        check.object(
+            f"{count(len(clear), 'packet')} of UDP 1701 in clear on {', '.join(segments)}", clear
+        )
+    for name, counters in case.record.counters.items():
+        refused = sum(number for counter, number in counters.items() if LEAK_GUARD in counter)
+        if refused:
+            check.object(f"{name} refused {count(refused, 'packet')} of UDP 1701 without IPsec")
+    return check.finding(
+        f"SCCRQ after the SAs by: {', '.join(waits)}; 0 packets of UDP 1701 in clear, 0 refused"
+    )
+
+
+def clear_l2tp(case: Case) -> list[Frame]:
+    """UDP 1701 in clear, on any wire."""
+    return [
+        frame
+        for frames in case.wire.values()
+        for frame in frames
+        if frame.ip
+        and frame.ip.protocol == UDP
+        and l2tp.PORT in (frame.ip.source_port, frame.ip.destination_port)
+    ]
+
+
+def check_p_08(case: Case) -> Finding:
+    """One or more PPP sessions within the tunnel."""
+    layouts = sorted({c.layout.value for c in case.topology.l2tp_clients})
+    check = Check(
+        "P-08",
+        "with sessions: one SCCRQ and as many ICRQ as PPP sessions for each gateway in use; with "
+        "tunnels: "
+        f"one SCCRQ for each ICRQ (X-08; here {' and '.join(layouts)})",
+    )
+    seen = []
+    for client in case.topology.l2tp_clients:
+        requests = case.control(ControlType.SCCRQ, client.client)
+        calls = case.control(ControlType.ICRQ, client.client)
+        shared = client.layout is SessionLayout.sessions
+        for gateway in sorted({item.gateway for item in requests}):
+            tunnels = sum(item.gateway == gateway for item in requests)
+            sessions = [item for item in calls if item.gateway == gateway]
+            numbers = {i.l2tp.number(l2tp.Avp.assigned_session_id) for i in sessions if i.l2tp}
+            wanted = 1 if shared else client.sessions
+            if tunnels != wanted:
+                check.object(
+                    f"{client.client} sent {tunnels} SCCRQ to {gateway}, not {wanted}",
+                    frames_of(requests),
+                )
+            if len(sessions) != client.sessions:
+                check.object(
+                    f"{client.client} sent {len(sessions)} ICRQ to {gateway}, not "
+                    f"{client.sessions}",
+                    frames_of(sessions or requests),
+                )
+            if len(numbers) != len(sessions) and shared:
+                check.object(f"{client.client} used a session ID twice", frames_of(sessions))
+            seen.append(f"{client.client} to {gateway}: {tunnels} SCCRQ and {len(sessions)} ICRQ")
+        check.show(frames_of([*requests, *calls]))
+        if not requests:
+            check.object(f"{client.client} sent no SCCRQ inside the VPN")
+    return check.finding("; ".join(seen))

@@ -1,0 +1,321 @@
+"""Findings on the way out: OUT-01 to OUT-04, OUT-21 and OUT-22."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
+
+from lab.verify.case import Case, frames_of
+from lab.verify.finding import Check, Finding, count
+from lab.wire import isakmp, l2tp
+from lab.wire.decode import AH, ESP, TCP, UDP, Frame, Packet
+
+VPN_PORTS = (isakmp.IKE_PORT, isakmp.NAT_T_PORT, l2tp.PORT)
+HTTPS = 443
+
+
+def check_out_01(case: Case) -> Finding:
+    """Direct Internet: TLS over the default route."""
+    check = Check(
+        "OUT-01",
+        f"every flow on {case.outside} opens with a SYN to a listed address and port 443; no IKE, "
+        "NAT-T, L2TP, ESP or AH there, nothing on the modem line",
+    )
+    flows = _flows(case)
+    for frame, packet in flows:
+        where = f"{packet.destination}:{packet.destination_port}"
+        if not packet.is_bare_syn and not packet.is_reset:
+            check.object(f"a flow to {where} does not open with a SYN", [frame])
+        elif packet.destination_port != HTTPS or (packet.destination, HTTPS) not in case.listed:
+            check.object(f"a flow goes to {where}, which is not listed", [frame])
+
+    for frame in case.frames(case.outside):
+        if frame.ip and (name := vpn_protocol(frame.ip)):
+            check.object(f"{name} on {case.outside}", [frame])
+    if modem := case.frames("pstn"):
+        check.object("the modem line is not silent", modem)
+
+    servers = sorted({p.destination for _, p in flows})
+    check.show(frame for frame, _ in flows)
+    if not flows:
+        if not case.called:
+            return check.not_tested("nothing called home in this run")
+        check.object(f"no TCP flow left by {case.outside}")
+    return check.finding(
+        f"{count(len(flows), 'flow')}, each opened by a SYN to {', '.join(servers)}"
+    )
+
+
+def _flows(case: Case) -> list[tuple[Frame, Packet]]:
+    """The first packet that left of each TCP connection."""
+    flows: dict[tuple[str, int, str, int], tuple[Frame, Packet]] = {}
+    for frame, packet in case.leaving:
+        if packet.protocol == TCP:
+            key = (packet.source, packet.source_port, packet.destination, packet.destination_port)
+            flows.setdefault(key, (frame, packet))
+    return list(flows.values())
+
+
+def vpn_protocol(packet: Packet) -> str:
+    """The name of the VPN protocol that a packet on a wire belongs to; empty if none."""
+    if packet.protocol == ESP:
+        return "ESP (protocol 50)"
+    if packet.protocol == AH:
+        return "AH (protocol 51)"
+    if packet.protocol == UDP and packet.fragment_offset == 0:
+        for port in VPN_PORTS:
+            if port in (packet.source_port, packet.destination_port):
+                return f"UDP {port}"
+    return ""
+
+
+def check_out_02(case: Case) -> Finding:
+    """All TCP sockets originate from the HMC."""
+    check = Check(
+        "OUT-02",
+        f"every TCP connection, on {case.inside} and inside the VPN, is opened by "
+        f"{case.agents_text()}; "
+        "an attempt from IBM's side is dropped and nobody answers it",
+    )
+    syns = [(f, f.ip) for f in case.frames(case.inside) if f.ip and f.ip.is_bare_syn]
+    own = [f for f, p in syns if p.source in case.agent_addresses]
+    for frame, packet in syns:
+        if packet.source not in case.agent_addresses:
+            where = f"{packet.source} opens a connection to {packet.destination}"
+            check.object(f"{where}:{packet.destination_port} on {case.inside}", [frame])
+
+    inner = [(item, packet) for item, packet in case.data() if packet.is_bare_syn]
+    own += [item.frame for item, _ in inner if item.outgoing]
+    for item, packet in case.data():
+        if packet.is_syn_ack and item.outgoing:
+            check.object(
+                f"{packet.source} answered an attempt from {packet.destination}", [item.frame]
+            )
+
+    _judge_probes(case, check)
+    check.show(own)
+    if not own and not case.called:
+        return check.not_tested("nothing called home in this run")
+    if not own:
+        check.object("no connection was opened by the agent's host")
+    tried = sum(probe.requirement == "OUT-02" for probe in case.record.probes)
+    return check.finding(
+        f"{count(len(own), 'connection')}, all opened by the agent's host; "
+        f"{count(tried, 'attempt')} from IBM's side, none answered"
+    )
+
+
+def _judge_probes(case: Case, check: Check) -> None:
+    """A probe proves something only if its SYN was seen on the way."""
+    probes = [probe for probe in case.record.probes if probe.requirement == "OUT-02"]
+    if not probes and case.called:
+        check.object("no connection from IBM's side was tried")
+
+    for probe in probes:
+        name = f"the attempt from {probe.source} to {probe.destination}:{probe.port}"
+        if probe.answered:
+            check.object(f"{name} was answered")
+
+        seen = [
+            (frame, packet)
+            for frame, packet in _all_packets(case)
+            if packet.is_bare_syn
+            and (packet.destination, packet.destination_port) == (probe.destination, probe.port)
+            and packet.source == probe.source
+        ]
+        if not seen:
+            check.object(f"{name} is on no wire, so it proves nothing")
+        check.show(frame for frame, _ in seen[:2])
+
+        back = [
+            frame
+            for frame, packet in _all_packets(case)
+            if packet.is_syn_ack
+            and (packet.source, packet.source_port) == (probe.destination, probe.port)
+        ]
+        if back:
+            check.object(f"{name} got a SYN/ACK", back)
+
+
+def _all_packets(case: Case) -> list[tuple[Frame, Packet]]:
+    on_wires = [(f, f.ip) for frames in case.wire.values() for f in frames if f.ip]
+    return on_wires + [(item.frame, packet) for item, packet in case.data()]
+
+
+def check_out_03(case: Case) -> Finding:
+    """Source NAT is acceptable and not required."""
+    nat = f"the firewall's {case.public_address}" if case.snat else case.agents_text()
+    check = Check(
+        "OUT-03",
+        f"with SNAT {'on' if case.snat else 'off'}, all that leaves by {case.outside} comes from "
+        f"{nat}, "
+        "and that is who the server sees",
+    )
+    right = {case.public_address} if case.snat else set(case.agent_addresses)
+    for frame, packet in case.leaving:
+        if packet.source not in right:
+            check.object(f"a packet leaves with source {packet.source}", [frame])
+
+    if case.snat:
+        for frame in case.frames(case.outside):
+            ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
+            for private in sorted(ends & set(case.agent_addresses)):
+                check.object(f"the private address {private} is on {case.outside}", [frame])
+
+    # By VPN the server sees the address that IPCP gave: the NAT ends at the gateway.
+    callers = case.assigned() if case.by_vpn else right
+    for entry in case.record.ledger:
+        if entry.peer_ip not in callers:
+            check.object(f"the server saw {entry.peer_ip}, not {' or '.join(sorted(callers))}")
+
+    check.show(frame for frame, _ in case.leaving[:4])
+    if not case.leaving:
+        check.object(f"nothing left by {case.outside}")
+    if case.called and not case.record.ledger:
+        check.object("no server recorded a caller")
+    sources = sorted({p.source for _, p in case.leaving})
+    peers = sorted({e.peer_ip for e in case.record.ledger})
+    saw = f"; the server saw {', '.join(peers)}" if peers else ""
+    return check.finding(
+        f"{count(len(case.leaving), 'packet')} left, all from {', '.join(sources)}{saw}"
+    )
+
+
+def check_out_04(case: Case) -> Finding:
+    """A second NIC keeps the local system network apart from the Internet."""
+    check = Check(
+        "OUT-04",
+        "on the second NIC's network there is no packet from or to IBM, and nothing is forwarded "
+        "to it "
+        "from the Internet's side",
+    )
+    others = {
+        i.segment: node.name
+        for node in case.agents
+        for i in node.interfaces
+        if i.segment != case.inside
+    }
+    for node in case.agents:
+        if node.forwarding and len(node.interfaces) > 1:
+            check.object(f"{node.name} forwards between its two networks")
+    if not others:
+        names = " and ".join(node.name for node in case.agents)
+        return check.not_tested(f"{names} has one NIC; the second is optional")
+
+    local = sum(_judge_local(case, check, segment, name) for segment, name in others.items())
+    probes = [probe for probe in case.record.probes if probe.requirement == "OUT-04"]
+    for probe in probes:
+        if probe.answered:
+            check.object(
+                f"{probe.source} reached {probe.destination}:{probe.port} through the host"
+            )
+    if not probes:
+        check.object("nobody tried to reach the local network from the Internet's side")
+    return check.finding(
+        f"{count(local, 'packet')} on {', '.join(others)}, none from or to IBM; "
+        f"{count(len(probes), 'attempt')} to get there from the uplink failed"
+    )
+
+
+def _judge_local(case: Case, check: Check, segment: str, host: str) -> int:
+    """Nobody but the neighbours of the local network may be on it."""
+    subnet = ip_network(case.topology.segment(segment).subnet, strict=False)
+    packets = [(frame, frame.ip) for frame in case.frames(segment) if frame.ip]
+    for frame, packet in packets:
+        for address in (packet.source, packet.destination):
+            parsed = ip_address(address)
+            if parsed not in subnet and not parsed.is_multicast and address != "255.255.255.255":
+                check.object(f"{address} is on {segment}, the local network of {host}", [frame])
+    return len(packets)
+
+
+def check_out_21(case: Case) -> Finding:
+    """The VPN is there before any server connection, and then all data is TCP inside it."""
+    check = Check(
+        "OUT-21",
+        "for each HMC in this order: ESP SA installed, SCCCN, IPCP open, first SYN inside the VPN; "
+        f"no TCP to IBM on {case.outside}",
+    )
+    steps = [_order(case, check, node.name) for node in case.agents]
+    for frame, packet in case.leaving:
+        if packet.protocol == TCP and packet.is_bare_syn:
+            check.object(
+                f"TCP to {packet.destination}:{packet.destination_port} on {case.outside}", [frame]
+            )
+    for call in case.record.calls:
+        if not call.succeeded:
+            tried = "; ".join(call.attempts) or "no attempt is recorded"
+            check.object(f"{call.agent} did not get through: {tried}")
+    return check.finding("; ".join(steps))
+
+
+def _order(case: Case, check: Check, client: str) -> str:
+    scccn = case.control(l2tp.ControlType.SCCCN, client)
+    syns = [(i, p) for i, p in case.data(client) if p.is_bare_syn and i.outgoing]
+    started = case.record.started
+    steps = {
+        "SA installed": case.sa_installed(client),
+        "SCCCN": scccn[0].frame.time if scccn else 0.0,
+        "IPCP open": case.first_opened(client),
+        "first SYN": syns[0][0].frame.time if syns else 0.0,
+    }
+    if not syns and not case.called:
+        del steps["first SYN"]  # nothing called home
+
+    times = list(steps.items())
+    for name, time in times:
+        if time == 0.0:
+            check.object(f"{client}: {name} did not come about")
+            return ""
+    # The wire shows a packet after its link's delay, so equal times are in order.
+    for (before, early), (after, late) in pairwise(times):
+        if late < early:
+            check.object(f"{client}: {after} came {early - late:.3f} s before {before}")
+
+    check.show(frames_of([*scccn[:1], *(item for item, _ in syns[:1])]))
+    return f"{client}: " + ", ".join(f"{name} at {time - started:.3f} s" for name, time in times)
+
+
+def check_out_22(case: Case) -> Finding:
+    """The HMC's own firewall applies to connections through the tunnel."""
+    check = Check(
+        "OUT-22",
+        "a drop rule of the HMC on the tunnel's interface stops TCP inside the VPN while IKE and "
+        "L2TP "
+        "stay up; the same rule on the uplink sees none of it",
+    )
+    trials = case.record.trials
+    if not trials:
+        if not case.called:
+            return check.not_tested("nothing called home in this run, so the trial was not made")
+        check.object("no rule was tried on the HMC")
+
+    for trial in trials:
+        if trial.connected:
+            check.object(f"TCP got through {trial.interface} of {trial.node} in spite of the rule")
+        if trial.dropped_on_tunnel == 0:
+            check.object(f"the rule on {trial.interface} of {trial.node} counted nothing")
+        if trial.counted_on_uplink:
+            check.object(
+                f"the rule on {trial.uplink} saw {count(trial.counted_on_uplink, 'packet')}"
+            )
+        if not trial.sessions_open:
+            check.object(f"IKE, L2TP or PPP of {trial.node} did not outlive the rule")
+        leaked = [
+            item.frame
+            for item, packet in case.data(trial.node)
+            if item.outgoing
+            and packet.protocol == TCP
+            and trial.started <= item.frame.time <= trial.ended
+            and packet.destination == trial.destination
+        ]
+        if leaked:
+            check.object(
+                f"TCP to {trial.destination} is inside the VPN while the rule is in", leaked
+            )
+
+    dropped = sum(trial.dropped_on_tunnel for trial in trials)
+    return check.finding(
+        f"the rule on the tunnel dropped {count(dropped, 'packet')}, the one on the uplink saw 0; "
+        "IKE, L2TP and PPP stayed up"
+    )

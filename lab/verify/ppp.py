@@ -1,0 +1,142 @@
+"""Findings on PPP inside the VPN: P-09 and P-10."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from lab.topology.model import L2tpClient
+from lab.verify.case import Case, frames_of
+from lab.verify.finding import Check, Finding, count
+from lab.wire import ppp
+from lab.wire.decode import TCP
+from lab.wire.ppp import ChapCode, Code
+
+
+def check_p_09(case: Case) -> Finding:
+    """IBM's server authenticates PPP sessions with CHAP."""
+    check = Check(
+        "P-09",
+        "the gateway's LCP asks for CHAP with MD5 (C223/05) and nothing else, the client's "
+        "response is "
+        "MD5(id, secret, challenge), the gateway says Success, and IPCP comes only then",
+    )
+    good = 0
+    for client in case.topology.l2tp_clients:
+        good += _judge_client(case, check, client)
+
+    weak = case.in_ppp(ppp.PAP)
+    if weak:
+        check.object(
+            f"{count(len(weak), 'PAP packet')} inside the VPN", frames_of(i for i, _ in weak)
+        )
+    return check.finding(
+        f"LCP option 3 is C223/05; {count(good, 'response')} right and accepted; no PAP"
+    )
+
+
+def _judge_client(case: Case, check: Check, client: L2tpClient) -> int:
+    demands = [
+        (item, frame.authentication)
+        for item, frame in case.in_ppp(ppp.LCP, client.client)
+        if frame.code == Code.configure_request
+        and not item.outgoing
+        and frame.option(ppp.OPTION_AUTHENTICATION) is not None
+    ]
+    for item, (protocol, algorithm) in demands:
+        if (protocol, algorithm) != (ppp.CHAP, ppp.CHAP_MD5):
+            check.object(
+                f"the gateway asks {client.client} for {protocol:04X}/{algorithm:02X}", [item.frame]
+            )
+    check.show(frames_of(item for item, _ in demands[:2]))
+    if not demands:
+        check.object(f"no gateway asked {client.client} to authenticate")
+
+    right, accepted, accepted_at = _judge_chap(case, check, client)
+    if right < client.sessions or accepted < client.sessions:
+        check.object(f"{client.client}: {right} right responses, {accepted} accepted")
+    for item, _ in case.in_ppp(ppp.IPCP, client.client)[:1]:
+        if accepted == 0 or item.frame.time < accepted_at:
+            check.object(f"IPCP of {client.client} began before CHAP had succeeded", [item.frame])
+    return right
+
+
+def _judge_chap(case: Case, check: Check, client: L2tpClient) -> tuple[int, int, float]:
+    """Right responses, accepted ones, and when the first was accepted."""
+    challenges: dict[tuple[str, int], set[bytes]] = {}  # several sessions may use one identifier
+    right, accepted, accepted_at = 0, 0, 0.0
+    for item, frame in case.in_ppp(ppp.CHAP, client.client):
+        check.show([item.frame])
+        challenge = (item.gateway, frame.identifier)
+        if frame.code == ChapCode.challenge:
+            challenges.setdefault(challenge, set()).add(frame.chap_value)
+        elif frame.code == ChapCode.response:
+            secret = client.account.secret
+            known = challenges.get(challenge, set())
+            if frame.chap_value in {ppp.chap_md5(frame.identifier, secret, c) for c in known}:
+                right += 1
+            else:
+                check.object(
+                    f"a response of {client.client} does not fit its challenge", [item.frame]
+                )
+        elif frame.code == ChapCode.success:
+            accepted += 1
+            accepted_at = accepted_at or item.frame.time
+        elif frame.code == ChapCode.failure:
+            check.object(f"the gateway refused the response of {client.client}", [item.frame])
+    return right, accepted, accepted_at
+
+
+def check_p_10(case: Case) -> Finding:
+    """Data sockets run over a PPP session."""
+    check = Check(
+        "P-10",
+        "each data socket's source is an address that IPCP assigned, and the routes to the "
+        "listed servers "
+        "point at a PPP interface",
+    )
+    given = 0
+    sockets: set[tuple[str, int]] = set()
+    for node in case.agents:
+        assigned = case.assigned(node.name)
+        given += len(assigned)
+        recorded = {s.local_ip for s in case.record.ppp if s.client == node.name and s.local_ip}
+        if recorded - assigned:
+            extra = ", ".join(sorted(recorded - assigned))
+            check.object(f"{node.name} uses {extra}, which IPCP did not assign")
+        if not assigned:
+            check.object(f"IPCP assigned no address to {node.name}")
+
+        for item, packet in case.data(node.name):
+            if item.outgoing and packet.source not in assigned:
+                check.object(f"{node.name} sends from {packet.source} inside PPP", [item.frame])
+            if item.outgoing and packet.is_bare_syn:
+                sockets.add((packet.source, packet.source_port))
+                check.show([item.frame])
+        _judge_routes(case, check, node.name)
+
+    uplink = [f for f, p in case.leaving if p.protocol == TCP and p.is_bare_syn]
+    if uplink:
+        check.object(f"{count(len(uplink), 'TCP connection')} past the VPN", uplink)
+    if case.called and not sockets:
+        check.object("no data socket was opened inside PPP")
+    return check.finding(
+        f"{count(len(sockets), 'data socket')} from "
+        f"{count(given, 'assigned address', 'assigned addresses')}; "
+        f"routes to {count(len(case.listed), 'listed server')} point at PPP"
+    )
+
+
+def _judge_routes(case: Case, check: Check, client: str) -> None:
+    routes = []
+    for line in case.record.routes.get(client, []):
+        destination, _, interface = line.partition(" dev ")
+        prefix = "0.0.0.0/0" if destination == "default" else destination
+        routes.append((ip_network(prefix, strict=False), interface.strip()))
+    routes.sort(key=lambda route: -route[0].prefixlen)
+
+    for endpoint in case.topology.endpoints:
+        address = ip_address(endpoint.address)
+        interface = next((name for prefix, name in routes if address in prefix), "")
+        if not interface.startswith("ppp"):
+            how = f"points at {interface}" if interface else "is missing"
+            check.object(f"the route of {client} to {endpoint.address} {how}")

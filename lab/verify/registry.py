@@ -1,0 +1,80 @@
+"""The closed vocabulary: requirement to check, and the claims of ``requirements.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+
+from lab.errors import UsageError
+from lab.verify import esp, firewall, ike, invariants, l2tp, outbound, ppp
+from lab.verify.case import Case
+from lab.verify.finding import Finding
+
+CHECKS: dict[str, Callable[[Case], Finding]] = {
+    "OUT-01": outbound.check_out_01,
+    "OUT-02": outbound.check_out_02,
+    "OUT-03": outbound.check_out_03,
+    "OUT-04": outbound.check_out_04,
+    "OUT-19": ike.check_out_19,
+    "OUT-20": ike.check_out_20,
+    "OUT-21": outbound.check_out_21,
+    "OUT-22": outbound.check_out_22,
+    "P-01": ike.check_p_01,
+    "P-02": esp.check_p_02,
+    "P-03": l2tp.check_p_03,
+    "P-04": esp.check_p_04,
+    "P-05": esp.check_p_05,
+    "P-06": esp.check_p_06,
+    "P-07": l2tp.check_p_07,
+    "P-08": l2tp.check_p_08,
+    "P-09": ppp.check_p_09,
+    "P-10": ppp.check_p_10,
+    "P-18": esp.check_p_18,
+    "P-22": esp.check_p_22,
+    "F-03": firewall.check_f_03,
+    "F-06": firewall.check_f_06,
+    "F-07": firewall.check_f_07,
+    "F-08": firewall.check_f_08,
+    "R-07": ike.check_r_07,
+    "g1": invariants.check_g1,
+    "g2": invariants.check_g2,
+    "g3": invariants.check_g3,
+    "g4": invariants.check_g4,
+    "g5": invariants.check_g5,
+    "g6": invariants.check_g6,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a requirement says, and where the papers say it."""
+
+    requirement: str
+    text: str
+    source: str
+
+
+@cache
+def claims() -> dict[str, Claim]:
+    """Every requirement of the vocabulary; read when first asked for."""
+    import yaml  # not at the top: judging needs no YAML
+
+    text = resources.files("lab").joinpath("data", "requirements.yaml").read_text()
+    return {
+        name: Claim(requirement=name, text=entry["claim"], source=entry["source"])
+        for name, entry in yaml.safe_load(text).items()
+    }
+
+
+def find_check(requirement: str) -> Callable[[Case], Finding]:
+    """The check of a requirement; an unknown one raises UsageError with what was perhaps meant."""
+    if requirement not in CHECKS:
+        near = get_close_matches(requirement, CHECKS, n=1, cutoff=0.4)
+        raise UsageError(
+            f"no check is known for requirement {requirement!r}",
+            hint=f"perhaps {near[0]}?" if near else f"known: {', '.join(CHECKS)}",
+        )
+    return CHECKS[requirement]

@@ -1,0 +1,264 @@
+"""Symptoms of a VPN that is up: L2TP, PPP, a gateway that dies, packets altered or sent twice."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from lab.verify.case import EspSighting
+from lab.verify.finding import count
+from lab.verify.journey import Way
+from lab.verify.symptom import Diagnosis, Trail
+from lab.wire import ppp
+from lab.wire.l2tp import ControlType
+from lab.wire.ppp import ChapCode, Code
+
+AUTH_FAILURES = "XfrmInStateProtoError"
+REPLAYS = "XfrmInStateSeqError"
+DEAD_AFTER_S = 3.0
+"""Of silence, with several packets unanswered."""
+
+_NO_ADDRESS = re.compile(
+    r"no (?:available |free )?(?:IP )?address|Could not determine remote IP address", re.IGNORECASE
+)
+
+
+def find_l2tp_refusal(trail: Trail) -> Diagnosis | None:
+    """The gateway's LNS ends the tunnel or the call, and says why."""
+    if _opened(trail):
+        return None
+    for item in trail.insides:
+        if item.outgoing or item.l2tp is None:
+            continue
+        if item.l2tp.control_type in (ControlType.CDN, ControlType.StopCCN):
+            result = item.l2tp.result
+            if _NO_ADDRESS.search(result) or _NO_ADDRESS.search(trail.log(trail.gateway)):
+                return _pool_empty(trail, f"it answers {result or 'with a disconnect'}")
+            if _ppp_began(trail):
+                return None  # PPP failed first, and says more
+            return Diagnosis(
+                "l2tp-refused",
+                f"{trail.gateway_text} ends the L2TP call of {trail.client}: "
+                f"{result or 'no reason given'}",
+                f"read the log of xl2tpd on {trail.gateway}",
+            )
+    return None
+
+
+def _ppp_began(trail: Trail) -> bool:
+    return any(item.ppp for item in trail.insides)
+
+
+def _opened(trail: Trail) -> bool:
+    return trail.case.first_opened(trail.client) > 0
+
+
+def find_pap_only(trail: Trail) -> Diagnosis | None:
+    """The gateway asks for PAP and nothing else."""
+    demands = [
+        item.ppp.authentication
+        for item in trail.insides
+        if item.ppp
+        and not item.outgoing
+        and item.ppp.protocol == ppp.LCP
+        and item.ppp.code == Code.configure_request
+        and item.ppp.option(ppp.OPTION_AUTHENTICATION) is not None
+    ]
+    if not demands or any(protocol != ppp.PAP for protocol, _ in demands):
+        return None
+    return Diagnosis(
+        "pap-only-peer",
+        f"the PPP of {trail.gateway_text} asks {trail.client} for PAP (C023) only; "
+        f"{trail.client} takes "
+        "CHAP only, so that no password goes over",
+        f"have {trail.gateway} ask for CHAP with MD5",
+    )
+
+
+def find_wrong_secret(trail: Trail) -> Diagnosis | None:
+    """CHAP ends in Failure."""
+    if _opened(trail):
+        return None
+    refused = [
+        item
+        for item in trail.insides
+        if item.ppp and item.ppp.protocol == ppp.CHAP and item.ppp.code == ChapCode.failure
+    ]
+    if not refused:
+        return None
+    return Diagnosis(
+        "wrong-chap-secret",
+        f"{trail.gateway_text} answers the CHAP response of {trail.client} with Failure: the two "
+        "have "
+        "different secrets for its name",
+        "give both ends the same CHAP secret",
+    )
+
+
+def find_no_address(trail: Trail) -> Diagnosis | None:
+    """CHAP succeeded, and IPCP never opens."""
+    if _opened(trail):
+        return None
+    accepted = any(
+        item.ppp and item.ppp.protocol == ppp.CHAP and item.ppp.code == ChapCode.success
+        for item in trail.insides
+    )
+    logs = trail.log(trail.gateway)
+    if accepted and (_NO_ADDRESS.search(logs) or not _gives_address(trail)):
+        return _pool_empty(trail, "IPCP does not open although CHAP succeeded")
+    return None
+
+
+def _gives_address(trail: Trail) -> bool:
+    """Whether the gateway's IPCP ever proposed an address to the client."""
+    return any(
+        item.ppp.ip_address not in ("", "0.0.0.0")
+        for item in trail.insides
+        if item.ppp
+        and not item.outgoing
+        and item.ppp.protocol == ppp.IPCP
+        and item.ppp.code in (Code.configure_nak, Code.configure_ack)
+    )
+
+
+def _pool_empty(trail: Trail, how: str) -> Diagnosis:
+    return Diagnosis(
+        "pool-empty",
+        f"{trail.gateway_text} has no address left for {trail.client}: {how}",
+        f"enlarge the address pool of {trail.gateway}",
+    )
+
+
+def find_death(trail: Trail) -> Diagnosis | None:
+    """A gateway that answered, and does so no more."""
+    silence = _silence_after_answers(trail)
+    if silence is None or silence[0] < DEAD_AFTER_S:
+        return None
+    return Diagnosis(
+        "gateway-died",
+        f"{trail.gateway_text} died in mid-session: it answered until "
+        f"{silence[1] - trail.case.record.started:.1f} s, then left "
+        f"{count(silence[2], 'packet')} unanswered "
+        f"for {silence[0]:.1f} s",
+        f"see why the daemons of {trail.gateway} ended",
+    )
+
+
+def _silence_after_answers(trail: Trail) -> tuple[float, float, int] | None:
+    """How long the client spoke to a gateway that had ceased to answer, since when, and how often."""
+    if trail.connection is None:
+        return None
+    near, far = trail.connection.client_address, trail.connection.gateway_address
+    last, unanswered, until = 0.0, 0, 0.0
+    for frame in trail.case.frames(trail.case.inside):
+        packet = frame.ip
+        if packet is None:
+            continue
+        if (packet.source, packet.destination) == (far, near):
+            last, unanswered = frame.time, 0
+        elif (packet.source, packet.destination) == (near, far) and last:
+            unanswered, until = unanswered + 1, frame.time
+    return (until - last, last, unanswered) if last and unanswered > 1 else None
+
+
+def find_l2tp_silence(trail: Trail) -> Diagnosis | None:
+    """SCCRQ inside the VPN, and no answer."""
+    requests = [i for i in trail.insides if i.l2tp and i.l2tp.control_type == ControlType.SCCRQ]
+    if not requests or any(not i.outgoing for i in trail.insides):
+        return None
+    return Diagnosis(
+        "l2tp-silent",
+        f"{trail.gateway_text} does not answer L2TP: {count(len(requests), 'SCCRQ', 'SCCRQs')} "
+        "inside the VPN",
+        f"see whether xl2tpd runs on {trail.gateway}",
+    )
+
+
+def find_takeover(trail: Trail) -> Diagnosis | None:
+    """Another gateway took over, because the first was silent or died."""
+    connections = trail.case.connections(trail.client)
+    used = trail.case.record.gateway_in_use.get(trail.client, "")
+    if not connections or used in ("", connections[0].gateway):
+        return None
+
+    first = Trail(trail.case, trail.client, connections[0])
+    if not first.ike:
+        return None
+    if any(not s.outgoing for s in first.ike):
+        silence = _silence_after_answers(first)
+        since = f" at {silence[1] - trail.case.record.started:.1f} s" if silence else ""
+        return Diagnosis(
+            "gateway-died",
+            f"{first.gateway_text} ceased to answer in mid-session{since}, and {used} took over",
+            f"see why the daemons of {first.gateway} ended",
+        )
+
+    from lab.verify.tunnel_symptoms import find_silence  # the same words as for a failure
+
+    silent = find_silence(first)
+    assert silent is not None
+    return Diagnosis(silent.cause, f"{silent.sentence}; {used} took over", silent.mend)
+
+
+def find_tampering(trail: Trail) -> Diagnosis | None:
+    """ESP whose ICV is wrong at its receiver."""
+    counted = sum(lines.get(AUTH_FAILURES, 0) for lines in trail.case.record.xfrm.values())
+    for way, outgoing in ((trail.way_out, True), (trail.way_back, False)):
+        if way is None:
+            continue
+        wires = [_esp(trail, segment, outgoing=outgoing) for segment in way.segments]
+        bad = [s for s in wires[-1] if s.opened.key is not None and not s.opened.icv_good]
+        if bad:
+            number = _first_wire_with(bad[0], wires)
+            return Diagnosis(
+                "tampered-esp",
+                f"{count(len(bad), 'ESP packet')} altered {_place(way, number)} (SPI "
+                f"{bad[0].sealed.spi:#010x}, "
+                f"sequence {bad[0].sealed.sequence}); the receiver dropped and counted {counted} "
+                f"({AUTH_FAILURES})",
+                "somebody on the way alters packets; the integrity check did its work",
+            )
+    return None
+
+
+def _first_wire_with(bad: EspSighting, wires: list[list[EspSighting]]) -> int:
+    return next(
+        n for n, wire in enumerate(wires) if any(s.sealed.data == bad.sealed.data for s in wire)
+    )
+
+
+def find_replay(trail: Trail) -> Diagnosis | None:
+    """The same ESP packet twice on its receiver's wire."""
+    counted = sum(lines.get(REPLAYS, 0) for lines in trail.case.record.xfrm.values())
+    for way, outgoing in ((trail.way_out, True), (trail.way_back, False)):
+        if way is None:
+            continue
+        wires = [
+            Counter(
+                (s.sealed.spi, s.sealed.sequence) for s in _esp(trail, segment, outgoing=outgoing)
+            )
+            for segment in way.segments
+        ]
+        twice = [mark for mark, number in wires[-1].items() if number > 1]
+        if twice:
+            number = next(n for n, wire in enumerate(wires) if wire[twice[0]] > 1)
+            return Diagnosis(
+                "replayed-esp",
+                f"{count(len(twice), 'ESP packet')} sent a second time {_place(way, number)} (SPI "
+                f"{twice[0][0]:#010x}, sequence {twice[0][1]}); the receiver dropped and counted "
+                f"{counted} "
+                f"({REPLAYS})",
+                "somebody on the way repeats packets; the replay window did its work",
+            )
+    return None
+
+
+def _esp(trail: Trail, segment: str, *, outgoing: bool) -> list[EspSighting]:
+    return [s for s in trail.case.esp_on(segment) if s.outgoing == outgoing]
+
+
+def _place(way: Way, number: int) -> str:
+    if number == 0:
+        return f"on {way.segments[0]}, by {way.start}"
+    before, after = way.segments[number - 1], way.segments[number]
+    return f"by {way.between[number - 1]}, between {before} and {after}"

@@ -1,0 +1,148 @@
+"""What every symptom is read from: one client's way to one gateway, and the daemons' logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from lab.topology.model import IpsecConnection
+from lab.verify.case import Case, IkeSighting, Inside
+from lab.verify.journey import Journey, Way, find_way, journeys
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What went wrong: ``cause`` is for programs, ``sentence`` and ``mend`` are for people."""
+
+    cause: str
+    sentence: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.sentence}; {self.mend}" if self.mend else self.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Packets of one kind that did not come to the end of their way."""
+
+    sent: int
+    lost: int
+    lost_at: str
+    """The node that the first lost one did not get past."""
+    last_segment: str
+    next_segment: str
+
+
+class Trail:
+    """One client, and one IPsec connection of its unless the path is direct."""
+
+    def __init__(self, case: Case, client: str, connection: IpsecConnection | None) -> None:
+        self.case = case
+        self.client = client
+        self.connection = connection
+
+    @property
+    def gateway(self) -> str:
+        return self.connection.gateway if self.connection else ""
+
+    @property
+    def gateway_text(self) -> str:
+        """``vpn1 (129.42.160.16)``."""
+        return (
+            f"{self.connection.gateway} ({self.connection.gateway_address})"
+            if self.connection
+            else ""
+        )
+
+    @cached_property
+    def ike(self) -> list[IkeSighting]:
+        """ISAKMP between the two, on the client's wire."""
+        if self.connection is None:
+            return []
+        ends = {self.connection.client_address, self.connection.gateway_address}
+        return [
+            s
+            for s in self.case.ike_on(self.case.inside)
+            if {s.packet.source, s.packet.destination} == ends
+        ]
+
+    @cached_property
+    def insides(self) -> list[Inside]:
+        """What the ESP between the two carries."""
+        return [
+            item
+            for item in self.case.insides
+            if item.client == self.client and item.gateway == self.gateway
+        ]
+
+    @cached_property
+    def way_out(self) -> Way | None:
+        return self._way(back=False)
+
+    @cached_property
+    def way_back(self) -> Way | None:
+        return self._way(back=True)
+
+    def _way(self, *, back: bool) -> Way | None:
+        far = self.gateway or self.case.topology.nodes[-1].name
+        if not self.gateway:
+            addresses = {endpoint.address for endpoint in self.case.topology.endpoints}
+            far = next(
+                (n.name for n in self.case.topology.nodes if addresses & set(n.service_addresses)),
+                far,
+            )
+        start, end = (far, self.client) if back else (self.client, far)
+        return find_way(self.case.topology, start, end)
+
+    @cached_property
+    def out(self) -> list[Journey]:
+        """The client's packets to the gateway, or to every listed server."""
+        source = next(
+            (ip for ip, name in self.case.agent_addresses.items() if name == self.client), ""
+        )
+        return [
+            journey
+            for far in self._far_ends
+            if self.way_out
+            for journey in journeys(self.case, self.way_out, source, far)
+        ]
+
+    @cached_property
+    def back(self) -> list[Journey]:
+        """What came back; behind NAT it is still addressed to the firewall on its first wire."""
+        own = next(
+            (ip for ip, name in self.case.agent_addresses.items() if name == self.client), ""
+        )
+        target = self.case.public_address if self.case.snat else own
+        return [
+            journey
+            for far in self._far_ends
+            if self.way_back
+            for journey in journeys(self.case, self.way_back, far, target)
+        ]
+
+    @property
+    def _far_ends(self) -> list[str]:
+        if self.connection:
+            return [self.connection.gateway_address]
+        return sorted({endpoint.address for endpoint in self.case.topology.endpoints})
+
+    def log(self, node: str) -> str:
+        """All the logs of a node's daemons."""
+        folder = self.case.run_dir / "logs" / node
+        return "\n".join(path.read_text(errors="replace") for path in sorted(folder.glob("*.log")))
+
+    def loss(self, journeys_: list[Journey], way: Way | None) -> Loss | None:
+        """Where packets of a list were lost; None if all arrived."""
+        lost = [journey for journey in journeys_ if journey.lost_at]
+        if not lost or way is None:
+            return None
+        first = lost[0]
+        after = way.segments[way.segments.index(first.last_segment) + 1]
+        return Loss(len(journeys_), len(lost), first.lost_at, first.last_segment, after)
+
+    def is_customers(self, node: str) -> bool:
+        """Whether a node is the customer's firewall."""
+        firewall = self.case.topology.firewall
+        return firewall is not None and firewall.node == node

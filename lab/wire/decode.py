@@ -1,0 +1,223 @@
+"""Captures as light frames: headers by ``struct``, numbers as Wireshark counts, nothing judged.
+
+scapy's raw reader gives the bytes (no dissection there: it costs a millisecond a frame). ISAKMP,
+ESP, L2TP and PPP have readers of their own beside this module; they work on payloads found here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from socket import AF_INET6, inet_ntoa, inet_ntop
+from typing import Any
+
+from scapy.error import Scapy_Exception
+from scapy.utils import RawPcapNgReader, RawPcapReader
+
+from lab.errors import LabError
+
+ETHERTYPE_IPV4 = 0x0800
+ETHERTYPE_ARP = 0x0806
+ETHERTYPE_IPV6 = 0x86DD
+ETHERTYPE_PPPOE = (0x8863, 0x8864)
+
+ICMP = 1
+TCP = 6
+UDP = 17
+GRE = 47
+ESP = 50
+AH = 51
+ICMPV6 = 58
+L2TP_V3 = 115
+
+_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
+
+_ipv4_header = struct.Struct("!BBHHHBBH4s4s")
+_ports = struct.Struct("!HH")
+
+
+@lru_cache(maxsize=4096)
+def _ipv4_text(raw: bytes) -> str:
+    return inet_ntoa(raw)
+
+
+@dataclass(slots=True)
+class Packet:
+    """An IP packet, on a wire or out of a tunnel.
+
+    ``payload`` is what follows the transport header (after the IP header where there is none that
+    we know, and in every fragment but the first).
+    """
+
+    source: str
+    destination: str
+    protocol: int
+    identification: int
+    length: int
+    """Of the whole IP packet."""
+    fragment_offset: int
+    more_fragments: bool
+    payload: bytes
+    source_port: int = 0
+    destination_port: int = 0
+    tcp_flags: int = 0
+    tcp_sequence: int = 0
+
+    @property
+    def is_fragment(self) -> bool:
+        return self.more_fragments or self.fragment_offset > 0
+
+    @property
+    def is_bare_syn(self) -> bool:
+        """The first packet of a TCP connection."""
+        return self.protocol == TCP and self.tcp_flags & (_SYN | _ACK) == _SYN
+
+    @property
+    def is_syn_ack(self) -> bool:
+        return self.protocol == TCP and self.tcp_flags & (_SYN | _ACK) == _SYN | _ACK
+
+    @property
+    def is_reset(self) -> bool:
+        return self.protocol == TCP and bool(self.tcp_flags & _RST)
+
+
+@dataclass(slots=True)
+class Frame:
+    """One Ethernet frame of a capture."""
+
+    segment: str
+    number: int
+    """Counted from 1, as Wireshark does."""
+    time: float
+    """Seconds since 1970 on the lab's clock."""
+    data: bytes
+    source_mac: bytes
+    destination_mac: bytes
+    ethertype: int
+    ip: Packet | None
+
+
+def read(path: Path, segment: str = "") -> list[Frame]:
+    """Read a capture whole; the segment's name is the file's unless given.
+
+    Raises LabError if the file is missing, or is no capture of Ethernet.
+    """
+    name = segment or path.stem
+    try:
+        return [_frame(name, *entry) for entry in _entries(path)]
+    except FileNotFoundError as error:
+        raise LabError(
+            f"the capture of segment {name} is missing: {path}",
+            hint="the run did not get as far as capturing; its error is in record.json",
+        ) from error
+    except (Scapy_Exception, EOFError) as error:
+        raise LabError(f"{path} is not a capture that can be read: {error}") from error
+
+
+def read_all(folder: Path) -> dict[str, list[Frame]]:
+    """Every capture of a run directory's ``wire`` folder, by segment."""
+    return {path.stem: read(path) for path in sorted(folder.glob("*.pcapng"))}
+
+
+def _entries(path: Path) -> Iterator[tuple[int, float, bytes]]:
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic != b"\x0a\x0d\x0d\x0a":
+        raise LabError(f"{path} is not a pcapng file (it begins with {magic.hex() or 'nothing'})")
+
+    # The class picks its alternative by magic; what it calls metadata differs, ours is pcapng only.
+    with RawPcapReader(str(path)) as reader:
+        assert isinstance(reader, RawPcapNgReader)
+        for number, (data, metadata) in enumerate(reader, 1):
+            meta: Any = metadata  # a namedtuple that scapy makes at run time
+            if meta.linktype != 1:
+                raise LabError(f"{path} frame {number} is not Ethernet (link type {meta.linktype})")
+            ticks = (meta.tshigh << 32) | meta.tslow
+            yield number, ticks / meta.tsresol, data
+
+
+def _frame(segment: str, number: int, time: float, data: bytes) -> Frame:
+    if len(data) < 14:
+        return Frame(segment, number, time, data, b"", b"", 0, None)
+
+    ethertype = data[12] << 8 | data[13]
+    if ethertype == ETHERTYPE_IPV4:
+        ip = parse_ipv4(data[14:])
+    elif ethertype == ETHERTYPE_IPV6:
+        ip = _parse_ipv6(data[14:])
+    else:
+        ip = None
+    return Frame(segment, number, time, data, data[6:12], data[0:6], ethertype, ip)
+
+
+def parse_ip(data: bytes) -> Packet | None:
+    """An IP packet of either version, or None if it is neither."""
+    version = data[0] >> 4 if data else 0
+    return parse_ipv4(data) if version == 4 else _parse_ipv6(data) if version == 6 else None
+
+
+def parse_ipv4(data: bytes) -> Packet | None:
+    """An IPv4 packet with its transport header; None if it is cut short or not IPv4."""
+    if len(data) < 20:
+        return None
+    first, _, length, ident, fragment, _, protocol, _, src, dst = _ipv4_header.unpack_from(data)
+    header = (first & 0x0F) * 4
+    if first >> 4 != 4 or header < 20 or length < header or length > len(data):
+        return None
+
+    packet = Packet(
+        _ipv4_text(src),
+        _ipv4_text(dst),
+        protocol,
+        ident,
+        length,
+        (fragment & 0x1FFF) * 8,
+        bool(fragment & 0x2000),
+        data[header:length],
+    )
+    if packet.fragment_offset == 0:
+        _parse_transport(packet)
+    return packet
+
+
+def _parse_ipv6(data: bytes) -> Packet | None:
+    if len(data) < 40 or data[0] >> 4 != 6:
+        return None
+    length, protocol = struct.unpack_from("!HB", data, 4)
+    packet = Packet(
+        inet_ntop(AF_INET6, data[8:24]),
+        inet_ntop(AF_INET6, data[24:40]),
+        protocol,
+        0,
+        40 + length,
+        0,
+        False,
+        data[40 : 40 + length],
+    )
+    _parse_transport(packet)
+    return packet
+
+
+def bare_transport(source: str, destination: str, protocol: int, data: bytes) -> Packet:
+    """What transport mode carries: a transport header without its IP header (RFC 4303 3.1.1)."""
+    packet = Packet(source, destination, protocol, 0, 20 + len(data), 0, False, data)
+    _parse_transport(packet)
+    return packet
+
+
+def _parse_transport(packet: Packet) -> None:
+    body = packet.payload
+
+    if packet.protocol == UDP and len(body) >= 8:
+        packet.source_port, packet.destination_port = _ports.unpack_from(body)
+        length = body[4] << 8 | body[5]
+        packet.payload = body[8:] if packet.more_fragments else body[8 : max(8, length)]
+
+    elif packet.protocol == TCP and len(body) >= 20:
+        packet.source_port, packet.destination_port = _ports.unpack_from(body)
+        packet.tcp_sequence = int.from_bytes(body[4:8], "big")
+        packet.tcp_flags = body[13]
+        packet.payload = body[(body[12] >> 4) * 4 :]

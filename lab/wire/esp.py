@@ -1,0 +1,155 @@
+"""ESP (RFC 4303), native and in UDP (RFC 3948): SPI and sequence, the ICV's check and decryption.
+
+The keys come from a run directory's ``keys/esp.json``; they never leave this module in a text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from lab.errors import LabError
+from lab.wire.decode import ESP, UDP, Packet, bare_transport, parse_ip
+from lab.wire.isakmp import NAT_T_PORT, NON_ESP_MARKER
+
+try:  # where cryptography has moved it; Debian 12's own still has the old place
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+except ImportError:  # pragma: no cover
+    from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES
+
+IP_IN_IP = 4
+"""The next header of tunnel mode."""
+
+_DIGESTS = {"hmac(md5)": "md5", "hmac(sha1)": "sha1", "hmac(sha256)": "sha256"}
+_CIPHERS = {"cbc(des3_ede)": TripleDES, "cbc(aes)": algorithms.AES}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """The keys of one SA, in the kernel's names; secret, hence not in its text."""
+
+    spi: int
+    source: str
+    destination: str
+    encryption: str
+    encryption_key: bytes = field(repr=False)
+    integrity: str
+    integrity_key: bytes = field(repr=False)
+    icv_bits: int
+    encap: bool
+
+
+@dataclass(slots=True)
+class Sealed:
+    """An ESP packet as it stands on a wire."""
+
+    spi: int
+    sequence: int
+    data: bytes
+    """From the SPI to the end of the ICV."""
+    in_udp: bool
+
+
+@dataclass(slots=True)
+class Opened:
+    """What came of opening one."""
+
+    key: Key | None
+    """None: no SA with this SPI is known."""
+    icv_good: bool
+    next_header: int
+    inner: Packet | None
+
+
+def load_keys(path: Path) -> dict[int, list[Key]]:
+    """Read ``keys/esp.json``, by SPI; no file is no SA."""
+    if not path.exists():
+        return {}
+
+    keys: dict[int, list[Key]] = {}
+    try:
+        for entry in json.loads(path.read_text()):
+            spi = entry["spi"]
+            key = Key(
+                spi=spi if isinstance(spi, int) else int(spi, 0),
+                source=entry["source"],
+                destination=entry["destination"],
+                encryption=entry["encryption"],
+                encryption_key=bytes.fromhex(entry["encryption_key"].removeprefix("0x")),
+                integrity=entry["integrity"],
+                integrity_key=bytes.fromhex(entry["integrity_key"].removeprefix("0x")),
+                icv_bits=entry["icv_bits"],
+                encap=bool(entry["encap"]),
+            )
+            keys.setdefault(key.spi, []).append(key)
+    except (KeyError, TypeError, ValueError) as error:
+        # Not the text itself: it is made of secrets.
+        raise LabError(f"{path} is not a list of SAs as the lab writes it: {error!r}") from None
+    return keys
+
+
+def sealed(packet: Packet) -> Sealed | None:
+    """The ESP packet in an IP packet; None where it is something else, or a later fragment."""
+    if packet.fragment_offset > 0:
+        return None
+
+    data = packet.payload
+    if packet.protocol == ESP:
+        in_udp = False
+    elif (
+        packet.protocol == UDP
+        and NAT_T_PORT in (packet.source_port, packet.destination_port)
+        and data[:4] != NON_ESP_MARKER
+    ):
+        in_udp = True
+    else:
+        return None
+
+    if len(data) < 8:  # a keepalive
+        return None
+    return Sealed(int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big"), data, in_udp)
+
+
+def open_sealed(esp: Sealed, keys: dict[int, list[Key]]) -> Opened:
+    """Check the ICV and decrypt; a bad ICV is told, and nothing is decrypted then."""
+    candidates = keys.get(esp.spi, [])
+    for key in candidates:
+        if _icv_good(esp, key):
+            next_header, data = _decrypt(esp, key)
+            if next_header == IP_IN_IP:
+                return Opened(key, True, next_header, parse_ip(data))
+            inner = bare_transport(key.source, key.destination, next_header, data)
+            return Opened(key, True, next_header, inner)
+    return Opened(candidates[0] if candidates else None, False, 0, None)
+
+
+def _icv_good(esp: Sealed, key: Key) -> bool:
+    digest = _DIGESTS.get(key.integrity)
+    if digest is None:
+        raise LabError(f"no reader for ESP integrity {key.integrity}", hint=f"known: {[*_DIGESTS]}")
+    size = key.icv_bits // 8
+    made = hmac.new(key.integrity_key, esp.data[:-size], getattr(hashlib, digest)).digest()
+    return hmac.compare_digest(made[:size], esp.data[-size:])
+
+
+def _decrypt(esp: Sealed, key: Key) -> tuple[int, bytes]:
+    algorithm = _CIPHERS.get(key.encryption)
+    if algorithm is None:
+        raise LabError(f"no reader for ESP cipher {key.encryption}", hint=f"known: {[*_CIPHERS]}")
+
+    cipher = algorithm(key.encryption_key)
+    block = cipher.block_size // 8
+    body = esp.data[8 : -(key.icv_bits // 8)]
+    vector, text = body[:block], body[block:]
+    if not text or len(text) % block:
+        return 0, b""
+
+    decryptor = Cipher(cipher, modes.CBC(vector)).decryptor()
+    plain = decryptor.update(text) + decryptor.finalize()
+    pad, next_header = plain[-2], plain[-1]
+    return next_header, plain[: -2 - pad]

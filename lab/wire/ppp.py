@@ -1,0 +1,117 @@
+"""PPP frames (RFC 1661), with or without address and control: LCP, PAP, CHAP, IPCP, IP."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+from socket import inet_ntoa
+
+LCP = 0xC021
+PAP = 0xC023
+CHAP = 0xC223
+IPCP = 0x8021
+CCP = 0x80FD
+IP = 0x0021
+IPV6CP = 0x8057
+
+CHAP_MD5 = 5
+OPTION_AUTHENTICATION = 3
+"""LCP (RFC 1661 6.2)."""
+OPTION_IP_ADDRESS = 3
+"""IPCP (RFC 1332 3.3)."""
+
+NAMES = {LCP: "LCP", PAP: "PAP", CHAP: "CHAP", IPCP: "IPCP", CCP: "CCP", IP: "IP", IPV6CP: "IPv6CP"}
+
+
+class Code(IntEnum):
+    """RFC 1661 5: of LCP and every NCP."""
+
+    configure_request = 1
+    configure_ack = 2
+    configure_nak = 3
+    configure_reject = 4
+    terminate_request = 5
+    terminate_ack = 6
+    code_reject = 7
+    protocol_reject = 8
+    echo_request = 9
+    echo_reply = 10
+
+
+class ChapCode(IntEnum):
+    """RFC 1994 4."""
+
+    challenge = 1
+    response = 2
+    success = 3
+    failure = 4
+
+
+@dataclass(slots=True)
+class Frame:
+    """One PPP frame; of data, only protocol and body."""
+
+    protocol: int
+    body: bytes
+
+    @property
+    def code(self) -> int:
+        return self.body[0] if self.body else 0
+
+    @property
+    def identifier(self) -> int:
+        return self.body[1] if len(self.body) > 1 else 0
+
+    @property
+    def content(self) -> bytes:
+        """A control packet without its four header bytes."""
+        if len(self.body) < 4:
+            return b""
+        return self.body[4 : self.body[2] << 8 | self.body[3]]
+
+    def option(self, kind: int) -> bytes | None:
+        """The value of a configuration option; None if it is not there."""
+        rest = self.content
+        while len(rest) >= 2 and 2 <= rest[1] <= len(rest):
+            if rest[0] == kind:
+                return rest[2 : rest[1]]
+            rest = rest[rest[1] :]
+        return None
+
+    @property
+    def authentication(self) -> tuple[int, int]:
+        """The protocol and algorithm that an LCP packet's option 3 names; zeros if none."""
+        value = self.option(OPTION_AUTHENTICATION) or b""
+        protocol = int.from_bytes(value[:2], "big")
+        return protocol, value[2] if len(value) > 2 else 0
+
+    @property
+    def ip_address(self) -> str:
+        """The address in an IPCP packet; empty if it names none."""
+        value = self.option(OPTION_IP_ADDRESS)
+        return inet_ntoa(value) if value is not None and len(value) == 4 else ""
+
+    @property
+    def chap_value(self) -> bytes:
+        """Challenge or response value (RFC 1994 4.1)."""
+        content = self.content
+        return content[1 : 1 + content[0]] if content else b""
+
+
+def parse(data: bytes) -> Frame | None:
+    """Read a frame; address and control, and the protocol's first byte, may be left out."""
+    if data[:2] == b"\xff\x03":
+        data = data[2:]
+    if not data:
+        return None
+    if data[0] & 1:  # RFC 1661 6.5: protocol field compression
+        return Frame(data[0], data[1:])
+    if len(data) < 2:
+        return None
+    return Frame(data[0] << 8 | data[1], data[2:])
+
+
+def chap_md5(identifier: int, secret: str, challenge: bytes) -> bytes:
+    """RFC 1994 4.1."""
+    return hashlib.md5(bytes([identifier]) + secret.encode() + challenge).digest()
