@@ -163,7 +163,7 @@ def node_requests(topology: model.Topology, node: model.Node) -> list[Request]:
     for index, interface in enumerate(node.interfaces, FIRST_INDEX):
         indexes[interface.name] = index
         label = f"{node.name}'s {interface.name}"
-        requests.append(_up(label, index))
+        requests += _settings(label, index), _up(label, index)
         requests.append(_address(label, index, interface.address))
         segment = topology.segment(interface.segment)
         if segment.rate_bit_s or segment.delay_s:
@@ -260,19 +260,22 @@ def _veth(plug: _Plug, namespace: int) -> Request:
     return Request("make link", label, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body)
 
 
-def _up(label: str, index: int) -> Request:
-    """Bring up a node's interface, with the settings that would otherwise take a sysctl each."""
-    body = _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP) + nest(
+def _settings(label: str, index: int) -> Request:
+    """What would otherwise take a sysctl each; to be sent before the interface comes up."""
+    settings = nest(_IFLA_INET_CONF, *(u32(kind, value) for kind, value in _DEVCONF.values()))
+    silence = u8(_IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE)
+    body = _LINK.pack(0, 0, index, 0, 0) + nest(
         _IFLA_AF_SPEC,
         # Service addresses on lo: neither answered for nor asked with on a wire that is not theirs.
-        nest(
-            socket.AF_INET,
-            nest(_IFLA_INET_CONF, *(u32(kind, value) for kind, value in _DEVCONF.values())),
-        ),
+        nest(socket.AF_INET, settings),
         # No link-local address: no router solicitation, no MLD report, no duplicate detection.
-        nest(socket.AF_INET6, u8(_IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE)),
+        nest(socket.AF_INET6, silence),
     )
-    return Request("bring up", label, _RTM_NEWLINK, 0, body)
+    return Request("set ARP and IPv6 of", label, _RTM_NEWLINK, 0, body)
+
+
+def _up(label: str, index: int) -> Request:
+    return Request("bring up", label, _RTM_NEWLINK, 0, _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP))
 
 
 def _switch_mac(index: int) -> bytes:
