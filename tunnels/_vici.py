@@ -1,0 +1,170 @@
+"""charon by VICI: the only module that imports ``vici``; typed values in and out, no OrderedDict beyond it.
+
+The protocol's strings and bytes end here. Which connections there are, and what to do with what is
+learned, belongs to ``ipsec``.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.errors import DaemonError, ProtocolError
+
+Settings = Mapping[str, Any]
+"""A VICI message: strings, lists of strings, and messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildSa:
+    """An ESP SA pair as ``list-sas`` gives it; names are strongSwan's (``3DES_CBC``)."""
+
+    name: str
+    state: str
+    mode: str
+    udp_encapsulation: bool
+    spi_in: int
+    spi_out: int
+    encryption: str
+    encryption_bits: int
+    integrity: str
+    age_s: int
+    rekey_in_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IkeSa:
+    """An IKE SA as ``list-sas`` gives it."""
+
+    name: str
+    unique_id: str
+    version: int
+    state: str
+    local_address: str
+    local_identity: str
+    remote_address: str
+    remote_identity: str
+    encryption: str
+    integrity: str
+    dh_group: str
+    children: tuple[ChildSa, ...]
+
+    @property
+    def established(self) -> bool:
+        return self.state == "ESTABLISHED" and any(c.state == "INSTALLED" for c in self.children)
+
+
+class Vici:
+    """A connection to one charon."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        import vici  # type: ignore[import-untyped]  # noqa: PLC0415 - who only renders configurations need not have it
+
+        self._socket = connected
+        self._session = vici.Session(connected)
+        self._failures = (vici.exception.CommandException, vici.exception.SessionException)
+
+    def load_connections(self, connections: Settings) -> None:
+        self._request("load-conn", connections)
+
+    def load_psk(self, name: str, secret: str, owners: list[str]) -> None:
+        """A pre-shared key for the given identities; it goes through the socket and no file."""
+        self._request("load-shared", {"id": name, "type": "IKE", "data": secret, "owners": owners})
+
+    def initiate(self, connection: str, child: str, deadline_s: float) -> tuple[str, list[str]]:
+        """Bring up a child of a connection: charon's final complaint (or "") and what it said meanwhile."""
+        said: list[str] = []
+        request = {
+            "ike": connection,
+            "child": child,
+            "timeout": str(int(deadline_s * 1000)),
+            "loglevel": "1",
+        }
+        try:
+            for event in self._session.streamed_request("initiate", "control-log", request):
+                said.append(_text(event.get("msg")))
+        except self._failures as failure:
+            return str(failure).removeprefix("Command failed: "), said
+        return "", said
+
+    def ike_sas(self) -> tuple[IkeSa, ...]:
+        return tuple(
+            parse_ike_sa(name, body)
+            for event in self._session.streamed_request("list-sas", "list-sa", {})
+            for name, body in event.items()
+        )
+
+    def terminate(self, connection: str, deadline_s: float) -> str:
+        """Delete a connection's IKE SAs, telling the peer; charon's complaint, or ""."""
+        request = {"ike": connection, "timeout": str(int(deadline_s * 1000)), "loglevel": "0"}
+        try:
+            for _ in self._session.streamed_request("terminate", "control-log", request):
+                pass
+        except self._failures as failure:
+            return str(failure).removeprefix("Command failed: ")
+        return ""
+
+    def version(self) -> str:
+        return _text(self._request("version")["version"])
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _request(self, command: str, message: Settings | None = None) -> Mapping[str, Any]:
+        try:
+            answer: Mapping[str, Any] = self._session.request(command, message)
+        except self._failures as failure:
+            raise ProtocolError(f"charon refuses {command}: {failure}") from failure
+        except OSError as broken:
+            raise DaemonError("charon", f"does not answer {command}: {broken}") from broken
+        return answer
+
+
+def parse_ike_sa(name: str, body: Mapping[str, Any]) -> IkeSa:
+    """One ``list-sa`` event."""
+    return IkeSa(
+        name=name,
+        unique_id=_text(body.get("uniqueid")),
+        version=_number(body.get("version")),
+        state=_text(body.get("state")),
+        local_address=_text(body.get("local-host")),
+        local_identity=_text(body.get("local-id")),
+        remote_address=_text(body.get("remote-host")),
+        remote_identity=_text(body.get("remote-id")),
+        encryption=_text(body.get("encr-alg")),
+        integrity=_text(body.get("integ-alg")) or _text(body.get("prf-alg")),
+        dh_group=_text(body.get("dh-group")),
+        children=tuple(_children(body.get("child-sas", {}))),
+    )
+
+
+def _children(bodies: Mapping[str, Any]) -> Iterator[ChildSa]:
+    for body in bodies.values():
+        yield ChildSa(
+            name=_text(body.get("name")),
+            state=_text(body.get("state")),
+            mode=_text(body.get("mode")),
+            udp_encapsulation=_text(body.get("encap")) == "yes",
+            spi_in=int(_text(body.get("spi-in")) or "0", 16),
+            spi_out=int(_text(body.get("spi-out")) or "0", 16),
+            encryption=_text(body.get("encr-alg")),
+            # charon gives no size where the algorithm has only one.
+            encryption_bits=_number(body.get("encr-keysize"))
+            or _FIXED_BITS.get(_text(body.get("encr-alg")), 0),
+            integrity=_text(body.get("integ-alg")),
+            age_s=_number(body.get("install-time")),
+            rekey_in_s=_number(body.get("rekey-time")),
+        )
+
+
+_FIXED_BITS = {"3DES_CBC": 192, "DES_CBC": 64}
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _number(value: object) -> int:
+    return int(_text(value) or "0")

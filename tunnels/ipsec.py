@@ -1,0 +1,330 @@
+"""IPsec by one charon per node: IKEv1 with a pre-shared key, ESP in tunnel or transport mode.
+
+Rendering is pure and has no secrets in it; keys are handed over by VICI. ``Charon`` is the effect.
+What the wire must look like is ``verify``'s business, not this module's.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from lab.errors import DaemonError, LabError
+from lab.nodes import Node
+from lab.process import Daemon
+from lab.record import IkeAttempt, Record
+from lab.topology.model import Encapsulation, IkeSide, IpsecConnection
+from lab.wait import wait_until
+from tunnels._vici import IkeSa, Settings, Vici
+from tunnels._xfrm import KeyFile, Listener, leftovers, sas
+
+PROGRAM = "/usr/sbin/charon-systemd"
+CONFIGURATION = "/run/strongswan.conf"
+VICI_SOCKET = "/run/charon.vici"
+L2TP_PORT = 1701
+
+# Each plugin costs a library to load; these are all that IKEv1 with a PSK, 3DES, MD5, SHA-1 and
+# MODP groups needs. openssl has the ciphers, hashes, MACs and groups (T3-04).
+PLUGINS = ("nonce", "openssl", "md5", "sha1", "kernel-netlink", "socket-default", "vici")
+
+START_DEADLINE_S = 10.0
+VICI_TIMEOUT_S = 600.0
+DELETE_DEADLINE_S = 5.0
+
+
+def render_strongswan(connections: Iterable[IpsecConnection]) -> str:
+    """The node's strongswan.conf; retransmission is charon's and so the first connection's."""
+    first = next(iter(connections))
+    return f"""\
+charon-systemd {{
+  load = {" ".join(PLUGINS)}
+  threads = 8
+  port = 500
+  port_nat_t = 4500
+  install_routes = no
+  install_virtual_ip = no
+  i_dont_care_about_security_and_use_aggressive_mode_psk = no
+  retransmit_tries = {first.retransmit_tries}
+  retransmit_timeout = {first.retransmit_timeout_s:g}
+  retransmit_base = {first.retransmit_base:g}
+  retransmit_jitter = 0
+  keep_alive = 20s
+  # Several HMCs behind one SNAT are one address to the gateway, and no attack.
+  dos_protection = no
+  # The old SA stays until its own end, so that no packet under way is lost (P-06).
+  delete_rekeyed = no
+  plugins {{
+    vici {{
+      socket = unix://{VICI_SOCKET}
+    }}
+    socket-default {{
+      use_ipv6 = no
+    }}
+  }}
+  journal {{
+    default = -1
+  }}
+  filelog {{
+    stdout {{
+      time_format = %s
+      time_add_ms = yes
+      ike_name = yes
+      flush_line = yes
+      # Level 1 names what happens; keys appear at 4 only.
+      default = 1
+      # The driver's own requests.
+      lib = 0
+    }}
+  }}
+}}
+"""
+
+
+def render_connection(connection: IpsecConnection, node: str) -> Settings:
+    """``load-conn`` for one end of a connection; no secret is in it."""
+    client = node == connection.client
+    here, there = connection.client_side, connection.gateway_side
+    local, remote = connection.client_address, connection.gateway_address
+    if not client:
+        here, there = there, here
+        local, remote = remote, local
+
+    child = {
+        "esp_proposals": [here.esp_proposal],
+        "mode": str(here.encapsulation),
+        "local_ts": [_selector(here, local, mine=True)],
+        "remote_ts": [_selector(here, remote, mine=False)],
+        "dpd_action": "clear",
+        "close_action": "none",
+        "start_action": "none",
+        "replay_window": "32",
+        **_child_times(connection, client=client),
+    }
+    return {
+        connection.name: {
+            "version": "1",
+            "aggressive": "no",
+            "proposals": [here.ike_proposal],
+            "local_addrs": [local],
+            # Behind a SNAT the gateway sees another address, and only the identity is the client's.
+            "remote_addrs": [remote] if client else ["%any"],
+            "encap": "no",
+            "mobike": "no",
+            "keyingtries": "1",
+            "unique": "never",
+            "dpd_delay": f"{connection.dpd_delay_s}s",
+            "dpd_timeout": f"{connection.dpd_timeout_s}s",
+            **_ike_times(connection, client=client),
+            "local": {"auth": "psk", "id": here.identity},
+            "remote": {"auth": "psk", "id": here.expects},
+            "children": {connection.name: child},
+        }
+    }
+
+
+def _selector(side: IkeSide, address: str, *, mine: bool) -> str:
+    """P-03: nothing but L2TP goes into the SA.
+
+    In tunnel mode the inner addresses are each end's own, whatever a SNAT makes of the outer ones, so
+    two clients behind one SNAT differ (T3-07). In transport mode there is one header only and
+    charon puts in what the peer's address looks like from here.
+    """
+    if side.encapsulation is Encapsulation.transport and not mine:
+        address = "dynamic"
+    elif "/" not in address:
+        address = f"{address}/32"
+    return f"{address}[udp/{L2TP_PORT}]"
+
+
+def _child_times(connection: IpsecConnection, *, client: bool) -> dict[str, str]:
+    """P-06: the client draws the moment of the next rekeying between the model's two limits.
+
+    Only the client rekeys: with both ends drawing, the earlier of two moments would win and the
+    intervals would not be spread as drawn. The gateway's SAs live longer than any of the client's.
+
+    charon draws once for each direction's SA and the earlier counts; the mean of that is a third up
+    the span drawn from. Three quarters of the model's span, its upper part, keep the mean in the middle.
+    """
+    if not client:
+        life_s = connection.esp_lifetime_s + connection.rekey_max_s
+        # Without rand_time charon draws from the whole life and rekeys every second.
+        return {"rekey_time": "0", "rand_time": "0", "life_time": f"{life_s}s"}
+    return {
+        "rekey_time": f"{connection.rekey_max_s}s",
+        "rand_time": f"{(connection.rekey_max_s - connection.rekey_min_s) * 3 // 4}s",
+        "life_time": f"{connection.esp_lifetime_s}s",
+    }
+
+
+def _ike_times(connection: IpsecConnection, *, client: bool) -> dict[str, str]:
+    if not client:
+        return {"rekey_time": "0", "reauth_time": "0", "over_time": "0"}
+    return {
+        "rekey_time": "0",
+        "reauth_time": f"{connection.ike_lifetime_s}s",
+        "rand_time": "0",
+        "over_time": "600s",
+    }
+
+
+def psk_owners(side: IkeSide) -> list[str]:
+    """The identities whose shared secret a side's PSK is."""
+    return [side.identity, side.expects]
+
+
+class Charon:
+    """A node's charon with its connections loaded; records the SAs and the attempts."""
+
+    def __init__(
+        self, node: Node, connections: tuple[IpsecConnection, ...], record: Record
+    ) -> None:
+        self._node = node
+        self._connections = connections
+        self._record = record
+        self._daemon: Daemon | None = None
+        self._vici: Vici | None = None
+        self._listener: Listener | None = None
+
+    def __enter__(self) -> Charon:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def daemon(self) -> Daemon:
+        assert self._daemon is not None, "not started"
+        return self._daemon
+
+    @property
+    def vici(self) -> Vici:
+        assert self._vici is not None, "not ready"
+        return self._vici
+
+    def start(self) -> None:
+        """Start charon and load the connections; both ends may be started before either is waited for."""
+        self.launch()
+        self.ready()
+
+    def launch(self) -> None:
+        """Start the daemon and do not wait for it."""
+        keys = KeyFile(self._node.run_dir / "keys" / "esp.json")
+        self._listener = self._node.call(Listener.start, self._node.name, self._record.esp, keys)
+        self._node.write(CONFIGURATION, render_strongswan(self._connections))
+        self._daemon = self._node.spawn(
+            [PROGRAM], name="charon", env={"STRONGSWAN_CONF": CONFIGURATION}
+        )
+
+    def ready(self) -> None:
+        """Wait until VICI answers, and load connections and secrets."""
+
+        def probe() -> socket.socket | None:
+            self.daemon.check()
+            return self._node.call(_connect)
+
+        connected = wait_until(
+            f"VICI of {self._node.name}'s charon answers",
+            probe,
+            START_DEADLINE_S,
+            every_s=0.005,
+            seen=lambda: self.daemon.log.tail(1),
+        )
+        self._vici = Vici(connected)
+        merged: dict[str, Any] = {}
+        for connection in self._connections:
+            side = self._side(connection)
+            self.vici.load_psk(connection.name, side.psk, psk_owners(side))
+            merged |= render_connection(connection, self._node.name)
+        for name, settings in merged.items():
+            self.vici.load_connections({name: settings})
+
+    def initiate(self, connection: IpsecConnection, deadline_s: float) -> IkeAttempt:
+        """Try to bring up a connection from the client's side; the attempt says how that went."""
+        attempt = IkeAttempt(
+            connection=connection.name,
+            client=connection.client,
+            gateway=connection.gateway,
+            started=time.time(),
+        )
+        self._record.ike.append(attempt)
+        complaint, said = self.vici.initiate(connection.name, connection.name, deadline_s)
+        attempt.ended = time.time()
+        if complaint:
+            attempt.error = reason(said, complaint)
+            return attempt
+
+        found = next(sa for sa in self.ike_sas() if sa.name == connection.name and sa.established)
+        child = next(c for c in found.children if c.state == "INSTALLED")
+        attempt.established = True
+        attempt.ike_encryption = found.encryption
+        attempt.ike_integrity = found.integrity
+        attempt.ike_dh_group = found.dh_group
+        attempt.esp_encryption = child.encryption
+        attempt.esp_encryption_bits = child.encryption_bits
+        attempt.esp_integrity = child.integrity
+        attempt.esp_mode = child.mode
+        attempt.udp_encapsulation = child.udp_encapsulation
+        return attempt
+
+    def ike_sas(self) -> tuple[IkeSa, ...]:
+        return self.vici.ike_sas()
+
+    def sa_count(self) -> int:
+        """ESP SAs in the node's kernel, each direction counted."""
+        return len(self._node.call(sas))
+
+    def terminate(self, connection: IpsecConnection) -> str:
+        """Delete a connection and tell the peer; charon's complaint, or ""."""
+        return self.vici.terminate(connection.name, DELETE_DEADLINE_S)
+
+    def leftovers(self) -> tuple[str, ...]:
+        """After ``stop``: what is still in the node's kernel."""
+        return tuple(f"{self._node.name}: {what}" for what in self._node.call(leftovers))
+
+    def stop(self) -> None:
+        """Delete the SAs politely and end the daemon; the listener ends last, so it sees them go."""
+        daemon, vici, listener = self._daemon, self._vici, self._listener
+        self._daemon, self._vici, self._listener = None, None, None
+        try:
+            if vici is not None and daemon is not None and daemon.alive:
+                _delete_all(vici)
+            if daemon is not None:
+                daemon.stop()
+                self._node.daemons.remove(daemon)
+        finally:
+            if vici is not None:
+                vici.close()
+            if listener is not None:
+                listener.stop()
+
+    def _side(self, connection: IpsecConnection) -> IkeSide:
+        client = connection.client == self._node.name
+        return connection.client_side if client else connection.gateway_side
+
+
+def _connect() -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(VICI_TIMEOUT_S)
+    try:
+        connection.connect(VICI_SOCKET)
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
+
+
+def _delete_all(vici: Vici) -> None:
+    for name in {sa.name for sa in vici.ike_sas()}:
+        vici.terminate(name, DELETE_DEADLINE_S)
+
+
+def reason(said: Iterable[str], complaint: str) -> str:
+    return " | ".join(said) + complaint
