@@ -77,3 +77,8 @@ def reap_orphans() -> None:
 def power_off() -> None:
     """Halt the kernel; only for the guest's init."""
     _checked(_libc.reboot(REBOOT_POWER_OFF), "reboot")
+
+
+def populate_memory() -> None:
+    """Have every page of memory in place from the moment it is asked for (mlockall(2), MCL_FUTURE)."""
+    _checked(_libc.mlockall(2), "mlockall")

@@ -19,15 +19,16 @@ import queue
 import shutil
 import socket
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import IO, Any, ParamSpec, TypeVar
 
 from lab import _linux
 from lab.errors import KernelError
-from lab.process import Daemon, run
+from lab.process import Daemon, run, spawn
 from lab.topology import model
 
 P = ParamSpec("P")
@@ -143,6 +144,17 @@ class Node:
     def run(self, argv: Sequence[str | Path], *, deadline_s: float = 10.0, input: str = "") -> str:
         """Run a program in the node to its end and return its stdout."""
         return self.call(run, argv, deadline_s=deadline_s, input=input)
+
+    def start(
+        self,
+        argv: Sequence[str | Path],
+        env: Mapping[str, str],
+        *,
+        stdout: int | IO[bytes] = subprocess.DEVNULL,
+        stderr: int | IO[bytes] = subprocess.DEVNULL,
+    ) -> subprocess.Popen[bytes]:
+        """Start a program whose output the caller reads; the caller also ends it."""
+        return self.call(spawn, argv, env=env, stdout=stdout, stderr=stderr)
 
     def write(self, path: str | Path, text: str, mode: int = 0o600) -> None:
         """Write a file that only the node sees, unless it is in the run directory."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from lab.errors import DaemonError, DeadlineExceeded, LabError, PrerequisiteError
+from lab.errors import DaemonError, DeadlineExceeded, LabError, PrerequisiteError, UsageError
 from lab.wait import Deadline, wait_until
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -285,3 +285,33 @@ def _by(status: int) -> str:
         return f"by {signal.Signals(-status).name}"
     except ValueError:
         return f"by signal {-status}"
+
+
+def attend(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run a program on our own standard streams, in our session, and wait for it.
+
+    For the user's command: the terminal's interrupts reach it directly, and we outlive them to take the
+    lab down. Returns its exit status, 128 + n if a signal ended it. Raises UsageError if there is no
+    such program.
+    """
+    try:
+        popen = subprocess.Popen(list(argv), env=dict(env), close_fds=True, cwd=_cwd())
+    except FileNotFoundError as missing:
+        raise UsageError(
+            f"there is no program {argv[0]!r} in this node", hint="check its name and PATH"
+        ) from missing
+    except PermissionError as refused:
+        raise UsageError(f"{argv[0]!r} may not be executed", hint="is it executable?") from refused
+
+    while True:
+        try:
+            status = popen.wait()
+            return status if status >= 0 else 128 - status
+        except KeyboardInterrupt:
+            # The program got the same interrupt and decides for itself what becomes of it.
+            continue
+
+
+def _cwd() -> str:
+    """Our working directory as the main thread has it; a node's own thread has another."""
+    return os.readlink("/proc/self/cwd")

@@ -1,0 +1,97 @@
+"""The command ``lab``: one module a verb, each with SUMMARY, configure(parser) and run(args).
+
+Only the verb that is asked for is imported. Results go to standard output, the story to standard
+error; every LabError ends in its own exit status with its message and the mend.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from lab.errors import LabError
+
+COMMANDS: dict[str, str] = {
+    "doctor": "say what this machine can run, what is missing, and the one command that mends it",
+    "kernel": "build the lab's own kernel, or say what is there",
+    "list": "list the topologies",
+    "show": "draw a topology",
+    "schema": "print the JSON schema of topology files, for editors",
+    "run": "run a topology's own scenario, or a command of yours, and judge what was seen",
+    "faults": "list the faults that a topology can be run with",
+    "verify": "run every path, one verdict each",
+    "up": "bring a topology up and leave it up",
+    "status": "say which labs are up",
+    "exec": "run a command in a node of a lab that is up",
+    "shell": "open a shell in a node of a lab that is up",
+    "capture": "write a segment's packets to standard output, for tcpdump or Wireshark",
+    "down": "take a lab down, and judge what was seen",
+}
+"""Verb to summary; the module is ``lab.cli.<verb>``."""
+
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, dispatch, and turn errors into messages and exit statuses."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words[:1]
+    if debug:
+        del words[0]
+
+    try:
+        args = _parse(words)
+        return int(args.run(args))
+    except LabError as error:
+        if debug:
+            raise
+        _complain(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("lab: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (``lab list | head -1``).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+
+
+def _complain(error: LabError) -> None:
+    print(f"lab: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  mend: {error.hint}", file=sys.stderr)
+    for note in getattr(error, "__notes__", ()):
+        print(f"  {note}", file=sys.stderr)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="lab",
+        description="Put a call-home agent behind every network path, and see packet by packet what it does.",
+        epilog="exit status: 0 all held, 1 a check failed, 2 usage or topology error, "
+        "3 something missing on this machine, 4 the lab itself broke",
+    )
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    parser.add_argument("--version", action="version", version=f"callhome-lab {_version()}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+
+    wanted = next((word for word in words if not word.startswith("-")), None)
+    for verb, summary in COMMANDS.items():
+        sub = verbs.add_parser(verb, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if verb == wanted:
+            module = importlib.import_module(f"lab.cli.{verb}")
+            module.configure(sub)
+            sub.set_defaults(run=module.run)
+    return parser.parse_args(words)
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("callhome-lab")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

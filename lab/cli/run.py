@@ -1,0 +1,51 @@
+"""``lab run``: one topology, from nothing to a verdict."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lab.engine.host import Clock, Engine
+
+SUMMARY = "run a topology's own scenario, or a command of yours, and judge what was seen"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topology", help="a name from `lab list`, or a file")
+    parser.add_argument(
+        "--clock", type=Clock, choices=list(Clock), default=Clock.virtual,
+        help="virtual: waiting costs nothing (default); real: for hands and benchmarks",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", type=Engine, choices=list(Engine), default=Engine.auto,
+        help="where the kernel comes from (default: auto)",
+    )  # fmt: skip
+    parser.add_argument("--node", default="", help="where the command runs (default: the agent's host)")
+    parser.add_argument("--out", type=Path, help="the run directory (default: runs/<topology>-<time>)")
+    parser.add_argument("--fault", default="", help="run with a fault from `lab faults`")
+    parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
+    parser.add_argument("--quiet", action="store_true", help="do not tell the story")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND to run in the node")
+
+
+def run(args: argparse.Namespace) -> int:
+    from lab.runs import Run
+
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    run = Run.prepare(
+        args.topology, fault=args.fault, engine=args.engine, clock=args.clock, out=args.out
+    )
+    status = run.carry_out(node=args.node, command=tuple(command), quiet=args.quiet)
+    verdict = run.judge()
+
+    if args.json:
+        print(verdict.text)
+    elif not command:
+        verdict.summarize(sys.stdout)
+    if not args.quiet:
+        print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
+
+    if command or status not in (0, 1):
+        return status
+    return verdict.exit_status

@@ -1,0 +1,119 @@
+"""The host's side of a lab: choose an engine, start it, and talk to what runs inside.
+
+``open_lab`` is what the command and the pytest plugin use; nothing here knows topologies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from lab.engine.session import Program, Session, on_terminal, window
+from lab.errors import LabError
+
+
+class Engine(StrEnum):
+    """Where a lab's kernel comes from."""
+
+    auto = "auto"
+    uml = "uml"
+    native = "native"
+
+
+class Clock(StrEnum):
+    """How time passes inside (``virtual`` needs the lab's own kernel)."""
+
+    virtual = "virtual"
+    real = "real"
+
+
+INSIDE = "LAB_INSIDE"
+"""In the environment of every program inside: the engine's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLab:
+    """A running inside."""
+
+    engine: Engine
+    clock: Clock
+    run_dir: Path
+    channel: socket.socket
+    death: Callable[[], LabError]
+
+
+def inside() -> bool:
+    """Whether this process itself runs inside a lab's kernel already."""
+    return INSIDE in os.environ
+
+
+@contextlib.contextmanager
+def open_lab(engine: Engine, clock: Clock, run_dir: Path) -> Iterator[OpenLab]:
+    """Start an inside; ``auto`` takes the lab's own kernel if it is there and can run, else native.
+
+    Raises PrerequisiteError if neither can run, with the mend.
+    """
+    from lab import doctor
+
+    chosen = Engine(doctor.choose(engine.value))
+    if chosen is Engine.native:
+        from lab.engine import native
+
+        with native.start(run_dir) as namespaces:
+            yield OpenLab(
+                engine=chosen,
+                clock=Clock.real,
+                run_dir=run_dir,
+                channel=namespaces.channel,
+                death=namespaces.death,
+            )
+        return
+
+    from lab import kernel
+    from lab.engine import uml
+
+    image = kernel.status().path
+    assert image is not None, "doctor.choose has seen it"
+    virtual = clock is Clock.virtual
+    with uml.start(image, doctor.memory_dir(), run_dir, virtual=virtual) as guest:
+        yield OpenLab(
+            engine=chosen, clock=clock, run_dir=run_dir, channel=guest.channel, death=guest.death
+        )
+
+
+def environment(engine: Engine, extra: dict[str, str]) -> dict[str, str]:
+    """What a program inside sees: the user's own environment and ours."""
+    rows, columns = window()
+    size = {"COLUMNS": str(columns), "LINES": str(rows)} if on_terminal() else {}
+    return {**os.environ, **size, INSIDE: engine.value, **extra}
+
+
+def run_program(
+    opened: OpenLab,
+    argv: tuple[str, ...],
+    *,
+    own: bool,
+    node: str = "",
+    stdin: bool = True,
+    env: dict[str, str] | None = None,
+    number: int = 1,
+) -> int:
+    """Run a program inside on this terminal and return its exit status."""
+    tty = on_terminal() and stdin
+    rows, columns = window()
+    program = Program(
+        argv=argv,
+        env=environment(opened.engine, env or {}),
+        cwd=os.getcwd(),
+        node=node,
+        own=own,
+        tty=tty,
+        rows=rows,
+        columns=columns,
+    )
+    return Session(opened.channel, number, opened.death).run(program, stdin=stdin)

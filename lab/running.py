@@ -1,0 +1,182 @@
+"""A running lab: nodes, wires, rules, captures, servers and the path, up and down again.
+
+Runs inside the kernel that holds the lab. The only module that knows the order of things; each part
+knows only itself. What is seen goes into ``record``; judging is ``verify``'s business.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import codec, firewall, inventory, links
+from lab.errors import UsageError
+from lab.ibm.server import Server
+from lab.nodes import Node
+from lab.process import attend
+from lab.record import Record
+from lab.story import Story
+from lab.teardown import Teardown
+from lab.topology.model import PathKind, Topology
+from lab.wire.capture import Capture
+
+if TYPE_CHECKING:
+    from lab.vpn import Vpn
+
+XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
+
+
+class RunningLab:
+    """A lab that stands; a context manager around everything that it makes.
+
+    ``path_up`` brings the way home up, and may fail while the lab goes on standing.
+    """
+
+    def __init__(self, topology: Topology, run_dir: Path, story: Story) -> None:
+        self.topology = topology
+        self.run_dir = run_dir
+        self.story = story
+        self.record = Record()
+        self.nodes: dict[str, Node] = {}
+        self._teardown = Teardown()
+        self._server: Server | None = None
+        self._vpn: Vpn | None = None
+
+    # Up and down.
+
+    def __enter__(self) -> RunningLab:
+        self.record.started = time.time()
+        try:
+            self._build()
+        except BaseException as error:
+            self._close(error)
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._close(error)
+
+    def _build(self) -> None:
+        self._teardown.add("what is left", self._look_for_leftovers)
+        wires = self._teardown.enter("the wires", Node.create_bare("wires", self.run_dir))
+        self.nodes["wires"] = wires
+        for planned in self.topology.nodes:
+            node = Node.create(planned, self.run_dir)
+            self._teardown.add(planned.name, node.close)
+            self.nodes[planned.name] = node
+        self._teardown.add("what daemons left in the nodes", self._look_into_nodes)
+
+        links.build(self.topology, self.nodes, wires)
+        capture = Capture(self.topology, wires, self.run_dir / "wire")
+        self._teardown.enter("the captures", capture)
+        firewall.apply(self.topology, self.nodes)
+        self._teardown.add("the packet rules", lambda: firewall.clear(self.nodes))
+        self._teardown.add("the counters", self._read_counters)
+        self._server = self._teardown.enter(
+            "sdc's servers", Server(self.topology, self.nodes["sdc"], self.run_dir)
+        )
+        names = ", ".join(node.name for node in self.topology.nodes)
+        self.story.tell("lab", f"{self.topology.name}: {names}")
+
+    def _close(self, error: BaseException | None) -> None:
+        try:
+            self._teardown.__exit__(type(error) if error else None, error, None)
+        finally:
+            if self._server is not None:
+                self.record.ledger = list(self._server.transactions)
+            self.record.ended = time.time()
+            if error is not None and not self.record.error:
+                self.record.error = str(error)
+            text = codec.dump(self.record)
+            (self.run_dir / "record.json").write_text(text)
+
+    # The path.
+
+    def path_up(self) -> None:
+        """Bring the way home up on every agent's host; raises ProtocolError if it does not come."""
+        if self.topology.path is PathKind.vpn:
+            if self._vpn is None:
+                # Only where it is needed: imports are what a run in the guest costs.
+                from lab.vpn import Vpn
+
+                vpn = Vpn(self.topology, self.nodes, self.record, self.story)
+                self._vpn = self._teardown.enter("the VPN", vpn)
+            self._vpn.up()
+        else:
+            agents = ", ".join(self.topology.agents)
+            self.story.tell("path", f"{agents} by the default route")
+
+        self.record.path_up = time.time()
+        for agent in self.topology.agents:
+            self.record.routes[agent] = list(inventory.take(self.nodes[agent]).routes)
+
+    @property
+    def vpn(self) -> Vpn | None:
+        """The VPN, on topologies that have one, once ``path_up`` was called."""
+        return self._vpn
+
+    # What users do in it.
+
+    def node(self, name: str) -> Node:
+        """A node by name; raises UsageError that lists them."""
+        if name not in self.nodes:
+            raise UsageError(
+                f"the topology {self.topology.name} has no node {name!r}",
+                hint=f"its nodes: {', '.join(self.nodes)}",
+            )
+        return self.nodes[name]
+
+    def environment(self, node: str) -> dict[str, str]:
+        """What a command in a node is told (design: LAB_TOPOLOGY and the like)."""
+        servers = [f"https://{e.name}:{e.port}" for e in self.topology.endpoints]
+        return {
+            "LAB_TOPOLOGY": self.topology.name,
+            "LAB_NODE": node,
+            "LAB_RUN_DIR": os.fspath(self.run_dir),
+            "LAB_CA_FILE": os.fspath(self.run_dir / "keys" / "ca.pem"),
+            "LAB_PROBE": self.topology.probe,
+            "LAB_SERVER": servers[0],
+            "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
+        }
+
+    def attend(self, node: str, argv: list[str]) -> int:
+        """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
+        there = self.node(node)
+        return there.call(attend, argv, {**os.environ, **self.environment(node)})
+
+    # What is read at the end.
+
+    def _read_counters(self) -> None:
+        nodes = {n.name: self.nodes[n.name] for n in self.topology.nodes}
+        self.record.counters = firewall.counters(nodes)
+        for name, node in nodes.items():
+            if counts := node.call(_xfrm_stat):
+                self.record.xfrm[name] = counts
+
+    def _look_into_nodes(self) -> None:
+        """g6: what daemons made must be gone before its namespace goes."""
+        for planned in self.topology.nodes:
+            node = self.nodes[planned.name]
+            self.record.leftovers += inventory.leftovers(node, planned)
+            self.record.leftovers += [
+                f"{planned.name}: process {pid}" for pid in node.strays()
+            ]
+
+    def _look_for_leftovers(self) -> None:
+        """g6: the last step of all: no pin of a namespace may be there any more."""
+        for folder in ("/run/netns", "/run/mntns", "/run/utsns"):
+            for name in self.nodes:
+                if os.path.lexists(f"{folder}/{name}"):
+                    self.record.leftovers.append(f"{folder}/{name}")
+
+
+def _xfrm_stat() -> dict[str, int]:
+    """The node's IPsec error counters that are not zero (CONFIG_XFRM_STATISTICS)."""
+    try:
+        with open(XFRM_STAT) as file:
+            pairs = (line.split() for line in file)
+            return {name: int(value) for name, value in pairs if int(value)}
+    except FileNotFoundError:
+        return {}

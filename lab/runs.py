@@ -1,0 +1,186 @@
+"""A run, seen from the host: prepare its directory, carry it out inside an engine, judge it.
+
+    run = Run.prepare("vpn-nat", ...)
+    status = run.carry_out(...)
+    verdict = run.judge()
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from lab import codec, paths
+from lab.engine.host import Clock, Engine, open_lab, run_program
+from lab.engine.inside import Order
+from lab.record import Record
+
+if TYPE_CHECKING:
+    from lab.topology.model import Topology
+    from lab.verify.verdict import Result
+
+MODEL_FILE = "keys/model.json"
+RECORD_FILE = "record.json"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRun:
+    """What came of a run."""
+
+    outcome: Result
+    text: str
+    """verdict.json."""
+
+    @property
+    def exit_status(self) -> int:
+        return self.outcome.exit_status
+
+    def summarize(self, stream: TextIO) -> None:
+        """Write the findings for people."""
+        from lab.verify import verdict
+
+        colour = stream.isatty() and "NO_COLOR" not in os.environ
+        stream.write(verdict.summary(self.outcome, colour=colour))
+
+
+class Run:
+    """One topology in one run directory."""
+
+    def __init__(
+        self, topology: Topology, run_dir: Path, engine: Engine, clock: Clock
+    ) -> None:
+        self.topology = topology
+        self.run_dir = run_dir
+        self.engine = engine
+        self.clock = clock
+        self._started = time.monotonic()
+        self._status = 0
+
+    @classmethod
+    def prepare(
+        cls,
+        name: str,
+        *,
+        fault: str = "",
+        engine: Engine = Engine.auto,
+        clock: Clock = Clock.virtual,
+        out: Path | None = None,
+    ) -> Run:
+        """Load and resolve a topology, and make the run directory with its fresh secrets.
+
+        Raises TopologyError or UsageError before anything is made.
+        """
+        from lab import doctor, faults
+        from lab.topology.load import load
+        from lab.topology.resolve import resolve
+
+        started = time.monotonic()
+        topology = resolve(load(name), secrets.token_bytes(32))
+        if fault:
+            topology = faults.apply(fault, topology)
+        doctor.require(engine.value)
+
+        run = cls(topology, paths.new_run_dir(topology.name, out), engine, clock)
+        run._started = started
+        return run
+
+    @property
+    def shown_dir(self) -> str:
+        """The run directory as a user would type it."""
+        relative = os.path.relpath(self.run_dir)
+        return os.fspath(self.run_dir) if relative.startswith("..") else relative
+
+    def write_keys(self) -> None:
+        """The model with its secrets, and the lab's own CA; readable by their owner only."""
+        from lab.ibm import authority
+
+        path = self.run_dir / MODEL_FILE
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(codec.dump(self.topology))
+        authority.issue(self.topology, self.run_dir / "keys")
+
+    def carry_out(
+        self, *, node: str = "", command: tuple[str, ...] = (), quiet: bool = False
+    ) -> int:
+        """Run the scenario, or a command in a node, and return its exit status."""
+        self.check_node(node)
+        order = Order(
+            run_dir=os.fspath(self.run_dir),
+            verb="command" if command else "scenario",
+            node=node or self.topology.agents[0],
+            command=command,
+            quiet=quiet,
+        )
+        return self.carry_out_order(order, stdin=bool(command))
+
+    def check_node(self, node: str) -> None:
+        """Raise UsageError if there is no such node."""
+        from difflib import get_close_matches
+
+        from lab.errors import UsageError
+
+        names = [n.name for n in self.topology.nodes]
+        if node and node not in names:
+            near = get_close_matches(node, names, n=1)
+            raise UsageError(
+                f"the topology {self.topology.name} has no node {node!r}",
+                hint=f"perhaps {near[0]}?" if near else f"its nodes: {', '.join(names)}",
+            )
+
+    def carry_out_order(self, order: Order, *, stdin: bool) -> int:
+        """Boot, and give the inside its order."""
+        prepared: Callable[[], None] = self.write_keys
+        with open_lab(self.engine, self.clock, self.run_dir) as opened:
+            self.engine, self.clock = opened.engine, opened.clock
+            # While the guest boots.
+            prepared()
+            self._status = run_program(opened, order.argv(), own=True, stdin=stdin)
+        return self._status
+
+    def judge(self) -> JudgedRun:
+        """Judge what was seen and write verdict.json; a run that was never made is an error."""
+        from lab import verify
+        from lab.verify import verdict
+        from lab.wire import pcapng
+
+        for spool in sorted((self.run_dir / "wire").glob(f"*{pcapng.SPOOL_SUFFIX}")):
+            # The inside was killed before it could do this itself.
+            pcapng.convert(spool, spool.with_suffix(".pcapng"))
+
+        path = self.run_dir / RECORD_FILE
+        record = codec.load(Record, path.read_text()) if path.exists() else None
+        # Only 0 and 1 are a scenario's own; anything else says that the lab broke.
+        findings, diagnosis = (), ""
+        if record is not None:
+            findings = verify.judge(self.topology, record, self.run_dir)
+            diagnosis = _diagnose(self.topology, record, self.run_dir)
+
+        outcome = verdict.result(
+            self.topology,
+            record or Record(started=time.time()),
+            findings,
+            engine=self.engine.value,
+            clock=self.clock.value,
+            wall_s=time.monotonic() - self._started,
+            diagnosis=diagnosis,
+            lab_broke=record is None,
+        )
+        verdict_path = self.run_dir / "verdict.json"
+        verdict.write(verdict_path, outcome)
+        return JudgedRun(outcome, verdict_path.read_text().rstrip())
+
+    def discard(self) -> None:
+        """Remove the run directory (a run that never began)."""
+        shutil.rmtree(self.run_dir, ignore_errors=True)
+
+
+def _diagnose(topology: Topology, record: Record, run_dir: Path) -> str:
+    from lab import verify
+
+    return verify.diagnose(topology, record, run_dir).sentence

@@ -1,0 +1,204 @@
+"""The story that every topology has: the path comes up, the agent calls home, the path is put to the test.
+
+If the path dies under way, the host brings it up again by the next gateway and the agent calls once
+more, as a console would.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from lab import firewall
+from lab.errors import LabError, UsageError
+from lab.record import CallHome, FirewallTrial, UplinkProbe
+from lab.running import RunningLab
+from lab.topology.model import Happening, PathKind
+
+AGENT_DEADLINE_S = 900.0
+PROBE_DEADLINE_S = 5.0
+PROBED_PORTS = (22, 443, 9960)
+"""SSH, the web interface and the console applet: what a console may listen on (T2-08)."""
+
+
+def run(lab: RunningLab) -> int:
+    """Bring the path up, call home from every agent's host, try to get in; 0 if all got through."""
+    try:
+        lab.path_up()
+    except LabError as error:
+        if isinstance(error, UsageError):
+            raise
+        lab.record.error = error.message
+        lab.story.tell("path", f"did not come up: {error.message}")
+        return 1
+
+    succeeded = [_call_home(lab, agent) for agent in lab.topology.agents]
+    if all(succeeded):
+        for agent in lab.topology.agents:
+            try_inbound(lab, agent)
+            try_own_firewall(lab, agent)
+    return 0 if all(succeeded) else 1
+
+
+def _call_home(lab: RunningLab, agent: str) -> bool:
+    """One call, and another one by another gateway if the path has died meanwhile."""
+    during = [h for h in lab.topology.happenings if h.at == "during-call-home"]
+    for happening in (h for h in lab.topology.happenings if h.at == "before-call-home"):
+        befall(lab, happening)
+
+    if call(lab, agent, during):
+        return True
+    if lab.vpn is None or not lab.vpn.lost(agent):
+        return False
+
+    lab.story.tell("path", f"{agent} has lost its gateway, and takes the next one")
+    try:
+        lab.vpn.up_again(agent)
+    except LabError as error:
+        lab.record.error = error.message
+        lab.story.tell("path", f"did not come up again: {error.message}")
+        return False
+    return call(lab, agent, [])
+
+
+def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
+    """Run the reference agent on its host; what it says goes into the record."""
+    started = time.time()
+    argv = [sys.executable, "-m", "lab.agent", "--json"]
+    log = lab.run_dir / "logs" / agent / "agent.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent)}
+
+    with log.open("ab") as errors:
+        popen = lab.node(agent).start(argv, environment, stdout=subprocess.PIPE, stderr=errors)
+        for happening in during:
+            befall(lab, happening)
+        output, _ = popen.communicate(timeout=AGENT_DEADLINE_S)
+
+    answer = json.loads(output) if output else {"acknowledged": False, "attempts": []}
+    attempts = tuple(attempt["sentence"] for attempt in answer["attempts"])
+    lab.record.calls.append(
+        CallHome(
+            agent=agent,
+            started=started,
+            ended=time.time(),
+            succeeded=answer["acknowledged"],
+            attempts=attempts,
+        )
+    )
+    for sentence in attempts:
+        lab.story.tell("agent", f"{agent}: {sentence}")
+    return bool(answer["acknowledged"])
+
+
+def befall(lab: RunningLab, happening: Happening) -> None:
+    """Do to a node what the fault says."""
+    node = happening.node
+    if happening.action != "kill-daemons":
+        raise UsageError(f"nobody knows how to {happening.action!r} {node}")
+
+    lab.story.tell("fault", f"{node} dies")
+    lab.die(node)
+
+
+def try_inbound(lab: RunningLab, agent: str) -> None:
+    """OUT-02, OUT-04: IBM's side tries to open connections to the agent's host and through it."""
+    for port in PROBED_PORTS:
+        _probe(lab, "OUT-02", "internet", _outer_address(lab, agent), port)
+    for session in lab.record.ppp:
+        if session.client == agent and session.opened and not session.closed:
+            _probe(lab, "OUT-02", "sdc", session.local_ip, PROBED_PORTS[1])
+
+    for behind in _second_network(lab, agent):
+        _probe(lab, "OUT-04", "internet", behind, 22)
+
+
+def _outer_address(lab: RunningLab, agent: str) -> str:
+    """Where the agent's host would be reached from outside: the firewall's address behind SNAT."""
+    wall = lab.topology.firewall
+    if wall is None:
+        return lab.topology.node(agent).interfaces[0].ip
+    if wall.snat:
+        return lab.topology.node(wall.node).interface(wall.outside).ip
+    return lab.topology.node(agent).interface(wall.inside).ip
+
+
+def _second_network(lab: RunningLab, agent: str) -> list[str]:
+    """Addresses of other hosts on the agent's own second network (OUT-04)."""
+    wall = lab.topology.firewall
+    own = [i.segment for i in lab.topology.node(agent).interfaces]
+    return [
+        interface.ip
+        for segment in own
+        if wall is None or segment != wall.inside
+        for member in lab.topology.members(segment)
+        for interface in member.interfaces
+        if interface.segment == segment and member.name != agent
+    ]
+
+
+def _probe(lab: RunningLab, requirement: str, source: str, destination: str, port: int) -> None:
+    node = lab.node(source)
+    answered, address = node.call(_connect, destination, port)
+    lab.record.probes.append(
+        UplinkProbe(
+            requirement=requirement,
+            source=address,
+            destination=destination,
+            port=port,
+            answered=answered,
+        )
+    )
+    outcome = "was answered" if answered else "got no answer"
+    lab.story.tell("probe", f"{source} to {destination}:{port} {outcome}")
+
+
+def _connect(destination: str, port: int) -> tuple[bool, str]:
+    """Whether a TCP connection comes about, and our own address."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.settimeout(PROBE_DEADLINE_S)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+            asker.connect((destination, port))
+            address = asker.getsockname()[0]
+        try:
+            probe.connect((destination, port))
+        except OSError:
+            return False, address
+        return True, address
+
+
+def try_own_firewall(lab: RunningLab, agent: str) -> None:
+    """OUT-22: a rule of the HMC's own on the tunnel stops TCP inside it, and only there."""
+    open_sessions = [s for s in lab.record.ppp if s.client == agent and s.opened and not s.closed]
+    if lab.topology.path is not PathKind.vpn or not open_sessions or lab.vpn is None:
+        return
+
+    node, endpoint = lab.node(agent), lab.topology.endpoints[0]
+    wall = lab.topology.firewall
+    uplink = wall.inside if wall else node.name
+    started = time.time()
+    on_tunnel = firewall.hmc_drop(node, "ppp*", "tcp", endpoint.port)
+    on_uplink = firewall.hmc_drop(node, uplink, "tcp", endpoint.port)
+    connected, _ = node.call(_connect, endpoint.address, endpoint.port)
+    firewall.hmc_allow_all(node)
+
+    counts = firewall.counters({agent: node})[agent]
+    lab.record.trials.append(
+        FirewallTrial(
+            node=agent,
+            interface=open_sessions[0].interface,
+            uplink=uplink,
+            destination=endpoint.address,
+            started=started,
+            ended=time.time(),
+            connected=connected,
+            dropped_on_tunnel=counts[on_tunnel],
+            counted_on_uplink=counts[on_uplink],
+            sessions_open=lab.vpn.healthy(agent),
+        )
+    )
+    lab.story.tell("probe", f"{agent}: its own rule on the tunnel dropped {counts[on_tunnel]}")
