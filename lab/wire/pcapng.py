@@ -8,7 +8,6 @@ the host. Nothing here captures, and nothing here looks into a frame.
 
 from __future__ import annotations
 
-import os
 import struct
 from io import FileIO
 from pathlib import Path
@@ -68,7 +67,7 @@ def convert(spool: Path) -> Path:
         _write(file, _section(_read_header(source, spool)))
         _convert_blocks(source, file)
 
-    os.replace(unfinished, target)
+    unfinished.replace(target)
     spool.unlink()
     return target
 
