@@ -129,17 +129,8 @@ class RunningLab:
         return self.nodes[name]
 
     def environment(self, node: str) -> dict[str, str]:
-        """What a command in a node is told (design: LAB_TOPOLOGY and the like)."""
-        servers = [f"https://{e.name}:{e.port}" for e in self.topology.endpoints]
-        return {
-            "LAB_TOPOLOGY": self.topology.name,
-            "LAB_NODE": node,
-            "LAB_RUN_DIR": os.fspath(self.run_dir),
-            "LAB_CA_FILE": os.fspath(self.run_dir / "keys" / "ca.pem"),
-            "LAB_PROBE": self.topology.probe,
-            "LAB_SERVER": servers[0],
-            "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
-        }
+        """What a command in a node is told."""
+        return command_environment(self.topology, node, os.fspath(self.run_dir))
 
     def attend(self, node: str, argv: list[str]) -> int:
         """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
@@ -170,6 +161,23 @@ class RunningLab:
             for name in self.nodes:
                 if os.path.lexists(f"{folder}/{name}"):
                     self.record.leftovers.append(f"{folder}/{name}")
+
+
+def command_environment(topology: Topology, node: str, run_dir: str) -> dict[str, str]:
+    """What a command in a node is told (design: LAB_TOPOLOGY and the like).
+
+    ``LAB_SERVERS`` has every listed server, in the order of trying.
+    """
+    servers = [f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}") for e in topology.endpoints]
+    return {
+        "LAB_TOPOLOGY": topology.name,
+        "LAB_NODE": node,
+        "LAB_RUN_DIR": run_dir,
+        "LAB_CA_FILE": f"{run_dir}/keys/ca.pem",
+        "LAB_PROBE": topology.probe,
+        "LAB_SERVER": servers[0],
+        "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
+    }
 
 
 def _xfrm_stat() -> dict[str, int]:

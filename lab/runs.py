@@ -7,17 +7,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from lab import codec, paths
-from lab.engine.host import Clock, Engine, open_lab, run_program
+from lab.engine.host import Clock, Engine, OpenLab, open_lab, run_program
 from lab.engine.inside import Order
 from lab.record import Record
 
@@ -60,7 +61,6 @@ class Run:
         self.engine = engine
         self.clock = clock
         self._started = time.monotonic()
-        self._status = 0
 
     @classmethod
     def prepare(
@@ -135,13 +135,17 @@ class Run:
 
     def carry_out_order(self, order: Order, *, stdin: bool) -> int:
         """Boot, and give the inside its order."""
-        prepared: Callable[[], None] = self.write_keys
+        with self.opened() as opened:
+            # While the guest boots.
+            self.write_keys()
+            return run_program(opened, order.argv(), own=True, stdin=stdin)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[OpenLab]:
+        """Start an inside for this run, and note which engine and clock it has."""
         with open_lab(self.engine, self.clock, self.run_dir) as opened:
             self.engine, self.clock = opened.engine, opened.clock
-            # While the guest boots.
-            prepared()
-            self._status = run_program(opened, order.argv(), own=True, stdin=stdin)
-        return self._status
+            yield opened
 
     def judge(self) -> JudgedRun:
         """Judge what was seen and write verdict.json; a run that was never made is an error."""
@@ -174,6 +178,10 @@ class Run:
         verdict_path = self.run_dir / "verdict.json"
         verdict.write(verdict_path, outcome)
         return JudgedRun(outcome, verdict_path.read_text().rstrip())
+
+    def began_at(self, epoch_s: float) -> None:
+        """Count the wall time from then on (a lab that was up)."""
+        self._started = time.monotonic() - (time.time() - epoch_s)
 
     def discard(self) -> None:
         """Remove the run directory (a run that never began)."""

@@ -32,6 +32,8 @@ COMMANDS: dict[str, str] = {
 }
 """Verb to summary; the module is ``lab.cli.<verb>``."""
 
+WITH_COMMAND = ("run", "exec")
+
 EXIT_INTERRUPTED = 130
 
 
@@ -85,7 +87,14 @@ def _parse(words: list[str]) -> argparse.Namespace:
             module = importlib.import_module(f"lab.cli.{verb}")
             module.configure(sub)
             sub.set_defaults(run=module.run)
-    return parser.parse_args(words)
+
+    # Everything behind ``--`` is the user's command, whatever it looks like.
+    cut = words.index("--") if "--" in words else len(words)
+    args = parser.parse_args(words[:cut])
+    args.command = words[cut + 1 :]
+    if args.command and wanted not in WITH_COMMAND:
+        parser.error(f"`lab {wanted}` takes no command")
+    return args
 
 
 def _version() -> str:

@@ -26,26 +26,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fault", default="", help="run with a fault from `lab faults`")
     parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
     parser.add_argument("--quiet", action="store_true", help="do not tell the story")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND to run in the node")
+    parser.usage = "lab run [options] TOPOLOGY [-- COMMAND...]"
 
 
 def run(args: argparse.Namespace) -> int:
     from lab.runs import Run
 
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
     run = Run.prepare(
         args.topology, fault=args.fault, engine=args.engine, clock=args.clock, out=args.out
     )
-    status = run.carry_out(node=args.node, command=tuple(command), quiet=args.quiet)
+    status = run.carry_out(node=args.node, command=tuple(args.command), quiet=args.quiet)
     verdict = run.judge()
 
     if args.json:
         print(verdict.text)
-    elif not command:
+    elif not args.command:
         verdict.summarize(sys.stdout)
     if not args.quiet:
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
 
-    if command or status not in (0, 1):
+    if args.command or status not in (0, 1):
         return status
     return verdict.exit_status

@@ -7,6 +7,7 @@ more, as a console would.
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from lab.errors import LabError, UsageError
 from lab.record import CallHome, FirewallTrial, UplinkProbe
 from lab.running import RunningLab
 from lab.topology.model import Happening, PathKind
+from lab.wait import Deadline
+from lab.wire.craft import tcp_syn
 
 AGENT_DEADLINE_S = 900.0
 PROBE_DEADLINE_S = 5.0
@@ -112,7 +115,7 @@ def try_inbound(lab: RunningLab, agent: str) -> None:
             _probe(lab, "OUT-02", "sdc", session.local_ip, PROBED_PORTS[1])
 
     for behind in _second_network(lab, agent):
-        _probe(lab, "OUT-04", "internet", behind, 22)
+        _probe_through(lab, agent, behind)
 
 
 def _outer_address(lab: RunningLab, agent: str) -> str:
@@ -155,10 +158,49 @@ def _probe(lab: RunningLab, requirement: str, source: str, destination: str, por
     lab.story.tell("probe", f"{source} to {destination}:{port} {outcome}")
 
 
+def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
+    """OUT-04: hand the agent's host a SYN on its uplink that is for its other network.
+
+    The frame is injected as the uplink's router would send it; no route leads there by itself.
+    """
+    wall = lab.topology.firewall
+    if wall is None:
+        return
+
+    router = lab.topology.node(wall.node).interface(wall.inside)
+    uplink = lab.topology.node(agent).interface(wall.inside)
+    source = lab.topology.node("internet").interfaces[0].ip
+    frame = tcp_syn((router.mac, uplink.mac), (source, behind), (40000, 22), sequence=1)
+    answered = lab.node(wall.node).call(_inject, router.name, frame)
+    lab.record.probes.append(
+        UplinkProbe(
+            requirement="OUT-04", source=source, destination=behind, port=22, answered=answered
+        )
+    )
+    outcome = "was forwarded" if answered else "was not forwarded"
+    lab.story.tell("probe", f"a SYN for {behind} by {agent}'s uplink {outcome}")
+
+
+def _inject(interface: str, frame: bytes) -> bool:
+    """Send a frame, and say whether a TCP answer from its destination comes back."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as wire:
+        wire.bind((interface, 0x0800))
+        wire.send(frame)
+        end = Deadline(PROBE_DEADLINE_S)
+        while not end.passed:
+            wire.settimeout(max(end.left_s, 0.001))
+            try:
+                answer = wire.recv(2048)
+            except TimeoutError:
+                return False
+            # Source address of the answer against destination address of the question.
+            if answer[26:30] == frame[30:34] and answer[23] == socket.IPPROTO_TCP:
+                return True
+    return False
+
+
 def _connect(destination: str, port: int) -> tuple[bool, str]:
     """Whether a TCP connection comes about, and our own address."""
-    import socket
-
     with socket.socket() as probe:
         probe.settimeout(PROBE_DEADLINE_S)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:

@@ -1,0 +1,31 @@
+"""``lab capture``: a segment's packets, live, on standard output."""
+
+from __future__ import annotations
+
+import argparse
+
+from lab.cli.standing_options import add_lab_option, check_known, model_of
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "lab capture [--lab NAME] SEGMENT | wireshark -k -i -"
+    parser.add_argument("segment", help="a segment of the topology (`lab show`)")
+    add_lab_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    import os
+
+    from lab.engine import registry, standing
+    from lab.errors import UsageError
+
+    if os.isatty(1):
+        raise UsageError(
+            "packets would garble the terminal",
+            hint=f"lab capture {args.segment} | wireshark -k -i -    or    > {args.segment}.pcap",
+        )
+    entry = registry.find(args.lab)
+    check_known("segment", args.segment, [s.name for s in model_of(entry).segments])
+    argv = ("tcpdump", "--immediate-mode", "-U", "-n", "-i", args.segment, "-w", "-")
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    return standing.run_in(entry, "wires", argv, env, stdin=False)

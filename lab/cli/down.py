@@ -1,0 +1,44 @@
+"""``lab down``: take a lab down, and judge what was seen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.cli.standing_options import model_of
+
+if TYPE_CHECKING:
+    from lab.engine.registry import Entry
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lab", nargs="?", default="", help="which lab, if several are up")
+    parser.add_argument("--all", action="store_true", help="every lab that is up")
+    parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
+
+
+def run(args: argparse.Namespace) -> int:
+    from lab.engine import registry
+
+    entries = registry.entries() if args.all else (registry.find(args.lab),)
+    return max((_down(entry, as_json=args.json) for entry in entries), default=0)
+
+
+def _down(entry: Entry, *, as_json: bool) -> int:
+    from lab.engine import standing
+    from lab.engine.host import Clock, Engine
+    from lab.runs import Run
+
+    topology = model_of(entry)
+    standing.stop(entry)
+    run = Run(topology, Path(entry.run_dir), Engine(entry.engine), Clock(entry.clock))
+    run.began_at(entry.started)
+    verdict = run.judge()
+    if as_json:
+        print(verdict.text)
+    else:
+        verdict.summarize(sys.stdout)
+        print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
+    return verdict.exit_status

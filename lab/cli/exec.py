@@ -1,0 +1,40 @@
+"""``lab exec``: a command in a node of a lab that is up."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from lab.cli.standing_options import add_lab_option, check_known, model_of
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "lab exec [--lab NAME] NODE -- COMMAND..."
+    parser.add_argument("node", help="a node of the topology (`lab show`)")
+    add_lab_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from lab.errors import UsageError
+
+    if not args.command:
+        raise UsageError("no command is given", hint=f"lab exec {args.node} -- COMMAND")
+    return run_in_node(args.lab, args.node, tuple(args.command))
+
+
+def run_in_node(lab: str, node: str, command: tuple[str, ...]) -> int:
+    """Run a command with what the design promises in its environment."""
+    from lab.engine import registry, standing
+    from lab.running import command_environment
+
+    entry = registry.find(lab)
+    topology = model_of(entry)
+    check_known("node", node, [each.name for each in topology.nodes])
+    env = command_environment(topology, node, entry.run_dir)
+    return standing.run_in(entry, node, command, {**env, "PATH": _path()})
+
+
+def _path() -> str:
+    """The user's PATH, with the administrator's programs, since in the lab he is root."""
+    have = os.environ.get("PATH", "/usr/bin:/bin").split(":")
+    return ":".join([*have, *(p for p in ("/usr/sbin", "/sbin") if p not in have)])

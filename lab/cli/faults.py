@@ -1,0 +1,39 @@
+"""``lab faults``: what a topology can be run with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topology", nargs="?", default="", help="only those that apply to it")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from lab.faults import FAULTS
+
+    chosen = list(FAULTS.values())
+    if args.topology:
+        from lab.topology.load import load
+        from lab.topology.resolve import resolve
+
+        topology = resolve(load(args.topology), b"faults")
+        chosen = [fault for fault in chosen if fault.applies(topology)]
+
+    if args.json:
+        rows = [
+            {"name": f.name, "summary": f.summary, "needs": f.needs, "survives": f.survives}
+            for f in chosen
+        ]
+        print(json.dumps(rows, indent=1))
+        return 0
+
+    width = max((len(fault.name) for fault in chosen), default=0)
+    for fault in chosen:
+        outcome = "survives" if fault.survives else "fails"
+        print(f"{fault.name:{width}}  {outcome:8}  {fault.summary}")
+    if not chosen:
+        print(f"no fault applies to {args.topology}")
+    return 0

@@ -1,0 +1,42 @@
+"""`lab list`: the topologies that there are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from lab.topology import load
+
+SUMMARY = "the topologies that there are"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    entries = [_entry(name) for name in load.names()]
+    if args.json:
+        print(json.dumps(entries, indent=1))
+        return 0
+
+    columns = ("name", "path", "profile", "summary")
+    widths = {c: max(len(c), *(len(str(e[c])) for e in entries)) for c in columns[:-1]}
+    for row in ({c: c.upper() for c in columns}, *entries):
+        cells = [f"{row[c]:<{widths[c]}}" for c in columns[:-1]]
+        print("  ".join([*cells, str(row["summary"])]))
+
+    return 0
+
+
+def _entry(name: str) -> dict[str, Any]:
+    spec = load.load(name)
+    return {
+        "name": name,
+        "path": str(spec.path.kind),
+        "profile": spec.profile,
+        "agents": list(spec.path.agents),
+        "expect": list(spec.expect),
+        "summary": spec.summary,
+    }

@@ -1,0 +1,22 @@
+"""`lab schema`: the JSON schema of topology files, for editors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from lab.topology import schema
+
+SUMMARY = "the JSON schema of topology files, for editors that check and complete as you type"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "With the YAML language server: lab schema > topology.schema.json, and as the first line "
+        "of a topology: # yaml-language-server: $schema=topology.schema.json"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    print(json.dumps(schema.schema(), indent=1))
+    return 0

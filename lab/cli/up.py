@@ -1,0 +1,42 @@
+"""``lab up``: bring a topology up and leave it up."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lab.engine.host import Clock, Engine
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topology", help="a name from `lab list`, or a file")
+    parser.add_argument(
+        "--clock", type=Clock, choices=list(Clock), default=Clock.real,
+        help="real (default); virtual: an idle lab races through its timers",
+    )  # fmt: skip
+    parser.add_argument("--engine", type=Engine, choices=list(Engine), default=Engine.auto)
+    parser.add_argument("--out", type=Path, help="the run directory (default: runs/<topology>-<time>)")
+    parser.add_argument("--fault", default="", help="with a fault from `lab faults`")
+
+
+def run(args: argparse.Namespace) -> int:
+    from lab.engine import standing
+    from lab.runs import Run
+
+    prepared = Run.prepare(
+        args.topology, fault=args.fault, engine=args.engine, clock=args.clock, out=args.out
+    )
+    entry = standing.start(prepared)
+    agent = prepared.topology.agents[0]
+    segment = prepared.topology.segments[0].name
+    print(entry.name)
+    print(
+        f"\n{entry.name} is up. Now, from any terminal:\n"
+        f"  lab shell {agent}\n"
+        f"  lab exec {agent} -- ping -c 3 {prepared.topology.probe}\n"
+        f"  lab capture {segment} | wireshark -k -i -\n"
+        f"  lab down",
+        file=sys.stderr,
+    )
+    return 0

@@ -1,0 +1,149 @@
+"""Which labs are up: one small file each in the user's cache, held by a lock as long as the lab lives.
+
+A file whose lock is free belongs to a supervisor that was killed; whoever looks removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.errors import UsageError
+from lab.paths import cache_dir
+
+SOCKET_NAME = "control.sock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A lab that is up."""
+
+    name: str
+    """The topology's name, with ``-2`` and so on if it is up several times."""
+    topology: str
+    run_dir: str
+    engine: str
+    clock: str
+    pid: int
+    """The supervisor."""
+    started: float
+
+    @property
+    def socket_path(self) -> Path:
+        return Path(self.run_dir) / SOCKET_NAME
+
+
+@contextlib.contextmanager
+def registered(entry: Entry) -> Iterator[Entry]:
+    """Hold an entry while the block runs, under a name that is free."""
+    folder = _folder()
+    number = 1
+    while True:
+        name = entry.topology if number == 1 else f"{entry.topology}-{number}"
+        path = folder / f"{name}.json"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            number += 1
+            continue
+        break
+
+    try:
+        named = Entry(**{**asdict(entry), "name": name})
+        os.ftruncate(fd, 0)
+        os.write(fd, json.dumps(asdict(named)).encode())
+        yield named
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(fd)
+
+
+def entries() -> tuple[Entry, ...]:
+    """Every lab of this user that is up."""
+    found = []
+    for path in sorted(_folder().glob("*.json")):
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            except BlockingIOError:
+                text = os.read(fd, 1 << 16)
+                if text:
+                    found.append(Entry(**json.loads(text)))
+            finally:
+                os.close(fd)
+    return tuple(found)
+
+
+def find(name: str) -> Entry:
+    """The lab of that name, or the only one; raises UsageError that says which there are."""
+    up = entries()
+    if name:
+        for entry in up:
+            if entry.name == name:
+                return entry
+    elif len(up) == 1:
+        return up[0]
+
+    names = ", ".join(entry.name for entry in up)
+    if not up:
+        raise UsageError("no lab is up", hint="lab up TOPOLOGY")
+    if name:
+        raise UsageError(f"no lab {name!r} is up", hint=f"up: {names}")
+    raise UsageError(f"several labs are up: {names}", hint="choose one with --lab NAME")
+
+
+def connect(entry: Entry) -> socket.socket:
+    """A connection to a lab's supervisor."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # By way of the folder's descriptor: a socket's path may have 107 bytes only.
+    folder = os.open(entry.run_dir, os.O_PATH | os.O_DIRECTORY)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
+    except OSError as error:
+        raise UsageError(
+            f"the lab {entry.name} does not answer: {error.strerror}", hint="lab status"
+        ) from error
+    finally:
+        os.close(folder)
+    return connection
+
+
+def listen(run_dir: Path) -> socket.socket:
+    """The supervisor's socket, for its user only."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(run_dir, os.O_PATH | os.O_DIRECTORY)
+    umask = os.umask(0o177)
+    try:
+        listener.bind(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
+    finally:
+        os.umask(umask)
+        os.close(folder)
+    listener.listen(16)
+    return listener
+
+
+def _folder() -> Path:
+    folder = cache_dir() / "labs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def wait_gone(entry: Entry) -> None:
+    """Return when the supervisor of a lab has ended, by waiting for its lock."""
+    path = _folder() / f"{entry.name}.json"
+    with contextlib.suppress(FileNotFoundError):
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        finally:
+            os.close(fd)
