@@ -1,0 +1,202 @@
+"""pppd's options, secrets, exit statuses and log lines; pure text, whatever carries the PPP.
+
+No secret is ever an option: options end up in process lists and in xl2tpd's log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from lab.topology.model import PppAccount, PppAuth
+
+
+class ExitStatus(IntEnum):
+    """pppd(8) EXIT STATUS."""
+
+    OK = 0
+    FATAL_ERROR = 1
+    OPTION_ERROR = 2
+    NOT_ROOT = 3
+    NO_KERNEL_SUPPORT = 4
+    USER_REQUEST = 5
+    LOCK_FAILED = 6
+    OPEN_FAILED = 7
+    CONNECT_FAILED = 8
+    PTYCMD_FAILED = 9
+    NEGOTIATION_FAILED = 10
+    PEER_AUTH_FAILED = 11
+    IDLE_TIMEOUT = 12
+    CONNECT_TIME = 13
+    CALLBACK = 14
+    PEER_DEAD = 15
+    HANGUP = 16
+    LOOPBACK = 17
+    INIT_FAILED = 18
+    AUTH_TO_PEER_FAILED = 19
+
+    @property
+    def sentence(self) -> str:
+        return SENTENCES[self]
+
+
+SENTENCES = {
+    ExitStatus.OK: (
+        "pppd has detached, or otherwise the connection was successfully established and"
+        " terminated at the peer's request"
+    ),
+    ExitStatus.FATAL_ERROR: (
+        "an immediately fatal error of some kind occurred, such as an essential system call"
+        " failing, or running out of virtual memory"
+    ),
+    ExitStatus.OPTION_ERROR: (
+        "an error was detected in processing the options given, such as two mutually exclusive"
+        " options being used"
+    ),
+    ExitStatus.NOT_ROOT: "pppd is not setuid-root and the invoking user is not root",
+    ExitStatus.NO_KERNEL_SUPPORT: (
+        "the kernel does not support PPP, for example, the PPP kernel driver is not included or"
+        " cannot be loaded"
+    ),
+    ExitStatus.USER_REQUEST: (
+        "pppd terminated because it was sent a SIGINT, SIGTERM or SIGHUP signal"
+    ),
+    ExitStatus.LOCK_FAILED: "the serial port could not be locked",
+    ExitStatus.OPEN_FAILED: "the serial port could not be opened",
+    ExitStatus.CONNECT_FAILED: "the connect script failed (returned a non-zero exit status)",
+    ExitStatus.PTYCMD_FAILED: (
+        "the command specified as the argument to the pty option could not be run"
+    ),
+    ExitStatus.NEGOTIATION_FAILED: (
+        "the PPP negotiation failed, that is, it didn't reach the point where at least one network"
+        " protocol (e.g. IP) was running"
+    ),
+    ExitStatus.PEER_AUTH_FAILED: "the peer system failed (or refused) to authenticate itself",
+    ExitStatus.IDLE_TIMEOUT: (
+        "the link was established successfully and terminated because it was idle"
+    ),
+    ExitStatus.CONNECT_TIME: (
+        "the link was established successfully and terminated because the connect time limit was"
+        " reached"
+    ),
+    ExitStatus.CALLBACK: "callback was negotiated and an incoming call should arrive shortly",
+    ExitStatus.PEER_DEAD: (
+        "the link was terminated because the peer is not responding to echo requests"
+    ),
+    ExitStatus.HANGUP: "the link was terminated by the modem hanging up",
+    ExitStatus.LOOPBACK: "the PPP negotiation failed because serial loopback was detected",
+    ExitStatus.INIT_FAILED: "the init script failed (returned a non-zero exit status)",
+    ExitStatus.AUTH_TO_PEER_FAILED: "we failed to authenticate ourselves to the peer",
+}
+
+
+def describe_exit(status: int) -> str:
+    """``exit status 19: we failed to authenticate ourselves to the peer``."""
+    try:
+        return f"exit status {status}: {ExitStatus(status).sentence}"
+    except ValueError:
+        return f"exit status {status}, which pppd(8) does not know"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What one pppd is told beside its device."""
+
+    name: str
+    """The name by which it authenticates itself, or as which it challenges."""
+    log: Path
+    mtu: int
+    demand: PppAuth | None = None
+    """What the peer must authenticate itself with; None where it need not."""
+    offer: tuple[PppAuth, ...] = ()
+    """What it agrees to authenticate itself with."""
+    echo_interval_s: int = 0
+    echo_failures: int = 0
+
+
+# pppd's own names of what is neither CHAP with MD5 nor PAP.
+_OTHER_PROTOCOLS = ("mschap", "mschap-v2", "eap")
+
+
+def render_options(options: Options) -> str:
+    """An options file."""
+    lines = [
+        f'name "{options.name}"',
+        *_authentication(options),
+        f"mtu {options.mtu}",
+        f"mru {options.mtu}",
+        # RFC 1661 6.5, 6.6: with both fields uncompressed each frame carries FF 03 and two bytes of
+        # protocol, as T1-13 counts.
+        "noaccomp",
+        "nopcomp",
+        "noccp",
+        "nobsdcomp",
+        "nodeflate",
+        "novj",
+        "noipv6",
+        "ipcp-accept-local",
+        "ipcp-accept-remote",
+        "noipdefault",
+        "nodefaultroute",
+        "noproxyarp",
+        "noktune",
+        "nodetach",
+        "debug",
+        "hide-password",
+        f'logfile "{options.log}"',
+    ]
+    if options.echo_interval_s:
+        lines += [
+            f"lcp-echo-interval {options.echo_interval_s}",
+            f"lcp-echo-failure {options.echo_failures}",
+        ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _authentication(options: Options) -> Iterable[str]:
+    if options.demand is None:
+        yield "noauth"
+    else:
+        yield "auth"
+        yield f"require-{options.demand}"
+
+    for auth in PppAuth:
+        if auth not in options.offer:
+            yield f"refuse-{auth}"
+    for protocol in _OTHER_PROTOCOLS:
+        yield f"refuse-{protocol}"
+
+
+def render_secrets(accounts: Iterable[PppAccount]) -> str:
+    """chap-secrets or pap-secrets: any server, any address (the pool decides)."""
+    return "".join(f'"{account.user}" * "{account.secret}" *\n' for account in accounts)
+
+
+_COMPLAINTS = (
+    r"CHAP authentication failed.*",
+    r"PAP authentication failed.*",
+    r"peer refused to authenticate.*",
+    r"Peer .* failed (?:CHAP|PAP) authentication",
+    r"rcvd \[LCP TermReq id=\w+ \"(?P<said>[^\"]+)\"\]",
+    r"No response to \d+ echo-requests",
+    r"LCP: timeout sending Config-Requests",
+    r"IPCP: timeout sending Config-Requests",
+    r"Could not determine (?:local|remote) IP address.*",
+    r"(?:The remote system is required to authenticate itself|.*authentication is required).*",
+    r"Connect time expired|Modem hangup|Terminating on signal \d+",
+    r"LCP terminated by peer.*",
+)
+_COMPLAINT = re.compile("|".join(f"(?:{pattern})" for pattern in _COMPLAINTS))
+
+
+def complaints(log: str) -> tuple[str, ...]:
+    """What pppd's log says went wrong, in its words and in order, each once."""
+    found = [
+        f"the peer says: {match['said']}" if match["said"] else match[0]
+        for match in map(_COMPLAINT.search, log.splitlines())
+        if match is not None
+    ]
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,191 @@
+"""xl2tpd's configuration, its log lines and the kernel's table of L2TP sessions; pure text.
+
+Debian's xl2tpd prints pppd's whole command line into its log, so nothing secret may be an option.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from itertools import pairwise
+
+CONFIGURATION = "/etc/xl2tpd/xl2tpd.conf"
+SECRETS = "/etc/xl2tpd/l2tp-secrets"
+CONTROL = "/run/xl2tpd/control"
+PID_FILE = "/run/xl2tpd/pid"
+
+MAX_RETRIES = 5
+"""RFC 2661 5.8."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LacSection:
+    """A call that xl2tpd can place."""
+
+    name: str
+    lns: str
+    hostname: str
+    options_file: str
+    redial_s: int = 0
+    """Seconds until a further call; 0 for never."""
+
+
+def render_lac(listen: str, sections: Iterable[LacSection]) -> str:
+    """The configuration of a client."""
+    return _render_global(listen) + "".join(
+        f"""
+[lac {section.name}]
+lns = {section.lns}
+hostname = {section.hostname}
+redial = {"yes" if section.redial_s else "no"}
+{f"redial timeout = {section.redial_s}" if section.redial_s else "autodial = no"}
+require authentication = no
+length bit = yes
+pass peer = no
+pppoptfile = {section.options_file}
+"""
+        for section in sections
+    )
+
+
+def render_lns(
+    listen: str, hostname: str, local_ip: str, pool: Iterable[str], options_file: str
+) -> str:
+    """The configuration of a gateway; a pool without addresses makes it refuse every call."""
+    ranges = "".join(f"ip range = {first}-{last}\n" for first, last in pool_ranges(pool))
+    return f"""{_render_global(listen)}
+[lns default]
+{ranges}assign ip = yes
+local ip = {local_ip}
+hostname = {hostname}
+require authentication = yes
+length bit = yes
+pass peer = no
+pppoptfile = {options_file}
+"""
+
+
+def _render_global(listen: str) -> str:
+    return f"""\
+[global]
+listen-addr = {listen}
+port = 1701
+access control = no
+auth file = {SECRETS}
+max retries = {MAX_RETRIES}
+"""
+
+
+def pool_ranges(pool: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Addresses as runs without gaps."""
+    addresses = sorted({IPv4Address(address) for address in pool})
+    if not addresses:
+        return
+    breaks = [i for i, (a, b) in enumerate(pairwise(addresses), 1) if int(b) != int(a) + 1]
+    for start, end in pairwise([0, *breaks, len(addresses)]):
+        yield str(addresses[start]), str(addresses[end - 1])
+
+
+# The log.
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelUp:
+    """``Connection established``: SCCCN was sent or received."""
+
+    local_id: int
+    remote_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallUp:
+    """``Call established``: ICCN was sent or received, and pppd is started."""
+
+    local_id: int
+    remote_id: int
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class PppdEnded:
+    """A call's pppd is gone; a signal counts as its negative number."""
+
+    call_remote_id: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallClosed:
+    """The peer sent a CDN (RFC 2661 6.12)."""
+
+    serial: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelClosed:
+    """The peer sent a StopCCN, we did, or nobody answered."""
+
+    why: str
+
+
+Fact = TunnelUp | CallUp | PppdEnded | CallClosed | TunnelClosed
+
+_LINES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"Connection established to \S+ \d+\.  Local: (\d+), Remote: (\d+)"), "tunnel-up"),
+    (
+        re.compile(r"Call established with .*Local: (\d+), Remote: (\d+), Serial: (\d+)"),
+        "call-up",
+    ),
+    (re.compile(r"pppd exited for call (\d+) with code (\d+)"), "pppd-exit"),
+    (re.compile(r"pppd terminated for call (\d+) by signal (\d+)"), "pppd-signal"),
+    (re.compile(r"Connection closed to \S+ serial (\d+) \((.*)\)"), "call-closed"),
+    (re.compile(r"Connection closed to \S+ port \d+ \((.*)\), Local"), "tunnel-closed"),
+    (re.compile(r"Connection \d+ closed to \S+ port \d+ \((.*)\)"), "tunnel-closed"),
+    (re.compile(r"(Maximum retries exceeded) for tunnel"), "tunnel-closed"),
+)
+
+
+def parse_log(text: str) -> Iterator[Fact]:
+    """The facts that a log tells, in order."""
+    for line in text.splitlines():
+        for pattern, kind in _LINES:
+            if (match := pattern.search(line)) is not None:
+                yield _fact(kind, match.groups())
+                break
+
+
+def _fact(kind: str, values: tuple[str, ...]) -> Fact:
+    match kind:
+        case "tunnel-up":
+            return TunnelUp(int(values[0]), int(values[1]))
+        case "call-up":
+            return CallUp(int(values[0]), int(values[1]), int(values[2]))
+        case "pppd-exit":
+            return PppdEnded(int(values[0]), int(values[1]))
+        case "pppd-signal":
+            return PppdEnded(int(values[0]), -int(values[1]))
+        case "call-closed":
+            return CallClosed(int(values[0]), values[1])
+        case _:
+            return TunnelClosed(values[0])
+
+
+# The kernel's table, /proc/net/pppol2tp.
+
+_SESSION = re.compile(r"SESSION '.*',? \S+ ([0-9A-F]+)/([0-9A-F]+) -> ")
+_INTERFACE = re.compile(r"^\s*interface (\S+)")
+
+
+def parse_sessions(text: str) -> dict[int, str]:
+    """A session's own id to its PPP interface, where pppd has one for it already."""
+    found: dict[int, str] = {}
+    session = 0
+    for line in text.splitlines():
+        if (match := _SESSION.search(line)) is not None:
+            session = int(match[2], 16)
+        elif (match := _INTERFACE.match(line)) is not None:
+            found[session] = match[1]
+    return found

@@ -1,0 +1,436 @@
+"""L2TP by one xl2tpd per node, kernel data path: the LNS of a gateway, the LAC of a client.
+
+What PPP is told and has become is ``ppp``'s; texts of configurations and logs are ``_xl2tpd``'s. IPsec is
+not looked at here: that nothing goes out unprotected is for whoever starts this (P-07).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+from dataclasses import dataclass, field
+
+from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
+from lab.nodes import Node
+from lab.process import Daemon, Log
+from lab.record import L2tpTunnel, PppSession, Record
+from lab.topology.model import L2tpClient, L2tpServer, SessionLayout
+from lab.wait import Deadline, wait_until
+from tunnels import _xl2tpd, ppp
+from tunnels._xl2tpd import CallClosed, CallUp, Fact, LacSection, PppdEnded, TunnelClosed, TunnelUp
+
+PROGRAM = "/usr/sbin/xl2tpd"
+
+START_DEADLINE_S = 10.0
+CONTROL_DEADLINE_S = 5.0
+HANG_UP_DEADLINE_S = 10.0
+
+# Long after SCCRP in any lab, and short enough to wait for in real time.
+REDIAL_S = 4
+
+
+class _Xl2tpd:
+    """A running xl2tpd and what its log says."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.daemon: Daemon | None = None
+
+    def launch(self, configuration: str) -> None:
+        """Start it and do not wait for it."""
+        self.node.write(_xl2tpd.CONFIGURATION, configuration)
+        self.node.write(_xl2tpd.SECRETS, "")
+        self.node.call(os.makedirs, os.path.dirname(_xl2tpd.CONTROL), exist_ok=True)
+        self.daemon = self.node.spawn(
+            [
+                PROGRAM,
+                "-D",
+                "-c", _xl2tpd.CONFIGURATION,
+                "-s", _xl2tpd.SECRETS,
+                "-C", _xl2tpd.CONTROL,
+                "-p", _xl2tpd.PID_FILE,
+            ],
+            name="xl2tpd",
+        )  # fmt: skip
+
+    def ready(self) -> None:
+        self.running.expect_line("Listening on IP address", START_DEADLINE_S)
+
+    @property
+    def running(self) -> Daemon:
+        assert self.daemon is not None, "not started"
+        return self.daemon
+
+    def facts(self) -> tuple[Fact, ...]:
+        return tuple(_xl2tpd.parse_log(self.running.log.text()))
+
+    def interfaces(self) -> dict[int, str]:
+        """A session's own id to its PPP interface."""
+        return _xl2tpd.parse_sessions(self.node.call(_read_kernel_table))
+
+    def command(self, text: str) -> str:
+        """Give a command by the control FIFO and return xl2tpd's answer, ``OK`` or a complaint."""
+        self.running.check()
+        return self.node.call(_command, text)
+
+    def stop(self) -> None:
+        if self.daemon is not None:
+            self.daemon.stop()
+            self.node.daemons.remove(self.daemon)
+            self.daemon = None
+
+
+def _read_kernel_table() -> str:
+    try:
+        with open("/proc/thread-self/net/pppol2tp") as table:
+            return table.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _command(text: str) -> str:
+    """xl2tpd reads one command at a time and writes the answer where the command says, then removes it.
+
+    A FIFO there makes the answer an event. xl2tpd's read does not separate commands that arrive
+    together, so none is sent before the one before has been answered.
+    """
+    answer = f"{_xl2tpd.CONTROL}-answer"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(answer)
+    os.mkfifo(answer, 0o600)
+    reader = os.open(answer, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        writer = os.open(_xl2tpd.CONTROL, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(writer, f"@{answer} {text}".encode())
+        finally:
+            os.close(writer)
+
+        poller = select.poll()
+        poller.register(reader, select.POLLIN)
+        if not poller.poll(CONTROL_DEADLINE_S * 1000):
+            raise DaemonError("xl2tpd", f"does not answer the command {text!r}")
+        return os.read(reader, 4096).decode(errors="replace").strip()
+    finally:
+        os.close(reader)
+
+
+class Lns:
+    """A gateway's LNS: takes calls, authenticates the callers and gives them addresses."""
+
+    OPTIONS = "/etc/ppp/options.lns"
+
+    def __init__(self, node: Node, server: L2tpServer) -> None:
+        self._node = node
+        self._server = server
+        self._xl2tpd = _Xl2tpd(node)
+        self.pppd_log = Log(node.log_dir / "pppd.log")
+        """Of all callers together: xl2tpd has one options file for all, and so has pppd one log."""
+
+    def __enter__(self) -> Lns:
+        try:
+            self.launch()
+            self.ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def launch(self) -> None:
+        """Write the files and start the daemon; do not wait for it."""
+        server = self._server
+        ppp.write_secrets(self._node, server.ppp.accounts)
+        ppp.write_options(
+            self._node,
+            self.OPTIONS,
+            ppp.Options(
+                name=server.hostname,
+                log=self.pppd_log.path,
+                mtu=server.mtu,
+                demand=server.ppp.auth,
+            ),
+        )
+        self._xl2tpd.launch(
+            _xl2tpd.render_lns(
+                server.address,
+                server.hostname,
+                server.ppp.local_ip,
+                server.ppp.pool,
+                self.OPTIONS,
+            )
+        )
+
+    def ready(self) -> None:
+        self._xl2tpd.ready()
+
+    @property
+    def daemon(self) -> Daemon:
+        return self._xl2tpd.running
+
+    def stop(self) -> None:
+        self._xl2tpd.stop()
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call of the client, found in xl2tpd's log."""
+
+    up: CallUp
+    session: PppSession
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What of xl2tpd's log has been turned into records."""
+
+    facts: int = 0
+    tunnels: list[L2tpTunnel] = field(default_factory=list)
+    calls: list[_Call] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+
+class Lac:
+    """A client's LAC: brings up the model's sessions to one gateway, and keeps their records."""
+
+    def __init__(
+        self, node: Node, client: L2tpClient, server: L2tpServer, local_address: str, record: Record
+    ) -> None:
+        self._node = node
+        self._client = client
+        self._server = server
+        self._local_address = local_address
+        self._record = record
+        self._xl2tpd = _Xl2tpd(node)
+        self._seen = _Seen()
+
+    def __enter__(self) -> Lac:
+        try:
+            self.launch()
+            self.ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def daemon(self) -> Daemon:
+        return self._xl2tpd.running
+
+    @property
+    def sections(self) -> tuple[LacSection, ...]:
+        return lac_sections(self._client, self._server)
+
+    def launch(self) -> None:
+        """Write the files and start the daemon; nothing is sent yet."""
+        ppp.write_secrets(self._node, [self._client.account])
+        for number, section in enumerate(self.sections):
+            ppp.write_options(
+                self._node,
+                section.options_file,
+                ppp.Options(
+                    name=self._client.account.user,
+                    log=self.pppd_log(number).path,
+                    mtu=self._client.mtu,
+                    offer=self._client.accept_auth,
+                    echo_interval_s=self._client.lcp_echo_interval_s,
+                    echo_failures=self._client.lcp_echo_failures,
+                ),
+            )
+        self._xl2tpd.launch(_xl2tpd.render_lac(self._local_address, self.sections))
+
+    def ready(self) -> None:
+        self._xl2tpd.ready()
+
+    def pppd_log(self, number: int) -> Log:
+        """The log of the pppds of a section; sessions of one tunnel share one."""
+        return Log(self._node.log_dir / f"pppd-{number}.log")
+
+    def dial(self, deadline_s: float) -> tuple[PppSession, ...]:
+        """Place the calls and wait until IPCP is open on each; raises with the daemons' own reason."""
+        deadline = Deadline(deadline_s)
+        if shared_tunnel(self._client):
+            self._dial_shared()
+        else:
+            for section in self.sections:
+                self._xl2tpd.command(f"c {section.name}")
+
+        who = f"{self._client.client}'s {self._client.sessions} PPP session(s)"
+        try:
+            wait_until(f"IPCP open on {who}", self._all_open, deadline, seen=self._last_line)
+        except DeadlineExceeded as late:
+            raise ProtocolError(str(late), hint=self._explain()) from late
+        return tuple(call.session for call in self._seen.calls)
+
+    def refresh(self) -> tuple[PppSession, ...]:
+        """Take in what has happened since; the sessions, the closed ones too."""
+        facts = self._xl2tpd.facts()
+        now = time.time()
+        for fact in facts[self._seen.facts :]:
+            self._take(fact, now)
+        self._seen.facts = len(facts)
+
+        interfaces = self._xl2tpd.interfaces()
+        for call in self._seen.calls:
+            if not call.ended and not call.session.opened:
+                self._look_for_link(call, interfaces.get(call.up.local_id, ""), now)
+        return tuple(call.session for call in self._seen.calls)
+
+    def hang_up(self) -> None:
+        """End the sessions by LCP, then the tunnels by StopCCN, and wait for both."""
+        self.refresh()
+        for call in self._seen.calls:
+            if not call.ended:
+                self._xl2tpd.command(f"h {call.up.local_id}")
+        wait_until("every pppd ended", self._all_ended, HANG_UP_DEADLINE_S)
+
+        for section in self.sections:
+            self._xl2tpd.command(f"d {section.name}")
+        # The kernel forgets a tunnel when xl2tpd does, which is when its StopCCN is acknowledged.
+        wait_until("StopCCN acknowledged", self._no_tunnel, HANG_UP_DEADLINE_S)
+        self.refresh()
+
+    def stop(self) -> None:
+        """Hang up if there is somebody to hang up on, and end the daemon."""
+        daemon = self._xl2tpd.daemon
+        try:
+            if daemon is not None and daemon.alive:
+                # A peer that is gone cannot acknowledge; the daemon ends all the same.
+                with contextlib.suppress(DeadlineExceeded):
+                    self.hang_up()
+        finally:
+            if daemon is not None:
+                self.refresh()
+            self._xl2tpd.stop()
+            self._close_records()
+
+    # Dialling.
+
+    def _dial_shared(self) -> None:
+        """Several calls in one tunnel (X-08), which xl2tpd has no sound command for.
+
+        ``c <tunnel>`` crashes it (1.3.18 and 1.3.20: control.c looks into the call's LAC, which is not
+        there). But its redial timer places a call in the tunnel that the LAC has, with all the
+        LAC's options, and an LNS name that cannot be looked up sets the timer without a packet
+        being sent. So: fail once for each further session, then let the name exist and dial.
+        """
+        (section,) = self.sections
+        for _ in range(self._client.sessions - 1):
+            self._xl2tpd.command(f"c {section.name}")
+        self._node.call(_add_host, self._server.address, section.lns)
+        self._xl2tpd.command(f"c {section.name}")
+
+    def _all_open(self) -> bool:
+        self._xl2tpd.running.check()
+        sessions = self.refresh()
+        if self._seen.refusals or any(call.ended for call in self._seen.calls):
+            raise ProtocolError(self._explain())
+        return len(sessions) == self._client.sessions and all(s.opened for s in sessions)
+
+    def _look_for_link(self, call: _Call, interface: str, now: float) -> None:
+        link = ppp.find_link(self._node, interface) if interface else None
+        if link is not None:
+            call.session.interface = link.interface
+            call.session.local_ip = link.local_ip
+            call.session.peer_ip = link.peer_ip
+            call.session.mtu = link.mtu
+            call.session.opened = now
+
+    # What the log says.
+
+    def _take(self, fact: Fact, now: float) -> None:
+        client, gateway = self._client.client, self._server.gateway
+        match fact:
+            case TunnelUp(local_id=local, remote_id=remote):
+                tunnel = L2tpTunnel(
+                    client=client, gateway=gateway, local_id=local, remote_id=remote, opened=now
+                )
+                self._seen.tunnels.append(tunnel)
+                self._record.l2tp.append(tunnel)
+            case CallUp():
+                session = PppSession(client=client, gateway=gateway, interface="", opened=0.0)
+                self._seen.calls.append(_Call(fact, session))
+                self._record.ppp.append(session)
+            case PppdEnded(call_remote_id=remote, status=status):
+                for call in self._seen.calls:
+                    if call.up.remote_id == remote and not call.ended:
+                        call.ended = True
+                        call.session.closed = now
+                        call.session.exit_status = status
+            case CallClosed(why=why):
+                self._seen.refusals.append(f"the gateway ended the call: {why or 'no reason'}")
+            case TunnelClosed(why=why):
+                self._seen.refusals.append(f"the tunnel was closed: {why or 'no reason'}")
+                for tunnel in self._seen.tunnels:
+                    tunnel.closed = tunnel.closed or now
+
+    def _all_ended(self) -> bool:
+        self.refresh()
+        return all(call.ended for call in self._seen.calls)
+
+    def _no_tunnel(self) -> bool:
+        return "TUNNEL '" not in self._node.call(_read_kernel_table)
+
+    def _close_records(self) -> None:
+        now = time.time()
+        for tunnel in self._seen.tunnels:
+            tunnel.closed = tunnel.closed or now
+        for call in self._seen.calls:
+            call.session.closed = call.session.closed or now
+
+    def _explain(self) -> str:
+        """The daemons' own words for what went wrong, the innermost first."""
+        words = [f"{self._client.client} gets no PPP session from {self._server.gateway}"]
+        for number in range(len(self.sections)):
+            words += ppp.complaints(self.pppd_log(number).text())
+        words += [
+            f"pppd ended with {ppp.describe_exit(call.session.exit_status)}"
+            for call in self._seen.calls
+            if call.ended
+        ]
+        words += self._seen.refusals
+        if not self._seen.tunnels:
+            words.append("no L2TP tunnel was established")
+        return "; ".join(dict.fromkeys(words))
+
+    def _last_line(self) -> str:
+        return self._xl2tpd.running.log.tail(1)
+
+
+def shared_tunnel(client: L2tpClient) -> bool:
+    """Whether several sessions go into one tunnel."""
+    return client.layout is SessionLayout.sessions and client.sessions > 1
+
+
+def lac_sections(client: L2tpClient, server: L2tpServer) -> tuple[LacSection, ...]:
+    """One section for each tunnel."""
+    if shared_tunnel(client):
+        # The empty label keeps the name out of DNS, where it would be asked for on the wire.
+        lns, redial_s, count = f"{server.gateway}..lns", REDIAL_S, 1
+    else:
+        tunnels = client.layout is SessionLayout.tunnels
+        lns, redial_s, count = server.address, 0, client.sessions if tunnels else 1
+    return tuple(
+        LacSection(
+            name=f"{server.gateway}-{number}",
+            lns=lns,
+            hostname=client.hostname,
+            options_file=f"/etc/ppp/options.{server.gateway}-{number}",
+            redial_s=redial_s,
+        )
+        for number in range(count)
+    )
+
+
+def _add_host(address: str, name: str) -> None:
+    with open("/etc/hosts", "r+") as hosts:
+        if name not in hosts.read():
+            hosts.write(f"{address}\t{name}\n")
