@@ -1,4 +1,4 @@
-"""The few Linux calls that Python 3.11 has no name for; nothing else uses ctypes."""
+"""The few Linux calls that Python 3.11 has no name for; only ``_nft`` uses ctypes, too."""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ MNT_DETACH = 0x2
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
+PTRACE_TRACEME = 0
+PTRACE_SYSEMU = 31
+
 REBOOT_POWER_OFF = 0x4321FEDC
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+_libc.ptrace.restype = ctypes.c_long
 _libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
 
 
@@ -82,3 +87,8 @@ def power_off() -> None:
 def populate_memory() -> None:
     """Have every page of memory in place from the moment it is asked for (mlockall(2), MCL_FUTURE)."""
     _checked(_libc.mlockall(2), "mlockall")
+
+
+def ptrace(request: int, pid: int = 0) -> None:
+    """ptrace(2), for requests that need neither address nor data."""
+    _checked(0 if _libc.ptrace(request, pid, None, None) >= 0 else -1, f"ptrace {request}")

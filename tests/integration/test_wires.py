@@ -328,3 +328,60 @@ def test_rate_and_delay_are_those_of_the_segment(tmp_path: Path) -> None:
     seen = float(answer.time) - float(syn.time)
     # Over it: ARP on two wires, which has its own round trips.
     assert there_and_back <= seen < 3 * there_and_back + 0.05
+
+
+def protect(lab: Wired) -> None:
+    """An SA for each direction between hmc and vpn1, with the papers' algorithms, and policies."""
+    hmc = lab.topology.node("hmc").interface("lan").ip
+    for spi, source, target in (("0x1001", hmc, VPN1), ("0x1002", VPN1, hmc)):
+        keys = (
+            *("auth-trunc", "hmac(md5)", "0x" + "42" * 16, "96"),
+            *("enc", "cbc(des3_ede)", "0x" + "0123456789abcdef" * 3),
+        )
+        ends = ("src", source, "dst", target, "proto", "esp")
+        template = ("tmpl", *ends, "mode", "tunnel")
+        for node in ("hmc", "vpn1"):
+            way = "out" if (node == "hmc") == (source == hmc) else "in"
+            for command in (
+                ("state", "add", *ends, "spi", spi, "mode", "tunnel", "replay-window", "32", *keys),
+                ("policy", "add", "src", source, "dst", target, "dir", way, *template),
+            ):
+                lab.nodes[node].run(("ip", "xfrm", *command))
+
+
+def xfrm_stat(lab: Wired, node: str, line: str) -> int:
+    text = lab.nodes[node].run(("cat", "/proc/thread-self/net/xfrm_stat"))
+    return next(int(words[1]) for words in map(str.split, text.splitlines()) if words[0] == line)
+
+
+@pytest.mark.skipif(
+    not Path("/proc/net/xfrm_stat").exists(),
+    reason="this kernel has no IPsec; the lab's own has it",
+)
+@pytest.mark.parametrize(
+    ("action", "lost", "line"),
+    [("", 0, ""), ("tamper", 2, "XfrmInStateProtoError"), ("replay", 0, "XfrmInStateSeqError")],
+)
+def test_l2tp_in_an_sa_passes_the_guards_and_the_sa_notices_meddling(
+    action: str, lost: int, line: str, tmp_path: Path
+) -> None:
+    change = with_meddling(action) if action else lambda topology: topology
+    with wired("vpn", tmp_path, change) as lab:
+        protect(lab)
+        with (
+            lab.socket("vpn1", socket.SOCK_DGRAM) as gateway,
+            lab.socket("hmc", socket.SOCK_DGRAM) as hmc,
+        ):
+            gateway.bind((VPN1, 1701))
+            for number in range(5):
+                hmc.sendto(bytes((number,)) * 40, (VPN1, 1701))
+            got = [packet[0] for packet in received(gateway, 5 - lost)]
+        counters = firewall.counters(lab.nodes)
+        noticed = xfrm_stat(lab, "vpn1", line) if line else 0
+        left = inventory.leftovers(lab.nodes["vpn1"], lab.topology.node("vpn1"))
+
+    assert got == list(range(5))[lost:]
+    assert counters["hmc"]["l2tp-in-clear-out"] == counters["vpn1"]["l2tp-in-clear-in"] == 0
+    assert noticed == (2 if line else 0)
+    assert left[:2] == ("vpn1: 2 IPsec SA(s)", "vpn1: 2 IPsec policies")
+    assert not any(UDP in frame for frame in lab.frames("fw-inet"))
