@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
+from lab.errors import UsageError
+from lab.topology import check
 from lab.topology.model import Role
 from lab.topology.routing import FORWARDING
 from lab.topology.spec import TopologySpec
@@ -13,7 +16,8 @@ HOSTS_FROM = 10
 """Where hosts start in a subnet that has the room; below are those that pass packets on."""
 
 POOL_PREFIX = 27
-POOLS = tuple(ipaddress.IPv4Network("10.254.0.0/16").subnets(new_prefix=24))
+"""The size of a pool that the user did not give, if that is enough."""
+POOLS = tuple(ipaddress.IPv4Network(n) for n in ("10.254.0.0/16", "172.31.0.0/16", "100.64.0.0/10"))
 """Where pools are taken from if the user gives none."""
 
 
@@ -53,10 +57,12 @@ def pools(spec: TopologySpec) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     """Gateway to its pool: prefix, PPP's own address, the callers' addresses."""
     used = [link.subnet for link in spec.links.values()]
     used += [node.pool for node in spec.nodes.values() if node.pool is not None]
+    # network, broadcast and PPP's own address go off; bit_length rounds up to a power of two
+    prefix_length = min(POOL_PREFIX, 32 - (check.callers(spec) + 2).bit_length())
     result: dict[str, tuple[str, str, tuple[str, ...]]] = {}
     gateways = (name for name, node in spec.nodes.items() if node.role is Role.vpn_gateway)
     for number, name in enumerate(gateways, 1):
-        prefix = spec.nodes[name].pool or _free_pool(used, number)
+        prefix = spec.nodes[name].pool or _free_pool(used, number, prefix_length)
         used.append(prefix)
         own, *callers = map(str, ipaddress.ip_network(prefix).hosts())
         result[name] = (prefix, own, tuple(callers))
@@ -64,12 +70,13 @@ def pools(spec: TopologySpec) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     return result
 
 
-def _free_pool(used: Iterable[str], number: int) -> str:
-    """10.254.<number>.0/27, or the next one that nobody has."""
+def _free_pool(used: Iterable[str], number: int, prefix_length: int) -> str:
+    """10.254.<number>.0/27, or the next one that overlaps nothing."""
     nets = [ipaddress.IPv4Network(net) for net in used]
-    for block in (*POOLS[number:], *POOLS[:number]):
-        candidate = next(block.subnets(new_prefix=POOL_PREFIX))
-        if not any(candidate.overlaps(net) for net in nets):
-            return str(candidate)
+    block_length = min(24, prefix_length)
+    blocks = chain.from_iterable(net.subnets(new_prefix=block_length) for net in POOLS)
+    for block in islice(blocks, number, None):
+        if not any(block.overlaps(net) for net in nets):
+            return str(next(block.subnets(new_prefix=prefix_length)))
 
-    raise AssertionError("a topology cannot use up all pools: it has 100 links at most")
+    raise UsageError("the links leave no addresses for PPP", hint="Give each gateway a pool.")

@@ -42,16 +42,20 @@ class Complaint:
     needs: tuple[Place, ...] = ()
 
 
-def did_you_mean(name: str, known: Iterable[str], what: str = "there is") -> str:
-    """The nearest known name, or all of them if none is near."""
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest known name, or all of them if none is near and they are few."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, 1, 0.6)
-    if not near:
-        near = [n for n in names if n.lower() == name.lower()]
+    near = [n for n in names if _folded(n) == _folded(name)]
+    near = near or difflib.get_close_matches(name, names, 1, 0.6)
     if near:
         return f"did you mean {near[0]}?"
 
-    return f"{what} {', '.join(names)}" if 0 < len(names) <= 12 else ""
+    return f"known: {', '.join(names)}" if 0 < len(names) <= 12 else ""
+
+
+def _folded(name: str) -> str:
+    """A name without case, hyphens and leading zeros: people write out-1 for OUT-01."""
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", name.lower().replace("-", "").replace("_", ""))
 
 
 def is_private(address: str) -> bool:
@@ -94,10 +98,10 @@ def _nodes(spec: TopologySpec) -> Iterator[Complaint]:
         if name == "wires":
             yield Complaint(place, "the name is taken: it is where the lab keeps the links")
         if node.snat is not None and node.role is not Role.firewall:
-            problem = f"only a firewall can do SNAT, and {name} is a {node.role}"
+            problem = f"only a firewall can do SNAT, and the role of {name} is {node.role}"
             yield Complaint((*place, "snat"), problem, needs=(role,))
         if node.pool is not None and node.role is not Role.vpn_gateway:
-            problem = f"only a vpn-gateway has a pool, and {name} is a {node.role}"
+            problem = f"only a vpn-gateway has a pool, and the role of {name} is {node.role}"
             yield Complaint((*place, "pool"), problem, needs=(role,))
         if node.role is Role.vpn_gateway:
             yield from _gateway_name(spec, name)
@@ -134,7 +138,7 @@ def _gateway_name(spec: TopologySpec, name: str) -> Iterator[Complaint]:
         yield Complaint(place, f"the profile {spec.profile} lists no VPN gateways", needs=needs)
     elif name not in known:
         problem = f"the profile {spec.profile} lists no VPN gateway {name}"
-        yield Complaint(place, problem, did_you_mean(name, known), needs)
+        yield Complaint(place, problem, f"known: {', '.join(known)}", needs)
 
 
 def _links(spec: TopologySpec) -> Iterator[Complaint]:
@@ -212,6 +216,7 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
                 problem = f"{subnet} overlaps {other} of {owner}"
                 yield Complaint(place, problem, needs=(other_place,))
 
+    yield from _pool_sizes(spec)
     if spec.profile not in catalogue.names():
         return
 
@@ -225,6 +230,22 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
             problem = f"{subnet} holds {inside[0].address}, which {inside[0].row} lists as IBM's"
             suggestion = "192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 are for examples"
             yield Complaint(place, problem, suggestion, (("profile",),))
+
+
+def callers(spec: TopologySpec) -> int:
+    """How many PPP sessions there can be at once."""
+    return len(spec.path.agents) * (spec.path.l2tp.sessions if spec.path.l2tp else 1)
+
+
+def _pool_sizes(spec: TopologySpec) -> Iterator[Complaint]:
+    for name, node in spec.nodes.items():
+        if node.pool is None:
+            continue
+        room = ipaddress.ip_network(node.pool).num_addresses - 3  # network, broadcast, the gateway
+        if room < callers(spec):
+            problem = f"{node.pool} has {room} addresses for {callers(spec)} PPP sessions"
+            needs = (("path", "agents"), ("path", "l2tp"))
+            yield Complaint(("nodes", name, "pool"), problem, "take a shorter prefix", needs)
 
 
 def _path(spec: TopologySpec) -> Iterator[Complaint]:
@@ -261,7 +282,7 @@ def _named(spec: TopologySpec, key: str, names: tuple[str, ...], role: Role) -> 
             suggestion = did_you_mean(name, fitting)
             yield Complaint(place, f"there is no node {name!r}", suggestion, (("nodes", name),))
         elif spec.nodes[name].role is not role:
-            problem = f"{name} is a {spec.nodes[name].role}, and must be a {role} here"
+            problem = f"{name} has the role {spec.nodes[name].role}, and must have {role} here"
             needs = (("nodes", name, "role"),)
             yield Complaint(place, problem, did_you_mean(name, fitting), needs)
 
@@ -306,7 +327,7 @@ def _agent(spec: TopologySpec, net: Network, agent: str) -> Iterator[tuple[str, 
         yield f"{agent} does not go through {spec.firewall}", f"move it off {uplinks[0]}"
     if not spec.snat and is_private(spec.links[uplinks[0]].subnet):
         yield (
-            f"{agent} is in {spec.links[uplinks[0]].subnet}, where no answer from the Internet comes",
+            f"no answer from the Internet comes to {agent} in {spec.links[uplinks[0]].subnet}",
             "give the firewall snat: true, or the link a public subnet such as 203.0.113.0/24",
         )
 

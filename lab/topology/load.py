@@ -66,7 +66,7 @@ def _find(wanted: str) -> tuple[Path, str]:
         return folder() / f"{wanted}.yaml", f"topologies/{wanted}.yaml"
 
     beside = next((f"./{wanted}{s}" for s in SUFFIXES if Path(wanted + s).is_file()), "")
-    hint = f"Did you mean {beside}?" if beside else check.did_you_mean(wanted, names(), "There are")
+    hint = f"Did you mean {beside}?" if beside else check.did_you_mean(wanted, names())
     raise UsageError(
         f"there is no topology {wanted!r}", hint=hint[:1].upper() + hint[1:] or "Try: lab list"
     )
@@ -171,16 +171,29 @@ def _name(source: str) -> str:
 
 def _mend(document: Document, data: Any, errors: list[ErrorDetails]) -> Any:
     """Complain of each error once, and take what is broken out of the data."""
-    for error in errors:
-        bad_key = error["loc"][-1:] == ("[key]",)
-        place: Place = error["loc"][:-1] if bad_key else error["loc"]
+    gone: set[Place] = set()
+    for error in sorted(errors, key=lambda error: len(_place(error))):
+        place, bad_key = _place(error), _is_key(error)
+        if any(place[:length] in gone for length in range(len(place))):
+            continue  # what is in a part that was taken out went with it
+
         if place not in document.broken:
             _complain(document, place, error, bad_key)
         document.broken.add(place)
+        gone.add(place)
         drop = bad_key or error["type"] == "extra_forbidden"
         data = _replaced(data, place, _DROP if drop else _stand_in(place))
 
     return data
+
+
+def _is_key(error: ErrorDetails) -> bool:
+    """Whether pydantic speaks of a mapping's key and not of its value."""
+    return error["loc"][-1:] == ("[key]",)
+
+
+def _place(error: ErrorDetails) -> Place:
+    return error["loc"][:-1] if _is_key(error) else error["loc"]
 
 
 def _replaced(data: Any, place: Place, value: Any) -> Any:
@@ -209,7 +222,8 @@ def _complain(document: Document, place: Place, error: ErrorDetails, bad_key: bo
         document.complain(place, line, "unknown key", check.did_you_mean(str(place[-1]), fields))
     elif error["type"] == "missing":
         fields = _fields(place[:-1])
-        document.complain(place, line, "is missing", fields.get(str(place[-1]), ""))
+        what = fields.get(str(place[-1]), "").rstrip(".")
+        document.complain(place, line, f"is missing ({what[:1].lower()}{what[1:]})")
     else:
         problem, suggestion = _wrong_value(error)
         document.complain(place, line, problem, suggestion)
@@ -223,6 +237,15 @@ _WANTED = {
     "dict_type": "must be a mapping of names",
     "model_type": "must be a mapping of keys",
     "tuple_type": "must be a list, such as [a, b]",
+}
+
+
+_LIMITS = {
+    "greater_than_equal": ("ge", "must be {} at least"),
+    "less_than_equal": ("le", "must be {} at most"),
+    "string_too_short": ("min_length", "must have {} character at least"),
+    "string_too_long": ("max_length", "must have {} characters at most"),
+    "too_long": ("max_length", "must have {} entries at most"),
 }
 
 
@@ -246,8 +269,9 @@ def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
         return f"must be {context['expected'].replace(chr(39), '')}, not {given!r}", suggestion
     if kind == "value_error":
         return str(context["error"]), ""
-    if kind in ("too_short", "too_long"):
-        return error["msg"].replace("Tuple", "The list").replace("Dictionary", "The mapping"), ""
+    if kind in _LIMITS:
+        name, words = _LIMITS[kind]
+        return words.format(context[name]), ""
 
     return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r}", ""
 

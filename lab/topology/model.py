@@ -1,8 +1,8 @@
 """The model: everything about a lab decided, nothing optional, frozen.
 
-``resolve`` makes it from what the user wrote; every later stage reads it and none changes it (a fault
-is a function from one model to another). Plain data that survives ``lab.codec``, so the
-guest needs neither pydantic nor YAML. No effects here, and nothing that only a running lab can know.
+``resolve`` makes it from what the user wrote; every later stage reads it and none changes it (a
+fault is a function from one model to another). Plain data that survives ``lab.codec``, so the guest
+needs neither pydantic nor YAML. No effects, and nothing that only a running lab can know.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Node:
     role: Role
     interfaces: tuple[Interface, ...]
     service_addresses: tuple[str, ...]
-    """Addresses without a wire of their own (``129.42.160.16``): /32 on ``lo``, routed to the node."""
+    """Addresses without a wire of their own (``129.42.160.16``): /32 on ``lo``, routed to it."""
     routes: tuple[Route, ...]
     forwarding: bool
     hosts: tuple[tuple[str, str], ...]
@@ -177,7 +177,7 @@ class IkeSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpsecConnection:
-    """IKEv1 main mode with a PSK, ESP in tunnel mode (P-01 to P-06), of one client to one gateway."""
+    """IKEv1 main mode with a PSK and ESP (P-01 to P-06), of one client to one gateway."""
 
     name: str
     """``<client>-<gateway>``."""
@@ -268,7 +268,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EspMeddling:
-    """An ESP packet that is altered or sent twice on the way (faults tampered-esp, replayed-esp)."""
+    """An ESP packet that is altered or sent twice on the way (tampered-esp, replayed-esp)."""
 
     node: str
     action: str
@@ -278,7 +278,7 @@ class EspMeddling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """Something that befalls a running lab: ``at`` names the phase, ``action`` what is done to ``node``."""
+    """Something that befalls a running lab: at which phase, and what is done to ``node``."""
 
     at: str
     """``before-call-home`` or ``during-call-home``."""

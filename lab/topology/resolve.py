@@ -255,7 +255,7 @@ class _Resolver:
                 yield from self.vpn_rules(source)
 
     def direct_rules(self, source: str) -> Iterator[AllowRule]:
-        """F-03 (ESA: F-01, F-02): to the listed addresses only (F-04), of the region only (F-15)."""
+        """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15)."""
         listed = self.profile.servers(self.spec.region, Variant.ssl)
         wanted = dict.fromkeys(
             (a.address, port)

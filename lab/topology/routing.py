@@ -31,7 +31,7 @@ class Network:
         return tuple(node for node, its in self.roles.items() if its is role)
 
     def links_of(self, node: str) -> tuple[str, ...]:
-        """A node's links, those without an Internet node first: IBM's inside goes before its outside."""
+        """A node's links, those without an Internet node first: inside goes before outside."""
         links = [link for link, nodes in self.links.items() if node in nodes]
         return tuple(sorted(links, key=self.on_internet))
 

@@ -1,7 +1,7 @@
 """What a user writes in a topology file, and nothing more.
 
 Types of single values only: whatever concerns two places of a file at once is in ``check``,
-whatever is derived is in ``resolve``. Field descriptions are for ``lab schema``, and so for the user's editor.
+whatever is derived is in ``resolve``. Field descriptions are for ``lab schema``.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import yaml
 from lab.errors import Issue
 
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
 
 _BOOLEAN_11 = re.compile(r"(?i:y|n|yes|no|on|off)|True|TRUE|False|FALSE")
 _ODD_NUMBER = re.compile(r"[-+]?0[0-9_]+|0b[01_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
@@ -57,6 +58,10 @@ class Document:
 class StrictLoader(yaml.SafeLoader):
     """PyYAML's safe loader, whose node tree is turned into data by hand."""
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
     def document(self) -> Document:
         """Read the one document of the stream; syntax errors are issues like all others."""
         document = Document()
@@ -70,27 +75,30 @@ class StrictLoader(yaml.SafeLoader):
             said = " ".join(part for part in (error.context, error.problem) if part)
             document.issues = [Issue(line, "YAML", f"cannot be read: {said}", _advice(said))]
             document.data = None
-        except RecursionError:
-            document.issues = [Issue(1, "YAML", "is nested too deeply")]
-            document.data = None
 
         return document
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """Refuse anchors and aliases at once: a few lines of them can grow without bounds."""
-        event = self.peek_event()
+        """Refuse anchors and deep nesting: a few bytes of either can cost without bounds."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        problem = ""
         if getattr(event, "anchor", None) is not None:
-            raise yaml.composer.ComposerError(
-                None, None, f"anchor or alias {event.anchor!r} is not allowed", event.start_mark
-            )
+            problem = f"anchor or alias {event.anchor!r} is not allowed"
+        if self._depth == MAX_DEPTH:
+            problem = "the file is nested too deeply"
+        if problem:
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
 
-        return super().compose_node(parent, index)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def _plain(self, node: Any, place: Place, document: Document) -> Any:
         line = node.start_mark.line + 1
         document.lines.setdefault(place, line)
 
-        implied = self.resolve(type(node), node.value, (True, False))
+        implied: str = self.resolve(type(node), node.value, (True, False))  # type: ignore[no-untyped-call]
         if isinstance(node, yaml.ScalarNode) and node.style:
             implied = "tag:yaml.org,2002:str"
         if node.tag != implied:
@@ -162,7 +170,7 @@ def parse(text: str) -> Document:
     try:
         return loader.document()
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _advice(said: str) -> str:

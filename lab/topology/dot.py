@@ -1,0 +1,197 @@
+"""The picture of a topology in graphviz's language. Pure text; ``draw`` runs the program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from lab.topology import route_map, units
+from lab.topology.model import Node, PathKind, Role, Segment, Topology
+from lab.topology.route_map import RouteMap, Zone
+
+FONT = "DejaVu Sans, Helvetica, Arial, sans-serif"
+INK = "#1f2933"
+FAINT = "#7b8794"
+PATH = "#0f62fe"
+TUNNEL = "#8a3ffc"
+LINE = "#b6bfc9"
+
+ZONES = {
+    Zone.customer: ("The customer", "#fff8e6", "#e8c877"),
+    Zone.internet: ("The Internet", "#f4f6f8", "#cbd2d9"),
+    Zone.ibm: ("IBM", "#eaf2ff", "#a6c8ff"),
+}
+
+ROLES = {
+    Role.hmc: "Hardware Management Console",
+    Role.firewall: "firewall, default deny",
+    Role.internet: "the Internet",
+    Role.vpn_gateway: "VPN gateway",
+    Role.sdc: "call-home servers",
+    Role.host: "host",
+}
+
+HEAD = f"""digraph topology {{
+  graph [rankdir=LR, compound=true, fontname="{FONT}", fontsize=13,
+    fontcolor="{INK}", labelloc=t, labeljust=l, nodesep=0.35, ranksep=0.55, pad=0.3,
+    bgcolor="white", splines=true];
+  node [shape=box, style="rounded,filled", fillcolor="white", color="{LINE}", penwidth=1.2,
+    fontname="{FONT}", fontsize=11, fontcolor="{INK}",
+    margin="0.14,0.09"];
+  edge [dir=none, color="{LINE}", penwidth=1.6, fontcolor="{FAINT}", fontsize=9,
+    fontname="{FONT}"];"""
+
+
+def render(topology: Topology) -> str:
+    """The whole picture: nodes by zone, segments with their facts, the path in colour."""
+    route = route_map.trace(topology)
+    title = f'<b>{escape(topology.name)}</b><br align="left"/>{escape(topology.summary)}'
+    lines = [
+        HEAD,
+        f'  label=<{title}<br align="left"/>{_legend(topology)}<br align="left"/><br/>>;',
+        *_clusters(topology, route),
+        *_edges(topology, route),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _clusters(topology: Topology, route: RouteMap) -> Iterator[str]:
+    for zone, (title, fill, border) in ZONES.items():
+        nodes = [node for node in topology.nodes if route.zones[node.name] is zone]
+        hubs = [s for s in topology.segments if _hub_zone(topology, route, s) is zone]
+        if not nodes:
+            continue
+
+        yield f'  subgraph "cluster-{zone}" {{'
+        yield f'    label="{title}"; style="rounded,filled"; fillcolor="{fill}"; color="{border}";'
+        yield f'    fontsize=12; fontcolor="{FAINT}"; margin=18;'
+        yield from (f"    {_node(topology, route, node)}" for node in nodes)
+        yield from (f"    {_hub(route, segment)}" for segment in hubs)
+        yield "  }"
+
+
+def _hub_zone(topology: Topology, route: RouteMap, segment: Segment) -> Zone | None:
+    """Where to draw a segment of three nodes or more; one of two is just a line."""
+    members = topology.members(segment.name)
+    if len(members) < 3:
+        return None
+
+    return next(z for z in (route.zones[m.name] for m in members) if z is not Zone.internet)
+
+
+# -- nodes -----------------------------------------------------------------------------------------
+
+
+def _node(topology: Topology, route: RouteMap, node: Node) -> str:
+    what = ROLES[node.role]
+    if topology.firewall is not None and topology.firewall.node == node.name:
+        what += ", SNAT" if topology.firewall.snat else ""
+    if node.name in topology.agents:
+        what += "<br/>runs the agent"
+
+    rows = [f"<b>{escape(node.name)}</b>", f'<font point-size="9" color="{FAINT}">{what}</font>']
+    rows += [f'<font point-size="9">{address}</font>' for address in _services(node)]
+    rows += [
+        f'<font point-size="8" color="{FAINT}">{i.segment} {i.ip}</font>' for i in node.interfaces
+    ]
+    style = f'color="{PATH}", penwidth=2' if route.on_path(node.name) else ""
+    return f'"{node.name}" [label=<{"<br/>".join(rows)}>, {style}];'
+
+
+def _services(node: Node) -> list[str]:
+    shown = list(node.service_addresses[:4])
+    if len(node.service_addresses) > 4:
+        shown.append(f"and {len(node.service_addresses) - 4} more")
+
+    return shown
+
+
+def _hub(route: RouteMap, segment: Segment) -> str:
+    on_path = route.segment_on_path(segment.name)
+    border = f'color="{PATH}"' if on_path else f'color="{LINE}"'
+    return (
+        f'"segment {segment.name}" [label=<{_segment_label(segment)}>, shape=box, '
+        f'style="rounded,filled,dashed", fillcolor="#ffffffcc", margin="0.08,0.04", fontsize=9, '
+        f'fontcolor="{FAINT}", {border}];'
+    )
+
+
+def _segment_label(segment: Segment) -> str:
+    delay = f", {units.show_delay(segment.delay_s)}" if segment.delay_s else ""
+    mtu = f"<br/>MTU {segment.mtu}" if segment.mtu != 1500 else ""
+    speed = f"{units.show_rate(segment.rate_bit_s)}{delay}{mtu}"
+    return f'<font color="{INK}"><b>{segment.name}</b></font><br/>{segment.subnet}<br/>{speed}'
+
+
+# -- lines -----------------------------------------------------------------------------------------
+
+
+def _edges(topology: Topology, route: RouteMap) -> Iterator[str]:
+    """A line for a segment of two nodes, and one for each plug of a larger one."""
+    for segment in topology.segments:
+        members = sorted(topology.members(segment.name), key=lambda node: _rank(route, node))
+        if len(members) == 2:
+            ends = f'"{members[0].name}" -> "{members[1].name}"'
+            look = _look(topology, route, segment, members)
+            yield f"  {ends} [label=<{_segment_label(segment)}<br/> >, {look}];"
+            continue
+
+        hub = f'"segment {segment.name}"'
+        for node in members:
+            name = f'"{node.name}"'
+            first = _before_hub(route, members, node)
+            ends = f"{name} -> {hub}" if first else f"{hub} -> {name}"
+            yield f"  {ends} [{_look(topology, route, segment, [node])}];"
+
+
+def _before_hub(route: RouteMap, members: list[Node], node: Node) -> bool:
+    """Whether a node is drawn before its segment: the nearest one to the agents is."""
+    return _rank(route, node) == min(_rank(route, member) for member in members)
+
+
+def _rank(route: RouteMap, node: Node) -> int:
+    for number, stop in enumerate(route.stops):
+        if node in stop.nodes:
+            return number
+
+    return -1 if route.zones[node.name] is Zone.customer else len(route.stops)
+
+
+def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[Node]) -> str:
+    """Thin off the path; on it thick, cased where the VPN hides it, dashed if in reserve."""
+    if any((segment.name, node.name) not in route.plugs for node in ends):
+        return f'color="{LINE}"'
+
+    reserve = {gateway for path in topology.vpn_paths for gateway in path.gateways[1:]}
+    # The weight keeps the way that is tried first in one line.
+    dashed = ", style=dashed" if reserve & {node.name for node in ends} else ", weight=20"
+    if segment.name in _tunnelled(topology, route):
+        return f'color="{TUNNEL}:{PATH}:{TUNNEL}", penwidth=2.4{dashed}'
+
+    return f'color="{PATH}", penwidth=3{dashed}'
+
+
+def _tunnelled(topology: Topology, route: RouteMap) -> set[str]:
+    """The segments between the agents and the gateways of a VPN."""
+    gateways = {connection.gateway for connection in topology.ipsec}
+    segments: set[str] = set()
+    for stop in route.stops if gateways else ():
+        if gateways & {node.name for node in stop.nodes}:
+            break
+        if stop.onward is not None:
+            segments.add(stop.onward.name)
+
+    return segments
+
+
+def _legend(topology: Topology) -> str:
+    text = f'<font color="{PATH}">━━</font> the path'
+    if topology.path is PathKind.vpn:
+        outer = "UDP 4500" if topology.firewall and topology.firewall.snat else "ESP"
+        text += (
+            f'    <font color="{TUNNEL}">═══</font> inside IPsec ({outer}), L2TP and PPP'
+            f'    <font color="{PATH}">┅┅</font> in reserve'
+        )
+
+    return f'<font point-size="10" color="{FAINT}">{text}</font>'

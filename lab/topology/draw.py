@@ -1,0 +1,217 @@
+"""A topology for people: as text for the terminal, as SVG by graphviz. Shows no secrets.
+
+What the SVG looks like is in ``dot``; here is the text, and the call of the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from lab import process
+from lab.topology import dot, route_map, units
+from lab.topology.model import AllowRule, Encapsulation, Node, PathKind, Segment, Topology
+from lab.topology.route_map import RouteMap
+
+DOT_DEADLINE_S = 30
+WIDTH = 96
+
+
+def svg(topology: Topology) -> str:
+    """The network as an SVG image; needs graphviz."""
+    return process.run(["dot", "-Tsvg"], input=dot.render(topology), deadline_s=DOT_DEADLINE_S)
+
+
+def text(topology: Topology) -> str:
+    """The network, the path through it, the firewall's rules, and what is judged."""
+    route = route_map.trace(topology)
+    blocks = [
+        list(_heading(topology)),
+        list(_ladder(topology, route)),
+        list(_beside(topology, route)),
+        list(_tunnel(topology)),
+        list(_rules(topology)),
+        list(_expectations(topology)),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _heading(topology: Topology) -> Iterator[str]:
+    yield f"{topology.name}: {topology.summary}"
+    yield f"profile {topology.profile}, region {topology.region}, from {topology.source}"
+
+
+# -- the path, top to bottom -----------------------------------------------------------------------
+
+
+def _ladder(topology: Topology, route: RouteMap) -> Iterator[str]:
+    tunnel = _tunnel_stops(topology, route)
+    labels = iter(_tunnel_labels(topology))
+    zone = ""
+    for number, stop in enumerate(route.stops):
+        its = str(route.zones[stop.nodes[0].name])
+        head = its if its != zone else ""
+        zone = its
+        for node in stop.nodes:
+            first = node is stop.nodes[0]
+            row = f"  {head:<10}{'●' if first else '◌'} {node.name:<10}{_about(topology, node)}"
+            edge = _edge(tunnel, number, first, node is stop.nodes[-1])
+            yield _with_edge(row, edge, "")
+            head = ""
+
+        if stop.onward is not None:
+            inside = tunnel is not None and tunnel[0] <= number < tunnel[1]
+            row = f"  {'':<10}┃   {stop.onward.name:<8}{_wire(stop.onward)}"
+            yield _with_edge(row, "│" if inside else "", next(labels, "") if inside else "")
+
+
+def _with_edge(row: str, edge: str, label: str) -> str:
+    return f"{row:<66}{edge} {label}".rstrip()
+
+
+def _tunnel_stops(topology: Topology, route: RouteMap) -> tuple[int, int] | None:
+    """The numbers of the stops between which the VPN runs."""
+    if topology.path is not PathKind.vpn:
+        return None
+
+    gateways = {connection.gateway for connection in topology.ipsec}
+    ends = (n for n, stop in enumerate(route.stops) if {x.name for x in stop.nodes} & gateways)
+    return 0, next(ends)
+
+
+def _edge(tunnel: tuple[int, int] | None, number: int, first: bool, last: bool) -> str:
+    if tunnel is None or not tunnel[0] <= number <= tunnel[1]:
+        return ""
+    if number == tunnel[0] and first:
+        return "┐"
+    if number == tunnel[1] and last:
+        return "┘"
+
+    return "│"
+
+
+def _tunnel_labels(topology: Topology) -> Iterator[str]:
+    if not topology.ipsec:
+        return
+
+    side = topology.ipsec[0].client_side
+    outer = "UDP 4500" if topology.firewall and topology.firewall.snat else "ESP"
+    yield f"IPsec, {side.encapsulation}, on {outer}"
+    yield "L2TP, PPP"
+    yield f"MTU {topology.l2tp_clients[0].mtu}"
+
+
+def _about(topology: Topology, node: Node) -> str:
+    """A node's address and what it is there for."""
+    if topology.firewall is not None and node.name == topology.firewall.node:
+        outside = node.interface(topology.firewall.outside).ip
+        return f"{outside}  {'default deny, SNAT' if topology.firewall.snat else 'default deny'}"
+
+    addresses = node.service_addresses or tuple(i.ip for i in node.interfaces)
+    shown = ", ".join(addresses[:1])
+    more = (
+        f" and {len(addresses) - 1} more" if len(addresses) > 1 and node.service_addresses else ""
+    )
+    if node.name in topology.agents:
+        return f"{_uplink_ip(node)}  agent"
+
+    return shown + more if node.service_addresses else ""
+
+
+def _uplink_ip(node: Node) -> str:
+    uplink = next(route.interface for route in node.routes if route.destination == "default")
+    return node.interface(uplink).ip
+
+
+def _wire(segment: Segment) -> str:
+    delay = f", {units.show_delay(segment.delay_s)}" if segment.delay_s else ""
+    mtu = f", MTU {segment.mtu}" if segment.mtu != 1500 else ""
+    return f"{segment.subnet:<18}{units.show_rate(segment.rate_bit_s)}{delay}{mtu}"
+
+
+# -- what is not on the path -----------------------------------------------------------------------
+
+
+def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
+    for segment in topology.segments:
+        others = [
+            node
+            for node in topology.members(segment.name)
+            if (segment.name, node.name) not in route.plugs
+        ]
+        if others:
+            plugs = ", ".join(f"{n.name} {n.interface(segment.name).ip}" for n in others)
+            yield f"  beside the path: {segment.name:<8}{_wire(segment)}"
+            yield f"  {'':<17}{'':<8}{plugs}"
+
+
+def _tunnel(topology: Topology) -> Iterator[str]:
+    if not topology.ipsec:
+        return
+
+    one, client = topology.ipsec[0], topology.l2tp_clients[0]
+    path = ", then ".join(topology.vpn_paths[0].gateways)
+    sessions = f"{client.sessions} PPP session{'s' if client.sessions > 1 else ''}"
+    layout = "a tunnel each" if client.layout == "tunnels" else "in one tunnel"
+    mode = one.client_side.encapsulation
+    papers = "" if mode is Encapsulation.tunnel else " (the papers say tunnel)"
+    yield "The VPN"
+    yield f"  gateways  {path}"
+    yield f"  IKE       v1 main mode, pre-shared key, {one.client_side.ike_proposal}"
+    yield f"  ESP       {one.client_side.esp_proposal}, {mode} mode{papers}"
+    yield f"            new keys every {one.rekey_min_s // 60} to {one.rekey_max_s // 60} minutes"
+    yield f"  L2TP      {sessions} {layout}"
+    yield f"  PPP       {topology.l2tp_servers[0].ppp.auth.upper()}, MTU {client.mtu}"
+    for server in topology.l2tp_servers:
+        pool = server.ppp.pool
+        shown = f"{pool[0]} to {pool[-1]}" if pool else "no addresses"
+        yield f"            {server.gateway} gives {shown}"
+
+
+# -- rules and expectations ------------------------------------------------------------------------
+
+
+def _rules(topology: Topology) -> Iterator[str]:
+    if topology.firewall is None:
+        return
+
+    name = topology.firewall.node
+    yield f"What {name} lets through, besides answers; all else is dropped"
+    for (requirement, source), rules in groupby(
+        topology.firewall.rules, lambda rule: (rule.requirement, rule.source)
+    ):
+        for (service, arrow), same in groupby(rules, lambda rule: (_service(rule), _arrow(rule))):
+            for number, chunk in enumerate(_wrapped([rule.destination for rule in same], 48)):
+                start = f"  {requirement:<10}{source:<16}{service:<10}{arrow:<4}"
+                yield (start if number == 0 else " " * len(start)) + chunk
+            requirement = source = ""
+
+
+def _service(rule: AllowRule) -> str:
+    if rule.protocol == "icmp-echo":
+        return "ping"
+
+    return f"{rule.protocol.upper()} {rule.port}" if rule.port else rule.protocol.upper()
+
+
+def _arrow(rule: AllowRule) -> str:
+    return "<->" if rule.both_ways else "->"
+
+
+def _expectations(topology: Topology) -> Iterator[str]:
+    if topology.expect:
+        yield "What a run is judged by"
+        yield from (f"  {line}" for line in _wrapped(list(topology.expect), WIDTH - 2))
+
+
+def _wrapped(words: list[str], width: int) -> Iterator[str]:
+    line = ""
+    for number, word in enumerate(words):
+        part = word + (", " if number < len(words) - 1 else "")
+        if line and len(line) + len(part) > width:
+            yield line.rstrip()
+            line = ""
+        line += part
+
+    if line:
+        yield line

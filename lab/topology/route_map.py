@@ -1,0 +1,90 @@
+"""The path through a topology, for those who draw it: what it touches, in which order. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.topology.model import Node, PathKind, Role, Segment, Topology
+from lab.topology.routing import Hop, Network
+
+
+class Zone(StrEnum):
+    """Whose machine it is."""
+
+    customer = "customer"
+    internet = "Internet"
+    ibm = "IBM"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A place on the path: the nodes there, and the segment that leads on from them."""
+
+    nodes: tuple[Node, ...]
+    onward: Segment | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMap:
+    """The path from the agents to sdc: its stops, and each plug that it uses (segment, node)."""
+
+    stops: tuple[Stop, ...]
+    plugs: frozenset[tuple[str, str]]
+    zones: dict[str, Zone]
+
+    def on_path(self, node: str) -> bool:
+        return any(plug[1] == node for plug in self.plugs)
+
+    def segment_on_path(self, segment: str) -> bool:
+        return any(plug[0] == segment for plug in self.plugs)
+
+
+def trace(topology: Topology) -> RouteMap:
+    """Follow every agent's way, in a VPN by way of every gateway."""
+    network = Network(
+        {node.name: node.role for node in topology.nodes},
+        {s.name: [n.name for n in topology.members(s.name)] for s in topology.segments},
+    )
+    ways = [way for agent in topology.agents for way in _ways(topology, network, agent)]
+    plugs: set[tuple[str, str]] = set()
+    steps: dict[int, dict[str, None]] = {}
+    links: dict[int, str] = {}
+    for start, hops in ways:
+        here = start
+        steps.setdefault(0, {})[here] = None
+        for number, hop in enumerate(hops, 1):
+            plugs |= {(hop.link, here), (hop.link, hop.neighbour)}
+            links[number - 1] = hop.link
+            steps.setdefault(number, {})[hop.neighbour] = None
+            here = hop.neighbour
+
+    stops = tuple(
+        Stop(
+            tuple(topology.node(name) for name in names),
+            topology.segment(links[number]) if number in links else None,
+        )
+        for number, names in sorted(steps.items())
+    )
+    zones = {node.name: _zone(topology, network, node) for node in topology.nodes}
+    return RouteMap(stops, frozenset(plugs), zones)
+
+
+def _ways(topology: Topology, network: Network, agent: str) -> list[tuple[str, tuple[Hop, ...]]]:
+    sdc = next(node.name for node in topology.nodes if node.role is Role.sdc)
+    reached = network.ways(agent)
+    if topology.path is PathKind.direct:
+        return [(agent, reached[sdc])]
+
+    gateways = next(path.gateways for path in topology.vpn_paths if path.client == agent)
+    return [
+        (agent, reached[gateway] + network.ways(gateway, closed=network.internet)[sdc])
+        for gateway in gateways
+    ]
+
+
+def _zone(topology: Topology, network: Network, node: Node) -> Zone:
+    if node.role is Role.internet:
+        return Zone.internet
+
+    return Zone.customer if network.zone(node.name) & set(topology.agents) else Zone.ibm

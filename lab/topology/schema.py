@@ -1,0 +1,39 @@
+"""The JSON schema of topology files: what ``spec`` says, and the closed vocabularies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab import catalogue
+from lab.topology import check
+from lab.topology.spec import LINK_NAME, NODE_NAME, TopologySpec
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema() -> dict[str, Any]:
+    """The schema, with profiles and requirement IDs as enumerations."""
+    result: dict[str, Any] = _tidy(TopologySpec.model_json_schema(by_alias=True))
+    properties = result["properties"]
+    properties["profile"]["enum"] = list(catalogue.names())
+    properties["expect"]["items"]["enum"] = list(check.requirement_ids())
+    properties["expect"]["uniqueItems"] = True
+    properties["nodes"]["propertyNames"] = {"pattern": NODE_NAME, "maxLength": 11}
+    properties["links"]["propertyNames"] = {"pattern": LINK_NAME, "maxLength": 15}
+    return {"$schema": DIALECT, "title": "callhome-lab topology", **result}
+
+
+def _tidy(part: Any) -> Any:
+    """Take out generated titles, and defaults in another unit than the user writes."""
+    if isinstance(part, list):
+        return [_tidy(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+
+    tidy = {key: _tidy(value) for key, value in part.items()}
+    if isinstance(part.get("title"), str):
+        del tidy["title"]
+    if part.get("type") == "string" and not isinstance(part.get("default", ""), str):
+        del tidy["default"]
+
+    return tidy

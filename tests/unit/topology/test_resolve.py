@@ -1,0 +1,313 @@
+"""Resolving: golden models, determinism, and packets that find their way by the routes alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab import catalogue, codec
+from lab.topology import load, mtu, secrets
+from lab.topology.model import Encapsulation, PathKind, Role, Topology
+from lab.topology.resolve import resolve
+from lab.topology.spec import TopologySpec
+
+GOLDEN = Path(__file__).parents[2] / "data" / "resolve"
+SEED = b"a seed for tests"
+
+
+@pytest.mark.parametrize("name", load.names())
+def test_the_labs_own_topologies_resolve_as_before(name: str) -> None:
+    expected = GOLDEN / f"{name}.json"
+    model = codec.dump(secrets.hide(resolve(load.load(name), SEED))) + "\n"
+    if os.environ.get("GOLDEN") == "write":
+        expected.write_text(model, encoding="utf-8")
+
+    assert model == expected.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", load.names())
+def test_a_model_survives_its_way_into_the_guest(name: str) -> None:
+    topology = resolve(load.load(name), SEED)
+
+    assert codec.load(Topology, codec.dump(topology)) == topology
+
+
+# -- walking packets -------------------------------------------------------------------------------
+
+
+def owner(topology: Topology, address: str) -> str | None:
+    for node in topology.nodes:
+        if address in (*node.service_addresses, *(i.ip for i in node.interfaces)):
+            return node.name
+
+    return None
+
+
+def next_hop(topology: Topology, name: str, address: str) -> str | None:
+    """Whom a node hands a packet to: the longest matching prefix decides, as in the kernel."""
+    node, ip = topology.node(name), ipaddress.ip_address(address)
+    choices = [(ipaddress.ip_interface(i.address).network, address) for i in node.interfaces] + [
+        (ipaddress.ip_network("0.0.0.0/0" if r.destination == "default" else r.destination), r.via)
+        for r in node.routes
+    ]
+    fitting = [(net.prefixlen, via) for net, via in choices if ip in net]
+    return owner(topology, max(fitting)[1]) if fitting else None
+
+
+def walk(topology: Topology, start: str, address: str) -> list[str]:
+    """The nodes that a packet visits, until it is delivered, dropped or has gone in circles."""
+    visited = [start]
+    while owner(topology, address) != visited[-1]:
+        if len(visited) > 1 and not topology.node(visited[-1]).forwarding:
+            break
+        hop = next_hop(topology, visited[-1], address)
+        if hop is None or len(visited) > 20:
+            break
+        visited.append(hop)
+
+    return visited
+
+
+@pytest.mark.parametrize("name", load.names())
+def test_packets_reach_ibm_and_come_back(name: str) -> None:
+    topology = resolve(load.load(name), SEED)
+    firewall = topology.firewall
+    assert firewall is not None
+    if topology.path is PathKind.direct:
+        far = [(e.address, "sdc") for e in topology.endpoints]
+    else:
+        far = [(c.gateway_address, c.gateway) for c in topology.ipsec]
+
+    for agent in topology.agents:
+        home = topology.node(agent).interface(firewall.inside).ip
+        if firewall.snat:
+            home = topology.node(firewall.node).interface(firewall.outside).ip
+        for address, node in far:
+            assert walk(topology, agent, address) == [agent, "firewall", "internet", node]
+            back = walk(topology, node, home)
+            assert back[:3] == [node, "internet", "firewall"]
+            assert back[-1] == ("firewall" if firewall.snat else agent)
+
+
+def test_a_leak_past_the_tunnel_is_answered() -> None:
+    topology = resolve(load.load("vpn-nat"), SEED)
+
+    assert walk(topology, "hmc", topology.probe) == ["hmc", "firewall", "internet", "sdc"]
+    assert walk(topology, "sdc", "198.51.100.2") == ["sdc", "internet", "firewall"]
+
+
+def test_ibm_reaches_each_pool_by_its_own_gateway_and_servers_by_the_core() -> None:
+    topology = resolve(load.load("vpn"), SEED)
+    for server in topology.l2tp_servers:
+        routes = {r.destination: r for r in topology.node("sdc").routes}
+        pool = ipaddress.ip_interface(f"{server.ppp.pool[0]}/27").network
+        assert routes[str(pool)].via == topology.node(server.gateway).interface("core").ip
+        route = next(
+            r for r in topology.node(server.gateway).routes if r.destination == "129.42.160.48/32"
+        )
+        assert route.interface == "core"
+
+
+@pytest.mark.parametrize("name", load.names())
+def test_the_internet_knows_no_private_network(name: str) -> None:
+    topology = resolve(load.load(name), SEED)
+    private = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+    for route in topology.node("internet").routes:
+        assert route.destination != "default"
+        assert not any(ipaddress.ip_network(route.destination).subnet_of(p) for p in private)  # type: ignore[arg-type]
+
+
+# -- the firewall's rules --------------------------------------------------------------------------
+
+
+def rules(name: str) -> set[tuple[str, str, str, int, bool]]:
+    firewall = resolve(load.load(name), SEED).firewall
+    assert firewall is not None
+    return {(r.requirement, r.destination, r.protocol, r.port, r.both_ways) for r in firewall.rules}
+
+
+def test_direct_opens_443_to_the_listed_addresses_and_ping_to_one() -> None:
+    listed = [a.address for a in catalogue.profile("hmc-2017-simplified").servers()]
+
+    assert rules("direct") == {
+        *(("F-03", a, "tcp", 443, False) for a in listed if ":" not in a),
+        ("LAB_PROBE", listed[0], "icmp-echo", 0, False),
+    }
+
+
+def test_vpn_opens_esp_without_nat_and_4500_with_it_to_the_two_gateways() -> None:
+    gateways = ("129.42.160.16", "207.25.252.196")
+
+    assert rules("vpn") == {
+        *(("F-06", g, "udp", 500, True) for g in gateways),
+        *(("F-06", g, "esp", 0, True) for g in gateways),
+    }
+    assert rules("vpn-nat") == {
+        ("F-07", g, "udp", port, True) for g in gateways for port in (500, 4500)
+    }
+
+
+# -- MTU: facts T1-13 ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encapsulation", "nat", "least", "most"),
+    [
+        (Encapsulation.transport, False, 1422, 1428),
+        (Encapsulation.transport, True, 1414, 1420),
+        (Encapsulation.tunnel, False, 1402, 1408),
+        (Encapsulation.tunnel, True, 1394, 1400),
+    ],
+)
+def test_ppp_mtu(encapsulation: Encapsulation, nat: bool, least: int, most: int) -> None:
+    def at(header: int) -> int:
+        return mtu.ppp_mtu(1500, encapsulation, udp_encapsulation=nat, l2tp_header=header)
+
+    assert (at(12), at(6)) == (least, most)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("vpn", 1402), ("vpn-nat", 1394)])
+def test_a_topology_takes_the_mtu_that_always_fits(name: str, expected: int) -> None:
+    topology = resolve(load.load(name), SEED)
+
+    assert {c.mtu for c in topology.l2tp_clients} == {expected}
+    assert {s.mtu for s in topology.l2tp_servers} == {expected}
+
+
+# -- secrets ---------------------------------------------------------------------------------------
+
+
+def test_secrets_depend_on_the_seed_and_nothing_else_does() -> None:
+    spec = load.load("vpn-two-hmcs")
+    one, other = resolve(spec, b"one"), resolve(spec, b"other")
+
+    assert one != other
+    assert secrets.hide(one) == secrets.hide(other)
+
+
+def test_one_site_has_one_psk_and_each_agent_its_own_ppp_secret() -> None:
+    topology = resolve(load.load("vpn-two-hmcs"), SEED)
+    psks = {s.psk for c in topology.ipsec for s in (c.client_side, c.gateway_side)}
+    accounts = {c.account for c in topology.l2tp_clients}
+
+    assert len(psks) == 1
+    assert len({a.secret for a in accounts}) == 2
+    assert not psks & {a.secret for a in accounts}
+    assert all(set(s.ppp.accounts) == accounts for s in topology.l2tp_servers)
+
+
+def test_hidden_secrets_are_nowhere_in_the_text() -> None:
+    topology = resolve(load.load("vpn-nat"), SEED)
+    shown = codec.dump(secrets.hide(topology))
+
+    assert topology.ipsec[0].client_side.psk not in shown
+    assert topology.l2tp_clients[0].account.secret not in shown
+    assert shown.count(secrets.HIDDEN) == 7
+
+
+# -- properties ------------------------------------------------------------------------------------
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> TopologySpec:
+    """A VPN or direct topology with agents, bystanders, and addresses partly left out."""
+    vpn, snat = draw(st.booleans()), draw(st.booleans())
+    agents = [f"hmc-{n}" for n in range(draw(st.integers(1, 5)))]
+    others = [f"pc-{n}" for n in range(draw(st.integers(0, 5)))]
+    base = "192.168.10" if snat else "203.0.113"
+    hosts = [*agents, *others, "firewall"]
+    written = draw(
+        st.lists(st.integers(1, 254), unique=True, min_size=len(hosts), max_size=len(hosts))
+    )
+    keep = draw(st.lists(st.booleans(), min_size=len(hosts), max_size=len(hosts)))
+    lan = {h: f"{base}.{w}" if k else None for h, w, k in zip(hosts, written, keep, strict=True)}
+    gateways = ["vpn1", "vpn2"][: draw(st.integers(1, 2))] if vpn else []
+    roles = {
+        **{a: {"role": "hmc"} for a in agents},
+        **{o: {"role": "host"} for o in others},
+        "firewall": {"role": "firewall", "snat": snat},
+        "internet": {"role": "internet"},
+        **{g: {"role": "vpn-gateway"} for g in gateways},
+        "sdc": {"role": "sdc"},
+    }
+
+    def link(subnet: str, nodes: dict[str, str | None]) -> dict[str, object]:
+        return {"subnet": subnet, "rate": "1Gbit", "nodes": nodes}
+
+    links = {
+        "lan": link(f"{base}.0/24", lan),
+        "fw-inet": link("198.51.100.0/24", dict.fromkeys(("firewall", "internet"))),
+        "dmz": link("192.0.2.0/24", dict.fromkeys(("internet", *gateways, "sdc"))),
+    }
+    path: dict[str, object] = {"kind": "direct", "agents": agents}
+    if vpn:
+        links["core"] = link("10.1.0.0/24", dict.fromkeys((*gateways, "sdc")))
+        path = {"kind": "vpn", "agents": agents, "gateways": gateways}
+        path["l2tp"] = {"sessions": draw(st.integers(1, 16))}
+    profile = "hmc-2007" if vpn else draw(st.sampled_from(catalogue.names()))
+    return TopologySpec.model_validate(
+        {
+            "schema": 1,
+            "summary": "drawn",
+            "profile": profile,
+            "nodes": roles,
+            "links": links,
+            "path": path,
+        }
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(specs(), st.binary(max_size=32))
+def test_the_same_input_gives_the_same_bytes(spec: TopologySpec, seed: bytes) -> None:
+    assert codec.dump(resolve(spec, seed)) == codec.dump(resolve(spec, seed))
+
+
+@settings(max_examples=60, deadline=None)
+@given(specs())
+def test_every_address_is_in_its_link_and_there_once(spec: TopologySpec) -> None:
+    topology = resolve(spec, SEED)
+    plugs = [(i, n.name) for n in topology.nodes for i in n.interfaces]
+    pools = [a for s in topology.l2tp_servers for a in (s.ppp.local_ip, *s.ppp.pool)]
+    services = [a for n in topology.nodes for a in n.service_addresses]
+    every = [i.ip for i, _ in plugs] + pools + services
+
+    assert len(set(every)) == len(every)
+    assert len({i.mac for i, _ in plugs}) == len(plugs)
+    for interface, node in plugs:
+        assert ipaddress.ip_interface(interface.address).network == ipaddress.ip_network(
+            topology.segment(interface.segment).subnet
+        )
+        written = spec.links[interface.segment].nodes[node]
+        assert written in (None, interface.ip)
+
+
+@settings(max_examples=60, deadline=None)
+@given(specs())
+def test_every_way_there_is_a_way(spec: TopologySpec) -> None:
+    topology = resolve(spec, SEED)
+    goals = [c.gateway_address for c in topology.ipsec] or [e.address for e in topology.endpoints]
+    for agent in topology.agents:
+        for goal in goals:
+            assert walk(topology, agent, goal)[-1] == owner(topology, goal)
+
+    for node in topology.nodes:
+        for route in node.routes:
+            assert ipaddress.ip_address(route.via) in ipaddress.ip_network(
+                topology.segment(route.interface).subnet
+            )
+        assert node.forwarding == (node.role in (Role.firewall, Role.internet, Role.vpn_gateway))
+
+
+@settings(max_examples=60, deadline=None)
+@given(specs())
+def test_a_pool_has_room_for_every_session(spec: TopologySpec) -> None:
+    topology = resolve(spec, SEED)
+    sessions = sum(client.sessions for client in topology.l2tp_clients)
+
+    assert all(len(server.ppp.pool) >= sessions for server in topology.l2tp_servers)
