@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from scapy.packet import Packet
 from scapy.utils import rdpcap
 
 from lab import firewall, inventory, links
-from lab.errors import KernelError
+from lab.errors import DaemonError, KernelError
 from lab.nodes import Node
 from lab.topology import load, model, resolve
 from lab.wire.capture import Capture, Captured
@@ -354,10 +355,6 @@ def xfrm_stat(lab: Wired, node: str, line: str) -> int:
     return next(int(words[1]) for words in map(str.split, text.splitlines()) if words[0] == line)
 
 
-@pytest.mark.skipif(
-    not Path("/proc/net/xfrm_stat").exists(),
-    reason="this kernel has no IPsec; the lab's own has it",
-)
 @pytest.mark.parametrize(
     ("action", "lost", "line"),
     [("", 0, ""), ("tamper", 2, "XfrmInStateProtoError"), ("replay", 0, "XfrmInStateSeqError")],
@@ -367,7 +364,13 @@ def test_l2tp_in_an_sa_passes_the_guards_and_the_sa_notices_meddling(
 ) -> None:
     change = with_meddling(action) if action else lambda topology: topology
     with wired("vpn", tmp_path, change) as lab:
-        protect(lab)
+        try:
+            protect(lab)
+        except DaemonError as refused:
+            # Only what a kernel without ESP or without 3DES says; all else is a failure.
+            if re.search("not supported|algorithm not found", str(refused)):
+                pytest.skip("this kernel lacks ESP or 3DES; the lab's own has both")
+            raise
         with (
             lab.socket("vpn1", socket.SOCK_DGRAM) as gateway,
             lab.socket("hmc", socket.SOCK_DGRAM) as hmc,
