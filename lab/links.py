@@ -16,7 +16,7 @@ import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,7 +176,40 @@ def node_requests(topology: model.Topology, node: model.Node) -> list[Request]:
     return requests
 
 
+def add_routes(node: Node, destinations: Iterable[str], interface: str) -> None:
+    """Route prefixes over an interface that has come up later (``ppp0``)."""
+    node.call(_add_routes, node.name, tuple(destinations), interface)
+
+
+def unplug(node: Node, interfaces: Iterable[str]) -> None:
+    """Take a node's interfaces down for good: to everybody else it has died."""
+    node.call(_unplug, node.name, tuple(interfaces))
+
+
 # In the nodes' own threads.
+
+
+def _add_routes(name: str, destinations: Iterable[str], interface: str) -> None:
+    indexes = {interface: socket.if_nametoindex(interface)}
+    routes = [model.Route(destination=d, via="", interface=interface) for d in destinations]
+    with Channel.open(netlink.NETLINK_ROUTE) as channel:
+        channel.transact([_route(name, indexes, route) for route in routes])
+
+
+def _unplug(name: str, interfaces: Iterable[str]) -> None:
+    requests = [
+        Request(
+            "take down",
+            f"{name}'s {interface}",
+            _RTM_NEWLINK,
+            0,
+            _LINK.pack(0, 0, socket.if_nametoindex(interface), 0, _IFF_UP),
+        )
+        for interface in interfaces
+    ]
+    with Channel.open(netlink.NETLINK_ROUTE) as channel:
+        channel.transact(requests)
+
 
 
 def _differing(sysctls: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ knows only itself. What is seen goes into ``record``; judging is ``verify``'s bu
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,7 +111,16 @@ class RunningLab:
 
         self.record.path_up = time.time()
         for agent in self.topology.agents:
-            self.record.routes[agent] = list(inventory.take(self.nodes[agent]).routes)
+            self.record.routes[agent] = [
+                _plain_route(route) for route in inventory.take(self.nodes[agent]).routes
+            ]
+
+    def die(self, name: str) -> None:
+        """A node dies: no packet leaves or enters it any more, and its daemons are killed."""
+        planned = self.topology.node(name)
+        links.unplug(self.nodes[name], [i.name for i in planned.interfaces])
+        for daemon in self.nodes[name].daemons:
+            daemon.signal(signal.SIGKILL)
 
     @property
     def vpn(self) -> Vpn | None:
@@ -178,6 +188,13 @@ def command_environment(topology: Topology, node: str, run_dir: str) -> dict[str
         "LAB_SERVER": servers[0],
         "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
     }
+
+
+def _plain_route(text: str) -> str:
+    """``default via 192.168.10.1 dev lan`` as ``0.0.0.0/0 dev lan``."""
+    words = text.split()
+    prefix = "0.0.0.0/0" if words[0] == "default" else words[0]
+    return f"{prefix} dev {words[words.index('dev') + 1]}"
 
 
 def _xfrm_stat() -> dict[str, int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from lab import codec, paths
-from lab.engine.host import Clock, Engine, OpenLab, open_lab, run_program
+from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, run_program
 from lab.engine.inside import Order
 from lab.record import Record
 
@@ -76,7 +76,7 @@ class Run:
 
         Raises TopologyError or UsageError before anything is made.
         """
-        from lab import doctor, faults
+        from lab import faults
         from lab.topology.load import load
         from lab.topology.resolve import resolve
 
@@ -84,9 +84,9 @@ class Run:
         topology = resolve(load(name), secrets.token_bytes(32))
         if fault:
             topology = faults.apply(fault, topology)
-        doctor.require(engine.value)
+        chosen = choose(engine)
 
-        run = cls(topology, paths.new_run_dir(topology.name, out), engine, clock)
+        run = cls(topology, paths.new_run_dir(topology.name, out), chosen, clock)
         run._started = started
         return run
 

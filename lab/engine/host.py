@@ -52,21 +52,28 @@ def inside() -> bool:
     return INSIDE in os.environ
 
 
-@contextlib.contextmanager
-def open_lab(engine: Engine, clock: Clock, run_dir: Path) -> Iterator[OpenLab]:
-    """Start an inside; ``auto`` takes the lab's own kernel if it is there and can run, else native.
+def choose(engine: Engine) -> Engine:
+    """The engine to take; ``auto`` takes the lab's own kernel if that can run here, else native.
 
-    Raises PrerequisiteError if neither can run, with the mend.
+    Raises PrerequisiteError, with the mend, if it cannot be had.
     """
     from lab import doctor
 
-    chosen = Engine(doctor.choose(engine.value))
-    if chosen is Engine.native:
+    if engine is Engine.auto:
+        return Engine(doctor.choose())
+    doctor.require(engine.value)
+    return engine
+
+
+@contextlib.contextmanager
+def open_lab(engine: Engine, clock: Clock, run_dir: Path) -> Iterator[OpenLab]:
+    """Start an inside in an engine that ``choose`` gave."""
+    if engine is Engine.native:
         from lab.engine import native
 
         with native.start(run_dir) as namespaces:
             yield OpenLab(
-                engine=chosen,
+                engine=engine,
                 clock=Clock.real,
                 run_dir=run_dir,
                 channel=namespaces.channel,
@@ -74,15 +81,15 @@ def open_lab(engine: Engine, clock: Clock, run_dir: Path) -> Iterator[OpenLab]:
             )
         return
 
-    from lab import kernel
+    from lab import doctor, kernel
     from lab.engine import uml
 
     image = kernel.status().path
-    assert image is not None, "doctor.choose has seen it"
+    assert image is not None, "choose has seen it"
     virtual = clock is Clock.virtual
     with uml.start(image, doctor.memory_dir(), run_dir, virtual=virtual) as guest:
         yield OpenLab(
-            engine=chosen, clock=clock, run_dir=run_dir, channel=guest.channel, death=guest.death
+            engine=engine, clock=clock, run_dir=run_dir, channel=guest.channel, death=guest.death
         )
 
 
