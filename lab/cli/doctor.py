@@ -1,0 +1,64 @@
+"""`lab doctor`: what this machine can run, what is missing, and the one command that mends it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from lab import doctor
+
+SUMMARY = "what this machine can run, what is missing, the one command that mends it"
+
+MISSING = 3
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    report = doctor.examine()
+    if args.json:
+        print(json.dumps(_as_data(report), indent=2))
+    else:
+        _show(report)
+    return MISSING if report.missing or report.engine is None else 0
+
+
+def _as_data(report: doctor.Report) -> dict[str, object]:
+    return {
+        "engine": report.engine,
+        "why": report.why,
+        "command": report.command,
+        "checks": [
+            {
+                "name": outcome.check.name,
+                "ok": outcome.ok,
+                "needed": report.needed(outcome),
+                "purpose": outcome.check.purpose,
+                "engines": outcome.check.engines,
+                "found": outcome.found,
+                "mend": outcome.mend,
+            }
+            for outcome in report.outcomes
+        ],
+    }
+
+
+def _show(report: doctor.Report) -> None:
+    width = max(len(outcome.check.name) for outcome in report.outcomes)
+    for outcome in report.outcomes:
+        word = "ok" if outcome.ok else "MISSING" if report.needed(outcome) else "not here"
+        print(f"{word:8}  {outcome.check.name:{width}}  {outcome.check.purpose}")
+        if not outcome.ok:
+            print(f"{'':8}  {'':{width}}  {outcome.found}")
+
+    print(f"\nengine: {report.engine or 'none'} ({report.why})")
+    for mend in dict.fromkeys(outcome.mend for outcome in report.missing if outcome.mend):
+        if mend not in report.command and not report.command.startswith(
+            mend.split(" sh ")[0] + " sh"
+        ):
+            print(f"  {mend}", file=sys.stderr)
+    if report.command:
+        print(f"\nThis mends it:\n\n  {report.command}\n")

@@ -1,0 +1,298 @@
+"""Building the lab's kernel, as an ordinary user, into the user's cache.
+
+One build at a time (a lock in the store), in a folder that the next build removes if this one is
+killed; the result appears whole or not at all. How progress looks is not known here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from lab import _linux
+from lab.errors import LabError, PrerequisiteError
+from lab.kernel import options
+from lab.kernel.status import Recipe, built, recipe, status, store
+from lab.wait import wait_until
+
+NEEDED_BYTES = 1_000_000_000
+"""Measured: 560 MB of sources as we unpack them, and 170 MB of objects; the rest is margin."""
+
+KEPT = 3
+"""So many kernels stay in the cache: other checkouts and older option lists find theirs again."""
+
+UNPACKED = 44_000
+COMPILED = 1_470
+"""How many lines tar and make print: for the estimate, until a build here has counted them."""
+
+HOUR_S = 3600.0
+
+# What no configuration of ours ever compiles: left out, unpacking takes a third of the disk space.
+# Kconfig files and Makefiles stay, because the configuration of every architecture reads them all.
+_PLATFORMS = (
+    "alpha", "arc", "arm", "arm64", "csky", "hexagon", "loongarch", "m68k", "microblaze", "mips", "nios2",
+    "openrisc", "parisc", "powerpc", "riscv", "s390", "sh", "sparc", "xtensa",
+)  # fmt: skip
+_DRIVERS = (
+    "gpu", "infiniband", "media", "net/ethernet", "net/wireless", "scsi", "staging", "usb",
+)  # fmt: skip
+_LEFT_OUT = (
+    *(f"*/arch/{name}/*.[chS]" for name in _PLATFORMS),
+    *(f"*/drivers/{name}/*.[ch]" for name in _DRIVERS),
+    "*/sound/*.[ch]",
+    "*/tools/perf/*",
+    "*/tools/testing/*",
+    *(f"*/Documentation/*.{kind}" for kind in ("rst", "txt", "yaml", "svg")),
+    "*.dts",
+    "*.dtsi",
+)  # fmt: skip
+
+_STEP = re.compile(r"^  [A-Z]+ ")
+
+
+class Progress(Protocol):
+    """Somebody who wants to know how far a build is."""
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """``done`` of about ``total`` pieces of this step are there; called often."""
+
+    def note(self, text: str) -> None:
+        """A sentence worth telling once."""
+
+
+class BuildError(LabError):
+    """A program that builds the kernel failed; carries the end of its log."""
+
+    def __init__(self, what: str, log: Path) -> None:
+        lines = log.read_text(errors="replace").splitlines()[-20:]
+        tail = "".join(f"\n    | {line}" for line in lines)
+        super().__init__(f"{what} failed{tail}", hint=f"the whole log is {log}")
+
+
+def build(progress: Progress, *, again: bool = False) -> Path:
+    """The kernel of today's recipe, built if it is not there (or ``again``)."""
+    wanted = recipe()
+    if not again and (found := status()).current and found.path is not None:
+        return found.path
+
+    try:
+        store().mkdir(parents=True, exist_ok=True)
+        with _locked(progress) as waited:
+            if (not again or waited) and (found := status()).current and found.path is not None:
+                return found.path
+            _sweep()
+            _check_space()
+            return _build(wanted, progress)
+    except OSError as error:
+        raise PrerequisiteError(
+            f"cannot build in {store()}: {error.strerror or error}",
+            hint="set XDG_CACHE_HOME to a folder that you may write, with 1 GB of room",
+        ) from error
+
+
+@contextlib.contextmanager
+def _locked(progress: Progress) -> Iterator[bool]:
+    """Hold the store's lock; yields whether another build was waited for."""
+    with (store() / "lock").open("a") as lock:
+
+        def acquired() -> bool:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                # The other one's log tells us how far it is.
+                progress.step("another build", _steps(_log_path()), _total())
+                return False
+            return True
+
+        if waited := not acquired():
+            progress.note("another build of the kernel is running: waiting for its result")
+            wait_until("the end of the other build", acquired, HOUR_S, every_s=0.1)
+        yield waited
+
+
+def _sweep() -> None:
+    """Remove what a killed build left, as the holder of the lock."""
+    for folder in store().glob(".build-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_space() -> None:
+    free = shutil.disk_usage(store()).free
+    if free < NEEDED_BYTES:
+        raise PrerequisiteError(
+            f"building the kernel takes {NEEDED_BYTES / 1e9:.1f} GB in {store()},"
+            f" and {free / 1e9:.1f} GB are free",
+            hint="free some, or set XDG_CACHE_HOME to a folder with more room",
+        )
+
+
+def _build(wanted: Recipe, progress: Progress) -> Path:
+    began = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(dir=store(), prefix=".build-") as name,
+        _log_path().open("w") as log,
+    ):
+        tree, result = Path(name, "tree"), Path(name, "result")
+        tree.mkdir()
+        result.mkdir()
+        maker = _Maker(tree, log, progress)
+
+        leave_out = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
+        maker.run(
+            ["tar", "xvf", wanted.source.path, "--strip-components=1", *leave_out],
+            "unpacking the source", total=UNPACKED, counts=re.compile("."), kept=False,
+        )  # fmt: skip
+        make = ["make", "ARCH=um"]
+        maker.run(
+            [*make, f"KCONFIG_ALLCONFIG={options.LIST}", "allnoconfig"], "configuring", total=20
+        )
+        config = (tree / ".config").read_text()
+        lost = options.lost(options.parse(options.LIST.read_text()), config)
+        for line in lost:
+            progress.note(f"this source does not know the option {line}, or not so")
+
+        jobs = len(os.sched_getaffinity(0))
+        maker.run([*make, f"-j{jobs}", "linux"], "compiling", total=_total())
+        compiled = maker.counted
+        maker.run(["strip", "-o", result / "linux", "linux"], "stripping", total=1)
+
+        facts = {
+            "version": _version(tree),
+            "source": wanted.source.path.name,
+            "source_sha256": wanted.digest,
+            "options": wanted.options,
+            "compiler": wanted.compiler,
+            "lost": lost,
+            "compiled": compiled,
+            "seconds": round(time.monotonic() - began),
+            "finished": round(time.time()),
+            "size": (result / "linux").stat().st_size,
+        }
+        (result / "config").write_text(config)
+        (result / "build.json").write_text(json.dumps(facts, indent=2) + "\n")
+        kernel = _publish(result, wanted.key)
+        progress.step("removing the build folder", 0, 1)
+
+    for folder, _ in built()[KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
+    return kernel
+
+
+def _publish(result: Path, key: str) -> Path:
+    """Put the result in its place at once; a kernel that runs from there goes on running."""
+    place = store() / key
+    if place.exists():
+        place.rename(result.with_name("former"))
+    result.chmod(0o755)
+    result.rename(place)
+    return place / "linux"
+
+
+class _Maker:
+    """Runs the programs of a build in a tree, into a log, counting what they report."""
+
+    def __init__(self, tree: Path, log: TextIO, progress: Progress) -> None:
+        self.counted = 0
+        self._tree = tree
+        self._log = log
+        self._progress = progress
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        what: str,
+        *,
+        total: int,
+        counts: re.Pattern[str] = _STEP,
+        kept: bool = True,
+    ) -> None:
+        """Run one program to its end; ``kept``: whether the lines that count go into the log."""
+        self.counted = 0
+        self._progress.step(what, 0, total)
+        process = _spawn([os.fspath(word) for word in argv], self._tree)
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                counted = counts.match(line) is not None
+                if kept or not counted or line.startswith("tar: "):
+                    self._log.write(line)
+                    self._log.flush()
+                if counted:
+                    self.counted += 1
+                    self._progress.step(what, self.counted, max(total, self.counted))
+            failed = process.wait() != 0
+        finally:
+            _end(process)
+
+        if failed:
+            if shutil.disk_usage(self._tree).free < NEEDED_BYTES / 20:
+                _check_space()
+            raise BuildError(f"{what} ({argv[0]})", Path(self._log.name))
+
+
+def _spawn(argv: list[str], folder: Path) -> subprocess.Popen[str]:
+    # Neither make's variables (we may run below `make`) nor compiler flags of the user's shell.
+    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    env |= {"LC_ALL": "C", "KBUILD_BUILD_USER": "lab", "KBUILD_BUILD_HOST": "callhome-lab"}
+    try:
+        return subprocess.Popen(
+            argv,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            # On SIGTERM make ends its children too: nothing goes on after a `kill -9` of lab.
+            preexec_fn=lambda: _linux.die_with_parent(signal.SIGTERM),
+        )
+    except FileNotFoundError as error:
+        raise PrerequisiteError(
+            f"there is no program {argv[0]}", hint="install the packages that `lab doctor` lists"
+        ) from error
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End what is left of it, also after Ctrl-C in the middle."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _log_path() -> Path:
+    return store() / "build.log"
+
+
+def _steps(log: Path) -> int:
+    try:
+        return sum(1 for line in log.read_text(errors="replace").splitlines() if _STEP.match(line))
+    except FileNotFoundError:
+        return 0
+
+
+def _total() -> int:
+    """How many steps the compilation will have: as many as last time."""
+    counts = (facts.get("compiled") for _, facts in built())
+    return next((int(count) for count in counts if count), COMPILED)
+
+
+def _version(tree: Path) -> str:
+    """Such as 6.12.43, from the head of the source's Makefile."""
+    head = (tree / "Makefile").read_text(errors="replace")[:1000]
+    fields = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", head, re.MULTILINE))
+    return ".".join(fields.get(name, "?") for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
