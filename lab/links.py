@@ -197,19 +197,11 @@ def _add_routes(name: str, destinations: Iterable[str], interface: str) -> None:
 
 
 def _unplug(name: str, interfaces: Iterable[str]) -> None:
-    requests = [
-        Request(
-            "take down",
-            f"{name}'s {interface}",
-            _RTM_NEWLINK,
-            0,
-            _LINK.pack(0, 0, socket.if_nametoindex(interface), 0, _IFF_UP),
-        )
-        for interface in interfaces
-    ]
     with Channel.open(netlink.NETLINK_ROUTE) as channel:
-        channel.transact(requests)
-
+        for interface in interfaces:
+            down = _LINK.pack(0, 0, socket.if_nametoindex(interface), 0, _IFF_UP)
+            request = Request("take down", f"{name}'s {interface}", _RTM_NEWLINK, 0, down)
+            channel.transact([request])
 
 
 def _differing(sysctls: Mapping[str, str]) -> dict[str, str]:
