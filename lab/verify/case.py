@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 
-from lab.record import Record
+from lab.record import CallHome, Record
 from lab.topology.model import Interface, IpsecConnection, Node, PathKind, Topology
 from lab.wire import decode, esp, isakmp, l2tp, ppp
-from lab.wire.decode import UDP, Frame, Packet
+from lab.wire.decode import ICMP, UDP, Frame, Packet
 
 
 @dataclass(slots=True)
@@ -65,6 +66,15 @@ class Inside:
     """The IP packet in the PPP frame."""
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What a far end left unanswered after its last word."""
+
+    since: float
+    seconds: float
+    unanswered: int
+
+
 def mac(interface: Interface) -> bytes:
     """An interface's hardware address as it stands in a frame."""
     return bytes.fromhex(interface.mac.replace(":", ""))
@@ -77,6 +87,7 @@ class Case:
         self.topology = topology
         self.record = record
         self.run_dir = run_dir
+        self._esp: dict[str, list[EspSighting]] = {}
 
     # -- what the model says ------------------------------------------------------------------
 
@@ -173,6 +184,19 @@ class Case:
         own = mac(self.topology.node(firewall.node).interface(frame.segment))
         return (frame.source_mac == own) == (frame.segment == firewall.outside)
 
+    def silence(self, near: str, far: str, until: float = inf) -> Silence | None:
+        """How a far end fell silent on the customer's wire; None if it had the last word, or none."""
+        last, unanswered, end = 0.0, 0, 0.0
+        for frame in self.frames(self.inside):
+            packet = frame.ip
+            if packet is None or packet.protocol == ICMP or frame.time >= until:
+                continue  # by ICMP a host may say that its daemons are gone
+            if (packet.source, packet.destination) == (far, near):
+                last, unanswered = frame.time, 0
+            elif (packet.source, packet.destination) == (near, far) and last:
+                unanswered, end = unanswered + 1, frame.time
+        return Silence(last, end - last, unanswered) if unanswered > 1 else None
+
     @cached_property
     def keys(self) -> dict[int, list[esp.Key]]:
         return esp.load_keys(self.run_dir / "keys" / "esp.json")
@@ -199,17 +223,20 @@ class Case:
         return self.esp_on(self.outside)
 
     def esp_on(self, segment: str) -> list[EspSighting]:
-        return [
-            EspSighting(
-                frame,
-                frame.ip,
-                sealed,
-                esp.open_sealed(sealed, self.keys),
-                self.goes_to_ibm(frame.ip),
-            )
-            for frame in self.frames(segment)
-            if frame.ip and (sealed := esp.sealed(frame.ip))
-        ]
+        """ESP on any wire; each is decrypted once."""
+        if segment not in self._esp:
+            self._esp[segment] = [
+                EspSighting(
+                    frame,
+                    frame.ip,
+                    sealed,
+                    esp.open_sealed(sealed, self.keys),
+                    self.goes_to_ibm(frame.ip),
+                )
+                for frame in self.frames(segment)
+                if frame.ip and (sealed := esp.sealed(frame.ip))
+            ]
+        return self._esp[segment]
 
     @cached_property
     def insides(self) -> list[Inside]:
@@ -275,6 +302,12 @@ class Case:
     def called(self) -> bool:
         """Whether an agent was run at all."""
         return bool(self.record.calls)
+
+    @cached_property
+    def failed_calls(self) -> list[CallHome]:
+        """The last call of each agent that did not get through; an earlier one may be retried."""
+        last = {call.agent: call for call in self.record.calls}
+        return [call for call in last.values() if not call.succeeded]
 
     def sa_installed(self, client: str) -> float:
         """When a client first had an ESP SA in each direction; 0 if it never had."""

@@ -68,7 +68,7 @@ def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
     found = _first(case, TUNNEL if case.by_vpn else DIRECT) or _first(case, SURVIVED)
     if found is not None:
         return found
-    why = record.error or "; ".join(a for c in record.calls if not c.succeeded for a in c.attempts)
+    why = record.error or "; ".join(a for c in case.failed_calls for a in c.attempts)
     return Diagnosis(
         "unknown",
         f"the call home failed, and no capture or log says why: {why or 'no error was recorded'}",
@@ -79,11 +79,7 @@ def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
 def failed(case: Case) -> bool:
     """Whether the path or the call home did not come about."""
     record = case.record
-    return (
-        bool(record.error)
-        or record.path_up == 0.0
-        or any(not call.succeeded for call in record.calls)
-    )
+    return bool(record.error) or record.path_up == 0.0 or bool(case.failed_calls)
 
 
 def _first(

@@ -284,8 +284,12 @@ def _takeover(
         check.object(f"{first.gateway} was silent, and {first.client} did not try {second.gateway}")
         return "", True
 
-    check.show(frames_of([*to_first[:3], *to_second[:3]]))
     began = to_second[0].frame.time
+    fell_silent = case.silence(first.client_address, first.gateway_address, began)
+    had_session = any(a.established for a in case.record.ike if a.connection == first.name)
+    if answers and not (had_session and fell_silent):
+        return f"{first.gateway} was not silent to {first.client}, but did not agree with it", False
+    check.show(frames_of([*to_first[:3], *to_second[:3]]))
     if to_first and not answers:
         budget_s = retransmit_budget_s(first)
         waited_s = began - to_first[0].frame.time

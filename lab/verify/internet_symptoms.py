@@ -100,7 +100,7 @@ def find_lost_syn(trail: Trail) -> Diagnosis | None:
 
 def find_agent_failure(trail: Trail) -> Diagnosis | None:
     """The path is up and the servers answer; the agent itself failed."""
-    calls = [c for c in trail.case.record.calls if c.agent == trail.client and not c.succeeded]
+    calls = [c for c in trail.case.failed_calls if c.agent == trail.client]
     if trail.case.record.path_up == 0.0 or not calls:
         return None
     said = calls[0].attempts[-1] if calls[0].attempts else "it made no attempt"

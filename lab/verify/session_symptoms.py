@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from lab.verify.case import EspSighting
+from lab.verify.case import EspSighting, Silence
 from lab.verify.finding import count
 from lab.verify.journey import Way
 from lab.verify.symptom import Diagnosis, Trail
@@ -131,34 +131,23 @@ def _pool_empty(trail: Trail, how: str) -> Diagnosis:
 
 def find_death(trail: Trail) -> Diagnosis | None:
     """A gateway that answered, and does so no more."""
-    silence = _silence_after_answers(trail)
-    if silence is None or silence[0] < DEAD_AFTER_S:
+    silence = _silence(trail)
+    if silence is None or silence.seconds < DEAD_AFTER_S:
         return None
+    since_s = silence.since - trail.case.record.started
     return Diagnosis(
         "gateway-died",
-        f"{trail.gateway_text} died in mid-session: it answered until "
-        f"{silence[1] - trail.case.record.started:.1f} s, then left "
-        f"{count(silence[2], 'packet')} unanswered "
-        f"for {silence[0]:.1f} s",
+        f"{trail.gateway_text} died in mid-session: it answered until {since_s:.1f} s, then left "
+        f"{count(silence.unanswered, 'packet')} unanswered for {silence.seconds:.1f} s",
         f"see why the daemons of {trail.gateway} ended",
     )
 
 
-def _silence_after_answers(trail: Trail) -> tuple[float, float, int] | None:
-    """How long the client spoke to a gateway that had ceased to answer, since when, and how often."""
-    if trail.connection is None:
+def _silence(trail: Trail) -> Silence | None:
+    connection = trail.connection
+    if connection is None:
         return None
-    near, far = trail.connection.client_address, trail.connection.gateway_address
-    last, unanswered, until = 0.0, 0, 0.0
-    for frame in trail.case.frames(trail.case.inside):
-        packet = frame.ip
-        if packet is None:
-            continue
-        if (packet.source, packet.destination) == (far, near):
-            last, unanswered = frame.time, 0
-        elif (packet.source, packet.destination) == (near, far) and last:
-            unanswered, until = unanswered + 1, frame.time
-    return (until - last, last, unanswered) if last and unanswered > 1 else None
+    return trail.case.silence(connection.client_address, connection.gateway_address)
 
 
 def find_l2tp_silence(trail: Trail) -> Diagnosis | None:
@@ -185,8 +174,8 @@ def find_takeover(trail: Trail) -> Diagnosis | None:
     if not first.ike:
         return None
     if any(not s.outgoing for s in first.ike):
-        silence = _silence_after_answers(first)
-        since = f" at {silence[1] - trail.case.record.started:.1f} s" if silence else ""
+        silence = _silence(first)
+        since = f" at {silence.since - trail.case.record.started:.1f} s" if silence else ""
         return Diagnosis(
             "gateway-died",
             f"{first.gateway_text} ceased to answer in mid-session{since}, and {used} took over",

@@ -100,10 +100,11 @@ def find_no_proposal(trail: Trail) -> Diagnosis | None:
         for n in _negotiations(trail)
         for messages in n.quick_modes.values()
     )
-    if done or not (notified or _NO_PROPOSAL.search(logs)):
+    # In main mode the notify is in clear; in quick mode only charon can tell.
+    phase = "ESP" if _authenticated(trail) else "IKE"
+    if done or not (_NO_PROPOSAL.search(logs) if phase == "ESP" else notified):
         return None
 
-    phase = "IKE" if notified or not _authenticated(trail) else "ESP"
     connection = trail.connection
     offered = ""
     if connection is not None:

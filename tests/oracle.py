@@ -1,0 +1,140 @@
+"""tshark as the judge of our own readers: the same capture, read by both, compared field by field.
+
+``compare`` serves captures that a test makes and captures of true runs alike.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+from lab.wire import decode, esp, isakmp, l2tp, ppp
+from lab.wire.decode import UDP, Frame, Packet
+
+_CIPHERS = {
+    "cbc(des3_ede)": "TripleDES-CBC [RFC2451]",
+    "cbc(aes)": "AES-CBC [RFC3602]",
+}
+_INTEGRITIES = {
+    ("hmac(md5)", 96): "HMAC-MD5-96 [RFC2403]",
+    ("hmac(sha1)", 96): "HMAC-SHA-1-96 [RFC2404]",
+    ("hmac(sha256)", 128): "HMAC-SHA-256-128 [RFC4868]",
+}
+
+Row = tuple[str, ...]
+
+
+def tshark(capture: Path, fields: tuple[str, ...], *options: str) -> list[Row]:
+    """One row of fields for each frame; of several values in a frame, the first (the outermost)."""
+    argv = ["tshark", "-r", str(capture), "-T", "fields", "-E", "occurrence=f", "-E", "separator=\t"]
+    for field in fields:
+        argv += ["-e", field]
+    done = subprocess.run(
+        [*argv, *options], check=True, capture_output=True, text=True, timeout=120
+    )
+    return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
+
+
+def differences(capture: Path, keys: Path | None = None) -> list[str]:
+    """What tshark reads otherwise than we do; empty if the two agree."""
+    frames = decode.read(capture)
+    found = _compare("headers", _HEADERS, capture, [_headers(f) for f in frames])
+    # Only what Wireshark takes for ISAKMP by itself: port 4500 it reads as UDP encapsulation.
+    found += _compare("ISAKMP", _ISAKMP, capture, [_isakmp(f) for f in frames])
+    found += _compare("ESP", _ESP, capture, [_esp(f) for f in frames])
+    if keys is not None:
+        found += _compare_inner(capture, frames, keys)
+    return found
+
+
+_HEADERS = ("frame.number", "ip.proto", "ip.src", "ip.dst", "udp.srcport", "udp.dstport")
+_ISAKMP = ("isakmp.exchangetype", "isakmp.ispi", "isakmp.messageid")
+_ESP = ("esp.spi", "esp.sequence")
+
+
+def _compare(name: str, fields: tuple[str, ...], capture: Path, ours: list[Row]) -> list[str]:
+    theirs = tshark(capture, fields)
+    if len(theirs) != len(ours):
+        return [f"{name}: tshark has {len(theirs)} frames, we have {len(ours)}"]
+    return [
+        f"{name}, frame {number}: tshark reads {right}, we {own}"
+        for number, (right, own) in enumerate(zip(theirs, ours, strict=True), 1)
+        if right != own
+    ]
+
+
+def _headers(frame: Frame) -> Row:
+    packet = frame.ip
+    if packet is None or frame.ethertype != decode.ETHERTYPE_IPV4:
+        return (str(frame.number), "", "", "", "", "")
+    is_udp = packet.protocol == UDP and packet.fragment_offset == 0
+    ports = (str(packet.source_port), str(packet.destination_port)) if is_udp else ("", "")
+    return (str(frame.number), str(packet.protocol), packet.source, packet.destination, *ports)
+
+
+def _isakmp(frame: Frame) -> Row:
+    found = isakmp.message(frame.ip) if frame.ip else None
+    if found is None:
+        return ("", "", "")
+    return (str(found.exchange), found.initiator_cookie.hex(), f"0x{found.message_id:08x}")
+
+
+def _esp(frame: Frame) -> Row:
+    found = esp.sealed(frame.ip) if frame.ip else None
+    return ("", "") if found is None else (f"0x{found.spi:08x}", str(found.sequence))
+
+
+def _compare_inner(capture: Path, frames: list[Frame], keys: Path) -> list[str]:
+    """What is inside the ESP, each side by its own decryption: how many of each kind."""
+    options = decryption_options(keys)
+    theirs: Counter[str] = Counter()
+    fields = ("l2tp.type", "l2tp.avp.message_type", "ppp.protocol", "chap.code")
+    for number, (kind, message, protocol, chap) in enumerate(tshark(capture, fields, *options), 1):
+        theirs.update(_kinds(number, kind not in ("", "0", "False"), message, protocol, chap))
+    ours: Counter[str] = Counter()
+    known = esp.load_keys(keys)
+    for frame in frames:
+        sealed = esp.sealed(frame.ip) if frame.ip else None
+        inner = esp.open_sealed(sealed, known).inner if sealed else None
+        if inner is not None:
+            ours.update(_inner(frame.number, inner))
+    return [
+        f"inside ESP, {kind}: only {'tshark' if kind in theirs else 'we'} see it"
+        for kind in sorted(theirs.keys() ^ ours.keys())
+    ]
+
+
+def _kinds(number: int, control: bool, message: str, protocol: str, chap: str) -> list[str]:
+    if control:
+        return [f"frame {number}: L2TP control {message or 'without body'}"]
+    if not protocol:
+        return []
+    return [f"frame {number}: PPP 0x{int(protocol, 0):04x}{f' CHAP {chap}' if chap else ''}"]
+
+
+def _inner(number: int, packet: Packet) -> list[str]:
+    datagram = l2tp.parse(packet.payload) if packet.protocol == UDP else None
+    if datagram is None:
+        return []
+    if datagram.control:
+        return _kinds(number, True, str(datagram.control_type or ""), "", "")
+    frame = ppp.parse(datagram.ppp)
+    if frame is None:
+        return []
+    chap = str(frame.code) if frame.protocol == ppp.CHAP else ""
+    return _kinds(number, False, "", str(frame.protocol), chap)
+
+
+def decryption_options(keys: Path) -> list[str]:
+    """What Wireshark needs to read ESP: one line of its table ``esp_sa`` for each SA."""
+    options = ["-o", "esp.enable_encryption_decode:TRUE", "-o", "esp.enable_authentication_check:TRUE"]
+    for found in esp.load_keys(keys).values():
+        for key in found:
+            columns = (
+                "IPv4", "*", "*", f"0x{key.spi:08x}",
+                _CIPHERS[key.encryption], f"0x{key.encryption_key.hex()}",
+                _INTEGRITIES[key.integrity, key.icv_bits], f"0x{key.integrity_key.hex()}", "32-bit",
+            )  # fmt: skip
+            options += ["-o", "uat:esp_sa:" + ",".join(f'"{column}"' for column in columns)]
+    return options

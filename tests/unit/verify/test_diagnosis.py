@@ -1,0 +1,177 @@
+"""Each way in which a run fails is told from all others, without knowing what was put in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import faults, verify
+from lab.topology.model import DropRule, Topology
+from lab.verify import Diagnosis
+from tests.unit.verify.play import Script, play
+from tests.unit.verify.stage import Stage, topology
+
+CAUSES = {
+    "wrong-psk": "wrong-psk",
+    "wrong-identity": "wrong-identity",
+    "no-common-proposal": "no-common-proposal",
+    "drop-udp-500": "udp-500-lost",
+    "drop-udp-4500": "udp-4500-lost",
+    "drop-esp": "esp-lost",
+    "vpn1-silent": "gateway-silent",
+    "gateway-dies": "gateway-died",
+    "wrong-chap-secret": "wrong-chap-secret",
+    "pap-only-peer": "pap-only-peer",
+    "pool-empty": "pool-empty",
+    "tampered-esp": "tampered-esp",
+    "replayed-esp": "replayed-esp",
+    "small-mtu": "mtu-black-hole",
+}
+"""Fault to the diagnosis that it must get."""
+
+
+def diagnosed(stage: Stage, run_dir: Path, model: Topology) -> Diagnosis:
+    """What the run says by itself: the name of the fault is taken out first."""
+    return verify.diagnose(replace(model, fault=""), stage.record, stage.write(run_dir))
+
+
+def cases() -> list[tuple[str, str]]:
+    return [
+        (fault.name, name)
+        for name in ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs")
+        for fault in faults.applicable(topology(name))
+    ]
+
+
+@pytest.mark.parametrize(("fault", "name"), cases())
+def test_each_fault_is_found_where_it_applies(fault: str, name: str, tmp_path: Path) -> None:
+    model = faults.apply(fault, topology(name))
+
+    found = diagnosed(play(model), tmp_path, model)
+
+    assert found.cause == CAUSES[fault]
+    assert found.sentence
+    assert found.mend
+
+
+def test_every_fault_has_a_diagnosis() -> None:
+    assert set(CAUSES) == set(faults.FAULTS)
+    assert len(set(CAUSES.values())) == len(CAUSES), "no two faults may be taken for one another"
+
+
+@pytest.mark.parametrize("name", ["direct", "vpn", "vpn-nat", "vpn-two-hmcs"])
+def test_a_good_run_has_nothing_wrong(name: str, tmp_path: Path) -> None:
+    model = topology(name)
+
+    assert diagnosed(play(model), tmp_path, model).cause == "nothing"
+
+
+@pytest.mark.parametrize("name", ["direct", "vpn-nat"])
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [(Script(refuses=True), "server-refuses"), (Script(lazy_agent=True), "agent-failure")],
+)
+def test_beyond_the_path(name: str, script: Script, cause: str, tmp_path: Path) -> None:
+    model = topology(name)
+
+    assert diagnosed(play(model, script), tmp_path, model).cause == cause
+
+
+def drop(node: str, protocol: str, port: int) -> DropRule:
+    return DropRule(
+        name="x",
+        node=node,
+        protocol=protocol,
+        port=port,
+        above_bytes=0,
+        source="0.0.0.0/0",
+        destination="0.0.0.0/0",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "cause", "place"),
+    [
+        ("vpn", drop("internet", "esp", 0), "esp-lost", "internet"),
+        ("vpn-nat", drop("internet", "udp", 4500), "udp-4500-lost", "internet"),
+        ("vpn-nat", drop("internet", "udp", 500), "gateway-silent", "internet"),
+        ("direct", drop("firewall", "tcp", 443), "tcp-lost", "firewall"),
+    ],
+)
+def test_the_place_is_where_packets_were_seen_last(
+    name: str, rule: DropRule, cause: str, place: str, tmp_path: Path
+) -> None:
+    model = replace(topology(name), drops=(rule,))
+
+    found = diagnosed(play(model), tmp_path, model)
+
+    assert found.cause == cause
+    assert place in found.sentence
+
+
+def test_a_loss_on_the_way_back_is_found_too(tmp_path: Path) -> None:
+    back = replace(drop("firewall", "esp", 0), source="129.42.160.16/32")
+    model = replace(topology("vpn"), drops=(back,))
+    model = replace(
+        model, vpn_paths=(replace(model.vpn_paths[0], gateways=("vpn1",)),), ipsec=model.ipsec[:1]
+    )
+
+    found = diagnosed(play(model), tmp_path, model)
+
+    assert found.cause == "esp-lost"
+    assert "from vpn1 (129.42.160.16) to hmc" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("fault", "log"), [("wrong-psk", "could not decrypt"), ("wrong-identity", "no peer config")]
+)
+def test_key_and_identity_are_told_apart_by_the_logs(fault: str, log: str, tmp_path: Path) -> None:
+    """On the wire both are the same: what the gateway thinks of message 5 is encrypted."""
+    model = faults.apply(fault, topology("vpn-nat"))
+    stage = play(model)
+    assert any(log in text for text in stage.logs.values())
+    assert diagnosed(stage, tmp_path, model).cause == fault
+
+    other = {"wrong-psk": "wrong-identity", "wrong-identity": "wrong-psk"}[fault]
+    shutil.rmtree(tmp_path / "logs")
+    stage.logs = play(faults.apply(other, topology("vpn-nat"))).logs
+    assert diagnosed(stage, tmp_path, model).cause == other
+
+
+def refuse_heartbeat(stage: Stage) -> None:
+    stage.record.calls[0].succeeded = False
+    stage.record.ledger[0].status = 403
+
+
+def break_lab(stage: Stage) -> None:
+    stage.record.error = "xl2tpd ended"
+
+
+@pytest.mark.parametrize(
+    ("change", "cause", "words"),
+    [(refuse_heartbeat, "server-refuses", "403"), (break_lab, "unknown", "xl2tpd ended")],
+)
+def test_what_no_capture_shows(
+    change: Callable[[Stage], None], cause: str, words: str, tmp_path: Path
+) -> None:
+    model = topology("vpn-nat")
+    stage = play(model)
+    change(stage)
+
+    found = diagnosed(stage, tmp_path, model)
+
+    assert found.cause == cause
+    assert words in str(found)
+
+
+def test_a_retried_call_counts_by_its_last_try(tmp_path: Path) -> None:
+    model = topology("vpn-nat")
+    stage = play(model)
+    first = stage.record.calls[0]
+    stage.record.calls.insert(0, replace(first, succeeded=False))
+
+    assert diagnosed(stage, tmp_path, model).cause == "nothing"

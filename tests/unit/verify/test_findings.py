@@ -1,0 +1,488 @@
+"""Every finding holds on a good run, and one thing made wrong turns it, and what depends on it, to fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Raw
+
+from lab import faults, verify
+from lab.errors import UsageError
+from lab.record import EspSa, UplinkProbe
+from lab.topology.model import AllowRule, Topology
+from lab.verify import Finding, Verdict
+from lab.verify.registry import CHECKS, claims
+from tests.unit.verify.play import SYSTEM, Script, play
+from tests.unit.verify.stage import Stage, topology
+
+TOPOLOGIES = ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs")
+
+
+def judged(stage: Stage, run_dir: Path, model: Topology | None = None) -> dict[str, Finding]:
+    stage.write(run_dir)
+    found = verify.judge(model or stage.topology, stage.record, run_dir)
+    return {finding.requirement: finding for finding in found}
+
+
+def failures(findings: dict[str, Finding]) -> set[str]:
+    return {name for name, finding in findings.items() if finding.verdict is Verdict.failed}
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One thing made wrong, and all the findings that must see it."""
+
+    requirement: str
+    what: str
+    topology: str
+    also: frozenset[str] = frozenset()
+    script: Script = field(default_factory=Script)
+    stage: Callable[[Stage], None] = lambda stage: None
+    played: Callable[[Topology], Topology] = lambda model: model
+    """What the run is made from."""
+    believed: Callable[[Topology], Topology] = lambda model: model
+    """What the run is judged by, if that differs."""
+
+    def __str__(self) -> str:
+        return f"{self.requirement}-{self.what.replace(' ', '-')}"
+
+
+# -- what is done to a run ------------------------------------------------------------------------
+
+
+def leak(packet: IP, segment: str = "fw-inet") -> Callable[[Stage], None]:
+    """A packet from the customer's side that should not be there."""
+    ways = {"fw-inet": ("firewall", "internet"), "lan": ("hmc", "firewall"), "svc": ("hmc", "cec")}
+
+    def change(stage: Stage) -> None:
+        sender, receiver = ways[segment]
+        if packet.src == "public":
+            packet.src = stage.topology.node("firewall").interface("fw-inet").ip
+        stage.put(segment, sender, receiver, bytes(packet), stage.now)
+
+    return change
+
+
+def from_firewall(far: str, payload: Raw | UDP | TCP | ICMP, proto: int = 0) -> Callable[[Stage], None]:
+    """A packet that leaves with the right source and should not leave."""
+
+    def change(stage: Stage) -> None:
+        firewall = stage.topology.firewall
+        assert firewall is not None
+        near = "firewall" if firewall.snat else "hmc"
+        source = stage.topology.node(near).interface("fw-inet" if firewall.snat else "lan").ip
+        packet = IP(src=source, dst=far, proto=proto) if proto else IP(src=source, dst=far)
+        stage.put("fw-inet", "firewall", "internet", bytes(packet / payload), stage.now)
+
+    return change
+
+
+def inwards(packet: IP) -> Callable[[Stage], None]:
+    def change(stage: Stage) -> None:
+        packet.dst = stage.topology.node("hmc").interface("lan").ip
+        stage.put("lan", "firewall", "hmc", bytes(packet), stage.now)
+
+    return change
+
+
+def answer_probe(stage: Stage) -> None:
+    stage.record.probes[0].answered = True
+
+
+def invent_probe(stage: Stage) -> None:
+    stage.record.probes.append(
+        UplinkProbe(
+            requirement="OUT-02", source="10.9.9.9", destination="10.8.8.8", port=1, answered=False
+        )
+    )
+
+
+def change_sas(**changes: object) -> Callable[[Stage], None]:
+    def change(stage: Stage) -> None:
+        for name, value in changes.items():
+            setattr(stage.record.esp[0], name, value)
+
+    return change
+
+
+def late_sas(stage: Stage) -> None:
+    for sa in stage.record.esp:
+        sa.added += 0.1
+
+
+def rekey_at(*times_s: float, spi: int = 0) -> Callable[[Stage], None]:
+    """New keys at these times after the first, as a long run records them."""
+
+    def change(stage: Stage) -> None:
+        first = next(sa for sa in stage.record.esp if sa.node == "hmc" and sa.source != "x")
+        for number, time_s in enumerate(times_s):
+            values = {name: getattr(first, name) for name in EspSa.__slots__}
+            values |= {"added": first.added + time_s, "spi": spi or 0xCF000000 + number}
+            stage.record.esp.append(EspSa(**values))
+        stage.record.ended = first.added + times_s[-1] + 100
+        for sa in stage.record.esp:
+            sa.removed = sa.removed or min(stage.record.ended, sa.added + 1900)
+
+    return change
+
+
+def lose_ping(stage: Stage) -> None:
+    rekey_at(1600, 3400)(stage)
+    stage.record.pings[0].received -= 1
+
+
+def route_past(stage: Stage) -> None:
+    routes = stage.record.routes["hmc"]
+    routes[0] = routes[0].replace("ppp0", "lan")
+
+
+def left(stage: Stage, frame: bytes) -> bool:
+    """Whether the firewall sent a frame to the outside."""
+    mac = stage.topology.node("firewall").interface("fw-inet").mac
+    return frame[6:12] == bytes.fromhex(mac.replace(":", ""))
+
+
+def rename_protocol(stage: Stage) -> None:
+    """The last ESP packet that leaves gets another protocol number."""
+    frames = stage.frames["fw-inet"]
+    index = max(i for i, (_, d) in enumerate(frames) if d[23] == 50 and left(stage, d))
+    time, data = frames[index]
+    packet = IP(data[14:])
+    packet.proto = 99
+    del packet.chksum
+    frames[index] = (time, data[:14] + bytes(packet))
+
+
+def keep_private(stage: Stage) -> None:
+    """The firewall forgets its NAT for one packet."""
+    index = next(i for i, (_, d) in enumerate(stage.frames["fw-inet"]) if left(stage, d))
+    time, data = stage.frames["fw-inet"][index]
+    packet = IP(data[14:])
+    packet.src = stage.topology.node("hmc").interface("lan").ip
+    del packet.chksum
+    stage.frames["fw-inet"][index] = (time, data[:14] + bytes(packet))
+
+
+def zero_counters(stage: Stage) -> None:
+    stage.record.counters["firewall"] = dict.fromkeys(stage.record.counters["firewall"], 0)
+
+
+def refuse_clear(stage: Stage) -> None:
+    stage.record.counters["hmc"]["l2tp-in-clear-out"] = 2
+
+
+def forget_count(stage: Stage) -> None:
+    stage.record.xfrm["vpn1"]["XfrmInStateProtoError"] = 0
+
+
+def both_at_once(stage: Stage) -> None:
+    """After the second server is asked, the first is asked once more."""
+    model = stage.topology
+    near, far = model.ipsec[0].client_address, model.ipsec[0].gateway_address
+    frame = next(d for _, d in stage.frames["lan"] if IP(d[14:]).dst == far)
+    assert IP(frame[14:]).src == near
+    stage.frames["lan"].append((stage.now, frame))
+
+
+def trial(**changes: object) -> Callable[[Stage], None]:
+    def change(stage: Stage) -> None:
+        for name, value in changes.items():
+            setattr(stage.record.trials[0], name, value)
+
+    return change
+
+
+def leave_over(stage: Stage) -> None:
+    stage.record.leftovers.append("network namespace hmc")
+
+
+def never_end(stage: Stage) -> None:
+    stage.record.ended = 0.0
+
+
+def tell_secret(stage: Stage) -> None:
+    secret = stage.topology.l2tp_clients[0].account.secret
+    packet = IP(src="10.1.0.11", dst="10.1.0.20") / UDP(sport=1, dport=2) / Raw(secret.encode())
+    stage.put("core", "vpn1", "sdc", bytes(packet), stage.now)
+
+
+def tell_system(stage: Stage) -> None:
+    packet = IP(src="192.0.2.20", dst="192.0.2.1") / TCP(sport=443) / Raw(SYSTEM.encode())
+    stage.put("dmz", "sdc", "internet", bytes(packet), stage.now)
+
+
+def mute_ledger(stage: Stage) -> None:
+    stage.record.ledger[0].peer_ip = "10.99.99.99"
+
+
+# -- what is done to a model ----------------------------------------------------------------------
+
+
+def with_rules(change: Callable[[AllowRule], AllowRule]) -> Callable[[Topology], Topology]:
+    def changed(model: Topology) -> Topology:
+        assert model.firewall is not None
+        rules = tuple(change(rule) for rule in model.firewall.rules)
+        return replace(model, firewall=replace(model.firewall, rules=rules))
+
+    return changed
+
+
+def with_esp_rule(model: Topology) -> Topology:
+    assert model.firewall is not None
+    extra = replace(model.firewall.rules[0], protocol="esp", port=0)
+    rules = (*model.firewall.rules, extra)
+    return replace(model, firewall=replace(model.firewall, rules=rules))
+
+
+def other_secret(model: Topology) -> Topology:
+    clients = tuple(
+        replace(c, account=replace(c.account, secret="another")) for c in model.l2tp_clients
+    )
+    return replace(model, l2tp_clients=clients)
+
+
+def short_budget(model: Topology) -> Topology:
+    return replace(model, ipsec=tuple(replace(c, retransmit_tries=0) for c in model.ipsec))
+
+
+def fixed_window(model: Topology) -> Topology:
+    return replace(
+        model, ipsec=tuple(replace(c, rekey_min_s=1750, rekey_max_s=1750) for c in model.ipsec)
+    )
+
+
+def with_fault(name: str) -> Callable[[Topology], Topology]:
+    return lambda model: faults.apply(name, model)
+
+
+VPN1 = "129.42.160.16"
+UNLISTED = "198.18.0.1"
+LISTED = "129.42.56.189"
+SYN = TCP(sport=4000, dport=443, flags="S")
+CLEAR_L2TP = UDP(sport=1701, dport=1701) / Raw(b"\xc8\x02")
+PING_INSIDE = bytes(IP(src="192.168.10.10", dst=VPN1) / ICMP())
+
+
+def ids(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+MUTATIONS = (
+    Mutation("OUT-01", "ESP beside TLS", "direct", ids("F-03", "g4"),
+             stage=from_firewall(LISTED, Raw(os.urandom(40)), 50)),
+    Mutation("OUT-01", "SYN to an unlisted server", "direct", ids("F-03", "g1", "g4"),
+             stage=from_firewall(UNLISTED, SYN)),
+    Mutation("OUT-01", "flow without SYN", "direct-snat",
+             stage=from_firewall(LISTED, TCP(sport=4001, dport=443, flags="A"))),
+    Mutation("OUT-02", "the attempt is answered", "direct", stage=answer_probe),
+    Mutation("OUT-02", "an attempt on no wire", "vpn-nat", stage=invent_probe),
+    Mutation("OUT-02", "no attempt", "vpn", stage=lambda s: s.record.probes.pop(0) and None),
+    Mutation("OUT-03", "NAT forgotten", "direct-snat", ids("OUT-01"), stage=keep_private),
+    Mutation("OUT-03", "the server sees another", "vpn-nat", stage=mute_ledger),
+    Mutation("OUT-04", "IBM on the second NIC", "direct",
+             stage=leak(IP(src="192.168.128.1", dst=LISTED) / SYN, "svc")),
+    Mutation("OUT-19", "seven main mode packets", "vpn", script=Script(main_mode_spare=True)),
+    Mutation("OUT-19", "UDP 4500", "vpn", ids("F-06", "g4"),
+             stage=from_firewall(VPN1, UDP(sport=4500, dport=4500) / Raw(b"\xff"))),
+    Mutation("OUT-20", "protocol 50 behind NAT", "vpn-nat", ids("P-04", "F-07", "g4"),
+             stage=from_firewall(VPN1, Raw(os.urandom(40)), 50)),
+    Mutation("OUT-20", "no keepalive", "vpn-nat", script=Script(idle_s=60, keepalives=False)),
+    Mutation("OUT-20", "main mode five on UDP 500", "vpn-nat", script=Script(main_mode_spare=True)),
+    Mutation("OUT-21", "TCP past the VPN", "vpn-nat", ids("P-10", "F-07", "g4"),
+             stage=from_firewall("129.42.160.48", SYN)),
+    Mutation("OUT-21", "SYN before IPCP opens", "vpn-nat", script=Script(early_syn=True)),
+    Mutation("OUT-22", "TCP gets through", "vpn-nat", stage=trial(connected=True)),
+    Mutation("OUT-22", "the uplink sees it", "vpn", stage=trial(counted_on_uplink=1)),
+    Mutation("OUT-22", "the tunnel falls", "vpn", stage=trial(sessions_open=False)),
+    Mutation("OUT-22", "TCP inside all the same", "vpn-nat", stage=trial(started=0.0)),
+    Mutation("P-01", "signatures", "vpn-nat", script=Script(authentication="RSA Sig")),
+    Mutation("P-01", "wrong key", "vpn", ids(
+        "OUT-19", "OUT-21", "P-02", "P-03", "P-04", "P-05", "P-06", "P-07", "P-08", "P-09", "P-10",
+        "P-18", "P-22", "F-06"), played=with_fault("wrong-psk")),
+    Mutation("P-02", "transport mode", "vpn-nat", stage=change_sas(mode="transport")),
+    Mutation("P-03", "a ping inside the SA", "vpn-nat", script=Script(stray=PING_INSIDE)),
+    Mutation("P-04", "single DES", "vpn-nat",
+             stage=change_sas(encryption="cbc(des)", encryption_key_bits=64)),
+    Mutation("P-04", "unknown SA", "vpn", stage=from_firewall(VPN1, Raw(os.urandom(40)), 50)),
+    Mutation("P-05", "20 bytes of key", "vpn-nat", stage=change_sas(integrity_key_bits=160)),
+    Mutation("P-05", "SHA-1", "vpn",
+             stage=change_sas(integrity="hmac(sha1)", integrity_key_bits=160)),
+    Mutation("P-06", "not random", "vpn-nat", stage=rekey_at(1700, 3400, 5100)),
+    Mutation("P-06", "too early", "vpn-nat", stage=rekey_at(600, 2400)),
+    Mutation("P-06", "SPI used twice", "vpn", stage=rekey_at(1600, 3300, spi=0xCF00AA00)),
+    Mutation("P-06", "a ping lost", "vpn", stage=lose_ping),
+    Mutation("P-06", "drawn outside", "vpn-nat", stage=change_sas(rekey_after_s=3000)),
+    Mutation("P-06", "nothing left to chance", "vpn", believed=fixed_window),
+    Mutation("P-07", "SCCRQ before the SA", "vpn-nat", ids("OUT-21"), stage=late_sas),
+    Mutation("P-07", "1701 in clear", "vpn-nat",
+             stage=leak(IP(src="192.168.10.10", dst=VPN1) / CLEAR_L2TP, "lan")),
+    Mutation("P-07", "1701 refused", "vpn", stage=refuse_clear),
+    Mutation("P-08", "two tunnels", "vpn-nat", script=Script(requests=2)),
+    Mutation("P-08", "two calls", "vpn", script=Script(calls=2)),
+    Mutation("P-09", "wrong response accepted", "vpn-nat", believed=other_secret),
+    Mutation("P-09", "IPCP before CHAP", "vpn", script=Script(early_ipcp=True)),
+    Mutation("P-09", "PAP", "vpn-nat", ids("OUT-21", "P-10"), played=with_fault("pap-only-peer")),
+    Mutation("P-10", "a route past PPP", "vpn-nat", stage=route_past),
+    Mutation("P-18", "protocol 99", "vpn", ids("F-06", "g4"), stage=rename_protocol),
+    Mutation("P-22", "AH", "vpn", ids("F-06", "g4"),
+             stage=from_firewall(VPN1, Raw(os.urandom(40)), 51)),
+    Mutation("P-22", "tampering not counted", "vpn-nat",
+             played=with_fault("tampered-esp"), stage=forget_count),
+    Mutation("F-03", "no packet counted", "direct", stage=zero_counters),
+    Mutation("F-03", "SSH passes", "direct-snat", ids("OUT-01", "g4"),
+             stage=from_firewall(LISTED, TCP(sport=4000, dport=22, flags="S"))),
+    Mutation("F-03", "something passes inwards", "direct",
+             stage=inwards(IP(src=UNLISTED) / UDP(sport=53, dport=5353))),
+    Mutation("F-06", "one direction only", "vpn",
+             believed=with_rules(lambda rule: replace(rule, both_ways=False))),
+    Mutation("F-06", "DNS passes", "vpn", ids("g4"),
+             stage=from_firewall(VPN1, UDP(sport=53, dport=53))),
+    Mutation("F-07", "a rule for ESP", "vpn-nat", believed=with_esp_rule),
+    Mutation("F-07", "no packet counted", "vpn-nat", stage=zero_counters),
+    Mutation("F-08", "a whole network", "vpn-nat", believed=with_rules(
+        lambda rule: replace(rule, destination="129.42.160.0/24")
+        if rule.destination == VPN1 else rule)),
+    Mutation("F-08", "another gateway", "vpn", ids("F-06", "g1"),
+             stage=from_firewall(UNLISTED, UDP(sport=500, dport=500))),
+    Mutation("R-07", "both at a time", "vpn-nat",
+             played=with_fault("vpn1-silent"), stage=both_at_once),
+    Mutation("R-07", "before the budget is spent", "vpn",
+             played=with_fault("vpn1-silent"), believed=short_budget),
+    Mutation("g1", "unlisted address", "vpn-nat", ids("F-07"),
+             stage=from_firewall(UNLISTED, ICMP())),
+    Mutation("g2", "SYN to the HMC", "direct-snat", ids("OUT-02", "F-03"),
+             stage=inwards(IP(src=LISTED) / TCP(sport=443, dport=22, flags="S"))),
+    Mutation("g3", "L2TP in clear", "vpn-nat", ids("P-07", "F-07", "g4"),
+             stage=from_firewall(VPN1, CLEAR_L2TP)),
+    Mutation("g3", "PPP in clear", "vpn", ids("F-06", "g4"), stage=from_firewall(
+        VPN1, UDP(sport=9, dport=9) / Raw(b"..\xff\x03\xc0\x21\x01\x01\x00\x04"))),
+    Mutation("g4", "IKE on a direct path", "direct", ids("OUT-01", "F-03"),
+             stage=from_firewall(LISTED, UDP(sport=500, dport=500))),
+    Mutation("g5", "the PPP secret", "vpn-nat", stage=tell_secret),
+    Mutation("g5", "the system's name", "direct", stage=tell_system),
+    Mutation("g6", "a namespace", "direct", stage=leave_over),
+    Mutation("g6", "no end", "direct", stage=never_end),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_a_good_run_passes(name: str, tmp_path: Path) -> None:
+    findings = judged(play(topology(name)), tmp_path)
+
+    assert failures(findings) == set()
+    untested = {n for n, f in findings.items() if f.verdict is Verdict.not_applicable}
+    assert untested <= {"R-07"}, "only what the run cannot put to the test may be left open"
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+def test_one_thing_wrong_fails_its_finding(mutation: Mutation, tmp_path: Path) -> None:
+    played = mutation.played(topology(mutation.topology))
+    assert mutation.requirement in played.expect
+    stage = play(played, mutation.script)
+    mutation.stage(stage)
+
+    findings = judged(stage, tmp_path, mutation.believed(played))
+
+    assert failures(findings) == {mutation.requirement, *mutation.also}
+
+
+def test_every_requirement_has_a_mutation() -> None:
+    assert {mutation.requirement for mutation in MUTATIONS} == set(CHECKS)
+
+
+def test_every_requirement_has_a_claim_and_a_source() -> None:
+    assert set(claims()) == set(CHECKS)
+    assert all(claim.text and claim.source for claim in claims().values())
+
+
+def test_every_topology_expects_only_what_can_be_checked() -> None:
+    for name in TOPOLOGIES:
+        assert set(topology(name).expect) <= set(CHECKS), name
+
+
+def test_an_unknown_requirement_is_refused(tmp_path: Path) -> None:
+    model = replace(topology("direct"), expect=("OUT-1",))
+
+    with pytest.raises(UsageError, match="OUT-1"):
+        verify.judge(model, play(model).record, tmp_path)
+
+
+def test_evidence_points_at_the_frames(tmp_path: Path) -> None:
+    stage = play(topology("vpn-nat"))
+    from_firewall(UNLISTED, ICMP())(stage)
+    number = len(stage.frames["fw-inet"])
+
+    finding = judged(stage, tmp_path)["g1"]
+
+    assert UNLISTED in finding.seen
+    (evidence,) = finding.evidence
+    assert (evidence.segment, evidence.frames) == ("fw-inet", (number,))
+
+
+@pytest.mark.parametrize("fault", [f.name for f in faults.FAULTS.values() if f.survives])
+def test_what_a_call_home_survives_fails_nothing(fault: str, tmp_path: Path) -> None:
+    findings = judged(play(faults.apply(fault, topology("vpn-nat"))), tmp_path)
+
+    assert failures(findings) == set()
+
+
+def test_r07_is_put_to_the_test_when_the_first_server_is_silent(tmp_path: Path) -> None:
+    stage = play(faults.apply("vpn1-silent", topology("vpn-nat")))
+
+    finding = judged(stage, tmp_path)["R-07"]
+
+    assert finding.verdict is Verdict.held
+    assert "vpn2" in finding.seen
+
+
+def test_no_secret_is_in_a_finding(tmp_path: Path) -> None:
+    model = topology("vpn-nat")
+    stage = play(model)
+    tell_secret(stage)
+
+    text = repr(judged(stage, tmp_path))
+
+    secrets = {c.client_side.psk for c in model.ipsec} | {
+        c.account.secret for c in model.l2tp_clients
+    }
+    keys = {key[name] for key in stage.keys for name in ("encryption_key", "integrity_key")}
+    assert not any(secret in text for secret in secrets | keys)
+
+
+def test_p05_reports_the_other_reading_where_it_is_asked_for(tmp_path: Path) -> None:
+    model = topology("vpn-nat")
+    sides = tuple(
+        replace(c, client_side=replace(c.client_side, esp_proposal="3des-sha1"))
+        for c in model.ipsec
+    )
+    stage = play(model)
+
+    finding = judged(stage, tmp_path, replace(model, ipsec=sides))["P-05"]
+
+    assert finding.verdict is Verdict.failed
+    assert "20 bytes" in finding.expected
+    assert "16 bytes" in finding.seen
+
+
+def test_p06_says_when_a_run_is_too_short_to_judge(tmp_path: Path) -> None:
+    stage = play(topology("vpn-nat"))
+    assert "too short to judge randomness" in judged(stage, tmp_path)["P-06"].seen
+
+    for sa in stage.record.esp:
+        sa.rekey_after_s = 0
+    assert judged(stage, tmp_path)["P-06"].verdict is Verdict.not_applicable
+
+
+def test_p06_holds_on_a_long_run(tmp_path: Path) -> None:
+    stage = play(topology("vpn-nat"))
+    rekey_at(1600, 3500, 5200, 7200)(stage)
+
+    finding = judged(stage, tmp_path)["P-06"]
+
+    assert finding.verdict is Verdict.held
+    assert "4 rekeys" in finding.seen

@@ -1,0 +1,235 @@
+"""The readers of captures: against tshark, against scapy's own encoders, and on broken input."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Raw
+
+from lab.errors import LabError
+from lab.verify.case import Case
+from lab.verify.journey import find_way, journeys
+from lab.wire import decode, esp, isakmp, l2tp, ppp
+from tests import oracle
+from tests.unit.verify.play import Script, play
+from tests.unit.verify.stage import START, topology, write_capture
+
+needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
+PACE_FRAMES = 100_000
+
+
+@needs_tshark
+@pytest.mark.parametrize("name", ["direct-snat", "vpn", "vpn-nat"])
+def test_tshark_agrees_on_every_segment(name: str, tmp_path: Path) -> None:
+    run = play(topology(name), Script(idle_s=40)).write(tmp_path)
+
+    for capture in sorted((run / "wire").glob("*.pcapng")):
+        assert oracle.differences(capture) == [], capture.stem
+
+
+@needs_tshark
+@pytest.mark.parametrize("name", ["vpn", "vpn-nat"])
+def test_tshark_agrees_on_what_is_inside_the_esp(name: str, tmp_path: Path) -> None:
+    run = play(topology(name)).write(tmp_path)
+    capture, keys = run / "wire" / "fw-inet.pcapng", run / "keys" / "esp.json"
+
+    assert oracle.differences(capture, keys) == []
+    rows = oracle.tshark(capture, ("chap.code",), *oracle.decryption_options(keys))
+    assert [code for (code,) in rows if code] == ["1", "2", "3"], "tshark reads down to CHAP"
+
+
+@needs_tshark
+def test_the_comparison_notices_a_difference(tmp_path: Path) -> None:
+    run = play(topology("vpn")).write(tmp_path)
+    keys = run / "keys" / "esp.json"
+    text = keys.read_text()
+    keys.write_text(text[: text.index("},") + 1] + "]")  # tshark and we know the first SA only
+    capture = run / "wire" / "fw-inet.pcapng"
+    assert oracle.differences(capture, keys) == []
+
+    frames = decode.read(capture)
+    known = esp.load_keys(keys)
+    opened = [
+        esp.open_sealed(sealed, known).inner is not None
+        for frame in frames
+        if frame.ip and (sealed := esp.sealed(frame.ip))
+    ]
+    assert any(opened)
+    assert not all(opened)
+
+
+@needs_tshark
+def test_tshark_agrees_on_fragments_and_strangers(tmp_path: Path) -> None:
+    big = IP(src="10.0.0.1", dst="10.0.0.2", id=7) / UDP(sport=4500, dport=4500) / Raw(bytes(3000))
+    packets = [
+        Ether() / ARP(psrc="10.0.0.1", pdst="10.0.0.2"),
+        Ether() / IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=53, dport=53),
+        Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(),
+        *[Ether() / piece for piece in fragment(big, fragsize=1400)],
+    ]
+    path = tmp_path / "lan.pcapng"
+    write_capture(path, [(START + n, bytes(packet)) for n, packet in enumerate(packets)])
+
+    fields = ("frame.number", "ip.proto", "ip.frag_offset")
+    theirs = oracle.tshark(path, fields, "-o", "ip.defragment:FALSE")
+    ours = [
+        (str(f.number), str(f.ip.protocol), str(f.ip.fragment_offset))
+        if f.ip and f.ethertype == decode.ETHERTYPE_IPV4
+        else (str(f.number), "", "")
+        for f in decode.read(path)
+    ]
+
+    assert ours == theirs
+    assert [f.ip.is_fragment for f in decode.read(path) if f.ip] == [False, False, True, True, True]
+
+
+def test_numbers_and_times_are_those_of_the_capture(tmp_path: Path) -> None:
+    path = tmp_path / "lan.pcapng"
+    frames = [(START + 0.25 * n, bytes(Ether() / IP() / TCP(dport=n))) for n in range(1, 4)]
+    write_capture(path, frames)
+
+    found = decode.read(path)
+
+    assert [f.number for f in found] == [1, 2, 3]
+    assert [f.time for f in found] == pytest.approx([time for time, _ in frames], abs=2e-6)
+    assert [f.ip.destination_port for f in found if f.ip] == [1, 2, 3]
+    assert {f.segment for f in found} == {"lan"}
+
+
+def test_a_hundred_thousand_frames_are_read_in_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "lan.pcapng"
+    packet = bytes(Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=443) / Raw(bytes(60)))
+    write_capture(path, [(START, packet)] * PACE_FRAMES)
+
+    started = time.process_time()
+    found = decode.read(path)
+    took_s = time.process_time() - started
+
+    assert len(found) == PACE_FRAMES
+    assert took_s < 8, f"{took_s:.1f} s of processor time"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xd4\xc3\xb2\xa1" + bytes(20), b"not a capture"])
+def test_what_is_no_capture_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "lan.pcapng"
+    path.write_bytes(content)
+
+    with pytest.raises(LabError, match="not a pcapng"):
+        decode.read(path)
+
+
+def test_a_missing_capture_says_which(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="segment dmz is missing"):
+        decode.read(tmp_path / "dmz.pcapng")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_a_reader(data: bytes) -> None:
+    packet = decode.bare_transport("10.0.0.1", "10.0.0.2", decode.UDP, data)
+    for port in (500, 4500):
+        packet.source_port, packet.payload = port, data
+        isakmp.message(packet)
+        if sealed := esp.sealed(packet):
+            assert esp.open_sealed(sealed, {}).inner is None
+    message = isakmp.parse(data)
+    assert message is None or (message.transforms, message.notifies)
+    datagram = l2tp.parse(data)
+    assert datagram is None or datagram.result is not None
+    decode.parse_ip(data)
+    if frame := ppp.parse(data):
+        assert (frame.authentication, frame.ip_address, frame.chap_value) is not None
+
+
+def test_chap_of_rfc_1994_has_its_known_answer() -> None:
+    challenge = bytes(range(16))
+
+    assert ppp.chap_md5(1, "secret", challenge).hex() == "740e86463bda3a4d7017d6e0fba0699d"
+
+
+def test_an_altered_icv_is_told_and_nothing_decrypted(tmp_path: Path) -> None:
+    run = play(topology("vpn")).write(tmp_path)
+    keys = esp.load_keys(run / "keys" / "esp.json")
+    frame = next(
+        f for f in decode.read(run / "wire" / "fw-inet.pcapng") if f.ip and f.ip.protocol == 50
+    )
+    assert frame.ip is not None
+    sealed = esp.sealed(frame.ip)
+    assert sealed is not None
+    assert esp.open_sealed(sealed, keys).icv_good
+
+    sealed.data = sealed.data[:-1] + bytes([sealed.data[-1] ^ 1])
+    opened = esp.open_sealed(sealed, keys)
+
+    assert (opened.icv_good, opened.inner) == (False, None)
+    assert opened.key is not None
+
+
+def test_a_key_does_not_show_in_text(tmp_path: Path) -> None:
+    run = play(topology("vpn")).write(tmp_path)
+    (key, *_), *_ = esp.load_keys(run / "keys" / "esp.json").values()
+
+    assert key.encryption_key.hex() not in repr(key)
+    assert str(key.encryption_key) not in repr(key)
+
+
+def test_a_broken_key_file_is_refused_without_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "esp.json"
+    path.write_text('[{"spi": 1, "encryption_key": "feedface"}]')
+
+    with pytest.raises(LabError) as caught:
+        esp.load_keys(path)
+    assert "feedface" not in str(caught.value)
+    assert "source" in str(caught.value)
+
+
+def test_hidden_and_foreign_avps_are_passed_over() -> None:
+    avps = b"".join(
+        struct.pack("!HHH", flags | 6 + len(value), vendor, kind) + value
+        for flags, vendor, kind, value in (
+            (0x8000, 0, 0, b"\x00\x01"),
+            (0x4000, 0, 7, b"hidden"),
+            (0x0000, 9, 7, b"foreign"),
+            (0x8000, 0, 7, b"hmc"),
+        )
+    )
+    header = struct.pack("!HHHHHH", 0xC802, 12 + len(avps), 5, 0, 3, 4)
+
+    found = l2tp.parse(header + avps)
+
+    assert found is not None
+    assert (found.control_type, found.avp(7), found.sequence) == (1, b"hmc", 3)
+
+
+def test_a_packet_is_followed_over_the_wires_and_through_nat(tmp_path: Path) -> None:
+    model = topology("vpn-nat")
+    stage = play(model)
+    index = next(i for i, (_, d) in enumerate(stage.frames["dmz"]) if b"\x10\x02" in d[40:60])
+    del stage.frames["dmz"][index]
+    case = Case(model, stage.record, stage.write(tmp_path))
+    way = find_way(model, "hmc", "vpn1")
+    assert way is not None
+    assert (way.segments, way.between) == (("lan", "fw-inet", "dmz"), ("firewall", "internet"))
+
+    found = journeys(case, way, model.ipsec[0].client_address, model.ipsec[0].gateway_address)
+
+    lost = [journey for journey in found if journey.lost_at]
+    assert [(j.lost_at, j.last_segment) for j in lost] == [("internet", "fw-inet")]
+    assert len(found) > len(lost)
+
+
+def test_random_bytes_are_not_taken_for_a_known_sa() -> None:
+    packet = decode.bare_transport("10.0.0.1", "10.0.0.2", decode.ESP, os.urandom(64))
+    sealed = esp.sealed(packet)
+
+    assert sealed is not None
+    assert esp.open_sealed(sealed, {}).key is None
