@@ -178,7 +178,8 @@ def profile(name: str) -> Profile:
 @cache
 def _data() -> Mapping[str, Any]:
     text = resources.files("lab").joinpath("data", "catalogue.yaml").read_text(encoding="utf-8")
-    data: Mapping[str, Any] = yaml.safe_load(text)
+    # libyaml is ten times faster, and this file is read by every command
+    data: Mapping[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return data
 
 

@@ -81,6 +81,7 @@ class _Resolver:
         self.profile = catalogue.profile(spec.profile)
         self.network: Network = check.network(spec)
         self.addresses = addressing.interface_addresses(spec)
+        self.customers = frozenset[str]().union(*map(self.network.zone, spec.path.agents))
         self.pools = addressing.pools(spec)
         self.endpoints = endpoints(self.profile, spec)
         self.gateways: dict[str, Address] = {
@@ -175,7 +176,7 @@ class _Resolver:
         zone = self.network.zone(node)
         for name in self.spec.nodes:
             if name in zone and self.spec.links_of(name):
-                domain = CUSTOMER_DOMAIN if self.is_customer(name) else catalogue.LAB_DOMAIN
+                domain = CUSTOMER_DOMAIN if name in self.customers else catalogue.LAB_DOMAIN
                 address = self.ip(self.network.links_of(name)[0], name)
                 if name not in self.gateways:
                     yield address, f"{name}.{domain}"
@@ -183,9 +184,6 @@ class _Resolver:
 
         listed = (*self.profile.vpn_gateways, *self.profile.addresses(Kind.server))
         yield from dict.fromkeys((a.address, a.host) for a in listed if a.version == 4)
-
-    def is_customer(self, node: str) -> bool:
-        return bool(self.network.zone(node) & set(self.spec.path.agents))
 
     def routes(self, node: str) -> Iterator[Route]:
         """Everything on the node's own side of the Internet, and the Internet by default.

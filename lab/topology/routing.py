@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from lab.topology.model import Role
 
@@ -26,21 +27,24 @@ class Network:
     def __init__(self, roles: Mapping[str, Role], links: Mapping[str, Iterable[str]]) -> None:
         self.roles = dict(roles)
         self.links = {link: tuple(n for n in nodes if n in roles) for link, nodes in links.items()}
+        # Links without an Internet node come first: IBM's inside goes before its outside.
+        ordered = sorted(self.links, key=self.on_internet)
+        self._links_of: dict[str, list[str]] = {node: [] for node in roles}
+        for link in ordered:
+            for node in self.links[link]:
+                self._links_of[node].append(link)
+
+        self._zones: dict[str, frozenset[str]] = {}
 
     def with_role(self, role: Role) -> tuple[str, ...]:
         return tuple(node for node, its in self.roles.items() if its is role)
 
     def links_of(self, node: str) -> tuple[str, ...]:
-        """A node's links, those without an Internet node first: inside goes before outside."""
-        links = [link for link, nodes in self.links.items() if node in nodes]
-        return tuple(sorted(links, key=self.on_internet))
+        """A node's links, those without an Internet node first."""
+        return tuple(self._links_of[node])
 
     def on_internet(self, link: str) -> bool:
         return any(self.roles[node] is Role.internet for node in self.links[link])
-
-    def _neighbours(self, node: str) -> Iterator[Hop]:
-        for link in self.links_of(node):
-            yield from (Hop(link, other) for other in self.links[link] if other != node)
 
     def ways(
         self, start: str, *, closed: frozenset[str] = frozenset(), first: str | None = None
@@ -49,37 +53,43 @@ class Network:
 
         Nodes in ``closed`` are reached but not passed; ``first`` fixes the first link.
         """
-        found: dict[str, tuple[Hop, ...]] = {}
-        queue: deque[tuple[str, tuple[Hop, ...]]] = deque([(start, ())])
+        found: dict[str, tuple[Hop, ...]] = {start: ()}
+        seen: set[str] = set()  # a link's nodes are all found when it is first seen
+        queue = deque([start])
         while queue:
-            here, hops = queue.popleft()
-            if hops and (here in closed or self.roles[here] not in FORWARDING):
-                continue
-
-            for hop in self._neighbours(here):
-                if hop.neighbour == start or hop.neighbour in found:
+            here = queue.popleft()
+            passes = here not in closed and self.roles[here] in FORWARDING
+            links = self._links_of[here] if passes or here == start else []
+            for link in links if first is None or here != start else [first]:
+                if link in seen:
                     continue
-                if not hops and first is not None and hop.link != first:
-                    continue
-                found[hop.neighbour] = (*hops, hop)
-                queue.append((hop.neighbour, found[hop.neighbour]))
+                seen.add(link)
+                for node in self.links[link]:
+                    if node not in found:
+                        found[node] = (*found[here], Hop(link, node))
+                        queue.append(node)
 
+        del found[start]
         return found
 
-    @property
+    @cached_property
     def internet(self) -> frozenset[str]:
         return frozenset(self.with_role(Role.internet))
 
     def zone(self, node: str) -> frozenset[str]:
         """The nodes on the same side of the Internet, the node itself among them."""
-        seen, todo = {node}, [] if node in self.internet else [node]
-        while todo:
-            for hop in self._neighbours(todo.pop()):
-                if hop.neighbour not in seen and self.roles[hop.neighbour] is not Role.internet:
-                    seen.add(hop.neighbour)
-                    todo.append(hop.neighbour)
+        if node not in self._zones:
+            seen, links, todo = {node}, set[str](), [] if node in self.internet else [node]
+            while todo:
+                for link in set(self._links_of[todo.pop()]) - links:
+                    links.add(link)
+                    fresh = set(self.links[link]) - seen - self.internet
+                    seen |= fresh
+                    todo += fresh
+            zone = frozenset(seen)
+            self._zones |= dict.fromkeys(zone, zone)
 
-        return frozenset(seen)
+        return self._zones[node]
 
     def uplinks(self, node: str) -> tuple[str, ...]:
         """The links of a node that lead to the Internet."""

@@ -311,3 +311,60 @@ def test_a_pool_has_room_for_every_session(spec: TopologySpec) -> None:
     sessions = sum(client.sessions for client in topology.l2tp_clients)
 
     assert all(len(server.ppp.pool) >= sessions for server in topology.l2tp_servers)
+
+
+# -- what the user may vary ------------------------------------------------------------------------
+
+
+def varied(name: str, old: str, new: str) -> Topology:
+    text = (load.folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    assert old in text
+    return resolve(load.parse(text.replace(old, new, 1), "varied.yaml"), SEED)
+
+
+def test_transport_mode_and_sha1_reach_both_sides_and_the_mtu() -> None:
+    options = "kind: vpn\n  ipsec: { encapsulation: transport, integrity: sha1 }"
+    topology = varied("vpn", "kind: vpn", options)
+    sides = [s for c in topology.ipsec for s in (c.client_side, c.gateway_side)]
+
+    assert {s.encapsulation for s in sides} == {Encapsulation.transport}
+    assert {s.ike_proposal for s in sides} == {"3des-sha1-modp1024"}
+    assert {s.esp_proposal for s in sides} == {"3des-sha1"}
+    assert topology.l2tp_clients[0].mtu == 1422
+
+
+def test_sessions_and_layout_reach_the_client() -> None:
+    topology = varied("vpn", "kind: vpn", "kind: vpn\n  l2tp: { layout: tunnels, sessions: 3 }")
+
+    assert (topology.l2tp_clients[0].layout, topology.l2tp_clients[0].sessions) == ("tunnels", 3)
+
+
+def test_esp_keys_are_renewed_around_every_30_minutes_and_live_longer() -> None:
+    connection = resolve(load.load("vpn"), SEED).ipsec[0]
+
+    assert (connection.rekey_min_s, connection.rekey_max_s) == (26 * 60, 34 * 60)  # P-06
+    assert connection.esp_lifetime_s == 40 * 60
+    assert connection.ike_lifetime_s > 86400  # T3-08: an IKE renewal may take the ESP SA with it
+
+
+def test_the_region_decides_where_the_agent_may_go_and_sdc_answers_for_all() -> None:
+    topology = varied("vpn", "profile: hmc-2007", "profile: hmc-2007\nregion: non-americas")
+
+    assert [e.address for e in topology.endpoints] == [
+        *("129.42.160.48", "129.42.160.50", "207.25.252.200", "207.25.252.205")
+    ]
+    assert {"129.42.160.49", "207.25.252.204"} < set(topology.node("sdc").service_addresses)
+
+
+def test_a_narrow_link_on_the_way_narrows_ppp() -> None:
+    topology = varied("vpn", "    delay: 10ms\n", "    delay: 10ms\n    mtu: 1400\n")
+
+    assert topology.l2tp_clients[0].mtu == 1298
+
+
+def test_gaps_are_filled_low_for_routers_and_from_ten_for_hosts() -> None:
+    nodes = "nodes: { hmc: 203.0.113.10, firewall: 203.0.113.1 }"
+    topology = varied("vpn", nodes, "nodes: { hmc: , firewall: }")
+
+    assert topology.node("firewall").interface("lan").address == "203.0.113.1/24"
+    assert topology.node("hmc").interface("lan").address == "203.0.113.10/24"
