@@ -393,7 +393,8 @@ def test_l2tp_in_an_sa_passes_the_guards_and_the_sa_notices_meddling(
 def test_a_route_over_a_late_interface_and_an_unplugged_node(tmp_path: Path) -> None:
     with wired("vpn", tmp_path) as lab:
         node = lab.nodes["vpn1"]
-        node.run(("ip", "link", "add", "ppp7", "addrgenmode", "none", "type", "bridge"))
+        node.run(("ip", "link", "add", "ppp7", "type", "bridge"))
+        node.run(("ip", "link", "set", "ppp7", "addrgenmode", "none"))
         node.run(("ip", "link", "set", "ppp7", "up"))
         links.add_routes(node, ["10.77.0.0/16"], "ppp7")
         links.unplug(node, ["dmz", "core"])
