@@ -173,6 +173,15 @@ def _fact(kind: str, values: tuple[str, ...]) -> Fact:
             return TunnelClosed(values[0])
 
 
+# One for each tunnel; xl2tpd ends these lines in no newline.
+_CALL_COUNT = re.compile(r" call count = (\d+)")
+
+
+def parse_call_count(status: str) -> int:
+    """How many calls there are, from what the command ``s`` puts into the log."""
+    return sum(int(match[1]) for match in _CALL_COUNT.finditer(status))
+
+
 # The kernel's table, /proc/net/pppol2tp.
 
 _SESSION = re.compile(r"SESSION '.*',? \S+ ([0-9A-F]+)/([0-9A-F]+) -> ")

@@ -10,6 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from lab.errors import DaemonError, LabError
@@ -35,7 +36,7 @@ VICI_TIMEOUT_S = 600.0
 DELETE_DEADLINE_S = 5.0
 
 
-def render_strongswan(connections: Iterable[IpsecConnection]) -> str:
+def render_strongswan(connections: Iterable[IpsecConnection], log: Path) -> str:
     """The node's strongswan.conf; retransmission is charon's and so the first connection's."""
     first = next(iter(connections))
     return f"""\
@@ -68,7 +69,10 @@ charon-systemd {{
     default = -1
   }}
   filelog {{
-    stdout {{
+    charon {{
+      # A file even though stdout goes there too: charon does not flush its lines to stdout.
+      path = {log}
+      append = yes
       time_format = %s
       time_add_ms = yes
       ike_name = yes
@@ -218,7 +222,8 @@ class Charon:
         """Start the daemon and do not wait for it."""
         keys = KeyFile(self._node.run_dir / "keys" / "esp.json")
         self._listener = self._node.call(Listener.start, self._node.name, self._record.esp, keys)
-        self._node.write(CONFIGURATION, render_strongswan(self._connections))
+        log = self._node.log_dir / "charon.log"
+        self._node.write(CONFIGURATION, render_strongswan(self._connections, log))
         self._daemon = self._node.spawn(
             [PROGRAM], name="charon", env={"STRONGSWAN_CONF": CONFIGURATION}
         )
@@ -326,5 +331,19 @@ def _delete_all(vici: Vici) -> None:
         vici.terminate(name, DELETE_DEADLINE_S)
 
 
+# What charon says when it means something; the rest of its talk is on progress.
+_TELLING = re.compile(
+    r"received \w+ error notify|does not match to|could not decrypt payloads|giving up after|"
+    r"peer not responding|no shared key found|no (?:IKE|peer) config|no proposal|"
+    r"unable to (?:install|resolve|add)|failed"
+)
+
+
 def reason(said: Iterable[str], complaint: str) -> str:
-    return " | ".join(said) + complaint
+    """charon's own words for why an attempt failed, each once, the last resort being its verdict.
+
+    Of two ends with different keys neither can read what the other encrypts, and each falls silent:
+    that both "could not decrypt payloads" and gave up is all that is ever said of a wrong PSK.
+    """
+    telling = [line for line in said if _TELLING.search(line)]
+    return "; ".join(dict.fromkeys([*telling, complaint]))

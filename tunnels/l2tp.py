@@ -26,6 +26,7 @@ PROGRAM = "/usr/sbin/xl2tpd"
 START_DEADLINE_S = 10.0
 CONTROL_DEADLINE_S = 5.0
 HANG_UP_DEADLINE_S = 10.0
+CLOSE_DEADLINE_S = 3.0
 
 # Long after SCCRP in any lab, and short enough to wait for in real time.
 REDIAL_S = 4
@@ -208,6 +209,8 @@ class Lac:
         self._record = record
         self._xl2tpd = _Xl2tpd(node)
         self._seen = _Seen()
+        self.pppd_logs: tuple[Log, ...] = ()
+        """One for each section: sessions of one tunnel share theirs, as they share an options file."""
 
     def __enter__(self) -> Lac:
         try:
@@ -232,13 +235,15 @@ class Lac:
     def launch(self) -> None:
         """Write the files and start the daemon; nothing is sent yet."""
         ppp.write_secrets(self._node, [self._client.account])
-        for number, section in enumerate(self.sections):
+        logs = self._node.log_dir
+        self.pppd_logs = tuple(Log(logs / f"pppd-{n}.log") for n in range(len(self.sections)))
+        for section, log in zip(self.sections, self.pppd_logs, strict=True):
             ppp.write_options(
                 self._node,
                 section.options_file,
                 ppp.Options(
                     name=self._client.account.user,
-                    log=self.pppd_log(number).path,
+                    log=log.path,
                     mtu=self._client.mtu,
                     offer=self._client.accept_auth,
                     echo_interval_s=self._client.lcp_echo_interval_s,
@@ -249,10 +254,6 @@ class Lac:
 
     def ready(self) -> None:
         self._xl2tpd.ready()
-
-    def pppd_log(self, number: int) -> Log:
-        """The log of the pppds of a section; sessions of one tunnel share one."""
-        return Log(self._node.log_dir / f"pppd-{number}.log")
 
     def dial(self, deadline_s: float) -> tuple[PppSession, ...]:
         """Place the calls and wait until IPCP is open on each; raises with the daemons' own reason."""
@@ -291,11 +292,12 @@ class Lac:
             if not call.ended:
                 self._xl2tpd.command(f"h {call.up.local_id}")
         wait_until("every pppd ended", self._all_ended, HANG_UP_DEADLINE_S)
+        wait_until("every CDN acknowledged", self._no_call, CLOSE_DEADLINE_S)
 
         for section in self.sections:
             self._xl2tpd.command(f"d {section.name}")
         # The kernel forgets a tunnel when xl2tpd does, which is when its StopCCN is acknowledged.
-        wait_until("StopCCN acknowledged", self._no_tunnel, HANG_UP_DEADLINE_S)
+        wait_until("StopCCN acknowledged", self._no_tunnel, CLOSE_DEADLINE_S)
         self.refresh()
 
     def stop(self) -> None:
@@ -365,8 +367,14 @@ class Lac:
                         call.ended = True
                         call.session.closed = now
                         call.session.exit_status = status
-            case CallClosed(why=why):
-                self._seen.refusals.append(f"the gateway ended the call: {why or 'no reason'}")
+            case CallClosed(serial=serial, why=why):
+                said = f": {why}" if why else ""
+                self._seen.refusals.append(f"the gateway ended the call{said}")
+                for call in self._seen.calls:
+                    # xl2tpd forgets the call now and will not say how its pppd ended.
+                    if call.up.serial == serial and not call.ended:
+                        call.ended = True
+                        call.session.closed = now
             case TunnelClosed(why=why):
                 self._seen.refusals.append(f"the tunnel was closed: {why or 'no reason'}")
                 for tunnel in self._seen.tunnels:
@@ -375,6 +383,17 @@ class Lac:
     def _all_ended(self) -> bool:
         self.refresh()
         return all(call.ended for call in self._seen.calls)
+
+    def _no_call(self) -> bool:
+        """Whether xl2tpd itself has forgotten every call.
+
+        A StopCCN before that would be lost on it: the acknowledgement of a CDN for a call that is gone
+        makes xl2tpd count one message too many (control.c, handle_special), and from then on it
+        takes everything on the tunnel for out of order.
+        """
+        since = self._xl2tpd.running.log.size
+        self._xl2tpd.command("s")
+        return _xl2tpd.parse_call_count(self._xl2tpd.running.log.text(since)) == 0
 
     def _no_tunnel(self) -> bool:
         return "TUNNEL '" not in self._node.call(_read_kernel_table)
@@ -389,12 +408,12 @@ class Lac:
     def _explain(self) -> str:
         """The daemons' own words for what went wrong, the innermost first."""
         words = [f"{self._client.client} gets no PPP session from {self._server.gateway}"]
-        for number in range(len(self.sections)):
-            words += ppp.complaints(self.pppd_log(number).text())
+        for log in self.pppd_logs:
+            words += ppp.complaints(log.text())
         words += [
             f"pppd ended with {ppp.describe_exit(call.session.exit_status)}"
             for call in self._seen.calls
-            if call.ended
+            if call.ended and call.session.exit_status >= 0
         ]
         words += self._seen.refusals
         if not self._seen.tunnels:
