@@ -185,7 +185,7 @@ class Case:
         return (frame.source_mac == own) == (frame.segment == firewall.outside)
 
     def silence(self, near: str, far: str, until: float = inf) -> Silence | None:
-        """How a far end fell silent on the customer's wire; None if it had the last word, or none."""
+        """How a far end fell silent on the customer's wire; None if it had the last word."""
         last, unanswered, end = 0.0, 0, 0.0
         for frame in self.frames(self.inside):
             packet = frame.ip

@@ -19,7 +19,9 @@ DEAD_AFTER_S = 3.0
 """Of silence, with several packets unanswered."""
 
 _NO_ADDRESS = re.compile(
-    r"no (?:available |free )?(?:IP )?address|Could not determine remote IP address", re.IGNORECASE
+    r"no (?:available |free )?(?:IP )?address|out of IP addresses"
+    r"|could not determine remote IP address",
+    re.IGNORECASE,
 )
 
 

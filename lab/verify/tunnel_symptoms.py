@@ -16,6 +16,7 @@ _WRONG_IDENTITY = re.compile(
     r"|does not match to|INVALID_ID_INFORMATION|no shared key found",
 )
 """What charon says at either end when it can read an identity and does not want it."""
+_UNWANTED = re.compile(r"does not match to")
 _UNREADABLE = re.compile(
     r"could not decrypt payloads|decryption failed|PAYLOAD_MALFORMED|PLD_MAL|message parsing failed"
 )
@@ -138,8 +139,11 @@ def find_lost_udp_4500(trail: Trail) -> Diagnosis | None:
 
 def find_failed_authentication(trail: Trail) -> Diagnosis | None:
     """Main mode ends after its fifth message: the key or the identity."""
-    if not _negotiations(trail) or _authenticated(trail):
+    found = _negotiations(trail)
+    if not found or any(n.quick_modes for n in found):
         return None
+    if _authenticated(trail):
+        return _unwanted_gateway(trail)
 
     logs = f"{trail.log(trail.client)}\n{trail.log(trail.gateway)}"
     readable = _WRONG_IDENTITY.search(logs) and not _UNREADABLE.search(trail.log(trail.gateway))
@@ -157,6 +161,19 @@ def find_failed_authentication(trail: Trail) -> Diagnosis | None:
         "two have "
         "different pre-shared keys",
         "give both ends the same key",
+    )
+
+
+def _unwanted_gateway(trail: Trail) -> Diagnosis | None:
+    """Main mode is through on the wire, and the client does not want who answered."""
+    if not _UNWANTED.search(trail.log(trail.client)):
+        return None
+    wanted = trail.connection.client_side.expects if trail.connection else ""
+    return Diagnosis(
+        "wrong-identity",
+        f"{trail.gateway_text} calls itself by another identity than the {wanted} that "
+        f"{trail.client} demands",
+        "give both ends the same identities",
     )
 
 

@@ -68,7 +68,9 @@ def leak(packet: IP, segment: str = "fw-inet") -> Callable[[Stage], None]:
     return change
 
 
-def from_firewall(far: str, payload: Raw | UDP | TCP | ICMP, proto: int = 0) -> Callable[[Stage], None]:
+def from_firewall(
+    far: str, payload: Raw | UDP | TCP | ICMP, proto: int = 0
+) -> Callable[[Stage], None]:
     """A packet that leaves with the right source and should not leave."""
 
     def change(stage: Stage) -> None:
