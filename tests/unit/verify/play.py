@@ -1,4 +1,4 @@
-"""What happens on a stage: IKE, ESP, L2TP, PPP and TCP from the first packet to the last, by the book.
+"""What happens on a stage, by the book: IKE, ESP, L2TP, PPP and TCP from first packet to last.
 
 ``Script`` holds what a test may have done differently; everything else follows from the topology.
 """
@@ -37,7 +37,7 @@ from lab.record import (
     UplinkProbe,
 )
 from lab.topology.model import IpsecConnection, L2tpServer, PathKind, PppAuth, Topology
-from tests.unit.verify.stage import START, Sa, Stage
+from tests.unit.verify.stage import Sa, Stage, rebuilt
 
 BIG = 1100
 SYSTEM = "9117-MMA*10A5F3C"
@@ -68,7 +68,6 @@ class Script:
     lazy_agent: bool = False
     early_ipcp: bool = False
     early_syn: bool = False
-    next_header: str = "tunnel"
 
 
 def play(topology: Topology, script: Script | None = None) -> Stage:
@@ -125,7 +124,7 @@ class Act:
             if number == len(segments) - 1 and self.firewall.snat:
                 changed = IP(raw)
                 changed.dst = inner
-                raw = _fresh(changed)
+                raw = rebuilt(changed)
             self.stage.put(segment, nodes[number], nodes[number + 1], raw, time)
             if number + 1 < len(nodes) - 1:
                 passed = self.stage.pass_on(nodes[number + 1], raw, outward=False)
@@ -208,7 +207,7 @@ class Act:
         self.stage.put("dmz", "sdc", "internet", syn, self.stage.now)
         self.stage.put("fw-inet", "internet", "firewall", syn, self.stage.now + 0.01)
         self.stage.now += 0.1
-        probe = {"source": source, "destination": target, "answered": False}
+        probe: dict[str, Any] = {"source": source, "destination": target, "answered": False}
         self.record.probes.append(UplinkProbe(requirement="OUT-02", port=22, **probe))
         if "svc" in self.stage.frames:
             probe |= {"destination": "192.168.128.10"}
@@ -332,7 +331,8 @@ class VpnSession:
 
     def _isakmp(self, exchange: int, first: int, **fields: Any) -> ISAKMP:
         own, peer = self.cookies
-        values = {"init_cookie": own, "resp_cookie": peer, "exch_type": exchange} | fields
+        values: dict[str, Any] = {"init_cookie": own, "resp_cookie": peer, "exch_type": exchange}
+        values |= fields
         return ISAKMP(next_payload=first, **values)
 
     def _sealed(self, exchange: int, ident: int = 0) -> Packet:
@@ -395,7 +395,7 @@ class VpnSession:
     # -- ESP ----------------------------------------------------------------------------------
 
     def esp(self, inner: IP, *, back: bool = False) -> bool:
-        """One packet through the SA, altered or sent twice at the Internet if the topology says so."""
+        """One packet through the SA, altered or sent twice on the way if the topology says so."""
         assert self.sa is not None
         packet = (self.sa.inbound if back else self.sa.outbound).encrypt(inner)
         meddling = self.act.topology.meddling
@@ -553,9 +553,8 @@ class VpnSession:
                     self.ppp(0x21, bytes(segment), back=not outward)
                 good = False
                 break
-            for way in ("core",):
-                pair = (self.gateway, "sdc") if outward else ("sdc", self.gateway)
-                self.stage.put(way, *pair, bytes(segment), self.stage.now)
+            pair = (self.gateway, "sdc") if outward else ("sdc", self.gateway)
+            self.stage.put("core", *pair, bytes(segment), self.stage.now)
         self.act._log_call(self.client, good, self.assigned)
         self.act.record.pings.append(
             Ping(node=self.client, destination=self.act.topology.probe, sent=3, received=3)
@@ -624,12 +623,3 @@ def _conversation(near: str, far: str, port: int, script: Script) -> Iterator[tu
     yield segment(False, "PA", b"\x17\x03\x03\x00\x64" + os.urandom(100))
     yield segment(True, "FA")
     yield segment(False, "FA")
-
-
-def _fresh(packet: IP) -> bytes:
-    from tests.unit.verify.stage import rebuilt
-
-    return rebuilt(packet)
-
-
-STARTED = START

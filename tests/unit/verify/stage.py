@@ -1,14 +1,13 @@
-"""Runs that never ran: captures and records as a true run leaves them, made by scapy from a topology.
+"""Runs that never ran: captures and records as a true run leaves them, made from a topology.
 
-The play reacts to what the topology says, faults too: what a node loses does not arrive, and what does
-not arrive is not answered. So the same play shows a good run and every way in which one fails.
+The play reacts to what the topology says, faults too: what a node loses does not arrive, and what
+does not arrive is not answered. So the same play shows a good run and every way in which one fails.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address, ip_network
@@ -124,13 +123,14 @@ class Stage:
     ) -> Sa:
         """Install a pair of SAs at both ends; ``odd`` changes what the record says of them."""
         pair = []
+        make: Any = SecurityAssociation  # scapy has no types for it
         for source, destination in (ends, ends[::-1]):
             spi = int.from_bytes(os.urandom(3), "big") | 0xC0000000
             encryption, integrity = os.urandom(24), os.urandom(16)
             nat = {"nat_t_header": UDP(sport=4500, dport=4500)} if natted else {}
             algorithms = {"crypt_algo": "3DES", "auth_algo": "HMAC-MD5-96"}
             pair.append(
-                SecurityAssociation(
+                make(
                     ESP,
                     spi=spi,
                     crypt_key=encryption,
@@ -204,9 +204,3 @@ def write_capture(path: Path, frames: list[tuple[float, bytes]]) -> None:
         # Half a microsecond, since scapy cuts the rest off.
         RawPcapNgWriter._write_packet(writer, data, linktype=1, sec=time + 5e-7)
     writer.close()
-
-
-def change_frames(stage: Stage, segment: str, change: Callable[[bytes], bytes | None]) -> None:
-    """Replace or remove frames of a wire."""
-    changed = [(time, change(data)) for time, data in stage.frames[segment]]
-    stage.frames[segment] = [(time, data) for time, data in changed if data is not None]

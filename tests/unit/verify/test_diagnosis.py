@@ -142,6 +142,17 @@ def test_key_and_identity_are_told_apart_by_the_logs(fault: str, log: str, tmp_p
     assert diagnosed(stage, tmp_path, model).cause == other
 
 
+def test_a_gateway_with_another_name_is_told_by_the_client(tmp_path: Path) -> None:
+    model = topology("vpn")
+    stage = play(model)
+    for segment in ("lan", "fw-inet", "dmz"):
+        del stage.frames[segment][6:]  # main mode and no more
+    stage.record.error = "IDir"
+    stage.logs["hmc", "charon"] = "IDir 'vpn1.example' does not match to '129.42.160.16'"
+
+    assert diagnosed(stage, tmp_path, model).cause == "wrong-identity"
+
+
 def refuse_heartbeat(stage: Stage) -> None:
     stage.record.calls[0].succeeded = False
     stage.record.ledger[0].status = 403

@@ -10,9 +10,9 @@ from lab.topology.model import Topology
 from tests.unit.verify.stage import topology
 
 NAMES = {
-    "wrong-psk", "wrong-identity", "no-common-proposal", "drop-udp-500", "drop-udp-4500", "drop-esp",
-    "vpn1-silent", "gateway-dies", "wrong-chap-secret", "pap-only-peer", "pool-empty", "tampered-esp",
-    "replayed-esp", "small-mtu",
+    "wrong-psk", "wrong-identity", "no-common-proposal", "drop-udp-500", "drop-udp-4500",
+    "drop-esp", "vpn1-silent", "gateway-dies", "wrong-chap-secret", "pap-only-peer", "pool-empty",
+    "tampered-esp", "replayed-esp", "small-mtu",
 }  # fmt: skip
 
 

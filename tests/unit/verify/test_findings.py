@@ -1,4 +1,4 @@
-"""Every finding holds on a good run, and one thing made wrong turns it, and what depends on it, to fail."""
+"""Every finding holds on a good run; one thing made wrong fails it, and what depends on it."""
 
 from __future__ import annotations
 
@@ -94,6 +94,10 @@ def inwards(packet: IP) -> Callable[[Stage], None]:
 
 def answer_probe(stage: Stage) -> None:
     stage.record.probes[0].answered = True
+
+
+def forget_probe(stage: Stage) -> None:
+    del stage.record.probes[0]
 
 
 def invent_probe(stage: Stage) -> None:
@@ -283,7 +287,7 @@ MUTATIONS = (
              stage=from_firewall(LISTED, TCP(sport=4001, dport=443, flags="A"))),
     Mutation("OUT-02", "the attempt is answered", "direct", stage=answer_probe),
     Mutation("OUT-02", "an attempt on no wire", "vpn-nat", stage=invent_probe),
-    Mutation("OUT-02", "no attempt", "vpn", stage=lambda s: s.record.probes.pop(0) and None),
+    Mutation("OUT-02", "no attempt", "vpn", stage=forget_probe),
     Mutation("OUT-03", "NAT forgotten", "direct-snat", ids("OUT-01"), stage=keep_private),
     Mutation("OUT-03", "the server sees another", "vpn-nat", stage=mute_ledger),
     Mutation("OUT-04", "IBM on the second NIC", "direct",

@@ -7,6 +7,7 @@ import shutil
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,13 @@ from tests.unit.verify.stage import START, topology, write_capture
 
 needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
 PACE_FRAMES = 100_000
+MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+ETHER = Ether(src=MACS[0], dst=MACS[1])  # without them scapy would ask the host's network
+
+
+def _fragments(packet: IP) -> list[IP]:
+    cut: Any = fragment  # scapy has no types for it
+    return list(cut(packet, fragsize=1400))
 
 
 @needs_tshark
@@ -72,20 +80,23 @@ def test_the_comparison_notices_a_difference(tmp_path: Path) -> None:
 def test_tshark_agrees_on_fragments_and_strangers(tmp_path: Path) -> None:
     big = IP(src="10.0.0.1", dst="10.0.0.2", id=7) / UDP(sport=4500, dport=4500) / Raw(bytes(3000))
     packets = [
-        Ether() / ARP(psrc="10.0.0.1", pdst="10.0.0.2"),
-        Ether() / IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=53, dport=53),
-        Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(),
-        *[Ether() / piece for piece in fragment(big, fragsize=1400)],
+        ETHER / ARP(hwsrc=MACS[0], hwdst=MACS[1], psrc="10.0.0.1", pdst="10.0.0.2"),
+        ETHER / IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=53, dport=53),
+        ETHER / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(),
+        *[ETHER / piece for piece in _fragments(big)],
     ]
     path = tmp_path / "lan.pcapng"
     write_capture(path, [(START + n, bytes(packet)) for n, packet in enumerate(packets)])
 
-    fields = ("frame.number", "ip.proto", "ip.frag_offset")
-    theirs = oracle.tshark(path, fields, "-o", "ip.defragment:FALSE")
+    fields = ("ip.proto", "ip.flags.mf")
+    theirs = [
+        (protocol, more in ("1", "True"))  # tshark's spelling depends on its version
+        for protocol, more in oracle.tshark(path, fields, "-o", "ip.defragment:FALSE")
+    ]
     ours = [
-        (str(f.number), str(f.ip.protocol), str(f.ip.fragment_offset))
+        (str(f.ip.protocol), f.ip.more_fragments)
         if f.ip and f.ethertype == decode.ETHERTYPE_IPV4
-        else (str(f.number), "", "")
+        else ("", False)
         for f in decode.read(path)
     ]
 
@@ -95,7 +106,10 @@ def test_tshark_agrees_on_fragments_and_strangers(tmp_path: Path) -> None:
 
 def test_numbers_and_times_are_those_of_the_capture(tmp_path: Path) -> None:
     path = tmp_path / "lan.pcapng"
-    frames = [(START + 0.25 * n, bytes(Ether() / IP() / TCP(dport=n))) for n in range(1, 4)]
+    frames = [
+        (START + 0.25 * n, bytes(ETHER / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=n)))
+        for n in range(1, 4)
+    ]
     write_capture(path, frames)
 
     found = decode.read(path)
@@ -108,7 +122,7 @@ def test_numbers_and_times_are_those_of_the_capture(tmp_path: Path) -> None:
 
 def test_a_hundred_thousand_frames_are_read_in_seconds(tmp_path: Path) -> None:
     path = tmp_path / "lan.pcapng"
-    packet = bytes(Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=443) / Raw(bytes(60)))
+    packet = bytes(ETHER / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=443) / Raw(bytes(60)))
     write_capture(path, [(START, packet)] * PACE_FRAMES)
 
     started = time.process_time()
@@ -141,13 +155,15 @@ def test_no_bytes_break_a_reader(data: bytes) -> None:
         isakmp.message(packet)
         if sealed := esp.sealed(packet):
             assert esp.open_sealed(sealed, {}).inner is None
-    message = isakmp.parse(data)
-    assert message is None or (message.transforms, message.notifies)
-    datagram = l2tp.parse(data)
-    assert datagram is None or datagram.result is not None
+    if message := isakmp.parse(data):
+        assert len(message.transforms) + len(message.notifies) <= len(data)
+    if datagram := l2tp.parse(data):
+        assert isinstance(datagram.result, str)
     decode.parse_ip(data)
     if frame := ppp.parse(data):
-        assert (frame.authentication, frame.ip_address, frame.chap_value) is not None
+        assert isinstance(frame.ip_address, str)
+        assert frame.authentication >= (0, 0)
+        assert len(frame.chap_value) <= len(data)
 
 
 def test_chap_of_rfc_1994_has_its_known_answer() -> None:
@@ -213,8 +229,7 @@ def test_hidden_and_foreign_avps_are_passed_over() -> None:
 def test_a_packet_is_followed_over_the_wires_and_through_nat(tmp_path: Path) -> None:
     model = topology("vpn-nat")
     stage = play(model)
-    index = next(i for i, (_, d) in enumerate(stage.frames["dmz"]) if b"\x10\x02" in d[40:60])
-    del stage.frames["dmz"][index]
+    del stage.frames["dmz"][0]  # main mode 1
     case = Case(model, stage.record, stage.write(tmp_path))
     way = find_way(model, "hmc", "vpn1")
     assert way is not None
