@@ -1,8 +1,8 @@
 """What this machine can run, what is missing, and the one command that mends it.
 
 The checks are data: a name, what it is for, a probe, and which engine cannot do without it. The
-probes themselves are in ``trials``, ``packages`` and ``kernel``; how the answer looks is the business
-of ``cli``.
+probes themselves are in ``trials``, ``packages`` and ``kernel``; how the answer looks is known to
+``cli`` only.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.kernel.build import Progress, build
-from lab.kernel.status import KernelStatus, status
+from lab.kernel.builder import Progress, build
+from lab.kernel.store import KernelStatus, status
 
 __all__ = ["KernelStatus", "Progress", "build", "status"]

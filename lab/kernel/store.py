@@ -1,7 +1,7 @@
 """Which kernels of the lab are in the user's cache, and which of them may be used.
 
-A kernel lies in ``<cache>/kernel/<key>/`` as ``linux``, beside its ``config`` and ``build.json``. The
-key stands for everything that it is made of, so a folder is never changed once it is there.
+A kernel lies in ``<cache>/kernel/<key>/`` as ``linux``, beside its ``config`` and ``build.json``.
+The key stands for everything that it is made of, so a folder never changes once it is there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class KernelStatus:
     can_build: bool = True
 
 
-def store() -> Path:
+def folder() -> Path:
     """Where the kernels lie."""
     return cache_dir() / "kernel"
 
@@ -87,29 +87,29 @@ def status() -> KernelStatus:
     else:
         absent = "it is not built yet"
         outdated = "built from another source, or by another compiler, than is here now"
-        if (facts := _facts(store() / wanted.key)) is not None:
-            kernel = store() / wanted.key / "linux"
+        if (facts := _facts(folder() / wanted.key)) is not None:
+            kernel = folder() / wanted.key / "linux"
             return KernelStatus(kernel, True, "built, and up to date", facts)
 
     # An upgrade of the source or the compiler must not stop anybody's work: only options decide
     # what the kernel can do.
-    for folder, facts in built():
+    for place, facts in built():
         if facts.get("options") == options_digest():
-            return KernelStatus(folder / "linux", False, outdated, facts)
+            return KernelStatus(place / "linux", False, outdated, facts)
     return KernelStatus(None, False, absent, {})
 
 
 def built() -> list[tuple[Path, dict[str, Any]]]:
     """Every finished kernel and its facts, newest first."""
-    folders = [(folder, _facts(folder)) for folder in store().glob("[0-9a-f]*") if folder.is_dir()]
-    known = [(folder, facts) for folder, facts in folders if facts is not None]
+    places = [(place, _facts(place)) for place in folder().glob("[0-9a-f]*") if place.is_dir()]
+    known = [(place, facts) for place, facts in places if facts is not None]
     return sorted(known, key=lambda item: float(item[1].get("finished", 0)), reverse=True)
 
 
-def _facts(folder: Path) -> dict[str, Any] | None:
-    kernel = folder / "linux"
+def _facts(place: Path) -> dict[str, Any] | None:
+    kernel = place / "linux"
     try:
-        facts = json.loads((folder / "build.json").read_text())
+        facts = json.loads((place / "build.json").read_text())
         whole = kernel.stat().st_size == facts["size"]
     except (OSError, ValueError, LookupError, TypeError):
         return None

@@ -22,8 +22,8 @@ from typing import Protocol, TextIO
 
 from lab import _linux
 from lab.errors import LabError, PrerequisiteError
-from lab.kernel import options
-from lab.kernel.status import Recipe, built, recipe, status, store
+from lab.kernel import options, store
+from lab.kernel.store import Recipe, built, recipe, status
 from lab.wait import wait_until
 
 NEEDED_BYTES = 1_000_000_000
@@ -41,8 +41,8 @@ HOUR_S = 3600.0
 # What no configuration of ours ever compiles: left out, unpacking takes a third of the disk space.
 # Kconfig files and Makefiles stay, because the configuration of every architecture reads them all.
 _PLATFORMS = (
-    "alpha", "arc", "arm", "arm64", "csky", "hexagon", "loongarch", "m68k", "microblaze", "mips", "nios2",
-    "openrisc", "parisc", "powerpc", "riscv", "s390", "sh", "sparc", "xtensa",
+    "alpha", "arc", "arm", "arm64", "csky", "hexagon", "loongarch", "m68k", "microblaze", "mips",
+    "nios2", "openrisc", "parisc", "powerpc", "riscv", "s390", "sh", "sparc", "xtensa",
 )  # fmt: skip
 _DRIVERS = (
     "gpu", "infiniband", "media", "net/ethernet", "net/wireless", "scsi", "staging", "usb",
@@ -87,7 +87,7 @@ def build(progress: Progress, *, again: bool = False) -> Path:
         return found.path
 
     try:
-        store().mkdir(parents=True, exist_ok=True)
+        store.folder().mkdir(parents=True, exist_ok=True)
         with _locked(progress) as waited:
             if (not again or waited) and (found := status()).current and found.path is not None:
                 return found.path
@@ -96,7 +96,7 @@ def build(progress: Progress, *, again: bool = False) -> Path:
             return _build(wanted, progress)
     except OSError as error:
         raise PrerequisiteError(
-            f"cannot build in {store()}: {error.strerror or error}",
+            f"cannot build in {store.folder()}: {error.strerror or error}",
             hint="set XDG_CACHE_HOME to a folder that you may write, with 1 GB of room",
         ) from error
 
@@ -104,7 +104,7 @@ def build(progress: Progress, *, again: bool = False) -> Path:
 @contextlib.contextmanager
 def _locked(progress: Progress) -> Iterator[bool]:
     """Hold the store's lock; yields whether another build was waited for."""
-    with (store() / "lock").open("a") as lock:
+    with (store.folder() / "lock").open("a") as lock:
 
         def acquired() -> bool:
             try:
@@ -123,15 +123,15 @@ def _locked(progress: Progress) -> Iterator[bool]:
 
 def _sweep() -> None:
     """Remove what a killed build left, as the holder of the lock."""
-    for folder in store().glob(".build-*"):
+    for folder in store.folder().glob(".build-*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_space() -> None:
-    free = shutil.disk_usage(store()).free
+    free = shutil.disk_usage(store.folder()).free
     if free < NEEDED_BYTES:
         raise PrerequisiteError(
-            f"building the kernel takes {NEEDED_BYTES / 1e9:.1f} GB in {store()},"
+            f"building the kernel takes {NEEDED_BYTES / 1e9:.1f} GB in {store.folder()},"
             f" and {free / 1e9:.1f} GB are free",
             hint="free some, or set XDG_CACHE_HOME to a folder with more room",
         )
@@ -140,7 +140,7 @@ def _check_space() -> None:
 def _build(wanted: Recipe, progress: Progress) -> Path:
     began = time.monotonic()
     with (
-        tempfile.TemporaryDirectory(dir=store(), prefix=".build-") as name,
+        tempfile.TemporaryDirectory(dir=store.folder(), prefix=".build-") as name,
         _log_path().open("w") as log,
     ):
         tree, result = Path(name, "tree"), Path(name, "result")
@@ -191,7 +191,7 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
 
 def _publish(result: Path, key: str) -> Path:
     """Put the result in its place at once; a kernel that runs from there goes on running."""
-    place = store() / key
+    place = store.folder() / key
     if place.exists():
         place.rename(result.with_name("former"))
     result.chmod(0o755)
@@ -275,7 +275,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _log_path() -> Path:
-    return store() / "build.log"
+    return store.folder() / "build.log"
 
 
 def _steps(log: Path) -> int:

@@ -1,0 +1,71 @@
+"""The kernel that was built holds every option of the list: asked of itself, in the guest."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import doctor, kernel
+from lab.errors import PrerequisiteError
+from lab.kernel import options
+
+pytestmark = pytest.mark.kernel
+
+# PID 1 in the guest: its standard output is the test's pipe.
+INIT = """#!{python} -IS
+import sys
+sys.path[:0] = {path!r}
+from lab import _linux
+_linux.mount("proc", "/proc", "proc")
+print(open("/proc/config.gz", "rb").read().hex())
+print("ids", *sorted(open("/proc/net/dev").read().split(":")[0].split()[-1:]))
+sys.stdout.flush()
+_linux.power_off()
+"""
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the guest writes from its first program to its end."""
+    try:
+        doctor.require("uml")
+    except PrerequisiteError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("guest")
+    init = folder / "init"
+    repo = Path(kernel.__file__).resolve().parents[2]
+    init.write_text(INIT.format(python=os.path.realpath(sys.executable), path=[os.fspath(repo)]))
+    init.chmod(0o755)
+    argv = [
+        str(kernel.status().path), "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
+        "con=null", "con0=null,fd:1", "quiet", "mem=256M", "initcall_blacklist=jent_mod_init",
+        "panic=-1", f"uml_dir={folder}/", "time-travel=inf-cpu", f"init={init}",
+    ]  # fmt: skip
+    done = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"TMPDIR": os.fspath(doctor.memory_dir()), "HOME": os.fspath(folder)},
+    )
+    return done.stdout.splitlines()
+
+
+def test_every_option_is_in_the_running_kernel(console: list[str]) -> None:
+    packed = next(line for line in console if line.startswith("1f8b"))
+    config = gzip.decompress(bytes.fromhex(packed.strip())).decode()
+    assert options.lost(options.parse(options.LIST.read_text()), config) == ()
+    path = kernel.status().path
+    assert path is not None
+    assert (path.parent / "config").read_text() == config
+
+
+def test_the_guest_is_born_without_a_network_device(console: list[str]) -> None:
+    assert next(line for line in console if line.startswith("ids ")).split() == ["ids", "lo"]

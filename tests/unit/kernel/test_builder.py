@@ -1,0 +1,332 @@
+"""The kernel's build with a made-up source and a made-up make: no compiler runs here."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab import kernel
+from lab.errors import PrerequisiteError
+from lab.kernel import builder, options, source, store
+
+REPO = Path(__file__).resolve().parents[3]
+
+MAKE = """#!/bin/sh
+# Configures by taking the list as it is; "compiles" two objects, as often as CALLS has lines.
+echo "$@" >>"{calls}"
+case "$*" in
+*allnoconfig*)
+    for word; do case $word in KCONFIG_ALLCONFIG=*) cp "${{word#*=}}" .config ;; esac; done ;;
+*) {compile} ;;
+esac
+"""
+
+COMPILE = "echo '  CC      a.o'; echo '  CC      b.o'; printf kernel >linux"
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int]] = []
+        self.notes: list[str] = []
+
+    def step(self, what: str, done: int, total: int) -> None:
+        self.steps.append((what, done, total))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class Workshop:
+    """A folder with a source, a make and a cache of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.calls = root / "calls"
+        self.bin = root / "bin"
+        self.store = root / "cache" / "callhome-lab" / "kernel"
+        self.bin.mkdir()
+        self.program("strip", 'cp "$3" "$2"')
+        self.make(COMPILE)
+        self.source("6.12")
+
+    def program(self, name: str, text: str) -> None:
+        path = self.bin / name
+        path.write_text(text if text.startswith("#!") else f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def make(self, compile_commands: str) -> None:
+        self.program("make", MAKE.format(calls=self.calls, compile=compile_commands))
+
+    def source(self, version: str, comment: str = "") -> None:
+        major, minor = version.split(".")
+        text = f"VERSION = {major}\nPATCHLEVEL = {minor}\nSUBLEVEL = 7\n# {comment}\n".encode()
+        with tarfile.open(self.root / f"linux-source-{version}.tar.xz", "w:xz") as archive:
+            for name in ("Makefile", "drivers/gpu/big.c", "drivers/gpu/Kconfig"):
+                member = tarfile.TarInfo(f"linux-source-{version}/{name}")
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text))
+
+    @property
+    def compilations(self) -> int:
+        lines = self.calls.read_text().splitlines() if self.calls.exists() else []
+        return sum("allnoconfig" not in line for line in lines)
+
+    @property
+    def leftovers(self) -> list[Path]:
+        return list(self.store.glob(".build-*"))
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    shop = Workshop(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{shop.bin}:{os.environ['PATH']}")
+    monkeypatch.setattr(source.find, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(builder, "NEEDED_BYTES", 1)
+    return shop
+
+
+def test_builds_once_and_says_what_it_built(workshop: Workshop) -> None:
+    assert kernel.status().path is None
+    path = kernel.build(Recorder())
+
+    assert path.read_text() == "kernel"
+    assert kernel.build(Recorder()) == path
+    assert workshop.compilations == 1
+    assert not workshop.leftovers
+
+    found = kernel.status()
+    assert (found.path, found.current) == (path, True)
+    assert found.facts["version"] == "6.12.7"
+    assert found.facts["compiled"] == 2
+    assert found.facts["lost"] == []
+    assert (path.parent / "config").read_text() == options.LIST.read_text()
+
+
+def test_again_builds_again(workshop: Workshop) -> None:
+    first = kernel.build(Recorder())
+    assert kernel.build(Recorder(), again=True) == first
+    assert workshop.compilations == 2
+    assert not workshop.leftovers
+
+
+def test_progress_counts_objects_against_the_last_total(workshop: Workshop) -> None:
+    first, second = Recorder(), Recorder()
+    kernel.build(first)
+    kernel.build(second, again=True)
+    assert ("compiling", 2, builder.COMPILED) in first.steps
+    assert ("compiling", 2, 2) in second.steps
+    assert [what for what, done, _ in second.steps if done == 0][:3] == [
+        "unpacking the source",
+        "configuring",
+        "compiling",
+    ]
+
+
+def test_sources_that_are_never_compiled_stay_packed(workshop: Workshop) -> None:
+    workshop.make("find . -path '*gpu*' -type f; " + COMPILE)
+    kernel.build(Recorder())
+    log = (workshop.store / "build.log").read_text()
+    assert "./drivers/gpu/Kconfig" in log
+    assert "big.c" not in log
+
+
+@pytest.mark.parametrize("change", ["source", "options", "compiler"])
+def test_key_follows_everything_it_is_made_of(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str
+) -> None:
+    first = kernel.build(Recorder())
+    if change == "source":
+        workshop.source("6.12", comment="security update")
+    elif change == "compiler":
+        workshop.program("gcc", "echo gcc 99")
+    else:
+        altered = tmp_path / "altered.config"
+        altered.write_text(options.LIST.read_text() + "CONFIG_NEW=y\n")
+        monkeypatch.setattr(options, "LIST", altered)
+
+    found = kernel.status()
+    # Other options: the old kernel lacks something. Another source or compiler: it still serves.
+    assert found.path == (None if change == "options" else first)
+    assert not found.current
+    assert kernel.build(Recorder()) != first
+    assert kernel.status().current
+
+
+def test_comments_in_the_option_list_change_nothing(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = store.options_digest()
+    commented = tmp_path / "commented.config"
+    commented.write_text("# new words\n\n" + options.LIST.read_text())
+    monkeypatch.setattr(options, "LIST", commented)
+    assert store.options_digest() == before
+
+
+def test_a_kernel_serves_on_when_the_source_is_gone(workshop: Workshop) -> None:
+    path = kernel.build(Recorder())
+    (workshop.root / "linux-source-6.12.tar.xz").unlink()
+    found = kernel.status()
+    assert (found.path, found.current) == (path, False)
+    assert "no kernel source" in found.why
+
+
+def test_a_truncated_kernel_is_built_anew(workshop: Workshop) -> None:
+    path = kernel.build(Recorder())
+    path.write_text("k")
+    assert kernel.status().path is None
+    assert kernel.build(Recorder()).read_text() == "kernel"
+
+
+def test_a_failure_shows_the_end_of_the_log_and_where_it_is(workshop: Workshop) -> None:
+    workshop.make("echo '  CC      a.o'; echo 'a.c:1: error: no such thing'; exit 2")
+    with pytest.raises(builder.BuildError) as caught:
+        kernel.build(Recorder())
+
+    assert caught.value.exit_status == 4
+    assert "a.c:1: error: no such thing" in str(caught.value)
+    assert str(workshop.store / "build.log") in str(caught.value)
+    assert kernel.status().path is None
+    assert not workshop.leftovers
+
+
+def test_options_that_the_source_drops_are_told(workshop: Workshop) -> None:
+    make = workshop.bin / "make"
+    kept = 'grep -v CONFIG_INET_ESP= "${word#*=}" >.config'
+    make.write_text(make.read_text().replace('cp "${word#*=}" .config', kept))
+    progress = Recorder()
+    kernel.build(progress)
+    assert kernel.status().facts["lost"] == ["CONFIG_INET_ESP=y"]
+    assert any("CONFIG_INET_ESP=y" in note for note in progress.notes)
+
+
+def test_no_room_is_said_before_anything_is_unpacked(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "NEEDED_BYTES", 1 << 60)
+    with pytest.raises(PrerequisiteError, match="XDG_CACHE_HOME"):
+        kernel.build(Recorder())
+    assert workshop.compilations == 0
+    assert not workshop.leftovers
+
+
+def test_a_missing_program_is_named(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workshop.bin / "make").unlink()
+    workshop.program("gcc", "echo gcc 12")
+    for name in ("tar", "xz", "sh"):
+        (workshop.bin / name).symlink_to(f"/bin/{name}")
+    monkeypatch.setenv("PATH", str(workshop.bin))
+    with pytest.raises(PrerequisiteError, match="no program make"):
+        kernel.build(Recorder())
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocker = workshop.root / "blocker"
+    blocker.write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocker))
+    with pytest.raises(PrerequisiteError, match="blocker"):
+        kernel.build(Recorder())
+
+
+BUILDER = """
+import sys
+from pathlib import Path
+from lab import kernel
+from lab.kernel import builder, source
+
+class Lines:
+    def step(self, what, done, total):
+        print(what, done, total, flush=True)
+    def note(self, text):
+        print(text, flush=True)
+
+source.find.__defaults__ = (Path(sys.argv[1]),)
+builder.NEEDED_BYTES = 1
+print(kernel.build(Lines()))
+"""
+
+
+def _builder(workshop: Workshop) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", BUILDER, os.fspath(workshop.root)],
+        cwd=REPO,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _read_until(process: subprocess.Popen[str], wanted: Callable[[str], bool]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if wanted(line):
+            return line
+    raise AssertionError("the builder ended before it said so")
+
+
+def test_a_second_build_waits_says_so_and_takes_the_result(workshop: Workshop) -> None:
+    gate = workshop.root / "gate"
+    os.mkfifo(gate)
+    workshop.make(f"echo '  CC      a.o'; read -r _ <'{gate}'; {COMPILE}")
+    with _builder(workshop) as first:
+        _read_until(first, lambda line: line.startswith("compiling 1 "))
+        with _builder(workshop) as second:
+            _read_until(second, lambda line: "another build of the kernel is running" in line)
+            # It shows how far the other one is, from that one's log.
+            _read_until(second, lambda line: line.startswith("another build 1 "))
+            gate.write_text("go on\n")
+            assert first.stdout is not None
+            assert second.stdout is not None
+            results = {first.stdout.read().splitlines()[-1], second.stdout.read().splitlines()[-1]}
+
+    assert results == {os.fspath(kernel.status().path or "")}
+    assert workshop.compilations == 1
+
+
+def test_after_a_killed_build_nothing_goes_on_and_the_next_one_tidies_up(
+    workshop: Workshop,
+) -> None:
+    gate = workshop.root / "gate"
+    os.mkfifo(gate)
+    workshop.make(f"echo $$ >'{workshop.root}/pid'; echo '  CC      a.o'; read -r _ <'{gate}'")
+    with _builder(workshop) as killed:
+        _read_until(killed, lambda line: line.startswith("compiling 1 "))
+        maker = os.pidfd_open(int((workshop.root / "pid").read_text()))
+        killed.send_signal(signal.SIGKILL)
+    try:
+        poller = select.poll()
+        poller.register(maker)
+        assert poller.poll(5000), "make goes on"
+    finally:
+        os.close(maker)
+    assert workshop.leftovers
+    assert kernel.status().path is None
+
+    workshop.make(COMPILE)
+    kernel.build(Recorder())
+    assert not workshop.leftovers
+
+
+def test_old_kernels_do_not_pile_up(workshop: Workshop) -> None:
+    for number in range(builder.KEPT + 2):
+        workshop.source("6.12", comment=str(number))
+        kernel.build(Recorder())
+    assert len(store.built()) == builder.KEPT
+    assert kernel.status().current
+
+
+def test_facts_are_json_that_others_can_read(workshop: Workshop) -> None:
+    facts = json.loads((kernel.build(Recorder()).parent / "build.json").read_text())
+    assert facts["source"] == "linux-source-6.12.tar.xz"
+    assert len(facts["source_sha256"]) == 64

@@ -1,0 +1,201 @@
+"""What the doctor concludes from given answers; and the trials that need no root."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from lab import doctor, packages, trials
+from lab.cli import doctor as verb
+from lab.doctor import Check
+from lab.errors import PrerequisiteError
+
+
+def _fine() -> str:
+    return "there"
+
+
+def _absent(mend: str) -> Check:
+    def probe() -> str:
+        raise PrerequisiteError("not there", hint=mend)
+
+    return Check("thing", "something", probe)
+
+
+def _check(name: str, *engines: str, mend: str | None = None, package: str = "") -> Check:
+    probe = _fine if mend is None else _absent(mend).probe
+    return Check(name, f"for {name}", probe, engines, package)
+
+
+def test_uml_is_taken_when_it_can_run() -> None:
+    report = doctor.examine([_check("kernel", "uml"), _check("esp", "native", mend="")])
+    assert report.engine == "uml"
+    # What only the other engine lacks is nothing to mend.
+    assert report.missing == ()
+    assert report.command == ""
+
+
+def test_native_is_taken_when_only_that_can_run() -> None:
+    kernel = _check("kernel", "uml", mend="lab kernel build")
+    report = doctor.examine([kernel, _check("root", "native")])
+    assert report.engine == "native"
+    assert "uml lacks kernel" in report.why
+    assert report.missing == ()
+
+
+def test_one_command_mends_packages_and_kernel() -> None:
+    report = doctor.examine(
+        [
+            _check("xl2tpd", "uml", "native", mend="-", package="xl2tpd"),
+            _check("flex", mend="-", package="flex"),
+            _check("kernel", "uml", mend="lab kernel build"),
+        ]
+    )
+    assert report.engine is None
+    install = packages.install_command(["xl2tpd", "flex"])
+    assert report.command == f"{install} && lab kernel build"
+
+
+def test_what_no_lab_needs_is_missed_but_stops_no_engine() -> None:
+    report = doctor.examine([_check("tshark", mend="-", package="tshark")])
+    assert report.engine == "uml"
+    assert [outcome.check.name for outcome in report.missing] == ["tshark"]
+
+
+def test_require_names_everything_and_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = (
+        _check("xl2tpd", "uml", "native", mend="-", package="xl2tpd"),
+        _check("memory", "uml", mend="name a folder with room"),
+        _check("esp", "native", mend=""),
+    )
+    monkeypatch.setattr(doctor, "checks", lambda: wanted)
+    with pytest.raises(PrerequisiteError) as caught:
+        doctor.require("uml")
+    text = str(caught.value)
+    assert caught.value.exit_status == 3
+    assert "xl2tpd" in text
+    assert "memory" in text
+    assert "esp" not in text
+    assert packages.install_command(["xl2tpd"]) in text
+    assert "name a folder with room" in text
+    with pytest.raises(PrerequisiteError):
+        doctor.choose()
+
+
+def test_choose_takes_the_first_engine_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "checks", lambda: (_check("kernel", "uml", mend=""),))
+    assert doctor.choose() == "native"
+    doctor.require("native")
+
+
+def test_exit_status_and_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = [_check("kernel", "uml"), _check("dot", mend="-", package="graphviz")]
+    monkeypatch.setattr(doctor, "checks", lambda: tuple(wanted))
+    assert verb.run(Namespace(json=True)) == 3
+    data = json.loads(capsys.readouterr().out)
+    assert data["engine"] == "uml"
+    assert [(check["name"], check["ok"]) for check in data["checks"]] == [
+        ("kernel", True),
+        ("dot", False),
+    ]
+    assert data["command"] == packages.install_command(["graphviz"])
+
+    wanted.pop()
+    assert verb.run(Namespace(json=False)) == 0
+    assert "engine: uml" in capsys.readouterr().out
+
+
+def test_every_package_of_the_list_is_checked() -> None:
+    names = [check.package for check in doctor.checks() if check.package]
+    assert names == [package.name for package in packages.packages()]
+    assert {"xl2tpd", "charon-systemd", "linux-source-6.12", "python3-venv"} <= set(names)
+
+
+def test_memory_goes_to_the_first_folder_that_is_fit(tmp_path: Path) -> None:
+    absent, fit = tmp_path / "absent", tmp_path / "fit"
+    fit.mkdir()
+    assert trials.memory_dir([absent, fit], room=1) == fit
+    assert list(fit.iterdir()) == []
+
+
+def test_no_folder_for_memory_says_why_of_each(tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    with pytest.raises(PrerequisiteError) as caught:
+        trials.memory_dir([absent, tmp_path], room=1 << 60)
+    assert f"{absent}: does not exist" in caught.value.message
+    assert f"{tmp_path}: " in caught.value.message
+    assert "MiB free" in caught.value.message
+    assert "TMPDIR" in caught.value.hint
+
+
+def test_a_folder_without_execution_is_unfit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+    with pytest.raises(PrerequisiteError, match="noexec"):
+        trials.memory_dir([tmp_path], room=1)
+
+
+def test_shm_comes_first_and_tmpdir_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/somewhere")
+    assert list(map(str, trials.memory_candidates()))[:2] == ["/dev/shm", "/somewhere"]
+
+
+def test_ptrace_is_really_tried_and_leaves_no_child() -> None:
+    try:
+        answer = trials.ptrace()
+    except PrerequisiteError as error:
+        answer = error.message
+    assert answer.startswith(("allowed", "forbidden"))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize(
+    ("scope", "mend"),
+    [("2", "sysctl"), ("3", "after a reboot"), ("1", "seccomp"), (None, "seccomp")],
+)
+def test_forbidden_ptrace_names_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str | None, mend: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    yama = tmp_path / "ptrace_scope"
+    if scope is not None:
+        yama.write_text(scope + "\n")
+    monkeypatch.setattr(trials, "_YAMA", yama)
+    monkeypatch.setattr("lab._linux.ptrace", refuse)
+    with pytest.raises(PrerequisiteError, match="forbidden") as caught:
+        trials.ptrace()
+    assert mend in caught.value.hint
+
+
+def test_packages_are_read_with_their_proofs(tmp_path: Path) -> None:
+    (tmp_path / "tool-6.12").write_text("x")
+    (tmp_path / "empty").write_text("")
+    text = (
+        "# words\n"
+        f"tool\t{tmp_path}/tool-6.[1-9][0-9]\trun\tsomething\n"
+        f"hollow\t{tmp_path}/empty\tlook\tsomething\n"
+        f"gone\t{tmp_path}/gone {tmp_path}/empty\tlook\tsomething\n"
+    )
+    tool, hollow, gone = packages.packages(text)
+    assert tool.found() == f"{tmp_path}/tool-6.12"
+    assert hollow.found() is None
+    assert gone.found() is None
+
+
+def test_the_installer_is_there_and_may_be_run() -> None:
+    assert packages.INSTALLER.stat().st_mode & stat.S_IXUSR
+    assert {package.needed for package in packages.packages()} == {"run", "build", "look"}

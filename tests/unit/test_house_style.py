@@ -1,0 +1,119 @@
+"""The house style, as far as a program can check it: sizes, sleeping, spawning, words, linters."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+LINES = 400
+
+SOURCES = sorted(
+    path for folder in ("lab", "tunnels") for path in (REPO / folder).rglob("*.py")
+)  # fmt: skip
+TEXTS = sorted(
+    path
+    for pattern in (
+        "lab/**/*",
+        "tunnels/**/*",
+        "topologies/*",
+        "tests/**/*",
+        "tools/*",
+        ".ci/*",
+        "*",
+    )
+    for path in REPO.glob(pattern)
+    if path.is_file() and path.suffix not in (".pyc", ".pcapng") and path != Path(__file__)
+)
+
+SPAWNERS = ("lab/process.py", "lab/kernel/", "lab/engine/")
+"""Where programs may be started: the lab's one spawner, and the host's side of the guest."""
+
+FORBIDDEN = re.compile(
+    r"/work/|/tmp/scratch|pypi\.org|pythonhosted|deb\.debian|proxy\.golang|\bTODO\b|\bFIXME\b"
+)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(REPO).as_posix()
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_module(path: Path) -> None:
+    text = path.read_text()
+    name = _name(path)
+    tree = ast.parse(text)
+    imported = _imported(tree)
+
+    assert len(text.splitlines()) <= LINES, "split it by nouns"
+    assert not tree.body or ast.get_docstring(tree), "say what lives here, and what must not"
+    assert "from __future__ import annotations" in text or len(tree.body) <= 1
+    if not name.startswith(SPAWNERS):
+        assert "subprocess" not in imported, "spawn by lab.process"
+    if name != "lab/_linux.py":
+        assert "ctypes" not in imported, "system calls that Python has no name for: lab._linux"
+    assert "pyroute2" not in imported or name.startswith("tests/")
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler):
+            caught = ast.unparse(node.type) if node.type else "everything"
+            assert caught not in ("Exception", "BaseException", "everything") or _explained(
+                text, node.lineno
+            ), f"line {node.lineno}: catch what you can mend, or say why it must be {caught}"
+        if name != "lab/wait.py" and isinstance(node, ast.Attribute):
+            assert ast.unparse(node) != "time.sleep", f"line {node.lineno}: wait for a fact"
+
+
+def _explained(text: str, line: int) -> bool:
+    """Whether there is a comment at a broad `except`, on it or just below."""
+    return any("#" in near for near in text.splitlines()[line - 1 : line + 1])
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=_name)
+def test_words(path: Path) -> None:
+    text = path.read_bytes().decode(errors="replace")
+    assert not (found := FORBIDDEN.search(text)), found and found[0]
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / argv[0]
+    if not program.exists():
+        pytest.skip(f"{argv[0]} is not installed here (it comes with the extra `dev`)")
+    return subprocess.run(
+        [program, *argv[1:]],
+        cwd=REPO,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("ruff", "format", "--check", "."),
+        ("ruff", "check", "--output-format", "concise", "."),
+        ("mypy",),
+        ("lint-imports", "--no-cache"),
+    ],
+    ids=["format", "ruff", "mypy", "imports"],
+)
+def test_linter(argv: tuple[str, ...]) -> None:
+    done = _run(*argv)
+    assert done.returncode == 0, f"\n{done.stdout}{done.stderr}"
