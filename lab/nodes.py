@@ -1,14 +1,14 @@
-"""A node: a network, a mount and a UTS namespace, and the one thread of this process that lives in them.
+"""A node: a network, a mount and a UTS namespace, and the one thread of ours that lives in them.
 
-Sockets that are opened and programs that are started by ``Node.call`` belong to the node. In it, ``/run``
-and the daemons' directories below ``/etc`` are private and empty, ``/etc/hosts`` is the node's own, and
-everything else is the surrounding file system (the run directory at its own path). Links at
-``/run/{netns,mntns,utsns}/<node>`` of the surrounding mount namespace lead ``nsenter`` and ``ip netns``
-there. They are links and not bind mounts, because a bind mount outlives this process, is copied into
-each later node, and some kernels (6.18) refuse it at random for a mount namespace.
+Sockets that are opened and programs that are started by ``Node.call`` belong to the node. In it,
+``/run`` and the daemons' directories below ``/etc`` are private and empty, ``/etc/hosts`` is the
+node's own, and everything else is the surrounding file system (the run directory at its own path).
+Links at ``/run/{netns,mntns,utsns}/<node>`` of the surrounding mount namespace lead ``nsenter`` and
+``ip netns`` there. They are links and not bind mounts, because a bind mount outlives this process,
+is copied into each later node, and some kernels (6.18) refuse it for a mount namespace.
 
-Links, addresses, routes and sysctls are not made here. In a node's thread, read ``/proc/thread-self/net``:
-``/proc/net`` and ``/proc/self/net`` show the main thread's namespace.
+Links, addresses, routes and sysctls are not made here. In a node's thread, read
+``/proc/thread-self/net``: ``/proc/net`` and ``/proc/self/net`` show the main thread's namespace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import queue
 import shutil
 import socket
 import struct
-import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -28,7 +27,7 @@ from typing import IO, Any, ParamSpec, TypeVar
 
 from lab import _linux
 from lab.errors import KernelError
-from lab.process import Daemon, run, spawn
+from lab.process import DEVNULL, Daemon, Popen, run, spawn
 from lab.topology import model
 
 P = ParamSpec("P")
@@ -61,12 +60,12 @@ def prepare() -> None:
     with _prepare_lock:
         if not os.path.ismount(f"/run/{PINS['mnt']}"):
             for program in COPIED_PROGRAMS:
-                if os.path.exists(program) and not os.access(program, os.X_OK):
+                if Path(program).exists() and not os.access(program, os.X_OK):
                     _copy_and_cover(Path(program))
 
             for directory in PINS.values():
                 path = f"/run/{directory}"
-                os.makedirs(path, exist_ok=True)
+                Path(path).mkdir(parents=True, exist_ok=True)
                 # Natively this may be the host's /run, where nothing must be left behind.
                 _linux.mount("tmpfs", path, "tmpfs", 0, "mode=755")
 
@@ -115,7 +114,7 @@ class Node:
     # What others do with a node.
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``function`` in the node's thread, and so in its namespaces; its exception is raised here."""
+        """Run ``function`` in the node's thread, in its namespaces; what it raises is raised here."""
         if threading.current_thread() is self._thread:
             return function(*args, **kwargs)
 
@@ -130,7 +129,7 @@ class Node:
         name: str = "",
         env: Mapping[str, str] | None = None,
     ) -> Daemon:
-        """Start a daemon in the node; it logs to ``logs/<node>/<name>.log`` and ends with the node."""
+        """Start a daemon in the node, which logs to ``logs/<node>/<name>.log`` and ends with it."""
         daemon = self.call(
             Daemon.start,
             argv,
@@ -150,9 +149,9 @@ class Node:
         argv: Sequence[str | Path],
         env: Mapping[str, str],
         *,
-        stdout: int | IO[bytes] = subprocess.DEVNULL,
-        stderr: int | IO[bytes] = subprocess.DEVNULL,
-    ) -> subprocess.Popen[bytes]:
+        stdout: int | IO[bytes] = DEVNULL,
+        stderr: int | IO[bytes] = DEVNULL,
+    ) -> Popen[bytes]:
         """Start a program whose output the caller reads; the caller also ends it."""
         return self.call(spawn, argv, env=env, stdout=stdout, stderr=stderr)
 
@@ -168,12 +167,14 @@ class Node:
         """Processes, other than this one, that live in the node's network."""
         pin = self._pin_path("net")
         try:
-            wanted = os.stat(pin).st_ino
+            wanted = Path(pin).stat().st_ino
         except FileNotFoundError:
             return ()
         return tuple(
             pid
-            for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+            for pid in (
+                int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()
+            )
             if pid != os.getpid() and _namespace_inode(pid) == wanted
         )
 
@@ -222,7 +223,7 @@ class Node:
 
         for directory in filter(os.path.isdir, PRIVATE_DIRECTORIES):
             private = f"/run/lab{directory}"
-            os.makedirs(private, mode=0o700)
+            Path(private).mkdir(mode=0o700, parents=True)
             _linux.mount(private, directory, "", _linux.MS_BIND)
 
         _cover("/etc/hosts", render_hosts(self.name, self._hosts))
@@ -239,7 +240,7 @@ class Node:
     def _pin(self) -> None:
         namespaces = f"/proc/{os.getpid()}/task/{self._thread.native_id}/ns"
         for kind in PINS:
-            os.symlink(f"{namespaces}/{kind}", self._pin_path(kind))
+            Path(self._pin_path(kind)).symlink_to(f"{namespaces}/{kind}")
 
     def _unpin(self) -> None:
         for kind in PINS:
@@ -260,7 +261,7 @@ def _cover(path: str, text: str) -> None:
         _write(Path(target), text, 0o644)
         return
 
-    if os.path.exists(target):
+    if Path(target).exists():
         private = Path(f"/run/lab{path}")
         _write(private, text, 0o644)
         _linux.mount(os.fspath(private), target, "", _linux.MS_BIND)
@@ -285,6 +286,6 @@ def _loopback_up() -> None:
 
 def _namespace_inode(pid: int) -> int:
     try:
-        return os.stat(f"/proc/{pid}/ns/net").st_ino
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return 0

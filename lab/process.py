@@ -1,14 +1,16 @@
 """The only module that spawns inside the lab: daemons, and programs that are waited for.
 
-Every child gets its own session, no stdin, a minimal environment and a log file; the child inherits the
-namespaces of the thread that starts it (``nodes.Node.spawn``). There is no reader thread: a daemon
-writes to its file and whoever wants a fact reads the file. ``subprocess`` uses vfork as long as there is
-no ``preexec_fn``, and that matters: in User-Mode Linux a fork copies page tables entry by entry.
+Every child gets its own session, no stdin, a minimal environment and a log file; the child inherits
+the namespaces of the thread that starts it (``nodes.Node.spawn``). There is no reader thread: a
+daemon writes to its file and whoever wants a fact reads the file. ``subprocess`` uses vfork as long
+as there is no ``preexec_fn``, and that matters: in User-Mode Linux a fork copies page tables entry
+by entry.
 What the daemons say is known to ``tunnels``, not here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -28,6 +30,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "LC_ALL": "C.UTF-8",
 }
 """What every daemon sees; the user's own environment has no business in a daemon."""
+
+DEVNULL = subprocess.DEVNULL
+Popen = subprocess.Popen
 
 TERM_GRACE_S = 5.0
 KILL_GRACE_S = 5.0
@@ -88,7 +93,7 @@ class Log:
         check: Callable[[], None],
         since: int = 0,
     ) -> re.Match[str]:
-        """Wait for a line that matches; ``check`` raises as soon as there is no more hope of one."""
+        """Wait for a line that matches; ``check`` raises as soon as there is no hope of one."""
         regex = re.compile(pattern)
         offset = max(since, self._start)
 
@@ -107,7 +112,7 @@ class Log:
 
 
 class Daemon:
-    """A running program with a log; made by ``start``, ended by ``stop`` or by leaving the context."""
+    """A running program with a log, from ``start`` to ``stop`` or to the end of the context."""
 
     def __init__(self, name: str, popen: subprocess.Popen[bytes], log: Log) -> None:
         self.name = name
@@ -125,7 +130,7 @@ class Daemon:
         log_dir: Path,
         env: Mapping[str, str] | None = None,
     ) -> Daemon:
-        """Start ``argv`` in the namespaces of the calling thread, logging to ``<log_dir>/<name>.log``."""
+        """Start ``argv`` in the calling thread's namespaces; the log is ``<log_dir>/<name>.log``."""
         log_dir.mkdir(parents=True, exist_ok=True)
         log = Log(log_dir / f"{name}.log")
         output = os.open(log.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -160,7 +165,7 @@ class Daemon:
     def expect_line(
         self, pattern: str | re.Pattern[str], deadline: Deadline | float, *, since: int = 0
     ) -> re.Match[str]:
-        """Wait until its log has a line that matches, counted from the log's start or from ``since``."""
+        """Wait until its log has a line that matches, after ``since`` or from the start on."""
         text = pattern if isinstance(pattern, str) else pattern.pattern
         fact = f"{self.name}'s log line /{text}/"
         try:
@@ -190,7 +195,7 @@ class Daemon:
     def stop(
         self, polite: Callable[[], None] | None = None, *, grace_s: float = TERM_GRACE_S
     ) -> int:
-        """End it and reap it: ``polite`` if given, SIGTERM, and SIGKILL for its whole session's group."""
+        """End it and reap it: ``polite`` if given, SIGTERM, and SIGKILL for its process group."""
         if polite is not None and self.alive:
             polite()
             self.wait(grace_s)
@@ -202,10 +207,8 @@ class Daemon:
         if self.alive:
             self.killed = True
         # Also where it ended by itself: what it started may still be in its process group.
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
         status = self.wait(KILL_GRACE_S)
         if status is None:
@@ -229,7 +232,7 @@ def spawn(
     cwd: Path | None = None,
     absent: type[LabError] = PrerequisiteError,
 ) -> subprocess.Popen[bytes]:
-    """Start a program by vfork and exec; ``absent`` is the error for a program that cannot be started."""
+    """Start a program by vfork and exec; ``absent`` is the error for one that cannot be started."""
     words = [os.fspath(word) for word in argv]
     try:
         return subprocess.Popen(
@@ -259,7 +262,7 @@ def run(
     input: str = "",
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a program to its end and return its stdout; a non-zero exit raises with the end of stderr."""
+    """Run a program to its end and return its stdout; a failure raises with the end of stderr."""
     name = Path(argv[0]).name
     popen = spawn(
         argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -290,9 +293,9 @@ def _by(status: int) -> str:
 def attend(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run a program on our own standard streams, in our session, and wait for it.
 
-    For the user's command: the terminal's interrupts reach it directly, and we outlive them to take the
-    lab down. Returns its exit status, 128 + n if a signal ended it. Raises UsageError if there is no
-    such program.
+    For the user's command: the terminal's interrupts reach it directly, and we outlive them to take
+    the lab down. Returns its exit status, 128 + n if a signal ended it. Raises UsageError if there
+    is no such program.
     """
     try:
         popen = subprocess.Popen(list(argv), env=dict(env), close_fds=True, cwd=_cwd())
@@ -314,4 +317,4 @@ def attend(argv: Sequence[str], env: Mapping[str, str]) -> int:
 
 def _cwd() -> str:
     """Our working directory as the main thread has it; a node's own thread has another."""
-    return os.readlink("/proc/self/cwd")
+    return os.fspath(Path("/proc/self/cwd").readlink())

@@ -1,4 +1,4 @@
-"""charon by VICI: the only module that imports ``vici``; typed values in and out, no OrderedDict beyond it.
+"""charon by VICI: the only module that imports ``vici``; typed values in and out.
 
 The protocol's strings and bytes end here. Which connections there are, and what to do with what is
 learned, belongs to ``ipsec``.
@@ -60,7 +60,8 @@ class Vici:
     """A connection to one charon."""
 
     def __init__(self, connected: socket.socket) -> None:
-        import vici  # type: ignore[import-untyped]  # noqa: PLC0415 - who only renders configurations need not have it
+        # Here and not above: whoever only renders configurations need not have it.
+        import vici  # type: ignore[import-untyped]
 
         self._socket = connected
         self._session = vici.Session(connected)
@@ -74,7 +75,7 @@ class Vici:
         self._request("load-shared", {"id": name, "type": "IKE", "data": secret, "owners": owners})
 
     def initiate(self, connection: str, child: str, deadline_s: float) -> tuple[str, list[str]]:
-        """Bring up a child of a connection: charon's final complaint (or "") and what it said meanwhile."""
+        """Bring up a child of a connection: charon's complaint (or "") and what it said."""
         said: list[str] = []
         request = {
             "ike": connection,

@@ -1,7 +1,7 @@
-"""The kernel's own account of IPsec, by netlink (``linux/xfrm.h``): SAs as they come and go, and what is there.
+"""The kernel's own account of IPsec, by netlink (``linux/xfrm.h``): SAs as they come and go.
 
-Message layouts and parsing are pure; ``Listener`` is the only effect that lasts. What an SA means to a
-connection is decided in ``ipsec``, not here. Keys leave this module only for ``keys/esp.json``.
+Message layouts and parsing are pure; ``Listener`` is the only effect that lasts. What an SA means
+to a connection is decided in ``ipsec``, not here. Keys leave this module only for ``keys/esp.json``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Attribute(IntEnum):
 MODES = {0: "transport", 1: "tunnel", 2: "route-optimisation", 3: "in-trigger", 4: "beet"}
 
 # struct xfrm_usersa_info: selector 56, id (daddr 16, spi, proto, 3 pad) 24, saddr 16, lifetime
-# configuration 64 and state 32, statistics 12, then seq, reqid, family, mode, window, flags, padding.
+# configuration 64 (with the soft limit in seconds) and state 32, statistics 12; then seq, reqid,
+# family, mode, window, flags, padding.
 _USERSA_INFO = struct.Struct("=56x 16sIB3x 16s 32xQ24x 32x 12x")
 _USERSA_TAIL = struct.Struct("=IIHBBB7x")
 _USERSA_SIZE = _USERSA_INFO.size + _USERSA_TAIL.size
@@ -331,7 +332,7 @@ def render_keys(sa: KernelSa) -> dict[str, str | int | bool]:
 
 
 class Listener:
-    """Records a node's ESP SAs from its start to its stop, in a thread that sleeps between events."""
+    """Records a node's ESP SAs from start to stop, in a thread that sleeps between events."""
 
     def __init__(
         self, netlink: socket.socket, node: str, record: list[EspSa], keys: KeyFile

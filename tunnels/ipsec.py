@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab.errors import DaemonError, LabError
 from lab.nodes import Node
 from lab.process import Daemon
 from lab.record import IkeAttempt, Record
@@ -132,8 +131,8 @@ def render_connection(connection: IpsecConnection, node: str) -> Settings:
 def _selector(side: IkeSide, address: str, *, mine: bool) -> str:
     """P-03: nothing but L2TP goes into the SA.
 
-    In tunnel mode the inner addresses are each end's own, whatever a SNAT makes of the outer ones, so
-    two clients behind one SNAT differ (T3-07). In transport mode there is one header only and
+    In tunnel mode the inner addresses are each end's own, whatever a SNAT makes of the outer ones,
+    so two clients behind one SNAT differ (T3-07). In transport mode there is one header only and
     charon puts in what the peer's address looks like from here.
     """
     if side.encapsulation is Encapsulation.transport and not mine:
@@ -150,7 +149,7 @@ def _child_times(connection: IpsecConnection, *, client: bool) -> dict[str, str]
     intervals would not be spread as drawn. The gateway's SAs live longer than any of the client's.
 
     charon draws once for each direction's SA and the earlier counts; the mean of that is a third up
-    the span drawn from. Three quarters of the model's span, its upper part, keep the mean in the middle.
+    the span drawn from. The upper three quarters of the model's span keep the mean in the middle.
     """
     if not client:
         life_s = connection.esp_lifetime_s + connection.rekey_max_s
@@ -214,7 +213,7 @@ class Charon:
         return self._vici
 
     def start(self) -> None:
-        """Start charon and load the connections; both ends may be started before either is waited for."""
+        """Start charon and load the connections; to start several at once, launch all first."""
         self.launch()
         self.ready()
 
@@ -295,7 +294,7 @@ class Charon:
         return tuple(f"{self._node.name}: {what}" for what in self._node.call(leftovers))
 
     def stop(self) -> None:
-        """Delete the SAs politely and end the daemon; the listener ends last, so it sees them go."""
+        """Delete the SAs politely and end the daemon; the listener is last and sees them go."""
         daemon, vici, listener = self._daemon, self._vici, self._listener
         self._daemon, self._vici, self._listener = None, None, None
         try:

@@ -1,7 +1,7 @@
 """L2TP by one xl2tpd per node, kernel data path: the LNS of a gateway, the LAC of a client.
 
-What PPP is told and has become is ``ppp``'s; texts of configurations and logs are ``_xl2tpd``'s. IPsec is
-not looked at here: that nothing goes out unprotected is for whoever starts this (P-07).
+What PPP is told and has become is ``ppp``'s; texts of configurations and logs are ``_xl2tpd``'s.
+IPsec is not looked at here: that nothing goes out unprotected is for whoever starts this (P-07).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import select
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
 from lab.nodes import Node
@@ -43,7 +44,7 @@ class _Xl2tpd:
         """Start it and do not wait for it."""
         self.node.write(_xl2tpd.CONFIGURATION, configuration)
         self.node.write(_xl2tpd.SECRETS, "")
-        self.node.call(os.makedirs, os.path.dirname(_xl2tpd.CONTROL), exist_ok=True)
+        self.node.call(Path(_xl2tpd.CONTROL).parent.mkdir, exist_ok=True)
         self.daemon = self.node.spawn(
             [
                 PROGRAM,
@@ -85,21 +86,19 @@ class _Xl2tpd:
 
 def _read_kernel_table() -> str:
     try:
-        with open("/proc/thread-self/net/pppol2tp") as table:
-            return table.read()
+        return Path("/proc/thread-self/net/pppol2tp").read_text()
     except FileNotFoundError:
         return ""
 
 
 def _command(text: str) -> str:
-    """xl2tpd reads one command at a time and writes the answer where the command says, then removes it.
+    """xl2tpd writes its answer into the file that the command names, and then removes the file.
 
     A FIFO there makes the answer an event. xl2tpd's read does not separate commands that arrive
     together, so none is sent before the one before has been answered.
     """
     answer = f"{_xl2tpd.CONTROL}-answer"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(answer)
+    Path(answer).unlink(missing_ok=True)
     os.mkfifo(answer, 0o600)
     reader = os.open(answer, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -210,7 +209,7 @@ class Lac:
         self._xl2tpd = _Xl2tpd(node)
         self._seen = _Seen()
         self.pppd_logs: tuple[Log, ...] = ()
-        """One for each section: sessions of one tunnel share theirs, as they share an options file."""
+        """One for each section: sessions of one tunnel share it, as they share their options."""
 
     def __enter__(self) -> Lac:
         try:
@@ -256,7 +255,7 @@ class Lac:
         self._xl2tpd.ready()
 
     def dial(self, deadline_s: float) -> tuple[PppSession, ...]:
-        """Place the calls and wait until IPCP is open on each; raises with the daemons' own reason."""
+        """Place the calls and wait until IPCP is open on each; raises with the daemons' reason."""
         deadline = Deadline(deadline_s)
         if shared_tunnel(self._client):
             self._dial_shared()
@@ -319,8 +318,8 @@ class Lac:
     def _dial_shared(self) -> None:
         """Several calls in one tunnel (X-08), which xl2tpd has no sound command for.
 
-        ``c <tunnel>`` crashes it (1.3.18 and 1.3.20: control.c looks into the call's LAC, which is not
-        there). But its redial timer places a call in the tunnel that the LAC has, with all the
+        ``c <tunnel>`` crashes it (1.3.18 and 1.3.20: control.c looks into the call's LAC, which is
+        not there). But its redial timer places a call in the tunnel that the LAC has, with all the
         LAC's options, and an LNS name that cannot be looked up sets the timer without a packet
         being sent. So: fail once for each further session, then let the name exist and dial.
         """
@@ -367,18 +366,21 @@ class Lac:
                         call.ended = True
                         call.session.closed = now
                         call.session.exit_status = status
-            case CallClosed(serial=serial, why=why):
-                said = f": {why}" if why else ""
-                self._seen.refusals.append(f"the gateway ended the call{said}")
-                for call in self._seen.calls:
-                    # xl2tpd forgets the call now and will not say how its pppd ended.
-                    if call.up.serial == serial and not call.ended:
-                        call.ended = True
-                        call.session.closed = now
+            case CallClosed():
+                self._call_closed(fact, now)
             case TunnelClosed(why=why):
                 self._seen.refusals.append(f"the tunnel was closed: {why or 'no reason'}")
                 for tunnel in self._seen.tunnels:
                     tunnel.closed = tunnel.closed or now
+
+    def _call_closed(self, fact: CallClosed, now: float) -> None:
+        said = f": {fact.why}" if fact.why else ""
+        self._seen.refusals.append(f"the gateway ended the call{said}")
+        for call in self._seen.calls:
+            # xl2tpd forgets the call now and will not say how its pppd ended.
+            if call.up.serial == fact.serial and not call.ended:
+                call.ended = True
+                call.session.closed = now
 
     def _all_ended(self) -> bool:
         self.refresh()
@@ -387,9 +389,9 @@ class Lac:
     def _no_call(self) -> bool:
         """Whether xl2tpd itself has forgotten every call.
 
-        A StopCCN before that would be lost on it: the acknowledgement of a CDN for a call that is gone
-        makes xl2tpd count one message too many (control.c, handle_special), and from then on it
-        takes everything on the tunnel for out of order.
+        A StopCCN before that would be lost on it: the acknowledgement of a CDN for a call that is
+        gone makes xl2tpd count one message too many (control.c, handle_special), and from then on
+        it takes everything on the tunnel for out of order.
         """
         since = self._xl2tpd.running.log.size
         self._xl2tpd.command("s")
@@ -450,6 +452,6 @@ def lac_sections(client: L2tpClient, server: L2tpServer) -> tuple[LacSection, ..
 
 
 def _add_host(address: str, name: str) -> None:
-    with open("/etc/hosts", "r+") as hosts:
+    with Path("/etc/hosts").open("r+") as hosts:
         if name not in hosts.read():
             hosts.write(f"{address}\t{name}\n")

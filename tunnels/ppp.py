@@ -1,7 +1,7 @@
 """PPP by pppd, whatever carries it: what a node's pppd is told, and what its interface has become.
 
-The carrier (an L2TP session, later a telephone line) starts pppd and learns its exit status; it uses
-this module for the rest.
+The carrier (an L2TP session, later a telephone line) starts pppd and learns its exit status; it
+uses this module for the rest.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def write_options(node: Node, path: str, options: Options) -> None:
 
 
 def write_secrets(node: Node, accounts: Iterable[PppAccount]) -> None:
-    """Write the node's private secrets, for CHAP and PAP alike; which is used is for the options to say."""
+    """Write the node's private secrets, for CHAP and PAP alike; the options say which is used."""
     text = _render_secrets(accounts)
     node.write("/etc/ppp/chap-secrets", text)
     node.write("/etc/ppp/pap-secrets", text)
@@ -61,7 +61,7 @@ def write_secrets(node: Node, accounts: Iterable[PppAccount]) -> None:
 
 
 def find_link(node: Node, interface: str) -> Link | None:
-    """The interface's addresses once pppd has set them and put it up, which it does when IPCP opens."""
+    """The interface's addresses once pppd has put it up, which it does when IPCP opens."""
     return node.call(_find_link, interface)
 
 
