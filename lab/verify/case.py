@@ -309,6 +309,14 @@ class Case:
         last = {call.agent: call for call in self.record.calls}
         return [call for call in last.values() if not call.succeeded]
 
+    def is_injected(self, packet: Packet) -> bool:
+        """Whether the lab itself put a packet on the uplink, past the firewall (OUT-04)."""
+        ends = (packet.source, packet.destination, packet.destination_port)
+        return any(
+            probe.requirement == "OUT-04" and (probe.source, probe.destination, probe.port) == ends
+            for probe in self.record.probes
+        )
+
     def sa_installed(self, client: str) -> float:
         """When a client first had an ESP SA in each direction; 0 if it never had."""
         sas = [sa for sa in self.record.esp if sa.node == client]

@@ -196,6 +196,8 @@ def _judge_strangers(case: Case, check: Check) -> None:
             check.object(f"{_packet_text(packet)} passed without a rule", [frame])
 
     for frame, packet in case.entering:
+        if case.is_injected(packet):
+            continue
         reply = (packet.source, packet.protocol, packet.source_port) in flows
         asked = any(
             rule.both_ways

@@ -83,7 +83,7 @@ def check_out_02(case: Case) -> Finding:
     syns = [(f, f.ip) for f in case.frames(case.inside) if f.ip and f.ip.is_bare_syn]
     own = [f for f, p in syns if p.source in case.agent_addresses]
     for frame, packet in syns:
-        if packet.source not in case.agent_addresses:
+        if packet.source not in case.agent_addresses and not case.is_injected(packet):
             where = f"{packet.source} opens a connection to {packet.destination}"
             check.object(f"{where}:{packet.destination_port} on {case.inside}", [frame])
 
@@ -207,6 +207,10 @@ def check_out_04(case: Case) -> Finding:
 
     local = sum(_judge_local(case, check, segment, name) for segment, name in others.items())
     probes = [probe for probe in case.record.probes if probe.requirement == "OUT-04"]
+    injected = [f for f in case.frames(case.inside) if f.ip and case.is_injected(f.ip)]
+    check.show(injected)
+    if probes and not injected:
+        check.object(f"the attempt is not on {case.inside}, so it proves nothing")
     for probe in probes:
         if probe.answered:
             check.object(

@@ -129,7 +129,8 @@ def check_p_10(case: Case) -> Finding:
 def _judge_routes(case: Case, check: Check, client: str) -> None:
     routes = []
     for line in case.record.routes.get(client, []):
-        destination, _, interface = line.partition(" dev ")
+        way, _, interface = line.partition(" dev ")
+        destination = way.split()[0]  # what follows may name the next hop
         prefix = "0.0.0.0/0" if destination == "default" else destination
         routes.append((ip_network(prefix, strict=False), interface.strip()))
     routes.sort(key=lambda route: -route[0].prefixlen)

@@ -212,6 +212,8 @@ class Act:
         if "svc" in self.stage.frames:
             probe |= {"destination": "192.168.128.10"}
             self.record.probes.append(UplinkProbe(requirement="OUT-04", port=443, **probe))
+            past = IP(src=source, dst="192.168.128.10", id=10) / TCP(dport=443, flags="S")
+            self.stage.put("lan", "firewall", "hmc", bytes(past), self.stage.now)
 
     def _local_traffic(self) -> None:
         if "svc" in self.stage.frames:

@@ -100,6 +100,15 @@ def forget_probe(stage: Stage) -> None:
     del stage.record.probes[0]
 
 
+def withhold_attempt(stage: Stage) -> None:
+    lan = stage.frames["lan"]
+    lan[:] = [(t, d) for t, d in lan if IP(d[14:]).dst != "192.168.128.10"]
+
+
+def answer_past(stage: Stage) -> None:
+    stage.record.probes[1].answered = True
+
+
 def invent_probe(stage: Stage) -> None:
     stage.record.probes.append(
         UplinkProbe(
@@ -292,6 +301,8 @@ MUTATIONS = (
     Mutation("OUT-03", "the server sees another", "vpn-nat", stage=mute_ledger),
     Mutation("OUT-04", "IBM on the second NIC", "direct",
              stage=leak(IP(src="192.168.128.1", dst=LISTED) / SYN, "svc")),
+    Mutation("OUT-04", "the attempt was not made", "vpn", stage=withhold_attempt),
+    Mutation("OUT-04", "the attempt got through", "direct", stage=answer_past),
     Mutation("OUT-19", "seven main mode packets", "vpn", script=Script(main_mode_spare=True)),
     Mutation("OUT-19", "UDP 4500", "vpn", ids("F-06", "g4"),
              stage=from_firewall(VPN1, UDP(sport=4500, dport=4500) / Raw(b"\xff"))),
