@@ -1,4 +1,4 @@
-"""The set-up's refusals and its display; that it really installs is proven on a machine of its own."""
+"""The set-up's refusals and its display; that it installs is proven on a whole machine."""
 
 from __future__ import annotations
 
