@@ -114,7 +114,7 @@ class Node:
     # What others do with a node.
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``function`` in the node's thread, in its namespaces; what it raises is raised here."""
+        """Run ``function`` in the node's thread and namespaces; what it raises is raised here."""
         if threading.current_thread() is self._thread:
             return function(*args, **kwargs)
 

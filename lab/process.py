@@ -130,7 +130,7 @@ class Daemon:
         log_dir: Path,
         env: Mapping[str, str] | None = None,
     ) -> Daemon:
-        """Start ``argv`` in the calling thread's namespaces; the log is ``<log_dir>/<name>.log``."""
+        """Start ``argv`` in our thread's namespaces; the log is ``<log_dir>/<name>.log``."""
         log_dir.mkdir(parents=True, exist_ok=True)
         log = Log(log_dir / f"{name}.log")
         output = os.open(log.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)

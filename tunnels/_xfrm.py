@@ -1,7 +1,7 @@
 """The kernel's own account of IPsec, by netlink (``linux/xfrm.h``): SAs as they come and go.
 
-Message layouts and parsing are pure; ``Listener`` is the only effect that lasts. What an SA means
-to a connection is decided in ``ipsec``, not here. Keys leave this module only for ``keys/esp.json``.
+Message layouts and parsing are pure; ``Listener`` is the only effect that lasts. What an SA is to a
+connection is decided in ``ipsec``, not here. Keys leave this module only for ``keys/esp.json``.
 """
 
 from __future__ import annotations
