@@ -103,8 +103,11 @@ def _compare_inner(capture: Path, frames: list[Frame], keys: Path) -> list[str]:
     """What is inside the ESP, each side by its own decryption: how many of each kind."""
     options = decryption_options(keys)
     theirs: Counter[str] = Counter()
-    fields = ("l2tp.type", "l2tp.avp.message_type", "ppp.protocol", "chap.code")
-    for number, (kind, message, protocol, chap) in enumerate(tshark(capture, fields, *options), 1):
+    fields = ("ip.proto", "l2tp.type", "l2tp.avp.message_type", "ppp.protocol", "chap.code")
+    for number, row in enumerate(tshark(capture, fields, *options), 1):
+        outer, kind, message, protocol, chap = row
+        if outer == str(decode.ICMP):
+            continue  # a quotation
         theirs.update(_kinds(number, kind not in ("", "0", "False"), message, protocol, chap))
     ours: Counter[str] = Counter()
     known = esp.load_keys(keys)
