@@ -69,8 +69,8 @@ charon-systemd {{
   }}
   filelog {{
     charon {{
-      # A file even though stdout goes there too: charon does not flush its lines to stdout.
-      path = {log}
+      # Not as stdout, although that is this file: charon does not flush its lines to stdout.
+      path = "{log}"
       append = yes
       time_format = %s
       time_add_ms = yes

@@ -24,6 +24,8 @@ from tunnels._xl2tpd import CallClosed, CallUp, Fact, LacSection, PppdEnded, Tun
 
 PROGRAM = "/usr/sbin/xl2tpd"
 
+LNS_OPTIONS = "/etc/ppp/options.lns"
+
 START_DEADLINE_S = 10.0
 CONTROL_DEADLINE_S = 5.0
 HANG_UP_DEADLINE_S = 10.0
@@ -120,8 +122,6 @@ def _command(text: str) -> str:
 class Lns:
     """A gateway's LNS: takes calls, authenticates the callers and gives them addresses."""
 
-    OPTIONS = "/etc/ppp/options.lns"
-
     def __init__(self, node: Node, server: L2tpServer) -> None:
         self._node = node
         self._server = server
@@ -145,25 +145,8 @@ class Lns:
         """Write the files and start the daemon; do not wait for it."""
         server = self._server
         ppp.write_secrets(self._node, server.ppp.accounts)
-        ppp.write_options(
-            self._node,
-            self.OPTIONS,
-            ppp.Options(
-                name=server.hostname,
-                log=self.pppd_log.path,
-                mtu=server.mtu,
-                demand=server.ppp.auth,
-            ),
-        )
-        self._xl2tpd.launch(
-            _xl2tpd.render_lns(
-                server.address,
-                server.hostname,
-                server.ppp.local_ip,
-                server.ppp.pool,
-                self.OPTIONS,
-            )
-        )
+        ppp.write_options(self._node, LNS_OPTIONS, server_options(server, self.pppd_log.path))
+        self._xl2tpd.launch(render_server(server))
 
     def ready(self) -> None:
         self._xl2tpd.ready()
@@ -238,16 +221,7 @@ class Lac:
         self.pppd_logs = tuple(Log(logs / f"pppd-{n}.log") for n in range(len(self.sections)))
         for section, log in zip(self.sections, self.pppd_logs, strict=True):
             ppp.write_options(
-                self._node,
-                section.options_file,
-                ppp.Options(
-                    name=self._client.account.user,
-                    log=log.path,
-                    mtu=self._client.mtu,
-                    offer=self._client.accept_auth,
-                    echo_interval_s=self._client.lcp_echo_interval_s,
-                    echo_failures=self._client.lcp_echo_failures,
-                ),
+                self._node, section.options_file, client_options(self._client, log.path)
             )
         self._xl2tpd.launch(_xl2tpd.render_lac(self._local_address, self.sections))
 
@@ -424,6 +398,30 @@ class Lac:
 
     def _last_line(self) -> str:
         return self._xl2tpd.running.log.tail(1)
+
+
+def server_options(server: L2tpServer, log: Path) -> ppp.Options:
+    """What a gateway's pppd is told."""
+    return ppp.Options(name=server.hostname, log=log, mtu=server.mtu, demand=server.ppp.auth)
+
+
+def render_server(server: L2tpServer) -> str:
+    """A gateway's xl2tpd.conf."""
+    return _xl2tpd.render_lns(
+        server.address, server.hostname, server.ppp.local_ip, server.ppp.pool, LNS_OPTIONS
+    )
+
+
+def client_options(client: L2tpClient, log: Path) -> ppp.Options:
+    """What a client's pppd is told."""
+    return ppp.Options(
+        name=client.account.user,
+        log=log,
+        mtu=client.mtu,
+        offer=client.accept_auth,
+        echo_interval_s=client.lcp_echo_interval_s,
+        echo_failures=client.lcp_echo_failures,
+    )
 
 
 def shared_tunnel(client: L2tpClient) -> bool:

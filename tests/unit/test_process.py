@@ -1,0 +1,117 @@
+"""Daemons and their logs: waited for, ended and reaped, with errors that say what was seen."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from lab import process
+from lab.errors import DaemonError, PrerequisiteError
+from lab.process import Daemon
+
+FOREVER = "sleep 1000"
+
+
+def start(tmp_path: Path, script: str, name: str = "daemon") -> Daemon:
+    return Daemon.start(["sh", "-c", script], name=name, log_dir=tmp_path / "logs")
+
+
+def test_a_line_is_found_although_it_came_before_the_question(tmp_path: Path) -> None:
+    with start(tmp_path, f"echo ready on 42; echo more; {FOREVER}") as daemon:
+        daemon.expect_line("more", 5)
+
+        assert daemon.expect_line(r"ready on (\d+)", 5)[1] == "42"
+
+
+def test_a_line_counts_only_when_it_is_whole(tmp_path: Path) -> None:
+    with (
+        start(tmp_path, f"printf 'half a li'; {FOREVER}") as daemon,
+        pytest.raises(DaemonError, match="half a li"),
+    ):
+        daemon.expect_line("half", 0.1)
+
+
+def test_what_an_earlier_daemon_of_that_name_said_does_not_count(tmp_path: Path) -> None:
+    start(tmp_path, "echo ready").wait(5)
+
+    with start(tmp_path, "echo not yet; exit 3") as daemon:
+        with pytest.raises(DaemonError, match="ended with exit status 3") as raised:
+            daemon.expect_line("ready", 5)
+
+        assert raised.value.log_tail == "not yet"
+
+
+def test_a_daemon_that_a_signal_ended_is_said_so(tmp_path: Path) -> None:
+    with start(tmp_path, "kill -SEGV $$") as daemon:
+        daemon.wait(5)
+
+        with pytest.raises(DaemonError, match="SIGSEGV"):
+            daemon.check()
+
+
+def test_the_request_comes_before_the_signals(tmp_path: Path) -> None:
+    stop = tmp_path / "stop"
+    os.mkfifo(stop)
+    daemon = start(tmp_path, f"read word < {stop}; exit 7")
+
+    def ask() -> None:
+        stop.write_text("now\n")
+
+    assert daemon.stop(ask) == 7
+    assert not daemon.killed
+
+
+def test_sigterm_is_tried_before_sigkill(tmp_path: Path) -> None:
+    daemon = start(tmp_path, f"trap 'exit 5' TERM; echo ready; {FOREVER} & wait")
+    daemon.expect_line("ready", 5)
+
+    assert daemon.stop() == 5
+    assert not daemon.killed
+
+
+def test_a_daemon_that_will_not_go_is_killed_with_its_children(tmp_path: Path) -> None:
+    daemon = start(tmp_path, f"trap '' TERM; {FOREVER} & echo child $!; wait; wait")
+    child = int(daemon.expect_line(r"child (\d+)", 5)[1])
+
+    assert daemon.stop(grace_s=0.1) == -signal.SIGKILL
+    assert daemon.killed
+    assert not daemon.alive
+    # It is a zombie of the reaper at most.
+    status = Path(f"/proc/{child}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+def test_a_daemon_has_no_input_and_none_of_our_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_TEST_SECRET", "s3cret")
+    daemon = start(tmp_path, "cat; env")
+    assert daemon.wait(5) == 0
+
+    text = daemon.log.text()
+    assert "PATH=" in text
+    assert "s3cret" not in text
+
+
+def test_a_program_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PrerequisiteError, match="no program lab-has-no-such"):
+        Daemon.start(["lab-has-no-such"], name="x", log_dir=tmp_path)
+
+
+def test_a_program_that_fails_is_told_with_its_last_words() -> None:
+    with pytest.raises(DaemonError, match="exit status 4") as raised:
+        process.run(["sh", "-c", "echo wrong >&2; exit 4"], deadline_s=5)
+
+    assert raised.value.log_tail.strip() == "wrong"
+
+
+def test_a_program_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(DaemonError, match=r"did not end within 0\.1 s"):
+        process.run(["sh", "-c", FOREVER], deadline_s=0.1)
+
+
+def test_a_program_gets_its_input_and_gives_its_output() -> None:
+    assert process.run(["tr", "a-z", "A-Z"], deadline_s=5, input="abc") == "ABC"

@@ -1,0 +1,198 @@
+"""What the daemons say, as they said it in a lab, turned into facts and reasons."""
+
+from __future__ import annotations
+
+import pytest
+
+from tunnels import _pppd, _xl2tpd, ipsec
+from tunnels._vici import parse_ike_sa
+from tunnels._xl2tpd import CallClosed, CallUp, PppdEnded, TunnelClosed, TunnelUp
+
+WRONG_SECRET = """\
+xl2tpd[632]: Listening on IP address 192.168.10.10, port 1701
+xl2tpd[632]: Connecting to host 129.42.160.16, port 1701
+xl2tpd[632]: Connection established to 129.42.160.16, 1701.  Local: 7992, Remote: 31429 (ref=0/0).
+xl2tpd[632]: Calling on tunnel 7992
+xl2tpd[632]: Call established with 129.42.160.16, Local: 14183, Remote: 15032, Serial: 1 (ref=0/0)
+xl2tpd[632]: start_pppd: I'm running:\x20
+xl2tpd[632]: "/usr/sbin/pppd"\x20
+xl2tpd[632]: child_handler : pppd exited for call 15032 with code 19
+xl2tpd[632]: call_close: Call 14183 to 129.42.160.16 disconnected
+xl2tpd[632]: control_finish: Connection closed to 129.42.160.16, serial 1 ()
+xl2tpd[632]: Terminating pppd: sending TERM signal to pid 633
+xl2tpd[632]: Disconnecting from 129.42.160.16, Local: 7992, Remote: 31429
+xl2tpd[632]: Connection 31429 closed to 129.42.160.16, port 1701 (Goodbye!)
+"""
+
+NO_ADDRESS = (
+    "xl2tpd[894]: control_finish: Connection closed to 129.42.160.16, serial 1"
+    " (No available IP address)\n"
+)
+SILENCE = """\
+xl2tpd[559]: Maximum retries exceeded for tunnel 39094.  Closing.
+xl2tpd[559]: Connection 0 closed to 129.42.160.16, port 1701 (Timeout)
+"""
+STOPPED_BY_PEER = (
+    "xl2tpd[113]: control_finish: Connection closed to 192.168.10.10, port 1701 (Goodbye!),"
+    " Local: 46906, Remote: 49005\n"
+)
+AT_THE_GATEWAY = (
+    "xl2tpd[631]: Call established with 192.168.10.10, PID: 634, Local: 15032, Remote: 14183,"
+    " Serial: 1\n"
+)
+
+
+def test_a_call_with_a_wrong_secret_in_order() -> None:
+    assert list(_xl2tpd.parse_log(WRONG_SECRET)) == [
+        TunnelUp(7992, 31429),
+        CallUp(14183, 15032, 1),
+        PppdEnded(15032, 19),
+        CallClosed(1, ""),
+        TunnelClosed("Goodbye!"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("log", "facts"),
+    [
+        (NO_ADDRESS, [CallClosed(1, "No available IP address")]),
+        (SILENCE, [TunnelClosed("Maximum retries exceeded"), TunnelClosed("Timeout")]),
+        (STOPPED_BY_PEER, [TunnelClosed("Goodbye!")]),
+        (AT_THE_GATEWAY, [CallUp(15032, 14183, 1)]),
+        (
+            "xl2tpd[1]: child_handler : pppd terminated for call 9 by signal 9\n",
+            [PppdEnded(9, -9)],
+        ),
+    ],
+)
+def test_a_line_is_a_fact(log: str, facts: list[object]) -> None:
+    assert list(_xl2tpd.parse_log(log)) == facts
+
+
+def test_calls_are_counted_over_all_tunnels() -> None:
+    # As xl2tpd prints it: the lines of a tunnel and of its calls have no newline.
+    status = (
+        "xl2tpd[1]: Number of tunnels open: 2\n"
+        "xl2tpd[1]: Tunnel vpn1-0, ID = 4 (local), 5 (remote) to 129.42.160.16:1701,"
+        " cLr = 4, call count = 1 ref=0/refhim=0xl2tpd[1]: Call vpn1-0 # 1, ID = 8 (local)"
+        "xl2tpd[1]: Tunnel vpn1-1, ID = 6 (local), 7 (remote) to 129.42.160.16:1701,"
+        " cLr = 4, call count = 2 ref=0/refhim=0xl2tpd[1]: ====Config File====\n"
+    )
+
+    assert _xl2tpd.parse_call_count(status) == 3
+    assert _xl2tpd.parse_call_count("xl2tpd[1]: Number of tunnels open: 0\n") == 0
+
+
+def test_the_kernels_table_gives_each_session_its_interface() -> None:
+    table = """\
+TUNNEL 'tunl 24022', Y 3
+ 00000000 5/112/0 5/112/0
+  SESSION 'sess 24022/45688' CB00710A/1701 5DD6/B278 -> 8A19/E60D 3 Y
+   0/0/-/-/LAC 00000000 0
+   0/0 5/112/0 5/112/0
+   interface ppp0
+  SESSION 'sess 24022/7' CB00710A/1701 5DD6/0007 -> 8A19/E60E 1 Y
+   0/0/-/-/LAC 00000000 0
+"""
+
+    assert _xl2tpd.parse_sessions(table) == {0xB278: "ppp0"}
+
+
+def test_every_exit_status_of_pppd_has_its_sentence() -> None:
+    assert sorted(_pppd.ExitStatus) == list(range(20))
+    assert set(_pppd.SENTENCES) == set(_pppd.ExitStatus)
+    assert len(set(_pppd.SENTENCES.values())) == 20
+    assert _pppd.describe_exit(19) == (
+        "exit status 19: we failed to authenticate ourselves to the peer"
+    )
+    assert _pppd.describe_exit(77) == "exit status 77, which pppd(8) does not know"
+
+
+def test_pppd_complains_in_its_own_words() -> None:
+    log = """\
+sent [CHAP Response id=0x94 <5fda06>, name = "hmc-user"]
+rcvd [CHAP Failure id=0x94 "Access denied"]
+CHAP authentication failed: Access denied
+CHAP authentication failed
+sent [LCP TermReq id=0x2 "Failed to authenticate ourselves to peer"]
+rcvd [LCP TermReq id=0x2 "Authentication failed"]
+Connection terminated.
+"""
+
+    assert _pppd.complaints(log) == (
+        "CHAP authentication failed: Access denied",
+        "CHAP authentication failed",
+        "the peer says: Authentication failed",
+    )
+
+
+def test_a_link_that_came_up_has_no_complaint() -> None:
+    log = "CHAP authentication succeeded\nlocal  IP address 10.9.0.2\nremote IP address 10.9.0.1\n"
+
+    assert _pppd.complaints(log) == ()
+
+
+PROGRESS = [
+    "initiating Main Mode IKE_SA hmc-vpn1[1] to 129.42.160.16",
+    "generating ID_PROT request 0 [ SA V V V V V ]",
+    "sending packet: from 192.168.10.10[500] to 129.42.160.16[500] (176 bytes)",
+]
+VERDICT = "establishing CHILD_SA 'hmc-vpn1' failed"
+
+
+@pytest.mark.parametrize(
+    "telling",
+    [
+        "received NO_PROPOSAL_CHOSEN error notify",
+        "received AUTHENTICATION_FAILED error notify",
+        "IDir 'vpn1.ibm.example' does not match to 'somebody.else'",
+        "giving up after 5 retransmits",
+    ],
+)
+def test_charons_reason_is_its_own_sentence(telling: str) -> None:
+    assert ipsec.reason([*PROGRESS, telling], VERDICT) == f"{telling}; {VERDICT}"
+
+
+def test_a_complaint_that_is_repeated_is_told_once() -> None:
+    said = ["could not decrypt payloads", *PROGRESS, "could not decrypt payloads"]
+
+    assert ipsec.reason(said, VERDICT) == f"could not decrypt payloads; {VERDICT}"
+
+
+def test_an_ike_sa_of_vici_is_typed() -> None:
+    body = {
+        "uniqueid": b"1",
+        "version": b"1",
+        "state": b"ESTABLISHED",
+        "local-host": b"192.168.10.10",
+        "local-id": b"hmc.customer.test",
+        "remote-host": b"129.42.160.16",
+        "remote-id": b"129.42.160.16",
+        "encr-alg": b"3DES_CBC",
+        "integ-alg": b"HMAC_MD5_96",
+        "dh-group": b"MODP_1024",
+        "child-sas": {
+            "hmc-vpn1-1": {
+                "name": b"hmc-vpn1",
+                "state": b"INSTALLED",
+                "mode": b"TUNNEL",
+                "encap": b"yes",
+                "spi-in": b"c5574ba1",
+                "spi-out": b"cdc6e656",
+                "encr-alg": b"3DES_CBC",
+                "integ-alg": b"HMAC_MD5_96",
+                "install-time": b"12",
+                "rekey-time": b"1500",
+            }
+        },
+    }
+
+    sa = parse_ike_sa("hmc-vpn1", body)
+    (child,) = sa.children
+    assert sa.established
+    assert (sa.encryption, sa.integrity, sa.dh_group) == ("3DES_CBC", "HMAC_MD5_96", "MODP_1024")
+    assert (child.encryption_bits, child.udp_encapsulation, child.spi_in) == (192, True, 0xC5574BA1)
+
+
+def test_an_ike_sa_without_an_installed_child_is_not_established() -> None:
+    assert not parse_ike_sa("x", {"state": b"ESTABLISHED"}).established
