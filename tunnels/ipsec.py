@@ -294,12 +294,14 @@ class Charon:
         return tuple(f"{self._node.name}: {what}" for what in self._node.call(leftovers))
 
     def stop(self) -> None:
-        """Delete the SAs politely and end the daemon; the listener is last and sees them go."""
+        """End the daemon, which deletes its SAs and tells the peers; the listener sees them go.
+
+        SIGTERM is the polite request. To ask by VICI first adds nothing and, while the kernel still
+        reports links that went, makes charon's watcher poll in circles until another thread runs.
+        """
         daemon, vici, listener = self._daemon, self._vici, self._listener
         self._daemon, self._vici, self._listener = None, None, None
         try:
-            if vici is not None and daemon is not None and daemon.alive:
-                _delete_all(vici)
             if daemon is not None:
                 daemon.stop()
                 self._node.daemons.remove(daemon)
@@ -323,11 +325,6 @@ def _connect() -> socket.socket | None:
         connection.close()
         return None
     return connection
-
-
-def _delete_all(vici: Vici) -> None:
-    for name in {sa.name for sa in vici.ike_sas()}:
-        vici.terminate(name, DELETE_DEADLINE_S)
 
 
 # What charon says when it means something; the rest of its talk is on progress.
