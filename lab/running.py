@@ -121,6 +121,9 @@ class RunningLab:
         links.unplug(self.nodes[name], [i.name for i in planned.interfaces])
         for daemon in self.nodes[name].daemons:
             daemon.signal(signal.SIGKILL)
+        # What its kernel knew is gone with it.
+        for table in ("state", "policy"):
+            self.nodes[name].run(["ip", "xfrm", table, "flush"])
 
     @property
     def vpn(self) -> Vpn | None:
