@@ -153,6 +153,10 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
             ["tar", "xvf", wanted.source.path, "--strip-components=1", *leave_out],
             "unpacking the source", total=UNPACKED, counts=re.compile("."), kept=False,
         )  # fmt: skip
+        for patch in options.PATCHES:
+            maker.run(
+                ["patch", "-p1", "--batch", "--forward", "-i", patch], f"applying {patch.name}", total=1
+            )  # fmt: skip
         make = ["make", "ARCH=um"]
         maker.run(
             [*make, f"KCONFIG_ALLCONFIG={options.LIST}", "allnoconfig"], "configuring", total=20

@@ -1,4 +1,4 @@
-"""The lab kernel's option list: reading it, and comparing it with a finished configuration."""
+"""The lab kernel's option list and patches: reading it, and comparing it with a finished configuration."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 LIST = Path(__file__).with_name("options.config")
+PATCHES = tuple(sorted(Path(__file__).with_name("patches").glob("*.patch")))
+"""What we change in the source, in this order; each says why in its head."""
 
 
 def parse(text: str) -> dict[str, str]:

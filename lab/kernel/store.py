@@ -59,9 +59,10 @@ def recipe() -> Recipe:
 
 
 def options_digest() -> str:
-    """The option list without its comments, as a digest."""
+    """The option list without its comments, and the patches, as a digest."""
     wanted = sorted(options.parse(options.LIST.read_text()).items())
-    return hashlib.sha256(repr(wanted).encode()).hexdigest()
+    patches = [patch.read_text() for patch in options.PATCHES]
+    return hashlib.sha256(repr((wanted, patches)).encode()).hexdigest()
 
 
 def check_machine() -> None:
