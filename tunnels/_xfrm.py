@@ -1,43 +1,29 @@
-"""The kernel's own account of IPsec, by netlink (``linux/xfrm.h``): SAs as they come and go.
+"""The kernel's own account of IPsec, by netlink (``linux/xfrm.h``): layouts, parsing, and listing.
 
-Message layouts and parsing are pure; ``Listener`` is the only effect that lasts. What an SA is to a
-connection is decided in ``ipsec``, not here. Keys leave this module only for ``keys/esp.json``.
+What becomes of an SA is written down by ``_sas``; what it means to a connection is for ``ipsec``.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
 import os
-import select
 import socket
 import struct
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 
 from lab.errors import KernelError
-from lab.record import EspSa
 
 NETLINK_XFRM = 6
 GROUP_EXPIRE = 2
 GROUP_SA = 3
 
-_SOL_NETLINK = 270
-_NETLINK_ADD_MEMBERSHIP = 1
 _NLM_F_REQUEST = 0x1
 _NLM_F_DUMP = 0x300
 _NLMSG_ERROR = 2
 _NLMSG_DONE = 3
-_IPPROTO_ESP = 50
-
-# A day of rekeys fits many times over; losing a message would mean losing an SA's keys.
-_RECEIVE_BUFFER = 1 << 20
+IPPROTO_ESP = 50
 
 
 class Message(IntEnum):
@@ -289,141 +275,3 @@ def _dump(request: Message, answer: Message) -> Iterator[bytes]:
                     raise KernelError("list", request.name[3:], os.strerror(-number))
                 if kind == answer:
                     yield body
-
-
-class KeyFile:
-    """``keys/esp.json``: every ESP key of the run, once, readable by its owner only."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def add(self, sa: KernelSa) -> None:
-        """Add an SA's keys, unless the other end of the SA has done so already."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "r+") as file:
-            # Each charon has a listener of its own, and all write here.
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            keys = json.loads(file.read() or "[]")
-            entry = render_keys(sa)
-            if entry in keys:
-                return
-
-            keys.append(entry)
-            file.seek(0)
-            file.truncate()
-            json.dump(keys, file, indent=1)
-            file.write("\n")
-
-
-def render_keys(sa: KernelSa) -> dict[str, str | int | bool]:
-    """One entry of ``keys/esp.json``."""
-    return {
-        "spi": sa.spi,
-        "source": sa.source,
-        "destination": sa.destination,
-        "encryption": sa.encryption.name,
-        "encryption_key": sa.encryption.key.hex(),
-        "integrity": sa.integrity.name,
-        "integrity_key": sa.integrity.key.hex(),
-        "icv_bits": sa.integrity.icv_bits,
-        "encap": sa.udp_encapsulation,
-    }
-
-
-class Listener:
-    """Records a node's ESP SAs from start to stop, in a thread that sleeps between events."""
-
-    def __init__(
-        self, netlink: socket.socket, node: str, record: list[EspSa], keys: KeyFile
-    ) -> None:
-        self._netlink = netlink
-        self._node = node
-        self._record = record
-        self._keys = keys
-        self._here: dict[tuple[int, str], EspSa] = {}
-        self._lost = False
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._work, name=f"xfrm {node}", daemon=True)
-
-    @classmethod
-    def start(cls, node: str, record: list[EspSa], keys: KeyFile) -> Listener:
-        """Listen in the network namespace of the calling thread."""
-        netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_XFRM)
-        netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        netlink.bind((0, 0))
-        for group in (GROUP_SA, GROUP_EXPIRE):
-            netlink.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
-        netlink.setblocking(False)
-
-        listener = cls(netlink, node, record, keys)
-        listener._thread.start()
-        return listener
-
-    def stop(self) -> None:
-        """Take in what has happened so far and end."""
-        os.eventfd_write(self._wake, 1)
-        self._thread.join()
-        self._netlink.close()
-        os.close(self._wake)
-        if self._lost:
-            raise KernelError("record SAs of", self._node, "the kernel dropped notifications")
-
-    def _work(self) -> None:
-        poller = select.poll()
-        poller.register(self._netlink, select.POLLIN)
-        poller.register(self._wake, select.POLLIN)
-        stopping = False
-        while not stopping:
-            stopping = any(descriptor == self._wake for descriptor, _ in poller.poll())
-            self._drain()
-
-    def _drain(self) -> None:
-        while True:
-            try:
-                datagram = self._netlink.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self._lost = True
-                continue
-
-            now = time.time()
-            for event in parse_events(datagram):
-                self._take(event, now)
-
-    def _take(self, event: Event, now: float) -> None:
-        match event:
-            case Added(sa=sa):
-                key = (sa.spi, sa.destination)
-                if sa.protocol == _IPPROTO_ESP and sa.encryption.name and key not in self._here:
-                    self._here[key] = entry = _esp_sa(self._node, sa, now)
-                    self._record.append(entry)
-                    self._keys.add(sa)
-            case Removed(spi=spi, destination=destination):
-                if (gone := self._here.pop((spi, destination), None)) is not None:
-                    gone.removed = now
-            case Flushed():
-                for gone in self._here.values():
-                    gone.removed = now
-                self._here.clear()
-
-
-def _esp_sa(node: str, sa: KernelSa, now: float) -> EspSa:
-    return EspSa(
-        node=node,
-        spi=sa.spi,
-        source=sa.source,
-        destination=sa.destination,
-        mode=sa.mode,
-        encryption=sa.encryption.name,
-        encryption_key_bits=sa.encryption.key_bits,
-        integrity=sa.integrity.name,
-        integrity_key_bits=sa.integrity.key_bits,
-        integrity_icv_bits=sa.integrity.icv_bits,
-        udp_encapsulation=sa.udp_encapsulation,
-        added=now,
-        rekey_after_s=sa.soft_limit_s,
-    )

@@ -100,6 +100,13 @@ class TunnelUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Calling:
+    """An ICRQ goes out in a tunnel; the n-th of a daemon has the serial number n."""
+
+    tunnel_local_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallUp:
     """``Call established``: ICCN was sent or received, and pppd is started."""
 
@@ -126,15 +133,18 @@ class CallClosed:
 
 @dataclass(frozen=True, slots=True)
 class TunnelClosed:
-    """The peer sent a StopCCN, we did, or nobody answered."""
+    """The peer sent a StopCCN, we did, or nobody answered; xl2tpd names one of the two ids."""
 
     why: str
+    local_id: int = 0
+    remote_id: int = 0
 
 
-Fact = TunnelUp | CallUp | PppdEnded | CallClosed | TunnelClosed
+Fact = TunnelUp | Calling | CallUp | PppdEnded | CallClosed | TunnelClosed
 
 _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"Connection established to \S+ \d+\.  Local: (\d+), Remote: (\d+)"), "tunnel-up"),
+    (re.compile(r"Calling on tunnel (\d+)"), "calling"),
     (
         re.compile(r"Call established with .*Local: (\d+), Remote: (\d+), Serial: (\d+)"),
         "call-up",
@@ -142,9 +152,12 @@ _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"pppd exited for call (\d+) with code (\d+)"), "pppd-exit"),
     (re.compile(r"pppd terminated for call (\d+) by signal (\d+)"), "pppd-signal"),
     (re.compile(r"Connection closed to \S+ serial (\d+) \((.*)\)"), "call-closed"),
-    (re.compile(r"Connection closed to \S+ port \d+ \((.*)\), Local"), "tunnel-closed"),
-    (re.compile(r"Connection \d+ closed to \S+ port \d+ \((.*)\)"), "tunnel-closed"),
-    (re.compile(r"(Maximum retries exceeded) for tunnel"), "tunnel-closed"),
+    (
+        re.compile(r"Connection closed to \S+ port \d+ \((.*)\), Local: (\d+)"),
+        "tunnel-closed",
+    ),
+    (re.compile(r"Connection (\d+) closed to \S+ port \d+ \((.*)\)"), "stopped"),
+    (re.compile(r"(Maximum retries exceeded) for tunnel (\d+)"), "tunnel-closed"),
 )
 
 
@@ -161,6 +174,8 @@ def _fact(kind: str, values: tuple[str, ...]) -> Fact:
     match kind:
         case "tunnel-up":
             return TunnelUp(int(values[0]), int(values[1]))
+        case "calling":
+            return Calling(int(values[0]))
         case "call-up":
             return CallUp(int(values[0]), int(values[1]), int(values[2]))
         case "pppd-exit":
@@ -169,8 +184,10 @@ def _fact(kind: str, values: tuple[str, ...]) -> Fact:
             return PppdEnded(int(values[0]), -int(values[1]))
         case "call-closed":
             return CallClosed(int(values[0]), values[1])
+        case "stopped":
+            return TunnelClosed(values[1], remote_id=int(values[0]))
         case _:
-            return TunnelClosed(values[0])
+            return TunnelClosed(values[0], local_id=int(values[1]))
 
 
 # One for each tunnel; xl2tpd ends these lines in no newline.

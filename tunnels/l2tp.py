@@ -7,116 +7,36 @@ IPsec is not looked at here: that nothing goes out unprotected is for whoever st
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
+from lab.errors import DeadlineExceeded, ProtocolError
 from lab.nodes import Node
 from lab.process import Daemon, Log
 from lab.record import L2tpTunnel, PppSession, Record
 from lab.topology.model import L2tpClient, L2tpServer, SessionLayout
 from lab.wait import Deadline, wait_until
 from tunnels import _xl2tpd, ppp
-from tunnels._xl2tpd import CallClosed, CallUp, Fact, LacSection, PppdEnded, TunnelClosed, TunnelUp
-
-PROGRAM = "/usr/sbin/xl2tpd"
+from tunnels._l2tp_daemon import Xl2tpd, read_kernel_table
+from tunnels._xl2tpd import (
+    CallClosed,
+    Calling,
+    CallUp,
+    Fact,
+    LacSection,
+    PppdEnded,
+    TunnelClosed,
+    TunnelUp,
+)
 
 LNS_OPTIONS = "/etc/ppp/options.lns"
 
-START_DEADLINE_S = 10.0
-CONTROL_DEADLINE_S = 5.0
 HANG_UP_DEADLINE_S = 10.0
 CLOSE_DEADLINE_S = 3.0
 
 # Long after SCCRP in any lab, and short enough to wait for in real time.
 REDIAL_S = 4
-
-
-class _Xl2tpd:
-    """A running xl2tpd and what its log says."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.daemon: Daemon | None = None
-
-    def launch(self, configuration: str) -> None:
-        """Start it and do not wait for it."""
-        self.node.write(_xl2tpd.CONFIGURATION, configuration)
-        self.node.write(_xl2tpd.SECRETS, "")
-        self.node.call(Path(_xl2tpd.CONTROL).parent.mkdir, exist_ok=True)
-        self.daemon = self.node.spawn(
-            [
-                PROGRAM,
-                "-D",
-                "-c", _xl2tpd.CONFIGURATION,
-                "-s", _xl2tpd.SECRETS,
-                "-C", _xl2tpd.CONTROL,
-                "-p", _xl2tpd.PID_FILE,
-            ],
-            name="xl2tpd",
-        )  # fmt: skip
-
-    def ready(self) -> None:
-        self.running.expect_line("Listening on IP address", START_DEADLINE_S)
-
-    @property
-    def running(self) -> Daemon:
-        assert self.daemon is not None, "not started"
-        return self.daemon
-
-    def facts(self) -> tuple[Fact, ...]:
-        return tuple(_xl2tpd.parse_log(self.running.log.text()))
-
-    def interfaces(self) -> dict[int, str]:
-        """A session's own id to its PPP interface."""
-        return _xl2tpd.parse_sessions(self.node.call(_read_kernel_table))
-
-    def command(self, text: str) -> str:
-        """Give a command by the control FIFO and return xl2tpd's answer, ``OK`` or a complaint."""
-        self.running.check()
-        return self.node.call(_command, text)
-
-    def stop(self) -> None:
-        if self.daemon is not None:
-            self.daemon.stop()
-            self.node.daemons.remove(self.daemon)
-            self.daemon = None
-
-
-def _read_kernel_table() -> str:
-    try:
-        return Path("/proc/thread-self/net/pppol2tp").read_text()
-    except FileNotFoundError:
-        return ""
-
-
-def _command(text: str) -> str:
-    """xl2tpd writes its answer into the file that the command names, and then removes the file.
-
-    A FIFO there makes the answer an event. xl2tpd's read does not separate commands that arrive
-    together, so none is sent before the one before has been answered.
-    """
-    answer = f"{_xl2tpd.CONTROL}-answer"
-    Path(answer).unlink(missing_ok=True)
-    os.mkfifo(answer, 0o600)
-    reader = os.open(answer, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        writer = os.open(_xl2tpd.CONTROL, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(writer, f"@{answer} {text}".encode())
-        finally:
-            os.close(writer)
-
-        poller = select.poll()
-        poller.register(reader, select.POLLIN)
-        if not poller.poll(CONTROL_DEADLINE_S * 1000):
-            raise DaemonError("xl2tpd", f"does not answer the command {text!r}")
-        return os.read(reader, 4096).decode(errors="replace").strip()
-    finally:
-        os.close(reader)
 
 
 class Lns:
@@ -125,7 +45,7 @@ class Lns:
     def __init__(self, node: Node, server: L2tpServer) -> None:
         self._node = node
         self._server = server
-        self._xl2tpd = _Xl2tpd(node)
+        self._xl2tpd = Xl2tpd(node)
         self.pppd_log = Log(node.log_dir / "pppd.log")
         """Of all callers together: xl2tpd has one options file for all, and so has pppd one log."""
 
@@ -173,6 +93,8 @@ class _Seen:
     """What of xl2tpd's log has been turned into records."""
 
     facts: int = 0
+    callings: list[int] = field(default_factory=list)
+    """The tunnel of each call, by its own id, in the order of the calls' serial numbers."""
     tunnels: list[L2tpTunnel] = field(default_factory=list)
     calls: list[_Call] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
@@ -189,7 +111,7 @@ class Lac:
         self._server = server
         self._local_address = local_address
         self._record = record
-        self._xl2tpd = _Xl2tpd(node)
+        self._xl2tpd = Xl2tpd(node)
         self._seen = _Seen()
         self.pppd_logs: tuple[Log, ...] = ()
         """One for each section: sessions of one tunnel share it, as they share their options."""
@@ -330,6 +252,8 @@ class Lac:
                 )
                 self._seen.tunnels.append(tunnel)
                 self._record.l2tp.append(tunnel)
+            case Calling(tunnel_local_id=tunnel_id):
+                self._seen.callings.append(tunnel_id)
             case CallUp():
                 session = PppSession(client=client, gateway=gateway, interface="", opened=0.0)
                 self._seen.calls.append(_Call(fact, session))
@@ -342,10 +266,8 @@ class Lac:
                         call.session.exit_status = status
             case CallClosed():
                 self._call_closed(fact, now)
-            case TunnelClosed(why=why):
-                self._seen.refusals.append(f"the tunnel was closed: {why or 'no reason'}")
-                for tunnel in self._seen.tunnels:
-                    tunnel.closed = tunnel.closed or now
+            case TunnelClosed():
+                self._tunnel_closed(fact, now)
 
     def _call_closed(self, fact: CallClosed, now: float) -> None:
         said = f": {fact.why}" if fact.why else ""
@@ -355,6 +277,16 @@ class Lac:
             if call.up.serial == fact.serial and not call.ended:
                 call.ended = True
                 call.session.closed = now
+
+    def _tunnel_closed(self, fact: TunnelClosed, now: float) -> None:
+        self._seen.refusals.append(f"the tunnel was closed: {fact.why or 'no reason'}")
+        for tunnel in self._seen.tunnels:
+            if fact.local_id == tunnel.local_id or fact.remote_id == tunnel.remote_id:
+                tunnel.closed = tunnel.closed or now
+                for call in self._seen.calls:
+                    if self._seen.callings[call.up.serial - 1] == tunnel.local_id:
+                        call.ended = True
+                        call.session.closed = call.session.closed or now
 
     def _all_ended(self) -> bool:
         self.refresh()
@@ -372,7 +304,7 @@ class Lac:
         return _xl2tpd.parse_call_count(self._xl2tpd.running.log.text(since)) == 0
 
     def _no_tunnel(self) -> bool:
-        return "TUNNEL '" not in self._node.call(_read_kernel_table)
+        return "TUNNEL '" not in self._node.call(read_kernel_table)
 
     def _close_records(self) -> None:
         now = time.time()

@@ -6,7 +6,7 @@ import pytest
 
 from tunnels import _pppd, _xl2tpd, ipsec
 from tunnels._vici import parse_ike_sa
-from tunnels._xl2tpd import CallClosed, CallUp, PppdEnded, TunnelClosed, TunnelUp
+from tunnels._xl2tpd import CallClosed, Calling, CallUp, PppdEnded, TunnelClosed, TunnelUp
 
 WRONG_SECRET = """\
 xl2tpd[632]: Listening on IP address 192.168.10.10, port 1701
@@ -45,10 +45,11 @@ AT_THE_GATEWAY = (
 def test_a_call_with_a_wrong_secret_in_order() -> None:
     assert list(_xl2tpd.parse_log(WRONG_SECRET)) == [
         TunnelUp(7992, 31429),
+        Calling(7992),
         CallUp(14183, 15032, 1),
         PppdEnded(15032, 19),
         CallClosed(1, ""),
-        TunnelClosed("Goodbye!"),
+        TunnelClosed("Goodbye!", remote_id=31429),
     ]
 
 
@@ -56,8 +57,11 @@ def test_a_call_with_a_wrong_secret_in_order() -> None:
     ("log", "facts"),
     [
         (NO_ADDRESS, [CallClosed(1, "No available IP address")]),
-        (SILENCE, [TunnelClosed("Maximum retries exceeded"), TunnelClosed("Timeout")]),
-        (STOPPED_BY_PEER, [TunnelClosed("Goodbye!")]),
+        (
+            SILENCE,
+            [TunnelClosed("Maximum retries exceeded", local_id=39094), TunnelClosed("Timeout")],
+        ),
+        (STOPPED_BY_PEER, [TunnelClosed("Goodbye!", local_id=46906)]),
         (AT_THE_GATEWAY, [CallUp(15032, 14183, 1)]),
         (
             "xl2tpd[1]: child_handler : pppd terminated for call 9 by signal 9\n",

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tunnels import _xfrm
-from tunnels._xfrm import Added, Flushed, KeyFile, Message, Removed
+from tunnels._sas import KeyFile
+from tunnels._xfrm import Added, Flushed, Message, Removed
 
 SPI = 0xC5574BA1
 KEY = bytes(range(24))

@@ -1,0 +1,106 @@
+"""A running xl2tpd: its start, its commands, its log and the kernel's view of its sessions.
+
+One for a gateway's LNS and one for a client's LAC; what they are for is ``l2tp``'s. Texts are
+``_xl2tpd``'s.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from pathlib import Path
+
+from lab.errors import DaemonError
+from lab.nodes import Node
+from lab.process import Daemon
+from tunnels import _xl2tpd
+from tunnels._xl2tpd import Fact
+
+PROGRAM = "/usr/sbin/xl2tpd"
+
+START_DEADLINE_S = 10.0
+CONTROL_DEADLINE_S = 5.0
+
+
+class Xl2tpd:
+    """A running xl2tpd and what its log says."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.daemon: Daemon | None = None
+
+    def launch(self, configuration: str) -> None:
+        """Start it and do not wait for it."""
+        self.node.write(_xl2tpd.CONFIGURATION, configuration)
+        self.node.write(_xl2tpd.SECRETS, "")
+        self.node.call(Path(_xl2tpd.CONTROL).parent.mkdir, exist_ok=True)
+        self.daemon = self.node.spawn(
+            [
+                PROGRAM,
+                "-D",
+                "-c", _xl2tpd.CONFIGURATION,
+                "-s", _xl2tpd.SECRETS,
+                "-C", _xl2tpd.CONTROL,
+                "-p", _xl2tpd.PID_FILE,
+            ],
+            name="xl2tpd",
+        )  # fmt: skip
+
+    def ready(self) -> None:
+        self.running.expect_line("Listening on IP address", START_DEADLINE_S)
+
+    @property
+    def running(self) -> Daemon:
+        assert self.daemon is not None, "not started"
+        return self.daemon
+
+    def facts(self) -> tuple[Fact, ...]:
+        return tuple(_xl2tpd.parse_log(self.running.log.text()))
+
+    def interfaces(self) -> dict[int, str]:
+        """A session's own id to its PPP interface."""
+        return _xl2tpd.parse_sessions(self.node.call(read_kernel_table))
+
+    def command(self, text: str) -> str:
+        """Give a command by the control FIFO and return xl2tpd's answer, ``OK`` or a complaint."""
+        self.running.check()
+        return self.node.call(_command, text)
+
+    def stop(self) -> None:
+        if self.daemon is not None:
+            self.daemon.stop()
+            self.node.daemons.remove(self.daemon)
+            self.daemon = None
+
+
+def read_kernel_table() -> str:
+    try:
+        return Path("/proc/thread-self/net/pppol2tp").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _command(text: str) -> str:
+    """xl2tpd writes its answer into the file that the command names, and then removes the file.
+
+    A FIFO there makes the answer an event. xl2tpd's read does not separate commands that arrive
+    together, so none is sent before the one before has been answered.
+    """
+    answer = f"{_xl2tpd.CONTROL}-answer"
+    Path(answer).unlink(missing_ok=True)
+    os.mkfifo(answer, 0o600)
+    reader = os.open(answer, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        writer = os.open(_xl2tpd.CONTROL, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(writer, f"@{answer} {text}".encode())
+        finally:
+            os.close(writer)
+
+        poller = select.poll()
+        poller.register(reader, select.POLLIN)
+        if not poller.poll(CONTROL_DEADLINE_S * 1000):
+            raise DaemonError("xl2tpd", f"does not answer the command {text!r}")
+        return os.read(reader, 4096).decode(errors="replace").strip()
+    finally:
+        os.close(reader)
