@@ -28,15 +28,12 @@ def load(kind: type[T], text: str) -> T:
 def _build(kind: Any, value: Any) -> Any:
     origin = typing.get_origin(kind)
 
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return kind(**{key: _build(hints.get(key, Any), part) for key, part in value.items()})
 
     if origin is tuple:
-        kinds = typing.get_args(kind)
-        if len(kinds) == 2 and kinds[1] is Ellipsis:
-            return tuple(_build(kinds[0], part) for part in value)
-        return tuple(_build(k, part) for k, part in zip(kinds, value, strict=True))
+        return _build_tuple(typing.get_args(kind), value)
 
     if origin is list:
         return [_build(typing.get_args(kind)[0], part) for part in value]
@@ -54,6 +51,17 @@ def _build(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
 
+    return _check(kind, value)
+
+
+def _build_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return tuple(_build(kinds[0], part) for part in value)
+    return tuple(_build(k, part) for k, part in zip(kinds, value, strict=True))
+
+
+def _check(kind: Any, value: Any) -> Any:
+    """A plain value of the right type; an integer may stand for a float."""
     if kind is float and isinstance(value, int):
         return float(value)
 

@@ -11,8 +11,8 @@ from lab.errors import UsageError
 
 def cache_dir() -> Path:
     """The lab's folder in the user's cache (XDG Base Directory), not made yet perhaps."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "callhome-lab"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "callhome-lab"
 
 
 def new_run_dir(topology: str, out: Path | None) -> Path:

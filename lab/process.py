@@ -23,6 +23,8 @@ from typing import IO
 from lab.errors import DaemonError, DeadlineExceeded, LabError, PrerequisiteError, UsageError
 from lab.wait import Deadline, wait_until
 
+PIPE = subprocess.PIPE
+
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",

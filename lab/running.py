@@ -164,9 +164,7 @@ class RunningLab:
         for planned in self.topology.nodes:
             node = self.nodes[planned.name]
             self.record.leftovers += inventory.leftovers(node, planned)
-            self.record.leftovers += [
-                f"{planned.name}: process {pid}" for pid in node.strays()
-            ]
+            self.record.leftovers += [f"{planned.name}: process {pid}" for pid in node.strays()]
 
     def _look_for_leftovers(self) -> None:
         """g6: the last step of all: no pin of a namespace may be there any more."""
@@ -181,7 +179,9 @@ def command_environment(topology: Topology, node: str, run_dir: str) -> dict[str
 
     ``LAB_SERVERS`` has every listed server, in the order of trying.
     """
-    servers = [f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}") for e in topology.endpoints]
+    servers = [
+        f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}") for e in topology.endpoints
+    ]
     return {
         "LAB_TOPOLOGY": topology.name,
         "LAB_NODE": node,
@@ -203,7 +203,7 @@ def _plain_route(text: str) -> str:
 def _xfrm_stat() -> dict[str, int]:
     """The node's IPsec error counters that are not zero (CONFIG_XFRM_STATISTICS)."""
     try:
-        with open(XFRM_STAT) as file:
+        with Path(XFRM_STAT).open() as file:
             pairs = (line.split() for line in file)
             return {name: int(value) for name, value in pairs if int(value)}
     except FileNotFoundError:

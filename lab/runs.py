@@ -1,8 +1,8 @@
 """A run, seen from the host: prepare its directory, carry it out inside an engine, judge it.
 
-    run = Run.prepare("vpn-nat", ...)
-    status = run.carry_out(...)
-    verdict = run.judge()
+run = Run.prepare("vpn-nat", ...)
+status = run.carry_out(...)
+verdict = run.judge()
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from lab.record import Record
 
 if TYPE_CHECKING:
     from lab.topology.model import Topology
+    from lab.verify.finding import Finding
     from lab.verify.verdict import Result
 
 MODEL_FILE = "keys/model.json"
@@ -53,9 +54,7 @@ class JudgedRun:
 class Run:
     """One topology in one run directory."""
 
-    def __init__(
-        self, topology: Topology, run_dir: Path, engine: Engine, clock: Clock
-    ) -> None:
+    def __init__(self, topology: Topology, run_dir: Path, engine: Engine, clock: Clock) -> None:
         self.topology = topology
         self.run_dir = run_dir
         self.engine = engine
@@ -155,12 +154,13 @@ class Run:
 
         for spool in sorted((self.run_dir / "wire").glob(f"*{pcapng.SPOOL_SUFFIX}")):
             # The inside was killed before it could do this itself.
-            pcapng.convert(spool, spool.with_suffix(".pcapng"))
+            pcapng.convert(spool)
 
         path = self.run_dir / RECORD_FILE
         record = codec.load(Record, path.read_text()) if path.exists() else None
         # Only 0 and 1 are a scenario's own; anything else says that the lab broke.
-        findings, diagnosis = (), ""
+        findings: tuple[Finding, ...] = ()
+        diagnosis = ""
         if record is not None:
             findings = verify.judge(self.topology, record, self.run_dir)
             diagnosis = _diagnose(self.topology, record, self.run_dir)

@@ -53,8 +53,9 @@ class Teardown:
         if not failures:
             return
         if body is not None:
-            for error in failures:
-                body.add_note(f"and the teardown failed: {error} ({'; '.join(error.__notes__)})")
+            for failure in failures:
+                notes = "; ".join(failure.__notes__)
+                body.add_note(f"and the teardown failed: {failure} ({notes})")
             return
         if len(failures) == 1:
             raise failures[0]

@@ -168,8 +168,8 @@ class Vpn:
             return True
 
         connection = way.connection
-        budget_s = connection.dpd_delay_s + connection.dpd_timeout_s
-        budget_s += _ike_budget_s(connection) + GRACE_S
+        detection_s = connection.dpd_delay_s + connection.dpd_timeout_s
+        budget_s = detection_s + _ike_budget_s(connection) + GRACE_S
         try:
             wait_until(
                 f"{client}'s charon finds {connection.gateway} dead",
@@ -183,9 +183,7 @@ class Vpn:
 
     def _established(self, way: _Way) -> bool:
         charon = self._charons[way.connection.client]
-        return any(
-            sa.name == way.connection.name and sa.established for sa in charon.ike_sas()
-        )
+        return any(sa.name == way.connection.name and sa.established for sa in charon.ike_sas())
 
     # Down.
 

@@ -82,7 +82,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
     wanted = next((word for word in words if not word.startswith("-")), None)
     for verb, summary in COMMANDS.items():
-        sub = verbs.add_parser(verb, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        sub = verbs.add_parser(
+            verb, help=summary, description=summary[0].upper() + summary[1:] + "."
+        )
         if verb == wanted:
             module = importlib.import_module(f"lab.cli.{verb}")
             module.configure(sub)

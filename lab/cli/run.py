@@ -21,8 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--engine", type=Engine, choices=list(Engine), default=Engine.auto,
         help="where the kernel comes from (default: auto)",
     )  # fmt: skip
-    parser.add_argument("--node", default="", help="where the command runs (default: the agent's host)")
-    parser.add_argument("--out", type=Path, help="the run directory (default: runs/<topology>-<time>)")
+    parser.add_argument(
+        "--node", default="", help="where the command runs (default: the agent's host)"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
+    )
     parser.add_argument("--fault", default="", help="run with a fault from `lab faults`")
     parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
     parser.add_argument("--quiet", action="store_true", help="do not tell the story")

@@ -16,7 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="real (default); virtual: an idle lab races through its timers",
     )  # fmt: skip
     parser.add_argument("--engine", type=Engine, choices=list(Engine), default=Engine.auto)
-    parser.add_argument("--out", type=Path, help="the run directory (default: runs/<topology>-<time>)")
+    parser.add_argument(
+        "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
+    )
     parser.add_argument("--fault", default="", help="with a fault from `lab faults`")
 
 

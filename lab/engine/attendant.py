@@ -86,7 +86,9 @@ class Attendant:
             return True
         if not data:
             return True
-        return any([self._on_frame(frame) for frame in self._reader.feed(data)])
+        # Not any(...): every frame has its turn, even behind a halt.
+        halted = [self._on_frame(frame) for frame in self._reader.feed(data)]
+        return any(halted)
 
     def _on_frame(self, frame: Frame) -> bool:
         if frame.kind is Kind.halt:

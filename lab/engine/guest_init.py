@@ -26,11 +26,14 @@ def lay_out_root() -> None:
     for name in ("upper", "work", "root"):
         os.mkdir(f"/tmp/{name}")
     root = "/tmp/root"
-    _linux.mount(
-        "overlay", root, "overlay", 0, "lowerdir=/,upperdir=/tmp/upper,workdir=/tmp/work"
-    )
+    _linux.mount("overlay", root, "overlay", 0, "lowerdir=/,upperdir=/tmp/upper,workdir=/tmp/work")
 
-    for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/run")):
+    for kind, place in (
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("tmpfs", "/run"),
+    ):
         _linux.mount(kind, root + place, kind)
     for folder, kind, options in (
         ("/dev/pts", "devpts", "ptmxmode=0666"),
@@ -38,7 +41,12 @@ def lay_out_root() -> None:
     ):
         os.makedirs(root + folder, exist_ok=True)
         _linux.mount(kind, root + folder, kind, 0, options)
-    for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+    for name, target in (
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+    ):
         if not os.path.lexists(f"{root}/dev/{name}"):
             os.symlink(target, f"{root}/dev/{name}")
 

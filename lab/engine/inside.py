@@ -58,7 +58,10 @@ def main(argv: list[str]) -> int:
         import traceback
 
         traceback.print_exc()
-        print("lab: this is a defect of the lab; please report it with the run directory", file=sys.stderr)
+        print(
+            "lab: this is a defect of the lab; please report it with the run directory",
+            file=sys.stderr,
+        )
         return LabError.exit_status
 
 

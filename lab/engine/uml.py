@@ -54,7 +54,9 @@ BOOT_DEADLINE_S = 60.0
 class Guest:
     """A running guest kernel and the host's end of its channel."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, console: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], channel: socket.socket, console: Path
+    ) -> None:
         self.process = process
         self.channel = channel
         self._console = console
@@ -69,7 +71,9 @@ class Guest:
         if self.process.returncode not in (0, None) and not panic:
             problem = f"the lab's kernel ended with status {self.process.returncode}"
         return GuestError(
-            problem, text, hint=f"its console is in {self._console}; `lab doctor` checks this machine"
+            problem,
+            text,
+            hint=f"its console is in {self._console}; `lab doctor` checks this machine",
         )
 
 
@@ -85,10 +89,15 @@ def start(
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(ours)
-        uml_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=run_dir, prefix=".uml-")))
+        uml_dir = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(dir=run_dir, prefix=".uml-"))
+        )
         cpu = stack.enter_context(claim_cpu())
         with theirs, console.open("wb") as log:
-            argv = [str(kernel), *kernel_line(theirs.fileno(), init, virtual=virtual, uml_dir=uml_dir)]
+            argv = [
+                str(kernel),
+                *kernel_line(theirs.fileno(), init, virtual=virtual, uml_dir=uml_dir),
+            ]
             process = _spawn(argv, theirs.fileno(), log.fileno(), memory_dir, uml_dir, cpu)
         stack.callback(_end, process, ours)
 

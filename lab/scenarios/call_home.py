@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import sys
 import time
+from typing import Any
 
 from lab import firewall
 from lab.errors import LabError, UsageError
+from lab.process import PIPE
 from lab.record import CallHome, FirewallTrial, UplinkProbe
 from lab.running import RunningLab
 from lab.topology.model import Happening, PathKind
@@ -75,12 +76,14 @@ def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
     environment = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent)}
 
     with log.open("ab") as errors:
-        popen = lab.node(agent).start(argv, environment, stdout=subprocess.PIPE, stderr=errors)
+        popen = lab.node(agent).start(argv, environment, stdout=PIPE, stderr=errors)
         for happening in during:
             befall(lab, happening)
         output, _ = popen.communicate(timeout=AGENT_DEADLINE_S)
 
-    answer = json.loads(output) if output else {"acknowledged": False, "attempts": []}
+    answer: dict[str, Any] = {"acknowledged": False, "attempts": []}
+    if output:
+        answer = json.loads(output)
     attempts = tuple(attempt["sentence"] for attempt in answer["attempts"])
     lab.record.calls.append(
         CallHome(
