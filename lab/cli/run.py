@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         print(verdict.text)
     elif not args.command:
         verdict.summarize(sys.stdout)
+    elif status and verdict.outcome.diagnosis:
+        print(f"\ndiagnosis: {verdict.outcome.diagnosis}", file=sys.stderr)
     if not args.quiet:
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
 

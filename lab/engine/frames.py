@@ -18,7 +18,7 @@ from lab.errors import ProtocolError
 
 _HEADER = struct.Struct("!BII")
 MAX_PAYLOAD = 1 << 20
-WINDOW = 1 << 18
+WINDOW = 1 << 16
 """How many bytes of input may be under way before the other end has said ``taken``."""
 
 

@@ -66,8 +66,10 @@ def choose(engine: Engine) -> Engine:
 
 
 @contextlib.contextmanager
-def open_lab(engine: Engine, clock: Clock, run_dir: Path) -> Iterator[OpenLab]:
-    """Start an inside in an engine that ``choose`` gave."""
+def open_lab(
+    engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...] = ()
+) -> Iterator[OpenLab]:
+    """Start an inside in an engine that ``choose`` gave; it may write ``run_dir`` and ``shared``."""
     if engine is Engine.native:
         from lab.engine import native
 
@@ -87,7 +89,8 @@ def open_lab(engine: Engine, clock: Clock, run_dir: Path) -> Iterator[OpenLab]:
     image = kernel.status().path
     assert image is not None, "choose has seen it"
     virtual = clock is Clock.virtual
-    with uml.start(image, doctor.memory_dir(), run_dir, virtual=virtual) as guest:
+    memory = doctor.memory_dir()
+    with uml.start(image, memory, run_dir, virtual=virtual, shared=shared) as guest:
         yield OpenLab(
             engine=engine, clock=clock, run_dir=run_dir, channel=guest.channel, death=guest.death
         )

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab import _linux
-from lab.errors import LabError
+from lab.errors import ExpectationFailed, LabError, ProtocolError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,13 @@ def _carry_out(order: Order) -> int:
 
             return call_home.run(lab)
 
-        lab.path_up()
+        try:
+            lab.path_up()
+        except ProtocolError as error:
+            # Not a broken lab: the way home does not come up, which is what was to be found out.
+            lab.record.error = error.message
+            lab.story.tell("path", f"did not come up: {error.message}")
+            return ExpectationFailed.exit_status
         if order.verb == "command":
             return lab.attend(order.node, list(order.command))
 

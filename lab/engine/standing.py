@@ -16,10 +16,12 @@ from lab.engine.inside import Order
 from lab.engine.registry import Entry
 from lab.engine.session import Program, Session, on_terminal, window
 from lab.engine.supervisor import MAIN_SESSION, Supervisor
-from lab.errors import GuestError, LabError
+from lab.errors import ExpectationFailed, GuestError, LabError
 from lab.runs import Run
 
 LOG = "logs/lab.log"
+PATH_DOWN = "path down"
+"""What the supervisor says when the lab came up and its way home did not."""
 
 
 def start(run: Run) -> Entry:
@@ -39,8 +41,13 @@ def start(run: Run) -> Entry:
     os.close(write)
     os.waitpid(child, 0)
     with os.fdopen(read, "rb") as pipe:
-        # The supervisor writes the end of it, or nothing if the lab is up, and closes.
+        # The supervisor writes why not, or nothing if the lab is up, and closes.
         failure = pipe.read().decode()
+    if failure == PATH_DOWN:
+        raise ExpectationFailed(
+            f"{run.topology.name} stands, but its path did not come up, so it was taken down again",
+            hint=f"lab run {run.topology.name} says why",
+        )
     for entry in registry.entries():
         if entry.run_dir == os.fspath(run.run_dir) and not failure:
             return entry
@@ -79,7 +86,8 @@ class _Herald:
         elif kind is Kind.output and self._pipe >= 0:
             self._let_go()
         elif kind is Kind.exit and self._pipe >= 0:
-            os.write(self._pipe, self._last.strip() or b"it ended at once")
+            down = int(payload) == ExpectationFailed.exit_status
+            os.write(self._pipe, PATH_DOWN.encode() if down else self._last.strip() or b"no word")
 
     def _let_go(self) -> None:
         """It is up: leave the terminal alone from now on."""
