@@ -69,13 +69,12 @@ def check_p_04(case: Case) -> Finding:
             check.object(f"SA {key.spi:#010x} has a key of {len(key.encryption_key)} bytes")
 
     opened = [s for s in case.esp if s.opened.icv_good and s.opened.inner is not None]
-    sealed = [s for s in case.esp if s.opened.key is not None and s not in opened]
     unknown = [s for s in case.esp if s.opened.key is None]
     if unknown:
         check.object(
             f"{count(len(unknown), 'packet')} of an SA that nobody knows", frames_of(unknown)
         )
-    unread = [s for s in sealed if s.opened.icv_good]
+    unread = [s for s in case.esp if s.opened.icv_good and s.opened.inner is None]
     if unread:
         check.object(f"{count(len(unread), 'packet')} hold no IP when decrypted", frames_of(unread))
     _need_packets(case, check, opened)
