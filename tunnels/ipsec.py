@@ -328,19 +328,36 @@ def _connect() -> socket.socket | None:
     return connection
 
 
-# What charon says when it means something; the rest of its talk is on progress.
-_TELLING = re.compile(
-    r"received \w+ error notify|does not match to|could not decrypt payloads|giving up after|"
-    r"peer not responding|no shared key found|no (?:IKE|peer) config|no proposal|"
-    r"unable to (?:install|resolve|add)"
+# What charon says when it means something, the most telling first; the rest of its talk is on
+# progress, or follows from these.
+_TELLING: tuple[tuple[re.Pattern[str], str], ...] = (
+    # Of two ends with different keys neither can read what the other encrypts, and each falls
+    # silent: this is all that is ever said of a wrong PSK.
+    (
+        re.compile(r"could not decrypt payloads"),
+        "neither end can decrypt what the other sends, as with different pre-shared keys",
+    ),
+    (re.compile(r"received (\w+) error notify"), "the other end refuses with {}"),
+    (
+        re.compile(
+            r"(.*(?:does not match to|no shared key found|no (?:IKE|peer) config|no proposal|"
+            r"unable to (?:install|resolve|add)).*)"
+        ),
+        "{}",
+    ),
+    (
+        re.compile(r"giving up after (\d+) retransmits"),
+        "the other end does not answer, not to {} retransmissions either",
+    ),
+    (re.compile(r"peer not responding"), "the other end does not answer"),
 )
 
 
 def reason(said: Iterable[str], complaint: str) -> str:
-    """charon's own words for why an attempt failed, each once, the last resort being its verdict.
-
-    Of two ends with different keys neither can read what the other encrypts, and each falls silent:
-    that both "could not decrypt payloads" and gave up is all that is ever said of a wrong PSK.
-    """
-    telling = [line for line in said if _TELLING.search(line)]
-    return "; ".join(dict.fromkeys([*telling, complaint]))
+    """Why an attempt failed, in one sentence; the last resort is charon's own verdict."""
+    lines = list(said)
+    for pattern, sentence in _TELLING:
+        for line in lines:
+            if found := pattern.search(line):
+                return sentence.format(*found.groups())
+    return complaint

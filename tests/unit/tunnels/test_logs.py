@@ -145,22 +145,46 @@ VERDICT = "establishing CHILD_SA 'hmc-vpn1' failed"
 
 
 @pytest.mark.parametrize(
-    "telling",
+    ("telling", "sentence"),
     [
-        "received NO_PROPOSAL_CHOSEN error notify",
-        "received AUTHENTICATION_FAILED error notify",
-        "IDir 'vpn1.ibm.example' does not match to 'somebody.else'",
-        "giving up after 5 retransmits",
+        (
+            "received NO_PROPOSAL_CHOSEN error notify",
+            "the other end refuses with NO_PROPOSAL_CHOSEN",
+        ),
+        (
+            "received AUTHENTICATION_FAILED error notify",
+            "the other end refuses with AUTHENTICATION_FAILED",
+        ),
+        (
+            "IDir 'vpn1.ibm.example' does not match to 'somebody.else'",
+            "IDir 'vpn1.ibm.example' does not match to 'somebody.else'",
+        ),
+        (
+            "giving up after 5 retransmits",
+            "the other end does not answer, not to 5 retransmissions either",
+        ),
     ],
 )
-def test_charons_reason_is_its_own_sentence(telling: str) -> None:
-    assert ipsec.reason([*PROGRESS, telling], VERDICT) == f"{telling}; {VERDICT}"
+def test_charons_reason_is_one_sentence(telling: str, sentence: str) -> None:
+    assert ipsec.reason([*PROGRESS, telling], VERDICT) == sentence
 
 
-def test_a_complaint_that_is_repeated_is_told_once() -> None:
-    said = ["could not decrypt payloads", *PROGRESS, "could not decrypt payloads"]
+def test_a_wrong_key_is_told_and_not_the_silence_that_follows_from_it() -> None:
+    said = [
+        "could not decrypt payloads",
+        *PROGRESS,
+        "could not decrypt payloads",
+        "giving up after 3 retransmits",
+        "establishing IKE_SA failed, peer not responding",
+    ]
 
-    assert ipsec.reason(said, VERDICT) == f"could not decrypt payloads; {VERDICT}"
+    assert ipsec.reason(said, VERDICT) == (
+        "neither end can decrypt what the other sends, as with different pre-shared keys"
+    )
+
+
+def test_without_a_reason_charons_verdict_is_told() -> None:
+    assert ipsec.reason(PROGRESS, VERDICT) == VERDICT
 
 
 def test_an_ike_sa_of_vici_is_typed() -> None:
