@@ -15,7 +15,7 @@ class Story:
 
     def __init__(self, *, silent: bool = False, stream: TextIO | None = None) -> None:
         self._silent = silent
-        self._stream = stream or sys.stderr
+        self._stream = stream
         self._started = time.monotonic()
 
     def tell(self, topic: str, sentence: str) -> None:
@@ -23,4 +23,6 @@ class Story:
         if self._silent:
             return
         elapsed_s = time.monotonic() - self._started
-        print(f"{elapsed_s:9.3f} s  {topic:<8} {sentence}", file=self._stream, flush=True)
+        # As it is now: pytest puts another one there for each test.
+        stream = self._stream or sys.stderr
+        print(f"{elapsed_s:9.3f} s  {topic:<8} {sentence}", file=stream, flush=True)

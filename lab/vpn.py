@@ -161,6 +161,19 @@ class Vpn:
         sessions = way.lac.refresh()
         return self._established(way) and bool(sessions) and not any(s.closed for s in sessions)
 
+    def sas(self) -> dict[str, list[str]]:
+        """What the charon of each end knows, in lines for people; one that has died knows nothing."""
+        return {
+            name: [
+                f"{sa.name}: IKEv{sa.version} {sa.state}, {sa.local_address} to {sa.remote_address},"
+                f" {sa.encryption}/{sa.integrity}/{sa.dh_group}"
+                + "".join(f"; {c.name} {c.state}, {c.mode.lower()} mode" for c in sa.children)
+                for sa in charon.ike_sas()
+            ]
+            for name, charon in self._charons.items()
+            if charon.daemon.alive
+        }
+
     def lost(self, client: str) -> bool:
         """Whether a client's way has died: waits as long as dead peer detection may take (RFC 3706)."""
         way = self._ways.get(client)
