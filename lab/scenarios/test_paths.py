@@ -38,7 +38,7 @@ class Path:
     def test_holds(self, lab: Lab, called: bool, requirement: str) -> None:
         finding = lab.expect(requirement)
         if finding.verdict is Verdict.not_applicable:
-            pytest.skip(f"not put to the test: {finding.seen}")
+            pytest.skip(finding.seen)
 
 
 @pytest.mark.topology("direct")

@@ -1,0 +1,297 @@
+"""The pytest plugin as its users meet it: sessions are carried into the lab's kernel and come back whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pexpect
+import pytest
+
+from lab import doctor
+from lab.errors import PrerequisiteError
+
+pytestmark = pytest.mark.kernel
+
+REPO = Path(__file__).resolve().parents[2]
+FOREIGN = REPO / "tests" / "data" / "foreign"
+DEADLINE_S = 120
+BORDER = "lab: this session goes on inside the lab's own kernel"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _engine() -> None:
+    try:
+        doctor.require("uml")
+    except PrerequisiteError as error:
+        pytest.skip(str(error))
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, (os.fspath(REPO), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def _argv(*words: str) -> list[str]:
+    """pytest with the plugin, also from a checkout that is not installed."""
+    installed = metadata.entry_points(group="pytest11", name="lab")
+    plugin = [] if installed else ["-p", "lab.pytest_plugin"]
+    return [sys.executable, "-m", "pytest", *plugin, *words]
+
+
+def _pytest(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _argv(*words),
+        cwd=folder,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def _suite(folder: Path, text: str) -> Path:
+    """A suite of one file, which is a root directory of its own."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "test_it.py").write_text(f"import pytest\n\n{text}")
+    return folder
+
+
+def test_scenarios_are_carried(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = _pytest(
+        REPO, "lab/scenarios", "-k", "direct and not snat", f"--lab-out={out}", "--lab-strict"
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert BORDER in done.stdout
+    header = next(line for line in done.stdout.splitlines() if line.startswith("lab: Linux"))
+    assert all(name in header for name in ("charon", "pppd", "xl2tpd", "nft", "engine uml"))
+    assert f"lab: results in {os.path.relpath(out, REPO)}" in done.stderr or str(out) in done.stderr
+    assert (out / "1-direct" / "verdict.json").exists()
+    assert sorted(path.stem for path in (out / "1-direct" / "wire").glob("*.pcapng")) == [
+        "dmz",
+        "fw-inet",
+        "lan",
+        "svc",
+    ]
+
+
+def test_a_failure_shows_the_lab(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path,
+        '@pytest.mark.topology("vpn-nat")\ndef test_it(lab):\n    assert lab.topology.name == ""\n',
+    )
+    done = _pytest(suite, "--lab-out=out", "--junit-xml=reports/junit.xml")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    for section in ("end of hmc/charon.log", "end of vpn1/xl2tpd.log", "IKE SAs", "packet rules"):
+        assert f"- {section} -" in done.stdout
+    assert "hmc-vpn1: IKEv1 ESTABLISHED" in done.stdout
+    assert "<<Keys hidden>>" in done.stdout
+    assert "counter l2tp-in-clear-in" in done.stdout.replace('"', "")
+    assert "captures:      out/1-vpn-nat/wire/*.pcapng" in done.stdout
+    for secret in _secrets(tmp_path / "out" / "1-vpn-nat"):
+        assert secret not in done.stdout
+
+    report = ElementTree.parse(suite / "reports" / "junit.xml").getroot()
+    assert report.find("testsuite/testcase/failure") is not None
+
+
+def _secrets(run_dir: Path) -> set[str]:
+    """Every value of the model that is called a secret, and every ESP key."""
+    import json
+
+    def walk(value: object, name: str = "") -> set[str]:
+        if isinstance(value, dict):
+            return set().union(*(walk(inner, key) for key, inner in value.items()))
+        if isinstance(value, list):
+            return set().union(*(walk(inner, name) for inner in value))
+        secret = name in ("psk", "secret", "password") or name.endswith("_key")
+        return {value} if secret and isinstance(value, str) and value else set()
+
+    texts = [path.read_text() for path in (run_dir / "keys").glob("*.json")]
+    found = set().union(*(walk(json.loads(text)) for text in texts))
+    assert len(found) >= 2, "there must be something to look for"
+    return found
+
+
+def test_a_broken_lab_is_not_built_again(tmp_path: Path) -> None:
+    tests = "def test_a(lab): ...\ndef test_b(lab): ...\n"
+    suite = _suite(
+        tmp_path, f'pytestmark = pytest.mark.topology("vpn", fault="wrong-psk")\n{tests}'
+    )
+
+    lax = _pytest(suite, "-rs", "--lab-out=lax")
+    assert lax.returncode == 1
+    assert "1 skipped, 1 error" in lax.stdout
+    assert "this lab broke before: hmc has no way home by VPN" in lax.stdout
+
+    strict = _pytest(suite, "--lab-strict", "--lab-out=strict")
+    assert "2 errors" in strict.stdout
+    assert [path.name for path in (tmp_path / "strict").glob("*-vpn*")] == ["1-vpn-wrong-psk"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("-k", "nothing-like-it"), pytest.ExitCode.NO_TESTS_COLLECTED),
+        (("--no-such-option",), pytest.ExitCode.USAGE_ERROR),
+        (("--lab-out", "test_it.py"), pytest.ExitCode.USAGE_ERROR),
+        (("-k", "leaves"), 77),
+    ],
+    ids=["no tests", "usage", "directory", "pytest.exit inside"],
+)
+def test_exit_status(tmp_path: Path, words: tuple[str, ...], status: int) -> None:
+    suite = _suite(
+        tmp_path,
+        '@pytest.mark.topology("direct")\ndef test_leaves(lab):\n    pytest.exit("enough", 77)\n',
+    )
+    assert _pytest(suite, *words).returncode == status
+
+
+def test_last_failed_is_known_outside(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path,
+        'pytestmark = pytest.mark.topology("direct")\n'
+        "def test_good(lab): ...\ndef test_bad(lab):\n    assert not lab\n",
+    )
+    assert _pytest(suite, "--lab-out=first").returncode == 1
+    listed = _pytest(suite, "--lf", "--collect-only", "-q").stdout
+    assert "test_bad" in listed
+    assert "test_good" not in listed
+
+
+def test_other_sessions_are_left_alone(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path, "def test_it():\n    import sys\n    assert 'lab.errors' not in sys.modules\n"
+    )
+    done = _pytest(suite)
+    assert done.returncode == 0, done.stdout
+    assert "lab:" not in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_an_engine_only_the_lab_is_missed(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path,
+        'def test_plain(): ...\n@pytest.mark.topology("direct")\ndef test_lab(lab): ...\n',
+    )
+    lax = _pytest(suite, "--lab-engine=none", "-rs")
+    assert lax.returncode == 0
+    assert "1 passed, 1 skipped" in lax.stdout
+    assert "--lab-engine none was asked for" in lax.stdout
+    assert _pytest(suite, "--lab-engine=none", "--lab-strict").returncode == 1
+
+
+def test_an_interrupt_takes_the_lab_down(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path,
+        '@pytest.mark.topology("direct")\n'
+        "def test_waits(lab):\n    import signal\n    print('waiting', flush=True)\n    signal.pause()\n",
+    )
+    with subprocess.Popen(
+        _argv("-s", "--lab-out=out", "--lab-clock=real"),
+        cwd=suite,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        seen = ""
+        for line in running.stdout:
+            seen += line
+            if "waiting" in line:
+                running.send_signal(signal.SIGINT)
+        status = running.wait(DEADLINE_S)
+
+    assert status == pytest.ExitCode.INTERRUPTED, seen
+    assert "KeyboardInterrupt" in seen
+    assert (suite / "out" / "1-direct" / "record.json").exists()
+
+
+def test_the_debugger_has_the_terminal(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path,
+        '@pytest.mark.topology("direct")\ndef test_it(lab):\n    answer = 6 * 7\n    assert not lab\n',
+    )
+    program, *words = _argv("--pdb", "--lab-out=out", "--lab-clock=real")
+    child = pexpect.spawn(
+        program, words, cwd=os.fspath(suite), env=_environment(), timeout=DEADLINE_S
+    )
+    child.expect_exact("(Pdb)")
+    child.sendline("print('it is', answer, lab.node('hmc').name)")
+    child.expect_exact("it is 42 hmc")
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
+
+
+@pytest.fixture(scope="module")
+def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the package as a user installs it; its dependencies are borrowed."""
+    folder = tmp_path_factory.mktemp("clean")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    try:
+        metadata.version("hatchling")
+        isolation = ["--no-build-isolation"]
+    except metadata.PackageNotFoundError:
+        isolation = []
+    _check(*pip, "wheel", "--quiet", "--no-deps", *isolation, "-w", str(folder), str(REPO))
+    (wheel,) = folder.glob("*.whl")
+
+    _check(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"))
+    python = folder / "venv" / "bin" / "python"
+    _check(*pip, "--python", str(python), "install", "--quiet", "--no-deps", str(wheel))
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    (site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return python
+
+
+def _check(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_foreign_suite(clean_python: Path, tmp_path: Path) -> None:
+    suite = tmp_path / "their own suite"
+    shutil.copytree(FOREIGN, suite)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST"))}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [clean_python, *words],
+            cwd=suite,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    place = run("-c", "import lab; print(lab.__file__)").stdout
+    assert Path(place).is_relative_to(clean_python.parents[1])
+
+    done = run("-m", "pytest", "-v")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 passed" in done.stdout
+    assert BORDER in done.stdout
+    (session,) = (suite / "runs").iterdir()
+    assert {path.name for path in session.glob("?-*")} == {
+        "1-branch",
+        "2-branch",
+        "3-vpn-wrong-psk",
+    }
