@@ -260,21 +260,32 @@ def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+def _foreign_environment() -> dict[str, str]:
+    """Nothing that leads to this checkout."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST"))}
+
+
 def _check(*argv: str) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    done = subprocess.run(
+        argv,
+        env=_foreign_environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_foreign_suite(clean_python: Path, tmp_path: Path) -> None:
     suite = tmp_path / "their own suite"
     shutil.copytree(FOREIGN, suite)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST"))}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [clean_python, *words],
             cwd=suite,
-            env=environment,
+            env=_foreign_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
