@@ -110,29 +110,26 @@ class _Plug:
 
 def build(topology: model.Topology, nodes: Mapping[str, Node], wires: Node) -> None:
     """Make every wire, address and route of the topology; frames can flow when it returns."""
-    channels: dict[str, Channel] = {}
     namespaces: dict[str, int] = {}
     fresh = wires.call(_differing, FRESH_SYSCTLS)
-    switchboard = wires.call(_set_and_open, wires.name, WIRES_SYSCTLS)
+    wires.call(_set, wires.name, WIRES_SYSCTLS)
     try:
         for node in topology.nodes:
             sysctls = {**fresh, **ROUTER_SYSCTLS} if node.forwarding else fresh
-            # One call, as each costs two thread switches.
-            channel = nodes[node.name].call(_set_and_open, node.name, sysctls)
-            channels[node.name] = channel
-            namespaces[node.name] = fcntl.ioctl(channel.socket, _SIOCGSKNS, 0)
+            if sysctls:
+                nodes[node.name].call(_set, node.name, sysctls)
+            socket_there = nodes[node.name].channel.socket
+            namespaces[node.name] = fcntl.ioctl(socket_there, _SIOCGSKNS, 0)
 
-        switchboard.transact(wire_requests(topology, namespaces))
+        wires.channel.transact(wire_requests(topology, namespaces))
         for node in topology.nodes:
-            channel = channels[node.name]
+            channel = nodes[node.name].channel
             for interface in node.interfaces:
                 _offloads_off(channel, node.name, interface.name)
             channel.transact(node_requests(topology, node))
     finally:
         for namespace in namespaces.values():
             os.close(namespace)
-        for channel in (*channels.values(), switchboard):
-            channel.close()
 
 
 def wire_requests(topology: model.Topology, namespaces: Mapping[str, int]) -> list[Request]:
@@ -221,7 +218,7 @@ def _sysctl_file(name: str) -> str:
     return f"/proc/sys/{name.replace('.', '/')}"
 
 
-def _set_and_open(node_name: str, sysctls: Mapping[str, str]) -> Channel:
+def _set(node_name: str, sysctls: Mapping[str, str]) -> None:
     for name, value in sysctls.items():
         try:
             file = os.open(_sysctl_file(name), os.O_WRONLY | os.O_CLOEXEC)
@@ -234,8 +231,6 @@ def _set_and_open(node_name: str, sysctls: Mapping[str, str]) -> Channel:
                 raise KernelError("set", f"{node_name}'s {name}", str(error.strerror)) from error
         except OSError as error:
             raise KernelError("set", f"{node_name}'s {name}", str(error.strerror)) from error
-
-    return Channel.open(netlink.NETLINK_ROUTE)
 
 
 # Links.

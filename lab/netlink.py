@@ -43,7 +43,8 @@ _U32 = struct.Struct("=I")
 
 _BATCH_BYTES = 32768
 """Per sendmsg; well below the default send buffer of 208 KiB."""
-_RECEIVE_BYTES = 1 << 18
+_RECEIVE_BYTES = 1 << 15
+"""As much as the kernel puts into one answer; more would be fresh memory for each."""
 
 
 class Request(NamedTuple):

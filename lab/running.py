@@ -148,6 +148,7 @@ class RunningLab:
     def attend(self, node: str, argv: list[str]) -> int:
         """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
         there = self.node(node)
+        there.furnish()
         return there.call(attend, argv, {**os.environ, **self.environment(node)})
 
     # What is read at the end.
