@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
-from lab.errors import UsageError
+from lab.errors import PrerequisiteError, UsageError
 
 _HINT = "name another with --out DIR"
+ROOM_BYTES = 64 << 20
+"""What captures and logs of a run may need."""
 
 
 def cache_dir() -> Path:
@@ -20,7 +23,8 @@ def cache_dir() -> Path:
 def new_run_dir(topology: str, out: Path | None) -> Path:
     """Make a fresh run directory: ``out``, or ``runs/<topology>-<time>`` here.
 
-    Raises UsageError if it cannot be made or written, or is there already with something in it.
+    Raises UsageError if it cannot be made or written, or is there already with something in it, and
+    PrerequisiteError if its disk is full; nothing has been made then.
     """
     path = fresh_dir(topology, out)
     try:
@@ -43,6 +47,7 @@ def fresh_dir(name: str, out: Path | None) -> Path:
             number += 1
 
     try:
+        _check_room(path)
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
             raise UsageError(f"the run directory {path} is not empty", hint=_HINT)
@@ -51,5 +56,18 @@ def fresh_dir(name: str, out: Path | None) -> Path:
     return path.resolve()
 
 
+def _check_room(path: Path) -> None:
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if (free := shutil.disk_usage(there).free) < ROOM_BYTES:
+        raise PrerequisiteError(
+            f"no room for the run directory {path}: {free >> 20} MiB free, {ROOM_BYTES >> 20} needed",
+            hint=f"make room there, or {_HINT}",
+        )
+
+
 def _unwritable(path: Path, error: OSError) -> UsageError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return UsageError(
+            f"the run directory {path} cannot be made: a file is in its place", hint=_HINT
+        )
     return UsageError(f"the run directory {path} cannot be written: {error.strerror}", hint=_HINT)

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from lab import codec, paths
-from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, run_program
+from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
 from lab.engine.inside import Order
+from lab.errors import UsageError
 from lab.record import Record
 
 if TYPE_CHECKING:
@@ -70,10 +71,13 @@ class Run:
         engine: Engine = Engine.auto,
         clock: Clock = Clock.virtual,
         out: Path | None = None,
+        node: str = "",
+        command: tuple[str, ...] = (),
     ) -> Run:
         """Load and resolve a topology, and make the run directory with its fresh secrets.
 
-        Raises TopologyError or UsageError before anything is made.
+        Raises TopologyError or UsageError before anything is made, also for a node or a command
+        that there is not.
         """
         from lab import faults
         from lab.topology.load import load
@@ -83,6 +87,8 @@ class Run:
         topology = resolve(load(name), secrets.token_bytes(32))
         if fault:
             topology = faults.apply(fault, topology)
+        _check_node(topology, node)
+        _check_program(command)
         chosen = choose(engine)
 
         run = cls(topology, paths.new_run_dir(topology.name, out), chosen, clock)
@@ -108,7 +114,6 @@ class Run:
         self, *, node: str = "", command: tuple[str, ...] = (), quiet: bool = False
     ) -> int:
         """Run the scenario, or a command in a node, and return its exit status."""
-        self.check_node(node)
         order = Order(
             run_dir=os.fspath(self.run_dir),
             verb="command" if command else "scenario",
@@ -117,20 +122,6 @@ class Run:
             quiet=quiet,
         )
         return self.carry_out_order(order, stdin=bool(command))
-
-    def check_node(self, node: str) -> None:
-        """Raise UsageError if there is no such node."""
-        from difflib import get_close_matches
-
-        from lab.errors import UsageError
-
-        names = [n.name for n in self.topology.nodes]
-        if node and node not in names:
-            near = get_close_matches(node, names, n=1)
-            raise UsageError(
-                f"the topology {self.topology.name} has no node {node!r}",
-                hint=f"perhaps {near[0]}?" if near else f"its nodes: {', '.join(names)}",
-            )
 
     def carry_out_order(self, order: Order, *, stdin: bool) -> int:
         """Boot, and give the inside its order."""
@@ -188,7 +179,30 @@ class Run:
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
+def _check_node(topology: Topology, node: str) -> None:
+    from difflib import get_close_matches
+
+    names = [n.name for n in topology.nodes]
+    if node and node not in names:
+        near = get_close_matches(node, names, n=1)
+        raise UsageError(
+            f"the topology {topology.name} has no node {node!r}",
+            hint=f"perhaps {near[0]}?" if near else f"its nodes: {', '.join(names)}",
+        )
+
+
+def _check_program(command: tuple[str, ...]) -> None:
+    """The nodes see the host's files, so that what is not here is not there either."""
+    # Whether it may be executed is another matter: in the guest we are root.
+    if command and not shutil.which(command[0], mode=os.F_OK, path=program_path()):
+        raise UsageError(
+            f"there is no program {command[0]!r} in this node", hint="check its name and PATH"
+        )
+
+
 def _diagnose(topology: Topology, record: Record, run_dir: Path) -> str:
+    """What went wrong, in a sentence; empty if nothing did."""
     from lab import verify
 
-    return verify.diagnose(topology, record, run_dir).sentence
+    found = verify.diagnose(topology, record, run_dir)
+    return found.sentence if found.cause != verify.NOTHING else ""

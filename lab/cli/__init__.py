@@ -39,6 +39,7 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, dispatch, and turn errors into messages and exit statuses."""
+    _hold_standard_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[:1]
     if debug:
@@ -59,6 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone (``lab list | head -1``).
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+
+
+def _hold_standard_streams() -> None:
+    """Put /dev/null where a standard stream was closed, or the next socket would become one."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def _complain(error: LabError) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from lab.cli.standing_options import add_lab_option, check_known, model_of
 
@@ -31,10 +30,4 @@ def run_in_node(lab: str, node: str, command: tuple[str, ...]) -> int:
     topology = model_of(entry)
     check_known("node", node, [each.name for each in topology.nodes])
     env = command_environment(topology, node, entry.run_dir)
-    return standing.run_in(entry, node, command, {**env, "PATH": _path()})
-
-
-def _path() -> str:
-    """The user's PATH, with the administrator's programs, since in the lab he is root."""
-    have = os.environ.get("PATH", "/usr/bin:/bin").split(":")
-    return ":".join([*have, *(p for p in ("/usr/sbin", "/sbin") if p not in have)])
+    return standing.run_in(entry, node, command, env)

@@ -36,10 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from lab.runs import Run
 
+    command = tuple(args.command)
     run = Run.prepare(
-        args.topology, fault=args.fault, engine=args.engine, clock=args.clock, out=args.out
-    )
-    status = run.carry_out(node=args.node, command=tuple(args.command), quiet=args.quiet)
+        args.topology, fault=args.fault, engine=args.engine, clock=args.clock, out=args.out,
+        node=args.node, command=command,
+    )  # fmt: skip
+    status = run.carry_out(node=args.node, command=command, quiet=args.quiet)
     verdict = run.judge()
 
     if args.json:

@@ -144,8 +144,7 @@ class Attendant:
                 del session.pending[:count]
                 given += count
         except BlockingIOError:
-            if session.stdin not in session.outputs:
-                self._watch_input(session)
+            self._watch_input(session)
         except OSError:
             # The program has closed its input: what comes now goes nowhere, as in a broken pipe.
             given += len(session.pending)
@@ -158,15 +157,23 @@ class Attendant:
             self._end_input(session)
 
     def _watch_input(self, session: _Session) -> None:
-        if session.stdin in self._selector.get_map():
-            return
+        if session.stdin == session.terminal:
+            both = selectors.EVENT_READ | selectors.EVENT_WRITE
+            if session.terminal in self._selector.get_map():
+                self._selector.modify(session.terminal, both, self._on_terminal)
+        elif session.stdin not in self._selector.get_map():
+            self._selector.register(session.stdin, selectors.EVENT_WRITE, self._on_writable)
 
-        def on_writable(fd: int) -> bool:
-            self._selector.unregister(fd)
-            self._give_input(session)
-            return False
+    def _on_writable(self, fd: int) -> bool:
+        self._selector.unregister(fd)
+        self._give_input(next(s for s in self._sessions.values() if s.stdin == fd))
+        return False
 
-        self._selector.register(session.stdin, selectors.EVENT_WRITE, on_writable)
+    def _on_terminal(self, fd: int) -> bool:
+        """A terminal that was full: it takes input again, or has output, or both."""
+        self._selector.modify(fd, selectors.EVENT_READ, self._on_output)
+        self._give_input(next(s for s in self._sessions.values() if s.terminal == fd))
+        return self._on_output(fd)
 
     def _end_input(self, session: _Session) -> None:
         if session.stdin == session.terminal:
@@ -191,8 +198,6 @@ class Attendant:
 
         if data:
             self._send(Frame(session.outputs[fd], session.number, data))
-            if session.terminal == fd and session.pending:
-                self._give_input(session)
             return False
 
         self._selector.unregister(fd)
@@ -257,8 +262,8 @@ def _start(number: int, program: dict[str, Any], main: Callable[[list[str]], int
     for our own ``main``).
     """
     argv: list[str] = program["argv"]
-    if not program["own"] and not shutil.which(argv[0], path=program["env"].get("PATH")):
-        raise FileNotFoundError(errno.ENOENT, "no such program", argv[0])
+    if not program["own"]:
+        _check_exists(argv[0], program)
     if program["node"]:
         argv = [*enter_argv(program["node"], program["cwd"]), *argv]
 
@@ -293,6 +298,16 @@ def _start(number: int, program: dict[str, Any], main: Callable[[list[str]], int
             os.close(fd)
         raise OSError(int(failure), os.strerror(int(failure)))
     return session
+
+
+def _check_exists(name: str, program: dict[str, Any]) -> None:
+    """Raise FileNotFoundError if there is no such program, seen from its own directory."""
+    if os.path.dirname(name):
+        found = os.access(os.path.join(program["cwd"], name), os.X_OK)
+    else:
+        found = bool(shutil.which(name, path=program["env"].get("PATH")))
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, "no such program", name)
 
 
 def enter_argv(node: str, cwd: str = "") -> list[str]:

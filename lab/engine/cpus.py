@@ -14,16 +14,17 @@ from lab.paths import cache_dir
 def claim_cpu() -> Iterator[int]:
     """Hold a lock on a processor that no other lab holds; with none left, share one by chance."""
     folder = cache_dir() / "cpus"
-    folder.mkdir(parents=True, exist_ok=True)
     allowed = sorted(os.sched_getaffinity(0), reverse=True)
 
     with contextlib.ExitStack() as stack:
         for cpu in allowed:
-            fd = os.open(folder / str(cpu), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            stack.callback(os.close, fd)
             try:
+                folder.mkdir(parents=True, exist_ok=True)
+                fd = os.open(folder / str(cpu), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                stack.callback(os.close, fd)
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            except OSError:
+                # Another lab holds it, or the cache cannot be written: this is about speed only.
                 continue
             yield cpu
             return

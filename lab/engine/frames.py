@@ -18,8 +18,12 @@ from lab.errors import ProtocolError
 
 _HEADER = struct.Struct("!BII")
 MAX_PAYLOAD = 1 << 20
-WINDOW = 1 << 16
-"""How many bytes of input may be under way before the other end has said ``taken``."""
+WINDOW = 1 << 17
+"""How many bytes of input may be under way before the other end has said ``taken``.
+
+Less than a Unix socket holds, so that whoever sends input never blocks on it: each end must go on
+reading, or both could wait for the other.
+"""
 
 
 class Kind(IntEnum):

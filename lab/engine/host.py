@@ -100,7 +100,13 @@ def environment(engine: Engine, extra: dict[str, str]) -> dict[str, str]:
     """What a program inside sees: the user's own environment and ours."""
     rows, columns = window()
     size = {"COLUMNS": str(columns), "LINES": str(rows)} if on_terminal() else {}
-    return {**os.environ, **size, INSIDE: engine.value, **extra}
+    return {**os.environ, "PATH": program_path(), **size, INSIDE: engine.value, **extra}
+
+
+def program_path() -> str:
+    """The user's PATH, with the administrator's programs, since in the lab he is root."""
+    have = os.environ.get("PATH", "/usr/bin:/bin").split(":")
+    return ":".join([*have, *(p for p in ("/usr/sbin", "/sbin") if p not in have)])
 
 
 def run_program(

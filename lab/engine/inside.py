@@ -33,7 +33,12 @@ class Order:
 
 
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 UP = "up"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: take down and end, as for an interrupt, and say so in the exit status."""
 
 
 def main(argv: list[str]) -> int:
@@ -42,10 +47,12 @@ def main(argv: list[str]) -> int:
     if os.environ.get("LAB_INSIDE") == "uml":
         # A page fault costs fifty microseconds in the guest, a page that is there already four.
         _linux.populate_memory()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
 
     try:
         return _carry_out(order)
+    except Terminated:
+        return EXIT_TERMINATED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except LabError as error:
@@ -63,6 +70,10 @@ def main(argv: list[str]) -> int:
             file=sys.stderr,
         )
         return LabError.exit_status
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
 
 
 def _carry_out(order: Order) -> int:
@@ -88,7 +99,11 @@ def _carry_out(order: Order) -> int:
             lab.story.tell("path", f"did not come up: {error.message}")
             return ExpectationFailed.exit_status
         if order.verb == "command":
-            return lab.attend(order.node, list(order.command))
+            # The program gets the same interrupt, and decides for itself what becomes of it.
+            signal.signal(signal.SIGINT, lambda *_: None)
+            status = lab.attend(order.node, list(order.command))
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            return status
 
         # The supervisor waits for this one line of output.
         print(UP, flush=True)

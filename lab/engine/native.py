@@ -75,6 +75,8 @@ def _keep(channel: int) -> None:
         os.close(channel)
         os.waitpid(first, 0)
         status = 0
+    except OSError as error:
+        _complain(error)
     finally:
         os._exit(status)
 
@@ -94,8 +96,14 @@ def _be_first(channel: int) -> None:
             _linux.mount("sysfs", "/sys", "sysfs")
         _linux.set_hostname("lab")
         Attendant(channel, _run_inside, lambda _layout: None).serve()
+    except OSError as error:
+        _complain(error)
     finally:
         os._exit(0)
+
+
+def _complain(error: OSError) -> None:
+    os.write(2, f"lab: the native engine cannot be set up here: {error}\n".encode())
 
 
 def _run_inside(argv: list[str]) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.errors import UsageError
+from lab.errors import PrerequisiteError, UsageError
 from lab.paths import cache_dir
 
 SOCKET_NAME = "control.sock"
@@ -43,44 +43,59 @@ class Entry:
 def registered(entry: Entry) -> Iterator[Entry]:
     """Hold an entry while the block runs, under a name that is free."""
     folder = _folder()
+    with _alone(folder):
+        fd, name = _claim_name(folder, entry.topology)
+        named = Entry(**{**asdict(entry), "name": name})
+        os.ftruncate(fd, 0)
+        os.write(fd, json.dumps(asdict(named)).encode())
+
+    try:
+        yield named
+    finally:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+        os.close(fd)
+
+
+def _claim_name(folder: Path, topology: str) -> tuple[int, str]:
     number = 1
     while True:
-        name = entry.topology if number == 1 else f"{entry.topology}-{number}"
-        path = folder / f"{name}.json"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        name = topology if number == 1 else f"{topology}-{number}"
+        fd = os.open(folder / f"{name}.json", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
             number += 1
-            continue
-        break
+        else:
+            return fd, name
 
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others from taking an entry that is just being made for one that was left behind."""
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        named = Entry(**{**asdict(entry), "name": name})
-        os.ftruncate(fd, 0)
-        os.write(fd, json.dumps(asdict(named)).encode())
-        yield named
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
     finally:
-        path.unlink(missing_ok=True)
         os.close(fd)
 
 
 def entries() -> tuple[Entry, ...]:
     """Every lab of this user that is up."""
+    folder = _folder()
     found = []
-    for path in sorted(_folder().glob("*.json")):
-        with contextlib.suppress(FileNotFoundError):
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-            except BlockingIOError:
-                text = os.read(fd, 1 << 16)
-                if text:
-                    found.append(Entry(**json.loads(text)))
-            finally:
-                os.close(fd)
+    with _alone(folder):
+        for path in sorted(folder.glob("*.json")):
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                except BlockingIOError:
+                    found.append(Entry(**json.loads(os.read(fd, 1 << 16))))
+                finally:
+                    os.close(fd)
     return tuple(found)
 
 
@@ -134,7 +149,13 @@ def listen(run_dir: Path) -> socket.socket:
 
 def _folder() -> Path:
     folder = cache_dir() / "labs"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PrerequisiteError(
+            f"the cache folder {folder} cannot be written: {error.strerror}",
+            hint="name another: export XDG_CACHE_HOME=FOLDER",
+        ) from error
     return folder
 
 

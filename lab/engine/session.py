@@ -81,6 +81,7 @@ class Session:
         self._sinks = {Kind.output: sinks[0], Kind.errors: sinks[1]}
         self._window_left = WINDOW
         self._interrupts: list[float] = []
+        self._terminal = False
         self._status: int | None = None
 
     def run(self, program: Program, *, stdin: bool) -> int:
@@ -89,6 +90,7 @@ class Session:
         if not stdin:
             self._send(Frame(Kind.input, self._number))
 
+        self._terminal = program.tty
         raw = _raw_terminal() if program.tty and stdin else contextlib.nullcontext()
         with raw, selectors.DefaultSelector() as selector, _signals(program.tty) as signals:
             selector.register(self._channel, selectors.EVENT_READ)
@@ -137,6 +139,10 @@ class Session:
             if frame.session != self._number:
                 continue
             if sink := self._sinks.get(frame.kind):
+                # On a terminal even the echo of ^C says that the inside lives and can be left by
+                # its own means; without one only the exit says so.
+                if self._terminal:
+                    self._interrupts.clear()
                 _write(sink, frame.payload)
             elif frame.kind is Kind.taken:
                 self._window_left += frame.number
@@ -147,9 +153,12 @@ class Session:
 
     def _take_input(self) -> bool:
         """Send what our standard input has; False at its end."""
-        data = os.read(0, min(_CHUNK, self._window_left))
+        try:
+            data = os.read(0, min(_CHUNK, self._window_left))
+        except OSError:
+            data = b""  # EIO: the terminal has gone.
         self._window_left -= len(data)
-        if b"\x03" in data and os.isatty(0):
+        if self._terminal and b"\x03" in data:
             self._count_interrupt()
         self._send(Frame(Kind.input, self._number, data))
         return bool(data)

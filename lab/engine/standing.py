@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -30,19 +31,18 @@ def start(run: Run) -> Entry:
     Raises LabError if it does not come up; nothing is left then but the run directory.
     """
     run.write_keys()
-    read, write = os.pipe2(os.O_CLOEXEC)
+    ours, theirs = socket.socketpair()
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
-        os.close(read)
-        _detach(run, write)
+        ours.close()
+        _detach(run, theirs)
 
-    os.close(write)
+    theirs.close()
     os.waitpid(child, 0)
-    with os.fdopen(read, "rb") as pipe:
-        # The supervisor writes why not, or nothing if the lab is up, and closes.
-        failure = pipe.read().decode()
+    with ours:
+        failure = _hear_out(ours)
     if failure == PATH_DOWN:
         raise ExpectationFailed(
             f"{run.topology.name} stands, but its path did not come up, so it was taken down again",
@@ -54,7 +54,18 @@ def start(run: Run) -> Entry:
     raise GuestError(f"the lab did not come up: {failure or 'its supervisor was killed'}")
 
 
-def _detach(run: Run, pipe: int) -> None:
+def _hear_out(supervisor: socket.socket) -> str:
+    """What went wrong, or nothing once the lab is up; an interrupt waits until all is down again."""
+    try:
+        # The supervisor writes why not, or nothing if the lab is up, and closes.
+        return _receive_all(supervisor).decode()
+    except KeyboardInterrupt:
+        supervisor.shutdown(socket.SHUT_WR)
+        _receive_all(supervisor)
+        raise
+
+
+def _detach(run: Run, starter: socket.socket) -> None:
     """In the child: become a daemon and supervise. Never returns."""
     try:
         os.setsid()
@@ -62,9 +73,10 @@ def _detach(run: Run, pipe: int) -> None:
             os._exit(0)
         for number in (signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        _supervise(run, _Herald(run, pipe))
-    except LabError as error:
-        os.write(pipe, str(error).encode())
+        _supervise(run, _Herald(run, starter), starter)
+    except (LabError, OSError) as error:
+        with contextlib.suppress(OSError):
+            starter.sendall(str(error).encode())
     finally:
         os._exit(0)
 
@@ -72,22 +84,26 @@ def _detach(run: Run, pipe: int) -> None:
 class _Herald:
     """Hears what the lab's own program says: into the log, and to the terminal that waits for it."""
 
-    def __init__(self, run: Run, pipe: int) -> None:
+    def __init__(self, run: Run, starter: socket.socket) -> None:
         self._log = (run.run_dir / LOG).open("ab", buffering=0)
-        self._pipe = pipe
+        self._starter = starter
+        self._heard = True
         self._last = b""
 
     def __call__(self, kind: Kind, payload: bytes) -> None:
-        if kind is Kind.errors:
-            self._log.write(payload)
-            self._last = payload
-            if self._pipe >= 0:
-                os.write(2, payload)
-        elif kind is Kind.output and self._pipe >= 0:
-            self._let_go()
-        elif kind is Kind.exit and self._pipe >= 0:
-            down = int(payload) == ExpectationFailed.exit_status
-            os.write(self._pipe, PATH_DOWN.encode() if down else self._last.strip() or b"no word")
+        # Whoever waits may have gone, and his terminal with him.
+        with contextlib.suppress(OSError):
+            if kind is Kind.errors:
+                self._log.write(payload)
+                self._last = payload
+                if self._heard:
+                    os.write(2, payload)
+            elif kind is Kind.output and self._heard:
+                self._let_go()
+            elif kind is Kind.exit and self._heard:
+                down = int(payload) == ExpectationFailed.exit_status
+                why = PATH_DOWN.encode() if down else self._last.strip() or b"no word"
+                self._starter.sendall(why)
 
     def _let_go(self) -> None:
         """It is up: leave the terminal alone from now on."""
@@ -95,11 +111,11 @@ class _Herald:
         for fd in (0, 1, 2):
             os.dup2(devnull, fd)
         os.close(devnull)
-        os.close(self._pipe)
-        self._pipe = -1
+        self._heard = False
+        self._starter.shutdown(socket.SHUT_RDWR)
 
 
-def _supervise(run: Run, herald: _Herald) -> None:
+def _supervise(run: Run, herald: _Herald, starter: socket.socket) -> None:
     order = Order(run_dir=os.fspath(run.run_dir), verb="up")
     with registry.listen(run.run_dir) as listener, run.opened() as opened:
         entry = Entry(
@@ -111,7 +127,7 @@ def _supervise(run: Run, herald: _Herald) -> None:
             opened.channel.sendall(json_frame(Kind.open, MAIN_SESSION, asdict(main)).encode())
             opened.channel.sendall(Frame(Kind.input, MAIN_SESSION).encode())
             try:
-                Supervisor(opened, listener, herald).serve()
+                Supervisor(opened, listener, herald, starter).serve()
             finally:
                 (run.run_dir / registry.SOCKET_NAME).unlink(missing_ok=True)
 
@@ -138,13 +154,13 @@ def stop(entry: Entry) -> None:
     """Take a lab down in order, and return when everything of it has gone."""
     with registry.connect(entry) as connection:
         connection.sendall(Frame(Kind.halt, 0).encode())
-        _drain(connection)
+        _receive_all(connection)
     registry.wait_gone(entry)
 
 
-def _drain(connection: socket.socket) -> None:
-    try:
-        while connection.recv(1 << 16):
-            pass
-    except ConnectionError:
-        pass
+def _receive_all(connection: socket.socket) -> bytes:
+    received = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while data := connection.recv(1 << 16):
+            received += data
+    return bytes(received)

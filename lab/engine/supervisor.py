@@ -1,7 +1,8 @@
 """The supervisor of a lab that is up: it holds the inside, and lets other terminals in.
 
 Each client speaks ``frames`` over a Unix socket as if it had the inside for itself; the supervisor
-gives its sessions numbers of their own. A client that does not read is cut off, and holds up nobody.
+gives its sessions numbers of their own. A client that does not read is cut off, and holds up nobody;
+no write of ours blocks, so that the inside, the clients and we can never wait for each other in a ring.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lab.engine.frames import Frame, FrameReader, Kind
 from lab.engine.host import OpenLab
+from lab.errors import ProtocolError
 
 MAIN_SESSION = 1
 MAX_BACKLOG = 1 << 26
 """Bytes that a client may be behind before it is cut off."""
+HANG_UP_S = 2.0
+"""What programs of other terminals get to end when the lab goes down."""
 
 
 @dataclass(slots=True)
@@ -30,16 +35,23 @@ class _Client:
 
 
 class Supervisor:
-    """Serves until the lab's own program ends; ``herald`` gets what that program writes."""
+    """Serves until the lab's own program ends; ``herald`` gets what that program writes.
+
+    ``starter`` is the line to whoever waits for the lab to be up: if he goes before, so does the lab.
+    """
 
     def __init__(
         self,
         opened: OpenLab,
         listener: socket.socket,
         herald: Callable[[Kind, bytes], None],
+        starter: socket.socket,
     ) -> None:
-        self._opened = opened
+        self._channel = opened.channel
+        self._death = opened.death
         self._listener = listener
+        self._starter = starter
+        self._terminations = _terminations()
         self._herald = herald
         self._selector = selectors.DefaultSelector()
         self._inside = FrameReader()
@@ -48,21 +60,71 @@ class Supervisor:
         """Our number to the client and its own number."""
         self._next = MAIN_SESSION + 1
         self._status: int | None = None
+        self._to_go = bytearray()
+        """What the inside has not taken yet."""
+        self._up = False
+        self._going_down = False
+        self._hang_up_by: float | None = None
 
     def serve(self) -> int:
         """Carry frames until the main program's exit; its status."""
-        self._selector.register(self._opened.channel, selectors.EVENT_READ)
+        self._channel.setblocking(False)
+        self._selector.register(self._channel, selectors.EVENT_READ)
         self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._starter, selectors.EVENT_READ)
+        self._selector.register(self._terminations, selectors.EVENT_READ)
 
         while self._status is None:
-            for key, events in self._selector.select():
-                if key.fileobj is self._opened.channel:
-                    self._from_inside()
-                elif key.fileobj is self._listener:
-                    self._accept()
-                elif client := self._clients.get(key.fd):
-                    self._serve_client(client, events)
+            for key, events in self._selector.select(self._patience_s()):
+                self._on_event(key, events)
+            if self._hang_up_by is not None and not (self._owners and self._patience_s()):
+                self._end_main()
         return self._status
+
+    def _on_event(self, key: selectors.SelectorKey, events: int) -> None:
+        if key.fileobj is self._channel:
+            if events & selectors.EVENT_WRITE:
+                self._flush_to_inside()
+            if events & selectors.EVENT_READ:
+                self._from_inside()
+        elif key.fileobj is self._listener:
+            self._accept()
+        elif key.fileobj is self._terminations:
+            self._terminations.recv(1)
+            self._go_down()
+        elif key.fileobj is self._starter:
+            self._selector.unregister(self._starter)
+            if not self._up:
+                self._go_down()
+        elif client := self._clients.get(key.fd):
+            self._serve_client(client, events)
+
+    # Down.
+
+    def _go_down(self) -> None:
+        """Hang up every terminal first: what is started from there must not be in the way."""
+        if not self._going_down:
+            self._going_down = True
+            self._hang_up_by = time.monotonic() + HANG_UP_S
+            for ours in self._owners:
+                self._signal(ours, signal.SIGHUP)
+
+    def _patience_s(self) -> float | None:
+        if self._hang_up_by is None:
+            return None
+        return max(0.0, self._hang_up_by - time.monotonic())
+
+    def _end_main(self) -> None:
+        """The lab's own program takes everything down in order and ends."""
+        self._hang_up_by = None
+        for ours in self._owners:
+            self._signal(ours, signal.SIGKILL)
+        self._signal(MAIN_SESSION, signal.SIGTERM)
+
+    def _signal(self, session: int, number: signal.Signals) -> None:
+        self._to_inside(Frame(Kind.signal, session, b"%d" % number))
+
+    # To and fro.
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -72,14 +134,15 @@ class Supervisor:
 
     def _from_inside(self) -> None:
         try:
-            data = self._opened.channel.recv(1 << 20)
+            data = self._channel.recv(1 << 20)
         except ConnectionError:
             data = b""
         if not data:
-            raise self._opened.death()
+            raise self._death()
 
         for frame in self._inside.feed(data):
             if frame.session == MAIN_SESSION:
+                self._up = self._up or frame.kind is Kind.output
                 self._herald(frame.kind, frame.payload)
                 if frame.kind is Kind.exit:
                     self._status = frame.number
@@ -105,14 +168,15 @@ class Supervisor:
         if not data:
             self._drop(client)
             return
-        for frame in client.reader.feed(data):
-            self._from_client(client, frame)
+        try:
+            for frame in client.reader.feed(data):
+                self._from_client(client, frame)
+        except ProtocolError:
+            self._drop(client)
 
     def _from_client(self, client: _Client, frame: Frame) -> None:
         if frame.kind is Kind.halt:
-            # Down: the lab's own program takes everything down in order and ends.
-            number = b"%d" % signal.SIGTERM
-            self._to_inside(Frame(Kind.signal, MAIN_SESSION, number))
+            self._go_down()
             return
 
         if frame.kind is Kind.open:
@@ -124,7 +188,19 @@ class Supervisor:
             self._to_inside(Frame(frame.kind, ours, frame.payload))
 
     def _to_inside(self, frame: Frame) -> None:
-        self._opened.channel.sendall(frame.encode())
+        self._to_go += frame.encode()
+        self._flush_to_inside()
+
+    def _flush_to_inside(self) -> None:
+        try:
+            while self._to_go:
+                del self._to_go[: self._channel.send(self._to_go)]
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self._to_go.clear()  # Reading will tell how it died.
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._to_go else 0)
+        self._selector.modify(self._channel, wanted)
 
     def _to_client(self, client: _Client, frame: Frame) -> None:
         client.backlog += frame.encode()
@@ -155,4 +231,13 @@ class Supervisor:
         client.connection.close()
         for ours in client.sessions.values():
             self._owners.pop(ours, None)
-            self._to_inside(Frame(Kind.signal, ours, b"%d" % signal.SIGHUP))
+            self._signal(ours, signal.SIGHUP)
+
+
+def _terminations() -> socket.socket:
+    """Gives a byte for each SIGTERM to this process, instead of its end."""
+    read, write = socket.socketpair()
+    write.setblocking(False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.set_wakeup_fd(write.detach())
+    return read
