@@ -16,7 +16,7 @@ demo: setup ## let an agent call home over a path, and judge it: make topology=N
 
 test: setup ## run the whole test suite: the unit tests, then the scenarios in the lab's own kernel
 	$(bin)/python -m pytest tests
-	$(bin)/python -m pytest lab
+	$(bin)/python -m pytest lab --lab-strict
 
 check: setup ## run formatter, linters, types and the tests that need no kernel
 	$(bin)/python -m pytest -q -m "not kernel and not root" tests/unit

@@ -24,6 +24,9 @@ def main() -> int:
     if os.environ.get("LAB_INSIDE") == "uml":
         # As in ``inside``; it does not outlive an exec, so the attendant cannot do it for us.
         _linux.populate_memory()
+    # pytest wants to be the one who imports its plugins, and complains about what is there before it.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
+        del sys.modules[name]
     # A session that is hung up takes its labs down, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
