@@ -13,11 +13,11 @@ from pathlib import Path
 from lab.record import Record
 from lab.topology.model import Topology
 from lab.verify.case import Case
-from lab.verify.diagnosis import Diagnosis, diagnose
+from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose
 from lab.verify.finding import Evidence, Finding, Verdict
 from lab.verify.registry import find_check
 
-__all__ = ["Diagnosis", "Evidence", "Finding", "Verdict", "diagnose", "judge"]
+__all__ = ["NOTHING", "Diagnosis", "Evidence", "Finding", "Verdict", "diagnose", "judge"]
 
 
 def judge(topology: Topology, record: Record, run_dir: Path) -> tuple[Finding, ...]:

@@ -17,7 +17,10 @@ from lab.verify import internet_symptoms, session_symptoms, tunnel_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["NOTHING", "Diagnosis", "diagnose"]
+
+NOTHING = "nothing"
+"""The cause that is given where nothing went wrong."""
 
 TUNNEL: tuple[Callable[[Trail], Diagnosis | None], ...] = (
     tunnel_symptoms.find_lost_udp_500,
@@ -63,7 +66,7 @@ def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
     case = Case(topology, record, run_dir)
     if not failed(case):
         found = _first(case, SURVIVED)
-        return found or Diagnosis("nothing", "nothing is wrong: the path came up and held", "")
+        return found or Diagnosis(NOTHING, "nothing is wrong: the path came up and held", "")
 
     found = _first(case, TUNNEL if case.by_vpn else DIRECT) or _first(case, SURVIVED)
     if found is not None:

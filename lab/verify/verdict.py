@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lab.record import Record
@@ -69,10 +69,19 @@ def result(
         wall_s=round(wall_s, 3),
         lab_s=round(max(0.0, record.ended - record.started), 3),
         verdict="error" if lab_broke else "fail" if failed else "pass",
-        findings=findings,
+        findings=_explained(findings, diagnosis),
         fault=topology.fault,
         diagnosis=diagnosis,
     )
+
+
+def _explained(findings: tuple[Finding, ...], diagnosis: str) -> tuple[Finding, ...]:
+    """The first finding that failed says why it did; the later ones mostly follow from the same."""
+    first = next((f for f in findings if f.verdict is Verdict.failed), None)
+    if first is None or not diagnosis:
+        return findings
+    told = replace(first, seen=f"{first.seen}; {diagnosis}")
+    return tuple(told if finding is first else finding for finding in findings)
 
 
 def write(path: Path, outcome: Result) -> None:

@@ -1,0 +1,138 @@
+"""Runs of the command ``lab`` for tests: each run once, two at a time, and what it left, to be read.
+
+Tests see a run as a user does: exit status, both outputs, run directory. No assertions here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lab import codec
+from lab.record import EspSa, Record
+from lab.topology.model import Topology
+from lab.verify.case import Case
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 300.0
+AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run of ``lab``, from its outside."""
+
+    status: int
+    stdout: str
+    stderr: str
+    wall_s: float
+    run_dir: Path
+
+    @cached_property
+    def verdict(self) -> dict[str, Any]:
+        return dict(json.loads((self.run_dir / "verdict.json").read_text()))
+
+    @cached_property
+    def findings(self) -> dict[str, dict[str, Any]]:
+        return {finding["requirement"]: finding for finding in self.verdict["findings"]}
+
+    @cached_property
+    def failed(self) -> set[str]:
+        return {name for name, found in self.findings.items() if found["verdict"] == "fail"}
+
+    @cached_property
+    def record(self) -> Record:
+        return codec.load(Record, (self.run_dir / "record.json").read_text())
+
+    @cached_property
+    def topology(self) -> Topology:
+        return codec.load(Topology, (self.run_dir / "keys" / "model.json").read_text())
+
+    @cached_property
+    def case(self) -> Case:
+        """The captures, read and decrypted."""
+        return Case(self.topology, self.record, self.run_dir)
+
+    def client_sas(self, client: str) -> list[EspSa]:
+        """A client's outgoing SAs, in the order of their making."""
+        mine = (sa for sa in self.record.esp if sa.node == client and sa.destination in self.ends)
+        return sorted(mine, key=lambda sa: sa.added)
+
+    @cached_property
+    def ends(self) -> set[str]:
+        return {connection.gateway_address for connection in self.topology.ipsec}
+
+    @cached_property
+    def told(self) -> str:
+        """Both outputs with the status: what to show when a test fails."""
+        return f"exit status {self.status}\n{self.stdout}\n{self.stderr}"
+
+
+def lab(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, from this checkout."""
+    return subprocess.run(
+        [sys.executable, "-m", "lab", *argv],
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+class Runs:
+    """``lab run`` with given arguments, made when first asked for and then kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._made: dict[tuple[str, ...], Future[Ran]] = {}
+
+    def __enter__(self) -> Runs:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def start(self, plans: Iterable[tuple[str, ...]]) -> None:
+        """Begin with runs that will be asked for."""
+        for plan in plans:
+            if plan not in self._made:
+                self._made[plan] = self._pool.submit(self._run, len(self._made), plan)
+
+    def get(self, *plan: str) -> Ran:
+        """The run of ``lab run PLAN``; what stands behind ``--`` is a command."""
+        self.start([plan])
+        return self._made[plan].result()
+
+    def _run(self, number: int, plan: tuple[str, ...]) -> Ran:
+        run_dir = self._folder / f"run-{number}"
+        started = time.monotonic()
+        done = lab("run", "--out", os.fspath(run_dir), *plan, cwd=self._folder)
+        wall_s = time.monotonic() - started
+        return Ran(done.returncode, done.stdout, done.stderr, wall_s, run_dir)
+
+
+def variant(name: str, line: str, folder: Path, label: str) -> str:
+    """A bundled topology with one more line in its path, as a file of its own."""
+    text = (ROOT / "topologies" / f"{name}.yaml").read_text()
+    gateways = next(found for found in text.splitlines() if found.startswith("  gateways:"))
+    path = folder / f"{label}.yaml"
+    path.write_text(text.replace(gateways, f"{gateways}\n  {line}"))
+    return os.fspath(path)

@@ -1,0 +1,144 @@
+"""Every fault on every path that it applies to: the exit status, and what the lab makes of it by itself."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lab import faults
+from lab.topology import load, resolve
+from tests.integration.labs import Ran, Runs, lab
+
+pytestmark = pytest.mark.kernel
+
+TELLING = {
+    "wrong-psk": "different pre-shared keys",
+    "wrong-identity": "nobody.callhome-lab.invalid",
+    "no-common-proposal": "NO-PROPOSAL-CHOSEN",
+    "drop-udp-500": "UDP 500 (IKE) from hmc",
+    "drop-udp-4500": "UDP 4500 (NAT traversal) from hmc",
+    "drop-esp": "ESP (protocol 50) from hmc",
+    "vpn1-silent": "vpn1 (129.42.160.16) is silent",
+    "gateway-dies": "ceased to answer in mid-session",
+    "wrong-chap-secret": "different secrets",
+    "pap-only-peer": "PAP (C023) only",
+    "pool-empty": "no address left",
+    "tampered-esp": "1 ESP packet altered by internet",
+    "replayed-esp": "1 ESP packet sent a second time by internet",
+    "small-mtu": "vanish at internet",
+}
+"""What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
+
+WITH_FAULTS = "vpn", "vpn-nat", "direct"
+
+
+def applicable(name: str) -> list[str]:
+    topology = resolve.resolve(load.load(name), b"faults")
+    return [fault.name for fault in faults.applicable(topology)]
+
+
+FAULTY = [(name, fault) for name in WITH_FAULTS for fault in applicable(name)]
+TAKEOVERS = [pair for pair in FAULTY if pair[1] in ("vpn1-silent", "gateway-dies")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started(request: pytest.FixtureRequest, runs: Runs) -> None:
+    """Begin with all that the chosen tests need."""
+    chosen = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    runs.start(plan(*params["faulty"]) for params in chosen if "faulty" in params)
+
+
+def plan(name: str, fault: str) -> tuple[str, ...]:
+    return (name, "--fault", fault)
+
+
+@pytest.fixture
+def faulty(request: pytest.FixtureRequest, runs: Runs) -> Ran:
+    return runs.get(*plan(*request.param))
+
+
+def diagnosis(ran: Ran) -> str:
+    return str(ran.verdict["diagnosis"])
+
+
+each = pytest.mark.parametrize("faulty", FAULTY, indirect=True, ids="-".join)
+
+
+@each
+def test_the_exit_status_says_whether_the_call_home_got_through(faulty: Ran) -> None:
+    fault = faults.FAULTS[faulty.topology.fault]
+
+    assert faulty.status == (0 if fault.survives else 1), faulty.told
+    assert faulty.verdict["verdict"] == ("pass" if fault.survives else "fail")
+    assert faulty.verdict["fault"] == fault.name
+    heartbeats = [entry for entry in faulty.record.ledger if entry.kind == "heartbeat"]
+    assert len(heartbeats) == (1 if fault.survives else 0)
+
+
+@each
+def test_the_diagnosis_tells_the_fault_from_all_others(faulty: Ran) -> None:
+    fault = faulty.topology.fault
+    said = diagnosis(faulty)
+
+    assert {name for name, phrase in TELLING.items() if phrase in said} == {fault}
+    assert said in " ".join(faulty.stdout.split())
+    if faulty.failed:
+        assert said in next(f["seen"] for n, f in faulty.findings.items() if n in faulty.failed)
+
+
+@each
+def test_nothing_is_left_over_and_nothing_leaks(faulty: Ran) -> None:
+    """g1 to g6 hold whatever befalls a path."""
+    assert not {name for name in faulty.failed if name.startswith("g")}
+    assert faulty.findings["g6"]["verdict"] == "pass"
+    assert faulty.record.leftovers == []
+
+
+@each
+def test_no_reason_is_a_heap_of_log_lines(faulty: Ran) -> None:
+    for attempt in faulty.record.ike:
+        assert bool(attempt.error) != attempt.established
+        assert ";" not in attempt.error
+        assert not re.search(r"\[\w+\]|CHILD_SA|\n", attempt.error)
+
+
+@pytest.mark.parametrize("faulty", TAKEOVERS, indirect=True, ids="-".join)
+def test_the_second_gateway_takes_over_from_the_first_and_not_beside_it(faulty: Ran) -> None:
+    """R-07: nothing goes to the first gateway once the second is asked."""
+    first, second = faulty.topology.vpn_paths[0].gateways
+    address = {
+        connection.gateway: connection.gateway_address for connection in faulty.topology.ipsec
+    }
+    times = {
+        gateway: [frame.time for frame, packet in faulty.case.leaving if packet.destination == ip]
+        for gateway, ip in address.items()
+    }
+
+    assert faulty.record.gateway_in_use == {"hmc": second}
+    assert max(times[first]) < min(times[second])
+    assert faulty.findings["R-07"]["verdict"] == "pass"
+    assert {session.gateway for session in faulty.record.ppp if session.opened} <= {first, second}
+    asked = [attempt.gateway for attempt in faulty.record.ike]
+    assert asked == [first, second]
+
+
+@pytest.mark.parametrize("name", WITH_FAULTS)
+def test_the_command_lists_the_faults_and_their_outcome(name: str) -> None:
+    lines = [line.split()[:2] for line in lab("faults", name).stdout.splitlines()]
+
+    outcomes = {True: "survives", False: "fails"}
+    assert lines == [[f, outcomes[faults.FAULTS[f].survives]] for f in applicable(name)]
+
+
+def test_every_fault_has_its_telling_phrase() -> None:
+    assert set(TELLING) == set(faults.FAULTS)
+    assert {fault for _, fault in FAULTY} == set(faults.FAULTS)
+
+
+def test_a_fault_that_does_not_apply_is_refused_with_those_that_do() -> None:
+    done = lab("run", "direct", "--fault", "drop-esp")
+
+    assert done.returncode == 2
+    assert "drop-esp does not apply to direct" in done.stderr
+    assert "lab faults direct" in done.stderr

@@ -1,0 +1,251 @@
+"""Every bundled topology, as a user runs it: the verdict, the run directory, and no secret outside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.topology import load
+from tests.integration.labs import Ran, Runs, lab
+
+pytestmark = pytest.mark.kernel
+
+TOPOLOGIES = load.names()
+VPNS = tuple(name for name in TOPOLOGIES if name.startswith("vpn"))
+VERDICT_KEYS = {
+    "topology", "profile", "engine", "clock", "started", "wall_s", "lab_s", "verdict", "findings",
+}  # fmt: skip
+PUBLIC = {"ca.pem"}
+DAEMONS = {"charon", "xl2tpd", "pppd"}
+
+# What a stranger's agent would do: read the environment, ping, and call home by curl or any other
+# client of HTTPS. The process list is taken while the path is up.
+FOREIGN_AGENT = """
+import json, os, pathlib, ssl, subprocess, sys, urllib.request
+ping = subprocess.run(["ping", "-c", "1", os.environ["LAB_PROBE"]], stdout=subprocess.DEVNULL)
+url = os.environ["LAB_SERVER"] + "/foreign"
+context = ssl.create_default_context(cafile=os.environ["LAB_CA_FILE"])
+with urllib.request.urlopen(url, b"what a stranger says", context=context, timeout=60) as answer:
+    status = answer.status
+processes = []
+for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    try:
+        processes.append(path.read_bytes().replace(b"\\0", b" ").decode("ascii", "replace"))
+    except ProcessLookupError:
+        pass
+names = ("LAB_TOPOLOGY", "LAB_NODE", "LAB_CA_FILE", "LAB_PROBE", "LAB_SERVER")
+json.dump({
+    "environment": {name: os.environ.get(name) for name in names},
+    "ping": ping.returncode, "status": status, "processes": processes, "host": os.uname().nodename,
+}, sys.stdout)
+"""
+COMMAND = ("--", "python3", "-c", FOREIGN_AGENT)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started(runs: Runs) -> None:
+    runs.start([(name,) for name in TOPOLOGIES])
+    runs.start([(name, *COMMAND) for name in TOPOLOGIES])
+
+
+@pytest.fixture(params=TOPOLOGIES)
+def ran(request: pytest.FixtureRequest, runs: Runs) -> Ran:
+    return runs.get(request.param)
+
+
+@pytest.fixture(params=TOPOLOGIES)
+def foreign(request: pytest.FixtureRequest, runs: Runs) -> Ran:
+    return runs.get(request.param, *COMMAND)
+
+
+def secrets(ran: Ran) -> set[str]:
+    """Every secret of a run: from the model, from the SAs, and the server's private key."""
+    model = json.loads((ran.run_dir / "keys" / "model.json").read_text())
+    found = set(_secrets(model))
+    pem = (ran.run_dir / "keys" / "sdc.pem").read_text()
+    private = re.findall(r"BEGIN [A-Z ]*PRIVATE KEY-----\n(.*?)-----END", pem, re.DOTALL)
+    found |= {line for key in private for line in key.split("\n") if len(line) > 20}
+    esp = ran.run_dir / "keys" / "esp.json"
+    for sa in json.loads(esp.read_text()) if esp.exists() else ():
+        found |= {sa[name].removeprefix("0x") for name in ("encryption_key", "integrity_key")}
+    return found
+
+
+def _secrets(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value[name] for name in ("psk", "secret") if name in value]
+        return own + [s for item in value.values() for s in _secrets(item)]
+    if isinstance(value, list):
+        return [s for item in value for s in _secrets(item)]
+    return []
+
+
+def test_every_path_holds(ran: Ran) -> None:
+    assert ran.status == 0, ran.told
+    assert ran.verdict["verdict"] == "pass"
+    assert ran.failed == set()
+    assert list(ran.findings) == list(ran.topology.expect)
+    assert not ran.record.leftovers
+
+
+def test_every_verdict_has_the_shape_of_the_contract(ran: Ran) -> None:
+    verdict = ran.verdict
+
+    assert set(verdict) == VERDICT_KEYS
+    assert (verdict["topology"], verdict["profile"]) == (ran.topology.name, ran.topology.profile)
+    assert (verdict["engine"], verdict["clock"]) == ("uml", "virtual")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", verdict["started"])
+    assert 0 < verdict["wall_s"] < 60
+    assert verdict["lab_s"] > 0
+    for finding in verdict["findings"]:
+        assert set(finding) == {"requirement", "expected", "seen", "verdict", "evidence"}
+        assert finding["verdict"] in ("pass", "not-applicable")
+        assert finding["expected"]
+        assert finding["seen"]
+        for evidence in finding["evidence"]:
+            assert set(evidence) == {"segment", "frames"}
+            frames = ran.case.frames(evidence["segment"])
+            assert all(1 <= number <= len(frames) for number in evidence["frames"])
+
+
+def test_every_run_directory_is_complete(ran: Ran) -> None:
+    captures = {path.name for path in (ran.run_dir / "wire").iterdir()}
+    assert captures == {f"{segment.name}.pcapng" for segment in ran.topology.segments}
+    assert ran.case.frames("fw-inet")
+
+    logs = ran.run_dir / "logs"
+    assert (logs / "sdc" / "ledger.jsonl").read_text().count("\n") == len(ran.record.ledger) > 0
+    for agent in ran.topology.agents:
+        assert (logs / agent / "agent.log").exists()
+    for node in {n for c in ran.topology.ipsec for n in (c.client, c.gateway)}:
+        written = {path.stem.partition("-")[0] for path in (logs / node).glob("*.log")}
+        idle = ran.topology.node(node).role.value == "vpn-gateway" and node == "vpn2"
+        assert written >= (DAEMONS - {"pppd"} if idle else DAEMONS), node
+
+
+def test_what_is_secret_is_its_owners_alone(ran: Ran) -> None:
+    keys = ran.run_dir / "keys"
+
+    assert keys.stat().st_mode & 0o777 == 0o700
+    modes = {path.name: path.stat().st_mode & 0o777 for path in keys.iterdir()}
+    assert {name for name, mode in modes.items() if mode != 0o600} <= PUBLIC
+    assert {"ca.pem", "model.json", "sdc.pem"} <= set(modes)
+
+
+def test_no_secret_is_told(ran: Ran, runs: Runs) -> None:
+    for run in (ran, runs.get(ran.topology.name, *COMMAND)):
+        hidden = secrets(run)
+        assert len(hidden) >= (6 if run.topology.ipsec else 1)
+        told = [run.run_dir / "verdict.json", run.run_dir / "record.json"]
+        told += [path for path in (run.run_dir / "logs").rglob("*") if path.is_file()]
+        texts = {os.fspath(path): path.read_text(errors="replace") for path in told}
+        texts |= {"standard output": run.stdout, "standard error": run.stderr}
+        for place, text in texts.items():
+            # ESP keys would be told in hexadecimal of either case.
+            low = text.lower()
+            assert not [s for s in hidden if s in text or s.lower() in low], place
+
+
+def test_a_foreign_agent_is_told_what_it_needs(foreign: Ran) -> None:
+    assert foreign.status == 0, foreign.told
+    said = json.loads(foreign.stdout)
+    topology = foreign.topology
+
+    assert (said["ping"], said["status"]) == (0, 200)
+    assert said["host"] == topology.agents[0]
+    environment = said["environment"]
+    assert environment["LAB_TOPOLOGY"] == topology.name
+    assert environment["LAB_NODE"] == topology.agents[0]
+    assert environment["LAB_PROBE"] == topology.probe
+    assert environment["LAB_SERVER"] == f"https://{topology.endpoints[0].name}"
+    assert Path(environment["LAB_CA_FILE"]).name == "ca.pem"
+
+
+def test_a_foreign_agent_is_in_the_ledger(foreign: Ran) -> None:
+    (entry,) = foreign.record.ledger
+
+    assert (entry.kind, entry.status) == ("upload", 200)
+    assert entry.detail == "POST /foreign"
+    assert entry.server_ip == foreign.topology.endpoints[0].address
+    if foreign.topology.ipsec:
+        assert entry.peer_ip in {session.local_ip for session in foreign.record.ppp}
+
+
+def test_a_foreign_agent_sees_every_daemon_of_the_path(foreign: Ran) -> None:
+    """So that the absence of secrets from the process list says something."""
+    processes = " ".join(json.loads(foreign.stdout)["processes"])
+
+    for daemon in DAEMONS if foreign.topology.ipsec else ():
+        assert daemon in processes
+
+
+def test_a_foreign_agents_run_is_judged(foreign: Ran) -> None:
+    assert foreign.verdict["verdict"] == "pass"
+    assert foreign.failed == set()
+    assert foreign.findings["g6"]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("name", VPNS)
+def test_the_path_is_put_to_the_test_from_ibms_side(runs: Runs, name: str) -> None:
+    """OUT-02, OUT-22: what the scenario tries, and the record of it."""
+    record = runs.get(name).record
+
+    for agent in runs.get(name).topology.agents:
+        (trial,) = (t for t in record.trials if t.node == agent)
+        assert (trial.connected, trial.sessions_open) == (False, True)
+        assert trial.dropped_on_tunnel > 0
+        assert trial.counted_on_uplink == 0
+    inner = {session.local_ip for session in record.ppp}
+    tried = {(probe.source, probe.destination) for probe in record.probes}
+    assert inner <= {destination for _, destination in tried}
+    assert len(tried) > len(inner)
+    assert not any(probe.answered for probe in record.probes)
+
+
+@pytest.mark.parametrize("name", ["direct", "vpn"])
+def test_the_second_network_is_tried_from_the_uplink(runs: Runs, name: str) -> None:
+    """OUT-04, where there is a second network."""
+    (probe,) = (p for p in runs.get(name).record.probes if p.requirement == "OUT-04")
+
+    assert probe.destination == "192.168.128.10"
+    assert not probe.answered
+    assert runs.get(name).findings["OUT-04"]["verdict"] == "pass"
+
+
+def test_two_hmcs_behind_one_address_both_call_home(runs: Runs) -> None:
+    ran = runs.get("vpn-two-hmcs")
+
+    inner = {session.client: session.local_ip for session in ran.record.ppp}
+    assert sorted(inner) == ["hmc", "hmc-b"]
+    assert inner["hmc"] != inner["hmc-b"]
+    beats = [entry.peer_ip for entry in ran.record.ledger if entry.kind == "heartbeat"]
+    assert sorted(beats) == sorted(inner.values())
+    assert len({entry.system for entry in ran.record.ledger}) == 2
+    sources = {packet.source for _, packet in ran.case.leaving}
+    assert sources == {ran.case.public_address}
+
+
+def test_verify_gives_one_verdict_each_and_the_worst_status(tmp_path: Path) -> None:
+    good = lab("verify", "direct", "direct-snat", "--out", os.fspath(tmp_path / "good"))
+    assert good.returncode == 0, good.stderr
+    assert [line.split()[:2] for line in good.stdout.splitlines()] == [
+        ["direct", "pass"],
+        ["direct-snat", "pass"],
+    ]
+
+    text = (load.folder() / "direct.yaml").read_text()
+    broken = tmp_path / "broken.yaml"
+    # Nothing of the firewall's rules holds where there is SNAT and the file asks for none of it.
+    broken.write_text(text.replace("expect: [OUT-01,", "expect: [OUT-20,"))
+    bad = lab("verify", os.fspath(broken), "direct", "--json", "--out", os.fspath(tmp_path / "bad"))
+    assert bad.returncode == 1, bad.stderr
+    verdicts = json.loads(bad.stdout)
+    assert [(v["topology"], v["verdict"]) for v in verdicts] == [
+        ("broken", "fail"),
+        ("direct", "pass"),
+    ]
