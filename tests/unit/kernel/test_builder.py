@@ -76,6 +76,13 @@ class Workshop:
                 member.size = len(text)
                 archive.addfile(member, io.BytesIO(text))
 
+    def patch(self, word: str) -> Path:
+        """A patch that fits the source: it adds a line to the Makefile."""
+        path = self.root / f"{word}.patch"
+        head = "VERSION = 6\n PATCHLEVEL = 12\n SUBLEVEL = 7\n"
+        path.write_text(f"--- a/Makefile\n+++ b/Makefile\n@@ -1,3 +1,4 @@\n {head}+# {word}\n")
+        return path
+
     @property
     def compilations(self) -> int:
         lines = self.calls.read_text().splitlines() if self.calls.exists() else []
@@ -93,6 +100,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setenv("PATH", f"{shop.bin}:{os.environ['PATH']}")
     monkeypatch.setattr(source.find, "__defaults__", (tmp_path,))
     monkeypatch.setattr(builder, "NEEDED_BYTES", 1)
+    monkeypatch.setattr(options, "PATCHES", (shop.patch("one"),))
     return shop
 
 
@@ -141,7 +149,7 @@ def test_sources_that_are_never_compiled_stay_packed(workshop: Workshop) -> None
     assert "big.c" not in log
 
 
-@pytest.mark.parametrize("change", ["source", "options", "compiler"])
+@pytest.mark.parametrize("change", ["source", "options", "patches", "compiler"])
 def test_key_follows_everything_it_is_made_of(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str
 ) -> None:
@@ -150,17 +158,35 @@ def test_key_follows_everything_it_is_made_of(
         workshop.source("6.12", comment="security update")
     elif change == "compiler":
         workshop.program("gcc", "echo gcc 99")
+    elif change == "patches":
+        monkeypatch.setattr(options, "PATCHES", (workshop.patch("two"),))
     else:
         altered = tmp_path / "altered.config"
         altered.write_text(options.LIST.read_text() + "CONFIG_NEW=y\n")
         monkeypatch.setattr(options, "LIST", altered)
 
     found = kernel.status()
-    # Other options: the old kernel lacks something. Another source or compiler: it still serves.
-    assert found.path == (None if change == "options" else first)
+    # Other options or patches: the old kernel lacks something. Else it still serves.
+    assert found.path == (None if change in ("options", "patches") else first)
     assert not found.current
     assert kernel.build(Recorder()) != first
     assert kernel.status().current
+
+
+def test_patches_are_applied_before_anything_is_configured(workshop: Workshop) -> None:
+    workshop.make("tail -n 3 Makefile; " + COMPILE)
+    kernel.build(Recorder())
+    assert "# one" in (workshop.store / "build.log").read_text()
+
+
+def test_a_patch_that_does_not_fit_is_an_error(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    misfit = workshop.patch("one")
+    misfit.write_text(misfit.read_text().replace("PATCHLEVEL = 12", "PATCHLEVEL = 99"))
+    with pytest.raises(builder.BuildError, match="applying one.patch"):
+        kernel.build(Recorder())
+    assert not workshop.leftovers
 
 
 def test_comments_in_the_option_list_change_nothing(
