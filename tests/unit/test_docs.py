@@ -1,0 +1,187 @@
+"""The documentation against the program: commands, options, names, tables, links and pictures."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab import faults
+from lab.cli import COMMANDS, _parse
+from lab.running import command_environment
+from lab.topology import draw
+from lab.topology.load import load, names
+from lab.topology.model import Topology
+from lab.topology.resolve import resolve
+from tests.unit.test_house_style import FORBIDDEN
+
+REPO = Path(__file__).resolve().parents[2]
+PAGES = (REPO / "README.md", *sorted((REPO / "docs").glob("*.md")))
+PICTURES = sorted((REPO / "docs").glob("*.svg"))
+LONGEST_PAGE = 120
+
+PLACEHOLDERS = {"TOPOLOGY": "vpn-nat", "NAME": "wrong-psk", "SEGMENT": "lan", "NODE": "hmc"}
+"""What stands for a name in a command line."""
+
+_BLOCK_LINE = re.compile(r"^    (?:\$ )?((?:lab|make) [^:].*)$", re.MULTILINE)
+_INLINE = re.compile(r"`((?:lab|make) [^`]+)`")
+_LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
+_WORDS = re.compile(r"<(title|text)\b[^>]*>([^<]*)<")
+
+
+def _commands() -> list[tuple[Path, str]]:
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for command in dict.fromkeys([*_BLOCK_LINE.findall(text), *_INLINE.findall(text)]):
+            found.append((page, command.replace("\\|", "|")))
+    return found
+
+
+COMMAND_LINES = _commands()
+
+
+def _words(command: str) -> list[str]:
+    """A command line up to its pipe, redirection or comment, with names for placeholders."""
+    words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command, comments=True)]
+    # What the user's own command looks like is the user's business.
+    own = words.index("--") if "--" in words else len(words)
+    ends = (n for n, word in enumerate(words[:own]) if word in ("|", ">", "&&", ";"))
+    return words[: next(ends, len(words))]
+
+
+def _model(name: str) -> Topology:
+    return resolve(load(name), b"docs")
+
+
+def _rows(page: str, first: str) -> list[list[str]]:
+    """The cells of the table with this first column's title, without its head."""
+    lines = iter((REPO / page).read_text().splitlines())
+    for line in lines:
+        if line.startswith(f"| {first} |"):
+            next(lines)
+            break
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip().replace("`", "") for cell in line.strip("|").split("|")])
+    return rows
+
+
+def test_there_are_commands_to_look_at() -> None:
+    assert len(COMMAND_LINES) > 60
+    assert {page for page, _ in COMMAND_LINES} >= {*PAGES} - {REPO / "docs/pytest.md"}
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), COMMAND_LINES, ids=[f"{page.name}:{c}" for page, c in COMMAND_LINES]
+)
+def test_command(page: Path, command: str) -> None:
+    words = _words(command)
+    if words[0] == "make":
+        _check_make(words[1:])
+    elif len(words) == 2:
+        assert words[1] in COMMANDS or words[1].startswith("-"), "there is no such verb"
+    else:
+        _check_lab(words[1:])
+
+
+def _check_make(words: list[str]) -> None:
+    targets = re.findall(r"^([a-z]+):", (REPO / "Makefile").read_text(), re.MULTILINE)
+    for word in words:
+        variable, _, value = word.partition("=")
+        if value:
+            assert variable == "topology"
+            assert value in names()
+        else:
+            assert word in targets
+
+
+def _check_lab(words: list[str]) -> None:
+    args = _parse(words)
+    given = [*getattr(args, "topologies", []), *filter(None, [getattr(args, "topology", None)])]
+    models = [_model(name) for name in given if not name.endswith(".yaml")]
+
+    if fault := getattr(args, "fault", ""):
+        assert fault in faults.FAULTS
+        assert all(faults.FAULTS[fault].applies(model) for model in models)
+
+    anywhere = models or [_model(name) for name in names()]
+    if node := getattr(args, "node", ""):
+        assert node in {n.name for model in anywhere for n in model.nodes}
+    if segment := getattr(args, "segment", ""):
+        assert segment in {s.name for model in anywhere for s in model.segments}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page(page: Path) -> None:
+    text = page.read_text()
+    assert page.name == "README.md" or len(text.splitlines()) <= LONGEST_PAGE
+    assert not FORBIDDEN.search(text)
+    for target, _ in _LINK.findall(text):
+        assert "://" in target or (page.parent / target).exists(), f"{target} does not exist"
+
+
+def test_every_page_and_picture_is_linked() -> None:
+    linked = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target, _ in _LINK.findall(page.read_text())
+    }
+    assert {*PAGES[1:], *PICTURES} <= linked
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="graphviz is not installed")
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_picture_is_what_the_program_draws(picture: Path) -> None:
+    """Its words and their order; where they stand depends on graphviz's version and the fonts."""
+    drawn = draw.svg(_model(picture.stem))
+    assert _WORDS.findall(picture.read_text()) == _WORDS.findall(drawn)
+
+
+# Tables that are written by hand, and must agree with the data.
+
+
+def test_requirements() -> None:
+    claims = yaml.safe_load((REPO / "lab/data/requirements.yaml").read_text())
+    expected = [
+        [name, entry["claim"], "every path" if entry["source"] == "all" else entry["source"]]
+        for name, entry in claims.items()
+    ]
+    assert _rows("docs/judging.md", "ID") == expected
+
+
+def test_faults() -> None:
+    expected = [
+        [fault.name, "survives" if fault.survives else "fails", fault.needs, fault.summary]
+        for fault in faults.FAULTS.values()
+    ]
+    assert _rows("docs/faults.md", "fault") == expected
+
+    told = re.findall(r"^- `([a-z0-9-]+)`: ", (REPO / "docs/faults.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(faults.FAULTS)
+
+
+def test_topologies() -> None:
+    assert sorted(row[0] for row in _rows("README.md", "name")) == sorted(names())
+
+
+def test_environment() -> None:
+    told = {name for row in _rows("README.md", "variable") for name in row[0].split(", ")}
+    assert told == set(command_environment(_model("vpn-nat"), "hmc", "out"))
+
+
+def test_profiles() -> None:
+    from lab import catalogue
+
+    rows = {row[0]: row for row in _rows("docs/topologies.md", "profile")}
+    assert sorted(rows) == sorted(catalogue.names())
+    for name, row in rows.items():
+        profile = catalogue.profile(name)
+        assert row[2] == (str(len(profile.vpn_gateways)) if profile.vpn_gateways else "none")
+        assert re.findall("[0-9]+", row[3]) == [str(port) for port in profile.direct_ports]
