@@ -46,6 +46,19 @@ class Recorder:
         self.notes.append(text)
 
 
+def _what_patches_expect() -> dict[str, bytes]:
+    """Files to which our patches apply: the old side of each hunk, one after the other."""
+    files: dict[str, list[str]] = {}
+    for patch in options.PATCHES:
+        name = ""
+        for line in patch.read_text().splitlines():
+            if line.startswith("--- a/"):
+                name = line.removeprefix("--- a/")
+            elif name and line.startswith((" ", "-")):
+                files.setdefault(name, []).append(line[1:])
+    return {name: "\n".join([*lines, ""]).encode() for name, lines in files.items()}
+
+
 class Workshop:
     """A folder with a source, a make and a cache of its own."""
 
@@ -71,16 +84,17 @@ class Workshop:
         major, minor = version.split(".")
         text = f"VERSION = {major}\nPATCHLEVEL = {minor}\nSUBLEVEL = 7\n# {comment}\n".encode()
         with tarfile.open(self.root / f"linux-source-{version}.tar.xz", "w:xz") as archive:
-            for name in ("Makefile", "drivers/gpu/big.c", "drivers/gpu/Kconfig"):
+            files = dict.fromkeys(("Makefile", "drivers/gpu/big.c", "drivers/gpu/Kconfig"), text)
+            for name, content in (files | _what_patches_expect()).items():
                 member = tarfile.TarInfo(f"linux-source-{version}/{name}")
-                member.size = len(text)
-                archive.addfile(member, io.BytesIO(text))
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
 
     def patch(self, word: str) -> Path:
         """A patch that fits the source: it adds a line to the Makefile."""
         path = self.root / f"{word}.patch"
-        head = "VERSION = 6\n PATCHLEVEL = 12\n SUBLEVEL = 7\n"
-        path.write_text(f"--- a/Makefile\n+++ b/Makefile\n@@ -1,3 +1,4 @@\n {head}+# {word}\n")
+        hunk = f"@@ -1,1 +1,2 @@\n+# {word}\n VERSION = 6\n"
+        path.write_text(f"--- a/Makefile\n+++ b/Makefile\n{hunk}")
         return path
 
     @property
@@ -100,7 +114,6 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setenv("PATH", f"{shop.bin}:{os.environ['PATH']}")
     monkeypatch.setattr(source.find, "__defaults__", (tmp_path,))
     monkeypatch.setattr(builder, "NEEDED_BYTES", 1)
-    monkeypatch.setattr(options, "PATCHES", (shop.patch("one"),))
     return shop
 
 
@@ -134,8 +147,9 @@ def test_progress_counts_objects_against_the_last_total(workshop: Workshop) -> N
     kernel.build(second, again=True)
     assert ("compiling", 2, builder.COMPILED) in first.steps
     assert ("compiling", 2, 2) in second.steps
-    assert [what for what, done, _ in second.steps if done == 0][:3] == [
+    assert [what for what, done, _ in second.steps if done == 0][:-2] == [
         "unpacking the source",
+        *(f"applying {patch.name}" for patch in options.PATCHES),
         "configuring",
         "compiling",
     ]
@@ -159,7 +173,7 @@ def test_key_follows_everything_it_is_made_of(
     elif change == "compiler":
         workshop.program("gcc", "echo gcc 99")
     elif change == "patches":
-        monkeypatch.setattr(options, "PATCHES", (workshop.patch("two"),))
+        monkeypatch.setattr(options, "PATCHES", (*options.PATCHES, workshop.patch("two")))
     else:
         altered = tmp_path / "altered.config"
         altered.write_text(options.LIST.read_text() + "CONFIG_NEW=y\n")
@@ -173,8 +187,11 @@ def test_key_follows_everything_it_is_made_of(
     assert kernel.status().current
 
 
-def test_patches_are_applied_before_anything_is_configured(workshop: Workshop) -> None:
-    workshop.make("tail -n 3 Makefile; " + COMPILE)
+def test_patches_are_applied_before_anything_is_configured(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "PATCHES", (*options.PATCHES, workshop.patch("one")))
+    workshop.make("head -n 1 Makefile; " + COMPILE)
     kernel.build(Recorder())
     assert "# one" in (workshop.store / "build.log").read_text()
 
@@ -183,8 +200,10 @@ def test_a_patch_that_does_not_fit_is_an_error(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     misfit = workshop.patch("one")
-    misfit.write_text(misfit.read_text().replace("PATCHLEVEL = 12", "PATCHLEVEL = 99"))
-    with pytest.raises(builder.BuildError, match="applying one.patch"):
+    wrong = misfit.read_text().replace("-1,1 +1,2", "-1,1 +1,1")
+    misfit.write_text(wrong.replace(" VERSION = 6", "-VERSION = 9"))
+    monkeypatch.setattr(options, "PATCHES", (misfit,))
+    with pytest.raises(builder.BuildError, match=r"applying one\.patch"):
         kernel.build(Recorder())
     assert not workshop.leftovers
 
@@ -249,7 +268,7 @@ def test_no_room_is_said_before_anything_is_unpacked(
 def test_a_missing_program_is_named(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     (workshop.bin / "make").unlink()
     workshop.program("gcc", "echo gcc 12")
-    for name in ("tar", "xz", "sh"):
+    for name in ("tar", "xz", "sh", "patch"):
         (workshop.bin / name).symlink_to(f"/bin/{name}")
     monkeypatch.setenv("PATH", str(workshop.bin))
     with pytest.raises(PrerequisiteError, match="no program make"):
