@@ -34,6 +34,7 @@ TUNNEL: tuple[Callable[[Trail], Diagnosis | None], ...] = (
     session_symptoms.find_wrong_secret,
     session_symptoms.find_no_address,
     internet_symptoms.find_black_hole,
+    session_symptoms.find_mix_up,
     session_symptoms.find_death,
     session_symptoms.find_l2tp_silence,
     internet_symptoms.find_refusing_server,
@@ -49,6 +50,7 @@ DIRECT: tuple[Callable[[Trail], Diagnosis | None], ...] = (
 )
 
 SURVIVED: tuple[Callable[[Trail], Diagnosis | None], ...] = (
+    session_symptoms.find_mix_up,
     session_symptoms.find_takeover,
     session_symptoms.find_tampering,
     session_symptoms.find_replay,

@@ -165,6 +165,36 @@ def find_l2tp_silence(trail: Trail) -> Diagnosis | None:
     )
 
 
+def find_mix_up(trail: Trail) -> Diagnosis | None:
+    """What a gateway sends to one client goes into the SA of another (X-03, RFC 3947 5.2).
+
+    In transport mode two clients behind one SNAT are one address and one port to the gateway.
+    """
+    mine: dict[str, set[int]] = {}
+    for tunnel in trail.case.record.l2tp:
+        if tunnel.client == trail.client:
+            mine.setdefault(tunnel.gateway, set()).add(tunnel.local_id)
+    astray = [
+        item
+        for item in trail.case.insides
+        if item.l2tp
+        and not item.outgoing
+        and item.client not in ("", trail.client)
+        and item.l2tp.tunnel_id in mine.get(item.gateway, ())
+    ]
+    if not astray:
+        return None
+    first = astray[0]
+    gateway = next(c for c in trail.case.topology.ipsec if c.gateway == first.gateway)
+    return Diagnosis(
+        "mixed-up-clients",
+        f"what {gateway.gateway} ({gateway.gateway_address}) sends to {trail.client} goes to "
+        f"{first.client}: {count(len(astray), 'L2TP packet')} of its tunnel in the other's SA, as "
+        "both have one address behind the SNAT",
+        "use tunnel mode, where each client has its own inner address",
+    )
+
+
 def find_takeover(trail: Trail) -> Diagnosis | None:
     """Another gateway took over, because the first was silent or died."""
     connections = trail.case.connections(trail.client)
