@@ -204,3 +204,6 @@ class _Ring:
         written = 0
         while written < length:
             written += self._file.write(self._view[start + written : start + length])
+        # Nobody reads it soon, and a page that the next block can use again is cheaper than a fresh
+        # one: in the guest, where hostfs has written it through already, by a twentieth of TCP's speed.
+        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
