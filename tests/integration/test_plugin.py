@@ -159,6 +159,18 @@ def test_exit_status(tmp_path: Path, words: tuple[str, ...], status: int) -> Non
     assert _pytest(suite, *words).returncode == status
 
 
+def test_what_a_lab_leaves_over_fails_the_session(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path,
+        '@pytest.mark.topology("direct")\n'
+        'def test_it(lab):\n    lab.record.leftovers.append("hmc: link forgotten")\n',
+    )
+    done = _pytest(suite)
+    assert done.returncode == 1
+    assert "1 passed, 1 error" in done.stdout
+    assert "hmc: link forgotten" in done.stdout
+
+
 def test_last_failed_is_known_outside(tmp_path: Path) -> None:
     suite = _suite(
         tmp_path,
