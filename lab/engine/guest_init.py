@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import termios
+import time
 import tty
 
 CHANNEL = "/dev/ttyS0"
@@ -76,6 +77,20 @@ def configure(layout: dict[str, list[str]]) -> None:
     sys.path[:] = layout["sys_path"]
 
 
+def come_of_age() -> None:
+    """In virtual time, let the clock's first second pass, at no cost.
+
+    Programs take a clock at zero for one that was not read yet: ping(8), whatever its interval,
+    sends one packet after the other while the kernel is younger than a second.
+    """
+    from lab.wait import wait_until
+
+    with open("/proc/cmdline") as file:
+        virtual = "time-travel=" in file.read()
+    if virtual:
+        wait_until("the kernel is a second old", lambda: time.monotonic() > 1, 10.0, every_s=1.0)
+
+
 def run_inside(argv: list[str]) -> int:
     """Our own main program; imported only in the child that becomes it."""
     from lab.engine import inside
@@ -88,6 +103,7 @@ def main() -> None:
     packages = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.insert(0, packages)
     lay_out_root()
+    come_of_age()
     channel = open_channel()
     from lab import _linux
     from lab.engine.attendant import Attendant
