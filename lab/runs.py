@@ -205,4 +205,4 @@ def _diagnose(topology: Topology, record: Record, run_dir: Path) -> str:
     from lab import verify
 
     found = verify.diagnose(topology, record, run_dir)
-    return found.sentence if found.cause != verify.NOTHING else ""
+    return str(found) if found.cause != verify.NOTHING else ""

@@ -1,4 +1,4 @@
-"""The command ``lab``: one module a verb, each with SUMMARY, configure(parser) and run(args).
+"""The command ``lab``: one module a verb, each with configure(parser) and run(args).
 
 Only the verb that is asked for is imported. Results go to standard output, the story to standard
 error; every LabError ends in its own exit status with its message and the mend.
@@ -100,10 +100,13 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
     # Everything behind ``--`` is the user's command, whatever it looks like.
     cut = words.index("--") if "--" in words else len(words)
-    args = parser.parse_args(words[:cut])
+    args, strange = parser.parse_known_args(words[:cut])
     args.command = words[cut + 1 :]
-    if args.command and wanted not in WITH_COMMAND:
-        parser.error(f"`lab {wanted}` takes no command")
+    asked = verbs.choices[args.verb]
+    if strange:
+        asked.error(f"not understood: {' '.join(strange)}")
+    if args.command and args.verb not in WITH_COMMAND:
+        asked.error(f"`lab {args.verb}` takes no command")
     return args
 
 

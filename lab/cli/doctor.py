@@ -8,8 +8,6 @@ import sys
 
 from lab import doctor
 
-SUMMARY = "what this machine can run, what is missing, the one command that mends it"
-
 MISSING = 3
 
 

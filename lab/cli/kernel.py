@@ -9,8 +9,6 @@ import sys
 
 from lab.kernel import build, status
 
-SUMMARY = "build the lab's own kernel, or say which one there is"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="build|status")

@@ -8,8 +8,6 @@ from typing import Any
 
 from lab.topology import load
 
-SUMMARY = "the topologies that there are"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON on stdout")

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from lab.engine.host import Clock, Engine
 
-SUMMARY = "run a topology's own scenario, or a command of yours, and judge what was seen"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topology", help="a name from `lab list`, or a file")

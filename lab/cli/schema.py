@@ -7,8 +7,6 @@ import json
 
 from lab.topology import schema
 
-SUMMARY = "the JSON schema of topology files, for editors that check and complete as you type"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (

@@ -9,8 +9,6 @@ from lab import codec
 from lab.errors import UsageError
 from lab.topology import draw, load, resolve, secrets
 
-SUMMARY = "a picture of a topology: network, path, firewall rules, expectations"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topology", metavar="TOPOLOGY", help="a name of lab list, or a .yaml file")

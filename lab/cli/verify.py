@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.engine.host import Engine
+
+if TYPE_CHECKING:
+    from lab.runs import JudgedRun, Run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +35,24 @@ def run(args: argparse.Namespace) -> int:
         verdicts.append(json.loads(judged.text))
         worst = max(worst, judged.exit_status)
 
-        held = sum(f.verdict == "pass" for f in judged.outcome.findings)
-        failed = [f.requirement for f in judged.outcome.findings if f.verdict == "fail"]
-        line = f"{run.topology.name:16} {judged.outcome.verdict:6} {held:3d} held"
-        if failed:
-            line += f", failed: {', '.join(failed)}"
-        print(line if not args.json else f"{line}", file=sys.stderr if args.json else sys.stdout)
+        print(_line(run, judged), file=sys.stderr if args.json else sys.stdout, flush=True)
 
     if args.json:
         print(json.dumps(verdicts, indent=1))
     return worst
+
+
+def _line(run: Run, judged: JudgedRun) -> str:
+    """One path in one line, and below it what failed and why."""
+    outcome = judged.outcome
+    counts = Counter(finding.verdict.value for finding in outcome.findings)
+    line = (
+        f"{run.topology.name:14} {outcome.verdict:5} {counts['pass']:3d} held, "
+        f"{counts['fail']} failed, {counts['not-applicable']} not put to the test  {run.shown_dir}"
+    )
+    failed = [f.requirement for f in outcome.findings if f.verdict == "fail"]
+    if failed:
+        line += f"\n  failed: {', '.join(failed)}"
+    if outcome.diagnosis:
+        line += f"\n  diagnosis: {outcome.diagnosis}"
+    return line
