@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("result", type=Path)
     parser.add_argument("--run-dir", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=5)
     arguments = parser.parse_args()
     # As every run of the lab does it.
     _linux.populate_memory()
