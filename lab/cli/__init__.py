@@ -102,11 +102,12 @@ def _parse(words: list[str]) -> argparse.Namespace:
     cut = words.index("--") if "--" in words else len(words)
     args, strange = parser.parse_known_args(words[:cut])
     args.command = words[cut + 1 :]
-    asked = verbs.choices[args.verb]
+    # Not args.verb: a verb may have verbs of its own.
+    asked = verbs.choices[str(wanted)]
     if strange:
         asked.error(f"not understood: {' '.join(strange)}")
-    if args.command and args.verb not in WITH_COMMAND:
-        asked.error(f"`lab {args.verb}` takes no command")
+    if args.command and wanted not in WITH_COMMAND:
+        asked.error(f"`lab {wanted}` takes no command")
     return args
 
 

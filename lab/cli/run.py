@@ -12,11 +12,11 @@ from lab.engine.host import Clock, Engine
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topology", help="a name from `lab list`, or a file")
     parser.add_argument(
-        "--clock", type=Clock, choices=list(Clock), default=Clock.virtual,
+        "--clock", choices=[each.value for each in Clock], default=Clock.virtual.value,
         help="virtual: waiting costs nothing (default); real: for hands and benchmarks",
     )  # fmt: skip
     parser.add_argument(
-        "--engine", type=Engine, choices=list(Engine), default=Engine.auto,
+        "--engine", choices=[each.value for each in Engine], default=Engine.auto.value,
         help="where the kernel comes from (default: auto)",
     )  # fmt: skip
     parser.add_argument(
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     command = tuple(args.command)
     run = Run.prepare(
-        args.topology, fault=args.fault, engine=args.engine, clock=args.clock, out=args.out,
+        args.topology, fault=args.fault, engine=Engine(args.engine), clock=Clock(args.clock), out=args.out,
         node=args.node, command=command,
     )  # fmt: skip
     status = run.carry_out(node=args.node, command=command, quiet=args.quiet)

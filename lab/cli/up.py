@@ -12,10 +12,12 @@ from lab.engine.host import Clock, Engine
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topology", help="a name from `lab list`, or a file")
     parser.add_argument(
-        "--clock", type=Clock, choices=list(Clock), default=Clock.real,
+        "--clock", choices=[each.value for each in Clock], default=Clock.real.value,
         help="real (default); virtual: an idle lab races through its timers",
     )  # fmt: skip
-    parser.add_argument("--engine", type=Engine, choices=list(Engine), default=Engine.auto)
+    parser.add_argument(
+        "--engine", choices=[each.value for each in Engine], default=Engine.auto.value
+    )
     parser.add_argument(
         "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
     )
@@ -27,7 +29,11 @@ def run(args: argparse.Namespace) -> int:
     from lab.runs import Run
 
     prepared = Run.prepare(
-        args.topology, fault=args.fault, engine=args.engine, clock=args.clock, out=args.out
+        args.topology,
+        fault=args.fault,
+        engine=Engine(args.engine),
+        clock=Clock(args.clock),
+        out=args.out,
     )
     entry = standing.start(prepared)
     agent = prepared.topology.agents[0]

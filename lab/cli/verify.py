@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topologies", nargs="*", metavar="TOPOLOGY", help="default: all")
-    parser.add_argument("--engine", type=Engine, choices=list(Engine), default=Engine.auto)
+    parser.add_argument(
+        "--engine", choices=[each.value for each in Engine], default=Engine.auto.value
+    )
     parser.add_argument("--out", type=Path, help="a folder for the run directories (default: runs)")
     parser.add_argument("--json", action="store_true", help="print all verdicts as JSON")
 
@@ -29,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     worst, verdicts = 0, []
     for name in args.topologies or names():
         out = args.out / Path(name).stem if args.out else None
-        run = Run.prepare(name, engine=args.engine, out=out)
+        run = Run.prepare(name, engine=Engine(args.engine), out=out)
         run.carry_out(quiet=True)
         judged = run.judge()
         verdicts.append(json.loads(judged.text))

@@ -54,7 +54,9 @@ def _ladder(topology: Topology, route: RouteMap) -> Iterator[str]:
         zone = its
         for node in stop.nodes:
             first = node is stop.nodes[0]
-            row = f"  {head:<10}{'●' if first else '◌'} {node.name:<10}{_about(topology, node)}"
+            # Of several gateways the first is taken; of several agents' hosts all call home.
+            used = first or node.name in topology.agents
+            row = f"  {head:<10}{'●' if used else '◌'} {node.name:<10}{_about(topology, node)}"
             edge = _edge(tunnel, number, first, node is stop.nodes[-1])
             yield _with_edge(row, edge, "")
             head = ""
