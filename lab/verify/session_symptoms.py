@@ -170,17 +170,17 @@ def find_mix_up(trail: Trail) -> Diagnosis | None:
 
     In transport mode two clients behind one SNAT are one address and one port to the gateway.
     """
-    mine: dict[str, set[int]] = {}
+    own: dict[tuple[str, str], set[int]] = {}
     for tunnel in trail.case.record.l2tp:
-        if tunnel.client == trail.client:
-            mine.setdefault(tunnel.gateway, set()).add(tunnel.local_id)
+        own.setdefault((tunnel.client, tunnel.gateway), set()).add(tunnel.local_id)
     astray = [
         item
         for item in trail.case.insides
         if item.l2tp
         and not item.outgoing
         and item.client not in ("", trail.client)
-        and item.l2tp.tunnel_id in mine.get(item.gateway, ())
+        and item.l2tp.tunnel_id in own.get((trail.client, item.gateway), ())
+        and item.l2tp.tunnel_id not in own.get((item.client, item.gateway), ())
     ]
     if not astray:
         return None

@@ -70,6 +70,19 @@ def test_a_good_run_has_nothing_wrong(name: str, tmp_path: Path) -> None:
     assert diagnosed(play(model), tmp_path, model).cause == "nothing"
 
 
+def test_what_goes_to_the_other_client_is_told(tmp_path: Path) -> None:
+    """X-03: the packets in the second HMC's SA are of the first one's tunnel."""
+    model = topology("vpn-two-hmcs")
+    stage = play(model)
+    for tunnel in stage.record.l2tp:
+        tunnel.local_id += tunnel.client == "hmc-b"
+
+    found = diagnosed(stage, tmp_path, model)
+
+    assert found.cause == "mixed-up-clients"
+    assert "what vpn1 (129.42.160.16) sends to hmc goes to hmc-b" in found.sentence
+
+
 @pytest.mark.parametrize("name", ["direct", "vpn-nat"])
 @pytest.mark.parametrize(
     ("script", "cause"),
