@@ -160,10 +160,7 @@ def check_out_03(case: Case) -> Finding:
             check.object(f"a packet leaves with source {packet.source}", [frame])
 
     if case.snat:
-        for frame in case.frames(case.outside):
-            ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
-            for private in sorted(ends & set(case.agent_addresses)):
-                check.object(f"the private address {private} is on {case.outside}", [frame])
+        _object_to_private(case, check)
 
     # By VPN the server sees the address that IPCP gave: the NAT ends at the gateway.
     callers = case.assigned() if case.by_vpn else right
@@ -184,6 +181,13 @@ def check_out_03(case: Case) -> Finding:
     return check.finding(
         f"{count(len(case.leaving), 'packet')} left, all from {', '.join(sources)}{saw}"
     )
+
+
+def _object_to_private(case: Case, check: Check) -> None:
+    for frame in case.frames(case.outside):
+        ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
+        for private in sorted(ends & set(case.agent_addresses)):
+            check.object(f"the private address {private} is on {case.outside}", [frame])
 
 
 def check_out_04(case: Case) -> Finding:
