@@ -140,7 +140,8 @@ def _selector(side: IkeSide, address: str, *, mine: bool) -> str:
         address = "dynamic"
     elif "/" not in address:
         address = f"{address}/32"
-    return f"{address}[udp/{L2TP_PORT}]"
+    # By number: a minimal Debian has no /etc/protocols to look the name up in.
+    return f"{address}[{socket.IPPROTO_UDP}/{L2TP_PORT}]"
 
 
 def _child_times(connection: IpsecConnection, *, client: bool) -> dict[str, str]:

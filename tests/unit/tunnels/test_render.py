@@ -119,8 +119,8 @@ def test_the_selectors_admit_l2tp_between_the_two_ends_only() -> None:
     client = child(ipsec.render_connection(wanted, wanted.client))
     gateway = child(ipsec.render_connection(wanted, wanted.gateway))
 
-    assert client["local_ts"] == gateway["remote_ts"] == ["192.168.10.10/32[udp/1701]"]
-    assert client["remote_ts"] == gateway["local_ts"] == ["129.42.160.16/32[udp/1701]"]
+    assert client["local_ts"] == gateway["remote_ts"] == ["192.168.10.10/32[17/1701]"]
+    assert client["remote_ts"] == gateway["local_ts"] == ["129.42.160.16/32[17/1701]"]
 
 
 def test_transport_mode_takes_the_peers_address_as_it_is_seen() -> None:
@@ -130,7 +130,7 @@ def test_transport_mode_takes_the_peers_address_as_it_is_seen() -> None:
     gateway = child(ipsec.render_connection(replace(plain, gateway_side=side), plain.gateway))
 
     assert gateway["mode"] == "transport"
-    assert gateway["remote_ts"] == ["dynamic[udp/1701]"]
+    assert gateway["remote_ts"] == ["dynamic[17/1701]"]
 
 
 def client(**changes: object) -> model.L2tpClient:
