@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.errors import DeadlineExceeded, ProtocolError
+from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
 from lab.nodes import Node
 from lab.process import Daemon, Log
 from lab.record import L2tpTunnel, PppSession, Record
@@ -200,8 +200,9 @@ class Lac:
         daemon = self._xl2tpd.daemon
         try:
             if daemon is not None and daemon.alive:
-                # A peer that is gone cannot acknowledge; the daemon ends all the same.
-                with contextlib.suppress(DeadlineExceeded):
+                # A peer that is gone cannot acknowledge, and a busy xl2tpd may not answer in time;
+                # SIGTERM makes it close its tunnels all the same.
+                with contextlib.suppress(DeadlineExceeded, DaemonError):
                     self.hang_up()
         finally:
             if daemon is not None:

@@ -108,7 +108,8 @@ class Session:
                     if not reading:
                         wants_input = self._take_input()
 
-                for key, _ in selector.select(0 if wants_input and not reading else None):
+                more_of_file = wants_input and not reading and self._window_left > 0
+                for key, _ in selector.select(0 if more_of_file else None):
                     if key.fileobj is self._channel:
                         self._on_channel(reader)
                     elif key.fileobj == signals:
