@@ -20,10 +20,10 @@ MODULES = ("tests/integration/test_netlink.py", "tests/integration/test_wires.py
 
 
 def test_nothing_is_left_out_in_the_labs_own_kernel(tmp_path: Path) -> None:
-    pytest_words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *MODULES]
+    inside = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *MODULES]
+    lab = [sys.executable, "-m", "lab", "run", "direct-snat", "--quiet", "--out", tmp_path / "run"]
     done = subprocess.run(
-        [sys.executable, "-m", "lab", "run", "direct-snat", "--quiet", "--out", tmp_path / "run"]
-        + ["--", *pytest_words],
+        [*lab, "--", *inside],
         cwd=ROOT,
         env={
             **os.environ,
