@@ -1,4 +1,4 @@
-# Every target does its own set-up first (tools/setup), which is done at once when nothing is missing.
+# Every target does the set-up that it needs first (tools/setup), which is done at once when nothing is missing.
 topology ?= vpn-nat
 bin := .venv/bin
 
@@ -18,7 +18,8 @@ test: setup ## run the whole test suite: the unit tests, then the scenarios in t
 	$(bin)/python -m pytest tests
 	$(bin)/python -m pytest lab --lab-strict
 
-check: setup ## run formatter, linters, types and the tests that need no kernel
+check: ## run formatter, linters, types and the tests that need no kernel
+	@tools/setup --without-kernel
 	$(bin)/python -m pytest -q -m "not kernel and not root" tests/unit
 
 bench: setup ## run the benchmarks, and print medians and ratios

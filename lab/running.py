@@ -71,6 +71,7 @@ class RunningLab:
 
         links.build(self.topology, self.nodes, wires)
         capture = Capture(self.topology, wires, self.run_dir / "wire")
+        self._teardown.add("the frames that captures lost", lambda: self._note_losses(capture))
         self._teardown.enter("the captures", capture)
         firewall.apply(self.topology, self.nodes)
         self._teardown.add("the packet rules", lambda: firewall.clear(self.nodes))
@@ -159,6 +160,13 @@ class RunningLab:
         for name, node in nodes.items():
             if counts := node.call(_xfrm_stat):
                 self.record.xfrm[name] = counts
+
+    def _note_losses(self, capture: Capture) -> None:
+        self.record.frames_lost = {
+            captured.segment: captured.dropped
+            for captured in capture.results
+            if captured.dropped
+        }
 
     def _look_into_nodes(self) -> None:
         """g6: what daemons made must be gone before its namespace goes."""

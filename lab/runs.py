@@ -154,7 +154,7 @@ class Run:
         diagnosis = ""
         if record is not None:
             findings = verify.judge(self.topology, record, self.run_dir)
-            diagnosis = _diagnose(self.topology, record, self.run_dir)
+            diagnosis = _losses(record) or _diagnose(self.topology, record, self.run_dir)
 
         outcome = verdict.result(
             self.topology,
@@ -164,7 +164,7 @@ class Run:
             clock=self.clock.value,
             wall_s=time.monotonic() - self._started,
             diagnosis=diagnosis,
-            lab_broke=record is None,
+            lab_broke=record is None or bool(record.frames_lost),
         )
         verdict_path = self.run_dir / "verdict.json"
         verdict.write(verdict_path, outcome)
@@ -198,6 +198,14 @@ def _check_program(command: tuple[str, ...]) -> None:
         raise UsageError(
             f"there is no program {command[0]!r} in this node", hint="check its name and PATH"
         )
+
+
+def _losses(record: Record) -> str:
+    """What a capture that missed frames means for the findings."""
+    lost = ", ".join(f"{number} on {segment}" for segment, number in record.frames_lost.items())
+    if not lost:
+        return ""
+    return f"the captures lost frames ({lost}), so nothing that was not seen is proven; send less"
 
 
 def _diagnose(topology: Topology, record: Record, run_dir: Path) -> str:

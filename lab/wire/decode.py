@@ -14,10 +14,8 @@ from pathlib import Path
 from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import Any
 
-from scapy.error import Scapy_Exception
-from scapy.utils import RawPcapNgReader, RawPcapReader
-
 from lab.errors import LabError
+from lab.wire._scapy import RawPcapNgReader, RawPcapReader, Scapy_Exception
 
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_ARP = 0x0806

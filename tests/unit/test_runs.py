@@ -1,0 +1,34 @@
+"""What the host makes of a run: here, of captures that missed something."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from lab import codec, paths
+from lab.engine.host import Clock, Engine
+from lab.record import Record
+from lab.runs import Run
+from lab.topology.load import load
+from lab.topology.resolve import resolve
+
+
+def judged(tmp_path: Path, record: Record) -> Run:
+    run_dir = paths.new_run_dir("direct", tmp_path / "run")
+    (run_dir / "record.json").write_text(codec.dump(record))
+    return Run(
+        resolve(load("direct"), secrets.token_bytes(32)), run_dir, Engine.uml, Clock.virtual
+    )
+
+
+def test_a_capture_that_lost_frames_makes_no_verdict(tmp_path: Path) -> None:
+    run = judged(tmp_path, Record(started=1.0, ended=2.0, frames_lost={"fw-inet": 7}))
+    outcome = run.judge().outcome
+    assert outcome.verdict == "error"
+    assert "7 on fw-inet" in outcome.diagnosis
+    assert outcome.exit_status == 4
+
+
+def test_a_capture_that_lost_nothing_is_judged(tmp_path: Path) -> None:
+    run = judged(tmp_path, Record(started=1.0, ended=2.0))
+    assert run.judge().outcome.verdict != "error"
