@@ -17,6 +17,7 @@ import signal
 import struct
 import sys
 import termios
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,8 +77,10 @@ class Attendant:
 
     def _send(self, frame: Frame) -> None:
         view = memoryview(frame.encode())
-        while view:
-            view = view[os.write(self._channel, view) :]
+        # Where nobody is left to read, reading will find the end, too.
+        with contextlib.suppress(OSError):
+            while view:
+                view = view[os.write(self._channel, view) :]
 
     def _on_channel(self, fd: int) -> bool:
         try:
@@ -114,6 +117,8 @@ class Attendant:
         elif frame.kind is Kind.signal:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(session.pid, frame.number)
+            # Whoever sends a signal wants to know that somebody is there.
+            self._send(Frame(Kind.taken, session.number, b"0"))
 
     def _open(self, number: int, program: dict[str, Any]) -> None:
         try:
@@ -258,14 +263,16 @@ def _set_window(terminal: int, rows: int, columns: int) -> None:
 def _start(number: int, program: dict[str, Any], main: Callable[[list[str]], int]) -> _Session:
     """Start a program on a terminal or on three pipes.
 
-    Keys: ``argv``, ``env``, ``cwd``, ``node`` (or ""), ``tty``, ``rows``, ``columns``, ``own`` (argv is
-    for our own ``main``).
+    Keys: those of ``session.Program``.
     """
     argv: list[str] = program["argv"]
     if not program["own"]:
         _check_exists(argv[0], program)
     if program["node"]:
         argv = [*enter_argv(program["node"], program["cwd"]), *argv]
+    if program["epoch"]:
+        # While the guest waited for the host, virtual time ran from timer to timer.
+        time.clock_settime(time.CLOCK_REALTIME, program["epoch"])
 
     if program["tty"]:
         ours, theirs = os.openpty()

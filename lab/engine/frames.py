@@ -46,7 +46,7 @@ class Kind(IntEnum):
     resize = 8
     """``<rows> <columns>`` of the terminal."""
     signal = 9
-    """A decimal signal number for the program's process group."""
+    """A decimal signal number for the program's process group; answered by ``taken`` or ``exit``."""
     exit = 10
     """< The decimal exit status; 128 + n for signal n. Last frame of a session."""
     refused = 11

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from lab.engine.channel import Channel
 from lab.engine.session import Program, Session, on_terminal, window
 from lab.errors import LabError
 
@@ -43,7 +44,7 @@ class OpenLab:
     engine: Engine
     clock: Clock
     run_dir: Path
-    channel: socket.socket
+    channel: Channel
     death: Callable[[], LabError]
 
 
@@ -109,6 +110,11 @@ def program_path() -> str:
     return ":".join([*have, *(p for p in ("/usr/sbin", "/sbin") if p not in have)])
 
 
+def start_of_time(opened: OpenLab) -> float:
+    """What a lab's clock is to start from: the host's time, where the lab has a clock of its own."""
+    return time.time() if opened.clock is Clock.virtual and opened.engine is Engine.uml else 0.0
+
+
 def run_program(
     opened: OpenLab,
     argv: tuple[str, ...],
@@ -131,5 +137,6 @@ def run_program(
         tty=tty,
         rows=rows,
         columns=columns,
+        epoch=start_of_time(opened) if own else 0.0,
     )
     return Session(opened.channel, number, opened.death).run(program, stdin=stdin)

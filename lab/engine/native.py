@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab import _linux
 from lab.engine.attendant import Attendant
+from lab.engine.channel import Channel
 from lab.engine.frames import Kind, json_frame
 from lab.errors import GuestError, PrerequisiteError
 
@@ -23,7 +24,7 @@ from lab.errors import GuestError, PrerequisiteError
 class Namespaces:
     """A running set of namespaces and the host's end of its channel."""
 
-    def __init__(self, pid: int, channel: socket.socket) -> None:
+    def __init__(self, pid: int, channel: Channel) -> None:
         self.pid = pid
         self.channel = channel
 
@@ -49,11 +50,11 @@ def start(run_dir: Path) -> Iterator[Namespaces]:
         _keep(theirs.fileno())
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ours)
-        stack.callback(_end, keeper, ours)
+        channel = stack.enter_context(Channel.over(ours))
+        stack.callback(_end, keeper, channel)
         theirs.close()
         ours.sendall(json_frame(Kind.configure, 0, {"shared": [], "sys_path": []}).encode())
-        yield Namespaces(keeper, ours)
+        yield Namespaces(keeper, channel)
 
 
 def _keep(channel: int) -> None:
@@ -112,7 +113,7 @@ def _run_inside(argv: list[str]) -> int:
     return inside.main(argv)
 
 
-def _end(keeper: int, channel: socket.socket) -> None:
+def _end(keeper: int, channel: Channel) -> None:
     with contextlib.suppress(OSError):
-        channel.shutdown(socket.SHUT_WR)
+        channel.end()
     os.waitpid(keeper, 0)

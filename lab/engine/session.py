@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
-import socket
 import sys
 import termios
 import time
@@ -18,10 +18,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lab.engine.channel import Channel
 from lab.engine.frames import WINDOW, Frame, FrameReader, Kind, json_frame
 from lab.errors import UsageError
 
 _CHUNK = 1 << 16
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_ANSWER_S = 3.0
+"""Who is inside must have noticed a signal by then."""
 _INTERRUPTS_TO_KILL = 3
 """So many interrupts within two seconds mean: end it now, politely or not."""
 
@@ -40,6 +44,8 @@ class Program:
     tty: bool = False
     rows: int = 24
     columns: int = 80
+    epoch: float = 0.0
+    """What the lab's clock is to say when the program starts (seconds since 1970); 0: leave it alone."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -69,7 +75,7 @@ class Session:
 
     def __init__(
         self,
-        channel: socket.socket,
+        channel: Channel,
         number: int,
         on_broken: Callable[[], Exception],
         *,
@@ -81,7 +87,9 @@ class Session:
         self._sinks = {Kind.output: sinks[0], Kind.errors: sinks[1]}
         self._window_left = WINDOW
         self._interrupts: list[float] = []
+        self._answer_by: float | None = None
         self._terminal = False
+        self._reader = FrameReader()
         self._status: int | None = None
 
     def run(self, program: Program, *, stdin: bool) -> int:
@@ -92,12 +100,11 @@ class Session:
 
         self._terminal = program.tty
         raw = _raw_terminal() if program.tty and stdin else contextlib.nullcontext()
-        with raw, selectors.DefaultSelector() as selector, _signals(program.tty) as signals:
+        with raw, selectors.DefaultSelector() as selector, self._signals() as signals:
             selector.register(self._channel, selectors.EVENT_READ)
             selector.register(signals, selectors.EVENT_READ)
             reading = False
             wants_input = stdin
-            reader = FrameReader()
 
             while self._status is None:
                 if wants_input and not reading and self._window_left > 0:
@@ -109,9 +116,9 @@ class Session:
                         wants_input = self._take_input()
 
                 more_of_file = wants_input and not reading and self._window_left > 0
-                for key, _ in selector.select(0 if more_of_file else None):
+                for key, _ in selector.select(self._patience_s(more_of_file)):
                     if key.fileobj is self._channel:
-                        self._on_channel(reader)
+                        self._on_channel()
                     elif key.fileobj == signals:
                         self._on_signals(os.read(signals, _CHUNK))
                     else:
@@ -123,20 +130,25 @@ class Session:
         return self._status
 
     def _send(self, frame: Frame) -> None:
+        view = memoryview(frame.encode())
         try:
-            self._channel.sendall(frame.encode())
+            while view:
+                try:
+                    view = view[self._channel.send(view) :]
+                except BlockingIOError:
+                    # The inside may be waiting for us to read; else each would wait for the other.
+                    readable, _, _ = select.select([self._channel], [self._channel.writer], [])
+                    if readable:
+                        self._on_channel()
         except OSError as error:
             raise self._on_broken() from error
 
-    def _on_channel(self, reader: FrameReader) -> None:
-        try:
-            data = self._channel.recv(1 << 20)
-        except ConnectionError:
-            data = b""
+    def _on_channel(self) -> None:
+        data = self._channel.recv(1 << 20)
         if not data:
             raise self._on_broken()
 
-        for frame in reader.feed(data):
+        for frame in self._reader.feed(data):
             if frame.session != self._number:
                 continue
             if sink := self._sinks.get(frame.kind):
@@ -147,6 +159,7 @@ class Session:
                 _write(sink, frame.payload)
             elif frame.kind is Kind.taken:
                 self._window_left += frame.number
+                self._answer_by = None
             elif frame.kind is Kind.refused:
                 raise UsageError(frame.payload.decode(), hint="check its name and the node's PATH")
             elif frame.kind is Kind.exit:
@@ -168,9 +181,42 @@ class Session:
         for number in numbers:
             if number == signal.SIGWINCH:
                 self._send(Frame(Kind.resize, self._number, b"%d %d" % window()))
-            elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-                self._count_interrupt()
+            else:
                 self._send(Frame(Kind.signal, self._number, b"%d" % number))
+                self._answer_by = self._answer_by or time.monotonic() + _ANSWER_S
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[int]:
+        """A descriptor that gives the numbers of the signals that we pass on."""
+        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        before = {number: signal.signal(number, self._insist) for number in _PASSED_ON}
+        if self._terminal:
+            before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda *_: None)
+        wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        try:
+            yield read
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(read)
+            os.close(write)
+
+    def _patience_s(self, at_once: bool) -> float | None:
+        """How long to wait for anything; raises Interrupted where a signal gets no answer.
+
+        In virtual time a program that only computes keeps everybody else inside from running.
+        """
+        if at_once or self._answer_by is None:
+            return 0 if at_once else None
+        left = self._answer_by - time.monotonic()
+        if left <= 0:
+            raise Interrupted
+        return left
+
+    def _insist(self, *_: object) -> None:
+        # Counted in the handler: we may be waiting for whoever does not read our output.
+        self._count_interrupt()
 
     def _count_interrupt(self) -> None:
         now = time.monotonic()
@@ -202,23 +248,3 @@ def _raw_terminal() -> Iterator[None]:
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
         sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _signals(terminal: bool) -> Iterator[int]:
-    """A descriptor that gives the numbers of the signals that we pass on."""
-    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
-    if terminal:
-        numbers.append(signal.SIGWINCH)
-
-    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
-    wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    try:
-        yield read
-    finally:
-        signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(read)
-        os.close(write)

@@ -11,8 +11,9 @@ import time
 from dataclasses import asdict
 
 from lab.engine import registry
+from lab.engine.channel import Channel
 from lab.engine.frames import Frame, Kind, json_frame
-from lab.engine.host import Engine, environment
+from lab.engine.host import Engine, environment, start_of_time
 from lab.engine.inside import Order
 from lab.engine.registry import Entry
 from lab.engine.session import Program, Session, on_terminal, window
@@ -122,7 +123,10 @@ def _supervise(run: Run, herald: _Herald, starter: socket.socket) -> None:
             name="", topology=run.topology.name, run_dir=order.run_dir, pid=os.getpid(),
             engine=opened.engine.value, clock=opened.clock.value, started=time.time(),
         )  # fmt: skip
-        main = Program(argv=order.argv(), env=environment(opened.engine, {}), cwd="/", own=True)
+        main = Program(
+            argv=order.argv(), env=environment(opened.engine, {}), cwd="/", own=True,
+            epoch=start_of_time(opened),
+        )  # fmt: skip
         with registry.registered(entry):
             opened.channel.sendall(json_frame(Kind.open, MAIN_SESSION, asdict(main)).encode())
             opened.channel.sendall(Frame(Kind.input, MAIN_SESSION).encode())
@@ -146,7 +150,9 @@ def run_in(
         tty=tty, rows=rows, columns=columns,
     )  # fmt: skip
     with registry.connect(entry) as connection:
-        session = Session(connection, 1, lambda: GuestError(f"the lab {entry.name} has gone"))
+        session = Session(
+            Channel.over(connection), 1, lambda: GuestError(f"the lab {entry.name} has gone")
+        )
         return session.run(program, stdin=stdin)
 
 

@@ -7,6 +7,7 @@ no write of ours blocks, so that the inside, the clients and we can never wait f
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 import socket
@@ -62,13 +63,13 @@ class Supervisor:
         self._status: int | None = None
         self._to_go = bytearray()
         """What the inside has not taken yet."""
+        self._ready_to_write = -1
         self._up = False
         self._going_down = False
         self._hang_up_by: float | None = None
 
     def serve(self) -> int:
         """Carry frames until the main program's exit; its status."""
-        self._channel.setblocking(False)
         self._selector.register(self._channel, selectors.EVENT_READ)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._starter, selectors.EVENT_READ)
@@ -83,10 +84,9 @@ class Supervisor:
 
     def _on_event(self, key: selectors.SelectorKey, events: int) -> None:
         if key.fileobj is self._channel:
-            if events & selectors.EVENT_WRITE:
-                self._flush_to_inside()
-            if events & selectors.EVENT_READ:
-                self._from_inside()
+            self._from_inside()
+        elif key.fd == self._ready_to_write:
+            self._flush_to_inside()
         elif key.fileobj is self._listener:
             self._accept()
         elif key.fileobj is self._terminations:
@@ -133,10 +133,7 @@ class Supervisor:
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _from_inside(self) -> None:
-        try:
-            data = self._channel.recv(1 << 20)
-        except ConnectionError:
-            data = b""
+        data = self._channel.recv(1 << 20)
         if not data:
             raise self._death()
 
@@ -199,8 +196,14 @@ class Supervisor:
             pass
         except ConnectionError:
             self._to_go.clear()  # Reading will tell how it died.
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._to_go else 0)
-        self._selector.modify(self._channel, wanted)
+        if self._to_go and self._ready_to_write < 0:
+            # A descriptor of its own: where one socket serves both ways, that is waited on already.
+            self._ready_to_write = os.dup(self._channel.writer.fileno())
+            self._selector.register(self._ready_to_write, selectors.EVENT_WRITE)
+        elif not self._to_go and self._ready_to_write >= 0:
+            self._selector.unregister(self._ready_to_write)
+            os.close(self._ready_to_write)
+            self._ready_to_write = -1
 
     def _to_client(self, client: _Client, frame: Frame) -> None:
         client.backlog += frame.encode()

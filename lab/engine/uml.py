@@ -20,6 +20,7 @@ from pathlib import Path
 
 from lab import _linux
 from lab.engine import guest_init
+from lab.engine.channel import Channel
 from lab.engine.cpus import claim_cpu
 from lab.engine.frames import Kind, json_frame
 from lab.errors import GuestError
@@ -28,16 +29,18 @@ MEMORY = "2048M"
 """What the guest believes to have; the host gives only what is touched."""
 
 
-def kernel_line(channel: int, init: list[str], *, virtual: bool, uml_dir: Path) -> list[str]:
+def kernel_line(
+    ends: tuple[int, int], init: list[str], *, virtual: bool, uml_dir: Path
+) -> list[str]:
     """The kernel's command line.
 
     The jitter entropy source is kept out: it waits for a clock that stands still (11 s in virtual
-    time, for ever with ``inf-cpu``).
+    time, for ever with ``inf-cpu``). ``ends`` are what it reads from and what it writes to.
     """
     interpreter, *arguments = (_quoted(word) for word in init)
     return [
         "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-        "con=null", "con0=null,fd:1", f"ssl0=fd:{channel}",
+        "con=null", "con0=null,fd:1", f"ssl0=fd:{ends[0]},fd:{ends[1]}",
         "quiet", "loglevel=4", f"mem={MEMORY}", "initcall_blacklist=jent_mod_init",
         f"uml_dir={uml_dir.name}/",
         *(["time-travel=inf-cpu"] if virtual else []),
@@ -55,9 +58,7 @@ BOOT_DEADLINE_S = 60.0
 class Guest:
     """A running guest kernel and the host's end of its channel."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], channel: socket.socket, console: Path
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], channel: Channel, console: Path) -> None:
         self.process = process
         self.channel = channel
         self._console = console
@@ -83,49 +84,48 @@ def start(
     kernel: Path, memory_dir: Path, run_dir: Path, *, virtual: bool, shared: tuple[Path, ...] = ()
 ) -> Iterator[Guest]:
     """Boot a guest; on leaving, halt it and make sure that nothing of it is left."""
-    ours, theirs = socket.socketpair()
+    to_guest, guest_reads = socket.socketpair()
+    from_guest, guest_writes = socket.socketpair()
     console = run_dir / "logs" / "kernel.log"
     console.parent.mkdir(parents=True, exist_ok=True)
     init = [os.path.realpath(sys.executable), "-I", "-S", str(Path(guest_init.__file__).resolve())]
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(ours)
+        channel = stack.enter_context(Channel(from_guest, to_guest))
         uml_dir = Path(
             stack.enter_context(tempfile.TemporaryDirectory(dir=run_dir, prefix=".uml-"))
         )
         cpu = stack.enter_context(claim_cpu())
-        with theirs, console.open("wb") as log:
-            argv = [
-                str(kernel),
-                *kernel_line(theirs.fileno(), init, virtual=virtual, uml_dir=uml_dir),
-            ]
-            process = _spawn(argv, theirs.fileno(), log.fileno(), memory_dir, uml_dir, cpu)
-        stack.callback(_end, process, ours)
+        with guest_reads, guest_writes, console.open("wb") as log:
+            ends = guest_reads.fileno(), guest_writes.fileno()
+            argv = [str(kernel), *kernel_line(ends, init, virtual=virtual, uml_dir=uml_dir)]
+            process = _spawn(argv, ends, log.fileno(), memory_dir, uml_dir, cpu)
+        stack.callback(_end, process, channel)
 
         layout = {
             "shared": [str(run_dir), *(str(folder) for folder in shared)],
             "sys_path": [entry for entry in sys.path if entry],
         }
-        guest = Guest(process, ours, console)
+        guest = Guest(process, channel, console)
         _await_greeting(guest)
-        ours.sendall(json_frame(Kind.configure, 0, layout).encode())
+        channel.sendall(json_frame(Kind.configure, 0, layout).encode())
         yield guest
 
 
 def _await_greeting(guest: Guest) -> None:
-    guest.channel.settimeout(BOOT_DEADLINE_S)
+    guest.channel.set_patience(BOOT_DEADLINE_S)
     try:
         greeting = guest.channel.recv(1)
     except TimeoutError:
         guest.process.kill()
         raise guest.death() from None
-    guest.channel.settimeout(None)
+    guest.channel.set_patience(None)
     if greeting != guest_init.GREETING:
         raise guest.death()
 
 
 def _spawn(
-    argv: list[str], channel: int, log: int, memory_dir: Path, uml_dir: Path, cpu: int
+    argv: list[str], ends: tuple[int, int], log: int, memory_dir: Path, uml_dir: Path, cpu: int
 ) -> subprocess.Popen[bytes]:
     parent = os.getpid()
 
@@ -148,18 +148,18 @@ def _spawn(
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        pass_fds=[channel],
+        pass_fds=ends,
         env={"TMPDIR": str(memory_dir), "HOME": str(uml_dir), "PATH": os.environ.get("PATH", "")},
         start_new_session=True,
         preexec_fn=prepare,
     )
 
 
-def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+def _end(process: subprocess.Popen[bytes], channel: Channel) -> None:
     with contextlib.suppress(OSError):
-        channel.shutdown(socket.SHUT_WR)
+        channel.end()
     try:
-        process.wait(timeout=5)
+        process.wait(timeout=2)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

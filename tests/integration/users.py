@@ -1,0 +1,162 @@
+"""What a user of the command has: a home and a cache of his own, a terminal, and a look around.
+
+No assertions here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pexpect
+
+from lab.kernel import store
+from lab.wait import wait_until
+from tests.integration.labs import ROOT
+
+DEADLINE_S = 60.0
+READ_S = 15.0
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody with an empty home, whose cache holds the kernel and nothing else."""
+
+    home: Path
+
+    @classmethod
+    def settle(cls, home: Path) -> User:
+        """Make the home and the cache."""
+        (home / "cache" / "callhome-lab").mkdir(parents=True)
+        (home / "tmp").mkdir()
+        (home / "cache" / "callhome-lab" / "kernel").symlink_to(store.folder())
+        return cls(home)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "HOME": os.fspath(self.home),
+            "XDG_CACHE_HOME": os.fspath(self.home / "cache"),
+            "TMPDIR": os.fspath(self.home / "tmp"),
+            "PYTHONPATH": os.fspath(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SHELL": "/bin/bash",
+            "TERM": "dumb",
+        }
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "lab", *words]
+
+    def lab(self, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run the command to its end."""
+        if "input" not in options:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        settings = {"env": self.env, "cwd": self.home, "capture_output": True, **options}
+        return subprocess.run(self.argv(*words), timeout=DEADLINE_S, check=False, **settings)
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+        """Start the command in a session of its own, with pipes."""
+        settings = {
+            "env": self.env, "cwd": self.home, "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options,
+        }  # fmt: skip
+        return subprocess.Popen(self.argv(*words), start_new_session=True, **settings)
+
+    def terminal(self, *words: str, size: tuple[int, int] = (24, 80)) -> pexpect.spawn[bytes]:
+        """Start the command on a terminal of its own."""
+        python, *argv = self.argv(*words)
+        env = {**self.env, "PS1": "$ "}
+        return pexpect.spawn(
+            python, argv, env=env, cwd=os.fspath(self.home), dimensions=size, timeout=20
+        )
+
+    @contextmanager
+    def standing(self, topology: str = "direct", *options: str) -> Iterator[str]:
+        """A lab that is up, by its name."""
+        done = self.lab("up", topology, *options)
+        if done.returncode:
+            raise RuntimeError(done.stderr.decode())
+        name = done.stdout.decode().strip()
+        try:
+            yield name
+        finally:
+            self.lab("down", name)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a lab might leave behind on the host."""
+
+    mounts: str
+    shared_memory: frozenset[str]
+    files: frozenset[str]
+
+    @classmethod
+    def look(cls, user: User) -> Surroundings:
+        mine = (os.fspath(path.relative_to(user.home)) for path in user.home.rglob("*"))
+        outside = (name for name in mine if not name.startswith(("runs", "cache", "out")))
+        return cls(
+            mounts=Path("/proc/mounts").read_text(),
+            shared_memory=frozenset(path.name for path in Path("/dev/shm").iterdir()),
+            files=frozenset(outside),
+        )
+
+
+def processes(word: str) -> dict[int, str]:
+    """Every process whose command line or working directory holds a word, but for this one."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            text = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            place = os.fspath((entry / "cwd").readlink())
+        except OSError:
+            continue
+        if word in text or word in place:
+            found[int(entry.name)] = text
+    return found
+
+
+def kernels(run_dir: Path) -> dict[int, str]:
+    """The processes of the guest that works in a run directory; its kernel has the lowest number."""
+    found = processes(os.fspath(run_dir))
+    return {pid: text for pid, text in found.items() if "rootfstype=hostfs" in text}
+
+
+def wait_gone(word: str) -> None:
+    """Return once no process is left that works there."""
+    wait_until(f"the end of every process of {word}", lambda: not processes(word), 10.0)
+
+
+def read_until(process: subprocess.Popen[bytes], pattern: bytes, *, errors: bool = False) -> bytes:
+    """What a process said so far, up to and with a pattern."""
+    stream = process.stderr if errors else process.stdout
+    assert stream is not None
+    seen = b""
+    end = time.monotonic() + READ_S
+    while not re.search(pattern, seen):
+        ready, _, _ = select.select([stream], [], [], end - time.monotonic())
+        chunk = os.read(stream.fileno(), 4096) if ready else b""
+        if not chunk:
+            raise RuntimeError(f"{pattern!r} did not come: {seen!r}")
+        seen += chunk
+    return seen
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Whatever came of a test: leave nothing running."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
