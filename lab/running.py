@@ -163,9 +163,7 @@ class RunningLab:
 
     def _note_losses(self, capture: Capture) -> None:
         self.record.frames_lost = {
-            captured.segment: captured.dropped
-            for captured in capture.results
-            if captured.dropped
+            captured.segment: captured.dropped for captured in capture.results if captured.dropped
         }
 
     def _look_into_nodes(self) -> None:

@@ -21,7 +21,16 @@ FAR_S = 60.0
 
 @pytest.mark.parametrize("delay_s", [0.2, 0.35, 0.5])
 def test_clock_starts_at_the_hosts_time(tmp_path: Path, delay_s: float) -> None:
-    lab = [sys.executable, "-m", "lab", "run", "direct", "--quiet", "--out", tmp_path / "run"]
+    lab: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "lab",
+        "run",
+        "direct",
+        "--quiet",
+        "--out",
+        tmp_path / "run",
+    ]
     with subprocess.Popen(
         [*lab, "--", "date", "+%s"], cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
     ) as process:

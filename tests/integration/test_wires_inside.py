@@ -21,7 +21,16 @@ MODULES = ("tests/integration/test_netlink.py", "tests/integration/test_wires.py
 
 def test_nothing_is_left_out_in_the_labs_own_kernel(tmp_path: Path) -> None:
     inside = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *MODULES]
-    lab = [sys.executable, "-m", "lab", "run", "direct-snat", "--quiet", "--out", tmp_path / "run"]
+    lab: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "lab",
+        "run",
+        "direct-snat",
+        "--quiet",
+        "--out",
+        tmp_path / "run",
+    ]
     done = subprocess.run(
         [*lab, "--", *inside],
         cwd=ROOT,
