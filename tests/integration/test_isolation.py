@@ -29,7 +29,7 @@ SHORT_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 def run_lab(*words: str | Path, **more: object) -> subprocess.CompletedProcess[str]:
     argv: list[str | Path] = [sys.executable, "-m", "lab", *words]
-    return subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         argv,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -39,6 +39,7 @@ def run_lab(*words: str | Path, **more: object) -> subprocess.CompletedProcess[s
         check=False,
         **more,  # type: ignore[call-overload]
     )
+    return done
 
 
 # No rights.

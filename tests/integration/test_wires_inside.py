@@ -16,7 +16,11 @@ import pytest
 pytestmark = pytest.mark.kernel
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("tests/integration/test_netlink.py", "tests/integration/test_wires.py")
+MODULES = (
+    "tests/integration/test_netlink.py",
+    "tests/integration/test_wires.py",
+    "tests/unit/test_firewall.py",
+)
 
 
 def test_nothing_is_left_out_in_the_labs_own_kernel(tmp_path: Path) -> None:
