@@ -130,6 +130,13 @@ class Attendant:
             status = 127 if isinstance(error, FileNotFoundError) else 126
             self._send(Frame(Kind.exit, number, b"%d" % status))
             return
+        except (LookupError, TypeError) as error:
+            # A client of another version must not be the end of a lab that is up.
+            self._send(
+                Frame(Kind.refused, number, f"the lab is of another version: {error}".encode())
+            )
+            self._send(Frame(Kind.exit, number, b"126"))
+            return
 
         self._sessions[number] = session
         for fd in session.outputs:

@@ -82,11 +82,11 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def entries() -> tuple[Entry, ...]:
-    """Every lab of this user that is up."""
+    """Every lab of this user that is up, the oldest first."""
     folder = _folder()
     found = []
     with _alone(folder):
-        for path in sorted(folder.glob("*.json")):
+        for path in folder.glob("*.json"):
             with contextlib.suppress(FileNotFoundError):
                 fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
@@ -96,7 +96,7 @@ def entries() -> tuple[Entry, ...]:
                     found.append(Entry(**json.loads(os.read(fd, 1 << 16))))
                 finally:
                     os.close(fd)
-    return tuple(found)
+    return tuple(sorted(found, key=lambda entry: entry.started))
 
 
 def find(name: str) -> Entry:

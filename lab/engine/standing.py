@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from dataclasses import asdict
 
 from lab.engine import registry
@@ -77,7 +78,12 @@ def _detach(run: Run, starter: socket.socket) -> None:
         _supervise(run, _Herald(run, starter), starter)
     except (LabError, OSError) as error:
         with contextlib.suppress(OSError):
+            (run.run_dir / LOG).open("a").write(f"lab: {error}\n")
             starter.sendall(str(error).encode())
+    # A defect of ours: nobody would ever see it otherwise.
+    except Exception:  # noqa: BLE001
+        with (run.run_dir / LOG).open("a") as log:
+            traceback.print_exc(file=log)
     finally:
         os._exit(0)
 

@@ -147,7 +147,7 @@ class Supervisor:
                 client, number = owner
                 self._to_client(client, Frame(frame.kind, number, frame.payload))
                 if frame.kind is Kind.exit:
-                    del self._owners[frame.session]
+                    self._owners.pop(frame.session, None)  # Sending may have found him gone.
                     client.sessions.pop(number, None)
 
     def _serve_client(self, client: _Client, events: int) -> None:

@@ -1,0 +1,318 @@
+"""Labs that stay up: from other terminals, several at once, and down again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from lab.engine.frames import Kind, json_frame
+from lab.engine.session import Program
+from lab.wait import wait_until
+from tests.integration.users import (
+    Surroundings,
+    User,
+    end,
+    kernels,
+    processes,
+    read_until,
+    wait_gone,
+)
+
+pytestmark = pytest.mark.kernel
+
+PROMPT = rb"[#$] "
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> User:
+    return User.settle(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def standing(user: User) -> Iterator[str]:
+    with user.standing("direct") as name:
+        yield name
+
+
+def status(user: User) -> list[dict[str, Any]]:
+    return list(json.loads(user.lab("status", "--json").stdout))
+
+
+def test_status(user: User, standing: str) -> None:
+    (entry,) = status(user)
+    assert (entry["name"], entry["topology"], entry["engine"], entry["clock"]) == (
+        "direct", "direct", "uml", "real",
+    )  # fmt: skip
+    assert Path(entry["run_dir"]).parent == user.home / "runs"
+    assert Path(f"/proc/{entry['pid']}").exists()
+    assert b"direct" in user.lab("status").stdout
+
+
+def test_exec_several_at_once(user: User, standing: str) -> None:
+    scripts = {node: f"read word; echo {node} $LAB_NODE $(hostname); exit {n}"
+               for n, node in enumerate(("hmc", "firewall", "internet", "sdc"), 3)}  # fmt: skip
+    running = {
+        node: user.start("exec", node, "--", "sh", "-c", script, stdin=subprocess.PIPE)
+        for node, script in scripts.items()
+    }
+    try:
+        for n, (node, process) in enumerate(running.items(), 3):
+            out, _ = process.communicate(b"word\n", timeout=20)
+            assert (out.decode().strip(), process.returncode) == (f"{node} {node} {node}", n)
+    finally:
+        for process in running.values():
+            end(process)
+
+
+def test_exec_carries_streams(user: User, standing: str) -> None:
+    data = bytes(range(256)) * 4000
+    script = "cat; echo word >&2; exit 7"
+    done = user.lab("exec", "hmc", "--", "sh", "-c", script, input=data)
+    assert (done.stdout, done.stderr, done.returncode) == (data, b"word\n", 7)
+    assert user.lab("exec", "hmc", "--", "sh", "-c", "kill -9 $$").returncode == 137
+
+
+def test_exec_sees_the_users_folder(user: User, standing: str) -> None:
+    script = user.home / "hello"
+    script.write_text("#!/bin/sh\necho hello from $LAB_NODE\n")
+    script.chmod(0o755)
+    assert user.lab("exec", "sdc", "--", "./hello").stdout == b"hello from sdc\n"
+
+
+def test_interrupt_of_an_exec(user: User, standing: str) -> None:
+    process = user.start("exec", "hmc", "--", "sh", "-c", "echo up; sleep 1000")
+    try:
+        read_until(process, b"up\n")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+        assert process.returncode == 130
+    finally:
+        end(process)
+
+
+def test_a_killed_exec_takes_its_program_along(user: User, standing: str) -> None:
+    process = user.start("exec", "hmc", "--", "sh", "-c", "echo up; sleep 4321")
+    try:
+        read_until(process, b"up\n")
+        process.kill()
+        look = ("exec", "hmc", "--", "pgrep", "-f", "sleep 4321")
+        wait_until("the end of the program", lambda: user.lab(*look).returncode == 1, 10.0)
+    finally:
+        end(process)
+
+
+def test_shell(user: User, standing: str) -> None:
+    terminal = user.terminal("shell", "hmc", size=(31, 97))
+    try:
+        terminal.expect(PROMPT)
+        terminal.sendline(b"echo $LAB_NODE; stty size; set -o | grep monitor")
+        terminal.expect_exact(b"hmc\r\n31 97\r\n")
+        terminal.expect(rb"monitor\s+on")
+        terminal.sendline(b"exit 3")
+        terminal.expect(pexpect.EOF)
+        terminal.wait()
+        assert terminal.exitstatus == 3
+    finally:
+        terminal.close(force=True)
+
+
+def test_capture_into_another_program(user: User, standing: str) -> None:
+    capture = user.start("capture", "lan", "--lab", standing)
+    reader = subprocess.Popen(
+        ["tcpdump", "-n", "-l", "-r", "-"],
+        stdin=capture.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        read_until(capture, b"listening on lan", errors=True)
+        ping = "ping -q -c 5 -i 0.2 $LAB_PROBE"
+        assert user.lab("exec", "hmc", "--", "sh", "-c", ping).returncode == 0
+        assert b"ICMP echo request" in read_until(reader, b"ICMP echo reply")
+        # The reader goes, and with the next packet so does the capture.
+        reader.kill()
+        assert capture.stdout is not None
+        capture.stdout.close()
+        user.lab("exec", "hmc", "--", "sh", "-c", ping)
+        assert capture.wait(timeout=10) == 141
+    finally:
+        end(reader)
+        capture.kill()
+        capture.wait()
+        assert capture.stderr is not None
+        capture.stderr.close()
+
+
+def test_capture_to_a_terminal(user: User, standing: str) -> None:
+    terminal = user.terminal("capture", "lan")
+    terminal.expect_exact(b"packets would garble the terminal")
+    terminal.expect_exact(b"wireshark -k -i -")
+    terminal.expect(pexpect.EOF)
+    terminal.wait()
+    assert terminal.exitstatus == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "problem", "mend"),
+    [
+        (("exec", "hcm", "--", "true"), "there is no node 'hcm'", "perhaps hmc?"),
+        (("exec", "hmc", "--", "nosuch"), "nosuch: no such program", "check its name"),
+        (("exec", "hmc"), "no command is given", "lab exec hmc -- COMMAND"),
+        (("shell", "nowhere"), "there is no node 'nowhere'", "there are: "),
+        (("capture", "lam"), "there is no segment 'lam'", "perhaps lan?"),
+        (("exec", "--lab", "other", "hmc", "--", "true"), "no lab 'other' is up", "up: direct"),
+    ],
+)
+def test_bad_input(
+    user: User, standing: str, words: tuple[str, ...], problem: str, mend: str
+) -> None:
+    done = user.lab(*words)
+    assert done.returncode == 2
+    assert problem in done.stderr.decode()
+    assert mend in done.stderr.decode()
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(user: User, standing: str) -> None:
+    (entry,) = status(user)
+    program = Program(
+        argv=("head", "-c", "150000000", "/dev/zero"), env={"PATH": os.environ["PATH"]}, cwd="/", node="hmc",
+    )  # fmt: skip
+    with connect(entry) as deaf, connect(entry) as garbler:
+        deaf.sendall(json_frame(Kind.open, 1, asdict(program)).encode())
+        garbler.sendall(b"\xff" * 100)
+        assert garbler.recv(1) == b"", "who does not speak our language is cut off"
+
+        # Meanwhile, and after he was cut off, the others are served.
+        for _ in range(4):
+            started = time.monotonic()
+            assert user.lab("exec", "hmc", "--", "true").returncode == 0
+            assert time.monotonic() - started < 5
+        cut_off = select.poll()
+        cut_off.register(deaf, select.POLLRDHUP)
+        assert cut_off.poll(30_000)
+        received = 0
+        while data := deaf.recv(1 << 20):
+            received += len(data)
+        assert received < 150_000_000
+        gone = ("exec", "hmc", "--", "pgrep", "-f", "head -c 150000000")
+        wait_until("the end of the program", lambda: user.lab(*gone).returncode == 1, 10.0)
+
+
+def test_a_client_of_another_version(user: User, standing: str) -> None:
+    (entry,) = status(user)
+    with connect(entry) as stranger:
+        stranger.sendall(json_frame(Kind.open, 1, {"argv": ["true"]}).encode())
+        assert b"the lab is of another version" in stranger.recv(1000)
+    assert user.lab("exec", "hmc", "--", "true").returncode == 0
+
+
+def connect(entry: dict[str, Any]) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(30)
+    folder = os.open(entry["run_dir"], os.O_PATH)
+    connection.connect(f"/proc/self/fd/{folder}/control.sock")
+    os.close(folder)
+    return connection
+
+
+def test_two_up_then_down_with_a_shell_open(user: User, standing: str) -> None:
+    done = user.lab("up", "direct", "--out", "out-second")
+    assert done.stdout == b"direct-2\n", done.stderr
+    assert [entry["name"] for entry in status(user)] == ["direct", "direct-2"]
+
+    ambiguous = user.lab("exec", "hmc", "--", "true")
+    assert ambiguous.returncode == 2
+    assert b"several labs are up: direct, direct-2" in ambiguous.stderr
+    assert b"--lab NAME" in ambiguous.stderr
+
+    run_dir = "sh", "-c", "echo $LAB_RUN_DIR"
+    chosen = user.lab("exec", "--lab", "direct-2", "hmc", "--", *run_dir)
+    assert chosen.stdout.decode().strip() == os.fspath(user.home / "out-second")
+
+    shell = user.terminal("shell", "--lab", "direct-2", "hmc")
+    try:
+        shell.expect(PROMPT)
+        down = user.lab("down", "direct-2", "--json")
+        assert down.returncode == 0, down.stdout
+        verdict = json.loads(down.stdout)
+        assert (verdict["verdict"], verdict["engine"], verdict["clock"]) == ("pass", "uml", "real")
+        assert verdict == json.loads((user.home / "out-second" / "verdict.json").read_text())
+        shell.expect(pexpect.EOF)
+        shell.wait()
+        assert shell.exitstatus == 128 + signal.SIGHUP
+    finally:
+        shell.close(force=True)
+
+    assert [entry["name"] for entry in status(user)] == ["direct"]
+    assert not processes(os.fspath(user.home / "out-second"))
+    assert not (user.home / "out-second" / "control.sock").exists()
+    # What was captured can be read by others.
+    tcpdump = ["tcpdump", "-n", "-r", os.fspath(user.home / "out-second" / "wire" / "lan.pcapng")]
+    assert subprocess.run(tcpdump, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("clock", ["real", "virtual"])
+def test_a_killed_supervisor(user: User, clock: str, tmp_path: Path) -> None:
+    home = User.settle(tmp_path / "home")
+    before = Surroundings.look(home)
+    assert home.lab("up", "direct", "--clock", clock, "--out", "out").returncode == 0
+    (entry,) = status(home)
+    shell = home.start("exec", "hmc", "--", "sh", "-c", "echo up; sleep 1000")
+    try:
+        read_until(shell, b"up\n")
+        os.kill(entry["pid"], signal.SIGKILL)
+        _, errors = shell.communicate(timeout=10)
+        assert shell.returncode == 4
+        assert b"the lab direct has gone" in errors
+    finally:
+        end(shell)
+    wait_gone(os.fspath(home.home / "out"))
+    assert (home.home / "out" / "control.sock").exists(), "a stale socket, which does not matter"
+    assert home.lab("status").stdout == b"no lab is up\n"
+    assert home.lab("down").returncode == 2
+    assert Surroundings.look(home) == before
+
+
+def test_supervisor_ends_in_order(user: User, tmp_path: Path) -> None:
+    home = User.settle(tmp_path / "home")
+    assert home.lab("up", "direct", "--out", "out").returncode == 0
+    (entry,) = status(home)
+    os.kill(entry["pid"], signal.SIGTERM)
+    wait_gone(os.fspath(home.home / "out"))
+    assert (home.home / "out" / "record.json").exists()
+    assert status(home) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_whoever_starts_a_lab_goes(tmp_path: Path, number: signal.Signals) -> None:
+    home = User.settle(tmp_path / "home")
+    process = home.start("up", "vpn", "--out", "out")
+    try:
+        wait_until("the kernel", lambda: kernels(home.home / "out"), 10.0)
+        process.send_signal(number)
+        process.communicate(timeout=20)
+        assert process.returncode == (130 if number is signal.SIGINT else -number)
+        wait_gone(os.fspath(home.home / "out"))
+        assert status(home) == []
+    finally:
+        end(process)
+
+
+def test_nothing_is_up(tmp_path: Path) -> None:
+    home = User.settle(tmp_path / "home")
+    for words in (("exec", "hmc", "--", "true"), ("shell", "hmc"), ("capture", "lan"), ("down",)):
+        done = home.lab(*words)
+        assert done.returncode == 2
+        assert re.search(rb"no lab is up\n  mend: lab up TOPOLOGY", done.stderr)
+    assert status(home) == []
