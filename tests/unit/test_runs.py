@@ -16,9 +16,7 @@ from lab.topology.resolve import resolve
 def judged(tmp_path: Path, record: Record) -> Run:
     run_dir = paths.new_run_dir("direct", tmp_path / "run")
     (run_dir / "record.json").write_text(codec.dump(record))
-    return Run(
-        resolve(load("direct"), secrets.token_bytes(32)), run_dir, Engine.uml, Clock.virtual
-    )
+    return Run(resolve(load("direct"), secrets.token_bytes(32)), run_dir, Engine.uml, Clock.virtual)
 
 
 def test_a_capture_that_lost_frames_makes_no_verdict(tmp_path: Path) -> None:
