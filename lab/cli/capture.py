@@ -16,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import os
 
-    from lab.engine import registry, standing
+    from lab import standing
+    from lab.engine import registry
     from lab.errors import UsageError
 
     if os.isatty(1):

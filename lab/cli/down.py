@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _down(entry: Entry, *, as_json: bool) -> int:
-    from lab.engine import standing
+    from lab import standing
     from lab.engine.host import Clock, Engine
     from lab.runs import Run
 

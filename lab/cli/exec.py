@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
 
 def run_in_node(lab: str, node: str, command: tuple[str, ...]) -> int:
     """Run a command with what the design promises in its environment."""
-    from lab.engine import registry, standing
+    from lab import standing
+    from lab.engine import registry
     from lab.running import command_environment
 
     entry = registry.find(lab)

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.engine import standing
+    from lab import standing
     from lab.runs import Run
 
     prepared = Run.prepare(
