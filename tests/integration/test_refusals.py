@@ -1,0 +1,35 @@
+"""What a gateway must not agree to, whoever asks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.runs import Run
+from lab.topology.model import Encapsulation
+
+pytestmark = pytest.mark.kernel
+
+
+def test_a_gateway_in_tunnel_mode_refuses_transport_mode(tmp_path: Path) -> None:
+    """P-02: the HMC alone proposes transport mode; IKE comes up, and no ESP SA."""
+    run = Run.prepare("vpn", out=tmp_path / "run")
+    run.topology = replace(
+        run.topology,
+        ipsec=tuple(
+            replace(
+                each, client_side=replace(each.client_side, encapsulation=Encapsulation.transport)
+            )
+            for each in run.topology.ipsec
+        ),
+    )
+    run.carry_out(quiet=True)
+    outcome = run.judge().outcome
+
+    assert outcome.exit_status == 1
+    (mode,) = (finding for finding in outcome.findings if finding.requirement == "P-02")
+    assert mode.verdict == "fail"
+    assert "no ESP SA was ever installed" in mode.seen
+    assert "refuses with" in outcome.diagnosis
