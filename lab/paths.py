@@ -58,7 +58,9 @@ def fresh_dir(name: str, out: Path | None) -> Path:
 
 def _check_room(path: Path) -> None:
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if (free := shutil.disk_usage(there).free) < ROOM_BYTES:
+    total, _, free = shutil.disk_usage(there)
+    # Without a size it is no disk (/proc), and cannot be written for another reason.
+    if total and free < ROOM_BYTES:
         raise PrerequisiteError(
             f"no room for the run directory {path}: {free >> 20} MiB free, {ROOM_BYTES >> 20} needed",
             hint=f"make room there, or {_HINT}",

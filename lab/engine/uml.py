@@ -99,7 +99,13 @@ def start(
         with guest_reads, guest_writes, console.open("wb") as log:
             ends = guest_reads.fileno(), guest_writes.fileno()
             argv = [str(kernel), *kernel_line(ends, init, virtual=virtual, uml_dir=uml_dir)]
-            process = _spawn(argv, ends, log.fileno(), memory_dir, uml_dir, cpu)
+            try:
+                process = _spawn(argv, ends, log.fileno(), memory_dir, uml_dir, cpu)
+            except OSError as error:
+                raise GuestError(
+                    f"the lab's kernel {kernel} cannot be started: {error.strerror}",
+                    hint="lab kernel build --again",
+                ) from error
         stack.callback(_end, process, channel)
 
         layout = {

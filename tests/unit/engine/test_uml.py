@@ -1,0 +1,72 @@
+"""Kernels that do not come up, played by shell scripts; no real one is booted here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.engine import uml
+from lab.errors import GuestError
+from lab.wait import wait_until
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def start(folder: Path, script: str) -> None:
+    kernel = folder / "linux"
+    kernel.write_text(f"#!/bin/sh\n{script}\n")
+    kernel.chmod(0o755)
+    run_dir = folder / "run"
+    run_dir.mkdir()
+    with uml.start(kernel, folder, run_dir, virtual=True):
+        pytest.fail("it did not come up")
+
+
+def test_one_that_ends_at_once(tmp_path: Path) -> None:
+    with pytest.raises(GuestError) as caught:
+        start(tmp_path, "echo first; echo its last words; exit 1")
+    assert caught.value.exit_status == 4
+    assert caught.value.message.startswith("the lab's kernel ended with status 1")
+    assert caught.value.message.endswith("    | first\n    | its last words")
+    assert "kernel.log" in caught.value.hint
+    assert not list((tmp_path / "run").glob(".uml*"))
+
+
+def test_one_that_ends_without_a_word(tmp_path: Path) -> None:
+    with pytest.raises(GuestError, match="ended without a word"):
+        start(tmp_path, "exit 0")
+
+
+def test_one_that_panics(tmp_path: Path) -> None:
+    with pytest.raises(GuestError, match="Kernel panic - not syncing: VFS"):
+        start(tmp_path, "echo 'Kernel panic - not syncing: VFS: no root'; kill -ABRT $$")
+
+
+def test_one_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uml, "BOOT_DEADLINE_S", 0.3)
+    with pytest.raises(GuestError, match="status -9"):
+        start(tmp_path, f"echo $$ >{tmp_path}/pid; exec sleep 1000")
+    pid = (tmp_path / "pid").read_text().strip()
+    wait_until("its end", lambda: not Path(f"/proc/{pid}").exists(), 5.0)
+
+
+def test_one_that_talks_nonsense(tmp_path: Path) -> None:
+    # Whatever comes first is not the greeting; it must not be taken for a lab.
+    words = 'for word; do case $word in ssl0=*) eval "printf x >&${word##*fd:}";; esac; done'
+    with pytest.raises(GuestError):
+        start(tmp_path, words + "; exit 3")
+
+
+def test_a_file_that_is_no_program(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "linux").write_bytes(b"\x7fELF nonsense")
+    (tmp_path / "linux").chmod(0o755)
+    with (
+        pytest.raises(GuestError, match="cannot be started"),
+        uml.start(tmp_path / "linux", tmp_path, tmp_path / "run", virtual=True),
+    ):
+        pytest.fail("it did not come up")
