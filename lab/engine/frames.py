@@ -21,8 +21,8 @@ MAX_PAYLOAD = 1 << 20
 WINDOW = 1 << 17
 """How many bytes of input may be under way before the other end has said ``taken``.
 
-Less than a Unix socket holds, so that whoever sends input never blocks on it: each end must go on
-reading, or both could wait for the other.
+Bounds what piles up inside for a program that does not read; and since a Unix socket holds more,
+whoever sends input hardly ever has to wait.
 """
 
 

@@ -6,11 +6,11 @@ Works over any socket that speaks ``frames``: the guest's channel itself, or the
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import selectors
 import signal
-import sys
 import termios
 import time
 import tty
@@ -237,6 +237,11 @@ def _write(fd: int, data: bytes) -> None:
         except BrokenPipeError:
             # Whoever read us has gone: as a program of this terminal would, end quietly.
             raise SystemExit(141) from None
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            # The terminal has gone: as if the hang-up had been the end of us.
+            raise SystemExit(128 + signal.SIGHUP) from None
 
 
 @contextlib.contextmanager
@@ -246,5 +251,5 @@ def _raw_terminal() -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-        sys.stdout.flush()
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSADRAIN, before)

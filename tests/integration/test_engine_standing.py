@@ -83,6 +83,10 @@ def test_exec_carries_streams(user: User, standing: str) -> None:
     done = user.lab("exec", "hmc", "--", "sh", "-c", script, input=data)
     assert (done.stdout, done.stderr, done.returncode) == (data, b"word\n", 7)
     assert user.lab("exec", "hmc", "--", "sh", "-c", "kill -9 $$").returncode == 137
+    for _ in range(3):
+        # All of it is in the pipe still when the program ends.
+        done = user.lab("exec", "hmc", "--", "head", "-c", "60000", "/dev/zero")
+        assert len(done.stdout) == 60000
 
 
 def test_exec_sees_the_users_folder(user: User, standing: str) -> None:
@@ -280,6 +284,7 @@ def test_a_killed_supervisor(user: User, clock: str, tmp_path: Path) -> None:
     wait_gone(os.fspath(home.home / "out"))
     assert (home.home / "out" / "control.sock").exists(), "a stale socket, which does not matter"
     assert home.lab("status").stdout == b"no lab is up\n"
+    assert not list((home.home / "cache" / "callhome-lab" / "labs").glob("*.json"))
     assert home.lab("down").returncode == 2
     assert Surroundings.look(home) == before
 

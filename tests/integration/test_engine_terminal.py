@@ -85,9 +85,8 @@ def test_shell(shell: Terminal[bytes]) -> None:
     say(shell, "echo after $?", "after 130")
 
     # More than a terminal takes at a time, to a program that says nothing meanwhile.
-    shell.sendline(b"stty -echo; head -n 3000 | wc -c; stty echo")
-    for _ in range(30):
-        shell.send(b"0123456789012345678901234567890123456789\n" * 100)
+    shell.sendline(b"stty -echo; sleep 1; head -n 3000 | wc -c; stty echo")
+    shell.send(b"0123456789012345678901234567890123456789\n" * 3000)
     shell.expect_exact(b"123000")
     shell.expect_exact(b"$ ")
 
@@ -132,7 +131,8 @@ def test_a_terminal_that_goes(user: User, tmp_path: Path) -> None:
         assert pid
         os.close(terminal.fileno())
         terminal.child_fd, terminal.closed = -1, True
-        os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
         assert not processes(os.fspath(tmp_path / "run"))
     finally:
         if terminal.pid and processes(os.fspath(tmp_path / "run")):
