@@ -295,9 +295,9 @@ def _by(status: int) -> str:
 def attend(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run a program on our own standard streams, in our session, and wait for it.
 
-    For the user's command: the terminal's interrupts reach it directly, and we outlive them to take
-    the lab down. Returns its exit status, 128 + n if a signal ended it. Raises UsageError if there
-    is no such program.
+    For the user's command: the terminal's interrupts reach it directly, and our main thread, which
+    waits for this one, outlives them to take the lab down. Returns its exit status, 128 + n if a
+    signal ended it. Raises UsageError if there is no such program.
     """
     try:
         popen = subprocess.Popen(list(argv), env=dict(env), close_fds=True, cwd=_cwd())
@@ -308,13 +308,8 @@ def attend(argv: Sequence[str], env: Mapping[str, str]) -> int:
     except PermissionError as refused:
         raise UsageError(f"{argv[0]!r} may not be executed", hint="is it executable?") from refused
 
-    while True:
-        try:
-            status = popen.wait()
-            return status if status >= 0 else 128 - status
-        except KeyboardInterrupt:
-            # The program got the same interrupt and decides for itself what becomes of it.
-            continue
+    status = popen.wait()
+    return status if status >= 0 else 128 - status
 
 
 def _cwd() -> str:

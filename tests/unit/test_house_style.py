@@ -24,6 +24,8 @@ TEXTS = sorted(
         "topologies/*",
         "tests/**/*",
         "tools/*",
+        "bench/*",
+        "docs/*",
         ".ci/*",
         "*",
     )
@@ -34,8 +36,16 @@ TEXTS = sorted(
 SPAWNERS = ("lab/process.py", "lab/kernel/", "lab/engine/")
 """Where programs may be started: the lab's one spawner, and the host's side of the guest."""
 
+# This checkout's own place, wherever it is, the hosts of package registries, and promises.
 FORBIDDEN = re.compile(
-    r"/work/|/tmp/scratch|pypi\.org|pythonhosted|deb\.debian|proxy\.golang|\bTODO\b|\bFIXME\b"
+    "|".join(
+        [
+            *([re.escape(f"{REPO}/")] if len(REPO.parts) > 2 else []),
+            r"https?://[\w.-]*(?:debian|pypi|pythonhosted|npmjs|golang)",
+            r"\bTODO\b",
+            r"\bFIXME\b",
+        ]
+    )
 )
 
 
