@@ -1,0 +1,162 @@
+"""What passes between a modem and what surrounds it: events of its line in, effects out. No behaviour here.
+
+The exchange sends a modem ``LineEvent``s and the bytes of a connected call; the modem answers every call
+of its methods with a list of ``Effect``s, in the order in which they are to happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+# Events of the line, from the exchange to the modem.
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """One ring of the cadence on a line that is on hook."""
+
+
+@dataclass(frozen=True, slots=True)
+class RingingStopped:
+    """The caller gave up, or the ringing timed out at the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialTone:
+    """Dial tone, after going off hook, after a flash, or between digits (a second dial tone)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoDialTone:
+    """The line is dead or blocked; a modem that waits for dial tone also gives up by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Busy tone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unobtainable:
+    """Number unobtainable tone, or no route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ringback:
+    """One ring of the called line, as the caller hears it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Five seconds of silence after the dialled digits, for which the dial modifier ``@`` waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The called end went off hook, and is a modem: training begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """The called end went off hook, and is no modem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Training ended well: from now on the call carries data."""
+
+    rate_bit_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFailed:
+    """Training ended without a common rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The carrier is lost, or the other end hung up."""
+
+
+LineEvent: TypeAlias = (
+    Ringing
+    | RingingStopped
+    | DialTone
+    | NoDialTone
+    | Busy
+    | Unobtainable
+    | Ringback
+    | Quiet
+    | Answered
+    | Voice
+    | Trained
+    | TrainingFailed
+    | Dropped
+)
+
+
+# Effects, from the modem to the terminal and to the line.
+
+
+@dataclass(frozen=True, slots=True)
+class ToTerminal:
+    """Bytes for the terminal."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ToLine:
+    """Bytes for the other end of a connected call."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OffHook:
+    """Seize the line to originate a call: the exchange gives dial tone if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnHook:
+    """Hang up: whatever the line was doing ends, and no event of it is expected any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """Hook flash (``!``): on hook for half a second, which the exchange does not take for hanging up."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialDigits:
+    """Digits of a number; more of the same number may follow after a pause."""
+
+    digits: str
+    """``0-9 * # A-D``, at least one."""
+    tone: bool
+    """DTMF; otherwise pulses, which carry ``0-9`` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Go off hook in answer mode; on a line that does not ring, nothing may ever answer that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Circuit 109 (DCD) as ``&C`` has it; sent when it changes."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalRate:
+    """The rate that the terminal's side is to run at (``+IPR``); 0: whatever the terminal uses."""
+
+    bit_s: int
+
+
+Effect: TypeAlias = (
+    ToTerminal | ToLine | OffHook | OnHook | Flash | DialDigits | Answer | Carrier | TerminalRate
+)
