@@ -24,23 +24,25 @@ from lab.engine.channel import Channel
 from lab.engine.cpus import claim_cpu
 from lab.engine.frames import Kind, json_frame
 from lab.errors import GuestError
+from lab.wire.spool import Spooler
 
 MEMORY = "2048M"
 """What the guest believes to have; the host gives only what is touched."""
 
 
 def kernel_line(
-    ends: tuple[int, int], init: list[str], *, virtual: bool, uml_dir: Path
+    ends: tuple[int, int, int], init: list[str], *, virtual: bool, uml_dir: Path
 ) -> list[str]:
     """The kernel's command line.
 
     The jitter entropy source is kept out: it waits for a clock that stands still (11 s in virtual
-    time, for ever with ``inf-cpu``). ``ends`` are what it reads from and what it writes to.
+    time, for ever with ``inf-cpu``). ``ends`` are what it reads from, what it writes to, and where
+    its captures go (``wire.spool``).
     """
     interpreter, *arguments = (_quoted(word) for word in init)
     return [
         "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-        "con=null", "con0=null,fd:1", f"ssl0=fd:{ends[0]},fd:{ends[1]}",
+        "con=null", "con0=null,fd:1", f"ssl0=fd:{ends[0]},fd:{ends[1]}", f"ssl1=null,fd:{ends[2]}",
         "quiet", "loglevel=4", f"mem={MEMORY}", "initcall_blacklist=jent_mod_init",
         f"uml_dir={uml_dir.name}/",
         *(["time-travel=inf-cpu"] if virtual else []),
@@ -58,15 +60,27 @@ BOOT_DEADLINE_S = 60.0
 class Guest:
     """A running guest kernel and the host's end of its channel."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: Channel, console: Path) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        channel: Channel,
+        console: Path,
+        spooler: Spooler,
+    ) -> None:
         self.process = process
         self.channel = channel
         self._console = console
+        self._spooler = spooler
 
     def death(self) -> GuestError:
         """What to raise when the channel broke off: the kernel's last words."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=10)
+        if self._spooler.failure:
+            return GuestError(
+                f"the lab was stopped: {self._spooler.failure}",
+                hint="make room there, or choose another place with --out",
+            )
         text = self._console.read_text(errors="replace") if self._console.exists() else ""
         panic = re.search(r"Kernel panic - not syncing: .*", text)
         problem = panic[0] if panic else "the lab's kernel ended without a word"
@@ -86,18 +100,20 @@ def start(
     """Boot a guest; on leaving, halt it and make sure that nothing of it is left."""
     to_guest, guest_reads = socket.socketpair()
     from_guest, guest_writes = socket.socketpair()
+    spooled, guest_spools = socket.socketpair()
     console = run_dir / "logs" / "kernel.log"
     console.parent.mkdir(parents=True, exist_ok=True)
     init = [os.path.realpath(sys.executable), "-I", "-S", str(Path(guest_init.__file__).resolve())]
 
     with contextlib.ExitStack() as stack:
         channel = stack.enter_context(Channel(from_guest, to_guest))
+        stack.enter_context(spooled)
         uml_dir = Path(
             stack.enter_context(tempfile.TemporaryDirectory(dir=run_dir, prefix=".uml-"))
         )
         cpu = stack.enter_context(claim_cpu())
-        with guest_reads, guest_writes, console.open("wb") as log:
-            ends = guest_reads.fileno(), guest_writes.fileno()
+        with guest_reads, guest_writes, guest_spools, console.open("wb") as log:
+            ends = guest_reads.fileno(), guest_writes.fileno(), guest_spools.fileno()
             argv = [str(kernel), *kernel_line(ends, init, virtual=virtual, uml_dir=uml_dir)]
             try:
                 process = _spawn(argv, ends, log.fileno(), memory_dir, uml_dir, cpu)
@@ -106,13 +122,15 @@ def start(
                     f"the lab's kernel {kernel} cannot be started: {error.strerror}",
                     hint="lab kernel build --again",
                 ) from error
+        spooler = Spooler(spooled, (run_dir, *shared), process.kill)
+        stack.callback(spooler.finish)
         stack.callback(_end, process, channel)
 
         layout = {
             "shared": [str(run_dir), *(str(folder) for folder in shared)],
             "sys_path": [entry for entry in sys.path if entry],
         }
-        guest = Guest(process, channel, console)
+        guest = Guest(process, channel, console, spooler)
         _await_greeting(guest)
         channel.sendall(json_frame(Kind.configure, 0, layout).encode())
         yield guest
@@ -131,7 +149,7 @@ def _await_greeting(guest: Guest) -> None:
 
 
 def _spawn(
-    argv: list[str], ends: tuple[int, int], log: int, memory_dir: Path, uml_dir: Path, cpu: int
+    argv: list[str], ends: tuple[int, ...], log: int, memory_dir: Path, uml_dir: Path, cpu: int
 ) -> subprocess.Popen[bytes]:
     parent = os.getpid()
 

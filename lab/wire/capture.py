@@ -3,7 +3,7 @@
 One AF_PACKET ring per segment (TPACKET_V3, Linux networking/packet_mmap.rst), opened in the
 ``wires`` namespace on the segment's bridge: a promiscuous bridge hands up each frame that crosses
 it once, whichever its direction. The kernel fills the rings, one thread empties them block by block
-into spool files, and at the end those become pcapng (``pcapng``). No wake-up per packet and no
+into spools (``spool``), and at the end those become pcapng (``pcapng``). No wake-up per packet and no
 short timer: with virtual time an idle lab must be able to skip a day. What the frames mean is
 ``decode``'s business.
 """
@@ -19,12 +19,12 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 from lab.errors import KernelError
 from lab.nodes import Node
 from lab.topology import model
 from lab.wire import pcapng
+from lab.wire.spool import Sink, open_sink
 
 BLOCK_BYTES = pcapng.MAX_BLOCK_BYTES
 RING_BLOCKS = 16
@@ -119,11 +119,11 @@ class Capture:
 class _Ring:
     """The ring of one segment and the spool that it is emptied into."""
 
-    def __init__(self, segment: str, sock: socket.socket, spool: Path, file: BinaryIO) -> None:
+    def __init__(self, segment: str, sock: socket.socket, spool: Path, sink: Sink) -> None:
         self.segment = segment
         self.socket = sock
         self.spool = spool
-        self._file = file
+        self._sink = sink
         self._memory = mmap.mmap(sock.fileno(), BLOCK_BYTES * RING_BLOCKS)
         self._view = memoryview(self._memory)
         self._next = 0
@@ -152,12 +152,12 @@ class _Ring:
         sock.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
 
         spool = wire_dir / f"{segment}{pcapng.SPOOL_SUFFIX}"
-        file = spool.open("wb", buffering=0)
+        sink = open_sink(spool)
         try:
-            file.write(pcapng.spool_header(segment))
-            ring = cls(segment, sock, spool, file)
+            sink.write(pcapng.spool_header(segment))
+            ring = cls(segment, sock, spool, sink)
         except BaseException:
-            file.close()
+            sink.close()
             raise
         # Only now, with the ring there, does anything arrive.
         sock.bind((segment, _ETH_P_ALL))
@@ -189,21 +189,16 @@ class _Ring:
         counts = self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12)
         caught, dropped, _ = struct.unpack("=III", counts)
         # The kernel counts what it dropped among what it caught (packet(7), PACKET_STATISTICS).
-        self._file.write(pcapng.spool_trailer(caught, dropped))
+        self._sink.write(pcapng.spool_trailer(caught, dropped))
         self.close()
         return caught - dropped, dropped
 
     def close(self) -> None:
         self._view.release()
         self._memory.close()
-        self._file.close()
         self.socket.close()
+        self._sink.close()
 
     def _write(self, start: int) -> None:
         (length,) = _U32.unpack_from(self._memory, start + pcapng.BLOCK_LENGTH_AT)
-        written = 0
-        while written < length:
-            written += self._file.write(self._view[start + written : start + length])
-        # Nobody reads it soon, and a page that the next block can use again is cheaper than a fresh
-        # one: in the guest, where hostfs has written it through already, by a twentieth of TCP's speed.
-        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self._sink.write(self._view[start : start + length])
