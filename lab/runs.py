@@ -193,11 +193,18 @@ def _check_node(topology: Topology, node: str) -> None:
 
 def _check_program(command: tuple[str, ...]) -> None:
     """The nodes see the host's files, so that what is not here is not there either."""
-    # Whether it may be executed is another matter: in the guest we are root.
-    if command and not shutil.which(command[0], mode=os.F_OK, path=program_path()):
+    if not command:
+        return
+    name = command[0]
+    folders = [""] if "/" in name else program_path().split(os.pathsep)
+    found = [path for folder in folders if (path := Path(folder, name)).is_file()]
+    if not found:
         raise UsageError(
-            f"there is no program {command[0]!r} in this node", hint="check its name and PATH"
+            f"there is no program {name!r} in this node", hint="check its name and PATH"
         )
+    # In the guest we are root, who may execute whatever anybody may.
+    if not any(path.stat().st_mode & 0o111 for path in found):
+        raise UsageError(f"{found[0]} is not executable", hint="start the program that reads it")
 
 
 def _losses(record: Record) -> str:

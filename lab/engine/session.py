@@ -26,6 +26,8 @@ _CHUNK = 1 << 16
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _ANSWER_S = 3.0
 """Who is inside must have noticed a signal by then."""
+EXIT_UNREAD = 128 + signal.SIGPIPE
+"""As of a program whose output nobody reads."""
 _INTERRUPTS_TO_KILL = 3
 """So many interrupts within two seconds mean: end it now, politely or not."""
 
@@ -91,6 +93,7 @@ class Session:
         self._terminal = False
         self._reader = FrameReader()
         self._status: int | None = None
+        self._unread = False
 
     def run(self, program: Program, *, stdin: bool) -> int:
         """Start the program and carry everything until it ends; returns its exit status."""
@@ -127,7 +130,7 @@ class Session:
                             selector.unregister(0)
                             reading = False
 
-        return self._status
+        return EXIT_UNREAD if self._unread else self._status
 
     def _send(self, frame: Frame) -> None:
         view = memoryview(frame.encode())
@@ -156,7 +159,7 @@ class Session:
                 # its own means; without one only the exit says so.
                 if self._terminal:
                     self._interrupts.clear()
-                _write(sink, frame.payload)
+                self._pass_on(sink, frame.payload)
             elif frame.kind is Kind.taken:
                 self._window_left += frame.number
                 self._answer_by = None
@@ -164,6 +167,16 @@ class Session:
                 raise UsageError(frame.payload.decode(), hint="check its name and the node's PATH")
             elif frame.kind is Kind.exit:
                 self._status = frame.number
+
+    def _pass_on(self, sink: int, data: bytes) -> None:
+        if self._unread:
+            return
+        try:
+            _write(sink, data)
+        except BrokenPipeError:
+            # Whoever read us has gone. Inside all is to come down in order, and be judged.
+            self._unread = True
+            self._send(Frame(Kind.signal, self._number, b"%d" % signal.SIGTERM))
 
     def _take_input(self) -> bool:
         """Send what our standard input has; False at its end."""
@@ -234,9 +247,6 @@ def _write(fd: int, data: bytes) -> None:
             with selectors.DefaultSelector() as selector:
                 selector.register(fd, selectors.EVENT_WRITE)
                 selector.select()
-        except BrokenPipeError:
-            # Whoever read us has gone: as a program of this terminal would, end quietly.
-            raise SystemExit(141) from None
         except OSError as error:
             if error.errno != errno.EIO:
                 raise

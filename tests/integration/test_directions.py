@@ -60,3 +60,18 @@ def test_behind_nat_udp_500_alone_is_not_enough(tmp_path: Path) -> None:
     judged = run_without("vpn-nat", "udp", 4500, "out", tmp_path / "run")
     assert judged.exit_status == 1
     assert "UDP 4500" in judged.outcome.diagnosis
+
+
+def test_established_only_as_the_papers_literally_say_lets_nobody_out(tmp_path: Path) -> None:
+    """F-03, X-11: the papers ask for ESTABLISHED; without NEW not one connection comes about."""
+    run = Run.prepare("direct", out=tmp_path / "run")
+    wall = run.topology.firewall
+    assert wall is not None
+    run.topology = replace(run.topology, firewall=replace(wall, rules=()))
+    run.carry_out(quiet=True)
+    judged = run.judge()
+
+    assert judged.exit_status == 1
+    assert "firewall" in judged.outcome.diagnosis
+    leaving = next(f for f in judged.outcome.findings if f.requirement == "g1")
+    assert leaving.verdict == "not-applicable"

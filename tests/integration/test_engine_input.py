@@ -53,6 +53,7 @@ def refused(done: subprocess.CompletedProcess[bytes], status: int, *words: str) 
         (["direct", "--fault", "wrong-pks"], "no fault 'wrong-pks'", "wrong-psk"),
         (["direct", "--", "nosuch"], "no program 'nosuch'", "PATH"),
         (["direct", "--", "./nosuch"], "no program './nosuch'", "PATH"),
+        (["direct", "--", "/etc/passwd"], "/etc/passwd is not executable", "start the program"),
         (["direct", "--out", "file"], "a file is in its place", "--out DIR"),
         (["direct", "--out", "file/below"], "a file is in its place", "--out DIR"),
         (["direct", "--out", "full"], "is not empty", "--out DIR"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -116,6 +117,9 @@ def test_a_reader_that_goes(user: User, tmp_path: Path) -> None:
         assert time.monotonic() - started < 8
     finally:
         end_quietly(process)
+    # Not cut off: taken down in order, and judged.
+    assert json.loads((tmp_path / "o" / "record.json").read_text())["leftovers"] == []
+    assert (tmp_path / "o" / "verdict.json").exists()
 
 
 def end_quietly(process: subprocess.Popen[bytes]) -> None:

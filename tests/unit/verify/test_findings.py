@@ -408,6 +408,20 @@ def test_one_thing_wrong_fails_its_finding(mutation: Mutation, tmp_path: Path) -
     assert failures(findings) == {mutation.requirement, *mutation.also}
 
 
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_where_nothing_was_sent_no_invariant_but_g6_is_put_to_the_test(
+    name: str, tmp_path: Path
+) -> None:
+    stage = Stage(topology(name))
+    stage.record.ended = stage.now + 1
+
+    findings = judged(stage, tmp_path)
+
+    verdicts = {n: f.verdict for n, f in findings.items() if n.startswith("g")}
+    assert verdicts.pop("g6") is Verdict.held
+    assert set(verdicts.values()) == {Verdict.not_applicable}
+
+
 def test_every_requirement_has_a_mutation() -> None:
     assert {mutation.requirement for mutation in MUTATIONS} == set(CHECKS)
 

@@ -31,7 +31,8 @@ def spooling(folder: Path, failures: list[str]) -> Iterator[tuple[socket.socket,
 
 def test_files_that_come_interleaved_are_written_apart(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    with spooling(tmp_path, failures := []) as (line, _):
+    failures: list[str] = []
+    with spooling(tmp_path, failures) as (line, _):
         for part in (
             record(1, os.fsencode(first)), record(2, os.fsencode(second)),
             record(1, b"abc"), record(2, b"x" * 300_000), record(1, b"def"), record(1, b""),
@@ -58,7 +59,8 @@ def test_of_a_guest_that_is_killed_all_whole_records_are_there(cut: int, tmp_pat
 def test_nothing_is_written_beside_the_shared_folders(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
-    with spooling(inner, failures := []) as (line, _):
+    failures: list[str] = []
+    with spooling(inner, failures) as (line, _):
         for number, name in enumerate(("../outside", "/proc/self/comm")):
             line.sendall(record(number, os.fsencode(inner / name)) + record(number, b"bad"))
         line.sendall(record(9, os.fsencode(inner / "good")) + record(9, b"good"))
@@ -68,7 +70,8 @@ def test_nothing_is_written_beside_the_shared_folders(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_the_guest_need_not_wait() -> None:
-    with spooling(Path("/dev"), failures := []) as (line, spooler):
+    failures: list[str] = []
+    with spooling(Path("/dev"), failures) as (line, spooler):
         line.sendall(record(1, b"/dev/full") + record(1, b"data"))
         # More than a socket holds: it would block if nobody read on.
         line.sendall(bytes(4_000_000))
@@ -77,7 +80,8 @@ def test_a_full_disk_is_told_and_the_guest_need_not_wait() -> None:
 
 
 def test_what_a_user_writes_to_the_line_is_read_and_dropped(tmp_path: Path) -> None:
-    with spooling(tmp_path, failures := []) as (line, spooler):
+    failures: list[str] = []
+    with spooling(tmp_path, failures) as (line, spooler):
         line.sendall(b"\xff" * 4_000_000)
     assert list(tmp_path.iterdir()) == []
     assert failures == []
