@@ -11,13 +11,13 @@
     ├── ProtocolError            exit 4   a peer broke its protocol
     └── GuestError               exit 4   the lab's own kernel died
 
-Each message names the thing and the place; ``hint`` is the mend. Nothing else lives here.
+Each message names the thing and the place; ``hint`` is the mend. Nothing else lives here. The guest's
+first program imports it, so it is lean: ``dataclasses`` alone would be a tenth of the guest's start.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class LabError(Exception):
@@ -40,8 +40,7 @@ class UsageError(LabError):
     exit_status = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(NamedTuple):
     """One thing wrong with a topology file: where it is, what it is, what was perhaps meant."""
 
     line: int

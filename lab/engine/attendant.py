@@ -12,14 +12,12 @@ import errno
 import fcntl
 import os
 import selectors
-import shutil
 import signal
 import struct
 import sys
 import termios
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from lab.engine.frames import Frame, FrameReader, Kind, json_frame
@@ -28,18 +26,20 @@ _CHUNK = 1 << 16
 _NAMESPACES = "/run/netns", "/run/mntns", "/run/utsns"
 
 
-@dataclass(slots=True)
 class _Session:
-    """A program and the descriptors of its standard streams on our side."""
+    """A program and the descriptors of its standard streams on our side; -1 is none."""
 
-    number: int
-    pid: int
-    stdin: int = -1
-    outputs: dict[int, Kind] = field(default_factory=dict)
-    terminal: int = -1
-    pending: bytearray = field(default_factory=bytearray)
-    input_ended: bool = False
-    status: int | None = None
+    def __init__(
+        self, number: int, stdin: int, outputs: dict[int, Kind], terminal: int = -1
+    ) -> None:
+        self.number = number
+        self.pid = 0
+        self.stdin = stdin
+        self.outputs = outputs
+        self.terminal = terminal
+        self.pending = bytearray()
+        self.input_ended = False
+        self.status: int | None = None
 
 
 class Attendant:
@@ -285,7 +285,7 @@ def _start(number: int, program: dict[str, Any], main: Callable[[list[str]], int
         ours, theirs = os.openpty()
         _set_window(ours, program["rows"], program["columns"])
         streams = theirs, theirs, theirs
-        session = _Session(number, 0, stdin=ours, outputs={ours: Kind.output}, terminal=ours)
+        session = _Session(number, ours, {ours: Kind.output}, terminal=ours)
     else:
         (in_read, in_write), (out_read, out_write), (err_read, err_write) = (
             os.pipe2(os.O_CLOEXEC),
@@ -293,9 +293,7 @@ def _start(number: int, program: dict[str, Any], main: Callable[[list[str]], int
             os.pipe2(os.O_CLOEXEC),
         )
         streams = in_read, out_write, err_write
-        session = _Session(
-            number, 0, stdin=in_write, outputs={out_read: Kind.output, err_read: Kind.errors}
-        )
+        session = _Session(number, in_write, {out_read: Kind.output, err_read: Kind.errors})
 
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
     session.pid = os.fork()
@@ -319,7 +317,8 @@ def _check_exists(name: str, program: dict[str, Any]) -> None:
     if os.path.dirname(name):
         found = os.access(os.path.join(program["cwd"], name), os.X_OK)
     else:
-        found = bool(shutil.which(name, path=program["env"].get("PATH")))
+        folders = program["env"].get("PATH", os.defpath).split(os.pathsep)
+        found = any(os.access(os.path.join(folder, name), os.X_OK) for folder in folders)
     if not found:
         raise FileNotFoundError(errno.ENOENT, "no such program", name)
 
