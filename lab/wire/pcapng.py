@@ -36,7 +36,8 @@ _FRAME = struct.Struct("=IIIIIIH")
 
 _SHB, _IDB, _ISB, _EPB = 0x0A0D0D0A, 1, 5, 6
 _BYTE_ORDER = 0x1A2B3C4D
-_OPT_END, _SHB_USERAPPL, _IF_NAME, _IF_TSRESOL = 0, 4, 2, 9
+OPT_END, OPT_COMMENT = 0, 1
+_SHB_USERAPPL, _IF_NAME, _IF_TSRESOL = 4, 2, 9
 _ISB_IFRECV, _ISB_IFDROP = 4, 5
 _EPB_HEAD = struct.Struct("=IIIIIII")
 _EPB_TAIL = struct.Struct("=II")
@@ -64,7 +65,7 @@ def convert(spool: Path) -> Path:
     target = spool.with_suffix(".pcapng")
     unfinished = spool.with_suffix(".pcapng.part")
     with spool.open("rb", buffering=0) as source, unfinished.open("wb", buffering=0) as file:
-        _write(file, _section(_read_header(source, spool)))
+        _write(file, section_header() + interface(_read_header(source, spool)))
         _convert_blocks(source, file)
 
     unfinished.replace(target)
@@ -139,35 +140,53 @@ def _write(file: FileIO, data: bytes | memoryview) -> None:
         view = view[file.write(view) :]
 
 
-# The pcapng framing.
+# The pcapng framing, for ``dialled`` too.
 
 
-def _section(segment: str) -> bytes:
-    application = _option(_SHB_USERAPPL, APPLICATION.encode())
-    section = struct.pack("=IHHq", _BYTE_ORDER, 1, 0, -1) + application + _option(_OPT_END, b"")
-    interface = (
-        struct.pack("=HHI", LINKTYPE_ETHERNET, 0, SNAP_BYTES)
-        + _option(_IF_NAME, segment.encode())
-        + _option(_IF_TSRESOL, b"\x09")
-        + _option(_OPT_END, b"")
+def section_header() -> bytes:
+    """The block that begins a file."""
+    application = option(_SHB_USERAPPL, APPLICATION.encode())
+    section = struct.pack("=IHHq", _BYTE_ORDER, 1, 0, -1) + application + option(OPT_END, b"")
+    return block(_SHB, section)
+
+
+def interface(name: str, linktype: int = LINKTYPE_ETHERNET, options: bytes = b"") -> bytes:
+    """An Interface Description Block with times in nanoseconds."""
+    return block(
+        _IDB,
+        struct.pack("=HHI", linktype, 0, SNAP_BYTES)
+        + options
+        + option(_IF_NAME, name.encode())
+        + option(_IF_TSRESOL, b"\x09")
+        + option(OPT_END, b""),
     )
-    return _block(_SHB, section) + _block(_IDB, interface)
+
+
+def packet(number: int, time_ns: int, data: bytes, options: bytes = b"") -> bytes:
+    """An Enhanced Packet Block of the interface with this number, in the order of their blocks."""
+    return block(
+        _EPB,
+        struct.pack("=IIIII", number, time_ns >> 32, time_ns & 0xFFFFFFFF, len(data), len(data))
+        + data
+        + bytes(-len(data) & 3)
+        + (options + option(OPT_END, b"") if options else b""),
+    )
 
 
 def _statistics(time_ns: int, received: int, dropped: int) -> bytes:
     body = (
         struct.pack("=III", 0, time_ns >> 32, time_ns & 0xFFFFFFFF)
-        + _option(_ISB_IFRECV, struct.pack("=Q", received))
-        + _option(_ISB_IFDROP, struct.pack("=Q", dropped))
-        + _option(_OPT_END, b"")
+        + option(_ISB_IFRECV, struct.pack("=Q", received))
+        + option(_ISB_IFDROP, struct.pack("=Q", dropped))
+        + option(OPT_END, b"")
     )
-    return _block(_ISB, body)
+    return block(_ISB, body)
 
 
-def _option(code: int, value: bytes) -> bytes:
+def option(code: int, value: bytes) -> bytes:
     return struct.pack("=HH", code, len(value)) + value + bytes(-len(value) & 3)
 
 
-def _block(kind: int, body: bytes) -> bytes:
+def block(kind: int, body: bytes) -> bytes:
     total = len(body) + 12
     return struct.pack("=II", kind, total) + body + struct.pack("=I", total)
