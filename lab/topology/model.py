@@ -10,6 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lab.topology.ppp import PppAccount as PppAccount
+from lab.topology.ppp import PppAuth as PppAuth
+from lab.topology.ppp import PppServer as PppServer
+from lab.topology.telephone import Dialer, Lig, Telephone
+
 
 class Role(StrEnum):
     """What a node is in IBM's papers."""
@@ -19,6 +24,10 @@ class Role(StrEnum):
     internet = "internet"
     vpn_gateway = "vpn-gateway"
     sdc = "sdc"
+    exchange = "exchange"
+    """The public switched telephone network; it has lines and no wires."""
+    lig = "lig"
+    """AT&T's Local Interface Gateway: answers calls, and fences them in (S4 3.1)."""
     host = "host"
 
 
@@ -27,6 +36,7 @@ class PathKind(StrEnum):
 
     direct = "direct"
     vpn = "vpn"
+    dial = "dial"
 
 
 class Encapsulation(StrEnum):
@@ -41,13 +51,6 @@ class SessionLayout(StrEnum):
 
     sessions = "sessions"
     tunnels = "tunnels"
-
-
-class PppAuth(StrEnum):
-    """The authentication protocol that a PPP peer demands (RFC 1334, RFC 1994)."""
-
-    chap = "chap"
-    pap = "pap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,25 +203,6 @@ class IpsecConnection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PppAccount:
-    """A PPP user: its name and its secret as the client has it."""
-
-    user: str
-    secret: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PppServer:
-    """What a gateway's PPP demands and gives."""
-
-    auth: PppAuth
-    local_ip: str
-    pool: tuple[str, ...]
-    """The addresses that callers get; may be empty (fault ``pool-empty``)."""
-    accounts: tuple[PppAccount, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class L2tpServer:
     """The LNS of a gateway (RFC 2661)."""
 
@@ -312,6 +296,9 @@ class Topology:
     """``LAB_PROBE``: answers ping at the far end of the path."""
     expect: tuple[str, ...]
     """Requirement IDs to be judged."""
+    telephone: Telephone | None = None
+    dialers: tuple[Dialer, ...] = ()
+    lig: Lig | None = None
     region: str = "all"
     """Where the customer is, as the address tables say it: ``americas``, ``non-americas``."""
     drops: tuple[DropRule, ...] = ()

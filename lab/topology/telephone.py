@@ -1,0 +1,141 @@
+"""The model of the telephone: the exchange, its lines and modems, who dials, and AT&T's gateway.
+
+Plain data, as all of ``model``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.topology.ppp import PppAccount, PppAuth, PppServer
+
+
+class Outcome(StrEnum):
+    """What becomes of a telephone call, where it is not simply put through."""
+
+    no_dialtone = "no-dialtone"
+    busy = "busy"
+    no_answer = "no-answer"
+    unobtainable = "unobtainable"
+    voice = "voice"
+    training_fails = "training-fails"
+    slow_training = "slow-training"
+    line_drops = "line-drops"
+    noise = "noise"
+    lines_taken = "lines-taken"
+
+
+class ResultTable(StrEnum):
+    """Whose numeric result codes a modem gives (T1-12)."""
+
+    hayes = "hayes"
+    ibm = "ibm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModemLine:
+    """A subscriber's line of the exchange, and the modem at its end."""
+
+    name: str
+    """The node, or ``<node>-<n>`` where it has several."""
+    node: str
+    device: str
+    """The modem in the node: ``/dev/modem0``."""
+    number: str
+    """Digits. Several lines of one number are a hunt group: a call takes the first free one."""
+    rate_bit_s: int
+    """What the modem can at most; a call has the lesser of two."""
+    delay_s: float
+    """Of this subscriber's loop; a call has the sum of two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRule:
+    """What befalls calls: how faults of the telephone are written. Empty and 0 mean any, or none."""
+
+    outcome: Outcome
+    caller: str = ""
+    """A line's name."""
+    number: str = ""
+    times: int = 0
+    """To how many calls it applies; 0: to all."""
+    rate_bit_s: int = 0
+    after_s: float = 0.0
+    after_bytes: int = 0
+    bit_error_rate: float = 0.0
+
+
+class ModemFault(StrEnum):
+    """What can be wrong with a modem itself."""
+
+    none = ""
+    dead = "dead"
+    """Answers nothing."""
+    garbage = "garbage"
+    """Sends what no modem says."""
+    unplugged = "unplugged"
+    """Is pulled out in the middle of a call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telephone:
+    """The exchange with its lines."""
+
+    node: str
+    lines: tuple[ModemLine, ...]
+    result_table: ResultTable
+    rules: tuple[CallRule, ...] = ()
+    broken: tuple[tuple[str, ModemFault], ...] = ()
+    """Line and what is wrong with its modem."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialer:
+    """A client's way home by telephone (OUT-23, OUT-25)."""
+
+    client: str
+    devices: tuple[str, ...]
+    """Serial ports that are looked at for a modem, in order; may be without one (OUT-24)."""
+    init: str
+    """What the modem is told first: ``ATZ``, or an init string of the customer's."""
+    numbers: tuple[str, ...]
+    """In the order in which they are tried."""
+    rounds: int
+    """How many times the whole list is tried."""
+    redial_pause_s: float
+    account: PppAccount
+    """PAP (P-11): ``<account>.<user id>`` and its password."""
+    accept_auth: tuple[PppAuth, ...]
+    mtu: int
+    lcp_echo_interval_s: int
+    lcp_echo_failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceList:
+    """Whom a PAP user may talk to (L-02, L-08): what AT&T has authorized for the id."""
+
+    user: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lig:
+    """AT&T's gateway: a bank of modems, PPP for each call, a name server, and the fence."""
+
+    node: str
+    outside: str
+    """The segment towards the Internet: ``lig-inet``."""
+    ppp: PppServer
+    utility: str
+    """AT&T's utility service: the address of its name server (L-03)."""
+    lists: tuple[FenceList, ...]
+    ports: tuple[tuple[str, int], ...]
+    """Protocol and port, if the fence is to look at them, too (L-12); else empty."""
+    literal_replies: bool
+    """X-09 to the letter: replies of the utility service do not come back in."""
+    mtu: int
+    dns_silent: bool = False
+    echo_silent: bool = False
+    """LCP echo requests get no answer."""
