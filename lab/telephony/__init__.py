@@ -1,1 +1,1 @@
-"""Modems and the telephone network between them: everything here but `equipment` is free of I/O and clocks."""
+"""Modems and the telephone network between them. Only ``equipment`` knows descriptors and clocks."""

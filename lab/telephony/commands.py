@@ -1,0 +1,271 @@
+"""The commands: each with its one line of description, and what it changes or asks of the call.
+
+A command changes settings here and at once; what concerns the line it only asks for, as a ``Request``,
+which ``modem`` grants by its table of states. ``COMMANDS`` is the list of all there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lab.telephony import report
+from lab.telephony.command_line import Command, CommandError, Form
+from lab.telephony.dialling import DialPlan, check_stored, parse_dial
+from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Memory, Settings, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a modem says of itself."""
+
+    manufacturer: str = "callhome-lab"
+    model: str = "V.34 modem"
+    revision: str = "1"
+    serial: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """D."""
+
+    plan: DialPlan
+
+
+@dataclass(frozen=True, slots=True)
+class TakeCall:
+    """A."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seize:
+    """H1: off hook, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """H, Z."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """O."""
+
+
+Request: TypeAlias = Dial | TakeCall | Seize | HangUp | Resume
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a command."""
+
+    text: str | None = None
+    """Information text."""
+    request: Request | None = None
+    last: bool = False
+    """What follows on the line is passed over."""
+
+
+class Interpreter:
+    """Executes single commands on the settings and the memory of one modem."""
+
+    def __init__(self, identity: Identity, factory: Mapping[str, Value]) -> None:
+        self.identity = identity
+        self.memory = Memory(factory)
+        self.settings: Settings = self.memory.profiles[0].copy()
+        self.register = 0
+        """The register that ``=`` and ``?`` mean."""
+
+    def execute(self, command: Command) -> Reply:
+        """Do it, or raise CommandError and change nothing."""
+        try:
+            return _find(command.name)(self, command)
+        except ValueError as refusal:
+            raise CommandError(f"{command.name}: {refusal}") from None
+
+    def dialled(self, plan: DialPlan) -> None:
+        """The call asked for by ``D`` was granted."""
+        self.settings.tone = plan.tone
+        if plan.steps:
+            self.memory.last_dialled = plan.text
+
+    def recall(self, profile: int) -> None:
+        self.settings = self.memory.profiles[profile].copy()
+
+
+def _find(name: str) -> Callable[[Interpreter, Command], Reply]:
+    if name in _ACTIONS:
+        return _ACTIONS[name].run
+    if name in SWITCHES:
+        return _switch
+    if name in PARAMETERS:
+        return _parameter
+    if name == "S":
+        return _register
+    raise CommandError(name)
+
+
+def _one_of(command: Command, limit: int) -> int:
+    """The number behind a command, 0 if there is none (V.250 5.3.1)."""
+    number = command.number or 0
+    if number >= limit:
+        raise CommandError(f"{number} is out of range")
+    return number
+
+
+def _switch(modem: Interpreter, command: Command) -> Reply:
+    modem.settings.set_switch(command.name, command.number or 0)
+    return Reply()
+
+
+def _register(modem: Interpreter, command: Command) -> Reply:
+    number = modem.register if command.number is None else command.number
+    if number not in REGISTERS:
+        raise CommandError(f"S{number}")
+    if command.form is Form.set:
+        modem.settings.set_register(number, int(command.value))
+    modem.register = number
+    if command.form is Form.read:
+        return Reply(f"{modem.settings.registers[number]:03}")
+    return Reply()
+
+
+def _parameter(modem: Interpreter, command: Command) -> Reply:
+    match command.form:
+        case Form.read:
+            return Reply(report.parameter(command.name, modem.settings))
+        case Form.test:
+            return Reply(report.ranges(command.name))
+        case Form.set:
+            modem.settings.set_parameter(command.name, command.value.split(","))
+            return Reply()
+        case Form.execute:
+            raise CommandError(f"{command.name} needs a value")
+
+
+def _dial(modem: Interpreter, command: Command) -> Reply:
+    memory = modem.memory
+    plan = parse_dial(
+        command.value, tone=modem.settings.tone, numbers=memory.numbers, last=memory.last_dialled
+    )
+    return Reply(request=Dial(plan), last=not plan.hold)
+
+
+def _answer(modem: Interpreter, command: Command) -> Reply:
+    _one_of(command, 1)
+    return Reply(request=TakeCall(), last=True)
+
+
+def _hook(modem: Interpreter, command: Command) -> Reply:
+    return Reply(request=Seize() if _one_of(command, 2) else HangUp())
+
+
+def _online(modem: Interpreter, command: Command) -> Reply:
+    _one_of(command, 2)  # O1 asks for a retrain first, which the lab's lines never need
+    return Reply(request=Resume(), last=True)
+
+
+def _pulse(modem: Interpreter, command: Command) -> Reply:
+    _one_of(command, 1)
+    modem.settings.tone = command.name == "T"
+    return Reply()
+
+
+def _reset(modem: Interpreter, command: Command) -> Reply:
+    modem.recall(_one_of(command, len(modem.memory.profiles)))
+    return Reply(request=HangUp(), last=True)
+
+
+def _factory(modem: Interpreter, command: Command) -> Reply:
+    _one_of(command, 1)
+    modem.settings = modem.memory.factory.copy()
+    return Reply()
+
+
+def _store(modem: Interpreter, command: Command) -> Reply:
+    at = _one_of(command, len(modem.memory.profiles))
+    modem.memory.profiles[at] = modem.settings.stored()
+    return Reply()
+
+
+def _view(modem: Interpreter, command: Command) -> Reply:
+    _one_of(command, 1)
+    return Reply(report.overview(modem.settings, modem.memory))
+
+
+def _number(modem: Interpreter, command: Command) -> Reply:
+    if command.form is Form.execute:
+        raise CommandError("&Z needs a number to store")
+    at = _one_of(command, len(modem.memory.numbers))
+    if command.form is Form.read:
+        return Reply(modem.memory.numbers[at])
+    check_stored(command.value)
+    modem.memory.numbers[at] = command.value
+    return Reply()
+
+
+def _identify(modem: Interpreter, command: Command) -> Reply:
+    identity = modem.identity
+    texts = (identity.model, "000", "OK", identity.revision, identity.manufacturer)
+    return Reply(texts[_one_of(command, len(texts))])
+
+
+def _about(text: Callable[[Identity], str]) -> Callable[[Interpreter, Command], Reply]:
+    """An action command that answers with a text, and by ``=?`` that it is there (V.250 5.4.3)."""
+
+    def run(modem: Interpreter, command: Command) -> Reply:
+        match command.form:
+            case Form.execute:
+                return Reply(text(modem.identity))
+            case Form.test:
+                return Reply()
+            case _:
+                raise CommandError(f"{command.name} has no value")
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """A command that is more than a stored value."""
+
+    help: str
+    run: Callable[[Interpreter, Command], Reply]
+
+
+_ACTIONS: Mapping[str, _Action] = {
+    "A": _Action("answer; the rest of the line is passed over", _answer),
+    "D": _Action("dial; any character from the terminal gives up", _dial),
+    "H": _Action("hang up (0) or go off hook (1)", _hook),
+    "I": _Action(
+        "say model (0), checksum (1), self-test (2), revision (3), manufacturer (4)", _identify
+    ),
+    "O": _Action("back to data; the rest of the line is passed over", _online),
+    "P": _Action("dial by pulses unless told otherwise", _pulse),
+    "T": _Action("dial by tones unless told otherwise", _pulse),
+    "Z": _Action(
+        "hang up and recall stored profile 0 or 1; the rest of the line is passed over", _reset
+    ),
+    "&F": _Action("recall the factory's settings", _factory),
+    "&V": _Action("show settings, stored profiles and stored numbers", _view),
+    "&W": _Action("store the settings as profile 0 or 1", _store),
+    "&Z": _Action(
+        "store what follows = as number 0 to 3, to the end of the line, or show it (?)", _number
+    ),
+    "+GMI": _Action("say the manufacturer", _about(lambda identity: identity.manufacturer)),
+    "+GMM": _Action("say the model", _about(lambda identity: identity.model)),
+    "+GMR": _Action("say the revision", _about(lambda identity: identity.revision)),
+    "+GSN": _Action("say the serial number", _about(lambda identity: identity.serial)),
+    "+GCAP": _Action("list the groups of commands", _about(lambda _: "+GCAP: +FCLASS,+MS,+ES,+DS")),
+}
+
+COMMANDS: Mapping[str, str] = {
+    "A/": "execute the last line once more, without AT before and a character behind",
+    "+++": "with silence before and after, in data state: command state, and the call stays",
+    **{name: action.help for name, action in _ACTIONS.items()},
+    **{name: switch.help for name, switch in SWITCHES.items()},
+    **{f"S{number}": register.help for number, register in REGISTERS.items()},
+    **{name: parameter.help for name, parameter in PARAMETERS.items()},
+}
+"""Every command by its name, with its one line of description."""

@@ -1,0 +1,124 @@
+"""Dial strings (V.250 6.3.1): what the modem does for them, step by step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lab.telephony.command_line import CommandError
+
+MODIFIERS: Mapping[str, str] = {
+    "T": "dial by tones from here on",
+    "P": "dial by pulses from here on, which carry digits only",
+    "L": "in the first place: dial the last number again",
+    "S=": "dial the stored number that follows, 0 to 3 (&Zn=)",
+    ",": "pause for the seconds in S8",
+    ";": "stay in command state after dialling; other commands may follow",
+    "W": "wait for dial tone, for S7 seconds at most",
+    "@": "wait for five seconds of silence, for S7 seconds at most",
+    "!": "hook flash of half a second",
+    "R": "answer mode after dialling; taken, without effect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """Digits to dial in one go."""
+
+    digits: str
+    tone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Waiting for the seconds in a register."""
+
+    register: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitTone:
+    """Waiting for dial tone, if there is none yet."""
+
+    first: bool = False
+    """Before any digit; then a modem gives up earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitQuiet:
+    """Waiting for silence (``@``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookFlash:
+    """On hook for a moment."""
+
+
+Step: TypeAlias = Digits | Pause | AwaitTone | AwaitQuiet | HookFlash
+
+_SIMPLE: Mapping[str, Step] = {
+    ",": Pause(8),
+    "W": AwaitTone(),
+    "@": AwaitQuiet(),
+    "!": HookFlash(),
+}
+_STORED = re.compile(r"S=(\d*)")
+_NESTED = re.compile(r"S=|^[TP]*L")
+
+
+@dataclass(frozen=True, slots=True)
+class DialPlan:
+    """A dial string, understood."""
+
+    steps: tuple[Step, ...]
+    hold: bool
+    """Stay in command state afterwards (``;``)."""
+    tone: bool
+    """How the next string begins, if it does not say (V.250 6.3.2, 6.3.3)."""
+    text: str
+    """The string with what was stored put in, for ``L``."""
+
+
+def check_stored(text: str) -> None:
+    """Refuse to store what would look up a number in its turn."""
+    if _NESTED.search(text):
+        raise CommandError(text)
+
+
+def parse_dial(text: str, *, tone: bool, numbers: Sequence[str], last: str) -> DialPlan:
+    """Read a dial string; what is neither a digit nor a modifier is passed over (V.250 6.3.1).
+
+    So people may write ``+1 (555) 12-34``. Only what points to no number is an error.
+    """
+    text = _expanded(text, numbers, last)
+    text, held, _ = text.partition(";")
+    steps: list[Step] = []
+    for character in text:
+        if character in "TP":
+            tone = character == "T"
+        elif character in _SIMPLE:
+            steps.append(_SIMPLE[character])
+        elif character in "0123456789" or (tone and character in "*#ABCD"):
+            if steps and isinstance(before := steps[-1], Digits) and before.tone == tone:
+                steps[-1] = Digits(before.digits + character, tone)
+            else:
+                steps.append(Digits(character, tone))
+    return DialPlan(tuple(steps), bool(held), tone, text + held)
+
+
+def _expanded(text: str, numbers: Sequence[str], last: str) -> str:
+    def stored(found: re.Match[str]) -> str:
+        at = int(found[1]) if found[1] else len(numbers)
+        if at >= len(numbers) or not numbers[at]:
+            raise CommandError(found[0])
+        return numbers[at]
+
+    mode = text[: len(text) - len(text.lstrip("TP"))]
+    rest = text[len(mode) :]
+    if rest.startswith("L"):
+        if not last:
+            raise CommandError("no number was dialled yet")
+        rest = last + rest[1:]
+    return mode + _STORED.sub(stored, rest)

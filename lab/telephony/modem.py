@@ -1,0 +1,266 @@
+"""A modem after ITU-T V.250 and the habits of Hayes: bytes, events and time in, effects out.
+
+No clock, descriptor or thread: every method is told the time, and ``wake_at`` says when ``tick`` is wanted.
+States and transitions are in ``states``, commands in ``commands``; here lines are executed one after another,
+and bytes go where the state says. Whatever comes in, nothing raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.telephony.command_line import CommandError, Line, LineReader, next_command, tidy
+from lab.telephony.commands import COMMANDS, Identity, Interpreter
+from lab.telephony.dialling import DialPlan
+from lab.telephony.escape import EscapeDetector
+from lab.telephony.result_codes import HAYES, Framing, Result, ResultTable, wording
+from lab.telephony.settings import Settings, Value
+from lab.telephony.signals import Carrier, Effect, LineEvent, TerminalRate, ToLine, ToTerminal
+from lab.telephony.states import COMMAND, CONNECTED, Abort, Call, DtrOff, Escape, State, Timeout
+
+__all__ = ["COMMANDS", "Identity", "Modem", "State"]
+
+GRACE_S = 0.125
+"""What comes so soon after a line ends does not abort it: a line feed, mostly (V.250 5.6.1)."""
+KEPT_WHILE_ESCAPED = 1 << 16
+"""Bytes from the line that wait for ``O``; more are lost, as the terminal is told nothing of them."""
+
+
+class Modem:
+    """One modem."""
+
+    def __init__(
+        self,
+        identity: Identity | None = None,
+        *,
+        table: ResultTable = HAYES,
+        factory: Mapping[str, Value] | None = None,
+        now: float = 0.0,
+    ) -> None:
+        """``factory`` changes what ``&F`` recalls: ``{"S0": 1, "&C": 0, "+MS": "V32,1"}``."""
+        self._interpreter = Interpreter(identity or Identity(), factory or {})
+        self._table = table
+        self.now = now
+        self._call = Call(self)
+        self._reader = LineReader()
+        self._escape = EscapeDetector()
+        self._dtr = True
+        self._rest: str | None = None
+        """What is left of the line under execution; None: none is."""
+        self._line_at = float("-inf")
+        self._kept = bytearray()
+        self._effects: list[Effect] = []
+        self._text = bytearray()
+        self._told_rate = self.settings.terminal_rate
+        self.carrier = self._carrier()
+
+    @property
+    def settings(self) -> Settings:
+        return self._interpreter.settings
+
+    @property
+    def state(self) -> State:
+        return self._call.state
+
+    @property
+    def rate(self) -> int:
+        """Rate of the connection in bit/s; 0 without one."""
+        return self._call.rate
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether S0 has its way: not with a terminal that is away (V.250 6.2.9)."""
+        return self._dtr or self.settings.switch("&D") < 2
+
+    @property
+    def wake_at(self) -> float | None:
+        """When ``tick`` is wanted, if nothing else happens before."""
+        if self.state is State.data:
+            return self._escape.due(self._guard_s)
+        return self._call.deadline
+
+    # What happens to a modem.
+
+    def from_terminal(self, data: bytes, now: float) -> list[Effect]:
+        self._begin(now)
+        while data:
+            if self.state is State.data:
+                data = self._send(data)
+            elif self.state in COMMAND:
+                data = self._read(data)
+            else:
+                data = self._interrupt(data)
+        return self._taken()
+
+    def from_line(self, data: bytes, now: float) -> list[Effect]:
+        """Bytes of a connected call; without one they go nowhere."""
+        self._begin(now)
+        if self.state is State.data:
+            self.emit(ToTerminal(data))
+        elif self.state is State.online:
+            self._kept += data[: KEPT_WHILE_ESCAPED - len(self._kept)]
+        return self._taken()
+
+    def line(self, event: LineEvent, now: float) -> list[Effect]:
+        self._begin(now)
+        self._call.signal(event)
+        self._execute()
+        return self._taken()
+
+    def dtr(self, on: bool, now: float) -> list[Effect]:
+        """The terminal comes or goes; what follows is up to ``&D`` (V.250 6.2.9)."""
+        self._begin(now)
+        gone = self._dtr and not on
+        if on != self._dtr:
+            self._reader.reset()
+        self._dtr = on
+
+        mode = self.settings.switch("&D")
+        if gone and mode == 1:
+            self._call.signal(Escape())
+        elif gone and mode > 1:
+            self._call.signal(DtrOff())
+        if gone and mode == 3:
+            self._interpreter.recall(0)
+            self._settle()
+        return self._taken()
+
+    def tick(self, now: float) -> list[Effect]:
+        self._begin(now)
+        return self._taken()
+
+    def _begin(self, now: float) -> None:
+        """What was due before now comes first; time does not go back."""
+        self.now = max(self.now, now)
+        while (at := self.wake_at) is not None and at <= self.now:
+            self._call.signal(Escape() if self.state is State.data else Timeout())
+            self._execute()
+
+    def _taken(self) -> list[Effect]:
+        if self._kept and self.state not in CONNECTED:
+            self._kept.clear()
+        elif self._kept and self.state is State.data:
+            self._text += self._kept
+            self._kept.clear()
+        self._flush()
+        effects, self._effects = self._effects, []
+        return effects
+
+    # Bytes from the terminal.
+
+    def _send(self, data: bytes) -> bytes:
+        """Data state: everything goes to the line, the escape sequence too. Gives what comes after it."""
+        end = self._escape.feed(data, self.now, self.settings.register(2), self._guard_s)
+        self.emit(ToLine(data if end is None else data[:end]))
+        if end is None:
+            return b""
+        self._call.signal(Escape())
+        return data[end:]
+
+    def _read(self, data: bytes) -> bytes:
+        """Command state: up to the end of a line, which may lead out of it."""
+        for at, byte in enumerate(data):
+            registers = self.settings.registers
+            echo, line = self._reader.feed(byte, end=registers[3], erase=registers[5])
+            if self.settings.switch("E"):
+                self._text += echo
+            if line is not None:
+                self._take(line)
+                return data[at + 1 :]
+        return b""
+
+    def _interrupt(self, data: bytes) -> bytes:
+        """Between command and data: any character gives up, and is not looked at (V.250 5.6.1)."""
+        if self.now < self._line_at + GRACE_S:
+            return b""
+        self._call.signal(Abort())
+        return data[1:]
+
+    # Lines.
+
+    def _take(self, line: Line) -> None:
+        self._line_at = self.now
+        if line.body is None:
+            self.finish(Result.error)
+            return
+        self._rest = tidy(line.body)
+        self._execute()
+
+    def _execute(self) -> None:
+        """Execute what is left of a line, up to its result or to a command that takes time (V.250 5.6)."""
+        while self._rest is not None and self.state in COMMAND:
+            try:
+                self._step(self._rest)
+            except CommandError:
+                self.finish(Result.error)
+            self._settle()
+
+    def _step(self, rest: str) -> None:
+        if not rest:
+            self.finish(Result.ok)
+            return
+        command, rest = next_command(rest)
+        reply = self._interpreter.execute(command)
+        self._rest = "" if reply.last else rest
+        if reply.text is not None:
+            self._text += self._framing.text(reply.text)
+        if reply.request is not None and not self._call.signal(reply.request):
+            raise CommandError(f"{command.name} in {self.state}")
+
+    def _settle(self) -> None:
+        """Let the terminal's side follow the settings; its rate changes after the result (V.250 6.2.10)."""
+        if (carrier := self._carrier()) is not self.carrier:
+            self.carrier = carrier
+            self.emit(Carrier(carrier))
+        if self._rest is None and self.settings.terminal_rate != self._told_rate:
+            self._told_rate = self.settings.terminal_rate
+            self.emit(TerminalRate(self._told_rate))
+
+    # What the call reports.
+
+    def entered(self, state: State) -> None:
+        self._reader.reset()
+        if state is State.data:
+            self._escape.reset(self.now)
+        self._settle()
+
+    def dialled(self, plan: DialPlan) -> None:
+        self._interpreter.dialled(plan)
+
+    def finish(self, result: Result, rate_bit_s: int = 0) -> None:
+        """The final result of the line under execution, or the news that a call is over."""
+        self._rest = None
+        self.report(result, rate_bit_s)
+
+    def report(self, result: Result, rate_bit_s: int = 0) -> None:
+        quiet = self.settings.switch("Q")
+        incoming = self._call.incoming or result is Result.ring
+        if quiet == 1 or (quiet == 2 and incoming):
+            return
+        result, rate_bit_s = wording(result, rate_bit_s, self.settings.switch("X"))
+        self._text += self._framing.result(self._table, result, rate_bit_s)
+
+    def emit(self, effect: Effect) -> None:
+        if isinstance(effect, ToTerminal):
+            self._text += effect.data
+        else:
+            self._flush()
+            self._effects.append(effect)
+
+    def _flush(self) -> None:
+        if self._text:
+            self._effects.append(ToTerminal(bytes(self._text)))
+            self._text.clear()
+
+    def _carrier(self) -> bool:
+        return self.state in CONNECTED or not self.settings.switch("&C")
+
+    @property
+    def _framing(self) -> Framing:
+        return Framing(
+            bool(self.settings.switch("V")), self.settings.register(3), self.settings.register(4)
+        )
+
+    @property
+    def _guard_s(self) -> float:
+        return self.settings.register(12) / 50

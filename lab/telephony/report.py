@@ -1,0 +1,44 @@
+"""Information texts about settings: ``+X?``, ``+X=?`` (V.250 5.4.4, 5.7.3) and ``&V``."""
+
+from __future__ import annotations
+
+from lab.telephony.settings import PARAMETERS, Memory, Settings
+
+
+def parameter(name: str, settings: Settings) -> str:
+    """The values of a parameter."""
+    values = _values(name, settings)
+    return values if PARAMETERS[name].bare else f"{name}: {values}"
+
+
+def ranges(name: str) -> str:
+    """What a parameter may be set to."""
+    fields = PARAMETERS[name].fields
+    if PARAMETERS[name].bare:
+        return ",".join(str(each) for each in fields)
+    return f"{name}: {','.join(f'({each})' for each in fields)}"
+
+
+def overview(settings: Settings, memory: Memory) -> str:
+    """All there is, for a person to read."""
+    lines = ["ACTIVE PROFILE:", *_profile(settings)]
+    for number, profile in enumerate(memory.profiles):
+        lines += ["", f"STORED PROFILE {number}:", *_profile(profile)]
+    lines += ["", "TELEPHONE NUMBERS:"]
+    lines += [f"{at}={number}" for at, number in enumerate(memory.numbers)]
+    return "\n".join(lines)
+
+
+def _values(name: str, settings: Settings) -> str:
+    return ",".join(str(value) for value in settings.parameters[name])
+
+
+def _profile(settings: Settings) -> list[str]:
+    mode = "T" if settings.tone else "P"
+    switches = [f"{name}{value}" for name, value in settings.switches.items()]
+    registers = [f"S{number:02}:{value:03}" for number, value in settings.registers.items()]
+    return [
+        " ".join([*switches, mode]),
+        " ".join(registers),
+        " ".join(f"{name}={_values(name, settings)}" for name in settings.parameters),
+    ]

@@ -1,0 +1,117 @@
+"""Result codes: their words and numbers, what ``X`` lets through, and how they are framed.
+
+The words are those of V.250 5.7.1 and the Hayes habits; the numbers differ between makers, so a modem is
+given a table. Whether a result is due, and whether ``Q`` suppresses it, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    """The final and unsolicited results of V.250 table 1, without the rates."""
+
+    ok = "OK"
+    connect = "CONNECT"
+    ring = "RING"
+    no_carrier = "NO CARRIER"
+    error = "ERROR"
+    no_dialtone = "NO DIALTONE"
+    busy = "BUSY"
+    no_answer = "NO ANSWER"
+
+
+_BASIC = {
+    Result.ok: 0,
+    Result.connect: 1,
+    Result.ring: 2,
+    Result.no_carrier: 3,
+    Result.error: 4,
+    Result.no_dialtone: 6,
+    Result.busy: 7,
+    Result.no_answer: 8,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTable:
+    """One maker's numbers."""
+
+    name: str
+    rates: Mapping[int, int]
+    """Rate of a connection in bit/s: number of ``CONNECT <rate>``; a rate without one is given as 1."""
+
+    def number(self, result: Result, rate_bit_s: int = 0) -> int:
+        return self.rates.get(rate_bit_s, _BASIC[result])
+
+
+HAYES = ResultTable(
+    "Hayes",
+    {
+        1200: 5,
+        600: 9,
+        2400: 10,
+        4800: 11,
+        9600: 12,
+        7200: 13,
+        12000: 14,
+        14400: 15,
+        19200: 16,
+        38400: 17,
+        57600: 18,
+        115200: 19,
+        # The numbers of the chip sets that most V.34 modems were made of; Hayes had ended by then.
+        16800: 59,
+        21600: 61,
+        24000: 62,
+        26400: 63,
+        28800: 64,
+        33600: 84,
+        31200: 91,
+    },
+)
+IBM = ResultTable("IBM", {1200: 5, 2400: 9})
+"""AIX documentation, "Result codes for asynchronous adapters": 9 where Hayes has 10."""
+
+_EXTENDED = (Result.no_dialtone, Result.busy, Result.no_answer)
+
+
+def wording(result: Result, rate_bit_s: int, x: int) -> tuple[Result, int]:
+    """What ``X`` leaves of a result (V.250 6.2.7): X0 knows neither rates nor call progress.
+
+    Which tones the modem listens for under X1 to X4 is not a matter of wording; see ``lab.telephony.modem``.
+    """
+    if x > 0:
+        # 300 bit/s is what CONNECT without a rate stands for, in either table.
+        return result, rate_bit_s if rate_bit_s > 300 else 0
+    return (Result.no_carrier if result in _EXTENDED else result), 0
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How results and information texts are put on the line (V.250 5.7.1, 6.2.6)."""
+
+    verbose: bool
+    end: int
+    """S3."""
+    feed: int
+    """S4."""
+
+    def result(self, table: ResultTable, result: Result, rate_bit_s: int = 0) -> bytes:
+        """A result of which ``wording`` has left ``rate_bit_s``."""
+        if not self.verbose:
+            return b"%d%c" % (table.number(result, rate_bit_s), self.end)
+        text = f"{result} {rate_bit_s}" if rate_bit_s else str(result)
+        return self.newline + text.encode() + self.newline
+
+    def text(self, text: str) -> bytes:
+        """Information text: its header goes with ``V0``, its trailer does not."""
+        lines = text.encode("ascii", "replace").replace(b"\n", self.newline)
+        return (self.newline if self.verbose else b"") + lines + self.newline
+
+    @property
+    def newline(self) -> bytes:
+        return bytes((self.end, self.feed))

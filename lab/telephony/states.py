@@ -1,0 +1,353 @@
+"""The call control of a modem: its states, and every transition in one table, ``TRANSITIONS``.
+
+Whatever happens is a signal: an event of the line, a request of a command, or one of the few below. What
+has no entry for the state it meets is not granted, and changes nothing. No bytes are looked at here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol, TypeAlias
+
+from lab.telephony.commands import Dial, HangUp, Request, Resume, Seize, TakeCall
+from lab.telephony.dialling import (
+    AwaitQuiet,
+    AwaitTone,
+    DialPlan,
+    Digits,
+    HookFlash,
+    Pause,
+    Step,
+)
+from lab.telephony.result_codes import Result
+from lab.telephony.settings import Settings
+from lab.telephony.signals import (
+    Answer,
+    Answered,
+    Busy,
+    DialDigits,
+    DialTone,
+    Dropped,
+    Effect,
+    Flash,
+    LineEvent,
+    NoDialTone,
+    OffHook,
+    OnHook,
+    Quiet,
+    Ringback,
+    Ringing,
+    RingingStopped,
+    Trained,
+    TrainingFailed,
+    Voice,
+)
+
+DIAL_TONE_S = 5.0
+"""How long to wait for the first dial tone at least; S6 may ask for longer (a Hayes habit)."""
+FLASH_S = 0.5
+RINGS_END_S = 8.0
+"""Without a ring for so long, the next one counts as the first (S1)."""
+
+
+class State(Enum):
+    """Where a modem is; the terminal is in command state in ``COMMAND``."""
+
+    idle = "on hook"
+    held = "off hook, without a carrier"
+    tone = "waiting for dial tone"
+    pause = "waiting between digits"
+    quiet = "waiting for silence"
+    calling = "waiting for the carrier of the called end"
+    answering = "waiting for the carrier of the calling end"
+    data = "online data state"
+    online = "online command state"
+
+
+COMMAND = frozenset({State.idle, State.held, State.online})
+CONNECTED = frozenset({State.data, State.online})
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """The time that the state set itself is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """The terminal sent something before there was a carrier (V.250 5.6.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Escape:
+    """The escape sequence, or DTR under ``&D1``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DtrOff:
+    """DTR went, under ``&D2`` or ``&D3``."""
+
+
+Signal: TypeAlias = LineEvent | Request | Timeout | Abort | Escape | DtrOff
+
+
+class Desk(Protocol):
+    """Whom the call reports to."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def now(self) -> float: ...
+    @property
+    def may_answer(self) -> bool: ...
+    def emit(self, effect: Effect) -> None: ...
+    def dialled(self, plan: DialPlan) -> None: ...
+    def entered(self, state: State) -> None: ...
+    def report(self, result: Result, rate_bit_s: int = 0) -> None: ...
+    def finish(self, result: Result, rate_bit_s: int = 0) -> None: ...
+
+
+class Call:
+    """One line's side of a modem."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.state = State.idle
+        self.deadline: float | None = None
+        self.rate = 0
+        """Rate of the connection in bit/s; 0 without one."""
+        self.incoming = False
+        self._steps: deque[Step] = deque()
+        self._hold = False
+        self._tone_on = False
+        self._ringback = False
+        self._rung_at = 0.0
+
+    def signal(self, signal: Signal) -> bool:
+        """Let something happen; False if it cannot in this state."""
+        transition = TRANSITIONS.get((self.state, type(signal)))
+        if transition is None:
+            return False
+        transition.action(self, signal)
+        return True
+
+    def _enter(self, state: State, seconds: float | None = None) -> None:
+        self.state = state
+        self.deadline = None if seconds is None else self._desk.now + seconds
+        self._desk.entered(state)
+
+    def _end(self, result: Result) -> None:
+        """Hang up, and say why."""
+        self._on_hook()
+        self._desk.finish(result)
+        self.incoming = False
+
+    def _on_hook(self) -> None:
+        self._desk.emit(OnHook())
+        self.rate = 0
+        self._steps.clear()
+        self._tone_on = self._ringback = False
+        self._enter(State.idle)
+
+    # Incoming calls.
+
+    def ring(self, _: Signal) -> None:
+        registers = self._desk.settings.registers
+        since, self._rung_at = self._desk.now - self._rung_at, self._desk.now
+        registers[1] = 1 if since > RINGS_END_S else min(registers[1] + 1, 255)
+        self._desk.report(Result.ring)
+        if 0 < registers[0] <= registers[1] and self._desk.may_answer:
+            self.answer(TakeCall())
+
+    def rings_over(self, _: Signal) -> None:
+        self._desk.settings.registers[1] = 0
+
+    def answer(self, _: Signal) -> None:
+        self._desk.settings.registers[1] = 0
+        self._desk.emit(Answer())
+        self.incoming = True
+        self._carrier_due(State.answering)
+
+    # Outgoing calls.
+
+    def seize(self, _: Signal) -> None:
+        self._desk.emit(OffHook())
+        self._enter(State.held)
+
+    def originate(self, signal: Dial) -> None:
+        self._desk.emit(OffHook())
+        first: Step = AwaitTone(first=True) if self._desk.settings.dial_tone else Pause(6)
+        # Without a number somebody else dials, so there is no tone to wait for.
+        self._dial(signal.plan, (first,) if signal.plan.steps else ())
+
+    def dial_on(self, signal: Dial) -> None:
+        self._dial(signal.plan, ())
+
+    def _dial(self, plan: DialPlan, before: tuple[Step, ...]) -> None:
+        self._desk.dialled(plan)
+        self._steps = deque((*before, *plan.steps))
+        self._hold = plan.hold
+        self.advance(None)
+
+    def advance(self, _: Signal | None) -> None:
+        """Go through the steps until one takes time."""
+        registers = self._desk.settings.registers
+        while self._steps:
+            step = self._steps.popleft()
+            match step:
+                case Digits(digits, tone):
+                    self._tone_on = self._ringback = False
+                    self._desk.emit(DialDigits(digits, tone))
+                case Pause(register):
+                    if registers[register]:
+                        return self._enter(State.pause, registers[register])
+                case HookFlash():
+                    self._tone_on = False
+                    self._desk.emit(Flash())
+                    return self._enter(State.pause, FLASH_S)
+                case AwaitTone(first):
+                    if not self._tone_on:
+                        wait_s = max(DIAL_TONE_S, registers[6]) if first else registers[7]
+                        return self._enter(State.tone, wait_s)
+                case AwaitQuiet():
+                    return self._enter(State.quiet, registers[7])
+
+        if self._hold:
+            return self._enter(State.held)
+        return self._carrier_due(State.calling)
+
+    def _carrier_due(self, state: State) -> None:
+        if self.rate:
+            # The other end trained while the line was held (``;``).
+            return self.connect(Trained(self.rate))
+        return self._enter(state, self._desk.settings.registers[7])
+
+    def hear_tone(self, _: Signal) -> None:
+        self._tone_on = True
+        if self.state is State.tone:
+            self.advance(None)
+
+    def hear_ringback(self, _: Signal) -> None:
+        self._ringback = True
+
+    def picked_up(self, _: Signal) -> None:
+        self._ringback = False
+
+    def handshake(self, _: Signal) -> None:
+        """A modem answered instead of silence: what is left to dial has no use."""
+        self._steps.clear()
+        self.advance(None)
+
+    def busy(self, _: Signal) -> None:
+        if self._desk.settings.busy_tone:
+            self._end(Result.busy)
+
+    def no_dialtone(self, _: Signal) -> None:
+        self._end(Result.no_dialtone)
+
+    def no_answer(self, _: Signal) -> None:
+        self._end(Result.no_answer)
+
+    def no_carrier(self, _: Signal) -> None:
+        self._end(Result.no_carrier)
+
+    def unanswered(self, _: Signal) -> None:
+        """S7 is over; a modem that listens knows whether it rang to the end."""
+        heard = self._ringback and self._desk.settings.busy_tone
+        self._end(Result.no_answer if heard else Result.no_carrier)
+
+    # Connected calls.
+
+    def note_rate(self, signal: Trained) -> None:
+        self.rate = signal.rate_bit_s
+
+    def forget_rate(self, _: Signal) -> None:
+        self.rate = 0
+
+    def connect(self, signal: Trained) -> None:
+        self._steps.clear()
+        self.rate = signal.rate_bit_s
+        self._enter(State.data)
+        self._desk.finish(Result.connect, self.rate)
+
+    def resume(self, _: Signal) -> None:
+        self.connect(Trained(self.rate))
+
+    def not_connected(self, _: Signal) -> None:
+        self._desk.finish(Result.no_carrier)
+
+    def escape(self, _: Signal) -> None:
+        self._enter(State.online)
+        self._desk.finish(Result.ok)
+
+    def hang_up(self, _: Signal) -> None:
+        self._on_hook()
+        self.incoming = False
+
+    def nothing(self, _: Signal) -> None:
+        """Granted, and already so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What a signal does in a state, and where that may lead."""
+
+    action: Callable[[Call, Any], None]
+    to: frozenset[State]
+
+
+_S = State
+_DIALLING = (_S.tone, _S.pause, _S.quiet)
+_STEP = (*_DIALLING, _S.calling, _S.held, _S.data)
+"""Where dialling may go on to; data at once if the other end is there already."""
+_SETUP = (*_DIALLING, _S.calling, _S.answering)
+
+# fmt: off
+_ROWS: tuple[tuple[tuple[State, ...], type, Callable[[Call, Any], None], tuple[State, ...]], ...] = (
+    # in                            signal          does                 goes to (none: stays)
+    ((_S.idle,),                    Ringing,        Call.ring,           (_S.idle, _S.answering)),
+    ((_S.idle,),                    RingingStopped, Call.rings_over,     ()),
+    ((_S.idle,),                    Dial,           Call.originate,      _STEP),
+    ((_S.held,),                    Dial,           Call.dial_on,        _STEP),
+    ((_S.idle, _S.held),            TakeCall,       Call.answer,         (_S.answering, _S.data)),
+    ((_S.idle,),                    Seize,          Call.seize,          (_S.held,)),
+    ((_S.held,),                    Seize,          Call.nothing,        ()),
+    ((_S.held, _S.online),          HangUp,         Call.hang_up,        (_S.idle,)),
+    ((_S.idle,),                    HangUp,         Call.nothing,        ()),
+    ((_S.online,),                  Resume,         Call.resume,         (_S.data,)),
+    ((_S.idle, _S.held),            Resume,         Call.not_connected,  ()),
+    ((*_DIALLING, _S.held),         DialTone,       Call.hear_tone,      (*_DIALLING, *_STEP)),
+    ((_S.tone,),                    NoDialTone,     Call.no_dialtone,    (_S.idle,)),
+    ((_S.quiet,),                   Quiet,          Call.advance,        _STEP),
+    ((_S.quiet,),                   Voice,          Call.advance,        _STEP),
+    ((_S.quiet,),                   Answered,       Call.handshake,      _STEP),
+    ((*_DIALLING, _S.calling),      Ringback,       Call.hear_ringback,  ()),
+    ((_S.pause, _S.calling),        Voice,          Call.picked_up,      ()),
+    ((_S.pause, _S.calling),        Answered,       Call.picked_up,      ()),
+    ((*_DIALLING, _S.calling),      Busy,           Call.busy,           (*_DIALLING, _S.calling, _S.idle)),
+    (_SETUP,                        Trained,        Call.connect,        (_S.data,)),
+    ((_S.held,),                    Trained,        Call.note_rate,      ()),
+    (_SETUP,                        TrainingFailed, Call.no_carrier,     (_S.idle,)),
+    ((*_SETUP, _S.data, _S.online), Dropped,        Call.no_carrier,     (_S.idle,)),
+    ((_S.held,),                    Dropped,        Call.forget_rate,    ()),
+    ((_S.tone,),                    Timeout,        Call.no_dialtone,    (_S.idle,)),
+    ((_S.pause,),                   Timeout,        Call.advance,        _STEP),
+    ((_S.quiet,),                   Timeout,        Call.no_answer,      (_S.idle,)),
+    ((_S.calling,),                 Timeout,        Call.unanswered,     (_S.idle,)),
+    ((_S.answering,),               Timeout,        Call.no_carrier,     (_S.idle,)),
+    (_SETUP,                        Abort,          Call.no_carrier,     (_S.idle,)),
+    ((_S.data,),                    Escape,         Call.escape,         (_S.online,)),
+    ((*_SETUP, _S.data, _S.online), DtrOff,         Call.no_carrier,     (_S.idle,)),
+    ((_S.held,),                    DtrOff,         Call.hang_up,        (_S.idle,)),
+)
+# fmt: on
+# A line that is unobtainable has no entry: a modem hears no carrier in that, and S7 ends it.
+
+TRANSITIONS: Mapping[tuple[State, type], Transition] = {
+    (state, signal): Transition(action, frozenset(to or (state,)))
+    for states, signal, action, to in _ROWS
+    for state in states
+}
