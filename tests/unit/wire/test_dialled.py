@@ -89,6 +89,13 @@ def test_escapes_are_the_rfcs() -> None:
     assert enframe(b"\x7e\x7d\x11")[1:7] == b"\x7d\x5e\x7d\x5d\x7d\x31"
 
 
+def test_a_sender_may_escape_whatever_it_likes() -> None:
+    # But for the two whose escapes would be a flag and another escape.
+    frame = bytes(range(256)).replace(b"\x5d\x5e", b"")
+    between = b"".join(bytes((0x7D, byte ^ 0x20)) for byte in frame + fcs(frame))
+    assert pieces(b"\x7e" + between + b"\x7e") == [Piece(frame)]
+
+
 def test_control_characters_that_came_in_on_the_way_do_no_harm() -> None:
     line = enframe(LCP)
     disturbed = line[:5] + b"\x11\x13" + line[5:]
@@ -176,8 +183,10 @@ def test_the_capture_byte_by_byte(tmp_path: Path) -> None:
         (LINKTYPE_PPP_WITH_DIR, b"call 2 hmc-lig-2"),
         (LINKTYPE_USER0, b"call 2 hmc-lig-2 no frames"),
     ]
-    # epb_flags: received, with a wrong checksum.
-    assert struct.pack("=HHI", 2, 4, 1 << 24 | 1) in path.read_bytes()
+    # epb_flags: received, with a wrong checksum; sent.
+    assert path.read_bytes().count(struct.pack("=HHI", 2, 4, 1 << 24 | 1)) == 1
+    assert path.read_bytes().count(struct.pack("=HHI", 2, 4, 2)) == 2
+    assert path.read_bytes().count(others) == 1
 
 
 def test_scapy_dissects_it(tmp_path: Path) -> None:
