@@ -1,0 +1,178 @@
+"""What the exchange remembers: subscribers, calls, its plan, and what is due when. No signals here."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from itertools import count
+
+from lab.errors import UsageError
+from lab.telephony.circuit import Circuit
+from lab.telephony.outcomes import Outcome, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A subscriber's line. Several of one number are a hunt group: the first free one rings."""
+
+    name: str
+    number: str
+    """Digits."""
+    rate_bit_s: int
+    """The most that its modem can."""
+    delay_s: float
+    """Of its loop; a call's delay is that of both lines together."""
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.number.isdecimal():
+            raise UsageError(f"line {self.name!r}: number {self.number!r} must be digits")
+        if self.rate_bit_s < 1 or not self.delay_s >= 0:
+            raise UsageError(f"line {self.name}: a rate of at least 1 and a delay of at least 0")
+
+
+class Phase(Enum):
+    """What a line is doing, as the exchange sees it."""
+
+    on_hook = auto()
+    rung = auto()
+    waiting = auto()
+    """Off hook, and dial tone comes soon."""
+    dialling = auto()
+    """The exchange listens for digits."""
+    calling = auto()
+    """The number is complete; the caller waits for what becomes of it."""
+    connected = auto()
+    """The called end is off hook."""
+    dead = auto()
+    """Busy tone, silence and the like, until it hangs up."""
+
+
+@dataclass(slots=True, eq=False)
+class Subscriber:
+    """A line with what it is doing."""
+
+    line: Line
+    phase: Phase = Phase.on_hook
+    digits: str = ""
+    outside: bool = False
+    """The access code has been dialled."""
+    call: Call | None = None
+
+    @property
+    def name(self) -> str:
+        return self.line.name
+
+
+class Stage(Enum):
+    """How far a call is."""
+
+    ringing = auto()
+    silent = auto()
+    """The called line is off hook, but no modem answers there."""
+    training = auto()
+    data = auto()
+    clearing = auto()
+    """One end has hung up, and the other does not know it yet."""
+    over = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call, from the complete number to its end."""
+
+    ordinal: int
+    caller: Subscriber
+    number: str
+    rule: Rule | None
+    called: Subscriber | None = None
+    """None: nothing of ours rings."""
+    stage: Stage = Stage.ringing
+    towards: dict[Subscriber, Circuit] = field(default_factory=dict)
+    """The data on its way to each end."""
+    arrived_bytes: int = 0
+
+    @property
+    def ends(self) -> tuple[Subscriber, ...]:
+        """Those that are still in it."""
+        both = (self.caller, self.called)
+        return tuple(end for end in both if end is not None and end.call is self)
+
+    def other(self, end: Subscriber) -> Subscriber | None:
+        return self.called if end is self.caller else self.caller
+
+    @property
+    def delay_s(self) -> float:
+        return self.caller.line.delay_s + (self.called.line.delay_s if self.called else 0.0)
+
+    @property
+    def rate_bit_s(self) -> int:
+        """What training ends with: the most that both modems and the rule allow."""
+        rates = [end.line.rate_bit_s for end in (self.caller, self.called) if end]
+        if self.rule and self.rule.rate_bit_s is not None:
+            rates.append(self.rule.rate_bit_s)
+        return min(rates)
+
+    def has(self, outcome: Outcome) -> bool:
+        return self.rule is not None and self.rule.outcome is outcome
+
+    @property
+    def bytes_left(self) -> int | None:
+        """How many may still arrive before the line drops; None: any number."""
+        if self.rule is None or self.rule.after_bytes is None:
+            return None
+        return max(0, self.rule.after_bytes - self.arrived_bytes)
+
+
+class Verdict(Enum):
+    """What the digits so far are."""
+
+    incomplete = auto()
+    could_be_longer = auto()
+    complete = auto()
+    impossible = auto()
+
+
+class Plan:
+    """The numbers that can be dialled."""
+
+    def __init__(self, numbers: Iterable[str], outside: str = "") -> None:
+        self._numbers = frozenset(number for number in numbers if number)
+        self._outside = outside
+
+    def is_outside(self, digits: str) -> bool:
+        """Whether this is the access code, after which dial tone comes once more."""
+        return bool(self._outside) and digits == self._outside
+
+    def verdict(self, digits: str) -> Verdict:
+        known = {*self._numbers, self._outside}
+        longer = any(number != digits and number.startswith(digits) for number in known)
+        if digits in self._numbers:
+            return Verdict.could_be_longer if longer else Verdict.complete
+        return Verdict.incomplete if longer else Verdict.impossible
+
+
+Action = Callable[[float], None]
+
+
+class Agenda:
+    """What is due when, of whom. Whoever's matters end has it struck off."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, object, Action]] = []
+        self._ordinals = count()
+
+    def add(self, owner: object, at: float, action: Action) -> None:
+        heapq.heappush(self._heap, (at, next(self._ordinals), owner, action))
+
+    def cancel(self, owner: object) -> None:
+        self._heap = [entry for entry in self._heap if entry[2] is not owner]
+        heapq.heapify(self._heap)
+
+    @property
+    def next_at(self) -> float | None:
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self) -> Action:
+        return heapq.heappop(self._heap)[3]
