@@ -1,4 +1,4 @@
-"""Addresses that the user left out, hardware addresses, and the gateways' pools. Pure."""
+"""Addresses that the user left out: of plugs, hardware, pools and a name server. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ HOSTS_FROM = 10
 POOL_PREFIX = 27
 """The size of a pool that the user did not give, if that is enough."""
 POOLS = tuple(ipaddress.IPv4Network(n) for n in ("10.254.0.0/16", "172.31.0.0/16", "100.64.0.0/10"))
-"""Where pools are taken from if the user gives none."""
+"""Where VPN gateways' pools are taken from if the user gives none."""
+
+LIG_POOL_PREFIX = 28
+PUBLIC = tuple(
+    ipaddress.IPv4Network(n)
+    for n in ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24", "198.18.0.0/15")
+)
+"""Where a LIG's pool and name server are taken from: public, as its callers are routed on the
+Internet, and nobody's: the subnets for examples (RFC 5737) and for benchmarks (RFC 2544)."""
+UTILITY_HOST = 53
 
 
 def interface_addresses(spec: TopologySpec) -> dict[tuple[str, str], str]:
@@ -54,15 +63,23 @@ def mac(link: int, node: int) -> str:
 
 
 def pools(spec: TopologySpec) -> dict[str, tuple[str, str, tuple[str, ...]]]:
-    """Gateway to its pool: prefix, PPP's own address, the callers' addresses."""
+    """Gateway or LIG to its pool: prefix, PPP's own address, the callers' addresses."""
     used = [link.subnet for link in spec.links.values()]
     used += [node.pool for node in spec.nodes.values() if node.pool is not None]
-    # network, broadcast and PPP's own address go off; bit_length rounds up to a power of two
-    prefix_length = min(POOL_PREFIX, 32 - (check.callers(spec) + 2).bit_length())
     result: dict[str, tuple[str, str, tuple[str, ...]]] = {}
-    gateways = (name for name, node in spec.nodes.items() if node.role is Role.vpn_gateway)
-    for number, name in enumerate(gateways, 1):
-        prefix = spec.nodes[name].pool or _free_pool(used, number, prefix_length)
+    number = 0
+    for name, node in spec.nodes.items():
+        if node.role is Role.vpn_gateway:
+            number += 1
+            length = _pool_length(POOL_PREFIX, check.callers(spec))
+            # 10.254.<number>.0/27, or the next one that overlaps nothing.
+            prefix = node.pool or _free_pool(used, POOLS, length, min(24, length), number)
+        elif node.role is Role.lig:
+            length = _pool_length(LIG_POOL_PREFIX, node.modems)
+            prefix = node.pool or _free_pool(used, PUBLIC, length, length)
+        else:
+            continue
+
         used.append(prefix)
         own, *callers = map(str, ipaddress.ip_network(prefix).hosts())
         result[name] = (prefix, own, tuple(callers))
@@ -70,13 +87,35 @@ def pools(spec: TopologySpec) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     return result
 
 
-def _free_pool(used: Iterable[str], number: int, prefix_length: int) -> str:
-    """10.254.<number>.0/27, or the next one that overlaps nothing."""
-    nets = [ipaddress.IPv4Network(net) for net in used]
-    block_length = min(24, prefix_length)
-    blocks = chain.from_iterable(net.subnets(new_prefix=block_length) for net in POOLS)
-    for block in islice(blocks, number, None):
-        if not any(block.overlaps(net) for net in nets):
+def _pool_length(longest: int, callers: int) -> int:
+    """Network, broadcast and PPP's own address go off; rounded up to a power of two."""
+    return min(longest, 32 - (callers + 2).bit_length())
+
+
+def _free_pool(
+    used: Iterable[str],
+    nets: Iterable[ipaddress.IPv4Network],
+    prefix_length: int,
+    block_length: int,
+    skipped: int = 0,
+) -> str:
+    """The first subnet of a block that overlaps nothing, of the blocks after the skipped ones."""
+    taken = [ipaddress.IPv4Network(net) for net in used]
+    blocks = chain.from_iterable(net.subnets(new_prefix=block_length) for net in nets)
+    for block in islice(blocks, skipped, None):
+        if not any(block.overlaps(net) for net in taken):
             return str(next(block.subnets(new_prefix=prefix_length)))
 
     raise UsageError("the links leave no addresses for PPP", hint="Give each gateway a pool.")
+
+
+def utility(spec: TopologySpec) -> str:
+    """The address of a LIG's name server: host 53 of the first public subnet that has it free."""
+    used = [link.subnet for link in spec.links.values()]
+    used += [prefix for prefix, _, _ in pools(spec).values()]
+    taken = [ipaddress.IPv4Network(net) for net in used]
+    for subnet in chain.from_iterable(net.subnets(new_prefix=24) for net in PUBLIC):
+        if not any(subnet[UTILITY_HOST] in net for net in taken):
+            return str(subnet[UTILITY_HOST])
+
+    raise UsageError("the links leave no address for AT&T's name server", hint="Narrow them.")

@@ -100,8 +100,10 @@ def _nodes(spec: TopologySpec) -> Iterator[Complaint]:
         if node.snat is not None and node.role is not Role.firewall:
             problem = f"only a firewall can do SNAT, and the role of {name} is {node.role}"
             yield Complaint((*place, "snat"), problem, needs=(role,))
-        if node.pool is not None and node.role is not Role.vpn_gateway:
-            problem = f"only a vpn-gateway has a pool, and the role of {name} is {node.role}"
+        if node.pool is not None and node.role not in (Role.vpn_gateway, Role.lig):
+            problem = (
+                f"only a vpn-gateway and a lig have a pool, and the role of {name} is {node.role}"
+            )
             yield Complaint((*place, "pool"), problem, needs=(role,))
         if node.role is Role.vpn_gateway:
             yield from _gateway_name(spec, name)
@@ -158,7 +160,7 @@ def _links(spec: TopologySpec) -> Iterator[Complaint]:
 
     if all(node in spec.nodes for link in spec.links.values() for node in link.nodes):
         for node in spec.nodes:
-            if not spec.links_of(node):
+            if not spec.links_of(node) and spec.nodes[node].role is not Role.exchange:
                 problem = "is not on any link"
                 yield Complaint(("nodes", node), problem, f"add {node} to a link", (("links",),))
 
@@ -239,8 +241,8 @@ def callers(spec: TopologySpec) -> int:
 
 def _pool_sizes(spec: TopologySpec) -> Iterator[Complaint]:
     for name, node in spec.nodes.items():
-        if node.pool is None:
-            continue
+        if node.pool is None or node.role is Role.lig:
+            continue  # A LIG may have fewer addresses than modems: P-12 is about that.
         room = ipaddress.ip_network(node.pool).num_addresses - 3  # network, broadcast, the gateway
         if room < callers(spec):
             problem = f"{node.pool} has {room} addresses for {callers(spec)} PPP sessions"
@@ -261,7 +263,7 @@ def _path(spec: TopologySpec) -> Iterator[Complaint]:
         for key in ("gateways", "ipsec", "l2tp"):
             if getattr(path, key):
                 yield Complaint(("path", key), "a direct path has none", "say kind: vpn", kind)
-    elif not path.gateways:
+    elif path.kind is PathKind.vpn and not path.gateways:
         problem = "a vpn path needs gateways"
         gateways = ", ".join(network(spec).with_role(Role.vpn_gateway)) or "vpn1, vpn2"
         suggestion = f"add gateways: [{gateways}]"
@@ -306,7 +308,8 @@ def ways(spec: TopologySpec) -> Iterator[Complaint]:
             yield Complaint(("nodes", spec.firewall), problem)
             return
 
-    for index, agent in enumerate(spec.path.agents):
+    agents = spec.path.agents if spec.path.kind is not PathKind.dial else ()
+    for index, agent in enumerate(agents):
         for problem, suggestion in _agent(spec, net, agent):
             yield Complaint(("path", "agents", index), problem, suggestion)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from lab import catalogue
 from lab.catalogue import Address, Kind, Profile, Variant
-from lab.topology import addressing, check, mtu, secrets
+from lab.topology import addressing, check, mtu, resolve_telephone, secrets
 from lab.topology.model import (
     AllowRule,
     Encapsulation,
@@ -61,7 +61,7 @@ def resolve(spec: TopologySpec, seed: bytes) -> Topology:
 
 def endpoints(profile: Profile, spec: TopologySpec) -> tuple[Endpoint, ...]:
     """Where an agent may call home: the HTTPS servers of its region, in the tables' order."""
-    variant = Variant.ursf if spec.path.kind is PathKind.vpn else Variant.ssl
+    variant = Variant.ssl if spec.path.kind is PathKind.direct else Variant.ursf
     listed = profile.servers(spec.region, variant)
     usable = [a for a in listed if a.version == 4 and a.offers("tcp", TLS_PORT)]
     first = {(a.host, a.address): a for a in reversed(usable)}  # a server of two purposes is one
@@ -83,6 +83,7 @@ class _Resolver:
         self.addresses = addressing.interface_addresses(spec)
         self.customers = frozenset[str]().union(*map(self.network.zone, spec.path.agents))
         self.pools = addressing.pools(spec)
+        self.utility = addressing.utility(spec) if spec.lig is not None else ""
         self.endpoints = endpoints(self.profile, spec)
         self.gateways: dict[str, Address] = {
             name: address
@@ -128,6 +129,9 @@ class _Resolver:
             endpoints=self.endpoints,
             probe=self.endpoints[0].address,
             expect=spec.expect,
+            telephone=resolve_telephone.telephone(spec),
+            dialers=tuple(resolve_telephone.dialers(spec, self.seed)),
+            lig=resolve_telephone.lig(spec, self.network, self.profile, self.seed),
         )
 
     # -- nodes and routes -------------------------------------------------------------------------
@@ -161,12 +165,17 @@ class _Resolver:
         )
 
     def service_addresses(self, node: str) -> tuple[str, ...]:
-        """What IBM lists: a gateway has its own, sdc all the servers', of every region (F-15)."""
+        """What IBM lists: a gateway has its own, sdc all the servers', of every region (F-15).
+
+        And AT&T's name server, which is its gateway itself (L-03).
+        """
         if node in self.gateways:
             return (self.gateways[node].address,)
         if self.spec.nodes[node].role is Role.sdc:
             servers = self.profile.addresses(Kind.server)
             return tuple(dict.fromkeys(a.address for a in servers if a.version == 4))
+        if node == self.spec.lig:
+            return (self.utility,)
 
         return ()
 
@@ -181,6 +190,9 @@ class _Resolver:
                 if name not in self.gateways:
                     yield address, f"{name}.{domain}"
                 yield address, name
+
+        if self.spec.path.kind is PathKind.dial and node in self.spec.path.agents:
+            return  # It asks AT&T's name server for IBM's names, by telephone.
 
         listed = (*self.profile.vpn_gateways, *self.profile.addresses(Kind.server))
         yield from dict.fromkeys((a.address, a.host) for a in listed if a.version == 4)
@@ -219,7 +231,9 @@ class _Resolver:
         result = {link.subnet: tuple(link.nodes) for link in self.spec.links.values()}
         for name in self.spec.nodes:
             result |= {f"{address}/32": (name,) for address in self.service_addresses(name)}
-            if name in self.pools and self.spec.path.kind is PathKind.vpn:
+            if name in self.pools and (
+                self.spec.path.kind is PathKind.vpn or name == self.spec.lig
+            ):
                 result[self.pools[name][0]] = (name,)
 
         return result
@@ -244,8 +258,8 @@ class _Resolver:
         )
 
     def rules(self) -> Iterator[AllowRule]:
-        """What the papers ask a customer to open, and nothing else."""
-        for agent in self.spec.path.agents:
+        """What the papers ask a customer to open, and nothing else: nothing for modems (F-18)."""
+        for agent in self.spec.path.agents if self.spec.path.kind is not PathKind.dial else ():
             source = self.uplink_ip(agent)
             if self.spec.path.kind is PathKind.direct:
                 yield from self.direct_rules(source)

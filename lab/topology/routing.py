@@ -9,7 +9,7 @@ from functools import cached_property
 
 from lab.topology.model import Role
 
-FORWARDING = frozenset({Role.firewall, Role.internet, Role.vpn_gateway})
+FORWARDING = frozenset({Role.firewall, Role.internet, Role.vpn_gateway, Role.lig})
 """The roles that pass packets on. An agent's host never does (OUT-04), nor does a server."""
 
 

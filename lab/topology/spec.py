@@ -14,29 +14,51 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from lab.catalogue import Region
 from lab.topology import units
 from lab.topology.model import Encapsulation, PathKind, Role, SessionLayout
+from lab.topology.telephone import ResultTable
 
 MAX_LINKS = 100
 MAX_NODES = 2000
+MAX_MODEMS = 64
 
 NODE_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 LINK_NAME = NODE_NAME
 
+MODEM_RATES = (
+    *(300, 1200, 2400, 4800, 7200, 9600, 12000, 14400),
+    *(16800, 19200, 21600, 24000, 26400, 28800, 31200, 33600),
+)
+"""Bits per second that a modem can have on an analog line: V.21 and V.22 to V.34 (03/98)."""
+
 
 def _check_subnet(text: object) -> str:
+    subnet = _parse_subnet(text)
+    if subnet.prefixlen > 29:
+        raise ValueError(f"{text} is too small; a link needs a /29 at least")
+
+    return str(subnet)
+
+
+def _check_pool(text: object) -> str:
+    subnet = _parse_subnet(text)
+    if subnet.prefixlen > 30:
+        raise ValueError(f"{text} is too small; a pool needs a /30 at least")
+
+    return str(subnet)
+
+
+def _parse_subnet(text: object) -> ipaddress.IPv4Network:
     try:
         if not isinstance(text, str) or "/" not in text:
             raise ValueError
         subnet = ipaddress.ip_interface(text).network
     except ValueError:
         raise ValueError(f"must be an IPv4 subnet such as 192.168.10.0/24, not {text!r}") from None
-    if subnet.version != 4:
+    if not isinstance(subnet, ipaddress.IPv4Network):
         raise ValueError(f"must be an IPv4 subnet; {text} is IPv6, which the lab cannot do yet")
     if str(subnet) != text:
         raise ValueError(f"{text} has bits set outside its mask; perhaps {subnet} is meant")
-    if subnet.prefixlen > 29:
-        raise ValueError(f"{text} is too small; a link needs a /29 at least")
 
-    return text
+    return subnet
 
 
 def _check_address(text: object) -> object:
@@ -75,15 +97,68 @@ def _duration(text: object) -> float:
     return float(_within(1, 86400 * 365, "between 1s and 365d")(units.parse_duration(text)))
 
 
+def _pause(text: object) -> float:
+    return float(_within(0, 3600, "at most 1h")(units.parse_duration(text)))
+
+
+def _modem_rate(given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise ValueError(f"must be a whole number of bit/s, such as 33600, not {given!r}")
+    if given not in MODEM_RATES:
+        nearest = min(MODEM_RATES, key=lambda rate: abs(rate - given))
+        raise ValueError(f"no modem has {given} bit/s; the nearest is {nearest}")
+
+    return given
+
+
+def _number(given: object) -> str:
+    """Digits without the spaces and hyphens that people put between them."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        raise ValueError(f'a telephone number is text and not a quantity; quote it: "{given}"')
+    if not isinstance(given, str):
+        raise ValueError(f'must be a telephone number such as "15075550101", not {given!r}')
+
+    for position, character in enumerate(given, 1):
+        if character not in "0123456789 -":
+            raise ValueError(
+                f"a telephone number has digits, spaces and hyphens only; "
+                f"character {position} of {given!r} is {character!r}"
+            )
+
+    digits = given.replace(" ", "").replace("-", "")
+    if not 3 <= len(digits) <= 20:
+        raise ValueError(f"a telephone number has 3 to 20 digits, and {given!r} has {len(digits)}")
+
+    return digits
+
+
+def _init_string(given: object) -> str:
+    if not isinstance(given, str) or given[:2].upper() != "AT":
+        raise ValueError(f"must be a modem command such as ATZ, not {given!r}")
+    if not (given.isascii() and given.isprintable()) or len(given) > 80:
+        raise ValueError("a modem command has 80 characters at most, all of them printable ASCII")
+
+    return given
+
+
 def _text(pattern: str, *examples: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": list(examples)})
 
 
 Subnet = Annotated[str, BeforeValidator(_check_subnet)]
+Pool = Annotated[str, BeforeValidator(_check_pool)]
 Address = Annotated[str | None, BeforeValidator(_check_address)]
 Rate = Annotated[int, BeforeValidator(_rate), _text(units.RATE, "100Mbit", "33.6kbit")]
 Delay = Annotated[float, BeforeValidator(_delay), _text(units.DURATION, "20ms")]
 Duration = Annotated[float, BeforeValidator(_duration), _text(units.DURATION, "26min", "8h")]
+Pause = Annotated[float, BeforeValidator(_pause), _text(units.DURATION, "10s")]
+ModemRate = Annotated[
+    int, BeforeValidator(_modem_rate), WithJsonSchema({"type": "integer", "enum": [*MODEM_RATES]})
+]
+Number = Annotated[
+    str, BeforeValidator(_number), _text("[ -]*([0-9][ -]*){3,20}", "15075550101", "1-507-555-0101")
+]
+InitString = Annotated[str, BeforeValidator(_init_string), _text("[Aa][Tt][ -~]{0,78}", "ATZ")]
 NodeName = Annotated[str, Field(pattern=NODE_NAME, max_length=11)]
 LinkName = Annotated[str, Field(pattern=LINK_NAME, max_length=15)]
 
@@ -103,9 +178,12 @@ class NodeSpec(Spec):
         strict=True,
         description="Firewall only: hide the customer's addresses behind the firewall's own.",
     )
-    pool: Subnet | None = Field(
+    pool: Pool | None = Field(
         default=None,
-        description="VPN gateway only: its PPP's own address and the ones that callers get.",
+        description="VPN gateway and LIG only: its PPP's own address and those that callers get.",
+    )
+    modems: int = Field(
+        default=0, ge=0, le=MAX_MODEMS, strict=True, description="HMC and LIG only: how many."
     )
 
 
@@ -148,16 +226,55 @@ class L2tpSpec(Spec):
     sessions: int = Field(default=1, ge=1, le=16, strict=True, description="PPP sessions a client.")
 
 
+class LineSpec(Spec):
+    """A node's telephone lines: as many as it has modems, all of one number."""
+
+    number: Number = Field(description="Digits, quoted; spaces and hyphens do not count.")
+    rate: ModemRate = Field(
+        default=33600, description="What its modems can do at most, in bit/s: a real modem's rate."
+    )
+    delay: Delay = Field(default=0.01, description="One-way delay to the exchange, such as 10ms.")
+
+
+class DialSpec(Spec):
+    """Modems, dialling and AT&T's fence, where the lab's defaults are to be varied."""
+
+    init: InitString = Field(default="ATZ", description="What the modem is told first.")
+    rounds: int = Field(
+        default=2, ge=1, le=100, strict=True, description="How often the whole list is tried."
+    )
+    pause: Pause = Field(default=10.0, description="Between two calls, such as 10s.")
+    result_codes: ResultTable = Field(
+        default=ResultTable.hayes, description="Whose numeric result codes the modems give."
+    )
+    fence_ports: bool = Field(
+        default=False,
+        strict=True,
+        description="The fence looks at ports, too; the papers mention addresses only (L-12).",
+    )
+    literal_replies: bool = Field(
+        default=False,
+        strict=True,
+        description="The fence holds back replies of the name server, as the papers say (X-09).",
+    )
+
+
 class PathSpec(Spec):
     """How the agent gets to IBM."""
 
-    kind: PathKind = Field(description="direct: TLS over the Internet; vpn: the same in IBM's VPN.")
+    kind: PathKind = Field(
+        description="direct: TLS over the Internet; vpn: the same in IBM's VPN; dial: by telephone."
+    )
     agents: tuple[str, ...] = Field(description="The hosts that call home.")
     gateways: tuple[str, ...] = Field(
         default=(), description="vpn only: the gateways in the order in which they are tried."
     )
     ipsec: IpsecSpec | None = Field(default=None, description="vpn only: variations of IPsec.")
     l2tp: L2tpSpec | None = Field(default=None, description="vpn only: variations of L2TP.")
+    numbers: tuple[Number, ...] = Field(
+        default=(), description="dial only: the numbers in the order in which they are tried."
+    )
+    dial: DialSpec | None = Field(default=None, description="dial only: variations of it.")
 
 
 class TopologySpec(Spec):
@@ -173,6 +290,9 @@ class TopologySpec(Spec):
         max_length=MAX_NODES, description="The machines, by name."
     )
     links: dict[LinkName, LinkSpec] = Field(max_length=MAX_LINKS, description="The wires, by name.")
+    telephone: dict[NodeName, LineSpec] = Field(
+        default_factory=dict, description="The telephone lines of the exchange, by node."
+    )
     path: PathSpec = Field(description="How the agent gets to IBM.")
     expect: tuple[str, ...] = Field(
         default=(), description="IDs of the requirements that a run is judged by."
@@ -197,6 +317,14 @@ class TopologySpec(Spec):
     @property
     def firewall(self) -> str | None:
         return next((n for n, node in self.nodes.items() if node.role is Role.firewall), None)
+
+    @property
+    def exchange(self) -> str | None:
+        return next((n for n, node in self.nodes.items() if node.role is Role.exchange), None)
+
+    @property
+    def lig(self) -> str | None:
+        return next((n for n, node in self.nodes.items() if node.role is Role.lig), None)
 
     @property
     def snat(self) -> bool:

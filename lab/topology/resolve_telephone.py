@@ -1,0 +1,134 @@
+"""The telephone's part of ``resolve``: lines, who dials, and AT&T's gateway with its fence. Pure.
+
+What the papers leave open is decided here, and the constants say by which question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.catalogue import Address, Profile, Service, Variant
+from lab.topology import addressing, secrets
+from lab.topology.model import PathKind, PppAccount, PppAuth, PppServer
+from lab.topology.routing import Network
+from lab.topology.spec import DialSpec, TopologySpec
+from lab.topology.telephone import Dialer, FenceList, Lig, ModemLine, Telephone
+
+DEVICE = "/dev/modem{}"
+
+ACCOUNT = "usibm"
+"""P-11 says "a special account and user ID"; PAP has one field for the two, so they are joined by a
+dot as AT&T's dialer has them. The names are the lab's own, and depend on nothing but the order of
+the agents."""
+
+PPP_MTU = 1500
+"""RFC 1661 6.1: what holds if nobody asks for another MRU, and the papers name none (Q-18). A
+smaller one would help somebody who types while a file is sent; nobody does here."""
+
+LCP_ECHO_INTERVAL_S, LCP_ECHO_FAILURES = 30, 4  # Q-11
+
+VARIANT = Variant.ursf
+"""OUT-39: of the two ways of 2017, URSF has the addresses of the papers of 2007, when modems were
+in use, and the two SDR servers to which AT&T's user ids are limited (L-08)."""
+
+
+def telephone(spec: TopologySpec) -> Telephone | None:
+    """The exchange and its lines, whether or not the path goes over it."""
+    if spec.exchange is None:
+        return None
+
+    return Telephone(
+        node=spec.exchange,
+        lines=tuple(_lines(spec)),
+        result_table=(spec.path.dial or DialSpec()).result_codes,
+    )
+
+
+def _lines(spec: TopologySpec) -> Iterator[ModemLine]:
+    for node, line in spec.telephone.items():
+        devices = modem_devices(spec, node)
+        for number, device in enumerate(devices, 1):
+            yield ModemLine(
+                name=line_name(node, number, len(devices)),
+                node=node,
+                device=device,
+                number=line.number,
+                rate_bit_s=line.rate,
+                delay_s=line.delay,
+            )
+
+
+def line_name(node: str, number: int, count: int) -> str:
+    """The node's name, with the line's number if it has several."""
+    return f"{node}-{number}" if count > 1 else node
+
+
+def modem_devices(spec: TopologySpec, node: str) -> tuple[str, ...]:
+    return tuple(DEVICE.format(number) for number in range(spec.nodes[node].modems))
+
+
+def dialers(spec: TopologySpec, seed: bytes) -> Iterator[Dialer]:
+    """One for each agent of a dial path, with a modem or without (OUT-24)."""
+    if spec.path.kind is not PathKind.dial:
+        return
+
+    dial = spec.path.dial or DialSpec()
+    for client in spec.path.agents:
+        yield Dialer(
+            client=client,
+            devices=modem_devices(spec, client),
+            init=dial.init,
+            numbers=spec.path.numbers,
+            rounds=dial.rounds,
+            redial_pause_s=dial.pause,
+            account=account(spec, client, seed),
+            accept_auth=(PppAuth.pap,),  # P-11
+            mtu=PPP_MTU,
+            lcp_echo_interval_s=LCP_ECHO_INTERVAL_S,
+            lcp_echo_failures=LCP_ECHO_FAILURES,
+        )
+
+
+def account(spec: TopologySpec, client: str, seed: bytes) -> PppAccount:
+    user = f"{ACCOUNT}.hmc{spec.path.agents.index(client) + 1:02}"
+    return PppAccount(user=user, secret=secrets.derive(seed, "pap", user))
+
+
+def lig(spec: TopologySpec, network: Network, profile: Profile, seed: bytes) -> Lig | None:
+    """AT&T's gateway, whether or not somebody dials it."""
+    if spec.lig is None:
+        return None
+
+    dial = spec.path.dial or DialSpec()
+    _, own, callers = addressing.pools(spec)[spec.lig]
+    accounts = tuple(account(spec, agent, seed) for agent in spec.path.agents)
+    authorized = _authorized(spec, profile)
+    return Lig(
+        node=spec.lig,
+        outside=network.uplinks(spec.lig)[0],
+        ppp=PppServer(auth=PppAuth.pap, local_ip=own, pool=callers, accounts=accounts),
+        utility=addressing.utility(spec),
+        lists=tuple(
+            FenceList(user=each.user, addresses=tuple(dict.fromkeys(a.address for a in authorized)))
+            for each in accounts
+        ),
+        ports=tuple(dict.fromkeys(_services(authorized))) if dial.fence_ports else (),
+        literal_replies=dial.literal_replies,
+        mtu=PPP_MTU,
+    )
+
+
+def _authorized(spec: TopologySpec, profile: Profile) -> tuple[Address, ...]:
+    """L-02, L-10: the servers of the customer's region; L-11: the VPN gateways, if there are any."""
+    listed = (*profile.servers(spec.region, VARIANT), *profile.vpn_gateways)
+    return tuple(a for a in listed if a.version == 4)
+
+
+def _services(listed: tuple[Address, ...]) -> Iterator[tuple[str, int]]:
+    for address in listed:
+        for service in (*address.services, *address.behind_nat):
+            yield _pair(service)
+
+
+def _pair(service: Service) -> tuple[str, int]:
+    return service.protocol, service.port
