@@ -1,0 +1,173 @@
+"""The modem by vectors, whole and byte by byte; its tables; what it costs in data state."""
+
+from __future__ import annotations
+
+import time
+from typing import get_args
+
+import pytest
+
+from lab.telephony.commands import COMMANDS, Dial, HangUp, Resume, Seize, TakeCall
+from lab.telephony.dialling import parse_dial
+from lab.telephony.modem import KEPT_WHILE_ESCAPED, Modem, State
+from lab.telephony.result_codes import HAYES, IBM, Result
+from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES
+from lab.telephony.signals import LineEvent, ToLine, ToTerminal, Trained
+from lab.telephony.states import COMMAND, TRANSITIONS, Abort, DtrOff, Escape, Signal, Timeout
+from tests.unit.telephony.terminal import WAYS, Bench
+from tests.unit.telephony.vectors import ERROR, OK, VECTORS, Vector
+
+
+@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)
+def test_vector(vector: Vector, bytewise: bool) -> None:
+    bench = Bench(factory=vector.factory, table=vector.table, bytewise=bytewise)
+    assert bench.do(*vector.steps) == list(vector.out)
+
+
+def test_vectors_have_names_of_their_own() -> None:
+    assert len({vector.name for vector in VECTORS}) == len(VECTORS)
+
+
+_PLAN = parse_dial("5", tone=True, numbers=(), last="")
+SIGNALS: tuple[Signal, ...] = (
+    *(each() for each in get_args(LineEvent) if each is not Trained),
+    Trained(2400),
+    *(Dial(_PLAN), TakeCall(), Seize(), HangUp(), Resume()),
+    *(Timeout(), Abort(), Escape(), DtrOff()),
+)
+
+
+@pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: type(signal).__name__)
+@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
+def test_transition(state: State, signal: Signal) -> None:
+    """Every signal in every state: it leads where the table says, or changes nothing."""
+    bench = Bench()
+    bench.do(*WAYS[state])
+    modem = bench.modem
+    assert modem.state is state
+
+    before = (modem.wake_at, modem.rate)
+    granted = modem._call.signal(signal)
+    transition = TRANSITIONS.get((state, type(signal)))
+    assert granted is (transition is not None)
+    if transition:
+        assert modem.state in transition.to
+    else:
+        assert (modem.state, modem.wake_at, modem.rate) == (state, *before)
+        assert modem._taken() == []
+    # Whoever waits knows for how long, and nobody else is woken.
+    assert (modem.wake_at is None) is (modem.state in COMMAND | {State.data})
+
+
+def test_signals_are_all() -> None:
+    """A kind of signal that came later is tried too."""
+    assert {type(each) for each in SIGNALS} == set(get_args(Signal))
+
+
+def test_commands() -> None:
+    """Each has its line of description, and one that is listed is not refused for being unknown."""
+    assert {f"S{number}" for number in range(13)} <= COMMANDS.keys()
+    assert COMMANDS.keys() >= SWITCHES.keys() | PARAMETERS.keys()
+    for name, text in COMMANDS.items():
+        assert text.strip() == text, name
+        assert 10 < len(text) < 100, name
+    for name in COMMANDS.keys() - {"A/", "+++"}:
+        tail = "=?" if name.startswith("+") else "=" if name == "&Z" else ""
+        assert ERROR not in Bench().say(f"AT{name}{tail}\r".encode(), 60.0), name
+
+
+@pytest.mark.parametrize("number", REGISTERS)
+def test_register_range(number: int) -> None:
+    register = REGISTERS[number]
+    for value, allowed in (
+        (register.low, True),
+        (register.high, True),
+        (register.high + 1, False),
+        *([(register.low - 1, False)] if register.low else []),
+    ):
+        bench = Bench(factory={"E": 0})
+        bench.do(b"ATS%d=%d\r" % (number, value))
+        assert bench.modem.settings.register(number) == (value if allowed else register.default)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_switch_range(name: str) -> None:
+    """Values from 0 on are allowed or refused as the table says."""
+    for value in range(max(SWITCHES[name].values) + 2):
+        bench = Bench(factory={"E": 0})
+        bench.do(f"AT{name}{value}\r".encode())
+        allowed = value in SWITCHES[name].values
+        default = Bench(factory={"E": 0}).modem.settings
+        if not allowed:
+            assert bench.modem.settings == default
+        elif name != "&K":
+            assert bench.modem.settings.switch(name) == value
+
+
+@pytest.mark.parametrize(
+    "factory", [{"S99": 1}, {"S7": 0}, {"U": 1}, {"&C": 2}, {"+MS": "V99"}, {"+XY": 1}]
+)
+def test_factory_is_checked(factory: dict[str, int | str]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Modem(factory=factory)
+
+
+def test_factory() -> None:
+    modem = Modem(factory={"S0": 2, "&C": 0, "&K": 0, "+MS": "V32,,9600"})
+    assert modem.carrier
+    assert modem.settings.register(0) == 2
+    assert modem.settings.parameters["+IFC"] == (0, 0)
+    assert modem.settings.parameters["+MS"] == ("V32", 1, 9600, 0, 0, 0)
+
+
+def test_words_and_numbers() -> None:
+    """The basic ones are the same in both tables; no number of a table means two things."""
+    for table in (HAYES, IBM):
+        basic = [table.number(result) for result in Result]
+        assert basic == [0, 1, 2, 3, 4, 6, 7, 8]
+        everything = [*basic, *table.rates.values()]
+        assert len(set(everything)) == len(everything)
+
+
+def test_line_waits_while_the_terminal_commands() -> None:
+    """What the other end sends in online command state comes after O; not for ever, and not to the next."""
+    bench = Bench(factory={"E": 0})
+    bench.do(*WAYS[State.data], 1.0, b"+++", 1.0)
+    assert bench.modem.from_line(b"a" * (KEPT_WHILE_ESCAPED - 1), bench.now) == []
+    assert bench.modem.from_line(b"bc", bench.now) == []
+    assert bench.say(b"ATO\r").endswith(b"9600\r\n" + b"a" * (KEPT_WHILE_ESCAPED - 1) + b"b")
+
+    bench.do(1.0, b"+++", 1.0)
+    bench.modem.from_line(b"lost", bench.now)
+    bench.do(b"ATH\r")
+    assert b"lost" not in bench.say(*WAYS[State.data])
+
+
+def test_line_goes_nowhere_without_a_call() -> None:
+    bench = Bench()
+    assert bench.modem.from_line(b"x", 0.0) == []
+
+
+def test_late_tick_comes_first() -> None:
+    """An escape that was complete before the next bytes came is one, even if nobody ticked."""
+    bench = Bench(factory={"E": 0})
+    bench.do(*WAYS[State.data], 1.0, b"+++")
+    modem = bench.modem
+    assert modem.wake_at == bench.now + 1.0
+    effects = modem.from_terminal(b"ATI3\r", bench.now + 1.5)
+    assert effects == [ToTerminal(OK + b"\r\n1\r\n" + OK)]
+
+
+def test_data_is_not_looked_at_byte_by_byte() -> None:
+    """A second of 1 Mbit/s each way must cost little of it, whatever machine this is."""
+    bench = Bench(factory={"E": 0})
+    bench.do(*WAYS[State.data])
+    data = bytes(range(256)) * 2
+    modem, portions = bench.modem, 250
+
+    begin = time.process_time()
+    for number in range(portions):
+        assert modem.from_terminal(data, 2.0 + number / portions) == [ToLine(data)]
+        assert modem.from_line(data, 2.0 + number / portions) == [ToTerminal(data)]
+    assert time.process_time() - begin < 0.1

@@ -1,0 +1,215 @@
+"""What holds for a modem whatever comes: hypothesis invents it, and a fuzz run spoils the vectors."""
+
+from __future__ import annotations
+
+import random
+from typing import get_args
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lab.telephony.command_line import Command, CommandError, Form
+from lab.telephony.commands import COMMANDS, Identity, Interpreter
+from lab.telephony.modem import Modem, State
+from lab.telephony.result_codes import Result
+from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Settings
+from lab.telephony.signals import Effect, LineEvent, Trained
+from lab.telephony.states import COMMAND, TRANSITIONS, Signal
+from tests.unit.telephony.terminal import WAYS, Bench, Step, joined
+from tests.unit.telephony.vectors import VECTORS
+
+_FRAGMENTS = (
+    *(name for name in COMMANDS if name not in ("A/", "+++")),
+    *'0123456789=?;,@!*#&+ "/\x08',
+    *("S3=65", "S5=65", "S12=0", "S8=0", "S2=13", "=?", "T5W,1;", "S=0", "&Z0=9,1;", "Q1", "V0"),
+)
+_BODIES = st.lists(st.sampled_from(_FRAGMENTS), max_size=8).map("".join)
+_LINES = _BODIES.map(lambda body: f"AT{body}\r".encode())
+_WRITES = st.one_of(
+    _LINES,
+    st.binary(max_size=40),
+    st.sampled_from((b"+++", b"+", b"A/", b"at", b"\r", b"\n", b"ATD1\r", b"ATA\r", b"ATO\r")),
+)
+_EVENTS = st.one_of(
+    st.sampled_from([each() for each in get_args(LineEvent) if each is not Trained]),
+    st.integers(0, 60000).map(Trained),
+)
+_STEPS: st.SearchStrategy[Step] = st.one_of(
+    _WRITES, _EVENTS, st.booleans(), st.sampled_from((0.0, 0.01, 0.2, 1.0, 2.0, 7.0, 60.0, 300.0))
+)
+
+_CONVERSATIONS = st.tuples(
+    st.sampled_from(tuple(WAYS.values())), st.lists(_STEPS, max_size=12)
+).map(lambda parts: [*parts[0], *parts[1]])
+
+
+class Watched(Bench):
+    """Checks after every step what always holds, and notes final results."""
+
+    def __init__(self, **options: bool) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self.results: list[Result] = []
+        finish, grant = self.modem.finish, self.modem._call.signal
+
+        def noted(result: Result, rate_bit_s: int = 0) -> None:
+            self.results.append(result)
+            finish(result, rate_bit_s)
+
+        def watched(signal: Signal) -> bool:
+            transition = TRANSITIONS.get((self.modem.state, type(signal)))
+            granted = grant(signal)
+            assert granted is (transition is not None)
+            assert transition is None or self.modem.state in transition.to
+            return granted
+
+        self.modem.finish = noted  # type: ignore[method-assign]
+        self.modem._call.signal = watched  # type: ignore[method-assign]
+
+    def _one(self, step: Step) -> list[Effect]:
+        effects = super()._one(step)
+        modem = self.modem
+        # In command state nothing is due; elsewhere an end is in sight, and not in the past.
+        if modem.state in COMMAND:
+            assert modem.wake_at is None
+            assert modem._rest is None
+        elif modem.state is not State.data:
+            assert modem.wake_at is not None
+        assert modem.wake_at is None or modem.wake_at > self.now
+        connected = modem.state in (State.data, State.online)
+        assert modem.carrier is (connected or not modem.settings.switch("&C"))
+        for number, register in REGISTERS.items():
+            assert register.low <= modem.settings.register(number) <= register.high
+        return effects
+
+
+@given(_CONVERSATIONS)
+@settings(max_examples=500, deadline=None)
+def test_nothing_raises_and_nothing_is_stuck(steps: list[Step]) -> None:
+    bench = Watched()
+    bench.do(*steps)
+    # Left alone, every modem comes to rest.
+    bench.do(1000.0, 1000.0)
+    assert bench.modem.state in COMMAND | {State.data}
+
+
+@given(_BODIES.map(lambda body: body.replace("\x08", "")))
+@example("D9,1;H1D5W1;")
+@example("ZY")
+@example("&F+IPR=9600;D5")
+@settings(max_examples=500, deadline=None)
+def test_every_line_gets_one_final_result(body: str) -> None:
+    """Whatever it says, and however long it takes; the next line gets its own."""
+    bench = Watched()
+    bench.do(f"AT{body}\r".encode(), 2000.0, 2000.0)
+    assert len(bench.results) == 1
+
+    end = bytes((bench.modem.settings.register(3),))
+    bench.modem.settings.set_register(5, 127)  # or it may be a letter of the next line
+    if end not in b"Aa":
+        bench.do(b"ATS0?" + end if end not in b"TtSs0?" else b"at" + end)
+    assert len(bench.results) == (2 if end not in b"Aa" else 1)
+
+
+@given(_CONVERSATIONS)
+@settings(max_examples=300, deadline=None)
+def test_portions_make_no_difference(steps: list[Step]) -> None:
+    whole, bytewise = Watched(), Watched(bytewise=True)
+    assert whole.do(*steps) == bytewise.do(*steps)
+    assert whole.modem.settings == bytewise.modem.settings
+
+
+@given(
+    st.one_of(st.sampled_from([*COMMANDS, "S"]), st.text(max_size=3)),
+    st.sampled_from(Form),
+    st.one_of(st.text(max_size=8), st.lists(st.integers(0, 999), max_size=7).map(str)),
+    st.one_of(st.none(), st.integers(0, 10**30)),
+)
+@settings(max_examples=300, deadline=None)
+def test_what_is_refused_changes_nothing(
+    name: str, form: Form, value: str, number: int | None
+) -> None:
+    modem = Interpreter(Identity(), {})
+    before = _everything(modem)
+    try:
+        modem.execute(Command(name, form, value, number))
+    except CommandError:
+        assert _everything(modem) == before
+
+
+def _everything(modem: Interpreter) -> tuple[object, ...]:
+    memory = modem.memory
+    profiles = [profile.copy() for profile in memory.profiles]
+    stored = (profiles, memory.factory.copy(), list(memory.numbers), memory.last_dialled)
+    return modem.settings.copy(), modem.register, *stored
+
+
+@st.composite
+def _settings(draw: st.DrawFn) -> list[str]:
+    """Commands that set everything to something allowed."""
+    commands = []
+    for number, register in REGISTERS.items():
+        if number not in (1, 3, 4, 5):
+            commands.append(f"S{number}={draw(st.integers(register.low, register.high))}")
+    for name, switch in SWITCHES.items():
+        if name not in ("E", "Q", "V"):
+            commands.append(f"{name}{draw(st.sampled_from(switch.values))}")
+    commands.append(f"+IFC={draw(st.integers(0, 3))},{draw(st.integers(0, 2))};")
+    commands.append(f"+MS={draw(st.sampled_from(('V21', 'V32B', 'V90')))},0,300,{9600};")
+    return draw(st.permutations(commands))
+
+
+@given(_settings(), st.sampled_from((0, 1)))
+@settings(max_examples=50, deadline=None)
+def test_profiles_bring_back_what_was_stored(commands: list[str], profile: int) -> None:
+    bench = Bench(factory={"E": 0})
+    for at in range(0, len(commands), 6):
+        assert bench.say(f"AT{''.join(commands[at : at + 6])}\r".encode()) == b"\r\nOK\r\n"
+    bench.say(f"AT&W{profile}\r".encode())
+    stored = bench.modem.settings.copy()
+    bench.say(b"AT&F\r")
+    assert bench.modem.settings == bench.modem._interpreter.memory.factory
+    bench.say(f"ATZ{profile}\r".encode())
+    assert bench.modem.settings == stored
+    # What is stored does not follow what is set afterwards.
+    bench.say(b"ATS7=1S7=99S12=1+IFC=1,1\r", f"ATZ{profile}\r".encode())
+    assert bench.modem.settings == stored
+    assert isinstance(stored, Settings)
+    assert set(stored.parameters) == set(PARAMETERS)
+
+
+def test_fuzz() -> None:
+    """The vectors cut up, doubled, swapped and with bits flipped, one modem for many of them."""
+    dice = random.Random(250)
+    steps = [step for vector in VECTORS for step in vector.steps]
+    for _ in range(300):
+        bench = Watched()
+        bench.do(*dice.choice(tuple(WAYS.values())))
+        for _ in range(60):
+            bench.do(_spoiled(dice, dice.choice(steps)))
+        bench.do(2000.0, 2000.0)
+        assert bench.modem.state in COMMAND | {State.data}
+
+
+def _spoiled(dice: random.Random, step: Step) -> Step:
+    if not isinstance(step, bytes) or dice.random() < 0.5:
+        return step
+    data = bytearray(step)
+    for _ in range(dice.randrange(1, 4)):
+        at = dice.randrange(len(data) + 1)
+        match dice.randrange(4):
+            case 0:
+                data[at : at + 1] = b""
+            case 1:
+                data[at:at] = data[: dice.randrange(1, 300)]
+            case 2:
+                data.insert(at, dice.randrange(256))
+            case _:
+                data[at : at + 1] = bytes(
+                    byte ^ 1 << dice.randrange(8) for byte in data[at : at + 1]
+                )
+    return bytes(data)
+
+
+def test_joined() -> None:
+    """The bench itself: it joins, and drops nothing."""
+    assert joined(Modem().from_terminal(b"AT\r", 0.0)) == Modem().from_terminal(b"AT\r", 0.0)

@@ -1,0 +1,561 @@
+"""Conversations with a modem, most of them from what V.250 says, section by section.
+
+Steps on the left, what has to come out on the right: the whole of it, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lab.telephony.command_line import MAX_BODY
+from lab.telephony.result_codes import HAYES, IBM, ResultTable
+from lab.telephony.settings import Value
+from lab.telephony.signals import (
+    Answer,
+    Answered,
+    Busy,
+    Carrier,
+    DialDigits,
+    DialTone,
+    Dropped,
+    Effect,
+    Flash,
+    NoDialTone,
+    OffHook,
+    OnHook,
+    Quiet,
+    Ringback,
+    Ringing,
+    RingingStopped,
+    TerminalRate,
+    ToLine,
+    Trained,
+    TrainingFailed,
+    Unobtainable,
+    Voice,
+)
+from lab.telephony.signals import ToTerminal as T
+from tests.unit.telephony.terminal import Step
+
+OK = b"\r\nOK\r\n"
+ERROR = b"\r\nERROR\r\n"
+NO_CARRIER = b"\r\nNO CARRIER\r\n"
+QUIETLY = {"E": 0}
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One conversation."""
+
+    name: str
+    steps: tuple[Step, ...]
+    out: tuple[Effect, ...]
+    factory: Mapping[str, Value] = field(default_factory=lambda: QUIETLY)
+    table: ResultTable = HAYES
+
+
+def _text(name: str, sent: bytes, got: bytes, **factory: Value) -> Vector:
+    """Only text both ways."""
+    return Vector(name, (sent,), (T(got),) if got else (), {**QUIETLY, **factory})
+
+
+def _info(*texts: bytes) -> bytes:
+    return b"".join(b"\r\n" + text + b"\r\n" for text in texts)
+
+
+LINES = (
+    _text("5.2.1 prefix and nothing", b"AT\r", OK),
+    _text("5.2.1 small prefix", b"at\r", OK),
+    _text("5.2.1 mixed prefix is none", b"At\raT\r", b""),
+    _text("5.2.1 anything before the prefix", b"+++ x AAT\r", OK),
+    _text("5.2.1 spaces and small letters", b"AT e 0 v1\r", OK),
+    _text("5.2.1 control characters are dropped", b"AT\x01S\x007?\n\r", _info(b"050") + OK),
+    _text("5.2.1 as long as allowed", b"AT" + b" " * (MAX_BODY - 2) + b"E0\r", OK),
+    _text("5.2.1 too long: nothing of it", b"ATE1" + b" " * MAX_BODY + b"\rAT\r", ERROR + OK),
+    _text("5.2.1 line end by S3", b"ATS3=33\rATV1!ATS3?!", b"!\nOK!\n" * 2 + b"!\n033!\n!\nOK!\n"),
+    _text("5.1 any parity", bytes(b | 0x80 for b in b"ATS0=3S0?\r"), _info(b"003") + OK),
+    _text("5.2.2 backspace", b"ATS7=1\x08\x089?\x08\x08=8\r\nATS7?\r", OK + _info(b"008") + OK),
+    _text("5.2.2 the prefix cannot be taken back", b"AT\x08\x08\x08E0\r", OK),
+    _text("5.2.2 backspace by S5", b"ATS5=35\rATX##E0\r", OK + OK),
+    _text("5.2.3 echo", b"AT\r", b"AT\r" + OK, E=1),
+    _text("5.2.3 echo of parity and case", b"a\xf4S0?\r", b"a\xf4S0?\r" + _info(b"000") + OK, E=1),
+    _text("5.2.3 echo of backspace", b"ATX\x08E\r", b"ATX\x08 \x08E\r" + OK, E=1),
+    _text("5.2.3 nothing to take back, nothing echoed", b"AT\x08\r", b"AT\r" + OK, E=1),
+    _text("5.2.3 what is no prefix is not echoed", b"\r\nNO CARRIER\r\nhello", b"", E=1),
+    _text("5.2.3 echo off within the line", b"ATE0\rAT\r", b"ATE0\r" + OK + OK, E=1),
+    _text("5.2.4 repeat", b"ATS0?\rA/a/", (_info(b"000") + OK) * 3),
+    _text("5.2.4 repeat with echo", b"AT\rA/", b"AT\r" + OK + b"A/" + OK, E=1),
+    _text("5.2.4 repeat nothing", b"A/", OK),
+    _text("5.2.4 repeat an error", b"ATY\rA/", ERROR * 2),
+)
+
+COMMANDS = (
+    _text("5.3.1 missing number is 0", b"ATS0=9\rATQV1X\rATS0?\r", OK * 2 + _info(b"009") + OK),
+    _text("5.3.1 leading zeros", b"ATX0004\r", OK),
+    _text("5.3.1 number too big", b"ATX5\rATE2\rATE" + b"9" * 200 + b"\r", ERROR * 3),
+    _text("5.3.1 unknown letters", b"ATU\rATK0\rAT&U\rAT%C0\rAT\\N3\rAT;\rAT1\r", ERROR * 7),
+    _text("5.3.1 E? asks for nothing and changes nothing", b"ATE?\rATX=1\rATE1\r", ERROR * 2 + OK),
+    _text("5.3.2 write and read", b"ATS7=60S7?\r", _info(b"060") + OK),
+    _text("5.3.2 missing value is 0", b"ATS0=5S0=S0?\r", _info(b"000") + OK),
+    _text("5.3.2 missing register is S0", b"ATS=4\rATS?\r", OK + _info(b"004") + OK),
+    _text(
+        "Hayes: the register that is meant", b"ATS7\rAT=61?\rAT?\r", OK + (_info(b"061") + OK) * 2
+    ),
+    _text(
+        "Hayes: no other register is meant by a refused one",
+        b"ATS7S13?\rAT?\r",
+        ERROR + _info(b"050") + OK,
+    ),
+    _text(
+        "5.6.2 register out of range",
+        b"ATS7=0\rATS6=1\rATS0=256\rATS3=128\rATS7?\r",
+        ERROR * 4 + _info(b"050") + OK,
+    ),
+    _text("5.6.2 unknown register", b"ATS13?\rATS13=1\rATS99\r", ERROR * 3),
+    _text(
+        "5.6 what stands before an error is done",
+        b"ATS0=2S7=0S0=3\rATS0?\r",
+        ERROR + _info(b"002") + OK,
+    ),
+    _text(
+        "5.4.4 read",
+        b"AT+IPR?\rAT+IFC?;+ICF?\r",
+        _info(b"+IPR: 0") + OK + _info(b"+IFC: 2,2", b"+ICF: 3,3") + OK,
+    ),
+    _text(
+        "5.4.4 test",
+        b"AT+IFC=?\rAT+FCLASS=?\r",
+        _info(b"+IFC: (0-3),(0-2)") + OK + _info(b"0") + OK,
+    ),
+    _text(
+        "5.4.4 some values",
+        b"AT+ES=1,,4\rAT+ES?\rAT+ES=,1;+ES?\r",
+        OK + _info(b"+ES: 1,0,4") + OK + _info(b"+ES: 1,1,4") + OK,
+    ),
+    _text(
+        "5.4.4 words, quoted or not",
+        b'AT+MS=v32b,0,,9600;+MS?;+MS="V22";+MS?\r',
+        _info(b"+MS: V32B,0,0,9600,0,0", b"+MS: V22,0,0,9600,0,0") + OK,
+    ),
+    _text(
+        "5.4.4 all of it or nothing",
+        b"AT+ES=0,0,99\rAT+ES=0,0,0,0\rAT+ES?\r",
+        ERROR * 2 + _info(b"+ES: 3,0,2") + OK,
+    ),
+    _text(
+        "5.4.4 refused",
+        b"AT+MS=V99\rAT+IPR=1\rAT+IPR\rAT+FCLASS=1\rAT+IPR=-1\rAT+X=1\rAT+\r",
+        ERROR * 7,
+    ),
+    _text(
+        "5.4.5 basic commands behind a semicolon",
+        b"ATS0=1+IFC=0,0;S0?+IFC?;\r",
+        _info(b"001", b"+IFC: 0,0") + OK,
+    ),
+    _text("5.4.5 no semicolon", b"AT+IFC=0,0S0?\rAT+IFC?S0?\r", ERROR * 2),
+    _text("5.4.2 quotes hold a semicolon", b'AT+MS="V;"\rAT+MS="V\r', ERROR * 2),
+    _text("5.4.3 test of an action", b"AT+GMI=?;+GMR=?\rAT+GMI?\rAT+GMI=1\r", OK + ERROR * 2),
+    _text(
+        "6.1 identity",
+        b"AT+GMI;+GMM;+GMR;+GSN;+GCAP\r",
+        _info(b"callhome-lab", b"V.34 modem", b"1", b"0", b"+GCAP: +FCLASS,+MS,+ES,+DS") + OK,
+    ),
+    _text("6.1.3 identity", b"ATI0I3\rATI9\r", _info(b"V.34 modem", b"1") + OK + ERROR),
+    _text("6.2.5 no results", b"ATQ1\rATI3\rATY\rATQ0\r", _info(b"1") + OK),
+    _text("6.2.6 numbers", b"ATV0\rATI3\rATY\rATV1\r", b"0\r" + b"1\r\n0\r" + b"4\r" + OK),
+    _text("6.2.1 result characters", b"ATS4=42\rATS3=36\rATV0$", b"\r*OK\r*$*OK$*0$"),
+    _text("6.3.2, 6.3.3 tone and pulse", b"ATT\rATP\rATT1\r", OK * 2 + ERROR),
+    _text(
+        "&K is a part of +IFC",
+        b"AT&K0+IFC?;&K3+IFC?;&K4+IFC?\rAT&K1\r",
+        _info(b"+IFC: 0,0", b"+IFC: 2,2", b"+IFC: 1,1") + OK + ERROR,
+    ),
+    _text("minicom's first words", b"AT S7=45 S0=0 L1 V1 X4 &c1 E1 Q0\r", OK),
+    _text("a mail system's first words", b"ATQ0V1E0&C1&D2S0=0+FCLASS=0\r", OK),
+)
+
+PROFILES = (
+    _text("6.1.1 reset", b"ATS0=5X1\rATZ\rATS0?\r", OK * 2 + _info(b"000") + OK),
+    _text("6.1.1 what follows is passed over", b"ATZS0=5E1Y\rATS0?\r", OK + _info(b"000") + OK),
+    _text("6.1.1 the result as after the reset", b"ATV0\rATZ\r", b"0\r" + OK),
+    _text("6.1.2 factory settings, and then", b"ATS0=5&F S7?S0?\r", _info(b"050", b"000") + OK),
+    _text(
+        "stored",
+        b"ATS0=5&W1S0=6&W\rAT&F\rATZ1\rATS0?\rATZ\rATS0?\r",
+        OK * 3 + _info(b"005") + OK * 2 + _info(b"006") + OK,
+    ),
+    _text("stored: not the line's own characters", b"ATS4=42\rAT&W\rATZ\r", b"\r*OK\r*" * 2 + OK),
+    _text("no such profile", b"ATZ2\rAT&W2\rAT&F1\r", ERROR * 3),
+    _text(
+        "numbers",
+        b"AT&Z2= 9, (555) 12;\rAT&Z2?\rAT&Z4=1\rAT&Z0\rAT&Z0=S=1\rAT&Z0=L\r",
+        OK + _info(b"9,(555)12;") + OK + ERROR * 4,
+    ),
+)
+
+# A call under way: dial tone, ringing, answer, training.
+_CONNECTS = (DialTone(), 0.5, Ringback(), 4.0, Answered(), 6.0, Trained(33600))
+_CONNECTED = (Carrier(True), T(b"\r\nCONNECT 33600\r\n"))
+
+
+def _dialled(digits: str) -> tuple[Effect, ...]:
+    return OffHook(), DialDigits(digits, True)
+
+
+CALLS = (
+    Vector("6.3.1 dial", (b"ATDT5551234\r", *_CONNECTS), (*_dialled("5551234"), *_CONNECTED)),
+    Vector("6.3.1 what is no digit", (b"ATDT +1 (555) 12-34\r", DialTone()), _dialled("15551234")),
+    Vector(
+        "6.3.1 every digit", (b"ATD0123456789*#abcd\r", DialTone()), _dialled("0123456789*#ABCD")
+    ),
+    Vector(
+        "6.3.1 pulses carry digits only, and stay",
+        (b"ATDP1*A2T#3P4\r", DialTone(), 1.0, b"x", b"ATD5\r", DialTone()),
+        (
+            OffHook(),
+            DialDigits("12", False),
+            DialDigits("#3", True),
+            DialDigits("4", False),
+            OnHook(),
+            T(NO_CARRIER),
+            OffHook(),
+            DialDigits("5", False),
+        ),
+    ),
+    Vector(
+        "6.3.1 pause by S8",
+        (b"ATS8=3D9,,1\r", DialTone(), 2.9, Ringback(), 3.0, 0.1),
+        (OffHook(), DialDigits("9", True), DialDigits("1", True)),
+    ),
+    Vector(
+        "6.3.1 no pause",
+        (b"ATS8=0D9,1\r", DialTone()),
+        (OffHook(), DialDigits("9", True), DialDigits("1", True)),
+    ),
+    Vector(
+        "6.3.1 second dial tone",
+        (b"ATD9W1\r", DialTone(), 3.0, DialTone()),
+        (OffHook(), DialDigits("9", True), DialDigits("1", True)),
+    ),
+    Vector("6.3.1 W at the first dial tone", (b"ATDW1\r", DialTone()), _dialled("1")),
+    Vector(
+        "6.3.1 no second dial tone",
+        (b"ATS7=9D9W1\r", DialTone(), 8.9, 0.2),
+        (*_dialled("9"), OnHook(), T(b"\r\nNO DIALTONE\r\n")),
+    ),
+    Vector(
+        "6.3.1 hook flash",
+        (b"ATD9!W1\r", DialTone(), 0.6, DialTone()),
+        (OffHook(), DialDigits("9", True), Flash(), DialDigits("1", True)),
+    ),
+    Vector(
+        "6.3.1 quiet",
+        (b"ATD9@1\r", DialTone(), Ringback(), 6.0, Quiet()),
+        (OffHook(), DialDigits("9", True), DialDigits("1", True)),
+    ),
+    Vector(
+        "6.3.1 voice is quiet enough",
+        (b"ATD9@1\r", DialTone(), Voice()),
+        (OffHook(), DialDigits("9", True), DialDigits("1", True)),
+    ),
+    Vector(
+        "6.3.1 never quiet",
+        (b"ATS7=5D9@1\r", DialTone(), 5.0),
+        (*_dialled("9"), OnHook(), T(b"\r\nNO ANSWER\r\n")),
+    ),
+    Vector(
+        "6.3.1 a modem instead of quiet",
+        (b"ATD9@1\r", DialTone(), Answered(), Trained(33600)),
+        (*_dialled("9"), *_CONNECTED),
+    ),
+    Vector(
+        "6.3.1 back to command state",
+        (b"ATD9;\r", DialTone(), b"ATH\r"),
+        (*_dialled("9"), T(OK), OnHook(), T(OK)),
+    ),
+    Vector(
+        "6.3.1 and further commands",
+        (b"ATD9,;S0?H\r", DialTone(), 2.0),
+        (*_dialled("9"), T(_info(b"000")), OnHook(), T(OK)),
+    ),
+    Vector(
+        "6.3.1 and further digits",
+        (b"ATD9;D,1\r", DialTone(), 2.0),
+        (*_dialled("9"), DialDigits("1", True)),
+    ),
+    Vector(
+        "6.3.1 the other end is faster",
+        (b"ATD9;\r", DialTone(), Answered(), Trained(33600), b"ATD\r"),
+        (*_dialled("9"), T(OK), *_CONNECTED),
+    ),
+    Vector("6.3.1 nothing to dial", (b"ATD\r", Trained(33600)), (OffHook(), *_CONNECTED)),
+    Vector(
+        "6.3.1 last number",
+        (b"ATDT9,1\r", 5.0, b"ATDL\r", DialTone(), 2.0),
+        (OffHook(), OnHook(), T(b"\r\nNO DIALTONE\r\n"), *_dialled("9"), DialDigits("1", True)),
+    ),
+    Vector("6.3.1 no last number", (b"ATDL\rATDS=0\rATDS=4\rATDS=\r",), (T(ERROR * 4),)),
+    Vector("6.3.1 stored number", (b"AT&Z3=9,\rATDTS=31;\r",), (T(OK + ERROR),)),
+    Vector(
+        "6.3.1 stored number with more",
+        (b"AT&Z3=T9,\rATDPS=3,1\r", DialTone(), 4.0),
+        (T(OK), *_dialled("9"), DialDigits("1", True)),
+    ),
+    Vector("6.3.1 R is taken", (b"ATDT5R\r", *_CONNECTS), (*_dialled("5"), *_CONNECTED)),
+    Vector(
+        "X: no dial tone",
+        (b"ATD1\r", NoDialTone()),
+        (OffHook(), OnHook(), T(b"\r\nNO DIALTONE\r\n")),
+    ),
+    Vector(
+        "X: no dial tone in time",
+        (b"ATD1\r", 4.9, 0.2),
+        (OffHook(), OnHook(), T(b"\r\nNO DIALTONE\r\n")),
+    ),
+    Vector("X: no dial tone by S6", (b"ATS6=9D1\r", 8.9, DialTone()), _dialled("1")),
+    Vector(
+        "X: blindly by S6", (b"ATX3S6=4D1\r", DialTone(), 3.9, NoDialTone(), 0.1), _dialled("1")
+    ),
+    Vector(
+        "X4 busy", (b"ATD1\r", DialTone(), Busy()), (*_dialled("1"), OnHook(), T(b"\r\nBUSY\r\n"))
+    ),
+    Vector(
+        "X2 does not hear busy",
+        (b"ATX2D1\r", DialTone(), Busy(), 49.9, 0.1),
+        (*_dialled("1"), OnHook(), T(NO_CARRIER)),
+    ),
+    Vector(
+        "X0: no word for it", (b"ATX0D1W\r", 2.0, 50.0), (*_dialled("1"), OnHook(), T(NO_CARRIER))
+    ),
+    Vector(
+        "X0: no rate",
+        (b"ATX0D1\r", 2.0, Trained(33600)),
+        (*_dialled("1"), Carrier(True), T(b"\r\nCONNECT\r\n")),
+    ),
+    Vector("S7", (b"ATS7=10D1\r", DialTone(), 9.9, 0.1), (*_dialled("1"), OnHook(), T(NO_CARRIER))),
+    Vector(
+        "rang to the end",
+        (b"ATD1\r", DialTone(), Ringback(), 50.0),
+        (*_dialled("1"), OnHook(), T(b"\r\nNO ANSWER\r\n")),
+    ),
+    Vector(
+        "rang, and a person came",
+        (b"ATD1\r", DialTone(), Ringback(), Voice(), 50.0),
+        (*_dialled("1"), OnHook(), T(NO_CARRIER)),
+    ),
+    Vector(
+        "unobtainable",
+        (b"ATD1\r", DialTone(), Unobtainable(), 50.0),
+        (*_dialled("1"), OnHook(), T(NO_CARRIER)),
+    ),
+    Vector(
+        "no training",
+        (b"ATD1\r", DialTone(), Answered(), TrainingFailed()),
+        (*_dialled("1"), OnHook(), T(NO_CARRIER)),
+    ),
+    Vector(
+        "the other end hangs up",
+        (b"ATD1\r", DialTone(), Answered(), Dropped()),
+        (*_dialled("1"), OnHook(), T(NO_CARRIER)),
+    ),
+    Vector(
+        "5.6.1 a line feed does not abort", (b"ATD1\r\n", DialTone(), 0.1, b"\n"), _dialled("1")
+    ),
+    Vector(
+        "5.6.1 anything else does",
+        (b"ATD1\r", 1.0, b"AT\rAT\r"),
+        (OffHook(), OnHook(), T(NO_CARRIER + OK)),
+    ),
+    Vector(
+        "5.6.1 and ends the line",
+        (b"ATD9,;S0?\r", DialTone(), 1.0, b" "),
+        (*_dialled("9"), OnHook(), T(NO_CARRIER)),
+    ),
+    Vector("H1", (b"ATH1\r", DialTone(), b"ATDW1\r"), (OffHook(), T(OK), DialDigits("1", True))),
+    Vector("H, O on hook", (b"ATH\rATO\rATH2\rATO2\r",), (T(OK + NO_CARRIER + ERROR * 2),)),
+    Vector(
+        "6.3.5 answer",
+        (b"ATA\r", Trained(9600)),
+        (Answer(), Carrier(True), T(b"\r\nCONNECT 9600\r\n")),
+    ),
+    Vector(
+        "6.3.5 what follows is passed over",
+        (b"ATAY\r", 49.9, 0.1),
+        (Answer(), OnHook(), T(NO_CARRIER)),
+    ),
+    Vector("6.3.5 aborted", (b"ATA\r", 0.2, b"A"), (Answer(), OnHook(), T(NO_CARRIER))),
+    Vector(
+        "6.3.8 S0",
+        (b"ATS0=2\r", Ringing(), 6.0, Ringing(), Trained(9600)),
+        (T(OK + b"\r\nRING\r\n\r\nRING\r\n"), Answer(), Carrier(True), T(b"\r\nCONNECT 9600\r\n")),
+    ),
+    Vector(
+        "S1 counts",
+        (Ringing(), 6.0, Ringing(), b"ATS1?\r", RingingStopped(), b"ATS1?\r"),
+        (T(b"\r\nRING\r\n" * 2 + _info(b"002") + OK + _info(b"000") + OK),),
+    ),
+    Vector(
+        "S1 begins anew", (b"ATS0=2\r", Ringing(), 8.1, Ringing()), (T(OK + b"\r\nRING\r\n" * 2),)
+    ),
+    Vector(
+        "Q2 while answering",
+        (b"ATQ2\r", Ringing(), b"ATA\r", Trained(9600), Dropped(), b"AT\r"),
+        (T(OK), Answer(), Carrier(True), OnHook(), Carrier(False), T(OK)),
+    ),
+    Vector(
+        "Q2 while calling",
+        (b"ATQ2D1\r", DialTone(), Busy()),
+        (*_dialled("1"), OnHook(), T(b"\r\nBUSY\r\n")),
+    ),
+    Vector(
+        "numeric, Hayes",
+        (b"ATV0D1\r", DialTone(), Trained(2400)),
+        (*_dialled("1"), Carrier(True), T(b"10\r")),
+    ),
+    Vector(
+        "numeric, IBM",
+        (b"ATV0D1\r", DialTone(), Trained(2400)),
+        (*_dialled("1"), Carrier(True), T(b"9\r")),
+        table=IBM,
+    ),
+    Vector(
+        "numeric, no such rate",
+        (b"ATV0D1\r", DialTone(), Trained(33600)),
+        (*_dialled("1"), Carrier(True), T(b"1\r")),
+        table=IBM,
+    ),
+    Vector(
+        "300 bit/s is plain",
+        (b"ATA\r", Trained(300)),
+        (Answer(), Carrier(True), T(b"\r\nCONNECT\r\n")),
+    ),
+    Vector(
+        "6.2.10 the rate changes after the result",
+        (b"AT+IPR=9600\rAT+IPR=9600\rAT&F\r",),
+        (T(OK), TerminalRate(9600), T(OK * 2), TerminalRate(0)),
+    ),
+)
+
+_ANSWERED = (b"ATA\r", Trained(9600))
+_IS_ANSWERED = (Answer(), Carrier(True), T(b"\r\nCONNECT 9600\r\n"))
+
+DATA = (
+    Vector(
+        "everything goes through",
+        (*_ANSWERED, b"ATH\r\x00\xff+++\x11"),
+        (*_IS_ANSWERED, ToLine(b"ATH\r\x00\xff+++\x11")),
+    ),
+    Vector(
+        "escape", (*_ANSWERED, b"x", 1.0, b"+++", 0.9, 0.1), (*_IS_ANSWERED, ToLine(b"x+++"), T(OK))
+    ),
+    Vector(
+        "escape, and back",
+        (*_ANSWERED, 1.0, b"+++", 1.0, b"ATO\r", b"x"),
+        (*_IS_ANSWERED, ToLine(b"+++"), T(OK + b"\r\nCONNECT 9600\r\n"), ToLine(b"x")),
+    ),
+    Vector(
+        "escape, and end",
+        (*_ANSWERED, 1.0, b"+++", 1.0, b"ATH\r"),
+        (*_IS_ANSWERED, ToLine(b"+++"), T(OK), OnHook(), Carrier(False), T(OK)),
+    ),
+    Vector(
+        "escape, and reset",
+        (*_ANSWERED, 1.0, b"+++", 1.0, b"ATZ\r"),
+        (*_IS_ANSWERED, ToLine(b"+++"), T(OK), OnHook(), Carrier(False), T(OK)),
+    ),
+    Vector(
+        "escape, and the other end",
+        (*_ANSWERED, 1.0, b"+++", 1.0, Dropped()),
+        (*_IS_ANSWERED, ToLine(b"+++"), T(OK), OnHook(), Carrier(False), T(NO_CARRIER)),
+    ),
+    Vector(
+        "no second call",
+        (*_ANSWERED, 1.0, b"+++", 1.0, b"ATDP1\rATA\rATH1\r"),
+        (*_IS_ANSWERED, ToLine(b"+++"), T(OK + ERROR * 3)),
+    ),
+    Vector(
+        "no silence before",
+        (*_ANSWERED, 1.0, b"x", 0.9, b"+++", 9.0),
+        (*_IS_ANSWERED, ToLine(b"x+++")),
+    ),
+    Vector(
+        "no silence behind",
+        (*_ANSWERED, 1.0, b"+++", 0.9, b"x", 9.0),
+        (*_IS_ANSWERED, ToLine(b"+++x")),
+    ),
+    Vector(
+        "slowly",
+        (*_ANSWERED, 1.0, b"+", 0.9, b"+", 0.9, b"+", 1.0),
+        (*_IS_ANSWERED, ToLine(b"+++"), T(OK)),
+    ),
+    Vector(
+        "too slowly",
+        (*_ANSWERED, 1.0, b"+", 0.9, b"+", 1.0, b"+", 1.0),
+        (*_IS_ANSWERED, ToLine(b"+++")),
+    ),
+    Vector("too many", (*_ANSWERED, 1.0, b"++++", 9.0), (*_IS_ANSWERED, ToLine(b"++++"))),
+    Vector(
+        "something between",
+        (*_ANSWERED, 1.0, b"+x+", 9.0, b"++", 9.0),
+        (*_IS_ANSWERED, ToLine(b"+x+++")),
+    ),
+    Vector(
+        "S2",
+        (b"ATS2=35\r", *_ANSWERED, 1.0, b"+++", 1.0, b"###", 1.0),
+        (T(OK), *_IS_ANSWERED, ToLine(b"+++###"), T(OK)),
+    ),
+    Vector(
+        "S2: none",
+        (b"ATS2=128\r", *_ANSWERED, 1.0, b"\x80\x80\x80", 9.0),
+        (T(OK), *_IS_ANSWERED, ToLine(b"\x80\x80\x80")),
+    ),
+    Vector(
+        "S12",
+        (b"ATS12=5\r", *_ANSWERED, 0.1, b"+++", 0.1),
+        (T(OK), *_IS_ANSWERED, ToLine(b"+++"), T(OK)),
+    ),
+    Vector(
+        "S12=0: at once",
+        (b"ATS12=0\r", *_ANSWERED, b"x++y+", b"++ATH\r"),
+        (T(OK), *_IS_ANSWERED, ToLine(b"x++y+++"), T(OK), OnHook(), Carrier(False), T(OK)),
+    ),
+    Vector(
+        "&C0",
+        (b"AT&C0\r", *_ANSWERED, Dropped(), b"AT&C1\r"),
+        (
+            Carrier(True),
+            T(OK),
+            Answer(),
+            T(b"\r\nCONNECT 9600\r\n"),
+            OnHook(),
+            T(NO_CARRIER),
+            Carrier(False),
+            T(OK),
+        ),
+    ),
+    Vector("&D0", (b"AT&D0\r", *_ANSWERED, False, b"x"), (T(OK), *_IS_ANSWERED, ToLine(b"x"))),
+    Vector(
+        "&D1",
+        (b"AT&D1\r", *_ANSWERED, False, True, b"ATO\r"),
+        (T(OK), Answer(), Carrier(True), T(b"\r\nCONNECT 9600\r\n" + OK + b"\r\nCONNECT 9600\r\n")),
+    ),
+    Vector(
+        "&D2",
+        (b"ATS0=1\r", *_ANSWERED, False, Ringing(), True, Ringing()),
+        (
+            T(OK),
+            *_IS_ANSWERED,
+            OnHook(),
+            Carrier(False),
+            T(NO_CARRIER + b"\r\nRING\r\n" * 2),
+            Answer(),
+        ),
+    ),
+    Vector("&D2 while dialling", (b"ATD1\r", False), (OffHook(), OnHook(), T(NO_CARRIER))),
+    Vector("&D2 off hook", (b"ATH1\r", False, False, b"AT\r"), (OffHook(), T(OK), OnHook(), T(OK))),
+    Vector("&D3", (b"ATS0=7&D3V0\r", False, b"ATS0?\r"), (T(b"0\r" + _info(b"000") + OK),)),
+    Vector("half a line is gone with the terminal", (b"ATE1", False, True, b"Q1\rAT\r"), (T(OK),)),
+)
+
+VECTORS = (*LINES, *COMMANDS, *PROFILES, *CALLS, *DATA)
