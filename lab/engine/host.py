@@ -101,7 +101,11 @@ def environment(engine: Engine, extra: dict[str, str]) -> dict[str, str]:
     """What a program inside sees: the user's own environment and ours."""
     rows, columns = window()
     size = {"COLUMNS": str(columns), "LINES": str(rows)} if on_terminal() else {}
-    return {**os.environ, "PATH": program_path(), **size, INSIDE: engine.value, **extra}
+    # Inside he is root: what pytest left below /tmp on the host would be another's, so not there.
+    root = {"USER": "root", "LOGNAME": "root", "PYTEST_DEBUG_TEMPROOT": "/run"}
+    return {
+        **os.environ, "PATH": program_path(), **size, **root, INSIDE: engine.value, **extra,
+    }  # fmt: skip
 
 
 def program_path() -> str:

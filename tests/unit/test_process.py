@@ -11,6 +11,7 @@ import pytest
 from lab import process
 from lab.errors import DaemonError, PrerequisiteError
 from lab.process import Daemon
+from lab.wait import wait_until
 
 FOREVER = "sleep 1000"
 
@@ -81,7 +82,11 @@ def test_a_daemon_that_will_not_go_is_killed_with_its_children(tmp_path: Path) -
     assert not daemon.alive
     # It is a zombie of the reaper at most.
     status = Path(f"/proc/{child}/stat")
-    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] in "ZX"
+    wait_until(
+        "the end of the child",
+        lambda: not status.exists() or status.read_text().rpartition(")")[2].split()[0] in "ZX",
+        10.0,
+    )
 
 
 def test_a_daemon_has_no_input_and_none_of_our_environment(
