@@ -87,6 +87,32 @@ class PppSession:
 
 
 @dataclass(slots=True, kw_only=True)
+class LigCall:
+    """A call at AT&T's gateway, from the answer of its modem to the end of its pppd."""
+
+    line: str
+    number: int
+    """Of the call: the conntrack mark by which the fence tells it from earlier ones (L-09); 0 if it was not
+    answered."""
+    answered: float = 0.0
+    """When the modems were connected; 0 if the call was left to ring (P-12)."""
+    rate_bit_s: int = 0
+    """As the modem said with CONNECT; 0 if it did not."""
+    interface: str = ""
+    address: str = ""
+    """From the pool, for the time of the call (P-12)."""
+    user: str = ""
+    """Whom PAP found it to be (P-11); empty if nobody."""
+    admitted: float = 0.0
+    """When the fence knew the call: before its IP link came up (P-20)."""
+    opened: float = 0.0
+    """When IPCP opened; 0 if it never did."""
+    closed: float = 0.0
+    exit_status: int = -1
+    """pppd(8) EXIT STATUS; -1 while it runs."""
+
+
+@dataclass(slots=True, kw_only=True)
 class CallHome:
     """One run of the agent."""
 
@@ -178,6 +204,7 @@ class Record:
     esp: list[EspSa] = field(default_factory=list)
     l2tp: list[L2tpTunnel] = field(default_factory=list)
     ppp: list[PppSession] = field(default_factory=list)
+    lig: list[LigCall] = field(default_factory=list)
     calls: list[CallHome] = field(default_factory=list)
     ledger: list[Transaction] = field(default_factory=list)
     probes: list[UplinkProbe] = field(default_factory=list)
