@@ -259,11 +259,12 @@ def _path(spec: TopologySpec) -> Iterator[Complaint]:
     yield from _named(spec, "gateways", path.gateways, Role.vpn_gateway)
 
     kind = (("path", "kind"),)
-    if path.kind is PathKind.direct:
+    if path.kind is not PathKind.vpn:
         for key in ("gateways", "ipsec", "l2tp"):
             if getattr(path, key):
-                yield Complaint(("path", key), "a direct path has none", "say kind: vpn", kind)
-    elif path.kind is PathKind.vpn and not path.gateways:
+                problem = f"a {path.kind} path has none"
+                yield Complaint(("path", key), problem, "say kind: vpn", kind)
+    elif not path.gateways:
         problem = "a vpn path needs gateways"
         gateways = ", ".join(network(spec).with_role(Role.vpn_gateway)) or "vpn1, vpn2"
         suggestion = f"add gateways: [{gateways}]"
@@ -308,8 +309,9 @@ def ways(spec: TopologySpec) -> Iterator[Complaint]:
             yield Complaint(("nodes", spec.firewall), problem)
             return
 
-    agents = spec.path.agents if spec.path.kind is not PathKind.dial else ()
-    for index, agent in enumerate(agents):
+    # A modem needs no link to the Internet, and no SNAT on it (F-18).
+    by_wire = spec.path.agents if spec.path.kind is not PathKind.dial else ()
+    for index, agent in enumerate(by_wire):
         for problem, suggestion in _agent(spec, net, agent):
             yield Complaint(("path", "agents", index), problem, suggestion)
 
@@ -335,11 +337,15 @@ def _agent(spec: TopologySpec, net: Network, agent: str) -> Iterator[tuple[str, 
         )
 
 
+def site(spec: TopologySpec) -> frozenset[str]:
+    """The customer's machines that a way between others must not lead through."""
+    return frozenset({spec.firewall} if spec.firewall else ()) | set(spec.path.agents)
+
+
 def _far_end(spec: TopologySpec, net: Network) -> Iterator[str]:
     (internet,), (sdc,) = net.with_role(Role.internet), net.with_role(Role.sdc)
-    site = frozenset({spec.firewall} if spec.firewall else ()) | set(spec.path.agents)
-    reached = net.ways(internet, closed=site)
-    if spec.path.kind is PathKind.direct and sdc not in reached:
+    reached = net.ways(internet, closed=site(spec))
+    if spec.path.kind is not PathKind.vpn and sdc not in reached:
         yield f"{internet} does not reach {sdc}"
 
     for gateway in spec.path.gateways:

@@ -7,7 +7,7 @@ from html import escape
 
 from lab.topology import route_map, units
 from lab.topology.model import Node, PathKind, Role, Segment, Topology
-from lab.topology.route_map import RouteMap, Zone
+from lab.topology.route_map import TELEPHONE, RouteMap, Zone
 
 FONT = "DejaVu Sans, Helvetica, Arial, sans-serif"
 INK = "#1f2933"
@@ -18,6 +18,8 @@ LINE = "#b6bfc9"
 
 ZONES = {
     Zone.customer: ("The customer", "#fff8e6", "#e8c877"),
+    Zone.telephone: ("The telephone network", "#f3faf3", "#b5d6b8"),
+    Zone.carrier: ("AT&amp;T", "#fdf1f5", "#efc2d3"),
     Zone.internet: ("The Internet", "#f4f6f8", "#cbd2d9"),
     Zone.ibm: ("IBM", "#eaf2ff", "#a6c8ff"),
 }
@@ -28,6 +30,8 @@ ROLES = {
     Role.internet: "the Internet",
     Role.vpn_gateway: "VPN gateway",
     Role.sdc: "call-home servers",
+    Role.exchange: "telephone exchange",
+    Role.lig: "Local Interface Gateway, fenced",
     Role.host: "host",
 }
 
@@ -51,6 +55,7 @@ def render(topology: Topology) -> str:
         f'  label=<{title}<br align="left"/>{_legend(topology)}<br align="left"/><br/>>;',
         *_clusters(topology, route),
         *_edges(topology, route),
+        *_lines(topology, route),
         "}",
     ]
     return "\n".join(lines) + "\n"
@@ -92,6 +97,8 @@ def _node(topology: Topology, route: RouteMap, node: Node) -> str:
 
     rows = [f"<b>{escape(node.name)}</b>", f'<font point-size="9" color="{FAINT}">{what}</font>']
     rows += [f'<font point-size="9">{address}</font>' for address in _services(node)]
+    if modems := _modems(topology, node):
+        rows.append(f'<font point-size="9">{modems} modem{"s" if modems > 1 else ""}</font>')
     rows += [
         f'<font point-size="8" color="{FAINT}">{i.segment} {i.ip}</font>' for i in node.interfaces
     ]
@@ -105,6 +112,11 @@ def _services(node: Node) -> list[str]:
         shown.append(f"and {len(node.service_addresses) - 4} more")
 
     return shown
+
+
+def _modems(topology: Topology, node: Node) -> int:
+    lines = topology.telephone.lines if topology.telephone is not None else ()
+    return sum(line.node == node.name for line in lines)
 
 
 def _hub(route: RouteMap, segment: Segment) -> str:
@@ -143,6 +155,24 @@ def _edges(topology: Topology, route: RouteMap) -> Iterator[str]:
             first = _before_hub(route, members, node)
             ends = f"{name} -> {hub}" if first else f"{hub} -> {name}"
             yield f"  {ends} [{_look(topology, route, segment, [node])}];"
+
+
+def _lines(topology: Topology, route: RouteMap) -> Iterator[str]:
+    """A dashed line from each subscriber to the exchange; several lines of one are drawn as one."""
+    if topology.telephone is None:
+        return
+
+    exchange = topology.telephone.node
+    for name, line in {line.node: line for line in topology.telephone.lines}.items():
+        node = topology.node(name)
+        ends = (exchange, name) if node.role is Role.lig else (name, exchange)
+        count = _modems(topology, node)
+        several = f"{count} lines, " if count > 1 else ""
+        delay = f", {units.show_delay(line.delay_s)}" if line.delay_s else ""
+        label = f"{line.number}<br/>{several}{units.show_rate(line.rate_bit_s)}{delay}<br/> "
+        on_path = (TELEPHONE, name) in route.plugs
+        look = f'color="{PATH}", penwidth=3, weight=20' if on_path else f'color="{LINE}"'
+        yield f'  "{ends[0]}" -> "{ends[1]}" [label=<{label}>, style=dashed, {look}];'
 
 
 def _before_hub(route: RouteMap, members: list[Node], node: Node) -> bool:
@@ -193,5 +223,9 @@ def _legend(topology: Topology) -> str:
             f'    <font color="{TUNNEL}">═══</font> inside IPsec ({outer}), L2TP and PPP'
             f'    <font color="{PATH}">┅┅</font> in reserve'
         )
+
+    if topology.telephone is not None:
+        colour = PATH if topology.path is PathKind.dial else LINE
+        text += f'    <font color="{colour}">┅┅</font> telephone lines'
 
     return f'<font point-size="10" color="{FAINT}">{text}</font>'

@@ -5,13 +5,14 @@ What the SVG looks like is in ``dot``; here is the text, and the call of the pro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from lab import process
 from lab.topology import dot, route_map, units
-from lab.topology.model import AllowRule, Encapsulation, Node, PathKind, Segment, Topology
-from lab.topology.route_map import RouteMap
+from lab.topology.model import AllowRule, Encapsulation, Node, PathKind, Role, Segment, Topology
+from lab.topology.route_map import TELEPHONE, RouteMap
+from lab.topology.telephone import ModemLine
 
 DOT_DEADLINE_S = 30
 WIDTH = 96
@@ -30,6 +31,8 @@ def text(topology: Topology) -> str:
         list(_ladder(topology, route)),
         list(_beside(topology, route)),
         list(_tunnel(topology)),
+        list(_dialling(topology)),
+        list(_fence(topology)),
         list(_rules(topology)),
         list(_expectations(topology)),
     ]
@@ -63,8 +66,10 @@ def _ladder(topology: Topology, route: RouteMap) -> Iterator[str]:
 
         if stop.onward is not None:
             inside = tunnel is not None and tunnel[0] <= number < tunnel[1]
-            row = f"  {'':<10}┃   {stop.onward.name:<8}{_wire(stop.onward)}"
+            row = f"  {'':<10}┃   {stop.onward.name:<7} {_wire(stop.onward)}"
             yield _with_edge(row, "│" if inside else "", next(labels, "") if inside else "")
+        for lines in _by_number(stop.lines):
+            yield f"  {'':<10}┇   {_count(lines, 'line'):<7} {_line(lines[0])}"
 
 
 def _with_edge(row: str, edge: str, label: str) -> str:
@@ -115,20 +120,82 @@ def _about(topology: Topology, node: Node) -> str:
         f" and {len(addresses) - 1} more" if len(addresses) > 1 and node.service_addresses else ""
     )
     if node.name in topology.agents:
-        return f"{_uplink_ip(node)}  agent"
+        modems = _count(_lines_of(topology, node), "modem")
+        return f"{_uplink_ip(node)}  agent{f', {modems}' if topology.dialers else ''}"
+    if node.role is Role.lig:
+        return f"{_uplink_ip(node)}  {_count(_lines_of(topology, node), 'modem')}"
 
     return shown + more if node.service_addresses else ""
 
 
 def _uplink_ip(node: Node) -> str:
-    uplink = next(route.interface for route in node.routes if route.destination == "default")
-    return node.interface(uplink).ip
+    uplinks = [route.interface for route in node.routes if route.destination == "default"]
+    return node.interface((uplinks or [node.interfaces[0].name])[0]).ip
 
 
 def _wire(segment: Segment) -> str:
     delay = f", {units.show_delay(segment.delay_s)}" if segment.delay_s else ""
     mtu = f", MTU {segment.mtu}" if segment.mtu != 1500 else ""
     return f"{segment.subnet:<18}{units.show_rate(segment.rate_bit_s)}{delay}{mtu}"
+
+
+# -- the telephone ---------------------------------------------------------------------------------
+
+
+def _lines_of(topology: Topology, node: Node) -> list[ModemLine]:
+    lines = topology.telephone.lines if topology.telephone is not None else ()
+    return [line for line in lines if line.node == node.name]
+
+
+def _by_number(lines: Iterable[ModemLine]) -> list[list[ModemLine]]:
+    return [list(same) for _, same in groupby(lines, lambda line: line.number)]
+
+
+def _count(things: Sequence[object], name: str) -> str:
+    return f"{len(things) or 'no'} {name}{'s' if len(things) != 1 else ''}"
+
+
+def _line(line: ModemLine) -> str:
+    delay = f", {units.show_delay(line.delay_s)}" if line.delay_s else ""
+    return f"{line.number:<18}{units.show_rate(line.rate_bit_s)}{delay}"
+
+
+def _dialling(topology: Topology) -> Iterator[str]:
+    if not topology.dialers or topology.telephone is None or topology.lig is None:
+        return
+
+    one, lig = topology.dialers[0], topology.lig
+    owners = {line.number: line.node for line in topology.telephone.lines}
+    numbers = [f"{number} ({owners.get(number, 'nobody')})" for number in one.numbers]
+    rounds = f"{one.rounds} round{'s' if one.rounds > 1 else ''}"
+    yield "The calls"
+    for number, row in enumerate(_wrapped(numbers, WIDTH - 12)):
+        yield f"  {'' if number else 'numbers':<10}{row}"
+    yield f"            {rounds}, {units.show_delay(one.redial_pause_s)} between two calls"
+    yield f"  modems    {one.init}, numeric result codes: {topology.telephone.result_table}"
+    yield f"  PPP       {lig.ppp.auth.upper()}, MTU {one.mtu}"
+    for dialer in topology.dialers:
+        yield f"            {dialer.client} is {dialer.account.user}"
+    pool = lig.ppp.pool
+    yield f"            {lig.node} gives {f'{pool[0]} to {pool[-1]}' if pool else 'no addresses'}"
+
+
+def _fence(topology: Topology) -> Iterator[str]:
+    if not topology.dialers or topology.lig is None:
+        return
+
+    lig = topology.lig
+    yield f"Whom the callers of {lig.node} may talk to; all else is dropped"
+    for one in lig.lists:
+        for number, row in enumerate(_wrapped(list(one.addresses), 64)):
+            yield f"  {'' if number else one.user:<16}{row}"
+    replies = ", whose answers are dropped" if lig.literal_replies else ""
+    yield f"  {'name server':<16}{lig.utility}{replies}"
+    services = [
+        f"{protocol.upper()} {port}" if port else protocol.upper() for protocol, port in lig.ports
+    ]
+    for number, row in enumerate(_wrapped(services or ["any"], 64)):
+        yield f"  {'' if number else 'ports':<16}{row}"
 
 
 # -- what is not on the path -----------------------------------------------------------------------
@@ -143,8 +210,17 @@ def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
         ]
         if others:
             plugs = ", ".join(f"{n.name} {n.interface(segment.name).ip}" for n in others)
-            yield f"  beside the path: {segment.name:<8}{_wire(segment)}"
+            yield f"  beside the path: {segment.name:<7} {_wire(segment)}"
             yield f"  {'':<17}{'':<8}{plugs}"
+
+    if topology.telephone is not None:
+        exchange = topology.telephone.node
+        silent = [n for n in topology.nodes if (TELEPHONE, n.name) not in route.plugs]
+        lines = _by_number(line for node in silent for line in _lines_of(topology, node))
+        if lines or not route.on_path(exchange):
+            yield f"  beside the path: {exchange:<7} the telephone"
+        for same in lines:
+            yield f"  {'':<17}{'':<8}{same[0].node}: {_count(same, 'line')}, {_line(same[0])}"
 
 
 def _tunnel(topology: Topology) -> Iterator[str]:
@@ -179,6 +255,8 @@ def _rules(topology: Topology) -> Iterator[str]:
 
     name = topology.firewall.node
     yield f"What {name} lets through, besides answers; all else is dropped"
+    if not topology.firewall.rules:
+        yield "  nothing"
     for (requirement, source), rules in groupby(
         topology.firewall.rules, lambda rule: (rule.requirement, rule.source)
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 import lab
 from lab.errors import TopologyError, UsageError
-from lab.topology import check, strict_yaml
+from lab.topology import check, check_telephone, strict_yaml
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
 
@@ -100,6 +101,7 @@ def _read(path: Path, source: str) -> str:
 _DROP = object()
 _NODE = {"role": "host"}
 _LINK = {"subnet": "192.0.2.0/24", "rate": "1Gbit", "nodes": {}}
+_LINE = {"number": "000"}
 _PATH: dict[str, Any] = {"kind": "direct", "agents": []}
 
 _STAND_INS: tuple[tuple[Place, Any], ...] = (
@@ -113,10 +115,14 @@ _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("links", "*"), _LINK),
     *((("links", "*", key), value) for key, value in _LINK.items()),
     (("links", "*", "nodes", "*"), None),
+    (("telephone",), {}),
+    (("telephone", "*"), _LINE),
+    (("telephone", "*", "number"), _LINE["number"]),
     (("path",), _PATH),
     *((("path", key), value) for key, value in _PATH.items()),
     (("path", "agents", "*"), "-"),
     (("path", "gateways", "*"), "-"),
+    (("path", "numbers", "*"), _LINE["number"]),
     (("expect", "*"), "-"),
 )
 """What takes the place of a broken value, so that the rest can still be looked at."""
@@ -143,13 +149,13 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         except ValidationError as error:
             data = _mend(document, data, error.errors(include_url=False))
 
-    for complaint in check.complaints(spec):
+    for complaint in chain(check.complaints(spec), check_telephone.complaints(spec)):
         involved = (complaint.place, *complaint.needs)
         if not any(_touches(broken, place) for broken in document.broken for place in involved):
             _note(document, complaint)
 
     if not document.issues:  # ways through a network are worth a look only if the network is sound
-        for complaint in check.ways(spec):
+        for complaint in chain(check.ways(spec), check_telephone.ways(spec)):
             _note(document, complaint)
 
     return spec

@@ -130,7 +130,7 @@ class _Resolver:
             probe=self.endpoints[0].address,
             expect=spec.expect,
             telephone=resolve_telephone.telephone(spec),
-            dialers=tuple(resolve_telephone.dialers(spec, self.seed)),
+            dialers=tuple(resolve_telephone.dialers(spec, self.network, self.seed)),
             lig=resolve_telephone.lig(spec, self.network, self.profile, self.seed),
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from lab.catalogue import Address, Profile, Service, Variant
 from lab.topology import addressing, secrets
-from lab.topology.model import PathKind, PppAccount, PppAuth, PppServer
+from lab.topology.model import PathKind, PppAccount, PppAuth, PppServer, Role
 from lab.topology.routing import Network
 from lab.topology.spec import DialSpec, TopologySpec
 from lab.topology.telephone import Dialer, FenceList, Lig, ModemLine, Telephone
@@ -22,8 +22,8 @@ dot as AT&T's dialer has them. The names are the lab's own, and depend on nothin
 the agents."""
 
 PPP_MTU = 1500
-"""RFC 1661 6.1: what holds if nobody asks for another MRU, and the papers name none (Q-18). A
-smaller one would help somebody who types while a file is sent; nobody does here."""
+"""RFC 1661 6.1: what holds if nobody asks for another MRU, and the papers name none (Q-18). The 576
+that people took on slow lines were for typing while a file is sent; nobody types here."""
 
 LCP_ECHO_INTERVAL_S, LCP_ECHO_FAILURES = 30, 4  # Q-11
 
@@ -67,7 +67,7 @@ def modem_devices(spec: TopologySpec, node: str) -> tuple[str, ...]:
     return tuple(DEVICE.format(number) for number in range(spec.nodes[node].modems))
 
 
-def dialers(spec: TopologySpec, seed: bytes) -> Iterator[Dialer]:
+def dialers(spec: TopologySpec, network: Network, seed: bytes) -> Iterator[Dialer]:
     """One for each agent of a dial path, with a modem or without (OUT-24)."""
     if spec.path.kind is not PathKind.dial:
         return
@@ -83,7 +83,7 @@ def dialers(spec: TopologySpec, seed: bytes) -> Iterator[Dialer]:
             redial_pause_s=dial.pause,
             account=account(spec, client, seed),
             accept_auth=(PppAuth.pap,),  # P-11
-            mtu=PPP_MTU,
+            mtu=ppp_mtu(spec, network),
             lcp_echo_interval_s=LCP_ECHO_INTERVAL_S,
             lcp_echo_failures=LCP_ECHO_FAILURES,
         )
@@ -114,8 +114,15 @@ def lig(spec: TopologySpec, network: Network, profile: Profile, seed: bytes) -> 
         ),
         ports=tuple(dict.fromkeys(_services(authorized))) if dial.fence_ports else (),
         literal_replies=dial.literal_replies,
-        mtu=PPP_MTU,
+        mtu=ppp_mtu(spec, network),
     )
+
+
+def ppp_mtu(spec: TopologySpec, network: Network) -> int:
+    """PPP's own, or what the narrowest link from the LIG to the servers can carry."""
+    (sdc,) = network.with_role(Role.sdc)
+    way = network.ways(spec.lig)[sdc] if spec.lig is not None else ()
+    return min([PPP_MTU, *(spec.links[hop.link].mtu for hop in way)])
 
 
 def _authorized(spec: TopologySpec, profile: Profile) -> tuple[Address, ...]:

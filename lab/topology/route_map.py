@@ -7,27 +7,36 @@ from enum import StrEnum
 
 from lab.topology.model import Node, PathKind, Role, Segment, Topology
 from lab.topology.routing import Hop, Network
+from lab.topology.telephone import ModemLine
+
+TELEPHONE = ""
 
 
 class Zone(StrEnum):
     """Whose machine it is."""
 
     customer = "customer"
+    telephone = "telephone"
+    carrier = "AT&T"
     internet = "Internet"
     ibm = "IBM"
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A place on the path: the nodes there, and the segment that leads on from them."""
+    """A place on the path: the nodes there, and the segment or lines that lead on from them."""
 
     nodes: tuple[Node, ...]
     onward: Segment | None
+    lines: tuple[ModemLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RouteMap:
-    """The path from the agents to sdc: its stops, and each plug that it uses (segment, node)."""
+    """The path from the agents to sdc: its stops, and each plug that it uses (segment, node).
+
+    A telephone line is a plug in the segment ``TELEPHONE``.
+    """
 
     stops: tuple[Stop, ...]
     plugs: frozenset[tuple[str, str]]
@@ -41,7 +50,7 @@ class RouteMap:
 
 
 def trace(topology: Topology) -> RouteMap:
-    """Follow every agent's way, in a VPN by way of every gateway."""
+    """Follow every agent's way, in a VPN by way of every gateway, by telephone through AT&T's."""
     network = Network(
         {node.name: node.role for node in topology.nodes},
         {s.name: [n.name for n in topology.members(s.name)] for s in topology.segments},
@@ -62,7 +71,8 @@ def trace(topology: Topology) -> RouteMap:
     stops = tuple(
         Stop(
             tuple(topology.node(name) for name in names),
-            topology.segment(links[number]) if number in links else None,
+            topology.segment(links[number]) if links.get(number) else None,
+            _lines(topology, *names, *steps.get(number + 1, ())) if number in links else (),
         )
         for number, names in sorted(steps.items())
     )
@@ -76,6 +86,13 @@ def _ways(topology: Topology, network: Network, agent: str) -> list[tuple[str, t
     if topology.path is PathKind.direct:
         return [(agent, reached[sdc])]
 
+    if topology.path is PathKind.dial:
+        assert topology.telephone is not None
+        assert topology.lig is not None
+        exchange, lig = topology.telephone.node, topology.lig.node
+        call = (Hop(TELEPHONE, exchange), Hop(TELEPHONE, lig))
+        return [(agent, call + network.ways(lig)[sdc])]
+
     gateways = next(path.gateways for path in topology.vpn_paths if path.client == agent)
     return [
         (agent, reached[gateway] + network.ways(gateway, closed=network.internet)[sdc])
@@ -83,8 +100,21 @@ def _ways(topology: Topology, network: Network, agent: str) -> list[tuple[str, t
     ]
 
 
+def _lines(topology: Topology, *ends: str) -> tuple[ModemLine, ...]:
+    """The lines between the exchange and others; none if the exchange is not among the ends."""
+    telephone = topology.telephone
+    if telephone is None or telephone.node not in ends:
+        return ()
+
+    return tuple(line for line in telephone.lines if line.node in ends)
+
+
 def _zone(topology: Topology, network: Network, node: Node) -> Zone:
     if node.role is Role.internet:
         return Zone.internet
+    if node.role is Role.exchange:
+        return Zone.telephone
+    if node.role is Role.lig:
+        return Zone.carrier
 
     return Zone.customer if network.zone(node.name) & set(topology.agents) else Zone.ibm

@@ -18,7 +18,8 @@ def schema() -> dict[str, Any]:
     properties["profile"]["enum"] = list(catalogue.names())
     properties["expect"]["items"]["enum"] = list(check.requirement_ids())
     properties["expect"]["uniqueItems"] = True
-    properties["nodes"]["propertyNames"] = {"pattern": NODE_NAME, "maxLength": 11}
+    for key in ("nodes", "telephone"):
+        properties[key]["propertyNames"] = {"pattern": NODE_NAME, "maxLength": 11}
     properties["links"]["propertyNames"] = {"pattern": LINK_NAME, "maxLength": 15}
     return {"$schema": DIALECT, "title": "callhome-lab topology", **result}
 

@@ -42,6 +42,8 @@ def _check_pool(text: object) -> str:
     subnet = _parse_subnet(text)
     if subnet.prefixlen > 30:
         raise ValueError(f"{text} is too small; a pool needs a /30 at least")
+    if subnet.prefixlen < 16:
+        raise ValueError(f"{text} is too large; a pool is a /16 at most")
 
     return str(subnet)
 

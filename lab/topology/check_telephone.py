@@ -1,0 +1,204 @@
+"""What makes no sense about telephones in a topology file: lines, numbers, modems, AT&T's gateway.
+
+The telephone's part of ``check``: a spec in, complaints out. A telephone may stand beside a path
+that does not go over it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from lab.topology import check
+from lab.topology.check import Complaint
+from lab.topology.model import PathKind, Role
+from lab.topology.resolve_telephone import line_name
+from lab.topology.spec import TopologySpec
+from lab.topology.strict_yaml import Place
+
+WITH_MODEMS = (Role.hmc, Role.lig)
+KIND: Place = ("path", "kind")
+
+
+def complaints(spec: TopologySpec) -> Iterator[Complaint]:
+    """What is wrong between places of a spec whose single values are all well-formed."""
+    yield from _roles(spec)
+    yield from _modems(spec)
+    yield from _lines(spec)
+    yield from _line_names(spec)
+    yield from _numbers(spec)
+    yield from _pool(spec)
+    yield from _path(spec)
+
+
+def _roles(spec: TopologySpec) -> Iterator[Complaint]:
+    net = check.network(spec)
+    for role, why in (
+        (Role.exchange, "all lines are lines of one exchange"),
+        (Role.lig, "one lig can have as many modems as it takes"),
+    ):
+        names = net.with_role(role)
+        for extra in names[1:]:
+            problem = f"is a second {role}, beside {names[0]}"
+            yield Complaint(("nodes", extra, "role"), problem, why)
+
+    for name in net.with_role(Role.exchange):
+        for link in spec.links_of(name):
+            problem = f"{name} is an exchange: it has telephone lines and is on no link"
+            needs: tuple[Place, ...] = (("nodes", name, "role"),)
+            yield Complaint(("links", link, "nodes", name), problem, "take it out", needs)
+
+
+def _modems(spec: TopologySpec) -> Iterator[Complaint]:
+    for name, node in spec.nodes.items():
+        place: Place = ("nodes", name, "modems")
+        role: Place = ("nodes", name, "role")
+        if node.modems and node.role not in WITH_MODEMS:
+            problem = f"only an hmc and a lig have modems, and the role of {name} is {node.role}"
+            yield Complaint(place, problem, needs=(role,))
+        elif node.role is Role.lig and not node.modems:
+            problem = f"{name} has no modem that answers"
+            yield Complaint(("nodes", name), problem, "give it modems: 2", (role, place))
+        elif node.modems and name not in spec.telephone and not _has_no_telephone(spec):
+            yield _no_line(name)
+
+
+def _has_no_telephone(spec: TopologySpec) -> bool:
+    """A dial path without any line: one mistake, and not one for each modem."""
+    return spec.path.kind is PathKind.dial and not spec.telephone
+
+
+def _no_line(node: str) -> Complaint:
+    suggestion = f'add {node}: {{ number: "..." }} to telephone'
+    return Complaint(
+        ("nodes", node, "modems"),
+        f"{node} has a modem and no telephone line",
+        suggestion,
+        (("nodes", node, "role"), ("telephone",)),
+    )
+
+
+def _lines(spec: TopologySpec) -> Iterator[Complaint]:
+    for name in spec.telephone:
+        place, known = ("telephone", name), [n for n, its in spec.nodes.items() if its.modems]
+        if name not in spec.nodes:
+            suggestion = check.did_you_mean(name, known)
+            problem = f"there is no node {name!r}"
+            yield Complaint(place, problem, suggestion, (("nodes", name),))
+            continue
+
+        role: Place = ("nodes", name, "role")
+        modems: Place = ("nodes", name, "modems")
+        node = spec.nodes[name]
+        if node.role not in WITH_MODEMS:
+            problem = f"only an hmc and a lig have lines, and the role of {name} is {node.role}"
+            yield Complaint(place, problem, needs=(role,))
+        elif node.role is Role.hmc and not node.modems:
+            problem = f"{name} has a telephone line and no modem"
+            yield Complaint(place, problem, f"give {name} modems: 1", (role, modems))
+
+    if spec.exchange is None and (spec.telephone or spec.path.kind is PathKind.dial):
+        suggestion = f"add pstn: {{ role: {Role.exchange} }}"
+        problem = f"there is no node with the role {Role.exchange}"
+        yield Complaint(("nodes",), problem, suggestion, () if spec.telephone else (KIND,))
+
+
+def _line_names(spec: TopologySpec) -> Iterator[Complaint]:
+    """A node may be called as a line of another: ``lig-1`` beside a ``lig`` with two modems."""
+    owners: dict[str, str] = {}
+    for name in spec.telephone:
+        count = spec.nodes[name].modems if name in spec.nodes else 0
+        for number in range(1, count + 1):
+            line = line_name(name, number, count)
+            owner = owners.setdefault(line, name)
+            if owner != name:
+                problem = f"{line} is the name of a line of {owner}, too"
+                needs: tuple[Place, ...] = (("nodes", name, "modems"), ("nodes", owner, "modems"))
+                yield Complaint(("telephone", name), problem, "give the node another name", needs)
+
+
+def _numbers(spec: TopologySpec) -> Iterator[Complaint]:
+    """One number, one subscriber; and the exchange must be able to tell when one is complete."""
+    owners: dict[str, str] = {}
+    for name, line in spec.telephone.items():
+        place: Place = ("telephone", name, "number")
+        owner = owners.setdefault(line.number, name)
+        if owner != name:
+            needs: tuple[Place, ...] = (("telephone", owner, "number"),)
+            yield Complaint(place, f"{line.number} is the number of {owner}, too", needs=needs)
+
+    for name, line in spec.telephone.items():
+        for length in range(1, len(line.number)):
+            if owner := owners.get(line.number[:length], ""):
+                problem = (
+                    f"{line.number} begins with {line.number[:length]}, the number of {owner}: "
+                    "a call would go there"
+                )
+                needs = (("telephone", owner, "number"),)
+                yield Complaint(("telephone", name, "number"), problem, "change one", needs)
+
+
+def _pool(spec: TopologySpec) -> Iterator[Complaint]:
+    for name, node in spec.nodes.items():
+        if node.role is not Role.lig or node.pool is None:
+            continue
+        pool = ipaddress.ip_network(node.pool)
+        if any(pool.overlaps(net) for net in check.PRIVATE):
+            problem = f"no answer from the Internet comes to callers in {node.pool}"
+            suggestion = "take a public subnet such as 203.0.113.128/28, or leave it out"
+            yield Complaint(
+                ("nodes", name, "pool"), problem, suggestion, (("nodes", name, "role"),)
+            )
+
+
+def _path(spec: TopologySpec) -> Iterator[Complaint]:
+    path = spec.path
+    for index, number in enumerate(path.numbers):
+        if number in path.numbers[:index]:
+            suggestion = "dial: { rounds: 2 } says how often the list is tried"
+            problem = f"{number} is there twice"
+            yield Complaint(("path", "numbers", index), problem, suggestion)
+
+    if path.kind is not PathKind.dial:
+        for key in ("numbers", "dial"):
+            if getattr(path, key):
+                problem = f"a {path.kind} path has none"
+                yield Complaint(("path", key), problem, "say kind: dial", (KIND,))
+        return
+
+    if spec.lig is None:
+        suggestion = f"add lig: {{ role: {Role.lig}, modems: 2 }}"
+        yield Complaint(
+            ("nodes",), f"there is no node with the role {Role.lig}", suggestion, (KIND,)
+        )
+    if _has_no_telephone(spec):
+        suggestion = 'add telephone: { lig: { number: "1-800-555-0100" } }'
+        problem = "a dial path needs telephone lines"
+        yield Complaint(("path",), problem, suggestion, (KIND, ("telephone",)))
+    if not path.numbers:
+        line = spec.telephone.get(spec.lig or "")
+        number = line.number if line is not None else "1-800-555-0100"
+        suggestion = f'add numbers: ["{number}"]'
+        yield Complaint(
+            ("path",), "a dial path needs numbers", suggestion, (KIND, ("path", "numbers"))
+        )
+
+
+def ways(spec: TopologySpec) -> Iterator[Complaint]:
+    """Whether the LIG gets to the Internet, in a spec that has no other complaint."""
+    if spec.lig is None:
+        return
+
+    net, place = check.network(spec), ("nodes", spec.lig)
+    links = net.links_of(spec.lig)
+    beside = [agent for agent in spec.path.agents if agent in net.zone(spec.lig)]
+    if len(links) != 1:
+        problem = f"a lig is on one link, towards the Internet; it is on {len(links)}"
+        yield Complaint(place, problem)
+    elif beside:
+        problem = f"{spec.lig} is on the same side of the Internet as {beside[0]}"
+        yield Complaint(place, problem, "give it a link with the Internet for itself")
+    elif not net.uplinks(spec.lig):
+        yield Complaint(place, f"{spec.lig} has no way to the Internet")
+    elif spec.lig not in net.ways(next(iter(net.internet)), closed=check.site(spec)):
+        yield Complaint(place, f"{spec.lig} gets to the Internet through {spec.firewall} only")
