@@ -113,6 +113,14 @@ class Options:
     """What the peer must authenticate itself with; None where it need not."""
     offer: tuple[PppAuth, ...] = ()
     """What it agrees to authenticate itself with."""
+    addresses: tuple[str, str] | None = None
+    """Its own and the peer's, both fixed; None where it takes what the peer says."""
+    dns: str = ""
+    """A name server that a peer who asks is told (RFC 1877)."""
+    unit: int | None = None
+    """The number of the interface: ``ppp<unit>``; None where any free one will do."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """What its scripts find in their environment, beside pppd(8) SCRIPTS."""
     echo_interval_s: int = 0
     echo_failures: int = 0
 
@@ -137,8 +145,7 @@ def render_options(options: Options) -> str:
         "nodeflate",
         "novj",
         "noipv6",
-        "ipcp-accept-local",
-        "ipcp-accept-remote",
+        *_addresses(options),
         "noipdefault",
         "nodefaultroute",
         "noproxyarp",
@@ -153,7 +160,18 @@ def render_options(options: Options) -> str:
             f"lcp-echo-interval {options.echo_interval_s}",
             f"lcp-echo-failure {options.echo_failures}",
         ]
+    if options.unit is not None:
+        lines.append(f"unit {options.unit}")
+    if options.dns:
+        lines.append(f"ms-dns {options.dns}")
+    lines += [f'set "{name}={value}"' for name, value in options.environment]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _addresses(options: Options) -> Iterable[str]:
+    if options.addresses is None:
+        return ("ipcp-accept-local", "ipcp-accept-remote")
+    return (":".join(options.addresses),)
 
 
 def _authentication(options: Options) -> Iterable[str]:
