@@ -168,6 +168,8 @@ class Exchange:
         if end.phase in (Phase.on_hook, Phase.rung):
             return
         self._agenda.cancel(end)
+        # Of what was due before, its modem had no notice when it hung up.
+        self._told[:] = [entry for entry in self._told if entry[0] != end.name]
         call = end.call
         end.phase, end.call = Phase.on_hook, None
         if call:

@@ -163,10 +163,11 @@ class Tape:
             if not speaker.said:
                 speaker.since = now
             speaker.said += run
-            text = speaker.said.strip(b"\r\n")
-            ended = speaker.said.endswith((b"\r", b"\n")) or text in (b"A/", b"a/")
-            if (text and ended) or len(text) > MAX_UTTERANCE_BYTES:
-                self._utter(line, mark, bytes(speaker.said), speaker.since)
+            said = bytes(speaker.said)
+            text = said.strip(b"\r\n")
+            ended = said.endswith((b"\r", b"\n")) or text in (b"A/", b"a/")
+            if (text and ended) or len(said) > MAX_UTTERANCE_BYTES:
+                self._utter(line, mark, said, speaker.since)
                 speaker.said.clear()
 
     def _utter(self, line: str, mark: str, said: bytes, since: float) -> None:

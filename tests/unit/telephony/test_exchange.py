@@ -1,0 +1,450 @@
+"""The life of calls: dial tone, digits, ringing, answer, training, hang-up, each from either end."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.errors import UsageError
+from lab.telephony.exchange import Line
+from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.signals import (
+    Answer,
+    Answered,
+    Busy,
+    Carrier,
+    DialDigits,
+    DialTone,
+    Dropped,
+    Flash,
+    NoDialTone,
+    OffHook,
+    Quiet,
+    Ringback,
+    Ringing,
+    RingingStopped,
+    TerminalRate,
+    ToTerminal,
+    Trained,
+    Unobtainable,
+)
+from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1, LINES, SLOW, Hall
+
+
+def test_an_idle_exchange_wants_nothing() -> None:
+    hall = Hall()
+    assert hall.exchange.wake_at is None
+    assert hall.exchange.tick(1e6) == []
+
+
+def test_dial_tone_comes_within_a_third_of_a_second() -> None:
+    times = set()
+    for seed in range(20):
+        hall = Hall(seed=seed)
+        hall.does("hmc", OffHook())
+        hall.wait(1)
+        (at,) = hall.when("hmc", DialTone)
+        assert 0.1 <= at <= 0.3
+        times.add(at)
+    assert len(times) > 10
+
+
+def test_a_whole_call_hears_this_and_nothing_else() -> None:
+    hall = Hall()
+    rate = hall.connect()
+    hall.hang_up("hmc")
+    hall.wait(1)
+    hall.hang_up("lig-1")
+    hall.wait(1000)
+    assert rate == 33600
+    assert hall.heard("hmc") == [DialTone(), Ringback(), Answered(), Trained(33600)]
+    assert hall.heard("lig-1") == [Ringing(), Trained(33600), Dropped()]
+    assert hall.exchange.wake_at is None
+
+    hall.told.clear()
+    assert hall.connect() == 33600
+
+
+def test_training_takes_its_time_and_longer_on_a_long_line() -> None:
+    for caller, delay in ((HMC, 0.03), (SLOW, 0.32)):
+        hall = Hall()
+        hall.dial(caller.name, LIG)
+        answered = hall.now
+        hall.does("lig-1", Answer())
+        hall.wait(20)
+        assert hall.when(caller.name, Answered) == [pytest.approx(answered + delay)]
+        assert hall.when(caller.name, Trained) == [pytest.approx(answered + 5 + 4 * delay)]
+        assert hall.when("lig-1", Trained) == hall.when(caller.name, Trained)
+
+
+def test_the_slower_modem_says_the_speed() -> None:
+    hall = Hall()
+    assert hall.connect("hmc-2") == 9600
+    assert hall.connect("hmc", "lig-2") == 28800
+
+
+# Digits.
+
+
+def test_digits_may_come_one_by_one_and_in_groups() -> None:
+    hall = Hall()
+    hall.does("hmc", OffHook())
+    hall.wait(0.4)
+    for group in ("1", "800", "555", "0100"):
+        hall.does("hmc", DialDigits(group, False))
+        hall.wait(4)
+    assert hall.heard("lig-1")[0] == Ringing()
+
+
+def test_digits_before_dial_tone_are_lost() -> None:
+    hall = Hall()
+    hall.does("hmc", OffHook(), DialDigits(LIG, True))
+    hall.wait(5)
+    assert hall.heard("hmc") == [DialTone()]
+
+
+def test_a_number_that_no_line_has_is_known_at_its_first_wrong_digit() -> None:
+    hall = Hall()
+    hall.dial("hmc", "1801")
+    assert hall.heard("hmc") == [DialTone(), Unobtainable()]
+    hall.does("hmc", DialDigits(LIG, True))
+    hall.wait(100)
+    assert hall.heard("lig-1") == []
+
+
+def test_half_a_number_times_out_and_silence_is_told_before() -> None:
+    hall = Hall()
+    hall.dial("hmc", "1800")
+    dialled = 0.5
+    hall.wait(20)
+    assert hall.when("hmc", Quiet) == [dialled + 5]
+    assert hall.when("hmc", Unobtainable) == [pytest.approx(dialled + 15 + 0.2)]
+
+
+def test_each_digit_starts_the_timeout_anew() -> None:
+    hall = Hall()
+    hall.does("hmc", OffHook())
+    hall.wait(1)
+    for digit in LIG:
+        hall.does("hmc", DialDigits(digit, True))
+        hall.wait(14.9)
+    assert Unobtainable() not in hall.heard("hmc")
+    assert Ringing() in hall.heard("lig-1")
+
+
+def test_a_line_that_never_dials_is_dead_until_it_hangs_up() -> None:
+    hall = Hall()
+    hall.does("hmc", OffHook())
+    hall.wait(20)
+    hall.does("hmc", OffHook(), DialDigits(LIG, True))
+    hall.wait(20)
+    assert hall.heard("hmc") == [DialTone()]
+    assert hall.exchange.wake_at is None
+    hall.hang_up("hmc")
+    assert hall.connect() == 33600
+
+
+def test_a_number_that_begins_another_waits_for_more() -> None:
+    lines = (HMC, Line("short", "18", 300, 0), LIG_1)
+    hall = Hall(lines=lines)
+    hall.dial("hmc", "18")
+    hall.wait(10)
+    assert hall.heard("short") == []
+    hall.wait(10)
+    assert hall.when("short", Ringing)[0] == pytest.approx(0.5 + 15 + 0.2)
+
+    hall = Hall(lines=lines)
+    hall.dial("hmc", LIG)
+    assert hall.heard("short") == []
+    assert hall.heard("lig-1") == [Ringing()]
+
+
+def test_hanging_up_forgets_the_digits() -> None:
+    hall = Hall()
+    hall.dial("hmc", "1800")
+    hall.hang_up("hmc")
+    hall.dial("hmc", "5550100")
+    assert hall.heard("hmc")[-1] == Unobtainable()
+
+
+def test_a_flash_recalls_dial_tone_and_forgets_the_digits() -> None:
+    hall = Hall()
+    hall.dial("hmc", "1801"[:3])
+    hall.does("hmc", Flash())
+    hall.wait(0.5)
+    assert hall.heard("hmc") == [DialTone(), DialTone()]
+    hall.does("hmc", DialDigits(LIG, True))
+    hall.wait(0.5)
+    assert hall.heard("lig-1") == [Ringing()]
+    hall.does("hmc", Flash())
+    hall.wait(2)
+    assert hall.heard("hmc") == [DialTone(), DialTone(), Ringback()]
+
+
+@pytest.mark.parametrize("number", [LIG, "9" + LIG])
+def test_the_access_code_brings_a_second_dial_tone(number: str) -> None:
+    """Also to a number that begins with the same digit, and without a pause just as well."""
+    lines = (HMC, Line("far", number, 300, 0))
+    hall = Hall(lines=lines, outside="9")
+    hall.dial("hmc", "9")
+    assert hall.heard("hmc") == [DialTone(), DialTone()]
+    hall.does("hmc", DialDigits(number, True))
+    hall.wait(0.3)
+    assert hall.heard("far") == [Ringing()]
+
+    hall = Hall(lines=lines, outside="9")
+    hall.dial("hmc", f"9{number}")
+    assert hall.heard("hmc") == [DialTone(), Ringback()]
+    assert hall.heard("far") == [Ringing()]
+
+
+# Ringing.
+
+
+def test_ringing_has_its_cadence_and_its_end() -> None:
+    hall = Hall()
+    hall.dial("hmc", LIG)
+    hall.wait(300)
+    first = pytest.approx(0.7)
+    times = hall.when("lig-1", Ringing)
+    assert times[0] == first
+    assert times == [pytest.approx(0.7 + 6 * ring) for ring in range(30)]
+    assert hall.when("hmc", Ringback) == times
+    assert hall.when("lig-1", RingingStopped) == [pytest.approx(180.7)]
+    assert hall.when("hmc", Busy) == [pytest.approx(180.7)]
+    assert hall.exchange.wake_at is None
+
+    hall.does("lig-1", Answer())
+    hall.hang_up("lig-1")
+    hall.hang_up("hmc")
+    hall.told.clear()
+    assert hall.connect() == 33600
+
+
+def test_a_caller_that_gives_up_stops_the_ringing() -> None:
+    hall = Hall()
+    hall.dial("hmc", LIG)
+    hall.wait(7)
+    hall.hang_up("hmc")
+    hall.wait(100)
+    assert hall.heard("lig-1") == [Ringing(), Ringing(), RingingStopped()]
+    hall.does("lig-1", Answer())
+    hall.wait(100)
+    assert hall.heard("lig-1")[3:] == []
+
+
+def test_a_caller_that_gives_up_before_it_rings() -> None:
+    hall = Hall()
+    hall.does("hmc", OffHook())
+    hall.wait(0.5)
+    hall.does("hmc", DialDigits(LIG, True))
+    hall.hang_up("hmc")
+    hall.wait(100)
+    assert hall.heard("lig-1") == []
+
+
+def test_a_hunt_group_rings_its_first_free_line_and_is_busy_when_all_are_taken() -> None:
+    hall = Hall(lines=(*LINES, Line("third", "5550003", 2400, 0)))
+    assert hall.connect("hmc", "lig-1") == 33600
+    assert hall.connect("hmc-2", "lig-2") == 9600
+    hall.dial("third", LIG)
+    assert hall.heard("third") == [DialTone(), Busy()]
+    hall.hang_up("hmc")
+    hall.wait(1)
+    hall.hang_up("third")
+    hall.dial("third", LIG)
+    assert hall.heard("third")[-1] == Busy(), "lig-1 has not hung up yet"
+    hall.hang_up("lig-1")
+    hall.hang_up("third")
+    hall.dial("third", LIG)
+    assert hall.heard("lig-1")[-1] == Ringing()
+
+
+def test_a_line_off_hook_is_busy_whatever_it_does() -> None:
+    hall = Hall()
+    hall.does("hmc-2", OffHook())
+    hall.dial("hmc", "5550002")
+    assert hall.heard("hmc") == [DialTone(), Busy()]
+    assert Ringing() not in hall.heard("hmc-2")
+
+
+def test_a_ringing_line_is_busy_for_others() -> None:
+    hall = Hall()
+    hall.dial("lig-1", "5550001")
+    hall.dial("hmc-2", "5550001")
+    assert hall.heard("hmc-2")[-1] == Busy()
+
+
+def test_a_call_to_oneself_is_busy_but_goes_to_the_next_of_the_group() -> None:
+    hall = Hall()
+    hall.dial("hmc", "5550001")
+    assert hall.heard("hmc") == [DialTone(), Busy()]
+    hall.dial("lig-1", LIG)
+    assert hall.heard("lig-2") == [Ringing()]
+
+
+# Both ends.
+
+
+def test_both_dial_each_other_and_both_are_busy() -> None:
+    hall = Hall()
+    hall.does("hmc", OffHook())
+    hall.does("hmc-2", OffHook())
+    hall.wait(0.5)
+    hall.does("hmc", DialDigits("5550002", True))
+    hall.does("hmc-2", DialDigits("5550001", True))
+    hall.wait(10)
+    assert hall.heard("hmc") == hall.heard("hmc-2") == [DialTone(), Busy()]
+
+
+def test_off_hook_while_ringing_is_no_answer_until_there_is_one() -> None:
+    hall = Hall()
+    hall.dial("hmc", LIG)
+    hall.does("lig-1", OffHook())
+    hall.wait(60)
+    assert hall.heard("lig-1") == [Ringing(), NoDialTone()]
+    assert hall.heard("hmc") == [DialTone(), Ringback(), Quiet()]
+    hall.does("lig-1", DialDigits("5550002", True))
+    hall.wait(1)
+    assert hall.heard("hmc-2") == []
+    hall.does("lig-1", Answer())
+    hall.wait(10)
+    assert hall.heard("hmc")[3:] == [Answered(), Trained(33600)]
+
+
+@pytest.mark.parametrize("first", ["hmc", "lig-1"])
+def test_off_hook_while_ringing_and_one_hangs_up(first: str) -> None:
+    other = "lig-1" if first == "hmc" else "hmc"
+    hall = Hall()
+    hall.dial("hmc", LIG)
+    hall.does("lig-1", OffHook())
+    hall.hang_up(first)
+    hall.wait(100)
+    assert hall.heard(other)[-1] == Dropped()
+    assert Dropped() not in hall.heard(first)
+    assert Quiet() not in hall.heard("hmc")
+    hall.hang_up(other)
+    hall.told.clear()
+    assert hall.connect() == 33600
+
+
+def test_off_hook_and_answer_at_once_is_an_answer() -> None:
+    hall = Hall()
+    hall.dial("hmc", LIG)
+    hall.does("lig-1", OffHook(), Answer())
+    hall.wait(10)
+    assert hall.heard("lig-1") == [Ringing(), Trained(33600)]
+
+
+def test_answering_a_line_that_does_not_ring_takes_it_off_hook_and_no_more() -> None:
+    hall = Hall()
+    hall.does("lig-1", Answer(), Answer(), OffHook())
+    hall.wait(100)
+    assert hall.heard("lig-1") == []
+    hall.dial("hmc", LIG)
+    assert hall.heard("lig-2") == [Ringing()]
+    hall.does("hmc", Answer())
+    hall.wait(10)
+    assert hall.heard("hmc")[-1] == Ringback()
+
+
+@pytest.mark.parametrize("first", ["hmc", "lig-1"])
+@pytest.mark.parametrize("training", [True, False])
+def test_either_end_hangs_up_and_the_other_hears_it_after_the_delay(
+    first: str, training: bool
+) -> None:
+    other = "lig-1" if first == "hmc" else "hmc"
+    hall = Hall()
+    if training:
+        hall.dial("hmc", LIG)
+        hall.does("lig-1", Answer())
+        hall.wait(1)
+    else:
+        hall.connect()
+    at = hall.now
+    hall.hang_up(first)
+    hall.wait(30)
+    assert hall.when(other, Dropped) == [pytest.approx(at + 0.03)]
+    assert hall.when(first, Dropped) == []
+    assert (Trained(33600) in hall.heard(other)) is not training
+    hall.does(other, OffHook())
+    hall.wait(1)
+    assert hall.heard(other)[-1] == Dropped(), "no dial tone before it hangs up"
+    hall.hang_up(other)
+    assert hall.exchange.wake_at is None
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.01])
+def test_both_hang_up_at_once_and_nobody_hears_a_thing(later_s: float) -> None:
+    hall = Hall()
+    hall.connect()
+    before = len(hall.told)
+    hall.hang_up("hmc")
+    hall.wait(later_s)
+    hall.hang_up("lig-1")
+    hall.wait(30)
+    assert hall.told[before:] == []
+    assert hall.exchange.wake_at is None
+
+
+def test_who_hung_up_can_dial_before_the_other_knows() -> None:
+    hall = Hall()
+    hall.connect("hmc-2")
+    hall.hang_up("hmc-2")
+    hall.does("hmc-2", OffHook())
+    hall.wait(0.31)
+    hall.does("hmc-2", DialDigits("5550001", True))
+    hall.wait(0.3)
+    assert hall.heard("hmc") == [Ringing()]
+    assert hall.heard("lig-1")[-1] == Dropped()
+
+
+def test_what_is_between_modem_and_terminal_is_not_the_exchanges() -> None:
+    hall = Hall()
+    hall.does("hmc", ToTerminal(b"OK"), Carrier(True), TerminalRate(9600), DialDigits("1", True))
+    hall.hang_up("hmc")
+    hall.wait(10)
+    assert hall.told == []
+
+
+# A tick that is late, and a clock that goes back.
+
+
+def test_a_late_tick_lets_everything_happen_in_order() -> None:
+    hall = Hall()
+    hall.dial("hmc", LIG)
+    hall.now = 200.0
+    hall.does("lig-1", Answer())
+    events = hall.heard("lig-1")
+    assert events == [Ringing()] * 30 + [RingingStopped()]
+
+
+def test_a_clock_that_goes_back_stands_still() -> None:
+    hall = Hall()
+    hall.dial("hmc", LIG)
+    hall.exchange.tick(50.0)
+    hall.exchange.effect("lig-1", Answer(), 40.0)
+    assert hall.exchange.tick(50.0) == []
+    told = hall.exchange.tick(55.5)
+    assert ("hmc", Trained(33600)) in told
+
+
+# What is declared wrongly.
+
+
+def test_two_lines_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="one name"):
+        Hall(lines=(HMC, HMC))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [("a", "12 34", 1, 0.0), ("a", "", 1, 0), ("", "1", 1, 0), ("a", "1", 0, 0), ("a", "1", 1, -1)],
+)
+def test_lines_that_cannot_be_are_refused(values: tuple[str, str, int, float]) -> None:
+    with pytest.raises(UsageError):
+        Line(*values)
+
+
+def test_a_rule_for_a_line_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="'hmcc'; there are hmc"):
+        Hall([Rule(outcome=Outcome.busy, caller="hmcc")])
