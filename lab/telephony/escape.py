@@ -50,9 +50,7 @@ class EscapeDetector:
         one = bytes((character,))
         at = (one * self._count + data).find(one * COUNT)
         if at >= 0:
-            end = at + COUNT - self._count
-            self._count = 0
-            return end
+            return at + COUNT - self._count
         kept = one * self._count + data[-COUNT:]
         self._count = len(kept) - len(kept.rstrip(one))
         return None

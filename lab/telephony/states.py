@@ -148,7 +148,6 @@ class Call:
     def _on_hook(self) -> None:
         self._desk.emit(OnHook())
         self.rate = 0
-        self._steps.clear()
         self._tone_on = self._ringback = False
         self._enter(State.idle)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import get_args
 
 import pytest
@@ -12,7 +13,7 @@ from lab.telephony.dialling import parse_dial
 from lab.telephony.modem import KEPT_WHILE_ESCAPED, Modem, State
 from lab.telephony.result_codes import HAYES, IBM, Result
 from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES
-from lab.telephony.signals import LineEvent, ToLine, ToTerminal, Trained
+from lab.telephony.signals import Effect, LineEvent, Ringing, ToLine, ToTerminal, Trained
 from lab.telephony.states import COMMAND, TRANSITIONS, Abort, DtrOff, Escape, Signal, Timeout
 from tests.unit.telephony.terminal import WAYS, Bench
 from tests.unit.telephony.vectors import ERROR, OK, VECTORS, Vector
@@ -128,6 +129,11 @@ def test_words_and_numbers() -> None:
         assert basic == [0, 1, 2, 3, 4, 6, 7, 8]
         everything = [*basic, *table.rates.values()]
         assert len(set(everything)) == len(everything)
+    assert IBM.rates == {1200: 5, 2400: 9}
+    hayes = (600, 2400, 4800, 9600, 7200, 12000, 14400, 19200, 38400, 57600, 115200)
+    assert [HAYES.number(Result.connect, rate) for rate in hayes] == list(range(9, 20))
+    v34 = (16800, 21600, 24000, 26400, 28800, 33600, 31200)
+    assert [HAYES.number(Result.connect, rate) for rate in v34] == [59, 61, 62, 63, 64, 84, 91]
 
 
 def test_line_waits_while_the_terminal_commands() -> None:
@@ -137,6 +143,7 @@ def test_line_waits_while_the_terminal_commands() -> None:
     assert bench.modem.from_line(b"a" * (KEPT_WHILE_ESCAPED - 1), bench.now) == []
     assert bench.modem.from_line(b"bc", bench.now) == []
     assert bench.say(b"ATO\r").endswith(b"9600\r\n" + b"a" * (KEPT_WHILE_ESCAPED - 1) + b"b")
+    assert bench.say(b"x") == b""
 
     bench.do(1.0, b"+++", 1.0)
     bench.modem.from_line(b"lost", bench.now)
@@ -157,6 +164,28 @@ def test_late_tick_comes_first() -> None:
     assert modem.wake_at == bench.now + 1.0
     effects = modem.from_terminal(b"ATI3\r", bench.now + 1.5)
     assert effects == [ToTerminal(OK + b"\r\n1\r\n" + OK)]
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda modem, now: modem.from_line(b"", now),
+        lambda modem, now: modem.line(Ringing(), now),
+        lambda modem, now: modem.dtr(True, now),
+        lambda modem, now: modem.tick(now),
+    ],
+    ids=["from_line", "line", "dtr", "tick"],
+)
+def test_whatever_happens_what_was_due_comes_first(
+    happens: Callable[[Modem, float], list[Effect]],
+) -> None:
+    bench = Bench()
+    bench.do(*WAYS[State.data], 1.0, b"+++")
+    assert happens(bench.modem, bench.now + 0.9) == []
+    assert happens(bench.modem, bench.now + 1.1) == [ToTerminal(OK)]
+    # Time that went back is no time.
+    assert happens(bench.modem, 0.0) == []
+    assert bench.modem.now == bench.now + 1.1
 
 
 def test_data_is_not_looked_at_byte_by_byte() -> None:

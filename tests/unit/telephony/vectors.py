@@ -70,7 +70,7 @@ LINES = (
     _text("5.2.1 mixed prefix is none", b"At\raT\r", b""),
     _text("5.2.1 anything before the prefix", b"+++ x AAT\r", OK),
     _text("5.2.1 spaces and small letters", b"AT e 0 v1\r", OK),
-    _text("5.2.1 control characters are dropped", b"AT\x01S\x007?\n\r", _info(b"050") + OK),
+    _text("5.2.1 control characters are dropped", b"AT\x01S\x007\x7f?\n\r", _info(b"050") + OK),
     _text("5.2.1 as long as allowed", b"AT" + b" " * (MAX_BODY - 2) + b"E0\r", OK),
     _text("5.2.1 too long: nothing of it", b"ATE1" + b" " * MAX_BODY + b"\rAT\r", ERROR + OK),
     _text("5.2.1 line end by S3", b"ATS3=33\rATV1!ATS3?!", b"!\nOK!\n" * 2 + b"!\n033!\n!\nOK!\n"),
@@ -156,6 +156,36 @@ COMMANDS = (
     _text("5.4.5 no semicolon", b"AT+IFC=0,0S0?\rAT+IFC?S0?\r", ERROR * 2),
     _text("5.4.2 quotes hold a semicolon", b'AT+MS="V;"\rAT+MS="V\r', ERROR * 2),
     _text("5.4.3 test of an action", b"AT+GMI=?;+GMR=?\rAT+GMI?\rAT+GMI=1\r", OK + ERROR * 2),
+    *(
+        _text(
+            f"{section} {name}",
+            b"AT%b=?\rAT%b?\r" % (name.encode(), name.encode()),
+            _info(b"%b: %b" % (name.encode(), test))
+            + OK
+            + _info(b"%b: %b" % (name.encode(), read))
+            + OK,
+        )
+        for section, name, test, read in (
+            (
+                "6.2.10",
+                "+IPR",
+                b"(0,300,1200,2400,4800,9600,19200,38400,57600,115200,230400)",
+                b"0",
+            ),
+            ("6.2.11", "+ICF", b"(0-6),(0-3)", b"3,3"),
+            ("6.2.12", "+IFC", b"(0-3),(0-2)", b"2,2"),
+            (
+                "6.4.1",
+                "+MS",
+                b"(V21,V22,V22B,V23C,V32,V32B,V34,V90,V92),(0,1)" + b",(0,300-56000)" * 4,
+                b"V34,1,0,0,0,0",
+            ),
+            ("6.5.1", "+ES", b"(0-7),(0-4),(0-9)", b"3,0,2"),
+            ("6.6.1", "+DS", b"(0-3),(0,1),(512-65535),(6-250)", b"3,0,512,6"),
+        )
+    ),
+    _text("T.31 +FCLASS", b"AT+FCLASS=?\rAT+FCLASS?\r", (_info(b"0") + OK) * 2),
+    _text("numbers that some commands do not take", b"ATA1\rAT&V1\rAT&F1\rATP1\rATO2\r", ERROR * 5),
     _text(
         "6.1 identity",
         b"AT+GMI;+GMM;+GMR;+GSN;+GCAP\r",
@@ -372,6 +402,33 @@ CALLS = (
         (b"ATD9,;S0?\r", DialTone(), 1.0, b" "),
         (*_dialled("9"), OnHook(), T(NO_CARRIER)),
     ),
+    Vector(
+        "6.3.1 a new dial tone after a flash",
+        (b"ATD!W1\r", DialTone(), 0.6, DialTone()),
+        (OffHook(), Flash(), DialDigits("1", True)),
+    ),
+    Vector(
+        "6.3.1 no dial tone of a call before",
+        (b"ATH1\r", DialTone(), b"ATH\r", b"ATD1\r", 1.0, DialTone()),
+        (OffHook(), T(OK), OnHook(), T(OK), *_dialled("1")),
+    ),
+    Vector(
+        "6.3.1 the other end is faster, and gone",
+        (b"ATD9;\r", DialTone(), Trained(33600), Dropped(), b"ATD\r", 1.0, b"x"),
+        (*_dialled("9"), T(OK), OnHook(), T(NO_CARRIER)),
+    ),
+    Vector(
+        "S0: aborted, with no line before",
+        (Ringing(), b"x", b"ATS1?\r"),
+        (T(b"\r\nRING\r\n"), Answer(), OnHook(), T(NO_CARRIER + _info(b"000") + OK)),
+        {**QUIETLY, "S0": 1},
+    ),
+    Vector(
+        "S0: half a line is gone",
+        (b"ATI3", Ringing(), Dropped(), b"\r"),
+        (T(b"\r\nRING\r\n"), Answer(), OnHook(), T(NO_CARRIER)),
+        {**QUIETLY, "S0": 1},
+    ),
     Vector("H1", (b"ATH1\r", DialTone(), b"ATDW1\r"), (OffHook(), T(OK), DialDigits("1", True))),
     Vector("H, O on hook", (b"ATH\rATO\rATH2\rATO2\r",), (T(OK + NO_CARRIER + ERROR * 2),)),
     Vector(
@@ -392,8 +449,8 @@ CALLS = (
     ),
     Vector(
         "S1 counts",
-        (Ringing(), 6.0, Ringing(), b"ATS1?\r", RingingStopped(), b"ATS1?\r"),
-        (T(b"\r\nRING\r\n" * 2 + _info(b"002") + OK + _info(b"000") + OK),),
+        (Ringing(), 6.0, Ringing(), 6.0, Ringing(), b"ATS1?\r", RingingStopped(), b"ATS1?\r"),
+        (T(b"\r\nRING\r\n" * 3 + _info(b"003") + OK + _info(b"000") + OK),),
     ),
     Vector(
         "S1 begins anew", (b"ATS0=2\r", Ringing(), 8.1, Ringing()), (T(OK + b"\r\nRING\r\n" * 2),)
@@ -555,6 +612,11 @@ DATA = (
     Vector("&D2 while dialling", (b"ATD1\r", False), (OffHook(), OnHook(), T(NO_CARRIER))),
     Vector("&D2 off hook", (b"ATH1\r", False, False, b"AT\r"), (OffHook(), T(OK), OnHook(), T(OK))),
     Vector("&D3", (b"ATS0=7&D3V0\r", False, b"ATS0?\r"), (T(b"0\r" + _info(b"000") + OK),)),
+    Vector(
+        "&D3 brings back the carrier's meaning",
+        (b"AT&C0&D3\r", False),
+        (Carrier(True), T(OK), Carrier(False)),
+    ),
     Vector("half a line is gone with the terminal", (b"ATE1", False, True, b"Q1\rAT\r"), (T(OK),)),
 )
 
