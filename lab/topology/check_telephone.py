@@ -112,7 +112,7 @@ def _line_names(spec: TopologySpec) -> Iterator[Complaint]:
             line = line_name(name, number, count)
             owner = owners.setdefault(line, name)
             if owner != name:
-                problem = f"{line} is the name of a line of {owner}, too"
+                problem = f"a line of {name} is called {line}, and so is one of {owner}"
                 needs: tuple[Place, ...] = (("nodes", name, "modems"), ("nodes", owner, "modems"))
                 yield Complaint(("telephone", name), problem, "give the node another name", needs)
 

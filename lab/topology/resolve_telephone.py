@@ -17,9 +17,8 @@ from lab.topology.telephone import Dialer, FenceList, Lig, ModemLine, Telephone
 DEVICE = "/dev/modem{}"
 
 ACCOUNT = "usibm"
-"""P-11 says "a special account and user ID"; PAP has one field for the two, so they are joined by a
-dot as AT&T's dialer has them. The names are the lab's own, and depend on nothing but the order of
-the agents."""
+"""P-11 says "a special account and user ID"; PAP has one field for the two, so a dot joins them. The
+names are the lab's own, and depend on nothing but the order of the agents."""
 
 PPP_MTU = 1500
 """RFC 1661 6.1: what holds if nobody asks for another MRU, and the papers name none (Q-18). The 576

@@ -7,6 +7,7 @@ whatever is derived is in ``resolve``. Field descriptions are for ``lab schema``
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema
@@ -104,13 +105,20 @@ def _pause(text: object) -> float:
 
 
 def _modem_rate(given: object) -> int:
+    if isinstance(given, str) and re.fullmatch(units.RATE, given):
+        nearest = _nearest_modem_rate(units.parse_rate(given))
+        raise ValueError(f"must be a whole number of bit/s, such as {nearest}, not {given!r}")
     if isinstance(given, bool) or not isinstance(given, int):
         raise ValueError(f"must be a whole number of bit/s, such as 33600, not {given!r}")
     if given not in MODEM_RATES:
-        nearest = min(MODEM_RATES, key=lambda rate: abs(rate - given))
+        nearest = _nearest_modem_rate(given)
         raise ValueError(f"no modem has {given} bit/s; the nearest is {nearest}")
 
     return given
+
+
+def _nearest_modem_rate(bit_s: int) -> int:
+    return min(MODEM_RATES, key=lambda rate: abs(rate - bit_s))
 
 
 def _number(given: object) -> str:

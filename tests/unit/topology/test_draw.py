@@ -52,25 +52,78 @@ def test_no_picture_holds_a_secret(name: str) -> None:
     its = topology(name)
     hidden = {s.psk for c in its.ipsec for s in (c.client_side, c.gateway_side)}
     hidden |= {c.account.secret for c in its.l2tp_clients}
+    hidden |= {d.account.secret for d in its.dialers}
 
     assert not any(secret in draw.text(its) + dot.render(its) for secret in hidden)
 
 
-def test_the_path_is_highlighted_and_what_is_beside_it_is_not() -> None:
-    lines = dot.render(topology("vpn")).splitlines()
-    edges = {
+def edges(topology: Topology) -> dict[tuple[str, ...], str]:
+    return {
         tuple(line.split(" [")[0].strip().replace('"', "").split(" -> ")): line
-        for line in lines
+        for line in dot.render(topology).splitlines()
         if " -> " in line
     }
 
-    assert dot.TUNNEL in edges["hmc", "firewall"]
-    assert dot.TUNNEL in edges["segment dmz", "vpn1"]
-    assert "dashed" in edges["segment dmz", "vpn2"]
-    assert dot.TUNNEL not in edges["vpn1", "segment core"]
-    assert dot.PATH in edges["segment core", "sdc"]
-    assert dot.PATH not in edges["segment dmz", "sdc"]  # the way of a leak
-    assert dot.PATH not in edges["cec", "hmc"]
+
+def test_the_path_is_highlighted_and_what_is_beside_it_is_not() -> None:
+    drawn = edges(topology("vpn"))
+
+    assert dot.TUNNEL in drawn["hmc", "firewall"]
+    assert dot.TUNNEL in drawn["segment dmz", "vpn1"]
+    assert "dashed" in drawn["segment dmz", "vpn2"]
+    assert dot.TUNNEL not in drawn["vpn1", "segment core"]
+    assert dot.PATH in drawn["segment core", "sdc"]
+    assert dot.PATH not in drawn["segment dmz", "sdc"]  # the way of a leak
+    assert dot.PATH not in drawn["cec", "hmc"]
+
+
+def test_telephone_lines_are_dashed_with_number_and_rate_and_the_path_goes_over_them() -> None:
+    drawn = edges(topology("dial"))
+
+    for ends, words in (
+        (("hmc", "pstn"), "15075550101<br/>33.6 kbit/s, 10 ms"),
+        (("pstn", "lig"), "18005550100<br/>2 lines, 33.6 kbit/s, 10 ms"),
+    ):
+        assert words in drawn[ends]
+        assert "dashed" in drawn[ends]
+        assert dot.PATH in drawn[ends]
+    assert dot.PATH in drawn["lig", "internet"]
+    assert dot.PATH in drawn["internet", "sdc"]
+    assert dot.PATH not in drawn["firewall", "hmc"]
+    assert dot.PATH not in drawn["firewall", "internet"]
+
+
+def varied(name: str, *changes: tuple[str, str]) -> Topology:
+    text = (load.folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return resolve(load.parse(text, "varied.yaml"), SECRETIVE)
+
+
+def test_a_telephone_beside_another_path_is_drawn_thin() -> None:
+    its = varied(
+        "vpn",
+        ("hmc:      { role: hmc }", "hmc: { role: hmc, modems: 2 }\n  pstn: { role: exchange }"),
+        ("path:\n", 'telephone: { hmc: { number: "1-507-555-0101" } }\n\npath:\n'),
+    )
+
+    assert dot.PATH not in edges(its)["hmc", "pstn"]
+    assert "beside the path: pstn    the telephone" in draw.text(its)
+    assert "hmc: 2 lines, 15075550101       33.6 kbit/s, 10 ms" in draw.text(its)
+
+
+def test_an_agent_without_modem_and_without_a_way_to_the_internet_is_drawn() -> None:
+    its = varied(
+        "dial",
+        ("hmc:      { role: hmc, modems: 1 }", "hmc: { role: hmc }\n  cec: { role: host }"),
+        ('  hmc: { number: "1-507-555-0101", rate: 33600, delay: 10ms }\n', ""),
+        ("hmc: 192.168.10.10,", "hmc: 192.168.10.10, cec: ,"),
+        ("firewall: { role: firewall, snat: true }", "firewall: { role: host }"),
+    )
+
+    assert "192.168.10.10  agent, no modems" in draw.text(its)
+    assert ("hmc", "pstn") not in edges(its)
 
 
 def test_markup_in_a_summary_stays_text() -> None:
@@ -122,5 +175,8 @@ def test_the_schema_has_the_closed_vocabularies(capsys: pytest.CaptureFixture[st
     assert "hmc-2007" in schema["properties"]["profile"]["enum"]
     assert "g1" in schema["properties"]["expect"]["items"]["enum"]
     assert schema["$defs"]["LinkSpec"]["properties"]["rate"]["type"] == "string"
+    assert schema["$defs"]["LineSpec"]["properties"]["rate"]["enum"][-1] == 33600
+    assert schema["$defs"]["LineSpec"]["properties"]["number"]["type"] == "string"
+    assert "default" not in schema["$defs"]["DialSpec"]["properties"]["pause"]
     assert "default" not in schema["$defs"]["LinkSpec"]["properties"]["delay"]
     assert set(schema["required"]) == {"schema", "summary", "profile", "nodes", "links", "path"}

@@ -44,6 +44,8 @@ def owner(topology: Topology, address: str) -> str | None:
     for node in topology.nodes:
         if address in (*node.service_addresses, *(i.ip for i in node.interfaces)):
             return node.name
+    if topology.lig is not None and address in topology.lig.ppp.pool:
+        return topology.lig.node
 
     return None
 
@@ -78,7 +80,7 @@ def test_packets_reach_ibm_and_come_back(name: str) -> None:
     topology = resolve(load.load(name), SEED)
     firewall = topology.firewall
     assert firewall is not None
-    if topology.path is PathKind.direct:
+    if topology.path is not PathKind.vpn:
         far = [(e.address, "sdc") for e in topology.endpoints]
     else:
         far = [(c.gateway_address, c.gateway) for c in topology.ipsec]
@@ -92,6 +94,17 @@ def test_packets_reach_ibm_and_come_back(name: str) -> None:
             back = walk(topology, node, home)
             assert back[:3] == [node, "internet", "firewall"]
             assert back[-1] == ("firewall" if firewall.snat else agent)
+
+
+@pytest.mark.parametrize("name", ["dial", "dial-two-hmcs"])
+def test_callers_reach_ibm_by_their_gateway_and_are_answered(name: str) -> None:
+    topology = resolve(load.load(name), SEED)
+    assert topology.lig is not None
+
+    for endpoint in topology.endpoints:
+        assert walk(topology, "lig", endpoint.address) == ["lig", "internet", "sdc"]
+    for address in (*topology.lig.ppp.pool, topology.lig.utility):
+        assert walk(topology, "sdc", address) == ["sdc", "internet", "lig"]
 
 
 def test_a_leak_past_the_tunnel_is_answered() -> None:
@@ -215,8 +228,9 @@ def test_hidden_secrets_are_nowhere_in_the_text() -> None:
 
 @st.composite
 def specs(draw: st.DrawFn) -> TopologySpec:
-    """A VPN or direct topology with agents, bystanders, and addresses partly left out."""
-    vpn, snat = draw(st.booleans()), draw(st.booleans())
+    """A topology of any kind with agents, bystanders, and addresses partly left out."""
+    kind, snat = draw(st.sampled_from(PathKind)), draw(st.booleans())
+    vpn, dial = kind is PathKind.vpn, kind is PathKind.dial
     agents = [f"hmc-{n}" for n in range(draw(st.integers(1, 5)))]
     others = [f"pc-{n}" for n in range(draw(st.integers(0, 5)))]
     base = "192.168.10" if snat else "203.0.113"
@@ -227,8 +241,9 @@ def specs(draw: st.DrawFn) -> TopologySpec:
     keep = draw(st.lists(st.booleans(), min_size=len(hosts), max_size=len(hosts)))
     lan = {h: f"{base}.{w}" if k else None for h, w, k in zip(hosts, written, keep, strict=True)}
     gateways = ["vpn1", "vpn2"][: draw(st.integers(1, 2))] if vpn else []
-    roles = {
-        **{a: {"role": "hmc"} for a in agents},
+    modems = {a: draw(st.integers(0, 3)) if dial else 0 for a in agents}
+    roles: dict[str, dict[str, object]] = {
+        **{a: {"role": "hmc", "modems": modems[a]} for a in agents},
         **{o: {"role": "host"} for o in others},
         "firewall": {"role": "firewall", "snat": snat},
         "internet": {"role": "internet"},
@@ -244,10 +259,22 @@ def specs(draw: st.DrawFn) -> TopologySpec:
         "fw-inet": link("198.51.100.0/24", dict.fromkeys(("firewall", "internet"))),
         "dmz": link("192.0.2.0/24", dict.fromkeys(("internet", *gateways, "sdc"))),
     }
-    path: dict[str, object] = {"kind": "direct", "agents": agents}
+    path: dict[str, object] = {"kind": kind, "agents": agents}
+    telephone = {a: {"number": f"1000{n}"} for n, a in enumerate(agents) if modems[a]}
+    if dial:
+        roles |= {
+            "pstn": {"role": "exchange"},
+            "lig": {"role": "lig", "modems": draw(st.integers(1, 64))},
+        }
+        links["lig-inet"] = link(
+            draw(st.sampled_from(["203.0.112.0/24", "198.18.0.0/16", "198.18.0.0/24"])),
+            dict.fromkeys(("internet", "lig")),
+        )
+        telephone["lig"] = {"number": "18005550100"}
+        path["numbers"] = ["18005550100"]
     if vpn:
         links["core"] = link("10.1.0.0/24", dict.fromkeys((*gateways, "sdc")))
-        path = {"kind": "vpn", "agents": agents, "gateways": gateways}
+        path["gateways"] = gateways
         path["l2tp"] = {"sessions": draw(st.integers(1, 16))}
     profile = "hmc-2007" if vpn else draw(st.sampled_from(catalogue.names()))
     return TopologySpec.model_validate(
@@ -257,6 +284,7 @@ def specs(draw: st.DrawFn) -> TopologySpec:
             "profile": profile,
             "nodes": roles,
             "links": links,
+            "telephone": telephone,
             "path": path,
         }
     )
@@ -274,6 +302,8 @@ def test_every_address_is_in_its_link_and_there_once(spec: TopologySpec) -> None
     topology = resolve(spec, SEED)
     plugs = [(i, n.name) for n in topology.nodes for i in n.interfaces]
     pools = [a for s in topology.l2tp_servers for a in (s.ppp.local_ip, *s.ppp.pool)]
+    if topology.lig is not None:
+        pools += [topology.lig.ppp.local_ip, *topology.lig.ppp.pool]
     services = [a for n in topology.nodes for a in n.service_addresses]
     every = [i.ip for i, _ in plugs] + pools + services
 
@@ -301,7 +331,9 @@ def test_every_way_there_is_a_way(spec: TopologySpec) -> None:
             assert ipaddress.ip_address(route.via) in ipaddress.ip_network(
                 topology.segment(route.interface).subnet
             )
-        assert node.forwarding == (node.role in (Role.firewall, Role.internet, Role.vpn_gateway))
+        assert node.forwarding == (
+            node.role in (Role.firewall, Role.internet, Role.vpn_gateway, Role.lig)
+        )
 
 
 @settings(max_examples=60, deadline=None)
@@ -311,6 +343,8 @@ def test_a_pool_has_room_for_every_session(spec: TopologySpec) -> None:
     sessions = sum(client.sessions for client in topology.l2tp_clients)
 
     assert all(len(server.ppp.pool) >= sessions for server in topology.l2tp_servers)
+    if topology.lig is not None:
+        assert len(topology.lig.ppp.pool) >= spec.nodes["lig"].modems
 
 
 # -- what the user may vary ------------------------------------------------------------------------
