@@ -1,0 +1,300 @@
+"""AT&T's gateway in the kernel: calls, leases, the fence packet by packet. Needs root and /dev/ppp."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import fence
+from lab.topology.telephone import FenceList, Lig
+from lab.wait import wait_until
+from tests.integration.answering import DEADLINE_S, Hall, hall, ip, udp
+from tunnels import ppp
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root and namespaces"),
+    pytest.mark.skipif(not Path("/dev/ppp").exists(), reason="needs PPP in the kernel"),
+]
+
+LISTED, OTHER_LISTED = "129.42.160.48", "207.25.252.200"
+NEIGHBOUR = "129.42.160.47"
+CALLER, FREE = "203.0.113.130", "203.0.113.131"
+UTILITY = "203.0.113.53"
+
+
+def counted(made: Hall, **expected: int) -> None:
+    """Wait until the fence has counted just this; names are given without their requirement."""
+    wanted = {getattr(fence, name): count for name, count in expected.items()}
+    wait_until(
+        f"the fence counts {wanted}",
+        lambda: made.counters == wanted,
+        DEADLINE_S,
+        seen=lambda: str(made.counters),
+    )
+
+
+def ask(made: Hall, name: str, server: str = UTILITY) -> bytes:
+    """A DNS query for an address (RFC 1035 4.1), sent by the caller; the answer."""
+    labels = b"".join(bytes((len(x),)) + x.encode() for x in name.split("."))
+    question = struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + labels + struct.pack("!xHH", 1, 1)
+    with made.nodes["hmc"].socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+        resolver.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"ppp0")
+        resolver.settimeout(3)
+        resolver.sendto(question, (server, 53))
+        return resolver.recv(512)
+
+
+def said(made: Hall) -> str:
+    """What the gateway's pppd logged of the first line's calls."""
+    return made.bank.pppd_logs[0].text()
+
+
+def test_a_call_gets_an_address_and_a_name_server_until_it_ends(tmp_path: Path) -> None:
+    with hall(tmp_path) as made:
+        pppd, link = made.open()
+
+        call = made.last()
+        assert (link.local_ip, link.peer_ip) == (CALLER, made.lig.ppp.local_ip)
+        assert (call.address, call.user, call.interface) == (CALLER, "usibm.hmc01", "ppp0")
+        assert (call.rate_bit_s, call.number) == (33600, 1)
+        assert call.answered <= call.admitted <= call.opened
+        assert made.elements() == 5
+        assert ask(made, "sas-1.sdc.test")[-4:] == socket.inet_aton(LISTED)
+        assert ask(made, "www.example.com")[3] & 15 == 3
+        counted(made, UTILITY=2, UTILITY_REPLY=2)
+
+        assert made.hang_up().exit_status == ppp.ExitStatus.HANGUP
+        assert made.elements() == 0
+        assert pppd.wait(DEADLINE_S) == ppp.ExitStatus.HANGUP
+        _, again = made.open()
+        assert again.local_ip == CALLER
+        assert made.last().number == 2
+
+
+def test_a_caller_who_hangs_up_ends_the_call(tmp_path: Path) -> None:
+    with hall(tmp_path) as made:
+        pppd, _ = made.open()
+        pppd.stop()
+
+        # pppd makes no difference between the two ways in which a peer goes; its log does.
+        assert made.ended().exit_status == ppp.ExitStatus.HANGUP
+        assert "LCP terminated by peer (User request)" in said(made)
+        assert made.elements() == 0
+
+
+def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
+    with hall(tmp_path) as made:
+        user = made.lig.ppp.accounts[0]
+        ppp.write_secrets(made.nodes["hmc"], [replace(user, secret="wrong")])
+        pppd = made.call()
+
+        assert pppd.wait(DEADLINE_S) == ppp.ExitStatus.AUTH_TO_PEER_FAILED
+        call = made.ended()
+        assert call.exit_status == ppp.ExitStatus.PEER_AUTH_FAILED
+        assert (call.admitted, call.opened) == (0, 0)
+
+
+def test_two_callers_have_two_addresses_and_a_third_only_hears_ringing(tmp_path: Path) -> None:
+    def two_addresses(lig: Lig) -> Lig:
+        return replace(lig, ppp=replace(lig.ppp, pool=lig.ppp.pool[:2]))
+
+    with hall(tmp_path, two_addresses, lines=3) as made:
+        addresses = [made.open(line)[1].local_ip for line in (0, 1)]
+        assert addresses == [CALLER, FREE]
+        made.wires[2].ring()
+        wait_until("the call is noted", lambda: len(made.record.lig) == 3, DEADLINE_S)
+        assert (made.last(2).number, made.last(2).answered) == (0, 0)
+        assert "ATA" not in made.wires[2].heard
+
+        made.hang_up(0)
+        _, link = made.open(2)
+        assert link.local_ip == CALLER
+
+
+def test_a_caller_cannot_choose_its_address(tmp_path: Path) -> None:
+    with hall(tmp_path) as made:
+        pppd = made.call(addresses=("192.168.10.10", ""))
+        pppd.wait(DEADLINE_S)
+        made.ended()
+
+        asked = "rcvd [IPCP ConfReq id=0x1 <addr 192.168.10.10>]"
+        assert f"{asked}\nsent [IPCP ConfNak id=0x1 <addr {CALLER}>]" in said(made)
+        assert "local  IP address" not in pppd.log.text()
+
+
+def test_what_a_caller_sends_is_fenced_in(tmp_path: Path) -> None:
+    with hall(tmp_path) as made, made.listening("sdc", 7777) as server:
+        made.open()
+        quiet = made.nodes["hmc"].socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        for source in ("192.168.10.10", FREE):
+            made.send("hmc", udp(source, LISTED, 7777), "ppp0")
+        for destination in (NEIGHBOUR, "129.42.160.50", "198.51.100.2", FREE):
+            made.send("hmc", udp(CALLER, destination, 443), "ppp0")
+        made.send("hmc", udp(CALLER, NEIGHBOUR, 443, ttl=1), "ppp0")
+        made.send("hmc", udp(CALLER, "8.8.8.8", 53), "ppp0")
+        made.send("hmc", udp(CALLER, "203.0.113.2", 53), "ppp0")
+        made.send("hmc", udp(CALLER, "203.0.113.2", 22), "ppp0")
+        made.send("hmc", udp(CALLER, UTILITY, 123), "ppp0")
+        made.send("hmc", udp(CALLER, LISTED, 7777), "ppp0")
+
+        counted(made, SPOOFED_SOURCE=2, UNLISTED=4, OTHER_DNS=2, OTHER=2, LISTED=1, SILENCED=1)
+        assert server.recvfrom(100) == (b"lab!", (CALLER, 4000))
+        quiet.settimeout(0.5)
+        with quiet, pytest.raises(TimeoutError):
+            quiet.recv(100)
+
+
+def test_what_comes_from_outside_must_be_a_reply(tmp_path: Path) -> None:
+    with hall(tmp_path) as made, made.listening("sdc", 7777) as server:
+        made.open(0)
+        made.open(1)
+        made.send("hmc", udp(CALLER, LISTED, 7777), "ppp0")
+        server.recvfrom(100)
+
+        with made.listening("hmc", 4000) as client:
+            made.send("sdc", udp(OTHER_LISTED, CALLER, 4000, 7777))
+            made.send("sdc", udp(LISTED, FREE, 4000, 7777))
+            made.send("sdc", udp("192.0.2.20", CALLER, 4000, 7777))
+            made.send("sdc", udp(LISTED, "203.0.113.135", 4000, 7777))
+            made.send("sdc", udp(LISTED, "203.0.113.129", 4000, 7777))
+            made.send("sdc", udp(LISTED, UTILITY, 53))
+            made.send("sdc", udp(LISTED, CALLER, 4000, 7777))
+            assert client.recvfrom(100) == (b"lab!", (LISTED, 7777))
+            counted(made, LISTED=1, UNSOLICITED=3, FREE_ADDRESS=1, OTHER=2, REPLY=1)
+
+
+def test_a_listed_server_may_refuse_any_port_itself(tmp_path: Path) -> None:
+    with hall(tmp_path) as made:
+        made.open()
+        with made.nodes["hmc"].socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"ppp0")
+            client.settimeout(DEADLINE_S)
+            client.connect((LISTED, 9))
+            client.send(b"?")
+            with pytest.raises(ConnectionRefusedError):
+                client.recv(100)
+        counted(made, LISTED=1, REPLY=1)
+
+        # Such an error from anybody else is not for the caller.
+        error = struct.pack("!BBHI", 3, 1, 0, 0) + udp(CALLER, LISTED, 9)[:28]
+        made.send("sdc", ip("192.0.2.20", CALLER, 1, error))
+        counted(made, LISTED=1, REPLY=1, UNSOLICITED=1)
+
+
+def test_a_late_reply_does_not_reach_the_next_holder_of_the_address(tmp_path: Path) -> None:
+    with hall(tmp_path) as made, made.listening("sdc", 7777) as server:
+        made.open()
+        made.send("hmc", udp(CALLER, LISTED, 7777), "ppp0")
+        server.recvfrom(100)
+        late = udp(LISTED, CALLER, 4000, 7777)
+        made.send("sdc", late)
+        counted(made, LISTED=1, REPLY=1)
+
+        made.hang_up()
+        made.send("sdc", late)
+        counted(made, LISTED=1, REPLY=1, FREE_ADDRESS=1)
+
+        _, link = made.open()
+        assert link.local_ip == CALLER
+        made.send("sdc", late)
+        counted(made, LISTED=1, REPLY=1, FREE_ADDRESS=1, UNSOLICITED=1)
+
+        # Once the new caller has spoken to it, on the same ports, it may answer.
+        made.send("hmc", udp(CALLER, LISTED, 7777), "ppp0")
+        server.recvfrom(100)
+        made.send("sdc", late)
+        counted(made, LISTED=2, REPLY=2, FREE_ADDRESS=1, UNSOLICITED=1)
+
+
+def test_another_users_list_is_another_and_an_old_flow_does_not_open_it(tmp_path: Path) -> None:
+    def two_users(lig: Lig) -> Lig:
+        first = lig.ppp.accounts[0]
+        second = replace(first, user="usibm.other")
+        lists = (
+            FenceList(user=first.user, addresses=(LISTED,)),
+            FenceList(user=second.user, addresses=(OTHER_LISTED,)),
+        )
+        return replace(lig, ppp=replace(lig.ppp, accounts=(first, second)), lists=lists)
+
+    with hall(tmp_path, two_users) as made, made.listening("sdc", 7777) as server:
+        made.open()
+        made.send("hmc", udp(CALLER, LISTED, 7777), "ppp0")
+        assert server.recvfrom(100)[1][0] == CALLER
+        made.hang_up()
+
+        made.open(name="usibm.other")
+        assert made.last().user == "usibm.other"
+        made.send("hmc", udp(CALLER, LISTED, 7777), "ppp0")
+        made.send("sdc", udp(LISTED, CALLER, 4000, 7777))
+        made.send("hmc", udp(CALLER, OTHER_LISTED, 7777), "ppp0")
+        assert server.recvfrom(100)[1][0] == CALLER
+        counted(made, LISTED=2, UNLISTED=1, UNSOLICITED=1)
+
+
+def test_with_ports_the_fence_looks_at_them(tmp_path: Path) -> None:
+    with hall(tmp_path, lambda lig: replace(lig, ports=(("udp", 500), ("esp", 0)))) as made:
+        made.open()
+        made.send("hmc", udp(CALLER, LISTED, 500), "ppp0")
+        made.send("hmc", ip(CALLER, LISTED, 50, bytes(40)), "ppp0")
+        made.send("hmc", udp(CALLER, LISTED, 501), "ppp0")
+        counted(made, LISTED=2, PORT=1, REPLY=1)
+
+
+def test_to_the_letter_the_utility_service_is_not_heard(tmp_path: Path) -> None:
+    with hall(tmp_path, lambda lig: replace(lig, literal_replies=True)) as made:
+        made.open()
+        with pytest.raises(TimeoutError):
+            ask(made, "sas-1.sdc.test")
+        counted(made, UTILITY=1, LITERAL=1)
+
+
+def test_a_silent_name_server_does_not_even_refuse(tmp_path: Path) -> None:
+    with hall(tmp_path, lambda lig: replace(lig, dns_silent=True)) as made:
+        made.open()
+        with pytest.raises(TimeoutError):
+            ask(made, "sas-1.sdc.test")
+        counted(made, UTILITY=1, SILENCED=1)
+
+
+def test_a_gateway_that_answers_no_echo_is_given_up_and_can_be_called_again(tmp_path: Path) -> None:
+    with hall(tmp_path, lambda lig: replace(lig, echo_silent=True)) as made:
+        pppd, _ = made.open(echo_interval_s=2, echo_failures=2)
+        made.send("hmc", udp(CALLER, NEIGHBOUR, 443), "ppp0")
+        counted(made, UNLISTED=1)
+
+        pppd.wait(DEADLINE_S)
+        assert "No response to 2 echo-requests" in pppd.log.text()
+        made.hang_up()
+        made.open()
+        assert made.elements() == 5
+
+
+def test_at_the_end_callers_are_told_to_go(tmp_path: Path) -> None:
+    with hall(tmp_path) as made:
+        pppd, _ = made.open()
+        made.bank.stop()
+
+        pppd.wait(DEADLINE_S)
+        assert "LCP terminated by peer (User request)" in pppd.log.text()
+        assert made.last().exit_status == ppp.ExitStatus.USER_REQUEST
+        assert made.elements() == 0
+        assert not made.nodes["lig"].daemons
+
+
+def test_a_killed_pppd_leaves_nothing_behind(tmp_path: Path) -> None:
+    with hall(tmp_path) as made:
+        made.open()
+        for daemon in made.nodes["lig"].daemons:
+            with contextlib.suppress(ProcessLookupError):
+                if daemon.name.startswith("pppd"):
+                    os.kill(daemon.pid, 9)
+
+        assert made.ended().exit_status == -9
+        assert made.elements() == 0
