@@ -221,7 +221,6 @@ class CallControl:
         for end in call.ends:
             end.phase, end.call = Phase.dead, None
         call.stage = Stage.over
-        call.towards.clear()
         if call in self._connected:
             self._connected.remove(call)
             self._tape.ended(call.ordinal, now)

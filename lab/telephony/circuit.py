@@ -89,8 +89,7 @@ class Circuit:
 
     def send(self, data: bytes, now: float) -> None:
         self._transmit(now)
-        if not self._queue:
-            self._free_at = max(self._free_at, now)
+        self._free_at = max(self._free_at, now)
         self._queue += data
         self._transmit(now)
 

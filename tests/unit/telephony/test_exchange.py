@@ -59,6 +59,7 @@ def test_a_whole_call_hears_this_and_nothing_else() -> None:
     assert hall.heard("hmc") == [DialTone(), Ringback(), Answered(), Trained(33600)]
     assert hall.heard("lig-1") == [Ringing(), Trained(33600), Dropped()]
     assert hall.exchange.wake_at is None
+    assert not hall.exchange._calls._connected
 
     hall.told.clear()
     assert hall.connect() == 33600
@@ -180,6 +181,18 @@ def test_a_flash_recalls_dial_tone_and_forgets_the_digits() -> None:
     assert hall.heard("hmc") == [DialTone(), DialTone(), Ringback()]
 
 
+def test_a_flash_begins_the_timeouts_anew() -> None:
+    hall = Hall()
+    hall.dial("hmc", "180")
+    hall.wait(4.69)
+    hall.does("hmc", Flash())
+    hall.wait(14)
+    assert hall.heard("hmc") == [DialTone(), DialTone()]
+    hall.does("hmc", DialDigits(LIG, True))
+    hall.wait(0.5)
+    assert hall.heard("lig-1") == [Ringing()]
+
+
 @pytest.mark.parametrize("number", [LIG, "9" + LIG])
 def test_the_access_code_brings_a_second_dial_tone(number: str) -> None:
     """Also to a number that begins with the same digit, and without a pause just as well."""
@@ -227,9 +240,24 @@ def test_a_caller_that_gives_up_stops_the_ringing() -> None:
     hall.hang_up("hmc")
     hall.wait(100)
     assert hall.heard("lig-1") == [Ringing(), Ringing(), RingingStopped()]
+    hall.dial("hmc", LIG)
+    assert hall.heard("lig-1")[3:] == [Ringing()]
+    hall.hang_up("hmc")
+    hall.told.clear()
     hall.does("lig-1", Answer())
     hall.wait(100)
-    assert hall.heard("lig-1")[3:] == []
+    assert hall.heard("lig-1") == []
+    hall.dial("hmc", LIG)
+    assert hall.heard("lig-2") == [Ringing()], "lig-1 is off hook now"
+
+
+def test_hanging_up_a_line_that_rings_means_nothing() -> None:
+    hall = Hall()
+    hall.dial("hmc", LIG)
+    hall.hang_up("lig-1")
+    hall.does("lig-1", Answer())
+    hall.wait(10)
+    assert hall.heard("lig-1") == [Ringing(), Trained(33600)]
 
 
 def test_a_caller_that_gives_up_before_it_rings() -> None:
@@ -371,6 +399,17 @@ def test_either_end_hangs_up_and_the_other_hears_it_after_the_delay(
     assert hall.heard(other)[-1] == Dropped(), "no dial tone before it hangs up"
     hall.hang_up(other)
     assert hall.exchange.wake_at is None
+
+
+def test_a_caller_hangs_up_when_training_has_nearly_ended() -> None:
+    hall = Hall()
+    hall.dial("hmc-2", LIG)
+    hall.does("lig-1", Answer())
+    hall.wait(5 + 4 * 0.32 - 0.1)
+    hall.hang_up("hmc-2")
+    hall.wait(30)
+    assert hall.heard("lig-1") == [Ringing(), Dropped()]
+    assert hall.heard("hmc-2")[-1] == Answered()
 
 
 @pytest.mark.parametrize("later_s", [0.0, 0.01])

@@ -218,6 +218,23 @@ def test_a_circuit_that_is_asked_late_has_kept_its_rate() -> None:
     assert circuit.next_arrival == pytest.approx(100 + 8 / 9600)
 
 
+def test_a_circuit_that_is_asked_for_nothing_has_kept_its_rate() -> None:
+    circuit = Circuit(9600, 0.0)
+    circuit.send(bytes(1200), 0.0)
+    assert circuit.next_arrival == pytest.approx(CHUNK_S)
+    circuit.send(bytes(1200), 0.501)
+    assert len(circuit.arrived(1.001)) == 1200
+    circuit.send(bytes(4800), 1.001)
+    assert circuit.cut(2.001) == pytest.approx(4800, abs=1)
+
+
+def test_a_slow_circuit_gives_its_bytes_one_by_one() -> None:
+    circuit = Circuit(75, 0.0)
+    circuit.send(b"ab", 0.0)
+    assert circuit.next_arrival == pytest.approx(8 / 75)
+    assert circuit.arrived(0.11) == b"a"
+
+
 def test_a_cut_circuit_sends_no_half_byte() -> None:
     circuit = Circuit(80, 1.0)
     circuit.send(b"abc", 0.0)
@@ -228,3 +245,4 @@ def test_a_cut_circuit_sends_no_half_byte() -> None:
     circuit.send(b"abc", 0.0)
     assert circuit.cut(0.15) == 2
     assert circuit.arrived(1.15) == b"a"
+    assert circuit.arrived(9.0) == b""

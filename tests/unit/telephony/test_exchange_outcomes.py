@@ -32,7 +32,7 @@ def test_no_dialtone() -> None:
     hall = Hall([Rule(outcome=Outcome.no_dialtone, caller="hmc")])
     hall.does("hmc", OffHook())
     hall.wait(3)
-    hall.does("hmc", DialDigits(LIG, True))
+    hall.does("hmc", DialDigits(LIG, True), OffHook())
     hall.wait(100)
     assert hall.heard("hmc") == [NoDialTone()]
     assert hall.when("hmc", NoDialTone) == [5.0]
@@ -162,6 +162,19 @@ def test_the_line_drops_after_exactly_so_many_bytes_of_both_directions() -> None
     assert hall.exchange.wake_at is None
 
 
+def test_a_line_that_drops_is_dropped_once_however_late_anybody_looks() -> None:
+    """By bytes in both directions at once, with the seconds over as well."""
+    hall = Hall([Rule(outcome=Outcome.line_drops, after_bytes=100, after_s=20.0)])
+    hall.connect()
+    hall.send("hmc", bytes(500))
+    hall.send("lig-1", bytes(500))
+    hall.now += 100
+    hall.told.clear()
+    hall.does("hmc-2", OffHook())
+    assert len(hall.data("hmc") + hall.data("lig-1")) == 100
+    assert hall.heard("hmc") == hall.heard("lig-1") == [Dropped()]
+
+
 @pytest.mark.parametrize("values", [{"after_bytes": 0}, {"after_s": 0.0}])
 def test_the_line_drops_as_soon_as_it_trained(values: dict[str, Any]) -> None:
     hall = Hall([Rule(outcome=Outcome.line_drops, **values)])
@@ -213,6 +226,22 @@ def test_a_rule_for_any_number_comes_before_a_later_one_without_dial_tone() -> N
         heard.append(hall.heard("hmc")[-1])
         hall.hang_up("hmc")
     assert heard == [Busy(), NoDialTone()]
+
+
+def test_who_has_dial_tone_already_keeps_it() -> None:
+    hall = Hall([Rule(outcome=Outcome.busy, times=1), Rule(outcome=Outcome.no_dialtone, times=1)])
+    hall.does("hmc", OffHook())
+    hall.does("hmc-2", OffHook())
+    hall.wait(0.5)
+    hall.does("hmc", DialDigits(LIG, True))
+    hall.wait(0.5)
+    hall.does("hmc-2", DialDigits(LIG, True))
+    hall.wait(0.5)
+    assert hall.heard("hmc") == [DialTone(), Busy()]
+    assert hall.heard("hmc-2") == [DialTone(), Ringback()]
+    hall.does("lig-2", OffHook())
+    hall.wait(6)
+    assert hall.heard("lig-2") == [NoDialTone()]
 
 
 def test_a_number_that_only_a_rule_has_can_be_dialled() -> None:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from lab.telephony.calls import Agenda
 from lab.telephony.circuit import CHUNK_S
 from lab.telephony.exchange import Exchange, Line
 from lab.telephony.outcomes import Outcome, Rule
@@ -239,6 +240,24 @@ def take(watch: Watch, step: Step) -> None:
             watch.passes(10.0, late=False)
     elif isinstance(what, float):
         watch.passes(what, kind == "waits late")
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.booleans()), max_size=40))
+def test_an_agenda_keeps_its_order_whoever_is_struck_off(
+    entries: list[tuple[int, int, bool]],
+) -> None:
+    agenda, owners = Agenda(), [object() for _ in range(4)]
+    expected: list[tuple[int, int, int]] = []
+    done: list[int] = []
+    for number, (at, owner, struck) in enumerate(entries):
+        agenda.add(owners[owner], at, lambda _, number=number: done.append(number))
+        expected.append((at, number, owner))
+        if struck:
+            agenda.cancel(owners[owner])
+            expected = [entry for entry in expected if entry[2] != owner]
+    while (due := agenda.next_at) is not None:
+        agenda.pop()(due)
+    assert done == [number for _, number, _ in sorted(expected)]
 
 
 @settings(max_examples=150, deadline=None)

@@ -121,6 +121,18 @@ def test_after_ppp_a_result_is_shown_and_after_a_command_everything() -> None:
     ]
 
 
+def test_what_is_no_command_is_not_shown_nor_its_echo() -> None:
+    text = Text()
+    text.tape.from_terminal("hmc", b"secret\r", 1)
+    text.tape.to_terminal("hmc", b"secret\r", 1)
+    text.tape.to_terminal("hmc", b"\r\nERROR\r\n", 1)
+    assert text.said == [
+        "hmc       > no dialogue: 7 bytes",
+        "hmc       < no dialogue: 7 bytes",
+        "hmc       < <CR><LF>ERROR<CR><LF>",
+    ]
+
+
 def test_endless_talk_is_cut_and_fills_no_memory() -> None:
     text = Text()
     for at in range(100):
@@ -227,6 +239,18 @@ def test_the_text_tells_the_calls_story(tmp_path: Path) -> None:
     assert "S3cr" not in text
 
 
+def test_a_wrong_number_is_written_as_it_was_dialled() -> None:
+    text = Text()
+    hall = Hall([Rule(outcome=Outcome.busy, number=LIG)], tape=text.tape)
+    hall.dial("hmc", "18015550100")
+    hall.hang_up("hmc")
+    hall.dial("hmc", LIG)
+    assert text.said == [
+        "pstn      * call 1: hmc to 18015550100: unobtainable",
+        f"pstn      * call 2: hmc to {LIG}: busy",
+    ]
+
+
 def test_everything_is_on_disk_before_the_end(tmp_path: Path) -> None:
     with recording(tmp_path) as tape:
         hall = Hall(tape=tape)
@@ -235,6 +259,8 @@ def test_everything_is_on_disk_before_the_end(tmp_path: Path) -> None:
         hall.wait(1)
         assert len(packets_of(tmp_path / "pstn.pcapng")) == 1
         assert "connected at 33600" in (tmp_path / "pstn.txt").read_text()
+        tape.from_terminal("hmc", b"AT&V", 30)
+    assert (tmp_path / "pstn.txt").read_text().endswith("> AT&V\n")
 
 
 def test_noise_makes_frames_with_wrong_checksums_and_nothing_is_left_out(tmp_path: Path) -> None:
