@@ -9,7 +9,7 @@ from typing import TypeAlias
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from lab.telephony.calls import Agenda
+from lab.telephony.calls import Action, Agenda
 from lab.telephony.circuit import CHUNK_S
 from lab.telephony.exchange import Exchange, Line
 from lab.telephony.outcomes import Outcome, Rule
@@ -249,8 +249,12 @@ def test_an_agenda_keeps_its_order_whoever_is_struck_off(
     agenda, owners = Agenda(), [object() for _ in range(4)]
     expected: list[tuple[int, int, int]] = []
     done: list[int] = []
+
+    def action(number: int) -> Action:
+        return lambda _: done.append(number)
+
     for number, (at, owner, struck) in enumerate(entries):
-        agenda.add(owners[owner], at, lambda _, number=number: done.append(number))
+        agenda.add(owners[owner], at, action(number))
         expected.append((at, number, owner))
         if struck:
             agenda.cancel(owners[owner])
