@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
+from collections.abc import Iterator
 
 CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
@@ -28,16 +30,22 @@ PTRACE_SYSEMU = 31
 
 REBOOT_POWER_OFF = 0x4321FEDC
 
+IN_OPEN = 0x20
+IN_CLOSE = 0x18
+
+_INOTIFY_EVENT = struct.Struct("=iIII")
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 _libc.ptrace.restype = ctypes.c_long
 _libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
 
 
-def _checked(result: int, what: str) -> None:
-    if result != 0:
+def _checked(result: int, what: str) -> int:
+    if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
 
 
 def unshare(flags: int) -> None:
@@ -92,3 +100,26 @@ def populate_memory() -> None:
 def ptrace(request: int, pid: int = 0) -> None:
     """ptrace(2), for requests that need neither address nor data."""
     _checked(0 if _libc.ptrace(request, pid, None, None) >= 0 else -1, f"ptrace {request}")
+
+
+# inotify(7).
+
+
+def inotify_init() -> int:
+    """A descriptor that does not block."""
+    return _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1")
+
+
+def inotify_add_watch(descriptor: int, path: str, mask: int) -> int:
+    """The number of the watch."""
+    result: int = _libc.inotify_add_watch(descriptor, path.encode(), mask)
+    return _checked(result, f"inotify_add_watch {path}")
+
+
+def inotify_events(data: bytes) -> Iterator[tuple[int, int]]:
+    """Watch and mask of each event in what was read."""
+    at = 0
+    while at < len(data):
+        watch, mask, _, length = _INOTIFY_EVENT.unpack_from(data, at)
+        at += _INOTIFY_EVENT.size + length
+        yield watch, mask

@@ -94,6 +94,8 @@ class LigCall:
     number: int
     """Of the call: the conntrack mark by which the fence tells it from earlier ones (L-09); 0 if it was not
     answered."""
+    rang: float = 0.0
+    """When the bank heard it, and could answer or could not."""
     answered: float = 0.0
     """When the modems were connected; 0 if the call was left to ring (P-12)."""
     rate_bit_s: int = 0
@@ -110,6 +112,35 @@ class LigCall:
     closed: float = 0.0
     exit_status: int = -1
     """pppd(8) EXIT STATUS; -1 while it runs."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ModemProbe:
+    """A serial port that was asked for a modem at boot (OUT-24)."""
+
+    node: str
+    device: str
+    started: float
+    answer: str = ""
+    """The result code of ``AT``."""
+    found: bool = False
+    error: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class DialAttempt:
+    """A number that a client dialled (OUT-23, OUT-25)."""
+
+    client: str
+    device: str
+    number: str
+    started: float
+    ended: float = 0.0
+    result: str = ""
+    """The modem's final result code; empty if it gave none."""
+    rate_bit_s: int = 0
+    failure: str = ""
+    """What kept the call from becoming a way home."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -204,6 +235,8 @@ class Record:
     esp: list[EspSa] = field(default_factory=list)
     l2tp: list[L2tpTunnel] = field(default_factory=list)
     ppp: list[PppSession] = field(default_factory=list)
+    modems: list[ModemProbe] = field(default_factory=list)
+    dialled: list[DialAttempt] = field(default_factory=list)
     lig: list[LigCall] = field(default_factory=list)
     calls: list[CallHome] = field(default_factory=list)
     ledger: list[Transaction] = field(default_factory=list)

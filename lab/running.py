@@ -24,6 +24,7 @@ from lab.topology.model import PathKind, Topology
 from lab.wire.capture import Capture
 
 if TYPE_CHECKING:
+    from lab.dial import Dial
     from lab.vpn import Vpn
 
 XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
@@ -44,6 +45,7 @@ class RunningLab:
         self._teardown = Teardown()
         self._server: Server | None = None
         self._vpn: Vpn | None = None
+        self._dial: Dial | None = None
 
     # Up and down.
 
@@ -79,6 +81,11 @@ class RunningLab:
         self._server = self._teardown.enter(
             "sdc's servers", Server(self.topology, self.nodes["sdc"], self.run_dir)
         )
+        if self.topology.telephone is not None:
+            from lab.dial import Dial
+
+            dial = Dial(self.topology, self.nodes, self.record, self.story, self.run_dir)
+            self._dial = self._teardown.enter("the telephone", dial)
         names = ", ".join(node.name for node in self.topology.nodes)
         self.story.tell("lab", f"{self.topology.name}: {names}")
 
@@ -106,6 +113,9 @@ class RunningLab:
                 vpn = Vpn(self.topology, self.nodes, self.record, self.story)
                 self._vpn = self._teardown.enter("the VPN", vpn)
             self._vpn.up()
+        elif self.topology.path is PathKind.dial:
+            assert self._dial is not None, "check has seen it"
+            self._dial.up()
         else:
             agents = ", ".join(self.topology.agents)
             self.story.tell("path", f"{agents} by the default route")
@@ -130,6 +140,11 @@ class RunningLab:
     def vpn(self) -> Vpn | None:
         """The VPN, on topologies that have one, once ``path_up`` was called."""
         return self._vpn
+
+    @property
+    def way(self) -> Vpn | Dial | None:
+        """What keeps the way home up; None where it is only routes."""
+        return self._dial if self.topology.path is PathKind.dial else self._vpn
 
     # What users do in it.
 

@@ -117,6 +117,8 @@ class Options:
     """Its own and the peer's, both fixed; None where it takes what the peer says."""
     dns: str = ""
     """A name server that a peer who asks is told (RFC 1877)."""
+    ask_dns: bool = False
+    """Whether it asks its peer for name servers, and writes them to /etc/ppp/resolv.conf."""
     unit: int | None = None
     """The number of the interface: ``ppp<unit>``; None where any free one will do."""
     environment: tuple[tuple[str, str], ...] = ()
@@ -162,6 +164,8 @@ def render_options(options: Options) -> str:
         ]
     if options.unit is not None:
         lines.append(f"unit {options.unit}")
+    if options.ask_dns:
+        lines.append("usepeerdns")
     if options.dns:
         lines.append(f"ms-dns {options.dns}")
     lines += [f'set "{name}={value}"' for name, value in options.environment]

@@ -54,12 +54,12 @@ def _call_home(lab: RunningLab, agent: str) -> bool:
 
     if call(lab, agent, during):
         return True
-    if lab.vpn is None or not lab.vpn.lost(agent):
+    if lab.way is None or not lab.way.lost(agent):
         return False
 
-    lab.story.tell("path", f"{agent} has lost its gateway, and takes the next one")
+    lab.story.tell("path", f"{agent} has lost its way home, and looks for another")
     try:
-        lab.vpn.up_again(agent)
+        lab.way.up_again(agent)
     except LabError as error:
         lab.record.error = error.message
         lab.story.tell("path", f"did not come up again: {error.message}")

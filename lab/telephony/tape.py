@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lab.telephony.calls import Line
-from lab.wire.dialled import CallCapture, Capture
+from lab.wire.dialled import FRAMES, CallCapture, Capture
 
-FRAMES, DIALOGUE = "pstn.pcapng", "pstn.txt"
+DIALOGUE = "pstn.txt"
 MAX_UTTERANCE_BYTES = 1024
 """More without an end of line is no dialogue; V.250's command lines may be much shorter."""
 

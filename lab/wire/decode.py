@@ -15,6 +15,7 @@ from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import Any
 
 from lab.errors import LabError
+from lab.wire import dialled
 from lab.wire._scapy import RawPcapNgReader, RawPcapReader, Scapy_Exception
 
 ETHERTYPE_IPV4 = 0x0800
@@ -116,8 +117,12 @@ def read(path: Path, segment: str = "") -> list[Frame]:
 
 
 def read_all(folder: Path) -> dict[str, list[Frame]]:
-    """Every capture of a run directory's ``wire`` folder, by segment."""
-    return {path.stem: read(path) for path in sorted(folder.glob("*.pcapng"))}
+    """Every capture of Ethernet in a run directory's ``wire`` folder, by segment.
+
+    What the telephone exchange kept is of another kind (``dialled``).
+    """
+    paths = sorted(folder.glob("*.pcapng"))
+    return {path.stem: read(path) for path in paths if path.name != dialled.FRAMES}
 
 
 def _entries(path: Path) -> Iterator[tuple[int, float, bytes]]:

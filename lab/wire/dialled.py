@@ -16,6 +16,9 @@ from typing import BinaryIO
 
 from lab.wire import pcapng
 
+FRAMES = "pstn.pcapng"
+"""The exchange's capture in a run directory's ``wire`` folder."""
+
 LINKTYPE_PPP_WITH_DIR = 204
 """A byte of direction, 0 for received by this host and another for sent, then PPP (tcpdump.org)."""
 LINKTYPE_USER0 = 147

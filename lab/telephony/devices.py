@@ -1,0 +1,153 @@
+"""A modem's serial port: a pseudo-terminal with a lasting name in its node, and who has it open.
+
+What a PTY cannot carry has a stand-in. Circuit 108 (DTR) is on while somebody has the port open, as told
+by inotify(7). Circuit 109 (DCD) going off is a hang-up, as on a real port, for whoever has not set
+CLOCAL: the PTY is closed and a fresh one takes its name. There is no circuit 125; ``RING`` tells it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import termios
+import tty
+from pathlib import Path
+
+from lab import _linux
+from lab.nodes import Node
+
+_KEPT = (
+    "null", "zero", "full", "random", "urandom", "tty", "ptmx", "console", "ppp", "net",
+    "pts", "shm", "fd", "stdin", "stdout", "stderr",
+)  # fmt: skip
+"""What programs of a node may need of the surrounding /dev."""
+_CFLAG = 2
+
+
+class Watch:
+    """Tells which ports were opened and closed; ``fileno`` is readable when there is news."""
+
+    def __init__(self) -> None:
+        self._fd = _linux.inotify_init()
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def add(self, path: str) -> int:
+        """The number by which ``news`` will name it."""
+        return _linux.inotify_add_watch(self._fd, path, _linux.IN_OPEN | _linux.IN_CLOSE)
+
+    def news(self) -> list[tuple[int, bool]]:
+        """Number, and whether it was opened (else closed), in order."""
+        with contextlib.suppress(BlockingIOError):
+            return [
+                (number, bool(mask & _linux.IN_OPEN))
+                for number, mask in _linux.inotify_events(os.read(self._fd, 1 << 16))
+            ]
+        return []
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class Port:
+    """A serial port in a node; ``plug`` makes it, ``unplug`` takes it away for good."""
+
+    def __init__(self, node: Node, device: str, watch: Watch) -> None:
+        self.node = node
+        self.device = device
+        self.openers = 0
+        self.master = -1
+        self.watched = -1
+        self._slave = -1
+        self._watch = watch
+        self._pending = bytearray()
+
+    def plug(self) -> None:
+        """Make the port. Its line is raw from the start: nothing that the modem says is echoed to it."""
+        self.master, self._slave = os.openpty()
+        tty.setraw(self._slave, termios.TCSANOW)
+        os.set_blocking(self.master, False)
+        place = os.ttyname(self._slave)
+        # Our own end stays open: without one a PTY tells nobody that it was opened.
+        self.watched = self._watch.add(place)
+        self.openers = 0
+        self._pending.clear()
+        self.node.call(_name_device, self.device, place)
+
+    def unplug(self) -> None:
+        """Close it for everybody; whoever has it open is hung up on."""
+        if self.master < 0:
+            return
+        self.node.call(_forget_device, self.device)
+        os.close(self._slave)
+        os.close(self.master)
+        self.master = self.watched = self._slave = -1
+        self.openers = 0
+
+    @property
+    def minds_carrier(self) -> bool:
+        """Whether somebody has it open who wants to be hung up on when the carrier goes."""
+        return bool(self.openers) and not termios.tcgetattr(self.master)[_CFLAG] & termios.CLOCAL
+
+    @property
+    def full(self) -> bool:
+        """Whether something waits until the program reads on."""
+        return bool(self._pending)
+
+    def opened(self, is_open: bool) -> None:
+        self.openers = max(0, self.openers + (1 if is_open else -1))
+        if not self.openers:
+            # The next one must not read what the last one left.
+            self._pending.clear()
+            termios.tcflush(self._slave, termios.TCIOFLUSH)
+
+    def read(self) -> bytes:
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self.master, 1 << 16)
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """For the program; lost if none has the port open."""
+        if self.openers:
+            self._pending += data
+            self.flush()
+
+    def flush(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._pending:
+                del self._pending[: os.write(self.master, self._pending)]
+
+
+def furnish(node: Node) -> None:
+    """Give a node a /dev of its own, where ports can be named as on any machine."""
+    node.call(_furnish)
+
+
+def _furnish() -> None:
+    fresh = Path("/run/lab/dev")
+    fresh.mkdir()
+    _linux.mount("tmpfs", os.fspath(fresh), "tmpfs", 0, "mode=755")
+    for name in _KEPT:
+        old, new = Path("/dev", name), fresh / name
+        if old.is_symlink():
+            new.symlink_to(old.readlink())
+        elif old.is_dir():
+            new.mkdir()
+            _linux.mount(os.fspath(old), os.fspath(new), "", _linux.MS_BIND | _linux.MS_REC)
+        elif old.exists():
+            there = old.stat()
+            os.mknod(new, stat.S_IFMT(there.st_mode) | 0o666, there.st_rdev)
+            new.chmod(0o666)
+    _linux.mount(os.fspath(fresh), "/dev", "", _linux.MS_MOVE)
+
+
+def _name_device(device: str, place: str) -> None:
+    # A link, as /dev/modem is one on many machines.
+    Path(device).unlink(missing_ok=True)
+    Path(device).symlink_to(place)
+
+
+def _forget_device(device: str) -> None:
+    Path(device).unlink(missing_ok=True)

@@ -1,0 +1,270 @@
+"""The telephone equipment at work: every modem, its serial port, and the exchange, in one thread.
+
+It waits for ports, openers and the next moment that a modem or the exchange has asked for, and for nothing
+else: an idle line costs nothing, in virtual time or real. What a modem and the exchange do is theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.nodes import Node
+from lab.telephony import outcomes, result_codes
+from lab.telephony.devices import Port, Watch, furnish
+from lab.telephony.exchange import Exchange, Line
+from lab.telephony.modem import Modem, State
+from lab.telephony.signals import Carrier, Effect, LineEvent, OnHook, ToLine, ToTerminal, Trained
+from lab.telephony.tape import Tape, recording
+from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
+
+MOST_QUEUED_BYTES = 4096
+"""What a modem holds for its line before it stops taking from its terminal (``&K3``)."""
+UNPLUGGED_AFTER_BYTES = 4000
+"""How much a modem that is to be unplugged takes in mid-call; PPP has begun by then."""
+GARBAGE = bytes(range(0x80, 0x100)) + b"\r\n#%&\r\n"
+
+_TABLES = {ResultTable.hayes: result_codes.HAYES, ResultTable.ibm: result_codes.IBM}
+
+
+@dataclass(slots=True)
+class _Station:
+    """One end of the exchange: line, modem and port."""
+
+    line: ModemLine
+    modem: Modem
+    port: Port
+    fault: ModemFault
+    interest: int = 0
+    """What the selector watches the port for."""
+    carried: int = 0
+    """Bytes of the call so far."""
+
+
+class Equipment:
+    """A context: the modems answer when entered, and are gone, with all their calls, when left."""
+
+    def __init__(
+        self, telephone: Telephone, nodes: Mapping[str, Node], wire_dir: Path, seed: str = ""
+    ) -> None:
+        self._telephone = telephone
+        self._nodes = nodes
+        self._wire_dir = wire_dir
+        self._random = random.Random(seed)
+        self._stations: dict[str, _Station] = {}
+        self._selector = selectors.DefaultSelector()
+        self._watch = Watch()
+        self._thread = threading.Thread(target=self._run, name="telephone", daemon=True)
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._stack = contextlib.ExitStack()
+        self._todo: deque[tuple[str, LineEvent | bytes]] = deque()
+        self.failure: BaseException | None = None
+        """What ended the thread before its time."""
+
+    def __enter__(self) -> Equipment:
+        self._wire_dir.mkdir(parents=True, exist_ok=True)
+        # Seconds from here on: the clock of the wall may be set, this one goes on.
+        self._began = time.monotonic()
+        self._tape: Tape = self._stack.enter_context(
+            recording(self._wire_dir, epoch_ns=time.time_ns())
+        )
+        lines = [Line(x.name, x.number, x.rate_bit_s, x.delay_s) for x in self._telephone.lines]
+        rules = [_rule(rule) for rule in self._telephone.rules]
+        self._exchange = Exchange(lines, rules, random=self._random, tape=self._tape)
+        for name in dict.fromkeys(line.node for line in self._telephone.lines):
+            furnish(self._nodes[name])
+        broken = dict(self._telephone.broken)
+        for line in self._telephone.lines:
+            self._install(line, broken.get(line.name, ModemFault.none))
+        self._selector.register(self._watch, selectors.EVENT_READ)
+        self._selector.register(self._stop, selectors.EVENT_READ)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.eventfd_write(self._stop, 1)
+        self._thread.join()
+        for station in self._stations.values():
+            station.port.unplug()
+        self._watch.close()
+        self._selector.close()
+        os.close(self._stop)
+        self._stack.close()
+
+    def _install(self, line: ModemLine, fault: ModemFault) -> None:
+        port = Port(self._nodes[line.node], line.device, self._watch)
+        modem = Modem(table=_TABLES[self._telephone.result_table], now=self._now())
+        modem.dtr(False, self._now())
+        port.plug()
+        self._stations[line.name] = _Station(line, modem, port, fault)
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began
+
+    # The thread.
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+        # Whoever waits for a modem would else wait for ever: they ask ``failure``.
+        except BaseException as error:  # noqa: BLE001
+            self.failure = error
+            for station in self._stations.values():
+                station.port.unplug()
+
+    def _turn(self) -> bool:
+        """Wait for something, and do all that is to be done then; False when it was the end."""
+        self._set_interests()
+        ready = self._selector.select(self._patience_s())
+        now = self._now()
+        # Before any byte: the answer to a first command would be lost on a port that seems closed.
+        self._note_openers(now)
+        for key, events in ready:
+            if key.fileobj is self._stop:
+                return False
+            if isinstance(key.data, _Station):
+                self._serve(key.data, events, now)
+
+        for name, station in self._stations.items():
+            if station.modem.wake_at is not None and station.modem.wake_at <= now:
+                self._perform(name, station.modem.tick(now), now)
+        wake_at = self._exchange.wake_at
+        if wake_at is not None and wake_at <= now:
+            self._todo.extend(self._exchange.tick(now))
+        self._tell(now)
+        return True
+
+    def _patience_s(self) -> float | None:
+        times = [self._exchange.wake_at, *(s.modem.wake_at for s in self._stations.values())]
+        soonest = min((at for at in times if at is not None), default=None)
+        return None if soonest is None else max(0.0, soonest - self._now())
+
+    def _set_interests(self) -> None:
+        for name, station in self._stations.items():
+            port = station.port
+            wanted = 0
+            # Without an opener nothing comes, but our own end would be found readable for ever.
+            if port.openers and self._exchange.queued(name) < MOST_QUEUED_BYTES:
+                wanted |= selectors.EVENT_READ
+            if port.full:
+                wanted |= selectors.EVENT_WRITE
+            if wanted == station.interest:
+                continue
+            if not station.interest:
+                self._selector.register(port.master, wanted, station)
+            elif wanted:
+                self._selector.modify(port.master, wanted, station)
+            else:
+                self._selector.unregister(port.master)
+            station.interest = wanted
+
+    def _note_openers(self, now: float) -> None:
+        for watched, is_open in self._watch.news():
+            for name, station in self._stations.items():
+                if station.port.watched != watched:
+                    continue
+                if not is_open and station.port.openers == 1:
+                    # What was written before the port was closed was said before.
+                    self._hear(station, now)
+                before = bool(station.port.openers)
+                station.port.opened(is_open)
+                after = bool(station.port.openers)
+                if before != after:
+                    self._perform(name, station.modem.dtr(after, now), now)
+
+    def _serve(self, station: _Station, events: int, now: float) -> None:
+        if station.port.master < 0:
+            return
+        if events & selectors.EVENT_WRITE:
+            station.port.flush()
+        if events & selectors.EVENT_READ and station.interest & selectors.EVENT_READ:
+            self._hear(station, now)
+
+    def _hear(self, station: _Station, now: float) -> None:
+        """The terminal says something to its modem."""
+        data = station.port.read()
+        if not data or station.fault is ModemFault.dead:
+            return
+        if station.fault is ModemFault.garbage:
+            station.port.write(GARBAGE)
+            return
+        name = station.line.name
+        effects = station.modem.from_terminal(data, now)
+        carried = sum(len(effect.data) for effect in effects if isinstance(effect, ToLine))
+        self._tape.from_terminal(name, data, now, to_line=min(carried, len(data)))
+        self._perform(name, effects, now)
+        station.carried += carried
+        if station.fault is ModemFault.unplugged and station.carried > UNPLUGGED_AFTER_BYTES:
+            self._unplug(station, now)
+
+    def _tell(self, now: float) -> None:
+        """Tell modems what the exchange has for them, until there is nothing more."""
+        while self._todo:
+            name, event = self._todo.popleft()
+            modem = self._stations[name].modem
+            if isinstance(event, bytes):
+                self._perform(name, modem.from_line(event, now), now, data=True)
+            else:
+                if isinstance(event, Trained):
+                    self._stations[name].carried = 0
+                self._perform(name, modem.line(event, now), now)
+
+    def _perform(
+        self, name: str, effects: Iterable[Effect], now: float, *, data: bool = False
+    ) -> None:
+        station = self._stations[name]
+        for effect in effects:
+            match effect:
+                case ToTerminal(data=said):
+                    if not data or station.modem.state is not State.data:
+                        self._tape.to_terminal(name, said, now)
+                    if station.fault in (ModemFault.none, ModemFault.unplugged):
+                        station.port.write(said)
+                case Carrier(on=False):
+                    if station.port.minds_carrier:
+                        self._hang_up_terminal(station)
+                case _:
+                    self._todo.extend(self._exchange.effect(name, effect, now))
+        if not data:
+            self._tell(now)
+
+    def _hang_up_terminal(self, station: _Station) -> None:
+        """Circuit 109 goes off: a new PTY takes the name, and the old one's openers are hung up."""
+        self._unregister(station)
+        station.port.unplug()
+        station.port.plug()
+        now = self._now()
+        self._perform(station.line.name, station.modem.dtr(False, now), now)
+
+    def _unplug(self, station: _Station, now: float) -> None:
+        self._unregister(station)
+        station.port.unplug()
+        self._todo.extend(self._exchange.effect(station.line.name, OnHook(), now))
+        self._tell(now)
+
+    def _unregister(self, station: _Station) -> None:
+        if station.interest:
+            self._selector.unregister(station.port.master)
+            station.interest = 0
+
+
+def _rule(rule: CallRule) -> outcomes.Rule:
+    return outcomes.Rule(
+        outcome=outcomes.Outcome(rule.outcome),
+        caller=rule.caller,
+        number=rule.number,
+        times=rule.times or None,
+        rate_bit_s=rule.rate_bit_s or None,
+        after_s=rule.after_s or None,
+        after_bytes=rule.after_bytes or None,
+        bit_error_rate=rule.bit_error_rate,
+    )

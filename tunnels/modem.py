@@ -1,0 +1,286 @@
+"""The way home by telephone, from the client's side: find the modem, dial, hand the line to pppd.
+
+The modem is driven by pexpect over its serial port, as any modem would be. What PPP is told and has become
+is ``ppp``'s; what a modem may say, and what is done next, is ``_dialling``'s table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import DeadlineExceeded, ProtocolError
+from lab.nodes import Node
+from lab.process import Daemon, Log
+from lab.record import DialAttempt, ModemProbe, PppSession, Record
+from lab.topology.telephone import Dialer
+from lab.wait import wait_until
+from tunnels import ppp
+from tunnels._dialling import PATTERNS, SET_UP, Answer, Next, interpret
+
+if TYPE_CHECKING:
+    from pexpect.fdpexpect import fdspawn
+
+PPPD = "/usr/sbin/pppd"
+OPTIONS = "/etc/ppp/options.modem"
+PEER_DNS = "/etc/ppp/resolv.conf"
+"""Where pppd writes the name servers that its peer named (``usepeerdns``)."""
+RESOLVER = "/etc/resolv.conf"
+
+COMMAND_S = 5.0
+CALL_S = 90.0
+"""Longer than S7 is by default: the modem gives up first, and says why."""
+LINK_S = 60.0
+"""LCP, PAP and IPCP over a slow line: pppd itself gives up after ten requests, three seconds apart."""
+END_S = 15.0
+_CFLAG = 2
+
+
+class Dialler:
+    """A client's modem and its pppd: ``find_modem`` at boot, ``dial`` for a call, ``stop`` at the end."""
+
+    def __init__(self, node: Node, plan: Dialer, gateway: str, record: Record) -> None:
+        """``gateway`` is the name that the record gives to the other end."""
+        self._node = node
+        self._plan = plan
+        self._gateway = gateway
+        self._record = record
+        self._device = ""
+        self._port = -1
+        self._pppd: Daemon | None = None
+        self._log = Log(node.log_dir / "pppd.log")
+        self._session: PppSession | None = None
+
+    # At boot.
+
+    def find_modem(self) -> str:
+        """The first port at which a modem answers (OUT-24); empty if there is none."""
+        for device in self._plan.devices:
+            probe = ModemProbe(node=self._plan.client, device=device, started=time.time())
+            self._record.modems.append(probe)
+            try:
+                with self._opened(device) as modem:
+                    probe.answer = _ask(modem, "AT", COMMAND_S).said
+            except ProtocolError as error:
+                probe.error = error.message
+                continue
+            probe.found = probe.answer == "OK"
+            if probe.found:
+                self._device = device
+                break
+            probe.error = f"it answers {probe.answer!r}"
+        return self._device
+
+    # A call.
+
+    def dial(self) -> PppSession:
+        """Call the numbers in their order until PPP is up; raises ProtocolError with every reason."""
+        if not self._device:
+            raise ProtocolError(f"{self._plan.client} has no modem, so no way home by telephone")
+        reasons: list[str] = []
+        for turn in range(self._plan.rounds):
+            for place, number in enumerate(self._plan.numbers):
+                if turn or place:
+                    self._pause()
+                attempt, then = self._call(number)
+                if then is Next.connected:
+                    failure = self._start_ppp(attempt)
+                    if not failure:
+                        assert self._session is not None
+                        return self._session
+                    attempt.failure = failure
+                reasons.append(f"{number}: {attempt.failure}")
+                if then is Next.give_up:
+                    raise ProtocolError(self._explain(reasons))
+        raise ProtocolError(self._explain(reasons))
+
+    @property
+    def session(self) -> PppSession | None:
+        """The PPP session of the last call, whatever became of it."""
+        return self._session
+
+    def healthy(self) -> bool:
+        """Whether PPP is up."""
+        self._note_end()
+        return self._session is not None and not self._session.closed
+
+    def hang_up(self) -> None:
+        """End PPP by LCP, and with it the call; returns when the port is closed."""
+        if self._pppd is not None:
+            self._pppd.stop(grace_s=END_S)
+            self._note_end()
+            self._pppd = None
+        self._node.write(RESOLVER, "", 0o644)
+        self._close()
+
+    def stop(self) -> None:
+        self.hang_up()
+
+    # Dialling.
+
+    def _call(self, number: str) -> tuple[DialAttempt, Next]:
+        attempt = DialAttempt(
+            client=self._plan.client,
+            device=self._device,
+            number=number,
+            started=time.time(),
+        )
+        self._record.dialled.append(attempt)
+        try:
+            modem = self._open(self._device)
+            for command in (self._plan.init, SET_UP):
+                answer = _ask(modem, command, COMMAND_S)
+                if answer.said != "OK":
+                    attempt.failure = f"the modem answers {command} with {answer.said}"
+                    self._close()
+                    return attempt, Next.give_up
+            answer = _ask(modem, f"ATDT{number}", CALL_S)
+        except ProtocolError as error:
+            attempt.ended = time.time()
+            attempt.failure = error.message
+            self._close()
+            return attempt, Next.give_up
+
+        attempt.ended = time.time()
+        attempt.result = answer.said
+        attempt.rate_bit_s = answer.rate_bit_s
+        attempt.failure = answer.sentence
+        if answer.then is not Next.connected:
+            self._close()
+        return attempt, answer.then
+
+    def _pause(self) -> None:
+        """Between two calls, as a telephone network wants it: nothing is waited for but the time."""
+        with contextlib.suppress(DeadlineExceeded):
+            wait_until("the pause before the next call", lambda: False, self._plan.redial_pause_s,
+                       every_s=self._plan.redial_pause_s)  # fmt: skip
+
+    @contextlib.contextmanager
+    def _opened(self, device: str) -> Iterator[fdspawn[bytes]]:
+        try:
+            yield self._open(device)
+        finally:
+            self._close()
+
+    def _open(self, device: str) -> fdspawn[bytes]:
+        """The port, raw, with CLOCAL: without a carrier a command must get through, too."""
+        from pexpect.fdpexpect import fdspawn
+
+        self._close()
+        try:
+            self._port = self._node.call(_open_port, device)
+        except OSError as error:
+            raise ProtocolError(f"{device} cannot be opened: {error.strerror}") from error
+        modem: fdspawn[bytes] = fdspawn(self._port, timeout=COMMAND_S, use_poll=True)
+        modem.delaybeforesend = None
+        return modem
+
+    def _close(self) -> None:
+        if self._port >= 0:
+            os.close(self._port)
+            self._port = -1
+
+    # PPP.
+
+    def _start_ppp(self, attempt: DialAttempt) -> str:
+        """Let pppd have the line; empty once IPCP is open, else why not."""
+        plan = self._plan
+        ppp.write_secrets(self._node, [plan.account])
+        options = ppp.Options(
+            name=plan.account.user,
+            log=self._log.path,
+            mtu=plan.mtu,
+            offer=plan.accept_auth,
+            echo_interval_s=plan.lcp_echo_interval_s,
+            echo_failures=plan.lcp_echo_failures,
+            ask_dns=True,
+        )
+        ppp.write_options(self._node, OPTIONS, options)
+        self._session = PppSession(
+            client=plan.client, gateway=self._gateway, interface="ppp0", opened=0.0
+        )
+        self._record.ppp.append(self._session)
+        since = self._log.size
+        # "modem": when the carrier goes, so does the port, and pppd with it.
+        argv = [PPPD, self._device, "modem", "nocrtscts", "unit", "0", "file", OPTIONS]
+        self._pppd = self._node.spawn(argv, name="pppd-console")
+        try:
+            link = wait_until(
+                f"IPCP open on {plan.client}'s call to {attempt.number}", self._link, LINK_S
+            )
+        except (DeadlineExceeded, ProtocolError) as error:
+            words = ppp.complaints(self._log.text(since))
+            self.hang_up()
+            status = self._session.exit_status
+            ended = f"pppd ended with {ppp.describe_exit(status)}" if status >= 0 else str(error)
+            return "; ".join(dict.fromkeys((*words, ended)))
+
+        session = self._session
+        session.local_ip, session.peer_ip = link.local_ip, link.peer_ip
+        session.mtu, session.interface = link.mtu, link.interface
+        session.opened = time.time()
+        # The line is pppd's alone from here on: when that closes it, the modem hangs up.
+        self._close()
+        self._node.write(RESOLVER, self._node.call(_read_or_nothing, PEER_DNS), 0o644)
+        return ""
+
+    def _link(self) -> ppp.Link | None:
+        assert self._pppd is not None
+        if not self._pppd.alive:
+            raise ProtocolError("pppd has ended")
+        return ppp.find_link(self._node, "ppp0")
+
+    def _note_end(self) -> None:
+        if self._session is None or self._session.closed or self._pppd is None:
+            return
+        status = self._pppd.exit_status
+        if status is not None:
+            self._session.closed = time.time()
+            self._session.exit_status = status
+
+    def _explain(self, reasons: list[str]) -> str:
+        said = "; ".join(dict.fromkeys(reasons))
+        return f"{self._plan.client} has no way home by telephone: {said}"
+
+
+def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> Answer:
+    """Send a command line and wait for its final result code (V.250 5.7); raises ProtocolError."""
+    import pexpect
+
+    # What the modem said unasked (RING, NO CARRIER) is no answer to this.
+    with contextlib.suppress(pexpect.TIMEOUT):
+        modem.expect(r".+", timeout=0)
+    try:
+        modem.send(f"{command}\r")
+        place = modem.expect(list(PATTERNS), timeout=deadline_s)
+    except pexpect.TIMEOUT:
+        said = modem.before or b""
+        heard = f"{len(said)} bytes that mean nothing" if said else "nothing"
+        raise ProtocolError(
+            f"the modem answers {command} with {heard} within {deadline_s:g} s"
+        ) from None
+    except (pexpect.EOF, OSError):
+        raise ProtocolError(f"the modem went away on {command}") from None
+    return interpret(place, modem.match)
+
+
+def _open_port(device: str) -> int:
+    port = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    tty.setraw(port, termios.TCSANOW)
+    attributes = termios.tcgetattr(port)
+    attributes[_CFLAG] |= termios.CLOCAL
+    termios.tcsetattr(port, termios.TCSANOW, attributes)
+    return port
+
+
+def _read_or_nothing(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except FileNotFoundError:
+        return ""
