@@ -66,6 +66,7 @@ class _Line:
     """Of all its pppds."""
     modem: Answering = field(default_factory=Answering)
     port: int = -1
+    rang: float = 0.0
     address: str = ""
     """From the pool, from the answer to the end of the call."""
     call: _Call | None = None
@@ -281,9 +282,9 @@ class Bank:
         free = self._free_address() if self._give_up_at is None else ""
         self._say(line, modem.hear(data, time.monotonic(), may_answer=bool(free)))
         if modem.unanswered > unanswered:
-            self._record.lig.append(LigCall(line=line.plan.name, number=0))
+            self._record.lig.append(LigCall(line=line.plan.name, number=0, rang=time.time()))
         if modem.state is State.answering and not line.address:
-            line.address = free
+            line.rang, line.address = time.time(), free
         self._keep_lease(line)
         if modem.state is State.connected:
             self._begin_call(line)
@@ -314,6 +315,7 @@ class Bank:
         facts = LigCall(
             line=line.plan.name,
             number=number,
+            rang=line.rang,
             answered=time.time(),
             rate_bit_s=line.modem.rate_bit_s,
             address=line.address,

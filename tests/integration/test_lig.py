@@ -7,7 +7,9 @@ import os
 import socket
 import struct
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -64,7 +66,7 @@ def test_a_call_gets_an_address_and_a_name_server_until_it_ends(tmp_path: Path) 
         assert (link.local_ip, link.peer_ip) == (CALLER, made.lig.ppp.local_ip)
         assert (call.address, call.user, call.interface) == (CALLER, "usibm.hmc01", "ppp0")
         assert (call.rate_bit_s, call.number) == (33600, 1)
-        assert call.answered <= call.admitted <= call.opened
+        assert 0 < call.rang <= call.answered <= call.admitted <= call.opened
         assert made.elements() == 5
         assert ask(made, "sas-1.sdc.test")[-4:] == socket.inet_aton(LISTED)
         assert ask(made, "www.example.com")[3] & 15 == 3
@@ -111,6 +113,7 @@ def test_two_callers_have_two_addresses_and_a_third_only_hears_ringing(tmp_path:
         made.wires[2].ring()
         wait_until("the call is noted", lambda: len(made.record.lig) == 3, DEADLINE_S)
         assert (made.last(2).number, made.last(2).answered) == (0, 0)
+        assert made.last(2).rang > made.last(1).opened
         assert "ATA" not in made.wires[2].heard
 
         made.hang_up(0)
@@ -168,6 +171,62 @@ def test_what_comes_from_outside_must_be_a_reply(tmp_path: Path) -> None:
             made.send("sdc", udp(LISTED, CALLER, 4000, 7777))
             assert client.recvfrom(100) == (b"lab!", (LISTED, 7777))
             counted(made, LISTED=1, UNSOLICITED=3, FREE_ADDRESS=1, OTHER=2, REPLY=1)
+
+
+TUPLES = 1000
+
+
+def random_packet(random: Random, source: str, destination: str) -> bytes:
+    protocol = random.choice((1, 6, 17, 50, random.randrange(256)))
+    return ip(source, destination, protocol, random.randbytes(40))
+
+
+def random_address(random: Random) -> str:
+    """One that may stand in a packet on its way: neither loopback nor multicast."""
+    first = random.choice([x for x in range(1, 224) if x != 127])
+    return ".".join(map(str, (first, *random.randbytes(3))))
+
+
+def test_of_a_thousand_random_packets_each_way_only_the_allowed_pass(tmp_path: Path) -> None:
+    random = Random(0)
+    with hall(tmp_path) as made:
+        made.open()
+        made.nodes["hmc"].run(["ip", "link", "set", "ppp0", "txqueuelen", "2000"])
+
+        # From outside first: later there would be answers and errors in between. One goes ahead,
+        # as few packets can wait for ARP.
+        made.send("internet", udp(LISTED, CALLER, 443))
+        counted(made, UNSOLICITED=1)
+        for _ in range(1, TUPLES):
+            source = random.choice((LISTED, random_address(random)))
+            destination = random.choice((CALLER, random.choice(made.lig.ppp.pool), UTILITY))
+            made.send("internet", random_packet(random, source, destination))
+        wait_until(
+            "all were counted",
+            lambda: sum(made.counters.values()) == TUPLES,
+            DEADLINE_S,
+            seen=lambda: str(made.counters),
+        )
+        assert set(made.counters) == {fence.UNSOLICITED, fence.FREE_ADDRESS, fence.OTHER}
+
+        listed = made.lig.lists[0].addresses
+        allowed = 0
+        for _ in range(TUPLES):
+            source = random.choice((CALLER, random_address(random)))
+            near = str(IPv4Address(random.choice(listed)) + random.choice((-1, 0, 0, 1)))
+            destination = random.choice((near, random_address(random)))
+            allowed += source == CALLER and destination in listed
+            made.send("hmc", random_packet(random, source, destination), "ppp0")
+
+        names = (fence.LISTED, fence.SPOOFED_SOURCE, fence.UNLISTED, fence.OTHER_DNS)
+        wait_until(
+            "all were counted",
+            lambda: sum(made.counters.get(name, 0) for name in names) == TUPLES,
+            DEADLINE_S,
+            seen=lambda: str(made.counters),
+        )
+        assert allowed > 100
+        assert made.counters[fence.LISTED] == allowed
 
 
 def test_a_listed_server_may_refuse_any_port_itself(tmp_path: Path) -> None:
