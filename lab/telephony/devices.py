@@ -1,13 +1,15 @@
-"""A modem's serial port: a pseudo-terminal with a lasting name in its node, and who has it open.
+"""A modem's serial port: a pseudo-terminal with a lasting name in its node.
 
-What a PTY cannot carry has a stand-in. Circuit 108 (DTR) is on while somebody has the port open, as told
-by inotify(7). Circuit 109 (DCD) going off is a hang-up, as on a real port, for whoever has not set
-CLOCAL: the PTY is closed and a fresh one takes its name. There is no circuit 125; ``RING`` tells it.
+What a PTY cannot carry has a stand-in. Circuit 108 (DTR) is on from when somebody opens the port, which
+inotify(7) tells, until nobody has it open any more, which reading the PTY tells. Circuit 109 (DCD) going
+off is a hang-up, as on a real port, for whoever has not set CLOCAL: the PTY is closed and a fresh one takes
+its name. There is no circuit 125; ``RING`` tells it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import termios
@@ -26,7 +28,7 @@ _CFLAG = 2
 
 
 class Watch:
-    """Tells which ports were opened and closed; ``fileno`` is readable when there is news."""
+    """Tells which ports were opened; ``fileno`` is readable when there is news."""
 
     def __init__(self) -> None:
         self._fd = _linux.inotify_init()
@@ -36,16 +38,14 @@ class Watch:
 
     def add(self, path: str) -> int:
         """The number by which ``news`` will name it."""
-        return _linux.inotify_add_watch(self._fd, path, _linux.IN_OPEN | _linux.IN_CLOSE)
+        return _linux.inotify_add_watch(self._fd, path, _linux.IN_OPEN)
 
-    def news(self) -> list[tuple[int, bool]]:
-        """Number, and whether it was opened (else closed), in order."""
+    def news(self) -> set[int]:
+        """The numbers of those that were opened. Of two openings in a row inotify tells one."""
         with contextlib.suppress(BlockingIOError):
-            return [
-                (number, bool(mask & _linux.IN_OPEN))
-                for number, mask in _linux.inotify_events(os.read(self._fd, 1 << 16))
-            ]
-        return []
+            events = _linux.inotify_events(os.read(self._fd, 1 << 16))
+            return {number for number, mask in events if mask & _linux.IN_OPEN}
+        return set()
 
     def close(self) -> None:
         os.close(self._fd)
@@ -55,62 +55,65 @@ class Port:
     """A serial port in a node; ``plug`` makes it, ``unplug`` takes it away for good."""
 
     def __init__(self, node: Node, device: str, watch: Watch) -> None:
-        self.node = node
         self.device = device
-        self.openers = 0
+        self.is_open = False
+        """Whether a program has it open."""
         self.master = -1
         self.watched = -1
-        self._slave = -1
+        self._node = node
         self._watch = watch
         self._pending = bytearray()
 
     def plug(self) -> None:
         """Make the port. Its line is raw from the start: nothing that the modem says is echoed to it."""
-        self.master, self._slave = os.openpty()
-        tty.setraw(self._slave, termios.TCSANOW)
+        self.master, slave = os.openpty()
+        tty.setraw(slave, termios.TCSANOW)
         os.set_blocking(self.master, False)
-        place = os.ttyname(self._slave)
-        # Our own end stays open: without one a PTY tells nobody that it was opened.
+        place = os.ttyname(slave)
+        os.close(slave)
         self.watched = self._watch.add(place)
-        self.openers = 0
-        self._pending.clear()
-        self.node.call(_name_device, self.device, place)
+        self._node.call(_name_device, self.device, place)
 
     def unplug(self) -> None:
         """Close it for everybody; whoever has it open is hung up on."""
         if self.master < 0:
             return
-        self.node.call(_forget_device, self.device)
-        os.close(self._slave)
+        self._node.call(_forget_device, self.device)
         os.close(self.master)
-        self.master = self.watched = self._slave = -1
-        self.openers = 0
+        self.master = self.watched = -1
+        self.closed()
 
     @property
     def minds_carrier(self) -> bool:
         """Whether somebody has it open who wants to be hung up on when the carrier goes."""
-        return bool(self.openers) and not termios.tcgetattr(self.master)[_CFLAG] & termios.CLOCAL
+        return self.is_open and not termios.tcgetattr(self.master)[_CFLAG] & termios.CLOCAL
 
     @property
     def full(self) -> bool:
         """Whether something waits until the program reads on."""
         return bool(self._pending)
 
-    def opened(self, is_open: bool) -> None:
-        self.openers = max(0, self.openers + (1 if is_open else -1))
-        if not self.openers:
-            # The next one must not read what the last one left.
-            self._pending.clear()
-            termios.tcflush(self._slave, termios.TCIOFLUSH)
+    def closed(self) -> None:
+        """Nobody has it open any more: the next one must not read what the last one left."""
+        self.is_open = False
+        self._pending.clear()
+        if self.master >= 0:
+            termios.tcflush(self.master, termios.TCOFLUSH)
 
-    def read(self) -> bytes:
-        with contextlib.suppress(BlockingIOError):
+    def read(self) -> bytes | None:
+        """What the program wrote; None once nobody has the port open any more."""
+        try:
             return os.read(self.master, 1 << 16)
-        return b""
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return None
 
     def write(self, data: bytes) -> None:
         """For the program; lost if none has the port open."""
-        if self.openers:
+        if self.is_open:
             self._pending += data
             self.flush()
 

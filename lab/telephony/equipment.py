@@ -152,8 +152,8 @@ class Equipment:
         for name, station in self._stations.items():
             port = station.port
             wanted = 0
-            # Without an opener nothing comes, but our own end would be found readable for ever.
-            if port.openers and self._exchange.queued(name) < MOST_QUEUED_BYTES:
+            # Without an opener nothing comes, and poll(2) would tell so for ever.
+            if port.is_open and self._exchange.queued(name) < MOST_QUEUED_BYTES:
                 wanted |= selectors.EVENT_READ
             if port.full:
                 wanted |= selectors.EVENT_WRITE
@@ -168,36 +168,32 @@ class Equipment:
             station.interest = wanted
 
     def _note_openers(self, now: float) -> None:
-        for watched, is_open in self._watch.news():
-            for name, station in self._stations.items():
-                if station.port.watched != watched:
-                    continue
-                if not is_open and station.port.openers == 1:
-                    # What was written before the port was closed was said before.
-                    self._hear(station, now)
-                before = bool(station.port.openers)
-                station.port.opened(is_open)
-                after = bool(station.port.openers)
-                if before != after:
-                    self._perform(name, station.modem.dtr(after, now), now)
+        opened = self._watch.news()
+        for name, station in self._stations.items():
+            if station.port.watched in opened and not station.port.is_open:
+                station.port.is_open = True
+                self._perform(name, station.modem.dtr(True, now), now)
 
     def _serve(self, station: _Station, events: int, now: float) -> None:
-        if station.port.master < 0:
-            return
-        if events & selectors.EVENT_WRITE:
-            station.port.flush()
+        # Another's news may have taken the port away meanwhile.
         if events & selectors.EVENT_READ and station.interest & selectors.EVENT_READ:
             self._hear(station, now)
+        if events & selectors.EVENT_WRITE and station.port.full:
+            station.port.flush()
 
     def _hear(self, station: _Station, now: float) -> None:
         """The terminal says something to its modem."""
         data = station.port.read()
+        name = station.line.name
+        if data is None:
+            station.port.closed()
+            self._perform(name, station.modem.dtr(False, now), now)
+            return
         if not data or station.fault is ModemFault.dead:
             return
         if station.fault is ModemFault.garbage:
             station.port.write(GARBAGE)
             return
-        name = station.line.name
         effects = station.modem.from_terminal(data, now)
         carried = sum(len(effect.data) for effect in effects if isinstance(effect, ToLine))
         self._tape.from_terminal(name, data, now, to_line=min(carried, len(data)))
