@@ -9,7 +9,6 @@ import pytest
 
 from tests.integration.labs import Runs
 
-
 # A shell that starts us in the background has us ignore it, and what we start would ignore it, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
