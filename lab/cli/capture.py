@@ -19,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     from lab import standing
     from lab.engine import registry
     from lab.errors import UsageError
+    from lab.wire.dialled import FRAMES
 
     if os.isatty(1):
         raise UsageError(
@@ -26,7 +27,14 @@ def run(args: argparse.Namespace) -> int:
             hint=f"lab capture {args.segment} | wireshark -k -i -    or    > {args.segment}.pcap",
         )
     entry = registry.find(args.lab)
-    check_known("segment", args.segment, [s.name for s in model_of(entry).segments])
-    argv = ("tcpdump", "--immediate-mode", "-U", "-n", "-i", args.segment, "-w", "-")
+    model = model_of(entry)
+    calls = [model.telephone.node] if model.telephone else []
+    check_known("segment", args.segment, [*(s.name for s in model.segments), *calls])
+    argv: tuple[str, ...]
+    if args.segment in calls:
+        # No wire, but the exchange writes down what it carries, from the first call on.
+        argv = ("tail", "-c", "+1", "-s", "0.1", "-f", f"{entry.run_dir}/wire/{FRAMES}")
+    else:
+        argv = ("tcpdump", "--immediate-mode", "-U", "-n", "-i", args.segment, "-w", "-")
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     return standing.run_in(entry, "wires", argv, env, stdin=False)

@@ -12,6 +12,7 @@ from lab import codec
 from lab.record import Record
 from lab.runs import Run
 from lab.topology.model import Topology
+from tests.integration.users import User, end, read_until
 from tests.oracle import tshark
 
 pytestmark = pytest.mark.kernel
@@ -109,3 +110,18 @@ def test_tshark_reads_what_was_dialled(tmp_path: Path) -> None:
     assert "0.0.0.0" in seen("ipcp.opt.ip_address", "ipcp && ppp.code == 1")
     assert seen("ipcp.opt.ip_address", "ipcp && ppp.code == 3") == {call.address}
     assert seen("frame.number", "_ws.malformed") == set()
+
+
+def test_a_call_can_be_watched(tmp_path: Path) -> None:
+    """``lab capture pstn``: what the exchange carries, live, as of any wire."""
+    user = User.settle(tmp_path / "home")
+    with user.standing("dial", "--out", "out"):
+        watch = user.start("capture", "pstn")
+        try:
+            # Flag 0x7E is not kept: address, control, and the number of IPCP.
+            read_until(watch, rb"\xff\x03\x80\x21")
+            ping = ("exec", "hmc", "--", "sh", "-c", "ping -q -c 1 -p 7a6f6e6b $LAB_PROBE")
+            assert user.lab(*ping).returncode == 0
+            read_until(watch, b"zonkzonk")
+        finally:
+            end(watch)
