@@ -56,3 +56,8 @@ def wait_until(
         pause_s = min(pause_s * 1.5, every_s * 10)
 
     return answer
+
+
+def let_pass(seconds: float) -> None:
+    """Let time pass where a protocol itself asks for a pause, as between two calls; for nothing else."""
+    time.sleep(seconds)

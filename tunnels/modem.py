@@ -20,7 +20,7 @@ from lab.nodes import Node
 from lab.process import Daemon, Log
 from lab.record import DialAttempt, ModemProbe, PppSession, Record
 from lab.topology.telephone import Dialer
-from lab.wait import wait_until
+from lab.wait import let_pass, wait_until
 from tunnels import ppp
 from tunnels._dialling import PATTERNS, SET_UP, Answer, Next, interpret
 
@@ -87,7 +87,7 @@ class Dialler:
         for turn in range(self._plan.rounds):
             for place, number in enumerate(self._plan.numbers):
                 if turn or place:
-                    self._pause()
+                    let_pass(self._plan.redial_pause_s)
                 attempt, then = self._call(number)
                 if then is Next.connected:
                     failure = self._start_ppp(attempt)
@@ -154,12 +154,6 @@ class Dialler:
         if answer.then is not Next.connected:
             self._close()
         return attempt, answer.then
-
-    def _pause(self) -> None:
-        """Between two calls, as a telephone network wants it: nothing is waited for but the time."""
-        with contextlib.suppress(DeadlineExceeded):
-            wait_until("the pause before the next call", lambda: False, self._plan.redial_pause_s,
-                       every_s=self._plan.redial_pause_s)  # fmt: skip
 
     @contextlib.contextmanager
     def _opened(self, device: str) -> Iterator[fdspawn[bytes]]:
