@@ -66,6 +66,16 @@ class TestVpnTwoHmcs(Path):
     pass
 
 
+@pytest.mark.topology("dial")
+class TestDial(Path):
+    pass
+
+
+@pytest.mark.topology("dial-two-hmcs")
+class TestDialTwoHmcs(Path):
+    pass
+
+
 def test_no_topology_is_forgotten() -> None:
     classes = [value for value in globals().values() if isinstance(value, type)]
     marks = [mark for tests in classes for mark in getattr(tests, "pytestmark", [])]
