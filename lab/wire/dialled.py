@@ -30,7 +30,7 @@ MAX_FRAME_BYTES = 1 << 16
 
 _IF_SPEED = 8
 _EPB_FLAGS = 2
-_INBOUND, _OUTBOUND = 1, 2
+INBOUND, OUTBOUND = 1, 2
 _CRC_ERROR = 1 << 24
 """Among the flags of an Enhanced Packet Block, with the directions."""
 
@@ -173,7 +173,7 @@ class Capture:
 
     def stray(self, interface: int, time_ns: int, piece: Piece, *, sent: bool) -> None:
         """What is no frame, on an interface of LINKTYPE_USER0."""
-        flags = _OUTBOUND if sent else _INBOUND
+        flags = OUTBOUND if sent else INBOUND
         if piece.fault is Fault.checksum:
             flags |= _CRC_ERROR
         options = pcapng.option(pcapng.OPT_COMMENT, f"{piece.fault}".encode())
