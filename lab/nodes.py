@@ -339,7 +339,8 @@ class Node:
 
 def render_hosts(name: str, hosts: Iterable[tuple[str, str]]) -> str:
     """A hosts table: loopback, the node's own name, then what the model says."""
-    lines = [("127.0.0.1", f"localhost {name}"), *hosts]
+    others = (line for line in hosts if line != ("127.0.0.1", "localhost"))
+    lines = [("127.0.0.1", f"localhost {name}"), *others]
     return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 

@@ -31,6 +31,7 @@ L2TP_PORT = 1701
 # MODP groups needs. openssl has the ciphers, hashes, MACs and groups (T3-04).
 PLUGINS = ("nonce", "openssl", "md5", "sha1", "kernel-netlink", "socket-default", "vici")
 
+INCLUDED = ("/etc/strongswan.d/lab.conf", "/etc/strongswan.d/charon/lab.conf")
 START_DEADLINE_S = 10.0
 VICI_TIMEOUT_S = 600.0
 DELETE_DEADLINE_S = 5.0
@@ -225,6 +226,9 @@ class Charon:
         self._listener = self._node.call(Listener.start, self._node.name, self._record.esp, keys)
         log = self._node.log_dir / "charon.log"
         self._node.write(CONFIGURATION, render_strongswan(self._connections, log))
+        # For a user's swanctl: the distribution's own file includes these, and complains of none.
+        for file in INCLUDED:
+            self._node.write(file, "")
         self._daemon = self._node.spawn(
             [PROGRAM], name="charon", env={"STRONGSWAN_CONF": CONFIGURATION}
         )
