@@ -96,6 +96,15 @@ def test_exec_sees_the_users_folder(user: User, standing: str) -> None:
     assert user.lab("exec", "sdc", "--", "./hello").stdout == b"hello from sdc\n"
 
 
+def test_a_daemon_that_holds_the_pipes_holds_up_nobody(user: User, standing: str) -> None:
+    """All of what the program said comes, and its end is not its daemon's end."""
+    script = "sleep 4321 & exec python3 -c 'import os; os.write(1, bytes(60000)); os._exit(5)'"
+    done = user.lab("exec", "hmc", "--", "sh", "-c", script)
+    assert done.returncode == 5
+    assert done.stdout == bytes(60000)
+    assert user.lab("exec", "hmc", "--", "pkill", "-f", "sleep 4321").returncode == 0
+
+
 def test_interrupt_of_an_exec(user: User, standing: str) -> None:
     process = user.start("exec", "hmc", "--", "sh", "-c", "echo up; sleep 1000")
     try:
