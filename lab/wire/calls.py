@@ -12,41 +12,41 @@ from typing import Any
 from lab.errors import LabError
 from lab.wire import decode, ppp
 from lab.wire._scapy import RawPcapNgReader, Scapy_Exception
-from lab.wire.decode import Packet
-from lab.wire.dialled import LINKTYPE_PPP_WITH_DIR, OUTBOUND, Fault
+from lab.wire.decode import Frame, Packet
+from lab.wire.dialled import FRAMES, LINKTYPE_PPP_WITH_DIR, OUTBOUND, Fault
 
+_SEGMENT = Path(FRAMES).stem
 _MAGIC = b"\x0a\x0d\x0d\x0a"
 
 
 @dataclass(slots=True)
-class Heard:
-    """Something that arrived at an end of a call."""
+class Carried:
+    """Something that came to an end of a call."""
 
     call: int
     """The exchange's number of it, from 1."""
-    number: int
-    """In the capture, counted from 1 as Wireshark does."""
-    time: float
-    """Seconds since 1970 on the lab's clock."""
-    sent: bool
-    """By the caller; else by the called end."""
-    data: bytes
+    ends: str
+    """The caller's line and the called one: ``hmc-lig-1``."""
+    frame: Frame
+    """Number and time are the capture's; of PPP, ``data`` begins with address and control."""
+    outgoing: bool
+    """From the caller."""
     ppp: ppp.Frame | None
     """None where it was no frame."""
-    ip: Packet | None
-    """What the frame carries, if it is IP."""
+    data: Packet | None
+    """The IP packet in the PPP frame."""
     fault: Fault | None = None
     """Why it was no frame."""
 
 
-def read(path: Path) -> list[Heard]:
+def read(path: Path) -> list[Carried]:
     """Read the capture whole; raises LabError if it is missing or broken."""
     try:
         with path.open("rb") as file:
             if file.read(4) != _MAGIC:
                 raise LabError(f"{path} is not a capture that can be read: no pcapng file")
         with RawPcapNgReader(str(path)) as reader:
-            return [_heard(number, *entry) for number, entry in enumerate(reader, 1)]
+            return [_carried(number, *entry) for number, entry in enumerate(reader, 1)]
     except FileNotFoundError as error:
         raise LabError(
             f"the capture of the calls is missing: {path}",
@@ -56,16 +56,17 @@ def read(path: Path) -> list[Heard]:
         raise LabError(f"{path} is not a capture that can be read: {error}") from error
 
 
-def _heard(number: int, data: bytes, metadata: Any) -> Heard:
-    _, call, *_ = metadata.ifname.decode().split()
+def _carried(number: int, data: bytes, metadata: Any) -> Carried:
+    _, call, ends, *_ = metadata.ifname.decode().split()
     ticks = (metadata.tshigh << 32) | metadata.tslow
-    time = ticks / metadata.tsresol
-    if metadata.linktype != LINKTYPE_PPP_WITH_DIR:
+    is_frame = metadata.linktype == LINKTYPE_PPP_WITH_DIR
+    content = data[1:] if is_frame else data
+    frame = Frame(_SEGMENT, number, ticks / metadata.tsresol, content, b"", b"", 0, None)
+    if not is_frame:
         fault = Fault(metadata.comments[0].decode())
-        sent = metadata.direction == OUTBOUND
-        return Heard(int(call), number, time, sent, data, None, None, fault)
+        outgoing = metadata.direction == OUTBOUND
+        return Carried(int(call), ends, frame, outgoing, None, None, fault)
 
-    frame = ppp.parse(data[1:])
-    carries = frame is not None and frame.protocol == ppp.IP
-    packet = decode.parse_ip(frame.body) if frame and carries else None
-    return Heard(int(call), number, time, data[0] != 0, data[1:], frame, packet)
+    inside = ppp.parse(content)
+    packet = decode.parse_ip(inside.body) if inside and inside.protocol == ppp.IP else None
+    return Carried(int(call), ends, frame, data[0] != 0, inside, packet)

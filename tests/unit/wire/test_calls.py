@@ -17,26 +17,33 @@ def test_every_frame_is_read_back_with_its_call_and_direction(tmp_path: Path) ->
 
     found = calls.read(tmp_path / "pstn.pcapng")
 
-    assert [heard.number for heard in found] == list(range(1, 10))
-    assert [heard.call for heard in found] == [1] * 7 + [2] * 2
-    assert tuple(heard.data for heard in found[1:6]) == FRAMES
-    assert [heard.sent for heard in found[1:6]] == [True, True, False, True, True]
-    assert found[2].time == pytest.approx(1.500000001)
+    assert [carried.frame.number for carried in found] == list(range(1, 10))
+    assert [carried.call for carried in found] == [1] * 7 + [2] * 2
+    assert {carried.ends for carried in found} == {"hmc-lig-1", "hmc-lig-2"}
+    assert tuple(carried.frame.data for carried in found[1:6]) == FRAMES
+    assert [carried.outgoing for carried in found[1:6]] == [True, True, False, True, True]
+    assert found[2].frame.time == pytest.approx(1.500000001)
     assert found[2].ppp == ppp.parse(PAP)
-    assert [heard.ip is not None for heard in found[1:6]] == [False, False, False, False, True]
+    assert [carried.data is not None for carried in found[1:6]] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_what_is_no_frame_says_why(tmp_path: Path) -> None:
     call_in(tmp_path / "pstn.pcapng")
 
-    found = [heard for heard in calls.read(tmp_path / "pstn.pcapng") if heard.fault]
+    found = [carried for carried in calls.read(tmp_path / "pstn.pcapng") if carried.fault]
 
-    assert [(heard.fault, heard.sent) for heard in found] == [
+    assert [(carried.fault, carried.outgoing) for carried in found] == [
         (Fault.outside, True),
         (Fault.checksum, False),
         (Fault.outside, True),
     ]
-    assert not any(heard.ppp or heard.ip for heard in found)
+    assert not any(carried.ppp or carried.data for carried in found)
 
 
 def test_a_capture_that_is_missing_or_cut_off_is_named(tmp_path: Path) -> None:
