@@ -115,6 +115,10 @@ def inotify_add_watch(descriptor: int, path: str, mask: int) -> int:
     return _checked(result, f"inotify_add_watch {path}")
 
 
+def inotify_rm_watch(descriptor: int, watch: int) -> None:
+    _checked(_libc.inotify_rm_watch(descriptor, watch), "inotify_rm_watch")
+
+
 def inotify_events(data: bytes) -> Iterator[tuple[int, int]]:
     """Watch and mask of each event in what was read."""
     at = 0

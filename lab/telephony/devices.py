@@ -1,9 +1,10 @@
 """A modem's serial port: a pseudo-terminal with a lasting name in its node.
 
 What a PTY cannot carry has a stand-in. Circuit 108 (DTR) is on from when somebody opens the port, which
-inotify(7) tells, until nobody has it open any more, which reading the PTY tells. Circuit 109 (DCD) going
-off is a hang-up, as on a real port, for whoever has not set CLOCAL: the PTY is closed and a fresh one takes
-its name. There is no circuit 125; ``RING`` tells it.
+inotify(7) tells, until nobody has it open any more, which reading the PTY tells; whoever opens it in the
+same moment hides that. Circuit 109 (DCD) going off is a hang-up, as on a real port, for whoever has not set
+CLOCAL: the PTY is closed and a fresh one takes its name. There is no circuit 125; ``RING`` tells it. Instead
+of circuit 106 (CTS) a write waits, once the PTY itself is full: it holds some 22 KB each way.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import stat
 import termios
 import tty
@@ -26,6 +28,9 @@ _KEPT = (
 """What programs of a node may need of the surrounding /dev."""
 _CFLAG = 2
 
+READ_BYTES = 4096
+"""At once. More would end up in the modem, where the program cannot take it back."""
+
 
 class Watch:
     """Tells which ports were opened; ``fileno`` is readable when there is news."""
@@ -39,6 +44,10 @@ class Watch:
     def add(self, path: str) -> int:
         """The number by which ``news`` will name it."""
         return _linux.inotify_add_watch(self._fd, path, _linux.IN_OPEN)
+
+    def remove(self, number: int) -> None:
+        """Tell no more of it."""
+        _linux.inotify_rm_watch(self._fd, number)
 
     def news(self) -> set[int]:
         """The numbers of those that were opened. Of two openings in a row inotify tells one."""
@@ -62,6 +71,7 @@ class Port:
         self.watched = -1
         self._node = node
         self._watch = watch
+        self._place = ""
         self._pending = bytearray()
 
     def plug(self) -> None:
@@ -69,10 +79,10 @@ class Port:
         self.master, slave = os.openpty()
         tty.setraw(slave, termios.TCSANOW)
         os.set_blocking(self.master, False)
-        place = os.ttyname(slave)
+        self._place = os.ttyname(slave)
         os.close(slave)
-        self.watched = self._watch.add(place)
-        self._node.call(_name_device, self.device, place)
+        self.watched = self._watch.add(self._place)
+        self._node.call(_name_device, self.device, self._place)
 
     def unplug(self) -> None:
         """Close it for everybody; whoever has it open is hung up on."""
@@ -81,7 +91,8 @@ class Port:
         self._node.call(_forget_device, self.device)
         os.close(self.master)
         self.master = self.watched = -1
-        self.closed()
+        self._pending.clear()
+        self.is_open = False
 
     @property
     def minds_carrier(self) -> bool:
@@ -89,21 +100,38 @@ class Port:
         return self.is_open and not termios.tcgetattr(self.master)[_CFLAG] & termios.CLOCAL
 
     @property
-    def full(self) -> bool:
-        """Whether something waits until the program reads on."""
-        return bool(self._pending)
+    def waiting(self) -> int:
+        """How many bytes wait until the program reads on."""
+        return len(self._pending)
 
     def closed(self) -> None:
-        """Nobody has it open any more: the next one must not read what the last one left."""
-        self.is_open = False
+        """Nobody had it open any more: the next one must not read what the last one left.
+
+        ``is_open`` tells whether the next one is there already.
+        """
         self._pending.clear()
-        if self.master >= 0:
-            termios.tcflush(self.master, termios.TCOFLUSH)
+        # Under way to the reading end, and arrived there; the latter only that end itself can discard.
+        termios.tcflush(self.master, termios.TCOFLUSH)
+        self._watch.remove(self.watched)
+        end = os.open(self._place, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            termios.tcflush(end, termios.TCIFLUSH)
+        finally:
+            os.close(end)
+        self.watched = self._watch.add(self._place)
+        self.is_open = self._in_use()
+
+    def _in_use(self) -> bool:
+        """Whether a program has it open, or has written something and gone."""
+        look = select.poll()
+        look.register(self.master, select.POLLIN)
+        states = dict(look.poll(0)).get(self.master, 0)
+        return bool(states & select.POLLIN) or not states & select.POLLHUP
 
     def read(self) -> bytes | None:
         """What the program wrote; None once nobody has the port open any more."""
         try:
-            return os.read(self.master, 1 << 16)
+            return os.read(self.master, READ_BYTES)
         except BlockingIOError:
             return b""
         except OSError as error:

@@ -27,7 +27,8 @@ from lab.telephony.tape import Tape, recording
 from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
 
 MOST_QUEUED_BYTES = 4096
-"""What a modem holds for its line before it stops taking from its terminal (``&K3``)."""
+"""What a modem holds, for its line or its terminal, before it takes no more (V.24's circuits 106 and
+133, and between modems V.42's own flow control)."""
 UNPLUGGED_AFTER_BYTES = 4000
 """How much a modem that is to be unplugged takes in mid-call; PPP has begun by then."""
 GARBAGE = bytes(range(0x80, 0x100)) + b"\r\n#%&\r\n"
@@ -153,9 +154,9 @@ class Equipment:
             port = station.port
             wanted = 0
             # Without an opener nothing comes, and poll(2) would tell so for ever.
-            if port.is_open and self._exchange.queued(name) < MOST_QUEUED_BYTES:
+            if port.is_open and self._takes_more(name):
                 wanted |= selectors.EVENT_READ
-            if port.full:
+            if port.waiting:
                 wanted |= selectors.EVENT_WRITE
             if wanted == station.interest:
                 continue
@@ -166,6 +167,12 @@ class Equipment:
             else:
                 self._selector.unregister(port.master)
             station.interest = wanted
+
+    def _takes_more(self, name: str) -> bool:
+        """Whether a modem lets its terminal go on: there is room for it here and at the other end."""
+        partner = self._exchange.partner(name)
+        there = self._stations[partner].port.waiting if partner else 0
+        return max(self._exchange.queued(name), there) < MOST_QUEUED_BYTES
 
     def _note_openers(self, now: float) -> None:
         opened = self._watch.news()
@@ -178,7 +185,7 @@ class Equipment:
         # Another's news may have taken the port away meanwhile.
         if events & selectors.EVENT_READ and station.interest & selectors.EVENT_READ:
             self._hear(station, now)
-        if events & selectors.EVENT_WRITE and station.port.full:
+        if events & selectors.EVENT_WRITE and station.port.waiting:
             station.port.flush()
 
     def _hear(self, station: _Station, now: float) -> None:
@@ -188,6 +195,8 @@ class Equipment:
         if data is None:
             station.port.closed()
             self._perform(name, station.modem.dtr(False, now), now)
+            if station.port.is_open:
+                self._perform(name, station.modem.dtr(True, now), now)
             return
         if not data or station.fault is ModemFault.dead:
             return

@@ -115,6 +115,12 @@ class Exchange:
         end = self._subscribers[line]
         return self._calls.queued(end.call, end) if end.call else 0
 
+    def partner(self, line: str) -> str | None:
+        """The line at the other end of its call, if both are still in it."""
+        end = self._subscribers[line]
+        other = end.call.other(end) if end.call else None
+        return other.name if other and other.call is end.call else None
+
     def _advance(self, now: float) -> float:
         """Let happen what is due, each thing at its time; a clock that went back stands still."""
         now = self._now = max(now, self._now)
