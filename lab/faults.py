@@ -6,10 +6,12 @@ What they do to a run is for ``verify.diagnosis`` to find out without being told
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 
+from lab import dial_faults
 from lab.errors import UsageError
+from lab.fault import Fault
 from lab.topology.model import (
     DropRule,
     EspMeddling,
@@ -28,20 +30,6 @@ BLACK_HOLE_ABOVE_BYTES = 900
 _STRANGE_IKE = "aes256-sha256-modp2048"
 _STRANGE_ESP = "aes256-sha256"
 _STRANGE_IDENTITY = "nobody.callhome-lab.invalid"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Something that can be wrong on the way home."""
-
-    name: str
-    summary: str
-    needs: str
-    """Which topologies it applies to, in words."""
-    applies: Callable[[Topology], bool]
-    survives: bool
-    """Whether the call home must get through all the same."""
-    change: Callable[[Topology], Topology]
 
 
 def apply(name: str, topology: Topology) -> Topology:
@@ -188,6 +176,8 @@ def _pap_only_peer(topology: Topology) -> Topology:
 
 
 def _pool_empty(topology: Topology) -> Topology:
+    if not _is_vpn(topology):
+        return dial_faults.empty_pool(topology)
     return _change_servers(topology, lambda s: replace(s, ppp=replace(s.ppp, pool=())))
 
 
@@ -277,7 +267,13 @@ FAULTS: dict[str, Fault] = {
         ),
         _fault("wrong-chap-secret", "the HMC has a wrong CHAP secret", _wrong_chap_secret),
         _fault("pap-only-peer", "the gateways' PPP takes PAP only", _pap_only_peer),
-        _fault("pool-empty", "the gateways have no address left to give", _pool_empty),
+        _fault(
+            "pool-empty",
+            "the gateways have no address left to give",
+            _pool_empty,
+            needs="a path by VPN or modem",
+            applies=lambda t: _is_vpn(t) or dial_faults.has_modems(t),
+        ),
         _fault(
             "tampered-esp",
             "an ESP packet is altered on the way",
@@ -301,5 +297,6 @@ FAULTS: dict[str, Fault] = {
             needs="a path over the Internet",
             applies=_has_internet,
         ),
+        *dial_faults.FAULTS,
     )
 }

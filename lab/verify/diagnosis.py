@@ -8,16 +8,25 @@ still have met with something on the way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from lab.record import Record
-from lab.topology.model import IpsecConnection, Topology
-from lab.verify import internet_symptoms, session_symptoms, tunnel_symptoms
+from lab.topology.model import PathKind, Topology
+from lab.verify import (
+    call_symptoms,
+    internet_symptoms,
+    session_symptoms,
+    telephone_symptoms,
+    tunnel_symptoms,
+)
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail
+from lab.verify.telephone import DialTrail
 
 __all__ = ["NOTHING", "Diagnosis", "diagnose"]
+
+T = TypeVar("T", bound=Trail)
 
 NOTHING = "nothing"
 """The cause that is given where nothing went wrong."""
@@ -42,6 +51,23 @@ TUNNEL: tuple[Callable[[Trail], Diagnosis | None], ...] = (
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
 
+DIAL: tuple[Callable[[DialTrail], Diagnosis | None], ...] = (
+    telephone_symptoms.find_no_modem,
+    telephone_symptoms.find_modem_gone,
+    telephone_symptoms.find_no_dial_tone,
+    telephone_symptoms.find_unreached,
+    call_symptoms.find_refused_protocol,
+    call_symptoms.find_wrong_password,
+    call_symptoms.find_no_ppp,
+    call_symptoms.find_lost_echo,
+    call_symptoms.find_silent_name_server,
+    internet_symptoms.find_black_hole,
+    internet_symptoms.find_refusing_server,
+    internet_symptoms.find_lost_syn,
+    call_symptoms.find_dropped_line,
+    internet_symptoms.find_agent_failure,
+)
+
 DIRECT: tuple[Callable[[Trail], Diagnosis | None], ...] = (
     internet_symptoms.find_black_hole,
     internet_symptoms.find_refusing_server,
@@ -56,21 +82,22 @@ SURVIVED: tuple[Callable[[Trail], Diagnosis | None], ...] = (
     session_symptoms.find_replay,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    client: str
-    connection: IpsecConnection | None
+DIAL_SURVIVED: tuple[Callable[[DialTrail], Diagnosis | None], ...] = (
+    call_symptoms.find_dropped_line,
+    telephone_symptoms.find_redial,
+    call_symptoms.find_slow_line,
+    call_symptoms.find_noise,
+)
 
 
 def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
     """The one sentence that explains a run."""
     case = Case(topology, record, run_dir)
     if not failed(case):
-        found = _first(case, SURVIVED)
+        found = _survived(case)
         return found or Diagnosis(NOTHING, "nothing is wrong: the path came up and held", "")
 
-    found = _first(case, TUNNEL if case.by_vpn else DIRECT) or _first(case, SURVIVED)
+    found = _failure(case) or _survived(case)
     if found is not None:
         return found
     why = record.error or "; ".join(a for c in case.failed_calls for a in c.attempts)
@@ -87,25 +114,41 @@ def failed(case: Case) -> bool:
     return bool(record.error) or record.path_up == 0.0 or bool(case.failed_calls)
 
 
+def _failure(case: Case) -> Diagnosis | None:
+    if _is_dialled(case):
+        return _first(_dial_trails(case), DIAL)
+    return _first(_trails(case), TUNNEL if case.by_vpn else DIRECT)
+
+
+def _survived(case: Case) -> Diagnosis | None:
+    if _is_dialled(case):
+        return _first(_dial_trails(case), DIAL_SURVIVED)
+    return _first(_trails(case), SURVIVED)
+
+
 def _first(
-    case: Case, symptoms: tuple[Callable[[Trail], Diagnosis | None], ...]
+    trails: list[T], symptoms: tuple[Callable[[T], Diagnosis | None], ...]
 ) -> Diagnosis | None:
     """The symptoms in order, of the connection tried last: the earlier ones failed alike."""
-    for line in _lines(case):
-        trail = Trail(case, line.client, line.connection)
+    for trail in trails:
         for symptom in symptoms:
             if found := symptom(trail):
                 return found
     return None
 
 
-def _lines(case: Case) -> list[_Line]:
-    if not case.by_vpn:
-        return [_Line(node.name, None) for node in case.agents]
-    lines = []
+def _is_dialled(case: Case) -> bool:
+    return case.topology.path is PathKind.dial
+
+
+def _dial_trails(case: Case) -> list[DialTrail]:
+    return [DialTrail(case, node.name) for node in case.agents]
+
+
+def _trails(case: Case) -> list[Trail]:
+    trails = []
     for node in case.agents:
-        tried = [c for c in case.connections(node.name) if Trail(case, node.name, c).ike]
-        lines += [_Line(node.name, c) for c in reversed(tried)]
-        if not tried:
-            lines.append(_Line(node.name, None))
-    return lines
+        tried = [Trail(case, node.name, c) for c in case.connections(node.name)]
+        tried = [trail for trail in tried if trail.ike]
+        trails += tried[::-1] or [Trail(case, node.name, None)]
+    return trails

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from lab.verify.case import Case
 from lab.verify.finding import count
 from lab.verify.journey import Journey
 from lab.verify.symptom import Diagnosis, Trail
-from lab.wire.decode import Packet
 
 HTTP_ERROR = 400
 
@@ -38,20 +36,9 @@ def _next_segment(journey: Journey, segments: tuple[str, ...]) -> str:
     return segments[segments.index(journey.last_segment) + 1]
 
 
-def _sockets(trail: Trail) -> list[Packet]:
-    """The agent's TCP and its answers: inside the VPN, or on the customer's wire."""
-    case: Case = trail.case
-    if case.by_vpn:
-        return [packet for _, packet in case.data(trail.client)]
-    own = {ip for ip, name in case.agent_addresses.items() if name == trail.client}
-    return [
-        f.ip for f in case.frames(case.inside) if f.ip and {f.ip.source, f.ip.destination} & own
-    ]
-
-
 def find_refusing_server(trail: Trail) -> Diagnosis | None:
     """A reset for a SYN, a handshake that the server broke, or an HTTP error."""
-    packets = _sockets(trail)
+    packets = trail.sockets
     syns = {
         (p.source, p.source_port, p.destination, p.destination_port)
         for p in packets
@@ -104,7 +91,7 @@ def find_agent_failure(trail: Trail) -> Diagnosis | None:
     if trail.case.record.path_up == 0.0 or not calls:
         return None
     said = calls[0].attempts[-1] if calls[0].attempts else "it made no attempt"
-    opened = sum(packet.is_bare_syn for packet in _sockets(trail))
+    opened = sum(packet.is_bare_syn for packet in trail.sockets)
     return Diagnosis(
         "agent-failure",
         f"the path is up, and the agent on {trail.client} failed after "

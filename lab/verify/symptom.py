@@ -8,6 +8,7 @@ from functools import cached_property
 from lab.topology.model import IpsecConnection
 from lab.verify.case import Case, IkeSighting, Inside
 from lab.verify.journey import Journey, Way, find_way, journeys
+from lab.wire.decode import Packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,16 @@ class Trail:
         return self._way(back=True)
 
     def _way(self, *, back: bool) -> Way | None:
-        far = self.gateway or self.case.topology.nodes[-1].name
-        if not self.gateway:
-            addresses = {endpoint.address for endpoint in self.case.topology.endpoints}
-            far = next(
-                (n.name for n in self.case.topology.nodes if addresses & set(n.service_addresses)),
-                far,
-            )
+        far = self.gateway or self._far_node
         start, end = (far, self.client) if back else (self.client, far)
         return find_way(self.case.topology, start, end)
+
+    @property
+    def _far_node(self) -> str:
+        """Who has the listed servers' addresses."""
+        nodes = self.case.topology.nodes
+        addresses = {endpoint.address for endpoint in self.case.topology.endpoints}
+        return next((n.name for n in nodes if addresses & set(n.service_addresses)), nodes[-1].name)
 
     @cached_property
     def out(self) -> list[Journey]:
@@ -127,6 +129,17 @@ class Trail:
         if self.connection:
             return [self.connection.gateway_address]
         return sorted({endpoint.address for endpoint in self.case.topology.endpoints})
+
+    @cached_property
+    def sockets(self) -> list[Packet]:
+        """The agent's packets and the answers: inside the VPN, or on the customer's wire."""
+        case = self.case
+        if case.by_vpn:
+            return [packet for _, packet in case.data(self.client)]
+        own = {ip for ip, name in case.agent_addresses.items() if name == self.client}
+        return [
+            f.ip for f in case.frames(case.inside) if f.ip and {f.ip.source, f.ip.destination} & own
+        ]
 
     def log(self, node: str) -> str:
         """All the logs of a node's daemons."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -27,10 +28,28 @@ TELLING = {
     "tampered-esp": "1 ESP packet altered by internet",
     "replayed-esp": "1 ESP packet sent a second time by internet",
     "small-mtu": "vanish at internet",
+    "no-dialtone": "heard no dial tone",
+    "busy": "18005550100 is busy",
+    "no-answer": "18005550100 rings, and nobody takes the call",
+    "unobtainable": "18005550100 is out of service",
+    "voice": "a person takes the calls",
+    "training-fails": "do not agree on how to go on",
+    "slow-training": "the line is slow",
+    "line-drops": "cut off in mid-session",
+    "noise": "the line is noisy",
+    "lines-taken": "all lines of 18005550100",
+    "wrong-pap-password": "the user id or the password",
+    "pap-refused": "hmc refuses PAP",
+    "chap-only-peer": "CHAP (C223) only",
+    "dns-silent": "the name server 203.0.113.53 is silent",
+    "lcp-echo-lost": "answers no LCP echo",
+    "modem-dead": "/dev/modem0 is dead",
+    "modem-unplugged": "was unplugged in the middle of call 1",
+    "modem-garbage": "sends what is no result code",
 }
 """What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
 
-WITH_FAULTS = "vpn", "vpn-nat", "direct"
+WITH_FAULTS = "vpn", "vpn-nat", "direct", "dial"
 
 
 def applicable(name: str) -> list[str]:
@@ -121,6 +140,42 @@ def test_the_second_gateway_takes_over_from_the_first_and_not_beside_it(faulty: 
     assert {session.gateway for session in faulty.record.ppp if session.opened} <= {first, second}
     asked = [attempt.gateway for attempt in faulty.record.ike]
     assert asked == [first, second]
+
+
+FIRST, SECOND = "18005550100", "18005550199"
+TWICE_ROUND = [FIRST, SECOND, FIRST, SECOND]
+DIALLED = {
+    "no-dialtone": ([FIRST], ["NO DIALTONE"]),
+    "busy": ([FIRST, SECOND, FIRST], ["BUSY", "NO CARRIER", "CONNECT 33600"]),
+    "training-fails": ([FIRST, SECOND, FIRST], ["NO CARRIER", "NO CARRIER", "CONNECT 33600"]),
+    "line-drops": ([FIRST, FIRST], ["CONNECT 33600", "CONNECT 33600"]),
+    "slow-training": ([FIRST], ["CONNECT 2400"]),
+    "no-answer": (TWICE_ROUND, ["NO ANSWER", "NO CARRIER"] * 2),
+    "pool-empty": (TWICE_ROUND, ["NO ANSWER", "NO CARRIER"] * 2),
+    "lines-taken": (TWICE_ROUND, ["BUSY", "NO CARRIER"] * 2),
+    "voice": (TWICE_ROUND, ["NO CARRIER"] * 4),
+    "unobtainable": (TWICE_ROUND, ["NO CARRIER"] * 4),
+    "wrong-pap-password": (TWICE_ROUND, ["CONNECT 33600", "NO CARRIER"] * 2),
+    "modem-unplugged": ([FIRST, FIRST], ["CONNECT 33600", ""]),
+    "modem-dead": ([], []),
+    "modem-garbage": ([], []),
+}
+"""The numbers that are dialled (OUT-25), and what the modem says to each; the second is nobody's."""
+
+
+@pytest.mark.parametrize("faulty", [("dial", f) for f in DIALLED], indirect=True, ids="-".join)
+def test_the_next_number_is_dialled_and_then_the_list_again(faulty: Ran) -> None:
+    numbers, results = DIALLED[faulty.topology.fault]
+    attempts = faulty.record.dialled
+
+    assert [attempt.number for attempt in attempts] == numbers
+    assert [attempt.result for attempt in attempts] == results
+    pause_s = faulty.topology.dialers[0].redial_pause_s
+    for before, after in pairwise(attempts):
+        assert after.started - before.ended >= pause_s - 0.01
+    for attempt in attempts:
+        assert "\n" not in attempt.failure
+        assert ";" not in attempt.failure, "one reason, not all that pppd said"
 
 
 @pytest.mark.parametrize("name", WITH_FAULTS)

@@ -150,7 +150,7 @@ class Act:
         server = self.topology.endpoints[0]
         if self.script.lazy_agent:
             return False
-        for outward, segment in _conversation(
+        for outward, segment in conversation(
             self.address(client), server.address, 41000, self.script
         ):
             if not self.over(client, "sdc", segment, back=not outward):
@@ -483,36 +483,36 @@ class VpnSession:
     def _ppp(self) -> None:
         server = self.theirs.ppp
         demand = self.script.demand if server.auth is PppAuth.chap else b"\xc0\x23"
-        self.ppp(0xC021, _packet(1, 1, b"\x05\x06\x01\x02\x03\x04"))
-        self.ppp(0xC021, _packet(1, 1, bytes([3, 2 + len(demand)]) + demand), back=True)
-        self.ppp(0xC021, _packet(2, 1, b"\x05\x06\x01\x02\x03\x04"), back=True)
+        self.ppp(0xC021, ppp_packet(1, 1, b"\x05\x06\x01\x02\x03\x04"))
+        self.ppp(0xC021, ppp_packet(1, 1, bytes([3, 2 + len(demand)]) + demand), back=True)
+        self.ppp(0xC021, ppp_packet(2, 1, b"\x05\x06\x01\x02\x03\x04"), back=True)
         if demand != b"\xc2\x23\x05":
-            self.ppp(0xC021, _packet(3, 1, b"\x03\x05\xc2\x23\x05"))
-            self.ppp(0xC021, _packet(5, 2, b""), back=True)
+            self.ppp(0xC021, ppp_packet(3, 1, b"\x03\x05\xc2\x23\x05"))
+            self.ppp(0xC021, ppp_packet(5, 2, b""), back=True)
             raise StuckError("LCP was terminated")
-        self.ppp(0xC021, _packet(2, 1, bytes([3, 2 + len(demand)]) + demand))
+        self.ppp(0xC021, ppp_packet(2, 1, bytes([3, 2 + len(demand)]) + demand))
 
         if self.script.early_ipcp:
-            self.ppp(0x8021, _packet(1, 9, b"\x03\x06" + bytes(4)))
+            self.ppp(0x8021, ppp_packet(1, 9, b"\x03\x06" + bytes(4)))
         challenge, account = os.urandom(16), self.mine.account
         secret = self.script.secret or account.secret
         answer = md5(bytes([7]) + secret.encode() + challenge).digest()
-        self.ppp(0xC223, _packet(1, 7, bytes([16]) + challenge + b"vpn1"), back=True)
-        self.ppp(0xC223, _packet(2, 7, bytes([16]) + answer + account.user.encode()))
+        self.ppp(0xC223, ppp_packet(1, 7, bytes([16]) + challenge + b"vpn1"), back=True)
+        self.ppp(0xC223, ppp_packet(2, 7, bytes([16]) + answer + account.user.encode()))
         if secret not in {a.secret for a in server.accounts if a.user == account.user}:
-            self.ppp(0xC223, _packet(4, 7, b"no"), back=True)
+            self.ppp(0xC223, ppp_packet(4, 7, b"no"), back=True)
             raise StuckError("CHAP failed")
-        self.ppp(0xC223, _packet(3, 7, b"welcome"), back=True)
+        self.ppp(0xC223, ppp_packet(3, 7, b"welcome"), back=True)
 
         own, given = inet_aton(server.local_ip), inet_aton(self.assigned)
-        self.ppp(0x8021, _packet(1, 1, b"\x03\x06" + bytes(4)))
-        self.ppp(0x8021, _packet(1, 1, b"\x03\x06" + own), back=True)
-        self.ppp(0x8021, _packet(3, 1, b"\x03\x06" + given), back=True)
-        self.ppp(0x8021, _packet(2, 1, b"\x03\x06" + own))
-        self.ppp(0x8021, _packet(1, 2, b"\x03\x06" + given))
+        self.ppp(0x8021, ppp_packet(1, 1, b"\x03\x06" + bytes(4)))
+        self.ppp(0x8021, ppp_packet(1, 1, b"\x03\x06" + own), back=True)
+        self.ppp(0x8021, ppp_packet(3, 1, b"\x03\x06" + given), back=True)
+        self.ppp(0x8021, ppp_packet(2, 1, b"\x03\x06" + own))
+        self.ppp(0x8021, ppp_packet(1, 2, b"\x03\x06" + given))
         if self.script.early_syn:
             self._early_syn()
-        self.ppp(0x8021, _packet(2, 2, b"\x03\x06" + given), back=True)
+        self.ppp(0x8021, ppp_packet(2, 2, b"\x03\x06" + given), back=True)
         record = self.act.record
         record.ppp.append(
             PppSession(
@@ -542,7 +542,7 @@ class VpnSession:
         talk = (
             []
             if self.script.lazy_agent
-            else list(_conversation(self.assigned, server.address, self.port, self.script))
+            else list(conversation(self.assigned, server.address, self.port, self.script))
         )
         good = bool(talk) and not self.script.refuses
         dies = any(h.node == self.gateway for h in self.act.topology.happenings)
@@ -599,11 +599,11 @@ def _proposal(method: str) -> Packet:
     return ISAKMP_payload_SA(next_payload=13, prop=proposal) / vendor
 
 
-def _packet(code: int, ident: int, body: bytes) -> bytes:
+def ppp_packet(code: int, ident: int, body: bytes) -> bytes:
     return struct.pack("!BBH", code, ident, 4 + len(body)) + body
 
 
-def _conversation(near: str, far: str, port: int, script: Script) -> Iterator[tuple[bool, IP]]:
+def conversation(near: str, far: str, port: int, script: Script) -> Iterator[tuple[bool, IP]]:
     """A TCP connection with a TLS hello and a certificate in it."""
 
     def segment(outward: bool, flags: str, load: bytes = b"") -> tuple[bool, IP]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from lab import faults, verify
-from lab.topology.model import DropRule, Topology
+from lab.topology.model import DropRule, PathKind, Topology
 from lab.verify import Diagnosis
+from tests.unit.verify.dial_play import play_dial
 from tests.unit.verify.play import Script, play
 from tests.unit.verify.stage import Stage, topology
 
@@ -30,8 +31,33 @@ CAUSES = {
     "tampered-esp": "tampered-esp",
     "replayed-esp": "replayed-esp",
     "small-mtu": "mtu-black-hole",
+    "no-dialtone": "no-dialtone",
+    "busy": "busy",
+    "no-answer": "no-answer",
+    "unobtainable": "unobtainable",
+    "voice": "voice",
+    "training-fails": "training-fails",
+    "slow-training": "slow-line",
+    "line-drops": "line-dropped",
+    "noise": "noise",
+    "lines-taken": "lines-taken",
+    "wrong-pap-password": "wrong-pap-password",
+    "pap-refused": "pap-refused",
+    "chap-only-peer": "chap-only-peer",
+    "dns-silent": "dns-silent",
+    "lcp-echo-lost": "lcp-echo-lost",
+    "modem-dead": "modem-dead",
+    "modem-unplugged": "modem-gone",
+    "modem-garbage": "modem-garbage",
 }
 """Fault to the diagnosis that it must get."""
+
+
+DIALLED = ("dial", "dial-two-hmcs")
+
+
+def staged(model: Topology, script: Script | None = None) -> Stage:
+    return (play_dial if model.path is PathKind.dial else play)(model, script)
 
 
 def diagnosed(stage: Stage, run_dir: Path, model: Topology) -> Diagnosis:
@@ -42,7 +68,7 @@ def diagnosed(stage: Stage, run_dir: Path, model: Topology) -> Diagnosis:
 def cases() -> list[tuple[str, str]]:
     return [
         (fault.name, name)
-        for name in ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs")
+        for name in ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", *DIALLED)
         for fault in faults.applicable(topology(name))
     ]
 
@@ -51,7 +77,7 @@ def cases() -> list[tuple[str, str]]:
 def test_each_fault_is_found_where_it_applies(fault: str, name: str, tmp_path: Path) -> None:
     model = faults.apply(fault, topology(name))
 
-    found = diagnosed(play(model), tmp_path, model)
+    found = diagnosed(staged(model), tmp_path, model)
 
     assert found.cause == CAUSES[fault]
     assert found.sentence
@@ -63,11 +89,11 @@ def test_every_fault_has_a_diagnosis() -> None:
     assert len(set(CAUSES.values())) == len(CAUSES), "no two faults may be taken for one another"
 
 
-@pytest.mark.parametrize("name", ["direct", "vpn", "vpn-nat", "vpn-two-hmcs"])
+@pytest.mark.parametrize("name", ["direct", "vpn", "vpn-nat", "vpn-two-hmcs", *DIALLED])
 def test_a_good_run_has_nothing_wrong(name: str, tmp_path: Path) -> None:
     model = topology(name)
 
-    assert diagnosed(play(model), tmp_path, model).cause == "nothing"
+    assert diagnosed(staged(model), tmp_path, model).cause == "nothing"
 
 
 def test_what_goes_to_the_other_client_is_told(tmp_path: Path) -> None:
@@ -83,7 +109,7 @@ def test_what_goes_to_the_other_client_is_told(tmp_path: Path) -> None:
     assert "what vpn1 (129.42.160.16) sends to hmc goes to hmc-b" in found.sentence
 
 
-@pytest.mark.parametrize("name", ["direct", "vpn-nat"])
+@pytest.mark.parametrize("name", ["direct", "vpn-nat", "dial"])
 @pytest.mark.parametrize(
     ("script", "cause"),
     [(Script(refuses=True), "server-refuses"), (Script(lazy_agent=True), "agent-failure")],
@@ -91,7 +117,7 @@ def test_what_goes_to_the_other_client_is_told(tmp_path: Path) -> None:
 def test_beyond_the_path(name: str, script: Script, cause: str, tmp_path: Path) -> None:
     model = topology(name)
 
-    assert diagnosed(play(model, script), tmp_path, model).cause == cause
+    assert diagnosed(staged(model, script), tmp_path, model).cause == cause
 
 
 def drop(node: str, protocol: str, port: int) -> DropRule:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lab import codec, faults
@@ -13,18 +15,25 @@ NAMES = {
     "wrong-psk", "wrong-identity", "no-common-proposal", "drop-udp-500", "drop-udp-4500",
     "drop-esp", "vpn1-silent", "gateway-dies", "wrong-chap-secret", "pap-only-peer", "pool-empty",
     "tampered-esp", "replayed-esp", "small-mtu",
+    "no-dialtone", "busy", "no-answer", "unobtainable", "voice", "training-fails", "slow-training",
+    "line-drops", "noise", "lines-taken", "wrong-pap-password", "pap-refused", "chap-only-peer",
+    "dns-silent", "lcp-echo-lost", "modem-dead", "modem-unplugged", "modem-garbage",
 }  # fmt: skip
 
 
 def test_the_list_is_the_one_that_was_asked_for() -> None:
     assert set(faults.FAULTS) == NAMES
     survivors = {name for name, fault in faults.FAULTS.items() if fault.survives}
-    assert survivors == {"vpn1-silent", "gateway-dies", "tampered-esp", "replayed-esp"}
+    assert survivors == {
+        "vpn1-silent", "gateway-dies", "tampered-esp", "replayed-esp",
+        "busy", "training-fails", "slow-training", "line-drops", "noise",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
-    model = topology("vpn" if name == "drop-esp" else "vpn-nat")
+    models = map(topology, ("vpn-nat", "vpn", "dial"))
+    model = next(model for model in models if faults.FAULTS[name].applies(model))
 
     changed = faults.apply(name, model)
 
@@ -41,6 +50,9 @@ def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
         ("drop-esp", "vpn-nat", "without NAT"),
         ("wrong-psk", "direct", "a VPN path"),
         ("gateway-dies", "direct", "two gateways"),
+        ("busy", "vpn", "a path by modem"),
+        ("wrong-psk", "dial", "a VPN path"),
+        ("pool-empty", "direct", "by VPN or modem"),
     ],
 )
 def test_a_fault_without_a_place_is_refused(fault: str, name: str, needs: str) -> None:
@@ -70,3 +82,33 @@ def test_the_black_hole_lets_the_tunnel_come_up() -> None:
 
     assert (rule.node, rule.protocol, rule.port) == ("internet", "any", 0)
     assert 576 < rule.above_bytes < 1100
+
+
+def test_what_befalls_calls_leaves_other_clients_and_numbers_alone() -> None:
+    model = topology("dial-two-hmcs")
+
+    changed = faults.apply("busy", model)
+
+    assert changed.telephone is not None
+    assert [(rule.caller, rule.number, rule.times) for rule in changed.telephone.rules] == [
+        ("hmc", "18005550100", 1),
+        ("hmc-b", "18005550100", 1),
+    ]
+
+
+def test_a_client_without_a_modem_has_no_faults_of_modems() -> None:
+    """OUT-24: there is nothing that they could befall."""
+    model = topology("dial")
+    without = replace(model, dialers=(replace(model.dialers[0], devices=()),))
+
+    assert [fault.name for fault in faults.applicable(without)] == ["small-mtu"]
+
+
+def test_both_ends_keep_a_password_each() -> None:
+    model = topology("dial")
+
+    changed = faults.apply("wrong-pap-password", model)
+
+    assert changed.dialers[0].account.secret != model.dialers[0].account.secret
+    assert changed.dialers[0].account.user == model.dialers[0].account.user
+    assert changed.lig == model.lig

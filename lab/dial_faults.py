@@ -1,0 +1,197 @@
+"""The faults of a way home by telephone: what befalls calls, modems, PPP and AT&T's gateway.
+
+Those of one call are over with it, and redialling must survive them (OUT-25). The others are there for
+every call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lab.fault import Fault
+from lab.topology.model import PathKind, PppAuth, Topology
+from lab.topology.telephone import CallRule, Dialer, Lig, ModemFault, Outcome
+
+SLOW_BIT_S = 2400
+"""V.22bis, the slowest that IBM's own result codes name (T1-12)."""
+DROP_AFTER_BYTES = 5000
+"""PPP is up by then, and the agent's TLS handshake under way; a call home takes some 13 kB."""
+BIT_ERROR_RATE = 4e-5
+"""Every third frame of 1500 bytes is lost, and few that are short."""
+ECHO_INTERVAL_S, ECHO_FAILURES = 1, 1
+"""So that a call home that takes three seconds is long enough to notice."""
+
+
+NEEDS = "a path by modem"
+
+
+def has_modems(topology: Topology) -> bool:
+    """Whether the way home is by telephone, and every agent's host has a modem (OUT-24)."""
+    return topology.path is PathKind.dial and all(d.devices for d in topology.dialers)
+
+
+def _change_lig(topology: Topology, change: Callable[[Lig], Lig]) -> Topology:
+    assert topology.lig is not None, "check has seen it"
+    return replace(topology, lig=change(topology.lig))
+
+
+def _change_dialers(topology: Topology, change: Callable[[Dialer], Dialer]) -> Topology:
+    return replace(topology, dialers=tuple(change(dialer) for dialer in topology.dialers))
+
+
+def _befall(rule: CallRule) -> Callable[[Topology], Topology]:
+    """Something befalls each client's calls to its first number; with ``times``, as many of them."""
+
+    def change(topology: Topology) -> Topology:
+        telephone = topology.telephone
+        assert telephone is not None, "check has seen it"
+        # When dial tone is due, no number has been dialled yet.
+        early = rule.outcome is Outcome.no_dialtone
+        rules = (
+            replace(rule, caller=_line(topology, d), number="" if early else d.numbers[0])
+            for d in topology.dialers
+        )
+        return replace(topology, telephone=replace(telephone, rules=(*telephone.rules, *rules)))
+
+    return change
+
+
+def _break(fault: ModemFault) -> Callable[[Topology], Topology]:
+    """Something is wrong with each client's modem."""
+
+    def change(topology: Topology) -> Topology:
+        telephone = topology.telephone
+        assert telephone is not None, "check has seen it"
+        broken = tuple((_line(topology, dialer), fault) for dialer in topology.dialers)
+        return replace(topology, telephone=replace(telephone, broken=(*telephone.broken, *broken)))
+
+    return change
+
+
+def _line(topology: Topology, dialer: Dialer) -> str:
+    """The line on which a client calls."""
+    assert topology.telephone is not None, "check has seen it"
+    return next(
+        line.name
+        for line in topology.telephone.lines
+        if (line.node, line.device) == (dialer.client, dialer.devices[0])
+    )
+
+
+def empty_pool(topology: Topology) -> Topology:
+    """Also a fault of VPN gateways, by the same name."""
+    return _change_lig(topology, lambda lig: replace(lig, ppp=replace(lig.ppp, pool=())))
+
+
+def _wrong_password(topology: Topology) -> Topology:
+    def change(dialer: Dialer) -> Dialer:
+        account = dialer.account
+        return replace(dialer, account=replace(account, secret=account.secret[::-1] + "x"))
+
+    return _change_dialers(topology, change)
+
+
+def _refuse_pap(topology: Topology) -> Topology:
+    return _change_dialers(topology, lambda d: replace(d, accept_auth=(PppAuth.chap,)))
+
+
+def _demand_chap(topology: Topology) -> Topology:
+    return _change_lig(topology, lambda lig: replace(lig, ppp=replace(lig.ppp, auth=PppAuth.chap)))
+
+
+def _lose_echo(topology: Topology) -> Topology:
+    changed = _change_lig(topology, lambda lig: replace(lig, echo_silent=True))
+    return _change_dialers(
+        changed,
+        lambda dialer: replace(
+            dialer, lcp_echo_interval_s=ECHO_INTERVAL_S, lcp_echo_failures=ECHO_FAILURES
+        ),
+    )
+
+
+def _fault(
+    name: str, summary: str, change: Callable[[Topology], Topology], *, survives: bool = False
+) -> Fault:
+    return Fault(
+        name=name,
+        summary=summary,
+        needs=NEEDS,
+        applies=has_modems,
+        survives=survives,
+        change=change,
+    )
+
+
+FAULTS: tuple[Fault, ...] = (
+    _fault(
+        "no-dialtone",
+        "the HMC's telephone line has no dial tone",
+        _befall(CallRule(outcome=Outcome.no_dialtone)),
+    ),
+    _fault(
+        "busy",
+        "the first call finds the number busy",
+        _befall(CallRule(outcome=Outcome.busy, times=1)),
+        survives=True,
+    ),
+    _fault(
+        "no-answer",
+        "the number rings, and nobody answers",
+        _befall(CallRule(outcome=Outcome.no_answer)),
+    ),
+    _fault(
+        "unobtainable",
+        "the number is out of service",
+        _befall(CallRule(outcome=Outcome.unobtainable)),
+    ),
+    _fault("voice", "a person answers the number", _befall(CallRule(outcome=Outcome.voice))),
+    _fault(
+        "training-fails",
+        "the first call ends before the modems have agreed",
+        _befall(CallRule(outcome=Outcome.training_fails, times=1)),
+        survives=True,
+    ),
+    _fault(
+        "slow-training",
+        f"the modems agree on {SLOW_BIT_S} bit/s only",
+        _befall(CallRule(outcome=Outcome.slow_training, rate_bit_s=SLOW_BIT_S)),
+        survives=True,
+    ),
+    _fault(
+        "line-drops",
+        "the first call is cut off in mid-session",
+        _befall(CallRule(outcome=Outcome.line_drops, times=1, after_bytes=DROP_AFTER_BYTES)),
+        survives=True,
+    ),
+    _fault(
+        "noise",
+        f"{BIT_ERROR_RATE * 1e5:g} of 100,000 bits are flipped on the line",
+        _befall(CallRule(outcome=Outcome.noise, bit_error_rate=BIT_ERROR_RATE)),
+        survives=True,
+    ),
+    _fault(
+        "lines-taken",
+        "all lines of AT&T's gateway have a call",
+        _befall(CallRule(outcome=Outcome.lines_taken)),
+    ),
+    _fault("wrong-pap-password", "the HMC has a wrong PAP password", _wrong_password),
+    _fault("pap-refused", "the HMC's PPP refuses PAP", _refuse_pap),
+    _fault("chap-only-peer", "the PPP of AT&T's gateway takes CHAP only", _demand_chap),
+    _fault(
+        "dns-silent",
+        "AT&T's name server does not answer",
+        lambda topology: _change_lig(topology, lambda lig: replace(lig, dns_silent=True)),
+    ),
+    _fault(
+        "lcp-echo-lost",
+        "AT&T's gateway answers no LCP echo, and the HMC asks every second",
+        _lose_echo,
+    ),
+    _fault("modem-dead", "the HMC's modem answers nothing", _break(ModemFault.dead)),
+    _fault(
+        "modem-unplugged", "the HMC's modem is pulled out in mid-call", _break(ModemFault.unplugged)
+    ),
+    _fault("modem-garbage", "the HMC's modem sends what no modem says", _break(ModemFault.garbage)),
+)
+"""Beside ``small-mtu`` and ``pool-empty``, which other paths have, too."""

@@ -1,0 +1,208 @@
+"""Symptoms of a call that is connected: PPP, AT&T's name server, and the line itself."""
+
+from __future__ import annotations
+
+from lab import fence
+from lab.verify.finding import count
+from lab.verify.symptom import Diagnosis
+from lab.verify.telephone import DialTrail, Placed
+from lab.wire import ppp
+from lab.wire.calls import Carried
+from lab.wire.decode import UDP
+from lab.wire.dialled import Fault
+from lab.wire.ppp import Code
+
+DNS_PORT = 53
+PAP_NAK = 3
+"""RFC 1334 2.2.2."""
+NOT_RESPONDING = b"Peer not responding"
+"""What pppd says to a peer that it gives up for want of LCP echo."""
+
+
+def _failed(trail: DialTrail) -> Placed | None:
+    """The last call, if it was connected and PPP did not come up on it."""
+    last = trail.placed[-1] if trail.placed else None
+    tried = [p for p in trail.last_tries if p.connected]
+    return tried[-1] if last is not None and tried and not last.opened else None
+
+
+def _frames(
+    placed: Placed, protocol: int, *codes: int, outgoing: bool
+) -> list[tuple[Carried, ppp.Frame]]:
+    return [
+        (item, item.ppp)
+        for item in placed.carried
+        if item.ppp
+        and item.outgoing == outgoing
+        and (item.ppp.protocol, item.ppp.code) in {(protocol, code) for code in codes}
+    ]
+
+
+# PPP that does not come up.
+
+
+def find_refused_protocol(trail: DialTrail) -> Diagnosis | None:
+    """The two ends have no authentication protocol in common (P-11)."""
+    placed = _failed(trail)
+    if placed is None:
+        return None
+    option = ppp.OPTION_AUTHENTICATION
+    demands = [
+        frame.authentication[0]
+        for _, frame in _frames(placed, ppp.LCP, Code.configure_request, outgoing=False)
+        if frame.option(option) is not None
+    ]
+    no = (Code.configure_nak, Code.configure_reject)
+    refusals = [
+        f for _, f in _frames(placed, ppp.LCP, *no, outgoing=True) if f.option(option) is not None
+    ]
+    if not demands or not refusals:
+        return None
+    if ppp.PAP in demands:
+        return Diagnosis(
+            "pap-refused",
+            f"{trail.client} refuses PAP, and the PPP of {trail.lig} takes nothing else: "
+            f"{count(len(refusals), 'refusal')} of its demand",
+            f"let the PPP of {trail.client} answer PAP",
+        )
+    return Diagnosis(
+        "chap-only-peer",
+        f"the PPP of {trail.lig} takes CHAP (C223) only, and {trail.client} has a password for "
+        "PAP only",
+        f"have {trail.lig} ask for PAP",
+    )
+
+
+def find_wrong_password(trail: DialTrail) -> Diagnosis | None:
+    """PAP ends in Nak."""
+    placed = _failed(trail)
+    if placed is None or not _frames(placed, ppp.PAP, PAP_NAK, outgoing=False):
+        return None
+    return Diagnosis(
+        "wrong-pap-password",
+        f"{trail.lig} refuses the user id or the password of {trail.client}: it answers its PAP "
+        "request with Nak",
+        "give the client the password that goes with its user id",
+    )
+
+
+def find_no_ppp(trail: DialTrail) -> Diagnosis | None:
+    """The modems are connected, and PPP does not come up for a reason that only pppd tells."""
+    placed = _failed(trail)
+    if placed is None:
+        return None
+    return Diagnosis(
+        "no-ppp",
+        f"the modems of {trail.client} and {trail.lig} are connected, and PPP does not come up: "
+        f"{placed.attempt.failure or 'no reason was given'}",
+        f"read the logs of pppd on {trail.client} and {trail.lig}",
+    )
+
+
+# In mid-session.
+
+
+def find_lost_echo(trail: DialTrail) -> Diagnosis | None:
+    """LCP ends a call whose other end does not answer its echo requests (RFC 1661 5.8)."""
+    for placed in reversed(trail.placed):
+        asked = _frames(placed, ppp.LCP, Code.echo_request, outgoing=True)
+        answered = {
+            f.identifier for _, f in _frames(placed, ppp.LCP, Code.echo_reply, outgoing=False)
+        }
+        lost = [item for item, frame in asked if frame.identifier not in answered]
+        if not placed.opened or not lost or not _given_up(placed):
+            continue
+        since = lost[0].frame.time
+        later = [item for item in placed.carried if item.data and item.frame.time > since]
+        still = ", while it still passes packets on" if any(not i.outgoing for i in later) else ""
+        return Diagnosis(
+            "lcp-echo-lost",
+            f"{trail.lig} answers no LCP echo{still}: {count(len(lost), 'request')} of "
+            f"{trail.client} without a reply, after which its PPP gave call {placed.call} up",
+            f"see why the PPP of {trail.lig} does not answer, or let {trail.client} send no echo "
+            "requests",
+        )
+    return None
+
+
+def _given_up(placed: Placed) -> bool:
+    """Whether the client's pppd ended PPP because of it."""
+    ends = _frames(placed, ppp.LCP, Code.terminate_request, outgoing=True)
+    return any(frame.content == NOT_RESPONDING for _, frame in ends)
+
+
+def find_silent_name_server(trail: DialTrail) -> Diagnosis | None:
+    """DNS queries by telephone, and not one answer (L-03)."""
+    asked = [p for p in trail.sockets if p.protocol == UDP and p.destination_port == DNS_PORT]
+    answers = [p for p in trail.sockets if p.protocol == UDP and p.source_port == DNS_PORT]
+    if not asked or answers:
+        return None
+    dropped = trail.case.record.counters.get(trail.lig, {}).get(fence.LITERAL, 0)
+    if dropped:
+        return Diagnosis(
+            "dns-fenced",
+            f"the fence of {trail.lig} drops what the name server {asked[0].destination} answers: "
+            f"{count(dropped, 'packet')}",
+            "let replies of the utility service pass (X-09)",
+        )
+    return Diagnosis(
+        "dns-silent",
+        f"the name server {asked[0].destination} is silent: {trail.client} sent it "
+        f"{count(len(asked), 'query', 'queries')} by telephone, and none was answered",
+        f"see whether the utility service of {trail.lig} runs",
+    )
+
+
+def find_dropped_line(trail: DialTrail) -> Diagnosis | None:
+    """The exchange cut a call off."""
+    dropped = [p for p in trail.placed if p.opened and "the line drops" in p.notes]
+    if not dropped:
+        return None
+    first = dropped[0]
+    seconds = first.carried[-1].frame.time - first.attempt.ended
+    again = f"; {trail.client} called again" if first is not trail.placed[-1] else ""
+    return Diagnosis(
+        "line-dropped",
+        f"the line was cut off in mid-session: call {first.call} lasted {seconds:.1f} s after "
+        f"{first.attempt.result}{again}",
+        "if it happens again, have the line tested",
+    )
+
+
+# The line itself.
+
+
+def find_slow_line(trail: DialTrail) -> Diagnosis | None:
+    """Training ended with less than both modems can do."""
+    telephone = trail.case.topology.telephone
+    assert telephone is not None, "check has seen it"
+    rates = {line.name: line.rate_bit_s for line in telephone.lines}
+    for placed in trail.placed:
+        own = next(
+            line.rate_bit_s
+            for line in telephone.lines
+            if (line.node, line.device) == (trail.client, placed.attempt.device)
+        )
+        able = min(own, rates.get(placed.called_line, own))
+        if 0 < placed.attempt.rate_bit_s < able:
+            return Diagnosis(
+                "slow-line",
+                f"the line is slow: call {placed.call} was connected at "
+                f"{placed.attempt.rate_bit_s} bit/s, and both modems can do {able}",
+                "have the line tested; until then, leave the agent more time",
+            )
+    return None
+
+
+def find_noise(trail: DialTrail) -> Diagnosis | None:
+    """Frames that arrive with another checksum than their own (RFC 1662 C)."""
+    bad = [item for item in trail.carried if item.fault is Fault.checksum]
+    if not bad:
+        return None
+    whole = sum(item.ppp is not None for item in trail.carried)
+    return Diagnosis(
+        "noise",
+        f"the line is noisy: {count(len(bad), 'PPP frame')} of {whole + len(bad)} came with a wrong "
+        "checksum; PPP dropped them, and TCP sent again what they carried",
+        "have the line tested, or limit the modem's rate",
+    )

@@ -1,0 +1,177 @@
+"""Symptoms of a way home by telephone until somebody answers: modems, lines and numbers.
+
+What befalls a call that is connected is in ``call_symptoms``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lab.record import ModemProbe
+from lab.verify.finding import count
+from lab.verify.symptom import Diagnosis
+from lab.verify.telephone import NO_ANSWER, NO_DIALTONE, DialTrail, Placed
+
+_GARBAGE = re.compile(r"with \d+ bytes")
+_GONE = re.compile(r"cannot be opened|went away")
+_OUT_OF_SERVICE = "unobtainable"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """Why a number is no way home; ``{number}`` and ``{lig}`` stand for themselves."""
+
+    text: str
+    mend: str
+
+
+_FATES = {
+    "lines-taken": _Fate(
+        "all lines of {number} have a call already", "give {lig} more modems, or call later"
+    ),
+    "busy": _Fate("{number} is busy", "call again later, or give the client a second number"),
+    "pool-empty": _Fate(
+        "{lig} has no address left, and so does not answer when {number} rings",
+        "enlarge the address pool of {lig}",
+    ),
+    "no-answer": _Fate(
+        "{number} rings, and nobody takes the call",
+        "see whether the modems of {lig} have power, and are set up to answer",
+    ),
+    "voice": _Fate("a person takes the calls to {number}, no modem", "look the number up"),
+    "training-fails": _Fate(
+        "the modems at both ends of the call to {number} do not agree on how to go on",
+        "if it happens again, limit the modem's rate, or have the line tested",
+    ),
+    _OUT_OF_SERVICE: _Fate(
+        "{number} is out of service",
+        "look the number up; see which digits must come first, for a trunk or another area",
+    ),
+}
+
+
+# Modems.
+
+
+def find_no_modem(trail: DialTrail) -> Diagnosis | None:
+    """No port has a modem that does what it is told (OUT-24)."""
+    probes = [p for p in trail.case.record.modems if p.node == trail.client]
+    if any(probe.found for probe in probes) or trail.placed:
+        return None
+    if not probes:
+        return Diagnosis(
+            "no-modem",
+            f"{trail.client} has no modem, and its way home is by telephone",
+            f"give {trail.client} a modem and a line",
+        )
+    return _silent_or_babbling(trail, probes[-1])
+
+
+def _silent_or_babbling(trail: DialTrail, probe: ModemProbe) -> Diagnosis:
+    port = f"the modem of {trail.client} at {probe.device}"
+    told = probe.error.replace("the modem", "it", 1)
+    if _GARBAGE.search(probe.error):
+        return Diagnosis(
+            "modem-garbage",
+            f"{port} sends what is no result code: {told}",
+            "see whether a modem is on that port, at the port's speed, and mend or replace it",
+        )
+    if probe.answer:
+        return Diagnosis(
+            "modem-refuses",
+            f"{port} takes no commands: {told}",
+            "see what is on that port",
+        )
+    return Diagnosis(
+        "modem-dead",
+        f"{port} is dead: {told}",
+        "see whether it has power, and whether the serial cable is in",
+    )
+
+
+def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
+    """A modem that was there, and whose port is there no more."""
+    gone = [p for p in trail.placed if not p.attempt.result and _GONE.search(p.attempt.failure)]
+    if not gone:
+        return None
+    before = [p for p in trail.placed if p.connected and p.call]
+    when = f"in the middle of call {before[-1].call}" if before else "before a call was connected"
+    return Diagnosis(
+        "modem-gone",
+        f"the modem of {trail.client} was unplugged {when}: {gone[0].attempt.failure}",
+        f"plug it in again, and keep it at {gone[0].attempt.device}",
+    )
+
+
+# Lines and numbers.
+
+
+def find_no_dial_tone(trail: DialTrail) -> Diagnosis | None:
+    """The modem goes off hook and hears nothing."""
+    silent = [p for p in trail.last_tries if p.attempt.result == NO_DIALTONE]
+    if not silent or trail.last_tries[-1].connected:
+        return None
+    return Diagnosis(
+        "no-dialtone",
+        f"the telephone line of {trail.client} is dead: its modem went off hook to dial "
+        f"{silent[-1].attempt.number} and heard no dial tone",
+        "see whether the telephone cable is in, and have the line mended",
+    )
+
+
+def find_unreached(trail: DialTrail) -> Diagnosis | None:
+    """No number of the list led to a modem."""
+    if not trail.last_tries or any(placed.connected for placed in trail.last_tries):
+        return None
+    cause, told, mend = _fates_of(trail, trail.last_tries)
+    if not cause:
+        return None
+    calls = count(len(trail.last_tries), "call")
+    return Diagnosis(cause, f"{told}: {calls} of {trail.client}, and none got through", mend)
+
+
+def find_redial(trail: DialTrail) -> Diagnosis | None:
+    """It took more than one call."""
+    connected = next((n for n, p in enumerate(trail.placed) if p.opened), 0)
+    cause, told, mend = _fates_of(trail, [p for p in trail.placed[:connected] if not p.connected])
+    if not cause:
+        return None
+    return Diagnosis(
+        cause,
+        f"{told}: {trail.client} got through by call {connected + 1}, to "
+        f"{trail.placed[connected].attempt.number}",
+        mend,
+    )
+
+
+def _fates_of(trail: DialTrail, placed: Iterable[Placed]) -> tuple[str, str, str]:
+    """The cause of the first number that is one at all; what came of each; the mend."""
+    fates: dict[str, str] = {}
+    for each in placed:
+        if fate := _fate(each):
+            fates[each.attempt.number] = fate  # a number's last call counts
+    if not fates:
+        return "", "", ""
+
+    in_service = [number for number, fate in fates.items() if fate != _OUT_OF_SERVICE]
+    first = in_service[0] if in_service else next(iter(fates))
+    told = "; ".join(
+        _FATES[fate].text.format(number=number, lig=trail.lig) for number, fate in fates.items()
+    )
+    return fates[first], told, _FATES[fates[first]].mend.format(number=first, lig=trail.lig)
+
+
+def _fate(placed: Placed) -> str:
+    """What the exchange and the gateway know of a call, where the modem's word says too little."""
+    if placed.fate in _FATES:
+        return placed.fate
+    if placed.at_lig is not None and not placed.at_lig.answered:
+        # The one reason for which the gateway lets a call ring (P-12).
+        return "pool-empty"
+    if "training fails" in placed.notes:
+        return "training-fails"
+    if "a voice answers" in placed.notes:
+        return "voice"
+    return "no-answer" if placed.attempt.result == NO_ANSWER else ""
