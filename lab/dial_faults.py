@@ -19,8 +19,10 @@ DROP_AFTER_BYTES = 5000
 """PPP is up by then, and the agent's TLS handshake under way; a call home takes some 13 kB."""
 BIT_ERROR_RATE = 4e-5
 """Every third frame of 1500 bytes is lost, and few that are short."""
-ECHO_INTERVAL_S, ECHO_FAILURES = 1, 1
-"""So that a call home that takes three seconds is long enough to notice."""
+ECHO_INTERVAL_S, ECHO_FAILURES = 1, 2
+ECHO_BIT_S = 4800
+"""So that the call is given up before the agent has begun with its request: what is under way by then
+still gets through."""
 
 
 NEEDS = "a path by modem"
@@ -101,9 +103,9 @@ def _demand_chap(topology: Topology) -> Topology:
 
 
 def _lose_echo(topology: Topology) -> Topology:
-    changed = _change_lig(topology, lambda lig: replace(lig, echo_silent=True))
+    slow = _befall(CallRule(outcome=Outcome.slow_training, rate_bit_s=ECHO_BIT_S))(topology)
     return _change_dialers(
-        changed,
+        _change_lig(slow, lambda lig: replace(lig, echo_silent=True)),
         lambda dialer: replace(
             dialer, lcp_echo_interval_s=ECHO_INTERVAL_S, lcp_echo_failures=ECHO_FAILURES
         ),
@@ -185,7 +187,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     _fault(
         "lcp-echo-lost",
-        "AT&T's gateway answers no LCP echo, and the HMC asks every second",
+        "AT&T's gateway answers no LCP echo, and the HMC asks often, on a slow line",
         _lose_echo,
     ),
     _fault("modem-dead", "the HMC's modem answers nothing", _break(ModemFault.dead)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lab import fence
 from lab.verify.finding import count
 from lab.verify.symptom import Diagnosis
@@ -17,6 +19,8 @@ PAP_NAK = 3
 """RFC 1334 2.2.2."""
 NOT_RESPONDING = b"Peer not responding"
 """What pppd says to a peer that it gives up for want of LCP echo."""
+_NO_RESPONSE = re.compile(r"No response to \d+ echo-requests")
+"""What it says in its log; its last words to the peer may not have left any more."""
 
 
 def _failed(trail: DialTrail) -> Placed | None:
@@ -110,7 +114,7 @@ def find_lost_echo(trail: DialTrail) -> Diagnosis | None:
             f.identifier for _, f in _frames(placed, ppp.LCP, Code.echo_reply, outgoing=False)
         }
         lost = [item for item, frame in asked if frame.identifier not in answered]
-        if not placed.opened or not lost or not _given_up(placed):
+        if not placed.opened or not lost or not _given_up(trail, placed):
             continue
         since = lost[0].frame.time
         later = [item for item in placed.carried if item.data and item.frame.time > since]
@@ -125,10 +129,11 @@ def find_lost_echo(trail: DialTrail) -> Diagnosis | None:
     return None
 
 
-def _given_up(placed: Placed) -> bool:
+def _given_up(trail: DialTrail, placed: Placed) -> bool:
     """Whether the client's pppd ended PPP because of it."""
     ends = _frames(placed, ppp.LCP, Code.terminate_request, outgoing=True)
-    return any(frame.content == NOT_RESPONDING for _, frame in ends)
+    said = any(frame.content == NOT_RESPONDING for _, frame in ends)
+    return said or _NO_RESPONSE.search(trail.log(trail.client)) is not None
 
 
 def find_silent_name_server(trail: DialTrail) -> Diagnosis | None:

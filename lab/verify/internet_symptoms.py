@@ -61,7 +61,8 @@ def find_refusing_server(trail: Trail) -> Diagnosis | None:
             )
 
     for entry in trail.case.record.ledger:
-        if entry.status >= HTTP_ERROR:
+        # What broke on the way is not the server's doing, though it says so with a status.
+        if entry.status >= HTTP_ERROR and entry.kind != "broken":
             return Diagnosis(
                 "server-refuses",
                 f"{entry.server_ip}:{entry.server_port} refuses the {entry.kind} with HTTP "

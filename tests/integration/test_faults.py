@@ -166,10 +166,14 @@ DIALLED = {
 @pytest.mark.parametrize("faulty", [("dial", f) for f in DIALLED], indirect=True, ids="-".join)
 def test_the_next_number_is_dialled_and_then_the_list_again(faulty: Ran) -> None:
     numbers, results = DIALLED[faulty.topology.fault]
-    attempts = faulty.record.dialled
+    attempts = faulty.record.dialled[: len(numbers)]
+    later = faulty.record.dialled[len(numbers) :]
 
     assert [attempt.number for attempt in attempts] == numbers
     assert [attempt.result for attempt in attempts] == results
+    # Once it has called home, the lab calls again to put the gateway to the test.
+    assert all(call.number == FIRST and call.result == results[-1] for call in later)
+    assert not later or faults.FAULTS[faulty.topology.fault].survives
     pause_s = faulty.topology.dialers[0].redial_pause_s
     for before, after in pairwise(attempts):
         assert after.started - before.ended >= pause_s - 0.01
