@@ -13,7 +13,7 @@ from types import TracebackType
 from lab import links
 from lab.errors import LabError, ProtocolError
 from lab.nodes import Node
-from lab.record import PppSession, Record
+from lab.record import DialAttempt, PppSession, Record
 from lab.story import Story
 from lab.teardown import Teardown
 from lab.telephony.equipment import Equipment
@@ -83,11 +83,15 @@ class Dial:
     def _find_modem(self, plan: Dialer) -> None:
         lig = self._topology.lig
         assert lig is not None, "check has seen it"
-        dialler = Dialler(self._nodes[plan.client], plan, lig.node, self._record)
+        dialler = Dialler(
+            self._nodes[plan.client], plan, lig.node, self._record, self._tell_attempt
+        )
         self._diallers[plan.client] = dialler
         self._teardown.add(f"{plan.client}'s call", dialler.stop)
         device = dialler.find_modem()
-        self._story.tell("modem", f"{plan.client}: {device or 'no modem'}")
+        probes = [p for p in self._record.modems if p.node == plan.client]
+        why = f": {probes[-1].error}" if probes else ""
+        self._story.tell("modem", f"{plan.client}: {device or f'no modem{why}'}")
 
     # Up.
 
@@ -104,16 +108,11 @@ class Dial:
         self._bring_up(plan)
 
     def _bring_up(self, plan: Dialer) -> None:
-        told = len(self._record.dialled)
         try:
             session = self._diallers[plan.client].dial()
         except ProtocolError:
             self._check()
             raise
-        finally:
-            for attempt in self._record.dialled[told:]:
-                what = attempt.failure or f"{attempt.result}"
-                self._story.tell("call", f"{plan.client} dials {attempt.number}: {what}")
         self._tell_session(plan.client, session)
         self._record.gateway_in_use[plan.client] = session.gateway
 
@@ -122,6 +121,10 @@ class Dial:
         destinations = dict.fromkeys(f"{e.address}/32" for e in self._topology.endpoints)
         destinations[f"{lig.utility}/32"] = None
         links.add_routes(self._nodes[plan.client], destinations, session.interface)
+
+    def _tell_attempt(self, attempt: DialAttempt) -> None:
+        what = ", ".join(filter(None, (attempt.result, attempt.failure)))
+        self._story.tell("call", f"{attempt.client} dials {attempt.number}: {what}")
 
     def _tell_session(self, client: str, session: PppSession) -> None:
         self._story.tell(

@@ -11,7 +11,7 @@ import os
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,12 +45,21 @@ _CFLAG = 2
 class Dialler:
     """A client's modem and its pppd: ``find_modem`` at boot, ``dial`` for a call, ``stop`` at the end."""
 
-    def __init__(self, node: Node, plan: Dialer, gateway: str, record: Record) -> None:
-        """``gateway`` is the name that the record gives to the other end."""
+    def __init__(
+        self,
+        node: Node,
+        plan: Dialer,
+        gateway: str,
+        record: Record,
+        ended: Callable[[DialAttempt], None] = lambda attempt: None,
+    ) -> None:
+        """``gateway`` is the name that the record gives to the other end; ``ended`` is told of each
+        attempt, when it has come to something or to nothing."""
         self._node = node
         self._plan = plan
         self._gateway = gateway
         self._record = record
+        self._ended = ended
         self._device = ""
         self._port = -1
         self._pppd: Daemon | None = None
@@ -90,11 +99,11 @@ class Dialler:
                     let_pass(self._plan.redial_pause_s)
                 attempt, then = self._call(number)
                 if then is Next.connected:
-                    failure = self._start_ppp(attempt)
-                    if not failure:
-                        assert self._session is not None
-                        return self._session
-                    attempt.failure = failure
+                    attempt.failure = self._start_ppp(attempt)
+                self._ended(attempt)
+                if then is Next.connected and not attempt.failure:
+                    assert self._session is not None
+                    return self._session
                 reasons.append(f"{number}: {attempt.failure}")
                 if then is Next.give_up:
                     raise ProtocolError(self._explain(reasons))
@@ -212,8 +221,9 @@ class Dialler:
             words = ppp.complaints(self._log.text(since))
             self.hang_up()
             status = self._session.exit_status
-            ended = f"pppd ended with {ppp.describe_exit(status)}" if status >= 0 else str(error)
-            return "; ".join(dict.fromkeys((*words, ended)))
+            if words:
+                return words[0]  # what came after it came of it
+            return f"pppd ended with {ppp.describe_exit(status)}" if status >= 0 else str(error)
 
         session = self._session
         session.local_ip, session.peer_ip = link.local_ip, link.peer_ip
