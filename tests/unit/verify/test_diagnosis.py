@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import faults, verify
+from lab import faults, fence, verify
 from lab.topology.model import DropRule, PathKind, Topology
 from lab.verify import Diagnosis
 from tests.unit.verify.dial_play import play_dial
@@ -225,3 +225,58 @@ def test_a_retried_call_counts_by_its_last_try(tmp_path: Path) -> None:
     stage.record.calls.insert(0, replace(first, succeeded=False))
 
     assert diagnosed(stage, tmp_path, model).cause == "nothing"
+
+
+def test_a_client_without_a_modem_is_told_so(tmp_path: Path) -> None:
+    """OUT-24: no port was asked, as there is none."""
+    model = topology("dial")
+    stage = play_dial(model)
+    for facts in (stage.record.modems, stage.record.dialled, stage.record.ppp, stage.record.calls):
+        facts.clear()
+    stage.record.error = "hmc has no modem, so no way home by telephone"
+
+    assert diagnosed(stage, tmp_path, model).cause == "no-modem"
+
+
+def test_answers_that_the_fence_drops_are_no_silence(tmp_path: Path) -> None:
+    """X-09: the name server answers, and its answers do not come in."""
+    model = faults.apply("dns-silent", topology("dial"))
+    stage = play_dial(model)
+    stage.record.counters["lig"] = {fence.LITERAL: 4}
+
+    found = diagnosed(stage, tmp_path, model)
+
+    assert found.cause == "dns-fenced"
+    assert "4 packets" in found.sentence
+
+
+def test_without_the_calls_bytes_pppd_has_the_word(tmp_path: Path) -> None:
+    model = faults.apply("wrong-pap-password", topology("dial"))
+    stage = play_dial(model)
+    stage.write(tmp_path)
+    (tmp_path / "wire" / "pstn.pcapng").unlink()
+
+    found = verify.diagnose(replace(model, fault=""), stage.record, tmp_path)
+
+    assert found.cause == "no-ppp"
+    assert "PAP authentication failed" in found.sentence
+
+
+def test_what_befalls_the_other_client_only_is_told_of_that_client(tmp_path: Path) -> None:
+    model = faults.apply("wrong-pap-password", topology("dial-two-hmcs"))
+    model = replace(model, dialers=(topology("dial-two-hmcs").dialers[0], model.dialers[1]))
+
+    found = diagnosed(play_dial(model), tmp_path, model)
+
+    assert found.cause == "wrong-pap-password"
+    assert "of hmc-b:" in found.sentence
+
+
+def test_numbers_are_told_with_what_came_of_each(tmp_path: Path) -> None:
+    model = faults.apply("lines-taken", topology("dial"))
+
+    found = diagnosed(play_dial(model), tmp_path, model)
+
+    assert "all lines of 18005550100" in found.sentence
+    assert "18005550199 is out of service" in found.sentence
+    assert "4 calls of hmc" in found.sentence
