@@ -101,15 +101,19 @@ class Dial:
             if not self._diallers[plan.client].healthy():
                 self._bring_up(plan)
 
-    def up_again(self, client: str) -> None:
-        """Call again after a call was lost."""
+    def up_again(self, client: str, early: bytes = b"") -> None:
+        """Call again after a call was lost; ``early`` is an IP packet that does not wait for PPP (P-20)."""
         (plan,) = (p for p in self._topology.dialers if p.client == client)
-        self._diallers[client].hang_up()
-        self._bring_up(plan)
+        self.hang_up(client)
+        self._bring_up(plan, early)
 
-    def _bring_up(self, plan: Dialer) -> None:
+    def hang_up(self, client: str) -> None:
+        """End a client's call; returns when its own side has ended."""
+        self._diallers[client].hang_up()
+
+    def _bring_up(self, plan: Dialer, early: bytes = b"") -> None:
         try:
-            session = self._diallers[plan.client].dial()
+            session = self._diallers[plan.client].dial(early)
         except ProtocolError:
             self._check()
             raise

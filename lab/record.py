@@ -193,7 +193,7 @@ class UplinkProbe:
 @dataclass(slots=True, kw_only=True)
 class FirewallTrial:
     """A drop rule for TCP to ``destination`` on the tunnel's interface of the agent's host, the same match
-    counted on its uplink, and one attempt to connect meanwhile (OUT-22)."""
+    counted on its uplink, and one attempt to connect meanwhile (OUT-22, OUT-26)."""
 
     node: str
     interface: str
@@ -208,7 +208,26 @@ class FirewallTrial:
     dropped_on_tunnel: int
     counted_on_uplink: int
     sessions_open: bool
-    """Whether IKE, L2TP and PPP were all still up at the end."""
+    """Whether what carries the connection was still up at the end: IKE, L2TP, PPP, the telephone call."""
+
+
+@dataclass(slots=True, kw_only=True)
+class FenceTrial:
+    """Packets alike that no program of ours would send, to see what AT&T's fence makes of them (L-01 to L-12,
+    P-20). No program sends from their ports."""
+
+    requirement: str
+    client: str
+    """Whose call it is about."""
+    side: str
+    """``caller`` or ``internet``: where they were sent."""
+    source: str
+    destination: str
+    protocol: int
+    source_port: int
+    port: int
+    packets: int
+    sent: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -242,6 +261,7 @@ class Record:
     ledger: list[Transaction] = field(default_factory=list)
     probes: list[UplinkProbe] = field(default_factory=list)
     trials: list[FirewallTrial] = field(default_factory=list)
+    fence_trials: list[FenceTrial] = field(default_factory=list)
     pings: list[Ping] = field(default_factory=list)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     """Node to nftables counter to packets, read last before teardown."""

@@ -21,6 +21,7 @@ from lab.process import Daemon, Log
 from lab.record import DialAttempt, ModemProbe, PppSession, Record
 from lab.topology.telephone import Dialer
 from lab.wait import let_pass, wait_until
+from lab.wire.dialled import FLAG, enframe
 from tunnels import ppp
 from tunnels._dialling import PATTERNS, SET_UP, Answer, Next, interpret
 
@@ -39,6 +40,8 @@ CALL_S = 90.0
 LINK_S = 60.0
 """LCP, PAP and IPCP over a slow line: pppd itself gives up after ten requests, three seconds apart."""
 END_S = 15.0
+IP_HEADER = b"\xff\x03\x00\x21"
+"""RFC 1662 3.1 and RFC 1332 3.1: address and control, and the number of IP."""
 _CFLAG = 2
 
 
@@ -88,8 +91,11 @@ class Dialler:
 
     # A call.
 
-    def dial(self) -> PppSession:
-        """Call the numbers in their order until PPP is up; raises ProtocolError with every reason."""
+    def dial(self, early: bytes = b"") -> PppSession:
+        """Call the numbers in their order until PPP is up; raises ProtocolError with every reason.
+
+        ``early`` is an IP packet that is sent as soon as the gateway begins with PPP (P-20).
+        """
         if not self._device:
             raise ProtocolError(f"{self._plan.client} has no modem, so no way home by telephone")
         reasons: list[str] = []
@@ -97,7 +103,7 @@ class Dialler:
             for place, number in enumerate(self._plan.numbers):
                 if turn or place:
                     let_pass(self._plan.redial_pause_s)
-                attempt, then = self._call(number)
+                attempt, then = self._call(number, early)
                 if then is Next.connected:
                     attempt.failure = self._start_ppp(attempt)
                 self._ended(attempt)
@@ -133,7 +139,7 @@ class Dialler:
 
     # Dialling.
 
-    def _call(self, number: str) -> tuple[DialAttempt, Next]:
+    def _call(self, number: str, early: bytes) -> tuple[DialAttempt, Next]:
         attempt = DialAttempt(
             client=self._plan.client,
             device=self._device,
@@ -150,6 +156,8 @@ class Dialler:
                     self._close()
                     return attempt, Next.give_up
             answer = _ask(modem, f"ATDT{number}", CALL_S)
+            if early and answer.then is Next.connected:
+                _send_early(modem, early)
         except ProtocolError as error:
             attempt.ended = time.time()
             attempt.failure = error.message
@@ -272,6 +280,17 @@ def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> Answer:
     except (pexpect.EOF, OSError):
         raise ProtocolError(f"the modem went away on {command}") from None
     return interpret(place, modem.match)
+
+
+def _send_early(modem: fdspawn[bytes], packet: bytes) -> None:
+    """An IP packet in a PPP frame, once the other end's pppd is there to take it or leave it."""
+    import pexpect
+
+    try:
+        modem.expect_exact(bytes((FLAG,)), timeout=LINK_S)
+    except (pexpect.TIMEOUT, pexpect.EOF):
+        raise ProtocolError("the gateway does not begin with PPP") from None
+    modem.send(enframe(IP_HEADER + packet))
 
 
 def _open_port(device: str) -> int:

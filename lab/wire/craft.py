@@ -1,4 +1,4 @@
-"""Frames that no program of ours would send: for trying whether something forwards or answers them.
+"""Frames and packets that no program of ours would send: to try what forwards or answers them.
 
 Pure: bytes out. scapy would do the same, but costs seconds to import in the guest.
 """
@@ -11,6 +11,8 @@ import struct
 _ETHERTYPE_IPV4 = 0x0800
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _TCP = struct.Struct("!HHIIBBHHH")
+_UDP = struct.Struct("!HHHH")
+_ECHO = struct.Struct("!BBHHH")
 _SYN = 0x02
 
 
@@ -24,18 +26,50 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
+def ip(source: str, destination: str, protocol: int, payload: bytes, *, ident: int = 0) -> bytes:
+    """An IPv4 packet that may not be fragmented."""
+    ends = socket.inet_aton(source), socket.inet_aton(destination)
+    length = _IP.size + len(payload)
+    bare = _IP.pack(0x45, 0, length, ident, 0x4000, 64, protocol, 0, *ends)
+    return bare[:10] + struct.pack("!H", checksum(bare)) + bare[12:] + payload
+
+
+def udp(
+    source: str, destination: str, ports: tuple[int, int], data: bytes, *, ident: int = 0
+) -> bytes:
+    """An IPv4 packet with a datagram; without a checksum, as RFC 768 allows."""
+    head = _UDP.pack(*ports, _UDP.size + len(data), 0)
+    return ip(source, destination, socket.IPPROTO_UDP, head + data, ident=ident)
+
+
+def syn(
+    source: str, destination: str, ports: tuple[int, int], *, sequence: int = 1, ident: int = 0
+) -> bytes:
+    """An IPv4 packet with a bare SYN."""
+    head = _TCP.pack(*ports, sequence, 0, 5 << 4, _SYN, 64240, 0, 0)
+    pseudo = socket.inet_aton(source) + socket.inet_aton(destination)
+    pseudo += struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(head))
+    tcp = head[:16] + struct.pack("!H", checksum(pseudo + head)) + head[18:]
+    return ip(source, destination, socket.IPPROTO_TCP, tcp, ident=ident)
+
+
+def echo(source: str, destination: str, number: int, *, ident: int = 0) -> bytes:
+    """An IPv4 packet with an ICMP echo request (RFC 792)."""
+    bare = _ECHO.pack(8, 0, 0, number, 1)
+    request = _ECHO.pack(8, 0, checksum(bare), number, 1)
+    return ip(source, destination, socket.IPPROTO_ICMP, request, ident=ident)
+
+
+def dns_query(name: str, number: int) -> bytes:
+    """A question for an address (RFC 1035 4.1)."""
+    labels = b"".join(bytes((len(part),)) + part.encode() for part in name.split("."))
+    return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + labels + struct.pack("!xHH", 1, 1)
+
+
 def tcp_syn(
     macs: tuple[str, str], addresses: tuple[str, str], ports: tuple[int, int], *, sequence: int
 ) -> bytes:
     """An Ethernet frame with a bare SYN; each pair is (source, destination)."""
-    source, destination = (socket.inet_aton(address) for address in addresses)
-    head = _TCP.pack(*ports, sequence, 0, 5 << 4, _SYN, 64240, 0, 0)
-    pseudo = source + destination + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(head))
-    tcp = head[:16] + struct.pack("!H", checksum(pseudo + head)) + head[18:]
-
-    length = _IP.size + len(tcp)
-    bare = _IP.pack(0x45, 0, length, 0, 0x4000, 64, socket.IPPROTO_TCP, 0, source, destination)
-    ip = bare[:10] + struct.pack("!H", checksum(bare)) + bare[12:]
-
     sender, receiver = (bytes.fromhex(mac.replace(":", "")) for mac in macs)
-    return receiver + sender + struct.pack("!H", _ETHERTYPE_IPV4) + ip + tcp
+    packet = syn(*addresses, ports, sequence=sequence)
+    return receiver + sender + struct.pack("!H", _ETHERTYPE_IPV4) + packet

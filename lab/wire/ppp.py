@@ -48,6 +48,14 @@ class ChapCode(IntEnum):
     failure = 4
 
 
+class PapCode(IntEnum):
+    """RFC 1334 2.2."""
+
+    request = 1
+    ack = 2
+    nak = 3
+
+
 @dataclass(slots=True)
 class Frame:
     """One PPP frame; of data, only protocol and body."""
@@ -91,6 +99,12 @@ class Frame:
         """The address in an IPCP packet; empty if it names none."""
         value = self.option(OPTION_IP_ADDRESS)
         return inet_ntoa(value) if value is not None and len(value) == 4 else ""
+
+    @property
+    def pap_user(self) -> str:
+        """The peer-id of an Authenticate-Request (RFC 1334 2.2.1); the password is nobody's business."""
+        content = self.content
+        return content[1 : 1 + content[0]].decode(errors="replace") if content else ""
 
     @property
     def chap_value(self) -> bytes:
