@@ -17,7 +17,7 @@ from lab.errors import UsageError
 from lab.ibm.server import Server
 from lab.nodes import Node
 from lab.process import attend
-from lab.record import Record
+from lab.record import Record, Transaction
 from lab.story import Story
 from lab.teardown import Teardown
 from lab.topology.model import PathKind, Topology
@@ -140,6 +140,16 @@ class RunningLab:
     def vpn(self) -> Vpn | None:
         """The VPN, on topologies that have one, once ``path_up`` was called."""
         return self._vpn
+
+    @property
+    def transactions(self) -> tuple[Transaction, ...]:
+        """What sdc's servers have heard so far."""
+        return self._server.transactions if self._server else ()
+
+    @property
+    def dial(self) -> Dial | None:
+        """The telephone, on topologies that have one."""
+        return self._dial
 
     @property
     def way(self) -> Vpn | Dial | None:

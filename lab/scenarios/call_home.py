@@ -17,6 +17,7 @@ from lab.errors import LabError, UsageError
 from lab.process import PIPE
 from lab.record import CallHome, FirewallTrial, UplinkProbe
 from lab.running import RunningLab
+from lab.scenarios import fence_trials
 from lab.topology.model import Happening, PathKind
 from lab.wait import Deadline
 from lab.wire.craft import tcp_syn
@@ -43,6 +44,8 @@ def run(lab: RunningLab) -> int:
         for agent in lab.topology.agents:
             try_inbound(lab, agent)
             try_own_firewall(lab, agent)
+        if lab.topology.path is PathKind.dial and lab.dial is not None:
+            fence_trials.run(lab, lab.dial)
     return 0 if all(succeeded) else 1
 
 
@@ -217,9 +220,9 @@ def _connect(destination: str, port: int) -> tuple[bool, str]:
 
 
 def try_own_firewall(lab: RunningLab, agent: str) -> None:
-    """OUT-22: a rule of the HMC's own on the tunnel stops TCP inside it, and only there."""
+    """OUT-22, OUT-26: a rule of the HMC's own on the tunnel or the telephone line stops TCP there only."""
     open_sessions = [s for s in lab.record.ppp if s.client == agent and s.opened and not s.closed]
-    if lab.topology.path is not PathKind.vpn or not open_sessions or lab.vpn is None:
+    if not open_sessions or lab.way is None:
         return
 
     node, endpoint = lab.node(agent), lab.topology.endpoints[0]
@@ -243,7 +246,8 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
             connected=connected,
             dropped_on_tunnel=counts[on_tunnel],
             counted_on_uplink=counts[on_uplink],
-            sessions_open=lab.vpn.healthy(agent),
+            sessions_open=lab.way.healthy(agent),
         )
     )
-    lab.story.tell("probe", f"{agent}: its own rule on the tunnel dropped {counts[on_tunnel]}")
+    interface = open_sessions[0].interface
+    lab.story.tell("probe", f"{agent}: its own rule on {interface} dropped {counts[on_tunnel]}")

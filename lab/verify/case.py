@@ -13,7 +13,10 @@ from pathlib import Path
 
 from lab.record import CallHome, Record
 from lab.topology.model import Interface, IpsecConnection, Node, PathKind, Topology
+from lab.verify import phone
+from lab.verify.phone import PhoneCall, Utterance
 from lab.wire import decode, esp, isakmp, l2tp, ppp
+from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, UDP, Frame, Packet
 
 
@@ -106,6 +109,10 @@ class Case:
         return self.topology.path is PathKind.vpn
 
     @cached_property
+    def by_dial(self) -> bool:
+        return self.topology.path is PathKind.dial
+
+    @cached_property
     def snat(self) -> bool:
         return self.topology.firewall is not None and self.topology.firewall.snat
 
@@ -171,10 +178,24 @@ class Case:
 
     def sent_by_firewall(self, segment: str) -> list[tuple[Frame, Packet]]:
         firewall = self.topology.firewall
-        if firewall is None:
-            return []
-        own = mac(self.topology.node(firewall.node).interface(segment))
+        return self.sent_by(firewall.node, segment) if firewall else []
+
+    def sent_by(self, node: str, segment: str) -> list[tuple[Frame, Packet]]:
+        """IP packets that a node put on a wire, by its hardware address."""
+        own = mac(self.topology.node(node).interface(segment))
         return [(f, f.ip) for f in self.frames(segment) if f.ip and f.source_mac == own]
+
+    @cached_property
+    def departing(self) -> list[tuple[Frame, Packet]]:
+        """IP packets that leave for the Internet: by the firewall, and by AT&T's gateway with calls."""
+        lig = self.topology.lig if self.by_dial else None
+        return self.leaving + (self.sent_by(lig.node, lig.outside) if lig else [])
+
+    @cached_property
+    def outsides(self) -> tuple[str, ...]:
+        """The wires on which they leave."""
+        lig = self.topology.lig if self.by_dial else None
+        return (self.outside, lig.outside) if lig else (self.outside,)
 
     def is_outgoing(self, frame: Frame) -> bool:
         """Whether a frame of the outside or inside wire goes towards IBM, by hardware addresses."""
@@ -288,6 +309,13 @@ class Case:
         """IP packets of the agent's host and its servers inside PPP."""
         return [(i, i.data) for i in self.insides if i.data and client in ("", i.client)]
 
+    def inner(self) -> list[tuple[Frame, Packet, bool]]:
+        """IP packets inside PPP, over a VPN or over the telephone; whether each goes towards IBM."""
+        found = [(item.frame, packet, item.outgoing) for item, packet in self.data()]
+        return found + [
+            (item.frame, item.data, item.outgoing) for item in self.carried if item.data
+        ]
+
     def first_opened(self, client: str) -> float:
         """When IPCP first had an acknowledgement in both directions (RFC 1661 4.2); 0 if never."""
         acks: dict[bool, float] = {}
@@ -295,6 +323,24 @@ class Case:
             if frame.code == ppp.Code.configure_ack:
                 acks.setdefault(item.outgoing, item.frame.time)
         return max(acks.values()) if len(acks) == 2 else 0.0
+
+    # -- what the telephone shows -------------------------------------------------------------
+
+    @cached_property
+    def carried(self) -> list[Carried]:
+        """Everything that telephone calls carried."""
+        return phone.read_calls(self.run_dir)
+
+    @cached_property
+    def dialogue(self) -> list[Utterance]:
+        """What terminals, modems and exchange said."""
+        return phone.read_dialogue(self.run_dir)
+
+    @cached_property
+    def phone_calls(self) -> list[PhoneCall]:
+        """The telephone calls that carried something."""
+        telephone = self.topology.telephone
+        return phone.phone_calls(telephone, self.record, self.carried) if telephone else []
 
     # -- what the record says -----------------------------------------------------------------
 
@@ -316,6 +362,18 @@ class Case:
             probe.requirement == "OUT-04" and (probe.source, probe.destination, probe.port) == ends
             for probe in self.record.probes
         )
+
+    @cached_property
+    def _trials(self) -> set[tuple[str, str, int, int, int]]:
+        return {
+            (t.source, t.destination, t.protocol, t.source_port, t.port)
+            for t in self.record.fence_trials
+        }
+
+    def is_trial(self, packet: Packet) -> bool:
+        """Whether the lab itself made a packet, to try AT&T's fence."""
+        ends = (packet.source, packet.destination, packet.protocol)
+        return (*ends, packet.source_port, packet.destination_port) in self._trials
 
     def sa_installed(self, client: str) -> float:
         """When a client first had an ESP SA in each direction; 0 if it never had."""

@@ -6,6 +6,7 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count
 from lab.verify.l2tp import clear_l2tp
 from lab.verify.outbound import vpn_protocol
+from lab.wire import ppp
 from lab.wire.decode import (
     ESP,
     ETHERTYPE_PPPOE,
@@ -31,28 +32,49 @@ _PPP_SIGNS = {
 def check_g1(case: Case) -> Finding:
     """No packet to an address outside the list."""
     check = Check(
-        "g1", f"each packet that leaves by {case.outside} goes to an address of the profile's list"
+        "g1",
+        f"each packet that leaves by {_outsides(case)} goes to an address of the profile's list",
     )
     listed = {address for address, _ in case.listed} | set(case.gateways) | {case.topology.probe}
-    for frame, packet in case.leaving:
+    if case.by_dial and case.topology.lig:
+        listed |= {a for fence in case.topology.lig.lists for a in fence.addresses}
+    for frame, packet in case.departing:
         if packet.destination not in listed:
             check.object(f"a packet leaves for {packet.destination}, which is not listed", [frame])
-    check.show(frame for frame, _ in case.leaving[:4])
-    if case.outside not in case.wire:
-        check.object(f"there is no capture of {case.outside}")
-    reached = {packet.destination for _, packet in case.leaving}
+    check.show(frame for frame, _ in case.departing[:4])
+    _need_captures(case, check)
+    reached = {packet.destination for _, packet in case.departing}
     if not reached:
-        return check.not_tested(f"no packet left by {case.outside}")
+        return check.not_tested(f"no packet left by {_outsides(case)}")
     return check.finding(
-        f"{count(len(case.leaving), 'packet')} to {count(len(reached), 'address', 'addresses')}, "
+        f"{count(len(case.departing), 'packet')} to {count(len(reached), 'address', 'addresses')}, "
         "all listed"
     )
 
 
+def _outsides(case: Case) -> str:
+    return " and ".join(case.outsides)
+
+
+def _need_captures(case: Case, check: Check) -> None:
+    for segment in case.outsides:
+        if segment not in case.wire:
+            check.object(f"there is no capture of {segment}")
+
+
 def check_g2(case: Case) -> Finding:
-    """No bare SYN towards the HMC on its uplink."""
-    check = Check("g2", f"no bare SYN to {case.agents_text()} on {case.inside}")
+    """No bare SYN towards the HMC on its uplink, which may be a telephone line."""
+    uplinks = f"{case.inside} and the telephone" if case.by_dial else case.inside
+    check = Check("g2", f"no bare SYN to {case.agents_text()} on {uplinks}")
     syns = 0
+    for item in case.carried:
+        if item.data and item.data.is_bare_syn:
+            syns += 1
+            if not item.outgoing:
+                where = f"{item.data.destination}:{item.data.destination_port}"
+                check.object(
+                    f"{item.data.source} sends a SYN to {where} by telephone", [item.frame]
+                )
     for frame in case.frames(case.inside):
         if frame.ip and frame.ip.is_bare_syn:
             syns += 1
@@ -64,61 +86,66 @@ def check_g2(case: Case) -> Finding:
                 )
     if case.inside not in case.wire:
         check.object(f"there is no capture of {case.inside}")
-    if not case.frames(case.inside):
-        return check.not_tested(f"no frame crossed {case.inside}")
+    seen = len(case.frames(case.inside)) + len(case.carried)
+    if not seen:
+        return check.not_tested(f"no frame crossed {uplinks}")
     return check.finding(
-        f"{count(len(case.frames(case.inside)), 'frame')} on {case.inside}, "
-        f"{count(syns, 'bare SYN')}, none to the HMC"
+        f"{count(seen, 'frame')} on {uplinks}, {count(syns, 'bare SYN')}, none to the HMC"
     )
 
 
 def check_g3(case: Case) -> Finding:
     """No L2TP and no PPP in clear on the outside wire."""
-    check = Check("g3", f"no UDP 1701 and no PPP in clear on {case.outside}")
-    clear = [frame for frame in clear_l2tp(case) if frame.segment == case.outside]
+    check = Check("g3", f"no UDP 1701 and no PPP in clear on {_outsides(case)}")
+    clear = [frame for frame in clear_l2tp(case) if frame.segment in case.outsides]
     if clear:
-        check.object(f"{count(len(clear), 'packet')} of UDP 1701 on {case.outside}", clear)
+        segments = " and ".join(sorted({frame.segment for frame in clear}))
+        check.object(f"{count(len(clear), 'packet')} of UDP 1701 on {segments}", clear)
 
     encrypted = {s.frame.number for s in case.esp if s.opened.icv_good}
-    for frame in case.frames(case.outside):
+    frames = [frame for segment in case.outsides for frame in case.frames(segment)]
+    for frame in frames:
         if frame.ethertype in ETHERTYPE_PPPOE:
-            check.object(f"PPPoE on {case.outside}", [frame])
+            check.object(f"PPPoE on {frame.segment}", [frame])
         if frame.ip and frame.ip.protocol in (GRE, L2TP_V3):
-            check.object(f"IP protocol {frame.ip.protocol} on {case.outside}", [frame])
-        if frame.number in encrypted:
+            check.object(f"IP protocol {frame.ip.protocol} on {frame.segment}", [frame])
+        if frame.segment == case.outside and frame.number in encrypted:
             continue
         for name, sign in _PPP_SIGNS.items():
             if sign in frame.data:
-                check.object(f"{name} in clear on {case.outside}", [frame])
-    if case.outside not in case.wire:
-        check.object(f"there is no capture of {case.outside}")
-    if not case.frames(case.outside):
-        return check.not_tested(f"no frame crossed {case.outside}")
+                check.object(f"{name} in clear on {frame.segment}", [frame])
+    _need_captures(case, check)
+    if not frames:
+        return check.not_tested(f"no frame crossed {_outsides(case)}")
     return check.finding(
-        f"{count(len(case.frames(case.outside)), 'frame')} on {case.outside}, none with L2TP or "
-        "PPP in clear"
+        f"{count(len(frames), 'frame')} on {_outsides(case)}, none with L2TP or PPP in clear"
     )
 
 
 def check_g4(case: Case) -> Finding:
     """No protocol of a path that is not in use."""
     own = _path_text(case)
-    check = Check("g4", f"{own} and no other path's protocol leaves by {case.outside}")
+    way = case.outsides[-1]
+    check = Check("g4", f"{own} and no other path's protocol leaves by {way}{_silent_text(case)}")
     kinds: dict[str, int] = {}
-    for frame, packet in case.leaving:
+    for frame, packet in case.departing:
         kind = _protocol(packet)
         kinds[kind] = kinds.get(kind, 0) + 1
-        if not _belongs(case, packet):
-            check.object(f"{kind} leaves by {case.outside}", [frame])
+        if not _belongs(case, frame, packet):
+            check.object(f"{kind} leaves by {frame.segment}", [frame])
     if not case.by_vpn:
         for frame in case.frames(case.inside):
             if frame.ip and (name := vpn_protocol(frame.ip)):
                 check.object(f"{name} on {case.inside}", [frame])
-    check.show(frame for frame, _ in case.leaving[:4])
-    if case.outside not in case.wire:
-        check.object(f"there is no capture of {case.outside}")
+    if case.topology.telephone and not case.by_dial:
+        if case.carried:
+            check.object("the telephone is in use", [item.frame for item in case.carried])
+        if any(said.dialled for said in case.dialogue):
+            check.object("a modem dials")
+    check.show(frame for frame, _ in case.departing[:4])
+    _need_captures(case, check)
     if not kinds:
-        return check.not_tested(f"no packet left by {case.outside}")
+        return check.not_tested(f"no packet left by {_outsides(case)}")
     return check.finding(", ".join(f"{number} of {kind}" for kind, number in kinds.items()))
 
 
@@ -128,7 +155,15 @@ def _path_text(case: Case) -> str:
     return "UDP 500 and UDP 4500" if case.snat else "UDP 500 and ESP"
 
 
-def _belongs(case: Case, packet: Packet) -> bool:
+def _silent_text(case: Case) -> str:
+    if case.by_dial:
+        return f", but for what tries the fence; nothing leaves by {case.outside}"
+    return ", and the modems are silent" if case.topology.telephone else ""
+
+
+def _belongs(case: Case, frame: Frame, packet: Packet) -> bool:
+    if case.by_dial and (frame.segment == case.outside or case.is_trial(packet)):
+        return frame.segment != case.outside
     if packet.fragment_offset > 0 or packet.protocol in (ICMP, ICMPV6):
         return True
     if not case.by_vpn:
@@ -154,10 +189,15 @@ def check_g5(case: Case) -> Finding:
     )
     credentials = _credentials(case)
     frames: list[Frame] = [frame for found in case.wire.values() for frame in found]
+    # By PAP the password is in clear on the telephone line (P-11); nowhere else, and nothing else is.
+    frames += [i.frame for i in case.carried if i.ppp and i.ppp.protocol != ppp.PAP]
     for frame in frames:
         for name, value in credentials:
             if value in frame.data:
                 check.object(f"{name} is in clear on {frame.segment}", [frame])
+    for name, value in credentials:
+        if any(value.decode() in said.text for said in case.dialogue):
+            check.object(f"{name} is in the dialogue with a modem")
     if not case.wire:
         check.object("there is no capture at all")
     if not frames:
@@ -180,6 +220,9 @@ def _credentials(case: Case) -> list[tuple[str, bytes]]:
     for server in case.topology.l2tp_servers:
         for account in server.ppp.accounts:
             found.append((f"a PPP secret of {server.gateway}", account.secret))
+    for dialer in case.topology.dialers:
+        found.append((f"the PAP password of {dialer.client}", dialer.account.secret))
+        found.append((f"the PAP user ID of {dialer.client}", dialer.account.user))
     for entry in case.record.ledger:
         found.append(("the system's identification", entry.system))
     return [(name, value.encode()) for name, value in dict.fromkeys(found) if value]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
 
+from lab.verify import phone
 from lab.verify.case import Case, frames_of
 from lab.verify.finding import Check, Finding, count
 from lab.wire import isakmp, l2tp
@@ -34,8 +35,8 @@ def check_out_01(case: Case) -> Finding:
     for frame in case.frames(case.outside):
         if frame.ip and (name := vpn_protocol(frame.ip)):
             check.object(f"{name} on {case.outside}", [frame])
-    if modem := case.frames("pstn"):
-        check.object("the modem line is not silent", modem)
+    if case.carried:
+        check.object("the modem line is not silent", phone.frames_of(case.carried))
 
     _judge_calls(case, check)
     servers = sorted({p.destination for _, p in flows})
@@ -76,7 +77,7 @@ def check_out_02(case: Case) -> Finding:
     """All TCP sockets originate from the HMC."""
     check = Check(
         "OUT-02",
-        f"every TCP connection, on {case.inside} and inside the VPN, is opened by "
+        f"every TCP connection, on {case.inside} and inside PPP, is opened by "
         f"{case.agents_text()}; "
         "an attempt from IBM's side is dropped and nobody answers it",
     )
@@ -87,13 +88,11 @@ def check_out_02(case: Case) -> Finding:
             where = f"{packet.source} opens a connection to {packet.destination}"
             check.object(f"{where}:{packet.destination_port} on {case.inside}", [frame])
 
-    inner = [(item, packet) for item, packet in case.data() if packet.is_bare_syn]
-    own += [item.frame for item, _ in inner if item.outgoing]
-    for item, packet in case.data():
-        if packet.is_syn_ack and item.outgoing:
-            check.object(
-                f"{packet.source} answered an attempt from {packet.destination}", [item.frame]
-            )
+    for frame, packet, outgoing in case.inner():
+        if outgoing and packet.is_bare_syn and not case.is_trial(packet):
+            own.append(frame)
+        if outgoing and packet.is_syn_ack:
+            check.object(f"{packet.source} answered an attempt from {packet.destination}", [frame])
 
     _judge_probes(case, check)
     check.show(own)
@@ -142,7 +141,7 @@ def _judge_probes(case: Case, check: Check) -> None:
 
 def _all_packets(case: Case) -> list[tuple[Frame, Packet]]:
     on_wires = [(f, f.ip) for frames in case.wire.values() for f in frames if f.ip]
-    return on_wires + [(item.frame, packet) for item, packet in case.data()]
+    return on_wires + [(frame, packet) for frame, packet, _ in case.inner()]
 
 
 def check_out_03(case: Case) -> Finding:
@@ -296,16 +295,24 @@ def _order(case: Case, check: Check, client: str) -> str:
 
 def check_out_22(case: Case) -> Finding:
     """The HMC's own firewall applies to connections through the tunnel."""
+    return _judge_own_firewall(case, "OUT-22", "inside the VPN", "IKE, L2TP and PPP")
+
+
+def check_out_26(case: Case) -> Finding:
+    """The HMC's own firewall applies to connections over the modem."""
+    return _judge_own_firewall(case, "OUT-26", "over the telephone", "PPP and the call")
+
+
+def _judge_own_firewall(case: Case, requirement: str, inside: str, carriers: str) -> Finding:
     check = Check(
-        "OUT-22",
-        "a drop rule of the HMC on the tunnel's interface stops TCP inside the VPN while IKE and "
-        "L2TP "
-        "stay up; the same rule on the uplink sees none of it",
+        requirement,
+        f"a drop rule of the HMC on its PPP interface stops TCP {inside} while {carriers} stay up; the same "
+        "rule on the uplink sees none of it",
     )
     trials = case.record.trials
     if not trials:
-        if not case.called:
-            return check.not_tested("nothing called home in this run, so the trial was not made")
+        if not case.called or case.failed_calls:
+            return check.not_tested("no call home came about, so the trial was not made")
         check.object("no rule was tried on the HMC")
 
     for trial in trials:
@@ -318,22 +325,31 @@ def check_out_22(case: Case) -> Finding:
                 f"the rule on {trial.uplink} saw {count(trial.counted_on_uplink, 'packet')}"
             )
         if not trial.sessions_open:
-            check.object(f"IKE, L2TP or PPP of {trial.node} did not outlive the rule")
+            check.object(f"of {trial.node}, not all of {carriers} outlived the rule")
         leaked = [
-            item.frame
-            for item, packet in case.data(trial.node)
-            if item.outgoing
+            frame
+            for client, frame, packet in _sent_inside(case)
+            if client == trial.node
             and packet.protocol == TCP
-            and trial.started + IN_FLIGHT_S <= item.frame.time <= trial.ended
+            and trial.started + IN_FLIGHT_S <= frame.time <= trial.ended
             and packet.destination == trial.destination
         ]
         if leaked:
-            check.object(
-                f"TCP to {trial.destination} is inside the VPN while the rule is in", leaked
-            )
+            check.object(f"TCP to {trial.destination} is {inside} while the rule is in", leaked)
 
     dropped = sum(trial.dropped_on_tunnel for trial in trials)
     return check.finding(
-        f"the rule on the tunnel dropped {count(dropped, 'packet')}, the one on the uplink saw 0; "
-        "IKE, L2TP and PPP stayed up"
+        f"the rule on PPP dropped {count(dropped, 'packet')}, the one on the uplink saw 0; "
+        f"{carriers} stayed up"
     )
+
+
+def _sent_inside(case: Case) -> list[tuple[str, Frame, Packet]]:
+    """Every IP packet towards IBM inside PPP, with the client that sent it."""
+    found = [(item.client, item.frame, p) for item, p in case.data() if item.outgoing]
+    return found + [
+        (call.client, item.frame, item.data)
+        for call in case.phone_calls
+        for item in call.frames
+        if item.outgoing and item.data
+    ]

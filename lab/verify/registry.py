@@ -9,7 +9,19 @@ from functools import cache
 from importlib import resources
 
 from lab.errors import UsageError
-from lab.verify import esp, firewall, ike, invariants, l2tp, outbound, ppp
+from lab.verify import (
+    account,
+    authorized,
+    dial,
+    esp,
+    fence,
+    firewall,
+    ike,
+    invariants,
+    l2tp,
+    outbound,
+    ppp,
+)
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
@@ -22,6 +34,10 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
     "OUT-20": ike.check_out_20,
     "OUT-21": outbound.check_out_21,
     "OUT-22": outbound.check_out_22,
+    "OUT-23": dial.check_out_23,
+    "OUT-24": dial.check_out_24,
+    "OUT-25": dial.check_out_25,
+    "OUT-26": outbound.check_out_26,
     "P-01": ike.check_p_01,
     "P-02": esp.check_p_02,
     "P-03": l2tp.check_p_03,
@@ -32,13 +48,30 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
     "P-08": l2tp.check_p_08,
     "P-09": ppp.check_p_09,
     "P-10": ppp.check_p_10,
+    "P-11": account.check_p_11,
+    "P-12": account.check_p_12,
     "P-18": esp.check_p_18,
+    "P-20": account.check_p_20,
     "P-22": esp.check_p_22,
+    "L-01": fence.check_l_01,
+    "L-02": authorized.check_l_02,
+    "L-03": authorized.check_l_03,
+    "L-04": fence.check_l_04,
+    "L-05": fence.check_l_05,
+    "L-06": fence.check_l_06,
+    "L-07": fence.check_l_07,
+    "L-08": authorized.check_l_08,
+    "L-09": fence.check_l_09,
+    "L-10": authorized.check_l_10,
+    "L-11": authorized.check_l_11,
+    "L-12": authorized.check_l_12,
     "F-03": firewall.check_f_03,
     "F-06": firewall.check_f_06,
     "F-07": firewall.check_f_07,
     "F-08": firewall.check_f_08,
+    "F-18": dial.check_f_18,
     "R-07": ike.check_r_07,
+    "R-08": dial.check_r_08,
     "g1": invariants.check_g1,
     "g2": invariants.check_g2,
     "g3": invariants.check_g3,

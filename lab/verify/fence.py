@@ -1,0 +1,239 @@
+"""Findings on what AT&T's fence makes of packets: L-01, L-04 to L-07, L-09. To whom is ``authorized``'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lab import fence
+from lab.topology.telephone import Lig
+from lab.verify import passage
+from lab.verify.case import Case
+from lab.verify.finding import Check, Finding, count
+from lab.verify.passage import DNS_PORT, Passing
+from lab.wire.decode import ESP, ICMP, TCP, UDP, Packet
+
+_TOO_LONG = (3, 4)
+"""ICMP, destination unreachable, fragmentation needed: RFC 1191 cannot do without."""
+COUNTED = (
+    *(fence.SPOOFED_SOURCE, fence.LISTED, fence.UNLISTED, fence.UTILITY, fence.OTHER_DNS),
+    *(fence.FREE_ADDRESS, fence.REPLY, fence.UNSOLICITED, fence.OTHER, fence.PORT),
+    fence.BEFORE_OPEN,
+)
+"""The counters of what the captures show on its way to the fence."""
+PROTOCOLS = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ESP: "ESP"}
+
+
+def gateway(case: Case) -> Lig:
+    assert case.topology.lig is not None, "topologies without a gateway do not expect it"
+    return case.topology.lig
+
+
+def text(packet: Packet) -> str:
+    """``UDP from 203.0.113.130 to 8.8.8.8:53``."""
+    name = PROTOCOLS.get(packet.protocol, f"protocol {packet.protocol}")
+    port = f":{packet.destination_port}" if packet.protocol in (TCP, UDP) else ""
+    return f"{name} from {packet.source} to {packet.destination}{port}"
+
+
+def object_to(check: Check, passings: Iterable[Passing]) -> None:
+    """Object to what passed and should not have, or did not and should have."""
+    for p in passings:
+        if p.passed and not p.allowed:
+            check.object(f"{text(p.packet)} passed", [p.frame, p.passed])
+        # What is for the utility service goes no further than to the gateway itself.
+        elif p.allowed and not p.passed and p.counter != fence.UTILITY:
+            check.object(f"{text(p.packet)} was not let through", [p.frame])
+
+
+def close(case: Case, check: Check, tried: list[Passing], seen: str) -> Finding:
+    """End a check; where a call home came about, somebody must have tried."""
+    for source, destination, *_ in passage.missing(case, check.requirement):
+        check.object(f"a trial from {source} to {destination} is on no wire, so it proves nothing")
+    check.show(p.frame for p in tried[:6])
+    if not tried:
+        if not case.called or case.failed_calls:
+            return check.not_tested("no call home came about, so nobody tried the fence")
+        check.object("nobody tried it")
+    return check.finding(seen)
+
+
+def dropped(passings: Iterable[Passing]) -> list[Passing]:
+    return [p for p in passings if not p.allowed]
+
+
+def check_l_01(case: Case) -> Finding:
+    """From a caller: the source must be the assigned address."""
+    lig = gateway(case)
+    check = Check(
+        "L-01",
+        f"whatever leaves by {lig.outside} has the address that its call was given; other sources, "
+        "as the HMC's own address and another of the pool, are dropped",
+    )
+    spoofed = [p for p in passage.of(case).sent if p.counter == fence.SPOOFED_SOURCE]
+    object_to(check, spoofed)
+    tried = passage.tried(case, "L-01")
+    sources = sorted({p.packet.source for p in tried})
+    if tried and not {*sources} & {*lig.ppp.pool}:
+        check.object("no other address of the pool was tried")
+    for frame, packet in passage.of(case).strays:
+        if packet.source not in _own(case):
+            check.object(f"{packet.source}, which no call had, leaves by {lig.outside}", [frame])
+    return close(
+        case,
+        check,
+        tried,
+        f"{count(len(spoofed), 'packet')} dropped, from {', '.join(sources)} too",
+    )
+
+
+def _own(case: Case) -> set[str]:
+    lig = gateway(case)
+    node = case.topology.node(lig.node)
+    own = {*node.service_addresses, *(i.ip for i in node.interfaces)}
+    return own | {lig.utility, lig.ppp.local_ip}
+
+
+def check_l_04(case: Case) -> Finding:
+    """To a caller: the destination must be an assigned address."""
+    check = Check("L-04", "packets from outside to an address that no call has reach no caller")
+    free = [p for p in passage.of(case).offered if p.counter == fence.FREE_ADDRESS]
+    object_to(check, free)
+    addresses = {p.packet.destination for p in free}
+    return close(
+        case,
+        check,
+        passage.tried(case, "L-04"),
+        f"{count(len(free), 'packet')} to {count(len(addresses), 'free address', 'free addresses')}, none "
+        "delivered",
+    )
+
+
+def check_l_05(case: Case) -> Finding:
+    """To a caller: the source must be a server with which it communicates."""
+    check = Check(
+        "L-05",
+        "a caller hears the answers of servers that it has contacted, and nothing of others, listed "
+        "or not, nor what is an answer to another caller",
+    )
+    offered = passage.of(case).offered
+    replies = [p for p in offered if p.counter == fence.REPLY and p.passed]
+    others = [p for p in offered if p.counter == fence.UNSOLICITED]
+    tried = passage.tried(case, "L-05", "internet")
+    object_to(check, [*others, *tried])
+    if tried:
+        _want_kinds(case, check, tried)
+    sources = count(len({p.packet.source for p in others}), "address", "addresses")
+    if tried and not replies:
+        check.object("no answer of a server was heard")
+    return close(
+        case,
+        check,
+        tried,
+        f"{count(len(replies), 'answer')} heard; {count(len(others), 'packet')} from {sources} were "
+        "no answers, and dropped",
+    )
+
+
+def _want_kinds(case: Case, check: Check, tried: list[Passing]) -> None:
+    """The trial is worth something only if it was made from everywhere."""
+    servers = {address for address, _ in case.listed}
+    sources = {p.packet.source for p in tried if not p.allowed}
+    if not sources & servers:
+        check.object("no listed server tried without having been asked")
+    if not sources - servers:
+        check.object("nobody who is not listed tried")
+    if len(case.agents) > 1:
+        answers = {(p.packet.source_port, p.packet.destination_port) for p in tried if p.allowed}
+        crossed = [
+            p
+            for p in dropped(tried)
+            if (p.packet.source_port, p.packet.destination_port) in answers
+        ]
+        if not crossed:
+            check.object("the answer to one caller was not tried on another")
+
+
+def check_l_06(case: Case) -> Finding:
+    """What does not match is discarded in silence."""
+    lig = gateway(case)
+    check = Check(
+        "L-06",
+        "the gateway says nothing about what it drops: no ICMP, no reset; and its counters have "
+        "counted exactly what came, each packet under the reason for its fate",
+    )
+    seen = passage.of(case)
+    for frame, packet in (*seen.strays, *seen.told):
+        by_utility = packet.source == lig.utility and packet.source_port == DNS_PORT
+        too_long = packet.protocol == ICMP and tuple(packet.payload[:2]) == _TOO_LONG
+        if packet.source in _own(case) and not by_utility and not too_long:
+            check.object(f"the gateway itself says {text(packet)}", [frame])
+
+    counted = case.record.counters.get(lig.node, {})
+    wanted = seen.counts()
+    for name in COUNTED:
+        if counted.get(name, 0) != wanted.get(name, 0):
+            came = count(wanted.get(name, 0), "packet")
+            check.object(f"{name} counted {counted.get(name, 0)}, and {came} came")
+    lost = [p for p in dropped(seen.everything) if p.counter]
+    if not lost and not case.called:
+        return check.not_tested("nothing called home in this run, and nothing was dropped")
+    check.show(p.frame for p in lost[:6])
+    reasons = {p.counter for p in lost}
+    return check.finding(
+        f"{count(len(lost), 'packet')} dropped for {count(len(reasons), 'reason')} in silence; all "
+        "counters exact"
+    )
+
+
+def check_l_07(case: Case) -> Finding:
+    """All other access to and from the Internet is blocked."""
+    check = Check(
+        "L-07",
+        "of random packets, and all others, in both directions just those pass that the fence's rules name",
+    )
+    seen = passage.of(case)
+    object_to(check, [*seen.sent, *dropped(seen.offered)])
+    tried = [passage.tried(case, "L-07", side) for side in ("caller", "internet")]
+    if any(tried) and not all(tried):
+        check.object("one direction was not tried")
+    own = _own(case)
+    for frame, packet in seen.told:
+        if packet.source not in own:
+            check.object(f"{text(packet)} reached a caller past the fence", [frame])
+    passed = sum(p.allowed for p in seen.everything)
+    both = [len(side) for side in tried]
+    return close(
+        case,
+        check,
+        [p for side in tried for p in side],
+        f"{both[0]} random packets out and {both[1]} in; of all {count(len(seen.everything), 'packet')} "
+        f"{passed} were allowed, and just those passed",
+    )
+
+
+def check_l_09(case: Case) -> Finding:
+    """Lease and state of the fence die with the call."""
+    check = Check(
+        "L-09",
+        "an answer to a call that has ended is dropped, also when another call has its address",
+    )
+    tried = passage.tried(case, "L-09")
+    answered = {passage.ends(p.packet) for p in passage.tried(case, "L-05", "internet") if p.passed}
+    for p in tried:
+        first = passage.ends(p.packet)
+        if first not in answered and not any(
+            first[0] == a[0] and first[3:] == a[3:] for a in answered
+        ):
+            check.object(f"{text(p.packet)} was no answer before, so it proves nothing", [p.frame])
+        if p.passed:
+            check.object(f"{text(p.packet)} reached the next call", [p.frame, p.passed])
+    again = [p for p in tried if p.call]
+    leases = [c.address for c in case.record.lig if c.address]
+    if tried and not again and len(set(leases)) < len(leases):
+        check.object("no late answer was tried on the next holder of the address")
+    return close(
+        case,
+        check,
+        tried,
+        f"{count(len(tried), 'late answer')} dropped, {len(again)} of them for another call's address",
+    )

@@ -1,0 +1,527 @@
+"""A whole run by telephone, by the book: modems, PPP with PAP, the call home, what tries the fence.
+
+``DialScript`` holds what a test may have done differently. The fence is ``passage``'s on paper, which
+true runs hold against the kernel's, to the packet.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import inet_aton
+from typing import Any
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Raw
+
+from lab import fence
+from lab.record import (
+    CallHome,
+    DialAttempt,
+    FenceTrial,
+    FirewallTrial,
+    LigCall,
+    ModemProbe,
+    PppSession,
+    Transaction,
+    UplinkProbe,
+)
+from lab.scenarios.fence_packets import CALLER, FIRST_PORT, Situation, Trials, Try
+from lab.telephony.calls import Line
+from lab.telephony.tape import Tape, recording
+from lab.topology.model import Topology
+from lab.topology.telephone import Dialer
+from lab.verify import passage
+from lab.wire import decode
+from lab.wire.decode import Packet
+from lab.wire.dialled import enframe
+from tests.unit.verify.play import SYSTEM, Script, conversation, ppp_packet
+from tests.unit.verify.stage import START, Stage
+
+LCP, PAP, IPCP, DATA = 0xC021, 0xC023, 0x8021, 0x21
+OPTION_PAP, OPTION_CHAP = b"\x03\x04\xc0\x23", b"\x03\x05\xc2\x23\x05"
+SERVER_PORT = 443
+
+
+@dataclass
+class DialScript:
+    """Where a run departs from the book."""
+
+    busy: int = 0
+    """The first calls of each client hear busy tone."""
+    demand: bytes = OPTION_PAP
+    ask: str = "0.0.0.0"
+    """What the caller first asks IPCP for."""
+    naked: bool = True
+    """The gateway names an address by a Nak."""
+    early_ipcp: bool = False
+    early_syn: bool = False
+    greets: bool = True
+    """The modem is found by AT at boot."""
+    leaks: Callable[[Packet, str], bool] = lambda packet, counter: False
+    """What the fence lets through all the same."""
+    blocks: Callable[[Packet, str], bool] = lambda packet, counter: False
+    """What it drops all the same."""
+    early_leak: bool = False
+    late_leak: bool = False
+    """What is left of a call's flows is the next call's."""
+    untried: str = ""
+    """The requirement whose trials nobody makes."""
+    one_address: bool = False
+    """Every call gets the same."""
+
+
+@dataclass
+class Told:
+    """Something that the exchange keeps."""
+
+    time: float
+    what: str
+    call: int = 0
+    line: str = ""
+    data: bytes | str = b""
+    ends: tuple[Line, Line] | None = None
+    rate: int = 0
+
+    def write(self, tape: Tape) -> None:
+        now = self.time - START
+        data = self.data.encode() if isinstance(self.data, str) else self.data
+        if self.what == "says":
+            tape.from_terminal(self.line, data, now)
+        elif self.what == "answers":
+            tape.to_terminal(self.line, data, now)
+        elif self.what == "note":
+            tape.note(str(self.data), now, self.call)
+        elif self.what == "frame":
+            tape.arrived(self.call, self.line, enframe(data), now)
+        elif self.what == "connected":
+            assert self.ends
+            tape.connected(self.call, *self.ends, str(self.data), self.rate, now)
+        else:
+            tape.ended(self.call, now)
+
+
+@dataclass
+class PhoneStage(Stage):
+    """A stage with a telephone."""
+
+    told: list[Told] = field(default_factory=list)
+
+    def write(self, run_dir: Path) -> Path:
+        super().write(run_dir)
+        with recording(run_dir / "wire", epoch_ns=int(START * 1e9)) as tape:
+            for entry in sorted(self.told, key=lambda entry: entry.time):
+                entry.write(tape)
+        return run_dir
+
+
+@dataclass
+class Call:
+    """A call that stands, as the fence on paper wants to know it."""
+
+    number: int
+    client: str
+    caller: str
+    called: str
+    facts: LigCall
+    address: str = ""
+    user: str = ""
+    opened: bool = False
+    session: PppSession | None = None
+
+
+def play(topology: Topology, script: DialScript | None = None) -> PhoneStage:
+    """A whole run."""
+    run = Run(PhoneStage(topology), script or DialScript())
+    for plan in topology.dialers:
+        run.boot(plan)
+    for plan in topology.dialers:
+        run.dial(plan)
+    run.record.path_up = run.stage.now
+    for plan in topology.dialers:
+        run.call_home(plan)
+    for plan in topology.dialers:
+        run.probe(plan.client)
+    run.try_the_fence()
+    run.close()
+    return run.stage
+
+
+class Run:
+    """One run on one stage."""
+
+    def __init__(self, stage: PhoneStage, script: DialScript) -> None:
+        topology, lig = stage.topology, stage.topology.lig
+        assert lig is not None
+        assert topology.telephone is not None
+        self.stage, self.script, self.topology, self.lig = stage, script, topology, lig
+        self.record = stage.record
+        self.lines = topology.telephone.lines
+        node = topology.node(lig.node)
+        self.fence = passage.Fence(lig, [i.ip for i in node.interfaces])
+        self.counters = dict.fromkeys(fence.COUNTERS, 0)
+        self.calls: list[Call] = []
+        self.calls_made = 0
+
+    def tell(self, what: str, **fields: Any) -> None:
+        self.stage.told.append(Told(self.stage.now, what, **fields))
+
+    def line(self, node: str) -> Any:
+        taken = {call.called for call in self.calls}
+        return next(x for x in self.lines if x.node == node and x.name not in taken)
+
+    # The modem.
+
+    def boot(self, plan: Dialer) -> None:
+        self.stage.now += 0.01
+        self.record.modems.append(
+            ModemProbe(
+                node=plan.client,
+                device=plan.devices[0],
+                started=self.stage.now,
+                answer="OK",
+                found=True,
+            )
+        )
+        if self.script.greets:
+            self.ask(plan.client, "AT", "OK")
+
+    def ask(self, node: str, command: str, answer: str) -> None:
+        line = self.line(node).name
+        self.tell("says", line=line, data=f"{command}\r")
+        self.tell("answers", line=line, data=f"{command}\r")
+        if answer:
+            self.tell("answers", line=line, data=f"\r\n{answer}\r\n")
+
+    def dial(self, plan: Dialer) -> Call:
+        for number in plan.numbers * plan.rounds:
+            attempt = DialAttempt(
+                client=plan.client,
+                device=plan.devices[0],
+                number=number,
+                started=self.stage.now,
+            )
+            self.record.dialled.append(attempt)
+            self.ask(plan.client, plan.init, "OK")
+            self.ask(plan.client, f"ATDT{number}", "")
+            self.stage.now += 5
+            attempt.ended = self.stage.now
+            self.calls_made += 1
+            tried = sum(a.client == plan.client for a in self.record.dialled)
+            if tried <= self.script.busy:
+                attempt.result, attempt.failure = "BUSY", "the number is busy"
+                line = self.line(plan.client).name
+                self.tell("answers", line=line, data="\r\nBUSY\r\n")
+                self.stage.now += 10
+                continue
+            attempt.result, attempt.rate_bit_s = "CONNECT 33600", 33600
+            return self.connect(plan, number)
+        raise AssertionError("nobody answers")
+
+    def connect(self, plan: Dialer, number: str, early: bytes = b"") -> Call:
+        near, far = self.line(plan.client), self.line(self.lig.node)
+        ends = tuple(Line(x.name, x.number, x.rate_bit_s, x.delay_s) for x in (near, far))
+        now = self.stage.now
+        facts = LigCall(
+            line=far.name,
+            number=len(self.record.lig) + 1,
+            rang=now - 4,
+            answered=now,
+            interface="ppp0",
+        )
+        self.record.lig.append(facts)
+        call = Call(self.calls_made, plan.client, near.name, far.name, facts)
+        self.tell("connected", call=call.number, ends=ends, data=number, rate=33600)
+        self.tell("answers", line=near.name, data="\r\nCONNECT 33600\r\n")
+        self.negotiate(call, plan)
+        return call
+
+    # PPP.
+
+    def frame(self, call: Call, protocol: int, body: bytes, *, back: bool = False) -> None:
+        self.stage.now += 0.02
+        data = b"\xff\x03" + struct.pack("!H", protocol) + body
+        self.tell("frame", call=call.number, line=call.caller if back else call.called, data=data)
+
+    def negotiate(self, call: Call, plan: Dialer) -> None:
+        script, demand = self.script, self.script.demand
+        if self.early:
+            self.from_caller(call, self.early.packet)
+        self.frame(call, LCP, ppp_packet(1, 1, b"\x05\x06\x01\x02\x03\x04"))
+        self.frame(call, LCP, ppp_packet(1, 1, demand), back=True)
+        self.frame(call, LCP, ppp_packet(2, 1, b"\x05\x06\x01\x02\x03\x04"), back=True)
+        self.frame(call, LCP, ppp_packet(2, 1, demand))
+        if script.early_ipcp:
+            self.frame(call, IPCP, ppp_packet(1, 9, b"\x03\x06" + inet_aton(script.ask)))
+        user, secret = plan.account.user.encode(), plan.account.secret.encode()
+        said = bytes([len(user)]) + user + bytes([len(secret)]) + secret
+        self.frame(call, PAP, ppp_packet(1, 1, said))
+        self.frame(call, PAP, ppp_packet(2, 1, b"\x00"), back=True)
+        call.user = call.facts.user = plan.account.user
+        self.open(call)
+
+    def open(self, call: Call) -> None:
+        taken = set() if self.script.one_address else {c.address for c in self.calls}
+        given = next(a for a in self.lig.ppp.pool if a not in taken)
+        own, address = (b"\x03\x06" + inet_aton(a) for a in (self.lig.ppp.local_ip, given))
+        self.frame(call, IPCP, ppp_packet(1, 1, b"\x03\x06" + inet_aton(self.script.ask)))
+        self.frame(call, IPCP, ppp_packet(1, 1, own), back=True)
+        self.frame(call, IPCP, ppp_packet(2, 1, own))
+        if self.script.naked:
+            self.frame(call, IPCP, ppp_packet(3, 1, address), back=True)
+        self.frame(call, IPCP, ppp_packet(1, 2, address))
+        if self.script.early_syn:
+            server = self.topology.endpoints[0].address
+            syn = IP(src=given, dst=server, id=7) / TCP(sport=40999, dport=443, flags="S")
+            self.from_caller(call, bytes(syn))
+        call.facts.admitted = call.facts.opened = self.stage.now
+        self.frame(call, IPCP, ppp_packet(2, 2, address), back=True)
+        call.address = call.facts.address = given
+        call.opened = True
+        self.calls.append(call)
+        call.session = PppSession(
+            client=call.client,
+            gateway=self.lig.node,
+            interface="ppp0",
+            opened=self.stage.now,
+            local_ip=given,
+            peer_ip=self.lig.ppp.local_ip,
+            mtu=1500,
+        )
+        self.record.ppp.append(call.session)
+
+    early: Try | None = None
+
+    # The fence.
+
+    def from_caller(self, call: Call, raw: bytes) -> bool:
+        self.frame(call, DATA, raw)
+        packet = decode.parse_ipv4(raw)
+        assert packet is not None
+        if not call.opened:
+            passes = self.script.early_leak
+        else:
+            counter = self.fence.from_caller(packet, call)  # type: ignore[arg-type]
+            passes = self.passes(packet, counter)
+            if counter == fence.UTILITY and passes:
+                self.serve_names(call, raw)
+                return True
+        if passes:
+            self.stage.put("lig-inet", self.lig.node, "internet", raw, self.stage.now + 0.001)
+            self.stage.put("dmz", "internet", "sdc", raw, self.stage.now + 0.002)
+        return passes
+
+    def passes(self, packet: Packet, counter: str) -> bool:
+        self.counters[counter] += 1
+        if counter in passage.PASSING:
+            return not self.script.blocks(packet, counter)
+        return self.script.leaks(packet, counter)
+
+    def from_internet(self, raw: bytes) -> bool:
+        self.stage.now += 0.01
+        self.stage.put("lig-inet", "internet", self.lig.node, raw, self.stage.now)
+        packet = decode.parse_ipv4(raw)
+        assert packet is not None
+        call = next((c for c in self.calls if c.address == packet.destination), None)
+        counter = self.fence.from_internet(packet, call)  # type: ignore[arg-type]
+        late = self.script.late_leak and packet.payload == b"L-09" and call is not None
+        if not self.passes(packet, counter) and not late:
+            return False
+        self.frame(call or self.calls[0], DATA, raw, back=True)
+        return True
+
+    def serve_names(self, call: Call, raw: bytes) -> None:
+        asked = IP(raw)
+        self.counters[fence.UTILITY_REPLY] += 1
+        answer = IP(src=asked.dst, dst=asked.src, id=self.ident())
+        if asked.proto == 17:
+            answer /= UDP(sport=53, dport=asked.sport) / Raw(b"answer")
+        else:
+            answer /= TCP(sport=53, dport=asked.sport, flags="SA")
+        self.frame(call, DATA, bytes(answer), back=True)
+
+    def ident(self) -> int:
+        self.stage.ident += 1
+        return self.stage.ident & 0xFFFF
+
+    def answer(self, raw: bytes) -> None:
+        """What a server says to a packet that came to it."""
+        asked = IP(raw)
+        reply = IP(src=asked.dst, dst=asked.src, id=self.ident())
+        if asked.proto == 6 and asked[TCP].flags == "S":
+            self.from_internet(bytes(reply / TCP(sport=asked.dport, dport=asked.sport, flags="RA")))
+        elif asked.proto == 17:
+            self.from_internet(bytes(reply / ICMP(type=3, code=3) / Raw(raw)))
+        elif asked.proto == 1:
+            echo = ICMP(type=0, id=asked[ICMP].id, seq=1)
+            self.from_internet(bytes(reply / echo))
+
+    # The call home.
+
+    def call_home(self, plan: Dialer) -> None:
+        (call,) = (c for c in self.calls if c.client == plan.client)
+        started, server = self.stage.now, self.topology.endpoints[0]
+        query = IP(src=call.address, dst=self.lig.utility, id=self.ident())
+        self.from_caller(call, bytes(query / UDP(sport=41001, dport=53) / Raw(b"question")))
+        for outward, segment in conversation(call.address, server.address, 41000, Script()):
+            segment.id = self.ident()
+            if outward:
+                self.from_caller(call, bytes(segment))
+            else:
+                self.from_internet(bytes(segment))
+        self.record.calls.append(
+            CallHome(
+                agent=plan.client,
+                started=started,
+                ended=self.stage.now,
+                succeeded=True,
+                attempts=("acknowledged",),
+            )
+        )
+        self.record.ledger.append(
+            Transaction(
+                time=self.stage.now,
+                kind="heartbeat",
+                system=SYSTEM,
+                peer_ip=call.address,
+                peer_port=41000,
+                server_ip=server.address,
+                server_port=server.port,
+                tls_version="TLSv1.2",
+                cipher="AES256-SHA",
+                sni=server.name,
+                status=200,
+                bytes_in=100,
+            )
+        )
+
+    def probe(self, client: str) -> None:
+        """OUT-02 and OUT-26."""
+        (call,) = (c for c in self.calls if c.client == client)
+        wall = self.topology.firewall
+        assert wall is not None
+        public = self.topology.node(wall.node).interface(wall.outside).ip
+        outside = self.topology.node("internet").interface(wall.outside).ip
+        inside = self.topology.node("sdc").interface("dmz").ip
+        for source, target in ((outside, public), (inside, call.address)):
+            syn = IP(src=source, dst=target, id=self.ident())
+            raw = bytes(syn / TCP(sport=50000, dport=443, flags="S"))
+            if target == public:
+                self.stage.put(wall.outside, "internet", wall.node, raw, self.stage.now)
+            else:
+                self.from_internet(raw)
+            self.record.probes.append(
+                UplinkProbe(
+                    requirement="OUT-02",
+                    source=source,
+                    destination=target,
+                    port=443,
+                    answered=False,
+                )
+            )
+        self.stage.now += 1
+        self.record.trials.append(
+            FirewallTrial(
+                node=client,
+                interface="ppp0",
+                uplink="lan",
+                destination=self.topology.endpoints[0].address,
+                started=self.stage.now,
+                ended=self.stage.now + 5,
+                connected=False,
+                dropped_on_tunnel=5,
+                counted_on_uplink=0,
+                sessions_open=True,
+            )
+        )
+        self.stage.now += 6
+
+    # What tries the fence.
+
+    def try_the_fence(self) -> None:
+        tried = {}
+        for number, call in enumerate(list(self.calls)):
+            taken = {c.address for c in self.calls}
+            tried[call.client] = trials = Trials(
+                Situation(
+                    client=call.client,
+                    user=call.user,
+                    lig=self.lig,
+                    address=call.address,
+                    lan_address=self.topology.node(call.client).interface("lan").ip,
+                    free=tuple(a for a in self.lig.ppp.pool if a not in taken),
+                    servers=tuple((e.name, e.address, e.port) for e in self.topology.endpoints),
+                    contacted=self.topology.endpoints[0].address,
+                    own_addresses=(self.lig.ppp.local_ip,),
+                    unlisted=(self.topology.node("sdc").interface("dmz").ip,),
+                    first_port=FIRST_PORT + 1000 * number,
+                )
+            )
+            self.send(call, trials.from_internet())
+            self.send(call, trials.from_caller())
+        for plan in self.topology.dialers:
+            self.call_again(plan, tried[plan.client])
+
+    def call_again(self, plan: Dialer, trials: Trials) -> None:
+        (call,) = (c for c in self.calls if c.client == plan.client)
+        self.send(call, [trials.contact()])
+        others = [c.address for c in self.calls if c is not call]
+        self.send(call, [trials.answer(), *map(trials.answer_to, others)])
+        self.hang_up(call)
+        self.send(call, [trials.late()])
+        if self.script.untried != "P-20":
+            self.early = trials.early()
+            self.note(call.client, self.early)
+        again = self.dial(plan)
+        self.early = None
+        self.send(again, [trials.late(again.address)])
+
+    def send(self, call: Call, tries: Iterable[Try]) -> None:
+        servers = {e.address for e in self.topology.endpoints}
+        for trial in tries:
+            if trial.requirement == self.script.untried:
+                continue
+            self.note(call.client, trial)
+            if trial.side != CALLER:
+                self.from_internet(trial.packet)
+            elif self.from_caller(call, trial.packet) and trial.ends[1] in servers:
+                self.answer(trial.packet)
+
+    def note(self, client: str, trial: Try) -> None:
+        source, destination, protocol, source_port, port = trial.ends
+        self.record.fence_trials.append(
+            FenceTrial(
+                requirement=trial.requirement,
+                client=client,
+                side=trial.side,
+                source=source,
+                destination=destination,
+                protocol=protocol,
+                source_port=source_port,
+                port=port,
+                packets=1,
+                sent=self.stage.now,
+            )
+        )
+
+    # The end.
+
+    def hang_up(self, call: Call) -> None:
+        self.stage.now += 1
+        self.tell("ended", call=call.number)
+        self.calls.remove(call)
+        call.facts.closed = self.stage.now
+        assert call.session is not None
+        call.session.closed = self.stage.now
+        self.stage.now += 1
+
+    def close(self) -> None:
+        for call in list(self.calls):
+            self.hang_up(call)
+        self.record.counters = {
+            self.lig.node: self.counters,
+            "firewall": {"dropped-in": 3, "dropped-out": 0, "dropped-own": 0},
+        }
+        self.record.ended = self.stage.now + 1
