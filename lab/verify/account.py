@@ -60,7 +60,7 @@ def _judge_pap(case: Case, check: Check, call: PhoneCall) -> str:
     requests = call.in_ppp(ppp.PAP, PapCode.request)
     acks = call.in_ppp(ppp.PAP, PapCode.ack)
     naks = call.in_ppp(ppp.PAP, PapCode.nak)
-    ipcp = call.in_ppp(ppp.IPCP)
+    ipcp = [(item, frame) for item, frame in call.in_ppp(ppp.IPCP) if not item.outgoing]
     check.show(frames_of(item for item, _ in (*requests[:1], *acks[:1])))
     for item, frame in requests:
         account, dot, user = frame.pap_user.partition(".")
@@ -68,7 +68,9 @@ def _judge_pap(case: Case, check: Check, call: PhoneCall) -> str:
             check.object(f"{call} names itself {frame.pap_user!r}, not {agreed!r}", [item.frame])
 
     if ipcp and (not acks or ipcp[0][0].frame.time < acks[0][0].frame.time):
-        check.object(f"IPCP of {call} began before PAP had succeeded", [ipcp[0][0].frame])
+        check.object(
+            f"the gateway began IPCP in {call} before PAP had succeeded", [ipcp[0][0].frame]
+        )
     if naks:
         check.object(f"the gateway refused {call}", frames_of(i for i, _ in naks))
         if call.facts and not call.facts.closed:
@@ -88,7 +90,11 @@ def check_p_12(case: Case) -> Finding:
     )
     lig = case.topology.lig
     assert lig is not None, "topologies without a gateway do not expect it"
-    given = [_judge_lease(check, lig, call) for call in case.phone_calls if call.in_ppp(ppp.IPCP)]
+    given = [
+        _judge_lease(check, lig, call)
+        for call in case.phone_calls
+        if any(not item.outgoing for item, _ in call.in_ppp(ppp.IPCP))
+    ]
     answered = [call for call in case.record.lig if call.number]
     _judge_leases(check, answered)
     for refused in (call for call in case.record.lig if not call.number):
@@ -159,6 +165,8 @@ def check_p_20(case: Case) -> Finding:
         if not case.called or case.failed_calls:
             return check.not_tested("no call home came about, so nobody tried")
         check.object("nobody tried")
+    elif not early and passage.noisy(case):
+        return check.not_tested("the noise on the line has spoilt the trial")
     elif not early:
         check.object("no packet came before IPCP was open, so the trial proves nothing")
     later = sum(p.passed is not None for p in sent) - sum(p.passed is not None for p in early)

@@ -156,7 +156,7 @@ def _judge_numbers(case: Case, requirement: str) -> Finding:
         for series in _series(attempts):
             told.append(_judge_series(case, check, plan, series))
             later |= len(series) > 1
-        _judge_dialogue(case, check, plan.client, [a.number for a in attempts])
+        _judge_dialogue(case, check, plan.client, attempts)
     if not later:
         return check.not_tested("the first number was enough in every call")
     return check.finding("; ".join(told))
@@ -196,12 +196,14 @@ def _judge_series(case: Case, check: Check, plan: Dialer, series: list[DialAttem
     return f"{plan.client}: {count(len(series), 'attempt')}, none successful"
 
 
-def _judge_dialogue(case: Case, check: Check, client: str, recorded: list[str]) -> None:
-    """What the exchange heard must be what the record says."""
+def _judge_dialogue(case: Case, check: Check, client: str, attempts: list[DialAttempt]) -> None:
+    """What the exchange heard must be what the record says; not every attempt may have got so far."""
+    recorded = [a.number for a in attempts]
+    answered = [a.number for a in attempts if a.result]
     telephone = case.topology.telephone
     own = {line.name for line in telephone.lines if line.node == client} if telephone else set()
     heard = [u.dialled for u in case.dialogue if u.line in own and u.dialled]
-    if heard != recorded:
+    if heard not in (recorded, answered):
         check.object(
             f"the exchange heard {client} dial {', '.join(heard) or 'nothing'}, not "
             f"{', '.join(recorded) or 'nothing'}"
@@ -227,10 +229,9 @@ def check_f_18(case: Case) -> Finding:
     for frame, packet in case.entering:
         if packet.destination in case.agent_addresses:
             check.object(f"a packet of {packet.source} enters by {case.inside}", [frame])
-    failed_calls(case, check)
     through = sum(call.succeeded for call in case.record.calls)
     if not through:
-        return check.not_tested("nothing called home in this run")
+        return check.not_tested("no call home came about")
     return check.finding(
         f"{count(through, 'call')} home with no rule; the firewall let 0 packets through"
     )

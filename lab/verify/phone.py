@@ -79,6 +79,17 @@ class PhoneCall:
         return max(acks.values()) if len(acks) == 2 else inf
 
     @property
+    def terminated(self) -> bool:
+        """Whether PPP came to its own end; else the line was cut."""
+        return bool(self.in_ppp(ppp.LCP, Code.terminate_request))
+
+    @property
+    def ending(self) -> float:
+        """When it began to end."""
+        farewells = self.in_ppp(ppp.LCP, Code.terminate_request)
+        return (farewells[0][0] if farewells else self.frames[-1]).frame.time
+
+    @property
     def address(self) -> str:
         """What IPCP gave the caller: its request that was acknowledged; empty if none was."""
         given = [

@@ -254,7 +254,8 @@ class Run:
         self.frame(call, LCP, ppp_packet(2, 1, b"\x05\x06\x01\x02\x03\x04"), back=True)
         self.frame(call, LCP, ppp_packet(2, 1, demand))
         if script.early_ipcp:
-            self.frame(call, IPCP, ppp_packet(1, 9, b"\x03\x06" + inet_aton(script.ask)))
+            own = b"\x03\x06" + inet_aton(self.lig.ppp.local_ip)
+            self.frame(call, IPCP, ppp_packet(1, 9, own), back=True)
         user, secret = plan.account.user.encode(), plan.account.secret.encode()
         said = bytes([len(user)]) + user + bytes([len(secret)]) + secret
         self.frame(call, PAP, ppp_packet(1, 1, said))
