@@ -1,8 +1,7 @@
 """A modem's serial port: a pseudo-terminal with a lasting name in its node.
 
-What a PTY cannot carry has a stand-in. Circuit 108 (DTR) is on from when somebody opens the port, which
-inotify(7) tells, until nobody has it open any more, which reading the PTY tells; whoever opens it in the
-same moment hides that. Circuit 109 (DCD) going off is a hang-up, as on a real port, for whoever has not set
+What a PTY cannot carry has a stand-in. Circuit 108 (DTR) is on as long as somebody has the port open, which
+inotify(7) tells. Circuit 109 (DCD) going off is a hang-up, as on a real port, for whoever has not set
 CLOCAL: the PTY is closed and a fresh one takes its name. There is no circuit 125; ``RING`` tells it. Instead
 of circuit 106 (CTS) a write waits, once the PTY itself is full: it holds some 22 KB each way.
 """
@@ -10,10 +9,10 @@ of circuit 106 (CTS) a write waits, once the PTY itself is full: it holds some 2
 from __future__ import annotations
 
 import contextlib
-import errno
+import fcntl
 import os
-import select
 import stat
+import struct
 import termios
 import tty
 from pathlib import Path
@@ -26,14 +25,16 @@ _KEPT = (
     "pts", "shm", "fd", "stdin", "stdout", "stderr",
 )  # fmt: skip
 """What programs of a node may need of the surrounding /dev."""
+_EVENTS = _linux.IN_OPEN | _linux.IN_CLOSE
 _CFLAG = 2
+_N_TTY = struct.pack("i", 0)
 
 READ_BYTES = 4096
 """At once. More would end up in the modem, where the program cannot take it back."""
 
 
 class Watch:
-    """Tells which ports were opened; ``fileno`` is readable when there is news."""
+    """Tells when ports are opened and closed; ``fileno`` is readable when there is news."""
 
     def __init__(self) -> None:
         self._fd = _linux.inotify_init()
@@ -41,107 +42,127 @@ class Watch:
     def fileno(self) -> int:
         return self._fd
 
-    def add(self, path: str) -> int:
+    def add(self, place: str) -> int:
         """The number by which ``news`` will name it."""
-        return _linux.inotify_add_watch(self._fd, path, _linux.IN_OPEN)
+        # inotify(7) makes one of two events in a row that are the same. The folder's events stand
+        # between those of the port, so that every opening is told.
+        _linux.inotify_add_watch(self._fd, os.fspath(Path(place).parent), _EVENTS)
+        return _linux.inotify_add_watch(self._fd, place, _EVENTS)
 
     def remove(self, number: int) -> None:
         """Tell no more of it."""
         _linux.inotify_rm_watch(self._fd, number)
 
-    def news(self) -> set[int]:
-        """The numbers of those that were opened. Of two openings in a row inotify tells one."""
+    def news(self) -> list[tuple[int, bool]]:
+        """What happened, in order: the number of the port, and whether it was opened, or closed."""
+        told: list[tuple[int, bool]] = []
         with contextlib.suppress(BlockingIOError):
             events = _linux.inotify_events(os.read(self._fd, 1 << 16))
-            return {number for number, mask in events if mask & _linux.IN_OPEN}
-        return set()
+            told = [
+                (number, bool(mask & _linux.IN_OPEN)) for number, mask in events if mask & _EVENTS
+            ]
+        return told
 
     def close(self) -> None:
         os.close(self._fd)
 
 
 class Port:
-    """A serial port in a node; ``plug`` makes it, ``unplug`` takes it away for good."""
+    """A serial port in a node; ``plug`` makes it, ``unplug`` takes it away."""
 
     def __init__(self, node: Node, device: str, watch: Watch) -> None:
         self.device = device
-        self.is_open = False
-        """Whether a program has it open."""
+        self.openers = 0
+        """How many have it open."""
+        self.left = False
+        """Whether the last of them has gone, and ``clear`` was not called yet."""
         self.master = -1
         self.watched = -1
-        self._node = node
+        self._end = -1
+        """The programs' end: we keep it, too, so that we can clear it."""
+        # Later on the node's thread may be away for long: it attends a user's command.
+        self._folder = node.call(os.open, os.fspath(Path(device).parent), os.O_PATH | os.O_CLOEXEC)
         self._watch = watch
-        self._place = ""
         self._pending = bytearray()
 
     def plug(self) -> None:
         """Make the port. Its line is raw from the start: nothing that the modem says is echoed to it."""
-        self.master, slave = os.openpty()
-        tty.setraw(slave, termios.TCSANOW)
+        self.master, self._end = os.openpty()
+        tty.setraw(self._end, termios.TCSANOW)
         os.set_blocking(self.master, False)
-        self._place = os.ttyname(slave)
-        os.close(slave)
-        self.watched = self._watch.add(self._place)
-        self._node.call(_name_device, self.device, self._place)
+        place = os.ttyname(self._end)
+        self.watched = self._watch.add(place)
+        self.openers, self.left = 0, False
+        self._pending.clear()
+        self._name(place)
+
+    def hang_up(self) -> None:
+        """Close it for everybody who has it open; whoever comes next has a fresh one."""
+        old = self.master, self._end, self.watched
+        self.plug()
+        self._release(*old)
 
     def unplug(self) -> None:
-        """Close it for everybody; whoever has it open is hung up on."""
+        """Take it away: whoever has it open is hung up on, and nobody can open it any more."""
         if self.master < 0:
             return
-        self._node.call(_forget_device, self.device)
-        os.close(self.master)
-        self.master = self.watched = -1
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(Path(self.device).name, dir_fd=self._folder)
+        self._release(self.master, self._end, self.watched)
+        self.master = self._end = self.watched = -1
+        self.openers, self.left = 0, False
         self._pending.clear()
-        self.is_open = False
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.unplug()
+        os.close(self._folder)
+
+    def _name(self, place: str) -> None:
+        # A link, as /dev/modem is one on many machines. There is no moment without one.
+        name = Path(self.device).name
+        os.symlink(place, f"{name}.new", dir_fd=self._folder)
+        os.rename(f"{name}.new", name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def _release(self, master: int, end: int, watched: int) -> None:
+        self._watch.remove(watched)
+        os.close(master)
+        os.close(end)
 
     @property
     def minds_carrier(self) -> bool:
         """Whether somebody has it open who wants to be hung up on when the carrier goes."""
-        return self.is_open and not termios.tcgetattr(self.master)[_CFLAG] & termios.CLOCAL
+        return bool(self.openers) and not termios.tcgetattr(self.master)[_CFLAG] & termios.CLOCAL
 
     @property
     def waiting(self) -> int:
         """How many bytes wait until the program reads on."""
         return len(self._pending)
 
-    def closed(self) -> None:
-        """Nobody had it open any more: the next one must not read what the last one left.
+    def note(self, *, opened: bool) -> None:
+        """Somebody has opened it, or closed it."""
+        self.openers += 1 if opened else -1
+        self.left = not opened and not self.openers
 
-        ``is_open`` tells whether the next one is there already.
-        """
+    def clear(self) -> None:
+        """Let the next opener not read what the last one left, nor find its line discipline (pppd's)."""
+        self.left = False
         self._pending.clear()
-        # Under way to the reading end, and arrived there; the latter only that end itself can discard.
+        # First, as others cannot be flushed. Not without need: it would wait for whoever reads.
+        if fcntl.ioctl(self._end, termios.TIOCGETD, bytes(4)) != _N_TTY:
+            fcntl.ioctl(self._end, termios.TIOCSETD, _N_TTY)
         termios.tcflush(self.master, termios.TCOFLUSH)
-        self._watch.remove(self.watched)
-        end = os.open(self._place, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            termios.tcflush(end, termios.TCIFLUSH)
-        finally:
-            os.close(end)
-        self.watched = self._watch.add(self._place)
-        self.is_open = self._in_use()
+        termios.tcflush(self._end, termios.TCIFLUSH)
 
-    def _in_use(self) -> bool:
-        """Whether a program has it open, or has written something and gone."""
-        look = select.poll()
-        look.register(self.master, select.POLLIN)
-        states = dict(look.poll(0)).get(self.master, 0)
-        return bool(states & select.POLLIN) or not states & select.POLLHUP
-
-    def read(self) -> bytes | None:
-        """What the program wrote; None once nobody has the port open any more."""
-        try:
+    def read(self) -> bytes:
+        """What programs wrote."""
+        with contextlib.suppress(BlockingIOError):
             return os.read(self.master, READ_BYTES)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            return None
+        return b""
 
     def write(self, data: bytes) -> None:
         """For the program; lost if none has the port open."""
-        if self.is_open:
+        if self.openers:
             self._pending += data
             self.flush()
 
@@ -152,7 +173,7 @@ class Port:
 
 
 def furnish(node: Node) -> None:
-    """Give a node a /dev of its own, where ports can be named as on any machine."""
+    """Give a node a /dev of its own, where ports can be named as on any machine, and a place for locks."""
     node.call(_furnish)
 
 
@@ -172,13 +193,5 @@ def _furnish() -> None:
             os.mknod(new, stat.S_IFMT(there.st_mode) | 0o666, there.st_rdev)
             new.chmod(0o666)
     _linux.mount(os.fspath(fresh), "/dev", "", _linux.MS_MOVE)
-
-
-def _name_device(device: str, place: str) -> None:
-    # A link, as /dev/modem is one on many machines.
-    Path(device).unlink(missing_ok=True)
-    Path(device).symlink_to(place)
-
-
-def _forget_device(device: str) -> None:
-    Path(device).unlink(missing_ok=True)
+    # Where /var/lock leads: programs note there which port they use (FHS 5.9, LCK..modem0).
+    Path("/run/lock").mkdir(exist_ok=True)

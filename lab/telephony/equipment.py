@@ -94,7 +94,7 @@ class Equipment:
         os.eventfd_write(self._stop, 1)
         self._thread.join()
         for station in self._stations.values():
-            station.port.unplug()
+            station.port.close()
         self._watch.close()
         self._selector.close()
         os.close(self._stop)
@@ -134,6 +134,9 @@ class Equipment:
                 return False
             if isinstance(key.data, _Station):
                 self._serve(key.data, events, now)
+        for name, station in self._stations.items():
+            while station.port.left and self._takes_more(name):
+                self._hear(station, now)
 
         for name, station in self._stations.items():
             if station.modem.wake_at is not None and station.modem.wake_at <= now:
@@ -153,8 +156,7 @@ class Equipment:
         for name, station in self._stations.items():
             port = station.port
             wanted = 0
-            # Without an opener nothing comes, and poll(2) would tell so for ever.
-            if port.is_open and self._takes_more(name):
+            if port.master >= 0 and self._takes_more(name):
                 wanted |= selectors.EVENT_READ
             if port.waiting:
                 wanted |= selectors.EVENT_WRITE
@@ -175,11 +177,22 @@ class Equipment:
         return max(self._exchange.queued(name), there) < MOST_QUEUED_BYTES
 
     def _note_openers(self, now: float) -> None:
-        opened = self._watch.news()
-        for name, station in self._stations.items():
-            if station.port.watched in opened and not station.port.is_open:
-                station.port.is_open = True
-                self._perform(name, station.modem.dtr(True, now), now)
+        stations = {station.port.watched: station for station in self._stations.values()}
+        for number, opened in self._watch.news():
+            station = stations.get(number)
+            # None: it was pulled out, or hung up.
+            if station is None or station.port.watched != number:
+                continue
+            if opened and station.port.left:
+                self._abandon(station, now)
+            station.port.note(opened=opened)
+            if opened and station.port.openers == 1:
+                self._perform(station.line.name, station.modem.dtr(True, now), now)
+
+    def _abandon(self, station: _Station, now: float) -> None:
+        """Nobody has the port open any more: circuit 108 goes off."""
+        station.port.clear()
+        self._perform(station.line.name, station.modem.dtr(False, now), now)
 
     def _serve(self, station: _Station, events: int, now: float) -> None:
         # Another's news may have taken the port away meanwhile.
@@ -192,12 +205,11 @@ class Equipment:
         """The terminal says something to its modem."""
         data = station.port.read()
         name = station.line.name
-        if data is None:
-            station.port.closed()
-            self._perform(name, station.modem.dtr(False, now), now)
-            if station.port.is_open:
-                self._perform(name, station.modem.dtr(True, now), now)
-            return
+        if not station.port.openers:
+            # What was read may be a new opener's already, whose answer would be lost.
+            self._note_openers(now)
+        if not data and station.port.left:
+            self._abandon(station, now)
         if not data or station.fault is ModemFault.dead:
             return
         if station.fault is ModemFault.garbage:
@@ -245,8 +257,7 @@ class Equipment:
     def _hang_up_terminal(self, station: _Station) -> None:
         """Circuit 109 goes off: a new PTY takes the name, and the old one's openers are hung up."""
         self._unregister(station)
-        station.port.unplug()
-        station.port.plug()
+        station.port.hang_up()
         now = self._now()
         self._perform(station.line.name, station.modem.dtr(False, now), now)
 

@@ -10,7 +10,7 @@ import os
 import select
 import termios
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +30,11 @@ _CFLAG = 2
 class HereNode:
     """A node whose calls are made at once, here; its /dev is whatever the paths say."""
 
+    away = False
+    """Its thread attends a command: nobody may wait for it."""
+
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        assert not self.away
         return None if function is devices._furnish else function(*args)
 
 
@@ -112,12 +116,17 @@ class Cabinet:
         return (self.folder / "wire" / "pstn.txt").read_text()
 
     def close_all(self, name: str) -> None:
-        """Close a port for good: an opener that follows at once could hide it."""
+        """Close a port, and wait until what was said to it is done."""
         for terminal in self._terminals:
             if terminal.path.name == name:
                 terminal.close()
         port = self.equipment._stations[name].port
-        wait_until(f"{name} is noticed to be closed", lambda: not port.is_open, DEADLINE_S)
+        wait_until(
+            f"{name} is idle",
+            lambda: not (port.openers or port.left),
+            DEADLINE_S,
+            seen=lambda: f"{port.openers} {port.left} {self.equipment.failure!r} {self.dialogue}",
+        )
 
     def wait_for_note(self, text: str) -> None:
         wait_until(f"{text!r} in the dialogue", lambda: text in self.dialogue, DEADLINE_S)
@@ -154,8 +163,10 @@ def cabinet(
         for number, name in enumerate(names)
     )
     telephone = Telephone(node="pstn", lines=lines, result_table=table, rules=rules, broken=broken)
-    nodes = {line.node: cast(Node, HereNode()) for line in lines}
-    with Equipment(telephone, nodes, folder / "wire") as equipment:
+    nodes = {line.node: HereNode() for line in lines}
+    with Equipment(telephone, cast(Mapping[str, Node], nodes), folder / "wire") as equipment:
+        for node in nodes.values():
+            node.away = True
         made = Cabinet(folder, equipment)
         try:
             yield made

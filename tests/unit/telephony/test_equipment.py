@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import selectors
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +27,8 @@ from lab.wait import wait_until
 from tests.unit.telephony.cabinet import DEADLINE_S, Cabinet, Terminal, cabinet
 
 Make = Callable[..., Cabinet]
+N_NULL = 27
+"""The line discipline that keeps everything to itself (linux/tty.h)."""
 
 
 @pytest.fixture
@@ -72,6 +77,41 @@ def test_who_opens_a_port_reads_nothing_that_was_meant_for_another(make: Make) -
         following.say(b"AT&V\r")
         made.wait_for_note("TELEPHONE NUMBERS")
         made.close_all("a")
+
+
+def test_who_opens_a_port_the_moment_another_has_left_it_has_dropped_dtr(make: Make) -> None:
+    made = make()
+    for _ in range(10):
+        caller, called = made.connected()
+        caller.close()
+        following = made.open("a")
+        called.until(b"NO CARRIER\r\n")
+        following.ask("AT")
+        following.close()
+        called.close()
+
+
+def test_openers_are_counted_however_many_come_at_once(make: Make) -> None:
+    made = make()
+    caller, called = made.connected()
+    for _ in range(50):
+        for terminal in [made.open("a") for _ in range(3)]:
+            terminal.close()
+    caller.say(b"still connected")
+    called.until(b"still connected")
+
+    caller.close()
+    called.until(b"NO CARRIER\r\n")
+
+
+def test_a_program_that_was_killed_leaves_no_line_discipline_behind(make: Make) -> None:
+    made = make()
+    terminal = made.open("a")
+    terminal.ask("AT")
+    fcntl.ioctl(terminal.fd, termios.TIOCSETD, struct.pack("i", N_NULL))
+    made.close_all("a")
+
+    made.open("a").ask("AT")
 
 
 def test_a_port_that_is_opened_a_hundred_times_in_a_row_always_answers(make: Make) -> None:
@@ -335,7 +375,7 @@ def test_who_waits_for_a_reader_is_let_go_when_that_one_leaves(make: Make) -> No
 
 
 class _Turns:
-    """Counts how often the thread wakes."""
+    """Counts how often the thread wakes; not for what others do in /dev/pts."""
 
     def __init__(self, made: Cabinet, patch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -344,7 +384,7 @@ class _Turns:
 
         def select(timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             found = original(timeout)
-            self.count += 1
+            self.count += [key.fileobj for key, _ in found] != [made.equipment._watch]
             return found
 
         patch.setattr(selector, "select", select)
