@@ -178,14 +178,21 @@ class Trials:
         return self._udp("P-20", CALLER, at.address, at.contacted, CLOSED_PORT)
 
     def _fixed(self, requirement: str, side: str, *, back: bool, address: str = "") -> Try:
-        near, far = address or self._at.address, self._at.contacted
-        service = next(port for _, a, port in self._at.servers if a == far)
+        near = address or self._at.address
+        far, service = self._udp_service()
         ports, ends = (self._contact, service), (near, far)
         if back:
             ports, ends = ports[::-1], ends[::-1]
         # Each differs, so that none can be taken for another's copy.
         packet = craft.udp(*ends, ports, requirement.encode(), ident=self._next_port())
         return Try(requirement=requirement, side=side, packet=packet)
+
+    def _udp_service(self) -> tuple[str, int]:
+        """A listed address to which a datagram may go, also where the fence minds ports (L-12)."""
+        at = self._at
+        if at.lig.ports and at.vpn_gateways:
+            return at.vpn_gateways[0], IKE_PORT
+        return at.contacted, HTTPS_PORT
 
     # Packets.
 
