@@ -538,7 +538,8 @@ MUTATIONS = (
              script=blocking(fence.LISTED, protocol=50)),
     Mutation("L-12", "a port is minded", "dial", ids("L-07"),
              script=blocking(fence.LISTED, destination_port=9)),
-    Mutation("L-12", "ports are not minded", "dial", ids("L-05", "L-06", "L-07", "L-09"), believed=with_ports),
+    Mutation("L-12", "ports are not minded", "dial", ids("L-05", "L-06", "L-07", "L-09"),
+             believed=with_ports),
     Mutation("F-18", "a rule let something through", "dial", stage=let_in),
     Mutation("P-01", "signatures", "vpn-nat", script=Script(authentication="RSA Sig")),
     Mutation("P-01", "wrong key", "vpn", ids(
