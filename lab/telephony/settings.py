@@ -34,7 +34,9 @@ REGISTERS: Mapping[int, Register] = {
     7: Register(50, 1, 255, "seconds to wait for the carrier, and for what W and @ wait for"),
     8: Register(2, 0, 255, "seconds that a comma pauses dialling"),
     9: Register(6, 1, 255, "tenths of a second of carrier before it counts; without effect"),
-    10: Register(14, 1, 255, "tenths of a second from loss of carrier to hanging up; no effect"),
+    10: Register(
+        14, 1, 255, "tenths of a second from loss of carrier to hanging up; without effect"
+    ),
     11: Register(95, 50, 255, "milliseconds of a dialled tone; without effect"),
     12: Register(50, 0, 255, "fiftieths of a second of silence around the escape characters"),
 }
@@ -62,7 +64,9 @@ SWITCHES: Mapping[str, Switch] = {
     ),
     "&C": Switch(1, (0, 1), "carrier detect: 0 always on, 1 follows the carrier"),
     "&D": Switch(2, (0, 1, 2, 3), "when DTR goes: 0 nothing, 1 escape, 2 hang up, 3 reset"),
-    "&K": Switch(3, (0, 3, 4), "flow control: 0 none, 3 RTS/CTS, 4 XON/XOFF; sets +IFC"),
+    "&K": Switch(
+        3, (0, 3, 4), "flow control: 0 none, 3 RTS/CTS, 4 XON/XOFF: another name for +IFC"
+    ),
     "&R": Switch(0, (0, 1), "CTS follows RTS (0) or is always on (1); without effect"),
     "&S": Switch(0, (0, 1), "DSR always on (0) or with the call (1); without effect"),
 }
@@ -125,9 +129,12 @@ _LINE_RATE = Number(0, ((0, 0), (300, 56000)))
 
 PARAMETERS: Mapping[str, Parameter] = {
     "+FCLASS": Parameter((Number(0, _each(0)),), "service class: data (0) only", bare=True),
-    "+IPR": Parameter((Number(0, _each(*_RATES)),), "rate of the terminal in bit/s; 0: any"),
+    "+IPR": Parameter(
+        (Number(0, _each(*_RATES)),), "rate of the terminal in bit/s, 0: any; without effect"
+    ),
     "+IFC": Parameter(
-        (Number(2, ((0, 3),)), Number(2, ((0, 2),))), "flow control: by the terminal, by the modem"
+        (Number(2, ((0, 3),)), Number(2, ((0, 2),))),
+        "flow control: by the terminal, by the modem; without effect",
     ),
     "+ICF": Parameter(
         (Number(3, ((0, 6),)), Number(3, ((0, 3),))), "character format and parity; without effect"
@@ -151,7 +158,7 @@ PARAMETERS: Mapping[str, Parameter] = {
             Number(1, _each(0, 1)),
             *(_LINE_RATE,) * 4,
         ),
-        "modulation, whether automatic, lowest and highest rate sent, and received",
+        "modulation, whether automatic, lowest and highest rate sent, and received; without effect",
     ),
 }
 

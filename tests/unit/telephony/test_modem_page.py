@@ -1,0 +1,173 @@
+"""docs/modem.md and docs/at-commands.md against the program: commands, results, outcomes, defaults."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from lab.telephony.commands import COMMANDS
+from lab.telephony.dialling import MODIFIERS
+from lab.telephony.exchange import Exchange, Line
+from lab.telephony.modem import Modem
+from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.result_codes import HAYES, IBM, Result, wording
+from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Settings
+from lab.telephony.signals import Effect, LineEvent, ToTerminal
+from lab.telephony.tape import Tape
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+
+
+def _rows(page: str, first: str) -> list[list[str]]:
+    """The cells of the table whose first column has this title, without its head."""
+    text = (DOCS / page).read_text()
+    found = re.search(rf"^\| {re.escape(first)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert found, f"{page} has no table of {first!r}"
+    return [
+        [cell.strip().strip("`") for cell in row.strip("|").split("|")]
+        for row in found[1].splitlines()
+    ]
+
+
+def test_every_command_is_told_with_the_words_of_the_program() -> None:
+    told = {row[0]: row[2] for row in _rows("at-commands.md", "command")}
+    assert told == {name: text for name, text in COMMANDS.items() if not name[1:].isdigit()}
+    defaults = {row[0]: row[1] for row in _rows("at-commands.md", "command") if row[1]}
+    expected = {name: str(switch.default) for name, switch in SWITCHES.items()}
+    for name, parameter in PARAMETERS.items():
+        expected[name] = ",".join(str(field.default) for field in parameter.fields)
+    assert defaults == expected
+
+
+def test_every_register_is_told_with_default_and_range() -> None:
+    assert _rows("at-commands.md", "register") == [
+        [f"S{number}", str(each.default), f"{each.low}-{each.high}", each.help]
+        for number, each in REGISTERS.items()
+    ]
+
+
+def test_every_modifier_is_told() -> None:
+    assert dict(_rows("at-commands.md", "in a number")) == dict(MODIFIERS)
+
+
+def test_both_tables_of_result_codes() -> None:
+    expected = [
+        [result.value, str(HAYES.number(result)), str(IBM.number(result))] for result in Result
+    ]
+    expected += [
+        [
+            f"CONNECT {rate}",
+            str(HAYES.number(Result.connect, rate)),
+            str(IBM.number(Result.connect, rate)),
+        ]
+        for rate in sorted(HAYES.rates)
+    ]
+    assert _rows("at-commands.md", "result") == expected
+
+
+# What becomes of a call: two modems at an exchange, in a time that the test makes.
+
+CALLED = "15550002"
+
+
+class _Town:
+    """Two modems and their exchange."""
+
+    def __init__(self, *rules: Rule) -> None:
+        lines = [Line("a", "15550001", 33600, 0.01), Line("b", CALLED, 33600, 0.01)]
+        self._exchange = Exchange(lines, rules, random=random.Random(1), tape=Tape())
+        self._modems = {line.name: Modem() for line in lines}
+        self._todo: deque[tuple[str, LineEvent | bytes]] = deque()
+        self.now = 0.0
+        self.heard = dict.fromkeys(self._modems, b"")
+
+    def say(self, name: str, data: bytes) -> None:
+        self._perform(name, self._modems[name].from_terminal(data, self.now))
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while (at := min(self._wake_ups(), default=end)) <= end:
+            self.now = max(self.now, at)
+            for name, modem in self._modems.items():
+                self._perform(name, modem.tick(self.now))
+            self._todo.extend(self._exchange.tick(self.now))
+            self._tell()
+            if at == end:
+                break
+        self.now = end
+
+    def _wake_ups(self) -> list[float]:
+        wanted = (self._exchange.wake_at, *(modem.wake_at for modem in self._modems.values()))
+        return [at for at in wanted if at is not None]
+
+    def _perform(self, name: str, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, ToTerminal):
+                self.heard[name] += effect.data
+            self._todo.extend(self._exchange.effect(name, effect, self.now))
+        self._tell()
+
+    def _tell(self) -> None:
+        while self._todo:
+            name, event = self._todo.popleft()
+            modem = self._modems[name]
+            if isinstance(event, bytes):
+                self._perform(name, modem.from_line(event, self.now))
+            else:
+                self._perform(name, modem.line(event, self.now))
+
+
+def _said(outcome: Outcome | None, x: int) -> str:
+    """What the caller's modem says first, and how many seconds after it was told to dial."""
+    options = {
+        Outcome.line_drops: {"after_s": 30.0},
+        Outcome.slow_training: {"rate_bit_s": 9600},
+        Outcome.noise: {"bit_error_rate": 1e-5},
+    }
+    rules = [] if outcome is None else [Rule(outcome=outcome, **options.get(outcome, {}))]  # type: ignore[arg-type]
+    town = _Town(*rules)
+    town.say("b", b"ATE0S0=1\r")
+    town.say("a", f"ATE0X{x}\r".encode())
+    town.heard["a"] = b""
+    town.say("a", f"ATDT{CALLED}\r".encode())
+    seconds = 0
+    while not town.heard["a"]:
+        town.run(1.0)
+        seconds += 1
+        assert seconds < 400
+    first = town.heard["a"].split(b"\r\n")[1].decode()
+    town.run(60.0)
+    later = town.heard["a"].split(b"\r\n")[3:4]
+    return f"{first}, {later[0].decode()}" if later else f"{first} {seconds}"
+
+
+@pytest.mark.parametrize("row", _rows("modem.md", "outcome"), ids=lambda row: row[0])
+def test_what_a_modem_says_of_an_outcome(row: list[str]) -> None:
+    outcome = None if row[0] == "(none)" else Outcome(row[0])
+    for x, told in ((4, row[2]), (0, row[3])):
+        said, _, seconds = told.replace(" after ", "|").replace(" s", "").partition("|")
+        expected = f"{said} {seconds}" if seconds else said
+        measured = _said(outcome, x)
+        assert measured.startswith(expected), (x, measured)
+
+
+def test_every_outcome_is_told() -> None:
+    told = [row[0] for row in _rows("modem.md", "outcome")]
+    assert told == ["(none)", *(outcome.value for outcome in Outcome)]
+
+
+def test_what_x_does() -> None:
+    yes_or_no = {True: "yes", False: "no"}
+    settings = Settings()
+    columns = []
+    for x in range(5):
+        settings.set_switch("X", x)
+        rate = wording(Result.connect, 33600, x)[1] > 0
+        columns.append([yes_or_no[each] for each in (rate, settings.dial_tone, settings.busy_tone)])
+    assert [row[1:] for row in _rows("modem.md", "`X`")] == [
+        list(row) for row in zip(*columns, strict=True)
+    ]
