@@ -11,9 +11,9 @@ import random as random_module
 from lab.telephony import signals
 from lab.telephony.calls import Agenda, Call, Phase, Stage, Subscriber
 from lab.telephony.circuit import Circuit, Noise
-from lab.telephony.outcomes import Outcome
 from lab.telephony.signals import LineEvent
 from lab.telephony.tape import Tape
+from lab.topology.telephone import Outcome
 
 NO_DIAL_TONE_S = 5.0
 """So long a modem listens before it says that there is none; our choice."""

@@ -10,7 +10,8 @@ from itertools import count
 
 from lab.errors import UsageError
 from lab.telephony.circuit import Circuit
-from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.outcomes import Rule
+from lab.topology.telephone import Outcome
 
 
 @dataclass(frozen=True, slots=True)

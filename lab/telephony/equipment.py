@@ -275,7 +275,7 @@ class Equipment:
 
 def _rule(rule: CallRule) -> outcomes.Rule:
     return outcomes.Rule(
-        outcome=outcomes.Outcome(rule.outcome),
+        outcome=rule.outcome,
         caller=rule.caller,
         number=rule.number,
         times=rule.times or None,

@@ -29,9 +29,10 @@ from lab.errors import UsageError
 from lab.telephony import signals
 from lab.telephony.call_control import NO_DIAL_TONE_S, QUIET_S, CallControl, Told
 from lab.telephony.calls import Agenda, Call, Line, Phase, Plan, Subscriber, Verdict
-from lab.telephony.outcomes import Outcome, Rule, Rulebook
+from lab.telephony.outcomes import Rule, Rulebook
 from lab.telephony.signals import Effect
 from lab.telephony.tape import Tape
+from lab.topology.telephone import Outcome
 
 __all__ = ["Exchange", "Line"]
 

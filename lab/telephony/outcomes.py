@@ -4,27 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from lab.errors import UsageError
-
-
-class Outcome(StrEnum):
-    """What becomes of a call; without a rule it takes its natural course."""
-
-    no_dialtone = "no-dialtone"
-    busy = "busy"
-    no_answer = "no-answer"
-    """The caller hears the ringing, and nothing rings."""
-    unobtainable = "unobtainable"
-    voice = "voice"
-    training_fails = "training-fails"
-    slow_training = "slow-training"
-    line_drops = "line-drops"
-    noise = "noise"
-    lines_taken = "lines-taken"
-    """Every line of the number has a call; the caller hears what it hears of one busy line."""
-
+from lab.topology.telephone import Outcome
 
 NEEDS_MODEM = frozenset(
     (Outcome.training_fails, Outcome.slow_training, Outcome.line_drops, Outcome.noise)

@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     no_dialtone = "no-dialtone"
     busy = "busy"
     no_answer = "no-answer"
+    """The caller hears the ringing, and nothing rings."""
     unobtainable = "unobtainable"
     voice = "voice"
     training_fails = "training-fails"
@@ -24,6 +25,7 @@ class Outcome(StrEnum):
     line_drops = "line-drops"
     noise = "noise"
     lines_taken = "lines-taken"
+    """Every line of the number has a call; the caller hears what it hears of one busy line."""
 
 
 class ResultTable(StrEnum):

@@ -6,7 +6,7 @@ import pytest
 
 from lab.errors import UsageError
 from lab.telephony.exchange import Line
-from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.outcomes import Rule
 from lab.telephony.signals import (
     Answer,
     Answered,
@@ -27,6 +27,7 @@ from lab.telephony.signals import (
     Trained,
     Unobtainable,
 )
+from lab.topology.telephone import Outcome
 from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1, LINES, SLOW, Hall
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from lab.telephony.circuit import CHUNK_S, Circuit, Noise
 from lab.telephony.exchange import Line
-from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.outcomes import Rule
 from lab.telephony.signals import Dropped
+from lab.topology.telephone import Outcome
 from tests.unit.telephony.exchange_hall import LIG, Hall
 
 TEXT = bytes(range(256)) * 40

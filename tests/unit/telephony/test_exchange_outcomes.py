@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.errors import UsageError
-from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.outcomes import Rule
 from lab.telephony.signals import (
     Answer,
     Answered,
@@ -25,6 +25,7 @@ from lab.telephony.signals import (
     Unobtainable,
     Voice,
 )
+from lab.topology.telephone import Outcome
 from tests.unit.telephony.exchange_hall import LIG, Hall
 
 

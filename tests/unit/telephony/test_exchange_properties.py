@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lab.telephony.calls import Action, Agenda
 from lab.telephony.circuit import CHUNK_S
 from lab.telephony.exchange import Exchange, Line
-from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.outcomes import Rule
 from lab.telephony.signals import (
     Answer,
     Answered,
@@ -31,6 +31,7 @@ from lab.telephony.signals import (
     Trained,
 )
 from lab.telephony.tape import Tape
+from lab.topology.telephone import Outcome
 
 LINES = (
     Line("a", "11", 33600, 0.0),

@@ -8,9 +8,10 @@ import pytest
 
 from lab.telephony.exchange import Exchange
 from lab.telephony.modem import Modem, State
-from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.outcomes import Rule
 from lab.telephony.signals import Effect, LineEvent, ToTerminal
 from lab.telephony.tape import Tape
+from lab.topology.telephone import Outcome
 from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1
 
 NUMBER = LIG.encode()

@@ -13,11 +13,12 @@ from lab.telephony.commands import COMMANDS
 from lab.telephony.dialling import MODIFIERS
 from lab.telephony.exchange import Exchange, Line
 from lab.telephony.modem import Modem
-from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.outcomes import Rule
 from lab.telephony.result_codes import HAYES, IBM, Result, wording
 from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Settings
 from lab.telephony.signals import Effect, LineEvent, ToTerminal
 from lab.telephony.tape import Tape
+from lab.topology.telephone import Outcome
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 

@@ -15,9 +15,10 @@ from scapy.utils import RawPcapNgReader
 from lab import process
 from lab.telephony.exchange import Line
 from lab.telephony.modem import Modem, State
-from lab.telephony.outcomes import Outcome, Rule
+from lab.telephony.outcomes import Rule
 from lab.telephony.signals import ToLine, ToTerminal
 from lab.telephony.tape import MAX_UTTERANCE_BYTES, Tape, recording
+from lab.topology.telephone import Outcome
 from lab.wire.dialled import enframe
 from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1, Hall
 
