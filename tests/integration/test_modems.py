@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pexpect
@@ -38,6 +39,15 @@ def test_a_program_drives_its_modem_and_leaves_nothing(runs: Runs, name: str) ->
     assert ran.status == 0, ran.told
     assert ran.record.leftovers == []
     assert not ran.record.error
+
+
+def test_the_ports_are_the_same_in_the_labs_own_kernel(runs: Runs) -> None:
+    module = os.fspath(ROOT / "tests" / "unit" / "telephony" / "test_equipment.py")
+    pytest_inside = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", module)
+    paths = os.pathsep.join([os.fspath(ROOT), *filter(None, sys.path)])
+    ran = runs.get("direct", "--", "env", f"PYTHONPATH={paths}", *pytest_inside)
+    assert ran.status == 0, ran.told
+    assert "skipped" not in ran.stdout
 
 
 def test_chat_dials_and_knows_what_became_of_it(runs: Runs) -> None:
