@@ -115,7 +115,10 @@ def _check_lab(words: list[str]) -> None:
     if node := getattr(args, "node", ""):
         assert node in {n.name for model in anywhere for n in model.nodes}
     if segment := getattr(args, "segment", ""):
-        assert segment in {s.name for model in anywhere for s in model.segments}
+        assert segment in {
+            *(s.name for model in anywhere for s in model.segments),
+            *(model.telephone.node for model in anywhere if model.telephone),
+        }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
