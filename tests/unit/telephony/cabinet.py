@@ -62,7 +62,9 @@ class Terminal:
         while expected not in self.seen:
             ready, _, _ = select.select([self.fd], [], [], DEADLINE_S)
             assert ready, f"{expected!r} did not come, but {self.seen!r}"
-            self.seen += os.read(self.fd, 1 << 16)
+            data = os.read(self.fd, 1 << 16)
+            assert data, "the port was taken away"
+            self.seen += data
         before, _, self.seen = self.seen.partition(expected)
         return before + expected
 

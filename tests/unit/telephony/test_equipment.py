@@ -16,15 +16,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from lab.nodes import Node
 from lab.telephony import equipment as equipment_module
+from lab.telephony.devices import Port, Watch
 from lab.telephony.modem import Modem
 from lab.topology.telephone import CallRule, ModemFault, Outcome, ResultTable
 from lab.wait import wait_until
-from tests.unit.telephony.cabinet import DEADLINE_S, Cabinet, Terminal, cabinet
+from tests.unit.telephony.cabinet import DEADLINE_S, Cabinet, HereNode, Terminal, cabinet
 
 Make = Callable[..., Cabinet]
 N_NULL = 27
@@ -89,6 +91,21 @@ def test_who_opens_a_port_the_moment_another_has_left_it_has_dropped_dtr(make: M
         following.ask("AT")
         following.close()
         called.close()
+
+
+def test_of_openings_that_nobody_looked_at_each_is_told(tmp_path: Path) -> None:
+    watch = Watch()
+    port = Port(cast(Node, HereNode()), os.fspath(tmp_path / "a"), watch)
+    port.plug()
+    ends = [os.open(tmp_path / "a", os.O_RDWR | os.O_NOCTTY) for _ in range(3)]
+    for end in ends[:2]:
+        os.close(end)
+    news = [opened for number, opened in watch.news() if number == port.watched]
+    assert news == [True, True, True, False, False]
+
+    os.close(ends[2])
+    port.close()
+    watch.close()
 
 
 def test_openers_are_counted_however_many_come_at_once(make: Make) -> None:
@@ -322,7 +339,7 @@ def _stuff(terminal: Terminal) -> int:
     """How many bytes a port takes until it takes none for a while."""
     os.set_blocking(terminal.fd, False)
     taken, last = 0, time.monotonic()
-    while time.monotonic() < last + 0.3:
+    while time.monotonic() < last + 0.3 and taken < 1_000_000:
         try:
             taken += os.write(terminal.fd, bytes(1000))
             last = time.monotonic()
