@@ -13,6 +13,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "With the YAML language server: lab schema > topology.schema.json, and as the first line "
         "of a topology: # yaml-language-server: $schema=topology.schema.json"
     )
+    # As of every command that reads; it has no other output.
+    parser.add_argument("--json", action="store_true", help="as JSON on stdout, which it is anyway")
 
 
 def run(args: argparse.Namespace) -> int:
