@@ -6,6 +6,10 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import mmap
 
 CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
@@ -95,6 +99,11 @@ def power_off() -> None:
 def populate_memory() -> None:
     """Have every page of memory in place from the moment it is asked for (mlockall(2), MCL_FUTURE)."""
     _checked(_libc.mlockall(2), "mlockall")
+
+
+def address_of(buffer: mmap.mmap) -> int:
+    """Where a mapping begins in our address space."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
 def ptrace(request: int, pid: int = 0) -> None:

@@ -16,7 +16,7 @@ import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,23 +134,31 @@ def build(topology: model.Topology, nodes: Mapping[str, Node], wires: Node) -> N
 
 def wire_requests(topology: model.Topology, namespaces: Mapping[str, int]) -> list[Request]:
     """What ``wires`` is told: bridges and veths; ``namespaces`` has a descriptor per node."""
-    segments = topology.segments
-    requests = [_bridge(FIRST_INDEX + place, segment) for place, segment in enumerate(segments)]
-    places = {segment.name: place for place, segment in enumerate(segments)}
+    requests = [_bridge(FIRST_INDEX + place, s) for place, s in enumerate(topology.segments)]
+    requests += (_veth(plug, namespaces[plug.node]) for plug in _plugs(topology))
+    return requests
+
+
+def ports(topology: model.Topology) -> dict[int, str]:
+    """The bridges' ports in ``wires``: interface index to the segment that frames enter there."""
+    return {plug.port_index: plug.interface.segment for plug in _plugs(topology)}
+
+
+def _plugs(topology: model.Topology) -> Iterator[_Plug]:
+    places = {segment.name: place for place, segment in enumerate(topology.segments)}
+    port_index = FIRST_PORT_INDEX
     for node in topology.nodes:
         for number, interface in enumerate(node.interfaces):
             place = places[interface.segment]
-            plug = _Plug(
+            yield _Plug(
                 node=node.name,
                 number=number,
                 interface=interface,
-                mtu=segments[place].mtu,
-                port_index=FIRST_PORT_INDEX + len(requests),
+                mtu=topology.segments[place].mtu,
+                port_index=port_index,
                 bridge_index=FIRST_INDEX + place,
             )
-            requests.append(_veth(plug, namespaces[node.name]))
-
-    return requests
+            port_index += 1
 
 
 def node_requests(topology: model.Topology, node: model.Node) -> list[Request]:

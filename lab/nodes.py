@@ -30,7 +30,7 @@ from typing import IO, Any, ParamSpec, TypeVar, cast
 from lab import _linux
 from lab.errors import KernelError
 from lab.netlink import NETLINK_ROUTE, Channel
-from lab.process import DEVNULL, Daemon, Popen, run, spawn
+from lab.process import DEVNULL, PIPE, Daemon, Popen, finish, spawn
 from lab.topology import model
 
 P = ParamSpec("P")
@@ -191,7 +191,9 @@ class Node:
     def run(self, argv: Sequence[str | Path], *, deadline_s: float = 10.0, input: str = "") -> str:
         """Run a program in the node to its end and return its stdout."""
         self.furnish()
-        return self.call(run, argv, deadline_s=deadline_s, input=input)
+        # Only started in the node's thread: whoever else needs that need not wait for the end.
+        popen = self.call(spawn, argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        return finish(popen, deadline_s, input)
 
     def start(
         self,

@@ -18,7 +18,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from lab.errors import DaemonError, DeadlineExceeded, LabError, PrerequisiteError, UsageError
 from lab.wait import Deadline, wait_until
@@ -265,10 +265,13 @@ def run(
     env: Mapping[str, str] | None = None,
 ) -> str:
     """Run a program to its end and return its stdout; a failure raises with the end of stderr."""
-    name = Path(argv[0]).name
-    popen = spawn(
-        argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return finish(spawn(argv, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE), deadline_s, input)
+
+
+def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:
+    """Wait for a program whose three streams are pipes; as ``run``, which may be in another thread."""
+    words = [str(word) for word in cast(list[str], popen.args)]
+    name = Path(words[0]).name
     try:
         out, err = popen.communicate(input.encode(), timeout=deadline_s)
     except subprocess.TimeoutExpired as late:
@@ -278,7 +281,7 @@ def run(
         raise DaemonError(name, problem, log_tail=err.decode(errors="replace")) from late
 
     if popen.returncode != 0:
-        problem = f"ended {_by(popen.returncode)}: {' '.join(map(str, argv))}"
+        problem = f"ended {_by(popen.returncode)}: {' '.join(words)}"
         raise DaemonError(name, problem, log_tail=err.decode(errors="replace"))
     return out.decode(errors="replace")
 
@@ -292,24 +295,20 @@ def _by(status: int) -> str:
         return f"by signal {-status}"
 
 
-def attend(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run a program on our own standard streams, in our session, and wait for it.
+def start_attended(argv: Sequence[str], env: Mapping[str, str]) -> Popen[bytes]:
+    """Start a program on our own standard streams, in our session: the user's command.
 
-    For the user's command: the terminal's interrupts reach it directly, and our main thread, which
-    waits for this one, outlives them to take the lab down. Returns its exit status, 128 + n if a
-    signal ended it. Raises UsageError if there is no such program.
+    The terminal's interrupts reach it directly; we outlive them to take the lab down. Raises
+    UsageError if there is no such program.
     """
     try:
-        popen = subprocess.Popen(list(argv), env=dict(env), close_fds=True, cwd=_cwd())
+        return subprocess.Popen(list(argv), env=dict(env), close_fds=True, cwd=_cwd())
     except FileNotFoundError as missing:
         raise UsageError(
             f"there is no program {argv[0]!r} in this node", hint="check its name and PATH"
         ) from missing
     except PermissionError as refused:
         raise UsageError(f"{argv[0]!r} may not be executed", hint="is it executable?") from refused
-
-    status = popen.wait()
-    return status if status >= 0 else 128 - status
 
 
 def _cwd() -> str:

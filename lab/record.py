@@ -269,8 +269,8 @@ class Record:
     """Node to a line of /proc/net/xfrm_stat to its value."""
     routes: dict[str, list[str]] = field(default_factory=dict)
     """Agent's host to ``<destination> dev <interface>``, while the path was up."""
-    frames_lost: dict[str, int] = field(default_factory=dict)
-    """Segment to frames that the kernel had no room for: what was not seen there proves nothing."""
+    frames_lost: int = 0
+    """Frames of any segment that the kernel had no room for: what was not seen proves nothing then."""
     leftovers: list[str] = field(default_factory=list)
     """What was still there after teardown: namespaces, SAs, links, tables, processes."""
     error: str = ""

@@ -16,7 +16,7 @@ from lab import codec, firewall, inventory, links
 from lab.errors import UsageError
 from lab.ibm.server import Server
 from lab.nodes import Node
-from lab.process import attend
+from lab.process import start_attended
 from lab.record import Record, Transaction
 from lab.story import Story
 from lab.teardown import Teardown
@@ -72,7 +72,7 @@ class RunningLab:
         self._teardown.add("what daemons left in the nodes", self._look_into_nodes)
 
         links.build(self.topology, self.nodes, wires)
-        capture = Capture(self.topology, wires, self.run_dir / "wire")
+        capture = Capture(links.ports(self.topology), wires, self.run_dir / "wire")
         self._teardown.add("the frames that captures lost", lambda: self._note_losses(capture))
         self._teardown.enter("the captures", capture)
         firewall.apply(self.topology, self.nodes)
@@ -175,7 +175,10 @@ class RunningLab:
         """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
         there = self.node(node)
         there.furnish()
-        return there.call(attend, argv, {**os.environ, **self.environment(node)})
+        popen = there.call(start_attended, argv, {**os.environ, **self.environment(node)})
+        # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
+        status = popen.wait()
+        return status if status >= 0 else 128 - status
 
     # What is read at the end.
 
@@ -187,9 +190,7 @@ class RunningLab:
                 self.record.xfrm[name] = counts
 
     def _note_losses(self, capture: Capture) -> None:
-        self.record.frames_lost = {
-            captured.segment: captured.dropped for captured in capture.results if captured.dropped
-        }
+        self.record.frames_lost = capture.lost
 
     def _look_into_nodes(self) -> None:
         """g6: what daemons made must be gone before its namespace goes."""

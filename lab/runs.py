@@ -143,7 +143,8 @@ class Run:
         from lab.verify import verdict
         from lab.wire import pcapng
 
-        for spool in sorted((self.run_dir / "wire").glob(f"*{pcapng.SPOOL_SUFFIX}")):
+        spool = self.run_dir / "wire" / pcapng.SPOOL
+        if spool.exists():
             # The inside was killed before it could do this itself.
             pcapng.convert(spool)
 
@@ -164,7 +165,7 @@ class Run:
             clock=self.clock.value,
             wall_s=time.monotonic() - self._started,
             diagnosis=diagnosis,
-            lab_broke=record is None or bool(record.frames_lost),
+            lab_broke=record is None or record.frames_lost > 0,
         )
         verdict_path = self.run_dir / "verdict.json"
         verdict.write(verdict_path, outcome)
@@ -209,10 +210,12 @@ def _check_program(command: tuple[str, ...]) -> None:
 
 def _losses(record: Record) -> str:
     """What a capture that missed frames means for the findings."""
-    lost = ", ".join(f"{number} on {segment}" for segment, number in record.frames_lost.items())
-    if not lost:
+    from lab.verify.finding import count
+
+    if not record.frames_lost:
         return ""
-    return f"the captures lost frames ({lost}), so nothing that was not seen is proven; send less"
+    lost = count(record.frames_lost, "frame")
+    return f"the captures lost {lost}, so nothing that was not seen is proven; send less"
 
 
 def _diagnose(topology: Topology, record: Record, run_dir: Path) -> str:

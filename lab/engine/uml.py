@@ -24,6 +24,7 @@ from lab.engine.channel import Channel
 from lab.engine.cpus import claim_cpu
 from lab.engine.frames import Kind, json_frame
 from lab.errors import GuestError
+from lab.wire import guest_memory
 from lab.wire.spool import Spooler
 
 MEMORY = "2048M"
@@ -77,10 +78,8 @@ class Guest:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=10)
         if self._spooler.failure:
-            return GuestError(
-                f"the lab was stopped: {self._spooler.failure}",
-                hint="make room there, or choose another place with --out",
-            )
+            failure = self._spooler.failure
+            return GuestError(f"the lab was stopped: {failure.message}", hint=failure.hint)
         text = self._console.read_text(errors="replace") if self._console.exists() else ""
         panic = re.search(r"Kernel panic - not syncing: .*", text)
         problem = panic[0] if panic else "the lab's kernel ended without a word"
@@ -122,7 +121,9 @@ def start(
                     f"the lab's kernel {kernel} cannot be started: {error.strerror}",
                     hint="lab kernel build --again",
                 ) from error
-        spooler = Spooler(spooled, (run_dir, *shared), process.kill)
+        spooler = Spooler(
+            spooled, (run_dir, *shared), lambda: guest_memory.open_of(process.pid), process.kill
+        )
         stack.callback(spooler.finish)
         stack.callback(_end, process, channel)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from pyroute2 import IPRoute  # type: ignore[import-untyped]
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
@@ -20,7 +22,7 @@ from lab import firewall, inventory, links
 from lab.errors import DaemonError, KernelError
 from lab.nodes import Node
 from lab.topology import load, model, resolve
-from lab.wire.capture import Capture, Captured
+from lab.wire.capture import Capture
 
 pytestmark = [
     pytest.mark.root,
@@ -40,7 +42,9 @@ class Wired:
     nodes: dict[str, Node]
     wires: Node
     wire_dir: Path
-    captured: tuple[Captured, ...] = ()
+    packets: dict[str, int] = field(default_factory=dict)
+    """Captured on each segment."""
+    lost: int = -1
 
     def frames(self, segment: str) -> list[Packet]:
         return list(rdpcap(str(self.wire_dir / f"{segment}.pcapng")))
@@ -72,9 +76,9 @@ def wired(
         links.build(topology, nodes, wires)
         firewall.apply(topology, nodes)
         lab = Wired(topology, nodes, wires, directory / "wire")
-        with Capture(topology, wires, lab.wire_dir) as capture:
+        with Capture(links.ports(topology), wires, lab.wire_dir) as capture:
             yield lab
-        lab.captured = capture.results
+        lab.packets, lab.lost = capture.packets, capture.lost
 
 
 def with_meddling(action: str) -> Callable[[model.Topology], model.Topology]:
@@ -111,7 +115,8 @@ def test_an_allowed_connection_crosses_every_wire_once(
     assert peer == lab.topology.node(expected).interface(segment).ip
     assert counters["allow-F-03-1"] == 1
     assert counters["dropped-out"] == counters["dropped-in"] == 0
-    assert all(captured.dropped == 0 for captured in lab.captured)
+    assert lab.lost == 0
+    assert lab.packets == {s.name: len(lab.frames(s.name)) for s in lab.topology.segments}
     for wire in ("lan", "fw-inet", "dmz"):
         frames = lab.frames(wire)
         assert sum(TCP in f and f[TCP].flags == "S" for f in frames) == 1
@@ -270,6 +275,69 @@ def test_the_hmcs_own_firewall_drops_by_interface(tmp_path: Path) -> None:
     assert sum(UDP in f for f in lab.frames("lan")) == 1
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A node's network as pyroute2 reads it."""
+
+    links: dict[str, tuple[str, int, str]]
+    """MAC, MTU and state."""
+    addresses: set[str]
+    routes: set[tuple[str, str, str]]
+    netem: dict[str, int]
+    """What may wait, in packets."""
+
+
+def as_pyroute2_sees_it() -> Seen:
+    with IPRoute() as ipr:
+        names: dict[int, str] = {link["index"]: link.get("ifname") for link in ipr.get_links()}
+        return Seen(
+            links={
+                link.get("ifname"): (link.get("address"), link.get("mtu"), link.get("operstate"))
+                for link in ipr.get_links()
+                if link.get("ifname") != "lo"
+            },
+            addresses={
+                f"{names[a['index']]} {a.get('local')}/{a['prefixlen']}"
+                for a in ipr.get_addr(family=socket.AF_INET)
+            },
+            routes={
+                (
+                    f"{r.get('dst') or '0.0.0.0'}/{r['dst_len']}",
+                    r.get("gateway") or "",
+                    names[r.get("oif")],
+                )
+                for r in ipr.get_routes(family=socket.AF_INET, table=254)
+            },
+            netem={
+                names[q["index"]]: q.get("options")["limit"]
+                for q in ipr.get_qdiscs()
+                if q.get("kind") == "netem"
+            },
+        )
+
+
+@pytest.mark.parametrize("name", ["vpn-nat", "dial"])
+def test_pyroute2_sees_what_our_own_netlink_has_built(name: str, tmp_path: Path) -> None:
+    with wired(name, tmp_path) as lab:
+        for node in lab.topology.nodes:
+            seen = lab.nodes[node.name].call(as_pyroute2_sees_it)
+            mtus = {i.name: lab.topology.segment(i.segment).mtu for i in node.interfaces}
+            assert seen.links == {i.name: (i.mac, mtus[i.name], "UP") for i in node.interfaces}
+            inside = {f"{i.name} {i.address}" for i in node.interfaces}
+            served = {f"lo {address}/32" for address in node.service_addresses}
+            assert seen.addresses == {"lo 127.0.0.1/8"} | inside | served
+            connected = {
+                (str(ipaddress.ip_interface(i.address).network), "", i.name)
+                for i in node.interfaces
+            }
+            told = {
+                (r.destination.replace("default", "0.0.0.0/0"), r.via, r.interface)
+                for r in node.routes
+            }
+            assert seen.routes == connected | told
+            assert seen.netem == {}
+
+
 def test_what_is_left_behind_is_named(tmp_path: Path) -> None:
     with wired("vpn", tmp_path) as lab:
         sdc = lab.topology.node("sdc")
@@ -317,11 +385,15 @@ def test_rate_and_delay_are_those_of_the_segment(tmp_path: Path) -> None:
         with wired("direct", tmp_path, shaped=True) as lab:
             endpoint = lab.topology.endpoints[0]
             connect(lab, endpoint.address, endpoint.port)
+            told = lab.nodes["firewall"].call(as_pyroute2_sees_it).netem
     except KernelError as missing:
         if "netem" in str(missing):
             pytest.skip(str(missing))
         raise
 
+    access = lab.topology.segment("fw-inet")
+    flying = int(access.rate_bit_s * access.delay_s / 512)
+    assert told == {"lan": 1000, "fw-inet": 1000 + flying}
     there_and_back = 2 * sum(lab.topology.segment(name).delay_s for name in ("fw-inet", "dmz"))
     frames = lab.frames("lan")
     (syn,) = (f for f in frames if TCP in f and f[TCP].flags == "S")

@@ -20,10 +20,14 @@ FRAMES = tuple(
     (START_NS + number * 1_000_000_007, bytes([number % 256]) * (60 + number))
     for number in range(50)
 )
+PORTS = {1000: "lan", 1001: "fw-inet", 1002: "fw-inet"}
 
 
-def ring_block(frames: tuple[tuple[int, bytes], ...]) -> bytes:
-    """A block as the kernel lays it out: 48 bytes of header, each frame 82 bytes into its part."""
+def ring_block(frames: tuple[tuple[int, bytes], ...], devices: tuple[int, ...] = (1001,)) -> bytes:
+    """A block as the kernel lays it out: 48 bytes of header, each frame 82 bytes into its part.
+
+    ``devices`` by turns are what the frames came in by.
+    """
     body = b""
     for number, (time_ns, data) in enumerate(frames):
         size = (82 + len(data) + 15) & ~15
@@ -32,14 +36,16 @@ def ring_block(frames: tuple[tuple[int, bytes], ...]) -> bytes:
         head = struct.pack(
             "=IIIIIIHH", following, seconds, nanoseconds, len(data), len(data), 1, 82, 96
         )
+        address = struct.pack("=HHi", 17, 0x0300, devices[number % len(devices)])
+        head = head.ljust(48, b"\0") + address
         body += (head.ljust(82, b"\0") + data).ljust(size, b"\0")
     head = struct.pack("=IIIIII", 2, 48, 1, len(frames), 48, 48 + len(body))
     return head.ljust(48, b"\0") + body
 
 
 def spool_of(directory: Path, *parts: bytes) -> Path:
-    spool = directory / "fw-inet.spool"
-    spool.write_bytes(pcapng.spool_header("fw-inet") + b"".join(parts))
+    spool = directory / pcapng.SPOOL
+    spool.write_bytes(pcapng.spool_header(PORTS) + b"".join(parts))
     return spool
 
 
@@ -49,22 +55,33 @@ def frames_of(path: Path) -> list[tuple[int, bytes]]:
         for data, metadata in cast(Iterable[tuple[bytes, Any]], reader):
             ticks = (metadata.tshigh << 32) | metadata.tslow
             assert metadata.tsresol == 1_000_000_000
-            assert metadata.ifname == b"fw-inet"
+            assert metadata.ifname == path.stem.encode()
             found.append((ticks, data))
         return found
 
 
+def converted(spool: Path) -> list[tuple[int, bytes]]:
+    """What the segment fw-inet has of a spool."""
+    pcapng.convert(spool)
+    return frames_of(spool.with_name("fw-inet.pcapng"))
+
+
 def test_frames_come_back_with_their_bytes_and_nanoseconds(tmp_path: Path) -> None:
     spool = spool_of(
-        tmp_path,
-        ring_block(FRAMES[:30]),
-        ring_block(FRAMES[30:]),
-        pcapng.spool_trailer(len(FRAMES), 0),
+        tmp_path, ring_block(FRAMES[:30]), ring_block(FRAMES[30:]), pcapng.spool_trailer(0)
     )
-    path = pcapng.convert(spool)
-    assert path == tmp_path / "fw-inet.pcapng"
-    assert frames_of(path) == list(FRAMES)
-    assert [file.name for file in tmp_path.iterdir()] == ["fw-inet.pcapng"]
+    assert pcapng.convert(spool) == {"lan": 0, "fw-inet": 50}
+    assert frames_of(tmp_path / "fw-inet.pcapng") == list(FRAMES)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["fw-inet.pcapng", "lan.pcapng"]
+
+
+def test_each_frame_goes_to_the_segment_of_the_port_that_it_came_in_by(tmp_path: Path) -> None:
+    # What a bridge passes up to itself (100) has come in by a port before.
+    spool = spool_of(tmp_path, ring_block(FRAMES, (1000, 1001, 100, 1002)))
+    assert pcapng.convert(spool) == {"lan": 13, "fw-inet": 25}
+    assert frames_of(tmp_path / "lan.pcapng") == list(FRAMES[0::4])
+    both = sorted((*FRAMES[1::4], *FRAMES[3::4]))
+    assert frames_of(tmp_path / "fw-inet.pcapng") == both
 
 
 @pytest.mark.parametrize("missing", [1, 50, 5000])
@@ -72,25 +89,18 @@ def test_of_a_cut_off_spool_every_whole_frame_comes_back(tmp_path: Path, missing
     spool = spool_of(tmp_path, ring_block(FRAMES))
     whole = spool.read_bytes()
     spool.write_bytes(whole[:-missing])
-    found = frames_of(pcapng.convert(spool))
+    found = converted(spool)
     assert found == list(FRAMES[: len(found)])
     # The last frame ends with a byte of padding, so one byte less takes nothing away.
     assert len(found) == {1: 50, 50: 49, 5000: 23}[missing]
 
 
 def test_nothing_captured_is_a_valid_file(tmp_path: Path) -> None:
-    assert frames_of(pcapng.convert(spool_of(tmp_path, pcapng.spool_trailer(0, 0)))) == []
-
-
-def test_what_a_dead_guest_left_is_converted_at_once(tmp_path: Path) -> None:
-    spool_of(tmp_path, ring_block(FRAMES))
-    (path,) = pcapng.convert_all(tmp_path)
-    assert frames_of(path) == list(FRAMES)
-    assert pcapng.convert_all(tmp_path) == ()
+    assert converted(spool_of(tmp_path, pcapng.spool_trailer(0))) == []
 
 
 def test_a_file_of_somebody_else_is_refused_and_kept(tmp_path: Path) -> None:
-    spool = tmp_path / "lan.spool"
+    spool = tmp_path / pcapng.SPOOL
     spool.write_bytes(b"not ours")
     with pytest.raises(LabError, match="not a capture"):
         pcapng.convert(spool)
@@ -98,13 +108,13 @@ def test_a_file_of_somebody_else_is_refused_and_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("capinfos"), reason="capinfos (tshark) is not installed")
-def test_wireshark_reads_it_and_sees_what_was_dropped(tmp_path: Path) -> None:
-    path = pcapng.convert(
-        spool_of(tmp_path, ring_block(FRAMES), pcapng.spool_trailer(len(FRAMES) + 3, 3))
-    )
+def test_wireshark_reads_it_and_sees_what_was_lost(tmp_path: Path) -> None:
+    pcapng.convert(spool_of(tmp_path, ring_block(FRAMES), pcapng.spool_trailer(3)))
+    path = tmp_path / "fw-inet.pcapng"
     text = process.run(("capinfos", "-M", path), deadline_s=30)
     assert "callhome-lab" in text
     assert "Name = fw-inet" in text
     assert "Number of packets:   50" in text
     assert "nanoseconds (9)" in text
-    assert struct.pack("=HHQ", 5, 8, 3) in path.read_bytes()
+    # isb_ifrecv and isb_ifdrop.
+    assert struct.pack("=HHQHHQ", 4, 8, 53, 5, 8, 3) in path.read_bytes()
