@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from lab import links
+from lab import routes
 from lab.errors import LabError, ProtocolError
 from lab.nodes import Node
 from lab.record import DialAttempt, PppSession, Record
@@ -20,6 +20,7 @@ from lab.telephony.equipment import Equipment
 from lab.topology.model import Topology
 from lab.topology.telephone import Dialer
 from lab.wait import wait_until
+from tunnels import ppp
 from tunnels.lig import Bank
 from tunnels.modem import Dialler
 
@@ -46,6 +47,8 @@ class Dial:
         self._story = story
         self._run_dir = run_dir
         self._diallers: dict[str, Dialler] = {}
+        self._committed: set[str] = set()
+        """Clients whose way home is by telephone or not at all."""
         self._teardown = Teardown()
         self.equipment: Equipment | None = None
         self.bank: Bank | None = None
@@ -77,6 +80,10 @@ class Dial:
             lig = topology.lig
             bank = Bank(self._nodes[lig.node], lig, telephone.lines, self._record)
             self.bank = self._teardown.enter(f"{lig.node}'s modems", bank)
+            for agent in topology.agents:
+                # Also for who dials by himself.
+                if account := topology.dial_account(agent):
+                    ppp.write_secrets(self._nodes[agent], [account])
         for plan in topology.dialers:
             self._find_modem(plan)
 
@@ -124,7 +131,11 @@ class Dial:
         assert lig is not None
         destinations = dict.fromkeys(f"{e.address}/32" for e in self._topology.endpoints)
         destinations[f"{lig.utility}/32"] = None
-        links.add_routes(self._nodes[plan.client], destinations, session.interface)
+        routes.add(self._nodes[plan.client], destinations, session.interface)
+        if plan.client not in self._committed:
+            # When the call is lost, nothing that is for IBM goes by the customer's network instead.
+            routes.refuse(self._nodes[plan.client], destinations)
+            self._committed.add(plan.client)
 
     def _tell_attempt(self, attempt: DialAttempt) -> None:
         what = ", ".join(filter(None, (attempt.result, attempt.failure)))

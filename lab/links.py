@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import netlink
+from lab import netlink, routes
 from lab.errors import KernelError
 from lab.netlink import Channel, Request, attribute, nest, text, u8, u32
 from lab.nodes import Node
@@ -55,7 +55,6 @@ _OPTIONAL_SYSCTLS = ("net.ipv6.", "net.bridge.")
 
 _RTM_NEWLINK = 16
 _RTM_NEWADDR = 20
-_RTM_NEWROUTE = 24
 _RTM_NEWQDISC = 36
 
 _IFF_UP = 1
@@ -76,9 +75,7 @@ _DEVCONF = {
 }
 
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
-_RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST = 254, 4, 1
-_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
+_RT_SCOPE_UNIVERSE = 0
 
 _TCA_KIND, _TCA_OPTIONS = 1, 2
 _TC_H_ROOT = 0xFFFFFFFF
@@ -92,7 +89,6 @@ _ETHTOOL_OFF = {"checksums": 0x17, "segmentation": 0x24}
 
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
-_ROUTE = struct.Struct("=BBBBBBBBI")
 _QDISC = struct.Struct("=BxxxiIII")
 
 
@@ -177,13 +173,8 @@ def node_requests(topology: model.Topology, node: model.Node) -> list[Request]:
     for address in node.service_addresses:
         requests.append(_address(f"{node.name}'s lo", LOOPBACK_INDEX, address))
 
-    requests.extend(_route(node.name, indexes, route) for route in node.routes)
+    requests.extend(routes.request(node.name, indexes, route) for route in node.routes)
     return requests
-
-
-def add_routes(node: Node, destinations: Iterable[str], interface: str) -> None:
-    """Route prefixes over an interface that has come up later (``ppp0``)."""
-    node.call(_add_routes, node.name, tuple(destinations), interface)
 
 
 def unplug(node: Node, interfaces: Iterable[str]) -> None:
@@ -192,13 +183,6 @@ def unplug(node: Node, interfaces: Iterable[str]) -> None:
 
 
 # In the nodes' own threads.
-
-
-def _add_routes(name: str, destinations: Iterable[str], interface: str) -> None:
-    indexes = {interface: socket.if_nametoindex(interface)}
-    routes = [model.Route(destination=d, via="", interface=interface) for d in destinations]
-    with Channel.open(netlink.NETLINK_ROUTE) as channel:
-        channel.transact([_route(name, indexes, route) for route in routes])
 
 
 def _unplug(name: str, interfaces: Iterable[str]) -> None:
@@ -346,27 +330,6 @@ def _address(label: str, index: int, address: str) -> Request:
         body += attribute(_IFA_BROADCAST, network.broadcast_address.packed)
     return Request(
         f"add address {address} to", label, _RTM_NEWADDR, netlink.CREATE | netlink.EXCL, body
-    )
-
-
-def _route(node_name: str, indexes: Mapping[str, int], route: model.Route) -> Request:
-    everything = route.destination == "default"
-    network = ipaddress.IPv4Network("0.0.0.0/0" if everything else route.destination)
-    scope = _RT_SCOPE_UNIVERSE if route.via else _RT_SCOPE_LINK
-    body = _ROUTE.pack(
-        2, network.prefixlen, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, 0
-    )
-    if network.prefixlen:
-        body += attribute(_RTA_DST, network.network_address.packed)
-    if route.via:
-        body += attribute(_RTA_GATEWAY, ipaddress.IPv4Address(route.via).packed)
-    body += u32(_RTA_OIF, indexes[route.interface])
-    return Request(
-        f"add route {route.destination} via {route.via or route.interface} to",
-        node_name,
-        _RTM_NEWROUTE,
-        netlink.CREATE | netlink.EXCL,
-        body,
     )
 
 

@@ -223,7 +223,20 @@ def command_environment(topology: Topology, node: str, run_dir: str) -> dict[str
         "LAB_PROBE": topology.probe,
         "LAB_SERVER": servers[0],
         "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
+        **_dial_environment(topology, node),
     }
+
+
+def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
+    """What a dialler of the user's needs, on an agent's host: the password is in pap-secrets there."""
+    account = topology.dial_account(node) if node in topology.agents else None
+    if account is None or topology.lig is None or topology.telephone is None:
+        return {}
+    numbers = [number for d in topology.dialers if d.client == node for number in d.numbers]
+    if not numbers:
+        lig = topology.lig.node
+        numbers = [line.number for line in topology.telephone.lines if line.node == lig]
+    return {"LAB_NUMBERS": ",".join(dict.fromkeys(numbers)), "LAB_USER": account.user}
 
 
 def _plain_route(text: str) -> str:

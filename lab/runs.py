@@ -111,15 +111,24 @@ class Run:
         authority.issue(self.topology, self.run_dir / "keys")
 
     def carry_out(
-        self, *, node: str = "", command: tuple[str, ...] = (), quiet: bool = False
+        self,
+        *,
+        node: str = "",
+        command: tuple[str, ...] = (),
+        quiet: bool = False,
+        path: bool = True,
     ) -> int:
-        """Run the scenario, or a command in a node, and return its exit status."""
+        """Run the scenario, or a command in a node, and return its exit status.
+
+        Without ``path`` the command finds the way home down; the scenario brings it up itself.
+        """
         order = Order(
             run_dir=os.fspath(self.run_dir),
             verb="command" if command else "scenario",
             node=node or self.topology.agents[0],
             command=command,
             quiet=quiet,
+            path=path,
         )
         return self.carry_out_order(order, stdin=bool(command))
 

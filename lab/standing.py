@@ -27,10 +27,11 @@ PATH_DOWN = "path down"
 """What the supervisor says when the lab came up and its way home did not."""
 
 
-def start(run: Run) -> Entry:
+def start(run: Run, *, path: bool = True) -> Entry:
     """Bring a lab up in the background; returns when its path is up, telling the story meanwhile.
 
-    Raises LabError if it does not come up; nothing is left then but the run directory.
+    Without ``path`` it returns when the lab stands, and the way home is left down. Raises LabError if
+    it does not come up; nothing is left then but the run directory.
     """
     run.write_keys()
     ours, theirs = socket.socketpair()
@@ -39,7 +40,7 @@ def start(run: Run) -> Entry:
     child = os.fork()
     if child == 0:
         ours.close()
-        _detach(run, theirs)
+        _detach(run, theirs, path=path)
 
     theirs.close()
     os.waitpid(child, 0)
@@ -48,7 +49,7 @@ def start(run: Run) -> Entry:
     if failure == PATH_DOWN:
         raise ExpectationFailed(
             f"{run.topology.name} stands, but its path did not come up, so it was taken down again",
-            hint=f"lab run {run.topology.name} says why",
+            hint=f"lab run {run.topology.name} says why; lab up {run.topology.name} --no-path leaves it up",
         )
     for entry in registry.entries():
         if entry.run_dir == os.fspath(run.run_dir) and not failure:
@@ -67,7 +68,7 @@ def _hear_out(supervisor: socket.socket) -> str:
         raise
 
 
-def _detach(run: Run, starter: socket.socket) -> None:
+def _detach(run: Run, starter: socket.socket, *, path: bool) -> None:
     """In the child: become a daemon and supervise. Never returns."""
     try:
         os.setsid()
@@ -75,7 +76,8 @@ def _detach(run: Run, starter: socket.socket) -> None:
             os._exit(0)
         for number in (signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        _supervise(run, _Herald(run, starter), starter)
+        order = Order(run_dir=os.fspath(run.run_dir), verb="up", path=path)
+        _supervise(run, order, _Herald(run, starter), starter)
     except (LabError, OSError) as error:
         with contextlib.suppress(OSError):
             (run.run_dir / LOG).open("a").write(f"lab: {error}\n")
@@ -122,8 +124,7 @@ class _Herald:
         self._starter.shutdown(socket.SHUT_RDWR)
 
 
-def _supervise(run: Run, herald: _Herald, starter: socket.socket) -> None:
-    order = Order(run_dir=os.fspath(run.run_dir), verb="up")
+def _supervise(run: Run, order: Order, herald: _Herald, starter: socket.socket) -> None:
     with registry.listen(run.run_dir) as listener, run.opened() as opened:
         entry = Entry(
             name="", topology=run.topology.name, run_dir=order.run_dir, pid=os.getpid(),
@@ -149,15 +150,31 @@ def run_in(
 
     Raises UsageError if the node or the program does not exist, GuestError if the lab dies meanwhile.
     """
-    tty = on_terminal() and stdin
     rows, columns = window()
     program = Program(
         argv=argv, env=environment(Engine(entry.engine), env), cwd=os.getcwd(), node=node,
-        tty=tty, rows=rows, columns=columns,
+        tty=on_terminal() and stdin, rows=rows, columns=columns,
     )  # fmt: skip
+    return _run(entry, program, (1, 2), stdin=stdin)
+
+
+def ask(entry: Entry, node: str, argv: tuple[str, ...]) -> str:
+    """What a program in a node of a standing lab prints; empty if it fails. Raises as ``run_in``."""
+    env = environment(Engine(entry.engine), {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    program = Program(argv=argv, env=env, cwd="/", node=node)
+    with open(os.memfd_create("answer"), "rb") as answer, open(os.devnull, "wb") as nowhere:
+        status = _run(entry, program, (answer.fileno(), nowhere.fileno()), stdin=False)
+        answer.seek(0)
+        return answer.read().decode() if status == 0 else ""
+
+
+def _run(entry: Entry, program: Program, sinks: tuple[int, int], *, stdin: bool) -> int:
     with registry.connect(entry) as connection:
         session = Session(
-            Channel.over(connection), 1, lambda: GuestError(f"the lab {entry.name} has gone")
+            Channel.over(connection),
+            1,
+            lambda: GuestError(f"the lab {entry.name} has gone"),
+            sinks=sinks,
         )
         return session.run(program, stdin=stdin)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
-from lab import links
+from lab import routes
 from lab.errors import LabError, ProtocolError
 from lab.nodes import Node
 from lab.record import IkeAttempt, PppSession, Record
@@ -138,7 +138,7 @@ class Vpn:
         self._tell_sessions(client, gateway, sessions)
 
         destinations = dict.fromkeys(f"{e.address}/32" for e in self._topology.endpoints)
-        links.add_routes(self._nodes[client], destinations, sessions[0].interface)
+        routes.add(self._nodes[client], destinations, sessions[0].interface)
 
     def _tell_sessions(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
         tunnels = [t for t in self._record.l2tp if t.client == client and not t.closed]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-SET_UP = "ATE1V1Q0X4&C1&D2"
-"""Words, every result code, and the two circuits as they are: what the table below relies on."""
+SET_UP = "ATE1V1Q0&C1&D2"
+"""Words, and the two circuits as they are: what the table below relies on. What the modem hears on the
+line (X) is the init string's: behind a PBX there may be no dial tone."""
 
 
 class Next(StrEnum):

@@ -35,10 +35,10 @@ PEER_DNS = "/etc/ppp/resolv.conf"
 RESOLVER = "/etc/resolv.conf"
 
 COMMAND_S = 5.0
-CALL_S = 90.0
-"""Longer than S7 is by default: the modem gives up first, and says why."""
-LINK_S = 60.0
-"""LCP, PAP and IPCP over a slow line: pppd itself gives up after ten requests, three seconds apart."""
+CALL_S = 360.0
+"""Longer than S7 can be, with pauses in the number: the modem gives up first, and says why."""
+LINK_S = 120.0
+"""LCP, PAP and IPCP: pppd itself gives up on each after ten requests, three seconds apart."""
 END_S = 15.0
 IP_HEADER = b"\xff\x03\x00\x21"
 """RFC 1662 3.1 and RFC 1332 3.1: address and control, and the number of IP."""
@@ -219,7 +219,8 @@ class Dialler:
         self._record.ppp.append(self._session)
         since = self._log.size
         # "modem": when the carrier goes, so does the port, and pppd with it.
-        argv = [PPPD, self._device, "modem", "nocrtscts", "unit", "0", "file", OPTIONS]
+        # "lock": so that a terminal program is refused the port (Filesystem Hierarchy Standard 5.9).
+        argv = [PPPD, self._device, "modem", "nocrtscts", "lock", "unit", "0", "file", OPTIONS]
         self._pppd = self._node.spawn(argv, name="pppd-console")
         try:
             link = wait_until(
@@ -272,7 +273,8 @@ def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> Answer:
         modem.send(f"{command}\r")
         place = modem.expect(list(PATTERNS), timeout=deadline_s)
     except pexpect.TIMEOUT:
-        said = modem.before or b""
+        # Its echo is no answer.
+        said = (modem.before or b"").removeprefix(f"{command}\r".encode()).strip()
         heard = f"{len(said)} bytes that mean nothing" if said else "nothing"
         raise ProtocolError(
             f"the modem answers {command} with {heard} within {deadline_s:g} s"

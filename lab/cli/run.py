@@ -26,20 +26,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
     )
     parser.add_argument("--fault", default="", help="run with a fault from `lab faults`")
+    parser.add_argument(
+        "--no-path", action="store_true",
+        help="leave the way home down, for a COMMAND that brings it up itself, as a dialler",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
     parser.add_argument("--quiet", action="store_true", help="do not tell the story")
     parser.usage = "lab run [options] TOPOLOGY [-- COMMAND...]"
 
 
 def run(args: argparse.Namespace) -> int:
+    from lab.errors import UsageError
     from lab.runs import Run
 
     command = tuple(args.command)
+    if args.no_path and not command:
+        raise UsageError(
+            "--no-path is for a command of yours: the topology's own scenario needs its path",
+            hint=f"lab run {args.topology} --no-path -- COMMAND",
+        )
     run = Run.prepare(
         args.topology, fault=args.fault, engine=Engine(args.engine), clock=Clock(args.clock), out=args.out,
         node=args.node, command=command,
     )  # fmt: skip
-    status = run.carry_out(node=args.node, command=command, quiet=args.quiet)
+    status = run.carry_out(node=args.node, command=command, quiet=args.quiet, path=not args.no_path)
     verdict = run.judge()
 
     if args.json:

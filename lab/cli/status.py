@@ -1,11 +1,17 @@
-"""``lab status``: which labs are up."""
+"""``lab status``: which labs are up, and whether their ways home are."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab.engine.registry import Entry
+    from lab.topology.model import Topology
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
 
     up = registry.entries()
     if args.json:
-        print(json.dumps([asdict(entry) for entry in up], indent=1))
+        print(json.dumps([{**asdict(entry), "ways": _ways(entry)} for entry in up], indent=1))
         return 0
     if not up:
         print("no lab is up")
@@ -30,4 +36,49 @@ def run(args: argparse.Namespace) -> int:
             f"{entry.name:{width}}  up {minutes:3d}:{seconds:02d}  {entry.engine}, {entry.clock} clock  "
             f"{entry.run_dir}"
         )
+        for way in _ways(entry):
+            print(f"{'':{width}}  {way['agent']}: {', '.join([*way['modems'], way['state']])}")
     return 0
+
+
+def _ways(entry: Entry) -> list[dict[str, Any]]:
+    """Of each agent's host: its modem, if it is to have one, and the state of its way home, asked now."""
+    from lab.cli.standing_options import model_of
+    from lab.errors import LabError
+
+    topology = model_of(entry)
+    ways = []
+    for agent in topology.agents:
+        try:
+            state = _state(entry, topology, agent)
+        except LabError as error:
+            # It is coming up or going down; whether it is there at all is not the question here.
+            state = error.message
+        ways.append({"agent": agent, "modems": [*_modems(topology, agent)], "state": state})
+    return ways
+
+
+def _modems(topology: Topology, agent: str) -> Iterator[str]:
+    """OUT-24: where there is no modem, there is no way home by telephone."""
+    from lab.topology.model import PathKind
+
+    lines = topology.telephone.lines if topology.telephone else ()
+    own = [line for line in lines if line.node == agent]
+    if not own and topology.path is PathKind.dial:
+        yield "no modem"
+    for line in own:
+        yield f"modem {line.device} on {line.number}"
+
+
+def _state(entry: Entry, topology: Topology, agent: str) -> str:
+    from lab import standing
+    from lab.topology.model import PathKind
+
+    if topology.path is PathKind.direct:
+        return "way home by the default route"
+    found = standing.ask(entry, agent, ("ip", "-json", "-4", "address", "show"))
+    for link in json.loads(found or "[]"):
+        if link["ifname"].startswith("ppp") and link["addr_info"]:
+            own = link["addr_info"][0]
+            return f"way home up, {own['local']} on {link['ifname']} to {own.get('address', '?')}"
+    return "way home down"

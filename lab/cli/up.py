@@ -22,11 +22,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
     )
     parser.add_argument("--fault", default="", help="with a fault from `lab faults`")
+    parser.add_argument(
+        "--no-path", action="store_true", help="leave the way home down, to bring it up by hand"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from lab import standing
     from lab.runs import Run
+    from lab.topology.model import PathKind
 
     prepared = Run.prepare(
         args.topology,
@@ -35,14 +39,18 @@ def run(args: argparse.Namespace) -> int:
         clock=Clock(args.clock),
         out=args.out,
     )
-    entry = standing.start(prepared)
-    agent = prepared.topology.agents[0]
-    segment = prepared.topology.segments[0].name
+    entry = standing.start(prepared, path=not args.no_path)
+    topology = prepared.topology
+    agent = topology.agents[0]
+    segment = topology.segments[0].name
+    if topology.path is PathKind.dial and topology.telephone is not None:
+        # There the way home is seen: the wires are silent.
+        segment = topology.telephone.node
     print(entry.name)
     print(
         f"\n{entry.name} is up. Now, from any terminal:\n"
         f"  lab shell {agent}\n"
-        f"  lab exec {agent} -- ping -c 3 {prepared.topology.probe}\n"
+        f"  lab exec {agent} -- ping -c 3 {topology.probe}\n"
         f"  lab capture {segment} | wireshark -k -i -\n"
         f"  lab down",
         file=sys.stderr,

@@ -27,6 +27,8 @@ class Order:
     node: str = ""
     command: tuple[str, ...] = ()
     quiet: bool = False
+    path: bool = True
+    """Whether the way home is brought up before the command, or before the lab is left up."""
 
     def argv(self) -> tuple[str, ...]:
         return (json.dumps(asdict(self)),)
@@ -92,7 +94,8 @@ def _carry_out(order: Order) -> int:
             return call_home.run(lab)
 
         try:
-            lab.path_up()
+            if order.path:
+                lab.path_up()
         except ProtocolError as error:
             # Not a broken lab: the way home does not come up, which is what was to be found out.
             lab.record.error = error.message

@@ -150,7 +150,12 @@ def _second_network(lab: RunningLab, agent: str) -> list[str]:
 
 def _probe(lab: RunningLab, requirement: str, source: str, destination: str, port: int) -> None:
     node = lab.node(source)
-    answered, address = node.call(_connect, destination, port)
+    address = node.call(_own_address, destination)
+    if not address:
+        # An uplink that the Internet has no route to: there is no way in to be tried.
+        lab.story.tell("probe", f"{source} has no route to {destination}")
+        return
+    answered = node.call(_connect, destination, port)
     lab.record.probes.append(
         UplinkProbe(
             requirement=requirement,
@@ -205,18 +210,25 @@ def _inject(interface: str, frame: bytes) -> bool:
     return False
 
 
-def _connect(destination: str, port: int) -> tuple[bool, str]:
-    """Whether a TCP connection comes about, and our own address."""
+def _own_address(destination: str) -> str:
+    """From which address we would talk to a destination; empty if there is no route to it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        try:
+            asker.connect((destination, 9))
+        except OSError:
+            return ""
+        return str(asker.getsockname()[0])
+
+
+def _connect(destination: str, port: int) -> bool:
+    """Whether a TCP connection comes about."""
     with socket.socket() as probe:
         probe.settimeout(PROBE_DEADLINE_S)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-            asker.connect((destination, port))
-            address = asker.getsockname()[0]
         try:
             probe.connect((destination, port))
         except OSError:
-            return False, address
-        return True, address
+            return False
+        return True
 
 
 def try_own_firewall(lab: RunningLab, agent: str) -> None:
@@ -231,7 +243,7 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
     started = time.time()
     on_tunnel = firewall.hmc_drop(node, "ppp*", "tcp", endpoint.port)
     on_uplink = firewall.hmc_drop(node, uplink, "tcp", endpoint.port)
-    connected, _ = node.call(_connect, endpoint.address, endpoint.port)
+    connected = node.call(_connect, endpoint.address, endpoint.port)
     firewall.hmc_allow_all(node)
 
     counts = firewall.counters({agent: node})[agent]

@@ -312,6 +312,15 @@ class Topology:
     def segment(self, name: str) -> Segment:
         return next(s for s in self.segments if s.name == name)
 
+    def dial_account(self, agent: str) -> PppAccount | None:
+        """With what an agent's host authenticates itself to AT&T's gateway, if there is one (P-11)."""
+        for dialer in self.dialers:
+            if dialer.client == agent:
+                return dialer.account
+        if self.lig is None:
+            return None
+        return self.lig.ppp.accounts[self.agents.index(agent)]
+
     def members(self, segment: str) -> tuple[Node, ...]:
         """The nodes that are plugged into a segment."""
         return tuple(n for n in self.nodes if any(i.segment == segment for i in n.interfaces))

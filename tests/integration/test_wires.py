@@ -18,7 +18,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 from scapy.utils import rdpcap
 
-from lab import firewall, inventory, links
+from lab import firewall, inventory, links, routes
 from lab.errors import DaemonError, KernelError
 from lab.nodes import Node
 from lab.topology import load, model, resolve
@@ -468,7 +468,7 @@ def test_a_route_over_a_late_interface_and_an_unplugged_node(tmp_path: Path) -> 
         node.run(("ip", "link", "add", "ppp7", "type", "bridge"))
         node.run(("ip", "link", "set", "ppp7", "addrgenmode", "none"))
         node.run(("ip", "link", "set", "ppp7", "up"))
-        links.add_routes(node, ["10.77.0.0/16"], "ppp7")
+        routes.add(node, ["10.77.0.0/16"], "ppp7")
         links.unplug(node, ["dmz", "core"])
         seen = inventory.take(node)
 
