@@ -22,7 +22,7 @@ RING_LIMIT_S = 180.0
 VOICE_AFTER_S = 7.0
 """Somebody takes the receiver in the second ring; our choice."""
 QUIET_S = 5.0
-"""The silence that the dial modifier ``@`` waits for (V.250 6.3.1)."""
+"""The silence that the dial modifier ``@`` waits for (V.250 6.3.1.7)."""
 TRAINING_S = 5.0
 """Of V.34 with V.8; makers promised about this, and up to three times as long for what came before."""
 TRAINING_ROUND_TRIPS = 2
@@ -126,14 +126,16 @@ class CallControl:
 
     def _trained(self, call: Call, now: float) -> None:
         caller, called = call.ends
-        if call.has(Outcome.training_fails):
+        rate = call.rate_bit_s
+        if not rate:
+            self.note(call, "the modems have no rate in common", now)
+        if not rate or call.has(Outcome.training_fails):
             self.note(call, "training fails", now)
             for end in (caller, called):
                 self.tell(end, signals.TrainingFailed())
             self._end(call, now)
             return
 
-        rate = call.rate_bit_s
         errors = call.rule.bit_error_rate if call.rule else 0.0
         for end in (caller, called):
             noise = Noise(errors, self._random) if errors else None

@@ -10,6 +10,7 @@ from itertools import count
 
 from lab.errors import UsageError
 from lab.telephony.circuit import Circuit
+from lab.telephony.modulation import Offer, common_rate
 from lab.telephony.outcomes import Rule
 from lab.topology.telephone import Outcome
 
@@ -60,6 +61,8 @@ class Subscriber:
     outside: bool = False
     """The access code has been dialled."""
     call: Call | None = None
+    offer: Offer = field(default_factory=Offer)
+    """What its modem trains with."""
 
     @property
     def name(self) -> str:
@@ -109,11 +112,12 @@ class Call:
 
     @property
     def rate_bit_s(self) -> int:
-        """What training ends with: the most that both modems and the rule allow."""
-        rates = [end.line.rate_bit_s for end in (self.caller, self.called) if end]
+        """What training ends with: the most that both modems and the rule allow; 0: nothing."""
+        ends = [end for end in (self.caller, self.called) if end]
+        rates = [end.line.rate_bit_s for end in ends]
         if self.rule and self.rule.rate_bit_s is not None:
             rates.append(self.rule.rate_bit_s)
-        return min(rates)
+        return common_rate(ends[0].offer, ends[-1].offer, min(rates))
 
     def has(self, outcome: Outcome) -> bool:
         return self.rule is not None and self.rule.outcome is outcome

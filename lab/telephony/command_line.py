@@ -60,7 +60,7 @@ class LineReader:
             self._body.pop()
             return bytes((erase, 0x20, erase)), None
 
-        # Other control characters are dropped (V.250 5.2.2), but seen on the screen as typed.
+        # Other control characters are dropped (V.250 5.2.2), DEL too, but seen on the screen as typed.
         if 0x20 <= character < 0x7F:
             if len(self._body) < MAX_BODY:
                 self._body.append(character)
@@ -111,19 +111,22 @@ class Command:
     """The number behind a basic command; None: there was none."""
 
 
-# A value may hold a semicolon between quotes only (V.250 5.4.2.2).
+# A value may hold a semicolon between quotes only (V.250 5.4.2.2, 5.4.5.1).
 _EXTENDED = re.compile(r"(\+[A-Z][A-Z0-9!%\-./:_]*)(=\?|\?|=((?:[^;\"]|\"[^\"]*\")*))?(?:;|$)")
 _STORED_NUMBER = re.compile(r"&Z(\d*)(?:(\?)|=(.*))")
 _DIAL = re.compile(r"D([^;]*;?)")
-_REGISTER = re.compile(r"(?=[S=?])(?:S(\d*))?(?:(\?)|(=)(\d*))?")
+# A register alone, and = and ? alone, which mean the last one that was named, are habits of Hayes.
+_REGISTER = re.compile(r"(?=[S=?])(?:S(\d*+))?+(?:(\?)|(=)(\d*+))?+(?! )")
 # A basic command has no forms with = and ?; if E? were E0 and then ?, it would change what it asks for.
-_BASIC = re.compile(r"(&?[A-Z])(\d*)(?![\d=?])")
+_BASIC = re.compile(r"(&?[A-Z])(\d*)(?![\d=? ])")
+_SPACES = re.compile(r"(?<![\d ]) +| +(?![\d ])")
+"""Except within a number, where it has none to be in (V.250 5.2.1, 5.4.2.1)."""
 
 
 def tidy(body: str) -> str:
-    """Drop spaces and use capitals, outside of quotes (V.250 5.2.1, 5.4.2.2)."""
+    """Drop spaces and use capitals, outside of quotes (V.250 5.1, 5.2.1, 5.4.2.2)."""
     parts = body.split('"')
-    parts[::2] = (part.replace(" ", "").upper() for part in parts[::2])
+    parts[::2] = (_SPACES.sub("", part).upper() for part in parts[::2])
     return '"'.join(parts)
 
 
@@ -146,7 +149,7 @@ def _extended(found: re.Match[str]) -> Command:
 
 def _stored_number(found: re.Match[str]) -> Command:
     form = Form.read if found[2] else Form.set
-    return Command("&Z", form, found[3] or "", _number(found[1]))
+    return Command("&Z", form, (found[3] or "").replace(" ", ""), _number(found[1]))
 
 
 def _dial(found: re.Match[str]) -> Command:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from lab.telephony import report
 from lab.telephony.command_line import Command, CommandError, Form
-from lab.telephony.dialling import DialPlan, check_stored, parse_dial
+from lab.telephony.dialling import MAX_STORED, DialPlan, check_stored, parse_dial, parse_stored
 from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Memory, Settings, Value
 
 
@@ -23,7 +23,8 @@ class Identity:
     manufacturer: str = "callhome-lab"
     model: str = "V.34 modem"
     revision: str = "1"
-    serial: str = "0"
+    serial: str = "1"
+    """Like the others without a 0 or OK at its end, which might be taken for the result (V.250 6.1.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _find(name: str) -> Callable[[Interpreter, Command], Reply]:
 
 
 def _one_of(command: Command, limit: int) -> int:
-    """The number behind a command, 0 if there is none (V.250 5.3.1)."""
+    """The number behind a command that takes one, 0 if there is none (V.250 5.3.1)."""
     number = command.number or 0
     if number >= limit:
         raise CommandError(f"{number} is out of range")
@@ -152,8 +153,14 @@ def _dial(modem: Interpreter, command: Command) -> Reply:
     return Reply(request=Dial(plan), last=not plan.hold)
 
 
+def _no_number(command: Command) -> None:
+    """Of a command that takes none not even 0 is one (V.250 5.3.1)."""
+    if command.number is not None:
+        raise CommandError("it takes no number")
+
+
 def _answer(modem: Interpreter, command: Command) -> Reply:
-    _one_of(command, 1)
+    _no_number(command)
     return Reply(request=TakeCall(), last=True)
 
 
@@ -167,7 +174,7 @@ def _online(modem: Interpreter, command: Command) -> Reply:
 
 
 def _pulse(modem: Interpreter, command: Command) -> Reply:
-    _one_of(command, 1)
+    _no_number(command)
     modem.settings.tone = command.name == "T"
     return Reply()
 
@@ -205,6 +212,25 @@ def _number(modem: Interpreter, command: Command) -> Reply:
     return Reply()
 
 
+def _stored_numbers(modem: Interpreter, command: Command) -> Reply:
+    """V.250 6.3.15."""
+    numbers = modem.memory.numbers
+    match command.form:
+        case Form.read:
+            pairs = [f"+ASTO: {at},{number}" for at, number in enumerate(numbers) if number]
+            return Reply("\n".join(pairs) or None)
+        case Form.test:
+            return Reply(f"+ASTO: (0-{len(numbers) - 1}),({MAX_STORED})")
+        case Form.set:
+            at, comma, text = command.value.partition(",")
+            if not (comma and at.isascii() and at.isdigit() and int(at) < len(numbers)):
+                raise CommandError(command.value)
+            numbers[int(at)] = parse_stored(text)
+            return Reply()
+        case Form.execute:
+            raise CommandError("+ASTO needs a value")
+
+
 def _identify(modem: Interpreter, command: Command) -> Reply:
     identity = modem.identity
     texts = (identity.model, "000", "OK", identity.revision, identity.manufacturer)
@@ -212,7 +238,7 @@ def _identify(modem: Interpreter, command: Command) -> Reply:
 
 
 def _about(text: Callable[[Identity], str]) -> Callable[[Interpreter, Command], Reply]:
-    """An action command that answers with a text, and by ``=?`` that it is there (V.250 5.4.3)."""
+    """An action command that answers with a text, and by ``=?`` that it is there (V.250 5.4.3.2)."""
 
     def run(modem: Interpreter, command: Command) -> Reply:
         match command.form:
@@ -253,6 +279,7 @@ _ACTIONS: Mapping[str, _Action] = {
     "&Z": _Action(
         "store what follows = as number 0 to 3, to the end of the line, or show it (?)", _number
     ),
+    "+ASTO": _Action("store a number: 0 to 3, and what to dial in quotes", _stored_numbers),
     "+GMI": _Action("say the manufacturer", _about(lambda identity: identity.manufacturer)),
     "+GMM": _Action("say the model", _about(lambda identity: identity.model)),
     "+GMR": _Action("say the revision", _about(lambda identity: identity.revision)),

@@ -1,4 +1,4 @@
-"""Dial strings (V.250 6.3.1): what the modem does for them, step by step."""
+"""Dial strings (V.250 6.3.1, and of Hayes L and R): what the modem does for them, step by step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODIFIERS: Mapping[str, str] = {
     "T": "dial by tones from here on",
     "P": "dial by pulses from here on, which carry digits only",
     "L": "in the first place: dial the last number again",
-    "S=": "dial the stored number that follows, 0 to 3 (&Zn=)",
+    "S=": "dial stored number 0 to 3 (+ASTO), and nothing behind it; S alone: number 0",
     ",": "pause for the seconds in S8",
     ";": "stay in command state after dialling; other commands may follow",
     "W": "wait for dial tone, for S7 seconds at most",
@@ -64,8 +64,12 @@ _SIMPLE: Mapping[str, Step] = {
     "@": AwaitQuiet(),
     "!": HookFlash(),
 }
-_STORED = re.compile(r"S=(\d*)")
-_NESTED = re.compile(r"S=|^[TP]*L")
+_STORED = re.compile(r"S(?:=(\d+))?[^;]*")
+_CODE = re.compile(r"\\([0-9A-Fa-f]{2})")
+STORABLE = frozenset('0123456789ABCD#*+,"TPW@!;')
+MAX_STORED = 64
+"""Characters of a number kept by ``+ASTO``."""
+_NESTED = re.compile(r"S|^[TP]*L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class DialPlan:
     hold: bool
     """Stay in command state afterwards (``;``)."""
     tone: bool
-    """How the next string begins, if it does not say (V.250 6.3.2, 6.3.3)."""
+    """How the next string begins, if it does not say (V.250 6.3.1.3, 6.3.1.4)."""
     text: str
     """The string with what was stored put in, for ``L``."""
 
@@ -85,6 +89,17 @@ def check_stored(text: str) -> None:
     """Refuse to store what would look up a number in its turn."""
     if _NESTED.search(text):
         raise CommandError(text)
+
+
+def parse_stored(text: str) -> str:
+    """What is kept of a string constant (V.250 5.4.2.2) as a number to dial (6.3.15)."""
+    if len(text) < 2 or not text.startswith('"') or not text.endswith('"'):
+        raise CommandError(text)
+    plain = _CODE.sub(lambda found: chr(int(found[1], 16)), text[1:-1]).upper()
+    kept = "".join(character for character in plain if character in STORABLE)
+    if len(kept) > MAX_STORED:
+        raise CommandError(text)
+    return kept
 
 
 def parse_dial(text: str, *, tone: bool, numbers: Sequence[str], last: str) -> DialPlan:
@@ -110,7 +125,7 @@ def parse_dial(text: str, *, tone: bool, numbers: Sequence[str], last: str) -> D
 
 def _expanded(text: str, numbers: Sequence[str], last: str) -> str:
     def stored(found: re.Match[str]) -> str:
-        at = int(found[1]) if found[1] else len(numbers)
+        at = int(found[1] or 0)
         if at >= len(numbers) or not numbers[at]:
             raise CommandError(found[0])
         return numbers[at]

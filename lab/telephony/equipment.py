@@ -21,7 +21,7 @@ from lab.nodes import Node
 from lab.telephony import outcomes, result_codes
 from lab.telephony.devices import Port, Watch, furnish
 from lab.telephony.exchange import Exchange, Line
-from lab.telephony.modem import Modem, State
+from lab.telephony.modem import Modem
 from lab.telephony.signals import Carrier, Effect, LineEvent, OnHook, ToLine, ToTerminal, Trained
 from lab.telephony.tape import Tape, recording
 from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
@@ -29,6 +29,9 @@ from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable,
 MOST_QUEUED_BYTES = 4096
 """What a modem holds, for its line or its terminal, before it takes no more (V.24's circuits 106 and
 133, and between modems V.42's own flow control)."""
+MOST_WHILE_STOPPED_BYTES = 1 << 16
+"""The same of a terminal that has stopped its modem: else two of them, each with a full modem, would never
+hear the other go on."""
 UNPLUGGED_AFTER_BYTES = 4000
 """How much a modem that is to be unplugged takes in mid-call; PPP has begun by then."""
 GARBAGE = bytes(range(0x80, 0x100)) + b"\r\n#%&\r\n"
@@ -145,6 +148,8 @@ class Equipment:
         if wake_at is not None and wake_at <= now:
             self._todo.extend(self._exchange.tick(now))
         self._tell(now)
+        for name, station in self._stations.items():
+            self._perform(name, station.modem.backlog(self._backlog(name), now), now)
         return True
 
     def _patience_s(self) -> float | None:
@@ -172,9 +177,14 @@ class Equipment:
 
     def _takes_more(self, name: str) -> bool:
         """Whether a modem lets its terminal go on: there is room for it here and at the other end."""
-        partner = self._exchange.partner(name)
-        there = self._stations[partner].port.waiting if partner else 0
-        return max(self._exchange.queued(name), there) < MOST_QUEUED_BYTES
+        stopped = self._stations[name].modem.stopped
+        return self._backlog(name) < (MOST_WHILE_STOPPED_BYTES if stopped else MOST_QUEUED_BYTES)
+
+    def _backlog(self, name: str) -> int:
+        """How many bytes of a terminal wait, for the line or behind it."""
+        partner = self._stations.get(self._exchange.partner(name) or "")
+        there = partner.port.waiting + partner.modem.held if partner else 0
+        return max(self._exchange.queued(name), there)
 
     def _note_openers(self, now: float) -> None:
         stations = {station.port.watched: station for station in self._stations.values()}
@@ -217,7 +227,7 @@ class Equipment:
             return
         effects = station.modem.from_terminal(data, now)
         carried = sum(len(effect.data) for effect in effects if isinstance(effect, ToLine))
-        self._tape.from_terminal(name, data, now, to_line=min(carried, len(data)))
+        self._tape.from_terminal(name, bytes(station.modem.addressed), now)
         self._perform(name, effects, now)
         station.carried += carried
         if station.fault is ModemFault.unplugged and station.carried > UNPLUGGED_AFTER_BYTES:
@@ -241,8 +251,8 @@ class Equipment:
         station = self._stations[name]
         for effect in effects:
             match effect:
-                case ToTerminal(data=said):
-                    if not data or station.modem.state is not State.data:
+                case ToTerminal(data=said, carried=carried):
+                    if not carried:
                         self._tape.to_terminal(name, said, now)
                     if station.fault in (ModemFault.none, ModemFault.unplugged):
                         station.port.write(said)

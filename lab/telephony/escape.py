@@ -1,4 +1,7 @@
-"""The escape sequence within data: three characters with silence before and after (Hayes; not in V.250)."""
+"""The escape sequence within data: three characters with silence before and after.
+
+It is of Hayes: V.250 leaves ways out of data state to makers (5.8.1), except DTR (6.2.9).
+"""
 
 from __future__ import annotations
 

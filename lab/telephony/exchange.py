@@ -90,6 +90,8 @@ class Exchange:
                 self._digits(end, digits, now)
             case signals.Answer():
                 self._answer(end, now)
+            case signals.Modulation(offer=offer):
+                end.offer = offer
             case signals.ToLine(data=data) if end.call:
                 self._calls.send(end.call, end, data, now)
             case _:

@@ -1,4 +1,4 @@
-"""A modem after ITU-T V.250 and the habits of Hayes: bytes, events and time in, effects out.
+"""A modem after ITU-T V.250 (07/2003) and the habits of Hayes: bytes, events and time in, effects out.
 
 No clock, descriptor or thread: every method is told the time, and ``wake_at`` says when ``tick`` is wanted.
 States and transitions are in ``states``, commands in ``commands``; here lines are executed one after another,
@@ -13,9 +13,19 @@ from lab.telephony.command_line import CommandError, Line, LineReader, next_comm
 from lab.telephony.commands import COMMANDS, Identity, Interpreter
 from lab.telephony.dialling import DialPlan
 from lab.telephony.escape import EscapeDetector
+from lab.telephony.flow import DC1, FlowControl
+from lab.telephony.modulation import Offer
 from lab.telephony.result_codes import HAYES, Framing, Result, ResultTable, wording
 from lab.telephony.settings import Settings, Value
-from lab.telephony.signals import Carrier, Effect, LineEvent, TerminalRate, ToLine, ToTerminal
+from lab.telephony.signals import (
+    Carrier,
+    Effect,
+    LineEvent,
+    Modulation,
+    TerminalRate,
+    ToLine,
+    ToTerminal,
+)
 from lab.telephony.states import COMMAND, CONNECTED, Abort, Call, DtrOff, Escape, State, Timeout
 
 __all__ = ["COMMANDS", "Identity", "Modem", "State"]
@@ -44,6 +54,9 @@ class Modem:
         self._call = Call(self)
         self._reader = LineReader()
         self._escape = EscapeDetector()
+        self._flow = FlowControl()
+        self.addressed = bytearray()
+        """What of the last ``from_terminal`` was for the modem itself, and not for the line."""
         self._dtr = True
         self._rest: str | None = None
         """What is left of the line under execution; None: none is."""
@@ -52,6 +65,7 @@ class Modem:
         self._effects: list[Effect] = []
         self._text = bytearray()
         self._told_rate = self.settings.terminal_rate
+        self._told_offer = Offer()
         self.carrier = self._carrier()
 
     @property
@@ -79,26 +93,47 @@ class Modem:
             return self._escape.due(self._guard_s)
         return self._call.deadline
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the terminal has stopped the modem (DC3), so that DC1 is to be waited for."""
+        return self._flow.stopped
+
+    @property
+    def held(self) -> int:
+        """How many bytes from the line wait because of that."""
+        return len(self._kept) if self.stopped else 0
+
     # What happens to a modem.
 
     def from_terminal(self, data: bytes, now: float) -> list[Effect]:
         self._begin(now)
+        self.addressed.clear()
         while data:
             if self.state is State.data:
                 data = self._send(data)
-            elif self.state in COMMAND:
-                data = self._read(data)
-            else:
-                data = self._interrupt(data)
+                continue
+            rest = self._read(data) if self.state in COMMAND else self._interrupt(data)
+            self.addressed += data[: len(data) - len(rest)]
+            data = rest
         return self._taken()
 
     def from_line(self, data: bytes, now: float) -> list[Effect]:
         """Bytes of a connected call; without one they go nowhere."""
         self._begin(now)
         if self.state is State.data:
-            self.emit(ToTerminal(data))
+            self._kept += data
+            self._release()
         elif self.state is State.online:
-            self._kept += data[: KEPT_WHILE_ESCAPED - len(self._kept)]
+            self._kept += data[: max(0, KEPT_WHILE_ESCAPED - len(self._kept))]
+        return self._taken()
+
+    def backlog(self, waiting: int, now: float) -> list[Effect]:
+        """So many bytes of the terminal wait for the line: it may have to stop, or may go on."""
+        self._begin(now)
+        if self.state is State.data:
+            said = self._flow.weigh(waiting, self.settings.flow_control[1])
+            if said:
+                self.emit(ToTerminal(said, carried=True))
         return self._taken()
 
     def line(self, event: LineEvent, now: float) -> list[Effect]:
@@ -119,6 +154,7 @@ class Modem:
         if gone and mode == 1:
             self._call.signal(Escape())
         elif gone and mode > 1:
+            self._kept.clear()  # V.250 6.2.8
             self._call.signal(DtrOff())
         if gone and mode == 3:
             self._interpreter.recall(0)
@@ -137,11 +173,10 @@ class Modem:
             self._execute()
 
     def _taken(self) -> list[Effect]:
-        if self._kept and self.state not in CONNECTED:
+        if self.state not in CONNECTED:
             self._kept.clear()
-        elif self._kept and self.state is State.data:
-            self._text += self._kept
-            self._kept.clear()
+        elif self.state is State.data:
+            self._release()
         self._flush()
         effects, self._effects = self._effects, []
         return effects
@@ -149,13 +184,23 @@ class Modem:
     # Bytes from the terminal.
 
     def _send(self, data: bytes) -> bytes:
-        """Data state: everything goes to the line, the escape sequence too. Gives what comes after it."""
-        end = self._escape.feed(data, self.now, self.settings.register(2), self._guard_s)
-        self.emit(ToLine(data if end is None else data[:end]))
-        if end is None:
-            return b""
-        self._call.signal(Escape())
-        return data[end:]
+        """Data state, up to the end of an escape sequence, which goes to the line too, or to a DC1 or DC3."""
+        piece, control, length = self._flow.split(data, self.settings.flow_control[0])
+        if piece:
+            end = self._escape.feed(piece, self.now, self.settings.register(2), self._guard_s)
+            self.emit(ToLine(piece if end is None else piece[:end]))
+            if end is not None:
+                self._call.signal(Escape())
+                return data[end:]
+        self._flow.heed(control)
+        self._release()
+        return data[length:]
+
+    def _release(self) -> None:
+        """Give the terminal what waits for it, unless it wants nothing."""
+        if self._kept and not self.stopped:
+            self.emit(ToTerminal(bytes(self._kept), carried=True))
+            self._kept.clear()
 
     def _read(self, data: bytes) -> bytes:
         """Command state: up to the end of a line, which may lead out of it."""
@@ -208,21 +253,33 @@ class Modem:
             raise CommandError(f"{command.name} in {self.state}")
 
     def _settle(self) -> None:
-        """Let the terminal's side follow the settings; its rate changes after the result (V.250 6.2.10)."""
+        """Let both sides follow the settings; the terminal's rate changes after the result (V.250 6.2.10)."""
         if (carrier := self._carrier()) is not self.carrier:
             self.carrier = carrier
             self.emit(Carrier(carrier))
         if self._rest is None and self.settings.terminal_rate != self._told_rate:
             self._told_rate = self.settings.terminal_rate
             self.emit(TerminalRate(self._told_rate))
+        if self.settings.offer != self._told_offer:
+            self._told_offer = self.settings.offer
+            self.emit(Modulation(self._told_offer))
 
     # What the call reports.
 
     def entered(self, state: State) -> None:
         self._reader.reset()
+        self._end_flow_control(state)
         if state is State.data:
             self._escape.reset(self.now)
         self._settle()
+
+    def _end_flow_control(self, state: State) -> None:
+        """It belongs to data state (V.250 6.2.12); what came before the end of a call comes first (6.2.8)."""
+        before, self._flow = self._flow, FlowControl()
+        if before.stopped and state is not State.online:
+            self._release()
+        if before.stopping:
+            self.emit(ToTerminal(DC1, carried=True))
 
     def dialled(self, plan: DialPlan) -> None:
         self._interpreter.dialled(plan)
@@ -241,7 +298,7 @@ class Modem:
         self._text += self._framing.result(self._table, result, rate_bit_s)
 
     def emit(self, effect: Effect) -> None:
-        if isinstance(effect, ToTerminal):
+        if isinstance(effect, ToTerminal) and not effect.carried:
             self._text += effect.data
         else:
             self._flush()

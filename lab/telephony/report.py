@@ -7,16 +7,14 @@ from lab.telephony.settings import PARAMETERS, Memory, Settings
 
 def parameter(name: str, settings: Settings) -> str:
     """The values of a parameter."""
-    values = _values(name, settings)
-    return values if PARAMETERS[name].bare else f"{name}: {values}"
+    return PARAMETERS[name].head(name) + _values(name, settings)
 
 
 def ranges(name: str) -> str:
     """What a parameter may be set to."""
-    fields = PARAMETERS[name].fields
-    if PARAMETERS[name].bare:
-        return ",".join(str(each) for each in fields)
-    return f"{name}: {','.join(f'({each})' for each in fields)}"
+    asked = PARAMETERS[name]
+    lists = [str(each) for each in asked.fields]
+    return asked.head(name) + ",".join(lists if asked.bare else (f"({each})" for each in lists))
 
 
 def overview(settings: Settings, memory: Memory) -> str:

@@ -1,6 +1,6 @@
 """Result codes: their words and numbers, what ``X`` lets through, and how they are framed.
 
-The words are those of V.250 5.7.1 and the Hayes habits; the numbers differ between makers, so a modem is
+Words and basic numbers are those of V.250 5.7.1; the numbers of rates differ between makers, so a modem is
 given a table. Whether a result is due, and whether ``Q`` suppresses it, is decided elsewhere.
 """
 
@@ -80,9 +80,10 @@ _EXTENDED = (Result.no_dialtone, Result.busy, Result.no_answer)
 
 
 def wording(result: Result, rate_bit_s: int, x: int) -> tuple[Result, int]:
-    """What ``X`` leaves of a result (V.250 6.2.7): X0 knows neither rates nor call progress.
+    """What ``X`` leaves of a result: X0 has neither rates (V.250 6.2.7) nor words for call progress (Hayes).
 
-    Which tones the modem listens for under X1 to X4 is not a matter of wording; see ``lab.telephony.modem``.
+    For what W and @ wait for in vain V.250 allows NO CARRIER, too (6.3.1.6, 6.3.1.7). Which tones the modem
+    listens for under X1 to X4 is not a matter of wording; see ``lab.telephony.states``.
     """
     if x > 0:
         # 300 bit/s is what CONNECT without a rate stands for, in either table.

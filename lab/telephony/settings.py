@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from lab.telephony.modulation import CARRIERS, Offer, offer
+
 Value: TypeAlias = int | str
 
 
@@ -23,6 +25,8 @@ class Register:
     help: str
 
 
+# V.250 has S6 to 10 only (6.3.9), and S10 to 254 (6.3.12). The wider ranges, the defaults of S7 and S10, and
+# S1, S2, S9, S11 and S12 are of Hayes; V.250 5.8.1 has nothing against them.
 REGISTERS: Mapping[int, Register] = {
     0: Register(0, 0, 255, "rings until the modem answers by itself; 0: never"),
     1: Register(0, 0, 255, "rings counted so far; not stored"),
@@ -79,6 +83,8 @@ class Number:
 
     default: int
     spans: tuple[tuple[int, int], ...]
+    missing: int | None = None
+    """What it is set to where no value is given; None: it stays as it is."""
 
     def parse(self, text: str) -> Value:
         if not (text.isascii() and text.isdigit()):
@@ -99,6 +105,7 @@ class Word:
 
     default: str
     words: tuple[str, ...]
+    missing: None = None
 
     def parse(self, text: str) -> Value:
         word = text.strip('"').upper()
@@ -116,31 +123,46 @@ def _each(*values: int) -> tuple[tuple[int, int], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A ``+`` parameter (V.250 5.4.4)."""
+    """A ``+`` parameter (V.250 5.4.4).
+
+    What a value that is not given means, the definition of each is to say (5.4.4.2). Those of +IFC, +ICF,
+    +ES and +DS do not: there it stays as it was, as the manuals of chip sets have it.
+    """
 
     fields: tuple[Number | Word, ...]
     help: str
     bare: bool = False
     """Reported without its name and without parentheses, as T.31 has it for +FCLASS."""
+    gap: str = " "
+    """What stands behind the colon of a report: a space, but not in 6.2.10 to 6.2.12."""
+
+    def head(self, name: str) -> str:
+        """How a report begins."""
+        return "" if self.bare else f"{name}:{self.gap}"
 
 
 _RATES = (0, 300, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400)
-_LINE_RATE = Number(0, ((0, 0), (300, 56000)))
+_LINE_RATE = Number(0, ((0, 0), (300, 56000)), missing=0)
 
 PARAMETERS: Mapping[str, Parameter] = {
     "+FCLASS": Parameter((Number(0, _each(0)),), "service class: data (0) only", bare=True),
     "+IPR": Parameter(
-        (Number(0, _each(*_RATES)),), "rate of the terminal in bit/s, 0: any; without effect"
+        (Number(0, _each(*_RATES), missing=0),),
+        "rate of the terminal in bit/s, 0: any, and then +ICF=0 too; without effect",
+        gap="",
     ),
     "+IFC": Parameter(
         (Number(2, ((0, 3),)), Number(2, ((0, 2),))),
-        "flow control: by the terminal, by the modem; without effect",
+        "flow control: how the terminal stops the modem, how the modem the terminal",
+        gap="",
     ),
     "+ICF": Parameter(
-        (Number(3, ((0, 6),)), Number(3, ((0, 3),))), "character format and parity; without effect"
+        (Number(3, ((0, 6),)), Number(3, ((0, 3),))),
+        "character format and parity; without effect",
+        gap="",
     ),
     "+ES": Parameter(
-        (Number(3, ((0, 7),)), Number(0, ((0, 4),)), Number(2, ((0, 9),))),
+        (Number(3, ((0, 4),)), Number(0, ((0, 4),)), Number(2, ((0, 6),))),
         "error control: request, fallback, fallback when answering; without effect",
     ),
     "+DS": Parameter(
@@ -154,11 +176,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "+MS": Parameter(
         (
-            Word("V34", ("V21", "V22", "V22B", "V23C", "V32", "V32B", "V34", "V90", "V92")),
-            Number(1, _each(0, 1)),
+            Word("V34", tuple(CARRIERS)),
+            Number(1, _each(0, 1), missing=1),
             *(_LINE_RATE,) * 4,
         ),
-        "modulation, whether automatic, lowest and highest rate sent, and received; without effect",
+        "modulation, whether older ones will do, lowest and highest rate sent, and received",
     ),
 }
 
@@ -206,15 +228,21 @@ class Settings:
             self.switches[name] = value
 
     def set_parameter(self, name: str, texts: list[str]) -> None:
-        """Set what is given; an empty text, and whatever is missing, stays as it is."""
+        """Set what is given, and what is not given to what that means."""
         parameter = PARAMETERS.get(name)
         if parameter is None or len(texts) > len(parameter.fields):
             raise ValueError(name)
         values = list(self.parameters[name])
-        for at, (kind, text) in enumerate(zip(parameter.fields, texts, strict=False)):
+        given = [*texts, *[""] * len(parameter.fields)]
+        for at, (kind, text) in enumerate(zip(parameter.fields, given, strict=False)):
             if text:
                 values[at] = kind.parse(text)
+            elif kind.missing is not None:
+                values[at] = kind.missing
         self.parameters[name] = tuple(values)
+        if name == "+IPR" and not self.terminal_rate:
+            # Of a rate that is found out the format is found out, too (V.250 6.2.10).
+            self.parameters["+ICF"] = (0, *self.parameters["+ICF"][1:])
 
     def set(self, name: str, value: Value) -> None:
         """Set by the name of the command: ``S7``, ``&C``, ``+MS`` (values parted by commas)."""
@@ -238,6 +266,16 @@ class Settings:
     @property
     def terminal_rate(self) -> int:
         return int(self.parameters["+IPR"][0])
+
+    @property
+    def flow_control(self) -> tuple[int, int]:
+        """By the terminal, and by the modem."""
+        by_terminal, by_modem = map(int, self.parameters["+IFC"])
+        return by_terminal, by_modem
+
+    @property
+    def offer(self) -> Offer:
+        return offer(self.parameters["+MS"])
 
     def copy(self) -> Settings:
         return Settings(dict(self.registers), dict(self.switches), dict(self.parameters), self.tone)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from lab.telephony.modulation import Offer
+
 # Events of the line, from the exchange to the modem.
 
 
@@ -104,6 +106,8 @@ class ToTerminal:
     """Bytes for the terminal."""
 
     data: bytes
+    carried: bool = False
+    """They belong to a call; otherwise the modem itself says them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Modulation:
+    """What the next training is to offer; sent when it changes (``+MS``)."""
+
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
 class Carrier:
     """Circuit 109 (DCD) as ``&C`` has it; sent when it changes."""
 
@@ -158,5 +169,14 @@ class TerminalRate:
 
 
 Effect: TypeAlias = (
-    ToTerminal | ToLine | OffHook | OnHook | Flash | DialDigits | Answer | Carrier | TerminalRate
+    ToTerminal
+    | ToLine
+    | OffHook
+    | OnHook
+    | Flash
+    | DialDigits
+    | Answer
+    | Modulation
+    | Carrier
+    | TerminalRate
 )

@@ -247,6 +247,10 @@ class Call:
     def no_dialtone(self, _: Signal) -> None:
         self._end(Result.no_dialtone)
 
+    def let_go(self, _: Signal) -> None:
+        """DTR went, which aborts D and A with another result than a character does (V.250 tables 8, 9)."""
+        self._end(Result.ok)
+
     def no_answer(self, _: Signal) -> None:
         self._end(Result.no_answer)
 
@@ -254,7 +258,10 @@ class Call:
         self._end(Result.no_carrier)
 
     def unanswered(self, _: Signal) -> None:
-        """S7 is over; a modem that listens knows whether it rang to the end."""
+        """S7 is over; a modem that listens knows whether it rang to the end.
+
+        V.250 has NO ANSWER for ``@`` only (table 1); for ringing to the end chip sets have it, too.
+        """
         heard = self._ringback and self._desk.settings.busy_tone
         self._end(Result.no_answer if heard else Result.no_carrier)
 
@@ -269,8 +276,9 @@ class Call:
     def connect(self, signal: Trained) -> None:
         self._steps.clear()
         self.rate = signal.rate_bit_s
-        self._enter(State.data)
+        # The result comes before circuit 109 goes on (V.250 tables 8 and 9).
         self._desk.finish(Result.connect, self.rate)
+        self._enter(State.data)
 
     def resume(self, _: Signal) -> None:
         self.connect(Trained(self.rate))
@@ -339,7 +347,9 @@ _ROWS: tuple[tuple[tuple[State, ...], type, Callable[[Call, Any], None], tuple[S
     ((_S.answering,),               Timeout,        Call.no_carrier,     (_S.idle,)),
     (_SETUP,                        Abort,          Call.no_carrier,     (_S.idle,)),
     ((_S.data,),                    Escape,         Call.escape,         (_S.online,)),
-    ((*_SETUP, _S.data, _S.online), DtrOff,         Call.no_carrier,     (_S.idle,)),
+    (_SETUP,                        Escape,         Call.let_go,         (_S.idle,)),
+    (_SETUP,                        DtrOff,         Call.let_go,         (_S.idle,)),
+    ((_S.data, _S.online),          DtrOff,         Call.no_carrier,     (_S.idle,)),
     ((_S.held,),                    DtrOff,         Call.hang_up,        (_S.idle,)),
 )
 # fmt: on

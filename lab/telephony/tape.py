@@ -88,12 +88,9 @@ class Tape:
 
     # From the equipment.
 
-    def from_terminal(self, line: str, data: bytes, now: float, *, to_line: int = 0) -> None:
-        """What a terminal sent; the last ``to_line`` bytes of it went into the call as data.
-
-        To be told before what the modem answers.
-        """
-        self._hear(line, ">", data[: len(data) - to_line], now)
+    def from_terminal(self, line: str, data: bytes, now: float) -> None:
+        """What a terminal said to its modem: no data of a call. To be told before what the modem answers."""
+        self._hear(line, ">", data, now)
 
     def to_terminal(self, line: str, data: bytes, now: float) -> None:
         """What a modem itself said to its terminal: no data of a call."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from lab.telephony.modem import Modem, State
@@ -10,8 +11,23 @@ from lab.telephony.result_codes import HAYES, ResultTable
 from lab.telephony.settings import Value
 from lab.telephony.signals import DialTone, Effect, LineEvent, ToLine, ToTerminal, Trained
 
-Step: TypeAlias = bytes | float | LineEvent | bool
-"""Bytes from the terminal; seconds that pass; an event of the line; DTR on or off."""
+
+@dataclass(frozen=True)
+class Received:
+    """Data of the call, from the line."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """So many bytes wait for the line."""
+
+    waiting: int
+
+
+Step: TypeAlias = bytes | float | LineEvent | bool | Received | Backlog
+"""Bytes from the terminal; seconds that pass; an event of the line; DTR on or off; what comes of a call."""
 
 
 class Bench:
@@ -46,6 +62,10 @@ class Bench:
                 return [
                     each for data in portions for each in self.modem.from_terminal(data, self.now)
                 ]
+            case Received(data):
+                return self.modem.from_line(data, self.now)
+            case Backlog(waiting):
+                return self.modem.backlog(waiting, self.now)
             case bool():
                 return self.modem.dtr(step, self.now)
             case int() | float():
@@ -68,8 +88,8 @@ def joined(effects: Iterable[Effect]) -> list[Effect]:
     result: list[Effect] = []
     for effect in effects:
         match result[-1] if result else None, effect:
-            case ToTerminal(before), ToTerminal(data):
-                result[-1] = ToTerminal(before + data)
+            case ToTerminal(before, one), ToTerminal(data, other) if one is other:
+                result[-1] = ToTerminal(before + data, one)
             case ToLine(before), ToLine(data):
                 result[-1] = ToLine(before + data)
             case _:

@@ -15,7 +15,7 @@ from lab.telephony.result_codes import HAYES, IBM, Result
 from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES
 from lab.telephony.signals import Effect, LineEvent, Ringing, ToLine, ToTerminal, Trained
 from lab.telephony.states import COMMAND, TRANSITIONS, Abort, DtrOff, Escape, Signal, Timeout
-from tests.unit.telephony.terminal import WAYS, Bench
+from tests.unit.telephony.terminal import WAYS, Bench, Received
 from tests.unit.telephony.vectors import ERROR, OK, VECTORS, Vector
 
 
@@ -151,6 +151,36 @@ def test_line_waits_while_the_terminal_commands() -> None:
     assert b"lost" not in bench.say(*WAYS[State.data])
 
 
+def test_what_a_stopped_terminal_has_waiting_is_not_cut_by_an_escape() -> None:
+    bench = Bench(factory={"E": 0, "+IFC": "1"})
+    bench.do(*WAYS[State.data], b"\x13")
+    held = b"a" * (KEPT_WHILE_ESCAPED + 9)
+    assert bench.do(Received(held)) == []
+    assert bench.modem.held == len(held)
+    bench.do(1.0, b"+++", 1.0)
+    assert bench.modem.held == 0, "it counts while the terminal is to go on only"
+    bench.do(Received(b"too much" * 9))
+    assert bench.say(b"ATO\r").endswith(b"9600\r\n" + held)
+
+
+def test_what_is_for_the_modem_itself_is_told_from_data() -> None:
+    """The dialogue is to have the one and not the other, also where one write has both."""
+    bench = Bench(factory={"E": 0, "S12": 0, "+IFC": "1"})
+    modem = bench.modem
+    for data, addressed in (
+        (b"ATI\rATA\r", b"ATI\rATA\r"),
+        (Trained(9600), b"ATI\rATA\r"),
+        (b"secret\x13\x11", b""),
+        (b"secret+++ATI\r", b"ATI\r"),
+        (b"ATO\rsecret", b"ATO\r"),
+        (b"+++ATO\rsecret+++ATH\rATD\r", b"ATO\rATH\rATD\r"),
+        (0.2, b"ATO\rATH\rATD\r"),
+        (b"xAT\r", b"xAT\r"),
+    ):
+        bench.do(data)
+        assert bytes(modem.addressed) == addressed
+
+
 def test_line_goes_nowhere_without_a_call() -> None:
     bench = Bench()
     assert bench.modem.from_line(b"x", 0.0) == []
@@ -193,10 +223,11 @@ def test_data_is_not_looked_at_byte_by_byte() -> None:
     bench = Bench(factory={"E": 0})
     bench.do(*WAYS[State.data])
     data = bytes(range(256)) * 2
+    given = ToTerminal(data, carried=True)
     modem, portions = bench.modem, 250
 
     begin = time.process_time()
     for number in range(portions):
         assert modem.from_terminal(data, 2.0 + number / portions) == [ToLine(data)]
-        assert modem.from_line(data, 2.0 + number / portions) == [ToTerminal(data)]
+        assert modem.from_line(data, 2.0 + number / portions) == [given]
     assert time.process_time() - begin < 0.1

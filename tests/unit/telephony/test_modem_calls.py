@@ -26,6 +26,9 @@ class Office:
         self._read = dict.fromkeys(self._modems, b"")
         self._now = 0.0
 
+    def replace(self, line: str, modem: Modem) -> None:
+        self._modems[line] = modem
+
     def type(self, line: str, data: bytes) -> None:
         self._perform(line, self._modems[line].from_terminal(data, self._now))
 

@@ -1,4 +1,4 @@
-"""docs/modem.md and docs/at-commands.md against the program: commands, results, outcomes, defaults."""
+"""docs/modem.md, at-commands.md and at-settings.md against the program: commands, results, outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 from lab.telephony.commands import COMMANDS
 from lab.telephony.dialling import MODIFIERS
 from lab.telephony.exchange import Exchange, Line
+from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem
+from lab.telephony.modulation import CARRIERS, common_rate
 from lab.telephony.outcomes import Rule
 from lab.telephony.result_codes import HAYES, IBM, Result, wording
 from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Settings
@@ -53,6 +55,53 @@ def test_every_register_is_told_with_default_and_range() -> None:
 
 def test_every_modifier_is_told() -> None:
     assert dict(_rows("at-commands.md", "in a number")) == dict(MODIFIERS)
+
+
+def test_what_has_no_effect_is_told_with_a_reason() -> None:
+    told = dict(_rows("at-settings.md", "without effect"))
+    # L is a command and a modifier.
+    everything = [*COMMANDS.items(), *MODIFIERS.items()]
+    assert set(told) == {name for name, text in everything if "without effect" in text}
+    assert all(told.values())
+
+
+def test_every_carrier_is_told_with_its_rates() -> None:
+    told = dict(_rows("at-settings.md", "carrier"))
+    assert list(told) == list(CARRIERS)
+    for name, rates in CARRIERS.items():
+        if name == "V34":
+            assert rates == tuple(range(2400, 33601, 2400))
+            assert told[name] == "2400 to 33600 in steps of 2400"
+        elif rates:
+            assert told[name] == ", ".join(map(str, rates))
+        else:
+            assert told[name].startswith("none of its own")
+
+
+@pytest.mark.parametrize("row", _rows("at-settings.md", "`+MS`"), ids=str)
+def test_what_a_modulation_comes_to(row: list[str]) -> None:
+    offers = []
+    for value in row[:2]:
+        settings = Settings()
+        if value != "as it was":
+            settings.set("+MS", value)
+        offers.append(settings.offer)
+    rate = common_rate(offers[0], offers[1], 33600)
+    assert row[2] == (f"CONNECT {rate}" if rate else "NO CARRIER")
+
+
+def test_what_flow_control_says_of_bytes() -> None:
+    (row,) = [row for row in _rows("at-settings.md", "`+IFC`") if row[0] == "1"]
+    assert f"when {STOP_AT_BYTES} bytes wait" in row[2]
+    assert f"when {GO_ON_AT_BYTES} are left" in row[2]
+
+
+def test_what_is_left_out_of_ms() -> None:
+    (short, whole) = re.findall(r"`\+MS=([^`]+)`", (DOCS / "at-commands.md").read_text())[:2]
+    one, other = Settings(), Settings()
+    one.set("+MS", short)
+    other.set("+MS", whole)
+    assert one == other
 
 
 def test_both_tables_of_result_codes() -> None:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import get_args
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lab.telephony.command_line import Command, CommandError, Form
+from lab.telephony.command_line import Command, CommandError, Form, Line, next_command, tidy
 from lab.telephony.commands import COMMANDS, Identity, Interpreter
+from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem, State
-from lab.telephony.result_codes import Result
+from lab.telephony.modulation import CARRIERS
+from lab.telephony.result_codes import HAYES, Result, wording
 from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Settings
-from lab.telephony.signals import Effect, LineEvent, Trained
+from lab.telephony.signals import Dropped, Effect, LineEvent, ToLine, ToTerminal, Trained
 from lab.telephony.states import COMMAND, TRANSITIONS, Signal
-from tests.unit.telephony.terminal import WAYS, Bench, Step, joined
+from tests.unit.telephony.terminal import WAYS, Backlog, Bench, Received, Step, joined
 from tests.unit.telephony.vectors import VECTORS
 
 _FRAGMENTS = (
     *(name for name in COMMANDS if name not in ("A/", "+++")),
     *'0123456789=?;,@!*#&+ "/\x08',
     *("S3=65", "S5=65", "S12=0", "S8=0", "S2=13", "=?", "T5W,1;", "S=0", "&Z0=9,1;", "Q1", "V0"),
+    *("+IFC=1,1;", "+IFC=3;", "+MS=V32B,1;", "+MS=V90,0,9600,4800;", '+ASTO=0,"9;";', "+IPR=0;"),
 )
 _BODIES = st.lists(st.sampled_from(_FRAGMENTS), max_size=8).map("".join)
 _LINES = _BODIES.map(lambda body: f"AT{body}\r".encode())
@@ -29,13 +33,23 @@ _WRITES = st.one_of(
     _LINES,
     st.binary(max_size=40),
     st.sampled_from((b"+++", b"+", b"A/", b"at", b"\r", b"\n", b"ATD1\r", b"ATA\r", b"ATO\r")),
+    st.sampled_from((b"\x11", b"\x13", b"a\x13b\x11\x13", b"AT+IFC=1,1\r", b"AT+IFC=3,1\r")),
 )
 _EVENTS = st.one_of(
     st.sampled_from([each() for each in get_args(LineEvent) if each is not Trained]),
     st.integers(0, 60000).map(Trained),
 )
+_RECEIVED = st.text("abcdefgh", min_size=1, max_size=6).map(lambda text: Received(text.encode()))
+_BACKLOGS = st.sampled_from((0, GO_ON_AT_BYTES, GO_ON_AT_BYTES + 1, STOP_AT_BYTES, 99999)).map(
+    Backlog
+)
 _STEPS: st.SearchStrategy[Step] = st.one_of(
-    _WRITES, _EVENTS, st.booleans(), st.sampled_from((0.0, 0.01, 0.2, 1.0, 2.0, 7.0, 60.0, 300.0))
+    _WRITES,
+    _EVENTS,
+    _RECEIVED,
+    _BACKLOGS,
+    st.booleans(),
+    st.sampled_from((0.0, 0.01, 0.2, 1.0, 2.0, 7.0, 60.0, 300.0)),
 )
 
 _CONVERSATIONS = st.tuples(
@@ -49,20 +63,40 @@ class Watched(Bench):
     def __init__(self, **options: bool) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
         self.results: list[Result] = []
-        finish, grant = self.modem.finish, self.modem._call.signal
+        self.lines = self.answered = 0
+        """Lines that ended, and how many of them have had their result."""
+        self.reported = 0
+        """Results that the terminal was to read, without RING."""
+        finish, grant, take = self.modem.finish, self.modem._call.signal, self.modem._take
+        report = self.modem.report
+
+        def told(result: Result, rate_bit_s: int = 0) -> None:
+            self.reported += result is not Result.ring
+            report(result, rate_bit_s)
+
+        def taken(line: Line) -> None:
+            assert self.lines == self.answered, "a line before the result of the one before it"
+            self.lines += 1
+            self.answered += line.body is None
+            take(line)
 
         def noted(result: Result, rate_bit_s: int = 0) -> None:
             self.results.append(result)
+            self.answered += self.modem._rest is not None
             finish(result, rate_bit_s)
 
         def watched(signal: Signal) -> bool:
             transition = TRANSITIONS.get((self.modem.state, type(signal)))
+            before = len(self.results)
             granted = grant(signal)
+            assert len(self.results) - before <= granted, "no more than one result of anything"
             assert granted is (transition is not None)
             assert transition is None or self.modem.state in transition.to
             return granted
 
+        self.modem._take = taken  # type: ignore[method-assign]
         self.modem.finish = noted  # type: ignore[method-assign]
+        self.modem.report = told  # type: ignore[method-assign]
         self.modem._call.signal = watched  # type: ignore[method-assign]
 
     def _one(self, step: Step) -> list[Effect]:
@@ -72,10 +106,16 @@ class Watched(Bench):
         if modem.state in COMMAND:
             assert modem.wake_at is None
             assert modem._rest is None
+            assert self.lines == self.answered
         elif modem.state is not State.data:
             assert modem.wake_at is not None
         assert modem.wake_at is None or modem.wake_at > self.now
+        assert self.reported == len(self.results)
+        assert modem.stopped <= (modem.state is State.data)
+        assert modem.stopped or not modem.held
+        assert modem._flow.stopping <= (modem.state is State.data)
         connected = modem.state in (State.data, State.online)
+        assert connected or not modem._kept
         assert modem.carrier is (connected or not modem.settings.switch("&C"))
         for number, register in REGISTERS.items():
             assert register.low <= modem.settings.register(number) <= register.high
@@ -90,6 +130,7 @@ def test_nothing_raises_and_nothing_is_stuck(steps: list[Step]) -> None:
     # Left alone, every modem comes to rest.
     bench.do(1000.0, 1000.0)
     assert bench.modem.state in COMMAND | {State.data}
+    assert bench.lines == bench.answered
 
 
 @given(_BODIES.map(lambda body: body.replace("\x08", "")))
@@ -100,14 +141,85 @@ def test_nothing_raises_and_nothing_is_stuck(steps: list[Step]) -> None:
 def test_every_line_gets_one_final_result(body: str) -> None:
     """Whatever it says, and however long it takes; the next line gets its own."""
     bench = Watched()
-    bench.do(f"AT{body}\r".encode(), 2000.0, 2000.0)
+    read = bench.say(f"AT{body}\r".encode(), 2000.0, 2000.0)
     assert len(bench.results) == 1
+    assert (bench.lines, bench.answered) == (1, 1)
+    assert _ends_with_result(bench, read)
 
     end = bytes((bench.modem.settings.register(3),))
     bench.modem.settings.set_register(5, 127)  # or it may be a letter of the next line
     if end not in b"Aa":
         bench.do(b"ATS0?" + end if end not in b"TtSs0?" else b"at" + end)
     assert len(bench.results) == (2 if end not in b"Aa" else 1)
+
+
+@given(st.text('ADEZS&+IFCMP0123456789=?;,"@ \\', max_size=30))
+def test_every_command_takes_something_of_its_line(body: str) -> None:
+    """So that a line comes to its end."""
+    rest = tidy(body)
+    while rest:
+        try:
+            _, behind = next_command(rest)
+        except CommandError:
+            break
+        assert rest.endswith(behind)
+        assert len(behind) < len(rest)
+        rest = behind
+
+
+def _ends_with_result(bench: Watched, read: bytes) -> bool:
+    """Whether it is the last that the terminal reads, in the form that the line has asked for."""
+    settings, (result,) = bench.modem.settings, bench.results
+    if settings.switch("Q") == 1:
+        return True
+    word, rate = wording(result, 0, settings.switch("X"))
+    return read.endswith(bench.modem._framing.result(HAYES, word, rate))
+
+
+@given(
+    st.sampled_from((b"1", b"3", b"2")),
+    st.sampled_from((b"0", b"1")),
+    st.lists(
+        st.one_of(
+            _RECEIVED,
+            _BACKLOGS,
+            st.sampled_from((b"\x13", b"\x11", b"a", b"b\x11c\x13", b"\x13\x11d", b"\x13\x13e")),
+        ),
+        max_size=20,
+    ),
+    st.sampled_from((b"", b"\x11", "gone")),
+)
+@settings(max_examples=300, deadline=None)
+def test_flow_control_loses_nothing(
+    by_terminal: bytes, by_modem: bytes, steps: list[Step], end: bytes | str
+) -> None:
+    """What the line brings arrives whole and in order, if only at the end; what is typed leaves whole."""
+    bench = Watched()
+    bench.do(b"ATE0S2=255+IFC=%b,%b\r" % (by_terminal, by_modem), *WAYS[State.data])
+    effects: list[Effect] = []
+    for step in steps:
+        stopped = bench.modem.stopped
+        now = bench._one(step)
+        effects += now
+        if stopped and isinstance(step, Received):
+            assert now == []
+    effects += bench.do(Dropped() if isinstance(end, str) else end)
+
+    carried = b"".join(x.data for x in effects if isinstance(x, ToTerminal) and x.carried)
+    signs = [byte for byte in carried if byte in b"\x11\x13"]
+    brought = b"".join(step.data for step in steps if isinstance(step, Received))
+    if by_modem == b"1":
+        assert all(one != other for one, other in pairwise(signs))
+        assert not signs or signs[0] == 0x13
+        assert end != "gone" or len(signs) % 2 == 0, "its terminal stays stopped"
+        carried = carried.translate(None, b"\x11\x13")
+    assert brought.startswith(carried)
+    assert carried == brought or bench.modem.stopped
+    assert end != b"\x11" or by_terminal == b"2" or carried == brought
+
+    typed = b"".join(step for step in [*steps, end] if isinstance(step, bytes))
+    left = b"".join(x.data for x in effects if isinstance(x, ToLine))
+    assert left == (typed.translate(None, b"\x11\x13") if by_terminal == b"1" else typed)
 
 
 @given(_CONVERSATIONS)
@@ -154,7 +266,7 @@ def _settings(draw: st.DrawFn) -> list[str]:
         if name not in ("E", "Q", "V"):
             commands.append(f"{name}{draw(st.sampled_from(switch.values))}")
     commands.append(f"+IFC={draw(st.integers(0, 3))},{draw(st.integers(0, 2))};")
-    commands.append(f"+MS={draw(st.sampled_from(('V21', 'V32B', 'V90')))},0,300,{9600};")
+    commands.append(f"+MS={draw(st.sampled_from(tuple(CARRIERS)))},0,300,{9600};")
     return draw(st.permutations(commands))
 
 

@@ -16,7 +16,7 @@ from lab import process
 from lab.telephony.exchange import Line
 from lab.telephony.modem import Modem, State
 from lab.telephony.outcomes import Rule
-from lab.telephony.signals import ToLine, ToTerminal
+from lab.telephony.signals import ToTerminal
 from lab.telephony.tape import MAX_UTTERANCE_BYTES, Tape, recording
 from lab.topology.telephone import Outcome
 from lab.wire.dialled import enframe
@@ -150,9 +150,8 @@ def test_data_of_a_call_is_a_line_with_its_size_where_the_talk_goes_on() -> None
     for at in range(10):
         text.tape.sent(1, "hmc", 100, 6 + at)
         text.tape.arrived(1, "lig-1", bytes(90), 7 + at)
-    text.tape.from_terminal("hmc", b"secret+++", 20, to_line=9)
     text.tape.to_terminal("hmc", b"\r\nOK\r\n", 21)
-    text.tape.from_terminal("hmc", b"ATO\rsecret", 22, to_line=6)
+    text.tape.from_terminal("hmc", b"ATO\r", 22)
     text.tape.sent(1, "hmc", 6, 22)
     text.tape.ended(1, 30)
     assert text.said == [
@@ -296,13 +295,12 @@ class Desk(Hall):
 
     def types(self, line: str, data: bytes) -> None:
         effects = self.modems[line].from_terminal(data, self.now)
-        to_line = sum(len(effect.data) for effect in effects if isinstance(effect, ToLine))
-        self.tape.from_terminal(line, data, self.now, to_line=to_line)
+        self.tape.from_terminal(line, bytes(self.modems[line].addressed), self.now)
         self.carry(line, effects)
 
     def carry(self, line: str, effects: list[Any]) -> None:
         for effect in effects:
-            if isinstance(effect, ToTerminal):
+            if isinstance(effect, ToTerminal) and not effect.carried:
                 self.tape.to_terminal(line, effect.data, self.now)
             self._hand(self.exchange.effect(line, effect, self.now))
 
