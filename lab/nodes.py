@@ -8,8 +8,8 @@ Links at ``/run/{netns,mntns,utsns}/<node>`` of the surrounding mount namespace 
 ``ip netns`` there. They are links and not bind mounts, because a bind mount outlives this process,
 is copied into each later node, and some kernels (6.18) refuse it for a mount namespace.
 
-Links, addresses, routes and sysctls are not made here. In a node's thread, read
-``/proc/thread-self/net``: ``/proc/net`` and ``/proc/self/net`` show the main thread's namespace.
+Links, addresses, routes and sysctls are not made here. In a node's thread ``/proc/thread-self/net`` is
+the node's; ``/proc/net`` and ``/proc/self/net`` are the main thread's.
 """
 
 from __future__ import annotations
@@ -229,13 +229,8 @@ class Node:
             wanted = Path(pin).stat().st_ino
         except FileNotFoundError:
             return ()
-        return tuple(
-            pid
-            for pid in (
-                int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()
-            )
-            if pid != os.getpid() and _namespace_inode(pid) == wanted
-        )
+        pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        return tuple(p for p in pids if p != os.getpid() and _namespace_inode(p) == wanted)
 
     def close(self) -> None:
         """End what ``spawn`` started, the last first, and let go of the namespaces."""

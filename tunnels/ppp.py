@@ -1,7 +1,7 @@
 """PPP by pppd, whatever carries it: what a node's pppd is told, and what its interface has become.
 
-The carrier (an L2TP session, later a telephone line) starts pppd and learns its exit status; it
-uses this module for the rest.
+The carrier (an L2TP session, a telephone line) starts pppd and learns its exit status; it uses this
+module for the rest.
 """
 
 from __future__ import annotations

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+from lab import _linux
 from tests.integration.labs import Runs
 
 # A shell that starts us in the background has us ignore it, and what we start would ignore it, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_mounts() -> None:
+    """Nodes that a test makes in this very process mount something: nothing of it may be left behind."""
+    if os.geteuid() == 0:
+        _linux.unshare(_linux.CLONE_NEWNS)
+        _linux.mount("none", "/", "", _linux.MS_REC | _linux.MS_PRIVATE)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,8 @@ def test_one_line_is_not_enough_for_two(tmp_path: Path) -> None:
     """The second caller hears busy tone, by each number and each round, and the first is not disturbed."""
     status, record = ran("dial-two-hmcs", tmp_path / "run", without_lines("lig-2"))
     assert status == 1
-    first, *others = record.dialled
+    nobody, first, *others = record.dialled
+    assert nobody.result == "NO CARRIER"
     assert first.result.startswith("CONNECT ")
     assert {(a.client, a.number, a.result) for a in others if a.number == first.number} == {
         ("hmc-b", first.number, "BUSY")
@@ -126,3 +127,31 @@ def test_a_call_can_be_watched(tmp_path: Path) -> None:
             read_until(watch, b"zonkzonk")
         finally:
             end(watch)
+
+
+def ways(user: User) -> bytes:
+    (line,) = user.lab("status").stdout.splitlines()[1:]
+    return line.strip()
+
+
+def test_a_way_home_that_is_left_down_is_brought_up_by_hand(tmp_path: Path) -> None:
+    """``--no-path``, and what ``lab status`` says before the call and during it (OUT-24)."""
+    user = User.settle(tmp_path / "home")
+    chat = "chat '' ATZ OK ATDT${LAB_NUMBERS%%,*} CONNECT '\\d\\c'"
+    # Not as the leader of a session: it would have the port as its terminal, and end with its parent.
+    script = f'pppd /dev/modem0 modem noauth user $LAB_USER updetach connect "{chat}"; exit $?'
+    with user.standing("dial", "--no-path", "--out", "out"):
+        assert ways(user) == b"hmc: modem /dev/modem0 on 15075550101, way home down"
+        dialled = user.lab("exec", "hmc", "--", "bash", "-c", script)
+        assert dialled.returncode == 0, dialled.stderr
+        assert ways(user) == (
+            b"hmc: modem /dev/modem0 on 15075550101, "
+            b"way home up, 203.0.113.130 on ppp0 to 203.0.113.129"
+        )
+
+
+def test_the_scenario_needs_its_path(tmp_path: Path) -> None:
+    refused = User.settle(tmp_path / "home").lab("run", "dial", "--no-path", "--out", "out")
+    assert refused.returncode == 2
+    assert b"lab run dial --no-path -- COMMAND" in refused.stderr
+    assert not (tmp_path / "home" / "out").exists()

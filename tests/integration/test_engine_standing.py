@@ -58,6 +58,9 @@ def test_status(user: User, standing: str) -> None:
     )  # fmt: skip
     assert Path(entry["run_dir"]).parent == user.home / "runs"
     assert Path(f"/proc/{entry['pid']}").exists()
+    assert entry["ways"] == [
+        {"agent": "hmc", "modems": [], "state": "way home by the default route"}
+    ]
     assert b"direct" in user.lab("status").stdout
 
 

@@ -176,7 +176,9 @@ def test_topologies() -> None:
 
 def test_environment() -> None:
     told = {name for row in _rows("README.md", "variable") for name in row[0].split(", ")}
-    assert told == set(command_environment(_model("vpn-nat"), "hmc", "out"))
+    assert told == set(command_environment(_model("dial"), "hmc", "out"))
+    assert told > set(command_environment(_model("vpn-nat"), "hmc", "out"))
+    assert told > set(command_environment(_model("dial"), "lig", "out"))
 
 
 def test_profiles() -> None:

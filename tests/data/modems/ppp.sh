@@ -1,18 +1,7 @@
 # A call to AT&T's gateway by pppd and chat alone, with the run's own account.
 set -e
-read -r user password < <(python3 - <<'END'
-import json, os
-from pathlib import Path
-model = json.loads(Path(os.environ["LAB_RUN_DIR"], "keys", "model.json").read_text())
-account = model["lig"]["ppp"]["accounts"][0]
-print(account["user"], account["secret"])
-END
-)
-echo "$user * $password" >/etc/ppp/pap-secrets
-: >/etc/ppp/options
-
-pppd /dev/modem0 115200 lock modem crtscts noauth user "$user" nodefaultroute updetach \
-    connect "chat -S ABORT BUSY ABORT 'NO CARRIER' TIMEOUT 60 '' ATZ OK ATDT18005550100 CONNECT '\d\c'"
+pppd /dev/modem0 115200 lock modem crtscts noauth user "$LAB_USER" nodefaultroute updetach \
+    connect "chat -S ABORT BUSY ABORT 'NO CARRIER' TIMEOUT 60 '' ATZ OK ATDT${LAB_NUMBERS%%,*} CONNECT '\d\c'"
 cat /var/lock/LCK..modem0
 ip route add 129.42.160.48 dev ppp0
 ip route add 192.0.2.20 dev ppp0
