@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.fault import Fault
-from lab.topology.model import PathKind, PppAuth, Topology
-from lab.topology.telephone import CallRule, Dialer, Lig, ModemFault, Outcome
+from lab.topology.model import PathKind, PppAuth, Role, Topology
+from lab.topology.telephone import CallRule, Dialer, Lig, ModemFault, ModemLine, Outcome
 
 SLOW_BIT_S = 2400
 """V.22bis, the slowest that IBM's own result codes name (T1-12)."""
@@ -26,11 +26,25 @@ still gets through."""
 
 
 NEEDS = "a path by modem"
+NEEDS_LINE = "a path by modem, or a modem beside it"
+NEEDS_LIG = "a path by modem, or a modem and AT&T's gateway beside it"
 
 
 def has_modems(topology: Topology) -> bool:
     """Whether the way home is by telephone, and every agent's host has a modem (OUT-24)."""
     return topology.path is PathKind.dial and all(d.devices for d in topology.dialers)
+
+
+def has_lines(topology: Topology) -> bool:
+    """Whether somebody may call: the lab itself, or beside another path a program of the user's."""
+    if topology.path is PathKind.dial:
+        return has_modems(topology)
+    return bool(_callers(topology))
+
+
+def has_lig(topology: Topology) -> bool:
+    """Whether they may call AT&T's gateway."""
+    return has_lines(topology) and topology.lig is not None
 
 
 def _change_lig(topology: Topology, change: Callable[[Lig], Lig]) -> Topology:
@@ -42,8 +56,24 @@ def _change_dialers(topology: Topology, change: Callable[[Dialer], Dialer]) -> T
     return replace(topology, dialers=tuple(change(dialer) for dialer in topology.dialers))
 
 
+def _callers(topology: Topology) -> tuple[ModemLine, ...]:
+    """All lines of those who call: of the clients, or of every HMC where no client dials."""
+    clients = {dialer.client for dialer in topology.dialers}
+    clients = clients or {node.name for node in topology.nodes if node.role is Role.hmc}
+    lines = topology.telephone.lines if topology.telephone is not None else ()
+    return tuple(line for line in lines if line.node in clients)
+
+
+def _called(topology: Topology, line: ModemLine) -> str:
+    """The number that faults are about: of those that a client dials, the gateway's; else any."""
+    assert topology.telephone is not None, "check has seen it"
+    numbers = next((d.numbers for d in topology.dialers if d.client == line.node), ("",))
+    answered = {x.number for x in topology.telephone.lines if x.node != line.node}
+    return next((number for number in numbers if number in answered), numbers[0])
+
+
 def _befall(rule: CallRule) -> Callable[[Topology], Topology]:
-    """Something befalls each client's calls to its first number; with ``times``, as many of them."""
+    """Something befalls the calls of each of a client's lines; with ``times``, as many of each."""
 
     def change(topology: Topology) -> Topology:
         telephone = topology.telephone
@@ -51,34 +81,25 @@ def _befall(rule: CallRule) -> Callable[[Topology], Topology]:
         # When dial tone is due, no number has been dialled yet.
         early = rule.outcome is Outcome.no_dialtone
         rules = (
-            replace(rule, caller=_line(topology, d), number="" if early else d.numbers[0])
-            for d in topology.dialers
+            replace(rule, caller=line.name, number="" if early else _called(topology, line))
+            for line in _callers(topology)
         )
-        return replace(topology, telephone=replace(telephone, rules=(*telephone.rules, *rules)))
+        # Before the file's own rules, since the first that fits a call holds.
+        return replace(topology, telephone=replace(telephone, rules=(*rules, *telephone.rules)))
 
     return change
 
 
 def _break(fault: ModemFault) -> Callable[[Topology], Topology]:
-    """Something is wrong with each client's modem."""
+    """Something is wrong with all modems of each client."""
 
     def change(topology: Topology) -> Topology:
         telephone = topology.telephone
         assert telephone is not None, "check has seen it"
-        broken = tuple((_line(topology, dialer), fault) for dialer in topology.dialers)
+        broken = tuple((line.name, fault) for line in _callers(topology))
         return replace(topology, telephone=replace(telephone, broken=(*telephone.broken, *broken)))
 
     return change
-
-
-def _line(topology: Topology, dialer: Dialer) -> str:
-    """The line on which a client calls."""
-    assert topology.telephone is not None, "check has seen it"
-    return next(
-        line.name
-        for line in topology.telephone.lines
-        if (line.node, line.device) == (dialer.client, dialer.devices[0])
-    )
 
 
 def empty_pool(topology: Topology) -> Topology:
@@ -113,16 +134,24 @@ def _lose_echo(topology: Topology) -> Topology:
 
 
 def _fault(
-    name: str, summary: str, change: Callable[[Topology], Topology], *, survives: bool = False
+    name: str,
+    summary: str,
+    change: Callable[[Topology], Topology],
+    *,
+    survives: bool = False,
+    needs: str = NEEDS_LINE,
 ) -> Fault:
     return Fault(
         name=name,
         summary=summary,
-        needs=NEEDS,
-        applies=has_modems,
+        needs=needs,
+        applies=_APPLIES[needs],
         survives=survives,
         change=change,
     )
+
+
+_APPLIES = {NEEDS: has_modems, NEEDS_LINE: has_lines, NEEDS_LIG: has_lig}
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -177,18 +206,25 @@ FAULTS: tuple[Fault, ...] = (
         "all lines of AT&T's gateway have a call",
         _befall(CallRule(outcome=Outcome.lines_taken)),
     ),
-    _fault("wrong-pap-password", "the HMC has a wrong PAP password", _wrong_password),
-    _fault("pap-refused", "the HMC's PPP refuses PAP", _refuse_pap),
-    _fault("chap-only-peer", "the PPP of AT&T's gateway takes CHAP only", _demand_chap),
+    _fault("wrong-pap-password", "the HMC has a wrong PAP password", _wrong_password, needs=NEEDS),
+    _fault("pap-refused", "the HMC's PPP refuses PAP", _refuse_pap, needs=NEEDS),
+    _fault(
+        "chap-only-peer",
+        "the PPP of AT&T's gateway takes CHAP only",
+        _demand_chap,
+        needs=NEEDS_LIG,
+    ),
     _fault(
         "dns-silent",
         "AT&T's name server does not answer",
         lambda topology: _change_lig(topology, lambda lig: replace(lig, dns_silent=True)),
+        needs=NEEDS_LIG,
     ),
     _fault(
         "lcp-echo-lost",
         "AT&T's gateway answers no LCP echo, and the HMC asks often, on a slow line",
         _lose_echo,
+        needs=NEEDS,
     ),
     _fault("modem-dead", "the HMC's modem answers nothing", _break(ModemFault.dead)),
     _fault(

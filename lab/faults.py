@@ -271,8 +271,8 @@ FAULTS: dict[str, Fault] = {
             "pool-empty",
             "the gateways have no address left to give",
             _pool_empty,
-            needs="a path by VPN or modem",
-            applies=lambda t: _is_vpn(t) or dial_faults.has_modems(t),
+            needs="a path by VPN or modem, or a modem and AT&T's gateway beside it",
+            applies=lambda t: _is_vpn(t) or dial_faults.has_lig(t),
         ),
         _fault(
             "tampered-esp",

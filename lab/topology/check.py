@@ -162,6 +162,8 @@ def _links(spec: TopologySpec) -> Iterator[Complaint]:
         for node in spec.nodes:
             if not spec.links_of(node) and spec.nodes[node].role is not Role.exchange:
                 problem = "is not on any link"
+                if spec.nodes[node].modems:
+                    problem += ", which a node with modems needs, too"
                 yield Complaint(("nodes", node), problem, f"add {node} to a link", (("links",),))
 
 

@@ -55,7 +55,8 @@ def _modems(spec: TopologySpec) -> Iterator[Complaint]:
         role: Place = ("nodes", name, "role")
         if node.modems and node.role not in WITH_MODEMS:
             problem = f"only an hmc and a lig have modems, and the role of {name} is {node.role}"
-            yield Complaint(place, problem, needs=(role,))
+            suggestion = f"take its modems out, or give {name} another role"
+            yield Complaint(place, problem, suggestion, (role,))
         elif node.role is Role.lig and not node.modems:
             problem = f"{name} has no modem that answers"
             yield Complaint(("nodes", name), problem, "give it modems: 2", (role, place))
@@ -92,7 +93,8 @@ def _lines(spec: TopologySpec) -> Iterator[Complaint]:
         node = spec.nodes[name]
         if node.role not in WITH_MODEMS:
             problem = f"only an hmc and a lig have lines, and the role of {name} is {node.role}"
-            yield Complaint(place, problem, needs=(role,))
+            suggestion = f"take its line out, or give {name} another role"
+            yield Complaint(place, problem, suggestion, (role,))
         elif node.role is Role.hmc and not node.modems:
             problem = f"{name} has a telephone line and no modem"
             yield Complaint(place, problem, f"give {name} modems: 1", (role, modems))
@@ -125,7 +127,9 @@ def _numbers(spec: TopologySpec) -> Iterator[Complaint]:
         owner = owners.setdefault(line.number, name)
         if owner != name:
             needs: tuple[Place, ...] = (("telephone", owner, "number"),)
-            yield Complaint(place, f"{line.number} is the number of {owner}, too", needs=needs)
+            problem = f"{line.number} is the number of {owner}, too"
+            suggestion = f"give {name} a number of its own, or {owner} more modems"
+            yield Complaint(place, problem, suggestion, needs)
 
     for name, line in spec.telephone.items():
         for length in range(1, len(line.number)):
@@ -135,7 +139,9 @@ def _numbers(spec: TopologySpec) -> Iterator[Complaint]:
                     "a call would go there"
                 )
                 needs = (("telephone", owner, "number"),)
-                yield Complaint(("telephone", name, "number"), problem, "change one", needs)
+                yield Complaint(
+                    ("telephone", name, "number"), problem, "change one of the two", needs
+                )
 
 
 def _pool(spec: TopologySpec) -> Iterator[Complaint]:

@@ -15,6 +15,8 @@ FAINT = "#7b8794"
 PATH = "#0f62fe"
 TUNNEL = "#8a3ffc"
 LINE = "#b6bfc9"
+SMALL = 11
+"""Points of the smallest letters: a picture is shown at its own size where a page is 900 wide."""
 
 ZONES = {
     Zone.customer: ("The customer", "#fff8e6", "#e8c877"),
@@ -36,13 +38,13 @@ ROLES = {
 }
 
 HEAD = f"""digraph topology {{
-  graph [rankdir=LR, compound=true, fontname="{FONT}", fontsize=13,
-    fontcolor="{INK}", labelloc=t, labeljust=l, nodesep=0.35, ranksep=0.55, pad=0.3,
+  graph [rankdir=TB, compound=true, fontname="{FONT}", fontsize=14,
+    fontcolor="{INK}", labelloc=t, labeljust=l, nodesep=0.4, ranksep=0.25, pad=0.2,
     bgcolor="white", splines=true];
   node [shape=box, style="rounded,filled", fillcolor="white", color="{LINE}", penwidth=1.2,
-    fontname="{FONT}", fontsize=11, fontcolor="{INK}",
+    fontname="{FONT}", fontsize=13, fontcolor="{INK}",
     margin="0.14,0.09"];
-  edge [dir=none, color="{LINE}", penwidth=1.6, fontcolor="{FAINT}", fontsize=9,
+  edge [dir=none, color="{LINE}", penwidth=1.6, fontcolor="{FAINT}", fontsize={SMALL},
     fontname="{FONT}"];"""
 
 
@@ -70,7 +72,7 @@ def _clusters(topology: Topology, route: RouteMap) -> Iterator[str]:
 
         yield f'  subgraph "cluster-{zone}" {{'
         yield f'    label="{title}"; style="rounded,filled"; fillcolor="{fill}"; color="{border}";'
-        yield f'    fontsize=12; fontcolor="{FAINT}"; margin=18;'
+        yield f'    fontsize=12; fontcolor="{FAINT}"; margin=20;'
         yield from (f"    {_node(topology, route, node)}" for node in nodes)
         yield from (f"    {_hub(route, segment)}" for segment in hubs)
         yield "  }"
@@ -95,15 +97,20 @@ def _node(topology: Topology, route: RouteMap, node: Node) -> str:
     if node.name in topology.agents:
         what += "<br/>runs the agent"
 
-    rows = [f"<b>{escape(node.name)}</b>", f'<font point-size="9" color="{FAINT}">{what}</font>']
-    rows += [f'<font point-size="9">{address}</font>' for address in _services(node)]
+    rows = [f"<b>{escape(node.name)}</b>", _small(what, FAINT)]
+    rows += [_small(address) for address in _services(node)]
     if modems := _modems(topology, node):
-        rows.append(f'<font point-size="9">{modems} modem{"s" if modems > 1 else ""}</font>')
-    rows += [
-        f'<font point-size="8" color="{FAINT}">{i.segment} {i.ip}</font>' for i in node.interfaces
-    ]
+        rows.append(_small(f"{modems} modem{'s' if modems > 1 else ''}"))
+    rows += [_small(f"{i.segment} {i.ip}", FAINT) for i in node.interfaces]
+    label = "<br/>".join(rows)
+    if subscribers := list(_subscribers(topology, node)):
+        label = _table([f'<td colspan="3">{label}</td>', *subscribers], padding=2)
     style = f'color="{PATH}", penwidth=2' if route.on_path(node.name) else ""
-    return f'"{node.name}" [label=<{"<br/>".join(rows)}>, {style}];'
+    return f'"{node.name}" [label=<{label}>, {style}];'
+
+
+def _small(text: str, colour: str = INK) -> str:
+    return f'<font point-size="{SMALL}" color="{colour}">{text}</font>'
 
 
 def _services(node: Node) -> list[str]:
@@ -119,12 +126,32 @@ def _modems(topology: Topology, node: Node) -> int:
     return sum(line.node == node.name for line in lines)
 
 
+def _subscribers(topology: Topology, node: Node) -> Iterator[str]:
+    """What the exchange has for each subscriber: the number, the lines, and what they can do."""
+    if topology.telephone is None or topology.telephone.node != node.name:
+        return
+
+    for name, line in {line.node: line for line in topology.telephone.lines}.items():
+        count = _modems(topology, topology.node(name))
+        several = f"{count} lines" if count > 1 else "1 line"
+        delay = f", {units.show_delay(line.delay_s)}" if line.delay_s else ""
+        speed = f"{several}, {units.show_rate(line.rate_bit_s)}{delay}"
+        cells = (f"<b>{line.number}</b>", name, speed)
+        yield "".join(f'<td align="left">{_small(cell)}</td>' for cell in cells)
+
+
+def _table(rows: list[str], *, padding: int) -> str:
+    """Cells in rows: what needs space between them, as spaces at an end are not drawn."""
+    cells = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<table border="0" cellspacing="0" cellpadding="{padding}">{cells}</table>'
+
+
 def _hub(route: RouteMap, segment: Segment) -> str:
     on_path = route.segment_on_path(segment.name)
     border = f'color="{PATH}"' if on_path else f'color="{LINE}"'
     return (
         f'"segment {segment.name}" [label=<{_segment_label(segment)}>, shape=box, '
-        f'style="rounded,filled,dashed", fillcolor="#ffffffcc", margin="0.08,0.04", fontsize=9, '
+        f'style="rounded,filled,dashed", fillcolor="#ffffffcc", margin="0.08,0.04", fontsize={SMALL}, '
         f'fontcolor="{FAINT}", {border}];'
     )
 
@@ -146,7 +173,7 @@ def _edges(topology: Topology, route: RouteMap) -> Iterator[str]:
         if len(members) == 2:
             ends = f'"{members[0].name}" -> "{members[1].name}"'
             look = _look(topology, route, segment, members)
-            yield f"  {ends} [label=<{_segment_label(segment)}<br/> >, {look}];"
+            yield f"  {ends} [label=<{_beside(_segment_label(segment))}>, {look}];"
             continue
 
         hub = f'"segment {segment.name}"'
@@ -163,16 +190,19 @@ def _lines(topology: Topology, route: RouteMap) -> Iterator[str]:
         return
 
     exchange = topology.telephone.node
-    for name, line in {line.node: line for line in topology.telephone.lines}.items():
+    for name in dict.fromkeys(line.node for line in topology.telephone.lines):
         node = topology.node(name)
         ends = (exchange, name) if node.role is Role.lig else (name, exchange)
-        count = _modems(topology, node)
-        several = f"{count} lines, " if count > 1 else ""
-        delay = f", {units.show_delay(line.delay_s)}" if line.delay_s else ""
-        label = f"{line.number}<br/>{several}{units.show_rate(line.rate_bit_s)}{delay}<br/> "
         on_path = (TELEPHONE, name) in route.plugs
         look = f'color="{PATH}", penwidth=3, weight=20' if on_path else f'color="{LINE}"'
-        yield f'  "{ends[0]}" -> "{ends[1]}" [label=<{label}>, style=dashed, {look}];'
+        yield f'  "{ends[0]}" -> "{ends[1]}" [style=dashed, {look}];'
+
+
+def _beside(label: str) -> str:
+    """A label with some space between it and its line, which is on its left."""
+    left = label.replace("<br/>", '<br align="left"/>')
+    cells = f'<td width="8"></td><td align="left" balign="left">{left}</td>'
+    return _table([cells], padding=1)
 
 
 def _before_hub(route: RouteMap, members: list[Node], node: Node) -> bool:
@@ -228,4 +258,4 @@ def _legend(topology: Topology) -> str:
         colour = PATH if topology.path is PathKind.dial else LINE
         text += f'    <font color="{colour}">┅┅</font> telephone lines'
 
-    return f'<font point-size="10" color="{FAINT}">{text}</font>'
+    return f'<font point-size="{SMALL}" color="{FAINT}">{text}</font>'

@@ -6,13 +6,14 @@ What the SVG looks like is in ``dot``; here is the text, and the call of the pro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from lab import process
 from lab.topology import dot, route_map, units
 from lab.topology.model import AllowRule, Encapsulation, Node, PathKind, Role, Segment, Topology
 from lab.topology.route_map import TELEPHONE, RouteMap
-from lab.topology.telephone import ModemLine
+from lab.topology.telephone import CallRule, ModemLine
 
 DOT_DEADLINE_S = 30
 WIDTH = 96
@@ -32,6 +33,7 @@ def text(topology: Topology) -> str:
         list(_beside(topology, route)),
         list(_tunnel(topology)),
         list(_dialling(topology)),
+        list(_befalling(topology)),
         list(_fence(topology)),
         list(_rules(topology)),
         list(_expectations(topology)),
@@ -178,6 +180,47 @@ def _dialling(topology: Topology) -> Iterator[str]:
         yield f"            {dialer.client} is {dialer.account.user}"
     pool = lig.ppp.pool
     yield f"            {lig.node} gives {f'{pool[0]} to {pool[-1]}' if pool else 'no addresses'}"
+
+
+def _befalling(topology: Topology) -> Iterator[str]:
+    """The rules for calls, in their order; one line for those that differ in their callers only."""
+    telephone = topology.telephone
+    if telephone is None or not telephone.rules:
+        return
+
+    yield "What befalls calls; of those that fit one, the first that is not used up"
+    for rule, same in groupby(telephone.rules, lambda rule: replace(rule, caller="")):
+        callers = _callers({each.caller for each in same}, telephone.lines)
+        ends = f"{callers} to {rule.number}" if rule.number else callers
+        parts = [f"from {ends}", *_limits(rule)]
+        for number, row in enumerate(_wrapped(parts, WIDTH - 18)):
+            yield f"  {'' if number else rule.outcome:<16}{row}"
+
+
+def _callers(names: set[str], lines: Sequence[ModemLine]) -> str:
+    """Lines, a node where all of its are meant, or any."""
+    if names in ({""}, {line.name for line in lines}):
+        return "any line"
+
+    nodes: dict[str, set[str]] = {}
+    for line in lines:
+        nodes.setdefault(line.node, set()).add(line.name)
+    whole = [node for node, its in nodes.items() if its <= names]
+    rest = [line.name for line in lines if line.name in names and line.node not in whole]
+    return " and ".join([*whole, *rest])
+
+
+def _limits(rule: CallRule) -> Iterator[str]:
+    if rule.rate_bit_s:
+        yield f"{rule.rate_bit_s} bit/s at most"
+    if rule.after_s:
+        yield f"after {units.show_delay(rule.after_s)}"
+    if rule.after_bytes:
+        yield f"after {units.show_size(rule.after_bytes)}"
+    if rule.bit_error_rate:
+        yield f"{rule.bit_error_rate:g} of the bits"
+    if rule.times:
+        yield f"{rule.times} call{'s' if rule.times > 1 else ''} of each line"
 
 
 def _fence(topology: Topology) -> Iterator[str]:

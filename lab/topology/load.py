@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 import lab
 from lab.errors import TopologyError, UsageError
-from lab.topology import check, check_telephone, strict_yaml
+from lab.topology import check, check_calls, check_telephone, strict_yaml
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
 
@@ -102,6 +102,7 @@ _DROP = object()
 _NODE = {"role": "host"}
 _LINK = {"subnet": "192.0.2.0/24", "rate": "1Gbit", "nodes": {}}
 _LINE = {"number": "000"}
+_CALL = {"outcome": "busy"}
 _PATH: dict[str, Any] = {"kind": "direct", "agents": []}
 
 _STAND_INS: tuple[tuple[Place, Any], ...] = (
@@ -118,6 +119,9 @@ _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("telephone",), {}),
     (("telephone", "*"), _LINE),
     (("telephone", "*", "number"), _LINE["number"]),
+    (("calls",), []),
+    (("calls", "*"), _CALL),
+    (("calls", "*", "outcome"), _CALL["outcome"]),
     (("path",), _PATH),
     *((("path", key), value) for key, value in _PATH.items()),
     (("path", "agents", "*"), "-"),
@@ -149,7 +153,8 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         except ValidationError as error:
             data = _mend(document, data, error.errors(include_url=False))
 
-    for complaint in chain(check.complaints(spec), check_telephone.complaints(spec)):
+    complaints = (part.complaints(spec) for part in (check, check_telephone, check_calls))
+    for complaint in chain.from_iterable(complaints):
         involved = (complaint.place, *complaint.needs)
         if not any(_touches(broken, place) for broken in document.broken for place in involved):
             _note(document, complaint)
@@ -290,7 +295,8 @@ def _fields(place: Place) -> dict[str, str]:
             by_key = {info.alias or name: info for name, info in kind.model_fields.items()}
             kind = by_key[str(part)].annotation
         else:
-            kind = typing.get_args(kind)[1]
+            # Of dict[name, kind] the second, of tuple[kind, ...] the first.
+            kind = typing.get_args(kind)[typing.get_origin(kind) is dict]
         kind = (
             next((k for k in typing.get_args(kind) if _is_model(k)), kind)
             if _is_union(kind)

@@ -11,8 +11,9 @@ from lab.catalogue import Address, Profile, Service, Variant
 from lab.topology import addressing, secrets
 from lab.topology.model import PathKind, PppAccount, PppAuth, PppServer, Role
 from lab.topology.routing import Network
-from lab.topology.spec import DialSpec, TopologySpec
-from lab.topology.telephone import Dialer, FenceList, Lig, ModemLine, Telephone
+from lab.topology.spec import CallSpec, DialSpec, TopologySpec
+from lab.topology.telephone import CallRule, Dialer, FenceList, Lig, ModemLine, Telephone
+from lab.topology.values import Moment
 
 DEVICE = "/dev/modem{}"
 
@@ -36,11 +37,33 @@ def telephone(spec: TopologySpec) -> Telephone | None:
     if spec.exchange is None:
         return None
 
+    lines = tuple(_lines(spec))
     return Telephone(
         node=spec.exchange,
-        lines=tuple(_lines(spec)),
+        lines=lines,
         result_table=(spec.path.dial or DialSpec()).result_codes,
+        rules=tuple(rule for call in spec.calls for rule in _rules(call, lines)),
     )
+
+
+def _rules(call: CallSpec, lines: tuple[ModemLine, ...]) -> Iterator[CallRule]:
+    """One for each line that is meant, so that ``times`` counts the calls of each."""
+    callers = [line.name for line in lines if call.from_ in (None, line.name, line.node)]
+    if call.from_ is None and call.times is None:
+        callers = [""]
+
+    after = call.after or Moment()
+    for caller in callers:
+        yield CallRule(
+            outcome=call.outcome,
+            caller=caller,
+            number=call.to or "",
+            times=call.times or 0,
+            rate_bit_s=call.rate or 0,
+            after_s=after.seconds,
+            after_bytes=after.octets,
+            bit_error_rate=call.bit_error_rate or 0.0,
+        )
 
 
 def _lines(spec: TopologySpec) -> Iterator[ModemLine]:

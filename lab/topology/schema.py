@@ -6,7 +6,8 @@ from typing import Any
 
 from lab import catalogue
 from lab.topology import check
-from lab.topology.spec import LINK_NAME, NODE_NAME, TopologySpec
+from lab.topology.spec import TopologySpec
+from lab.topology.values import LINK_NAME, NODE_NAME
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -1,176 +1,42 @@
 """What a user writes in a topology file, and nothing more.
 
-Types of single values only: whatever concerns two places of a file at once is in ``check``,
-whatever is derived is in ``resolve``. Field descriptions are for ``lab schema``.
+The parts of the file; what a single value may be is in ``values``, whatever concerns two places of
+a file at once is in ``check``, whatever is derived is in ``resolve``. Field descriptions are for
+``lab schema``.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from lab.catalogue import Region
-from lab.topology import units
 from lab.topology.model import Encapsulation, PathKind, Role, SessionLayout
-from lab.topology.telephone import ResultTable
+from lab.topology.telephone import Outcome, ResultTable
+from lab.topology.values import MODEM_RATES as MODEM_RATES
+from lab.topology.values import (
+    Address,
+    After,
+    BitErrorRate,
+    Delay,
+    Duration,
+    InitString,
+    LinkName,
+    ModemRate,
+    NodeName,
+    Number,
+    Pause,
+    Pool,
+    Rate,
+    Subnet,
+)
 
 MAX_LINKS = 100
 MAX_NODES = 2000
 MAX_MODEMS = 64
-
-NODE_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-LINK_NAME = NODE_NAME
-
-MODEM_RATES = (
-    *(300, 1200, 2400, 4800, 7200, 9600, 12000, 14400),
-    *(16800, 19200, 21600, 24000, 26400, 28800, 31200, 33600),
-)
-"""Bits per second that a modem can have on an analog line: V.21 and V.22 to V.34 (03/98)."""
-
-
-def _check_subnet(text: object) -> str:
-    subnet = _parse_subnet(text)
-    if subnet.prefixlen > 29:
-        raise ValueError(f"{text} is too small; a link needs a /29 at least")
-
-    return str(subnet)
-
-
-def _check_pool(text: object) -> str:
-    subnet = _parse_subnet(text)
-    if subnet.prefixlen > 30:
-        raise ValueError(f"{text} is too small; a pool needs a /30 at least")
-    if subnet.prefixlen < 16:
-        raise ValueError(f"{text} is too large; a pool is a /16 at most")
-
-    return str(subnet)
-
-
-def _parse_subnet(text: object) -> ipaddress.IPv4Network:
-    try:
-        if not isinstance(text, str) or "/" not in text:
-            raise ValueError
-        subnet = ipaddress.ip_interface(text).network
-    except ValueError:
-        raise ValueError(f"must be an IPv4 subnet such as 192.168.10.0/24, not {text!r}") from None
-    if not isinstance(subnet, ipaddress.IPv4Network):
-        raise ValueError(f"must be an IPv4 subnet; {text} is IPv6, which the lab cannot do yet")
-    if str(subnet) != text:
-        raise ValueError(f"{text} has bits set outside its mask; perhaps {subnet} is meant")
-
-    return subnet
-
-
-def _check_address(text: object) -> object:
-    if text is None:
-        return None
-    try:
-        address = ipaddress.ip_address(text) if isinstance(text, str) else None
-    except ValueError:
-        address = None
-    if address is None:
-        raise ValueError(f"must be an IPv4 address such as 192.168.10.10, or nothing, not {text!r}")
-    if address.version != 4:
-        raise ValueError(f"must be an IPv4 address; {text} is IPv6, which the lab cannot do yet")
-
-    return text
-
-
-def _within(low: float, high: float, shown: str) -> Any:
-    def check(number: float) -> float:
-        if not low <= number <= high:
-            raise ValueError(f"must be {shown}")
-        return number
-
-    return check
-
-
-def _rate(text: object) -> int:
-    return int(_within(300, 10**11, "between 300bit and 100Gbit")(units.parse_rate(text)))
-
-
-def _delay(text: object) -> float:
-    return float(_within(0, 10, "at most 10s")(units.parse_duration(text)))
-
-
-def _duration(text: object) -> float:
-    return float(_within(1, 86400 * 365, "between 1s and 365d")(units.parse_duration(text)))
-
-
-def _pause(text: object) -> float:
-    return float(_within(0, 3600, "at most 1h")(units.parse_duration(text)))
-
-
-def _modem_rate(given: object) -> int:
-    if isinstance(given, str) and re.fullmatch(units.RATE, given):
-        nearest = _nearest_modem_rate(units.parse_rate(given))
-        raise ValueError(f"must be a whole number of bit/s, such as {nearest}, not {given!r}")
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise ValueError(f"must be a whole number of bit/s, such as 33600, not {given!r}")
-    if given not in MODEM_RATES:
-        nearest = _nearest_modem_rate(given)
-        raise ValueError(f"no modem has {given} bit/s; the nearest is {nearest}")
-
-    return given
-
-
-def _nearest_modem_rate(bit_s: int) -> int:
-    return min(MODEM_RATES, key=lambda rate: abs(rate - bit_s))
-
-
-def _number(given: object) -> str:
-    """Digits without the spaces and hyphens that people put between them."""
-    if isinstance(given, int) and not isinstance(given, bool):
-        raise ValueError(f'a telephone number is text and not a quantity; quote it: "{given}"')
-    if not isinstance(given, str):
-        raise ValueError(f'must be a telephone number such as "15075550101", not {given!r}')
-
-    for position, character in enumerate(given, 1):
-        if character not in "0123456789 -":
-            raise ValueError(
-                f"a telephone number has digits, spaces and hyphens only; "
-                f"character {position} of {given!r} is {character!r}"
-            )
-
-    digits = given.replace(" ", "").replace("-", "")
-    if not 3 <= len(digits) <= 20:
-        raise ValueError(f"a telephone number has 3 to 20 digits, and {given!r} has {len(digits)}")
-
-    return digits
-
-
-def _init_string(given: object) -> str:
-    if not isinstance(given, str) or given[:2].upper() != "AT":
-        raise ValueError(f"must be a modem command such as ATZ, not {given!r}")
-    if not (given.isascii() and given.isprintable()) or len(given) > 80:
-        raise ValueError("a modem command has 80 characters at most, all of them printable ASCII")
-
-    return given
-
-
-def _text(pattern: str, *examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": list(examples)})
-
-
-Subnet = Annotated[str, BeforeValidator(_check_subnet)]
-Pool = Annotated[str, BeforeValidator(_check_pool)]
-Address = Annotated[str | None, BeforeValidator(_check_address)]
-Rate = Annotated[int, BeforeValidator(_rate), _text(units.RATE, "100Mbit", "33.6kbit")]
-Delay = Annotated[float, BeforeValidator(_delay), _text(units.DURATION, "20ms")]
-Duration = Annotated[float, BeforeValidator(_duration), _text(units.DURATION, "26min", "8h")]
-Pause = Annotated[float, BeforeValidator(_pause), _text(units.DURATION, "10s")]
-ModemRate = Annotated[
-    int, BeforeValidator(_modem_rate), WithJsonSchema({"type": "integer", "enum": [*MODEM_RATES]})
-]
-Number = Annotated[
-    str, BeforeValidator(_number), _text("[ -]*([0-9][ -]*){3,20}", "15075550101", "1-507-555-0101")
-]
-InitString = Annotated[str, BeforeValidator(_init_string), _text("[Aa][Tt][ -~]{0,78}", "ATZ")]
-NodeName = Annotated[str, Field(pattern=NODE_NAME, max_length=11)]
-LinkName = Annotated[str, Field(pattern=LINK_NAME, max_length=15)]
+MAX_CALLS = 100
+MAX_TIMES = 1000
 
 
 class Spec(BaseModel):
@@ -246,6 +112,33 @@ class LineSpec(Spec):
     delay: Delay = Field(default=0.01, description="One-way delay to the exchange, such as 10ms.")
 
 
+class CallSpec(Spec):
+    """What befalls telephone calls; of those that fit one, the first that is not used up."""
+
+    outcome: Outcome = Field(description="What becomes of the call.")
+    from_: str | None = Field(
+        default=None, alias="from", description="Whose calls: a node, or one line of it."
+    )
+    to: Number | None = Field(default=None, description="Calls to this number only.")
+    times: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_TIMES,
+        strict=True,
+        description="How many calls of each line; all, if left out.",
+    )
+    rate: ModemRate | None = Field(
+        default=None, description="What the modems agree on at most, in bit/s: a real modem's rate."
+    )
+    after: After | None = Field(
+        default=None,
+        description="line-drops only: after a time, such as 20s, or so many bytes, such as 5kB.",
+    )
+    bit_error_rate: BitErrorRate | None = Field(
+        default=None, description="The share of the bits that are flipped, such as 4e-5."
+    )
+
+
 class DialSpec(Spec):
     """Modems, dialling and AT&T's fence, where the lab's defaults are to be varied."""
 
@@ -302,6 +195,9 @@ class TopologySpec(Spec):
     links: dict[LinkName, LinkSpec] = Field(max_length=MAX_LINKS, description="The wires, by name.")
     telephone: dict[NodeName, LineSpec] = Field(
         default_factory=dict, description="The telephone lines of the exchange, by node."
+    )
+    calls: tuple[CallSpec, ...] = Field(
+        default=(), max_length=MAX_CALLS, description="What befalls telephone calls, in this order."
     )
     path: PathSpec = Field(description="How the agent gets to IBM.")
     expect: tuple[str, ...] = Field(

@@ -1,4 +1,4 @@
-"""Rates and times as people write them (``100Mbit``, ``20ms``), and back again."""
+"""Rates, times and sizes as people write them (``100Mbit``, ``20ms``, ``5kB``), and back again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ _POWERS = {"bit": 0, "kbit": 3, "Mbit": 6, "Gbit": 9}
 
 RATE = r"[0-9]+(\.[0-9]+)?(bit|kbit|Mbit|Gbit)"
 DURATION = r"[0-9]+(\.[0-9]+)?(us|ms|s|min|h|d)"
+SIZE = r"[0-9]+(\.[0-9]+)?(B|kB|MB)"
 
 _BIT_S = {unit: Decimal(10) ** power for unit, power in _POWERS.items()}
 _SECONDS = {
@@ -19,6 +20,7 @@ _SECONDS = {
     "h": Decimal(3600),
     "d": Decimal(86400),
 }
+_BYTES = {"B": Decimal(1), "kB": Decimal(10) ** 3, "MB": Decimal(10) ** 6}
 
 _NUMBER_AND_UNIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]+)", re.ASCII)
 
@@ -33,6 +35,12 @@ def parse_duration(text: object) -> float:
     """``20ms`` to seconds; ValueError says what a time looks like."""
     number, factor = _split(text, _SECONDS, "a time with its unit, such as 20ms, 30s or 26min")
     return float(number * factor)
+
+
+def parse_size(text: object) -> int:
+    """``5kB`` to bytes; ValueError says what a size looks like."""
+    number, factor = _split(text, _BYTES, "a size with its unit, such as 500B or 5kB")
+    return int(number * factor)
 
 
 def _split(text: object, units: dict[str, Decimal], wanted: str) -> tuple[Decimal, Decimal]:
@@ -54,3 +62,9 @@ def show_delay(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.6g} s"
     return f"{seconds * 1e3:.6g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.6g} us"
+
+
+def show_size(octets: int) -> str:
+    """``5 kB``."""
+    unit = next((u for u in ("MB", "kB") if octets >= _BYTES[u]), "B")
+    return f"{float(octets / _BYTES[unit]):.6g} {unit}"

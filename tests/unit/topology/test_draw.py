@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from lab.errors import UsageError
 from lab.topology import dot, draw, load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
+from lab.topology.telephone import Outcome
 
 SECRETIVE = b"the seed of secrets"
 
@@ -77,20 +79,27 @@ def test_the_path_is_highlighted_and_what_is_beside_it_is_not() -> None:
     assert dot.PATH not in drawn["cec", "hmc"]
 
 
-def test_telephone_lines_are_dashed_with_number_and_rate_and_the_path_goes_over_them() -> None:
+def test_telephone_lines_are_dashed_and_the_path_goes_over_them() -> None:
     drawn = edges(topology("dial"))
 
-    for ends, words in (
-        (("hmc", "pstn"), "15075550101<br/>33.6 kbit/s, 10 ms"),
-        (("pstn", "lig"), "18005550100<br/>2 lines, 33.6 kbit/s, 10 ms"),
-    ):
-        assert words in drawn[ends]
+    for ends in (("hmc", "pstn"), ("pstn", "lig")):
         assert "dashed" in drawn[ends]
         assert dot.PATH in drawn[ends]
     assert dot.PATH in drawn["lig", "internet"]
     assert dot.PATH in drawn["internet", "sdc"]
     assert dot.PATH not in drawn["firewall", "hmc"]
     assert dot.PATH not in drawn["firewall", "internet"]
+
+
+def test_the_exchange_has_a_row_for_each_subscriber() -> None:
+    rows = re.findall(r"<tr>(.*?)</tr>", dot.render(topology("dial-two-hmcs")))
+    words = [re.findall(r">([^<>]+)<", row) for row in rows]
+
+    assert [cells for cells in words if cells[0].startswith("1")] == [
+        ["15075550101", "hmc", "1 line, 33.6 kbit/s, 10 ms"],
+        ["15075550102", "hmc-b", "1 line, 14.4 kbit/s, 10 ms"],
+        ["18005550100", "lig", "2 lines, 33.6 kbit/s, 10 ms"],
+    ]
 
 
 def varied(name: str, *changes: tuple[str, str]) -> Topology:
@@ -111,6 +120,33 @@ def test_a_telephone_beside_another_path_is_drawn_thin() -> None:
     assert dot.PATH not in edges(its)["hmc", "pstn"]
     assert "beside the path: pstn    the telephone" in draw.text(its)
     assert "hmc: 2 lines, 15075550101       33.6 kbit/s, 10 ms" in draw.text(its)
+
+
+def test_what_befalls_calls_is_told_in_its_order_and_by_node() -> None:
+    its = varied(
+        "dial",
+        ("hmc:      { role: hmc, modems: 1 }", "hmc: { role: hmc, modems: 2 }"),
+        (
+            "path:\n",
+            "calls:\n"
+            '  - { outcome: busy, from: hmc, to: "1-800-555-0100", times: 1 }\n'
+            "  - { outcome: line-drops, from: hmc-2, after: 5kB, rate: 14400, times: 2 }\n"
+            "  - { outcome: line-drops, from: lig, after: 1.5s }\n"
+            "  - { outcome: voice, times: 1 }\n"
+            "  - { outcome: noise, bit_error_rate: 4e-5, rate: 9600 }\n"
+            "path:\n",
+        ),
+    )
+    block = draw.text(its).partition("What befalls calls")[2].split("\n\n")[0]
+
+    assert block.splitlines()[1:] == [
+        "  busy            from hmc to 18005550100, 1 call of each line",
+        "  line-drops      from hmc-2, 14400 bit/s at most, after 5 kB, 2 calls of each line",
+        "  line-drops      from lig, after 1.5 s",
+        "  voice           from any line, 1 call of each line",
+        "  noise           from any line, 9600 bit/s at most, 4e-05 of the bits",
+    ]
+    assert "What befalls calls" not in draw.text(topology("dial"))
 
 
 def test_an_agent_without_modem_and_without_a_way_to_the_internet_is_drawn() -> None:
@@ -142,6 +178,20 @@ def test_the_svg_is_one(name: str) -> None:
 
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert {node.name for node in topology(name).nodes} <= words
+
+
+PAGE_PX, PX_A_POINT = 900, 96 / 72
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
+@pytest.mark.parametrize("name", load.names())
+def test_the_svg_is_not_made_smaller_on_a_page_and_its_letters_can_be_read(name: str) -> None:
+    text = draw.svg(topology(name))
+    root = ElementTree.fromstring(text)
+    sizes = [float(size) for size in re.findall(r'font-size="([0-9.]+)"', text)]
+
+    assert float(root.get("width", "").removesuffix("pt")) * PX_A_POINT <= PAGE_PX
+    assert min(sizes) >= dot.SMALL
 
 
 def test_list_is_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,6 +227,10 @@ def test_the_schema_has_the_closed_vocabularies(capsys: pytest.CaptureFixture[st
     assert schema["$defs"]["LinkSpec"]["properties"]["rate"]["type"] == "string"
     assert schema["$defs"]["LineSpec"]["properties"]["rate"]["enum"][-1] == 33600
     assert schema["$defs"]["LineSpec"]["properties"]["number"]["type"] == "string"
+    call = schema["$defs"]["CallSpec"]
+    assert call["properties"].keys() >= {"outcome", "from", "to", "times", "after"}
+    assert call["required"] == ["outcome"]
+    assert schema["$defs"]["Outcome"]["enum"] == [outcome.value for outcome in Outcome]
     assert "default" not in schema["$defs"]["DialSpec"]["properties"]["pause"]
     assert "default" not in schema["$defs"]["LinkSpec"]["properties"]["delay"]
     assert set(schema["required"]) == {"schema", "summary", "profile", "nodes", "links", "path"}
