@@ -5,13 +5,16 @@ from __future__ import annotations
 from math import inf
 
 from lab.record import LigCall
+from lab.topology.ppp import PppAccount
 from lab.topology.telephone import Lig
 from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.dial import opened_calls
-from lab.verify.finding import Check, Finding, count
-from lab.verify.phone import PhoneCall, frames_of
+from lab.verify.fence import gateway
+from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.telephone_calls import TelephoneCall
 from lab.wire import ppp
+from lab.wire.calls import Carried
 from lab.wire.ppp import Code, PapCode
 
 ANY_ADDRESS = "0.0.0.0"
@@ -22,26 +25,33 @@ def check_p_11(case: Case) -> Finding:
     check = Check(
         "P-11",
         "the gateway's LCP asks for PAP (C023) and nothing else, the peer-id is <account>.<user id> as "
-        "agreed, the gateway says Ack, and IPCP comes only then; who is refused is hung up on",
+        "agreed; the gateway says Ack to a right password, and IPCP comes only then; it says Nak to "
+        "another, and ends the call",
     )
-    users = []
-    for call in case.phone_calls:
+    let_in, refused = [], 0
+    for call in case.telephone_calls:
+        if not call.frames:
+            continue
         _judge_demand(check, call)
-        user = _judge_pap(case, check, call)
-        users.append(user)
-    if not any(users) and not case.phone_calls:
-        return check.not_tested("no call came about in this run")
-    if not any(users):
+        _judge_peer_id(case, check, call)
+        _judge_order(check, call)
+        refused += _judge_answers(case, check, call)
+        if call.user:
+            let_in.append(call.user)
+    if not let_in and not refused:
+        if not any(call.frames for call in case.telephone_calls):
+            return check.not_tested("no call came about in this run")
         check.object("the gateway let nobody in")
-    named = ", ".join(dict.fromkeys(filter(None, users)))
-    return check.finding(f"LCP option 3 is C023; {count(len(users), 'call')} of {named} let in")
+    users = f" of {', '.join(dict.fromkeys(let_in))}" if let_in else ""
+    told = f"; {count(refused, 'wrong password')} refused" if refused else ""
+    return check.finding(f"LCP option 3 is C023; {count(len(let_in), 'call')}{users} let in{told}")
 
 
-def _judge_demand(check: Check, call: PhoneCall) -> None:
+def _judge_demand(check: Check, call: TelephoneCall) -> None:
     demands = [
         (item, frame.authentication[0])
-        for item, frame in call.in_ppp(ppp.LCP, Code.configure_request)
-        if not item.outgoing and frame.option(ppp.OPTION_AUTHENTICATION) is not None
+        for item, frame in call.in_ppp(ppp.LCP, Code.configure_request, outgoing=False)
+        if frame.option(ppp.OPTION_AUTHENTICATION) is not None
     ]
     for item, protocol in demands:
         if protocol != ppp.PAP:
@@ -53,31 +63,58 @@ def _judge_demand(check: Check, call: PhoneCall) -> None:
         check.object(f"CHAP in {call}", frames_of(item for item, _ in other))
 
 
-def _judge_pap(case: Case, check: Check, call: PhoneCall) -> str:
-    """The user who was let in."""
+def _judge_peer_id(case: Case, check: Check, call: TelephoneCall) -> None:
     accounts = {d.client: d.account.user for d in case.topology.dialers}
     agreed = accounts.get(call.client, "")
-    requests = call.in_ppp(ppp.PAP, PapCode.request)
-    acks = call.in_ppp(ppp.PAP, PapCode.ack)
-    naks = call.in_ppp(ppp.PAP, PapCode.nak)
-    ipcp = [(item, frame) for item, frame in call.in_ppp(ppp.IPCP) if not item.outgoing]
-    check.show(frames_of(item for item, _ in (*requests[:1], *acks[:1])))
-    for item, frame in requests:
+    for item, frame in call.in_ppp(ppp.PAP, PapCode.request):
         account, dot, user = frame.pap_user.partition(".")
         if frame.pap_user != agreed or not (account and dot and user):
             check.object(f"{call} names itself {frame.pap_user!r}, not {agreed!r}", [item.frame])
+    if call.at_gateway and call.at_gateway.user != call.user:
+        check.object(f"the gateway took {call} for one of {call.at_gateway.user or 'nobody'}")
 
-    if ipcp and (not acks or ipcp[0][0].frame.time < acks[0][0].frame.time):
-        check.object(
-            f"the gateway began IPCP in {call} before PAP had succeeded", [ipcp[0][0].frame]
-        )
-    if naks:
-        check.object(f"the gateway refused {call}", frames_of(i for i, _ in naks))
-        if call.facts and not call.facts.closed:
-            check.object(f"the gateway refused {call} and did not hang up")
-    if call.facts and call.facts.user != call.user:
-        check.object(f"the gateway took {call} for one of {call.facts.user or 'nobody'}")
-    return call.user
+
+def _judge_order(check: Check, call: TelephoneCall) -> None:
+    """IPCP of the gateway comes after its Ack."""
+    acks = call.in_ppp(ppp.PAP, PapCode.ack, outgoing=False)
+    ipcp = [item.frame for item, _ in call.in_ppp(ppp.IPCP, outgoing=False)]
+    check.show(frames_of(item for item, _ in acks[:1]))
+    if ipcp and (not acks or ipcp[0].time < acks[0][0].frame.time):
+        check.object(f"the gateway began IPCP in {call} before PAP had succeeded", ipcp[:1])
+
+
+def _judge_answers(case: Case, check: Check, call: TelephoneCall) -> int:
+    """Each request with its answer; how many were refused as they should be."""
+    accounts = gateway(case).ppp.accounts
+    right = {_said(account) for account in accounts}
+    requests = {f.identifier: f for _, f in call.in_ppp(ppp.PAP, PapCode.request, outgoing=True)}
+    refused = 0
+    for item, frame in call.in_ppp(ppp.PAP, PapCode.ack, PapCode.nak, outgoing=False):
+        request = requests.get(frame.identifier)
+        known = request is not None and request.content in right
+        if frame.code == PapCode.ack and not known:
+            check.object(f"the gateway let {call} in with a wrong password", [item.frame])
+        elif frame.code == PapCode.nak and known:
+            check.object(f"the gateway refused {call}", [item.frame])
+        elif frame.code == PapCode.nak:
+            refused += 1
+            check.show([item.frame])
+            _judge_refusal(check, call, item)
+    return refused
+
+
+def _said(account: PppAccount) -> bytes:
+    """Peer-id and password as a request has them (RFC 1334 2.2.1)."""
+    words = (account.user.encode(), account.secret.encode())
+    return b"".join(bytes((len(word),)) + word for word in words)
+
+
+def _judge_refusal(check: Check, call: TelephoneCall, nak: Carried) -> None:
+    """Whoever is refused is hung up on: by LCP, and by the modem."""
+    ends = call.in_ppp(ppp.LCP, Code.terminate_request, outgoing=False)
+    hung_up = any(call.noted(f"{end} hangs up") for end in (call.called, call.caller))
+    if not hung_up or not any(item.frame.time >= nak.frame.time for item, _ in ends):
+        check.object(f"the gateway refused {call} and did not hang up", [nak.frame])
 
 
 def check_p_12(case: Case) -> Finding:
@@ -88,12 +125,11 @@ def check_p_12(case: Case) -> Finding:
         "is then acknowledged; no address belongs to two calls at a time, and after a call it is free "
         "again",
     )
-    lig = case.topology.lig
-    assert lig is not None, "topologies without a gateway do not expect it"
+    lig = gateway(case)
     given = [
         _judge_lease(check, lig, call)
-        for call in case.phone_calls
-        if any(not item.outgoing for item, _ in call.in_ppp(ppp.IPCP))
+        for call in case.telephone_calls
+        if call.in_ppp(ppp.IPCP, outgoing=False)
     ]
     answered = [call for call in case.record.lig if call.number]
     _judge_leases(check, answered)
@@ -103,21 +139,28 @@ def check_p_12(case: Case) -> Finding:
             check.object(f"a call on {refused.line} was left to ring with {taken} addresses in use")
 
     for call in opened_calls(case):
-        if call.facts and call.facts.address != call.address:
-            check.object(f"{call} has {call.address}, and the gateway gave {call.facts.address}")
+        facts = call.at_gateway
+        if facts is None:
+            check.object(f"the gateway knows nothing of {call}")
+        elif facts.address != call.address:
+            check.object(f"{call} has {call.address}, and the gateway gave {facts.address}")
     if not given:
         return check.not_tested("no call got as far as IPCP")
     again = len(given) - len(set(given))
+    leased = [call for call in answered if call.admitted]
+    # The gateway gives the first address that is free.
+    if not again and any(0 < c.closed <= d.answered for c in leased for d in leased):
+        check.object("an address was not free again when its call had ended: none was given twice")
     return check.finding(
         f"0.0.0.0, Nak and Ack in {count(len(given), 'call')}: {', '.join(given)}; "
         f"{again} of these addresses had been another call's before"
     )
 
 
-def _judge_lease(check: Check, lig: Lig, call: PhoneCall) -> str:
+def _judge_lease(check: Check, lig: Lig, call: TelephoneCall) -> str:
     """The address that a call was given."""
-    asked = [(i, f) for i, f in call.in_ppp(ppp.IPCP, Code.configure_request) if i.outgoing]
-    naks = [(i, f) for i, f in call.in_ppp(ppp.IPCP, Code.configure_nak) if not i.outgoing]
+    asked = call.in_ppp(ppp.IPCP, Code.configure_request, outgoing=True)
+    naks = call.in_ppp(ppp.IPCP, Code.configure_nak, outgoing=False)
     check.show(frames_of(i for i, _ in (*asked[:1], *naks[:1])))
     if asked and asked[0][1].ip_address != ANY_ADDRESS:
         named = asked[0][1].ip_address or "nothing"
@@ -147,8 +190,7 @@ def _end(call: LigCall) -> float:
 
 def check_p_20(case: Case) -> Finding:
     """IP connections are allowed after PPP has been established."""
-    lig = case.topology.lig
-    assert lig is not None, "topologies without a gateway do not expect it"
+    lig = gateway(case)
     check = Check(
         "P-20",
         f"an IP packet of a caller that comes before IPCP is open is not on {lig.outside}; later ones are",
@@ -161,15 +203,18 @@ def check_p_20(case: Case) -> Finding:
                 f"a packet to {p.packet.destination} passed before IPCP was open", [p.passed]
             )
     check.show(p.frame for p in early[:4])
+    tried = {id(p) for p in passage.tried(case, "P-20")}
     if not any(t.requirement == "P-20" for t in case.record.fence_trials):
         if not case.called or case.failed_calls:
             return check.not_tested("no call home came about, so nobody tried")
         check.object("nobody tried")
-    elif not early and passage.noisy(case):
-        return check.not_tested("the noise on the line has spoilt the trial")
-    elif not early:
+    elif not any(id(p) in tried for p in early):
+        if passage.noisy(case):
+            return check.not_tested("the noise on the line has spoilt the trial")
         check.object("no packet came before IPCP was open, so the trial proves nothing")
     later = sum(p.passed is not None for p in sent) - sum(p.passed is not None for p in early)
+    if not later:
+        check.object("no packet passed when IPCP was open, either")
     return check.finding(
         f"{count(len(early), 'packet')} before IPCP was open, not passed; {later} passed later"
     )

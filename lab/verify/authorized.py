@@ -33,6 +33,8 @@ def check_l_02(case: Case) -> Finding:
         check.object(f"{address} is listed, and was not reached")
     off = {p.packet.destination for p in tried} - wanted
     near = {str(IPv4Address(a) + step) for a in wanted for step in (-1, 1)}
+    if tried and not wanted:
+        check.object("no server of IBM's is on a list")
     if tried and (len(off) < FEWEST_UNLISTED or not off & near):
         check.object(f"only {count(len(off), 'unlisted address', 'unlisted addresses')} tried")
     others = {p.packet.destination for p in unlisted}
@@ -70,6 +72,8 @@ def check_l_03(case: Case) -> Finding:
     if tried and not (lig.literal_replies or lig.dns_silent or passage.noisy(case)):
         for protocol in {UDP, TCP} - heard:
             check.object(f"{lig.utility} did not answer by {PROTOCOLS[protocol]}")
+    if lig.literal_replies and answers:
+        check.object("a name server's answers come in, though the fence is to hold them back")
     check.show(frame for frame, _ in answers[:2])
     others = [p for p in passage.of(case).sent if p.counter == fence.OTHER_DNS]
     object_to(check, others)
@@ -100,7 +104,7 @@ def check_l_08(case: Case) -> Finding:
                 check.object(f"the list of {listed.user} has {address}, which is not IBM's")
     lists = {x.user: x.addresses for x in lig.lists}
     tried = []
-    for call in case.phone_calls:
+    for call in case.telephone_calls:
         passed = [p for p in passage.of(case).sent if p.call is call and p.passed]
         tried += passed
         for p in passed:
@@ -109,6 +113,10 @@ def check_l_08(case: Case) -> Finding:
                 check.object(f"{p.packet.destination} is not on the list of {user}", [p.frame])
     reached = count(len({p.packet.destination for p in tried}), "address", "addresses")
     users = sorted({p.call.user for p in tried if p.call})
+    if tried and not case.failed_calls:
+        for plan in case.topology.dialers:
+            if plan.account.user not in users:
+                check.object(f"{plan.account.user} reached nobody")
     return close(
         case,
         check,

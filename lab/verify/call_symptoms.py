@@ -6,40 +6,25 @@ import re
 
 from lab import fence
 from lab.verify.finding import count
-from lab.verify.symptom import Diagnosis
-from lab.verify.telephone import DialTrail, Placed
+from lab.verify.passage import DNS_PORT
+from lab.verify.symptom import Diagnosis, DialTrail
+from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.wire import ppp
-from lab.wire.calls import Carried
 from lab.wire.decode import UDP
 from lab.wire.dialled import Fault
-from lab.wire.ppp import Code
+from lab.wire.ppp import Code, PapCode
 
-DNS_PORT = 53
-PAP_NAK = 3
-"""RFC 1334 2.2.2."""
 NOT_RESPONDING = b"Peer not responding"
 """What pppd says to a peer that it gives up for want of LCP echo."""
 _NO_RESPONSE = re.compile(r"No response to \d+ echo-requests")
 """What it says in its log; its last words to the peer may not have left any more."""
 
 
-def _failed(trail: DialTrail) -> Placed | None:
+def _failed(trail: DialTrail) -> TelephoneCall | None:
     """The last call, if it was connected and PPP did not come up on it."""
-    last = trail.placed[-1] if trail.placed else None
+    last = trail.calls[-1] if trail.calls else None
     tried = [p for p in trail.last_tries if p.connected]
-    return tried[-1] if last is not None and tried and not last.opened else None
-
-
-def _frames(
-    placed: Placed, protocol: int, *codes: int, outgoing: bool
-) -> list[tuple[Carried, ppp.Frame]]:
-    return [
-        (item, item.ppp)
-        for item in placed.carried
-        if item.ppp
-        and item.outgoing == outgoing
-        and (item.ppp.protocol, item.ppp.code) in {(protocol, code) for code in codes}
-    ]
+    return tried[-1] if last is not None and tried and not last.came_up else None
 
 
 # PPP that does not come up.
@@ -47,18 +32,18 @@ def _frames(
 
 def find_refused_protocol(trail: DialTrail) -> Diagnosis | None:
     """The two ends have no authentication protocol in common (P-11)."""
-    placed = _failed(trail)
-    if placed is None:
+    call = _failed(trail)
+    if call is None:
         return None
     option = ppp.OPTION_AUTHENTICATION
     demands = [
         frame.authentication[0]
-        for _, frame in _frames(placed, ppp.LCP, Code.configure_request, outgoing=False)
+        for _, frame in call.in_ppp(ppp.LCP, Code.configure_request, outgoing=False)
         if frame.option(option) is not None
     ]
     no = (Code.configure_nak, Code.configure_reject)
     refusals = [
-        f for _, f in _frames(placed, ppp.LCP, *no, outgoing=True) if f.option(option) is not None
+        f for _, f in call.in_ppp(ppp.LCP, *no, outgoing=True) if f.option(option) is not None
     ]
     if not demands or not refusals:
         return None
@@ -79,8 +64,8 @@ def find_refused_protocol(trail: DialTrail) -> Diagnosis | None:
 
 def find_wrong_password(trail: DialTrail) -> Diagnosis | None:
     """PAP ends in Nak."""
-    placed = _failed(trail)
-    if placed is None or not _frames(placed, ppp.PAP, PAP_NAK, outgoing=False):
+    call = _failed(trail)
+    if call is None or not call.in_ppp(ppp.PAP, PapCode.nak, outgoing=False):
         return None
     return Diagnosis(
         "wrong-pap-password",
@@ -92,13 +77,13 @@ def find_wrong_password(trail: DialTrail) -> Diagnosis | None:
 
 def find_no_ppp(trail: DialTrail) -> Diagnosis | None:
     """The modems are connected, and PPP does not come up for a reason that only pppd tells."""
-    placed = _failed(trail)
-    if placed is None:
+    call = _failed(trail)
+    if call is None:
         return None
     return Diagnosis(
         "no-ppp",
         f"the modems of {trail.client} and {trail.lig} are connected, and PPP does not come up: "
-        f"{placed.attempt.failure or 'no reason was given'}",
+        f"{call.failure or 'no reason was given'}",
         f"read the logs of pppd on {trail.client} and {trail.lig}",
     )
 
@@ -108,30 +93,28 @@ def find_no_ppp(trail: DialTrail) -> Diagnosis | None:
 
 def find_lost_echo(trail: DialTrail) -> Diagnosis | None:
     """LCP ends a call whose other end does not answer its echo requests (RFC 1661 5.8)."""
-    for placed in reversed(trail.placed):
-        asked = _frames(placed, ppp.LCP, Code.echo_request, outgoing=True)
-        answered = {
-            f.identifier for _, f in _frames(placed, ppp.LCP, Code.echo_reply, outgoing=False)
-        }
+    for call in reversed(trail.calls):
+        asked = call.in_ppp(ppp.LCP, Code.echo_request, outgoing=True)
+        answered = {f.identifier for _, f in call.in_ppp(ppp.LCP, Code.echo_reply, outgoing=False)}
         lost = [item for item, frame in asked if frame.identifier not in answered]
-        if not placed.opened or not lost or not _given_up(trail, placed):
+        if not call.came_up or not lost or not _given_up(trail, call):
             continue
         since = lost[0].frame.time
-        later = [item for item in placed.carried if item.data and item.frame.time > since]
+        later = [item for item in call.frames if item.data and item.frame.time > since]
         still = ", while it still passes packets on" if any(not i.outgoing for i in later) else ""
         return Diagnosis(
             "lcp-echo-lost",
             f"{trail.lig} answers no LCP echo{still}: {count(len(lost), 'request')} of "
-            f"{trail.client} without a reply, after which its PPP gave call {placed.call} up",
+            f"{trail.client} without a reply, after which its PPP gave call {call.number} up",
             f"see why the PPP of {trail.lig} does not answer, or let {trail.client} send no echo "
             "requests",
         )
     return None
 
 
-def _given_up(trail: DialTrail, placed: Placed) -> bool:
+def _given_up(trail: DialTrail, call: TelephoneCall) -> bool:
     """Whether the client's pppd ended PPP because of it."""
-    ends = _frames(placed, ppp.LCP, Code.terminate_request, outgoing=True)
+    ends = call.in_ppp(ppp.LCP, Code.terminate_request, outgoing=True)
     said = any(frame.content == NOT_RESPONDING for _, frame in ends)
     return said or _NO_RESPONSE.search(trail.log(trail.client)) is not None
 
@@ -160,16 +143,16 @@ def find_silent_name_server(trail: DialTrail) -> Diagnosis | None:
 
 def find_dropped_line(trail: DialTrail) -> Diagnosis | None:
     """The exchange cut a call off."""
-    dropped = [p for p in trail.placed if p.opened and "the line drops" in p.notes]
-    if not dropped:
+    first = next((c for c in trail.calls if c.came_up and c.noted(DROPS)), None)
+    if first is None:
         return None
-    first = dropped[0]
-    seconds = first.carried[-1].frame.time - first.attempt.ended
-    again = f"; {trail.client} called again" if first is not trail.placed[-1] else ""
+    began, ended = first.connection, first.noted(DROPS)
+    seconds = ended.time_s - began.time_s if began and ended else 0.0
+    again = f"; {trail.client} called again" if first is not trail.calls[-1] else ""
     return Diagnosis(
         "line-dropped",
-        f"the line was cut off in mid-session: call {first.call} lasted {seconds:.1f} s after "
-        f"{first.attempt.result}{again}",
+        f"the line was cut off in mid-session: call {first.number} lasted {seconds:.1f} s after "
+        f"{first.result}{again}",
         "if it happens again, have the line tested",
     )
 
@@ -182,18 +165,13 @@ def find_slow_line(trail: DialTrail) -> Diagnosis | None:
     telephone = trail.case.topology.telephone
     assert telephone is not None, "check has seen it"
     rates = {line.name: line.rate_bit_s for line in telephone.lines}
-    for placed in trail.placed:
-        own = next(
-            line.rate_bit_s
-            for line in telephone.lines
-            if (line.node, line.device) == (trail.client, placed.attempt.device)
-        )
-        able = min(own, rates.get(placed.called_line, own))
-        if 0 < placed.attempt.rate_bit_s < able:
+    for call in trail.calls:
+        able = min((rates[end] for end in (call.caller, call.called) if end in rates), default=0)
+        if 0 < call.rate_bit_s < able:
             return Diagnosis(
                 "slow-line",
-                f"the line is slow: call {placed.call} was connected at "
-                f"{placed.attempt.rate_bit_s} bit/s, and both modems can do {able}",
+                f"the line is slow: call {call.number} was connected at "
+                f"{call.rate_bit_s} bit/s, and both modems can do {able}",
                 "have the line tested; until then, leave the agent more time",
             )
     return None

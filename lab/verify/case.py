@@ -5,7 +5,6 @@ Each view is made once, when first asked for. Reads a run directory; judges noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -13,8 +12,8 @@ from pathlib import Path
 
 from lab.record import CallHome, Record
 from lab.topology.model import Interface, IpsecConnection, Node, PathKind, Topology
-from lab.verify import phone
-from lab.verify.phone import PhoneCall, Utterance
+from lab.verify import telephone_calls
+from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, UDP, Frame, Packet
@@ -329,18 +328,20 @@ class Case:
     @cached_property
     def carried(self) -> list[Carried]:
         """Everything that telephone calls carried."""
-        return phone.read_calls(self.run_dir)
+        return telephone_calls.read_carried(self.run_dir)
 
     @cached_property
     def dialogue(self) -> list[Utterance]:
         """What terminals, modems and exchange said."""
-        return phone.read_dialogue(self.run_dir)
+        return telephone_calls.read_dialogue(self.run_dir)
 
     @cached_property
-    def phone_calls(self) -> list[PhoneCall]:
-        """The telephone calls that carried something."""
+    def telephone_calls(self) -> list[TelephoneCall]:
+        """Every telephone call, and every attempt at one."""
         telephone = self.topology.telephone
-        return phone.phone_calls(telephone, self.record, self.carried) if telephone else []
+        if telephone is None:
+            return []
+        return telephone_calls.put_together(telephone, self.record, self.dialogue, self.carried)
 
     # -- what the record says -----------------------------------------------------------------
 
@@ -389,8 +390,3 @@ class Case:
             for item, frame in self.in_ppp(ppp.IPCP, client)
             if frame.code == ppp.Code.configure_ack and not item.outgoing and frame.ip_address
         }
-
-
-def frames_of(items: Iterable[Inside | IkeSighting | EspSighting]) -> list[Frame]:
-    """The outer frames of sightings."""
-    return [item.frame for item in items]

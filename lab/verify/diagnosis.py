@@ -21,8 +21,7 @@ from lab.verify import (
     tunnel_symptoms,
 )
 from lab.verify.case import Case
-from lab.verify.symptom import Diagnosis, Trail
-from lab.verify.telephone import DialTrail
+from lab.verify.symptom import Diagnosis, DialTrail, Trail
 
 __all__ = ["NOTHING", "Diagnosis", "diagnose"]
 
@@ -84,10 +83,11 @@ SURVIVED: tuple[Callable[[Trail], Diagnosis | None], ...] = (
 
 DIAL_SURVIVED: tuple[Callable[[DialTrail], Diagnosis | None], ...] = (
     call_symptoms.find_dropped_line,
-    telephone_symptoms.find_redial,
     call_symptoms.find_slow_line,
     call_symptoms.find_noise,
+    telephone_symptoms.find_redial,
 )
+"""What befell the call that got through, and only then what came before it."""
 
 
 def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:

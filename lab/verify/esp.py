@@ -8,8 +8,8 @@ from statistics import mean, pstdev
 
 from lab.record import EspSa, IkeAttempt
 from lab.topology.model import IpsecConnection
-from lab.verify.case import Case, EspSighting, frames_of
-from lab.verify.finding import Check, Finding, count
+from lab.verify.case import Case, EspSighting
+from lab.verify.finding import Check, Finding, count, frames_of
 from lab.verify.journey import find_way
 from lab.wire.decode import AH, ESP
 from lab.wire.esp import IP_IN_IP

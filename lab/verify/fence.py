@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 from lab import fence
 from lab.topology.telephone import Lig
@@ -73,8 +74,11 @@ def check_l_01(case: Case) -> Finding:
     object_to(check, spoofed)
     tried = passage.tried(case, "L-01")
     sources = sorted({p.packet.source for p in tried})
-    if tried and not {*sources} & {*lig.ppp.pool}:
-        check.object("no other address of the pool was tried")
+    if tried:
+        if _spare(case) and not {*sources} & {*lig.ppp.pool}:
+            check.object("no other address of the pool was tried")
+        if not {*sources} & {*case.agent_addresses}:
+            check.object("no address of an HMC's own was tried")
     for frame, packet in passage.of(case).strays:
         if packet.source not in _own(case):
             check.object(f"{packet.source}, which no call had, leaves by {lig.outside}", [frame])
@@ -84,6 +88,11 @@ def check_l_01(case: Case) -> Finding:
         tried,
         f"{count(len(spoofed), 'packet')} dropped, from {', '.join(sources)} too",
     )
+
+
+def _spare(case: Case) -> bool:
+    """Whether an address of the pool is free while every client has a call."""
+    return len(gateway(case).ppp.pool) > len(case.topology.dialers)
 
 
 def _own(case: Case) -> set[str]:
@@ -99,10 +108,14 @@ def check_l_04(case: Case) -> Finding:
     free = [p for p in passage.of(case).offered if p.counter == fence.FREE_ADDRESS]
     object_to(check, free)
     addresses = {p.packet.destination for p in free}
+    # Where every address has a call, what is late for one that has ended does as well.
+    tried = passage.tried(case, "L-04") if _spare(case) else free
+    if tried and not free:
+        check.object("what was tried went to no free address")
     return close(
         case,
         check,
-        passage.tried(case, "L-04"),
+        tried,
         f"{count(len(free), 'packet')} to {count(len(addresses), 'free address', 'free addresses')}, none "
         "delivered",
     )
@@ -139,19 +152,37 @@ def _want_kinds(case: Case, check: Check, tried: list[Passing]) -> None:
     """The trial is worth something only if it was made from everywhere."""
     servers = {address for address, _ in case.listed}
     sources = {p.packet.source for p in tried if not p.allowed}
-    if not sources & servers:
-        check.object("no listed server tried without having been asked")
+    to_callers = [p for p in dropped(tried) if p.call]
+    unasked = {p.packet.source for p in to_callers if p.packet.source not in _asked(case, p)}
+    if not unasked & servers and not servers <= _asked(case, tried[0]):
+        check.object("no listed server tried that the caller had not contacted")
     if not sources - servers:
         check.object("nobody who is not listed tried")
-    if len(case.agents) > 1:
-        answers = {(p.packet.source_port, p.packet.destination_port) for p in tried if p.allowed}
-        crossed = [
-            p
-            for p in dropped(tried)
-            if (p.packet.source_port, p.packet.destination_port) in answers
-        ]
-        if not crossed:
-            check.object("the answer to one caller was not tried on another")
+    if len(case.agents) > 1 and not any(_crossed(tried, p) for p in to_callers):
+        check.object("the answer to one caller was not tried on another")
+
+
+def _crossed(tried: list[Passing], passing: Passing) -> bool:
+    """Whether this packet, for one client, is the answer that another has had."""
+    ports = passing.packet.source_port, passing.packet.destination_port
+    return any(
+        (answer.packet.source_port, answer.packet.destination_port) == ports
+        and answer.call
+        and passing.call
+        and answer.call.client != passing.call.client
+        for answer in tried
+        if answer.allowed
+    )
+
+
+def _asked(case: Case, passing: Passing) -> set[str]:
+    """Whom the client that this packet is for had contacted before, by any of its calls."""
+    client = passing.call.client if passing.call else ""
+    return {
+        sent.packet.destination
+        for sent in passage.of(case).sent
+        if sent.call and sent.call.client == client and sent.frame.time < passing.frame.time
+    }
 
 
 def check_l_06(case: Case) -> Finding:
@@ -180,8 +211,11 @@ def check_l_06(case: Case) -> Finding:
             came = count(wanted.get(name, 0), "packet")
             check.object(f"{name} counted {packets}, and {came} came")
     lost = [p for p in dropped(seen.everything) if p.counter]
-    if not lost and not case.called:
-        return check.not_tested("nothing called home in this run, and nothing was dropped")
+    came_home = case.called and not case.failed_calls
+    if not lost and not came_home:
+        return check.not_tested("no call home came about, so nobody tried the fence")
+    if came_home and not any(case.is_trial(p.packet) for p in lost):
+        check.object("nobody tried the fence")
     check.show(p.frame for p in lost[:6])
     reasons = {p.counter for p in lost}
     return check.finding(
@@ -234,9 +268,9 @@ def check_l_09(case: Case) -> Finding:
             check.object(f"{text(p.packet)} was no answer before, so it proves nothing", [p.frame])
         if p.passed:
             check.object(f"{text(p.packet)} reached the next call", [p.frame, p.passed])
-    again = [p for p in tried if p.call]
-    leases = [c.address for c in case.record.lig if c.address]
-    if tried and not again and len(set(leases)) < len(leases):
+    # To the address that the ended call had, while another has it.
+    again = [p for p in tried if p.call and passage.ends(p.packet) in answered]
+    if tried and not again and _leased_again(case, tried):
         check.object("no late answer was tried on the next holder of the address")
     return close(
         case,
@@ -244,3 +278,12 @@ def check_l_09(case: Case) -> Finding:
         tried,
         f"{count(len(tried), 'late answer')} dropped, {len(again)} of them for another call's address",
     )
+
+
+def _leased_again(case: Case, late: list[Passing]) -> bool:
+    """Whether another call was given an address for which a late answer had come."""
+    first: dict[str, float] = {}
+    for p in late:
+        first.setdefault(p.packet.destination, p.frame.time)
+    leases = [(c.address, c.admitted) for c in case.record.lig if c.admitted]
+    return any(first.get(address, inf) < admitted for address, admitted in leases)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
+from typing import Protocol
 
 from lab.wire.decode import Frame
 
 MOST_FRAMES = 20
 """Of one segment in one finding; a longer list helps nobody."""
+
+
+class Sighting(Protocol):
+    """Anything that was seen in a frame."""
+
+    @property
+    def frame(self) -> Frame: ...
 
 
 class Verdict(StrEnum):
@@ -55,6 +64,19 @@ class Check:
             self._objections.append(sentence)
         self._against += frames
 
+    def in_order(self, who: str, steps: dict[str, float], since: float) -> str:
+        """Object to steps that are not there (0) or not in this order; else say when they came."""
+        for name, time in steps.items():
+            if time == 0.0:
+                self.object(f"{who}: {name} did not come about")
+                return ""
+        # The wire shows a packet after its link's delay, so equal times are in order.
+        for (before, early), (after, late) in pairwise(steps.items()):
+            if late < early:
+                self.object(f"{who}: {after} came {early - late:.3f} s before {before}")
+        told = ", ".join(f"{name} at {time - since:.3f} s" for name, time in steps.items())
+        return f"{who}: {told}"
+
     def show(self, frames: Iterable[Frame]) -> None:
         """Frames that show the claim at work."""
         self._shown += frames
@@ -91,6 +113,11 @@ def evidence(frames: Iterable[Frame]) -> tuple[Evidence, ...]:
         Evidence(segment=segment, frames=tuple(sorted(found)[:MOST_FRAMES]))
         for segment, found in numbers.items()
     )
+
+
+def frames_of(items: Iterable[Sighting]) -> list[Frame]:
+    """The frames in which they were seen."""
+    return [item.frame for item in items]
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

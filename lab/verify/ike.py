@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lab.topology.model import IpsecConnection
-from lab.verify.case import Case, IkeSighting, frames_of
-from lab.verify.finding import Check, Finding, count
+from lab.verify.case import Case, IkeSighting
+from lab.verify.finding import Check, Finding, count, frames_of
 from lab.wire import isakmp
 from lab.wire.decode import ESP, UDP
 from lab.wire.isakmp import Attribute, Exchange

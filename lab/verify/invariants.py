@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count
+from lab.verify.finding import Check, Finding, count, frames_of
 from lab.verify.l2tp import clear_l2tp
 from lab.verify.outbound import vpn_protocol
 from lab.wire import ppp
@@ -139,8 +139,8 @@ def check_g4(case: Case) -> Finding:
                 check.object(f"{name} on {case.inside}", [frame])
     if case.topology.telephone and not case.by_dial:
         if case.carried:
-            check.object("the telephone is in use", [item.frame for item in case.carried])
-        if any(said.dialled for said in case.dialogue):
+            check.object("the telephone is in use", frames_of(case.carried))
+        if case.telephone_calls or any(said.dials for said in case.dialogue):
             check.object("a modem dials")
     check.show(frame for frame, _ in case.departing[:4])
     _need_captures(case, check)

@@ -1,13 +1,12 @@
-"""Findings on the way out: OUT-01 to OUT-04, OUT-21 and OUT-22."""
+"""Findings on the way out: OUT-01 to OUT-04, OUT-21, OUT-22 and OUT-26."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from itertools import pairwise
 
-from lab.verify import phone
-from lab.verify.case import Case, frames_of
-from lab.verify.finding import Check, Finding, count
+from lab.record import FirewallTrial
+from lab.verify.case import Case
+from lab.verify.finding import Check, Finding, count, frames_of
 from lab.wire import isakmp, l2tp
 from lab.wire.decode import AH, ESP, TCP, UDP, Frame, Packet
 
@@ -36,9 +35,9 @@ def check_out_01(case: Case) -> Finding:
         if frame.ip and (name := vpn_protocol(frame.ip)):
             check.object(f"{name} on {case.outside}", [frame])
     if case.carried:
-        check.object("the modem line is not silent", phone.frames_of(case.carried))
+        check.object("the modem line is not silent", frames_of(case.carried))
 
-    _judge_calls(case, check)
+    object_to_failed_calls(case, check)
     servers = sorted({p.destination for _, p in flows})
     check.show(frame for frame, _ in flows)
     if not flows:
@@ -256,11 +255,12 @@ def check_out_21(case: Case) -> Finding:
             check.object(
                 f"TCP to {packet.destination}:{packet.destination_port} on {case.outside}", [frame]
             )
-    _judge_calls(case, check)
+    object_to_failed_calls(case, check)
     return check.finding("; ".join(steps))
 
 
-def _judge_calls(case: Case, check: Check) -> None:
+def object_to_failed_calls(case: Case, check: Check) -> None:
+    """Object to agents that did not get through."""
     for call in case.failed_calls:
         tried = "; ".join(call.attempts) or "no attempt is recorded"
         check.object(f"{call.agent} did not get through: {tried}")
@@ -269,7 +269,6 @@ def _judge_calls(case: Case, check: Check) -> None:
 def _order(case: Case, check: Check, client: str) -> str:
     scccn = case.control(l2tp.ControlType.SCCCN, client)
     syns = [(i, p) for i, p in case.data(client) if p.is_bare_syn and i.outgoing]
-    started = case.record.started
     steps = {
         "SA installed": case.sa_installed(client),
         "SCCCN": scccn[0].frame.time if scccn else 0.0,
@@ -279,18 +278,8 @@ def _order(case: Case, check: Check, client: str) -> str:
     if not syns and not case.called:
         del steps["first SYN"]  # nothing called home
 
-    times = list(steps.items())
-    for name, time in times:
-        if time == 0.0:
-            check.object(f"{client}: {name} did not come about")
-            return ""
-    # The wire shows a packet after its link's delay, so equal times are in order.
-    for (before, early), (after, late) in pairwise(times):
-        if late < early:
-            check.object(f"{client}: {after} came {early - late:.3f} s before {before}")
-
     check.show(frames_of([*scccn[:1], *(item for item, _ in syns[:1])]))
-    return f"{client}: " + ", ".join(f"{name} at {time - started:.3f} s" for name, time in times)
+    return check.in_order(client, steps, case.record.started)
 
 
 def check_out_22(case: Case) -> Finding:
@@ -310,32 +299,13 @@ def _judge_own_firewall(case: Case, requirement: str, inside: str, carriers: str
         "rule on the uplink sees none of it",
     )
     trials = case.record.trials
-    if not trials:
-        if not case.called or case.failed_calls:
-            return check.not_tested("no call home came about, so the trial was not made")
-        check.object("no rule was tried on the HMC")
-
+    if not trials and (not case.called or case.failed_calls):
+        return check.not_tested("no call home came about, so the trial was not made")
+    if not case.failed_calls:
+        for name in sorted({node.name for node in case.agents} - {t.node for t in trials}):
+            check.object(f"no rule was tried on {name}")
     for trial in trials:
-        if trial.connected:
-            check.object(f"TCP got through {trial.interface} of {trial.node} in spite of the rule")
-        if trial.dropped_on_tunnel == 0:
-            check.object(f"the rule on {trial.interface} of {trial.node} counted nothing")
-        if trial.counted_on_uplink:
-            check.object(
-                f"the rule on {trial.uplink} saw {count(trial.counted_on_uplink, 'packet')}"
-            )
-        if not trial.sessions_open:
-            check.object(f"of {trial.node}, not all of {carriers} outlived the rule")
-        leaked = [
-            frame
-            for client, frame, packet in _sent_inside(case)
-            if client == trial.node
-            and packet.protocol == TCP
-            and trial.started + IN_FLIGHT_S <= frame.time <= trial.ended
-            and packet.destination == trial.destination
-        ]
-        if leaked:
-            check.object(f"TCP to {trial.destination} is {inside} while the rule is in", leaked)
+        _judge_trial(case, check, trial, inside, carriers)
 
     dropped = sum(trial.dropped_on_tunnel for trial in trials)
     return check.finding(
@@ -344,12 +314,44 @@ def _judge_own_firewall(case: Case, requirement: str, inside: str, carriers: str
     )
 
 
+def _judge_trial(
+    case: Case, check: Check, trial: FirewallTrial, inside: str, carriers: str
+) -> None:
+    if trial.connected:
+        check.object(f"TCP got through {trial.interface} of {trial.node} in spite of the rule")
+    if trial.dropped_on_tunnel == 0:
+        check.object(f"the rule on {trial.interface} of {trial.node} counted nothing")
+    if trial.counted_on_uplink:
+        packets = count(trial.counted_on_uplink, "packet")
+        check.object(f"the rule on {trial.uplink} saw {packets}")
+    if not trial.sessions_open or not _outlived(case, trial):
+        check.object(f"of {trial.node}, not all of {carriers} outlived the rule")
+    leaked = [
+        frame
+        for client, frame, packet in _sent_inside(case)
+        if client == trial.node
+        and packet.protocol == TCP
+        and trial.started + IN_FLIGHT_S <= frame.time <= trial.ended
+        and packet.destination == trial.destination
+    ]
+    if leaked:
+        check.object(f"TCP to {trial.destination} is {inside} while the rule is in", leaked)
+
+
+def _outlived(case: Case, trial: FirewallTrial) -> bool:
+    """Whether, by its frames, the telephone call did not begin to end before the trial was over."""
+    if not case.by_dial:
+        return True
+    began = [c for c in case.telephone_calls if c.client == trial.node and c.opened < trial.started]
+    return any(call.ending > trial.ended for call in began)
+
+
 def _sent_inside(case: Case) -> list[tuple[str, Frame, Packet]]:
     """Every IP packet towards IBM inside PPP, with the client that sent it."""
     found = [(item.client, item.frame, p) for item, p in case.data() if item.outgoing]
     return found + [
         (call.client, item.frame, item.data)
-        for call in case.phone_calls
+        for call in case.telephone_calls
         for item in call.frames
         if item.outgoing and item.data
     ]

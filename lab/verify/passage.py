@@ -15,7 +15,7 @@ from math import inf
 from lab import fence
 from lab.topology.telephone import Lig
 from lab.verify.case import Case, mac
-from lab.verify.phone import PhoneCall
+from lab.verify.telephone_calls import TelephoneCall
 from lab.wire import decode
 from lab.wire.decode import ICMP, TCP, UDP, Frame, Packet
 from lab.wire.dialled import Fault
@@ -46,7 +46,7 @@ class Passing:
     frame: Frame
     """Where it came from: on the telephone line or on the Internet's wire."""
     packet: Packet
-    call: PhoneCall | None
+    call: TelephoneCall | None
     """Whose it is: the caller's, or of the address that it is for."""
     counter: str
     """Where the fence should count it; empty if it should not come so far."""
@@ -117,7 +117,7 @@ class Fence:
         self._own = {lig.utility, lig.ppp.local_ip, *own}
         self._contacts: set[tuple[int, Ends]] = set()
 
-    def from_caller(self, packet: Packet, call: PhoneCall) -> str:
+    def from_caller(self, packet: Packet, call: TelephoneCall) -> str:
         """Where a packet of a call is counted."""
         is_dns = packet.protocol in (TCP, UDP) and packet.destination_port == DNS_PORT
         if packet.source != call.address:
@@ -147,7 +147,7 @@ class Fence:
         port = packet.destination_port if packet.protocol in (TCP, UDP) else 0
         return (name, port) in self._lig.ports
 
-    def from_internet(self, packet: Packet, call: PhoneCall | None) -> str:
+    def from_internet(self, packet: Packet, call: TelephoneCall | None) -> str:
         """Where a packet from outside is counted."""
         if packet.destination in self._own:
             return fence.OTHER
@@ -184,7 +184,7 @@ def _reverse(flow: Ends) -> Ends:
 
 def follow(
     model: Fence,
-    calls: list[PhoneCall],
+    calls: list[TelephoneCall],
     arriving: list[tuple[Frame, Packet]],
     leaving: list[tuple[Frame, Packet]],
 ) -> Passage:
@@ -193,7 +193,7 @@ def follow(
     out = _Wire(leaving)
     heard = _Wire((item.frame, packet) for item, packet, _ in carried if not item.outgoing)
     passage = Passage()
-    events: list[tuple[Frame, Packet, PhoneCall | None]] = [
+    events: list[tuple[Frame, Packet, TelephoneCall | None]] = [
         (item.frame, packet, call) for item, packet, call in carried if item.outgoing
     ]
     events += [(frame, packet, None) for frame, packet in arriving]
@@ -218,9 +218,9 @@ def follow(
     return passage
 
 
-def _holds(call: PhoneCall, address: str, time: float) -> bool:
+def _holds(call: TelephoneCall, address: str, time: float) -> bool:
     """Whether a call had this address then: from its admission to the end of its pppd."""
-    facts = call.facts
+    facts = call.at_gateway
     if facts is None or facts.address != address or not facts.admitted:
         return False
     return facts.admitted <= time <= (facts.closed or inf)
@@ -236,7 +236,7 @@ def of(case: Case) -> Passage:
     hers = mac(node.interface(lig.outside))
     arriving = [(f, f.ip) for f in case.frames(lig.outside) if f.ip and f.source_mac != hers]
     leaving = case.sent_by(lig.node, lig.outside)
-    return follow(Fence(lig, own), case.phone_calls, arriving, leaving)
+    return follow(Fence(lig, own), case.telephone_calls, arriving, leaving)
 
 
 def tried(case: Case, requirement: str, side: str = "") -> list[Passing]:

@@ -1,4 +1,4 @@
-"""What every symptom is read from: one client's way to one gateway, and the daemons' logs."""
+"""What every symptom is read from: one client's way home, by wire or by telephone, and the logs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import cached_property
 from lab.topology.model import IpsecConnection
 from lab.verify.case import Case, IkeSighting, Inside
 from lab.verify.journey import Journey, Way, find_way, journeys
+from lab.verify.telephone_calls import TelephoneCall
+from lab.wire.calls import Carried
 from lab.wire.decode import Packet
 
 
@@ -100,29 +102,29 @@ class Trail:
     @cached_property
     def out(self) -> list[Journey]:
         """The client's packets to the gateway, or to every listed server."""
-        source = next(
-            (ip for ip, name in self.case.agent_addresses.items() if name == self.client), ""
-        )
         return [
             journey
             for far in self._far_ends
             if self.way_out
-            for journey in journeys(self.case, self.way_out, source, far)
+            for journey in journeys(self.case, self.way_out, self._own_address, far)
         ]
 
     @cached_property
     def back(self) -> list[Journey]:
         """What came back; behind NAT it is still addressed to the firewall on its first wire."""
-        own = next(
-            (ip for ip, name in self.case.agent_addresses.items() if name == self.client), ""
-        )
-        target = self.case.public_address if self.case.snat else own
+        target = self.case.public_address if self.case.snat else self._own_address
         return [
             journey
             for far in self._far_ends
             if self.way_back
             for journey in journeys(self.case, self.way_back, far, target)
         ]
+
+    @property
+    def _own_address(self) -> str:
+        """The client's on its uplink; empty if it has none."""
+        addresses = self.case.agent_addresses.items()
+        return next((ip for ip, name in addresses if name == self.client), "")
 
     @property
     def _far_ends(self) -> list[str]:
@@ -136,9 +138,11 @@ class Trail:
         case = self.case
         if case.by_vpn:
             return [packet for _, packet in case.data(self.client)]
-        own = {ip for ip, name in case.agent_addresses.items() if name == self.client}
+        own = self._own_address
         return [
-            f.ip for f in case.frames(case.inside) if f.ip and {f.ip.source, f.ip.destination} & own
+            f.ip
+            for f in case.frames(case.inside)
+            if f.ip and own in (f.ip.source, f.ip.destination)
         ]
 
     def log(self, node: str) -> str:
@@ -159,3 +163,65 @@ class Trail:
         """Whether a node is the customer's firewall."""
         firewall = self.case.topology.firewall
         return firewall is not None and firewall.node == node
+
+
+class DialTrail(Trail):
+    """One client's way by telephone, then from AT&T's gateway over the wires."""
+
+    def __init__(self, case: Case, client: str) -> None:
+        super().__init__(case, client, None)
+
+    @property
+    def lig(self) -> str:
+        assert self.case.topology.lig is not None, "check has seen it"
+        return self.case.topology.lig.node
+
+    @cached_property
+    def calls(self) -> list[TelephoneCall]:
+        """Every call that the client's dialler tried, in order."""
+        return [
+            c for c in self.case.telephone_calls if c.attempt and c.attempt.client == self.client
+        ]
+
+    @cached_property
+    def last_tries(self) -> list[TelephoneCall]:
+        """The calls since PPP last was up, or since it all began."""
+        up = [place for place, call in enumerate(self.calls) if call.came_up]
+        return self.calls[up[-1] + 1 :] if up else self.calls
+
+    @cached_property
+    def carried(self) -> list[Carried]:
+        """Everything that went over the client's calls."""
+        return [item for call in self.calls for item in call.frames]
+
+    @cached_property
+    def sockets(self) -> list[Packet]:
+        return [item.data for item in self.carried if item.data]
+
+    @cached_property
+    def addresses(self) -> list[str]:
+        """What the gateway gave to the client, call by call."""
+        mine = (s.local_ip for s in self.case.record.ppp if s.client == self.client and s.local_ip)
+        return list(dict.fromkeys(mine))
+
+    @cached_property
+    def out(self) -> list[Journey]:
+        return self._journeys(self.way_out, back=False)
+
+    @cached_property
+    def back(self) -> list[Journey]:
+        return self._journeys(self.way_back, back=True)
+
+    def _journeys(self, way: Way | None, *, back: bool) -> list[Journey]:
+        pairs = [(own, far) for own in self.addresses for far in self._far_ends]
+        return [
+            journey
+            for near, far in pairs
+            if way is not None
+            for journey in journeys(self.case, way, *((far, near) if back else (near, far)))
+        ]
+
+    def _way(self, *, back: bool) -> Way | None:
+        """On the wires, the client's packets begin and end at the gateway."""
+        start, end = (self._far_node, self.lig) if back else (self.lig, self._far_node)
+        return find_way(self.case.topology, start, end)

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 
 from lab.record import ModemProbe
 from lab.verify.finding import count
-from lab.verify.symptom import Diagnosis
-from lab.verify.telephone import NO_ANSWER, NO_DIALTONE, DialTrail, Placed
+from lab.verify.symptom import Diagnosis, DialTrail
+from lab.verify.telephone_calls import (
+    NO_ANSWER,
+    NO_DIALTONE,
+    TRAINING_FAILS,
+    VOICE,
+    TelephoneCall,
+)
 
 _GARBAGE = re.compile(r"with \d+ bytes")
 _GONE = re.compile(r"cannot be opened|went away")
@@ -58,7 +64,7 @@ _FATES = {
 def find_no_modem(trail: DialTrail) -> Diagnosis | None:
     """No port has a modem that does what it is told (OUT-24)."""
     probes = [p for p in trail.case.record.modems if p.node == trail.client]
-    if any(probe.found for probe in probes) or trail.placed:
+    if any(probe.found for probe in probes) or trail.calls:
         return None
     if not probes:
         return Diagnosis(
@@ -93,15 +99,19 @@ def _silent_or_babbling(trail: DialTrail, probe: ModemProbe) -> Diagnosis:
 
 def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
     """A modem that was there, and whose port is there no more."""
-    gone = [p for p in trail.placed if not p.attempt.result and _GONE.search(p.attempt.failure)]
-    if not gone:
+    attempts = (call.attempt for call in trail.calls)
+    gone = next((a for a in attempts if a and not a.result and _GONE.search(a.failure)), None)
+    if gone is None:
         return None
-    before = [p for p in trail.placed if p.connected and p.call]
-    when = f"in the middle of call {before[-1].call}" if before else "before a call was connected"
+    before = [call for call in trail.calls if call.connected and call.number]
+    when = "before a call was connected"
+    if before:
+        where = "after" if before[-1].terminated else "in the middle of"
+        when = f"{where} call {before[-1].number}"
     return Diagnosis(
         "modem-gone",
-        f"the modem of {trail.client} was unplugged {when}: {gone[0].attempt.failure}",
-        f"plug it in again, and keep it at {gone[0].attempt.device}",
+        f"the modem of {trail.client} was unplugged {when}: {gone.failure}",
+        f"plug it in again, and keep it at {gone.device}",
     )
 
 
@@ -110,20 +120,20 @@ def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
 
 def find_no_dial_tone(trail: DialTrail) -> Diagnosis | None:
     """The modem goes off hook and hears nothing."""
-    silent = [p for p in trail.last_tries if p.attempt.result == NO_DIALTONE]
+    silent = [p for p in trail.last_tries if p.result == NO_DIALTONE]
     if not silent or trail.last_tries[-1].connected:
         return None
     return Diagnosis(
         "no-dialtone",
         f"the telephone line of {trail.client} is dead: its modem went off hook to dial "
-        f"{silent[-1].attempt.number} and heard no dial tone",
+        f"{silent[-1].dialled} and heard no dial tone",
         "see whether the telephone cable is in, and have the line mended",
     )
 
 
 def find_unreached(trail: DialTrail) -> Diagnosis | None:
     """No number of the list led to a modem."""
-    if not trail.last_tries or any(placed.connected for placed in trail.last_tries):
+    if not trail.last_tries or any(call.connected for call in trail.last_tries):
         return None
     cause, told, mend = _fates_of(trail, trail.last_tries)
     if not cause:
@@ -134,24 +144,24 @@ def find_unreached(trail: DialTrail) -> Diagnosis | None:
 
 def find_redial(trail: DialTrail) -> Diagnosis | None:
     """It took more than one call."""
-    connected = next((n for n, p in enumerate(trail.placed) if p.opened), 0)
-    cause, told, mend = _fates_of(trail, [p for p in trail.placed[:connected] if not p.connected])
+    connected = next((n for n, call in enumerate(trail.calls) if call.came_up), 0)
+    cause, told, mend = _fates_of(trail, [c for c in trail.calls[:connected] if not c.connected])
     if not cause:
         return None
     return Diagnosis(
         cause,
         f"{told}: {trail.client} got through by call {connected + 1}, to "
-        f"{trail.placed[connected].attempt.number}",
+        f"{trail.calls[connected].dialled}",
         mend,
     )
 
 
-def _fates_of(trail: DialTrail, placed: Iterable[Placed]) -> tuple[str, str, str]:
+def _fates_of(trail: DialTrail, calls: Iterable[TelephoneCall]) -> tuple[str, str, str]:
     """The cause of the first number that is one at all; what came of each; the mend."""
     fates: dict[str, str] = {}
-    for each in placed:
-        if fate := _fate(each):
-            fates[each.attempt.number] = fate  # a number's last call counts
+    for call in calls:
+        if fate := _fate(call):
+            fates[call.dialled] = fate  # a number's last call counts
     if not fates:
         return "", "", ""
 
@@ -163,15 +173,15 @@ def _fates_of(trail: DialTrail, placed: Iterable[Placed]) -> tuple[str, str, str
     return fates[first], told, _FATES[fates[first]].mend.format(number=first, lig=trail.lig)
 
 
-def _fate(placed: Placed) -> str:
+def _fate(call: TelephoneCall) -> str:
     """What the exchange and the gateway know of a call, where the modem's word says too little."""
-    if placed.fate in _FATES:
-        return placed.fate
-    if placed.at_lig is not None and not placed.at_lig.answered:
+    if call.fate in _FATES:
+        return call.fate
+    if call.at_gateway is not None and not call.at_gateway.answered:
         # The one reason for which the gateway lets a call ring (P-12).
         return "pool-empty"
-    if "training fails" in placed.notes:
+    if call.noted(TRAINING_FAILS):
         return "training-fails"
-    if "a voice answers" in placed.notes:
+    if call.noted(VOICE):
         return "voice"
-    return "no-answer" if placed.attempt.result == NO_ANSWER else ""
+    return "no-answer" if call.result == NO_ANSWER else ""

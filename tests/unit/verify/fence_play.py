@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import inet_aton
-from typing import Any
+from typing import Any, NoReturn
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
@@ -59,7 +59,23 @@ class DialScript:
     early_ipcp: bool = False
     early_syn: bool = False
     greets: bool = True
-    """The modem is found by AT at boot."""
+    """The modem is asked by AT at boot."""
+    greeting: str = "OK"
+    """What it says to that."""
+    dials: bool = True
+    """The dialogue shows the command that dials."""
+    connects: str = "CONNECT 33600"
+    """What the caller's modem says, whatever the record says of it."""
+    talks: bool = True
+    """The agent opens a connection."""
+    gives_up: bool = False
+    """The dialler does so after the first number."""
+    refuses: int = 0
+    """To the first calls the gateway says Nak, whatever the password."""
+    keeps: bool = False
+    """The gateway does not end the call of whom it has refused."""
+    frees: bool = True
+    """The address of a call that has ended is given to the next."""
     leaks: Callable[[Packet, str], bool] = lambda packet, counter: False
     """What the fence lets through all the same."""
     blocks: Callable[[Packet, str], bool] = lambda packet, counter: False
@@ -69,8 +85,22 @@ class DialScript:
     """What is left of a call's flows is the next call's."""
     untried: str = ""
     """The requirement whose trials nobody makes."""
+    skips: Callable[[Try], bool] = lambda trial: False
+    """Other trials that nobody makes."""
+    unsent: str = ""
+    """The requirement whose trials are recorded and are on no wire."""
+    loses: Callable[[Try], bool] = lambda trial: False
+    """Other trials that are on no wire."""
+    crosses: bool = True
+    """The answer to one caller is tried on the others."""
+    late_once: bool = False
+    """The next call is not tried by what was meant for the first."""
     one_address: bool = False
     """Every call gets the same."""
+
+
+class LostError(Exception):
+    """There is no way home."""
 
 
 @dataclass
@@ -137,8 +167,13 @@ def play(topology: Topology, script: DialScript | None = None) -> PhoneStage:
     run = Run(PhoneStage(topology), script or DialScript())
     for plan in topology.dialers:
         run.boot(plan)
-    for plan in topology.dialers:
-        run.dial(plan)
+    try:
+        for plan in topology.dialers:
+            run.dial(plan)
+    except LostError as error:
+        run.record.error = str(error)
+        run.close()
+        return run.stage
     run.record.path_up = run.stage.now
     for plan in topology.dialers:
         run.call_home(plan)
@@ -186,7 +221,7 @@ class Run:
             )
         )
         if self.script.greets:
-            self.ask(plan.client, "AT", "OK")
+            self.ask(plan.client, "AT", self.script.greeting)
 
     def ask(self, node: str, command: str, answer: str) -> None:
         line = self.line(node).name
@@ -205,20 +240,33 @@ class Run:
             )
             self.record.dialled.append(attempt)
             self.ask(plan.client, plan.init, "OK")
-            self.ask(plan.client, f"ATDT{number}", "")
-            self.stage.now += 5
-            attempt.ended = self.stage.now
+            if self.script.dials:
+                self.ask(plan.client, f"ATDT{number}", "")
             self.calls_made += 1
+            placed = f"{self.line(plan.client).name} to {number}"
+            self.stage.now += 1
             tried = sum(a.client == plan.client for a in self.record.dialled)
             if tried <= self.script.busy:
+                self.tell("note", call=self.calls_made, data=f"{placed}: busy")
+                attempt.ended = self.stage.now
                 attempt.result, attempt.failure = "BUSY", "the number is busy"
                 line = self.line(plan.client).name
                 self.tell("answers", line=line, data="\r\nBUSY\r\n")
                 self.stage.now += 10
+                if self.script.gives_up:
+                    break
                 continue
+            far = self.line(self.lig.node).name
+            self.tell("note", call=self.calls_made, data=f"{placed}: {far} rings")
+            self.tell("note", call=self.calls_made, data=f"{far} answers")
+            self.stage.now += 5
+            attempt.ended = self.stage.now
             attempt.result, attempt.rate_bit_s = "CONNECT 33600", 33600
-            return self.connect(plan, number)
-        raise AssertionError("nobody answers")
+            try:
+                return self.connect(plan, number)
+            except LostError as error:
+                attempt.failure = str(error)
+        raise LostError(f"{plan.client} has no way home by telephone")
 
     def connect(self, plan: Dialer, number: str, early: bytes = b"") -> Call:
         near, far = self.line(plan.client), self.line(self.lig.node)
@@ -234,7 +282,7 @@ class Run:
         self.record.lig.append(facts)
         call = Call(self.calls_made, plan.client, near.name, far.name, facts)
         self.tell("connected", call=call.number, ends=ends, data=number, rate=33600)
-        self.tell("answers", line=near.name, data="\r\nCONNECT 33600\r\n")
+        self.tell("answers", line=near.name, data=f"\r\n{self.script.connects}\r\n")
         self.negotiate(call, plan)
         return call
 
@@ -259,12 +307,28 @@ class Run:
         user, secret = plan.account.user.encode(), plan.account.secret.encode()
         said = bytes([len(user)]) + user + bytes([len(secret)]) + secret
         self.frame(call, PAP, ppp_packet(1, 1, said))
+        first = len(self.record.lig) <= script.refuses
+        if first or plan.account not in self.lig.ppp.accounts:
+            self.refuse(call)
         self.frame(call, PAP, ppp_packet(2, 1, b"\x00"), back=True)
         call.user = call.facts.user = plan.account.user
         self.open(call)
 
+    def refuse(self, call: Call) -> NoReturn:
+        """The gateway says Nak, and ends the call."""
+        self.frame(call, PAP, ppp_packet(3, 1, b"\x00"), back=True)
+        if not self.script.keeps:
+            self.frame(call, LCP, ppp_packet(5, 2, b""), back=True)
+            self.tell("note", call=call.number, data=f"{call.called} hangs up")
+        self.tell("ended", call=call.number)
+        call.facts.closed = self.stage.now
+        self.stage.now += 10
+        raise LostError("PAP authentication failed")
+
     def open(self, call: Call) -> None:
         taken = set() if self.script.one_address else {c.address for c in self.calls}
+        if not self.script.frees:
+            taken |= {facts.address for facts in self.record.lig}
         given = next(a for a in self.lig.ppp.pool if a not in taken)
         own, address = (b"\x03\x06" + inet_aton(a) for a in (self.lig.ppp.local_ip, given))
         self.frame(call, IPCP, ppp_packet(1, 1, b"\x03\x06" + inet_aton(self.script.ask)))
@@ -366,7 +430,8 @@ class Run:
         started, server = self.stage.now, self.topology.endpoints[0]
         query = IP(src=call.address, dst=self.lig.utility, id=self.ident())
         self.from_caller(call, bytes(query / UDP(sport=41001, dport=53) / Raw(b"question")))
-        for outward, segment in conversation(call.address, server.address, 41000, Script()):
+        talk = conversation(call.address, server.address, 41000, Script())
+        for outward, segment in talk if self.script.talks else ():
             segment.id = self.ident()
             if outward:
                 self.from_caller(call, bytes(segment))
@@ -468,23 +533,27 @@ class Run:
     def call_again(self, plan: Dialer, trials: Trials) -> None:
         (call,) = (c for c in self.calls if c.client == plan.client)
         self.send(call, [trials.contact()])
-        others = [c.address for c in self.calls if c is not call]
+        others = [c.address for c in self.calls if c is not call and self.script.crosses]
         self.send(call, [trials.answer(), *map(trials.answer_to, others)])
         self.hang_up(call)
         self.send(call, [trials.late()])
+        early = trials.early()
         if self.script.untried != "P-20":
-            self.early = trials.early()
-            self.note(call.client, self.early)
+            self.note(call.client, early)
+            self.early = early if self.script.unsent != "P-20" else None
         again = self.dial(plan)
         self.early = None
-        self.send(again, [trials.late(again.address)])
+        if not self.script.late_once:
+            self.send(again, [trials.late(again.address)])
 
     def send(self, call: Call, tries: Iterable[Try]) -> None:
         servers = {e.address for e in self.topology.endpoints}
         for trial in tries:
-            if trial.requirement == self.script.untried:
+            if trial.requirement == self.script.untried or self.script.skips(trial):
                 continue
             self.note(call.client, trial)
+            if trial.requirement == self.script.unsent or self.script.loses(trial):
+                continue
             if trial.side != CALLER:
                 self.from_internet(trial.packet)
             elif self.from_caller(call, trial.packet) and trial.ends[1] in servers:
@@ -511,6 +580,9 @@ class Run:
 
     def hang_up(self, call: Call) -> None:
         self.stage.now += 1
+        self.frame(call, LCP, ppp_packet(5, 9, b""))
+        self.frame(call, LCP, ppp_packet(6, 9, b""), back=True)
+        self.tell("note", call=call.number, data=f"{call.caller} hangs up")
         self.tell("ended", call=call.number)
         self.calls.remove(call)
         call.facts.closed = self.stage.now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from scapy.packet import Raw
 from lab import faults, fence, verify
 from lab.errors import UsageError
 from lab.record import EspSa, LigCall, UplinkProbe
+from lab.scenarios.fence_packets import Try
 from lab.telephony.calls import Line
 from lab.topology.model import AllowRule, PathKind, Topology
 from lab.verify import Finding, Verdict
 from lab.verify.registry import CHECKS, claims
+from lab.wire import decode
 from lab.wire.decode import Packet
 from tests.unit.verify import fence_play
 from tests.unit.verify.fence_play import DialScript, PhoneStage
@@ -268,6 +271,77 @@ def swap_numbers(stage: Stage) -> None:
     first.number, second.number = second.number, first.number
 
 
+def dial_elsewhere(stage: Stage) -> None:
+    for attempt in stage.record.dialled:
+        attempt.device = "/dev/modem7"
+
+
+def hear_otherwise(stage: Stage) -> None:
+    """The record has another result code than the modem's."""
+    stage.record.dialled[0].result = "NO ANSWER"
+
+
+def forget_error(stage: Stage) -> None:
+    stage.record.error = ""
+
+
+def end_meanwhile(stage: Stage) -> None:
+    """PPP on the first call ends while the HMC's own rule is tried."""
+    farewell = b"\xff\x03\xc0\x21\x05\x09\x00\x04"
+    at, line = stage.record.trials[0].started + 1, stage.record.lig[0].line
+    phone(stage).told.append(fence_play.Told(at, "frame", 1, line, farewell))
+
+
+def pass_rule(stage: Stage) -> None:
+    """TCP goes over the line while the HMC's own rule is tried."""
+    tried, call = stage.record.trials[0], stage.record.lig[0]
+    packet = IP(src=call.address, dst=tried.destination, id=9) / SYN
+    frame = b"\xff\x03\x00\x21" + bytes(packet)
+    at = tried.started + 1
+    phone(stage).told.append(fence_play.Told(at, "frame", 1, call.line, frame))
+
+
+def demand_twice(stage: Stage) -> None:
+    """A CHAP packet in the first call."""
+    call = stage.record.lig[0]
+    frame = b"\xff\x03\xc2\x23\x01\x01\x00\x04"
+    told = fence_play.Told(call.answered + 0.01, "frame", 1, stage.topology.agents[0], frame)
+    phone(stage).told.append(told)
+
+
+def ask_elsewhere(stage: Stage) -> None:
+    probe = replace(stage.record.modems[0], device="/dev/modem5", found=False)
+    stage.record.modems.insert(0, probe)
+
+
+def misunderstand(stage: Stage) -> None:
+    stage.record.modems[0].answer = "ERROR"
+
+
+def find_none(stage: Stage) -> None:
+    stage.record.modems[0].found = False
+
+
+def lose_capture(stage: Stage) -> None:
+    del stage.frames["lan"]
+
+
+def other_address(stage: Stage) -> None:
+    stage.record.lig[-1].address = "203.0.113.140"
+
+
+def try_one_only(stage: Stage) -> None:
+    del stage.record.trials[1:]
+
+
+def forget_call(stage: Stage) -> None:
+    del stage.record.lig[-1]
+
+
+def forget_firewall(stage: Stage) -> None:
+    del stage.record.counters["firewall"]
+
+
 def give_up_early(stage: Stage) -> None:
     """The second number was never dialled, says the record."""
     del stage.record.dialled[1:]
@@ -338,6 +412,19 @@ def leaking(counter: str, **wanted: object) -> DialScript:
     return DialScript(leaks=leaks)
 
 
+def skipping(requirement: str, **wanted: object) -> DialScript:
+    """A run in which some trials of a requirement are not made."""
+
+    def skips(trial: Try) -> bool:
+        packet = decode.parse_ipv4(trial.packet)
+        return trial.requirement == requirement and all(
+            getattr(packet, name) in (value if isinstance(value, tuple) else (value,))
+            for name, value in wanted.items()
+        )
+
+    return DialScript(skips=skips)
+
+
 def blocking(counter: str, **wanted: object) -> DialScript:
     def blocks(packet: Packet, name: str) -> bool:
         return name == counter and all(getattr(packet, k) == v for k, v in wanted.items())
@@ -400,6 +487,25 @@ def other_user(model: Topology) -> Topology:
     )
 
 
+def other_password(model: Topology) -> Topology:
+    """What the gateway knows of its users, and not what they say."""
+    assert model.lig is not None
+    accounts = tuple(replace(a, secret="another") for a in model.lig.ppp.accounts)
+    return replace(model, lig=replace(model.lig, ppp=replace(model.lig.ppp, accounts=accounts)))
+
+
+def with_literal_replies(model: Topology) -> Topology:
+    assert model.lig is not None
+    return replace(model, lig=replace(model.lig, literal_replies=True))
+
+
+def with_a_rule(model: Topology) -> Topology:
+    direct = topology("direct-snat").firewall
+    assert direct is not None
+    assert model.firewall is not None
+    return replace(model, firewall=replace(model.firewall, rules=direct.rules[:1]))
+
+
 def with_list(*addresses: str) -> Callable[[Topology], Topology]:
     """Each PAP user has this list, and no other."""
 
@@ -434,6 +540,14 @@ LISTED = "129.42.56.189"
 SAS = "129.42.160.48"
 SERVERS = (SAS, "129.42.160.49", "207.25.252.200", "207.25.252.204")
 GATEWAYS = (VPN1, "207.25.252.196")
+NEIGHBOURS = tuple(
+    near
+    for address in (*SERVERS, *GATEWAYS)
+    for near in (str(IPv4Address(address) + step) for step in (-1, 1))
+    if near not in (*SERVERS, *GATEWAYS)
+)
+RESOLVERS = ("203.0.113.2", "203.0.113.129", "192.0.2.20", *NEIGHBOURS)
+"""Those who are asked for names and should not be: the gateway, IBM's own, others."""
 SYN = TCP(sport=4000, dport=443, flags="S")
 CLEAR_L2TP = UDP(sport=1701, dport=1701) / Raw(b"\xc8\x02")
 PING_INSIDE = bytes(IP(src="192.168.10.10", dst=VPN1) / ICMP())
@@ -478,32 +592,75 @@ MUTATIONS = (
              stage=from_firewall(SAS, SYN)),
     Mutation("OUT-23", "another number", "dial", ids("OUT-25", "R-08"),
              believed=numbers("18005550111", "18005550122")),
+    Mutation("OUT-23", "IBM on the uplink", "dial",
+             stage=leak(IP(src="192.168.10.10", dst=SAS) / SYN, "lan")),
+    Mutation("OUT-23", "nobody dialled", "dial", ids("OUT-25", "R-08"),
+             script=DialScript(dials=False)),
+    Mutation("OUT-23", "no CONNECT", "dial", ids("OUT-25", "R-08"),
+             script=DialScript(connects="NO CARRIER")),
+    Mutation("OUT-23", "no TCP connection", "dial", ids("OUT-02"), script=DialScript(talks=False)),
+    Mutation("OUT-23", "nobody answered", "dial", script=DialScript(busy=99)),
+    Mutation("OUT-24", "AT without an answer", "dial", script=DialScript(greeting="")),
+    Mutation("OUT-24", "another's port asked", "dial", stage=ask_elsewhere),
+    Mutation("OUT-24", "another answer than OK", "dial", stage=misunderstand),
+    Mutation("OUT-24", "dialled without a modem", "dial", stage=find_none),
+    Mutation("OUT-24", "dialled by another port", "dial", ids("OUT-25", "R-08"), stage=dial_elsewhere),
     Mutation("OUT-24", "looked for when it was late", "dial", stage=late_modem),
     Mutation("OUT-24", "no AT", "dial-two-hmcs", script=DialScript(greets=False)),
     Mutation("OUT-25", "wrong order", "dial", ids("R-08"),
              script=DialScript(busy=1), stage=swap_numbers),
     Mutation("OUT-25", "two at a time", "dial", ids("R-08"),
              script=DialScript(busy=1), stage=at_once),
+    Mutation("OUT-25", "another result", "dial", ids("R-08"),
+             script=DialScript(busy=1), stage=hear_otherwise),
+    Mutation("OUT-25", "no error in the end", "dial-two-hmcs", ids("OUT-23", "R-08"),
+             script=DialScript(busy=99), stage=forget_error),
+    Mutation("R-08", "given up by the dialler", "dial", ids("OUT-23", "OUT-25"),
+             script=DialScript(busy=1, gives_up=True)),
     Mutation("R-08", "given up after one", "dial", ids("OUT-25"),
              script=DialScript(busy=1), stage=give_up_early),
     Mutation("OUT-26", "TCP gets through", "dial", stage=trial(connected=True)),
     Mutation("OUT-26", "the call ends", "dial", stage=trial(sessions_open=False)),
-    Mutation("OUT-26", "TCP on the line all the same", "dial-two-hmcs", stage=trial(started=0.0)),
+    Mutation("OUT-26", "PPP ends meanwhile", "dial", stage=end_meanwhile),
+    Mutation("OUT-26", "one HMC only", "dial-two-hmcs", stage=try_one_only),
+    Mutation("OUT-22", "one HMC only", "vpn-two-hmcs", stage=try_one_only),
+    Mutation("OUT-26", "TCP on the line all the same", "dial-two-hmcs", ids("L-06", "L-07"),
+             stage=pass_rule),
+    Mutation("OUT-26", "the rule counts nothing", "dial", stage=trial(dropped_on_tunnel=0)),
+    Mutation("OUT-26", "the uplink sees it", "dial", stage=trial(counted_on_uplink=1)),
     Mutation("P-11", "CHAP", "dial", script=DialScript(demand=fence_play.OPTION_CHAP)),
-    Mutation("P-11", "another user", "dial", believed=other_user),
+    Mutation("P-11", "another user", "dial", ids("L-08"), believed=other_user),
     Mutation("P-11", "IPCP before PAP", "dial-two-hmcs", script=DialScript(early_ipcp=True)),
     Mutation("P-11", "taken for nobody", "dial", stage=forget_user),
+    Mutation("P-11", "a right password refused", "dial", script=DialScript(refuses=1)),
+    Mutation("P-11", "a wrong password let in", "dial", believed=other_password),
+    Mutation("P-11", "nothing demanded", "dial", script=DialScript(demand=b"")),
+    Mutation("P-11", "CHAP as well", "dial", stage=demand_twice),
+    Mutation("P-11", "not hung up on", "dial", ids("OUT-23"),
+             played=with_fault("wrong-pap-password"), script=DialScript(keeps=True)),
+    Mutation("P-12", "never free again", "dial", script=DialScript(frees=False)),
+    Mutation("P-12", "another address in the record", "dial", ids("L-06"), stage=other_address),
+    Mutation("P-12", "unknown to the gateway", "dial", ids("L-06"), stage=forget_call),
     Mutation("P-12", "its own address asked for", "dial", script=DialScript(ask="192.168.10.10")),
     Mutation("P-12", "no Nak", "dial", script=DialScript(naked=False)),
     Mutation("P-12", "another pool", "dial", ids("L-01", "L-06"),
-             believed=with_pool("203.0.113.140")),
+             believed=with_pool("203.0.113.140", "203.0.113.141")),
     Mutation("P-12", "one address for two", "dial-two-hmcs", script=DialScript(one_address=True)),
     Mutation("P-12", "left to ring", "dial", stage=ring_for_nothing),
     Mutation("P-20", "passed before PPP", "dial", ids("L-07"), script=DialScript(early_leak=True)),
+    Mutation("P-20", "nothing passes later, either", "dial",
+             ids("L-02", "L-07", "L-08", "L-10", "L-11", "L-12"),
+             script=blocking(fence.LISTED)),
+    Mutation("P-20", "the trial is on no wire", "dial", script=DialScript(unsent="P-20")),
     Mutation("P-20", "nobody tried", "dial-two-hmcs", script=DialScript(untried="P-20")),
     Mutation("L-01", "another source passes", "dial", ids("L-07"),
              script=leaking(fence.SPOOFED_SOURCE, source="192.168.10.10", destination=SAS)),
     Mutation("L-01", "nobody tried", "dial-two-hmcs", script=DialScript(untried="L-01")),
+    Mutation("L-01", "the HMC's own address untried", "dial",
+             script=skipping("L-01", source="192.168.10.10")),
+    Mutation("L-01", "no other of the pool tried", "dial",
+             script=skipping("L-01", source="203.0.113.131")),
+    Mutation("L-01", "the trials are on no wire", "dial", script=DialScript(unsent="L-01")),
     Mutation("L-01", "a source that no call had", "dial", stage=speak(IP(src="10.9.9.9") / SYN)),
     Mutation("L-02", "a neighbour is reached", "dial", ids("L-07", "L-08", "g1"),
              script=leaking(fence.UNLISTED, destination="129.42.160.47")),
@@ -511,6 +668,17 @@ MUTATIONS = (
              script=blocking(fence.LISTED, destination="129.42.160.49")),
     Mutation("L-03", "no answer by TCP", "dial",
              script=blocking(fence.UTILITY, protocol=6)),
+    Mutation("L-02", "a trial on no wire", "dial", script=DialScript(
+        loses=lambda t: t.requirement == "L-02" and t.ends[1] == "192.0.2.20")),
+    Mutation("L-02", "a server never tried", "dial", ids("L-10"),
+             script=DialScript(skips=lambda t: t.ends[1] == SERVERS[1])),
+    Mutation("L-02", "no neighbour tried", "dial", ids("L-10"),
+             script=skipping("L-02", destination=NEIGHBOURS)),
+    Mutation("L-03", "no other name server tried", "dial",
+             script=skipping("L-03", destination=RESOLVERS)),
+    Mutation("L-03", "another answers", "dial", ids("L-07"),
+             stage=arrive(IP(src=SAS) / UDP(sport=53, dport=40000))),
+    Mutation("L-03", "answers in spite of the letter", "dial", believed=with_literal_replies),
     Mutation("L-03", "another name server", "dial", ids("L-07", "L-08", "g1"),
              script=leaking(fence.OTHER_DNS, destination="192.0.2.20")),
     Mutation("L-04", "delivered", "dial", ids("L-07"),
@@ -518,22 +686,36 @@ MUTATIONS = (
     Mutation("L-04", "nobody tried", "dial", script=DialScript(untried="L-04")),
     Mutation("L-05", "a listed server unasked", "dial", ids("L-07"),
              script=leaking(fence.UNSOLICITED, source="207.25.252.204", protocol=17)),
+    Mutation("L-05", "only contacted servers tried", "dial", script=skipping("L-05", source=SERVERS[1:])),
+    Mutation("L-05", "another's answer untried", "dial-two-hmcs", script=DialScript(crosses=False)),
+    Mutation("L-05", "only servers tried", "dial",
+             script=skipping("L-05", source=("192.0.2.20", *NEIGHBOURS))),
     Mutation("L-05", "nobody tried", "dial-two-hmcs", ids("L-09"), script=DialScript(untried="L-05")),
     Mutation("L-05", "another's answer", "dial-two-hmcs", ids("L-07"),
              script=leaking(fence.UNSOLICITED, payload=b"L-05")),
     Mutation("L-06", "one too many", "dial", stage=miscount(fence.UNLISTED)),
+    Mutation("L-06", "nothing to drop", "dial", ids(
+        "L-01", "L-02", "L-03", "L-04", "L-05", "L-07", "L-09", "L-10", "L-11", "L-12"),
+             script=DialScript(skips=lambda trial: True)),
     Mutation("L-06", "the gateway refuses", "dial-two-hmcs",
              stage=speak(IP(src="203.0.113.2") / ICMP(type=3, code=13))),
     Mutation("L-07", "something else out", "dial", ids("L-02", "L-08", "g1"),
              script=leaking(fence.UNLISTED, protocol=17)),
     Mutation("L-07", "one direction", "dial", script=DialScript(untried="L-07")),
+    Mutation("L-07", "nothing random inwards", "dial",
+             script=DialScript(skips=lambda t: t.requirement == "L-07" and t.side == "internet")),
     Mutation("L-08", "not IBM's", "dial", believed=with_list(*SERVERS, *GATEWAYS, UNLISTED)),
     Mutation("L-08", "not on its list", "dial", ids("L-02", "L-06", "L-07", "L-11", "g1"),
              believed=with_list(*SERVERS, GATEWAYS[0])),
+    Mutation("L-08", "one ID reached nobody", "dial-two-hmcs", ids("L-02", "L-07", "L-11", "L-12"),
+             script=blocking(fence.LISTED, source="203.0.113.19")),
+    Mutation("L-09", "the next holder untried", "dial", script=DialScript(late_once=True)),
     Mutation("L-09", "a late answer", "dial", ids("L-05", "L-07"), script=DialScript(late_leak=True)),
     Mutation("L-09", "nobody tried", "dial", script=DialScript(untried="L-09")),
     Mutation("L-10", "another region's server", "dial", ids("L-02", "L-07", "L-08", "g1"),
              script=leaking(fence.UNLISTED, destination="129.42.160.50")),
+    Mutation("L-10", "another region untried", "dial",
+             script=skipping("L-02", destination="129.42.160.50")),
     Mutation("L-11", "no ESP", "dial", ids("L-07"),
              script=blocking(fence.LISTED, protocol=50)),
     Mutation("L-12", "a port is minded", "dial", ids("L-07"),
@@ -541,6 +723,11 @@ MUTATIONS = (
     Mutation("L-12", "ports are not minded", "dial", ids("L-05", "L-06", "L-07", "L-09"),
              believed=with_ports),
     Mutation("F-18", "a rule let something through", "dial", stage=let_in),
+    Mutation("F-18", "a rule is there", "dial", believed=with_a_rule),
+    Mutation("F-18", "something enters", "dial",
+             stage=inwards(IP(src=UNLISTED) / UDP(sport=53, dport=5353))),
+    Mutation("F-18", "no capture", "dial", ids("g2"), stage=lose_capture),
+    Mutation("F-18", "counters not read", "dial", stage=forget_firewall),
     Mutation("P-01", "signatures", "vpn-nat", script=Script(authentication="RSA Sig")),
     Mutation("P-01", "wrong key", "vpn", ids(
         "OUT-19", "OUT-21", "P-02", "P-03", "P-04", "P-05", "P-06", "P-07", "P-08", "P-09", "P-10",
@@ -790,6 +977,46 @@ def test_the_telephone_is_silent_where_the_path_is_another(
 
     assert failures(findings) == {"g4", *also}
     assert "the telephone is in use" in findings["g4"].seen
+
+
+def test_whoever_has_a_wrong_password_is_refused_and_hung_up_on(tmp_path: Path) -> None:
+    stage = play(faults.apply("wrong-pap-password", topology("dial")))
+
+    finding = judged(stage, tmp_path)["P-11"]
+
+    assert finding.verdict is Verdict.held
+    assert "4 wrong passwords refused" in finding.seen
+
+
+def test_without_a_firewall_f18_is_not_put_to_the_test(tmp_path: Path) -> None:
+    stage = play(topology("dial"))
+
+    findings = judged(stage, tmp_path, replace(stage.topology, firewall=None))
+
+    assert findings["F-18"].verdict is Verdict.not_applicable
+
+
+def test_a_pool_of_one_address_is_enough_to_try_the_fence(tmp_path: Path) -> None:
+    findings = judged(play(with_pool("203.0.113.130")(topology("dial"))), tmp_path)
+
+    assert failures(findings) == set()
+    assert findings["L-04"].verdict is Verdict.held
+
+
+def ask_by_the_uplink(stage: Stage) -> None:
+    """The call was cut off, and the agent asks AT&T's name server on."""
+    query = IP(src="192.168.10.10", dst="203.0.113.53") / UDP(sport=40000, dport=53)
+    leak(query, "lan")(stage)
+
+
+def test_name_queries_of_a_lost_call_are_told_and_not_held_against_it(tmp_path: Path) -> None:
+    stage = play(topology("dial"))
+    ask_by_the_uplink(stage)
+
+    finding = judged(stage, tmp_path)["OUT-23"]
+
+    assert finding.verdict is Verdict.held
+    assert "1 name query came to nothing" in finding.seen
 
 
 def test_the_next_number_answers(tmp_path: Path) -> None:

@@ -1,0 +1,339 @@
+"""Telephone calls: each as it was placed, answered, carried and ended. For findings and diagnosis alike.
+
+Put together from what the exchange noted (``pstn.txt``), what it carried (``pstn.pcapng``), and the
+record of the client's dialler and of AT&T's gateway. The exchange has the say on what was placed and how
+it ended, the frames on what PPP came to. Judges nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+
+from lab.record import DialAttempt, LigCall, PppSession, Record
+from lab.telephony.tape import DIALOGUE
+from lab.topology.telephone import Telephone
+from lab.wire import calls, ppp
+from lab.wire.calls import Carried
+from lab.wire.dialled import FRAMES
+from lab.wire.ppp import Code
+
+CONNECT, NO_ANSWER, NO_DIALTONE, ERROR = "CONNECT", "NO ANSWER", "NO DIALTONE", "ERROR"
+"""Result codes (V.250 5.7.1)."""
+NEVER_PLACED = (NO_DIALTONE, ERROR)
+"""After these the exchange has heard of no call."""
+DROPS, TRAINING_FAILS, VOICE = "the line drops", "training fails", "a voice answers"
+"""Notes of the exchange."""
+
+_UTTERANCE = re.compile(r" *(?P<time>\d+\.\d+)  (?P<line>\S+) +(?P<mark>[><*]) (?P<text>.*)")
+_DIAL_COMMAND = re.compile(r"[Aa][Tt](?:[^Dd&+<]|&.|\+[^;<]*+)*[Dd](?P<string>[^<]*)<CR>")
+_MODIFIERS = re.compile(r"[^0-9*#]")
+"""Of a dial string (V.250 6.3.1): all that is no digit here."""
+_ENDS_OF_LINE = re.compile(r"<CR>|<LF>")
+_NO_ANSWER_YET = ("", "RING", "RINGING")
+_OF_CALL = re.compile(r"call (?P<call>\d+): (?P<text>.*)")
+_PLACED = re.compile(r"(?P<caller>\S+) to (?P<number>\S*): (?P<fate>.*)")
+_RINGS = re.compile(r"(?P<called>\S+) rings")
+_CONNECTED = re.compile(r"\S+ and \S+ are connected at (?P<rate>\d+) bit/s")
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A line of the dialogue with a modem, or a note of the exchange."""
+
+    time_s: float
+    """Since the exchange began."""
+    line: str
+    mark: str
+    """``>`` the terminal, ``<`` its modem, ``*`` the exchange."""
+    text: str
+
+    @property
+    def dials(self) -> bool:
+        """Whether a terminal tells its modem to dial."""
+        return self.mark == ">" and _DIAL_COMMAND.fullmatch(self.text) is not None
+
+    @property
+    def dialled(self) -> str:
+        """The number, where a terminal dials one by its digits."""
+        found = _DIAL_COMMAND.fullmatch(self.text) if self.mark == ">" else None
+        stored = found is None or found["string"][:1] in ("S", "s", "L", "l")
+        return "" if found is None or stored else _MODIFIERS.sub("", found["string"])
+
+    @property
+    def answer(self) -> str:
+        """What a modem says, without the ends of line; empty if it is no answer."""
+        said = _ENDS_OF_LINE.sub("", self.text) if self.mark == "<" else ""
+        return "" if said.startswith(("... data", "no dialogue")) else said
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the exchange noted of a call that had been placed."""
+
+    time_s: float
+    text: str
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class TelephoneCall:
+    """A call, or an attempt at one that the exchange never heard of."""
+
+    number: int = 0
+    """The exchange's; 0 if it never came to a call."""
+    client: str
+    """The node that called; empty where no line of the model has the name."""
+    caller: str
+    """The line that called."""
+    dialled: str = ""
+    """The number, as the exchange understood it."""
+    fate: str = ""
+    """What the exchange did when it had the number: ``busy``, ``lig-1 rings``."""
+    called: str = ""
+    """The line that rang; empty if none of the lab's did."""
+    notes: list[Note] = field(default_factory=list)
+    """What came after that."""
+    command: Utterance | None = None
+    """By which the terminal dialled; None if it said ``A/``, or nothing."""
+    answer: str = ""
+    """What the caller's modem said in the end: ``CONNECT 33600``."""
+    frames: list[Carried] = field(default_factory=list)
+    """All that it carried."""
+    attempt: DialAttempt | None = None
+    """None if it was not the lab's own dialler that called."""
+    session: PppSession | None = None
+    """Of the client's pppd; None unless the modems were connected."""
+    at_gateway: LigCall | None = None
+    """What AT&T's gateway says of it; None if it did not hear it ring."""
+
+    def __str__(self) -> str:
+        return f"call {self.number} of {self.client}"
+
+    @property
+    def result(self) -> str:
+        """The modem's final result code, as the lab's dialler read it, or else the dialogue has it."""
+        return self.attempt.result if self.attempt else self.answer
+
+    @property
+    def failure(self) -> str:
+        """What kept it from becoming a way home, as the lab's dialler says."""
+        return self.attempt.failure if self.attempt else ""
+
+    def noted(self, text: str) -> Note | None:
+        """The exchange's first note in these words."""
+        return next((note for note in self.notes if note.text == text), None)
+
+    @property
+    def connection(self) -> Note | None:
+        """When training had ended well."""
+        return next((note for note in self.notes if _CONNECTED.fullmatch(note.text)), None)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the modems were: by the exchange, and where it says nothing by the dialler."""
+        return self.connection is not None or self.result.startswith(CONNECT)
+
+    @property
+    def rate_bit_s(self) -> int:
+        """Of the connection; 0 if there was none."""
+        found = _CONNECTED.fullmatch(self.connection.text) if self.connection else None
+        if found:
+            return int(found["rate"])
+        return self.attempt.rate_bit_s if self.attempt else 0
+
+    # PPP on it.
+
+    def in_ppp(
+        self, protocol: int, *codes: int, outgoing: bool | None = None
+    ) -> list[tuple[Carried, ppp.Frame]]:
+        """Frames of a protocol; of these codes if any are given, and in one direction if one is."""
+        return [
+            (item, item.ppp)
+            for item in self.frames
+            if item.ppp
+            and item.ppp.protocol == protocol
+            and (not codes or item.ppp.code in codes)
+            and outgoing in (None, item.outgoing)
+        ]
+
+    @property
+    def opened(self) -> float:
+        """When IPCP had an acknowledgement in both directions (RFC 1661 4.2); inf if it never had."""
+        acks: dict[bool, float] = {}
+        for item, _ in self.in_ppp(ppp.IPCP, Code.configure_ack):
+            acks.setdefault(item.outgoing, item.frame.time)
+        return max(acks.values()) if len(acks) == 2 else inf
+
+    @property
+    def came_up(self) -> bool:
+        """Whether IPCP opened: by the frames, and where there are none by the client's pppd."""
+        return self.opened < inf or (self.session is not None and self.session.opened > 0)
+
+    @property
+    def terminated(self) -> bool:
+        """Whether PPP came to its own end; else the line was cut."""
+        return bool(self.in_ppp(ppp.LCP, Code.terminate_request))
+
+    @property
+    def ending(self) -> float:
+        """When it began to end; inf if it carried nothing."""
+        farewells = [item for item, _ in self.in_ppp(ppp.LCP, Code.terminate_request)]
+        last = farewells[:1] or self.frames[-1:]
+        return last[0].frame.time if last else inf
+
+    @property
+    def address(self) -> str:
+        """What IPCP gave the caller: its request that was acknowledged; empty if none was."""
+        given = [
+            frame.ip_address
+            for _, frame in self.in_ppp(ppp.IPCP, Code.configure_ack, outgoing=False)
+        ]
+        return given[0] if given else ""
+
+    @property
+    def user(self) -> str:
+        """Who PAP found the caller to be; empty if nobody."""
+        names = {f.identifier: f.pap_user for _, f in self.in_ppp(ppp.PAP, ppp.PapCode.request)}
+        acks = [f.identifier for _, f in self.in_ppp(ppp.PAP, ppp.PapCode.ack)]
+        return next((names[number] for number in acks if number in names), "")
+
+
+# What the exchange left.
+
+
+def read_carried(run_dir: Path) -> list[Carried]:
+    """What the calls carried; nothing where there is no telephone."""
+    path = run_dir / "wire" / FRAMES
+    return calls.read(path) if path.exists() else []
+
+
+def read_dialogue(run_dir: Path) -> list[Utterance]:
+    """Every line of ``pstn.txt``; none where there is no telephone."""
+    path = run_dir / "wire" / DIALOGUE
+    if not path.exists():
+        return []
+    found = map(_UTTERANCE.fullmatch, path.read_text(errors="replace").splitlines())
+    return [Utterance(float(m["time"]), m["line"], m["mark"], m["text"]) for m in found if m]
+
+
+# Putting together.
+
+
+def put_together(
+    telephone: Telephone, record: Record, dialogue: Iterable[Utterance], carried: Iterable[Carried]
+) -> list[TelephoneCall]:
+    """Every call: those of the lab's diallers in the order of the record, then all others."""
+    found = _placed(telephone, dialogue)
+    for item in carried:
+        if item.call not in found:
+            found[item.call] = _unplaced(telephone, item)
+        found[item.call].frames.append(item)
+
+    attempted = list(_attempted(telephone, record, found.values()))
+    together = [*attempted, *(call for call in found.values() if call.attempt is None)]
+    for call in together:
+        call.at_gateway = _at_gateway(record.lig, call)
+    return together
+
+
+def _placed(telephone: Telephone, dialogue: Iterable[Utterance]) -> dict[int, TelephoneCall]:
+    """The calls of which the exchange knows the number, by its own number for each."""
+    nodes = {line.name: line.node for line in telephone.lines}
+    commands: dict[str, Utterance] = {}
+    found: dict[int, TelephoneCall] = {}
+    waiting: dict[str, TelephoneCall] = {}
+    for said in dialogue:
+        if said.dials:
+            commands[said.line] = said
+        elif said.line in waiting and said.answer not in _NO_ANSWER_YET:
+            waiting.pop(said.line).answer = said.answer
+        note = _OF_CALL.fullmatch(said.text) if said.mark == "*" else None
+        if note is None:
+            continue
+        number = int(note["call"])
+        if number in found:
+            found[number].notes.append(Note(said.time_s, note["text"]))
+        elif placed := _PLACED.fullmatch(note["text"]):
+            caller, rings = placed["caller"], _RINGS.fullmatch(placed["fate"])
+            found[number] = waiting[caller] = TelephoneCall(
+                number=number,
+                client=nodes.get(caller, ""),
+                caller=caller,
+                dialled=placed["number"],
+                fate=placed["fate"],
+                called=rings["called"] if rings else "",
+                command=commands.pop(caller, None),
+            )
+    return found
+
+
+def _unplaced(telephone: Telephone, item: Carried) -> TelephoneCall:
+    """A call that carried something, and of which there is no note."""
+    ends = {
+        f"{a.name}-{b.name}": (a, b)
+        for a in telephone.lines
+        for b in telephone.lines
+        if a.name != b.name
+    }
+    caller, called = ends.get(item.ends, (None, None))
+    return TelephoneCall(
+        number=item.call,
+        client=caller.node if caller else "",
+        caller=caller.name if caller else item.ends,
+        called=called.name if called else "",
+    )
+
+
+def _attempted(
+    telephone: Telephone, record: Record, placed: Iterable[TelephoneCall]
+) -> Iterator[TelephoneCall]:
+    """What came of each attempt of the lab's diallers: a line's attempts and calls are in one order."""
+    lines = {(line.node, line.device): line.name for line in telephone.lines}
+    queues: dict[str, deque[TelephoneCall]] = {name: deque() for name in lines.values()}
+    for call in placed:
+        queues.setdefault(call.caller, deque()).append(call)
+    sessions = {
+        client: iter([s for s in record.ppp if s.client == client])
+        for client in {attempt.client for attempt in record.dialled}
+    }
+    for attempt in record.dialled:
+        line = lines.get((attempt.client, attempt.device), "")
+        nothing = TelephoneCall(client=attempt.client, caller=line, dialled=attempt.number)
+        call = _call_of(attempt, queues.get(line, deque())) or nothing
+        call.attempt = attempt
+        if attempt.result.startswith(CONNECT):
+            call.session = next(sessions[attempt.client], None)
+        yield call
+
+
+def _call_of(attempt: DialAttempt, queue: deque[TelephoneCall]) -> TelephoneCall | None:
+    if not queue or attempt.result in NEVER_PLACED:
+        return None
+    # Without a result it came to a call only if this is one: the modem may have gone before.
+    if not attempt.result and queue[0].dialled != attempt.number:
+        return None
+    return queue.popleft()
+
+
+def _at_gateway(heard: Iterable[LigCall], call: TelephoneCall) -> LigCall | None:
+    """What the gateway heard on this line at this time."""
+    if call.attempt is None and not call.frames:
+        return None
+    began, ended = 0.0, inf
+    if call.attempt is not None:
+        began, ended = call.attempt.started, call.attempt.ended
+    if call.frames:
+        ended = min(ended, call.frames[0].frame.time)
+    fitting = [
+        facts
+        for facts in heard
+        if facts.line == call.called
+        and began <= facts.rang <= ended
+        and (call.attempt is not None or ended <= (facts.closed or inf))
+        and (facts.number or not call.frames)
+    ]
+    return max(fitting, key=lambda facts: facts.rang, default=None)
