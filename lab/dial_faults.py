@@ -147,6 +147,7 @@ def _fault(
         needs=needs,
         applies=_APPLIES[needs],
         survives=survives,
+        ways=(PathKind.dial,),
         change=change,
     )
 

@@ -212,9 +212,16 @@ def _fault(
     needs: str = "a VPN path",
     applies: Callable[[Topology], bool] = _is_vpn,
     survives: bool = False,
+    ways: tuple[PathKind, ...] = (),
 ) -> Fault:
     return Fault(
-        name=name, summary=summary, needs=needs, applies=applies, survives=survives, change=change
+        name=name,
+        summary=summary,
+        needs=needs,
+        applies=applies,
+        survives=survives,
+        ways=ways,
+        change=change,
     )
 
 
@@ -273,6 +280,7 @@ FAULTS: dict[str, Fault] = {
             _pool_empty,
             needs="a path by VPN or modem, or a modem and AT&T's gateway beside it",
             applies=lambda t: _is_vpn(t) or dial_faults.has_lig(t),
+            ways=(PathKind.vpn, PathKind.dial),
         ),
         _fault(
             "tampered-esp",

@@ -15,16 +15,18 @@ def run(args: argparse.Namespace) -> int:
     from lab.faults import FAULTS
 
     chosen = list(FAULTS.values())
+    survives = {fault.name: fault.survives for fault in chosen}
     if args.topology:
         from lab.topology.load import load
         from lab.topology.resolve import resolve
 
         topology = resolve(load(args.topology), b"faults")
         chosen = [fault for fault in chosen if fault.applies(topology)]
+        survives = {fault.name: fault.survived_by(topology) for fault in chosen}
 
     if args.json:
         rows = [
-            {"name": f.name, "summary": f.summary, "needs": f.needs, "survives": f.survives}
+            {"name": f.name, "summary": f.summary, "needs": f.needs, "survives": survives[f.name]}
             for f in chosen
         ]
         print(json.dumps(rows, indent=1))
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     width = max((len(fault.name) for fault in chosen), default=0)
     for fault in chosen:
-        outcome = "survives" if fault.survives else "fails"
+        outcome = "survives" if survives[fault.name] else "fails"
         print(f"{fault.name:{width}}  {outcome:8}  {fault.summary}")
     if not chosen:
         print(f"no fault applies to {args.topology}")
