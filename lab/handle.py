@@ -156,6 +156,7 @@ class Lab:
         self._last = evidence.collect(self._running)
         self._up = False
         self._running.__exit__(None, None, None)
+        self._run.collect_captures()
         if self.record.leftovers:
             left = "\n".join(f"  {thing}" for thing in self.record.leftovers)
             raise LabError(f"the lab {self.topology.name} left over:\n{left}")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 from lab import codec, paths
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
 from lab.engine.inside import Order
-from lab.errors import UsageError
+from lab.errors import LabError, UsageError
 from lab.record import Record
 
 if TYPE_CHECKING:
@@ -142,21 +142,38 @@ class Run:
     @contextlib.contextmanager
     def opened(self) -> Iterator[OpenLab]:
         """Start an inside for this run, and note which engine and clock it has."""
-        with open_lab(self.engine, self.clock, self.run_dir) as opened:
-            self.engine, self.clock = opened.engine, opened.clock
-            yield opened
+        try:
+            with open_lab(self.engine, self.clock, self.run_dir) as opened:
+                self.engine, self.clock = opened.engine, opened.clock
+                yield opened
+        except BaseException:
+            # Why it ended is what is to be told.
+            with contextlib.suppress(LabError):
+                self.collect_captures()
+            raise
+        self.collect_captures()
+
+    def collect_captures(self) -> None:
+        """Make a file a segment of what was captured, also where the inside was killed."""
+        from lab.wire import pcapng
+
+        spool = self.run_dir / "wire" / pcapng.SPOOL
+        if not spool.exists():
+            return
+        try:
+            pcapng.convert(spool)
+        except OSError as error:
+            raise LabError(
+                f"the captures cannot be written to {spool.parent}: {error.strerror}",
+                hint=f"make room there; all that was captured is still in {spool.name}",
+            ) from error
 
     def judge(self) -> JudgedRun:
         """Judge what was seen and write verdict.json; a run that was never made is an error."""
         from lab import verify
         from lab.verify import verdict
-        from lab.wire import pcapng
 
-        spool = self.run_dir / "wire" / pcapng.SPOOL
-        if spool.exists():
-            # The inside was killed before it could do this itself.
-            pcapng.convert(spool)
-
+        self.collect_captures()
         path = self.run_dir / RECORD_FILE
         record = codec.load(Record, path.read_text()) if path.exists() else None
         # Only 0 and 1 are a scenario's own; anything else says that the lab broke.

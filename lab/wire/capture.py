@@ -3,8 +3,9 @@
 One ring (``ring``) in the ``wires`` namespace catches what comes in by any port of any bridge, so that
 each frame is caught once, where it enters its segment, and all frames are in the order in which they
 came. No bridge is made promiscuous for it: each would pass every frame up to a network stack that has no
-use for it. One thread empties the ring into a spool (``spool``), which at the end becomes one file a
-segment (``pcapng``). What the frames mean is ``decode``'s business.
+use for it. One thread empties the ring into a spool (``spool``). Making one file a segment of that
+(``pcapng``) is for whoever reads them: on the host it is cheaper than here. What the frames mean is
+``decode``'s business.
 """
 
 from __future__ import annotations
@@ -24,33 +25,31 @@ from lab.wire.spool import Sink, open_sink
 
 
 class Capture:
-    """A context: capturing when entered; ``packets``, ``lost`` and the files are complete when left.
+    """A context: capturing when entered; the spool and ``lost`` are complete when left.
 
     ``running`` of the lab goes inside of it, so that teardown is on record, too.
     """
 
     def __init__(self, ports: Mapping[int, str], wires: Node, wire_dir: Path) -> None:
         """``ports``: index of each port in ``wires`` to its segment, as ``links.ports`` has them."""
-        self.packets: dict[str, int] = {}
-        """Of each segment."""
         self.lost = 0
         """Frames that the kernel had no room for; more than 0 means that findings miss evidence."""
         self._ports = ports
         self._wires = wires
-        self._spool = wire_dir / pcapng.SPOOL
+        self.spool = wire_dir / pcapng.SPOOL
         self._ring: Ring | None = None
         self._sink: Sink | None = None
         self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
         self._stop = -1
 
     def __enter__(self) -> Capture:
-        self._spool.parent.mkdir(parents=True, exist_ok=True)
+        self.spool.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._ring = self._wires.call(Ring.open)
         except OSError as error:
             raise KernelError("capture", "the segments", str(error)) from error
         try:
-            self._sink = open_sink(self._spool, self._ring.memory)
+            self._sink = open_sink(self.spool, self._ring.memory)
             self._sink.write(pcapng.spool_header(self._ports))
         except BaseException:
             self._close()
@@ -76,7 +75,6 @@ class Capture:
         self.lost = self._ring.lost()
         self._sink.write(pcapng.spool_trailer(self.lost))
         self._close()
-        self.packets = pcapng.convert(self._spool)
 
     def _read(self) -> None:
         assert self._ring is not None

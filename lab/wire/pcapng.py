@@ -91,14 +91,15 @@ def convert(spool: Path) -> dict[str, int]:
         for segment in dict.fromkeys(segments.values()):
             path = spool.with_name(f"{segment}.pcapng")
             unfinished = path.with_suffix(".pcapng.part")
+            # By the end it has its name, or is of no use.
+            stack.callback(unfinished.unlink, missing_ok=True)
             file = stack.enter_context(unfinished.open("wb", buffering=0))
             _write(file, section_header() + interface(segment))
             targets[segment] = _Target(path, unfinished, file)
         by_device = {index: targets[segment] for index, segment in segments.items()}
         _convert_blocks(source, by_device, targets)
-
-    for target in targets.values():
-        target.unfinished.replace(target.path)
+        for target in targets.values():
+            target.unfinished.replace(target.path)
     spool.unlink()
     return {segment: target.count for segment, target in targets.items()}
 

@@ -22,6 +22,7 @@ from lab import firewall, inventory, links, routes
 from lab.errors import DaemonError, KernelError
 from lab.nodes import Node
 from lab.topology import load, model, resolve
+from lab.wire import pcapng
 from lab.wire.capture import Capture
 
 pytestmark = [
@@ -78,7 +79,7 @@ def wired(
         lab = Wired(topology, nodes, wires, directory / "wire")
         with Capture(links.ports(topology), wires, lab.wire_dir) as capture:
             yield lab
-        lab.packets, lab.lost = capture.packets, capture.lost
+        lab.packets, lab.lost = pcapng.convert(capture.spool), capture.lost
 
 
 def with_meddling(action: str) -> Callable[[model.Topology], model.Topology]:

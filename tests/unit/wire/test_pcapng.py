@@ -107,6 +107,20 @@ def test_a_file_of_somebody_else_is_refused_and_kept(tmp_path: Path) -> None:
     assert spool.exists()
 
 
+def test_a_disk_that_is_full_leaves_the_spool_and_nothing_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = spool_of(tmp_path, ring_block(FRAMES), pcapng.spool_trailer(0))
+    monkeypatch.setattr(
+        pcapng, "_statistics", lambda *_: (_ for _ in ()).throw(OSError(28, "full"))
+    )
+    with pytest.raises(OSError, match="full"):
+        pcapng.convert(spool)
+    assert [file.name for file in tmp_path.iterdir()] == [pcapng.SPOOL]
+    monkeypatch.undo()
+    assert pcapng.convert(spool) == {"lan": 0, "fw-inet": 50}
+
+
 @pytest.mark.skipif(not shutil.which("capinfos"), reason="capinfos (tshark) is not installed")
 def test_wireshark_reads_it_and_sees_what_was_lost(tmp_path: Path) -> None:
     pcapng.convert(spool_of(tmp_path, ring_block(FRAMES), pcapng.spool_trailer(3)))
