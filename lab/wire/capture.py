@@ -79,16 +79,16 @@ class Capture:
     def _read(self) -> None:
         assert self._ring is not None
         assert self._sink is not None
-        ring = self._ring.socket.fileno()
-        poller = select.poll()
-        poller.register(self._stop, select.POLLIN)
-        poller.register(ring, select.POLLIN)
-        while True:
-            for descriptor, _ in poller.poll():
-                if descriptor == self._stop:
-                    return
-                for block in self._ring.full():
-                    self._sink.take(block)
+        with select.epoll() as poller:
+            poller.register(self._stop, select.EPOLLIN)
+            # By edge: to poll, a block stays ready until it has been given back, which the host does.
+            poller.register(self._ring.socket, select.EPOLLIN | select.EPOLLET)
+            while True:
+                for descriptor, _ in poller.poll():
+                    if descriptor == self._stop:
+                        return
+                    for block in self._ring.full():
+                        self._sink.take(block)
 
     def _close(self) -> None:
         """The sink first: the host may still be reading the ring."""
