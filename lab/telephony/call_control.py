@@ -136,11 +136,12 @@ class CallControl:
             self._end(call, now)
             return
 
+        carrier = call.carrier
         errors = call.rule.bit_error_rate if call.rule else 0.0
         for end in (caller, called):
             noise = Noise(errors, self._random) if errors else None
             call.towards[end] = Circuit(rate, call.delay_s, noise)
-            self.tell(end, signals.Trained(rate))
+            self.tell(end, signals.Trained(rate, carrier))
         call.stage = Stage.data
         self._connected.append(call)
         self._tape.connected(call.ordinal, caller.line, called.line, call.number, rate, now)

@@ -10,7 +10,7 @@ from itertools import count
 
 from lab.errors import UsageError
 from lab.telephony.circuit import Circuit
-from lab.telephony.modulation import Offer, common_rate
+from lab.telephony.modulation import Offer, common_carrier, common_rate
 from lab.telephony.outcomes import Rule
 from lab.topology.telephone import Outcome
 
@@ -113,11 +113,23 @@ class Call:
     @property
     def rate_bit_s(self) -> int:
         """What training ends with: the most that both modems and the rule allow; 0: nothing."""
-        ends = [end for end in (self.caller, self.called) if end]
-        rates = [end.line.rate_bit_s for end in ends]
+        return common_rate(*self._offers, self._most_bit_s)
+
+    @property
+    def carrier(self) -> str:
+        """The modulation of this rate."""
+        return common_carrier(*self._offers, self._most_bit_s, self.rate_bit_s)
+
+    @property
+    def _offers(self) -> tuple[Offer, Offer]:
+        return self.caller.offer, (self.called or self.caller).offer
+
+    @property
+    def _most_bit_s(self) -> int:
+        rates = [end.line.rate_bit_s for end in (self.caller, self.called) if end]
         if self.rule and self.rule.rate_bit_s is not None:
             rates.append(self.rule.rate_bit_s)
-        return common_rate(ends[0].offer, ends[-1].offer, min(rates))
+        return min(rates)
 
     def has(self, outcome: Outcome) -> bool:
         return self.rule is not None and self.rule.outcome is outcome

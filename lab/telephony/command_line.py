@@ -118,7 +118,7 @@ _DIAL = re.compile(r"D([^;]*;?)")
 # A register alone, and = and ? alone, which mean the last one that was named, are habits of Hayes.
 _REGISTER = re.compile(r"(?=[S=?])(?:S(\d*+))?+(?:(\?)|(=)(\d*+))?+(?! )")
 # A basic command has no forms with = and ?; if E? were E0 and then ?, it would change what it asks for.
-_BASIC = re.compile(r"(&?[A-Z])(\d*)(?![\d=? ])")
+_BASIC = re.compile(r"([&%\\]?[A-Z])(\d*)(?![\d=? ])")
 _SPACES = re.compile(r"(?<![\d ]) +| +(?![\d ])")
 """Except within a number, where it has none to be in (V.250 5.2.1, 5.4.2.1)."""
 

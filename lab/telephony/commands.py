@@ -13,7 +13,8 @@ from typing import TypeAlias
 from lab.telephony import report
 from lab.telephony.command_line import Command, CommandError, Form
 from lab.telephony.dialling import MAX_STORED, DialPlan, check_stored, parse_dial, parse_stored
-from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Memory, Settings, Value
+from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Value
+from lab.telephony.settings import Memory, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Identity:
     revision: str = "1"
     serial: str = "1"
     """Like the others without a 0 or OK at its end, which might be taken for the result (V.250 6.1.4)."""
+    country: str = "B5"
+    """The USA, after ITU-T T.35."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ def _reset(modem: Interpreter, command: Command) -> Reply:
 
 
 def _factory(modem: Interpreter, command: Command) -> Reply:
-    _one_of(command, 1)
+    _one_of(command, 2)  # where makers have two sets for it, they differ in flow control
     modem.settings = modem.memory.factory.copy()
     return Reply()
 
@@ -233,7 +236,10 @@ def _stored_numbers(modem: Interpreter, command: Command) -> Reply:
 
 def _identify(modem: Interpreter, command: Command) -> Reply:
     identity = modem.identity
-    texts = (identity.model, "000", "OK", identity.revision, identity.manufacturer)
+    texts = (
+        *(identity.model, "000", "OK", identity.revision, identity.manufacturer),
+        *(identity.country, identity.model, identity.revision, identity.revision, identity.model),
+    )
     return Reply(texts[_one_of(command, len(texts))])
 
 
@@ -265,7 +271,8 @@ _ACTIONS: Mapping[str, _Action] = {
     "D": _Action("dial; any character from the terminal gives up", _dial),
     "H": _Action("hang up (0) or go off hook (1)", _hook),
     "I": _Action(
-        "say model (0), checksum (1), self-test (2), revision (3), manufacturer (4)", _identify
+        "say model (0, 6, 9), checksum (1), self-test (2), revision (3, 7, 8), manufacturer (4), country (5)",
+        _identify,
     ),
     "O": _Action("back to data; the rest of the line is passed over", _online),
     "P": _Action("dial by pulses unless told otherwise", _pulse),
@@ -273,7 +280,7 @@ _ACTIONS: Mapping[str, _Action] = {
     "Z": _Action(
         "hang up and recall stored profile 0 or 1; the rest of the line is passed over", _reset
     ),
-    "&F": _Action("recall the factory's settings", _factory),
+    "&F": _Action("recall the factory's settings (0 or 1)", _factory),
     "&V": _Action("show settings, stored profiles and stored numbers", _view),
     "&W": _Action("store the settings as profile 0 or 1", _store),
     "&Z": _Action(

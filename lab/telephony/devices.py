@@ -1,9 +1,10 @@
 """A modem's serial port: a pseudo-terminal with a lasting name in its node.
 
 What a PTY cannot carry has a stand-in. Circuit 108 (DTR) is on as long as somebody has the port open, which
-inotify(7) tells. Circuit 109 (DCD) going off is a hang-up, as on a real port, for whoever has not set
-CLOCAL: the PTY is closed and a fresh one takes its name. There is no circuit 125; ``RING`` tells it. Instead
-of circuit 106 (CTS) a write waits, once the PTY itself is full: it holds some 22 KB each way.
+inotify(7) tells, and its rate is not B0, which nothing tells: somebody has to look. Circuit 109 (DCD) going
+off is a hang-up, as on a real port, for whoever has not set CLOCAL: the PTY is closed and a fresh one takes
+its name. There is no circuit 125; ``RING`` tells it. Instead of circuit 106 (CTS) a write waits, once the PTY
+itself is full: it holds some 22 KB each way.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ _KEPT = (
 )  # fmt: skip
 """What programs of a node may need of the surrounding /dev."""
 _EVENTS = _linux.IN_OPEN | _linux.IN_CLOSE
-_CFLAG = 2
+_CFLAG, _ISPEED, _OSPEED = 2, 4, 5
+_RATES = {
+    getattr(termios, name): int(name[1:])
+    for name in vars(termios)
+    if name.startswith("B") and name[1:].isdigit()
+}
 _N_TTY = struct.pack("i", 0)
 
 READ_BYTES = 4096
@@ -135,6 +141,11 @@ class Port:
         return bool(self.openers) and not termios.tcgetattr(self.master)[_CFLAG] & termios.CLOCAL
 
     @property
+    def rate_bit_s(self) -> int | None:
+        """The rate that was set, 0 for B0; None: one without a name."""
+        return _RATES.get(termios.tcgetattr(self.master)[_OSPEED])
+
+    @property
     def waiting(self) -> int:
         """How many bytes wait until the program reads on."""
         return len(self._pending)
@@ -145,12 +156,16 @@ class Port:
         self.left = not opened and not self.openers
 
     def clear(self) -> None:
-        """Let the next opener not read what the last one left, nor find its line discipline (pppd's)."""
+        """Let the next opener not read what the last one left, nor find its B0 or line discipline."""
         self.left = False
         self._pending.clear()
-        # First, as others cannot be flushed. Not without need: it would wait for whoever reads.
+        # pppd's, say. First, as others cannot be flushed. Not without need: it would wait for whoever reads.
         if fcntl.ioctl(self._end, termios.TIOCGETD, bytes(4)) != _N_TTY:
             fcntl.ioctl(self._end, termios.TIOCSETD, _N_TTY)
+        if self.rate_bit_s == 0:
+            attributes = termios.tcgetattr(self._end)
+            attributes[_ISPEED] = attributes[_OSPEED] = termios.B38400
+            termios.tcsetattr(self._end, termios.TCSANOW, attributes)
         termios.tcflush(self.master, termios.TCOFLUSH)
         termios.tcflush(self._end, termios.TCIFLUSH)
 

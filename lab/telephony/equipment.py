@@ -1,7 +1,8 @@
 """The telephone equipment at work: every modem, its serial port, and the exchange, in one thread.
 
-It waits for ports, openers and the next moment that a modem or the exchange has asked for, and for nothing
-else: an idle line costs nothing, in virtual time or real. What a modem and the exchange do is theirs.
+It waits for ports, openers and the next moment that a modem or the exchange has asked for. Only while DTR
+going would end something, it looks at a port four times a second: an idle line costs nothing, in virtual
+time or real. What a modem and the exchange do is theirs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.nodes import Node
@@ -22,7 +23,17 @@ from lab.telephony import outcomes, result_codes
 from lab.telephony.devices import Port, Watch, furnish
 from lab.telephony.exchange import Exchange, Line
 from lab.telephony.modem import Modem
-from lab.telephony.signals import Carrier, Effect, LineEvent, OnHook, ToLine, ToTerminal, Trained
+from lab.telephony.readiness import Readiness
+from lab.telephony.signals import (
+    Carrier,
+    Effect,
+    LineEvent,
+    OnHook,
+    Ringing,
+    ToLine,
+    ToTerminal,
+    Trained,
+)
 from lab.telephony.tape import Tape, recording
 from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
 
@@ -51,6 +62,15 @@ class _Station:
     """What the selector watches the port for."""
     carried: int = 0
     """Bytes of the call so far."""
+    readiness: Readiness = field(default_factory=Readiness)
+
+    @property
+    def look_at(self) -> float | None:
+        """When its port's rate is to be looked at, though nothing happens there."""
+        modem = self.modem
+        if not (self.port.openers and modem.minds_dtr):
+            return None
+        return self.readiness.look_at(on=modem.dtr_on, delay_s=modem.settings.dtr_delay_s)
 
 
 class Equipment:
@@ -136,24 +156,35 @@ class Equipment:
             if key.fileobj is self._stop:
                 return False
             if isinstance(key.data, _Station):
+                self._look(key.data, now)
                 self._serve(key.data, events, now)
         for name, station in self._stations.items():
             while station.port.left and self._takes_more(name):
                 self._hear(station, now)
 
+        self._do_what_is_due(now)
+        self._tell(now)
+        for name, station in self._stations.items():
+            self._perform(name, station.modem.backlog(self._backlog(name), now), now)
+        return True
+
+    def _do_what_is_due(self, now: float) -> None:
+        minded = [s for s in self._stations.values() if s.look_at is not None]
+        # All at once, so that many calls need no more turns than one.
+        if any(station.look_at <= now for station in minded if station.look_at is not None):
+            for station in minded:
+                self._look(station, now)
         for name, station in self._stations.items():
             if station.modem.wake_at is not None and station.modem.wake_at <= now:
                 self._perform(name, station.modem.tick(now), now)
         wake_at = self._exchange.wake_at
         if wake_at is not None and wake_at <= now:
             self._todo.extend(self._exchange.tick(now))
-        self._tell(now)
-        for name, station in self._stations.items():
-            self._perform(name, station.modem.backlog(self._backlog(name), now), now)
-        return True
 
     def _patience_s(self) -> float | None:
-        times = [self._exchange.wake_at, *(s.modem.wake_at for s in self._stations.values())]
+        times = [self._exchange.wake_at]
+        for station in self._stations.values():
+            times += (station.modem.wake_at, station.look_at)
         soonest = min((at for at in times if at is not None), default=None)
         return None if soonest is None else max(0.0, soonest - self._now())
 
@@ -196,8 +227,18 @@ class Equipment:
             if opened and station.port.left:
                 self._abandon(station, now)
             station.port.note(opened=opened)
-            if opened and station.port.openers == 1:
-                self._perform(station.line.name, station.modem.dtr(True, now), now)
+            self._look(station, now)
+
+    def _look(self, station: _Station, now: float, *, at_once: bool = False) -> None:
+        """See whether circuit 108 is on; ``at_once``: B0 is taken as having lasted."""
+        if not station.port.openers:
+            return
+        rate, modem = station.port.rate_bit_s, station.modem
+        modem.port_bit_s = rate or 0
+        delay_s = 0.0 if at_once else modem.settings.dtr_delay_s
+        on = station.readiness.look(b0=rate == 0, delay_s=delay_s, now=now)
+        if on is not None:
+            self._perform(station.line.name, modem.dtr(on, now), now)
 
     def _abandon(self, station: _Station, now: float) -> None:
         """Nobody has the port open any more: circuit 108 goes off."""
@@ -241,6 +282,9 @@ class Equipment:
             if isinstance(event, bytes):
                 self._perform(name, modem.from_line(event, now), now, data=True)
             else:
+                if isinstance(event, Ringing):
+                    # Nothing comes of DTR until a modem may answer by itself; nobody has looked.
+                    self._look(self._stations[name], now, at_once=True)
                 if isinstance(event, Trained):
                     self._stations[name].carried = 0
                 self._perform(name, modem.line(event, now), now)

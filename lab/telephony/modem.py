@@ -11,12 +11,14 @@ from collections.abc import Mapping
 
 from lab.telephony.command_line import CommandError, Line, LineReader, next_command, tidy
 from lab.telephony.commands import COMMANDS, Identity, Interpreter
+from lab.telephony.connection import connect_rate, reports
 from lab.telephony.dialling import DialPlan
 from lab.telephony.escape import EscapeDetector
 from lab.telephony.flow import DC1, FlowControl
 from lab.telephony.modulation import Offer
+from lab.telephony.repertoire import Value
 from lab.telephony.result_codes import HAYES, Framing, Result, ResultTable, wording
-from lab.telephony.settings import Settings, Value
+from lab.telephony.settings import Settings
 from lab.telephony.signals import (
     Carrier,
     Effect,
@@ -26,7 +28,18 @@ from lab.telephony.signals import (
     ToLine,
     ToTerminal,
 )
-from lab.telephony.states import COMMAND, CONNECTED, Abort, Call, DtrOff, Escape, State, Timeout
+from lab.telephony.states import (
+    COMMAND,
+    CONNECTED,
+    Abort,
+    Call,
+    DtrOff,
+    Escape,
+    Inactive,
+    Signal,
+    State,
+    Timeout,
+)
 
 __all__ = ["COMMANDS", "Identity", "Modem", "State"]
 
@@ -57,7 +70,11 @@ class Modem:
         self._flow = FlowControl()
         self.addressed = bytearray()
         """What of the last ``from_terminal`` was for the modem itself, and not for the line."""
+        self.port_bit_s = 0
+        """The rate that the program has set on the port; 0: it is not known."""
         self._dtr = True
+        self._carried_at = 0.0
+        """When the call last carried something."""
         self._rest: str | None = None
         """What is left of the line under execution; None: none is."""
         self._line_at = float("-inf")
@@ -87,11 +104,30 @@ class Modem:
         return self._dtr or self.settings.switch("&D") < 2
 
     @property
+    def dtr_on(self) -> bool:
+        return self._dtr
+
+    @property
     def wake_at(self) -> float | None:
         """When ``tick`` is wanted, if nothing else happens before."""
-        if self.state is State.data:
-            return self._escape.due(self._guard_s)
-        return self._call.deadline
+        return self._due[0]
+
+    @property
+    def _due(self) -> tuple[float | None, Signal]:
+        """What happens next by itself, and when."""
+        if self.state is not State.data:
+            return self._call.deadline, Timeout()
+        escape_at, patience_s = self._escape.due(self._guard_s), self.settings.inactivity_s
+        # S12 is shorter than the least of S30, and the escape characters are data.
+        if patience_s is None or escape_at is not None:
+            return escape_at, Escape()
+        return self._carried_at + patience_s, Inactive()
+
+    @property
+    def minds_dtr(self) -> bool:
+        """Whether anything would come of it now if DTR went."""
+        mode = self.settings.switch("&D")
+        return mode > 0 and (self.state is not State.idle or mode == 3)
 
     @property
     def stopped(self) -> bool:
@@ -110,6 +146,7 @@ class Modem:
         self.addressed.clear()
         while data:
             if self.state is State.data:
+                self._carried_at = self.now
                 data = self._send(data)
                 continue
             rest = self._read(data) if self.state in COMMAND else self._interrupt(data)
@@ -121,6 +158,7 @@ class Modem:
         """Bytes of a connected call; without one they go nowhere."""
         self._begin(now)
         if self.state is State.data:
+            self._carried_at = self.now
             self._kept += data
             self._release()
         elif self.state is State.online:
@@ -168,9 +206,11 @@ class Modem:
     def _begin(self, now: float) -> None:
         """What was due before now comes first; time does not go back."""
         self.now = max(self.now, now)
-        while (at := self.wake_at) is not None and at <= self.now:
-            self._call.signal(Escape() if self.state is State.data else Timeout())
+        at, signal = self._due
+        while at is not None and at <= self.now:
+            self._call.signal(signal)
             self._execute()
+            at, signal = self._due
 
     def _taken(self) -> list[Effect]:
         if self.state not in CONNECTED:
@@ -271,6 +311,7 @@ class Modem:
         self._end_flow_control(state)
         if state is State.data:
             self._escape.reset(self.now)
+            self._carried_at = self.now
         self._settle()
 
     def _end_flow_control(self, state: State) -> None:
@@ -289,13 +330,23 @@ class Modem:
         self._rest = None
         self.report(result, rate_bit_s)
 
+    def trained(self, rate_bit_s: int, carrier: str) -> None:
+        if not self._quiet(Result.connect):
+            for text in reports(self.settings, carrier, rate_bit_s, self.port_bit_s):
+                self._text += self._framing.report(text)
+
     def report(self, result: Result, rate_bit_s: int = 0) -> None:
-        quiet = self.settings.switch("Q")
-        incoming = self._call.incoming or result is Result.ring
-        if quiet == 1 or (quiet == 2 and incoming):
+        if self._quiet(result):
             return
+        if rate_bit_s:
+            rate_bit_s = connect_rate(self.settings, rate_bit_s, self.port_bit_s)
         result, rate_bit_s = wording(result, rate_bit_s, self.settings.switch("X"))
         self._text += self._framing.result(self._table, result, rate_bit_s)
+
+    def _quiet(self, result: Result) -> bool:
+        quiet = self.settings.switch("Q")
+        incoming = self._call.incoming or result is Result.ring
+        return quiet == 1 or (quiet == 2 and incoming)
 
     def emit(self, effect: Effect) -> None:
         if isinstance(effect, ToTerminal) and not effect.carried:

@@ -62,6 +62,16 @@ def common_rate(one: Offer, other: Offer, line_bit_s: int) -> int:
     return max(rates, default=0)
 
 
+def common_carrier(one: Offer, other: Offer, line_bit_s: int, rate_bit_s: int) -> str:
+    """The best modulation of both that has this rate."""
+    having = (
+        carrier
+        for carrier in one.carriers & other.carriers
+        if rate_bit_s in _rates(carrier, line_bit_s)
+    )
+    return max(having, key=_ORDER.index)
+
+
 def _rates(carrier: str, line_bit_s: int) -> tuple[int, ...]:
     """A line is taken at its word, also if no Recommendation has such a rate."""
     odd = (carrier == "V21" and line_bit_s < 300) or (carrier == "V34" and line_bit_s > 2400)

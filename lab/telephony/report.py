@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from lab.telephony.settings import PARAMETERS, Memory, Settings
+import textwrap
+
+from lab.telephony.repertoire import PARAMETERS
+from lab.telephony.settings import Memory, Settings
+
+_WIDTH = 78
+"""Of a line for a person."""
 
 
 def parameter(name: str, settings: Settings) -> str:
@@ -35,8 +41,9 @@ def _profile(settings: Settings) -> list[str]:
     mode = "T" if settings.tone else "P"
     switches = [f"{name}{value}" for name, value in settings.switches.items()]
     registers = [f"S{number:02}:{value:03}" for number, value in settings.registers.items()]
+    parameters = [f"{name}={_values(name, settings)}" for name in settings.parameters]
     return [
-        " ".join([*switches, mode]),
-        " ".join(registers),
-        " ".join(f"{name}={_values(name, settings)}" for name in settings.parameters),
+        line
+        for words in ([*switches, mode], registers, parameters)
+        for line in textwrap.wrap(" ".join(words), _WIDTH, break_on_hyphens=False)
     ]

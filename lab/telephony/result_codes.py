@@ -108,6 +108,11 @@ class Framing:
         text = f"{result} {rate_bit_s}" if rate_bit_s else str(result)
         return self.newline + text.encode() + self.newline
 
+    def report(self, text: str) -> bytes:
+        """A result that has words only, framed as the others (V.250 5.7.2)."""
+        word = text.encode()
+        return self.newline + word + self.newline if self.verbose else b"%b%c" % (word, self.end)
+
     def text(self, text: str) -> bytes:
         """Information text: its header goes with ``V0``, its trailer does not."""
         lines = text.encode("ascii", "replace").replace(b"\n", self.newline)

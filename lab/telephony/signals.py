@@ -69,6 +69,8 @@ class Trained:
     """Training ended well: from now on the call carries data."""
 
     rate_bit_s: int
+    carrier: str = "V34"
+    """The modulation, by its name in ``+MS``."""
 
 
 @dataclass(frozen=True, slots=True)

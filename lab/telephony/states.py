@@ -91,7 +91,12 @@ class DtrOff:
     """DTR went, under ``&D2`` or ``&D3``."""
 
 
-Signal: TypeAlias = LineEvent | Request | Timeout | Abort | Escape | DtrOff
+@dataclass(frozen=True, slots=True)
+class Inactive:
+    """The call has carried nothing for as long as S30 allows."""
+
+
+Signal: TypeAlias = LineEvent | Request | Timeout | Abort | Escape | DtrOff | Inactive
 
 
 class Desk(Protocol):
@@ -106,6 +111,7 @@ class Desk(Protocol):
     def emit(self, effect: Effect) -> None: ...
     def dialled(self, plan: DialPlan) -> None: ...
     def entered(self, state: State) -> None: ...
+    def trained(self, rate_bit_s: int, carrier: str) -> None: ...
     def report(self, result: Result, rate_bit_s: int = 0) -> None: ...
     def finish(self, result: Result, rate_bit_s: int = 0) -> None: ...
 
@@ -119,6 +125,7 @@ class Call:
         self.deadline: float | None = None
         self.rate = 0
         """Rate of the connection in bit/s; 0 without one."""
+        self._carrier = ""
         self.incoming = False
         self._steps: deque[Step] = deque()
         self._hold = False
@@ -221,7 +228,7 @@ class Call:
     def _carrier_due(self, state: State) -> None:
         if self.rate:
             # The other end trained while the line was held (``;``).
-            return self.connect(Trained(self.rate))
+            return self.connect(Trained(self.rate, self._carrier))
         return self._enter(state, self._desk.settings.registers[7])
 
     def hear_tone(self, _: Signal) -> None:
@@ -268,20 +275,21 @@ class Call:
     # Connected calls.
 
     def note_rate(self, signal: Trained) -> None:
-        self.rate = signal.rate_bit_s
+        self.rate, self._carrier = signal.rate_bit_s, signal.carrier
 
     def forget_rate(self, _: Signal) -> None:
         self.rate = 0
 
     def connect(self, signal: Trained) -> None:
         self._steps.clear()
-        self.rate = signal.rate_bit_s
+        self.note_rate(signal)
+        self._desk.trained(self.rate, self._carrier)
+        self.resume(signal)
+
+    def resume(self, _: Signal) -> None:
         # The result comes before circuit 109 goes on (V.250 tables 8 and 9).
         self._desk.finish(Result.connect, self.rate)
         self._enter(State.data)
-
-    def resume(self, _: Signal) -> None:
-        self.connect(Trained(self.rate))
 
     def not_connected(self, _: Signal) -> None:
         self._desk.finish(Result.no_carrier)
@@ -351,6 +359,7 @@ _ROWS: tuple[tuple[tuple[State, ...], type, Callable[[Call, Any], None], tuple[S
     (_SETUP,                        DtrOff,         Call.let_go,         (_S.idle,)),
     ((_S.data, _S.online),          DtrOff,         Call.no_carrier,     (_S.idle,)),
     ((_S.held,),                    DtrOff,         Call.hang_up,        (_S.idle,)),
+    ((_S.data,),                    Inactive,       Call.no_carrier,     (_S.idle,)),
 )
 # fmt: on
 # A line that is unobtainable has no entry: a modem hears no carrier in that, and S7 ends it.

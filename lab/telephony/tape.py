@@ -27,7 +27,8 @@ MAX_UTTERANCE_BYTES = 1024
 _COMMAND = re.compile(rb"[\r\n]*(?:[Aa][Tt][\b -}]*[\r\n]*|[Aa]/)")
 _COMMAND_BEGUN = re.compile(rb"[\r\n]*(?:[Aa](?:[Tt][\b -}]*)?)?")
 _RESULT = re.compile(
-    rb"\r\n(?:OK|CONNECT[0-9A-Z /.]*|RING|RINGING|NO CARRIER|NO DIAL ?TONE|NO ANSWER|BUSY|ERROR)\r\n"
+    rb"\r\n(?:OK|CONNECT[0-9A-Z /.]*|RING|RINGING|NO CARRIER|NO DIAL ?TONE|NO ANSWER|BUSY|ERROR"
+    rb"|\+(?:MCR|MRR|ER|DR|ILRR): [0-9A-Z]+)\r\n"
     rb"|\d{1,2}\r"
 )
 """What surely is a result code (V.250 5.7.1)."""

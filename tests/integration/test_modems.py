@@ -25,7 +25,7 @@ def script(name: str) -> tuple[str, ...]:
     return (TOPOLOGY, "--", interpreter, os.fspath(DATA / name))
 
 
-SCRIPTS = ("chat.sh", "ppp.sh", "shell.sh", "picocom.sh", "both_ways.py")
+SCRIPTS = ("chat.sh", "ppp.sh", "shell.sh", "hang_up.sh", "picocom.sh", "both_ways.py")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,6 +110,26 @@ def test_a_shell_escapes_resumes_and_hangs_up(runs: Runs) -> None:
         "cat: 1",
         "3: OK",
     ]
+
+
+def test_programs_hang_up_by_b0_and_an_idle_call_costs_little(runs: Runs) -> None:
+    ran = runs.get(*script("hang_up.sh"))
+    called = ["3: CONNECT 33600", "4: CONNECT 33600"]
+    gone = ["3: NO CARRIER", "4: NO CARRIER"]
+    assert ran.stdout.splitlines() == [
+        *("4: OK", "3: OK"),
+        "an hour without a word",
+        *("3: +MCR: V34", "3: +MRR: 33600", "3: +ILRR: 57600", *called),
+        "a second of B0",
+        *(*gone, "at once", "3: OK"),
+        "by python",
+        *(*called, *gone),
+        "with &D1 it is an escape",
+        *("3: OK", *called, "3: OK", "3: OK", "4: NO CARRIER"),
+        "thirty seconds without data",
+        *("3: OK", *called, "3: a word", "3: NO CARRIER", "after 50 s"),
+    ]
+    assert ran.wall_s < 60, "virtual time"
 
 
 def test_a_terminal_program_shows_what_the_modem_says(runs: Runs) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from lab.telephony.modem import Modem, State
+from lab.telephony.repertoire import Value
 from lab.telephony.result_codes import HAYES, ResultTable
-from lab.telephony.settings import Value
 from lab.telephony.signals import DialTone, Effect, LineEvent, ToLine, ToTerminal, Trained
 
 
@@ -26,7 +26,14 @@ class Backlog:
     waiting: int
 
 
-Step: TypeAlias = bytes | float | LineEvent | bool | Received | Backlog
+@dataclass(frozen=True)
+class PortRate:
+    """The rate that the program has set."""
+
+    bit_s: int
+
+
+Step: TypeAlias = bytes | float | LineEvent | bool | Received | Backlog | PortRate
 """Bytes from the terminal; seconds that pass; an event of the line; DTR on or off; what comes of a call."""
 
 
@@ -66,6 +73,9 @@ class Bench:
                 return self.modem.from_line(data, self.now)
             case Backlog(waiting):
                 return self.modem.backlog(waiting, self.now)
+            case PortRate(bit_s):
+                self.modem.port_bit_s = bit_s
+                return []
             case bool():
                 return self.modem.dtr(step, self.now)
             case int() | float():

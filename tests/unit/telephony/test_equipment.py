@@ -24,6 +24,7 @@ from lab.nodes import Node
 from lab.telephony import equipment as equipment_module
 from lab.telephony.devices import Port, Watch
 from lab.telephony.modem import Modem
+from lab.telephony.readiness import LOOK_S
 from lab.topology.telephone import CallRule, ModemFault, Outcome, ResultTable
 from lab.wait import wait_until
 from tests.unit.telephony.cabinet import DEADLINE_S, Cabinet, HereNode, Terminal, cabinet
@@ -427,21 +428,31 @@ def test_an_idle_exchange_makes_no_wake_ups(make: Make, monkeypatch: pytest.Monk
     assert turns.count == before
 
 
-def test_a_call_that_carries_nothing_makes_no_wake_ups(
+def test_a_call_that_carries_nothing_only_has_its_ports_looked_at(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make()
+    made = make(names="abcd")
     turns = _Turns(made, monkeypatch)
     caller, called = made.connected()
-    caller.say(b"hello")
-    called.until(b"hello")
-    turns.settle()
+    others = made.open("c"), made.open("d")
+    others[1].ask("ATE0S0=1")
+    others[0].ask("ATE0DT1003", b"CONNECT 1000000\r\n")
+    others[1].until(b"CONNECT 1000000\r\n")
+    threading.Event().wait(2 * LOOK_S)
     before = turns.count
-    threading.Event().wait(1.0)
-    assert turns.count == before
+    threading.Event().wait(4 * LOOK_S)
+    assert 2 <= turns.count - before <= 5, "all ports at once"
 
     caller.say(b"still")
     called.until(b"still")
+    for terminal in (caller, others[0]):
+        terminal.close()
+    called.until(b"NO CARRIER\r\n")
+    others[1].until(b"NO CARRIER\r\n")
+    turns.settle()
+    before = turns.count
+    threading.Event().wait(3 * LOOK_S)
+    assert turns.count == before, "when the calls are over nobody looks"
 
 
 def test_what_ends_the_thread_is_told_and_everybody_is_hung_up(

@@ -11,10 +11,19 @@ import pytest
 from lab.telephony.commands import COMMANDS, Dial, HangUp, Resume, Seize, TakeCall
 from lab.telephony.dialling import parse_dial
 from lab.telephony.modem import KEPT_WHILE_ESCAPED, Modem, State
+from lab.telephony.repertoire import ALIASES, PARAMETERS, REGISTERS, SWITCHES
 from lab.telephony.result_codes import HAYES, IBM, Result
-from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES
 from lab.telephony.signals import Effect, LineEvent, Ringing, ToLine, ToTerminal, Trained
-from lab.telephony.states import COMMAND, TRANSITIONS, Abort, DtrOff, Escape, Signal, Timeout
+from lab.telephony.states import (
+    COMMAND,
+    TRANSITIONS,
+    Abort,
+    DtrOff,
+    Escape,
+    Inactive,
+    Signal,
+    Timeout,
+)
 from tests.unit.telephony.terminal import WAYS, Bench, Received
 from tests.unit.telephony.vectors import ERROR, OK, VECTORS, Vector
 
@@ -35,7 +44,7 @@ SIGNALS: tuple[Signal, ...] = (
     *(each() for each in get_args(LineEvent) if each is not Trained),
     Trained(2400),
     *(Dial(_PLAN), TakeCall(), Seize(), HangUp(), Resume()),
-    *(Timeout(), Abort(), Escape(), DtrOff()),
+    *(Timeout(), Abort(), Escape(), DtrOff(), Inactive()),
 )
 
 
@@ -68,13 +77,13 @@ def test_signals_are_all() -> None:
 
 def test_commands() -> None:
     """Each has its line of description, and one that is listed is not refused for being unknown."""
-    assert {f"S{number}" for number in range(13)} <= COMMANDS.keys()
+    assert {f"S{number}" for number in REGISTERS} <= COMMANDS.keys()
     assert COMMANDS.keys() >= SWITCHES.keys() | PARAMETERS.keys()
     for name, text in COMMANDS.items():
         assert text.strip() == text, name
-        assert 10 < len(text) < 100, name
+        assert 8 < len(text) < 100, name
     for name in COMMANDS.keys() - {"A/", "+++"}:
-        tail = "=?" if name.startswith("+") else "=" if name == "&Z" else ""
+        tail = "=?" if name.startswith("+") else "=" if name == "&Z" else "1" if name == "C" else ""
         assert ERROR not in Bench().say(f"AT{name}{tail}\r".encode(), 60.0), name
 
 
@@ -102,7 +111,7 @@ def test_switch_range(name: str) -> None:
         default = Bench(factory={"E": 0}).modem.settings
         if not allowed:
             assert bench.modem.settings == default
-        elif name != "&K":
+        elif name not in ALIASES:
             assert bench.modem.settings.switch(name) == value
 
 
@@ -179,6 +188,29 @@ def test_what_is_for_the_modem_itself_is_told_from_data() -> None:
     ):
         bench.do(data)
         assert bytes(modem.addressed) == addressed
+
+
+@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
+@pytest.mark.parametrize("mode", range(4))
+def test_it_minds_dtr_where_something_would_come_of_it(mode: int, state: State) -> None:
+    bench = Bench(factory={"&D": mode})
+    bench.do(*WAYS[state])
+    before = bench.modem.settings.copy()
+    minds = bench.modem.minds_dtr
+    assert minds is (mode == 3 or (mode > 0 and state is not State.idle))
+    said = bench.do(False)
+    if not minds:
+        assert said == []
+        assert bench.modem.settings == before
+
+
+def test_what_a_person_reads_fits_a_screen() -> None:
+    said = Bench().say(b"AT&V\r").decode()
+    assert max(map(len, said.splitlines())) < 80
+    for name in SWITCHES.keys() - ALIASES.keys():
+        assert said.count(f"{name}{SWITCHES[name].default}") >= 3, name
+    for number, register in REGISTERS.items():
+        assert said.count(f"S{number:02}:{register.default:03}") == 3
 
 
 def test_line_goes_nowhere_without_a_call() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem
 from lab.telephony.modulation import CARRIERS, common_rate
 from lab.telephony.outcomes import Rule
+from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Parameter
 from lab.telephony.result_codes import HAYES, IBM, Result, wording
-from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Settings
-from lab.telephony.signals import Effect, LineEvent, ToTerminal
+from lab.telephony.settings import Settings
+from lab.telephony.signals import Effect, LineEvent, ToTerminal, Trained
 from lab.telephony.tape import Tape
 from lab.topology.telephone import Outcome
 
@@ -36,33 +38,65 @@ def _rows(page: str, first: str) -> list[list[str]]:
     ]
 
 
+def _default(parameter: Parameter) -> str:
+    return ",".join(str(field.default) for field in parameter.fields)
+
+
 def test_every_command_is_told_with_the_words_of_the_program() -> None:
-    told = {row[0]: row[2] for row in _rows("at-commands.md", "command")}
-    assert told == {name: text for name, text in COMMANDS.items() if not name[1:].isdigit()}
-    defaults = {row[0]: row[1] for row in _rows("at-commands.md", "command") if row[1]}
-    expected = {name: str(switch.default) for name, switch in SWITCHES.items()}
+    rows = _rows("at-commands.md", "command")
+    assert {row[0]: row[2] for row in rows} == {
+        name: text
+        for name, text in COMMANDS.items()
+        if not name[1:].isdigit() and name not in WITHOUT_EFFECT
+    }
+    expected = {name: str(switch.default) for name, switch in SWITCHES.items() if switch.effect}
     for name, parameter in PARAMETERS.items():
-        expected[name] = ",".join(str(field.default) for field in parameter.fields)
-    assert defaults == expected
+        if parameter.effect:
+            expected[name] = _default(parameter)
+    assert {row[0]: row[1] for row in rows if row[1]} == expected
 
 
 def test_every_register_is_told_with_default_and_range() -> None:
     assert _rows("at-commands.md", "register") == [
         [f"S{number}", str(each.default), f"{each.low}-{each.high}", each.help]
         for number, each in REGISTERS.items()
+        if each.effect
     ]
+
+
+def _span(values: Sequence[int]) -> str:
+    if len(values) > 2 and list(values) == list(range(values[0], values[-1] + 1)):
+        return f"{values[0]}-{values[-1]}"
+    return ",".join(map(str, values))
+
+
+WITHOUT_EFFECT = {
+    **{
+        name: f"{name} {each.default} ({_span(each.values)})"
+        for name, each in SWITCHES.items()
+        if not each.effect
+    },
+    **{
+        f"S{number}": f"S{number} {each.default} ({_span(range(each.low, each.high + 1))})"
+        for number, each in REGISTERS.items()
+        if not each.effect
+    },
+    **{name: f"{name} {_default(each)}" for name, each in PARAMETERS.items() if not each.effect},
+    **{name: name for name, text in MODIFIERS.items() if "without effect" in text},
+}
+"""What the page has to say of each."""
+
+
+def test_what_has_no_effect_is_told_with_a_reason() -> None:
+    told: list[str] = []
+    for reason, settings in _rows("at-settings.md", "without effect, since"):
+        assert reason
+        told += [each.replace("`", "") for each in settings.split(", `")]
+    assert sorted(told) == sorted(WITHOUT_EFFECT.values())
 
 
 def test_every_modifier_is_told() -> None:
     assert dict(_rows("at-commands.md", "in a number")) == dict(MODIFIERS)
-
-
-def test_what_has_no_effect_is_told_with_a_reason() -> None:
-    told = dict(_rows("at-settings.md", "without effect"))
-    # L is a command and a modifier.
-    everything = [*COMMANDS.items(), *MODIFIERS.items()]
-    assert set(told) == {name for name, text in everything if "without effect" in text}
-    assert all(told.values())
 
 
 def test_every_carrier_is_told_with_its_rates() -> None:
@@ -116,7 +150,27 @@ def test_both_tables_of_result_codes() -> None:
         ]
         for rate in sorted(HAYES.rates)
     ]
-    assert _rows("at-commands.md", "result") == expected
+    rows = _rows("at-commands.md", "result")
+    halves = [row[:3] for row in rows] + [row[3:] for row in rows if row[3]]
+    assert [[row[0].strip("`"), *row[1:]] for row in halves] == expected
+
+
+def test_what_reports_say() -> None:
+    """Each row's reports are what a modem says by its command, which is an example."""
+    for command, told in _rows("at-settings.md", "command"):
+        if not command.startswith("+"):
+            continue
+        modem = Modem(factory={"E": 0})
+        modem.port_bit_s = 115200
+        for said in (command, "A"):
+            modem.from_terminal(f"AT{said}\r".encode(), 0.0)
+        said = b"".join(
+            effect.data
+            for effect in modem.line(Trained(33600), 5.0)
+            if isinstance(effect, ToTerminal)
+        ).decode()
+        reports = [line for line in said.split("\r\n") if line.startswith("+")]
+        assert reports == re.findall(r"\+[A-Z]+: \w+", told), command
 
 
 # What becomes of a call: two modems at an exchange, in a time that the test makes.

@@ -14,8 +14,9 @@ from lab.telephony.commands import COMMANDS, Identity, Interpreter
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem, State
 from lab.telephony.modulation import CARRIERS
+from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES
 from lab.telephony.result_codes import HAYES, Result, wording
-from lab.telephony.settings import PARAMETERS, REGISTERS, SWITCHES, Settings
+from lab.telephony.settings import Settings
 from lab.telephony.signals import Dropped, Effect, LineEvent, ToLine, ToTerminal, Trained
 from lab.telephony.states import COMMAND, TRANSITIONS, Signal
 from tests.unit.telephony.terminal import WAYS, Backlog, Bench, Received, Step, joined

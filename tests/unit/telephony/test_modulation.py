@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.telephony.modem import Modem
-from lab.telephony.modulation import CARRIERS, Offer, common_rate, offer
-from lab.telephony.settings import PARAMETERS, Settings
+from lab.telephony.modulation import CARRIERS, Offer, common_carrier, common_rate, offer
+from lab.telephony.repertoire import PARAMETERS
+from lab.telephony.settings import Settings
 from lab.topology.spec import MODEM_RATES
 from tests.unit.telephony.test_modem_calls import NUMBER, Office
 
@@ -67,6 +68,26 @@ def test_common_rate(one: str, other: str, line: int, rate: int) -> None:
 def test_modems_that_nobody_limits_reach_what_their_line_can(rate: int) -> None:
     assert common_rate(Offer(), Settings().offer, rate) == rate
     assert Offer() == Settings().offer, "what the exchange assumes is what modems begin with"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "line", "carrier"),
+    [
+        ("", "", 33600, "V34"),
+        ("", "", 2400, "V34"),
+        ("", "", 75, "V21"),
+        ("", "", 300, "V21"),
+        ("V32B", "", 33600, "V32B"),
+        ("V32", "V32B", 9600, "V32"),
+        ("V22B,0", "", 33600, "V22B"),
+        ("V22", "", 33600, "V22"),
+        ("V34,1,0,1200", "", 33600, "V22B"),
+        ("", "", 1_000_000, "V34"),
+    ],
+)
+def test_common_carrier(one: str, other: str, line: int, carrier: str) -> None:
+    offers = _offer(one), _offer(other)
+    assert common_carrier(*offers, line, common_rate(*offers, line)) == carrier
 
 
 _LIMIT = st.sampled_from((0, 300, 2400, 9600, 10000, 14400, 33600, 56000))
@@ -128,6 +149,17 @@ def test_terminals_read_what_was_agreed_on(caller: bytes, called: bytes, rate: i
     office.wait(30.0)
     assert office.read("hmc") == _connect(rate)
     assert office.read("lig-1").endswith(b"RING\r\n" + _connect(rate))
+
+
+def test_terminals_read_by_what_it_goes() -> None:
+    office = Office()
+    office.type("lig-1", b"ATS0=1+MR=1;+MS=V22B\r")
+    office.type("hmc", b"AT+MR=1\r")
+    office.type("hmc", b"ATDT%b\r" % NUMBER)
+    office.wait(30.0)
+    told = b"\r\n+MCR: V22B\r\n\r\n+MRR: 2400\r\n" + _connect(2400)
+    assert office.read("hmc").endswith(told)
+    assert office.read("lig-1").endswith(told)
 
 
 @pytest.mark.parametrize(

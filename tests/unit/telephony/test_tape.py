@@ -109,6 +109,7 @@ def test_after_ppp_a_result_is_shown_and_after_a_command_everything() -> None:
     text = Text()
     text.tape.from_terminal("hmc", enframe(PAP), 1)
     text.tape.to_terminal("hmc", b"\r\nNO CARRIER\r\n3\rsecret\r", 2)
+    text.tape.to_terminal("hmc", b"\r\n+MCR: V34\r\n", 2)
     text.tape.from_terminal("hmc", b"\r", 3)
     text.tape.from_terminal("hmc", b"ATI\r", 4)
     text.tape.to_terminal("hmc", b"callhome-lab modem\r\n", 5)
@@ -116,6 +117,7 @@ def test_after_ppp_a_result_is_shown_and_after_a_command_everything() -> None:
         "hmc       < <CR><LF>NO CARRIER<CR><LF>",
         "hmc       < 3<CR>",
         "hmc       < no dialogue: 7 bytes",
+        "hmc       < <CR><LF>+MCR: V34<CR><LF>",
         f"hmc       > no dialogue: {len(enframe(PAP)) + 1} bytes",
         "hmc       > ATI<CR>",
         "hmc       < callhome-lab modem<CR><LF>",

@@ -6,13 +6,13 @@ Steps on the left, what has to come out on the right: the whole of it, in order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.telephony.command_line import MAX_BODY
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modulation import offer
+from lab.telephony.repertoire import Value
 from lab.telephony.result_codes import HAYES, IBM, ResultTable
-from lab.telephony.settings import Value
 from lab.telephony.signals import (
     Answer,
     Answered,
@@ -39,7 +39,7 @@ from lab.telephony.signals import (
     Voice,
 )
 from lab.telephony.signals import ToTerminal as T
-from tests.unit.telephony.terminal import Backlog, Received, Step
+from tests.unit.telephony.terminal import Backlog, PortRate, Received, Step
 
 OK = b"\r\nOK\r\n"
 ERROR = b"\r\nERROR\r\n"
@@ -56,6 +56,14 @@ class Vector:
     out: tuple[Effect, ...]
     factory: Mapping[str, Value] = field(default_factory=lambda: QUIETLY)
     table: ResultTable = HAYES
+
+    def behind(self, step: Step, *out: Effect) -> Vector:
+        """The same, when this was done before."""
+        return replace(self, steps=(step, *self.steps), out=(*out, *self.out))
+
+    def quietly(self, first: bytes) -> Vector:
+        """The same, with another answer to the first line."""
+        return replace(self, out=(*([T(first)] if first else []), *self.out[1:]))
 
 
 def _text(name: str, sent: bytes, got: bytes, **factory: Value) -> Vector:
@@ -104,14 +112,14 @@ LINES = (
     _text("5.2.4 repeat", b"ATS0?\rA/a/", (_info(b"000") + OK) * 3),
     _text("5.2.4 repeat with echo", b"AT\rA/", b"AT\r" + OK + b"A/" + OK, E=1),
     _text("5.2.4 repeat nothing", b"A/", OK),
-    _text("5.2.4 repeat an error", b"ATY\rA/", ERROR * 2),
+    _text("5.2.4 repeat an error", b"ATU\rA/", ERROR * 2),
 )
 
 COMMANDS = (
     _text("5.3.1 missing number is 0", b"ATS0=9\rATQV1X\rATS0?\r", OK * 2 + _info(b"009") + OK),
     _text("5.3.1 leading zeros", b"ATX0004\r", OK),
     _text("5.3.1 number too big", b"ATX5\rATE2\rATE" + b"9" * 200 + b"\r", ERROR * 3),
-    _text("5.3.1 unknown letters", b"ATU\rATK0\rAT&U\rAT%C0\rAT\\N3\rAT;\rAT1\r", ERROR * 7),
+    _text("5.3.1 unknown letters", b"ATU\rATK0\rAT&A\rAT%Y7\rAT\\Z\rAT-C1\rAT;\rAT1\r", ERROR * 8),
     _text("5.3.1 E? asks for nothing and changes nothing", b"ATE?\rATX=1\rATE1\r", ERROR * 2 + OK),
     _text("5.3.2 write and read", b"ATS7=60S7?\r", _info(b"060") + OK),
     _text("5.3.2 missing value is 0", b"ATS0=5S0=S0?\r", _info(b"000") + OK),
@@ -233,16 +241,16 @@ COMMANDS = (
         )
     ),
     _text("T.31 +FCLASS", b"AT+FCLASS=?\rAT+FCLASS?\r", (_info(b"0") + OK) * 2),
-    _text("numbers that some commands do not take", b"AT&V1\rAT&F1\rATO2\r", ERROR * 3),
+    _text("numbers that some commands do not take", b"AT&V1\rAT&F2\rATO2\r", ERROR * 3),
     _text("5.3.1 commands that take no number", b"ATA0\rATP0\rATT0\rATA1\r", ERROR * 4),
     _text(
         "6.1 identity",
         b"AT+GMI;+GMM;+GMR;+GSN;+GCAP\r",
         _info(b"callhome-lab", b"V.34 modem", b"1", b"1", b"+GCAP: +FCLASS,+MS,+ES,+DS") + OK,
     ),
-    _text("6.1.3 identity", b"ATI0I3\rATI9\r", _info(b"V.34 modem", b"1") + OK + ERROR),
-    _text("6.2.5 no results", b"ATQ1\rATI3\rATY\rATQ0\r", _info(b"1") + OK),
-    _text("6.2.6 numbers", b"ATV0\rATI3\rATY\rATV1\r", b"0\r" + b"1\r\n0\r" + b"4\r" + OK),
+    _text("6.1.3 identity", b"ATI0I3\rATI10\r", _info(b"V.34 modem", b"1") + OK + ERROR),
+    _text("6.2.5 no results", b"ATQ1\rATI3\rATU\rATQ0\r", _info(b"1") + OK),
+    _text("6.2.6 numbers", b"ATV0\rATI3\rATU\rATV1\r", b"0\r" + b"1\r\n0\r" + b"4\r" + OK),
     _text("6.2.1 result characters", b"ATS4=42\rATS3=36\rATV0$", b"\r*OK\r*$*OK$*0$"),
     _text("6.3.2, 6.3.3 tone and pulse", b"ATT\rATP\rATT1\r", OK * 2 + ERROR),
     _text(
@@ -256,7 +264,7 @@ COMMANDS = (
 
 PROFILES = (
     _text("6.1.1 reset", b"ATS0=5X1\rATZ\rATS0?\r", OK * 2 + _info(b"000") + OK),
-    _text("6.1.1 what follows is passed over", b"ATZS0=5E1Y\rATS0?\r", OK + _info(b"000") + OK),
+    _text("6.1.1 what follows is passed over", b"ATZS0=5E1U\rATS0?\r", OK + _info(b"000") + OK),
     _text("6.1.1 the result as after the reset", b"ATV0\rATZ\r", b"0\r" + OK),
     _text("6.1.2 factory settings, and then", b"ATS0=5&F S7?S0?\r", _info(b"050", b"000") + OK),
     _text(
@@ -265,7 +273,7 @@ PROFILES = (
         OK * 3 + _info(b"005") + OK * 2 + _info(b"006") + OK,
     ),
     _text("stored: not the line's own characters", b"ATS4=42\rAT&W\rATZ\r", b"\r*OK\r*" * 2 + OK),
-    _text("no such profile", b"ATZ2\rAT&W2\rAT&F1\r", ERROR * 3),
+    _text("no such profile", b"ATZ2\rAT&W2\rAT&F2\r", ERROR * 3),
     _text(
         "numbers",
         b"AT&Z2= 9, (555) 12;\rAT&Z2?\rAT&Z4=1\rAT&Z0\rAT&Z0=S=1\rAT&Z0=L\r",
@@ -511,7 +519,7 @@ CALLS = (
     ),
     Vector(
         "6.3.5 what follows is passed over",
-        (b"ATAY\r", 49.9, 0.1),
+        (b"ATAU\r", 49.9, 0.1),
         (Answer(), OnHook(), T(NO_CARRIER)),
     ),
     Vector("6.3.5 aborted", (b"ATA\r", 0.2, b"A"), (Answer(), OnHook(), T(NO_CARRIER))),
@@ -793,4 +801,132 @@ FLOW = (
     Vector("6.2.12 nor in command state", (b"AT+IFC=1,1\r", _FULL, b"\x13AT\r"), (T(OK + OK),)),
 )
 
-VECTORS = (*LINES, *COMMANDS, *PROFILES, *CALLS, *DATA, *FLOW)
+_CONNECT_V22B = b"\r\nCONNECT 2400\r\n"
+
+
+def _reported(
+    name: str, line: bytes, out: bytes, port_bit_s: int = 0, answered: bytes = b"ATA\r"
+) -> Vector:
+    """What is said of a connection at 2400 bit/s by V.22 bis."""
+    return Vector(
+        name,
+        (line + b"\r", PortRate(port_bit_s), answered, Trained(2400, "V22B")),
+        (T(OK), Answer(), *([T(out)] if out else []), Carrier(True)),
+    )
+
+
+REPORTS = (
+    _reported("6.4.2 +MR", b"AT+MR=1", _info(b"+MCR: V22B", b"+MRR: 2400") + _CONNECT_V22B),
+    _reported("6.5.5 +ER", b"AT+ER=1", _info(b"+ER: NONE") + _CONNECT_V22B),
+    _reported("6.6.2 +DR", b"AT+DR=1", _info(b"+DR: NONE") + _CONNECT_V22B),
+    _reported(
+        "6.2.13 +ILRR: what the program has set",
+        b"AT+ILRR=1",
+        _info(b"+ILRR: 115200") + _CONNECT_V22B,
+        115200,
+    ),
+    _reported(
+        "6.2.13 +ILRR: by +IPR",
+        b"AT+ILRR=1",
+        _info(b"+ILRR: 9600") + _CONNECT_V22B,
+        115200,
+    ).behind(b"AT+IPR=9600\r", T(OK), TerminalRate(9600)),
+    _reported(
+        "all of them, in order",
+        b"AT+ILRR=1;+DR=1;+ER=1;+MR=2",
+        _info(b"+MCR: V22B", b"+MRR: 2400", b"+ER: NONE", b"+DR: NONE", b"+ILRR: 300")
+        + _CONNECT_V22B,
+        300,
+    ),
+    _reported("5.7.2 words only", b"AT+ER=1;V0", b"+ER: NONE\r10\r").quietly(b"0\r"),
+    _reported("5.7.2 not by X", b"ATX0+ER=1", _info(b"+ER: NONE") + b"\r\nCONNECT\r\n"),
+    _reported("5.7.2 none by Q1", b"AT+MR=1;Q1", b"").quietly(b""),
+    _reported("5.7.2 none by Q2 while answering", b"AT+MR=1;Q2", b""),
+    _reported("S95 is +MR, +ER and +DR", b"ATS95=8", _info(b"+ER: NONE") + _CONNECT_V22B),
+    _text(
+        "S95 is +MR, +ER and +DR, to read",
+        b"ATS95=45\rAT+MR?;+ER?;+DR?;+MR=0;S95?\rAT+ER=0;+DR=0;+MR=2;S95?\r",
+        OK + _info(b"+MR: 1", b"+ER: 1", b"+DR: 1", b"041") + OK + _info(b"005") + OK,
+    ),
+    _reported(
+        "W1: reports, and the rate of the port",
+        b"ATW1",
+        _info(b"+MCR: V22B", b"+MRR: 2400", b"+ER: NONE") + b"\r\nCONNECT 57600\r\n",
+        57600,
+    ),
+    _reported("W0: the rate of the port", b"ATW0", b"\r\nCONNECT 19200\r\n", 19200),
+    _reported("W0: no rate that is known", b"ATW0", b"\r\nCONNECT\r\n"),
+    _reported("W0, but by S95 the line's", b"ATW0S95=1", _CONNECT_V22B, 19200),
+    Vector(
+        "5.7.2 none when it goes on",
+        (b"AT+MR=1\r", b"ATA\r", Trained(2400, "V22B"), 1.0, b"+++", 1.0, b"ATO\r"),
+        (
+            T(OK),
+            Answer(),
+            T(_info(b"+MCR: V22B", b"+MRR: 2400") + _CONNECT_V22B),
+            Carrier(True),
+            ToLine(b"+++"),
+            T(OK + _CONNECT_V22B),
+        ),
+    ),
+    Vector(
+        "+MR of a call that was there before",
+        (b"AT+MR=1\r", b"ATD9;\r", DialTone(), Trained(2400, "V22B"), b"ATD\r"),
+        (
+            T(OK),
+            *_dialled("9"),
+            T(OK + _info(b"+MCR: V22B", b"+MRR: 2400") + _CONNECT_V22B),
+            Carrier(True),
+        ),
+    ),
+)
+
+_GONE = (OnHook(), Carrier(False), T(NO_CARRIER))
+
+INACTIVITY = (
+    Vector("S30", (b"ATS30=2\r", *_ANSWERED, 19.9, 0.1), (T(OK), *_IS_ANSWERED, *_GONE)),
+    Vector("S30 is off", (*_ANSWERED, 9000.0), _IS_ANSWERED),
+    Vector(
+        "S30: data of either end",
+        (b"ATS30=2\r", *_ANSWERED, 19.0, b"x", 19.0, Received(b"y"), 19.9, b"z"),
+        (T(OK), *_IS_ANSWERED, ToLine(b"x"), _of_call(b"y"), ToLine(b"z")),
+    ),
+    Vector(
+        "S30 counts in data state only, and anew",
+        (b"ATS30=1\r", *_ANSWERED, 5.0, b"+++", 1.0, 60.0, b"ATO\r", 9.9, 0.1),
+        (
+            T(OK),
+            *_IS_ANSWERED,
+            ToLine(b"+++"),
+            T(OK + b"\r\nCONNECT 9600\r\n"),
+            *_GONE,
+        ),
+    ),
+    Vector(
+        "S30: an escape comes first",
+        (b"ATS30=1S12=255\r", *_ANSWERED, 6.0, b"+++", 5.1, 5.0, b"ATO\r", 9.0),
+        (T(OK), *_IS_ANSWERED, ToLine(b"+++"), T(OK + b"\r\nCONNECT 9600\r\n")),
+    ),
+)
+
+SETTINGS = (
+    _text(
+        "\\Q and &K are a part of +IFC",
+        b"AT\\Q0+IFC?;\\Q1+IFC?;\\Q2+IFC?;\\Q3+IFC?;&K5+IFC?\r",
+        _info(b"+IFC:0,0", b"+IFC:1,1", b"+IFC:0,2", b"+IFC:2,2", b"+IFC:3,1") + OK,
+    ),
+    _text("&F0 and &F1", b"ATS0=5&F1S0?\rATS0=5&F0S0?\r", (_info(b"000") + OK) * 2),
+    _text(
+        "taken, and kept",
+        b"AT\\N0%C0&Q0B1W0&W\rAT&FZ\rATS36=3S36?\rAT+EB=2;+EB?;+EWIND=7;+EWIND?\r",
+        OK * 2 + _info(b"003") + OK + _info(b"+EB: 2,0,30", b"+EWIND: 7,0") + OK,
+    ),
+    _text("only as they are", b"ATS32=17S33=19\rATS32=1\rAT&X1\rATC\r", OK + ERROR * 3),
+    _text(
+        "identity by other numbers",
+        b"ATI5\rATI6I7I8I9\r",
+        _info(b"B5") + OK + _info(b"V.34 modem", b"1", b"1", b"V.34 modem") + OK,
+    ),
+)
+
+VECTORS = (*REPORTS, *INACTIVITY, *SETTINGS, *LINES, *COMMANDS, *PROFILES, *CALLS, *DATA, *FLOW)
