@@ -60,6 +60,8 @@ class Run:
         self.run_dir = run_dir
         self.engine = engine
         self.clock = clock
+        self.given = topology.name
+        """The topology as the user named it: perhaps a file."""
         self._started = time.monotonic()
 
     @classmethod
@@ -92,6 +94,7 @@ class Run:
         chosen = choose(engine)
 
         run = cls(topology, paths.new_run_dir(topology.name, out), chosen, clock)
+        run.given = name
         run._started = started
         return run
 

@@ -49,7 +49,7 @@ def start(run: Run, *, path: bool = True) -> Entry:
     if failure == PATH_DOWN:
         raise ExpectationFailed(
             f"{run.topology.name} stands, but its path did not come up, so it was taken down again",
-            hint=f"lab run {run.topology.name} says why; lab up {run.topology.name} --no-path leaves it up",
+            hint=f"lab run {run.given} says why; lab up {run.given} --no-path leaves it up",
         )
     for entry in registry.entries():
         if entry.run_dir == os.fspath(run.run_dir) and not failure:
