@@ -6,6 +6,7 @@ Small on purpose: the guest must not import pydantic to read them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -29,7 +30,7 @@ def _build(kind: Any, value: Any) -> Any:
     origin = typing.get_origin(kind)
 
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         return kind(**{key: _build(hints.get(key, Any), part) for key, part in value.items()})
 
     if origin is tuple:
@@ -52,6 +53,11 @@ def _build(kind: Any, value: Any) -> Any:
         return kind(value)
 
     return _check(kind, value)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _build_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:

@@ -220,7 +220,7 @@ class FenceTrial:
     client: str
     """Whose call it is about."""
     side: str
-    """``caller`` or ``internet``: where they were sent."""
+    """``caller``, ``internet`` or ``gateway``: where they were sent."""
     source: str
     destination: str
     protocol: int
@@ -228,6 +228,8 @@ class FenceTrial:
     port: int
     packets: int
     sent: float
+    astray: str = ""
+    """The client to whose call the gateway had been told to route them, and who is not theirs."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -262,6 +264,8 @@ class Record:
     probes: list[UplinkProbe] = field(default_factory=list)
     trials: list[FirewallTrial] = field(default_factory=list)
     fence_trials: list[FenceTrial] = field(default_factory=list)
+    fence_seed: str = ""
+    """What the random packets among them were made from (L-07)."""
     pings: list[Ping] = field(default_factory=list)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     """Node to nftables counter to packets, read last before teardown."""

@@ -210,10 +210,11 @@ class RunningLab:
 def command_environment(topology: Topology, node: str, run_dir: str) -> dict[str, str]:
     """What a command in a node is told (design: LAB_TOPOLOGY and the like).
 
-    ``LAB_SERVERS`` has every listed server, in the order of trying.
+    ``LAB_SERVERS`` has every server that is listed for the node, in the order of trying.
     """
     servers = [
-        f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}") for e in topology.endpoints
+        f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}")
+        for e in topology.endpoints_of(node)
     ]
     return {
         "LAB_TOPOLOGY": topology.name,

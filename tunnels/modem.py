@@ -152,6 +152,7 @@ class Dialler:
             for command in (self._plan.init, SET_UP):
                 answer = _ask(modem, command, COMMAND_S)
                 if answer.said != "OK":
+                    attempt.ended = time.time()
                     attempt.failure = f"the modem answers {command} with {answer.said}"
                     self._close()
                     return attempt, Next.give_up

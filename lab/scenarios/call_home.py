@@ -127,21 +127,18 @@ def try_inbound(lab: RunningLab, agent: str) -> None:
 def _outer_address(lab: RunningLab, agent: str) -> str:
     """Where the agent's host would be reached from outside: the firewall's address behind SNAT."""
     wall = lab.topology.firewall
-    if wall is None:
-        return lab.topology.node(agent).interfaces[0].ip
-    if wall.snat:
+    if wall is not None and wall.snat:
         return lab.topology.node(wall.node).interface(wall.outside).ip
-    return lab.topology.node(agent).interface(wall.inside).ip
+    return lab.topology.node(agent).uplink.ip
 
 
 def _second_network(lab: RunningLab, agent: str) -> list[str]:
     """Addresses of other hosts on the agent's own second network (OUT-04)."""
-    wall = lab.topology.firewall
-    own = [i.segment for i in lab.topology.node(agent).interfaces]
+    planned = lab.topology.node(agent)
+    own = [i.segment for i in planned.interfaces if i != planned.uplink]
     return [
         interface.ip
         for segment in own
-        if wall is None or segment != wall.inside
         for member in lab.topology.members(segment)
         for interface in member.interfaces
         if interface.segment == segment and member.name != agent
@@ -174,12 +171,11 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
 
     The frame is injected as the uplink's router would send it; no route leads there by itself.
     """
-    wall = lab.topology.firewall
-    if wall is None:
+    wall, uplink = lab.topology.firewall, lab.topology.node(agent).uplink
+    if wall is None or uplink.segment != wall.inside:
         return
 
     router = lab.topology.node(wall.node).interface(wall.inside)
-    uplink = lab.topology.node(agent).interface(wall.inside)
     source = lab.topology.node("internet").interfaces[0].ip
     frame = tcp_syn((router.mac, uplink.mac), (source, behind), (40000, 22), sequence=1)
     answered = lab.node(wall.node).call(_inject, router.name, frame)
@@ -238,8 +234,7 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
         return
 
     node, endpoint = lab.node(agent), lab.topology.endpoints[0]
-    wall = lab.topology.firewall
-    uplink = wall.inside if wall else node.name
+    uplink = lab.topology.node(agent).uplink.name
     started = time.time()
     on_tunnel = firewall.hmc_drop(node, "ppp*", "tcp", endpoint.port)
     on_uplink = firewall.hmc_drop(node, uplink, "tcp", endpoint.port)

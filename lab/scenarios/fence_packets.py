@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from random import Random
 
 from lab.topology.telephone import Lig
 from lab.wire import craft
 
-CALLER, INTERNET = "caller", "internet"
+CALLER, INTERNET, GATEWAY = "caller", "internet", "gateway"
 FIRST_PORT = 20000
+LAST_PORT = 32767
 """Below those that the kernel gives to programs (ip_local_port_range)."""
 CLOSED_PORT = 9
 """Discard: no server of IBM listens there."""
 DNS_PORT, HTTPS_PORT, IKE_PORT, NAT_T_PORT = 53, 443, 500, 4500
 L2TP_PORT = 1701
 """Random ports are above: L2TP in clear may not be on the Internet's wires, not even as a trial (g3)."""
-RANDOM_PACKETS = 60
+RANDOM_PACKETS = 1000
+"""Each way in a run, by all its callers together (L-07)."""
 PORTLESS = (50, 51, 89, 103, 112)
 """ESP, AH, OSPF, PIM, VRRP: conntrack knows of them no more than the number (nf_conntrack_proto_generic)."""
 
@@ -49,7 +51,12 @@ class Situation:
     """The gateway's own."""
     unlisted: tuple[str, ...]
     """Addresses that exist, and are on no list."""
+    others: tuple[str, ...] = ()
+    """What other calls that stand were given."""
     first_port: int = FIRST_PORT
+    random_packets: int = RANDOM_PACKETS
+    """Each way."""
+    seed: str = ""
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -61,6 +68,12 @@ class Situation:
         """The addresses next to listed ones, as far as they are not listed themselves."""
         near = (str(IPv4Address(a) + step) for a in self.listed for step in (-1, 1))
         return tuple(a for a in dict.fromkeys(near) if a not in self.listed)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """On the lists of other ids, and not on the caller's own (L-08)."""
+        listed = dict.fromkeys(a for x in self.lig.lists for a in x.addresses)
+        return tuple(a for a in listed if a not in self.listed)
 
     @property
     def vpn_gateways(self) -> tuple[str, ...]:
@@ -76,6 +89,8 @@ class Try:
     requirement: str
     side: str
     packet: bytes
+    astray: str = ""
+    """The client to whose call the gateway is told to route it, and who is not its own."""
 
     @property
     def ends(self) -> tuple[str, str, int, int, int]:
@@ -93,8 +108,11 @@ class Trials:
     def __init__(self, situation: Situation) -> None:
         self._at = situation
         self._port = situation.first_port
-        self._random = Random(situation.client)
+        self._random = Random(f"{situation.seed} {situation.client}")
         self._contact = 0
+        self._question = 0
+        """The port from which the name server was asked last."""
+        self._asks = craft.dns_query(situation.servers[0][0], 1) if situation.servers else b""
 
     def from_internet(self) -> Iterator[Try]:
         """To be sent before the caller has spoken to anybody but one server."""
@@ -103,26 +121,39 @@ class Trials:
             yield self._udp("L-04", INTERNET, at.contacted, address, CLOSED_PORT)
             yield self._syn("L-04", INTERNET, at.contacted, address, HTTPS_PORT)
         uncontacted = [a for _, a, _ in at.servers if a != at.contacted]
-        for source in (*uncontacted, *at.unlisted, *at.neighbours[:1], at.contacted):
+        strangers = (*at.others, *at.unlisted, *at.neighbours[:1])
+        for source in (*uncontacted, *strangers, at.contacted):
             yield self._udp("L-05", INTERNET, source, at.address, CLOSED_PORT)
             yield self._syn("L-05", INTERNET, source, at.address, HTTPS_PORT)
+        # As if it were an answer of the name server, which is on the other side of the fence.
+        yield self._udp("L-03", INTERNET, at.lig.utility, at.address, self._port, sport=DNS_PORT)
+        yield from self._provoking(INTERNET, at.contacted, at.address)
 
-        sources = (at.contacted, *at.listed, *at.neighbours)
-        destinations = (at.address, *at.free, at.lig.utility)
-        for _ in range(RANDOM_PACKETS):
+        # Not a VPN gateway: to what would pass as its answer an HMC says something by its other link.
+        servers = [address for _, address, _ in at.servers]
+        sources = (at.contacted, *servers, *at.neighbours, *at.others)
+        destinations = (at.address, *at.others, *at.free, at.lig.utility)
+        for _ in range(at.random_packets):
             source = self._random.choice((*sources, self._address()))
             yield self._any(INTERNET, source, self._random.choice(destinations))
 
     def from_caller(self) -> Iterator[Try]:
         at, servers = self._at, self._at.servers
-        for source in (at.lan_address, *at.free[:1]):
+        for source in (at.lan_address, *at.free[:1], *at.others):
             for _, server, port in servers:
                 yield self._syn("L-01", CALLER, source, server, port)
+        for other in at.others:
+            yield self._udp("L-01", CALLER, at.contacted, other, CLOSED_PORT, sport=HTTPS_PORT)
+            yield self._udp("L-02", CALLER, at.address, other, CLOSED_PORT)
+            yield self._syn("L-02", CALLER, at.address, other, HTTPS_PORT)
         for _, server, port in servers:
             yield self._syn("L-02", CALLER, at.address, server, port)
         for address in (*at.neighbours, *at.unlisted):
             yield self._syn("L-02", CALLER, at.address, address, HTTPS_PORT)
+        for address in at.foreign:
+            yield self._syn("L-08", CALLER, at.address, address, HTTPS_PORT)
         yield from self._resolvers()
+        yield from self._provoking(CALLER, at.address, at.contacted)
         for gateway in at.vpn_gateways:
             yield self._udp("L-11", CALLER, at.address, gateway, IKE_PORT)
             yield self._udp("L-11", CALLER, at.address, gateway, NAT_T_PORT)
@@ -131,15 +162,46 @@ class Trials:
             yield self._udp("L-12", CALLER, at.address, server, CLOSED_PORT)
             yield self._syn("L-12", CALLER, at.address, server, CLOSED_PORT)
 
-        sources = (at.address, at.address, *at.free, at.lan_address)
-        destinations = (*at.listed, *at.listed, *at.neighbours, *at.unlisted)
-        for _ in range(RANDOM_PACKETS):
+        sources = (at.address, at.address, *at.others, *at.free, at.lan_address)
+        destinations = (*at.listed, *at.listed, *at.neighbours, *at.unlisted, *at.others)
+        for _ in range(at.random_packets):
             destination = self._random.choice((*destinations, self._address()))
             yield self._any(CALLER, self._random.choice(sources), destination)
 
+    def from_gateway(self) -> Iterator[Try]:
+        """What the name server does not say: answers without a question, or to another's."""
+        at = self._at
+        utility = at.lig.utility
+        yield self._udp("L-03", GATEWAY, utility, at.address, self._port, sport=DNS_PORT)
+        for other in at.others:
+            yield self._udp("L-03", GATEWAY, utility, other, self._question, sport=DNS_PORT)
+
+    def question(self) -> Try:
+        """A question to the name server, shortly before the call ends."""
+        self._question = self._port
+        return self._udp(
+            "L-03", CALLER, self._at.address, self._at.lig.utility, DNS_PORT, self._asks
+        )
+
+    def late_from_gateway(self) -> Try:
+        """The name server's answer to that, when another call has the address (L-09)."""
+        at = self._at
+        return self._udp(
+            "L-09", GATEWAY, at.lig.utility, at.address, self._question, sport=DNS_PORT
+        )
+
+    def _provoking(self, side: str, source: str, destination: str) -> Iterator[Try]:
+        """What a gateway without a fence has an ICMP error or a reset for (L-06)."""
+        at = self._at
+        yield self._udp("L-06", side, source, destination, CLOSED_PORT, ttl=1)
+        for own in at.own_addresses:
+            yield self._udp("L-06", side, source, own, CLOSED_PORT)
+            yield self._syn("L-06", side, source, own, CLOSED_PORT)
+
     def _resolvers(self) -> Iterator[Try]:
         at = self._at
-        question = craft.dns_query(at.servers[0][0], 1)
+        question = self._asks
+        self._question = self._port
         yield self._udp("L-03", CALLER, at.address, at.lig.utility, DNS_PORT, question)
         yield self._syn("L-03", CALLER, at.address, at.lig.utility, DNS_PORT)
         for resolver in (*at.own_addresses, *at.neighbours[:1], *at.unlisted[:1]):
@@ -160,6 +222,11 @@ class Trials:
     def answer_to(self, other: str) -> Try:
         """The same, to another caller."""
         return self._fixed("L-05", INTERNET, back=True, address=other)
+
+    def answer_astray(self, client: str) -> Try:
+        """The server's answer, which the gateway is told to route to another caller."""
+        trial = self._fixed("L-05", INTERNET, back=True)
+        return replace(trial, astray=client)
 
     def late(self, address: str = "") -> Try:
         """The server's answer once more: the call has ended, and another may have begun."""
@@ -204,9 +271,12 @@ class Trials:
         destination: str,
         port: int,
         data: bytes = b"?",
+        *,
+        sport: int = 0,
+        ttl: int = 64,
     ) -> Try:
         own = self._next_port()
-        packet = craft.udp(source, destination, (own, port), data, ident=own)
+        packet = craft.udp(source, destination, (sport or own, port), data, ident=own, ttl=ttl)
         return Try(requirement=requirement, side=side, packet=packet)
 
     def _syn(self, requirement: str, side: str, source: str, destination: str, port: int) -> Try:
@@ -217,7 +287,7 @@ class Trials:
     def _bare(
         self, requirement: str, side: str, source: str, destination: str, protocol: int
     ) -> Try:
-        body = self._random.randbytes(40)
+        body = self._random.randbytes(8)
         packet = craft.ip(source, destination, protocol, body, ident=self._next_port())
         return Try(requirement=requirement, side=side, packet=packet)
 

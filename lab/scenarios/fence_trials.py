@@ -15,20 +15,35 @@ from contextlib import ExitStack
 
 from lab import fence, firewall
 from lab.dial import Dial
-from lab.record import FenceTrial, PppSession
+from lab.errors import DeadlineExceeded
+from lab.record import FenceTrial, LigCall, PppSession
 from lab.running import RunningLab
-from lab.scenarios.fence_packets import CALLER, FIRST_PORT, INTERNET, Situation, Trials, Try
+from lab.scenarios.fence_packets import (
+    CALLER,
+    FIRST_PORT,
+    GATEWAY,
+    INTERNET,
+    LAST_PORT,
+    RANDOM_PACKETS,
+    Situation,
+    Trials,
+    Try,
+)
 from lab.wait import wait_until
 
 DEADLINE_S = 30.0
-PORTS_EACH = 1000
+SETTLE_S = 120.0
+"""As ``DEADLINE_S``, behind what is on its way by a slow line."""
+ON_THE_WAY = 49152
+"""Of a caller's raw packets, with what the kernel needs for each: some sixty. More wait to be sent."""
 QUEUE_PACKETS = 1000
 """Of ppp0, for a burst that a telephone line needs seconds for; PPP's own is 3."""
-ARRIVALS = (fence.FREE_ADDRESS, fence.UNSOLICITED)
+ARRIVALS = (fence.FREE_ADDRESS, fence.UNSOLICITED, fence.REPLY)
 
 
 def run(lab: RunningLab, way: Dial) -> None:
     """Every agent's call in turn, while all of them stand; then each hangs up and calls again."""
+    lab.record.fence_seed = f"{lab.topology.name} {lab.topology.fault}".strip()
     tried = {agent: Trials(_situation(lab, agent)) for agent in lab.topology.agents}
     for agent, trials in tried.items():
         session = _session(lab, agent)
@@ -37,6 +52,7 @@ def run(lab: RunningLab, way: Dial) -> None:
         )
         _send(lab, agent, trials.from_internet())
         _send(lab, agent, trials.from_caller())
+        _send(lab, agent, trials.from_gateway())
         _settle(lab, agent, trials)
     for agent, trials in tried.items():
         _call_again(lab, way, agent, trials)
@@ -45,14 +61,21 @@ def run(lab: RunningLab, way: Dial) -> None:
 def _call_again(lab: RunningLab, way: Dial, agent: str, trials: Trials) -> None:
     """What an earlier call was allowed is not allowed to the next (L-09)."""
     before = _session(lab, agent).local_ip
-    _send(lab, agent, [trials.contact()])
-    _settle(lab, agent, trials)
-    others = [_session(lab, other).local_ip for other in lab.topology.agents if other != agent]
-    _send(lab, agent, [trials.answer(), *map(trials.answer_to, others)])
-    _settle(lab, agent, trials)
+    others = {other: _session(lab, other).local_ip for other in lab.topology.agents}
+    del others[agent]
+    for other in others:
+        _lead_astray(lab, agent, other, trials)
+    contact = trials.contact()
+    # Somebody listens: an error of the HMC's own would not find a way to a VPN gateway by telephone.
+    with lab.node(agent).socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("", contact.ends[3]))
+        _send(lab, agent, [contact, trials.question()])
+        _settle(lab, agent, trials)
+        _send(lab, agent, [trials.answer(), *map(trials.answer_to, others.values())])
+        _settle(lab, agent, trials)
 
+    call = _gateway_call(lab, agent)
     way.hang_up(agent)
-    (call,) = (c for c in lab.record.lig if c.address == before and c.opened and not c.closed)
     wait_until(f"the gateway has ended {agent}'s call", lambda: call.closed, DEADLINE_S)
     _send_and_count(lab, agent, [trials.late()])
 
@@ -61,7 +84,25 @@ def _call_again(lab: RunningLab, way: Dial, agent: str, trials: Trials) -> None:
     way.up_again(agent, early.packet)
     now = _session(lab, agent).local_ip
     _send_and_count(lab, agent, [trials.late(address) for address in dict.fromkeys((before, now))])
+    _send(lab, agent, [trials.late_from_gateway()])
+    _settle(lab, agent, trials)
     lab.story.tell("probe", f"{agent} called again; late answers to its first call were sent to it")
+
+
+def _lead_astray(lab: RunningLab, agent: str, other: str, trials: Trials) -> None:
+    """A server's answer that the gateway's routes lead to another caller (L-05)."""
+    _send(lab, agent, [trials.contact()])
+    _settle(lab, agent, trials)
+    assert lab.topology.lig is not None
+    gateway, address = lab.node(lab.topology.lig.node), _session(lab, agent).local_ip
+    right, wrong = (_gateway_call(lab, name).interface for name in (agent, other))
+    replace = ["ip", "route", "replace", f"{address}/32"]
+    gateway.run([*replace, "dev", wrong])
+    try:
+        _send_and_count(lab, agent, [trials.answer_astray(other)])
+    finally:
+        own = lab.topology.lig.ppp.local_ip
+        gateway.run([*replace, "dev", right, "proto", "kernel", "scope", "link", "src", own])
 
 
 def _situation(lab: RunningLab, agent: str) -> Situation:
@@ -70,6 +111,7 @@ def _situation(lab: RunningLab, agent: str) -> Situation:
     wall = topology.firewall
     node = topology.node(agent)
     open_now = [s.local_ip for s in lab.record.ppp if s.opened and not s.closed]
+    number, agents = topology.agents.index(agent), len(topology.agents)
     address = _session(lab, agent).local_ip
     sdc = topology.node("sdc")
     user = next(d.account.user for d in topology.dialers if d.client == agent)
@@ -87,13 +129,22 @@ def _situation(lab: RunningLab, agent: str) -> Situation:
         contacted=next(t.server_ip for t in lab.transactions if t.peer_ip == address),
         own_addresses=(topology.node(lig.node).interface(lig.outside).ip, lig.ppp.local_ip),
         unlisted=tuple(i.ip for i in sdc.interfaces),
-        first_port=FIRST_PORT + PORTS_EACH * topology.agents.index(agent),
+        others=tuple(a for a in open_now if a != address),
+        first_port=FIRST_PORT + (LAST_PORT - FIRST_PORT) // agents * number,
+        random_packets=-(-RANDOM_PACKETS // agents),
+        seed=lab.record.fence_seed,
     )
 
 
 def _session(lab: RunningLab, agent: str) -> PppSession:
     """The agent's PPP session that stands."""
     return next(s for s in lab.record.ppp if s.client == agent and s.opened and not s.closed)
+
+
+def _gateway_call(lab: RunningLab, agent: str) -> LigCall:
+    """What the gateway knows of the agent's call that stands."""
+    address = _session(lab, agent).local_ip
+    return next(c for c in lab.record.lig if c.address == address and c.opened and not c.closed)
 
 
 def _send(lab: RunningLab, agent: str, tries: Iterable[Try]) -> None:
@@ -104,8 +155,10 @@ def _send(lab: RunningLab, agent: str, tries: Iterable[Try]) -> None:
         for trial in tries:
             if trial.side not in raw:
                 raw[trial.side] = stack.enter_context(_raw_socket(lab, agent, trial.side))
-            _note(lab, agent, trial.requirement, trial.side, trial.ends)
-            raw[trial.side].sendto(trial.packet, (trial.ends[1], 0))
+            _note(lab, agent, trial.requirement, trial.side, trial.ends, trial.astray)
+            # The gateway's own kernel says what becomes of a packet of its own.
+            with contextlib.suppress(PermissionError):
+                raw[trial.side].sendto(trial.packet, (trial.ends[1], 0))
             sent[trial.side] = sent.get(trial.side, 0) + 1
     for side, packets in sent.items():
         lab.story.tell(
@@ -114,16 +167,24 @@ def _send(lab: RunningLab, agent: str, tries: Iterable[Try]) -> None:
 
 
 def _raw_socket(lab: RunningLab, agent: str, side: str) -> socket.socket:
-    node = lab.node(agent if side == CALLER else INTERNET)
+    assert lab.topology.lig is not None
+    places = {CALLER: agent, INTERNET: INTERNET, GATEWAY: lab.topology.lig.node}
+    node = lab.node(places[side])
     raw = node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     if side == CALLER:
         interface = _session(lab, agent).interface
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ON_THE_WAY)
     return raw
 
 
 def _note(
-    lab: RunningLab, agent: str, requirement: str, side: str, ends: tuple[str, str, int, int, int]
+    lab: RunningLab,
+    agent: str,
+    requirement: str,
+    side: str,
+    ends: tuple[str, str, int, int, int],
+    astray: str = "",
 ) -> None:
     source, destination, protocol, source_port, port = ends
     lab.record.fence_trials.append(
@@ -138,6 +199,7 @@ def _note(
             port=port,
             packets=1,
             sent=time.time(),
+            astray=astray,
         )
     )
 
@@ -153,7 +215,7 @@ def _connect_in_turn(
     source: str, destination: str, protocol: int, source_port: int, port: int
 ) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol) as last:
-        last.settimeout(DEADLINE_S)
+        last.settimeout(SETTLE_S)
         last.bind((source, source_port))
         # Where the fence minds ports it goes to one at which a server listens.
         with contextlib.suppress(ConnectionRefusedError):
@@ -161,15 +223,18 @@ def _connect_in_turn(
 
 
 def _send_and_count(lab: RunningLab, agent: str, late: list[Try]) -> None:
-    """For packets from the Internet's side that no answer follows: each must be counted as dropped."""
+    """For packets from the Internet's side that no answer follows: wait until each was counted.
+
+    If one never is, captures and counters tell.
+    """
     before = _arrivals(lab)
     _send(lab, agent, late)
-    wait_until(
-        "the fence has counted what came late",
-        lambda: _arrivals(lab) >= before + len(late),
-        DEADLINE_S,
-        seen=lambda: f"{_arrivals(lab) - before} of {len(late)}",
-    )
+    with contextlib.suppress(DeadlineExceeded):
+        wait_until(
+            "the fence has counted what came late",
+            lambda: _arrivals(lab) >= before + len(late),
+            DEADLINE_S,
+        )
 
 
 def _arrivals(lab: RunningLab) -> int:

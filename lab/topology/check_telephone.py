@@ -165,6 +165,7 @@ def _path(spec: TopologySpec) -> Iterator[Complaint]:
             problem = f"{number} is there twice"
             yield Complaint(("path", "numbers", index), problem, suggestion)
 
+    yield from _regions(spec)
     if path.kind is not PathKind.dial:
         for key in ("numbers", "dial"):
             if getattr(path, key):
@@ -188,6 +189,18 @@ def _path(spec: TopologySpec) -> Iterator[Complaint]:
         yield Complaint(
             ("path",), "a dial path needs numbers", suggestion, (KIND, ("path", "numbers"))
         )
+
+
+def _regions(spec: TopologySpec) -> Iterator[Complaint]:
+    """AT&T has a list for the user ids of agents, and for nobody else."""
+    for name in spec.path.dial.regions if spec.path.dial is not None else {}:
+        if name not in spec.path.agents:
+            problem = f"{name} is no agent, so no user id is its own"
+            suggestion = (
+                check.did_you_mean(name, spec.path.agents) or "name an agent, or take it out"
+            )
+            needs: tuple[Place, ...] = (("path", "agents"),)
+            yield Complaint(("path", "dial", "regions", name), problem, suggestion, needs)
 
 
 def ways(spec: TopologySpec) -> Iterator[Complaint]:

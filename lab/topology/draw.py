@@ -13,7 +13,7 @@ from lab import process
 from lab.topology import dot, route_map, units
 from lab.topology.model import AllowRule, Encapsulation, Node, PathKind, Role, Segment, Topology
 from lab.topology.route_map import TELEPHONE, RouteMap
-from lab.topology.telephone import CallRule, ModemLine
+from lab.topology.telephone import CallRule, Dialer, ModemLine
 
 DOT_DEADLINE_S = 30
 WIDTH = 96
@@ -177,9 +177,13 @@ def _dialling(topology: Topology) -> Iterator[str]:
     yield f"  modems    {one.init}, numeric result codes: {topology.telephone.result_table}"
     yield f"  PPP       {lig.ppp.auth.upper()}, MTU {one.mtu}"
     for dialer in topology.dialers:
-        yield f"            {dialer.client} is {dialer.account.user}"
+        yield f"            {dialer.client} is {dialer.account.user}{_region(topology, dialer)}"
     pool = lig.ppp.pool
     yield f"            {lig.node} gives {f'{pool[0]} to {pool[-1]}' if pool else 'no addresses'}"
+
+
+def _region(topology: Topology, dialer: Dialer) -> str:
+    return f", a customer in {dialer.region}" if dialer.region != topology.region else ""
 
 
 def _befalling(topology: Topology) -> Iterator[str]:

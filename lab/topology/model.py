@@ -110,6 +110,12 @@ class Node:
     def interface(self, segment: str) -> Interface:
         return next(i for i in self.interfaces if i.segment == segment)
 
+    @property
+    def uplink(self) -> Interface:
+        """The interface of the default route; of a host that no way leads out of, its first."""
+        by_default = [route.interface for route in self.routes if route.destination == "default"]
+        return self.interface(by_default[0]) if by_default else self.interfaces[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowRule:
@@ -291,7 +297,8 @@ class Topology:
     l2tp_clients: tuple[L2tpClient, ...]
     vpn_paths: tuple[VpnPath, ...]
     endpoints: tuple[Endpoint, ...]
-    """Every listed server address of the profile that the path can use, in the order of trying."""
+    """Every listed server address of the profile that the path can use, in the order of trying; of
+    those ``endpoints_of`` an agent may have some only."""
     probe: str
     """``LAB_PROBE``: answers ping at the far end of the path."""
     expect: tuple[str, ...]
@@ -311,6 +318,15 @@ class Topology:
 
     def segment(self, name: str) -> Segment:
         return next(s for s in self.segments if s.name == name)
+
+    def endpoints_of(self, agent: str) -> tuple[Endpoint, ...]:
+        """Where an agent may call home: by telephone only what AT&T lists for its user id (L-08)."""
+        users = [d.account.user for d in self.dialers if d.client == agent]
+        listed = [x.addresses for x in self.lig.lists if x.user in users] if self.lig else []
+        if not listed:
+            return self.endpoints
+        own = [e for e in self.endpoints if e.address in listed[0]]
+        return tuple(sorted(own, key=lambda endpoint: listed[0].index(endpoint.address)))
 
     def dial_account(self, agent: str) -> PppAccount | None:
         """With what an agent's host authenticates itself to AT&T's gateway, if there is one (P-11)."""

@@ -60,9 +60,10 @@ def resolve(spec: TopologySpec, seed: bytes) -> Topology:
 
 
 def endpoints(profile: Profile, spec: TopologySpec) -> tuple[Endpoint, ...]:
-    """Where an agent may call home: the HTTPS servers of its region, in the tables' order."""
+    """Where agents may call home: the HTTPS servers of their regions, in the tables' order."""
     variant = Variant.ssl if spec.path.kind is PathKind.direct else Variant.ursf
-    listed = profile.servers(spec.region, variant)
+    regions = dict.fromkeys(resolve_telephone.region(spec, agent) for agent in spec.path.agents)
+    listed = [a for region in regions for a in profile.servers(region, variant)]
     usable = [a for a in listed if a.version == 4 and a.offers("tcp", TLS_PORT)]
     first = {(a.host, a.address): a for a in reversed(usable)}  # a server of two purposes is one
     return tuple(

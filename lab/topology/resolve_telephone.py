@@ -5,9 +5,10 @@ What the papers leave open is decided here, and the constants say by which quest
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
-from lab.catalogue import Address, Profile, Service, Variant
+from lab.catalogue import Address, Profile, Region, Service, Variant
 from lab.topology import addressing, secrets
 from lab.topology.model import PathKind, PppAccount, PppAuth, PppServer, Role
 from lab.topology.routing import Network
@@ -105,6 +106,7 @@ def dialers(spec: TopologySpec, network: Network, seed: bytes) -> Iterator[Diale
             redial_pause_s=dial.pause,
             account=account(spec, client, seed),
             accept_auth=(PppAuth.pap,),  # P-11
+            region=region(spec, client),
             mtu=ppp_mtu(spec, network),
             lcp_echo_interval_s=LCP_ECHO_INTERVAL_S,
             lcp_echo_failures=LCP_ECHO_FAILURES,
@@ -116,6 +118,12 @@ def account(spec: TopologySpec, client: str, seed: bytes) -> PppAccount:
     return PppAccount(user=user, secret=secrets.derive(seed, "pap", user))
 
 
+def region(spec: TopologySpec, agent: str) -> Region:
+    """Of which region AT&T's list for the agent's user id is (L-08, L-10)."""
+    own = spec.path.dial.regions if spec.path.dial is not None else {}
+    return own.get(agent, spec.region)
+
+
 def lig(spec: TopologySpec, network: Network, profile: Profile, seed: bytes) -> Lig | None:
     """AT&T's gateway, whether or not somebody dials it."""
     if spec.lig is None:
@@ -124,17 +132,19 @@ def lig(spec: TopologySpec, network: Network, profile: Profile, seed: bytes) -> 
     dial = spec.path.dial or DialSpec()
     _, own, callers = addressing.pools(spec)[spec.lig]
     accounts = tuple(account(spec, agent, seed) for agent in spec.path.agents)
-    authorized = _authorized(spec, profile)
+    authorized = {a: _authorized(profile, region(spec, a)) for a in spec.path.agents}
     return Lig(
         node=spec.lig,
         outside=network.uplinks(spec.lig)[0],
         ppp=PppServer(auth=PppAuth.pap, local_ip=own, pool=callers, accounts=accounts),
         utility=addressing.utility(spec),
         lists=tuple(
-            FenceList(user=each.user, addresses=tuple(dict.fromkeys(a.address for a in authorized)))
-            for each in accounts
+            FenceList(user=each.user, addresses=tuple(dict.fromkeys(a.address for a in listed)))
+            for each, listed in zip(accounts, authorized.values(), strict=True)
         ),
-        ports=tuple(dict.fromkeys(_services(authorized))) if dial.fence_ports else (),
+        ports=tuple(dict.fromkeys(_services(chain(*authorized.values()))))
+        if dial.fence_ports
+        else (),
         literal_replies=dial.literal_replies,
         mtu=ppp_mtu(spec, network),
     )
@@ -147,13 +157,13 @@ def ppp_mtu(spec: TopologySpec, network: Network) -> int:
     return min([PPP_MTU, *(spec.links[hop.link].mtu for hop in way)])
 
 
-def _authorized(spec: TopologySpec, profile: Profile) -> tuple[Address, ...]:
-    """L-02, L-10: the servers of the customer's region; L-11: the VPN gateways, if there are any."""
-    listed = (*profile.servers(spec.region, VARIANT), *profile.vpn_gateways)
+def _authorized(profile: Profile, of: Region) -> tuple[Address, ...]:
+    """L-02, L-10: the servers of a region; L-11: the VPN gateways, if there are any."""
+    listed = (*profile.servers(of, VARIANT), *profile.vpn_gateways)
     return tuple(a for a in listed if a.version == 4)
 
 
-def _services(listed: tuple[Address, ...]) -> Iterator[tuple[str, int]]:
+def _services(listed: Iterable[Address]) -> Iterator[tuple[str, int]]:
     for address in listed:
         for service in (*address.services, *address.behind_nat):
             yield _pair(service)

@@ -160,6 +160,10 @@ class DialSpec(Spec):
         strict=True,
         description="The fence holds back replies of the name server, as the papers say (X-09).",
     )
+    regions: dict[NodeName, Region] = Field(
+        default_factory=dict,
+        description="Of which region an agent's list is, where it is not the topology's (L-10).",
+    )
 
 
 class PathSpec(Spec):

@@ -109,6 +109,8 @@ class Dialer:
     account: PppAccount
     """PAP (P-11): ``<account>.<user id>`` and its password."""
     accept_auth: tuple[PppAuth, ...]
+    region: str
+    """Of which region AT&T's list for the id is (L-10): ``americas``, ``non-americas``, ``all``."""
     mtu: int
     lcp_echo_interval_s: int
     lcp_echo_failures: int

@@ -121,9 +121,9 @@ def check_p_12(case: Case) -> Finding:
     """A dynamic address from a pool for the time of the call."""
     check = Check(
         "P-12",
-        "the caller's Configure-Request names 0.0.0.0, the gateway's Nak an address of the pool, which "
-        "is then acknowledged; no address belongs to two calls at a time, and after a call it is free "
-        "again",
+        "the HMC's Configure-Request names 0.0.0.0, the gateway's Nak an address of the pool, which "
+        "is then acknowledged, whatever a caller asks for; no address belongs to two calls at a time, and "
+        "after a call it is free again",
     )
     lig = gateway(case)
     given = [
@@ -162,7 +162,8 @@ def _judge_lease(check: Check, lig: Lig, call: TelephoneCall) -> str:
     asked = call.in_ppp(ppp.IPCP, Code.configure_request, outgoing=True)
     naks = call.in_ppp(ppp.IPCP, Code.configure_nak, outgoing=False)
     check.show(frames_of(i for i, _ in (*asked[:1], *naks[:1])))
-    if asked and asked[0][1].ip_address != ANY_ADDRESS:
+    # Who dials by a program of his own may ask for what he likes.
+    if call.attempt and asked and asked[0][1].ip_address != ANY_ADDRESS:
         named = asked[0][1].ip_address or "nothing"
         check.object(f"{call} asks for {named}, not for any address", [asked[0][0].frame])
     if not naks or naks[0][1].ip_address not in lig.ppp.pool:
@@ -196,7 +197,8 @@ def check_p_20(case: Case) -> Finding:
         f"an IP packet of a caller that comes before IPCP is open is not on {lig.outside}; later ones are",
     )
     sent = passage.of(case).sent
-    early = [p for p in sent if p.call and p.frame.time < p.call.opened]
+    opened = {call.number: call.opened for call in case.telephone_calls}
+    early = [p for p in sent if p.call and p.frame.time < opened[p.call.number]]
     for p in early:
         if p.passed:
             check.object(

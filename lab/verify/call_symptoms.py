@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 from lab import fence
+from lab.record import CallHome
+from lab.telephony.modulation import common_rate
 from lab.verify.finding import count
-from lab.verify.passage import DNS_PORT
+from lab.verify.modem_offers import find_offer
+from lab.verify.paper_fence import DNS_PORT
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.wire import ppp
@@ -14,10 +17,19 @@ from lab.wire.decode import UDP
 from lab.wire.dialled import Fault
 from lab.wire.ppp import Code, PapCode
 
+BUSY = 0.5
+"""A direction in use for so much of the time leaves its other end to wait."""
+BITS_PER_OCTET = 8
+ENDED_BY_SIGNAL = 5
+"""pppd(8) EXIT STATUS."""
+ROUNDS = 3
+"""So often LCP may begin anew by chance."""
 NOT_RESPONDING = b"Peer not responding"
 """What pppd says to a peer that it gives up for want of LCP echo."""
 _NO_RESPONSE = re.compile(r"No response to \d+ echo-requests")
 """What it says in its log; its last words to the peer may not have left any more."""
+_OUT_OF_TIME = re.compile(r"no answer within \d+ s in all")
+"""What the agent says of a server when its deadline has passed."""
 
 
 def _failed(trail: DialTrail) -> TelephoneCall | None:
@@ -75,15 +87,45 @@ def find_wrong_password(trail: DialTrail) -> Diagnosis | None:
     )
 
 
+def find_late_answers(trail: DialTrail) -> Diagnosis | None:
+    """A request that is sent again is answered twice, and its second answer undoes what was agreed.
+
+    RFC 1661 4.6: whoever has no answer within his restart timer asks again; 4.1: a Configure-Request in
+    state Opened begins all anew.
+    """
+    call, telephone = _failed(trail), trail.case.topology.telephone
+    if call is None or telephone is None:
+        return None
+    asked = [f.identifier for _, f in call.in_ppp(ppp.LCP, Code.configure_request, outgoing=True)]
+    acks = call.in_ppp(ppp.LCP, Code.configure_ack, outgoing=False)
+    agreed = {frame.identifier for _, frame in acks}
+    again = [number for number in agreed if asked.count(number) > 1]
+    if len(again) < ROUNDS:
+        return None
+    ends = (call.caller, call.called)
+    there_and_back_s = 2 * sum(line.delay_s for line in telephone.lines if line.name in ends)
+    return Diagnosis(
+        "late-answers",
+        f"LCP of {trail.client} and {trail.lig} was agreed on {len(agreed)} times and began anew each "
+        f"time: an answer takes {there_and_back_s:g} s, and each end asks again before it is there",
+        "have both PPPs wait longer (lcp-restart), or shorten the line's delay",
+    )
+
+
 def find_no_ppp(trail: DialTrail) -> Diagnosis | None:
     """The modems are connected, and PPP does not come up for a reason that only pppd tells."""
     call = _failed(trail)
     if call is None:
         return None
+    why = call.failure or "no reason was given"
+    if call.session and call.session.exit_status == ENDED_BY_SIGNAL and call.attempt:
+        # The lab's dialler sent it, as nothing had come of the call.
+        waited_s = call.session.closed - call.attempt.ended
+        why = f"it was given up after {waited_s:.0f} s"
     return Diagnosis(
         "no-ppp",
         f"the modems of {trail.client} and {trail.lig} are connected, and PPP does not come up: "
-        f"{call.failure or 'no reason was given'}",
+        f"{why}",
         f"read the logs of pppd on {trail.client} and {trail.lig}",
     )
 
@@ -160,13 +202,23 @@ def find_dropped_line(trail: DialTrail) -> Diagnosis | None:
 # The line itself.
 
 
-def find_slow_line(trail: DialTrail) -> Diagnosis | None:
-    """Training ended with less than both modems can do."""
+def _able_bit_s(trail: DialTrail, call: TelephoneCall) -> int:
+    """What both modems of a call can do, as they have been told."""
     telephone = trail.case.topology.telephone
     assert telephone is not None, "check has seen it"
     rates = {line.name: line.rate_bit_s for line in telephone.lines}
+    ends = [end for end in (call.caller, call.called) if end in rates]
+    if len(ends) < 2 or call.connection is None:
+        return 0
+    dialogue, until_s = trail.case.dialogue, call.connection.time_s
+    one, other = (find_offer(dialogue, end, until_s) for end in ends)
+    return common_rate(one, other, min(rates[end] for end in ends))
+
+
+def find_slow_line(trail: DialTrail) -> Diagnosis | None:
+    """Training ended with less than both modems can do."""
     for call in trail.calls:
-        able = min((rates[end] for end in (call.caller, call.called) if end in rates), default=0)
+        able = _able_bit_s(trail, call)
         if 0 < call.rate_bit_s < able:
             return Diagnosis(
                 "slow-line",
@@ -175,6 +227,37 @@ def find_slow_line(trail: DialTrail) -> Diagnosis | None:
                 "have the line tested; until then, leave the agent more time",
             )
     return None
+
+
+def find_too_slow(trail: DialTrail) -> Diagnosis | None:
+    """The agent ran out of time while its call carried about as much as it can."""
+    for home in (c for c in trail.case.failed_calls if c.agent == trail.client):
+        if not any(_OUT_OF_TIME.search(said) for said in home.attempts):
+            continue
+        for call in trail.calls:
+            share = _share(call, home)
+            if share < BUSY:
+                continue
+            able = _able_bit_s(trail, call)
+            slow = f", and both modems can do {able}" if call.rate_bit_s < able else ""
+            return Diagnosis(
+                "too-slow",
+                f"the line is too slow for the agent of {trail.client}: call {call.number} was "
+                f"connected at {call.rate_bit_s} bit/s{slow}, and one direction was in use for "
+                f"{share:.0%} of the time until the agent's deadlines had passed",
+                "have the line tested"
+                if slow
+                else "take faster modems, or an agent that waits longer",
+            )
+    return None
+
+
+def _share(call: TelephoneCall, home: CallHome) -> float:
+    """How much of the busier direction was in use while the agent called home."""
+    during = [i for i in call.frames if home.started <= i.frame.time <= home.ended]
+    octets = (sum(len(i.frame.data) for i in during if i.outgoing == way) for way in (True, False))
+    able = call.rate_bit_s * (home.ended - home.started)
+    return min(1.0, max(octets) * BITS_PER_OCTET / able) if able > 0 else 0.0
 
 
 def find_noise(trail: DialTrail) -> Diagnosis | None:

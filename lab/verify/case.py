@@ -5,76 +5,19 @@ Each view is made once, when first asked for. Reads a run directory; judges noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
+from heapq import merge
 from math import inf
 from pathlib import Path
 
 from lab.record import CallHome, Record
-from lab.topology.model import Interface, IpsecConnection, Node, PathKind, Topology
+from lab.topology.model import Interface, IpsecConnection, Node, PathKind, Role, Topology
 from lab.verify import telephone_calls
+from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, UDP, Frame, Packet
-
-
-@dataclass(slots=True)
-class IkeSighting:
-    """An ISAKMP message on a wire."""
-
-    frame: Frame
-    packet: Packet
-    message: isakmp.Message
-    outgoing: bool
-    """From the customer's side."""
-
-    @property
-    def port(self) -> int:
-        """The port on IBM's side, which no NAT on the way changes."""
-        return self.packet.destination_port if self.outgoing else self.packet.source_port
-
-    @property
-    def gateway_address(self) -> str:
-        return self.packet.destination if self.outgoing else self.packet.source
-
-
-@dataclass(slots=True)
-class EspSighting:
-    """An ESP packet on a wire, and what came of opening it."""
-
-    frame: Frame
-    packet: Packet
-    sealed: esp.Sealed
-    opened: esp.Opened
-    outgoing: bool
-
-
-@dataclass(slots=True)
-class Inside:
-    """What an ESP packet of the VPN carried, as far down as it goes."""
-
-    frame: Frame
-    """The ESP packet's."""
-    packet: Packet
-    """The IP packet in it."""
-    client: str
-    """The agent's host at the one end; empty if neither end is one."""
-    gateway: str
-    outgoing: bool
-    l2tp: l2tp.Message | None
-    ppp: ppp.Frame | None
-    data: Packet | None
-    """The IP packet in the PPP frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """What a far end left unanswered after its last word."""
-
-    since: float
-    seconds: float
-    unanswered: int
 
 
 def mac(interface: Interface) -> bytes:
@@ -94,14 +37,28 @@ class Case:
     # -- what the model says ------------------------------------------------------------------
 
     @cached_property
-    def outside(self) -> str:
-        """The wire between the customer's firewall and the Internet."""
-        return self.topology.firewall.outside if self.topology.firewall else "fw-inet"
+    def uplinks(self) -> tuple[str, ...]:
+        """The agents' own wires: towards the Internet, if any way leads there."""
+        return tuple(dict.fromkeys(node.uplink.segment for node in self.agents))
+
+    @cached_property
+    def exits(self) -> tuple[str, ...]:
+        """The wires between the customer and the Internet; none where no way leads there."""
+        if self.topology.firewall is not None:
+            return (self.topology.firewall.outside,)
+        internet = (n for n in self.topology.nodes if n.role is Role.internet)
+        theirs = {interface.segment for node in internet for interface in node.interfaces}
+        return tuple(segment for segment in self.uplinks if segment in theirs)
 
     @cached_property
     def inside(self) -> str:
-        """The customer's side of the firewall."""
-        return self.topology.firewall.inside if self.topology.firewall else "lan"
+        """The agents' own wires, by their names."""
+        return " and ".join(self.uplinks)
+
+    @cached_property
+    def outside(self) -> str:
+        """The wires between the customer and the Internet, by their names; empty if there are none."""
+        return " and ".join(self.exits)
 
     @cached_property
     def by_vpn(self) -> bool:
@@ -122,7 +79,7 @@ class Case:
     @cached_property
     def agent_addresses(self) -> dict[str, str]:
         """Address on the uplink to the agent's host."""
-        return {node.interface(self.inside).ip: node.name for node in self.agents}
+        return {node.uplink.ip: node.name for node in self.agents}
 
     @cached_property
     def public_address(self) -> str:
@@ -162,22 +119,36 @@ class Case:
         """Every capture of the run, by segment."""
         return decode.read_all(self.run_dir / "wire")
 
-    def frames(self, segment: str) -> list[Frame]:
-        return self.wire.get(segment, [])
+    def frames(self, *segments: str) -> list[Frame]:
+        """What was on these wires, in order."""
+        found = [self.wire.get(segment, []) for segment in segments]
+        return found[0] if len(found) == 1 else list(merge(*found, key=lambda f: f.time))
+
+    @cached_property
+    def inside_frames(self) -> list[Frame]:
+        """What was on the agents' own wires."""
+        return self.frames(*self.uplinks)
+
+    @cached_property
+    def outside_frames(self) -> list[Frame]:
+        """What was between the customer and the Internet."""
+        return self.frames(*self.exits)
 
     @cached_property
     def leaving(self) -> list[tuple[Frame, Packet]]:
-        """IP packets that the firewall put on the outside wire, by its hardware address."""
-        return self.sent_by_firewall(self.outside)
+        """IP packets that the customer put on the way to the Internet, by hardware addresses."""
+        firewall = self.topology.firewall
+        if firewall is not None:
+            return self.sent_by(firewall.node, firewall.outside)
+        own = ((node.name, node.uplink.segment) for node in self.agents)
+        sent = [x for name, wire in own if wire in self.exits for x in self.sent_by(name, wire)]
+        return [(frame, packet) for frame, packet in sent if not self.refuses_attempt(packet)]
 
     @cached_property
     def entering(self) -> list[tuple[Frame, Packet]]:
         """IP packets that the firewall put on the customer's wire."""
-        return self.sent_by_firewall(self.inside)
-
-    def sent_by_firewall(self, segment: str) -> list[tuple[Frame, Packet]]:
         firewall = self.topology.firewall
-        return self.sent_by(firewall.node, segment) if firewall else []
+        return self.sent_by(firewall.node, firewall.inside) if firewall else []
 
     def sent_by(self, node: str, segment: str) -> list[tuple[Frame, Packet]]:
         """IP packets that a node put on a wire, by its hardware address."""
@@ -194,7 +165,7 @@ class Case:
     def outsides(self) -> tuple[str, ...]:
         """The wires on which they leave."""
         lig = self.topology.lig if self.by_dial else None
-        return (self.outside, lig.outside) if lig else (self.outside,)
+        return (*self.exits, lig.outside) if lig else self.exits
 
     def is_outgoing(self, frame: Frame) -> bool:
         """Whether a frame of the outside or inside wire goes towards IBM, by hardware addresses."""
@@ -207,7 +178,7 @@ class Case:
     def silence(self, near: str, far: str, until: float = inf) -> Silence | None:
         """How a far end fell silent on the customer's wire; None if it had the last word."""
         last, unanswered, end = 0.0, 0, 0.0
-        for frame in self.frames(self.inside):
+        for frame in self.inside_frames:
             packet = frame.ip
             if packet is None or packet.protocol == ICMP or frame.time >= until:
                 continue  # by ICMP a host may say that its daemons are gone
@@ -224,12 +195,17 @@ class Case:
     @cached_property
     def ike(self) -> list[IkeSighting]:
         """ISAKMP on the outside wire, retransmissions too."""
-        return self.ike_on(self.outside)
+        return self.ike_on(*self.exits)
 
-    def ike_on(self, segment: str) -> list[IkeSighting]:
+    @cached_property
+    def ike_inside(self) -> list[IkeSighting]:
+        """ISAKMP on the agents' own wires."""
+        return self.ike_on(*self.uplinks)
+
+    def ike_on(self, *segments: str) -> list[IkeSighting]:
         return [
             IkeSighting(frame, frame.ip, message, self.goes_to_ibm(frame.ip))
-            for frame in self.frames(segment)
+            for frame in self.frames(*segments)
             if frame.ip and (message := isakmp.message(frame.ip))
         ]
 
@@ -240,7 +216,8 @@ class Case:
     @cached_property
     def esp(self) -> list[EspSighting]:
         """ESP on the outside wire."""
-        return self.esp_on(self.outside)
+        found = [self.esp_on(segment) for segment in self.exits]
+        return list(merge(*found, key=lambda sighting: sighting.frame.time))
 
     def esp_on(self, segment: str) -> list[EspSighting]:
         """ESP on any wire; each is decrypted once."""
@@ -351,6 +328,19 @@ class Case:
         return bool(self.record.calls)
 
     @cached_property
+    def left_down(self) -> bool:
+        """Whether the lab did not even try to bring the way home up, but left it to somebody else."""
+        record = self.record
+        tried = record.path_up or record.error or record.ike or record.dialled or record.calls
+        return not tried
+
+    @cached_property
+    def came_home(self) -> bool:
+        """Whether every agent got through: only then does the lab put the path to its trials."""
+        agents = {call.agent for call in self.record.calls}
+        return agents >= {*self.topology.agents} and not self.failed_calls
+
+    @cached_property
     def failed_calls(self) -> list[CallHome]:
         """The last call of each agent that did not get through; an earlier one may be retried."""
         last = {call.agent: call for call in self.record.calls}
@@ -362,6 +352,20 @@ class Case:
         return any(
             probe.requirement == "OUT-04" and (probe.source, probe.destination, probe.port) == ends
             for probe in self.record.probes
+        )
+
+    def is_attempt(self, packet: Packet) -> bool:
+        """Whether the lab itself tries to get in (OUT-02) where no firewall is there to stop it."""
+        return self._attempted(packet.source, packet.destination, packet.destination_port)
+
+    def refuses_attempt(self, packet: Packet) -> bool:
+        """Whether an agent's host says no to it."""
+        asked = self._attempted(packet.destination, packet.source, packet.source_port)
+        return asked and packet.is_reset
+
+    def _attempted(self, *ends: str | int) -> bool:
+        return self.topology.firewall is None and any(
+            (probe.source, probe.destination, probe.port) == ends for probe in self.record.probes
         )
 
     @cached_property

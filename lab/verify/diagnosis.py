@@ -53,10 +53,12 @@ TUNNEL: tuple[Callable[[Trail], Diagnosis | None], ...] = (
 DIAL: tuple[Callable[[DialTrail], Diagnosis | None], ...] = (
     telephone_symptoms.find_no_modem,
     telephone_symptoms.find_modem_gone,
+    telephone_symptoms.find_refused_command,
     telephone_symptoms.find_no_dial_tone,
     telephone_symptoms.find_unreached,
     call_symptoms.find_refused_protocol,
     call_symptoms.find_wrong_password,
+    call_symptoms.find_late_answers,
     call_symptoms.find_no_ppp,
     call_symptoms.find_lost_echo,
     call_symptoms.find_silent_name_server,
@@ -64,6 +66,7 @@ DIAL: tuple[Callable[[DialTrail], Diagnosis | None], ...] = (
     internet_symptoms.find_refusing_server,
     internet_symptoms.find_lost_syn,
     call_symptoms.find_dropped_line,
+    call_symptoms.find_too_slow,
     internet_symptoms.find_agent_failure,
 )
 
@@ -93,10 +96,18 @@ DIAL_SURVIVED: tuple[Callable[[DialTrail], Diagnosis | None], ...] = (
 def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
     """The one sentence that explains a run."""
     case = Case(topology, record, run_dir)
+    if case.left_down:
+        return Diagnosis(NOTHING, "the way home was left down", "")
     if not failed(case):
         found = _survived(case)
         return found or Diagnosis(NOTHING, "nothing is wrong: the path came up and held", "")
 
+    if case.came_home:
+        return Diagnosis(
+            "lab-broke",
+            f"every call home got through, and what came after it broke: {record.error}",
+            "read the captures and logs in the run directory",
+        )
     found = _failure(case) or _survived(case)
     if found is not None:
         return found

@@ -8,9 +8,10 @@ from statistics import mean, pstdev
 
 from lab.record import EspSa, IkeAttempt
 from lab.topology.model import IpsecConnection
-from lab.verify.case import Case, EspSighting
+from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count, frames_of
 from lab.verify.journey import find_way
+from lab.verify.sightings import EspSighting
 from lab.wire.decode import AH, ESP
 from lab.wire.esp import IP_IN_IP
 from lab.wire.isakmp import NAT_T_PORT
@@ -275,7 +276,7 @@ def check_p_18(case: Case) -> Finding:
     native = [s for s in case.esp if not s.sealed.in_udp]
     strange = [
         frame
-        for frame in case.frames(case.outside)
+        for frame in case.outside_frames
         if frame.ip
         and frame.ip.protocol != ESP
         and int.from_bytes(frame.ip.payload[:4], "big") in own

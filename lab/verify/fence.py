@@ -10,7 +10,8 @@ from lab.topology.telephone import Lig
 from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count
-from lab.verify.passage import DNS_PORT, Passing
+from lab.verify.paper_fence import DNS_PORT, ends
+from lab.verify.passage import GATEWAY, Passing
 from lab.wire.decode import ESP, ICMP, TCP, UDP, Packet
 
 _TOO_LONG = (3, 4)
@@ -21,6 +22,8 @@ COUNTED = (
     fence.BEFORE_OPEN,
 )
 """The counters of what the captures show on its way to the fence."""
+FEWEST_RANDOM = 1000
+"""Random packets each way (L-07)."""
 PROTOCOLS = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ESP: "ESP"}
 
 
@@ -68,7 +71,7 @@ def check_l_01(case: Case) -> Finding:
     check = Check(
         "L-01",
         f"whatever leaves by {lig.outside} has the address that its call was given; other sources, "
-        "as the HMC's own address and another of the pool, are dropped",
+        "as the HMC's own address, another of the pool and that of another call, are dropped",
     )
     spoofed = [p for p in passage.of(case).sent if p.counter == fence.SPOOFED_SOURCE]
     object_to(check, spoofed)
@@ -79,6 +82,8 @@ def check_l_01(case: Case) -> Finding:
             check.object("no other address of the pool was tried")
         if not {*sources} & {*case.agent_addresses}:
             check.object("no address of an HMC's own was tried")
+        if len(case.agents) > 1 and not _of_others(case, tried, sources=True):
+            check.object("no address of another call was tried")
     for frame, packet in passage.of(case).strays:
         if packet.source not in _own(case):
             check.object(f"{packet.source}, which no call had, leaves by {lig.outside}", [frame])
@@ -88,6 +93,21 @@ def check_l_01(case: Case) -> Finding:
         tried,
         f"{count(len(spoofed), 'packet')} dropped, from {', '.join(sources)} too",
     )
+
+
+def _of_others(case: Case, tried: list[Passing], *, sources: bool) -> list[Passing]:
+    """Those from, or to, an address that another call had at the time."""
+    return [
+        p
+        for p in tried
+        if passage.of_another(case, p.packet.source if sources else p.packet.destination, p)
+    ]
+
+
+def want_others(case: Case, check: Check, tried: list[Passing]) -> None:
+    """Callers must have tried to reach each other, where there are two (L-02)."""
+    if tried and len(case.agents) > 1 and not _of_others(case, tried, sources=False):
+        check.object("no other caller was tried")
 
 
 def _spare(case: Case) -> bool:
@@ -105,7 +125,8 @@ def _own(case: Case) -> set[str]:
 def check_l_04(case: Case) -> Finding:
     """To a caller: the destination must be an assigned address."""
     check = Check("L-04", "packets from outside to an address that no call has reach no caller")
-    free = [p for p in passage.of(case).offered if p.counter == fence.FREE_ADDRESS]
+    offered = passage.of(case).offered
+    free = [p for p in offered if p.counter == fence.FREE_ADDRESS and not p.astray]
     object_to(check, free)
     addresses = {p.packet.destination for p in free}
     # Where every address has a call, what is late for one that has ended does as well.
@@ -126,7 +147,7 @@ def check_l_05(case: Case) -> Finding:
     check = Check(
         "L-05",
         "a caller hears the answers of servers that it has contacted, and nothing of others, listed "
-        "or not, nor what is an answer to another caller",
+        "or not, nor what is an answer to another caller, wherever the gateway's routes lead",
     )
     offered = passage.of(case).offered
     replies = [p for p in offered if p.counter == fence.REPLY and p.passed]
@@ -134,6 +155,9 @@ def check_l_05(case: Case) -> Finding:
     tried = passage.tried(case, "L-05", "internet")
     heard = dropped(tried) if passage.noisy(case) else tried
     object_to(check, [*others, *heard])
+    for p in offered:
+        if p.misled:
+            check.object(f"{text(p.packet)} was another caller's to hear", [p.frame, p.misled])
     if tried:
         _want_kinds(case, check, tried)
     sources = count(len({p.packet.source for p in others}), "address", "addresses")
@@ -158,8 +182,14 @@ def _want_kinds(case: Case, check: Check, tried: list[Passing]) -> None:
         check.object("no listed server tried that the caller had not contacted")
     if not sources - servers:
         check.object("nobody who is not listed tried")
-    if len(case.agents) > 1 and not any(_crossed(tried, p) for p in to_callers):
+    if len(case.agents) < 2:
+        return
+    if not any(_crossed(tried, p) for p in to_callers):
         check.object("the answer to one caller was not tried on another")
+    if not any(p.astray for p in tried):
+        check.object("no answer was tried by the line of another caller")
+    if not _of_others(case, tried, sources=True):
+        check.object("nothing was tried from the address of another caller")
 
 
 def _crossed(tried: list[Passing], passing: Passing) -> bool:
@@ -200,28 +230,48 @@ def check_l_06(case: Case) -> Finding:
         if packet.source in _own(case) and not by_utility and not too_long:
             check.object(f"the gateway itself says {text(packet)}", [frame])
 
-    counted = case.record.counters.get(lig.node, {})
-    wanted, least = seen.counts(), seen.counts(sure=True)
-    unsure = sum(p.unsure for p in seen.everything)
-    for name in COUNTED:
-        packets, enough = counted.get(name, 0), least.get(name, 0)
-        # What came while a call was about to end is counted as its address's, or as a free one's.
-        most = max(wanted.get(name, 0), enough + unsure if name == fence.FREE_ADDRESS else 0)
-        if not enough <= packets <= most:
-            came = count(wanted.get(name, 0), "packet")
-            check.object(f"{name} counted {packets}, and {came} came")
+    _judge_counters(case, check)
     lost = [p for p in dropped(seen.everything) if p.counter]
     came_home = case.called and not case.failed_calls
     if not lost and not came_home:
         return check.not_tested("no call home came about, so nobody tried the fence")
     if came_home and not any(case.is_trial(p.packet) for p in lost):
         check.object("nobody tried the fence")
+    expired = [p for p in seen.everything if p.expired]
+    if came_home and not passage.noisy(case):
+        for side in sorted({"caller", "internet"} - {p.side for p in expired}):
+            check.object(f"no {side} made the gateway want to complain")
     check.show(p.frame for p in lost[:6])
     reasons = {p.counter for p in lost}
     return check.finding(
-        f"{count(len(lost), 'packet')} dropped for {count(len(reasons), 'reason')} in silence; all "
-        "counters exact"
+        f"{count(len(lost), 'packet')} dropped for {count(len(reasons), 'reason')} in silence; "
+        f"{count(len(expired), 'packet')} that ended at the gateway without a word; all counters exact"
     )
+
+
+def _judge_counters(case: Case, check: Check) -> None:
+    """Each counter has just what came; of the few that may be either's, each is in one of the two."""
+    lig, seen = gateway(case), passage.of(case)
+    counted = case.record.counters.get(lig.node, {})
+    most, least = seen.counts(), seen.counts(sure=True)
+    for name in COUNTED:
+        packets, low, high = counted.get(name, 0), least.get(name, 0), most.get(name, 0)
+        if not low <= packets <= high:
+            came = count(high, "packet") if low == high else f"{low} to {high} packets"
+            check.object(f"{name} counted {packets}, and {came} came")
+    together, (low, high) = sum(counted.get(name, 0) for name in COUNTED), seen.total()
+    if not low <= together <= high:
+        check.object(f"all counters have {together} packets, and {count(high, 'packet')} came")
+
+    own = [t for t in case.record.fence_trials if t.side == GATEWAY]
+    kept = sum(p.expired for p in seen.everything) + len(own)
+    packets = counted.get(fence.SILENCED, 0)
+    # A silent name server's own kernel refuses; answers that noise spoils are sent again.
+    exact = not (
+        lig.dns_silent or passage.noisy(case) or any("" in p.maybe for p in seen.everything)
+    )
+    if packets < kept or (exact and packets > kept):
+        check.object(f"{fence.SILENCED} counted {packets}, and the gateway had {kept} to say")
 
 
 def check_l_07(case: Case) -> Finding:
@@ -233,21 +283,30 @@ def check_l_07(case: Case) -> Finding:
     seen = passage.of(case)
     object_to(check, [*seen.sent, *dropped(seen.offered)])
     tried = [passage.tried(case, "L-07", side) for side in ("caller", "internet")]
-    if any(tried) and not all(tried):
-        check.object("one direction was not tried")
+    out, into = (_want_random(case, check, side) for side in ("caller", "internet"))
     own = _own(case)
     for frame, packet in seen.told:
         if packet.source not in own:
             check.object(f"{text(packet)} reached a caller past the fence", [frame])
     passed = sum(p.allowed for p in seen.everything)
-    both = [len(side) for side in tried]
     return close(
         case,
         check,
         [p for side in tried for p in side],
-        f"{both[0]} random packets out and {both[1]} in; of all {count(len(seen.everything), 'packet')} "
+        f"{out} random packets out and {into} in; of all {count(len(seen.everything), 'packet')} "
         f"{passed} were allowed, and just those passed",
     )
+
+
+def _want_random(case: Case, check: Check, side: str) -> int:
+    """How many were sent from a side: enough, and such that can be made again."""
+    random = [t for t in case.record.fence_trials if t.requirement == "L-07"]
+    packets = sum(t.packets for t in random if t.side == side)
+    if random and packets < FEWEST_RANDOM:
+        check.object(f"only {count(packets, 'random packet')} of {FEWEST_RANDOM} by the {side}")
+    if random and not case.record.fence_seed:
+        check.object("the seed of the random packets is not in the record")
+    return packets
 
 
 def check_l_09(case: Case) -> Finding:
@@ -257,26 +316,28 @@ def check_l_09(case: Case) -> Finding:
         "an answer to a call that has ended is dropped, also when another call has its address",
     )
     tried = passage.tried(case, "L-09")
-    answered = {
-        passage.ends(p.packet) for p in passage.tried(case, "L-05", "internet") if p.allowed
-    }
+    answered = {ends(p.packet) for p in passage.tried(case, "L-05", "internet") if p.allowed}
     for p in tried:
-        first = passage.ends(p.packet)
+        first = ends(p.packet)
         if first not in answered and not any(
             first[0] == a[0] and first[3:] == a[3:] for a in answered
         ):
             check.object(f"{text(p.packet)} was no answer before, so it proves nothing", [p.frame])
         if p.passed:
             check.object(f"{text(p.packet)} reached the next call", [p.frame, p.passed])
+    late = [t for t in case.record.fence_trials if (t.requirement, t.side) == ("L-09", GATEWAY)]
+    if tried and not late:
+        check.object("no late answer of the name server was tried")
     # To the address that the ended call had, while another has it.
-    again = [p for p in tried if p.call and passage.ends(p.packet) in answered]
+    again = [p for p in tried if p.call and ends(p.packet) in answered]
     if tried and not again and _leased_again(case, tried):
         check.object("no late answer was tried on the next holder of the address")
     return close(
         case,
         check,
         tried,
-        f"{count(len(tried), 'late answer')} dropped, {len(again)} of them for another call's address",
+        f"{count(len(tried), 'late answer')} dropped, {len(again)} of them for another call's address; "
+        f"{len(late)} of the name server",
     )
 
 

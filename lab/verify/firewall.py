@@ -9,6 +9,7 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count
 from lab.wire.decode import ESP, ICMP, TCP, UDP, Frame, Packet
 
+NO_FIREWALL = "the customer has no firewall"
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "esp": ESP, "icmp-echo": ICMP}
 ICMP_ERRORS = (3, 11, 12)
 """Unreachable, time exceeded, parameter problem: they belong to a flow that passes (RFC 792)."""
@@ -22,6 +23,8 @@ def check_f_03(case: Case) -> Finding:
         "and "
         "ESTABLISHED, X-11), and nothing passes that no rule asks for",
     )
+    if _firewall(case) is None:
+        return check.not_tested(NO_FIREWALL)
     rules = _rules(case, "F-03")
     for rule in rules:
         if (rule.protocol, rule.port) != ("tcp", 443) or rule.both_ways:
@@ -52,6 +55,8 @@ def check_f_06(case: Case) -> Finding:
         "them, and "
         "nothing passes that no rule asks for",
     )
+    if _firewall(case) is None:
+        return check.not_tested(NO_FIREWALL)
     return _judge_vpn(case, check, wanted=(("udp", 500), ("esp", 0)), unwanted=())
 
 
@@ -63,6 +68,8 @@ def check_f_07(case: Case) -> Finding:
         "no rule "
         "admits protocol 50, and nothing passes that no rule asks for",
     )
+    if _firewall(case) is None:
+        return check.not_tested(NO_FIREWALL)
     return _judge_vpn(case, check, wanted=(("udp", 500), ("udp", 4500)), unwanted=(("esp", 0),))
 
 
@@ -112,6 +119,8 @@ def check_f_08(case: Case) -> Finding:
     """VPN destinations limited to the VPN servers."""
     gateways = " and ".join(sorted(case.gateways))
     check = Check("F-08", f"the firewall lets VPN protocols out to {gateways} only")
+    if _firewall(case) is None:
+        return check.not_tested(NO_FIREWALL)
     for rule in _all_rules(case):
         if (
             rule.protocol in ("udp", "esp")
@@ -166,7 +175,7 @@ def _arrived(case: Case, kind: tuple[str, int]) -> list[Frame]:
     """What came to the firewall from inside."""
     return [
         f
-        for f in case.frames(case.inside)
+        for f in case.inside_frames
         if f.ip and case.is_outgoing(f) and _is(f.ip, *kind, f.ip.destination_port)
     ]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lab.topology.model import IpsecConnection
-from lab.verify.case import Case, IkeSighting
+from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.sightings import IkeSighting
 from lab.wire import isakmp
 from lab.wire.decode import ESP, UDP
 from lab.wire.isakmp import Attribute, Exchange
@@ -79,7 +80,7 @@ def check_out_19(case: Case) -> Finding:
 
     floated = [
         frame
-        for frame in case.frames(case.outside)
+        for frame in case.outside_frames
         if frame.ip
         and frame.ip.protocol == UDP
         and isakmp.NAT_T_PORT in (frame.ip.source_port, frame.ip.destination_port)
@@ -113,7 +114,7 @@ def check_out_20(case: Case) -> Finding:
                 check.object(f"IKE after main mode 4 is on UDP {sighting.port}", [sighting.frame])
         seen.append(_judge_counts(check, negotiation))
 
-    native = [f for f in case.frames(case.outside) if f.ip and f.ip.protocol == ESP]
+    native = [f for f in case.outside_frames if f.ip and f.ip.protocol == ESP]
     if native:
         check.object(f"{count(len(native), 'packet')} of protocol 50", native)
 
@@ -188,7 +189,7 @@ def _judge_keepalives(case: Case, check: Check) -> int:
     """On the customer's wire, where each HMC is told by its address."""
     keepalives = 0
     last: dict[tuple[str, str], float] = {}
-    for frame in case.frames(case.inside):
+    for frame in case.inside_frames:
         packet = frame.ip
         if packet is None or packet.source not in case.agent_addresses:
             continue
@@ -276,7 +277,7 @@ def check_r_07(case: Case) -> Finding:
 def _takeover(
     case: Case, check: Check, first: IpsecConnection, second: IpsecConnection
 ) -> tuple[str, bool]:
-    ike = case.ike_on(case.inside)
+    ike = case.ike_inside
     to_first = [s for s in ike if _between(s, first)]
     to_second = [s for s in ike if _between(s, second)]
     answers = [s for s in to_first if not s.outgoing]

@@ -97,5 +97,5 @@ def find_agent_failure(trail: Trail) -> Diagnosis | None:
         "agent-failure",
         f"the path is up, and the agent on {trail.client} failed after "
         f"{count(opened, 'connection')}: {said}",
-        "run the agent by hand in the lab: lab exec",
+        f"run it by hand: lab up TOPOLOGY, and then lab exec {trail.client} -- YOUR-AGENT",
     )

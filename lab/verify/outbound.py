@@ -31,7 +31,7 @@ def check_out_01(case: Case) -> Finding:
         elif packet.destination_port != HTTPS or (packet.destination, HTTPS) not in case.listed:
             check.object(f"a flow goes to {where}, which is not listed", [frame])
 
-    for frame in case.frames(case.outside):
+    for frame in case.outside_frames:
         if frame.ip and (name := vpn_protocol(frame.ip)):
             check.object(f"{name} on {case.outside}", [frame])
     if case.carried:
@@ -77,13 +77,14 @@ def check_out_02(case: Case) -> Finding:
     check = Check(
         "OUT-02",
         f"every TCP connection, on {case.inside} and inside PPP, is opened by "
-        f"{case.agents_text()}; "
-        "an attempt from IBM's side is dropped and nobody answers it",
+        f"{case.agents_text()}; {_fate_of_attempts(case)}",
     )
-    syns = [(f, f.ip) for f in case.frames(case.inside) if f.ip and f.ip.is_bare_syn]
+    syns = [(f, f.ip) for f in case.inside_frames if f.ip and f.ip.is_bare_syn]
     own = [f for f, p in syns if p.source in case.agent_addresses]
     for frame, packet in syns:
-        if packet.source not in case.agent_addresses and not case.is_injected(packet):
+        if packet.source in case.agent_addresses or case.is_injected(packet):
+            continue
+        if not case.is_attempt(packet):
             where = f"{packet.source} opens a connection to {packet.destination}"
             check.object(f"{where}:{packet.destination_port} on {case.inside}", [frame])
 
@@ -95,21 +96,32 @@ def check_out_02(case: Case) -> Finding:
 
     _judge_probes(case, check)
     check.show(own)
-    if not own and not case.called:
-        return check.not_tested("nothing called home in this run")
+    tried = sum(probe.requirement == "OUT-02" for probe in case.record.probes)
+    if not tried and not case.came_home and (case.called or not own):
+        return check.not_tested(f"{_why_not(case)}, so nobody tried to get in")
     if not own:
         check.object("no connection was opened by the agent's host")
-    tried = sum(probe.requirement == "OUT-02" for probe in case.record.probes)
     return check.finding(
         f"{count(len(own), 'connection')}, all opened by the agent's host; "
         f"{count(tried, 'attempt')} from IBM's side, none answered"
     )
 
 
+def _fate_of_attempts(case: Case) -> str:
+    if case.topology.firewall is None and case.exits:
+        return "an attempt from IBM's side, which no firewall stops, is answered by nobody"
+    return "an attempt from IBM's side is dropped and nobody answers it"
+
+
+def _why_not(case: Case) -> str:
+    """Why the scenario did not come to its trials."""
+    return "no call home came about" if case.called else "nothing called home in this run"
+
+
 def _judge_probes(case: Case, check: Check) -> None:
     """A probe proves something only if its SYN was seen on the way."""
     probes = [probe for probe in case.record.probes if probe.requirement == "OUT-02"]
-    if not probes and case.called:
+    if not probes and case.came_home:
         check.object("no connection from IBM's side was tried")
 
     for probe in probes:
@@ -182,7 +194,7 @@ def check_out_03(case: Case) -> Finding:
 
 
 def _object_to_private(case: Case, check: Check) -> None:
-    for frame in case.frames(case.outside):
+    for frame in case.outside_frames:
         ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
         for private in sorted(ends & set(case.agent_addresses)):
             check.object(f"the private address {private} is on {case.outside}", [frame])
@@ -197,10 +209,7 @@ def check_out_04(case: Case) -> Finding:
         "from the Internet's side",
     )
     others = {
-        i.segment: node.name
-        for node in case.agents
-        for i in node.interfaces
-        if i.segment != case.inside
+        i.segment: node.name for node in case.agents for i in node.interfaces if i != node.uplink
     }
     for node in case.agents:
         if node.forwarding and len(node.interfaces) > 1:
@@ -211,7 +220,7 @@ def check_out_04(case: Case) -> Finding:
 
     local = sum(_judge_local(case, check, segment, name) for segment, name in others.items())
     probes = [probe for probe in case.record.probes if probe.requirement == "OUT-04"]
-    injected = [f for f in case.frames(case.inside) if f.ip and case.is_injected(f.ip)]
+    injected = [f for f in case.inside_frames if f.ip and case.is_injected(f.ip)]
     check.show(injected)
     if probes and not injected:
         check.object(f"the attempt is not on {case.inside}, so it proves nothing")
@@ -221,8 +230,11 @@ def check_out_04(case: Case) -> Finding:
                 f"{probe.source} reached {probe.destination}:{probe.port} through the host"
             )
     if not probes:
-        if not case.called:
-            return check.not_tested("nothing called home in this run, so nobody tried to get past")
+        if not case.came_home:
+            return check.not_tested(f"{_why_not(case)}, so nobody tried to get past")
+        wall = case.topology.firewall
+        if wall is None or wall.inside not in case.uplinks:
+            return check.not_tested("there is no firewall from whose place to try to get past")
         check.object("nobody tried to reach the local network from the Internet's side")
     return check.finding(
         f"{count(local, 'packet')} on {', '.join(others)}, none from or to IBM; "

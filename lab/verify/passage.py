@@ -1,40 +1,29 @@
-"""Every packet that came to AT&T's fence: what the model says of it, and what became of it.
+"""Every packet that came to AT&T's fence: what the fence on paper says of it, and what became of it.
 
-The fence as a function, worked out from the papers' sentences (S4 3.1) and the captures of both its sides;
-its rules in the kernel are not looked at, and only their counters are compared, elsewhere. Judges nothing.
+Worked out from the captures of both its sides; the fence's rules in the kernel are not looked at, and only
+their counters are compared, elsewhere. Judges nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf
 
 from lab import fence
-from lab.topology.telephone import Lig
+from lab.record import FenceTrial
 from lab.verify.case import Case, mac
+from lab.verify.paper_fence import DNS_PORT, PASSING, Caller, Ends, Fence, ends
 from lab.verify.telephone_calls import TelephoneCall
-from lab.wire import decode
-from lab.wire.decode import ICMP, TCP, UDP, Frame, Packet
+from lab.wire.decode import Frame, Packet
 from lab.wire.dialled import Fault
 
-DNS_PORT = 53
+GATEWAY = "gateway"
+"""A trial's side, if the gateway itself was made to send it."""
 LOST_S = 1.0
 """What came to the gateway's modem so long before a line was cut may not have been read any more."""
-PASSING = (fence.LISTED, fence.UTILITY, fence.REPLY)
-_ECHO_REPLY, _ECHO_REQUEST = 0, 8
-_ICMP_ERRORS = (3, 11, 12)
-"""RFC 792: destination unreachable, time exceeded, parameter problem."""
-
-Ends = tuple[str, str, int, int, int]
-"""Source, destination, protocol, source port, destination port."""
-
-
-def ends(packet: Packet) -> Ends:
-    ports = packet.source_port, packet.destination_port
-    return (packet.source, packet.destination, packet.protocol, *ports)
 
 
 @dataclass(slots=True)
@@ -51,9 +40,16 @@ class Passing:
     counter: str
     """Where the fence should count it; empty if it should not come so far."""
     passed: Frame | None
-    """The same packet on the other side."""
-    unsure: bool = False
-    """Its call was about to end, so that the gateway may have been without it already."""
+    """The same packet on the other side; of one that no call may have, also on any caller's line."""
+    maybe: tuple[str, ...] = ()
+    """Where else it may be counted, empty for nowhere: its call was about to end, so that the gateway
+    may have been without it already, or conntrack may have taken it for another's (``doubtful``)."""
+    misled: Frame | None = None
+    """The same packet on the line of a call that it was not for."""
+    expired: bool = False
+    """Its time to live ended at the gateway, before the fence: RFC 792 has an error for its sender."""
+    astray: bool = False
+    """The gateway had been told to route it to another caller."""
 
     @property
     def allowed(self) -> bool:
@@ -72,19 +68,29 @@ class Passage:
     """What the gateway put on the Internet's wire and no caller had sent: its own words."""
     told: list[tuple[Frame, Packet]] = field(default_factory=list)
     """What callers heard that did not come from the Internet's side: of the gateway itself."""
+    unasked: list[tuple[Frame, Packet]] = field(default_factory=list)
+    """Of these, what the name server told callers who had asked nothing there."""
 
     @property
     def everything(self) -> list[Passing]:
         return self.sent + self.offered
 
     def counts(self, *, sure: bool = False) -> dict[str, int]:
-        """What the fence's counters should say of all that came to it."""
+        """What the fence's counters should say of all that came to it; at least, or at most."""
         found: dict[str, int] = defaultdict(int)
         for passing in self.everything:
-            if not sure or not passing.unsure:
+            if not passing.maybe:
                 found[passing.counter] += 1
+            elif not sure:
+                for counter in (passing.counter, *passing.maybe):
+                    found[counter] += 1
         found.pop("", None)
         return found
+
+    def total(self) -> tuple[int, int]:
+        """How many packets all counters together have counted, at least and at most."""
+        counted = [p for p in self.everything if p.counter]
+        return sum("" not in p.maybe for p in counted), len(counted)
 
 
 def mark(packet: Packet) -> tuple[object, ...]:
@@ -93,93 +99,29 @@ def mark(packet: Packet) -> tuple[object, ...]:
     return (*ends(packet), packet.identification, *flags, packet.payload)
 
 
+Sighting = tuple[Frame, Packet, TelephoneCall | None]
+"""A packet, and the call on whose line it is."""
+
+
 class _Wire:
     """Packets of one side, to be found again by their marks, each once."""
 
-    def __init__(self, packets: Iterable[tuple[Frame, Packet]]) -> None:
-        self._left: dict[tuple[object, ...], deque[tuple[Frame, Packet]]] = defaultdict(deque)
-        for frame, packet in packets:
-            self._left[mark(packet)].append((frame, packet))
+    def __init__(self, packets: Iterable[Sighting]) -> None:
+        self._left: dict[tuple[object, ...], deque[Sighting]] = defaultdict(deque)
+        for entry in packets:
+            self._left[mark(entry[1])].append(entry)
 
-    def take(self, packet: Packet) -> Frame | None:
-        found = self._left.get(mark(packet))
-        return found.popleft()[0] if found else None
+    def take(self, packet: Packet, call: TelephoneCall | None = None) -> Frame | None:
+        """The first of its kind; on the line of this call, if one is given."""
+        found = self._left.get(mark(packet), deque())
+        for entry in found:
+            if call is None or entry[2] is call:
+                found.remove(entry)
+                return entry[0]
+        return None
 
-    def rest(self) -> list[tuple[Frame, Packet]]:
+    def rest(self) -> list[Sighting]:
         return [entry for found in self._left.values() for entry in found]
-
-
-class Fence:
-    """AT&T's fence on paper."""
-
-    def __init__(self, lig: Lig, own: Iterable[str]) -> None:
-        self._lig = lig
-        self._own = {lig.utility, lig.ppp.local_ip, *own}
-        self._contacts: set[tuple[int, Ends]] = set()
-
-    def from_caller(self, packet: Packet, call: TelephoneCall) -> str:
-        """Where a packet of a call is counted."""
-        is_dns = packet.protocol in (TCP, UDP) and packet.destination_port == DNS_PORT
-        if packet.source != call.address:
-            return fence.SPOOFED_SOURCE
-        if packet.destination in self._own:
-            if is_dns:
-                return fence.UTILITY if packet.destination == self._lig.utility else fence.OTHER_DNS
-            return fence.OTHER
-        if packet.destination not in self.listed(call.user):
-            return fence.OTHER_DNS if is_dns else fence.UNLISTED
-        if not self.minds_port(packet):
-            return fence.PORT
-        self._contacts.add((call.number, _flow(packet)))
-        return fence.LISTED
-
-    def listed(self, user: str) -> tuple[str, ...]:
-        """Whom a PAP user may talk to (L-02, L-08)."""
-        return next((x.addresses for x in self._lig.lists if x.user == user), ())
-
-    def minds_port(self, packet: Packet) -> bool:
-        """Whether the port is right, where the fence is told to look at it (L-12)."""
-        if not self._lig.ports:
-            return True
-        if packet.protocol == ICMP:
-            return ("icmp-echo", 0) in self._lig.ports and packet.payload[:1] == b"\x08"
-        name = {TCP: "tcp", UDP: "udp", decode.ESP: "esp"}.get(packet.protocol, "")
-        port = packet.destination_port if packet.protocol in (TCP, UDP) else 0
-        return (name, port) in self._lig.ports
-
-    def from_internet(self, packet: Packet, call: TelephoneCall | None) -> str:
-        """Where a packet from outside is counted."""
-        if packet.destination in self._own:
-            return fence.OTHER
-        if call is not None:
-            known = self._is_reply(packet, call.number)
-            return fence.REPLY if known else fence.UNSOLICITED
-        return fence.FREE_ADDRESS if packet.destination in self._lig.ppp.pool else fence.OTHER
-
-    def _is_reply(self, packet: Packet, call: int) -> bool:
-        """An answer of the server itself to what this call has sent (L-05)."""
-        if packet.protocol == ICMP and packet.payload[:1]:
-            kind = packet.payload[0]
-            if kind in _ICMP_ERRORS:
-                about = decode.parse_ipv4(packet.payload[8:])
-                mine = about is not None and about.destination == packet.source
-                return mine and about is not None and (call, _flow(about)) in self._contacts
-            if kind != _ECHO_REPLY:
-                return False
-        return (call, _reverse(_flow(packet))) in self._contacts
-
-
-def _flow(packet: Packet) -> Ends:
-    """What conntrack knows a flow by; of an echo it is the identifier."""
-    near, far = packet.source_port, packet.destination_port
-    if packet.protocol == ICMP and packet.payload[:1] in (b"\x00", b"\x08"):
-        near = far = int.from_bytes(packet.payload[4:6], "big")
-    return packet.source, packet.destination, packet.protocol, near, far
-
-
-def _reverse(flow: Ends) -> Ends:
-    source, destination, protocol, near, far = flow
-    return destination, source, protocol, far, near
 
 
 def follow(
@@ -187,35 +129,97 @@ def follow(
     calls: list[TelephoneCall],
     arriving: list[tuple[Frame, Packet]],
     leaving: list[tuple[Frame, Packet]],
+    *,
+    astray: Collection[Ends] = (),
+    noisy: bool = False,
 ) -> Passage:
     """Take every packet in the order of time; ``arriving`` and ``leaving`` are of the Internet's wire."""
-    carried = [(item, item.data, call) for call in calls for item in call.frames if item.data]
-    out = _Wire(leaving)
-    heard = _Wire((item.frame, packet) for item, packet, _ in carried if not item.outgoing)
-    passage = Passage()
-    events: list[tuple[Frame, Packet, TelephoneCall | None]] = [
-        (item.frame, packet, call) for item, packet, call in carried if item.outgoing
-    ]
-    events += [(frame, packet, None) for frame, packet in arriving]
-    for frame, packet, caller in sorted(events, key=lambda event: event[0].time):
-        if caller is not None:
-            # Before IPCP is open it does not get as far as the fence (P-20).
-            early = frame.time < caller.opened
-            counter = "" if early else model.from_caller(packet, caller)
-            unsure = frame.time > caller.ending - LOST_S and not caller.terminated
-            passed = out.take(packet)
-            passage.sent.append(
-                Passing("caller", frame, packet, caller, counter, passed, unsure and not passed)
-            )
-            continue
-        holder = next((c for c in calls if _holds(c, packet.destination, frame.time)), None)
-        counter = model.from_internet(packet, holder)
-        passed = heard.take(packet)
-        unsure = holder is not None and frame.time > holder.ending and not passed
-        passage.offered.append(Passing("internet", frame, packet, holder, counter, passed, unsure))
-    passage.strays = out.rest()
-    passage.told = heard.rest()
-    return passage
+    return _Follower(model, calls, leaving, astray, noisy=noisy).follow(arriving)
+
+
+class _Follower:
+    """The state of ``follow``."""
+
+    def __init__(
+        self,
+        model: Fence,
+        calls: list[TelephoneCall],
+        leaving: list[tuple[Frame, Packet]],
+        astray: Collection[Ends],
+        *,
+        noisy: bool,
+    ) -> None:
+        self.model, self.astray, self.noisy = model, astray, noisy
+        self.calls = [call for call in calls if call.frames]
+        # Each is worked out from all frames of its call.
+        self.callers = {c.number: Caller(c.number, c.address, c.user) for c in self.calls}
+        self.opened = {call.number: call.opened for call in self.calls}
+        self.cut = {c.number: inf if c.terminated else c.ending - LOST_S for c in self.calls}
+        self.ending = {call.number: call.ending for call in self.calls}
+        self.carried = [
+            (item, item.data, call) for call in self.calls for item in call.frames if item.data
+        ]
+        self.out = _Wire((frame, packet, None) for frame, packet in leaving)
+        self.heard = _Wire((i.frame, packet, c) for i, packet, c in self.carried if not i.outgoing)
+
+    def follow(self, arriving: list[tuple[Frame, Packet]]) -> Passage:
+        passage = Passage()
+        events: list[Sighting] = [
+            (item.frame, packet, call) for item, packet, call in self.carried if item.outgoing
+        ]
+        events += [(frame, packet, None) for frame, packet in arriving]
+        for frame, packet, caller in sorted(events, key=lambda event: event[0].time):
+            if caller is not None:
+                passage.sent.append(self._sent(frame, packet, caller))
+            else:
+                passage.offered.append(self._offered(frame, packet))
+        passage.strays = [(frame, packet) for frame, packet, _ in self.out.rest()]
+        for frame, packet, call in self.heard.rest():
+            passage.told.append((frame, packet))
+            assert call is not None
+            if packet.source_port == DNS_PORT and not self.model.asked(
+                packet, self.callers[call.number]
+            ):
+                passage.unasked.append((frame, packet))
+        return passage
+
+    def _sent(self, frame: Frame, packet: Packet, caller: TelephoneCall) -> Passing:
+        # Before IPCP is open it does not get as far as the fence (P-20).
+        early = frame.time < self.opened[caller.number]
+        counter = "" if early else self.model.from_caller(packet, self.callers[caller.number])
+        # Of one caller to another it may be on that one's line, past the fence.
+        passed = self.out.take(packet) or self.heard.take(packet)
+        expired = not early and self.model.expires(packet)
+        passing = Passing("caller", frame, packet, caller, counter, passed, expired=expired)
+        if counter and not passed and frame.time > self.cut[caller.number]:
+            passing.maybe = ("",)
+        return passing
+
+    def _offered(self, frame: Frame, packet: Packet) -> Passing:
+        astray = ends(packet) in self.astray
+        holder = next((c for c in self.calls if _holds(c, packet.destination, frame.time)), None)
+        routed = None if astray else holder
+        party = self.callers[routed.number] if routed is not None else None
+        doubtful = party is not None and self.model.doubtful(packet, party)
+        counter = self.model.from_internet(packet, party)
+        passed = self.heard.take(packet, routed) if routed else None
+        elsewhere = self.heard.take(packet) if passed is None else None
+        if counter not in PASSING:
+            passed, elsewhere = passed or elsewhere, None
+        maybe: tuple[str, ...] = ()
+        if counter == fence.REPLY and doubtful and not passed:
+            # Nobody has heard it, so conntrack knew it no more; unless noise has spoilt it.
+            counter, maybe = fence.UNSOLICITED, (fence.REPLY,) if self.noisy else ()
+        if routed is not None and frame.time > self.ending[routed.number] and not passed:
+            maybe += (fence.FREE_ADDRESS,)
+        expired = self.model.expires(packet)
+        return Passing(
+            *("internet", frame, packet, routed, counter, passed),
+            maybe=maybe,
+            misled=elsewhere,
+            expired=expired,
+            astray=astray,
+        )
 
 
 def _holds(call: TelephoneCall, address: str, time: float) -> bool:
@@ -236,22 +240,41 @@ def of(case: Case) -> Passage:
     hers = mac(node.interface(lig.outside))
     arriving = [(f, f.ip) for f in case.frames(lig.outside) if f.ip and f.source_mac != hers]
     leaving = case.sent_by(lig.node, lig.outside)
-    return follow(Fence(lig, own), case.telephone_calls, arriving, leaving)
+    astray = {_ends_of(trial) for trial in case.record.fence_trials if trial.astray}
+    model = Fence(lig, own)
+    calls = case.telephone_calls
+    return follow(model, calls, arriving, leaving, astray=astray, noisy=noisy(case))
+
+
+@lru_cache(maxsize=1)
+def _by_ends(case: Case) -> dict[tuple[str, Ends], list[Passing]]:
+    """Where each kind of packet came to the fence."""
+    found: dict[tuple[str, Ends], list[Passing]] = defaultdict(list)
+    for passing in of(case).everything:
+        found[passing.side, ends(passing.packet)].append(passing)
+    return found
+
+
+def _ends_of(trial: FenceTrial) -> Ends:
+    ports = trial.source_port, trial.port
+    return (trial.source, trial.destination, trial.protocol, *ports)
 
 
 def tried(case: Case, requirement: str, side: str = "") -> list[Passing]:
     """The packets of a requirement's trials, as far as they came to the fence."""
-    by_ends: dict[tuple[str, Ends], list[Passing]] = defaultdict(list)
-    for passing in of(case).everything:
-        by_ends[passing.side, ends(passing.packet)].append(passing)
-    found: dict[int, Passing] = {}
+    by_ends, found = _by_ends(case), dict[int, Passing]()
     for trial in case.record.fence_trials:
         if trial.requirement == requirement and side in ("", trial.side):
-            ports = trial.source_port, trial.port
-            where = (trial.source, trial.destination, trial.protocol, *ports)
+            came = by_ends.get((trial.side, _ends_of(trial)), [])
             # An answer that comes late is the same as the one that came in time.
-            found |= {id(p): p for p in by_ends[trial.side, where] if p.frame.time >= trial.sent}
+            found |= {id(p): p for p in came if p.frame.time >= trial.sent}
     return list(found.values())
+
+
+def of_another(case: Case, address: str, passing: Passing) -> bool:
+    """Whether an address was another call's at that time, and not that of the packet's own call."""
+    holders = [c for c in case.telephone_calls if _holds(c, address, passing.frame.time)]
+    return any(call is not passing.call for call in holders)
 
 
 def noisy(case: Case) -> bool:
@@ -261,12 +284,13 @@ def noisy(case: Case) -> bool:
 
 def missing(case: Case, requirement: str) -> list[Ends]:
     """Trials of a requirement that are on no wire, and so prove nothing."""
-    seen = {(passing.side, ends(passing.packet)) for passing in of(case).everything}
     if noisy(case):
         return []
+    seen = _by_ends(case)
+    # What the gateway itself is made to say comes to its fence and to no wire.
     wanted = [
-        (t.side, (t.source, t.destination, t.protocol, t.source_port, t.port))
+        (t.side, _ends_of(t))
         for t in case.record.fence_trials
-        if t.requirement == requirement
+        if t.requirement == requirement and t.side != GATEWAY
     ]
     return [where for side, where in wanted if (side, where) not in seen]

@@ -81,6 +81,16 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
 }
 
 
+WAY_HOME = frozenset(
+    {
+        *(f"OUT-{number:02}" for number in (3, 19, 20, 21, 22, 23, 25, 26)),
+        *(name for name in CHECKS if name.startswith("P-")),
+        *("F-03", "F-06", "F-07", "F-08", "R-07", "R-08"),
+    }
+)
+"""What is judged by the lab's own records of a way home that it brings up, or by what must then be there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What a requirement says, and where the papers say it."""

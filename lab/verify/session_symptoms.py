@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from lab.verify.case import EspSighting, Silence
 from lab.verify.finding import count
 from lab.verify.journey import Way
+from lab.verify.sightings import EspSighting, Silence
 from lab.verify.symptom import Diagnosis, Trail
 from lab.wire import ppp
 from lab.wire.l2tp import ControlType

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lab.topology.model import IpsecConnection
-from lab.verify.case import Case, IkeSighting, Inside
+from lab.verify.case import Case
 from lab.verify.journey import Journey, Way, find_way, journeys
+from lab.verify.sightings import IkeSighting, Inside
 from lab.verify.telephone_calls import TelephoneCall
 from lab.wire.calls import Carried
 from lab.wire.decode import Packet
@@ -64,11 +65,7 @@ class Trail:
         if self.connection is None:
             return []
         ends = {self.connection.client_address, self.connection.gateway_address}
-        return [
-            s
-            for s in self.case.ike_on(self.case.inside)
-            if {s.packet.source, s.packet.destination} == ends
-        ]
+        return [s for s in self.case.ike_inside if {s.packet.source, s.packet.destination} == ends]
 
     @cached_property
     def insides(self) -> list[Inside]:
@@ -139,11 +136,7 @@ class Trail:
         if case.by_vpn:
             return [packet for _, packet in case.data(self.client)]
         own = self._own_address
-        return [
-            f.ip
-            for f in case.frames(case.inside)
-            if f.ip and own in (f.ip.source, f.ip.destination)
-        ]
+        return [f.ip for f in case.inside_frames if f.ip and own in (f.ip.source, f.ip.destination)]
 
     def log(self, node: str) -> str:
         """All the logs of a node's daemons."""
@@ -196,7 +189,8 @@ class DialTrail(Trail):
 
     @cached_property
     def sockets(self) -> list[Packet]:
-        return [item.data for item in self.carried if item.data]
+        packets = (item.data for item in self.carried if item.data)
+        return [packet for packet in packets if not self.case.is_trial(packet)]
 
     @cached_property
     def addresses(self) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.record import ModemProbe
+from lab.topology.telephone import Dialer
 from lab.verify.finding import count
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import (
@@ -21,6 +22,7 @@ from lab.verify.telephone_calls import (
 )
 
 _GARBAGE = re.compile(r"with \d+ bytes")
+_REFUSED = re.compile(r"the modem answers (?P<command>\S.*) with (?P<answer>[A-Z ]+)")
 _GONE = re.compile(r"cannot be opened|went away")
 _OUT_OF_SERVICE = "unobtainable"
 
@@ -37,7 +39,7 @@ _FATES = {
     "lines-taken": _Fate(
         "all lines of {number} have a call already", "give {lig} more modems, or call later"
     ),
-    "busy": _Fate("{number} is busy", "call again later, or give the client a second number"),
+    "busy": _Fate("{number} is busy", "call again later"),
     "pool-empty": _Fate(
         "{lig} has no address left, and so does not answer when {number} rings",
         "enlarge the address pool of {lig}",
@@ -115,6 +117,22 @@ def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
     )
 
 
+def find_refused_command(trail: DialTrail) -> Diagnosis | None:
+    """A modem that says no to how it is set up, so that nothing is dialled."""
+    attempts = [call.attempt for call in trail.last_tries if call.attempt]
+    refused = _REFUSED.fullmatch(attempts[-1].failure) if attempts else None
+    if refused is None or attempts[-1].result:
+        return None
+    device, command = attempts[-1].device, refused["command"]
+    init = _plan(trail).init
+    return Diagnosis(
+        "modem-refuses-setup",
+        f"the modem of {trail.client} at {device} answers {command} with {refused['answer']}, so that "
+        "nothing was dialled",
+        "correct dial.init in the topology file" if command == init else "see what is on that port",
+    )
+
+
 # Lines and numbers.
 
 
@@ -170,7 +188,23 @@ def _fates_of(trail: DialTrail, calls: Iterable[TelephoneCall]) -> tuple[str, st
     told = "; ".join(
         _FATES[fate].text.format(number=number, lig=trail.lig) for number, fate in fates.items()
     )
-    return fates[first], told, _FATES[fates[first]].mend.format(number=first, lig=trail.lig)
+    return fates[first], told, _mend_of(trail, first, fates)
+
+
+def _mend_of(trail: DialTrail, first: str, fates: dict[str, str]) -> str:
+    mends = [_FATES[fates[first]].mend.format(number=first, lig=trail.lig)]
+    if fates[first] == "busy" and any(call.came_up for call in trail.calls):
+        mends = [f"if it often is, give {trail.lig} more modems"]
+    elif fates[first] == "busy" and len(_plan(trail).numbers) == 1:
+        mends.append("or give the client a second number")
+    others = [n for n, fate in fates.items() if fate == _OUT_OF_SERVICE and n != first]
+    if others and fates[first] != _OUT_OF_SERVICE:
+        mends.append(f"and look {' and '.join(others)} up")
+    return ", ".join(mends)
+
+
+def _plan(trail: DialTrail) -> Dialer:
+    return next(d for d in trail.case.topology.dialers if d.client == trail.client)
 
 
 def _fate(call: TelephoneCall) -> str:

@@ -26,20 +26,34 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def ip(source: str, destination: str, protocol: int, payload: bytes, *, ident: int = 0) -> bytes:
+def ip(
+    source: str,
+    destination: str,
+    protocol: int,
+    payload: bytes,
+    *,
+    ident: int = 0,
+    ttl: int = 64,
+) -> bytes:
     """An IPv4 packet that may not be fragmented."""
     ends = socket.inet_aton(source), socket.inet_aton(destination)
     length = _IP.size + len(payload)
-    bare = _IP.pack(0x45, 0, length, ident, 0x4000, 64, protocol, 0, *ends)
+    bare = _IP.pack(0x45, 0, length, ident, 0x4000, ttl, protocol, 0, *ends)
     return bare[:10] + struct.pack("!H", checksum(bare)) + bare[12:] + payload
 
 
 def udp(
-    source: str, destination: str, ports: tuple[int, int], data: bytes, *, ident: int = 0
+    source: str,
+    destination: str,
+    ports: tuple[int, int],
+    data: bytes,
+    *,
+    ident: int = 0,
+    ttl: int = 64,
 ) -> bytes:
     """An IPv4 packet with a datagram; without a checksum, as RFC 768 allows."""
     head = _UDP.pack(*ports, _UDP.size + len(data), 0)
-    return ip(source, destination, socket.IPPROTO_UDP, head + data, ident=ident)
+    return ip(source, destination, socket.IPPROTO_UDP, head + data, ident=ident, ttl=ttl)
 
 
 def syn(

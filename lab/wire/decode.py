@@ -64,6 +64,7 @@ class Packet:
     destination_port: int = 0
     tcp_flags: int = 0
     tcp_sequence: int = 0
+    ttl: int = 64
 
     @property
     def is_fragment(self) -> bool:
@@ -166,7 +167,7 @@ def parse_ipv4(data: bytes) -> Packet | None:
     """An IPv4 packet with its transport header; None if it is cut short or not IPv4."""
     if len(data) < 20:
         return None
-    first, _, length, ident, fragment, _, protocol, _, src, dst = _ipv4_header.unpack_from(data)
+    first, _, length, ident, fragment, ttl, protocol, _, src, dst = _ipv4_header.unpack_from(data)
     header = (first & 0x0F) * 4
     if first >> 4 != 4 or header < 20 or length < header or length > len(data):
         return None
@@ -180,6 +181,7 @@ def parse_ipv4(data: bytes) -> Packet | None:
         (fragment & 0x1FFF) * 8,
         bool(fragment & 0x2000),
         data[header:length],
+        ttl=ttl,
     )
     if packet.fragment_offset == 0:
         _parse_transport(packet)

@@ -28,10 +28,12 @@ from lab.record import LigCall, Record
 from lab.topology import load, model, resolve
 from lab.topology.telephone import Lig, ModemLine
 from lab.wait import wait_until
+from lab.wire.craft import checksum
 from tunnels import ppp
 from tunnels.lig import Bank
 
 DEADLINE_S = 30.0
+IPV4 = 0x0800
 
 
 class Wire:
@@ -139,8 +141,8 @@ class Hall:
         assert len(sets) == 5
         return sum(body.count("elements") for _, body in sets)
 
-    def call(self, line: int = 0, **options: Any) -> Daemon:
-        """Ring, be answered and start a caller's pppd."""
+    def call(self, line: int = 0, extra: str = "", **options: Any) -> Daemon:
+        """Ring, be answered and start a caller's pppd, with further options of its own."""
         wire = self.wires[line]
         answers = wire.heard.count("ATA")
         wire.ring()
@@ -156,7 +158,8 @@ class Hall:
             unit=line,
         )
         ppp.write_options(hmc, f"/etc/ppp/{name}", replace(told, **options))
-        pppd = hmc.spawn(["/usr/sbin/pppd", wire.terminal, "file", f"/etc/ppp/{name}"], name=name)
+        argv = ["/usr/sbin/pppd", wire.terminal, "file", f"/etc/ppp/{name}", *extra.split()]
+        pppd = hmc.spawn(argv, name=name)
         self.pppds.append(pppd)
         return pppd
 
@@ -193,6 +196,12 @@ class Hall:
             if interface:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
             raw.sendto(packet, (socket.inet_ntoa(packet[16:20]), 0))
+
+    def inject(self, node: str, packet: bytes, interface: str) -> None:
+        """An IP packet by an interface, even if it is for another interface of the node."""
+        packet = packet[:10] + struct.pack("!H", checksum(packet[:20])) + packet[12:]
+        with self.nodes[node].socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as raw:
+            raw.sendto(packet, (interface, IPV4))
 
     @contextmanager
     def listening(self, node: str, port: int, kind: int = socket.SOCK_DGRAM) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from scapy.utils import RawPcapNgReader, rdpcap
 from lab import codec
 from lab.record import Record
 from lab.runs import Run
-from lab.scenarios.fence_packets import CALLER, INTERNET
+from lab.scenarios.fence_packets import CALLER, INTERNET, RANDOM_PACKETS
 from lab.topology.load import folder
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
@@ -69,8 +69,8 @@ def test_scapy_sees_only_the_allowed_pass(tmp_path: Path) -> None:
 
     tried = [t for t in record.fence_trials if t.requirement == "L-07"]
     assert {side: sum(t.side == side for t in tried) for side in (CALLER, INTERNET)} == {
-        CALLER: 60,
-        INTERNET: 60,
+        CALLER: RANDOM_PACKETS,
+        INTERNET: RANDOM_PACKETS,
     }
     came = {(p.src, p.dst, p.proto) for p in into if p.src not in (lig.utility,)}
     asked = {(p.dst, p.src, p.proto) for p in out}

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import struct
+from contextlib import ExitStack
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -132,6 +133,18 @@ def test_a_caller_cannot_choose_its_address(tmp_path: Path) -> None:
         assert "local  IP address" not in pppd.log.text()
 
 
+def test_a_caller_who_would_like_another_address_gets_one_of_the_pool(tmp_path: Path) -> None:
+    with hall(tmp_path) as made:
+        _, link = made.open(addresses=("10.9.8.7", ""), extra="ipcp-accept-local")
+
+        assert link.local_ip == CALLER
+        asked = "rcvd [IPCP ConfReq id=0x1 <addr 10.9.8.7>]"
+        assert f"{asked}\nsent [IPCP ConfNak id=0x1 <addr {CALLER}>]" in said(made)
+        for source, counter in (("10.9.8.7", {"SPOOFED_SOURCE": 1}), (CALLER, {"LISTED": 1})):
+            made.send("hmc", udp(source, LISTED, 7777), "ppp0")
+            counted(made, **{"SPOOFED_SOURCE": 1, **counter})
+
+
 def test_what_a_caller_sends_is_fenced_in(tmp_path: Path) -> None:
     with hall(tmp_path) as made, made.listening("sdc", 7777) as server:
         made.open()
@@ -171,6 +184,70 @@ def test_what_comes_from_outside_must_be_a_reply(tmp_path: Path) -> None:
             made.send("sdc", udp(LISTED, CALLER, 4000, 7777))
             assert client.recvfrom(100) == (b"lab!", (LISTED, 7777))
             counted(made, LISTED=1, UNSOLICITED=3, FREE_ADDRESS=1, OTHER=2, REPLY=1)
+
+
+def test_no_caller_takes_the_place_of_another_or_reaches_it(tmp_path: Path) -> None:
+    with hall(tmp_path) as made, made.listening("sdc", 7777) as server:
+        made.open(0)
+        made.open(1)
+        with made.listening("hmc", 4000) as others:
+            made.inject("hmc", udp(FREE, LISTED, 7777), "ppp0")
+            made.inject("hmc", udp(CALLER, LISTED, 7777), "ppp1")
+            made.inject("hmc", udp(LISTED, FREE, 4000, 7777), "ppp0")
+            made.inject("hmc", udp(CALLER, FREE, 4000), "ppp0")
+            made.inject("hmc", udp(FREE, CALLER, 4000), "ppp1")
+            made.inject("hmc", udp(CALLER, LISTED, 7777), "ppp0")
+            counted(made, SPOOFED_SOURCE=3, UNLISTED=2, LISTED=1)
+            assert server.recvfrom(100) == (b"lab!", (CALLER, 4000))
+
+            # Only the one who has asked may hear, and by no line but its own.
+            made.send("sdc", udp(LISTED, FREE, 4000, 7777))
+            counted(made, SPOOFED_SOURCE=3, UNLISTED=2, LISTED=1, UNSOLICITED=1)
+            made.nodes["lig"].run(["ip", "route", "replace", f"{CALLER}/32", "dev", "ppp1"])
+            made.send("sdc", udp(LISTED, CALLER, 4000, 7777))
+            dropped = {"SPOOFED_SOURCE": 3, "UNLISTED": 2, "UNSOLICITED": 1, "FREE_ADDRESS": 1}
+            counted(made, LISTED=1, **dropped)
+            others.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                others.recv(100)
+
+            made.nodes["lig"].run(["ip", "route", "replace", f"{CALLER}/32", "dev", "ppp0"])
+            made.send("sdc", udp(LISTED, CALLER, 4000, 7777))
+            counted(made, LISTED=1, REPLY=1, **dropped)
+            others.settimeout(DEADLINE_S)
+            assert others.recvfrom(100) == (b"lab!", (LISTED, 7777))
+
+
+def test_the_gateway_has_no_word_for_anybody(tmp_path: Path) -> None:
+    icmp = (socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    with hall(tmp_path) as made, ExitStack() as stack:
+        made.open()
+        quiet = [stack.enter_context(made.nodes[name].socket(*icmp)) for name in ("hmc", "sdc")]
+        made.send("hmc", udp(CALLER, LISTED, 9, ttl=1), "ppp0")
+        made.send("internet", udp(LISTED, CALLER, 9, ttl=1))
+        for own in ("203.0.113.2", UTILITY):
+            made.send("hmc", udp(CALLER, own, 9), "ppp0")
+            made.send("internet", udp(LISTED, own, 9))
+        counted(made, SILENCED=2, OTHER=4)
+        for errors in quiet:
+            errors.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                errors.recv(100)
+
+
+def test_the_name_server_is_heard_by_those_who_have_asked_only(tmp_path: Path) -> None:
+    with hall(tmp_path) as made, made.listening("hmc", 4000) as client:
+        made.open()
+        with pytest.raises(PermissionError):
+            made.send("lig", udp(UTILITY, CALLER, 4000, 53))
+        counted(made, SILENCED=1)
+        # From outside its kernel takes it for a lie, before the fence (RFC 1812 5.3.7).
+        made.send("internet", udp(UTILITY, CALLER, 4000, 53))
+        made.send("internet", udp(LISTED, CALLER, 4000, 53))
+        counted(made, SILENCED=1, UNSOLICITED=1)
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.recv(100)
 
 
 TUPLES = 1000

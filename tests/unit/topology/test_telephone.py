@@ -8,6 +8,7 @@ import pytest
 
 from lab import codec
 from lab.errors import UsageError
+from lab.running import command_environment
 from lab.topology import load, secrets
 from lab.topology.model import PathKind, PppAuth, Topology
 from lab.topology.resolve import resolve
@@ -102,6 +103,7 @@ def test_a_dialer_has_everything_that_the_file_leaves_out(dial: Topology) -> Non
         redial_pause_s=10.0,
         account=dialer.account,
         accept_auth=(PppAuth.pap,),
+        region="americas",
         mtu=1500,
         lcp_echo_interval_s=30,
         lcp_echo_failures=4,
@@ -183,6 +185,25 @@ def test_the_fence_has_the_servers_of_the_region_and_the_vpn_gateways(dial: Topo
     assert lig(dial).lists[0].addresses == AMERICAS + GATEWAYS  # L-10, L-11
     assert lig(others).lists[0].addresses == OTHERS + GATEWAYS
     assert lig(dial).ports == ()  # L-12
+
+
+def test_a_user_id_may_have_the_list_of_another_region() -> None:
+    topology = resolve(load.load("dial-two-hmcs"), SEED)
+
+    assert [d.region for d in topology.dialers] == ["americas", "non-americas"]  # L-08, L-10
+    first, second = lig(topology).lists
+    assert (first.addresses, second.addresses) == (AMERICAS + GATEWAYS, OTHERS + GATEWAYS)
+    assert {e.address for e in topology.endpoints} == {*AMERICAS, *OTHERS}
+    for agent, addresses in (("hmc", AMERICAS), ("hmc-b", OTHERS)):
+        assert tuple(e.address for e in topology.endpoints_of(agent)) == addresses
+        servers = command_environment(topology, agent, "run")["LAB_SERVERS"].split(",")
+        assert servers == [f"https://{e.name}" for e in topology.endpoints_of(agent)]
+
+
+def test_where_no_list_holds_every_endpoint_is_an_agents_own() -> None:
+    topology = resolve(load.load("vpn-two-hmcs"), SEED)
+
+    assert topology.endpoints_of("hmc") == topology.endpoints
 
 
 def test_the_fence_of_2017_has_servers_that_are_not_https_too() -> None:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import inet_aton
+from socket import inet_aton, inet_ntoa
 from typing import Any, NoReturn
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -28,12 +28,19 @@ from lab.record import (
     Transaction,
     UplinkProbe,
 )
-from lab.scenarios.fence_packets import CALLER, FIRST_PORT, Situation, Trials, Try
+from lab.scenarios.fence_packets import (
+    FIRST_PORT,
+    GATEWAY,
+    INTERNET,
+    Situation,
+    Trials,
+    Try,
+)
 from lab.telephony.calls import Line
 from lab.telephony.tape import Tape, recording
 from lab.topology.model import Topology
 from lab.topology.telephone import Dialer
-from lab.verify import passage
+from lab.verify import paper_fence
 from lab.wire import decode
 from lab.wire.decode import Packet
 from lab.wire.dialled import enframe
@@ -97,6 +104,21 @@ class DialScript:
     """The next call is not tried by what was meant for the first."""
     one_address: bool = False
     """Every call gets the same."""
+    misleads: Callable[[Packet], bool] = lambda packet: False
+    """What the gateway hands to another caller."""
+    complains: str = ""
+    """The side to which the gateway says that a packet has ended at it."""
+    unasked: bool = False
+    """The name server's answers pass, whether or not the caller has asked."""
+    straight: bool = False
+    """No answer is led astray."""
+    resends: bool = False
+    """Callers send SYNs again when they have been refused, and are refused again."""
+    forgets: bool = False
+    """Then conntrack takes the answer for invalid."""
+    unseeded: bool = False
+    random_packets: int = 60
+    """Each way, of each caller; the judge's minimum is set to as many."""
 
 
 class LostError(Exception):
@@ -195,7 +217,7 @@ class Run:
         self.record = stage.record
         self.lines = topology.telephone.lines
         node = topology.node(lig.node)
-        self.fence = passage.Fence(lig, [i.ip for i in node.interfaces])
+        self.fence = paper_fence.Fence(lig, [i.ip for i in node.interfaces])
         self.counters = dict.fromkeys(fence.COUNTERS, 0)
         self.calls: list[Call] = []
         self.calls_made = 0
@@ -358,6 +380,8 @@ class Run:
         self.record.ppp.append(call.session)
 
     early: Try | None = None
+    again: bool = False
+    """A packet is sent for the second time."""
 
     # The fence.
 
@@ -370,30 +394,67 @@ class Run:
         else:
             counter = self.fence.from_caller(packet, call)  # type: ignore[arg-type]
             passes = self.passes(packet, counter)
+            if self.fence.expires(packet):
+                self.expire(packet, "caller", call)
             if counter == fence.UTILITY and passes:
                 self.serve_names(call, raw)
                 return True
-        if passes:
+        other = next((c for c in self.calls if c.address == packet.destination), None)
+        if passes and other is not None:
+            self.frame(other, DATA, raw, back=True)
+        elif passes:
             self.stage.put("lig-inet", self.lig.node, "internet", raw, self.stage.now + 0.001)
             self.stage.put("dmz", "internet", "sdc", raw, self.stage.now + 0.002)
         return passes
 
     def passes(self, packet: Packet, counter: str) -> bool:
-        self.counters[counter] += 1
-        if counter in passage.PASSING:
+        if counter:
+            self.counters[counter] += 1
+        if counter in paper_fence.PASSING:
             return not self.script.blocks(packet, counter)
         return self.script.leaks(packet, counter)
 
-    def from_internet(self, raw: bytes) -> bool:
+    def expire(self, packet: Packet, side: str, call: Call | None) -> None:
+        """The gateway would like to tell the sender that its packet has ended (RFC 792)."""
+        self.counters[fence.SILENCED] += 1
+        if self.script.complains != side:
+            return
+        own = self.topology.node(self.lig.node).interface(self.lig.outside).ip
+        error = bytes(IP(src=own, dst=packet.source, id=self.ident()) / ICMP(type=11, code=0))
+        if side == "caller":
+            assert call is not None
+            self.frame(call, DATA, error, back=True)
+        else:
+            self.stage.put("lig-inet", self.lig.node, "internet", error, self.stage.now)
+
+    def from_gateway(self, raw: bytes) -> None:
+        packet = decode.parse_ipv4(raw)
+        assert packet is not None
+        if not self.script.unasked:
+            self.counters[fence.SILENCED] += 1
+            return
+        self.counters[fence.UTILITY_REPLY] += 1
+        for call in self.calls:
+            if call.address == packet.destination:
+                self.frame(call, DATA, raw, back=True)
+
+    def from_internet(self, raw: bytes, *, astray: bool = False) -> bool:
         self.stage.now += 0.01
         self.stage.put("lig-inet", "internet", self.lig.node, raw, self.stage.now)
         packet = decode.parse_ipv4(raw)
         assert packet is not None
         call = next((c for c in self.calls if c.address == packet.destination), None)
-        counter = self.fence.from_internet(packet, call)  # type: ignore[arg-type]
+        routed = None if astray else call
+        counter = self.fence.from_internet(packet, routed)  # type: ignore[arg-type]
+        if self.fence.expires(packet):
+            self.expire(packet, "internet", call)
+        if self.again and self.script.forgets and counter == fence.REPLY:
+            counter = fence.UNSOLICITED
         late = self.script.late_leak and packet.payload == b"L-09" and call is not None
         if not self.passes(packet, counter) and not late:
             return False
+        if astray or self.script.misleads(packet):
+            call = next((c for c in self.calls if c is not call), call)
         self.frame(call or self.calls[0], DATA, raw, back=True)
         return True
 
@@ -508,7 +569,9 @@ class Run:
 
     def try_the_fence(self) -> None:
         tried = {}
+        self.record.fence_seed = "" if self.script.unseeded else self.topology.name
         for number, call in enumerate(list(self.calls)):
+            listed = self.fence.listed(call.user)
             taken = {c.address for c in self.calls}
             tried[call.client] = trials = Trials(
                 Situation(
@@ -518,21 +581,31 @@ class Run:
                     address=call.address,
                     lan_address=self.topology.node(call.client).interface("lan").ip,
                     free=tuple(a for a in self.lig.ppp.pool if a not in taken),
-                    servers=tuple((e.name, e.address, e.port) for e in self.topology.endpoints),
+                    servers=tuple(
+                        (e.name, e.address, e.port)
+                        for e in self.topology.endpoints
+                        if e.address in listed
+                    ),
                     contacted=self.topology.endpoints[0].address,
                     own_addresses=(self.lig.ppp.local_ip,),
                     unlisted=(self.topology.node("sdc").interface("dmz").ip,),
-                    first_port=FIRST_PORT + 1000 * number,
+                    others=tuple(c.address for c in self.calls if c is not call),
+                    first_port=FIRST_PORT + 4000 * number,
+                    random_packets=self.script.random_packets,
                 )
             )
             self.send(call, trials.from_internet())
             self.send(call, trials.from_caller())
+            self.send(call, trials.from_gateway())
         for plan in self.topology.dialers:
             self.call_again(plan, tried[plan.client])
 
     def call_again(self, plan: Dialer, trials: Trials) -> None:
         (call,) = (c for c in self.calls if c.client == plan.client)
-        self.send(call, [trials.contact()])
+        for other in [c for c in self.calls if c is not call and not self.script.straight]:
+            self.send(call, [trials.contact()])
+            self.send(call, [trials.answer_astray(other.client)])
+        self.send(call, [trials.contact(), trials.question()])
         others = [c.address for c in self.calls if c is not call and self.script.crosses]
         self.send(call, [trials.answer(), *map(trials.answer_to, others)])
         self.hang_up(call)
@@ -545,6 +618,7 @@ class Run:
         self.early = None
         if not self.script.late_once:
             self.send(again, [trials.late(again.address)])
+        self.send(again, [trials.late_from_gateway()])
 
     def send(self, call: Call, tries: Iterable[Try]) -> None:
         servers = {e.address for e in self.topology.endpoints}
@@ -554,10 +628,20 @@ class Run:
             self.note(call.client, trial)
             if trial.requirement == self.script.unsent or self.script.loses(trial):
                 continue
-            if trial.side != CALLER:
-                self.from_internet(trial.packet)
-            elif self.from_caller(call, trial.packet) and trial.ends[1] in servers:
-                self.answer(trial.packet)
+            if trial.side == GATEWAY:
+                self.from_gateway(trial.packet)
+            elif trial.side == INTERNET:
+                self.from_internet(trial.packet, astray=bool(trial.astray))
+            else:
+                self.ask_server(call, trial.packet, servers)
+
+    def ask_server(self, call: Call, raw: bytes, servers: set[str]) -> None:
+        """What a caller sends, and what the server says to it."""
+        for again in (False, True) if self.script.resends and raw[9] == 6 else (False,):
+            self.again = again
+            if self.from_caller(call, raw) and inet_ntoa(raw[16:20]) in servers:
+                self.answer(raw)
+        self.again = False
 
     def note(self, client: str, trial: Try) -> None:
         source, destination, protocol, source_port, port = trial.ends
@@ -573,6 +657,7 @@ class Run:
                 port=port,
                 packets=1,
                 sent=self.stage.now,
+                astray=trial.astray,
             )
         )
 

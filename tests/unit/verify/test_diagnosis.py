@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from lab import faults, fence, verify
+from lab.record import Record
 from lab.topology.model import DropRule, PathKind, Topology
-from lab.verify import Diagnosis
-from tests.unit.verify.dial_play import play_dial
+from lab.topology.telephone import CallRule, Outcome
+from lab.verify import Diagnosis, call_symptoms
+from lab.verify.case import Case
+from lab.verify.symptom import DialTrail
+from lab.verify.telephone_calls import TelephoneCall
+from lab.wire import ppp
+from lab.wire.calls import Carried
+from lab.wire.decode import Frame
+from lab.wire.ppp import Code
+from tests.unit.verify import fence_play
+from tests.unit.verify.dial_play import PhoneStage, play_dial
 from tests.unit.verify.play import Script, play
 from tests.unit.verify.stage import Stage, topology
 
@@ -203,6 +213,7 @@ def test_a_gateway_with_another_name_is_told_by_the_client(tmp_path: Path) -> No
     stage = play(model)
     for segment in ("lan", "fw-inet", "dmz"):
         del stage.frames[segment][6:]  # main mode and no more
+    stage.record.calls.clear()
     stage.record.error = "IDir"
     stage.logs["hmc", "charon"] = "IDir 'vpn1.example' does not match to '129.42.160.16'"
 
@@ -220,7 +231,7 @@ def break_lab(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("change", "cause", "words"),
-    [(refuse_heartbeat, "server-refuses", "403"), (break_lab, "unknown", "xl2tpd ended")],
+    [(refuse_heartbeat, "server-refuses", "403"), (break_lab, "lab-broke", "xl2tpd ended")],
 )
 def test_what_no_capture_shows(
     change: Callable[[Stage], None], cause: str, words: str, tmp_path: Path
@@ -297,3 +308,185 @@ def test_numbers_are_told_with_what_came_of_each(tmp_path: Path) -> None:
     assert "all lines of 18005550100" in found.sentence
     assert "18005550199 is out of service" in found.sentence
     assert "4 calls of hmc" in found.sentence
+
+
+def limited(model: Topology, init: str) -> PhoneStage:
+    """The HMC's modem was told something before it dialled."""
+    stage = play_dial(model)
+    line = next(x.name for x in model.telephone.lines if x.node == "hmc") if model.telephone else ""
+    told = f"{init}\r".encode()
+    stage.told.insert(0, lambda tape: tape.from_terminal(line, told, 0.0))
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("init", "cause"),
+    [
+        ("ATZ", "slow-line"),
+        ("AT+MS=V22B", "nothing"),
+        ("at e1 +ms=v22b; x4", "nothing"),
+        ("AT+MS=V34,1,300,2400", "nothing"),
+        ("AT+MS=V32B", "slow-line"),
+        ("AT+MS=V22B;&W", "nothing"),
+        ("AT+MS=V22B;Z", "slow-line"),
+        ("ATZ+MS=V22B", "slow-line"),
+        ("AT+MS=V22B;&F", "slow-line"),
+        ("AT+MS=V99", "slow-line"),
+    ],
+)
+def test_a_line_is_slow_only_if_both_modems_offered_more(
+    init: str, cause: str, tmp_path: Path
+) -> None:
+    model = faults.apply("slow-training", topology("dial"))  # 2400 bit/s
+
+    found = diagnosed(limited(model, init), tmp_path, model)
+
+    assert found.cause == cause
+    if cause == "slow-line":
+        able = 14400 if "V32B" in init else 33600
+        assert f"both modems can do {able}" in found.sentence
+
+
+def out_of_time(stage: PhoneStage, seconds: float) -> None:
+    home = stage.record.calls[-1]
+    home.started = home.ended - seconds
+    home.succeeded = False
+    home.attempts = ("https://sas-1.sdc.test failed at TLS: no answer within 60 s in all",)
+    stage.record.ledger.clear()
+
+
+def test_an_agent_that_waits_for_a_busy_line_is_told_its_rate(tmp_path: Path) -> None:
+    model = topology("dial")
+    stage = play_dial(model)
+    out_of_time(stage, 0.2)  # all that the call carried, at 33600 bit/s
+
+    found = diagnosed(stage, tmp_path, model)
+
+    assert found.cause == "too-slow"
+    assert "connected at 33600 bit/s, and one direction was in use for" in found.sentence
+    assert "faster modems" in found.mend
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_a_line_that_is_idle_is_not_too_slow(in_time: bool, tmp_path: Path) -> None:
+    model = topology("dial")
+    stage = play_dial(model)
+    out_of_time(stage, 0.2 if in_time else 60.0)
+    if in_time:
+        stage.record.calls[-1].attempts = ("https://sas-1.sdc.test failed at TLS: bad certificate",)
+
+    found = diagnosed(stage, tmp_path, model)
+
+    assert found.cause == "agent-failure"
+    assert "lab up TOPOLOGY, and then lab exec hmc" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("command", "mend"), [("AT+MS=V99", "dial.init"), ("ATE1V1Q0&C1&D2", "on that port")]
+)
+def test_a_modem_that_refuses_its_set_up_is_told(command: str, mend: str, tmp_path: Path) -> None:
+    model = topology("dial")
+    model = replace(model, dialers=(replace(model.dialers[0], init="AT+MS=V99"),))
+    stage = play_dial(model)
+    record = stage.record
+    for facts in (record.ppp, record.calls, record.lig, record.ledger):
+        facts.clear()
+    stage.told.clear()
+    del record.dialled[1:]
+    record.path_up, record.error = 0.0, "hmc has no way home by telephone"
+    (attempt,) = record.dialled
+    attempt.result, attempt.failure = "", f"the modem answers {command} with ERROR"
+
+    found = diagnosed(stage, tmp_path, model)
+
+    assert found.cause == "modem-refuses-setup"
+    assert f"/dev/modem0 answers {command} with ERROR" in found.sentence
+    assert mend in found.mend
+
+
+def test_who_has_two_numbers_is_not_told_to_have_a_second(tmp_path: Path) -> None:
+    busy = CallRule(outcome=Outcome.busy)
+
+    def mend(model: Topology, folder: str) -> str:
+        assert model.telephone is not None
+        model = replace(model, telephone=replace(model.telephone, rules=(busy,)))
+        return diagnosed(play_dial(model), tmp_path / folder, model).mend
+
+    model = topology("dial")
+    assert mend(model, "two") == "call again later"
+    one = replace(model.dialers[0], numbers=model.dialers[0].numbers[:1])
+    assert "a second number" in mend(replace(model, dialers=(one,)), "one")
+
+
+def test_who_got_through_is_not_told_to_call_again(tmp_path: Path) -> None:
+    model = faults.apply("busy", topology("dial"))
+
+    found = diagnosed(play_dial(model), tmp_path, model)
+
+    assert found.mend == "if it often is, give lig more modems, and look 18005550199 up"
+
+
+def lcp(code: Code, identifier: int, *, outgoing: bool) -> Carried:
+    data = b"\xff\x03\xc0\x21" + bytes((code, identifier, 0, 4))
+    frame = Frame("pstn", 1, 1.0, data, b"", b"", 0, None)
+    return Carried(1, "hmc-lig-1", frame, outgoing, ppp.parse(data), None)
+
+
+@pytest.mark.parametrize(("rounds", "asked", "found"), [(3, 2, True), (2, 2, False), (9, 1, False)])
+def test_lcp_that_begins_anew_is_told_by_its_late_answers(
+    rounds: int, asked: int, found: bool, tmp_path: Path
+) -> None:
+    model = topology("dial")
+    assert model.telephone is not None
+    lines = tuple(replace(line, delay_s=1.0) for line in model.telephone.lines)
+    model = replace(model, telephone=replace(model.telephone, lines=lines))
+    call = TelephoneCall(number=1, client="hmc", caller="hmc", called="lig-1", answer="CONNECT")
+    for number in range(rounds):
+        call.frames += [lcp(Code.configure_request, number, outgoing=True)] * asked
+        call.frames += [lcp(Code.configure_ack, number, outgoing=False)] * asked
+    trail = DialTrail(Case(model, Record(), tmp_path), "hmc")
+    trail.__dict__["calls"] = [call]
+
+    diagnosis = call_symptoms.find_late_answers(trail)
+
+    assert (diagnosis is not None) is found
+    if diagnosis:
+        assert "agreed on 3 times" in diagnosis.sentence
+        assert "an answer takes 4 s" in diagnosis.sentence
+
+
+def test_the_labs_own_signal_to_pppd_is_not_what_went_wrong(tmp_path: Path) -> None:
+    model = faults.apply("wrong-pap-password", topology("dial"))
+    stage = play_dial(model)
+    last = [a for a in stage.record.dialled if a.result.startswith("CONNECT")][-1]
+    last.failure = "pppd ended with exit status 5: it was sent a SIGTERM"
+    session = stage.record.ppp[-1]
+    session.exit_status, session.closed = 5, last.ended + 120
+    stage.write(tmp_path)
+    (tmp_path / "wire" / "pstn.pcapng").unlink()
+
+    found = verify.diagnose(replace(model, fault=""), stage.record, tmp_path)
+
+    assert found.cause == "no-ppp"
+    assert found.sentence.endswith("it was given up after 120 s")
+
+
+def test_what_the_lab_itself_tries_is_not_the_agents(tmp_path: Path) -> None:
+    """Trials of the fence go to ports that no server has, and are refused."""
+    model = topology("dial")
+    stage = fence_play.play(model)
+    stage.record.calls[0].succeeded = False
+    stage.record.ledger.clear()
+
+    assert diagnosed(stage, tmp_path, model).cause == "agent-failure"
+
+
+def test_a_path_that_no_log_explains_says_so(tmp_path: Path) -> None:
+    model = topology("direct")
+    stage = Stage(model)
+    stage.record.path_up, stage.record.error = 0.0, "something else"
+
+    found = diagnosed(stage, tmp_path, model)
+
+    assert found.cause == "unknown"
+    assert "something else" in found.sentence

@@ -407,7 +407,9 @@ def leaking(counter: str, **wanted: object) -> DialScript:
     """A fence that lets through what it should count here; of all packets only such."""
 
     def leaks(packet: Packet, name: str) -> bool:
-        return name == counter and all(getattr(packet, k) == v for k, v in wanted.items())
+        return name == counter and all(
+            getattr(packet, k) in (v if isinstance(v, tuple) else (v,)) for k, v in wanted.items()
+        )
 
     return DialScript(leaks=leaks)
 
@@ -538,6 +540,8 @@ VPN1 = "129.42.160.16"
 UNLISTED = "198.18.0.1"
 LISTED = "129.42.56.189"
 SAS = "129.42.160.48"
+CALLERS = ("203.0.113.18", "203.0.113.19")
+"""Of dial-two-hmcs, in the order of their calls."""
 SERVERS = (SAS, "129.42.160.49", "207.25.252.200", "207.25.252.204")
 GATEWAYS = (VPN1, "207.25.252.196")
 NEIGHBOURS = tuple(
@@ -594,6 +598,8 @@ MUTATIONS = (
              believed=numbers("18005550111", "18005550122")),
     Mutation("OUT-23", "IBM on the uplink", "dial",
              stage=leak(IP(src="192.168.10.10", dst=SAS) / SYN, "lan")),
+    Mutation("OUT-23", "names asked for on the uplink", "dial",
+             stage=leak(IP(src="192.168.10.10", dst="203.0.113.53") / UDP(dport=53), "lan")),
     Mutation("OUT-23", "nobody dialled", "dial", ids("OUT-25", "R-08"),
              script=DialScript(dials=False)),
     Mutation("OUT-23", "no CONNECT", "dial", ids("OUT-25", "R-08"),
@@ -629,7 +635,7 @@ MUTATIONS = (
     Mutation("OUT-26", "the rule counts nothing", "dial", stage=trial(dropped_on_tunnel=0)),
     Mutation("OUT-26", "the uplink sees it", "dial", stage=trial(counted_on_uplink=1)),
     Mutation("P-11", "CHAP", "dial", script=DialScript(demand=fence_play.OPTION_CHAP)),
-    Mutation("P-11", "another user", "dial", ids("L-08"), believed=other_user),
+    Mutation("P-11", "another user", "dial", ids("L-02", "L-08"), believed=other_user),
     Mutation("P-11", "IPCP before PAP", "dial-two-hmcs", script=DialScript(early_ipcp=True)),
     Mutation("P-11", "taken for nobody", "dial", stage=forget_user),
     Mutation("P-11", "a right password refused", "dial", script=DialScript(refuses=1)),
@@ -662,6 +668,16 @@ MUTATIONS = (
              script=skipping("L-01", source="203.0.113.131")),
     Mutation("L-01", "the trials are on no wire", "dial", script=DialScript(unsent="L-01")),
     Mutation("L-01", "a source that no call had", "dial", stage=speak(IP(src="10.9.9.9") / SYN)),
+    Mutation("L-01", "another caller's address passes", "dial-two-hmcs", ids("L-07"),
+             script=leaking(fence.SPOOFED_SOURCE, source=CALLERS[0], destination=SAS)),
+    Mutation("L-01", "a caller as a server", "dial-two-hmcs", ids("L-07", "L-08"),
+             script=leaking(fence.SPOOFED_SOURCE, source=SAS, destination=CALLERS)),
+    Mutation("L-01", "no other caller's address tried", "dial-two-hmcs",
+             script=skipping("L-01", source=CALLERS)),
+    Mutation("L-02", "callers reach each other", "dial-two-hmcs", ids("L-07", "L-08", "g2"),
+             script=leaking(fence.UNLISTED, destination=CALLERS)),
+    Mutation("L-02", "no other caller tried", "dial-two-hmcs",
+             script=skipping("L-02", destination=CALLERS)),
     Mutation("L-02", "a neighbour is reached", "dial", ids("L-07", "L-08", "g1"),
              script=leaking(fence.UNLISTED, destination="129.42.160.47")),
     Mutation("L-02", "a server is not reached", "dial", ids("L-07", "L-10", "L-12"),
@@ -670,7 +686,7 @@ MUTATIONS = (
              script=blocking(fence.UTILITY, protocol=6)),
     Mutation("L-02", "a trial on no wire", "dial", script=DialScript(
         loses=lambda t: t.requirement == "L-02" and t.ends[1] == "192.0.2.20")),
-    Mutation("L-02", "a server never tried", "dial", ids("L-10"),
+    Mutation("L-02", "a server never tried", "dial", ids("L-07", "L-10"),
              script=DialScript(skips=lambda t: t.ends[1] == SERVERS[1])),
     Mutation("L-02", "no neighbour tried", "dial", ids("L-10"),
              script=skipping("L-02", destination=NEIGHBOURS)),
@@ -681,6 +697,13 @@ MUTATIONS = (
     Mutation("L-03", "answers in spite of the letter", "dial", believed=with_literal_replies),
     Mutation("L-03", "another name server", "dial", ids("L-07", "L-08", "g1"),
              script=leaking(fence.OTHER_DNS, destination="192.0.2.20")),
+    Mutation("L-03", "answers unasked", "dial", ids("L-06"), script=DialScript(unasked=True)),
+    Mutation("L-03", "its address from outside", "dial", ids("L-07"),
+             script=leaking("", source="203.0.113.53")),
+    Mutation("L-03", "nothing unasked tried", "dial",
+             script=DialScript(skips=lambda t: (t.requirement, t.side) == ("L-03", "gateway"))),
+    Mutation("L-03", "its address untried outside", "dial", script=DialScript(
+        skips=lambda t: t.side == "internet" and t.ends[0] == "203.0.113.53")),
     Mutation("L-04", "delivered", "dial", ids("L-07"),
              script=leaking(fence.FREE_ADDRESS, destination="203.0.113.131", protocol=17)),
     Mutation("L-04", "nobody tried", "dial", script=DialScript(untried="L-04")),
@@ -693,7 +716,24 @@ MUTATIONS = (
     Mutation("L-05", "nobody tried", "dial-two-hmcs", ids("L-09"), script=DialScript(untried="L-05")),
     Mutation("L-05", "another's answer", "dial-two-hmcs", ids("L-07"),
              script=leaking(fence.UNSOLICITED, payload=b"L-05")),
+    Mutation("L-05", "handed to another", "dial-two-hmcs",
+             script=DialScript(misleads=lambda packet: packet.payload == b"L-05")),
+    Mutation("L-05", "another's by the wrong line", "dial-two-hmcs", ids("L-07"),
+             script=leaking(fence.FREE_ADDRESS, payload=b"L-05")),
+    Mutation("L-05", "nothing led astray", "dial-two-hmcs", script=DialScript(straight=True)),
+    Mutation("L-05", "no other caller from outside", "dial-two-hmcs", script=DialScript(
+        skips=lambda t: t.side == "internet" and t.ends[0] in CALLERS)),
     Mutation("L-06", "one too many", "dial", stage=miscount(fence.UNLISTED)),
+    Mutation("L-06", "one too few", "dial", stage=miscount(fence.REPLY, -1)),
+    Mutation("L-06", "one answer too many after resets", "dial",
+             script=DialScript(resends=True), stage=miscount(fence.REPLY)),
+    Mutation("L-06", "one too few unsolicited after resets", "dial",
+             script=DialScript(resends=True, forgets=True), stage=miscount(fence.UNSOLICITED, -1)),
+    Mutation("L-06", "a caller is told", "dial", script=DialScript(complains="caller")),
+    Mutation("L-06", "a server is told", "dial", script=DialScript(complains="internet")),
+    Mutation("L-06", "one error too many", "dial", stage=miscount(fence.SILENCED)),
+    Mutation("L-06", "one error too few", "dial", stage=miscount(fence.SILENCED, -1)),
+    Mutation("L-06", "no error provoked", "dial", script=skipping("L-06", ttl=1)),
     Mutation("L-06", "nothing to drop", "dial", ids(
         "L-01", "L-02", "L-03", "L-04", "L-05", "L-07", "L-09", "L-10", "L-11", "L-12"),
              script=DialScript(skips=lambda trial: True)),
@@ -702,20 +742,32 @@ MUTATIONS = (
     Mutation("L-07", "something else out", "dial", ids("L-02", "L-08", "g1"),
              script=leaking(fence.UNLISTED, protocol=17)),
     Mutation("L-07", "one direction", "dial", script=DialScript(untried="L-07")),
+    Mutation("L-07", "too few", "dial", script=DialScript(random_packets=59)),
+    Mutation("L-07", "without a seed", "dial", script=DialScript(unseeded=True)),
     Mutation("L-07", "nothing random inwards", "dial",
              script=DialScript(skips=lambda t: t.requirement == "L-07" and t.side == "internet")),
     Mutation("L-08", "not IBM's", "dial", believed=with_list(*SERVERS, *GATEWAYS, UNLISTED)),
     Mutation("L-08", "not on its list", "dial", ids("L-02", "L-06", "L-07", "L-11", "g1"),
              believed=with_list(*SERVERS, GATEWAYS[0])),
-    Mutation("L-08", "one ID reached nobody", "dial-two-hmcs", ids("L-02", "L-07", "L-11", "L-12"),
+    Mutation("L-08", "one ID reached nobody", "dial-two-hmcs",
+             ids("L-02", "L-07", "L-10", "L-11", "L-12"),
              script=blocking(fence.LISTED, source="203.0.113.19")),
+    Mutation("L-08", "another ID's server", "dial-two-hmcs", ids("L-02", "L-07", "L-10"),
+             script=leaking(fence.UNLISTED, source=CALLERS[0], destination="129.42.160.50")),
+    Mutation("L-08", "another ID's list untried", "dial-two-hmcs", ids("L-02", "L-10"),
+             script=DialScript(skips=lambda t: t.ends[1] == "129.42.160.50")),
+    Mutation("L-09", "no late name server", "dial", script=DialScript(
+        skips=lambda t: t.requirement == "L-09" and t.side == "gateway")),
     Mutation("L-09", "the next holder untried", "dial", script=DialScript(late_once=True)),
     Mutation("L-09", "a late answer", "dial", ids("L-05", "L-07"), script=DialScript(late_leak=True)),
     Mutation("L-09", "nobody tried", "dial", script=DialScript(untried="L-09")),
     Mutation("L-10", "another region's server", "dial", ids("L-02", "L-07", "L-08", "g1"),
              script=leaking(fence.UNLISTED, destination="129.42.160.50")),
-    Mutation("L-10", "another region untried", "dial",
-             script=skipping("L-02", destination="129.42.160.50")),
+    Mutation("L-10", "another region untried", "dial", ids("L-07"),
+             script=DialScript(skips=lambda t: t.ends[1] == "129.42.160.50")),
+    Mutation("L-10", "a region's server for another's customer", "dial-two-hmcs",
+             ids("L-02", "L-07", "L-08"),
+             script=leaking(fence.UNLISTED, source=CALLERS[1], destination="129.42.160.49")),
     Mutation("L-11", "no ESP", "dial", ids("L-07"),
              script=blocking(fence.LISTED, protocol=50)),
     Mutation("L-12", "a port is minded", "dial", ids("L-07"),
@@ -1003,22 +1055,6 @@ def test_a_pool_of_one_address_is_enough_to_try_the_fence(tmp_path: Path) -> Non
     assert findings["L-04"].verdict is Verdict.held
 
 
-def ask_by_the_uplink(stage: Stage) -> None:
-    """The call was cut off, and the agent asks AT&T's name server on."""
-    query = IP(src="192.168.10.10", dst="203.0.113.53") / UDP(sport=40000, dport=53)
-    leak(query, "lan")(stage)
-
-
-def test_name_queries_of_a_lost_call_are_told_and_not_held_against_it(tmp_path: Path) -> None:
-    stage = play(topology("dial"))
-    ask_by_the_uplink(stage)
-
-    finding = judged(stage, tmp_path)["OUT-23"]
-
-    assert finding.verdict is Verdict.held
-    assert "1 name query came to nothing" in finding.seen
-
-
 def test_the_next_number_answers(tmp_path: Path) -> None:
     findings = judged(play(topology("dial"), DialScript(busy=1)), tmp_path)
 
@@ -1026,6 +1062,24 @@ def test_the_next_number_answers(tmp_path: Path) -> None:
     for requirement in ("OUT-25", "R-08"):
         assert findings[requirement].verdict is Verdict.held
         assert "18005550199 answered after 18005550100: BUSY" in findings[requirement].seen
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_what_is_refused_again_may_be_an_answer_to_conntrack_or_not(
+    forgets: bool, tmp_path: Path
+) -> None:
+    script = DialScript(resends=True, forgets=forgets)
+
+    assert failures(judged(play(topology("dial"), script), tmp_path)) == set()
+
+
+def test_a_dialler_of_the_users_own_may_ask_for_an_address_and_gets_another(tmp_path: Path) -> None:
+    stage = play(topology("dial"), DialScript(ask="10.9.8.7"))
+    stage.record.dialled.clear()
+
+    finding = judged(stage, tmp_path)["P-12"]
+
+    assert finding.verdict is Verdict.held
 
 
 def test_where_the_fence_minds_ports_others_are_dropped(tmp_path: Path) -> None:

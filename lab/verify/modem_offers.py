@@ -1,0 +1,37 @@
+"""What a modem could train with at a time, by what its terminal had told it until then. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lab.telephony.command_line import CommandError, next_command, tidy
+from lab.telephony.commands import Identity, Interpreter
+from lab.telephony.modulation import Offer
+from lab.verify.telephone_calls import Utterance
+
+_LEAD_AWAY = ("A", "D", "O")
+"""Commands after which a line has no settings any more: answer, dial, back to data."""
+
+
+def find_offer(dialogue: Iterable[Utterance], line: str, until_s: float) -> Offer:
+    """The offer of a line's modem, its commands carried out on its settings once more."""
+    modem = Interpreter(Identity(), {})
+    for said in dialogue:
+        if said.line == line and said.mark == ">" and said.time_s <= until_s:
+            _obey(modem, said.text)
+    return modem.settings.offer
+
+
+def _obey(modem: Interpreter, text: str) -> None:
+    """A command line, up to what is no command or no setting."""
+    text = text.replace("<LF>", "").removesuffix("<CR>").strip()
+    if text[:2].upper() != "AT":
+        return
+    rest = tidy(text[2:])
+    while rest:
+        try:
+            command, rest = next_command(rest)
+            if command.name in _LEAD_AWAY or modem.execute(command).last:
+                return
+        except CommandError:
+            return

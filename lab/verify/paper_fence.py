@@ -1,0 +1,141 @@
+"""AT&T's fence on paper: where each packet is counted, by the papers' sentences (S4 3.1) and the model.
+
+Its rules in the kernel are not looked at. Judges nothing, and knows no captures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lab import fence
+from lab.topology.telephone import Lig
+from lab.wire import decode
+from lab.wire.decode import ICMP, TCP, UDP, Packet
+
+DNS_PORT = 53
+PASSING = (fence.LISTED, fence.UTILITY, fence.REPLY)
+_RST = 0x04
+_ECHO_REPLY = 0
+_ICMP_ERRORS = (3, 11, 12)
+"""RFC 792: destination unreachable, time exceeded, parameter problem."""
+
+Ends = tuple[str, str, int, int, int]
+"""Source, destination, protocol, source port, destination port."""
+
+
+def ends(packet: Packet) -> Ends:
+    ports = packet.source_port, packet.destination_port
+    return (packet.source, packet.destination, packet.protocol, *ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What the fence knows of a call."""
+
+    number: int
+    address: str
+    user: str
+
+
+class Fence:
+    """AT&T's fence on paper."""
+
+    def __init__(self, lig: Lig, own: Iterable[str]) -> None:
+        self._lig = lig
+        self._own = {lig.utility, lig.ppp.local_ip, *own}
+        self._contacts: set[tuple[int, Ends]] = set()
+        self._reset: set[tuple[int, Ends]] = set()
+
+    def expires(self, packet: Packet) -> bool:
+        """Whether it ends at the gateway, before its fence, because of its age."""
+        return packet.ttl <= 1 and packet.destination not in self._own
+
+    def from_caller(self, packet: Packet, call: Caller) -> str:
+        """Where a packet of a call is counted."""
+        if packet.tcp_flags & _RST:
+            self._reset.add((call.number, _flow(packet)))
+        if self.expires(packet):
+            return ""
+        is_dns = packet.protocol in (TCP, UDP) and packet.destination_port == DNS_PORT
+        if packet.source != call.address:
+            return fence.SPOOFED_SOURCE
+        if packet.destination in self._own:
+            if is_dns and packet.destination == self._lig.utility:
+                self._contacts.add((call.number, _flow(packet)))
+                return fence.UTILITY
+            return fence.OTHER_DNS if is_dns else fence.OTHER
+        if packet.destination not in self.listed(call.user):
+            return fence.OTHER_DNS if is_dns else fence.UNLISTED
+        if not self.minds_port(packet):
+            return fence.PORT
+        self._contacts.add((call.number, _flow(packet)))
+        return fence.LISTED
+
+    def listed(self, user: str) -> tuple[str, ...]:
+        """Whom a PAP user may talk to (L-02, L-08)."""
+        return next((x.addresses for x in self._lig.lists if x.user == user), ())
+
+    def minds_port(self, packet: Packet) -> bool:
+        """Whether the port is right, where the fence is told to look at it (L-12)."""
+        if not self._lig.ports:
+            return True
+        if packet.protocol == ICMP:
+            return ("icmp-echo", 0) in self._lig.ports and packet.payload[:1] == b"\x08"
+        name = {TCP: "tcp", UDP: "udp", decode.ESP: "esp"}.get(packet.protocol, "")
+        port = packet.destination_port if packet.protocol in (TCP, UDP) else 0
+        return (name, port) in self._lig.ports
+
+    def from_internet(self, packet: Packet, call: Caller | None) -> str:
+        """Where a packet from outside is counted."""
+        # What says that it is from the gateway itself its kernel takes for a lie (RFC 1812 5.3.7).
+        if packet.source in self._own or self.expires(packet):
+            return ""
+        if packet.destination in self._own:
+            return fence.OTHER
+        if call is not None:
+            known = self._is_reply(packet, call.number)
+            return fence.REPLY if known else fence.UNSOLICITED
+        return fence.FREE_ADDRESS if packet.destination in self._lig.ppp.pool else fence.OTHER
+
+    def doubtful(self, packet: Packet, call: Caller) -> bool:
+        """Whether conntrack may have taken an answer for invalid: its TCP flow had been reset.
+
+        Then it looks at the numbers of what is sent again, or sent late, in ways of its own
+        (nf_conntrack_proto_tcp.c), and ten seconds later it has forgotten the flow. Ask once, before
+        ``from_internet``.
+        """
+        flow = call.number, _reverse(_flow(packet))
+        doubtful = packet.protocol == TCP and flow in self._reset
+        if packet.tcp_flags & _RST:
+            self._reset.add(flow)
+        return doubtful
+
+    def asked(self, packet: Packet, call: Caller) -> bool:
+        """Whether a packet answers something that the call has sent."""
+        return (call.number, _reverse(_flow(packet))) in self._contacts
+
+    def _is_reply(self, packet: Packet, call: int) -> bool:
+        """An answer of the server itself to what this call has sent (L-05)."""
+        if packet.protocol == ICMP and packet.payload[:1]:
+            kind = packet.payload[0]
+            if kind in _ICMP_ERRORS:
+                about = decode.parse_ipv4(packet.payload[8:])
+                mine = about is not None and about.destination == packet.source
+                return mine and about is not None and (call, _flow(about)) in self._contacts
+            if kind != _ECHO_REPLY:
+                return False
+        return (call, _reverse(_flow(packet))) in self._contacts
+
+
+def _flow(packet: Packet) -> Ends:
+    """What conntrack knows a flow by; of an echo it is the identifier."""
+    near, far = packet.source_port, packet.destination_port
+    if packet.protocol == ICMP and packet.payload[:1] in (b"\x00", b"\x08"):
+        near = far = int.from_bytes(packet.payload[4:6], "big")
+    return packet.source, packet.destination, packet.protocol, near, far
+
+
+def _reverse(flow: Ends) -> Ends:
+    source, destination, protocol, near, far = flow
+    return destination, source, protocol, far, near

@@ -1,0 +1,66 @@
+"""What is seen on a wire, with what was read from it: IKE, ESP, and what ESP carries. Judges nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.wire import esp, isakmp, l2tp, ppp
+from lab.wire.decode import Frame, Packet
+
+
+@dataclass(slots=True)
+class IkeSighting:
+    """An ISAKMP message on a wire."""
+
+    frame: Frame
+    packet: Packet
+    message: isakmp.Message
+    outgoing: bool
+    """From the customer's side."""
+
+    @property
+    def port(self) -> int:
+        """The port on IBM's side, which no NAT on the way changes."""
+        return self.packet.destination_port if self.outgoing else self.packet.source_port
+
+    @property
+    def gateway_address(self) -> str:
+        return self.packet.destination if self.outgoing else self.packet.source
+
+
+@dataclass(slots=True)
+class EspSighting:
+    """An ESP packet on a wire, and what came of opening it."""
+
+    frame: Frame
+    packet: Packet
+    sealed: esp.Sealed
+    opened: esp.Opened
+    outgoing: bool
+
+
+@dataclass(slots=True)
+class Inside:
+    """What an ESP packet of the VPN carried, as far down as it goes."""
+
+    frame: Frame
+    """The ESP packet's."""
+    packet: Packet
+    """The IP packet in it."""
+    client: str
+    """The agent's host at the one end; empty if neither end is one."""
+    gateway: str
+    outgoing: bool
+    l2tp: l2tp.Message | None
+    ppp: ppp.Frame | None
+    data: Packet | None
+    """The IP packet in the PPP frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What a far end left unanswered after its last word."""
+
+    since: float
+    seconds: float
+    unanswered: int

@@ -1,0 +1,83 @@
+"""The dialler against a serial port on which the test itself is the modem."""
+
+from __future__ import annotations
+
+import os
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from lab.errors import ProtocolError
+from lab.nodes import Node
+from lab.record import Record
+from tests.unit.verify.stage import topology
+from tunnels._dialling import SET_UP
+from tunnels.modem import Dialler
+
+
+class Port:
+    """A pseudo terminal whose far end says OK to every command but one."""
+
+    def __init__(self, refused: str) -> None:
+        self._far, self._near = os.openpty()
+        tty.setraw(self._near)
+        self.device = os.ttyname(self._near)
+        self._refused = refused
+        self._thread = threading.Thread(target=self._answer, daemon=True)
+        self._thread.start()
+
+    def _answer(self) -> None:
+        said = b""
+        while not said.endswith(b"the end"):
+            said += os.read(self._far, 256)
+            while b"\r" in said:
+                command, _, said = said.partition(b"\r")
+                wrong = command == self._refused.encode()
+                os.write(self._far, b"\r\nERROR\r\n" if wrong else b"\r\nOK\r\n")
+
+    def close(self) -> None:
+        os.write(self._near, b"the end")
+        self._thread.join()
+        os.close(self._near)
+        os.close(self._far)
+
+
+@pytest.fixture
+def port(request: pytest.FixtureRequest) -> Iterator[Port]:
+    port = Port(request.param)
+    yield port
+    port.close()
+
+
+def here(tmp_path: Path) -> Node:
+    """A node that is where the test is."""
+
+    def call(work: Callable[..., Any], *arguments: object) -> object:
+        return work(*arguments)
+
+    return cast(Node, SimpleNamespace(call=call, log_dir=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("port", "refused"), [("AT+MS=V99", "AT+MS=V99"), (SET_UP, SET_UP)], indirect=["port"]
+)
+def test_a_refused_command_ends_the_attempt(port: Port, refused: str, tmp_path: Path) -> None:
+    (plan,) = topology("dial").dialers
+    plan = replace(plan, devices=(port.device,), init="AT+MS=V99")
+    record = Record()
+    dialler = Dialler(here(tmp_path), plan, "lig", record)
+    assert dialler.find_modem() == port.device
+
+    with pytest.raises(ProtocolError, match="ERROR"):
+        dialler.dial()
+
+    (attempt,) = record.dialled
+    assert attempt.failure == f"the modem answers {refused} with ERROR"
+    assert attempt.result == ""
+    assert 0 < attempt.started <= attempt.ended
