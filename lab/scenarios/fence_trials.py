@@ -108,7 +108,6 @@ def _lead_astray(lab: RunningLab, agent: str, other: str, trials: Trials) -> Non
 def _situation(lab: RunningLab, agent: str) -> Situation:
     topology, lig = lab.topology, lab.topology.lig
     assert lig is not None, "check has seen it"
-    wall = topology.firewall
     node = topology.node(agent)
     open_now = [s.local_ip for s in lab.record.ppp if s.opened and not s.closed]
     number, agents = topology.agents.index(agent), len(topology.agents)
@@ -121,7 +120,7 @@ def _situation(lab: RunningLab, agent: str) -> Situation:
         user=user,
         lig=lig,
         address=address,
-        lan_address=(node.interface(wall.inside) if wall else node.interfaces[0]).ip,
+        lan_address=node.uplink.ip,
         free=tuple(a for a in lig.ppp.pool if a not in open_now),
         servers=tuple(
             (e.name, e.address, e.port) for e in topology.endpoints if e.address in listed
@@ -217,8 +216,9 @@ def _connect_in_turn(
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol) as last:
         last.settimeout(SETTLE_S)
         last.bind((source, source_port))
-        # Where the fence minds ports it goes to one at which a server listens.
-        with contextlib.suppress(ConnectionRefusedError):
+        # Where the fence minds ports it goes to one at which a server listens. If it never comes back,
+        # captures and counters tell why.
+        with contextlib.suppress(ConnectionRefusedError, TimeoutError):
             last.connect((destination, port))
 
 

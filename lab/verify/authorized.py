@@ -149,7 +149,7 @@ def check_l_08(case: Case) -> Finding:
             whose = user or "nobody"
             check.object(f"{p.packet.destination} is not on the list of {whose}", [p.frame])
     other = _judge_other_lists(case, check) if tried else 0
-    if tried and not case.failed_calls:
+    if case.came_home:
         for plan in case.topology.dialers:
             if plan.account.user not in reached:
                 check.object(f"{plan.account.user} reached nobody")

@@ -96,7 +96,9 @@ def test_every_path_holds(ran: Ran) -> None:
 def test_every_verdict_has_the_shape_of_the_contract(ran: Ran) -> None:
     verdict = ran.verdict
 
-    assert set(verdict) == VERDICT_KEYS
+    # Of the path whose first number is nobody's on purpose, that is told.
+    told = {"diagnosis"} if ran.topology.name == "dial-two-hmcs" else set()
+    assert set(verdict) == VERDICT_KEYS | told
     assert (verdict["topology"], verdict["profile"]) == (ran.topology.name, ran.topology.profile)
     assert (verdict["engine"], verdict["clock"]) == ("uml", "virtual")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", verdict["started"])
