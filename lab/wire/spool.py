@@ -25,7 +25,7 @@ from typing import Protocol
 from lab.errors import LabError
 from lab.wait import wait_until
 from lab.wire import guest_memory
-from lab.wire.ring import Block, give_back
+from lab.wire.ring import BLOCK_BYTES, Block, give_back
 
 LINE = "/dev/ttyS1"
 """The guest's end of the line."""
@@ -116,7 +116,9 @@ class _LineSink:
     def __init__(self, path: Path, memory: mmap.mmap) -> None:
         self._path = path
         self._sent = 0
-        self._pages = guest_memory.pages_of(memory)
+        pages = guest_memory.pages_of(memory)
+        starts = range(0, len(memory), BLOCK_BYTES)
+        self._blocks = {s: guest_memory.extents(pages, s, BLOCK_BYTES) for s in starts}
         self._number = int.from_bytes(os.urandom(8), "big")
         self._line = os.open(LINE, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
         tty.setraw(self._line, termios.TCSANOW)
@@ -128,7 +130,7 @@ class _LineSink:
 
     def take(self, block: Block) -> None:
         self._sent += block.length
-        extents = guest_memory.extents(self._pages, block.start, block.length)
+        extents = guest_memory.first(self._blocks[block.start], block.length)
         self._send(_Kind.block, guest_memory.encode(extents))
 
     def close(self) -> None:
