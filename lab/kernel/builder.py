@@ -180,7 +180,7 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
             "lost": lost,
             "compiled": compiled,
             "seconds": round(time.monotonic() - began),
-            "finished": round(time.time()),
+            "finished": time.time(),
             "size": (result / "linux").stat().st_size,
         }
         (result / "config").write_text(config)
