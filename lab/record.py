@@ -277,5 +277,7 @@ class Record:
     """Frames of any segment that the kernel had no room for: what was not seen proves nothing then."""
     leftovers: list[str] = field(default_factory=list)
     """What was still there after teardown: namespaces, SAs, links, tables, processes."""
+    command_status: int = 0
+    """With what the user's own command ended; 0 also where there was none."""
     error: str = ""
     """What broke the lab or kept the path from coming up."""

@@ -44,6 +44,13 @@ class JudgedRun:
     def exit_status(self) -> int:
         return self.outcome.exit_status
 
+    @property
+    def closing_line(self) -> str:
+        """What came of it in one line, for who sees nothing else of it."""
+        from lab.verify import verdict
+
+        return verdict.closing_line(self.outcome, colour=False)
+
     def summarize(self, stream: TextIO) -> None:
         """Write the findings for people."""
         from lab.verify import verdict
@@ -75,11 +82,13 @@ class Run:
         out: Path | None = None,
         node: str = "",
         command: tuple[str, ...] = (),
+        own_agent: bool | None = None,
     ) -> Run:
         """Load and resolve a topology, and make the run directory with its fresh secrets.
 
         Raises TopologyError or UsageError before anything is made, also for a node or a command
-        that there is not.
+        that there is not. ``own_agent``: whether the lab's own agent will call home, as it does
+        where no command is given.
         """
         from lab import faults
         from lab.topology.load import load
@@ -91,6 +100,11 @@ class Run:
             topology = faults.apply(fault, topology)
         _check_node(topology, node)
         _check_program(command)
+        if topology.happenings and not (not command if own_agent is None else own_agent):
+            raise UsageError(
+                f"{fault} happens while the lab's own agent calls home, and here it does not call",
+                hint=f"lab run {name} --fault {fault}, without a command",
+            )
         chosen = choose(engine)
 
         run = cls(topology, paths.new_run_dir(topology.name, out), chosen, clock)

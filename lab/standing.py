@@ -47,9 +47,10 @@ def start(run: Run, *, path: bool = True) -> Entry:
     with ours:
         failure = _hear_out(ours)
     if failure == PATH_DOWN:
+        fault = f" --fault {run.topology.fault}" if run.topology.fault else ""
         raise ExpectationFailed(
             f"{run.topology.name} stands, but its path did not come up, so it was taken down again",
-            hint=f"lab run {run.given} says why; lab up {run.given} --no-path leaves it up",
+            hint=f"lab run {run.given}{fault} says why; lab up {run.given}{fault} --no-path leaves it up",
         )
     for entry in registry.entries():
         if entry.run_dir == os.fspath(run.run_dir) and not failure:

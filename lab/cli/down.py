@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lab", nargs="?", default="", help="which lab, if several are up")
+    parser.add_argument(
+        "--lab", dest="named", default="", help="the same, as other commands have it"
+    )
     parser.add_argument("--all", action="store_true", help="every lab that is up")
     parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
 
@@ -22,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from lab.engine import registry
 
-    entries = registry.entries() if args.all else (registry.find(args.lab),)
+    entries = registry.entries() if args.all else (registry.find(args.lab or args.named),)
     return max((_down(entry, as_json=args.json) for entry in entries), default=0)
 
 

@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     elif status and verdict.outcome.diagnosis:
         print(f"\ndiagnosis: {verdict.outcome.diagnosis}", file=sys.stderr)
     if not args.quiet:
+        if args.command:
+            print(f"\n{verdict.closing_line}", end="", file=sys.stderr)
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
 
     if args.command or status not in (0, 1):

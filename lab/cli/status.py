@@ -19,11 +19,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from lab.cli.standing_options import model_of
     from lab.engine import registry
 
     up = registry.entries()
     if args.json:
-        print(json.dumps([{**asdict(entry), "ways": _ways(entry)} for entry in up], indent=1))
+        rows = [{**asdict(e), "fault": model_of(e).fault, "ways": _ways(e)} for e in up]
+        print(json.dumps(rows, indent=1))
         return 0
     if not up:
         print("no lab is up")
@@ -36,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
             f"{entry.name:{width}}  up {minutes:3d}:{seconds:02d}  {entry.engine}, {entry.clock} clock  "
             f"{entry.run_dir}"
         )
+        if fault := model_of(entry).fault:
+            print(f"{'':{width}}  with fault {fault}")
         for way in _ways(entry):
             print(f"{'':{width}}  {way['agent']}: {', '.join([*way['modems'], way['state']])}")
     return 0

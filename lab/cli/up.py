@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from lab import standing
+    from lab.engine import registry
     from lab.runs import Run
     from lab.topology.model import PathKind
 
@@ -38,21 +39,28 @@ def run(args: argparse.Namespace) -> int:
         engine=Engine(args.engine),
         clock=Clock(args.clock),
         out=args.out,
+        own_agent=False,
     )
     entry = standing.start(prepared, path=not args.no_path)
     topology = prepared.topology
     agent = topology.agents[0]
-    segment = topology.segments[0].name
+    segment = topology.node(agent).uplink.segment
     if topology.path is PathKind.dial and topology.telephone is not None:
         # There the way home is seen: the wires are silent.
         segment = topology.telephone.node
     print(entry.name)
+    this = f" --lab {entry.name}" if len(registry.entries()) > 1 else ""
+    trial = f"ping -c 3 {topology.probe}"
+    if args.no_path:
+        devices = [d for plan in topology.dialers if plan.client == agent for d in plan.devices]
+        trial = f"picocom -b 115200 {devices[0]}" if devices else "ip route"
+    fault = f" with fault {args.fault}" if args.fault else ""
     print(
-        f"\n{entry.name} is up. Now, from any terminal:\n"
-        f"  lab shell {agent}\n"
-        f"  lab exec {agent} -- ping -c 3 {topology.probe}\n"
-        f"  lab capture {segment} | wireshark -k -i -\n"
-        f"  lab down",
+        f"\n{entry.name} is up{fault}. Now, from any terminal:\n"
+        f"  lab shell{this} {agent}\n"
+        f"  lab exec{this} {agent} -- {trial}\n"
+        f"  lab capture{this} {segment} | wireshark -k -i -\n"
+        f"  lab down{this}",
         file=sys.stderr,
     )
     return 0

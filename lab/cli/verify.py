@@ -55,6 +55,6 @@ def _line(run: Run, judged: JudgedRun) -> str:
     failed = [f.requirement for f in outcome.findings if f.verdict == "fail"]
     if failed:
         line += f"\n  failed: {', '.join(failed)}"
-    if outcome.diagnosis:
+    if outcome.diagnosis and outcome.verdict != "pass":
         line += f"\n  diagnosis: {outcome.diagnosis}"
     return line

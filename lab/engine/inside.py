@@ -106,6 +106,7 @@ def _carry_out(order: Order) -> int:
             signal.signal(signal.SIGINT, lambda *_: None)
             status = lab.attend(order.node, list(order.command))
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            lab.record.command_status = status
             return status
 
         # The supervisor waits for this one line of output.

@@ -99,7 +99,8 @@ def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
     if case.left_down:
         return Diagnosis(NOTHING, "the way home was left down", "")
     if not failed(case):
-        found = _survived(case)
+        # What a user's own agent failed of is his to say, unless the path shows a reason.
+        found = (_failure(case) if record.command_status else None) or _survived(case)
         return found or Diagnosis(NOTHING, "nothing is wrong: the path came up and held", "")
 
     if case.came_home:

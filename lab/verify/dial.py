@@ -177,6 +177,8 @@ def _judge_numbers(case: Case, requirement: str) -> Finding:
         _judge_dialogue(case, check, plan.client, attempts)
     if not later:
         return check.not_tested(_why_no_next(case))
+    if all(len(set(plan.numbers)) < 2 for plan in case.topology.dialers):
+        return check.not_tested("each HMC has one number only")
     return check.finding("; ".join(told))
 
 
@@ -261,7 +263,7 @@ def check_f_18(case: Case) -> Finding:
     _judge_wall(case, check, wall)
     through = sum(call.succeeded for call in case.record.calls)
     if not through:
-        return check.not_tested("no call home came about")
+        return check.not_tested("the lab's own agent did not get home")
     counters = case.record.counters.get(wall.node, {})
     if not counters:
         check.object(f"the counters of {wall.node} were not read")

@@ -115,7 +115,9 @@ def _fate_of_attempts(case: Case) -> str:
 
 def _why_not(case: Case) -> str:
     """Why the scenario did not come to its trials."""
-    return "no call home came about" if case.called else "nothing called home in this run"
+    return (
+        "the lab's own agent did not get home" if case.called else "nothing called home in this run"
+    )
 
 
 def _judge_probes(case: Case, check: Check) -> None:
@@ -312,7 +314,7 @@ def _judge_own_firewall(case: Case, requirement: str, inside: str, carriers: str
     )
     trials = case.record.trials
     if not trials and (not case.called or case.failed_calls):
-        return check.not_tested("no call home came about, so the trial was not made")
+        return check.not_tested("the lab's own agent did not get home, so the trial was not made")
     if not case.failed_calls:
         for name in sorted({node.name for node in case.agents} - {t.node for t in trials}):
             check.object(f"no rule was tried on {name}")

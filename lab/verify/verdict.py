@@ -107,18 +107,23 @@ def summary(outcome: Result, *, colour: bool) -> str:
                 numbers = ", ".join(map(str, evidence.frames))
                 lines.append(f"{'':{width}}  {'frames':14}  {evidence.segment}: {numbers}")
 
-    counts = {v: sum(f.verdict is v for f in outcome.findings) for v in Verdict}
     if outcome.diagnosis:
         lines.append(_folded(f"diagnosis: {outcome.diagnosis}", 0))
+    lines.append(closing_line(outcome, colour=colour))
+    return "\n".join(lines) + "\n"
+
+
+def closing_line(outcome: Result, *, colour: bool) -> str:
+    """The verdict, the counts, and how long it took by both clocks."""
+    counts = {v: sum(f.verdict is v for f in outcome.findings) for v in Verdict}
     word = _painted(outcome.verdict, "32" if outcome.verdict == "pass" else "31", colour)
     fault = f" with fault {outcome.fault}" if outcome.fault else ""
-    lines.append(
+    return (
         f"{outcome.topology}{fault}: {word}, {counts[Verdict.held]} held, "
         f"{counts[Verdict.failed]} failed, "
         f"{counts[Verdict.not_applicable]} not put to the test; {outcome.lab_s:.1f} s in the lab, "
         f"{outcome.wall_s:.1f} s on the wall"
     )
-    return "\n".join(lines) + "\n"
 
 
 def _folded(text: str, indent: int) -> str:

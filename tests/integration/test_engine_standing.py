@@ -259,7 +259,7 @@ def test_two_up_then_down_with_a_shell_open(user: User, standing: str) -> None:
     shell = user.terminal("shell", "--lab", "direct-2", "hmc")
     try:
         shell.expect(PROMPT)
-        down = user.lab("down", "direct-2", "--json")
+        down = user.lab("down", "--lab", "direct-2", "--json")
         assert down.returncode == 0, down.stdout
         verdict = json.loads(down.stdout)
         assert (verdict["verdict"], verdict["engine"], verdict["clock"]) == ("pass", "uml", "real")

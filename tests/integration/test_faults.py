@@ -206,3 +206,38 @@ def test_a_fault_that_does_not_apply_is_refused_with_those_that_do() -> None:
     assert done.returncode == 2
     assert "drop-esp does not apply to direct" in done.stderr
     assert "lab faults direct" in done.stderr
+
+
+OWN_AGENT = ("--", "sh", "-c", "curl -sSm 90 --cacert $LAB_CA_FILE $LAB_SERVER")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "said"),
+    [
+        ("vpn", "small-mtu", "vanish at internet"),
+        ("direct", "small-mtu", "vanish at internet"),
+        ("dial", "dns-silent", "the name server 203.0.113.53 is silent"),
+    ],
+)
+def test_an_agent_of_ones_own_that_fails_is_told_why(
+    runs: Runs, name: str, fault: str, said: str
+) -> None:
+    ran = runs.get(name, "--fault", fault, *OWN_AGENT)
+    assert ran.status in (6, 28)
+    assert "diagnosis: " in ran.stderr
+    assert said in ran.verdict["diagnosis"]
+
+
+@pytest.mark.parametrize("name", ["vpn", "direct-snat", "dial"])
+def test_of_a_path_that_holds_no_reason_is_made_up(runs: Runs, name: str) -> None:
+    ran = runs.get(name, "--", "false")
+    assert ran.status == 1
+    assert "diagnosis" not in ran.stderr
+    assert re.search(rf"^{name}: pass, \d+ held, 0 failed", ran.stderr, re.MULTILINE)
+
+
+def test_what_befalls_the_labs_own_agent_needs_it(runs: Runs) -> None:
+    ran = runs.get("vpn", "--fault", "gateway-dies", "--", "true")
+    assert ran.status == 2
+    assert "lab run vpn --fault gateway-dies, without a command" in ran.stderr
+    assert not ran.run_dir.exists()
