@@ -439,9 +439,12 @@ def test_a_call_that_carries_nothing_only_has_its_ports_looked_at(
     others[0].ask("ATE0DT1003", b"CONNECT 1000000\r\n")
     others[1].until(b"CONNECT 1000000\r\n")
     threading.Event().wait(2 * LOOK_S)
-    before = turns.count
-    threading.Event().wait(4 * LOOK_S)
-    assert 2 <= turns.count - before <= 5, "all ports at once"
+    before, began = turns.count, time.monotonic()
+    wait_until("a second look", lambda: turns.count >= before + 2, DEADLINE_S)
+    threading.Event().wait(2 * LOOK_S)
+    looks = turns.count - before
+    # However long this machine took for it.
+    assert looks <= (time.monotonic() - began) / LOOK_S + 1, "all ports at once"
 
     caller.say(b"still")
     called.until(b"still")
