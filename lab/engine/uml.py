@@ -164,6 +164,9 @@ def _spawn(
         os.sched_setaffinity(0, {cpu})
         # A kernel that panics aborts: its memory must not become a core file in the run directory.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # A file that is open in the guest is open in the kernel's process: a shell's usual 1,024 are few.
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     # Die-with-parent counts the thread that forked, so that must be the one that stays.
     assert threading.current_thread() is threading.main_thread()

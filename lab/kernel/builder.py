@@ -153,7 +153,7 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
             ["tar", "xvf", wanted.source.path, "--strip-components=1", *leave_out],
             "unpacking the source", total=UNPACKED, counts=re.compile("."), kept=False,
         )  # fmt: skip
-        for patch in options.PATCHES:
+        for patch in options.patches_for(wanted.source.version):
             maker.run(
                 ["patch", "-p1", "--batch", "--forward", "-i", patch], f"applying {patch.name}", total=1
             )  # fmt: skip
@@ -162,7 +162,9 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
             [*make, f"KCONFIG_ALLCONFIG={options.LIST}", "allnoconfig"], "configuring", total=20
         )
         config = (tree / ".config").read_text()
-        lost = options.lost(options.parse(options.LIST.read_text()), config)
+        listed = options.LIST.read_text()
+        absent = options.absent(listed, tree)
+        lost = options.lost(options.parse(listed), config, absent)
         for line in lost:
             progress.note(f"this source does not know the option {line}, or not so")
 
@@ -178,6 +180,8 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
             "options": wanted.options,
             "compiler": wanted.compiler,
             "lost": lost,
+            "absent": absent,
+            "seccomp": _knows_seccomp(result / "linux"),
             "compiled": compiled,
             "seconds": round(time.monotonic() - began),
             "finished": time.time(),
@@ -293,6 +297,19 @@ def _total() -> int:
     """How many steps the compilation will have: as many as last time."""
     counts = (facts.get("compiled") for _, facts in built())
     return next((int(count) for count in counts if count), COMPILED)
+
+
+def _knows_seccomp(kernel: Path) -> bool:
+    """Whether a kernel can drive its processes by seccomp (6.16 and later), by its own --help."""
+    answer = subprocess.run(
+        [kernel, "--help"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return "seccomp=" in answer.stdout
 
 
 def _version(tree: Path) -> str:

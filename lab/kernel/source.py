@@ -18,8 +18,8 @@ from lab.errors import PrerequisiteError
 from lab.paths import cache_dir
 
 FOLDER = Path("/usr/src")
-OLDEST = (6, 10)
-"""User-Mode Linux keeps its clock right in ``time-travel=inf-cpu`` from here on."""
+OLDEST = (6, 12)
+"""The first one that was tried. Before 6.10 User-Mode Linux does not keep its clock right."""
 
 HINT = "install the packages that `lab doctor` lists"
 

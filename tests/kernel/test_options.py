@@ -56,7 +56,9 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_every_option_is_in_the_running_kernel(console: list[str]) -> None:
     packed = next(line for line in console if line.startswith("1f8b"))
     config = gzip.decompress(bytes.fromhex(packed.strip())).decode()
-    assert options.lost(options.parse(options.LIST.read_text()), config) == ()
-    path = kernel.status().path
+    found = kernel.status()
+    path = found.path
     assert path is not None
+    listed = options.LIST.read_text()
+    assert options.lost(options.parse(listed), config, found.facts["absent"]) == ()
     assert (path.parent / "config").read_text() == config

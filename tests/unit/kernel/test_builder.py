@@ -31,7 +31,8 @@ case "$*" in
 esac
 """
 
-COMPILE = "echo '  CC      a.o'; echo '  CC      b.o'; printf kernel >linux"
+KERNEL = "#!/bin/sh\necho seccomp=on\n"
+COMPILE = f"echo '  CC      a.o'; echo '  CC      b.o'; printf %s '{KERNEL}' >linux; chmod +x linux"
 
 
 class Recorder:
@@ -121,7 +122,7 @@ def test_builds_once_and_says_what_it_built(workshop: Workshop) -> None:
     assert kernel.status().path is None
     path = kernel.build(Recorder())
 
-    assert path.read_text() == "kernel"
+    assert path.read_text() == KERNEL
     assert kernel.build(Recorder()) == path
     assert workshop.compilations == 1
     assert not workshop.leftovers
@@ -131,6 +132,8 @@ def test_builds_once_and_says_what_it_built(workshop: Workshop) -> None:
     assert found.facts["version"] == "6.12.7"
     assert found.facts["compiled"] == 2
     assert found.facts["lost"] == []
+    assert found.facts["absent"] == sorted(options.of_some_sources(options.LIST.read_text()))
+    assert found.facts["seccomp"] is True
     assert (path.parent / "config").read_text() == options.LIST.read_text()
 
 
@@ -230,7 +233,7 @@ def test_a_truncated_kernel_is_built_anew(workshop: Workshop) -> None:
     path = kernel.build(Recorder())
     path.write_text("k")
     assert kernel.status().path is None
-    assert kernel.build(Recorder()).read_text() == "kernel"
+    assert kernel.build(Recorder()).read_text() == KERNEL
 
 
 def test_a_failure_shows_the_end_of_the_log_and_where_it_is(workshop: Workshop) -> None:

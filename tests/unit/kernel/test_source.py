@@ -16,14 +16,14 @@ def _packed(folder: Path, *versions: str) -> None:
 
 
 def test_the_newest_source_wins(tmp_path: Path) -> None:
-    _packed(tmp_path, "6.1", "6.9", "6.12", "6.10")
-    assert source.find(tmp_path).path.name == "linux-source-6.12.tar.xz"
+    _packed(tmp_path, "6.1", "6.9", "6.12", "6.10", "7.3", "7.2")
+    assert source.find(tmp_path).path.name == "linux-source-7.3.tar.xz"
 
 
 @pytest.mark.parametrize("versions", [(), ("6.1", "6.9"), ("5.19",)])
 def test_nothing_new_enough_is_a_missing_package(tmp_path: Path, versions: tuple[str, ...]) -> None:
     _packed(tmp_path, *versions)
-    with pytest.raises(PrerequisiteError, match=r"no kernel source 6\.10 or newer") as caught:
+    with pytest.raises(PrerequisiteError, match=r"no kernel source 6\.12 or newer") as caught:
         source.find(tmp_path)
     assert all(version in str(caught.value) for version in versions)
     assert "lab doctor" in caught.value.hint
@@ -70,6 +70,33 @@ def test_options_are_compared_as_they_were_meant() -> None:
         'CONFIG_C="null"',
         "CONFIG_D=y",
     )
+
+
+def test_what_a_source_has_no_name_for_is_not_missed(tmp_path: Path) -> None:
+    text = "CONFIG_A=y\n\n# Some sources only: old ones.\nCONFIG_OLD=y\nCONFIG_B=y\n\nCONFIG_C=y\n"
+    (tmp_path / "net").mkdir()
+    (tmp_path / "Kconfig").write_text("menuconfig A\n\tbool\n")
+    (tmp_path / "net" / "Kconfig.more").write_text('config B\n\tbool "B"\n')
+    assert options.of_some_sources(text) == {"CONFIG_OLD", "CONFIG_B"}
+    absent = options.absent(text, tmp_path)
+    # C has no name here, either, but it must have one.
+    assert absent == ("CONFIG_OLD",)
+    assert options.lost(options.parse(text), "CONFIG_A=y\n", absent) == (
+        "CONFIG_B=y",
+        "CONFIG_C=y",
+    )
+
+
+def test_a_patch_is_for_the_sources_that_its_head_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every, old = tmp_path / "1.patch", tmp_path / "2.patch"
+    every.write_text("For all\n\n--- a/x\n+++ b/x\nSources: before 1.0\n")
+    old.write_text("For old ones\n\nSources: before 6.13\n\n--- a/x\n+++ b/x\n")
+    monkeypatch.setattr(options, "PATCHES", (every, old))
+    assert options.patches_for((6, 12)) == (every, old)
+    assert options.patches_for((6, 13)) == (every,)
+    assert options.patches_for((7, 0)) == (every,)
 
 
 def test_the_list_names_every_option_once() -> None:
