@@ -89,7 +89,7 @@ def checks() -> tuple[Check, ...]:
         *(_package_check(package) for package in packages.packages()),
         Check("kernel", "uml: the lab's own kernel, for x86_64", _kernel, ("uml",)),
         Check("memory", "uml: a folder for the guest's memory", _memory, ("uml",)),
-        Check("ptrace", "uml: the guest's kernel traces its processes", trials.ptrace, ("uml",)),
+        Check("ptrace", "uml: the guest's kernel traces its processes", _ptrace, ("uml",)),
         native("root", "native: makes namespaces and interfaces", trials.root),
         native("bridge", "native: the wires", _native(*_BRIDGE)),
         native("veth", "native: the wires", _native(*_VETH)),
@@ -101,15 +101,25 @@ def checks() -> tuple[Check, ...]:
     )
 
 
-def examine(wanted: Iterable[Check] | None = None) -> Report:
-    """Carry out the checks."""
-    outcomes = tuple(_outcome(check) for check in (checks() if wanted is None else wanted))
-    lacks = {
-        engine: [o.check.name for o in outcomes if not o.ok and engine in o.check.engines]
-        for engine in ENGINES
-    }
+def examine(wanted: Iterable[Check] | None = None, boot: Callable[[], str] | None = None) -> Report:
+    """Carry out the checks. ``boot`` starts the lab's own kernel, once nothing else stops it."""
+    outcomes = [_outcome(check) for check in (checks() if wanted is None else wanted)]
+    if boot is not None and not _lacks(outcomes, "uml"):
+        purpose = "uml: the kernel starts on this machine, and runs a program"
+        outcomes.append(_outcome(Check("boot", purpose, boot, ("uml",))))
+    return _conclude(tuple(outcomes))
+
+
+def _lacks(outcomes: Iterable[Outcome], engine: str) -> list[str]:
+    return [o.check.name for o in outcomes if not o.ok and engine in o.check.engines]
+
+
+def _conclude(outcomes: tuple[Outcome, ...]) -> Report:
+    lacks = {engine: _lacks(outcomes, engine) for engine in ENGINES}
     if not lacks["uml"]:
-        return Report(outcomes, "uml", "the lab's own kernel is built and may run here")
+        booted = any(o.check.name == "boot" for o in outcomes)
+        state = "boots here" if booted else "is built and may run here"
+        return Report(outcomes, "uml", f"the lab's own kernel {state}")
     why = f"uml lacks {', '.join(lacks['uml'])}"
     if not lacks["native"]:
         return Report(outcomes, "native", f"{why}; the running kernel can do all that a lab needs")
@@ -166,8 +176,17 @@ def _package_check(package: packages.Package) -> Check:
 def _kernel() -> str:
     found = kernel.status()
     if found.path is None:
-        raise PrerequisiteError(found.why, hint="lab kernel build" if found.can_build else "")
+        raise PrerequisiteError(found.why, hint=found.fix)
     return f"{found.path} ({found.why})"
+
+
+def _ptrace() -> str:
+    try:
+        return trials.ptrace()
+    except PrerequisiteError as error:
+        if kernel.status().facts.get("seccomp"):
+            return f"{error.message}; this kernel can drive its processes by seccomp instead"
+        raise
 
 
 def _memory() -> str:

@@ -4,12 +4,13 @@
     ├── UsageError               exit 2   what was asked for does not exist or makes no sense
     │   └── TopologyError        exit 2   a topology file is wrong; carries every issue at once
     ├── PrerequisiteError        exit 3   something is missing on this machine
+    │   └── BootError            exit 3   the lab's own kernel does not start here
     ├── ExpectationFailed        exit 1   a check came out false
     ├── KernelError              exit 4   the kernel refused an operation
     ├── DaemonError              exit 4   a daemon ended, or does not do what it must
     ├── DeadlineExceeded         exit 4   a fact of a protocol did not come about in time
     ├── ProtocolError            exit 4   a peer broke its protocol
-    └── GuestError               exit 4   the lab's own kernel died
+    └── GuestError               exit 4   the lab's own kernel died while it ran
 
 Each message names the thing and the place; ``hint`` is the mend. Nothing else lives here. The guest's
 first program imports it, so it is lean: ``dataclasses`` alone would be a tenth of the guest's start.
@@ -69,6 +70,16 @@ class PrerequisiteError(LabError):
     exit_status = 3
 
 
+class BootError(PrerequisiteError):
+    """The lab's own kernel does not start on this machine; carries its last lines."""
+
+    def __init__(self, reason: str, console_tail: str = "", *, hint: str = "") -> None:
+        super().__init__(
+            f"the lab's own kernel does not start here: {reason}{_quoted(console_tail)}", hint=hint
+        )
+        self.reason = reason
+
+
 class ExpectationFailed(LabError):
     """A check came out false; the lab itself is sound."""
 
@@ -86,8 +97,7 @@ class DaemonError(LabError):
     """A daemon ended, or does not do what it must; carries the end of its log."""
 
     def __init__(self, name: str, problem: str, *, log_tail: str = "", hint: str = "") -> None:
-        tail = "".join(f"\n    | {line}" for line in log_tail.splitlines()[-12:])
-        super().__init__(f"{name}: {problem}{tail}", hint=hint)
+        super().__init__(f"{name}: {problem}{_quoted(log_tail)}", hint=hint)
         self.log_tail = log_tail
 
 
@@ -105,8 +115,12 @@ class ProtocolError(LabError):
 
 
 class GuestError(LabError):
-    """The lab's own kernel died or never came up; carries its last lines."""
+    """The lab's own kernel died while it ran; carries its last lines."""
 
     def __init__(self, problem: str, console_tail: str = "", *, hint: str = "") -> None:
-        tail = "".join(f"\n    | {line}" for line in console_tail.splitlines()[-12:])
-        super().__init__(f"{problem}{tail}", hint=hint)
+        super().__init__(f"{problem}{_quoted(console_tail)}", hint=hint)
+
+
+def _quoted(words: str) -> str:
+    """The last lines of what a program said, below a message."""
+    return "".join(f"\n    | {line}" for line in words.splitlines()[-12:])

@@ -1,4 +1,4 @@
-"""Where things are on the host: the user's cache and the run directories."""
+"""Where things are on the host: the user's cache, what lives as long as a lab, the run directories."""
 
 from __future__ import annotations
 
@@ -18,6 +18,45 @@ def cache_dir() -> Path:
     """The lab's folder in the user's cache (XDG Base Directory), not made yet perhaps."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "callhome-lab"
+
+
+def runtime_dirs() -> tuple[Path, ...]:
+    """Where a user's labs that are up may be noted, the best place first; not made yet perhaps.
+
+    ``$XDG_RUNTIME_DIR`` (XDG Base Directory); its usual place, as cron and su do not set the variable;
+    the cache; a folder of the user's own in /tmp, where the home cannot be written.
+    """
+    uid = os.geteuid()
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    bases = [*([Path(named)] if named else []), Path(f"/run/user/{uid}")]
+    folders = [base / "callhome-lab" for base in bases if base.is_dir()]
+    return tuple(dict.fromkeys([*folders, cache_dir(), Path(f"/tmp/callhome-lab-{uid}")]))
+
+
+def runtime_dir(name: str) -> Path:
+    """A folder of this name in the first of these places that can be written; made if it is not there.
+
+    Raises PrerequisiteError that says why of each.
+    """
+    reasons = []
+    for base in runtime_dirs():
+        folder = base / name
+        try:
+            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if base.stat().st_uid != os.geteuid():
+                reasons.append(f"{base}: belongs to another user")
+                continue
+            folder.mkdir(exist_ok=True)
+            # What root may do, a read-only file system may still refuse.
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
+            reasons.append(f"{folder}: cannot be written")
+        except OSError as error:
+            reasons.append(f"{folder}: {error.strerror}")
+    raise PrerequisiteError(
+        f"no folder to note in which labs are up ({'; '.join(reasons)})",
+        hint="name one that you may write: export XDG_RUNTIME_DIR=FOLDER",
+    )
 
 
 def new_run_dir(topology: str, out: Path | None) -> Path:

@@ -7,6 +7,7 @@ import json
 import sys
 
 from lab import doctor
+from lab.engine import host, trial
 
 MISSING = 3
 
@@ -16,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    report = doctor.examine()
+    report = doctor.examine(boot=None if host.inside() else trial.boot)
     if args.json:
         print(json.dumps(_as_data(report), indent=2))
     else:
@@ -49,8 +50,9 @@ def _show(report: doctor.Report) -> None:
     for outcome in report.outcomes:
         word = "ok" if outcome.ok else "MISSING" if report.needed(outcome) else "not here"
         print(f"{word:8}  {outcome.check.name:{width}}  {outcome.check.purpose}")
-        if not outcome.ok:
-            print(f"{'':8}  {'':{width}}  {outcome.found}")
+        if not outcome.ok or outcome.check.name == "boot":
+            for line in outcome.found.splitlines():
+                print(f"{'':8}  {'':{width}}  {line}")
 
     print(f"\nengine: {report.engine or 'none'} ({report.why})")
     for mend in dict.fromkeys(outcome.mend for outcome in report.missing if outcome.mend):

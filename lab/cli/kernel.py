@@ -39,9 +39,9 @@ def _status(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
     elif found.path is None:
         print(f"no kernel: {found.why}")
-        print("  lab kernel build", file=sys.stderr)
+        print(f"  {found.fix}", file=sys.stderr)
     else:
-        print(f"{found.path}: Linux {found.facts.get('version')}, {found.why}")
+        print(f"{found.path}: Linux {found.facts.get('version', '?')}, {found.why}")
         for option in found.facts.get("lost", ()):
             print(f"  without {option}", file=sys.stderr)
     return 0 if found.path else 3

@@ -53,7 +53,7 @@ class Attendant:
         self,
         channel: int,
         main: Callable[[list[str]], int],
-        configure: Callable[[dict[str, list[str]]], None],
+        configure: Callable[[dict[str, Any]], None],
     ) -> None:
         self._channel = channel
         self._main = main

@@ -9,14 +9,19 @@ gone with it. Only the folders that the host names are shared for writing.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import termios
 import time
 import tty
+from typing import Any
 
 CHANNEL = "/dev/ttyS0"
 GREETING = b"\n"
 """What the guest says once it listens; the host is silent until then."""
+
+_NR_OPEN = 1 << 20
+"""fs.nr_open: no limit of a process may be above it."""
 
 
 def lay_out_root() -> None:
@@ -67,9 +72,16 @@ def open_channel() -> int:
     return fd
 
 
-def configure(layout: dict[str, list[str]]) -> None:
-    """Share the folders that the host names, and look for packages where the host does."""
+def configure(layout: dict[str, Any]) -> None:
+    """Share the folders that the host names, look for packages where the host does, and allow its open files.
+
+    Programs may raise their limit to the host's hard one. They start with 1,024, as everywhere: there are
+    daemons that close every number up to the limit one by one.
+    """
     from lab import _linux
+
+    most = max(1024, min(int(layout["open_files"]), _NR_OPEN))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))
 
     for folder in layout["shared"]:
         os.makedirs(folder, exist_ok=True)

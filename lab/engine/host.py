@@ -33,6 +33,9 @@ class Clock(StrEnum):
     real = "real"
 
 
+SECCOMP = "LAB_SECCOMP"
+"""In the environment: ``off`` has the lab's own kernel drive its processes by ptrace."""
+
 INSIDE = "LAB_INSIDE"
 """In the environment of every program inside: the engine's name."""
 
@@ -87,8 +90,10 @@ def open_lab(
     from lab import doctor, kernel
     from lab.engine import uml
 
-    image = kernel.status().path
-    assert image is not None, "choose has seen it"
+    found = kernel.status()
+    assert found.path is not None, "choose has seen it"
+    seccomp = bool(found.facts.get("seccomp")) and os.environ.get(SECCOMP) != "off"
+    image = uml.Image(found.path, seccomp)
     virtual = clock is Clock.virtual
     memory = doctor.memory_dir()
     with uml.start(image, memory, run_dir, virtual=virtual, shared=shared) as guest:

@@ -1,6 +1,7 @@
-"""Which labs are up: one small file each in the user's cache, held by a lock as long as the lab lives.
+"""Which labs are up: one small file each, held by a lock as long as the lab lives.
 
-A file whose lock is free belongs to a supervisor that was killed; whoever looks removes it.
+The files are in the user's runtime directory (``paths.runtime_dirs``): the cache may be read-only. A
+file whose lock is free belongs to a supervisor that was killed; whoever looks removes it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.errors import PrerequisiteError, UsageError
-from lab.paths import cache_dir
+from lab.errors import UsageError
+from lab.paths import runtime_dir, runtime_dirs
+
+_LABS = "labs"
 
 SOCKET_NAME = "control.sock"
 
@@ -42,9 +45,10 @@ class Entry:
 @contextlib.contextmanager
 def registered(entry: Entry) -> Iterator[Entry]:
     """Hold an entry while the block runs, under a name that is free."""
-    folder = _folder()
+    folder = runtime_dir(_LABS)
+    elsewhere = {each.name for each in entries()}
     with _alone(folder):
-        fd, name = _claim_name(folder, entry.topology)
+        fd, name = _claim_name(folder, entry.topology, elsewhere)
         named = Entry(**{**asdict(entry), "name": name})
         os.ftruncate(fd, 0)
         os.write(fd, json.dumps(asdict(named)).encode())
@@ -56,10 +60,13 @@ def registered(entry: Entry) -> Iterator[Entry]:
         os.close(fd)
 
 
-def _claim_name(folder: Path, topology: str) -> tuple[int, str]:
+def _claim_name(folder: Path, topology: str, elsewhere: Collection[str]) -> tuple[int, str]:
     number = 1
     while True:
         name = topology if number == 1 else f"{topology}-{number}"
+        if name in elsewhere:
+            number += 1
+            continue
         fd = os.open(folder / f"{name}.json", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,8 +90,19 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def entries() -> tuple[Entry, ...]:
     """Every lab of this user that is up, the oldest first."""
-    folder = _folder()
-    found = []
+    found = [entry for folder in _folders() for entry in _entries_of(folder)]
+    return tuple(sorted(found, key=lambda entry: entry.started))
+
+
+def _folders() -> Iterator[Path]:
+    """Where entries may be: a lab may have been started with another environment than ours."""
+    for base in runtime_dirs():
+        folder = base / _LABS
+        if os.access(folder, os.W_OK | os.X_OK) and folder.stat().st_uid == os.geteuid():
+            yield folder
+
+
+def _entries_of(folder: Path) -> Iterator[Entry]:
     with _alone(folder):
         for path in folder.glob("*.json"):
             with contextlib.suppress(FileNotFoundError):
@@ -93,10 +111,9 @@ def entries() -> tuple[Entry, ...]:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     path.unlink()
                 except BlockingIOError:
-                    found.append(Entry(**json.loads(os.read(fd, 1 << 16))))
+                    yield Entry(**json.loads(os.read(fd, 1 << 16)))
                 finally:
                     os.close(fd)
-    return tuple(sorted(found, key=lambda entry: entry.started))
 
 
 def find(name: str) -> Entry:
@@ -147,24 +164,12 @@ def listen(run_dir: Path) -> socket.socket:
     return listener
 
 
-def _folder() -> Path:
-    folder = cache_dir() / "labs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PrerequisiteError(
-            f"the cache folder {folder} cannot be written: {error.strerror}",
-            hint="name another: export XDG_CACHE_HOME=FOLDER",
-        ) from error
-    return folder
-
-
 def wait_gone(entry: Entry) -> None:
     """Return when the supervisor of a lab has ended, by waiting for its lock."""
-    path = _folder() / f"{entry.name}.json"
-    with contextlib.suppress(FileNotFoundError):
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        finally:
-            os.close(fd)
+    for folder in _folders():
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(folder / f"{entry.name}.json", os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            finally:
+                os.close(fd)

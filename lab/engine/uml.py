@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import _linux
@@ -23,7 +24,7 @@ from lab.engine import guest_init
 from lab.engine.channel import Channel
 from lab.engine.cpus import claim_cpu
 from lab.engine.frames import Kind, json_frame
-from lab.errors import GuestError
+from lab.errors import BootError, GuestError
 from lab.wire import guest_memory
 from lab.wire.spool import Spooler
 
@@ -31,8 +32,18 @@ MEMORY = "2048M"
 """What the guest believes to have; the host gives only what is touched."""
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A kernel to boot."""
+
+    path: Path
+    seccomp: bool = False
+    """Whether the kernel knows ``seccomp=auto``: its processes are then driven by signals, at half the
+    cost of a system call by ptrace. Where the host forbids that, the kernel takes ptrace by itself."""
+
+
 def kernel_line(
-    ends: tuple[int, int, int], init: list[str], *, virtual: bool, uml_dir: Path
+    ends: tuple[int, int, int], init: list[str], *, virtual: bool, seccomp: bool, uml_dir: Path
 ) -> list[str]:
     """The kernel's command line.
 
@@ -47,6 +58,7 @@ def kernel_line(
         "quiet", "loglevel=4", f"mem={MEMORY}", "initcall_blacklist=jent_mod_init",
         f"uml_dir={uml_dir.name}/",
         *(["time-travel=inf-cpu"] if virtual else []),
+        *(["seccomp=auto"] if seccomp else []),
         f"init={interpreter}", "--", *arguments,
     ]  # fmt: skip
 
@@ -75,13 +87,12 @@ class Guest:
 
     def death(self) -> GuestError:
         """What to raise when the channel broke off: the kernel's last words."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=10)
+        self._settle()
         if self._spooler.failure:
             failure = self._spooler.failure
             return GuestError(f"the lab was stopped: {failure.message}", hint=failure.hint)
-        text = self._console.read_text(errors="replace") if self._console.exists() else ""
-        panic = re.search(r"Kernel panic - not syncing: .*", text)
+        text = self._said()
+        panic = _PANIC.search(text)
         problem = panic[0] if panic else "the lab's kernel ended without a word"
         if self.process.returncode not in (0, None) and not panic:
             problem = f"the lab's kernel ended with status {self.process.returncode}"
@@ -91,10 +102,58 @@ class Guest:
             hint=f"its console is in {self._console}; `lab doctor` checks this machine",
         )
 
+    def stillbirth(self) -> BootError:
+        """What to raise when the kernel never came as far as its first program."""
+        self._settle()
+        text = self._said()
+        for words, reason, fix in _REASONS:
+            if re.search(words, text):
+                return BootError(reason, text, hint=f"{fix}\n  {_WAYS_OUT}")
+        panic = _PANIC.search(text)
+        ended = f"it ended with status {self.process.returncode}"
+        reason = panic[0] if panic else ended if text else f"{ended}, without a word"
+        return BootError(reason, text, hint=f"{_WAYS_OUT}\n  its console is in {self._console}")
+
+    def _settle(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=10)
+
+    def _said(self) -> str:
+        return self._console.read_text(errors="replace") if self._console.exists() else ""
+
+
+_PANIC = re.compile(r"Kernel panic - not syncing: .*")
+
+_WAYS_OUT = "other ways: `--engine native` as root, or the Vagrant machine (`vagrant up`)"
+
+_REASONS = (
+    (
+        r"ptrace set fp regs failed",
+        "this processor has more floating-point state than the kernel was built for",
+        "take the lab's own build of it: unset LAB_KERNEL; lab kernel build --again",
+    ),
+    (
+        r"(?i)PROT_EXEC mmap in .*(?:\n.*)?not permitted",
+        "the folder for its memory is mounted noexec",
+        "name another folder with 1 GiB of room: export TMPDIR=FOLDER",
+    ),
+    (
+        r"check_ptrace : |ptrace: .*not permitted",
+        "it may not trace its processes",
+        "allow ptrace (`lab doctor` says how), or take a kernel from 6.16 on, which can do without",
+    ),
+    (
+        r"No space left on device",
+        "there is no room for its memory",
+        "name a folder with 1 GiB of room: export TMPDIR=FOLDER",
+    ),
+)
+"""What a kernel says that does not start, the reason in words, and the fix."""
+
 
 @contextlib.contextmanager
 def start(
-    kernel: Path, memory_dir: Path, run_dir: Path, *, virtual: bool, shared: tuple[Path, ...] = ()
+    image: Image, memory_dir: Path, run_dir: Path, *, virtual: bool, shared: tuple[Path, ...] = ()
 ) -> Iterator[Guest]:
     """Boot a guest; on leaving, halt it and make sure that nothing of it is left."""
     to_guest, guest_reads = socket.socketpair()
@@ -113,12 +172,13 @@ def start(
         cpu = stack.enter_context(claim_cpu())
         with guest_reads, guest_writes, guest_spools, console.open("wb") as log:
             ends = guest_reads.fileno(), guest_writes.fileno(), guest_spools.fileno()
-            argv = [str(kernel), *kernel_line(ends, init, virtual=virtual, uml_dir=uml_dir)]
+            line = kernel_line(ends, init, virtual=virtual, seccomp=image.seccomp, uml_dir=uml_dir)
+            argv = [str(image.path), *line]
             try:
                 process = _spawn(argv, ends, log.fileno(), memory_dir, uml_dir, cpu)
             except OSError as error:
-                raise GuestError(
-                    f"the lab's kernel {kernel} cannot be started: {error.strerror}",
+                raise BootError(
+                    f"{image.path} cannot be started: {error.strerror}",
                     hint="lab kernel build --again",
                 ) from error
         spooler = Spooler(
@@ -128,6 +188,7 @@ def start(
         stack.callback(_end, process, channel)
 
         layout = {
+            "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
             "shared": [str(run_dir), *(str(folder) for folder in shared)],
             "sys_path": [entry for entry in sys.path if entry],
         }
@@ -143,10 +204,10 @@ def _await_greeting(guest: Guest) -> None:
         greeting = guest.channel.recv(1)
     except TimeoutError:
         guest.process.kill()
-        raise guest.death() from None
+        raise guest.stillbirth() from None
     guest.channel.set_patience(None)
     if greeting != guest_init.GREETING:
-        raise guest.death()
+        raise guest.stillbirth()
 
 
 def _spawn(

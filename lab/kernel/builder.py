@@ -181,7 +181,7 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
             "compiler": wanted.compiler,
             "lost": lost,
             "absent": absent,
-            "seccomp": _knows_seccomp(result / "linux"),
+            "seccomp": store.knows_seccomp(result / "linux"),
             "compiled": compiled,
             "seconds": round(time.monotonic() - began),
             "finished": time.time(),
@@ -297,19 +297,6 @@ def _total() -> int:
     """How many steps the compilation will have: as many as last time."""
     counts = (facts.get("compiled") for _, facts in built())
     return next((int(count) for count in counts if count), COMPILED)
-
-
-def _knows_seccomp(kernel: Path) -> bool:
-    """Whether a kernel can drive its processes by seccomp (6.16 and later), by its own --help."""
-    answer = subprocess.run(
-        [kernel, "--help"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return "seccomp=" in answer.stdout
 
 
 def _version(tree: Path) -> str:

@@ -1,14 +1,18 @@
-"""Which kernels of the lab are in the user's cache, and which of them may be used.
+"""Which kernels of the lab there are, and which of them may be used.
 
-A kernel lies in ``<cache>/kernel/<key>/`` as ``linux``, beside its ``config`` and ``build.json``.
-The key stands for everything that it is made of, so a folder never changes once it is there.
+A kernel lies in ``<place>/<key>/`` as ``linux``, beside its ``config`` and ``build.json``. The key
+stands for everything that a kernel is made of, so a folder never changes once it is there. The first
+place is the user's cache, where kernels are built; the others are for a whole machine and are only
+read. ``LAB_KERNEL`` names one kernel, wherever it lies.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,14 @@ from typing import Any
 from lab.errors import PrerequisiteError
 from lab.kernel import options, source
 from lab.paths import cache_dir
+
+NAMED = "LAB_KERNEL"
+"""In the environment: the kernel to run, as its file or as the folder that holds it."""
+
+SYSTEM = (Path("/usr/local/lib/callhome-lab/kernel"), Path("/usr/lib/callhome-lab/kernel"))
+"""Where an administrator puts kernels for every user of the machine."""
+
+_BUILD = "lab kernel build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,8 @@ class KernelStatus:
     why: str
     facts: dict[str, Any]
     """What its build wrote down: version, compiler, seconds, options that were lost."""
-    can_build: bool = True
+    fix: str = _BUILD
+    """What to do where there is none: a command, or a sentence."""
 
 
 def folder() -> Path:
@@ -70,16 +83,18 @@ def check_machine() -> None:
     if (machine := platform.machine()) != "x86_64":
         raise PrerequisiteError(
             f"the lab's own kernel runs on x86_64 only, and this is {machine}",
-            hint="use `--engine native` as root, or the Vagrant machine (`vagrant up`)",
+            hint="use `--engine native` as root, on this machine or on a virtual machine of this kind",
         )
 
 
 def status() -> KernelStatus:
-    """The kernel of today's recipe, or else the newest with today's option list."""
+    """The kernel that is named, or that of today's recipe, or else the newest with today's option list."""
     try:
         check_machine()
     except PrerequisiteError as error:
-        return KernelStatus(None, False, error.message, {}, can_build=False)
+        return KernelStatus(None, False, error.message, {}, fix=error.hint)
+    if named := os.environ.get(NAMED):
+        return _named(Path(named))
 
     try:
         wanted = recipe()
@@ -88,21 +103,54 @@ def status() -> KernelStatus:
     else:
         absent = "it is not built yet"
         outdated = "built from another source, or by another compiler, than is here now"
-        if (facts := _facts(folder() / wanted.key)) is not None:
-            kernel = folder() / wanted.key / "linux"
-            return KernelStatus(kernel, True, "built, and up to date", facts)
+        for place in (folder(), *SYSTEM):
+            if (facts := _facts(place / wanted.key)) is not None:
+                kernel = place / wanted.key / "linux"
+                return KernelStatus(kernel, True, "built, and up to date", facts)
 
     # An upgrade of the source or the compiler must not stop anybody's work: only options decide
     # what the kernel can do.
-    for place, facts in built():
+    for place, facts in [*built(), *(found for each in SYSTEM for found in built(each))]:
         if facts.get("options") == options_digest():
             return KernelStatus(place / "linux", False, outdated, facts)
     return KernelStatus(None, False, absent, {})
 
 
-def built() -> list[tuple[Path, dict[str, Any]]]:
-    """Every finished kernel and its facts, newest first."""
-    places = [(place, _facts(place)) for place in folder().glob("[0-9a-f]*") if place.is_dir()]
+def _named(path: Path) -> KernelStatus:
+    kernel = path / "linux" if path.is_dir() else path
+    if not os.access(kernel, os.X_OK) or kernel.is_dir():
+        return KernelStatus(
+            None, False, f"{NAMED} is {path}, and there is no kernel that may be run",
+            {}, fix=f"name the file `linux` of a built kernel by {NAMED}, or unset {NAMED}",
+        )  # fmt: skip
+    facts = _facts(kernel.parent) if kernel.name == "linux" else None
+    ours = facts is not None and facts.get("options") == options_digest()
+    why = f"named by {NAMED}"
+    if facts is not None and not ours:
+        why += ", with other options than this version of the lab has"
+    return KernelStatus(kernel.resolve(), ours, why, facts or {"seccomp": knows_seccomp(kernel)})
+
+
+def knows_seccomp(kernel: Path) -> bool:
+    """Whether a kernel can drive its processes by seccomp (Linux 6.16 and later), by its own --help."""
+    try:
+        answer = subprocess.run(
+            [kernel, "--help"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError:
+        return False  # No program of this machine's: starting it says so.
+    return "seccomp=" in answer.stdout
+
+
+def built(where: Path | None = None) -> list[tuple[Path, dict[str, Any]]]:
+    """Every finished kernel of a place (the user's cache) and its facts, newest first."""
+    folders = (where or folder()).glob("[0-9a-f]*")
+    places = [(place, _facts(place)) for place in folders if place.is_dir()]
     known = [(place, facts) for place, facts in places if facts is not None]
     return sorted(known, key=lambda item: float(item[1].get("finished", 0)), reverse=True)
 

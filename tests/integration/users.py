@@ -48,6 +48,7 @@ class User:
             **os.environ,
             "HOME": os.fspath(self.home),
             "XDG_CACHE_HOME": os.fspath(self.home / "cache"),
+            "XDG_RUNTIME_DIR": os.fspath(self.home / "cache"),
             "TMPDIR": os.fspath(self.home / "tmp"),
             "PYTHONPATH": os.fspath(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -13,7 +13,9 @@ import pytest
 from lab import doctor, packages, trials
 from lab.cli import doctor as verb
 from lab.doctor import Check
-from lab.errors import PrerequisiteError
+from lab.engine import trial
+from lab.errors import BootError, PrerequisiteError
+from lab.kernel import KernelStatus
 
 
 def _fine() -> str:
@@ -67,6 +69,55 @@ def test_what_no_lab_needs_is_missed_but_stops_no_engine() -> None:
     assert [outcome.check.name for outcome in report.missing] == ["tshark"]
 
 
+def test_the_kernel_is_booted_once_nothing_else_stops_it() -> None:
+    booted = []
+
+    def boot() -> str:
+        booted.append(1)
+        return "Linux came up"
+
+    report = doctor.examine([_check("kernel", "uml")], boot)
+    assert (report.engine, len(booted)) == ("uml", 1)
+    assert "boots here" in report.why
+    assert report.outcomes[-1].found == "Linux came up"
+
+    lacking = [_check("kernel", "uml", mend="lab kernel build"), _check("esp", "native", mend="")]
+    report = doctor.examine(lacking, boot)
+    assert (report.engine, len(booted)) == (None, 1)
+    assert "boot" not in [outcome.check.name for outcome in report.outcomes]
+
+
+def test_a_kernel_that_does_not_start_is_told_with_the_way_out() -> None:
+    def boot() -> str:
+        raise BootError("it panics", "last words", hint="--engine native")
+
+    report = doctor.examine([_check("kernel", "uml"), _check("esp", "native", mend="")], boot)
+    assert report.engine is None
+    assert report.why == "uml lacks boot; native lacks esp"
+    (missing,) = report.missing
+    assert "it panics" in missing.found
+    assert missing.mend == "--engine native"
+    assert doctor.examine([_check("kernel", "uml")], boot).engine == "native"
+
+
+def test_without_ptrace_a_kernel_that_knows_seccomp_will_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> str:
+        raise PrerequisiteError("forbidden", hint="sysctl")
+
+    def status(*, seccomp: bool) -> KernelStatus:
+        return KernelStatus(Path("linux"), True, "", {"seccomp": seccomp})
+
+    (check,) = (check for check in doctor.checks() if check.name == "ptrace")
+    monkeypatch.setattr(trials, "ptrace", refuse)
+    monkeypatch.setattr("lab.kernel.status", lambda: status(seccomp=True))
+    assert "seccomp instead" in check.probe()
+    monkeypatch.setattr("lab.kernel.status", lambda: status(seccomp=False))
+    with pytest.raises(PrerequisiteError, match="forbidden"):
+        check.probe()
+
+
 def test_require_names_everything_and_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = (
         _check("xl2tpd", "uml", "native", mend="-", package="xl2tpd"),
@@ -98,12 +149,14 @@ def test_exit_status_and_json(
 ) -> None:
     wanted = [_check("kernel", "uml"), _check("dot", mend="-", package="graphviz")]
     monkeypatch.setattr(doctor, "checks", lambda: tuple(wanted))
+    monkeypatch.setattr(trial, "boot", lambda: "Linux came up")
     assert verb.run(Namespace(json=True)) == 3
     data = json.loads(capsys.readouterr().out)
     assert data["engine"] == "uml"
     assert [(check["name"], check["ok"]) for check in data["checks"]] == [
         ("kernel", True),
         ("dot", False),
+        ("boot", True),
     ]
     assert data["command"] == packages.install_command(["graphviz"])
 

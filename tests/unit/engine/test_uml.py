@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.engine import uml
-from lab.errors import GuestError
+from lab.errors import BootError
 from lab.wait import wait_until
 
 
@@ -22,33 +22,64 @@ def start(folder: Path, script: str) -> None:
     kernel.chmod(0o755)
     run_dir = folder / "run"
     run_dir.mkdir()
-    with uml.start(kernel, folder, run_dir, virtual=True):
+    with uml.start(uml.Image(kernel), folder, run_dir, virtual=True):
         pytest.fail("it did not come up")
 
 
 def test_one_that_ends_at_once(tmp_path: Path) -> None:
-    with pytest.raises(GuestError) as caught:
+    with pytest.raises(BootError) as caught:
         start(tmp_path, "echo first; echo its last words; exit 1")
-    assert caught.value.exit_status == 4
-    assert caught.value.message.startswith("the lab's kernel ended with status 1")
+    assert caught.value.exit_status == 3
+    assert caught.value.reason == "it ended with status 1"
     assert caught.value.message.endswith("    | first\n    | its last words")
     assert "kernel.log" in caught.value.hint
+    assert "--engine native" in caught.value.hint
     assert not list((tmp_path / "run").glob(".uml*"))
 
 
 def test_one_that_ends_without_a_word(tmp_path: Path) -> None:
-    with pytest.raises(GuestError, match="ended without a word"):
+    with pytest.raises(BootError, match="status 0, without a word"):
         start(tmp_path, "exit 0")
 
 
 def test_one_that_panics(tmp_path: Path) -> None:
-    with pytest.raises(GuestError, match="Kernel panic - not syncing: VFS"):
+    with pytest.raises(BootError, match="Kernel panic - not syncing: VFS"):
         start(tmp_path, "echo 'Kernel panic - not syncing: VFS: no root'; kill -ABRT $$")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "fix"),
+    [
+        (
+            "userspace - ptrace set fp regs failed, errno = 14",
+            "floating-point state",
+            "build --again",
+        ),
+        ("Checking PROT_EXEC mmap in /tmp...Operation not permitted", "noexec", "TMPDIR"),
+        ("check_ptrace : expected SIGSTOP, got status = 256", "may not trace", "lab doctor"),
+        ("expand_physmem: No space left on device", "no room", "TMPDIR"),
+    ],
+)
+def test_one_whose_reason_is_known(tmp_path: Path, words: str, reason: str, fix: str) -> None:
+    script = f"echo '{words}'; echo 'Kernel panic - not syncing: Attempted to kill init!'; exit 1"
+    with pytest.raises(BootError) as caught:
+        start(tmp_path, script)
+    assert reason in caught.value.reason
+    assert fix in caught.value.hint
+    assert "vagrant up" in caught.value.hint
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("seccomp", [True, False])
+def test_seccomp_is_asked_for_where_it_is_known(tmp_path: Path, seccomp: bool) -> None:
+    line = uml.kernel_line((3, 4, 5), ["init"], virtual=True, seccomp=seccomp, uml_dir=tmp_path)
+    assert ("seccomp=auto" in line) is seccomp
+    assert line.index("--") > line.index("time-travel=inf-cpu")
 
 
 def test_one_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uml, "BOOT_DEADLINE_S", 0.3)
-    with pytest.raises(GuestError, match="status -9"):
+    with pytest.raises(BootError, match="status -9"):
         start(tmp_path, f"echo $$ >{tmp_path}/pid; exec sleep 1000")
     pid = (tmp_path / "pid").read_text().strip()
     wait_until("its end", lambda: not Path(f"/proc/{pid}").exists(), 5.0)
@@ -57,7 +88,7 @@ def test_one_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_one_that_talks_nonsense(tmp_path: Path) -> None:
     # Whatever comes first is not the greeting; it must not be taken for a lab.
     words = 'for word; do case $word in ssl0=*) eval "printf x >&${word##*fd:}";; esac; done'
-    with pytest.raises(GuestError):
+    with pytest.raises(BootError):
         start(tmp_path, words + "; exit 3")
 
 
@@ -66,7 +97,7 @@ def test_a_file_that_is_no_program(tmp_path: Path) -> None:
     (tmp_path / "linux").write_bytes(b"\x7fELF nonsense")
     (tmp_path / "linux").chmod(0o755)
     with (
-        pytest.raises(GuestError, match="cannot be started"),
-        uml.start(tmp_path / "linux", tmp_path, tmp_path / "run", virtual=True),
+        pytest.raises(BootError, match="cannot be started"),
+        uml.start(uml.Image(tmp_path / "linux"), tmp_path, tmp_path / "run", virtual=True),
     ):
         pytest.fail("it did not come up")

@@ -56,7 +56,8 @@ def test_other_machines_are_sent_to_the_other_engines(monkeypatch: pytest.Monkey
     found = store.status()
     assert found.path is None
     assert "aarch64" in found.why
-    assert not found.can_build
+    assert "--engine native" in found.fix
+    assert "kernel build" not in found.fix
     with pytest.raises(PrerequisiteError, match="native"):
         store.recipe()
 
