@@ -13,7 +13,7 @@ import sys
 from bench.figures import HEADING, CannotRun, machine
 from lab.errors import LabError
 
-BENCHMARKS = ("kernel", "run", "star", "idle", "tcp", "modem")
+BENCHMARKS = ("kernel", "calls", "run", "star", "idle", "tcp", "modem")
 
 
 def main() -> int:

@@ -115,6 +115,8 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setenv("PATH", f"{shop.bin}:{os.environ['PATH']}")
     monkeypatch.setattr(source.find, "__defaults__", (tmp_path,))
     monkeypatch.setattr(builder, "NEEDED_BYTES", 1)
+    monkeypatch.setattr(store, "SYSTEM", ())
+    monkeypatch.delenv("LAB_KERNEL", raising=False)
     return shop
 
 
@@ -227,6 +229,69 @@ def test_a_kernel_serves_on_when_the_source_is_gone(workshop: Workshop) -> None:
     found = kernel.status()
     assert (found.path, found.current) == (path, False)
     assert "no kernel source" in found.why
+
+
+def test_a_kernel_of_the_whole_machine_needs_no_build(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    built = kernel.build(Recorder())
+    place = tmp_path / "whole machine"
+    place.mkdir()
+    built.parent.rename(place / built.parent.name)
+    assert kernel.status().path is None
+
+    monkeypatch.setattr(store, "SYSTEM", (tmp_path / "absent", place))
+    found = kernel.status()
+    assert found.path == place / built.parent.name / "linux"
+    assert found.current
+    assert kernel.build(Recorder()) == found.path
+    assert workshop.compilations == 1
+
+    # It serves as one of the user's own does, when the source here is another.
+    workshop.source("6.12", comment="security update")
+    assert kernel.status().path == found.path
+    assert not kernel.status().current
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "with another name"])
+def test_a_kernel_that_is_named_comes_first(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
+) -> None:
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    name = "vmlinux" if what == "with another name" else "linux"
+    (other / name).write_text("#!/bin/sh\necho 'seccomp=<on/auto/off>'\n")
+    (other / name).chmod(0o755)
+    kernel.build(Recorder())
+    monkeypatch.setenv("LAB_KERNEL", os.fspath(other if what == "folder" else other / name))
+    found = kernel.status()
+    assert found.path == other / name
+    assert found.why == "named by LAB_KERNEL"
+    assert found.facts["seccomp"] is True
+
+
+def test_a_named_kernel_with_other_options_is_said(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    built = kernel.build(Recorder())
+    monkeypatch.setenv("LAB_KERNEL", os.fspath(built))
+    assert kernel.status().current
+    altered = tmp_path / "altered.config"
+    altered.write_text(options.LIST.read_text() + "CONFIG_NEW=y\n")
+    monkeypatch.setattr(options, "LIST", altered)
+    assert "with other options" in kernel.status().why
+    assert kernel.status().path == built
+
+
+def test_a_named_kernel_that_is_not_there_is_no_kernel(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.build(Recorder())
+    monkeypatch.setenv("LAB_KERNEL", "/nowhere/linux")
+    found = kernel.status()
+    assert found.path is None
+    assert "/nowhere/linux" in found.why
+    assert "unset LAB_KERNEL" in found.fix
 
 
 def test_a_truncated_kernel_is_built_anew(workshop: Workshop) -> None:
