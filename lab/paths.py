@@ -23,14 +23,13 @@ def cache_dir() -> Path:
 def runtime_dirs() -> tuple[Path, ...]:
     """Where a user's labs that are up may be noted, the best place first; not made yet perhaps.
 
-    ``$XDG_RUNTIME_DIR`` (XDG Base Directory); its usual place, as cron and su do not set the variable;
-    the cache; a folder of the user's own in /tmp, where the home cannot be written.
+    ``$XDG_RUNTIME_DIR`` (XDG Base Directory), or the usual place of it, as cron and su do not set the
+    variable; the cache; a folder of the user's own in /tmp, where the home cannot be written.
     """
     uid = os.geteuid()
-    named = os.environ.get("XDG_RUNTIME_DIR")
-    bases = [*([Path(named)] if named else []), Path(f"/run/user/{uid}")]
-    folders = [base / "callhome-lab" for base in bases if base.is_dir()]
-    return tuple(dict.fromkeys([*folders, cache_dir(), Path(f"/tmp/callhome-lab-{uid}")]))
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}")
+    folders = [base / "callhome-lab"] if base.is_dir() else []
+    return (*folders, cache_dir(), Path(f"/tmp/callhome-lab-{uid}"))
 
 
 def runtime_dir(name: str) -> Path:

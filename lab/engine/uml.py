@@ -92,6 +92,8 @@ class Guest:
             failure = self._spooler.failure
             return GuestError(f"the lab was stopped: {failure.message}", hint=failure.hint)
         text = self._said()
+        if known := _known(text):
+            return GuestError(f"the lab's kernel died: {known[0]}", text, hint=known[1])
         panic = _PANIC.search(text)
         problem = panic[0] if panic else "the lab's kernel ended without a word"
         if self.process.returncode not in (0, None) and not panic:
@@ -106,9 +108,9 @@ class Guest:
         """What to raise when the kernel never came as far as its first program."""
         self._settle()
         text = self._said()
-        for words, reason, fix in _REASONS:
-            if re.search(words, text):
-                return BootError(reason, text, hint=f"{fix}\n  {_WAYS_OUT}")
+        if known := _known(text):
+            reason, fix = known
+            return BootError(reason, text, hint=f"{fix}\n  {_WAYS_OUT}")
         panic = _PANIC.search(text)
         ended = f"it ended with status {self.process.returncode}"
         reason = panic[0] if panic else ended if text else f"{ended}, without a word"
@@ -143,12 +145,18 @@ _REASONS = (
         "allow ptrace (`lab doctor` says how), or take a kernel from 6.16 on, which can do without",
     ),
     (
-        r"No space left on device",
-        "there is no room for its memory",
+        r"likely just ran out of space|No space left on device",
+        "the folder for its memory is full",
         "name a folder with 1 GiB of room: export TMPDIR=FOLDER",
     ),
 )
-"""What a kernel says that does not start, the reason in words, and the fix."""
+"""What a kernel says that does not start or dies, the reason in words, and the fix."""
+
+
+def _known(console: str) -> tuple[str, str] | None:
+    """The reason in words and the fix, where the console shows one that we know."""
+    found = ((reason, fix) for words, reason, fix in _REASONS if re.search(words, console))
+    return next(found, None)
 
 
 @contextlib.contextmanager

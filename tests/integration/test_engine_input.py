@@ -105,11 +105,13 @@ def test_ptrace_forbidden(user: User) -> None:
     assert not (user.home / "runs").exists()
 
 
-def in_mounts(user: User, mounts: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+def in_mounts(
+    user: User, mounts: str, *words: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run the command in a mount namespace of its own."""
     return subprocess.run(
         ["unshare", "--mount", "sh", "-ec", f'{mounts}; exec "$@"', "sh", *user.argv(*words)],
-        env=user.env,
+        env={**user.env, **(env or {})},
         cwd=user.home,
         capture_output=True,
         timeout=60,
@@ -139,7 +141,17 @@ def test_a_cache_that_cannot_be_written(user: User) -> None:
     mounts = f"mount --bind {cache} {cache}; mount -o remount,bind,ro {cache}"
     done = in_mounts(user, mounts, "run", "direct", "--quiet")
     assert done.returncode == 0, "a run only reads it"
-    refused(in_mounts(user, mounts, "up", "direct"), 3, "cannot be written", "XDG_CACHE_HOME")
+
+    # Nor does a lab that stays up write there.
+    (user.home / "tmp" / "runtime").mkdir()
+    elsewhere = {"XDG_RUNTIME_DIR": os.fspath(user.home / "tmp" / "runtime")}
+    done = in_mounts(user, mounts, "up", "direct", env=elsewhere)
+    try:
+        assert done.returncode == 0, done.stderr
+        assert b"direct " in user.lab("status", env={**user.env, **elsewhere}).stdout
+    finally:
+        down = user.lab("down", "direct", env={**user.env, **elsewhere})
+    assert down.returncode == 0, down.stderr
 
 
 # The native engine.

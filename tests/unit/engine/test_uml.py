@@ -57,7 +57,11 @@ def test_one_that_panics(tmp_path: Path) -> None:
         ),
         ("Checking PROT_EXEC mmap in /tmp...Operation not permitted", "noexec", "TMPDIR"),
         ("check_ptrace : expected SIGSTOP, got status = 256", "may not trace", "lab doctor"),
-        ("expand_physmem: No space left on device", "no room", "TMPDIR"),
+        (
+            "Bus error - the host /dev/shm or /tmp mount likely just ran out of space",
+            "is full",
+            "TMPDIR",
+        ),
     ],
 )
 def test_one_whose_reason_is_known(tmp_path: Path, words: str, reason: str, fix: str) -> None:
