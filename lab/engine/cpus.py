@@ -1,32 +1,28 @@
-"""Which processor a guest is pinned to: labs that run at the same time take different ones."""
+"""Which processor a guest is pinned to: labs that run at the same time take different ones.
+
+A processor is held by a socket with an abstract name (unix(7)): no file is needed, other users' labs count,
+too, and the kernel lets go of it when the process ends, however that ends.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import socket
 from collections.abc import Iterator
-
-from lab.errors import PrerequisiteError
-from lab.paths import runtime_dir
 
 
 @contextlib.contextmanager
 def claim_cpu() -> Iterator[int]:
-    """Hold a lock on a processor that no other lab holds; with none left, share one by chance."""
+    """Hold a processor that no other lab holds; with none left, share one by chance."""
     allowed = sorted(os.sched_getaffinity(0), reverse=True)
-
-    with contextlib.ExitStack() as stack:
-        for cpu in allowed:
+    for cpu in allowed:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
             try:
-                folder = runtime_dir("cpus")
-                fd = os.open(folder / str(cpu), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-                stack.callback(os.close, fd)
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (OSError, PrerequisiteError):
-                # Another lab holds it, or no folder can be written: this is about speed only.
-                continue
+                claim.bind(f"\0callhome-lab/cpu/{cpu}")
+            except OSError:
+                continue  # Another lab holds it.
             yield cpu
             return
 
-        yield allowed[os.getpid() % len(allowed)]
+    yield allowed[os.getpid() % len(allowed)]
