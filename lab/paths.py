@@ -29,7 +29,7 @@ def runtime_dirs() -> tuple[Path, ...]:
     uid = os.geteuid()
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}")
     folders = [base / "callhome-lab"] if base.is_dir() else []
-    return (*folders, cache_dir(), Path(f"/tmp/callhome-lab-{uid}"))
+    return tuple(dict.fromkeys([*folders, cache_dir(), Path(f"/tmp/callhome-lab-{uid}")]))
 
 
 def runtime_dir(name: str) -> Path:

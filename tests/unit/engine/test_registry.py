@@ -112,5 +112,8 @@ def test_the_order_of_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert first == tmp_path / "callhome-lab"
     assert cache == Path("/somewhere/callhome-lab")
     assert last.parent == Path("/tmp")
+    # One place for both is one place: no lab is listed twice.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert paths.runtime_dirs() == (first, last)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
     assert tmp_path / "gone" / "callhome-lab" not in paths.runtime_dirs()
