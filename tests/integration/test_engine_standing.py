@@ -35,10 +35,21 @@ pytestmark = pytest.mark.kernel
 
 PROMPT = rb"[#$] "
 
+# Nobody ever writes there. A sleep, however long, is no time in virtual time.
+_FOR_EVER = "mkfifo /run/never && echo up && read _ </run/never"
+
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory) -> User:
-    return User.settle(tmp_path_factory.mktemp("home"))
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    with User.visiting(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[User]:
+    """Somebody else, for one test."""
+    with User.visiting(tmp_path / "home") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -279,12 +290,11 @@ def test_two_up_then_down_with_a_shell_open(user: User, standing: str) -> None:
 
 
 @pytest.mark.parametrize("clock", ["real", "virtual"])
-def test_a_killed_supervisor(user: User, clock: str, tmp_path: Path) -> None:
-    home = User.settle(tmp_path / "home")
+def test_a_killed_supervisor(home: User, clock: str) -> None:
     before = Surroundings.look(home)
     assert home.lab("up", "direct", "--clock", clock, "--out", "out").returncode == 0
     (entry,) = status(home)
-    shell = home.start("exec", "hmc", "--", "sh", "-c", "echo up; sleep 1000")
+    shell = home.start("exec", "hmc", "--", "sh", "-c", _FOR_EVER)
     try:
         read_until(shell, b"up\n")
         os.kill(entry["pid"], signal.SIGKILL)
@@ -301,8 +311,7 @@ def test_a_killed_supervisor(user: User, clock: str, tmp_path: Path) -> None:
     assert Surroundings.look(home) == before
 
 
-def test_supervisor_ends_in_order(user: User, tmp_path: Path) -> None:
-    home = User.settle(tmp_path / "home")
+def test_supervisor_ends_in_order(home: User) -> None:
     assert home.lab("up", "direct", "--out", "out").returncode == 0
     (entry,) = status(home)
     os.kill(entry["pid"], signal.SIGTERM)
@@ -312,8 +321,7 @@ def test_supervisor_ends_in_order(user: User, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_whoever_starts_a_lab_goes(tmp_path: Path, number: signal.Signals) -> None:
-    home = User.settle(tmp_path / "home")
+def test_whoever_starts_a_lab_goes(home: User, number: signal.Signals) -> None:
     process = home.start("up", "vpn", "--out", "out")
     try:
         wait_until("the kernel", lambda: kernels(home.home / "out"), 10.0)
@@ -326,8 +334,7 @@ def test_whoever_starts_a_lab_goes(tmp_path: Path, number: signal.Signals) -> No
         end(process)
 
 
-def test_nothing_is_up(tmp_path: Path) -> None:
-    home = User.settle(tmp_path / "home")
+def test_nothing_is_up(home: User) -> None:
     for words in (("exec", "hmc", "--", "true"), ("shell", "hmc"), ("capture", "lan"), ("down",)):
         done = home.lab(*words)
         assert done.returncode == 2

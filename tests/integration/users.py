@@ -42,6 +42,16 @@ class User:
         (home / "cache" / "callhome-lab" / "kernel").symlink_to(store.folder())
         return cls(home)
 
+    @classmethod
+    @contextmanager
+    def visiting(cls, home: Path) -> Iterator[User]:
+        """Somebody whose labs are taken down when the block ends, whatever became of the test."""
+        user = cls.settle(home)
+        try:
+            yield user
+        finally:
+            user.lab("down", "--all")
+
     @property
     def env(self) -> dict[str, str]:
         return {
