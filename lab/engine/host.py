@@ -49,6 +49,8 @@ class OpenLab:
     run_dir: Path
     channel: Channel
     death: Callable[[], LabError]
+    drives_by: Callable[[], str] = lambda: "itself"
+    """How the lab's own kernel gets hold of its processes' system calls: ``seccomp`` or ``ptrace``."""
 
 
 def inside() -> bool:
@@ -98,8 +100,9 @@ def open_lab(
     memory = doctor.memory_dir()
     with uml.start(image, memory, run_dir, virtual=virtual, shared=shared) as guest:
         yield OpenLab(
-            engine=engine, clock=clock, run_dir=run_dir, channel=guest.channel, death=guest.death
-        )
+            engine=engine, clock=clock, run_dir=run_dir, channel=guest.channel, death=guest.death,
+            drives_by=guest.drives_by,
+        )  # fmt: skip
 
 
 def environment(engine: Engine, extra: dict[str, str]) -> dict[str, str]:

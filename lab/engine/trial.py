@@ -15,7 +15,6 @@ from lab.engine.session import Program, Session
 from lab.errors import BootError
 
 _LOOK = ("/bin/sh", "-c", "uname -r; ulimit -Hn")
-_BY_SECCOMP = "Checking that seccomp filters can be installed...OK"
 
 
 def boot() -> str:
@@ -33,11 +32,10 @@ def boot() -> str:
             session = Session(opened.channel, 1, opened.death, sinks=(answer.fileno(),) * 2)
             status = session.run(Program(argv=_LOOK, env={}, cwd="/"), stdin=False)
             seconds = time.monotonic() - began
+            way = opened.drives_by()
             answer.seek(0)
             said = answer.read().decode(errors="replace").split()
 
         if status or len(said) != 2:
             raise BootError(f"its first program ended with status {status}: {' '.join(said)}")
-        console = (folder / "logs" / "kernel.log").read_text(errors="replace")
-        way = "seccomp" if _BY_SECCOMP in console else "ptrace"
         return f"Linux {said[0]} came up in {seconds:.2f} s; processes by {way}; at most {said[1]} open files"

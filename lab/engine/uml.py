@@ -104,6 +104,15 @@ class Guest:
             hint=f"its console is in {self._console}; `lab doctor` checks this machine",
         )
 
+    def drives_by(self) -> str:
+        """How the kernel gets hold of its processes' system calls: ``seccomp`` or ``ptrace``."""
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                facts = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+                if int(facts["TracerPid"]) == self.process.pid:
+                    return "ptrace"
+        return "seccomp"
+
     def stillbirth(self) -> BootError:
         """What to raise when the kernel never came as far as its first program."""
         self._settle()
