@@ -1,7 +1,7 @@
 """Building the lab's kernel, as an ordinary user, into the user's cache.
 
-One build at a time (a lock in the store), in a folder that the next build removes if this one is
-killed; the result appears whole or not at all. How progress looks is not known here.
+One build at a time (a lock in the store), in a folder of its own (``workplace``); the result appears
+whole or not at all. How progress looks is not known here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Protocol, TextIO
 
 from lab import _linux
 from lab.errors import LabError, PrerequisiteError
-from lab.kernel import options, store
+from lab.kernel import options, store, workplace
 from lab.kernel.store import Recipe, built, recipe, status
 from lab.wait import wait_until
 
@@ -91,9 +90,12 @@ def build(progress: Progress, *, again: bool = False) -> Path:
         with _locked(progress) as waited:
             if (not again or waited) and (found := status()).current and found.path is not None:
                 return found.path
-            _sweep()
+            _sweep(progress)
             _check_space()
             return _build(wanted, progress)
+    except KeyboardInterrupt:
+        progress.note("stopped; what was unpacked is being removed in the background")
+        raise
     except OSError as error:
         raise PrerequisiteError(
             f"cannot build in {store.folder()}: {error.strerror or error}",
@@ -121,10 +123,15 @@ def _locked(progress: Progress) -> Iterator[bool]:
         yield waited
 
 
-def _sweep() -> None:
+def _sweep(progress: Progress) -> None:
     """Remove what a killed build left, as the holder of the lock."""
-    for folder in store.folder().glob(".build-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    for folder in workplace.left(store.folder()):
+        _remove(folder, "removing what a build left that did not end", UNPACKED, progress)
+
+
+def _remove(folder: Path, what: str, files: int, progress: Progress) -> None:
+    progress.step(what, 0, files)
+    workplace.remove(folder, lambda gone: progress.step(what, gone, max(files, gone)))
 
 
 def _check_space() -> None:
@@ -140,10 +147,10 @@ def _check_space() -> None:
 def _build(wanted: Recipe, progress: Progress) -> Path:
     began = time.monotonic()
     with (
-        tempfile.TemporaryDirectory(dir=store.folder(), prefix=".build-") as name,
+        workplace.made(store.folder()) as folder,
         _log_path().open("w") as log,
     ):
-        tree, result = Path(name, "tree"), Path(name, "result")
+        tree, result = folder / "tree", folder / "result"
         tree.mkdir()
         result.mkdir()
         maker = _Maker(tree, log, progress)
@@ -153,6 +160,7 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
             ["tar", "xvf", wanted.source.path, "--strip-components=1", *leave_out],
             "unpacking the source", total=UNPACKED, counts=re.compile("."), kept=False,
         )  # fmt: skip
+        unpacked = maker.counted
         for patch in options.patches_for(wanted.source.version):
             maker.run(
                 ["patch", "-p1", "--batch", "--forward", "-i", patch], f"applying {patch.name}", total=1
@@ -190,10 +198,11 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
         (result / "config").write_text(config)
         (result / "build.json").write_text(json.dumps(facts, indent=2) + "\n")
         kernel = _publish(result, wanted.key)
-        progress.step("removing the build folder", 0, 1)
+        # Each step leaves an object and the command that made it.
+        _remove(folder, "removing the build folder", unpacked + 2 * compiled, progress)
 
-    for folder, _ in built()[KEPT:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    for former, _ in built()[KEPT:]:
+        shutil.rmtree(former, ignore_errors=True)
     return kernel
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from lab import kernel
 from lab.errors import PrerequisiteError
-from lab.kernel import builder, options, source, store
+from lab.kernel import builder, options, source, store, workplace
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -428,6 +428,56 @@ def test_after_a_killed_build_nothing_goes_on_and_the_next_one_tidies_up(
 
     workshop.make(COMPILE)
     kernel.build(Recorder())
+    assert not workshop.leftovers
+
+
+def test_an_interrupted_build_ends_at_once_and_its_folder_goes_in_the_background(
+    workshop: Workshop,
+) -> None:
+    gate, gone = workshop.root / "gate", workshop.root / "gone"
+    os.mkfifo(gate)
+    os.mkfifo(gone)
+    workshop.make("echo '  CC      a.o'; exec sleep 60")
+    # A removal that takes as long as this test wants.
+    workshop.program("rm", f"read -r _ <'{gate}'; /bin/rm \"$@\"; echo done >'{gone}'")
+    with _builder(workshop) as stopped:
+        _read_until(stopped, lambda line: line.startswith("compiling 1 "))
+        stopped.send_signal(signal.SIGINT)
+        assert stopped.stdout is not None
+        assert "in the background" in stopped.stdout.read()
+    assert stopped.returncode != 0
+    assert workshop.leftovers
+
+    # Open for both: nobody waits here for a removal that was never started.
+    opened, ended = os.open(gate, os.O_RDWR), os.open(gone, os.O_RDWR)
+    os.write(opened, b"go on\n")
+    poller = select.poll()
+    poller.register(ended, select.POLLIN)
+    assert poller.poll(5000), "nothing removes it"
+    assert not workshop.leftovers
+    os.close(opened)
+    os.close(ended)
+
+
+def test_the_folder_of_a_failed_build_is_gone_when_the_failure_is_told(workshop: Workshop) -> None:
+    workshop.make("mkdir -p deep/folder; touch deep/folder/a; ln -s deep link; exit 2")
+    with pytest.raises(builder.BuildError):
+        kernel.build(Recorder())
+    assert not workshop.leftovers
+
+
+def test_removing_the_folder_is_shown_as_it_goes_on(workshop: Workshop) -> None:
+    left = workshop.store / f"{workplace.PREFIX}killed"
+    for name in ("one", "two"):
+        (left / name).mkdir(parents=True)
+        (left / name / "file").write_text("")
+    progress = Recorder()
+    kernel.build(progress)
+    swept = [step for step in progress.steps if step[0].startswith("removing what a build left")]
+    assert [done for _, done, _ in swept] == [0, 1, 2, 2]
+    shown = [step for step in progress.steps if step[0] == "removing the build folder"]
+    assert len({done for _, done, _ in shown}) > 3
+    assert shown[-1][1] > 4
     assert not workshop.leftovers
 
 
