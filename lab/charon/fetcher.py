@@ -87,7 +87,7 @@ def fetch(tell: Callable[[str], None], source: Path | None = None) -> Path:
 def _there(source: Path | None) -> Path | None:
     """What makes fetching needless; raises if fetching would be in vain."""
     found = store.status()
-    if found.path is None and found.hint != store.FETCH:
+    if found.path is None and not found.can_fetch:
         hint = found.hint or "install the packages that `lab doctor` lists"
         raise PrerequisiteError(found.why, hint=hint)
     wanted = source is not None and found.own is not None

@@ -53,6 +53,11 @@ class CharonStatus:
     hint: str = ""
     """What to do where a charon is installed and none knows IKEv1."""
 
+    @property
+    def can_fetch(self) -> bool:
+        """Whether ``fetcher.fetch`` is what is needed."""
+        return self.hint == FETCH
+
 
 def folder() -> Path:
     """Where the lab's own charons lie."""
