@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import paths
+from lab import charon, paths
 from lab.engine import carried
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, run_program
 from lab.engine.session import on_terminal
@@ -171,4 +171,6 @@ def versions(status: Path = DPKG_STATUS) -> dict[str, str]:
                     found[program] = line.split()[1]
     except FileNotFoundError:
         return {}
+    if version := charon.status().facts.get("version"):
+        found["charon"] = f"{version} (the lab's own)"
     return {program: found[program] for program in VERSIONED if program in found}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lab import kernel, packages, trials
+from lab import charon, kernel, packages, trials
 from lab.errors import PrerequisiteError
 
 ENGINES = ("uml", "native")
@@ -87,6 +87,12 @@ def checks() -> tuple[Check, ...]:
     native = partial(Check, engines=("native",))
     return (
         *(_package_check(package) for package in packages.packages()),
+        Check(
+            "IKEv1",
+            "IKE and IPsec: the charon knows the version that IBM's VPN speaks",
+            _ikev1,
+            ENGINES,
+        ),
         Check("kernel", "uml: the lab's own kernel, for x86_64", _kernel, ("uml",)),
         Check("memory", "uml: a folder for the guest's memory", _memory, ("uml",)),
         Check("ptrace", "uml: the guest's kernel traces its processes", _ptrace, ("uml",)),
@@ -171,6 +177,13 @@ def _package_check(package: packages.Package) -> Check:
 
     engines = ENGINES if package.needed == "run" else ()
     return Check(package.name, package.purpose, probe, engines, package.name)
+
+
+def _ikev1() -> str:
+    found = charon.status()
+    if found.path is None:
+        raise PrerequisiteError(found.why, hint=found.hint)
+    return f"{found.path} ({found.why})"
 
 
 def _kernel() -> str:

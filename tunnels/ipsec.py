@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lab import charon
+from lab.charon.store import LIBRARIES, PROGRAM
 from lab.nodes import Node
 from lab.process import Daemon
 from lab.record import IkeAttempt, Record
@@ -22,7 +24,6 @@ from tunnels._sas import KeyFile, Listener
 from tunnels._vici import IkeSa, Settings, Vici
 from tunnels._xfrm import leftovers, sas
 
-PROGRAM = "/usr/sbin/charon-systemd"
 CONFIGURATION = "/run/strongswan.conf"
 VICI_SOCKET = "/run/charon.vici"
 L2TP_PORT = 1701
@@ -31,7 +32,12 @@ L2TP_PORT = 1701
 # MODP groups needs. openssl has the ciphers, hashes, MACs and groups (T3-04).
 PLUGINS = ("nonce", "openssl", "md5", "sha1", "kernel-netlink", "socket-default", "vici")
 
-INCLUDED = ("/etc/strongswan.d/lab.conf", "/etc/strongswan.d/charon/lab.conf")
+# For a user's swanctl, whose own list names plugins that not every release has: it complains of
+# each. The distribution's file includes these two, and complains if there are none.
+INCLUDED = {
+    "/etc/strongswan.d/lab.conf": "swanctl {\n  load = nonce openssl\n}\n",
+    "/etc/strongswan.d/charon/lab.conf": "",
+}
 START_DEADLINE_S = 10.0
 VICI_TIMEOUT_S = 600.0
 DELETE_DEADLINE_S = 5.0
@@ -226,12 +232,14 @@ class Charon:
         self._listener = self._node.call(Listener.start, self._node.name, self._record.esp, keys)
         log = self._node.log_dir / "charon.log"
         self._node.write(CONFIGURATION, render_strongswan(self._connections, log))
-        # For a user's swanctl: the distribution's own file includes these, and complains of none.
-        for file in INCLUDED:
-            self._node.write(file, "")
-        self._daemon = self._node.spawn(
-            [PROGRAM], name="charon", env={"STRONGSWAN_CONF": CONFIGURATION}
-        )
+        for file, text in INCLUDED.items():
+            self._node.write(file, text)
+        env = {"STRONGSWAN_CONF": CONFIGURATION}
+        if (own := charon.status().own) is not None:
+            # The path of the plugins is compiled in, so the lab's own must lie where the installed do.
+            self._node.call(charon.cover, own)
+            env["LD_LIBRARY_PATH"] = LIBRARIES
+        self._daemon = self._node.spawn([PROGRAM], name="charon", env=env)
 
     def ready(self) -> None:
         """Wait until VICI answers, and load connections and secrets."""
@@ -342,6 +350,7 @@ _TELLING: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"could not decrypt payloads"),
         "neither end can decrypt what the other sends, as with different pre-shared keys",
     ),
+    (re.compile(r"IKE version 1 not supported"), "this charon was built without IKEv1"),
     (re.compile(r"received (\w+) error notify"), "the other end refuses with {}"),
     (
         re.compile(

@@ -17,6 +17,7 @@ from lab.errors import LabError
 COMMANDS: dict[str, str] = {
     "doctor": "say what this machine can run, what is missing, and the one command that mends it",
     "kernel": "build the lab's own kernel, or say what is there",
+    "charon": "fetch a charon that knows IKEv1, where the installed one does not, or say what there is",
     "list": "list the topologies",
     "show": "draw a topology",
     "schema": "print the JSON schema of topology files, for editors",

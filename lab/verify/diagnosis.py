@@ -31,6 +31,7 @@ NOTHING = "nothing"
 """The cause that is given where nothing went wrong."""
 
 TUNNEL: tuple[Callable[[Trail], Diagnosis | None], ...] = (
+    tunnel_symptoms.find_no_ikev1,
     tunnel_symptoms.find_lost_udp_500,
     tunnel_symptoms.find_silence,
     tunnel_symptoms.find_no_proposal,

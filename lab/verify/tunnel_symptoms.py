@@ -21,6 +21,8 @@ _UNREADABLE = re.compile(
     r"could not decrypt payloads|decryption failed|PAYLOAD_MALFORMED|PLD_MAL|message parsing failed"
 )
 """What charon says when another key was used to encrypt."""
+_NO_IKEV1 = re.compile(r"IKE version 1 not supported|received unsupported IKE version 1")
+"""What a charon says that was built without IKEv1: asked to begin, and asked by a peer."""
 _NO_PROPOSAL = re.compile(r"NO_PROPOSAL_CHOSEN|NO_PROP|no (?:matching |acceptable )?proposal found")
 
 
@@ -51,6 +53,20 @@ def _lost_text(name: str, loss: Loss, way: str) -> str:
         f"{name} {way} is lost at {loss.lost_at}: {count(loss.sent, 'packet')} on "
         f"{loss.last_segment}, "
         f"none of them on {loss.next_segment}"
+    )
+
+
+def find_no_ikev1(trail: Trail) -> Diagnosis | None:
+    """A charon that was built without IKEv1 sends nothing, and answers nothing."""
+    nodes = [trail.client, *(c.gateway for c in trail.case.connections(trail.client))]
+    without = [node for node in nodes if _NO_IKEV1.search(trail.log(node))]
+    if not without:
+        return None
+    return Diagnosis(
+        "no-ikev1",
+        f"the charon of {' and '.join(without)} says that it does not support IKE version 1, which "
+        "is what IBM's VPN speaks: this strongSwan was built without it",
+        "lab charon fetch",
     )
 
 

@@ -136,6 +136,14 @@ def test_a_link_that_came_up_has_no_complaint() -> None:
     assert _pppd.complaints(log) == ()
 
 
+def test_a_charon_without_ikev1_says_so() -> None:
+    said = ["vici initiate CHILD_SA 'hmc-vpn1'", "IKE version 1 not supported"]
+
+    why = ipsec.reason(said, "establishing CHILD_SA 'hmc-vpn1' failed")
+
+    assert why == "this charon was built without IKEv1"
+
+
 PROGRESS = [
     "initiating Main Mode IKE_SA hmc-vpn1[1] to 129.42.160.16",
     "generating ID_PROT request 0 [ SA V V V V V ]",

@@ -220,6 +220,33 @@ def test_a_gateway_with_another_name_is_told_by_the_client(tmp_path: Path) -> No
     assert diagnosed(stage, tmp_path, model).cause == "wrong-identity"
 
 
+ASKED_TO_BEGIN = """\
+1795879052.408 08[CFG] vici initiate CHILD_SA 'hmc-vpn1'
+1795879052.408 07[IKE] IKE version 1 not supported
+1795879052.418 00[DMN] SIGTERM received, shutting down
+"""
+ASKED_BY_A_PEER = (
+    "1795879052.408 09[NET] received unsupported IKE version 1.0 from 198.51.100.2,"
+    " sending INVALID_MAJOR_VERSION\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("node", "log"), [("hmc", ASKED_TO_BEGIN), ("vpn2", ASKED_BY_A_PEER)], ids=["hmc", "vpn2"]
+)
+def test_a_charon_without_ikev1_is_told(node: str, log: str, tmp_path: Path) -> None:
+    model = topology("vpn-nat")
+    stage = Stage(model)
+    stage.record.error = "hmc has no way home by VPN: establishing CHILD_SA 'hmc-vpn1' failed"
+    stage.logs[node, "charon"] = log
+
+    found = diagnosed(stage, tmp_path, model)
+
+    assert found.cause == "no-ikev1"
+    assert f"the charon of {node} says that it does not support IKE version 1" in found.sentence
+    assert found.mend == "lab charon fetch"
+
+
 def refuse_heartbeat(stage: Stage) -> None:
     stage.record.calls[0].succeeded = False
     stage.record.ledger[0].status = 403
