@@ -262,6 +262,7 @@ def _spawn(argv: list[str], folder: Path) -> subprocess.Popen[str]:
     # Neither make's variables (we may run below `make`) nor compiler flags of the user's shell.
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     env |= {"LC_ALL": "C", "KBUILD_BUILD_USER": "lab", "KBUILD_BUILD_HOST": "callhome-lab"}
+    env["XZ_OPT"] = "--threads=0"  # tar unpacks on all processors.
     try:
         return subprocess.Popen(
             argv,
