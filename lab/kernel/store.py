@@ -58,6 +58,15 @@ def recipe() -> Recipe:
     return Recipe(found, source.digest(found), options_digest(), source.compiler())
 
 
+def buildable() -> bool:
+    """Whether a kernel could be built with what is here: source and compiler."""
+    try:
+        recipe()
+    except PrerequisiteError:
+        return False
+    return True
+
+
 def options_digest() -> str:
     """The option list without its comments, and the patches, as a digest."""
     wanted = sorted(options.parse(options.LIST.read_text()).items())
