@@ -57,7 +57,7 @@ def install(wanted: Sequence[Package], progress: Progress) -> bool:
         status = process.run_on_terminal(["sh", os.fspath(packages.INSTALLER), *names])
         if status != 0:
             # The installer has said why, and what to do.
-            raise PrerequisiteError(f"not installed: {' '.join(names)}")
+            raise PrerequisiteError("the packages are not installed, for the reason above")
     if left := dpkg.faulty(wanted):
         raise PrerequisiteError(f"still missing after the installation: {' '.join(left)}")
     return True
