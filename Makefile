@@ -11,18 +11,21 @@ help: ## list the targets
 setup: ## install packages, virtual environment and kernel, as far as they are missing
 	@tools/setup
 
-demo: setup ## let an agent call home over a path, and judge it: make topology=NAME demo
-	@$(bin)/lab run $(topology)
+demo: ## let an agent call home over a path, and judge it: make topology=NAME demo
+	@tools/setup --for '$(topology)'
+	@$(bin)/lab run --next '$(topology)'
 
-test: setup ## run the whole test suite: the unit tests, then the scenarios in the lab's own kernel
+test: ## run the whole test suite: the unit tests, then the scenarios in the lab's own kernel
+	@tools/setup --with-tests
 	$(bin)/python -m pytest tests
 	$(bin)/python -m pytest lab --lab-strict
 
 check: ## run formatter, linters, types and the tests that need no kernel
-	@tools/setup --without-kernel
+	@tools/setup --without-kernel --with-tests
 	$(bin)/python -m pytest -q -m "not kernel and not root" tests/unit
 
-bench: setup ## run the benchmarks, and print medians and ratios
+bench: ## run the benchmarks, and print medians and ratios
+	@tools/setup --with-tests
 	$(bin)/python -m bench
 
 kernel: setup ## build the lab's own kernel, if it is not there, and say which one it is

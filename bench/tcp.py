@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.figures import Figure, ratios
 from bench.guest import engine, measure_inside, run_dir
+from lab import packages
 from lab.engine.host import Clock, Engine
 from lab.runs import Run
 from lab.topology.model import Topology
@@ -31,6 +32,7 @@ def measure(rounds: int) -> list[Figure]:
 
 def _took(rounds: int, *, unlimited: bool) -> dict[str, Any]:
     engine(Engine.uml)
+    packages.require("iperf3", "the throughput benchmark")
     with run_dir() as directory:
         run = Run.prepare("vpn-nat", engine=Engine.uml, clock=Clock.real, out=directory / "run")
         if unlimited:

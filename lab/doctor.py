@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab import charon, kernel, packages, trials
 from lab.errors import PrerequisiteError
+from lab.packages import Needed
 
 ENGINES = ("uml", "native")
 """In the order in which ``auto`` tries them."""
@@ -44,6 +45,8 @@ class Check:
     engines: tuple[str, ...] = ()
     """The engines that cannot run without it; none: some command needs it, no lab does."""
     package: str = ""
+    optional: bool = False
+    """Nobody misses it until a command asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Report:
     def needed(self, outcome: Outcome) -> bool:
         """Whether anything is lost without it: what only another engine needs is not missed."""
         engines = outcome.check.engines
-        return not engines or (self.engine or ENGINES[0]) in engines
+        wanted = not engines or (self.engine or ENGINES[0]) in engines
+        return wanted and not outcome.check.optional
 
     @property
     def missing(self) -> tuple[Outcome, ...]:
@@ -85,8 +89,11 @@ class Report:
 def checks() -> tuple[Check, ...]:
     """All of them, in the order in which they are worth reading."""
     native = partial(Check, engines=("native",))
+    on_demand = {Needed.use, Needed.checkout}
+    if kernel.status().path is not None:
+        on_demand.add(Needed.build)
     return (
-        *(_package_check(package) for package in packages.packages()),
+        *(_package_check(each, each.needed in on_demand) for each in packages.packages()),
         Check(
             "IKEv1",
             "IKE and IPsec: the charon knows the version that IBM's VPN speaks",
@@ -169,14 +176,14 @@ def _outcome(check: Check) -> Outcome:
         return Outcome(check, False, error.message, error.hint)
 
 
-def _package_check(package: packages.Package) -> Check:
+def _package_check(package: packages.Package, optional: bool) -> Check:
     def probe() -> str:
         if (path := package.found()) is not None:
             return path
         raise PrerequisiteError("not installed", hint=packages.install_command([package.name]))
 
-    engines = ENGINES if package.needed == "run" else ()
-    return Check(package.name, package.purpose, probe, engines, package.name)
+    engines = ENGINES if package.needed is Needed.run else ()
+    return Check(package.name, package.purpose, probe, engines, package.name, optional)
 
 
 def _ikev1() -> str:

@@ -311,6 +311,22 @@ def start_attended(argv: Sequence[str], env: Mapping[str, str]) -> Popen[bytes]:
         raise UsageError(f"{argv[0]!r} may not be executed", hint="is it executable?") from refused
 
 
+def run_on_terminal(argv: Sequence[str]) -> int:
+    """Run a program of ours on our standard streams, in our session, to its end; its exit status.
+
+    An interrupt is for the program, which may have to tidy up; once it has ended so do we.
+    """
+    with subprocess.Popen(list(argv), close_fds=True) as popen:
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            status = popen.wait()
+        finally:
+            signal.signal(signal.SIGINT, former)
+    if status in (128 + signal.SIGINT, -signal.SIGINT):
+        raise KeyboardInterrupt
+    return status
+
+
 def _cwd() -> str:
     """Our working directory as the main thread has it; a node's own thread has another."""
     return os.fspath(Path("/proc/self/cwd").readlink())

@@ -243,8 +243,11 @@ def _check_program(command: tuple[str, ...]) -> None:
     folders = [""] if "/" in name else program_path().split(os.pathsep)
     found = [path for folder in folders if (path := Path(folder, name)).is_file()]
     if not found:
+        from lab import packages
+
         raise UsageError(
-            f"there is no program {name!r} in this node", hint="check its name and PATH"
+            f"there is no program {name!r} in this node",
+            hint=packages.hint_for(name) or "check its name and PATH",
         )
     # In the guest we are root, who may execute whatever anybody may.
     if not any(path.stat().st_mode & 0o111 for path in found):

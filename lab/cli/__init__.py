@@ -1,7 +1,7 @@
 """The command ``lab``: one module a verb, each with configure(parser) and run(args).
 
 Only the verb that is asked for is imported. Results go to standard output, the story to standard
-error; every LabError ends in its own exit status with its message and the mend.
+error; every LabError ends in its own exit status with its message and the hint.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from lab.errors import LabError
 
 COMMANDS: dict[str, str] = {
-    "doctor": "say what this machine can run, what is missing, and the one command that mends it",
+    "setup": "install the packages and build the kernel, as far as they are missing",
+    "doctor": "say what this machine can run, what is missing, and the one command that fixes it",
     "kernel": "build the lab's own kernel, or say what is there",
     "charon": "fetch a charon that knows IKEv1, where the installed one does not, or say what there is",
     "list": "list the topologies",
@@ -73,7 +74,9 @@ def _hold_standard_streams() -> None:
 def _complain(error: LabError) -> None:
     print(f"lab: {error.message}", file=sys.stderr)
     if error.hint:
-        print(f"  mend: {error.hint}", file=sys.stderr)
+        from lab import hints
+
+        print(f"  hint: {hints.typed(error.hint)}", file=sys.stderr)
     for note in getattr(error, "__notes__", ()):
         print(f"  {note}", file=sys.stderr)
 
@@ -86,7 +89,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         "3 something missing on this machine, 4 the lab itself broke",
     )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
-    parser.add_argument("--version", action="version", version=f"callhome-lab {_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which one this is")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
     wanted = next((word for word in words if not word.startswith("-")), None)
@@ -110,6 +113,14 @@ def _parse(words: list[str]) -> argparse.Namespace:
     if args.command and wanted not in WITH_COMMAND:
         asked.error(f"`lab {wanted}` takes no command")
     return args
+
+
+class _Version(argparse.Action):
+    """Says the version. Looking for it takes as long as everything else before a command starts."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"callhome-lab {_version()}")
+        parser.exit()
 
 
 def _version() -> str:

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import os
 
-    from lab import standing
+    from lab import packages, standing
     from lab.engine import registry
     from lab.errors import UsageError
     from lab.wire.dialled import FRAMES
@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
         # No wire, but the exchange writes down what it carries, from the first call on.
         argv = ("tail", "-c", "+1", "-s", "0.1", "-f", f"{entry.run_dir}/wire/{FRAMES}")
     else:
+        packages.require("tcpdump", "lab capture")
         argv = ("tcpdump", "--immediate-mode", "-U", "-n", "-i", args.segment, "-w", "-")
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     return standing.run_in(entry, "wires", argv, env, stdin=False)

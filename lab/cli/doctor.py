@@ -1,4 +1,4 @@
-"""`lab doctor`: what this machine can run, what is missing, and the one command that mends it."""
+"""`lab doctor`: what this machine can run, what is missing, and the one command that fixes it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from lab import doctor
+from lab import doctor, hints
 from lab.engine import host, trial
 
 MISSING = 3
@@ -55,10 +55,10 @@ def _show(report: doctor.Report) -> None:
                 print(f"{'':8}  {'':{width}}  {line}")
 
     print(f"\nengine: {report.engine or 'none'} ({report.why})")
-    for mend in dict.fromkeys(outcome.mend for outcome in report.missing if outcome.mend):
-        if mend not in report.command and not report.command.startswith(
-            mend.split(" sh ")[0] + " sh"
-        ):
-            print(f"  {mend}", file=sys.stderr)
+    others = [
+        o.mend for o in report.missing if not o.check.package and o.mend not in report.command
+    ]
+    for hint in dict.fromkeys(filter(None, others)):
+        print(f"  {hints.typed(hint)}", file=sys.stderr)
     if report.command:
-        print(f"\nThis mends it:\n\n  {report.command}\n")
+        print(f"\nThis fixes it:\n\n  {hints.typed(report.command)}\n")

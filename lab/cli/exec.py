@@ -25,10 +25,17 @@ def run_in_node(lab: str, node: str, command: tuple[str, ...]) -> int:
     """Run a command with what the design promises in its environment."""
     from lab import standing
     from lab.engine import registry
+    from lab.errors import UsageError
     from lab.running import command_environment
 
     entry = registry.find(lab)
     topology = model_of(entry)
     check_known("node", node, [each.name for each in topology.nodes])
     env = command_environment(topology, node, entry.run_dir)
-    return standing.run_in(entry, node, command, env)
+    try:
+        return standing.run_in(entry, node, command, env)
+    except UsageError as error:
+        from lab import packages
+
+        error.hint = packages.hint_for(command[0]) or error.hint
+        raise

@@ -32,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
     parser.add_argument("--quiet", action="store_true", help="do not tell the story")
+    parser.add_argument(
+        "--next", action="store_true", help="end with what to try next, if the verdict is a pass"
+    )  # fmt: skip
     parser.usage = "lab run [options] TOPOLOGY [-- COMMAND...]"
 
 
@@ -62,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
         if args.command:
             print(f"\n{verdict.closing_line}", end="", file=sys.stderr)
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
+    if args.next and not verdict.exit_status:
+        from lab import hints
+
+        print(f"\n{hints.next_steps(args.topology)}", file=sys.stderr)
 
     if args.command or status not in (0, 1):
         return status

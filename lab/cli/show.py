@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab import codec
+from lab import codec, packages
 from lab.errors import UsageError
 from lab.topology import draw, load, resolve, secrets
 
@@ -22,9 +22,11 @@ def run(args: argparse.Namespace) -> int:
     topology = secrets.hide(resolve.resolve(load.load(args.topology), b""))
     if args.json:
         print(codec.dump(topology))
-    elif args.svg == "-":
-        print(draw.svg(topology), end="")
     elif args.svg is not None:
+        packages.require("dot", "lab show --svg")
+        if args.svg == "-":
+            print(draw.svg(topology), end="")
+            return 0
         _write(Path(args.svg), draw.svg(topology))
     else:
         print(draw.text(topology), end="")

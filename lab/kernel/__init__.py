@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from lab.kernel.builder import Progress, build
-from lab.kernel.store import KernelStatus, status
+from typing import TYPE_CHECKING
 
-__all__ = ["KernelStatus", "Progress", "build", "status"]
+from lab.kernel.store import KernelStatus, buildable, status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.kernel.builder import Progress
+
+__all__ = ["KernelStatus", "Progress", "build", "buildable", "status"]
+
+
+def build(progress: Progress, *, again: bool = False) -> Path:
+    """The kernel of today's recipe, built if it is not there (or ``again``)."""
+    # Only here: every command asks what there is, and few build.
+    from lab.kernel import builder
+
+    return builder.build(progress, again=again)

@@ -22,6 +22,7 @@ from typing import Protocol, TextIO
 from lab import _linux
 from lab.errors import LabError, PrerequisiteError
 from lab.kernel import options, store, workplace
+from lab.kernel.source import HINT
 from lab.kernel.store import Recipe, built, recipe, status
 from lab.wait import wait_until
 
@@ -278,9 +279,7 @@ def _spawn(argv: list[str], folder: Path) -> subprocess.Popen[str]:
             preexec_fn=lambda: _linux.die_with_parent(signal.SIGTERM),
         )
     except FileNotFoundError as error:
-        raise PrerequisiteError(
-            f"there is no program {argv[0]}", hint="install the packages that `lab doctor` lists"
-        ) from error
+        raise PrerequisiteError(f"there is no program {argv[0]}", hint=HINT) from error
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -21,7 +21,8 @@ FOLDER = Path("/usr/src")
 OLDEST = (6, 12)
 """The first one that was tried. Before 6.10 User-Mode Linux does not keep its clock right."""
 
-HINT = "install the packages that `lab doctor` lists"
+HINT = "lab setup"
+"""It installs both."""
 
 _NAME = re.compile(r"linux-source-(\d+)\.(\d+)\.tar\.(xz|zst|gz|bz2)")
 

@@ -27,7 +27,7 @@ NAMED = "LAB_KERNEL"
 SYSTEM = (Path("/usr/local/lib/callhome-lab/kernel"), Path("/usr/lib/callhome-lab/kernel"))
 """Where an administrator puts kernels for every user of the machine."""
 
-_BUILD = "lab kernel build"
+_BUILD = "lab setup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ class KernelStatus:
     fix: str = _BUILD
     """What to do where there is none: a command, or a sentence."""
 
+    @property
+    def can_build(self) -> bool:
+        """Whether a build would change which kernel is run."""
+        return self.fix == _BUILD
+
 
 def folder() -> Path:
     """Where the kernels lie."""
@@ -69,6 +74,15 @@ def recipe() -> Recipe:
     check_machine()
     found = source.find()
     return Recipe(found, source.digest(found), options_digest(), source.compiler())
+
+
+def buildable() -> bool:
+    """Whether a kernel could be built with what is here: source and compiler."""
+    try:
+        recipe()
+    except PrerequisiteError:
+        return False
+    return True
 
 
 def options_digest() -> str:
@@ -128,7 +142,8 @@ def _named(path: Path) -> KernelStatus:
     why = f"named by {NAMED}"
     if facts is not None and not ours:
         why += ", with other options than this version of the lab has"
-    return KernelStatus(kernel.resolve(), ours, why, facts or {"seccomp": knows_seccomp(kernel)})
+    facts = facts or {"seccomp": knows_seccomp(kernel)}
+    return KernelStatus(kernel.resolve(), ours, why, facts, fix=f"unset {NAMED}")
 
 
 def knows_seccomp(kernel: Path) -> bool:

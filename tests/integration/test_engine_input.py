@@ -38,7 +38,7 @@ def refused(done: subprocess.CompletedProcess[bytes], status: int, *words: str) 
     message = done.stderr.decode()
     assert done.returncode == status, message
     assert "Traceback" not in message
-    assert "mend: " in message
+    assert "hint: " in message
     for word in words:
         assert word in message
 
@@ -87,7 +87,7 @@ def test_a_broken_topology(user: User) -> None:
 
 def test_no_kernel(user: User) -> None:
     (user.home / "cache" / "callhome-lab" / "kernel").unlink()
-    refused(user.lab("run", "direct", "--engine", "uml"), 3, "lab kernel build")
+    refused(user.lab("run", "direct", "--engine", "uml"), 3, "lab setup")
     assert not (user.home / "runs").exists()
 
 

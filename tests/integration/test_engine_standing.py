@@ -338,5 +338,5 @@ def test_nothing_is_up(home: User) -> None:
     for words in (("exec", "hmc", "--", "true"), ("shell", "hmc"), ("capture", "lan"), ("down",)):
         done = home.lab(*words)
         assert done.returncode == 2
-        assert re.search(rb"no lab is up\n  mend: lab up TOPOLOGY", done.stderr)
+        assert re.search(rb"no lab is up\n  hint: \S*lab up TOPOLOGY", done.stderr)
     assert status(home) == []

@@ -4,47 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from lab import packages
 from lab.cli import progress
 
 REPO = Path(__file__).resolve().parents[2]
-
-
-def _program(folder: Path, name: str, text: str) -> None:
-    path = folder / name
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-
-
-def _install(path: Path, *names: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["/bin/sh", packages.INSTALLER, *names],
-        env={"PATH": os.fspath(path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_without_apt_the_packages_are_named(tmp_path: Path) -> None:
-    done = _install(tmp_path, "xl2tpd", "ppp")
-    assert done.returncode == 3
-    assert "no apt-get" in done.stderr
-    assert "xl2tpd ppp" in done.stderr
-
-
-def test_without_root_the_one_command_is_given(tmp_path: Path) -> None:
-    _program(tmp_path, "apt-get", "echo called; exit 1")
-    _program(tmp_path, "id", "echo 1000")
-    done = _install(tmp_path, "xl2tpd")
-    assert done.returncode == 3
-    assert f"sudo sh {packages.INSTALLER} xl2tpd" in done.stderr
-    assert "called" not in done.stdout
 
 
 @pytest.mark.parametrize("script", ["tools/setup", "lab/data/install-packages", ".ci/run"])
@@ -86,3 +54,75 @@ def test_a_bar_is_drawn_on_a_terminal_only() -> None:
     with progress.shown(stream) as plain:
         plain.note("a word")
     assert stream.getvalue() == "a word\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a made-up environment whose `lab` writes down how it was called."""
+    for name in ("tools/setup", "pyproject.toml", "requirements.lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(REPO / name, tmp_path / name)
+    for name in ("topologies", "lab", ".venv/bin"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "topologies" / "vpn.yaml").write_text("schema: 1\n")
+    (tmp_path / "mine.yaml").write_text("schema: 1\n")
+    _program(tmp_path / ".venv/bin/python", "exit 1")
+    _program(
+        tmp_path / ".venv/bin/lab",
+        'echo "$*" >>calls; while [ "$1" != --stamp ]; do shift; done; echo tools/setup >"$2"',
+    )
+    key = subprocess.run(
+        ["sh", "-c", "(readlink -f /usr/bin/python3; cat pyproject.toml requirements.lock; pwd) | cksum"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    (tmp_path / ".venv/setup").write_text(f"{key}tools/setup\n")
+    for path in tmp_path.rglob("*"):  # Older than any stamp.
+        os.utime(path, (1, 1))
+    return tmp_path
+
+
+def _program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def _set_up(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [checkout / "tools/setup", *words], capture_output=True, text=True, check=False
+    )
+
+
+def _calls(checkout: Path) -> int:
+    return len((checkout / "calls").read_text().splitlines())
+
+
+def test_a_topology_that_does_not_exist_is_told_before_anything_is_done(checkout: Path) -> None:
+    done = _set_up(checkout, "--for", "vpnn")
+    assert done.returncode == 2
+    assert "no topology 'vpnn'; there are: vpn;" in done.stderr
+    assert not (checkout / "calls").exists()
+    for name in ("vpn", "mine.yaml"):
+        assert _set_up(checkout, "--for", name).returncode == 0
+
+
+def test_the_second_set_up_does_not_even_ask_the_lab(checkout: Path) -> None:
+    for _ in range(2):
+        done = _set_up(checkout, "--without-kernel")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert _calls(checkout) == 1
+    # Other options, other needs.
+    assert _set_up(checkout).returncode == 0
+    assert _calls(checkout) == 2
+
+
+def test_a_newer_list_or_a_lost_file_is_looked_at(checkout: Path) -> None:
+    assert _set_up(checkout).returncode == 0
+    stamp = next(checkout.glob(".venv/machine-*"))
+    stamp.write_text("tools/setup\n/nowhere/program\n")
+    assert _set_up(checkout).returncode == 0
+    assert _calls(checkout) == 2
+
+    os.utime(stamp, (10, 10))
+    (checkout / "lab/data").mkdir()
+    assert _set_up(checkout).returncode == 0
+    assert _calls(checkout) == 3
