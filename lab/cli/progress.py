@@ -57,8 +57,9 @@ class Bar:
 
 
 @contextlib.contextmanager
-def shown(stream: TextIO = sys.stderr) -> Iterator[Progress]:
-    """Show progress on ``stream`` while inside."""
+def shown(stream: TextIO | None = None) -> Iterator[Progress]:
+    """Show progress on ``stream`` (standard error) while inside."""
+    stream = stream or sys.stderr
     if not stream.isatty():
         yield Lines(stream)
         return
