@@ -100,7 +100,7 @@ def open_of(pid: int) -> mmap.mmap:
     """
     folder = Path(f"/proc/{pid}/fd")
     try:
-        sizes = {path: found.st_size for path in folder.iterdir() if _unnamed(found := path.stat())}
+        sizes = {path: size for path in folder.iterdir() if (size := _unnamed_bytes(path))}
         largest = max(sizes, key=sizes.__getitem__, default=None)
         if largest is None:
             raise LabError(f"the guest's memory is not among the files of its process ({folder})")
@@ -116,5 +116,10 @@ def open_of(pid: int) -> mmap.mmap:
         ) from error
 
 
-def _unnamed(found: os.stat_result) -> bool:
-    return stat.S_ISREG(found.st_mode) and not found.st_nlink and found.st_size > 0
+def _unnamed_bytes(path: Path) -> int:
+    """The size of a descriptor's file, if that is one without a name."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0  # The guest reads files of the host: it has closed this one since we listed it.
+    return found.st_size if stat.S_ISREG(found.st_mode) and not found.st_nlink else 0

@@ -226,6 +226,18 @@ def test_the_memory_is_the_file_without_a_name_of_the_guests_process(tmp_path: P
             sleeper.wait()
 
 
+def test_a_file_that_the_guest_closes_meanwhile_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: [folder / "99999", *listed(folder)])
+    with tempfile.TemporaryFile(dir=tmp_path) as memory:
+        memory.write(bytes(1 << 24))
+        memory.flush()
+        with guest_memory.open_of(os.getpid()) as opened:
+            assert len(opened) == 1 << 24
+
+
 def test_a_process_without_such_a_file_is_no_guest(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         sleeper = subprocess.Popen(["sleep", "60"], stdout=log, stderr=log)
