@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         from lab.cli.progress import shown
         from lab.kernel import build
 
-        with shown() as progress:
+        with shown(sys.stderr) as progress:
             build(progress)
     if args.stamp is not None:
         setup.write_stamp(args.stamp, wanted, began_ns)

@@ -72,7 +72,8 @@ class Machine:
             (self.bin / name).symlink_to(f"/usr/bin/{name}")
         for name, text in (
             ("id", "echo 0"), ("dpkg", ":"), ("apt-get", APT_GET), ("apt-cache", APT_CACHE),
-            ("dpkg-query", DPKG_QUERY), ("update-rc.d", 'rm -f "{root}"/etc/rc?.d/S??"$1"'), ("systemctl", "exit 1"),
+            ("dpkg-query", DPKG_QUERY), ("systemctl", "exit 1"),
+            ("update-rc.d", 'rm -f "{root}"/etc/rc?.d/S??"$1"'),
         ):  # fmt: skip
             self.program(name, text.replace("{root}", os.fspath(root)))
         text = packages.INSTALLER.read_text()
