@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         from lab.cli.progress import shown
         from lab.kernel import build
 
-        with shown() as progress:
+        with shown(sys.stderr) as progress:
             build(progress)
     fetching = charon.status().can_fetch
     if fetching:

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import standing
+    from lab import hints, standing
     from lab.engine import registry
     from lab.runs import Run
     from lab.topology.model import PathKind
@@ -55,12 +55,12 @@ def run(args: argparse.Namespace) -> int:
         devices = [d for plan in topology.dialers if plan.client == agent for d in plan.devices]
         trial = f"picocom -b 115200 {devices[0]}" if devices else "ip route"
     fault = f" with fault {args.fault}" if args.fault else ""
-    print(
-        f"\n{entry.name} is up{fault}. Now, from any terminal:\n"
+    commands = (
         f"  lab shell{this} {agent}\n"
         f"  lab exec{this} {agent} -- {trial}\n"
         f"  lab capture{this} {segment} | wireshark -k -i -\n"
-        f"  lab down{this}",
-        file=sys.stderr,
+        f"  lab down{this}"
     )
+    print(f"\n{entry.name} is up{fault}. Now, from any terminal:", file=sys.stderr)
+    print(hints.typed(commands), file=sys.stderr)
     return 0

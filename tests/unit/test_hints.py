@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -150,3 +151,23 @@ def test_a_program_of_ones_own_will_do(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(packages.Package, "found", lambda _: None)
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     packages.require("dot", "lab show --svg")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"), [((), 0, False), (("--next",), 0, True), (("--next",), 1, False)]
+)
+def test_a_demo_that_passed_ends_with_the_next_steps(
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    status: int,
+    told: bool,
+) -> None:
+    verdict = SimpleNamespace(exit_status=status, summarize=lambda _: None)
+    run = SimpleNamespace(carry_out=lambda **_: 0, judge=lambda: verdict, shown_dir="runs/direct")
+    monkeypatch.setattr("lab.runs.Run.prepare", lambda *_, **__: run)
+    assert main(["run", "direct", *words]) == status
+    said = capsys.readouterr().err
+    assert said.endswith(f"\n\n{hints.next_steps('direct')}\n") is told
+    assert ("lab verify" in said) is told

@@ -52,7 +52,7 @@ class Machine:
         self.root = root
         self.bin = root / "bin"
         for folder in (
-            "bin", "usr/sbin", "var/lib/dpkg", "etc/rc2.d", "etc/rcS.d",
+            "bin", "usr/sbin", "var/lib/dpkg", "etc/rc2.d", "etc/rc3.d", "etc/rcS.d",
             "etc/systemd/system/multi-user.target.wants",
         ):  # fmt: skip
             (root / folder).mkdir(parents=True)
@@ -72,7 +72,8 @@ class Machine:
             (self.bin / name).symlink_to(f"/usr/bin/{name}")
         for name, text in (
             ("id", "echo 0"), ("dpkg", ":"), ("apt-get", APT_GET), ("apt-cache", APT_CACHE),
-            ("dpkg-query", DPKG_QUERY), ("update-rc.d", "exit 1"), ("systemctl", "exit 1"),
+            ("dpkg-query", DPKG_QUERY), ("systemctl", "exit 1"),
+            ("update-rc.d", 'rm -f "{root}"/etc/rc?.d/S??"$1"'),
         ):  # fmt: skip
             self.program(name, text.replace("{root}", os.fspath(root)))
         text = packages.INSTALLER.read_text()
@@ -167,7 +168,9 @@ def test_only_the_daemons_that_came_with_our_packages_are_disabled(machine: Mach
         # By either of the two paths that a merged /usr has.
         "strongswan": (f"{wants}/strongswan.service", "/usr/lib/systemd/system/strongswan.service"),
         "alias": ("etc/systemd/system/swanctl.service", "/lib/systemd/system/strongswan.service"),
+        # Disabling the first takes the second away, too.
         "xl2tpd": ("etc/rc2.d/S01xl2tpd", "../init.d/xl2tpd"),
+        "xl2tpd again": ("etc/rc3.d/S01xl2tpd", "../init.d/xl2tpd"),
         "getty": (f"{wants}/getty@tty1.service", "/lib/systemd/system/getty@.service"),
         "nginx": (f"{wants}/nginx.service", "/lib/systemd/system/nginx.service"),
         "other": (f"{wants}/other.service", "/lib/systemd/system/other.service"),
