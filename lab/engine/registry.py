@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.engine import native
 from lab.errors import PrerequisiteError, UsageError
 from lab.paths import cache_dir
 
@@ -83,20 +84,40 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def entries() -> tuple[Entry, ...]:
     """Every lab of this user that is up, the oldest first."""
+    found = [entry for entry, lives in _look() if lives]
+    return tuple(sorted(found, key=lambda entry: entry.started))
+
+
+def left_behind() -> tuple[Entry, ...]:
+    """What supervisors left that were killed; the entries are gone when this returns."""
+    return tuple(entry for entry, lives in _look() if not lives)
+
+
+def _look() -> Iterator[tuple[Entry, bool]]:
+    """Every entry, and whether its lab lives; those that do not are removed."""
     folder = _folder()
-    found = []
     with _alone(folder):
         for path in folder.glob("*.json"):
             with contextlib.suppress(FileNotFoundError):
                 fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
-                except BlockingIOError:
-                    found.append(Entry(**json.loads(os.read(fd, 1 << 16))))
+                    text = os.read(fd, 1 << 16)
+                    lives = _is_locked(fd)
+                    if not lives:
+                        path.unlink()
+                    # Empty: its supervisor was killed while it wrote.
+                    if text:
+                        yield Entry(**json.loads(text)), lives
                 finally:
                     os.close(fd)
-    return tuple(sorted(found, key=lambda entry: entry.started))
+
+
+def _is_locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def find(name: str) -> Entry:
@@ -111,7 +132,8 @@ def find(name: str) -> Entry:
 
     names = ", ".join(entry.name for entry in up)
     if not up:
-        raise UsageError("no lab is up", hint="lab up TOPOLOGY")
+        hint = "sudo lab status shows those of root" if native.of_root() else "lab up TOPOLOGY"
+        raise UsageError("no lab is up", hint=hint)
     if name:
         raise UsageError(f"no lab {name!r} is up", hint=f"up: {names}")
     raise UsageError(f"several labs are up: {names}", hint="choose one with --lab NAME")
