@@ -3,10 +3,10 @@ topology ?= vpn-nat
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench kernel clean
+.PHONY: help setup demo test check bench kernel vagrant-runs vagrant-check clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: ## install packages, virtual environment and kernel, as far as they are missing
 	@tools/setup
@@ -31,6 +31,11 @@ bench: ## run the benchmarks, and print medians and ratios
 kernel: setup ## build the lab's own kernel, if it is not there, and say which one it is
 	@$(bin)/lab kernel status
 
+vagrant-runs: ## fetch the run directories of the Vagrant machine: make to=FOLDER vagrant-runs
+	@tools/vagrant-runs $(to)
+
+vagrant-check: ## build a Vagrant box, bring the machine up, let the lab run in it, remove it (root, half an hour)
+	@tools/vagrant-check
+
 clean: ## remove the virtual environment, the runs and the caches of this checkout
-	rm -rf .venv .setup.lock runs dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -prune -exec rm -rf {} +
+	@tools/clean

@@ -110,6 +110,7 @@ def checks() -> tuple[Check, ...]:
         native("nft", "native: firewall and SNAT", _native(*_NFT)),
         native("esp", "native: IPsec with 3DES and MD5", _native(*_ESP)),
         native("l2tp", "native: the tunnel in IPsec", _as_root(trials.native_l2tp)),
+        native("apparmor", "native: the daemons may work", _as_root(trials.native_apparmor)),
         native("ppp", "native: the sessions in the tunnel", _as_root(trials.native_ppp)),
     )
 

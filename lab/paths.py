@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from lab import sudo
 from lab.errors import PrerequisiteError, UsageError
 
 _HINT = "name another with --out DIR"
@@ -71,6 +75,7 @@ def new_run_dir(topology: str, out: Path | None) -> Path:
         (path / "keys").mkdir(mode=0o700)
     except OSError as error:
         raise _unwritable(path, error) from error
+    sudo.give_back([path])
     return path
 
 
@@ -86,12 +91,46 @@ def fresh_dir(name: str, out: Path | None) -> Path:
 
     try:
         _check_room(path)
+        made = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
+        sudo.give_back(made)
         if any(path.iterdir()):
             raise UsageError(f"the run directory {path} is not empty", hint=_HINT)
     except OSError as error:
         raise _unwritable(path, error) from error
     return path.resolve()
+
+
+@contextlib.contextmanager
+def in_use(folder: Path) -> Iterator[int]:
+    """Mark a run directory as that of a lab that lives, by a lock, which goes with the last who holds it.
+
+    Afterwards it belongs to whoever called us by sudo.
+    """
+    hold = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Where a file system has no locks nobody can tell, and what a killed lab leaves there stays.
+        with contextlib.suppress(OSError):
+            fcntl.flock(hold, fcntl.LOCK_EX)
+        yield hold
+    finally:
+        os.close(hold)
+        sudo.give_back([folder])
+
+
+@contextlib.contextmanager
+def left_behind(folder: Path) -> Iterator[bool]:
+    """Whether no lab lives that has this run directory; while the block runs, none begins there."""
+    hold = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(hold)
 
 
 def _check_room(path: Path) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
+from lab import apparmor
 from lab.errors import DaemonError, DeadlineExceeded, LabError, PrerequisiteError, UsageError
 from lab.wait import Deadline, wait_until
 
@@ -32,6 +33,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "LC_ALL": "C.UTF-8",
 }
 """What every daemon sees; the user's own environment has no business in a daemon."""
+
+MARK = "LAB_ID"
+"""All that a daemon gets of our own environment: whose it is (``engine.host``)."""
 
 DEVNULL = subprocess.DEVNULL
 Popen = subprocess.Popen
@@ -162,7 +166,15 @@ class Daemon:
     def check(self) -> None:
         """Raise if it has ended."""
         if (status := self.exit_status) is not None:
-            raise DaemonError(self.name, f"ended {_by(status)}", log_tail=self.log.tail())
+            program = Path(str(cast(list[str], self._popen.args)[0])).name
+            confining = tuple(p for p in apparmor.enforced() if Path(p).name == program)
+            why = f"; AppArmor enforces its profile {confining[0]}" if confining else ""
+            raise DaemonError(
+                self.name,
+                f"ended {_by(status)}{why}",
+                log_tail=self.log.tail(),
+                hint=apparmor.hint(confining) if confining else "",
+            )
 
     def expect_line(
         self, pattern: str | re.Pattern[str], deadline: Deadline | float, *, since: int = 0
@@ -243,7 +255,7 @@ def spawn(
             stdout=stdout,
             stderr=stderr,
             cwd=cwd,
-            env={**ENVIRONMENT, **(env or {})},
+            env={**ENVIRONMENT, **_mark(), **(env or {})},
             close_fds=True,
             start_new_session=True,
         )
@@ -255,6 +267,10 @@ def spawn(
         ) from missing
     except PermissionError as refused:
         raise absent(f"{words[0]} may not be executed: {refused.strerror}") from refused
+
+
+def _mark() -> dict[str, str]:
+    return {MARK: os.environ[MARK]} if MARK in os.environ else {}
 
 
 def run(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from lab import codec, paths
+from lab import codec, paths, sudo
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
 from lab.engine.inside import Order
 from lab.errors import LabError, UsageError
@@ -212,6 +212,7 @@ class Run:
         )
         verdict_path = self.run_dir / "verdict.json"
         verdict.write(verdict_path, outcome)
+        sudo.give_back([self.run_dir])
         return JudgedRun(outcome, verdict_path.read_text().rstrip())
 
     def began_at(self, epoch_s: float) -> None:

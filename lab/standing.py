@@ -132,7 +132,7 @@ def _supervise(run: Run, order: Order, herald: _Herald, starter: socket.socket) 
             engine=opened.engine.value, clock=opened.clock.value, started=time.time(),
         )  # fmt: skip
         main = Program(
-            argv=order.argv(), env=environment(opened.engine, {}), cwd="/", own=True,
+            argv=order.argv(), env=environment(opened.engine, run.run_dir, {}), cwd="/", own=True,
             epoch=start_of_time(opened),
         )  # fmt: skip
         with registry.registered(entry):
@@ -153,7 +153,7 @@ def run_in(
     """
     rows, columns = window()
     program = Program(
-        argv=argv, env=environment(Engine(entry.engine), env), cwd=os.getcwd(), node=node,
+        argv=argv, env=environment(Engine(entry.engine), entry.run_dir, env), cwd=os.getcwd(), node=node,
         tty=on_terminal() and stdin, rows=rows, columns=columns,
     )  # fmt: skip
     return _run(entry, program, (1, 2), stdin=stdin)
@@ -161,7 +161,8 @@ def run_in(
 
 def ask(entry: Entry, node: str, argv: tuple[str, ...]) -> str:
     """What a program in a node of a standing lab prints; empty if it fails. Raises as ``run_in``."""
-    env = environment(Engine(entry.engine), {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    env = environment(Engine(entry.engine), entry.run_dir, path)
     program = Program(argv=argv, env=env, cwd="/", node=node)
     with open(os.memfd_create("answer"), "rb") as answer, open(os.devnull, "wb") as nowhere:
         status = _run(entry, program, (answer.fileno(), nowhere.fileno()), stdin=False)

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import _linux, process
+from lab import _linux, apparmor, process
 from lab.errors import LabError, PrerequisiteError
 from lab.paths import cache_dir
 
@@ -26,7 +26,8 @@ MEMORY_BYTES = 1 << 30
 _AF_PPPOX = 24
 _PX_PROTO_OL2TP = 1
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
-_TRIAL_S = 5.0
+_TRIAL_S = 60.0
+"""The first one loads modules of the kernel, which takes as long as it takes on a slow machine."""
 
 
 def memory_candidates() -> tuple[Path, ...]:
@@ -121,6 +122,15 @@ def native_command(*argv: str) -> str:
             f"refused: {said[-1] if said else 'without a word'}", hint=_NATIVE_HINT
         ) from error
     return "tried, works"
+
+
+def native_apparmor() -> str:
+    """No daemon of ours is confined by a profile that knows nothing of nodes."""
+    if confining := apparmor.enforced():
+        raise PrerequisiteError(
+            f"AppArmor enforces {', '.join(confining)}", hint=apparmor.hint(confining)
+        )
+    return "nothing of the lab's is confined"
 
 
 def native_ppp() -> str:

@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from lab.errors import LabError
 
@@ -31,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "shell": "open a shell in a node of a lab that is up",
     "capture": "write a segment's packets to standard output, for tcpdump or Wireshark",
     "down": "take a lab down, and judge what was seen",
+    "gc": "remove what labs that were killed left behind, and nothing else",
 }
 """Verb to summary; the module is ``lab.cli.<verb>``."""
 
@@ -62,6 +64,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone (``lab list | head -1``).
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    finally:
+        _give_back_bytecode()
+
+
+def _give_back_bytecode() -> None:
+    """What the interpreter compiled while we were root must not be in the way of the checkout's owner."""
+    from lab import sudo
+
+    if sudo.caller() is not None:
+        for package in ("lab", "tunnels"):
+            sudo.give_back(Path(__file__).parents[2].glob(f"{package}/**/__pycache__"))
 
 
 def _hold_standard_streams() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,13 +21,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from lab.cli.standing_options import model_of
-    from lab.engine import registry
+    from lab.engine import native, registry
 
     up = registry.entries()
     if args.json:
         rows = [{**asdict(e), "fault": model_of(e).fault, "ways": _ways(e)} for e in up]
         print(json.dumps(rows, indent=1))
         return 0
+    if roots := native.of_root():
+        print(f"(native labs of root, besides yours: {roots}; sudo lab status)", file=sys.stderr)
     if not up:
         print("no lab is up")
         return 0

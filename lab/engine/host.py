@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from lab import paths
 from lab.engine.channel import Channel
 from lab.engine.session import Program, Session, on_terminal, window
 from lab.errors import LabError
@@ -38,6 +39,8 @@ SECCOMP = "LAB_SECCOMP"
 
 INSIDE = "LAB_INSIDE"
 """In the environment of every program inside: the engine's name."""
+ID = "LAB_ID"
+"""The same of the lab: its run directory. On a host with a native lab it tells whose a process is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +79,18 @@ def open_lab(
     engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...] = ()
 ) -> Iterator[OpenLab]:
     """Start an inside in an engine that ``choose`` gave; it may write ``run_dir`` and ``shared``."""
+    with paths.in_use(run_dir) as hold, _opened(engine, clock, run_dir, shared, hold) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def _opened(
+    engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...], hold: int
+) -> Iterator[OpenLab]:
     if engine is Engine.native:
         from lab.engine import native
 
-        with native.start(run_dir) as namespaces:
+        with native.start(hold) as namespaces:
             yield OpenLab(
                 engine=engine,
                 clock=Clock.real,
@@ -105,14 +116,15 @@ def open_lab(
         )  # fmt: skip
 
 
-def environment(engine: Engine, extra: dict[str, str]) -> dict[str, str]:
+def environment(engine: Engine, run_dir: str | Path, extra: dict[str, str]) -> dict[str, str]:
     """What a program inside sees: the user's own environment and ours."""
     rows, columns = window()
     size = {"COLUMNS": str(columns), "LINES": str(rows)} if on_terminal() else {}
     # Inside he is root: what pytest left below /tmp on the host would be another's, so not there.
     root = {"USER": "root", "LOGNAME": "root", "PYTEST_DEBUG_TEMPROOT": "/run"}
     return {
-        **os.environ, "PATH": program_path(), **size, **root, INSIDE: engine.value, **extra,
+        **os.environ, "PATH": program_path(), **size, **root,
+        INSIDE: engine.value, ID: os.fspath(run_dir), **extra,
     }  # fmt: skip
 
 
@@ -142,7 +154,7 @@ def run_program(
     rows, columns = window()
     program = Program(
         argv=argv,
-        env=environment(opened.engine, env or {}),
+        env=environment(opened.engine, opened.run_dir, env or {}),
         cwd=os.getcwd(),
         node=node,
         own=own,

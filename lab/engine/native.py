@@ -1,7 +1,9 @@
 """The ``native`` engine: the same lab in the running kernel, as root, in namespaces of its own.
 
 A process in a pid namespace of its own is the attendant; when it ends, however it ends, the kernel
-kills everything that was started below it, and with the last process the namespaces go too.
+kills everything that was started below it, and with the last process the namespaces go too: nothing
+pins them. On the host a lab can be told by what ``ps`` calls its own processes, and by ``LAB_ID`` in the
+environment of every program that it starts (``host.environment``).
 """
 
 from __future__ import annotations
@@ -12,13 +14,19 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from lab import _linux
 from lab.engine.attendant import Attendant
 from lab.engine.channel import Channel
 from lab.engine.frames import Kind, json_frame
 from lab.errors import GuestError, PrerequisiteError
+
+KEEPER = "lab-keeper"
+"""The process that waits for process 1; what ``ps`` calls it."""
+FIRST = "lab-first"
+"""Process 1 of the lab's pid namespace."""
+MAIN = "lab-main"
+"""The process that holds nodes, wires, captures and servers."""
 
 
 class Namespaces:
@@ -34,8 +42,11 @@ class Namespaces:
 
 
 @contextlib.contextmanager
-def start(run_dir: Path) -> Iterator[Namespaces]:
-    """Make the namespaces and their process 1; on leaving, end everything in them."""
+def start(hold: int) -> Iterator[Namespaces]:
+    """Make the namespaces and their process 1; on leaving, end everything in them.
+
+    ``hold`` is the descriptor that marks the run directory as in use: process 1 keeps it, too.
+    """
     if os.geteuid() != 0:
         raise PrerequisiteError(
             "the native engine needs root", hint="run with sudo, or use --engine uml"
@@ -47,7 +58,7 @@ def start(run_dir: Path) -> Iterator[Namespaces]:
     keeper = os.fork()
     if keeper == 0:
         ours.close()
-        _keep(theirs.fileno())
+        _keep(theirs.fileno(), hold)
 
     with contextlib.ExitStack() as stack:
         channel = stack.enter_context(Channel.over(ours))
@@ -57,12 +68,26 @@ def start(run_dir: Path) -> Iterator[Namespaces]:
         yield Namespaces(keeper, channel)
 
 
-def _keep(channel: int) -> None:
+def of_root(proc: str = "/proc", root: int = 0) -> int:
+    """How many native labs are here that are root's and not ours, by what everybody may see."""
+    if os.geteuid() == root:
+        return 0
+    count = 0
+    for name in filter(str.isdigit, os.listdir(proc)):
+        # Most will have another name, and some will be gone.
+        with contextlib.suppress(OSError), open(f"{proc}/{name}/comm") as file:
+            count += file.read().strip() == KEEPER and os.stat(f"{proc}/{name}").st_uid == root
+    return count
+
+
+def _keep(channel: int, hold: int) -> None:
     """In the child: unshare, fork process 1, and wait for it. Never returns."""
     status = 1
     try:
         _linux.die_with_parent(signal.SIGKILL)
+        _linux.set_name(KEEPER)
         os.setsid()
+        _let_go(channel, hold)
         _linux.unshare(
             _linux.CLONE_NEWPID
             | _linux.CLONE_NEWNS
@@ -74,6 +99,7 @@ def _keep(channel: int) -> None:
         if first == 0:
             _be_first(channel)
         os.close(channel)
+        _mute()
         os.waitpid(first, 0)
         status = 0
     except OSError as error:
@@ -87,6 +113,7 @@ def _be_first(channel: int) -> None:
     try:
         # When the process that waits for us is killed, so are we, and the kernel ends all the rest.
         _linux.die_with_parent(signal.SIGKILL)
+        _linux.set_name(FIRST)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         _linux.mount("none", "/", "", _linux.MS_REC | _linux.MS_PRIVATE)
@@ -95,12 +122,32 @@ def _be_first(channel: int) -> None:
         # A sysfs of this network namespace: the old one shows the host's links.
         with contextlib.suppress(OSError):
             _linux.mount("sysfs", "/sys", "sysfs")
+        # What a security module forbids is to be seen inside, too (``apparmor``).
+        with contextlib.suppress(OSError):
+            _linux.mount("securityfs", "/sys/kernel/security", "securityfs", _linux.MS_RDONLY)
         _linux.set_hostname("lab")
+        _mute()
         Attendant(channel, _run_inside, lambda _layout: None).serve()
     except OSError as error:
         _complain(error)
     finally:
         os._exit(0)
+
+
+def _let_go(*kept: int) -> None:
+    """Close what we have from whoever started us, as his listening socket, but for streams and these."""
+    for name in os.listdir("/proc/self/fd"):
+        if (fd := int(name)) > 2 and fd not in kept:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def _mute() -> None:
+    """Let go of the standard streams: who reads a pipe to its end must not wait for the lab's end."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def _complain(error: OSError) -> None:
@@ -110,6 +157,7 @@ def _complain(error: OSError) -> None:
 def _run_inside(argv: list[str]) -> int:
     from lab.engine import inside
 
+    _linux.set_name(MAIN)
     return inside.main(argv)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.engine import native
 from lab.errors import UsageError
 from lab.paths import runtime_dir, runtime_dirs
 
@@ -90,8 +91,13 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def entries() -> tuple[Entry, ...]:
     """Every lab of this user that is up, the oldest first."""
-    found = [entry for folder in _folders() for entry in _entries_of(folder)]
+    found = [entry for entry, lives in _look() if lives]
     return tuple(sorted(found, key=lambda entry: entry.started))
+
+
+def left_behind() -> tuple[Entry, ...]:
+    """What supervisors left that were killed; the entries are gone when this returns."""
+    return tuple(entry for entry, lives in _look() if not lives)
 
 
 def _folders() -> Iterator[Path]:
@@ -102,18 +108,42 @@ def _folders() -> Iterator[Path]:
             yield folder
 
 
-def _entries_of(folder: Path) -> Iterator[Entry]:
+def _look() -> Iterator[tuple[Entry, bool]]:
+    """Every entry, and whether its lab lives; those that do not are removed."""
+    for folder in _folders():
+        yield from _look_in(folder)
+
+
+def _look_in(folder: Path) -> Iterator[tuple[Entry, bool]]:
     with _alone(folder):
         for path in folder.glob("*.json"):
             with contextlib.suppress(FileNotFoundError):
                 fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
-                except BlockingIOError:
-                    yield Entry(**json.loads(os.read(fd, 1 << 16)))
+                    text = os.read(fd, 1 << 16)
+                    lives = _is_locked(fd)
+                    if not lives:
+                        path.unlink()
+                    if (entry := _entry(text)) is not None:
+                        yield entry, lives
                 finally:
                     os.close(fd)
+
+
+def _entry(text: bytes) -> Entry | None:
+    """None for what a killed supervisor did not finish, or one of another version wrote."""
+    try:
+        return Entry(**json.loads(text))
+    except (ValueError, TypeError):
+        return None
+
+
+def _is_locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def find(name: str) -> Entry:
@@ -128,7 +158,8 @@ def find(name: str) -> Entry:
 
     names = ", ".join(entry.name for entry in up)
     if not up:
-        raise UsageError("no lab is up", hint="lab up TOPOLOGY")
+        hint = "sudo lab status shows those of root" if native.of_root() else "lab up TOPOLOGY"
+        raise UsageError("no lab is up", hint=hint)
     if name:
         raise UsageError(f"no lab {name!r} is up", hint=f"up: {names}")
     raise UsageError(f"several labs are up: {names}", hint="choose one with --lab NAME")

@@ -58,10 +58,11 @@ def test_a_lab_is_found_from_another_environment(
     assert registry.entries() == ()
 
 
-def test_what_a_killed_supervisor_left_is_removed(places: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"name": "vpn", "of": "another version"}'])
+def test_what_a_killed_supervisor_left_is_removed(places: tuple[Path, Path], text: str) -> None:
     for place in places:
         (place / "labs").mkdir(parents=True)
-        (place / "labs" / "vpn.json").write_text("{}")
+        (place / "labs" / "vpn.json").write_text(text)
     assert registry.entries() == ()
     assert not list(places[0].rglob("*.json"))
     assert not list(places[1].rglob("*.json"))

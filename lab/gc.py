@@ -1,0 +1,107 @@
+"""What labs that were killed left behind, and removing it: nothing else, and nothing of a lab that lives.
+
+A lab that ends, or is killed, takes its processes, namespaces, wires and rules with it, whichever the engine
+(``engine.native``, ``engine.uml``). What can remain are files: its entry among the labs that are up, the
+socket by which it was reached, the folder of the guest's kernel, captures that were not made into files
+yet, the folder of a kernel that was being built. A lock, which no death outlives, tells whose they are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lab import paths, sudo
+from lab.engine import registry
+from lab.errors import LabError, UsageError
+from lab.kernel import store
+from lab.wire import pcapng
+
+MODEL = "keys/model.json"
+SESSION = "session.json"
+_DEPTH = 3
+"""Run directories are looked for so deep: ``runs/pytest-<time>/1-vpn-nat``."""
+
+
+def collect(folders: Iterable[Path]) -> Iterator[str]:
+    """Remove it all, and tell each thing; run directories are looked for in ``folders``."""
+    killed = registry.left_behind()
+    for entry in killed:
+        yield f"the entry of {entry.name}, whose supervisor was killed"
+    named = [Path(entry.run_dir) for entry in killed if Path(entry.run_dir).is_dir()]
+    found = dict.fromkeys(run.resolve() for run in (*named, *_run_dirs(folders)))
+    for run_dir in found:
+        yield from _tidy(run_dir)
+    yield from _builds(store.folder())
+
+
+def _run_dirs(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(
+                f"there is no folder {folder}", hint="name a folder with run directories"
+            )
+        for path, names, _ in os.walk(folder):
+            here = Path(path)
+            if (here / MODEL).exists() or (here / SESSION).exists():
+                yield here
+            names[:] = [name for name in names if not name.startswith(".")]
+            if len(here.relative_to(folder).parts) >= _DEPTH:
+                names.clear()
+
+
+def _tidy(run_dir: Path) -> Iterator[str]:
+    """One run directory, if no lab lives there."""
+    try:
+        with paths.left_behind(run_dir) as free:
+            if free:
+                yield from _leftovers(run_dir)
+                sudo.give_back([run_dir])
+    except PermissionError as error:
+        raise LabError(
+            f"what a killed lab left in {run_dir} belongs to another user: {error.strerror}",
+            hint="as root: sudo lab gc",
+        ) from error
+
+
+def _leftovers(run_dir: Path) -> Iterator[str]:
+    socket = run_dir / registry.SOCKET_NAME
+    if socket.exists() and stat.S_ISSOCK(socket.lstat().st_mode):
+        socket.unlink()
+        yield f"{socket}, which nobody serves"
+    for folder in run_dir.glob(".uml-*"):
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+            yield f"{folder}, of the guest's kernel"
+    for part in (run_dir / "wire").glob("*.pcapng.part"):
+        part.unlink()
+        yield f"{part}, which was never finished"
+    spool = run_dir / "wire" / pcapng.SPOOL
+    if spool.exists():
+        try:
+            pcapng.convert(spool)
+            yield f"{spool}: its packets are in {spool.parent} now, a file a wire"
+        except (LabError, struct.error, ValueError):
+            # It was killed before it had captured anything.
+            spool.unlink()
+            yield f"{spool}, with nothing in it"
+
+
+def _builds(folder: Path) -> Iterator[str]:
+    """The folders of builds that were killed: a build that runs holds the lock."""
+    leftovers = [*folder.glob(".build-*")]
+    if not leftovers:
+        return
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        for build in leftovers:
+            shutil.rmtree(build)
+            yield f"{build}, of a build of the kernel"
