@@ -7,6 +7,7 @@ probes themselves are in ``trials``, ``packages`` and ``kernel``; how the answer
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,9 @@ from lab.packages import Needed
 
 ENGINES = ("uml", "native")
 """In the order in which ``auto`` tries them."""
+NATIVE = (
+    "or as root, on this machine's own kernel: `sudo lab doctor` says whether that can hold a lab"
+)
 
 _DES_KEY, _MD5_KEY = "0x" + "0123456789abcdef" * 3, "0x" + "01" * 16
 _ESP = (
@@ -145,7 +149,13 @@ def choose() -> str:
     for engine in ENGINES:
         if not _missing(engine):
             return engine
-    require(ENGINES[0])
+    try:
+        require(ENGINES[0])
+    except PrerequisiteError as error:
+        if os.geteuid() != 0:
+            # Only root can try it, so that nothing more is known.
+            error.hint = "\n  ".join(filter(None, (error.hint, NATIVE)))
+        raise
     return ENGINES[0]
 
 

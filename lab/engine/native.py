@@ -124,7 +124,7 @@ def _be_first(channel: int) -> None:
             _linux.mount("sysfs", "/sys", "sysfs")
         # What a security module forbids is to be seen inside, too (``apparmor``).
         with contextlib.suppress(OSError):
-            _linux.mount("securityfs", "/sys/kernel/security", "securityfs", _linux.MS_RDONLY)
+            _linux.mount("securityfs", "/sys/kernel/security", "securityfs")
         _linux.set_hostname("lab")
         _mute()
         Attendant(channel, _run_inside, lambda _layout: None).serve()

@@ -137,6 +137,20 @@ def test_require_names_everything_and_the_mend(monkeypatch: pytest.MonkeyPatch) 
         doctor.choose()
 
 
+@pytest.mark.parametrize("fix", ["lab kernel build", ""])
+def test_a_user_without_an_engine_hears_of_the_native_one(
+    monkeypatch: pytest.MonkeyPatch, fix: str
+) -> None:
+    wanted = (_check("kernel", "uml", mend=fix), _check("root", "native", mend="-"))
+    monkeypatch.setattr(doctor, "checks", lambda: wanted)
+    for user, told in ((1000, True), (0, False)):
+        monkeypatch.setattr("os.geteuid", lambda user=user: user)
+        with pytest.raises(PrerequisiteError) as caught:
+            doctor.choose()
+        assert caught.value.hint.endswith(doctor.NATIVE) is told
+        assert caught.value.hint.startswith(fix or doctor.NATIVE[:told])
+
+
 def test_choose_takes_the_first_engine_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "checks", lambda: (_check("kernel", "uml", mend=""),))
     assert doctor.choose() == "native"
