@@ -51,6 +51,8 @@ class Check:
     package: str = ""
     optional: bool = False
     """Nobody misses it until a command asks for it."""
+    unless: str = ""
+    """The check that makes this one needless where it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,10 @@ class Report:
 
     def needed(self, outcome: Outcome) -> bool:
         """Whether anything is lost without it: what only another engine needs is not missed."""
-        engines = outcome.check.engines
-        wanted = not engines or (self.engine or ENGINES[0]) in engines
-        return wanted and not outcome.check.optional
+        check = outcome.check
+        if check.optional or any(o.ok and o.check.name == check.unless for o in self.outcomes):
+            return False
+        return not check.engines or (self.engine or ENGINES[0]) in check.engines
 
     @property
     def missing(self) -> tuple[Outcome, ...]:
@@ -93,11 +96,8 @@ class Report:
 def checks() -> tuple[Check, ...]:
     """All of them, in the order in which they are worth reading."""
     native = partial(Check, engines=("native",))
-    on_demand = {Needed.use, Needed.checkout}
-    if kernel.status().path is not None:
-        on_demand.add(Needed.build)
     return (
-        *(_package_check(each, each.needed in on_demand) for each in packages.packages()),
+        *(_package_check(package) for package in packages.packages()),
         Check(
             "IKEv1",
             "IKE and IPsec: the charon knows the version that IBM's VPN speaks",
@@ -187,14 +187,18 @@ def _outcome(check: Check) -> Outcome:
         return Outcome(check, False, error.message, error.hint)
 
 
-def _package_check(package: packages.Package, optional: bool) -> Check:
+def _package_check(package: packages.Package) -> Check:
     def probe() -> str:
         if (path := package.found()) is not None:
             return path
         raise PrerequisiteError("not installed", hint=packages.install_command([package.name]))
 
-    engines = ENGINES if package.needed is Needed.run else ()
-    return Check(package.name, package.purpose, probe, engines, package.name, optional)
+    return Check(
+        package.name, package.purpose, probe, package=package.name,
+        engines=ENGINES if package.needed is Needed.run else (),
+        optional=package.needed in (Needed.use, Needed.checkout),
+        unless="kernel" if package.needed is Needed.build else "",
+    )  # fmt: skip
 
 
 def _ikev1() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor, kernel, packages, trials
+from lab import doctor, packages, trials
 from lab.cli import doctor as verb
 from lab.doctor import Check
 from lab.engine import trial
@@ -189,10 +189,8 @@ def test_what_few_commands_need_is_not_missed(
     monkeypatch: pytest.MonkeyPatch, kernel_there: bool
 ) -> None:
     monkeypatch.setattr(packages.Package, "found", lambda _: None)
-    path = Path("/kernel") if kernel_there else None
-    found = kernel.KernelStatus(path, kernel_there, "so it is", {})
-    monkeypatch.setattr("lab.kernel.status", lambda: found)
-    report = doctor.examine(check for check in doctor.checks() if check.package)
+    own = _check("kernel", "uml", mend=None if kernel_there else "lab setup")
+    report = doctor.examine([*(check for check in doctor.checks() if check.package), own])
     missed = {outcome.check.package for outcome in report.missing}
     assert {"xl2tpd", "curl"} <= missed
     assert missed.isdisjoint({"picocom", "graphviz", "iperf3", "tshark", "tcpdump", "python3-venv"})
