@@ -296,7 +296,7 @@ def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
         raise Malformed(400, f"the server answered {status} {reason}")
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("transaction"), str):
         raise Malformed(400, "the server's answer is no acknowledgement")

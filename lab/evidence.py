@@ -23,6 +23,13 @@ Section = tuple[str, str]
 """A title and a text."""
 
 
+def brief(name: str, run_dir: Path, diagnosis: str = "") -> list[Section]:
+    """One section: why, if that is known, and where everything else is."""
+    why = [f"diagnosis: {diagnosis}"] if diagnosis else []
+    more = "more here:     --lab-report full"
+    return [(f"lab {name}", "\n".join([*why, where(run_dir), more]))]
+
+
 def collect(lab: RunningLab) -> list[Section]:
     """The sections of a lab that stands."""
     return [

@@ -145,6 +145,15 @@ class Lab:
 
     # The end.
 
+    @property
+    def diagnosis(self) -> str:
+        """What went wrong, if the lab was judged; empty before that, and if nothing did."""
+        return self._result.diagnosis if self._result else ""
+
+    def brief(self) -> list[evidence.Section]:
+        """What went wrong, if the lab was judged, and where everything is."""
+        return evidence.brief(self.topology.name, self.run_dir, self.diagnosis)
+
     def sections(self) -> list[evidence.Section]:
         """Where everything is and how it stands, or stood when the lab went down."""
         return evidence.collect(self._running) if self._up else self._last

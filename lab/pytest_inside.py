@@ -16,6 +16,7 @@ from lab.carrying import SESSION_DIR, SESSION_FILE
 from lab.engine.host import INSIDE, Clock, Engine
 from lab.errors import ExpectationFailed, LabError
 from lab.pytest_orders import Order, give_up, ordered, uses_lab
+from lab.pytest_traceback import shortened
 
 if TYPE_CHECKING:
     from lab.handle import Lab
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 class Labs:
     """The labs of a session: those that stand, and those that broke and are not tried again."""
 
-    def __init__(self, folder: Path, engine: Engine, clock: Clock) -> None:
+    def __init__(self, folder: Path, engine: Engine, clock: Clock, *, full: bool) -> None:
         self.folder = folder
         self.engine = engine
         self.clock = clock
+        self._full = full
+        """Whether a failing test shows all that there is to know of its lab."""
         self.broken: dict[Order, str] = {}
         self._made = 0
         self._standing: list[Lab] = []
@@ -61,16 +64,27 @@ class Labs:
             failure = str(error)
             if not isinstance(error, ExpectationFailed):
                 self.broken[order] = error.message
-            self._parting = lab.sections() if lab else evidence.remains(run_dir)
-            if lab:
-                lab.close()
+            self._parting = self._remains(lab, order, run_dir)
         if lab is None or failure:
             pytest.fail(failure, pytrace=False)
         return lab
 
+    def _remains(self, lab: Lab | None, order: Order, run_dir: Path) -> list[tuple[str, str]]:
+        """Take down what is left of a lab that broke; what it has to show."""
+        if lab is None:
+            return evidence.remains(run_dir) if self._full else evidence.brief(order.id, run_dir)
+        sections = lab.sections() if self._full else []
+        # Now that it is of no more use, the captures can be complete, and say why.
+        with contextlib.suppress(LabError):
+            lab.finish()
+        lab.close()
+        return [*lab.brief(), *sections[1:]]
+
     def sections(self) -> list[tuple[str, str]]:
         """Of every lab that stands; one that is finished does not change, and shows itself once."""
         found, self._parting = self._parting, []
+        if not self._full:
+            return found + [section for lab in self._standing for section in lab.brief()]
         for lab in self._standing:
             sections = lab.sections()
             if not lab.is_up and lab in self._shown:
@@ -90,7 +104,10 @@ class Inside:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._facts = _facts()
-        self._labs = Labs(_folder(), Engine(os.environ[INSIDE]), Clock(self._facts["clock"]))
+        self._full = config.getoption("lab_report") == "full"
+        self._labs = Labs(
+            _folder(), Engine(os.environ[INSIDE]), Clock(self._facts["clock"]), full=self._full
+        )
         config.stash[labs] = self._labs
 
     def pytest_report_header(self) -> str:
@@ -107,9 +124,10 @@ class Inside:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, item: pytest.Item
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        report = yield
+        with contextlib.nullcontext() if self._full else shortened(call, item):
+            report = yield
         if report.failed and report.when != "teardown" and uses_lab(item):
             report.sections.extend(self._labs.sections())
         return report

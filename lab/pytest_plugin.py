@@ -62,6 +62,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lab-strict", action="store_true",
         help="a test that cannot have its lab here fails instead of being skipped",
     )  # fmt: skip
+    group.addoption(
+        "--lab-report", choices=("short", "full"), default="short",
+        help="what a failing test shows of its lab; short: the diagnosis and where the files are (default); "
+        "full: also the ends of the logs, SAs, packet rules, and the lab's own frames in tracebacks",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -155,6 +160,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip or fail a test that cannot have its lab; any other runs here."""
     if missing in item.config.stash and uses_lab(item):
         give_up(item, item.config.stash[missing])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line that labs' tests did not run: a reader who sees "1 skipped" takes it for a pass."""
+    config = terminalreporter.config
+    if missing not in config.stash:
+        return
+    number = sum(map(uses_lab, getattr(terminalreporter._session, "items", ())))
+    tests = "1 test that needs" if number == 1 else f"{number} tests that need"
+    reason = "; ".join(line.strip() for line in config.stash[missing].splitlines())
+    terminalreporter.write_line(f"lab: {tests} a lab did not run: {reason}", yellow=True)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from lab.ibm import nesting
+
 HEARTBEAT_PATH = "/heartbeat"
 HEARTBEAT_BYTES = 1 << 20
 """A heartbeat is held in memory, so it is bounded far below other bodies."""
@@ -101,8 +103,8 @@ def render(answer: Answer, *, with_content: bool, keep_alive: bool) -> bytes:
 
 def _heartbeat(request: Request, transaction: str) -> Answer:
     try:
-        heartbeat = json.loads(request.body)
-    except (ValueError, RecursionError):
+        heartbeat = nesting.parse(request.body)
+    except ValueError:
         return refusal(400, "the heartbeat is not JSON", kind="heartbeat")
 
     system = heartbeat.get("system") if isinstance(heartbeat, dict) else None

@@ -219,7 +219,10 @@ def _thread(name: str, target: Callable[[], None]) -> threading.Thread:
 
 
 class _SmallThread(threading.Thread):
-    """A thread with a small stack: the lab locks its memory, so every page of it is paid for."""
+    """A thread with a small stack: the lab locks its memory, so every page of it is paid for.
+
+    Nothing that a caller sends may decide how deep its thread calls: see ``nesting``.
+    """
 
     def start(self) -> None:
         before = threading.stack_size(_STACK_BYTES)

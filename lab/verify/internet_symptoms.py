@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from lab.verify.finding import count
-from lab.verify.journey import Journey
+from lab.verify.journey import Journey, Way
 from lab.verify.symptom import Diagnosis, Trail
 
 HTTP_ERROR = 400
@@ -12,28 +14,40 @@ HTTP_ERROR = 400
 def find_black_hole(trail: Trail) -> Diagnosis | None:
     """Everything above a size is lost at one node, in silence, and everything below passes."""
     for journeys, way in ((trail.out, trail.way_out), (trail.back, trail.way_back)):
-        lost = [j for j in journeys if j.lost_at]
-        passed = [j.packet.length for j in journeys if not j.lost_at]
-        if not lost or not passed:
-            continue
-        smallest, biggest = min(j.packet.length for j in lost), max(passed)
-        places = {j.lost_at for j in lost}
-        if smallest > biggest and len(places) == 1 and way is not None:
-            after = _next_segment(lost[0], way.segments)
+        for number, place in enumerate(way.between if way else ()):
+            assert way is not None
+            lost, biggest = _swallowed(journeys, way, number)
+            if not lost:
+                continue
             return Diagnosis(
                 "mtu-black-hole",
-                f"packets of {smallest} bytes and more vanish at {lost[0].lost_at}: "
-                f"{count(len(lost), 'packet')} "
-                f"last seen on {lost[0].last_segment}, none on {after}; those up to {biggest} "
-                "bytes pass, and no "
-                "ICMP says so",
-                f"mend the MTU beyond {lost[0].last_segment}, or let ICMP type 3 code 4 through",
+                f"packets of {min(j.packet.length for j in lost)} bytes and more vanish at {place}: "
+                f"{count(len(lost), 'packet')} last seen on {way.segments[number]}, none on "
+                f"{way.segments[number + 1]}; those up to {biggest} bytes pass, and no ICMP says so",
+                f"fix the MTU beyond {way.segments[number]}, or let ICMP type 3 code 4 through",
             )
     return None
 
 
-def _next_segment(journey: Journey, segments: tuple[str, ...]) -> str:
-    return segments[segments.index(journey.last_segment) + 1]
+def _swallowed(journeys: list[Journey], way: Way, number: int) -> tuple[list[Journey], int]:
+    """What one node of a way swallowed for the size alone, and the biggest that it passed on; else nothing.
+
+    What was lost before that node says nothing about it. Nor does one packet after which nothing passed:
+    the lab may have gone down while that packet was on a wire, as it does with IKE's goodbye.
+    """
+    came = [j for j in journeys if way.segments.index(j.last_segment) >= number]
+    passed = [way.segments.index(j.last_segment) > number for j in came]
+    if not any(passed):
+        return [], 0
+
+    biggest = max(j.packet.length for j, on in zip(came, passed, strict=True) if on)
+    last = max(place for place, on in enumerate(passed) if on)
+    lost = [(place, j) for place, j in enumerate(came) if not passed[place]]
+    told = [j.packet.length for place, j in lost if place < last]
+    big = [j for _, j in lost if j.packet.length > biggest]
+    if min(told, default=inf) <= biggest or (not told and len(big) < 2):
+        return [], biggest
+    return big, biggest
 
 
 def find_refusing_server(trail: Trail) -> Diagnosis | None:

@@ -208,22 +208,24 @@ def test_a_fault_that_does_not_apply_is_refused_with_those_that_do() -> None:
     assert "lab faults direct" in done.stderr
 
 
+BLACK_HOLED = 28, 35
+"""curl: timed out; or, from OpenSSL 3.5 on, whose hello is the first that is too big: the server gave up waiting."""
 OWN_AGENT = ("--", "sh", "-c", "curl -sSm 90 --cacert $LAB_CA_FILE $LAB_SERVER")
 
 
 @pytest.mark.parametrize(
-    ("name", "fault", "said"),
+    ("name", "fault", "statuses", "said"),
     [
-        ("vpn", "small-mtu", "vanish at internet"),
-        ("direct", "small-mtu", "vanish at internet"),
-        ("dial", "dns-silent", "the name server 203.0.113.53 is silent"),
+        ("vpn", "small-mtu", BLACK_HOLED, "vanish at internet"),
+        ("direct", "small-mtu", BLACK_HOLED, "vanish at internet"),
+        ("dial", "dns-silent", (6,), "the name server 203.0.113.53 is silent"),
     ],
 )
 def test_an_agent_of_ones_own_that_fails_is_told_why(
-    runs: Runs, name: str, fault: str, said: str
+    runs: Runs, name: str, fault: str, statuses: tuple[int, ...], said: str
 ) -> None:
     ran = runs.get(name, "--fault", fault, *OWN_AGENT)
-    assert ran.status in (6, 28)
+    assert ran.status in statuses
     assert "diagnosis: " in ran.stderr
     assert said in ran.verdict["diagnosis"]
 

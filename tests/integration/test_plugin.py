@@ -82,12 +82,61 @@ def test_scenarios_are_carried(tmp_path: Path) -> None:
     ]
 
 
-def test_a_failure_shows_the_lab(tmp_path: Path) -> None:
+README_EXAMPLE = """
+@pytest.mark.topology("vpn-nat")
+def test_my_agent_gets_through(lab):
+    assert lab.attend("hmc", ["my-agent", "--once"]) == 0
+    lab.expect("g1")
+"""
+
+
+def _failures(output: str) -> list[str]:
+    """The lines from the first failure on."""
+    lines = output.splitlines()
+    return lines[next(n for n, line in enumerate(lines) if line.strip("= ") == "FAILURES") :]
+
+
+def test_a_failure_is_short(tmp_path: Path) -> None:
+    done = _pytest(_suite(tmp_path, README_EXAMPLE), "--lab-out=out")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    shown = _failures(done.stdout)
+    assert len(shown) < 35, done.stdout
+    told = [line for line in shown if line.startswith("E ")]
+    assert told[0].endswith("UsageError: there is no program 'my-agent' in this node")
+    assert told[1:] == ["E         check its name and PATH"]
+    assert "test_it.py:6: UsageError" in shown
+    # Nothing of the library's own code, and nothing of what only --lab-report full has.
+    assert not [line for line in shown if os.fspath(REPO / "lab") in line]
+    assert not [line for line in shown if "- end of" in line or "packet rules" in line]
+    assert "captures:      out/1-vpn-nat/wire/*.pcapng (complete once the lab is down)" in shown
+
+
+def test_a_test_that_simply_fails_is_short(tmp_path: Path) -> None:
+    text = '@pytest.mark.topology("vpn-nat")\ndef test_it(lab):\n    assert lab.is_up == 7\n'
+    done = _pytest(_suite(tmp_path, text), "--lab-out=out")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert len(_failures(done.stdout)) < 30, done.stdout
+
+
+def test_a_path_that_does_not_come_up_is_diagnosed(tmp_path: Path) -> None:
+    text = '@pytest.mark.topology("vpn", fault="wrong-psk")\ndef test_it(lab): ...\n'
+    done = _pytest(_suite(tmp_path, text), "--lab-out=out")
+
+    lines = done.stdout.splitlines()
+    (told,) = (n for n, line in enumerate(lines) if line.startswith("diagnosis: "))
+    assert "the two have different pre-shared keys" in lines[told]
+    assert lines[told + 1] == "run directory: out/1-vpn-wrong-psk"
+    assert (tmp_path / "out" / "1-vpn-wrong-psk" / "verdict.json").exists()
+
+
+def test_a_full_failure_shows_the_lab(tmp_path: Path) -> None:
     suite = _suite(
         tmp_path,
         '@pytest.mark.topology("vpn-nat")\ndef test_it(lab):\n    assert lab.topology.name == ""\n',
     )
-    done = _pytest(suite, "--lab-out=out", "--junit-xml=reports/junit.xml")
+    done = _pytest(suite, "--lab-report=full", "--lab-out=out", "--junit-xml=reports/junit.xml")
 
     assert done.returncode == 1, done.stdout + done.stderr
     for section in ("end of hmc/charon.log", "end of vpn1/xl2tpd.log", "IKE SAs", "packet rules"):
@@ -194,11 +243,31 @@ def test_without_an_engine_only_the_lab_is_missed(tmp_path: Path) -> None:
         tmp_path,
         'def test_plain(): ...\n@pytest.mark.topology("direct")\ndef test_lab(lab): ...\n',
     )
-    lax = _pytest(suite, "--lab-engine=none", "-rs")
+    lax = _pytest(suite, "--lab-engine=none")
     assert lax.returncode == 0
     assert "1 passed, 1 skipped" in lax.stdout
-    assert "--lab-engine none was asked for" in lax.stdout
+    told = "lab: 1 test that needs a lab did not run: --lab-engine none was asked for"
+    assert told in lax.stdout.splitlines()
     assert _pytest(suite, "--lab-engine=none", "--lab-strict").returncode == 1
+
+
+def test_without_a_kernel_one_line_says_so(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path, '@pytest.mark.topology("direct")\ndef test_a(lab): ...\ndef test_b(): ...\n'
+    )
+    environment = {**_environment(), "XDG_CACHE_HOME": os.fspath(tmp_path / "empty")}
+    environment.pop("LAB_KERNEL", None)
+
+    for words, status in (("-q",), 0), (("-q", "--lab-strict"), 1):
+        done = subprocess.run(
+            _argv("--lab-engine=uml", *words), cwd=suite, env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stdout + done.stderr
+        (told,) = (line for line in done.stdout.splitlines() if line.startswith("lab: "))
+        assert told.startswith("lab: 1 test that needs a lab did not run: no lab can run here: ")
+        # The fix is in the same line.
+        assert "lab doctor" in told or "lab kernel build" in told
 
 
 def test_an_interrupt_takes_the_lab_down(tmp_path: Path) -> None:

@@ -313,11 +313,30 @@ def test_an_idle_connection_is_ended_without_an_entry_of_its_own(
     assert len(impatient.transactions) == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"system":' * 100_000, b"[" * (1 << 20)],
+    ids=["100k", "objects", "1M"],
+)
+def test_no_nesting_ends_the_server(site: Site, server: Server, body: bytes) -> None:
+    head = b"POST /heartbeat HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    assert ask(site, head + body).startswith(b"HTTP/1.1 400 ")
+    assert ask(site, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").startswith(
+        b"HTTP/1.1 200 "
+    )
+
+
 def test_a_caller_who_ends_inside_a_body_is_recorded(site: Site, server: Server) -> None:
     with connect(site) as client:
         client.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
         socket.socket.shutdown(client, socket.SHUT_WR)
-        assert client.recv(65536).startswith(b"HTTP/1.1 400 ")
+        try:
+            assert client.recv(65536).startswith(b"HTTP/1.1 400 ")
+        except ssl.SSLError as error:
+            # OpenSSL 3.5 sends this alert by itself for an end without close_notify; 3.0 does not.
+            assert error.reason == "TLSV1_ALERT_DECODE_ERROR"
+            assert ssl.OPENSSL_VERSION_INFO > (3, 1)
 
     (entry,) = entries(server, 1)
     assert (entry.kind, entry.status) == ("malformed", 400)
