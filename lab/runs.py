@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -242,7 +243,8 @@ def _check_program(command: tuple[str, ...]) -> None:
         return
     name = command[0]
     folders = [""] if "/" in name else program_path().split(os.pathsep)
-    found = [path for folder in folders if (path := Path(folder, name)).is_file()]
+    modes = {path: _mode(path) for path in (Path(folder, name) for folder in folders)}
+    found = [path for path, mode in modes.items() if stat.S_ISREG(mode)]
     if not found:
         from lab import packages
 
@@ -251,8 +253,16 @@ def _check_program(command: tuple[str, ...]) -> None:
             hint=packages.hint_for(name) or "check its name and PATH",
         )
     # In the guest we are root, who may execute whatever anybody may.
-    if not any(path.stat().st_mode & 0o111 for path in found):
+    if not any(modes[path] & 0o111 for path in found):
         raise UsageError(f"{found[0]} is not executable", hint="start the program that reads it")
+
+
+def _mode(path: Path) -> int:
+    """Kind and rights of a file; 0 if it is not there, or in a folder that we may not look into."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
 
 
 def _losses(record: Record) -> str:

@@ -7,13 +7,14 @@ error; every LabError ends in its own exit status with its message and the hint.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.cli import streams
+from lab.errors import LabError, PrerequisiteError
 
 COMMANDS: dict[str, str] = {
     "setup": "install the packages and build the kernel, as far as they are missing",
@@ -39,19 +40,23 @@ COMMANDS: dict[str, str] = {
 WITH_COMMAND = ("run", "exec")
 
 EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141
+
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What no command can do anything about, wherever it meets that."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, dispatch, and turn errors into messages and exit statuses."""
-    _hold_standard_streams()
+    streams.hold()
+    streams.take_any_text()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[:1]
     if debug:
         del words[0]
 
     try:
-        args = _parse(words)
-        return int(args.run(args))
+        return _carry_out(words)
     except LabError as error:
         if debug:
             raise
@@ -62,8 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (``lab list | head -1``).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
+        streams.let_go()
+        return EXIT_NO_READER
+    except OSError as error:
+        if debug or error.errno not in NOT_WRITABLE:
+            raise
+        streams.let_go()
+        _complain(streams.not_written(error))
+        return PrerequisiteError.exit_status
     finally:
         _give_back_bytecode()
 
@@ -77,11 +88,13 @@ def _give_back_bytecode() -> None:
             sudo.give_back(Path(__file__).parents[2].glob(f"{package}/**/__pycache__"))
 
 
-def _hold_standard_streams() -> None:
-    """Put /dev/null where a standard stream was closed, or the next socket would become one."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(fd, True)
-    os.close(fd)
+def _carry_out(words: list[str]) -> int:
+    try:
+        args = _parse(words)
+        return int(args.run(args))
+    finally:
+        # Not left to the interpreter's end, which can only complain about it.
+        sys.stdout.flush()
 
 
 def _complain(error: LabError) -> None:

@@ -21,15 +21,15 @@ def run(args: argparse.Namespace) -> int:
     from lab.errors import UsageError
     from lab.wire.dialled import FRAMES
 
+    entry = registry.find(args.lab)
+    model = model_of(entry)
+    calls = [model.telephone.node] if model.telephone else []
+    check_known("segment", args.segment, [*(s.name for s in model.segments), *calls])
     if os.isatty(1):
         raise UsageError(
             "packets would garble the terminal",
             hint=f"lab capture {args.segment} | wireshark -k -i -    or    > {args.segment}.pcap",
         )
-    entry = registry.find(args.lab)
-    model = model_of(entry)
-    calls = [model.telephone.node] if model.telephone else []
-    check_known("segment", args.segment, [*(s.name for s in model.segments), *calls])
     argv: tuple[str, ...]
     if args.segment in calls:
         # No wire, but the exchange writes down what it carries, from the first call on.

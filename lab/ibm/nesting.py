@@ -1,9 +1,9 @@
 """JSON that a peer wrote, read with a bound on its nesting, so that a small stack suffices.
 
 CPython's JSON reader calls itself once a bracket. CPython 3.11 counts these calls against the 1,000 of
-``sys.getrecursionlimit``. CPython 3.12 and 3.13 count them against 10,000 of their own, whatever the stack
-of the thread is: in 256 KiB, 60,000 brackets are a segmentation fault. CPython 3.14 looks at the stack itself.
-So the nesting is counted before the reader sees the text.
+``sys.getrecursionlimit``. CPython 3.12 and 3.13 count them against a limit of their own, whatever the
+stack of the thread is: with 256 KiB, CPython 3.13 ends in a segmentation fault. CPython 3.14 looks at the
+stack itself. So the nesting is counted before the reader sees the text.
 """
 
 from __future__ import annotations

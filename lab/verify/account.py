@@ -208,7 +208,7 @@ def check_p_20(case: Case) -> Finding:
     tried = {id(p) for p in passage.tried(case, "P-20")}
     if not any(t.requirement == "P-20" for t in case.record.fence_trials):
         if not case.called or case.failed_calls:
-            return check.not_tested("the lab's own agent did not get home, so nobody tried")
+            return check.not_tested(f"{case.why_not_home}, so nobody tried")
         check.object("nobody tried")
     elif not any(id(p) in tried for p in early):
         if passage.noisy(case):

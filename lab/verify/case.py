@@ -328,11 +328,15 @@ class Case:
         return bool(self.record.calls)
 
     @cached_property
+    def why_not_home(self) -> str:
+        """Why the lab's own agent put nothing to the test."""
+        return f"the lab's own agent {'did not get home' if self.called else 'was not sent in this run'}"
+
+    @cached_property
     def left_down(self) -> bool:
         """Whether the lab did not even try to bring the way home up, but left it to somebody else."""
         record = self.record
-        tried = record.path_up or record.error or record.ike or record.dialled or record.calls
-        return not tried
+        return not (record.path_up or record.error or record.ike or record.dialled or record.calls)
 
     @cached_property
     def came_home(self) -> bool:

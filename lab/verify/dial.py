@@ -263,7 +263,7 @@ def check_f_18(case: Case) -> Finding:
     _judge_wall(case, check, wall)
     through = sum(call.succeeded for call in case.record.calls)
     if not through:
-        return check.not_tested("the lab's own agent did not get home")
+        return check.not_tested(case.why_not_home)
     counters = case.record.counters.get(wall.node, {})
     if not counters:
         check.object(f"the counters of {wall.node} were not read")

@@ -56,9 +56,7 @@ def close(case: Case, check: Check, tried: list[Passing], seen: str) -> Finding:
     check.show(p.frame for p in tried[:6])
     if not tried:
         if not case.called or case.failed_calls:
-            return check.not_tested(
-                "the lab's own agent did not get home, so nobody tried the fence"
-            )
+            return check.not_tested(f"{case.why_not_home}, so nobody tried the fence")
         check.object("nobody tried it")
     return check.finding(seen)
 
@@ -236,7 +234,7 @@ def check_l_06(case: Case) -> Finding:
     lost = [p for p in dropped(seen.everything) if p.counter]
     came_home = case.called and not case.failed_calls
     if not lost and not came_home:
-        return check.not_tested("the lab's own agent did not get home, so nobody tried the fence")
+        return check.not_tested(f"{case.why_not_home}, so nobody tried the fence")
     if came_home and not any(case.is_trial(p.packet) for p in lost):
         check.object("nobody tried the fence")
     expired = [p for p in seen.everything if p.expired]

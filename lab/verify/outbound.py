@@ -98,7 +98,7 @@ def check_out_02(case: Case) -> Finding:
     check.show(own)
     tried = sum(probe.requirement == "OUT-02" for probe in case.record.probes)
     if not tried and not case.came_home and (case.called or not own):
-        return check.not_tested(f"{_why_not(case)}, so nobody tried to get in")
+        return check.not_tested(f"{case.why_not_home}, so nobody tried to get in")
     if not own:
         check.object("no connection was opened by the agent's host")
     return check.finding(
@@ -111,13 +111,6 @@ def _fate_of_attempts(case: Case) -> str:
     if case.topology.firewall is None and case.exits:
         return "an attempt from IBM's side, which no firewall stops, is answered by nobody"
     return "an attempt from IBM's side is dropped and nobody answers it"
-
-
-def _why_not(case: Case) -> str:
-    """Why the scenario did not come to its trials."""
-    return (
-        "the lab's own agent did not get home" if case.called else "nothing called home in this run"
-    )
 
 
 def _judge_probes(case: Case, check: Check) -> None:
@@ -233,7 +226,7 @@ def check_out_04(case: Case) -> Finding:
             )
     if not probes:
         if not case.came_home:
-            return check.not_tested(f"{_why_not(case)}, so nobody tried to get past")
+            return check.not_tested(f"{case.why_not_home}, so nobody tried to get past")
         wall = case.topology.firewall
         if wall is None or wall.inside not in case.uplinks:
             return check.not_tested("there is no firewall from whose place to try to get past")
@@ -314,7 +307,7 @@ def _judge_own_firewall(case: Case, requirement: str, inside: str, carriers: str
     )
     trials = case.record.trials
     if not trials and (not case.called or case.failed_calls):
-        return check.not_tested("the lab's own agent did not get home, so the trial was not made")
+        return check.not_tested(f"{case.why_not_home}, so the trial was not made")
     if not case.failed_calls:
         for name in sorted({node.name for node in case.agents} - {t.node for t in trials}):
             check.object(f"no rule was tried on {name}")

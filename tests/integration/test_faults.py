@@ -209,7 +209,7 @@ def test_a_fault_that_does_not_apply_is_refused_with_those_that_do() -> None:
 
 
 BLACK_HOLED = 28, 35
-"""curl: timed out; or, from OpenSSL 3.5 on, whose hello is the first that is too big: the server gave up waiting."""
+"""curl timed out; with OpenSSL 3.5, whose hello is the first that is too big, the server ends it."""
 OWN_AGENT = ("--", "sh", "-c", "curl -sSm 90 --cacert $LAB_CA_FILE $LAB_SERVER")
 
 

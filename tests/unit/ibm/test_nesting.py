@@ -33,7 +33,7 @@ def test_deep_json_is_refused(body: bytes) -> None:
 
 
 def test_the_deepest_that_is_taken_needs_no_more_than_the_servers_stack() -> None:
-    # In a process of its own: what fails here is a segmentation fault. The nested part comes over and over, to the limit.
+    # In a process of its own: what fails here is a segmentation fault.
     program = """
 import threading
 from lab.ibm import nesting, server

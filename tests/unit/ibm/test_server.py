@@ -335,8 +335,8 @@ def test_a_caller_who_ends_inside_a_body_is_recorded(site: Site, server: Server)
             assert client.recv(65536).startswith(b"HTTP/1.1 400 ")
         except ssl.SSLError as error:
             # OpenSSL 3.5 sends this alert by itself for an end without close_notify; 3.0 does not.
-            assert error.reason == "TLSV1_ALERT_DECODE_ERROR"
-            assert ssl.OPENSSL_VERSION_INFO > (3, 1)
+            if error.reason != "TLSV1_ALERT_DECODE_ERROR" or ssl.OPENSSL_VERSION_INFO < (3, 1):
+                raise
 
     (entry,) = entries(server, 1)
     assert (entry.kind, entry.status) == ("malformed", 400)

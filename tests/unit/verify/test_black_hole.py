@@ -30,21 +30,21 @@ ANSWERS = [journey(96, "lan", BACK), journey(1192, "dmz", BACK), journey(264, "l
 GOODBYE = [journey(96, "lan"), journey(112, "fw-inet")]
 
 
+CLIENT = "of 1496 bytes and more vanish at internet: 2 packets last seen on fw-inet, none on dmz"
+SERVER = "of 1192 bytes and more vanish at internet: 1 packet last seen on dmz, none on fw-inet"
+
+
 @pytest.mark.parametrize(
     ("out", "back", "said"),
     [
-        (OUT, [], "of 1496 bytes and more vanish at internet: 2 packets last seen on fw-inet, none on dmz"),
-        ([], ANSWERS, "of 1192 bytes and more vanish at internet: 1 packet last seen on dmz, none on fw-inet"),
-        (OUT, ANSWERS, "of 1496 bytes"),
-        (OUT + GOODBYE, [], "2 packets last seen on fw-inet, none on dmz; those up to 352 bytes pass"),
-        ([journey(1496, "lan"), *OUT], [], "2 packets last seen on fw-inet"),
-        ([journey(60, "lan"), *OUT], [], "2 packets last seen on fw-inet"),
+        pytest.param(OUT, [], CLIENT, id="the client's"),
+        pytest.param([], ANSWERS, SERVER, id="the server's"),
+        pytest.param(OUT, ANSWERS, CLIENT, id="both"),
+        pytest.param(OUT + GOODBYE, [], CLIENT, id="the lab went down"),
+        pytest.param([journey(1496, "lan"), *OUT], [], CLIENT, id="one is lost before, too"),
+        pytest.param([journey(60, "lan"), *OUT], [], CLIENT, id="a small one is lost before"),
     ],
-    ids=[
-        "the client's", "the server's", "both", "the lab went down", "lost before, too",
-        "a small one is lost before",
-    ],
-)  # fmt: skip
+)
 def test_the_node_and_the_size_are_told(out: list[Journey], back: list[Journey], said: str) -> None:
     found = find_black_hole(trail(out, back))
 
@@ -56,15 +56,14 @@ def test_the_node_and_the_size_are_told(out: list[Journey], back: list[Journey],
 @pytest.mark.parametrize(
     "out",
     [
-        [],
-        [journey(96, "dmz"), journey(1496, "dmz")],
-        [journey(1496, "fw-inet"), journey(96, "fw-inet")],
-        [*OUT, journey(1496, "dmz")],
-        [journey(96, "fw-inet"), *OUT],
-        [journey(96, "dmz"), journey(112, "dmz"), journey(96, "fw-inet")],
-        [journey(96, "dmz"), journey(1496, "fw-inet")],
+        pytest.param([], id="nothing"),
+        pytest.param([journey(96, "dmz"), journey(1496, "dmz")], id="all pass"),
+        pytest.param([journey(1496, "fw-inet"), journey(96, "fw-inet")], id="none passes"),
+        pytest.param([*OUT, journey(1496, "dmz")], id="one as big passes"),
+        pytest.param([journey(96, "fw-inet"), *OUT], id="a small one is lost, too"),
+        pytest.param([journey(96, "dmz"), journey(96, "fw-inet")], id="the last is lost"),
+        pytest.param([journey(96, "dmz"), journey(1496, "fw-inet")], id="the last is big"),
     ],
-    ids=["nothing", "all pass", "none passes", "one as big passes", "a small one is lost, too", "the last is lost", "the last is big"],
-)  # fmt: skip
+)
 def test_other_losses_are_no_black_hole(out: list[Journey]) -> None:
     assert find_black_hole(trail(out, [])) is None

@@ -61,6 +61,20 @@ def test_nobody_tries_to_get_in_after_a_call_home_that_failed(name: str, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["direct", "vpn", "dial"])
+def test_an_agent_that_nobody_sent_did_not_fail(name: str, tmp_path: Path) -> None:
+    """As after ``lab up`` and ``lab down``."""
+    stage = played(name)
+    make_no_attempt(stage)
+    stage.record.calls.clear()
+    stage.record.trials.clear()
+
+    seen = [finding.seen for finding in judged(stage, tmp_path).values()]
+
+    assert not [text for text in seen if "did not get home" in text]
+    assert any("the lab's own agent was not sent in this run" in text for text in seen)
+
+
+@pytest.mark.parametrize("name", ["direct", "vpn", "dial"])
 def test_after_a_call_home_somebody_must_have_tried(name: str, tmp_path: Path) -> None:
     stage = played(name)
     make_no_attempt(stage)
