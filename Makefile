@@ -3,10 +3,10 @@ topology ?= vpn-nat
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench kernel clean
+.PHONY: help setup demo test check bench kernel machines-check clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## install packages, virtual environment and kernel, as far as they are missing
 	@tools/setup
@@ -27,6 +27,9 @@ bench: setup ## run the benchmarks, and print medians and ratios
 
 kernel: setup ## build the lab's own kernel, if it is not there, and say which one it is
 	@$(bin)/lab kernel status
+
+machines-check: ## try demo and test on fresh Debian 12 and 13, as root (an hour or two): docs/machines.md
+	@/usr/bin/python3 -B -m tools.machines_check $(machines)
 
 clean: ## remove the virtual environment, the runs and the caches of this checkout
 	rm -rf .venv .setup.lock runs dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
