@@ -29,4 +29,4 @@ ln -s /proc/self/fd/2 dev/stderr
 pivot_root . mnt
 cd /
 umount -l /mnt
-exec "$@"
+"$@" # Not exec: process 1 has to reap orphans.
