@@ -205,7 +205,7 @@ class Played:
         self.installed = True
         return 0
 
-    def _user(self, folder: Path, command: str, around: object, log: IO[str]) -> int:
+    def _user(self, folder: Path, command: str, around: object, log: IO[str], limit: int) -> int:
         self.typed.append(command)
         status, words = self.fails.get(command, (0, ""))
         if command == machines_check.DEMO and not self.installed:

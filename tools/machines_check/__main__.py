@@ -22,6 +22,8 @@ SUITES = ("bookworm", "trixie")
 USERS = ("sudo", "plain")
 DEMO = "make topology=vpn-nat demo"
 TEST = "make test"
+HARD_LIMIT = 4096
+"""What a Linux gives a process unless somebody raises it; the soft limit is 1,024."""
 MISSING = 3
 INTERRUPTED = 130
 
@@ -110,7 +112,7 @@ class Trial:
         """Runs a command as the user; its exit status and what it printed."""
         log.flush()
         before = Path(log.name).stat().st_size
-        status = root.run_as_user(folder, command, self.around, log)
+        status = root.run_as_user(folder, command, self.around, log, self.args.hard_limit)
         return status, Path(log.name).read_bytes()[before:].decode(errors="replace")
 
     def refusal(self, folder: Path, command: str, log: IO[str]) -> str:
@@ -151,6 +153,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--ref", default="HEAD", help="the commit to try (HEAD)")
     add("--repo", type=Path, default=REPO, help="the repository that has it (this one)")
     add("--kernel-cache", type=Path, metavar="DIR", help="a callhome-lab cache with a kernel in it")
+    add(
+        "--hard-limit",
+        type=int,
+        default=HARD_LIMIT,
+        metavar="N",
+        help=f"open files that the user may raise the limit to ({HARD_LIMIT})",
+    )
     add("--mirror", metavar="URI", help="Debian's mirror (what this machine's apt uses)")
     add("--folder", type=Path, default=FOLDER, help=f"where roots and logs lie ({FOLDER})")
     return parser.parse_args(argv)

@@ -172,7 +172,9 @@ def run_as_root(folder: Path, command: str, around: Surroundings, log: IO[str]) 
     return _enter(folder, ["/bin/sh", "-c", command], {**environment, **around.proxies}, log)
 
 
-def run_as_user(folder: Path, command: str, around: Surroundings, log: IO[str]) -> int:
+def run_as_user(
+    folder: Path, command: str, around: Surroundings, log: IO[str], hard_limit: int
+) -> int:
     """Runs a shell command in the checkout, as the user, with 1,024 open files and no terminal."""
     environment = {
         "HOME": HOME,
@@ -182,7 +184,7 @@ def run_as_user(folder: Path, command: str, around: Surroundings, log: IO[str]) 
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games",
     }
     become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--init-groups"]
-    limit = ["prlimit", f"--nofile={OPEN_FILES}:{OPEN_FILES}"]
+    limit = ["prlimit", f"--nofile={OPEN_FILES}:{hard_limit}"]
     script = f"cd {CHECKOUT} && {command}"
     return _enter(
         folder, [*limit, *become, "/bin/sh", "-c", script], {**environment, **around.proxies}, log
