@@ -3,10 +3,10 @@ topology ?= vpn-nat
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench kernel vagrant-runs vagrant-check clean
+.PHONY: help setup demo test check bench kernel machines-check vagrant-runs vagrant-check clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## install packages, virtual environment and kernel, as far as they are missing
 	@tools/setup
@@ -30,6 +30,9 @@ bench: ## run the benchmarks, and print medians and ratios
 
 kernel: setup ## build the lab's own kernel, if it is not there, and say which one it is
 	@$(bin)/lab kernel status
+
+machines-check: ## try demo and test on fresh Debian 12 and 13, as root (an hour or two): docs/machines.md
+	@/usr/bin/python3 -B -m tools.machines_check $(machines)
 
 vagrant-runs: ## fetch the run directories of the Vagrant machine: make to=FOLDER vagrant-runs
 	@tools/vagrant-runs $(to)
