@@ -47,6 +47,7 @@ def fresh_dir(name: str, out: Path | None) -> Path:
             number += 1
 
     try:
+        _check_name(path.absolute())
         _check_room(path)
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
@@ -54,6 +55,17 @@ def fresh_dir(name: str, out: Path | None) -> Path:
     except OSError as error:
         raise _unwritable(path, error) from error
     return path.resolve()
+
+
+def _check_name(path: Path) -> None:
+    """The path goes to the guest as text, whose first program could not tell what is wrong."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode("ascii", "backslashreplace").decode()
+        raise UsageError(
+            f"the run directory {shown} has a name that is not UTF-8", hint=_HINT
+        ) from None
 
 
 def _check_room(path: Path) -> None:
