@@ -90,6 +90,7 @@ def fresh_dir(name: str, out: Path | None) -> Path:
             number += 1
 
     try:
+        _check_name(path.absolute())
         _check_room(path)
         made = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
@@ -131,6 +132,17 @@ def left_behind(folder: Path) -> Iterator[bool]:
             yield True
     finally:
         os.close(hold)
+
+
+def _check_name(path: Path) -> None:
+    """The path goes to the guest as text, whose first program could not tell what is wrong."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode("ascii", "backslashreplace").decode()
+        raise UsageError(
+            f"the run directory {shown} has a name that is not UTF-8", hint=_HINT
+        ) from None
 
 
 def _check_room(path: Path) -> None:

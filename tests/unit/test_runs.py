@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+import pytest
+
 from lab import codec, paths
 from lab.engine.host import Clock, Engine
+from lab.errors import UsageError
 from lab.record import Record
 from lab.runs import Run
 from lab.topology.load import load
@@ -30,3 +33,9 @@ def test_a_capture_that_lost_frames_makes_no_verdict(tmp_path: Path) -> None:
 def test_a_capture_that_lost_nothing_is_judged(tmp_path: Path) -> None:
     run = judged(tmp_path, Record(started=1.0, ended=2.0))
     assert run.judge().outcome.verdict != "error"
+
+
+def test_a_run_directory_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has a name that is not UTF-8"):
+        paths.new_run_dir("direct", tmp_path / "a\udcff")
+    assert not list(tmp_path.iterdir())
