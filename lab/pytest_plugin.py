@@ -128,14 +128,14 @@ def _carry(session: pytest.Session) -> bool | None:
         config.stash[missing] = "--lab-engine none was asked for"
         return None
 
-    from lab import carrying
+    from lab import carrying, hints
     from lab.errors import LabError, PrerequisiteError, UsageError
 
     try:
         carriage = carrying.Carriage.prepare(config)
     except PrerequisiteError as error:
         # What needs no lab can be run here.
-        config.stash[missing] = f"no lab can run here: {error}"
+        config.stash[missing] = f"no lab can run here: {hints.typed(str(error))}"
         return None
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
@@ -150,7 +150,7 @@ def _carry(session: pytest.Session) -> bool | None:
             status = carriage.carry_out()
         words = f"results in {carriage.shown_dir}"
     except LabError as error:
-        status, words = pytest.ExitCode.INTERNAL_ERROR, str(error)
+        status, words = pytest.ExitCode.INTERNAL_ERROR, hints.typed(str(error))
     config.stash[outcome] = int(status), words
     return True
 
