@@ -210,8 +210,9 @@ def test_two_at_a_time(user: User, tmp_path: Path) -> None:
     both = [one_that_waits(user, tmp_path / name) for name in ("a", "b")]
     try:
         used = [processor(min(kernels(tmp_path / name))) for name in ("a", "b")]
-        if len(os.sched_getaffinity(0)) > 1:
-            assert used[0] != used[1], "different processors"
+        # On one each; that it is another one, as long as there is one, is test_cpus' matter: whoever
+        # else runs labs on this machine now counts, too.
+        assert all(cpus.isdecimal() for cpus in used), used
         for process in both:
             process.communicate(b"word\n", timeout=20)
             assert process.returncode == 0
