@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 from pathlib import Path
 from typing import IO
 
@@ -168,10 +169,16 @@ def test_table() -> None:
     ]
 
 
+def test_the_script_that_enters_a_root_parses() -> None:
+    assert os.access(root.ENTER, os.X_OK)
+    assert subprocess.run(["/bin/sh", "-n", root.ENTER], check=False).returncode == 0
+
+
 def test_without_root_the_command_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(root, "surroundings", lambda mirror: pytest.fail("no machine may be made"))
     assert machines_check.main(["--folder", os.fspath(tmp_path / "new")]) == 3
     assert "sudo make machines-check" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
@@ -242,6 +249,7 @@ def test_without_sudo_the_administrator_types_the_line(played: Played) -> None:
 
 def test_a_set_up_that_refuses_nothing_fails_without_sudo(played: Played) -> None:
     played.installed = True
+    played.fails[machines_check.DEMO] = (0, f"as root, once: {LINE}\n")
     assert played.main("sid", "--users", "plain") == 1
     assert played.typed == ["sid", machines_check.DEMO]
 
