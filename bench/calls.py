@@ -7,7 +7,8 @@ import os
 from bench.figures import Figure
 from bench.guest import measure_inside, run_dir
 from lab import kernel
-from lab.engine.host import SECCOMP, Engine
+from lab.engine.host import Engine
+from lab.kernel.store import SECCOMP
 
 SUMMARY = "what programs ask of the guest's kernel most, real clock"
 

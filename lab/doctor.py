@@ -219,7 +219,7 @@ def _ptrace() -> str:
     try:
         return trials.ptrace()
     except PrerequisiteError as error:
-        if kernel.status().facts.get("seccomp"):
+        if kernel.by_seccomp(kernel.status()):
             return f"{error.message}; this kernel can drive its processes by seccomp instead"
         raise
 

@@ -34,9 +34,6 @@ class Clock(StrEnum):
     real = "real"
 
 
-SECCOMP = "LAB_SECCOMP"
-"""In the environment: ``off`` has the lab's own kernel drive its processes by ptrace."""
-
 INSIDE = "LAB_INSIDE"
 """In the environment of every program inside: the engine's name."""
 ID = "LAB_ID"
@@ -105,8 +102,7 @@ def _opened(
 
     found = kernel.status()
     assert found.path is not None, "choose has seen it"
-    seccomp = bool(found.facts.get("seccomp")) and os.environ.get(SECCOMP) != "off"
-    image = uml.Image(found.path, seccomp)
+    image = uml.Image(found.path, kernel.by_seccomp(found))
     virtual = clock is Clock.virtual
     memory = doctor.memory_dir()
     with uml.start(image, memory, run_dir, virtual=virtual, shared=shared) as guest:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.kernel.store import KernelStatus, buildable, status
+from lab.kernel.store import KernelStatus, buildable, by_seccomp, status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.kernel.builder import Progress
 
-__all__ = ["KernelStatus", "Progress", "build", "buildable", "status"]
+__all__ = ["KernelStatus", "Progress", "build", "buildable", "by_seccomp", "status"]
 
 
 def build(progress: Progress, *, again: bool = False) -> Path:

@@ -24,6 +24,9 @@ from lab.paths import cache_dir
 NAMED = "LAB_KERNEL"
 """In the environment: the kernel to run, as its file or as the folder that holds it."""
 
+SECCOMP = "LAB_SECCOMP"
+"""In the environment: ``off`` has a kernel drive its processes by ptrace, even if it knows seccomp."""
+
 SYSTEM = (Path("/usr/local/lib/callhome-lab/kernel"), Path("/usr/lib/callhome-lab/kernel"))
 """Where an administrator puts kernels for every user of the machine."""
 
@@ -144,6 +147,11 @@ def _named(path: Path) -> KernelStatus:
         why += ", with other options than this version of the lab has"
     facts = facts or {"seccomp": knows_seccomp(kernel)}
     return KernelStatus(kernel.resolve(), ours, why, facts, fix=f"unset {NAMED}")
+
+
+def by_seccomp(kernel: KernelStatus) -> bool:
+    """Whether a kernel is to drive its processes by seccomp, which needs no ptrace."""
+    return bool(kernel.facts.get("seccomp")) and os.environ.get(SECCOMP) != "off"
 
 
 def knows_seccomp(kernel: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import kernel
 from tests.integration.labs import ROOT
 from tests.integration.users import Surroundings, User
 
@@ -87,7 +88,8 @@ def test_a_broken_topology(user: User) -> None:
 
 def test_no_kernel(user: User) -> None:
     (user.home / "cache" / "callhome-lab" / "kernel").unlink()
-    refused(user.lab("run", "direct", "--engine", "uml"), 3, "lab setup")
+    env = {name: value for name, value in user.env.items() if name != "LAB_KERNEL"}
+    refused(user.lab("run", "direct", "--engine", "uml", env=env), 3, "lab setup")
     assert not (user.home / "runs").exists()
 
 
@@ -95,7 +97,7 @@ def test_ptrace_forbidden(user: User) -> None:
     argv = user.argv("run", "direct", "--engine", "uml")
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_PTRACE, *argv],
-        env=user.env,
+        env={**user.env, "LAB_SECCOMP": "off"},
         cwd=user.home,
         capture_output=True,
         timeout=60,
@@ -103,6 +105,21 @@ def test_ptrace_forbidden(user: User) -> None:
     )
     refused(done, 3, "ptrace", "--cap-add SYS_PTRACE")
     assert not (user.home / "runs").exists()
+
+
+def test_ptrace_forbidden_is_no_matter_where_the_kernel_knows_seccomp(user: User) -> None:
+    if not kernel.status().facts.get("seccomp"):
+        pytest.skip("this kernel knows no seccomp: sources from 6.16 on do")
+    argv = user.argv("run", "direct", "--quiet", "--engine", "uml")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PTRACE, *argv],
+        env={**user.env, "LAB_SECCOMP": "auto"},
+        cwd=user.home,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def in_mounts(

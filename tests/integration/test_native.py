@@ -38,7 +38,7 @@ def inside(user: User, out: str, *command: str) -> subprocess.CompletedProcess[b
 
 @pytest.fixture(scope="module")
 def facts(user: User) -> dict[str, Any]:
-    done = inside(user, "out-labs", sys.executable, native_labs.__file__, "/root/labs")
+    done = inside(user, "out-labs", sys.executable, native_labs.__file__, "/srv/labs")
     assert done.returncode == 0, done.stderr.decode()
     return dict(json.loads(done.stdout))
 
@@ -82,7 +82,7 @@ def test_two_labs_side_by_side_can_be_told(facts: dict[str, Any]) -> None:
         name for name in ("lab-first", "lab-keeper", "lab-main") for _ in range(2)
     ]
     assert "charon-systemd" in facts["marked"]
-    assert facts["exec"] == "/root/labs/runs/second\n"
+    assert facts["exec"] == "/srv/labs/runs/second\n"
 
 
 def test_gc_removes_what_a_killed_lab_left(facts: dict[str, Any]) -> None:

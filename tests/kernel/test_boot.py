@@ -11,7 +11,7 @@ import pytest
 
 from lab import doctor, kernel
 from lab.engine import trial
-from lab.engine.host import SECCOMP
+from lab.kernel.store import SECCOMP
 
 pytestmark = pytest.mark.kernel
 

@@ -109,9 +109,14 @@ def test_without_ptrace_a_kernel_that_knows_seccomp_will_do(
         return KernelStatus(Path("linux"), True, "", {"seccomp": seccomp})
 
     (check,) = (check for check in doctor.checks() if check.name == "ptrace")
+    monkeypatch.delenv("LAB_SECCOMP", raising=False)
     monkeypatch.setattr(trials, "ptrace", refuse)
     monkeypatch.setattr("lab.kernel.status", lambda: status(seccomp=True))
     assert "seccomp instead" in check.probe()
+    monkeypatch.setenv("LAB_SECCOMP", "off")
+    with pytest.raises(PrerequisiteError, match="forbidden"):
+        check.probe()
+    monkeypatch.delenv("LAB_SECCOMP")
     monkeypatch.setattr("lab.kernel.status", lambda: status(seccomp=False))
     with pytest.raises(PrerequisiteError, match="forbidden"):
         check.probe()
