@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_a_broken_topology(user: User) -> None:
 
 
 def test_no_kernel(user: User) -> None:
-    (user.home / "cache" / "callhome-lab" / "kernel").unlink()
+    shutil.rmtree(user.home / "cache" / "callhome-lab" / "kernel")
     env = {name: value for name, value in user.env.items() if name != "LAB_KERNEL"}
     refused(user.lab("run", "direct", "--engine", "uml", env=env), 3, "lab setup")
     assert not (user.home / "runs").exists()

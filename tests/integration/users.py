@@ -39,7 +39,11 @@ class User:
         """Make the home and the cache."""
         (home / "cache" / "callhome-lab").mkdir(parents=True)
         (home / "tmp").mkdir()
-        (home / "cache" / "callhome-lab" / "kernel").symlink_to(store.folder())
+        kernels = home / "cache" / "callhome-lab" / "kernel"
+        kernels.mkdir()
+        # What there is, but for builds that run or were killed.
+        for each in store.folder().glob("[!.]*"):
+            (kernels / each.name).symlink_to(each)
         return cls(home)
 
     @classmethod
