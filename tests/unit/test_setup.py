@@ -75,7 +75,7 @@ def checkout(tmp_path: Path) -> Path:
         ["sh", "-c", "(readlink -f /usr/bin/python3; cat pyproject.toml requirements.lock; pwd) | cksum"],
         cwd=tmp_path, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    (tmp_path / ".venv/setup").write_text(f"{key}tools/setup\n")
+    (tmp_path / ".venv/setup").write_text(f"{key}.\ntools/setup\n")
     for path in tmp_path.rglob("*"):  # Older than any stamp.
         os.utime(path, (1, 1))
     return tmp_path
@@ -126,3 +126,20 @@ def test_a_newer_list_or_a_lost_file_is_looked_at(checkout: Path) -> None:
     (checkout / "lab/data").mkdir()
     assert _set_up(checkout).returncode == 0
     assert _calls(checkout) == 3
+
+
+def test_an_environment_without_the_tests_packages_is_no_environment_for_tests(
+    checkout: Path,
+) -> None:
+    assert _set_up(checkout).returncode == 0
+    # There is nothing to install them from here: what counts is that it is tried.
+    done = _set_up(checkout, "--with-tests")
+    assert done.returncode == 3
+    assert "adding the tests' Python packages" in done.stderr
+    assert (checkout / ".venv/bin/lab").exists()
+
+    # With them, it serves labs, too.
+    stamp = checkout / ".venv/setup"
+    stamp.write_text(stamp.read_text().replace("\n.\n", "\n.[dev]\n"))
+    for words in ((), ("--with-tests",)):
+        assert _set_up(checkout, *words).returncode == 0
