@@ -99,8 +99,9 @@ def test_the_sources_of_a_root() -> None:
 
 
 def test_only_the_way_to_the_mirror_is_taken_over() -> None:
-    dump = 'APT::Install-Recommends "1";\nAcquire::http::Proxy "http://p.test:3128";\nDir "/";\n'
-    assert mirrors.apt_settings(dump) == 'Acquire::http::Proxy "http://p.test:3128";\n'
+    kept = 'Acquire::http::Proxy "http://p.test:3128";\nAcquire::Check-Valid-Until "false";\n'
+    dump = f'APT::Install-Recommends "1";\n{kept}Dir "/";\nAcquire::Languages "none";\n'
+    assert mirrors.apt_settings(dump) == kept
 
 
 def test_only_the_way_to_the_index_is_taken_over() -> None:

@@ -100,8 +100,9 @@ def mirrors(sources: Iterable[Source]) -> Mirrors | None:
 
 
 def apt_settings(dump: str) -> str:
-    """Of `apt-config dump`, the lines that say how a mirror is reached (proxies, timeouts)."""
-    kept = [line for line in dump.splitlines() if re.match(r"Acquire::https?::", line)]
+    """Of `apt-config dump`, how a mirror is reached (proxies, timeouts), and how old it may be."""
+    way = re.compile(r"Acquire::(https?::|Check-Valid-Until )")
+    kept = [line for line in dump.splitlines() if way.match(line)]
     return "".join(f"{line}\n" for line in kept)
 
 
