@@ -17,7 +17,7 @@ from tools.machines_check.report import Machine, Result
 
 MIRROR = "http://mirror.test/debian"
 OTHER = "http://mirror.test/debian-security"
-LINE = "sh /home/lab/callhome-lab/lab/data/install-packages bc ppp"
+LINE = "sh /home/anne/checkout/lab/data/install-packages bc ppp"
 
 ONE_LINE = f"""\
 # deb {MIRROR}/old bookworm main
