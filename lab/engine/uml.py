@@ -176,9 +176,10 @@ def start(
     to_guest, guest_reads = socket.socketpair()
     from_guest, guest_writes = socket.socketpair()
     spooled, guest_spools = socket.socketpair()
-    # A few blocks of the captures on their way, and the guest waits for us. In virtual time it would
-    # else be hours ahead of a busy host, with every block of its ring given away.
-    guest_spools.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    if virtual:
+        # With a few blocks of the captures on their way the guest waits for us: it would else be hours
+        # ahead of a busy host, with every block of its ring given away. In real time waiting gains nothing.
+        guest_spools.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     console = run_dir / "logs" / "kernel.log"
     console.parent.mkdir(parents=True, exist_ok=True)
     init = [os.path.realpath(sys.executable), "-I", "-S", str(Path(guest_init.__file__).resolve())]
