@@ -18,9 +18,15 @@ _COMMAND = re.compile(
 )
 
 
+CALLED = "LAB_COMMAND"
+"""In the environment: how the user calls the lab, where a program of another name does that for them."""
+
+
 @cache
 def command() -> str:
     """How ``lab`` is called from where the user stands."""
+    if called := os.environ.get(CALLED):
+        return called
     own = Path(sys.argv[0])
     if own.name != "lab":  # python -m lab, pytest
         own = Path(sys.executable).with_name("lab")

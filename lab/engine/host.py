@@ -37,7 +37,7 @@ class Clock(StrEnum):
 INSIDE = "LAB_INSIDE"
 """In the environment of every program inside: the engine's name."""
 ID = "LAB_ID"
-"""The same of the lab: its run directory. On a host with a native lab it tells whose a process is."""
+"""In the environment of every program inside: the lab's run directory, which tells whose a process is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

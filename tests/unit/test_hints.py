@@ -31,8 +31,18 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setattr(sys, "argv", [os.fspath(program)])
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("LAB_COMMAND", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_who_calls_the_lab_for_somebody_says_how_it_is_called(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert hints.typed("lab down") == ".venv/bin/lab down"
+    hints.command.cache_clear()
+    monkeypatch.setenv("LAB_COMMAND", "lab")
+    assert hints.typed("lab down") == "lab down"
 
 
 def test_a_lab_in_path_is_called_by_its_name(

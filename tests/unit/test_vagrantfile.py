@@ -91,7 +91,7 @@ def test_the_command_of_the_machine_becomes_root_where_it_must(
     program(
         programs,
         "sudo",
-        'printf "sudo %s %s %s %s %s %s " "$1" "$2" "$3" "$4" "$5" "$6"; shift; exec "$@"',
+        'printf "sudo %s %s %s %s %s %s %s " "$1" "$2" "$3" "$4" "$5" "$6" "$7"; shift; exec "$@"',
     )
     command = tmp_path / "lab"
     command.write_text((REPO / "tools" / "lab-as-root").read_text().replace("@HERE@", str(here)))
@@ -103,5 +103,5 @@ def test_the_command_of_the_machine_becomes_root_where_it_must(
         text=True,
         check=False,
     )
-    own = "XDG_RUNTIME_DIR=/run/callhome-lab"
+    own = "XDG_RUNTIME_DIR=/run/callhome-lab LAB_COMMAND=lab"
     assert done.stdout == expected.format(path=path, own=own, lab=lab), done.stderr
