@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.nodes import Node
 from lab.topology import model
 from lab.wait import wait_until
+from lab.ways.vpn.plan import clients
 
 CLIENT = "192.168.10.10"
 GATEWAY = "129.42.160.16"
@@ -54,7 +55,7 @@ def path_up(topology: model.Topology, server: str, run_dir: Path) -> Iterator[di
         _routes(nodes, server)
         _rules(nodes["firewall"])
 
-        mtu = topology.l2tp_clients[0].mtu
+        mtu = clients(topology)[0].mtu
         _gateway(nodes["vpn1"], mtu)
         _client(nodes["hmc"], mtu)
         nodes["hmc"].run(["ip", "route", "add", f"{server}/32", "dev", "ppp0"])

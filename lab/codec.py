@@ -30,6 +30,8 @@ def _build(kind: Any, value: Any) -> Any:
     origin = typing.get_origin(kind)
 
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        if concrete := getattr(kind, "concrete", None):
+            kind = concrete(value)  # One of several: the value says which.
         hints = _hints(kind)
         return kind(**{key: _build(hints.get(key, Any), part) for key, part in value.items()})
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lab import firewall
 from lab.errors import LabError
+from lab.ways.vpn.plan import connections
 
 if TYPE_CHECKING:
     from lab.running import RunningLab
@@ -84,13 +85,13 @@ def _asked(title: str, ask: Callable[[], str]) -> list[Section]:
 
 
 def _ike_sas(lab: RunningLab) -> str:
-    sas = lab.vpn.sas() if lab.vpn else {}
+    sas = {node: lines for each in lab.homeward.details() for node, lines in each.items()}
     return "\n".join(f"{node}: {line}" for node, lines in sas.items() for line in lines or ["none"])
 
 
 def _esp_sas(lab: RunningLab) -> str:
     """As ip-xfrm(8) shows them, never with their keys."""
-    ends = dict.fromkeys(end for c in lab.topology.ipsec for end in (c.client, c.gateway))
+    ends = dict.fromkeys(end for c in connections(lab.topology) for end in (c.client, c.gateway))
     argv = ["ip", "-s", "xfrm", "state", "list", "nokeys"]
     return "\n".join(f"{name}:\n{lab.node(name).run(argv) or 'none'}" for name in ends)
 

@@ -1,11 +1,14 @@
-"""What a fault is; which there are, ``faults`` says."""
+"""What a fault is, and what faults are made of; which there are, ``faults`` says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from lab.topology.model import PathKind, Topology
+from lab.topology.model import DropRule, Topology, Way
+
+W = TypeVar("W", bound=Way)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +20,45 @@ class Fault:
     needs: str
     """Which topologies it applies to, in words."""
     applies: Callable[[Topology], bool]
-    survives: bool
+    survives: bool = False
     """Whether the call home must get through all the same, where it goes that way."""
-    ways: tuple[PathKind, ...] = ()
-    """The ways home that it is about; none: any. Elsewhere it befalls what stands beside the path."""
+    kind: str = ""
+    """The kind of way that it is about; empty: any. Elsewhere it befalls what stands beside the path."""
     change: Callable[[Topology], Topology]
 
     def survived_by(self, topology: Topology) -> bool:
-        """Whether a topology's own call home gets through."""
-        return self.survives or bool(self.ways and topology.path not in self.ways)
+        """Whether the calls home of a topology's agents get through: perhaps by another way."""
+        spared = (
+            any(way.kind != self.kind for way in topology.ways_of(agent))
+            for agent in topology.agents
+        )
+        return self.survives or bool(self.kind and all(spared))
+
+
+def change_ways(topology: Topology, kind: type[W], change: Callable[[W], W]) -> Topology:
+    """The topology with each way of a class changed."""
+    ways = tuple(change(way) if isinstance(way, kind) else way for way in topology.ways)
+    return replace(topology, ways=ways)
+
+
+def drop(
+    topology: Topology,
+    name: str,
+    node: str,
+    *,
+    protocol: str = "any",
+    port: int = 0,
+    above_bytes: int = 0,
+    destination: str = "0.0.0.0/0",
+) -> Topology:
+    """The topology with packets lost at a node; ``above_bytes`` > 0 narrows it to longer ones."""
+    rule = DropRule(
+        name=name,
+        node=node,
+        protocol=protocol,
+        port=port,
+        above_bytes=above_bytes,
+        source="0.0.0.0/0",
+        destination=destination,
+    )
+    return replace(topology, drops=(*topology.drops, rule))

@@ -18,6 +18,7 @@ from lab import _nft
 from lab.errors import KernelError
 from lab.nodes import Node
 from lab.topology import model
+from lab.ways.vpn.plan import clients, servers
 
 TABLE = "lab"
 MEDDLING_TABLE = "lab-meddling"
@@ -165,8 +166,8 @@ def _first_packet(protocol: str, port: int) -> str:
 
 
 def _vpn_ends(topology: model.Topology) -> set[str]:
-    clients = {client.client for client in topology.l2tp_clients}
-    return clients | {server.gateway for server in topology.l2tp_servers}
+    ends = {client.client for client in clients(topology)}
+    return ends | {server.gateway for server in servers(topology)}
 
 
 def _guard_l2tp(table: _Table) -> None:

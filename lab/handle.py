@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from lab.nodes import Node
     from lab.pytest_orders import Order
     from lab.record import Record
-    from lab.topology.model import Topology
+    from lab.topology.model import Topology, Way
     from lab.verify import Finding
     from lab.verify.verdict import Result
-    from lab.vpn import Vpn
 
 
 class Lab:
@@ -82,9 +81,9 @@ class Lab:
     def run_dir(self) -> Path:
         return self._run.run_dir
 
-    @property
-    def vpn(self) -> Vpn | None:
-        return self.running.vpn
+    def way(self, agent: str) -> Way | None:
+        """The way home that an agent has; None if none is up."""
+        return self.running.homeward.in_use(agent)
 
     def node(self, name: str) -> Node:
         """A node by name: ``lab.node("hmc").run(["ping", "-c1", lab.topology.probe])``."""

@@ -144,6 +144,19 @@ class DialAttempt:
 
 
 @dataclass(slots=True, kw_only=True)
+class WayTry:
+    """One try to bring a way home up, in the order of trying (OUT-15)."""
+
+    agent: str
+    way: str
+    started: float
+    ended: float = 0.0
+    up: bool = False
+    error: str = ""
+    """Why the way did not come."""
+
+
+@dataclass(slots=True, kw_only=True)
 class CallHome:
     """One run of the agent."""
 
@@ -153,6 +166,8 @@ class CallHome:
     succeeded: bool
     attempts: tuple[str, ...]
     """One sentence for each server tried."""
+    way: str = ""
+    """The way that was up; empty if none was."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -250,6 +265,7 @@ class Record:
     path_up: float = 0.0
     """When the path was up; 0 if it never was."""
     ended: float = 0.0
+    tries: list[WayTry] = field(default_factory=list)
     gateway_in_use: dict[str, str] = field(default_factory=dict)
     """Client to gateway, at the end."""
     ike: list[IkeAttempt] = field(default_factory=list)

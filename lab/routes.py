@@ -15,7 +15,7 @@ from lab.netlink import Channel, Request, attribute, u32
 from lab.nodes import Node
 from lab.topology import model
 
-_RTM_NEWROUTE = 24
+_RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTN_UNREACHABLE = 254, 4, 1, 7
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
@@ -33,6 +33,11 @@ def add(node: Node, destinations: Iterable[str], interface: str) -> None:
 def refuse(node: Node, destinations: Iterable[str]) -> None:
     """Have prefixes unreachable where no better route is: without it they would take the default one."""
     node.call(_refuse, node.name, tuple(destinations))
+
+
+def allow(node: Node, destinations: Iterable[str]) -> None:
+    """Take back what ``refuse`` did."""
+    node.call(_allow, node.name, tuple(destinations))
 
 
 def request(node_name: str, indexes: Mapping[str, int], route: model.Route) -> Request:
@@ -57,7 +62,7 @@ def request(node_name: str, indexes: Mapping[str, int], route: model.Route) -> R
     )
 
 
-def _refusal(node_name: str, destination: str) -> Request:
+def _refusal(node_name: str, destination: str, *, gone: bool = False) -> Request:
     network = ipaddress.IPv4Network(destination)
     body = (
         _ROUTE.pack(
@@ -67,6 +72,8 @@ def _refusal(node_name: str, destination: str) -> Request:
         + attribute(_RTA_DST, network.network_address.packed)
         + u32(_RTA_PRIORITY, _LAST_RESORT)
     )  # fmt: skip
+    if gone:
+        return Request(f"no longer refuse {destination} on", node_name, _RTM_DELROUTE, 0, body)
     return Request(
         f"refuse {destination} on", node_name, _RTM_NEWROUTE, netlink.CREATE | netlink.EXCL, body
     )
@@ -85,3 +92,8 @@ def _add(name: str, destinations: Iterable[str], interface: str) -> None:
 def _refuse(name: str, destinations: Iterable[str]) -> None:
     with Channel.open(netlink.NETLINK_ROUTE) as channel:
         channel.transact([_refusal(name, destination) for destination in destinations])
+
+
+def _allow(name: str, destinations: Iterable[str]) -> None:
+    with Channel.open(netlink.NETLINK_ROUTE) as channel:
+        channel.transact([_refusal(name, destination, gone=True) for destination in destinations])

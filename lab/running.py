@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING
 
 from lab import codec, firewall, inventory, links
 from lab.errors import UsageError
+from lab.homeward import Homeward
 from lab.ibm.server import Server
 from lab.nodes import Node
 from lab.process import start_attended
 from lab.record import Record, Transaction
 from lab.story import Story
 from lab.teardown import Teardown
-from lab.topology.model import PathKind, Topology
+from lab.topology.model import Role, Topology, Way
+from lab.ways.dial.plan import dialers
+from lab.ways.ground import Ground
 from lab.wire.capture import Capture
 
 if TYPE_CHECKING:
-    from lab.dial import Dial
-    from lab.vpn import Vpn
+    from lab.telephone import SwitchRoom
 
 XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
 
@@ -44,8 +46,9 @@ class RunningLab:
         self.nodes: dict[str, Node] = {}
         self._teardown = Teardown()
         self._server: Server | None = None
-        self._vpn: Vpn | None = None
-        self._dial: Dial | None = None
+        self._homeward: Homeward | None = None
+        self.telephone: SwitchRoom | None = None
+        """Exchange, modems and AT&T's gateway, on topologies that have them."""
 
     # Up and down.
 
@@ -79,13 +82,22 @@ class RunningLab:
         self._teardown.add("the packet rules", lambda: firewall.clear(self.nodes))
         self._teardown.add("the counters", self._read_counters)
         self._server = self._teardown.enter(
-            "sdc's servers", Server(self.topology, self.nodes["sdc"], self.run_dir)
+            "sdc's servers", Server(self.topology, self.with_role(Role.sdc), self.run_dir)
         )
         if self.topology.telephone is not None:
-            from lab.dial import Dial
+            # Only where it is needed: imports are what a run in the guest costs.
+            from lab import telephone
 
-            dial = Dial(self.topology, self.nodes, self.record, self.story, self.run_dir)
-            self._dial = self._teardown.enter("the telephone", dial)
+            room = telephone.start(self.topology, self.nodes, self.record, self.run_dir)
+            self.telephone = self._teardown.enter("the telephone", room)
+        ground = Ground(
+            topology=self.topology,
+            nodes=self.nodes,
+            record=self.record,
+            story=self.story,
+            telephone=self.telephone,
+        )
+        self._homeward = Homeward.start(ground, self._teardown)
         names = ", ".join(node.name for node in self.topology.nodes)
         self.story.tell("lab", f"{self.topology.name}: {names}")
 
@@ -105,21 +117,7 @@ class RunningLab:
 
     def path_up(self) -> None:
         """Bring the way home up on every agent's host; raises ProtocolError if it does not come."""
-        if self.topology.path is PathKind.vpn:
-            if self._vpn is None:
-                # Only where it is needed: imports are what a run in the guest costs.
-                from lab.vpn import Vpn
-
-                vpn = Vpn(self.topology, self.nodes, self.record, self.story)
-                self._vpn = self._teardown.enter("the VPN", vpn)
-            self._vpn.up()
-        elif self.topology.path is PathKind.dial:
-            assert self._dial is not None, "check has seen it"
-            self._dial.up()
-        else:
-            agents = ", ".join(self.topology.agents)
-            self.story.tell("path", f"{agents} by the default route")
-
+        self.homeward.up()
         self.record.path_up = time.time()
         for agent in self.topology.agents:
             self.record.routes[agent] = [
@@ -137,24 +135,15 @@ class RunningLab:
             self.nodes[name].run(["ip", "xfrm", table, "flush"])
 
     @property
-    def vpn(self) -> Vpn | None:
-        """The VPN, on topologies that have one, once ``path_up`` was called."""
-        return self._vpn
+    def homeward(self) -> Homeward:
+        """Every agent's ways home."""
+        assert self._homeward is not None, "the lab stands"
+        return self._homeward
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
         """What sdc's servers have heard so far."""
         return self._server.transactions if self._server else ()
-
-    @property
-    def dial(self) -> Dial | None:
-        """The telephone, on topologies that have one."""
-        return self._dial
-
-    @property
-    def way(self) -> Vpn | Dial | None:
-        """What keeps the way home up; None where it is only routes."""
-        return self._dial if self.topology.path is PathKind.dial else self._vpn
 
     # What users do in it.
 
@@ -167,9 +156,15 @@ class RunningLab:
             )
         return self.nodes[name]
 
+    def with_role(self, role: Role) -> Node:
+        """The one node with a role; ``check`` has seen that there is one."""
+        (planned,) = self.topology.with_role(role)
+        return self.nodes[planned.name]
+
     def environment(self, node: str) -> dict[str, str]:
         """What a command in a node is told."""
-        return command_environment(self.topology, node, os.fspath(self.run_dir))
+        way = self.homeward.in_use(node)
+        return command_environment(self.topology, node, os.fspath(self.run_dir), way)
 
     def attend(self, node: str, argv: list[str]) -> int:
         """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
@@ -207,33 +202,37 @@ class RunningLab:
                     self.record.leftovers.append(f"{folder}/{name}")
 
 
-def command_environment(topology: Topology, node: str, run_dir: str) -> dict[str, str]:
+def command_environment(
+    topology: Topology, node: str, run_dir: str, way: Way | None = None
+) -> dict[str, str]:
     """What a command in a node is told (design: LAB_TOPOLOGY and the like).
 
-    ``LAB_SERVERS`` has every server that is listed for the node, in the order of trying.
+    ``way`` is the agent's way that is up. ``LAB_SERVERS`` has every server that is listed for the node by
+    the way, or by any way if none is up, in the order of trying. ``LAB_WAYS`` has the agent's ways.
     """
-    servers = [
-        f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}")
-        for e in topology.endpoints_of(node)
-    ]
+    own = topology.ways_of(node)
+    way = way or next(iter(own), None)
+    endpoints = way.endpoints_of(node) if way is not None else topology.endpoints
+    servers = [f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}") for e in endpoints]
     return {
         "LAB_TOPOLOGY": topology.name,
         "LAB_NODE": node,
         "LAB_RUN_DIR": run_dir,
         "LAB_CA_FILE": f"{run_dir}/keys/ca.pem",
-        "LAB_PROBE": topology.probe,
+        "LAB_PROBE": way.probe if way is not None else topology.probe,
         "LAB_SERVER": servers[0],
         "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
+        **({"LAB_WAY": way.name, "LAB_WAYS": ",".join(w.name for w in own)} if way else {}),
         **_dial_environment(topology, node),
     }
 
 
 def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
     """What a dialler of the user's needs, on an agent's host: the password is in pap-secrets there."""
-    account = topology.dial_account(node) if node in topology.agents else None
+    account = topology.ppp_account(node) if node in topology.agents else None
     if account is None or topology.lig is None or topology.telephone is None:
         return {}
-    numbers = [number for d in topology.dialers if d.client == node for number in d.numbers]
+    numbers = [number for d in dialers(topology) if d.client == node for number in d.numbers]
     if not numbers:
         lig = topology.lig.node
         numbers = [line.number for line in topology.telephone.lines if line.node == lig]

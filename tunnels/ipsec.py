@@ -18,8 +18,8 @@ from lab.charon.store import LIBRARIES, PROGRAM
 from lab.nodes import Node
 from lab.process import Daemon
 from lab.record import IkeAttempt, Record
-from lab.topology.model import Encapsulation, IkeSide, IpsecConnection
 from lab.wait import wait_until
+from lab.ways.vpn.plan import Encapsulation, IkeSide, IpsecConnection
 from tunnels._sas import KeyFile, Listener
 from tunnels._vici import IkeSa, Settings, Vici
 from tunnels._xfrm import leftovers, sas

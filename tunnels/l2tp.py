@@ -15,8 +15,8 @@ from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
 from lab.nodes import Node
 from lab.process import Daemon, Log
 from lab.record import L2tpTunnel, PppSession, Record
-from lab.topology.model import L2tpClient, L2tpServer, SessionLayout
 from lab.wait import Deadline, wait_until
+from lab.ways.vpn.plan import L2tpClient, L2tpServer, SessionLayout
 from tunnels import _xl2tpd, ppp
 from tunnels._l2tp_daemon import Xl2tpd, read_kernel_table
 from tunnels._xl2tpd import (

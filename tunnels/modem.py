@@ -19,8 +19,8 @@ from lab.errors import DeadlineExceeded, ProtocolError
 from lab.nodes import Node
 from lab.process import Daemon, Log
 from lab.record import DialAttempt, ModemProbe, PppSession, Record
-from lab.topology.telephone import Dialer
 from lab.wait import let_pass, wait_until
+from lab.ways.dial.plan import Dialer
 from lab.wire.dialled import FLAG, enframe
 from tunnels import ppp
 from tunnels._dialling import PATTERNS, SET_UP, Answer, Next, interpret

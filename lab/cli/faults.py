@@ -12,16 +12,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.faults import FAULTS
+    from lab import faults
 
-    chosen = list(FAULTS.values())
+    chosen = list({fault.name: fault for fault in reversed(faults.known())}.values())[::-1]
     survives = {fault.name: fault.survives for fault in chosen}
     if args.topology:
         from lab.topology.load import load
         from lab.topology.resolve import resolve
 
         topology = resolve(load(args.topology), b"faults")
-        chosen = [fault for fault in chosen if fault.applies(topology)]
+        chosen = list(faults.applicable(topology))
         survives = {fault.name: fault.survived_by(topology) for fault in chosen}
 
     if args.json:

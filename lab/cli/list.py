@@ -19,7 +19,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(entries, indent=1))
         return 0
 
-    columns = ("name", "path", "profile", "summary")
+    for entry in entries:
+        entry["ways"] = ", ".join(entry["ways"].values())
+    columns = ("name", "ways", "profile", "summary")
     widths = {c: max(len(c), *(len(str(e[c])) for e in entries)) for c in columns[:-1]}
     for row in ({c: c.upper() for c in columns}, *entries):
         cells = [f"{row[c]:<{widths[c]}}" for c in columns[:-1]]
@@ -32,9 +34,9 @@ def _entry(name: str) -> dict[str, Any]:
     spec = load.load(name)
     return {
         "name": name,
-        "path": str(spec.path.kind),
+        "ways": {name: way.kind for name, way in spec.ways.items()},
         "profile": spec.profile,
-        "agents": list(spec.path.agents),
+        "agents": {agent: list(own) for agent, own in spec.agents.items()},
         "expect": list(spec.expect),
         "summary": spec.summary,
     }

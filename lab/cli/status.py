@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lab.engine.registry import Entry
-    from lab.topology.model import Topology
+    from lab.topology.model import Topology, Way
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,11 +67,9 @@ def _ways(entry: Entry) -> list[dict[str, Any]]:
 
 def _modems(topology: Topology, agent: str) -> Iterator[str]:
     """OUT-24: where there is no modem, there is no way home by telephone."""
-    from lab.topology.model import PathKind
-
     lines = topology.telephone.lines if topology.telephone else ()
     own = [line for line in lines if line.node == agent]
-    if not own and topology.path is PathKind.dial:
+    if not own and any(_dials(way) for way in topology.ways_of(agent)):
         yield "no modem"
     for line in own:
         yield f"modem {line.device} on {line.number}"
@@ -79,13 +77,25 @@ def _modems(topology: Topology, agent: str) -> Iterator[str]:
 
 def _state(entry: Entry, topology: Topology, agent: str) -> str:
     from lab import standing
-    from lab.topology.model import PathKind
 
-    if topology.path is PathKind.direct:
-        return "way home by the default route"
     found = standing.ask(entry, agent, ("ip", "-json", "-4", "address", "show"))
     for link in json.loads(found or "[]"):
         if link["ifname"].startswith("ppp") and link["addr_info"]:
             own = link["addr_info"][0]
-            return f"way home up, {own['local']} on {link['ifname']} to {own.get('address', '?')}"
-    return "way home down"
+            ends = f"{own['local']} on {link['ifname']} to {own.get('address', '?')}"
+            return f"way home up{_by(topology, agent, own.get('address', ''))}, {ends}"
+    without_ppp = any(not way.peers for way in topology.ways_of(agent))
+    return "way home by the default route" if without_ppp else "way home down"
+
+
+def _dials(way: Way) -> bool:
+    from lab import ways
+
+    return bool(ways.stage(way.kind, "picture").DIALS)
+
+
+def _by(topology: Topology, agent: str, peer: str) -> str:
+    """By which of several ways an agent is at home."""
+    own = topology.ways_of(agent)
+    names = [way.name for way in own if peer in way.peers]
+    return f" by {names[0]}" if names and len(own) > 1 else ""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lab.engine.host import Clock, Engine
+from lab.ways.dial.plan import dialers
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import hints, standing
+    from lab import hints, standing, ways
     from lab.engine import registry
     from lab.runs import Run
-    from lab.topology.model import PathKind
 
     prepared = Run.prepare(
         args.topology,
@@ -45,14 +45,15 @@ def run(args: argparse.Namespace) -> int:
     topology = prepared.topology
     agent = topology.agents[0]
     segment = topology.node(agent).uplink.segment
-    if topology.path is PathKind.dial and topology.telephone is not None:
+    picture = ways.stage(topology.ways_of(agent)[0].kind, "picture")
+    if picture.DIALS and topology.telephone is not None:
         # There the way home is seen: the wires are silent.
         segment = topology.telephone.node
     print(entry.name)
     this = f" --lab {entry.name}" if len(registry.entries()) > 1 else ""
     trial = f"ping -c 3 {topology.probe}"
     if args.no_path:
-        devices = [d for plan in topology.dialers if plan.client == agent for d in plan.devices]
+        devices = [d for plan in dialers(topology) if plan.client == agent for d in plan.devices]
         trial = f"picocom -b 115200 {devices[0]}" if devices else "ip route"
     fault = f" with fault {args.fault}" if args.fault else ""
     commands = (

@@ -17,8 +17,7 @@ from lab.errors import LabError, UsageError
 from lab.process import PIPE
 from lab.record import CallHome, FirewallTrial, UplinkProbe
 from lab.running import RunningLab
-from lab.scenarios import fence_trials
-from lab.topology.model import Happening, PathKind
+from lab.topology.model import Happening, Role
 from lab.wait import Deadline
 from lab.wire.craft import tcp_syn
 
@@ -44,25 +43,21 @@ def run(lab: RunningLab) -> int:
         for agent in lab.topology.agents:
             try_inbound(lab, agent)
             try_own_firewall(lab, agent)
-        if lab.topology.path is PathKind.dial and lab.dial is not None:
-            fence_trials.run(lab, lab.dial)
+        lab.homeward.put_to_test(lab)
     return 0 if all(succeeded) else 1
 
 
 def _call_home(lab: RunningLab, agent: str) -> bool:
-    """One call, and another one by another gateway if the path has died meanwhile."""
+    """One call, and another one by another gateway or another way if that one fails."""
     during = [h for h in lab.topology.happenings if h.at == "during-call-home"]
     for happening in (h for h in lab.topology.happenings if h.at == "before-call-home"):
         befall(lab, happening)
 
     if call(lab, agent, during):
         return True
-    if lab.way is None or not lab.way.lost(agent):
-        return False
-
-    lab.story.tell("path", f"{agent} has lost its way home, and looks for another")
     try:
-        lab.way.up_again(agent)
+        if not lab.homeward.renew(agent):
+            return False
     except LabError as error:
         lab.record.error = error.message
         lab.story.tell("path", f"did not come up again: {error.message}")
@@ -73,6 +68,7 @@ def _call_home(lab: RunningLab, agent: str) -> bool:
 def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
     """Run the reference agent on its host; what it says goes into the record."""
     started = time.time()
+    way = lab.homeward.in_use(agent)
     argv = [sys.executable, "-m", "lab.agent", "--json"]
     log = lab.run_dir / "logs" / agent / "agent.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -91,6 +87,7 @@ def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
     lab.record.calls.append(
         CallHome(
             agent=agent,
+            way=way.name if way is not None else "",
             started=started,
             ended=time.time(),
             succeeded=answer["acknowledged"],
@@ -115,10 +112,10 @@ def befall(lab: RunningLab, happening: Happening) -> None:
 def try_inbound(lab: RunningLab, agent: str) -> None:
     """OUT-02, OUT-04: IBM's side tries to open connections to the agent's host and through it."""
     for port in PROBED_PORTS:
-        _probe(lab, "OUT-02", "internet", _outer_address(lab, agent), port)
+        _probe(lab, "OUT-02", lab.with_role(Role.internet).name, _outer_address(lab, agent), port)
     for session in lab.record.ppp:
         if session.client == agent and session.opened and not session.closed:
-            _probe(lab, "OUT-02", "sdc", session.local_ip, PROBED_PORTS[1])
+            _probe(lab, "OUT-02", lab.with_role(Role.sdc).name, session.local_ip, PROBED_PORTS[1])
 
     for behind in _second_network(lab, agent):
         _probe_through(lab, agent, behind)
@@ -176,7 +173,7 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
         return
 
     router = lab.topology.node(wall.node).interface(wall.inside)
-    source = lab.topology.node("internet").interfaces[0].ip
+    source = lab.topology.with_role(Role.internet)[0].interfaces[0].ip
     frame = tcp_syn((router.mac, uplink.mac), (source, behind), (40000, 22), sequence=1)
     answered = lab.node(wall.node).call(_inject, router.name, frame)
     lab.record.probes.append(
@@ -230,10 +227,10 @@ def _connect(destination: str, port: int) -> bool:
 def try_own_firewall(lab: RunningLab, agent: str) -> None:
     """OUT-22, OUT-26: a rule of the HMC's own on the tunnel or the telephone line stops TCP there only."""
     open_sessions = [s for s in lab.record.ppp if s.client == agent and s.opened and not s.closed]
-    if not open_sessions or lab.way is None:
+    if not open_sessions:
         return
 
-    node, endpoint = lab.node(agent), lab.topology.endpoints[0]
+    node, endpoint = lab.node(agent), lab.topology.endpoints_of(agent)[0]
     uplink = lab.topology.node(agent).uplink.name
     started = time.time()
     on_tunnel = firewall.hmc_drop(node, "ppp*", "tcp", endpoint.port)
@@ -253,7 +250,7 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
             connected=connected,
             dropped_on_tunnel=counts[on_tunnel],
             counted_on_uplink=counts[on_uplink],
-            sessions_open=lab.way.healthy(agent),
+            sessions_open=lab.homeward.healthy(agent),
         )
     )
     interface = open_sessions[0].interface

@@ -12,9 +12,9 @@ import socket
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from lab import fence, firewall
-from lab.dial import Dial
 from lab.errors import DeadlineExceeded
 from lab.record import FenceTrial, LigCall, PppSession
 from lab.running import RunningLab
@@ -29,7 +29,12 @@ from lab.scenarios.fence_packets import (
     Trials,
     Try,
 )
+from lab.topology.model import Role
 from lab.wait import wait_until
+from lab.ways.dial.plan import DialPlan, dialers
+
+if TYPE_CHECKING:
+    from lab.ways.dial.bring_up import Dial
 
 DEADLINE_S = 30.0
 SETTLE_S = 120.0
@@ -41,7 +46,7 @@ QUEUE_PACKETS = 1000
 ARRIVALS = (fence.FREE_ADDRESS, fence.UNSOLICITED, fence.REPLY)
 
 
-def run(lab: RunningLab, way: Dial) -> None:
+def run(lab: RunningLab, dial: Dial) -> None:
     """Every agent's call in turn, while all of them stand; then each hangs up and calls again."""
     lab.record.fence_seed = f"{lab.topology.name} {lab.topology.fault}".strip()
     tried = {agent: Trials(_situation(lab, agent)) for agent in lab.topology.agents}
@@ -55,11 +60,13 @@ def run(lab: RunningLab, way: Dial) -> None:
         _send(lab, agent, trials.from_gateway())
         _settle(lab, agent, trials)
     for agent, trials in tried.items():
-        _call_again(lab, way, agent, trials)
+        _call_again(lab, dial, agent, trials)
 
 
-def _call_again(lab: RunningLab, way: Dial, agent: str, trials: Trials) -> None:
+def _call_again(lab: RunningLab, dial: Dial, agent: str, trials: Trials) -> None:
     """What an earlier call was allowed is not allowed to the next (L-09)."""
+    way = lab.homeward.in_use(agent)
+    assert isinstance(way, DialPlan), "the caller has looked"
     before = _session(lab, agent).local_ip
     others = {other: _session(lab, other).local_ip for other in lab.topology.agents}
     del others[agent]
@@ -75,13 +82,13 @@ def _call_again(lab: RunningLab, way: Dial, agent: str, trials: Trials) -> None:
         _settle(lab, agent, trials)
 
     call = _gateway_call(lab, agent)
-    way.hang_up(agent)
+    dial.hang_up(way, agent)
     wait_until(f"the gateway has ended {agent}'s call", lambda: call.closed, DEADLINE_S)
     _send_and_count(lab, agent, [trials.late()])
 
     early = trials.early()
     _note(lab, agent, early.requirement, early.side, early.ends)
-    way.up_again(agent, early.packet)
+    dial.up_again(way, agent, early.packet)
     now = _session(lab, agent).local_ip
     _send_and_count(lab, agent, [trials.late(address) for address in dict.fromkeys((before, now))])
     _send(lab, agent, [trials.late_from_gateway()])
@@ -112,8 +119,8 @@ def _situation(lab: RunningLab, agent: str) -> Situation:
     open_now = [s.local_ip for s in lab.record.ppp if s.opened and not s.closed]
     number, agents = topology.agents.index(agent), len(topology.agents)
     address = _session(lab, agent).local_ip
-    sdc = topology.node("sdc")
-    user = next(d.account.user for d in topology.dialers if d.client == agent)
+    (sdc,) = topology.with_role(Role.sdc)
+    user = next(d.account.user for d in dialers(topology) if d.client == agent)
     listed = next(x.addresses for x in lig.lists if x.user == user)
     return Situation(
         client=agent,

@@ -71,7 +71,7 @@ def pools(spec: TopologySpec) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     for name, node in spec.nodes.items():
         if node.role is Role.vpn_gateway:
             number += 1
-            length = _pool_length(POOL_PREFIX, check.callers(spec))
+            length = _pool_length(POOL_PREFIX, check.callers(spec, name))
             # 10.254.<number>.0/27, or the next one that overlaps nothing.
             prefix = node.pool or _free_pool(used, POOLS, length, min(24, length), number)
         elif node.role is Role.lig:

@@ -16,8 +16,8 @@ from importlib import resources
 
 import yaml
 
-from lab import catalogue
-from lab.topology.model import PathKind, Role
+from lab import catalogue, ways
+from lab.topology.model import Role
 from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
@@ -81,7 +81,10 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     yield from _links(spec)
     yield from _addresses(spec)
     yield from _subnets(spec)
-    yield from _path(spec)
+    yield from _agents(spec)
+    for name, way in spec.ways.items():
+        yield from _way(spec, name)
+        yield from ways.stage(way.kind, "checks").complaints(spec, name, way)
     yield from _expect(spec)
 
 
@@ -236,9 +239,11 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
             yield Complaint(place, problem, suggestion, (("profile",),))
 
 
-def callers(spec: TopologySpec) -> int:
-    """How many PPP sessions there can be at once."""
-    return len(spec.path.agents) * (spec.path.l2tp.sessions if spec.path.l2tp else 1)
+def callers(spec: TopologySpec, gateway: str) -> int:
+    """How many PPP sessions there can be at once at a VPN gateway."""
+    return sum(
+        way.sessions_at(gateway) * len(spec.agents_of(name)) for name, way in spec.ways.items()
+    )
 
 
 def _pool_sizes(spec: TopologySpec) -> Iterator[Complaint]:
@@ -246,50 +251,60 @@ def _pool_sizes(spec: TopologySpec) -> Iterator[Complaint]:
         if node.pool is None or node.role is Role.lig:
             continue  # A LIG may have fewer addresses than modems: P-12 is about that.
         room = ipaddress.ip_network(node.pool).num_addresses - 3  # network, broadcast, the gateway
-        if room < callers(spec):
-            problem = f"{node.pool} has {room} addresses for {callers(spec)} PPP sessions"
-            needs = (("path", "agents"), ("path", "l2tp"))
+        if room < callers(spec, name):
+            problem = f"{node.pool} has {room} addresses for {callers(spec, name)} PPP sessions"
+            needs = (("agents",), ("ways",))
             yield Complaint(("nodes", name, "pool"), problem, "take a shorter prefix", needs)
 
 
-def _path(spec: TopologySpec) -> Iterator[Complaint]:
-    path = spec.path
-    if not path.agents:
-        hosts = ", ".join(network(spec).with_role(Role.hmc)) or "hmc"
-        yield Complaint(("path", "agents"), "no host calls home", f"add agents: [{hosts}]")
-    yield from _named(spec, "agents", path.agents, Role.hmc)
-    yield from _named(spec, "gateways", path.gateways, Role.vpn_gateway)
-
-    kind = (("path", "kind"),)
-    if path.kind is not PathKind.vpn:
-        for key in ("gateways", "ipsec", "l2tp"):
-            if getattr(path, key):
-                problem = f"a {path.kind} path has none"
-                yield Complaint(("path", key), problem, "say kind: vpn", kind)
-    elif not path.gateways:
-        problem = "a vpn path needs gateways"
-        gateways = ", ".join(network(spec).with_role(Role.vpn_gateway)) or "vpn1, vpn2"
-        suggestion = f"add gateways: [{gateways}]"
-        yield Complaint(("path",), problem, suggestion, (*kind, ("path", "gateways")))
-
-    if path.ipsec is not None and path.ipsec.rekey_min > path.ipsec.rekey_max:
-        suggestion = "the lab's own are 26min and 34min"
-        yield Complaint(("path", "ipsec"), "rekey_min is after rekey_max", suggestion)
+def _agents(spec: TopologySpec) -> Iterator[Complaint]:
+    names = ", ".join(spec.ways) or "vpn"
+    if not spec.agents:
+        hosts = (*network(spec).with_role(Role.hmc), "hmc")
+        yield Complaint(
+            ("agents",), "no host calls home", f"add agents: {{ {hosts[0]}: [{names}] }}"
+        )
+    for agent, own in spec.agents.items():
+        place: Place = ("agents", agent)
+        yield from named(spec, place, agent, Role.hmc)
+        if not own:
+            yield Complaint(place, f"{agent} has no way home", f"name one of ways: [{names}]")
+        for index, way in enumerate(own):
+            if way in own[:index]:
+                yield Complaint((*place, index), f"{way} is there twice")
+            elif way not in spec.ways:
+                suggestion = did_you_mean(way, spec.ways)
+                problem = f"there is no way {way!r}"
+                yield Complaint((*place, index), problem, suggestion, (("ways", way),))
 
 
-def _named(spec: TopologySpec, key: str, names: tuple[str, ...], role: Role) -> Iterator[Complaint]:
-    fitting = network(spec).with_role(role)
+def _way(spec: TopologySpec, name: str) -> Iterator[Complaint]:
+    if spec.agents and not spec.agents_of(name):
+        problem, fix = f"no agent has the way {name}", f"add {name} to an agent, or take it out"
+        yield Complaint(("ways", name), problem, fix, (("agents",),))
+
+
+def named_once(
+    spec: TopologySpec, place: Place, names: tuple[str, ...], role: Role
+) -> Iterator[Complaint]:
+    """What is wrong with a list of nodes that must have a role."""
     for index, name in enumerate(names):
-        place: Place = ("path", key, index)
         if name in names[:index]:
-            yield Complaint(place, f"{name} is there twice")
-        elif name not in spec.nodes:
-            suggestion = did_you_mean(name, fitting)
-            yield Complaint(place, f"there is no node {name!r}", suggestion, (("nodes", name),))
-        elif spec.nodes[name].role is not role:
-            problem = f"{name} has the role {spec.nodes[name].role}, and must have {role} here"
-            needs = (("nodes", name, "role"),)
-            yield Complaint(place, problem, did_you_mean(name, fitting), needs)
+            yield Complaint((*place, index), f"{name} is there twice")
+        else:
+            yield from named(spec, (*place, index), name, role)
+
+
+def named(spec: TopologySpec, place: Place, name: str, role: Role) -> Iterator[Complaint]:
+    """What is wrong with the name of a node that must have a role."""
+    fitting = network(spec).with_role(role)
+    if name not in spec.nodes:
+        suggestion = did_you_mean(name, fitting)
+        yield Complaint(place, f"there is no node {name!r}", suggestion, (("nodes", name),))
+    elif spec.nodes[name].role is not role:
+        problem = f"{name} has the role {spec.nodes[name].role}, and must have {role} here"
+        needs = (("nodes", name, "role"),)
+        yield Complaint(place, problem, did_you_mean(name, fitting), needs)
 
 
 def _expect(spec: TopologySpec) -> Iterator[Complaint]:
@@ -301,8 +316,8 @@ def _expect(spec: TopologySpec) -> Iterator[Complaint]:
             yield Complaint(("expect", index), f"there is no requirement {name!r}", suggestion)
 
 
-def ways(spec: TopologySpec) -> Iterator[Complaint]:
-    """Whether the path can exist at all, in a spec that has no other complaint."""
+def routes(spec: TopologySpec) -> Iterator[Complaint]:
+    """Whether the ways can exist at all, in a spec that has no other complaint."""
     net = network(spec)
     if spec.firewall is not None:
         count = len(net.links_of(spec.firewall))
@@ -311,17 +326,23 @@ def ways(spec: TopologySpec) -> Iterator[Complaint]:
             yield Complaint(("nodes", spec.firewall), problem)
             return
 
-    # A modem needs no link to the Internet, and no SNAT on it (F-18).
-    by_wire = spec.path.agents if spec.path.kind is not PathKind.dial else ()
-    for index, agent in enumerate(by_wire):
-        for problem, suggestion in _agent(spec, net, agent):
-            yield Complaint(("path", "agents", index), problem, suggestion)
+    found = (
+        complaint
+        for name, way in spec.ways.items()
+        for complaint in ways.stage(way.kind, "checks").routes(spec, net, name, way)
+    )
+    # Two ways over the same wires have the same complaint.
+    yield from dict.fromkeys(found)
 
-    for problem in _far_end(spec, net):
-        yield Complaint(("path",), problem)
+
+def wired(spec: TopologySpec, net: Network, way: str) -> Iterator[Complaint]:
+    """Whether every agent of a way gets over the wires to the Internet, and answers get back."""
+    for agent in spec.agents_of(way):
+        for problem, suggestion in _wired_agent(spec, net, agent):
+            yield Complaint(("agents", agent), problem, suggestion)
 
 
-def _agent(spec: TopologySpec, net: Network, agent: str) -> Iterator[tuple[str, str]]:
+def _wired_agent(spec: TopologySpec, net: Network, agent: str) -> Iterator[tuple[str, str]]:
     uplinks = net.uplinks(agent)
     if not uplinks:
         yield f"{agent} has no way to the Internet", ""
@@ -341,19 +362,11 @@ def _agent(spec: TopologySpec, net: Network, agent: str) -> Iterator[tuple[str, 
 
 def site(spec: TopologySpec) -> frozenset[str]:
     """The customer's machines that a way between others must not lead through."""
-    return frozenset({spec.firewall} if spec.firewall else ()) | set(spec.path.agents)
+    return frozenset({spec.firewall} if spec.firewall else ()) | set(spec.agents)
 
 
-def _far_end(spec: TopologySpec, net: Network) -> Iterator[str]:
+def reaches_servers(spec: TopologySpec, net: Network, way: str) -> Iterator[Complaint]:
+    """Whether the Internet leads to IBM's servers."""
     (internet,), (sdc,) = net.with_role(Role.internet), net.with_role(Role.sdc)
-    reached = net.ways(internet, closed=site(spec))
-    if spec.path.kind is not PathKind.vpn and sdc not in reached:
-        yield f"{internet} does not reach {sdc}"
-
-    for gateway in spec.path.gateways:
-        if gateway not in reached:
-            yield f"{internet} does not reach {gateway}"
-        if sdc not in net.ways(gateway, closed=net.internet):
-            yield f"{gateway} does not reach {sdc} but over the Internet"
-        elif net.on_internet(net.ways(gateway, closed=net.internet)[sdc][0].link):
-            yield f"{gateway} and {sdc} have no link of their own behind the Internet"
+    if sdc not in net.ways(internet, closed=site(spec)):
+        yield Complaint(("ways", way), f"{internet} does not reach {sdc}")

@@ -11,13 +11,18 @@ from collections.abc import Iterator
 
 from lab.topology import check
 from lab.topology.check import Complaint
-from lab.topology.model import PathKind, Role
+from lab.topology.model import Role
 from lab.topology.resolve_telephone import line_name
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
 
 WITH_MODEMS = (Role.hmc, Role.lig)
-KIND: Place = ("path", "kind")
+ONLY_FOR = {
+    "result_codes": Role.exchange,
+    "fence_ports": Role.lig,
+    "literal_replies": Role.lig,
+}
+"""Keys of a node, and the one role that has each."""
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
@@ -28,7 +33,6 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     yield from _line_names(spec)
     yield from _numbers(spec)
     yield from _pool(spec)
-    yield from _path(spec)
 
 
 def _roles(spec: TopologySpec) -> Iterator[Complaint]:
@@ -41,6 +45,12 @@ def _roles(spec: TopologySpec) -> Iterator[Complaint]:
         for extra in names[1:]:
             problem = f"is a second {role}, beside {names[0]}"
             yield Complaint(("nodes", extra, "role"), problem, why)
+
+    for name, node in spec.nodes.items():
+        for key, role in ONLY_FOR.items():
+            if getattr(node, key) is not None and node.role is not role:
+                problem = f"only the {role} has {key}, and the role of {name} is {node.role}"
+                yield Complaint(("nodes", name, key), problem, "", (("nodes", name, "role"),))
 
     for name in net.with_role(Role.exchange):
         for link in spec.links_of(name):
@@ -60,13 +70,13 @@ def _modems(spec: TopologySpec) -> Iterator[Complaint]:
         elif node.role is Role.lig and not node.modems:
             problem = f"{name} has no modem that answers"
             yield Complaint(("nodes", name), problem, "give it modems: 2", (role, place))
-        elif node.modems and name not in spec.telephone and not _has_no_telephone(spec):
+        elif node.modems and name not in spec.telephone and not is_left_out(spec):
             yield _no_line(name)
 
 
-def _has_no_telephone(spec: TopologySpec) -> bool:
-    """A dial path without any line: one mistake, and not one for each modem."""
-    return spec.path.kind is PathKind.dial and not spec.telephone
+def is_left_out(spec: TopologySpec) -> bool:
+    """Whether agents dial, and there is no line at all: one mistake, and not one for each modem."""
+    return any(way.dials for way in spec.ways.values()) and not spec.telephone
 
 
 def _no_line(node: str) -> Complaint:
@@ -99,10 +109,12 @@ def _lines(spec: TopologySpec) -> Iterator[Complaint]:
             problem = f"{name} has a telephone line and no modem"
             yield Complaint(place, problem, f"give {name} modems: 1", (role, modems))
 
-    if spec.exchange is None and (spec.telephone or spec.path.kind is PathKind.dial):
+    dialling = [name for name, way in spec.ways.items() if way.dials]
+    if spec.exchange is None and (spec.telephone or dialling):
         suggestion = f"add pstn: {{ role: {Role.exchange} }}"
         problem = f"there is no node with the role {Role.exchange}"
-        yield Complaint(("nodes",), problem, suggestion, () if spec.telephone else (KIND,))
+        needs = () if spec.telephone else (("ways", dialling[0]),)
+        yield Complaint(("nodes",), problem, suggestion, needs)
 
 
 def _line_names(spec: TopologySpec) -> Iterator[Complaint]:
@@ -157,60 +169,14 @@ def _pool(spec: TopologySpec) -> Iterator[Complaint]:
             )
 
 
-def _path(spec: TopologySpec) -> Iterator[Complaint]:
-    path = spec.path
-    for index, number in enumerate(path.numbers):
-        if number in path.numbers[:index]:
-            suggestion = "dial: { rounds: 2 } says how often the list is tried"
-            problem = f"{number} is there twice"
-            yield Complaint(("path", "numbers", index), problem, suggestion)
-
-    yield from _regions(spec)
-    if path.kind is not PathKind.dial:
-        for key in ("numbers", "dial"):
-            if getattr(path, key):
-                problem = f"a {path.kind} path has none"
-                yield Complaint(("path", key), problem, "say kind: dial", (KIND,))
-        return
-
-    if spec.lig is None:
-        suggestion = f"add lig: {{ role: {Role.lig}, modems: 2 }}"
-        yield Complaint(
-            ("nodes",), f"there is no node with the role {Role.lig}", suggestion, (KIND,)
-        )
-    if _has_no_telephone(spec):
-        suggestion = 'add telephone: { lig: { number: "1-800-555-0100" } }'
-        problem = "a dial path needs telephone lines"
-        yield Complaint(("path",), problem, suggestion, (KIND, ("telephone",)))
-    if not path.numbers:
-        line = spec.telephone.get(spec.lig or "")
-        number = line.number if line is not None else "1-800-555-0100"
-        suggestion = f'add numbers: ["{number}"]'
-        yield Complaint(
-            ("path",), "a dial path needs numbers", suggestion, (KIND, ("path", "numbers"))
-        )
-
-
-def _regions(spec: TopologySpec) -> Iterator[Complaint]:
-    """AT&T has a list for the user ids of agents, and for nobody else."""
-    for name in spec.path.dial.regions if spec.path.dial is not None else {}:
-        if name not in spec.path.agents:
-            problem = f"{name} is no agent, so no user id is its own"
-            suggestion = (
-                check.did_you_mean(name, spec.path.agents) or "name an agent, or take it out"
-            )
-            needs: tuple[Place, ...] = (("path", "agents"),)
-            yield Complaint(("path", "dial", "regions", name), problem, suggestion, needs)
-
-
-def ways(spec: TopologySpec) -> Iterator[Complaint]:
+def routes(spec: TopologySpec) -> Iterator[Complaint]:
     """Whether the LIG gets to the Internet, in a spec that has no other complaint."""
     if spec.lig is None:
         return
 
     net, place = check.network(spec), ("nodes", spec.lig)
     links = net.links_of(spec.lig)
-    beside = [agent for agent in spec.path.agents if agent in net.zone(spec.lig)]
+    beside = [agent for agent in spec.agents if agent in net.zone(spec.lig)]
     if len(links) != 1:
         problem = f"a lig is on one link, towards the Internet; it is on {len(links)}"
         yield Complaint(place, problem)

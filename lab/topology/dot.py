@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from lab import ways
 from lab.topology import route_map, units
-from lab.topology.model import Node, PathKind, Role, Segment, Topology
+from lab.topology.model import Node, Role, Segment, Topology, Way
 from lab.topology.route_map import TELEPHONE, RouteMap, Zone
 
 FONT = "DejaVu Sans, Helvetica, Arial, sans-serif"
@@ -50,7 +51,7 @@ HEAD = f"""digraph topology {{
 
 def render(topology: Topology) -> str:
     """The whole picture: nodes by zone, segments with their facts, the path in colour."""
-    route = route_map.trace(topology)
+    route = route_map.trace(topology, topology.ways)
     title = f'<b>{escape(topology.name)}</b><br align="left"/>{escape(topology.summary)}'
     lines = [
         HEAD,
@@ -223,39 +224,45 @@ def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[Node
     if any((segment.name, node.name) not in route.plugs for node in ends):
         return f'color="{LINE}"'
 
-    reserve = {gateway for path in topology.vpn_paths for gateway in path.gateways[1:]}
+    reserve = {end for way in topology.ways for end in _tunnel_ends(way)[1:]}
     # The weight keeps the way that is tried first in one line.
     dashed = ", style=dashed" if reserve & {node.name for node in ends} else ", weight=20"
-    if segment.name in _tunnelled(topology, route):
+    if segment.name in _tunnelled(topology):
         return f'color="{TUNNEL}:{PATH}:{TUNNEL}", penwidth=2.4{dashed}'
 
     return f'color="{PATH}", penwidth=3{dashed}'
 
 
-def _tunnelled(topology: Topology, route: RouteMap) -> set[str]:
-    """The segments between the agents and the gateways of a VPN."""
-    gateways = {connection.gateway for connection in topology.ipsec}
-    segments: set[str] = set()
-    for stop in route.stops if gateways else ():
-        if gateways & {node.name for node in stop.nodes}:
-            break
-        if stop.onward is not None:
-            segments.add(stop.onward.name)
+def _tunnel_ends(way: Way) -> tuple[str, ...]:
+    ends: tuple[str, ...] = ways.stage(way.kind, "picture").tunnel_ends(way)
+    return ends
 
+
+def _tunnelled(topology: Topology) -> set[str]:
+    """The segments between agents and the far ends of their tunnels."""
+    segments: set[str] = set()
+    for way in topology.ways:
+        ends = {*_tunnel_ends(way)}
+        for stop in route_map.trace(topology, [way]).stops if ends else ():
+            if ends & {node.name for node in stop.nodes}:
+                break
+            if stop.onward is not None:
+                segments.add(stop.onward.name)
     return segments
 
 
 def _legend(topology: Topology) -> str:
     text = f'<font color="{PATH}">━━</font> the path'
-    if topology.path is PathKind.vpn:
-        outer = "UDP 4500" if topology.firewall and topology.firewall.snat else "ESP"
-        text += (
-            f'    <font color="{TUNNEL}">═══</font> inside IPsec ({outer}), L2TP and PPP'
-            f'    <font color="{PATH}">┅┅</font> in reserve'
-        )
+    pictures = [(way, ways.stage(way.kind, "picture")) for way in topology.ways]
+    for way, picture in pictures:
+        if picture.tunnel_ends(way):
+            text += (
+                f'    <font color="{TUNNEL}">═══</font> inside {picture.hidden_in(topology)}'
+                f'    <font color="{PATH}">┅┅</font> in reserve'
+            )
 
     if topology.telephone is not None:
-        colour = PATH if topology.path is PathKind.dial else LINE
+        colour = PATH if any(picture.DIALS for _, picture in pictures) else LINE
         text += f'    <font color="{colour}">┅┅</font> telephone lines'
 
     return f'<font point-size="{SMALL}" color="{FAINT}">{text}</font>'

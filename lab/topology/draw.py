@@ -5,18 +5,18 @@ What the SVG looks like is in ``dot``; here is the text, and the call of the pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from lab import process
+from lab import process, ways
 from lab.topology import dot, route_map, units
-from lab.topology.model import AllowRule, Encapsulation, Node, PathKind, Role, Segment, Topology
+from lab.topology.model import AllowRule, Node, Role, Segment, Topology, Way
 from lab.topology.route_map import TELEPHONE, RouteMap
-from lab.topology.telephone import CallRule, Dialer, ModemLine
+from lab.topology.telephone import CallRule, ModemLine
+from lab.topology.units import WIDTH, wrapped
 
 DOT_DEADLINE_S = 30
-WIDTH = 96
 
 
 def svg(topology: Topology) -> str:
@@ -26,15 +26,15 @@ def svg(topology: Topology) -> str:
 
 def text(topology: Topology) -> str:
     """The network, the path through it, the firewall's rules, and what is judged."""
-    route = route_map.trace(topology)
+    route = route_map.trace(topology, topology.ways)
+    drawn = [list(_ladder(topology, way)) for way in topology.ways]
+    pictures = [ways.stage(way.kind, "picture").blocks(topology, way) for way in topology.ways]
     blocks = [
         list(_heading(topology)),
-        list(_ladder(topology, route)),
+        *drawn,
         list(_beside(topology, route)),
-        list(_tunnel(topology)),
-        list(_dialling(topology)),
+        *dict.fromkeys(tuple(block) for blocks in pictures for block in blocks),
         list(_befalling(topology)),
-        list(_fence(topology)),
         list(_rules(topology)),
         list(_expectations(topology)),
     ]
@@ -44,15 +44,22 @@ def text(topology: Topology) -> str:
 def _heading(topology: Topology) -> Iterator[str]:
     yield f"{topology.name}: {topology.summary}"
     yield f"profile {topology.profile}, region {topology.region}, from {topology.source}"
+    if len(topology.ways) > 1:
+        for agent in topology.callers:
+            yield f"{agent.name} calls home by {', then by '.join(agent.ways)}"
 
 
 # -- the path, top to bottom -----------------------------------------------------------------------
 
 
-def _ladder(topology: Topology, route: RouteMap) -> Iterator[str]:
-    tunnel = _tunnel_stops(topology, route)
-    labels = iter(_tunnel_labels(topology))
+def _ladder(topology: Topology, way: Way) -> Iterator[str]:
+    route = route_map.trace(topology, [way])
+    picture = ways.stage(way.kind, "picture")
+    tunnel = _tunnel_stops(picture.tunnel_ends(way), route)
+    labels = iter(picture.tunnel_labels(topology, way))
     zone = ""
+    if len(topology.ways) > 1:
+        yield f"By {way.name}"
     for number, stop in enumerate(route.stops):
         its = str(route.zones[stop.nodes[0].name])
         head = its if its != zone else ""
@@ -60,7 +67,7 @@ def _ladder(topology: Topology, route: RouteMap) -> Iterator[str]:
         for node in stop.nodes:
             first = node is stop.nodes[0]
             # Of several gateways the first is taken; of several agents' hosts all call home.
-            used = first or node.name in topology.agents
+            used = first or node.name in way.agents
             row = f"  {head:<10}{'●' if used else '◌'} {node.name:<10}{_about(topology, node)}"
             edge = _edge(tunnel, number, first, node is stop.nodes[-1])
             yield _with_edge(row, edge, "")
@@ -78,14 +85,11 @@ def _with_edge(row: str, edge: str, label: str) -> str:
     return f"{row:<66}{edge} {label}".rstrip()
 
 
-def _tunnel_stops(topology: Topology, route: RouteMap) -> tuple[int, int] | None:
-    """The numbers of the stops between which the VPN runs."""
-    if topology.path is not PathKind.vpn:
-        return None
-
-    gateways = {connection.gateway for connection in topology.ipsec}
-    ends = (n for n, stop in enumerate(route.stops) if {x.name for x in stop.nodes} & gateways)
-    return 0, next(ends)
+def _tunnel_stops(gateways: Collection[str], route: RouteMap) -> tuple[int, int] | None:
+    """The numbers of the stops between which a tunnel to these gateways runs."""
+    ends = (n for n, stop in enumerate(route.stops) if {x.name for x in stop.nodes} & {*gateways})
+    last = next(ends, None)
+    return None if last is None else (0, last)
 
 
 def _edge(tunnel: tuple[int, int] | None, number: int, first: bool, last: bool) -> str:
@@ -97,17 +101,6 @@ def _edge(tunnel: tuple[int, int] | None, number: int, first: bool, last: bool) 
         return "┘"
 
     return "│"
-
-
-def _tunnel_labels(topology: Topology) -> Iterator[str]:
-    if not topology.ipsec:
-        return
-
-    side = topology.ipsec[0].client_side
-    outer = "UDP 4500" if topology.firewall and topology.firewall.snat else "ESP"
-    yield f"IPsec, {side.encapsulation}, on {outer}"
-    yield "L2TP, PPP"
-    yield f"MTU {topology.l2tp_clients[0].mtu}"
 
 
 def _about(topology: Topology, node: Node) -> str:
@@ -123,7 +116,8 @@ def _about(topology: Topology, node: Node) -> str:
     )
     if node.name in topology.agents:
         modems = _count(_lines_of(topology, node), "modem")
-        return f"{_uplink_ip(node)}  agent{f', {modems}' if topology.dialers else ''}"
+        dials = any(ways.stage(w.kind, "picture").DIALS for w in topology.ways_of(node.name))
+        return f"{_uplink_ip(node)}  agent{f', {modems}' if dials else ''}"
     if node.role is Role.lig:
         return f"{_uplink_ip(node)}  {_count(_lines_of(topology, node), 'modem')}"
 
@@ -162,30 +156,6 @@ def _line(line: ModemLine) -> str:
     return f"{line.number:<18}{units.show_rate(line.rate_bit_s)}{delay}"
 
 
-def _dialling(topology: Topology) -> Iterator[str]:
-    if not topology.dialers or topology.telephone is None or topology.lig is None:
-        return
-
-    one, lig = topology.dialers[0], topology.lig
-    owners = {line.number: line.node for line in topology.telephone.lines}
-    numbers = [f"{number} ({owners.get(number, 'nobody')})" for number in one.numbers]
-    rounds = f"{one.rounds} round{'s' if one.rounds > 1 else ''}"
-    yield "The calls"
-    for number, row in enumerate(_wrapped(numbers, WIDTH - 12)):
-        yield f"  {'' if number else 'numbers':<10}{row}"
-    yield f"            {rounds}, {units.show_delay(one.redial_pause_s)} between two calls"
-    yield f"  modems    {one.init}, numeric result codes: {topology.telephone.result_table}"
-    yield f"  PPP       {lig.ppp.auth.upper()}, MTU {one.mtu}"
-    for dialer in topology.dialers:
-        yield f"            {dialer.client} is {dialer.account.user}{_region(topology, dialer)}"
-    pool = lig.ppp.pool
-    yield f"            {lig.node} gives {f'{pool[0]} to {pool[-1]}' if pool else 'no addresses'}"
-
-
-def _region(topology: Topology, dialer: Dialer) -> str:
-    return f", a customer in {dialer.region}" if dialer.region != topology.region else ""
-
-
 def _befalling(topology: Topology) -> Iterator[str]:
     """The rules for calls, in their order; one line for those that differ in their callers only."""
     telephone = topology.telephone
@@ -197,7 +167,7 @@ def _befalling(topology: Topology) -> Iterator[str]:
         callers = _callers({each.caller for each in same}, telephone.lines)
         ends = f"{callers} to {rule.number}" if rule.number else callers
         parts = [f"from {ends}", *_limits(rule)]
-        for number, row in enumerate(_wrapped(parts, WIDTH - 18)):
+        for number, row in enumerate(wrapped(parts, WIDTH - 18)):
             yield f"  {'' if number else rule.outcome:<16}{row}"
 
 
@@ -227,24 +197,6 @@ def _limits(rule: CallRule) -> Iterator[str]:
         yield f"{rule.times} call{'s' if rule.times > 1 else ''} of each line"
 
 
-def _fence(topology: Topology) -> Iterator[str]:
-    if not topology.dialers or topology.lig is None:
-        return
-
-    lig = topology.lig
-    yield f"Whom the callers of {lig.node} may talk to; all else is dropped"
-    for one in lig.lists:
-        for number, row in enumerate(_wrapped(list(one.addresses), 64)):
-            yield f"  {'' if number else one.user:<16}{row}"
-    replies = ", whose answers are dropped" if lig.literal_replies else ""
-    yield f"  {'name server':<16}{lig.utility}{replies}"
-    services = [
-        f"{protocol.upper()} {port}" if port else protocol.upper() for protocol, port in lig.ports
-    ]
-    for number, row in enumerate(_wrapped(services or ["any"], 64)):
-        yield f"  {'' if number else 'ports':<16}{row}"
-
-
 # -- what is not on the path -----------------------------------------------------------------------
 
 
@@ -270,29 +222,6 @@ def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
             yield f"  {'':<17}{'':<8}{same[0].node}: {_count(same, 'line')}, {_line(same[0])}"
 
 
-def _tunnel(topology: Topology) -> Iterator[str]:
-    if not topology.ipsec:
-        return
-
-    one, client = topology.ipsec[0], topology.l2tp_clients[0]
-    path = ", then ".join(topology.vpn_paths[0].gateways)
-    sessions = f"{client.sessions} PPP session{'s' if client.sessions > 1 else ''}"
-    layout = "a tunnel each" if client.layout == "tunnels" else "in one tunnel"
-    mode = one.client_side.encapsulation
-    papers = "" if mode is Encapsulation.tunnel else " (the papers say tunnel)"
-    yield "The VPN"
-    yield f"  gateways  {path}"
-    yield f"  IKE       v1 main mode, pre-shared key, {one.client_side.ike_proposal}"
-    yield f"  ESP       {one.client_side.esp_proposal}, {mode} mode{papers}"
-    yield f"            new keys every {one.rekey_min_s // 60} to {one.rekey_max_s // 60} minutes"
-    yield f"  L2TP      {sessions} {layout}"
-    yield f"  PPP       {topology.l2tp_servers[0].ppp.auth.upper()}, MTU {client.mtu}"
-    for server in topology.l2tp_servers:
-        pool = server.ppp.pool
-        shown = f"{pool[0]} to {pool[-1]}" if pool else "no addresses"
-        yield f"            {server.gateway} gives {shown}"
-
-
 # -- rules and expectations ------------------------------------------------------------------------
 
 
@@ -308,7 +237,7 @@ def _rules(topology: Topology) -> Iterator[str]:
         topology.firewall.rules, lambda rule: (rule.requirement, rule.source)
     ):
         for (service, arrow), same in groupby(rules, lambda rule: (_service(rule), _arrow(rule))):
-            for number, chunk in enumerate(_wrapped([rule.destination for rule in same], 48)):
+            for number, chunk in enumerate(wrapped([rule.destination for rule in same], 48)):
                 start = f"  {requirement:<10}{source:<16}{service:<10}{arrow:<4}"
                 yield (start if number == 0 else " " * len(start)) + chunk
             requirement = source = ""
@@ -328,17 +257,4 @@ def _arrow(rule: AllowRule) -> str:
 def _expectations(topology: Topology) -> Iterator[str]:
     if topology.expect:
         yield "What a run is judged by"
-        yield from (f"  {line}" for line in _wrapped(list(topology.expect), WIDTH - 2))
-
-
-def _wrapped(words: list[str], width: int) -> Iterator[str]:
-    line = ""
-    for number, word in enumerate(words):
-        part = word + (", " if number < len(words) - 1 else "")
-        if line and len(line) + len(part) > width:
-            yield line.rstrip()
-            line = ""
-        line += part
-
-    if line:
-        yield line
+        yield from (f"  {line}" for line in wrapped(list(topology.expect), WIDTH - 2))

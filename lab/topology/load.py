@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 import lab
+from lab import ways
 from lab.errors import TopologyError, UsageError
-from lab.topology import check, check_calls, check_telephone, strict_yaml
+from lab.topology import check, check_calls, check_telephone, schema_1, strict_yaml
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
 
@@ -47,11 +48,13 @@ def parse(text: str, source: str) -> TopologySpec:
     """A topology file's text to its spec; ``source`` is for messages, and names the topology."""
     document = strict_yaml.parse(text)
     if not document.issues and document.data is None:
-        document.complain((), 1, "the file is empty", "the first lines are schema: 1 and summary:")
+        document.complain((), 1, "the file is empty", "the first lines are schema: 2 and summary:")
     elif not document.issues and not isinstance(document.data, dict):
         found = "a list" if isinstance(document.data, list) else "a single value"
         document.complain((), 1, f"a topology is a mapping of keys to values, and this is {found}")
 
+    if isinstance(document.data, dict) and not document.issues:
+        schema_1.refuse(document, source)
     spec = _build(document, source) if isinstance(document.data, dict) else None
     if spec is None or document.issues:
         raise TopologyError(source, tuple(document.issues))
@@ -103,10 +106,10 @@ _NODE = {"role": "host"}
 _LINK = {"subnet": "192.0.2.0/24", "rate": "1Gbit", "nodes": {}}
 _LINE = {"number": "000"}
 _CALL = {"outcome": "busy"}
-_PATH: dict[str, Any] = {"kind": "direct", "agents": []}
+_WAY = {"kind": "direct"}
 
 _STAND_INS: tuple[tuple[Place, Any], ...] = (
-    (("schema",), 1),
+    (("schema",), 2),
     (("summary",), "-"),
     (("profile",), "-"),
     (("nodes",), {}),
@@ -122,11 +125,13 @@ _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("calls",), []),
     (("calls", "*"), _CALL),
     (("calls", "*", "outcome"), _CALL["outcome"]),
-    (("path",), _PATH),
-    *((("path", key), value) for key, value in _PATH.items()),
-    (("path", "agents", "*"), "-"),
-    (("path", "gateways", "*"), "-"),
-    (("path", "numbers", "*"), _LINE["number"]),
+    (("ways",), {}),
+    (("ways", "*"), _WAY),
+    (("ways", "*", "gateways", "*"), "-"),
+    (("ways", "*", "numbers", "*"), _LINE["number"]),
+    (("agents",), {}),
+    (("agents", "*"), []),
+    (("agents", "*", "*"), "-"),
     (("expect", "*"), "-"),
 )
 """What takes the place of a broken value, so that the rest can still be looked at."""
@@ -160,7 +165,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
             _note(document, complaint)
 
     if not document.issues:  # ways through a network are worth a look only if the network is sound
-        for complaint in chain(check.ways(spec), check_telephone.ways(spec)):
+        for complaint in chain(check.routes(spec), check_telephone.routes(spec)):
             _note(document, complaint)
 
     return spec
@@ -204,7 +209,10 @@ def _is_key(error: ErrorDetails) -> bool:
 
 
 def _place(error: ErrorDetails) -> Place:
-    return error["loc"][:-1] if _is_key(error) else error["loc"]
+    place: Place = error["loc"][:-1] if _is_key(error) else error["loc"]
+    if place[:1] == ("ways",) and len(place) > 2 and error["type"] not in _NO_KIND:
+        return place[:2] + place[3:]  # After the way's name pydantic says which kind it took.
+    return place
 
 
 def _replaced(data: Any, place: Place, value: Any) -> Any:
@@ -228,16 +236,41 @@ def _complain(document: Document, place: Place, error: ErrorDetails, bad_key: bo
         if error["type"] == "string_too_long":
             problem = f"the name is longer than {error['ctx']['max_length']} characters"
         document.complain(place, line, problem)
+    elif error["type"] == "union_tag_not_found":
+        document.complain((*place, "kind"), line, f"is missing ({_kinds()})")
+    elif error["type"] == "union_tag_invalid":
+        given = str(error.get("ctx", {})["tag"])
+        problem = f"must be {_kinds()}, not {given!r}"
+        line = document.line((*place, "kind"))
+        near = check.did_you_mean(given, ways.kinds())
+        document.complain((*place, "kind"), line, problem, near if near.startswith("did") else "")
     elif error["type"] == "extra_forbidden":
-        fields = _fields(place[:-1])
-        document.complain(place, line, "unknown key", check.did_you_mean(str(place[-1]), fields))
+        key, fields = str(place[-1]), _fields(place[:-1], error)
+        suggestion = _of_kinds(place) or check.did_you_mean(key, fields)
+        document.complain(place, line, "unknown key", suggestion)
     elif error["type"] == "missing":
-        fields = _fields(place[:-1])
+        fields = _fields(place[:-1], error)
         what = fields.get(str(place[-1]), "").rstrip(".")
         document.complain(place, line, f"is missing ({what[:1].lower()}{what[1:]})")
     else:
         problem, suggestion = _wrong_value(error)
         document.complain(place, line, problem, suggestion)
+
+
+_NO_KIND = ("union_tag_not_found", "union_tag_invalid")
+
+
+def _kinds() -> str:
+    *others, last = ways.kinds()
+    return f"{', '.join(others)} or {last}"
+
+
+def _of_kinds(place: Place) -> str:
+    """The kinds of way that have a key, if it is a key of a way."""
+    if place[:1] != ("ways",) or len(place) != 3:
+        return ""
+    having = [k for k in ways.kinds() if place[2] in ways.stage(k, "spec").Spec.model_fields]
+    return f"a way of kind {' or '.join(having)} has it" if having else ""
 
 
 _WANTED = {
@@ -247,6 +280,7 @@ _WANTED = {
     "bool_type": "must be true or false",
     "dict_type": "must be a mapping of names",
     "model_type": "must be a mapping of keys",
+    "model_attributes_type": "must be a mapping of keys",
     "tuple_type": "must be a list, such as [a, b]",
 }
 
@@ -287,9 +321,11 @@ def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
     return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r}", ""
 
 
-def _fields(place: Place) -> dict[str, str]:
+def _fields(place: Place, error: ErrorDetails) -> dict[str, str]:
     """The keys that a place may have, with what each is for."""
     kind: Any = TopologySpec
+    if place[:1] == ("ways",) and len(place) > 1:
+        kind, place = ways.stage(str(error["loc"][2]), "spec").Spec, place[2:]
     for part in place:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             by_key = {info.alias or name: info for name, info in kind.model_fields.items()}

@@ -13,7 +13,7 @@ from enum import StrEnum
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
-from lab.topology.telephone import Dialer, Lig, Telephone
+from lab.topology.telephone import Lig, Telephone
 
 
 class Role(StrEnum):
@@ -29,28 +29,6 @@ class Role(StrEnum):
     lig = "lig"
     """AT&T's Local Interface Gateway: answers calls, and fences them in (S4 3.1)."""
     host = "host"
-
-
-class PathKind(StrEnum):
-    """How the agent's host reaches IBM."""
-
-    direct = "direct"
-    vpn = "vpn"
-    dial = "dial"
-
-
-class Encapsulation(StrEnum):
-    """RFC 2407 4.5 encapsulation mode of the ESP SA."""
-
-    tunnel = "tunnel"
-    transport = "transport"
-
-
-class SessionLayout(StrEnum):
-    """X-08: several PPP sessions share one L2TP tunnel, or each has a tunnel of its own."""
-
-    sessions = "sessions"
-    tunnels = "tunnels"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,82 +148,6 @@ class Firewall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IkeSide:
-    """What one end of an IKEv1 connection believes."""
-
-    identity: str
-    """Its own: an IPv4 address (ID_IPV4_ADDR) or a name (ID_FQDN)."""
-    expects: str
-    """The identity that it demands of the other end; ``%any`` where it takes all."""
-    psk: str
-    ike_proposal: str
-    """strongSwan's spelling: ``3des-md5-modp1024``."""
-    esp_proposal: str
-    encapsulation: Encapsulation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IpsecConnection:
-    """IKEv1 main mode with a PSK and ESP (P-01 to P-06), of one client to one gateway."""
-
-    name: str
-    """``<client>-<gateway>``."""
-    client: str
-    gateway: str
-    client_address: str
-    gateway_address: str
-    client_side: IkeSide
-    gateway_side: IkeSide
-    ike_lifetime_s: int
-    rekey_min_s: int
-    """ESP keys are renegotiated at a random time between these two (P-06)."""
-    rekey_max_s: int
-    esp_lifetime_s: int
-    dpd_delay_s: int
-    dpd_timeout_s: int
-    retransmit_tries: int
-    retransmit_timeout_s: float
-    retransmit_base: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class L2tpServer:
-    """The LNS of a gateway (RFC 2661)."""
-
-    gateway: str
-    address: str
-    hostname: str
-    ppp: PppServer
-    mtu: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class L2tpClient:
-    """The LAC in a client; ``sessions`` PPP sessions to whichever gateway is up."""
-
-    client: str
-    hostname: str
-    layout: SessionLayout
-    sessions: int
-    accept_auth: tuple[PppAuth, ...]
-    """What the client's PPP agrees to authenticate with (P-09: CHAP only)."""
-    account: PppAccount
-    mtu: int
-    """PPP MTU and MRU by the arithmetic of T1-13."""
-    hello_s: int
-    lcp_echo_interval_s: int
-    lcp_echo_failures: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VpnPath:
-    """A client's way home by VPN: gateways in the order in which they are tried (R-07)."""
-
-    client: str
-    gateways: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """A listed server address: where an agent may connect, and the row that lists it."""
 
@@ -278,6 +180,47 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A way home of certain agents. What each kind of way decides is in its own ``lab.ways.<kind>.plan``."""
+
+    name: str
+    kind: str
+    over: str
+    """The way that this one runs over; empty if it runs over the wires or the telephone."""
+    agents: tuple[str, ...]
+    endpoints: tuple[Endpoint, ...]
+    """Every listed server address that can be called by this way, in the order of trying."""
+    probe: str
+    """``LAB_PROBE``: answers ping at the far end of the way."""
+
+    @classmethod
+    def concrete(cls, value: dict[str, object]) -> type[Way]:
+        """Of what class a way in a model's text is: ``lab.codec`` asks."""
+        from lab import ways
+
+        plan: type[Way] = ways.stage(str(value["kind"]), "plan").Plan
+        return plan
+
+    def endpoints_of(self, agent: str) -> tuple[Endpoint, ...]:
+        """Those of ``endpoints`` that an agent may call."""
+        return self.endpoints
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """The addresses of PPP at the far end, by which the way is told from others; none without PPP."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A host that calls home."""
+
+    name: str
+    ways: tuple[str, ...]
+    """The names of its ways home, in the order in which they are tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
     """A whole lab."""
 
@@ -286,56 +229,64 @@ class Topology:
     source: str
     """The file that it came from."""
     profile: str
-    path: PathKind
-    agents: tuple[str, ...]
+    region: str
+    """Where the customer is, as the address tables say it: ``americas``, ``non-americas``."""
+    ways: tuple[Way, ...]
+    callers: tuple[Agent, ...]
     """The hosts that call home; the first is the default NODE."""
     segments: tuple[Segment, ...]
     nodes: tuple[Node, ...]
     firewall: Firewall | None
-    ipsec: tuple[IpsecConnection, ...]
-    l2tp_servers: tuple[L2tpServer, ...]
-    l2tp_clients: tuple[L2tpClient, ...]
-    vpn_paths: tuple[VpnPath, ...]
-    endpoints: tuple[Endpoint, ...]
-    """Every listed server address of the profile that the path can use, in the order of trying; of
-    those ``endpoints_of`` an agent may have some only."""
-    probe: str
-    """``LAB_PROBE``: answers ping at the far end of the path."""
+    telephone: Telephone | None
+    lig: Lig | None
     expect: tuple[str, ...]
     """Requirement IDs to be judged."""
-    telephone: Telephone | None = None
-    dialers: tuple[Dialer, ...] = ()
-    lig: Lig | None = None
-    region: str = "all"
-    """Where the customer is, as the address tables say it: ``americas``, ``non-americas``."""
     drops: tuple[DropRule, ...] = ()
     meddling: tuple[EspMeddling, ...] = ()
     happenings: tuple[Happening, ...] = ()
     fault: str = ""
 
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """The names of the hosts that call home."""
+        return tuple(agent.name for agent in self.callers)
+
+    def way(self, name: str) -> Way:
+        return next(way for way in self.ways if way.name == name)
+
+    def ways_of(self, agent: str) -> tuple[Way, ...]:
+        """An agent's ways home, in the order in which they are tried; none of another node."""
+        names = next((caller.ways for caller in self.callers if caller.name == agent), ())
+        return tuple(self.way(name) for name in names)
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every listed server address that some way leads to."""
+        return tuple(dict.fromkeys(e for way in self.ways for e in way.endpoints))
+
+    @property
+    def probe(self) -> str:
+        """``LAB_PROBE`` of the first way of the first agent."""
+        return self.ways_of(self.agents[0])[0].probe
+
     def node(self, name: str) -> Node:
         return next(n for n in self.nodes if n.name == name)
+
+    def with_role(self, role: Role) -> tuple[Node, ...]:
+        return tuple(n for n in self.nodes if n.role is role)
 
     def segment(self, name: str) -> Segment:
         return next(s for s in self.segments if s.name == name)
 
-    def endpoints_of(self, agent: str) -> tuple[Endpoint, ...]:
-        """Where an agent may call home: by telephone only what AT&T lists for its user id (L-08)."""
-        users = [d.account.user for d in self.dialers if d.client == agent]
-        listed = [x.addresses for x in self.lig.lists if x.user in users] if self.lig else []
-        if not listed:
-            return self.endpoints
-        own = [e for e in self.endpoints if e.address in listed[0]]
-        return tuple(sorted(own, key=lambda endpoint: listed[0].index(endpoint.address)))
+    def endpoints_of(self, node: str) -> tuple[Endpoint, ...]:
+        """Where a node may call home by any way; a host that is no agent is told of every server."""
+        ways = self.ways_of(node)
+        own = tuple(dict.fromkeys(e for way in ways for e in way.endpoints_of(node)))
+        return own or self.endpoints
 
-    def dial_account(self, agent: str) -> PppAccount | None:
+    def ppp_account(self, agent: str) -> PppAccount | None:
         """With what an agent's host authenticates itself to AT&T's gateway, if there is one (P-11)."""
-        for dialer in self.dialers:
-            if dialer.client == agent:
-                return dialer.account
-        if self.lig is None:
-            return None
-        return self.lig.ppp.accounts[self.agents.index(agent)]
+        return self.lig.ppp.accounts[self.agents.index(agent)] if self.lig is not None else None
 
     def members(self, segment: str) -> tuple[Node, ...]:
         """The nodes that are plugged into a segment."""

@@ -1,4 +1,4 @@
-"""The telephone's part of ``resolve``: lines, who dials, and AT&T's gateway with its fence. Pure.
+"""The telephone's part of ``resolve``: lines, and AT&T's gateway with its fence. Pure.
 
 What the papers leave open is decided here, and the constants say by which question.
 """
@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from lab.catalogue import Address, Profile, Region, Service, Variant
-from lab.topology import addressing, secrets
-from lab.topology.model import PathKind, PppAccount, PppAuth, PppServer, Role
+from lab.topology import secrets
+from lab.topology.model import PppAccount, PppAuth, PppServer, Role
 from lab.topology.routing import Network
-from lab.topology.spec import CallSpec, DialSpec, TopologySpec
-from lab.topology.telephone import CallRule, Dialer, FenceList, Lig, ModemLine, Telephone
+from lab.topology.site import Site
+from lab.topology.spec import CallSpec, TopologySpec
+from lab.topology.telephone import CallRule, FenceList, Lig, ModemLine, ResultTable, Telephone
 from lab.topology.values import Moment
 
 DEVICE = "/dev/modem{}"
@@ -26,15 +27,13 @@ PPP_MTU = 1500
 """RFC 1661 6.1: what holds if nobody asks for another MRU, and the papers name none (Q-18). The 576
 that people took on slow lines were for typing while a file is sent; nobody types here."""
 
-LCP_ECHO_INTERVAL_S, LCP_ECHO_FAILURES = 30, 4  # Q-11
-
 VARIANT = Variant.ursf
 """OUT-39: of the two ways of 2017, URSF has the addresses of the papers of 2007, when modems were
 in use, and the two SDR servers to which AT&T's user ids are limited (L-08)."""
 
 
 def telephone(spec: TopologySpec) -> Telephone | None:
-    """The exchange and its lines, whether or not the path goes over it."""
+    """The exchange and its lines, whether or not a way home goes over it."""
     if spec.exchange is None:
         return None
 
@@ -42,7 +41,7 @@ def telephone(spec: TopologySpec) -> Telephone | None:
     return Telephone(
         node=spec.exchange,
         lines=lines,
-        result_table=(spec.path.dial or DialSpec()).result_codes,
+        result_table=spec.nodes[spec.exchange].result_codes or ResultTable.hayes,
         rules=tuple(rule for call in spec.calls for rule in _rules(call, lines)),
     )
 
@@ -90,63 +89,41 @@ def modem_devices(spec: TopologySpec, node: str) -> tuple[str, ...]:
     return tuple(DEVICE.format(number) for number in range(spec.nodes[node].modems))
 
 
-def dialers(spec: TopologySpec, network: Network, seed: bytes) -> Iterator[Dialer]:
-    """One for each agent of a dial path, with a modem or without (OUT-24)."""
-    if spec.path.kind is not PathKind.dial:
-        return
-
-    dial = spec.path.dial or DialSpec()
-    for client in spec.path.agents:
-        yield Dialer(
-            client=client,
-            devices=modem_devices(spec, client),
-            init=dial.init,
-            numbers=spec.path.numbers,
-            rounds=dial.rounds,
-            redial_pause_s=dial.pause,
-            account=account(spec, client, seed),
-            accept_auth=(PppAuth.pap,),  # P-11
-            region=region(spec, client),
-            mtu=ppp_mtu(spec, network),
-            lcp_echo_interval_s=LCP_ECHO_INTERVAL_S,
-            lcp_echo_failures=LCP_ECHO_FAILURES,
-        )
-
-
-def account(spec: TopologySpec, client: str, seed: bytes) -> PppAccount:
-    user = f"{ACCOUNT}.hmc{spec.path.agents.index(client) + 1:02}"
-    return PppAccount(user=user, secret=secrets.derive(seed, "pap", user))
+def account(site: Site, client: str) -> PppAccount:
+    """An agent's user id at AT&T's gateway, and the password of PAP (P-11)."""
+    user = f"{ACCOUNT}.hmc{list(site.spec.agents).index(client) + 1:02}"
+    return PppAccount(user=user, secret=secrets.derive(site.seed, "pap", user))
 
 
 def region(spec: TopologySpec, agent: str) -> Region:
     """Of which region AT&T's list for the agent's user id is (L-08, L-10)."""
-    own = spec.path.dial.regions if spec.path.dial is not None else {}
-    return own.get(agent, spec.region)
+    own = (spec.ways[way].regions_of_lists for way in spec.agents[agent])
+    return next((regions[agent] for regions in own if agent in regions), spec.region)
 
 
-def lig(spec: TopologySpec, network: Network, profile: Profile, seed: bytes) -> Lig | None:
+def lig(site: Site) -> Lig | None:
     """AT&T's gateway, whether or not somebody dials it."""
+    spec = site.spec
     if spec.lig is None:
         return None
 
-    dial = spec.path.dial or DialSpec()
-    _, own, callers = addressing.pools(spec)[spec.lig]
-    accounts = tuple(account(spec, agent, seed) for agent in spec.path.agents)
-    authorized = {a: _authorized(profile, region(spec, a)) for a in spec.path.agents}
+    _, own, callers = site.pools[spec.lig]
+    accounts = tuple(account(site, agent) for agent in spec.agents)
+    authorized = [_authorized(site.profile, region(spec, agent)) for agent in spec.agents]
     return Lig(
         node=spec.lig,
-        outside=network.uplinks(spec.lig)[0],
+        outside=site.network.uplinks(spec.lig)[0],
         ppp=PppServer(auth=PppAuth.pap, local_ip=own, pool=callers, accounts=accounts),
-        utility=addressing.utility(spec),
+        utility=site.utility,
         lists=tuple(
             FenceList(user=each.user, addresses=tuple(dict.fromkeys(a.address for a in listed)))
-            for each, listed in zip(accounts, authorized.values(), strict=True)
+            for each, listed in zip(accounts, authorized, strict=True)
         ),
-        ports=tuple(dict.fromkeys(_services(chain(*authorized.values()))))
-        if dial.fence_ports
+        ports=tuple(dict.fromkeys(_services(chain(*authorized))))
+        if spec.nodes[spec.lig].fence_ports
         else (),
-        literal_replies=dial.literal_replies,
-        mtu=ppp_mtu(spec, network),
+        literal_replies=bool(spec.nodes[spec.lig].literal_replies),
+        mtu=ppp_mtu(spec, site.network),
     )
 
 

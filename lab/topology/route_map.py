@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.topology.model import Node, PathKind, Role, Segment, Topology
-from lab.topology.routing import Hop, Network
+from lab import ways
+from lab.topology.model import Node, Role, Segment, Topology, Way
+from lab.topology.routing import Network
 from lab.topology.telephone import ModemLine
 
 TELEPHONE = ""
@@ -49,17 +51,22 @@ class RouteMap:
         return any(plug[0] == segment for plug in self.plugs)
 
 
-def trace(topology: Topology) -> RouteMap:
-    """Follow every agent's way, in a VPN by way of every gateway, by telephone through AT&T's."""
+def trace(topology: Topology, drawn: Iterable[Way]) -> RouteMap:
+    """Follow these ways of every agent, each to all of its far ends, such as a VPN's gateways."""
     network = Network(
         {node.name: node.role for node in topology.nodes},
         {s.name: [n.name for n in topology.members(s.name)] for s in topology.segments},
     )
-    ways = [way for agent in topology.agents for way in _ways(topology, network, agent)]
+    walks = [
+        (agent, hops)
+        for way in drawn
+        for agent in way.agents
+        for hops in ways.stage(way.kind, "picture").hops(topology, network, way, agent)
+    ]
     plugs: set[tuple[str, str]] = set()
     steps: dict[int, dict[str, None]] = {}
     links: dict[int, str] = {}
-    for start, hops in ways:
+    for start, hops in walks:
         here = start
         steps.setdefault(0, {})[here] = None
         for number, hop in enumerate(hops, 1):
@@ -78,26 +85,6 @@ def trace(topology: Topology) -> RouteMap:
     )
     zones = {node.name: _zone(topology, network, node) for node in topology.nodes}
     return RouteMap(stops, frozenset(plugs), zones)
-
-
-def _ways(topology: Topology, network: Network, agent: str) -> list[tuple[str, tuple[Hop, ...]]]:
-    sdc = next(node.name for node in topology.nodes if node.role is Role.sdc)
-    reached = network.ways(agent)
-    if topology.path is PathKind.direct:
-        return [(agent, reached[sdc])]
-
-    if topology.path is PathKind.dial:
-        assert topology.telephone is not None
-        assert topology.lig is not None
-        exchange, lig = topology.telephone.node, topology.lig.node
-        call = (Hop(TELEPHONE, exchange), Hop(TELEPHONE, lig))
-        return [(agent, call + network.ways(lig)[sdc])]
-
-    gateways = next(path.gateways for path in topology.vpn_paths if path.client == agent)
-    return [
-        (agent, reached[gateway] + network.ways(gateway, closed=network.internet)[sdc])
-        for gateway in gateways
-    ]
 
 
 def _lines(topology: Topology, *ends: str) -> tuple[ModemLine, ...]:

@@ -7,12 +7,14 @@ a file at once is in ``check``, whatever is derived is in ``resolve``. Field des
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
+from lab import ways
 from lab.catalogue import Region
-from lab.topology.model import Encapsulation, PathKind, Role, SessionLayout
+from lab.topology.model import Role
+from lab.topology.part import Part, WaySpec
 from lab.topology.telephone import Outcome, ResultTable
 from lab.topology.values import MODEM_RATES as MODEM_RATES
 from lab.topology.values import (
@@ -20,16 +22,14 @@ from lab.topology.values import (
     After,
     BitErrorRate,
     Delay,
-    Duration,
-    InitString,
     LinkName,
     ModemRate,
     NodeName,
     Number,
-    Pause,
     Pool,
     Rate,
     Subnet,
+    WayName,
 )
 
 MAX_LINKS = 100
@@ -39,13 +39,7 @@ MAX_CALLS = 100
 MAX_TIMES = 1000
 
 
-class Spec(BaseModel):
-    """The base of every part: unknown keys are refused, nothing changes, text stays text."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class NodeSpec(Spec):
+class NodeSpec(Part):
     """A machine."""
 
     role: Role = Field(description="What the machine is in IBM's papers.")
@@ -61,9 +55,22 @@ class NodeSpec(Spec):
     modems: int = Field(
         default=0, ge=0, le=MAX_MODEMS, strict=True, description="HMC and LIG only: how many."
     )
+    result_codes: ResultTable | None = Field(
+        default=None, description="Exchange only: whose numeric result codes the modems give."
+    )
+    fence_ports: bool | None = Field(
+        default=None,
+        strict=True,
+        description="LIG only: the fence looks at ports, too, not at addresses only (L-12).",
+    )
+    literal_replies: bool | None = Field(
+        default=None,
+        strict=True,
+        description="LIG only: the fence holds back the name server's replies, to the letter (X-09).",
+    )
 
 
-class LinkSpec(Spec):
+class LinkSpec(Part):
     """A wire: a switch that its nodes are plugged into, and that is captured."""
 
     subnet: Subnet = Field(description="IPv4 subnet, such as 192.168.10.0/24.")
@@ -75,34 +82,7 @@ class LinkSpec(Spec):
     )
 
 
-class IpsecSpec(Spec):
-    """IKE and ESP, where the lab's defaults are to be varied."""
-
-    encapsulation: Encapsulation = Field(
-        default=Encapsulation.tunnel,
-        description="The papers say tunnel mode; RFC 3193 prefers transport (X-03).",
-    )
-    integrity: Literal["md5", "sha1"] = Field(
-        default="md5", description='The papers say "160-bit MD5": MD5, or SHA-1 by its bits (X-01).'
-    )
-    rekey_min: Duration = Field(default=26 * 60.0, description="Earliest new ESP keys (P-06).")
-    rekey_max: Duration = Field(default=34 * 60.0, description="Latest new ESP keys (P-06).")
-    ike_lifetime: Duration = Field(
-        default=7 * 86400.0, description="When IKE authenticates again (Q-01)."
-    )
-
-
-class L2tpSpec(Spec):
-    """L2TP and PPP, where the lab's defaults are to be varied."""
-
-    layout: SessionLayout = Field(
-        default=SessionLayout.sessions,
-        description="Several PPP sessions in one L2TP tunnel, or a tunnel for each (X-08).",
-    )
-    sessions: int = Field(default=1, ge=1, le=16, strict=True, description="PPP sessions a client.")
-
-
-class LineSpec(Spec):
+class LineSpec(Part):
     """A node's telephone lines: as many as it has modems, all of one number."""
 
     number: Number = Field(description="Digits, quoted; spaces and hyphens do not count.")
@@ -112,7 +92,7 @@ class LineSpec(Spec):
     delay: Delay = Field(default=0.01, description="One-way delay to the exchange, such as 10ms.")
 
 
-class CallSpec(Spec):
+class CallSpec(Part):
     """What befalls telephone calls; of those that fit one, the first that is not used up."""
 
     outcome: Outcome = Field(description="What becomes of the call.")
@@ -139,55 +119,21 @@ class CallSpec(Spec):
     )
 
 
-class DialSpec(Spec):
-    """Modems, dialling and AT&T's fence, where the lab's defaults are to be varied."""
+if TYPE_CHECKING:
+    AnyWaySpec = WaySpec
+else:
+    AnyWaySpec = Annotated[
+        Union[tuple(ways.stage(kind, "spec").Spec for kind in ways.kinds())],  # noqa: UP007
+        Field(discriminator="kind"),
+    ]
 
-    init: InitString = Field(default="ATZ", description="What the modem is told first.")
-    rounds: int = Field(
-        default=2, ge=1, le=100, strict=True, description="How often the whole list is tried."
-    )
-    pause: Pause = Field(default=10.0, description="Between two calls, such as 10s.")
-    result_codes: ResultTable = Field(
-        default=ResultTable.hayes, description="Whose numeric result codes the modems give."
-    )
-    fence_ports: bool = Field(
-        default=False,
-        strict=True,
-        description="The fence looks at ports, too; the papers mention addresses only (L-12).",
-    )
-    literal_replies: bool = Field(
-        default=False,
-        strict=True,
-        description="The fence holds back replies of the name server, as the papers say (X-09).",
-    )
-    regions: dict[NodeName, Region] = Field(
-        default_factory=dict,
-        description="Of which region an agent's list is, where it is not the topology's (L-10).",
-    )
+W = TypeVar("W", bound=WaySpec)
 
 
-class PathSpec(Spec):
-    """How the agent gets to IBM."""
-
-    kind: PathKind = Field(
-        description="direct: TLS over the Internet; vpn: the same in IBM's VPN; dial: by telephone."
-    )
-    agents: tuple[str, ...] = Field(description="The hosts that call home.")
-    gateways: tuple[str, ...] = Field(
-        default=(), description="vpn only: the gateways in the order in which they are tried."
-    )
-    ipsec: IpsecSpec | None = Field(default=None, description="vpn only: variations of IPsec.")
-    l2tp: L2tpSpec | None = Field(default=None, description="vpn only: variations of L2TP.")
-    numbers: tuple[Number, ...] = Field(
-        default=(), description="dial only: the numbers in the order in which they are tried."
-    )
-    dial: DialSpec | None = Field(default=None, description="dial only: variations of it.")
-
-
-class TopologySpec(Spec):
+class TopologySpec(Part):
     """A topology file."""
 
-    schema_: Literal[1] = Field(alias="schema", description="The version of this format: 1.")
+    schema_: Literal[2] = Field(alias="schema", description="The version of this format: 2.")
     summary: str = Field(min_length=1, max_length=200, description="One line for `lab list`.")
     profile: str = Field(description="Whose address tables hold: a generation of IBM's papers.")
     region: Region = Field(
@@ -203,7 +149,10 @@ class TopologySpec(Spec):
     calls: tuple[CallSpec, ...] = Field(
         default=(), max_length=MAX_CALLS, description="What befalls telephone calls, in this order."
     )
-    path: PathSpec = Field(description="How the agent gets to IBM.")
+    ways: dict[WayName, AnyWaySpec] = Field(description="The ways home, by name.")
+    agents: dict[NodeName, tuple[str, ...]] = Field(
+        description="The hosts that call home, each with its ways in the order in which they are tried."
+    )
     expect: tuple[str, ...] = Field(
         default=(), description="IDs of the requirements that a run is judged by."
     )
@@ -239,6 +188,14 @@ class TopologySpec(Spec):
     @property
     def snat(self) -> bool:
         return bool(self.firewall and self.nodes[self.firewall].snat)
+
+    def agents_of(self, way: str) -> tuple[str, ...]:
+        """The agents that have a way."""
+        return tuple(agent for agent, names in self.agents.items() if way in names)
+
+    def ways_of_kind(self, kind: type[W]) -> dict[str, W]:
+        """The ways whose specs are of a class, by name."""
+        return {name: way for name, way in self.ways.items() if isinstance(way, kind)}
 
     def links_of(self, node: str) -> tuple[str, ...]:
         return tuple(name for name, link in self.links.items() if node in link.nodes)

@@ -26,7 +26,7 @@ Place = tuple[str | int, ...]
 
 
 def show_place(place: Place) -> str:
-    """``links.lan.nodes.hmc``, ``path.agents[1]``; the file itself is ``top level``."""
+    """``links.lan.nodes.hmc``, ``agents.hmc[1]``; the file itself is ``top level``."""
     text = ""
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.topology.ppp import PppAccount, PppAuth, PppServer
+from lab.topology.ppp import PppServer
 
 
 class Outcome(StrEnum):
@@ -90,30 +90,6 @@ class Telephone:
     rules: tuple[CallRule, ...] = ()
     broken: tuple[tuple[str, ModemFault], ...] = ()
     """Line and what is wrong with its modem."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialer:
-    """A client's way home by telephone (OUT-23, OUT-25)."""
-
-    client: str
-    devices: tuple[str, ...]
-    """Serial ports that are looked at for a modem, in order; may be without one (OUT-24)."""
-    init: str
-    """What the modem is told first: ``ATZ``, or an init string of the customer's."""
-    numbers: tuple[str, ...]
-    """In the order in which they are tried."""
-    rounds: int
-    """How many times the whole list is tried."""
-    redial_pause_s: float
-    account: PppAccount
-    """PAP (P-11): ``<account>.<user id>`` and its password."""
-    accept_auth: tuple[PppAuth, ...]
-    region: str
-    """Of which region AT&T's list for the id is (L-10): ``americas``, ``non-americas``, ``all``."""
-    mtu: int
-    lcp_echo_interval_s: int
-    lcp_echo_failures: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

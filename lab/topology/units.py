@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 _POWERS = {"bit": 0, "kbit": 3, "Mbit": 6, "Gbit": 9}
@@ -68,3 +69,21 @@ def show_size(octets: int) -> str:
     """``5 kB``."""
     unit = next((u for u in ("MB", "kB") if octets >= _BYTES[u]), "B")
     return f"{float(octets / _BYTES[unit]):.6g} {unit}"
+
+
+WIDTH = 96
+"""Columns of a picture in text."""
+
+
+def wrapped(words: Sequence[str], width: int) -> Iterator[str]:
+    """Words with commas between them, in lines of a width."""
+    line = ""
+    for number, word in enumerate(words):
+        part = word + (", " if number < len(words) - 1 else "")
+        if line and len(line) + len(part) > width:
+            yield line.rstrip()
+            line = ""
+        line += part
+
+    if line:
+        yield line

@@ -214,4 +214,5 @@ BitErrorRate = Annotated[
 ]
 InitString = Annotated[str, BeforeValidator(_init_string), _text("[Aa][Tt][ -~]{0,78}", "ATZ")]
 NodeName = Annotated[str, Field(pattern=NODE_NAME, max_length=11)]
+WayName = Annotated[str, Field(pattern=NODE_NAME, max_length=15)]
 LinkName = Annotated[str, Field(pattern=LINK_NAME, max_length=15)]

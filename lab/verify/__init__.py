@@ -16,7 +16,7 @@ from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose
 from lab.verify.finding import Evidence, Finding, Verdict
-from lab.verify.registry import WAY_HOME, find_check
+from lab.verify.registry import Entry, find
 
 __all__ = ["NOTHING", "Diagnosis", "Evidence", "Finding", "Verdict", "diagnose", "judge"]
 
@@ -26,16 +26,31 @@ def judge(topology: Topology, record: Record, run_dir: Path) -> tuple[Finding, .
 
     Raises UsageError for a requirement that nobody can check.
     """
-    checks = [find_check(requirement) for requirement in topology.expect]
+    entries = [find(requirement) for requirement in topology.expect]
     case = Case(topology, record, run_dir)
-    return tuple(_of_whom(case, check(case)) for check in checks)
+    return tuple(_of_whom(case, entry, entry.check(case)) for entry in entries)
 
 
-def _of_whom(case: Case, finding: Finding) -> Finding:
-    """A way home that was left down does not fail; of what somebody did by hand only good is said."""
-    if not case.left_down or finding.verdict is not Verdict.failed:
+def _of_whom(case: Case, entry: Entry, finding: Finding) -> Finding:
+    """A way home that was not used does not fail."""
+    if finding.verdict is not Verdict.failed:
         return finding
-    if finding.requirement not in WAY_HOME:
+    if entry.way_home and case.left_down:
+        why = "the way home was left down"
+    elif entry.always or not (why := _spared(case, entry.kind)):
         return finding
-    why = "the way home was left down, so this was not put to the test"
-    return replace(finding, seen=why, verdict=Verdict.not_applicable, evidence=())
+    seen = f"{why}, so this was not put to the test"
+    return replace(finding, seen=seen, verdict=Verdict.not_applicable, evidence=())
+
+
+def _spared(case: Case, kind: str) -> str:
+    """Why no agent had a way of a kind, though every agent came home; empty if one had."""
+    used = {agent: case.way_of(agent) for agent in case.topology.agents}
+    names = [way.name for way in case.topology.ways if way.kind == kind]
+    others = dict.fromkeys(way.name for way in used.values() if way is not None)
+    if not (names and others and None not in used.values() and case.came_home):
+        return ""
+    if any(trial.up for trial in case.tried(kind)):
+        return ""
+    did = "gave no way home" if case.tried(kind) else "was not needed"
+    return f"{' and '.join(names)} {did}: the calls went by {' and '.join(others)}"

@@ -13,6 +13,7 @@ from lab.verify.dial import opened_calls
 from lab.verify.fence import gateway
 from lab.verify.finding import Check, Finding, count, frames_of
 from lab.verify.telephone_calls import TelephoneCall
+from lab.ways.dial.plan import dialers
 from lab.wire import ppp
 from lab.wire.calls import Carried
 from lab.wire.ppp import Code, PapCode
@@ -64,7 +65,7 @@ def _judge_demand(check: Check, call: TelephoneCall) -> None:
 
 
 def _judge_peer_id(case: Case, check: Check, call: TelephoneCall) -> None:
-    accounts = {d.client: d.account.user for d in case.topology.dialers}
+    accounts = {d.client: d.account.user for d in dialers(case.topology)}
     agreed = accounts.get(call.client, "")
     for item, frame in call.in_ppp(ppp.PAP, PapCode.request):
         account, dot, user = frame.pap_user.partition(".")

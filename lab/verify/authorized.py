@@ -6,13 +6,13 @@ from ipaddress import IPv4Address
 
 from lab import catalogue, fence
 from lab.catalogue import Region
-from lab.topology.telephone import Dialer
 from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.fence import PROTOCOLS, close, gateway, object_to, text, want_others
 from lab.verify.finding import Check, Finding, count
 from lab.verify.paper_fence import DNS_PORT
 from lab.verify.passage import GATEWAY, Passing
+from lab.ways.dial.plan import Dialer, dialers
 from lab.wire.decode import ESP, TCP, UDP
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT
 
@@ -32,7 +32,7 @@ def check_l_02(case: Case) -> Finding:
     object_to(check, [*unlisted, *tried])
     want_others(case, check, tried)
     wanted: set[str] = set()
-    for plan in case.topology.dialers:
+    for plan in dialers(case.topology):
         listed = servers_of(case, plan)
         wanted |= listed
         _judge_reach(case, check, plan.client, listed, _of_client(tried, plan.client))
@@ -150,7 +150,7 @@ def check_l_08(case: Case) -> Finding:
             check.object(f"{p.packet.destination} is not on the list of {whose}", [p.frame])
     other = _judge_other_lists(case, check) if tried else 0
     if case.came_home:
-        for plan in case.topology.dialers:
+        for plan in dialers(case.topology):
             if plan.account.user not in reached:
                 check.object(f"{plan.account.user} reached nobody")
     each = [
@@ -170,7 +170,7 @@ def _judge_other_lists(case: Case, check: Check) -> int:
     """What is on another ID's list alone must have been tried; how many packets were dropped."""
     lists = {x.user: {*x.addresses} for x in gateway(case).lists}
     trials = 0
-    for plan in case.topology.dialers:
+    for plan in dialers(case.topology):
         own = lists.get(plan.account.user, set())
         others = set[str]().union(*lists.values()) - own
         sent = _of_client(passage.of(case).sent, plan.client)
@@ -188,10 +188,10 @@ def check_l_10(case: Case) -> Finding:
     check = Check(
         "L-10",
         "a caller reaches the servers for customers of its region, and not those of other regions; "
-        + ", ".join(f"{d.client} is one in {d.region}" for d in case.topology.dialers),
+        + ", ".join(f"{d.client} is one in {d.region}" for d in dialers(case.topology)),
     )
     parts, tried, any_foreign = [], [], False
-    for plan in case.topology.dialers:
+    for plan in dialers(case.topology):
         home, foreign = _regional(case, plan)
         any_foreign |= bool(foreign)
         if foreign:

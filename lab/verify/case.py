@@ -10,11 +10,14 @@ from heapq import merge
 from math import inf
 from pathlib import Path
 
-from lab.record import CallHome, Record
-from lab.topology.model import Interface, IpsecConnection, Node, PathKind, Role, Topology
+from lab.record import Record
+from lab.topology.model import Interface, Node, Role, Topology
 from lab.verify import telephone_calls
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
+from lab.verify.told import Told
+from lab.ways.dial import plan as dial
+from lab.ways.vpn import plan as vpn
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, UDP, Frame, Packet
@@ -25,12 +28,11 @@ def mac(interface: Interface) -> bytes:
     return bytes.fromhex(interface.mac.replace(":", ""))
 
 
-class Case:
+class Case(Told):
     """Topology, record and captures of one run."""
 
     def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:
-        self.topology = topology
-        self.record = record
+        super().__init__(topology, record)
         self.run_dir = run_dir
         self._esp: dict[str, list[EspSighting]] = {}
 
@@ -61,12 +63,9 @@ class Case:
         return " and ".join(self.exits)
 
     @cached_property
-    def by_vpn(self) -> bool:
-        return self.topology.path is PathKind.vpn
-
-    @cached_property
-    def by_dial(self) -> bool:
-        return self.topology.path is PathKind.dial
+    def dials(self) -> bool:
+        """Whether some agent has a way home by telephone."""
+        return bool(dial.plans(self.topology))
 
     @cached_property
     def snat(self) -> bool:
@@ -97,16 +96,15 @@ class Case:
     @cached_property
     def gateways(self) -> dict[str, str]:
         """Address of a VPN gateway to its name."""
-        return {c.gateway_address: c.gateway for c in self.topology.ipsec}
+        return {c.gateway_address: c.gateway for c in vpn.connections(self.topology)}
 
-    def connections(self, client: str) -> tuple[IpsecConnection, ...]:
+    def connections(self, client: str) -> tuple[vpn.IpsecConnection, ...]:
         """A client's IPsec connections in the order in which they are tried."""
-        order = next((p.gateways for p in self.topology.vpn_paths if p.client == client), ())
         return tuple(
-            c
-            for name in order
-            for c in self.topology.ipsec
-            if (c.client, c.gateway) == (client, name)
+            way.connection(client, gateway)
+            for way in self.topology.ways_of(client)
+            if isinstance(way, vpn.VpnPlan)
+            for gateway in way.gateways
         )
 
     def agents_text(self) -> str:
@@ -158,13 +156,13 @@ class Case:
     @cached_property
     def departing(self) -> list[tuple[Frame, Packet]]:
         """IP packets that leave for the Internet: by the firewall, and by AT&T's gateway with calls."""
-        lig = self.topology.lig if self.by_dial else None
+        lig = self.topology.lig if self.dials else None
         return self.leaving + (self.sent_by(lig.node, lig.outside) if lig else [])
 
     @cached_property
     def outsides(self) -> tuple[str, ...]:
         """The wires on which they leave."""
-        lig = self.topology.lig if self.by_dial else None
+        lig = self.topology.lig if self.dials else None
         return (*self.exits, lig.outside) if lig else self.exits
 
     def is_outgoing(self, frame: Frame) -> bool:
@@ -319,70 +317,6 @@ class Case:
         if telephone is None:
             return []
         return telephone_calls.put_together(telephone, self.record, self.dialogue, self.carried)
-
-    # -- what the record says -----------------------------------------------------------------
-
-    @cached_property
-    def called(self) -> bool:
-        """Whether an agent was run at all."""
-        return bool(self.record.calls)
-
-    @cached_property
-    def why_not_home(self) -> str:
-        """Why the lab's own agent put nothing to the test."""
-        return f"the lab's own agent {'did not get home' if self.called else 'was not sent in this run'}"
-
-    @cached_property
-    def left_down(self) -> bool:
-        """Whether the lab did not even try to bring the way home up, but left it to somebody else."""
-        record = self.record
-        return not (record.path_up or record.error or record.ike or record.dialled or record.calls)
-
-    @cached_property
-    def came_home(self) -> bool:
-        """Whether every agent got through: only then does the lab put the path to its trials."""
-        agents = {call.agent for call in self.record.calls}
-        return agents >= {*self.topology.agents} and not self.failed_calls
-
-    @cached_property
-    def failed_calls(self) -> list[CallHome]:
-        """The last call of each agent that did not get through; an earlier one may be retried."""
-        last = {call.agent: call for call in self.record.calls}
-        return [call for call in last.values() if not call.succeeded]
-
-    def is_injected(self, packet: Packet) -> bool:
-        """Whether the lab itself put a packet on the uplink, past the firewall (OUT-04)."""
-        ends = (packet.source, packet.destination, packet.destination_port)
-        return any(
-            probe.requirement == "OUT-04" and (probe.source, probe.destination, probe.port) == ends
-            for probe in self.record.probes
-        )
-
-    def is_attempt(self, packet: Packet) -> bool:
-        """Whether the lab itself tries to get in (OUT-02) where no firewall is there to stop it."""
-        return self._attempted(packet.source, packet.destination, packet.destination_port)
-
-    def refuses_attempt(self, packet: Packet) -> bool:
-        """Whether an agent's host says no to it."""
-        asked = self._attempted(packet.destination, packet.source, packet.source_port)
-        return asked and packet.is_reset
-
-    def _attempted(self, *ends: str | int) -> bool:
-        return self.topology.firewall is None and any(
-            (probe.source, probe.destination, probe.port) == ends for probe in self.record.probes
-        )
-
-    @cached_property
-    def _trials(self) -> set[tuple[str, str, int, int, int]]:
-        return {
-            (t.source, t.destination, t.protocol, t.source_port, t.port)
-            for t in self.record.fence_trials
-        }
-
-    def is_trial(self, packet: Packet) -> bool:
-        """Whether the lab itself made a packet, to try AT&T's fence."""
-        ends = (packet.source, packet.destination, packet.protocol)
-        return (*ends, packet.source_port, packet.destination_port) in self._trials
 
     def sa_installed(self, client: str) -> float:
         """When a client first had an ESP SA in each direction; 0 if it never had."""

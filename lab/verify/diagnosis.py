@@ -7,91 +7,19 @@ still have met with something on the way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, cast
 
+from lab import ways
 from lab.record import Record
-from lab.topology.model import PathKind, Topology
-from lab.verify import (
-    call_symptoms,
-    internet_symptoms,
-    session_symptoms,
-    telephone_symptoms,
-    tunnel_symptoms,
-)
+from lab.topology.model import Topology, Way
 from lab.verify.case import Case
-from lab.verify.symptom import Diagnosis, DialTrail, Trail
+from lab.verify.symptom import Diagnosis
 
 __all__ = ["NOTHING", "Diagnosis", "diagnose"]
 
-T = TypeVar("T", bound=Trail)
-
 NOTHING = "nothing"
 """The cause that is given where nothing went wrong."""
-
-TUNNEL: tuple[Callable[[Trail], Diagnosis | None], ...] = (
-    tunnel_symptoms.find_no_ikev1,
-    tunnel_symptoms.find_lost_udp_500,
-    tunnel_symptoms.find_silence,
-    tunnel_symptoms.find_no_proposal,
-    tunnel_symptoms.find_lost_udp_4500,
-    tunnel_symptoms.find_failed_authentication,
-    tunnel_symptoms.find_lost_esp,
-    session_symptoms.find_l2tp_refusal,
-    session_symptoms.find_pap_only,
-    session_symptoms.find_wrong_secret,
-    session_symptoms.find_no_address,
-    internet_symptoms.find_black_hole,
-    session_symptoms.find_mix_up,
-    session_symptoms.find_death,
-    session_symptoms.find_l2tp_silence,
-    internet_symptoms.find_refusing_server,
-    internet_symptoms.find_agent_failure,
-)
-"""In the order of the path: an earlier step that fails explains all later ones."""
-
-DIAL: tuple[Callable[[DialTrail], Diagnosis | None], ...] = (
-    telephone_symptoms.find_no_modem,
-    telephone_symptoms.find_modem_gone,
-    telephone_symptoms.find_refused_command,
-    telephone_symptoms.find_no_dial_tone,
-    telephone_symptoms.find_unreached,
-    call_symptoms.find_refused_protocol,
-    call_symptoms.find_wrong_password,
-    call_symptoms.find_late_answers,
-    call_symptoms.find_no_ppp,
-    call_symptoms.find_lost_echo,
-    call_symptoms.find_silent_name_server,
-    internet_symptoms.find_black_hole,
-    internet_symptoms.find_refusing_server,
-    internet_symptoms.find_lost_syn,
-    call_symptoms.find_dropped_line,
-    call_symptoms.find_too_slow,
-    internet_symptoms.find_agent_failure,
-)
-
-DIRECT: tuple[Callable[[Trail], Diagnosis | None], ...] = (
-    internet_symptoms.find_black_hole,
-    internet_symptoms.find_refusing_server,
-    internet_symptoms.find_lost_syn,
-    internet_symptoms.find_agent_failure,
-)
-
-SURVIVED: tuple[Callable[[Trail], Diagnosis | None], ...] = (
-    session_symptoms.find_mix_up,
-    session_symptoms.find_takeover,
-    session_symptoms.find_tampering,
-    session_symptoms.find_replay,
-)
-
-DIAL_SURVIVED: tuple[Callable[[DialTrail], Diagnosis | None], ...] = (
-    call_symptoms.find_dropped_line,
-    call_symptoms.find_slow_line,
-    call_symptoms.find_noise,
-    telephone_symptoms.find_redial,
-)
-"""What befell the call that got through, and only then what came before it."""
 
 
 def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
@@ -128,40 +56,47 @@ def failed(case: Case) -> bool:
 
 
 def _failure(case: Case) -> Diagnosis | None:
-    if _is_dialled(case):
-        return _first(_dial_trails(case), DIAL)
-    return _first(_trails(case), TUNNEL if case.by_vpn else DIRECT)
-
-
-def _survived(case: Case) -> Diagnosis | None:
-    if _is_dialled(case):
-        return _first(_dial_trails(case), DIAL_SURVIVED)
-    return _first(_trails(case), SURVIVED)
-
-
-def _first(
-    trails: list[T], symptoms: tuple[Callable[[T], Diagnosis | None], ...]
-) -> Diagnosis | None:
-    """The symptoms in order, of the connection tried last: the earlier ones failed alike."""
-    for trail in trails:
-        for symptom in symptoms:
-            if found := symptom(trail):
-                return found
+    """Why the last way of an agent did not lead home, and the ways before it, if there are several."""
+    for agent in case.topology.agents:
+        own = case.topology.ways_of(agent)
+        tried = [way for way in own if case.tried(way.kind, agent)] or list(own)
+        reasons = [(way, found) for way in tried if (found := _symptoms(way).failure(case, agent))]
+        if reasons:
+            return _joined(reasons) if len(own) > 1 else reasons[0][1]
     return None
 
 
-def _is_dialled(case: Case) -> bool:
-    return case.topology.path is PathKind.dial
+def _joined(reasons: list[tuple[Way, Diagnosis]]) -> Diagnosis:
+    """What is wrong with several ways of one agent; the cause is that of the first."""
+    first = reasons[0][1]
+    sentences = "; ".join(f"by {way.name}: {found.sentence}" for way, found in reasons)
+    hints = dict.fromkeys(found.mend for _, found in reasons if found.mend)
+    return Diagnosis(first.cause, sentences, "; ".join(hints))
 
 
-def _dial_trails(case: Case) -> list[DialTrail]:
-    return [DialTrail(case, node.name) for node in case.agents]
+def _survived(case: Case) -> Diagnosis | None:
+    for agent in case.topology.agents:
+        if found := _changed_way(case, agent):
+            return found
+        for way in case.topology.ways_of(agent):
+            found = _symptoms(way).survived(case, agent)
+            if found is not None:
+                return cast(Diagnosis, found)
+    return None
 
 
-def _trails(case: Case) -> list[Trail]:
-    trails = []
-    for node in case.agents:
-        tried = [Trail(case, node.name, c) for c in case.connections(node.name)]
-        tried = [trail for trail in tried if trail.ike]
-        trails += tried[::-1] or [Trail(case, node.name, None)]
-    return trails
+def _changed_way(case: Case, agent: str) -> Diagnosis | None:
+    """One way gave no way home, and a later one did."""
+    used = case.way_of(agent)
+    own = case.topology.ways_of(agent)
+    if used is None or used not in own[1:]:
+        return None
+    for way in own[: own.index(used)]:
+        if found := _symptoms(way).failure(case, agent):
+            sentence = f"by {way.name}: {found.sentence}; {agent} came home by {used.name}"
+            return Diagnosis(found.cause, sentence, found.mend)
+    return None
+
+
+def _symptoms(way: Way) -> Any:
+    return ways.stage(way.kind, "symptoms")

@@ -7,12 +7,12 @@ from math import inf
 
 from lab.record import DialAttempt
 from lab.topology.model import Firewall
-from lab.topology.telephone import Dialer
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count, frames_of
 from lab.verify.firewall import NO_FIREWALL
 from lab.verify.outbound import object_to_failed_calls
 from lab.verify.telephone_calls import CONNECT, ERROR, NO_DIALTONE, TelephoneCall
+from lab.ways.dial.plan import Dialer, dialers
 from lab.wire import ppp
 from lab.wire.calls import Carried
 
@@ -25,6 +25,9 @@ def opened_calls(case: Case, client: str = "") -> list[TelephoneCall]:
     return [c for c in case.telephone_calls if c.opened < inf and client in ("", c.client)]
 
 
+KIND = "dial"
+
+
 def check_out_23(case: Case) -> Finding:
     """Dial, PPP with PAP, the fence, and only then TLS sockets."""
     check = Check(
@@ -33,7 +36,7 @@ def check_out_23(case: Case) -> Finding:
         f"ways, first TCP SYN; IBM is not spoken to on {case.inside}{_and_nothing(case, 'leaves')}",
     )
     steps = []
-    for plan in case.topology.dialers:
+    for plan in dialers(case.topology):
         # What a user dials by hand beside the lab's own calls is his own business.
         opened = opened_calls(case, plan.client)
         opened = [call for call in opened if call.attempt] or opened
@@ -69,10 +72,11 @@ def _judge_uplink(case: Case, check: Check) -> str:
     far |= {address for each in lig.lists for address in each.addresses}
     for frame in case.inside_frames:
         ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
-        if theirs := ends & far:
+        if (theirs := ends & far) and case.only_by(KIND, frame.time):
             check.object(f"a packet from or to {min(theirs)} is on {frame.segment}", [frame])
     for frame, packet in case.leaving:
-        check.object(f"a packet for {packet.destination} leaves by {frame.segment}", [frame])
+        if case.only_by(KIND, frame.time):
+            check.object(f"a packet for {packet.destination} leaves by {frame.segment}", [frame])
     return f"nothing of it was on {case.inside}{_and_nothing(case, 'left')}"
 
 
@@ -112,7 +116,7 @@ def check_out_24(case: Case) -> Finding:
         "a modem dials nothing",
     )
     found = []
-    for plan in case.topology.dialers:
+    for plan in dialers(case.topology):
         probes = [p for p in case.record.modems if p.node == plan.client]
         dialled = [a for a in case.record.dialled if a.client == plan.client]
         right = [p.device for p in probes if p.found]
@@ -169,7 +173,7 @@ def _judge_numbers(case: Case, requirement: str) -> Finding:
     )
     told = []
     later = False
-    for plan in case.topology.dialers:
+    for plan in dialers(case.topology):
         attempts = [a for a in case.record.dialled if a.client == plan.client]
         for series in _series(attempts):
             told.append(_judge_series(case, check, plan, series))
@@ -177,7 +181,7 @@ def _judge_numbers(case: Case, requirement: str) -> Finding:
         _judge_dialogue(case, check, plan.client, attempts)
     if not later:
         return check.not_tested(_why_no_next(case))
-    if all(len(set(plan.numbers)) < 2 for plan in case.topology.dialers):
+    if all(len(set(plan.numbers)) < 2 for plan in dialers(case.topology)):
         return check.not_tested("each HMC has one number only")
     return check.finding("; ".join(told))
 
@@ -189,7 +193,7 @@ def _why_no_next(case: Case) -> str:
     for attempt in case.record.dialled:
         if attempt.failure:
             return f"{attempt.client} dialled no next number: {attempt.failure}"
-    if any(len(plan.numbers) < 2 for plan in case.topology.dialers):
+    if any(len(plan.numbers) < 2 for plan in dialers(case.topology)):
         return "there is no next number"
     return "the first number was enough in every call"
 
@@ -278,13 +282,16 @@ def check_f_18(case: Case) -> Finding:
 
 
 def _judge_wall(case: Case, check: Check, wall: Firewall) -> None:
-    if wall.rules:
-        check.object(f"{wall.node} has {count(len(wall.rules), 'rule')} that let packets through")
-    for name, packets in case.record.counters.get(wall.node, {}).items():
-        if name.startswith("allow-"):
-            check.object(f"rule {name} of the firewall let {count(packets, 'packet')} through")
+    if all(way.kind == KIND for way in case.topology.ways):
+        if wall.rules:
+            rules = count(len(wall.rules), "rule")
+            check.object(f"{wall.node} has {rules} that let packets through")
+        for name, packets in case.record.counters.get(wall.node, {}).items():
+            if name.startswith("allow-"):
+                check.object(f"rule {name} of the firewall let {count(packets, 'packet')} through")
     for frame, packet in case.leaving:
-        check.object(f"a packet for {packet.destination} leaves by {case.outside}", [frame])
+        if case.only_by(KIND, frame.time):
+            check.object(f"a packet for {packet.destination} leaves by {case.outside}", [frame])
     for frame, packet in case.entering:
-        if packet.destination in case.agent_addresses:
+        if packet.destination in case.agent_addresses and case.only_by(KIND, frame.time):
             check.object(f"a packet of {packet.source} enters by {case.inside}", [frame])

@@ -7,11 +7,11 @@ from itertools import pairwise
 from statistics import mean, pstdev
 
 from lab.record import EspSa, IkeAttempt
-from lab.topology.model import IpsecConnection
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count, frames_of
-from lab.verify.journey import find_way
+from lab.verify.journey import find_course
 from lab.verify.sightings import EspSighting
+from lab.ways.vpn.plan import IpsecConnection, clients, connections
 from lab.wire.decode import AH, ESP
 from lab.wire.esp import IP_IN_IP
 from lab.wire.isakmp import NAT_T_PORT
@@ -87,7 +87,7 @@ def check_p_04(case: Case) -> Finding:
 
 def check_p_05(case: Case) -> Finding:
     """Integrity by MD5, whose key has 128 bits and not 160."""
-    proposals = {c.client_side.esp_proposal for c in case.topology.ipsec}
+    proposals = {c.client_side.esp_proposal for c in connections(case.topology)}
     sha1 = any("sha1" in proposal for proposal in proposals)
     name, bits, reading = (
         ("hmac(sha1)", 160, "the other reading of X-01, which this topology asks for")
@@ -156,7 +156,7 @@ def _need_packets(case: Case, check: Check, packets: list[EspSighting]) -> None:
 
 def check_p_06(case: Case) -> Finding:
     """New keys at a random time around every 30 minutes."""
-    windows = sorted({(c.rekey_min_s, c.rekey_max_s) for c in case.topology.ipsec})
+    windows = sorted({(c.rekey_min_s, c.rekey_max_s) for c in connections(case.topology)})
     text = " or ".join(f"{low} to {high} s" for low, high in windows)
     check = Check(
         "P-06",
@@ -171,7 +171,7 @@ def check_p_06(case: Case) -> Finding:
             check.object(f"the window of {low} to {high} s is not around {HALF_AN_HOUR_S} s")
 
     intervals, drawn = [], []
-    for connection in case.topology.ipsec:
+    for connection in connections(case.topology):
         between, seconds = _judge_connection(case, check, connection)
         intervals += between
         drawn += seconds
@@ -259,7 +259,7 @@ def _judge_continuity(case: Case, check: Check) -> None:
             check.object(
                 f"{ping.sent - ping.received} of {ping.sent} pings of {ping.node} were lost"
             )
-    for client in case.topology.l2tp_clients:
+    for client in clients(case.topology):
         tunnels = [t for t in case.record.l2tp if t.client == client.client]
         wanted = client.sessions if client.layout.value == "tunnels" else 1
         gateways = {t.gateway for t in tunnels}
@@ -336,8 +336,8 @@ def check_p_22(case: Case) -> Finding:
 def _bad_at_receivers(case: Case) -> list[EspSighting]:
     """ESP with a wrong ICV on the wire that its receiver is plugged into."""
     wires: dict[str, bool] = {}
-    for connection in case.topology.ipsec:
-        way = find_way(case.topology, connection.client, connection.gateway)
+    for connection in connections(case.topology):
+        way = find_course(case.topology, connection.client, connection.gateway)
         if way is not None:
             wires |= {way.segments[0]: False, way.segments[-1]: True}
     return [

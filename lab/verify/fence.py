@@ -12,6 +12,7 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count
 from lab.verify.paper_fence import DNS_PORT, ends
 from lab.verify.passage import GATEWAY, Passing
+from lab.ways.dial.plan import dialers
 from lab.wire.decode import ESP, ICMP, TCP, UDP, Packet
 
 _TOO_LONG = (3, 4)
@@ -112,7 +113,7 @@ def want_others(case: Case, check: Check, tried: list[Passing]) -> None:
 
 def _spare(case: Case) -> bool:
     """Whether an address of the pool is free while every client has a call."""
-    return len(gateway(case).ppp.pool) > len(case.topology.dialers)
+    return len(gateway(case).ppp.pool) > len(dialers(case.topology))
 
 
 def _own(case: Case) -> set[str]:

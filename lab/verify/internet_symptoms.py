@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from lab.verify.finding import count
-from lab.verify.journey import Journey, Way
+from lab.verify.journey import Course, Journey
 from lab.verify.symptom import Diagnosis, Trail
 
 HTTP_ERROR = 400
@@ -29,7 +29,7 @@ def find_black_hole(trail: Trail) -> Diagnosis | None:
     return None
 
 
-def _swallowed(journeys: list[Journey], way: Way, number: int) -> tuple[list[Journey], int]:
+def _swallowed(journeys: list[Journey], way: Course, number: int) -> tuple[list[Journey], int]:
     """What one node of a way swallowed for the size alone, and the biggest that it passed on; else nothing.
 
     What was lost before that node says nothing about it. Nor does one packet after which nothing passed:

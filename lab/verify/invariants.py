@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from lab import ways
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, count
 from lab.verify.l2tp import clear_l2tp
-from lab.verify.outbound import vpn_protocol
+from lab.ways.dial.plan import dialers
+from lab.ways.vpn.plan import clients, connections, servers
 from lab.wire import ppp
 from lab.wire.decode import (
     ESP,
     ETHERTYPE_PPPOE,
     GRE,
     ICMP,
-    ICMPV6,
     L2TP_V3,
     TCP,
     UDP,
     Frame,
     Packet,
 )
-from lab.wire.isakmp import IKE_PORT, NAT_T_PORT
 
 _PPP_SIGNS = {
     "LCP": b"\xff\x03\xc0\x21",
@@ -37,9 +38,9 @@ def check_g1(case: Case) -> Finding:
         "g1",
         f"each packet that leaves by {_outsides(case)} goes to an address of the profile's list",
     )
-    listed = {address for address, _ in case.listed} | set(case.gateways) | {case.topology.probe}
-    if case.by_dial and case.topology.lig:
-        listed |= {a for fence in case.topology.lig.lists for a in fence.addresses}
+    listed = {address for address, _ in case.listed} | {case.topology.probe}
+    for way in case.topology.ways:
+        listed |= _wires(way.kind).destinations(case.topology, way)
     for frame, packet in case.departing:
         if packet.destination not in listed:
             check.object(f"a packet leaves for {packet.destination}, which is not listed", [frame])
@@ -66,7 +67,7 @@ def _need_captures(case: Case, check: Check, segments: Iterable[str]) -> None:
 
 def check_g2(case: Case) -> Finding:
     """No bare SYN towards the HMC on its uplink, which may be a telephone line."""
-    uplinks = f"{case.inside} and the telephone" if case.by_dial else case.inside
+    uplinks = f"{case.inside} and the telephone" if case.dials else case.inside
     check = Check("g2", f"no bare SYN to {case.agents_text()} on {uplinks}")
     syns = 0
     for item in case.carried:
@@ -127,7 +128,9 @@ def check_g3(case: Case) -> Finding:
 
 def check_g4(case: Case) -> Finding:
     """No protocol of a path that is not in use."""
-    own = _path_text(case)
+    own = " and ".join(
+        dict.fromkeys(_wires(w.kind).title(case.topology) for w in case.topology.ways)
+    )
     way = case.outsides[-1]
     check = Check("g4", f"{own} and no other path's protocol leaves by {way}{_silent_text(case)}")
     kinds: dict[str, int] = {}
@@ -137,15 +140,9 @@ def check_g4(case: Case) -> Finding:
         kinds[sort] = kinds.get(sort, 0) + 1
         if not _belongs(case, frame, packet):
             check.object(f"{kind} leaves by {frame.segment}", [frame])
-    if not case.by_vpn:
-        for frame in case.inside_frames:
-            if frame.ip and (name := vpn_protocol(frame.ip)):
-                check.object(f"{name} on {case.inside}", [frame])
-    if case.topology.telephone and not case.by_dial:
-        if case.carried:
-            check.object("the telephone is in use", frames_of(case.carried))
-        if case.telephone_calls or any(said.dials for said in case.dialogue):
-            check.object("a modem dials")
+    for kind in sorted({*ways.kinds()} - _kinds(case)):
+        for sign, frames in _wires(kind).signs(case):
+            check.object(sign, frames)
     check.show(frame for frame, _ in case.departing[:4])
     _need_captures(case, check, case.outsides)
     if not kinds:
@@ -153,32 +150,24 @@ def check_g4(case: Case) -> Finding:
     return check.finding(", ".join(f"{number} of {kind}" for kind, number in kinds.items()))
 
 
-def _path_text(case: Case) -> str:
-    if not case.by_vpn:
-        return "TCP 443 to listed servers"
-    return "UDP 500 and UDP 4500" if case.snat else "UDP 500 and ESP"
+def _wires(kind: str) -> Any:
+    return ways.stage(kind, "wires")
+
+
+def _kinds(case: Case) -> set[str]:
+    return {way.kind for way in case.topology.ways}
 
 
 def _silent_text(case: Case) -> str:
-    if case.by_dial:
-        silent = f"; nothing leaves by {case.outside}" if case.exits else ""
+    if case.dials:
+        only = all(ways.stage(kind, "picture").DIALS for kind in _kinds(case))
+        silent = f"; nothing leaves by {case.outside}" if case.exits and only else ""
         return f", but for what tries the fence{silent}"
     return ", and the modems are silent" if case.topology.telephone else ""
 
 
 def _belongs(case: Case, frame: Frame, packet: Packet) -> bool:
-    if case.by_dial and (frame.segment in case.exits or case.is_trial(packet)):
-        return frame.segment not in case.exits
-    if packet.fragment_offset > 0 or packet.protocol in (ICMP, ICMPV6):
-        return True
-    if not case.by_vpn:
-        return (
-            packet.protocol == TCP and (packet.destination, packet.destination_port) in case.listed
-        )
-    if packet.protocol == UDP:
-        ports = (IKE_PORT, NAT_T_PORT) if case.snat else (IKE_PORT,)
-        return packet.destination_port in ports
-    return packet.protocol == ESP and not case.snat
+    return any(_wires(kind).allows(case, frame, packet) for kind in _kinds(case))
 
 
 def _protocol(packet: Packet) -> str:
@@ -216,16 +205,16 @@ def check_g5(case: Case) -> Finding:
 def _credentials(case: Case) -> list[tuple[str, bytes]]:
     """What each is, and its bytes; only the former may be told."""
     found = []
-    for connection in case.topology.ipsec:
+    for connection in connections(case.topology):
         found.append((f"the key of {connection.name}", connection.client_side.psk))
         found.append((f"the key of {connection.name}", connection.gateway_side.psk))
-    for client in case.topology.l2tp_clients:
+    for client in clients(case.topology):
         found.append((f"the PPP secret of {client.client}", client.account.secret))
         found.append((f"the PPP user name of {client.client}", client.account.user))
-    for server in case.topology.l2tp_servers:
+    for server in servers(case.topology):
         for account in server.ppp.accounts:
             found.append((f"a PPP secret of {server.gateway}", account.secret))
-    for dialer in case.topology.dialers:
+    for dialer in dialers(case.topology):
         found.append((f"the PAP password of {dialer.client}", dialer.account.secret))
         found.append((f"the PAP user ID of {dialer.client}", dialer.account.user))
     for entry in case.record.ledger:

@@ -16,7 +16,7 @@ from lab.wire.decode import Frame, Packet
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Course:
     """The wires from one node to another, and the nodes between two wires."""
 
     start: str
@@ -38,7 +38,7 @@ class Journey:
     """The node that did not pass it on; empty if it came to the last wire."""
 
 
-def find_way(topology: Topology, start: str, end: str) -> Way | None:
+def find_course(topology: Topology, start: str, end: str) -> Course | None:
     """The shortest way over forwarding nodes; None if there is none."""
     queue: deque[tuple[str, tuple[str, ...], tuple[str, ...]]] = deque([(start, (), ())])
     known = {start}
@@ -54,13 +54,13 @@ def find_way(topology: Topology, start: str, end: str) -> Way | None:
                 way = (*segments, interface.segment)
                 passed = between if name == start else (*between, name)
                 if peer.name == end:
-                    return Way(start, end, way, passed)
+                    return Course(start, end, way, passed)
                 known.add(peer.name)
                 queue.append((peer.name, way, passed))
     return None
 
 
-def journeys(case: Case, way: Way, source: str, destination: str) -> list[Journey]:
+def journeys(case: Case, way: Course, source: str, destination: str) -> list[Journey]:
     """Every packet with these addresses on the first wire, and how far it came."""
     arrived = [
         Counter(_mark(f.ip) for f in case.frames(segment) if f.ip) for segment in way.segments[1:]

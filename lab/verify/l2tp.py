@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.topology.model import SessionLayout
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count, frames_of
+from lab.ways.vpn.plan import SessionLayout, clients
 from lab.wire import l2tp
 from lab.wire.decode import UDP, Frame
 from lab.wire.l2tp import ControlType
@@ -97,7 +97,7 @@ def clear_l2tp(case: Case) -> list[Frame]:
 
 def check_p_08(case: Case) -> Finding:
     """One or more PPP sessions within the tunnel."""
-    layouts = sorted({c.layout.value for c in case.topology.l2tp_clients})
+    layouts = sorted({c.layout.value for c in clients(case.topology)})
     check = Check(
         "P-08",
         "with sessions: one SCCRQ and as many ICRQ as PPP sessions for each gateway in use; with "
@@ -105,7 +105,7 @@ def check_p_08(case: Case) -> Finding:
         f"one SCCRQ for each ICRQ (X-08; here {' and '.join(layouts)})",
     )
     seen = []
-    for client in case.topology.l2tp_clients:
+    for client in clients(case.topology):
         requests = case.control(ControlType.SCCRQ, client.client)
         calls = case.control(ControlType.ICRQ, client.client)
         shared = client.layout is SessionLayout.sessions

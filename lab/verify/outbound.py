@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+from lab import ways
 from lab.record import FirewallTrial
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count, frames_of
@@ -167,8 +168,8 @@ def check_out_03(case: Case) -> Finding:
     if case.snat:
         _object_to_private(case, check)
 
-    # By VPN the server sees the address that IPCP gave: the NAT ends at the gateway.
-    callers = case.assigned() if case.by_vpn else right
+    kinds = dict.fromkeys(way.kind for way in case.topology.ways)
+    callers = set[str]().union(*(ways.stage(kind, "wires").callers(case) for kind in kinds))
     for entry in case.record.ledger:
         if entry.peer_ip not in callers:
             check.object(f"the server saw {entry.peer_ip}, not {' or '.join(sorted(callers))}")
@@ -291,25 +292,31 @@ def _order(case: Case, check: Check, client: str) -> str:
 
 def check_out_22(case: Case) -> Finding:
     """The HMC's own firewall applies to connections through the tunnel."""
-    return _judge_own_firewall(case, "OUT-22", "inside the VPN", "IKE, L2TP and PPP")
+    return _judge_own_firewall(case, "OUT-22", "vpn", "inside the VPN", "IKE, L2TP and PPP")
 
 
 def check_out_26(case: Case) -> Finding:
     """The HMC's own firewall applies to connections over the modem."""
-    return _judge_own_firewall(case, "OUT-26", "over the telephone", "PPP and the call")
+    return _judge_own_firewall(case, "OUT-26", "dial", "over the telephone", "PPP and the call")
 
 
-def _judge_own_firewall(case: Case, requirement: str, inside: str, carriers: str) -> Finding:
+def _judge_own_firewall(
+    case: Case, requirement: str, kind: str, inside: str, carriers: str
+) -> Finding:
     check = Check(
         requirement,
         f"a drop rule of the HMC on its PPP interface stops TCP {inside} while {carriers} stay up; the same "
         "rule on the uplink sees none of it",
     )
-    trials = case.record.trials
+    ways = {agent: case.way_of(agent) for agent in case.topology.agents}
+    users = {agent for agent, way in ways.items() if way is not None and way.kind == kind}
+    trials = [trial for trial in case.record.trials if trial.node in users]
+    if case.came_home and not users:
+        return check.not_tested("no call home went this way, so the trial was not made")
     if not trials and (not case.called or case.failed_calls):
         return check.not_tested(f"{case.why_not_home}, so the trial was not made")
     if not case.failed_calls:
-        for name in sorted({node.name for node in case.agents} - {t.node for t in trials}):
+        for name in sorted(users - {t.node for t in trials}):
             check.object(f"no rule was tried on {name}")
     for trial in trials:
         _judge_trial(case, check, trial, inside, carriers)
@@ -347,7 +354,8 @@ def _judge_trial(
 
 def _outlived(case: Case, trial: FirewallTrial) -> bool:
     """Whether, by its frames, the telephone call did not begin to end before the trial was over."""
-    if not case.by_dial:
+    way = case.way_of(trial.node)
+    if way is None or not ways.stage(way.kind, "picture").DIALS:
         return True
     began = [c for c in case.telephone_calls if c.client == trial.node and c.opened < trial.started]
     return any(call.ending > trial.ended for call in began)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from lab.topology.model import L2tpClient
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, count, frames_of
+from lab.ways.vpn.plan import L2tpClient, clients
 from lab.wire import ppp
 from lab.wire.decode import TCP
 from lab.wire.ppp import ChapCode, Code
@@ -21,7 +21,7 @@ def check_p_09(case: Case) -> Finding:
         "MD5(id, secret, challenge), the gateway says Success, and IPCP comes only then",
     )
     good = 0
-    for client in case.topology.l2tp_clients:
+    for client in clients(case.topology):
         good += _judge_client(case, check, client)
 
     weak = case.in_ppp(ppp.PAP)

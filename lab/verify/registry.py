@@ -8,70 +8,18 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 
+from lab import ways
 from lab.errors import UsageError
-from lab.verify import (
-    account,
-    authorized,
-    dial,
-    esp,
-    fence,
-    firewall,
-    ike,
-    invariants,
-    l2tp,
-    outbound,
-    ppp,
-)
+from lab.verify import invariants, order, outbound
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
-CHECKS: dict[str, Callable[[Case], Finding]] = {
-    "OUT-01": outbound.check_out_01,
+COMMON: dict[str, Callable[[Case], Finding]] = {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,
-    "OUT-19": ike.check_out_19,
-    "OUT-20": ike.check_out_20,
-    "OUT-21": outbound.check_out_21,
-    "OUT-22": outbound.check_out_22,
-    "OUT-23": dial.check_out_23,
-    "OUT-24": dial.check_out_24,
-    "OUT-25": dial.check_out_25,
-    "OUT-26": outbound.check_out_26,
-    "P-01": ike.check_p_01,
-    "P-02": esp.check_p_02,
-    "P-03": l2tp.check_p_03,
-    "P-04": esp.check_p_04,
-    "P-05": esp.check_p_05,
-    "P-06": esp.check_p_06,
-    "P-07": l2tp.check_p_07,
-    "P-08": l2tp.check_p_08,
-    "P-09": ppp.check_p_09,
-    "P-10": ppp.check_p_10,
-    "P-11": account.check_p_11,
-    "P-12": account.check_p_12,
-    "P-18": esp.check_p_18,
-    "P-20": account.check_p_20,
-    "P-22": esp.check_p_22,
-    "L-01": fence.check_l_01,
-    "L-02": authorized.check_l_02,
-    "L-03": authorized.check_l_03,
-    "L-04": fence.check_l_04,
-    "L-05": fence.check_l_05,
-    "L-06": fence.check_l_06,
-    "L-07": fence.check_l_07,
-    "L-08": authorized.check_l_08,
-    "L-09": fence.check_l_09,
-    "L-10": authorized.check_l_10,
-    "L-11": authorized.check_l_11,
-    "L-12": authorized.check_l_12,
-    "F-03": firewall.check_f_03,
-    "F-06": firewall.check_f_06,
-    "F-07": firewall.check_f_07,
-    "F-08": firewall.check_f_08,
-    "F-18": dial.check_f_18,
-    "R-07": ike.check_r_07,
-    "R-08": dial.check_r_08,
+    "OUT-15": order.check_out_15,
+    "R-01": order.check_r_01,
     "g1": invariants.check_g1,
     "g2": invariants.check_g2,
     "g3": invariants.check_g3,
@@ -79,16 +27,43 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
     "g5": invariants.check_g5,
     "g6": invariants.check_g6,
 }
+"""The checks of requirements that are about every way home, or about none."""
+
+COMMON_WAY_HOME = frozenset({"OUT-03"})
+"""Those of them that are judged by what must be there once a way home is up."""
 
 
-WAY_HOME = frozenset(
-    {
-        *(f"OUT-{number:02}" for number in (3, 19, 20, 21, 22, 23, 25, 26)),
-        *(name for name in CHECKS if name.startswith("P-")),
-        *("F-03", "F-06", "F-07", "F-08", "R-07", "R-08"),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A requirement of the vocabulary."""
+
+    check: Callable[[Case], Finding]
+    kind: str
+    """The kind of way that it is about; empty: any."""
+    way_home: bool
+    """Whether it is judged by what must be there once a way home of the kind is up."""
+    always: bool
+    """Whether it is judged also in a run in which ways of another kind were used."""
+
+
+@cache
+def vocabulary() -> dict[str, Entry]:
+    """Every requirement that can be judged."""
+    found = {
+        name: Entry(check=check, kind="", way_home=name in COMMON_WAY_HOME, always=True)
+        for name, check in COMMON.items()
     }
-)
-"""What is judged by the lab's own records of a way home that it brings up, or by what must then be there."""
+    for kind in ways.kinds():
+        findings = ways.stage(kind, "findings")
+        for name, check in findings.CHECKS.items():
+            assert name not in found, f"{kind} brings {name}, which is there already"
+            found[name] = Entry(
+                check=check,
+                kind=kind,
+                way_home=name in findings.WAY_HOME,
+                always=name in findings.ALWAYS,
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +87,13 @@ def claims() -> dict[str, Claim]:
     }
 
 
-def find_check(requirement: str) -> Callable[[Case], Finding]:
-    """The check of a requirement; an unknown one raises UsageError with what was perhaps meant."""
-    if requirement not in CHECKS:
-        near = get_close_matches(requirement, CHECKS, n=1, cutoff=0.4)
+def find(requirement: str) -> Entry:
+    """A requirement's entry; an unknown one raises UsageError with what was perhaps meant."""
+    known = vocabulary()
+    if requirement not in known:
+        near = get_close_matches(requirement, known, n=1, cutoff=0.4)
         raise UsageError(
             f"no check is known for requirement {requirement!r}",
-            hint=f"perhaps {near[0]}?" if near else f"known: {', '.join(CHECKS)}",
+            hint=f"perhaps {near[0]}?" if near else f"known: {', '.join(known)}",
         )
-    return CHECKS[requirement]
+    return known[requirement]

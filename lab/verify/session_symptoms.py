@@ -6,9 +6,10 @@ import re
 from collections import Counter
 
 from lab.verify.finding import count
-from lab.verify.journey import Way
+from lab.verify.journey import Course
 from lab.verify.sightings import EspSighting, Silence
 from lab.verify.symptom import Diagnosis, Trail
+from lab.ways.vpn.plan import connections
 from lab.wire import ppp
 from lab.wire.l2tp import ControlType
 from lab.wire.ppp import ChapCode, Code
@@ -185,7 +186,7 @@ def find_mix_up(trail: Trail) -> Diagnosis | None:
     if not astray:
         return None
     first = astray[0]
-    gateway = next(c for c in trail.case.topology.ipsec if c.gateway == first.gateway)
+    gateway = next(c for c in connections(trail.case.topology) if c.gateway == first.gateway)
     return Diagnosis(
         "mixed-up-clients",
         f"what {gateway.gateway} ({gateway.gateway_address}) sends to {trail.client} goes to "
@@ -197,12 +198,12 @@ def find_mix_up(trail: Trail) -> Diagnosis | None:
 
 def find_takeover(trail: Trail) -> Diagnosis | None:
     """Another gateway took over, because the first was silent or died."""
-    connections = trail.case.connections(trail.client)
+    own = trail.case.connections(trail.client)
     used = trail.case.record.gateway_in_use.get(trail.client, "")
-    if not connections or used in ("", connections[0].gateway):
+    if used not in [connection.gateway for connection in own[1:]]:
         return None
 
-    first = Trail(trail.case, trail.client, connections[0])
+    first = Trail(trail.case, trail.client, own[0], hidden=True)
     if not first.ike:
         return None
     if any(not s.outgoing for s in first.ike):
@@ -278,7 +279,7 @@ def _esp(trail: Trail, segment: str, *, outgoing: bool) -> list[EspSighting]:
     return [s for s in trail.case.esp_on(segment) if s.outgoing == outgoing]
 
 
-def _place(way: Way, number: int) -> str:
+def _place(way: Course, number: int) -> str:
     if number == 0:
         return f"on {way.segments[0]}, by {way.start}"
     before, after = way.segments[number - 1], way.segments[number]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
-from lab.topology.model import IpsecConnection
 from lab.verify.case import Case
-from lab.verify.journey import Journey, Way, find_way, journeys
+from lab.verify.journey import Course, Journey, find_course, journeys
 from lab.verify.sightings import IkeSighting, Inside
 from lab.verify.telephone_calls import TelephoneCall
+from lab.ways.vpn.plan import IpsecConnection
 from lab.wire.calls import Carried
 from lab.wire.decode import Packet
 
@@ -39,12 +41,16 @@ class Loss:
 
 
 class Trail:
-    """One client, and one IPsec connection of its unless the path is direct."""
+    """One client on a way over the wires, and one IPsec connection of the client's on a way by VPN."""
 
-    def __init__(self, case: Case, client: str, connection: IpsecConnection | None) -> None:
+    def __init__(
+        self, case: Case, client: str, connection: IpsecConnection | None, *, hidden: bool = False
+    ) -> None:
         self.case = case
         self.client = client
         self.connection = connection
+        self.hidden = hidden
+        """Whether what the agent sends is inside a VPN."""
 
     @property
     def gateway(self) -> str:
@@ -77,17 +83,17 @@ class Trail:
         ]
 
     @cached_property
-    def way_out(self) -> Way | None:
+    def way_out(self) -> Course | None:
         return self._way(back=False)
 
     @cached_property
-    def way_back(self) -> Way | None:
+    def way_back(self) -> Course | None:
         return self._way(back=True)
 
-    def _way(self, *, back: bool) -> Way | None:
+    def _way(self, *, back: bool) -> Course | None:
         far = self.gateway or self._far_node
         start, end = (far, self.client) if back else (self.client, far)
-        return find_way(self.case.topology, start, end)
+        return find_course(self.case.topology, start, end)
 
     @property
     def _far_node(self) -> str:
@@ -133,7 +139,7 @@ class Trail:
     def sockets(self) -> list[Packet]:
         """The agent's packets and the answers: inside the VPN, or on the customer's wire."""
         case = self.case
-        if case.by_vpn:
+        if self.hidden:
             return [packet for _, packet in case.data(self.client)]
         own = self._own_address
         return [f.ip for f in case.inside_frames if f.ip and own in (f.ip.source, f.ip.destination)]
@@ -143,7 +149,7 @@ class Trail:
         folder = self.case.run_dir / "logs" / node
         return "\n".join(path.read_text(errors="replace") for path in sorted(folder.glob("*.log")))
 
-    def loss(self, journeys_: list[Journey], way: Way | None) -> Loss | None:
+    def loss(self, journeys_: list[Journey], way: Course | None) -> Loss | None:
         """Where packets of a list were lost; None if all arrived."""
         lost = [journey for journey in journeys_ if journey.lost_at]
         if not lost or way is None:
@@ -206,7 +212,7 @@ class DialTrail(Trail):
     def back(self) -> list[Journey]:
         return self._journeys(self.way_back, back=True)
 
-    def _journeys(self, way: Way | None, *, back: bool) -> list[Journey]:
+    def _journeys(self, way: Course | None, *, back: bool) -> list[Journey]:
         pairs = [(own, far) for own in self.addresses for far in self._far_ends]
         return [
             journey
@@ -215,7 +221,18 @@ class DialTrail(Trail):
             for journey in journeys(self.case, way, *((far, near) if back else (near, far)))
         ]
 
-    def _way(self, *, back: bool) -> Way | None:
+    def _way(self, *, back: bool) -> Course | None:
         """On the wires, the client's packets begin and end at the gateway."""
         start, end = (self._far_node, self.lig) if back else (self.lig, self._far_node)
-        return find_way(self.case.topology, start, end)
+        return find_course(self.case.topology, start, end)
+
+
+T = TypeVar("T", bound=Trail)
+
+
+def first_of(
+    trails: Iterable[T], symptoms: Iterable[Callable[[T], Diagnosis | None]]
+) -> Diagnosis | None:
+    """The first symptom, in their order, of the first trail that has one."""
+    symptoms = tuple(symptoms)
+    return next((found for trail in trails for ask in symptoms if (found := ask(trail))), None)

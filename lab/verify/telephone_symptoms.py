@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.record import ModemProbe
-from lab.topology.telephone import Dialer
 from lab.verify.finding import count
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import (
@@ -20,6 +19,7 @@ from lab.verify.telephone_calls import (
     VOICE,
     TelephoneCall,
 )
+from lab.ways.dial.plan import Dialer, dialers
 
 _GARBAGE = re.compile(r"with \d+ bytes")
 _REFUSED = re.compile(r"the modem answers (?P<command>\S.*) with (?P<answer>[A-Z ]+)")
@@ -129,7 +129,9 @@ def find_refused_command(trail: DialTrail) -> Diagnosis | None:
         "modem-refuses-setup",
         f"the modem of {trail.client} at {device} answers {command} with {refused['answer']}, so that "
         "nothing was dialled",
-        "correct dial.init in the topology file" if command == init else "see what is on that port",
+        "correct init of the way in the topology file"
+        if command == init
+        else "see what is on that port",
     )
 
 
@@ -204,7 +206,7 @@ def _mend_of(trail: DialTrail, first: str, fates: dict[str, str]) -> str:
 
 
 def _plan(trail: DialTrail) -> Dialer:
-    return next(d for d in trail.case.topology.dialers if d.client == trail.client)
+    return next(d for d in dialers(trail.case.topology) if d.client == trail.client)
 
 
 def _fate(call: TelephoneCall) -> str:

@@ -82,6 +82,9 @@ def find_lost_udp_500(trail: Trail) -> Diagnosis | None:
     )
 
 
+SILENT = "gateway-silent"
+
+
 def find_silence(trail: Trail) -> Diagnosis | None:
     """The gateway never answers."""
     out = [s for s in trail.ike if s.outgoing]
@@ -97,7 +100,7 @@ def find_silence(trail: Trail) -> Diagnosis | None:
         f"{trail.way_out.segments[-1] if trail.way_out else 'unknown'}"
     )
     return Diagnosis(
-        "gateway-silent",
+        SILENT,
         f"{trail.gateway_text} is silent: {count(len(out), 'IKE packet')} to it, none answered; "
         f"{where}",
         f"see whether {trail.gateway} runs, and whether the way to it is open",

@@ -22,6 +22,7 @@ from lab import codec
 from lab.record import EspSa, Record
 from lab.topology.model import Topology
 from lab.verify.case import Case
+from lab.ways.vpn.plan import connections
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 300.0
@@ -70,7 +71,7 @@ class Ran:
 
     @cached_property
     def ends(self) -> set[str]:
-        return {connection.gateway_address for connection in self.topology.ipsec}
+        return {connection.gateway_address for connection in connections(self.topology)}
 
     @cached_property
     def told(self) -> str:
@@ -132,7 +133,8 @@ class Runs:
 def variant(name: str, line: str, folder: Path, label: str) -> str:
     """A bundled topology with one more line in its path, as a file of its own."""
     text = (ROOT / "topologies" / f"{name}.yaml").read_text()
-    gateways = next(found for found in text.splitlines() if found.startswith("  gateways:"))
+    gateways = "gateways: [vpn1, vpn2]"
+    assert gateways in text
     path = folder / f"{label}.yaml"
-    path.write_text(text.replace(gateways, f"{gateways}\n  {line}"))
+    path.write_text(text.replace(gateways, f"{gateways}, {line}" if line else gateways))
     return os.fspath(path)

@@ -38,9 +38,9 @@ def test_each_entry_of_a_file_befalls_its_calls(runs: Runs, tmp_path: Path) -> N
   - { outcome: line-drops, from: hmc, after: 5kB, rate: 14400, times: 1 }
   - { outcome: slow-training, rate: 9600 }
 
-path:
+ways:
 """
-    ran = runs.get(dial(tmp_path, ("path:\n", entries)))
+    ran = runs.get(dial(tmp_path, ("ways:\n", entries)))
 
     assert ran.status == 0, ran.told
     # The number that is nobody's uses up no entry that needs a modem.

@@ -12,8 +12,10 @@ from lab import codec
 from lab.record import Record
 from lab.runs import Run
 from lab.topology.model import Topology
+from lab.ways.dial.plan import dialers
 from tests.integration.users import User, end, read_until
 from tests.oracle import tshark
+from tests.unit.verify.changes import change_dialers
 
 pytestmark = pytest.mark.kernel
 
@@ -68,8 +70,8 @@ def test_no_modem_no_way_home(tmp_path: Path) -> None:
     """OUT-24: found out at boot, and not in the middle of a call."""
 
     def change(topology: Topology) -> Topology:
-        dialers = tuple(replace(dialer, devices=()) for dialer in topology.dialers)
-        return replace(without_lines("hmc")(topology), dialers=dialers)
+        changed = without_lines("hmc")(topology)
+        return change_dialers(changed, lambda dialer: replace(dialer, devices=()))
 
     status, record = ran("dial", tmp_path / "run", change)
     assert status == 1
@@ -96,7 +98,7 @@ def test_tshark_reads_what_was_dialled(tmp_path: Path) -> None:
     run = Run.prepare("dial", out=tmp_path / "run")
     assert run.carry_out(quiet=True) == 0
     call = codec.load(Record, (run.run_dir / "record.json").read_text()).lig[0]
-    account = run.topology.dialers[0].account
+    account = dialers(run.topology)[0].account
     frames = run.run_dir / "wire" / "pstn.pcapng"
 
     def seen(field: str, where: str) -> set[str]:

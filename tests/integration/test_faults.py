@@ -9,6 +9,8 @@ import pytest
 
 from lab import faults
 from lab.topology import load, resolve
+from lab.ways.dial.plan import dialers
+from lab.ways.vpn.plan import connections, plans
 from tests.integration.labs import Ran, Runs, lab
 
 pytestmark = pytest.mark.kernel
@@ -49,6 +51,7 @@ TELLING = {
 }
 """What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
 
+FAULTS = {fault.name: fault for fault in reversed(faults.known())}
 WITH_FAULTS = "vpn", "vpn-nat", "direct", "dial"
 
 
@@ -91,7 +94,7 @@ each = pytest.mark.parametrize("faulty", FAULTY, indirect=True, ids="-".join)
 
 @each
 def test_the_exit_status_says_whether_the_call_home_got_through(faulty: Ran) -> None:
-    fault = faults.FAULTS[faulty.topology.fault]
+    fault = FAULTS[faulty.topology.fault]
 
     assert faulty.status == (0 if fault.survives else 1), faulty.told
     assert faulty.verdict["verdict"] == ("pass" if fault.survives else "fail")
@@ -130,9 +133,10 @@ def test_no_reason_is_a_heap_of_log_lines(faulty: Ran) -> None:
 @pytest.mark.parametrize("faulty", TAKEOVERS, indirect=True, ids="-".join)
 def test_the_second_gateway_takes_over_from_the_first_and_not_beside_it(faulty: Ran) -> None:
     """R-07: nothing goes to the first gateway once the second is asked."""
-    first, second = faulty.topology.vpn_paths[0].gateways
+    first, second = plans(faulty.topology)[0].gateways
     address = {
-        connection.gateway: connection.gateway_address for connection in faulty.topology.ipsec
+        connection.gateway: connection.gateway_address
+        for connection in connections(faulty.topology)
     }
     times = {
         gateway: [frame.time for frame, packet in faulty.case.leaving if packet.destination == ip]
@@ -178,8 +182,8 @@ def test_the_next_number_is_dialled_and_then_the_list_again(faulty: Ran) -> None
     assert [attempt.result for attempt in attempts] == results
     # Once it has called home, the lab calls again to put the gateway to the test.
     assert all(call.number == FIRST and call.result == results[-1] for call in later)
-    assert not later or faults.FAULTS[faulty.topology.fault].survives
-    pause_s = faulty.topology.dialers[0].redial_pause_s
+    assert not later or FAULTS[faulty.topology.fault].survives
+    pause_s = dialers(faulty.topology)[0].redial_pause_s
     for before, after in pairwise(attempts):
         assert after.started - before.ended >= pause_s - 0.01
     for attempt in attempts:
@@ -192,12 +196,12 @@ def test_the_command_lists_the_faults_and_their_outcome(name: str) -> None:
     lines = [line.split()[:2] for line in lab("faults", name).stdout.splitlines()]
 
     outcomes = {True: "survives", False: "fails"}
-    assert lines == [[f, outcomes[faults.FAULTS[f].survives]] for f in applicable(name)]
+    assert lines == [[f, outcomes[FAULTS[f].survives]] for f in applicable(name)]
 
 
 def test_every_fault_has_its_telling_phrase() -> None:
-    assert set(TELLING) == set(faults.FAULTS)
-    assert {fault for _, fault in FAULTY} == set(faults.FAULTS)
+    assert set(TELLING) == set(FAULTS)
+    assert {fault for _, fault in FAULTY} == set(FAULTS)
 
 
 def test_a_fault_that_does_not_apply_is_refused_with_those_that_do() -> None:

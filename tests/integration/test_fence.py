@@ -93,10 +93,11 @@ def test_told_to_mind_ports_the_fence_drops_others(tmp_path: Path) -> None:
 
 def test_where_the_path_is_another_the_telephone_is_silent(tmp_path: Path) -> None:
     text = (folder() / "dial.yaml").read_text()
-    before, _, _ = text.partition("\npath:")
+    before, _, _ = text.partition("\nways:")
     topology = tmp_path / "silent.yaml"
     topology.write_text(
-        f"{before}\npath: {{ kind: direct, agents: [hmc] }}\nexpect: [OUT-01, g1, g3, g4, g5]\n"
+        f"{before}\nways: {{ internet: {{ kind: direct }} }}\nagents: {{ hmc: [internet] }}\n"
+        "expect: [OUT-01, g1, g3, g4, g5]\n"
     )
 
     _, record, findings = ran(str(topology), tmp_path / "run")

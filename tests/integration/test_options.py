@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.topology import load
-from lab.topology.model import PathKind
+from lab.ways.vpn.plan import clients
+from lab.ways.vpn.spec import VpnSpec
 from lab.wire.l2tp import ControlType
 from tests.integration.labs import Ran, Runs, variant
 
@@ -87,7 +88,7 @@ def test_transport_mode_leaves_ppp_twenty_bytes_more(ran: Ran, runs: Runs) -> No
     tunnel = runs.get("vpn-nat" if ran.topology.firewall and ran.topology.firewall.snat else "vpn")
 
     (session,), (other,) = ran.record.ppp, tunnel.record.ppp
-    assert session.mtu == ran.topology.l2tp_clients[0].mtu
+    assert session.mtu == clients(ran.topology)[0].mtu
     assert session.mtu - other.mtu >= 20
 
 
@@ -161,7 +162,7 @@ def test_l2tp_in_clear_is_refused_and_counted(
 
 
 def test_every_bundled_vpn_has_a_variant_here() -> None:
-    vpns = {name for name in load.names() if load.load(name).path.kind is PathKind.vpn}
+    vpns = {name for name in load.names() if load.load(name).ways_of_kind(VpnSpec)}
 
     assert {name for name, _ in VARIANTS.values()} == vpns
 
@@ -169,5 +170,8 @@ def test_every_bundled_vpn_has_a_variant_here() -> None:
 def test_a_variant_differs_by_its_line_only(files: dict[str, str], tmp_path: Path) -> None:
     plain = variant("vpn-nat", "", tmp_path, "plain")
 
-    assert load.load(files["transport-nat"]).path.ipsec is not None
-    assert load.load(plain).path.ipsec is None
+    modes = [
+        load.load(file).ways_of_kind(VpnSpec)["vpn"].ipsec.encapsulation
+        for file in (files["transport-nat"], plain)
+    ]
+    assert modes == ["transport", "tunnel"]

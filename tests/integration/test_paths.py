@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lab.topology import load
+from lab.ways.vpn.plan import connections
 from tests.integration.labs import Ran, Runs, lab
 
 pytestmark = pytest.mark.kernel
@@ -126,7 +127,7 @@ def test_every_run_directory_is_complete(ran: Ran) -> None:
     assert (logs / "sdc" / "ledger.jsonl").read_text().count("\n") == len(ran.record.ledger) > 0
     for agent in ran.topology.agents:
         assert (logs / agent / "agent.log").exists()
-    for node in {n for c in ran.topology.ipsec for n in (c.client, c.gateway)}:
+    for node in {n for c in connections(ran.topology) for n in (c.client, c.gateway)}:
         written = {path.stem.partition("-")[0] for path in (logs / node).glob("*.log")}
         idle = ran.topology.node(node).role.value == "vpn-gateway" and node == "vpn2"
         assert written >= (DAEMONS - {"pppd"} if idle else DAEMONS), node
@@ -144,7 +145,7 @@ def test_what_is_secret_is_its_owners_alone(ran: Ran) -> None:
 def test_no_secret_is_told(ran: Ran, runs: Runs) -> None:
     for run in (ran, runs.get(ran.topology.name, *COMMAND)):
         hidden = secrets(run)
-        assert len(hidden) >= (6 if run.topology.ipsec else 1)
+        assert len(hidden) >= (6 if connections(run.topology) else 1)
         told = [run.run_dir / "verdict.json", run.run_dir / "record.json"]
         told += [path for path in (run.run_dir / "logs").rglob("*") if path.is_file()]
         texts = {os.fspath(path): path.read_text(errors="replace") for path in told}
@@ -176,7 +177,7 @@ def test_a_foreign_agent_is_in_the_ledger(foreign: Ran) -> None:
     assert (entry.kind, entry.status) == ("upload", 200)
     assert entry.detail == "POST /foreign"
     assert entry.server_ip == foreign.topology.endpoints[0].address
-    if foreign.topology.ipsec:
+    if connections(foreign.topology):
         assert entry.peer_ip in {session.local_ip for session in foreign.record.ppp}
 
 
@@ -184,7 +185,7 @@ def test_a_foreign_agent_sees_every_daemon_of_the_path(foreign: Ran) -> None:
     """So that the absence of secrets from the process list says something."""
     processes = " ".join(json.loads(foreign.stdout)["processes"])
 
-    for daemon in DAEMONS if foreign.topology.ipsec else ():
+    for daemon in DAEMONS if connections(foreign.topology) else ():
         assert daemon in processes
 
 

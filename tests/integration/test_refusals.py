@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.runs import Run
-from lab.topology.model import Encapsulation
+from lab.ways.vpn.plan import Encapsulation
+from tests.unit.verify.changes import change_connections
 
 pytestmark = pytest.mark.kernel
 
@@ -16,13 +17,10 @@ pytestmark = pytest.mark.kernel
 def test_a_gateway_in_tunnel_mode_refuses_transport_mode(tmp_path: Path) -> None:
     """P-02: the HMC alone proposes transport mode; IKE comes up, and no ESP SA."""
     run = Run.prepare("vpn", out=tmp_path / "run")
-    run.topology = replace(
+    run.topology = change_connections(
         run.topology,
-        ipsec=tuple(
-            replace(
-                each, client_side=replace(each.client_side, encapsulation=Encapsulation.transport)
-            )
-            for each in run.topology.ipsec
+        lambda each: replace(
+            each, client_side=replace(each.client_side, encapsulation=Encapsulation.transport)
         ),
     )
     run.carry_out(quiet=True)

@@ -9,6 +9,7 @@ from lab.topology import load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 from lab.topology.telephone import CallRule, ModemFault, Outcome
+from lab.ways.dial.plan import dialers
 
 BESIDE = Path(__file__).resolve().parents[1] / "data" / "modems" / "modems.yaml"
 
@@ -49,12 +50,12 @@ def test_all_modems_of_the_client_are_broken() -> None:
 def test_a_number_that_is_nobodys_has_no_faults() -> None:
     model = dial(name="dial-two-hmcs")
 
-    assert model.dialers[0].numbers[0] != "18005550100"
+    assert dialers(model)[0].numbers[0] != "18005550100"
     assert {rule.number for rule in rules(faults.apply("voice", model))} == {"18005550100"}
 
 
 def test_a_fault_comes_before_what_the_file_says() -> None:
-    model = dial(("path:\n", "calls:\n  - { outcome: voice }\npath:\n"))
+    model = dial(("ways:\n", "calls:\n  - { outcome: voice }\nways:\n"))
     found = rules(faults.apply("busy", model))
 
     assert [rule.outcome for rule in found] == [Outcome.busy, Outcome.voice]

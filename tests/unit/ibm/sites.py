@@ -12,8 +12,9 @@ from lab.ibm import authority
 from lab.ibm.conversation import Limits
 from lab.ibm.server import Server
 from lab.record import Transaction
-from lab.topology.model import Endpoint, Interface, Node, PathKind, Role, Topology
+from lab.topology.model import Agent, Endpoint, Interface, Node, Role, Topology
 from lab.wait import wait_until
+from lab.ways.direct.plan import DirectPlan
 
 T = TypeVar("T")
 
@@ -50,22 +51,27 @@ def make_topology(*endpoints: Endpoint) -> Topology:
         forwarding=False,
         hosts=(("127.0.0.2", "eccgw01.boulder.ibm.com"), ("192.0.2.1", "not-a-server.example")),
     )
+    way = DirectPlan(
+        name="internet",
+        kind="direct",
+        over="",
+        agents=("hmc",),
+        endpoints=endpoints,
+        probe="127.0.0.2",
+    )
     return Topology(
         name="loopback",
         summary="",
         source="",
         profile="hmc-2007",
-        path=PathKind.direct,
-        agents=("hmc",),
+        region="americas",
+        ways=(way,),
+        callers=(Agent(name="hmc", ways=("internet",)),),
         segments=(),
         nodes=(hmc, sdc),
         firewall=None,
-        ipsec=(),
-        l2tp_servers=(),
-        l2tp_clients=(),
-        vpn_paths=(),
-        endpoints=endpoints,
-        probe="127.0.0.2",
+        telephone=None,
+        lig=None,
         expect=(),
     )
 

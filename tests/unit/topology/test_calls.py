@@ -27,7 +27,7 @@ def rules(*calls: str) -> list[CallRule]:
     text = (load.folder() / "dial.yaml").read_text(encoding="utf-8")
     text = text.replace("role: hmc, modems: 1", "role: hmc, modems: 2", 1)
     entries = "".join(f"  - {{ {call} }}\n" for call in calls)
-    text = text.replace("path:\n", f"calls:\n{entries}path:\n", 1)
+    text = text.replace("ways:\n", f"calls:\n{entries}ways:\n", 1)
     telephone = resolve(load.parse(text, "calls.yaml"), b"seed").telephone
     assert telephone is not None
     return list(telephone.rules)

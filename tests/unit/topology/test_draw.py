@@ -17,6 +17,8 @@ from lab.topology import dot, draw, load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 from lab.topology.telephone import Outcome
+from lab.ways.dial.plan import dialers
+from lab.ways.vpn.plan import clients, connections
 
 SECRETIVE = b"the seed of secrets"
 
@@ -52,9 +54,9 @@ def test_the_text_names_everything(name: str) -> None:
 @pytest.mark.parametrize("name", load.names())
 def test_no_picture_holds_a_secret(name: str) -> None:
     its = topology(name)
-    hidden = {s.psk for c in its.ipsec for s in (c.client_side, c.gateway_side)}
-    hidden |= {c.account.secret for c in its.l2tp_clients}
-    hidden |= {d.account.secret for d in its.dialers}
+    hidden = {s.psk for c in connections(its) for s in (c.client_side, c.gateway_side)}
+    hidden |= {c.account.secret for c in clients(its)}
+    hidden |= {d.account.secret for d in dialers(its)}
 
     assert not any(secret in draw.text(its) + dot.render(its) for secret in hidden)
 
@@ -114,7 +116,7 @@ def test_a_telephone_beside_another_path_is_drawn_thin() -> None:
     its = varied(
         "vpn",
         ("hmc:      { role: hmc }", "hmc: { role: hmc, modems: 2 }\n  pstn: { role: exchange }"),
-        ("path:\n", 'telephone: { hmc: { number: "1-507-555-0101" } }\n\npath:\n'),
+        ("ways:\n", 'telephone: { hmc: { number: "1-507-555-0101" } }\n\nways:\n'),
     )
 
     assert dot.PATH not in edges(its)["hmc", "pstn"]
@@ -127,14 +129,14 @@ def test_what_befalls_calls_is_told_in_its_order_and_by_node() -> None:
         "dial",
         ("hmc:      { role: hmc, modems: 1 }", "hmc: { role: hmc, modems: 2 }"),
         (
-            "path:\n",
+            "ways:\n",
             "calls:\n"
             '  - { outcome: busy, from: hmc, to: "1-800-555-0100", times: 1 }\n'
             "  - { outcome: line-drops, from: hmc-2, after: 5kB, rate: 14400, times: 2 }\n"
             "  - { outcome: line-drops, from: lig, after: 1.5s }\n"
             "  - { outcome: voice, times: 1 }\n"
             "  - { outcome: noise, bit_error_rate: 4e-5, rate: 9600 }\n"
-            "path:\n",
+            "ways:\n",
         ),
     )
     block = draw.text(its).partition("What befalls calls")[2].split("\n\n")[0]
@@ -210,8 +212,8 @@ def test_show_is_text_json_or_a_file(capsys: pytest.CaptureFixture[str], tmp_pat
 
     assert command("show", "vpn-nat", "--json") == 0
     model = json.loads(capsys.readouterr().out)
-    assert model["ipsec"][0]["client_side"]["psk"] == "(secret)"
-    assert model["l2tp_clients"][0]["account"]["secret"] == "(secret)"
+    assert model["ways"][0]["connections"][0]["client_side"]["psk"] == "(secret)"
+    assert model["ways"][0]["clients"][0]["account"]["secret"] == "(secret)"
 
     with pytest.raises(UsageError, match="cannot be written"):
         command("show", "direct", "--svg", str(tmp_path / "no" / "such.svg"))
@@ -233,4 +235,12 @@ def test_the_schema_has_the_closed_vocabularies(capsys: pytest.CaptureFixture[st
     assert schema["$defs"]["Outcome"]["enum"] == [outcome.value for outcome in Outcome]
     assert "default" not in schema["$defs"]["DialSpec"]["properties"]["pause"]
     assert "default" not in schema["$defs"]["LinkSpec"]["properties"]["delay"]
-    assert set(schema["required"]) == {"schema", "summary", "profile", "nodes", "links", "path"}
+    assert set(schema["required"]) == {
+        "schema",
+        "summary",
+        "profile",
+        "nodes",
+        "links",
+        "ways",
+        "agents",
+    }

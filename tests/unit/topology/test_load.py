@@ -46,13 +46,14 @@ def test_the_labs_own_files_are_sound_and_read_like_a_diagram(name: str) -> None
 
     assert (spec.name, spec.source) == (name, f"topologies/{name}.yaml")
     assert 20 <= len(text.splitlines()) <= 60
-    assert text.startswith("schema: 1\nsummary: ")
+    assert text.startswith("schema: 2\nsummary: ")
     assert spec.expect
 
 
 def test_the_labs_own_files_are_those_of_the_design() -> None:
     assert {
-        *("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", "dial", "dial-two-hmcs")
+        *("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", "dial", "dial-two-hmcs"),
+        "failover",
     } <= set(load.names())
 
 

@@ -10,10 +10,11 @@ from lab import codec
 from lab.errors import UsageError
 from lab.running import command_environment
 from lab.topology import load, secrets
-from lab.topology.model import PathKind, PppAuth, Topology
+from lab.topology.model import PppAuth, Topology
 from lab.topology.resolve import resolve
 from lab.topology.spec import MODEM_RATES
-from lab.topology.telephone import Dialer, Lig, ResultTable, Telephone
+from lab.topology.telephone import Lig, ResultTable, Telephone
+from lab.ways.dial.plan import Dialer, dialers
 
 SEED = b"a seed for tests"
 AMERICAS = ("129.42.160.48", "129.42.160.49", "207.25.252.200", "207.25.252.204")
@@ -29,8 +30,8 @@ def varied(name: str, *changes: tuple[str, str]) -> Topology:
     return resolve(load.parse(text, "varied.yaml"), SEED)
 
 
-def with_dial(options: str) -> Topology:
-    return varied("dial", ("kind: dial\n", f"kind: dial\n  dial: {{ {options} }}\n"))
+def with_dial(*options: str) -> Topology:
+    return varied("dial", ("kind: dial\n", "\n    ".join(("kind: dial", *options)) + "\n"))
 
 
 def telephone(topology: Topology) -> Telephone:
@@ -68,7 +69,7 @@ def test_an_hmc_may_have_several_modems_and_looks_at_all() -> None:
     topology = varied("dial", ("role: hmc, modems: 1", "role: hmc, modems: 3"))
 
     assert [line.name for line in telephone(topology).lines][:3] == ["hmc-1", "hmc-2", "hmc-3"]
-    assert topology.dialers[0].devices == ("/dev/modem0", "/dev/modem1", "/dev/modem2")
+    assert dialers(topology)[0].devices == ("/dev/modem0", "/dev/modem1", "/dev/modem2")
 
 
 def test_rate_and_delay_have_defaults_and_numbers_their_spaces_taken_out() -> None:
@@ -92,7 +93,7 @@ def test_every_real_rate_is_one(rate: int) -> None:
 
 
 def test_a_dialer_has_everything_that_the_file_leaves_out(dial: Topology) -> None:
-    (dialer,) = dial.dialers
+    (dialer,) = dialers(dial)
 
     assert dialer == Dialer(
         client="hmc",
@@ -107,14 +108,18 @@ def test_a_dialer_has_everything_that_the_file_leaves_out(dial: Topology) -> Non
         mtu=1500,
         lcp_echo_interval_s=30,
         lcp_echo_failures=4,
+        endpoints=dialer.endpoints,
     )
 
 
 def test_the_options_of_the_path_arrive() -> None:
-    topology = with_dial(
-        "init: AT&F1, rounds: 5, pause: 0s, result_codes: ibm, literal_replies: true"
+    topology = varied(
+        "dial",
+        ("kind: dial\n", "kind: dial\n    init: AT&F1\n    rounds: 5\n    pause: 0s\n"),
+        ("role: exchange", "role: exchange, result_codes: ibm"),
+        ("role: lig,", "role: lig, literal_replies: true,"),
     )
-    (dialer,) = topology.dialers
+    (dialer,) = dialers(topology)
 
     assert (dialer.init, dialer.rounds, dialer.redial_pause_s) == ("AT&F1", 5, 0.0)
     assert telephone(topology).result_table is ResultTable.ibm
@@ -123,7 +128,7 @@ def test_the_options_of_the_path_arrive() -> None:
 
 def test_two_hmcs_have_two_user_ids_and_secrets() -> None:
     topology = resolve(load.load("dial-two-hmcs"), SEED)
-    accounts = [dialer.account for dialer in topology.dialers]
+    accounts = [dialer.account for dialer in dialers(topology)]
 
     assert [a.user for a in accounts] == ["usibm.hmc01", "usibm.hmc02"]  # P-11
     assert len({a.secret for a in accounts}) == 2
@@ -139,7 +144,7 @@ def test_secrets_come_from_the_seed_and_nothing_else_does() -> None:
     assert one != other
     assert secrets.hide(one) == secrets.hide(other)
     shown = codec.dump(secrets.hide(one))
-    assert not any(dialer.account.secret in shown for dialer in one.dialers)
+    assert not any(dialer.account.secret in shown for dialer in dialers(one))
 
 
 def test_an_hmc_without_a_modem_still_makes_a_topology() -> None:
@@ -149,7 +154,7 @@ def test_an_hmc_without_a_modem_still_makes_a_topology() -> None:
         ('  hmc: { number: "1-507-555-0101", rate: 33600, delay: 10ms }\n', ""),
     )
 
-    assert topology.dialers[0].devices == ()  # OUT-24: found at boot
+    assert dialers(topology)[0].devices == ()  # OUT-24: found at boot
     assert {line.node for line in telephone(topology).lines} == {"lig"}
 
 
@@ -157,8 +162,8 @@ def test_an_hmc_without_a_modem_still_makes_a_topology() -> None:
 def test_only_a_dial_path_is_dialled(name: str) -> None:
     topology = resolve(load.load(name), SEED)
 
-    assert bool(topology.dialers) == (topology.path is PathKind.dial)
-    assert {d.client for d in topology.dialers} <= set(topology.agents)
+    assert bool(dialers(topology)) == any(way.kind == "dial" for way in topology.ways)
+    assert {d.client for d in dialers(topology)} <= set(topology.agents)
 
 
 def test_a_telephone_and_a_gateway_may_stand_beside_another_path() -> None:
@@ -170,7 +175,7 @@ def test_a_telephone_and_a_gateway_may_stand_beside_another_path() -> None:
 
     assert len(telephone(topology).lines) == 3
     assert lig(topology).lists
-    assert topology.dialers == ()
+    assert dialers(topology) == ()
     assert topology.firewall is not None
     assert topology.firewall.rules
     assert any(name.startswith("callhome") for _, name in topology.node("hmc").hosts)
@@ -190,7 +195,7 @@ def test_the_fence_has_the_servers_of_the_region_and_the_vpn_gateways(dial: Topo
 def test_a_user_id_may_have_the_list_of_another_region() -> None:
     topology = resolve(load.load("dial-two-hmcs"), SEED)
 
-    assert [d.region for d in topology.dialers] == ["americas", "non-americas"]  # L-08, L-10
+    assert [d.region for d in dialers(topology)] == ["americas", "non-americas"]  # L-08, L-10
     first, second = lig(topology).lists
     assert (first.addresses, second.addresses) == (AMERICAS + GATEWAYS, OTHERS + GATEWAYS)
     assert {e.address for e in topology.endpoints} == {*AMERICAS, *OTHERS}
@@ -208,9 +213,7 @@ def test_where_no_list_holds_every_endpoint_is_an_agents_own() -> None:
 
 def test_the_fence_of_2017_has_servers_that_are_not_https_too() -> None:
     profile = ("profile: hmc-2007", "profile: hmc-2017-traditional")
-    topology = varied(
-        "dial", profile, ("kind: dial\n", "kind: dial\n  dial: { fence_ports: true }\n")
-    )
+    topology = varied("dial", profile, ("role: lig,", "role: lig, fence_ports: true,"))
     ursf = {"198.74.67.240", "198.74.71.240", "198.74.67.235", "198.74.71.235", "129.35.224.112"}
 
     assert set(lig(topology).lists[0].addresses) == {*AMERICAS, *ursf, *GATEWAYS}  # OUT-39
@@ -247,7 +250,7 @@ def test_the_firewall_opens_nothing_and_may_be_missing(dial: Topology) -> None:
         "dial", ("firewall: { role: firewall, snat: true }", "firewall: { role: host }")
     )
     assert without.firewall is None
-    assert without.dialers == dial.dialers
+    assert dialers(without) == dialers(dial)
 
 
 def test_a_pool_and_a_name_server_are_found_where_nobody_else_is() -> None:
@@ -272,7 +275,7 @@ def test_a_pool_may_be_smaller_than_the_number_of_modems() -> None:
 def test_a_narrow_link_behind_the_gateway_narrows_ppp() -> None:
     topology = varied("dial", ("    delay: 5ms\n", "    delay: 5ms\n    mtu: 1400\n"))
 
-    assert {lig(topology).mtu, topology.dialers[0].mtu} == {1400}
+    assert {lig(topology).mtu, dialers(topology)[0].mtu} == {1400}
 
 
 @pytest.mark.parametrize("given", ["", ", pool: 11.0.0.0/28"])

@@ -16,6 +16,7 @@ import pytest
 from lab.errors import ProtocolError
 from lab.nodes import Node
 from lab.record import Record
+from lab.ways.dial.plan import dialers
 from tests.unit.verify.stage import topology
 from tunnels._dialling import SET_UP
 from tunnels.modem import Dialler
@@ -68,7 +69,7 @@ def here(tmp_path: Path) -> Node:
     ("port", "refused"), [("AT+MS=V99", "AT+MS=V99"), (SET_UP, SET_UP)], indirect=["port"]
 )
 def test_a_refused_command_ends_the_attempt(port: Port, refused: str, tmp_path: Path) -> None:
-    (plan,) = topology("dial").dialers
+    (plan,) = dialers(topology("dial"))
     plan = replace(plan, devices=(port.device,), init="AT+MS=V99")
     record = Record()
     dialler = Dialler(here(tmp_path), plan, "lig", record)

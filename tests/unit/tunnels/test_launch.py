@@ -12,6 +12,7 @@ from lab import charon
 from lab.charon import CharonStatus
 from lab.nodes import Node
 from lab.record import Record
+from lab.ways.vpn.plan import connections
 from tests.unit.verify.stage import topology
 from tunnels.ipsec import Charon
 
@@ -45,7 +46,7 @@ def test_the_labs_own_charon_is_put_in_place_before_it_starts(
 ) -> None:
     monkeypatch.setattr(charon, "status", lambda: CharonStatus(Path("/x"), own, ""))
     node = Recorder(tmp_path)
-    mine = tuple(c for c in topology("vpn").ipsec if c.client == "hmc")
+    mine = tuple(c for c in connections(topology("vpn")) if c.client == "hmc")
 
     Charon(cast(Node, node), mine, Record()).launch()
 

@@ -10,6 +10,15 @@ from pathlib import Path
 import pytest
 
 from lab.topology import load, model, resolve
+from lab.ways.vpn.plan import (
+    Encapsulation,
+    IpsecConnection,
+    L2tpClient,
+    SessionLayout,
+    clients,
+    connections,
+    servers,
+)
 from tunnels import _pppd, _xl2tpd, ipsec, l2tp, ppp
 from tunnels._vici import Settings
 
@@ -21,8 +30,8 @@ def topology(name: str) -> model.Topology:
     return resolve.resolve(load.load(name), b"golden")
 
 
-def ends(resolved: model.Topology, node: str) -> tuple[model.IpsecConnection, ...]:
-    return tuple(c for c in resolved.ipsec if node in (c.client, c.gateway))
+def ends(resolved: model.Topology, node: str) -> tuple[IpsecConnection, ...]:
+    return tuple(c for c in connections(resolved) if node in (c.client, c.gateway))
 
 
 def ipsec_files(resolved: model.Topology, node: str) -> dict[str, str]:
@@ -35,8 +44,8 @@ def ipsec_files(resolved: model.Topology, node: str) -> dict[str, str]:
 
 
 def client_files(resolved: model.Topology, node: str) -> dict[str, str]:
-    (client,) = (c for c in resolved.l2tp_clients if c.client == node)
-    server = resolved.l2tp_servers[0]
+    (client,) = (c for c in clients(resolved) if c.client == node)
+    server = servers(resolved)[0]
     sections = l2tp.lac_sections(client, server)
     return {
         "xl2tpd.conf": _xl2tpd.render_lac("192.168.10.10", sections),
@@ -45,7 +54,7 @@ def client_files(resolved: model.Topology, node: str) -> dict[str, str]:
 
 
 def server_files(resolved: model.Topology, node: str) -> dict[str, str]:
-    (server,) = (s for s in resolved.l2tp_servers if s.gateway == node)
+    (server,) = (s for s in servers(resolved) if s.gateway == node)
     return {
         "xl2tpd.conf": l2tp.render_server(server),
         "ppp-options": _pppd.render_options(l2tp.server_options(server, LOG / "pppd.log")),
@@ -76,16 +85,16 @@ def test_the_configurations_of_a_node_are_as_reviewed(name: str, node: str) -> N
 @pytest.mark.parametrize(("name", "node"), NODES)
 def test_no_secret_is_in_a_configuration(name: str, node: str) -> None:
     resolved = topology(name)
-    secrets = {c.client_side.psk for c in resolved.ipsec}
-    secrets |= {c.account.secret for c in resolved.l2tp_clients}
+    secrets = {c.client_side.psk for c in connections(resolved)}
+    secrets |= {c.account.secret for c in clients(resolved)}
 
     text = "".join(rendered(name, node).values())
     assert secrets
     assert not [secret for secret in secrets if secret in text]
 
 
-def connection(**changes: object) -> model.IpsecConnection:
-    return replace(topology("vpn-nat").ipsec[0], **changes)  # type: ignore[arg-type]
+def connection(**changes: object) -> IpsecConnection:
+    return replace(connections(topology("vpn-nat"))[0], **changes)  # type: ignore[arg-type]
 
 
 def child(rendered_connection: Settings) -> dict[str, object]:
@@ -125,7 +134,7 @@ def test_the_selectors_admit_l2tp_between_the_two_ends_only() -> None:
 
 def test_transport_mode_takes_the_peers_address_as_it_is_seen() -> None:
     plain = connection()
-    side = replace(plain.gateway_side, encapsulation=model.Encapsulation.transport)
+    side = replace(plain.gateway_side, encapsulation=Encapsulation.transport)
 
     gateway = child(ipsec.render_connection(replace(plain, gateway_side=side), plain.gateway))
 
@@ -133,15 +142,15 @@ def test_transport_mode_takes_the_peers_address_as_it_is_seen() -> None:
     assert gateway["remote_ts"] == ["dynamic[17/1701]"]
 
 
-def client(**changes: object) -> model.L2tpClient:
-    return replace(topology("vpn-nat").l2tp_clients[0], **changes)  # type: ignore[arg-type]
+def client(**changes: object) -> L2tpClient:
+    return replace(clients(topology("vpn-nat"))[0], **changes)  # type: ignore[arg-type]
 
 
 def test_sessions_share_a_tunnel_or_have_one_each() -> None:
-    server = topology("vpn-nat").l2tp_servers[0]
+    server = servers(topology("vpn-nat"))[0]
 
     def sections(layout: str, count: int) -> tuple[_xl2tpd.LacSection, ...]:
-        wanted = client(layout=model.SessionLayout(layout), sessions=count)
+        wanted = client(layout=SessionLayout(layout), sessions=count)
         return l2tp.lac_sections(wanted, server)
 
     assert [s.lns for s in sections("sessions", 1)] == [server.address]
@@ -160,7 +169,7 @@ def test_a_pool_is_written_as_runs() -> None:
 
 
 def test_a_gateway_with_an_empty_pool_still_assigns() -> None:
-    server = topology("vpn-nat").l2tp_servers[0]
+    server = servers(topology("vpn-nat"))[0]
     empty = replace(server, ppp=replace(server.ppp, pool=()))
 
     lines = l2tp.render_server(empty).splitlines()

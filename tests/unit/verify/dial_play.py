@@ -21,8 +21,10 @@ from lab.telephony.calls import Line
 from lab.telephony.tape import Tape, recording
 from lab.topology.model import Topology
 from lab.topology.ppp import PppAuth
-from lab.topology.telephone import CallRule, Dialer, ModemFault, ModemLine, Outcome
+from lab.topology.telephone import CallRule, ModemFault, ModemLine, Outcome
+from lab.ways.dial.plan import Dialer, dialers
 from lab.wire.dialled import enframe
+from tests.unit.verify.changes import note_tries
 from tests.unit.verify.play import Script, conversation, ppp_packet
 from tests.unit.verify.stage import START, Stage
 
@@ -61,7 +63,7 @@ def play_dial(topology: Topology, script: Script | None = None) -> PhoneStage:
     """A whole run."""
     stage = PhoneStage(topology)
     rules = [[rule, rule.times or 99] for rule in topology.telephone.rules]  # type: ignore[union-attr]
-    acts = [Act(stage, dialer, script or Script(), rules) for dialer in topology.dialers]
+    acts = [Act(stage, dialer, script or Script(), rules) for dialer in dialers(topology)]
     try:
         for act in acts:
             act.come_up()
@@ -70,6 +72,7 @@ def play_dial(topology: Topology, script: Script | None = None) -> PhoneStage:
             act.call_home()
     except LostError as error:
         stage.record.error = str(error)
+    note_tries(topology, stage.record)
     stage.record.ended = stage.now + 1
     return stage
 

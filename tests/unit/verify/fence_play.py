@@ -39,11 +39,12 @@ from lab.scenarios.fence_packets import (
 from lab.telephony.calls import Line
 from lab.telephony.tape import Tape, recording
 from lab.topology.model import Topology
-from lab.topology.telephone import Dialer
 from lab.verify import paper_fence
+from lab.ways.dial.plan import Dialer, dialers
 from lab.wire import decode
 from lab.wire.decode import Packet
 from lab.wire.dialled import enframe
+from tests.unit.verify.changes import note_tries
 from tests.unit.verify.play import SYSTEM, Script, conversation, ppp_packet
 from tests.unit.verify.stage import START, Stage
 
@@ -187,19 +188,21 @@ class Call:
 def play(topology: Topology, script: DialScript | None = None) -> PhoneStage:
     """A whole run."""
     run = Run(PhoneStage(topology), script or DialScript())
-    for plan in topology.dialers:
+    for plan in dialers(topology):
         run.boot(plan)
     try:
-        for plan in topology.dialers:
+        for plan in dialers(topology):
             run.dial(plan)
     except LostError as error:
         run.record.error = str(error)
+        note_tries(topology, run.record)
         run.close()
         return run.stage
     run.record.path_up = run.stage.now
-    for plan in topology.dialers:
+    note_tries(topology, run.record)
+    for plan in dialers(topology):
         run.call_home(plan)
-    for plan in topology.dialers:
+    for plan in dialers(topology):
         run.probe(plan.client)
     run.try_the_fence()
     run.close()
@@ -597,7 +600,7 @@ class Run:
             self.send(call, trials.from_internet())
             self.send(call, trials.from_caller())
             self.send(call, trials.from_gateway())
-        for plan in self.topology.dialers:
+        for plan in dialers(self.topology):
             self.call_again(plan, tried[plan.client])
 
     def call_again(self, plan: Dialer, trials: Trials) -> None:

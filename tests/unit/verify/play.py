@@ -36,7 +36,9 @@ from lab.record import (
     Transaction,
     UplinkProbe,
 )
-from lab.topology.model import IpsecConnection, L2tpServer, PathKind, PppAuth, Topology
+from lab.topology.model import PppAuth, Topology
+from lab.ways.vpn.plan import IpsecConnection, L2tpServer, clients, connections, plans, servers
+from tests.unit.verify.changes import note_tries
 from tests.unit.verify.stage import Sa, Stage, rebuilt
 
 BIG = 1100
@@ -74,10 +76,11 @@ def play(topology: Topology, script: Script | None = None) -> Stage:
     """A whole run."""
     stage = Stage(topology)
     act = Act(stage, script or Script())
-    if topology.path is PathKind.direct:
-        act.call_directly()
-    else:
+    if plans(topology):
         act.call_by_vpn()
+    else:
+        act.call_directly()
+    note_tries(topology, stage.record)
     stage.record.ended = stage.now + 1
     return stage
 
@@ -175,8 +178,8 @@ class Act:
         self._close()
 
     def _by_any_gateway(self, client: str, number: int) -> None:
-        connections = [c for c in self.topology.ipsec if c.client == client]
-        for connection in connections:
+        own = [c for c in connections(self.topology) if c.client == client]
+        for connection in own:
             attempt = IkeAttempt(
                 connection=connection.name,
                 client=client,
@@ -189,14 +192,14 @@ class Act:
                 session.up()
             except StuckError as stuck:
                 attempt.error = attempt.error or str(stuck)
-                if connection is connections[-1]:
+                if connection is own[-1]:
                     raise
                 continue
             self.record.path_up = self.stage.now
             self.record.gateway_in_use[client] = connection.gateway
             if session.call():
                 return
-            if connection is connections[-1] or not self.topology.happenings:
+            if connection is own[-1] or not self.topology.happenings:
                 return
 
     def _probe(self) -> None:
@@ -239,7 +242,7 @@ class Act:
 
     def _close(self) -> None:
         self.record.counters = {self.firewall.node: self.counters}
-        for connection in self.topology.ipsec:
+        for connection in connections(self.topology):
             for node in (connection.client, connection.gateway):
                 self.record.counters.setdefault(
                     node, {"l2tp-in-clear-in": 0, "l2tp-in-clear-out": 0}
@@ -293,10 +296,8 @@ class VpnSession:
         self.sa: Sa | None = None
         self.ns = {True: 0, False: 0}
         topology = act.topology
-        self.mine = next(c for c in topology.l2tp_clients if c.client == self.client)
-        self.theirs: L2tpServer = next(
-            s for s in topology.l2tp_servers if s.gateway == self.gateway
-        )
+        self.mine = next(c for c in clients(topology) if c.client == self.client)
+        self.theirs: L2tpServer = next(s for s in servers(topology) if s.gateway == self.gateway)
         self.assigned = self.theirs.ppp.pool[0] if self.theirs.ppp.pool else ""
 
     @property

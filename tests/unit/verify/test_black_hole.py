@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 
 from lab.verify.internet_symptoms import find_black_hole
-from lab.verify.journey import Journey, Way
+from lab.verify.journey import Course, Journey
 from lab.verify.symptom import Trail
 
-WAY = Way("hmc", "vpn1", ("lan", "fw-inet", "dmz"), ("firewall", "internet"))
-BACK = Way("vpn1", "hmc", ("dmz", "fw-inet", "lan"), ("internet", "firewall"))
+WAY = Course("hmc", "vpn1", ("lan", "fw-inet", "dmz"), ("firewall", "internet"))
+BACK = Course("vpn1", "hmc", ("dmz", "fw-inet", "lan"), ("internet", "firewall"))
 
 
-def journey(length: int, last: str, way: Way = WAY) -> Journey:
+def journey(length: int, last: str, way: Course = WAY) -> Journey:
     reached = way.segments.index(last)
     lost_at = way.between[reached] if reached < len(way.between) else ""
     return Journey(cast(Any, None), cast(Any, SimpleNamespace(length=length)), last, lost_at)

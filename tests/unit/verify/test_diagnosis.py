@@ -11,17 +11,20 @@ import pytest
 
 from lab import faults, fence, verify
 from lab.record import Record
-from lab.topology.model import DropRule, PathKind, Topology
+from lab.topology.model import DropRule, Topology
 from lab.topology.telephone import CallRule, Outcome
 from lab.verify import Diagnosis, call_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import DialTrail
 from lab.verify.telephone_calls import TelephoneCall
+from lab.ways.dial.plan import dialers
+from lab.ways.vpn.plan import plans
 from lab.wire import ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import Frame
 from lab.wire.ppp import Code
 from tests.unit.verify import fence_play
+from tests.unit.verify.changes import change_dialers
 from tests.unit.verify.dial_play import PhoneStage, play_dial
 from tests.unit.verify.play import Script, play
 from tests.unit.verify.stage import Stage, topology
@@ -59,6 +62,7 @@ CAUSES = {
     "modem-dead": "modem-dead",
     "modem-unplugged": "modem-gone",
     "modem-garbage": "modem-garbage",
+    "gateways-silent": "gateways-silent",
 }
 """Fault to the diagnosis that it must get."""
 
@@ -67,7 +71,7 @@ DIALLED = ("dial", "dial-two-hmcs")
 
 
 def staged(model: Topology, script: Script | None = None) -> Stage:
-    return (play_dial if model.path is PathKind.dial else play)(model, script)
+    return (play_dial if dialers(model) else play)(model, script)
 
 
 def diagnosed(stage: Stage, run_dir: Path, model: Topology) -> Diagnosis:
@@ -95,15 +99,13 @@ def test_each_fault_is_found_where_it_applies(fault: str, name: str, tmp_path: P
 
 
 def test_every_fault_has_a_diagnosis() -> None:
-    assert set(CAUSES) == set(faults.FAULTS)
+    assert set(CAUSES) == {fault.name for fault in faults.known()}
     assert len(set(CAUSES.values())) == len(CAUSES), "no two faults may be taken for one another"
 
 
 def test_a_number_that_is_nobodys_is_told_of_a_good_run_too(tmp_path: Path) -> None:
     model = topology("dial")
-    model = replace(
-        model, dialers=tuple(replace(d, numbers=d.numbers[::-1]) for d in model.dialers)
-    )
+    model = change_dialers(model, lambda d: replace(d, numbers=d.numbers[::-1]))
 
     found = diagnosed(staged(model), tmp_path, model)
 
@@ -115,10 +117,9 @@ def test_a_number_that_is_nobodys_is_told_of_a_good_run_too(tmp_path: Path) -> N
 def test_a_good_run_has_nothing_wrong(name: str, tmp_path: Path) -> None:
     model = topology(name)
     lines = {line.number for line in model.telephone.lines} if model.telephone else set()
-    in_service = (
-        replace(d, numbers=tuple(n for n in d.numbers if n in lines)) for d in model.dialers
+    model = change_dialers(
+        model, lambda d: replace(d, numbers=tuple(n for n in d.numbers if n in lines))
     )
-    model = replace(model, dialers=tuple(in_service))
 
     assert diagnosed(staged(model), tmp_path, model).cause == "nothing"
 
@@ -164,7 +165,7 @@ def drop(node: str, protocol: str, port: int) -> DropRule:
     [
         ("vpn", drop("internet", "esp", 0), "esp-lost", "internet"),
         ("vpn-nat", drop("internet", "udp", 4500), "udp-4500-lost", "internet"),
-        ("vpn-nat", drop("internet", "udp", 500), "gateway-silent", "internet"),
+        ("vpn-nat", drop("internet", "udp", 500), "gateways-silent", "internet"),
         ("direct", drop("firewall", "tcp", 443), "tcp-lost", "firewall"),
     ],
 )
@@ -182,9 +183,9 @@ def test_the_place_is_where_packets_were_seen_last(
 def test_a_loss_on_the_way_back_is_found_too(tmp_path: Path) -> None:
     back = replace(drop("firewall", "esp", 0), source="129.42.160.16/32")
     model = replace(topology("vpn"), drops=(back,))
-    model = replace(
-        model, vpn_paths=(replace(model.vpn_paths[0], gateways=("vpn1",)),), ipsec=model.ipsec[:1]
-    )
+    (way,) = plans(model)
+    one = replace(way, gateways=("vpn1",), connections=way.connections[:1])
+    model = replace(model, ways=(one,))
 
     found = diagnosed(play(model), tmp_path, model)
 
@@ -319,7 +320,8 @@ def test_without_the_calls_bytes_pppd_has_the_word(tmp_path: Path) -> None:
 
 def test_what_befalls_the_other_client_only_is_told_of_that_client(tmp_path: Path) -> None:
     model = faults.apply("wrong-pap-password", topology("dial-two-hmcs"))
-    model = replace(model, dialers=(topology("dial-two-hmcs").dialers[0], model.dialers[1]))
+    good, _ = dialers(topology("dial-two-hmcs"))
+    model = change_dialers(model, lambda d: good if d.client == good.client else d)
 
     found = diagnosed(play_dial(model), tmp_path, model)
 
@@ -409,11 +411,11 @@ def test_a_line_that_is_idle_is_not_too_slow(in_time: bool, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("command", "mend"), [("AT+MS=V99", "dial.init"), ("ATE1V1Q0&C1&D2", "on that port")]
+    ("command", "mend"), [("AT+MS=V99", "init of the way"), ("ATE1V1Q0&C1&D2", "on that port")]
 )
 def test_a_modem_that_refuses_its_set_up_is_told(command: str, mend: str, tmp_path: Path) -> None:
     model = topology("dial")
-    model = replace(model, dialers=(replace(model.dialers[0], init="AT+MS=V99"),))
+    model = change_dialers(model, lambda d: replace(d, init="AT+MS=V99"))
     stage = play_dial(model)
     record = stage.record
     for facts in (record.ppp, record.calls, record.lig, record.ledger):
@@ -441,8 +443,8 @@ def test_who_has_two_numbers_is_not_told_to_have_a_second(tmp_path: Path) -> Non
 
     model = topology("dial")
     assert mend(model, "two") == "call again later"
-    one = replace(model.dialers[0], numbers=model.dialers[0].numbers[:1])
-    assert "a second number" in mend(replace(model, dialers=(one,)), "one")
+    one = change_dialers(model, lambda d: replace(d, numbers=d.numbers[:1]))
+    assert "a second number" in mend(one, "one")
 
 
 def test_who_got_through_is_not_told_to_call_again(tmp_path: Path) -> None:

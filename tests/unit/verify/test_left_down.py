@@ -10,9 +10,10 @@ from scapy.layers.inet import IP, TCP
 
 from lab import verify
 from lab.record import CallHome
-from lab.topology.model import PathKind
 from lab.verify import Finding, Verdict
+from lab.ways.dial.plan import dialers, plans
 from tests.unit.verify import fence_play
+from tests.unit.verify.changes import change_dialers, note_tries
 from tests.unit.verify.fence_play import DialScript
 from tests.unit.verify.play import Script, play
 from tests.unit.verify.stage import Stage, topology
@@ -22,7 +23,7 @@ NAMES = ("direct-snat", "vpn", "vpn-nat", "dial", "dial-two-hmcs")
 
 def played(name: str) -> Stage:
     model = topology(name)
-    return fence_play.play(model) if model.path is PathKind.dial else play(model)
+    return fence_play.play(model) if dialers(model) else play(model)
 
 
 def judged(stage: Stage, run_dir: Path) -> dict[str, Finding]:
@@ -125,6 +126,7 @@ def test_a_way_home_that_was_left_down_fails_nothing(name: str, tmp_path: Path) 
 def test_one_that_was_tried_and_did_not_come_up_does_fail(name: str, tmp_path: Path) -> None:
     stage = Stage(topology(name))
     stage.record.ended, stage.record.error = stage.now, "hmc has no way home"
+    note_tries(stage.topology, stage.record)
 
     assert {"OUT-21", "OUT-23"} & failures(judged(stage, tmp_path))
     assert verify.diagnose(stage.topology, stage.record, tmp_path).cause != verify.NOTHING
@@ -136,7 +138,14 @@ def test_one_that_was_tried_and_did_not_come_up_does_fail(name: str, tmp_path: P
 def by_hand(stage: Stage) -> Stage:
     """The same wires, and nothing of it was the lab's doing."""
     record = stage.record
-    for facts in (record.dialled, record.ppp, record.calls, record.ledger, record.trials):
+    for facts in (
+        record.tries,
+        record.dialled,
+        record.ppp,
+        record.calls,
+        record.ledger,
+        record.trials,
+    ):
         facts.clear()
     make_no_attempt(stage)
     record.path_up = 0.0
@@ -153,8 +162,9 @@ def test_a_call_by_hand_is_no_failure(tmp_path: Path) -> None:
 
 def test_another_number_by_hand_is_none_either(tmp_path: Path) -> None:
     stage = by_hand(played("dial"))
-    dialers = tuple(replace(d, numbers=("18005550155",)) for d in stage.topology.dialers)
-    stage.topology = replace(stage.topology, dialers=dialers)
+    stage.topology = change_dialers(
+        stage.topology, lambda dialer: replace(dialer, numbers=("18005550155",))
+    )
 
     finding = judged(stage, tmp_path)["OUT-23"]
 
@@ -184,7 +194,9 @@ def test_a_second_call_by_hand_is_not_the_labs(tmp_path: Path) -> None:
         for line in model.telephone.lines
     )
     stage.topology = replace(
-        model, telephone=replace(model.telephone, lines=lines), dialers=model.dialers[:1]
+        model,
+        telephone=replace(model.telephone, lines=lines),
+        ways=tuple(replace(way, dialers=way.dialers[:1]) for way in plans(model)),
     )
 
     finding = judged(stage, tmp_path)["OUT-23"]
@@ -236,7 +248,8 @@ def test_why_no_next_number_was_dialled(
 def test_a_vpn_by_hand_is_not_judged_by_records_that_the_lab_has_not(tmp_path: Path) -> None:
     stage = play(topology("vpn"), Script())
     record = stage.record
-    for facts in (record.ike, record.esp, record.l2tp, record.ppp, record.calls, record.trials):
+    kinds = record.ike, record.esp, record.l2tp, record.ppp, record.calls, record.trials
+    for facts in (record.tries, *kinds):
         facts.clear()
     stage.keys.clear()
     make_no_attempt(stage)

@@ -19,7 +19,8 @@ from scapy.packet import Raw
 
 from lab.errors import LabError
 from lab.verify.case import Case
-from lab.verify.journey import find_way, journeys
+from lab.verify.journey import find_course, journeys
+from lab.ways.vpn.plan import connections
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from tests import oracle
 from tests.unit.verify.play import Script, play
@@ -231,11 +232,13 @@ def test_a_packet_is_followed_over_the_wires_and_through_nat(tmp_path: Path) -> 
     stage = play(model)
     del stage.frames["dmz"][0]  # main mode 1
     case = Case(model, stage.record, stage.write(tmp_path))
-    way = find_way(model, "hmc", "vpn1")
+    way = find_course(model, "hmc", "vpn1")
     assert way is not None
     assert (way.segments, way.between) == (("lan", "fw-inet", "dmz"), ("firewall", "internet"))
 
-    found = journeys(case, way, model.ipsec[0].client_address, model.ipsec[0].gateway_address)
+    found = journeys(
+        case, way, connections(model)[0].client_address, connections(model)[0].gateway_address
+    )
 
     lost = [journey for journey in found if journey.lost_at]
     assert [(j.lost_at, j.last_segment) for j in lost] == [("internet", "fw-inet")]

@@ -1,0 +1,33 @@
+"""The bases of the parts of a topology file, for ``spec`` and for the ways' own specs."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from lab.catalogue import Region
+
+
+class Part(BaseModel):
+    """The base of every part: unknown keys are refused, nothing changes, text stays text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class WaySpec(Part):
+    """A way home: what every kind of way has. Each kind adds keys of its own (``lab.ways.<kind>.spec``)."""
+
+    kind: str
+
+    @property
+    def dials(self) -> bool:
+        """Whether the way needs the telephone."""
+        return False
+
+    @property
+    def regions_of_lists(self) -> dict[str, Region]:
+        """Agents that have AT&T's list of another region than the topology's (L-10)."""
+        return {}
+
+    def sessions_at(self, gateway: str) -> int:
+        """How many PPP sessions each agent of this way may have at a VPN gateway."""
+        return 0

@@ -1,0 +1,112 @@
+"""What the record of a run says, in views that the checks share. Knows no captures; judges nothing."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import inf
+
+from lab.record import CallHome, Record, WayTry
+from lab.topology.model import Topology, Way
+from lab.wire.decode import Packet
+
+
+class Told:
+    """Topology and record of one run."""
+
+    def __init__(self, topology: Topology, record: Record) -> None:
+        self.topology = topology
+        self.record = record
+
+    # -- ways ---------------------------------------------------------------------------------
+
+    def way_of(self, agent: str, at: float = inf) -> Way | None:
+        """The way that an agent had at a time, at the end by default; None if none had come up."""
+        up = [t.way for t in self.record.tries if t.agent == agent and t.up and t.ended <= at]
+        return self.topology.way(up[-1]) if up else None
+
+    def only_by(self, kind: str, at: float) -> bool:
+        """Whether at a time nothing but a way of this kind should have been used."""
+        if all(way.kind == kind for way in self.topology.ways):
+            return True
+        ways = [self.way_of(agent, at) for agent in self.topology.agents]
+        trying = any(t.started <= at < t.ended for t in self.record.tries)
+        return not trying and all(way is not None and way.kind == kind for way in ways)
+
+    def tried(self, kind: str, agent: str = "") -> list[WayTry]:
+        """The tries to bring up a way of a kind."""
+        return [
+            trial
+            for trial in self.record.tries
+            if self.topology.way(trial.way).kind == kind and agent in ("", trial.agent)
+        ]
+
+    # -- calls home ---------------------------------------------------------------------------
+
+    @cached_property
+    def called(self) -> bool:
+        """Whether an agent was run at all."""
+        return bool(self.record.calls)
+
+    @cached_property
+    def why_not_home(self) -> str:
+        """Why the lab's own agent put nothing to the test."""
+        return f"the lab's own agent {'did not get home' if self.called else 'was not sent in this run'}"
+
+    @cached_property
+    def left_down(self) -> bool:
+        """Whether the lab did not even try to bring the way home up, but left it to somebody else."""
+        record = self.record
+        return not (
+            record.path_up
+            or record.error
+            or record.tries
+            or record.ike
+            or record.dialled
+            or record.calls
+        )
+
+    @cached_property
+    def came_home(self) -> bool:
+        """Whether every agent got through: only then does the lab put the path to its trials."""
+        agents = {call.agent for call in self.record.calls}
+        return agents >= {*self.topology.agents} and not self.failed_calls
+
+    @cached_property
+    def failed_calls(self) -> list[CallHome]:
+        """The last call of each agent that did not get through; an earlier one may be retried."""
+        last = {call.agent: call for call in self.record.calls}
+        return [call for call in last.values() if not call.succeeded]
+
+    def is_injected(self, packet: Packet) -> bool:
+        """Whether the lab itself put a packet on the uplink, past the firewall (OUT-04)."""
+        ends = (packet.source, packet.destination, packet.destination_port)
+        return any(
+            probe.requirement == "OUT-04" and (probe.source, probe.destination, probe.port) == ends
+            for probe in self.record.probes
+        )
+
+    def is_attempt(self, packet: Packet) -> bool:
+        """Whether the lab itself tries to get in (OUT-02) where no firewall is there to stop it."""
+        return self._attempted(packet.source, packet.destination, packet.destination_port)
+
+    def refuses_attempt(self, packet: Packet) -> bool:
+        """Whether an agent's host says no to it."""
+        asked = self._attempted(packet.destination, packet.source, packet.source_port)
+        return asked and packet.is_reset
+
+    def _attempted(self, *ends: str | int) -> bool:
+        return self.topology.firewall is None and any(
+            (probe.source, probe.destination, probe.port) == ends for probe in self.record.probes
+        )
+
+    @cached_property
+    def _trials(self) -> set[tuple[str, str, int, int, int]]:
+        return {
+            (t.source, t.destination, t.protocol, t.source_port, t.port)
+            for t in self.record.fence_trials
+        }
+
+    def is_trial(self, packet: Packet) -> bool:
+        """Whether the lab itself made a packet, to try AT&T's fence."""
+        ends = (packet.source, packet.destination, packet.protocol)
+        return (*ends, packet.source_port, packet.destination_port) in self._trials

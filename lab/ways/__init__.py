@@ -1,0 +1,70 @@
+"""Ways home, one folder a kind, found through this registry.
+
+A kind is a package; each of its modules is one stage of the walk from a topology file to a verdict:
+
+    spec       what a user may write about the way: the class ``Spec``
+    checks     what makes no sense about it: ``complaints``, ``routes``
+    plan       what is decided about it: the class ``Plan``, a part of the model
+    resolve    from the one to the other: ``plan``; and what the firewall opens for it: ``rules``
+    picture    how ``lab show`` draws it: ``hops``, ``blocks``
+    bring_up   how it comes up and goes down in the lab: ``start``
+    faults     what can be wrong with it: ``FAULTS``
+    findings   the requirements that it is judged by: ``CHECKS``, ``WAY_HOME``
+    symptoms   how a failure is told: ``failure``, ``survived``
+    wires      what it puts on the wires: ``allows``, ``signs`` and others
+
+No module is imported before it is needed: the guest imports ``plan`` and ``bring_up`` of the ways that its
+topology has, and nothing else. Other packages bring kinds of their own by the entry point group
+``callhome_lab.ways``: docs/extending.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import ModuleType
+from typing import Any, NoReturn
+
+from lab.errors import PrerequisiteError, UsageError
+
+BUILT_IN = ("direct", "vpn", "dial")
+ENTRY_POINTS = "callhome_lab.ways"
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Every kind of way that there is here, and the package that brings it."""
+    # Not at the top: the guest needs no metadata of packages for the lab's own kinds.
+    from importlib.metadata import entry_points
+
+    found = {kind: f"{__name__}.{kind}" for kind in BUILT_IN}
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name in found:
+            raise PrerequisiteError(
+                f"{entry.value} brings the kind of way {entry.name!r}, and so does {found[entry.name]}",
+                hint="uninstall one of the two packages",
+            )
+        found[entry.name] = entry.value
+    return found
+
+
+def kinds() -> tuple[str, ...]:
+    """The names of all kinds, the lab's own first."""
+    return tuple(packages())
+
+
+def stage(kind: str, name: str) -> Any:
+    """The module of a kind for one stage; raises UsageError if there is no such kind here."""
+    return _imported(kind, name)
+
+
+@cache
+def _imported(kind: str, name: str) -> ModuleType:
+    package = f"{__name__}.{kind}" if kind in BUILT_IN else packages().get(kind) or _unknown(kind)
+    return importlib.import_module(f"{package}.{name}")
+
+
+def _unknown(kind: str) -> NoReturn:
+    raise UsageError(
+        f"no package here brings the kind of way {kind!r}", hint=f"known: {', '.join(kinds())}"
+    )

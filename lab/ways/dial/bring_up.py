@@ -1,0 +1,149 @@
+"""How ways by telephone come up: the modem is found at boot, a number is dialled, PPP comes up with PAP.
+
+The order of the papers is kept (OUT-23): only then is there a route to IBM, over ``ppp0`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lab import routes
+from lab.errors import LabError, ProtocolError
+from lab.record import DialAttempt, PppSession
+from lab.teardown import Teardown
+from lab.wait import wait_until
+from lab.ways.dial.plan import Dialer, DialPlan, plans
+from lab.ways.ground import Ground
+from tunnels.modem import Dialler
+
+GRACE_S = 30.0
+
+
+@contextmanager
+def start(ground: Ground) -> Iterator[Dial]:
+    """Look for the modems, and hang up every call at the end."""
+    teardown = Teardown()
+    with teardown:
+        dial = Dial(ground)
+        for way in plans(ground.topology):
+            for plan in way.dialers:
+                teardown.add(f"{plan.client}'s call", dial.find_modem(way, plan).stop)
+        yield dial
+
+
+class Dial:
+    """Every agent's modem and dialler, for every way by telephone."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._nodes = ground.nodes
+        self._record = ground.record
+        self._story = ground.story
+        self._diallers: dict[tuple[str, str], Dialler] = {}
+        """By way and client."""
+        self._refused: set[str] = set()
+        """Clients whose packets for IBM go by telephone or nowhere."""
+
+    def find_modem(self, way: DialPlan, plan: Dialer) -> Dialler:
+        """Look at the client's serial ports (OUT-24)."""
+        lig = self._ground.topology.lig
+        assert lig is not None, "check has seen it"
+        dialler = Dialler(
+            self._nodes[plan.client], plan, lig.node, self._record, self._tell_attempt
+        )
+        self._diallers[way.name, plan.client] = dialler
+        device = dialler.find_modem()
+        probes = [p for p in self._record.modems if p.node == plan.client]
+        why = f": {probes[-1].error}" if probes else ""
+        self._story.tell("modem", f"{plan.client}: {device or f'no modem{why}'}")
+        return dialler
+
+    # Up.
+
+    def up(self, way: DialPlan, agent: str) -> None:
+        """Call from an agent's host; raises ProtocolError with the reason of each call."""
+        self._bring_up(way, agent)
+
+    def up_again(self, way: DialPlan, agent: str, early: bytes = b"") -> None:
+        """Call again after a call was lost; ``early`` is an IP packet that does not wait for PPP (P-20)."""
+        self.hang_up(way, agent)
+        self._bring_up(way, agent, early)
+
+    def hang_up(self, way: DialPlan, agent: str) -> None:
+        """End an agent's call; returns when its own side has ended."""
+        self._diallers[way.name, agent].hang_up()
+
+    def give_up(self, way: DialPlan, agent: str) -> None:
+        """Hang up, and let packets for IBM go by other ways."""
+        self.hang_up(way, agent)
+        if agent in self._refused:
+            routes.allow(self._nodes[agent], self._destinations(way))
+            self._refused.remove(agent)
+
+    def _bring_up(self, way: DialPlan, client: str, early: bytes = b"") -> None:
+        try:
+            session = self._diallers[way.name, client].dial(early)
+        except ProtocolError:
+            self._ground.check_telephone()
+            raise
+        self._tell_session(client, session)
+        self._record.gateway_in_use[client] = session.gateway
+
+        destinations = self._destinations(way)
+        routes.add(self._nodes[client], destinations, session.interface)
+        if client not in self._refused:
+            # When the call is lost, nothing that is for IBM goes by the customer's network instead.
+            routes.refuse(self._nodes[client], destinations)
+            self._refused.add(client)
+
+    def _destinations(self, way: DialPlan) -> tuple[str, ...]:
+        """The prefixes that are reached by telephone: IBM's servers and AT&T's name server."""
+        lig = self._ground.topology.lig
+        assert lig is not None, "check has seen it"
+        servers = (f"{endpoint.address}/32" for endpoint in way.endpoints)
+        return tuple(dict.fromkeys((*servers, f"{lig.utility}/32")))
+
+    def _tell_attempt(self, attempt: DialAttempt) -> None:
+        what = ", ".join(filter(None, (attempt.result, attempt.failure)))
+        self._story.tell("call", f"{attempt.client} dials {attempt.number}: {what}")
+
+    def _tell_session(self, client: str, session: PppSession) -> None:
+        self._story.tell(
+            "PPP",
+            f"{client} is {session.local_ip} on {session.interface}, {session.gateway} is "
+            f"{session.peer_ip}, MTU {session.mtu}",
+        )
+
+    # While it stands.
+
+    def healthy(self, way: DialPlan, agent: str) -> bool:
+        """Whether an agent's call and its PPP are up."""
+        return self._diallers[way.name, agent].healthy()
+
+    def lost(self, way: DialPlan, agent: str) -> bool:
+        """Whether an agent's call has gone: waits as long as LCP echo may take to find out."""
+        plan = way.dialer(agent)
+        budget_s = plan.lcp_echo_interval_s * (plan.lcp_echo_failures + 1) + GRACE_S
+        try:
+            wait_until(
+                f"{agent} finds its call gone",
+                lambda: not self.healthy(way, agent),
+                budget_s,
+                every_s=0.5,
+            )
+        except LabError:
+            return False
+        return True
+
+    def put_to_test(self, lab: Any) -> None:
+        """AT&T's fence, from both its sides (L-01 to L-12)."""
+        # Only now: imports are what a run in the guest costs.
+        from lab.scenarios import fence_trials
+
+        fence_trials.run(lab, self)
+
+    def details(self) -> dict[str, list[str]]:
+        """Calls are in the modem's line and in the logs."""
+        return {}

@@ -1,0 +1,53 @@
+"""What makes no sense about a way home by telephone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.topology import check, check_telephone
+from lab.topology.check import Complaint
+from lab.topology.model import Role
+from lab.topology.routing import Network
+from lab.topology.spec import TopologySpec
+from lab.topology.strict_yaml import Place
+from lab.ways.dial.spec import DialSpec
+
+EXAMPLE = "1-800-555-0100"
+
+
+def complaints(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint]:
+    """What is wrong between places of a spec whose single values are all well-formed."""
+    place: Place = ("ways", name)
+    for index, number in enumerate(way.numbers):
+        if number in way.numbers[:index]:
+            suggestion = "rounds: 2 says how often the list is tried"
+            yield Complaint((*place, "numbers", index), f"{number} is there twice", suggestion)
+    yield from _regions(spec, name, way)
+    if spec.lig is None:
+        suggestion = f"add lig: {{ role: {Role.lig}, modems: 2 }}"
+        problem = f"there is no node with the role {Role.lig}"
+        yield Complaint(("nodes",), problem, suggestion, (place,))
+    if check_telephone.is_left_out(spec):
+        suggestion = f'add telephone: {{ lig: {{ number: "{EXAMPLE}" }} }}'
+        problem = "a way by telephone needs telephone lines"
+        yield Complaint(place, problem, suggestion, (("telephone",),))
+    if not way.numbers:
+        line = spec.telephone.get(spec.lig or "")
+        suggestion = f'add numbers: ["{line.number if line is not None else EXAMPLE}"]'
+        problem = "a way by telephone needs numbers"
+        yield Complaint(place, problem, suggestion, ((*place, "numbers"),))
+
+
+def _regions(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint]:
+    """AT&T has a list for the user ids of agents, and for nobody else."""
+    agents = spec.agents_of(name)
+    for node in way.regions:
+        if node not in agents:
+            problem = f"{node} is no agent of this way, so no user id is its own"
+            suggestion = check.did_you_mean(node, agents) or "name an agent, or take it out"
+            yield Complaint(("ways", name, "regions", node), problem, suggestion, (("agents",),))
+
+
+def routes(spec: TopologySpec, net: Network, name: str, way: DialSpec) -> Iterator[Complaint]:
+    """Whether the way can exist: a modem needs no link to the Internet, and no SNAT on it (F-18)."""
+    yield from check.reaches_servers(spec, net, name)

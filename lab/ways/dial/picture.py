@@ -1,0 +1,82 @@
+"""How a way home by telephone is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.topology import units
+from lab.topology.model import Role, Topology
+from lab.topology.route_map import TELEPHONE
+from lab.topology.routing import Hop, Network
+from lab.topology.telephone import Lig, Telephone
+from lab.topology.units import WIDTH, wrapped
+from lab.ways.dial.plan import Dialer, DialPlan
+
+DIALS = True
+
+
+def hops(
+    topology: Topology, network: Network, way: DialPlan, agent: str
+) -> Iterator[tuple[Hop, ...]]:
+    """An agent's hops to the servers: over the exchange, then from AT&T's gateway."""
+    telephone, lig = _equipment(topology)
+    (sdc,) = network.with_role(Role.sdc)
+    call = Hop(TELEPHONE, telephone.node), Hop(TELEPHONE, lig.node)
+    yield call + network.ways(lig.node)[sdc]
+
+
+def _equipment(topology: Topology) -> tuple[Telephone, Lig]:
+    assert topology.telephone is not None, "check has seen it"
+    assert topology.lig is not None, "check has seen it"
+    return topology.telephone, topology.lig
+
+
+def tunnel_ends(way: DialPlan) -> tuple[str, ...]:
+    """Nothing is hidden in a tunnel."""
+    return ()
+
+
+def tunnel_labels(topology: Topology, way: DialPlan) -> tuple[str, ...]:
+    return ()
+
+
+def blocks(topology: Topology, way: DialPlan) -> Iterator[list[str]]:
+    """The calls, and whom the callers may talk to."""
+    telephone, lig = _equipment(topology)
+    yield list(_calls(topology, way, telephone, lig))
+    yield list(_fence(lig))
+
+
+def _calls(topology: Topology, way: DialPlan, telephone: Telephone, lig: Lig) -> Iterator[str]:
+    one = way.dialers[0]
+    owners = {line.number: line.node for line in telephone.lines}
+    numbers = [f"{number} ({owners.get(number, 'nobody')})" for number in one.numbers]
+    rounds = f"{one.rounds} round{'s' if one.rounds > 1 else ''}"
+    yield "The calls"
+    for number, row in enumerate(wrapped(numbers, WIDTH - 12)):
+        yield f"  {'' if number else 'numbers':<10}{row}"
+    yield f"            {rounds}, {units.show_delay(one.redial_pause_s)} between two calls"
+    yield f"  modems    {one.init}, numeric result codes: {telephone.result_table}"
+    yield f"  PPP       {lig.ppp.auth.upper()}, MTU {one.mtu}"
+    for dialer in way.dialers:
+        yield f"            {dialer.client} is {dialer.account.user}{_region(topology, dialer)}"
+    pool = lig.ppp.pool
+    yield f"            {lig.node} gives {f'{pool[0]} to {pool[-1]}' if pool else 'no addresses'}"
+
+
+def _region(topology: Topology, dialer: Dialer) -> str:
+    return f", a customer in {dialer.region}" if dialer.region != topology.region else ""
+
+
+def _fence(lig: Lig) -> Iterator[str]:
+    yield f"Whom the callers of {lig.node} may talk to; all else is dropped"
+    for one in lig.lists:
+        for number, row in enumerate(wrapped(list(one.addresses), 64)):
+            yield f"  {'' if number else one.user:<16}{row}"
+    replies = ", whose answers are dropped" if lig.literal_replies else ""
+    yield f"  {'name server':<16}{lig.utility}{replies}"
+    services = [
+        f"{protocol.upper()} {port}" if port else protocol.upper() for protocol, port in lig.ports
+    ]
+    for number, row in enumerate(wrapped(services or ["any"], 64)):
+        yield f"  {'' if number else 'ports':<16}{row}"

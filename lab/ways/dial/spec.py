@@ -1,0 +1,40 @@
+"""What a user may write about a way home by telephone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lab.catalogue import Region
+from lab.topology.part import WaySpec
+from lab.topology.values import InitString, NodeName, Number, Pause
+
+
+class DialSpec(WaySpec):
+    """A call to AT&T's gateway: modem, number, PPP with PAP."""
+
+    kind: Literal["dial"]
+    numbers: tuple[Number, ...] = Field(
+        default=(), description="The numbers in the order in which they are tried."
+    )
+    init: InitString = Field(default="ATZ", description="What the modem is told first.")
+    rounds: int = Field(
+        default=2, ge=1, le=100, strict=True, description="How often the whole list is tried."
+    )
+    pause: Pause = Field(default=10.0, description="Between two calls, such as 10s.")
+    regions: dict[NodeName, Region] = Field(
+        default_factory=dict,
+        description="Of which region an agent's list is, where it is not the topology's (L-10).",
+    )
+
+    @property
+    def dials(self) -> bool:
+        return True
+
+    @property
+    def regions_of_lists(self) -> dict[str, Region]:
+        return self.regions
+
+
+Spec = DialSpec

@@ -1,0 +1,50 @@
+"""How a failure of a way home by telephone is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.verify import call_symptoms, internet_symptoms, telephone_symptoms
+from lab.verify.case import Case
+from lab.verify.symptom import Diagnosis, DialTrail, first_of
+
+Symptom = Callable[[DialTrail], Diagnosis | None]
+
+FAILURE: tuple[Symptom, ...] = (
+    telephone_symptoms.find_no_modem,
+    telephone_symptoms.find_modem_gone,
+    telephone_symptoms.find_refused_command,
+    telephone_symptoms.find_no_dial_tone,
+    telephone_symptoms.find_unreached,
+    call_symptoms.find_refused_protocol,
+    call_symptoms.find_wrong_password,
+    call_symptoms.find_late_answers,
+    call_symptoms.find_no_ppp,
+    call_symptoms.find_lost_echo,
+    call_symptoms.find_silent_name_server,
+    internet_symptoms.find_black_hole,
+    internet_symptoms.find_refusing_server,
+    internet_symptoms.find_lost_syn,
+    call_symptoms.find_dropped_line,
+    call_symptoms.find_too_slow,
+    internet_symptoms.find_agent_failure,
+)
+"""In the order of the path: an earlier step that fails explains all later ones."""
+
+SURVIVED: tuple[Symptom, ...] = (
+    call_symptoms.find_dropped_line,
+    call_symptoms.find_slow_line,
+    call_symptoms.find_noise,
+    telephone_symptoms.find_redial,
+)
+"""What befell the call that got through, and only then what came before it."""
+
+
+def failure(case: Case, agent: str) -> Diagnosis | None:
+    """Why the way did not lead home."""
+    return first_of([DialTrail(case, agent)], FAILURE)
+
+
+def survived(case: Case, agent: str) -> Diagnosis | None:
+    """What befell a way that did lead home."""
+    return first_of([DialTrail(case, agent)], SURVIVED)

@@ -1,0 +1,49 @@
+"""What a way home by telephone puts on the wires, behind AT&T's gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from lab.topology.model import Topology
+from lab.verify.case import Case
+from lab.verify.finding import frames_of
+from lab.ways.dial.plan import DialPlan
+from lab.ways.direct import wires as direct
+from lab.wire.decode import Frame, Packet
+
+
+def title(topology: Topology) -> str:
+    """What leaves for the Internet, in words."""
+    return direct.TITLE
+
+
+def destinations(topology: Topology, way: DialPlan) -> set[str]:
+    """Addresses beside the listed servers to which packets may leave: what AT&T's fence lets out."""
+    lists = topology.lig.lists if topology.lig is not None else ()
+    return {address for one in lists for address in one.addresses}
+
+
+def callers(case: Case) -> set[str]:
+    """The addresses that IBM's servers see: those of the calls."""
+    return {call.address for call in case.record.lig if call.address}
+
+
+def allows(case: Case, frame: Frame, packet: Packet) -> bool:
+    """Whether a packet that leaves for the Internet is one of this way's, or tries the fence."""
+    if frame.segment in case.exits:
+        return False
+    return case.is_trial(packet) or direct.is_to_server(case, packet)
+
+
+def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
+    """What shows that this kind of way is in use."""
+    if case.carried:
+        yield "the telephone is in use", frames_of(case.carried)
+    if case.telephone_calls or any(said.dials for said in case.dialogue):
+        yield "a modem dials", []
+
+
+def began(case: Case) -> float:
+    """When the first number was dialled; infinite if none was."""
+    return min((attempt.started for attempt in case.record.dialled), default=inf)

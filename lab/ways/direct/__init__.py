@@ -1,0 +1,1 @@
+"""The way home over the Internet, by TLS to the listed servers (OUT-01)."""

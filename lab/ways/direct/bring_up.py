@@ -1,0 +1,48 @@
+"""How ways over the Internet come up: the agent's default route is there from the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lab.ways.direct.plan import DirectPlan
+from lab.ways.ground import Ground
+
+
+@contextmanager
+def start(ground: Ground) -> Iterator[Direct]:
+    """Nothing has to run."""
+    yield Direct(ground)
+
+
+class Direct:
+    """Every agent's default route."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def up(self, way: DirectPlan, agent: str) -> None:
+        """The route is there."""
+        self._ground.story.tell("path", f"{agent} by the default route")
+
+    def up_again(self, way: DirectPlan, agent: str) -> None:
+        """The route is still there."""
+
+    def give_up(self, way: DirectPlan, agent: str) -> None:
+        """The route stays; another way goes before it."""
+
+    def healthy(self, way: DirectPlan, agent: str) -> bool:
+        """A route says nothing about what it leads to."""
+        return True
+
+    def lost(self, way: DirectPlan, agent: str) -> bool:
+        """A route is not lost."""
+        return False
+
+    def put_to_test(self, lab: Any) -> None:
+        """There is nothing of its own to be tried."""
+
+    def details(self) -> dict[str, list[str]]:
+        """There are no daemons."""
+        return {}

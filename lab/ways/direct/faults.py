@@ -1,0 +1,7 @@
+"""What can be wrong with a way home over the Internet: nothing that is not wrong with the Internet."""
+
+from __future__ import annotations
+
+from lab.fault import Fault
+
+FAULTS: tuple[Fault, ...] = ()

@@ -1,0 +1,20 @@
+"""The requirements that a way home over the Internet is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.verify import firewall, outbound
+from lab.verify.case import Case
+from lab.verify.finding import Finding
+
+CHECKS: dict[str, Callable[[Case], Finding]] = {
+    "OUT-01": outbound.check_out_01,
+    "F-03": firewall.check_f_03,
+}
+
+WAY_HOME = frozenset({"F-03"})
+"""What is judged by the lab's own records of a way that it brings up, or by what must then be there."""
+
+ALWAYS = frozenset[str]()
+"""What is judged also in a run in which another way was used."""

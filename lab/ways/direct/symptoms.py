@@ -1,0 +1,29 @@
+"""How a failure of a way home over the Internet is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.verify import internet_symptoms
+from lab.verify.case import Case
+from lab.verify.symptom import Diagnosis, Trail, first_of
+
+Symptom = Callable[[Trail], Diagnosis | None]
+
+FAILURE: tuple[Symptom, ...] = (
+    internet_symptoms.find_black_hole,
+    internet_symptoms.find_refusing_server,
+    internet_symptoms.find_lost_syn,
+    internet_symptoms.find_agent_failure,
+)
+"""In the order of the path: an earlier step that fails explains all later ones."""
+
+
+def failure(case: Case, agent: str) -> Diagnosis | None:
+    """Why the way did not lead home."""
+    return first_of([Trail(case, agent, None)], FAILURE)
+
+
+def survived(case: Case, agent: str) -> Diagnosis | None:
+    """What befell a way that did lead home: nothing that is known to be survived."""
+    return None

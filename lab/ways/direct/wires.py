@@ -1,0 +1,56 @@
+"""What a way home over the Internet puts on the wires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from lab.topology.model import Topology
+from lab.verify.case import Case
+from lab.ways.direct.plan import DirectPlan
+from lab.wire.decode import ICMP, ICMPV6, TCP, Frame, Packet
+
+TITLE = "TCP 443 to listed servers"
+
+
+def title(topology: Topology) -> str:
+    """What leaves for the Internet, in words."""
+    return TITLE
+
+
+def destinations(topology: Topology, way: DirectPlan) -> set[str]:
+    """Addresses beside the listed servers to which packets may leave."""
+    return set()
+
+
+def callers(case: Case) -> set[str]:
+    """The addresses that IBM's servers see."""
+    return {case.public_address} if case.snat else {*case.agent_addresses}
+
+
+def allows(case: Case, frame: Frame, packet: Packet) -> bool:
+    """Whether a packet that leaves for the Internet is one of this way's."""
+    return frame.segment in case.exits and is_to_server(case, packet)
+
+
+def is_to_server(case: Case, packet: Packet) -> bool:
+    """Whether it is TCP to a listed server, a later fragment, or ICMP."""
+    if packet.fragment_offset > 0 or packet.protocol in (ICMP, ICMPV6):
+        return True
+    to = packet.destination, packet.destination_port
+    return packet.protocol == TCP and to in case.listed
+
+
+def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
+    """What shows that this kind of way is in use: nothing that other ways do not show, too."""
+    yield from ()
+
+
+def began(case: Case) -> float:
+    """When the first TCP packet to a listed server left for the Internet; infinite if none did."""
+    times = (
+        frame.time
+        for frame, packet in case.leaving
+        if packet.protocol == TCP and is_to_server(case, packet)
+    )
+    return min(times, default=inf)

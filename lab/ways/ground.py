@@ -1,0 +1,65 @@
+"""What a way is brought up on: the nodes of a lab, its telephone, and where events are noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from lab.nodes import Node
+    from lab.record import Record
+    from lab.story import Story
+    from lab.telephone import SwitchRoom
+    from lab.topology.model import Topology
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A lab that stands, as a way's ``bring_up`` sees it."""
+
+    topology: Topology
+    nodes: Mapping[str, Node]
+    record: Record
+    story: Story
+    telephone: SwitchRoom | None
+
+    def check_telephone(self) -> None:
+        """Raise LabError if the telephone itself broke: then a call proves nothing about the way home."""
+        if self.telephone is not None:
+            self.telephone.check()
+
+
+class Driver(Protocol):
+    """What ``bring_up.start`` gives for all ways of one kind. Each verb is about one agent's way."""
+
+    def up(self, way: Any, agent: str) -> None:
+        """Bring the way up, and route IBM's servers over it. Raises ProtocolError if it does not come."""
+
+    def up_again(self, way: Any, agent: str) -> None:
+        """Bring up again a way that was lost, by another gateway if there is one."""
+
+    def give_up(self, way: Any, agent: str) -> None:
+        """Take the way down, or what is left of it, so that another way can take its place."""
+
+    def healthy(self, way: Any, agent: str) -> bool:
+        """Whether everything that the way is made of is up now."""
+
+    def lost(self, way: Any, agent: str) -> bool:
+        """Whether the way has died: waits as long as its protocols may take to find out."""
+
+    def put_to_test(self, lab: Any) -> None:
+        """Try what no other kind of way can be tried with, once all calls home got through.
+
+        ``lab`` is the ``RunningLab``.
+        """
+
+    def details(self) -> dict[str, list[str]]:
+        """What the daemons of each node know now, in lines for people. No secrets."""
+
+
+class Start(Protocol):
+    """``bring_up.start`` of a kind."""
+
+    def __call__(self, ground: Ground) -> AbstractContextManager[Driver]: ...

@@ -1,0 +1,233 @@
+"""How ways by VPN come up: IPsec, then L2TP, then PPP, from each client to one gateway at a time.
+
+The order of the papers is kept (P-07, OUT-21): nothing of L2TP before the SA is installed, no route before
+IPCP is open. Gateways are tried in the way's order (R-07); one is given up whole before the next is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lab import routes
+from lab.errors import LabError, ProtocolError
+from lab.record import IkeAttempt, PppSession
+from lab.teardown import Teardown
+from lab.wait import wait_until
+from lab.ways.ground import Ground
+from lab.ways.vpn import plan as model
+from lab.ways.vpn.plan import IpsecConnection, VpnPlan
+from tunnels.ipsec import Charon
+from tunnels.l2tp import Lac, Lns
+
+DIAL_DEADLINE_S = 120.0
+GRACE_S = 30.0
+
+
+@contextmanager
+def start(ground: Ground) -> Iterator[Vpn]:
+    """The VPN's ends; the daemons start when the first way is to come up."""
+    teardown = Teardown()
+    with teardown:
+        yield Vpn(ground, teardown)
+
+
+@dataclass(slots=True)
+class _Tunnel:
+    """A client's connection that stands."""
+
+    connection: IpsecConnection
+    lac: Lac
+
+
+class Vpn:
+    """All ends of every way by VPN."""
+
+    def __init__(self, ground: Ground, teardown: Teardown) -> None:
+        self._ground = ground
+        self._topology = ground.topology
+        self._nodes = ground.nodes
+        self._record = ground.record
+        self._story = ground.story
+        self._teardown = teardown
+        self._charons: dict[str, Charon] = {}
+        self._tunnels: dict[str, _Tunnel] = {}
+
+    def _start(self) -> None:
+        """Start the daemons of both ends, all before the first is waited for."""
+        connections = model.connections(self._topology)
+        lnss = []
+        for name in dict.fromkeys(n for c in connections for n in (c.client, c.gateway)):
+            mine = tuple(c for c in connections if name in (c.client, c.gateway))
+            charon = Charon(self._nodes[name], mine, self._record)
+            self._charons[name] = charon
+            self._teardown.add(f"{name}'s charon", charon.stop)
+            charon.launch()
+        for server in model.servers(self._topology):
+            lns = Lns(self._nodes[server.gateway], server)
+            self._teardown.add(f"{server.gateway}'s xl2tpd", lns.stop)
+            lns.launch()
+            lnss.append(lns)
+
+        for charon in self._charons.values():
+            charon.ready()
+        for lns in lnss:
+            lns.ready()
+        self._teardown.add("the clients' tunnels", self._hang_up)
+
+    # Up.
+
+    def up(self, way: VpnPlan, agent: str) -> None:
+        """Bring up an agent's way; raises ProtocolError with the reason of each gateway tried."""
+        if not self._charons:
+            self._start()
+        self._bring_up(way, agent, way.gateways)
+
+    def up_again(self, way: VpnPlan, agent: str) -> None:
+        """Replace a way that has died: the gateways that were not in use first."""
+        dead = self._tunnels[agent].connection.gateway
+        self.give_up(way, agent)
+        others = [gateway for gateway in way.gateways if gateway != dead]
+        self._bring_up(way, agent, (*others, dead))
+
+    def _bring_up(self, way: VpnPlan, client: str, gateways: tuple[str, ...]) -> None:
+        reasons = []
+        for gateway in gateways:
+            try:
+                self._connect(way, client, gateway)
+            except ProtocolError as error:
+                detail = f"{error.message}: {error.hint}" if error.hint else error.message
+                self._story.tell("path", f"{client}: {gateway} gives no way: {detail}")
+                reasons.append(f"{gateway}: {detail}")
+                self.give_up(way, client)
+                continue
+            self._record.gateway_in_use[client] = gateway
+            return
+        raise ProtocolError(f"{client} has no way home by VPN: {'; '.join(reasons)}")
+
+    def _connect(self, way: VpnPlan, client: str, gateway: str) -> None:
+        connection = way.connection(client, gateway)
+        attempt = self._charons[client].initiate(connection, _ike_budget_s(connection))
+        if not attempt.established:
+            raise ProtocolError(attempt.error or "IKE did not come about")
+        self._story.tell("IKE", f"{client} and {gateway} agreed on {_suite(attempt)}")
+
+        plan, server = way.client(client), way.server(gateway)
+        lac = Lac(self._nodes[client], plan, server, connection.client_address, self._record)
+        self._tunnels[client] = _Tunnel(connection, lac)
+        lac.launch()
+        lac.ready()
+        sessions = lac.dial(DIAL_DEADLINE_S)
+        self._tell_sessions(client, gateway, sessions)
+
+        destinations = dict.fromkeys(f"{e.address}/32" for e in way.endpoints)
+        routes.add(self._nodes[client], destinations, sessions[0].interface)
+
+    def _tell_sessions(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
+        tunnels = [t for t in self._record.l2tp if t.client == client and not t.closed]
+        ids = ", ".join(f"{t.local_id}/{t.remote_id}" for t in tunnels)
+        self._story.tell("L2TP", f"{client} and {gateway}: tunnel {ids}")
+        for session in sessions:
+            self._story.tell(
+                "PPP",
+                f"{client} is {session.local_ip} on {session.interface}, {gateway} is "
+                f"{session.peer_ip}, MTU {session.mtu}",
+            )
+
+    # While it stands.
+
+    def healthy(self, way: VpnPlan, agent: str) -> bool:
+        """Whether IKE, L2TP and PPP of an agent's host are all up."""
+        tunnel = self._tunnels.get(agent)
+        if tunnel is None or not tunnel.lac.daemon.alive:
+            return False
+        sessions = tunnel.lac.refresh()
+        return self._established(tunnel) and bool(sessions) and not any(s.closed for s in sessions)
+
+    def sas(self) -> dict[str, list[str]]:
+        """What the charon of each end knows, in lines for people; one that has died knows nothing."""
+        return {
+            name: [
+                f"{sa.name}: IKEv{sa.version} {sa.state}, {sa.local_address} to {sa.remote_address},"
+                f" {sa.encryption}/{sa.integrity}/{sa.dh_group}"
+                + "".join(f"; {c.name} {c.state}, {c.mode.lower()} mode" for c in sa.children)
+                for sa in charon.ike_sas()
+            ]
+            for name, charon in self._charons.items()
+            if charon.daemon.alive
+        }
+
+    def put_to_test(self, lab: Any) -> None:
+        """What is tried on the tunnel is tried on every PPP interface (OUT-22)."""
+
+    def details(self) -> dict[str, list[str]]:
+        """What the charon of each end knows, in lines for people; one that has died knows nothing."""
+        return {
+            name: [
+                f"{sa.name}: IKEv{sa.version} {sa.state}, {sa.local_address} to {sa.remote_address},"
+                f" {sa.encryption}/{sa.integrity}/{sa.dh_group}"
+                + "".join(f"; {c.name} {c.state}, {c.mode.lower()} mode" for c in sa.children)
+                for sa in charon.ike_sas()
+            ]
+            for name, charon in self._charons.items()
+            if charon.daemon.alive
+        }
+
+    def lost(self, way: VpnPlan, agent: str) -> bool:
+        """Whether an agent's way has died: waits as long as dead peer detection may take (RFC 3706)."""
+        tunnel = self._tunnels.get(agent)
+        if tunnel is None:
+            return True
+
+        connection = tunnel.connection
+        detection_s = connection.dpd_delay_s + connection.dpd_timeout_s
+        budget_s = detection_s + _ike_budget_s(connection) + GRACE_S
+        try:
+            wait_until(
+                f"{agent}'s charon finds {connection.gateway} dead",
+                lambda: not self.healthy(way, agent),
+                budget_s,
+                every_s=0.5,
+            )
+        except LabError:
+            return False
+        return True
+
+    def _established(self, tunnel: _Tunnel) -> bool:
+        charon = self._charons[tunnel.connection.client]
+        return any(sa.name == tunnel.connection.name and sa.established for sa in charon.ike_sas())
+
+    # Down.
+
+    def give_up(self, way: VpnPlan, agent: str) -> None:
+        """Take an agent's tunnel down, if there is one."""
+        self._close(agent)
+
+    def _close(self, client: str) -> None:
+        tunnel = self._tunnels.pop(client, None)
+        if tunnel is not None:
+            tunnel.lac.stop()
+            self._charons[client].terminate(tunnel.connection)
+
+    def _hang_up(self) -> None:
+        for client in list(self._tunnels):
+            self._close(client)
+
+
+def _ike_budget_s(connection: IpsecConnection) -> float:
+    """How long charon itself goes on with retransmissions, for both phases, and a little more."""
+    waits = (
+        connection.retransmit_timeout_s * connection.retransmit_base**n
+        for n in range(connection.retransmit_tries + 1)
+    )
+    return 2 * sum(waits) + GRACE_S
+
+
+def _suite(attempt: IkeAttempt) -> str:
+    nat = ", in UDP 4500" if attempt.udp_encapsulation else ""
+    return (
+        f"{attempt.ike_encryption}/{attempt.ike_integrity}/{attempt.ike_dh_group}, "
+        f"ESP {attempt.esp_encryption}/{attempt.esp_integrity} in {attempt.esp_mode.lower()} mode{nat}"
+    )

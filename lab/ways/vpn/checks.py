@@ -1,0 +1,56 @@
+"""What makes no sense about a way home by VPN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.topology import check
+from lab.topology.check import Complaint
+from lab.topology.model import Role
+from lab.topology.routing import Network
+from lab.topology.spec import TopologySpec
+from lab.topology.strict_yaml import Place
+from lab.ways.vpn.spec import VpnSpec
+
+
+def complaints(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:
+    """What is wrong between places of a spec whose single values are all well-formed."""
+    place: Place = ("ways", name)
+    yield from check.named_once(spec, (*place, "gateways"), way.gateways, Role.vpn_gateway)
+    if not way.gateways:
+        known = ", ".join(check.network(spec).with_role(Role.vpn_gateway)) or "vpn1, vpn2"
+        problem, fix = "a way by VPN needs gateways", f"add gateways: [{known}]"
+        yield Complaint(place, problem, fix, ((*place, "gateways"),))
+    if way.ipsec.rekey_min > way.ipsec.rekey_max:
+        suggestion = "the lab's own are 26min and 34min"
+        yield Complaint((*place, "ipsec"), "rekey_min is after rekey_max", suggestion)
+    yield from _shared(spec, name, way)
+
+
+def _shared(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:
+    """One agent has one IPsec connection to a gateway, and not one for each of two ways."""
+    for other, earlier in spec.ways_of_kind(VpnSpec).items():
+        if other == name:
+            return
+        for agent in {*spec.agents_of(name)} & {*spec.agents_of(other)}:
+            for gateway in {*way.gateways} & {*earlier.gateways}:
+                problem = f"{agent} has {gateway} by the way {other}, too"
+                fix = f"take {gateway} out of one of the two"
+                yield Complaint(("ways", name, "gateways"), problem, fix, (("agents",),))
+
+
+def routes(spec: TopologySpec, net: Network, name: str, way: VpnSpec) -> Iterator[Complaint]:
+    """Whether the way can exist at all, in a spec that has no other complaint."""
+    yield from check.wired(spec, net, name)
+    (internet,), (sdc,) = net.with_role(Role.internet), net.with_role(Role.sdc)
+    reached = net.ways(internet, closed=check.site(spec))
+    place: Place = ("ways", name)
+    for gateway in way.gateways:
+        onward = net.ways(gateway, closed=net.internet)
+        if gateway not in reached:
+            yield Complaint(place, f"{internet} does not reach {gateway}")
+        if sdc not in onward:
+            yield Complaint(place, f"{gateway} does not reach {sdc} but over the Internet")
+        elif net.on_internet(onward[sdc][0].link):
+            problem = f"{gateway} and {sdc} have no link of their own behind the Internet"
+            yield Complaint(place, problem)

@@ -1,0 +1,38 @@
+"""How much room is left for PPP inside L2TP inside ESP. Arithmetic only (facts T1-13)."""
+
+from __future__ import annotations
+
+from lab.ways.vpn.plan import Encapsulation
+
+IP = 20
+UDP = 8
+ESP_HEADER = 8
+"""SPI and sequence number (RFC 4303 2)."""
+ESP_TRAILER = 2
+"""Pad length and next header; they are encrypted, so they count before rounding to a block."""
+BLOCK = 8
+"""3DES-CBC: its block, and its initialization vector (RFC 2451)."""
+ICV = 12
+"""HMAC-MD5-96 and HMAC-SHA1-96 alike (RFC 2403, RFC 2404)."""
+PPP = 4
+"""Address, control and protocol, none of them compressed (RFC 1661, RFC 1662)."""
+L2TP_LEAST, L2TP_MOST = 6, 12
+"""An L2TP data header without options, and with all: length, sequence, offset (RFC 2661 3.1)."""
+
+
+def ppp_mtu(
+    outer: int,
+    encapsulation: Encapsulation,
+    *,
+    udp_encapsulation: bool,
+    l2tp_header: int = L2TP_MOST,
+) -> int:
+    """The longest IP packet in PPP that does not make the ESP packet longer than ``outer``.
+
+    Defaults to the longest L2TP header, so that it holds whatever the two ends agree on.
+    """
+    outside = IP + (UDP if udp_encapsulation else 0) + ESP_HEADER + BLOCK + ICV
+    encrypted = (outer - outside) // BLOCK * BLOCK
+    inner_ip = IP if encapsulation is Encapsulation.tunnel else 0
+
+    return encrypted - ESP_TRAILER - inner_ip - UDP - l2tp_header - PPP

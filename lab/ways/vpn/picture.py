@@ -1,0 +1,66 @@
+"""How a way home by VPN is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.topology.model import Role, Topology
+from lab.topology.routing import Hop, Network
+from lab.ways.vpn.plan import Encapsulation, VpnPlan
+
+DIALS = False
+
+
+def hops(
+    topology: Topology, network: Network, way: VpnPlan, agent: str
+) -> Iterator[tuple[Hop, ...]]:
+    """An agent's hops to the servers by each gateway, the one that is tried first before the others."""
+    (sdc,) = network.with_role(Role.sdc)
+    for gateway in way.gateways:
+        onward = network.ways(gateway, closed=network.internet)[sdc]
+        yield network.ways(agent)[gateway] + onward
+
+
+def tunnel_ends(way: VpnPlan) -> tuple[str, ...]:
+    """The nodes where the tunnel ends, the one that is tried first before the others."""
+    return way.gateways
+
+
+def tunnel_labels(topology: Topology, way: VpnPlan) -> tuple[str, ...]:
+    """What the tunnel is made of, from outside to inside."""
+    mode = way.connections[0].client_side.encapsulation
+    return f"IPsec, {mode}, on {outer(topology)}", "L2TP, PPP", f"MTU {way.clients[0].mtu}"
+
+
+def outer(topology: Topology) -> str:
+    """In what IPsec crosses the Internet."""
+    return "UDP 4500" if topology.firewall and topology.firewall.snat else "ESP"
+
+
+def hidden_in(topology: Topology) -> str:
+    """What the legend says about the tunnel."""
+    return f"IPsec ({outer(topology)}), L2TP and PPP"
+
+
+def blocks(topology: Topology, way: VpnPlan) -> Iterator[list[str]]:
+    """What is agreed upon with the gateways."""
+    yield list(_block(way))
+
+
+def _block(way: VpnPlan) -> Iterator[str]:
+    one, client = way.connections[0], way.clients[0]
+    sessions = f"{client.sessions} PPP session{'s' if client.sessions > 1 else ''}"
+    layout = "a tunnel each" if client.layout == "tunnels" else "in one tunnel"
+    mode = one.client_side.encapsulation
+    papers = "" if mode is Encapsulation.tunnel else " (the papers say tunnel)"
+    yield "The VPN"
+    yield f"  gateways  {', then '.join(way.gateways)}"
+    yield f"  IKE       v1 main mode, pre-shared key, {one.client_side.ike_proposal}"
+    yield f"  ESP       {one.client_side.esp_proposal}, {mode} mode{papers}"
+    yield f"            new keys every {one.rekey_min_s // 60} to {one.rekey_max_s // 60} minutes"
+    yield f"  L2TP      {sessions} {layout}"
+    yield f"  PPP       {way.servers[0].ppp.auth.upper()}, MTU {client.mtu}"
+    for server in way.servers:
+        pool = server.ppp.pool
+        shown = f"{pool[0]} to {pool[-1]}" if pool else "no addresses"
+        yield f"            {server.gateway} gives {shown}"

@@ -1,0 +1,139 @@
+"""The model of the VPN: whom each client connects to, and how. Plain data, as all of ``model``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.topology.model import Topology, Way
+from lab.topology.ppp import PppAccount, PppAuth, PppServer
+
+
+class Encapsulation(StrEnum):
+    """RFC 2407 4.5 encapsulation mode of the ESP SA."""
+
+    tunnel = "tunnel"
+    transport = "transport"
+
+
+class SessionLayout(StrEnum):
+    """X-08: several PPP sessions share one L2TP tunnel, or each has a tunnel of its own."""
+
+    sessions = "sessions"
+    tunnels = "tunnels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IkeSide:
+    """What one end of an IKEv1 connection believes."""
+
+    identity: str
+    """Its own: an IPv4 address (ID_IPV4_ADDR) or a name (ID_FQDN)."""
+    expects: str
+    """The identity that it demands of the other end; ``%any`` where it takes all."""
+    psk: str
+    ike_proposal: str
+    """strongSwan's spelling: ``3des-md5-modp1024``."""
+    esp_proposal: str
+    encapsulation: Encapsulation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpsecConnection:
+    """IKEv1 main mode with a PSK and ESP (P-01 to P-06), of one client to one gateway."""
+
+    name: str
+    """``<client>-<gateway>``."""
+    client: str
+    gateway: str
+    client_address: str
+    gateway_address: str
+    client_side: IkeSide
+    gateway_side: IkeSide
+    ike_lifetime_s: int
+    rekey_min_s: int
+    """ESP keys are renegotiated at a random time between these two (P-06)."""
+    rekey_max_s: int
+    esp_lifetime_s: int
+    dpd_delay_s: int
+    dpd_timeout_s: int
+    retransmit_tries: int
+    retransmit_timeout_s: float
+    retransmit_base: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class L2tpServer:
+    """The LNS of a gateway (RFC 2661)."""
+
+    gateway: str
+    address: str
+    hostname: str
+    ppp: PppServer
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class L2tpClient:
+    """The LAC in a client; ``sessions`` PPP sessions to whichever gateway is up."""
+
+    client: str
+    hostname: str
+    layout: SessionLayout
+    sessions: int
+    accept_auth: tuple[PppAuth, ...]
+    """What the client's PPP agrees to authenticate with (P-09: CHAP only)."""
+    account: PppAccount
+    mtu: int
+    """PPP MTU and MRU by the arithmetic of T1-13."""
+    hello_s: int
+    lcp_echo_interval_s: int
+    lcp_echo_failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VpnPlan(Way):
+    """A way home by VPN: gateways in the order in which they are tried (R-07)."""
+
+    gateways: tuple[str, ...]
+    connections: tuple[IpsecConnection, ...]
+    """Of each client to each gateway."""
+    clients: tuple[L2tpClient, ...]
+    servers: tuple[L2tpServer, ...]
+    """Of each gateway; two ways over one gateway have the same."""
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        return tuple(server.ppp.local_ip for server in self.servers)
+
+    def connection(self, client: str, gateway: str) -> IpsecConnection:
+        return next(c for c in self.connections if (c.client, c.gateway) == (client, gateway))
+
+    def client(self, name: str) -> L2tpClient:
+        return next(c for c in self.clients if c.client == name)
+
+    def server(self, gateway: str) -> L2tpServer:
+        return next(s for s in self.servers if s.gateway == gateway)
+
+
+Plan = VpnPlan
+
+
+def plans(topology: Topology) -> tuple[VpnPlan, ...]:
+    """Every way by VPN."""
+    return tuple(way for way in topology.ways if isinstance(way, VpnPlan))
+
+
+def connections(topology: Topology) -> tuple[IpsecConnection, ...]:
+    """Every IPsec connection of every way by VPN."""
+    return tuple(c for plan in plans(topology) for c in plan.connections)
+
+
+def clients(topology: Topology) -> tuple[L2tpClient, ...]:
+    """Every client's side of L2TP."""
+    return tuple(c for plan in plans(topology) for c in plan.clients)
+
+
+def servers(topology: Topology) -> tuple[L2tpServer, ...]:
+    """Every gateway's side of L2TP, once."""
+    return tuple(dict.fromkeys(s for plan in plans(topology) for s in plan.servers))

@@ -1,0 +1,66 @@
+"""How a failure of a way home by VPN is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.verify import internet_symptoms, session_symptoms, tunnel_symptoms
+from lab.verify.case import Case
+from lab.verify.symptom import Diagnosis, Trail, first_of
+
+Symptom = Callable[[Trail], Diagnosis | None]
+
+FAILURE: tuple[Symptom, ...] = (
+    tunnel_symptoms.find_no_ikev1,
+    tunnel_symptoms.find_lost_udp_500,
+    tunnel_symptoms.find_silence,
+    tunnel_symptoms.find_no_proposal,
+    tunnel_symptoms.find_lost_udp_4500,
+    tunnel_symptoms.find_failed_authentication,
+    tunnel_symptoms.find_lost_esp,
+    session_symptoms.find_l2tp_refusal,
+    session_symptoms.find_pap_only,
+    session_symptoms.find_wrong_secret,
+    session_symptoms.find_no_address,
+    internet_symptoms.find_black_hole,
+    session_symptoms.find_mix_up,
+    session_symptoms.find_death,
+    session_symptoms.find_l2tp_silence,
+    internet_symptoms.find_refusing_server,
+    internet_symptoms.find_agent_failure,
+)
+"""In the order of the path: an earlier step that fails explains all later ones."""
+
+SURVIVED: tuple[Symptom, ...] = (
+    session_symptoms.find_mix_up,
+    session_symptoms.find_takeover,
+    session_symptoms.find_tampering,
+    session_symptoms.find_replay,
+)
+
+
+def failure(case: Case, agent: str) -> Diagnosis | None:
+    """Why the way did not lead home."""
+    trails = _trails(case, agent)
+    found = first_of(trails, FAILURE)
+    if found is None or found.cause != tunnel_symptoms.SILENT or len(trails) == 1:
+        return found
+    silent = [tunnel_symptoms.find_silence(trail) for trail in reversed(trails)]
+    if not all(silent):
+        return found
+    sentences = "; ".join(each.sentence for each in silent if each is not None)
+    names = " and ".join(trail.gateway for trail in reversed(trails))
+    hint = f"see whether {names} run, and whether the way to them is open"
+    return Diagnosis("gateways-silent", sentences, hint)
+
+
+def survived(case: Case, agent: str) -> Diagnosis | None:
+    """What befell a way that did lead home."""
+    return first_of(_trails(case, agent), SURVIVED)
+
+
+def _trails(case: Case, agent: str) -> list[Trail]:
+    """The connections that were tried, the last one first: the earlier ones failed alike."""
+    tried = [Trail(case, agent, c, hidden=True) for c in case.connections(agent)]
+    tried = [trail for trail in tried if trail.ike]
+    return tried[::-1] or [Trail(case, agent, None, hidden=True)]
