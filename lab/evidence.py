@@ -1,6 +1,6 @@
-"""What a failing test shows of its lab: where things are, ends of logs, SAs, packet rules. No secrets.
+"""What a failing test shows of its lab: where things are, ends of logs, network, SAs, rules. No secrets.
 
-Only looks, and never breaks what it looks at: a lab that fails is asked in the state that it is in.
+Nothing here changes the lab: a lab that fails is asked in the state that it is in.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import firewall
+from lab import firewall, inventory
 from lab.errors import LabError
 from lab.ways.vpn.plan import connections
 
 if TYPE_CHECKING:
+    from lab.nodes import Node
     from lab.running import RunningLab
 
 LOG_LINES = 20
@@ -36,9 +37,10 @@ def collect(lab: RunningLab) -> list[Section]:
     return [
         (f"lab {lab.topology.name}", where(lab.run_dir)),
         *logs(lab.run_dir),
+        *_asked("links, addresses and routes", lambda: _each(lab, inventory.take)),
         *_asked("IKE SAs", lambda: _ike_sas(lab)),
         *_asked("IPsec SAs", lambda: _esp_sas(lab)),
-        *_asked("packet rules", lambda: _rules(lab)),
+        *_asked("packet rules", lambda: _each(lab, firewall.ruleset)),
     ]
 
 
@@ -84,6 +86,12 @@ def _asked(title: str, ask: Callable[[], str]) -> list[Section]:
     return [(title, text)] if text else []
 
 
+def _each(lab: RunningLab, ask: Callable[[Node], object]) -> str:
+    """What there is to say of each node."""
+    said = {node.name: str(ask(lab.node(node.name))).strip() for node in lab.topology.nodes}
+    return "\n".join(f"{name}:\n{text}" for name, text in said.items() if text)
+
+
 def _ike_sas(lab: RunningLab) -> str:
     sas = {node: lines for each in lab.homeward.details() for node, lines in each.items()}
     return "\n".join(f"{node}: {line}" for node, lines in sas.items() for line in lines or ["none"])
@@ -94,8 +102,3 @@ def _esp_sas(lab: RunningLab) -> str:
     ends = dict.fromkeys(end for c in connections(lab.topology) for end in (c.client, c.gateway))
     argv = ["ip", "-s", "xfrm", "state", "list", "nokeys"]
     return "\n".join(f"{name}:\n{lab.node(name).run(argv) or 'none'}" for name in ends)
-
-
-def _rules(lab: RunningLab) -> str:
-    texts = {n.name: firewall.ruleset(lab.node(n.name)).strip() for n in lab.topology.nodes}
-    return "\n".join(f"{name}:\n{text}" for name, text in texts.items() if text)

@@ -309,6 +309,11 @@ def clear(nodes: Mapping[str, Node]) -> None:
         _run(node, "clear the packet rules of", "flush ruleset")
 
 
+def tables(node: Node) -> list[str]:
+    """What a node has of tables: ``table inet lab``."""
+    return _run(node, "list the packet rules of", "list tables").splitlines()
+
+
 def ruleset(node: Node) -> str:
     """All rules of a node with their counters, for people."""
     return _run(node, "list the packet rules of", "list ruleset")

@@ -1,9 +1,9 @@
-"""What labs that were killed left behind, and removing it: nothing else, and nothing of a lab that lives.
+"""Removing what killed labs left behind, and nothing of a lab that lives.
 
-A lab that ends, or is killed, takes its processes, namespaces, wires and rules with it, whichever the engine
-(``engine.native``, ``engine.uml``). What can remain are files: its entry among the labs that are up, the
-socket by which it was reached, the folder of the guest's kernel, captures that were not made into files
-yet, the folder of a kernel that was being built. A lock, which no death outlives, tells whose they are.
+With either engine, processes, namespaces, wires and rules end with their lab, also when it is killed
+(``engine.native``, ``engine.uml``). Only files can remain: the entry among the labs that are up, the socket
+of the supervisor, the folder of the guest's kernel, captures that were not made into files yet, the folder
+of a kernel that was being built. A lab that lives holds a lock; files without a holder were left behind.
 """
 
 from __future__ import annotations

@@ -1,145 +1,124 @@
-"""What exists in a node's network right now: links, addresses, routes, IPsec state, nft tables.
+"""What a node's network holds right now: links, addresses and routes to show, and leftovers to count.
 
-For the check that a teardown left nothing (g6), and for ``lab status``. It only looks: what ought
-to be there is the caller's knowledge, but for a node's own wires, which the model knows.
+``take`` reads with pyroute2, for failure reports and as the tests' second opinion. ``leftovers`` is asked in
+every node at every teardown (g6), and does without pyroute2, which would make a run a fifth dearer.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
-import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from lab import netlink
-from lab.netlink import Channel, Message, attributes, string
+from lab import firewall, netlink
+from lab.errors import KernelError
+from lab.netlink import Channel
 from lab.nodes import Node
 from lab.topology import model
 
-_RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE = 18, 22, 26
 _RT_TABLE_MAIN = 254
-_RTN_UNICAST = 1
-_IFLA_IFNAME = 3
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_TABLE = 1, 4, 5, 15
 _XFRM_MSG_GETSA, _XFRM_MSG_GETPOLICY = 0x12, 0x15
-_NFT_MSG_GETTABLE = (10 << 8) | 1
-_NFTA_TABLE_NAME = 1
-_NFT_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-
-_LINK_BYTES = 16
-_ADDRESS = struct.Struct("=BBBBI")
-_ROUTE = struct.Struct("=BBBBBBBBI")
-_NFGEN_BYTES = 4
-_U32 = struct.Struct("=I")
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything that a network namespace holds, in words, sorted."""
+    """A network namespace, each part sorted."""
 
     links: tuple[str, ...]
+    """``lan 02:ca:11:01:00:01 mtu 1500 up, netem holds 1000 packets``."""
     addresses: tuple[str, ...]
     """``lan 192.168.10.10/24``."""
     routes: tuple[str, ...]
-    """Of the main table, unicast: ``default via 192.168.10.1 dev lan``."""
-    xfrm_states: int
-    xfrm_policies: int
-    """Those of sockets (charon's own bypasses) are among them."""
-    tables: tuple[str, ...]
-    """``inet lab``."""
+    """The main table: ``default via 192.168.10.1 dev lan``, ``unreachable 129.42.160.48/32``."""
+
+    def __str__(self) -> str:
+        return "\n".join((*self.links, *self.addresses, *self.routes))
 
 
 def take(node: Node) -> Inventory:
     """Look at a node's network."""
-    return node.call(_take, node.name)
+    # Not at the head, which every run imports, and not in the node's thread, which has a small stack.
+    from pyroute2 import IPRoute, NetlinkError  # type: ignore[import-untyped]
 
-
-def leftovers(node: Node, planned: model.Node | None) -> tuple[str, ...]:
-    """What is in a node beside its own wires, in sentences; ``planned`` is None for ``wires``."""
-    seen = take(node)
-    own = {"lo"} | ({i.name for i in planned.interfaces} if planned else set())
-    found = [f"{node.name}: link {link}" for link in seen.links if link not in own]
-    if seen.xfrm_states:
-        found.append(f"{node.name}: {seen.xfrm_states} IPsec SA(s)")
-    if seen.xfrm_policies:
-        found.append(f"{node.name}: {seen.xfrm_policies} IPsec policies")
-    found.extend(f"{node.name}: nft table {table}" for table in seen.tables)
-    return tuple(found)
-
-
-def _take(name: str) -> Inventory:
-    with Channel.open(netlink.NETLINK_ROUTE) as route:
-        messages = route.dump(_RTM_GETLINK, bytes(_LINK_BYTES), f"{name}'s links")
-        links = dict(map(_link, messages))
-        addresses = [
-            _address(message, links)
-            for message in route.dump(_RTM_GETADDR, bytes(_ADDRESS.size), f"{name}'s addresses")
-        ]
-        routes = [
-            _route(message, links)
-            for message in route.dump(_RTM_GETROUTE, bytes(_ROUTE.size), f"{name}'s routes")
-        ]
-
-    return Inventory(
-        links=tuple(sorted(links.values())),
-        addresses=tuple(sorted(addresses)),
-        routes=tuple(sorted(filter(None, routes))),
-        xfrm_states=len(_dump(netlink.NETLINK_XFRM, _XFRM_MSG_GETSA, f"{name}'s IPsec SAs")),
-        xfrm_policies=len(
-            _dump(netlink.NETLINK_XFRM, _XFRM_MSG_GETPOLICY, f"{name}'s IPsec policies")
-        ),
-        tables=tuple(
-            sorted(
-                f"{_NFT_FAMILIES.get(message.body[0], message.body[0])} "
-                + string(attributes(message.body, _NFGEN_BYTES)[_NFTA_TABLE_NAME])
-                for message in _dump(
-                    netlink.NETLINK_NETFILTER,
-                    _NFT_MSG_GETTABLE,
-                    f"{name}'s nft tables",
-                    bytes(_NFGEN_BYTES),
-                )
-            )
-        ),
-    )
-
-
-def _dump(protocol: int, kind: int, what: str, body: bytes = b"") -> list[Message]:
-    """A list from a part of the kernel that may not be there, and then holds nothing."""
     try:
-        channel = Channel.open(protocol)
+        return node.call(_take, IPRoute)
+    except NetlinkError as error:
+        raise KernelError("list the network of", node.name, str(error)) from error
+
+
+def leftovers(node: Node, planned: model.Node) -> tuple[str, ...]:
+    """What is in a node beside the wires that the model gives to the node, in sentences."""
+    own = {"lo", *(interface.name for interface in planned.interfaces)}
+    found = node.call(_strangers, node.name, own)
+    found += [f"nft {table}" for table in firewall.tables(node)]
+    return tuple(f"{node.name}: {thing}" for thing in found)
+
+
+# In the nodes' own threads.
+
+
+def _take(connect: Callable[[], Any]) -> Inventory:
+    with connect() as kernel:
+        found = {link["index"]: link for link in kernel.get_links()}
+        names = {index: link.get("ifname") for index, link in found.items()}
+        shaped = {
+            q["index"]: q.get("options") for q in kernel.get_qdiscs() if q.get("kind") == "netem"
+        }
+        links = (_link(link, shaped.get(index)) for index, link in found.items())
+        addresses = (_address(address, names) for address in kernel.get_addr())
+        routes = (_route(route, names) for route in kernel.get_routes(table=_RT_TABLE_MAIN))
+        return Inventory(tuple(sorted(links)), tuple(sorted(addresses)), tuple(sorted(routes)))
+
+
+def _link(link: Any, netem: Any) -> str:
+    state = link.get("operstate").lower()
+    # A PPP interface has no MAC address.
+    words = (link.get("ifname"), link.get("address"), f"mtu {link.get('mtu')}", state)
+    held = f", netem holds {netem['limit']} packets" if netem else ""
+    return " ".join(filter(None, words)) + held
+
+
+def _address(address: Any, names: Mapping[int, str]) -> str:
+    # Of a point-to-point link ``address`` is the peer's; IPv6 has no ``local``.
+    own = address.get("local") or address.get("address")
+    return f"{names[address['index']]} {own}/{address['prefixlen']}"
+
+
+def _route(route: Any, names: Mapping[int, str]) -> str:
+    from pyroute2.netlink.rtnl import rt_type  # type: ignore[import-untyped]
+
+    kind = "" if route["type"] == rt_type["unicast"] else f"{rt_type[route['type']]} "
+    prefix = f"{route.get('dst')}/{route['dst_len']}" if route["dst_len"] else "default"
+    via = f" via {gateway}" if (gateway := route.get("gateway")) else ""
+    # An unreachable IPv4 prefix has no interface.
+    dev = f" dev {names[index]}" if (index := route.get("oif")) else ""
+    return f"{kind}{prefix}{via}{dev}"
+
+
+def _strangers(name: str, own: set[str]) -> list[str]:
+    found = [f"link {link}" for _, link in socket.if_nameindex() if link not in own]
+    states, policies = _xfrm(name)
+    if states:
+        found.append(f"{states} IPsec SA(s)")
+    if policies:
+        found.append(f"{policies} IPsec policies")
+    return found
+
+
+def _xfrm(name: str) -> tuple[int, int]:
+    """How many IPsec SAs and policies there are: none in a kernel without IPsec.
+
+    The bypass policies of charon's own sockets count, too.
+    """
+    try:
+        channel = Channel.open(netlink.NETLINK_XFRM)
     except OSError as error:
         if error.errno == errno.EPROTONOSUPPORT:
-            return []
+            return 0, 0
         raise
-
     with channel:
-        return channel.dump(kind, body, what)
-
-
-def _link(message: Message) -> tuple[int, str]:
-    (index,) = struct.unpack_from("=i", message.body, 4)
-    return index, string(attributes(message.body, _LINK_BYTES)[_IFLA_IFNAME])
-
-
-def _address(message: Message, links: dict[int, str]) -> str:
-    family, prefix, _, _, index = _ADDRESS.unpack_from(message.body)
-    found = attributes(message.body, _ADDRESS.size)
-    packed = found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]
-    return f"{links[index]} {socket.inet_ntop(family, packed)}/{prefix}"
-
-
-def _route(message: Message, links: dict[int, str]) -> str:
-    family, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(message.body)
-    found = attributes(message.body, _ROUTE.size)
-    if _RTA_TABLE in found:
-        (table,) = _U32.unpack(found[_RTA_TABLE])
-    if table != _RT_TABLE_MAIN or kind != _RTN_UNICAST:
-        return ""
-
-    destination = "default"
-    if length:
-        destination = f"{socket.inet_ntop(family, found[_RTA_DST])}/{length}"
-    via = f" via {socket.inet_ntop(family, found[_RTA_GATEWAY])}" if _RTA_GATEWAY in found else ""
-    (index,) = _U32.unpack(found[_RTA_OIF])
-    return f"{destination}{via} dev {links[index]}"
+        states = channel.dump(_XFRM_MSG_GETSA, b"", f"{name}'s IPsec SAs")
+        policies = channel.dump(_XFRM_MSG_GETPOLICY, b"", f"{name}'s IPsec policies")
+        return len(states), len(policies)

@@ -218,11 +218,10 @@ def _set(node_name: str, sysctls: Mapping[str, str]) -> None:
                 os.write(file, value.encode())
             finally:
                 os.close(file)
-        except FileNotFoundError as error:
-            if not name.startswith(_OPTIONAL_SYSCTLS):
-                raise KernelError("set", f"{node_name}'s {name}", str(error.strerror)) from error
         except OSError as error:
-            raise KernelError("set", f"{node_name}'s {name}", str(error.strerror)) from error
+            absent = isinstance(error, FileNotFoundError)
+            if not (absent and name.startswith(_OPTIONAL_SYSCTLS)):
+                raise KernelError("set", f"{node_name}'s {name}", str(error.strerror)) from error
 
 
 # Links.

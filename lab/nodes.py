@@ -191,7 +191,7 @@ class Node:
     def run(self, argv: Sequence[str | Path], *, deadline_s: float = 10.0, input: str = "") -> str:
         """Run a program in the node to its end and return its stdout."""
         self.furnish()
-        # Only started in the node's thread: whoever else needs that need not wait for the end.
+        # Started in the node's thread and awaited in ours, so that the node can be called meanwhile.
         popen = self.call(spawn, argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         return finish(popen, deadline_s, input)
 

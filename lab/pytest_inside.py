@@ -57,7 +57,7 @@ class Labs:
 
         lab, failure = None, ""
         try:
-            lab = Lab.up(order, run_dir, self.engine, self.clock)
+            lab = Lab.up(order, run_dir, self.engine, self.clock, full=self._full)
             if order.path:
                 lab.path_up()
         except LabError as error:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import codec, firewall, inventory, links
+from lab import codec, firewall, inventory, links, routes
 from lab.errors import UsageError
 from lab.homeward import Homeward
 from lab.ibm.server import Server
@@ -120,9 +120,7 @@ class RunningLab:
         self.homeward.up()
         self.record.path_up = time.time()
         for agent in self.topology.agents:
-            self.record.routes[agent] = [
-                _plain_route(route) for route in inventory.take(self.nodes[agent]).routes
-            ]
+            self.record.routes[agent] = routes.in_use(self.nodes[agent])
 
     def die(self, name: str) -> None:
         """A node dies: no packet leaves or enters it any more, and its daemons are killed."""
@@ -237,13 +235,6 @@ def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
         lig = topology.lig.node
         numbers = [line.number for line in topology.telephone.lines if line.node == lig]
     return {"LAB_NUMBERS": ",".join(dict.fromkeys(numbers)), "LAB_USER": account.user}
-
-
-def _plain_route(text: str) -> str:
-    """``default via 192.168.10.1 dev lan`` as ``0.0.0.0/0 dev lan``."""
-    words = text.split()
-    prefix = "0.0.0.0/0" if words[0] == "default" else words[0]
-    return f"{prefix} dev {words[words.index('dev') + 1]}"
 
 
 def _xfrm_stat() -> dict[str, int]:

@@ -1,9 +1,9 @@
 """The ``native`` engine: the same lab in the running kernel, as root, in namespaces of its own.
 
-A process in a pid namespace of its own is the attendant; when it ends, however it ends, the kernel
-kills everything that was started below it, and with the last process the namespaces go too: nothing
-pins them. On the host a lab can be told by what ``ps`` calls its own processes, and by ``LAB_ID`` in the
-environment of every program that it starts (``host.environment``).
+The attendant is process 1 of a pid namespace. When it ends, however it ends, the kernel kills everything
+that was started below it. Nothing pins the namespaces: they end with the last process in them. On the host,
+``ps`` shows the lab's own processes by the names below, and every program that the lab starts has ``LAB_ID``
+in its environment (``host.environment``).
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _be_first(channel: int) -> None:
 
 
 def _let_go(*kept: int) -> None:
-    """Close what we have from whoever started us, as his listening socket, but for streams and these."""
+    """Close all inherited descriptors but ``kept`` and the standard streams: a supervisor's socket, say."""
     for name in os.listdir("/proc/self/fd"):
         if (fd := int(name)) > 2 and fd not in kept:
             with contextlib.suppress(OSError):
@@ -143,7 +143,7 @@ def _let_go(*kept: int) -> None:
 
 
 def _mute() -> None:
-    """Let go of the standard streams: who reads a pipe to its end must not wait for the lab's end."""
+    """Let go of the standard streams: a reader of a pipe from the command must not wait for the lab's end."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)

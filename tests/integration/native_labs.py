@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pyroute2 import IPRoute  # type: ignore[import-untyped]
+
 from lab.engine import registry
 from lab.wait import wait_until
 
@@ -69,6 +71,14 @@ def marked(run_dir: Path) -> list[str]:
     return sorted(found)
 
 
+def network() -> list[list[str]]:
+    """Links, addresses and routes of every table; no counters."""
+    told = ("ifname", "address", "mtu", "operstate", "qdisc", "local", "dst", "gateway", "oif")
+    with IPRoute() as kernel:
+        listed = (*kernel.get_links(), *kernel.get_addr(), *kernel.get_routes())
+        return sorted([m["event"], *(str(m.get(name)) for name in told)] for m in listed)
+
+
 def machine() -> dict[str, Any]:
     """What a lab must leave as it was: all but its processes, which end with it."""
     spaces = set()
@@ -89,7 +99,7 @@ def machine() -> dict[str, Any]:
     return {
         "spaces": sorted(spaces),
         "settings": {k: v for k, v in sorted(settings.items()) if not k.startswith(moving)},
-        "links": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+        "network": network(),
         "mounts": Path("/proc/mounts").read_text(),
         "xfrm": Path("/proc/net/xfrm_stat").read_text()
         if Path("/proc/net/xfrm_stat").exists()
@@ -145,6 +155,7 @@ def main(folder: Path) -> dict[str, Any]:
 
     facts["owners"] = run_by_sudo(folder / "by-sudo" / "run")
     facts["settings"] = len(before["settings"])
+    facts["network"] = len(before["network"])
 
     after = machine()
     facts["changed"] = {

@@ -104,9 +104,10 @@ def test_gc_leaves_look_alikes_and_labs_that_live(facts: dict[str, Any]) -> None
 
 
 def test_two_labs_leave_the_machine_as_it_was(facts: dict[str, Any]) -> None:
-    """Namespaces, links, mounts and every setting of the kernel."""
+    """Namespaces, links, addresses, routes, mounts and every setting of the kernel."""
     assert facts["changed"] == {}
     assert facts["settings"] > 500
+    assert facts["network"] > 10
 
 
 def test_a_run_by_sudo_belongs_to_its_caller(facts: dict[str, Any]) -> None:

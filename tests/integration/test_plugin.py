@@ -141,6 +141,9 @@ def test_a_full_failure_shows_the_lab(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     for section in ("end of hmc/charon.log", "end of vpn1/xl2tpd.log", "IKE SAs", "packet rules"):
         assert f"- {section} -" in done.stdout
+    assert "- links, addresses and routes -" in done.stdout
+    assert "vpn1:\ncore " in done.stdout
+    assert "\nlo 129.42.160.16/32\n" in done.stdout
     assert "hmc-vpn1: IKEv1 ESTABLISHED" in done.stdout
     assert "<<Keys hidden>>" in done.stdout
     assert "counter l2tp-in-clear-in" in done.stdout.replace('"', "")

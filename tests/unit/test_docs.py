@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from lab.topology import draw
 from lab.topology.load import load, names
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
-from tests.unit.test_house_style import FORBIDDEN
+from tests.unit.test_house_style import FORBIDDEN, SOURCES, imported
 
 REPO = Path(__file__).resolve().parents[2]
 PAGES = (REPO / "README.md", *sorted((REPO / "docs").glob("*.md")))
@@ -190,3 +193,31 @@ def test_profiles() -> None:
         profile = catalogue.profile(name)
         assert row[2] == (str(len(profile.vpn_gateways)) if profile.vpn_gateways else "none")
         assert re.findall("[0-9]+", row[3]) == [str(port) for port in profile.direct_ports]
+
+
+def test_packages() -> None:
+    """Which modules import a package is what the table says."""
+    trees = {path.relative_to(REPO).as_posix(): ast.parse(path.read_text()) for path in SOURCES}
+    rows = _rows("docs/architecture.md", "package")
+    assert len(rows) > 4
+    for package, importers, *_ in rows:
+        name = package.replace("-", "_")
+        at = {path for path, tree in trees.items() if name in _packages(imported(tree))}
+        assert at == {*re.findall(r"[\w/]+\.py", importers)}, package
+
+
+def _packages(modules: set[str]) -> set[str]:
+    return {module.partition(".")[0] for module in modules}
+
+
+def test_what_runs_inside_loads_no_package_that_it_may_not_need() -> None:
+    """Imports are what a run in the guest costs: pyroute2 alone would cost a fifth of the shortest one."""
+    code = (
+        "import sys, lab.engine.inside, lab.running, lab.evidence, lab.handle\n"
+        "import lab.scenarios.call_home, tunnels.ipsec, tunnels.l2tp, tunnels.modem\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "lab" in loaded
+    assert not {row[0] for row in _rows("docs/architecture.md", "package")} & {*loaded}
