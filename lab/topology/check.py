@@ -11,16 +11,13 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-
-import yaml
 
 from lab import catalogue, ways
 from lab.topology.model import Role
 from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
+from lab.ways.claim import claims
 
 RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 """Names that mean something else to the kernel or the lab: interfaces are called as their link."""
@@ -62,11 +59,9 @@ def is_private(address: str) -> bool:
     return any(ipaddress.ip_address(address.partition("/")[0]) in net for net in PRIVATE)
 
 
-@cache
 def requirement_ids() -> tuple[str, ...]:
     """The vocabulary of ``expect``: every requirement that the lab can judge."""
-    text = resources.files("lab").joinpath("data", "requirements.yaml").read_text(encoding="utf-8")
-    return tuple(yaml.safe_load(text))
+    return tuple(claims())
 
 
 def network(spec: TopologySpec) -> Network:

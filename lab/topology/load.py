@@ -198,7 +198,12 @@ def _mend(document: Document, data: Any, errors: list[ErrorDetails]) -> Any:
         document.broken.add(place)
         gone.add(place)
         drop = bad_key or error["type"] == "extra_forbidden"
-        data = _replaced(data, place, _DROP if drop else _stand_in(place))
+        value = _DROP if drop else _stand_in(place)
+        if value is _DROP and error["type"] == "missing":
+            # Nobody knows what a key of a way means that another package brings: the way goes whole.
+            place, value = place[:2], _stand_in(place[:2])
+            gone.add(place)
+        data = _replaced(data, place, value)
 
     return data
 

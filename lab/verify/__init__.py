@@ -37,20 +37,23 @@ def _of_whom(case: Case, entry: Entry, finding: Finding) -> Finding:
         return finding
     if entry.way_home and case.left_down:
         why = "the way home was left down"
-    elif entry.always or not (why := _spared(case, entry.kind)):
+    elif entry.always or not (why := _spared(case, entry)):
         return finding
     seen = f"{why}, so this was not put to the test"
     return replace(finding, seen=seen, verdict=Verdict.not_applicable, evidence=())
 
 
-def _spared(case: Case, kind: str) -> str:
-    """Why no agent had a way of a kind, though every agent came home; empty if one had."""
-    used = {agent: case.way_of(agent) for agent in case.topology.agents}
-    names = [way.name for way in case.topology.ways if way.kind == kind]
-    others = dict.fromkeys(way.name for way in used.values() if way is not None)
-    if not (names and others and None not in used.values() and case.came_home):
+def _spared(case: Case, entry: Entry) -> str:
+    """Why a finding says nothing about ways that no agent had at the end, as others led home."""
+    used = [case.way_of(agent) for agent in case.topology.agents]
+    others = dict.fromkeys(way.name for way in used if way is not None)
+    names = [way.name for way in case.topology.ways if way.kind == entry.kind]
+    if not (names and case.came_home) or any(way is None or way.name in names for way in used):
         return ""
-    if any(trial.up for trial in case.tried(kind)):
+    tries = case.tried(entry.kind)
+    if any(trial.up for trial in tries) and not entry.at_end:
         return ""
-    did = "gave no way home" if case.tried(kind) else "was not needed"
-    return f"{' and '.join(names)} {did}: the calls went by {' and '.join(others)}"
+    fate = "was not needed"
+    if tries:
+        fate = "was lost" if any(trial.up for trial in tries) else "gave no way home"
+    return f"{' and '.join(names)} {fate}: the calls went by {' and '.join(others)}"

@@ -227,7 +227,8 @@ def _judge_series(case: Case, check: Check, plan: Dialer, series: list[DialAttem
     exhausted = len(series) == len(plan.numbers) * plan.rounds
     if not exhausted and last.result not in STOPPERS:
         check.object(f"{plan.client} gave up after {last.number}: {last.failure}")
-    if plan.client not in case.record.error:
+    errors = (case.record.error, *(t.error for t in case.record.tries if t.agent == plan.client))
+    if not any(plan.client in error for error in errors):
         check.object(f"{plan.client} had no answer, and no error says so")
     return f"{plan.client}: {count(len(series), 'attempt')}, none successful"
 

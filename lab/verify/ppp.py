@@ -99,7 +99,8 @@ def check_p_10(case: Case) -> Finding:
     for node in case.agents:
         assigned = case.assigned(node.name)
         given += len(assigned)
-        recorded = {s.local_ip for s in case.record.ppp if s.client == node.name and s.local_ip}
+        by_vpn = (s for s in case.record.ppp if s.gateway in case.gateways.values())
+        recorded = {s.local_ip for s in by_vpn if s.client == node.name and s.local_ip}
         if recorded - assigned:
             extra = ", ".join(sorted(recorded - assigned))
             check.object(f"{node.name} uses {extra}, which IPCP did not assign")

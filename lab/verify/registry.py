@@ -1,4 +1,4 @@
-"""The closed vocabulary: requirement to check, and the claims of ``requirements.yaml``."""
+"""The closed vocabulary: requirement to check."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from importlib import resources
 
 from lab import ways
 from lab.errors import UsageError
@@ -44,13 +43,17 @@ class Entry:
     """Whether it is judged by what must be there once a way home of the kind is up."""
     always: bool
     """Whether it is judged also in a run in which ways of another kind were used."""
+    at_end: bool
+    """Whether it is judged by trials after the calls home, by the way that is then in use."""
 
 
 @cache
 def vocabulary() -> dict[str, Entry]:
     """Every requirement that can be judged."""
     found = {
-        name: Entry(check=check, kind="", way_home=name in COMMON_WAY_HOME, always=True)
+        name: Entry(
+            check=check, kind="", way_home=name in COMMON_WAY_HOME, always=True, at_end=False
+        )
         for name, check in COMMON.items()
     }
     for kind in ways.kinds():
@@ -62,29 +65,9 @@ def vocabulary() -> dict[str, Entry]:
                 kind=kind,
                 way_home=name in findings.WAY_HOME,
                 always=name in findings.ALWAYS,
+                at_end=name in findings.AT_END,
             )
     return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a requirement says, and where the papers say it."""
-
-    requirement: str
-    text: str
-    source: str
-
-
-@cache
-def claims() -> dict[str, Claim]:
-    """Every requirement of the vocabulary; read when first asked for."""
-    import yaml  # not at the top: judging needs no YAML
-
-    text = resources.files("lab").joinpath("data", "requirements.yaml").read_text()
-    return {
-        name: Claim(requirement=name, text=entry["claim"], source=entry["source"])
-        for name, entry in yaml.safe_load(text).items()
-    }
 
 
 def find(requirement: str) -> Entry:

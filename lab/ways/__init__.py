@@ -9,6 +9,7 @@ A kind is a package; each of its modules is one stage of the walk from a topolog
     picture    how ``lab show`` draws it: ``hops``, ``blocks``
     bring_up   how it comes up and goes down in the lab: ``start``
     faults     what can be wrong with it: ``FAULTS``
+    claims     what the papers say about it: ``CLAIMS``
     findings   the requirements that it is judged by: ``CHECKS``, ``WAY_HOME``
     symptoms   how a failure is told: ``failure``, ``survived``
     wires      what it puts on the wires: ``allows``, ``signs`` and others

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from lab import faults
 from lab.cli import COMMANDS, _parse
@@ -20,6 +19,7 @@ from lab.topology import draw
 from lab.topology.load import load, names
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
+from lab.ways.claim import claims
 from tests.unit.test_house_style import FORBIDDEN, SOURCES, imported
 
 REPO = Path(__file__).resolve().parents[2]
@@ -154,10 +154,9 @@ def test_picture_is_what_the_program_draws(picture: Path) -> None:
 
 
 def test_requirements() -> None:
-    claims = yaml.safe_load((REPO / "lab/data/requirements.yaml").read_text())
     expected = [
-        [name, entry["claim"], "every path" if entry["source"] == "all" else entry["source"]]
-        for name, entry in claims.items()
+        [name, claim.text, "every path" if claim.source == "all" else claim.source]
+        for name, claim in claims().items()
     ]
     assert _rows("docs/judging.md", "ID") == expected
 

@@ -37,3 +37,6 @@ WAY_HOME = frozenset({"OUT-23", "OUT-25", "OUT-26", "P-11", "P-12", "P-20", "R-0
 
 ALWAYS = frozenset({"OUT-24"})
 """What is judged also in a run in which another way was used."""
+
+AT_END = frozenset({"P-20", *(name for name in CHECKS if name.startswith("L-"))})
+"""What is judged by trials after the calls home, and so only if this kind of way was in use by then."""

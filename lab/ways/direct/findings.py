@@ -18,3 +18,6 @@ WAY_HOME = frozenset({"F-03"})
 
 ALWAYS = frozenset[str]()
 """What is judged also in a run in which another way was used."""
+
+AT_END = frozenset[str]()
+"""What is judged by trials after the calls home, and so only if this kind of way was in use by then."""

@@ -19,7 +19,8 @@ from lab.scenarios.fence_packets import Try
 from lab.telephony.calls import Line
 from lab.topology.model import AllowRule, Topology
 from lab.verify import Finding, Verdict
-from lab.verify.registry import claims, vocabulary
+from lab.verify.registry import vocabulary
+from lab.ways.claim import claims
 from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import clients, connections
 from lab.wire import decode

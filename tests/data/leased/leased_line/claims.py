@@ -1,0 +1,7 @@
+"""What is claimed about it."""
+
+from __future__ import annotations
+
+from lab.ways.claim import Claim
+
+CLAIMS = {"LL-01": Claim("Each carrier has one line.", "the carrier")}
