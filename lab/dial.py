@@ -20,7 +20,7 @@ from lab.telephony.equipment import Equipment
 from lab.topology.model import Topology
 from lab.topology.telephone import Dialer
 from lab.wait import wait_until
-from tunnels import ppp
+from tunnels import ppp, started
 from tunnels.lig import Bank
 from tunnels.modem import Dialler
 
@@ -79,7 +79,7 @@ class Dial:
         if topology.lig is not None:
             lig = topology.lig
             bank = Bank(self._nodes[lig.node], lig, telephone.lines, self._record)
-            self.bank = self._teardown.enter(f"{lig.node}'s modems", bank)
+            self.bank = self._teardown.enter(f"{lig.node}'s modems", started(bank))
             for agent in topology.agents:
                 # Also for who dials by himself.
                 if account := topology.dial_account(agent):

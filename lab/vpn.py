@@ -156,7 +156,7 @@ class Vpn:
     def healthy(self, client: str) -> bool:
         """Whether IKE, L2TP and PPP of a client are all up."""
         way = self._ways.get(client)
-        if way is None or not way.lac.daemon.alive:
+        if way is None or not way.lac.alive:
             return False
         sessions = way.lac.refresh()
         return self._established(way) and bool(sessions) and not any(s.closed for s in sessions)
@@ -171,7 +171,7 @@ class Vpn:
                 for sa in charon.ike_sas()
             ]
             for name, charon in self._charons.items()
-            if charon.daemon.alive
+            if charon.alive
         }
 
     def lost(self, client: str) -> bool:
