@@ -16,7 +16,7 @@ from lab.nodes import Node
 from lab.record import DialAttempt, PppSession, Record
 from lab.story import Story
 from lab.teardown import Teardown
-from lab.telephony.equipment import Equipment
+from lab.telephony.equipment import Equipment, start_equipment
 from lab.topology.model import Topology
 from lab.topology.telephone import Dialer
 from lab.wait import wait_until
@@ -74,7 +74,7 @@ class Dial:
         assert telephone is not None, "whoever asks for it has looked"
         seed = f"{topology.name} {topology.fault}"
         self.equipment = self._teardown.enter(
-            "the telephone", Equipment(telephone, self._nodes, self._run_dir / "wire", seed)
+            "the telephone", start_equipment(telephone, self._nodes, self._run_dir / "wire", seed)
         )
         if topology.lig is not None:
             lig = topology.lig

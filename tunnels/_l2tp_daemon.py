@@ -94,7 +94,10 @@ def _command(text: str) -> str:
     os.mkfifo(answer, 0o600)
     reader = os.open(answer, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        writer = os.open(_xl2tpd.CONTROL, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            writer = os.open(_xl2tpd.CONTROL, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError as missing:
+            raise DaemonError("xl2tpd", "takes no commands yet") from missing
         try:
             os.write(writer, f"@{answer} {text}".encode())
         finally:
