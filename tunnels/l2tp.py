@@ -66,7 +66,7 @@ class Lns:
 
 
 @dataclass(slots=True)
-class _Call:
+class _LacCall:
     """A call of the client, found in xl2tpd's log."""
 
     up: CallUp
@@ -82,7 +82,7 @@ class _Seen:
     callings: list[int] = field(default_factory=list)
     """The tunnel of each call, by its own id, in the order of the calls' serial numbers."""
     tunnels: list[L2tpTunnel] = field(default_factory=list)
-    calls: list[_Call] = field(default_factory=list)
+    calls: list[_LacCall] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
 
@@ -199,7 +199,7 @@ class Lac:
             raise ProtocolError(self._explain())
         return len(sessions) == self._client.sessions and all(s.opened for s in sessions)
 
-    def _look_for_link(self, call: _Call, interface: str, now: float) -> None:
+    def _look_for_link(self, call: _LacCall, interface: str, now: float) -> None:
         link = ppp.find_link(self._node, interface) if interface else None
         if link is not None:
             call.session.interface = link.interface
@@ -223,7 +223,7 @@ class Lac:
                 self._seen.callings.append(tunnel_id)
             case CallUp():
                 session = PppSession(client=client, gateway=gateway, interface="", opened=0.0)
-                self._seen.calls.append(_Call(fact, session))
+                self._seen.calls.append(_LacCall(fact, session))
                 self._record.ppp.append(session)
             case PppdEnded(call_remote_id=remote, status=status):
                 for call in self._seen.calls:

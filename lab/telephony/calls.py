@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import count
@@ -58,8 +58,6 @@ class Subscriber:
     line: Line
     phase: Phase = Phase.on_hook
     digits: str = ""
-    outside: bool = False
-    """The access code has been dialled."""
     call: Call | None = None
     offer: Offer = field(default_factory=Offer)
     """What its modem trains with."""
@@ -142,7 +140,7 @@ class Call:
         return max(0, self.rule.after_bytes - self.arrived_bytes)
 
 
-class Verdict(Enum):
+class NumberState(Enum):
     """What the digits so far are."""
 
     incomplete = auto()
@@ -151,23 +149,11 @@ class Verdict(Enum):
     impossible = auto()
 
 
-class Plan:
-    """The numbers that can be dialled."""
-
-    def __init__(self, numbers: Iterable[str], outside: str = "") -> None:
-        self._numbers = frozenset(number for number in numbers if number)
-        self._outside = outside
-
-    def is_outside(self, digits: str) -> bool:
-        """Whether this is the access code, after which dial tone comes once more."""
-        return bool(self._outside) and digits == self._outside
-
-    def verdict(self, digits: str) -> Verdict:
-        known = {*self._numbers, self._outside}
-        longer = any(number != digits and number.startswith(digits) for number in known)
-        if digits in self._numbers:
-            return Verdict.could_be_longer if longer else Verdict.complete
-        return Verdict.incomplete if longer else Verdict.impossible
+def number_state(digits: str, numbers: Collection[str]) -> NumberState:
+    longer = any(number != digits and number.startswith(digits) for number in numbers)
+    if digits in numbers:
+        return NumberState.could_be_longer if longer else NumberState.complete
+    return NumberState.incomplete if longer else NumberState.impossible
 
 
 Action = Callable[[float], None]

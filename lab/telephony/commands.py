@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from lab.telephony import report
@@ -31,33 +32,23 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
+class Originate:
     """D."""
 
     plan: DialPlan
 
 
-@dataclass(frozen=True, slots=True)
-class TakeCall:
-    """A."""
+class CallRequest(Enum):
+    """What other commands ask of the call."""
+
+    answer = "A"
+    seize = "H1"
+    """Off hook, and nothing else."""
+    hang_up = "H, Z"
+    resume = "O"
 
 
-@dataclass(frozen=True, slots=True)
-class Seize:
-    """H1: off hook, and nothing else."""
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """H, Z."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """O."""
-
-
-Request: TypeAlias = Dial | TakeCall | Seize | HangUp | Resume
+Request: TypeAlias = Originate | CallRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +144,7 @@ def _dial(modem: Interpreter, command: Command) -> Reply:
     plan = parse_dial(
         command.value, tone=modem.settings.tone, numbers=memory.numbers, last=memory.last_dialled
     )
-    return Reply(request=Dial(plan), last=not plan.hold)
+    return Reply(request=Originate(plan), last=not plan.hold)
 
 
 def _no_number(command: Command) -> None:
@@ -164,16 +155,16 @@ def _no_number(command: Command) -> None:
 
 def _answer(modem: Interpreter, command: Command) -> Reply:
     _no_number(command)
-    return Reply(request=TakeCall(), last=True)
+    return Reply(request=CallRequest.answer, last=True)
 
 
 def _hook(modem: Interpreter, command: Command) -> Reply:
-    return Reply(request=Seize() if _one_of(command, 2) else HangUp())
+    return Reply(request=CallRequest.seize if _one_of(command, 2) else CallRequest.hang_up)
 
 
 def _online(modem: Interpreter, command: Command) -> Reply:
     _one_of(command, 2)  # O1 asks for a retrain first, which the lab's lines never need
-    return Reply(request=Resume(), last=True)
+    return Reply(request=CallRequest.resume, last=True)
 
 
 def _pulse(modem: Interpreter, command: Command) -> Reply:
@@ -184,7 +175,7 @@ def _pulse(modem: Interpreter, command: Command) -> Reply:
 
 def _reset(modem: Interpreter, command: Command) -> Reply:
     modem.recall(_one_of(command, len(modem.memory.profiles)))
-    return Reply(request=HangUp(), last=True)
+    return Reply(request=CallRequest.hang_up, last=True)
 
 
 def _factory(modem: Interpreter, command: Command) -> Reply:

@@ -26,9 +26,9 @@ from lab.telephony.readiness import Readiness
 from lab.telephony.signals import (
     Carrier,
     Effect,
+    Heard,
+    Hook,
     LineEvent,
-    OnHook,
-    Ringing,
     ToLine,
     ToTerminal,
     Trained,
@@ -281,7 +281,7 @@ class Equipment:
             if isinstance(event, bytes):
                 self._perform(name, modem.from_line(event, now), now, data=True)
             else:
-                if isinstance(event, Ringing):
+                if event is Heard.ringing:
                     # Nothing comes of DTR until a modem may answer by itself; nobody has looked.
                     self._look(self._stations[name], now, at_once=True)
                 if isinstance(event, Trained):
@@ -317,7 +317,7 @@ class Equipment:
     def _unplug(self, station: _Station, now: float) -> None:
         self._unregister(station)
         station.port.unplug()
-        self._todo.extend(self._exchange.effect(station.line.name, OnHook(), now))
+        self._todo.extend(self._exchange.effect(station.line.name, Hook.on, now))
         self._tell(now)
 
     def _unregister(self, station: _Station) -> None:

@@ -10,7 +10,7 @@ import pytest
 from lab.telephony.circuit import CHUNK_S, Circuit, Noise
 from lab.telephony.exchange import Line
 from lab.telephony.outcomes import Rule
-from lab.telephony.signals import Dropped
+from lab.telephony.signals import Heard, Trained
 from lab.topology.telephone import Outcome
 from tests.unit.telephony.exchange_hall import LIG, Hall
 
@@ -141,7 +141,7 @@ def test_hanging_up_loses_what_has_not_left_and_nothing_else() -> None:
     assert hall.data("hmc") == at_hmc
     # 1.01 s of 4200 bytes a second: also of the chunk that was being sent.
     assert hall.data("lig-1") in (TEXT[:4241], TEXT[:4242])
-    assert [what for _, name, what in hall.told if name == "lig-1"][-1] == Dropped()
+    assert [what for _, name, what in hall.told if name == "lig-1"][-1] == Heard.dropped
 
 
 def test_who_has_not_heard_of_the_hang_up_sends_into_the_void() -> None:
@@ -157,7 +157,7 @@ def test_who_has_not_heard_of_the_hang_up_sends_into_the_void() -> None:
 def test_a_dropped_line_loses_what_is_on_its_way() -> None:
     hall = Hall([Rule(outcome=Outcome.line_drops, after_s=15.0)])
     hall.connect("hmc-2")
-    hall.run_until(hall.when("hmc-2", type(hall.heard("hmc-2")[-1]))[0] + 14.9)
+    hall.run_until(hall.when("hmc-2", Trained)[0] + 14.9)
     hall.send("hmc-2", b"too late")
     hall.wait(10)
     assert hall.data("lig-1") == b""

@@ -14,19 +14,12 @@ from lab.telephony.circuit import CHUNK_S
 from lab.telephony.exchange import Exchange, Line
 from lab.telephony.outcomes import Rule
 from lab.telephony.signals import (
-    Answer,
-    Answered,
-    Busy,
     Carrier,
     DialDigits,
-    Dropped,
     Effect,
-    Flash,
+    Heard,
+    Hook,
     LineEvent,
-    OffHook,
-    OnHook,
-    Ringing,
-    RingingStopped,
     ToLine,
     Trained,
 )
@@ -90,10 +83,10 @@ class Watch:
     def does(self, line: str, effect: Effect) -> None:
         before = len(self.spy.taken)
         match effect:
-            case OnHook():
+            case Hook.on:
                 self.off_hook.discard(line)
                 self.carrying.discard(line)
-            case OffHook() | Answer():
+            case Hook.off | Hook.answer:
                 self.off_hook.add(line)
         self.hear(self.exchange.effect(line, effect, self.now), line)
         for call, name, count in self.spy.taken[before:]:
@@ -108,17 +101,17 @@ class Watch:
             if isinstance(what, bytes):
                 assert line in self.carrying, "data without a carrier"
                 assert what
-            elif isinstance(what, Ringing | RingingStopped):
+            elif what in (Heard.ringing, Heard.ringing_stopped):
                 # It may have rung just before.
                 assert line not in self.off_hook - {now_off_hook}, f"{what} off hook"
             else:
                 assert line in self.off_hook, f"{what} on hook"
-            if isinstance(what, Ringing):
+            if what is Heard.ringing:
                 self.ringing.add(line)
             elif isinstance(what, Trained):
                 assert line not in self.carrying
                 self.carrying.add(line)
-            elif isinstance(what, Dropped):
+            elif what is Heard.dropped:
                 self.carrying.discard(line)
 
     def check(self) -> None:
@@ -150,7 +143,7 @@ class Watch:
         """With nothing more coming in it falls silent by itself."""
         self.hear(self.exchange.tick(self.now))
         for line in NAMES:
-            self.does(line, OnHook())
+            self.does(line, Hook.on)
         self.passes(1000.0, late=False)
         assert self.exchange.wake_at is None
         assert not self.spy.open
@@ -176,7 +169,7 @@ class Watch:
 
 DATA = st.sampled_from([b"", b"x", b"\x7e" * 3, bytes(range(200)), bytes(range(250)) * 30])
 EFFECTS = st.one_of(
-    st.sampled_from([OffHook(), OnHook(), Answer(), Flash(), Carrier(True)]),
+    st.sampled_from([Hook.off, Hook.on, Hook.answer, Hook.flash, Carrier(True)]),
     st.sampled_from(["11", "12", "13", "1", "3", "99"]).map(lambda d: DialDigits(d, True)),
     DATA.map(ToLine),
 )
@@ -230,14 +223,14 @@ def take(watch: Watch, step: Step) -> None:
         for name in sorted(watch.carrying) or [line]:
             watch.does(name, ToLine(data))
     elif kind in ("dials", "connects") and isinstance(what, str):
-        watch.does(line, OnHook())
-        watch.does(line, OffHook())
+        watch.does(line, Hook.on)
+        watch.does(line, Hook.off)
         watch.passes(0.4, late=False)
         watch.does(line, DialDigits(what, True))
         watch.passes(0.3, late=False)
         if kind == "connects":
             for name in sorted(watch.ringing):
-                watch.does(name, Answer())
+                watch.does(name, Hook.answer)
             watch.passes(10.0, late=False)
     elif isinstance(what, float):
         watch.passes(what, kind == "waits late")
@@ -288,11 +281,11 @@ def test_all_that_is_sent_arrives_when_nobody_hangs_up(
     spy = Spy()
     lines = (Line("a", "1", rate, delay), Line("b", "2", rate, 0.0))
     exchange = Exchange(lines, random=random.Random(1), tape=spy)
-    told = exchange.effect("a", OffHook(), 0.0)
+    told = exchange.effect("a", Hook.off, 0.0)
     told += exchange.effect("a", DialDigits("2", True), 1.0)
-    told += exchange.effect("b", Answer(), 2.0) + exchange.tick(20.0)
-    assert ("a", Answered()) in told
-    assert ("a", Busy()) not in told
+    told += exchange.effect("b", Hook.answer, 2.0) + exchange.tick(20.0)
+    assert ("a", Heard.answered) in told
+    assert ("a", Heard.busy) not in told
     assert ("b", Trained(rate, "V34" if rate > 300 else "V21")) in told
 
     now, sent = 20.0, {"a": b"", "b": b""}

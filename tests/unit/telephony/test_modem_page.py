@@ -18,7 +18,7 @@ from lab.telephony.modem import Modem
 from lab.telephony.modulation import CARRIERS, common_rate
 from lab.telephony.outcomes import Rule
 from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Parameter
-from lab.telephony.result_codes import HAYES, IBM, Result, wording
+from lab.telephony.result_codes import HAYES, IBM, ResultCode, wording
 from lab.telephony.settings import Settings
 from lab.telephony.signals import Effect, LineEvent, ToTerminal, Trained
 from lab.telephony.tape import Tape
@@ -140,13 +140,13 @@ def test_what_is_left_out_of_ms() -> None:
 
 def test_both_tables_of_result_codes() -> None:
     expected = [
-        [result.value, str(HAYES.number(result)), str(IBM.number(result))] for result in Result
+        [result.value, str(HAYES.number(result)), str(IBM.number(result))] for result in ResultCode
     ]
     expected += [
         [
             f"CONNECT {rate}",
-            str(HAYES.number(Result.connect, rate)),
-            str(IBM.number(Result.connect, rate)),
+            str(HAYES.number(ResultCode.connect, rate)),
+            str(IBM.number(ResultCode.connect, rate)),
         ]
         for rate in sorted(HAYES.rates)
     ]
@@ -270,7 +270,7 @@ def test_what_x_does() -> None:
     columns = []
     for x in range(5):
         settings.set_switch("X", x)
-        rate = wording(Result.connect, 33600, x)[1] > 0
+        rate = wording(ResultCode.connect, 33600, x)[1] > 0
         columns.append([yes_or_no[each] for each in (rate, settings.dial_tone, settings.busy_tone)])
     assert [row[1:] for row in _rows("modem.md", "`X`")] == [
         list(row) for row in zip(*columns, strict=True)
