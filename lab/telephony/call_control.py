@@ -144,10 +144,8 @@ class CallControl:
         call.stage = Stage.data
         self._connected.append(call)
         self._tape.connected(call.ordinal, caller.line, called.line, call.number, rate, now)
-        if call.rule and call.rule.after_s is not None:
+        if call.rule and call.rule.after_s:
             self._agenda.add(call, now + call.rule.after_s, lambda at: self._drop(call, at))
-        if call.bytes_left == 0:
-            self._drop(call, now)
 
     # Data.
 

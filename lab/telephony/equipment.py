@@ -18,9 +18,9 @@ from pathlib import Path
 
 from lab.nodes import Node
 from lab.teardown import Teardown
-from lab.telephony import outcomes, result_codes
+from lab.telephony import result_codes
 from lab.telephony.devices import Port, Watch, furnish, start_port, start_watch
-from lab.telephony.exchange import Exchange, Line
+from lab.telephony.exchange import Exchange
 from lab.telephony.modem import Modem
 from lab.telephony.readiness import Readiness
 from lab.telephony.signals import (
@@ -34,7 +34,7 @@ from lab.telephony.signals import (
     Trained,
 )
 from lab.telephony.tape import Tape, recording
-from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
+from lab.topology.telephone import ModemFault, ModemLine, ResultTable, Telephone
 from lab.worker import start_worker
 
 MOST_QUEUED_BYTES = 4096
@@ -83,9 +83,8 @@ def start_equipment(
     began = time.monotonic()
     with Teardown() as teardown:
         tape = teardown.enter("the tape", recording(wire_dir, epoch_ns=time.time_ns()))
-        lines = [Line(x.name, x.number, x.rate_bit_s, x.delay_s) for x in telephone.lines]
-        rules = [_rule(rule) for rule in telephone.rules]
-        exchange = Exchange(lines, rules, random=random.Random(seed), tape=tape)
+        source = random.Random(seed)
+        exchange = Exchange(telephone.lines, telephone.rules, random=source, tape=tape)
         selector = teardown.enter("the selector", selectors.DefaultSelector())
         watch = teardown.enter("the watch", start_watch())
         selector.register(watch, selectors.EVENT_READ)
@@ -324,16 +323,3 @@ class Equipment:
         if station.interest:
             self._selector.unregister(station.port.master)
             station.interest = 0
-
-
-def _rule(rule: CallRule) -> outcomes.Rule:
-    return outcomes.Rule(
-        outcome=rule.outcome,
-        caller=rule.caller,
-        number=rule.number,
-        times=rule.times or None,
-        rate_bit_s=rule.rate_bit_s or None,
-        after_s=rule.after_s or None,
-        after_bytes=rule.after_bytes or None,
-        bit_error_rate=rule.bit_error_rate,
-    )

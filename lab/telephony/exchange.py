@@ -28,13 +28,11 @@ from itertools import count
 from lab.errors import UsageError
 from lab.telephony import signals
 from lab.telephony.call_control import NO_DIAL_TONE_S, QUIET_S, CallControl, Told
-from lab.telephony.calls import Agenda, Call, Line, NumberState, Phase, Subscriber, number_state
-from lab.telephony.outcomes import Rule, Rulebook
+from lab.telephony.calls import Agenda, Call, NumberState, Phase, Subscriber, number_state
+from lab.telephony.outcomes import Rulebook
 from lab.telephony.signals import Effect, Heard, Hook
 from lab.telephony.tape import Tape
-from lab.topology.telephone import Outcome
-
-__all__ = ["Exchange", "Line"]
+from lab.topology.telephone import CallRule, ModemLine, Outcome
 
 DIAL_TONE_S = (0.1, 0.3)
 """After going off hook, drawn between these; our choice."""
@@ -48,8 +46,8 @@ class Exchange:
 
     def __init__(
         self,
-        lines: Sequence[Line],
-        rules: Sequence[Rule] = (),
+        lines: Sequence[ModemLine],
+        rules: Sequence[CallRule] = (),
         *,
         random: random_module.Random,
         tape: Tape,

@@ -24,7 +24,6 @@ from lab.telephony.signals import (
     Effect,
     LineEvent,
     Modulation,
-    TerminalRate,
     ToLine,
     ToTerminal,
 )
@@ -70,7 +69,6 @@ class Modem:
         self._kept = bytearray()
         self._effects: list[Effect] = []
         self._text = bytearray()
-        self._told_rate = self.settings.terminal_rate
         self._told_offer = Offer()
         self.carrier = self._carrier()
 
@@ -282,13 +280,10 @@ class Modem:
             raise CommandError(f"{command.name} in {self.state}")
 
     def _settle(self) -> None:
-        """Let both sides follow the settings; the terminal's rate changes after the result (V.250 6.2.10)."""
+        """Let the terminal's and the line's side follow the settings."""
         if (carrier := self._carrier()) is not self.carrier:
             self.carrier = carrier
             self.emit(Carrier(carrier))
-        if self._rest is None and self.settings.terminal_rate != self._told_rate:
-            self._told_rate = self.settings.terminal_rate
-            self.emit(TerminalRate(self._told_rate))
         if self.settings.offer != self._told_offer:
             self._told_offer = self.settings.offer
             self.emit(Modulation(self._told_offer))

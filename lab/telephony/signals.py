@@ -112,11 +112,4 @@ class Carrier:
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalRate:
-    """The rate that the terminal's side is to run at (``+IPR``); 0: whatever the terminal uses."""
-
-    bit_s: int
-
-
-Effect: TypeAlias = ToTerminal | ToLine | Hook | DialDigits | Modulation | Carrier | TerminalRate
+Effect: TypeAlias = ToTerminal | ToLine | Hook | DialDigits | Modulation | Carrier

@@ -122,7 +122,7 @@ class ModemCall:
         self.deadline = None if seconds is None else self._desk.now + seconds
         self._desk.entered(state)
 
-    def _end(self, result: ResultCode) -> None:
+    def end(self, result: ResultCode) -> None:
         """Hang up, and say why."""
         self._on_hook()
         self._desk.finish(result)
@@ -225,20 +225,7 @@ class ModemCall:
 
     def busy(self, _: Signal) -> None:
         if self._desk.settings.busy_tone:
-            self._end(ResultCode.busy)
-
-    def no_dialtone(self, _: Signal) -> None:
-        self._end(ResultCode.no_dialtone)
-
-    def let_go(self, _: Signal) -> None:
-        """DTR went, which aborts D and A with another result than a character does (V.250 tables 8, 9)."""
-        self._end(ResultCode.ok)
-
-    def no_answer(self, _: Signal) -> None:
-        self._end(ResultCode.no_answer)
-
-    def no_carrier(self, _: Signal) -> None:
-        self._end(ResultCode.no_carrier)
+            self.end(ResultCode.busy)
 
     def unanswered(self, _: Signal) -> None:
         """S7 is over; a modem that listens knows whether it rang to the end.
@@ -246,7 +233,7 @@ class ModemCall:
         V.250 has NO ANSWER for ``@`` only (table 1); for ringing to the end chip sets have it, too.
         """
         heard = self._ringback and self._desk.settings.busy_tone
-        self._end(ResultCode.no_answer if heard else ResultCode.no_carrier)
+        self.end(ResultCode.no_answer if heard else ResultCode.no_carrier)
 
     # Connected calls.
 
@@ -282,11 +269,14 @@ class ModemCall:
         """Granted, and already so."""
 
 
+Action: TypeAlias = Callable[[ModemCall, Any], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """What a signal does in a state, and where that may lead."""
 
-    action: Callable[[ModemCall, Any], None]
+    action: Action
     to: frozenset[State]
 
 
@@ -296,8 +286,18 @@ _STEP = (*_DIALLING, _S.calling, _S.held, _S.data)
 """Where dialling may go on to; data at once if the other end is there already."""
 _SETUP = (*_DIALLING, _S.calling, _S.answering)
 
+
+def _ends(result: ResultCode) -> Action:
+    return lambda call, _: call.end(result)
+
+
+_NO_CARRIER, _NO_ANSWER = _ends(ResultCode.no_carrier), _ends(ResultCode.no_answer)
+_NO_DIAL_TONE = _ends(ResultCode.no_dialtone)
+_LET_GO = _ends(ResultCode.ok)
+"""DTR went, which aborts D and A with another result than a character does (V.250 tables 8, 9)."""
+
 # fmt: off
-_ROWS: tuple[tuple[tuple[State, ...], Kind, Callable[[ModemCall, Any], None], tuple[State, ...]], ...] = (
+_ROWS: tuple[tuple[tuple[State, ...], Kind, Action, tuple[State, ...]], ...] = (
     # in                            signal              does              goes to (none: stays)
     ((_S.idle,),                    _H.ringing,         _C.ring,          (_S.idle, _S.answering)),
     ((_S.idle,),                    _H.ringing_stopped, _C.rings_over,    ()),
@@ -311,7 +311,7 @@ _ROWS: tuple[tuple[tuple[State, ...], Kind, Callable[[ModemCall, Any], None], tu
     ((_S.online,),                  _R.resume,          _C.resume,        (_S.data,)),
     ((_S.idle, _S.held),            _R.resume,          _C.not_connected, ()),
     ((*_DIALLING, _S.held),         _H.dial_tone,       _C.hear_tone,     (*_DIALLING, *_STEP)),
-    ((_S.tone,),                    _H.no_dial_tone,    _C.no_dialtone,   (_S.idle,)),
+    ((_S.tone,),                    _H.no_dial_tone,    _NO_DIAL_TONE,    (_S.idle,)),
     ((_S.quiet,),                   _H.quiet,           _C.advance,       _STEP),
     ((_S.quiet,),                   _H.voice,           _C.advance,       _STEP),
     ((_S.quiet,),                   _H.answered,        _C.handshake,     _STEP),
@@ -321,21 +321,21 @@ _ROWS: tuple[tuple[tuple[State, ...], Kind, Callable[[ModemCall, Any], None], tu
     ((*_DIALLING, _S.calling),      _H.busy,            _C.busy,          (*_DIALLING, _S.calling, _S.idle)),
     (_SETUP,                        Trained,            _C.connect,       (_S.data,)),
     ((_S.held,),                    Trained,            _C.note_rate,     ()),
-    (_SETUP,                        _H.training_failed, _C.no_carrier,    (_S.idle,)),
-    ((*_SETUP, _S.data, _S.online), _H.dropped,         _C.no_carrier,    (_S.idle,)),
+    (_SETUP,                        _H.training_failed, _NO_CARRIER,      (_S.idle,)),
+    ((*_SETUP, _S.data, _S.online), _H.dropped,         _NO_CARRIER,      (_S.idle,)),
     ((_S.held,),                    _H.dropped,         _C.forget_rate,   ()),
-    ((_S.tone,),                    _T.timeout,         _C.no_dialtone,   (_S.idle,)),
+    ((_S.tone,),                    _T.timeout,         _NO_DIAL_TONE,    (_S.idle,)),
     ((_S.pause,),                   _T.timeout,         _C.advance,       _STEP),
-    ((_S.quiet,),                   _T.timeout,         _C.no_answer,     (_S.idle,)),
+    ((_S.quiet,),                   _T.timeout,         _NO_ANSWER,       (_S.idle,)),
     ((_S.calling,),                 _T.timeout,         _C.unanswered,    (_S.idle,)),
-    ((_S.answering,),               _T.timeout,         _C.no_carrier,    (_S.idle,)),
-    (_SETUP,                        _T.abort,           _C.no_carrier,    (_S.idle,)),
+    ((_S.answering,),               _T.timeout,         _NO_CARRIER,      (_S.idle,)),
+    (_SETUP,                        _T.abort,           _NO_CARRIER,      (_S.idle,)),
     ((_S.data,),                    _T.escape,          _C.escape,        (_S.online,)),
-    (_SETUP,                        _T.escape,          _C.let_go,        (_S.idle,)),
-    (_SETUP,                        _T.dtr_off,         _C.let_go,        (_S.idle,)),
-    ((_S.data, _S.online),          _T.dtr_off,         _C.no_carrier,    (_S.idle,)),
+    (_SETUP,                        _T.escape,          _LET_GO,          (_S.idle,)),
+    (_SETUP,                        _T.dtr_off,         _LET_GO,          (_S.idle,)),
+    ((_S.data, _S.online),          _T.dtr_off,         _NO_CARRIER,      (_S.idle,)),
     ((_S.held,),                    _T.dtr_off,         _C.hang_up,       (_S.idle,)),
-    ((_S.data,),                    _T.inactive,        _C.no_carrier,    (_S.idle,)),
+    ((_S.data,),                    _T.inactive,        _NO_CARRIER,      (_S.idle,)),
 )
 # fmt: on
 # A line that is unobtainable has no entry: a modem hears no carrier in that, and S7 ends it.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from lab.telephony.calls import Line
+from lab.topology.telephone import ModemLine
 from lab.wire.dialled import FRAMES, CallCapture, Capture
 
 DIALOGUE = "pstn.txt"
@@ -106,7 +106,13 @@ class Tape:
         self._write("pstn", "*", f"call {call}: {text}" if call else text, now)
 
     def connected(
-        self, call: int, caller: Line, called: Line, number: str, rate_bit_s: int, now: float
+        self,
+        call: int,
+        caller: ModemLine,
+        called: ModemLine,
+        number: str,
+        rate_bit_s: int,
+        now: float,
     ) -> None:
         """Training ended; ``number`` is what was dialled."""
         capture = None

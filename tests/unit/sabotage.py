@@ -6,6 +6,7 @@ A step is a call by which our code leaves itself: to the system, or to the stand
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -32,8 +33,8 @@ class _Saboteur:
     """A profile function (sys.setprofile) that lets the n-th step fail."""
 
     def __init__(self, number: int) -> None:
-        self._left = number
-        self.step = ""
+        self._number = number
+        self.steps: list[str] = []
 
     def __call__(self, frame: FrameType, event: str, callee: Any) -> None:
         if event == "c_call" and _is_ours(frame):
@@ -47,9 +48,8 @@ class _Saboteur:
             return
         if not name or name.rpartition(".")[2] in _SURE:
             return
-        self._left -= 1
-        if not self._left:
-            self.step = name
+        self.steps.append(name)
+        if len(self.steps) == self._number:
             raise Sabotaged(name)
 
 
@@ -72,22 +72,26 @@ def possessions() -> list[str]:
 
 def steps_that_fail(start: Callable[[], AbstractContextManager[object]]) -> list[str]:
     """Start again and again, each time with another step that fails; the names of the steps."""
+    with start():
+        pass  # What is done at the first time only, such as imports, is done by now.
     steps: list[str] = []
     for number in count(1):
         before = possessions()
         context, saboteur = start(), _Saboteur(number)
+        gc.disable()  # It calls whoever asked for it, and finalizers, in between.
         sys.setprofile(saboteur)
         try:
             context.__enter__()
         except Sabotaged:
-            steps.append(saboteur.step)
-            assert possessions() == before, f"left open when step {number} fails: {saboteur.step}"
+            steps.append(saboteur.steps[-1])
+            assert possessions() == before, f"left open when step {number} fails: {steps[-1]}"
         else:
             sys.setprofile(None)
             context.__exit__(None, None, None)
             assert possessions() == before, "left open after an end without failures"
-            assert not saboteur.step, f"nobody is told that step {number} failed: {saboteur.step}"
+            assert saboteur.steps == steps, "a step was left out, or its failure told nobody"
             return steps
         finally:
             sys.setprofile(None)
+            gc.enable()
     raise AssertionError("it never starts")

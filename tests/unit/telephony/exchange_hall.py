@@ -5,16 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from lab.telephony.exchange import Exchange, Line
-from lab.telephony.outcomes import Rule
+from lab.telephony.exchange import Exchange
 from lab.telephony.signals import DialDigits, Effect, Heard, Hook, LineEvent, ToLine, Trained
 from lab.telephony.tape import Tape
+from lab.topology.telephone import CallRule, ModemLine
 
 LIG = "18005550100"
-HMC = Line("hmc", "5550001", 33600, 0.01)
-SLOW = Line("hmc-2", "5550002", 9600, 0.3)
-LIG_1 = Line("lig-1", LIG, 33600, 0.02)
-LIG_2 = Line("lig-2", LIG, 28800, 0.02)
+
+
+def modem_line(name: str, number: str, rate_bit_s: int, delay_s: float) -> ModemLine:
+    """The exchange does not ask where its modem is."""
+    return ModemLine(
+        name=name, node=name, device="", number=number, rate_bit_s=rate_bit_s, delay_s=delay_s
+    )
+
+
+HMC = modem_line("hmc", "5550001", 33600, 0.01)
+SLOW = modem_line("hmc-2", "5550002", 9600, 0.3)
+LIG_1 = modem_line("lig-1", LIG, 33600, 0.02)
+LIG_2 = modem_line("lig-2", LIG, 28800, 0.02)
 LINES = (HMC, SLOW, LIG_1, LIG_2)
 
 
@@ -23,8 +32,8 @@ class Hall:
 
     def __init__(
         self,
-        rules: Sequence[Rule] = (),
-        lines: Sequence[Line] = LINES,
+        rules: Sequence[CallRule] = (),
+        lines: Sequence[ModemLine] = LINES,
         *,
         tape: Tape | None = None,
         seed: int = 1,

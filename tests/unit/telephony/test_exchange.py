@@ -5,19 +5,16 @@ from __future__ import annotations
 import pytest
 
 from lab.errors import UsageError
-from lab.telephony.exchange import Line
-from lab.telephony.outcomes import Rule
 from lab.telephony.signals import (
     Carrier,
     DialDigits,
     Heard,
     Hook,
-    TerminalRate,
     ToTerminal,
     Trained,
 )
-from lab.topology.telephone import Outcome
-from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1, LINES, SLOW, Hall
+from lab.topology.telephone import CallRule, Outcome
+from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1, LINES, SLOW, Hall, modem_line
 
 
 def test_an_idle_exchange_wants_nothing() -> None:
@@ -135,7 +132,7 @@ def test_a_line_that_never_dials_is_dead_until_it_hangs_up() -> None:
 
 
 def test_a_number_that_begins_another_waits_for_more() -> None:
-    lines = (HMC, Line("short", "18", 300, 0), LIG_1)
+    lines = (HMC, modem_line("short", "18", 300, 0), LIG_1)
     hall = Hall(lines=lines)
     hall.dial("hmc", "18")
     hall.wait(10)
@@ -244,7 +241,7 @@ def test_a_caller_that_gives_up_before_it_rings() -> None:
 
 
 def test_a_hunt_group_rings_its_first_free_line_and_is_busy_when_all_are_taken() -> None:
-    hall = Hall(lines=(*LINES, Line("third", "5550003", 2400, 0)))
+    hall = Hall(lines=(*LINES, modem_line("third", "5550003", 2400, 0)))
     assert hall.connect("hmc", "lig-1") == 33600
     assert hall.connect("hmc-2", "lig-2") == 9600
     hall.dial("third", LIG)
@@ -412,7 +409,7 @@ def test_who_hung_up_can_dial_before_the_other_knows() -> None:
 
 def test_what_is_between_modem_and_terminal_is_not_the_exchanges() -> None:
     hall = Hall()
-    hall.does("hmc", ToTerminal(b"OK"), Carrier(True), TerminalRate(9600), DialDigits("1", True))
+    hall.does("hmc", ToTerminal(b"OK"), Carrier(True), DialDigits("1", True))
     hall.hang_up("hmc")
     hall.wait(10)
     assert hall.told == []
@@ -448,15 +445,6 @@ def test_two_lines_of_one_name_are_refused() -> None:
         Hall(lines=(HMC, HMC))
 
 
-@pytest.mark.parametrize(
-    "values",
-    [("a", "12 34", 1, 0.0), ("a", "", 1, 0), ("", "1", 1, 0), ("a", "1", 0, 0), ("a", "1", 1, -1)],
-)
-def test_lines_that_cannot_be_are_refused(values: tuple[str, str, int, float]) -> None:
-    with pytest.raises(UsageError):
-        Line(*values)
-
-
 def test_a_rule_for_a_line_that_is_not_there_is_refused() -> None:
     with pytest.raises(UsageError, match="'hmcc'; there are hmc"):
-        Hall([Rule(outcome=Outcome.busy, caller="hmcc")])
+        Hall([CallRule(outcome=Outcome.busy, caller="hmcc")])

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from lab.telephony.calls import Action, Agenda
 from lab.telephony.circuit import CHUNK_S
-from lab.telephony.exchange import Exchange, Line
-from lab.telephony.outcomes import Rule
+from lab.telephony.exchange import Exchange
 from lab.telephony.signals import (
     Carrier,
     DialDigits,
@@ -24,13 +23,14 @@ from lab.telephony.signals import (
     Trained,
 )
 from lab.telephony.tape import Tape
-from lab.topology.telephone import Outcome
+from lab.topology.telephone import CallRule, ModemLine, Outcome
+from tests.unit.telephony.exchange_hall import modem_line
 
 LINES = (
-    Line("a", "11", 33600, 0.0),
-    Line("b", "12", 2400, 0.7),
-    Line("c", "13", 1_000_000, 0.013),
-    Line("d", "13", 75, 0.1),
+    modem_line("a", "11", 33600, 0.0),
+    modem_line("b", "12", 2400, 0.7),
+    modem_line("c", "13", 1_000_000, 0.013),
+    modem_line("d", "13", 75, 0.1),
 )
 NAMES = [line.name for line in LINES]
 Told: TypeAlias = list[tuple[str, LineEvent | bytes]]
@@ -48,7 +48,13 @@ class Spy(Tape):
         self.arrivals: dict[tuple[int, str], list[tuple[float, bytes]]] = defaultdict(list)
 
     def connected(
-        self, call: int, caller: Line, called: Line, number: str, rate_bit_s: int, now: float
+        self,
+        call: int,
+        caller: ModemLine,
+        called: ModemLine,
+        number: str,
+        rate_bit_s: int,
+        now: float,
     ) -> None:
         super().connected(call, caller, called, number, rate_bit_s, now)
         self.calls[call] = (caller.name, called.name, rate_bit_s, now)
@@ -70,7 +76,7 @@ class Spy(Tape):
 class Watch:
     """Drives an exchange and holds everything that it says against what must be."""
 
-    def __init__(self, rules: list[Rule], seed: int) -> None:
+    def __init__(self, rules: list[CallRule], seed: int) -> None:
         self.spy = Spy()
         self.exchange = Exchange(LINES, rules, random=random.Random(seed), tape=self.spy)
         self.source = random.Random(seed)
@@ -189,7 +195,7 @@ RULES = st.lists(
     st.one_of(
         st.sampled_from(
             [
-                Rule(outcome=outcome, times=1)
+                CallRule(outcome=outcome, times=1)
                 for outcome in (
                     Outcome.no_dialtone,
                     Outcome.busy,
@@ -202,10 +208,10 @@ RULES = st.lists(
         ),
         st.sampled_from(
             [
-                Rule(outcome=Outcome.line_drops, after_s=2.0, times=1),
-                Rule(outcome=Outcome.line_drops, after_bytes=300),
-                Rule(outcome=Outcome.slow_training, rate_bit_s=300),
-                Rule(outcome=Outcome.noise, bit_error_rate=0.01),
+                CallRule(outcome=Outcome.line_drops, after_s=2.0, times=1),
+                CallRule(outcome=Outcome.line_drops, after_bytes=300),
+                CallRule(outcome=Outcome.slow_training, rate_bit_s=300),
+                CallRule(outcome=Outcome.noise, bit_error_rate=0.01),
             ]
         ),
     ),
@@ -260,7 +266,7 @@ def test_an_agenda_keeps_its_order_whoever_is_struck_off(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, min_size=3, max_size=25), RULES, st.integers(0, 5))
-def test_whatever_lines_do(steps: list[Step], rules: list[Rule], seed: int) -> None:
+def test_whatever_lines_do(steps: list[Step], rules: list[CallRule], seed: int) -> None:
     watch = Watch(rules, seed)
     for step in steps:
         take(watch, step)
@@ -279,7 +285,7 @@ def test_all_that_is_sent_arrives_when_nobody_hangs_up(
     sends: list[tuple[int, float, bool]], rate: int, delay: float
 ) -> None:
     spy = Spy()
-    lines = (Line("a", "1", rate, delay), Line("b", "2", rate, 0.0))
+    lines = (modem_line("a", "1", rate, delay), modem_line("b", "2", rate, 0.0))
     exchange = Exchange(lines, random=random.Random(1), tape=spy)
     told = exchange.effect("a", Hook.off, 0.0)
     told += exchange.effect("a", DialDigits("2", True), 1.0)

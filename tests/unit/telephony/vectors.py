@@ -20,7 +20,6 @@ from lab.telephony.signals import (
     Heard,
     Hook,
     Modulation,
-    TerminalRate,
     ToLine,
     Trained,
 )
@@ -42,10 +41,6 @@ class Vector:
     out: tuple[Effect, ...]
     factory: Mapping[str, Value] = field(default_factory=lambda: QUIETLY)
     table: CodeTable = HAYES
-
-    def behind(self, step: Step, *out: Effect) -> Vector:
-        """The same, when this was done before."""
-        return replace(self, steps=(step, *self.steps), out=(*out, *self.out))
 
     def quietly(self, first: bytes) -> Vector:
         """The same, with another answer to the first line."""
@@ -176,12 +171,7 @@ COMMANDS = (
     Vector(
         "6.2.10 a rate that is found out has a format that is found out",
         (b"AT+ICF?;+IPR=9600;+ICF?\rAT+IPR=;+IPR?;+ICF?\r",),
-        (
-            T(_info(b"+ICF:3,3", b"+ICF:3,3") + OK),
-            TerminalRate(9600),
-            T(_info(b"+IPR:0", b"+ICF:0,3") + OK),
-            TerminalRate(0),
-        ),
+        (T(_info(b"+ICF:3,3", b"+ICF:3,3") + OK + _info(b"+IPR:0", b"+ICF:0,3") + OK),),
     ),
     _text(
         "5.4.4 all of it or nothing",
@@ -584,11 +574,6 @@ CALLS = (
         (b"ATA\r", Trained(300)),
         (Hook.answer, T(b"\r\nCONNECT\r\n"), Carrier(True)),
     ),
-    Vector(
-        "6.2.10 the rate changes after the result",
-        (b"AT+IPR=9600\rAT+IPR=9600\rAT&F\r",),
-        (T(OK), TerminalRate(9600), T(OK * 2), TerminalRate(0)),
-    ),
 )
 
 _ANSWERED = (b"ATA\r", Trained(9600))
@@ -843,10 +828,10 @@ REPORTS = (
     ),
     _reported(
         "6.2.13 +ILRR: by +IPR",
-        b"AT+ILRR=1",
+        b"AT+IPR=9600;+ILRR=1",
         _info(b"+ILRR: 9600") + _CONNECT_V22B,
         115200,
-    ).behind(b"AT+IPR=9600\r", T(OK), TerminalRate(9600)),
+    ),
     _reported(
         "all of them, in order",
         b"AT+ILRR=1;+DR=1;+ER=1;+MR=2",

@@ -16,6 +16,7 @@ import pytest
 
 import tunnels
 from lab import _nft
+from lab.errors import ProtocolError
 from lab.nodes import Node
 from lab.record import Record
 from lab.topology.model import Topology
@@ -140,16 +141,28 @@ def launched(driver: StandingDriver) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", STANDING)
-def test_a_start_that_fails_half_way_leaves_nothing(kind: type[StandingDriver], bed: Bed) -> None:
-    # Of charon only that: no VICI answers here.
-    begin = launched if kind is Charon else tunnels.started
-
-    def start() -> contextlib.AbstractContextManager[object]:
+def test_a_launch_that_fails_half_way_leaves_nothing(kind: type[StandingDriver], bed: Bed) -> None:
+    def start() -> contextlib.AbstractContextManager[None]:
         driver = bed.make(kind)
         assert isinstance(driver, StandingDriver)
-        return begin(driver)
+        return launched(driver)
 
     assert "Popen.__init__" in steps_that_fail(start)
+    assert not bed.node.daemons
+
+
+def test_a_driver_that_does_not_get_ready_is_stopped(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(self: Xl2tpd) -> None:
+        assert self.alive
+        raise ProtocolError("it is not")
+
+    monkeypatch.setattr(Xl2tpd, "ready", never)
+    driver = Xl2tpd(bed.node, "")
+    with pytest.raises(ProtocolError, match="it is not"), tunnels.started(driver):
+        pytest.fail("it is not ready")
+    assert not driver.alive
     assert not bed.node.daemons
 
 
