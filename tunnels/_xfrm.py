@@ -36,7 +36,6 @@ class XfrmAttribute(IntEnum):
     ALG_AUTH = 1
     ALG_CRYPT = 2
     ENCAP = 4
-    SA = 6
     ALG_AEAD = 18
     ALG_AUTH_TRUNC = 20
 

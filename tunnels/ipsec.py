@@ -189,6 +189,9 @@ def psk_owners(side: IkeSide) -> list[str]:
 class Charon:
     """A node's charon with its connections loaded; records the SAs and the attempts."""
 
+    _vici: Vici
+    """From ``ready`` on."""
+
     def __init__(
         self, node: Node, connections: tuple[IpsecConnection, ...], record: Record
     ) -> None:
@@ -197,17 +200,11 @@ class Charon:
         self._record = record
         self._daemon: Daemon | None = None
         self._socket: socket.socket | None = None
-        self._vici: Vici | None = None
         self._teardown = Teardown()
 
     @property
     def alive(self) -> bool:
         return self._daemon is not None and self._daemon.alive
-
-    @property
-    def vici(self) -> Vici:
-        assert self._vici is not None, "not ready"
-        return self._vici
 
     def launch(self) -> None:
         node = self._node
@@ -256,7 +253,7 @@ class Charon:
             started=time.time(),
         )
         self._record.ike.append(attempt)
-        complaint, said = self.vici.initiate(connection.name, connection.name, deadline_s)
+        complaint, said = self._vici.initiate(connection.name, connection.name, deadline_s)
         attempt.ended = time.time()
         if complaint:
             attempt.error = reason(said, complaint)
@@ -276,11 +273,11 @@ class Charon:
         return attempt
 
     def ike_sas(self) -> tuple[IkeSa, ...]:
-        return self.vici.ike_sas()
+        return self._vici.ike_sas()
 
     def terminate(self, connection: IpsecConnection) -> None:
         """Delete a connection and tell the peer."""
-        self.vici.terminate(connection.name, DELETE_DEADLINE_S)
+        self._vici.terminate(connection.name, DELETE_DEADLINE_S)
 
     def stop(self) -> None:
         """End the daemon, which deletes its SAs and tells the peers; the listener sees them go.

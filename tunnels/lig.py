@@ -22,7 +22,7 @@ from pathlib import Path
 from lab import fence
 from lab.errors import ProtocolError
 from lab.nodes import Node
-from lab.process import Daemon, Log
+from lab.process import Daemon
 from lab.record import LigCall, Record
 from lab.teardown import Teardown
 from lab.topology.telephone import Lig, ModemLine
@@ -47,7 +47,6 @@ OPEN_TRIES = 20
 class _BankCall:
     """A call on a line, from CONNECT until its pppd has ended."""
 
-    number: int
     facts: LigCall
     pppd: Daemon
     ended: int
@@ -61,8 +60,6 @@ class _BankLine:
 
     plan: ModemLine
     unit: int
-    log: Log
-    """Of all its pppds."""
     modem: Answering = field(default_factory=Answering)
     port: int = -1
     rang: float = 0.0
@@ -90,7 +87,7 @@ class Bank:
         self._node = node
         self._lig = lig
         self._lines = [
-            _BankLine(plan, unit, Log(node.log_dir / f"pppd-{plan.name}.log"))
+            _BankLine(plan, unit)
             for unit, plan in enumerate(plan for plan in lines if plan.node == lig.node)
         ]
         self._record = record
@@ -133,11 +130,6 @@ class Bank:
     def alive(self) -> bool:
         thread, dnsmasq = self._thread, self._dnsmasq
         return bool(thread and thread.is_alive()) and (dnsmasq is None or dnsmasq.alive)
-
-    @property
-    def pppd_logs(self) -> tuple[Log, ...]:
-        """Of each line; all its calls go into one."""
-        return tuple(line.log for line in self._lines)
 
     def stop(self) -> None:
         """Hang up on every caller, LCP first, and end the daemons."""
@@ -304,18 +296,19 @@ class Bank:
         self._record.lig.append(facts)
         self._notices.expect(number)
         path = f"/etc/ppp/options.{line.plan.name}"
-        log = line.log.path
+        # One for all calls of the line.
+        log = self._node.log_dir / f"pppd-{line.plan.name}.log"
         options = call_options(self._lig, log, line.address, unit=line.unit, number=number)
         ppp.write_options(self._node, path, options)
         pppd = self._node.spawn([PPPD, line.plan.device, "file", path], name=log.stem)
-        line.call = _BankCall(number, facts, pppd, os.pidfd_open(pppd.pid))
+        line.call = _BankCall(facts, pppd, os.pidfd_open(pppd.pid))
         self._selector.register(line.call.ended, selectors.EVENT_READ, line)
 
     def _take(self, notice: Notice) -> None:
         """A pppd is about to put its interface up, or has done so."""
         for line in self._lines:
             call = line.call
-            if call is None or call.number != notice.number:
+            if call is None or call.facts.number != notice.number:
                 continue
             if not notice.asks:
                 call.facts.opened = time.time()
@@ -326,7 +319,7 @@ class Bank:
             call.facts.interface, call.facts.user = notice.interface, notice.user
             if notice.address == line.address and call.admission is None:
                 call.admission = fence.Admission(
-                    number=call.number,
+                    number=notice.number,
                     interface=notice.interface,
                     address=line.address,
                     user=notice.user,
@@ -340,7 +333,7 @@ class Bank:
         line.call, line.address = None, ""
         if call.admission is not None:
             self._fence.dismiss(call.admission)
-        self._notices.forget(call.number)
+        self._notices.forget(call.facts.number)
         self._selector.unregister(call.ended)
         os.close(call.ended)
         try:

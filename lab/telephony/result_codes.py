@@ -1,4 +1,4 @@
-"""ResultCode codes: their words and numbers, what ``X`` lets through, and how they are framed.
+"""Result codes: their words and numbers, what ``X`` lets through, and how they are framed.
 
 Words and basic numbers are those of V.250 5.7.1; the numbers of rates differ between makers, so a modem is
 given a table. Whether a result is due, and whether ``Q`` suppresses it, is decided elsewhere.
@@ -40,7 +40,6 @@ _BASIC = {
 class CodeTable:
     """One maker's numbers."""
 
-    name: str
     rates: Mapping[int, int]
     """Rate of a connection in bit/s: number of ``CONNECT <rate>``; a rate without one is given as 1."""
 
@@ -49,7 +48,6 @@ class CodeTable:
 
 
 HAYES = CodeTable(
-    "Hayes",
     {
         1200: 5,
         600: 9,
@@ -73,8 +71,8 @@ HAYES = CodeTable(
         31200: 91,
     },
 )
-IBM = CodeTable("IBM", {1200: 5, 2400: 9})
-"""AIX documentation, "ResultCode codes for asynchronous adapters": 9 where Hayes has 10."""
+IBM = CodeTable({1200: 5, 2400: 9})
+"""AIX documentation, "Result codes for asynchronous adapters": 9 where Hayes has 10."""
 
 _EXTENDED = (ResultCode.no_dialtone, ResultCode.busy, ResultCode.no_answer)
 

@@ -151,14 +151,18 @@ def test_a_launch_that_fails_half_way_leaves_nothing(kind: type[StandingDriver],
     assert not bed.node.daemons
 
 
+@pytest.mark.parametrize("verb", ["launch", "ready"])
 def test_a_driver_that_does_not_get_ready_is_stopped(
-    bed: Bed, monkeypatch: pytest.MonkeyPatch
+    verb: str, bed: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(self: Xl2tpd) -> None:
+    original = getattr(Xl2tpd, verb)
+
+    def broken(self: Xl2tpd) -> None:
+        original(self)
         assert self.alive
         raise ProtocolError("it is not")
 
-    monkeypatch.setattr(Xl2tpd, "ready", never)
+    monkeypatch.setattr(Xl2tpd, verb, broken)
     driver = Xl2tpd(bed.node, "")
     with pytest.raises(ProtocolError, match="it is not"), tunnels.started(driver):
         pytest.fail("it is not ready")
