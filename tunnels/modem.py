@@ -120,12 +120,14 @@ class Dialler:
 
     def hang_up(self) -> None:
         """End PPP by LCP, and with it the call; returns when the port is closed."""
-        if self._pppd is not None:
-            self._node.stop(self._pppd, grace_s=END_S)
-            self._note_end()
-            self._pppd = None
-            self._node.write(RESOLVER, "", 0o644)
-        self._close()
+        try:
+            if self._pppd is not None:
+                self._node.stop(self._pppd, grace_s=END_S)
+                self._note_end()
+                self._pppd = None
+                self._node.write(RESOLVER, "", 0o644)
+        finally:
+            self._close()
 
     @property
     def alive(self) -> bool:

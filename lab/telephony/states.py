@@ -13,15 +13,7 @@ from enum import Enum, auto
 from typing import Any, Protocol, TypeAlias
 
 from lab.telephony.commands import CallRequest, Originate, Request
-from lab.telephony.dialling import (
-    AwaitQuiet,
-    AwaitTone,
-    DialPlan,
-    Digits,
-    HookFlash,
-    Pause,
-    Step,
-)
+from lab.telephony.dialling import Await, DialPlan, Digits, Pause, Step
 from lab.telephony.result_codes import ResultCode
 from lab.telephony.settings import Settings
 from lab.telephony.signals import DialDigits, Effect, Heard, Hook, LineEvent, Trained
@@ -161,7 +153,7 @@ class ModemCall:
 
     def originate(self, signal: Originate) -> None:
         self._desk.emit(Hook.off)
-        first: Step = AwaitTone(first=True) if self._desk.settings.dial_tone else Pause(6)
+        first: Step = Await.first_tone if self._desk.settings.dial_tone else Pause(6)
         # Without a number somebody else dials, so there is no tone to wait for.
         self._dial(signal.plan, (first,) if signal.plan.steps else ())
 
@@ -183,18 +175,17 @@ class ModemCall:
                 case Digits(digits, tone):
                     self._tone_on = self._ringback = False
                     self._desk.emit(DialDigits(digits, tone))
-                case Pause(register):
-                    if registers[register]:
-                        return self._enter(State.pause, registers[register])
-                case HookFlash():
+                case Pause(register) if registers[register]:
+                    return self._enter(State.pause, registers[register])
+                case Await.flash:
                     self._tone_on = False
                     self._desk.emit(Hook.flash)
                     return self._enter(State.pause, FLASH_S)
-                case AwaitTone(first):
-                    if not self._tone_on:
-                        wait_s = max(DIAL_TONE_S, registers[6]) if first else registers[7]
-                        return self._enter(State.tone, wait_s)
-                case AwaitQuiet():
+                case Await.first_tone if not self._tone_on:
+                    return self._enter(State.tone, max(DIAL_TONE_S, registers[6]))
+                case Await.tone if not self._tone_on:
+                    return self._enter(State.tone, registers[7])
+                case Await.quiet:
                     return self._enter(State.quiet, registers[7])
 
         if self._hold:
