@@ -17,18 +17,10 @@ from lab.telephony.dialling import MAX_STORED, DialPlan, check_stored, parse_dia
 from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Value
 from lab.telephony.settings import Memory, Settings
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a modem says of itself."""
-
-    manufacturer: str = "callhome-lab"
-    model: str = "V.34 modem"
-    revision: str = "1"
-    serial: str = "1"
-    """Like the others without a 0 or OK at its end, which might be taken for the result (V.250 6.1.4)."""
-    country: str = "B5"
-    """The USA, after ITU-T T.35."""
+MANUFACTURER, MODEL, REVISION, SERIAL = "callhome-lab", "V.34 modem", "1", "1"
+"""None has a 0 or OK at its end, which might be taken for the result (V.250 6.1.4)."""
+COUNTRY = "B5"
+"""The USA, after ITU-T T.35."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +57,7 @@ class Reply:
 class Interpreter:
     """Executes single commands on the settings and the memory of one modem."""
 
-    def __init__(self, identity: Identity, factory: Mapping[str, Value]) -> None:
-        self.identity = identity
+    def __init__(self, factory: Mapping[str, Value]) -> None:
         self.memory = Memory(factory)
         self.settings: Settings = self.memory.profiles[0].copy()
         self.register = 0
@@ -226,21 +217,20 @@ def _stored_numbers(modem: Interpreter, command: Command) -> Reply:
 
 
 def _identify(modem: Interpreter, command: Command) -> Reply:
-    identity = modem.identity
     texts = (
-        *(identity.model, "000", "OK", identity.revision, identity.manufacturer),
-        *(identity.country, identity.model, identity.revision, identity.revision, identity.model),
+        *(MODEL, "000", "OK", REVISION, MANUFACTURER),
+        *(COUNTRY, MODEL, REVISION, REVISION, MODEL),
     )
     return Reply(texts[_one_of(command, len(texts))])
 
 
-def _about(text: Callable[[Identity], str]) -> Callable[[Interpreter, Command], Reply]:
+def _about(text: str) -> Callable[[Interpreter, Command], Reply]:
     """An action command that answers with a text, and by ``=?`` that it is there (V.250 5.4.3.2)."""
 
     def run(modem: Interpreter, command: Command) -> Reply:
         match command.form:
             case Form.execute:
-                return Reply(text(modem.identity))
+                return Reply(text)
             case Form.test:
                 return Reply()
             case _:
@@ -278,11 +268,11 @@ _ACTIONS: Mapping[str, _Action] = {
         "store what follows = as number 0 to 3, to the end of the line, or show it (?)", _number
     ),
     "+ASTO": _Action("store a number: 0 to 3, and what to dial in quotes", _stored_numbers),
-    "+GMI": _Action("say the manufacturer", _about(lambda identity: identity.manufacturer)),
-    "+GMM": _Action("say the model", _about(lambda identity: identity.model)),
-    "+GMR": _Action("say the revision", _about(lambda identity: identity.revision)),
-    "+GSN": _Action("say the serial number", _about(lambda identity: identity.serial)),
-    "+GCAP": _Action("list the groups of commands", _about(lambda _: "+GCAP: +FCLASS,+MS,+ES,+DS")),
+    "+GMI": _Action("say the manufacturer", _about(MANUFACTURER)),
+    "+GMM": _Action("say the model", _about(MODEL)),
+    "+GMR": _Action("say the revision", _about(REVISION)),
+    "+GSN": _Action("say the serial number", _about(SERIAL)),
+    "+GCAP": _Action("list the groups of commands", _about("+GCAP: +FCLASS,+MS,+ES,+DS")),
 }
 
 COMMANDS: Mapping[str, str] = {

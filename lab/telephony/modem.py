@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.telephony.command_line import CommandError, CommandLine, LineReader, next_command, tidy
-from lab.telephony.commands import COMMANDS, Identity, Interpreter
+from lab.telephony.commands import COMMANDS, Interpreter
 from lab.telephony.connection import connect_rate, reports
 from lab.telephony.dialling import DialPlan
 from lab.telephony.escape import EscapeDetector
@@ -29,7 +29,7 @@ from lab.telephony.signals import (
 )
 from lab.telephony.states import COMMAND, CONNECTED, ModemCall, Signal, State, Trigger
 
-__all__ = ["COMMANDS", "Identity", "Modem", "State"]
+__all__ = ["COMMANDS", "Modem", "State"]
 
 GRACE_S = 0.125
 """What comes so soon after a line ends does not abort it: a line feed, mostly (V.250 5.6.1)."""
@@ -41,17 +41,12 @@ class Modem:
     """One modem."""
 
     def __init__(
-        self,
-        identity: Identity | None = None,
-        *,
-        table: CodeTable = HAYES,
-        factory: Mapping[str, Value] | None = None,
-        now: float = 0.0,
+        self, *, table: CodeTable = HAYES, factory: Mapping[str, Value] | None = None
     ) -> None:
         """``factory`` changes what ``&F`` recalls: ``{"S0": 1, "&C": 0, "+MS": "V32,1"}``."""
-        self._interpreter = Interpreter(identity or Identity(), factory or {})
+        self._interpreter = Interpreter(factory or {})
         self._table = table
-        self.now = now
+        self.now = 0.0
         self._call = ModemCall(self)
         self._reader = LineReader()
         self._escape = EscapeDetector()

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lab.telephony.command_line import Command, CommandError, CommandLine, Form, next_command, tidy
-from lab.telephony.commands import COMMANDS, Identity, Interpreter
+from lab.telephony.commands import COMMANDS, Interpreter
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem, State
 from lab.telephony.modulation import CARRIERS
@@ -240,7 +240,7 @@ def test_portions_make_no_difference(steps: list[Step]) -> None:
 def test_what_is_refused_changes_nothing(
     name: str, form: Form, value: str, number: int | None
 ) -> None:
-    modem = Interpreter(Identity(), {})
+    modem = Interpreter({})
     before = _everything(modem)
     try:
         modem.execute(Command(name, form, value, number))
