@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab import _linux, codec
 from lab.nodes import Node
-from lab.telephony.equipment import Equipment
+from lab.telephony.equipment import start_equipment
 from lab.topology.model import Topology
 
 CALLER, CALLED = "hmc", "lig"
@@ -52,7 +52,7 @@ def _measure(topology: Topology, run_dir: Path, seconds: int) -> tuple[float, fl
         nodes = {
             name: stack.enter_context(Node.create_bare(name, run_dir)) for name in (CALLER, CALLED)
         }
-        stack.enter_context(Equipment(telephone, nodes, run_dir / "modem-wire"))
+        stack.enter_context(start_equipment(telephone, nodes, run_dir / "modem-wire"))
         ports = [
             node.call(os.open, "/dev/modem0", os.O_RDWR | os.O_NOCTTY) for node in nodes.values()
         ]

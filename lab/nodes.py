@@ -30,7 +30,7 @@ from typing import IO, Any, ParamSpec, TypeVar, cast
 from lab import _linux
 from lab.errors import KernelError
 from lab.netlink import NETLINK_ROUTE, Channel
-from lab.process import DEVNULL, PIPE, Daemon, Popen, finish, spawn
+from lab.process import DEVNULL, PIPE, TERM_GRACE_S, Daemon, Popen, finish, spawn
 from lab.topology import model
 
 P = ParamSpec("P")
@@ -188,6 +188,12 @@ class Node:
         self.daemons.append(daemon)
         return daemon
 
+    def stop(self, daemon: Daemon, *, grace_s: float = TERM_GRACE_S) -> int:
+        """End a daemon of ``spawn`` before the node ends; returns the daemon's exit status."""
+        status = daemon.stop(grace_s=grace_s)
+        self.daemons.remove(daemon)
+        return status
+
     def run(self, argv: Sequence[str | Path], *, deadline_s: float = 10.0, input: str = "") -> str:
         """Run a program in the node to its end and return its stdout."""
         self.furnish()
@@ -237,7 +243,8 @@ class Node:
         while self.daemons:
             self.daemons.pop().stop()
 
-        self._unpin()
+        for kind in PINS:
+            Path(self._pin_path(kind)).unlink(missing_ok=True)
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -328,10 +335,6 @@ class Node:
         namespaces = f"/proc/{os.getpid()}/task/{self._native_id}/ns"
         for kind in PINS:
             Path(self._pin_path(kind)).symlink_to(f"{namespaces}/{kind}")
-
-    def _unpin(self) -> None:
-        for kind in PINS:
-            Path(self._pin_path(kind)).unlink(missing_ok=True)
 
 
 def render_hosts(name: str, hosts: Iterable[tuple[str, str]]) -> str:

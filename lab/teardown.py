@@ -31,6 +31,10 @@ class Teardown:
         self.add(what, lambda: context.__exit__(None, None, None))
         return value
 
+    def close(self) -> None:
+        """Undo what was registered so far; a second call finds nothing to undo."""
+        self.__exit__(None, None, None)
+
     def __enter__(self) -> Teardown:
         return self
 

@@ -14,10 +14,10 @@ from lab.errors import LabError
 from lab.nodes import Node
 from lab.record import Record
 from lab.teardown import Teardown
-from lab.telephony.equipment import Equipment
+from lab.telephony.equipment import Equipment, start_equipment
 from lab.topology.model import Topology
 from lab.ways.dial.plan import dialers
-from tunnels import ppp
+from tunnels import ppp, started
 from tunnels.lig import Bank
 
 
@@ -45,11 +45,11 @@ def start(
     seed = f"{topology.name} {topology.fault}"
     teardown = Teardown()
     with teardown:
-        equipment = Equipment(telephone, nodes, run_dir / "wire", seed)
+        equipment = start_equipment(telephone, nodes, run_dir / "wire", seed)
         room = SwitchRoom(teardown.enter("the telephone", equipment), None)
         if lig is not None:
             bank = Bank(nodes[lig.node], lig, telephone.lines, record)
-            room.bank = teardown.enter(f"{lig.node}'s modems", bank)
+            room.bank = teardown.enter(f"{lig.node}'s modems", started(bank))
             _give_passwords(topology, nodes)
         yield room
 

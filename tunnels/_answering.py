@@ -23,7 +23,7 @@ _FAILED = ("NO CARRIER", "NO ANSWER", "NO DIALTONE", "BUSY", "ERROR")
 _CONNECT = re.compile(r"CONNECT(?: (\d+))?")
 
 
-class State(StrEnum):
+class AnsweringState(StrEnum):
     setting_up = "setting up"
     waiting = "waiting"
     """For a call."""
@@ -38,7 +38,7 @@ class Answering:
     """A modem and its state, from ``begin`` to ``connected``, and again after the call."""
 
     def __init__(self) -> None:
-        self.state = State.dead
+        self.state = AnsweringState.dead
         self.deadline: float | None = None
         """When ``expire`` is wanted."""
         self.rate_bit_s = 0
@@ -60,7 +60,7 @@ class Answering:
         *lines, self._partial = re.split(rb"[\r\n]+", self._partial + data)
         answer = b""
         for line in lines:
-            if self.state is not State.connected:
+            if self.state is not AnsweringState.connected:
                 answer += self._line(line.decode("ascii", "replace").strip(), now, may_answer)
         # A modem that never ends a line is none.
         self._partial = self._partial[-80:]
@@ -68,24 +68,24 @@ class Answering:
 
     def expire(self, now: float) -> bytes:
         """The deadline has passed."""
-        if self.state is State.answering:
+        if self.state is AnsweringState.answering:
             self._tries = 0
         if self._tries >= TRIES:
-            self.state, self.deadline = State.dead, None
+            self.state, self.deadline = AnsweringState.dead, None
             return b""
         return self._set_up(now)
 
     def _line(self, line: str, now: float, may_answer: bool) -> bytes:
-        if self.state is State.setting_up and line == "OK":
+        if self.state is AnsweringState.setting_up and line == "OK":
             self._step += 1
             if self._step < len(SET_UP):
                 return self._send(SET_UP[self._step], now + COMMAND_S)
-            self.state, self.deadline = State.waiting, None
-        elif self.state is State.waiting and line == "RING":
+            self.state, self.deadline = AnsweringState.waiting, None
+        elif self.state is AnsweringState.waiting and line == "RING":
             return self._ring(now, may_answer)
-        elif self.state is State.answering:
+        elif self.state is AnsweringState.answering:
             if connect := _CONNECT.match(line):
-                self.state, self.deadline = State.connected, None
+                self.state, self.deadline = AnsweringState.connected, None
                 self.rate_bit_s = int(connect[1] or 0)
             elif line in _FAILED:
                 return self.begin(now)
@@ -97,14 +97,14 @@ class Answering:
         if not may_answer:
             self.unanswered += another
             return b""
-        self.state = State.answering
+        self.state = AnsweringState.answering
         return self._send(ANSWER, now + ANSWER_S)
 
     def _set_up(self, now: float) -> bytes:
         self._tries += 1
         self._step = 0
         self._partial = b""
-        self.state = State.setting_up
+        self.state = AnsweringState.setting_up
         return self._send(SET_UP[0], now + COMMAND_S)
 
     def _send(self, command: str, deadline: float) -> bytes:

@@ -22,7 +22,7 @@ class Next(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FinalResult:
     """A final result code."""
 
     said: str
@@ -46,8 +46,8 @@ PATTERNS = tuple(pattern for pattern, _, _ in _TABLE)
 """Of final result codes in words (V.250 5.7.1), in the order in which ``interpret`` counts."""
 
 
-def interpret(place: int, match: re.Match[bytes] | Any) -> Answer:
+def interpret(place: int, match: re.Match[bytes] | Any) -> FinalResult:
     """The answer whose pattern matched."""
     _, then, sentence = _TABLE[place]
     rate = match[2] if match.re.groups > 1 else None
-    return Answer(match[1].decode(), then, sentence, int(rate or 0))
+    return FinalResult(match[1].decode(), then, sentence, int(rate or 0))

@@ -8,7 +8,7 @@ from lab.nodes import Node
 from lab.topology.telephone import Lig
 
 
-class Fence:
+class KernelFence:
     """The fence of a node; every method is one transaction, for any thread."""
 
     def __init__(self, node: Node, lig: Lig) -> None:

@@ -25,13 +25,13 @@ CONTROL_DEADLINE_S = 5.0
 class Xl2tpd:
     """A running xl2tpd and what its log says."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, configuration: str) -> None:
         self.node = node
+        self._configuration = configuration
         self.daemon: Daemon | None = None
 
-    def launch(self, configuration: str) -> None:
-        """Start it and do not wait for it."""
-        self.node.write(_xl2tpd.CONFIGURATION, configuration)
+    def launch(self) -> None:
+        self.node.write(_xl2tpd.CONFIGURATION, self._configuration)
         self.node.write(_xl2tpd.SECRETS, "")
         self.node.call(Path(_xl2tpd.CONTROL).parent.mkdir, exist_ok=True)
         self.daemon = self.node.spawn(
@@ -48,6 +48,10 @@ class Xl2tpd:
 
     def ready(self) -> None:
         self.running.expect_line("Listening on IP address", START_DEADLINE_S)
+
+    @property
+    def alive(self) -> bool:
+        return self.daemon is not None and self.daemon.alive
 
     @property
     def running(self) -> Daemon:
@@ -68,8 +72,7 @@ class Xl2tpd:
 
     def stop(self) -> None:
         if self.daemon is not None:
-            self.daemon.stop()
-            self.node.daemons.remove(self.daemon)
+            self.node.stop(self.daemon)
             self.daemon = None
 
 
@@ -91,7 +94,10 @@ def _command(text: str) -> str:
     os.mkfifo(answer, 0o600)
     reader = os.open(answer, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        writer = os.open(_xl2tpd.CONTROL, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            writer = os.open(_xl2tpd.CONTROL, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError as missing:
+            raise DaemonError("xl2tpd", "takes no commands yet") from missing
         try:
             os.write(writer, f"@{answer} {text}".encode())
         finally:

@@ -7,6 +7,7 @@ programs: a shell and what is built into it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,20 +46,29 @@ class Notice:
     user: str
 
 
+@contextlib.contextmanager
+def start_notices(node: Node) -> Iterator[Notices]:
+    """Install the scripts and open their pipe, until the end of the context."""
+    for path, text in SCRIPTS.items():
+        node.write(path, text, 0o700)
+    # For reading and writing: so it neither waits for a writer nor ever ends.
+    pipe = node.call(_make_pipe, PIPE)
+    notices = Notices(node, pipe)
+    try:
+        yield notices
+    finally:
+        os.close(pipe)
+        notices.forget_all()
+
+
 class Notices:
     """The pipe on which scripts write, and the one on which each call is answered."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, pipe: int) -> None:
         self._node = node
-        self._pipe = -1
+        self._pipe = pipe
         self._answers: dict[int, int] = {}
         self._partial = b""
-
-    def open(self) -> None:
-        for path, text in SCRIPTS.items():
-            self._node.write(path, text, 0o700)
-        # For reading and writing: so it neither waits for a writer nor ever ends.
-        self._pipe = self._node.call(_make_pipe, PIPE)
 
     def fileno(self) -> int:
         return self._pipe
@@ -88,12 +98,9 @@ class Notices:
         self._node.call(os.unlink, _answer_path(number))
         os.close(self._answers.pop(number))
 
-    def close(self) -> None:
+    def forget_all(self) -> None:
         for number in list(self._answers):
             self.forget(number)
-        if self._pipe >= 0:
-            os.close(self._pipe)
-            self._pipe = -1
 
 
 def _answer_path(number: int) -> str:

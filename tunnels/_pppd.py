@@ -15,90 +15,79 @@ from lab.topology.model import PppAccount, PppAuth
 
 
 class ExitStatus(IntEnum):
-    """pppd(8) EXIT STATUS."""
+    """pppd(8) EXIT STATUS, with the sentences of that page."""
 
-    OK = 0
-    FATAL_ERROR = 1
-    OPTION_ERROR = 2
-    NOT_ROOT = 3
-    NO_KERNEL_SUPPORT = 4
-    USER_REQUEST = 5
-    LOCK_FAILED = 6
-    OPEN_FAILED = 7
-    CONNECT_FAILED = 8
-    PTYCMD_FAILED = 9
-    NEGOTIATION_FAILED = 10
-    PEER_AUTH_FAILED = 11
-    IDLE_TIMEOUT = 12
-    CONNECT_TIME = 13
-    CALLBACK = 14
-    PEER_DEAD = 15
-    HANGUP = 16
-    LOOPBACK = 17
-    INIT_FAILED = 18
-    AUTH_TO_PEER_FAILED = 19
+    sentence: str
 
-    @property
-    def sentence(self) -> str:
-        return SENTENCES[self]
+    def __new__(cls, status: int, sentence: str) -> ExitStatus:
+        member = int.__new__(cls, status)
+        member._value_, member.sentence = status, sentence
+        return member
 
-
-SENTENCES = {
-    ExitStatus.OK: (
-        "pppd has detached, or otherwise the connection was successfully established and"
-        " terminated at the peer's request"
-    ),
-    ExitStatus.FATAL_ERROR: (
-        "an immediately fatal error of some kind occurred, such as an essential system call"
-        " failing, or running out of virtual memory"
-    ),
-    ExitStatus.OPTION_ERROR: (
-        "an error was detected in processing the options given, such as two mutually exclusive"
-        " options being used"
-    ),
-    ExitStatus.NOT_ROOT: "pppd is not setuid-root and the invoking user is not root",
-    ExitStatus.NO_KERNEL_SUPPORT: (
-        "the kernel does not support PPP, for example, the PPP kernel driver is not included or"
-        " cannot be loaded"
-    ),
-    ExitStatus.USER_REQUEST: (
-        "pppd terminated because it was sent a SIGINT, SIGTERM or SIGHUP signal"
-    ),
-    ExitStatus.LOCK_FAILED: "the serial port could not be locked",
-    ExitStatus.OPEN_FAILED: "the serial port could not be opened",
-    ExitStatus.CONNECT_FAILED: "the connect script failed (returned a non-zero exit status)",
-    ExitStatus.PTYCMD_FAILED: (
-        "the command specified as the argument to the pty option could not be run"
-    ),
-    ExitStatus.NEGOTIATION_FAILED: (
-        "the PPP negotiation failed, that is, it didn't reach the point where at least one network"
-        " protocol (e.g. IP) was running"
-    ),
-    ExitStatus.PEER_AUTH_FAILED: "the peer system failed (or refused) to authenticate itself",
-    ExitStatus.IDLE_TIMEOUT: (
-        "the link was established successfully and terminated because it was idle"
-    ),
-    ExitStatus.CONNECT_TIME: (
-        "the link was established successfully and terminated because the connect time limit was"
-        " reached"
-    ),
-    ExitStatus.CALLBACK: "callback was negotiated and an incoming call should arrive shortly",
-    ExitStatus.PEER_DEAD: (
-        "the link was terminated because the peer is not responding to echo requests"
-    ),
-    ExitStatus.HANGUP: "the link was terminated by the modem hanging up",
-    ExitStatus.LOOPBACK: "the PPP negotiation failed because serial loopback was detected",
-    ExitStatus.INIT_FAILED: "the init script failed (returned a non-zero exit status)",
-    ExitStatus.AUTH_TO_PEER_FAILED: "we failed to authenticate ourselves to the peer",
-}
+    OK = (
+        0,
+        (
+            "pppd has detached, or otherwise the connection was successfully established and "
+            "terminated at the peer's request"
+        ),
+    )
+    FATAL_ERROR = (
+        1,
+        (
+            "an immediately fatal error of some kind occurred, such as an essential system call "
+            "failing, or running out of virtual memory"
+        ),
+    )
+    OPTION_ERROR = (
+        2,
+        (
+            "an error was detected in processing the options given, such as two mutually exclusive "
+            "options being used"
+        ),
+    )
+    NOT_ROOT = 3, "pppd is not setuid-root and the invoking user is not root"
+    NO_KERNEL_SUPPORT = (
+        4,
+        (
+            "the kernel does not support PPP, for example, the PPP kernel driver is not included or "
+            "cannot be loaded"
+        ),
+    )
+    USER_REQUEST = 5, "pppd terminated because it was sent a SIGINT, SIGTERM or SIGHUP signal"
+    LOCK_FAILED = 6, "the serial port could not be locked"
+    OPEN_FAILED = 7, "the serial port could not be opened"
+    CONNECT_FAILED = 8, "the connect script failed (returned a non-zero exit status)"
+    PTYCMD_FAILED = 9, "the command specified as the argument to the pty option could not be run"
+    NEGOTIATION_FAILED = (
+        10,
+        (
+            "the PPP negotiation failed, that is, it didn't reach the point where at least one "
+            "network protocol (e.g. IP) was running"
+        ),
+    )
+    PEER_AUTH_FAILED = 11, "the peer system failed (or refused) to authenticate itself"
+    IDLE_TIMEOUT = 12, "the link was established successfully and terminated because it was idle"
+    CONNECT_TIME = (
+        13,
+        (
+            "the link was established successfully and terminated because the connect time limit "
+            "was reached"
+        ),
+    )
+    CALLBACK = 14, "callback was negotiated and an incoming call should arrive shortly"
+    PEER_DEAD = 15, "the link was terminated because the peer is not responding to echo requests"
+    HANGUP = 16, "the link was terminated by the modem hanging up"
+    LOOPBACK = 17, "the PPP negotiation failed because serial loopback was detected"
+    INIT_FAILED = 18, "the init script failed (returned a non-zero exit status)"
+    AUTH_TO_PEER_FAILED = 19, "we failed to authenticate ourselves to the peer"
 
 
 def describe_exit(status: int) -> str:
     """``exit status 19: we failed to authenticate ourselves to the peer``."""
-    try:
-        return f"exit status {status}: {ExitStatus(status).sentence}"
-    except ValueError:
-        return f"exit status {status}, which pppd(8) does not know"
+    for known in ExitStatus:
+        if status == known:
+            return f"exit status {status}: {known.sentence}"
+    return f"exit status {status}, which pppd(8) does not know"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

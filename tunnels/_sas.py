@@ -5,23 +5,26 @@ Layouts and parsing of the kernel's messages are ``_xfrm``'s.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import select
 import socket
-import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import KernelError
+from lab.netlink import NETLINK_XFRM
+from lab.nodes import Node
 from lab.record import EspSa
+from lab.worker import start_worker
 from tunnels._xfrm import (
     GROUP_EXPIRE,
     GROUP_SA,
     IPPROTO_ESP,
-    NETLINK_XFRM,
     Added,
     Event,
     Flushed,
@@ -77,51 +80,43 @@ def render_keys(sa: KernelSa) -> dict[str, str | int | bool]:
     }
 
 
-class Listener:
-    """Records a node's ESP SAs from start to stop, in a thread that sleeps between events."""
-
-    def __init__(
-        self, netlink: socket.socket, node: str, record: list[EspSa], keys: KeyFile
-    ) -> None:
-        self._netlink = netlink
-        self._node = node
-        self._record = record
-        self._keys = keys
-        self._here: dict[tuple[int, str], EspSa] = {}
-        self._lost = False
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._work, name=f"xfrm {node}", daemon=True)
-
-    @classmethod
-    def start(cls, node: str, record: list[EspSa], keys: KeyFile) -> Listener:
-        """Listen in the network namespace of the calling thread."""
-        netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_XFRM)
+@contextlib.contextmanager
+def listening(node: Node, record: list[EspSa], keys: KeyFile) -> Iterator[None]:
+    """Record a node's ESP SAs, in a thread that sleeps between events."""
+    with node.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_XFRM) as netlink:
         netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         netlink.bind((0, 0))
         for group in (GROUP_SA, GROUP_EXPIRE):
             netlink.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
         netlink.setblocking(False)
+        listener = _Listener(netlink, node.name, record, keys)
+        with start_worker(listener.work, f"xfrm {node.name}"):
+            yield
+    if listener.lost:
+        raise KernelError("record SAs of", node.name, "the kernel dropped notifications")
 
-        listener = cls(netlink, node, record, keys)
-        listener._thread.start()
-        return listener
 
-    def stop(self) -> None:
-        """Take in what has happened so far and end."""
-        os.eventfd_write(self._wake, 1)
-        self._thread.join()
-        self._netlink.close()
-        os.close(self._wake)
-        if self._lost:
-            raise KernelError("record SAs of", self._node, "the kernel dropped notifications")
+class _Listener:
+    """What is heard of SAs, and which of them are there now."""
 
-    def _work(self) -> None:
+    def __init__(
+        self, netlink: socket.socket, node: str, record: list[EspSa], keys: KeyFile
+    ) -> None:
+        self.lost = False
+        self._netlink = netlink
+        self._node = node
+        self._record = record
+        self._keys = keys
+        self._here: dict[tuple[int, str], EspSa] = {}
+
+    def work(self, told: int) -> None:
+        """Take in what happens, and at the end what has happened so far."""
         poller = select.poll()
         poller.register(self._netlink, select.POLLIN)
-        poller.register(self._wake, select.POLLIN)
+        poller.register(told, select.POLLIN)
         stopping = False
         while not stopping:
-            stopping = any(descriptor == self._wake for descriptor, _ in poller.poll())
+            stopping = any(descriptor == told for descriptor, _ in poller.poll())
             self._drain()
 
     def _drain(self) -> None:
@@ -133,7 +128,7 @@ class Listener:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                self._lost = True
+                self.lost = True
                 continue
 
             now = time.time()

@@ -25,13 +25,9 @@ class ChildSa:
     state: str
     mode: str
     udp_encapsulation: bool
-    spi_in: int
-    spi_out: int
     encryption: str
     encryption_bits: int
     integrity: str
-    age_s: int
-    rekey_in_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +35,10 @@ class IkeSa:
     """An IKE SA as ``list-sas`` gives it."""
 
     name: str
-    unique_id: str
     version: int
     state: str
     local_address: str
-    local_identity: str
     remote_address: str
-    remote_identity: str
     encryption: str
     integrity: str
     dh_group: str
@@ -57,13 +50,12 @@ class IkeSa:
 
 
 class Vici:
-    """A connection to one charon."""
+    """Speaks with one charon by a socket, which stays the caller's."""
 
     def __init__(self, connected: socket.socket) -> None:
         # Here and not above: whoever only renders configurations need not have it.
         import vici  # type: ignore[import-untyped]
 
-        self._socket = connected
         self._session = vici.Session(connected)
         self._failures = (vici.exception.CommandException, vici.exception.SessionException)
 
@@ -76,19 +68,9 @@ class Vici:
 
     def initiate(self, connection: str, child: str, deadline_s: float) -> tuple[str, list[str]]:
         """Bring up a child of a connection: charon's complaint (or "") and what it said."""
-        said: list[str] = []
-        request = {
-            "ike": connection,
-            "child": child,
-            "timeout": str(int(deadline_s * 1000)),
-            "loglevel": "1",
-        }
-        try:
-            for event in self._session.streamed_request("initiate", "control-log", request):
-                said.append(_text(event.get("msg")))
-        except self._failures as failure:
-            return str(failure).removeprefix("Command failed: "), said
-        return "", said
+        return self._control(
+            "initiate", {"ike": connection, "child": child, **_patience(deadline_s, "1")}
+        )
 
     def ike_sas(self) -> tuple[IkeSa, ...]:
         return tuple(
@@ -97,43 +79,40 @@ class Vici:
             for name, body in event.items()
         )
 
-    def terminate(self, connection: str, deadline_s: float) -> str:
-        """Delete a connection's IKE SAs, telling the peer; charon's complaint, or ""."""
-        request = {"ike": connection, "timeout": str(int(deadline_s * 1000)), "loglevel": "0"}
+    def terminate(self, connection: str, deadline_s: float) -> None:
+        """Delete a connection's IKE SAs, telling the peer."""
+        self._control("terminate", {"ike": connection, **_patience(deadline_s, "0")})
+
+    def _control(self, command: str, request: Settings) -> tuple[str, list[str]]:
+        said: list[str] = []
         try:
-            for _ in self._session.streamed_request("terminate", "control-log", request):
-                pass
+            for event in self._session.streamed_request(command, "control-log", request):
+                said.append(_text(event.get("msg")))
         except self._failures as failure:
-            return str(failure).removeprefix("Command failed: ")
-        return ""
+            return str(failure).removeprefix("Command failed: "), said
+        return "", said
 
-    def version(self) -> str:
-        return _text(self._request("version")["version"])
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _request(self, command: str, message: Settings | None = None) -> Mapping[str, Any]:
+    def _request(self, command: str, message: Settings) -> None:
         try:
-            answer: Mapping[str, Any] = self._session.request(command, message)
+            self._session.request(command, message)
         except self._failures as failure:
             raise ProtocolError(f"charon refuses {command}: {failure}") from failure
         except OSError as broken:
             raise DaemonError("charon", f"does not answer {command}: {broken}") from broken
-        return answer
+
+
+def _patience(deadline_s: float, log_level: str) -> dict[str, str]:
+    return {"timeout": str(int(deadline_s * 1000)), "loglevel": log_level}
 
 
 def parse_ike_sa(name: str, body: Mapping[str, Any]) -> IkeSa:
     """One ``list-sa`` event."""
     return IkeSa(
         name=name,
-        unique_id=_text(body.get("uniqueid")),
         version=_number(body.get("version")),
         state=_text(body.get("state")),
         local_address=_text(body.get("local-host")),
-        local_identity=_text(body.get("local-id")),
         remote_address=_text(body.get("remote-host")),
-        remote_identity=_text(body.get("remote-id")),
         encryption=_text(body.get("encr-alg")),
         integrity=_text(body.get("integ-alg")) or _text(body.get("prf-alg")),
         dh_group=_text(body.get("dh-group")),
@@ -148,15 +127,11 @@ def _children(bodies: Mapping[str, Any]) -> Iterator[ChildSa]:
             state=_text(body.get("state")),
             mode=_text(body.get("mode")),
             udp_encapsulation=_text(body.get("encap")) == "yes",
-            spi_in=int(_text(body.get("spi-in")) or "0", 16),
-            spi_out=int(_text(body.get("spi-out")) or "0", 16),
             encryption=_text(body.get("encr-alg")),
             # charon gives no size where the algorithm has only one.
             encryption_bits=_number(body.get("encr-keysize"))
             or _FIXED_BITS.get(_text(body.get("encr-alg")), 0),
             integrity=_text(body.get("integ-alg")),
-            age_s=_number(body.get("install-time")),
-            rekey_in_s=_number(body.get("rekey-time")),
         )
 
 

@@ -6,7 +6,7 @@ Debian's xl2tpd prints pppd's whole command line into its log, so nothing secret
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from itertools import pairwise
@@ -142,52 +142,50 @@ class TunnelClosed:
 
 Fact = TunnelUp | Calling | CallUp | PppdEnded | CallClosed | TunnelClosed
 
-_LINES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"Connection established to \S+ \d+\.  Local: (\d+), Remote: (\d+)"), "tunnel-up"),
-    (re.compile(r"Calling on tunnel (\d+)"), "calling"),
+_LINES: tuple[tuple[str, Callable[..., Fact]], ...] = (
     (
-        re.compile(r"Call established with .*Local: (\d+), Remote: (\d+), Serial: (\d+)"),
-        "call-up",
+        r"Connection established to \S+ \d+\.  Local: (\d+), Remote: (\d+)",
+        lambda local, remote: TunnelUp(int(local), int(remote)),
     ),
-    (re.compile(r"pppd exited for call (\d+) with code (\d+)"), "pppd-exit"),
-    (re.compile(r"pppd terminated for call (\d+) by signal (\d+)"), "pppd-signal"),
-    (re.compile(r"Connection closed to \S+ serial (\d+) \((.*)\)"), "call-closed"),
+    (r"Calling on tunnel (\d+)", lambda local: Calling(int(local))),
     (
-        re.compile(r"Connection closed to \S+ port \d+ \((.*)\), Local: (\d+)"),
-        "tunnel-closed",
+        r"Call established with .*Local: (\d+), Remote: (\d+), Serial: (\d+)",
+        lambda local, remote, serial: CallUp(int(local), int(remote), int(serial)),
     ),
-    (re.compile(r"Connection (\d+) closed to \S+ port \d+ \((.*)\)"), "stopped"),
-    (re.compile(r"(Maximum retries exceeded) for tunnel (\d+)"), "tunnel-closed"),
+    (
+        r"pppd exited for call (\d+) with code (\d+)",
+        lambda remote, status: PppdEnded(int(remote), int(status)),
+    ),
+    (
+        r"pppd terminated for call (\d+) by signal (\d+)",
+        lambda remote, signal: PppdEnded(int(remote), -int(signal)),
+    ),
+    (
+        r"Connection closed to \S+ serial (\d+) \((.*)\)",
+        lambda serial, why: CallClosed(int(serial), why),
+    ),
+    (
+        r"Connection closed to \S+ port \d+ \((.*)\), Local: (\d+)",
+        lambda why, local: TunnelClosed(why, local_id=int(local)),
+    ),
+    (
+        r"Connection (\d+) closed to \S+ port \d+ \((.*)\)",
+        lambda remote, why: TunnelClosed(why, remote_id=int(remote)),
+    ),
+    (
+        r"(Maximum retries exceeded) for tunnel (\d+)",
+        lambda why, local: TunnelClosed(why, local_id=int(local)),
+    ),
 )
 
 
 def parse_log(text: str) -> Iterator[Fact]:
     """The facts that a log tells, in order."""
     for line in text.splitlines():
-        for pattern, kind in _LINES:
-            if (match := pattern.search(line)) is not None:
-                yield _fact(kind, match.groups())
+        for pattern, fact in _LINES:
+            if (match := re.search(pattern, line)) is not None:
+                yield fact(*match.groups())
                 break
-
-
-def _fact(kind: str, values: tuple[str, ...]) -> Fact:
-    match kind:
-        case "tunnel-up":
-            return TunnelUp(int(values[0]), int(values[1]))
-        case "calling":
-            return Calling(int(values[0]))
-        case "call-up":
-            return CallUp(int(values[0]), int(values[1]), int(values[2]))
-        case "pppd-exit":
-            return PppdEnded(int(values[0]), int(values[1]))
-        case "pppd-signal":
-            return PppdEnded(int(values[0]), -int(values[1]))
-        case "call-closed":
-            return CallClosed(int(values[0]), values[1])
-        case "stopped":
-            return TunnelClosed(values[1], remote_id=int(values[0]))
-        case _:
-            return TunnelClosed(values[0], local_id=int(values[1]))
 
 
 # One for each tunnel; xl2tpd ends these lines in no newline.

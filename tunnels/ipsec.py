@@ -11,18 +11,17 @@ import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from lab import charon
 from lab.charon.store import LIBRARIES, PROGRAM
 from lab.nodes import Node
 from lab.process import Daemon
 from lab.record import IkeAttempt, Record
+from lab.teardown import Teardown
 from lab.wait import wait_until
 from lab.ways.vpn.plan import Encapsulation, IkeSide, IpsecConnection
-from tunnels._sas import KeyFile, Listener
+from tunnels._sas import KeyFile, listening
 from tunnels._vici import IkeSa, Settings, Vici
-from tunnels._xfrm import leftovers, sas
 
 CONFIGURATION = "/run/strongswan.conf"
 VICI_SOCKET = "/run/charon.vici"
@@ -190,6 +189,9 @@ def psk_owners(side: IkeSide) -> list[str]:
 class Charon:
     """A node's charon with its connections loaded; records the SAs and the attempts."""
 
+    _vici: Vici
+    """From ``ready`` on."""
+
     def __init__(
         self, node: Node, connections: tuple[IpsecConnection, ...], record: Record
     ) -> None:
@@ -197,72 +199,50 @@ class Charon:
         self._connections = connections
         self._record = record
         self._daemon: Daemon | None = None
-        self._vici: Vici | None = None
-        self._listener: Listener | None = None
-
-    def __enter__(self) -> Charon:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._socket: socket.socket | None = None
+        self._teardown = Teardown()
 
     @property
-    def daemon(self) -> Daemon:
-        assert self._daemon is not None, "not started"
-        return self._daemon
-
-    @property
-    def vici(self) -> Vici:
-        assert self._vici is not None, "not ready"
-        return self._vici
-
-    def start(self) -> None:
-        """Start charon and load the connections; to start several at once, launch all first."""
-        self.launch()
-        self.ready()
+    def alive(self) -> bool:
+        return self._daemon is not None and self._daemon.alive
 
     def launch(self) -> None:
-        """Start the daemon and do not wait for it."""
-        keys = KeyFile(self._node.run_dir / "keys" / "esp.json")
-        self._listener = self._node.call(Listener.start, self._node.name, self._record.esp, keys)
-        log = self._node.log_dir / "charon.log"
-        self._node.write(CONFIGURATION, render_strongswan(self._connections, log))
+        node = self._node
+        keys = KeyFile(node.run_dir / "keys" / "esp.json")
+        self._teardown.enter("the listener for SAs", listening(node, self._record.esp, keys))
+        node.write(CONFIGURATION, render_strongswan(self._connections, node.log_dir / "charon.log"))
         for file, text in INCLUDED.items():
-            self._node.write(file, text)
+            node.write(file, text)
         env = {"STRONGSWAN_CONF": CONFIGURATION}
         if (own := charon.status().own) is not None:
             # The path of the plugins is compiled in, so the lab's own must lie where the installed do.
-            self._node.call(charon.cover, own)
+            node.call(charon.cover, own)
             env["LD_LIBRARY_PATH"] = LIBRARIES
-        self._daemon = self._node.spawn([PROGRAM], name="charon", env=env)
+        self._teardown.add("VICI", self._disconnect)
+        self._daemon = daemon = node.spawn([PROGRAM], name="charon", env=env)
+        self._teardown.add("charon", lambda: node.stop(daemon))
 
     def ready(self) -> None:
         """Wait until VICI answers, and load connections and secrets."""
+        daemon = self._daemon
+        assert daemon is not None, "not started"
 
         def probe() -> socket.socket | None:
-            self.daemon.check()
+            daemon.check()
             return self._node.call(_connect)
 
-        connected = wait_until(
+        self._socket = wait_until(
             f"VICI of {self._node.name}'s charon answers",
             probe,
             START_DEADLINE_S,
             every_s=0.005,
-            seen=lambda: self.daemon.log.tail(1),
+            seen=lambda: daemon.log.tail(1),
         )
-        self._vici = Vici(connected)
-        merged: dict[str, Any] = {}
+        self._vici = Vici(self._socket)
         for connection in self._connections:
             side = self._side(connection)
-            self.vici.load_psk(connection.name, side.psk, psk_owners(side))
-            merged |= render_connection(connection, self._node.name)
-        for name, settings in merged.items():
-            self.vici.load_connections({name: settings})
+            self._vici.load_psk(connection.name, side.psk, psk_owners(side))
+            self._vici.load_connections(render_connection(connection, self._node.name))
 
     def initiate(self, connection: IpsecConnection, deadline_s: float) -> IkeAttempt:
         """Try to bring up a connection from the client's side; the attempt says how that went."""
@@ -273,7 +253,7 @@ class Charon:
             started=time.time(),
         )
         self._record.ike.append(attempt)
-        complaint, said = self.vici.initiate(connection.name, connection.name, deadline_s)
+        complaint, said = self._vici.initiate(connection.name, connection.name, deadline_s)
         attempt.ended = time.time()
         if complaint:
             attempt.error = reason(said, complaint)
@@ -293,19 +273,11 @@ class Charon:
         return attempt
 
     def ike_sas(self) -> tuple[IkeSa, ...]:
-        return self.vici.ike_sas()
+        return self._vici.ike_sas()
 
-    def sa_count(self) -> int:
-        """ESP SAs in the node's kernel, each direction counted."""
-        return len(self._node.call(sas))
-
-    def terminate(self, connection: IpsecConnection) -> str:
-        """Delete a connection and tell the peer; charon's complaint, or ""."""
-        return self.vici.terminate(connection.name, DELETE_DEADLINE_S)
-
-    def leftovers(self) -> tuple[str, ...]:
-        """After ``stop``: what is still in the node's kernel."""
-        return tuple(f"{self._node.name}: {what}" for what in self._node.call(leftovers))
+    def terminate(self, connection: IpsecConnection) -> None:
+        """Delete a connection and tell the peer."""
+        self._vici.terminate(connection.name, DELETE_DEADLINE_S)
 
     def stop(self) -> None:
         """End the daemon, which deletes its SAs and tells the peers; the listener sees them go.
@@ -313,17 +285,11 @@ class Charon:
         SIGTERM is the polite request. To ask by VICI first adds nothing and, while the kernel still
         reports links that went, makes charon's watcher poll in circles until another thread runs.
         """
-        daemon, vici, listener = self._daemon, self._vici, self._listener
-        self._daemon, self._vici, self._listener = None, None, None
-        try:
-            if daemon is not None:
-                daemon.stop()
-                self._node.daemons.remove(daemon)
-        finally:
-            if vici is not None:
-                vici.close()
-            if listener is not None:
-                listener.stop()
+        self._teardown.close()
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
 
     def _side(self, connection: IpsecConnection) -> IkeSide:
         client = connection.client == self._node.name

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
 from lab.nodes import Node
-from lab.process import Daemon, Log
+from lab.process import Log
 from lab.record import L2tpTunnel, PppSession, Record
 from lab.wait import Deadline, wait_until
 from lab.ways.vpn.plan import L2tpClient, L2tpServer, SessionLayout
@@ -45,42 +45,28 @@ class Lns:
     def __init__(self, node: Node, server: L2tpServer) -> None:
         self._node = node
         self._server = server
-        self._xl2tpd = Xl2tpd(node)
-        self.pppd_log = Log(node.log_dir / "pppd.log")
-        """Of all callers together: xl2tpd has one options file for all, and so has pppd one log."""
-
-    def __enter__(self) -> Lns:
-        try:
-            self.launch()
-            self.ready()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._xl2tpd = Xl2tpd(node, render_server(server))
 
     def launch(self) -> None:
-        """Write the files and start the daemon; do not wait for it."""
-        server = self._server
-        ppp.write_secrets(self._node, server.ppp.accounts)
-        ppp.write_options(self._node, LNS_OPTIONS, server_options(server, self.pppd_log.path))
-        self._xl2tpd.launch(render_server(server))
+        ppp.write_secrets(self._node, self._server.ppp.accounts)
+        # Of all callers together: xl2tpd has one options file for all, and so has pppd one log.
+        options = server_options(self._server, self._node.log_dir / "pppd.log")
+        ppp.write_options(self._node, LNS_OPTIONS, options)
+        self._xl2tpd.launch()
 
     def ready(self) -> None:
         self._xl2tpd.ready()
 
     @property
-    def daemon(self) -> Daemon:
-        return self._xl2tpd.running
+    def alive(self) -> bool:
+        return self._xl2tpd.alive
 
     def stop(self) -> None:
         self._xl2tpd.stop()
 
 
 @dataclass(slots=True)
-class _Call:
+class _LacCall:
     """A call of the client, found in xl2tpd's log."""
 
     up: CallUp
@@ -96,7 +82,7 @@ class _Seen:
     callings: list[int] = field(default_factory=list)
     """The tunnel of each call, by its own id, in the order of the calls' serial numbers."""
     tunnels: list[L2tpTunnel] = field(default_factory=list)
-    calls: list[_Call] = field(default_factory=list)
+    calls: list[_LacCall] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
 
@@ -109,43 +95,24 @@ class Lac:
         self._node = node
         self._client = client
         self._server = server
-        self._local_address = local_address
         self._record = record
-        self._xl2tpd = Xl2tpd(node)
+        self._sections = lac_sections(client, server)
+        self._xl2tpd = Xl2tpd(node, _xl2tpd.render_lac(local_address, self._sections))
         self._seen = _Seen()
-        self.pppd_logs: tuple[Log, ...] = ()
+        self._pppd_logs = [Log(node.log_dir / f"pppd-{n}.log") for n in range(len(self._sections))]
         """One for each section: sessions of one tunnel share it, as they share their options."""
 
-    def __enter__(self) -> Lac:
-        try:
-            self.launch()
-            self.ready()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     @property
-    def daemon(self) -> Daemon:
-        return self._xl2tpd.running
-
-    @property
-    def sections(self) -> tuple[LacSection, ...]:
-        return lac_sections(self._client, self._server)
+    def alive(self) -> bool:
+        return self._xl2tpd.alive
 
     def launch(self) -> None:
         """Write the files and start the daemon; nothing is sent yet."""
         ppp.write_secrets(self._node, [self._client.account])
-        logs = self._node.log_dir
-        self.pppd_logs = tuple(Log(logs / f"pppd-{n}.log") for n in range(len(self.sections)))
-        for section, log in zip(self.sections, self.pppd_logs, strict=True):
-            ppp.write_options(
-                self._node, section.options_file, client_options(self._client, log.path)
-            )
-        self._xl2tpd.launch(_xl2tpd.render_lac(self._local_address, self.sections))
+        for section, log in zip(self._sections, self._pppd_logs, strict=True):
+            options = client_options(self._client, log.path)
+            ppp.write_options(self._node, section.options_file, options)
+        self._xl2tpd.launch()
 
     def ready(self) -> None:
         self._xl2tpd.ready()
@@ -156,7 +123,7 @@ class Lac:
         if shared_tunnel(self._client):
             self._dial_shared()
         else:
-            for section in self.sections:
+            for section in self._sections:
                 self._xl2tpd.command(f"c {section.name}")
 
         who = f"{self._client.client}'s {self._client.sessions} PPP session(s)"
@@ -189,7 +156,7 @@ class Lac:
         wait_until("every pppd ended", self._all_ended, HANG_UP_DEADLINE_S)
         wait_until("every CDN acknowledged", self._no_call, CLOSE_DEADLINE_S)
 
-        for section in self.sections:
+        for section in self._sections:
             self._xl2tpd.command(f"d {section.name}")
         # The kernel forgets a tunnel when xl2tpd does, which is when its StopCCN is acknowledged.
         wait_until("StopCCN acknowledged", self._no_tunnel, CLOSE_DEADLINE_S)
@@ -197,15 +164,14 @@ class Lac:
 
     def stop(self) -> None:
         """Hang up if there is somebody to hang up on, and end the daemon."""
-        daemon = self._xl2tpd.daemon
         try:
-            if daemon is not None and daemon.alive:
+            if self.alive:
                 # A peer that is gone cannot acknowledge, and a busy xl2tpd may not answer in time;
                 # SIGTERM makes it close its tunnels all the same.
                 with contextlib.suppress(DeadlineExceeded, DaemonError):
                     self.hang_up()
         finally:
-            if daemon is not None:
+            if self._xl2tpd.daemon is not None:
                 self.refresh()
             self._xl2tpd.stop()
             self._close_records()
@@ -220,7 +186,7 @@ class Lac:
         LAC's options, and an LNS name that cannot be looked up sets the timer without a packet
         being sent. So: fail once for each further session, then let the name exist and dial.
         """
-        (section,) = self.sections
+        (section,) = self._sections
         for _ in range(self._client.sessions - 1):
             self._xl2tpd.command(f"c {section.name}")
         self._node.call(_add_host, self._server.address, section.lns)
@@ -233,7 +199,7 @@ class Lac:
             raise ProtocolError(self._explain())
         return len(sessions) == self._client.sessions and all(s.opened for s in sessions)
 
-    def _look_for_link(self, call: _Call, interface: str, now: float) -> None:
+    def _look_for_link(self, call: _LacCall, interface: str, now: float) -> None:
         link = ppp.find_link(self._node, interface) if interface else None
         if link is not None:
             call.session.interface = link.interface
@@ -257,7 +223,7 @@ class Lac:
                 self._seen.callings.append(tunnel_id)
             case CallUp():
                 session = PppSession(client=client, gateway=gateway, interface="", opened=0.0)
-                self._seen.calls.append(_Call(fact, session))
+                self._seen.calls.append(_LacCall(fact, session))
                 self._record.ppp.append(session)
             case PppdEnded(call_remote_id=remote, status=status):
                 for call in self._seen.calls:
@@ -317,7 +283,7 @@ class Lac:
     def _explain(self) -> str:
         """The daemons' own words for what went wrong, the innermost first."""
         words = [f"{self._client.client} gets no PPP session from {self._server.gateway}"]
-        for log in self.pppd_logs:
+        for log in self._pppd_logs:
             words += ppp.complaints(log.text())
         words += [
             f"pppd ended with {ppp.describe_exit(call.session.exit_status)}"

@@ -13,10 +13,8 @@ import contextlib
 import os
 import selectors
 import signal
-import termios
 import threading
 import time
-import tty
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +22,16 @@ from pathlib import Path
 from lab import fence
 from lab.errors import ProtocolError
 from lab.nodes import Node
-from lab.process import Daemon, Log
+from lab.process import Daemon
 from lab.record import LigCall, Record
+from lab.teardown import Teardown
 from lab.topology.telephone import Lig, ModemLine
+from lab.worker import start_worker
 from tunnels import _dnsmasq, ppp
-from tunnels._answering import Answering, State
-from tunnels._fencing import Fence
-from tunnels._notices import NUMBER, Notice, Notices
+from tunnels._answering import Answering, AnsweringState
+from tunnels._fencing import KernelFence
+from tunnels._notices import NUMBER, Notice, Notices, start_notices
+from tunnels._serial import open_port
 
 PPPD = "/usr/sbin/pppd"
 
@@ -41,14 +42,11 @@ DTR_OFF_S = 0.5
 """How long a line stays closed between calls: every modem notices that (S25 is 0.05 s by default)."""
 OPEN_TRIES = 20
 
-_CFLAG = 2
-
 
 @dataclass(slots=True)
-class _Call:
+class _BankCall:
     """A call on a line, from CONNECT until its pppd has ended."""
 
-    number: int
     facts: LigCall
     pppd: Daemon
     ended: int
@@ -57,19 +55,17 @@ class _Call:
 
 
 @dataclass(slots=True)
-class _Line:
+class _BankLine:
     """A line, its modem and the call on it."""
 
     plan: ModemLine
     unit: int
-    log: Log
-    """Of all its pppds."""
     modem: Answering = field(default_factory=Answering)
     port: int = -1
     rang: float = 0.0
     address: str = ""
     """From the pool, from the answer to the end of the call."""
-    call: _Call | None = None
+    call: _BankCall | None = None
     reopen_at: float | None = None
     failures: int = 0
     """To open the port, in a row."""
@@ -81,88 +77,63 @@ class _Line:
 
 
 class Bank:
-    """The gateway at work: a context manager; calls go into the record."""
+    """The gateway at work; calls go into the record."""
+
+    # From ``launch`` on.
+    _notices: Notices
+    _selector: selectors.BaseSelector
 
     def __init__(self, node: Node, lig: Lig, lines: Iterable[ModemLine], record: Record) -> None:
         self._node = node
         self._lig = lig
         self._lines = [
-            _Line(plan, unit, Log(node.log_dir / f"pppd-{plan.name}.log"))
+            _BankLine(plan, unit)
             for unit, plan in enumerate(plan for plan in lines if plan.node == lig.node)
         ]
         self._record = record
-        self._fence = Fence(node, lig)
-        self._notices = Notices(node)
-        self._selector = selectors.DefaultSelector()
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="lig", daemon=True)
+        self._fence = KernelFence(node, lig)
         self._settled = threading.Event()
         self._give_up_at: float | None = None
-        """Set by ``stop``: when pppds that have not ended are killed."""
+        """Set when all are hung up on: when pppds that have not ended are killed."""
         # No number twice in a lab: the kernel knows the flows of an earlier bank's calls still.
         self._numbers = max((call.number for call in record.lig), default=0)
-        self.dnsmasq: Daemon | None = None
+        self._dnsmasq: Daemon | None = None
+        self._thread: threading.Thread | None = None
+        self._teardown = Teardown()
         self.failure: BaseException | None = None
         """What ended the thread before its time."""
 
-    def __enter__(self) -> Bank:
-        try:
-            self.launch()
-            self.ready()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     def launch(self) -> None:
         """Put up the fence, start the daemons and set the modems up; do not wait for them."""
+        node, teardown = self._node, self._teardown
+        teardown.add("the bank", self._raise_failure)
         self._fence.set_up()
-        ppp.write_secrets(self._node, self._lig.ppp.accounts)
-        self._notices.open()
+        ppp.write_secrets(node, self._lig.ppp.accounts)
+        self._notices = teardown.enter("the notices", start_notices(node))
         if not self._lig.dns_silent:
-            self.dnsmasq = _dnsmasq.launch(self._node, self._lig.utility)
+            self._dnsmasq = dnsmasq = _dnsmasq.launch(node, self._lig.utility)
+            teardown.add("the name server", lambda: node.stop(dnsmasq))
+        self._selector = teardown.enter("the selector", selectors.DefaultSelector())
         self._selector.register(self._notices, selectors.EVENT_READ)
-        self._selector.register(self._wake, selectors.EVENT_READ)
-        self._thread.start()
+        self._thread = teardown.enter("the calls", start_worker(self._run, "lig"))
 
     def ready(self) -> None:
         """Wait until the name server answers, and each modem is set up or has proved dead."""
-        if self.dnsmasq is not None:
-            _dnsmasq.ready(self.dnsmasq)
+        if self._dnsmasq is not None:
+            _dnsmasq.ready(self._dnsmasq)
         if not self._settled.wait(READY_DEADLINE_S):
             states = ", ".join(f"{line.plan.name} is {line.modem.state}" for line in self._lines)
             raise ProtocolError(f"the modems of {self._node.name} are not set up: {states}")
         self._raise_failure()
 
     @property
-    def dead_lines(self) -> tuple[str, ...]:
-        """The lines whose modem does not do what it is told."""
-        return tuple(x.plan.name for x in self._lines if x.modem.state is State.dead)
-
-    @property
-    def pppd_logs(self) -> tuple[Log, ...]:
-        """Of each line; all its calls go into one."""
-        return tuple(line.log for line in self._lines)
+    def alive(self) -> bool:
+        thread, dnsmasq = self._thread, self._dnsmasq
+        return bool(thread and thread.is_alive()) and (dnsmasq is None or dnsmasq.alive)
 
     def stop(self) -> None:
         """Hang up on every caller, LCP first, and end the daemons."""
-        if self._thread.is_alive():
-            self._give_up_at = time.monotonic() + HANG_UP_S
-            os.eventfd_write(self._wake, 1)
-            self._thread.join()
-        if self.dnsmasq is not None:
-            self.dnsmasq.stop()
-            self._node.daemons.remove(self.dnsmasq)
-            self.dnsmasq = None
-        self._notices.close()
-        self._selector.close()
-        if self._wake >= 0:
-            os.close(self._wake)
-            self._wake = -1
-        self._raise_failure()
+        self._teardown.close()
 
     def _raise_failure(self) -> None:
         if self.failure is not None:
@@ -171,11 +142,12 @@ class Bank:
 
     # The thread.
 
-    def _run(self) -> None:
+    def _run(self, told: int) -> None:
         try:
+            self._selector.register(told, selectors.EVENT_READ)
             for line in self._lines:
                 self._open(line)
-            while self._turn():
+            while self._turn(told):
                 pass
         # It belongs to who waits in ``ready`` or ``stop``.
         except BaseException as error:  # noqa: BLE001
@@ -187,19 +159,19 @@ class Bank:
                 self._close(line)
             self._settled.set()
 
-    def _turn(self) -> bool:
+    def _turn(self, told: int) -> bool:
         """Wait for something and do all that is to be done then; False when it was the end."""
-        if not any(x.modem.state is State.setting_up or x.reopen_at for x in self._lines):
+        if not any(x.modem.state is AnsweringState.setting_up or x.reopen_at for x in self._lines):
             self._settled.set()
         ready = self._selector.select(self._patience_s())
         # First: a call that ended just now may have been open before.
         for notice in self._notices.read():
             self._take(notice)
         for key, _ in ready:
-            if key.fileobj == self._wake:
-                os.eventfd_read(self._wake)
+            if key.fd == told:
+                self._selector.unregister(told)
                 self._hang_up()
-            elif isinstance(key.data, _Line):
+            elif isinstance(key.data, _BankLine):
                 self._look_at(key.data)
         if self._give_up_at is not None:
             calls = any(line.call is not None for line in self._lines)
@@ -217,7 +189,7 @@ class Bank:
         soonest = min((at for at in times if at is not None), default=None)
         return None if soonest is None else max(0.0, soonest - time.monotonic())
 
-    def _expire(self, line: _Line, now: float) -> None:
+    def _expire(self, line: _BankLine, now: float) -> None:
         if line.reopen_at is not None and line.reopen_at <= now:
             self._open(line)
         elif line.modem.deadline is not None and line.modem.deadline <= now:
@@ -225,6 +197,7 @@ class Bank:
             self._keep_lease(line)
 
     def _hang_up(self) -> None:
+        self._give_up_at = time.monotonic() + HANG_UP_S
         for line in self._lines:
             if line.call is not None:
                 line.call.pppd.signal(signal.SIGTERM)
@@ -233,10 +206,10 @@ class Bank:
 
     # Modems.
 
-    def _open(self, line: _Line) -> None:
+    def _open(self, line: _BankLine) -> None:
         line.reopen_at = None
         try:
-            line.port = self._node.call(_open_port, line.plan.device)
+            line.port = self._node.call(open_port, line.plan.device)
         except OSError:
             # After a lost carrier the port is away for a moment; a modem that was pulled out, for ever.
             line.failures += 1
@@ -247,7 +220,7 @@ class Bank:
         self._selector.register(line.port, selectors.EVENT_READ, line)
         self._say(line, line.modem.begin(time.monotonic()))
 
-    def _close(self, line: _Line) -> None:
+    def _close(self, line: _BankLine) -> None:
         if line.port >= 0:
             if line.port in self._selector.get_map():
                 self._selector.unregister(line.port)
@@ -255,11 +228,11 @@ class Bank:
             line.port = -1
         line.modem = Answering()
 
-    def _reopen(self, line: _Line) -> None:
+    def _reopen(self, line: _BankLine) -> None:
         self._close(line)
         line.reopen_at = time.monotonic() + DTR_OFF_S
 
-    def _look_at(self, line: _Line) -> None:
+    def _look_at(self, line: _BankLine) -> None:
         """Its pppd has ended, or its modem says something."""
         if line.call is not None:
             self._end_call(line, line.call)
@@ -283,13 +256,13 @@ class Bank:
         self._say(line, modem.hear(data, time.monotonic(), may_answer=bool(free)))
         if modem.unanswered > unanswered:
             self._record.lig.append(LigCall(line=line.plan.name, number=0, rang=time.time()))
-        if modem.state is State.answering and not line.address:
+        if modem.state is AnsweringState.answering and not line.address:
             line.rang, line.address = time.time(), free
         self._keep_lease(line)
-        if modem.state is State.connected:
+        if modem.state is AnsweringState.connected:
             self._begin_call(line)
 
-    def _say(self, line: _Line, command: bytes) -> None:
+    def _say(self, line: _BankLine, command: bytes) -> None:
         if command and line.port >= 0:
             # Hung up, or nobody reads: then it will not answer in time.
             with contextlib.suppress(OSError):
@@ -300,14 +273,14 @@ class Bank:
         taken = {line.address for line in self._lines}
         return next((a for a in self._lig.ppp.pool if a not in taken), "")
 
-    def _keep_lease(self, line: _Line) -> None:
+    def _keep_lease(self, line: _BankLine) -> None:
         """A lease is kept from the answer to the end of the call."""
-        if line.modem.state not in (State.answering, State.connected):
+        if line.modem.state not in (AnsweringState.answering, AnsweringState.connected):
             line.address = ""
 
     # Calls.
 
-    def _begin_call(self, line: _Line) -> None:
+    def _begin_call(self, line: _BankLine) -> None:
         # From now on pppd reads it; we keep it open, so that DTR stays on until we have seen the end.
         self._selector.unregister(line.port)
         self._numbers += 1
@@ -323,18 +296,19 @@ class Bank:
         self._record.lig.append(facts)
         self._notices.expect(number)
         path = f"/etc/ppp/options.{line.plan.name}"
-        log = line.log.path
+        # One for all calls of the line.
+        log = self._node.log_dir / f"pppd-{line.plan.name}.log"
         options = call_options(self._lig, log, line.address, unit=line.unit, number=number)
         ppp.write_options(self._node, path, options)
         pppd = self._node.spawn([PPPD, line.plan.device, "file", path], name=log.stem)
-        line.call = _Call(number, facts, pppd, os.pidfd_open(pppd.pid))
+        line.call = _BankCall(facts, pppd, os.pidfd_open(pppd.pid))
         self._selector.register(line.call.ended, selectors.EVENT_READ, line)
 
     def _take(self, notice: Notice) -> None:
         """A pppd is about to put its interface up, or has done so."""
         for line in self._lines:
             call = line.call
-            if call is None or call.number != notice.number:
+            if call is None or call.facts.number != notice.number:
                 continue
             if not notice.asks:
                 call.facts.opened = time.time()
@@ -345,7 +319,7 @@ class Bank:
             call.facts.interface, call.facts.user = notice.interface, notice.user
             if notice.address == line.address and call.admission is None:
                 call.admission = fence.Admission(
-                    number=call.number,
+                    number=notice.number,
                     interface=notice.interface,
                     address=line.address,
                     user=notice.user,
@@ -354,19 +328,18 @@ class Bank:
                 call.facts.admitted = time.time()
             self._notices.answer(notice.number)
 
-    def _end_call(self, line: _Line, call: _Call) -> None:
+    def _end_call(self, line: _BankLine, call: _BankCall) -> None:
         """Take back what the call had been given, however it ended."""
         line.call, line.address = None, ""
         if call.admission is not None:
             self._fence.dismiss(call.admission)
-        self._notices.forget(call.number)
+        self._notices.forget(call.facts.number)
         self._selector.unregister(call.ended)
         os.close(call.ended)
         try:
-            call.facts.exit_status = call.pppd.stop()
+            call.facts.exit_status = self._node.stop(call.pppd)
         finally:
             call.facts.closed = time.time()
-            self._node.daemons.remove(call.pppd)
 
 
 def call_options(lig: Lig, log: Path, address: str, *, unit: int, number: int) -> ppp.Options:
@@ -381,17 +354,3 @@ def call_options(lig: Lig, log: Path, address: str, *, unit: int, number: int) -
         unit=unit,
         environment=((NUMBER, str(number)),),
     )
-
-
-def _open_port(device: str) -> int:
-    """As a getty does: no terminal of ours, raw, and open whether or not there is a carrier."""
-    port = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        tty.setraw(port, termios.TCSANOW)
-        attributes = termios.tcgetattr(port)
-        attributes[_CFLAG] |= termios.CLOCAL | termios.CREAD | termios.HUPCL
-        termios.tcsetattr(port, termios.TCSANOW, attributes)
-    except (OSError, termios.error) as error:
-        os.close(port)
-        raise OSError(f"{device}: {error}") from error
-    return port

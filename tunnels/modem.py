@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import termios
 import time
-import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +21,8 @@ from lab.wait import let_pass, wait_until
 from lab.ways.dial.plan import Dialer
 from lab.wire.dialled import FLAG, enframe
 from tunnels import ppp
-from tunnels._dialling import PATTERNS, SET_UP, Answer, Next, interpret
+from tunnels._dialling import PATTERNS, SET_UP, FinalResult, Next, interpret
+from tunnels._serial import open_port
 
 if TYPE_CHECKING:
     from pexpect.fdpexpect import fdspawn
@@ -42,7 +41,6 @@ LINK_S = 120.0
 END_S = 15.0
 IP_HEADER = b"\xff\x03\x00\x21"
 """RFC 1662 3.1 and RFC 1332 3.1: address and control, and the number of IP."""
-_CFLAG = 2
 
 
 class Dialler:
@@ -115,11 +113,6 @@ class Dialler:
                     raise ProtocolError(self._explain(reasons))
         raise ProtocolError(self._explain(reasons))
 
-    @property
-    def session(self) -> PppSession | None:
-        """The PPP session of the last call, whatever became of it."""
-        return self._session
-
     def healthy(self) -> bool:
         """Whether PPP is up."""
         self._note_end()
@@ -127,12 +120,18 @@ class Dialler:
 
     def hang_up(self) -> None:
         """End PPP by LCP, and with it the call; returns when the port is closed."""
-        if self._pppd is not None:
-            self._pppd.stop(grace_s=END_S)
-            self._note_end()
-            self._pppd = None
-        self._node.write(RESOLVER, "", 0o644)
-        self._close()
+        try:
+            if self._pppd is not None:
+                self._node.stop(self._pppd, grace_s=END_S)
+                self._note_end()
+                self._pppd = None
+                self._node.write(RESOLVER, "", 0o644)
+        finally:
+            self._close()
+
+    @property
+    def alive(self) -> bool:
+        return self._pppd is not None and self._pppd.alive
 
     def stop(self) -> None:
         self.hang_up()
@@ -147,31 +146,29 @@ class Dialler:
             started=time.time(),
         )
         self._record.dialled.append(attempt)
+        then = Next.give_up
         try:
-            modem = self._open(self._device)
-            for command in (self._plan.init, SET_UP):
-                answer = _ask(modem, command, COMMAND_S)
-                if answer.said != "OK":
-                    attempt.ended = time.time()
-                    attempt.failure = f"the modem answers {command} with {answer.said}"
-                    self._close()
-                    return attempt, Next.give_up
-            answer = _ask(modem, f"ATDT{number}", CALL_S)
-            if early and answer.then is Next.connected:
-                _send_early(modem, early)
+            then = self._place(attempt, early)
         except ProtocolError as error:
-            attempt.ended = time.time()
             attempt.failure = error.message
-            self._close()
-            return attempt, Next.give_up
-
         attempt.ended = time.time()
+        if then is not Next.connected:
+            self._close()
+        return attempt, then
+
+    def _place(self, attempt: DialAttempt, early: bytes) -> Next:
+        modem = self._open(self._device)
+        for command in (self._plan.init, SET_UP):
+            said = _ask(modem, command, COMMAND_S).said
+            if said != "OK":
+                raise ProtocolError(f"the modem answers {command} with {said}")
+        answer = _ask(modem, f"ATDT{attempt.number}", CALL_S)
+        if early and answer.then is Next.connected:
+            _send_early(modem, early)
         attempt.result = answer.said
         attempt.rate_bit_s = answer.rate_bit_s
         attempt.failure = answer.sentence
-        if answer.then is not Next.connected:
-            self._close()
-        return attempt, answer.then
+        return answer.then
 
     @contextlib.contextmanager
     def _opened(self, device: str) -> Iterator[fdspawn[bytes]]:
@@ -186,9 +183,10 @@ class Dialler:
 
         self._close()
         try:
-            self._port = self._node.call(_open_port, device)
+            self._port = self._node.call(open_port, device)
         except OSError as error:
             raise ProtocolError(f"{device} cannot be opened: {error.strerror}") from error
+        os.set_blocking(self._port, True)
         modem: fdspawn[bytes] = fdspawn(self._port, timeout=COMMAND_S, use_poll=True)
         modem.delaybeforesend = None
         return modem
@@ -245,8 +243,7 @@ class Dialler:
         return ""
 
     def _link(self) -> ppp.Link | None:
-        assert self._pppd is not None
-        if not self._pppd.alive:
+        if not self.alive:
             raise ProtocolError("pppd has ended")
         return ppp.find_link(self._node, "ppp0")
 
@@ -263,7 +260,7 @@ class Dialler:
         return f"{self._plan.client} has no way home by telephone: {said}"
 
 
-def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> Answer:
+def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> FinalResult:
     """Send a command line and wait for its final result code (V.250 5.7); raises ProtocolError."""
     import pexpect
 
@@ -294,15 +291,6 @@ def _send_early(modem: fdspawn[bytes], packet: bytes) -> None:
     except (pexpect.TIMEOUT, pexpect.EOF):
         raise ProtocolError("the gateway does not begin with PPP") from None
     modem.send(enframe(IP_HEADER + packet))
-
-
-def _open_port(device: str) -> int:
-    port = os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    tty.setraw(port, termios.TCSANOW)
-    attributes = termios.tcgetattr(port)
-    attributes[_CFLAG] |= termios.CLOCAL
-    termios.tcsetattr(port, termios.TCSANOW, attributes)
-    return port
 
 
 def _read_or_nothing(path: str) -> str:

@@ -14,8 +14,14 @@ from dataclasses import dataclass
 
 from lab.nodes import Node
 from lab.topology.model import PppAccount
-from tunnels._pppd import ExitStatus, Options, complaints, describe_exit, render_options
-from tunnels._pppd import render_secrets as _render_secrets
+from tunnels._pppd import (
+    ExitStatus,
+    Options,
+    complaints,
+    describe_exit,
+    render_options,
+    render_secrets,
+)
 
 __all__ = [
     "ExitStatus",
@@ -53,7 +59,7 @@ def write_options(node: Node, path: str, options: Options) -> None:
 
 def write_secrets(node: Node, accounts: Iterable[PppAccount]) -> None:
     """Write the node's private secrets, for CHAP and PAP alike; the options say which is used."""
-    text = _render_secrets(accounts)
+    text = render_secrets(accounts)
     node.write("/etc/ppp/chap-secrets", text)
     node.write("/etc/ppp/pap-secrets", text)
     # pppd reads it first, if it is there; nothing of the surrounding system may come in by it.

@@ -26,7 +26,7 @@ from lab.engine.cpus import claim_cpu
 from lab.engine.frames import Kind, json_frame
 from lab.errors import BootError, GuestError
 from lab.wire import guest_memory
-from lab.wire.spool import Spooler
+from lab.wire.spool import Spooler, start_spooler
 
 MEMORY = "2048M"
 """What the guest believes to have; the host gives only what is touched."""
@@ -202,10 +202,11 @@ def start(
                     f"{image.path} cannot be started: {error.strerror}",
                     hint="lab kernel build --again",
                 ) from error
-        spooler = Spooler(
-            spooled, (run_dir, *shared), lambda: guest_memory.open_of(process.pid), process.kill
+        spooler = stack.enter_context(
+            start_spooler(
+                spooled, (run_dir, *shared), lambda: guest_memory.open_of(process.pid), process.kill
+            )
         )
-        stack.callback(spooler.finish)
         stack.callback(_end, process, channel)
 
         layout = {

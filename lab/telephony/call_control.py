@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import random as random_module
 
-from lab.telephony import signals
 from lab.telephony.calls import Agenda, Call, Phase, Stage, Subscriber
 from lab.telephony.circuit import Circuit, Noise
-from lab.telephony.signals import LineEvent
+from lab.telephony.signals import Heard, LineEvent, Trained
 from lab.telephony.tape import Tape
 from lab.topology.telephone import Outcome
 
@@ -74,24 +73,24 @@ class CallControl:
 
     def _ring_once(self, call: Call, now: float) -> None:
         if call.called:
-            self.tell(call.called, signals.Ringing())
-        self.tell(call.caller, signals.Ringback())
+            self.tell(call.called, Heard.ringing)
+        self.tell(call.caller, Heard.ringback)
         self._agenda.add(call, now + RING_CYCLE_S, lambda at: self._ring_once(call, at))
 
     def _stop_ringing(self, call: Call) -> None:
         if call.called:
             call.called.phase, call.called.call = Phase.on_hook, None
-            self.tell(call.called, signals.RingingStopped())
+            self.tell(call.called, Heard.ringing_stopped)
 
     def _not_answered(self, call: Call, now: float) -> None:
         self.note(call, "not answered", now)
         self._stop_ringing(call)
-        self.tell(call.caller, signals.Busy())
+        self.tell(call.caller, Heard.busy)
         self._end(call, now)
 
     def _voice(self, call: Call, now: float) -> None:
         self.note(call, "a voice answers", now)
-        self.tell(call.caller, signals.Voice())
+        self.tell(call.caller, Heard.voice)
         self._end(call, now)
 
     # Answer and training.
@@ -102,10 +101,10 @@ class CallControl:
         self._taken_up(call, Stage.silent)
         caller = call.caller
         self._agenda.add(
-            call, now + NO_DIAL_TONE_S, lambda _: self.tell(called, signals.NoDialTone())
+            call, now + NO_DIAL_TONE_S, lambda _: self.tell(called, Heard.no_dial_tone)
         )
         self._agenda.add(
-            call, now + call.delay_s + QUIET_S, lambda _: self.tell(caller, signals.Quiet())
+            call, now + call.delay_s + QUIET_S, lambda _: self.tell(caller, Heard.quiet)
         )
 
     def answer(self, call: Call, end: Subscriber, now: float) -> None:
@@ -114,7 +113,7 @@ class CallControl:
         self.note(call, f"{end.name} answers", now)
         self._taken_up(call, Stage.training)
         caller, delay_s = call.caller, call.delay_s
-        self._agenda.add(call, now + delay_s, lambda _: self.tell(caller, signals.Answered()))
+        self._agenda.add(call, now + delay_s, lambda _: self.tell(caller, Heard.answered))
         trained_at = now + TRAINING_S + 2 * TRAINING_ROUND_TRIPS * delay_s
         self._agenda.add(call, trained_at, lambda at: self._trained(call, at))
 
@@ -132,7 +131,7 @@ class CallControl:
         if not rate or call.has(Outcome.training_fails):
             self.note(call, "training fails", now)
             for end in (caller, called):
-                self.tell(end, signals.TrainingFailed())
+                self.tell(end, Heard.training_failed)
             self._end(call, now)
             return
 
@@ -141,14 +140,12 @@ class CallControl:
         for end in (caller, called):
             noise = Noise(errors, self._random) if errors else None
             call.towards[end] = Circuit(rate, call.delay_s, noise)
-            self.tell(end, signals.Trained(rate, carrier))
+            self.tell(end, Trained(rate, carrier))
         call.stage = Stage.data
         self._connected.append(call)
         self._tape.connected(call.ordinal, caller.line, called.line, call.number, rate, now)
-        if call.rule and call.rule.after_s is not None:
+        if call.rule and call.rule.after_s:
             self._agenda.add(call, now + call.rule.after_s, lambda at: self._drop(call, at))
-        if call.bytes_left == 0:
-            self._drop(call, now)
 
     # Data.
 
@@ -215,7 +212,7 @@ class CallControl:
 
     def _dropped(self, call: Call, now: float) -> None:
         for end in call.ends:
-            self.tell(end, signals.Dropped())
+            self.tell(end, Heard.dropped)
         self._end(call, now)
 
     def _end(self, call: Call, now: float) -> None:

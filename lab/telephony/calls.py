@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import count
 
-from lab.errors import UsageError
 from lab.telephony.circuit import Circuit
 from lab.telephony.modulation import Offer, common_carrier, common_rate
-from lab.telephony.outcomes import Rule
-from lab.topology.telephone import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A subscriber's line. Several of one number are a hunt group: the first free one rings."""
-
-    name: str
-    number: str
-    """Digits."""
-    rate_bit_s: int
-    """The most that its modem can."""
-    delay_s: float
-    """Of its loop; a call's delay is that of both lines together."""
-
-    def __post_init__(self) -> None:
-        if not self.name or not self.number.isdecimal():
-            raise UsageError(f"line {self.name!r}: number {self.number!r} must be digits")
-        if self.rate_bit_s < 1 or not self.delay_s >= 0:
-            raise UsageError(f"line {self.name}: a rate of at least 1 and a delay of at least 0")
+from lab.topology.telephone import CallRule, ModemLine, Outcome
 
 
 class Phase(Enum):
@@ -55,11 +34,9 @@ class Phase(Enum):
 class Subscriber:
     """A line with what it is doing."""
 
-    line: Line
+    line: ModemLine
     phase: Phase = Phase.on_hook
     digits: str = ""
-    outside: bool = False
-    """The access code has been dialled."""
     call: Call | None = None
     offer: Offer = field(default_factory=Offer)
     """What its modem trains with."""
@@ -89,7 +66,7 @@ class Call:
     ordinal: int
     caller: Subscriber
     number: str
-    rule: Rule | None
+    rule: CallRule | None
     called: Subscriber | None = None
     """None: nothing of ours rings."""
     stage: Stage = Stage.ringing
@@ -127,7 +104,7 @@ class Call:
     @property
     def _most_bit_s(self) -> int:
         rates = [end.line.rate_bit_s for end in (self.caller, self.called) if end]
-        if self.rule and self.rule.rate_bit_s is not None:
+        if self.rule and self.rule.rate_bit_s:
             rates.append(self.rule.rate_bit_s)
         return min(rates)
 
@@ -137,12 +114,12 @@ class Call:
     @property
     def bytes_left(self) -> int | None:
         """How many may still arrive before the line drops; None: any number."""
-        if self.rule is None or self.rule.after_bytes is None:
+        if self.rule is None or not self.rule.after_bytes:
             return None
-        return max(0, self.rule.after_bytes - self.arrived_bytes)
+        return self.rule.after_bytes - self.arrived_bytes
 
 
-class Verdict(Enum):
+class NumberState(Enum):
     """What the digits so far are."""
 
     incomplete = auto()
@@ -151,23 +128,11 @@ class Verdict(Enum):
     impossible = auto()
 
 
-class Plan:
-    """The numbers that can be dialled."""
-
-    def __init__(self, numbers: Iterable[str], outside: str = "") -> None:
-        self._numbers = frozenset(number for number in numbers if number)
-        self._outside = outside
-
-    def is_outside(self, digits: str) -> bool:
-        """Whether this is the access code, after which dial tone comes once more."""
-        return bool(self._outside) and digits == self._outside
-
-    def verdict(self, digits: str) -> Verdict:
-        known = {*self._numbers, self._outside}
-        longer = any(number != digits and number.startswith(digits) for number in known)
-        if digits in self._numbers:
-            return Verdict.could_be_longer if longer else Verdict.complete
-        return Verdict.incomplete if longer else Verdict.impossible
+def number_state(digits: str, numbers: Collection[str]) -> NumberState:
+    longer = any(number != digits and number.startswith(digits) for number in numbers)
+    if digits in numbers:
+        return NumberState.could_be_longer if longer else NumberState.complete
+    return NumberState.incomplete if longer else NumberState.impossible
 
 
 Action = Callable[[float], None]

@@ -16,7 +16,7 @@ MAX_BODY = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CommandLine:
     """A line that came to its end."""
 
     body: str | None
@@ -42,14 +42,14 @@ class LineReader:
         self._first = self._body = None
         self._too_long = False
 
-    def feed(self, byte: int, *, end: int, erase: int) -> tuple[bytes, Line | None]:
+    def feed(self, byte: int, *, end: int, erase: int) -> tuple[bytes, CommandLine | None]:
         """Take one byte; ``end`` is S3, ``erase`` S5. Gives what to echo, and the line if this ends one."""
         if self._body is None:
             return self._prefix(byte)
 
         character = byte & 0x7F
         if character == end:
-            line = Line(None if self._too_long else self._body.decode("ascii"))
+            line = CommandLine(None if self._too_long else self._body.decode("ascii"))
             self.reset()
             if line.body is not None:
                 self._last = line.body
@@ -68,7 +68,7 @@ class LineReader:
                 self._too_long = True
         return bytes((byte,)), None
 
-    def _prefix(self, byte: int) -> tuple[bytes, Line | None]:
+    def _prefix(self, byte: int) -> tuple[bytes, CommandLine | None]:
         character = byte & 0x7F
         first, self._first = self._first, None
         if character in b"Aa":
@@ -76,7 +76,7 @@ class LineReader:
         elif first is None:
             pass
         elif character == ord("/"):
-            return bytes((first, byte)), Line(self._last)
+            return bytes((first, byte)), CommandLine(self._last)
         # Both letters in the same case (V.250 5.2.1).
         elif character in b"Tt" and (character ^ first) & 0x20 == 0:
             self._body = bytearray()

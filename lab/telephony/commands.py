@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from lab.telephony import report
@@ -16,48 +17,30 @@ from lab.telephony.dialling import MAX_STORED, DialPlan, check_stored, parse_dia
 from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Value
 from lab.telephony.settings import Memory, Settings
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a modem says of itself."""
-
-    manufacturer: str = "callhome-lab"
-    model: str = "V.34 modem"
-    revision: str = "1"
-    serial: str = "1"
-    """Like the others without a 0 or OK at its end, which might be taken for the result (V.250 6.1.4)."""
-    country: str = "B5"
-    """The USA, after ITU-T T.35."""
+MANUFACTURER, MODEL, REVISION, SERIAL = "callhome-lab", "V.34 modem", "1", "1"
+"""None has a 0 or OK at its end, which might be taken for the result (V.250 6.1.4)."""
+COUNTRY = "B5"
+"""The USA, after ITU-T T.35."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
+class Originate:
     """D."""
 
     plan: DialPlan
 
 
-@dataclass(frozen=True, slots=True)
-class TakeCall:
-    """A."""
+class CallRequest(Enum):
+    """What other commands ask of the call."""
+
+    answer = "A"
+    seize = "H1"
+    """Off hook, and nothing else."""
+    hang_up = "H, Z"
+    resume = "O"
 
 
-@dataclass(frozen=True, slots=True)
-class Seize:
-    """H1: off hook, and nothing else."""
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """H, Z."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """O."""
-
-
-Request: TypeAlias = Dial | TakeCall | Seize | HangUp | Resume
+Request: TypeAlias = Originate | CallRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +57,7 @@ class Reply:
 class Interpreter:
     """Executes single commands on the settings and the memory of one modem."""
 
-    def __init__(self, identity: Identity, factory: Mapping[str, Value]) -> None:
-        self.identity = identity
+    def __init__(self, factory: Mapping[str, Value]) -> None:
         self.memory = Memory(factory)
         self.settings: Settings = self.memory.profiles[0].copy()
         self.register = 0
@@ -153,7 +135,7 @@ def _dial(modem: Interpreter, command: Command) -> Reply:
     plan = parse_dial(
         command.value, tone=modem.settings.tone, numbers=memory.numbers, last=memory.last_dialled
     )
-    return Reply(request=Dial(plan), last=not plan.hold)
+    return Reply(request=Originate(plan), last=not plan.hold)
 
 
 def _no_number(command: Command) -> None:
@@ -164,16 +146,16 @@ def _no_number(command: Command) -> None:
 
 def _answer(modem: Interpreter, command: Command) -> Reply:
     _no_number(command)
-    return Reply(request=TakeCall(), last=True)
+    return Reply(request=CallRequest.answer, last=True)
 
 
 def _hook(modem: Interpreter, command: Command) -> Reply:
-    return Reply(request=Seize() if _one_of(command, 2) else HangUp())
+    return Reply(request=CallRequest.seize if _one_of(command, 2) else CallRequest.hang_up)
 
 
 def _online(modem: Interpreter, command: Command) -> Reply:
     _one_of(command, 2)  # O1 asks for a retrain first, which the lab's lines never need
-    return Reply(request=Resume(), last=True)
+    return Reply(request=CallRequest.resume, last=True)
 
 
 def _pulse(modem: Interpreter, command: Command) -> Reply:
@@ -184,7 +166,7 @@ def _pulse(modem: Interpreter, command: Command) -> Reply:
 
 def _reset(modem: Interpreter, command: Command) -> Reply:
     modem.recall(_one_of(command, len(modem.memory.profiles)))
-    return Reply(request=HangUp(), last=True)
+    return Reply(request=CallRequest.hang_up, last=True)
 
 
 def _factory(modem: Interpreter, command: Command) -> Reply:
@@ -235,21 +217,20 @@ def _stored_numbers(modem: Interpreter, command: Command) -> Reply:
 
 
 def _identify(modem: Interpreter, command: Command) -> Reply:
-    identity = modem.identity
     texts = (
-        *(identity.model, "000", "OK", identity.revision, identity.manufacturer),
-        *(identity.country, identity.model, identity.revision, identity.revision, identity.model),
+        *(MODEL, "000", "OK", REVISION, MANUFACTURER),
+        *(COUNTRY, MODEL, REVISION, REVISION, MODEL),
     )
     return Reply(texts[_one_of(command, len(texts))])
 
 
-def _about(text: Callable[[Identity], str]) -> Callable[[Interpreter, Command], Reply]:
+def _about(text: str) -> Callable[[Interpreter, Command], Reply]:
     """An action command that answers with a text, and by ``=?`` that it is there (V.250 5.4.3.2)."""
 
     def run(modem: Interpreter, command: Command) -> Reply:
         match command.form:
             case Form.execute:
-                return Reply(text(modem.identity))
+                return Reply(text)
             case Form.test:
                 return Reply()
             case _:
@@ -287,11 +268,11 @@ _ACTIONS: Mapping[str, _Action] = {
         "store what follows = as number 0 to 3, to the end of the line, or show it (?)", _number
     ),
     "+ASTO": _Action("store a number: 0 to 3, and what to dial in quotes", _stored_numbers),
-    "+GMI": _Action("say the manufacturer", _about(lambda identity: identity.manufacturer)),
-    "+GMM": _Action("say the model", _about(lambda identity: identity.model)),
-    "+GMR": _Action("say the revision", _about(lambda identity: identity.revision)),
-    "+GSN": _Action("say the serial number", _about(lambda identity: identity.serial)),
-    "+GCAP": _Action("list the groups of commands", _about(lambda _: "+GCAP: +FCLASS,+MS,+ES,+DS")),
+    "+GMI": _Action("say the manufacturer", _about(MANUFACTURER)),
+    "+GMM": _Action("say the model", _about(MODEL)),
+    "+GMR": _Action("say the revision", _about(REVISION)),
+    "+GSN": _Action("say the serial number", _about(SERIAL)),
+    "+GCAP": _Action("list the groups of commands", _about("+GCAP: +FCLASS,+MS,+ES,+DS")),
 }
 
 COMMANDS: Mapping[str, str] = {

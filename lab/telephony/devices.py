@@ -16,6 +16,7 @@ import stat
 import struct
 import termios
 import tty
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab import _linux
@@ -39,11 +40,21 @@ READ_BYTES = 4096
 """At once. More would end up in the modem, where the program cannot take it back."""
 
 
+@contextlib.contextmanager
+def start_watch() -> Iterator[Watch]:
+    """Watch ports until the end of the context."""
+    fd = _linux.inotify_init()
+    try:
+        yield Watch(fd)
+    finally:
+        os.close(fd)
+
+
 class Watch:
     """Tells when ports are opened and closed; ``fileno`` is readable when there is news."""
 
-    def __init__(self) -> None:
-        self._fd = _linux.inotify_init()
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
 
     def fileno(self) -> int:
         return self._fd
@@ -69,14 +80,33 @@ class Watch:
             ]
         return told
 
-    def close(self) -> None:
-        os.close(self._fd)
+
+@contextlib.contextmanager
+def start_port(node: Node, device: str, watch: Watch) -> Iterator[Port]:
+    """A serial port in a node, which is unplugged at the end of the context."""
+    # Later on the node's thread may be away for long: it attends a user's command.
+    folder = node.call(os.open, os.fspath(Path(device).parent), os.O_PATH | os.O_CLOEXEC)
+    try:
+        port = Port(device, folder, watch)
+        port.plug()
+        try:
+            yield port
+        finally:
+            port.unplug()
+    finally:
+        os.close(folder)
 
 
 class Port:
     """A serial port in a node; ``plug`` makes it, ``unplug`` takes it away."""
 
-    def __init__(self, node: Node, device: str, watch: Watch) -> None:
+    _end: int
+    """The programs' end: we keep it, too, so that we can clear it."""
+    _release: contextlib.ExitStack
+    """What lets go of the pseudo-terminal."""
+
+    def __init__(self, device: str, folder: int, watch: Watch) -> None:
+        """``folder`` is a descriptor of the device's folder."""
         self.device = device
         self.openers = 0
         """How many have it open."""
@@ -84,29 +114,32 @@ class Port:
         """Whether the last of them has gone, and ``clear`` was not called yet."""
         self.master = -1
         self.watched = -1
-        self._end = -1
-        """The programs' end: we keep it, too, so that we can clear it."""
-        # Later on the node's thread may be away for long: it attends a user's command.
-        self._folder = node.call(os.open, os.fspath(Path(device).parent), os.O_PATH | os.O_CLOEXEC)
+        self._folder = folder
         self._watch = watch
         self._pending = bytearray()
 
     def plug(self) -> None:
         """Make the port. Its line is raw from the start: nothing that the modem says is echoed to it."""
-        self.master, self._end = os.openpty()
-        tty.setraw(self._end, termios.TCSANOW)
-        os.set_blocking(self.master, False)
-        place = os.ttyname(self._end)
-        self.watched = self._watch.add(place)
+        with contextlib.ExitStack() as undo:
+            master, end = os.openpty()
+            undo.callback(os.close, end)
+            undo.callback(os.close, master)
+            tty.setraw(end, termios.TCSANOW)
+            os.set_blocking(master, False)
+            place = os.ttyname(end)
+            watched = self._watch.add(place)
+            undo.callback(self._watch.remove, watched)
+            self._name(place)
+            self._release = undo.pop_all()
+        self.master, self._end, self.watched = master, end, watched
         self.openers, self.left = 0, False
         self._pending.clear()
-        self._name(place)
 
     def hang_up(self) -> None:
         """Close it for everybody who has it open; whoever comes next has a fresh one."""
-        old = self.master, self._end, self.watched
+        old = self._release
         self.plug()
-        self._release(*old)
+        old.close()
 
     def unplug(self) -> None:
         """Take it away: whoever has it open is hung up on, and nobody can open it any more."""
@@ -114,26 +147,21 @@ class Port:
             return
         with contextlib.suppress(FileNotFoundError):
             os.unlink(Path(self.device).name, dir_fd=self._folder)
-        self._release(self.master, self._end, self.watched)
-        self.master = self._end = self.watched = -1
+        self.master = self.watched = -1
         self.openers, self.left = 0, False
         self._pending.clear()
-
-    def close(self) -> None:
-        """Let go of everything."""
-        self.unplug()
-        os.close(self._folder)
+        self._release.close()
 
     def _name(self, place: str) -> None:
         # A link, as /dev/modem is one on many machines. There is no moment without one.
         name = Path(self.device).name
-        os.symlink(place, f"{name}.new", dir_fd=self._folder)
-        os.rename(f"{name}.new", name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-
-    def _release(self, master: int, end: int, watched: int) -> None:
-        self._watch.remove(watched)
-        os.close(master)
-        os.close(end)
+        fresh = f"{name}.new"
+        os.symlink(place, fresh, dir_fd=self._folder)
+        try:
+            os.rename(fresh, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except BaseException:
+            os.unlink(fresh, dir_fd=self._folder)
+            raise
 
     @property
     def minds_carrier(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TypeAlias
 
 from lab.telephony.command_line import CommandError
@@ -38,32 +39,21 @@ class Pause:
     register: int
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitTone:
-    """Waiting for dial tone, if there is none yet."""
+class Await(Enum):
+    """What else is waited for."""
 
-    first: bool = False
-    """Before any digit; then a modem gives up earlier."""
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitQuiet:
-    """Waiting for silence (``@``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class HookFlash:
-    """On hook for a moment."""
+    first_tone = auto()
+    """Dial tone before any digit, if there is none yet; a modem gives up earlier than on another."""
+    tone = auto()
+    quiet = auto()
+    """Silence (``@``)."""
+    flash = auto()
+    """The end of a hook flash."""
 
 
-Step: TypeAlias = Digits | Pause | AwaitTone | AwaitQuiet | HookFlash
+Step: TypeAlias = Digits | Pause | Await
 
-_SIMPLE: Mapping[str, Step] = {
-    ",": Pause(8),
-    "W": AwaitTone(),
-    "@": AwaitQuiet(),
-    "!": HookFlash(),
-}
+_SIMPLE: Mapping[str, Step] = {",": Pause(8), "W": Await.tone, "@": Await.quiet, "!": Await.flash}
 _STORED = re.compile(r"S(?:=(\d+))?[^;]*")
 _CODE = re.compile(r"\\([0-9A-Fa-f]{2})")
 STORABLE = frozenset('0123456789ABCD#*+,"TPW@!;')

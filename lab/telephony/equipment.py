@@ -8,34 +8,34 @@ time or real. What a modem and the exchange do is theirs.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import selectors
-import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.nodes import Node
-from lab.telephony import outcomes, result_codes
-from lab.telephony.devices import Port, Watch, furnish
-from lab.telephony.exchange import Exchange, Line
+from lab.teardown import Teardown
+from lab.telephony import result_codes
+from lab.telephony.devices import Port, Watch, furnish, start_port, start_watch
+from lab.telephony.exchange import Exchange
 from lab.telephony.modem import Modem
 from lab.telephony.readiness import Readiness
 from lab.telephony.signals import (
     Carrier,
     Effect,
+    Heard,
+    Hook,
     LineEvent,
-    OnHook,
-    Ringing,
     ToLine,
     ToTerminal,
     Trained,
 )
 from lab.telephony.tape import Tape, recording
-from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
+from lab.topology.telephone import ModemFault, ModemLine, ResultTable, Telephone
+from lab.worker import start_worker
 
 MOST_QUEUED_BYTES = 4096
 """What a modem holds, for its line or its terminal, before it takes no more (V.24's circuits 106 and
@@ -73,71 +73,69 @@ class _Station:
         return self.readiness.look_at(on=modem.dtr_on, delay_s=modem.settings.dtr_delay_s)
 
 
+@contextlib.contextmanager
+def start_equipment(
+    telephone: Telephone, nodes: Mapping[str, Node], wire_dir: Path, seed: str = ""
+) -> Iterator[Equipment]:
+    """The modems answer inside of the context, and are gone, with all their calls, after it."""
+    wire_dir.mkdir(parents=True, exist_ok=True)
+    # Seconds from here on: the clock of the wall may be set, this one goes on.
+    began = time.monotonic()
+    with Teardown() as teardown:
+        tape = teardown.enter("the tape", recording(wire_dir, epoch_ns=time.time_ns()))
+        source = random.Random(seed)
+        exchange = Exchange(telephone.lines, telephone.rules, random=source, tape=tape)
+        selector = teardown.enter("the selector", selectors.DefaultSelector())
+        watch = teardown.enter("the watch", start_watch())
+        selector.register(watch, selectors.EVENT_READ)
+        for name in dict.fromkeys(line.node for line in telephone.lines):
+            furnish(nodes[name])
+
+        stations = {}
+        broken = dict(telephone.broken)
+        for line in telephone.lines:
+            modem = Modem(table=_TABLES[telephone.result_table])
+            modem.dtr(False, 0.0)
+            port = teardown.enter(line.device, start_port(nodes[line.node], line.device, watch))
+            fault = broken.get(line.name, ModemFault.none)
+            stations[line.name] = _Station(line, modem, port, fault)
+        equipment = Equipment(stations, exchange, tape, selector, watch, began)
+        teardown.enter("the modems", start_worker(equipment.run, "telephone"))
+        yield equipment
+
+
 class Equipment:
-    """A context: the modems answer when entered, and are gone, with all their calls, when left."""
+    """Stations and the exchange between them."""
 
     def __init__(
-        self, telephone: Telephone, nodes: Mapping[str, Node], wire_dir: Path, seed: str = ""
+        self,
+        stations: Mapping[str, _Station],
+        exchange: Exchange,
+        tape: Tape,
+        selector: selectors.BaseSelector,
+        watch: Watch,
+        began: float,
     ) -> None:
-        self._telephone = telephone
-        self._nodes = nodes
-        self._wire_dir = wire_dir
-        self._random = random.Random(seed)
-        self._stations: dict[str, _Station] = {}
-        self._selector = selectors.DefaultSelector()
-        self._watch = Watch()
-        self._thread = threading.Thread(target=self._run, name="telephone", daemon=True)
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        self._stack = contextlib.ExitStack()
+        self._stations = stations
+        self._exchange = exchange
+        self._tape = tape
+        self._selector = selector
+        self._watch = watch
+        self._began = began
         self._todo: deque[tuple[str, LineEvent | bytes]] = deque()
         self.failure: BaseException | None = None
         """What ended the thread before its time."""
-
-    def __enter__(self) -> Equipment:
-        self._wire_dir.mkdir(parents=True, exist_ok=True)
-        # Seconds from here on: the clock of the wall may be set, this one goes on.
-        self._began = time.monotonic()
-        self._tape: Tape = self._stack.enter_context(
-            recording(self._wire_dir, epoch_ns=time.time_ns())
-        )
-        lines = [Line(x.name, x.number, x.rate_bit_s, x.delay_s) for x in self._telephone.lines]
-        rules = [_rule(rule) for rule in self._telephone.rules]
-        self._exchange = Exchange(lines, rules, random=self._random, tape=self._tape)
-        for name in dict.fromkeys(line.node for line in self._telephone.lines):
-            furnish(self._nodes[name])
-        broken = dict(self._telephone.broken)
-        for line in self._telephone.lines:
-            self._install(line, broken.get(line.name, ModemFault.none))
-        self._selector.register(self._watch, selectors.EVENT_READ)
-        self._selector.register(self._stop, selectors.EVENT_READ)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.eventfd_write(self._stop, 1)
-        self._thread.join()
-        for station in self._stations.values():
-            station.port.close()
-        self._watch.close()
-        self._selector.close()
-        os.close(self._stop)
-        self._stack.close()
-
-    def _install(self, line: ModemLine, fault: ModemFault) -> None:
-        port = Port(self._nodes[line.node], line.device, self._watch)
-        modem = Modem(table=_TABLES[self._telephone.result_table], now=self._now())
-        modem.dtr(False, self._now())
-        port.plug()
-        self._stations[line.name] = _Station(line, modem, port, fault)
 
     def _now(self) -> float:
         return time.monotonic() - self._began
 
     # The thread.
 
-    def _run(self) -> None:
+    def run(self, told: int) -> None:
+        """Let everything happen, until ``told`` is readable."""
         try:
-            while self._turn():
+            self._selector.register(told, selectors.EVENT_READ)
+            while self._turn(told):
                 pass
         # Whoever waits for a modem would else wait for ever: they ask ``failure``.
         except BaseException as error:  # noqa: BLE001
@@ -145,7 +143,7 @@ class Equipment:
             for station in self._stations.values():
                 station.port.unplug()
 
-    def _turn(self) -> bool:
+    def _turn(self, told: int) -> bool:
         """Wait for something, and do all that is to be done then; False when it was the end."""
         self._set_interests()
         ready = self._selector.select(self._patience_s())
@@ -153,7 +151,7 @@ class Equipment:
         # Before any byte: the answer to a first command would be lost on a port that seems closed.
         self._note_openers(now)
         for key, events in ready:
-            if key.fileobj is self._stop:
+            if key.fd == told:
                 return False
             if isinstance(key.data, _Station):
                 self._look(key.data, now)
@@ -282,7 +280,7 @@ class Equipment:
             if isinstance(event, bytes):
                 self._perform(name, modem.from_line(event, now), now, data=True)
             else:
-                if isinstance(event, Ringing):
+                if event is Heard.ringing:
                     # Nothing comes of DTR until a modem may answer by itself; nobody has looked.
                     self._look(self._stations[name], now, at_once=True)
                 if isinstance(event, Trained):
@@ -318,23 +316,10 @@ class Equipment:
     def _unplug(self, station: _Station, now: float) -> None:
         self._unregister(station)
         station.port.unplug()
-        self._todo.extend(self._exchange.effect(station.line.name, OnHook(), now))
+        self._todo.extend(self._exchange.effect(station.line.name, Hook.on, now))
         self._tell(now)
 
     def _unregister(self, station: _Station) -> None:
         if station.interest:
             self._selector.unregister(station.port.master)
             station.interest = 0
-
-
-def _rule(rule: CallRule) -> outcomes.Rule:
-    return outcomes.Rule(
-        outcome=rule.outcome,
-        caller=rule.caller,
-        number=rule.number,
-        times=rule.times or None,
-        rate_bit_s=rule.rate_bit_s or None,
-        after_s=rule.after_s or None,
-        after_bytes=rule.after_bytes or None,
-        bit_error_rate=rule.bit_error_rate,
-    )

@@ -28,13 +28,11 @@ from itertools import count
 from lab.errors import UsageError
 from lab.telephony import signals
 from lab.telephony.call_control import NO_DIAL_TONE_S, QUIET_S, CallControl, Told
-from lab.telephony.calls import Agenda, Call, Line, Phase, Plan, Subscriber, Verdict
-from lab.telephony.outcomes import Rule, Rulebook
-from lab.telephony.signals import Effect
+from lab.telephony.calls import Agenda, Call, NumberState, Phase, Subscriber, number_state
+from lab.telephony.outcomes import Rulebook
+from lab.telephony.signals import Effect, Heard, Hook
 from lab.telephony.tape import Tape
-from lab.topology.telephone import Outcome
-
-__all__ = ["Exchange", "Line"]
+from lab.topology.telephone import CallRule, ModemLine, Outcome
 
 DIAL_TONE_S = (0.1, 0.3)
 """After going off hook, drawn between these; our choice."""
@@ -48,14 +46,12 @@ class Exchange:
 
     def __init__(
         self,
-        lines: Sequence[Line],
-        rules: Sequence[Rule] = (),
+        lines: Sequence[ModemLine],
+        rules: Sequence[CallRule] = (),
         *,
         random: random_module.Random,
         tape: Tape,
-        outside: str = "",
     ) -> None:
-        """``outside``: digits that bring a second dial tone, as a PBX has them for its trunks."""
         self._subscribers = {line.name: Subscriber(line) for line in lines}
         if len(self._subscribers) != len(lines):
             raise UsageError("two lines of the exchange have one name")
@@ -65,7 +61,7 @@ class Exchange:
                 raise UsageError(f"a rule is for calls of line {rule.caller!r}; there are {known}")
 
         numbers = [*(line.number for line in lines), *(rule.number for rule in rules)]
-        self._plan = Plan(numbers, outside)
+        self._numbers = frozenset(filter(None, numbers))
         self._rules = Rulebook(rules)
         self._random = random
         self._tape = tape
@@ -80,15 +76,15 @@ class Exchange:
         now = self._advance(now)
         end = self._subscribers[line]
         match effect:
-            case signals.OffHook():
+            case Hook.off:
                 self._off_hook(end, now)
-            case signals.OnHook():
+            case Hook.on:
                 self._on_hook(end, now)
-            case signals.Flash():
+            case Hook.flash:
                 self._flash(end, now)
             case signals.DialDigits(digits=digits):
                 self._digits(end, digits, now)
-            case signals.Answer():
+            case Hook.answer:
                 self._answer(end, now)
             case signals.Modulation(offer=offer):
                 end.offer = offer
@@ -154,18 +150,18 @@ class Exchange:
         self._tape.note(f"{end.name} gets no dial tone", now)
         end.phase = Phase.dead
         self._agenda.add(
-            end, now + NO_DIAL_TONE_S, lambda _: self._calls.tell(end, signals.NoDialTone())
+            end, now + NO_DIAL_TONE_S, lambda _: self._calls.tell(end, Heard.no_dial_tone)
         )
 
-    def _dial_tone_soon(self, end: Subscriber, now: float, *, outside: bool = False) -> None:
-        end.phase, end.digits, end.outside = Phase.waiting, "", outside
+    def _dial_tone_soon(self, end: Subscriber, now: float) -> None:
+        end.phase, end.digits = Phase.waiting, ""
         self._agenda.cancel(end)
         at = now + self._random.uniform(*DIAL_TONE_S)
         self._agenda.add(end, at, lambda at: self._dial_tone(end, at))
 
     def _dial_tone(self, end: Subscriber, now: float) -> None:
         end.phase = Phase.dialling
-        self._calls.tell(end, signals.DialTone())
+        self._calls.tell(end, Heard.dial_tone)
         self._await_digits(end, now)
 
     def _flash(self, end: Subscriber, now: float) -> None:
@@ -198,18 +194,10 @@ class Exchange:
             return
         for position, digit in enumerate(digits, 1):
             end.digits += digit
-            rest = digits[position:]
-            if not end.outside and self._plan.is_outside(end.digits):
-                end.digits, end.outside = "", True
-                if not rest:
-                    self._dial_tone_soon(end, now, outside=True)
-                    return
-                continue
-
-            verdict = self._plan.verdict(end.digits)
-            if verdict is Verdict.impossible:
-                end.digits += rest  # so that the tape has what was dialled
-            if verdict in (Verdict.complete, Verdict.impossible):
+            found = number_state(end.digits, self._numbers)
+            if found is NumberState.impossible:
+                end.digits += digits[position:]  # so that the tape has what was dialled
+            if found in (NumberState.complete, NumberState.impossible):
                 self._set_up(end, now)
                 return
         self._await_digits(end, now)
@@ -217,7 +205,7 @@ class Exchange:
     def _await_digits(self, end: Subscriber, now: float) -> None:
         self._agenda.cancel(end)
         if end.digits:
-            self._agenda.add(end, now + QUIET_S, lambda _: self._calls.tell(end, signals.Quiet()))
+            self._agenda.add(end, now + QUIET_S, lambda _: self._calls.tell(end, Heard.quiet))
         self._agenda.add(end, now + DIGIT_TIMEOUT_S, lambda at: self._no_digits(end, at))
 
     def _no_digits(self, end: Subscriber, now: float) -> None:
@@ -244,9 +232,9 @@ class Exchange:
             outcome = Outcome.busy if lines else Outcome.unobtainable
         match outcome:
             case Outcome.busy | Outcome.lines_taken:
-                self._calls.refuse(call, signals.Busy(), outcome, now)
+                self._calls.refuse(call, Heard.busy, outcome, now)
             case Outcome.unobtainable:
-                self._calls.refuse(call, signals.Unobtainable(), outcome, now)
+                self._calls.refuse(call, Heard.unobtainable, outcome, now)
             case Outcome.no_answer | Outcome.voice:
                 self._calls.ring(call, now)
             case _:

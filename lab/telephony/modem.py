@@ -9,39 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.telephony.command_line import CommandError, Line, LineReader, next_command, tidy
-from lab.telephony.commands import COMMANDS, Identity, Interpreter
+from lab.telephony.command_line import CommandError, CommandLine, LineReader, next_command, tidy
+from lab.telephony.commands import COMMANDS, Interpreter
 from lab.telephony.connection import connect_rate, reports
 from lab.telephony.dialling import DialPlan
 from lab.telephony.escape import EscapeDetector
 from lab.telephony.flow import DC1, FlowControl
 from lab.telephony.modulation import Offer
 from lab.telephony.repertoire import Value
-from lab.telephony.result_codes import HAYES, Framing, Result, ResultTable, wording
+from lab.telephony.result_codes import HAYES, CodeTable, Framing, ResultCode, wording
 from lab.telephony.settings import Settings
 from lab.telephony.signals import (
     Carrier,
     Effect,
     LineEvent,
     Modulation,
-    TerminalRate,
     ToLine,
     ToTerminal,
 )
-from lab.telephony.states import (
-    COMMAND,
-    CONNECTED,
-    Abort,
-    Call,
-    DtrOff,
-    Escape,
-    Inactive,
-    Signal,
-    State,
-    Timeout,
-)
+from lab.telephony.states import COMMAND, CONNECTED, ModemCall, Signal, State, Trigger
 
-__all__ = ["COMMANDS", "Identity", "Modem", "State"]
+__all__ = ["COMMANDS", "Modem", "State"]
 
 GRACE_S = 0.125
 """What comes so soon after a line ends does not abort it: a line feed, mostly (V.250 5.6.1)."""
@@ -53,18 +41,13 @@ class Modem:
     """One modem."""
 
     def __init__(
-        self,
-        identity: Identity | None = None,
-        *,
-        table: ResultTable = HAYES,
-        factory: Mapping[str, Value] | None = None,
-        now: float = 0.0,
+        self, *, table: CodeTable = HAYES, factory: Mapping[str, Value] | None = None
     ) -> None:
         """``factory`` changes what ``&F`` recalls: ``{"S0": 1, "&C": 0, "+MS": "V32,1"}``."""
-        self._interpreter = Interpreter(identity or Identity(), factory or {})
+        self._interpreter = Interpreter(factory or {})
         self._table = table
-        self.now = now
-        self._call = Call(self)
+        self.now = 0.0
+        self._call = ModemCall(self)
         self._reader = LineReader()
         self._escape = EscapeDetector()
         self._flow = FlowControl()
@@ -81,7 +64,6 @@ class Modem:
         self._kept = bytearray()
         self._effects: list[Effect] = []
         self._text = bytearray()
-        self._told_rate = self.settings.terminal_rate
         self._told_offer = Offer()
         self.carrier = self._carrier()
 
@@ -116,12 +98,12 @@ class Modem:
     def _due(self) -> tuple[float | None, Signal]:
         """What happens next by itself, and when."""
         if self.state is not State.data:
-            return self._call.deadline, Timeout()
+            return self._call.deadline, Trigger.timeout
         escape_at, patience_s = self._escape.due(self._guard_s), self.settings.inactivity_s
         # S12 is shorter than the least of S30, and the escape characters are data.
         if patience_s is None or escape_at is not None:
-            return escape_at, Escape()
-        return self._carried_at + patience_s, Inactive()
+            return escape_at, Trigger.escape
+        return self._carried_at + patience_s, Trigger.inactive
 
     @property
     def minds_dtr(self) -> bool:
@@ -190,10 +172,10 @@ class Modem:
 
         mode = self.settings.switch("&D")
         if gone and mode == 1:
-            self._call.signal(Escape())
+            self._call.signal(Trigger.escape)
         elif gone and mode > 1:
             self._kept.clear()  # V.250 6.2.8
-            self._call.signal(DtrOff())
+            self._call.signal(Trigger.dtr_off)
         if gone and mode == 3:
             self._interpreter.recall(0)
             self._settle()
@@ -230,7 +212,7 @@ class Modem:
             end = self._escape.feed(piece, self.now, self.settings.register(2), self._guard_s)
             self.emit(ToLine(piece if end is None else piece[:end]))
             if end is not None:
-                self._call.signal(Escape())
+                self._call.signal(Trigger.escape)
                 return data[end:]
         self._flow.heed(control)
         self._release()
@@ -258,15 +240,15 @@ class Modem:
         """Between command and data: any character gives up, and is not looked at (V.250 5.6.1)."""
         if self.now < self._line_at + GRACE_S:
             return b""
-        self._call.signal(Abort())
+        self._call.signal(Trigger.abort)
         return data[1:]
 
     # Lines.
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: CommandLine) -> None:
         self._line_at = self.now
         if line.body is None:
-            self.finish(Result.error)
+            self.finish(ResultCode.error)
             return
         self._rest = tidy(line.body)
         self._execute()
@@ -277,12 +259,12 @@ class Modem:
             try:
                 self._step(self._rest)
             except CommandError:
-                self.finish(Result.error)
+                self.finish(ResultCode.error)
             self._settle()
 
     def _step(self, rest: str) -> None:
         if not rest:
-            self.finish(Result.ok)
+            self.finish(ResultCode.ok)
             return
         command, rest = next_command(rest)
         reply = self._interpreter.execute(command)
@@ -293,13 +275,10 @@ class Modem:
             raise CommandError(f"{command.name} in {self.state}")
 
     def _settle(self) -> None:
-        """Let both sides follow the settings; the terminal's rate changes after the result (V.250 6.2.10)."""
+        """Let the terminal's and the line's side follow the settings."""
         if (carrier := self._carrier()) is not self.carrier:
             self.carrier = carrier
             self.emit(Carrier(carrier))
-        if self._rest is None and self.settings.terminal_rate != self._told_rate:
-            self._told_rate = self.settings.terminal_rate
-            self.emit(TerminalRate(self._told_rate))
         if self.settings.offer != self._told_offer:
             self._told_offer = self.settings.offer
             self.emit(Modulation(self._told_offer))
@@ -325,17 +304,17 @@ class Modem:
     def dialled(self, plan: DialPlan) -> None:
         self._interpreter.dialled(plan)
 
-    def finish(self, result: Result, rate_bit_s: int = 0) -> None:
+    def finish(self, result: ResultCode, rate_bit_s: int = 0) -> None:
         """The final result of the line under execution, or the news that a call is over."""
         self._rest = None
         self.report(result, rate_bit_s)
 
     def trained(self, rate_bit_s: int, carrier: str) -> None:
-        if not self._quiet(Result.connect):
+        if not self._quiet(ResultCode.connect):
             for text in reports(self.settings, carrier, rate_bit_s, self.port_bit_s):
                 self._text += self._framing.report(text)
 
-    def report(self, result: Result, rate_bit_s: int = 0) -> None:
+    def report(self, result: ResultCode, rate_bit_s: int = 0) -> None:
         if self._quiet(result):
             return
         if rate_bit_s:
@@ -343,9 +322,9 @@ class Modem:
         result, rate_bit_s = wording(result, rate_bit_s, self.settings.switch("X"))
         self._text += self._framing.result(self._table, result, rate_bit_s)
 
-    def _quiet(self, result: Result) -> bool:
+    def _quiet(self, result: ResultCode) -> bool:
         quiet = self.settings.switch("Q")
-        incoming = self._call.incoming or result is Result.ring
+        incoming = self._call.incoming or result is ResultCode.ring
         return quiet == 1 or (quiet == 2 and incoming)
 
     def emit(self, effect: Effect) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Result(StrEnum):
+class ResultCode(StrEnum):
     """The final and unsolicited results of V.250 table 1, without the rates."""
 
     ok = "OK"
@@ -25,31 +25,29 @@ class Result(StrEnum):
 
 
 _BASIC = {
-    Result.ok: 0,
-    Result.connect: 1,
-    Result.ring: 2,
-    Result.no_carrier: 3,
-    Result.error: 4,
-    Result.no_dialtone: 6,
-    Result.busy: 7,
-    Result.no_answer: 8,
+    ResultCode.ok: 0,
+    ResultCode.connect: 1,
+    ResultCode.ring: 2,
+    ResultCode.no_carrier: 3,
+    ResultCode.error: 4,
+    ResultCode.no_dialtone: 6,
+    ResultCode.busy: 7,
+    ResultCode.no_answer: 8,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class ResultTable:
+class CodeTable:
     """One maker's numbers."""
 
-    name: str
     rates: Mapping[int, int]
     """Rate of a connection in bit/s: number of ``CONNECT <rate>``; a rate without one is given as 1."""
 
-    def number(self, result: Result, rate_bit_s: int = 0) -> int:
+    def number(self, result: ResultCode, rate_bit_s: int = 0) -> int:
         return self.rates.get(rate_bit_s, _BASIC[result])
 
 
-HAYES = ResultTable(
-    "Hayes",
+HAYES = CodeTable(
     {
         1200: 5,
         600: 9,
@@ -73,13 +71,13 @@ HAYES = ResultTable(
         31200: 91,
     },
 )
-IBM = ResultTable("IBM", {1200: 5, 2400: 9})
+IBM = CodeTable({1200: 5, 2400: 9})
 """AIX documentation, "Result codes for asynchronous adapters": 9 where Hayes has 10."""
 
-_EXTENDED = (Result.no_dialtone, Result.busy, Result.no_answer)
+_EXTENDED = (ResultCode.no_dialtone, ResultCode.busy, ResultCode.no_answer)
 
 
-def wording(result: Result, rate_bit_s: int, x: int) -> tuple[Result, int]:
+def wording(result: ResultCode, rate_bit_s: int, x: int) -> tuple[ResultCode, int]:
     """What ``X`` leaves of a result: X0 has neither rates (V.250 6.2.7) nor words for call progress (Hayes).
 
     For what W and @ wait for in vain V.250 allows NO CARRIER, too (6.3.1.6, 6.3.1.7). Which tones the modem
@@ -88,7 +86,7 @@ def wording(result: Result, rate_bit_s: int, x: int) -> tuple[Result, int]:
     if x > 0:
         # 300 bit/s is what CONNECT without a rate stands for, in either table.
         return result, rate_bit_s if rate_bit_s > 300 else 0
-    return (Result.no_carrier if result in _EXTENDED else result), 0
+    return (ResultCode.no_carrier if result in _EXTENDED else result), 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class Framing:
     feed: int
     """S4."""
 
-    def result(self, table: ResultTable, result: Result, rate_bit_s: int = 0) -> bytes:
+    def result(self, table: CodeTable, result: ResultCode, rate_bit_s: int = 0) -> bytes:
         """A result of which ``wording`` has left ``rate_bit_s``."""
         if not self.verbose:
             return b"%d%c" % (table.number(result, rate_bit_s), self.end)

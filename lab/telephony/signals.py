@@ -7,6 +7,7 @@ of its methods with a list of ``Effect``s, in the order in which they are to hap
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TypeAlias
 
 from lab.telephony.modulation import Offer
@@ -14,54 +15,33 @@ from lab.telephony.modulation import Offer
 # Events of the line, from the exchange to the modem.
 
 
-@dataclass(frozen=True, slots=True)
-class Ringing:
+class Heard(Enum):
+    """What needs no further words."""
+
+    ringing = auto()
     """One ring of the cadence on a line that is on hook."""
-
-
-@dataclass(frozen=True, slots=True)
-class RingingStopped:
+    ringing_stopped = auto()
     """The caller gave up, or the ringing timed out at the exchange."""
-
-
-@dataclass(frozen=True, slots=True)
-class DialTone:
-    """Dial tone, after going off hook, after a flash, or between digits (a second dial tone)."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoDialTone:
+    dial_tone = auto()
+    """After going off hook, after a flash, or between digits (a second dial tone)."""
+    no_dial_tone = auto()
     """The line is dead or blocked; a modem that waits for dial tone also gives up by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
+    busy = auto()
     """Busy tone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unobtainable:
+    unobtainable = auto()
     """Number unobtainable tone, or no route."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ringback:
+    ringback = auto()
     """One ring of the called line, as the caller hears it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
+    quiet = auto()
     """Five seconds of silence after the dialled digits, for which the dial modifier ``@`` waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
+    answered = auto()
     """The called end went off hook, and is a modem: training begins."""
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
+    voice = auto()
     """The called end went off hook, and is no modem."""
+    training_failed = auto()
+    """Training ended without a common rate."""
+    dropped = auto()
+    """The carrier is lost, or the other end hung up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +53,7 @@ class Trained:
     """The modulation, by its name in ``+MS``."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingFailed:
-    """Training ended without a common rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The carrier is lost, or the other end hung up."""
-
-
-LineEvent: TypeAlias = (
-    Ringing
-    | RingingStopped
-    | DialTone
-    | NoDialTone
-    | Busy
-    | Unobtainable
-    | Ringback
-    | Quiet
-    | Answered
-    | Voice
-    | Trained
-    | TrainingFailed
-    | Dropped
-)
+LineEvent: TypeAlias = Heard | Trained
 
 
 # Effects, from the modem to the terminal and to the line.
@@ -119,19 +75,17 @@ class ToLine:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OffHook:
+class Hook(Enum):
+    """What a modem does with its hook switch."""
+
+    off = auto()
     """Seize the line to originate a call: the exchange gives dial tone if it can."""
-
-
-@dataclass(frozen=True, slots=True)
-class OnHook:
+    on = auto()
     """Hang up: whatever the line was doing ends, and no event of it is expected any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flash:
-    """Hook flash (``!``): on hook for half a second, which the exchange does not take for hanging up."""
+    flash = auto()
+    """On hook for half a second (``!``), which the exchange does not take for hanging up."""
+    answer = auto()
+    """Off hook in answer mode; on a line that does not ring, nothing may ever answer that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +96,6 @@ class DialDigits:
     """``0-9 * # A-D``, at least one."""
     tone: bool
     """DTMF; otherwise pulses, which carry ``0-9`` only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Go off hook in answer mode; on a line that does not ring, nothing may ever answer that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,22 +112,4 @@ class Carrier:
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalRate:
-    """The rate that the terminal's side is to run at (``+IPR``); 0: whatever the terminal uses."""
-
-    bit_s: int
-
-
-Effect: TypeAlias = (
-    ToTerminal
-    | ToLine
-    | OffHook
-    | OnHook
-    | Flash
-    | DialDigits
-    | Answer
-    | Modulation
-    | Carrier
-    | TerminalRate
-)
+Effect: TypeAlias = ToTerminal | ToLine | Hook | DialDigits | Modulation | Carrier

@@ -9,42 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from typing import Any, Protocol, TypeAlias
 
-from lab.telephony.commands import Dial, HangUp, Request, Resume, Seize, TakeCall
-from lab.telephony.dialling import (
-    AwaitQuiet,
-    AwaitTone,
-    DialPlan,
-    Digits,
-    HookFlash,
-    Pause,
-    Step,
-)
-from lab.telephony.result_codes import Result
+from lab.telephony.commands import CallRequest, Originate, Request
+from lab.telephony.dialling import Await, DialPlan, Digits, Pause, Step
+from lab.telephony.result_codes import ResultCode
 from lab.telephony.settings import Settings
-from lab.telephony.signals import (
-    Answer,
-    Answered,
-    Busy,
-    DialDigits,
-    DialTone,
-    Dropped,
-    Effect,
-    Flash,
-    LineEvent,
-    NoDialTone,
-    OffHook,
-    OnHook,
-    Quiet,
-    Ringback,
-    Ringing,
-    RingingStopped,
-    Trained,
-    TrainingFailed,
-    Voice,
-)
+from lab.telephony.signals import DialDigits, Effect, Heard, Hook, LineEvent, Trained
 
 DIAL_TONE_S = 5.0
 """How long to wait for the first dial tone at least; S6 may ask for longer (a Hayes habit)."""
@@ -71,32 +43,28 @@ COMMAND = frozenset({State.idle, State.held, State.online})
 CONNECTED = frozenset({State.data, State.online})
 
 
-@dataclass(frozen=True, slots=True)
-class Timeout:
+class Trigger(Enum):
+    """What is neither an event of the line nor a request of a command."""
+
+    timeout = auto()
     """The time that the state set itself is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Abort:
+    abort = auto()
     """The terminal sent something before there was a carrier (V.250 5.6.1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Escape:
+    escape = auto()
     """The escape sequence, or DTR under ``&D1``."""
-
-
-@dataclass(frozen=True, slots=True)
-class DtrOff:
+    dtr_off = auto()
     """DTR went, under ``&D2`` or ``&D3``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inactive:
+    inactive = auto()
     """The call has carried nothing for as long as S30 allows."""
 
 
-Signal: TypeAlias = LineEvent | Request | Timeout | Abort | Escape | DtrOff | Inactive
+Signal: TypeAlias = LineEvent | Request | Trigger
+Kind: TypeAlias = Heard | CallRequest | Trigger | type[Originate] | type[Trained]
+
+
+def kind(signal: Signal) -> Kind:
+    """What of a signal counts for the table: not what else it says."""
+    return type(signal) if isinstance(signal, Originate | Trained) else signal
 
 
 class Desk(Protocol):
@@ -112,11 +80,11 @@ class Desk(Protocol):
     def dialled(self, plan: DialPlan) -> None: ...
     def entered(self, state: State) -> None: ...
     def trained(self, rate_bit_s: int, carrier: str) -> None: ...
-    def report(self, result: Result, rate_bit_s: int = 0) -> None: ...
-    def finish(self, result: Result, rate_bit_s: int = 0) -> None: ...
+    def report(self, result: ResultCode, rate_bit_s: int = 0) -> None: ...
+    def finish(self, result: ResultCode, rate_bit_s: int = 0) -> None: ...
 
 
-class Call:
+class ModemCall:
     """One line's side of a modem."""
 
     def __init__(self, desk: Desk) -> None:
@@ -135,7 +103,7 @@ class Call:
 
     def signal(self, signal: Signal) -> bool:
         """Let something happen; False if it cannot in this state."""
-        transition = TRANSITIONS.get((self.state, type(signal)))
+        transition = TRANSITIONS.get((self.state, kind(signal)))
         if transition is None:
             return False
         transition.action(self, signal)
@@ -146,14 +114,14 @@ class Call:
         self.deadline = None if seconds is None else self._desk.now + seconds
         self._desk.entered(state)
 
-    def _end(self, result: Result) -> None:
+    def end(self, result: ResultCode) -> None:
         """Hang up, and say why."""
         self._on_hook()
         self._desk.finish(result)
         self.incoming = False
 
     def _on_hook(self) -> None:
-        self._desk.emit(OnHook())
+        self._desk.emit(Hook.on)
         self.rate = 0
         self._tone_on = self._ringback = False
         self._enter(State.idle)
@@ -164,32 +132,32 @@ class Call:
         registers = self._desk.settings.registers
         since, self._rung_at = self._desk.now - self._rung_at, self._desk.now
         registers[1] = 1 if since > RINGS_END_S else min(registers[1] + 1, 255)
-        self._desk.report(Result.ring)
+        self._desk.report(ResultCode.ring)
         if 0 < registers[0] <= registers[1] and self._desk.may_answer:
-            self.answer(TakeCall())
+            self.answer(CallRequest.answer)
 
     def rings_over(self, _: Signal) -> None:
         self._desk.settings.registers[1] = 0
 
     def answer(self, _: Signal) -> None:
         self._desk.settings.registers[1] = 0
-        self._desk.emit(Answer())
+        self._desk.emit(Hook.answer)
         self.incoming = True
         self._carrier_due(State.answering)
 
     # Outgoing calls.
 
     def seize(self, _: Signal) -> None:
-        self._desk.emit(OffHook())
+        self._desk.emit(Hook.off)
         self._enter(State.held)
 
-    def originate(self, signal: Dial) -> None:
-        self._desk.emit(OffHook())
-        first: Step = AwaitTone(first=True) if self._desk.settings.dial_tone else Pause(6)
+    def originate(self, signal: Originate) -> None:
+        self._desk.emit(Hook.off)
+        first: Step = Await.first_tone if self._desk.settings.dial_tone else Pause(6)
         # Without a number somebody else dials, so there is no tone to wait for.
         self._dial(signal.plan, (first,) if signal.plan.steps else ())
 
-    def dial_on(self, signal: Dial) -> None:
+    def dial_on(self, signal: Originate) -> None:
         self._dial(signal.plan, ())
 
     def _dial(self, plan: DialPlan, before: tuple[Step, ...]) -> None:
@@ -207,18 +175,17 @@ class Call:
                 case Digits(digits, tone):
                     self._tone_on = self._ringback = False
                     self._desk.emit(DialDigits(digits, tone))
-                case Pause(register):
-                    if registers[register]:
-                        return self._enter(State.pause, registers[register])
-                case HookFlash():
+                case Pause(register) if registers[register]:
+                    return self._enter(State.pause, registers[register])
+                case Await.flash:
                     self._tone_on = False
-                    self._desk.emit(Flash())
+                    self._desk.emit(Hook.flash)
                     return self._enter(State.pause, FLASH_S)
-                case AwaitTone(first):
-                    if not self._tone_on:
-                        wait_s = max(DIAL_TONE_S, registers[6]) if first else registers[7]
-                        return self._enter(State.tone, wait_s)
-                case AwaitQuiet():
+                case Await.first_tone if not self._tone_on:
+                    return self._enter(State.tone, max(DIAL_TONE_S, registers[6]))
+                case Await.tone if not self._tone_on:
+                    return self._enter(State.tone, registers[7])
+                case Await.quiet:
                     return self._enter(State.quiet, registers[7])
 
         if self._hold:
@@ -249,20 +216,7 @@ class Call:
 
     def busy(self, _: Signal) -> None:
         if self._desk.settings.busy_tone:
-            self._end(Result.busy)
-
-    def no_dialtone(self, _: Signal) -> None:
-        self._end(Result.no_dialtone)
-
-    def let_go(self, _: Signal) -> None:
-        """DTR went, which aborts D and A with another result than a character does (V.250 tables 8, 9)."""
-        self._end(Result.ok)
-
-    def no_answer(self, _: Signal) -> None:
-        self._end(Result.no_answer)
-
-    def no_carrier(self, _: Signal) -> None:
-        self._end(Result.no_carrier)
+            self.end(ResultCode.busy)
 
     def unanswered(self, _: Signal) -> None:
         """S7 is over; a modem that listens knows whether it rang to the end.
@@ -270,7 +224,7 @@ class Call:
         V.250 has NO ANSWER for ``@`` only (table 1); for ringing to the end chip sets have it, too.
         """
         heard = self._ringback and self._desk.settings.busy_tone
-        self._end(Result.no_answer if heard else Result.no_carrier)
+        self.end(ResultCode.no_answer if heard else ResultCode.no_carrier)
 
     # Connected calls.
 
@@ -288,15 +242,15 @@ class Call:
 
     def resume(self, _: Signal) -> None:
         # The result comes before circuit 109 goes on (V.250 tables 8 and 9).
-        self._desk.finish(Result.connect, self.rate)
+        self._desk.finish(ResultCode.connect, self.rate)
         self._enter(State.data)
 
     def not_connected(self, _: Signal) -> None:
-        self._desk.finish(Result.no_carrier)
+        self._desk.finish(ResultCode.no_carrier)
 
     def escape(self, _: Signal) -> None:
         self._enter(State.online)
-        self._desk.finish(Result.ok)
+        self._desk.finish(ResultCode.ok)
 
     def hang_up(self, _: Signal) -> None:
         self._on_hook()
@@ -306,65 +260,78 @@ class Call:
         """Granted, and already so."""
 
 
+Action: TypeAlias = Callable[[ModemCall, Any], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """What a signal does in a state, and where that may lead."""
 
-    action: Callable[[Call, Any], None]
+    action: Action
     to: frozenset[State]
 
 
-_S = State
+_S, _H, _R, _T, _C = State, Heard, CallRequest, Trigger, ModemCall
 _DIALLING = (_S.tone, _S.pause, _S.quiet)
 _STEP = (*_DIALLING, _S.calling, _S.held, _S.data)
 """Where dialling may go on to; data at once if the other end is there already."""
 _SETUP = (*_DIALLING, _S.calling, _S.answering)
 
+
+def _ends(result: ResultCode) -> Action:
+    return lambda call, _: call.end(result)
+
+
+_NO_CARRIER, _NO_ANSWER = _ends(ResultCode.no_carrier), _ends(ResultCode.no_answer)
+_NO_DIAL_TONE = _ends(ResultCode.no_dialtone)
+_LET_GO = _ends(ResultCode.ok)
+"""DTR went, which aborts D and A with another result than a character does (V.250 tables 8, 9)."""
+
 # fmt: off
-_ROWS: tuple[tuple[tuple[State, ...], type, Callable[[Call, Any], None], tuple[State, ...]], ...] = (
-    # in                            signal          does                 goes to (none: stays)
-    ((_S.idle,),                    Ringing,        Call.ring,           (_S.idle, _S.answering)),
-    ((_S.idle,),                    RingingStopped, Call.rings_over,     ()),
-    ((_S.idle,),                    Dial,           Call.originate,      _STEP),
-    ((_S.held,),                    Dial,           Call.dial_on,        _STEP),
-    ((_S.idle, _S.held),            TakeCall,       Call.answer,         (_S.answering, _S.data)),
-    ((_S.idle,),                    Seize,          Call.seize,          (_S.held,)),
-    ((_S.held,),                    Seize,          Call.nothing,        ()),
-    ((_S.held, _S.online),          HangUp,         Call.hang_up,        (_S.idle,)),
-    ((_S.idle,),                    HangUp,         Call.nothing,        ()),
-    ((_S.online,),                  Resume,         Call.resume,         (_S.data,)),
-    ((_S.idle, _S.held),            Resume,         Call.not_connected,  ()),
-    ((*_DIALLING, _S.held),         DialTone,       Call.hear_tone,      (*_DIALLING, *_STEP)),
-    ((_S.tone,),                    NoDialTone,     Call.no_dialtone,    (_S.idle,)),
-    ((_S.quiet,),                   Quiet,          Call.advance,        _STEP),
-    ((_S.quiet,),                   Voice,          Call.advance,        _STEP),
-    ((_S.quiet,),                   Answered,       Call.handshake,      _STEP),
-    ((*_DIALLING, _S.calling),      Ringback,       Call.hear_ringback,  ()),
-    ((_S.pause, _S.calling),        Voice,          Call.picked_up,      ()),
-    ((_S.pause, _S.calling),        Answered,       Call.picked_up,      ()),
-    ((*_DIALLING, _S.calling),      Busy,           Call.busy,           (*_DIALLING, _S.calling, _S.idle)),
-    (_SETUP,                        Trained,        Call.connect,        (_S.data,)),
-    ((_S.held,),                    Trained,        Call.note_rate,      ()),
-    (_SETUP,                        TrainingFailed, Call.no_carrier,     (_S.idle,)),
-    ((*_SETUP, _S.data, _S.online), Dropped,        Call.no_carrier,     (_S.idle,)),
-    ((_S.held,),                    Dropped,        Call.forget_rate,    ()),
-    ((_S.tone,),                    Timeout,        Call.no_dialtone,    (_S.idle,)),
-    ((_S.pause,),                   Timeout,        Call.advance,        _STEP),
-    ((_S.quiet,),                   Timeout,        Call.no_answer,      (_S.idle,)),
-    ((_S.calling,),                 Timeout,        Call.unanswered,     (_S.idle,)),
-    ((_S.answering,),               Timeout,        Call.no_carrier,     (_S.idle,)),
-    (_SETUP,                        Abort,          Call.no_carrier,     (_S.idle,)),
-    ((_S.data,),                    Escape,         Call.escape,         (_S.online,)),
-    (_SETUP,                        Escape,         Call.let_go,         (_S.idle,)),
-    (_SETUP,                        DtrOff,         Call.let_go,         (_S.idle,)),
-    ((_S.data, _S.online),          DtrOff,         Call.no_carrier,     (_S.idle,)),
-    ((_S.held,),                    DtrOff,         Call.hang_up,        (_S.idle,)),
-    ((_S.data,),                    Inactive,       Call.no_carrier,     (_S.idle,)),
+_ROWS: tuple[tuple[tuple[State, ...], Kind, Action, tuple[State, ...]], ...] = (
+    # in                            signal              does              goes to (none: stays)
+    ((_S.idle,),                    _H.ringing,         _C.ring,          (_S.idle, _S.answering)),
+    ((_S.idle,),                    _H.ringing_stopped, _C.rings_over,    ()),
+    ((_S.idle,),                    Originate,          _C.originate,     _STEP),
+    ((_S.held,),                    Originate,          _C.dial_on,       _STEP),
+    ((_S.idle, _S.held),            _R.answer,          _C.answer,        (_S.answering, _S.data)),
+    ((_S.idle,),                    _R.seize,           _C.seize,         (_S.held,)),
+    ((_S.held,),                    _R.seize,           _C.nothing,       ()),
+    ((_S.held, _S.online),          _R.hang_up,         _C.hang_up,       (_S.idle,)),
+    ((_S.idle,),                    _R.hang_up,         _C.nothing,       ()),
+    ((_S.online,),                  _R.resume,          _C.resume,        (_S.data,)),
+    ((_S.idle, _S.held),            _R.resume,          _C.not_connected, ()),
+    ((*_DIALLING, _S.held),         _H.dial_tone,       _C.hear_tone,     (*_DIALLING, *_STEP)),
+    ((_S.tone,),                    _H.no_dial_tone,    _NO_DIAL_TONE,    (_S.idle,)),
+    ((_S.quiet,),                   _H.quiet,           _C.advance,       _STEP),
+    ((_S.quiet,),                   _H.voice,           _C.advance,       _STEP),
+    ((_S.quiet,),                   _H.answered,        _C.handshake,     _STEP),
+    ((*_DIALLING, _S.calling),      _H.ringback,        _C.hear_ringback, ()),
+    ((_S.pause, _S.calling),        _H.voice,           _C.picked_up,     ()),
+    ((_S.pause, _S.calling),        _H.answered,        _C.picked_up,     ()),
+    ((*_DIALLING, _S.calling),      _H.busy,            _C.busy,          (*_DIALLING, _S.calling, _S.idle)),
+    (_SETUP,                        Trained,            _C.connect,       (_S.data,)),
+    ((_S.held,),                    Trained,            _C.note_rate,     ()),
+    (_SETUP,                        _H.training_failed, _NO_CARRIER,      (_S.idle,)),
+    ((*_SETUP, _S.data, _S.online), _H.dropped,         _NO_CARRIER,      (_S.idle,)),
+    ((_S.held,),                    _H.dropped,         _C.forget_rate,   ()),
+    ((_S.tone,),                    _T.timeout,         _NO_DIAL_TONE,    (_S.idle,)),
+    ((_S.pause,),                   _T.timeout,         _C.advance,       _STEP),
+    ((_S.quiet,),                   _T.timeout,         _NO_ANSWER,       (_S.idle,)),
+    ((_S.calling,),                 _T.timeout,         _C.unanswered,    (_S.idle,)),
+    ((_S.answering,),               _T.timeout,         _NO_CARRIER,      (_S.idle,)),
+    (_SETUP,                        _T.abort,           _NO_CARRIER,      (_S.idle,)),
+    ((_S.data,),                    _T.escape,          _C.escape,        (_S.online,)),
+    (_SETUP,                        _T.escape,          _LET_GO,          (_S.idle,)),
+    (_SETUP,                        _T.dtr_off,         _LET_GO,          (_S.idle,)),
+    ((_S.data, _S.online),          _T.dtr_off,         _NO_CARRIER,      (_S.idle,)),
+    ((_S.held,),                    _T.dtr_off,         _C.hang_up,       (_S.idle,)),
+    ((_S.data,),                    _T.inactive,        _NO_CARRIER,      (_S.idle,)),
 )
 # fmt: on
 # A line that is unobtainable has no entry: a modem hears no carrier in that, and S7 ends it.
 
-TRANSITIONS: Mapping[tuple[State, type], Transition] = {
+TRANSITIONS: Mapping[tuple[State, Kind], Transition] = {
     (state, signal): Transition(action, frozenset(to or (state,)))
     for states, signal, action, to in _ROWS
     for state in states

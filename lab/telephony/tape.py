@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from lab.telephony.calls import Line
+from lab.topology.telephone import ModemLine
 from lab.wire.dialled import FRAMES, CallCapture, Capture
 
 DIALOGUE = "pstn.txt"
@@ -58,7 +58,7 @@ class _Terminal:
 
 
 @dataclass(slots=True)
-class _Call:
+class _TapedCall:
     """A call that carries data."""
 
     names: tuple[str, str]
@@ -85,7 +85,7 @@ class Tape:
         self._dialogue = dialogue
         self._epoch_ns = epoch_ns
         self._terminals: dict[str, _Terminal] = {}
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _TapedCall] = {}
 
     # From the equipment.
 
@@ -106,7 +106,13 @@ class Tape:
         self._write("pstn", "*", f"call {call}: {text}" if call else text, now)
 
     def connected(
-        self, call: int, caller: Line, called: Line, number: str, rate_bit_s: int, now: float
+        self,
+        call: int,
+        caller: ModemLine,
+        called: ModemLine,
+        number: str,
+        rate_bit_s: int,
+        now: float,
     ) -> None:
         """Training ended; ``number`` is what was dialled."""
         capture = None
@@ -118,7 +124,7 @@ class Tape:
                 f" {rate_bit_s} bit/s; sent: by {caller.name}",
                 rate_bit_s,
             )
-        self._calls[call] = _Call((caller.name, called.name), capture)
+        self._calls[call] = _TapedCall((caller.name, called.name), capture)
         self.note(f"{caller.name} and {called.name} are connected at {rate_bit_s} bit/s", now, call)
 
     def sent(self, call: int, line: str, count: int, now: float) -> None:

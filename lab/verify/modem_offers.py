@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lab.telephony.command_line import CommandError, next_command, tidy
-from lab.telephony.commands import Identity, Interpreter
+from lab.telephony.commands import Interpreter
 from lab.telephony.modulation import Offer
 from lab.verify.telephone_calls import Utterance
 
@@ -15,7 +15,7 @@ _LEAD_AWAY = ("A", "D", "O")
 
 def find_offer(dialogue: Iterable[Utterance], line: str, until_s: float) -> Offer:
     """The offer of a line's modem, its commands carried out on its settings once more."""
-    modem = Interpreter(Identity(), {})
+    modem = Interpreter({})
     for said in dialogue:
         if said.line == line and said.mark == ">" and said.time_s <= until_s:
             _obey(modem, said.text)

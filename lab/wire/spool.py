@@ -10,6 +10,7 @@ what the kind says.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import socket
@@ -17,7 +18,7 @@ import struct
 import termios
 import threading
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,7 @@ from typing import Protocol
 from lab.errors import LabError
 from lab.wait import wait_until
 from lab.wire import guest_memory
+from lab.wire.guest_memory import Extent
 from lab.wire.ring import BLOCK_BYTES, Block, give_back
 
 LINE = "/dev/ttyS1"
@@ -64,7 +66,20 @@ class Sink(Protocol):
 
 def open_sink(path: Path, memory: mmap.mmap) -> Sink:
     """Begin a file, whose folder exists, by the way that is cheap here; ``memory`` is a ring's."""
-    return _LineSink(path, memory) if _is_hosts(path.parent) else _FileSink(path, memory)
+    if not _is_hosts(path.parent):
+        return _FileSink(_File.create(path), memory)
+    pages = guest_memory.pages_of(memory)
+    starts = range(0, len(memory), BLOCK_BYTES)
+    blocks = {start: guest_memory.extents(pages, start, BLOCK_BYTES) for start in starts}
+    line = os.open(LINE, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        tty.setraw(line, termios.TCSANOW)
+        sink = _LineSink(path, blocks, line)
+        sink.begin()
+    except BaseException:
+        os.close(line)
+        raise
+    return sink
 
 
 def _is_hosts(folder: Path) -> bool:
@@ -84,9 +99,14 @@ def _is_hosts(folder: Path) -> bool:
 class _File:
     """A file by its path; OSError names it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fd: int) -> None:
         self._path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._fd = fd
+
+    @classmethod
+    def create(cls, path: Path) -> _File:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        return cls(path, os.open(path, flags, 0o644))
 
     def write(self, data: bytes | memoryview) -> None:
         try:
@@ -101,10 +121,10 @@ class _File:
 
 
 class _FileSink:
-    def __init__(self, path: Path, memory: mmap.mmap) -> None:
-        self._file = _File(path)
+    def __init__(self, file: _File, memory: mmap.mmap) -> None:
+        self._file = file
         self._memory = memory
-        self.write, self.close = self._file.write, self._file.close
+        self.write, self.close = file.write, file.close
 
     def take(self, block: Block) -> None:
         with memoryview(self._memory) as view:
@@ -113,16 +133,16 @@ class _FileSink:
 
 
 class _LineSink:
-    def __init__(self, path: Path, memory: mmap.mmap) -> None:
+    def __init__(self, path: Path, blocks: Mapping[int, list[Extent]], line: int) -> None:
+        """``blocks``: where in the guest's memory each block of the ring lies, by its start."""
         self._path = path
         self._sent = 0
-        pages = guest_memory.pages_of(memory)
-        starts = range(0, len(memory), BLOCK_BYTES)
-        self._blocks = {s: guest_memory.extents(pages, s, BLOCK_BYTES) for s in starts}
+        self._blocks = blocks
         self._number = int.from_bytes(os.urandom(8), "big")
-        self._line = os.open(LINE, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
-        tty.setraw(self._line, termios.TCSANOW)
-        self._send(_Kind.begin, os.fsencode(path))
+        self._line = line
+
+    def begin(self) -> None:
+        self._send(_Kind.begin, os.fsencode(self._path))
 
     def write(self, data: bytes) -> None:
         self._sent += len(data)
@@ -154,8 +174,25 @@ class _LineSink:
         assert written == len(record), "the line takes all or blocks"
 
 
+@contextlib.contextmanager
+def start_spooler(
+    line: socket.socket,
+    folders: tuple[Path, ...],
+    open_memory: Callable[[], mmap.mmap],
+    on_failure: Callable[[], None],
+) -> Iterator[Spooler]:
+    """The host's end, at work; the end of the context waits for the last byte: the guest must have gone."""
+    spooler = Spooler(line, folders, open_memory, on_failure)
+    thread = threading.Thread(target=spooler.run, name="spooler", daemon=True)
+    thread.start()
+    try:
+        yield spooler
+    finally:
+        thread.join()
+
+
 class Spooler:
-    """The host's end: a thread that writes what comes, until the guest has gone.
+    """The host's end: writes what comes, until the guest has gone.
 
     Only below ``folders`` is anything written: the guest has no other business on the host.
     ``open_memory`` gives the guest's memory, when it is first spoken of. ``on_failure`` is called in
@@ -176,14 +213,8 @@ class Spooler:
         self._memory: mmap.mmap | None = None
         self._on_failure = on_failure
         self._files: dict[int, _File | None] = {}
-        self._thread = threading.Thread(target=self._run, name="spooler", daemon=True)
-        self._thread.start()
 
-    def finish(self) -> None:
-        """Wait for the last byte; the guest must have gone."""
-        self._thread.join()
-
-    def _run(self) -> None:
+    def run(self) -> None:
         try:
             self._serve()
         except LabError as error:
@@ -222,7 +253,7 @@ class Spooler:
         if kind is _Kind.begin:
             path = Path(os.fsdecode(data))
             ours = any(path.resolve().is_relative_to(folder) for folder in self._folders)
-            self._files[number] = _File(path) if ours else None
+            self._files[number] = _File.create(path) if ours else None
             return True
 
         file = self._files[number]

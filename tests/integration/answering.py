@@ -29,7 +29,7 @@ from lab.topology import load, model, resolve
 from lab.topology.telephone import Lig, ModemLine
 from lab.wait import wait_until
 from lab.wire.craft import checksum
-from tunnels import ppp
+from tunnels import ppp, started
 from tunnels.lig import Bank
 
 DEADLINE_S = 30.0
@@ -254,7 +254,7 @@ def hall(
                 )
             )
         ppp.write_secrets(nodes["hmc"], lig.ppp.accounts)
-        bank = stack.enter_context(Bank(nodes["lig"], lig, plans, record))
+        bank = stack.enter_context(started(Bank(nodes["lig"], lig, plans, record)))
         made = Hall(topology, nodes, lig, bank, record, wires)
         stack.callback(_end, made)
         yield made

@@ -141,23 +141,10 @@ class Vpn:
     def healthy(self, way: VpnPlan, agent: str) -> bool:
         """Whether IKE, L2TP and PPP of an agent's host are all up."""
         tunnel = self._tunnels.get(agent)
-        if tunnel is None or not tunnel.lac.daemon.alive:
+        if tunnel is None or not tunnel.lac.alive:
             return False
         sessions = tunnel.lac.refresh()
         return self._established(tunnel) and bool(sessions) and not any(s.closed for s in sessions)
-
-    def sas(self) -> dict[str, list[str]]:
-        """What the charon of each end knows, in lines for people; one that has died knows nothing."""
-        return {
-            name: [
-                f"{sa.name}: IKEv{sa.version} {sa.state}, {sa.local_address} to {sa.remote_address},"
-                f" {sa.encryption}/{sa.integrity}/{sa.dh_group}"
-                + "".join(f"; {c.name} {c.state}, {c.mode.lower()} mode" for c in sa.children)
-                for sa in charon.ike_sas()
-            ]
-            for name, charon in self._charons.items()
-            if charon.daemon.alive
-        }
 
     def put_to_test(self, lab: Any) -> None:
         """What is tried on the tunnel is tried on every PPP interface (OUT-22)."""
@@ -172,7 +159,7 @@ class Vpn:
                 for sa in charon.ike_sas()
             ]
             for name, charon in self._charons.items()
-            if charon.daemon.alive
+            if charon.alive
         }
 
     def lost(self, way: VpnPlan, agent: str) -> bool:

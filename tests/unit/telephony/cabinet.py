@@ -18,7 +18,7 @@ import pytest
 
 from lab.nodes import Node
 from lab.telephony import call_control, devices, exchange
-from lab.telephony.equipment import Equipment
+from lab.telephony.equipment import Equipment, start_equipment
 from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
 from lab.wait import wait_until
 
@@ -166,7 +166,7 @@ def cabinet(
     )
     telephone = Telephone(node="pstn", lines=lines, result_table=table, rules=rules, broken=broken)
     nodes = {line.node: HereNode() for line in lines}
-    with Equipment(telephone, cast(Mapping[str, Node], nodes), folder / "wire") as equipment:
+    with start_equipment(telephone, cast(Mapping[str, Node], nodes), folder / "wire") as equipment:
         for node in nodes.values():
             node.away = True
         made = Cabinet(folder, equipment)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from lab.telephony.exchange import Exchange, Line
-from lab.telephony.outcomes import Rule
-from lab.telephony.signals import (
-    Answer,
-    DialDigits,
-    Effect,
-    LineEvent,
-    OffHook,
-    OnHook,
-    ToLine,
-    Trained,
-)
+from lab.telephony.exchange import Exchange
+from lab.telephony.signals import DialDigits, Effect, Heard, Hook, LineEvent, ToLine, Trained
 from lab.telephony.tape import Tape
+from lab.topology.telephone import CallRule, ModemLine
 
 LIG = "18005550100"
-HMC = Line("hmc", "5550001", 33600, 0.01)
-SLOW = Line("hmc-2", "5550002", 9600, 0.3)
-LIG_1 = Line("lig-1", LIG, 33600, 0.02)
-LIG_2 = Line("lig-2", LIG, 28800, 0.02)
+
+
+def modem_line(name: str, number: str, rate_bit_s: int, delay_s: float) -> ModemLine:
+    """The exchange does not ask where its modem is."""
+    return ModemLine(
+        name=name, node=name, device="", number=number, rate_bit_s=rate_bit_s, delay_s=delay_s
+    )
+
+
+HMC = modem_line("hmc", "5550001", 33600, 0.01)
+SLOW = modem_line("hmc-2", "5550002", 9600, 0.3)
+LIG_1 = modem_line("lig-1", LIG, 33600, 0.02)
+LIG_2 = modem_line("lig-2", LIG, 28800, 0.02)
 LINES = (HMC, SLOW, LIG_1, LIG_2)
 
 
@@ -32,16 +32,13 @@ class Hall:
 
     def __init__(
         self,
-        rules: Sequence[Rule] = (),
-        lines: Sequence[Line] = LINES,
+        rules: Sequence[CallRule] = (),
+        lines: Sequence[ModemLine] = LINES,
         *,
         tape: Tape | None = None,
-        outside: str = "",
         seed: int = 1,
     ) -> None:
-        self.exchange = Exchange(
-            lines, rules, random=random.Random(seed), tape=tape or Tape(), outside=outside
-        )
+        self.exchange = Exchange(lines, rules, random=random.Random(seed), tape=tape or Tape())
         self.now = 0.0
         self.told: list[tuple[float, str, LineEvent | bytes]] = []
         self.ticks = 0
@@ -70,8 +67,9 @@ class Hall:
     def heard(self, line: str) -> list[LineEvent]:
         return [w for _, name, w in self.told if name == line and not isinstance(w, bytes)]
 
-    def when(self, line: str, event: type[LineEvent]) -> list[float]:
-        return [at for at, name, what in self.told if name == line and isinstance(what, event)]
+    def when(self, line: str, event: Heard | type[Trained]) -> list[float]:
+        told = ((at, what) for at, name, what in self.told if name == line)
+        return [at for at, what in told if event in (what, type(what))]
 
     def data(self, line: str) -> bytes:
         return b"".join(w for _, name, w in self.told if name == line and isinstance(w, bytes))
@@ -79,7 +77,7 @@ class Hall:
     # What most calls do.
 
     def dial(self, line: str, number: str) -> None:
-        self.does(line, OffHook())
+        self.does(line, Hook.off)
         self.wait(0.5)
         self.does(line, DialDigits(number, True))
         self.wait(0.3)
@@ -87,7 +85,7 @@ class Hall:
     def connect(self, caller: str = "hmc", called: str = "lig-1", number: str = LIG) -> int:
         """Returns the rate."""
         self.dial(caller, number)
-        self.does(called, Answer())
+        self.does(called, Hook.answer)
         self.wait(15)
         (trained,) = (event for event in self.heard(caller) if isinstance(event, Trained))
         return trained.rate_bit_s
@@ -96,4 +94,4 @@ class Hall:
         self.does(line, ToLine(data))
 
     def hang_up(self, line: str) -> None:
-        self.does(line, OnHook())
+        self.does(line, Hook.on)

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from lab.telephony.modem import Modem, State
 from lab.telephony.repertoire import Value
-from lab.telephony.result_codes import HAYES, ResultTable
-from lab.telephony.signals import DialTone, Effect, LineEvent, ToLine, ToTerminal, Trained
+from lab.telephony.result_codes import HAYES, CodeTable
+from lab.telephony.signals import Effect, Heard, LineEvent, ToLine, ToTerminal, Trained
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Bench:
         self,
         *,
         factory: Mapping[str, Value] | None = None,
-        table: ResultTable = HAYES,
+        table: CodeTable = HAYES,
         bytewise: bool = False,
     ) -> None:
         self.modem = Modem(factory=factory, table=table)
@@ -113,7 +113,7 @@ WAYS: Mapping[State, tuple[Step, ...]] = {
     State.held: (b"ATE0H1\r",),
     State.tone: (b"ATE0D1\r",),
     State.pause: (b"ATE0X3D1\r",),
-    State.quiet: (b"ATE0D1@1\r", DialTone()),
+    State.quiet: (b"ATE0D1@1\r", Heard.dial_tone),
     State.calling: (b"ATE0X3D1\r", 2.0),
     State.answering: (b"ATE0A\r",),
     State.data: _ANSWERED,

@@ -22,7 +22,7 @@ import pytest
 
 from lab.nodes import Node
 from lab.telephony import equipment as equipment_module
-from lab.telephony.devices import Port, Watch
+from lab.telephony.devices import start_port, start_watch
 from lab.telephony.modem import Modem
 from lab.telephony.readiness import LOOK_S
 from lab.topology.telephone import CallRule, ModemFault, Outcome, ResultTable
@@ -95,18 +95,15 @@ def test_who_opens_a_port_the_moment_another_has_left_it_has_dropped_dtr(make: M
 
 
 def test_of_openings_that_nobody_looked_at_each_is_told(tmp_path: Path) -> None:
-    watch = Watch()
-    port = Port(cast(Node, HereNode()), os.fspath(tmp_path / "a"), watch)
-    port.plug()
-    ends = [os.open(tmp_path / "a", os.O_RDWR | os.O_NOCTTY) for _ in range(3)]
-    for end in ends[:2]:
-        os.close(end)
-    news = [opened for number, opened in watch.news() if number == port.watched]
-    assert news == [True, True, True, False, False]
+    device = os.fspath(tmp_path / "a")
+    with start_watch() as watch, start_port(cast(Node, HereNode()), device, watch) as port:
+        ends = [os.open(device, os.O_RDWR | os.O_NOCTTY) for _ in range(3)]
+        for end in ends[:2]:
+            os.close(end)
+        news = [opened for number, opened in watch.news() if number == port.watched]
+        assert news == [True, True, True, False, False]
 
-    os.close(ends[2])
-    port.close()
-    watch.close()
+        os.close(ends[2])
 
 
 def test_openers_are_counted_however_many_come_at_once(make: Make) -> None:

@@ -8,11 +8,9 @@ import time
 import pytest
 
 from lab.telephony.circuit import CHUNK_S, Circuit, Noise
-from lab.telephony.exchange import Line
-from lab.telephony.outcomes import Rule
-from lab.telephony.signals import Dropped
-from lab.topology.telephone import Outcome
-from tests.unit.telephony.exchange_hall import LIG, Hall
+from lab.telephony.signals import Heard, Trained
+from lab.topology.telephone import CallRule, Outcome
+from tests.unit.telephony.exchange_hall import LIG, Hall, modem_line
 
 TEXT = bytes(range(256)) * 40
 
@@ -49,7 +47,7 @@ def test_a_single_byte_arrives_after_its_own_time_and_the_delay() -> None:
 def test_a_busy_line_wakes_some_fifty_times_a_second_and_an_idle_one_never(
     rate: int, delay: float
 ) -> None:
-    hall = Hall(lines=(Line("hmc", "1", rate, delay), Line("lig-1", LIG, rate, 0.0)))
+    hall = Hall(lines=(modem_line("hmc", "1", rate, delay), modem_line("lig-1", LIG, rate, 0.0)))
     hall.connect()
     assert hall.exchange.wake_at is None
     hall.ticks = 0
@@ -78,7 +76,7 @@ def test_a_terminal_that_writes_byte_by_byte_wakes_no_more_often() -> None:
 def test_an_equipment_that_keeps_four_kib_waiting_gets_the_whole_rate(
     rate: int, delay: float
 ) -> None:
-    hall = Hall(lines=(Line("hmc", "1", rate, delay), Line("lig-1", LIG, rate, 0.0)))
+    hall = Hall(lines=(modem_line("hmc", "1", rate, delay), modem_line("lig-1", LIG, rate, 0.0)))
     hall.connect()
     start = hall.now
     while (wake_at := hall.exchange.wake_at or start) < start + 5:
@@ -93,7 +91,7 @@ def test_an_equipment_that_keeps_four_kib_waiting_gets_the_whole_rate(
 
 def test_a_megabit_a_second_costs_little() -> None:
     rate = 1_000_000
-    hall = Hall(lines=(Line("hmc", "1", rate, 0.01), Line("lig-1", LIG, rate, 0.01)))
+    hall = Hall(lines=(modem_line("hmc", "1", rate, 0.01), modem_line("lig-1", LIG, rate, 0.01)))
     hall.connect()
     began = time.process_time()
     hall.send("hmc", bytes(rate // 8 * 20))
@@ -141,7 +139,7 @@ def test_hanging_up_loses_what_has_not_left_and_nothing_else() -> None:
     assert hall.data("hmc") == at_hmc
     # 1.01 s of 4200 bytes a second: also of the chunk that was being sent.
     assert hall.data("lig-1") in (TEXT[:4241], TEXT[:4242])
-    assert [what for _, name, what in hall.told if name == "lig-1"][-1] == Dropped()
+    assert [what for _, name, what in hall.told if name == "lig-1"][-1] == Heard.dropped
 
 
 def test_who_has_not_heard_of_the_hang_up_sends_into_the_void() -> None:
@@ -155,9 +153,9 @@ def test_who_has_not_heard_of_the_hang_up_sends_into_the_void() -> None:
 
 
 def test_a_dropped_line_loses_what_is_on_its_way() -> None:
-    hall = Hall([Rule(outcome=Outcome.line_drops, after_s=15.0)])
+    hall = Hall([CallRule(outcome=Outcome.line_drops, after_s=15.0)])
     hall.connect("hmc-2")
-    hall.run_until(hall.when("hmc-2", type(hall.heard("hmc-2")[-1]))[0] + 14.9)
+    hall.run_until(hall.when("hmc-2", Trained)[0] + 14.9)
     hall.send("hmc-2", b"too late")
     hall.wait(10)
     assert hall.data("lig-1") == b""
@@ -195,7 +193,7 @@ def test_hardly_any_noise_takes_no_time() -> None:
 def test_noise_is_repeated_by_the_same_random() -> None:
     heard = []
     for seed in (1, 1, 2):
-        hall = Hall([Rule(outcome=Outcome.noise, bit_error_rate=0.001)], seed=seed)
+        hall = Hall([CallRule(outcome=Outcome.noise, bit_error_rate=0.001)], seed=seed)
         hall.connect()
         hall.send("hmc", TEXT)
         hall.wait(10)

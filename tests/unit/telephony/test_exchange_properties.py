@@ -11,33 +11,26 @@ from hypothesis import strategies as st
 
 from lab.telephony.calls import Action, Agenda
 from lab.telephony.circuit import CHUNK_S
-from lab.telephony.exchange import Exchange, Line
-from lab.telephony.outcomes import Rule
+from lab.telephony.exchange import Exchange
 from lab.telephony.signals import (
-    Answer,
-    Answered,
-    Busy,
     Carrier,
     DialDigits,
-    Dropped,
     Effect,
-    Flash,
+    Heard,
+    Hook,
     LineEvent,
-    OffHook,
-    OnHook,
-    Ringing,
-    RingingStopped,
     ToLine,
     Trained,
 )
 from lab.telephony.tape import Tape
-from lab.topology.telephone import Outcome
+from lab.topology.telephone import CallRule, ModemLine, Outcome
+from tests.unit.telephony.exchange_hall import modem_line
 
 LINES = (
-    Line("a", "11", 33600, 0.0),
-    Line("b", "12", 2400, 0.7),
-    Line("c", "13", 1_000_000, 0.013),
-    Line("d", "13", 75, 0.1),
+    modem_line("a", "11", 33600, 0.0),
+    modem_line("b", "12", 2400, 0.7),
+    modem_line("c", "13", 1_000_000, 0.013),
+    modem_line("d", "13", 75, 0.1),
 )
 NAMES = [line.name for line in LINES]
 Told: TypeAlias = list[tuple[str, LineEvent | bytes]]
@@ -55,7 +48,13 @@ class Spy(Tape):
         self.arrivals: dict[tuple[int, str], list[tuple[float, bytes]]] = defaultdict(list)
 
     def connected(
-        self, call: int, caller: Line, called: Line, number: str, rate_bit_s: int, now: float
+        self,
+        call: int,
+        caller: ModemLine,
+        called: ModemLine,
+        number: str,
+        rate_bit_s: int,
+        now: float,
     ) -> None:
         super().connected(call, caller, called, number, rate_bit_s, now)
         self.calls[call] = (caller.name, called.name, rate_bit_s, now)
@@ -77,7 +76,7 @@ class Spy(Tape):
 class Watch:
     """Drives an exchange and holds everything that it says against what must be."""
 
-    def __init__(self, rules: list[Rule], seed: int) -> None:
+    def __init__(self, rules: list[CallRule], seed: int) -> None:
         self.spy = Spy()
         self.exchange = Exchange(LINES, rules, random=random.Random(seed), tape=self.spy)
         self.source = random.Random(seed)
@@ -90,10 +89,10 @@ class Watch:
     def does(self, line: str, effect: Effect) -> None:
         before = len(self.spy.taken)
         match effect:
-            case OnHook():
+            case Hook.on:
                 self.off_hook.discard(line)
                 self.carrying.discard(line)
-            case OffHook() | Answer():
+            case Hook.off | Hook.answer:
                 self.off_hook.add(line)
         self.hear(self.exchange.effect(line, effect, self.now), line)
         for call, name, count in self.spy.taken[before:]:
@@ -108,17 +107,17 @@ class Watch:
             if isinstance(what, bytes):
                 assert line in self.carrying, "data without a carrier"
                 assert what
-            elif isinstance(what, Ringing | RingingStopped):
+            elif what in (Heard.ringing, Heard.ringing_stopped):
                 # It may have rung just before.
                 assert line not in self.off_hook - {now_off_hook}, f"{what} off hook"
             else:
                 assert line in self.off_hook, f"{what} on hook"
-            if isinstance(what, Ringing):
+            if what is Heard.ringing:
                 self.ringing.add(line)
             elif isinstance(what, Trained):
                 assert line not in self.carrying
                 self.carrying.add(line)
-            elif isinstance(what, Dropped):
+            elif what is Heard.dropped:
                 self.carrying.discard(line)
 
     def check(self) -> None:
@@ -150,7 +149,7 @@ class Watch:
         """With nothing more coming in it falls silent by itself."""
         self.hear(self.exchange.tick(self.now))
         for line in NAMES:
-            self.does(line, OnHook())
+            self.does(line, Hook.on)
         self.passes(1000.0, late=False)
         assert self.exchange.wake_at is None
         assert not self.spy.open
@@ -176,7 +175,7 @@ class Watch:
 
 DATA = st.sampled_from([b"", b"x", b"\x7e" * 3, bytes(range(200)), bytes(range(250)) * 30])
 EFFECTS = st.one_of(
-    st.sampled_from([OffHook(), OnHook(), Answer(), Flash(), Carrier(True)]),
+    st.sampled_from([Hook.off, Hook.on, Hook.answer, Hook.flash, Carrier(True)]),
     st.sampled_from(["11", "12", "13", "1", "3", "99"]).map(lambda d: DialDigits(d, True)),
     DATA.map(ToLine),
 )
@@ -196,7 +195,7 @@ RULES = st.lists(
     st.one_of(
         st.sampled_from(
             [
-                Rule(outcome=outcome, times=1)
+                CallRule(outcome=outcome, times=1)
                 for outcome in (
                     Outcome.no_dialtone,
                     Outcome.busy,
@@ -209,10 +208,10 @@ RULES = st.lists(
         ),
         st.sampled_from(
             [
-                Rule(outcome=Outcome.line_drops, after_s=2.0, times=1),
-                Rule(outcome=Outcome.line_drops, after_bytes=300),
-                Rule(outcome=Outcome.slow_training, rate_bit_s=300),
-                Rule(outcome=Outcome.noise, bit_error_rate=0.01),
+                CallRule(outcome=Outcome.line_drops, after_s=2.0, times=1),
+                CallRule(outcome=Outcome.line_drops, after_bytes=300),
+                CallRule(outcome=Outcome.slow_training, rate_bit_s=300),
+                CallRule(outcome=Outcome.noise, bit_error_rate=0.01),
             ]
         ),
     ),
@@ -230,14 +229,14 @@ def take(watch: Watch, step: Step) -> None:
         for name in sorted(watch.carrying) or [line]:
             watch.does(name, ToLine(data))
     elif kind in ("dials", "connects") and isinstance(what, str):
-        watch.does(line, OnHook())
-        watch.does(line, OffHook())
+        watch.does(line, Hook.on)
+        watch.does(line, Hook.off)
         watch.passes(0.4, late=False)
         watch.does(line, DialDigits(what, True))
         watch.passes(0.3, late=False)
         if kind == "connects":
             for name in sorted(watch.ringing):
-                watch.does(name, Answer())
+                watch.does(name, Hook.answer)
             watch.passes(10.0, late=False)
     elif isinstance(what, float):
         watch.passes(what, kind == "waits late")
@@ -267,7 +266,7 @@ def test_an_agenda_keeps_its_order_whoever_is_struck_off(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, min_size=3, max_size=25), RULES, st.integers(0, 5))
-def test_whatever_lines_do(steps: list[Step], rules: list[Rule], seed: int) -> None:
+def test_whatever_lines_do(steps: list[Step], rules: list[CallRule], seed: int) -> None:
     watch = Watch(rules, seed)
     for step in steps:
         take(watch, step)
@@ -286,13 +285,13 @@ def test_all_that_is_sent_arrives_when_nobody_hangs_up(
     sends: list[tuple[int, float, bool]], rate: int, delay: float
 ) -> None:
     spy = Spy()
-    lines = (Line("a", "1", rate, delay), Line("b", "2", rate, 0.0))
+    lines = (modem_line("a", "1", rate, delay), modem_line("b", "2", rate, 0.0))
     exchange = Exchange(lines, random=random.Random(1), tape=spy)
-    told = exchange.effect("a", OffHook(), 0.0)
+    told = exchange.effect("a", Hook.off, 0.0)
     told += exchange.effect("a", DialDigits("2", True), 1.0)
-    told += exchange.effect("b", Answer(), 2.0) + exchange.tick(20.0)
-    assert ("a", Answered()) in told
-    assert ("a", Busy()) not in told
+    told += exchange.effect("b", Hook.answer, 2.0) + exchange.tick(20.0)
+    assert ("a", Heard.answered) in told
+    assert ("a", Heard.busy) not in told
     assert ("b", Trained(rate, "V34" if rate > 300 else "V21")) in told
 
     now, sent = 20.0, {"a": b"", "b": b""}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from lab.telephony.modem import Modem
-from lab.telephony.result_codes import HAYES, Result
+from lab.telephony.result_codes import HAYES, ResultCode
 from tests.unit.telephony.terminal import Bench
 
 SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -75,11 +75,11 @@ def test_initialisation(source: str, lines: tuple[str, ...]) -> None:
     bench = Bench(factory={"E": 0})
     for line in lines:
         said = bench.say(line.encode() + b"\r", 1.0)
-        assert _framed(bench.modem, Result.ok) in said, line
-        assert _framed(bench.modem, Result.error) not in said, line
+        assert _framed(bench.modem, ResultCode.ok) in said, line
+        assert _framed(bench.modem, ResultCode.error) not in said, line
 
 
-def _framed(modem: Modem, result: Result) -> bytes:
+def _framed(modem: Modem, result: ResultCode) -> bytes:
     return modem._framing.result(HAYES, result)
 
 
@@ -89,5 +89,5 @@ def _framed(modem: Modem, result: Result) -> bytes:
 def test_what_is_of_another_maker_is_an_error_and_changes_nothing(line: str) -> None:
     bench = Bench(factory={"E": 0})
     before = bench.modem.settings.copy()
-    assert bench.say(line.encode() + b"\r") == _framed(bench.modem, Result.error)
+    assert bench.say(line.encode() + b"\r") == _framed(bench.modem, ResultCode.error)
     assert bench.modem.settings == before

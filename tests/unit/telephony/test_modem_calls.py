@@ -8,10 +8,9 @@ import pytest
 
 from lab.telephony.exchange import Exchange
 from lab.telephony.modem import Modem, State
-from lab.telephony.outcomes import Rule
 from lab.telephony.signals import Effect, LineEvent, ToTerminal
 from lab.telephony.tape import Tape
-from lab.topology.telephone import Outcome
+from lab.topology.telephone import CallRule, Outcome
 from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1
 
 NUMBER = LIG.encode()
@@ -20,7 +19,7 @@ NUMBER = LIG.encode()
 class Office:
     """Two modems and an exchange, moved from one time that matters to the next."""
 
-    def __init__(self, *rules: Rule) -> None:
+    def __init__(self, *rules: CallRule) -> None:
         self._exchange = Exchange((HMC, LIG_1), rules, random=random.Random(1), tape=Tape())
         self._modems = {line.name: Modem(factory={"E": 0}) for line in (HMC, LIG_1)}
         self._read = dict.fromkeys(self._modems, b"")
@@ -112,7 +111,7 @@ def test_call(dial: bytes) -> None:
     ],
 )
 def test_outcome(outcome: Outcome, result: bytes) -> None:
-    office = Office(Rule(outcome=outcome))
+    office = Office(CallRule(outcome=outcome))
     office.type("lig-1", b"ATS0=1\r")
     office.type("hmc", b"ATDT%b\r" % NUMBER)
     office.wait(120.0)
@@ -124,7 +123,7 @@ def test_outcome(outcome: Outcome, result: bytes) -> None:
 
 
 def test_call_from_a_drop() -> None:
-    office = Office(Rule(outcome=Outcome.line_drops, after_s=3.0))
+    office = Office(CallRule(outcome=Outcome.line_drops, after_s=3.0))
     office.type("lig-1", b"ATS0=1\r")
     office.type("hmc", b"ATDT%b\r" % NUMBER)
     office.wait(60.0)

@@ -12,17 +12,17 @@ import pytest
 
 from lab.telephony.commands import COMMANDS
 from lab.telephony.dialling import MODIFIERS
-from lab.telephony.exchange import Exchange, Line
+from lab.telephony.exchange import Exchange
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem
 from lab.telephony.modulation import CARRIERS, common_rate
-from lab.telephony.outcomes import Rule
 from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Parameter
-from lab.telephony.result_codes import HAYES, IBM, Result, wording
+from lab.telephony.result_codes import HAYES, IBM, ResultCode, wording
 from lab.telephony.settings import Settings
 from lab.telephony.signals import Effect, LineEvent, ToTerminal, Trained
 from lab.telephony.tape import Tape
-from lab.topology.telephone import Outcome
+from lab.topology.telephone import CallRule, Outcome
+from tests.unit.telephony.exchange_hall import modem_line
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -140,13 +140,13 @@ def test_what_is_left_out_of_ms() -> None:
 
 def test_both_tables_of_result_codes() -> None:
     expected = [
-        [result.value, str(HAYES.number(result)), str(IBM.number(result))] for result in Result
+        [result.value, str(HAYES.number(result)), str(IBM.number(result))] for result in ResultCode
     ]
     expected += [
         [
             f"CONNECT {rate}",
-            str(HAYES.number(Result.connect, rate)),
-            str(IBM.number(Result.connect, rate)),
+            str(HAYES.number(ResultCode.connect, rate)),
+            str(IBM.number(ResultCode.connect, rate)),
         ]
         for rate in sorted(HAYES.rates)
     ]
@@ -181,8 +181,8 @@ CALLED = "15550002"
 class _Town:
     """Two modems and their exchange."""
 
-    def __init__(self, *rules: Rule) -> None:
-        lines = [Line("a", "15550001", 33600, 0.01), Line("b", CALLED, 33600, 0.01)]
+    def __init__(self, *rules: CallRule) -> None:
+        lines = [modem_line("a", "15550001", 33600, 0.01), modem_line("b", CALLED, 33600, 0.01)]
         self._exchange = Exchange(lines, rules, random=random.Random(1), tape=Tape())
         self._modems = {line.name: Modem() for line in lines}
         self._todo: deque[tuple[str, LineEvent | bytes]] = deque()
@@ -232,7 +232,7 @@ def _said(outcome: Outcome | None, x: int) -> str:
         Outcome.slow_training: {"rate_bit_s": 9600},
         Outcome.noise: {"bit_error_rate": 1e-5},
     }
-    rules = [] if outcome is None else [Rule(outcome=outcome, **options.get(outcome, {}))]  # type: ignore[arg-type]
+    rules = [] if outcome is None else [CallRule(outcome=outcome, **options.get(outcome, {}))]  # type: ignore[arg-type]
     town = _Town(*rules)
     town.say("b", b"ATE0S0=1\r")
     town.say("a", f"ATE0X{x}\r".encode())
@@ -270,7 +270,7 @@ def test_what_x_does() -> None:
     columns = []
     for x in range(5):
         settings.set_switch("X", x)
-        rate = wording(Result.connect, 33600, x)[1] > 0
+        rate = wording(ResultCode.connect, 33600, x)[1] > 0
         columns.append([yes_or_no[each] for each in (rate, settings.dial_tone, settings.busy_tone)])
     assert [row[1:] for row in _rows("modem.md", "`X`")] == [
         list(row) for row in zip(*columns, strict=True)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
-from typing import get_args
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lab.telephony.command_line import Command, CommandError, Form, Line, next_command, tidy
-from lab.telephony.commands import COMMANDS, Identity, Interpreter
+from lab.telephony.command_line import Command, CommandError, CommandLine, Form, next_command, tidy
+from lab.telephony.commands import COMMANDS, Interpreter
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem, State
 from lab.telephony.modulation import CARRIERS
 from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES
-from lab.telephony.result_codes import HAYES, Result, wording
+from lab.telephony.result_codes import HAYES, ResultCode, wording
 from lab.telephony.settings import Settings
-from lab.telephony.signals import Dropped, Effect, LineEvent, ToLine, ToTerminal, Trained
-from lab.telephony.states import COMMAND, TRANSITIONS, Signal
+from lab.telephony.signals import Effect, Heard, ToLine, ToTerminal, Trained
+from lab.telephony.states import COMMAND, TRANSITIONS, Signal, kind
 from tests.unit.telephony.terminal import WAYS, Backlog, Bench, Received, Step, joined
 from tests.unit.telephony.vectors import VECTORS
 
@@ -37,7 +36,7 @@ _WRITES = st.one_of(
     st.sampled_from((b"\x11", b"\x13", b"a\x13b\x11\x13", b"AT+IFC=1,1\r", b"AT+IFC=3,1\r")),
 )
 _EVENTS = st.one_of(
-    st.sampled_from([each() for each in get_args(LineEvent) if each is not Trained]),
+    st.sampled_from(Heard),
     st.integers(0, 60000).map(Trained),
 )
 _RECEIVED = st.text("abcdefgh", min_size=1, max_size=6).map(lambda text: Received(text.encode()))
@@ -63,7 +62,7 @@ class Watched(Bench):
 
     def __init__(self, **options: bool) -> None:
         super().__init__(**options)  # type: ignore[arg-type]
-        self.results: list[Result] = []
+        self.results: list[ResultCode] = []
         self.lines = self.answered = 0
         """Lines that ended, and how many of them have had their result."""
         self.reported = 0
@@ -71,23 +70,23 @@ class Watched(Bench):
         finish, grant, take = self.modem.finish, self.modem._call.signal, self.modem._take
         report = self.modem.report
 
-        def told(result: Result, rate_bit_s: int = 0) -> None:
-            self.reported += result is not Result.ring
+        def told(result: ResultCode, rate_bit_s: int = 0) -> None:
+            self.reported += result is not ResultCode.ring
             report(result, rate_bit_s)
 
-        def taken(line: Line) -> None:
+        def taken(line: CommandLine) -> None:
             assert self.lines == self.answered, "a line before the result of the one before it"
             self.lines += 1
             self.answered += line.body is None
             take(line)
 
-        def noted(result: Result, rate_bit_s: int = 0) -> None:
+        def noted(result: ResultCode, rate_bit_s: int = 0) -> None:
             self.results.append(result)
             self.answered += self.modem._rest is not None
             finish(result, rate_bit_s)
 
         def watched(signal: Signal) -> bool:
-            transition = TRANSITIONS.get((self.modem.state, type(signal)))
+            transition = TRANSITIONS.get((self.modem.state, kind(signal)))
             before = len(self.results)
             granted = grant(signal)
             assert len(self.results) - before <= granted, "no more than one result of anything"
@@ -204,7 +203,7 @@ def test_flow_control_loses_nothing(
         effects += now
         if stopped and isinstance(step, Received):
             assert now == []
-    effects += bench.do(Dropped() if isinstance(end, str) else end)
+    effects += bench.do(Heard.dropped if isinstance(end, str) else end)
 
     carried = b"".join(x.data for x in effects if isinstance(x, ToTerminal) and x.carried)
     signs = [byte for byte in carried if byte in b"\x11\x13"]
@@ -241,7 +240,7 @@ def test_portions_make_no_difference(steps: list[Step]) -> None:
 def test_what_is_refused_changes_nothing(
     name: str, form: Form, value: str, number: int | None
 ) -> None:
-    modem = Interpreter(Identity(), {})
+    modem = Interpreter({})
     before = _everything(modem)
     try:
         modem.execute(Command(name, form, value, number))

@@ -13,12 +13,10 @@ import pytest
 from scapy.utils import RawPcapNgReader
 
 from lab import process
-from lab.telephony.exchange import Line
 from lab.telephony.modem import Modem, State
-from lab.telephony.outcomes import Rule
 from lab.telephony.signals import ToTerminal
 from lab.telephony.tape import MAX_UTTERANCE_BYTES, Tape, recording
-from lab.topology.telephone import Outcome
+from lab.topology.telephone import CallRule, ModemLine, Outcome
 from lab.wire.dialled import enframe
 from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1, Hall
 
@@ -178,7 +176,7 @@ def test_with_no_files_it_keeps_nothing() -> None:
 # With the exchange.
 
 
-def recorded_call(wire_dir: Path, rules: tuple[Rule, ...] = ()) -> None:
+def recorded_call(wire_dir: Path, rules: tuple[CallRule, ...] = ()) -> None:
     with recording(wire_dir, epoch_ns=EPOCH_NS) as tape:
         hall = Hall(rules, tape=tape)
         hall.connect()
@@ -243,7 +241,7 @@ def test_the_text_tells_the_calls_story(tmp_path: Path) -> None:
 
 def test_a_wrong_number_is_written_as_it_was_dialled() -> None:
     text = Text()
-    hall = Hall([Rule(outcome=Outcome.busy, number=LIG)], tape=text.tape)
+    hall = Hall([CallRule(outcome=Outcome.busy, number=LIG)], tape=text.tape)
     hall.dial("hmc", "18015550100")
     hall.hang_up("hmc")
     hall.dial("hmc", LIG)
@@ -266,7 +264,7 @@ def test_everything_is_on_disk_before_the_end(tmp_path: Path) -> None:
 
 
 def test_noise_makes_frames_with_wrong_checksums_and_nothing_is_left_out(tmp_path: Path) -> None:
-    recorded_call(tmp_path, (Rule(outcome=Outcome.noise, bit_error_rate=0.05),))
+    recorded_call(tmp_path, (CallRule(outcome=Outcome.noise, bit_error_rate=0.05),))
     packets = packets_of(tmp_path / "pstn.pcapng")
     assert {linktype for linktype, *_ in packets} == {147}
     size = len(enframe(LCP) + enframe(PAP) + enframe(LCP) + enframe(IPCP)) + 10
@@ -290,7 +288,7 @@ def test_tshark_reads_the_login(tmp_path: Path) -> None:
 class Desk(Hall):
     """Two modems on the exchange, with everything on the tape, as the equipment will have it."""
 
-    def __init__(self, tape: Tape, lines: tuple[Line, ...] = (HMC, LIG_1)) -> None:
+    def __init__(self, tape: Tape, lines: tuple[ModemLine, ...] = (HMC, LIG_1)) -> None:
         super().__init__(lines=lines, tape=tape)
         self.tape = tape
         self.modems = {line.name: Modem() for line in lines}

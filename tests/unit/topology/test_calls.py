@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from lab.telephony import outcomes
+from lab.telephony.exchange import Exchange
+from lab.telephony.tape import Tape
 from lab.topology import load
 from lab.topology.check_calls import TAKEN
 from lab.topology.resolve import resolve
@@ -73,12 +76,7 @@ def test_every_outcome_can_be_declared_and_the_exchange_takes_it(outcome: Outcom
     call = ", ".join(filter(None, [f"outcome: {outcome}", NEEDED.get(outcome)]))
     (rule,) = rules(call)
 
-    outcomes.Rule(
-        outcome=rule.outcome,
-        rate_bit_s=rule.rate_bit_s or None,
-        after_s=rule.after_s or None,
-        bit_error_rate=rule.bit_error_rate,
-    )
+    Exchange((), [rule], random=Random(1), tape=Tape())
 
 
 def test_the_outcomes_that_take_a_modem_are_the_exchanges() -> None:

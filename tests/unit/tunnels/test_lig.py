@@ -11,7 +11,7 @@ import pytest
 from lab.topology import load, resolve
 from lab.topology.telephone import Lig
 from tunnels import _dnsmasq, _notices, _pppd, lig
-from tunnels._answering import ANSWER_S, COMMAND_S, RING_GAP_S, TRIES, Answering, State
+from tunnels._answering import ANSWER_S, COMMAND_S, RING_GAP_S, TRIES, Answering, AnsweringState
 
 LOG = Path("/run/lab/logs/lig/pppd-lig-1.log")
 
@@ -33,7 +33,7 @@ def waiting() -> Answering:
 def test_a_modem_is_set_up_and_then_costs_nothing() -> None:
     modem = waiting()
 
-    assert modem.state is State.waiting
+    assert modem.state is AnsweringState.waiting
     assert modem.deadline is None
 
 
@@ -46,7 +46,7 @@ def test_a_call_is_answered_byte_by_byte() -> None:
 
     for byte in b"\r\nCONNECT 28800\r\n~\xff}#":
         assert modem.hear(bytes((byte,)), 5.0, may_answer=True) == b""
-    assert modem.state is State.connected
+    assert modem.state is AnsweringState.connected
     assert modem.rate_bit_s == 28800
     assert modem.deadline is None
 
@@ -56,7 +56,7 @@ def test_connect_may_come_without_a_rate() -> None:
     modem.hear(b"\r\nRING\r\n", 1.0, may_answer=True)
     modem.hear(b"\r\nCONNECT\r\n", 2.0, may_answer=True)
 
-    assert (modem.state, modem.rate_bit_s) == (State.connected, 0)
+    assert (modem.state, modem.rate_bit_s) == (AnsweringState.connected, 0)
 
 
 def test_without_an_address_it_rings_and_each_call_counts_once() -> None:
@@ -65,7 +65,7 @@ def test_without_an_address_it_rings_and_each_call_counts_once() -> None:
         assert modem.hear(b"\r\nRING\r\n", at, may_answer=False) == b""
 
     assert modem.unanswered == 2
-    assert modem.state is State.waiting
+    assert modem.state is AnsweringState.waiting
 
 
 def test_an_address_that_becomes_free_answers_the_next_ring() -> None:
@@ -81,7 +81,7 @@ def test_a_call_that_comes_to_nothing_sets_the_modem_up_again(end: bytes) -> Non
     modem.hear(b"\r\nRING\r\n", 1.0, may_answer=True)
 
     assert modem.hear(b"\r\n" + end + b"\r\n", 3.0, may_answer=True) == b"ATZ\r"
-    assert modem.state is State.setting_up
+    assert modem.state is AnsweringState.setting_up
 
 
 def test_an_answer_that_never_ends_is_given_up() -> None:
@@ -101,7 +101,7 @@ def test_a_modem_that_does_not_answer_is_dead_after_some_tries() -> None:
         tries += bool(modem.expire(modem.deadline))
 
     assert tries == TRIES
-    assert modem.state is State.dead
+    assert modem.state is AnsweringState.dead
     assert modem.hear(b"\r\nRING\r\n", 99.0, may_answer=True) == b""
 
 
@@ -111,7 +111,7 @@ def test_noise_is_no_modem_and_fills_no_memory() -> None:
     for _ in range(100):
         assert modem.hear(bytes(range(0x80, 0x100)), 1.0, may_answer=True) == b""
 
-    assert modem.state is State.setting_up
+    assert modem.state is AnsweringState.setting_up
     assert modem.hear(b"\r\nOK\r\n", 2.0, may_answer=True) != b""
 
 

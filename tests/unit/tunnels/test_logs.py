@@ -104,8 +104,7 @@ TUNNEL 'tunl 24022', Y 3
 
 def test_every_exit_status_of_pppd_has_its_sentence() -> None:
     assert sorted(_pppd.ExitStatus) == list(range(20))
-    assert set(_pppd.SENTENCES) == set(_pppd.ExitStatus)
-    assert len(set(_pppd.SENTENCES.values())) == 20
+    assert len({status.sentence for status in _pppd.ExitStatus}) == 20
     assert _pppd.describe_exit(19) == (
         "exit status 19: we failed to authenticate ourselves to the peer"
     )
@@ -227,7 +226,7 @@ def test_an_ike_sa_of_vici_is_typed() -> None:
     (child,) = sa.children
     assert sa.established
     assert (sa.encryption, sa.integrity, sa.dh_group) == ("3DES_CBC", "HMAC_MD5_96", "MODP_1024")
-    assert (child.encryption_bits, child.udp_encapsulation, child.spi_in) == (192, True, 0xC5574BA1)
+    assert (child.encryption_bits, child.udp_encapsulation) == (192, True)
 
 
 def test_an_ike_sa_without_an_installed_child_is_not_established() -> None:

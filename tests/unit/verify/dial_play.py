@@ -17,7 +17,6 @@ from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import IP, UDP
 
 from lab.record import CallHome, DialAttempt, LigCall, ModemProbe, PppSession
-from lab.telephony.calls import Line
 from lab.telephony.tape import Tape, recording
 from lab.topology.model import Topology
 from lab.topology.ppp import PppAuth
@@ -205,13 +204,8 @@ class Act:
         attempt.result, attempt.failure = f"CONNECT {rate}", ""
         attempt.rate_bit_s = rate
         self.carried = 0
-        call, ends = (
-            self.call,
-            [Line(x.name, x.number, x.rate_bit_s, x.delay_s) for x in (self.line, called)],
-        )
-        self.tell(
-            lambda tape, now: tape.connected(call, ends[0], ends[1], attempt.number, rate, now)
-        )
+        call, line = self.call, self.line
+        self.tell(lambda tape, now: tape.connected(call, line, called, attempt.number, rate, now))
         self._at_lig(called, answered=self.stage.now)
         session = PppSession(
             client=self.plan.client, gateway=self.lig.node, interface="ppp0", opened=0.0

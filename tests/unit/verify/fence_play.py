@@ -36,9 +36,9 @@ from lab.scenarios.fence_packets import (
     Trials,
     Try,
 )
-from lab.telephony.calls import Line
 from lab.telephony.tape import Tape, recording
 from lab.topology.model import Topology
+from lab.topology.telephone import ModemLine
 from lab.verify import paper_fence
 from lab.ways.dial.plan import Dialer, dialers
 from lab.wire import decode
@@ -135,7 +135,7 @@ class Told:
     call: int = 0
     line: str = ""
     data: bytes | str = b""
-    ends: tuple[Line, Line] | None = None
+    ends: tuple[ModemLine, ModemLine] | None = None
     rate: int = 0
 
     def write(self, tape: Tape) -> None:
@@ -295,7 +295,6 @@ class Run:
 
     def connect(self, plan: Dialer, number: str, early: bytes = b"") -> Call:
         near, far = self.line(plan.client), self.line(self.lig.node)
-        ends = tuple(Line(x.name, x.number, x.rate_bit_s, x.delay_s) for x in (near, far))
         now = self.stage.now
         facts = LigCall(
             line=far.name,
@@ -306,7 +305,7 @@ class Run:
         )
         self.record.lig.append(facts)
         call = Call(self.calls_made, plan.client, near.name, far.name, facts)
-        self.tell("connected", call=call.number, ends=ends, data=number, rate=33600)
+        self.tell("connected", call=call.number, ends=(near, far), data=number, rate=33600)
         self.tell("answers", line=near.name, data=f"\r\n{self.script.connects}\r\n")
         self.negotiate(call, plan)
         return call

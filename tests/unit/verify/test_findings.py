@@ -16,7 +16,6 @@ from lab import faults, fence, verify
 from lab.errors import UsageError
 from lab.record import EspSa, LigCall, UplinkProbe
 from lab.scenarios.fence_packets import Try
-from lab.telephony.calls import Line
 from lab.topology.model import AllowRule, Topology
 from lab.verify import Finding, Verdict
 from lab.verify.registry import vocabulary
@@ -993,7 +992,7 @@ def on_the_side(stage: Stage) -> PhoneStage:
     """The same run, and beside it somebody calls."""
     telephone = stage.topology.telephone
     assert telephone is not None
-    near, far = (Line(x.name, x.number, x.rate_bit_s, x.delay_s) for x in telephone.lines[:2])
+    near, far = telephone.lines[:2]
     told = [
         fence_play.Told(stage.now, "connected", 1, ends=(near, far), rate=33600, data=far.number),
         fence_play.Told(stage.now, "frame", 1, far.name, b"\xff\x03\xc0\x21\x01\x01\x00\x04"),

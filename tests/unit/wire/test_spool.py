@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.wire import guest_memory
+from lab.wire import guest_memory, spool
 from lab.wire.guest_memory import Extent
 from lab.wire.ring import Block
-from lab.wire.spool import Spooler, open_sink
+from lab.wire.spool import Spooler, open_sink, start_spooler
+from tests.unit.sabotage import steps_that_fail
 
 PAGE = guest_memory.PAGE_BYTES
 BEGIN, DATA, BLOCK, END = range(1, 5)
@@ -57,11 +58,12 @@ class Host:
     def spooling(self, folder: Path) -> Iterator[tuple[socket.socket, Spooler]]:
         """The guest's end of the line, and the spooler; on leaving, the guest has gone."""
         ours, theirs = socket.socketpair()
-        with ours, theirs:
-            spooler = Spooler(ours, (folder,), self.open_memory, self.tell)
+        with (
+            ours,
+            start_spooler(ours, (folder,), self.open_memory, self.tell) as spooler,
+            theirs,
+        ):
             yield theirs, spooler
-            theirs.close()
-            spooler.finish()
 
 
 def test_files_that_come_interleaved_are_written_apart(tmp_path: Path) -> None:
@@ -249,3 +251,35 @@ def test_a_process_without_such_a_file_is_no_guest(tmp_path: Path) -> None:
         sleeper.wait()
     with pytest.raises(LabError, match="cannot be opened"):
         guest_memory.open_of(sleeper.pid)
+
+
+@pytest.mark.parametrize("hosts", [True, False])
+def test_a_sink_that_cannot_begin_leaves_nothing_open(
+    hosts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, near = os.openpty()
+    monkeypatch.setattr(spool, "LINE", os.ttyname(near))
+    monkeypatch.setattr(spool, "_is_hosts", lambda folder: hosts)
+    monkeypatch.setattr(guest_memory, "pages_of", lambda memory: (0,))
+    memory = mmap.mmap(-1, PAGE)
+
+    @contextmanager
+    def begun() -> Iterator[None]:
+        sink = open_sink(tmp_path / "spool", memory)
+        yield
+        sink.close()
+
+    assert "open" in steps_that_fail(begun)
+    os.close(far)
+    os.close(near)
+
+
+def test_a_spooler_that_cannot_begin_leaves_nothing_open(tmp_path: Path) -> None:
+    host = Host()
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours:
+        steps = steps_that_fail(
+            lambda: start_spooler(ours, (tmp_path,), host.open_memory, host.tell)
+        )
+    assert "Thread.start" in steps

@@ -1,0 +1,24 @@
+"""A thread of ours that works until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def start_worker(work: Callable[[int], None], name: str) -> Iterator[threading.Thread]:
+    """Run ``work`` in a thread; on leaving, tell the thread to stop, and wait for its end.
+
+    ``work`` gets a descriptor, and has to return once that has become readable.
+    """
+    with contextlib.ExitStack() as undo:
+        told = os.eventfd(0, os.EFD_CLOEXEC)
+        undo.callback(os.close, told)
+        thread = threading.Thread(target=work, args=(told,), name=name, daemon=True)
+        thread.start()
+        undo.callback(thread.join)
+        undo.callback(os.eventfd_write, told, 1)
+        yield thread

@@ -1,0 +1,183 @@
+"""The contract of the drivers: who keeps it, and that a start that fails half-way leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import os
+import pkgutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunnels
+from lab import _nft
+from lab.errors import ProtocolError
+from lab.nodes import Node
+from lab.record import Record
+from lab.topology.model import Topology
+from lab.ways.vpn.plan import clients, connections, servers
+from tests.unit.sabotage import possessions, steps_that_fail
+from tests.unit.verify.stage import topology
+from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _notices, _xl2tpd, ipsec, lig
+from tunnels._l2tp_daemon import Xl2tpd
+from tunnels.ipsec import Charon
+from tunnels.l2tp import Lac, Lns
+from tunnels.lig import Bank
+from tunnels.modem import Dialler
+
+# mypy looks at the signatures.
+STANDING: tuple[type[StandingDriver], ...] = (Charon, Lns, Lac, Bank, Xl2tpd)
+DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler)
+"""A call of a dialler has a pppd of its own: there is nothing to launch."""
+
+PROGRAM = """#!/bin/sh
+echo "Listening on IP address, read /etc/hosts"
+exec sleep 1000
+"""
+
+
+class Deaf(socket.socket):
+    """In the place of the kernel's netlink, which is for root only."""
+
+    def bind(self, address: Any) -> None: ...
+    def setsockopt(self, *option: Any) -> None: ...
+
+
+class Here(Node):
+    """A node that is where the test is, and writes no files."""
+
+    written = 0
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    def write(self, path: str | Path, text: str, mode: int = 0o600) -> None:
+        self.written += 1
+
+    def furnish(self) -> None: ...
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        return Deaf(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+
+class Bed:
+    """Drivers of two topologies, in nodes that are here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.node = Here("here", folder, ())
+        self._vpn, self._dial = topology("vpn-nat"), topology("dial")
+
+    def make(self, kind: type[Driver]) -> Driver:
+        vpn, record = self._vpn, Record()
+        if kind is Charon:
+            return Charon(self.node, connections(vpn), record)
+        if kind is Lns:
+            return Lns(self.node, servers(vpn)[0])
+        if kind is Lac:
+            return Lac(self.node, clients(vpn)[0], servers(vpn)[0], "192.0.2.1", record)
+        if kind is Xl2tpd:
+            return Xl2tpd(self.node, "[global]\n")
+        if kind is Bank:
+            return self._bank(self._dial)
+        return Dialler(self.node, self.dialers(_dial)[0], "lig", record)
+
+    def _bank(self, dial: Topology) -> Bank:
+        assert dial.lig is not None
+        assert dial.telephone is not None
+        return Bank(self.node, dial.lig, dial.telephone.lines, Record())
+
+
+@pytest.fixture
+def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bed:
+    program = tmp_path / "program"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    for module in (_dnsmasq, _l2tp_daemon, ipsec):
+        monkeypatch.setattr(module, "PROGRAM", os.fspath(program))
+    monkeypatch.setattr(_nft, "run", lambda script: None)
+    monkeypatch.setattr(_notices, "PIPE", os.fspath(tmp_path / "pipes" / "notices"))
+    # Nobody has a modem here: the bank gives up at the first try.
+    monkeypatch.setattr(lig, "OPEN_TRIES", 1)
+    monkeypatch.setattr(_xl2tpd, "CONTROL", os.fspath(tmp_path / "xl2tpd" / "control"))
+    return Bed(tmp_path)
+
+
+def test_every_driver_is_known_here() -> None:
+    """Whoever can be stopped is a driver."""
+    names = (module.name for module in pkgutil.iter_modules(tunnels.__path__, "tunnels."))
+    found = {
+        kind
+        for name in names
+        for _, kind in inspect.getmembers(importlib.import_module(name), inspect.isclass)
+        if kind.__module__ == name and hasattr(kind, "stop")
+    }
+    assert found == set(DRIVERS)
+
+
+@pytest.mark.parametrize("kind", DRIVERS)
+def test_a_driver_that_never_started_has_nothing_to_end(kind: type[Driver], bed: Bed) -> None:
+    before = possessions()
+    driver = bed.make(kind)
+    assert possessions() == before
+
+    assert isinstance(driver, StandingDriver if kind in STANDING else Driver)
+    assert not driver.alive
+    driver.stop()
+    driver.stop()
+    assert not bed.node.written
+
+
+@contextlib.contextmanager
+def launched(driver: StandingDriver) -> Iterator[None]:
+    try:
+        driver.launch()
+        yield
+    finally:
+        driver.stop()
+
+
+@pytest.mark.parametrize("kind", STANDING)
+def test_a_launch_that_fails_half_way_leaves_nothing(kind: type[StandingDriver], bed: Bed) -> None:
+    def start() -> contextlib.AbstractContextManager[None]:
+        driver = bed.make(kind)
+        assert isinstance(driver, StandingDriver)
+        return launched(driver)
+
+    assert "Popen.__init__" in steps_that_fail(start)
+    assert not bed.node.daemons
+
+
+@pytest.mark.parametrize("verb", ["launch", "ready"])
+def test_a_driver_that_does_not_get_ready_is_stopped(
+    verb: str, bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = getattr(Xl2tpd, verb)
+
+    def broken(self: Xl2tpd) -> None:
+        original(self)
+        assert self.alive
+        raise ProtocolError("it is not")
+
+    monkeypatch.setattr(Xl2tpd, verb, broken)
+    driver = Xl2tpd(bed.node, "")
+    with pytest.raises(ProtocolError, match="it is not"), tunnels.started(driver):
+        pytest.fail("it is not ready")
+    assert not driver.alive
+    assert not bed.node.daemons
+
+
+@pytest.mark.parametrize("kind", STANDING)
+def test_alive_is_from_launch_to_stop(kind: type[StandingDriver], bed: Bed) -> None:
+    driver = bed.make(kind)
+    assert isinstance(driver, StandingDriver)
+    with launched(driver):
+        assert driver.alive
+        for daemon in bed.node.daemons:
+            daemon.stop()
+        assert not driver.alive
+    assert not driver.alive
