@@ -14,13 +14,13 @@ from lab.errors import ProtocolError
 from lab.record import WayTry
 from lab.teardown import Teardown
 from lab.topology.model import Way
-from lab.ways.ground import Driver, Ground, Start
+from lab.ways.ground import Ground, Start, WayDriver
 
 
 class Homeward:
     """Every agent's ways, and which of them is in use."""
 
-    def __init__(self, ground: Ground, drivers: dict[str, Driver]) -> None:
+    def __init__(self, ground: Ground, drivers: dict[str, WayDriver]) -> None:
         self._ground = ground
         self._drivers = drivers
         self._in_use: dict[str, Way] = {}
@@ -28,13 +28,13 @@ class Homeward:
     @classmethod
     def start(cls, ground: Ground, teardown: Teardown) -> Homeward:
         """Make every kind of way ready that the topology has; none is brought up."""
-        drivers: dict[str, Driver] = {}
+        drivers: dict[str, WayDriver] = {}
         for kind in dict.fromkeys(way.kind for way in ground.topology.ways):
             start: Start = ways.stage(kind, "bring_up").start
             drivers[kind] = teardown.enter(f"the ways by {kind}", start(ground))
         return cls(ground, drivers)
 
-    def driver(self, way: Way) -> Driver:
+    def driver(self, way: Way) -> WayDriver:
         """What brings a way up."""
         return self._drivers[way.kind]
 

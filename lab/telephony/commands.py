@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from lab.telephony import report
 from lab.telephony.command_line import Command, CommandError, Form
-from lab.telephony.dialling import MAX_STORED, DialPlan, check_stored, parse_dial, parse_stored
+from lab.telephony.dialling import MAX_STORED, DialString, check_stored, parse_dial, parse_stored
 from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Value
 from lab.telephony.settings import Memory, Settings
 
@@ -27,7 +27,7 @@ COUNTRY = "B5"
 class Originate:
     """D."""
 
-    plan: DialPlan
+    plan: DialString
 
 
 class CallRequest(Enum):
@@ -70,7 +70,7 @@ class Interpreter:
         except ValueError as refusal:
             raise CommandError(f"{command.name}: {refusal}") from None
 
-    def dialled(self, plan: DialPlan) -> None:
+    def dialled(self, plan: DialString) -> None:
         """The call asked for by ``D`` was granted."""
         self.settings.tone = plan.tone
         if plan.steps:

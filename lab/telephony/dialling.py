@@ -63,7 +63,7 @@ _NESTED = re.compile(r"S|^[TP]*L")
 
 
 @dataclass(frozen=True, slots=True)
-class DialPlan:
+class DialString:
     """A dial string, understood."""
 
     steps: tuple[Step, ...]
@@ -92,7 +92,7 @@ def parse_stored(text: str) -> str:
     return kept
 
 
-def parse_dial(text: str, *, tone: bool, numbers: Sequence[str], last: str) -> DialPlan:
+def parse_dial(text: str, *, tone: bool, numbers: Sequence[str], last: str) -> DialString:
     """Read a dial string; what is neither a digit nor a modifier is passed over (V.250 6.3.1).
 
     So people may write ``+1 (555) 12-34``. Only what points to no number is an error.
@@ -110,7 +110,7 @@ def parse_dial(text: str, *, tone: bool, numbers: Sequence[str], last: str) -> D
                 steps[-1] = Digits(before.digits + character, tone)
             else:
                 steps.append(Digits(character, tone))
-    return DialPlan(tuple(steps), bool(held), tone, text + held)
+    return DialString(tuple(steps), bool(held), tone, text + held)
 
 
 def _expanded(text: str, numbers: Sequence[str], last: str) -> str:

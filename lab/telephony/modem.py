@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from lab.telephony.command_line import CommandError, CommandLine, LineReader, next_command, tidy
 from lab.telephony.commands import COMMANDS, Interpreter
 from lab.telephony.connection import connect_rate, reports
-from lab.telephony.dialling import DialPlan
+from lab.telephony.dialling import DialString
 from lab.telephony.escape import EscapeDetector
 from lab.telephony.flow import DC1, FlowControl
 from lab.telephony.modulation import Offer
@@ -301,7 +301,7 @@ class Modem:
         if before.stopping:
             self.emit(ToTerminal(DC1, carried=True))
 
-    def dialled(self, plan: DialPlan) -> None:
+    def dialled(self, plan: DialString) -> None:
         self._interpreter.dialled(plan)
 
     def finish(self, result: ResultCode, rate_bit_s: int = 0) -> None:

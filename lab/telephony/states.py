@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any, Protocol, TypeAlias
 
 from lab.telephony.commands import CallRequest, Originate, Request
-from lab.telephony.dialling import Await, DialPlan, Digits, Pause, Step
+from lab.telephony.dialling import Await, DialString, Digits, Pause, Step
 from lab.telephony.result_codes import ResultCode
 from lab.telephony.settings import Settings
 from lab.telephony.signals import DialDigits, Effect, Heard, Hook, LineEvent, Trained
@@ -77,7 +77,7 @@ class Desk(Protocol):
     @property
     def may_answer(self) -> bool: ...
     def emit(self, effect: Effect) -> None: ...
-    def dialled(self, plan: DialPlan) -> None: ...
+    def dialled(self, plan: DialString) -> None: ...
     def entered(self, state: State) -> None: ...
     def trained(self, rate_bit_s: int, carrier: str) -> None: ...
     def report(self, result: ResultCode, rate_bit_s: int = 0) -> None: ...
@@ -160,7 +160,7 @@ class ModemCall:
     def dial_on(self, signal: Originate) -> None:
         self._dial(signal.plan, ())
 
-    def _dial(self, plan: DialPlan, before: tuple[Step, ...]) -> None:
+    def _dial(self, plan: DialString, before: tuple[Step, ...]) -> None:
         self._desk.dialled(plan)
         self._steps = deque((*before, *plan.steps))
         self._hold = plan.hold

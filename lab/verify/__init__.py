@@ -16,7 +16,7 @@ from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose
 from lab.verify.finding import Evidence, Finding, Verdict
-from lab.verify.registry import Entry, find
+from lab.verify.registry import Requirement, find
 
 __all__ = ["NOTHING", "Diagnosis", "Evidence", "Finding", "Verdict", "diagnose", "judge"]
 
@@ -31,7 +31,7 @@ def judge(topology: Topology, record: Record, run_dir: Path) -> tuple[Finding, .
     return tuple(_of_whom(case, entry, entry.check(case)) for entry in entries)
 
 
-def _of_whom(case: Case, entry: Entry, finding: Finding) -> Finding:
+def _of_whom(case: Case, entry: Requirement, finding: Finding) -> Finding:
     """A way home that was not used does not fail."""
     if finding.verdict is not Verdict.failed:
         return finding
@@ -43,7 +43,7 @@ def _of_whom(case: Case, entry: Entry, finding: Finding) -> Finding:
     return replace(finding, seen=seen, verdict=Verdict.not_applicable, evidence=())
 
 
-def _spared(case: Case, entry: Entry) -> str:
+def _spared(case: Case, entry: Requirement) -> str:
     """Why a finding says nothing about ways that no agent had at the end, as others led home."""
     used = [case.way_of(agent) for agent in case.topology.agents]
     others = dict.fromkeys(way.name for way in used if way is not None)

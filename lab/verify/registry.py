@@ -33,7 +33,7 @@ COMMON_WAY_HOME = frozenset({"OUT-03"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Requirement:
     """A requirement of the vocabulary."""
 
     check: Callable[[Case], Finding]
@@ -48,10 +48,10 @@ class Entry:
 
 
 @cache
-def vocabulary() -> dict[str, Entry]:
+def vocabulary() -> dict[str, Requirement]:
     """Every requirement that can be judged."""
     found = {
-        name: Entry(
+        name: Requirement(
             check=check, kind="", way_home=name in COMMON_WAY_HOME, always=True, at_end=False
         )
         for name, check in COMMON.items()
@@ -60,7 +60,7 @@ def vocabulary() -> dict[str, Entry]:
         findings = ways.stage(kind, "findings")
         for name, check in findings.CHECKS.items():
             assert name not in found, f"{kind} brings {name}, which is there already"
-            found[name] = Entry(
+            found[name] = Requirement(
                 check=check,
                 kind=kind,
                 way_home=name in findings.WAY_HOME,
@@ -70,7 +70,7 @@ def vocabulary() -> dict[str, Entry]:
     return found
 
 
-def find(requirement: str) -> Entry:
+def find(requirement: str) -> Requirement:
     """A requirement's entry; an unknown one raises UsageError with what was perhaps meant."""
     known = vocabulary()
     if requirement not in known:

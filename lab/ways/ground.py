@@ -31,7 +31,7 @@ class Ground:
             self.telephone.check()
 
 
-class Driver(Protocol):
+class WayDriver(Protocol):
     """What ``bring_up.start`` gives for all ways of one kind. Each verb is about one agent's way."""
 
     def up(self, way: Any, agent: str) -> None:
@@ -62,4 +62,4 @@ class Driver(Protocol):
 class Start(Protocol):
     """``bring_up.start`` of a kind."""
 
-    def __call__(self, ground: Ground) -> AbstractContextManager[Driver]: ...
+    def __call__(self, ground: Ground) -> AbstractContextManager[WayDriver]: ...

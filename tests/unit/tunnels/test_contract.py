@@ -20,6 +20,7 @@ from lab.errors import ProtocolError
 from lab.nodes import Node
 from lab.record import Record
 from lab.topology.model import Topology
+from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import clients, connections, servers
 from tests.unit.sabotage import possessions, steps_that_fail
 from tests.unit.verify.stage import topology
@@ -84,7 +85,7 @@ class Bed:
             return Xl2tpd(self.node, "[global]\n")
         if kind is Bank:
             return self._bank(self._dial)
-        return Dialler(self.node, self.dialers(_dial)[0], "lig", record)
+        return Dialler(self.node, dialers(self._dial)[0], "lig", record)
 
     def _bank(self, dial: Topology) -> Bank:
         assert dial.lig is not None

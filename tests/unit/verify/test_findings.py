@@ -286,6 +286,8 @@ def hear_otherwise(stage: Stage) -> None:
 
 def forget_error(stage: Stage) -> None:
     stage.record.error = ""
+    for trial in stage.record.tries:
+        trial.error = ""
 
 
 def end_meanwhile(stage: Stage) -> None:
