@@ -10,7 +10,7 @@ from lab.topology.telephone import Lig
 from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.dial import opened_calls
-from lab.verify.fence import gateway
+from lab.verify.fence import FenceCheck, agent_home, gateway
 from lab.verify.finding import Check, Finding, count, frames_of
 from lab.verify.telephone_calls import TelephoneCall
 from lab.wire import ppp
@@ -192,7 +192,8 @@ def _end(call: LigCall) -> float:
 def check_p_20(case: Case) -> Finding:
     """IP connections are allowed after PPP has been established."""
     lig = gateway(case)
-    check = Check(
+    check = FenceCheck(
+        case,
         "P-20",
         f"an IP packet of a caller that comes before IPCP is open is not on {lig.outside}; later ones are",
     )
@@ -205,18 +206,16 @@ def check_p_20(case: Case) -> Finding:
                 f"a packet to {p.packet.destination} passed before IPCP was open", [p.passed]
             )
     check.show(p.frame for p in early[:4])
-    tried = {id(p) for p in passage.tried(case, "P-20")}
     if not any(t.requirement == "P-20" for t in case.record.fence_trials):
-        if not case.called or case.failed_calls:
+        if not agent_home(case):
             return check.not_tested(f"{case.why_not_home}, so nobody tried")
-        check.object("nobody tried")
-    elif not any(id(p) in tried for p in early):
-        if passage.noisy(case):
-            return check.not_tested("the noise on the line has spoilt the trial")
-        check.object("no packet came before IPCP was open, so the trial proves nothing")
+        check.miss("nobody tried")
+    else:
+        tried = {id(p) for p in passage.tried(case, "P-20")}
+        came = any(id(p) in tried for p in early)
+        check.want(came, "no packet came before IPCP was open, so the trial proves nothing")
     later = sum(p.passed is not None for p in sent) - sum(p.passed is not None for p in early)
-    if not later:
-        check.object("no packet passed when IPCP was open, either")
+    check.want(later, "no packet passed when IPCP was open, either")
     return check.finding(
         f"{count(len(early), 'packet')} before IPCP was open, not passed; {later} passed later"
     )
