@@ -9,7 +9,7 @@ from lab import fence
 from lab.topology.telephone import Dialer
 from lab.verify import passage
 from lab.verify.case import Case
-from lab.verify.fence import PROTOCOLS, FenceCheck, gateway, text
+from lab.verify.fence import PROTOCOLS, LineCheck, gateway, text
 from lab.verify.finding import Finding, count
 from lab.verify.paper_fence import DNS_PORT
 from lab.verify.passage import GATEWAY, Passing
@@ -23,7 +23,7 @@ _ALL = "all"
 
 def check_l_02(case: Case) -> Finding:
     """From a caller: the destination must be an authorized server."""
-    check = FenceCheck(
+    check = LineCheck(
         case,
         "L-02",
         "every server on a caller's list is reached; addresses next to these, other callers and others "
@@ -59,7 +59,7 @@ def _of_client(passings: list[Passing], client: str) -> list[Passing]:
 
 
 def _judge_reach(
-    case: Case, check: FenceCheck, client: str, servers: set[str], tried: list[Passing]
+    case: Case, check: LineCheck, client: str, servers: set[str], tried: list[Passing]
 ) -> None:
     """One client's servers and their neighbours."""
     if not tried:
@@ -79,7 +79,7 @@ def _judge_reach(
 def check_l_03(case: Case) -> Finding:
     """From a caller: or the destination is AT&T's utility service."""
     lig = gateway(case)
-    check = FenceCheck(
+    check = LineCheck(
         case,
         "L-03",
         f"the name server {lig.utility} answers the caller by UDP and TCP; port 53 anywhere else is "
@@ -116,7 +116,7 @@ def check_l_03(case: Case) -> Finding:
 def check_l_08(case: Case) -> Finding:
     """A PAP user ID can communicate with IBM's service servers only."""
     lig = gateway(case)
-    check = FenceCheck(
+    check = LineCheck(
         case,
         "L-08",
         "each user ID has a list, which has nothing but IBM's servers and VPN gateways; a call "
@@ -150,7 +150,7 @@ def check_l_08(case: Case) -> Finding:
     )
 
 
-def _judge_other_lists(case: Case, check: FenceCheck, lists: dict[str, set[str]]) -> int:
+def _judge_other_lists(case: Case, check: LineCheck, lists: dict[str, set[str]]) -> int:
     """What is on another ID's list alone must have been tried; how many packets were dropped."""
     trials = 0
     for plan in case.topology.dialers:
@@ -166,7 +166,7 @@ def _judge_other_lists(case: Case, check: FenceCheck, lists: dict[str, set[str]]
 
 def check_l_10(case: Case) -> Finding:
     """The fence's list may be of a region."""
-    check = FenceCheck(
+    check = LineCheck(
         case,
         "L-10",
         "a caller reaches the servers for customers of its region, and not those of other regions; "
@@ -196,7 +196,7 @@ def _regional(case: Case, plan: Dialer) -> tuple[set[str], set[str]]:
 
 
 def _judge_region(
-    case: Case, check: FenceCheck, client: str, home: set[str], foreign: set[str]
+    case: Case, check: LineCheck, client: str, home: set[str], foreign: set[str]
 ) -> list[Passing]:
     sent = _of_client(passage.of(case).sent, client)
     counters = (fence.LISTED, fence.UNLISTED)
@@ -217,7 +217,7 @@ def _judge_region(
 def check_l_11(case: Case) -> Finding:
     """For a VPN over a modem the fence must pass the VPN gateways."""
     claim = "each list has the VPN gateways; UDP 500, UDP 4500 and ESP to them pass the fence"
-    check = FenceCheck(case, "L-11", claim)
+    check = LineCheck(case, "L-11", claim)
     gateways = {a.address for a in gateway(case).catalogue if a.is_vpn_gateway}
     if not gateways:
         return check.not_tested(f"{case.topology.profile} has no VPN gateways")
@@ -241,7 +241,7 @@ def check_l_12(case: Case) -> Finding:
     """The fence looks at addresses only."""
     lig = gateway(case)
     how = "are dropped, as the fence is told to mind ports" if lig.ports else "pass the fence"
-    check = FenceCheck(case, "L-12", f"other ports of listed servers {how}")
+    check = LineCheck(case, "L-12", f"other ports of listed servers {how}")
     tried = passage.tried(case, "L-12")
     services = {*lig.ports} if lig.ports else {("tcp", port) for _, port in case.listed}
     odd = [

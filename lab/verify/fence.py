@@ -42,8 +42,8 @@ def text(packet: Packet) -> str:
     return f"{name} from {packet.source} to {packet.destination}{port}"
 
 
-class FenceCheck(Check):
-    """A check by the rules above."""
+class LineCheck(Check):
+    """A check of what went over telephone lines, by the rules above."""
 
     def __init__(self, case: Case, requirement: str, expected: str) -> None:
         super().__init__(requirement, expected)
@@ -108,7 +108,7 @@ def dropped(passings: Iterable[Passing]) -> list[Passing]:
 def check_l_01(case: Case) -> Finding:
     """From a caller: the source must be the assigned address."""
     lig = gateway(case)
-    check = FenceCheck(
+    check = LineCheck(
         case,
         "L-01",
         f"whatever leaves by {lig.outside} has the address that its call was given; other sources, "
@@ -140,7 +140,7 @@ def _spare(case: Case) -> bool:
 def check_l_04(case: Case) -> Finding:
     """To a caller: the destination must be an assigned address."""
     claim = "packets from outside to an address that no call has reach no caller"
-    check = FenceCheck(case, "L-04", claim)
+    check = LineCheck(case, "L-04", claim)
     offered = passage.of(case).offered
     free = [p for p in offered if p.counter == fence.FREE_ADDRESS and not p.astray]
     check.judge(free)
@@ -157,7 +157,7 @@ def check_l_04(case: Case) -> Finding:
 
 def check_l_05(case: Case) -> Finding:
     """To a caller: the source must be a server with which it communicates."""
-    check = FenceCheck(
+    check = LineCheck(
         case,
         "L-05",
         "a caller hears the answers of servers that it has contacted, and nothing of others, listed "
@@ -182,7 +182,7 @@ def check_l_05(case: Case) -> Finding:
     )
 
 
-def _want_kinds(case: Case, check: FenceCheck, tried: list[Passing]) -> None:
+def _want_kinds(case: Case, check: LineCheck, tried: list[Passing]) -> None:
     """The trial is worth something only if it was made from everywhere."""
     servers = {address for address, _ in case.listed}
     sources = {p.packet.source for p in tried if not p.allowed}
@@ -229,7 +229,7 @@ def _asked(case: Case, passing: Passing) -> set[str]:
 def check_l_06(case: Case) -> Finding:
     """What does not match is discarded in silence."""
     lig = gateway(case)
-    check = FenceCheck(
+    check = LineCheck(
         case,
         "L-06",
         "the gateway says nothing about what it drops: no ICMP, no reset; and its counters have "
@@ -259,7 +259,7 @@ def check_l_06(case: Case) -> Finding:
     )
 
 
-def _judge_counters(case: Case, check: FenceCheck) -> None:
+def _judge_counters(case: Case, check: LineCheck) -> None:
     """Each counter has just what came."""
     lig, seen = gateway(case), passage.of(case)
     counted, came = case.record.counters.get(lig.node, {}), seen.counts()
@@ -282,7 +282,7 @@ def _judge_counters(case: Case, check: FenceCheck) -> None:
 
 def check_l_07(case: Case) -> Finding:
     """All other access to and from the Internet is blocked."""
-    check = FenceCheck(
+    check = LineCheck(
         case,
         "L-07",
         "of random packets, and all others, in both directions just those pass that the fence's rules name",
@@ -303,7 +303,7 @@ def check_l_07(case: Case) -> Finding:
     )
 
 
-def _want_random(case: Case, check: FenceCheck, side: str) -> int:
+def _want_random(case: Case, check: LineCheck, side: str) -> int:
     """How many were sent from a side: enough, and such that can be made again."""
     random = [t for t in case.record.fence_trials if t.requirement == "L-07"]
     packets = sum(t.packets for t in random if t.side == side)
@@ -317,7 +317,7 @@ def _want_random(case: Case, check: FenceCheck, side: str) -> int:
 def check_l_09(case: Case) -> Finding:
     """Lease and state of the fence die with the call."""
     claim = "an answer to a call that has ended is dropped, also when another call has its address"
-    check = FenceCheck(case, "L-09", claim)
+    check = LineCheck(case, "L-09", claim)
     tried = passage.tried(case, "L-09")
     answered = {ends(p.packet) for p in _from_internet(passage.tried(case, "L-05")) if p.allowed}
     for p in tried:

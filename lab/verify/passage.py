@@ -15,7 +15,7 @@ from math import inf
 from lab.record import FenceTrial
 from lab.verify.case import Case, mac
 from lab.verify.paper_fence import DNS_PORT, PASSING, Caller, Ends, Fence, ends
-from lab.verify.telephone_calls import TelephoneCall
+from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.wire.decode import Frame, Packet
 from lab.wire.dialled import Fault
 
@@ -216,8 +216,10 @@ def losses(case: Case) -> str:
     """Why packets of a run were lost on a telephone line, so that what is missing proves nothing."""
     if any(item.fault is Fault.checksum for item in case.carried):
         return "the telephone line was noisy"
-    cut = [call for call in case.telephone_calls if call.frames and not call.terminated]
-    return f"{cut[0]} was cut off" if cut else ""
+    for call in case.telephone_calls:
+        if call.noted(DROPS) or (call.opened < inf and not call.terminated):
+            return f"{call} was cut off"
+    return ""
 
 
 # Trials.

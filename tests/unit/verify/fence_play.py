@@ -116,6 +116,8 @@ class DialScript:
     """Callers send SYNs again when they have been refused, and are refused again."""
     forgets: bool = False
     """Then conntrack takes the answer for invalid."""
+    drops: int = 0
+    """After so many frames the first call is cut, before IP is open on it."""
     cuts: int = 0
     """How many calls end without a word of LCP's, as the line is cut."""
     unseeded: bool = False
@@ -182,6 +184,7 @@ class Call:
     caller: str
     called: str
     facts: LigCall
+    frames: int = 0
     address: str = ""
     user: str = ""
     opened: bool = False
@@ -318,6 +321,10 @@ class Run:
         self.stage.now += 0.02
         data = b"\xff\x03" + struct.pack("!H", protocol) + body
         self.tell("frame", call=call.number, line=call.caller if back else call.called, data=data)
+        call.frames += 1
+        if call.facts.number == 1 and call.frames == self.script.drops:
+            self.tell("note", call=call.number, data="the line drops")
+            self.lose(call, "the modem hung up")
 
     def negotiate(self, call: Call, plan: Dialer) -> None:
         script, demand = self.script, self.script.demand
@@ -346,10 +353,13 @@ class Run:
         if not self.script.keeps:
             self.frame(call, LCP, ppp_packet(5, 2, b""), back=True)
             self.tell("note", call=call.number, data=f"{call.called} hangs up")
+        self.lose(call, "PAP authentication failed")
+
+    def lose(self, call: Call, why: str) -> NoReturn:
         self.tell("ended", call=call.number)
         call.facts.closed = self.stage.now
         self.stage.now += 10
-        raise LostError("PAP authentication failed")
+        raise LostError(why)
 
     def open(self, call: Call) -> None:
         taken = set() if self.script.one_address else {c.address for c in self.calls}

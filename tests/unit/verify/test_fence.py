@@ -26,7 +26,8 @@ ONE, TWO = "203.0.113.18", "203.0.113.19"
 FREE, PPP, LIG, NAMES = "203.0.113.20", "203.0.113.17", "203.0.113.2", "203.0.113.53"
 SAS, AMERICAS, OTHERS, VPN = "129.42.160.48", "129.42.160.49", "129.42.160.50", "129.42.160.16"
 NEAR, FAR = "129.42.160.47", "198.18.0.1"
-USERS = {1: "usibm.hmc01", 2: "usibm.hmc02"}
+CALLS = {1: (ONE, "usibm.hmc01"), 2: (TWO, "usibm.hmc02"), 3: (ONE, "usibm.hmc01")}
+"""Address and user id; the third comes after the first."""
 
 # -- the fence on paper ---------------------------------------------------------------------------
 
@@ -102,6 +103,9 @@ AFTER_THAT: list[Row] = [
     (1, SAS, ONE, about(ONE, SAS, udp(99, 9)), "L-05-unsolicited"),
     (1, FAR, ONE, about(ONE, SAS, udp(15, 9)), "L-05-unsolicited"),
     (1, SAS, ONE, about(ONE, FAR, udp(7, 500)), "L-05-unsolicited"),
+    # And what was an answer to one call is none to the next (L-09).
+    (3, SAS, ONE, tcp(443, 1, "SA"), "L-05-unsolicited"),
+    (3, SAS, ONE, about(ONE, SAS, udp(15, 9)), "L-05-unsolicited"),
 ]
 
 
@@ -122,12 +126,12 @@ class Judge:
     def from_caller(self, raw: bytes, call: int) -> str:
         packet = decode.parse_ipv4(raw)
         assert packet is not None
-        return self.fence.from_caller(packet, Caller(call, (ONE, TWO)[call - 1], USERS[call]))
+        return self.fence.from_caller(packet, Caller(call, *CALLS[call]))
 
     def from_internet(self, raw: bytes, call: int, *, heard: bool = True) -> str:
         packet = decode.parse_ipv4(raw)
         assert packet is not None
-        party = Caller(call, (ONE, TWO)[call - 1], USERS[call]) if call else None
+        party = Caller(call, *CALLS[call]) if call else None
         return self.fence.from_internet(packet, party, heard=heard)
 
 
@@ -139,7 +143,7 @@ class Play:
         self.papers = Papers(model.lig, [LIG])
 
     def from_caller(self, raw: bytes, call: int) -> str:
-        return self.papers.from_caller(IP(raw), call, (ONE, TWO)[call - 1], USERS[call])
+        return self.papers.from_caller(IP(raw), call, *CALLS[call])
 
     def from_internet(self, raw: bytes, call: int) -> str:
         return self.papers.from_internet(IP(raw), call)
@@ -349,6 +353,31 @@ def test_an_answer_on_the_line_of_another_call_is_a_failure_in_any_run(
     script = DialScript(misleads=lambda packet: packet.payload == b"L-05")
 
     assert having(judged(lossy(script), tmp_path), Verdict.failed) == {"L-05"}
+
+
+@pytest.mark.parametrize("frames", range(1, 11))
+def test_a_call_that_is_cut_before_ip_is_open_is_judged_as_far_as_it_came(
+    frames: int, tmp_path: Path
+) -> None:
+    findings = judged(play(topology("dial"), DialScript(drops=frames)), tmp_path)
+
+    assert having(findings, Verdict.failed) == set()
+    assert {"P-11", "P-12", "P-20"} <= having(findings, Verdict.held)
+
+
+def test_after_an_ack_that_noise_has_spoilt_the_gateways_order_is_not_put_to_the_test(
+    tmp_path: Path,
+) -> None:
+    stage = play(topology("dial"))
+    ack = next(told for told in stage.told if told.data[:5] == b"\xff\x03\xc0\x23\x02")
+    stage.told.append(replace(ack, time=ack.time + 0.05))
+    ack.what = "noise"
+
+    findings = judged(stage, tmp_path)
+
+    assert having(findings, Verdict.failed) == set()
+    assert findings["P-11"].verdict is Verdict.not_applicable
+    assert "before PAP had succeeded" in findings["P-11"].seen
 
 
 # -- calls that end -------------------------------------------------------------------------------
