@@ -112,7 +112,7 @@ def _said(account: PppAccount) -> bytes:
 
 
 def _judge_refusal(check: LineCheck, call: TelephoneCall, nak: Carried) -> None:
-    """Whoever is refused is hung up on: by LCP, and by the modem."""
+    """The gateway ends the call of a caller whom it refuses: by LCP, and by the modem."""
     ends = call.in_ppp(ppp.LCP, Code.terminate_request, outgoing=False)
     hung_up = any(call.noted(f"{end} hangs up") for end in (call.called, call.caller))
     kept = f"the gateway refused {call} and did not hang up"
@@ -168,7 +168,7 @@ def _judge_lease(check: LineCheck, lig: Lig, call: TelephoneCall) -> str:
     asked = call.in_ppp(ppp.IPCP, Code.configure_request, outgoing=True)
     naks = call.in_ppp(ppp.IPCP, Code.configure_nak, outgoing=False)
     check.show(frames_of(i for i, _ in (*asked[:1], *naks[:1])))
-    # Who dials by a program of his own may ask for what he likes.
+    # A user's own dialler may ask for any address.
     if call.attempt and asked and asked[0][1].ip_address != ANY_ADDRESS:
         named = asked[0][1].ip_address or "nothing"
         check.object(f"{call} asks for {named}, not for any address", [asked[0][0].frame])

@@ -21,7 +21,7 @@ from lab.verify.passage import GATEWAY, Passing
 from lab.wire.decode import ESP, ICMP, TCP, UDP, Frame, Packet
 
 _TOO_LONG = (3, 4)
-"""ICMP, destination unreachable, fragmentation needed: RFC 1191 cannot do without."""
+"""ICMP, destination unreachable, fragmentation needed: path MTU discovery needs it (RFC 1191)."""
 _GATEWAYS = (fence.UTILITY_REPLY, fence.SILENCED, fence.TOO_LONG, fence.LITERAL)
 """Counters of what the gateway itself says; captures show all other packets on the way to the fence."""
 FEWEST_RANDOM = 1000
@@ -145,7 +145,7 @@ def check_l_04(case: Case) -> Finding:
     free = [p for p in offered if p.counter == fence.FREE_ADDRESS and not p.astray]
     check.judge(free)
     addresses = {p.packet.destination for p in free}
-    # Where every address has a call, what is late for one that has ended does as well.
+    # If every address has a call, packets that are late for an ended call are as good.
     tried = passage.tried(case, "L-04") if _spare(case) else free
     check.want(free or not tried, "what was tried went to no free address")
     return check.close(
@@ -183,7 +183,7 @@ def check_l_05(case: Case) -> Finding:
 
 
 def _want_kinds(case: Case, check: LineCheck, tried: list[Passing]) -> None:
-    """The trial is worth something only if it was made from everywhere."""
+    """The trials prove something only if packets came from every kind of source."""
     servers = {address for address, _ in case.listed}
     sources = {p.packet.source for p in tried if not p.allowed}
     to_callers = [p for p in dropped(tried) if p.call]
@@ -217,7 +217,7 @@ def _crossed(tried: list[Passing], passing: Passing) -> bool:
 
 
 def _asked(case: Case, passing: Passing) -> set[str]:
-    """Whom the client that this packet is for had contacted before, by any of its calls."""
+    """To whom the client that has a packet's call had sent something before, in any call."""
     client = passing.call.client if passing.call else ""
     return {
         sent.packet.destination
@@ -274,7 +274,7 @@ def _judge_counters(case: Case, check: LineCheck) -> None:
     own = [t for t in case.record.fence_trials if t.side == GATEWAY]
     kept = sum(p.expired for p in seen.everything) + len(own)
     packets = counted.get(fence.SILENCED, 0)
-    # What a silent name server is asked the gateway's own kernel refuses.
+    # For a silent name server the gateway's kernel refuses each question, and the fence drops that.
     if packets < kept or (packets > kept and not lig.dns_silent):
         said = f"{fence.SILENCED} counted {packets}, and the gateway had {kept} to say"
         check.miss(said, unless=unless)
@@ -304,7 +304,7 @@ def check_l_07(case: Case) -> Finding:
 
 
 def _want_random(case: Case, check: LineCheck, side: str) -> int:
-    """How many were sent from a side: enough, and such that can be made again."""
+    """How many random packets a side sent; there must be enough, and a seed to make them again."""
     random = [t for t in case.record.fence_trials if t.requirement == "L-07"]
     packets = sum(t.packets for t in random if t.side == side)
     if random:
@@ -315,7 +315,7 @@ def _want_random(case: Case, check: LineCheck, side: str) -> int:
 
 
 def check_l_09(case: Case) -> Finding:
-    """Lease and state of the fence die with the call."""
+    """The lease and the fence's state end with the call."""
     claim = "an answer to a call that has ended is dropped, also when another call has its address"
     check = LineCheck(case, "L-09", claim)
     tried = passage.tried(case, "L-09")

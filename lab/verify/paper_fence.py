@@ -89,7 +89,7 @@ class Fence:
 
     def from_internet(self, packet: Packet, call: Caller | None, *, heard: bool) -> str:
         """Where a packet from outside is counted; ``heard``: whether the call has received it."""
-        # What says that it is from the gateway itself its kernel takes for a lie (RFC 1812 5.3.7).
+        # The gateway's kernel drops what claims to be from the gateway itself (RFC 1812 5.3.7).
         if packet.source in self._own or self.expires(packet):
             return ""
         if packet.destination in self._own:
@@ -114,7 +114,7 @@ class Fence:
             if kind != _ECHO_REPLY:
                 return False
         flow = call, _reverse(_flow(packet))
-        # Conntrack may take for invalid what comes in a connection that was reset, so it may pass or not.
+        # After a reset conntrack may know the connection no more; then the answer does not pass.
         known = flow in self._contacts and (heard or flow not in self._reset)
         if packet.is_reset:
             self._reset.add(flow)
@@ -122,7 +122,7 @@ class Fence:
 
 
 def _flow(packet: Packet) -> Ends:
-    """What conntrack knows a flow by; of an echo it is the identifier."""
+    """What conntrack knows a flow by; an echo has an identifier in the place of ports."""
     near, far = packet.source_port, packet.destination_port
     if packet.protocol == ICMP and packet.payload[:1] in (b"\x00", b"\x08"):
         near = far = int.from_bytes(packet.payload[4:6], "big")

@@ -90,7 +90,7 @@ Sighting = tuple[Frame, Packet, TelephoneCall | None]
 
 
 class _Wire:
-    """Packets of one side, to be found again by their marks, each once."""
+    """Packets of one side; each is found by its mark, and only once."""
 
     def __init__(self, packets: Iterable[Sighting]) -> None:
         self._left: dict[tuple[object, ...], deque[Sighting]] = defaultdict(deque)
@@ -149,15 +149,15 @@ class _Follower:
         for frame, packet, call in self.heard.rest():
             passage.told.append((frame, packet))
             assert call is not None
-            caller_known = self.callers[call.number]
-            if packet.source_port == DNS_PORT and not self.model.asked(packet, caller_known):
+            asked = self.model.asked(packet, self.callers[call.number])
+            if packet.source_port == DNS_PORT and not asked:
                 passage.unasked.append((frame, packet))
         return passage
 
     def _sent(self, frame: Frame, packet: Packet, caller: TelephoneCall) -> Passing:
-        # Before IPCP is open it does not get as far as the fence (P-20).
+        # Before IPCP is open no packet comes to the fence (P-20).
         early = frame.time < self.opened[caller.number]
-        # Of one caller to another it may be on that one's line, past the fence.
+        # A packet of one caller to another may be on the other's line, past the fence.
         passed = self.out.take(packet) or self.heard.take(packet)
         return Passing(
             side="caller",
@@ -239,7 +239,7 @@ def _trials(case: Case, requirement: str) -> dict[tuple[str, Ends], float]:
 def tried(case: Case, requirement: str) -> list[Passing]:
     """The packets of a requirement's trials, as far as they came to the fence."""
     sent = _trials(case, requirement)
-    # An answer that comes late is the same as the one that came in time.
+    # A late answer has the ends of the answer that came in time.
     return [
         p for p in of(case).everything if p.frame.time >= sent.get((p.side, ends(p.packet)), inf)
     ]
@@ -248,7 +248,7 @@ def tried(case: Case, requirement: str) -> list[Passing]:
 def missing(case: Case, requirement: str) -> list[Ends]:
     """Trials of a requirement that are on no wire."""
     seen = {(p.side, ends(p.packet)) for p in of(case).everything}
-    # What the gateway itself is made to say comes to its fence and to no wire.
+    # The gateway's own packets come to the fence, and are on no wire.
     return [x[1] for x in _trials(case, requirement) if x not in seen and x[0] != GATEWAY]
 
 

@@ -344,7 +344,7 @@ class Run:
         if first or plan.account not in self.lig.ppp.accounts:
             self.refuse(call)
         self.frame(call, PAP, ppp_packet(2, 1, b"\x00"), back=True)
-        call.user = call.facts.user = plan.account.user
+        call.user = plan.account.user
         self.open(call)
 
     def refuse(self, call: Call) -> NoReturn:
@@ -377,6 +377,7 @@ class Run:
             server = self.topology.endpoints[0].address
             syn = IP(src=given, dst=server, id=7) / TCP(sport=40999, dport=443, flags="S")
             self.from_caller(call, bytes(syn))
+        call.facts.user = call.user
         call.facts.admitted = call.facts.opened = self.stage.now
         self.frame(call, IPCP, ppp_packet(2, 2, address), back=True)
         call.address = call.facts.address = given

@@ -365,6 +365,19 @@ def test_a_call_that_is_cut_before_ip_is_open_is_judged_as_far_as_it_came(
     assert {"P-11", "P-12", "P-20"} <= having(findings, Verdict.held)
 
 
+def test_a_call_on_which_ppp_did_not_come_up_is_no_loss(tmp_path: Path) -> None:
+    """Nobody cut it: the gateway fell silent, and the modem hung up."""
+    model = topology("dial")
+    once = tuple(replace(d, numbers=d.numbers[:1], rounds=1) for d in model.dialers)
+    stage = play(replace(model, dialers=once), DialScript(drops=2))
+    stage.told = [told for told in stage.told if told.data != "the line drops"]
+
+    finding = judged(stage, tmp_path)["P-11"]
+
+    assert finding.verdict is Verdict.failed
+    assert finding.seen == "the gateway let nobody in"
+
+
 def test_after_an_ack_that_noise_has_spoilt_the_gateways_order_is_not_put_to_the_test(
     tmp_path: Path,
 ) -> None:
