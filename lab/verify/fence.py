@@ -185,17 +185,18 @@ def check_l_05(case: Case) -> Finding:
 def _want_kinds(case: Case, check: LineCheck, tried: list[Passing]) -> None:
     """The trials prove something only if packets came from every kind of source."""
     servers = {address for address, _ in case.listed}
-    sources = {p.packet.source for p in tried if not p.allowed}
     to_callers = [p for p in dropped(tried) if p.call]
     unasked = {p.packet.source for p in to_callers if p.packet.source not in _asked(case, p)}
     check.want(
         unasked & servers or servers <= _asked(case, tried[0]),
         "no listed server tried that the caller had not contacted",
     )
-    check.want(sources - servers, "nobody who is not listed tried")
+    strangers = {p.packet.source for p in dropped(tried)} - servers
+    check.want(strangers, "nobody who is not listed tried")
     if len(case.agents) < 2:
         return
-    crossed = any(_crossed(tried, p) for p in to_callers)
+    heard = {ends(p.packet)[3:]: _client(p) for p in tried if p.allowed}
+    crossed = [p for p in to_callers if heard.get(ends(p.packet)[3:], "") not in ("", _client(p))]
     check.want(crossed, "the answer to one caller was not tried on another")
     astray = any(p.astray for p in tried)
     check.want(astray, "no answer was tried by the line of another caller")
@@ -203,26 +204,17 @@ def _want_kinds(case: Case, check: LineCheck, tried: list[Passing]) -> None:
     check.want(others, "nothing was tried from the address of another caller")
 
 
-def _crossed(tried: list[Passing], passing: Passing) -> bool:
-    """Whether this packet, for one client, is the answer that another has had."""
-    ports = passing.packet.source_port, passing.packet.destination_port
-    return any(
-        (answer.packet.source_port, answer.packet.destination_port) == ports
-        and answer.call
-        and passing.call
-        and answer.call.client != passing.call.client
-        for answer in tried
-        if answer.allowed
-    )
+def _client(passing: Passing) -> str:
+    """Whose call a packet is for, or from."""
+    return passing.call.client if passing.call else ""
 
 
 def _asked(case: Case, passing: Passing) -> set[str]:
     """To whom the client that has a packet's call had sent something before, in any call."""
-    client = passing.call.client if passing.call else ""
     return {
         sent.packet.destination
         for sent in passage.of(case).sent
-        if sent.call and sent.call.client == client and sent.frame.time < passing.frame.time
+        if _client(sent) == _client(passing) and sent.frame.time < passing.frame.time
     }
 
 
