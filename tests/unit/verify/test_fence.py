@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from socket import inet_aton
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Packet as Scapy
 from scapy.packet import Raw
 
-from lab import catalogue, fence, verify
+from lab import catalogue, faults, fence, verify
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
 from lab.verify.paper_fence import Caller, Fence
@@ -365,17 +366,52 @@ def test_a_call_that_is_cut_before_ip_is_open_is_judged_as_far_as_it_came(
     assert {"P-11", "P-12", "P-20"} <= having(findings, Verdict.held)
 
 
-def test_a_call_on_which_ppp_did_not_come_up_is_no_loss(tmp_path: Path) -> None:
-    """Nobody cut it: the gateway fell silent, and the modem hung up."""
+def lost_in_lcp() -> PhoneStage:
+    """The only call ends after two frames."""
     model = topology("dial")
     once = tuple(replace(d, numbers=d.numbers[:1], rounds=1) for d in model.dialers)
-    stage = play(replace(model, dialers=once), DialScript(drops=2))
+    return play(replace(model, dialers=once), DialScript(drops=2))
+
+
+def test_if_the_only_call_was_cut_pap_is_not_put_to_the_test(tmp_path: Path) -> None:
+    finding = judged(lost_in_lcp(), tmp_path)["P-11"]
+
+    assert finding.verdict is Verdict.not_applicable
+    assert finding.seen == "call 1 of hmc was cut off: the gateway let nobody in"
+
+
+def test_a_call_on_which_ppp_did_not_come_up_is_no_loss(tmp_path: Path) -> None:
+    """Nobody cut it: the gateway fell silent, and the modem hung up."""
+    stage = lost_in_lcp()
     stage.told = [told for told in stage.told if told.data != "the line drops"]
 
     finding = judged(stage, tmp_path)["P-11"]
 
     assert finding.verdict is Verdict.failed
     assert finding.seen == "the gateway let nobody in"
+
+
+def test_whoever_is_refused_must_hear_so_by_lcp_too(tmp_path: Path) -> None:
+    stage = play(faults.apply("wrong-pap-password", topology("dial")))
+    stage.told = [t for t in stage.told if t.data[:5] != b"\xff\x03\xc0\x21\x05"]
+
+    finding = judged(stage, tmp_path)["P-11"]
+
+    assert finding.verdict is Verdict.failed
+    assert "refused call 2 of hmc and did not hang up" in finding.seen
+
+
+def test_a_nak_must_name_an_address_of_the_pool_at_once(tmp_path: Path) -> None:
+    stage = play(topology("dial"))
+    nak = next(told for told in stage.told if told.data[:5] == b"\xff\x03\x80\x21\x03")
+    assert isinstance(nak.data, bytes)
+    other = replace(nak, time=nak.time - 0.001, data=nak.data[:-4] + inet_aton("10.9.9.9"))
+    stage.told.append(other)
+
+    finding = judged(stage, tmp_path)["P-12"]
+
+    assert finding.verdict is Verdict.failed
+    assert finding.seen == "no Nak named an address of the pool to call 1 of hmc"
 
 
 def test_after_an_ack_that_noise_has_spoilt_the_gateways_order_is_not_put_to_the_test(
