@@ -1,9 +1,9 @@
 """AT&T's fence on its gateway, as nftables text: who of the callers may talk to whom (S4 3.1).
 
 ``render`` gives the table, from the model alone. What one call adds are elements (``admit``,
-``dismiss``), so no rule ever changes. A call has a number, which marks the flows that its caller
+``dismiss``), so no rule ever changes. A call has a number, which marks the flows that the caller
 has opened in conntrack: a reply must belong to a flow of the call that now has the address. Flows of
-an earlier call with this address keep its number, and nothing has to be flushed (L-09). Zones of
+an earlier call with this address keep the earlier number, and nothing has to be flushed (L-09). Zones of
 conntrack would do the same, but nft 1.0.6 has no maps of them.
 
 Everything else is dropped in silence (L-06), with a counter for each reason. Nothing here acts.
@@ -52,7 +52,7 @@ COUNTERS = {
     BEFORE_OPEN: "from a caller whose IP link is not yet open: dropped",
     LITERAL: "to a caller, DNS from the utility service: dropped",
 }
-"""What each counter counts. Which of the last of them are there is decided by the model."""
+"""What each counter counts. ``PORT`` is there only if ports are minded, and one of the two for replies."""
 
 DNS = "meta l4proto { tcp, udp } th"
 CALLER = 'iifname "ppp*"'
@@ -167,7 +167,7 @@ def _list(addresses: tuple[str, ...]) -> Iterable[str]:
 
 
 def _listed(lig: Lig) -> Iterable[str]:
-    """The flow gets the call's number here, where it is sure to pass, and with its first packet."""
+    """A flow gets the call's number with the first packet, here, where the packet is sure to pass."""
     passed = f"ct mark set ip saddr map @numbers {_counter(LISTED)} accept"
     if not lig.ports:
         yield passed

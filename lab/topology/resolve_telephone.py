@@ -14,7 +14,15 @@ from lab.topology.model import PppAccount, PppAuth, PppServer, Role
 from lab.topology.routing import Network
 from lab.topology.site import Site
 from lab.topology.spec import CallSpec, TopologySpec
-from lab.topology.telephone import CallRule, FenceList, Lig, ModemLine, ResultTable, Telephone
+from lab.topology.telephone import (
+    CallRule,
+    FenceList,
+    IbmAddress,
+    Lig,
+    ModemLine,
+    ResultTable,
+    Telephone,
+)
 from lab.topology.values import Moment
 
 DEVICE = "/dev/modem{}"
@@ -119,6 +127,7 @@ def lig(site: Site) -> Lig | None:
             FenceList(user=each.user, addresses=tuple(dict.fromkeys(a.address for a in listed)))
             for each, listed in zip(accounts, authorized, strict=True)
         ),
+        catalogue=tuple(_catalogue(site.profile)),
         ports=tuple(dict.fromkeys(_services(chain(*authorized))))
         if spec.nodes[spec.lig].fence_ports
         else (),
@@ -138,6 +147,18 @@ def _authorized(profile: Profile, of: Region) -> tuple[Address, ...]:
     """L-02, L-10: the servers of a region; L-11: the VPN gateways, if there are any."""
     listed = (*profile.servers(of, VARIANT), *profile.vpn_gateways)
     return tuple(a for a in listed if a.version == 4)
+
+
+def _catalogue(profile: Profile) -> Iterator[IbmAddress]:
+    """What the lists may be of, each address once: some are in the tables of two regions."""
+    regions: dict[str, list[Region]] = {}
+    for address in (*profile.servers(), *profile.vpn_gateways):
+        if address.version == 4:
+            regions.setdefault(address.address, []).append(address.region)
+
+    gateways = {address.address for address in profile.vpn_gateways}
+    for each, found in regions.items():
+        yield IbmAddress(address=each, regions=tuple(found), is_vpn_gateway=each in gateways)
 
 
 def _services(listed: Iterable[Address]) -> Iterator[tuple[str, int]]:

@@ -101,6 +101,16 @@ class FenceList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IbmAddress:
+    """A server or a VPN gateway in the profile's table of addresses."""
+
+    address: str
+    regions: tuple[str, ...]
+    """Whose customers need the address: ``americas``, ``non-americas``, ``all``."""
+    is_vpn_gateway: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lig:
     """AT&T's gateway: a bank of modems, PPP for each call, a name server, and the fence."""
 
@@ -111,6 +121,8 @@ class Lig:
     utility: str
     """AT&T's utility service: the address of its name server (L-03)."""
     lists: tuple[FenceList, ...]
+    catalogue: tuple[IbmAddress, ...]
+    """All that is IBM's, by which the lists are judged (L-08, L-10, L-11)."""
     ports: tuple[tuple[str, int], ...]
     """Protocol and port, if the fence is to look at them, too (L-12); else empty."""
     literal_replies: bool

@@ -1,4 +1,4 @@
-"""Findings on PPP over the telephone: P-11, P-12, P-20."""
+"""Findings on PPP over the telephone: P-11, P-12, P-20; by the rules in ``fence``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lab.topology.telephone import Lig
 from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.dial import opened_calls
-from lab.verify.fence import gateway
-from lab.verify.finding import Check, Finding, count, frames_of
-from lab.verify.telephone_calls import TelephoneCall
+from lab.verify.fence import LineCheck, agent_home, gateway
+from lab.verify.finding import Finding, count, frames_of
+from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.ways.dial.plan import dialers
 from lab.wire import ppp
 from lab.wire.calls import Carried
@@ -23,7 +23,8 @@ ANY_ADDRESS = "0.0.0.0"
 
 def check_p_11(case: Case) -> Finding:
     """AT&T's gateway authenticates callers by PAP, with account and user ID."""
-    check = Check(
+    check = LineCheck(
+        case,
         "P-11",
         "the gateway's LCP asks for PAP (C023) and nothing else, the peer-id is <account>.<user id> as "
         "agreed; the gateway says Ack to a right password, and IPCP comes only then; it says Nak to "
@@ -42,13 +43,13 @@ def check_p_11(case: Case) -> Finding:
     if not let_in and not refused:
         if not any(call.frames for call in case.telephone_calls):
             return check.not_tested("no call came about in this run")
-        check.object("the gateway let nobody in")
+        check.miss("the gateway let nobody in")
     users = f" of {', '.join(dict.fromkeys(let_in))}" if let_in else ""
     told = f"; {count(refused, 'wrong password')} refused" if refused else ""
     return check.finding(f"LCP option 3 is C023; {count(len(let_in), 'call')}{users} let in{told}")
 
 
-def _judge_demand(check: Check, call: TelephoneCall) -> None:
+def _judge_demand(check: LineCheck, call: TelephoneCall) -> None:
     demands = [
         (item, frame.authentication[0])
         for item, frame in call.in_ppp(ppp.LCP, Code.configure_request, outgoing=False)
@@ -58,33 +59,34 @@ def _judge_demand(check: Check, call: TelephoneCall) -> None:
         if protocol != ppp.PAP:
             check.object(f"the gateway asks {call} for {protocol:04X}", [item.frame])
     check.show(frames_of(item for item, _ in demands[:1]))
-    if not demands and call.in_ppp(ppp.LCP):
-        check.object(f"the gateway did not ask {call} to authenticate")
+    if not demands and call.in_ppp(ppp.LCP) and not call.noted(DROPS):
+        check.miss(f"the gateway did not ask {call} to authenticate")
     if other := call.in_ppp(ppp.CHAP):
         check.object(f"CHAP in {call}", frames_of(item for item, _ in other))
 
 
-def _judge_peer_id(case: Case, check: Check, call: TelephoneCall) -> None:
+def _judge_peer_id(case: Case, check: LineCheck, call: TelephoneCall) -> None:
     accounts = {d.client: d.account.user for d in dialers(case.topology)}
     agreed = accounts.get(call.client, "")
     for item, frame in call.in_ppp(ppp.PAP, PapCode.request):
         account, dot, user = frame.pap_user.partition(".")
         if frame.pap_user != agreed or not (account and dot and user):
             check.object(f"{call} names itself {frame.pap_user!r}, not {agreed!r}", [item.frame])
-    if call.at_gateway and call.at_gateway.user != call.user:
-        check.object(f"the gateway took {call} for one of {call.at_gateway.user or 'nobody'}")
+    facts = call.at_gateway
+    if facts and facts.admitted and facts.user != call.user:
+        check.miss(f"the gateway took {call} for one of {facts.user or 'nobody'}")
 
 
-def _judge_order(check: Check, call: TelephoneCall) -> None:
+def _judge_order(check: LineCheck, call: TelephoneCall) -> None:
     """IPCP of the gateway comes after its Ack."""
     acks = call.in_ppp(ppp.PAP, PapCode.ack, outgoing=False)
     ipcp = [item.frame for item, _ in call.in_ppp(ppp.IPCP, outgoing=False)]
     check.show(frames_of(item for item, _ in acks[:1]))
     if ipcp and (not acks or ipcp[0].time < acks[0][0].frame.time):
-        check.object(f"the gateway began IPCP in {call} before PAP had succeeded", ipcp[:1])
+        check.miss(f"the gateway began IPCP in {call} before PAP had succeeded", ipcp[:1])
 
 
-def _judge_answers(case: Case, check: Check, call: TelephoneCall) -> int:
+def _judge_answers(case: Case, check: LineCheck, call: TelephoneCall) -> int:
     """Each request with its answer; how many were refused as they should be."""
     accounts = gateway(case).ppp.accounts
     right = {_said(account) for account in accounts}
@@ -110,17 +112,21 @@ def _said(account: PppAccount) -> bytes:
     return b"".join(bytes((len(word),)) + word for word in words)
 
 
-def _judge_refusal(check: Check, call: TelephoneCall, nak: Carried) -> None:
-    """Whoever is refused is hung up on: by LCP, and by the modem."""
+def _judge_refusal(check: LineCheck, call: TelephoneCall, nak: Carried) -> None:
+    """The gateway ends the call of a caller whom it refuses: by LCP, and by the modem."""
     ends = call.in_ppp(ppp.LCP, Code.terminate_request, outgoing=False)
     hung_up = any(call.noted(f"{end} hangs up") for end in (call.called, call.caller))
-    if not hung_up or not any(item.frame.time >= nak.frame.time for item, _ in ends):
-        check.object(f"the gateway refused {call} and did not hang up", [nak.frame])
+    kept = f"the gateway refused {call} and did not hang up"
+    if not hung_up and not call.noted(DROPS):
+        check.object(kept, [nak.frame])
+    elif not any(item.frame.time >= nak.frame.time for item, _ in ends):
+        check.miss(kept, [nak.frame])
 
 
 def check_p_12(case: Case) -> Finding:
     """A dynamic address from a pool for the time of the call."""
-    check = Check(
+    check = LineCheck(
+        case,
         "P-12",
         "the HMC's Configure-Request names 0.0.0.0, the gateway's Nak an address of the pool, which "
         "is then acknowledged, whatever a caller asks for; no address belongs to two calls at a time, and "
@@ -130,7 +136,7 @@ def check_p_12(case: Case) -> Finding:
     given = [
         _judge_lease(check, lig, call)
         for call in case.telephone_calls
-        if call.in_ppp(ppp.IPCP, outgoing=False)
+        if call.in_ppp(ppp.IPCP, outgoing=False) and (call.address or not call.noted(DROPS))
     ]
     answered = [call for call in case.record.lig if call.number]
     _judge_leases(check, answered)
@@ -151,26 +157,27 @@ def check_p_12(case: Case) -> Finding:
     leased = [call for call in answered if call.admitted]
     # The gateway gives the first address that is free.
     if not again and any(0 < c.closed <= d.answered for c in leased for d in leased):
-        check.object("an address was not free again when its call had ended: none was given twice")
+        check.miss("an address was not free again when its call had ended: none was given twice")
     return check.finding(
         f"0.0.0.0, Nak and Ack in {count(len(given), 'call')}: {', '.join(given)}; "
         f"{again} of these addresses had been another call's before"
     )
 
 
-def _judge_lease(check: Check, lig: Lig, call: TelephoneCall) -> str:
+def _judge_lease(check: LineCheck, lig: Lig, call: TelephoneCall) -> str:
     """The address that a call was given."""
     asked = call.in_ppp(ppp.IPCP, Code.configure_request, outgoing=True)
     naks = call.in_ppp(ppp.IPCP, Code.configure_nak, outgoing=False)
     check.show(frames_of(i for i, _ in (*asked[:1], *naks[:1])))
-    # Who dials by a program of his own may ask for what he likes.
+    # A user's own dialler may ask for any address.
     if call.attempt and asked and asked[0][1].ip_address != ANY_ADDRESS:
         named = asked[0][1].ip_address or "nothing"
         check.object(f"{call} asks for {named}, not for any address", [asked[0][0].frame])
-    if not naks or naks[0][1].ip_address not in lig.ppp.pool:
-        check.object(
-            f"no Nak named an address of the pool to {call}", frames_of(i for i, _ in naks)
-        )
+    unnamed = f"no Nak named an address of the pool to {call}"
+    if not naks:
+        check.miss(unnamed)
+    elif naks[0][1].ip_address not in lig.ppp.pool:
+        check.object(unnamed, frames_of(item for item, _ in naks))
     if call.address and call.address not in lig.ppp.pool:
         check.object(f"{call} was given {call.address}, which is not of the pool")
     if naks and call.address and naks[-1][1].ip_address != call.address:
@@ -178,7 +185,7 @@ def _judge_lease(check: Check, lig: Lig, call: TelephoneCall) -> str:
     return call.address
 
 
-def _judge_leases(check: Check, answered: list[LigCall]) -> None:
+def _judge_leases(check: LineCheck, answered: list[LigCall]) -> None:
     for number, call in enumerate(answered):
         for other in answered[number + 1 :]:
             together = other.answered < _end(call) and call.answered < _end(other)
@@ -193,7 +200,8 @@ def _end(call: LigCall) -> float:
 def check_p_20(case: Case) -> Finding:
     """IP connections are allowed after PPP has been established."""
     lig = gateway(case)
-    check = Check(
+    check = LineCheck(
+        case,
         "P-20",
         f"an IP packet of a caller that comes before IPCP is open is not on {lig.outside}; later ones are",
     )
@@ -206,18 +214,16 @@ def check_p_20(case: Case) -> Finding:
                 f"a packet to {p.packet.destination} passed before IPCP was open", [p.passed]
             )
     check.show(p.frame for p in early[:4])
-    tried = {id(p) for p in passage.tried(case, "P-20")}
     if not any(t.requirement == "P-20" for t in case.record.fence_trials):
-        if not case.called or case.failed_calls:
+        if not agent_home(case):
             return check.not_tested(f"{case.why_not_home}, so nobody tried")
-        check.object("nobody tried")
-    elif not any(id(p) in tried for p in early):
-        if passage.noisy(case):
-            return check.not_tested("the noise on the line has spoilt the trial")
-        check.object("no packet came before IPCP was open, so the trial proves nothing")
+        check.miss("nobody tried")
+    else:
+        tried = {id(p) for p in passage.tried(case, "P-20")}
+        came = any(id(p) in tried for p in early)
+        check.want(came, "no packet came before IPCP was open, so the trial proves nothing")
     later = sum(p.passed is not None for p in sent) - sum(p.passed is not None for p in early)
-    if not later:
-        check.object("no packet passed when IPCP was open, either")
+    check.want(later, "no packet passed when IPCP was open, either")
     return check.finding(
         f"{count(len(early), 'packet')} before IPCP was open, not passed; {later} passed later"
     )

@@ -1,55 +1,54 @@
 """Every packet that came to AT&T's fence: what the fence on paper says of it, and what became of it.
 
-Worked out from the captures of both its sides; the fence's rules in the kernel are not looked at, and only
-their counters are compared, elsewhere. Judges nothing.
+Worked out from the captures of both sides of the fence. The fence's rules in the kernel are not looked at;
+``fence`` compares the counters of these rules. Judges nothing.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf
 
-from lab import fence
 from lab.record import FenceTrial
 from lab.verify.case import Case, mac
 from lab.verify.paper_fence import DNS_PORT, PASSING, Caller, Ends, Fence, ends
-from lab.verify.telephone_calls import TelephoneCall
+from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.wire.decode import Frame, Packet
 from lab.wire.dialled import Fault
 
 GATEWAY = "gateway"
 """A trial's side, if the gateway itself was made to send it."""
-LOST_S = 1.0
-"""What came to the gateway's modem so long before a line was cut may not have been read any more."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Passing:
     """A packet that came to the fence."""
 
     side: str
-    """``caller`` or ``internet``."""
+    """Who sent the packet: ``caller`` or ``internet``."""
     frame: Frame
-    """Where it came from: on the telephone line or on the Internet's wire."""
+    """The packet on its way to the fence: on the telephone line, or on the Internet's wire."""
     packet: Packet
     call: TelephoneCall | None
-    """Whose it is: the caller's, or of the address that it is for."""
+    """From a caller: the call that sent the packet. From the Internet: the call to which the gateway
+    routes the packet, if there is one."""
     counter: str
-    """Where the fence should count it; empty if it should not come so far."""
+    """The counter of the fence that must count the packet, as ``L-02-listed``; empty for a packet that
+    must not even come to the fence, as one whose time to live has ended."""
     passed: Frame | None
-    """The same packet on the other side; of one that no call may have, also on any caller's line."""
-    maybe: tuple[str, ...] = ()
-    """Where else it may be counted, empty for nowhere: its call was about to end, so that the gateway
-    may have been without it already, or conntrack may have taken it for another's (``doubtful``)."""
+    """The same packet on the other side; if no call may have the packet, on any caller's line."""
     misled: Frame | None = None
-    """The same packet on the line of a call that it was not for."""
+    """The same packet on the line of another call than ``call``."""
     expired: bool = False
-    """Its time to live ended at the gateway, before the fence: RFC 792 has an error for its sender."""
+    """The packet's time to live ended at the gateway, before the fence: RFC 792 has an error for that."""
     astray: bool = False
-    """The gateway had been told to route it to another caller."""
+    """The gateway had been told to route the packet to another caller."""
+    in_farewell: bool = False
+    """The packet did not pass, and came when PPP on ``call`` was ending: the gateway may have taken the
+    call out of the fence already."""
 
     @property
     def allowed(self) -> bool:
@@ -65,7 +64,7 @@ class Passage:
     offered: list[Passing] = field(default_factory=list)
     """From the Internet's side."""
     strays: list[tuple[Frame, Packet]] = field(default_factory=list)
-    """What the gateway put on the Internet's wire and no caller had sent: its own words."""
+    """What the gateway put on the Internet's wire and no caller had sent: the gateway's own words."""
     told: list[tuple[Frame, Packet]] = field(default_factory=list)
     """What callers heard that did not come from the Internet's side: of the gateway itself."""
     unasked: list[tuple[Frame, Packet]] = field(default_factory=list)
@@ -75,22 +74,9 @@ class Passage:
     def everything(self) -> list[Passing]:
         return self.sent + self.offered
 
-    def counts(self, *, sure: bool = False) -> dict[str, int]:
-        """What the fence's counters should say of all that came to it; at least, or at most."""
-        found: dict[str, int] = defaultdict(int)
-        for passing in self.everything:
-            if not passing.maybe:
-                found[passing.counter] += 1
-            elif not sure:
-                for counter in (passing.counter, *passing.maybe):
-                    found[counter] += 1
-        found.pop("", None)
-        return found
-
-    def total(self) -> tuple[int, int]:
-        """How many packets all counters together have counted, at least and at most."""
-        counted = [p for p in self.everything if p.counter]
-        return sum("" not in p.maybe for p in counted), len(counted)
+    def counts(self) -> Counter[str]:
+        """What the fence's counters must say of all that came to the fence."""
+        return Counter(passing.counter for passing in self.everything)
 
 
 def mark(packet: Packet) -> tuple[object, ...]:
@@ -104,7 +90,7 @@ Sighting = tuple[Frame, Packet, TelephoneCall | None]
 
 
 class _Wire:
-    """Packets of one side, to be found again by their marks, each once."""
+    """Packets of one side; each is found by its mark, and only once."""
 
     def __init__(self, packets: Iterable[Sighting]) -> None:
         self._left: dict[tuple[object, ...], deque[Sighting]] = defaultdict(deque)
@@ -124,51 +110,37 @@ class _Wire:
         return [entry for found in self._left.values() for entry in found]
 
 
-def follow(
-    model: Fence,
-    calls: list[TelephoneCall],
-    arriving: list[tuple[Frame, Packet]],
-    leaving: list[tuple[Frame, Packet]],
-    *,
-    astray: Collection[Ends] = (),
-    noisy: bool = False,
-) -> Passage:
-    """Take every packet in the order of time; ``arriving`` and ``leaving`` are of the Internet's wire."""
-    return _Follower(model, calls, leaving, astray, noisy=noisy).follow(arriving)
+@lru_cache(maxsize=1)
+def of(case: Case) -> Passage:
+    """The passage of a run; made once, as every check of the fence asks for it."""
+    return _Follower(case).follow()
 
 
 class _Follower:
-    """The state of ``follow``."""
+    """Takes every packet of a run in the order of time."""
 
-    def __init__(
-        self,
-        model: Fence,
-        calls: list[TelephoneCall],
-        leaving: list[tuple[Frame, Packet]],
-        astray: Collection[Ends],
-        *,
-        noisy: bool,
-    ) -> None:
-        self.model, self.astray, self.noisy = model, astray, noisy
-        self.calls = [call for call in calls if call.frames]
-        # Each is worked out from all frames of its call.
+    def __init__(self, case: Case) -> None:
+        lig = case.topology.lig
+        assert lig is not None, "topologies without a gateway do not expect it"
+        self.model = Fence(lig, own_addresses(case))
+        self.astray = {_ends_of(trial) for trial in case.record.fence_trials if trial.astray}
+        hers = mac(case.topology.node(lig.node).interface(lig.outside))
+        self.arriving: list[Sighting] = [
+            (f, f.ip, None) for f in case.frames(lig.outside) if f.ip and f.source_mac != hers
+        ]
+        self.calls = [call for call in case.telephone_calls if call.frames]
+        # Each of these is worked out from all frames of its call.
         self.callers = {c.number: Caller(c.number, c.address, c.user) for c in self.calls}
         self.opened = {call.number: call.opened for call in self.calls}
-        self.cut = {c.number: inf if c.terminated else c.ending - LOST_S for c in self.calls}
         self.ending = {call.number: call.ending for call in self.calls}
-        self.carried = [
-            (item, item.data, call) for call in self.calls for item in call.frames if item.data
-        ]
-        self.out = _Wire((frame, packet, None) for frame, packet in leaving)
-        self.heard = _Wire((i.frame, packet, c) for i, packet, c in self.carried if not i.outgoing)
+        carried = [(i, i.data, call) for call in self.calls for i in call.frames if i.data]
+        self.sent: list[Sighting] = [(i.frame, p, call) for i, p, call in carried if i.outgoing]
+        self.heard = _Wire((i.frame, p, call) for i, p, call in carried if not i.outgoing)
+        self.out = _Wire((f, p, None) for f, p in case.sent_by(lig.node, lig.outside))
 
-    def follow(self, arriving: list[tuple[Frame, Packet]]) -> Passage:
+    def follow(self) -> Passage:
         passage = Passage()
-        events: list[Sighting] = [
-            (item.frame, packet, call) for item, packet, call in self.carried if item.outgoing
-        ]
-        events += [(frame, packet, None) for frame, packet in arriving]
-        for frame, packet, caller in sorted(events, key=lambda event: event[0].time):
+        for frame, packet, caller in sorted(self.sent + self.arriving, key=lambda x: x[0].time):
             if caller is not None:
                 passage.sent.append(self._sent(frame, packet, caller))
             else:
@@ -177,48 +149,48 @@ class _Follower:
         for frame, packet, call in self.heard.rest():
             passage.told.append((frame, packet))
             assert call is not None
-            if packet.source_port == DNS_PORT and not self.model.asked(
-                packet, self.callers[call.number]
-            ):
+            asked = self.model.asked(packet, self.callers[call.number])
+            if packet.source_port == DNS_PORT and not asked:
                 passage.unasked.append((frame, packet))
         return passage
 
     def _sent(self, frame: Frame, packet: Packet, caller: TelephoneCall) -> Passing:
-        # Before IPCP is open it does not get as far as the fence (P-20).
+        # Before IPCP is open no packet comes to the fence (P-20).
         early = frame.time < self.opened[caller.number]
-        counter = "" if early else self.model.from_caller(packet, self.callers[caller.number])
-        # Of one caller to another it may be on that one's line, past the fence.
+        # A packet of one caller to another may be on the other's line, past the fence.
         passed = self.out.take(packet) or self.heard.take(packet)
-        expired = not early and self.model.expires(packet)
-        passing = Passing("caller", frame, packet, caller, counter, passed, expired=expired)
-        if counter and not passed and frame.time > self.cut[caller.number]:
-            passing.maybe = ("",)
-        return passing
+        return Passing(
+            side="caller",
+            frame=frame,
+            packet=packet,
+            call=caller,
+            counter="" if early else self.model.from_caller(packet, self.callers[caller.number]),
+            passed=passed,
+            expired=not early and self.model.expires(packet),
+            in_farewell=not passed and frame.time > self.ending[caller.number],
+        )
 
     def _offered(self, frame: Frame, packet: Packet) -> Passing:
         astray = ends(packet) in self.astray
         holder = next((c for c in self.calls if _holds(c, packet.destination, frame.time)), None)
-        routed = None if astray else holder
-        party = self.callers[routed.number] if routed is not None else None
-        doubtful = party is not None and self.model.doubtful(packet, party)
-        counter = self.model.from_internet(packet, party)
-        passed = self.heard.take(packet, routed) if routed else None
+        call = None if astray else holder
+        passed = self.heard.take(packet, call) if call else None
         elsewhere = self.heard.take(packet) if passed is None else None
+        caller = self.callers[call.number] if call else None
+        counter = self.model.from_internet(packet, caller, heard=passed is not None)
         if counter not in PASSING:
             passed, elsewhere = passed or elsewhere, None
-        maybe: tuple[str, ...] = ()
-        if counter == fence.REPLY and doubtful and not passed:
-            # Nobody has heard it, so conntrack knew it no more; unless noise has spoilt it.
-            counter, maybe = fence.UNSOLICITED, (fence.REPLY,) if self.noisy else ()
-        if routed is not None and frame.time > self.ending[routed.number] and not passed:
-            maybe += (fence.FREE_ADDRESS,)
-        expired = self.model.expires(packet)
         return Passing(
-            *("internet", frame, packet, routed, counter, passed),
-            maybe=maybe,
+            side="internet",
+            frame=frame,
+            packet=packet,
+            call=call,
+            counter=counter,
+            passed=passed,
             misled=elsewhere,
-            expired=expired,
+            expired=self.model.expires(packet),
             astray=astray,
+            in_farewell=bool(call and not passed and frame.time > self.ending[call.number]),
         )
 
 
@@ -230,29 +202,27 @@ def _holds(call: TelephoneCall, address: str, time: float) -> bool:
     return facts.admitted <= time <= (facts.closed or inf)
 
 
-@lru_cache(maxsize=1)
-def of(case: Case) -> Passage:
-    """The passage of a run; made once, as every check of the fence asks for it."""
+def own_addresses(case: Case) -> set[str]:
+    """The gateway's own addresses, with the name server's and PPP's."""
     lig = case.topology.lig
     assert lig is not None, "topologies without a gateway do not expect it"
     node = case.topology.node(lig.node)
-    own = [*node.service_addresses, *(i.ip for i in node.interfaces)]
-    hers = mac(node.interface(lig.outside))
-    arriving = [(f, f.ip) for f in case.frames(lig.outside) if f.ip and f.source_mac != hers]
-    leaving = case.sent_by(lig.node, lig.outside)
-    astray = {_ends_of(trial) for trial in case.record.fence_trials if trial.astray}
-    model = Fence(lig, own)
-    calls = case.telephone_calls
-    return follow(model, calls, arriving, leaving, astray=astray, noisy=noisy(case))
+    own = {*node.service_addresses, *(i.ip for i in node.interfaces)}
+    return own | {lig.utility, lig.ppp.local_ip}
 
 
 @lru_cache(maxsize=1)
-def _by_ends(case: Case) -> dict[tuple[str, Ends], list[Passing]]:
-    """Where each kind of packet came to the fence."""
-    found: dict[tuple[str, Ends], list[Passing]] = defaultdict(list)
-    for passing in of(case).everything:
-        found[passing.side, ends(passing.packet)].append(passing)
-    return found
+def losses(case: Case) -> str:
+    """Why packets of a run were lost on a telephone line, so that what is missing proves nothing."""
+    if any(item.fault is Fault.checksum for item in case.carried):
+        return "the telephone line was noisy"
+    for call in case.telephone_calls:
+        if call.noted(DROPS) or (call.opened < inf and not call.terminated):
+            return f"{call} was cut off"
+    return ""
+
+
+# Trials.
 
 
 def _ends_of(trial: FenceTrial) -> Ends:
@@ -260,37 +230,35 @@ def _ends_of(trial: FenceTrial) -> Ends:
     return (trial.source, trial.destination, trial.protocol, *ports)
 
 
-def tried(case: Case, requirement: str, side: str = "") -> list[Passing]:
+def _trials(case: Case, requirement: str) -> dict[tuple[str, Ends], float]:
+    """Side and ends of a requirement's trials, and when each was first sent."""
+    mine = [t for t in case.record.fence_trials if t.requirement == requirement]
+    return {(t.side, _ends_of(t)): t.sent for t in reversed(mine)}
+
+
+def tried(case: Case, requirement: str) -> list[Passing]:
     """The packets of a requirement's trials, as far as they came to the fence."""
-    by_ends, found = _by_ends(case), dict[int, Passing]()
-    for trial in case.record.fence_trials:
-        if trial.requirement == requirement and side in ("", trial.side):
-            came = by_ends.get((trial.side, _ends_of(trial)), [])
-            # An answer that comes late is the same as the one that came in time.
-            found |= {id(p): p for p in came if p.frame.time >= trial.sent}
-    return list(found.values())
-
-
-def of_another(case: Case, address: str, passing: Passing) -> bool:
-    """Whether an address was another call's at that time, and not that of the packet's own call."""
-    holders = [c for c in case.telephone_calls if _holds(c, address, passing.frame.time)]
-    return any(call is not passing.call for call in holders)
-
-
-def noisy(case: Case) -> bool:
-    """Whether frames were spoilt on a line: then what is missing proves nothing."""
-    return any(item.fault is Fault.checksum for item in case.carried)
+    sent = _trials(case, requirement)
+    # A late answer has the ends of the answer that came in time.
+    return [
+        p for p in of(case).everything if p.frame.time >= sent.get((p.side, ends(p.packet)), inf)
+    ]
 
 
 def missing(case: Case, requirement: str) -> list[Ends]:
-    """Trials of a requirement that are on no wire, and so prove nothing."""
-    if noisy(case):
-        return []
-    seen = _by_ends(case)
-    # What the gateway itself is made to say comes to its fence and to no wire.
-    wanted = [
-        (t.side, _ends_of(t))
-        for t in case.record.fence_trials
-        if t.requirement == requirement and t.side != GATEWAY
+    """Trials of a requirement that are on no wire."""
+    seen = {(p.side, ends(p.packet)) for p in of(case).everything}
+    # The gateway's own packets come to the fence, and are on no wire.
+    return [x[1] for x in _trials(case, requirement) if x not in seen and x[0] != GATEWAY]
+
+
+def of_others(case: Case, passings: Iterable[Passing], end: str) -> list[Passing]:
+    """Those whose ``source``, or ``destination``, was the address of another call at the time."""
+    return [
+        p
+        for p in passings
+        if any(
+            call is not p.call and _holds(call, getattr(p.packet, end), p.frame.time)
+            for call in case.telephone_calls
+        )
     ]
-    return [where for side, where in wanted if (side, where) not in seen]

@@ -1,7 +1,7 @@
 """A whole run by telephone, by the book: modems, PPP with PAP, the call home, what tries the fence.
 
-``DialScript`` holds what a test may have done differently. The fence is ``passage``'s on paper, which
-true runs hold against the kernel's, to the packet.
+``DialScript`` holds what a test may have done differently. What the fence does is written down by hand in
+``fence_papers``; nothing of the judge's is used.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from lab.scenarios.fence_packets import (
 from lab.telephony.tape import Tape, recording
 from lab.topology.model import Topology
 from lab.topology.telephone import ModemLine
-from lab.verify import paper_fence
 from lab.ways.dial.plan import Dialer, dialers
 from lab.wire import decode
 from lab.wire.decode import Packet
 from lab.wire.dialled import enframe
 from tests.unit.verify.changes import note_tries
+from tests.unit.verify.fence_papers import LISTED, PASSING, Papers
 from tests.unit.verify.play import SYSTEM, Script, conversation, ppp_packet
 from tests.unit.verify.stage import START, Stage
 
@@ -117,6 +117,10 @@ class DialScript:
     """Callers send SYNs again when they have been refused, and are refused again."""
     forgets: bool = False
     """Then conntrack takes the answer for invalid."""
+    drops: int = 0
+    """After so many frames the first call is cut, before IP is open on it."""
+    cuts: int = 0
+    """How many calls end without a word of LCP's, as the line is cut."""
     unseeded: bool = False
     random_packets: int = 60
     """Each way, of each caller; the judge's minimum is set to as many."""
@@ -149,6 +153,8 @@ class Told:
             tape.note(str(self.data), now, self.call)
         elif self.what == "frame":
             tape.arrived(self.call, self.line, enframe(data), now)
+        elif self.what == "noise":
+            tape.arrived(self.call, self.line, enframe(data)[:-3] + b"\0\0\x7e", now)
         elif self.what == "connected":
             assert self.ends
             tape.connected(self.call, *self.ends, str(self.data), self.rate, now)
@@ -172,13 +178,14 @@ class PhoneStage(Stage):
 
 @dataclass
 class Call:
-    """A call that stands, as the fence on paper wants to know it."""
+    """A call that stands."""
 
     number: int
     client: str
     caller: str
     called: str
     facts: LigCall
+    frames: int = 0
     address: str = ""
     user: str = ""
     opened: bool = False
@@ -220,7 +227,7 @@ class Run:
         self.record = stage.record
         self.lines = topology.telephone.lines
         node = topology.node(lig.node)
-        self.fence = paper_fence.Fence(lig, [i.ip for i in node.interfaces])
+        self.papers = Papers(lig, [i.ip for i in node.interfaces])
         self.counters = dict.fromkeys(fence.COUNTERS, 0)
         self.calls: list[Call] = []
         self.calls_made = 0
@@ -316,6 +323,10 @@ class Run:
         self.stage.now += 0.02
         data = b"\xff\x03" + struct.pack("!H", protocol) + body
         self.tell("frame", call=call.number, line=call.caller if back else call.called, data=data)
+        call.frames += 1
+        if call.facts.number == 1 and call.frames == self.script.drops:
+            self.tell("note", call=call.number, data="the line drops")
+            self.lose(call, "the modem hung up")
 
     def negotiate(self, call: Call, plan: Dialer) -> None:
         script, demand = self.script, self.script.demand
@@ -335,7 +346,7 @@ class Run:
         if first or plan.account not in self.lig.ppp.accounts:
             self.refuse(call)
         self.frame(call, PAP, ppp_packet(2, 1, b"\x00"), back=True)
-        call.user = call.facts.user = plan.account.user
+        call.user = plan.account.user
         self.open(call)
 
     def refuse(self, call: Call) -> NoReturn:
@@ -344,10 +355,13 @@ class Run:
         if not self.script.keeps:
             self.frame(call, LCP, ppp_packet(5, 2, b""), back=True)
             self.tell("note", call=call.number, data=f"{call.called} hangs up")
+        self.lose(call, "PAP authentication failed")
+
+    def lose(self, call: Call, why: str) -> NoReturn:
         self.tell("ended", call=call.number)
         call.facts.closed = self.stage.now
         self.stage.now += 10
-        raise LostError("PAP authentication failed")
+        raise LostError(why)
 
     def open(self, call: Call) -> None:
         taken = set() if self.script.one_address else {c.address for c in self.calls}
@@ -365,6 +379,7 @@ class Run:
             server = self.topology.endpoints[0].address
             syn = IP(src=given, dst=server, id=7) / TCP(sport=40999, dport=443, flags="S")
             self.from_caller(call, bytes(syn))
+        call.facts.user = call.user
         call.facts.admitted = call.facts.opened = self.stage.now
         self.frame(call, IPCP, ppp_packet(2, 2, address), back=True)
         call.address = call.facts.address = given
@@ -394,9 +409,9 @@ class Run:
         if not call.opened:
             passes = self.script.early_leak
         else:
-            counter = self.fence.from_caller(packet, call)  # type: ignore[arg-type]
+            counter = self.papers.from_caller(IP(raw), call.number, call.address, call.user)
             passes = self.passes(packet, counter)
-            if self.fence.expires(packet):
+            if self.papers.ends_here(IP(raw)):
                 self.expire(packet, "caller", call)
             if counter == fence.UTILITY and passes:
                 self.serve_names(call, raw)
@@ -412,7 +427,7 @@ class Run:
     def passes(self, packet: Packet, counter: str) -> bool:
         if counter:
             self.counters[counter] += 1
-        if counter in paper_fence.PASSING:
+        if counter in PASSING:
             return not self.script.blocks(packet, counter)
         return self.script.leaks(packet, counter)
 
@@ -446,9 +461,8 @@ class Run:
         packet = decode.parse_ipv4(raw)
         assert packet is not None
         call = next((c for c in self.calls if c.address == packet.destination), None)
-        routed = None if astray else call
-        counter = self.fence.from_internet(packet, routed)  # type: ignore[arg-type]
-        if self.fence.expires(packet):
+        counter = self.papers.from_internet(IP(raw), call.number if call and not astray else 0)
+        if self.papers.ends_here(IP(raw)):
             self.expire(packet, "internet", call)
         if self.again and self.script.forgets and counter == fence.REPLY:
             counter = fence.UNSOLICITED
@@ -573,7 +587,7 @@ class Run:
         tried = {}
         self.record.fence_seed = "" if self.script.unseeded else self.topology.name
         for number, call in enumerate(list(self.calls)):
-            listed = self.fence.listed(call.user)
+            listed = LISTED[call.user]
             taken = {c.address for c in self.calls}
             tried[call.client] = trials = Trials(
                 Situation(
@@ -667,8 +681,9 @@ class Run:
 
     def hang_up(self, call: Call) -> None:
         self.stage.now += 1
-        self.frame(call, LCP, ppp_packet(5, 9, b""))
-        self.frame(call, LCP, ppp_packet(6, 9, b""), back=True)
+        if call.facts.number > self.script.cuts:
+            self.frame(call, LCP, ppp_packet(5, 9, b""))
+            self.frame(call, LCP, ppp_packet(6, 9, b""), back=True)
         self.tell("note", call=call.number, data=f"{call.caller} hangs up")
         self.tell("ended", call=call.number)
         self.calls.remove(call)

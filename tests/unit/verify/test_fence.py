@@ -1,0 +1,486 @@
+"""AT&T's fence, judged: the fence on paper by hand-written rows, lines that lose packets, calls that end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from socket import inet_aton
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Packet as Scapy
+from scapy.packet import Raw
+
+from lab import catalogue, faults, fence, verify
+from lab.topology.model import Topology
+from lab.verify import Finding, Verdict
+from lab.verify.paper_fence import Caller, Fence
+from lab.wire import decode
+from lab.wire.decode import Packet
+from tests.unit.verify.changes import change_dialers
+from tests.unit.verify.fence_papers import Papers
+from tests.unit.verify.fence_play import DialScript, PhoneStage, Told, play
+from tests.unit.verify.stage import topology
+
+ONE, TWO = "203.0.113.18", "203.0.113.19"
+"""What dial-two-hmcs gives hmc, call 1, and hmc-b, call 2."""
+FREE, PPP, LIG, NAMES = "203.0.113.20", "203.0.113.17", "203.0.113.2", "203.0.113.53"
+SAS, AMERICAS, OTHERS, VPN = "129.42.160.48", "129.42.160.49", "129.42.160.50", "129.42.160.16"
+NEAR, FAR = "129.42.160.47", "198.18.0.1"
+CALLS = {1: (ONE, "usibm.hmc01"), 2: (TWO, "usibm.hmc02"), 3: (ONE, "usibm.hmc01")}
+"""Address and user id; the third comes after the first."""
+
+# -- the fence on paper ---------------------------------------------------------------------------
+
+
+def tcp(near: int, far: int, flags: str = "S") -> TCP:
+    return TCP(sport=near, dport=far, flags=flags)
+
+
+def udp(near: int, far: int) -> UDP:
+    return UDP(sport=near, dport=far)
+
+
+def about(source: str, destination: str, inner: Scapy, kind: int = 3) -> Scapy:
+    """An ICMP error about a packet."""
+    return ICMP(type=kind, code=1) / Raw(bytes(IP(src=source, dst=destination) / inner))
+
+
+Row = tuple[int, str, str, Scapy, str]
+FROM_CALLERS: list[Row] = [
+    # The source must be the assigned address (L-01).
+    (1, "192.168.10.10", SAS, tcp(1, 443), "L-01-spoofed-source"),
+    (1, TWO, SAS, tcp(1, 443), "L-01-spoofed-source"),
+    (2, ONE, SAS, tcp(1, 443), "L-01-spoofed-source"),
+    (1, FREE, NAMES, udp(1, 53), "L-01-spoofed-source"),
+    (1, SAS, TWO, tcp(443, 1), "L-01-spoofed-source"),
+    # The destination must be an authorized server (L-02), of the caller's own list (L-08, L-10).
+    (1, ONE, SAS, tcp(1, 443), "L-02-listed"),
+    (1, ONE, AMERICAS, tcp(2, 443), "L-02-listed"),
+    (1, ONE, OTHERS, tcp(3, 443), "L-02-unlisted"),
+    (2, TWO, OTHERS, tcp(4, 443), "L-02-listed"),
+    (2, TWO, AMERICAS, tcp(5, 443), "L-02-unlisted"),
+    (1, ONE, NEAR, tcp(6, 443), "L-02-unlisted"),
+    (1, ONE, FAR, udp(7, 500), "L-02-unlisted"),
+    (1, ONE, TWO, udp(8, 9), "L-02-unlisted"),
+    # Or AT&T's utility service (L-03).
+    (1, ONE, NAMES, udp(9, 53), "L-03-utility"),
+    (1, ONE, NAMES, tcp(10, 53), "L-03-utility"),
+    (1, ONE, NAMES, udp(11, 54), "L-07-other"),
+    (1, ONE, PPP, udp(12, 53), "L-03-dns"),
+    (1, ONE, FAR, tcp(13, 53), "L-03-dns"),
+    (1, ONE, LIG, tcp(14, 22), "L-07-other"),
+    # Addresses only, so any port (L-12), the VPN gateways' too (L-11).
+    (1, ONE, SAS, udp(15, 9), "L-02-listed"),
+    (1, ONE, SAS, udp(16, 53), "L-02-listed"),
+    (1, ONE, VPN, udp(500, 500), "L-02-listed"),
+    (1, ONE, VPN, Raw(b"esp?"), "L-02-listed"),
+    (1, ONE, SAS, ICMP(type=8, id=17), "L-02-listed"),
+]
+AFTER_THAT: list[Row] = [
+    # Packets to an address that no call has (L-04); 0 is no call.
+    (0, SAS, FREE, tcp(443, 1), "L-04-free-address"),
+    (0, SAS, FAR, tcp(443, 1), "L-07-other"),
+    (0, SAS, LIG, tcp(443, 1), "L-07-other"),
+    (0, NAMES, FREE, udp(53, 1), ""),
+    # The source must be a server with which the caller communicates (L-05).
+    (1, SAS, ONE, tcp(443, 1, "SA"), "L-05-reply"),
+    (1, SAS, ONE, tcp(443, 2, "SA"), "L-05-unsolicited"),
+    (2, SAS, TWO, tcp(443, 1, "SA"), "L-05-unsolicited"),
+    (1, OTHERS, ONE, tcp(443, 3, "SA"), "L-05-unsolicited"),
+    (2, OTHERS, TWO, tcp(443, 4, "SA"), "L-05-reply"),
+    (2, AMERICAS, TWO, tcp(443, 5, "SA"), "L-05-unsolicited"),
+    (1, FAR, ONE, udp(500, 7), "L-05-unsolicited"),
+    (1, TWO, ONE, udp(9, 8), "L-05-unsolicited"),
+    (1, SAS, ONE, udp(9, 15), "L-05-reply"),
+    (1, SAS, ONE, udp(9, 16), "L-05-unsolicited"),
+    (1, VPN, ONE, Raw(b"esp!"), "L-05-reply"),
+    (1, VPN, ONE, udp(500, 500), "L-05-reply"),
+    (1, VPN, ONE, udp(4500, 500), "L-05-unsolicited"),
+    (1, SAS, ONE, ICMP(type=0, id=17), "L-05-reply"),
+    (1, SAS, ONE, ICMP(type=8, id=17), "L-05-unsolicited"),
+    (1, AMERICAS, ONE, ICMP(type=0, id=17), "L-05-unsolicited"),
+    (1, SAS, ONE, about(ONE, SAS, udp(15, 9)), "L-05-reply"),
+    (1, SAS, ONE, about(ONE, SAS, udp(99, 9)), "L-05-unsolicited"),
+    (1, FAR, ONE, about(ONE, SAS, udp(15, 9)), "L-05-unsolicited"),
+    (1, SAS, ONE, about(ONE, FAR, udp(7, 500)), "L-05-unsolicited"),
+    # And what was an answer to one call is none to the next (L-09).
+    (3, SAS, ONE, tcp(443, 1, "SA"), "L-05-unsolicited"),
+    (3, SAS, ONE, about(ONE, SAS, udp(15, 9)), "L-05-unsolicited"),
+]
+
+
+def packed(source: str, destination: str, inner: Scapy, ttl: int = 64) -> bytes:
+    packet = IP(src=source, dst=destination, ttl=ttl)
+    if isinstance(inner, Raw):
+        packet.proto = 50
+    return bytes(packet / inner)
+
+
+class Judge:
+    """The judge's fence, to be asked as the plays' one."""
+
+    def __init__(self, model: Topology) -> None:
+        assert model.lig is not None
+        self.fence = Fence(model.lig, {LIG, PPP, NAMES})
+
+    def from_caller(self, raw: bytes, call: int) -> str:
+        packet = decode.parse_ipv4(raw)
+        assert packet is not None
+        return self.fence.from_caller(packet, Caller(call, *CALLS[call]))
+
+    def from_internet(self, raw: bytes, call: int, *, heard: bool = True) -> str:
+        packet = decode.parse_ipv4(raw)
+        assert packet is not None
+        party = Caller(call, *CALLS[call]) if call else None
+        return self.fence.from_internet(packet, party, heard=heard)
+
+
+class Play:
+    """The fence of the plays."""
+
+    def __init__(self, model: Topology) -> None:
+        assert model.lig is not None
+        self.papers = Papers(model.lig, [LIG])
+
+    def from_caller(self, raw: bytes, call: int) -> str:
+        return self.papers.from_caller(IP(raw), call, *CALLS[call])
+
+    def from_internet(self, raw: bytes, call: int) -> str:
+        return self.papers.from_internet(IP(raw), call)
+
+
+@pytest.mark.parametrize("kind", [Judge, Play])
+def test_each_packet_is_counted_as_the_papers_say(kind: type[Judge | Play]) -> None:
+    asked = kind(topology("dial-two-hmcs"))
+
+    for call, source, destination, inner, counter in FROM_CALLERS:
+        raw = packed(source, destination, inner)
+        assert asked.from_caller(raw, call) == counter, IP(raw).summary()
+    for call, source, destination, inner, counter in AFTER_THAT:
+        raw = packed(source, destination, inner)
+        assert asked.from_internet(raw, call) == counter, IP(raw).summary()
+
+
+@pytest.mark.parametrize("kind", [Judge, Play])
+def test_what_ends_at_the_gateway_is_not_counted_and_has_spoken_to_nobody(
+    kind: type[Judge | Play],
+) -> None:
+    asked = kind(topology("dial-two-hmcs"))
+
+    assert asked.from_caller(packed(ONE, SAS, tcp(1, 443), ttl=1), 1) == ""
+    assert asked.from_internet(packed(SAS, ONE, tcp(443, 1, "SA")), 1) == "L-05-unsolicited"
+    assert asked.from_internet(packed(SAS, ONE, tcp(443, 1, "SA"), ttl=1), 1) == ""
+
+
+PORTS = (("tcp", 443), ("udp", 500), ("esp", 0), ("icmp-echo", 0))
+MINDED: list[tuple[str, Scapy, str]] = [
+    (SAS, tcp(1, 443), "L-02-listed"),
+    (SAS, tcp(1, 9), "L-12-port"),
+    (SAS, udp(1, 443), "L-12-port"),
+    (VPN, udp(500, 500), "L-02-listed"),
+    (VPN, Raw(b"esp?"), "L-02-listed"),
+    (SAS, ICMP(type=8, id=1), "L-02-listed"),
+    (SAS, ICMP(type=13), "L-12-port"),
+    (FAR, tcp(1, 443), "L-02-unlisted"),
+    (NAMES, udp(1, 53), "L-03-utility"),
+]
+
+
+def test_told_to_mind_ports_it_counts_others_of_listed_servers_apart() -> None:
+    model = topology("dial-two-hmcs")
+    assert model.lig is not None
+    judge = Judge(replace(model, lig=replace(model.lig, ports=PORTS)))
+
+    for destination, inner, counter in MINDED:
+        assert judge.from_caller(packed(ONE, destination, inner), 1) == counter, inner
+
+
+@pytest.mark.parametrize("resets", ["caller", "server"])
+def test_after_a_reset_what_the_caller_heard_tells(resets: str) -> None:
+    judge = Judge(topology("dial"))
+    answer = packed(SAS, ONE, tcp(443, 1, "SA"))
+    judge.from_caller(packed(ONE, SAS, tcp(1, 443)), 1)
+    assert judge.from_internet(answer, 1, heard=False) == "L-05-reply", "it had to be heard"
+
+    if resets == "caller":
+        judge.from_caller(packed(ONE, SAS, tcp(1, 443, "R")), 1)
+    else:
+        judge.from_internet(packed(SAS, ONE, tcp(443, 1, "RA")), 1)
+
+    assert judge.from_internet(answer, 1, heard=False) == "L-05-unsolicited"
+    assert judge.from_internet(answer, 1, heard=True) == "L-05-reply"
+
+
+# -- lines that lose packets ----------------------------------------------------------------------
+
+
+def judged(stage: PhoneStage, run_dir: Path) -> dict[str, Finding]:
+    stage.write(run_dir)
+    found = verify.judge(stage.topology, stage.record, run_dir)
+    return {finding.requirement: finding for finding in found}
+
+
+def having(findings: dict[str, Finding], verdict: Verdict) -> set[str]:
+    return {name for name, finding in findings.items() if finding.verdict is verdict}
+
+
+def with_noise(script: DialScript) -> PhoneStage:
+    """One more packet in the first call, spoilt on the line."""
+    stage = play(topology("dial-two-hmcs"), script)
+    call = stage.record.lig[0]
+    body = b"\xff\x03\x00\x21" + packed(ONE, SAS, udp(1, 9))
+    stage.told.append(Told(call.closed - 0.5, "noise", 1, call.line, body))
+    return stage
+
+
+def cut_off(script: DialScript) -> PhoneStage:
+    """The first call does not end by LCP."""
+    return play(topology("dial-two-hmcs"), replace(script, cuts=1))
+
+
+Lossy = Callable[[DialScript], PhoneStage]
+LOSSES: dict[Lossy, str] = {
+    with_noise: "the telephone line was noisy",
+    cut_off: "call 1 of hmc was cut off",
+}
+each_loss = pytest.mark.parametrize("lossy", LOSSES, ids=lambda lossy: lossy.__name__)
+
+
+@each_loss
+def test_if_nothing_is_missing_all_the_same_every_finding_holds(
+    lossy: Lossy, tmp_path: Path
+) -> None:
+    findings = judged(lossy(DialScript()), tmp_path)
+
+    assert having(findings, Verdict.held) == {*findings} - {"R-08", "OUT-25"}
+
+
+def blocking(counter: str, **wanted: object) -> DialScript:
+    def blocks(packet: Packet, name: str) -> bool:
+        return name == counter and all(getattr(packet, k) == v for k, v in wanted.items())
+
+    return DialScript(blocks=blocks)
+
+
+def leaking(counter: str, **wanted: object) -> DialScript:
+    def leaks(packet: Packet, name: str) -> bool:
+        return name == counter and all(getattr(packet, k) == v for k, v in wanted.items())
+
+    return DialScript(leaks=leaks)
+
+
+MISSING = {
+    "L-01": (DialScript(unsent="L-01"), {"L-01"}),
+    "L-02": (blocking(fence.LISTED, destination=AMERICAS), {"L-02", "L-07", "L-10", "L-12"}),
+    "L-03": (blocking(fence.UTILITY, protocol=6), {"L-03"}),
+    "L-04": (DialScript(unsent="L-04"), {"L-04"}),
+    "L-05": (blocking(fence.REPLY, protocol=17), {"L-05"}),
+    "L-06": (DialScript(skips=lambda t: t.requirement == "L-06"), {"L-06"}),
+    "L-07": (DialScript(unsent="L-07"), {"L-07"}),
+    "L-08": (DialScript(skips=lambda t: t.ends[1] == OTHERS), {"L-02", "L-08", "L-10"}),
+    "L-09": (DialScript(late_once=True), {"L-09"}),
+    "L-11": (blocking(fence.LISTED, protocol=50), {"L-07", "L-11"}),
+    "P-20": (DialScript(unsent="P-20"), {"P-20"}),
+}
+"""What a line can lose, and the findings that cannot be made without it."""
+
+
+@each_loss
+@pytest.mark.parametrize("requirement", MISSING)
+def test_what_a_line_can_lose_is_not_put_to_the_test(
+    requirement: str, lossy: Lossy, tmp_path: Path
+) -> None:
+    script, missed = MISSING[requirement]
+
+    findings = judged(lossy(script), tmp_path)
+
+    assert having(findings, Verdict.failed) == set()
+    untested = having(findings, Verdict.not_applicable) - {"R-08", "OUT-25"}
+    assert untested == missed
+    assert all(findings[name].seen.startswith(LOSSES[lossy]) for name in missed)
+
+
+@pytest.mark.parametrize("requirement", MISSING)
+def test_in_a_quiet_run_the_same_is_a_failure(requirement: str, tmp_path: Path) -> None:
+    script, missed = MISSING[requirement]
+
+    findings = judged(play(topology("dial-two-hmcs"), script), tmp_path)
+
+    assert having(findings, Verdict.failed) == missed
+
+
+@each_loss
+def test_a_counter_that_is_not_exact_is_not_put_to_the_test(lossy: Lossy, tmp_path: Path) -> None:
+    stage = lossy(DialScript())
+    stage.record.counters["lig"][fence.LISTED] += 1
+
+    finding = judged(stage, tmp_path)["L-06"]
+
+    assert finding.verdict is Verdict.not_applicable
+    assert finding.seen.startswith(f"{LOSSES[lossy]}: L-02-listed counted ")
+
+
+CERTAIN = {
+    "L-01": leaking(fence.SPOOFED_SOURCE, source="192.168.10.10", destination=SAS),
+    "L-02": leaking(fence.UNLISTED, destination=NEAR),
+    "L-03": leaking(fence.OTHER_DNS, destination="192.0.2.20"),
+    "L-04": leaking(fence.FREE_ADDRESS, destination=FREE, protocol=17),
+    "L-05": leaking(fence.UNSOLICITED, source="207.25.252.204", protocol=17),
+    "L-06": DialScript(complains="caller"),
+    "L-07": leaking(fence.UNLISTED, protocol=17),
+    "L-08": leaking(fence.UNLISTED, source=ONE, destination=OTHERS),
+    "L-09": DialScript(late_leak=True),
+    "L-10": leaking(fence.UNLISTED, source=TWO, destination=AMERICAS),
+    "P-20": DialScript(early_leak=True),
+}
+"""What no line can make of a fence that is right."""
+
+
+@each_loss
+@pytest.mark.parametrize("requirement", CERTAIN)
+def test_what_passes_and_may_not_is_a_failure_in_any_run(
+    requirement: str, lossy: Lossy, tmp_path: Path
+) -> None:
+    findings = judged(lossy(CERTAIN[requirement]), tmp_path)
+
+    assert findings[requirement].verdict is Verdict.failed
+
+
+@each_loss
+def test_an_answer_on_the_line_of_another_call_is_a_failure_in_any_run(
+    lossy: Lossy, tmp_path: Path
+) -> None:
+    script = DialScript(misleads=lambda packet: packet.payload == b"L-05")
+
+    assert having(judged(lossy(script), tmp_path), Verdict.failed) == {"L-05"}
+
+
+@pytest.mark.parametrize("frames", range(1, 11))
+def test_a_call_that_is_cut_before_ip_is_open_is_judged_as_far_as_it_came(
+    frames: int, tmp_path: Path
+) -> None:
+    findings = judged(play(topology("dial"), DialScript(drops=frames)), tmp_path)
+
+    assert having(findings, Verdict.failed) == set()
+    assert {"P-11", "P-12", "P-20"} <= having(findings, Verdict.held)
+
+
+def lost_in_lcp() -> PhoneStage:
+    """The only call ends after two frames."""
+    model = topology("dial")
+    once = change_dialers(model, lambda d: replace(d, numbers=d.numbers[:1], rounds=1))
+    return play(once, DialScript(drops=2))
+
+
+def test_if_the_only_call_was_cut_pap_is_not_put_to_the_test(tmp_path: Path) -> None:
+    finding = judged(lost_in_lcp(), tmp_path)["P-11"]
+
+    assert finding.verdict is Verdict.not_applicable
+    assert finding.seen == "call 1 of hmc was cut off: the gateway let nobody in"
+
+
+def test_a_call_on_which_ppp_did_not_come_up_is_no_loss(tmp_path: Path) -> None:
+    """Nobody cut it: the gateway fell silent, and the modem hung up."""
+    stage = lost_in_lcp()
+    stage.told = [told for told in stage.told if told.data != "the line drops"]
+
+    finding = judged(stage, tmp_path)["P-11"]
+
+    assert finding.verdict is Verdict.failed
+    assert finding.seen == "the gateway let nobody in"
+
+
+def test_whoever_is_refused_must_hear_so_by_lcp_too(tmp_path: Path) -> None:
+    stage = play(faults.apply("wrong-pap-password", topology("dial")))
+    stage.told = [t for t in stage.told if t.data[:5] != b"\xff\x03\xc0\x21\x05"]
+
+    finding = judged(stage, tmp_path)["P-11"]
+
+    assert finding.verdict is Verdict.failed
+    assert "refused call 2 of hmc and did not hang up" in finding.seen
+
+
+def test_a_nak_must_name_an_address_of_the_pool_at_once(tmp_path: Path) -> None:
+    stage = play(topology("dial"))
+    nak = next(told for told in stage.told if told.data[:5] == b"\xff\x03\x80\x21\x03")
+    assert isinstance(nak.data, bytes)
+    other = replace(nak, time=nak.time - 0.001, data=nak.data[:-4] + inet_aton("10.9.9.9"))
+    stage.told.append(other)
+
+    finding = judged(stage, tmp_path)["P-12"]
+
+    assert finding.verdict is Verdict.failed
+    assert finding.seen == "no Nak named an address of the pool to call 1 of hmc"
+
+
+def test_after_an_ack_that_noise_has_spoilt_the_gateways_order_is_not_put_to_the_test(
+    tmp_path: Path,
+) -> None:
+    stage = play(topology("dial"))
+    ack = next(told for told in stage.told if told.data[:5] == b"\xff\x03\xc0\x23\x02")
+    stage.told.append(replace(ack, time=ack.time + 0.05))
+    ack.what = "noise"
+
+    findings = judged(stage, tmp_path)
+
+    assert having(findings, Verdict.failed) == set()
+    assert findings["P-11"].verdict is Verdict.not_applicable
+    assert "before PAP had succeeded" in findings["P-11"].seen
+
+
+# -- calls that end -------------------------------------------------------------------------------
+
+
+def under_way(stage: PhoneStage, *, back: bool) -> None:
+    """A packet comes to the gateway after the first call's Terminate-Request, and goes no further."""
+    call, lig = stage.record.lig[0], stage.topology.lig
+    assert lig is not None
+    if back:
+        raw = packed(SAS, call.address, udp(9, 4001))
+        stage.put(lig.outside, "internet", lig.node, raw, call.closed - 0.001)
+    else:
+        body = b"\xff\x03\x00\x21" + packed(call.address, SAS, udp(4001, 9))
+        stage.told.append(Told(call.closed - 0.001, "frame", 1, call.line, body))
+
+
+@pytest.mark.parametrize("back", [True, False])
+@pytest.mark.parametrize("counted", ["", fence.UNSOLICITED, fence.FREE_ADDRESS, fence.LISTED])
+def test_what_is_under_way_when_a_call_ends_fails_nothing(
+    counted: str, back: bool, tmp_path: Path
+) -> None:
+    stage = play(topology("dial"))
+    under_way(stage, back=back)
+    if counted:
+        stage.record.counters["lig"][counted] += 1
+
+    findings = judged(stage, tmp_path)
+
+    assert having(findings, Verdict.failed) == set()
+    exact = counted == (fence.UNSOLICITED if back else fence.LISTED)
+    assert (findings["L-06"].verdict is Verdict.held) == exact
+    if not exact:
+        assert findings["L-06"].seen.startswith("packets came while their call ended: ")
+
+
+# -- what it is judged by -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dial", "dial-two-hmcs"])
+def test_a_run_is_judged_by_its_own_model_and_not_by_the_catalogue_of_the_day(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = play(topology(name))
+
+    def read() -> None:
+        raise AssertionError("the catalogue was read")
+
+    for reader in (catalogue.rows, catalogue.names, catalogue.profile):
+        reader.cache_clear()
+    monkeypatch.setattr(catalogue, "_data", read)
+
+    findings = judged(stage, tmp_path)
+
+    assert having(findings, Verdict.failed) == set()
+    assert {"L-08", "L-10", "L-11"} <= having(findings, Verdict.held)
