@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from lab.errors import LabError, UsageError
+from lab.errors import LabBroke, UsageError
 
 LAB_DOMAIN = "sdc.test"
 """Names under this domain are the lab's choice, where a paper lists an address only."""
@@ -191,7 +191,7 @@ ROW_KEYS = {
 
 def _row(name: str, entry: Mapping[str, Any]) -> Row:
     if unknown := set(entry) - ROW_KEYS:
-        raise LabError(f"catalogue row {name} has unknown keys: {', '.join(sorted(unknown))}")
+        raise LabBroke(f"catalogue row {name} has unknown keys: {', '.join(sorted(unknown))}")
 
     variant = Variant(entry.get("variant", ""))
     region = Region(entry.get("region", "all"))

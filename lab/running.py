@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import codec, firewall, inventory, links
-from lab.errors import UsageError
+from lab.errors import PathError, UsageError
 from lab.ibm.server import Server
 from lab.nodes import Node
 from lab.process import start_attended
@@ -92,12 +92,18 @@ class RunningLab:
     def _close(self, error: BaseException | None) -> None:
         try:
             self._teardown.__exit__(type(error) if error else None, error, None)
+        except Exception as failure:
+            error = failure
+            raise
         finally:
             if self._server is not None:
                 self.record.ledger = list(self._server.transactions)
             self.record.ended = time.time()
             if error is not None and not self.record.error:
                 self.record.error = str(error)
+            self.record.broke_off = isinstance(error, Exception) and not isinstance(
+                error, PathError
+            )
             text = codec.dump(self.record)
             (self.run_dir / "record.json").write_text(text)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO
 from lab import codec, paths, sudo
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
 from lab.engine.inside import Order
-from lab.errors import LabError, UsageError
+from lab.errors import LabError, PrerequisiteError, UsageError
 from lab.record import Record
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Run:
         try:
             pcapng.convert(spool)
         except OSError as error:
-            raise LabError(
+            raise PrerequisiteError(
                 f"the captures cannot be written to {spool.parent}: {error.strerror}",
                 hint=f"make room there; all that was captured is still in {spool.name}",
             ) from error
@@ -200,6 +200,8 @@ class Run:
         if record is not None:
             findings = verify.judge(self.topology, record, self.run_dir)
             diagnosis = _losses(record) or _diagnose(self.topology, record, self.run_dir)
+            if record.broke_off:
+                diagnosis = f"the run broke off: {record.error.splitlines()[0]}"
 
         outcome = verdict.result(
             self.topology,
@@ -209,7 +211,7 @@ class Run:
             clock=self.clock.value,
             wall_s=time.monotonic() - self._started,
             diagnosis=diagnosis,
-            lab_broke=record is None or record.frames_lost > 0,
+            lab_broke=record is None or record.broke_off or record.frames_lost > 0,
         )
         verdict_path = self.run_dir / "verdict.json"
         verdict.write(verdict_path, outcome)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from lab import routes
-from lab.errors import LabError, ProtocolError
+from lab.errors import DeadlineExceeded, ProtocolError
 from lab.nodes import Node
 from lab.record import IkeAttempt, PppSession, Record
 from lab.story import Story
@@ -190,7 +190,7 @@ class Vpn:
                 budget_s,
                 every_s=0.5,
             )
-        except LabError:
+        except DeadlineExceeded:
             return False
         return True
 

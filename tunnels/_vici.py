@@ -6,12 +6,13 @@ learned, belongs to ``ipsec``.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.errors import DaemonError, ProtocolError
+from lab.errors import DaemonError
 
 Settings = Mapping[str, Any]
 """A VICI message: strings, lists of strings, and messages."""
@@ -84,7 +85,7 @@ class Vici:
             "loglevel": "1",
         }
         try:
-            for event in self._session.streamed_request("initiate", "control-log", request):
+            for event in self._told("initiate", "control-log", request):
                 said.append(_text(event.get("msg")))
         except self._failures as failure:
             return str(failure).removeprefix("Command failed: "), said
@@ -93,7 +94,7 @@ class Vici:
     def ike_sas(self) -> tuple[IkeSa, ...]:
         return tuple(
             parse_ike_sa(name, body)
-            for event in self._session.streamed_request("list-sas", "list-sa", {})
+            for event in self._told("list-sas", "list-sa", {})
             for name, body in event.items()
         )
 
@@ -101,7 +102,7 @@ class Vici:
         """Delete a connection's IKE SAs, telling the peer; charon's complaint, or ""."""
         request = {"ike": connection, "timeout": str(int(deadline_s * 1000)), "loglevel": "0"}
         try:
-            for _ in self._session.streamed_request("terminate", "control-log", request):
+            for _ in self._told("terminate", "control-log", request):
                 pass
         except self._failures as failure:
             return str(failure).removeprefix("Command failed: ")
@@ -115,12 +116,25 @@ class Vici:
 
     def _request(self, command: str, message: Settings | None = None) -> Mapping[str, Any]:
         try:
-            answer: Mapping[str, Any] = self._session.request(command, message)
+            with _answered(command):
+                answer: Mapping[str, Any] = self._session.request(command, message)
         except self._failures as failure:
-            raise ProtocolError(f"charon refuses {command}: {failure}") from failure
-        except OSError as broken:
-            raise DaemonError("charon", f"does not answer {command}: {broken}") from broken
+            raise DaemonError("charon", f"refuses {command}: {failure}") from failure
         return answer
+
+    def _told(self, command: str, kind: str, message: Settings) -> Iterator[Mapping[str, Any]]:
+        """The events of a request, until its answer."""
+        with _answered(command):
+            yield from self._session.streamed_request(command, kind, message)
+
+
+@contextlib.contextmanager
+def _answered(command: str) -> Iterator[None]:
+    """A charon that does not talk to us is of our own: its peer has no part in that."""
+    try:
+        yield
+    except OSError as broken:
+        raise DaemonError("charon", f"does not answer {command}: {broken}") from broken
 
 
 def parse_ike_sa(name: str, body: Mapping[str, Any]) -> IkeSa:

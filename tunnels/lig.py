@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import fence
-from lab.errors import ProtocolError
+from lab.errors import LabBroke, ThreadBroke
 from lab.nodes import Node
 from lab.process import Daemon, Log
 from lab.record import LigCall, Record
@@ -134,8 +134,8 @@ class Bank:
             _dnsmasq.ready(self.dnsmasq)
         if not self._settled.wait(READY_DEADLINE_S):
             states = ", ".join(f"{line.plan.name} is {line.modem.state}" for line in self._lines)
-            raise ProtocolError(f"the modems of {self._node.name} are not set up: {states}")
-        self._raise_failure()
+            raise LabBroke(f"the modems of {self._node.name} are not set up: {states}")
+        self.check()
 
     @property
     def dead_lines(self) -> tuple[str, ...]:
@@ -162,12 +162,13 @@ class Bank:
         if self._wake >= 0:
             os.close(self._wake)
             self._wake = -1
-        self._raise_failure()
+        self.check()
 
-    def _raise_failure(self) -> None:
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
+    def check(self) -> None:
+        """Raise, once, what ended the thread before its time: the way home is not to blame for it."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise ThreadBroke(f"{self._node.name}'s bank of modems", failure) from failure
 
     # The thread.
 

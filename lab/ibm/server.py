@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from lab.errors import DaemonError, KernelError, LabError
+from lab.errors import DaemonError, KernelError, LabBroke
 from lab.ibm.conversation import Conversation, Limits, TlsSocket
 from lab.ibm.ledger import Ledger
 from lab.record import Transaction
@@ -105,7 +105,7 @@ class Server:
             os.close(os.open(key_log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             context.keylog_filename = os.fspath(key_log)
         except OSError as error:  # SSLError is one
-            raise LabError(
+            raise LabBroke(
                 f"sdc cannot use its certificate {chain}: {error.strerror or error}",
                 hint="authority.issue writes it before the lab boots",
             ) from error

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from lab import firewall
-from lab.errors import LabError, UsageError
+from lab.errors import PathError, UsageError
 from lab.process import PIPE
 from lab.record import CallHome, FirewallTrial, UplinkProbe
 from lab.running import RunningLab
@@ -32,9 +32,7 @@ def run(lab: RunningLab) -> int:
     """Bring the path up, call home from every agent's host, try to get in; 0 if all got through."""
     try:
         lab.path_up()
-    except LabError as error:
-        if isinstance(error, UsageError):
-            raise
+    except PathError as error:
         lab.record.error = error.message
         lab.story.tell("path", f"did not come up: {error.message}")
         return 1
@@ -63,7 +61,7 @@ def _call_home(lab: RunningLab, agent: str) -> bool:
     lab.story.tell("path", f"{agent} has lost its way home, and looks for another")
     try:
         lab.way.up_again(agent)
-    except LabError as error:
+    except PathError as error:
         lab.record.error = error.message
         lab.story.tell("path", f"did not come up again: {error.message}")
         return False

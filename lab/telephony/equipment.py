@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.errors import ThreadBroke
 from lab.nodes import Node
 from lab.telephony import outcomes, result_codes
 from lab.telephony.devices import Port, Watch, furnish
@@ -122,6 +123,13 @@ class Equipment:
         self._selector.close()
         os.close(self._stop)
         self._stack.close()
+        self.check()
+
+    def check(self) -> None:
+        """Raise, once, what ended the thread before its time: the way home is not to blame for it."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise ThreadBroke("the telephone", failure) from failure
 
     def _install(self, line: ModemLine, fault: ModemFault) -> None:
         port = Port(self._nodes[line.node], line.device, self._watch)
