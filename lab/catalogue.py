@@ -6,7 +6,6 @@ all derive from here; no other module writes an IBM address down. Reading only, 
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 from lab.errors import LabBroke, UsageError
+from lab.names import did_you_mean
 
 LAB_DOMAIN = "sdc.test"
 """Names under this domain are the lab's choice, where a paper lists an address only."""
@@ -161,9 +161,7 @@ def names() -> tuple[str, ...]:
 def profile(name: str) -> Profile:
     """A profile by its name; an unknown one is a UsageError with what was perhaps meant."""
     if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names())}."
-        raise UsageError(f"there is no profile {name!r}", hint=hint)
+        raise UsageError(f"there is no profile {name!r}", hint=did_you_mean(name, names()))
 
     entry = _data()["profiles"][name]
     return Profile(

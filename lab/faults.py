@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 
 from lab import dial_faults
 from lab.errors import UsageError
 from lab.fault import Fault
+from lab.names import did_you_mean
 from lab.topology.model import (
     DropRule,
     EspMeddling,
@@ -39,11 +39,7 @@ def apply(name: str, topology: Topology) -> Topology:
     """
     fault = FAULTS.get(name)
     if fault is None:
-        near = get_close_matches(name, FAULTS, n=1, cutoff=0.5)
-        raise UsageError(
-            f"there is no fault {name!r}",
-            hint=f"perhaps {near[0]}?" if near else f"known: {', '.join(FAULTS)}",
-        )
+        raise UsageError(f"there is no fault {name!r}", hint=did_you_mean(name, FAULTS))
     if not fault.applies(topology):
         raise UsageError(
             f"the fault {name} does not apply to {topology.name}: it needs {fault.needs}",

@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 
 from lab import netlink
+from lab.names import count
 from lab.netlink import Channel, Message, attributes, string
 from lab.nodes import Node
 from lab.topology import model
@@ -61,9 +62,9 @@ def leftovers(node: Node, planned: model.Node | None) -> tuple[str, ...]:
     own = {"lo"} | ({i.name for i in planned.interfaces} if planned else set())
     found = [f"{node.name}: link {link}" for link in seen.links if link not in own]
     if seen.xfrm_states:
-        found.append(f"{node.name}: {seen.xfrm_states} IPsec SA(s)")
+        found.append(f"{node.name}: {count(seen.xfrm_states, 'IPsec SA')}")
     if seen.xfrm_policies:
-        found.append(f"{node.name}: {seen.xfrm_policies} IPsec policies")
+        found.append(f"{node.name}: {count(seen.xfrm_policies, 'IPsec policy', 'IPsec policies')}")
     found.extend(f"{node.name}: nft table {table}" for table in seen.tables)
     return tuple(found)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lab import codec, firewall, inventory, links
 from lab.errors import PathError, UsageError
 from lab.ibm.server import Server
+from lab.names import did_you_mean
 from lab.nodes import Node
 from lab.process import start_attended
 from lab.record import Record, Transaction
@@ -169,7 +170,7 @@ class RunningLab:
         if name not in self.nodes:
             raise UsageError(
                 f"the topology {self.topology.name} has no node {name!r}",
-                hint=f"its nodes: {', '.join(self.nodes)}",
+                hint=did_you_mean(name, self.nodes),
             )
         return self.nodes[name]
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from lab import codec, paths, sudo
+from lab import codec, names, paths, sudo
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
 from lab.engine.inside import Order
 from lab.errors import LabError, PrerequisiteError, UsageError
@@ -228,14 +228,11 @@ class Run:
 
 
 def _check_node(topology: Topology, node: str) -> None:
-    from difflib import get_close_matches
-
-    names = [n.name for n in topology.nodes]
-    if node and node not in names:
-        near = get_close_matches(node, names, n=1)
+    nodes = [n.name for n in topology.nodes]
+    if node and node not in nodes:
         raise UsageError(
             f"the topology {topology.name} has no node {node!r}",
-            hint=f"perhaps {near[0]}?" if near else f"its nodes: {', '.join(names)}",
+            hint=names.did_you_mean(node, nodes),
         )
 
 
@@ -269,11 +266,9 @@ def _mode(path: Path) -> int:
 
 def _losses(record: Record) -> str:
     """What a capture that missed frames means for the findings."""
-    from lab.verify.finding import count
-
     if not record.frames_lost:
         return ""
-    lost = count(record.frames_lost, "frame")
+    lost = names.count(record.frames_lost, "frame")
     return f"the captures lost {lost}, so nothing that was not seen is proven; send less"
 
 

@@ -23,6 +23,7 @@ from typing import Protocol, TypeVar
 from lab.errors import DaemonError, KernelError, LabBroke
 from lab.ibm.conversation import Conversation, Limits, TlsSocket
 from lab.ibm.ledger import Ledger
+from lab.names import count
 from lab.record import Transaction
 from lab.topology.model import Topology
 
@@ -211,7 +212,9 @@ class Server:
 
         stuck = [thread.name for thread in (acceptor, *live.values()) if thread.is_alive()]
         if stuck:
-            raise DaemonError("sdc", f"{len(stuck)} thread(s) did not end within {_END_S:g} s")
+            raise DaemonError(
+                "sdc", f"{count(len(stuck), 'thread')} did not end within {_END_S:g} s"
+            )
 
 
 def _thread(name: str, target: Callable[[], None]) -> threading.Thread:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from lab.names import did_you_mean
 from lab.topology import check
 from lab.topology.check import Complaint
 from lab.topology.model import PathKind, Role
@@ -83,7 +84,7 @@ def _lines(spec: TopologySpec) -> Iterator[Complaint]:
     for name in spec.telephone:
         place, known = ("telephone", name), [n for n, its in spec.nodes.items() if its.modems]
         if name not in spec.nodes:
-            suggestion = check.did_you_mean(name, known)
+            suggestion = did_you_mean(name, known)
             problem = f"there is no node {name!r}"
             yield Complaint(place, problem, suggestion, (("nodes", name),))
             continue
@@ -196,9 +197,7 @@ def _regions(spec: TopologySpec) -> Iterator[Complaint]:
     for name in spec.path.dial.regions if spec.path.dial is not None else {}:
         if name not in spec.path.agents:
             problem = f"{name} is no agent, so no user id is its own"
-            suggestion = (
-                check.did_you_mean(name, spec.path.agents) or "name an agent, or take it out"
-            )
+            suggestion = did_you_mean(name, spec.path.agents) or "name an agent, or take it out"
             needs: tuple[Place, ...] = (("path", "agents"),)
             yield Complaint(("path", "dial", "regions", name), problem, suggestion, needs)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from lab import process
+from lab.names import count
 from lab.topology import dot, route_map, units
 from lab.topology.model import AllowRule, Encapsulation, Node, PathKind, Role, Segment, Topology
 from lab.topology.route_map import TELEPHONE, RouteMap
@@ -71,7 +72,7 @@ def _ladder(topology: Topology, route: RouteMap) -> Iterator[str]:
             row = f"  {'':<10}┃   {stop.onward.name:<7} {_wire(stop.onward)}"
             yield _with_edge(row, "│" if inside else "", next(labels, "") if inside else "")
         for lines in _by_number(stop.lines):
-            yield f"  {'':<10}┇   {_count(lines, 'line'):<7} {_line(lines[0])}"
+            yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(lines[0])}"
 
 
 def _with_edge(row: str, edge: str, label: str) -> str:
@@ -122,10 +123,11 @@ def _about(topology: Topology, node: Node) -> str:
         f" and {len(addresses) - 1} more" if len(addresses) > 1 and node.service_addresses else ""
     )
     if node.name in topology.agents:
-        modems = _count(_lines_of(topology, node), "modem")
+        lines = len(_lines_of(topology, node))
+        modems = count(lines, "modem") if lines else "no modems"
         return f"{_uplink_ip(node)}  agent{f', {modems}' if topology.dialers else ''}"
     if node.role is Role.lig:
-        return f"{_uplink_ip(node)}  {_count(_lines_of(topology, node), 'modem')}"
+        return f"{_uplink_ip(node)}  {count(len(_lines_of(topology, node)), 'modem')}"
 
     return shown + more if node.service_addresses else ""
 
@@ -153,10 +155,6 @@ def _by_number(lines: Iterable[ModemLine]) -> list[list[ModemLine]]:
     return [list(same) for _, same in groupby(lines, lambda line: line.number)]
 
 
-def _count(things: Sequence[object], name: str) -> str:
-    return f"{len(things) or 'no'} {name}{'s' if len(things) != 1 else ''}"
-
-
 def _line(line: ModemLine) -> str:
     delay = f", {units.show_delay(line.delay_s)}" if line.delay_s else ""
     return f"{line.number:<18}{units.show_rate(line.rate_bit_s)}{delay}"
@@ -169,7 +167,7 @@ def _dialling(topology: Topology) -> Iterator[str]:
     one, lig = topology.dialers[0], topology.lig
     owners = {line.number: line.node for line in topology.telephone.lines}
     numbers = [f"{number} ({owners.get(number, 'nobody')})" for number in one.numbers]
-    rounds = f"{one.rounds} round{'s' if one.rounds > 1 else ''}"
+    rounds = count(one.rounds, "round")
     yield "The calls"
     for number, row in enumerate(_wrapped(numbers, WIDTH - 12)):
         yield f"  {'' if number else 'numbers':<10}{row}"
@@ -224,7 +222,7 @@ def _limits(rule: CallRule) -> Iterator[str]:
     if rule.bit_error_rate:
         yield f"{rule.bit_error_rate:g} of the bits"
     if rule.times:
-        yield f"{rule.times} call{'s' if rule.times > 1 else ''} of each line"
+        yield f"{count(rule.times, 'call')} of each line"
 
 
 def _fence(topology: Topology) -> Iterator[str]:
@@ -267,7 +265,7 @@ def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
         if lines or not route.on_path(exchange):
             yield f"  beside the path: {exchange:<7} the telephone"
         for same in lines:
-            yield f"  {'':<17}{'':<8}{same[0].node}: {_count(same, 'line')}, {_line(same[0])}"
+            yield f"  {'':<17}{'':<8}{same[0].node}: {count(len(same), 'line')}, {_line(same[0])}"
 
 
 def _tunnel(topology: Topology) -> Iterator[str]:
@@ -276,7 +274,7 @@ def _tunnel(topology: Topology) -> Iterator[str]:
 
     one, client = topology.ipsec[0], topology.l2tp_clients[0]
     path = ", then ".join(topology.vpn_paths[0].gateways)
-    sessions = f"{client.sessions} PPP session{'s' if client.sessions > 1 else ''}"
+    sessions = count(client.sessions, "PPP session")
     layout = "a tunnel each" if client.layout == "tunnels" else "in one tunnel"
     mode = one.client_side.encapsulation
     papers = "" if mode is Encapsulation.tunnel else " (the papers say tunnel)"

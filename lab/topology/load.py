@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 import lab
 from lab.errors import TopologyError, UsageError
+from lab.names import did_you_mean
 from lab.topology import check, check_calls, check_telephone, strict_yaml
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
@@ -67,10 +68,8 @@ def _find(wanted: str) -> tuple[Path, str]:
         return folder() / f"{wanted}.yaml", f"topologies/{wanted}.yaml"
 
     beside = next((f"./{wanted}{s}" for s in SUFFIXES if Path(wanted + s).is_file()), "")
-    hint = f"Did you mean {beside}?" if beside else check.did_you_mean(wanted, names())
-    raise UsageError(
-        f"there is no topology {wanted!r}", hint=hint[:1].upper() + hint[1:] or "Try: lab list"
-    )
+    hint = f"did you mean {beside}?" if beside else did_you_mean(wanted, names())
+    raise UsageError(f"there is no topology {wanted!r}", hint=hint or "Try: lab list")
 
 
 def _read(path: Path, source: str) -> str:
@@ -230,7 +229,7 @@ def _complain(document: Document, place: Place, error: ErrorDetails, bad_key: bo
         document.complain(place, line, problem)
     elif error["type"] == "extra_forbidden":
         fields = _fields(place[:-1])
-        document.complain(place, line, "unknown key", check.did_you_mean(str(place[-1]), fields))
+        document.complain(place, line, "unknown key", did_you_mean(str(place[-1]), fields))
     elif error["type"] == "missing":
         fields = _fields(place[:-1])
         what = fields.get(str(place[-1]), "").rstrip(".")
@@ -275,7 +274,7 @@ def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
     if kind in ("enum", "literal_error"):
         known = re.findall(r"'([^']*)'|(\d+)", context["expected"])
         options = [a or b for a, b in known]
-        near = check.did_you_mean(str(given), options)
+        near = did_you_mean(str(given), options)
         suggestion = near if near.startswith("did") else ""
         return f"must be {context['expected'].replace(chr(39), '')}, not {given!r}", suggestion
     if kind == "value_error":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+from lab.names import count
 from lab.record import LigCall
 from lab.topology.ppp import PppAccount
 from lab.topology.telephone import Lig
@@ -11,7 +12,7 @@ from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.dial import opened_calls
 from lab.verify.fence import gateway
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.telephone_calls import TelephoneCall
 from lab.wire import ppp
 from lab.wire.calls import Carried

@@ -6,11 +6,12 @@ from ipaddress import IPv4Address
 
 from lab import catalogue, fence
 from lab.catalogue import Region
+from lab.names import count
 from lab.topology.telephone import Dialer
 from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.fence import PROTOCOLS, close, gateway, object_to, text, want_others
-from lab.verify.finding import Check, Finding, count
+from lab.verify.finding import Check, Finding
 from lab.verify.paper_fence import DNS_PORT
 from lab.verify.passage import GATEWAY, Passing
 from lab.wire.decode import ESP, TCP, UDP

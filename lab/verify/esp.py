@@ -6,10 +6,11 @@ from collections.abc import Callable
 from itertools import pairwise
 from statistics import mean, pstdev
 
+from lab.names import count
 from lab.record import EspSa, IkeAttempt
 from lab.topology.model import IpsecConnection
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.journey import find_way
 from lab.verify.sightings import EspSighting
 from lab.wire.decode import AH, ESP

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lab.names import count
 from lab.topology.model import IpsecConnection
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.sightings import IkeSighting
 from lab.wire import isakmp
 from lab.wire.decode import ESP, UDP

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lab.names import count
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.l2tp import clear_l2tp
 from lab.verify.outbound import vpn_protocol
 from lab.wire import ppp

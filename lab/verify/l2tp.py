@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lab.names import count
 from lab.topology.model import SessionLayout
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.wire import l2tp
 from lab.wire.decode import UDP, Frame
 from lab.wire.l2tp import ControlType

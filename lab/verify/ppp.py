@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+from lab.names import count
 from lab.topology.model import L2tpClient
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.wire import ppp
 from lab.wire.decode import TCP
 from lab.wire.ppp import ChapCode, Code

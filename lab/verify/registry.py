@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 
 from lab.errors import UsageError
+from lab.names import did_you_mean
 from lab.verify import (
     account,
     authorized,
@@ -115,9 +115,8 @@ def claims() -> dict[str, Claim]:
 def find_check(requirement: str) -> Callable[[Case], Finding]:
     """The check of a requirement; an unknown one raises UsageError with what was perhaps meant."""
     if requirement not in CHECKS:
-        near = get_close_matches(requirement, CHECKS, n=1, cutoff=0.4)
         raise UsageError(
             f"no check is known for requirement {requirement!r}",
-            hint=f"perhaps {near[0]}?" if near else f"known: {', '.join(CHECKS)}",
+            hint=did_you_mean(requirement, CHECKS),
         )
     return CHECKS[requirement]

@@ -459,7 +459,7 @@ def test_l2tp_in_an_sa_passes_the_guards_and_the_sa_notices_meddling(
     assert got == list(range(5))[lost:]
     assert counters["hmc"]["l2tp-in-clear-out"] == counters["vpn1"]["l2tp-in-clear-in"] == 0
     assert noticed == (2 if line else 0)
-    assert left[:2] == ("vpn1: 2 IPsec SA(s)", "vpn1: 2 IPsec policies")
+    assert left[:2] == ("vpn1: 2 IPsec SAs", "vpn1: 2 IPsec policies")
     assert not any(UDP in frame for frame in lab.frames("fw-inet"))
 
 

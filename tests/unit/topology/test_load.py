@@ -87,7 +87,7 @@ def test_a_file_that_is_no_topology_is_refused(
 @pytest.mark.parametrize(
     ("wanted", "message", "hint"),
     [
-        ("vpn-ant", "there is no topology 'vpn-ant'", "Did you mean vpn-nat?"),
+        ("vpn-ant", "there is no topology 'vpn-ant'", "did you mean vpn-nat?"),
         ("zzz", "there is no topology 'zzz'", "direct, direct-snat"),
         ("./vpn.yaml", "there is no file ./vpn.yaml", "The lab's own are: dial"),
         ("/", "/ is a directory", "Name a .yaml file."),
@@ -111,7 +111,7 @@ def test_a_file_beside_the_user_is_suggested(
     with pytest.raises(UsageError) as caught:
         load.load("mine")
 
-    assert caught.value.hint == "Did you mean ./mine.yaml?"
+    assert caught.value.hint == "did you mean ./mine.yaml?"
 
 
 @pytest.mark.parametrize("name", ["vpn-nat", "dial-two-hmcs"])
