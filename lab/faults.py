@@ -117,7 +117,7 @@ def _drop_at_firewall(topology: Topology, name: str, protocol: str, port: int) -
 
 
 def _wrong_psk(topology: Topology) -> Topology:
-    return _change_sides(topology, client=lambda side: replace(side, psk=side.psk[::-1] + "x"))
+    return _change_sides(topology, client=lambda side: replace(side, psk=side.psk.altered()))
 
 
 def _wrong_identity(topology: Topology) -> Topology:
@@ -161,7 +161,7 @@ def _wrong_chap_secret(topology: Topology) -> Topology:
     return replace(
         topology,
         l2tp_clients=tuple(
-            replace(c, account=replace(c.account, secret=c.account.secret[::-1] + "x"))
+            replace(c, account=replace(c.account, secret=c.account.secret.altered()))
             for c in topology.l2tp_clients
         ),
     )

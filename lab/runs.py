@@ -125,7 +125,7 @@ class Run:
 
         path = self.run_dir / MODEL_FILE
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(codec.dump(self.topology))
+            file.write(codec.dump(self.topology, reveal=True))
         authority.issue(self.topology, self.run_dir / "keys")
 
     def carry_out(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.errors import DaemonError
+from lab.secret import Secret
 
 Settings = Mapping[str, Any]
 """A VICI message: strings, lists of strings, and messages."""
@@ -71,9 +72,11 @@ class Vici:
     def load_connections(self, connections: Settings) -> None:
         self._request("load-conn", connections)
 
-    def load_psk(self, name: str, secret: str, owners: list[str]) -> None:
+    def load_psk(self, name: str, secret: Secret, owners: list[str]) -> None:
         """A pre-shared key for the given identities; it goes through the socket and no file."""
-        self._request("load-shared", {"id": name, "type": "IKE", "data": secret, "owners": owners})
+        self._request(
+            "load-shared", {"id": name, "type": "IKE", "data": secret.reveal(), "owners": owners}
+        )
 
     def initiate(self, connection: str, child: str, deadline_s: float) -> tuple[str, list[str]]:
         """Bring up a child of a connection: charon's complaint (or "") and what it said."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from lab import catalogue
 from lab.catalogue import Address, Kind, Profile, Variant
+from lab.secret import Secret
 from lab.topology import addressing, check, mtu, resolve_telephone, secrets
 from lab.topology.model import (
     AllowRule,
@@ -338,7 +339,7 @@ class _Resolver:
                     retransmit_base=RETRANSMIT_BASE,
                 )
 
-    def ike_side(self, identity: str, expects: str, psk: str) -> IkeSide:
+    def ike_side(self, identity: str, expects: str, psk: Secret) -> IkeSide:
         integrity = self.ipsec_spec.integrity
         return IkeSide(
             identity=identity,

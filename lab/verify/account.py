@@ -106,7 +106,7 @@ def _judge_answers(case: Case, check: Check, call: TelephoneCall) -> int:
 
 def _said(account: PppAccount) -> bytes:
     """Peer-id and password as a request has them (RFC 1334 2.2.1)."""
-    words = (account.user.encode(), account.secret.encode())
+    words = (account.user.encode(), account.secret.reveal().encode())
     return b"".join(bytes((len(word),)) + word for word in words)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lab.names import count
+from lab.secret import Secret, find
+from lab.topology.model import PppAccount
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.l2tp import clear_l2tp
@@ -216,22 +218,12 @@ def check_g5(case: Case) -> Finding:
 
 def _credentials(case: Case) -> list[tuple[str, bytes]]:
     """What each is, and its bytes; only the former may be told."""
-    found = []
-    for connection in case.topology.ipsec:
-        found.append((f"the key of {connection.name}", connection.client_side.psk))
-        found.append((f"the key of {connection.name}", connection.gateway_side.psk))
-    for client in case.topology.l2tp_clients:
-        found.append((f"the PPP secret of {client.client}", client.account.secret))
-        found.append((f"the PPP user name of {client.client}", client.account.user))
-    for server in case.topology.l2tp_servers:
-        for account in server.ppp.accounts:
-            found.append((f"a PPP secret of {server.gateway}", account.secret))
-    for dialer in case.topology.dialers:
-        found.append((f"the PAP password of {dialer.client}", dialer.account.secret))
-        found.append((f"the PAP user ID of {dialer.client}", dialer.account.user))
-    for entry in case.record.ledger:
-        found.append(("the system's identification", entry.system))
-    return [(name, value.encode()) for name, value in dict.fromkeys(found) if value]
+    found = [(entry.system, "the system's identification") for entry in case.record.ledger]
+    for place, account in find(case.topology, PppAccount):
+        found.append((account.user, f"the model's {place}.user"))
+    for place, hidden in find(case.topology, Secret):
+        found.append((hidden.reveal(), f"the model's {place}"))
+    return [(name, value.encode()) for value, name in dict(found).items() if value]
 
 
 def check_g6(case: Case) -> Finding:

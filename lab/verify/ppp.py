@@ -71,7 +71,7 @@ def _judge_chap(case: Case, check: Check, client: L2tpClient) -> tuple[int, int,
         if frame.code == ChapCode.challenge:
             challenges.setdefault(challenge, set()).add(frame.chap_value)
         elif frame.code == ChapCode.response:
-            secret = client.account.secret
+            secret = client.account.secret.reveal()
             known = challenges.get(challenge, set())
             if frame.chap_value in {ppp.chap_md5(frame.identifier, secret, c) for c in known}:
                 right += 1

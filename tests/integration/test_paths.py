@@ -6,10 +6,10 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from lab.secret import Secret, find
 from lab.topology import load
 from tests.integration.labs import Ran, Runs, lab
 
@@ -65,8 +65,7 @@ def foreign(request: pytest.FixtureRequest, runs: Runs) -> Ran:
 
 def secrets(ran: Ran) -> set[str]:
     """Every secret of a run: from the model, from the SAs, and the server's private key."""
-    model = json.loads((ran.run_dir / "keys" / "model.json").read_text())
-    found = set(_secrets(model))
+    found = {hidden.reveal() for _, hidden in find(ran.topology, Secret)}
     pem = (ran.run_dir / "keys" / "sdc.pem").read_text()
     private = re.findall(r"BEGIN [A-Z ]*PRIVATE KEY-----\n(.*?)-----END", pem, re.DOTALL)
     found |= {line for key in private for line in key.split("\n") if len(line) > 20}
@@ -74,15 +73,6 @@ def secrets(ran: Ran) -> set[str]:
     for sa in json.loads(esp.read_text()) if esp.exists() else ():
         found |= {sa[name].removeprefix("0x") for name in ("encryption_key", "integrity_key")}
     return found
-
-
-def _secrets(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        own = [value[name] for name in ("psk", "secret") if name in value]
-        return own + [s for item in value.values() for s in _secrets(item)]
-    if isinstance(value, list):
-        return [s for item in value for s in _secrets(item)]
-    return []
 
 
 def test_every_path_holds(ran: Ran) -> None:

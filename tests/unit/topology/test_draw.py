@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lab.errors import UsageError
+from lab.secret import Secret, find
 from lab.topology import dot, draw, load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
@@ -52,9 +53,7 @@ def test_the_text_names_everything(name: str) -> None:
 @pytest.mark.parametrize("name", load.names())
 def test_no_picture_holds_a_secret(name: str) -> None:
     its = topology(name)
-    hidden = {s.psk for c in its.ipsec for s in (c.client_side, c.gateway_side)}
-    hidden |= {c.account.secret for c in its.l2tp_clients}
-    hidden |= {d.account.secret for d in its.dialers}
+    hidden = {each.reveal() for _, each in find(its, Secret)}
 
     assert not any(secret in draw.text(its) + dot.render(its) for secret in hidden)
 

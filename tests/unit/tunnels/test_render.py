@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.secret import Secret, find
 from lab.topology import load, model, resolve
 from tunnels import _pppd, _xl2tpd, ipsec, l2tp, ppp
 from tunnels._vici import Settings
@@ -76,8 +77,7 @@ def test_the_configurations_of_a_node_are_as_reviewed(name: str, node: str) -> N
 @pytest.mark.parametrize(("name", "node"), NODES)
 def test_no_secret_is_in_a_configuration(name: str, node: str) -> None:
     resolved = topology(name)
-    secrets = {c.client_side.psk for c in resolved.ipsec}
-    secrets |= {c.account.secret for c in resolved.l2tp_clients}
+    secrets = {hidden.reveal() for _, hidden in find(resolved, Secret)}
 
     text = "".join(rendered(name, node).values())
     assert secrets
@@ -192,6 +192,6 @@ def test_echoes_are_asked_for_only_where_the_model_has_them() -> None:
 
 
 def test_secrets_files_name_any_server_and_any_address() -> None:
-    text = _pppd.render_secrets([model.PppAccount(user="hmc", secret="s3cret")])
+    text = _pppd.render_secrets([model.PppAccount(user="hmc", secret=Secret("s3cret"))])
 
     assert text == '"hmc" * "s3cret" *\n'

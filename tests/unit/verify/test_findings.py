@@ -16,6 +16,7 @@ from lab import faults, fence, verify
 from lab.errors import UsageError
 from lab.record import EspSa, LigCall, UplinkProbe
 from lab.scenarios.fence_packets import Try
+from lab.secret import Secret, find
 from lab.telephony.calls import Line
 from lab.topology.model import AllowRule, PathKind, Topology
 from lab.verify import Finding, Verdict
@@ -240,7 +241,7 @@ def never_end(stage: Stage) -> None:
 
 
 def tell_secret(stage: Stage) -> None:
-    secret = stage.topology.l2tp_clients[0].account.secret
+    secret = stage.topology.l2tp_clients[0].account.secret.reveal()
     packet = IP(src="10.1.0.11", dst="10.1.0.20") / UDP(sport=1, dport=2) / Raw(secret.encode())
     stage.put("core", "vpn1", "sdc", bytes(packet), stage.now)
 
@@ -455,7 +456,7 @@ def with_esp_rule(model: Topology) -> Topology:
 
 def other_secret(model: Topology) -> Topology:
     clients = tuple(
-        replace(c, account=replace(c.account, secret="another")) for c in model.l2tp_clients
+        replace(c, account=replace(c.account, secret=Secret("another"))) for c in model.l2tp_clients
     )
     return replace(model, l2tp_clients=clients)
 
@@ -492,7 +493,7 @@ def other_user(model: Topology) -> Topology:
 def other_password(model: Topology) -> Topology:
     """What the gateway knows of its users, and not what they say."""
     assert model.lig is not None
-    accounts = tuple(replace(a, secret="another") for a in model.lig.ppp.accounts)
+    accounts = tuple(replace(a, secret=Secret("another")) for a in model.lig.ppp.accounts)
     return replace(model, lig=replace(model.lig, ppp=replace(model.lig.ppp, accounts=accounts)))
 
 
@@ -540,6 +541,7 @@ VPN1 = "129.42.160.16"
 UNLISTED = "198.18.0.1"
 LISTED = "129.42.56.189"
 SAS = "129.42.160.48"
+PAP_PASSWORD = topology("dial").dialers[0].account.secret.reveal()
 CALLERS = ("203.0.113.18", "203.0.113.19")
 """Of dial-two-hmcs, in the order of their calls."""
 SERVERS = (SAS, "129.42.160.49", "207.25.252.200", "207.25.252.204")
@@ -852,7 +854,7 @@ MUTATIONS = (
     Mutation("g3", "PPP beyond the gateway", "dial", ids("L-06", "g4"), stage=speak(
         IP(src="203.0.113.2") / UDP(sport=9, dport=9) / Raw(b"..\xff\x03\xc0\x21\x01\x01\x00\x04"))),
     Mutation("g5", "the PAP password", "dial", ids("L-07"), stage=arrive(
-        IP(src=SAS) / UDP(sport=9, dport=9) / Raw(topology("dial").dialers[0].account.secret.encode()))),
+        IP(src=SAS) / UDP(sport=9, dport=9) / Raw(PAP_PASSWORD.encode()))),
     Mutation("g6", "a namespace", "direct", stage=leave_over),
     Mutation("g6", "no end", "direct", stage=never_end),
 )  # fmt: skip
@@ -954,9 +956,8 @@ def test_no_secret_is_in_a_finding(tmp_path: Path) -> None:
 
     text = repr(judged(stage, tmp_path))
 
-    secrets = {c.client_side.psk for c in model.ipsec} | {
-        c.account.secret for c in model.l2tp_clients
-    }
+    secrets = {hidden.reveal() for _, hidden in find(model, Secret)}
+    assert secrets
     keys = {key[name] for key in stage.keys for name in ("encryption_key", "integrity_key")}
     assert not any(secret in text for secret in secrets | keys)
 
