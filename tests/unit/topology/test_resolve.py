@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,19 +13,16 @@ from lab.topology import load, mtu
 from lab.topology.model import Encapsulation, PathKind, Role, Topology
 from lab.topology.resolve import resolve
 from lab.topology.spec import TopologySpec
+from tests import golden
 
-GOLDEN = Path(__file__).parents[2] / "data" / "resolve"
 SEED = b"a seed for tests"
 
 
 @pytest.mark.parametrize("name", load.names())
 def test_the_labs_own_topologies_resolve_as_before(name: str) -> None:
-    expected = GOLDEN / f"{name}.json"
     model = codec.dump(resolve(load.load(name), SEED)) + "\n"
-    if os.environ.get("GOLDEN") == "write":
-        expected.write_text(model, encoding="utf-8")
 
-    assert model == expected.read_text(encoding="utf-8")
+    assert model == golden.reviewed(golden.DATA / "resolve" / f"{name}.json", model), golden.HINT
 
 
 @pytest.mark.parametrize("name", load.names())

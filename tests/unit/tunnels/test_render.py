@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import pytest
 
 from lab.secret import Secret, find
 from lab.topology import load, model, resolve
+from tests import golden
 from tunnels import _pppd, _xl2tpd, ipsec, l2tp, ppp
 from tunnels._vici import Settings
 
-GOLDEN = Path(__file__).parents[2] / "data" / "render"
 LOG = Path("/run/lab/logs/node")
 
 
@@ -64,14 +63,11 @@ NODES = [("vpn", "hmc"), ("vpn-nat", "hmc"), ("vpn-nat", "vpn1"), ("vpn-two-hmcs
 
 @pytest.mark.parametrize(("name", "node"), NODES)
 def test_the_configurations_of_a_node_are_as_reviewed(name: str, node: str) -> None:
-    folder = GOLDEN / name / node
+    folder = golden.DATA / "render" / name / node
     files = rendered(name, node)
-    if os.environ.get("GOLDEN") == "write":
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in files.items():
-            (folder / file).write_text(text, encoding="utf-8")
 
-    assert files == {file: (folder / file).read_text(encoding="utf-8") for file in files}
+    seen = {file: golden.reviewed(folder / file, text) for file, text in files.items()}
+    assert files == seen, golden.HINT
 
 
 @pytest.mark.parametrize(("name", "node"), NODES)
