@@ -11,6 +11,7 @@ import pytest
 
 from lab.secret import Secret, find
 from lab.topology import load
+from lab.topology.model import Topology
 from tests.integration.labs import Ran, Runs, lab
 
 pytestmark = pytest.mark.kernel
@@ -160,21 +161,30 @@ def test_a_foreign_agent_is_told_what_it_needs(foreign: Ran) -> None:
     assert Path(environment["LAB_CA_FILE"]).name == "ca.pem"
 
 
+def addresses_outside(topology: Topology) -> set[str]:
+    """By which IBM sees who calls without PPP."""
+    wall = topology.firewall
+    if wall is not None and wall.snat:
+        return {topology.node(wall.node).interface(wall.outside).ip}
+    return {topology.node(topology.agents[0]).uplink.ip}
+
+
 def test_a_foreign_agent_is_in_the_ledger(foreign: Ran) -> None:
     (entry,) = foreign.record.ledger
 
     assert (entry.kind, entry.status) == ("upload", 200)
     assert entry.detail == "POST /foreign"
     assert entry.server_ip == foreign.topology.endpoints[0].address
-    if foreign.topology.ipsec:
-        assert entry.peer_ip in {session.local_ip for session in foreign.record.ppp}
+    own = {session.local_ip for session in foreign.record.ppp}
+    assert entry.peer_ip in (own or addresses_outside(foreign.topology))
 
 
+@pytest.mark.parametrize("foreign", [n for n in TOPOLOGIES if "direct" not in n], indirect=True)
 def test_a_foreign_agent_sees_every_daemon_of_the_path(foreign: Ran) -> None:
     """So that the absence of secrets from the process list says something."""
     processes = " ".join(json.loads(foreign.stdout)["processes"])
 
-    for daemon in DAEMONS if foreign.topology.ipsec else ():
+    for daemon in DAEMONS if foreign.topology.ipsec else ("dnsmasq", "pppd"):
         assert daemon in processes
 
 
