@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from lab.errors import LabBroke, UsageError
-from lab.names import did_you_mean
+from lab.errors import LabBroke
+from lab.names import check_known
 
 LAB_DOMAIN = "sdc.test"
 """Names under this domain are the lab's choice, where a paper lists an address only."""
@@ -160,9 +160,7 @@ def names() -> tuple[str, ...]:
 @cache
 def profile(name: str) -> Profile:
     """A profile by its name; an unknown one is a UsageError with what was perhaps meant."""
-    if name not in names():
-        raise UsageError(f"there is no profile {name!r}", hint=did_you_mean(name, names()))
-
+    check_known("profile", name, names())
     entry = _data()["profiles"][name]
     return Profile(
         name=name,

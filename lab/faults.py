@@ -11,7 +11,7 @@ from dataclasses import replace
 from lab import dial_faults
 from lab.errors import UsageError
 from lab.fault import Fault
-from lab.names import did_you_mean
+from lab.names import check_known
 from lab.topology.model import (
     DropRule,
     EspMeddling,
@@ -37,9 +37,8 @@ def apply(name: str, topology: Topology) -> Topology:
 
     Raises UsageError if there is no such fault, or no place for it here.
     """
-    fault = FAULTS.get(name)
-    if fault is None:
-        raise UsageError(f"there is no fault {name!r}", hint=did_you_mean(name, FAULTS))
+    check_known("fault", name, FAULTS)
+    fault = FAULTS[name]
     if not fault.applies(topology):
         raise UsageError(
             f"the fault {name} does not apply to {topology.name}: it needs {fault.needs}",

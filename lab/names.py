@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from lab.errors import UsageError
+
 FEW = 40
 """More names than this explain nothing in a message."""
 
@@ -18,6 +20,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {near[0]}?"
     return f"known: {', '.join(names)}" if 0 < len(names) <= FEW else ""
+
+
+def check_known(what: str, name: str, known: Iterable[str]) -> None:
+    """Raise UsageError, with what was perhaps meant, for a name that does not exist."""
+    names = list(known)
+    if name not in names:
+        raise UsageError(f"there is no {what} {name!r}", hint=did_you_mean(name, names))
 
 
 def _folded(name: str) -> str:

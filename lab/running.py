@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import codec, firewall, inventory, links
-from lab.errors import PathError, UsageError
+from lab.errors import PathError
 from lab.ibm.server import Server
-from lab.names import did_you_mean
+from lab.names import check_known
 from lab.nodes import Node
 from lab.process import start_attended
 from lab.record import Record, Transaction
@@ -167,11 +167,7 @@ class RunningLab:
 
     def node(self, name: str) -> Node:
         """A node by name; raises UsageError that lists them."""
-        if name not in self.nodes:
-            raise UsageError(
-                f"the topology {self.topology.name} has no node {name!r}",
-                hint=did_you_mean(name, self.nodes),
-            )
+        check_known("node", name, self.nodes)
         return self.nodes[name]
 
     def environment(self, node: str) -> dict[str, str]:

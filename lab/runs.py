@@ -99,7 +99,8 @@ class Run:
         topology = resolve(load(name), secrets.token_bytes(32))
         if fault:
             topology = faults.apply(fault, topology)
-        _check_node(topology, node)
+        if node:
+            names.check_known("node", node, [each.name for each in topology.nodes])
         _check_program(command)
         if topology.happenings and not (not command if own_agent is None else own_agent):
             raise UsageError(
@@ -225,15 +226,6 @@ class Run:
     def discard(self) -> None:
         """Remove the run directory (a run that never began)."""
         shutil.rmtree(self.run_dir, ignore_errors=True)
-
-
-def _check_node(topology: Topology, node: str) -> None:
-    nodes = [n.name for n in topology.nodes]
-    if node and node not in nodes:
-        raise UsageError(
-            f"the topology {topology.name} has no node {node!r}",
-            hint=names.did_you_mean(node, nodes),
-        )
 
 
 def _check_program(command: tuple[str, ...]) -> None:

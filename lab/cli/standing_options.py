@@ -24,12 +24,3 @@ def model_of(entry: Entry) -> Topology:
     from lab.topology.model import Topology
 
     return codec.load(Topology, (Path(entry.run_dir) / MODEL_FILE).read_text())
-
-
-def check_known(what: str, name: str, known: list[str]) -> None:
-    """Raise UsageError, with what was perhaps meant, for a name that does not exist."""
-    from lab.errors import UsageError
-    from lab.names import did_you_mean
-
-    if name not in known:
-        raise UsageError(f"there is no {what} {name!r}", hint=did_you_mean(name, known))

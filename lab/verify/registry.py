@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from lab.errors import UsageError
-from lab.names import did_you_mean
+from lab.names import check_known
 from lab.verify import (
     account,
     authorized,
@@ -114,9 +113,5 @@ def claims() -> dict[str, Claim]:
 
 def find_check(requirement: str) -> Callable[[Case], Finding]:
     """The check of a requirement; an unknown one raises UsageError with what was perhaps meant."""
-    if requirement not in CHECKS:
-        raise UsageError(
-            f"no check is known for requirement {requirement!r}",
-            hint=did_you_mean(requirement, CHECKS),
-        )
+    check_known("requirement", requirement, CHECKS)
     return CHECKS[requirement]

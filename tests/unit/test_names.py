@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab import names
+from lab.errors import UsageError
 
 SOURCES = Path(names.__file__).parent
 
@@ -38,3 +39,9 @@ def test_nobody_else_suggests_or_counts_by_himself() -> None:
     texts = {path.name: path.read_text() for path in files}
     assert [name for name, text in texts.items() if "difflib" in text] == ["names.py"]
     assert [name for name, text in texts.items() if "'s' if" in text] == []
+
+
+def test_a_name_that_does_not_exist_is_the_users_fault() -> None:
+    names.check_known("node", "hmc", ["hmc", "sdc"])
+    with pytest.raises(UsageError, match="there is no node 'hcm'\n  did you mean hmc"):
+        names.check_known("node", "hcm", ["hmc", "sdc"])
