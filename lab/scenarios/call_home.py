@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from lab import firewall
-from lab.errors import PathError, UsageError
+from lab.errors import DaemonError, PathError, UsageError
 from lab.process import PIPE
 from lab.record import CallHome, FirewallTrial, UplinkProbe
 from lab.running import RunningLab
@@ -82,9 +82,10 @@ def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
             befall(lab, happening)
         output, _ = popen.communicate(timeout=AGENT_DEADLINE_S)
 
-    answer: dict[str, Any] = {"acknowledged": False, "attempts": []}
-    if output:
-        answer = json.loads(output)
+    if not output:
+        problem = f"ended with exit status {popen.returncode} and no answer"
+        raise DaemonError(f"{agent}'s agent", problem, log_tail=log.read_text(errors="replace"))
+    answer: dict[str, Any] = json.loads(output)
     attempts = tuple(attempt["sentence"] for attempt in answer["attempts"])
     lab.record.calls.append(
         CallHome(

@@ -39,6 +39,10 @@ DEFECTS = {
         "    self.vici._socket.shutdown(2)\n"
         "Charon.ready = ready",
     ),
+    "agent": (
+        "lab/heartbeat.py",
+        "def heartbeat(*_, **__):\n    raise RuntimeError('a defect')",
+    ),
     "pump": (
         "lab/telephony/equipment.py",
         "def hear(self, station, now):\n    raise RuntimeError('a defect')\nEquipment._hear = hear",
@@ -144,6 +148,17 @@ def test_a_telephone_that_broke_is_the_labs_fault(broken: Broken, command: tuple
     assert said.count("    | RuntimeError: a defect\n") == 1
     assert verdict["verdict"] == "error"
     assert "broke: RuntimeError('a defect')" in verdict["diagnosis"]
+
+
+@with_defects("agent")
+def test_an_agent_that_broke_is_the_labs_fault(broken: Broken) -> None:
+    """The reference agent is the lab's own: only what it answers says anything of the path."""
+    status, said, verdict = broken.run("direct")
+
+    assert status == 4, said
+    assert "\nlab: hmc's agent: ended with exit status 1 and no answer\n" in said
+    assert "    | RuntimeError: a defect\n" in said
+    assert verdict["verdict"] == "error"
 
 
 @with_defects("charon ends")
