@@ -3,7 +3,7 @@ topology ?= vpn-nat
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench kernel machines-check vagrant-runs vagrant-check clean
+.PHONY: help setup demo test test-loaded golden check bench kernel machines-check vagrant-runs vagrant-check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -19,6 +19,13 @@ test: ## run the whole test suite: the unit tests, then the scenarios in the lab
 	@tools/setup --with-tests
 	$(bin)/python -m pytest tests
 	$(bin)/python -m pytest lab --lab-strict
+
+test-loaded: ## run the whole test suite beside four busy loops, which end with it
+	@tools/loaded $(MAKE) test
+
+golden: ## write every golden file anew from what the lab makes now; git diff shows what is to be reviewed
+	@tools/setup --without-kernel --with-tests
+	GOLDEN=write $(bin)/python -m pytest -q $$(grep -rl golden.reviewed tests/unit --include='*.py')
 
 check: ## run formatter, linters, types and the tests that need no kernel
 	@tools/setup --without-kernel --with-tests

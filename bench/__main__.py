@@ -12,6 +12,7 @@ import sys
 
 from bench.figures import HEADING, CannotRun, machine
 from lab.errors import LabError
+from lab.names import did_you_mean
 
 BENCHMARKS = ("kernel", "calls", "run", "star", "idle", "tcp", "modem")
 
@@ -23,7 +24,9 @@ def main() -> int:
     arguments = parser.parse_args()
     names = arguments.names or BENCHMARKS
     if unknown := [name for name in names if name not in BENCHMARKS]:
-        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+        parser.error(
+            f"there is no benchmark {unknown[0]!r}; {did_you_mean(unknown[0], BENCHMARKS)}"
+        )
 
     print(f"machine: {machine()}")
     print(f"{arguments.rounds} runs each, after a warm-up\n{HEADING}")

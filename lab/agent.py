@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 
 from lab.heartbeat import AGENT, heartbeat, system_of
 from lab.http1 import Malformed, Stream
+from lab.names import count
 
 CONNECT_S = 30.0
 TOTAL_S = 60.0
@@ -376,7 +377,7 @@ def main(arguments: list[str]) -> int:
         answer = result.as_dict() if as_json else result.acknowledgement
         sys.stdout.write(json.dumps(answer) + "\n")
     if not result.acknowledged:
-        _tell(f"no server acknowledged the heartbeat in {len(result.attempts)} attempt(s)")
+        _tell(f"no server acknowledged the heartbeat in {count(len(result.attempts), 'attempt')}")
     return 0 if result.acknowledged else 1
 
 

@@ -6,7 +6,6 @@ all derive from here; no other module writes an IBM address down. Reading only, 
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from typing import Any
 
 import yaml
 
-from lab.errors import LabError, UsageError
+from lab.errors import LabBroke
+from lab.names import check_known
 
 LAB_DOMAIN = "sdc.test"
 """Names under this domain are the lab's choice, where a paper lists an address only."""
@@ -160,11 +160,7 @@ def names() -> tuple[str, ...]:
 @cache
 def profile(name: str) -> Profile:
     """A profile by its name; an unknown one is a UsageError with what was perhaps meant."""
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names())}."
-        raise UsageError(f"there is no profile {name!r}", hint=hint)
-
+    check_known("profile", name, names())
     entry = _data()["profiles"][name]
     return Profile(
         name=name,
@@ -191,7 +187,7 @@ ROW_KEYS = {
 
 def _row(name: str, entry: Mapping[str, Any]) -> Row:
     if unknown := set(entry) - ROW_KEYS:
-        raise LabError(f"catalogue row {name} has unknown keys: {', '.join(sorted(unknown))}")
+        raise LabBroke(f"catalogue row {name} has unknown keys: {', '.join(sorted(unknown))}")
 
     variant = Variant(entry.get("variant", ""))
     region = Region(entry.get("region", "all"))

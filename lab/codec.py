@@ -13,12 +13,22 @@ import typing
 from enum import Enum
 from typing import Any, TypeVar
 
+from lab.secret import Secret
+
 T = TypeVar("T")
 
+HIDDEN = "(secret)"
 
-def dump(value: Any, *, indent: int | None = 1) -> str:
-    """Write a dataclass as JSON; the same value gives the same bytes."""
-    return json.dumps(dataclasses.asdict(value), indent=indent, sort_keys=True)
+
+def dump(value: Any, *, indent: int | None = 1, reveal: bool = False) -> str:
+    """Write a dataclass as JSON, its secrets only to ``reveal`` them; the same value gives the same bytes."""
+
+    def write(part: object) -> str:
+        if not isinstance(part, Secret):
+            raise TypeError(f"{part!r} cannot be written as JSON")
+        return part.reveal() if reveal else HIDDEN
+
+    return json.dumps(dataclasses.asdict(value), indent=indent, sort_keys=True, default=write)
 
 
 def load(kind: type[T], text: str) -> T:
@@ -53,6 +63,9 @@ def _build(kind: Any, value: Any) -> Any:
 
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
+
+    if kind is Secret:
+        return Secret(_check(str, value))
 
     return _check(kind, value)
 

@@ -1,19 +1,25 @@
-"""Every error that the lab raises on purpose.
+"""Every error that the lab raises on purpose, by who is to blame; the exit status follows from that alone.
 
-    LabError                     exit 4   the lab itself broke
-    ├── UsageError               exit 2   what was asked for does not exist or makes no sense
-    │   └── TopologyError        exit 2   a topology file is wrong; carries every issue at once
-    ├── PrerequisiteError        exit 3   something is missing on this machine
-    │   └── BootError            exit 3   the lab's own kernel does not start here
-    ├── ExpectationFailed        exit 1   a check came out false
-    ├── KernelError              exit 4   the kernel refused an operation
-    ├── DaemonError              exit 4   a daemon ended, or does not do what it must
-    ├── DeadlineExceeded         exit 4   a fact of a protocol did not come about in time
-    ├── ProtocolError            exit 4   a peer broke its protocol
-    └── GuestError               exit 4   the lab's own kernel died while it ran
+    LabError
+    ├── PathError                exit 1   the path, and what goes over it: what a run is to find out
+    │   ├── ExpectationFailed             a check came out false
+    │   └── ProtocolError                 a peer refused, broke its protocol, or did not answer in its time
+    ├── UsageError               exit 2   the user: what was asked for does not exist or makes no sense
+    │   └── TopologyError                 a topology file is wrong; carries every issue at once
+    ├── PrerequisiteError        exit 3   this machine: something that the lab needs is missing
+    │   └── BootError                     the lab's own kernel does not start here
+    └── LabBroke                 exit 4   the lab itself
+        ├── KernelError                   the kernel refused an operation
+        ├── DaemonError                   a daemon ended, or does not do what it must
+        ├── ThreadBroke                   a thread ended before its time
+        ├── DeadlineExceeded              a fact did not come about in time
+        └── GuestError                    the lab's own kernel died while it ran
 
-Each message names the thing and the place; ``hint`` is the mend. Nothing else lives here. The guest's
-first program imports it, so it is lean: ``dataclasses`` alone would be a tenth of the guest's start.
+A driver that waits for a peer on the path turns ``DeadlineExceeded`` into ``ProtocolError``: everybody else
+waits for the lab itself. Nobody raises ``LabError``, which blames nobody.
+
+Each message names the thing and the place; ``hint`` is the fix. Nothing else lives here. The guest's
+first program imports this module, so it is lean: ``dataclasses`` alone would be a tenth of the guest's start.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from typing import ClassVar, NamedTuple
 class LabError(Exception):
     """The root: a message for people, and what to do about it."""
 
-    exit_status: ClassVar[int] = 4
+    exit_status: ClassVar[int]
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -33,6 +39,20 @@ class LabError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class PathError(LabError):
+    """The path does not do what it must; the lab itself is sound."""
+
+    exit_status = 1
+
+
+class ExpectationFailed(PathError):
+    """A check came out false."""
+
+
+class ProtocolError(PathError):
+    """A peer broke its protocol, refused what was asked of it, or did not answer in its time."""
 
 
 class UsageError(LabError):
@@ -80,20 +100,20 @@ class BootError(PrerequisiteError):
         self.reason = reason
 
 
-class ExpectationFailed(LabError):
-    """A check came out false; the lab itself is sound."""
+class LabBroke(LabError):
+    """The lab itself does not do what it must: nothing is said of the path."""
 
-    exit_status = 1
+    exit_status = 4
 
 
-class KernelError(LabError):
+class KernelError(LabBroke):
     """The kernel refused an operation on an object."""
 
     def __init__(self, operation: str, name: str, reason: str, *, hint: str = "") -> None:
         super().__init__(f"cannot {operation} {name}: {reason}", hint=hint)
 
 
-class DaemonError(LabError):
+class DaemonError(LabBroke):
     """A daemon ended, or does not do what it must; carries the end of its log."""
 
     def __init__(self, name: str, problem: str, *, log_tail: str = "", hint: str = "") -> None:
@@ -101,7 +121,17 @@ class DaemonError(LabError):
         self.log_tail = log_tail
 
 
-class DeadlineExceeded(LabError):
+class ThreadBroke(LabBroke):
+    """A thread of the lab's ended before its time; carries the end of its traceback."""
+
+    def __init__(self, name: str, cause: BaseException) -> None:
+        import traceback  # Rarely needed, and not lean.
+
+        where = "".join(traceback.format_exception(cause))
+        super().__init__(f"{name} broke: {cause!r}{_quoted(where)}")
+
+
+class DeadlineExceeded(LabBroke):
     """A fact did not come about in time; says what was seen last."""
 
     def __init__(self, fact: str, deadline_s: float, seen: str = "") -> None:
@@ -110,11 +140,7 @@ class DeadlineExceeded(LabError):
         self.fact = fact
 
 
-class ProtocolError(LabError):
-    """A peer broke its protocol, or refused what was asked of it."""
-
-
-class GuestError(LabError):
+class GuestError(LabBroke):
     """The lab's own kernel died while it ran; carries its last lines."""
 
     def __init__(self, problem: str, console_tail: str = "", *, hint: str = "") -> None:

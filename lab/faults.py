@@ -7,12 +7,12 @@ they do to a run is for ``verify.diagnosis`` to find out without being told.
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import cache
 
 from lab import ways
 from lab.errors import UsageError
 from lab.fault import Fault, drop
+from lab.names import check_known
 from lab.topology.model import Role, Topology
 
 BLACK_HOLE_ABOVE_BYTES = 900
@@ -24,14 +24,8 @@ def apply(name: str, topology: Topology) -> Topology:
 
     Raises UsageError if there is no such fault, or no place for it here.
     """
+    check_known("fault", name, dict.fromkeys(fault.name for fault in known()))
     named = [fault for fault in known() if fault.name == name]
-    if not named:
-        names = dict.fromkeys(fault.name for fault in known())
-        near = get_close_matches(name, names, n=1, cutoff=0.5)
-        raise UsageError(
-            f"there is no fault {name!r}",
-            hint=f"perhaps {near[0]}?" if near else f"known: {', '.join(names)}",
-        )
     for fault in named:
         if fault.applies(topology):
             return replace(fault.change(topology), fault=name)

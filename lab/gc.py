@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab import paths, sudo
 from lab.engine import registry
-from lab.errors import LabError, UsageError
+from lab.errors import LabError, PrerequisiteError, UsageError
 from lab.kernel import store
 from lab.wire import pcapng
 
@@ -63,7 +63,7 @@ def _tidy(run_dir: Path) -> Iterator[str]:
                 yield from _leftovers(run_dir)
                 sudo.give_back([run_dir])
     except PermissionError as error:
-        raise LabError(
+        raise PrerequisiteError(
             f"what a killed lab left in {run_dir} belongs to another user: {error.strerror}",
             hint="as root: sudo lab gc",
         ) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab import evidence
 from lab.engine.host import Clock, Engine
-from lab.errors import ExpectationFailed, LabError, UsageError
+from lab.errors import ExpectationFailed, LabBroke, UsageError
 from lab.running import RunningLab
 from lab.runs import Run
 from lab.story import Story
@@ -100,7 +100,7 @@ class Lab:
     # What a test does with it.
 
     def path_up(self) -> None:
-        """Bring the way home up; raises ProtocolError, and the lab goes on standing, if it does not come."""
+        """Bring the way home up; raises ProtocolError if it does not come; the lab goes on standing."""
         self.running.path_up()
 
     def attend(self, node: str, argv: list[str]) -> int:
@@ -162,7 +162,7 @@ class Lab:
         return evidence.collect(self._running) if self._up else self._last
 
     def close(self) -> None:
-        """Take the lab down; raises LabError if anything of it is left over."""
+        """Take the lab down; raises LabBroke if anything of it is left over."""
         if not self._up:
             return
         if self._full:
@@ -172,4 +172,4 @@ class Lab:
         self._run.collect_captures()
         if self.record.leftovers:
             left = "\n".join(f"  {thing}" for thing in self.record.leftovers)
-            raise LabError(f"the lab {self.topology.name} left over:\n{left}")
+            raise LabBroke(f"the lab {self.topology.name} left over:\n{left}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab.errors import PrerequisiteError, UsageError
 from lab.kernel import source
+from lab.names import did_you_mean
 
 _DATA = Path(__file__).with_name("data")
 LIST = _DATA / "packages.tsv"
@@ -95,7 +96,7 @@ def named(names: Iterable[str]) -> tuple[Package, ...]:
     known = {package.name: package for package in packages()}
     if strange := [name for name in names if name not in known]:
         raise UsageError(
-            f"{strange[0]} is none of the lab's packages", hint=f"they are: {', '.join(known)}"
+            f"{strange[0]} is none of the lab's packages", hint=did_you_mean(strange[0], known)
         )
     return tuple(known[name] for name in names)
 

@@ -167,8 +167,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config
     if missing not in config.stash:
         return
+    from lab.names import count
+
     number = sum(map(uses_lab, getattr(terminalreporter._session, "items", ())))
-    tests = "1 test that needs" if number == 1 else f"{number} tests that need"
+    tests = count(number, "test that needs", "tests that need")
     reason = "; ".join(line.strip() for line in config.stash[missing].splitlines())
     terminalreporter.write_line(f"lab: {tests} a lab did not run: {reason}", yellow=True)
 

@@ -297,3 +297,5 @@ class Record:
     """With what the user's own command ended; 0 also where there was none."""
     error: str = ""
     """What broke the lab or kept the path from coming up."""
+    broke_off: bool = False
+    """Whether ``error`` is not the path's: the lab itself broke, or this machine or the user is to blame."""

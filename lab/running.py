@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import codec, firewall, inventory, links, routes
-from lab.errors import UsageError
+from lab.errors import PathError
 from lab.homeward import Homeward
 from lab.ibm.server import Server
+from lab.names import check_known
 from lab.nodes import Node
 from lab.process import start_attended
 from lab.record import Record, Transaction
@@ -104,12 +105,18 @@ class RunningLab:
     def _close(self, error: BaseException | None) -> None:
         try:
             self._teardown.__exit__(type(error) if error else None, error, None)
+        except Exception as failure:
+            error = failure
+            raise
         finally:
             if self._server is not None:
                 self.record.ledger = list(self._server.transactions)
             self.record.ended = time.time()
             if error is not None and not self.record.error:
                 self.record.error = str(error)
+            self.record.broke_off = isinstance(error, Exception) and not isinstance(
+                error, PathError
+            )
             text = codec.dump(self.record)
             (self.run_dir / "record.json").write_text(text)
 
@@ -147,11 +154,7 @@ class RunningLab:
 
     def node(self, name: str) -> Node:
         """A node by name; raises UsageError that lists them."""
-        if name not in self.nodes:
-            raise UsageError(
-                f"the topology {self.topology.name} has no node {name!r}",
-                hint=f"its nodes: {', '.join(self.nodes)}",
-            )
+        check_known("node", name, self.nodes)
         return self.nodes[name]
 
     def with_role(self, role: Role) -> Node:

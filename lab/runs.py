@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from lab import codec, paths, sudo
+from lab import codec, names, paths, sudo
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
 from lab.engine.inside import Order
-from lab.errors import LabError, UsageError
+from lab.errors import LabError, PrerequisiteError, UsageError
 from lab.record import Record
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ class Run:
         topology = resolve(load(name), secrets.token_bytes(32))
         if fault:
             topology = faults.apply(fault, topology)
-        _check_node(topology, node)
+        if node:
+            names.check_known("node", node, [each.name for each in topology.nodes])
         _check_program(command)
         if topology.happenings and not (not command if own_agent is None else own_agent):
             raise UsageError(
@@ -125,7 +126,7 @@ class Run:
 
         path = self.run_dir / MODEL_FILE
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(codec.dump(self.topology))
+            file.write(codec.dump(self.topology, reveal=True))
         authority.issue(self.topology, self.run_dir / "keys")
 
     def carry_out(
@@ -181,7 +182,7 @@ class Run:
         try:
             pcapng.convert(spool)
         except OSError as error:
-            raise LabError(
+            raise PrerequisiteError(
                 f"the captures cannot be written to {spool.parent}: {error.strerror}",
                 hint=f"make room there; all that was captured is still in {spool.name}",
             ) from error
@@ -200,6 +201,8 @@ class Run:
         if record is not None:
             findings = verify.judge(self.topology, record, self.run_dir)
             diagnosis = _losses(record) or _diagnose(self.topology, record, self.run_dir)
+            if record.broke_off:
+                diagnosis = f"the run broke off: {record.error.splitlines()[0]}"
 
         outcome = verdict.result(
             self.topology,
@@ -209,7 +212,7 @@ class Run:
             clock=self.clock.value,
             wall_s=time.monotonic() - self._started,
             diagnosis=diagnosis,
-            lab_broke=record is None or record.frames_lost > 0,
+            lab_broke=record is None or record.broke_off or record.frames_lost > 0,
         )
         verdict_path = self.run_dir / "verdict.json"
         verdict.write(verdict_path, outcome)
@@ -223,18 +226,6 @@ class Run:
     def discard(self) -> None:
         """Remove the run directory (a run that never began)."""
         shutil.rmtree(self.run_dir, ignore_errors=True)
-
-
-def _check_node(topology: Topology, node: str) -> None:
-    from difflib import get_close_matches
-
-    names = [n.name for n in topology.nodes]
-    if node and node not in names:
-        near = get_close_matches(node, names, n=1)
-        raise UsageError(
-            f"the topology {topology.name} has no node {node!r}",
-            hint=f"perhaps {near[0]}?" if near else f"its nodes: {', '.join(names)}",
-        )
 
 
 def _check_program(command: tuple[str, ...]) -> None:
@@ -267,11 +258,9 @@ def _mode(path: Path) -> int:
 
 def _losses(record: Record) -> str:
     """What a capture that missed frames means for the findings."""
-    from lab.verify.finding import count
-
     if not record.frames_lost:
         return ""
-    lost = count(record.frames_lost, "frame")
+    lost = names.count(record.frames_lost, "frame")
     return f"the captures lost {lost}, so nothing that was not seen is proven; send less"
 
 

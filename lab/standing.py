@@ -19,12 +19,19 @@ from lab.engine.inside import Order
 from lab.engine.registry import Entry
 from lab.engine.session import Program, Session, on_terminal, window
 from lab.engine.supervisor import MAIN_SESSION, Supervisor
-from lab.errors import ExpectationFailed, GuestError, LabError
+from lab.errors import (
+    ExpectationFailed,
+    GuestError,
+    LabBroke,
+    LabError,
+    PathError,
+    PrerequisiteError,
+    UsageError,
+)
 from lab.runs import Run
 
 LOG = "logs/lab.log"
-PATH_DOWN = "path down"
-"""What the supervisor says when the lab came up and its way home did not."""
+_BLAMED = {each.exit_status: each for each in (UsageError, PrerequisiteError)}
 
 
 def start(run: Run, *, path: bool = True) -> Entry:
@@ -45,21 +52,22 @@ def start(run: Run, *, path: bool = True) -> Entry:
     theirs.close()
     os.waitpid(child, 0)
     with ours:
-        failure = _hear_out(ours)
-    if failure == PATH_DOWN:
+        status, _, why = _hear_out(ours).partition(" ")
+    if status == f"{PathError.exit_status}":
         fault = f" --fault {run.topology.fault}" if run.topology.fault else ""
         raise ExpectationFailed(
             f"{run.topology.name} stands, but its path did not come up, so it was taken down again",
             hint=f"lab run {run.given}{fault} says why; lab up {run.given}{fault} --no-path leaves it up",
         )
     for entry in registry.entries():
-        if entry.run_dir == os.fspath(run.run_dir) and not failure:
+        if entry.run_dir == os.fspath(run.run_dir) and not status:
             return entry
-    raise GuestError(f"the lab did not come up: {failure or 'its supervisor was killed'}")
+    blamed = _BLAMED.get(int(status or 0), GuestError)
+    raise blamed(f"the lab did not come up: {why or 'its supervisor was killed'}")
 
 
 def _hear_out(supervisor: socket.socket) -> str:
-    """What went wrong, or nothing once the lab is up; an interrupt waits until all is down again."""
+    """Exit status and reason, or nothing once the lab is up; an interrupt waits until all is down again."""
     try:
         # The supervisor writes why not, or nothing if the lab is up, and closes.
         return _receive_all(supervisor).decode()
@@ -80,9 +88,10 @@ def _detach(run: Run, starter: socket.socket, *, path: bool) -> None:
         order = Order(run_dir=os.fspath(run.run_dir), verb="up", path=path)
         _supervise(run, order, _Herald(run, starter), starter)
     except (LabError, OSError) as error:
+        status = error.exit_status if isinstance(error, LabError) else LabBroke.exit_status
         with contextlib.suppress(OSError):
             (run.run_dir / LOG).open("a").write(f"lab: {error}\n")
-            starter.sendall(str(error).encode())
+            starter.sendall(f"{status} {error}".encode())
     # A defect of ours: nobody would ever see it otherwise.
     except Exception:  # noqa: BLE001
         with (run.run_dir / LOG).open("a") as log:
@@ -105,15 +114,13 @@ class _Herald:
         with contextlib.suppress(OSError):
             if kind is Kind.errors:
                 self._log.write(payload)
-                self._last = payload
+                self._last = payload.strip() or self._last
                 if self._heard:
                     os.write(2, payload)
             elif kind is Kind.output and self._heard:
                 self._let_go()
             elif kind is Kind.exit and self._heard:
-                down = int(payload) == ExpectationFailed.exit_status
-                why = PATH_DOWN.encode() if down else self._last.strip() or b"no word"
-                self._starter.sendall(why)
+                self._starter.sendall(payload + b" " + (self._last or b"no word"))
 
     def _let_go(self) -> None:
         """It is up: leave the terminal alone from now on."""

@@ -183,7 +183,7 @@ def _authentication(options: Options) -> Iterable[str]:
 
 def render_secrets(accounts: Iterable[PppAccount]) -> str:
     """chap-secrets or pap-secrets: any server, any address (the pool decides)."""
-    return "".join(f'"{account.user}" * "{account.secret}" *\n' for account in accounts)
+    return "".join(f'"{account.user}" * "{account.secret.reveal()}" *\n' for account in accounts)
 
 
 _COMPLAINTS = (

@@ -6,12 +6,14 @@ learned, belongs to ``ipsec``.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.errors import DaemonError, ProtocolError
+from lab.errors import DaemonError
+from lab.secret import Secret
 
 Settings = Mapping[str, Any]
 """A VICI message: strings, lists of strings, and messages."""
@@ -62,9 +64,11 @@ class Vici:
     def load_connections(self, connections: Settings) -> None:
         self._request("load-conn", connections)
 
-    def load_psk(self, name: str, secret: str, owners: list[str]) -> None:
+    def load_psk(self, name: str, secret: Secret, owners: list[str]) -> None:
         """A pre-shared key for the given identities; it goes through the socket and no file."""
-        self._request("load-shared", {"id": name, "type": "IKE", "data": secret, "owners": owners})
+        self._request(
+            "load-shared", {"id": name, "type": "IKE", "data": secret.reveal(), "owners": owners}
+        )
 
     def initiate(self, connection: str, child: str, deadline_s: float) -> tuple[str, list[str]]:
         """Bring up a child of a connection: charon's complaint (or "") and what it said."""
@@ -75,7 +79,7 @@ class Vici:
     def ike_sas(self) -> tuple[IkeSa, ...]:
         return tuple(
             parse_ike_sa(name, body)
-            for event in self._session.streamed_request("list-sas", "list-sa", {})
+            for event in self._told("list-sas", "list-sa", {})
             for name, body in event.items()
         )
 
@@ -86,7 +90,7 @@ class Vici:
     def _control(self, command: str, request: Settings) -> tuple[str, list[str]]:
         said: list[str] = []
         try:
-            for event in self._session.streamed_request(command, "control-log", request):
+            for event in self._told(command, "control-log", request):
                 said.append(_text(event.get("msg")))
         except self._failures as failure:
             return str(failure).removeprefix("Command failed: "), said
@@ -94,15 +98,28 @@ class Vici:
 
     def _request(self, command: str, message: Settings) -> None:
         try:
-            self._session.request(command, message)
+            with _answered(command):
+                self._session.request(command, message)
         except self._failures as failure:
-            raise ProtocolError(f"charon refuses {command}: {failure}") from failure
-        except OSError as broken:
-            raise DaemonError("charon", f"does not answer {command}: {broken}") from broken
+            raise DaemonError("charon", f"refuses {command}: {failure}") from failure
+
+    def _told(self, command: str, kind: str, message: Settings) -> Iterator[Mapping[str, Any]]:
+        """The events of a request, until its answer."""
+        with _answered(command):
+            yield from self._session.streamed_request(command, kind, message)
 
 
 def _patience(deadline_s: float, log_level: str) -> dict[str, str]:
     return {"timeout": str(int(deadline_s * 1000)), "loglevel": log_level}
+
+
+@contextlib.contextmanager
+def _answered(command: str) -> Iterator[None]:
+    """A charon that does not talk to us is of our own: its peer has no part in that."""
+    try:
+        yield
+    except OSError as broken:
+        raise DaemonError("charon", f"does not answer {command}: {broken}") from broken
 
 
 def parse_ike_sa(name: str, body: Mapping[str, Any]) -> IkeSa:

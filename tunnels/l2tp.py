@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
+from lab.names import count
 from lab.nodes import Node
 from lab.process import Log
 from lab.record import L2tpTunnel, PppSession, Record
@@ -126,7 +127,7 @@ class Lac:
             for section in self._sections:
                 self._xl2tpd.command(f"c {section.name}")
 
-        who = f"{self._client.client}'s {self._client.sessions} PPP session(s)"
+        who = f"{self._client.client}'s {count(self._client.sessions, 'PPP session')}"
         try:
             wait_until(f"IPCP open on {who}", self._all_open, deadline, seen=self._last_line)
         except DeadlineExceeded as late:

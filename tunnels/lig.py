@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import fence
-from lab.errors import ProtocolError
+from lab.errors import LabBroke, ThreadBroke
 from lab.nodes import Node
 from lab.process import Daemon
 from lab.record import LigCall, Record
@@ -106,7 +106,7 @@ class Bank:
     def launch(self) -> None:
         """Put up the fence, start the daemons and set the modems up; do not wait for them."""
         node, teardown = self._node, self._teardown
-        teardown.add("the bank", self._raise_failure)
+        teardown.add("the bank", self.check)
         self._fence.set_up()
         ppp.write_secrets(node, self._lig.ppp.accounts)
         self._notices = teardown.enter("the notices", start_notices(node))
@@ -123,8 +123,8 @@ class Bank:
             _dnsmasq.ready(self._dnsmasq)
         if not self._settled.wait(READY_DEADLINE_S):
             states = ", ".join(f"{line.plan.name} is {line.modem.state}" for line in self._lines)
-            raise ProtocolError(f"the modems of {self._node.name} are not set up: {states}")
-        self._raise_failure()
+            raise LabBroke(f"the modems of {self._node.name} are not set up: {states}")
+        self.check()
 
     @property
     def alive(self) -> bool:
@@ -135,10 +135,11 @@ class Bank:
         """Hang up on every caller, LCP first, and end the daemons."""
         self._teardown.close()
 
-    def _raise_failure(self) -> None:
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
+    def check(self) -> None:
+        """Raise, once, what ended the thread before its time: the way home is not to blame for it."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise ThreadBroke(f"{self._node.name}'s bank of modems", failure) from failure
 
     # The thread.
 

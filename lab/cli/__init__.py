@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse, dispatch, and turn errors into messages and exit statuses."""
     streams.hold()
     streams.take_any_text()
-    words = list(sys.argv[1:] if argv is None else argv)
+    # Not list(): that is the module of a verb here, once it is imported.
+    words = [*(sys.argv[1:] if argv is None else argv)]
     debug = "--debug" in words[:1]
     if debug:
         del words[0]

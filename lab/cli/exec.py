@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from lab.cli.standing_options import add_lab_option, check_known, model_of
+from lab.cli.standing_options import add_lab_option, model_of
+from lab.names import check_known
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

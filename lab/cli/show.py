@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import codec, packages
 from lab.errors import UsageError
-from lab.topology import draw, load, resolve, secrets
+from lab.topology import draw, load, resolve
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    # The seed only matters for secrets, and those are hidden.
-    topology = secrets.hide(resolve.resolve(load.load(args.topology), b""))
+    # The seed only matters for secrets, and those are not shown.
+    topology = resolve.resolve(load.load(args.topology), b"")
     if args.json:
         print(codec.dump(topology))
     elif args.svg is not None:

@@ -24,17 +24,3 @@ def model_of(entry: Entry) -> Topology:
     from lab.topology.model import Topology
 
     return codec.load(Topology, (Path(entry.run_dir) / MODEL_FILE).read_text())
-
-
-def check_known(what: str, name: str, known: list[str]) -> None:
-    """Raise UsageError, with what was perhaps meant, for a name that does not exist."""
-    from difflib import get_close_matches
-
-    from lab.errors import UsageError
-
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        raise UsageError(
-            f"there is no {what} {name!r}",
-            hint=f"perhaps {near[0]}?" if near else f"there are: {', '.join(known)}",
-        )

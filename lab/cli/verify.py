@@ -32,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
     for name in args.topologies or names():
         out = args.out / Path(name).stem if args.out else None
         run = Run.prepare(name, engine=Engine(args.engine), out=out)
-        run.carry_out(quiet=True)
+        status = run.carry_out(quiet=True)
         judged = run.judge()
         verdicts.append(json.loads(judged.text))
-        worst = max(worst, judged.exit_status)
+        worst = max(worst, judged.exit_status if status in (0, 1) else status)
 
         print(_line(run, judged), file=sys.stderr if args.json else sys.stdout, flush=True)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from lab.errors import ProtocolError
+from lab.errors import LabBroke
 
 _HEADER = struct.Struct("!BII")
 MAX_PAYLOAD = 1 << 20
@@ -85,13 +85,13 @@ class FrameReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Take bytes; raises ProtocolError on an unknown kind or an impossible length."""
+        """Take bytes; raises LabBroke on an unknown kind or an impossible length."""
         self._buffer += data
 
         while len(self._buffer) >= _HEADER.size:
             kind, session, length = _HEADER.unpack_from(self._buffer)
             if length > MAX_PAYLOAD:
-                raise ProtocolError(f"a frame of {length} bytes came over the lab's channel")
+                raise LabBroke(f"a frame of {length} bytes came over the lab's channel")
 
             end = _HEADER.size + length
             if len(self._buffer) < end:
@@ -102,4 +102,4 @@ class FrameReader:
             try:
                 yield Frame(Kind(kind), session, payload)
             except ValueError:
-                raise ProtocolError(f"a frame of kind {kind} came over the lab's channel") from None
+                raise LabBroke(f"a frame of kind {kind} came over the lab's channel") from None

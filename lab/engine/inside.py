@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab import _linux
-from lab.errors import ExpectationFailed, LabError, ProtocolError
+from lab.errors import LabBroke, LabError, PathError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
             "lab: this is a defect of the lab; please report it with the run directory",
             file=sys.stderr,
         )
-        return LabError.exit_status
+        return LabBroke.exit_status
 
 
 def _terminate(*_: object) -> None:
@@ -96,11 +96,11 @@ def _carry_out(order: Order) -> int:
         try:
             if order.path:
                 lab.path_up()
-        except ProtocolError as error:
+        except PathError as error:
             # Not a broken lab: the way home does not come up, which is what was to be found out.
             lab.record.error = error.message
             lab.story.tell("path", f"did not come up: {error.message}")
-            return ExpectationFailed.exit_status
+            return error.exit_status
         if order.verb == "command":
             # The program gets the same interrupt, and decides for itself what becomes of it.
             signal.signal(signal.SIGINT, lambda *_: None)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from lab.engine.frames import Frame, FrameReader, Kind
 from lab.engine.host import OpenLab
-from lab.errors import ProtocolError
+from lab.errors import LabBroke
 
 MAIN_SESSION = 1
 MAX_BACKLOG = 1 << 26
@@ -168,7 +168,7 @@ class Supervisor:
         try:
             for frame in client.reader.feed(data):
                 self._from_client(client, frame)
-        except ProtocolError:
+        except LabBroke:
             self._drop(client)
 
     def _from_client(self, client: _Client, frame: Frame) -> None:

@@ -24,7 +24,7 @@ from lab.engine import guest_init
 from lab.engine.channel import Channel
 from lab.engine.cpus import claim_cpu
 from lab.engine.frames import Kind, json_frame
-from lab.errors import BootError, GuestError
+from lab.errors import BootError, GuestError, LabError
 from lab.wire import guest_memory
 from lab.wire.spool import Spooler, start_spooler
 
@@ -85,12 +85,12 @@ class Guest:
         self._console = console
         self._spooler = spooler
 
-    def death(self) -> GuestError:
+    def death(self) -> LabError:
         """What to raise when the channel broke off: the kernel's last words."""
         self._settle()
         if self._spooler.failure:
             failure = self._spooler.failure
-            return GuestError(f"the lab was stopped: {failure.message}", hint=failure.hint)
+            return type(failure)(f"the lab was stopped: {failure.message}", hint=failure.hint)
         text = self._said()
         if known := _known(text):
             return GuestError(f"the lab's kernel died: {known[0]}", text, hint=known[1])

@@ -10,7 +10,7 @@ import ipaddress
 import os
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import PrerequisiteError
 from lab.topology.model import Role, Topology
 
 CA_FILE = "ca.pem"
@@ -58,7 +58,7 @@ def issue(topology: Topology, keys_dir: Path) -> None:
         _write(keys_dir / CA_FILE, authority.cert_pem.bytes(), 0o644)
         _write(keys_dir / SDC_FILE, chain + certificate.private_key_pem.bytes(), 0o600)
     except OSError as error:
-        raise LabError(
+        raise PrerequisiteError(
             f"cannot write {error.filename or keys_dir}: {error.strerror}",
             hint="choose a run directory that can be written with --out",
         ) from error

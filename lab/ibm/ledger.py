@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO
 
 from lab import codec
-from lab.errors import LabError
+from lab.errors import LabBroke, PrerequisiteError
 from lab.record import Transaction
 
 
@@ -77,8 +77,8 @@ class Ledger:
             except OSError as error:
                 self._failure = error
 
-    def _cannot_write(self, error: OSError) -> LabError:
-        return LabError(
+    def _cannot_write(self, error: OSError) -> PrerequisiteError:
+        return PrerequisiteError(
             f"cannot write the ledger {self.path}: {error.strerror}",
             hint="make room there, or choose another run directory with --out",
         )
@@ -89,14 +89,14 @@ def read(path: Path) -> tuple[Transaction, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise LabError(f"cannot read the ledger {path}: {error.strerror}") from error
+        raise LabBroke(f"cannot read the ledger {path}: {error.strerror}") from error
 
     entries = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             entries.append(codec.load(Transaction, line))
         except (TypeError, ValueError, AttributeError) as error:
-            raise LabError(
+            raise LabBroke(
                 f"{path}, line {number} is no transaction: {error}",
                 hint="the file was changed after the run; run the topology again",
             ) from error

@@ -20,9 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from lab.errors import DaemonError, KernelError, LabError
+from lab.errors import DaemonError, KernelError, LabBroke
 from lab.ibm.conversation import Conversation, Limits, TlsSocket
 from lab.ibm.ledger import Ledger
+from lab.names import count
 from lab.record import Transaction
 from lab.topology.model import Topology
 
@@ -105,7 +106,7 @@ class Server:
             os.close(os.open(key_log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             context.keylog_filename = os.fspath(key_log)
         except OSError as error:  # SSLError is one
-            raise LabError(
+            raise LabBroke(
                 f"sdc cannot use its certificate {chain}: {error.strerror or error}",
                 hint="authority.issue writes it before the lab boots",
             ) from error
@@ -211,7 +212,9 @@ class Server:
 
         stuck = [thread.name for thread in (acceptor, *live.values()) if thread.is_alive()]
         if stuck:
-            raise DaemonError("sdc", f"{len(stuck)} thread(s) did not end within {_END_S:g} s")
+            raise DaemonError(
+                "sdc", f"{count(len(stuck), 'thread')} did not end within {_END_S:g} s"
+            )
 
 
 def _thread(name: str, target: Callable[[], None]) -> threading.Thread:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from lab import _linux
-from lab.errors import LabError, PrerequisiteError
+from lab.errors import LabBroke, PrerequisiteError
 from lab.kernel import options, store, workplace
 from lab.kernel.source import HINT
 from lab.kernel.store import Recipe, built, recipe, status
@@ -71,7 +71,7 @@ class Progress(Protocol):
         """A sentence worth telling once."""
 
 
-class BuildError(LabError):
+class BuildError(LabBroke):
     """A program that builds the kernel failed; carries the end of its log."""
 
     def __init__(self, what: str, log: Path) -> None:

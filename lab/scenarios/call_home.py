@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from lab import firewall
-from lab.errors import LabError, UsageError
+from lab.errors import DaemonError, PathError, UsageError
 from lab.process import PIPE
 from lab.record import CallHome, FirewallTrial, UplinkProbe
 from lab.running import RunningLab
@@ -31,9 +31,7 @@ def run(lab: RunningLab) -> int:
     """Bring the path up, call home from every agent's host, try to get in; 0 if all got through."""
     try:
         lab.path_up()
-    except LabError as error:
-        if isinstance(error, UsageError):
-            raise
+    except PathError as error:
         lab.record.error = error.message
         lab.story.tell("path", f"did not come up: {error.message}")
         return 1
@@ -58,7 +56,7 @@ def _call_home(lab: RunningLab, agent: str) -> bool:
     try:
         if not lab.homeward.renew(agent):
             return False
-    except LabError as error:
+    except PathError as error:
         lab.record.error = error.message
         lab.story.tell("path", f"did not come up again: {error.message}")
         return False
@@ -80,9 +78,10 @@ def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
             befall(lab, happening)
         output, _ = popen.communicate(timeout=AGENT_DEADLINE_S)
 
-    answer: dict[str, Any] = {"acknowledged": False, "attempts": []}
-    if output:
-        answer = json.loads(output)
+    if not output:
+        problem = f"ended with exit status {popen.returncode} and no answer"
+        raise DaemonError(f"{agent}'s agent", problem, log_tail=log.read_text(errors="replace"))
+    answer: dict[str, Any] = json.loads(output)
     attempts = tuple(attempt["sentence"] for attempt in answer["attempts"])
     lab.record.calls.append(
         CallHome(

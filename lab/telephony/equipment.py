@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.errors import ThreadBroke
 from lab.nodes import Node
 from lab.teardown import Teardown
 from lab.telephony import result_codes
@@ -100,6 +101,7 @@ def start_equipment(
             fault = broken.get(line.name, ModemFault.none)
             stations[line.name] = _Station(line, modem, port, fault)
         equipment = Equipment(stations, exchange, tape, selector, watch, began)
+        teardown.add("the telephone", equipment.check)
         teardown.enter("the modems", start_worker(equipment.run, "telephone"))
         yield equipment
 
@@ -125,6 +127,12 @@ class Equipment:
         self._todo: deque[tuple[str, LineEvent | bytes]] = deque()
         self.failure: BaseException | None = None
         """What ended the thread before its time."""
+
+    def check(self) -> None:
+        """Raise, once, what ended the thread before its time: the way home is not to blame for it."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise ThreadBroke("the telephone", failure) from failure
 
     def _now(self) -> float:
         return time.monotonic() - self._began

@@ -6,13 +6,13 @@ these is broken already: one mistake, one message.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab import catalogue, ways
+from lab.names import did_you_mean
 from lab.topology.model import Role
 from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
@@ -37,22 +37,6 @@ class Complaint:
     problem: str
     suggestion: str = ""
     needs: tuple[Place, ...] = ()
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest known name, or all of them if none is near and they are few."""
-    names = list(known)
-    near = [n for n in names if _folded(n) == _folded(name)]
-    near = near or difflib.get_close_matches(name, names, 1, 0.6)
-    if near:
-        return f"did you mean {near[0]}?"
-
-    return f"known: {', '.join(names)}" if 0 < len(names) <= 12 else ""
-
-
-def _folded(name: str) -> str:
-    """A name without case, hyphens and leading zeros: people write out-1 for OUT-01."""
-    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", name.lower().replace("-", "").replace("_", ""))
 
 
 def is_private(address: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lab.topology import check
+from lab.names import did_you_mean
 from lab.topology.check import Complaint
 from lab.topology.resolve_telephone import line_name
 from lab.topology.spec import CallSpec, TopologySpec
@@ -84,7 +84,7 @@ def _caller(
         needs: tuple[Place, ...] = (("nodes", call.from_), ("telephone",))
         yield Complaint(its, problem, _known(lines), needs)
     else:
-        suggestion = check.did_you_mean(call.from_, dict.fromkeys([*lines.values(), *lines]))
+        suggestion = did_you_mean(call.from_, dict.fromkeys([*lines.values(), *lines]))
         problem = f"there is no node and no line {call.from_!r}"
         yield Complaint(its, problem, suggestion, (("nodes",), ("telephone",)))
 
@@ -111,7 +111,7 @@ def _called(spec: TopologySpec, place: Place, call: CallSpec) -> Iterator[Compla
 
     if call.outcome in TAKEN and call.to not in numbers:
         problem = f"{call.to} is nobody's, so that no modem takes the call"
-        suggestion = check.did_you_mean(call.to, numbers)
+        suggestion = did_you_mean(call.to, numbers)
         needs = ((*place, "outcome"), ("telephone",))
         yield Complaint(its, problem, suggestion, needs)
 

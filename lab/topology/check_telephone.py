@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from lab.names import did_you_mean
 from lab.topology import check
 from lab.topology.check import Complaint
 from lab.topology.model import Role
@@ -93,7 +94,7 @@ def _lines(spec: TopologySpec) -> Iterator[Complaint]:
     for name in spec.telephone:
         place, known = ("telephone", name), [n for n, its in spec.nodes.items() if its.modems]
         if name not in spec.nodes:
-            suggestion = check.did_you_mean(name, known)
+            suggestion = did_you_mean(name, known)
             problem = f"there is no node {name!r}"
             yield Complaint(place, problem, suggestion, (("nodes", name),))
             continue

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from lab import ways
+from lab.names import count
 from lab.topology import route_map, units
 from lab.topology.model import Node, Role, Segment, Topology, Way
 from lab.topology.route_map import TELEPHONE, RouteMap, Zone
@@ -101,7 +102,7 @@ def _node(topology: Topology, route: RouteMap, node: Node) -> str:
     rows = [f"<b>{escape(node.name)}</b>", _small(what, FAINT)]
     rows += [_small(address) for address in _services(node)]
     if modems := _modems(topology, node):
-        rows.append(_small(f"{modems} modem{'s' if modems > 1 else ''}"))
+        rows.append(_small(count(modems, "modem")))
     rows += [_small(f"{i.segment} {i.ip}", FAINT) for i in node.interfaces]
     label = "<br/>".join(rows)
     if subscribers := list(_subscribers(topology, node)):

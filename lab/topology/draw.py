@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from lab import process, ways
+from lab.names import count
 from lab.topology import dot, route_map, units
 from lab.topology.model import AllowRule, Node, Role, Segment, Topology, Way
 from lab.topology.route_map import TELEPHONE, RouteMap
@@ -78,7 +79,7 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
             row = f"  {'':<10}┃   {stop.onward.name:<7} {_wire(stop.onward)}"
             yield _with_edge(row, "│" if inside else "", next(labels, "") if inside else "")
         for lines in _by_number(stop.lines):
-            yield f"  {'':<10}┇   {_count(lines, 'line'):<7} {_line(lines[0])}"
+            yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(lines[0])}"
 
 
 def _with_edge(row: str, edge: str, label: str) -> str:
@@ -115,11 +116,12 @@ def _about(topology: Topology, node: Node) -> str:
         f" and {len(addresses) - 1} more" if len(addresses) > 1 and node.service_addresses else ""
     )
     if node.name in topology.agents:
-        modems = _count(_lines_of(topology, node), "modem")
+        lines = len(_lines_of(topology, node))
+        modems = count(lines, "modem") if lines else "no modems"
         dials = any(ways.stage(w.kind, "picture").DIALS for w in topology.ways_of(node.name))
         return f"{_uplink_ip(node)}  agent{f', {modems}' if dials else ''}"
     if node.role is Role.lig:
-        return f"{_uplink_ip(node)}  {_count(_lines_of(topology, node), 'modem')}"
+        return f"{_uplink_ip(node)}  {count(len(_lines_of(topology, node)), 'modem')}"
 
     return shown + more if node.service_addresses else ""
 
@@ -145,10 +147,6 @@ def _lines_of(topology: Topology, node: Node) -> list[ModemLine]:
 
 def _by_number(lines: Iterable[ModemLine]) -> list[list[ModemLine]]:
     return [list(same) for _, same in groupby(lines, lambda line: line.number)]
-
-
-def _count(things: Sequence[object], name: str) -> str:
-    return f"{len(things) or 'no'} {name}{'s' if len(things) != 1 else ''}"
 
 
 def _line(line: ModemLine) -> str:
@@ -194,7 +192,7 @@ def _limits(rule: CallRule) -> Iterator[str]:
     if rule.bit_error_rate:
         yield f"{rule.bit_error_rate:g} of the bits"
     if rule.times:
-        yield f"{rule.times} call{'s' if rule.times > 1 else ''} of each line"
+        yield f"{count(rule.times, 'call')} of each line"
 
 
 # -- what is not on the path -----------------------------------------------------------------------
@@ -219,7 +217,7 @@ def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
         if lines or not route.on_path(exchange):
             yield f"  beside the path: {exchange:<7} the telephone"
         for same in lines:
-            yield f"  {'':<17}{'':<8}{same[0].node}: {_count(same, 'line')}, {_line(same[0])}"
+            yield f"  {'':<17}{'':<8}{same[0].node}: {count(len(same), 'line')}, {_line(same[0])}"
 
 
 # -- rules and expectations ------------------------------------------------------------------------

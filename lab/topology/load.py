@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 import lab
 from lab import ways
 from lab.errors import TopologyError, UsageError
+from lab.names import did_you_mean
 from lab.topology import check, check_calls, check_telephone, schema_1, strict_yaml
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
@@ -70,10 +71,8 @@ def _find(wanted: str) -> tuple[Path, str]:
         return folder() / f"{wanted}.yaml", f"topologies/{wanted}.yaml"
 
     beside = next((f"./{wanted}{s}" for s in SUFFIXES if Path(wanted + s).is_file()), "")
-    hint = f"Did you mean {beside}?" if beside else check.did_you_mean(wanted, names())
-    raise UsageError(
-        f"there is no topology {wanted!r}", hint=hint[:1].upper() + hint[1:] or "Try: lab list"
-    )
+    hint = f"did you mean {beside}?" if beside else did_you_mean(wanted, names())
+    raise UsageError(f"there is no topology {wanted!r}", hint=hint or "Try: lab list")
 
 
 def _read(path: Path, source: str) -> str:
@@ -247,11 +246,11 @@ def _complain(document: Document, place: Place, error: ErrorDetails, bad_key: bo
         given = str(error.get("ctx", {})["tag"])
         problem = f"must be {_kinds()}, not {given!r}"
         line = document.line((*place, "kind"))
-        near = check.did_you_mean(given, ways.kinds())
+        near = did_you_mean(given, ways.kinds())
         document.complain((*place, "kind"), line, problem, near if near.startswith("did") else "")
     elif error["type"] == "extra_forbidden":
         key, fields = str(place[-1]), _fields(place[:-1], error)
-        suggestion = _of_kinds(place) or check.did_you_mean(key, fields)
+        suggestion = _of_kinds(place) or did_you_mean(key, fields)
         document.complain(place, line, "unknown key", suggestion)
     elif error["type"] == "missing":
         fields = _fields(place[:-1], error)
@@ -314,7 +313,7 @@ def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
     if kind in ("enum", "literal_error"):
         known = re.findall(r"'([^']*)'|(\d+)", context["expected"])
         options = [a or b for a, b in known]
-        near = check.did_you_mean(str(given), options)
+        near = did_you_mean(str(given), options)
         suggestion = near if near.startswith("did") else ""
         return f"must be {context['expected'].replace(chr(39), '')}, not {given!r}", suggestion
     if kind == "value_error":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lab.secret import Secret
+
 
 class PppAuth(StrEnum):
     """The authentication protocol that a PPP peer demands (RFC 1334, RFC 1994)."""
@@ -18,7 +20,7 @@ class PppAccount:
     """A PPP user: its name and its secret as the client has it."""
 
     user: str
-    secret: str
+    secret: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

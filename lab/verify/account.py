@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+from lab.names import count
 from lab.record import LigCall
 from lab.topology.ppp import PppAccount
 from lab.topology.telephone import Lig
@@ -11,7 +12,7 @@ from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.dial import opened_calls
 from lab.verify.fence import LineCheck, agent_home, gateway
-from lab.verify.finding import Finding, count, frames_of
+from lab.verify.finding import Finding, frames_of
 from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.ways.dial.plan import dialers
 from lab.wire import ppp
@@ -108,7 +109,7 @@ def _judge_answers(case: Case, check: LineCheck, call: TelephoneCall) -> int:
 
 def _said(account: PppAccount) -> bytes:
     """Peer-id and password as a request has them (RFC 1334 2.2.1)."""
-    words = (account.user.encode(), account.secret.encode())
+    words = (account.user.encode(), account.secret.reveal().encode())
     return b"".join(bytes((len(word),)) + word for word in words)
 
 

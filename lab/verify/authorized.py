@@ -6,10 +6,11 @@ from ipaddress import IPv4Address
 from itertools import product
 
 from lab import fence
+from lab.names import count
 from lab.verify import passage
 from lab.verify.case import Case
 from lab.verify.fence import PROTOCOLS, LineCheck, gateway, text
-from lab.verify.finding import Finding, count
+from lab.verify.finding import Finding
 from lab.verify.paper_fence import DNS_PORT
 from lab.verify.passage import GATEWAY, Passing
 from lab.ways.dial.plan import Dialer, dialers

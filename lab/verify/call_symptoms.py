@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from lab import fence
+from lab.names import count
 from lab.record import CallHome
 from lab.telephony.modulation import common_rate
-from lab.verify.finding import count
 from lab.verify.modem_offers import find_offer
 from lab.verify.paper_fence import DNS_PORT
 from lab.verify.symptom import Diagnosis, DialTrail

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise, takewhile
 from math import inf
 
+from lab.names import count
 from lab.record import DialAttempt
 from lab.topology.model import Firewall
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.firewall import NO_FIREWALL
 from lab.verify.outbound import object_to_failed_calls
 from lab.verify.telephone_calls import CONNECT, ERROR, NO_DIALTONE, TelephoneCall

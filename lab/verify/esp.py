@@ -6,9 +6,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from statistics import mean, pstdev
 
+from lab.names import count
 from lab.record import EspSa, IkeAttempt
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.journey import find_course
 from lab.verify.sightings import EspSighting
 from lab.ways.vpn.plan import IpsecConnection, clients, connections

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from math import inf
 
 from lab import fence
+from lab.names import count
 from lab.topology.telephone import Lig
 from lab.verify import passage
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count
+from lab.verify.finding import Check, Finding
 from lab.verify.paper_fence import DNS_PORT, ends
 from lab.verify.passage import GATEWAY, Passing
 from lab.ways.dial.plan import dialers

@@ -118,8 +118,3 @@ def evidence(frames: Iterable[Frame]) -> tuple[Evidence, ...]:
 def frames_of(items: Iterable[Sighting]) -> list[Frame]:
     """The frames in which they were seen."""
     return [item.frame for item in items]
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """``1 packet``, ``2 packets``."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+from lab.names import count
 from lab.topology.model import AllowRule, Firewall
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count
+from lab.verify.finding import Check, Finding
 from lab.wire.decode import ESP, ICMP, TCP, UDP, Frame, Packet
 
 NO_FIREWALL = "the customer has no firewall"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lab.names import count
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.sightings import IkeSighting
 from lab.ways.vpn.plan import IpsecConnection
 from lab.wire import isakmp

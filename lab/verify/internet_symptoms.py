@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from lab.verify.finding import count
+from lab.names import count
 from lab.verify.journey import Course, Journey
 from lab.verify.symptom import Diagnosis, Trail
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from lab import ways
+from lab.names import count
+from lab.secret import Secret, find
+from lab.topology.model import PppAccount
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count
+from lab.verify.finding import Check, Finding
 from lab.verify.l2tp import clear_l2tp
-from lab.ways.dial.plan import dialers
-from lab.ways.vpn.plan import clients, connections, servers
 from lab.wire import ppp
 from lab.wire.decode import (
     ESP,
@@ -204,22 +205,12 @@ def check_g5(case: Case) -> Finding:
 
 def _credentials(case: Case) -> list[tuple[str, bytes]]:
     """What each is, and its bytes; only the former may be told."""
-    found = []
-    for connection in connections(case.topology):
-        found.append((f"the key of {connection.name}", connection.client_side.psk))
-        found.append((f"the key of {connection.name}", connection.gateway_side.psk))
-    for client in clients(case.topology):
-        found.append((f"the PPP secret of {client.client}", client.account.secret))
-        found.append((f"the PPP user name of {client.client}", client.account.user))
-    for server in servers(case.topology):
-        for account in server.ppp.accounts:
-            found.append((f"a PPP secret of {server.gateway}", account.secret))
-    for dialer in dialers(case.topology):
-        found.append((f"the PAP password of {dialer.client}", dialer.account.secret))
-        found.append((f"the PAP user ID of {dialer.client}", dialer.account.user))
-    for entry in case.record.ledger:
-        found.append(("the system's identification", entry.system))
-    return [(name, value.encode()) for name, value in dict.fromkeys(found) if value]
+    found = [(entry.system, "the system's identification") for entry in case.record.ledger]
+    for place, account in find(case.topology, PppAccount):
+        found.append((account.user, f"the model's {place}.user"))
+    for place, hidden in find(case.topology, Secret):
+        found.append((hidden.reveal(), f"the model's {place}"))
+    return [(name, value.encode()) for value, name in dict(found).items() if value]
 
 
 def check_g6(case: Case) -> Finding:

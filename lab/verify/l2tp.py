@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lab.names import count
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.ways.vpn.plan import SessionLayout, clients
 from lab.wire import l2tp
 from lab.wire.decode import UDP, Frame

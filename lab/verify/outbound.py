@@ -5,9 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from lab import ways
+from lab.names import count
 from lab.record import FirewallTrial
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.wire import isakmp, l2tp
 from lab.wire.decode import AH, ESP, TCP, UDP, Frame, Packet
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+from lab.names import count
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding, count, frames_of
+from lab.verify.finding import Check, Finding, frames_of
 from lab.ways.vpn.plan import L2tpClient, clients
 from lab.wire import ppp
 from lab.wire.decode import TCP
@@ -70,7 +71,7 @@ def _judge_chap(case: Case, check: Check, client: L2tpClient) -> tuple[int, int,
         if frame.code == ChapCode.challenge:
             challenges.setdefault(challenge, set()).add(frame.chap_value)
         elif frame.code == ChapCode.response:
-            secret = client.account.secret
+            secret = client.account.secret.reveal()
             known = challenges.get(challenge, set())
             if frame.chap_value in {ppp.chap_md5(frame.identifier, secret, c) for c in known}:
                 right += 1

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 
 from lab import ways
-from lab.errors import UsageError
+from lab.names import check_known
 from lab.verify import invariants, order, outbound
 from lab.verify.case import Case
 from lab.verify.finding import Finding
@@ -73,10 +72,5 @@ def vocabulary() -> dict[str, Requirement]:
 def find(requirement: str) -> Requirement:
     """A requirement's entry; an unknown one raises UsageError with what was perhaps meant."""
     known = vocabulary()
-    if requirement not in known:
-        near = get_close_matches(requirement, known, n=1, cutoff=0.4)
-        raise UsageError(
-            f"no check is known for requirement {requirement!r}",
-            hint=f"perhaps {near[0]}?" if near else f"known: {', '.join(known)}",
-        )
+    check_known("requirement", requirement, known)
     return known[requirement]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from lab.verify.finding import count
+from lab.names import count
 from lab.verify.journey import Course
 from lab.verify.sightings import EspSighting, Silence
 from lab.verify.symptom import Diagnosis, Trail

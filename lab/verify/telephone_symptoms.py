@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lab.names import count
 from lab.record import ModemProbe
-from lab.verify.finding import count
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import (
     NO_ANSWER,

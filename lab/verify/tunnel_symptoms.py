@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.verify.finding import count
+from lab.names import count
 from lab.verify.ike import MAIN_MODE_MESSAGES, QUICK_MODE_MESSAGES, Negotiation, negotiations
 from lab.verify.journey import Journey
 from lab.verify.symptom import Diagnosis, Loss, Trail

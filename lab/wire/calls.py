@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.errors import LabError
+from lab.errors import LabBroke
 from lab.wire import decode, ppp
 from lab.wire._scapy import RawPcapNgReader, Scapy_Exception
 from lab.wire.decode import Frame, Packet
@@ -40,20 +40,20 @@ class Carried:
 
 
 def read(path: Path) -> list[Carried]:
-    """Read the capture whole; raises LabError if it is missing or broken."""
+    """Read the capture whole; raises LabBroke if it is missing or broken."""
     try:
         with path.open("rb") as file:
             if file.read(4) != _MAGIC:
-                raise LabError(f"{path} is not a capture that can be read: no pcapng file")
+                raise LabBroke(f"{path} is not a capture that can be read: no pcapng file")
         with RawPcapNgReader(str(path)) as reader:
             return [_carried(number, *entry) for number, entry in enumerate(reader, 1)]
     except FileNotFoundError as error:
-        raise LabError(
+        raise LabBroke(
             f"the capture of the calls is missing: {path}",
             hint="the run did not get as far as the telephone; its error is in record.json",
         ) from error
     except (Scapy_Exception, EOFError) as error:
-        raise LabError(f"{path} is not a capture that can be read: {error}") from error
+        raise LabBroke(f"{path} is not a capture that can be read: {error}") from error
 
 
 def _carried(number: int, data: bytes, metadata: Any) -> Carried:

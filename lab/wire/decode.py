@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import Any
 
-from lab.errors import LabError
+from lab.errors import LabBroke
 from lab.wire import dialled
 from lab.wire._scapy import RawPcapNgReader, RawPcapReader, Scapy_Exception
 
@@ -103,18 +103,18 @@ class Frame:
 def read(path: Path, segment: str = "") -> list[Frame]:
     """Read a capture whole; the segment's name is the file's unless given.
 
-    Raises LabError if the file is missing, or is no capture of Ethernet.
+    Raises LabBroke if the file is missing, or is no capture of Ethernet.
     """
     name = segment or path.stem
     try:
         return [_frame(name, *entry) for entry in _entries(path)]
     except FileNotFoundError as error:
-        raise LabError(
+        raise LabBroke(
             f"the capture of segment {name} is missing: {path}",
             hint="the run did not get as far as capturing; its error is in record.json",
         ) from error
     except (Scapy_Exception, EOFError) as error:
-        raise LabError(f"{path} is not a capture that can be read: {error}") from error
+        raise LabBroke(f"{path} is not a capture that can be read: {error}") from error
 
 
 def read_all(folder: Path) -> dict[str, list[Frame]]:
@@ -130,7 +130,7 @@ def _entries(path: Path) -> Iterator[tuple[int, float, bytes]]:
     with path.open("rb") as file:
         magic = file.read(4)
     if magic != b"\x0a\x0d\x0d\x0a":
-        raise LabError(f"{path} is not a pcapng file (it begins with {magic.hex() or 'nothing'})")
+        raise LabBroke(f"{path} is not a pcapng file (it begins with {magic.hex() or 'nothing'})")
 
     # The class picks its alternative by magic; what it calls metadata differs, ours is pcapng only.
     with RawPcapReader(str(path)) as reader:
@@ -138,7 +138,7 @@ def _entries(path: Path) -> Iterator[tuple[int, float, bytes]]:
         for number, (data, metadata) in enumerate(reader, 1):
             meta: Any = metadata  # a namedtuple that scapy makes at run time
             if meta.linktype != 1:
-                raise LabError(f"{path} frame {number} is not Ethernet (link type {meta.linktype})")
+                raise LabBroke(f"{path} frame {number} is not Ethernet (link type {meta.linktype})")
             ticks = (meta.tshigh << 32) | meta.tslow
             yield number, ticks / meta.tsresol, data
 

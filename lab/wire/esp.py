@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from lab.errors import LabError
+from lab.errors import LabBroke
 from lab.wire.decode import ESP, UDP, Packet, bare_transport, parse_ip
 from lab.wire.isakmp import NAT_T_PORT, NON_ESP_MARKER
 
@@ -89,7 +89,7 @@ def load_keys(path: Path) -> dict[int, list[Key]]:
             keys.setdefault(key.spi, []).append(key)
     except (KeyError, TypeError, ValueError) as error:
         # Not the text itself: it is made of secrets.
-        raise LabError(f"{path} is not a list of SAs as the lab writes it: {error!r}") from None
+        raise LabBroke(f"{path} is not a list of SAs as the lab writes it: {error!r}") from None
     return keys
 
 
@@ -131,7 +131,7 @@ def open_sealed(esp: Sealed, keys: dict[int, list[Key]]) -> Opened:
 def _icv_good(esp: Sealed, key: Key) -> bool:
     digest = _DIGESTS.get(key.integrity)
     if digest is None:
-        raise LabError(f"no reader for ESP integrity {key.integrity}", hint=f"known: {[*_DIGESTS]}")
+        raise LabBroke(f"no reader for ESP integrity {key.integrity}", hint=f"known: {[*_DIGESTS]}")
     size = key.icv_bits // 8
     made = hmac.new(key.integrity_key, esp.data[:-size], getattr(hashlib, digest)).digest()
     return hmac.compare_digest(made[:size], esp.data[-size:])
@@ -140,7 +140,7 @@ def _icv_good(esp: Sealed, key: Key) -> bool:
 def _decrypt(esp: Sealed, key: Key) -> tuple[int, bytes]:
     algorithm = _CIPHERS.get(key.encryption)
     if algorithm is None:
-        raise LabError(f"no reader for ESP cipher {key.encryption}", hint=f"known: {[*_CIPHERS]}")
+        raise LabBroke(f"no reader for ESP cipher {key.encryption}", hint=f"known: {[*_CIPHERS]}")
 
     cipher = algorithm(key.encryption_key)
     block = cipher.block_size // 8

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab import _linux
-from lab.errors import KernelError, LabError
+from lab.errors import KernelError, LabBroke, PrerequisiteError
 
 PAGE_BYTES = 4096
 
@@ -103,14 +103,14 @@ def open_of(pid: int) -> mmap.mmap:
         sizes = {path: size for path in folder.iterdir() if (size := _unnamed_bytes(path))}
         largest = max(sizes, key=sizes.__getitem__, default=None)
         if largest is None:
-            raise LabError(f"the guest's memory is not among the files of its process ({folder})")
+            raise LabBroke(f"the guest's memory is not among the files of its process ({folder})")
         descriptor = os.open(largest, os.O_RDWR | os.O_CLOEXEC)
         try:
             return mmap.mmap(descriptor, sizes[largest])
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise LabError(
+        raise PrerequisiteError(
             f"the guest's memory cannot be opened: {error.filename}: {error.strerror}",
             hint="a security module may forbid a process to look at its own child",
         ) from error

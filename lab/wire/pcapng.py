@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import LabBroke
 
 SPOOL = "frames.spool"
 """Its name in the folder of the captures."""
@@ -106,7 +106,7 @@ def convert(spool: Path) -> dict[str, int]:
 
 def _read_header(source: FileIO, spool: Path) -> dict[int, str]:
     if source.read(len(_MAGIC)) != _MAGIC:
-        raise LabError(f"{spool} is not a capture of this lab")
+        raise LabBroke(f"{spool} is not a capture of this lab")
     (length,) = _HEADER_LENGTH.unpack(source.read(_HEADER_LENGTH.size))
     return {int(index): segment for index, segment in json.loads(source.read(length)).items()}
 

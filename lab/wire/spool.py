@@ -23,7 +23,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
-from lab.errors import LabError
+from lab.errors import LabError, PrerequisiteError
 from lab.wait import wait_until
 from lab.wire import guest_memory
 from lab.wire.guest_memory import Extent
@@ -220,7 +220,7 @@ class Spooler:
         except LabError as error:
             self.failure = error
         except OSError as error:
-            self.failure = LabError(
+            self.failure = PrerequisiteError(
                 f"{error.filename} cannot be written: {error.strerror}",
                 hint="make room there, or choose another place with --out",
             )

@@ -51,6 +51,7 @@ def test_the_pings_are_a_minute_apart(day: Ran) -> None:
         if packet.protocol == ICMP and item.outgoing
     ]
 
+    assert len(sent) == PINGS
     assert all(59.9 < b - a < 61 for a, b in pairwise(sent))
 
 

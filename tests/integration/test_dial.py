@@ -108,7 +108,7 @@ def test_tshark_reads_what_was_dialled(tmp_path: Path) -> None:
         "0xc023"
     }
     assert seen("pap.peer_id", "pap.code == 1") == {account.user}
-    assert seen("pap.password", "pap.code == 1") == {account.secret}
+    assert seen("pap.password", "pap.code == 1") == {account.secret.reveal()}
     assert seen("pap.message", "pap.code == 2") == {"Login ok"}
     assert "0.0.0.0" in seen("ipcp.opt.ip_address", "ipcp && ppp.code == 1")
     assert seen("ipcp.opt.ip_address", "ipcp && ppp.code == 3") == {call.address}

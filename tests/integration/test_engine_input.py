@@ -50,7 +50,7 @@ def refused(done: subprocess.CompletedProcess[bytes], status: int, *words: str) 
     [
         (["nosuch"], "no topology 'nosuch'", "vpn-nat"),
         (["vpn-nta"], "no topology 'vpn-nta'", "vpn-nat"),
-        (["direct", "--node", "hcm"], "no node 'hcm'", "perhaps hmc?"),
+        (["direct", "--node", "hcm"], "no node 'hcm'", "did you mean hmc?"),
         (["direct", "--node", "nowhere"], "no node 'nowhere'", "firewall"),
         (["direct", "--fault", "wrong-pks"], "no fault 'wrong-pks'", "wrong-psk"),
         (["direct", "--", "nosuch"], "no program 'nosuch'", "PATH"),

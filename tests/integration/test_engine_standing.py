@@ -193,11 +193,11 @@ def test_capture_to_a_terminal(user: User, standing: str) -> None:
 @pytest.mark.parametrize(
     ("words", "problem", "mend"),
     [
-        (("exec", "hcm", "--", "true"), "there is no node 'hcm'", "perhaps hmc?"),
+        (("exec", "hcm", "--", "true"), "there is no node 'hcm'", "did you mean hmc?"),
         (("exec", "hmc", "--", "nosuch"), "nosuch: no such program", "check its name"),
         (("exec", "hmc"), "no command is given", "lab exec hmc -- COMMAND"),
-        (("shell", "nowhere"), "there is no node 'nowhere'", "there are: "),
-        (("capture", "lam"), "there is no segment 'lam'", "perhaps lan?"),
+        (("shell", "nowhere"), "there is no node 'nowhere'", "known: "),
+        (("capture", "lam"), "there is no segment 'lam'", "did you mean lan?"),
         (("exec", "--lab", "other", "hmc", "--", "true"), "no lab 'other' is up", "up: direct"),
     ],
 )

@@ -15,6 +15,7 @@ from random import Random
 import pytest
 
 from lab import fence
+from lab.secret import Secret
 from lab.topology.telephone import FenceList, Lig
 from lab.wait import wait_until
 from tests.integration.answering import DEADLINE_S, Hall, hall, ip, udp
@@ -95,7 +96,7 @@ def test_a_caller_who_hangs_up_ends_the_call(tmp_path: Path) -> None:
 def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
     with hall(tmp_path) as made:
         user = made.lig.ppp.accounts[0]
-        ppp.write_secrets(made.nodes["hmc"], [replace(user, secret="wrong")])
+        ppp.write_secrets(made.nodes["hmc"], [replace(user, secret=Secret("wrong"))])
         pppd = made.call()
 
         # The gateway hangs up: pppd tells of that, if it comes before the end of LCP.

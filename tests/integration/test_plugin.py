@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,7 +16,9 @@ from xml.etree import ElementTree
 import pexpect
 import pytest
 
-from lab import doctor
+from lab import codec, doctor
+from lab.secret import Secret, find
+from lab.topology.model import Topology
 
 pytestmark = pytest.mark.kernel
 
@@ -156,19 +159,11 @@ def test_a_full_failure_shows_the_lab(tmp_path: Path) -> None:
 
 
 def _secrets(run_dir: Path) -> set[str]:
-    """Every value of the model that is called a secret, and every ESP key."""
-    import json
-
-    def walk(value: object, name: str = "") -> set[str]:
-        if isinstance(value, dict):
-            return set().union(*(walk(inner, key) for key, inner in value.items()))
-        if isinstance(value, list):
-            return set().union(*(walk(inner, name) for inner in value))
-        secret = name in ("psk", "secret", "password") or name.endswith("_key")
-        return {value} if secret and isinstance(value, str) and value else set()
-
-    texts = [path.read_text() for path in (run_dir / "keys").glob("*.json")]
-    found = set().union(*(walk(json.loads(text)) for text in texts))
+    """Every secret of the model, and every ESP key."""
+    model = codec.load(Topology, (run_dir / "keys" / "model.json").read_text())
+    keys = json.loads((run_dir / "keys" / "esp.json").read_text())
+    found = {hidden.reveal() for _, hidden in find(model, Secret)}
+    found |= {key[name] for key in keys for name in ("encryption_key", "integrity_key")}
     assert len(found) >= 2, "there must be something to look for"
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +12,7 @@ import pytest
 from lab import fence, process
 from lab.topology import load, resolve
 from lab.topology.telephone import FenceList, Lig
-
-GOLDEN = Path(__file__).parents[1] / "data" / "render" / "dial" / "fence.nft"
-REWRITE = "LAB_REWRITE_GOLDEN"
+from tests import golden
 
 
 def lig(**changes: Any) -> Lig:
@@ -30,11 +27,8 @@ def call(user: str = "usibm.hmc01") -> fence.Admission:
 
 def test_the_fence_is_as_reviewed() -> None:
     rules = fence.render(lig())
-    if os.environ.get(REWRITE):
-        GOLDEN.parent.mkdir(parents=True, exist_ok=True)
-        GOLDEN.write_text(rules)
-
-    assert rules == GOLDEN.read_text(), f"if it is meant so, run pytest with {REWRITE}=1"
+    file = golden.DATA / "render" / "dial" / "fence.nft"
+    assert rules == golden.reviewed(file, rules), golden.HINT
 
 
 VARIANTS: list[dict[str, Any]] = [
@@ -71,6 +65,7 @@ def test_every_decision_is_counted_and_none_is_answered(changes: dict[str, Any])
     rules = fence.render(lig(**changes))
     decisions = [line for line in rules.splitlines() if re.search(r" (accept|drop)$", line)]
 
+    assert decisions
     assert all('counter name "' in line or '"lo"' in line for line in decisions)
     assert "reject" not in rules
     assert rules.count("policy drop;") == 3

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from lab import firewall, process
 from lab.topology import load, model, resolve
-
-GOLDEN = Path(__file__).parents[1] / "data" / "render"
-REWRITE = "LAB_REWRITE_GOLDEN"
+from tests import golden
 
 DROPS = (
     model.DropRule(
@@ -54,13 +51,10 @@ RENDERED = [
 
 @pytest.mark.parametrize(("name", "node"), RENDERED)
 def test_the_rules_of_a_node_are_as_reviewed(name: str, node: str) -> None:
-    golden = GOLDEN / name / f"{node}.nft"
     rules = firewall.render(topology(name), node)
-    if os.environ.get(REWRITE):
-        golden.parent.mkdir(parents=True, exist_ok=True)
-        golden.write_text(rules)
 
-    assert rules == golden.read_text(), f"if it is meant so, run pytest with {REWRITE}=1"
+    file = golden.DATA / "render" / name / f"{node}.nft"
+    assert rules == golden.reviewed(file, rules), golden.HINT
 
 
 @pytest.mark.root

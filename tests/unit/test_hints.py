@@ -106,7 +106,7 @@ def test_an_error_is_told_with_a_hint_that_can_be_typed(
     checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["show", "vpnnat"]) == 2
-    assert "\n  hint: Did you mean vpn-nat?" in capsys.readouterr().err
+    assert "\n  hint: did you mean vpn-nat?" in capsys.readouterr().err
     assert main(["exec", "hmc"]) == 2
     assert "\n  hint: .venv/bin/lab exec hmc -- COMMAND" in capsys.readouterr().err
 

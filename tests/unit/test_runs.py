@@ -30,6 +30,14 @@ def test_a_capture_that_lost_frames_makes_no_verdict(tmp_path: Path) -> None:
     assert outcome.exit_status == 4
 
 
+def test_a_run_that_broke_off_makes_no_verdict(tmp_path: Path) -> None:
+    why = "charon: ended with exit status 1\n    | its last words"
+    run = judged(tmp_path, Record(started=1.0, ended=2.0, error=why, broke_off=True))
+    outcome = run.judge().outcome
+    assert (outcome.verdict, outcome.exit_status) == ("error", 4)
+    assert outcome.diagnosis == "the run broke off: charon: ended with exit status 1"
+
+
 def test_a_capture_that_lost_nothing_is_judged(tmp_path: Path) -> None:
     run = judged(tmp_path, Record(started=1.0, ended=2.0))
     assert run.judge().outcome.verdict != "error"

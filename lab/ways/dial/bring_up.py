@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab import routes
-from lab.errors import LabError, ProtocolError
+from lab.errors import DeadlineExceeded, ProtocolError
 from lab.record import DialAttempt, PppSession
 from lab.teardown import Teardown
 from lab.wait import wait_until
@@ -133,7 +133,7 @@ class Dial:
                 budget_s,
                 every_s=0.5,
             )
-        except LabError:
+        except DeadlineExceeded:
             return False
         return True
 

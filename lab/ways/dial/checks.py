@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.names import did_you_mean
 from lab.topology import check, check_telephone
 from lab.topology.check import Complaint
 from lab.topology.model import Role
@@ -44,7 +45,7 @@ def _regions(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint
     for node in way.regions:
         if node not in agents:
             problem = f"{node} is no agent of this way, so no user id is its own"
-            suggestion = check.did_you_mean(node, agents) or "name an agent, or take it out"
+            suggestion = did_you_mean(node, agents) or "name an agent, or take it out"
             yield Complaint(("ways", name, "regions", node), problem, suggestion, (("agents",),))
 
 

@@ -111,7 +111,7 @@ def _empty_pool(topology: Topology) -> Topology:
 def _wrong_password(topology: Topology) -> Topology:
     def change(dialer: Dialer) -> Dialer:
         account = dialer.account
-        return replace(dialer, account=replace(account, secret=account.secret[::-1] + "x"))
+        return replace(dialer, account=replace(account, secret=account.secret.altered()))
 
     return _change_dialers(topology, change)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import routes
-from lab.errors import LabError, ProtocolError
+from lab.errors import DeadlineExceeded, ProtocolError
 from lab.record import IkeAttempt, PppSession
 from lab.teardown import Teardown
 from lab.wait import wait_until
@@ -178,7 +178,7 @@ class Vpn:
                 budget_s,
                 every_s=0.5,
             )
-        except LabError:
+        except DeadlineExceeded:
             return False
         return True
 

@@ -69,7 +69,7 @@ def _drop_at_firewall(topology: Topology, name: str, protocol: str, port: int) -
 
 
 def _wrong_psk(topology: Topology) -> Topology:
-    return _change_sides(topology, client=lambda side: replace(side, psk=side.psk[::-1] + "x"))
+    return _change_sides(topology, client=lambda side: replace(side, psk=side.psk.altered()))
 
 
 def _wrong_identity(topology: Topology) -> Topology:
@@ -113,7 +113,7 @@ def _wrong_chap_secret(topology: Topology) -> Topology:
         lambda way: replace(
             way,
             clients=tuple(
-                replace(c, account=replace(c.account, secret=c.account.secret[::-1] + "x"))
+                replace(c, account=replace(c.account, secret=c.account.secret.altered()))
                 for c in way.clients
             ),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lab.secret import Secret
 from lab.topology.model import Topology, Way
 from lab.topology.ppp import PppAccount, PppAuth, PppServer
 
@@ -31,7 +32,7 @@ class IkeSide:
     """Its own: an IPv4 address (ID_IPV4_ADDR) or a name (ID_FQDN)."""
     expects: str
     """The identity that it demands of the other end; ``%any`` where it takes all."""
-    psk: str
+    psk: Secret
     ike_proposal: str
     """strongSwan's spelling: ``3des-md5-modp1024``."""
     esp_proposal: str

@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import pytest
 
+from lab.errors import ThreadBroke
 from lab.nodes import Node
 from lab.telephony import equipment as equipment_module
 from lab.telephony.devices import start_port, start_watch
@@ -469,7 +470,8 @@ def test_what_ends_the_thread_is_told_and_everybody_is_hung_up(
     first.say(b"AT\r")
     wait_until("the failure", lambda: made.equipment.failure, DEADLINE_S)
 
-    assert str(made.equipment.failure) == "a defect"
+    with pytest.raises(ThreadBroke, match=r"the telephone broke: RuntimeError\('a defect'"):
+        made.equipment.check()
     assert first.hung_up()
     assert second.hung_up()
     assert not (made.folder / "a").exists()

@@ -133,5 +133,5 @@ def test_ports_by_generation() -> None:
 
 
 def test_an_unknown_profile_says_what_was_perhaps_meant() -> None:
-    with pytest.raises(UsageError, match="Did you mean hmc-2007"):
+    with pytest.raises(UsageError, match="did you mean hmc-2007"):
         catalogue.profile("hmc-207")

@@ -13,12 +13,11 @@ from xml.etree import ElementTree
 import pytest
 
 from lab.errors import UsageError
+from lab.secret import Secret, find
 from lab.topology import dot, draw, load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 from lab.topology.telephone import Outcome
-from lab.ways.dial.plan import dialers
-from lab.ways.vpn.plan import clients, connections
 
 SECRETIVE = b"the seed of secrets"
 
@@ -54,9 +53,7 @@ def test_the_text_names_everything(name: str) -> None:
 @pytest.mark.parametrize("name", load.names())
 def test_no_picture_holds_a_secret(name: str) -> None:
     its = topology(name)
-    hidden = {s.psk for c in connections(its) for s in (c.client_side, c.gateway_side)}
-    hidden |= {c.account.secret for c in clients(its)}
-    hidden |= {d.account.secret for d in dialers(its)}
+    hidden = {each.reveal() for _, each in find(its, Secret)}
 
     assert not any(secret in draw.text(its) + dot.render(its) for secret in hidden)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from lab.errors import TopologyError, UsageError
 from lab.topology import load
+from tests import golden
 
 DATA = Path(__file__).parents[2] / "data" / "invalid"
 INVALID = sorted(DATA.glob("*.yaml"))
@@ -27,12 +27,9 @@ def text_of_error(path: Path) -> str:
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
 def test_a_broken_file_has_its_message(path: Path) -> None:
-    expected = path.with_suffix(".expected")
     said = text_of_error(path)
-    if os.environ.get("GOLDEN") == "write":
-        expected.write_text(said, encoding="utf-8")
 
-    assert said == expected.read_text(encoding="utf-8")
+    assert said == golden.reviewed(path.with_suffix(".expected"), said), golden.HINT
 
 
 def test_the_corpus_is_there() -> None:
@@ -88,7 +85,7 @@ def test_a_file_that_is_no_topology_is_refused(
 @pytest.mark.parametrize(
     ("wanted", "message", "hint"),
     [
-        ("vpn-ant", "there is no topology 'vpn-ant'", "Did you mean vpn-nat?"),
+        ("vpn-ant", "there is no topology 'vpn-ant'", "did you mean vpn-nat?"),
         ("zzz", "there is no topology 'zzz'", "direct, direct-snat"),
         ("./vpn.yaml", "there is no file ./vpn.yaml", "The lab's own are: dial"),
         ("/", "/ is a directory", "Name a .yaml file."),
@@ -112,7 +109,7 @@ def test_a_file_beside_the_user_is_suggested(
     with pytest.raises(UsageError) as caught:
         load.load("mine")
 
-    assert caught.value.hint == "Did you mean ./mine.yaml?"
+    assert caught.value.hint == "did you mean ./mine.yaml?"
 
 
 @pytest.mark.parametrize("name", ["vpn-nat", "dial-two-hmcs"])

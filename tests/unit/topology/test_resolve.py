@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import shutil
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab import catalogue, codec, ways
-from lab.topology import load, secrets
+from lab.topology import load
 from lab.topology.model import Role, Topology
 from lab.topology.resolve import resolve
 from lab.topology.spec import TopologySpec
 from lab.ways.vpn import mtu
 from lab.ways.vpn.plan import Encapsulation, clients, connections, servers
+from tests import golden
 
-GOLDEN = Path(__file__).parents[2] / "data" / "resolve"
 SEED = b"a seed for tests"
 
 
@@ -34,25 +31,21 @@ def parts(topology: Topology) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", load.names())
 def test_the_labs_own_topologies_resolve_as_before(name: str) -> None:
-    hidden = secrets.hide(resolve(load.load(name), SEED))
-    texts = {part: codec.dump(value) + "\n" for part, value in parts(hidden).items()}
-    folder = GOLDEN / name
-    if os.environ.get("GOLDEN") == "write":
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for part, text in texts.items():
-            (folder / f"{part}.json").write_text(text, encoding="utf-8")
-
-    assert texts == {
-        path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.json"))
+    texts = {
+        part: codec.dump(of) + "\n" for part, of in parts(resolve(load.load(name), SEED)).items()
     }
+    folder = golden.DATA / "resolve" / name
+    seen = {part: golden.reviewed(folder / f"{part}.json", text) for part, text in texts.items()}
+
+    assert texts == seen, golden.HINT
+    assert texts.keys() == {path.stem for path in folder.glob("*.json")}, "remove what is no more"
 
 
 @pytest.mark.parametrize("name", load.names())
 def test_a_model_survives_its_way_into_the_guest(name: str) -> None:
     topology = resolve(load.load(name), SEED)
 
-    assert codec.load(Topology, codec.dump(topology)) == topology
+    assert codec.load(Topology, codec.dump(topology, reveal=True)) == topology
 
 
 # -- walking packets -------------------------------------------------------------------------------
@@ -218,7 +211,7 @@ def test_secrets_depend_on_the_seed_and_nothing_else_does() -> None:
     one, other = resolve(spec, b"one"), resolve(spec, b"other")
 
     assert one != other
-    assert secrets.hide(one) == secrets.hide(other)
+    assert codec.dump(one) == codec.dump(other)
 
 
 def test_one_site_has_one_psk_and_each_agent_its_own_ppp_secret() -> None:
@@ -234,11 +227,11 @@ def test_one_site_has_one_psk_and_each_agent_its_own_ppp_secret() -> None:
 
 def test_hidden_secrets_are_nowhere_in_the_text() -> None:
     topology = resolve(load.load("vpn-nat"), SEED)
-    shown = codec.dump(secrets.hide(topology))
+    shown = codec.dump(topology)
 
-    assert connections(topology)[0].client_side.psk not in shown
-    assert clients(topology)[0].account.secret not in shown
-    assert shown.count(secrets.HIDDEN) == 7
+    assert connections(topology)[0].client_side.psk.reveal() not in shown
+    assert clients(topology)[0].account.secret.reveal() not in shown
+    assert shown.count(codec.HIDDEN) == 7
 
 
 # -- properties ------------------------------------------------------------------------------------
@@ -312,7 +305,9 @@ def specs(draw: st.DrawFn) -> TopologySpec:
 @settings(max_examples=60, deadline=None)
 @given(specs(), st.binary(max_size=32))
 def test_the_same_input_gives_the_same_bytes(spec: TopologySpec, seed: bytes) -> None:
-    assert codec.dump(resolve(spec, seed)) == codec.dump(resolve(spec, seed))
+    assert codec.dump(resolve(spec, seed), reveal=True) == codec.dump(
+        resolve(spec, seed), reveal=True
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -131,7 +131,7 @@ def test_a_caller_must_authenticate_by_pap_and_gets_an_address() -> None:
 
 
 def test_no_secret_is_in_the_options() -> None:
-    assert planned().ppp.accounts[0].secret not in "\n".join(options())
+    assert planned().ppp.accounts[0].secret.reveal() not in "\n".join(options())
 
 
 def test_the_name_server_listens_on_its_address_only_and_asks_nobody() -> None:

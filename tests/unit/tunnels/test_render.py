@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lab.secret import Secret, find
 from lab.topology import load, model, resolve
 from lab.ways.vpn.plan import (
     Encapsulation,
@@ -19,10 +19,10 @@ from lab.ways.vpn.plan import (
     connections,
     servers,
 )
+from tests import golden
 from tunnels import _pppd, _xl2tpd, ipsec, l2tp, ppp
 from tunnels._vici import Settings
 
-GOLDEN = Path(__file__).parents[2] / "data" / "render"
 LOG = Path("/run/lab/logs/node")
 
 
@@ -72,21 +72,17 @@ NODES = [("vpn", "hmc"), ("vpn-nat", "hmc"), ("vpn-nat", "vpn1"), ("vpn-two-hmcs
 
 @pytest.mark.parametrize(("name", "node"), NODES)
 def test_the_configurations_of_a_node_are_as_reviewed(name: str, node: str) -> None:
-    folder = GOLDEN / name / node
+    folder = golden.DATA / "render" / name / node
     files = rendered(name, node)
-    if os.environ.get("GOLDEN") == "write":
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in files.items():
-            (folder / file).write_text(text, encoding="utf-8")
 
-    assert files == {file: (folder / file).read_text(encoding="utf-8") for file in files}
+    seen = {file: golden.reviewed(folder / file, text) for file, text in files.items()}
+    assert files == seen, golden.HINT
 
 
 @pytest.mark.parametrize(("name", "node"), NODES)
 def test_no_secret_is_in_a_configuration(name: str, node: str) -> None:
     resolved = topology(name)
-    secrets = {c.client_side.psk for c in connections(resolved)}
-    secrets |= {c.account.secret for c in clients(resolved)}
+    secrets = {hidden.reveal() for _, hidden in find(resolved, Secret)}
 
     text = "".join(rendered(name, node).values())
     assert secrets
@@ -201,6 +197,6 @@ def test_echoes_are_asked_for_only_where_the_model_has_them() -> None:
 
 
 def test_secrets_files_name_any_server_and_any_address() -> None:
-    text = _pppd.render_secrets([model.PppAccount(user="hmc", secret="s3cret")])
+    text = _pppd.render_secrets([model.PppAccount(user="hmc", secret=Secret("s3cret"))])
 
     assert text == '"hmc" * "s3cret" *\n'

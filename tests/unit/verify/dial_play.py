@@ -256,7 +256,7 @@ class Act:
         self.frame(0xC021, ppp_packet(10, 0, MAGIC[2:]), back=True)
 
         account = self.plan.account
-        user, secret = account.user.encode(), account.secret.encode()
+        user, secret = account.user.encode(), account.secret.reveal().encode()
         self.frame(
             0xC023, ppp_packet(1, 1, bytes([len(user)]) + user + bytes([len(secret)]) + secret)
         )

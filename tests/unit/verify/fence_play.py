@@ -339,7 +339,7 @@ class Run:
         if script.early_ipcp:
             own = b"\x03\x06" + inet_aton(self.lig.ppp.local_ip)
             self.frame(call, IPCP, ppp_packet(1, 9, own), back=True)
-        user, secret = plan.account.user.encode(), plan.account.secret.encode()
+        user, secret = plan.account.user.encode(), plan.account.secret.reveal().encode()
         said = bytes([len(user)]) + user + bytes([len(secret)]) + secret
         self.frame(call, PAP, ppp_packet(1, 1, said))
         first = len(self.record.lig) <= script.refuses

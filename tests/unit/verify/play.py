@@ -496,11 +496,11 @@ class VpnSession:
         if self.script.early_ipcp:
             self.ppp(0x8021, ppp_packet(1, 9, b"\x03\x06" + bytes(4)))
         challenge, account = os.urandom(16), self.mine.account
-        secret = self.script.secret or account.secret
+        secret = self.script.secret or account.secret.reveal()
         answer = md5(bytes([7]) + secret.encode() + challenge).digest()
         self.ppp(0xC223, ppp_packet(1, 7, bytes([16]) + challenge + b"vpn1"), back=True)
         self.ppp(0xC223, ppp_packet(2, 7, bytes([16]) + answer + account.user.encode()))
-        if secret not in {a.secret for a in server.accounts if a.user == account.user}:
+        if secret not in {a.secret.reveal() for a in server.accounts if a.user == account.user}:
             self.ppp(0xC223, ppp_packet(4, 7, b"no"), back=True)
             raise StuckError("CHAP failed")
         self.ppp(0xC223, ppp_packet(3, 7, b"welcome"), back=True)

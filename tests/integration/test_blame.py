@@ -1,0 +1,194 @@
+"""Who is to blame when a run does not succeed: a lab that broke is not reported as a path that failed.
+
+Each lab here is a copy of the real one with one defect in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.labs import DEADLINE_S, ROOT
+
+pytestmark = pytest.mark.kernel
+
+DEFECTS = {
+    "charon ends": ("tunnels/ipsec.py", 'PROGRAM = "/bin/false"'),
+    "no charon": ("tunnels/ipsec.py", 'PROGRAM = "/usr/sbin/no-such-charon"'),
+    "charon refuses": (
+        "tunnels/ipsec.py",
+        "render = render_connection\n"
+        "def render_connection(connection, node):\n"
+        "    settings = render(connection, node)\n"
+        "    settings[connection.name]['proposals'] = ['nonsense']\n"
+        "    return settings",
+    ),
+    "VICI hangs up": (
+        "tunnels/ipsec.py",
+        "load = Charon.ready\n"
+        "def ready(self):\n"
+        "    load(self)\n"
+        "    self.vici._socket.shutdown(2)\n"
+        "Charon.ready = ready",
+    ),
+    "agent": (
+        "lab/heartbeat.py",
+        "def heartbeat(*_, **__):\n    raise RuntimeError('a defect')",
+    ),
+    "pump": (
+        "lab/telephony/equipment.py",
+        "def hear(self, station, now):\n    raise RuntimeError('a defect')\nEquipment._hear = hear",
+    ),
+    "pump in mid-call": (
+        "lab/telephony/equipment.py",
+        "hear = Equipment._hear\n"
+        "def hear_little(self, station, now):\n"
+        "    if station.carried > 5000:\n"
+        "        raise RuntimeError('a defect')\n"
+        "    hear(self, station, now)\n"
+        "Equipment._hear = hear_little",
+    ),
+    "gateway": (
+        "tunnels/lig.py",
+        "def begin(self, line):\n    raise RuntimeError('a defect')\nBank._begin_call = begin",
+    ),
+}
+TALK = ("--", "sh", "-c", "ping -c 10 -s 1400 $LAB_PROBE; exit 0")
+"""A command that carries more over the telephone than the pump bears, and does not care."""
+
+
+class Broken:
+    """A lab with a defect."""
+
+    def __init__(self, checkout: Path) -> None:
+        self._checkout = checkout
+
+    def lab(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lab", *words],
+            env={**os.environ, "PYTHONPATH": os.fspath(self._checkout)},
+            cwd=self._checkout,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def run(self, *words: str) -> tuple[int, str, dict[str, Any]]:
+        """Exit status, what was said, and the verdict."""
+        done = self.lab("run", "--out", "run", *words)
+        return (
+            done.returncode,
+            done.stderr,
+            json.loads((self._checkout / "run/verdict.json").read_text()),
+        )
+
+
+@pytest.fixture
+def broken(request: pytest.FixtureRequest, tmp_path: Path) -> Broken:
+    for folder in ("lab", "tunnels", "topologies"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    file, code = DEFECTS[request.param]
+    with (tmp_path / file).open("a") as source:
+        source.write(f"\n{code}\n")
+    return Broken(tmp_path)
+
+
+def with_defects(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("broken", names, indirect=True)
+
+
+SCENARIO: tuple[str, ...] = ()
+each_way_of_running = pytest.mark.parametrize(
+    "command", [SCENARIO, TALK], ids=["scenario", "command"]
+)
+
+
+@with_defects("charon ends", "charon refuses", "VICI hangs up")
+@each_way_of_running
+def test_a_charon_that_broke_is_the_labs_fault(broken: Broken, command: tuple[str, ...]) -> None:
+    status, said, verdict = broken.run("vpn-nat", *command)
+
+    assert status == 4, said
+    assert "\nlab: charon: " in said
+    assert "Traceback" not in said
+    assert verdict["verdict"] == "error"
+    assert verdict["diagnosis"].startswith("the run broke off: charon: ")
+
+
+@with_defects("no charon")
+@each_way_of_running
+def test_a_charon_that_is_not_there_is_this_machines_fault(
+    broken: Broken, command: tuple[str, ...]
+) -> None:
+    status, said, verdict = broken.run("vpn-nat", *command)
+
+    assert status == 3, said
+    assert "\nlab: there is no program /usr/sbin/no-such-charon\n" in said
+    assert verdict["verdict"] == "error"
+
+
+@with_defects("pump", "pump in mid-call", "gateway")
+@each_way_of_running
+def test_a_telephone_that_broke_is_the_labs_fault(broken: Broken, command: tuple[str, ...]) -> None:
+    status, said, verdict = broken.run("dial", *command)
+
+    assert status == 4, said
+    assert re.search(r"^lab: .* broke: RuntimeError\('a defect'\)$", said, re.MULTILINE)
+    assert said.count("    | RuntimeError: a defect\n") == 1
+    assert verdict["verdict"] == "error"
+    assert "broke: RuntimeError('a defect')" in verdict["diagnosis"]
+
+
+@with_defects("agent")
+def test_an_agent_that_broke_is_the_labs_fault(broken: Broken) -> None:
+    """The reference agent is the lab's own: only what it answers says anything of the path."""
+    status, said, verdict = broken.run("direct")
+
+    assert status == 4, said
+    assert "\nlab: hmc's agent: ended with exit status 1 and no answer\n" in said
+    assert "    | RuntimeError: a defect\n" in said
+    assert verdict["verdict"] == "error"
+
+
+@with_defects("charon ends")
+def test_of_several_paths_the_broken_lab_counts_most(broken: Broken) -> None:
+    done = broken.lab("verify", "direct", "vpn-nat")
+
+    assert done.returncode == 4
+    assert [line.split()[:2] for line in done.stdout.splitlines() if "held" in line] == [
+        ["direct", "pass"],
+        ["vpn-nat", "error"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("broken", "status", "said"),
+    [
+        ("charon ends", 4, "the lab did not come up: lab: charon: ended with exit status 1"),
+        ("no charon", 3, "the lab did not come up: lab: there is no program /usr/sbin/no-such"),
+    ],
+    indirect=["broken"],
+)
+def test_a_lab_that_is_to_be_left_up_tells_the_same(broken: Broken, status: int, said: str) -> None:
+    done = broken.lab("up", "vpn-nat")
+
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+
+
+@with_defects("charon ends")
+def test_a_path_that_fails_is_not_the_labs_fault(broken: Broken) -> None:
+    """What else is broken in a lab has no part in a path that has no use for it."""
+    assert broken.run("direct", "--fault", "small-mtu")[0] == 1
+    assert broken.lab("up", "dial", "--fault", "modem-dead").returncode == 1

@@ -1,0 +1,70 @@
+"""Who is to blame for an error, and the exit status that follows from that."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from lab import errors
+from lab.errors import LabError, ThreadBroke
+
+SOURCES = Path(errors.__file__).parent
+TREES = [
+    ast.parse(path.read_text())
+    for path in (*SOURCES.rglob("*.py"), *SOURCES.with_name("tunnels").rglob("*.py"))
+]
+NODES = [node for tree in TREES for node in ast.walk(tree)]
+
+BASES = {
+    node.name: [ast.unparse(base) for base in node.bases]
+    for node in NODES
+    if isinstance(node, ast.ClassDef)
+}
+BLAMED = {"PathError": 1, "UsageError": 2, "PrerequisiteError": 3, "LabBroke": 4}
+
+
+def is_error(name: str) -> bool:
+    return name == "LabError" or any(is_error(base) for base in BASES.get(name, ()))
+
+
+def test_every_error_blames_one_of_four_who_have_the_exit_statuses() -> None:
+    assert {kind.__name__: kind.exit_status for kind in LabError.__subclasses__()} == BLAMED
+    assert [name for name, bases in BASES.items() if "LabError" in bases] == list(BLAMED)
+    own = {
+        node.name
+        for node in NODES
+        if isinstance(node, ast.ClassDef) and is_error(node.name)
+        if any("exit_status" in ast.unparse(line) for line in node.body)
+    }
+    assert own == {"LabError", *BLAMED}
+
+
+def test_the_tree_that_is_drawn_is_the_tree() -> None:
+    drawn, top = {}, ""
+    lines = re.findall(r"^    ([│ ]*)[├└]── (\w+)", errors.__doc__ or "", re.MULTILINE)
+    for indent, name in lines:
+        drawn[name] = top if indent else "LabError"
+        top = top if indent else name
+    there = {
+        node.name: BASES[node.name][0]
+        for node in ast.parse(Path(errors.__file__).read_text()).body
+        if isinstance(node, ast.ClassDef) and is_error(node.name) and node.name != "LabError"
+    }
+    assert drawn == there
+
+
+def test_nobody_raises_an_error_that_blames_nobody() -> None:
+    calls = [ast.unparse(node.func) for node in NODES if isinstance(node, ast.Call)]
+    assert "UsageError" in calls
+    assert [name for name in calls if name.endswith("LabError")] == []
+
+
+def test_a_thread_that_broke_shows_where() -> None:
+    try:
+        raise RuntimeError("a defect")
+    except RuntimeError as error:
+        broken = ThreadBroke("the telephone", error)
+
+    assert broken.message.startswith("the telephone broke: RuntimeError('a defect')")
+    assert "test_errors.py" in broken.message
