@@ -58,7 +58,8 @@ def _measure(topology: Topology, run_dir: Path, seconds: int) -> tuple[float, fl
         ]
         for port in ports:
             stack.callback(os.close, port)
-        _connect(*ports, number)
+        caller, called = ports
+        _connect(caller, called, number)
 
         (thread,) = (each for each in threading.enumerate() if each.name == "telephone")
         clock = time.pthread_getcpuclockid(thread.ident or 0)

@@ -11,24 +11,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import mmap
 
-CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_BIND = 0x1000
 MS_MOVE = 0x2000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
-MNT_DETACH = 0x2
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
-PR_SET_CHILD_SUBREAPER = 36
 
 PTRACE_TRACEME = 0
 PTRACE_SYSEMU = 31
@@ -71,11 +67,6 @@ def mount(source: str, target: str, kind: str, flags: int = 0, options: str = ""
     )
 
 
-def unmount(target: str, flags: int = MNT_DETACH) -> None:
-    """umount2(2)."""
-    _checked(_libc.umount2(target.encode(), flags), f"unmount {target}")
-
-
 def set_hostname(name: str) -> None:
     """sethostname(2), in the caller's UTS namespace."""
     encoded = name.encode()
@@ -90,11 +81,6 @@ def die_with_parent(signal_number: int) -> None:
 def set_name(name: str) -> None:
     """What ``ps`` calls this process: at most 15 bytes."""
     _checked(_libc.prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()), 0, 0, 0), "prctl PR_SET_NAME")
-
-
-def reap_orphans() -> None:
-    """Become the parent of every orphan below (PR_SET_CHILD_SUBREAPER)."""
-    _checked(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl PR_SET_CHILD_SUBREAPER")
 
 
 def power_off() -> None:

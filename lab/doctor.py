@@ -100,9 +100,8 @@ def checks() -> tuple[Check, ...]:
         *(_package_check(package) for package in packages.packages()),
         Check(
             "IKEv1",
-            "IKE and IPsec: the charon knows the version that IBM's VPN speaks",
+            "ways by VPN: the charon knows the version of IKE that IBM's VPN speaks",
             _ikev1,
-            ENGINES,
         ),
         Check("kernel", "uml: the lab's own kernel, for x86_64", _kernel, ("uml",)),
         Check("memory", "uml: a folder for the guest's memory", _memory, ("uml",)),

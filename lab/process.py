@@ -16,7 +16,7 @@ import re
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
@@ -81,15 +81,6 @@ class Log:
         """The last lines, for an error message."""
         return "\n".join(self.text(max(0, self.size - _TAIL_BYTES)).splitlines()[-lines:])
 
-    def find_line(self, pattern: str | re.Pattern[str], since: int = 0) -> re.Match[str] | None:
-        """The first line that matches, if there is one yet."""
-        return next(self.find_lines(pattern, since), None)
-
-    def find_lines(self, pattern: str | re.Pattern[str], since: int = 0) -> Iterator[re.Match[str]]:
-        """Every line so far that matches."""
-        regex = re.compile(pattern)
-        return filter(None, map(regex.search, self.text(since).splitlines()))
-
     def expect_line(
         self,
         pattern: str | re.Pattern[str],
@@ -149,10 +140,6 @@ class Daemon:
     @property
     def pid(self) -> int:
         return self._popen.pid
-
-    @property
-    def log_path(self) -> Path:
-        return self.log.path
 
     @property
     def alive(self) -> bool:

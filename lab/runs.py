@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from lab import codec, names, paths, sudo
+from lab import codec, names, paths, sudo, ways
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
 from lab.engine.inside import Order
 from lab.errors import LabError, PrerequisiteError, UsageError
@@ -108,6 +107,8 @@ class Run:
                 hint=f"lab run {name} --fault {fault}, without a command",
             )
         chosen = choose(engine)
+        for kind in dict.fromkeys(way.kind for way in topology.ways):
+            ways.stage(kind, "checks").machine()
 
         run = cls(topology, paths.new_run_dir(topology.name, out), chosen, clock)
         run.given = name
@@ -222,10 +223,6 @@ class Run:
     def began_at(self, epoch_s: float) -> None:
         """Count the wall time from then on (a lab that was up)."""
         self._started = time.monotonic() - (time.time() - epoch_s)
-
-    def discard(self) -> None:
-        """Remove the run directory (a run that never began)."""
-        shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
 def _check_program(command: tuple[str, ...]) -> None:

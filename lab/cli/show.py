@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab import codec, packages
+from lab import codec, packages, process
 from lab.errors import UsageError
-from lab.topology import draw, load, resolve
+from lab.topology import dot, draw, load, resolve
+from lab.topology.model import Topology
+
+DOT_DEADLINE_S = 30
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +28,18 @@ def run(args: argparse.Namespace) -> int:
     elif args.svg is not None:
         packages.require("dot", "lab show --svg")
         if args.svg == "-":
-            print(draw.svg(topology), end="")
+            print(svg(topology), end="")
             return 0
-        _write(Path(args.svg), draw.svg(topology))
+        _write(Path(args.svg), svg(topology))
     else:
         print(draw.text(topology), end="")
 
     return 0
+
+
+def svg(topology: Topology) -> str:
+    """The network as an SVG image; needs graphviz."""
+    return process.run(["dot", "-Tsvg"], input=dot.render(topology), deadline_s=DOT_DEADLINE_S)
 
 
 def _write(path: Path, text: str) -> None:

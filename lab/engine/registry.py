@@ -38,10 +38,6 @@ class Entry:
     """The supervisor."""
     started: float
 
-    @property
-    def socket_path(self) -> Path:
-        return Path(self.run_dir) / SOCKET_NAME
-
 
 @contextlib.contextmanager
 def registered(entry: Entry) -> Iterator[Entry]:

@@ -41,42 +41,13 @@ class Path:
             pytest.skip(finding.seen)
 
 
-@pytest.mark.topology("direct")
-class TestDirect(Path):
-    pass
+def _class_of(name: str) -> type[Path]:
+    return pytest.mark.topology(name)(type(_title(name), (Path,), {}))
 
 
-@pytest.mark.topology("direct-snat")
-class TestDirectSnat(Path):
-    pass
+def _title(name: str) -> str:
+    """``TestVpnNat`` of ``vpn-nat``."""
+    return "Test" + "".join(part.capitalize() for part in name.split("-"))
 
 
-@pytest.mark.topology("vpn")
-class TestVpn(Path):
-    pass
-
-
-@pytest.mark.topology("vpn-nat")
-class TestVpnNat(Path):
-    pass
-
-
-@pytest.mark.topology("vpn-two-hmcs")
-class TestVpnTwoHmcs(Path):
-    pass
-
-
-@pytest.mark.topology("dial")
-class TestDial(Path):
-    pass
-
-
-@pytest.mark.topology("dial-two-hmcs")
-class TestDialTwoHmcs(Path):
-    pass
-
-
-def test_no_topology_is_forgotten() -> None:
-    classes = [value for value in globals().values() if isinstance(value, type)]
-    marks = [mark for tests in classes for mark in getattr(tests, "pytestmark", [])]
-    assert sorted(mark.args[0] for mark in marks) == sorted(names())
+globals().update({_title(name): _class_of(name) for name in names()})

@@ -1,7 +1,4 @@
-"""A topology for people: as text for the terminal, as SVG by graphviz. Shows no secrets.
-
-What the SVG looks like is in ``dot``; here is the text, and the call of the program.
-"""
+"""A topology for people, as text for the terminal. Shows no secrets."""
 
 from __future__ import annotations
 
@@ -9,20 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from lab import process, ways
+from lab import ways
 from lab.names import count
-from lab.topology import dot, route_map, units
+from lab.topology import route_map, units
 from lab.topology.model import AllowRule, Node, Role, Segment, Topology, Way
 from lab.topology.route_map import TELEPHONE, RouteMap
 from lab.topology.telephone import CallRule, ModemLine
 from lab.topology.units import WIDTH, wrapped
-
-DOT_DEADLINE_S = 30
-
-
-def svg(topology: Topology) -> str:
-    """The network as an SVG image; needs graphviz."""
-    return process.run(["dot", "-Tsvg"], input=dot.render(topology), deadline_s=DOT_DEADLINE_S)
 
 
 def text(topology: Topology) -> str:

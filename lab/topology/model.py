@@ -144,8 +144,6 @@ class Firewall:
     snat: bool
     rules: tuple[AllowRule, ...]
 
-    # What the firewall turns the source into is its own address on ``outside``.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:

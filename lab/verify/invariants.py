@@ -11,7 +11,7 @@ from lab.secret import Secret, find
 from lab.topology.model import PppAccount
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
-from lab.verify.l2tp import clear_l2tp
+from lab.verify.outbound import clear_l2tp
 from lab.wire import ppp
 from lab.wire.decode import (
     ESP,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.outbound import clear_l2tp
 from lab.ways.vpn.plan import SessionLayout, clients
 from lab.wire import l2tp
-from lab.wire.decode import UDP, Frame
 from lab.wire.l2tp import ControlType
 
 LEAK_GUARD = "l2tp-in-clear"
@@ -82,18 +82,6 @@ def check_p_07(case: Case) -> Finding:
     return check.finding(
         f"SCCRQ after the SAs by: {', '.join(waits)}; 0 packets of UDP 1701 in clear, 0 refused"
     )
-
-
-def clear_l2tp(case: Case) -> list[Frame]:
-    """UDP 1701 in clear, on any wire."""
-    return [
-        frame
-        for frames in case.wire.values()
-        for frame in frames
-        if frame.ip
-        and frame.ip.protocol == UDP
-        and l2tp.PORT in (frame.ip.source_port, frame.ip.destination_port)
-    ]
 
 
 def check_p_08(case: Case) -> Finding:

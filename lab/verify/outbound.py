@@ -74,6 +74,18 @@ def vpn_protocol(packet: Packet) -> str:
     return ""
 
 
+def clear_l2tp(case: Case) -> list[Frame]:
+    """UDP 1701 in clear, on any wire."""
+    return [
+        frame
+        for frames in case.wire.values()
+        for frame in frames
+        if frame.ip
+        and frame.ip.protocol == UDP
+        and l2tp.PORT in (frame.ip.source_port, frame.ip.destination_port)
+    ]
+
+
 def check_out_02(case: Case) -> Finding:
     """All TCP sockets originate from the HMC."""
     check = Check(

@@ -3,7 +3,7 @@
 A kind is a package; each of its modules is one stage of the walk from a topology file to a verdict:
 
     spec       what a user may write about the way: the class ``Spec``
-    checks     what makes no sense about it: ``complaints``, ``routes``
+    checks     what makes no sense about it: ``complaints``, ``routes``, ``machine``
     plan       what is decided about it: the class ``Plan``, a part of the model
     resolve    from the one to the other: ``plan``; and what the firewall opens for it: ``rules``
     picture    how ``lab show`` draws it: ``hops``, ``blocks``

@@ -19,7 +19,6 @@ from lab.wire import dialled
 from lab.wire._scapy import RawPcapNgReader, RawPcapReader, Scapy_Exception
 
 ETHERTYPE_IPV4 = 0x0800
-ETHERTYPE_ARP = 0x0806
 ETHERTYPE_IPV6 = 0x86DD
 ETHERTYPE_PPPOE = (0x8863, 0x8864)
 

@@ -36,7 +36,7 @@ DEFECTS = {
         "load = Charon.ready\n"
         "def ready(self):\n"
         "    load(self)\n"
-        "    self.vici._socket.shutdown(2)\n"
+        "    self._socket.shutdown(2)\n"
         "Charon.ready = ready",
     ),
     "agent": (

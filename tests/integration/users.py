@@ -20,6 +20,7 @@ from typing import Any
 
 import pexpect
 
+from lab.charon import store as charons
 from lab.kernel import store
 from lab.wait import wait_until
 from tests.integration.labs import ROOT
@@ -30,7 +31,7 @@ READ_S = 15.0
 
 @dataclass(frozen=True)
 class User:
-    """Somebody with an empty home, whose cache holds the kernel and nothing else."""
+    """Somebody with an empty home, whose cache holds what a set-up puts there and nothing else."""
 
     home: Path
 
@@ -39,11 +40,12 @@ class User:
         """Make the home and the cache."""
         (home / "cache" / "callhome-lab").mkdir(parents=True)
         (home / "tmp").mkdir()
-        kernels = home / "cache" / "callhome-lab" / "kernel"
-        kernels.mkdir()
-        # What there is, but for builds that run or were killed.
-        for each in store.folder().glob("[!.]*"):
-            (kernels / each.name).symlink_to(each)
+        # What there is, but for builds that run or were killed: kernels, and a charon where one is fetched.
+        for made in (store.folder(), charons.folder()):
+            own = home / "cache" / "callhome-lab" / made.name
+            own.mkdir()
+            for each in made.glob("[!.]*"):
+                (own / each.name).symlink_to(each)
         return cls(home)
 
     @classmethod

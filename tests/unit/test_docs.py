@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab import faults
-from lab.cli import COMMANDS, _parse
+from lab.cli import COMMANDS, _parse, show
 from lab.running import command_environment
-from lab.topology import draw
 from lab.topology.load import load, names
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
@@ -146,7 +145,7 @@ def test_every_page_and_picture_is_linked() -> None:
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_picture_is_what_the_program_draws(picture: Path) -> None:
     """Its words and their order; where they stand depends on graphviz's version and the fonts."""
-    drawn = draw.svg(_model(picture.stem))
+    drawn = show.svg(_model(picture.stem))
     assert _WORDS.findall(picture.read_text()) == _WORDS.findall(drawn)
 
 

@@ -52,3 +52,7 @@ def _regions(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint
 def routes(spec: TopologySpec, net: Network, name: str, way: DialSpec) -> Iterator[Complaint]:
     """Whether the way can exist: a modem needs no link to the Internet, and no SNAT on it (F-18)."""
     yield from check.reaches_servers(spec, net, name)
+
+
+def machine() -> None:
+    """Every machine that can run a lab can run this way."""

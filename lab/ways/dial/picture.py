@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.names import count
 from lab.topology import units
 from lab.topology.model import Role, Topology
 from lab.topology.route_map import TELEPHONE
@@ -51,7 +52,7 @@ def _calls(topology: Topology, way: DialPlan, telephone: Telephone, lig: Lig) ->
     one = way.dialers[0]
     owners = {line.number: line.node for line in telephone.lines}
     numbers = [f"{number} ({owners.get(number, 'nobody')})" for number in one.numbers]
-    rounds = f"{one.rounds} round{'s' if one.rounds > 1 else ''}"
+    rounds = count(one.rounds, "round")
     yield "The calls"
     for number, row in enumerate(wrapped(numbers, WIDTH - 12)):
         yield f"  {'' if number else 'numbers':<10}{row}"

@@ -20,3 +20,7 @@ def routes(spec: TopologySpec, net: Network, name: str, way: DirectSpec) -> Iter
     """Whether the way can exist at all, in a spec that has no other complaint."""
     yield from check.wired(spec, net, name)
     yield from check.reaches_servers(spec, net, name)
+
+
+def machine() -> None:
+    """Every machine that can run a lab can run this way."""

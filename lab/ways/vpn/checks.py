@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab import charon
+from lab.errors import PrerequisiteError
 from lab.topology import check
 from lab.topology.check import Complaint
 from lab.topology.model import Role
@@ -54,3 +56,11 @@ def routes(spec: TopologySpec, net: Network, name: str, way: VpnSpec) -> Iterato
         elif net.on_internet(onward[sdc][0].link):
             problem = f"{gateway} and {sdc} have no link of their own behind the Internet"
             yield Complaint(place, problem)
+
+
+def machine() -> None:
+    """Raise PrerequisiteError if no charon here speaks IKEv1."""
+    found = charon.status()
+    if found.path is None:
+        problem = f"a way by VPN needs a charon that speaks IKEv1: {found.why}"
+        raise PrerequisiteError(problem, hint=found.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.names import count
 from lab.topology.model import Role, Topology
 from lab.topology.routing import Hop, Network
 from lab.ways.vpn.plan import Encapsulation, VpnPlan
@@ -49,7 +50,7 @@ def blocks(topology: Topology, way: VpnPlan) -> Iterator[list[str]]:
 
 def _block(way: VpnPlan) -> Iterator[str]:
     one, client = way.connections[0], way.clients[0]
-    sessions = f"{client.sessions} PPP session{'s' if client.sessions > 1 else ''}"
+    sessions = count(client.sessions, "PPP session")
     layout = "a tunnel each" if client.layout == "tunnels" else "in one tunnel"
     mode = one.client_side.encapsulation
     papers = "" if mode is Encapsulation.tunnel else " (the papers say tunnel)"

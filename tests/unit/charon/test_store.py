@@ -12,6 +12,7 @@ from lab import carrying, doctor
 from lab.charon import store
 from lab.cli import charon as verb
 from lab.errors import PrerequisiteError
+from lab.runs import Run
 
 WITH, WITHOUT = (
     b"\x7fELF\0xauth_create\0task_manager_v1_create\0",
@@ -103,9 +104,10 @@ def test_doctor_and_verb_say_it_and_what_to_do(
 ) -> None:
     lay(installed, WITHOUT)
     (check,) = (check for check in doctor.checks() if check.name == "IKEv1")
-    assert check.engines == doctor.ENGINES
     report = doctor.examine([check])
-    assert (report.engine, report.command) == (None, "lab charon fetch")
+    # No engine lacks it: ways over the Internet and by telephone need no charon.
+    assert (report.engine, report.command) == ("uml", "lab charon fetch")
+    assert [outcome.check.name for outcome in report.missing] == ["IKEv1"]
     assert "without IKEv1" in report.outcomes[0].found
     with pytest.raises(PrerequisiteError):
         check.probe()
@@ -115,7 +117,7 @@ def test_doctor_and_verb_say_it_and_what_to_do(
     assert "lab charon fetch" in said.err
 
     tree = own("aa", 1)
-    assert doctor.examine([check]).engine == "uml"
+    assert not doctor.examine([check]).missing
     assert str(tree) in check.probe()
     assert verb.run(Namespace(verb="status", json=False)) == 0
     assert "strongSwan 6.0.1-6, the lab's own" in capsys.readouterr().out
@@ -132,3 +134,17 @@ def test_a_session_names_the_version_that_runs(installed: Path, tmp_path: Path) 
     lay(installed, WITHOUT)
     own("aa", 1)
     assert carrying.versions(dpkg)["charon"] == "6.0.1-6 (the lab's own)"
+
+
+def test_only_ways_by_vpn_are_refused(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lay(installed, WITHOUT)
+    monkeypatch.setattr("lab.runs.choose", lambda engine: engine)
+    with pytest.raises(PrerequisiteError, match="a way by VPN needs a charon") as refused:
+        Run.prepare("vpn-nat", out=tmp_path / "vpn")
+    assert "lab charon fetch" in refused.value.hint
+    assert not (tmp_path / "vpn").exists()
+
+    for name in ("direct", "dial"):
+        assert Run.prepare(name, out=tmp_path / name).run_dir.exists()

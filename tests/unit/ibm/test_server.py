@@ -107,8 +107,10 @@ def test_curl_refuses_a_foreign_authority_and_that_is_recorded(
 
     assert result.returncode == 60  # curl(1): peer certificate cannot be authenticated
     (entry,) = entries(server, 1)
-    assert (entry.kind, entry.status) == ("handshake", 0)
-    assert "unknown ca" in entry.detail
+    assert entry.status == 0
+    # An older curl says why it leaves, by an alert; 8.23 leaves when the handshake is over, and says nothing.
+    assert entry.kind == "no-request" or "unknown ca" in entry.detail
+    assert entry.kind in ("no-request", "handshake")
 
 
 @needs_openssl

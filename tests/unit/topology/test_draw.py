@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from lab.cli import show
 from lab.errors import UsageError
 from lab.secret import Secret, find
 from lab.topology import dot, draw, load
@@ -172,7 +173,7 @@ def test_markup_in_a_summary_stays_text() -> None:
 @pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
 @pytest.mark.parametrize("name", load.names())
 def test_the_svg_is_one(name: str) -> None:
-    root = ElementTree.fromstring(draw.svg(topology(name)))
+    root = ElementTree.fromstring(show.svg(topology(name)))
     words = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
 
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -185,7 +186,7 @@ PAGE_PX, PX_A_POINT = 900, 96 / 72
 @pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
 @pytest.mark.parametrize("name", load.names())
 def test_the_svg_is_not_made_smaller_on_a_page_and_its_letters_can_be_read(name: str) -> None:
-    text = draw.svg(topology(name))
+    text = show.svg(topology(name))
     root = ElementTree.fromstring(text)
     sizes = [float(size) for size in re.findall(r'font-size="([0-9.]+)"', text)]
 
