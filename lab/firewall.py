@@ -18,6 +18,7 @@ from lab import _nft
 from lab.errors import KernelError
 from lab.nodes import Node
 from lab.topology import model
+from lab.topology.roles import TRAITS
 from lab.ways.vpn.plan import clients, servers
 
 TABLE = "lab"
@@ -82,7 +83,7 @@ def render(topology: model.Topology, node_name: str) -> str:
         _guard_customer(table, topology, topology.firewall)
     if node_name in _vpn_ends(topology):
         _guard_l2tp(table)
-    if node.role is model.Role.hmc:
+    if TRAITS[node.role].guards_ppp:
         _own_firewall(table)
 
     meddling = _Table("ip", MEDDLING_TABLE)

@@ -14,6 +14,7 @@ from typing import Any
 
 from lab import firewall, netlink
 from lab.errors import KernelError
+from lab.names import count
 from lab.netlink import Channel
 from lab.nodes import Node
 from lab.topology import model
@@ -101,9 +102,9 @@ def _strangers(name: str, own: set[str]) -> list[str]:
     found = [f"link {link}" for _, link in socket.if_nameindex() if link not in own]
     states, policies = _xfrm(name)
     if states:
-        found.append(f"{states} IPsec SA(s)")
+        found.append(count(states, "IPsec SA"))
     if policies:
-        found.append(f"{policies} IPsec policies")
+        found.append(count(policies, "IPsec policy", "IPsec policies"))
     return found
 
 

@@ -6,29 +6,30 @@ knows only itself. What is seen goes into ``record``; judging is ``verify``'s bu
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lab import codec, firewall, inventory, links, routes
 from lab.errors import PathError
 from lab.homeward import Homeward
-from lab.ibm.server import Server
 from lab.names import check_known
 from lab.nodes import Node
 from lab.process import start_attended
 from lab.record import Record, Transaction
 from lab.story import Story
 from lab.teardown import Teardown
-from lab.topology.model import Role, Topology, Way
+from lab.topology.model import Topology, Way
+from lab.topology.roles import TRAITS, Role
 from lab.ways.dial.plan import dialers
-from lab.ways.ground import Ground
+from lab.ways.ground import Ground, StartService
 from lab.wire.capture import Capture
 
 if TYPE_CHECKING:
-    from lab.telephone import SwitchRoom
+    from lab.ibm.server import Server
 
 XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
 
@@ -46,10 +47,10 @@ class RunningLab:
         self.record = Record()
         self.nodes: dict[str, Node] = {}
         self._teardown = Teardown()
-        self._server: Server | None = None
         self._homeward: Homeward | None = None
-        self.telephone: SwitchRoom | None = None
-        """Exchange, modems and AT&T's gateway, on topologies that have them."""
+        self._ground = Ground(
+            topology=topology, nodes=self.nodes, record=self.record, story=story, run_dir=run_dir
+        )
 
     # Up and down.
 
@@ -82,25 +83,18 @@ class RunningLab:
         firewall.apply(self.topology, self.nodes)
         self._teardown.add("the packet rules", lambda: firewall.clear(self.nodes))
         self._teardown.add("the counters", self._read_counters)
-        self._server = self._teardown.enter(
-            "sdc's servers", Server(self.topology, self.with_role(Role.sdc), self.run_dir)
-        )
-        if self.topology.telephone is not None:
-            # Only where it is needed: imports are what a run in the guest costs.
-            from lab import telephone
-
-            room = telephone.start(self.topology, self.nodes, self.record, self.run_dir)
-            self.telephone = self._teardown.enter("the telephone", room)
-        ground = Ground(
-            topology=self.topology,
-            nodes=self.nodes,
-            record=self.record,
-            story=self.story,
-            telephone=self.telephone,
-        )
-        self._homeward = Homeward.start(ground, self._teardown)
+        for role, traits in TRAITS.items():
+            for planned in self.topology.with_role(role) if traits.service else ():
+                self._start_service(traits.service, self.nodes[planned.name])
+        self._homeward = Homeward.start(self._ground, self._teardown)
         names = ", ".join(node.name for node in self.topology.nodes)
         self.story.tell("lab", f"{self.topology.name}: {names}")
+
+    def _start_service(self, module: str, node: Node) -> None:
+        # Only those that the topology needs: imports are what a run in the guest costs.
+        start: StartService = importlib.import_module(module).start
+        service = start(self._ground, node)
+        self._ground.services[node.name] = self._teardown.enter(f"what {node.name} runs", service)
 
     def _close(self, error: BaseException | None) -> None:
         try:
@@ -109,8 +103,7 @@ class RunningLab:
             error = failure
             raise
         finally:
-            if self._server is not None:
-                self.record.ledger = list(self._server.transactions)
+            self.record.ledger = list(self.transactions)
             self.record.ended = time.time()
             if error is not None and not self.record.error:
                 self.record.error = str(error)
@@ -147,8 +140,10 @@ class RunningLab:
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
-        """What sdc's servers have heard so far."""
-        return self._server.transactions if self._server else ()
+        """What IBM's servers have heard so far."""
+        (sdc,) = self.topology.with_role(Role.sdc)
+        server = cast("Server | None", self._ground.services.get(sdc.name))
+        return server.transactions if server else ()
 
     # What users do in it.
 

@@ -15,9 +15,10 @@ import selectors
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab import fence
 from lab.errors import LabBroke, ThreadBroke
@@ -26,12 +27,16 @@ from lab.process import Daemon
 from lab.record import LigCall, Record
 from lab.teardown import Teardown
 from lab.topology.telephone import Lig, ModemLine
+from lab.ways.dial.plan import dialers
 from lab.worker import start_worker
-from tunnels import _dnsmasq, ppp
+from tunnels import _dnsmasq, ppp, started
 from tunnels._answering import Answering, AnsweringState
 from tunnels._fencing import KernelFence
 from tunnels._notices import NUMBER, Notice, Notices, start_notices
 from tunnels._serial import open_port
+
+if TYPE_CHECKING:
+    from lab.ways.ground import Ground
 
 PPPD = "/usr/sbin/pppd"
 
@@ -74,6 +79,25 @@ class _BankLine:
     def wake_at(self) -> float | None:
         times = [at for at in (self.reopen_at, self.modem.deadline) if at is not None]
         return min(times, default=None)
+
+
+@contextlib.contextmanager
+def start(ground: Ground, node: Node) -> Iterator[Bank]:
+    """The gateway on its node, silent where no way home goes by telephone."""
+    telephone, lig = ground.topology.telephone, ground.topology.lig
+    assert telephone is not None, "check has seen it"
+    assert lig is not None, "it is made of the node"
+    with started(Bank(node, lig, telephone.lines, ground.record)) as bank:
+        _give_passwords(ground)
+        yield bank
+
+
+def _give_passwords(ground: Ground) -> None:
+    """Each agent's host knows its own, also for a program of the user's that dials."""
+    own = {dialer.client: dialer.account for dialer in dialers(ground.topology)}
+    for agent in ground.topology.agents:
+        if account := own.get(agent) or ground.topology.ppp_account(agent):
+            ppp.write_secrets(ground.nodes[agent], [account])
 
 
 class Bank:

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lab.errors import DaemonError, KernelError, LabBroke
 from lab.ibm.conversation import Conversation, Limits, TlsSocket
@@ -26,6 +26,10 @@ from lab.ibm.ledger import Ledger
 from lab.names import count
 from lab.record import Transaction
 from lab.topology.model import Topology
+
+if TYPE_CHECKING:
+    from lab.nodes import Node
+    from lab.ways.ground import Ground
 
 T = TypeVar("T")
 
@@ -37,22 +41,30 @@ _END_S = 30.0
 class Caller(Protocol):
     """The part of ``nodes.Node`` that the server needs."""
 
+    @property
+    def name(self) -> str: ...
+
     def call(self, function: Callable[[], T], /) -> T:
         """Run a function in the node's namespaces."""
         ...
 
 
+def start(ground: Ground, node: Node) -> Server:
+    """IBM's servers, on their node."""
+    return Server(ground.topology, node, ground.run_dir)
+
+
 class Server:
     """Listens while the ``with`` block runs; afterwards no thread and no socket is left.
 
-    Reads ``keys/sdc.pem`` of the run directory; writes ``logs/sdc/ledger.jsonl`` and
+    Reads ``keys/sdc.pem`` of the run directory; writes ``logs/<node>/ledger.jsonl`` and
     ``keys/tls.keylog``, with which Wireshark reads the captures.
     """
 
     def __init__(
         self, topology: Topology, node: Caller, run_dir: Path, limits: Limits | None = None
     ) -> None:
-        self.ledger = Ledger(run_dir / "logs" / "sdc" / "ledger.jsonl")
+        self.ledger = Ledger(run_dir / "logs" / node.name / "ledger.jsonl")
         self._places = sorted({(each.address, each.port) for each in topology.endpoints})
         self._node = node
         self._keys_dir = run_dir / "keys"
@@ -63,6 +75,7 @@ class Server:
         self._serial = itertools.count(1)
         self._lock = threading.Lock()
         self._live: dict[Conversation, threading.Thread] = {}
+        self._acceptor: threading.Thread | None = None
 
     def __enter__(self) -> Server:
         with contextlib.ExitStack() as stack:
@@ -77,6 +90,7 @@ class Server:
             stack.enter_context(waker)
             acceptor = _thread("sdc", lambda: self._accept(context, listeners, wake))
             acceptor.start()
+            self._acceptor = acceptor
             stack.callback(self._stop, acceptor, waker)
             self._stack = stack.pop_all()
         return self
@@ -88,6 +102,11 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, traceback)
+
+    def check(self) -> None:
+        """Raise DaemonError if nobody can call any more."""
+        if self._acceptor is not None and not self._acceptor.is_alive():
+            raise DaemonError(self._node.name, "the servers accept no connections any more")
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
@@ -107,7 +126,7 @@ class Server:
             context.keylog_filename = os.fspath(key_log)
         except OSError as error:  # SSLError is one
             raise LabBroke(
-                f"sdc cannot use its certificate {chain}: {error.strerror or error}",
+                f"{self._node.name} cannot use its certificate {chain}: {error.strerror or error}",
                 hint="authority.issue writes it before the lab boots",
             ) from error
 
@@ -132,9 +151,9 @@ class Server:
                 except OSError as error:
                     raise KernelError(
                         "listen on",
-                        f"{address} port {port} in node sdc",
+                        f"{address} port {port} in node {self._node.name}",
                         error.strerror or str(error),
-                        hint="sdc must own every address of the topology's endpoints",
+                        hint="it must own every address of the topology's endpoints",
                     ) from error
                 listeners.append(listener)
 

@@ -174,7 +174,8 @@ def _send(lab: RunningLab, agent: str, tries: Iterable[Try]) -> None:
 
 def _raw_socket(lab: RunningLab, agent: str, side: str) -> socket.socket:
     assert lab.topology.lig is not None
-    places = {CALLER: agent, INTERNET: INTERNET, GATEWAY: lab.topology.lig.node}
+    (internet,) = lab.topology.with_role(Role.internet)
+    places = {CALLER: agent, INTERNET: internet.name, GATEWAY: lab.topology.lig.node}
     node = lab.node(places[side])
     raw = node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     if side == CALLER:

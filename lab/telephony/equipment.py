@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import ThreadBroke
 from lab.nodes import Node
@@ -37,6 +38,9 @@ from lab.telephony.signals import (
 from lab.telephony.tape import Tape, recording
 from lab.topology.telephone import ModemFault, ModemLine, ResultTable, Telephone
 from lab.worker import start_worker
+
+if TYPE_CHECKING:
+    from lab.ways.ground import Ground
 
 MOST_QUEUED_BYTES = 4096
 """What a modem holds, for its line or its terminal, before it takes no more (V.24's circuits 106 and
@@ -72,6 +76,14 @@ class _Station:
         if not (self.port.openers and modem.minds_dtr):
             return None
         return self.readiness.look_at(on=modem.dtr_on, delay_s=modem.settings.dtr_delay_s)
+
+
+def start(ground: Ground, node: Node) -> contextlib.AbstractContextManager[Equipment]:
+    """The exchange with every line and modem; its own node has nothing that runs there."""
+    topology = ground.topology
+    assert topology.telephone is not None, "it is made of the exchange"
+    seed = f"{topology.name} {topology.fault}"
+    return start_equipment(topology.telephone, ground.nodes, ground.run_dir / "wire", seed)
 
 
 @contextlib.contextmanager

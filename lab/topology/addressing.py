@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from lab.errors import UsageError
 from lab.topology import check
-from lab.topology.model import Role
-from lab.topology.routing import FORWARDING
+from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
 
 HOSTS_FROM = 10
 """Where hosts start in a subnet that has the room; below are those that pass packets on."""
 
-POOL_PREFIX = 27
-"""The size of a pool that the user did not give, if that is enough."""
-POOLS = tuple(ipaddress.IPv4Network(n) for n in ("10.254.0.0/16", "172.31.0.0/16", "100.64.0.0/10"))
-"""Where VPN gateways' pools are taken from if the user gives none."""
-
-LIG_POOL_PREFIX = 28
-PUBLIC = tuple(
-    ipaddress.IPv4Network(n)
-    for n in ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24", "198.18.0.0/15")
-)
-"""Where a LIG's pool and name server are taken from: public, as its callers are routed on the
-Internet, and nobody's: the subnets for examples (RFC 5737) and for benchmarks (RFC 2544)."""
 UTILITY_HOST = 53
 
 
@@ -39,7 +27,7 @@ def interface_addresses(spec: TopologySpec) -> dict[tuple[str, str], str]:
         low, high = _free(subnet, taken, 1), _free(subnet, taken, HOSTS_FROM)
         for node, address in link.nodes.items():
             if address is None:
-                source = low if spec.nodes[node].role in FORWARDING else high
+                source = low if TRAITS[spec.nodes[node].role].forwards else high
                 free = next(source, None) or next(low)
                 taken.add(free)
                 address = str(free)
@@ -67,19 +55,14 @@ def pools(spec: TopologySpec) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     used = [link.subnet for link in spec.links.values()]
     used += [node.pool for node in spec.nodes.values() if node.pool is not None]
     result: dict[str, tuple[str, str, tuple[str, ...]]] = {}
-    number = 0
+    earlier: Counter[Role] = Counter()
     for name, node in spec.nodes.items():
-        if node.role is Role.vpn_gateway:
-            number += 1
-            length = _pool_length(POOL_PREFIX, check.callers(spec, name))
-            # 10.254.<number>.0/27, or the next one that overlaps nothing.
-            prefix = node.pool or _free_pool(used, POOLS, length, min(24, length), number)
-        elif node.role is Role.lig:
-            length = _pool_length(LIG_POOL_PREFIX, node.modems)
-            prefix = node.pool or _free_pool(used, PUBLIC, length, length)
-        else:
+        traits = TRAITS[node.role]
+        if traits.pool is None:
             continue
-
+        most = node.modems if traits.answers_calls else check.callers(spec, name)
+        prefix = node.pool or _free_pool(used, traits.pool, most, earlier[node.role])
+        earlier[node.role] += 1
         used.append(prefix)
         own, *callers = map(str, ipaddress.ip_network(prefix).hosts())
         result[name] = (prefix, own, tuple(callers))
@@ -87,26 +70,21 @@ def pools(spec: TopologySpec) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     return result
 
 
-def _pool_length(longest: int, callers: int) -> int:
-    """Network, broadcast and PPP's own address go off; rounded up to a power of two."""
-    return min(longest, 32 - (callers + 2).bit_length())
-
-
-def _free_pool(
-    used: Iterable[str],
-    nets: Iterable[ipaddress.IPv4Network],
-    prefix_length: int,
-    block_length: int,
-    skipped: int = 0,
-) -> str:
-    """The first subnet of a block that overlaps nothing, of the blocks after the skipped ones."""
+def _free_pool(used: Iterable[str], plan: PoolPlan, callers: int, earlier: int) -> str:
+    """The start of the node's own block, or of the next one that overlaps nothing."""
+    # Network, broadcast and PPP's own address go off; rounded up to a power of two.
+    length = min(plan.prefix_length, 32 - (callers + 2).bit_length())
     taken = [ipaddress.IPv4Network(net) for net in used]
-    blocks = chain.from_iterable(net.subnets(new_prefix=block_length) for net in nets)
-    for block in islice(blocks, skipped, None):
+    blocks = _subnets(plan.nets, min(plan.block_length, length))
+    for block in islice(blocks, plan.first + earlier, None):
         if not any(block.overlaps(net) for net in taken):
-            return str(next(block.subnets(new_prefix=prefix_length)))
+            return str(next(block.subnets(new_prefix=length)))
 
     raise UsageError("the links leave no addresses for PPP", hint="Give each gateway a pool.")
+
+
+def _subnets(nets: Iterable[str], length: int) -> Iterator[ipaddress.IPv4Network]:
+    return chain.from_iterable(ipaddress.IPv4Network(n).subnets(new_prefix=length) for n in nets)
 
 
 def utility(spec: TopologySpec) -> str:
@@ -114,7 +92,7 @@ def utility(spec: TopologySpec) -> str:
     used = [link.subnet for link in spec.links.values()]
     used += [prefix for prefix, _, _ in pools(spec).values()]
     taken = [ipaddress.IPv4Network(net) for net in used]
-    for subnet in chain.from_iterable(net.subnets(new_prefix=24) for net in PUBLIC):
+    for subnet in _subnets(PUBLIC, 24):
         if not any(subnet[UTILITY_HOST] in net for net in taken):
             return str(subnet[UTILITY_HOST])
 

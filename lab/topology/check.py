@@ -10,17 +10,24 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 
 from lab import catalogue, ways
 from lab.names import did_you_mean
-from lab.topology.model import Role
+from lab.topology.roles import TRAITS, Listed, Role, taking
 from lab.topology.routing import Network
-from lab.topology.spec import TopologySpec
+from lab.topology.spec import NodeSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 from lab.ways.claim import claims
 
 RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 """Names that mean something else to the kernel or the lab: interfaces are called as their link."""
+
+CALLS = "pstn"
+"""``wire/pstn.pcapng``, whatever the exchange is called; ``lab capture`` takes the exchange's name."""
+
+KEYS = {"snat": "can do SNAT", "pool": "{have} a pool"}
+"""Keys of a node in words, where ``has <key>`` is none."""
 
 PRIVATE = tuple(
     ipaddress.ip_network(net)
@@ -79,31 +86,42 @@ def _nodes(spec: TopologySpec) -> Iterator[Complaint]:
         role: Place = (*place, "role")
         if name == "wires":
             yield Complaint(place, "the name is taken: it is where the lab keeps the links")
-        if node.snat is not None and node.role is not Role.firewall:
-            problem = f"only a firewall can do SNAT, and the role of {name} is {node.role}"
-            yield Complaint((*place, "snat"), problem, needs=(role,))
-        if node.pool is not None and node.role not in (Role.vpn_gateway, Role.lig):
-            problem = (
-                f"only a vpn-gateway and a lig have a pool, and the role of {name} is {node.role}"
-            )
-            yield Complaint((*place, "pool"), problem, needs=(role,))
-        if node.role is Role.vpn_gateway:
+        for key in strange_keys(node):
+            problem = f"{only_for(key)}, and the role of {name} is {node.role}"
+            fix = f"take its modems out, or give {name} another role" if key == "modems" else ""
+            yield Complaint((*place, key), problem, fix, (role,))
+        if TRAITS[node.role].listed is Listed.gateway:
             yield from _gateway_name(spec, name)
 
-    for role_, most, why in (
-        (Role.firewall, 1, "the lab knows one customer site"),
-        (Role.internet, 1, "there is only one Internet"),
-        (Role.sdc, 1, "one sdc answers at every listed address"),
-    ):
-        names = network(spec).with_role(role_)
-        for extra in names[most:]:
-            problem = f"is a second {role_}, beside {names[0]}"
-            yield Complaint(("nodes", extra, "role"), problem, why)
-
-    for wanted in (Role.internet, Role.sdc):
-        if not network(spec).with_role(wanted):
+    for wanted, traits in TRAITS.items():
+        names = network(spec).with_role(wanted)
+        for extra in names[1:] if traits.only_one else ():
+            problem = f"is a second {wanted}, beside {names[0]}"
+            yield Complaint(("nodes", extra, "role"), problem, traits.only_one)
+        if traits.needed and not names:
             problem = f"there is no node with the role {wanted}"
-            yield Complaint(("nodes",), problem, f"add {wanted}: {{ role: {wanted} }}")
+            yield Complaint(("nodes",), problem, f"add {free(spec, wanted)}: {{ role: {wanted} }}")
+
+
+def free(spec: TopologySpec, name: str) -> str:
+    """A name for a node that the file lacks: this one, or a similar one if another node has it."""
+    similar = (f"{name}-{number}" for number in count(2))
+    return next(each for each in chain([name], similar) if each not in spec.nodes)
+
+
+def only_for(key: str, what: str = "") -> str:
+    """Of nodes of which roles a key is: ``only an hmc and a lig have modems``."""
+    roles = taking(key)
+    owners = " and ".join(f"{TRAITS[role].article} {role}" for role in roles)
+    verb = "have" if len(roles) > 1 else "has"
+    return f"only {owners} {(what or KEYS.get(key, f'{{have}} {key}')).format(have=verb)}"
+
+
+def strange_keys(node: NodeSpec) -> Iterator[str]:
+    """The keys that a node has, and that its role does not take."""
+    for key, field in NodeSpec.model_fields.items():
+        if key not in ("role", *TRAITS[node.role].takes) and getattr(node, key) != field.default:
+            yield key
 
 
 def gateway_addresses(profile: str) -> dict[str, catalogue.Address]:
@@ -130,6 +148,8 @@ def _links(spec: TopologySpec) -> Iterator[Complaint]:
         place: Place = ("links", name)
         if RESERVED_LINKS.fullmatch(name):
             yield Complaint(place, "the name is taken: interfaces are called as their link")
+        if name in (CALLS, spec.exchange):
+            yield Complaint(place, "the name is taken: the capture of all calls is called so")
         if len(link.nodes) < 2:
             problem = f"a link joins two nodes or more, and this one has {len(link.nodes)}"
             yield Complaint((*place, "nodes"), problem)
@@ -140,9 +160,13 @@ def _links(spec: TopologySpec) -> Iterator[Complaint]:
                 needs = (("nodes", node),)
                 yield Complaint((*place, "nodes", node), problem, suggestion, needs)
 
+    yield from _unlinked(spec)
+
+
+def _unlinked(spec: TopologySpec) -> Iterator[Complaint]:
     if all(node in spec.nodes for link in spec.links.values() for node in link.nodes):
         for node in spec.nodes:
-            if not spec.links_of(node) and spec.nodes[node].role is not Role.exchange:
+            if not spec.links_of(node) and TRAITS[spec.nodes[node].role].wired:
                 problem = "is not on any link"
                 if spec.nodes[node].modems:
                     problem += ", which a node with modems needs, too"
@@ -227,7 +251,7 @@ def callers(spec: TopologySpec, gateway: str) -> int:
 
 def _pool_sizes(spec: TopologySpec) -> Iterator[Complaint]:
     for name, node in spec.nodes.items():
-        if node.pool is None or node.role is Role.lig:
+        if node.pool is None or TRAITS[node.role].answers_calls:
             continue  # A LIG may have fewer addresses than modems: P-12 is about that.
         room = ipaddress.ip_network(node.pool).num_addresses - 3  # network, broadcast, the gateway
         if room < callers(spec, name):
@@ -239,13 +263,14 @@ def _pool_sizes(spec: TopologySpec) -> Iterator[Complaint]:
 def _agents(spec: TopologySpec) -> Iterator[Complaint]:
     names = ", ".join(spec.ways) or "vpn"
     if not spec.agents:
-        hosts = (*network(spec).with_role(Role.hmc), "hmc")
+        hosts = [*(n for n in spec.nodes if TRAITS[spec.nodes[n].role].calls_home), "hmc"]
         yield Complaint(
             ("agents",), "no host calls home", f"add agents: {{ {hosts[0]}: [{names}] }}"
         )
+    homeward = [role for role, traits in TRAITS.items() if traits.calls_home]
     for agent, own in spec.agents.items():
         place: Place = ("agents", agent)
-        yield from named(spec, place, agent, Role.hmc)
+        yield from named(spec, place, agent, *homeward)
         if not own:
             yield Complaint(place, f"{agent} has no way home", f"name one of ways: [{names}]")
         for index, way in enumerate(own):
@@ -274,14 +299,15 @@ def named_once(
             yield from named(spec, (*place, index), name, role)
 
 
-def named(spec: TopologySpec, place: Place, name: str, role: Role) -> Iterator[Complaint]:
-    """What is wrong with the name of a node that must have a role."""
-    fitting = network(spec).with_role(role)
+def named(spec: TopologySpec, place: Place, name: str, *roles: Role) -> Iterator[Complaint]:
+    """What is wrong with the name of a node that must have one of these roles."""
+    fitting = [node for node, its in spec.nodes.items() if its.role in roles]
     if name not in spec.nodes:
         suggestion = did_you_mean(name, fitting)
         yield Complaint(place, f"there is no node {name!r}", suggestion, (("nodes", name),))
-    elif spec.nodes[name].role is not role:
-        problem = f"{name} has the role {spec.nodes[name].role}, and must have {role} here"
+    elif name not in fitting:
+        wanted = " or ".join(roles)
+        problem = f"{name} has the role {spec.nodes[name].role}, and must have {wanted} here"
         needs = (("nodes", name, "role"),)
         yield Complaint(place, problem, did_you_mean(name, fitting), needs)
 

@@ -12,23 +12,15 @@ from collections.abc import Iterator
 from lab.names import did_you_mean
 from lab.topology import check
 from lab.topology.check import Complaint
-from lab.topology.model import Role
 from lab.topology.resolve_telephone import line_name
+from lab.topology.roles import TRAITS, Role
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
-
-WITH_MODEMS = (Role.hmc, Role.lig)
-ONLY_FOR = {
-    "result_codes": Role.exchange,
-    "fence_ports": Role.lig,
-    "literal_replies": Role.lig,
-}
-"""Keys of a node, and the one role that has each."""
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     """What is wrong between places of a spec whose single values are all well-formed."""
-    yield from _roles(spec)
+    yield from _unwired(spec)
     yield from _modems(spec)
     yield from _lines(spec)
     yield from _line_names(spec)
@@ -36,25 +28,9 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     yield from _pool(spec)
 
 
-def _roles(spec: TopologySpec) -> Iterator[Complaint]:
-    net = check.network(spec)
-    for role, why in (
-        (Role.exchange, "all lines are lines of one exchange"),
-        (Role.lig, "one lig can have as many modems as it takes"),
-    ):
-        names = net.with_role(role)
-        for extra in names[1:]:
-            problem = f"is a second {role}, beside {names[0]}"
-            yield Complaint(("nodes", extra, "role"), problem, why)
-
+def _unwired(spec: TopologySpec) -> Iterator[Complaint]:
     for name, node in spec.nodes.items():
-        for key, role in ONLY_FOR.items():
-            if getattr(node, key) is not None and node.role is not role:
-                problem = f"only the {role} has {key}, and the role of {name} is {node.role}"
-                yield Complaint(("nodes", name, key), problem, "", (("nodes", name, "role"),))
-
-    for name in net.with_role(Role.exchange):
-        for link in spec.links_of(name):
+        for link in spec.links_of(name) if not TRAITS[node.role].wired else ():
             problem = f"{name} is an exchange: it has telephone lines and is on no link"
             needs: tuple[Place, ...] = (("nodes", name, "role"),)
             yield Complaint(("links", link, "nodes", name), problem, "take it out", needs)
@@ -64,13 +40,12 @@ def _modems(spec: TopologySpec) -> Iterator[Complaint]:
     for name, node in spec.nodes.items():
         place: Place = ("nodes", name, "modems")
         role: Place = ("nodes", name, "role")
-        if node.modems and node.role not in WITH_MODEMS:
-            problem = f"only an hmc and a lig have modems, and the role of {name} is {node.role}"
-            suggestion = f"take its modems out, or give {name} another role"
-            yield Complaint(place, problem, suggestion, (role,))
-        elif node.role is Role.lig and not node.modems:
+        traits = TRAITS[node.role]
+        if traits.answers_calls and not node.modems:
             problem = f"{name} has no modem that answers"
             yield Complaint(("nodes", name), problem, "give it modems: 2", (role, place))
+        elif "modems" not in traits.takes:
+            continue
         elif node.modems and name not in spec.telephone and not is_left_out(spec):
             yield _no_line(name)
 
@@ -102,17 +77,19 @@ def _lines(spec: TopologySpec) -> Iterator[Complaint]:
         role: Place = ("nodes", name, "role")
         modems: Place = ("nodes", name, "modems")
         node = spec.nodes[name]
-        if node.role not in WITH_MODEMS:
-            problem = f"only an hmc and a lig have lines, and the role of {name} is {node.role}"
+        traits = TRAITS[node.role]
+        if "modems" not in traits.takes:
+            owners = check.only_for("modems", "{have} lines")
+            problem = f"{owners}, and the role of {name} is {node.role}"
             suggestion = f"take its line out, or give {name} another role"
             yield Complaint(place, problem, suggestion, (role,))
-        elif node.role is Role.hmc and not node.modems:
+        elif not traits.answers_calls and not node.modems:
             problem = f"{name} has a telephone line and no modem"
             yield Complaint(place, problem, f"give {name} modems: 1", (role, modems))
 
     dialling = [name for name, way in spec.ways.items() if way.dials]
     if spec.exchange is None and (spec.telephone or dialling):
-        suggestion = f"add pstn: {{ role: {Role.exchange} }}"
+        suggestion = f"add {check.free(spec, 'pstn')}: {{ role: {Role.exchange} }}"
         problem = f"there is no node with the role {Role.exchange}"
         needs = () if spec.telephone else (("ways", dialling[0]),)
         yield Complaint(("nodes",), problem, suggestion, needs)
@@ -159,7 +136,7 @@ def _numbers(spec: TopologySpec) -> Iterator[Complaint]:
 
 def _pool(spec: TopologySpec) -> Iterator[Complaint]:
     for name, node in spec.nodes.items():
-        if node.role is not Role.lig or node.pool is None:
+        if not TRAITS[node.role].answers_calls or node.pool is None:
             continue
         pool = ipaddress.ip_network(node.pool)
         if any(pool.overlaps(net) for net in check.PRIVATE):

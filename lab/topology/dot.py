@@ -8,8 +8,9 @@ from html import escape
 from lab import ways
 from lab.names import count
 from lab.topology import route_map, units
-from lab.topology.model import Node, Role, Segment, Topology, Way
-from lab.topology.route_map import TELEPHONE, RouteMap, Zone
+from lab.topology.model import Node, Segment, Topology, Way
+from lab.topology.roles import TRAITS, Zone
+from lab.topology.route_map import TELEPHONE, RouteMap
 
 FONT = "DejaVu Sans, Helvetica, Arial, sans-serif"
 INK = "#1f2933"
@@ -26,17 +27,6 @@ ZONES = {
     Zone.carrier: ("AT&amp;T", "#fdf1f5", "#efc2d3"),
     Zone.internet: ("The Internet", "#f4f6f8", "#cbd2d9"),
     Zone.ibm: ("IBM", "#eaf2ff", "#a6c8ff"),
-}
-
-ROLES = {
-    Role.hmc: "Hardware Management Console",
-    Role.firewall: "firewall, default deny",
-    Role.internet: "the Internet",
-    Role.vpn_gateway: "VPN gateway",
-    Role.sdc: "call-home servers",
-    Role.exchange: "telephone exchange",
-    Role.lig: "Local Interface Gateway, fenced",
-    Role.host: "host",
 }
 
 HEAD = f"""digraph topology {{
@@ -93,7 +83,7 @@ def _hub_zone(topology: Topology, route: RouteMap, segment: Segment) -> Zone | N
 
 
 def _node(topology: Topology, route: RouteMap, node: Node) -> str:
-    what = ROLES[node.role]
+    what = TRAITS[node.role].title
     if topology.firewall is not None and topology.firewall.node == node.name:
         what += ", SNAT" if topology.firewall.snat else ""
     if node.name in topology.agents:
@@ -194,7 +184,7 @@ def _lines(topology: Topology, route: RouteMap) -> Iterator[str]:
     exchange = topology.telephone.node
     for name in dict.fromkeys(line.node for line in topology.telephone.lines):
         node = topology.node(name)
-        ends = (exchange, name) if node.role is Role.lig else (name, exchange)
+        ends = (exchange, name) if TRAITS[node.role].answers_calls else (name, exchange)
         on_path = (TELEPHONE, name) in route.plugs
         look = f'color="{PATH}", penwidth=3, weight=20' if on_path else f'color="{LINE}"'
         yield f'  "{ends[0]}" -> "{ends[1]}" [style=dashed, {look}];'

@@ -9,7 +9,8 @@ from itertools import groupby
 from lab import ways
 from lab.names import count
 from lab.topology import route_map, units
-from lab.topology.model import AllowRule, Node, Role, Segment, Topology, Way
+from lab.topology.model import AllowRule, Node, Segment, Topology, Way
+from lab.topology.roles import TRAITS
 from lab.topology.route_map import TELEPHONE, RouteMap
 from lab.topology.telephone import CallRule, ModemLine
 from lab.topology.units import WIDTH, wrapped
@@ -110,7 +111,7 @@ def _about(topology: Topology, node: Node) -> str:
         modems = count(lines, "modem") if lines else "no modems"
         dials = any(ways.stage(w.kind, "picture").DIALS for w in topology.ways_of(node.name))
         return f"{_uplink_ip(node)}  agent{f', {modems}' if dials else ''}"
-    if node.role is Role.lig:
+    if TRAITS[node.role].answers_calls:
         return f"{_uplink_ip(node)}  {count(len(_lines_of(topology, node)), 'modem')}"
 
     return shown + more if node.service_addresses else ""

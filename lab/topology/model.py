@@ -8,27 +8,12 @@ needs neither pydantic nor YAML. No effects, and nothing that only a running lab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
+from lab.topology.roles import Role as Role
 from lab.topology.telephone import Lig, Telephone
-
-
-class Role(StrEnum):
-    """What a node is in IBM's papers."""
-
-    hmc = "hmc"
-    firewall = "firewall"
-    internet = "internet"
-    vpn_gateway = "vpn-gateway"
-    sdc = "sdc"
-    exchange = "exchange"
-    """The public switched telephone network; it has lines and no wires."""
-    lig = "lig"
-    """AT&T's Local Interface Gateway: answers calls, and fences them in (S4 3.1)."""
-    host = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

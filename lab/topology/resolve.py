@@ -18,13 +18,13 @@ from lab.topology.model import (
     Firewall,
     Interface,
     Node,
-    Role,
     Route,
     Segment,
     Topology,
     Way,
 )
-from lab.topology.routing import FORWARDING, Hop
+from lab.topology.roles import TRAITS, Listed
+from lab.topology.routing import Hop
 from lab.topology.site import CUSTOMER_DOMAIN, Site
 from lab.topology.spec import TopologySpec
 
@@ -88,24 +88,22 @@ class _Resolver(Site):
             ),
             service_addresses=self.service_addresses(name),
             routes=tuple(self.routes(name)),
-            forwarding=role in FORWARDING,
+            forwarding=TRAITS[role].forwards,
             hosts=tuple(self.hosts(name)),
         )
 
     def service_addresses(self, node: str) -> tuple[str, ...]:
-        """What IBM lists: a gateway has its own, sdc all the servers', of every region (F-15).
-
-        And AT&T's name server, which is its gateway itself (L-03).
-        """
-        if node in self.gateways:
-            return (self.gateways[node].address,)
-        if self.spec.nodes[node].role is Role.sdc:
-            servers = self.profile.addresses(Kind.server)
-            return tuple(dict.fromkeys(a.address for a in servers if a.version == 4))
-        if node == self.spec.lig:
-            return (self.utility,)
-
-        return ()
+        """What the papers list for the node's role."""
+        match TRAITS[self.spec.nodes[node].role].listed:
+            case Listed.gateway:
+                return (self.gateways[node].address,)
+            case Listed.servers:
+                servers = self.profile.addresses(Kind.server)
+                return tuple(dict.fromkeys(a.address for a in servers if a.version == 4))
+            case Listed.name_server:
+                return (self.utility,)
+            case None:
+                return ()
 
     def hosts(self, node: str) -> Iterator[tuple[str, str]]:
         """IBM's public names, and the machines on the node's own side of the Internet."""

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from lab import ways
-from lab.topology.model import Node, Role, Segment, Topology, Way
+from lab.topology.model import Node, Segment, Topology, Way
+from lab.topology.roles import TRAITS, Zone
 from lab.topology.routing import Network
 from lab.topology.telephone import ModemLine
 
 TELEPHONE = ""
-
-
-class Zone(StrEnum):
-    """Whose machine it is."""
-
-    customer = "customer"
-    telephone = "telephone"
-    carrier = "AT&T"
-    internet = "Internet"
-    ibm = "IBM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +87,6 @@ def _lines(topology: Topology, *ends: str) -> tuple[ModemLine, ...]:
 
 
 def _zone(topology: Topology, network: Network, node: Node) -> Zone:
-    if node.role is Role.internet:
-        return Zone.internet
-    if node.role is Role.exchange:
-        return Zone.telephone
-    if node.role is Role.lig:
-        return Zone.carrier
-
+    if own := TRAITS[node.role].zone:
+        return own
     return Zone.customer if network.zone(node.name) & set(topology.agents) else Zone.ibm

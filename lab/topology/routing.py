@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from lab.topology.model import Role
-
-FORWARDING = frozenset({Role.firewall, Role.internet, Role.vpn_gateway, Role.lig})
-"""The roles that pass packets on. An agent's host never does (OUT-04), nor does a server."""
+from lab.topology.roles import TRAITS, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,9 @@ class Network:
     def with_role(self, role: Role) -> tuple[str, ...]:
         return tuple(node for node, its in self.roles.items() if its is role)
 
+    def forwards(self, node: str) -> bool:
+        return TRAITS[self.roles[node]].forwards
+
     def links_of(self, node: str) -> tuple[str, ...]:
         """A node's links, those without an Internet node first."""
         return tuple(self._links_of[node])
@@ -58,7 +58,7 @@ class Network:
         queue = deque([start])
         while queue:
             here = queue.popleft()
-            passes = here not in closed and self.roles[here] in FORWARDING
+            passes = here not in closed and self.forwards(here)
             links = self._links_of[here] if passes or here == start else []
             for link in links if first is None or here != start else [first]:
                 if link in seen:
@@ -102,6 +102,6 @@ class Network:
         open_nodes = {
             node for i in self.internet for node in self.ways(i, closed=frozenset({firewall}))
         }
-        passing = {n for n in open_nodes if n != firewall and self.roles[n] in FORWARDING}
+        passing = {n for n in open_nodes if n != firewall and self.forwards(n)}
         outside = {link for n in passing | self.internet for link in self.links_of(n)}
         return frozenset(self.links) - outside

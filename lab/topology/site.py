@@ -8,6 +8,7 @@ from lab import catalogue
 from lab.catalogue import Address, Profile, Region, Variant
 from lab.topology import addressing, check, secrets
 from lab.topology.model import Endpoint, PppAccount
+from lab.topology.roles import Role
 from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
 
@@ -54,7 +55,8 @@ class Site:
     def gateways(self) -> dict[str, Address]:
         """The VPN gateways of the file, as the profile lists them."""
         listed = check.gateway_addresses(self.spec.profile)
-        return {name: address for name, address in listed.items() if name in self.spec.nodes}
+        standing = self.network.with_role(Role.vpn_gateway)
+        return {name: address for name, address in listed.items() if name in standing}
 
     def ip(self, link: str, node: str) -> str:
         return self.addresses[link, node].partition("/")[0]

@@ -13,8 +13,8 @@ from pydantic import Field, PrivateAttr
 
 from lab import ways
 from lab.catalogue import Region
-from lab.topology.model import Role
 from lab.topology.part import Part, WaySpec
+from lab.topology.roles import Role
 from lab.topology.telephone import Outcome, ResultTable
 from lab.topology.values import MODEM_RATES as MODEM_RATES
 from lab.topology.values import (
@@ -175,15 +175,18 @@ class TopologySpec(Part):
 
     @property
     def firewall(self) -> str | None:
-        return next((n for n, node in self.nodes.items() if node.role is Role.firewall), None)
+        return self._first(Role.firewall)
 
     @property
     def exchange(self) -> str | None:
-        return next((n for n, node in self.nodes.items() if node.role is Role.exchange), None)
+        return self._first(Role.exchange)
 
     @property
     def lig(self) -> str | None:
-        return next((n for n, node in self.nodes.items() if node.role is Role.lig), None)
+        return self._first(Role.lig)
+
+    def _first(self, role: Role) -> str | None:
+        return next((n for n, node in self.nodes.items() if node.role is role), None)
 
     @property
     def snat(self) -> bool:

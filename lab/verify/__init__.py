@@ -48,7 +48,7 @@ def _spared(case: Case, entry: Requirement) -> str:
     used = [case.way_of(agent) for agent in case.topology.agents]
     others = dict.fromkeys(way.name for way in used if way is not None)
     names = [way.name for way in case.topology.ways if way.kind == entry.kind]
-    if not (names and case.came_home) or any(way is None or way.name in names for way in used):
+    if not names or case.failed_calls or any(way is None or way.name in names for way in used):
         return ""
     tries = case.tried(entry.kind)
     if any(trial.up for trial in tries) and not entry.at_end:

@@ -1,18 +1,31 @@
-"""What a way is brought up on: the nodes of a lab, its telephone, and where events are noted."""
+"""What a way is brought up on: the nodes of a lab, what runs on them, and where events are noted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from lab.nodes import Node
     from lab.record import Record
     from lab.story import Story
-    from lab.telephone import SwitchRoom
     from lab.topology.model import Topology
+
+
+class NodeService(Protocol):
+    """What runs on a node from the start until the lab goes down."""
+
+    def check(self) -> None:
+        """Raise LabError if it broke."""
+
+
+class StartService(Protocol):
+    """``start`` of the module that a role's traits name."""
+
+    def __call__(self, ground: Ground, node: Node) -> AbstractContextManager[NodeService]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +36,14 @@ class Ground:
     nodes: Mapping[str, Node]
     record: Record
     story: Story
-    telephone: SwitchRoom | None
+    run_dir: Path
+    services: dict[str, NodeService] = field(default_factory=dict)
+    """By node: what runs there from the start, because of the node's role."""
 
-    def check_telephone(self) -> None:
-        """Raise LabError if the telephone itself broke: then a call proves nothing about the way home."""
-        if self.telephone is not None:
-            self.telephone.check()
+    def check_services(self) -> None:
+        """Raise LabError if one itself broke: then a call proves nothing about the way home."""
+        for service in self.services.values():
+            service.check()
 
 
 class WayDriver(Protocol):

@@ -165,7 +165,7 @@ def test_numeric_result_codes_of_ibms_table(runs: Runs, tmp_path: Path) -> None:
     text = (ROOT / "topologies" / "dial.yaml").read_text()
     text = text.replace("role: hmc, modems: 1", "role: hmc, modems: 3")
     text = text.replace('555-0101", rate: 33600', '555-0101", rate: 2400')
-    text = text.replace("  agents: [hmc]", "  agents: [hmc]\n  dial: { result_codes: ibm }")
+    text = text.replace("role: exchange", "role: exchange, result_codes: ibm")
     topology = tmp_path / "slow.yaml"
     topology.write_text(text)
 

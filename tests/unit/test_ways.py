@@ -20,16 +20,21 @@ STAGES = (
 )
 
 INSIDE = """
+import importlib
 import sys
 from pathlib import Path
 from lab import codec, ways
 from lab.topology.model import Topology
+from lab.topology.roles import TRAITS
 from lab.engine import inside
 topology = codec.load(Topology, Path(sys.argv[1]).read_text())
 from lab import running
 from lab.scenarios import call_home
 for way in topology.ways:
     ways.stage(way.kind, "bring_up")
+for node in topology.nodes:
+    if service := TRAITS[node.role].service:
+        importlib.import_module(service)
 print(*sorted(sys.modules), sep="\\n")
 """
 
@@ -55,7 +60,7 @@ NEVER = {"pydantic", "yaml", "scapy", "rich", "lab.verify", "lab.topology.spec",
     [
         ("direct", set(), {"lab.telephony", "tunnels", "lab.ways.vpn.bring_up"}),
         ("vpn-nat", {"lab.ways.vpn.bring_up", "tunnels.ipsec"}, {"lab.telephony", "tunnels.modem"}),
-        ("dial", {"lab.ways.dial.bring_up", "tunnels.modem"}, {"tunnels.ipsec"}),
+        ("dial", {"lab.ways.dial.bring_up", "tunnels.modem", "tunnels.lig"}, {"tunnels.ipsec"}),
         ("failover", {"tunnels.ipsec", "tunnels.modem"}, set()),
     ],
 )

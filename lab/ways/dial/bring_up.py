@@ -86,7 +86,7 @@ class Dial:
         try:
             session = self._diallers[way.name, client].dial(early)
         except ProtocolError:
-            self._ground.check_telephone()
+            self._ground.check_services()
             raise
         self._tell_session(client, session)
         self._record.gateway_in_use[client] = session.gateway

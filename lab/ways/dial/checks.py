@@ -25,7 +25,7 @@ def complaints(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complai
             yield Complaint((*place, "numbers", index), f"{number} is there twice", suggestion)
     yield from _regions(spec, name, way)
     if spec.lig is None:
-        suggestion = f"add lig: {{ role: {Role.lig}, modems: 2 }}"
+        suggestion = f"add {check.free(spec, 'lig')}: {{ role: {Role.lig}, modems: 2 }}"
         problem = f"there is no node with the role {Role.lig}"
         yield Complaint(("nodes",), problem, suggestion, (place,))
     if check_telephone.is_left_out(spec):

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.fault import Fault, change_ways
-from lab.topology.model import PppAuth, Role, Topology
+from lab.topology.model import PppAuth, Topology
+from lab.topology.roles import TRAITS
 from lab.topology.telephone import CallRule, Lig, ModemFault, ModemLine, Outcome
 from lab.ways.dial.plan import Dialer, DialPlan, dialers
 
@@ -61,7 +62,7 @@ def _change_dialers(topology: Topology, change: Callable[[Dialer], Dialer]) -> T
 def _callers(topology: Topology) -> tuple[ModemLine, ...]:
     """All lines of those who call: of the clients, or of every HMC where no client dials."""
     clients = {dialer.client for dialer in dialers(topology)}
-    clients = clients or {node.name for node in topology.nodes if node.role is Role.hmc}
+    clients = clients or {n.name for n in topology.nodes if TRAITS[n.role].calls_home}
     lines = topology.telephone.lines if topology.telephone is not None else ()
     return tuple(line for line in lines if line.node in clients)
 

@@ -24,6 +24,8 @@ ADDRESSES = "127.0.0.2", "127.0.0.3"
 class HostNode:
     """Stands in for nodes.Node: the host's own namespaces, and a note of who asked."""
 
+    name = "far"
+
     def __init__(self) -> None:
         self.calls = 0
 

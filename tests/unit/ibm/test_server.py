@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -409,7 +410,7 @@ def test_only_the_listed_addresses_listen_and_the_node_opens_them(
 def test_an_address_that_sdc_does_not_have_is_named_and_nothing_is_left(site: Site) -> None:
     with (
         socket.create_server((ADDRESSES[1], site.port)),
-        pytest.raises(KernelError, match=rf"cannot listen on {ADDRESSES[1]} port .* in node sdc"),
+        pytest.raises(KernelError, match=rf"cannot listen on {ADDRESSES[1]} port .* in node far"),
         site.server(),
     ):
         pytest.fail("it must not come up")
@@ -417,6 +418,17 @@ def test_an_address_that_sdc_does_not_have_is_named_and_nothing_is_left(site: Si
     assert lab_threads() == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((ADDRESSES[0], site.port), timeout=10)
+
+
+def test_servers_that_nobody_can_call_any_more_are_named(
+    site: Site, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.check()
+    ended = threading.Thread()
+    monkeypatch.setattr(server, "_acceptor", ended)
+
+    with pytest.raises(LabError, match="far: the servers accept no connections any more"):
+        server.check()
 
 
 def test_a_missing_certificate_is_named(site: Site) -> None:
