@@ -51,7 +51,7 @@ def _lab(topology: Topology, run_dir: Path, seconds: int) -> float:
     mine = run_dir / "lab"
     shutil.copytree(run_dir / "keys", mine / "keys")
     try:
-        with RunningLab(topology, mine, Story(silent=True)) as lab:
+        with RunningLab(topology, mine, Story(mine, silent=True)) as lab:
             lab.path_up()
             return _mbit_s(lab.nodes["hmc"], lab.nodes["sdc"], _server(topology), seconds)
     finally:

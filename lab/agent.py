@@ -77,15 +77,15 @@ class Server:
 class Attempt:
     """One try of one server, and how far it came: ``phase`` is the last one entered."""
 
-    __slots__ = ("acknowledgement", "address", "phase", "problem", "seconds", "server")
-
     def __init__(self, server: str) -> None:
         self.server = server
         self.phase = "resolve"
         self.address = ""
         self.problem = ""
+        self.timed_out = False
         self.acknowledgement: dict[str, object] = {}
         self.seconds = 0.0
+        self.time = 0.0
 
     @property
     def sentence(self) -> str:
@@ -94,13 +94,12 @@ class Attempt:
         return f"{self.server} failed at {self.phase}: {self.problem}"
 
     def as_dict(self) -> dict[str, object]:
+        told = {name: value for name, value in vars(self).items() if name != "acknowledgement"}
         return {
-            "server": self.server,
-            "address": self.address,
-            "phase": self.phase,
+            **told,
             "acknowledged": bool(self.acknowledgement),
+            "transaction": self.acknowledgement.get("transaction", ""),
             "sentence": self.sentence,
-            "seconds": round(self.seconds, 6),
         }
 
 
@@ -159,7 +158,8 @@ def call_home(
         attempts.append(attempt)
         started = time.monotonic()
         _try(_Call(server, attempt, started, connect_s, total_s, story), context, content)
-        attempt.seconds = time.monotonic() - started
+        attempt.seconds = round(time.monotonic() - started, 6)
+        attempt.time = time.time()
         story(attempt.sentence)
         if attempt.acknowledgement:
             break
@@ -208,6 +208,7 @@ def _try(call: _Call, context: ssl.SSLContext, content: bytes) -> None:
             with context.wrap_socket(connection, server_hostname=call.server.host) as tls:
                 _converse(call, tls, content)
     except TimeoutError:
+        call.attempt.timed_out = True
         call.attempt.problem = f"no answer within {call.total_s:g} s in all"
     except (OSError, ValueError) as error:  # Malformed and a name that IDNA refuses are ValueErrors
         call.attempt.problem = _describe(error)

@@ -32,7 +32,7 @@ class Lab:
         self._run = run
         self._full = full
         """Whether ``sections`` will be asked for, also when the lab is down."""
-        self._running = RunningLab(run.topology, run.run_dir, Story())
+        self._running = RunningLab(run.topology, run.run_dir, Story(run.run_dir))
         self._up = False
         self._result: Result | None = None
         self._last: list[evidence.Section] = []

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab import ways
 from lab.errors import ProtocolError
+from lab.event import WayFailed, WayLost, WayTried, WayUp
 from lab.record import WayTry
 from lab.teardown import Teardown
 from lab.topology.model import Way
@@ -79,7 +80,7 @@ class Homeward:
         if not (lost or later):
             return False
 
-        self._ground.story.tell("path", f"{agent} has lost its way home, and looks for another")
+        self._ground.story.tell(WayLost(source=agent, way=way.name))
         if lost:
             reason = self._try(way, agent, again=True)
             if not reason:
@@ -109,17 +110,20 @@ class Homeward:
         """Try one way; why it did not come, or nothing."""
         ground, driver = self._ground, self.driver(way)
         trial = WayTry(agent=agent, way=way.name, started=time.time())
+        ground.story.tell(WayTried(source=agent, way=way.name, time=trial.started))
         ground.record.tries.append(trial)
         try:
             (driver.up_again if again else driver.up)(way, agent)
         except ProtocolError as error:
             trial.error = str(error)
-            if len(ground.topology.ways_of(agent)) > 1:
+            only = len(ground.topology.ways_of(agent)) == 1
+            if not only:
                 driver.give_up(way, agent)
-                ground.story.tell("path", f"{agent} has no way home by {way.name}")
+            ground.story.tell(WayFailed(source=agent, way=way.name, only=only))
             return str(error)
         finally:
             trial.ended = time.time()
         trial.up = True
         self._in_use[agent] = way
+        ground.story.tell(WayUp(source=agent, way=way.name))
         return ""

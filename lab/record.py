@@ -5,6 +5,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class IkeCause(StrEnum):
+    """Why an IPsec connection did not come up, by what charon says."""
+
+    undecryptable = "undecryptable"
+    """Neither end reads what the other encrypts, as with different pre-shared keys."""
+    no_ikev1 = "no-ikev1"
+    """This charon was built without it."""
+    refused = "refused"
+    """The other end sent an error notify."""
+    misfit = "misfit"
+    """Identities, keys, configurations or proposals do not fit, or this kernel takes no such SA."""
+    silent = "silent"
+    """The other end does not answer."""
+    other = "other"
+
+
+class DialCause(StrEnum):
+    """Why a modem is none, or a call is no way home."""
+
+    port_shut = "port-shut"
+    """The serial port cannot be opened."""
+    modem_gone = "modem-gone"
+    """The port was open, and went away."""
+    modem_silent = "modem-silent"
+    modem_garbage = "modem-garbage"
+    """What came from the port is no result code."""
+    command_refused = "command-refused"
+    """The modem answered a command, and not with OK."""
+    no_connection = "no-connection"
+    """The modem dialled; the result code says more."""
+    no_ppp = "no-ppp"
+    """The modems were connected, and PPP did not come up."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,6 +54,7 @@ class IkeAttempt:
     established: bool = False
     error: str = ""
     """What the driver said when it gave up."""
+    cause: IkeCause | None = None
     ike_encryption: str = ""
     """As VICI names it: ``3DES_CBC``."""
     ike_integrity: str = ""
@@ -125,6 +161,7 @@ class ModemProbe:
     """The result code of ``AT``."""
     found: bool = False
     error: str = ""
+    cause: DialCause | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,6 +178,12 @@ class DialAttempt:
     rate_bit_s: int = 0
     failure: str = ""
     """What kept the call from becoming a way home."""
+    cause: DialCause | None = None
+    """The same by its kind; None if nothing did."""
+    refused: str = ""
+    """The command that the modem did not take."""
+    refusal: str = ""
+    """With what it answered the command."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -166,6 +209,8 @@ class CallHome:
     succeeded: bool
     attempts: tuple[str, ...]
     """One sentence for each server tried."""
+    timed_out: bool = False
+    """Whether the deadline of an attempt passed."""
     way: str = ""
     """The way that was up; empty if none was."""
 

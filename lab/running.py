@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from lab import codec, firewall, inventory, links, routes
 from lab.errors import PathError
+from lab.event import LabUp
 from lab.homeward import Homeward
 from lab.names import check_known
 from lab.nodes import Node
@@ -87,8 +88,8 @@ class RunningLab:
             for planned in self.topology.with_role(role) if traits.service else ():
                 self._start_service(traits.service, self.nodes[planned.name])
         self._homeward = Homeward.start(self._ground, self._teardown)
-        names = ", ".join(node.name for node in self.topology.nodes)
-        self.story.tell("lab", f"{self.topology.name}: {names}")
+        names = tuple(node.name for node in self.topology.nodes)
+        self.story.tell(LabUp(topology=self.topology.name, nodes=names))
 
     def _start_service(self, module: str, node: Node) -> None:
         # Only those that the topology needs: imports are what a run in the guest costs.

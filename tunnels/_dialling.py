@@ -7,9 +7,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from lab.errors import ProtocolError
+from lab.record import DialCause
+
 SET_UP = "ATE1V1Q0&C1&D2"
 """Words, and the two circuits as they are: what the table below relies on. What the modem hears on the
 line (X) is the init string's: behind a PBX there may be no dial tone."""
+
+
+class ModemFailed(ProtocolError):
+    """A modem is not there, or does not do what it is told."""
+
+    def __init__(
+        self, cause: DialCause, message: str, *, refused: str = "", refusal: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.refused = refused
+        self.refusal = refusal
 
 
 class Next(StrEnum):

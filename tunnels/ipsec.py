@@ -16,7 +16,7 @@ from lab import charon
 from lab.charon.store import LIBRARIES, PROGRAM
 from lab.nodes import Node
 from lab.process import Daemon
-from lab.record import IkeAttempt, Record
+from lab.record import IkeAttempt, IkeCause, Record
 from lab.teardown import Teardown
 from lab.wait import wait_until
 from lab.ways.vpn.plan import Encapsulation, IkeSide, IpsecConnection
@@ -256,7 +256,7 @@ class Charon:
         complaint, said = self._vici.initiate(connection.name, connection.name, deadline_s)
         attempt.ended = time.time()
         if complaint:
-            attempt.error = reason(said, complaint)
+            attempt.cause, attempt.error = reason(said, complaint)
             return attempt
 
         found = next(sa for sa in self.ike_sas() if sa.name == connection.name and sa.established)
@@ -309,35 +309,46 @@ def _connect() -> socket.socket | None:
 
 # What charon says when it means something, the most telling first; the rest of its talk is on
 # progress, or follows from these.
-_TELLING: tuple[tuple[re.Pattern[str], str], ...] = (
+_TELLING: tuple[tuple[re.Pattern[str], IkeCause, str], ...] = (
     # Of two ends with different keys neither can read what the other encrypts, and each falls
     # silent: this is all that is ever said of a wrong PSK.
     (
         re.compile(r"could not decrypt payloads"),
+        IkeCause.undecryptable,
         "neither end can decrypt what the other sends, as with different pre-shared keys",
     ),
-    (re.compile(r"IKE version 1 not supported"), "this charon was built without IKEv1"),
-    (re.compile(r"received (\w+) error notify"), "the other end refuses with {}"),
+    (
+        re.compile(r"IKE version 1 not supported"),
+        IkeCause.no_ikev1,
+        "this charon was built without IKEv1",
+    ),
+    (
+        re.compile(r"received (\w+) error notify"),
+        IkeCause.refused,
+        "the other end refuses with {}",
+    ),
     (
         re.compile(
             r"(.*(?:does not match to|no shared key found|no (?:IKE|peer) config|no proposal|"
             r"unable to (?:install|resolve|add)).*)"
         ),
+        IkeCause.misfit,
         "{}",
     ),
     (
         re.compile(r"giving up after (\d+) retransmits"),
+        IkeCause.silent,
         "the other end does not answer, not to {} retransmissions either",
     ),
-    (re.compile(r"peer not responding"), "the other end does not answer"),
+    (re.compile(r"peer not responding"), IkeCause.silent, "the other end does not answer"),
 )
 
 
-def reason(said: Iterable[str], complaint: str) -> str:
-    """Why an attempt failed, in one sentence; the last resort is charon's own verdict."""
+def reason(said: Iterable[str], complaint: str) -> tuple[IkeCause, str]:
+    """Why an attempt failed, and that in one sentence; the last resort is charon's own verdict."""
     lines = list(said)
-    for pattern, sentence in _TELLING:
+    for pattern, cause, sentence in _TELLING:
         for line in lines:
             if found := pattern.search(line):
-                return sentence.format(*found.groups())
-    return complaint
+                return cause, sentence.format(*found.groups())
+    return IkeCause.other, complaint

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from lab.errors import DeadlineExceeded, ProtocolError
 from lab.nodes import Node
 from lab.process import Daemon, Log
-from lab.record import DialAttempt, ModemProbe, PppSession, Record
+from lab.record import DialAttempt, DialCause, ModemProbe, PppSession, Record
 from lab.wait import let_pass, wait_until
 from lab.ways.dial.plan import Dialer
 from lab.wire.dialled import FLAG, enframe
 from tunnels import ppp
-from tunnels._dialling import PATTERNS, SET_UP, FinalResult, Next, interpret
+from tunnels._dialling import PATTERNS, SET_UP, FinalResult, ModemFailed, Next, interpret
 from tunnels._serial import open_port
 
 if TYPE_CHECKING:
@@ -77,13 +77,14 @@ class Dialler:
             try:
                 with self._opened(device) as modem:
                     probe.answer = _ask(modem, "AT", COMMAND_S).said
-            except ProtocolError as error:
-                probe.error = error.message
+            except ModemFailed as error:
+                probe.cause, probe.error = error.cause, error.message
                 continue
             probe.found = probe.answer == "OK"
             if probe.found:
                 self._device = device
                 break
+            probe.cause = DialCause.command_refused
             probe.error = f"it answers {probe.answer!r}"
         return self._device
 
@@ -104,6 +105,7 @@ class Dialler:
                 attempt, then = self._call(number, early)
                 if then is Next.connected:
                     attempt.failure = self._start_ppp(attempt)
+                    attempt.cause = DialCause.no_ppp if attempt.failure else None
                 self._ended(attempt)
                 if then is Next.connected and not attempt.failure:
                     assert self._session is not None
@@ -149,8 +151,9 @@ class Dialler:
         then = Next.give_up
         try:
             then = self._place(attempt, early)
-        except ProtocolError as error:
-            attempt.failure = error.message
+        except ModemFailed as error:
+            attempt.cause, attempt.failure = error.cause, error.message
+            attempt.refused, attempt.refusal = error.refused, error.refusal
         attempt.ended = time.time()
         if then is not Next.connected:
             self._close()
@@ -161,13 +164,20 @@ class Dialler:
         for command in (self._plan.init, SET_UP):
             said = _ask(modem, command, COMMAND_S).said
             if said != "OK":
-                raise ProtocolError(f"the modem answers {command} with {said}")
+                raise ModemFailed(
+                    DialCause.command_refused,
+                    f"the modem answers {command} with {said}",
+                    refused=command,
+                    refusal=said,
+                )
         answer = _ask(modem, f"ATDT{attempt.number}", CALL_S)
         if early and answer.then is Next.connected:
             _send_early(modem, early)
         attempt.result = answer.said
         attempt.rate_bit_s = answer.rate_bit_s
         attempt.failure = answer.sentence
+        if answer.then is not Next.connected:
+            attempt.cause = DialCause.no_connection
         return answer.then
 
     @contextlib.contextmanager
@@ -185,7 +195,9 @@ class Dialler:
         try:
             self._port = self._node.call(open_port, device)
         except OSError as error:
-            raise ProtocolError(f"{device} cannot be opened: {error.strerror}") from error
+            raise ModemFailed(
+                DialCause.port_shut, f"{device} cannot be opened: {error.strerror}"
+            ) from error
         os.set_blocking(self._port, True)
         modem: fdspawn[bytes] = fdspawn(self._port, timeout=COMMAND_S, use_poll=True)
         modem.delaybeforesend = None
@@ -261,7 +273,7 @@ class Dialler:
 
 
 def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> FinalResult:
-    """Send a command line and wait for its final result code (V.250 5.7); raises ProtocolError."""
+    """Send a command line and wait for its final result code (V.250 5.7); raises ModemFailed."""
     import pexpect
 
     # What the modem said unasked (RING, NO CARRIER) is no answer to this.
@@ -274,11 +286,12 @@ def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> FinalResult:
         # Its echo is no answer.
         said = (modem.before or b"").removeprefix(f"{command}\r".encode()).strip()
         heard = f"{len(said)} bytes that mean nothing" if said else "nothing"
-        raise ProtocolError(
-            f"the modem answers {command} with {heard} within {deadline_s:g} s"
+        raise ModemFailed(
+            DialCause.modem_garbage if said else DialCause.modem_silent,
+            f"the modem answers {command} with {heard} within {deadline_s:g} s",
         ) from None
     except (pexpect.EOF, OSError):
-        raise ProtocolError(f"the modem went away on {command}") from None
+        raise ModemFailed(DialCause.modem_gone, f"the modem went away on {command}") from None
     return interpret(place, modem.match)
 
 
@@ -289,7 +302,7 @@ def _send_early(modem: fdspawn[bytes], packet: bytes) -> None:
     try:
         modem.expect_exact(bytes((FLAG,)), timeout=LINK_S)
     except (pexpect.TIMEOUT, pexpect.EOF):
-        raise ProtocolError("the gateway does not begin with PPP") from None
+        raise ModemFailed(DialCause.no_ppp, "the gateway does not begin with PPP") from None
     modem.send(enframe(IP_HEADER + packet))
 
 

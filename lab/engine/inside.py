@@ -80,6 +80,7 @@ def _terminate(*_: object) -> None:
 
 def _carry_out(order: Order) -> int:
     from lab import codec
+    from lab.event import PathFailed
     from lab.running import RunningLab
     from lab.story import Story
     from lab.topology.model import Topology
@@ -87,7 +88,7 @@ def _carry_out(order: Order) -> int:
     run_dir = Path(order.run_dir)
     topology = codec.load(Topology, (run_dir / "keys" / "model.json").read_text())
 
-    with RunningLab(topology, run_dir, Story(silent=order.quiet)) as lab:
+    with RunningLab(topology, run_dir, Story(run_dir, silent=order.quiet)) as lab:
         if order.verb == "scenario":
             from lab.scenarios import call_home
 
@@ -99,7 +100,7 @@ def _carry_out(order: Order) -> int:
         except PathError as error:
             # Not a broken lab: the way home does not come up, which is what was to be found out.
             lab.record.error = error.message
-            lab.story.tell("path", f"did not come up: {error.message}")
+            lab.story.tell(PathFailed(words=error.message))
             return error.exit_status
         if order.verb == "command":
             # The program gets the same interrupt, and decides for itself what becomes of it.

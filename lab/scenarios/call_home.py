@@ -14,6 +14,15 @@ from typing import Any
 
 from lab import firewall
 from lab.errors import DaemonError, PathError, UsageError
+from lab.event import (
+    CallHomeTried,
+    ForwardProbed,
+    NodeDied,
+    OwnRuleTried,
+    PathFailed,
+    Probed,
+    Unroutable,
+)
 from lab.process import PIPE
 from lab.record import CallHome, FirewallTrial, UplinkProbe
 from lab.running import RunningLab
@@ -33,7 +42,7 @@ def run(lab: RunningLab) -> int:
         lab.path_up()
     except PathError as error:
         lab.record.error = error.message
-        lab.story.tell("path", f"did not come up: {error.message}")
+        lab.story.tell(PathFailed(words=error.message))
         return 1
 
     succeeded = [_call_home(lab, agent) for agent in lab.topology.agents]
@@ -58,7 +67,7 @@ def _call_home(lab: RunningLab, agent: str) -> bool:
             return False
     except PathError as error:
         lab.record.error = error.message
-        lab.story.tell("path", f"did not come up again: {error.message}")
+        lab.story.tell(PathFailed(again=True, words=error.message))
         return False
     return call(lab, agent, [])
 
@@ -82,19 +91,22 @@ def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
         problem = f"ended with exit status {popen.returncode} and no answer"
         raise DaemonError(f"{agent}'s agent", problem, log_tail=log.read_text(errors="replace"))
     answer: dict[str, Any] = json.loads(output)
-    attempts = tuple(attempt["sentence"] for attempt in answer["attempts"])
+    attempts = answer["attempts"]
+    used = way.name if way is not None else ""
     lab.record.calls.append(
         CallHome(
             agent=agent,
-            way=way.name if way is not None else "",
+            way=used,
             started=started,
             ended=time.time(),
             succeeded=answer["acknowledged"],
-            attempts=attempts,
+            attempts=tuple(attempt["sentence"] for attempt in attempts),
+            timed_out=any(attempt["timed_out"] for attempt in attempts),
         )
     )
-    for sentence in attempts:
-        lab.story.tell("agent", f"{agent}: {sentence}")
+    for attempt in attempts:
+        del attempt["sentence"]
+        lab.story.tell(CallHomeTried(source=agent, way=used, **attempt))
     return bool(answer["acknowledged"])
 
 
@@ -104,7 +116,7 @@ def befall(lab: RunningLab, happening: Happening) -> None:
     if happening.action != "kill-daemons":
         raise UsageError(f"nobody knows how to {happening.action!r} {node}")
 
-    lab.story.tell("fault", f"{node} dies")
+    lab.story.tell(NodeDied(source=node))
     lab.die(node)
 
 
@@ -146,7 +158,7 @@ def _probe(lab: RunningLab, requirement: str, source: str, destination: str, por
     address = node.call(_own_address, destination)
     if not address:
         # An uplink that the Internet has no route to: there is no way in to be tried.
-        lab.story.tell("probe", f"{source} has no route to {destination}")
+        lab.story.tell(Unroutable(source=source, destination=destination))
         return
     answered = node.call(_connect, destination, port)
     lab.record.probes.append(
@@ -158,8 +170,7 @@ def _probe(lab: RunningLab, requirement: str, source: str, destination: str, por
             answered=answered,
         )
     )
-    outcome = "was answered" if answered else "got no answer"
-    lab.story.tell("probe", f"{source} to {destination}:{port} {outcome}")
+    lab.story.tell(Probed(source=source, destination=destination, port=port, answered=answered))
 
 
 def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
@@ -180,8 +191,7 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
             requirement="OUT-04", source=source, destination=behind, port=22, answered=answered
         )
     )
-    outcome = "was forwarded" if answered else "was not forwarded"
-    lab.story.tell("probe", f"a SYN for {behind} by {agent}'s uplink {outcome}")
+    lab.story.tell(ForwardProbed(source=agent, destination=behind, forwarded=answered))
 
 
 def _inject(interface: str, frame: bytes) -> bool:
@@ -252,5 +262,5 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
             sessions_open=lab.homeward.healthy(agent),
         )
     )
-    interface = open_sessions[0].interface
-    lab.story.tell("probe", f"{agent}: its own rule on {interface} dropped {counts[on_tunnel]}")
+    interface, dropped = open_sessions[0].interface, counts[on_tunnel]
+    lab.story.tell(OwnRuleTried(source=agent, interface=interface, dropped=dropped))

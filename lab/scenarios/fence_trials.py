@@ -31,6 +31,7 @@ from lab.scenarios.fence_packets import (
 )
 from lab.topology.model import Role
 from lab.wait import wait_until
+from lab.ways.dial.events import CalledAgain, FenceTried
 from lab.ways.dial.plan import DialPlan, dialers
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _call_again(lab: RunningLab, dial: Dial, agent: str, trials: Trials) -> None
     _send_and_count(lab, agent, [trials.late(address) for address in dict.fromkeys((before, now))])
     _send(lab, agent, [trials.late_from_gateway()])
     _settle(lab, agent, trials)
-    lab.story.tell("probe", f"{agent} called again; late answers to its first call were sent to it")
+    lab.story.tell(CalledAgain(source=agent))
 
 
 def _lead_astray(lab: RunningLab, agent: str, other: str, trials: Trials) -> None:
@@ -167,9 +168,7 @@ def _send(lab: RunningLab, agent: str, tries: Iterable[Try]) -> None:
                 raw[trial.side].sendto(trial.packet, (trial.ends[1], 0))
             sent[trial.side] = sent.get(trial.side, 0) + 1
     for side, packets in sent.items():
-        lab.story.tell(
-            "probe", f"raw packets to try {agent}'s fence, sent by the {side}: {packets}"
-        )
+        lab.story.tell(FenceTried(source=agent, side=side, packets=packets))
 
 
 def _raw_socket(lab: RunningLab, agent: str, side: str) -> socket.socket:

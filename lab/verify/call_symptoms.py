@@ -28,8 +28,6 @@ NOT_RESPONDING = b"Peer not responding"
 """What pppd says to a peer that it gives up for want of LCP echo."""
 _NO_RESPONSE = re.compile(r"No response to \d+ echo-requests")
 """What it says in its log; its last words to the peer may not have left any more."""
-_OUT_OF_TIME = re.compile(r"no answer within \d+ s in all")
-"""What the agent says of a server when its deadline has passed."""
 
 
 def _failed(trail: DialTrail) -> TelephoneCall | None:
@@ -232,7 +230,7 @@ def find_slow_line(trail: DialTrail) -> Diagnosis | None:
 def find_too_slow(trail: DialTrail) -> Diagnosis | None:
     """The agent ran out of time while its call carried about as much as it can."""
     for home in (c for c in trail.case.failed_calls if c.agent == trail.client):
-        if not any(_OUT_OF_TIME.search(said) for said in home.attempts):
+        if not home.timed_out:
             continue
         for call in trail.calls:
             share = _share(call, home)

@@ -192,7 +192,7 @@ def _why_no_next(case: Case) -> str:
     if not case.record.dialled:
         return "the lab dialled nothing in this run"
     for attempt in case.record.dialled:
-        if attempt.failure:
+        if attempt.cause is not None:
             return f"{attempt.client} dialled no next number: {attempt.failure}"
     if any(len(plan.numbers) < 2 for plan in dialers(case.topology)):
         return "there is no next number"
@@ -207,7 +207,7 @@ def _series(attempts: list[DialAttempt]) -> list[list[DialAttempt]]:
         if ended:
             found.append([])
         found[-1].append(attempt)
-        ended = not attempt.failure
+        ended = attempt.cause is None
     return found
 
 
@@ -221,15 +221,14 @@ def _judge_series(case: Case, check: Check, plan: Dialer, series: list[DialAttem
             check.object(f"{plan.client} dialled {after.number} before {earlier.number} had failed")
 
     last = series[-1]
-    if not last.failure:
+    if last.cause is None:
         failures = ", ".join(f"{a.number}: {a.result or a.failure}" for a in series[:-1])
         reason = f" after {failures}" if failures else ""
         return f"{plan.client}: {last.number} answered{reason}"
     exhausted = len(series) == len(plan.numbers) * plan.rounds
     if not exhausted and last.result not in STOPPERS:
         check.object(f"{plan.client} gave up after {last.number}: {last.failure}")
-    errors = (case.record.error, *(t.error for t in case.record.tries if t.agent == plan.client))
-    if not any(plan.client in error for error in errors):
+    if not case.record.error and all(t.up for t in case.tried(KIND, plan.client)):
         check.object(f"{plan.client} had no answer, and no error says so")
     return f"{plan.client}: {count(len(series), 'attempt')}, none successful"
 

@@ -230,7 +230,7 @@ def check_p_01(case: Case) -> Finding:
     for node in case.agents:
         if not any(a.established for a in case.record.ike if a.client == node.name):
             errors = [a.error for a in case.record.ike if a.client == node.name and a.error]
-            why = f": {errors[-1].rsplit(' | ', 1)[-1]}" if errors else ""
+            why = f": {errors[-1]}" if errors else ""
             check.object(f"no gateway authenticated {node.name} by its key{why}")
     return check.finding(
         f"{count(len(proposals), 'IKE SA')} with authentication method 1; cipher, hash and group "

@@ -5,12 +5,11 @@ What befalls a call that is connected is in ``call_symptoms``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.names import count
-from lab.record import ModemProbe
+from lab.record import DialCause, ModemProbe
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import (
     NO_ANSWER,
@@ -21,9 +20,7 @@ from lab.verify.telephone_calls import (
 )
 from lab.ways.dial.plan import Dialer, dialers
 
-_GARBAGE = re.compile(r"with \d+ bytes")
-_REFUSED = re.compile(r"the modem answers (?P<command>\S.*) with (?P<answer>[A-Z ]+)")
-_GONE = re.compile(r"cannot be opened|went away")
+_GONE = (DialCause.port_shut, DialCause.modem_gone)
 _OUT_OF_SERVICE = "unobtainable"
 
 
@@ -80,7 +77,7 @@ def find_no_modem(trail: DialTrail) -> Diagnosis | None:
 def _silent_or_babbling(trail: DialTrail, probe: ModemProbe) -> Diagnosis:
     port = f"the modem of {trail.client} at {probe.device}"
     told = probe.error.replace("the modem", "it", 1)
-    if _GARBAGE.search(probe.error):
+    if probe.cause is DialCause.modem_garbage:
         return Diagnosis(
             "modem-garbage",
             f"{port} sends what is no result code: {told}",
@@ -102,7 +99,7 @@ def _silent_or_babbling(trail: DialTrail, probe: ModemProbe) -> Diagnosis:
 def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
     """A modem that was there, and whose port is there no more."""
     attempts = (call.attempt for call in trail.calls)
-    gone = next((a for a in attempts if a and not a.result and _GONE.search(a.failure)), None)
+    gone = next((a for a in attempts if a and not a.result and a.cause in _GONE), None)
     if gone is None:
         return None
     before = [call for call in trail.calls if call.connected and call.number]
@@ -120,17 +117,15 @@ def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
 def find_refused_command(trail: DialTrail) -> Diagnosis | None:
     """A modem that says no to how it is set up, so that nothing is dialled."""
     attempts = [call.attempt for call in trail.last_tries if call.attempt]
-    refused = _REFUSED.fullmatch(attempts[-1].failure) if attempts else None
-    if refused is None or attempts[-1].result:
+    if not attempts or attempts[-1].cause is not DialCause.command_refused:
         return None
-    device, command = attempts[-1].device, refused["command"]
-    init = _plan(trail).init
+    last = attempts[-1]
     return Diagnosis(
         "modem-refuses-setup",
-        f"the modem of {trail.client} at {device} answers {command} with {refused['answer']}, so that "
-        "nothing was dialled",
+        f"the modem of {trail.client} at {last.device} answers {last.refused} with {last.refusal}, so "
+        "that nothing was dialled",
         "correct init of the way in the topology file"
-        if command == init
+        if last.refused == _plan(trail).init
         else "see what is on that port",
     )
 

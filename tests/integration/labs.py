@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from typing import Any
 
 from lab import codec
 from lab.record import EspSa, Record
+from lab.secret import Secret, find
+from lab.story import EVENTS
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.ways.vpn.plan import connections
@@ -72,6 +75,22 @@ class Ran:
     @cached_property
     def ends(self) -> set[str]:
         return {connection.gateway_address for connection in connections(self.topology)}
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.run_dir / EVENTS).read_text().splitlines()]
+
+    @cached_property
+    def secrets(self) -> set[str]:
+        """Every secret of the run: from the model, from the SAs, and the server's private key."""
+        found = {hidden.reveal() for _, hidden in find(self.topology, Secret)}
+        pem = (self.run_dir / "keys" / "sdc.pem").read_text()
+        private = re.findall(r"BEGIN [A-Z ]*PRIVATE KEY-----\n(.*?)-----END", pem, re.DOTALL)
+        found |= {line for key in private for line in key.split("\n") if len(line) > 20}
+        esp = self.run_dir / "keys" / "esp.json"
+        for sa in json.loads(esp.read_text()) if esp.exists() else ():
+            found |= {sa[name].removeprefix("0x") for name in ("encryption_key", "integrity_key")}
+        return found
 
     @cached_property
     def told(self) -> str:

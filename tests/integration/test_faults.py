@@ -67,6 +67,18 @@ FAULTY = [
     *((name, fault) for name in WITH_FAULTS for fault in applicable(name)),
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
 ]
+CAUSES = {
+    ("vpn", "wrong-psk"): {"undecryptable"},
+    ("vpn", "wrong-identity"): {"refused"},
+    ("vpn", "drop-udp-500"): {"silent"},
+    ("vpn", "gateway-dies"): set[str](),
+    ("dial", "busy"): {"no-connection"},
+    ("dial", "wrong-pap-password"): {"no-connection", "no-ppp"},
+    ("dial", "modem-dead"): {"modem-silent"},
+    ("dial", "modem-garbage"): {"modem-garbage"},
+    ("dial", "modem-unplugged"): {"port-shut"},
+    ("dial", "noise"): set[str](),
+}
 TAKEOVERS = [pair for pair in FAULTY if pair[1] in ("vpn1-silent", "gateway-dies")]
 
 
@@ -132,6 +144,23 @@ def test_no_reason_is_a_heap_of_log_lines(faulty: Ran) -> None:
         assert bool(attempt.error) != attempt.established
         assert ";" not in attempt.error
         assert not re.search(r"\[\w+\]|CHILD_SA|\n", attempt.error)
+
+
+@pytest.mark.parametrize(("faulty", "causes"), CAUSES.items(), indirect=["faulty"])
+def test_what_failed_has_a_typed_cause(faulty: Ran, causes: set[str]) -> None:
+    record = faulty.record
+    tried: list[tuple[str | None, str]]
+    tried = [(attempt.cause, attempt.error) for attempt in record.ike]
+    tried += [(probe.cause, probe.error) for probe in record.modems]
+    tried += [(attempt.cause, attempt.failure) for attempt in record.dialled]
+
+    assert {cause for cause, _ in tried if cause} == causes
+    assert all((cause is None) == (not words) for cause, words in tried)
+    for call in record.calls:
+        assert call.timed_out == any(
+            "no answer within 60 s in all" in said for said in call.attempts
+        )
+    assert {event["cause"] for event in faulty.events if event.get("cause")} == causes
 
 
 @pytest.mark.parametrize("faulty", TAKEOVERS, indirect=True, ids="-".join)

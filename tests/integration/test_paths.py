@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from lab.secret import Secret, find
 from lab.topology import load
 from lab.topology.model import Topology
 from lab.ways.vpn.plan import connections
@@ -63,18 +62,6 @@ def ran(request: pytest.FixtureRequest, runs: Runs) -> Ran:
 @pytest.fixture(params=TOPOLOGIES)
 def foreign(request: pytest.FixtureRequest, runs: Runs) -> Ran:
     return runs.get(request.param, *COMMAND)
-
-
-def secrets(ran: Ran) -> set[str]:
-    """Every secret of a run: from the model, from the SAs, and the server's private key."""
-    found = {hidden.reveal() for _, hidden in find(ran.topology, Secret)}
-    pem = (ran.run_dir / "keys" / "sdc.pem").read_text()
-    private = re.findall(r"BEGIN [A-Z ]*PRIVATE KEY-----\n(.*?)-----END", pem, re.DOTALL)
-    found |= {line for key in private for line in key.split("\n") if len(line) > 20}
-    esp = ran.run_dir / "keys" / "esp.json"
-    for sa in json.loads(esp.read_text()) if esp.exists() else ():
-        found |= {sa[name].removeprefix("0x") for name in ("encryption_key", "integrity_key")}
-    return found
 
 
 def test_every_path_holds(ran: Ran) -> None:
@@ -135,9 +122,9 @@ def test_what_is_secret_is_its_owners_alone(ran: Ran) -> None:
 
 def test_no_secret_is_told(ran: Ran, runs: Runs) -> None:
     for run in (ran, runs.get(ran.topology.name, *COMMAND)):
-        hidden = secrets(run)
+        hidden = run.secrets
         assert len(hidden) >= (6 if connections(run.topology) else 1)
-        told = [run.run_dir / "verdict.json", run.run_dir / "record.json"]
+        told = [run.run_dir / name for name in ("verdict.json", "record.json", "events.jsonl")]
         told += [path for path in (run.run_dir / "logs").rglob("*") if path.is_file()]
         texts = {os.fspath(path): path.read_text(errors="replace") for path in told}
         texts |= {"standard output": run.stdout, "standard error": run.stderr}

@@ -11,9 +11,11 @@ from typing import Any
 
 from lab import routes
 from lab.errors import DeadlineExceeded, ProtocolError
-from lab.record import DialAttempt, PppSession
+from lab.event import PppUp
+from lab.record import DialAttempt
 from lab.teardown import Teardown
 from lab.wait import wait_until
+from lab.ways.dial.events import Dialled, ModemAbsent, ModemFound
 from lab.ways.dial.plan import Dialer, DialPlan, plans
 from lab.ways.ground import Ground
 from tunnels.modem import Dialler
@@ -54,10 +56,12 @@ class Dial:
             self._nodes[plan.client], plan, lig.node, self._record, self._tell_attempt
         )
         self._diallers[way.name, plan.client] = dialler
-        device = dialler.find_modem()
-        probes = [p for p in self._record.modems if p.node == plan.client]
-        why = f": {probes[-1].error}" if probes else ""
-        self._story.tell("modem", f"{plan.client}: {device or f'no modem{why}'}")
+        if device := dialler.find_modem():
+            self._story.tell(ModemFound(source=plan.client, device=device))
+            return dialler
+        last = next((p for p in reversed(self._record.modems) if p.node == plan.client), None)
+        cause, words = (last.cause, last.error) if last else (None, "")
+        self._story.tell(ModemAbsent(source=plan.client, cause=cause, words=words))
         return dialler
 
     # Up.
@@ -88,7 +92,7 @@ class Dial:
         except ProtocolError:
             self._ground.check_services()
             raise
-        self._tell_session(client, session)
+        self._story.tell(PppUp.of(session, source=client, time=session.opened))
         self._record.gateway_in_use[client] = session.gateway
 
         destinations = self._destinations(way)
@@ -106,15 +110,7 @@ class Dial:
         return tuple(dict.fromkeys((*servers, f"{lig.utility}/32")))
 
     def _tell_attempt(self, attempt: DialAttempt) -> None:
-        what = ", ".join(filter(None, (attempt.result, attempt.failure)))
-        self._story.tell("call", f"{attempt.client} dials {attempt.number}: {what}")
-
-    def _tell_session(self, client: str, session: PppSession) -> None:
-        self._story.tell(
-            "PPP",
-            f"{client} is {session.local_ip} on {session.interface}, {session.gateway} is "
-            f"{session.peer_ip}, MTU {session.mtu}",
-        )
+        self._story.tell(Dialled.of(attempt, source=attempt.client, words=attempt.failure))
 
     # While it stands.
 

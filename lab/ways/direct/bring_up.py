@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lab.ways.direct.events import DefaultRouteTaken
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.ground import Ground
 
@@ -24,7 +25,7 @@ class Direct:
 
     def up(self, way: DirectPlan, agent: str) -> None:
         """The route is there."""
-        self._ground.story.tell("path", f"{agent} by the default route")
+        self._ground.story.tell(DefaultRouteTaken(source=agent))
 
     def up_again(self, way: DirectPlan, agent: str) -> None:
         """The route is still there."""

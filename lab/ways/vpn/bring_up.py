@@ -13,11 +13,13 @@ from typing import Any
 
 from lab import routes
 from lab.errors import DeadlineExceeded, ProtocolError
+from lab.event import PppUp
 from lab.record import IkeAttempt, PppSession
 from lab.teardown import Teardown
 from lab.wait import wait_until
 from lab.ways.ground import Ground
 from lab.ways.vpn import plan as model
+from lab.ways.vpn.events import GatewayFailed, IkeEstablished, IkeFailed, L2tpUp
 from lab.ways.vpn.plan import IpsecConnection, VpnPlan
 from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
@@ -99,7 +101,7 @@ class Vpn:
                 self._connect(way, client, gateway)
             except ProtocolError as error:
                 detail = f"{error.message}: {error.hint}" if error.hint else error.message
-                self._story.tell("path", f"{client}: {gateway} gives no way: {detail}")
+                self._story.tell(GatewayFailed(source=client, gateway=gateway, words=detail))
                 reasons.append(f"{gateway}: {detail}")
                 self.give_up(way, client)
                 continue
@@ -110,9 +112,9 @@ class Vpn:
     def _connect(self, way: VpnPlan, client: str, gateway: str) -> None:
         connection = way.connection(client, gateway)
         attempt = self._charons[client].initiate(connection, _ike_budget_s(connection))
+        self._tell_ike(attempt)
         if not attempt.established:
-            raise ProtocolError(attempt.error or "IKE did not come about")
-        self._story.tell("IKE", f"{client} and {gateway} agreed on {_suite(attempt)}")
+            raise ProtocolError(attempt.error)
 
         plan, server = way.client(client), way.server(gateway)
         lac = Lac(self._nodes[client], plan, server, connection.client_address, self._record)
@@ -125,16 +127,17 @@ class Vpn:
         destinations = dict.fromkeys(f"{e.address}/32" for e in way.endpoints)
         routes.add(self._nodes[client], destinations, sessions[0].interface)
 
+    def _tell_ike(self, attempt: IkeAttempt) -> None:
+        kind = IkeEstablished if attempt.established else IkeFailed
+        self._story.tell(kind.of(attempt, source=attempt.client, time=attempt.ended))
+
     def _tell_sessions(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
-        tunnels = [t for t in self._record.l2tp if t.client == client and not t.closed]
-        ids = ", ".join(f"{t.local_id}/{t.remote_id}" for t in tunnels)
-        self._story.tell("L2TP", f"{client} and {gateway}: tunnel {ids}")
+        open_now = [t for t in self._record.l2tp if t.client == client and not t.closed]
+        ids = tuple((t.local_id, t.remote_id) for t in open_now)
+        opened = max((t.opened for t in open_now), default=sessions[0].opened)
+        self._story.tell(L2tpUp(source=client, gateway=gateway, time=opened, tunnels=ids))
         for session in sessions:
-            self._story.tell(
-                "PPP",
-                f"{client} is {session.local_ip} on {session.interface}, {gateway} is "
-                f"{session.peer_ip}, MTU {session.mtu}",
-            )
+            self._story.tell(PppUp.of(session, source=client, time=session.opened))
 
     # While it stands.
 
@@ -210,11 +213,3 @@ def _ike_budget_s(connection: IpsecConnection) -> float:
         for n in range(connection.retransmit_tries + 1)
     )
     return 2 * sum(waits) + GRACE_S
-
-
-def _suite(attempt: IkeAttempt) -> str:
-    nat = ", in UDP 4500" if attempt.udp_encapsulation else ""
-    return (
-        f"{attempt.ike_encryption}/{attempt.ike_integrity}/{attempt.ike_dh_group}, "
-        f"ESP {attempt.esp_encryption}/{attempt.esp_integrity} in {attempt.esp_mode.lower()} mode{nat}"
-    )

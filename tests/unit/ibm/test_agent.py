@@ -246,6 +246,7 @@ def test_silence_ends_at_the_deadline(site: Site) -> None:
 
     assert attempt.phase == "acknowledgement"
     assert attempt.problem == "no answer within 0.5 s in all"
+    assert attempt.timed_out
     assert 0.4 < attempt.seconds < 5
 
 

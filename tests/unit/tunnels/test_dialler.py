@@ -15,7 +15,7 @@ import pytest
 
 from lab.errors import ProtocolError
 from lab.nodes import Node
-from lab.record import Record
+from lab.record import DialCause, Record
 from lab.ways.dial.plan import dialers
 from tests.unit.verify.stage import topology
 from tunnels._dialling import SET_UP
@@ -80,5 +80,7 @@ def test_a_refused_command_ends_the_attempt(port: Port, refused: str, tmp_path: 
 
     (attempt,) = record.dialled
     assert attempt.failure == f"the modem answers {refused} with ERROR"
+    assert attempt.cause is DialCause.command_refused
+    assert (attempt.refused, attempt.refusal) == (refused, "ERROR")
     assert attempt.result == ""
     assert 0 < attempt.started <= attempt.ended

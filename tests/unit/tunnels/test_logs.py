@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.record import IkeCause
 from tunnels import _pppd, _xl2tpd, ipsec
 from tunnels._vici import parse_ike_sa
 from tunnels._xl2tpd import CallClosed, Calling, CallUp, PppdEnded, TunnelClosed, TunnelUp
@@ -140,7 +141,7 @@ def test_a_charon_without_ikev1_says_so() -> None:
 
     why = ipsec.reason(said, "establishing CHILD_SA 'hmc-vpn1' failed")
 
-    assert why == "this charon was built without IKEv1"
+    assert why == (IkeCause.no_ikev1, "this charon was built without IKEv1")
 
 
 PROGRESS = [
@@ -152,28 +153,32 @@ VERDICT = "establishing CHILD_SA 'hmc-vpn1' failed"
 
 
 @pytest.mark.parametrize(
-    ("telling", "sentence"),
+    ("telling", "cause", "sentence"),
     [
         (
             "received NO_PROPOSAL_CHOSEN error notify",
+            IkeCause.refused,
             "the other end refuses with NO_PROPOSAL_CHOSEN",
         ),
         (
             "received AUTHENTICATION_FAILED error notify",
+            IkeCause.refused,
             "the other end refuses with AUTHENTICATION_FAILED",
         ),
         (
             "IDir 'vpn1.ibm.example' does not match to 'somebody.else'",
+            IkeCause.misfit,
             "IDir 'vpn1.ibm.example' does not match to 'somebody.else'",
         ),
         (
             "giving up after 5 retransmits",
+            IkeCause.silent,
             "the other end does not answer, not to 5 retransmissions either",
         ),
     ],
 )
-def test_charons_reason_is_one_sentence(telling: str, sentence: str) -> None:
-    assert ipsec.reason([*PROGRESS, telling], VERDICT) == sentence
+def test_charons_reason_is_one_sentence(telling: str, cause: IkeCause, sentence: str) -> None:
+    assert ipsec.reason([*PROGRESS, telling], VERDICT) == (cause, sentence)
 
 
 def test_a_wrong_key_is_told_and_not_the_silence_that_follows_from_it() -> None:
@@ -186,12 +191,13 @@ def test_a_wrong_key_is_told_and_not_the_silence_that_follows_from_it() -> None:
     ]
 
     assert ipsec.reason(said, VERDICT) == (
-        "neither end can decrypt what the other sends, as with different pre-shared keys"
+        IkeCause.undecryptable,
+        "neither end can decrypt what the other sends, as with different pre-shared keys",
     )
 
 
 def test_without_a_reason_charons_verdict_is_told() -> None:
-    assert ipsec.reason(PROGRESS, VERDICT) == VERDICT
+    assert ipsec.reason(PROGRESS, VERDICT) == (IkeCause.other, VERDICT)
 
 
 def test_an_ike_sa_of_vici_is_typed() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import IP, UDP
 
-from lab.record import CallHome, DialAttempt, LigCall, ModemProbe, PppSession
+from lab.record import CallHome, DialAttempt, DialCause, LigCall, ModemProbe, PppSession
 from lab.telephony.tape import Tape, recording
 from lab.topology.model import Topology
 from lab.topology.ppp import PppAuth
@@ -107,6 +107,10 @@ class Act:
     def come_up(self) -> None:
         said = {ModemFault.dead: "nothing", ModemFault.garbage: "135 bytes that mean nothing"}
         error = said.get(self.modem, "")
+        causes = {
+            ModemFault.dead: DialCause.modem_silent,
+            ModemFault.garbage: DialCause.modem_garbage,
+        }
         self.stage.record.modems.append(
             ModemProbe(
                 node=self.plan.client,
@@ -115,6 +119,7 @@ class Act:
                 answer="" if error else "OK",
                 found=not error,
                 error=f"the modem answers AT with {error} within 5 s" if error else "",
+                cause=causes.get(self.modem),
             )
         )
         if error:
@@ -142,12 +147,13 @@ class Act:
 
     def _place(self, attempt: DialAttempt) -> bool:
         if self.gone:
-            attempt.failure = GONE
+            attempt.failure, attempt.cause = GONE, DialCause.port_shut
             return False
         self.rule = self._rule(attempt.number)
         outcome = self.rule.outcome if self.rule else None
         self.stage.now += 5
         attempt.ended = self.stage.now
+        attempt.cause = DialCause.no_connection
         if outcome is Outcome.no_dialtone:
             attempt.result, attempt.failure = RESULTS[outcome]
             self.note(f"{self.line.name} gets no dial tone", 0)
@@ -201,7 +207,7 @@ class Act:
         rate = min(
             self.line.rate_bit_s, called.rate_bit_s, (self.rule and self.rule.rate_bit_s) or 99999
         )
-        attempt.result, attempt.failure = f"CONNECT {rate}", ""
+        attempt.result, attempt.failure, attempt.cause = f"CONNECT {rate}", "", None
         attempt.rate_bit_s = rate
         self.carried = 0
         call, line = self.call, self.line
@@ -214,7 +220,7 @@ class Act:
         try:
             self._ppp()
         except LostError as error:
-            attempt.failure = str(error)
+            attempt.failure, attempt.cause = str(error), DialCause.no_ppp
             self._hang_up()
             return False
         self.address = self.lig.ppp.pool[len(self.stage.record.ppp) - 1]

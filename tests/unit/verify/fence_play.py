@@ -20,6 +20,7 @@ from lab import fence
 from lab.record import (
     CallHome,
     DialAttempt,
+    DialCause,
     FenceTrial,
     FirewallTrial,
     LigCall,
@@ -282,6 +283,7 @@ class Run:
                 self.tell("note", call=self.calls_made, data=f"{placed}: busy")
                 attempt.ended = self.stage.now
                 attempt.result, attempt.failure = "BUSY", "the number is busy"
+                attempt.cause = DialCause.no_connection
                 line = self.line(plan.client).name
                 self.tell("answers", line=line, data="\r\nBUSY\r\n")
                 self.stage.now += 10
@@ -297,7 +299,7 @@ class Run:
             try:
                 return self.connect(plan, number)
             except LostError as error:
-                attempt.failure = str(error)
+                attempt.failure, attempt.cause = str(error), DialCause.no_ppp
         raise LostError(f"{plan.client} has no way home by telephone")
 
     def connect(self, plan: Dialer, number: str, early: bytes = b"") -> Call:

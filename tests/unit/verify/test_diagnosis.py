@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import faults, fence, verify
-from lab.record import Record
+from lab.record import DialCause, Record
 from lab.topology.model import DropRule, Topology
 from lab.topology.telephone import CallRule, Outcome
 from lab.verify import Diagnosis, call_symptoms
@@ -381,6 +381,7 @@ def out_of_time(stage: PhoneStage, seconds: float) -> None:
     home.started = home.ended - seconds
     home.succeeded = False
     home.attempts = ("https://sas-1.sdc.test failed at TLS: no answer within 60 s in all",)
+    home.timed_out = True
     stage.record.ledger.clear()
 
 
@@ -403,6 +404,7 @@ def test_a_line_that_is_idle_is_not_too_slow(in_time: bool, tmp_path: Path) -> N
     out_of_time(stage, 0.2 if in_time else 60.0)
     if in_time:
         stage.record.calls[-1].attempts = ("https://sas-1.sdc.test failed at TLS: bad certificate",)
+        stage.record.calls[-1].timed_out = False
 
     found = diagnosed(stage, tmp_path, model)
 
@@ -425,6 +427,7 @@ def test_a_modem_that_refuses_its_set_up_is_told(command: str, mend: str, tmp_pa
     record.path_up, record.error = 0.0, "hmc has no way home by telephone"
     (attempt,) = record.dialled
     attempt.result, attempt.failure = "", f"the modem answers {command} with ERROR"
+    attempt.cause, attempt.refused, attempt.refusal = DialCause.command_refused, command, "ERROR"
 
     found = diagnosed(stage, tmp_path, model)
 
@@ -489,6 +492,7 @@ def test_the_labs_own_signal_to_pppd_is_not_what_went_wrong(tmp_path: Path) -> N
     stage = play_dial(model)
     last = [a for a in stage.record.dialled if a.result.startswith("CONNECT")][-1]
     last.failure = "pppd ended with exit status 5: it was sent a SIGTERM"
+    last.cause = DialCause.no_ppp
     session = stage.record.ppp[-1]
     session.exit_status, session.closed = 5, last.ended + 120
     stage.write(tmp_path)

@@ -289,7 +289,7 @@ def hear_otherwise(stage: Stage) -> None:
 def forget_error(stage: Stage) -> None:
     stage.record.error = ""
     for trial in stage.record.tries:
-        trial.error = ""
+        trial.error, trial.up = "", True
 
 
 def end_meanwhile(stage: Stage) -> None:

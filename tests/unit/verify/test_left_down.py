@@ -9,7 +9,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from lab import verify
-from lab.record import CallHome
+from lab.record import CallHome, DialCause
 from lab.verify import Finding, Verdict
 from lab.ways.dial.plan import dialers, plans
 from tests.unit.verify import fence_play
@@ -238,6 +238,7 @@ def test_why_no_next_number_was_dialled(
         del stage.record.dialled[1:]
         stage.record.dialled[0].result = "NO DIALTONE"
         stage.record.dialled[0].failure = why = "the line has no dial tone"
+        stage.record.dialled[0].cause = DialCause.no_connection
 
     finding = judged(stage, tmp_path)["R-08"]
 

@@ -1,0 +1,179 @@
+"""``events.jsonl`` of real runs: what it says is what the record says, and what the story told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.story import EVENTS
+from tests.integration.labs import Ran, Runs, lab
+from tests.unit.test_event import KINDS, fields
+
+pytestmark = pytest.mark.kernel
+
+RUNS = (("vpn-nat",), ("dial",), ("failover", "--fault", "gateways-silent"))
+DIALLED = ("device", "number", "result", "rate_bit_s", "cause")
+SUITE = (
+    "ike_encryption",
+    "ike_integrity",
+    "ike_dh_group",
+    "esp_encryption",
+    "esp_integrity",
+    "esp_mode",
+    "udp_encapsulation",
+)
+SESSION = ("gateway", "interface", "local_ip", "peer_ip", "mtu")
+CLASSES = {kind.kind(): kind for kind in KINDS}
+
+
+@pytest.fixture(scope="module", params=RUNS, ids=" ".join)
+def ran(request: pytest.FixtureRequest, runs: Runs) -> Ran:
+    runs.start(RUNS)
+    ran = runs.get(*request.param)
+    assert ran.status == 0, ran.told
+    return ran
+
+
+def of(ran: Ran, *kinds: str) -> list[dict[str, Any]]:
+    return [event for event in ran.events if event["kind"] in kinds]
+
+
+def values(thing: object, names: tuple[str, ...]) -> list[object]:
+    return [getattr(thing, name) for name in names]
+
+
+def test_every_line_is_of_a_kind_and_has_a_time_and_a_source(ran: Ran) -> None:
+    nodes = {"lab", *(node.name for node in ran.topology.nodes)}
+    for event in ran.events:
+        assert list(event)[:3] == ["time", "source", "kind"]
+        assert list(event)[3:] == list(fields(CLASSES[event["kind"]]))
+        assert event["source"] in nodes
+        assert ran.record.started <= event["time"] <= ran.record.ended
+
+
+def test_the_story_is_made_of_them(ran: Ran) -> None:
+    told = [line.split(" s  ", 1)[1] for line in ran.stderr.splitlines() if " s  " in line[:13]]
+    made = []
+    for event in ran.events:
+        kind = CLASSES[event.pop("kind")]
+        again = kind(**event)
+        event["kind"] = kind.kind()
+        if again.sentence:
+            made.append(f"{again.topic:<8} {again.sentence}")
+
+    assert told == made
+    assert len(told) > 8
+
+
+def test_the_lab_came_up_first(ran: Ran) -> None:
+    (up,) = of(ran, "lab-up")
+    assert (up["source"], up["topology"]) == ("lab", ran.topology.name)
+    assert up["nodes"] == [node.name for node in ran.topology.nodes]
+    before = ran.events[: ran.events.index(up)]
+    assert {event["kind"] for event in before} <= {"modem-found"}, "modems are looked for at boot"
+
+
+def test_ways_are_those_that_the_record_has(ran: Ran) -> None:
+    for event, trial in zip(of(ran, "way-tried"), ran.record.tries, strict=True):
+        assert (event["source"], event["way"], event["time"]) == (
+            trial.agent,
+            trial.way,
+            trial.started,
+        )
+    outcomes = [
+        (e["source"], e["way"], e["kind"] == "way-up") for e in of(ran, "way-up", "way-failed")
+    ]
+    assert outcomes == [(each.agent, each.way, each.up) for each in ran.record.tries]
+    assert not of(ran, "way-lost", "path-failed")
+
+
+def test_ike_went_as_the_record_has_it(ran: Ran) -> None:
+    for event, attempt in zip(
+        of(ran, "ike-established", "ike-failed"), ran.record.ike, strict=True
+    ):
+        assert (event["source"], event["gateway"]) == (attempt.client, attempt.gateway)
+        assert event["time"] == attempt.ended
+        if attempt.established:
+            assert [event[name] for name in SUITE] == values(attempt, SUITE)
+            assert attempt.cause is None
+        else:
+            assert event["cause"] == attempt.cause == "silent"
+    failed = [event["gateway"] for event in of(ran, "ike-failed")]
+    assert [event["gateway"] for event in of(ran, "gateway-failed")] == failed
+
+
+def test_tunnels_and_sessions_are_those_that_the_record_has(ran: Ran) -> None:
+    tunnels = [pair for event in of(ran, "l2tp-up") for pair in event["tunnels"]]
+    assert tunnels == [[tunnel.local_id, tunnel.remote_id] for tunnel in ran.record.l2tp]
+
+    sessions = [session for session in ran.record.ppp if session.opened]
+    assert sessions
+    for event, session in zip(of(ran, "ppp-up"), sessions, strict=True):
+        assert (event["source"], event["time"]) == (session.client, session.opened)
+        assert [event[name] for name in SESSION] == values(session, SESSION)
+
+
+def test_modems_and_calls_are_those_that_the_record_has(ran: Ran) -> None:
+    found = [(probe.node, probe.device) for probe in ran.record.modems if probe.found]
+    assert [(event["source"], event["device"]) for event in of(ran, "modem-found")] == found
+    assert not of(ran, "modem-absent")
+
+    for event, attempt in zip(of(ran, "dialled"), ran.record.dialled, strict=True):
+        assert event["source"] == attempt.client
+        assert [event[name] for name in DIALLED] == values(attempt, DIALLED)
+        assert (attempt.cause is None) == attempt.result.startswith("CONNECT")
+
+
+def test_calls_home_are_those_that_the_record_has(ran: Ran) -> None:
+    said = iter(of(ran, "call-home-tried"))
+    for call in ran.record.calls:
+        tried = [next(said) for _ in call.attempts]
+        assert {(event["source"], event["way"]) for event in tried} == {(call.agent, call.way)}
+        assert all(call.started <= event["time"] <= call.ended for event in tried)
+        assert call.succeeded == tried[-1]["acknowledged"]
+        assert call.timed_out == any(event["timed_out"] for event in tried)
+        assert tried[-1]["transaction"] in call.attempts[-1]
+    assert not list(said)
+    heard = {(line.server_ip, line.kind) for line in ran.record.ledger}
+    assert {
+        (e["address"], "heartbeat") for e in of(ran, "call-home-tried") if e["acknowledged"]
+    } <= heard
+
+
+def test_what_was_tried_is_what_the_record_has(ran: Ran) -> None:
+    probes = [
+        (p.destination, p.port, p.answered) for p in ran.record.probes if p.requirement == "OUT-02"
+    ]
+    assert [(e["destination"], e["port"], e["answered"]) for e in of(ran, "probed")] == probes
+
+    rules = [(trial.node, trial.interface, trial.dropped_on_tunnel) for trial in ran.record.trials]
+    assert [(e["source"], e["interface"], e["dropped"]) for e in of(ran, "own-rule-tried")] == rules
+
+    sides = {(trial.client, trial.side) for trial in ran.record.fence_trials}
+    assert {(e["source"], e["side"]) for e in of(ran, "fence-tried")} == sides
+    again = [event["source"] for event in of(ran, "called-again")]
+    assert again == ([*ran.topology.agents] if sides else [])
+
+
+def test_no_secret_is_among_them(ran: Ran) -> None:
+    text = (ran.run_dir / EVENTS).read_text()
+    assert ran.secrets
+    assert not [
+        secret for secret in ran.secrets if secret in text or secret.lower() in text.lower()
+    ]
+
+
+def test_a_lab_that_is_left_up_writes_them_too(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = lab("up", "direct", "--out", os.fspath(out), cwd=tmp_path)
+    try:
+        assert done.returncode == 0, done.stderr
+        told = (out / EVENTS).read_text()
+    finally:
+        lab("down", os.fspath(out), cwd=tmp_path)
+
+    assert '"kind": "lab-up"' in told
+    assert '"kind": "way-up"' in told
