@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.nodes import Node
+from lab.linux.nodes import Node
 from lab.topology import model
 from lab.wait import wait_until
 from lab.ways.vpn.plan import clients

@@ -26,11 +26,11 @@ def run_dir() -> Iterator[Path]:
 
 
 def engine(wanted: Engine) -> Engine:
-    """The engine, or CannotRun with the mend."""
+    """The engine, or CannotRun with the hint."""
     try:
         return choose(wanted)
     except PrerequisiteError as error:
-        raise CannotRun(f"{error.message} (mend: {error.hint})") from error
+        raise CannotRun(f"{error.message} (hint: {error.hint})") from error
 
 
 def measure_inside(

@@ -12,8 +12,9 @@ import threading
 import time
 from pathlib import Path
 
-from lab import _linux, codec
-from lab.nodes import Node
+from lab import codec
+from lab.linux import syscalls
+from lab.linux.nodes import Node
 from lab.telephony.equipment import start_equipment
 from lab.topology.model import Topology
 
@@ -28,7 +29,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5)
     arguments = parser.parse_args()
     # As every run of the lab does it.
-    _linux.populate_memory()
+    syscalls.populate_memory()
 
     run_dir: Path = arguments.run_dir
     topology = codec.load(Topology, (run_dir / "keys" / "model.json").read_text())

@@ -20,10 +20,10 @@ import threading
 import time
 from pathlib import Path
 
-from lab import _linux, links, netlink
 from lab.errors import KernelError
-from lab.netlink import Request
-from lab.nodes import STACK_BYTES, Node
+from lab.linux import links, netlink, syscalls
+from lab.linux.netlink import Request
+from lab.linux.nodes import STACK_BYTES, Node
 from lab.topology import model
 
 Took = dict[str, list[float]]
@@ -79,7 +79,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if os.environ.get("LAB_INSIDE") == "uml":
         # As every run of the lab does it.
-        _linux.populate_memory()
+        syscalls.populate_memory()
 
     threading.stack_size(STACK_BYTES)
     shaped = _can_shape()
@@ -132,7 +132,7 @@ class _BareSpace:
         self.socket, self.namespace = self._ready.get()
 
     def _work(self) -> None:
-        _linux.unshare(_linux.CLONE_NEWNET | _linux.CLONE_NEWNS | _linux.CLONE_NEWUTS)
+        syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
         made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink.NETLINK_ROUTE)
         self._ready.put((made, os.open("/proc/thread-self/ns/net", os.O_RDONLY)))
         self._end.wait()

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from bench import by_hand
-from lab import _linux, codec
-from lab.nodes import Node
-from lab.running import RunningLab
-from lab.story import Story
+from lab import codec
+from lab.inside.running import RunningLab
+from lab.linux import syscalls
+from lab.linux.nodes import Node
+from lab.record.story import Story
 from lab.topology.model import Topology
 
 OMITTED_S = 1
@@ -26,7 +27,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5)
     arguments = parser.parse_args()
     # As every run of the lab does it.
-    _linux.populate_memory()
+    syscalls.populate_memory()
 
     run_dir: Path = arguments.run_dir
     topology = codec.load(Topology, (run_dir / "keys" / "model.json").read_text())

@@ -10,7 +10,7 @@ from typing import Any
 from bench.figures import Figure
 from bench.guest import engine, measure_inside, run_dir
 from lab.engine.host import Clock, Engine
-from lab.runs import Run
+from lab.run.run import Run
 from lab.topology.model import Topology
 
 SUMMARY = "1 Mbit/s both ways through two modems, real clock"

@@ -7,9 +7,9 @@ from typing import Any
 
 from bench.figures import Figure, ratios
 from bench.guest import engine, measure_inside, run_dir
-from lab import packages
 from lab.engine.host import Clock, Engine
-from lab.runs import Run
+from lab.machine import packages
+from lab.run.run import Run
 from lab.topology.model import Topology
 
 SUMMARY = "TCP through the VPN, by the lab and by hand, real clock"

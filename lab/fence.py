@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab.firewall import identifier
+from lab.linux.firewall import identifier
 from lab.topology.telephone import Lig
 
 TABLE = "lig-fence"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from lab.errors import ProtocolError
-from lab.record import DialCause
+from lab.record.record import DialCause
 
 SET_UP = "ATE1V1Q0&C1&D2"
 """Words, and the two circuits as they are: what the table below relies on. What the modem hears on the

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.nodes import Node
-from lab.process import Daemon
+from lab.linux.nodes import Node
+from lab.linux.process import Daemon
 
 PROGRAM = "/usr/sbin/dnsmasq"
 CONFIGURATION = "/run/lig/dnsmasq.conf"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lab import _nft, fence
+from lab import fence
 from lab.errors import KernelError
-from lab.nodes import Node
+from lab.linux import nft
+from lab.linux.nodes import Node
 from lab.topology.telephone import Lig
 
 
@@ -28,6 +29,6 @@ class KernelFence:
 
     def _run(self, operation: str, script: str) -> None:
         try:
-            self._node.call(_nft.run, script)
-        except _nft.Refused as refused:
+            self._node.call(nft.run, script)
+        except nft.Refused as refused:
             raise KernelError(operation, self._node.name, str(refused).strip()) from refused

@@ -11,8 +11,8 @@ import select
 from pathlib import Path
 
 from lab.errors import DaemonError
-from lab.nodes import Node
-from lab.process import Daemon
+from lab.linux.nodes import Node
+from lab.linux.process import Daemon
 from tunnels import _xl2tpd
 from tunnels._xl2tpd import Fact
 

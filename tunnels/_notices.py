@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.nodes import Node
+from lab.linux.nodes import Node
 
 DIRECTORY = "/run/lig"
 PIPE = f"{DIRECTORY}/notices"

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import KernelError
-from lab.netlink import NETLINK_XFRM
-from lab.nodes import Node
-from lab.record import EspSa
+from lab.linux.netlink import NETLINK_XFRM
+from lab.linux.nodes import Node
+from lab.record.record import EspSa
 from lab.worker import start_worker
 from tunnels._xfrm import (
     GROUP_EXPIRE,

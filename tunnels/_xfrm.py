@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from lab.netlink import attributes
+from lab.linux.netlink import attributes
 
 GROUP_EXPIRE = 2
 GROUP_SA = 3

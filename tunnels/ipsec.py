@@ -14,9 +14,9 @@ from pathlib import Path
 
 from lab import charon
 from lab.charon.store import LIBRARIES, PROGRAM
-from lab.nodes import Node
-from lab.process import Daemon
-from lab.record import IkeAttempt, IkeCause, Record
+from lab.linux.nodes import Node
+from lab.linux.process import Daemon
+from lab.record.record import IkeAttempt, IkeCause, Record
 from lab.teardown import Teardown
 from lab.wait import wait_until
 from lab.ways.vpn.plan import Encapsulation, IkeSide, IpsecConnection

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
+from lab.linux.nodes import Node
+from lab.linux.process import Log
 from lab.names import count
-from lab.nodes import Node
-from lab.process import Log
-from lab.record import L2tpTunnel, PppSession, Record
+from lab.record.record import L2tpTunnel, PppSession, Record
 from lab.wait import Deadline, wait_until
 from lab.ways.vpn.plan import L2tpClient, L2tpServer, SessionLayout
 from tunnels import _xl2tpd, ppp

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 from lab import fence
 from lab.errors import LabBroke, ThreadBroke
-from lab.nodes import Node
-from lab.process import Daemon
-from lab.record import LigCall, Record
+from lab.linux.nodes import Node
+from lab.linux.process import Daemon
+from lab.record.record import LigCall, Record
 from lab.teardown import Teardown
 from lab.topology.telephone import Lig, ModemLine
 from lab.ways.dial.plan import dialers

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import DeadlineExceeded, ProtocolError
-from lab.nodes import Node
-from lab.process import Daemon, Log
-from lab.record import DialAttempt, DialCause, ModemProbe, PppSession, Record
+from lab.linux.nodes import Node
+from lab.linux.process import Daemon, Log
+from lab.record.record import DialAttempt, DialCause, ModemProbe, PppSession, Record
 from lab.wait import let_pass, wait_until
 from lab.ways.dial.plan import Dialer
 from lab.wire.dialled import FLAG, enframe

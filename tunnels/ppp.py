@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab.nodes import Node
+from lab.linux.nodes import Node
 from lab.topology.model import PppAccount
 from tunnels._pppd import (
     ExitStatus,

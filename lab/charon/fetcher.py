@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from lab import process
 from lab.charon import store
 from lab.errors import DaemonError, LabError, PrerequisiteError
+from lab.linux import process
 
 SUITES = ("trixie", "bookworm")
 """Debian's releases with a strongSwan that knows IKEv1, newest first: 6.0 and 5.9."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import _linux
+from lab.linux import syscalls
 from lab.paths import cache_dir
 
 PROGRAM = "/usr/sbin/charon-systemd"
@@ -105,7 +105,7 @@ def cover(tree: Path) -> None:
     for place in COVERED:
         source = tree / place[1:]
         if source.exists() and Path(place).exists():
-            _linux.mount(os.fspath(source), place, "", _linux.MS_BIND)
+            syscalls.mount(os.fspath(source), place, "", syscalls.MS_BIND)
 
 
 def _facts(place: Path) -> dict[str, Any] | None:

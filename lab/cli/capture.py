@@ -17,9 +17,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import os
 
-    from lab import packages, standing
     from lab.engine import registry
     from lab.errors import UsageError
+    from lab.machine import packages
+    from lab.run import standing
     from lab.wire.dialled import FRAMES
 
     entry = registry.find(args.lab)

@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 
-from lab import doctor, hints
+from lab import hints
 from lab.engine import host, trial
+from lab.machine import doctor
 
 MISSING = 3
 
@@ -38,7 +39,7 @@ def _as_data(report: doctor.Report) -> dict[str, object]:
                 "purpose": outcome.check.purpose,
                 "engines": outcome.check.engines,
                 "found": outcome.found,
-                "mend": outcome.mend,
+                "hint": outcome.hint,
             }
             for outcome in report.outcomes
         ],
@@ -56,7 +57,7 @@ def _show(report: doctor.Report) -> None:
 
     print(f"\nengine: {report.engine or 'none'} ({report.why})")
     others = [
-        o.mend for o in report.missing if not o.check.package and o.mend not in report.command
+        o.hint for o in report.missing if not o.check.package and o.hint not in report.command
     ]
     for hint in dict.fromkeys(filter(None, others)):
         print(f"  {hints.typed(hint)}", file=sys.stderr)

@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _down(entry: Entry, *, as_json: bool) -> int:
-    from lab import standing
     from lab.engine.host import Clock, Engine
-    from lab.runs import Run
+    from lab.run import standing
+    from lab.run.run import Run
 
     topology = model_of(entry)
     standing.stop(entry)

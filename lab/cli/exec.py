@@ -24,10 +24,10 @@ def run(args: argparse.Namespace) -> int:
 
 def run_in_node(lab: str, node: str, command: tuple[str, ...]) -> int:
     """Run a command with what the design promises in its environment."""
-    from lab import standing
     from lab.engine import registry
     from lab.errors import UsageError
-    from lab.running import command_environment
+    from lab.inside.running import command_environment
+    from lab.run import standing
 
     entry = registry.find(lab)
     topology = model_of(entry)
@@ -36,7 +36,7 @@ def run_in_node(lab: str, node: str, command: tuple[str, ...]) -> int:
     try:
         return standing.run_in(entry, node, command, env)
     except UsageError as error:
-        from lab import packages
+        from lab.machine import packages
 
         error.hint = packages.hint_for(command[0]) or error.hint
         raise

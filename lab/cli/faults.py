@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import faults
+    from lab.ways import faults
 
     chosen = list({fault.name: fault for fault in reversed(faults.known())}.values())[::-1]
     survives = {fault.name: fault.survives for fault in chosen}

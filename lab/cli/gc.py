@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import gc
+    from lab.engine import gc
 
     usual = Path("runs")
     folders = args.folders or ([usual] if usual.is_dir() else [])

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from lab.errors import UsageError
-    from lab.runs import Run
+    from lab.run.run import Run
 
     command = tuple(args.command)
     if args.no_path and not command:

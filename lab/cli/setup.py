@@ -29,8 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import charon, packages
+    from lab import charon
     from lab.cli.progress import Lines
+    from lab.machine import packages
 
     lines = Lines(sys.stderr)
     began_ns = time.time_ns()
@@ -61,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _conclude(*, without_kernel: bool) -> int:
     """Say in one line what `lab doctor` would conclude; the exit status that follows."""
-    from lab import doctor, hints
+    from lab import hints
     from lab.engine import host, trial
+    from lab.machine import doctor
 
     report = doctor.examine(boot=None if host.inside() or without_kernel else trial.boot)
     if without_kernel and report.engine is None:

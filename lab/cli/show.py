@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab import codec, packages, process
+from lab import codec
 from lab.errors import UsageError
+from lab.linux import process
+from lab.machine import packages
 from lab.topology import dot, draw, load, resolve
 from lab.topology.model import Topology
 

@@ -20,7 +20,7 @@ def model_of(entry: Entry) -> Topology:
     from pathlib import Path
 
     from lab import codec
-    from lab.runs import MODEL_FILE
+    from lab.run.run import MODEL_FILE
     from lab.topology.model import Topology
 
     return codec.load(Topology, (Path(entry.run_dir) / MODEL_FILE).read_text())

@@ -76,7 +76,7 @@ def _modems(topology: Topology, agent: str) -> Iterator[str]:
 
 
 def _state(entry: Entry, topology: Topology, agent: str) -> str:
-    from lab import standing
+    from lab.run import standing
 
     found = standing.ask(entry, agent, ("ip", "-json", "-4", "address", "show"))
     for link in json.loads(found or "[]"):

@@ -29,9 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import hints, standing, ways
+    from lab import hints, ways
     from lab.engine import registry
-    from lab.runs import Run
+    from lab.run import standing
+    from lab.run.run import Run
 
     prepared = Run.prepare(
         args.topology,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lab.engine.host import Engine
 
 if TYPE_CHECKING:
-    from lab.runs import JudgedRun, Run
+    from lab.run.run import JudgedRun, Run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.runs import Run
+    from lab.run.run import Run
     from lab.topology.load import names
 
     worst, verdicts = 0, []

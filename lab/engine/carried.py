@@ -19,11 +19,11 @@ def main() -> int:
     sys.path[:] = order["sys_path"]
     sys.argv[:] = order["argv"]
 
-    from lab import _linux
+    from lab.linux import syscalls
 
     if os.environ.get("LAB_INSIDE") == "uml":
         # As in ``inside``; it does not outlive an exec, so the attendant cannot do it for us.
-        _linux.populate_memory()
+        syscalls.populate_memory()
     # pytest wants to be the one who imports its plugins, and complains about what is there before it.
     for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
         del sys.modules[name]

@@ -26,13 +26,15 @@ _NR_OPEN = 1 << 20
 
 def lay_out_root() -> None:
     """Put the overlay over the read-only root and move into it."""
-    from lab import _linux
+    from lab.linux import syscalls
 
-    _linux.mount("tmpfs", "/tmp", "tmpfs", 0, "size=90%")
+    syscalls.mount("tmpfs", "/tmp", "tmpfs", 0, "size=90%")
     for name in ("upper", "work", "root"):
         os.mkdir(f"/tmp/{name}")
     root = "/tmp/root"
-    _linux.mount("overlay", root, "overlay", 0, "lowerdir=/,upperdir=/tmp/upper,workdir=/tmp/work")
+    syscalls.mount(
+        "overlay", root, "overlay", 0, "lowerdir=/,upperdir=/tmp/upper,workdir=/tmp/work"
+    )
 
     for kind, place in (
         ("proc", "/proc"),
@@ -40,13 +42,13 @@ def lay_out_root() -> None:
         ("devtmpfs", "/dev"),
         ("tmpfs", "/run"),
     ):
-        _linux.mount(kind, root + place, kind)
+        syscalls.mount(kind, root + place, kind)
     for folder, kind, options in (
         ("/dev/pts", "devpts", "ptmxmode=0666"),
         ("/dev/shm", "tmpfs", ""),
     ):
         os.makedirs(root + folder, exist_ok=True)
-        _linux.mount(kind, root + folder, kind, 0, options)
+        syscalls.mount(kind, root + folder, kind, 0, options)
     for name, target in (
         ("fd", "/proc/self/fd"),
         ("stdin", "fd/0"),
@@ -57,10 +59,10 @@ def lay_out_root() -> None:
             os.symlink(target, f"{root}/dev/{name}")
 
     os.chdir(root)
-    _linux.mount(".", "/", "", _linux.MS_MOVE)
+    syscalls.mount(".", "/", "", syscalls.MS_MOVE)
     os.chroot(".")
     # Namespaces that nodes pin by bind mounts must not propagate anywhere.
-    _linux.mount("none", "/", "", _linux.MS_REC | _linux.MS_PRIVATE)
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
 
 def open_channel() -> int:
@@ -78,14 +80,14 @@ def configure(layout: dict[str, Any]) -> None:
     Programs may raise their limit to the host's hard one. They start with 1,024, as everywhere: there are
     daemons that close every number up to the limit one by one.
     """
-    from lab import _linux
+    from lab.linux import syscalls
 
     most = max(1024, min(int(layout["open_files"]), _NR_OPEN))
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))
 
     for folder in layout["shared"]:
         os.makedirs(folder, exist_ok=True)
-        _linux.mount("none", folder, "hostfs", 0, folder)
+        syscalls.mount("none", folder, "hostfs", 0, folder)
     sys.path[:] = layout["sys_path"]
 
 
@@ -117,12 +119,12 @@ def main() -> None:
     lay_out_root()
     come_of_age()
     channel = open_channel()
-    from lab import _linux
     from lab.engine.attendant import Attendant
+    from lab.linux import syscalls
 
-    _linux.set_hostname("lab")
+    syscalls.set_hostname("lab")
     Attendant(channel, run_inside, configure).serve()
-    _linux.power_off()
+    syscalls.power_off()
 
 
 if __name__ == "__main__":

@@ -61,9 +61,9 @@ def inside() -> bool:
 def choose(engine: Engine) -> Engine:
     """The engine to take; ``auto`` takes the lab's own kernel if that can run here, else native.
 
-    Raises PrerequisiteError, with the mend, if it cannot be had.
+    Raises PrerequisiteError, with the hint, if it cannot be had.
     """
-    from lab import doctor
+    from lab.machine import doctor
 
     if engine is Engine.auto:
         return Engine(doctor.choose())
@@ -97,8 +97,9 @@ def _opened(
             )
         return
 
-    from lab import doctor, kernel
+    from lab import kernel
     from lab.engine import uml
+    from lab.machine import doctor
 
     found = kernel.status()
     assert found.path is not None, "choose has seen it"

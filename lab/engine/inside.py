@@ -13,8 +13,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab import _linux
 from lab.errors import LabBroke, LabError, PathError
+from lab.linux import syscalls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     order = Order(**json.loads(argv[0]))
     if os.environ.get("LAB_INSIDE") == "uml":
         # A page fault costs fifty microseconds in the guest, a page that is there already four.
-        _linux.populate_memory()
+        syscalls.populate_memory()
     signal.signal(signal.SIGTERM, _terminate)
 
     try:
@@ -80,9 +80,9 @@ def _terminate(*_: object) -> None:
 
 def _carry_out(order: Order) -> int:
     from lab import codec
-    from lab.event import PathFailed
-    from lab.running import RunningLab
-    from lab.story import Story
+    from lab.inside.running import RunningLab
+    from lab.record.event import PathFailed
+    from lab.record.story import Story
     from lab.topology.model import Topology
 
     run_dir = Path(order.run_dir)

@@ -15,11 +15,11 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from lab import _linux
 from lab.engine.attendant import Attendant
 from lab.engine.channel import Channel
 from lab.engine.frames import Kind, json_frame
 from lab.errors import GuestError, PrerequisiteError
+from lab.linux import syscalls
 
 KEEPER = "lab-keeper"
 """The process that waits for process 1; what ``ps`` calls it."""
@@ -84,16 +84,16 @@ def _keep(channel: int, hold: int) -> None:
     """In the child: unshare, fork process 1, and wait for it. Never returns."""
     status = 1
     try:
-        _linux.die_with_parent(signal.SIGKILL)
-        _linux.set_name(KEEPER)
+        syscalls.die_with_parent(signal.SIGKILL)
+        syscalls.set_name(KEEPER)
         os.setsid()
         _let_go(channel, hold)
-        _linux.unshare(
-            _linux.CLONE_NEWPID
-            | _linux.CLONE_NEWNS
-            | _linux.CLONE_NEWNET
-            | _linux.CLONE_NEWUTS
-            | _linux.CLONE_NEWIPC
+        syscalls.unshare(
+            syscalls.CLONE_NEWPID
+            | syscalls.CLONE_NEWNS
+            | syscalls.CLONE_NEWNET
+            | syscalls.CLONE_NEWUTS
+            | syscalls.CLONE_NEWIPC
         )
         first = os.fork()
         if first == 0:
@@ -112,20 +112,20 @@ def _be_first(channel: int) -> None:
     """Process 1 of the pid namespace: its own mounts, then serve. Never returns."""
     try:
         # When the process that waits for us is killed, so are we, and the kernel ends all the rest.
-        _linux.die_with_parent(signal.SIGKILL)
-        _linux.set_name(FIRST)
+        syscalls.die_with_parent(signal.SIGKILL)
+        syscalls.set_name(FIRST)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        _linux.mount("none", "/", "", _linux.MS_REC | _linux.MS_PRIVATE)
-        _linux.mount("proc", "/proc", "proc")
-        _linux.mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+        syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+        syscalls.mount("proc", "/proc", "proc")
+        syscalls.mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
         # A sysfs of this network namespace: the old one shows the host's links.
         with contextlib.suppress(OSError):
-            _linux.mount("sysfs", "/sys", "sysfs")
+            syscalls.mount("sysfs", "/sys", "sysfs")
         # What a security module forbids is to be seen inside, too (``apparmor``).
         with contextlib.suppress(OSError):
-            _linux.mount("securityfs", "/sys/kernel/security", "securityfs")
-        _linux.set_hostname("lab")
+            syscalls.mount("securityfs", "/sys/kernel/security", "securityfs")
+        syscalls.set_hostname("lab")
         _mute()
         Attendant(channel, _run_inside, lambda _layout: None).serve()
     except OSError as error:
@@ -157,7 +157,7 @@ def _complain(error: OSError) -> None:
 def _run_inside(argv: list[str]) -> int:
     from lab.engine import inside
 
-    _linux.set_name(MAIN)
+    syscalls.set_name(MAIN)
     return inside.main(argv)
 
 

@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import _linux
 from lab.engine import guest_init
 from lab.engine.channel import Channel
 from lab.engine.cpus import claim_cpu
 from lab.engine.frames import Kind, json_frame
 from lab.errors import BootError, GuestError, LabError
+from lab.linux import syscalls
 from lab.wire import guest_memory
 from lab.wire.spool import Spooler, start_spooler
 
@@ -239,7 +239,7 @@ def _spawn(
 
     def prepare() -> None:
         # The kernel must not outlive us, even if we are killed; its processes die with it.
-        _linux.die_with_parent(signal.SIGKILL)
+        syscalls.die_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
         # Kernel and processes hand over to each other at every system call: on one processor that

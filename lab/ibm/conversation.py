@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from lab.http1 import Head, Malformed, Stream
 from lab.ibm.answers import HEARTBEAT_BYTES, Answer, Request, answer, is_heartbeat, refusal, render
 from lab.ibm.ledger import Ledger
-from lab.record import Transaction
+from lab.record.record import Transaction
 from lab.wait import Deadline
 
 _READ_BYTES = 64 * 1024

@@ -13,7 +13,7 @@ from typing import IO
 
 from lab import codec
 from lab.errors import LabBroke, PrerequisiteError
-from lab.record import Transaction
+from lab.record.record import Transaction
 
 
 class Ledger:

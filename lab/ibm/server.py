@@ -24,11 +24,11 @@ from lab.errors import DaemonError, KernelError, LabBroke
 from lab.ibm.conversation import Conversation, Limits, TlsSocket
 from lab.ibm.ledger import Ledger
 from lab.names import count
-from lab.record import Transaction
+from lab.record.record import Transaction
 from lab.topology.model import Topology
 
 if TYPE_CHECKING:
-    from lab.nodes import Node
+    from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
 T = TypeVar("T")

@@ -19,11 +19,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from lab import _linux
 from lab.errors import LabBroke, PrerequisiteError
 from lab.kernel import options, store, workplace
 from lab.kernel.source import HINT
 from lab.kernel.store import Recipe, built, recipe, status
+from lab.linux import syscalls
 from lab.wait import wait_until
 
 NEEDED_BYTES = 800_000_000
@@ -276,7 +276,7 @@ def _spawn(argv: list[str], folder: Path) -> subprocess.Popen[str]:
             errors="replace",
             start_new_session=True,
             # On SIGTERM make ends its children too: nothing goes on after a `kill -9` of lab.
-            preexec_fn=lambda: _linux.die_with_parent(signal.SIGTERM),
+            preexec_fn=lambda: syscalls.die_with_parent(signal.SIGTERM),
         )
     except FileNotFoundError as error:
         raise PrerequisiteError(f"there is no program {argv[0]}", hint=HINT) from error

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lab import process
-from lab.packages import Package
+from lab.linux import process
+from lab.machine.packages import Package
 
 INFO = Path("/var/lib/dpkg/info")
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import kernel, packages, process
+from lab import kernel
 from lab.errors import PrerequisiteError
-from lab.machine import dpkg
-from lab.packages import ALWAYS, Needed, Package
+from lab.linux import process
+from lab.machine import dpkg, packages
+from lab.machine.packages import ALWAYS, Needed, Package
 from lab.paths import cache_dir
 from lab.wait import wait_until
 

@@ -12,9 +12,11 @@ import sys
 import time
 from typing import Any
 
-from lab import firewall
 from lab.errors import DaemonError, PathError, UsageError
-from lab.event import (
+from lab.inside.running import RunningLab
+from lab.linux import firewall
+from lab.linux.process import PIPE
+from lab.record.event import (
     CallHomeTried,
     ForwardProbed,
     NodeDied,
@@ -23,9 +25,7 @@ from lab.event import (
     Probed,
     Unroutable,
 )
-from lab.process import PIPE
-from lab.record import CallHome, FirewallTrial, UplinkProbe
-from lab.running import RunningLab
+from lab.record.record import CallHome, FirewallTrial, UplinkProbe
 from lab.topology.model import Happening, Role
 from lab.wait import Deadline
 from lab.wire.craft import tcp_syn

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.handle import Lab
+from lab.run.handle import Lab
 from lab.topology.load import load, names
 from lab.verify import Verdict
 

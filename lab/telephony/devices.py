@@ -19,15 +19,15 @@ import tty
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab import _linux
-from lab.nodes import Node
+from lab.linux import syscalls
+from lab.linux.nodes import Node
 
 _KEPT = (
     "null", "zero", "full", "random", "urandom", "tty", "ptmx", "console", "ppp", "net",
     "pts", "shm", "fd", "stdin", "stdout", "stderr",
 )  # fmt: skip
 """What programs of a node may need of the surrounding /dev."""
-_EVENTS = _linux.IN_OPEN | _linux.IN_CLOSE
+_EVENTS = syscalls.IN_OPEN | syscalls.IN_CLOSE
 _CFLAG, _ISPEED, _OSPEED = 2, 4, 5
 _RATES = {
     getattr(termios, name): int(name[1:])
@@ -43,7 +43,7 @@ READ_BYTES = 4096
 @contextlib.contextmanager
 def start_watch() -> Iterator[Watch]:
     """Watch ports until the end of the context."""
-    fd = _linux.inotify_init()
+    fd = syscalls.inotify_init()
     try:
         yield Watch(fd)
     finally:
@@ -63,20 +63,20 @@ class Watch:
         """The number by which ``news`` will name it."""
         # inotify(7) makes one of two events in a row that are the same. The folder's events stand
         # between those of the port, so that every opening is told.
-        _linux.inotify_add_watch(self._fd, os.fspath(Path(place).parent), _EVENTS)
-        return _linux.inotify_add_watch(self._fd, place, _EVENTS)
+        syscalls.inotify_add_watch(self._fd, os.fspath(Path(place).parent), _EVENTS)
+        return syscalls.inotify_add_watch(self._fd, place, _EVENTS)
 
     def remove(self, number: int) -> None:
         """Tell no more of it."""
-        _linux.inotify_rm_watch(self._fd, number)
+        syscalls.inotify_rm_watch(self._fd, number)
 
     def news(self) -> list[tuple[int, bool]]:
         """What happened, in order: the number of the port, and whether it was opened, or closed."""
         told: list[tuple[int, bool]] = []
         with contextlib.suppress(BlockingIOError):
-            events = _linux.inotify_events(os.read(self._fd, 1 << 16))
+            events = syscalls.inotify_events(os.read(self._fd, 1 << 16))
             told = [
-                (number, bool(mask & _linux.IN_OPEN)) for number, mask in events if mask & _EVENTS
+                (number, bool(mask & syscalls.IN_OPEN)) for number, mask in events if mask & _EVENTS
             ]
         return told
 
@@ -223,18 +223,18 @@ def furnish(node: Node) -> None:
 def _furnish() -> None:
     fresh = Path("/run/lab/dev")
     fresh.mkdir()
-    _linux.mount("tmpfs", os.fspath(fresh), "tmpfs", 0, "mode=755")
+    syscalls.mount("tmpfs", os.fspath(fresh), "tmpfs", 0, "mode=755")
     for name in _KEPT:
         old, new = Path("/dev", name), fresh / name
         if old.is_symlink():
             new.symlink_to(old.readlink())
         elif old.is_dir():
             new.mkdir()
-            _linux.mount(os.fspath(old), os.fspath(new), "", _linux.MS_BIND | _linux.MS_REC)
+            syscalls.mount(os.fspath(old), os.fspath(new), "", syscalls.MS_BIND | syscalls.MS_REC)
         elif old.exists():
             there = old.stat()
             os.mknod(new, stat.S_IFMT(there.st_mode) | 0o666, there.st_rdev)
             new.chmod(0o666)
-    _linux.mount(os.fspath(fresh), "/dev", "", _linux.MS_MOVE)
+    syscalls.mount(os.fspath(fresh), "/dev", "", syscalls.MS_MOVE)
     # Where /var/lock leads: programs note there which port they use (FHS 5.9, LCK..modem0).
     Path("/run/lock").mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import ThreadBroke
-from lab.nodes import Node
+from lab.linux.nodes import Node
 from lab.teardown import Teardown
 from lab.telephony import result_codes
 from lab.telephony.devices import Port, Watch, furnish, start_port, start_watch

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, count
 
-from lab import catalogue, ways
+from lab import ways
 from lab.names import did_you_mean
+from lab.topology import catalogue
+from lab.topology.claim import claims
 from lab.topology.roles import TRAITS, Listed, Role, taking
 from lab.topology.routing import Network
 from lab.topology.spec import NodeSpec, TopologySpec
 from lab.topology.strict_yaml import Place
-from lab.ways.claim import claims
 
 RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 """Names that mean something else to the kernel or the lab: interfaces are called as their link."""

@@ -147,7 +147,7 @@ def _stand_in(place: Place) -> Any:
 
 
 def _build(document: Document, source: str) -> TopologySpec | None:
-    """Validate; where values are broken, complain, mend them with stand-ins, and go on looking."""
+    """Validate; where values are broken, complain, put stand-ins in their place, and go on looking."""
     context = {"name": _name(source), "source": source}
     data = document.data
     spec: TopologySpec | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.catalogue import Region
+from lab.topology.catalogue import Region
 
 
 class Part(BaseModel):

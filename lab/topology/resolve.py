@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab import catalogue, ways
-from lab.catalogue import Kind
-from lab.topology import addressing, check, resolve_telephone
+from lab import ways
+from lab.topology import addressing, catalogue, check, resolve_telephone
+from lab.topology.catalogue import Kind
 from lab.topology.model import (
     Agent,
     AllowRule,

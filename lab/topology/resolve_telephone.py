@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from lab.catalogue import Address, Profile, Region, Service, Variant
 from lab.topology import secrets
+from lab.topology.catalogue import Address, Profile, Region, Service, Variant
 from lab.topology.model import PppAccount, PppAuth, PppServer, Role
 from lab.topology.routing import Network
 from lab.topology.site import Site

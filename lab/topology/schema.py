@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import catalogue
-from lab.topology import check
+from lab.topology import catalogue, check
 from lab.topology.spec import TopologySpec
 from lab.topology.values import LINK_NAME, NODE_NAME
 

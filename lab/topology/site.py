@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from lab import catalogue
-from lab.catalogue import Address, Profile, Region, Variant
-from lab.topology import addressing, check, secrets
+from lab.topology import addressing, catalogue, check, secrets
+from lab.topology.catalogue import Address, Profile, Region, Variant
 from lab.topology.model import Endpoint, PppAccount
 from lab.topology.roles import Role
 from lab.topology.routing import Network

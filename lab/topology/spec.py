@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 from pydantic import Field, PrivateAttr
 
 from lab import ways
-from lab.catalogue import Region
+from lab.topology.catalogue import Region
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
 from lab.topology.telephone import Outcome, ResultTable

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lab.record import Record
+from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose

@@ -10,7 +10,7 @@ from heapq import merge
 from math import inf
 from pathlib import Path
 
-from lab.record import Record
+from lab.record.record import Record
 from lab.topology.model import Interface, Node, Role, Topology
 from lab.verify import telephone_calls
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence

@@ -1,4 +1,4 @@
-"""What went wrong, in words: the thing, the place, the mend.
+"""What went wrong, in words: the thing, the place, the hint.
 
 Reads what a run left and does not know which fault was put in. A call home that failed is followed
 along its path, and the first step that did not come about is the answer; one that got through may
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lab import ways
-from lab.record import Record
+from lab.record.record import Record
 from lab.topology.model import Topology, Way
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
@@ -70,7 +70,7 @@ def _joined(reasons: list[tuple[Way, Diagnosis]]) -> Diagnosis:
     """What is wrong with several ways of one agent; the cause is that of the first."""
     first = reasons[0][1]
     sentences = "; ".join(f"by {way.name}: {found.sentence}" for way, found in reasons)
-    hints = dict.fromkeys(found.mend for _, found in reasons if found.mend)
+    hints = dict.fromkeys(found.hint for _, found in reasons if found.hint)
     return Diagnosis(first.cause, sentences, "; ".join(hints))
 
 
@@ -94,7 +94,7 @@ def _changed_way(case: Case, agent: str) -> Diagnosis | None:
     for way in own[: own.index(used)]:
         if found := _symptoms(way).failure(case, agent):
             sentence = f"by {way.name}: {found.sentence}; {agent} came home by {used.name}"
-            return Diagnosis(found.cause, sentence, found.mend)
+            return Diagnosis(found.cause, sentence, found.hint)
     return None
 
 

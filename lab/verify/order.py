@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import inf
 
 from lab import ways
-from lab.record import WayTry
+from lab.record.record import WayTry
 from lab.topology.model import Agent
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from lab import ways
 from lab.names import count
-from lab.record import FirewallTrial
+from lab.record.record import FirewallTrial
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.wire import isakmp, l2tp

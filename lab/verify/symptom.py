@@ -18,14 +18,14 @@ from lab.wire.decode import Packet
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What went wrong: ``cause`` is for programs, ``sentence`` and ``mend`` are for people."""
+    """What went wrong: ``cause`` is for programs, ``sentence`` and ``hint`` are for people."""
 
     cause: str
     sentence: str
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{self.sentence}; {self.mend}" if self.mend else self.sentence
+        return f"{self.sentence}; {self.hint}" if self.hint else self.sentence
 
 
 @dataclass(frozen=True, slots=True)

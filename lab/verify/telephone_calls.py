@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
-from lab.record import DialAttempt, LigCall, PppSession, Record
+from lab.record.record import DialAttempt, LigCall, PppSession, Record
 from lab.telephony.tape import DIALOGUE
 from lab.topology.telephone import Telephone
 from lab.wire import calls, ppp

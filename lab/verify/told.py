@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from math import inf
 
-from lab.record import CallHome, Record, WayTry
+from lab.record.record import CallHome, Record, WayTry
 from lab.topology.model import Topology, Way
 from lab.wire.decode import Packet
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lab.record import Record
+from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.verify.finding import Finding, Verdict
 

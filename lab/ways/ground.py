@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from lab.nodes import Node
-    from lab.record import Record
-    from lab.story import Story
+    from lab.linux.nodes import Node
+    from lab.record.record import Record
+    from lab.record.story import Story
     from lab.topology.model import Topology
 
 

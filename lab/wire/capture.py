@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lab.errors import KernelError
-from lab.nodes import Node
+from lab.linux.nodes import Node
 from lab.wire import pcapng
 from lab.wire.ring import Ring
 from lab.wire.spool import Sink, open_sink

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lab import _linux
 from lab.errors import KernelError, LabBroke, PrerequisiteError
+from lab.linux import syscalls
 
 PAGE_BYTES = 4096
 
@@ -51,7 +51,7 @@ def decode(data: bytes) -> list[Extent]:
 def pages_of(memory: mmap.mmap) -> tuple[int, ...]:
     """The offset of each page of a mapping that does not move, as a packet ring's; root only."""
     count = len(memory) // PAGE_BYTES
-    first = _linux.address_of(memory) // PAGE_BYTES
+    first = syscalls.address_of(memory) // PAGE_BYTES
     with Path("/proc/self/pagemap").open("rb", buffering=0) as pagemap:
         entries = os.pread(pagemap.fileno(), count * _ENTRY_BYTES, first * _ENTRY_BYTES)
 

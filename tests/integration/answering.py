@@ -21,10 +21,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lab import firewall, links
-from lab.nodes import Node
-from lab.process import Daemon
-from lab.record import LigCall, Record
+from lab.linux import firewall, links
+from lab.linux.nodes import Node
+from lab.linux.process import Daemon
+from lab.record.record import LigCall, Record
 from lab.topology import load, model, resolve
 from lab.topology.telephone import Lig, ModemLine
 from lab.wait import wait_until

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import _linux
+from lab.linux import syscalls
 from tests.integration.labs import Runs
 
 # A shell that starts us in the background has us ignore it, and what we start would ignore it, too.
@@ -19,8 +19,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def own_mounts() -> None:
     """Nodes that a test makes in this very process mount something: nothing of it may be left behind."""
     if os.geteuid() == 0:
-        _linux.unshare(_linux.CLONE_NEWNS)
-        _linux.mount("none", "/", "", _linux.MS_REC | _linux.MS_PRIVATE)
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
 
 @pytest.fixture(scope="session")

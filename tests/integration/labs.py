@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import Any
 
 from lab import codec
-from lab.record import EspSa, Record
+from lab.record.record import EspSa, Record
+from lab.record.story import EVENTS
 from lab.secret import Secret, find
-from lab.story import EVENTS
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.ways.vpn.plan import connections

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import process
+from lab.linux import process
 from lab.wire.ring import BLOCK_BYTES, BLOCKS
 from tests.integration.labs import ROOT, Runs
 from tests.oracle import tshark

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab import codec
-from lab.record import Record
-from lab.runs import Run
+from lab.record.record import Record
+from lab.run.run import Run
 from lab.topology.model import Topology
 from lab.ways.dial.plan import dialers
 from tests.integration.users import User, end, read_until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.runs import JudgedRun, Run
+from lab.run.run import JudgedRun, Run
 from lab.topology.model import DropRule
 
 pytestmark = pytest.mark.kernel

@@ -1,4 +1,4 @@
-"""What cannot be done is refused with a message and a mend of its own, and leaves nothing behind."""
+"""What cannot be done is refused with a message and a hint of its own, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def refused(done: subprocess.CompletedProcess[bytes], status: int, *words: str) 
 
 
 @pytest.mark.parametrize(
-    ("words", "problem", "mend"),
+    ("words", "problem", "hint"),
     [
         (["nosuch"], "no topology 'nosuch'", "vpn-nat"),
         (["vpn-nta"], "no topology 'vpn-nta'", "vpn-nat"),
@@ -62,12 +62,12 @@ def refused(done: subprocess.CompletedProcess[bytes], status: int, *words: str) 
         (["direct", "--out", "/proc/lab"], "cannot be written", "--out DIR"),
     ],
 )
-def test_usage(user: User, words: list[str], problem: str, mend: str) -> None:
+def test_usage(user: User, words: list[str], problem: str, hint: str) -> None:
     (user.home / "file").write_text("")
     (user.home / "full").mkdir()
     (user.home / "full" / "something").write_text("")
     before = Surroundings.look(user)
-    refused(user.lab("run", *words), 2, problem, mend)
+    refused(user.lab("run", *words), 2, problem, hint)
     assert Surroundings.look(user) == before
     assert not (user.home / "runs").exists()
     assert len(list((user.home / "full").iterdir())) == 1

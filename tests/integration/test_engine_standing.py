@@ -191,7 +191,7 @@ def test_capture_to_a_terminal(user: User, standing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "problem", "mend"),
+    ("words", "problem", "hint"),
     [
         (("exec", "hcm", "--", "true"), "there is no node 'hcm'", "did you mean hmc?"),
         (("exec", "hmc", "--", "nosuch"), "nosuch: no such program", "check its name"),
@@ -202,12 +202,12 @@ def test_capture_to_a_terminal(user: User, standing: str) -> None:
     ],
 )
 def test_bad_input(
-    user: User, standing: str, words: tuple[str, ...], problem: str, mend: str
+    user: User, standing: str, words: tuple[str, ...], problem: str, hint: str
 ) -> None:
     done = user.lab(*words)
     assert done.returncode == 2
     assert problem in done.stderr.decode()
-    assert mend in done.stderr.decode()
+    assert hint in done.stderr.decode()
 
 
 def test_a_client_that_does_not_read_holds_up_nobody(user: User, standing: str) -> None:

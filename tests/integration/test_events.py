@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.story import EVENTS
+from lab.record.story import EVENTS
 from tests.integration.labs import Ran, Runs, lab
 from tests.unit.test_event import KINDS, fields
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from lab import faults
 from lab.topology import load, resolve
+from lab.ways import faults
 from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import connections, plans
 from tests.integration.labs import Ran, Runs, lab

@@ -12,12 +12,12 @@ from scapy.layers.inet import IP
 from scapy.utils import RawPcapNgReader, rdpcap
 
 from lab import codec
-from lab.record import Record
-from lab.runs import Run
-from lab.scenarios.fence_packets import CALLER, INTERNET, RANDOM_PACKETS
+from lab.record.record import Record
+from lab.run.run import Run
 from lab.topology.load import folder
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
+from lab.ways.dial.fence_packets import CALLER, INTERNET, RANDOM_PACKETS
 
 pytestmark = pytest.mark.kernel
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import inventory, netlink
 from lab.errors import KernelError
-from lab.netlink import Channel, Request
-from lab.nodes import Node
+from lab.linux import inventory, netlink
+from lab.linux.netlink import Channel, Request
+from lab.linux.nodes import Node
 
 pytestmark = [
     pytest.mark.root,

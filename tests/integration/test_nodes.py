@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.charon import store
-from lab.nodes import Node
+from lab.linux.nodes import Node
 
 pytestmark = [
     pytest.mark.root,

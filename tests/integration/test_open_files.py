@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor
+from lab.machine import doctor
 from tests.integration.labs import ROOT
 
 pytestmark = pytest.mark.kernel

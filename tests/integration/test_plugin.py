@@ -16,7 +16,8 @@ from xml.etree import ElementTree
 import pexpect
 import pytest
 
-from lab import codec, doctor
+from lab import codec
+from lab.machine import doctor
 from lab.secret import Secret, find
 from lab.topology.model import Topology
 

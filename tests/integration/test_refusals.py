@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.runs import Run
+from lab.run.run import Run
 from lab.ways.vpn.plan import Encapsulation
 from tests.unit.verify.changes import change_connections
 

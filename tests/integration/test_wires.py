@@ -17,9 +17,9 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 from scapy.utils import rdpcap
 
-from lab import firewall, inventory, links, routes
 from lab.errors import DaemonError, KernelError
-from lab.nodes import Node
+from lab.linux import firewall, inventory, links, routes
+from lab.linux.nodes import Node
 from lab.topology import load, model, resolve
 from lab.wire import pcapng
 from lab.wire.capture import Capture

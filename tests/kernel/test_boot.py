@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor, kernel
+from lab import kernel
 from lab.engine import trial
 from lab.kernel.store import SECCOMP
+from lab.machine import doctor
 
 pytestmark = pytest.mark.kernel
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor
 from lab.engine.host import Clock, Engine, open_lab, run_program
+from lab.machine import doctor
 
 pytestmark = pytest.mark.kernel
 

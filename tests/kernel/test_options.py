@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor, kernel
+from lab import kernel
 from lab.kernel import options
+from lab.machine import doctor
 
 pytestmark = pytest.mark.kernel
 
@@ -19,11 +20,11 @@ pytestmark = pytest.mark.kernel
 INIT = """#!{python} -IS
 import sys
 sys.path[:0] = {path!r}
-from lab import _linux
-_linux.mount("proc", "/proc", "proc")
+from lab.linux import syscalls
+syscalls.mount("proc", "/proc", "proc")
 print(open("/proc/config.gz", "rb").read().hex())
 sys.stdout.flush()
-_linux.power_off()
+syscalls.power_off()
 """
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 REPO = Path(__file__).resolve().parents[2]
 _OURS = tuple(f"{REPO / folder}/" for folder in ("lab", "tunnels", "tests"))
-_LINUX = f"{REPO}/lab/_linux.py"
+_LINUX = f"{REPO}/lab/linux/syscalls.py"
 """As good as the system: what has no name in Python."""
 _SYSTEM = frozenset(("posix", "termios", "fcntl", "select", "_socket", "_thread", "io"))
 _SURE = frozenset(("close", "inotify_rm_watch", "__enter__"))

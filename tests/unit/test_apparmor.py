@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import apparmor, trials
 from lab.errors import DaemonError, PrerequisiteError
-from lab.process import Daemon
+from lab.linux import apparmor
+from lab.linux.process import Daemon
+from lab.machine import trials
 
 PROFILES = """\
 /usr/sbin/charon-systemd (enforce)

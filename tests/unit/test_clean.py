@@ -22,7 +22,8 @@ def checkout(tmp_path: Path) -> Path:
     for name in MADE:
         (here / name).mkdir(parents=True)
         (here / name / "file").touch()
-    (here / "lab" / "runs.py").touch()
+    (here / "lab" / "run").mkdir()
+    (here / "lab" / "run" / "run.py").touch()
     return here
 
 
@@ -39,7 +40,7 @@ def clean(checkout: Path, path: str) -> subprocess.CompletedProcess[str]:
 def test_all_that_was_made_goes(checkout: Path) -> None:
     assert clean(checkout, os.environ["PATH"]).returncode == 0
     left = {str(path.relative_to(checkout)) for path in checkout.rglob("*") if path.is_file()}
-    assert left == {"tools/clean", "lab/runs.py"}
+    assert left == {"tools/clean", "lab/run/run.py"}
 
 
 def test_what_may_not_be_removed_is_told_before_the_environment_is_gone(checkout: Path) -> None:

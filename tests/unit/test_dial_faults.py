@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab import faults
 from lab.topology import load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 from lab.topology.telephone import CallRule, ModemFault, Outcome
+from lab.ways import faults
 from lab.ways.dial.plan import dialers
 
 BESIDE = Path(__file__).resolve().parents[1] / "data" / "modems" / "modems.yaml"

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from lab import faults
 from lab.cli import COMMANDS, _parse, show
-from lab.running import command_environment
+from lab.inside.running import command_environment
+from lab.topology.claim import claims
 from lab.topology.load import load, names
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
-from lab.ways.claim import claims
+from lab.ways import faults
 from tests.unit.test_house_style import FORBIDDEN, SOURCES, imported
+from tools import architecture
 
 REPO = Path(__file__).resolve().parents[2]
 PAGES = (REPO / "README.md", *sorted((REPO / "docs").glob("*.md")))
@@ -145,7 +146,8 @@ def test_every_page_and_picture_is_linked() -> None:
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_picture_is_what_the_program_draws(picture: Path) -> None:
     """Its words and their order; where they stand depends on graphviz's version and the fonts."""
-    drawn = show.svg(_model(picture.stem))
+    of_imports = picture.stem == "architecture"
+    drawn = architecture.svg() if of_imports else show.svg(_model(picture.stem))
     assert _WORDS.findall(picture.read_text()) == _WORDS.findall(drawn)
 
 
@@ -183,7 +185,7 @@ def test_environment() -> None:
 
 
 def test_profiles() -> None:
-    from lab import catalogue
+    from lab.topology import catalogue
 
     rows = {row[0]: row for row in _rows("docs/topologies.md", "profile")}
     assert sorted(rows) == sorted(catalogue.names())
@@ -211,7 +213,7 @@ def _packages(modules: set[str]) -> set[str]:
 def test_what_runs_inside_loads_no_package_that_it_may_not_need() -> None:
     """Imports are what a run in the guest costs: pyroute2 alone would cost a fifth of the shortest one."""
     code = (
-        "import sys, lab.engine.inside, lab.running, lab.evidence, lab.handle\n"
+        "import sys, lab.engine.inside, lab.inside.running, lab.run.evidence, lab.run.handle\n"
         "import lab.scenarios.call_home, tunnels.ipsec, tunnels.l2tp, tunnels.modem\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )

@@ -10,40 +10,40 @@ from pathlib import Path
 
 import pytest
 
-from lab import doctor, packages, trials
 from lab.cli import doctor as verb
-from lab.doctor import Check
 from lab.engine import trial
 from lab.errors import BootError, PrerequisiteError
 from lab.kernel import KernelStatus
+from lab.machine import doctor, packages, trials
+from lab.machine.doctor import Check
 
 
 def _fine() -> str:
     return "there"
 
 
-def _absent(mend: str) -> Check:
+def _absent(hint: str) -> Check:
     def probe() -> str:
-        raise PrerequisiteError("not there", hint=mend)
+        raise PrerequisiteError("not there", hint=hint)
 
     return Check("thing", "something", probe)
 
 
-def _check(name: str, *engines: str, mend: str | None = None, package: str = "") -> Check:
-    probe = _fine if mend is None else _absent(mend).probe
+def _check(name: str, *engines: str, hint: str | None = None, package: str = "") -> Check:
+    probe = _fine if hint is None else _absent(hint).probe
     return Check(name, f"for {name}", probe, engines, package)
 
 
 def test_uml_is_taken_when_it_can_run() -> None:
-    report = doctor.examine([_check("kernel", "uml"), _check("esp", "native", mend="")])
+    report = doctor.examine([_check("kernel", "uml"), _check("esp", "native", hint="")])
     assert report.engine == "uml"
-    # What only the other engine lacks is nothing to mend.
+    # What only the other engine lacks is nothing to hint.
     assert report.missing == ()
     assert report.command == ""
 
 
 def test_native_is_taken_when_only_that_can_run() -> None:
-    own = _check("kernel", "uml", mend="lab setup")
+    own = _check("kernel", "uml", hint="lab setup")
     report = doctor.examine([own, _check("root", "native")])
     assert report.engine == "native"
     assert "uml lacks kernel" in report.why
@@ -53,9 +53,9 @@ def test_native_is_taken_when_only_that_can_run() -> None:
 def test_one_command_mends_packages_and_kernel() -> None:
     report = doctor.examine(
         [
-            _check("xl2tpd", "uml", "native", mend="-", package="xl2tpd"),
-            _check("flex", mend="-", package="flex"),
-            _check("kernel", "uml", mend="lab setup"),
+            _check("xl2tpd", "uml", "native", hint="-", package="xl2tpd"),
+            _check("flex", hint="-", package="flex"),
+            _check("kernel", "uml", hint="lab setup"),
         ]
     )
     assert report.engine is None
@@ -63,7 +63,7 @@ def test_one_command_mends_packages_and_kernel() -> None:
 
 
 def test_what_no_lab_needs_is_missed_but_stops_no_engine() -> None:
-    report = doctor.examine([_check("tshark", mend="-", package="tshark")])
+    report = doctor.examine([_check("tshark", hint="-", package="tshark")])
     assert report.engine == "uml"
     assert [outcome.check.name for outcome in report.missing] == ["tshark"]
 
@@ -80,7 +80,7 @@ def test_the_kernel_is_booted_once_nothing_else_stops_it() -> None:
     assert "boots here" in report.why
     assert report.outcomes[-1].found == "Linux came up"
 
-    lacking = [_check("kernel", "uml", mend="lab kernel build"), _check("esp", "native", mend="")]
+    lacking = [_check("kernel", "uml", hint="lab kernel build"), _check("esp", "native", hint="")]
     report = doctor.examine(lacking, boot)
     assert (report.engine, len(booted)) == (None, 1)
     assert "boot" not in [outcome.check.name for outcome in report.outcomes]
@@ -90,12 +90,12 @@ def test_a_kernel_that_does_not_start_is_told_with_the_way_out() -> None:
     def boot() -> str:
         raise BootError("it panics", "last words", hint="--engine native")
 
-    report = doctor.examine([_check("kernel", "uml"), _check("esp", "native", mend="")], boot)
+    report = doctor.examine([_check("kernel", "uml"), _check("esp", "native", hint="")], boot)
     assert report.engine is None
     assert report.why == "uml lacks boot; native lacks esp"
     (missing,) = report.missing
     assert "it panics" in missing.found
-    assert missing.mend == "--engine native"
+    assert missing.hint == "--engine native"
     assert doctor.examine([_check("kernel", "uml")], boot).engine == "native"
 
 
@@ -124,9 +124,9 @@ def test_without_ptrace_a_kernel_that_knows_seccomp_will_do(
 
 def test_require_names_everything_and_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = (
-        _check("xl2tpd", "uml", "native", mend="-", package="xl2tpd"),
-        _check("memory", "uml", mend="name a folder with room"),
-        _check("esp", "native", mend=""),
+        _check("xl2tpd", "uml", "native", hint="-", package="xl2tpd"),
+        _check("memory", "uml", hint="name a folder with room"),
+        _check("esp", "native", hint=""),
     )
     monkeypatch.setattr(doctor, "checks", lambda: wanted)
     with pytest.raises(PrerequisiteError) as caught:
@@ -146,7 +146,7 @@ def test_require_names_everything_and_the_mend(monkeypatch: pytest.MonkeyPatch) 
 def test_a_user_without_an_engine_hears_of_the_native_one(
     monkeypatch: pytest.MonkeyPatch, fix: str
 ) -> None:
-    wanted = (_check("kernel", "uml", mend=fix), _check("root", "native", mend="-"))
+    wanted = (_check("kernel", "uml", hint=fix), _check("root", "native", hint="-"))
     monkeypatch.setattr(doctor, "checks", lambda: wanted)
     for user, told in ((1000, True), (0, False)):
         monkeypatch.setattr("os.geteuid", lambda user=user: user)
@@ -157,7 +157,7 @@ def test_a_user_without_an_engine_hears_of_the_native_one(
 
 
 def test_choose_takes_the_first_engine_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "checks", lambda: (_check("kernel", "uml", mend=""),))
+    monkeypatch.setattr(doctor, "checks", lambda: (_check("kernel", "uml", hint=""),))
     assert doctor.choose() == "native"
     doctor.require("native")
 
@@ -165,7 +165,7 @@ def test_choose_takes_the_first_engine_that_runs(monkeypatch: pytest.MonkeyPatch
 def test_exit_status_and_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = [_check("kernel", "uml"), _check("dot", mend="-", package="graphviz")]
+    wanted = [_check("kernel", "uml"), _check("dot", hint="-", package="graphviz")]
     monkeypatch.setattr(doctor, "checks", lambda: tuple(wanted))
     monkeypatch.setattr(trial, "boot", lambda: "Linux came up")
     assert verb.run(Namespace(json=True)) == 3
@@ -194,7 +194,7 @@ def test_what_few_commands_need_is_not_missed(
     monkeypatch: pytest.MonkeyPatch, kernel_there: bool
 ) -> None:
     monkeypatch.setattr(packages.Package, "found", lambda _: None)
-    own = _check("kernel", "uml", mend=None if kernel_there else "lab setup")
+    own = _check("kernel", "uml", hint=None if kernel_there else "lab setup")
     report = doctor.examine([*(check for check in doctor.checks() if check.package), own])
     missed = {outcome.check.package for outcome in report.missing}
     assert {"xl2tpd", "curl"} <= missed
@@ -248,11 +248,11 @@ def test_ptrace_is_really_tried_and_leaves_no_child() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "mend"),
+    ("scope", "hint"),
     [("2", "sysctl"), ("3", "after a reboot"), ("1", "seccomp"), (None, "seccomp")],
 )
 def test_forbidden_ptrace_names_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str | None, mend: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str | None, hint: str
 ) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -261,10 +261,10 @@ def test_forbidden_ptrace_names_its_reason(
     if scope is not None:
         yama.write_text(scope + "\n")
     monkeypatch.setattr(trials, "_YAMA", yama)
-    monkeypatch.setattr("lab._linux.ptrace", refuse)
+    monkeypatch.setattr("lab.linux.syscalls.ptrace", refuse)
     with pytest.raises(PrerequisiteError, match="forbidden") as caught:
         trials.ptrace()
-    assert mend in caught.value.hint
+    assert hint in caught.value.hint
 
 
 def test_packages_are_read_with_their_proofs(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from lab import event, ways
-from lab.event import Event
-from lab.record import DialCause, IkeCause, PppSession
+from lab import ways
+from lab.record import event
+from lab.record.event import Event
+from lab.record.record import DialCause, IkeCause, PppSession
+from lab.record.story import EVENTS, Story
 from lab.secret import Secret
-from lab.story import EVENTS, Story
 from lab.ways.dial.events import CalledAgain, Dialled, FenceTried, ModemAbsent, ModemFound
 from lab.ways.direct.events import DefaultRouteTaken
 from lab.ways.vpn.events import GatewayFailed, IkeEstablished, IkeFailed, L2tpUp

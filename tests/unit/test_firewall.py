@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab import firewall, process
+from lab.linux import firewall, process
 from lab.topology import load, model, resolve
 from tests import golden
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import gc, paths
+from lab import paths
+from lab.engine import gc
 from lab.errors import UsageError
 from lab.kernel import store
 

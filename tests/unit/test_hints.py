@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import hints, packages
+from lab import hints
 from lab.cli import COMMANDS, main
 from lab.errors import LabError, PrerequisiteError
+from lab.machine import packages
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ def test_a_picture_without_graphviz_names_the_command_that_installs_it(
 
 @pytest.mark.usefixtures("nothing_installed")
 def test_a_command_of_ones_own_that_is_a_package_of_ours_is_named() -> None:
-    from lab.runs import Run
+    from lab.run.run import Run
 
     with pytest.raises(LabError, match="no program 'picocom'") as caught:
         Run.prepare("dial", command=("picocom", "/dev/modem0"))
@@ -176,7 +177,7 @@ def test_a_demo_that_passed_ends_with_the_next_steps(
 ) -> None:
     verdict = SimpleNamespace(exit_status=status, summarize=lambda _: None)
     run = SimpleNamespace(carry_out=lambda **_: 0, judge=lambda: verdict, shown_dir="runs/direct")
-    monkeypatch.setattr("lab.runs.Run.prepare", lambda *_, **__: run)
+    monkeypatch.setattr("lab.run.run.Run.prepare", lambda *_, **__: run)
     assert main(["run", "direct", *words]) == status
     said = capsys.readouterr().err
     assert said.endswith(f"\n\n{hints.next_steps('direct')}\n") is told

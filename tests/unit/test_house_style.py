@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tools import architecture
 
 REPO = Path(__file__).resolve().parents[2]
 LINES = 400
@@ -33,7 +36,7 @@ TEXTS = sorted(
     if path.is_file() and path.suffix not in (".pyc", ".pcapng") and path != Path(__file__)
 )
 
-SPAWNERS = ("lab/process.py", "lab/kernel/", "lab/engine/")
+SPAWNERS = ("lab/linux/process.py", "lab/kernel/", "lab/engine/")
 """Where programs may be started: the lab's one spawner, and the host's side of the guest."""
 
 # This checkout's own place, wherever it is, the hosts of package registries, and promises.
@@ -78,7 +81,7 @@ def test_module(path: Path) -> None:
     assert "from __future__ import annotations" in text or len(tree.body) <= 1
     if not name.startswith(SPAWNERS):
         assert "subprocess" not in modules, "spawn by lab.process"
-    if name not in ("lab/_linux.py", "lab/_nft.py"):
+    if name not in ("lab/linux/syscalls.py", "lab/linux/nft.py"):
         assert "ctypes" not in modules, "system calls that Python has no name for: lab._linux"
 
     for node in ast.walk(tree):
@@ -86,7 +89,7 @@ def test_module(path: Path) -> None:
             caught = ast.unparse(node.type) if node.type else "everything"
             broad = caught in ("Exception", "BaseException", "everything")
             assert not broad or _passed_on(node) or _explained(text, node.lineno), (
-                f"line {node.lineno}: catch what you can mend, or say why it must be {caught}"
+                f"line {node.lineno}: catch what you can handle, or say why it must be {caught}"
             )
         if name != "lab/wait.py" and isinstance(node, ast.Attribute):
             assert ast.unparse(node) != "time.sleep", f"line {node.lineno}: wait for a fact"
@@ -172,3 +175,8 @@ def _run(*argv: str) -> subprocess.CompletedProcess[str]:
 def test_linter(argv: tuple[str, ...]) -> None:
     done = _run(*argv)
     assert done.returncode == 0, f"\n{done.stdout}{done.stderr}"
+
+
+def test_folders_need_each_other_in_one_direction() -> None:
+    """docs/architecture.svg; import-linter knows modules, and not folders."""
+    graphlib.TopologicalSorter(architecture.edges()).prepare()

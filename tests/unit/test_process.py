@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import process
 from lab.errors import DaemonError, PrerequisiteError
-from lab.process import Daemon
+from lab.linux import process
+from lab.linux.process import Daemon
 from lab.wait import wait_until
 
 FOREVER = "sleep 1000"

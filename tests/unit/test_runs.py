@@ -10,8 +10,8 @@ import pytest
 from lab import codec, paths
 from lab.engine.host import Clock, Engine
 from lab.errors import UsageError
-from lab.record import Record
-from lab.runs import Run
+from lab.record.record import Record
+from lab.run.run import Run
 from lab.topology.load import load
 from lab.topology.resolve import resolve
 

@@ -28,7 +28,7 @@ from lab.topology.model import Topology
 from lab.topology.roles import TRAITS
 from lab.engine import inside
 topology = codec.load(Topology, Path(sys.argv[1]).read_text())
-from lab import running
+from lab.inside import running
 from lab.scenarios import call_home
 for way in topology.ways:
     ways.stage(way.kind, "bring_up")
@@ -52,7 +52,7 @@ def imported(name: str, folder: Path) -> set[str]:
     return set(done.stdout.split())
 
 
-NEVER = {"pydantic", "yaml", "scapy", "rich", "lab.verify", "lab.topology.spec", "lab.faults"}
+NEVER = {"pydantic", "yaml", "scapy", "rich", "lab.verify", "lab.topology.spec", "lab.ways.faults"}
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lab import routes
 from lab.errors import DeadlineExceeded, ProtocolError
-from lab.event import PppUp
-from lab.record import DialAttempt
+from lab.linux import routes
+from lab.record.event import PppUp
+from lab.record.record import DialAttempt
 from lab.teardown import Teardown
 from lab.wait import wait_until
 from lab.ways.dial.events import Dialled, ModemAbsent, ModemFound
@@ -136,7 +136,7 @@ class Dial:
     def put_to_test(self, lab: Any) -> None:
         """AT&T's fence, from both its sides (L-01 to L-12)."""
         # Only now: imports are what a run in the guest costs.
-        from lab.scenarios import fence_trials
+        from lab.ways.dial import fence_trials
 
         fence_trials.run(lab, self)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.event import Event
-from lab.record import DialCause
+from lab.record.event import Event
+from lab.record.record import DialCause
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lab.fault import Fault, change_ways
 from lab.topology.model import PppAuth, Topology
 from lab.topology.roles import TRAITS
 from lab.topology.telephone import CallRule, Lig, ModemFault, ModemLine, Outcome
 from lab.ways.dial.plan import Dialer, DialPlan, dialers
+from lab.ways.fault import Fault, change_ways
 
 SLOW_BIT_S = 2400
 """V.22bis, the slowest that IBM's own result codes name (T1-12)."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import account, authorized, dial, fence, outbound
+from lab.verify import outbound
 from lab.verify.case import Case
 from lab.verify.finding import Finding
+from lab.ways.dial import account, authorized, dialling, fence
 
 CHECKS: dict[str, Callable[[Case], Finding]] = {
-    "OUT-23": dial.check_out_23,
-    "OUT-24": dial.check_out_24,
-    "OUT-25": dial.check_out_25,
+    "OUT-23": dialling.check_out_23,
+    "OUT-24": dialling.check_out_24,
+    "OUT-25": dialling.check_out_25,
     "OUT-26": outbound.check_out_26,
     "P-11": account.check_p_11,
     "P-12": account.check_p_12,
@@ -28,8 +29,8 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
     "L-10": authorized.check_l_10,
     "L-11": authorized.check_l_11,
     "L-12": authorized.check_l_12,
-    "F-18": dial.check_f_18,
-    "R-08": dial.check_r_08,
+    "F-18": dialling.check_f_18,
+    "R-08": dialling.check_r_08,
 }
 
 WAY_HOME = frozenset({"OUT-23", "OUT-25", "OUT-26", "P-11", "P-12", "P-20", "R-08"})

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lab.catalogue import Region
+from lab.topology.catalogue import Region
 from lab.topology.part import WaySpec
 from lab.topology.values import InitString, NodeName, Number, Pause
 

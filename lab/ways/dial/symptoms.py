@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import call_symptoms, internet_symptoms, telephone_symptoms
+from lab.verify import internet_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, DialTrail, first_of
+from lab.ways.dial import call_symptoms, telephone_symptoms
 
 Symptom = Callable[[DialTrail], Diagnosis | None]
 

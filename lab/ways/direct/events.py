@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.event import Event
+from lab.record.event import Event
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

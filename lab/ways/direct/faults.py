@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lab.fault import Fault
+from lab.ways.fault import Fault
 
 FAULTS: tuple[Fault, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.catalogue import Variant
+from lab.topology.catalogue import Variant
 from lab.topology.model import AllowRule
 from lab.topology.site import Site
 from lab.ways.direct.plan import DirectPlan

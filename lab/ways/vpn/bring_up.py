@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab import routes
 from lab.errors import DeadlineExceeded, ProtocolError
-from lab.event import PppUp
-from lab.record import IkeAttempt, PppSession
+from lab.linux import routes
+from lab.record.event import PppUp
+from lab.record.record import IkeAttempt, PppSession
 from lab.teardown import Teardown
 from lab.wait import wait_until
 from lab.ways.ground import Ground

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.ways.claim import Claim
+from lab.topology.claim import Claim
 
 CLAIMS: dict[str, Claim] = {
     "OUT-19": Claim(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.event import Event
-from lab.record import IkeCause
+from lab.record.event import Event
+from lab.record.record import IkeCause
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lab.fault import Fault, change_ways, drop
 from lab.topology.model import EspMeddling, Happening, PppAuth, Role, Topology
+from lab.ways.fault import Fault, change_ways, drop
 from lab.ways.vpn.plan import IkeSide, IpsecConnection, L2tpServer, VpnPlan, connections, plans
 
 _STRANGE_IKE = "aes256-sha256-modp2048"

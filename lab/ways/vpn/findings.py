@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import esp, firewall, ike, l2tp, outbound, ppp
+from lab.verify import firewall, outbound
 from lab.verify.case import Case
 from lab.verify.finding import Finding
+from lab.ways.vpn import esp, ike, l2tp, ppp
 
 CHECKS: dict[str, Callable[[Case], Finding]] = {
     "OUT-19": ike.check_out_19,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.catalogue import Variant
 from lab.topology import secrets
+from lab.topology.catalogue import Variant
 from lab.topology.model import AllowRule, PppAuth, PppServer
 from lab.topology.site import CUSTOMER_DOMAIN, Site
 from lab.ways.vpn import mtu

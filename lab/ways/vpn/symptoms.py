@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import internet_symptoms, session_symptoms, tunnel_symptoms
+from lab.verify import internet_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
+from lab.ways.vpn import session_symptoms, tunnel_symptoms
 
 Symptom = Callable[[Trail], Diagnosis | None]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import process
 from lab.charon import fetcher, store
 from lab.errors import PrerequisiteError
+from lab.linux import process
 from tests.unit.charon.test_store import WITH, WITHOUT, lay
 
 # Serves the packages of a release from a folder, and says what it was asked for.

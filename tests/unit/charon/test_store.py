@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import carrying, doctor
 from lab.charon import store
 from lab.cli import charon as verb
 from lab.errors import PrerequisiteError
-from lab.runs import Run
+from lab.machine import doctor
+from lab.pytest_plugin import carrying
+from lab.run.run import Run
 
 WITH, WITHOUT = (
     b"\x7fELF\0xauth_create\0task_manager_v1_create\0",
@@ -140,7 +141,7 @@ def test_only_ways_by_vpn_are_refused(
     installed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lay(installed, WITHOUT)
-    monkeypatch.setattr("lab.runs.choose", lambda engine: engine)
+    monkeypatch.setattr("lab.run.run.choose", lambda engine: engine)
     with pytest.raises(PrerequisiteError, match="a way by VPN needs a charon") as refused:
         Run.prepare("vpn-nat", out=tmp_path / "vpn")
     assert "lab charon fetch" in refused.value.hint

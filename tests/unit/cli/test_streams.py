@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import runs
 from lab.cli import COMMANDS, capture
 from lab.errors import UsageError
+from lab.run import run as runs
 from tests.unit.verify.stage import topology
 
 ROOT = Path(__file__).parents[3]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import _linux
 from lab.engine import native, registry
 from lab.errors import UsageError
+from lab.linux import syscalls
 
 
 def test_labs_of_root_are_seen_by_their_names(
@@ -45,7 +45,7 @@ def test_where_no_lab_is_ours_the_hint_is_of_roots(
 
 def test_a_process_has_the_name_that_it_gives_itself() -> None:
     if (child := os.fork()) == 0:
-        _linux.set_name(native.KEEPER)
+        syscalls.set_name(native.KEEPER)
         named = Path("/proc/self/comm").read_text() == f"{native.KEEPER}\n"
         os._exit(0 if named else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -11,7 +11,7 @@ from typing import TypeVar
 from lab.ibm import authority
 from lab.ibm.conversation import Limits
 from lab.ibm.server import Server
-from lab.record import Transaction
+from lab.record.record import Transaction
 from lab.topology.model import Agent, Endpoint, Interface, Node, Role, Topology
 from lab.wait import wait_until
 from lab.ways.direct.plan import DirectPlan

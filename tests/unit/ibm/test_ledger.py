@@ -9,7 +9,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.ibm.ledger import Ledger, read
-from lab.record import Transaction
+from lab.record.record import Transaction
 
 
 def transaction(number: int) -> Transaction:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.machine import dpkg
-from lab.packages import Needed, Package
+from lab.machine.packages import Needed, Package
 
 
 @pytest.fixture
@@ -19,7 +19,9 @@ def info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(f"#!/bin/sh\ncat '{tmp_path}/states'\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setattr("lab.process.ENVIRONMENT", {"PATH": f"{program.parent}:/usr/bin:/bin"})
+    monkeypatch.setattr(
+        "lab.linux.process.ENVIRONMENT", {"PATH": f"{program.parent}:/usr/bin:/bin"}
+    )
     folder = tmp_path / "info"
     folder.mkdir()
     monkeypatch.setattr(dpkg, "INFO", folder)

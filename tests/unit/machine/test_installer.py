@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import packages
 from lab.kernel import source
+from lab.machine import packages
 
 # Programs of the machine that the installer may use as they are.
 REAL = (

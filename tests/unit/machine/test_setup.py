@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from lab import charon, doctor, kernel, packages, process
+from lab import charon, kernel
 from lab.charon import CharonStatus, fetcher
 from lab.charon.store import FETCH
 from lab.cli import setup as verb
 from lab.engine import trial
 from lab.errors import PrerequisiteError, UsageError
 from lab.kernel.store import KernelStatus
-from lab.machine import dpkg, setup
-from lab.packages import Needed, Package
+from lab.linux import process
+from lab.machine import doctor, dpkg, packages, setup
+from lab.machine.packages import Needed, Package
 
 ONE = Package("one", (), Needed.run, "a test")
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import pytest
 
-from lab.nodes import Node
+from lab.linux.nodes import Node
 from lab.telephony import call_control, devices, exchange
 from lab.telephony.equipment import Equipment, start_equipment
 from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone

@@ -21,7 +21,7 @@ from typing import Any, cast
 import pytest
 
 from lab.errors import ThreadBroke
-from lab.nodes import Node
+from lab.linux.nodes import Node
 from lab.telephony import equipment as equipment_module
 from lab.telephony.devices import start_port, start_watch
 from lab.telephony.modem import Modem

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from lab.nodes import Node
+from lab.linux.nodes import Node
 from lab.telephony.equipment import start_equipment
 from lab.topology.telephone import ModemLine, ResultTable, Telephone
 from tests.unit.sabotage import steps_that_fail

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from scapy.utils import RawPcapNgReader
 
-from lab import process
+from lab.linux import process
 from lab.telephony.modem import Modem, State
 from lab.telephony.signals import ToTerminal
 from lab.telephony.tape import MAX_UTTERANCE_BYTES, Tape, recording

@@ -6,9 +6,9 @@ import ipaddress
 
 import pytest
 
-from lab import catalogue
-from lab.catalogue import Kind, Region, Service, Variant
 from lab.errors import UsageError
+from lab.topology import catalogue
+from lab.topology.catalogue import Kind, Region, Service, Variant
 
 
 def distinct(addresses: tuple[catalogue.Address, ...], version: int = 4) -> set[str]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab import catalogue, codec, ways
-from lab.topology import load
+from lab import codec, ways
+from lab.topology import catalogue, load
 from lab.topology.model import Role, Topology
 from lab.topology.resolve import resolve
 from lab.topology.spec import TopologySpec

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import tunnels
-from lab import _nft
 from lab.errors import ProtocolError
-from lab.nodes import Node
-from lab.record import Record
+from lab.linux import nft
+from lab.linux.nodes import Node
+from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import clients, connections, servers
@@ -100,7 +100,7 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bed:
     program.chmod(0o755)
     for module in (_dnsmasq, _l2tp_daemon, ipsec):
         monkeypatch.setattr(module, "PROGRAM", os.fspath(program))
-    monkeypatch.setattr(_nft, "run", lambda script: None)
+    monkeypatch.setattr(nft, "run", lambda script: None)
     monkeypatch.setattr(_notices, "PIPE", os.fspath(tmp_path / "pipes" / "notices"))
     # Nobody has a modem here: the bank gives up at the first try.
     monkeypatch.setattr(lig, "OPEN_TRIES", 1)

@@ -14,8 +14,8 @@ from typing import Any, cast
 import pytest
 
 from lab.errors import ProtocolError
-from lab.nodes import Node
-from lab.record import DialCause, Record
+from lab.linux.nodes import Node
+from lab.record.record import DialCause, Record
 from lab.ways.dial.plan import dialers
 from tests.unit.verify.stage import topology
 from tunnels._dialling import SET_UP

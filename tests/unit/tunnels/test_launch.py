@@ -11,8 +11,8 @@ import pytest
 
 from lab import charon
 from lab.charon import CharonStatus
-from lab.nodes import Node
-from lab.record import Record
+from lab.linux.nodes import Node
+from lab.record.record import Record
 from lab.ways.vpn.plan import connections
 from tests.unit.verify.stage import topology
 from tunnels import ipsec

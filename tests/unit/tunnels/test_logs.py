@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.record import IkeCause
+from lab.record.record import IkeCause
 from tunnels import _pppd, _xl2tpd, ipsec
 from tunnels._vici import parse_ike_sa
 from tunnels._xl2tpd import CallClosed, Calling, CallUp, PppdEnded, TunnelClosed, TunnelUp

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lab.fault import change_ways
-from lab.record import Record, WayTry
+from lab.record.record import Record, WayTry
 from lab.topology.model import Topology
 from lab.ways.dial.plan import Dialer, DialPlan
+from lab.ways.fault import change_ways
 from lab.ways.vpn.plan import IpsecConnection, L2tpClient, VpnPlan
 
 

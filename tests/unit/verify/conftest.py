@@ -10,4 +10,4 @@ from tests.unit.verify.fence_play import DialScript
 @pytest.fixture(autouse=True)
 def few_random_packets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is played has fewer random packets than a run has, and all else of it."""
-    monkeypatch.setattr("lab.verify.fence.FEWEST_RANDOM", DialScript().random_packets)
+    monkeypatch.setattr("lab.ways.dial.fence.FEWEST_RANDOM", DialScript().random_packets)

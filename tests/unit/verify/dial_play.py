@@ -16,7 +16,7 @@ from typing import Any
 from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import IP, UDP
 
-from lab.record import CallHome, DialAttempt, DialCause, LigCall, ModemProbe, PppSession
+from lab.record.record import CallHome, DialAttempt, DialCause, LigCall, ModemProbe, PppSession
 from lab.telephony.tape import Tape, recording
 from lab.topology.model import Topology
 from lab.topology.ppp import PppAuth

@@ -17,7 +17,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
 from lab import fence
-from lab.record import (
+from lab.record.record import (
     CallHome,
     DialAttempt,
     DialCause,
@@ -29,7 +29,10 @@ from lab.record import (
     Transaction,
     UplinkProbe,
 )
-from lab.scenarios.fence_packets import (
+from lab.telephony.tape import Tape, recording
+from lab.topology.model import Topology
+from lab.topology.telephone import ModemLine
+from lab.ways.dial.fence_packets import (
     FIRST_PORT,
     GATEWAY,
     INTERNET,
@@ -37,9 +40,6 @@ from lab.scenarios.fence_packets import (
     Trials,
     Try,
 )
-from lab.telephony.tape import Tape, recording
-from lab.topology.model import Topology
-from lab.topology.telephone import ModemLine
 from lab.ways.dial.plan import Dialer, dialers
 from lab.wire import decode
 from lab.wire.decode import Packet

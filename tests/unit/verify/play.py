@@ -26,7 +26,7 @@ from scapy.layers.isakmp import (
 )
 from scapy.packet import Packet, Raw
 
-from lab.record import (
+from lab.record.record import (
     CallHome,
     FirewallTrial,
     IkeAttempt,

@@ -18,7 +18,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.ipsec import ESP, SecurityAssociation
 from scapy.utils import PcapNgWriter, RawPcapNgWriter
 
-from lab.record import EspSa, Record
+from lab.record.record import EspSa, Record
 from lab.topology import load, resolve
 from lab.topology.model import DropRule, Topology
 

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from lab import faults, fence, verify
-from lab.record import DialCause, Record
+from lab import fence, verify
+from lab.record.record import DialCause, Record
 from lab.topology.model import DropRule, Topology
 from lab.topology.telephone import CallRule, Outcome
-from lab.verify import Diagnosis, call_symptoms
+from lab.verify import Diagnosis
 from lab.verify.case import Case
 from lab.verify.symptom import DialTrail
 from lab.verify.telephone_calls import TelephoneCall
+from lab.ways import faults
+from lab.ways.dial import call_symptoms
 from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import plans
 from lab.wire import ppp
@@ -95,7 +97,7 @@ def test_each_fault_is_found_where_it_applies(fault: str, name: str, tmp_path: P
 
     assert found.cause == CAUSES[fault]
     assert found.sentence
-    assert found.mend
+    assert found.hint
 
 
 def test_every_fault_has_a_diagnosis() -> None:
@@ -245,7 +247,7 @@ def test_a_charon_without_ikev1_is_told(node: str, log: str, tmp_path: Path) -> 
 
     assert found.cause == "no-ikev1"
     assert f"the charon of {node} says that it does not support IKE version 1" in found.sentence
-    assert found.mend == "lab charon fetch"
+    assert found.hint == "lab charon fetch"
 
 
 def refuse_heartbeat(stage: Stage) -> None:
@@ -394,7 +396,7 @@ def test_an_agent_that_waits_for_a_busy_line_is_told_its_rate(tmp_path: Path) ->
 
     assert found.cause == "too-slow"
     assert "connected at 33600 bit/s, and one direction was in use for" in found.sentence
-    assert "faster modems" in found.mend
+    assert "faster modems" in found.hint
 
 
 @pytest.mark.parametrize("in_time", [True, False])
@@ -409,13 +411,13 @@ def test_a_line_that_is_idle_is_not_too_slow(in_time: bool, tmp_path: Path) -> N
     found = diagnosed(stage, tmp_path, model)
 
     assert found.cause == "agent-failure"
-    assert "lab up TOPOLOGY, and then lab exec hmc" in found.mend
+    assert "lab up TOPOLOGY, and then lab exec hmc" in found.hint
 
 
 @pytest.mark.parametrize(
-    ("command", "mend"), [("AT+MS=V99", "init of the way"), ("ATE1V1Q0&C1&D2", "on that port")]
+    ("command", "hint"), [("AT+MS=V99", "init of the way"), ("ATE1V1Q0&C1&D2", "on that port")]
 )
-def test_a_modem_that_refuses_its_set_up_is_told(command: str, mend: str, tmp_path: Path) -> None:
+def test_a_modem_that_refuses_its_set_up_is_told(command: str, hint: str, tmp_path: Path) -> None:
     model = topology("dial")
     model = change_dialers(model, lambda d: replace(d, init="AT+MS=V99"))
     stage = play_dial(model)
@@ -433,21 +435,21 @@ def test_a_modem_that_refuses_its_set_up_is_told(command: str, mend: str, tmp_pa
 
     assert found.cause == "modem-refuses-setup"
     assert f"/dev/modem0 answers {command} with ERROR" in found.sentence
-    assert mend in found.mend
+    assert hint in found.hint
 
 
 def test_who_has_two_numbers_is_not_told_to_have_a_second(tmp_path: Path) -> None:
     busy = CallRule(outcome=Outcome.busy)
 
-    def mend(model: Topology, folder: str) -> str:
+    def hint(model: Topology, folder: str) -> str:
         assert model.telephone is not None
         model = replace(model, telephone=replace(model.telephone, rules=(busy,)))
-        return diagnosed(play_dial(model), tmp_path / folder, model).mend
+        return diagnosed(play_dial(model), tmp_path / folder, model).hint
 
     model = topology("dial")
-    assert mend(model, "two") == "call again later"
+    assert hint(model, "two") == "call again later"
     one = change_dialers(model, lambda d: replace(d, numbers=d.numbers[:1]))
-    assert "a second number" in mend(one, "one")
+    assert "a second number" in hint(one, "one")
 
 
 def test_who_got_through_is_not_told_to_call_again(tmp_path: Path) -> None:
@@ -455,7 +457,7 @@ def test_who_got_through_is_not_told_to_call_again(tmp_path: Path) -> None:
 
     found = diagnosed(play_dial(model), tmp_path, model)
 
-    assert found.mend == "if it often is, give lig more modems, and look 18005550199 up"
+    assert found.hint == "if it often is, give lig more modems, and look 18005550199 up"
 
 
 def lcp(code: Code, identifier: int, *, outgoing: bool) -> Carried:

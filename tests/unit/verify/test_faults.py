@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from lab import codec, faults
+from lab import codec
 from lab.errors import UsageError
 from lab.topology.model import Topology
+from lab.ways import faults
 from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import clients, connections, servers
 from tests.unit.verify.changes import change_dialers

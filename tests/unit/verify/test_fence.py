@@ -12,10 +12,12 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Packet as Scapy
 from scapy.packet import Raw
 
-from lab import catalogue, faults, fence, verify
+from lab import fence, verify
+from lab.topology import catalogue
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
-from lab.verify.paper_fence import Caller, Fence
+from lab.ways import faults
+from lab.ways.dial.paper_fence import Caller, Fence
 from lab.wire import decode
 from lab.wire.decode import Packet
 from tests.unit.verify.changes import change_dialers

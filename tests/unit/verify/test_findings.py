@@ -12,16 +12,17 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
-from lab import faults, fence, verify
+from lab import fence, verify
 from lab.errors import UsageError
-from lab.record import EspSa, LigCall, UplinkProbe
-from lab.scenarios.fence_packets import Try
+from lab.record.record import EspSa, LigCall, UplinkProbe
 from lab.secret import Secret, find
+from lab.topology.claim import claims
 from lab.topology.load import names
 from lab.topology.model import AllowRule, Topology
 from lab.verify import Finding, Verdict
 from lab.verify.registry import vocabulary
-from lab.ways.claim import claims
+from lab.ways import faults
+from lab.ways.dial.fence_packets import Try
 from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import clients, connections
 from lab.wire import decode

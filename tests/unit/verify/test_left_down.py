@@ -9,7 +9,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from lab import verify
-from lab.record import CallHome, DialCause
+from lab.record.record import CallHome, DialCause
 from lab.verify import Finding, Verdict
 from lab.ways.dial.plan import dialers, plans
 from tests.unit.verify import fence_play

@@ -10,7 +10,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw
 
 from lab import verify
-from lab.record import CallHome, DialAttempt, WayTry
+from lab.record.record import CallHome, DialAttempt, WayTry
 from lab.verify import Finding, Verdict
 from tests.unit.verify.stage import Stage, topology
 

@@ -11,7 +11,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from lab import verify
-from lab.record import CallHome, Transaction, UplinkProbe
+from lab.record.record import CallHome, Transaction, UplinkProbe
 from lab.topology import load, resolve
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict

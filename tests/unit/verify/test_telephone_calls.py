@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.record import DialAttempt, LigCall, PppSession, Record
+from lab.record.record import DialAttempt, LigCall, PppSession, Record
 from lab.topology.telephone import ModemLine, ResultTable, Telephone
 from lab.verify.telephone_calls import (
     DROPS,

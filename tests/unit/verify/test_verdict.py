@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from lab import faults, verify
+from lab import verify
 from lab.topology.model import Topology
 from lab.verify import verdict
+from lab.ways import faults
 from tests.unit.verify.play import play
 from tests.unit.verify.stage import Stage, topology
 

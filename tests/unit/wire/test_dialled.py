@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scapy.layers.ppp import PPP_LCP_Configure, PPP_PAP_Request
 from scapy.utils import RawPcapNgReader, rdpcap
 
-from lab import process
+from lab.linux import process
 from lab.wire.dialled import (
     LINKTYPE_PPP_WITH_DIR,
     LINKTYPE_USER0,

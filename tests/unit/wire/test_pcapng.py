@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from scapy.utils import RawPcapNgReader
 
-from lab import process
 from lab.errors import LabError
+from lab.linux import process
 from lab.wire import pcapng
 
 START_NS = 1_700_000_000_123_456_789

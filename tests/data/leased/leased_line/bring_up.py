@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lab.event import Event
+from lab.record.event import Event
 from lab.ways.direct.bring_up import Direct
 
 

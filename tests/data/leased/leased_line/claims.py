@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lab.ways.claim import Claim
+from lab.topology.claim import Claim
 
 CLAIMS = {"LL-01": Claim("Each carrier has one line.", "the carrier")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.fault import Fault, drop
+from lab.ways.fault import Fault, drop
 
 
 def _cut(topology):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.catalogue import Variant
+from lab.topology.catalogue import Variant
 from lab.ways.direct import resolve as direct
 from leased_line.plan import Plan
 

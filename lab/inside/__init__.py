@@ -1,0 +1,1 @@
+"""A lab that stands, inside the kernel that holds it."""

@@ -1,0 +1,129 @@
+"""The ways home of a lab that stands: each agent's are tried in order, until one is up (OUT-15, R-01).
+
+What a way is made of is known to the way's own ``bring_up``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from lab import ways
+from lab.errors import ProtocolError
+from lab.record.event import WayFailed, WayLost, WayTried, WayUp
+from lab.record.record import WayTry
+from lab.teardown import Teardown
+from lab.topology.model import Way
+from lab.ways.ground import Ground, Start, WayDriver
+
+
+class Homeward:
+    """Every agent's ways, and which of them is in use."""
+
+    def __init__(self, ground: Ground, drivers: dict[str, WayDriver]) -> None:
+        self._ground = ground
+        self._drivers = drivers
+        self._in_use: dict[str, Way] = {}
+
+    @classmethod
+    def start(cls, ground: Ground, teardown: Teardown) -> Homeward:
+        """Make every kind of way ready that the topology has; none is brought up."""
+        drivers: dict[str, WayDriver] = {}
+        for kind in dict.fromkeys(way.kind for way in ground.topology.ways):
+            start: Start = ways.stage(kind, "bring_up").start
+            drivers[kind] = teardown.enter(f"the ways by {kind}", start(ground))
+        return cls(ground, drivers)
+
+    def driver(self, way: Way) -> WayDriver:
+        """What brings a way up."""
+        return self._drivers[way.kind]
+
+    def put_to_test(self, lab: Any) -> None:
+        """Try what only one kind of way can be tried with, if every agent has come home by that kind."""
+        used = {agent: self.in_use(agent) for agent in self._ground.topology.agents}
+        kinds = {way.kind if way is not None else "" for way in used.values()}
+        if len(kinds) == 1 and (kind := kinds.pop()):
+            self._drivers[kind].put_to_test(lab)
+
+    def details(self) -> list[dict[str, list[str]]]:
+        """What the daemons of every kind of way know, by node."""
+        return [driver.details() for driver in self._drivers.values()]
+
+    def in_use(self, agent: str) -> Way | None:
+        """The way that an agent has come home by, or is about to."""
+        return self._in_use.get(agent)
+
+    def up(self) -> None:
+        """Bring up a way for every agent that has none; raises ProtocolError if no way of an agent comes."""
+        for agent in self._ground.topology.agents:
+            if not self.healthy(agent):
+                self._find(agent, self._ground.topology.ways_of(agent))
+
+    def healthy(self, agent: str) -> bool:
+        """Whether an agent has a way home, and everything of the way is up now."""
+        way = self._in_use.get(agent)
+        return way is not None and self.driver(way).healthy(way, agent)
+
+    def renew(self, agent: str) -> bool:
+        """Find another way home after a call by the present one has failed; whether there was one to try.
+
+        A way that has died is brought up again, by another gateway if there is one. Otherwise, or if it does
+        not come, the ways after it are tried. Raises ProtocolError if none comes.
+        """
+        way = self._in_use.get(agent)
+        if way is None:
+            return False
+        driver = self.driver(way)
+        later = self._later(agent, way)
+        lost = driver.lost(way, agent)
+        if not (lost or later):
+            return False
+
+        self._ground.story.tell(WayLost(source=agent, way=way.name))
+        if lost:
+            reason = self._try(way, agent, again=True)
+            if not reason:
+                return True
+            if not later:
+                raise ProtocolError(reason)
+        driver.give_up(way, agent)
+        self._find(agent, later)
+        return True
+
+    def _later(self, agent: str, way: Way) -> tuple[Way, ...]:
+        own = self._ground.topology.ways_of(agent)
+        return own[own.index(way) + 1 :]
+
+    def _find(self, agent: str, candidates: Iterable[Way]) -> None:
+        reasons = []
+        for way in candidates:
+            reason = self._try(way, agent)
+            if not reason:
+                return
+            reasons.append((way, reason))
+        if len(reasons) == 1:
+            raise ProtocolError(reasons[0][1])
+        raise ProtocolError("; ".join(f"by {way.name}: {reason}" for way, reason in reasons))
+
+    def _try(self, way: Way, agent: str, *, again: bool = False) -> str:
+        """Try one way; why it did not come, or nothing."""
+        ground, driver = self._ground, self.driver(way)
+        trial = WayTry(agent=agent, way=way.name, started=time.time())
+        ground.story.tell(WayTried(source=agent, way=way.name, time=trial.started))
+        ground.record.tries.append(trial)
+        try:
+            (driver.up_again if again else driver.up)(way, agent)
+        except ProtocolError as error:
+            trial.error = str(error)
+            only = len(ground.topology.ways_of(agent)) == 1
+            if not only:
+                driver.give_up(way, agent)
+            ground.story.tell(WayFailed(source=agent, way=way.name, only=only))
+            return str(error)
+        finally:
+            trial.ended = time.time()
+        trial.up = True
+        self._in_use[agent] = way
+        ground.story.tell(WayUp(source=agent, way=way.name))
+        return ""

@@ -1,0 +1,247 @@
+"""A running lab: nodes, wires, rules, captures, servers and the path, up and down again.
+
+Runs inside the kernel that holds the lab. The only module that knows the order of things; each part
+knows only itself. What is seen goes into ``record``; judging is ``verify``'s business.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from lab import codec
+from lab.errors import PathError
+from lab.inside.homeward import Homeward
+from lab.linux import firewall, inventory, links, routes
+from lab.linux.nodes import Node
+from lab.linux.process import start_attended
+from lab.names import check_known
+from lab.record.event import LabUp
+from lab.record.record import Record, Transaction
+from lab.record.story import Story
+from lab.teardown import Teardown
+from lab.topology.model import Topology, Way
+from lab.topology.roles import TRAITS, Role
+from lab.ways.dial.plan import dialers
+from lab.ways.ground import Ground, StartService
+from lab.wire.capture import Capture
+
+if TYPE_CHECKING:
+    from lab.ibm.server import Server
+
+XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
+
+
+class RunningLab:
+    """A lab that stands; a context manager around everything that it makes.
+
+    ``path_up`` brings the way home up, and may fail while the lab goes on standing.
+    """
+
+    def __init__(self, topology: Topology, run_dir: Path, story: Story) -> None:
+        self.topology = topology
+        self.run_dir = run_dir
+        self.story = story
+        self.record = Record()
+        self.nodes: dict[str, Node] = {}
+        self._teardown = Teardown()
+        self._homeward: Homeward | None = None
+        self._ground = Ground(
+            topology=topology, nodes=self.nodes, record=self.record, story=story, run_dir=run_dir
+        )
+
+    # Up and down.
+
+    def __enter__(self) -> RunningLab:
+        self.record.started = time.time()
+        try:
+            self._build()
+        except BaseException as error:
+            self._close(error)
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._close(error)
+
+    def _build(self) -> None:
+        self._teardown.add("what is left", self._look_for_leftovers)
+        wires = self._teardown.enter("the wires", Node.create_bare("wires", self.run_dir))
+        self.nodes["wires"] = wires
+        for planned in self.topology.nodes:
+            node = Node.create(planned, self.run_dir)
+            self._teardown.add(planned.name, node.close)
+            self.nodes[planned.name] = node
+        self._teardown.add("what daemons left in the nodes", self._look_into_nodes)
+
+        links.build(self.topology, self.nodes, wires)
+        capture = Capture(links.ports(self.topology), wires, self.run_dir / "wire")
+        self._teardown.add("the frames that captures lost", lambda: self._note_losses(capture))
+        self._teardown.enter("the captures", capture)
+        firewall.apply(self.topology, self.nodes)
+        self._teardown.add("the packet rules", lambda: firewall.clear(self.nodes))
+        self._teardown.add("the counters", self._read_counters)
+        for role, traits in TRAITS.items():
+            for planned in self.topology.with_role(role) if traits.service else ():
+                self._start_service(traits.service, self.nodes[planned.name])
+        self._homeward = Homeward.start(self._ground, self._teardown)
+        names = tuple(node.name for node in self.topology.nodes)
+        self.story.tell(LabUp(topology=self.topology.name, nodes=names))
+
+    def _start_service(self, module: str, node: Node) -> None:
+        # Only those that the topology needs: imports are what a run in the guest costs.
+        start: StartService = importlib.import_module(module).start
+        service = start(self._ground, node)
+        self._ground.services[node.name] = self._teardown.enter(f"what {node.name} runs", service)
+
+    def _close(self, error: BaseException | None) -> None:
+        try:
+            self._teardown.__exit__(type(error) if error else None, error, None)
+        except Exception as failure:
+            error = failure
+            raise
+        finally:
+            self.record.ledger = list(self.transactions)
+            self.record.ended = time.time()
+            if error is not None and not self.record.error:
+                self.record.error = str(error)
+            self.record.broke_off = isinstance(error, Exception) and not isinstance(
+                error, PathError
+            )
+            text = codec.dump(self.record)
+            (self.run_dir / "record.json").write_text(text)
+
+    # The path.
+
+    def path_up(self) -> None:
+        """Bring the way home up on every agent's host; raises ProtocolError if it does not come."""
+        self.homeward.up()
+        self.record.path_up = time.time()
+        for agent in self.topology.agents:
+            self.record.routes[agent] = routes.in_use(self.nodes[agent])
+
+    def die(self, name: str) -> None:
+        """A node dies: no packet leaves or enters it any more, and its daemons are killed."""
+        planned = self.topology.node(name)
+        links.unplug(self.nodes[name], [i.name for i in planned.interfaces])
+        for daemon in self.nodes[name].daemons:
+            daemon.signal(signal.SIGKILL)
+        # What its kernel knew is gone with it.
+        for table in ("state", "policy"):
+            self.nodes[name].run(["ip", "xfrm", table, "flush"])
+
+    @property
+    def homeward(self) -> Homeward:
+        """Every agent's ways home."""
+        assert self._homeward is not None, "the lab stands"
+        return self._homeward
+
+    @property
+    def transactions(self) -> tuple[Transaction, ...]:
+        """What IBM's servers have heard so far."""
+        (sdc,) = self.topology.with_role(Role.sdc)
+        server = cast("Server | None", self._ground.services.get(sdc.name))
+        return server.transactions if server else ()
+
+    # What users do in it.
+
+    def node(self, name: str) -> Node:
+        """A node by name; raises UsageError that lists them."""
+        check_known("node", name, self.nodes)
+        return self.nodes[name]
+
+    def with_role(self, role: Role) -> Node:
+        """The one node with a role; ``check`` has seen that there is one."""
+        (planned,) = self.topology.with_role(role)
+        return self.nodes[planned.name]
+
+    def environment(self, node: str) -> dict[str, str]:
+        """What a command in a node is told."""
+        way = self.homeward.in_use(node)
+        return command_environment(self.topology, node, os.fspath(self.run_dir), way)
+
+    def attend(self, node: str, argv: list[str]) -> int:
+        """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
+        there = self.node(node)
+        there.furnish()
+        popen = there.call(start_attended, argv, {**os.environ, **self.environment(node)})
+        # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
+        status = popen.wait()
+        return status if status >= 0 else 128 - status
+
+    # What is read at the end.
+
+    def _read_counters(self) -> None:
+        nodes = {n.name: self.nodes[n.name] for n in self.topology.nodes}
+        self.record.counters = firewall.counters(nodes)
+        for name, node in nodes.items():
+            if counts := node.call(_xfrm_stat):
+                self.record.xfrm[name] = counts
+
+    def _note_losses(self, capture: Capture) -> None:
+        self.record.frames_lost = capture.lost
+
+    def _look_into_nodes(self) -> None:
+        """g6: what daemons made must be gone before its namespace goes."""
+        for planned in self.topology.nodes:
+            node = self.nodes[planned.name]
+            self.record.leftovers += inventory.leftovers(node, planned)
+            self.record.leftovers += [f"{planned.name}: process {pid}" for pid in node.strays()]
+
+    def _look_for_leftovers(self) -> None:
+        """g6: the last step of all: no pin of a namespace may be there any more."""
+        for folder in ("/run/netns", "/run/mntns", "/run/utsns"):
+            for name in self.nodes:
+                if os.path.lexists(f"{folder}/{name}"):
+                    self.record.leftovers.append(f"{folder}/{name}")
+
+
+def command_environment(
+    topology: Topology, node: str, run_dir: str, way: Way | None = None
+) -> dict[str, str]:
+    """What a command in a node is told (design: LAB_TOPOLOGY and the like).
+
+    ``way`` is the agent's way that is up. ``LAB_SERVERS`` has every server that is listed for the node by
+    the way, or by any way if none is up, in the order of trying. ``LAB_WAYS`` has the agent's ways.
+    """
+    own = topology.ways_of(node)
+    way = way or next(iter(own), None)
+    endpoints = way.endpoints_of(node) if way is not None else topology.endpoints
+    servers = [f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}") for e in endpoints]
+    return {
+        "LAB_TOPOLOGY": topology.name,
+        "LAB_NODE": node,
+        "LAB_RUN_DIR": run_dir,
+        "LAB_CA_FILE": f"{run_dir}/keys/ca.pem",
+        "LAB_PROBE": way.probe if way is not None else topology.probe,
+        "LAB_SERVER": servers[0],
+        "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
+        **({"LAB_WAY": way.name, "LAB_WAYS": ",".join(w.name for w in own)} if way else {}),
+        **_dial_environment(topology, node),
+    }
+
+
+def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
+    """What a dialler of the user's needs, on an agent's host: the password is in pap-secrets there."""
+    account = topology.ppp_account(node) if node in topology.agents else None
+    if account is None or topology.lig is None or topology.telephone is None:
+        return {}
+    numbers = [number for d in dialers(topology) if d.client == node for number in d.numbers]
+    if not numbers:
+        lig = topology.lig.node
+        numbers = [line.number for line in topology.telephone.lines if line.node == lig]
+    return {"LAB_NUMBERS": ",".join(dict.fromkeys(numbers)), "LAB_USER": account.user}
+
+
+def _xfrm_stat() -> dict[str, int]:
+    """The node's IPsec error counters that are not zero (CONFIG_XFRM_STATISTICS)."""
+    try:
+        with Path(XFRM_STAT).open() as file:
+            pairs = (line.split() for line in file)
+            return {name: int(value) for name, value in pairs if int(value)}
+    except FileNotFoundError:
+        return {}

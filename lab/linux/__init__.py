@@ -1,0 +1,1 @@
+"""Objects of a Linux kernel: namespaces, links, routes, rules, processes."""

@@ -1,0 +1,327 @@
+"""Packet rules: nftables text per node, from the model alone, and how it gets into the kernel.
+
+Four things become rules here: the customer's default-deny firewall (F-03, F-06 to F-08), the guards
+against L2TP in clear at the ends of a VPN (P-07), the HMC's own firewall, which a customer may fill
+at run time (OUT-22), and what faults lose, alter or repeat on the way. Every rule that decides
+something has a named counter. ``render`` is pure; addresses, ports and requirements come from the
+model and are never written here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lab.errors import KernelError
+from lab.linux import nft
+from lab.linux.nodes import Node
+from lab.topology import model
+from lab.topology.roles import TRAITS
+from lab.ways.vpn.plan import clients, servers
+
+TABLE = "lab"
+MEDDLING_TABLE = "lab-meddling"
+
+DROPPED_OUT = "dropped-out"
+DROPPED_IN = "dropped-in"
+DROPPED_OWN = "dropped-own"
+L2TP_IN_CLEAR_IN = "l2tp-in-clear-in"
+L2TP_IN_CLEAR_OUT = "l2tp-in-clear-out"
+
+L2TP_PORT = 1701
+NAT_T_PORT = 4500
+
+OWN_IN, OWN_OUT = "own-in", "own-out"
+"""The chains of the HMC's own firewall."""
+
+
+@dataclass(slots=True)
+class _Table:
+    """A table under construction: its counters come first in the text, as rules refer to them."""
+
+    family: str
+    name: str
+    counters: dict[str, str] = field(default_factory=dict)
+    chains: list[str] = field(default_factory=list)
+
+    def counter(self, name: str, comment: str = "") -> str:
+        """Declare a counter and return the statement that counts with it."""
+        name = identifier(name)
+        self.counters.setdefault(name, comment)
+        return f'counter name "{name}"'
+
+    def chain(self, name: str, base: str, rules: Iterable[str]) -> None:
+        lines = [f"\t\t{line}\n" for line in (base, *rules) if line]
+        self.chains.append(f"\tchain {name} {{\n{''.join(lines)}\t}}\n")
+
+    def text(self) -> str:
+        declared = [
+            f'\tcounter {name} {{ comment "{comment}" }}\n'
+            if comment
+            else f"\tcounter {name} {{ }}\n"
+            for name, comment in self.counters.items()
+        ]
+        counters = "".join(declared) + "\n" if declared else ""
+        chains = "\n".join(self.chains)
+        return f"table {self.family} {self.name} {{\n{counters}{chains}}}\n"
+
+
+def identifier(name: str) -> str:
+    """A name as nft spells it; counters are found under it."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
+    return plain if plain[:1].isalpha() else f"n-{plain}"
+
+
+def render(topology: model.Topology, node_name: str) -> str:
+    """The rule script of a node; empty where it needs none."""
+    node = topology.node(node_name)
+    table = _Table("inet", TABLE)
+    _lose(table, [rule for rule in topology.drops if rule.node == node_name])
+    if topology.firewall is not None and topology.firewall.node == node_name:
+        _guard_customer(table, topology, topology.firewall)
+    if node_name in _vpn_ends(topology):
+        _guard_l2tp(table)
+    if TRAITS[node.role].guards_ppp:
+        _own_firewall(table)
+
+    meddling = _Table("ip", MEDDLING_TABLE)
+    _meddle(meddling, [action for action in topology.meddling if action.node == node_name])
+    return "\n".join(part.text() for part in (table, meddling) if part.chains)
+
+
+def allow_counters(firewall: model.Firewall) -> tuple[str, ...]:
+    """The counter of each rule, in the order of the rules: ``allow-<requirement>-<n>``."""
+    seen: dict[str, int] = {}
+    names: list[str] = []
+    for rule in firewall.rules:
+        seen[rule.requirement] = number = seen.get(rule.requirement, 0) + 1
+        names.append(identifier(f"allow-{rule.requirement}-{number}"))
+
+    return tuple(names)
+
+
+# The customer's firewall.
+
+
+def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Firewall) -> None:
+    """Default-deny in every direction; what the papers ask for passes, and tracked replies (X-11).
+
+    Of the firewall's own packets only errors about tracked flows pass (RFC 1191 needs them). ARP is
+    not IP, and passes.
+    """
+    inside, outside = f'"{firewall.inside}"', f'"{firewall.outside}"'
+    dropped = (
+        f"iifname {inside} {table.counter(DROPPED_OUT)}",
+        f"iifname {outside} {table.counter(DROPPED_IN)}",
+    )
+    allowed: list[str] = []
+    for rule, name in zip(firewall.rules, allow_counters(firewall), strict=True):
+        counted = f'{table.counter(name, rule.requirement)} accept comment "{rule.requirement}"'
+        source, destination = rule.source, rule.destination
+        what = _first_packet(rule.protocol, rule.port)
+        allowed.append(
+            f"iifname {inside} oifname {outside} ip saddr {source} ip daddr {destination} "
+            f"{what} ct state new {counted}"
+        )
+        # Behind SNAT nobody outside can name the HMC: there only conntrack leads back.
+        if rule.both_ways and not firewall.snat:
+            allowed.append(
+                f"iifname {outside} oifname {inside} ip saddr {destination} ip daddr {source} "
+                f"{what} ct state new {counted}"
+            )
+
+    table.chain(
+        "forward",
+        "type filter hook forward priority filter; policy drop;",
+        ("ct state established,related accept", *allowed, *dropped),
+    )
+    table.chain(
+        "input",
+        "type filter hook input priority filter; policy drop;",
+        ("ct state related accept", *dropped),
+    )
+    table.chain(
+        "output",
+        "type filter hook output priority filter; policy drop;",
+        ("ct state related accept", table.counter(DROPPED_OWN)),
+    )
+    if firewall.snat:
+        own = topology.node(firewall.node).interface(firewall.outside).ip
+        subnet = topology.segment(firewall.inside).subnet
+        table.chain(
+            "postrouting",
+            "type nat hook postrouting priority srcnat; policy accept;",
+            (f"oifname {outside} ip saddr {subnet} snat ip to {own}",),
+        )
+
+
+def _first_packet(protocol: str, port: int) -> str:
+    if protocol == "icmp-echo":
+        return "icmp type echo-request"
+    return f"{protocol} dport {port}" if port else f"meta l4proto {protocol}"
+
+
+# The ends of a VPN.
+
+
+def _vpn_ends(topology: model.Topology) -> set[str]:
+    ends = {client.client for client in clients(topology)}
+    return ends | {server.gateway for server in servers(topology)}
+
+
+def _guard_l2tp(table: _Table) -> None:
+    """P-07: L2TP goes only through an SA; what would go or come in clear is refused and counted."""
+    coming = f"meta ipsec missing {table.counter(L2TP_IN_CLEAR_IN, 'P-07')} drop"
+    going = f"rt ipsec missing {table.counter(L2TP_IN_CLEAR_OUT, 'P-07')} drop"
+    # RFC 2661 8.1: a responder may answer from another port.
+    ports = (f"udp dport {L2TP_PORT}", f"udp sport {L2TP_PORT}")
+    table.chain(
+        "l2tp-in",
+        "type filter hook input priority filter - 5; policy accept;",
+        (f"{port} {coming}" for port in ports),
+    )
+    table.chain(
+        "l2tp-out",
+        "type filter hook output priority filter - 5; policy accept;",
+        (f"{port} {going}" for port in ports),
+    )
+
+
+def _own_firewall(table: _Table) -> None:
+    """OUT-22: the place for the customer's own rules on an HMC; see ``hmc_drop``."""
+    table.chain(OWN_IN, "type filter hook input priority filter; policy accept;", ())
+    table.chain(OWN_OUT, "type filter hook output priority filter; policy accept;", ())
+
+
+# Faults.
+
+
+def _lose(table: _Table, rules: Iterable[model.DropRule]) -> None:
+    lines: list[str] = []
+    for rule in rules:
+        where = ""
+        if rule.source != "0.0.0.0/0":
+            where += f"ip saddr {rule.source} "
+        if rule.destination != "0.0.0.0/0":
+            where += f"ip daddr {rule.destination} "
+        if rule.above_bytes:
+            where += f"ip length > {rule.above_bytes} "
+        lost = f"{table.counter(rule.name)} drop"
+        lines.extend(f"{where}{what}{lost}" for what in _either_way(rule.protocol, rule.port))
+
+    if lines:
+        base = "type filter hook forward priority filter - 10; policy accept;"
+        table.chain("lost", base, lines)
+
+
+def _either_way(protocol: str, port: int) -> tuple[str, ...]:
+    """Matches of a protocol, or of either end of its port."""
+    if protocol == "any":
+        return ("",)
+    if not port:
+        return (f"meta l4proto {protocol} ",)
+    return (f"{protocol} dport {port} ", f"{protocol} sport {port} ")
+
+
+def _meddle(table: _Table, actions: Iterable[model.EspMeddling]) -> None:
+    """Alter or repeat the first ESP packets that pass, native or in UDP (RFC 3948 2.1: SPI not 0).
+
+    The burst of a limit is the number of packets; its rate gives one more after a week.
+    """
+    for action in actions:
+        name = f"esp-{action.action}"
+        first = f"limit rate 1/week burst {action.packets} packets"
+        counted = f"{first} {table.counter(name)}"
+        # ESP is SPI, sequence number, IV and ciphertext (RFC 4303 2): bit 128 is covered by the ICV
+        # and by no other check. In UDP all of it comes eight bytes later.
+        table.chain(f"{name}-native", "", (f"{counted} {_deed(action.action, 128)}",))
+        table.chain(f"{name}-in-udp", "", (f"{counted} {_deed(action.action, 192)}",))
+        in_udp = f"@th,64,32 != 0 goto {name}-in-udp"
+        table.chain(
+            name,
+            "type filter hook forward priority filter + 10; policy accept;",
+            (
+                f"meta l4proto esp goto {name}-native",
+                f"udp dport {NAT_T_PORT} {in_udp}",
+                f"udp sport {NAT_T_PORT} {in_udp}",
+            ),
+        )
+
+
+def _deed(action: str, bit: int) -> str:
+    if action == "tamper":
+        return f"@th,{bit},32 set @th,{bit},32 ^ 0xffffffff"
+    if action == "replay":
+        # The copy is routed as the packet itself, and arrives first.
+        return "dup to ip daddr"
+    raise ValueError(f"unknown meddling {action!r}")
+
+
+# Effects.
+
+
+def apply(topology: model.Topology, nodes: Mapping[str, Node]) -> None:
+    """Give every node its rules, one transaction each; new counters start at zero."""
+    for planned in topology.nodes:
+        if script := render(topology, planned.name):
+            _run(nodes[planned.name], "set the packet rules of", script)
+
+
+def counters(nodes: Mapping[str, Node]) -> dict[str, dict[str, int]]:
+    """Node to counter to packets, of the nodes that have counters."""
+    found: dict[str, dict[str, int]] = {}
+    for name, node in nodes.items():
+        answer = json.loads(_run(node, "read the counters of", "list counters", as_json=True))
+        listed = [entry["counter"] for entry in answer["nftables"] if "counter" in entry]
+        if listed:
+            found[name] = {counter["name"]: counter["packets"] for counter in listed}
+
+    return found
+
+
+def hmc_drop(node: Node, interface: str, protocol: str, port: int) -> str:
+    """Have an HMC's own firewall drop a service on an interface: ``ppp*``, ``lan`` (OUT-22).
+
+    Returns the name of the counter of what it dropped.
+    """
+    name = identifier(f"own-drop-{interface.rstrip('*')}-{protocol}-{port}")
+    lost = f'counter name "{name}" drop comment "OUT-22"'
+    _run(
+        node,
+        f"drop {protocol} {port} on {interface} in the firewall of",
+        f"add counter inet {TABLE} {name}\n"
+        f'add rule inet {TABLE} {OWN_OUT} oifname "{interface}" {protocol} dport {port} {lost}\n'
+        f'add rule inet {TABLE} {OWN_IN} iifname "{interface}" {protocol} sport {port} {lost}\n',
+    )
+    return name
+
+
+def hmc_allow_all(node: Node) -> None:
+    """Take back every ``hmc_drop``; the counters stay readable."""
+    script = f"flush chain inet {TABLE} {OWN_IN}\nflush chain inet {TABLE} {OWN_OUT}\n"
+    _run(node, "clear the firewall of", script)
+
+
+def clear(nodes: Mapping[str, Node]) -> None:
+    """Take every rule away again."""
+    for node in nodes.values():
+        _run(node, "clear the packet rules of", "flush ruleset")
+
+
+def tables(node: Node) -> list[str]:
+    """What a node has of tables: ``table inet lab``."""
+    return _run(node, "list the packet rules of", "list tables").splitlines()
+
+
+def ruleset(node: Node) -> str:
+    """All rules of a node with their counters, for people."""
+    return _run(node, "list the packet rules of", "list ruleset")
+
+
+def _run(node: Node, operation: str, script: str, *, as_json: bool = False) -> str:
+    try:
+        return node.call(nft.run, script, json=as_json)
+    except nft.Refused as refused:
+        raise KernelError(operation, node.name, str(refused).strip()) from refused

@@ -1,0 +1,359 @@
+"""The wires of a lab: a bridge per segment in the ``wires`` namespace, a veth from it straight into
+each node, and in the nodes the addresses, routes, sysctls and the rate and delay of each plug.
+
+Everything is decided in the model; here it becomes netlink messages, one batch a namespace. Making
+and closing namespaces is ``nodes``' business, packet rules are ``firewall``'s, and looking at what
+exists is ``inventory``'s.
+
+Every interface index is chosen by us, so that no answer has to be read before the next message.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import ipaddress
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import KernelError
+from lab.linux import netlink, routes
+from lab.linux.netlink import Channel, Request, attribute, nest, text, u8, u32
+from lab.linux.nodes import Node
+from lab.topology import model
+
+LOOPBACK_INDEX = 1
+FIRST_INDEX = 100
+"""Below it the kernel puts what it makes by itself in a new namespace (``tunl0``, ``sit0``)."""
+FIRST_PORT_INDEX = 1000
+
+FRESH_SYSCTLS: Mapping[str, str] = {
+    "net.ipv4.ip_forward": "0",
+    # A path may be asymmetric on purpose (T3-15); the kernel takes the stricter of ``all`` and a
+    # link's own.
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+}
+"""What every node starts from: a new namespace has the host's settings, which may differ."""
+ROUTER_SYSCTLS: Mapping[str, str] = {
+    # First, as it resets others; by it ``ppp0`` will forward, too.
+    "net.ipv4.ip_forward": "1",
+    # Else it would advise the hosts of a shared segment to bypass it.
+    "net.ipv4.conf.all.send_redirects": "0",
+}
+WIRES_SYSCTLS: Mapping[str, str] = {
+    "net.ipv6.conf.all.disable_ipv6": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+    # Where br_netfilter is loaded, it would pass every frame through the wires' own empty rules.
+    "net.bridge.bridge-nf-call-iptables": "0",
+}
+_OPTIONAL_SYSCTLS = ("net.ipv6.", "net.bridge.")
+
+_RTM_NEWLINK = 16
+_RTM_NEWADDR = 20
+_RTM_NEWQDISC = 36
+
+_IFF_UP = 1
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
+_IFLA_MASTER, _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 10, 18, 26, 28
+_IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
+_VETH_INFO_PEER = 1
+_IFLA_BR_FORWARD_DELAY, _IFLA_BR_STP_STATE = 1, 5
+_IFLA_BR_MCAST_SNOOPING, _IFLA_BR_MCAST_QUERIER = 23, 25
+
+_IFLA_INET_CONF, _IFLA_INET6_ADDR_GEN_MODE = 1, 8
+_IN6_ADDR_GEN_MODE_NONE = 1
+_DEVCONF = {
+    "send_redirects": (6, 0),
+    "rp_filter": (8, 0),
+    "arp_announce": (18, 2),
+    "arp_ignore": (19, 1),
+}
+
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_RT_SCOPE_UNIVERSE = 0
+
+_TCA_KIND, _TCA_OPTIONS = 1, 2
+_TC_H_ROOT = 0xFFFFFFFF
+_TCA_NETEM_RATE, _TCA_NETEM_RATE64, _TCA_NETEM_LATENCY64 = 6, 8, 10
+_QUEUE_PACKETS = 1000
+_SMALLEST_FRAME_BITS = 64 * 8
+
+_SIOCGSKNS = 0x894C
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_OFF = {"checksums": 0x17, "segmentation": 0x24}
+
+_LINK = struct.Struct("=BxHiII")
+_ADDRESS = struct.Struct("=BBBBI")
+_QDISC = struct.Struct("=BxxxiIII")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plug:
+    """One interface of a node and its port of the segment's bridge."""
+
+    node: str
+    number: int
+    interface: model.Interface
+    mtu: int
+    port_index: int
+    bridge_index: int
+
+
+def build(topology: model.Topology, nodes: Mapping[str, Node], wires: Node) -> None:
+    """Make every wire, address and route of the topology; frames can flow when it returns."""
+    namespaces: dict[str, int] = {}
+    fresh = wires.call(_differing, FRESH_SYSCTLS)
+    wires.call(_set, wires.name, WIRES_SYSCTLS)
+    try:
+        for node in topology.nodes:
+            sysctls = {**fresh, **ROUTER_SYSCTLS} if node.forwarding else fresh
+            if sysctls:
+                nodes[node.name].call(_set, node.name, sysctls)
+            socket_there = nodes[node.name].channel.socket
+            namespaces[node.name] = fcntl.ioctl(socket_there, _SIOCGSKNS, 0)
+
+        wires.channel.transact(wire_requests(topology, namespaces))
+        for node in topology.nodes:
+            channel = nodes[node.name].channel
+            for interface in node.interfaces:
+                _offloads_off(channel, node.name, interface.name)
+            channel.transact(node_requests(topology, node))
+    finally:
+        for namespace in namespaces.values():
+            os.close(namespace)
+
+
+def wire_requests(topology: model.Topology, namespaces: Mapping[str, int]) -> list[Request]:
+    """What ``wires`` is told: bridges and veths; ``namespaces`` has a descriptor per node."""
+    requests = [_bridge(FIRST_INDEX + place, s) for place, s in enumerate(topology.segments)]
+    requests += (_veth(plug, namespaces[plug.node]) for plug in _plugs(topology))
+    return requests
+
+
+def ports(topology: model.Topology) -> dict[int, str]:
+    """The bridges' ports in ``wires``: interface index to the segment that frames enter there."""
+    return {plug.port_index: plug.interface.segment for plug in _plugs(topology)}
+
+
+def _plugs(topology: model.Topology) -> Iterator[_Plug]:
+    places = {segment.name: place for place, segment in enumerate(topology.segments)}
+    port_index = FIRST_PORT_INDEX
+    for node in topology.nodes:
+        for number, interface in enumerate(node.interfaces):
+            place = places[interface.segment]
+            yield _Plug(
+                node=node.name,
+                number=number,
+                interface=interface,
+                mtu=topology.segments[place].mtu,
+                port_index=port_index,
+                bridge_index=FIRST_INDEX + place,
+            )
+            port_index += 1
+
+
+def node_requests(topology: model.Topology, node: model.Node) -> list[Request]:
+    """What a node is told once its wires are there: up, addresses, rates and delays, routes."""
+    requests: list[Request] = []
+    indexes: dict[str, int] = {}
+    for index, interface in enumerate(node.interfaces, FIRST_INDEX):
+        indexes[interface.name] = index
+        label = f"{node.name}'s {interface.name}"
+        requests += _settings(label, index), _up(label, index)
+        requests.append(_address(label, index, interface.address))
+        segment = topology.segment(interface.segment)
+        if segment.rate_bit_s or segment.delay_s:
+            requests.append(_netem(label, index, segment))
+
+    for address in node.service_addresses:
+        requests.append(_address(f"{node.name}'s lo", LOOPBACK_INDEX, address))
+
+    requests.extend(routes.request(node.name, indexes, route) for route in node.routes)
+    return requests
+
+
+def unplug(node: Node, interfaces: Iterable[str]) -> None:
+    """Take a node's interfaces down for good: to everybody else it has died."""
+    node.call(_unplug, node.name, tuple(interfaces))
+
+
+# In the nodes' own threads.
+
+
+def _unplug(name: str, interfaces: Iterable[str]) -> None:
+    with Channel.open(netlink.NETLINK_ROUTE) as channel:
+        for interface in interfaces:
+            down = _LINK.pack(0, 0, socket.if_nametoindex(interface), 0, _IFF_UP)
+            request = Request("take down", f"{name}'s {interface}", _RTM_NEWLINK, 0, down)
+            channel.transact([request])
+
+
+def _differing(sysctls: Mapping[str, str]) -> dict[str, str]:
+    """Those that a new namespace, as ``wires`` still is, does not have by itself.
+
+    In User-Mode Linux a sysctl costs 0.1 ms, so none is written that holds anyway.
+    """
+    return {
+        name: value
+        for name, value in sysctls.items()
+        if Path(_sysctl_file(name)).read_text().strip() != value
+    }
+
+
+def _sysctl_file(name: str) -> str:
+    # /proc/sys/net shows the namespace of the thread that opens it.
+    return f"/proc/sys/{name.replace('.', '/')}"
+
+
+def _set(node_name: str, sysctls: Mapping[str, str]) -> None:
+    for name, value in sysctls.items():
+        try:
+            file = os.open(_sysctl_file(name), os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(file, value.encode())
+            finally:
+                os.close(file)
+        except OSError as error:
+            absent = isinstance(error, FileNotFoundError)
+            if not (absent and name.startswith(_OPTIONAL_SYSCTLS)):
+                raise KernelError("set", f"{node_name}'s {name}", str(error.strerror)) from error
+
+
+# Links.
+
+
+def _bridge(index: int, segment: model.Segment) -> Request:
+    data = (
+        # A switch that never speaks: no spanning tree, no multicast snooping or queries.
+        u32(_IFLA_BR_STP_STATE, 0),
+        u32(_IFLA_BR_FORWARD_DELAY, 0),
+        u8(_IFLA_BR_MCAST_SNOOPING, 0),
+        u8(_IFLA_BR_MCAST_QUERIER, 0),
+    )
+    body = (
+        _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP)
+        + text(_IFLA_IFNAME, segment.name)
+        + attribute(_IFLA_ADDRESS, _switch_mac(index))
+        + u32(_IFLA_MTU, segment.mtu)
+        + nest(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"), nest(_IFLA_INFO_DATA, *data))
+    )
+    return Request("make bridge", segment.name, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body)
+
+
+def _veth(plug: _Plug, namespace: int) -> Request:
+    mtu = u32(_IFLA_MTU, plug.mtu)
+    peer = (
+        # A veth cannot be up before it has its other end; ``node_requests`` sees to it.
+        _LINK.pack(0, 0, FIRST_INDEX + plug.number, 0, 0)
+        + text(_IFLA_IFNAME, plug.interface.name)
+        + attribute(_IFLA_ADDRESS, bytes.fromhex(plug.interface.mac.replace(":", "")))
+        + mtu
+        + u32(_IFLA_NET_NS_FD, namespace)
+    )
+    body = (
+        _LINK.pack(0, 0, plug.port_index, _IFF_UP, _IFF_UP)
+        + text(_IFLA_IFNAME, f"{plug.node}.{plug.number}")
+        + attribute(_IFLA_ADDRESS, _switch_mac(plug.port_index))
+        + mtu
+        + u32(_IFLA_MASTER, plug.bridge_index)
+        + nest(
+            _IFLA_LINKINFO,
+            text(_IFLA_INFO_KIND, "veth"),
+            nest(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, peer)),
+        )
+    )
+    label = f"{plug.node}'s {plug.interface.name}"
+    return Request("make link", label, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body)
+
+
+def _settings(label: str, index: int) -> Request:
+    """What would otherwise take a sysctl each; to be sent before the interface comes up."""
+    settings = nest(_IFLA_INET_CONF, *(u32(kind, value) for kind, value in _DEVCONF.values()))
+    silence = u8(_IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE)
+    body = _LINK.pack(0, 0, index, 0, 0) + nest(
+        _IFLA_AF_SPEC,
+        # Service addresses on lo: neither answered for nor asked with on a wire that is not theirs.
+        nest(socket.AF_INET, settings),
+        # No link-local address: no router solicitation, no MLD report, no duplicate detection.
+        nest(socket.AF_INET6, silence),
+    )
+    return Request("set ARP and IPv6 of", label, _RTM_NEWLINK, 0, body)
+
+
+def _up(label: str, index: int) -> Request:
+    return Request("bring up", label, _RTM_NEWLINK, 0, _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP))
+
+
+def _switch_mac(index: int) -> bytes:
+    """A switch's address; no frame carries one, but the kernel's own would be random."""
+    return b"\x06\x00" + struct.pack(">I", index)
+
+
+def _offloads_off(channel: Channel, node_name: str, interface: str) -> None:
+    """Have the node compute checksums and cut segments itself, so that frames on the wire are true.
+
+    Only at the node's end: nothing originates at the port. TSO goes with the checksums, and a veth
+    does no GRO unless asked. The ioctl works on any socket.
+    """
+    for feature, command in _ETHTOOL_OFF.items():
+        value = array.array("I", (command, 0))
+        # struct ifreq with a pointer to struct ethtool_value.
+        request = struct.pack("16sP16x", interface.encode(), value.buffer_info()[0])
+        try:
+            fcntl.ioctl(channel.socket, _SIOCETHTOOL, request)
+        except OSError as error:
+            reason = str(error.strerror)
+            raise KernelError(
+                f"switch off {feature} of", f"{node_name}'s {interface}", reason
+            ) from error
+
+
+# What a node's namespace gets.
+
+
+def _address(label: str, index: int, address: str) -> Request:
+    interface = ipaddress.IPv4Interface(address)
+    network = interface.network
+    packed = interface.ip.packed
+    body = (
+        _ADDRESS.pack(2, network.prefixlen, 0, _RT_SCOPE_UNIVERSE, index)
+        + attribute(_IFA_LOCAL, packed)
+        + attribute(_IFA_ADDRESS, packed)
+    )
+    if network.prefixlen < 31:
+        body += attribute(_IFA_BROADCAST, network.broadcast_address.packed)
+    return Request(
+        f"add address {address} to", label, _RTM_NEWADDR, netlink.CREATE | netlink.EXCL, body
+    )
+
+
+def _netem(label: str, index: int, segment: model.Segment) -> Request:
+    # Room for what is on the way, were it all of the smallest frames, and for a router's queue.
+    flying = segment.rate_bit_s * segment.delay_s / _SMALLEST_FRAME_BITS
+    options = struct.pack("=IIIIII", 0, _QUEUE_PACKETS + int(flying), 0, 0, 0, 0)
+    options += attribute(_TCA_NETEM_LATENCY64, struct.pack("=q", round(segment.delay_s * 1e9)))
+    if segment.rate_bit_s:
+        bytes_s = segment.rate_bit_s // 8
+        if bytes_s >= 1 << 32:
+            options += attribute(_TCA_NETEM_RATE64, struct.pack("=Q", bytes_s))
+        rate = struct.pack("=IiIi", min(bytes_s, 0xFFFFFFFF), 0, 0, 0)
+        options += attribute(_TCA_NETEM_RATE, rate)
+
+    body = (
+        _QDISC.pack(0, index, 0x10000, _TC_H_ROOT, 0)
+        + text(_TCA_KIND, "netem")
+        + attribute(_TCA_OPTIONS, options)
+    )
+    return Request(
+        "set rate and delay of",
+        label,
+        _RTM_NEWQDISC,
+        netlink.CREATE | netlink.EXCL,
+        body,
+        hint="this kernel lacks sch_netem; the lab's own has it (lab run --engine uml)",
+    )

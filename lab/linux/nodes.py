@@ -1,0 +1,399 @@
+"""A node: a network, a mount and a UTS namespace, and the one thread of ours that lives in them.
+
+Sockets that are opened and programs that are started by ``Node.call`` belong to the node. In it,
+``/run`` is private and empty, ``/etc/hosts`` is the node's own, and so are the daemons' directories
+below ``/etc`` in a node where we write a file or start a program; everything else is the surrounding
+file system (the run directory at its own path).
+Links at ``/run/{netns,mntns,utsns}/<node>`` of the surrounding mount namespace lead ``nsenter`` and
+``ip netns`` there. They are links and not bind mounts, because a bind mount outlives this process,
+is copied into each later node, and some kernels (6.18) refuse it for a mount namespace.
+
+Links, addresses, routes and sysctls are not made here. In a node's thread ``/proc/thread-self/net`` is
+the node's; ``/proc/net`` and ``/proc/self/net`` are the main thread's.
+"""
+
+from __future__ import annotations
+
+import _thread
+import fcntl
+import functools
+import os
+import queue
+import shutil
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, ParamSpec, TypeVar, cast
+
+from lab.errors import KernelError
+from lab.linux import syscalls
+from lab.linux.netlink import NETLINK_ROUTE, Channel
+from lab.linux.process import DEVNULL, PIPE, TERM_GRACE_S, Daemon, Popen, finish, spawn
+from lab.topology import model
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PINS: Mapping[str, str] = {"net": "netns", "mnt": "mntns", "uts": "utsns"}
+"""Kind of namespace to the directory below /run that leads to it; ``ip netns`` knows the first."""
+
+PRIVATE_DIRECTORIES = (
+    "/etc/ppp",
+    "/etc/xl2tpd",
+    "/etc/swanctl",
+    "/etc/strongswan.d",
+    "/etc/ipsec.d",
+)
+"""Where daemons look for files whatever they are told; empty in every node."""
+
+COPIED_PROGRAMS = ("/usr/sbin/pppd",)
+"""Programs that the lab's user may read but not execute: Debian's pppd has mode 4754, group dip."""
+
+_PRIVATE = Path("/run/lab")
+"""Where a node's own files lie that are seen elsewhere."""
+
+_IFF_UP = 0x1
+_SIOCSIFFLAGS = 0x8914
+
+STACK_BYTES = 256 * 1024
+"""Of a node's thread. In the guest all of it is put in place at once, a page for 4 microseconds."""
+
+_prepare_lock = threading.Lock()
+_prepared = False
+
+
+def prepare() -> None:
+    """Make the surrounding mount namespace ready for nodes; the second call does nothing."""
+    global _prepared
+    with _prepare_lock:
+        if _prepared:
+            return
+        _prepared = True
+        if os.path.ismount(f"/run/{PINS['mnt']}"):
+            return
+
+        for program in COPIED_PROGRAMS:
+            if Path(program).exists() and not os.access(program, os.X_OK):
+                _copy_and_cover(Path(program))
+
+        for directory in PINS.values():
+            path = f"/run/{directory}"
+            Path(path).mkdir(parents=True, exist_ok=True)
+            # Natively this may be the host's /run, where nothing must be left behind.
+            syscalls.mount("tmpfs", path, "tmpfs", 0, "mode=755")
+
+
+def _copy_and_cover(program: Path) -> None:
+    copies = Path("/run/lab-programs")
+    copies.mkdir(exist_ok=True)
+    copy = copies / program.name
+    shutil.copyfile(program, copy)
+    copy.chmod(0o755)
+    syscalls.mount(os.fspath(copy), os.fspath(program), "", syscalls.MS_BIND)
+
+
+class _Job:
+    """A call for a node's thread, and a lock that is free once it was made.
+
+    ``concurrent.futures.Future`` would do, and costs as much as a namespace.
+    """
+
+    __slots__ = ("error", "function", "made", "result")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.made = _thread.allocate_lock()
+        self.made.acquire()
+
+
+class Node:
+    """A running node; make it with ``create``."""
+
+    def __init__(self, name: str, run_dir: Path, hosts: Iterable[tuple[str, str]]) -> None:
+        self.name = name
+        self.run_dir = run_dir
+        self.log_dir = run_dir / "logs" / name
+        self.daemons: list[Daemon] = []
+        self._hosts = tuple(hosts)
+        self._furnished = False
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = 0
+        self._native_id = 0
+        self._ended = _thread.allocate_lock()
+        self._channel: Channel | None = None
+
+    @classmethod
+    def create(cls, node: model.Node, run_dir: Path) -> Node:
+        """The namespaces of a node of the model, with its hosts table."""
+        return cls.create_bare(node.name, run_dir, node.hosts)
+
+    @classmethod
+    def create_bare(cls, name: str, run_dir: Path, hosts: Iterable[tuple[str, str]] = ()) -> Node:
+        """Namespaces that no model knows (``wires``)."""
+        prepare()
+        node = cls(name, _resolved(run_dir), hosts)
+        node._start()
+        try:
+            node._channel = node.call(node._enter)
+            node._pin()
+        except OSError as error:
+            node.close()
+            raise KernelError("make node", name, str(error)) from error
+        return node
+
+    @property
+    def channel(self) -> Channel:
+        """Into the node's network, for links and addresses; one caller at a time."""
+        assert self._channel is not None, "closed"
+        return self._channel
+
+    # What others do with a node.
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``function`` in the node's thread and namespaces; what it raises is raised here."""
+        if _thread.get_ident() == self._thread:
+            return function(*args, **kwargs)
+
+        job = _Job(functools.partial(function, *args, **kwargs))
+        self._jobs.put(job)
+        job.made.acquire()
+        if job.error is not None:
+            try:
+                raise job.error
+            finally:
+                # Else the error would hold the frame that holds it.
+                del job
+        return cast(T, job.result)
+
+    def spawn(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Daemon:
+        """Start a daemon in the node, which logs to ``logs/<node>/<name>.log`` and ends with it."""
+        self.furnish()
+        daemon = self.call(
+            Daemon.start,
+            argv,
+            name=name or Path(argv[0]).name,
+            log_dir=self.log_dir,
+            env={"LAB_NODE": self.name, **(env or {})},
+        )
+        self.daemons.append(daemon)
+        return daemon
+
+    def stop(self, daemon: Daemon, *, grace_s: float = TERM_GRACE_S) -> int:
+        """End a daemon of ``spawn`` before the node ends; returns the daemon's exit status."""
+        status = daemon.stop(grace_s=grace_s)
+        self.daemons.remove(daemon)
+        return status
+
+    def run(self, argv: Sequence[str | Path], *, deadline_s: float = 10.0, input: str = "") -> str:
+        """Run a program in the node to its end and return its stdout."""
+        self.furnish()
+        # Started in the node's thread and awaited in ours, so that the node can be called meanwhile.
+        popen = self.call(spawn, argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        return finish(popen, deadline_s, input)
+
+    def start(
+        self,
+        argv: Sequence[str | Path],
+        env: Mapping[str, str],
+        *,
+        stdout: int | IO[bytes] = DEVNULL,
+        stderr: int | IO[bytes] = DEVNULL,
+    ) -> Popen[bytes]:
+        """Start a program whose output the caller reads; the caller also ends it."""
+        self.furnish()
+        return self.call(spawn, argv, env=env, stdout=stdout, stderr=stderr)
+
+    def write(self, path: str | Path, text: str, mode: int = 0o600) -> None:
+        """Write a file that only the node sees, unless it is in the run directory."""
+        self.furnish()
+        self.call(_write, Path(path), text, mode)
+
+    def furnish(self) -> None:
+        """Give the node the daemons' directories: only now, as a hundred hosts have no daemons."""
+        if not self._furnished:
+            self.call(self._furnish)
+            self._furnished = True
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket of the node's network, for any thread to use."""
+        return self.call(socket.socket, family, kind, protocol)
+
+    def strays(self) -> tuple[int, ...]:
+        """Processes, other than this one, that live in the node's network."""
+        pin = self._pin_path("net")
+        try:
+            wanted = Path(pin).stat().st_ino
+        except FileNotFoundError:
+            return ()
+        pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        return tuple(p for p in pids if p != os.getpid() and _namespace_inode(p) == wanted)
+
+    def close(self) -> None:
+        """End what ``spawn`` started, the last first, and let go of the namespaces."""
+        while self.daemons:
+            self.daemons.pop().stop()
+
+        for kind in PINS:
+            Path(self._pin_path(kind)).unlink(missing_ok=True)
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._thread:
+            self._jobs.put(None)
+            self._ended.acquire()
+            self._thread = 0
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # The node's thread.
+
+    def _start(self) -> None:
+        """Not ``threading.Thread``, which would first wait until the thread runs: ``call`` does it."""
+        self._ended.acquire()
+        before = threading.stack_size(STACK_BYTES)
+        try:
+            self._thread = _thread.start_new_thread(self._work, ())
+        finally:
+            threading.stack_size(before)
+
+    def _work(self) -> None:
+        self._native_id = threading.get_native_id()
+        try:
+            self._serve()
+        finally:
+            self._ended.release()
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job.result = job.function()
+            # Whatever it is, it belongs to the caller who waits in ``call``.
+            except BaseException as error:  # noqa: BLE001
+                job.error = error
+            job.made.release()
+            # Else the last result would live until the next job.
+            del job
+
+    def _enter(self) -> Channel:
+        syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
+        if _mounts_propagate():
+            syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+
+        if self.run_dir.is_relative_to("/run"):
+            self._cover_run()
+        else:
+            syscalls.mount("tmpfs", "/run", "tmpfs", syscalls.MS_NOSUID, "mode=755")
+
+        _PRIVATE.mkdir(0o755)
+        _cover("/etc/hosts", render_hosts(self.name, self._hosts))
+        _cover("/etc/resolv.conf", "")
+        syscalls.set_hostname(self.name)
+        os.chdir("/")
+        channel = Channel.open(NETLINK_ROUTE)
+        # The ioctl works on any socket, and lets nobody change that lo is a loopback.
+        up = struct.pack("16sH14x", b"lo", _IFF_UP)
+        fcntl.ioctl(channel.socket, _SIOCSIFFLAGS, up)
+        return channel
+
+    def _cover_run(self) -> None:
+        """A /run of the node's own that has the run directory where it was."""
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        kept = os.open(self.run_dir, os.O_PATH | os.O_CLOEXEC)
+        try:
+            syscalls.mount("tmpfs", "/run", "tmpfs", syscalls.MS_NOSUID, "mode=755")
+            self.run_dir.mkdir(parents=True)
+            syscalls.mount(f"/proc/self/fd/{kept}", str(self.run_dir), "", syscalls.MS_BIND)
+        finally:
+            os.close(kept)
+
+    def _furnish(self) -> None:
+        for directory in filter(os.path.isdir, PRIVATE_DIRECTORIES):
+            private = Path(f"{_PRIVATE}{directory}")
+            private.mkdir(mode=0o700, parents=True)
+            syscalls.mount(os.fspath(private), directory, "", syscalls.MS_BIND)
+
+    # Pins.
+
+    def _pin_path(self, kind: str) -> str:
+        return f"/run/{PINS[kind]}/{self.name}"
+
+    def _pin(self) -> None:
+        namespaces = f"/proc/{os.getpid()}/task/{self._native_id}/ns"
+        for kind in PINS:
+            Path(self._pin_path(kind)).symlink_to(f"{namespaces}/{kind}")
+
+
+def render_hosts(name: str, hosts: Iterable[tuple[str, str]]) -> str:
+    """A hosts table: loopback, the node's own name, then what the model says."""
+    others = (line for line in hosts if line != ("127.0.0.1", "localhost"))
+    lines = [("127.0.0.1", f"localhost {name}"), *others]
+    return "".join(f"{address}\t{names}\n" for address, names in lines)
+
+
+def _cover(path: str, text: str) -> None:
+    """Let a file of the surrounding system read as ``text`` in this node."""
+    target = _what_is_read(path)
+    if target is None:
+        return
+    if target.startswith("/run/"):
+        # A link into /run (systemd-resolved), which is the node's own and empty by now.
+        _write(Path(target), text, 0o644)
+        return
+
+    private = f"{_PRIVATE}/{path.rpartition('/')[2]}"
+    descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.fchmod(descriptor, 0o644)
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+    syscalls.mount(private, target, "", syscalls.MS_BIND)
+
+
+@functools.cache
+def _resolved(path: Path) -> Path:
+    return path.resolve()
+
+
+@functools.cache
+def _mounts_propagate() -> bool:
+    """Whether mounts go from one mount namespace to others here; in the lab's own engines none do."""
+    with Path("/proc/thread-self/mountinfo").open() as file:
+        return any(" shared:" in line or " master:" in line for line in file)
+
+
+@functools.cache
+def _what_is_read(path: str) -> str | None:
+    """Where a path of the surrounding system leads, if there is anything; looked up once."""
+    target = os.path.realpath(path)
+    return target if target.startswith("/run/") or Path(target).exists() else None
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "w") as file:
+        # An older file keeps its mode and the umask takes from a new one's.
+        os.fchmod(descriptor, mode)
+        file.write(text)
+
+
+def _namespace_inode(pid: int) -> int:
+    try:
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return 0

@@ -1,0 +1,335 @@
+"""The only module that spawns inside the lab: daemons, and programs that are waited for.
+
+Every child gets its own session, no stdin, a minimal environment and a log file; the child inherits
+the namespaces of the thread that starts it (``nodes.Node.spawn``). There is no reader thread: a
+daemon writes to its file and whoever wants a fact reads the file. ``subprocess`` uses vfork as long
+as there is no ``preexec_fn``, and that matters: in User-Mode Linux a fork copies page tables entry
+by entry.
+What the daemons say is known to ``tunnels``, not here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from lab.errors import DaemonError, DeadlineExceeded, LabError, PrerequisiteError, UsageError
+from lab.linux import apparmor
+from lab.wait import Deadline, wait_until
+
+PIPE = subprocess.PIPE
+
+ENVIRONMENT: Mapping[str, str] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+}
+"""What every daemon sees; the user's own environment has no business in a daemon."""
+
+MARK = "LAB_ID"
+"""All that a daemon gets of our own environment: whose it is (``engine.host``)."""
+
+DEVNULL = subprocess.DEVNULL
+Popen = subprocess.Popen
+
+TERM_GRACE_S = 5.0
+KILL_GRACE_S = 5.0
+
+_TAIL_BYTES = 4096
+
+
+class Log:
+    """A log file that somebody else writes; every search starts at the beginning, or at ``since``.
+
+    What the file held before belongs to an earlier process of the same name and is not looked at.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._start = 0
+        self._start = self.size
+
+    @property
+    def size(self) -> int:
+        """Where the log ends now: give it as ``since`` to see only what comes after."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def read(self, since: int = 0) -> bytes:
+        """What it holds from ``since`` on; nothing while it does not exist."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(since, self._start))
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    def text(self, since: int = 0) -> str:
+        return self.read(since).decode(errors="replace")
+
+    def tail(self, lines: int = 12) -> str:
+        """The last lines, for an error message."""
+        return "\n".join(self.text(max(0, self.size - _TAIL_BYTES)).splitlines()[-lines:])
+
+    def expect_line(
+        self,
+        pattern: str | re.Pattern[str],
+        deadline: Deadline | float,
+        *,
+        fact: str,
+        check: Callable[[], None],
+        since: int = 0,
+    ) -> re.Match[str]:
+        """Wait for a line that matches; ``check`` raises as soon as there is no hope of one."""
+        regex = re.compile(pattern)
+        offset = max(since, self._start)
+
+        def probe() -> re.Match[str] | None:
+            nonlocal offset
+            complete, newline, _ = self.read(offset).rpartition(b"\n")
+            lines = complete.decode(errors="replace").splitlines()
+            match = next(filter(None, map(regex.search, lines)), None)
+            if match is None:
+                # Half a line is read again when it is whole.
+                offset += len(complete + newline)
+                check()
+            return match
+
+        return wait_until(fact, probe, deadline, seen=lambda: self.tail(1))
+
+
+class Daemon:
+    """A running program with a log, from ``start`` to ``stop`` or to the end of the context."""
+
+    def __init__(self, name: str, popen: subprocess.Popen[bytes], log: Log) -> None:
+        self.name = name
+        self.log = log
+        self.killed = False
+        """Whether it took SIGKILL to end it."""
+        self._popen = popen
+
+    @classmethod
+    def start(
+        cls,
+        argv: Sequence[str | Path],
+        *,
+        name: str,
+        log_dir: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> Daemon:
+        """Start ``argv`` in our thread's namespaces; the log is ``<log_dir>/<name>.log``."""
+        log_dir.mkdir(parents=True, exist_ok=True)
+        log = Log(log_dir / f"{name}.log")
+        output = os.open(log.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+        try:
+            return cls(name, spawn(argv, env=env, stdout=output, stderr=output), log)
+        finally:
+            os.close(output)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it runs; negative for the signal that ended it."""
+        return self._popen.poll()
+
+    def check(self) -> None:
+        """Raise if it has ended."""
+        if (status := self.exit_status) is not None:
+            program = Path(str(cast(list[str], self._popen.args)[0])).name
+            confining = tuple(p for p in apparmor.enforced() if Path(p).name == program)
+            why = f"; AppArmor enforces its profile {confining[0]}" if confining else ""
+            raise DaemonError(
+                self.name,
+                f"ended {_by(status)}{why}",
+                log_tail=self.log.tail(),
+                hint=apparmor.hint(confining) if confining else "",
+            )
+
+    def expect_line(
+        self, pattern: str | re.Pattern[str], deadline: Deadline | float, *, since: int = 0
+    ) -> re.Match[str]:
+        """Wait until its log has a line that matches, after ``since`` or from the start on."""
+        text = pattern if isinstance(pattern, str) else pattern.pattern
+        fact = f"{self.name}'s log line /{text}/"
+        try:
+            return self.log.expect_line(pattern, deadline, fact=fact, check=self.check, since=since)
+        except DeadlineExceeded as late:
+            raise DaemonError(self.name, str(late), log_tail=self.log.tail()) from late
+
+    def wait(self, deadline: Deadline | float) -> int | None:
+        """Its exit status once it has ended, or None if it still runs at the deadline."""
+        end = deadline if isinstance(deadline, Deadline) else Deadline(deadline)
+        if not self.alive:
+            return self.exit_status
+
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            poller = select.poll()
+            poller.register(descriptor, select.POLLIN)
+            poller.poll(end.left_s * 1000)
+        finally:
+            os.close(descriptor)
+        return self.exit_status
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        self._popen.send_signal(number)
+
+    def stop(
+        self, polite: Callable[[], None] | None = None, *, grace_s: float = TERM_GRACE_S
+    ) -> int:
+        """End it and reap it: ``polite`` if given, SIGTERM, and SIGKILL for its process group."""
+        if polite is not None and self.alive:
+            polite()
+            self.wait(grace_s)
+
+        if self.alive:
+            self.signal(signal.SIGTERM)
+            self.wait(grace_s)
+
+        if self.alive:
+            self.killed = True
+        # Also where it ended by itself: what it started may still be in its process group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+        status = self.wait(KILL_GRACE_S)
+        if status is None:
+            raise DaemonError(self.name, f"process {self.pid} does not die, not even by SIGKILL")
+        return status
+
+    def __enter__(self) -> Daemon:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def spawn(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.DEVNULL,
+    cwd: Path | None = None,
+    absent: type[LabError] = PrerequisiteError,
+) -> subprocess.Popen[bytes]:
+    """Start a program by vfork and exec; ``absent`` is the error for one that cannot be started."""
+    words = [os.fspath(word) for word in argv]
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=cwd,
+            env={**ENVIRONMENT, **_mark(), **(env or {})},
+            close_fds=True,
+            start_new_session=True,
+        )
+    except FileNotFoundError as missing:
+        if cwd is not None and not cwd.is_dir():
+            raise absent(f"cannot run {words[0]}: its directory {cwd} does not exist") from missing
+        raise absent(
+            f"there is no program {words[0]}", hint="lab doctor says which packages are missing"
+        ) from missing
+    except PermissionError as refused:
+        raise absent(f"{words[0]} may not be executed: {refused.strerror}") from refused
+
+
+def _mark() -> dict[str, str]:
+    return {MARK: os.environ[MARK]} if MARK in os.environ else {}
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    deadline_s: float,
+    input: str = "",
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Run a program to its end and return its stdout; a failure raises with the end of stderr."""
+    return finish(spawn(argv, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE), deadline_s, input)
+
+
+def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:
+    """Wait for a program whose three streams are pipes; as ``run``, which may be in another thread."""
+    words = [str(word) for word in cast(list[str], popen.args)]
+    name = Path(words[0]).name
+    try:
+        out, err = popen.communicate(input.encode(), timeout=deadline_s)
+    except subprocess.TimeoutExpired as late:
+        os.killpg(popen.pid, signal.SIGKILL)
+        _, err = popen.communicate()
+        problem = f"did not end within {deadline_s:g} s"
+        raise DaemonError(name, problem, log_tail=err.decode(errors="replace")) from late
+
+    if popen.returncode != 0:
+        problem = f"ended {_by(popen.returncode)}: {' '.join(words)}"
+        raise DaemonError(name, problem, log_tail=err.decode(errors="replace"))
+    return out.decode(errors="replace")
+
+
+def _by(status: int) -> str:
+    if status >= 0:
+        return f"with exit status {status}"
+    try:
+        return f"by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"by signal {-status}"
+
+
+def start_attended(argv: Sequence[str], env: Mapping[str, str]) -> Popen[bytes]:
+    """Start a program on our own standard streams, in our session: the user's command.
+
+    The terminal's interrupts reach it directly; we outlive them to take the lab down. Raises
+    UsageError if there is no such program.
+    """
+    try:
+        return subprocess.Popen(list(argv), env=dict(env), close_fds=True, cwd=_cwd())
+    except FileNotFoundError as missing:
+        raise UsageError(
+            f"there is no program {argv[0]!r} in this node", hint="check its name and PATH"
+        ) from missing
+    except PermissionError as refused:
+        raise UsageError(f"{argv[0]!r} may not be executed", hint="is it executable?") from refused
+
+
+def run_on_terminal(argv: Sequence[str]) -> int:
+    """Run a program of ours on our standard streams, in our session, to its end; its exit status.
+
+    An interrupt is for the program, which may have to tidy up; once it has ended so do we.
+    """
+    with subprocess.Popen(list(argv), close_fds=True) as popen:
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            status = popen.wait()
+        finally:
+            signal.signal(signal.SIGINT, former)
+    if status in (128 + signal.SIGINT, -signal.SIGINT):
+        raise KeyboardInterrupt
+    return status
+
+
+def _cwd() -> str:
+    """Our working directory as the main thread has it; a node's own thread has another."""
+    return os.fspath(Path("/proc/self/cwd").readlink())

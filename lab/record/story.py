@@ -1,0 +1,44 @@
+"""Tells what happens in a run: every event to ``events.jsonl``, its sentence to standard error.
+
+Results do not come here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from lab.record.event import Event
+
+EVENTS = "events.jsonl"
+
+
+class Story:
+    """Lines such as ``   0.412 s  IKE  hmc and vpn1 agreed on 3DES_CBC``; none if silent."""
+
+    def __init__(self, run_dir: Path, *, silent: bool = False) -> None:
+        self._events = run_dir / EVENTS
+        self._silent = silent
+        self._started = time.monotonic()
+
+    def tell(self, event: Event) -> None:
+        """Write the event down, and tell its sentence; raises TypeError for what JSON has no type for."""
+        line = json.dumps(
+            {"time": event.time, "source": event.source, "kind": event.kind(), **vars(event)},
+            default=_refuse,
+        )
+        with self._events.open("a") as events:
+            events.write(f"{line}\n")
+        if self._silent or not event.sentence:
+            return
+        elapsed_s = time.monotonic() - self._started
+        # As it is now: pytest puts another one there for each test.
+        stream = sys.stderr
+        print(f"{elapsed_s:9.3f} s  {event.topic:<8} {event.sentence}", file=stream, flush=True)
+
+
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(f"a {type(value).__name__} is no part of an event")

@@ -1,0 +1,175 @@
+"""A running lab as a test sees it: ``lab`` of the pytest plugin. Runs inside the lab's kernel.
+
+A thin shell: building is ``running``'s business, judging ``runs``'s. Nothing here knows pytest.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.engine.host import Clock, Engine
+from lab.errors import ExpectationFailed, LabBroke, UsageError
+from lab.inside.running import RunningLab
+from lab.record.story import Story
+from lab.run import evidence
+from lab.run.run import Run
+
+if TYPE_CHECKING:
+    from lab.linux.nodes import Node
+    from lab.record.record import Record
+    from lab.run.orders import Order
+    from lab.topology.model import Topology, Way
+    from lab.verify import Finding
+    from lab.verify.verdict import Result
+
+
+class Lab:
+    """One lab, from ``up`` until it is finished or closed."""
+
+    def __init__(self, run: Run, *, full: bool = False) -> None:
+        self._run = run
+        self._full = full
+        """Whether ``sections`` will be asked for, also when the lab is down."""
+        self._running = RunningLab(run.topology, run.run_dir, Story(run.run_dir))
+        self._up = False
+        self._result: Result | None = None
+        self._last: list[evidence.Section] = []
+
+    @classmethod
+    def up(
+        cls, order: Order, run_dir: Path, engine: Engine, clock: Clock, *, full: bool = False
+    ) -> Lab:
+        """Resolve with fresh secrets, and build; ``run_dir`` must be fresh."""
+        from lab.topology.load import load
+        from lab.topology.resolve import resolve
+        from lab.ways import faults
+
+        topology = resolve(load(order.topology), secrets.token_bytes(32))
+        if order.fault:
+            topology = faults.apply(order.fault, topology)
+        run = Run(topology, run_dir, engine, clock)
+        run.write_keys()
+        lab = cls(run, full=full)
+        lab._running.__enter__()
+        lab._up = True
+        return lab
+
+    # What there is.
+
+    @property
+    def running(self) -> RunningLab:
+        """The lab itself, for scenarios; raises UsageError once it is down."""
+        if not self._up:
+            raise UsageError(
+                f"the lab {self.topology.name} is down since finish()",
+                hint="ask before, or give this test a lab of its own: lab_factory",
+            )
+        return self._running
+
+    @property
+    def is_up(self) -> bool:
+        return self._up
+
+    @property
+    def topology(self) -> Topology:
+        return self._run.topology
+
+    @property
+    def record(self) -> Record:
+        """What was seen beside the captures; complete once the lab is down."""
+        return self._running.record
+
+    @property
+    def run_dir(self) -> Path:
+        return self._run.run_dir
+
+    def way(self, agent: str) -> Way | None:
+        """The way home that an agent has; None if none is up."""
+        return self.running.homeward.in_use(agent)
+
+    def node(self, name: str) -> Node:
+        """A node by name: ``lab.node("hmc").run(["ping", "-c1", lab.topology.probe])``."""
+        return self.running.node(name)
+
+    def environment(self, node: str) -> dict[str, str]:
+        """What a command in a node is told: ``LAB_SERVER``, ``LAB_CA_FILE``, ``LAB_PROBE`` and so on."""
+        return self._running.environment(node)
+
+    # What a test does with it.
+
+    def path_up(self) -> None:
+        """Bring the way home up; raises ProtocolError if it does not come; the lab goes on standing."""
+        self.running.path_up()
+
+    def attend(self, node: str, argv: list[str]) -> int:
+        """Run a command in a node with its environment, on our own streams; its exit status."""
+        return self.running.attend(node, argv)
+
+    def call_home(self) -> bool:
+        """The topology's own scenario: the reference agent calls home, the path is put to the test."""
+        from lab.scenarios import call_home
+
+        return call_home.run(self.running) == 0
+
+    def finish(self) -> Result:
+        """Take the lab down, so that its captures are complete, and judge what was seen."""
+        if self._result is None:
+            if self._up:
+                self.close()
+            self._result = self._run.judge().outcome
+        return self._result
+
+    def finding(self, requirement: str) -> Finding:
+        """The judged finding of a requirement (takes the lab down); raises UsageError if not expected."""
+        for finding in self.finish().findings:
+            if finding.requirement == requirement:
+                return finding
+        raise UsageError(
+            f"the topology {self.topology.name} does not expect {requirement}",
+            hint=f"it expects: {', '.join(self.topology.expect)}",
+        )
+
+    def expect(self, requirement: str) -> Finding:
+        """The finding, if nothing speaks against it; else raises ExpectationFailed."""
+        from lab.verify import Verdict
+
+        finding = self.finding(requirement)
+        if finding.verdict is Verdict.failed:
+            frames = "; ".join(
+                f"{e.segment} {', '.join(map(str, e.frames))}" for e in finding.evidence
+            )
+            raise ExpectationFailed(
+                f"{requirement}: {finding.seen}",
+                hint=f"expected: {finding.expected}" + (f"\n  frames: {frames}" if frames else ""),
+            )
+        return finding
+
+    # The end.
+
+    @property
+    def diagnosis(self) -> str:
+        """What went wrong, if the lab was judged; empty before that, and if nothing did."""
+        return self._result.diagnosis if self._result else ""
+
+    def brief(self) -> list[evidence.Section]:
+        """What went wrong, if the lab was judged, and where everything is."""
+        return evidence.brief(self.topology.name, self.run_dir, self.diagnosis)
+
+    def sections(self) -> list[evidence.Section]:
+        """Where everything is and how it stands, or stood when the lab went down."""
+        return evidence.collect(self._running) if self._up else self._last
+
+    def close(self) -> None:
+        """Take the lab down; raises LabBroke if anything of it is left over."""
+        if not self._up:
+            return
+        if self._full:
+            self._last = evidence.collect(self._running)
+        self._up = False
+        self._running.__exit__(None, None, None)
+        self._run.collect_captures()
+        if self.record.leftovers:
+            left = "\n".join(f"  {thing}" for thing in self.record.leftovers)
+            raise LabBroke(f"the lab {self.topology.name} left over:\n{left}")

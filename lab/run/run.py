@@ -1,0 +1,269 @@
+"""A run, seen from the host: prepare its directory, carry it out inside an engine, judge it.
+
+run = Run.prepare("vpn-nat", ...)
+status = run.carry_out(...)
+verdict = run.judge()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from lab import codec, names, paths, sudo, ways
+from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
+from lab.engine.inside import Order
+from lab.errors import LabError, PrerequisiteError, UsageError
+from lab.record.record import Record
+
+if TYPE_CHECKING:
+    from lab.topology.model import Topology
+    from lab.verify.finding import Finding
+    from lab.verify.verdict import Result
+
+MODEL_FILE = "keys/model.json"
+RECORD_FILE = "record.json"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRun:
+    """What came of a run."""
+
+    outcome: Result
+    text: str
+    """verdict.json."""
+
+    @property
+    def exit_status(self) -> int:
+        return self.outcome.exit_status
+
+    @property
+    def closing_line(self) -> str:
+        """What came of it in one line, for who sees nothing else of it."""
+        from lab.verify import verdict
+
+        return verdict.closing_line(self.outcome, colour=False)
+
+    def summarize(self, stream: TextIO) -> None:
+        """Write the findings for people."""
+        from lab.verify import verdict
+
+        colour = stream.isatty() and "NO_COLOR" not in os.environ
+        stream.write(verdict.summary(self.outcome, colour=colour))
+
+
+class Run:
+    """One topology in one run directory."""
+
+    def __init__(self, topology: Topology, run_dir: Path, engine: Engine, clock: Clock) -> None:
+        self.topology = topology
+        self.run_dir = run_dir
+        self.engine = engine
+        self.clock = clock
+        self.given = topology.name
+        """The topology as the user named it: perhaps a file."""
+        self._started = time.monotonic()
+
+    @classmethod
+    def prepare(
+        cls,
+        name: str,
+        *,
+        fault: str = "",
+        engine: Engine = Engine.auto,
+        clock: Clock = Clock.virtual,
+        out: Path | None = None,
+        node: str = "",
+        command: tuple[str, ...] = (),
+        own_agent: bool | None = None,
+    ) -> Run:
+        """Load and resolve a topology, and make the run directory with its fresh secrets.
+
+        Raises TopologyError or UsageError before anything is made, also for a node or a command
+        that there is not. ``own_agent``: whether the lab's own agent will call home, as it does
+        where no command is given.
+        """
+        from lab.topology.load import load
+        from lab.topology.resolve import resolve
+        from lab.ways import faults
+
+        started = time.monotonic()
+        topology = resolve(load(name), secrets.token_bytes(32))
+        if fault:
+            topology = faults.apply(fault, topology)
+        if node:
+            names.check_known("node", node, [each.name for each in topology.nodes])
+        _check_program(command)
+        if topology.happenings and not (not command if own_agent is None else own_agent):
+            raise UsageError(
+                f"{fault} happens while the lab's own agent calls home, and here it does not call",
+                hint=f"lab run {name} --fault {fault}, without a command",
+            )
+        chosen = choose(engine)
+        for kind in dict.fromkeys(way.kind for way in topology.ways):
+            ways.stage(kind, "checks").machine()
+
+        run = cls(topology, paths.new_run_dir(topology.name, out), chosen, clock)
+        run.given = name
+        run._started = started
+        return run
+
+    @property
+    def shown_dir(self) -> str:
+        """The run directory as a user would type it."""
+        relative = os.path.relpath(self.run_dir)
+        return os.fspath(self.run_dir) if relative.startswith("..") else relative
+
+    def write_keys(self) -> None:
+        """The model with its secrets, and the lab's own CA; readable by their owner only."""
+        from lab.ibm import authority
+
+        path = self.run_dir / MODEL_FILE
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(codec.dump(self.topology, reveal=True))
+        authority.issue(self.topology, self.run_dir / "keys")
+
+    def carry_out(
+        self,
+        *,
+        node: str = "",
+        command: tuple[str, ...] = (),
+        quiet: bool = False,
+        path: bool = True,
+    ) -> int:
+        """Run the scenario, or a command in a node, and return its exit status.
+
+        Without ``path`` the command finds the way home down; the scenario brings it up itself.
+        """
+        order = Order(
+            run_dir=os.fspath(self.run_dir),
+            verb="command" if command else "scenario",
+            node=node or self.topology.agents[0],
+            command=command,
+            quiet=quiet,
+            path=path,
+        )
+        return self.carry_out_order(order, stdin=bool(command))
+
+    def carry_out_order(self, order: Order, *, stdin: bool) -> int:
+        """Boot, and give the inside its order."""
+        with self.opened() as opened:
+            # While the guest boots.
+            self.write_keys()
+            return run_program(opened, order.argv(), own=True, stdin=stdin)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[OpenLab]:
+        """Start an inside for this run, and note which engine and clock it has."""
+        try:
+            with open_lab(self.engine, self.clock, self.run_dir) as opened:
+                self.engine, self.clock = opened.engine, opened.clock
+                yield opened
+        except BaseException:
+            # Why it ended is what is to be told.
+            with contextlib.suppress(LabError):
+                self.collect_captures()
+            raise
+        self.collect_captures()
+
+    def collect_captures(self) -> None:
+        """Make a file a segment of what was captured, also where the inside was killed."""
+        from lab.wire import pcapng
+
+        spool = self.run_dir / "wire" / pcapng.SPOOL
+        if not spool.exists():
+            return
+        try:
+            pcapng.convert(spool)
+        except OSError as error:
+            raise PrerequisiteError(
+                f"the captures cannot be written to {spool.parent}: {error.strerror}",
+                hint=f"make room there; all that was captured is still in {spool.name}",
+            ) from error
+
+    def judge(self) -> JudgedRun:
+        """Judge what was seen and write verdict.json; a run that was never made is an error."""
+        from lab import verify
+        from lab.verify import verdict
+
+        self.collect_captures()
+        path = self.run_dir / RECORD_FILE
+        record = codec.load(Record, path.read_text()) if path.exists() else None
+        # Only 0 and 1 are a scenario's own; anything else says that the lab broke.
+        findings: tuple[Finding, ...] = ()
+        diagnosis = ""
+        if record is not None:
+            findings = verify.judge(self.topology, record, self.run_dir)
+            diagnosis = _losses(record) or _diagnose(self.topology, record, self.run_dir)
+            if record.broke_off:
+                diagnosis = f"the run broke off: {record.error.splitlines()[0]}"
+
+        outcome = verdict.result(
+            self.topology,
+            record or Record(started=time.time()),
+            findings,
+            engine=self.engine.value,
+            clock=self.clock.value,
+            wall_s=time.monotonic() - self._started,
+            diagnosis=diagnosis,
+            lab_broke=record is None or record.broke_off or record.frames_lost > 0,
+        )
+        verdict_path = self.run_dir / "verdict.json"
+        verdict.write(verdict_path, outcome)
+        sudo.give_back([self.run_dir])
+        return JudgedRun(outcome, verdict_path.read_text().rstrip())
+
+    def began_at(self, epoch_s: float) -> None:
+        """Count the wall time from then on (a lab that was up)."""
+        self._started = time.monotonic() - (time.time() - epoch_s)
+
+
+def _check_program(command: tuple[str, ...]) -> None:
+    """The nodes see the host's files, so that what is not here is not there either."""
+    if not command:
+        return
+    name = command[0]
+    folders = [""] if "/" in name else program_path().split(os.pathsep)
+    modes = {path: _mode(path) for path in (Path(folder, name) for folder in folders)}
+    found = [path for path, mode in modes.items() if stat.S_ISREG(mode)]
+    if not found:
+        from lab.machine import packages
+
+        raise UsageError(
+            f"there is no program {name!r} in this node",
+            hint=packages.hint_for(name) or "check its name and PATH",
+        )
+    # In the guest we are root, who may execute whatever anybody may.
+    if not any(modes[path] & 0o111 for path in found):
+        raise UsageError(f"{found[0]} is not executable", hint="start the program that reads it")
+
+
+def _mode(path: Path) -> int:
+    """Kind and rights of a file; 0 if it is not there, or in a folder that we may not look into."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
+
+
+def _losses(record: Record) -> str:
+    """What a capture that missed frames means for the findings."""
+    if not record.frames_lost:
+        return ""
+    lost = names.count(record.frames_lost, "frame")
+    return f"the captures lost {lost}, so nothing that was not seen is proven; send less"
+
+
+def _diagnose(topology: Topology, record: Record, run_dir: Path) -> str:
+    """What went wrong, in a sentence; empty if nothing did."""
+    from lab import verify
+
+    found = verify.diagnose(topology, record, run_dir)
+    return str(found) if found.cause != verify.NOTHING else ""

@@ -1,0 +1,204 @@
+"""Labs that stay up: start one in the background, reach it from any terminal, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import asdict
+
+from lab.engine import registry
+from lab.engine.channel import Channel
+from lab.engine.frames import Frame, Kind, json_frame
+from lab.engine.host import Engine, environment, start_of_time
+from lab.engine.inside import Order
+from lab.engine.registry import Entry
+from lab.engine.session import Program, Session, on_terminal, window
+from lab.engine.supervisor import MAIN_SESSION, Supervisor
+from lab.errors import (
+    ExpectationFailed,
+    GuestError,
+    LabBroke,
+    LabError,
+    PathError,
+    PrerequisiteError,
+    UsageError,
+)
+from lab.run.run import Run
+
+LOG = "logs/lab.log"
+_BLAMED = {each.exit_status: each for each in (UsageError, PrerequisiteError)}
+
+
+def start(run: Run, *, path: bool = True) -> Entry:
+    """Bring a lab up in the background; returns when its path is up, telling the story meanwhile.
+
+    Without ``path`` it returns when the lab stands, and the way home is left down. Raises LabError if
+    it does not come up; nothing is left then but the run directory.
+    """
+    run.write_keys()
+    ours, theirs = socket.socketpair()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _detach(run, theirs, path=path)
+
+    theirs.close()
+    os.waitpid(child, 0)
+    with ours:
+        status, _, why = _hear_out(ours).partition(" ")
+    if status == f"{PathError.exit_status}":
+        fault = f" --fault {run.topology.fault}" if run.topology.fault else ""
+        raise ExpectationFailed(
+            f"{run.topology.name} stands, but its path did not come up, so it was taken down again",
+            hint=f"lab run {run.given}{fault} says why; lab up {run.given}{fault} --no-path leaves it up",
+        )
+    for entry in registry.entries():
+        if entry.run_dir == os.fspath(run.run_dir) and not status:
+            return entry
+    blamed = _BLAMED.get(int(status or 0), GuestError)
+    raise blamed(f"the lab did not come up: {why or 'its supervisor was killed'}")
+
+
+def _hear_out(supervisor: socket.socket) -> str:
+    """Exit status and reason, or nothing once the lab is up; an interrupt waits until all is down again."""
+    try:
+        # The supervisor writes why not, or nothing if the lab is up, and closes.
+        return _receive_all(supervisor).decode()
+    except KeyboardInterrupt:
+        supervisor.shutdown(socket.SHUT_WR)
+        _receive_all(supervisor)
+        raise
+
+
+def _detach(run: Run, starter: socket.socket, *, path: bool) -> None:
+    """In the child: become a daemon and supervise. Never returns."""
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        order = Order(run_dir=os.fspath(run.run_dir), verb="up", path=path)
+        _supervise(run, order, _Herald(run, starter), starter)
+    except (LabError, OSError) as error:
+        status = error.exit_status if isinstance(error, LabError) else LabBroke.exit_status
+        with contextlib.suppress(OSError):
+            (run.run_dir / LOG).open("a").write(f"lab: {error}\n")
+            starter.sendall(f"{status} {error}".encode())
+    # A defect of ours: nobody would ever see it otherwise.
+    except Exception:  # noqa: BLE001
+        with (run.run_dir / LOG).open("a") as log:
+            traceback.print_exc(file=log)
+    finally:
+        os._exit(0)
+
+
+class _Herald:
+    """Hears what the lab's own program says: into the log, and to the terminal that waits for it."""
+
+    def __init__(self, run: Run, starter: socket.socket) -> None:
+        self._log = (run.run_dir / LOG).open("ab", buffering=0)
+        self._starter = starter
+        self._heard = True
+        self._last = b""
+
+    def __call__(self, kind: Kind, payload: bytes) -> None:
+        # Whoever waits may have gone, and his terminal with him.
+        with contextlib.suppress(OSError):
+            if kind is Kind.errors:
+                self._log.write(payload)
+                self._last = payload.strip() or self._last
+                if self._heard:
+                    os.write(2, payload)
+            elif kind is Kind.output and self._heard:
+                self._let_go()
+            elif kind is Kind.exit and self._heard:
+                self._starter.sendall(payload + b" " + (self._last or b"no word"))
+
+    def _let_go(self) -> None:
+        """It is up: leave the terminal alone from now on."""
+        devnull = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(devnull, fd)
+        os.close(devnull)
+        self._heard = False
+        self._starter.shutdown(socket.SHUT_RDWR)
+
+
+def _supervise(run: Run, order: Order, herald: _Herald, starter: socket.socket) -> None:
+    with registry.listen(run.run_dir) as listener, run.opened() as opened:
+        entry = Entry(
+            name="", topology=run.topology.name, run_dir=order.run_dir, pid=os.getpid(),
+            engine=opened.engine.value, clock=opened.clock.value, started=time.time(),
+        )  # fmt: skip
+        main = Program(
+            argv=order.argv(), env=environment(opened.engine, run.run_dir, {}), cwd="/", own=True,
+            epoch=start_of_time(opened),
+        )  # fmt: skip
+        with registry.registered(entry):
+            opened.channel.sendall(json_frame(Kind.open, MAIN_SESSION, asdict(main)).encode())
+            opened.channel.sendall(Frame(Kind.input, MAIN_SESSION).encode())
+            try:
+                Supervisor(opened, listener, herald, starter).serve()
+            finally:
+                (run.run_dir / registry.SOCKET_NAME).unlink(missing_ok=True)
+
+
+def run_in(
+    entry: Entry, node: str, argv: tuple[str, ...], env: dict[str, str], *, stdin: bool = True
+) -> int:
+    """Run a program in a node of a standing lab on this terminal; its exit status.
+
+    Raises UsageError if the node or the program does not exist, GuestError if the lab dies meanwhile.
+    """
+    rows, columns = window()
+    program = Program(
+        argv=argv, env=environment(Engine(entry.engine), entry.run_dir, env), cwd=os.getcwd(), node=node,
+        tty=on_terminal() and stdin, rows=rows, columns=columns,
+    )  # fmt: skip
+    return _run(entry, program, (1, 2), stdin=stdin)
+
+
+def ask(entry: Entry, node: str, argv: tuple[str, ...]) -> str:
+    """What a program in a node of a standing lab prints; empty if it fails. Raises as ``run_in``."""
+    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    env = environment(Engine(entry.engine), entry.run_dir, path)
+    program = Program(argv=argv, env=env, cwd="/", node=node)
+    with open(os.memfd_create("answer"), "rb") as answer, open(os.devnull, "wb") as nowhere:
+        status = _run(entry, program, (answer.fileno(), nowhere.fileno()), stdin=False)
+        answer.seek(0)
+        return answer.read().decode() if status == 0 else ""
+
+
+def _run(entry: Entry, program: Program, sinks: tuple[int, int], *, stdin: bool) -> int:
+    with registry.connect(entry) as connection:
+        session = Session(
+            Channel.over(connection),
+            1,
+            lambda: GuestError(f"the lab {entry.name} has gone"),
+            sinks=sinks,
+        )
+        return session.run(program, stdin=stdin)
+
+
+def stop(entry: Entry) -> None:
+    """Take a lab down in order, and return when everything of it has gone."""
+    with registry.connect(entry) as connection:
+        connection.sendall(Frame(Kind.halt, 0).encode())
+        _receive_all(connection)
+    registry.wait_gone(entry)
+
+
+def _receive_all(connection: socket.socket) -> bytes:
+    received = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while data := connection.recv(1 << 16):
+            received += data
+    return bytes(received)

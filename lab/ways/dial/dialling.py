@@ -1,0 +1,298 @@
+"""Findings on the way home by telephone: OUT-23 to OUT-25, R-08, F-18."""
+
+from __future__ import annotations
+
+from itertools import pairwise, takewhile
+from math import inf
+
+from lab.names import count
+from lab.record.record import DialAttempt
+from lab.topology.model import Firewall
+from lab.verify.case import Case
+from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.firewall import NO_FIREWALL
+from lab.verify.outbound import object_to_failed_calls
+from lab.verify.telephone_calls import CONNECT, ERROR, NO_DIALTONE, TelephoneCall
+from lab.ways.dial.plan import Dialer, dialers
+from lab.wire import ppp
+from lab.wire.calls import Carried
+
+STOPPERS = ("", ERROR, NO_DIALTONE)
+"""After these no other number would do better: the modem or the line itself is at fault."""
+
+
+def opened_calls(case: Case, client: str = "") -> list[TelephoneCall]:
+    """The calls on which IP was open."""
+    return [c for c in case.telephone_calls if c.opened < inf and client in ("", c.client)]
+
+
+KIND = "dial"
+
+
+def check_out_23(case: Case) -> Finding:
+    """Dial, PPP with PAP, the fence, and only then TLS sockets."""
+    check = Check(
+        "OUT-23",
+        "for each call in this order: ATDT with a configured number, CONNECT, LCP, PAP Ack, IPCP Ack both "
+        f"ways, first TCP SYN; IBM is not spoken to on {case.inside}{_and_nothing(case, 'leaves')}",
+    )
+    steps = []
+    for plan in dialers(case.topology):
+        # What a user dials by hand beside the lab's own calls is his own business.
+        opened = opened_calls(case, plan.client)
+        opened = [call for call in opened if call.attempt] or opened
+        for call in opened:
+            _judge_dialling(check, plan, call)
+            steps.append(_order(case, check, call))
+        if not any(attempt.client == plan.client for attempt in case.record.dialled) and not opened:
+            check.object(f"{plan.client} dialled nothing")
+        elif not opened:
+            check.object(f"no call of {plan.client} got as far as IP")
+        elif case.called and not any(_syns(case, call) for call in opened):
+            check.object(f"no TCP connection was opened in a call of {plan.client}")
+    object_to_failed_calls(case, check)
+    steps.append(_judge_uplink(case, check))
+    return check.finding("; ".join(filter(None, steps)))
+
+
+def _judge_dialling(check: Check, plan: Dialer, call: TelephoneCall) -> None:
+    """What terminal and modem said before the call carried anything."""
+    if call.command is None or call.command.dialled not in ("", call.dialled):
+        check.object(f"{call} carries data, and the dialogue shows nobody who dialled it")
+    elif call.dialled not in plan.numbers:
+        check.object(f"{plan.client} dialled {call.dialled}, which is not configured")
+    if not call.answer.startswith(CONNECT):
+        check.object(f"{call} carries data after {call.answer or 'no answer of the modem'}")
+
+
+def _judge_uplink(case: Case, check: Check) -> str:
+    """The customer's wires carry nothing of the call home."""
+    lig = case.topology.lig
+    assert lig is not None, "topologies without a gateway do not expect it"
+    far = {lig.utility, *lig.ppp.pool, *(address for address, _ in case.listed)}
+    far |= {address for each in lig.lists for address in each.addresses}
+    for frame in case.inside_frames:
+        ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
+        if (theirs := ends & far) and case.only_by(KIND, frame.time):
+            check.object(f"a packet from or to {min(theirs)} is on {frame.segment}", [frame])
+    for frame, packet in case.leaving:
+        if case.only_by(KIND, frame.time):
+            check.object(f"a packet for {packet.destination} leaves by {frame.segment}", [frame])
+    return f"nothing of it was on {case.inside}{_and_nothing(case, 'left')}"
+
+
+def _and_nothing(case: Case, leaves: str) -> str:
+    return f", and nothing {leaves} by {case.outside}" if case.exits else ""
+
+
+def _syns(case: Case, call: TelephoneCall) -> list[Carried]:
+    """Of the call home: not what tries the fence."""
+    opening = (i for i in call.frames if i.outgoing and i.data and i.data.is_bare_syn)
+    return [item for item in opening if item.data and not case.is_trial(item.data)]
+
+
+def _order(case: Case, check: Check, call: TelephoneCall) -> str:
+    """The steps of one call by their times; a SYN belongs to the call that was made for it."""
+    lcp = call.in_ppp(ppp.LCP)
+    acks = call.in_ppp(ppp.PAP, ppp.PapCode.ack)
+    ipcp = call.in_ppp(ppp.IPCP, ppp.Code.configure_ack)
+    syns = _syns(case, call)
+    steps = {
+        "LCP": lcp[0][0].frame.time if lcp else 0.0,
+        "PAP Ack": acks[0][0].frame.time if acks else 0.0,
+        "IPCP open": call.opened,
+    }
+    if syns:
+        steps["first SYN"] = syns[0].frame.time
+    check.show(frames_of([i for i, _ in (*lcp[:1], *acks[:1], *ipcp[:2])] + syns[:1]))
+    who = f"{call}, to {call.dialled}, {call.answer}"
+    return check.in_order(who, steps, case.record.started)
+
+
+def check_out_24(case: Case) -> Finding:
+    """The modem is found at boot."""
+    check = Check(
+        "OUT-24",
+        "at boot each HMC asks its ports with AT until a modem says OK, before anybody dials; an HMC without "
+        "a modem dials nothing",
+    )
+    found = []
+    for plan in dialers(case.topology):
+        probes = [p for p in case.record.modems if p.node == plan.client]
+        dialled = [a for a in case.record.dialled if a.client == plan.client]
+        right = [p.device for p in probes if p.found]
+        asked = [p.device for p in probes]
+        if asked != list(plan.devices[: len(asked)]) or (
+            not right and len(asked) < len(plan.devices)
+        ):
+            check.object(f"{plan.client} asked {', '.join(asked) or 'no port'} for a modem")
+        for probe in probes:
+            if probe.found and probe.answer != "OK":
+                check.object(f"{probe.device} of {plan.client} answered {probe.answer!r}")
+            if dialled and probe.started > dialled[0].started:
+                check.object(f"{plan.client} looked for its modem after it had dialled")
+        if dialled and not right:
+            check.object(f"{plan.client} dials without a modem")
+        elif any(a.device not in right for a in dialled):
+            check.object(f"{plan.client} dials by another port than the modem's")
+        _judge_greeting(case, check, plan.client, bool(right))
+        found.append(f"{plan.client}: {', '.join(right) or 'no modem'}")
+    return check.finding(f"found at boot, by {'; by '.join(found)}")
+
+
+def _judge_greeting(case: Case, check: Check, client: str, found: bool) -> None:
+    """In the dialogue itself: AT and OK come before the first number."""
+    telephone = case.topology.telephone
+    own = {line.name for line in telephone.lines if line.node == client} if telephone else set()
+    said = [u for u in case.dialogue if u.line in own]
+    answered = False
+    for place, command in enumerate(said):
+        if command.dials:
+            break
+        if command.mark == ">" and command.text == "AT<CR>":
+            answers = takewhile(lambda u: u.mark == "<", said[place + 1 :])
+            answered |= any(u.answer == "OK" for u in answers)
+    if found and not answered:
+        check.object(f"no AT of {client} was answered with OK before it dialled")
+
+
+def check_out_25(case: Case) -> Finding:
+    """One of several numbers, the next where one fails."""
+    return _judge_numbers(case, "OUT-25")
+
+
+def check_r_08(case: Case) -> Finding:
+    """Several numbers are configured."""
+    return _judge_numbers(case, "R-08")
+
+
+def _judge_numbers(case: Case, requirement: str) -> Finding:
+    check = Check(
+        requirement,
+        "each HMC dials its configured numbers in order, the next one only after a call that failed, and "
+        "gives up when all have failed",
+    )
+    told = []
+    later = False
+    for plan in dialers(case.topology):
+        attempts = [a for a in case.record.dialled if a.client == plan.client]
+        for series in _series(attempts):
+            told.append(_judge_series(case, check, plan, series))
+            later |= len(series) > 1
+        _judge_dialogue(case, check, plan.client, attempts)
+    if not later:
+        return check.not_tested(_why_no_next(case))
+    if all(len(set(plan.numbers)) < 2 for plan in dialers(case.topology)):
+        return check.not_tested("each HMC has one number only")
+    return check.finding("; ".join(told))
+
+
+def _why_no_next(case: Case) -> str:
+    """Why no HMC dialled a second time for one way home."""
+    if not case.record.dialled:
+        return "the lab dialled nothing in this run"
+    for attempt in case.record.dialled:
+        if attempt.cause is not None:
+            return f"{attempt.client} dialled no next number: {attempt.failure}"
+    if any(len(plan.numbers) < 2 for plan in dialers(case.topology)):
+        return "there is no next number"
+    return "the first number was enough in every call"
+
+
+def _series(attempts: list[DialAttempt]) -> list[list[DialAttempt]]:
+    """Attempts until one succeeds: what belongs to one way home."""
+    found: list[list[DialAttempt]] = []
+    ended = True
+    for attempt in attempts:
+        if ended:
+            found.append([])
+        found[-1].append(attempt)
+        ended = attempt.cause is None
+    return found
+
+
+def _judge_series(case: Case, check: Check, plan: Dialer, series: list[DialAttempt]) -> str:
+    order = (plan.numbers * plan.rounds)[: len(series)]
+    numbers = tuple(a.number for a in series)
+    if numbers != order:
+        check.object(f"{plan.client} dialled {', '.join(numbers)}, not {', '.join(order)}")
+    for earlier, after in pairwise(series):
+        if after.started < earlier.ended:
+            check.object(f"{plan.client} dialled {after.number} before {earlier.number} had failed")
+
+    last = series[-1]
+    if last.cause is None:
+        failures = ", ".join(f"{a.number}: {a.result or a.failure}" for a in series[:-1])
+        reason = f" after {failures}" if failures else ""
+        return f"{plan.client}: {last.number} answered{reason}"
+    exhausted = len(series) == len(plan.numbers) * plan.rounds
+    if not exhausted and last.result not in STOPPERS:
+        check.object(f"{plan.client} gave up after {last.number}: {last.failure}")
+    if not case.record.error and all(t.up for t in case.tried(KIND, plan.client)):
+        check.object(f"{plan.client} had no answer, and no error says so")
+    return f"{plan.client}: {count(len(series), 'attempt')}, none successful"
+
+
+def _judge_dialogue(case: Case, check: Check, client: str, attempts: list[DialAttempt]) -> None:
+    """What the exchange heard must be what the record says; not every attempt may have got so far."""
+    recorded = [a.number for a in attempts]
+    answered = [a.number for a in attempts if a.result]
+    devices = {a.device for a in attempts}
+    lines = case.topology.telephone.lines if case.topology.telephone else ()
+    own = {line.name for line in lines if line.node == client and line.device in devices}
+    heard = [u.dialled for u in case.dialogue if u.line in own and u.dialled]
+    rest = iter(heard)
+    # Where a user had the lab, he may have dialled by the same modem, too.
+    among = not case.called and all(number in rest for number in answered)
+    if heard not in (recorded, answered) and not among:
+        check.object(
+            f"the exchange heard {client} dial {', '.join(heard) or 'nothing'}, not "
+            f"{', '.join(recorded) or 'nothing'}"
+        )
+    for call in case.telephone_calls:
+        attempt = call.attempt
+        if attempt in attempts and call.number and call.answer != call.result and call.result:
+            check.object(f"{call} was answered by {call.answer or 'nothing'}, not {call.result}")
+
+
+def check_f_18(case: Case) -> Finding:
+    """The customer's firewall needs no rule for a modem."""
+    check = Check(
+        "F-18",
+        "the customer's firewall lets nothing through in either direction, has no rule that would, and the "
+        "call home passes all the same",
+    )
+    wall = case.topology.firewall
+    if wall is None:
+        return check.not_tested(NO_FIREWALL)
+    _judge_wall(case, check, wall)
+    through = sum(call.succeeded for call in case.record.calls)
+    if not through:
+        return check.not_tested(case.why_not_home)
+    counters = case.record.counters.get(wall.node, {})
+    if not counters:
+        check.object(f"the counters of {wall.node} were not read")
+    for segment in (*case.uplinks, *case.exits):
+        if segment not in case.wire:
+            check.object(f"there is no capture of {segment}")
+    dropped = sum(number for name, number in counters.items() if name.startswith("dropped-"))
+    return check.finding(
+        f"{count(through, 'call')} home with no rule; the firewall let 0 packets through, and dropped "
+        f"{dropped}"
+    )
+
+
+def _judge_wall(case: Case, check: Check, wall: Firewall) -> None:
+    if all(way.kind == KIND for way in case.topology.ways):
+        if wall.rules:
+            rules = count(len(wall.rules), "rule")
+            check.object(f"{wall.node} has {rules} that let packets through")
+        for name, packets in case.record.counters.get(wall.node, {}).items():
+            if name.startswith("allow-"):
+                check.object(f"rule {name} of the firewall let {count(packets, 'packet')} through")
+    for frame, packet in case.leaving:
+        if case.only_by(KIND, frame.time):
+            check.object(f"a packet for {packet.destination} leaves by {case.outside}", [frame])
+    for frame, packet in case.entering:
+        if packet.destination in case.agent_addresses and case.only_by(KIND, frame.time):
+            check.object(f"a packet of {packet.source} enters by {case.inside}", [frame])

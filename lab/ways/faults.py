@@ -1,0 +1,65 @@
+"""The faults that a topology can be run with: each a function from one model to another.
+
+Those of one kind of way are with the way (``lab.ways.<kind>.faults``); here are those of the Internet. What
+they do to a run is for ``verify.diagnosis`` to find out without being told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from lab import ways
+from lab.errors import UsageError
+from lab.names import check_known
+from lab.topology.model import Role, Topology
+from lab.ways.fault import Fault, drop
+
+BLACK_HOLE_ABOVE_BYTES = 900
+"""Below a server's certificate, above IKE, L2TP, PPP and a ClientHello inside the VPN."""
+
+
+def apply(name: str, topology: Topology) -> Topology:
+    """The topology with the fault in it.
+
+    Raises UsageError if there is no such fault, or no place for it here.
+    """
+    check_known("fault", name, dict.fromkeys(fault.name for fault in known()))
+    named = [fault for fault in known() if fault.name == name]
+    for fault in named:
+        if fault.applies(topology):
+            return replace(fault.change(topology), fault=name)
+    needs = ", or ".join(fault.needs for fault in named)
+    raise UsageError(
+        f"the fault {name} does not apply to {topology.name}: it needs {needs}",
+        hint=f"lab faults {topology.name} lists those that do",
+    )
+
+
+def applicable(topology: Topology) -> tuple[Fault, ...]:
+    """The faults that a topology can be run with: of each name the one that ``apply`` takes."""
+    fitting = [fault for fault in known() if fault.applies(topology)]
+    return tuple({fault.name: fault for fault in reversed(fitting)}.values())[::-1]
+
+
+@cache
+def known() -> tuple[Fault, ...]:
+    """Every fault, those of the Internet last. Two kinds of way may have faults of one name."""
+    return (
+        *(fault for kind in ways.kinds() for fault in ways.stage(kind, "faults").FAULTS),
+        SMALL_MTU,
+    )
+
+
+def _small_mtu(topology: Topology) -> Topology:
+    (internet,) = topology.with_role(Role.internet)
+    return drop(topology, "small-mtu", internet.name, above_bytes=BLACK_HOLE_ABOVE_BYTES)
+
+
+SMALL_MTU = Fault(
+    name="small-mtu",
+    summary=f"packets above {BLACK_HOLE_ABOVE_BYTES} bytes vanish in the Internet",
+    needs="a path over the Internet",
+    applies=lambda topology: bool(topology.with_role(Role.internet)),
+    change=_small_mtu,
+)

@@ -1,0 +1,351 @@
+"""Findings on ESP: P-02, P-04, P-05, P-06, P-18 and P-22."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from statistics import mean, pstdev
+
+from lab.names import count
+from lab.record.record import EspSa, IkeAttempt
+from lab.verify.case import Case
+from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.journey import find_course
+from lab.verify.sightings import EspSighting
+from lab.ways.vpn.plan import IpsecConnection, clients, connections
+from lab.wire.decode import AH, ESP
+from lab.wire.esp import IP_IN_IP
+from lab.wire.isakmp import NAT_T_PORT
+
+HALF_AN_HOUR_S = 1800
+AROUND = 0.15
+"""How far the middle of the window may be from half an hour and still be around it."""
+CLOCK_SLACK_S = 5.0
+"""charon rounds to seconds, and a quick mode takes its three trips."""
+FEW_INTERVALS = 2
+
+AUTH_FAILURES = "XfrmInStateProtoError"
+"""/proc/net/xfrm_stat: what the kernel counts when an ICV is wrong."""
+
+
+def check_p_02(case: Case) -> Finding:
+    """IPsec in tunnel mode."""
+    check = Check(
+        "P-02", "every SA is in tunnel mode, and what is decrypted has next header 4, IP in IP"
+    )
+    _judge_sas(case, check, lambda sa: sa.mode == "tunnel", lambda sa: f"{sa.mode} mode")
+    for attempt in _negotiated(case):
+        if attempt.esp_mode and attempt.esp_mode != "TUNNEL":
+            check.object(f"{attempt.connection} negotiated {attempt.esp_mode}")
+
+    opened = [s for s in case.esp if s.opened.icv_good]
+    wrong = [s for s in opened if s.opened.next_header != IP_IN_IP]
+    if wrong:
+        kinds = sorted({s.opened.next_header for s in wrong})
+        check.object(f"{count(len(wrong), 'packet')} with next header {kinds}", frames_of(wrong))
+    _need_packets(case, check, opened)
+    return check.finding(
+        f"{count(len(case.record.esp), 'SA')} in tunnel mode; {count(len(opened), 'packet')} "
+        "decrypted, "
+        "all with next header 4"
+    )
+
+
+def check_p_04(case: Case) -> Finding:
+    """3DES with 192 bits of key."""
+    check = Check(
+        "P-04",
+        "ESP is encrypted by 3DES with 24 bytes of key (192 bits, 168 of them effective, X-02)",
+    )
+    _judge_sas(
+        case,
+        check,
+        lambda sa: (sa.encryption, sa.encryption_key_bits) == ("cbc(des3_ede)", 192),
+        lambda sa: f"{sa.encryption} with {sa.encryption_key_bits} bits of key",
+    )
+    for attempt in _negotiated(case):
+        if attempt.esp_encryption and attempt.esp_encryption != "3DES_CBC":
+            check.object(f"{attempt.connection} negotiated {attempt.esp_encryption}")
+    for key in (key for keys in case.keys.values() for key in keys):
+        if len(key.encryption_key) != 24:
+            check.object(f"SA {key.spi:#010x} has a key of {len(key.encryption_key)} bytes")
+
+    opened = [s for s in case.esp if s.opened.icv_good and s.opened.inner is not None]
+    unknown = [s for s in case.esp if s.opened.key is None]
+    if unknown:
+        check.object(
+            f"{count(len(unknown), 'packet')} of an SA that nobody knows", frames_of(unknown)
+        )
+    unread = [s for s in case.esp if s.opened.icv_good and s.opened.inner is None]
+    if unread:
+        check.object(f"{count(len(unread), 'packet')} hold no IP when decrypted", frames_of(unread))
+    _need_packets(case, check, opened)
+    return check.finding(
+        f"{count(len(case.record.esp), 'SA')} with cbc(des3_ede) and 192 bits; "
+        f"{count(len(opened), 'packet')} decrypted with 24 bytes of key"
+    )
+
+
+def check_p_05(case: Case) -> Finding:
+    """Integrity by MD5, whose key has 128 bits and not 160."""
+    proposals = {c.client_side.esp_proposal for c in connections(case.topology)}
+    sha1 = any("sha1" in proposal for proposal in proposals)
+    name, bits, reading = (
+        ("hmac(sha1)", 160, "the other reading of X-01, which this topology asks for")
+        if sha1
+        else (
+            "hmac(md5)",
+            128,
+            "the papers' 160 bits would be SHA-1: a key of 20 bytes is wrong, X-01",
+        )
+    )
+    check = Check("P-05", f"{name} with {bits // 8} bytes of key and 12 bytes of ICV ({reading})")
+    _judge_sas(
+        case,
+        check,
+        lambda sa: (sa.integrity, sa.integrity_key_bits, sa.integrity_icv_bits) == (name, bits, 96),
+        lambda sa: (
+            f"{sa.integrity} with {sa.integrity_key_bits // 8} bytes of key and "
+            f"{sa.integrity_icv_bits // 8} bytes of ICV"
+        ),
+    )
+    for key in (key for keys in case.keys.values() for key in keys):
+        if len(key.integrity_key) * 8 != bits:
+            check.object(f"SA {key.spi:#010x} has a key of {len(key.integrity_key)} bytes")
+
+    known = [s for s in case.esp if s.opened.key is not None]
+    good = [s for s in known if s.opened.icv_good]
+    altered = _altered(case)
+    if len(known) - len(good) > altered:
+        bad = [s for s in known if not s.opened.icv_good]
+        check.object(
+            f"the ICV of {count(len(bad), 'packet')} is wrong, and {altered} were altered on "
+            "the way",
+            frames_of(bad),
+        )
+    _need_packets(case, check, good)
+    return check.finding(
+        f"{count(len(case.record.esp), 'SA')} with {name}, {bits // 8} bytes of key; the 12 "
+        "bytes of ICV "
+        f"of {count(len(good), 'packet')} verified"
+    )
+
+
+def _altered(case: Case) -> int:
+    return sum(m.packets for m in case.topology.meddling if m.action == "tamper")
+
+
+def _negotiated(case: Case) -> list[IkeAttempt]:
+    return [attempt for attempt in case.record.ike if attempt.established]
+
+
+def _judge_sas(
+    case: Case, check: Check, right: Callable[[EspSa], bool], text: Callable[[EspSa], str]
+) -> None:
+    if not case.record.esp:
+        check.object("no ESP SA was ever installed")
+    for sa in case.record.esp:
+        if not right(sa):
+            check.object(f"{sa.node} has an SA to {sa.destination} with {text(sa)}")
+
+
+def _need_packets(case: Case, check: Check, packets: list[EspSighting]) -> None:
+    check.show(frames_of(packets))
+    if not packets:
+        check.object(f"no ESP packet on {case.outside} could be opened")
+
+
+def check_p_06(case: Case) -> Finding:
+    """New keys at a random time around every 30 minutes."""
+    windows = sorted({(c.rekey_min_s, c.rekey_max_s) for c in connections(case.topology)})
+    text = " or ".join(f"{low} to {high} s" for low, high in windows)
+    check = Check(
+        "P-06",
+        f"new ESP keys after a random time of {text}, around half an hour; a new pair of SPIs "
+        "each time, "
+        "no ping lost, the L2TP tunnel unchanged",
+    )
+    for low, high in windows:
+        if low >= high:
+            check.object(f"the window of {low} to {high} s leaves nothing to chance")
+        if abs((low + high) / 2 - HALF_AN_HOUR_S) > AROUND * HALF_AN_HOUR_S:
+            check.object(f"the window of {low} to {high} s is not around {HALF_AN_HOUR_S} s")
+
+    intervals, drawn = [], []
+    for connection in connections(case.topology):
+        between, seconds = _judge_connection(case, check, connection)
+        intervals += between
+        drawn += seconds
+
+    if not case.record.esp:
+        check.object("no ESP SA was ever installed")
+    if intervals:
+        _judge_continuity(case, check)
+    if len(intervals) >= FEW_INTERVALS:
+        return _judge_chance(check, intervals, windows)
+    sas = count(len(case.record.esp), "SA")
+    seen = f"{sas} and {count(len(intervals), 'rekey')} in this run"
+    if not drawn:
+        return check.not_tested(f"{seen}, too short to judge")
+    times = ", ".join(f"{seconds} s" for seconds in drawn)
+    return check.finding(f"{seen}, too short to judge randomness; the clients drew {times}")
+
+
+def _judge_connection(
+    case: Case, check: Check, connection: IpsecConnection
+) -> tuple[list[float], list[int]]:
+    """The intervals between a client's keys, and the times that charon drew for them."""
+    sas = sorted(
+        (
+            sa
+            for sa in case.record.esp
+            if (sa.node, sa.destination) == (connection.client, connection.gateway_address)
+        ),
+        key=lambda sa: sa.added,
+    )
+    low, high = connection.rekey_min_s, connection.rekey_max_s
+    drawn = [sa.rekey_after_s for sa in sas if sa.rekey_after_s]
+    for seconds in drawn:
+        if not low <= seconds <= high:
+            check.object(f"{connection.client} drew {seconds} s, outside {low} to {high} s")
+    _judge_spis(check, sas)
+    return _judge_intervals(case, check, sas, low, high), drawn
+
+
+def _judge_chance(check: Check, intervals: list[float], windows: list[tuple[int, int]]) -> Finding:
+    """Random, and around the middle: four standard errors of a uniform draw are allowed."""
+    spread = pstdev(intervals)
+    if spread == 0:
+        check.object(f"all {len(intervals)} intervals are {intervals[0]:.0f} s: not random")
+    middle = mean(sum(window) / 2 for window in windows)
+    width = windows[-1][1] - windows[0][0]
+    limit = max(4 * width / (12 * len(intervals)) ** 0.5, CLOCK_SLACK_S)
+    if abs(mean(intervals) - middle) > limit:
+        check.object(f"the mean of {len(intervals)} intervals is {mean(intervals):.0f} s")
+    return check.finding(
+        f"{count(len(intervals), 'rekey')}, after {min(intervals):.0f} to {max(intervals):.0f} s, "
+        f"mean {mean(intervals):.0f} s, standard deviation {spread:.0f} s; no SPI used twice"
+    )
+
+
+def _judge_spis(check: Check, sas: list[EspSa]) -> None:
+    spis = [sa.spi for sa in sas]
+    if len(set(spis)) != len(spis):
+        check.object(f"{sas[0].node} has the same SPI twice")
+
+
+def _judge_intervals(
+    case: Case, check: Check, sas: list[EspSa], low: int, high: int
+) -> list[float]:
+    """Between one SA and the next of the same connection; the last must not be overdue."""
+    intervals = [b.added - a.added for a, b in pairwise(sas)]
+    for interval in intervals:
+        if not low - CLOCK_SLACK_S <= interval <= high + CLOCK_SLACK_S:
+            check.object(
+                f"{sas[0].node} got new keys after {interval:.0f} s, outside {low} to {high} s"
+            )
+    if sas:
+        last = sas[-1]
+        kept_s = (last.removed or case.record.ended) - last.added
+        if kept_s > high + CLOCK_SLACK_S:
+            check.object(
+                f"{last.node} kept its last keys for {kept_s:.0f} s; {high} s are the most"
+            )
+    return intervals
+
+
+def _judge_continuity(case: Case, check: Check) -> None:
+    for ping in case.record.pings:
+        if ping.received != ping.sent:
+            check.object(
+                f"{ping.sent - ping.received} of {ping.sent} pings of {ping.node} were lost"
+            )
+    for client in clients(case.topology):
+        tunnels = [t for t in case.record.l2tp if t.client == client.client]
+        wanted = client.sessions if client.layout.value == "tunnels" else 1
+        gateways = {t.gateway for t in tunnels}
+        if len(tunnels) > wanted * max(1, len(gateways)):
+            check.object(
+                f"{client.client} had {len(tunnels)} L2TP tunnels; keys changed, tunnels must not"
+            )
+
+
+def check_p_18(case: Case) -> Finding:
+    """ESP is IP protocol 50."""
+    check = Check("P-18", "the protocol byte of each ESP packet's IP header is 50")
+    own = set(case.keys)
+    native = [s for s in case.esp if not s.sealed.in_udp]
+    strange = [
+        frame
+        for frame in case.outside_frames
+        if frame.ip
+        and frame.ip.protocol != ESP
+        and int.from_bytes(frame.ip.payload[:4], "big") in own
+        and NAT_T_PORT not in (frame.ip.source_port, frame.ip.destination_port)
+    ]
+    if strange:
+        protocols = sorted({f.ip.protocol for f in strange if f.ip})
+        check.object(f"ESP goes by IP protocol {protocols}", strange)
+
+    check.show(frames_of(native))
+    in_udp = sum(s.sealed.in_udp for s in case.esp)
+    if not native:
+        if in_udp and case.snat:
+            return check.not_tested(
+                f"all {in_udp} ESP packets are in UDP 4500, as NAT demands (OUT-20)"
+            )
+        check.object(f"no packet of protocol 50 on {case.outside}")
+    return check.finding(f"{count(len(native), 'packet')} with protocol byte 50")
+
+
+def check_p_22(case: Case) -> Finding:
+    """ESP authenticates as well as encrypts; there is no AH."""
+    check = Check(
+        "P-22",
+        "no packet of protocol 51; every ESP packet carries an ICV, and one that is altered on "
+        "the way "
+        "is dropped and counted",
+    )
+    ah = [f for frames in case.wire.values() for f in frames if f.ip and f.ip.protocol == AH]
+    if ah:
+        check.object(f"{count(len(ah), 'packet')} of protocol 51", ah)
+    for sa in case.record.esp:
+        if sa.integrity_icv_bits == 0:
+            check.object(f"{sa.node} has an SA to {sa.destination} without integrity")
+
+    bad = _bad_at_receivers(case)
+    counted = sum(lines.get(AUTH_FAILURES, 0) for lines in case.record.xfrm.values())
+    altered = _altered(case)
+    if len(bad) < altered:
+        check.object(f"{altered} packets were to be altered on the way, {len(bad)} were")
+    if counted != len(bad):
+        check.object(
+            f"{count(len(bad), 'altered packet')} reached a receiver, and the kernels counted "
+            f"{counted}",
+            frames_of(bad),
+        )
+    good = [s for s in case.esp if s.opened.icv_good]
+    check.show(frames_of(bad) or frames_of(good[:4]))
+    if not good:
+        check.object(f"no ESP packet with a good ICV on {case.outside}")
+    return check.finding(
+        f"0 packets of protocol 51; the ICV of {count(len(good), 'packet')} is good; "
+        f"{count(len(bad), 'altered packet')} dropped and counted"
+    )
+
+
+def _bad_at_receivers(case: Case) -> list[EspSighting]:
+    """ESP with a wrong ICV on the wire that its receiver is plugged into."""
+    wires: dict[str, bool] = {}
+    for connection in connections(case.topology):
+        way = find_course(case.topology, connection.client, connection.gateway)
+        if way is not None:
+            wires |= {way.segments[0]: False, way.segments[-1]: True}
+    return [
+        sighting
+        for segment, outgoing in wires.items()
+        for sighting in case.esp_on(segment)
+        if sighting.outgoing == outgoing
+        and sighting.opened.key is not None
+        and not sighting.opened.icv_good
+    ]

@@ -1,0 +1,286 @@
+"""Symptoms of a VPN that is up: L2TP, PPP, a gateway that dies, packets altered or sent twice."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from lab.names import count
+from lab.verify.journey import Course
+from lab.verify.sightings import EspSighting, Silence
+from lab.verify.symptom import Diagnosis, Trail
+from lab.ways.vpn.plan import connections
+from lab.wire import ppp
+from lab.wire.l2tp import ControlType
+from lab.wire.ppp import ChapCode, Code
+
+AUTH_FAILURES = "XfrmInStateProtoError"
+REPLAYS = "XfrmInStateSeqError"
+DEAD_AFTER_S = 3.0
+"""Of silence, with several packets unanswered."""
+
+_NO_ADDRESS = re.compile(
+    r"no (?:available |free )?(?:IP )?address|out of IP addresses"
+    r"|could not determine remote IP address",
+    re.IGNORECASE,
+)
+
+
+def find_l2tp_refusal(trail: Trail) -> Diagnosis | None:
+    """The gateway's LNS ends the tunnel or the call, and says why."""
+    if _opened(trail):
+        return None
+    for item in trail.insides:
+        if item.outgoing or item.l2tp is None:
+            continue
+        if item.l2tp.control_type in (ControlType.CDN, ControlType.StopCCN):
+            result = item.l2tp.result
+            if _NO_ADDRESS.search(result) or _NO_ADDRESS.search(trail.log(trail.gateway)):
+                return _pool_empty(trail, f"it answers {result or 'with a disconnect'}")
+            if _ppp_began(trail):
+                return None  # PPP failed first, and says more
+            return Diagnosis(
+                "l2tp-refused",
+                f"{trail.gateway_text} ends the L2TP call of {trail.client}: "
+                f"{result or 'no reason given'}",
+                f"read the log of xl2tpd on {trail.gateway}",
+            )
+    return None
+
+
+def _ppp_began(trail: Trail) -> bool:
+    return any(item.ppp for item in trail.insides)
+
+
+def _opened(trail: Trail) -> bool:
+    return trail.case.first_opened(trail.client) > 0
+
+
+def find_pap_only(trail: Trail) -> Diagnosis | None:
+    """The gateway asks for PAP and nothing else."""
+    demands = [
+        item.ppp.authentication
+        for item in trail.insides
+        if item.ppp
+        and not item.outgoing
+        and item.ppp.protocol == ppp.LCP
+        and item.ppp.code == Code.configure_request
+        and item.ppp.option(ppp.OPTION_AUTHENTICATION) is not None
+    ]
+    if not demands or any(protocol != ppp.PAP for protocol, _ in demands):
+        return None
+    return Diagnosis(
+        "pap-only-peer",
+        f"the PPP of {trail.gateway_text} asks {trail.client} for PAP (C023) only; "
+        f"{trail.client} takes "
+        "CHAP only, so that no password goes over",
+        f"have {trail.gateway} ask for CHAP with MD5",
+    )
+
+
+def find_wrong_secret(trail: Trail) -> Diagnosis | None:
+    """CHAP ends in Failure."""
+    if _opened(trail):
+        return None
+    refused = [
+        item
+        for item in trail.insides
+        if item.ppp and item.ppp.protocol == ppp.CHAP and item.ppp.code == ChapCode.failure
+    ]
+    if not refused:
+        return None
+    return Diagnosis(
+        "wrong-chap-secret",
+        f"{trail.gateway_text} answers the CHAP response of {trail.client} with Failure: the two "
+        "have "
+        "different secrets for its name",
+        "give both ends the same CHAP secret",
+    )
+
+
+def find_no_address(trail: Trail) -> Diagnosis | None:
+    """CHAP succeeded, and IPCP never opens."""
+    if _opened(trail):
+        return None
+    accepted = any(
+        item.ppp and item.ppp.protocol == ppp.CHAP and item.ppp.code == ChapCode.success
+        for item in trail.insides
+    )
+    logs = trail.log(trail.gateway)
+    if accepted and (_NO_ADDRESS.search(logs) or not _gives_address(trail)):
+        return _pool_empty(trail, "IPCP does not open although CHAP succeeded")
+    return None
+
+
+def _gives_address(trail: Trail) -> bool:
+    """Whether the gateway's IPCP ever proposed an address to the client."""
+    return any(
+        item.ppp.ip_address not in ("", "0.0.0.0")
+        for item in trail.insides
+        if item.ppp
+        and not item.outgoing
+        and item.ppp.protocol == ppp.IPCP
+        and item.ppp.code in (Code.configure_nak, Code.configure_ack)
+    )
+
+
+def _pool_empty(trail: Trail, how: str) -> Diagnosis:
+    return Diagnosis(
+        "pool-empty",
+        f"{trail.gateway_text} has no address left for {trail.client}: {how}",
+        f"enlarge the address pool of {trail.gateway}",
+    )
+
+
+def find_death(trail: Trail) -> Diagnosis | None:
+    """A gateway that answered, and does so no more."""
+    silence = _silence(trail)
+    if silence is None or silence.seconds < DEAD_AFTER_S:
+        return None
+    since_s = silence.since - trail.case.record.started
+    return Diagnosis(
+        "gateway-died",
+        f"{trail.gateway_text} died in mid-session: it answered until {since_s:.1f} s, then left "
+        f"{count(silence.unanswered, 'packet')} unanswered for {silence.seconds:.1f} s",
+        f"see why the daemons of {trail.gateway} ended",
+    )
+
+
+def _silence(trail: Trail) -> Silence | None:
+    connection = trail.connection
+    if connection is None:
+        return None
+    return trail.case.silence(connection.client_address, connection.gateway_address)
+
+
+def find_l2tp_silence(trail: Trail) -> Diagnosis | None:
+    """SCCRQ inside the VPN, and no answer."""
+    requests = [i for i in trail.insides if i.l2tp and i.l2tp.control_type == ControlType.SCCRQ]
+    if not requests or any(not i.outgoing for i in trail.insides):
+        return None
+    return Diagnosis(
+        "l2tp-silent",
+        f"{trail.gateway_text} does not answer L2TP: {count(len(requests), 'SCCRQ', 'SCCRQs')} "
+        "inside the VPN",
+        f"see whether xl2tpd runs on {trail.gateway}",
+    )
+
+
+def find_mix_up(trail: Trail) -> Diagnosis | None:
+    """What a gateway sends to one client goes into the SA of another (X-03, RFC 3947 5.2).
+
+    In transport mode two clients behind one SNAT are one address and one port to the gateway.
+    """
+    own: dict[tuple[str, str], set[int]] = {}
+    for tunnel in trail.case.record.l2tp:
+        own.setdefault((tunnel.client, tunnel.gateway), set()).add(tunnel.local_id)
+    astray = [
+        item
+        for item in trail.case.insides
+        if item.l2tp
+        and not item.outgoing
+        and item.client not in ("", trail.client)
+        and item.l2tp.tunnel_id in own.get((trail.client, item.gateway), ())
+        and item.l2tp.tunnel_id not in own.get((item.client, item.gateway), ())
+    ]
+    if not astray:
+        return None
+    first = astray[0]
+    gateway = next(c for c in connections(trail.case.topology) if c.gateway == first.gateway)
+    return Diagnosis(
+        "mixed-up-clients",
+        f"what {gateway.gateway} ({gateway.gateway_address}) sends to {trail.client} goes to "
+        f"{first.client}: {count(len(astray), 'L2TP packet')} of its tunnel in the other's SA, as "
+        "both have one address behind the SNAT",
+        "use tunnel mode, where each client has its own inner address",
+    )
+
+
+def find_takeover(trail: Trail) -> Diagnosis | None:
+    """Another gateway took over, because the first was silent or died."""
+    own = trail.case.connections(trail.client)
+    used = trail.case.record.gateway_in_use.get(trail.client, "")
+    if used not in [connection.gateway for connection in own[1:]]:
+        return None
+
+    first = Trail(trail.case, trail.client, own[0], hidden=True)
+    if not first.ike:
+        return None
+    if any(not s.outgoing for s in first.ike):
+        silence = _silence(first)
+        since = f" at {silence.since - trail.case.record.started:.1f} s" if silence else ""
+        return Diagnosis(
+            "gateway-died",
+            f"{first.gateway_text} ceased to answer in mid-session{since}, and {used} took over",
+            f"see why the daemons of {first.gateway} ended",
+        )
+
+    from lab.ways.vpn.tunnel_symptoms import find_silence  # the same words as for a failure
+
+    silent = find_silence(first)
+    assert silent is not None
+    return Diagnosis(silent.cause, f"{silent.sentence}; {used} took over", silent.hint)
+
+
+def find_tampering(trail: Trail) -> Diagnosis | None:
+    """ESP whose ICV is wrong at its receiver."""
+    counted = sum(lines.get(AUTH_FAILURES, 0) for lines in trail.case.record.xfrm.values())
+    for way, outgoing in ((trail.way_out, True), (trail.way_back, False)):
+        if way is None:
+            continue
+        wires = [_esp(trail, segment, outgoing=outgoing) for segment in way.segments]
+        bad = [s for s in wires[-1] if s.opened.key is not None and not s.opened.icv_good]
+        if bad:
+            number = _first_wire_with(bad[0], wires)
+            return Diagnosis(
+                "tampered-esp",
+                f"{count(len(bad), 'ESP packet')} altered {_place(way, number)} (SPI "
+                f"{bad[0].sealed.spi:#010x}, "
+                f"sequence {bad[0].sealed.sequence}); the receiver dropped and counted {counted} "
+                f"({AUTH_FAILURES})",
+                "somebody on the way alters packets; the integrity check did its work",
+            )
+    return None
+
+
+def _first_wire_with(bad: EspSighting, wires: list[list[EspSighting]]) -> int:
+    return next(
+        n for n, wire in enumerate(wires) if any(s.sealed.data == bad.sealed.data for s in wire)
+    )
+
+
+def find_replay(trail: Trail) -> Diagnosis | None:
+    """The same ESP packet twice on its receiver's wire."""
+    counted = sum(lines.get(REPLAYS, 0) for lines in trail.case.record.xfrm.values())
+    for way, outgoing in ((trail.way_out, True), (trail.way_back, False)):
+        if way is None:
+            continue
+        wires = [
+            Counter(
+                (s.sealed.spi, s.sealed.sequence) for s in _esp(trail, segment, outgoing=outgoing)
+            )
+            for segment in way.segments
+        ]
+        twice = [mark for mark, number in wires[-1].items() if number > 1]
+        if twice:
+            number = next(n for n, wire in enumerate(wires) if wire[twice[0]] > 1)
+            return Diagnosis(
+                "replayed-esp",
+                f"{count(len(twice), 'ESP packet')} sent a second time {_place(way, number)} (SPI "
+                f"{twice[0][0]:#010x}, sequence {twice[0][1]}); the receiver dropped and counted "
+                f"{counted} "
+                f"({REPLAYS})",
+                "somebody on the way repeats packets; the replay window did its work",
+            )
+    return None
+
+
+def _esp(trail: Trail, segment: str, *, outgoing: bool) -> list[EspSighting]:
+    return [s for s in trail.case.esp_on(segment) if s.outgoing == outgoing]
+
+
+def _place(way: Course, number: int) -> str:
+    if number == 0:
+        return f"on {way.segments[0]}, by {way.start}"
+    before, after = way.segments[number - 1], way.segments[number]
+    return f"by {way.between[number - 1]}, between {before} and {after}"

@@ -1,0 +1,208 @@
+"""Symptoms of a VPN that does not come up: IKE and ESP."""
+
+from __future__ import annotations
+
+import re
+
+from lab.names import count
+from lab.verify.journey import Journey
+from lab.verify.symptom import Diagnosis, Loss, Trail
+from lab.ways.vpn.ike import MAIN_MODE_MESSAGES, QUICK_MODE_MESSAGES, Negotiation, negotiations
+from lab.wire.decode import ESP, UDP
+from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NO_PROPOSAL_CHOSEN
+
+_WRONG_IDENTITY = re.compile(
+    r"no peer config found|none allows pre-shared key|AUTHENTICATION_FAILED|AUTH_FAILED"
+    r"|does not match to|INVALID_ID_INFORMATION|no shared key found",
+)
+"""What charon says at either end when it can read an identity and does not want it."""
+_UNWANTED = re.compile(r"does not match to")
+_UNREADABLE = re.compile(
+    r"could not decrypt payloads|decryption failed|PAYLOAD_MALFORMED|PLD_MAL|message parsing failed"
+)
+"""What charon says when another key was used to encrypt."""
+_NO_IKEV1 = re.compile(r"IKE version 1 not supported|received unsupported IKE version 1")
+"""What a charon says that was built without IKEv1: asked to begin, and asked by a peer."""
+_NO_PROPOSAL = re.compile(r"NO_PROPOSAL_CHOSEN|NO_PROP|no (?:matching |acceptable )?proposal found")
+
+
+def _kind(journey: Journey, port: int) -> bool:
+    packet = journey.packet
+    return packet.protocol == UDP and port in (packet.source_port, packet.destination_port)
+
+
+def _lost_everything(trail: Trail, port: int, protocol: int = UDP) -> tuple[Loss, str] | None:
+    """The loss of all packets of a kind in one direction, and that direction in words."""
+    for journeys, way, text in (
+        (trail.out, trail.way_out, f"from {trail.client} to {trail.gateway_text}"),
+        (trail.back, trail.way_back, f"from {trail.gateway_text} to {trail.client}"),
+    ):
+        of_kind = [
+            j
+            for j in journeys
+            if (_kind(j, port) if protocol == UDP else j.packet.protocol == protocol)
+        ]
+        loss = trail.loss(of_kind, way)
+        if loss is not None and loss.lost == loss.sent:
+            return loss, text
+    return None
+
+
+def _lost_text(name: str, loss: Loss, way: str) -> str:
+    return (
+        f"{name} {way} is lost at {loss.lost_at}: {count(loss.sent, 'packet')} on "
+        f"{loss.last_segment}, "
+        f"none of them on {loss.next_segment}"
+    )
+
+
+def find_no_ikev1(trail: Trail) -> Diagnosis | None:
+    """A charon that was built without IKEv1 sends nothing, and answers nothing."""
+    nodes = [trail.client, *(c.gateway for c in trail.case.connections(trail.client))]
+    without = [node for node in nodes if _NO_IKEV1.search(trail.log(node))]
+    if not without:
+        return None
+    return Diagnosis(
+        "no-ikev1",
+        f"the charon of {' and '.join(without)} says that it does not support IKE version 1, which "
+        "is what IBM's VPN speaks: this strongSwan was built without it",
+        "lab charon fetch",
+    )
+
+
+def find_lost_udp_500(trail: Trail) -> Diagnosis | None:
+    """All of UDP 500 is lost at the customer's firewall."""
+    found = _lost_everything(trail, IKE_PORT)
+    if found is None or not trail.is_customers(found[0].lost_at):
+        return None
+    return Diagnosis(
+        "udp-500-lost",
+        _lost_text("UDP 500 (IKE)", *found),
+        f"let UDP 500 pass {found[0].lost_at} in both directions",
+    )
+
+
+SILENT = "gateway-silent"
+
+
+def find_silence(trail: Trail) -> Diagnosis | None:
+    """The gateway never answers."""
+    out = [s for s in trail.ike if s.outgoing]
+    if not out or any(not s.outgoing for s in trail.ike):
+        return None
+
+    found = _lost_everything(trail, IKE_PORT)
+    where = (
+        f"its packets are last seen on {found[0].last_segment}, and {found[0].lost_at} does not "
+        "pass them on"
+        if found
+        else "they came to its own wire, "
+        f"{trail.way_out.segments[-1] if trail.way_out else 'unknown'}"
+    )
+    return Diagnosis(
+        SILENT,
+        f"{trail.gateway_text} is silent: {count(len(out), 'IKE packet')} to it, none answered; "
+        f"{where}",
+        f"see whether {trail.gateway} runs, and whether the way to it is open",
+    )
+
+
+def _negotiations(trail: Trail) -> list[Negotiation]:
+    return negotiations(trail.ike)
+
+
+def find_no_proposal(trail: Trail) -> Diagnosis | None:
+    """No algorithms in common: a notify in clear, or charon's word for it once encrypted."""
+    notified = any(NO_PROPOSAL_CHOSEN in s.message.notifies for s in trail.ike if not s.outgoing)
+    logs = f"{trail.log(trail.client)}\n{trail.log(trail.gateway)}"
+    done = any(
+        len(messages) >= QUICK_MODE_MESSAGES
+        for n in _negotiations(trail)
+        for messages in n.quick_modes.values()
+    )
+    # In main mode the notify is in clear; in quick mode only charon can tell.
+    phase = "ESP" if _authenticated(trail) else "IKE"
+    if done or not (_NO_PROPOSAL.search(logs) if phase == "ESP" else notified):
+        return None
+
+    connection = trail.connection
+    offered = ""
+    if connection is not None:
+        sides = (connection.client_side, connection.gateway_side)
+        ours, theirs = (s.ike_proposal if phase == "IKE" else s.esp_proposal for s in sides)
+        offered = f": {trail.client} offers {ours}, {trail.gateway} takes {theirs}"
+    return Diagnosis(
+        "no-common-proposal",
+        f"{trail.client} and {trail.gateway_text} have no {phase} proposal in common, and the "
+        "gateway "
+        f"answers NO-PROPOSAL-CHOSEN{offered}",
+        "give both ends the same proposal",
+    )
+
+
+def _authenticated(trail: Trail) -> bool:
+    return any(len(n.main_mode) >= MAIN_MODE_MESSAGES for n in _negotiations(trail))
+
+
+def find_lost_udp_4500(trail: Trail) -> Diagnosis | None:
+    """IKE begins on UDP 500 and is lost when it moves to 4500."""
+    found = _lost_everything(trail, NAT_T_PORT)
+    if found is None:
+        return None
+    return Diagnosis(
+        "udp-4500-lost",
+        _lost_text("UDP 4500 (NAT traversal)", *found),
+        f"let UDP 4500 pass {found[0].lost_at} in both directions, beside UDP 500",
+    )
+
+
+def find_failed_authentication(trail: Trail) -> Diagnosis | None:
+    """Main mode ends after its fifth message: the key or the identity."""
+    found = _negotiations(trail)
+    if not found or any(n.quick_modes for n in found):
+        return None
+    if _authenticated(trail):
+        return _unwanted_gateway(trail)
+
+    logs = f"{trail.log(trail.client)}\n{trail.log(trail.gateway)}"
+    readable = _WRONG_IDENTITY.search(logs) and not _UNREADABLE.search(trail.log(trail.gateway))
+    if readable:
+        own = trail.connection.client_side.identity if trail.connection else ""
+        return Diagnosis(
+            "wrong-identity",
+            f"{trail.gateway_text} could read the identity {own} of {trail.client} and knows "
+            "nobody by it",
+            "give both ends the same identities",
+        )
+    return Diagnosis(
+        "wrong-psk",
+        f"{trail.gateway_text} cannot decrypt the fifth main mode message of {trail.client}: the "
+        "two have "
+        "different pre-shared keys",
+        "give both ends the same key",
+    )
+
+
+def _unwanted_gateway(trail: Trail) -> Diagnosis | None:
+    """Main mode is through on the wire, and the client does not want who answered."""
+    if not _UNWANTED.search(trail.log(trail.client)):
+        return None
+    wanted = trail.connection.client_side.expects if trail.connection else ""
+    return Diagnosis(
+        "wrong-identity",
+        f"{trail.gateway_text} calls itself by another identity than the {wanted} that "
+        f"{trail.client} demands",
+        "give both ends the same identities",
+    )
+
+
+def find_lost_esp(trail: Trail) -> Diagnosis | None:
+    """IKE is through, and ESP is lost."""
+    found = _lost_everything(trail, 0, ESP)
+    if found is None:
+        return None
+    return Diagnosis(
+        "esp-lost",
+        _lost_text("ESP (protocol 50)", *found) + ", while IKE passes",
+        f"let protocol 50 pass {found[0].lost_at} in both directions, beside UDP 500",
+    )
