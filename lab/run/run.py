@@ -101,7 +101,7 @@ class Run:
         if node:
             names.check_known("node", node, [each.name for each in topology.nodes])
         _check_program(command)
-        if topology.happenings and not (not command if own_agent is None else own_agent):
+        if topology.deaths and not (not command if own_agent is None else own_agent):
             raise UsageError(
                 f"{fault} happens while the lab's own agent calls home, and here it does not call",
                 hint=f"lab run {name} --fault {fault}, without a command",

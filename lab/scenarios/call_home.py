@@ -10,9 +10,10 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
-from lab.errors import DaemonError, PathError, UsageError
+from lab.errors import DaemonError, PathError
 from lab.inside.running import RunningLab
 from lab.linux import firewall
 from lab.linux.process import PIPE
@@ -26,7 +27,7 @@ from lab.record.event import (
     Unroutable,
 )
 from lab.record.record import CallHome, FirewallTrial, UplinkProbe
-from lab.topology.model import Happening, Role
+from lab.topology.model import Role
 from lab.wait import Deadline
 from lab.wire.craft import tcp_syn
 
@@ -55,25 +56,24 @@ def run(lab: RunningLab) -> int:
 
 
 def _call_home(lab: RunningLab, agent: str) -> bool:
-    """One call, and another one by another gateway or another way if that one fails."""
-    during = [h for h in lab.topology.happenings if h.at == "during-call-home"]
-    for happening in (h for h in lab.topology.happenings if h.at == "before-call-home"):
-        befall(lab, happening)
-
-    if call(lab, agent, during):
+    """A call, and others by other gateways and other ways as long as calls fail: one for each way."""
+    if call(lab, agent, lab.topology.deaths):
         return True
-    try:
-        if not lab.homeward.renew(agent):
+    for _ in lab.topology.ways_of(agent):
+        try:
+            if not lab.homeward.renew(agent):
+                return False
+        except PathError as error:
+            lab.record.error = error.message
+            lab.story.tell(PathFailed(again=True, words=error.message))
             return False
-    except PathError as error:
-        lab.record.error = error.message
-        lab.story.tell(PathFailed(again=True, words=error.message))
-        return False
-    return call(lab, agent, [])
+        if call(lab, agent):
+            return True
+    return False
 
 
-def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
-    """Run the reference agent on its host; what it says goes into the record."""
+def call(lab: RunningLab, agent: str, dying: Iterable[str] = ()) -> bool:
+    """Run the reference agent on its host while nodes die; what the agent says goes into the record."""
     started = time.time()
     way = lab.homeward.in_use(agent)
     argv = [sys.executable, "-m", "lab.agent", "--json"]
@@ -83,8 +83,9 @@ def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
 
     with log.open("ab") as errors:
         popen = lab.node(agent).start(argv, environment, stdout=PIPE, stderr=errors)
-        for happening in during:
-            befall(lab, happening)
+        for node in dying:
+            lab.story.tell(NodeDied(source=node))
+            lab.die(node)
         output, _ = popen.communicate(timeout=AGENT_DEADLINE_S)
 
     if not output:
@@ -108,16 +109,6 @@ def call(lab: RunningLab, agent: str, during: list[Happening]) -> bool:
         del attempt["sentence"]
         lab.story.tell(CallHomeTried(source=agent, way=used, **attempt))
     return bool(answer["acknowledged"])
-
-
-def befall(lab: RunningLab, happening: Happening) -> None:
-    """Do to a node what the fault says."""
-    node = happening.node
-    if happening.action != "kill-daemons":
-        raise UsageError(f"nobody knows how to {happening.action!r} {node}")
-
-    lab.story.tell(NodeDied(source=node))
-    lab.die(node)
 
 
 def try_inbound(lab: RunningLab, agent: str) -> None:

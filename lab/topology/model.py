@@ -152,17 +152,6 @@ class EspMeddling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """Something that befalls a running lab: at which phase, and what is done to ``node``."""
-
-    at: str
-    """``before-call-home`` or ``during-call-home``."""
-    action: str
-    """``kill-daemons``."""
-    node: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """A way home of certain agents. What each kind of way decides is in its own ``lab.ways.<kind>.plan``."""
 
@@ -226,7 +215,8 @@ class Topology:
     """Requirement IDs to be judged."""
     drops: tuple[DropRule, ...] = ()
     meddling: tuple[EspMeddling, ...] = ()
-    happenings: tuple[Happening, ...] = ()
+    deaths: tuple[str, ...] = ()
+    """The nodes that die while an agent calls home."""
     fault: str = ""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lab.topology.model import EspMeddling, Happening, PppAuth, Role, Topology
+from lab.topology.model import EspMeddling, PppAuth, Role, Topology
 from lab.ways.fault import Fault, change_ways, drop
 from lab.ways.vpn.plan import IkeSide, IpsecConnection, L2tpServer, VpnPlan, connections, plans
 
@@ -102,8 +102,7 @@ def _gateways_silent(topology: Topology) -> Topology:
 
 
 def _gateway_dies(topology: Topology) -> Topology:
-    death = Happening(at="during-call-home", action="kill-daemons", node=_first_gateway(topology))
-    return replace(topology, happenings=(*topology.happenings, death))
+    return replace(topology, deaths=(*topology.deaths, _first_gateway(topology)))
 
 
 def _wrong_chap_secret(topology: Topology) -> Topology:

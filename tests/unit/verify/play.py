@@ -199,7 +199,7 @@ class Act:
             self.record.gateway_in_use[client] = connection.gateway
             if session.call():
                 return
-            if connection is own[-1] or not self.topology.happenings:
+            if connection is own[-1] or not self.topology.deaths:
                 return
 
     def _probe(self) -> None:
@@ -546,7 +546,7 @@ class VpnSession:
             else list(conversation(self.assigned, server.address, self.port, self.script))
         )
         good = bool(talk) and not self.script.refuses
-        dies = any(h.node == self.gateway for h in self.act.topology.happenings)
+        dies = self.gateway in self.act.topology.deaths
         for number, (outward, segment) in enumerate(talk):
             if dies and number == 5:
                 return self._die()
