@@ -218,7 +218,7 @@ def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[Node
     reserve = {end for way in topology.ways for end in _tunnel_ends(way)[1:]}
     # The weight keeps the way that is tried first in one line.
     dashed = ", style=dashed" if reserve & {node.name for node in ends} else ", weight=20"
-    if segment.name in _tunnelled(topology):
+    if {(segment.name, node.name) for node in ends} <= _tunnelled(topology):
         return f'color="{TUNNEL}:{PATH}:{TUNNEL}", penwidth=2.4{dashed}'
 
     return f'color="{PATH}", penwidth=3{dashed}'
@@ -229,17 +229,20 @@ def _tunnel_ends(way: Way) -> tuple[str, ...]:
     return ends
 
 
-def _tunnelled(topology: Topology) -> set[str]:
-    """The segments between agents and the far ends of their tunnels."""
-    segments: set[str] = set()
+def _tunnelled(topology: Topology) -> set[tuple[str, str]]:
+    """The plugs (segment, node) between agents and the far ends of their tunnels."""
+    found: set[tuple[str, str]] = set()
     for way in topology.ways:
         ends = {*_tunnel_ends(way)}
-        for stop in route_map.trace(topology, [way]).stops if ends else ():
+        route = route_map.trace(topology, [way])
+        segments: set[str] = set()
+        for stop in route.stops if ends else ():
             if ends & {node.name for node in stop.nodes}:
                 break
             if stop.onward is not None:
                 segments.add(stop.onward.name)
-    return segments
+        found |= {plug for plug in route.plugs if plug[0] in segments}
+    return found
 
 
 def _legend(topology: Topology) -> str:

@@ -242,3 +242,12 @@ def test_the_schema_has_the_closed_vocabularies(capsys: pytest.CaptureFixture[st
         "ways",
         "agents",
     }
+
+
+def test_what_is_beside_the_tunnel_on_its_wire_is_not_drawn_inside() -> None:
+    """Of ``failover``: callers by modem come to sdc over the wire that the gateways are on."""
+    its = resolve(load.load("failover"), SECRETIVE)
+
+    assert dot.TUNNEL in edges(its)["segment dmz", "vpn1"]
+    assert dot.TUNNEL not in edges(its)["segment dmz", "sdc"]
+    assert dot.PATH in edges(its)["segment dmz", "sdc"]
