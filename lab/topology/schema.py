@@ -18,9 +18,10 @@ def schema() -> dict[str, Any]:
     properties["profile"]["enum"] = list(catalogue.names())
     properties["expect"]["items"]["enum"] = list(check.requirement_ids())
     properties["expect"]["uniqueItems"] = True
-    for key in ("nodes", "telephone"):
+    for key in ("nodes", "telephone", "agents"):
         properties[key]["propertyNames"] = {"pattern": NODE_NAME, "maxLength": 11}
-    properties["links"]["propertyNames"] = {"pattern": LINK_NAME, "maxLength": 15}
+    for key in ("links", "ways"):
+        properties[key]["propertyNames"] = {"pattern": LINK_NAME, "maxLength": 15}
     return {"$schema": DIALECT, "title": "callhome-lab topology", **result}
 
 
