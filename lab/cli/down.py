@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.cli.standing_options import model_of
+from lab.errors import UsageError
 
 if TYPE_CHECKING:
     from lab.engine.registry import Entry
@@ -34,7 +35,12 @@ def _down(entry: Entry, *, as_json: bool) -> int:
     from lab.run import standing
     from lab.run.run import Run
 
-    topology = model_of(entry)
+    try:
+        topology = model_of(entry)
+    except UsageError as error:
+        standing.end(entry)
+        print(f"{entry.name} is down, and not judged: {error.message}", file=sys.stderr)
+        return error.exit_status
     standing.stop(entry)
     run = Run(topology, Path(entry.run_dir), Engine(entry.engine), Clock(entry.clock))
     run.began_at(entry.started)

@@ -20,12 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.cli.standing_options import model_of
     from lab.engine import native, registry
 
     up = registry.entries()
     if args.json:
-        rows = [{**asdict(e), "fault": model_of(e).fault, "ways": _ways(e)} for e in up]
+        rows = [{**asdict(entry), **_look_at(entry)} for entry in up]
         print(json.dumps(rows, indent=1))
         return 0
     if roots := native.of_root():
@@ -41,19 +40,32 @@ def run(args: argparse.Namespace) -> int:
             f"{entry.name:{width}}  up {minutes:3d}:{seconds:02d}  {entry.engine}, {entry.clock} clock  "
             f"{entry.run_dir}"
         )
-        if fault := model_of(entry).fault:
-            print(f"{'':{width}}  with fault {fault}")
-        for way in _ways(entry):
+        seen = _look_at(entry)
+        for problem in filter(
+            None, (seen["fault"] and f"with fault {seen['fault']}", seen["problem"])
+        ):
+            print(f"{'':{width}}  {problem}")
+        for way in seen["ways"]:
             print(f"{'':{width}}  {way['agent']}: {', '.join([*way['modems'], way['state']])}")
     return 0
 
 
-def _ways(entry: Entry) -> list[dict[str, Any]]:
-    """Of each agent's host: its modem, if it is to have one, and the state of its way home, asked now."""
+def _look_at(entry: Entry) -> dict[str, Any]:
+    """A lab's fault and ways home; ``problem`` says why they are not known."""
     from lab.cli.standing_options import model_of
+    from lab.errors import UsageError
+
+    try:
+        topology = model_of(entry)
+    except UsageError as error:
+        return {"fault": "", "ways": [], "problem": f"{error.message}; {error.hint}"}
+    return {"fault": topology.fault, "ways": _ways(entry, topology), "problem": ""}
+
+
+def _ways(entry: Entry, topology: Topology) -> list[dict[str, Any]]:
+    """Of each agent's host: its modem, if it is to have one, and the state of its way home, asked now."""
     from lab.errors import LabError
 
-    topology = model_of(entry)
     ways = []
     for agent in topology.agents:
         try:

@@ -20,6 +20,7 @@ from lab.engine.registry import Entry
 from lab.engine.session import Program, Session, on_terminal, window
 from lab.engine.supervisor import MAIN_SESSION, Supervisor
 from lab.errors import (
+    DeadlineExceeded,
     ExpectationFailed,
     GuestError,
     LabBroke,
@@ -29,8 +30,11 @@ from lab.errors import (
     UsageError,
 )
 from lab.run.run import Run
+from lab.wait import wait_until
 
 LOG = "logs/lab.log"
+END_S = 15.0
+"""For a lab to go in order that cannot be asked to."""
 _BLAMED = {each.exit_status: each for each in (UsageError, PrerequisiteError)}
 
 
@@ -194,6 +198,20 @@ def stop(entry: Entry) -> None:
         connection.sendall(Frame(Kind.halt, 0).encode())
         _receive_all(connection)
     registry.wait_gone(entry)
+
+
+def end(entry: Entry) -> None:
+    """Take a lab down whose run directory is of no use any more: its control socket may be gone, too."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(entry.pid, number)
+        with contextlib.suppress(DeadlineExceeded):
+            wait_until(f"{entry.name} has gone", lambda: not _is_up(entry), END_S, every_s=0.1)
+            return
+
+
+def _is_up(entry: Entry) -> bool:
+    return any(each.pid == entry.pid for each in registry.entries())
 
 
 def _receive_all(connection: socket.socket) -> bytes:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -340,3 +341,29 @@ def test_nothing_is_up(home: User) -> None:
         assert done.returncode == 2
         assert re.search(rb"no lab is up\n  hint: \S*lab up TOPOLOGY", done.stderr)
     assert status(home) == []
+
+
+def test_a_lab_whose_run_directory_was_removed(home: User) -> None:
+    """It is shown, and taken down; there is nothing left to judge it by."""
+    assert home.lab("up", "direct", "--out", "out").returncode == 0
+    shutil.rmtree(home.home / "out")
+
+    shown = home.lab("status")
+    assert shown.returncode == 0, shown.stderr
+    assert b"the run directory of direct cannot be read" in shown.stdout
+    assert json.loads(home.lab("status", "--json").stdout)[0]["ways"] == []
+
+    down = home.lab("down")
+    assert down.returncode == 2
+    assert b"direct is down, and not judged" in down.stderr
+    assert home.lab("status").stdout == b"no lab is up\n"
+
+
+def test_a_lab_of_another_version(home: User) -> None:
+    assert home.lab("up", "direct", "--out", "out").returncode == 0
+    model = home.home / "out" / "keys" / "model.json"
+    model.write_text(model.read_text().replace('"expect"', '"expects"'))
+
+    assert b"direct was brought up by another version of the lab" in home.lab("status").stdout
+    assert home.lab("down").returncode == 2
+    assert home.lab("status").stdout == b"no lab is up\n"

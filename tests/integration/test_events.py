@@ -173,7 +173,7 @@ def test_a_lab_that_is_left_up_writes_them_too(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         told = (out / EVENTS).read_text()
     finally:
-        lab("down", os.fspath(out), cwd=tmp_path)
+        lab("down", done.stdout.strip(), cwd=tmp_path)
 
     assert '"kind": "lab-up"' in told
     assert '"kind": "way-up"' in told
