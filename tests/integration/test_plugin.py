@@ -273,7 +273,9 @@ def test_an_interrupt_takes_the_lab_down(tmp_path: Path) -> None:
     suite = _suite(
         tmp_path,
         '@pytest.mark.topology("direct")\n'
-        "def test_waits(lab):\n    import signal\n    print('waiting', flush=True)\n    signal.pause()\n",
+        "def test_waits(lab):\n    import time\n    print('waiting', flush=True)\n"
+        # A signal just before signal.pause() would be waited out, and was, once.
+        "    while True:\n        time.sleep(0.1)\n",
     )
     with subprocess.Popen(
         _argv("-s", "--lab-out=out", "--lab-clock=real"),
