@@ -1,10 +1,9 @@
-"""A LIG's fence in the kernel: the table once, and what each call adds to it. Texts are ``lab.fence``'s."""
+"""A LIG's fence in the kernel: the table once, and what a call adds. The texts are ``lab.linux.fence``'s."""
 
 from __future__ import annotations
 
-from lab import fence
 from lab.errors import KernelError
-from lab.linux import nft
+from lab.linux import fence, nft
 from lab.linux.nodes import Node
 from lab.topology.telephone import Lig
 

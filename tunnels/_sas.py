@@ -19,8 +19,8 @@ from pathlib import Path
 from lab.errors import KernelError
 from lab.linux.netlink import NETLINK_XFRM
 from lab.linux.nodes import Node
+from lab.linux.worker import start_worker
 from lab.record.record import EspSa
-from lab.worker import start_worker
 from tunnels._xfrm import (
     GROUP_EXPIRE,
     GROUP_SA,

@@ -2,7 +2,7 @@
 
 One thread has the bank; it waits for modems, notices and ends of pppds, and for a moment only while
 a modem owes it an answer. What modems are told is ``_answering``'s, what PPP is told ``ppp``'s, and
-the rules are ``lab.fence``'s. A call for which no address is free is left to ring (P-12).
+the rules are ``lab.linux.fence``'s. A call for which no address is free is left to ring (P-12).
 
 The fence stays when the bank ends, with no call in it, so that its counters can still be read.
 """
@@ -20,15 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import fence
 from lab.errors import LabBroke, ThreadBroke
+from lab.linux import fence
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
+from lab.linux.worker import start_worker
 from lab.record.record import LigCall, Record
 from lab.teardown import Teardown
 from lab.topology.telephone import Lig, ModemLine
 from lab.ways.dial.plan import dialers
-from lab.worker import start_worker
 from tunnels import _dnsmasq, ppp, started
 from tunnels._answering import Answering, AnsweringState
 from tunnels._fencing import KernelFence

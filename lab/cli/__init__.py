@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _give_back_bytecode() -> None:
     """What the interpreter compiled while we were root must not be in the way of the checkout's owner."""
-    from lab import sudo
+    from lab.machine import sudo
 
     if sudo.caller() is not None:
         for package in ("lab", "tunnels"):
@@ -101,7 +101,7 @@ def _carry_out(words: list[str]) -> int:
 def _complain(error: LabError) -> None:
     print(f"lab: {error.message}", file=sys.stderr)
     if error.hint:
-        from lab import hints
+        from lab.machine import hints
 
         print(f"  hint: {hints.typed(error.hint)}", file=sys.stderr)
     for note in getattr(error, "__notes__", ()):

@@ -6,9 +6,8 @@ import argparse
 import json
 import sys
 
-from lab import hints
 from lab.engine import host, trial
-from lab.machine import doctor
+from lab.machine import doctor, hints
 
 MISSING = 3
 

@@ -7,8 +7,8 @@ import json
 import os
 import sys
 
-from lab import hints
 from lab.kernel import build, status
+from lab.machine import hints
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

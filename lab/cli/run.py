@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"\n{verdict.closing_line}", end="", file=sys.stderr)
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
     if args.next and not verdict.exit_status:
-        from lab import hints
+        from lab.machine import hints
 
         print(f"\n{hints.next_steps(args.topology)}", file=sys.stderr)
 

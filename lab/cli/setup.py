@@ -62,9 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _conclude(*, without_kernel: bool) -> int:
     """Say in one line what `lab doctor` would conclude; the exit status that follows."""
-    from lab import hints
     from lab.engine import host, trial
-    from lab.machine import doctor
+    from lab.machine import doctor, hints
 
     report = doctor.examine(boot=None if host.inside() or without_kernel else trial.boot)
     if without_kernel and report.engine is None:

@@ -29,8 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import hints, ways
+    from lab import ways
     from lab.engine import registry
+    from lab.machine import hints
     from lab.run import standing
     from lab.run.run import Run
 

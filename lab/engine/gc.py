@@ -16,10 +16,11 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lab import paths, sudo
 from lab.engine import registry
+from lab.engine.run_dir import left_behind
 from lab.errors import LabError, PrerequisiteError, UsageError
 from lab.kernel import store
+from lab.machine import sudo
 from lab.wire import pcapng
 
 MODEL = "keys/model.json"
@@ -58,7 +59,7 @@ def _run_dirs(folders: Iterable[Path]) -> Iterator[Path]:
 def _tidy(run_dir: Path) -> Iterator[str]:
     """One run directory, if no lab lives there."""
     try:
-        with paths.left_behind(run_dir) as free:
+        with left_behind(run_dir) as free:
             if free:
                 yield from _leftovers(run_dir)
                 sudo.give_back([run_dir])

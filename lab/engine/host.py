@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from lab import paths
 from lab.engine.channel import Channel
+from lab.engine.run_dir import in_use
 from lab.engine.session import Program, Session, on_terminal, window
 from lab.errors import LabError
 
@@ -76,7 +76,7 @@ def open_lab(
     engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...] = ()
 ) -> Iterator[OpenLab]:
     """Start an inside in an engine that ``choose`` gave; it may write ``run_dir`` and ``shared``."""
-    with paths.in_use(run_dir) as hold, _opened(engine, clock, run_dir, shared, hold) as opened:
+    with in_use(run_dir) as hold, _opened(engine, clock, run_dir, shared, hold) as opened:
         yield opened
 
 

@@ -1,6 +1,6 @@
 """Which labs are up: one small file each, held by a lock as long as the lab lives.
 
-The files are in the user's runtime directory (``paths.runtime_dirs``): the cache may be read-only. A
+The files are in the user's runtime directory (``runtime_dirs``): the cache may be read-only. A
 file whose lock is free belongs to a supervisor that was killed; whoever looks removes it.
 """
 
@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.engine import native
-from lab.errors import UsageError
-from lab.paths import runtime_dir, runtime_dirs
+from lab.errors import PrerequisiteError, UsageError
+from lab.paths import cache_dir
 
 _LABS = "labs"
 
@@ -37,6 +37,44 @@ class Entry:
     pid: int
     """The supervisor."""
     started: float
+
+
+def runtime_dirs() -> tuple[Path, ...]:
+    """Where a user's labs that are up may be noted, the best place first; not made yet perhaps.
+
+    ``$XDG_RUNTIME_DIR`` (XDG Base Directory), or the usual place of it, as cron and su do not set the
+    variable; the cache; a folder of the user's own in /tmp, where the home cannot be written.
+    """
+    uid = os.geteuid()
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}")
+    folders = [base / "callhome-lab"] if base.is_dir() else []
+    return tuple(dict.fromkeys([*folders, cache_dir(), Path(f"/tmp/callhome-lab-{uid}")]))
+
+
+def runtime_dir(name: str) -> Path:
+    """A folder of this name in the first of these places that can be written; made if it is not there.
+
+    Raises PrerequisiteError that says why of each.
+    """
+    reasons = []
+    for base in runtime_dirs():
+        folder = base / name
+        try:
+            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if base.stat().st_uid != os.geteuid():
+                reasons.append(f"{base}: belongs to another user")
+                continue
+            folder.mkdir(exist_ok=True)
+            # What root may do, a read-only file system may still refuse.
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
+            reasons.append(f"{folder}: cannot be written")
+        except OSError as error:
+            reasons.append(f"{folder}: {error.strerror}")
+    raise PrerequisiteError(
+        f"no folder to note in which labs are up ({'; '.join(reasons)})",
+        hint="name one that you may write: export XDG_RUNTIME_DIR=FOLDER",
+    )
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.http1 import Head, Malformed, Stream
+from lab.agent.http1 import Head, Malformed, Stream
 from lab.ibm.answers import HEARTBEAT_BYTES, Answer, Request, answer, is_heartbeat, refusal, render
 from lab.ibm.ledger import Ledger
 from lab.record.record import Transaction

@@ -128,8 +128,8 @@ def _carry(session: pytest.Session) -> bool | None:
         config.stash[missing] = "--lab-engine none was asked for"
         return None
 
-    from lab import hints
     from lab.errors import LabError, PrerequisiteError, UsageError
+    from lab.machine import hints
     from lab.pytest_plugin import carrying
 
     try:

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import charon, paths
+from lab import charon
 from lab.engine import carried
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, run_program
+from lab.engine.run_dir import fresh_dir
 from lab.engine.session import on_terminal
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Carriage:
         Raises PrerequisiteError if no engine can be had here, UsageError for a directory in use.
         """
         engine = choose(Engine(config.getoption("lab_engine")))
-        folder = paths.fresh_dir("pytest", config.getoption("lab_out"))
+        folder = fresh_dir("pytest", config.getoption("lab_out"))
         return cls(config, engine, Clock(config.getoption("lab_clock")), folder)
 
     @property

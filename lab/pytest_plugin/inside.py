@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab import paths
 from lab.engine.host import INSIDE, Clock, Engine
+from lab.engine.run_dir import new_run_dir
 from lab.errors import ExpectationFailed, LabError
 from lab.pytest_plugin.carrying import SESSION_DIR, SESSION_FILE
 from lab.pytest_plugin.traceback import shortened
@@ -44,7 +44,7 @@ class Labs:
         """A lab with its path up, as ordered; taken down at the end, whatever became of it."""
         self._made += 1
         name = f"{self._made}-{order.id}"
-        lab = self._up(order, paths.new_run_dir(name, folder / name))
+        lab = self._up(order, new_run_dir(name, folder / name))
         self._standing.append(lab)
         try:
             yield lab

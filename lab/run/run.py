@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from lab import codec, names, paths, sudo, ways
+from lab import codec, names, ways
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
 from lab.engine.inside import Order
+from lab.engine.run_dir import new_run_dir
 from lab.errors import LabError, PrerequisiteError, UsageError
+from lab.machine import sudo
 from lab.record.record import Record
 
 if TYPE_CHECKING:
@@ -110,7 +112,7 @@ class Run:
         for kind in dict.fromkeys(way.kind for way in topology.ways):
             ways.stage(kind, "checks").machine()
 
-        run = cls(topology, paths.new_run_dir(topology.name, out), chosen, clock)
+        run = cls(topology, new_run_dir(topology.name, out), chosen, clock)
         run.given = name
         run._started = started
         return run

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import ThreadBroke
 from lab.linux.nodes import Node
+from lab.linux.worker import start_worker
 from lab.teardown import Teardown
 from lab.telephony import result_codes
 from lab.telephony.devices import Port, Watch, furnish, start_port, start_watch
@@ -37,7 +38,6 @@ from lab.telephony.signals import (
 )
 from lab.telephony.tape import Tape, recording
 from lab.topology.telephone import ModemFault, ModemLine, ResultTable, Telephone
-from lab.worker import start_worker
 
 if TYPE_CHECKING:
     from lab.ways.ground import Ground

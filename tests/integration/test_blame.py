@@ -40,7 +40,7 @@ DEFECTS = {
         "Charon.ready = ready",
     ),
     "agent": (
-        "lab/heartbeat.py",
+        "lab/agent/heartbeat.py",
         "def heartbeat(*_, **__):\n    raise RuntimeError('a defect')",
     ),
     "pump": (

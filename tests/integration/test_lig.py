@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from lab import fence
+from lab.linux import fence
 from lab.secret import Secret
 from lab.topology.telephone import FenceList, Lig
 from lab.wait import wait_until

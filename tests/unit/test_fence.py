@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab import fence
-from lab.linux import process
+from lab.linux import fence, process
 from lab.topology import load, resolve
 from lab.topology.telephone import FenceList, Lig
 from tests import golden

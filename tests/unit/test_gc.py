@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import paths
 from lab.engine import gc
+from lab.engine.run_dir import in_use
 from lab.errors import UsageError
 from lab.kernel import store
 
@@ -72,7 +72,7 @@ def test_leftovers_go_and_all_else_stays(run_dir: Path) -> None:
 
 def test_a_lab_that_lives_is_left_alone(run_dir: Path) -> None:
     before = everything(run_dir)
-    with paths.in_use(run_dir):
+    with in_use(run_dir):
         assert not list(gc.collect([run_dir.parents[1]]))
         assert everything(run_dir) == before
     assert list(gc.collect([run_dir.parents[1]]))

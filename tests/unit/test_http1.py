@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.http1 import HEAD_BYTES, Malformed, Stream
+from lab.agent.http1 import HEAD_BYTES, Malformed, Stream
 
 
 def stream(data: bytes, step: int) -> Stream:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import codec, paths
+from lab import codec
 from lab.engine.host import Clock, Engine
+from lab.engine.run_dir import new_run_dir
 from lab.errors import UsageError
 from lab.record.record import Record
 from lab.run.run import Run
@@ -17,7 +18,7 @@ from lab.topology.resolve import resolve
 
 
 def judged(tmp_path: Path, record: Record) -> Run:
-    run_dir = paths.new_run_dir("direct", tmp_path / "run")
+    run_dir = new_run_dir("direct", tmp_path / "run")
     (run_dir / "record.json").write_text(codec.dump(record))
     return Run(resolve(load("direct"), secrets.token_bytes(32)), run_dir, Engine.uml, Clock.virtual)
 
@@ -45,5 +46,5 @@ def test_a_capture_that_lost_nothing_is_judged(tmp_path: Path) -> None:
 
 def test_a_run_directory_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has a name that is not UTF-8"):
-        paths.new_run_dir("direct", tmp_path / "a\udcff")
+        new_run_dir("direct", tmp_path / "a\udcff")
     assert not list(tmp_path.iterdir())

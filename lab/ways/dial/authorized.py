@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from itertools import product
 
-from lab import fence
+from lab.linux import fence
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Finding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab import fence
+from lab.linux import fence
 from lab.names import count
 from lab.record.record import CallHome
 from lab.telephony.modulation import common_rate

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf
 
-from lab import fence
+from lab.linux import fence
 from lab.names import count
 from lab.topology.telephone import Lig
 from lab.verify.case import Case

@@ -14,9 +14,8 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from lab import fence
 from lab.errors import DeadlineExceeded
-from lab.linux import firewall
+from lab.linux import fence, firewall
 from lab.record.record import FenceTrial, LigCall, PppSession
 from lab.topology.model import Role
 from lab.wait import wait_until

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lab import fence
+from lab.linux import fence
 from lab.topology.telephone import Lig
 from lab.wire import decode
 from lab.wire.decode import ICMP, TCP, UDP, Packet

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from lab import paths
 from lab.engine import registry
 from lab.engine.registry import Entry
 from lab.errors import PrerequisiteError, UsageError
@@ -47,7 +46,7 @@ def test_a_lab_is_found_from_another_environment(
 ) -> None:
     """A lab that cron started, say, is in the cache; and its name is taken everywhere."""
     with monkeypatch.context() as patch:
-        patch.setattr(paths, "runtime_dirs", lambda: (places[1],))
+        patch.setattr(registry, "runtime_dirs", lambda: (places[1],))
         first = registry.registered(_entry(tmp_path))
         noted = first.__enter__()
     with registry.registered(_entry(tmp_path, 2.0)) as second:
@@ -73,16 +72,16 @@ def test_places_that_cannot_be_written_are_passed_over(
 ) -> None:
     file, fit = tmp_path / "file", tmp_path / "fit"
     file.write_text("")
-    monkeypatch.setattr(paths, "runtime_dirs", lambda: (file, fit))
-    assert paths.runtime_dir("labs") == fit / "labs"
+    monkeypatch.setattr(registry, "runtime_dirs", lambda: (file, fit))
+    assert registry.runtime_dir("labs") == fit / "labs"
 
 
 def test_no_place_at_all_says_why_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    monkeypatch.setattr(paths, "runtime_dirs", lambda: (file, file / "below"))
+    monkeypatch.setattr(registry, "runtime_dirs", lambda: (file, file / "below"))
     with pytest.raises(PrerequisiteError) as caught:
-        paths.runtime_dir("labs")
+        registry.runtime_dir("labs")
     assert f"{file / 'below' / 'labs'}: Not a directory" in caught.value.message
     assert "XDG_RUNTIME_DIR" in caught.value.hint
 
@@ -92,7 +91,7 @@ def test_a_folder_of_somebody_else_is_not_used(
 ) -> None:
     """In /tmp anybody could have made it, to be told which labs there are."""
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
-    monkeypatch.setattr(paths, "runtime_dirs", lambda: (theirs, ours))
+    monkeypatch.setattr(registry, "runtime_dirs", lambda: (theirs, ours))
     theirs.mkdir()
     stat = Path.stat
 
@@ -103,18 +102,18 @@ def test_a_folder_of_somebody_else_is_not_used(
     monkeypatch.setattr(
         Path, "stat", lambda path, **how: Foreign() if path == theirs else stat(path, **how)
     )
-    assert paths.runtime_dir("labs") == ours / "labs"
+    assert registry.runtime_dir("labs") == ours / "labs"
 
 
 def test_the_order_of_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    first, *_, cache, last = paths.runtime_dirs()
+    first, *_, cache, last = registry.runtime_dirs()
     assert first == tmp_path / "callhome-lab"
     assert cache == Path("/somewhere/callhome-lab")
     assert last.parent == Path("/tmp")
     # One place for both is one place: no lab is listed twice.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert paths.runtime_dirs() == (first, last)
+    assert registry.runtime_dirs() == (first, last)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
-    assert tmp_path / "gone" / "callhome-lab" not in paths.runtime_dirs()
+    assert tmp_path / "gone" / "callhome-lab" not in registry.runtime_dirs()

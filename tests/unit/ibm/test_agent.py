@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab import agent, heartbeat
+from lab.agent import client, heartbeat
 from lab.ibm.server import Server
 from tests.unit.ibm.sites import ADDRESSES, Site, entries, free_port
 
@@ -108,7 +108,7 @@ def test_no_server_ends_in_1_with_a_sentence_after_one_retry(site: Site) -> None
 def test_the_rest_of_the_servers_comes_before_a_second_try(site: Site) -> None:
     urls = [site.url(address) for address in ADDRESSES]
 
-    result = agent.call_home(urls, site.ca_file, system=SYSTEM)
+    result = client.call_home(urls, site.ca_file, system=SYSTEM)
 
     assert [attempt.server for attempt in result.attempts] == urls * 2
     assert not result.acknowledged
@@ -116,10 +116,10 @@ def test_the_rest_of_the_servers_comes_before_a_second_try(site: Site) -> None:
 
 def test_fifty_agents_at_once(site: Site, server: Server) -> None:
     systems = [f"7042-CR9*21{number:05d}" for number in range(50)]
-    results: dict[str, agent.CallHomeResult] = {}
+    results: dict[str, client.CallHomeResult] = {}
 
     def call(system: str) -> None:
-        results[system] = agent.call_home([site.url()], site.ca_file, system=system)
+        results[system] = client.call_home([site.url()], site.ca_file, system=system)
 
     threads = [threading.Thread(target=call, args=(system,)) for system in systems]
     for thread in threads:
@@ -133,8 +133,8 @@ def test_fifty_agents_at_once(site: Site, server: Server) -> None:
     assert sorted(entry.system for entry in entries(server, 50)) == systems
 
 
-def one_try(url: str, ca_file: str, total_s: float = 10.0) -> agent.Attempt:
-    result = agent.call_home([url], ca_file, system=SYSTEM, total_s=total_s, rounds=1)
+def one_try(url: str, ca_file: str, total_s: float = 10.0) -> client.Attempt:
+    result = client.call_home([url], ca_file, system=SYSTEM, total_s=total_s, rounds=1)
     return result.attempts[0]
 
 
@@ -257,11 +257,11 @@ def test_silence_ends_at_the_deadline(site: Site) -> None:
 )  # fmt: skip
 def test_a_url_that_is_not_https_is_wrong_use(url: str) -> None:
     with pytest.raises(ValueError, match=r"is not https|has no port|has a character"):
-        agent.Server(url)
+        client.Server(url)
 
 
 def test_urls() -> None:
-    plain, long = agent.Server("https://eccgw01"), agent.Server("https://[2001:db8::1]:8443/a/b/")
+    plain, long = client.Server("https://eccgw01"), client.Server("https://[2001:db8::1]:8443/a/b/")
 
     assert (plain.host, plain.port, plain.path) == ("eccgw01", 443, "/heartbeat")
     assert plain.authority == "eccgw01"
@@ -303,7 +303,7 @@ def test_a_heartbeat_fills_several_packets_and_is_the_same_each_time() -> None:
 def test_the_agent_imports_little() -> None:
     """In the guest each of these costs more than the call home itself."""
     dear = ("dataclasses", "inspect", "http", "urllib", "argparse", "typing", "logging", "email")
-    code = f"import sys, lab.agent; print([m for m in {dear!r} if m in sys.modules])"
+    code = f"import sys, lab.agent.__main__; print([m for m in {dear!r} if m in sys.modules])"
     root = str(Path(lab.__file__).parents[1])
 
     result = subprocess.run(

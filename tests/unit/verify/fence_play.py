@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
-from lab import fence
+from lab.linux import fence
 from lab.record.record import (
     CallHome,
     DialAttempt,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import fence, verify
+from lab import verify
+from lab.linux import fence
 from lab.record.record import DialCause, Record
 from lab.topology.model import DropRule, Topology
 from lab.topology.telephone import CallRule, Outcome

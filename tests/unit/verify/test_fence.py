@@ -12,7 +12,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Packet as Scapy
 from scapy.packet import Raw
 
-from lab import fence, verify
+from lab import verify
+from lab.linux import fence
 from lab.topology import catalogue
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict

@@ -12,8 +12,9 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
-from lab import fence, verify
+from lab import verify
 from lab.errors import UsageError
+from lab.linux import fence
 from lab.record.record import EspSa, LigCall, UplinkProbe
 from lab.secret import Secret, find
 from lab.topology.claim import claims

@@ -1,44 +1,26 @@
-"""The reference agent: a small call-home client in the manner of an HMC (``python -m lab.agent``).
+"""One call home, in the manner of an HMC: resolve, connect by TLS, send a heartbeat, be acknowledged.
 
-It resolves a server's name, connects by TLS, sends a heartbeat and takes the acknowledgement; it
-has no credentials at all. It stands in for any agent, so it knows nothing of the lab but four
-environment variables. It imports little (see ``lab.http1``): no ``lab.errors``, no dataclasses, no
-argparse.
+The agent has no credentials at all. It stands in for any agent, so it knows nothing of the lab. It imports
+little (see ``lab.agent.http1``): no ``lab.errors``, no dataclasses.
 """
 
 from __future__ import annotations
 
 import errno
 import json
-import os
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Callable, Iterable
 
-from lab.heartbeat import AGENT, heartbeat, system_of
-from lab.http1 import Malformed, Stream
+from lab.agent.heartbeat import AGENT, heartbeat
+from lab.agent.http1 import Malformed, Stream
 
 CONNECT_S = 30.0
 TOTAL_S = 60.0
 """For one try of one server, from resolving its name to its acknowledgement."""
 ROUNDS = 2
 """Every server is tried in order, and then once more (R-02: a backup before a second try)."""
-
-USAGE = """\
-usage: python -m lab.agent [--json] [--system TYPE-MODEL*SERIAL]
-
-Send one heartbeat to the first server that acknowledges it.
-
-  LAB_SERVER    URL of the server: https://HOST[:PORT]
-  LAB_SERVERS   more URLs, separated by commas, tried in this order after LAB_SERVER
-  LAB_CA_FILE   certificates (PEM) of the authorities that are trusted
-  LAB_NODE      names this machine, unless --system does
-
-The story is told on stderr; the acknowledgement (with --json: every attempt) is put on stdout.
-Exit status: 0 acknowledged, 1 not acknowledged, 2 wrong use.
-"""
 
 _GOODBYE_S = 5.0
 _ANSWER_BYTES = 64 * 1024
@@ -211,7 +193,7 @@ def _try(call: _Call, context: ssl.SSLContext, content: bytes) -> None:
         call.attempt.timed_out = True
         call.attempt.problem = f"no answer within {call.total_s:g} s in all"
     except (OSError, ValueError) as error:  # Malformed and a name that IDNA refuses are ValueErrors
-        call.attempt.problem = _describe(error)
+        call.attempt.problem = describe(error)
 
 
 def _connect(call: _Call) -> socket.socket:
@@ -236,7 +218,7 @@ def _connect(call: _Call) -> socket.socket:
             problems.append(f"{address[0]} did not answer within {limit_s:.0f} s")
         except OSError as error:
             connection.close()
-            problems.append(f"{address[0]}: {_describe(error)}")
+            problems.append(f"{address[0]}: {describe(error)}")
         else:
             return connection
 
@@ -269,7 +251,7 @@ def _converse(call: _Call, tls: ssl.SSLSocket, content: bytes) -> None:
         tls.settimeout(call.left_s(_GOODBYE_S))
         tls.unwrap()  # end TLS in order, so that the last packets are no resets
     except OSError as error:
-        call.tell(f"the goodbye was not answered: {_describe(error)}")
+        call.tell(f"the goodbye was not answered: {describe(error)}")
 
 
 def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
@@ -304,7 +286,8 @@ def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
     return answer
 
 
-def _describe(error: OSError | ValueError) -> str:
+def describe(error: OSError | ValueError) -> str:
+    """What went wrong, in a few words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is refused: {error.verify_message.rstrip('.')}"
     if isinstance(error, ssl.SSLError) and error.reason:
@@ -324,68 +307,3 @@ def _split_authority(authority: str) -> tuple[str, str]:
 
     host, _, port = authority.partition(":")
     return host, port or "443"
-
-
-def _options(arguments: list[str]) -> tuple[bool, str]:
-    """Whether to put out JSON, and who calls; argparse would cost a third of the start-up time."""
-    as_json = False
-    system = system_of(os.environ.get("LAB_NODE", "hmc"))
-    rest = iter(arguments)
-
-    for argument in rest:
-        if argument == "--json":
-            as_json = True
-        elif argument == "--system":
-            system = next(rest, "")
-        else:
-            raise ValueError(f"{argument} is not understood; --help says what is")
-
-    if not 0 < len(system) <= 64 or not system.isprintable():
-        raise ValueError("--system needs a TYPE-MODEL*SERIAL of at most 64 characters")
-    return as_json, system
-
-
-def _surroundings() -> tuple[list[str], str]:
-    """The servers' URLs, each once, and the CA file."""
-    urls = f"{os.environ.get('LAB_SERVER', '')},{os.environ.get('LAB_SERVERS', '')}".split(",")
-    endpoints = list(dict.fromkeys(url.strip() for url in urls if url.strip()))
-    ca_file = os.environ.get("LAB_CA_FILE", "")
-
-    if not endpoints or not ca_file:
-        raise ValueError("LAB_SERVER and LAB_CA_FILE must be set; --help says to what")
-    return endpoints, ca_file
-
-
-def main(arguments: list[str]) -> int:
-    """The command."""
-    if "-h" in arguments or "--help" in arguments:
-        sys.stdout.write(USAGE)
-        return 0
-
-    try:
-        as_json, system = _options(arguments)
-        endpoints, ca_file = _surroundings()
-        result = call_home(endpoints, ca_file, system=system, story=_tell)
-    except ValueError as error:
-        _tell(str(error))
-        return 2
-    except OSError as error:  # SSLError is one: a file that holds no certificate
-        _tell(f"LAB_CA_FILE={ca_file} cannot be used: {_describe(error)}")
-        return 2
-
-    if as_json or result.acknowledged:
-        answer = result.as_dict() if as_json else result.acknowledgement
-        sys.stdout.write(json.dumps(answer) + "\n")
-    if not result.acknowledged:
-        from lab.names import count  # What this imports would double the cost of a call home.
-
-        _tell(f"no server acknowledged the heartbeat in {count(len(result.attempts), 'attempt')}")
-    return 0 if result.acknowledged else 1
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(f"agent: {line}\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lab import cli, sudo
+from lab import cli
+from lab.machine import sudo
 
 Given = list[tuple[str, int, int]]
 

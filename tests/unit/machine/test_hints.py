@@ -10,10 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import hints
 from lab.cli import COMMANDS, main
 from lab.errors import LabError, PrerequisiteError
-from lab.machine import packages
+from lab.machine import hints, packages
 
 
 @pytest.fixture(autouse=True)

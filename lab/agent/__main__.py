@@ -1,0 +1,93 @@
+"""The reference agent (``python -m lab.agent``): what the command reads, and what it says.
+
+It is told by four environment variables which servers there are and whom to trust. argparse would cost a
+third of its start-up time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from lab.agent.client import call_home, describe
+from lab.agent.heartbeat import system_of
+
+USAGE = """\
+usage: python -m lab.agent [--json] [--system TYPE-MODEL*SERIAL]
+
+Send one heartbeat to the first server that acknowledges it.
+
+  LAB_SERVER    URL of the server: https://HOST[:PORT]
+  LAB_SERVERS   more URLs, separated by commas, tried in this order after LAB_SERVER
+  LAB_CA_FILE   certificates (PEM) of the authorities that are trusted
+  LAB_NODE      names this machine, unless --system does
+
+The story is told on stderr; the acknowledgement (with --json: every attempt) is put on stdout.
+Exit status: 0 acknowledged, 1 not acknowledged, 2 wrong use.
+"""
+
+
+def _options(arguments: list[str]) -> tuple[bool, str]:
+    """Whether to put out JSON, and who calls."""
+    as_json = False
+    system = system_of(os.environ.get("LAB_NODE", "hmc"))
+    rest = iter(arguments)
+
+    for argument in rest:
+        if argument == "--json":
+            as_json = True
+        elif argument == "--system":
+            system = next(rest, "")
+        else:
+            raise ValueError(f"{argument} is not understood; --help says what is")
+
+    if not 0 < len(system) <= 64 or not system.isprintable():
+        raise ValueError("--system needs a TYPE-MODEL*SERIAL of at most 64 characters")
+    return as_json, system
+
+
+def _surroundings() -> tuple[list[str], str]:
+    """The servers' URLs, each once, and the CA file."""
+    urls = f"{os.environ.get('LAB_SERVER', '')},{os.environ.get('LAB_SERVERS', '')}".split(",")
+    endpoints = list(dict.fromkeys(url.strip() for url in urls if url.strip()))
+    ca_file = os.environ.get("LAB_CA_FILE", "")
+
+    if not endpoints or not ca_file:
+        raise ValueError("LAB_SERVER and LAB_CA_FILE must be set; --help says to what")
+    return endpoints, ca_file
+
+
+def main(arguments: list[str]) -> int:
+    """The command."""
+    if "-h" in arguments or "--help" in arguments:
+        sys.stdout.write(USAGE)
+        return 0
+
+    try:
+        as_json, system = _options(arguments)
+        endpoints, ca_file = _surroundings()
+        result = call_home(endpoints, ca_file, system=system, story=_tell)
+    except ValueError as error:
+        _tell(str(error))
+        return 2
+    except OSError as error:  # SSLError is one: a file that holds no certificate
+        _tell(f"LAB_CA_FILE={ca_file} cannot be used: {describe(error)}")
+        return 2
+
+    if as_json or result.acknowledged:
+        answer = result.as_dict() if as_json else result.acknowledgement
+        sys.stdout.write(json.dumps(answer) + "\n")
+    if not result.acknowledged:
+        from lab.names import count  # What this imports would double the cost of a call home.
+
+        _tell(f"no server acknowledged the heartbeat in {count(len(result.attempts), 'attempt')}")
+    return 0 if result.acknowledged else 1
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"agent: {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
