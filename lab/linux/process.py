@@ -16,11 +16,11 @@ import re
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from lab.errors import DaemonError, DeadlineExceeded, LabError, PrerequisiteError, UsageError
+from lab.errors import DaemonError, DeadlineExceeded, PrerequisiteError, UsageError
 from lab.linux import apparmor
 from lab.wait import Deadline, wait_until
 
@@ -65,47 +65,18 @@ class Log:
         except FileNotFoundError:
             return 0
 
-    def read(self, since: int = 0) -> bytes:
+    def text(self, since: int = 0) -> str:
         """What it holds from ``since`` on; nothing while it does not exist."""
         try:
             with self.path.open("rb") as file:
                 file.seek(max(since, self._start))
-                return file.read()
+                return file.read().decode(errors="replace")
         except FileNotFoundError:
-            return b""
-
-    def text(self, since: int = 0) -> str:
-        return self.read(since).decode(errors="replace")
+            return ""
 
     def tail(self, lines: int = 12) -> str:
         """The last lines, for an error message."""
         return "\n".join(self.text(max(0, self.size - _TAIL_BYTES)).splitlines()[-lines:])
-
-    def expect_line(
-        self,
-        pattern: str | re.Pattern[str],
-        deadline: Deadline | float,
-        *,
-        fact: str,
-        check: Callable[[], None],
-        since: int = 0,
-    ) -> re.Match[str]:
-        """Wait for a line that matches; ``check`` raises as soon as there is no hope of one."""
-        regex = re.compile(pattern)
-        offset = max(since, self._start)
-
-        def probe() -> re.Match[str] | None:
-            nonlocal offset
-            complete, newline, _ = self.read(offset).rpartition(b"\n")
-            lines = complete.decode(errors="replace").splitlines()
-            match = next(filter(None, map(regex.search, lines)), None)
-            if match is None:
-                # Half a line is read again when it is whole.
-                offset += len(complete + newline)
-                check()
-            return match
-
-        return wait_until(fact, probe, deadline, seen=lambda: self.tail(1))
 
 
 class Daemon:
@@ -114,8 +85,6 @@ class Daemon:
     def __init__(self, name: str, popen: subprocess.Popen[bytes], log: Log) -> None:
         self.name = name
         self.log = log
-        self.killed = False
-        """Whether it took SIGKILL to end it."""
         self._popen = popen
 
     @classmethod
@@ -163,50 +132,45 @@ class Daemon:
                 hint=apparmor.hint(confining) if confining else "",
             )
 
-    def expect_line(
-        self, pattern: str | re.Pattern[str], deadline: Deadline | float, *, since: int = 0
-    ) -> re.Match[str]:
-        """Wait until its log has a line that matches, after ``since`` or from the start on."""
-        text = pattern if isinstance(pattern, str) else pattern.pattern
-        fact = f"{self.name}'s log line /{text}/"
+    def expect_line(self, pattern: str, deadline: Deadline | float) -> re.Match[str]:
+        """Wait until its log has a whole line that matches."""
+        regex = re.compile(pattern)
+
+        def probe() -> re.Match[str] | None:
+            whole, _, _ = self.log.text().rpartition("\n")
+            match = next(filter(None, map(regex.search, whole.splitlines())), None)
+            if match is None:
+                self.check()
+            return match
+
+        fact = f"{self.name}'s log line /{pattern}/"
         try:
-            return self.log.expect_line(pattern, deadline, fact=fact, check=self.check, since=since)
+            return wait_until(fact, probe, deadline, seen=lambda: self.log.tail(1))
         except DeadlineExceeded as late:
             raise DaemonError(self.name, str(late), log_tail=self.log.tail()) from late
 
-    def wait(self, deadline: Deadline | float) -> int | None:
-        """Its exit status once it has ended, or None if it still runs at the deadline."""
-        end = deadline if isinstance(deadline, Deadline) else Deadline(deadline)
-        if not self.alive:
-            return self.exit_status
-
-        descriptor = os.pidfd_open(self.pid)
-        try:
-            poller = select.poll()
-            poller.register(descriptor, select.POLLIN)
-            poller.poll(end.left_s * 1000)
-        finally:
-            os.close(descriptor)
+    def wait(self, seconds: float) -> int | None:
+        """Its exit status once it has ended, or None if it still runs after that time."""
+        if self.alive:
+            descriptor = os.pidfd_open(self.pid)
+            try:
+                poller = select.poll()
+                poller.register(descriptor, select.POLLIN)
+                poller.poll(seconds * 1000)
+            finally:
+                os.close(descriptor)
         return self.exit_status
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
         self._popen.send_signal(number)
 
-    def stop(
-        self, polite: Callable[[], None] | None = None, *, grace_s: float = TERM_GRACE_S
-    ) -> int:
-        """End it and reap it: ``polite`` if given, SIGTERM, and SIGKILL for its process group."""
-        if polite is not None and self.alive:
-            polite()
-            self.wait(grace_s)
-
+    def stop(self, *, grace_s: float = TERM_GRACE_S) -> int:
+        """End it by SIGTERM, and by SIGKILL for its process group, and reap it."""
         if self.alive:
             self.signal(signal.SIGTERM)
             self.wait(grace_s)
 
-        if self.alive:
-            self.killed = True
         # Also where it ended by itself: what it started may still be in its process group.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -231,9 +195,8 @@ def spawn(
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.DEVNULL,
     cwd: Path | None = None,
-    absent: type[LabError] = PrerequisiteError,
 ) -> subprocess.Popen[bytes]:
-    """Start a program by vfork and exec; ``absent`` is the error for one that cannot be started."""
+    """Start a program by vfork and exec."""
     words = [os.fspath(word) for word in argv]
     try:
         return subprocess.Popen(
@@ -248,27 +211,23 @@ def spawn(
         )
     except FileNotFoundError as missing:
         if cwd is not None and not cwd.is_dir():
-            raise absent(f"cannot run {words[0]}: its directory {cwd} does not exist") from missing
-        raise absent(
+            raise PrerequisiteError(
+                f"cannot run {words[0]}: its directory {cwd} does not exist"
+            ) from missing
+        raise PrerequisiteError(
             f"there is no program {words[0]}", hint="lab doctor says which packages are missing"
         ) from missing
     except PermissionError as refused:
-        raise absent(f"{words[0]} may not be executed: {refused.strerror}") from refused
+        raise PrerequisiteError(f"{words[0]} may not be executed: {refused.strerror}") from refused
 
 
 def _mark() -> dict[str, str]:
     return {MARK: os.environ[MARK]} if MARK in os.environ else {}
 
 
-def run(
-    argv: Sequence[str | Path],
-    *,
-    deadline_s: float,
-    input: str = "",
-    env: Mapping[str, str] | None = None,
-) -> str:
+def run(argv: Sequence[str | Path], *, deadline_s: float, input: str = "") -> str:
     """Run a program to its end and return its stdout; a failure raises with the end of stderr."""
-    return finish(spawn(argv, env=env, stdin=PIPE, stdout=PIPE, stderr=PIPE), deadline_s, input)
+    return finish(spawn(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE), deadline_s, input)
 
 
 def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:

@@ -204,9 +204,20 @@ def test_tshark_dissects_it(tmp_path: Path) -> None:
     fields = ("frame.protocols", "frame.p2p_dir", "frame.interface_name", "frame.comment")
     wanted = [part for field in fields for part in ("-e", field)]
     text = process.run(
-        ("tshark", "-r", path, "-T", "json", "-e", "pap.password", *wanted),
+        # It cannot do without a home, and the lab's own is root's.
+        (
+            "env",
+            f"HOME={tmp_path}",
+            "tshark",
+            "-r",
+            path,
+            "-T",
+            "json",
+            "-e",
+            "pap.password",
+            *wanted,
+        ),
         deadline_s=60,
-        env={"HOME": f"{tmp_path}"},  # It cannot do without one, and the lab's own is root's.
     )
     found = [entry["_source"]["layers"] for entry in json.loads(text)]
     protocols = [entry["frame.protocols"][0].split(":")[-1] for entry in found]
