@@ -15,7 +15,7 @@ class Channel:
     """The host's end; ``fileno`` is the one to wait on for reading."""
 
     def __init__(self, reader: socket.socket, writer: socket.socket) -> None:
-        self._reader = reader
+        self.reader = reader
         self.writer = writer
 
     @classmethod
@@ -24,12 +24,12 @@ class Channel:
         return cls(connection, connection)
 
     def fileno(self) -> int:
-        return self._reader.fileno()
+        return self.reader.fileno()
 
     def recv(self, size: int) -> bytes:
         """Some bytes; none when the other end has gone."""
         try:
-            return self._reader.recv(size)
+            return self.reader.recv(size)
         except ConnectionError:
             return b""
 
@@ -42,12 +42,12 @@ class Channel:
 
     def set_patience(self, seconds: float | None) -> None:
         """How long ``recv`` waits before TimeoutError."""
-        self._reader.settimeout(seconds)
+        self.reader.settimeout(seconds)
 
     def end(self) -> None:
         """Nothing more comes from here, and nothing more is read: whoever writes need not wait."""
         self.writer.shutdown(socket.SHUT_WR)
-        self._reader.shutdown(socket.SHUT_RD)
+        self.reader.shutdown(socket.SHUT_RD)
 
     def __enter__(self) -> Channel:
         return self
@@ -58,5 +58,5 @@ class Channel:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._reader.close()
+        self.reader.close()
         self.writer.close()

@@ -7,12 +7,11 @@ no write of ours blocks, so that the inside, the clients and we can never wait f
 
 from __future__ import annotations
 
-import os
-import selectors
+import asyncio
+import contextlib
 import signal
 import socket
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from lab.engine.frames import Frame, FrameReader, Kind
@@ -24,15 +23,14 @@ MAX_BACKLOG = 1 << 26
 """Bytes that a client may be behind before it is cut off."""
 HANG_UP_S = 2.0
 """What programs of other terminals get to end when the lab goes down."""
+_CHUNK = 1 << 20
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Client:
-    connection: socket.socket
-    reader: FrameReader = field(default_factory=FrameReader)
+    writer: asyncio.StreamWriter
     sessions: dict[int, int] = field(default_factory=dict)
     """The client's number to ours."""
-    backlog: bytearray = field(default_factory=bytearray)
 
 
 class Supervisor:
@@ -52,71 +50,69 @@ class Supervisor:
         self._death = opened.death
         self._listener = listener
         self._starter = starter
-        self._terminations = _terminations()
         self._herald = herald
-        self._selector = selectors.DefaultSelector()
-        self._inside = FrameReader()
-        self._clients: dict[int, _Client] = {}
         self._owners: dict[int, tuple[_Client, int]] = {}
         """Our number to the client and its own number."""
         self._next = MAIN_SESSION + 1
-        self._status: int | None = None
-        self._to_go = bytearray()
-        """What the inside has not taken yet."""
-        self._ready_to_write = -1
         self._up = False
-        self._going_down = False
-        self._hang_up_by: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def serve(self) -> int:
         """Carry frames until the main program's exit; its status."""
-        self._selector.register(self._channel, selectors.EVENT_READ)
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._starter, selectors.EVENT_READ)
-        self._selector.register(self._terminations, selectors.EVENT_READ)
+        try:
+            return asyncio.run(self._serve())
+        finally:
+            # All is going down by now: a second request changes nothing.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-        while self._status is None:
-            for key, events in self._selector.select(self._patience_s()):
-                self._on_event(key, events)
-            if self._hang_up_by is not None and not (self._owners and self._patience_s()):
-                self._end_main()
-        return self._status
+    async def _serve(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._exit_status: asyncio.Future[int] = loop.create_future()
+        self._going_down = asyncio.Event()
+        self._hung_up = asyncio.Event()
+        """Whether no program of another terminal runs."""
+        self._hung_up.set()
 
-    def _on_event(self, key: selectors.SelectorKey, events: int) -> None:
-        if key.fileobj is self._channel:
-            self._from_inside()
-        elif key.fd == self._ready_to_write:
-            self._flush_to_inside()
-        elif key.fileobj is self._listener:
-            self._accept()
-        elif key.fileobj is self._terminations:
-            self._terminations.recv(1)
-            self._go_down()
-        elif key.fileobj is self._starter:
-            self._selector.unregister(self._starter)
-            if not self._up:
-                self._go_down()
-        elif client := self._clients.get(key.fd):
-            self._serve_client(client, events)
+        loop.add_signal_handler(signal.SIGTERM, self._going_down.set)
+        loop.add_reader(self._starter, self._on_starter)
+        # Copies: the channel is still of use when the loop has gone.
+        reader, self._inside = await asyncio.open_connection(sock=self._channel.reader.dup())
+        if self._channel.writer is not self._channel.reader:
+            _, self._inside = await asyncio.open_connection(sock=self._channel.writer.dup())
+        for work in (self._hear_inside(reader), self._accept(), self._take_down()):
+            self._start(work)
+        return await self._exit_status
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        """Let something go on beside all else; what it raises ends the supervisor."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._exit_status.done():
+            self._exit_status.set_exception(error)
 
     # Down.
 
-    def _go_down(self) -> None:
-        """Hang up every terminal first: what is started from there must not be in the way."""
-        if not self._going_down:
-            self._going_down = True
-            self._hang_up_by = time.monotonic() + HANG_UP_S
-            for ours in self._owners:
-                self._signal(ours, signal.SIGHUP)
+    def _on_starter(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._starter)
+        if not self._up:
+            self._going_down.set()
 
-    def _patience_s(self) -> float | None:
-        if self._hang_up_by is None:
-            return None
-        return max(0.0, self._hang_up_by - time.monotonic())
+    async def _take_down(self) -> None:
+        """Hang up every terminal first: what is started from there must not be in the way.
 
-    def _end_main(self) -> None:
-        """The lab's own program takes everything down in order and ends."""
-        self._hang_up_by = None
+        Then the lab's own program takes everything down in order and ends.
+        """
+        await self._going_down.wait()
+        for ours in self._owners:
+            self._signal(ours, signal.SIGHUP)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HANG_UP_S):
+                await self._hung_up.wait()
         for ours in self._owners:
             self._signal(ours, signal.SIGKILL)
         self._signal(MAIN_SESSION, signal.SIGTERM)
@@ -126,121 +122,71 @@ class Supervisor:
 
     # To and fro.
 
-    def _accept(self) -> None:
-        connection, _ = self._listener.accept()
-        connection.setblocking(False)
-        self._clients[connection.fileno()] = _Client(connection)
-        self._selector.register(connection, selectors.EVENT_READ)
+    async def _hear_inside(self, reader: asyncio.StreamReader) -> None:
+        frames = FrameReader()
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(_CHUNK):
+                for frame in frames.feed(data):
+                    self._from_inside(frame)
+        raise self._death()
 
-    def _from_inside(self) -> None:
-        data = self._channel.recv(1 << 20)
-        if not data:
-            raise self._death()
+    def _from_inside(self, frame: Frame) -> None:
+        if frame.session == MAIN_SESSION:
+            self._up = self._up or frame.kind is Kind.output
+            self._herald(frame.kind, frame.payload)
+            if frame.kind is Kind.exit:
+                self._exit_status.set_result(frame.number)
+        elif owner := self._owners.get(frame.session):
+            client, number = owner
+            self._to_client(client, Frame(frame.kind, number, frame.payload))
+            if frame.kind is Kind.exit:
+                client.sessions.pop(number, None)  # It may have been given twice.
+                self._disown(frame.session)
 
-        for frame in self._inside.feed(data):
-            if frame.session == MAIN_SESSION:
-                self._up = self._up or frame.kind is Kind.output
-                self._herald(frame.kind, frame.payload)
-                if frame.kind is Kind.exit:
-                    self._status = frame.number
-            elif owner := self._owners.get(frame.session):
-                client, number = owner
-                self._to_client(client, Frame(frame.kind, number, frame.payload))
-                if frame.kind is Kind.exit:
-                    self._owners.pop(frame.session, None)  # Sending may have found him gone.
-                    client.sessions.pop(number, None)
+    async def _accept(self) -> None:
+        self._listener.setblocking(False)
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            self._start(self._attend(connection))
 
-    def _serve_client(self, client: _Client, events: int) -> None:
-        if events & selectors.EVENT_WRITE:
-            self._flush(client)
-        if not events & selectors.EVENT_READ or client.connection.fileno() < 0:
-            return
-
-        try:
-            data = client.connection.recv(1 << 16)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            data = b""
-        if not data:
-            self._drop(client)
-            return
-        try:
-            for frame in client.reader.feed(data):
-                self._from_client(client, frame)
-        except LabBroke:
-            self._drop(client)
+    async def _attend(self, connection: socket.socket) -> None:
+        """Serve a client; once it has gone, hang up what it ran, as a terminal would do it."""
+        reader, writer = await asyncio.open_connection(sock=connection)
+        client = _Client(writer)
+        frames = FrameReader()
+        with contextlib.suppress(ConnectionError, LabBroke):
+            while data := await reader.read(_CHUNK):
+                for frame in frames.feed(data):
+                    self._from_client(client, frame)
+        writer.transport.abort()
+        for ours in client.sessions.values():
+            self._signal(ours, signal.SIGHUP)
+            self._disown(ours)
 
     def _from_client(self, client: _Client, frame: Frame) -> None:
         if frame.kind is Kind.halt:
-            self._go_down()
+            self._going_down.set()
             return
 
         if frame.kind is Kind.open:
             client.sessions[frame.session] = self._next
             self._owners[self._next] = client, frame.session
+            self._hung_up.clear()
             self._next += 1
-        if frame.session in client.sessions:
-            ours = client.sessions[frame.session]
+        if ours := client.sessions.get(frame.session):
             self._to_inside(Frame(frame.kind, ours, frame.payload))
 
-    def _to_inside(self, frame: Frame) -> None:
-        self._to_go += frame.encode()
-        self._flush_to_inside()
+    def _disown(self, ours: int) -> None:
+        del self._owners[ours]
+        if not self._owners:
+            self._hung_up.set()
 
-    def _flush_to_inside(self) -> None:
-        try:
-            while self._to_go:
-                del self._to_go[: self._channel.send(self._to_go)]
-        except BlockingIOError:
-            pass
-        except ConnectionError:
-            self._to_go.clear()  # Reading will tell how it died.
-        if self._to_go and self._ready_to_write < 0:
-            # A descriptor of its own: where one socket serves both ways, that is waited on already.
-            self._ready_to_write = os.dup(self._channel.writer.fileno())
-            self._selector.register(self._ready_to_write, selectors.EVENT_WRITE)
-        elif not self._to_go and self._ready_to_write >= 0:
-            self._selector.unregister(self._ready_to_write)
-            os.close(self._ready_to_write)
-            self._ready_to_write = -1
+    def _to_inside(self, frame: Frame) -> None:
+        self._inside.write(frame.encode())
 
     def _to_client(self, client: _Client, frame: Frame) -> None:
-        client.backlog += frame.encode()
-        self._flush(client)
-        if len(client.backlog) > MAX_BACKLOG:
-            self._drop(client)
-
-    def _flush(self, client: _Client) -> None:
-        if client.connection.fileno() < 0:
-            return
-        try:
-            while client.backlog:
-                del client.backlog[: client.connection.send(client.backlog)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._drop(client)
-            return
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.backlog else 0)
-        self._selector.modify(client.connection, wanted)
-
-    def _drop(self, client: _Client) -> None:
-        """A client has gone: what it ran is hung up, as a terminal would do it."""
-        if client.connection.fileno() < 0:
-            return
-        self._selector.unregister(client.connection)
-        del self._clients[client.connection.fileno()]
-        client.connection.close()
-        for ours in client.sessions.values():
-            self._owners.pop(ours, None)
-            self._signal(ours, signal.SIGHUP)
-
-
-def _terminations() -> socket.socket:
-    """Gives a byte for each SIGTERM to this process, instead of its end."""
-    read, write = socket.socketpair()
-    write.setblocking(False)
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.set_wakeup_fd(write.detach())
-    return read
+        transport = client.writer.transport
+        if not transport.is_closing():
+            client.writer.write(frame.encode())
+        if transport.get_write_buffer_size() > MAX_BACKLOG:
+            transport.abort()
