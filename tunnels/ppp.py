@@ -1,38 +1,22 @@
-"""PPP by pppd, whatever carries it: what a node's pppd is told, and what its interface has become.
+"""PPP by pppd, whatever carries it: what a node's pppd is told, what its log and exit status say, and
+what its interface has become.
 
 The carrier (an L2TP session, a telephone line) starts pppd and learns its exit status; it uses this
-module for the rest.
+module for the rest. No secret is ever an option: options end up in process lists and in xl2tpd's log.
 """
 
 from __future__ import annotations
 
 import fcntl
+import re
 import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.linux.nodes import Node
-from lab.topology.model import PppAccount
-from tunnels._pppd import (
-    ExitStatus,
-    Options,
-    complaints,
-    describe_exit,
-    render_options,
-    render_secrets,
-)
-
-__all__ = [
-    "ExitStatus",
-    "Link",
-    "Options",
-    "complaints",
-    "describe_exit",
-    "find_link",
-    "write_options",
-    "write_secrets",
-]
+from lab.topology.model import PppAccount, PppAuth
 
 _SIOCGIFFLAGS = 0x8913
 _SIOCGIFADDR = 0x8915
@@ -41,14 +25,103 @@ _SIOCGIFMTU = 0x8921
 _IFF_UP = 0x1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """A PPP interface over which IP can go: IPCP has opened (RFC 1332)."""
+# What pppd is told.
 
-    interface: str
-    local_ip: str
-    peer_ip: str
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What one pppd is told beside its device."""
+
+    name: str
+    """The name by which it authenticates itself, or as which it challenges."""
+    log: Path
     mtu: int
+    demand: PppAuth | None = None
+    """What the peer must authenticate itself with; None where it need not."""
+    offer: tuple[PppAuth, ...] = ()
+    """What it agrees to authenticate itself with."""
+    addresses: tuple[str, str] | None = None
+    """Its own and the peer's, both fixed; None where it takes what the peer says."""
+    dns: str = ""
+    """A name server that a peer who asks is told (RFC 1877)."""
+    ask_dns: bool = False
+    """Whether it asks its peer for name servers, and writes them to /etc/ppp/resolv.conf."""
+    unit: int | None = None
+    """The number of the interface: ``ppp<unit>``; None where any free one will do."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """What its scripts find in their environment, beside pppd(8) SCRIPTS."""
+    echo_interval_s: int = 0
+    echo_failures: int = 0
+
+
+# pppd's own names of what is neither CHAP with MD5 nor PAP.
+_OTHER_PROTOCOLS = ("mschap", "mschap-v2", "eap")
+
+
+def render_options(options: Options) -> str:
+    """An options file."""
+    lines = [
+        f'name "{options.name}"',
+        *_authentication(options),
+        f"mtu {options.mtu}",
+        f"mru {options.mtu}",
+        # RFC 1661 6.5, 6.6: with both fields uncompressed each frame carries FF 03 and two bytes of
+        # protocol, as T1-13 counts.
+        "noaccomp",
+        "nopcomp",
+        "noccp",
+        "nobsdcomp",
+        "nodeflate",
+        "novj",
+        "noipv6",
+        *_addresses(options),
+        "noipdefault",
+        "nodefaultroute",
+        "noproxyarp",
+        "noktune",
+        "nodetach",
+        "debug",
+        "hide-password",
+        f'logfile "{options.log}"',
+    ]
+    if options.echo_interval_s:
+        lines += [
+            f"lcp-echo-interval {options.echo_interval_s}",
+            f"lcp-echo-failure {options.echo_failures}",
+        ]
+    if options.unit is not None:
+        lines.append(f"unit {options.unit}")
+    if options.ask_dns:
+        lines.append("usepeerdns")
+    if options.dns:
+        lines.append(f"ms-dns {options.dns}")
+    lines += [f'set "{name}={value}"' for name, value in options.environment]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _addresses(options: Options) -> Iterable[str]:
+    if options.addresses is None:
+        return ("ipcp-accept-local", "ipcp-accept-remote")
+    return (":".join(options.addresses),)
+
+
+def _authentication(options: Options) -> Iterable[str]:
+    if options.demand is None:
+        yield "noauth"
+    else:
+        yield "auth"
+        yield f"require-{options.demand}"
+
+    for auth in PppAuth:
+        if auth not in options.offer:
+            yield f"refuse-{auth}"
+    for protocol in _OTHER_PROTOCOLS:
+        yield f"refuse-{protocol}"
+
+
+def render_secrets(accounts: Iterable[PppAccount]) -> str:
+    """chap-secrets or pap-secrets: any server, any address (the pool decides)."""
+    return "".join(f'"{account.user}" * "{account.secret.reveal()}" *\n' for account in accounts)
 
 
 def write_options(node: Node, path: str, options: Options) -> None:
@@ -64,6 +137,83 @@ def write_secrets(node: Node, accounts: Iterable[PppAccount]) -> None:
     node.write("/etc/ppp/pap-secrets", text)
     # pppd reads it first, if it is there; nothing of the surrounding system may come in by it.
     node.write("/etc/ppp/options", "")
+
+
+# What became of it.
+
+EXIT_STATUSES = (
+    "pppd has detached, or otherwise the connection was successfully established and terminated "
+    "at the peer's request",
+    "an immediately fatal error of some kind occurred, such as an essential system call failing, "
+    "or running out of virtual memory",
+    "an error was detected in processing the options given, such as two mutually exclusive options "
+    "being used",
+    "pppd is not setuid-root and the invoking user is not root",
+    "the kernel does not support PPP, for example, the PPP kernel driver is not included or cannot "
+    "be loaded",
+    "pppd terminated because it was sent a SIGINT, SIGTERM or SIGHUP signal",
+    "the serial port could not be locked",
+    "the serial port could not be opened",
+    "the connect script failed (returned a non-zero exit status)",
+    "the command specified as the argument to the pty option could not be run",
+    "the PPP negotiation failed, that is, it didn't reach the point where at least one network "
+    "protocol (e.g. IP) was running",
+    "the peer system failed (or refused) to authenticate itself",
+    "the link was established successfully and terminated because it was idle",
+    "the link was established successfully and terminated because the connect time limit was "
+    "reached",
+    "callback was negotiated and an incoming call should arrive shortly",
+    "the link was terminated because the peer is not responding to echo requests",
+    "the link was terminated by the modem hanging up",
+    "the PPP negotiation failed because serial loopback was detected",
+    "the init script failed (returned a non-zero exit status)",
+    "we failed to authenticate ourselves to the peer",
+)
+"""What each status from 0 on means, in the words of pppd(8) EXIT STATUS."""
+
+
+def describe_exit(status: int) -> str:
+    """``exit status 19: we failed to authenticate ourselves to the peer``."""
+    if 0 <= status < len(EXIT_STATUSES):
+        return f"exit status {status}: {EXIT_STATUSES[status]}"
+    return f"exit status {status}, which pppd(8) does not know"
+
+
+_COMPLAINTS = (
+    r"CHAP authentication failed.*",
+    r"PAP authentication failed.*",
+    r"peer refused to authenticate.*",
+    r"Peer .* failed (?:CHAP|PAP) authentication",
+    r"rcvd \[LCP TermReq id=\w+ \"(?P<said>[^\"]+)\"\]",
+    r"No response to \d+ echo-requests",
+    r"LCP: timeout sending Config-Requests",
+    r"IPCP: timeout sending Config-Requests",
+    r"Could not determine (?:local|remote) IP address.*",
+    r"(?:The remote system is required to authenticate itself|.*authentication is required).*",
+    r"Connect time expired|Modem hangup|Terminating on signal \d+",
+    r"LCP terminated by peer.*",
+)
+_COMPLAINT = re.compile("|".join(f"(?:{pattern})" for pattern in _COMPLAINTS))
+
+
+def complaints(log: str) -> tuple[str, ...]:
+    """What pppd's log says went wrong, in its words and in order, each once."""
+    found = [
+        f"the peer says: {match['said']}" if match["said"] else match[0]
+        for match in map(_COMPLAINT.search, log.splitlines())
+        if match is not None
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A PPP interface over which IP can go: IPCP has opened (RFC 1332)."""
+
+    interface: str
+    local_ip: str
+    peer_ip: str
+    mtu: int
 
 
 def find_link(node: Node, interface: str) -> Link | None:

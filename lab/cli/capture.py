@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import os
 
-from lab.cli.standing_options import add_lab_option, model_of
+from lab.engine import registry
+from lab.errors import UsageError
+from lab.machine import packages
 from lab.names import check_known
+from lab.run import standing
+from lab.wire.dialled import FRAMES
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "lab capture [--lab NAME] SEGMENT | wireshark -k -i -"
     parser.add_argument("segment", help="a segment of the topology (`lab show`)")
-    add_lab_option(parser)
+    parser.add_argument("--lab", default="", help="which lab, if several are up (`lab status`)")
 
 
 def run(args: argparse.Namespace) -> int:
-    import os
-
-    from lab.engine import registry
-    from lab.errors import UsageError
-    from lab.machine import packages
-    from lab.run import standing
-    from lab.wire.dialled import FRAMES
-
     entry = registry.find(args.lab)
-    model = model_of(entry)
+    model = standing.model_of(entry)
     calls = [model.telephone.node] if model.telephone else []
     check_known("segment", args.segment, [*(s.name for s in model.segments), *calls])
     if os.isatty(1):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lab.cli.standing_options import model_of
+from lab.cli import streams
+from lab.engine import registry
+from lab.engine.host import Clock, Engine
 from lab.errors import UsageError
-
-if TYPE_CHECKING:
-    from lab.engine.registry import Entry
+from lab.run import standing
+from lab.run.run import Run
+from lab.verify import verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +25,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.engine import registry
-
     entries = registry.entries() if args.all else (registry.find(args.lab or args.named),)
     return max((_down(entry, as_json=args.json) for entry in entries), default=0)
 
 
-def _down(entry: Entry, *, as_json: bool) -> int:
-    from lab.engine.host import Clock, Engine
-    from lab.run import standing
-    from lab.run.run import Run
-
+def _down(entry: registry.Entry, *, as_json: bool) -> int:
     try:
-        topology = model_of(entry)
+        topology = standing.model_of(entry)
     except UsageError as error:
         standing.end(entry)
         print(f"{entry.name} is down, and not judged: {error.message}", file=sys.stderr)
@@ -44,10 +39,10 @@ def _down(entry: Entry, *, as_json: bool) -> int:
     standing.stop(entry)
     run = Run(topology, Path(entry.run_dir), Engine(entry.engine), Clock(entry.clock))
     run.began_at(entry.started)
-    verdict = run.judge()
+    result = run.judge()
     if as_json:
-        print(verdict.text)
+        print(run.verdict_text)
     else:
-        verdict.summarize(sys.stdout)
+        sys.stdout.write(verdict.summary(result, colour=streams.colourful()))
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
-    return verdict.exit_status
+    return result.exit_status

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
+from lab.topology.load import load
+from lab.topology.resolve import resolve
+from lab.ways import faults
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topology", nargs="?", default="", help="only those that apply to it")
@@ -12,14 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.ways import faults
-
     chosen = list({fault.name: fault for fault in reversed(faults.known())}.values())[::-1]
     survives = {fault.name: fault.survives for fault in chosen}
     if args.topology:
-        from lab.topology.load import load
-        from lab.topology.resolve import resolve
-
         topology = resolve(load(args.topology), b"faults")
         chosen = list(faults.applicable(topology))
         survives = {fault.name: fault.survived_by(topology) for fault in chosen}

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from lab.engine import gc
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -15,8 +17,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.engine import gc
-
     usual = Path("runs")
     folders = args.folders or ([usual] if usual.is_dir() else [])
     some = False

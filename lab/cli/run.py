@@ -6,7 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from lab.cli import streams
 from lab.engine.host import Clock, Engine
+from lab.errors import UsageError
+from lab.machine import hints
+from lab.run.run import Run
+from lab.verify import verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +44,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.errors import UsageError
-    from lab.run.run import Run
-
     command = tuple(args.command)
     if args.no_path and not command:
         raise UsageError(
@@ -53,23 +55,21 @@ def run(args: argparse.Namespace) -> int:
         node=args.node, command=command,
     )  # fmt: skip
     status = run.carry_out(node=args.node, command=command, quiet=args.quiet, path=not args.no_path)
-    verdict = run.judge()
+    result = run.judge()
 
     if args.json:
-        print(verdict.text)
+        print(run.verdict_text)
     elif not args.command:
-        verdict.summarize(sys.stdout)
-    elif status and verdict.outcome.diagnosis:
-        print(f"\ndiagnosis: {verdict.outcome.diagnosis}", file=sys.stderr)
+        sys.stdout.write(verdict.summary(result, colour=streams.colourful()))
+    elif status and result.diagnosis:
+        print(f"\ndiagnosis: {result.diagnosis}", file=sys.stderr)
     if not args.quiet:
         if args.command:
-            print(f"\n{verdict.closing_line}", end="", file=sys.stderr)
+            print(f"\n{verdict.closing_line(result, colour=False)}", end="", file=sys.stderr)
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
-    if args.next and not verdict.exit_status:
-        from lab.machine import hints
-
+    if args.next and not result.exit_status:
         print(f"\n{hints.next_steps(args.topology)}", file=sys.stderr)
 
     if args.command or status not in (0, 1):
         return status
-    return verdict.exit_status
+    return result.exit_status

@@ -7,7 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from lab.machine import setup
+from lab import charon
+from lab.cli.progress import Lines, shown
+from lab.engine import host, trial
+from lab.kernel import build
+from lab.machine import doctor, hints, packages, setup
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +33,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import charon
-    from lab.cli.progress import Lines
-    from lab.machine import packages
-
     lines = Lines(sys.stderr)
     began_ns = time.time_ns()
     if args.packages:
@@ -43,9 +43,6 @@ def run(args: argparse.Namespace) -> int:
     wanted = setup.wanted_packages(building=building, tests=args.with_tests)
     changed = setup.install(wanted, lines)
     if building:
-        from lab.cli.progress import shown
-        from lab.kernel import build
-
         with shown(sys.stderr) as progress:
             build(progress)
     fetching = charon.status().can_fetch
@@ -62,9 +59,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _conclude(*, without_kernel: bool) -> int:
     """Say in one line what `lab doctor` would conclude; the exit status that follows."""
-    from lab.engine import host, trial
-    from lab.machine import doctor, hints
-
     report = doctor.examine(boot=None if host.inside() or without_kernel else trial.boot)
     if without_kernel and report.engine is None:
         print(

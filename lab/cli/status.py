@@ -8,11 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from lab.engine.registry import Entry
-    from lab.topology.model import Topology, Way
+from lab import ways
+from lab.engine import native, registry
+from lab.engine.registry import Entry
+from lab.errors import LabError, UsageError
+from lab.run import standing
+from lab.topology.model import Topology, Way
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +23,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.engine import native, registry
-
     up = registry.entries()
     if args.json:
         rows = [{**asdict(entry), **_look_at(entry)} for entry in up]
@@ -52,11 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _look_at(entry: Entry) -> dict[str, Any]:
     """A lab's fault and ways home; ``problem`` says why they are not known."""
-    from lab.cli.standing_options import model_of
-    from lab.errors import UsageError
-
     try:
-        topology = model_of(entry)
+        topology = standing.model_of(entry)
     except UsageError as error:
         return {"fault": "", "ways": [], "problem": f"{error.message}; {error.hint}"}
     return {"fault": topology.fault, "ways": _ways(entry, topology), "problem": ""}
@@ -64,17 +62,15 @@ def _look_at(entry: Entry) -> dict[str, Any]:
 
 def _ways(entry: Entry, topology: Topology) -> list[dict[str, Any]]:
     """Of each agent's host: its modem, if it is to have one, and the state of its way home, asked now."""
-    from lab.errors import LabError
-
-    ways = []
+    found = []
     for agent in topology.agents:
         try:
             state = _state(entry, topology, agent)
         except LabError as error:
             # It is coming up or going down; whether it is there at all is not the question here.
             state = error.message
-        ways.append({"agent": agent, "modems": [*_modems(topology, agent)], "state": state})
-    return ways
+        found.append({"agent": agent, "modems": [*_modems(topology, agent)], "state": state})
+    return found
 
 
 def _modems(topology: Topology, agent: str) -> Iterator[str]:
@@ -88,8 +84,6 @@ def _modems(topology: Topology, agent: str) -> Iterator[str]:
 
 
 def _state(entry: Entry, topology: Topology, agent: str) -> str:
-    from lab.run import standing
-
     found = standing.ask(entry, agent, ("ip", "-json", "-4", "address", "show"))
     for link in json.loads(found or "[]"):
         if link["ifname"].startswith("ppp") and link["addr_info"]:
@@ -101,8 +95,6 @@ def _state(entry: Entry, topology: Topology, agent: str) -> str:
 
 
 def _dials(way: Way) -> bool:
-    from lab import ways
-
     return bool(ways.stage(way.kind, "picture").DIALS)
 
 

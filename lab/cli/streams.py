@@ -44,6 +44,11 @@ def _draw(error: UnicodeError) -> tuple[str | bytes, int]:
     return wrong.encode("ascii", "backslashreplace").decode(), error.end
 
 
+def colourful() -> bool:
+    """Whether standard output shows colours (https://no-color.org)."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
 def not_written(error: OSError) -> PrerequisiteError:
     """A full disk or a read-only place, in words."""
     where = f"{error.filename}" if error.filename else "the output"

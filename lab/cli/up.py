@@ -6,7 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from lab import ways
+from lab.engine import registry
 from lab.engine.host import Clock, Engine
+from lab.machine import hints
+from lab.run import standing
+from lab.run.run import Run
 from lab.ways.dial.plan import dialers
 
 
@@ -29,12 +34,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab import ways
-    from lab.engine import registry
-    from lab.machine import hints
-    from lab.run import standing
-    from lab.run.run import Run
-
     prepared = Run.prepare(
         args.topology,
         fault=args.fault,

@@ -7,12 +7,11 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lab.engine.host import Engine
-
-if TYPE_CHECKING:
-    from lab.run.run import JudgedRun, Run
+from lab.run.run import Run
+from lab.topology.load import names
+from lab.verify.verdict import Result
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,16 +24,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from lab.run.run import Run
-    from lab.topology.load import names
-
     worst, verdicts = 0, []
     for name in args.topologies or names():
         out = args.out / Path(name).stem if args.out else None
         run = Run.prepare(name, engine=Engine(args.engine), out=out)
         status = run.carry_out(quiet=True)
         judged = run.judge()
-        verdicts.append(json.loads(judged.text))
+        verdicts.append(json.loads(run.verdict_text))
         worst = max(worst, judged.exit_status if status in (0, 1) else status)
 
         print(_line(run, judged), file=sys.stderr if args.json else sys.stdout, flush=True)
@@ -44,9 +40,8 @@ def run(args: argparse.Namespace) -> int:
     return worst
 
 
-def _line(run: Run, judged: JudgedRun) -> str:
+def _line(run: Run, outcome: Result) -> str:
     """One path in one line, and below it what failed and why."""
-    outcome = judged.outcome
     counts = Counter(finding.verdict.value for finding in outcome.findings)
     line = (
         f"{run.topology.name:14} {outcome.verdict:5} {counts['pass']:3d} held, "

@@ -8,23 +8,14 @@ socket share that flag. Frames are not known here.
 from __future__ import annotations
 
 import socket
-from types import TracebackType
+from typing import NamedTuple
 
 
-class Channel:
-    """The host's end; ``fileno`` is the one to wait on for reading."""
+class Channel(NamedTuple):
+    """The host's end; one socket for both ways, where the other end is an ordinary program."""
 
-    def __init__(self, reader: socket.socket, writer: socket.socket) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    def over(cls, connection: socket.socket) -> Channel:
-        """One socket for both ways, where the other end is an ordinary program."""
-        return cls(connection, connection)
-
-    def fileno(self) -> int:
-        return self.reader.fileno()
+    reader: socket.socket
+    writer: socket.socket
 
     def recv(self, size: int) -> bytes:
         """Some bytes; none when the other end has gone."""
@@ -33,30 +24,14 @@ class Channel:
         except ConnectionError:
             return b""
 
-    def send(self, data: bytes | bytearray | memoryview) -> int:
+    def send(self, data: memoryview) -> int:
         """Give away what is taken without waiting; raises BlockingIOError if that is nothing."""
         return self.writer.send(data, socket.MSG_DONTWAIT)
 
     def sendall(self, data: bytes) -> None:
         self.writer.sendall(data)
 
-    def set_patience(self, seconds: float | None) -> None:
-        """How long ``recv`` waits before TimeoutError."""
-        self.reader.settimeout(seconds)
-
     def end(self) -> None:
         """Nothing more comes from here, and nothing more is read: whoever writes need not wait."""
         self.writer.shutdown(socket.SHUT_WR)
         self.reader.shutdown(socket.SHUT_RD)
-
-    def __enter__(self) -> Channel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.reader.close()
-        self.writer.close()

@@ -40,7 +40,7 @@ ID = "LAB_ID"
 """In the environment of every program inside: the lab's run directory, which tells whose a process is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class OpenLab:
     """A running inside."""
 
@@ -76,41 +76,27 @@ def open_lab(
     engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...] = ()
 ) -> Iterator[OpenLab]:
     """Start an inside in an engine that ``choose`` gave; it may write ``run_dir`` and ``shared``."""
-    with in_use(run_dir) as hold, _opened(engine, clock, run_dir, shared, hold) as opened:
-        yield opened
+    with contextlib.ExitStack() as stack:
+        hold = stack.enter_context(in_use(run_dir))
+        if engine is Engine.native:
+            from lab.engine import native
 
+            channel = stack.enter_context(native.start(hold))
+            yield OpenLab(engine, Clock.real, run_dir, channel, native.death)
+            return
 
-@contextlib.contextmanager
-def _opened(
-    engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...], hold: int
-) -> Iterator[OpenLab]:
-    if engine is Engine.native:
-        from lab.engine import native
+        from lab import kernel
+        from lab.engine import uml
+        from lab.machine import doctor
 
-        with native.start(hold) as namespaces:
-            yield OpenLab(
-                engine=engine,
-                clock=Clock.real,
-                run_dir=run_dir,
-                channel=namespaces.channel,
-                death=namespaces.death,
-            )
-        return
-
-    from lab import kernel
-    from lab.engine import uml
-    from lab.machine import doctor
-
-    found = kernel.status()
-    assert found.path is not None, "choose has seen it"
-    image = uml.Image(found.path, kernel.by_seccomp(found))
-    virtual = clock is Clock.virtual
-    memory = doctor.memory_dir()
-    with uml.start(image, memory, run_dir, virtual=virtual, shared=shared) as guest:
-        yield OpenLab(
-            engine=engine, clock=clock, run_dir=run_dir, channel=guest.channel, death=guest.death,
-            drives_by=guest.drives_by,
-        )  # fmt: skip
+        found = kernel.status()
+        assert found.path is not None, "choose has seen it"
+        image = uml.Image(found.path, kernel.by_seccomp(found))
+        virtual = clock is Clock.virtual
+        guest = stack.enter_context(
+            uml.start(image, doctor.memory_dir(), run_dir, virtual=virtual, shared=shared)
+        )
+        yield OpenLab(engine, clock, run_dir, guest.channel, guest.death, guest.drives_by)
 
 
 def environment(engine: Engine, run_dir: str | Path, extra: dict[str, str]) -> dict[str, str]:
@@ -144,7 +130,6 @@ def run_program(
     node: str = "",
     stdin: bool = True,
     env: dict[str, str] | None = None,
-    number: int = 1,
 ) -> int:
     """Run a program inside on this terminal and return its exit status."""
     tty = on_terminal() and stdin
@@ -160,4 +145,4 @@ def run_program(
         columns=columns,
         epoch=start_of_time(opened) if own else 0.0,
     )
-    return Session(opened.channel, number, opened.death).run(program, stdin=stdin)
+    return Session(opened.channel, opened.death).run(program, stdin=stdin)

@@ -29,20 +29,13 @@ MAIN = "lab-main"
 """The process that holds nodes, wires, captures and servers."""
 
 
-class Namespaces:
-    """A running set of namespaces and the host's end of its channel."""
-
-    def __init__(self, pid: int, channel: Channel) -> None:
-        self.pid = pid
-        self.channel = channel
-
-    def death(self) -> GuestError:
-        """What to raise when the channel broke off."""
-        return GuestError("the process that held the lab was killed", hint="start the lab again")
+def death() -> GuestError:
+    """What to raise when the channel broke off."""
+    return GuestError("the process that held the lab was killed", hint="start the lab again")
 
 
 @contextlib.contextmanager
-def start(hold: int) -> Iterator[Namespaces]:
+def start(hold: int) -> Iterator[Channel]:
     """Make the namespaces and their process 1; on leaving, end everything in them.
 
     ``hold`` is the descriptor that marks the run directory as in use: process 1 keeps it, too.
@@ -61,11 +54,12 @@ def start(hold: int) -> Iterator[Namespaces]:
         _keep(theirs.fileno(), hold)
 
     with contextlib.ExitStack() as stack:
-        channel = stack.enter_context(Channel.over(ours))
+        stack.enter_context(ours)
+        channel = Channel(ours, ours)
         stack.callback(_end, keeper, channel)
         theirs.close()
-        ours.sendall(json_frame(Kind.configure, 0, {"shared": [], "sys_path": []}).encode())
-        yield Namespaces(keeper, channel)
+        channel.sendall(json_frame(Kind.configure, 0, {"shared": [], "sys_path": []}).encode())
+        yield channel
 
 
 def of_root(proc: str = "/proc", root: int = 0) -> int:

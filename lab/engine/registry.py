@@ -12,7 +12,7 @@ import json
 import os
 import socket
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lab.engine import native
@@ -84,7 +84,7 @@ def registered(entry: Entry) -> Iterator[Entry]:
     elsewhere = {each.name for each in entries()}
     with _alone(folder):
         fd, name = _claim_name(folder, entry.topology, elsewhere)
-        named = Entry(**{**asdict(entry), "name": name})
+        named = replace(entry, name=name)
         os.ftruncate(fd, 0)
         os.write(fd, json.dumps(asdict(named)).encode())
 
@@ -99,17 +99,12 @@ def _claim_name(folder: Path, topology: str, elsewhere: Collection[str]) -> tupl
     number = 1
     while True:
         name = topology if number == 1 else f"{topology}-{number}"
-        if name in elsewhere:
-            number += 1
-            continue
-        fd = os.open(folder / f"{name}.json", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if name not in elsewhere:
+            fd = os.open(folder / f"{name}.json", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if not _is_locked(fd):
+                return fd, name
             os.close(fd)
-            number += 1
-        else:
-            return fd, name
+        number += 1
 
 
 @contextlib.contextmanager
@@ -202,31 +197,37 @@ def find(name: str) -> Entry:
 def connect(entry: Entry) -> socket.socket:
     """A connection to a lab's supervisor."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # By way of the folder's descriptor: a socket's path may have 107 bytes only.
-    folder = os.open(entry.run_dir, os.O_PATH | os.O_DIRECTORY)
     try:
-        connection.connect(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
+        with _short_path(entry.run_dir) as path:
+            connection.connect(path)
     except OSError as error:
         raise UsageError(
             f"the lab {entry.name} does not answer: {error.strerror}", hint="lab status"
         ) from error
-    finally:
-        os.close(folder)
     return connection
 
 
 def listen(run_dir: Path) -> socket.socket:
     """The supervisor's socket, for its user only."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    folder = os.open(run_dir, os.O_PATH | os.O_DIRECTORY)
     umask = os.umask(0o177)
     try:
-        listener.bind(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
+        with _short_path(run_dir) as path:
+            listener.bind(path)
     finally:
         os.umask(umask)
-        os.close(folder)
     listener.listen(16)
     return listener
+
+
+@contextlib.contextmanager
+def _short_path(run_dir: str | Path) -> Iterator[str]:
+    """The socket's path by way of its folder's descriptor: a path may have 107 bytes only (unix(7))."""
+    folder = os.open(run_dir, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{SOCKET_NAME}"
+    finally:
+        os.close(folder)
 
 
 def wait_gone(entry: Entry) -> None:

@@ -23,6 +23,8 @@ from lab.engine.frames import WINDOW, Frame, FrameReader, Kind, json_frame
 from lab.errors import UsageError
 
 _CHUNK = 1 << 16
+_NUMBER = 1
+"""Of the one session that a client has."""
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _ANSWER_S = 3.0
 """Who is inside must have noticed a signal by then."""
@@ -78,13 +80,11 @@ class Session:
     def __init__(
         self,
         channel: Channel,
-        number: int,
         on_broken: Callable[[], Exception],
         *,
         sinks: tuple[int, int] = (1, 2),
     ) -> None:
         self._channel = channel
-        self._number = number
         self._on_broken = on_broken
         self._sinks = {Kind.output: sinks[0], Kind.errors: sinks[1]}
         self._window_left = WINDOW
@@ -97,14 +97,14 @@ class Session:
 
     def run(self, program: Program, *, stdin: bool) -> int:
         """Start the program and carry everything until it ends; returns its exit status."""
-        self._send(json_frame(Kind.open, self._number, asdict(program)))
+        self._send(json_frame(Kind.open, _NUMBER, asdict(program)))
         if not stdin:
-            self._send(Frame(Kind.input, self._number))
+            self._send(Frame(Kind.input, _NUMBER))
 
         self._terminal = program.tty
         raw = _raw_terminal() if program.tty and stdin else contextlib.nullcontext()
         with raw, selectors.DefaultSelector() as selector, self._signals() as signals:
-            selector.register(self._channel, selectors.EVENT_READ)
+            selector.register(self._channel.reader, selectors.EVENT_READ)
             selector.register(signals, selectors.EVENT_READ)
             reading = False
             wants_input = stdin
@@ -120,7 +120,7 @@ class Session:
 
                 more_of_file = wants_input and not reading and self._window_left > 0
                 for key, _ in selector.select(self._patience_s(more_of_file)):
-                    if key.fileobj is self._channel:
+                    if key.fileobj is self._channel.reader:
                         self._on_channel()
                     elif key.fileobj == signals:
                         self._on_signals(os.read(signals, _CHUNK))
@@ -140,7 +140,9 @@ class Session:
                     view = view[self._channel.send(view) :]
                 except BlockingIOError:
                     # The inside may be waiting for us to read; else each would wait for the other.
-                    readable, _, _ = select.select([self._channel], [self._channel.writer], [])
+                    readable, _, _ = select.select(
+                        [self._channel.reader], [self._channel.writer], []
+                    )
                     if readable:
                         self._on_channel()
         except OSError as error:
@@ -152,7 +154,7 @@ class Session:
             raise self._on_broken()
 
         for frame in self._reader.feed(data):
-            if frame.session != self._number:
+            if frame.session != _NUMBER:
                 continue
             if sink := self._sinks.get(frame.kind):
                 # On a terminal even the echo of ^C says that the inside lives and can be left by
@@ -176,7 +178,7 @@ class Session:
         except BrokenPipeError:
             # Whoever read us has gone. Inside all is to come down in order, and be judged.
             self._unread = True
-            self._send(Frame(Kind.signal, self._number, b"%d" % signal.SIGTERM))
+            self._send(Frame(Kind.signal, _NUMBER, b"%d" % signal.SIGTERM))
 
     def _take_input(self) -> bool:
         """Send what our standard input has; False at its end."""
@@ -187,15 +189,15 @@ class Session:
         self._window_left -= len(data)
         if self._terminal and b"\x03" in data:
             self._count_interrupt()
-        self._send(Frame(Kind.input, self._number, data))
+        self._send(Frame(Kind.input, _NUMBER, data))
         return bool(data)
 
     def _on_signals(self, numbers: bytes) -> None:
         for number in numbers:
             if number == signal.SIGWINCH:
-                self._send(Frame(Kind.resize, self._number, b"%d %d" % window()))
+                self._send(Frame(Kind.resize, _NUMBER, b"%d %d" % window()))
             else:
-                self._send(Frame(Kind.signal, self._number, b"%d" % number))
+                self._send(Frame(Kind.signal, _NUMBER, b"%d" % number))
                 self._answer_by = self._answer_by or time.monotonic() + _ANSWER_S
 
     @contextlib.contextmanager

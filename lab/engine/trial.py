@@ -29,7 +29,7 @@ def boot() -> str:
             open_lab(Engine.uml, Clock.virtual, folder) as opened,
             open(os.memfd_create("answer"), "rb") as answer,
         ):
-            session = Session(opened.channel, 1, opened.death, sinks=(answer.fileno(),) * 2)
+            session = Session(opened.channel, opened.death, sinks=(answer.fileno(),) * 2)
             status = session.run(Program(argv=_LOOK, env={}, cwd="/"), stdin=False)
             seconds = time.monotonic() - began
             way = opened.drives_by()

@@ -185,8 +185,9 @@ def start(
     init = [os.path.realpath(sys.executable), "-I", "-S", str(Path(guest_init.__file__).resolve())]
 
     with contextlib.ExitStack() as stack:
-        channel = stack.enter_context(Channel(from_guest, to_guest))
-        stack.enter_context(spooled)
+        for ours in (to_guest, from_guest, spooled):
+            stack.enter_context(ours)
+        channel = Channel(from_guest, to_guest)
         uml_dir = Path(
             stack.enter_context(tempfile.TemporaryDirectory(dir=run_dir, prefix=".uml-"))
         )
@@ -221,13 +222,13 @@ def start(
 
 
 def _await_greeting(guest: Guest) -> None:
-    guest.channel.set_patience(BOOT_DEADLINE_S)
+    guest.channel.reader.settimeout(BOOT_DEADLINE_S)
     try:
         greeting = guest.channel.recv(1)
     except TimeoutError:
         guest.process.kill()
         raise guest.stillbirth() from None
-    guest.channel.set_patience(None)
+    guest.channel.reader.settimeout(None)
     if greeting != guest_init.GREETING:
         raise guest.stillbirth()
 

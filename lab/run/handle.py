@@ -118,7 +118,7 @@ class Lab:
         if self._result is None:
             if self._up:
                 self.close()
-            self._result = self._run.judge().outcome
+            self._result = self._run.judge()
         return self._result
 
     def finding(self, requirement: str) -> Finding:

@@ -2,7 +2,7 @@
 
 run = Run.prepare("vpn-nat", ...)
 status = run.carry_out(...)
-verdict = run.judge()
+result = run.judge()
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from lab import codec, names, ways
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
@@ -32,33 +31,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "keys/model.json"
 RECORD_FILE = "record.json"
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedRun:
-    """What came of a run."""
-
-    outcome: Result
-    text: str
-    """verdict.json."""
-
-    @property
-    def exit_status(self) -> int:
-        return self.outcome.exit_status
-
-    @property
-    def closing_line(self) -> str:
-        """What came of it in one line, for who sees nothing else of it."""
-        from lab.verify import verdict
-
-        return verdict.closing_line(self.outcome, colour=False)
-
-    def summarize(self, stream: TextIO) -> None:
-        """Write the findings for people."""
-        from lab.verify import verdict
-
-        colour = stream.isatty() and "NO_COLOR" not in os.environ
-        stream.write(verdict.summary(self.outcome, colour=colour))
+VERDICT_FILE = "verdict.json"
 
 
 class Run:
@@ -190,7 +163,7 @@ class Run:
                 hint=f"make room there; all that was captured is still in {spool.name}",
             ) from error
 
-    def judge(self) -> JudgedRun:
+    def judge(self) -> Result:
         """Judge what was seen and write verdict.json; a run that was never made is an error."""
         from lab import verify
         from lab.verify import verdict
@@ -207,7 +180,7 @@ class Run:
             if record.broke_off:
                 diagnosis = f"the run broke off: {record.error.splitlines()[0]}"
 
-        outcome = verdict.result(
+        result = verdict.result(
             self.topology,
             record or Record(started=time.time()),
             findings,
@@ -217,10 +190,14 @@ class Run:
             diagnosis=diagnosis,
             lab_broke=record is None or record.broke_off or record.frames_lost > 0,
         )
-        verdict_path = self.run_dir / "verdict.json"
-        verdict.write(verdict_path, outcome)
+        verdict.write(self.run_dir / VERDICT_FILE, result)
         sudo.give_back([self.run_dir])
-        return JudgedRun(outcome, verdict_path.read_text().rstrip())
+        return result
+
+    @property
+    def verdict_text(self) -> str:
+        """What ``judge`` wrote: verdict.json."""
+        return (self.run_dir / VERDICT_FILE).read_text().rstrip()
 
     def began_at(self, epoch_s: float) -> None:
         """Count the wall time from then on (a lab that was up)."""

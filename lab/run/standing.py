@@ -10,7 +10,9 @@ import sys
 import time
 import traceback
 from dataclasses import asdict
+from pathlib import Path
 
+from lab import codec
 from lab.engine import registry
 from lab.engine.channel import Channel
 from lab.engine.frames import Frame, Kind, json_frame
@@ -29,7 +31,8 @@ from lab.errors import (
     PrerequisiteError,
     UsageError,
 )
-from lab.run.run import Run
+from lab.run.run import MODEL_FILE, Run
+from lab.topology.model import Topology
 from lab.wait import wait_until
 
 LOG = "logs/lab.log"
@@ -155,6 +158,21 @@ def _supervise(run: Run, order: Order, herald: _Herald, starter: socket.socket) 
                 (run.run_dir / registry.SOCKET_NAME).unlink(missing_ok=True)
 
 
+def model_of(entry: Entry) -> Topology:
+    """The model of a lab that is up.
+
+    Raises UsageError if the lab's run directory was removed, or is of another version of the lab.
+    """
+    try:
+        return codec.load(Topology, (Path(entry.run_dir) / MODEL_FILE).read_text())
+    except (KeyError, TypeError, ValueError) as error:
+        problem, cause = f"{entry.name} was brought up by another version of the lab", error
+    except OSError as error:
+        problem = f"the run directory of {entry.name} cannot be read: {error.strerror}"
+        cause = error
+    raise UsageError(problem, hint=f"lab down {entry.name} takes the lab down") from cause
+
+
 def run_in(
     entry: Entry, node: str, argv: tuple[str, ...], env: dict[str, str], *, stdin: bool = True
 ) -> int:
@@ -184,8 +202,7 @@ def ask(entry: Entry, node: str, argv: tuple[str, ...]) -> str:
 def _run(entry: Entry, program: Program, sinks: tuple[int, int], *, stdin: bool) -> int:
     with registry.connect(entry) as connection:
         session = Session(
-            Channel.over(connection),
-            1,
+            Channel(connection, connection),
             lambda: GuestError(f"the lab {entry.name} has gone"),
             sinks=sinks,
         )

@@ -10,6 +10,7 @@ import random as random_module
 
 from lab.telephony.calls import Agenda, Call, Phase, Stage, Subscriber
 from lab.telephony.circuit import Circuit, Noise
+from lab.telephony.modulation import agree
 from lab.telephony.signals import Heard, LineEvent, Trained
 from lab.telephony.tape import Tape
 from lab.topology.telephone import Outcome
@@ -55,7 +56,6 @@ class CallControl:
     def refuse(self, call: Call, event: LineEvent, why: str, now: float) -> None:
         self.note(call, f"{call.caller.name} to {call.number}: {why}", now)
         call.stage = Stage.over
-        call.caller.phase = Phase.dead
         self.tell(call.caller, event)
 
     def ring(self, call: Call, now: float) -> None:
@@ -120,12 +120,15 @@ class CallControl:
     def _taken_up(self, call: Call, stage: Stage) -> None:
         self._agenda.cancel(call)
         call.stage = stage
-        for end in call.ends:
-            end.phase = Phase.connected
+        if call.called:
+            call.called.phase = Phase.engaged
 
     def _trained(self, call: Call, now: float) -> None:
         caller, called = call.ends
-        rate = call.rate_bit_s
+        most = [end.line.rate_bit_s for end in call.ends]
+        if call.rule and call.rule.rate_bit_s:
+            most.append(call.rule.rate_bit_s)
+        rate, carrier = agree(caller.offer, called.offer, min(most))
         if not rate:
             self.note(call, "the modems have no rate in common", now)
         if not rate or call.has(Outcome.training_fails):
@@ -135,7 +138,6 @@ class CallControl:
             self._end(call, now)
             return
 
-        carrier = call.carrier
         errors = call.rule.bit_error_rate if call.rule else 0.0
         for end in (caller, called):
             noise = Noise(errors, self._random) if errors else None
@@ -219,7 +221,7 @@ class CallControl:
         """Whoever is still in it hears nothing until it hangs up."""
         self._agenda.cancel(call)
         for end in call.ends:
-            end.phase, end.call = Phase.dead, None
+            end.call = None
         call.stage = Stage.over
         if call in self._connected:
             self._connected.remove(call)

@@ -1,15 +1,15 @@
-"""What the exchange remembers: subscribers, calls, its plan, and what is due when. No signals here."""
+"""What the exchange remembers: subscribers, calls, rules for calls, and what is due when. No signals here."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import count
 
 from lab.telephony.circuit import Circuit
-from lab.telephony.modulation import Offer, common_carrier, common_rate
+from lab.telephony.modulation import Offer
 from lab.topology.telephone import CallRule, ModemLine, Outcome
 
 
@@ -22,12 +22,8 @@ class Phase(Enum):
     """Off hook, and dial tone comes soon."""
     dialling = auto()
     """The exchange listens for digits."""
-    calling = auto()
-    """The number is complete; the caller waits for what becomes of it."""
-    connected = auto()
-    """The called end is off hook."""
-    dead = auto()
-    """Busy tone, silence and the like, until it hangs up."""
+    engaged = auto()
+    """Off hook, and the exchange listens for nothing: there is a call, or busy tone, silence and the like."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,27 +83,6 @@ class Call:
     def delay_s(self) -> float:
         return self.caller.line.delay_s + (self.called.line.delay_s if self.called else 0.0)
 
-    @property
-    def rate_bit_s(self) -> int:
-        """What training ends with: the most that both modems and the rule allow; 0: nothing."""
-        return common_rate(*self._offers, self._most_bit_s)
-
-    @property
-    def carrier(self) -> str:
-        """The modulation of this rate."""
-        return common_carrier(*self._offers, self._most_bit_s, self.rate_bit_s)
-
-    @property
-    def _offers(self) -> tuple[Offer, Offer]:
-        return self.caller.offer, (self.called or self.caller).offer
-
-    @property
-    def _most_bit_s(self) -> int:
-        rates = [end.line.rate_bit_s for end in (self.caller, self.called) if end]
-        if self.rule and self.rule.rate_bit_s:
-            rates.append(self.rule.rate_bit_s)
-        return min(rates)
-
     def has(self, outcome: Outcome) -> bool:
         return self.rule is not None and self.rule.outcome is outcome
 
@@ -119,20 +94,50 @@ class Call:
         return self.rule.after_bytes - self.arrived_bytes
 
 
-class NumberState(Enum):
-    """What the digits so far are."""
-
-    incomplete = auto()
-    could_be_longer = auto()
-    complete = auto()
-    impossible = auto()
+NEEDS_MODEM = frozenset(
+    (Outcome.training_fails, Outcome.slow_training, Outcome.line_drops, Outcome.noise)
+)
+"""The outcomes of calls that a modem can take."""
 
 
-def number_state(digits: str, numbers: Collection[str]) -> NumberState:
-    longer = any(number != digits and number.startswith(digits) for number in numbers)
-    if digits in numbers:
-        return NumberState.could_be_longer if longer else NumberState.complete
-    return NumberState.incomplete if longer else NumberState.impossible
+class Rulebook:
+    """The rules in their order, and how often each still applies."""
+
+    def __init__(self, rules: Sequence[CallRule]) -> None:
+        self._rules = tuple(rules)
+        self._left = [rule.times or None for rule in rules]
+
+    def at_off_hook(self, caller: str) -> bool:
+        """Whether this call gets no dial tone; uses up the rule that says so.
+
+        A rule for one number is passed over, since it is not known yet whether it will fit.
+        """
+        for index, rule in self._in_force(caller):
+            if not rule.number:
+                return rule.outcome is Outcome.no_dialtone and self._use(index) is not None
+        return False
+
+    def at_call(self, caller: str, number: str, *, modem: bool) -> CallRule | None:
+        """The rule for this call, used up once; ``modem``: a line that is free has the number."""
+        for index, rule in self._in_force(caller):
+            if rule.outcome is Outcome.no_dialtone or rule.number not in ("", number):
+                continue
+            # It would hold if there were a modem; there is none, so nature takes its course.
+            return None if rule.outcome in NEEDS_MODEM and not modem else self._use(index)
+        return None
+
+    def _in_force(self, caller: str) -> list[tuple[int, CallRule]]:
+        return [
+            (index, rule)
+            for index, rule in enumerate(self._rules)
+            if self._left[index] != 0 and rule.caller in ("", caller)
+        ]
+
+    def _use(self, index: int) -> CallRule:
+        left = self._left[index]
+        if left is not None:
+            self._left[index] = left - 1
+        return self._rules[index]
 
 
 Action = Callable[[float], None]

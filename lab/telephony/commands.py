@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from lab.telephony import report
 from lab.telephony.command_line import Command, CommandError, Form
 from lab.telephony.dialling import MAX_STORED, DialString, check_stored, parse_dial, parse_stored
-from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Value
-from lab.telephony.settings import Memory, Settings
+from lab.telephony.repertoire import PARAMETERS, REGISTERS, SETTINGS, SWITCHES, Value
+from lab.telephony.settings import Settings
 
 MANUFACTURER, MODEL, REVISION, SERIAL = "callhome-lab", "V.34 modem", "1", "1"
 """None has a 0 or OK at its end, which might be taken for the result (V.250 6.1.4)."""
 COUNTRY = "B5"
 """The USA, after ITU-T T.35."""
+PROFILES, NUMBERS = 2, 4
+"""How many can be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,16 @@ class Reply:
 
 
 class Interpreter:
-    """Executes single commands on the settings and the memory of one modem."""
+    """Executes single commands on the settings of one modem, and on what outlives a reset."""
 
     def __init__(self, factory: Mapping[str, Value]) -> None:
-        self.memory = Memory(factory)
-        self.settings: Settings = self.memory.profiles[0].copy()
+        self.factory = Settings()
+        for name, value in factory.items():
+            self.factory.set(name, *str(value).split(","))
+        self.profiles = [self.factory.stored() for _ in range(PROFILES)]
+        self.numbers = [""] * NUMBERS
+        self.last_dialled = ""
+        self.settings = self.profiles[0].copy()
         self.register = 0
         """The register that ``=`` and ``?`` mean."""
 
@@ -74,15 +80,19 @@ class Interpreter:
         """The call asked for by ``D`` was granted."""
         self.settings.tone = plan.tone
         if plan.steps:
-            self.memory.last_dialled = plan.text
+            self.last_dialled = plan.text
 
     def recall(self, profile: int) -> None:
-        self.settings = self.memory.profiles[profile].copy()
+        self.settings = self.profiles[profile].copy()
 
 
-def _find(name: str) -> Callable[[Interpreter, Command], Reply]:
+Run: TypeAlias = Callable[[Interpreter, Command], Reply]
+"""What a command does."""
+
+
+def _find(name: str) -> Run:
     if name in _ACTIONS:
-        return _ACTIONS[name].run
+        return _ACTIONS[name][1]
     if name in SWITCHES:
         return _switch
     if name in PARAMETERS:
@@ -101,39 +111,42 @@ def _one_of(command: Command, limit: int) -> int:
 
 
 def _switch(modem: Interpreter, command: Command) -> Reply:
-    modem.settings.set_switch(command.name, command.number or 0)
+    modem.settings.set(command.name, str(command.number or 0))
     return Reply()
 
 
 def _register(modem: Interpreter, command: Command) -> Reply:
     number = modem.register if command.number is None else command.number
-    if number not in REGISTERS:
-        raise CommandError(f"S{number}")
+    name = f"S{number}"
+    if name not in REGISTERS:
+        raise CommandError(name)
     if command.form is Form.set:
-        modem.settings.set_register(number, int(command.value))
+        modem.settings.set(name, command.value)
     modem.register = number
-    if command.form is Form.read:
-        return Reply(f"{modem.settings.registers[number]:03}")
-    return Reply()
+    return Reply(f"{modem.settings[name]:03}" if command.form is Form.read else None)
 
 
 def _parameter(modem: Interpreter, command: Command) -> Reply:
+    """V.250 5.4.4."""
+    name, settings = command.name, modem.settings
+    asked = SETTINGS[name]
+    head = "" if asked.bare else f"{name}:{asked.gap}"
     match command.form:
         case Form.read:
-            return Reply(report.parameter(command.name, modem.settings))
+            return Reply(head + settings.text(name))
         case Form.test:
-            return Reply(report.ranges(command.name))
+            spans = (each.allowed if asked.bare else f"({each.allowed})" for each in asked.fields)
+            return Reply(head + ",".join(spans))
         case Form.set:
-            modem.settings.set_parameter(command.name, command.value.split(","))
+            settings.set(name, *command.value.split(","))
             return Reply()
         case Form.execute:
-            raise CommandError(f"{command.name} needs a value")
+            raise CommandError(f"{name} needs a value")
 
 
 def _dial(modem: Interpreter, command: Command) -> Reply:
-    memory = modem.memory
     plan = parse_dial(
-        command.value, tone=modem.settings.tone, numbers=memory.numbers, last=memory.last_dialled
+        command.value, tone=modem.settings.tone, numbers=modem.numbers, last=modem.last_dialled
     )
     return Reply(request=Originate(plan), last=not plan.hold)
 
@@ -165,41 +178,46 @@ def _pulse(modem: Interpreter, command: Command) -> Reply:
 
 
 def _reset(modem: Interpreter, command: Command) -> Reply:
-    modem.recall(_one_of(command, len(modem.memory.profiles)))
+    modem.recall(_one_of(command, len(modem.profiles)))
     return Reply(request=CallRequest.hang_up, last=True)
 
 
 def _factory(modem: Interpreter, command: Command) -> Reply:
     _one_of(command, 2)  # where makers have two sets for it, they differ in flow control
-    modem.settings = modem.memory.factory.copy()
+    modem.settings = modem.factory.copy()
     return Reply()
 
 
 def _store(modem: Interpreter, command: Command) -> Reply:
-    at = _one_of(command, len(modem.memory.profiles))
-    modem.memory.profiles[at] = modem.settings.stored()
+    at = _one_of(command, len(modem.profiles))
+    modem.profiles[at] = modem.settings.stored()
     return Reply()
 
 
 def _view(modem: Interpreter, command: Command) -> Reply:
     _one_of(command, 1)
-    return Reply(report.overview(modem.settings, modem.memory))
+    lines = ["ACTIVE PROFILE:", *modem.settings.overview()]
+    for number, profile in enumerate(modem.profiles):
+        lines += ["", f"STORED PROFILE {number}:", *profile.overview()]
+    lines += ["", "TELEPHONE NUMBERS:"]
+    lines += [f"{at}={number}" for at, number in enumerate(modem.numbers)]
+    return Reply("\n".join(lines))
 
 
 def _number(modem: Interpreter, command: Command) -> Reply:
     if command.form is Form.execute:
         raise CommandError("&Z needs a number to store")
-    at = _one_of(command, len(modem.memory.numbers))
+    at = _one_of(command, len(modem.numbers))
     if command.form is Form.read:
-        return Reply(modem.memory.numbers[at])
+        return Reply(modem.numbers[at])
     check_stored(command.value)
-    modem.memory.numbers[at] = command.value
+    modem.numbers[at] = command.value
     return Reply()
 
 
 def _stored_numbers(modem: Interpreter, command: Command) -> Reply:
     """V.250 6.3.15."""
-    numbers = modem.memory.numbers
+    numbers = modem.numbers
     match command.form:
         case Form.read:
             pairs = [f"+ASTO: {at},{number}" for at, number in enumerate(numbers) if number]
@@ -224,7 +242,7 @@ def _identify(modem: Interpreter, command: Command) -> Reply:
     return Reply(texts[_one_of(command, len(texts))])
 
 
-def _about(text: str) -> Callable[[Interpreter, Command], Reply]:
+def _about(text: str) -> Run:
     """An action command that answers with a text, and by ``=?`` that it is there (V.250 5.4.3.2)."""
 
     def run(modem: Interpreter, command: Command) -> Reply:
@@ -239,48 +257,37 @@ def _about(text: str) -> Callable[[Interpreter, Command], Reply]:
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class _Action:
-    """A command that is more than a stored value."""
-
-    help: str
-    run: Callable[[Interpreter, Command], Reply]
-
-
-_ACTIONS: Mapping[str, _Action] = {
-    "A": _Action("answer; the rest of the line is passed over", _answer),
-    "D": _Action("dial; any character from the terminal gives up", _dial),
-    "H": _Action("hang up (0) or go off hook (1)", _hook),
-    "I": _Action(
+_ACTIONS: Mapping[str, tuple[str, Run]] = {
+    "A": ("answer; the rest of the line is passed over", _answer),
+    "D": ("dial; any character from the terminal gives up", _dial),
+    "H": ("hang up (0) or go off hook (1)", _hook),
+    "I": (
         "say model (0, 6, 9), checksum (1), self-test (2), revision (3, 7, 8), manufacturer (4), country (5)",
         _identify,
     ),
-    "O": _Action("back to data; the rest of the line is passed over", _online),
-    "P": _Action("dial by pulses unless told otherwise", _pulse),
-    "T": _Action("dial by tones unless told otherwise", _pulse),
-    "Z": _Action(
-        "hang up and recall stored profile 0 or 1; the rest of the line is passed over", _reset
+    "O": ("back to data; the rest of the line is passed over", _online),
+    "P": ("dial by pulses unless told otherwise", _pulse),
+    "T": ("dial by tones unless told otherwise", _pulse),
+    "Z": ("hang up and recall stored profile 0 or 1; the rest of the line is passed over", _reset),
+    "&F": ("recall the factory's settings (0 or 1)", _factory),
+    "&V": ("show settings, stored profiles and stored numbers", _view),
+    "&W": ("store the settings as profile 0 or 1", _store),
+    "&Z": (
+        "store what follows = as number 0 to 3, to the end of the line, or show it (?)",
+        _number,
     ),
-    "&F": _Action("recall the factory's settings (0 or 1)", _factory),
-    "&V": _Action("show settings, stored profiles and stored numbers", _view),
-    "&W": _Action("store the settings as profile 0 or 1", _store),
-    "&Z": _Action(
-        "store what follows = as number 0 to 3, to the end of the line, or show it (?)", _number
-    ),
-    "+ASTO": _Action("store a number: 0 to 3, and what to dial in quotes", _stored_numbers),
-    "+GMI": _Action("say the manufacturer", _about(MANUFACTURER)),
-    "+GMM": _Action("say the model", _about(MODEL)),
-    "+GMR": _Action("say the revision", _about(REVISION)),
-    "+GSN": _Action("say the serial number", _about(SERIAL)),
-    "+GCAP": _Action("list the groups of commands", _about("+GCAP: +FCLASS,+MS,+ES,+DS")),
+    "+ASTO": ("store a number: 0 to 3, and what to dial in quotes", _stored_numbers),
+    "+GMI": ("say the manufacturer", _about(MANUFACTURER)),
+    "+GMM": ("say the model", _about(MODEL)),
+    "+GMR": ("say the revision", _about(REVISION)),
+    "+GSN": ("say the serial number", _about(SERIAL)),
+    "+GCAP": ("list the groups of commands", _about("+GCAP: +FCLASS,+MS,+ES,+DS")),
 }
 
 COMMANDS: Mapping[str, str] = {
     "A/": "execute the last line once more, without AT before and a character behind",
     "+++": "with silence before and after, in data state: command state, and the call stays",
-    **{name: action.help for name, action in _ACTIONS.items()},
-    **{name: switch.help for name, switch in SWITCHES.items()},
-    **{f"S{number}": register.help for number, register in REGISTERS.items()},
-    **{name: parameter.help for name, parameter in PARAMETERS.items()},
+    **{name: help for name, (help, _) in _ACTIONS.items()},
+    **{name: setting.help for name, setting in SETTINGS.items()},
 }
 """Every command by its name, with its one line of description."""

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TypeAlias
 
 from lab.telephony.command_line import CommandError
+from lab.telephony.signals import DialDigits
 
 MODIFIERS: Mapping[str, str] = {
     "T": "dial by tones from here on",
@@ -25,18 +26,10 @@ MODIFIERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Digits:
-    """Digits to dial in one go."""
-
-    digits: str
-    tone: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Pause:
     """Waiting for the seconds in a register."""
 
-    register: int
+    register: str
 
 
 class Await(Enum):
@@ -51,9 +44,14 @@ class Await(Enum):
     """The end of a hook flash."""
 
 
-Step: TypeAlias = Digits | Pause | Await
+Step: TypeAlias = DialDigits | Pause | Await
 
-_SIMPLE: Mapping[str, Step] = {",": Pause(8), "W": Await.tone, "@": Await.quiet, "!": Await.flash}
+_SIMPLE: Mapping[str, Step] = {
+    ",": Pause("S8"),
+    "W": Await.tone,
+    "@": Await.quiet,
+    "!": Await.flash,
+}
 _STORED = re.compile(r"S(?:=(\d+))?[^;]*")
 _CODE = re.compile(r"\\([0-9A-Fa-f]{2})")
 STORABLE = frozenset('0123456789ABCD#*+,"TPW@!;')
@@ -106,10 +104,10 @@ def parse_dial(text: str, *, tone: bool, numbers: Sequence[str], last: str) -> D
         elif character in _SIMPLE:
             steps.append(_SIMPLE[character])
         elif character in "0123456789" or (tone and character in "*#ABCD"):
-            if steps and isinstance(before := steps[-1], Digits) and before.tone == tone:
-                steps[-1] = Digits(before.digits + character, tone)
+            if steps and isinstance(before := steps[-1], DialDigits):
+                steps[-1] = DialDigits(before.digits + character)
             else:
-                steps.append(Digits(character, tone))
+                steps.append(DialDigits(character))
     return DialString(tuple(steps), bool(held), tone, text + held)
 
 

@@ -28,8 +28,7 @@ from itertools import count
 from lab.errors import UsageError
 from lab.telephony import signals
 from lab.telephony.call_control import NO_DIAL_TONE_S, QUIET_S, CallControl, Told
-from lab.telephony.calls import Agenda, Call, NumberState, Phase, Subscriber, number_state
-from lab.telephony.outcomes import Rulebook
+from lab.telephony.calls import Agenda, Call, Phase, Rulebook, Subscriber
 from lab.telephony.signals import Effect, Heard, Hook
 from lab.telephony.tape import Tape
 from lab.topology.telephone import CallRule, ModemLine, Outcome
@@ -55,11 +54,6 @@ class Exchange:
         self._subscribers = {line.name: Subscriber(line) for line in lines}
         if len(self._subscribers) != len(lines):
             raise UsageError("two lines of the exchange have one name")
-        for rule in rules:
-            if rule.caller and rule.caller not in self._subscribers:
-                known = ", ".join(self._subscribers)
-                raise UsageError(f"a rule is for calls of line {rule.caller!r}; there are {known}")
-
         numbers = [*(line.number for line in lines), *(rule.number for rule in rules)]
         self._numbers = frozenset(filter(None, numbers))
         self._rules = Rulebook(rules)
@@ -148,7 +142,7 @@ class Exchange:
 
     def _no_dial_tone(self, end: Subscriber, now: float) -> None:
         self._tape.note(f"{end.name} gets no dial tone", now)
-        end.phase = Phase.dead
+        end.phase = Phase.engaged
         self._agenda.add(
             end, now + NO_DIAL_TONE_S, lambda _: self._calls.tell(end, Heard.no_dial_tone)
         )
@@ -185,7 +179,7 @@ class Exchange:
             self._calls.answer(end.call, end, now)
         elif end.phase is Phase.on_hook:
             # It hears dial tone, but does not listen for any.
-            end.phase = Phase.dead
+            end.phase = Phase.engaged
 
     # Digits.
 
@@ -194,12 +188,12 @@ class Exchange:
             return
         for position, digit in enumerate(digits, 1):
             end.digits += digit
-            found = number_state(end.digits, self._numbers)
-            if found is NumberState.impossible:
+            if any(n != end.digits and n.startswith(end.digits) for n in self._numbers):
+                continue
+            if end.digits not in self._numbers:
                 end.digits += digits[position:]  # so that the tape has what was dialled
-            if found in (NumberState.complete, NumberState.impossible):
-                self._set_up(end, now)
-                return
+            self._set_up(end, now)
+            return
         self._await_digits(end, now)
 
     def _await_digits(self, end: Subscriber, now: float) -> None:
@@ -213,11 +207,11 @@ class Exchange:
             self._set_up(end, now)
             return
         self._tape.note(f"{end.name} dials nothing", now)
-        end.phase = Phase.dead
+        end.phase = Phase.engaged
 
     def _set_up(self, end: Subscriber, now: float) -> None:
         self._agenda.cancel(end)
-        end.phase = Phase.calling
+        end.phase = Phase.engaged
         self._agenda.add(end, now + SETUP_S, lambda at: self._route(end, at))
 
     def _route(self, caller: Subscriber, now: float) -> None:

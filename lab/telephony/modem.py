@@ -11,13 +11,20 @@ from collections.abc import Mapping
 
 from lab.telephony.command_line import CommandError, CommandLine, LineReader, next_command, tidy
 from lab.telephony.commands import COMMANDS, Interpreter
-from lab.telephony.connection import connect_rate, reports
 from lab.telephony.dialling import DialString
 from lab.telephony.escape import EscapeDetector
 from lab.telephony.flow import DC1, FlowControl
 from lab.telephony.modulation import Offer
 from lab.telephony.repertoire import Value
-from lab.telephony.result_codes import HAYES, CodeTable, Framing, ResultCode, wording
+from lab.telephony.result_codes import (
+    HAYES,
+    CodeTable,
+    Framing,
+    ResultCode,
+    connect_rate,
+    reports,
+    wording,
+)
 from lab.telephony.settings import Settings
 from lab.telephony.signals import (
     Carrier,
@@ -83,7 +90,7 @@ class Modem:
     @property
     def may_answer(self) -> bool:
         """Whether S0 has its way: not with a terminal that is away (V.250 6.2.9)."""
-        return self._dtr or self.settings.switch("&D") < 2
+        return self._dtr or self.settings["&D"] < 2
 
     @property
     def dtr_on(self) -> bool:
@@ -99,7 +106,7 @@ class Modem:
         """What happens next by itself, and when."""
         if self.state is not State.data:
             return self._call.deadline, Trigger.timeout
-        escape_at, patience_s = self._escape.due(self._guard_s), self.settings.inactivity_s
+        escape_at, patience_s = self._escape.due(self.settings.guard_s), self.settings.inactivity_s
         # S12 is shorter than the least of S30, and the escape characters are data.
         if patience_s is None or escape_at is not None:
             return escape_at, Trigger.escape
@@ -108,7 +115,7 @@ class Modem:
     @property
     def minds_dtr(self) -> bool:
         """Whether anything would come of it now if DTR went."""
-        mode = self.settings.switch("&D")
+        mode = self.settings["&D"]
         return mode > 0 and (self.state is not State.idle or mode == 3)
 
     @property
@@ -170,7 +177,7 @@ class Modem:
             self._reader.reset()
         self._dtr = on
 
-        mode = self.settings.switch("&D")
+        mode = self.settings["&D"]
         if gone and mode == 1:
             self._call.signal(Trigger.escape)
         elif gone and mode > 1:
@@ -209,7 +216,7 @@ class Modem:
         """Data state, up to the end of an escape sequence, which goes to the line too, or to a DC1 or DC3."""
         piece, control, length = self._flow.split(data, self.settings.flow_control[0])
         if piece:
-            end = self._escape.feed(piece, self.now, self.settings.register(2), self._guard_s)
+            end = self._escape.feed(piece, self.now, self.settings["S2"], self.settings.guard_s)
             self.emit(ToLine(piece if end is None else piece[:end]))
             if end is not None:
                 self._call.signal(Trigger.escape)
@@ -227,9 +234,8 @@ class Modem:
     def _read(self, data: bytes) -> bytes:
         """Command state: up to the end of a line, which may lead out of it."""
         for at, byte in enumerate(data):
-            registers = self.settings.registers
-            echo, line = self._reader.feed(byte, end=registers[3], erase=registers[5])
-            if self.settings.switch("E"):
+            echo, line = self._reader.feed(byte, end=self.settings["S3"], erase=self.settings["S5"])
+            if self.settings["E"]:
                 self._text += echo
             if line is not None:
                 self._take(line)
@@ -319,11 +325,11 @@ class Modem:
             return
         if rate_bit_s:
             rate_bit_s = connect_rate(self.settings, rate_bit_s, self.port_bit_s)
-        result, rate_bit_s = wording(result, rate_bit_s, self.settings.switch("X"))
+        result, rate_bit_s = wording(result, rate_bit_s, self.settings["X"])
         self._text += self._framing.result(self._table, result, rate_bit_s)
 
     def _quiet(self, result: ResultCode) -> bool:
-        quiet = self.settings.switch("Q")
+        quiet = self.settings["Q"]
         incoming = self._call.incoming or result is ResultCode.ring
         return quiet == 1 or (quiet == 2 and incoming)
 
@@ -340,14 +346,8 @@ class Modem:
             self._text.clear()
 
     def _carrier(self) -> bool:
-        return self.state in CONNECTED or not self.settings.switch("&C")
+        return self.state in CONNECTED or not self.settings["&C"]
 
     @property
     def _framing(self) -> Framing:
-        return Framing(
-            bool(self.settings.switch("V")), self.settings.register(3), self.settings.register(4)
-        )
-
-    @property
-    def _guard_s(self) -> float:
-        return self.settings.register(12) / 50
+        return Framing(bool(self.settings["V"]), self.settings["S3"], self.settings["S4"])

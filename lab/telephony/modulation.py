@@ -49,27 +49,21 @@ def offer(values: Sequence[int | str]) -> Offer:
     )
 
 
-def common_rate(one: Offer, other: Offer, line_bit_s: int) -> int:
-    """The most that both offers and the line allow; 0: nothing, and training fails."""
+def agree(one: Offer, other: Offer, line_bit_s: int) -> tuple[int, str]:
+    """The highest rate in bit/s that both offers and the line allow, and the best modulation that has it.
+
+    ``(0, "")`` if there is none: then training fails.
+    """
     low = max(one.low, other.low)
-    highs = [line_bit_s, *(each.high for each in (one, other) if each.high is not None)]
-    rates = (
-        rate
-        for carrier in one.carriers & other.carriers
+    high = min(each for each in (line_bit_s, one.high, other.high) if each is not None)
+    found = [
+        (rate, carrier)
+        for carrier in reversed(_ORDER)
+        if carrier in one.carriers & other.carriers
         for rate in _rates(carrier, line_bit_s)
-        if low <= rate <= min(highs)
-    )
-    return max(rates, default=0)
-
-
-def common_carrier(one: Offer, other: Offer, line_bit_s: int, rate_bit_s: int) -> str:
-    """The best modulation of both that has this rate."""
-    having = (
-        carrier
-        for carrier in one.carriers & other.carriers
-        if rate_bit_s in _rates(carrier, line_bit_s)
-    )
-    return max(having, key=_ORDER.index)
+        if low <= rate <= high
+    ]
+    return max(found, key=lambda each: each[0], default=(0, ""))
 
 
 def _rates(carrier: str, line_bit_s: int) -> tuple[int, ...]:

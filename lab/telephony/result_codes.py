@@ -1,4 +1,4 @@
-"""Result codes: their words and numbers, what ``X`` lets through, and how they are framed.
+"""Result codes and reports: their words and numbers, what ``X`` and ``W`` leave of them, how they are framed.
 
 Words and basic numbers are those of V.250 5.7.1; the numbers of rates differ between makers, so a modem is
 given a table. Whether a result is due, and whether ``Q`` suppresses it, is decided elsewhere.
@@ -6,9 +6,11 @@ given a table. Whether a result is due, and whether ``Q`` suppresses it, is deci
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from lab.telephony.settings import Settings
 
 
 class ResultCode(StrEnum):
@@ -87,6 +89,35 @@ def wording(result: ResultCode, rate_bit_s: int, x: int) -> tuple[ResultCode, in
         # 300 bit/s is what CONNECT without a rate stands for, in either table.
         return result, rate_bit_s if rate_bit_s > 300 else 0
     return (ResultCode.no_carrier if result in _EXTENDED else result), 0
+
+
+_PORT, _PORT_WITH_REPORTS = 0, 1
+"""Values of W."""
+_LINE_RATE_BIT = 1
+"""Of S95."""
+
+
+def reports(settings: Settings, carrier: str, rate_bit_s: int, port_bit_s: int) -> Iterator[str]:
+    """In the order of V.250 6.4.2, 6.5.5, 6.6.2 and 6.2.13; ``port_bit_s`` is what the program has set."""
+    everything = settings["W"] == _PORT_WITH_REPORTS
+    if everything or settings["+MR"]:
+        yield f"+MCR: {carrier}"
+        yield f"+MRR: {rate_bit_s}"
+    if everything or settings["+ER"]:
+        yield "+ER: NONE"
+    if settings["+DR"]:
+        yield "+DR: NONE"
+    if settings["+ILRR"]:
+        port_bit_s = settings["+IPR"] or port_bit_s
+        yield f"+ILRR: {port_bit_s}"
+
+
+def connect_rate(settings: Settings, rate_bit_s: int, port_bit_s: int) -> int:
+    """The rate that CONNECT has, if it has one."""
+    of_port = settings["W"] in (_PORT, _PORT_WITH_REPORTS)
+    if of_port and not settings["S95"] & _LINE_RATE_BIT:
+        return settings["+IPR"] or port_bit_s
+    return rate_bit_s
 
 
 @dataclass(frozen=True, slots=True)

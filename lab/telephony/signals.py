@@ -94,8 +94,6 @@ class DialDigits:
 
     digits: str
     """``0-9 * # A-D``, at least one."""
-    tone: bool
-    """DTMF; otherwise pulses, which carry ``0-9`` only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lab.telephony.commands import CallRequest, Originate, Request
-from lab.telephony.dialling import Await, DialString, Digits, Pause, Step
+from lab.telephony.dialling import Await, DialString, Pause, Step
 from lab.telephony.result_codes import ResultCode
-from lab.telephony.settings import Settings
-from lab.telephony.signals import DialDigits, Effect, Heard, Hook, LineEvent, Trained
+from lab.telephony.signals import DialDigits, Heard, Hook, LineEvent, Trained
+
+if TYPE_CHECKING:
+    from lab.telephony.modem import Modem
 
 DIAL_TONE_S = 5.0
 """How long to wait for the first dial tone at least; S6 may ask for longer (a Hayes habit)."""
@@ -67,28 +69,11 @@ def kind(signal: Signal) -> Kind:
     return type(signal) if isinstance(signal, Originate | Trained) else signal
 
 
-class Desk(Protocol):
-    """Whom the call reports to."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def now(self) -> float: ...
-    @property
-    def may_answer(self) -> bool: ...
-    def emit(self, effect: Effect) -> None: ...
-    def dialled(self, plan: DialString) -> None: ...
-    def entered(self, state: State) -> None: ...
-    def trained(self, rate_bit_s: int, carrier: str) -> None: ...
-    def report(self, result: ResultCode, rate_bit_s: int = 0) -> None: ...
-    def finish(self, result: ResultCode, rate_bit_s: int = 0) -> None: ...
-
-
 class ModemCall:
     """One line's side of a modem."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, modem: Modem) -> None:
+        self._modem = modem
         self.state = State.idle
         self.deadline: float | None = None
         self.rate = 0
@@ -111,17 +96,17 @@ class ModemCall:
 
     def _enter(self, state: State, seconds: float | None = None) -> None:
         self.state = state
-        self.deadline = None if seconds is None else self._desk.now + seconds
-        self._desk.entered(state)
+        self.deadline = None if seconds is None else self._modem.now + seconds
+        self._modem.entered(state)
 
     def end(self, result: ResultCode) -> None:
         """Hang up, and say why."""
         self._on_hook()
-        self._desk.finish(result)
+        self._modem.finish(result)
         self.incoming = False
 
     def _on_hook(self) -> None:
-        self._desk.emit(Hook.on)
+        self._modem.emit(Hook.on)
         self.rate = 0
         self._tone_on = self._ringback = False
         self._enter(State.idle)
@@ -129,31 +114,32 @@ class ModemCall:
     # Incoming calls.
 
     def ring(self, _: Signal) -> None:
-        registers = self._desk.settings.registers
-        since, self._rung_at = self._desk.now - self._rung_at, self._desk.now
-        registers[1] = 1 if since > RINGS_END_S else min(registers[1] + 1, 255)
-        self._desk.report(ResultCode.ring)
-        if 0 < registers[0] <= registers[1] and self._desk.may_answer:
+        settings = self._modem.settings
+        since, self._rung_at = self._modem.now - self._rung_at, self._modem.now
+        rings = 1 if since > RINGS_END_S else min(settings["S1"] + 1, 255)
+        settings.set("S1", str(rings))
+        self._modem.report(ResultCode.ring)
+        if 0 < settings["S0"] <= rings and self._modem.may_answer:
             self.answer(CallRequest.answer)
 
     def rings_over(self, _: Signal) -> None:
-        self._desk.settings.registers[1] = 0
+        self._modem.settings.set("S1", "0")
 
     def answer(self, _: Signal) -> None:
-        self._desk.settings.registers[1] = 0
-        self._desk.emit(Hook.answer)
+        self._modem.settings.set("S1", "0")
+        self._modem.emit(Hook.answer)
         self.incoming = True
         self._carrier_due(State.answering)
 
     # Outgoing calls.
 
     def seize(self, _: Signal) -> None:
-        self._desk.emit(Hook.off)
+        self._modem.emit(Hook.off)
         self._enter(State.held)
 
     def originate(self, signal: Originate) -> None:
-        self._desk.emit(Hook.off)
-        first: Step = Await.first_tone if self._desk.settings.dial_tone else Pause(6)
+        self._modem.emit(Hook.off)
+        first: Step = Await.first_tone if self._modem.settings.dial_tone else Pause("S6")
         # Without a number somebody else dials, so there is no tone to wait for.
         self._dial(signal.plan, (first,) if signal.plan.steps else ())
 
@@ -161,32 +147,32 @@ class ModemCall:
         self._dial(signal.plan, ())
 
     def _dial(self, plan: DialString, before: tuple[Step, ...]) -> None:
-        self._desk.dialled(plan)
+        self._modem.dialled(plan)
         self._steps = deque((*before, *plan.steps))
         self._hold = plan.hold
         self.advance(None)
 
     def advance(self, _: Signal | None) -> None:
         """Go through the steps until one takes time."""
-        registers = self._desk.settings.registers
+        settings = self._modem.settings
         while self._steps:
             step = self._steps.popleft()
             match step:
-                case Digits(digits, tone):
+                case DialDigits():
                     self._tone_on = self._ringback = False
-                    self._desk.emit(DialDigits(digits, tone))
-                case Pause(register) if registers[register]:
-                    return self._enter(State.pause, registers[register])
+                    self._modem.emit(step)
+                case Pause(register) if settings[register]:
+                    return self._enter(State.pause, settings[register])
                 case Await.flash:
                     self._tone_on = False
-                    self._desk.emit(Hook.flash)
+                    self._modem.emit(Hook.flash)
                     return self._enter(State.pause, FLASH_S)
                 case Await.first_tone if not self._tone_on:
-                    return self._enter(State.tone, max(DIAL_TONE_S, registers[6]))
+                    return self._enter(State.tone, max(DIAL_TONE_S, settings["S6"]))
                 case Await.tone if not self._tone_on:
-                    return self._enter(State.tone, registers[7])
+                    return self._enter(State.tone, settings["S7"])
                 case Await.quiet:
-                    return self._enter(State.quiet, registers[7])
+                    return self._enter(State.quiet, settings["S7"])
 
         if self._hold:
             return self._enter(State.held)
@@ -196,7 +182,7 @@ class ModemCall:
         if self.rate:
             # The other end trained while the line was held (``;``).
             return self.connect(Trained(self.rate, self._carrier))
-        return self._enter(state, self._desk.settings.registers[7])
+        return self._enter(state, self._modem.settings["S7"])
 
     def hear_tone(self, _: Signal) -> None:
         self._tone_on = True
@@ -215,7 +201,7 @@ class ModemCall:
         self.advance(None)
 
     def busy(self, _: Signal) -> None:
-        if self._desk.settings.busy_tone:
+        if self._modem.settings.busy_tone:
             self.end(ResultCode.busy)
 
     def unanswered(self, _: Signal) -> None:
@@ -223,7 +209,7 @@ class ModemCall:
 
         V.250 has NO ANSWER for ``@`` only (table 1); for ringing to the end chip sets have it, too.
         """
-        heard = self._ringback and self._desk.settings.busy_tone
+        heard = self._ringback and self._modem.settings.busy_tone
         self.end(ResultCode.no_answer if heard else ResultCode.no_carrier)
 
     # Connected calls.
@@ -237,20 +223,20 @@ class ModemCall:
     def connect(self, signal: Trained) -> None:
         self._steps.clear()
         self.note_rate(signal)
-        self._desk.trained(self.rate, self._carrier)
+        self._modem.trained(self.rate, self._carrier)
         self.resume(signal)
 
     def resume(self, _: Signal) -> None:
         # The result comes before circuit 109 goes on (V.250 tables 8 and 9).
-        self._desk.finish(ResultCode.connect, self.rate)
+        self._modem.finish(ResultCode.connect, self.rate)
         self._enter(State.data)
 
     def not_connected(self, _: Signal) -> None:
-        self._desk.finish(ResultCode.no_carrier)
+        self._modem.finish(ResultCode.no_carrier)
 
     def escape(self, _: Signal) -> None:
         self._enter(State.online)
-        self._desk.finish(ResultCode.ok)
+        self._modem.finish(ResultCode.ok)
 
     def hang_up(self, _: Signal) -> None:
         self._on_hook()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.run.run import JudgedRun, Run
+from lab.run.run import Run
+from lab.verify.verdict import Result
 from lab.topology.model import DropRule
 
 pytestmark = pytest.mark.kernel
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.kernel
 ANYWHERE = "0.0.0.0/0"
 
 
-def run_without(topology: str, protocol: str, port: int, way: str, out: Path) -> JudgedRun:
+def run_without(topology: str, protocol: str, port: int, way: str, out: Path) -> Result:
     """A run in which the customer's firewall loses one kind of packet in one direction."""
     run = Run.prepare(topology, out=out)
     wall = run.topology.firewall
@@ -43,23 +44,23 @@ def test_without_nat_each_rule_is_needed_in_each_direction(
 ) -> None:
     judged = run_without("vpn", protocol, port, way, tmp_path / "run")
     assert judged.exit_status == 1
-    diagnosis = judged.outcome.diagnosis
+    diagnosis = judged.diagnosis
     assert name in diagnosis
     assert "firewall" in diagnosis
     # The phase at which it fails: without UDP 500 no key is agreed on, without ESP one is.
-    ike = next(f for f in judged.outcome.findings if f.requirement == "P-01")
+    ike = next(f for f in judged.findings if f.requirement == "P-01")
     assert (ike.verdict == "fail") == (port == 500)
 
 
 def test_behind_nat_protocol_50_is_not_needed(tmp_path: Path) -> None:
     judged = run_without("vpn-nat", "esp", 0, "out", tmp_path / "run")
-    assert judged.exit_status == 0, judged.outcome.diagnosis
+    assert judged.exit_status == 0, judged.diagnosis
 
 
 def test_behind_nat_udp_500_alone_is_not_enough(tmp_path: Path) -> None:
     judged = run_without("vpn-nat", "udp", 4500, "out", tmp_path / "run")
     assert judged.exit_status == 1
-    assert "UDP 4500" in judged.outcome.diagnosis
+    assert "UDP 4500" in judged.diagnosis
 
 
 def test_established_only_as_the_papers_literally_say_lets_nobody_out(tmp_path: Path) -> None:
@@ -72,6 +73,6 @@ def test_established_only_as_the_papers_literally_say_lets_nobody_out(tmp_path: 
     judged = run.judge()
 
     assert judged.exit_status == 1
-    assert "firewall" in judged.outcome.diagnosis
-    leaving = next(f for f in judged.outcome.findings if f.requirement == "g1")
+    assert "firewall" in judged.diagnosis
+    leaving = next(f for f in judged.findings if f.requirement == "g1")
     assert leaving.verdict == "not-applicable"

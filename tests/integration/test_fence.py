@@ -32,7 +32,7 @@ def ran(
     run.topology = change(run.topology)
     run.carry_out(quiet=True)
     record = codec.load(Record, (out / "record.json").read_text())
-    findings = run.judge().outcome.findings
+    findings = run.judge().findings
     return run, record, {finding.requirement: finding for finding in findings}
 
 

@@ -31,6 +31,8 @@ LISTED, OTHER_LISTED = "129.42.160.48", "207.25.252.200"
 NEIGHBOUR = "129.42.160.47"
 CALLER, FREE = "203.0.113.130", "203.0.113.131"
 UTILITY = "203.0.113.53"
+USER_REQUEST, PEER_AUTH_FAILED, HANGUP, AUTH_TO_PEER_FAILED = 5, 11, 16, 19
+"""Of pppd(8) EXIT STATUS."""
 
 
 def counted(made: Hall, **expected: int) -> None:
@@ -74,9 +76,9 @@ def test_a_call_gets_an_address_and_a_name_server_until_it_ends(tmp_path: Path) 
         assert ask(made, "www.example.com")[3] & 15 == 3
         counted(made, UTILITY=2, UTILITY_REPLY=2)
 
-        assert made.hang_up().exit_status == ppp.ExitStatus.HANGUP
+        assert made.hang_up().exit_status == HANGUP
         assert made.elements() == 0
-        assert pppd.wait(DEADLINE_S) == ppp.ExitStatus.HANGUP
+        assert pppd.wait(DEADLINE_S) == HANGUP
         _, again = made.open()
         assert again.local_ip == CALLER
         assert made.last().number == 2
@@ -88,7 +90,7 @@ def test_a_caller_who_hangs_up_ends_the_call(tmp_path: Path) -> None:
         pppd.stop()
 
         # pppd makes no difference between the two ways in which a peer goes; its log does.
-        assert made.ended().exit_status == ppp.ExitStatus.HANGUP
+        assert made.ended().exit_status == HANGUP
         assert "LCP terminated by peer (User request)" in said(made)
         assert made.elements() == 0
 
@@ -100,11 +102,11 @@ def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
         pppd = made.call()
 
         # The gateway hangs up: pppd tells of that, if it comes before the end of LCP.
-        ends = (ppp.ExitStatus.AUTH_TO_PEER_FAILED, ppp.ExitStatus.HANGUP)
+        ends = (AUTH_TO_PEER_FAILED, HANGUP)
         assert pppd.wait(DEADLINE_S) in ends
         assert "PAP authentication failed" in ppp.complaints(pppd.log.text())
         call = made.ended()
-        assert call.exit_status == ppp.ExitStatus.PEER_AUTH_FAILED
+        assert call.exit_status == PEER_AUTH_FAILED
         assert (call.admitted, call.opened) == (0, 0)
 
 
@@ -423,7 +425,7 @@ def test_at_the_end_callers_are_told_to_go(tmp_path: Path) -> None:
 
         pppd.wait(DEADLINE_S)
         assert "LCP terminated by peer (User request)" in pppd.log.text()
-        assert made.last().exit_status == ppp.ExitStatus.USER_REQUEST
+        assert made.last().exit_status == USER_REQUEST
         assert made.elements() == 0
         assert not made.nodes["lig"].daemons
 

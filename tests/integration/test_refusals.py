@@ -24,7 +24,7 @@ def test_a_gateway_in_tunnel_mode_refuses_transport_mode(tmp_path: Path) -> None
         ),
     )
     run.carry_out(quiet=True)
-    outcome = run.judge().outcome
+    outcome = run.judge()
 
     assert outcome.exit_status == 1
     (mode,) = (finding for finding in outcome.findings if finding.requirement == "P-02")

@@ -25,7 +25,7 @@ def judged(tmp_path: Path, record: Record) -> Run:
 
 def test_a_capture_that_lost_frames_makes_no_verdict(tmp_path: Path) -> None:
     run = judged(tmp_path, Record(started=1.0, ended=2.0, frames_lost=7))
-    outcome = run.judge().outcome
+    outcome = run.judge()
     assert outcome.verdict == "error"
     assert "lost 7 frames" in outcome.diagnosis
     assert outcome.exit_status == 4
@@ -34,14 +34,14 @@ def test_a_capture_that_lost_frames_makes_no_verdict(tmp_path: Path) -> None:
 def test_a_run_that_broke_off_makes_no_verdict(tmp_path: Path) -> None:
     why = "charon: ended with exit status 1\n    | its last words"
     run = judged(tmp_path, Record(started=1.0, ended=2.0, error=why, broke_off=True))
-    outcome = run.judge().outcome
+    outcome = run.judge()
     assert (outcome.verdict, outcome.exit_status) == ("error", 4)
     assert outcome.diagnosis == "the run broke off: charon: ended with exit status 1"
 
 
 def test_a_capture_that_lost_nothing_is_judged(tmp_path: Path) -> None:
     run = judged(tmp_path, Record(started=1.0, ended=2.0))
-    assert run.judge().outcome.verdict != "error"
+    assert run.judge().verdict != "error"
 
 
 def test_a_run_directory_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:

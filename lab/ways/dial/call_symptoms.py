@@ -7,7 +7,7 @@ import re
 from lab.linux import fence
 from lab.names import count
 from lab.record.record import CallHome
-from lab.telephony.modulation import common_rate
+from lab.telephony.modulation import agree
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.ways.dial.modem_offers import find_offer
@@ -210,7 +210,7 @@ def _able_bit_s(trail: DialTrail, call: TelephoneCall) -> int:
         return 0
     dialogue, until_s = trail.case.dialogue, call.connection.time_s
     one, other = (find_offer(dialogue, end, until_s) for end in ends)
-    return common_rate(one, other, min(rates[end] for end in ends))
+    return agree(one, other, min(rates[end] for end in ends))[0]
 
 
 def find_slow_line(trail: DialTrail) -> Diagnosis | None:

@@ -79,7 +79,7 @@ class Hall:
     def dial(self, line: str, number: str) -> None:
         self.does(line, Hook.off)
         self.wait(0.5)
-        self.does(line, DialDigits(number, True))
+        self.does(line, DialDigits(number))
         self.wait(0.3)
 
     def connect(self, caller: str = "hmc", called: str = "lig-1", number: str = LIG) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from lab.telephony.modem import Modem, State
-from lab.telephony.repertoire import Value
+from lab.telephony.repertoire import Number, Setting, Value
 from lab.telephony.result_codes import HAYES, CodeTable
 from lab.telephony.signals import Effect, Heard, LineEvent, ToLine, ToTerminal, Trained
 
@@ -120,3 +120,14 @@ WAYS: Mapping[State, tuple[Step, ...]] = {
     State.online: (*_ANSWERED, 1.0, b"+++", 1.0),
 }
 """How a new modem gets to each state."""
+
+
+def permits(setting: Setting, value: int) -> bool:
+    """Whether the only number of a register or a switch may be this."""
+    (number,) = setting.fields
+    assert isinstance(number, Number)
+    return number.allows(value)
+
+
+def permitted(setting: Setting) -> list[int]:
+    return [value for value in range(256) if permits(setting, value)]

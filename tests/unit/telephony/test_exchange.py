@@ -13,7 +13,6 @@ from lab.telephony.signals import (
     ToTerminal,
     Trained,
 )
-from lab.topology.telephone import CallRule, Outcome
 from tests.unit.telephony.exchange_hall import HMC, LIG, LIG_1, LINES, SLOW, Hall, modem_line
 
 
@@ -78,14 +77,14 @@ def test_digits_may_come_one_by_one_and_in_groups() -> None:
     hall.does("hmc", Hook.off)
     hall.wait(0.4)
     for group in ("1", "800", "555", "0100"):
-        hall.does("hmc", DialDigits(group, False))
+        hall.does("hmc", DialDigits(group))
         hall.wait(4)
     assert hall.heard("lig-1")[0] == Heard.ringing
 
 
 def test_digits_before_dial_tone_are_lost() -> None:
     hall = Hall()
-    hall.does("hmc", Hook.off, DialDigits(LIG, True))
+    hall.does("hmc", Hook.off, DialDigits(LIG))
     hall.wait(5)
     assert hall.heard("hmc") == [Heard.dial_tone]
 
@@ -94,7 +93,7 @@ def test_a_number_that_no_line_has_is_known_at_its_first_wrong_digit() -> None:
     hall = Hall()
     hall.dial("hmc", "1801")
     assert hall.heard("hmc") == [Heard.dial_tone, Heard.unobtainable]
-    hall.does("hmc", DialDigits(LIG, True))
+    hall.does("hmc", DialDigits(LIG))
     hall.wait(100)
     assert hall.heard("lig-1") == []
 
@@ -113,7 +112,7 @@ def test_each_digit_starts_the_timeout_anew() -> None:
     hall.does("hmc", Hook.off)
     hall.wait(1)
     for digit in LIG:
-        hall.does("hmc", DialDigits(digit, True))
+        hall.does("hmc", DialDigits(digit))
         hall.wait(14.9)
     assert Heard.unobtainable not in hall.heard("hmc")
     assert Heard.ringing in hall.heard("lig-1")
@@ -123,7 +122,7 @@ def test_a_line_that_never_dials_is_dead_until_it_hangs_up() -> None:
     hall = Hall()
     hall.does("hmc", Hook.off)
     hall.wait(20)
-    hall.does("hmc", Hook.off, DialDigits(LIG, True))
+    hall.does("hmc", Hook.off, DialDigits(LIG))
     hall.wait(20)
     assert hall.heard("hmc") == [Heard.dial_tone]
     assert hall.exchange.wake_at is None
@@ -160,7 +159,7 @@ def test_a_flash_recalls_dial_tone_and_forgets_the_digits() -> None:
     hall.does("hmc", Hook.flash)
     hall.wait(0.5)
     assert hall.heard("hmc") == [Heard.dial_tone, Heard.dial_tone]
-    hall.does("hmc", DialDigits(LIG, True))
+    hall.does("hmc", DialDigits(LIG))
     hall.wait(0.5)
     assert hall.heard("lig-1") == [Heard.ringing]
     hall.does("hmc", Hook.flash)
@@ -175,7 +174,7 @@ def test_a_flash_begins_the_timeouts_anew() -> None:
     hall.does("hmc", Hook.flash)
     hall.wait(14)
     assert hall.heard("hmc") == [Heard.dial_tone, Heard.dial_tone]
-    hall.does("hmc", DialDigits(LIG, True))
+    hall.does("hmc", DialDigits(LIG))
     hall.wait(0.5)
     assert hall.heard("lig-1") == [Heard.ringing]
 
@@ -234,7 +233,7 @@ def test_a_caller_that_gives_up_before_it_rings() -> None:
     hall = Hall()
     hall.does("hmc", Hook.off)
     hall.wait(0.5)
-    hall.does("hmc", DialDigits(LIG, True))
+    hall.does("hmc", DialDigits(LIG))
     hall.hang_up("hmc")
     hall.wait(100)
     assert hall.heard("lig-1") == []
@@ -288,8 +287,8 @@ def test_both_dial_each_other_and_both_are_busy() -> None:
     hall.does("hmc", Hook.off)
     hall.does("hmc-2", Hook.off)
     hall.wait(0.5)
-    hall.does("hmc", DialDigits("5550002", True))
-    hall.does("hmc-2", DialDigits("5550001", True))
+    hall.does("hmc", DialDigits("5550002"))
+    hall.does("hmc-2", DialDigits("5550001"))
     hall.wait(10)
     assert hall.heard("hmc") == hall.heard("hmc-2") == [Heard.dial_tone, Heard.busy]
 
@@ -301,7 +300,7 @@ def test_off_hook_while_ringing_is_no_answer_until_there_is_one() -> None:
     hall.wait(60)
     assert hall.heard("lig-1") == [Heard.ringing, Heard.no_dial_tone]
     assert hall.heard("hmc") == [Heard.dial_tone, Heard.ringback, Heard.quiet]
-    hall.does("lig-1", DialDigits("5550002", True))
+    hall.does("lig-1", DialDigits("5550002"))
     hall.wait(1)
     assert hall.heard("hmc-2") == []
     hall.does("lig-1", Hook.answer)
@@ -401,7 +400,7 @@ def test_who_hung_up_can_dial_before_the_other_knows() -> None:
     hall.hang_up("hmc-2")
     hall.does("hmc-2", Hook.off)
     hall.wait(0.31)
-    hall.does("hmc-2", DialDigits("5550001", True))
+    hall.does("hmc-2", DialDigits("5550001"))
     hall.wait(0.3)
     assert hall.heard("hmc") == [Heard.ringing]
     assert hall.heard("lig-1")[-1] == Heard.dropped
@@ -409,7 +408,7 @@ def test_who_hung_up_can_dial_before_the_other_knows() -> None:
 
 def test_what_is_between_modem_and_terminal_is_not_the_exchanges() -> None:
     hall = Hall()
-    hall.does("hmc", ToTerminal(b"OK"), Carrier(True), DialDigits("1", True))
+    hall.does("hmc", ToTerminal(b"OK"), Carrier(True), DialDigits("1"))
     hall.hang_up("hmc")
     hall.wait(10)
     assert hall.told == []
@@ -443,8 +442,3 @@ def test_a_clock_that_goes_back_stands_still() -> None:
 def test_two_lines_of_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="one name"):
         Hall(lines=(HMC, HMC))
-
-
-def test_a_rule_for_a_line_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UsageError, match="'hmcc'; there are hmc"):
-        Hall([CallRule(outcome=Outcome.busy, caller="hmcc")])

@@ -15,7 +15,7 @@ def test_no_dialtone() -> None:
     hall = Hall([CallRule(outcome=Outcome.no_dialtone, caller="hmc")])
     hall.does("hmc", Hook.off)
     hall.wait(3)
-    hall.does("hmc", DialDigits(LIG, True), Hook.off)
+    hall.does("hmc", DialDigits(LIG), Hook.off)
     hall.wait(100)
     assert hall.heard("hmc") == [Heard.no_dial_tone]
     assert hall.when("hmc", Heard.no_dial_tone) == [5.0]
@@ -215,9 +215,9 @@ def test_who_has_dial_tone_already_keeps_it() -> None:
     hall.does("hmc", Hook.off)
     hall.does("hmc-2", Hook.off)
     hall.wait(0.5)
-    hall.does("hmc", DialDigits(LIG, True))
+    hall.does("hmc", DialDigits(LIG))
     hall.wait(0.5)
-    hall.does("hmc-2", DialDigits(LIG, True))
+    hall.does("hmc-2", DialDigits(LIG))
     hall.wait(0.5)
     assert hall.heard("hmc") == [Heard.dial_tone, Heard.busy]
     assert hall.heard("hmc-2") == [Heard.dial_tone, Heard.ringback]

@@ -176,7 +176,7 @@ class Watch:
 DATA = st.sampled_from([b"", b"x", b"\x7e" * 3, bytes(range(200)), bytes(range(250)) * 30])
 EFFECTS = st.one_of(
     st.sampled_from([Hook.off, Hook.on, Hook.answer, Hook.flash, Carrier(True)]),
-    st.sampled_from(["11", "12", "13", "1", "3", "99"]).map(lambda d: DialDigits(d, True)),
+    st.sampled_from(["11", "12", "13", "1", "3", "99"]).map(lambda d: DialDigits(d)),
     DATA.map(ToLine),
 )
 STEPS = st.one_of(
@@ -232,7 +232,7 @@ def take(watch: Watch, step: Step) -> None:
         watch.does(line, Hook.on)
         watch.does(line, Hook.off)
         watch.passes(0.4, late=False)
-        watch.does(line, DialDigits(what, True))
+        watch.does(line, DialDigits(what))
         watch.passes(0.3, late=False)
         if kind == "connects":
             for name in sorted(watch.ringing):
@@ -288,7 +288,7 @@ def test_all_that_is_sent_arrives_when_nobody_hangs_up(
     lines = (modem_line("a", "1", rate, delay), modem_line("b", "2", rate, 0.0))
     exchange = Exchange(lines, random=random.Random(1), tape=spy)
     told = exchange.effect("a", Hook.off, 0.0)
-    told += exchange.effect("a", DialDigits("2", True), 1.0)
+    told += exchange.effect("a", DialDigits("2"), 1.0)
     told += exchange.effect("b", Hook.answer, 2.0) + exchange.tick(20.0)
     assert ("a", Heard.answered) in told
     assert ("a", Heard.busy) not in told

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from lab.telephony.dialling import MODIFIERS
 from lab.telephony.exchange import Exchange
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem
-from lab.telephony.modulation import CARRIERS, common_rate
-from lab.telephony.repertoire import PARAMETERS, REGISTERS, SWITCHES, Parameter
+from lab.telephony.modulation import CARRIERS, agree
+from lab.telephony.repertoire import PARAMETERS, REGISTERS, SETTINGS, SWITCHES, Setting
 from lab.telephony.result_codes import HAYES, IBM, ResultCode, wording
 from lab.telephony.settings import Settings
 from lab.telephony.signals import Effect, LineEvent, ToTerminal, Trained
@@ -38,8 +37,8 @@ def _rows(page: str, first: str) -> list[list[str]]:
     ]
 
 
-def _default(parameter: Parameter) -> str:
-    return ",".join(str(field.default) for field in parameter.fields)
+def _default(setting: Setting) -> str:
+    return ",".join(map(str, setting.defaults))
 
 
 def test_every_command_is_told_with_the_words_of_the_program() -> None:
@@ -47,38 +46,27 @@ def test_every_command_is_told_with_the_words_of_the_program() -> None:
     assert {row[0]: row[2] for row in rows} == {
         name: text
         for name, text in COMMANDS.items()
-        if not name[1:].isdigit() and name not in WITHOUT_EFFECT
+        if name not in REGISTERS and name not in WITHOUT_EFFECT
     }
-    expected = {name: str(switch.default) for name, switch in SWITCHES.items() if switch.effect}
-    for name, parameter in PARAMETERS.items():
-        if parameter.effect:
-            expected[name] = _default(parameter)
-    assert {row[0]: row[1] for row in rows if row[1]} == expected
+    assert {row[0]: row[1] for row in rows if row[1]} == {
+        name: _default(each)
+        for name, each in SETTINGS.items()
+        if each.effect and name not in REGISTERS
+    }
 
 
 def test_every_register_is_told_with_default_and_range() -> None:
     assert _rows("at-commands.md", "register") == [
-        [f"S{number}", str(each.default), f"{each.low}-{each.high}", each.help]
-        for number, each in REGISTERS.items()
+        [name, _default(each), each.fields[0].allowed, each.help]
+        for name, each in REGISTERS.items()
         if each.effect
     ]
 
 
-def _span(values: Sequence[int]) -> str:
-    if len(values) > 2 and list(values) == list(range(values[0], values[-1] + 1)):
-        return f"{values[0]}-{values[-1]}"
-    return ",".join(map(str, values))
-
-
 WITHOUT_EFFECT = {
     **{
-        name: f"{name} {each.default} ({_span(each.values)})"
-        for name, each in SWITCHES.items()
-        if not each.effect
-    },
-    **{
-        f"S{number}": f"S{number} {each.default} ({_span(range(each.low, each.high + 1))})"
-        for number, each in REGISTERS.items()
+        name: f"{name} {_default(each)} ({each.fields[0].allowed})"
+        for name, each in [*SWITCHES.items(), *REGISTERS.items()]
         if not each.effect
     },
     **{name: f"{name} {_default(each)}" for name, each in PARAMETERS.items() if not each.effect},
@@ -118,9 +106,9 @@ def test_what_a_modulation_comes_to(row: list[str]) -> None:
     for value in row[:2]:
         settings = Settings()
         if value != "as it was":
-            settings.set("+MS", value)
+            settings.set("+MS", *value.split(","))
         offers.append(settings.offer)
-    rate = common_rate(offers[0], offers[1], 33600)
+    rate = agree(offers[0], offers[1], 33600)[0]
     assert row[2] == (f"CONNECT {rate}" if rate else "NO CARRIER")
 
 
@@ -133,8 +121,8 @@ def test_what_flow_control_says_of_bytes() -> None:
 def test_what_is_left_out_of_ms() -> None:
     (short, whole) = re.findall(r"`\+MS=([^`]+)`", (DOCS / "at-commands.md").read_text())[:2]
     one, other = Settings(), Settings()
-    one.set("+MS", short)
-    other.set("+MS", whole)
+    one.set("+MS", *short.split(","))
+    other.set("+MS", *whole.split(","))
     assert one == other
 
 
@@ -269,7 +257,7 @@ def test_what_x_does() -> None:
     settings = Settings()
     columns = []
     for x in range(5):
-        settings.set_switch("X", x)
+        settings.set("X", str(x))
         rate = wording(ResultCode.connect, 33600, x)[1] > 0
         columns.append([yes_or_no[each] for each in (rate, settings.dial_tone, settings.busy_tone)])
     assert [row[1:] for row in _rows("modem.md", "`X`")] == [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.telephony.modem import Modem
-from lab.telephony.modulation import CARRIERS, Offer, common_carrier, common_rate, offer
+from lab.telephony.modulation import CARRIERS, Offer, agree, offer
 from lab.telephony.repertoire import PARAMETERS
 from lab.telephony.settings import Settings
 from lab.topology.spec import MODEM_RATES
@@ -16,7 +16,7 @@ from tests.unit.telephony.test_modem_calls import NUMBER, Office
 
 def _offer(values: str) -> Offer:
     settings = Settings()
-    settings.set("+MS", values)
+    settings.set("+MS", *values.split(","))
     return settings.offer
 
 
@@ -60,13 +60,13 @@ def _offer(values: str) -> Offer:
     ],
 )
 def test_common_rate(one: str, other: str, line: int, rate: int) -> None:
-    assert common_rate(_offer(one), _offer(other), line) == rate
-    assert common_rate(_offer(other), _offer(one), line) == rate
+    assert agree(_offer(one), _offer(other), line)[0] == rate
+    assert agree(_offer(other), _offer(one), line)[0] == rate
 
 
 @pytest.mark.parametrize("rate", MODEM_RATES)
 def test_modems_that_nobody_limits_reach_what_their_line_can(rate: int) -> None:
-    assert common_rate(Offer(), Settings().offer, rate) == rate
+    assert agree(Offer(), Settings().offer, rate)[0] == rate
     assert Offer() == Settings().offer, "what the exchange assumes is what modems begin with"
 
 
@@ -87,7 +87,7 @@ def test_modems_that_nobody_limits_reach_what_their_line_can(rate: int) -> None:
 )
 def test_common_carrier(one: str, other: str, line: int, carrier: str) -> None:
     offers = _offer(one), _offer(other)
-    assert common_carrier(*offers, line, common_rate(*offers, line)) == carrier
+    assert agree(*offers, line)[1] == carrier
 
 
 _LIMIT = st.sampled_from((0, 300, 2400, 9600, 10000, 14400, 33600, 56000))
@@ -98,8 +98,8 @@ _OFFERS = st.tuples(st.sampled_from(tuple(CARRIERS)), st.integers(0, 1), *(_LIMI
 def test_nobody_gets_a_rate_that_it_excluded(
     one: tuple[int | str, ...], other: tuple[int | str, ...], line: int
 ) -> None:
-    rate = common_rate(offer(one), offer(other), line)
-    assert rate == common_rate(offer(other), offer(one), line)
+    rate = agree(offer(one), offer(other), line)[0]
+    assert rate == agree(offer(other), offer(one), line)[0]
     if not rate:
         return
     assert rate <= line
@@ -114,7 +114,7 @@ def test_nobody_gets_a_rate_that_it_excluded(
 
 def test_every_carrier_that_can_be_set_is_known() -> None:
     (carriers, *_) = PARAMETERS["+MS"].fields
-    assert str(carriers).split(",") == list(CARRIERS)
+    assert carriers.allowed.split(",") == list(CARRIERS)
     for name, rates in CARRIERS.items():
         assert list(rates) == sorted(rates), name
     assert {rate for rates in CARRIERS.values() for rate in rates} == {*MODEM_RATES, 600}

@@ -263,7 +263,7 @@ _CONNECTED = (T(b"\r\nCONNECT 33600\r\n"), Carrier(True))
 
 
 def _dialled(digits: str) -> tuple[Effect, ...]:
-    return Hook.off, DialDigits(digits, True)
+    return Hook.off, DialDigits(digits)
 
 
 CALLS = (
@@ -281,29 +281,27 @@ CALLS = (
         (b"ATDP1*A2T#3P4\r", Heard.dial_tone, 1.0, b"x", b"ATD5\r", Heard.dial_tone),
         (
             Hook.off,
-            DialDigits("12", False),
-            DialDigits("#3", True),
-            DialDigits("4", False),
+            DialDigits("12#34"),
             Hook.on,
             T(NO_CARRIER),
             Hook.off,
-            DialDigits("5", False),
+            DialDigits("5"),
         ),
     ),
     Vector(
         "6.3.1.2 pause by S8",
         (b"ATS8=3D9,,1\r", Heard.dial_tone, 2.9, Heard.ringback, 3.0, 0.1),
-        (Hook.off, DialDigits("9", True), DialDigits("1", True)),
+        (Hook.off, DialDigits("9"), DialDigits("1")),
     ),
     Vector(
         "6.3.1.2 no pause",
         (b"ATS8=0D9,1\r", Heard.dial_tone),
-        (Hook.off, DialDigits("9", True), DialDigits("1", True)),
+        (Hook.off, DialDigits("9"), DialDigits("1")),
     ),
     Vector(
         "6.3.1.6 second dial tone",
         (b"ATD9W1\r", Heard.dial_tone, 3.0, Heard.dial_tone),
-        (Hook.off, DialDigits("9", True), DialDigits("1", True)),
+        (Hook.off, DialDigits("9"), DialDigits("1")),
     ),
     Vector("6.3.1.6 W at the first dial tone", (b"ATDW1\r", Heard.dial_tone), _dialled("1")),
     Vector(
@@ -314,17 +312,17 @@ CALLS = (
     Vector(
         "6.3.1.5 hook flash",
         (b"ATD9!W1\r", Heard.dial_tone, 0.6, Heard.dial_tone),
-        (Hook.off, DialDigits("9", True), Hook.flash, DialDigits("1", True)),
+        (Hook.off, DialDigits("9"), Hook.flash, DialDigits("1")),
     ),
     Vector(
         "6.3.1.7 quiet",
         (b"ATD9@1\r", Heard.dial_tone, Heard.ringback, 6.0, Heard.quiet),
-        (Hook.off, DialDigits("9", True), DialDigits("1", True)),
+        (Hook.off, DialDigits("9"), DialDigits("1")),
     ),
     Vector(
         "6.3.1.7 voice is quiet enough",
         (b"ATD9@1\r", Heard.dial_tone, Heard.voice),
-        (Hook.off, DialDigits("9", True), DialDigits("1", True)),
+        (Hook.off, DialDigits("9"), DialDigits("1")),
     ),
     Vector(
         "6.3.1.7 never quiet",
@@ -349,7 +347,7 @@ CALLS = (
     Vector(
         "6.3.1 and further digits",
         (b"ATD9;D,1\r", Heard.dial_tone, 2.0),
-        (*_dialled("9"), DialDigits("1", True)),
+        (*_dialled("9"), DialDigits("1")),
     ),
     Vector(
         "6.3.1 the other end is faster",
@@ -360,7 +358,7 @@ CALLS = (
     Vector(
         "Hayes: last number",
         (b"ATDT9,1\r", 5.0, b"ATDL\r", Heard.dial_tone, 2.0),
-        (Hook.off, Hook.on, T(b"\r\nNO DIALTONE\r\n"), *_dialled("9"), DialDigits("1", True)),
+        (Hook.off, Hook.on, T(b"\r\nNO DIALTONE\r\n"), *_dialled("9"), DialDigits("1")),
     ),
     Vector(
         "Hayes: no last number; 6.3.1.8 no stored number",
@@ -371,7 +369,7 @@ CALLS = (
     Vector(
         "6.3.1.8 a stored number ends the string",
         (b"AT&Z3=T9,\rATDP5S=3,1\r", Heard.dial_tone, 4.0),
-        (T(OK), Hook.off, DialDigits("5", False), DialDigits("9", True)),
+        (T(OK), Hook.off, DialDigits("59")),
     ),
     Vector(
         "6.3.1.8 S alone, and a semicolon behind it",
@@ -384,7 +382,7 @@ CALLS = (
         (
             T(_info(b'+ASTO: 1,55512T",\r\n+ASTO: 2,9;') + OK),
             Hook.off,
-            DialDigits("55512", False),
+            DialDigits("55512"),
         ),
     ),
     _text(
@@ -474,7 +472,7 @@ CALLS = (
     Vector(
         "6.3.1.5 a new dial tone after a flash",
         (b"ATD!W1\r", Heard.dial_tone, 0.6, Heard.dial_tone),
-        (Hook.off, Hook.flash, DialDigits("1", True)),
+        (Hook.off, Hook.flash, DialDigits("1")),
     ),
     Vector(
         "6.3.1 no dial tone of a call before",
@@ -498,9 +496,7 @@ CALLS = (
         (T(b"\r\nRING\r\n"), Hook.answer, Hook.on, T(NO_CARRIER)),
         {**QUIETLY, "S0": 1},
     ),
-    Vector(
-        "H1", (b"ATH1\r", Heard.dial_tone, b"ATDW1\r"), (Hook.off, T(OK), DialDigits("1", True))
-    ),
+    Vector("H1", (b"ATH1\r", Heard.dial_tone, b"ATDW1\r"), (Hook.off, T(OK), DialDigits("1"))),
     Vector("H, O on hook", (b"ATH\rATO\rATH2\rATO2\r",), (T(OK + NO_CARRIER + ERROR * 2),)),
     Vector(
         "6.3.5 answer",

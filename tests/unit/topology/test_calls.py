@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from lab.telephony import outcomes
+from lab.telephony import calls
 from lab.telephony.exchange import Exchange
 from lab.telephony.tape import Tape
 from lab.topology import load
@@ -80,7 +80,7 @@ def test_every_outcome_can_be_declared_and_the_exchange_takes_it(outcome: Outcom
 
 
 def test_the_outcomes_that_take_a_modem_are_the_exchanges() -> None:
-    assert set(TAKEN) == outcomes.NEEDS_MODEM
+    assert set(TAKEN) == calls.NEEDS_MODEM
     assert set(NEEDED) == {outcome for outcome, keys in TAKEN.items() if keys}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lab.topology import load, resolve
 from lab.topology.telephone import Lig
-from tunnels import _dnsmasq, _notices, _pppd, lig
+from tunnels import _dnsmasq, _notices, lig, ppp
 from tunnels._answering import ANSWER_S, COMMAND_S, RING_GAP_S, TRIES, Answering, AnsweringState
 
 LOG = Path("/run/lab/logs/lig/pppd-lig-1.log")
@@ -117,7 +117,7 @@ def test_noise_is_no_modem_and_fills_no_memory() -> None:
 
 def options() -> list[str]:
     told = lig.call_options(planned(), LOG, "203.0.113.131", unit=1, number=7)
-    return _pppd.render_options(told).splitlines()
+    return ppp.render_options(told).splitlines()
 
 
 def test_a_caller_must_authenticate_by_pap_and_gets_an_address() -> None:

@@ -20,7 +20,7 @@ from lab.ways.vpn.plan import (
     servers,
 )
 from tests import golden
-from tunnels import _pppd, _xl2tpd, ipsec, l2tp, ppp
+from tunnels import _xl2tpd, ipsec, l2tp, ppp
 from tunnels._vici import Settings
 
 LOG = Path("/run/lab/logs/node")
@@ -49,7 +49,7 @@ def client_files(resolved: model.Topology, node: str) -> dict[str, str]:
     sections = l2tp.lac_sections(client, server)
     return {
         "xl2tpd.conf": _xl2tpd.render_lac("192.168.10.10", sections),
-        "ppp-options": _pppd.render_options(l2tp.client_options(client, LOG / "pppd-0.log")),
+        "ppp-options": ppp.render_options(l2tp.client_options(client, LOG / "pppd-0.log")),
     }
 
 
@@ -57,7 +57,7 @@ def server_files(resolved: model.Topology, node: str) -> dict[str, str]:
     (server,) = (s for s in servers(resolved) if s.gateway == node)
     return {
         "xl2tpd.conf": l2tp.render_server(server),
-        "ppp-options": _pppd.render_options(l2tp.server_options(server, LOG / "pppd.log")),
+        "ppp-options": ppp.render_options(l2tp.server_options(server, LOG / "pppd.log")),
     }
 
 
@@ -175,7 +175,7 @@ def test_a_gateway_with_an_empty_pool_still_assigns() -> None:
 
 def options(**changes: object) -> list[str]:
     plain = ppp.Options(name="hmc", log=LOG / "pppd.log", mtu=1394)
-    return _pppd.render_options(replace(plain, **changes)).splitlines()  # type: ignore[arg-type]
+    return ppp.render_options(replace(plain, **changes)).splitlines()  # type: ignore[arg-type]
 
 
 def test_a_client_that_accepts_chap_refuses_everything_else() -> None:
@@ -197,6 +197,6 @@ def test_echoes_are_asked_for_only_where_the_model_has_them() -> None:
 
 
 def test_secrets_files_name_any_server_and_any_address() -> None:
-    text = _pppd.render_secrets([model.PppAccount(user="hmc", secret=Secret("s3cret"))])
+    text = ppp.render_secrets([model.PppAccount(user="hmc", secret=Secret("s3cret"))])
 
     assert text == '"hmc" * "s3cret" *\n'
