@@ -24,6 +24,13 @@ def own_mounts() -> None:
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    with Runs(tmp_path_factory.mktemp("runs")) as made:
+def runs(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runs]:
+    # Of several processes (pytest-xdist) each has a folder of its own below one that is all theirs.
+    alone = not hasattr(pytestconfig, "workerinput")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if alone else base.parent) / "shared-runs"
+    folder.mkdir(exist_ok=True)
+    with Runs(folder, ahead=alone) as made:
         yield made

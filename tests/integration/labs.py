@@ -5,9 +5,12 @@ Tests see a run as a user does: exit status, both outputs, run directory. No ass
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -112,12 +115,18 @@ def lab(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]
 
 
 class Runs:
-    """``lab run`` with given arguments, made when first asked for and then kept."""
+    """``lab run`` with given arguments, made when first asked for and then kept.
 
-    def __init__(self, folder: Path) -> None:
+    ``folder`` may be shared by several processes of pytest: each run is made by the one that asks first,
+    and the others wait for it. ``ahead`` says whether runs are begun before they are asked for: that keeps
+    both processors busy where pytest is one process.
+    """
+
+    def __init__(self, folder: Path, *, ahead: bool) -> None:
         self._folder = folder
+        self._ahead = ahead
         self._pool = ThreadPoolExecutor(AT_ONCE)
-        self._made: dict[tuple[str, ...], Future[Ran]] = {}
+        self._made: dict[str, Future[Ran]] = {}
 
     def __enter__(self) -> Runs:
         return self
@@ -132,21 +141,52 @@ class Runs:
 
     def start(self, plans: Iterable[tuple[str, ...]]) -> None:
         """Begin with runs that will be asked for."""
-        for plan in plans:
-            if plan not in self._made:
-                self._made[plan] = self._pool.submit(self._run, len(self._made), plan)
+        for plan in plans if self._ahead else ():
+            self._begin(plan)
 
     def get(self, *plan: str) -> Ran:
         """The run of ``lab run PLAN``; what stands behind ``--`` is a command."""
-        self.start([plan])
-        return self._made[plan].result()
+        return self._begin(plan).result()
 
-    def _run(self, number: int, plan: tuple[str, ...]) -> Ran:
-        run_dir = self._folder / f"run-{number}"
+    def _begin(self, plan: tuple[str, ...]) -> Future[Ran]:
+        name = _name(plan)
+        if name not in self._made:
+            self._made[name] = self._pool.submit(self._find_or_make, self._folder / name, plan)
+        return self._made[name]
+
+    def _find_or_make(self, place: Path, plan: tuple[str, ...]) -> Ran:
+        place.mkdir(exist_ok=True)
+        # Released when its holder ends, however that ends.
+        with (place / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            told = place / "ran.json"
+            if not told.exists():
+                made = self._run(place, plan)
+                told.with_suffix(".part").write_text(json.dumps(made))
+                told.with_suffix(".part").replace(told)
+            return Ran(**json.loads(told.read_text()), run_dir=place / "run")
+
+    def _run(self, place: Path, plan: tuple[str, ...]) -> dict[str, Any]:
+        # One that was killed has left something there, and a run directory must be empty.
+        shutil.rmtree(place / "run", ignore_errors=True)
         started = time.monotonic()
-        done = lab("run", "--out", os.fspath(run_dir), *plan, cwd=self._folder)
+        done = lab("run", "--out", os.fspath(place / "run"), *plan, cwd=self._folder)
         wall_s = time.monotonic() - started
-        return Ran(done.returncode, done.stdout, done.stderr, wall_s, run_dir)
+        return {
+            "status": done.returncode,
+            "stdout": done.stdout,
+            "stderr": done.stderr,
+            "wall_s": wall_s,
+        }
+
+
+def _name(plan: tuple[str, ...]) -> str:
+    """The same for the same run: a topology's file counts by its name and content, wherever it is."""
+    words = [
+        [Path(word).name, Path(word).read_text()] if word.endswith(".yaml") else word
+        for word in plan
+    ]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 
 def variant(name: str, line: str, folder: Path, label: str) -> str:
