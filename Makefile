@@ -3,7 +3,7 @@ topology ?= vpn-nat
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-loaded golden check bench kernel machines-check vagrant-runs vagrant-check clean
+.PHONY: help setup demo test test-loaded golden recordings check bench kernel machines-check vagrant-runs vagrant-check clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +26,10 @@ test-loaded: ## run the whole test suite beside four busy loops, which end with 
 golden: ## write every golden file anew from what the lab makes now; git diff shows what is to be reviewed
 	@tools/setup --without-kernel --with-tests
 	GOLDEN=write $(bin)/python -m pytest -q $$(grep -rl golden.reviewed tests/unit --include='*.py')
+
+recordings: ## record the true runs anew that tests change and judge (minutes): make names='vpn dial' recordings
+	@tools/setup --with-tests
+	$(bin)/python -m tests.recordings $(names)
 
 check: ## run formatter, linters, types and the tests that need no kernel
 	@tools/setup --without-kernel --with-tests

@@ -14,11 +14,21 @@ from pathlib import Path
 from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.verify.case import Case
-from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose
+from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose, diagnose_case
 from lab.verify.finding import Evidence, Finding, Verdict
 from lab.verify.registry import Requirement, find
 
-__all__ = ["NOTHING", "Diagnosis", "Evidence", "Finding", "Verdict", "diagnose", "judge"]
+__all__ = [
+    "NOTHING",
+    "Diagnosis",
+    "Evidence",
+    "Finding",
+    "Verdict",
+    "diagnose",
+    "diagnose_case",
+    "judge",
+    "judge_case",
+]
 
 
 def judge(topology: Topology, record: Record, run_dir: Path) -> tuple[Finding, ...]:
@@ -26,8 +36,12 @@ def judge(topology: Topology, record: Record, run_dir: Path) -> tuple[Finding, .
 
     Raises UsageError for a requirement that nobody can check.
     """
-    entries = [find(requirement) for requirement in topology.expect]
-    case = Case(topology, record, run_dir)
+    return judge_case(Case(topology, record, run_dir))
+
+
+def judge_case(case: Case) -> tuple[Finding, ...]:
+    """As ``judge``, of a run whose directory was read already."""
+    entries = [find(requirement) for requirement in case.topology.expect]
     return tuple(_of_whom(case, entry, entry.check(case)) for entry in entries)
 
 

@@ -16,7 +16,7 @@ from lab.topology.model import Topology, Way
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
 
-__all__ = ["NOTHING", "Diagnosis", "diagnose"]
+__all__ = ["NOTHING", "Diagnosis", "diagnose", "diagnose_case"]
 
 NOTHING = "nothing"
 """The cause that is given where nothing went wrong."""
@@ -24,7 +24,12 @@ NOTHING = "nothing"
 
 def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
     """The one sentence that explains a run."""
-    case = Case(topology, record, run_dir)
+    return diagnose_case(Case(topology, record, run_dir))
+
+
+def diagnose_case(case: Case) -> Diagnosis:
+    """As ``diagnose``, of a run whose directory was read already."""
+    record = case.record
     if case.left_down:
         return Diagnosis(NOTHING, "the way home was left down", "")
     if not failed(case):

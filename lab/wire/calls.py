@@ -60,13 +60,26 @@ def _carried(number: int, data: bytes, metadata: Any) -> Carried:
     _, call, ends, *_ = metadata.ifname.decode().split()
     ticks = (metadata.tshigh << 32) | metadata.tslow
     is_frame = metadata.linktype == LINKTYPE_PPP_WITH_DIR
-    content = data[1:] if is_frame else data
-    frame = Frame(_SEGMENT, number, ticks / metadata.tsresol, content, b"", b"", 0, None)
+    time = ticks / metadata.tsresol
     if not is_frame:
         fault = Fault(metadata.comments[0].decode())
         outgoing = metadata.direction == OUTBOUND
-        return Carried(int(call), ends, frame, outgoing, None, None, fault)
+        return read_carried(number, time, data, int(call), ends, outgoing=outgoing, fault=fault)
+    return read_carried(number, time, data[1:], int(call), ends, outgoing=data[0] != 0)
 
-    inside = ppp.parse(content)
+
+def read_carried(
+    number: int,
+    time: float,
+    content: bytes,
+    call: int,
+    ends: str,
+    *,
+    outgoing: bool,
+    fault: Fault | None = None,
+) -> Carried:
+    """One entry of the capture: a PPP frame from its address on; with ``fault``, bytes that are no frame."""
+    frame = Frame(_SEGMENT, number, time, content, b"", b"", 0, None)
+    inside = ppp.parse(content) if fault is None else None
     packet = decode.parse_ip(inside.body) if inside and inside.protocol == ppp.IP else None
-    return Carried(int(call), ends, frame, data[0] != 0, inside, packet)
+    return Carried(call, ends, frame, outgoing, inside, packet, fault)

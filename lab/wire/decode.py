@@ -106,7 +106,7 @@ def read(path: Path, segment: str = "") -> list[Frame]:
     """
     name = segment or path.stem
     try:
-        return [_frame(name, *entry) for entry in _entries(path)]
+        return [read_frame(name, *entry) for entry in _entries(path)]
     except FileNotFoundError as error:
         raise LabBroke(
             f"the capture of segment {name} is missing: {path}",
@@ -142,7 +142,8 @@ def _entries(path: Path) -> Iterator[tuple[int, float, bytes]]:
             yield number, ticks / meta.tsresol, data
 
 
-def _frame(segment: str, number: int, time: float, data: bytes) -> Frame:
+def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:
+    """A frame of a capture; ``ip`` is None where no IP packet can be read in it."""
     if len(data) < 14:
         return Frame(segment, number, time, data, b"", b"", 0, None)
 

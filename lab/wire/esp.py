@@ -18,9 +18,9 @@ from lab.wire.decode import ESP, UDP, Packet, bare_transport, parse_ip
 from lab.wire.isakmp import NAT_T_PORT, NON_ESP_MARKER
 
 try:  # where cryptography has moved it; Debian 12's own still has the old place
-    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES as TripleDES
 except ImportError:  # pragma: no cover
-    from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES
+    from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES as TripleDES
 
 IP_IN_IP = 4
 """The next header of tunnel mode."""

@@ -33,7 +33,7 @@ TEXTS = sorted(
         "*",
     )
     for path in REPO.glob(pattern)
-    if path.is_file() and path.suffix not in (".pyc", ".pcapng") and path != Path(__file__)
+    if path.is_file() and path.suffix not in (".pyc", ".pcapng", ".xz") and path != Path(__file__)
 )
 
 SPAWNERS = ("lab/linux/process.py", "lab/kernel/", "lab/engine/")

@@ -1,0 +1,38 @@
+"""Which runs are recorded: a name, and what ``lab run`` is told."""
+
+from __future__ import annotations
+
+from lab.topology import load, resolve
+from lab.ways import faults
+
+Plan = tuple[str, ...]
+
+GOOD: dict[str, Plan] = {
+    "direct": ("direct",),
+    "direct-snat": ("direct-snat",),
+    "vpn": ("vpn",),
+    "vpn-nat": ("vpn-nat",),
+    "vpn-two-hmcs": ("vpn-two-hmcs",),
+    "vpn-rekeyed": ("vpn", "--", "sh", "-c", "ping -q -c 5 -i 600 $LAB_PROBE"),
+    "dial": ("dial",),
+    "dial-two-hmcs": ("dial-two-hmcs",),
+    "failover": ("failover", "--fault", "gateways-silent"),
+}
+"""In each of these, every finding that it is recorded for is put to the test, and holds."""
+
+FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial"
+"""A fault is recorded with the first of these that it applies to."""
+
+
+def faulty() -> dict[str, Plan]:
+    """Every fault of the lab's own, each with one topology; the name is that of both."""
+    models = {name: resolve.resolve(load.load(name), b"plans") for name in FAULTY_TOPOLOGIES}
+    found: dict[str, Plan] = {}
+    for fault in faults.known():
+        name = next(name for name in FAULTY_TOPOLOGIES if fault.applies(models[name]))
+        found.setdefault(f"{name}.{fault.name}", (name, "--fault", fault.name))
+    return found
+
+
+def everything() -> dict[str, Plan]:
+    return GOOD | faulty()

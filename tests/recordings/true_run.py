@@ -1,0 +1,258 @@
+"""A recording, to be changed and judged: packets dropped, doubled, altered, retimed, injected.
+
+Each recording is unpacked and read once. A ``TrueRun`` is a copy that shares what is not changed. Changes are
+made to bytes, which the readers of ``lab.wire`` then read.
+"""
+
+from __future__ import annotations
+
+import copy
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scapy.layers.inet import IP
+
+from lab import codec, verify
+from lab.record.record import Record
+from lab.topology.model import Topology
+from lab.verify import Diagnosis, Finding, Verdict
+from lab.verify.case import Case, mac
+from lab.verify.sightings import Inside
+from lab.verify.telephone_calls import Utterance, read_carried, read_dialogue
+from lab.wire import calls, decode, esp
+from lab.wire.calls import Carried
+from lab.wire.decode import Frame, Packet
+from tests.recordings import archive, sealing
+
+ETHERNET = 14
+Chooses = Callable[[Packet], bool]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A recording, read; nobody changes it."""
+
+    run_dir: Path
+    topology: Topology
+    record: Record
+    wire: dict[str, list[Frame]]
+    carried: list[Carried]
+    dialogue: list[Utterance]
+    keys: dict[int, list[esp.Key]]
+
+
+class Recordings:
+    """Gives copies of recordings by their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, _Read] = {}
+
+    def __call__(self, name: str) -> TrueRun:
+        """A copy that the caller may change; raises OutdatedError."""
+        if name not in self._read:
+            self._read[name] = _read(name, self._folder / name)
+        return TrueRun(self._read[name])
+
+
+def _read(name: str, folder: Path) -> _Read:
+    run_dir = archive.unpack(name, folder)
+    try:
+        return _Read(
+            run_dir,
+            codec.load(Topology, (run_dir / "keys" / "model.json").read_text()),
+            codec.load(Record, (run_dir / "record.json").read_text()),
+            decode.read_all(run_dir / "wire"),
+            read_carried(run_dir),
+            read_dialogue(run_dir),
+            esp.load_keys(run_dir / "keys" / "esp.json"),
+        )
+    except (TypeError, ValueError) as error:
+        raise archive.OutdatedError(name, f"does not fit this version ({error})") from error
+
+
+class _ReadCase(Case):
+    """A case whose directory was read before."""
+
+    def __init__(self, run: TrueRun, topology: Topology) -> None:
+        super().__init__(topology, run.record, run.run_dir)
+        self.wire = {name: _numbered(frames) for name, frames in run.wire.items()}
+        self.carried = run.numbered_carried()
+        self.dialogue = run.dialogue
+        self.keys = run.keys
+
+
+def _numbered(frames: list[Frame]) -> list[Frame]:
+    """In the order of their times, with the numbers that Wireshark would give them."""
+    ordered = sorted(frames, key=lambda frame: frame.time)
+    return [f if f.number == n else replace(f, number=n) for n, f in enumerate(ordered, 1)]
+
+
+class TrueRun:
+    """One run, as a test has it."""
+
+    def __init__(self, read: _Read) -> None:
+        self.run_dir = read.run_dir
+        self.topology = read.topology
+        trials = read.record.fence_trials
+        shared = {id(trials): [*trials]}  # thousands, which are replaced and not changed
+        self.record = copy.deepcopy(read.record, shared)
+        self.wire = {name: [*frames] for name, frames in read.wire.items()}
+        self.carried = [*read.carried]
+        self.dialogue = [*read.dialogue]
+        self.keys = read.keys
+
+    # -- judging ------------------------------------------------------------------------------
+
+    def case(self, topology: Topology | None = None) -> Case:
+        return _ReadCase(self, topology or self.topology)
+
+    def judge(self, topology: Topology | None = None) -> dict[str, Finding]:
+        """All findings, by the run's own model or by another."""
+        return {found.requirement: found for found in verify.judge_case(self.case(topology))}
+
+    def diagnose(self, topology: Topology | None = None) -> Diagnosis:
+        """What the run says by itself: the name of its fault is taken out first."""
+        return verify.diagnose_case(self.case(replace(topology or self.topology, fault="")))
+
+    def numbered_carried(self) -> list[Carried]:
+        ordered = sorted(self.carried, key=lambda item: item.frame.time)
+        return [
+            i if i.frame.number == n else replace(i, frame=replace(i.frame, number=n))
+            for n, i in enumerate(ordered, 1)
+        ]
+
+    # -- frames on wires ----------------------------------------------------------------------
+
+    @property
+    def end(self) -> float:
+        """A moment before everything is taken down, when the wires are quiet."""
+        last = [frames[-1].time for frames in self.wire.values() if frames]
+        return max(last) if not self.record.trials else self.record.trials[-1].ended
+
+    def find(self, segment: str, chooses: Chooses) -> list[Frame]:
+        """The frames whose IP packet is chosen, in order; there must be some."""
+        found = [frame for frame in self.wire[segment] if frame.ip and chooses(frame.ip)]
+        assert found, f"nothing on {segment} is like that"
+        return found
+
+    def put(self, segment: str, sender: str, receiver: str, packet: bytes, time: float) -> None:
+        """A new IP packet from one node to another."""
+        ends = (self.topology.node(name).interface(segment) for name in (receiver, sender))
+        self.add(segment, b"".join(map(mac, ends)) + b"\x08\x00" + packet, time)
+
+    def add(self, segment: str, data: bytes, time: float) -> None:
+        """A new frame."""
+        self.wire[segment].append(decode.read_frame(segment, 0, time, data))
+
+    def drop(self, segment: str, frames: Iterable[Frame]) -> None:
+        gone = {id(frame) for frame in frames}
+        self.wire[segment] = [frame for frame in self.wire[segment] if id(frame) not in gone]
+
+    def change(self, frame: Frame, data: bytes | None = None, time: float | None = None) -> Frame:
+        """Another content or time for a frame of a wire."""
+        wire = self.wire[frame.segment]
+        place = next(n for n, each in enumerate(wire) if each is frame)
+        content = frame.data if data is None else data
+        at = frame.time if time is None else time
+        wire[place] = decode.read_frame(frame.segment, 0, at, content)
+        return wire[place]
+
+    # -- inside ESP ---------------------------------------------------------------------------
+
+    def inside(self, chooses: Callable[[Inside], object]) -> list[Inside]:
+        """What is inside the ESP between customer and Internet, in order; there must be some."""
+        found = [item for item in self.case().insides if chooses(item)]
+        assert found, "nothing inside the ESP is like that"
+        return found
+
+    def reseal(self, item: Inside, inner: bytes, next_header: int = esp.IP_IN_IP) -> None:
+        """Another content for an ESP packet, on every wire that it crosses."""
+        for frame, sealed, key in self._twins(item):
+            body = sealing.seal(key, sealed.sequence, inner, next_header)
+            self.change(frame, with_payload(frame, sealed, body))
+
+    def seal(
+        self, like: Inside, inner: bytes, time: float, next_header: int = esp.IP_IN_IP
+    ) -> None:
+        """One more ESP packet of the same SA, on every wire that ``like`` crosses."""
+        sequence = 1 + max(
+            sealed.sequence for segment in self.wire for _, sealed in self._sealed(segment)
+        )
+        for frame, sealed, key in self._twins(like):
+            body = sealing.seal(key, sequence, inner, next_header)
+            self.add(
+                frame.segment,
+                with_payload(frame, sealed, body),
+                time + frame.time - like.frame.time,
+            )
+
+    def _twins(self, item: Inside) -> list[tuple[Frame, esp.Sealed, esp.Key]]:
+        """The same ESP packet on every wire, with the key of its SA."""
+        assert item.frame.ip is not None
+        mine = esp.sealed(item.frame.ip)
+        assert mine is not None
+        (key,) = self.keys[mine.spi]
+        return [
+            (frame, sealed, key)
+            for segment in self.wire
+            for frame, sealed in self._sealed(segment)
+            if (sealed.spi, sealed.sequence) == (mine.spi, mine.sequence)
+        ]
+
+    def _sealed(self, segment: str) -> list[tuple[Frame, esp.Sealed]]:
+        frames = self.wire[segment]
+        return [(f, s) for f in frames if f.ip and (s := esp.sealed(f.ip)) is not None]
+
+    # -- telephone ----------------------------------------------------------------------------
+
+    def lines(self, chooses: Callable[[Carried], object]) -> list[Carried]:
+        """What the calls carried, in order; there must be some."""
+        found = [item for item in self.carried if chooses(item)]
+        assert found, "no call carried anything like that"
+        return found
+
+    def say(self, like: Carried, content: bytes, time: float) -> None:
+        """One more PPP frame in the direction and the call of another."""
+        self.carried.append(
+            calls.read_carried(0, time, content, like.call, like.ends, outgoing=like.outgoing)
+        )
+
+    def unsay(self, items: Iterable[Carried]) -> None:
+        gone = {id(item) for item in items}
+        self.carried = [item for item in self.carried if id(item) not in gone]
+
+    def resay(self, item: Carried, content: bytes) -> None:
+        """Another content for a PPP frame."""
+        self.unsay([item])
+        self.say(item, content, item.frame.time)
+
+
+def failures(findings: dict[str, Finding]) -> set[str]:
+    return {name for name, found in findings.items() if found.verdict is Verdict.failed}
+
+
+def with_payload(frame: Frame, sealed: esp.Sealed, body: bytes) -> bytes:
+    """An ESP packet's frame with another ESP packet in it."""
+    old = frame.data
+    start = old.index(sealed.data)
+    return old[:ETHERNET] + sealing.right(old[ETHERNET:start] + body)
+
+
+def edited(frame: Frame, **fields: object) -> bytes:
+    """A frame's bytes with other fields in its IP header."""
+    packet = IP(frame.data[ETHERNET:])
+    for name, value in fields.items():
+        setattr(packet, name, value)
+    del packet.chksum
+    return frame.data[:ETHERNET] + bytes(packet)
+
+
+def ppp_frame(protocol: int, body: bytes) -> bytes:
+    return b"\xff\x03" + struct.pack("!H", protocol) + body
+
+
+def ppp_packet(code: int, ident: int, body: bytes) -> bytes:
+    return struct.pack("!BBH", code, ident, 4 + len(body)) + body

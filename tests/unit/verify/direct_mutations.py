@@ -1,0 +1,87 @@
+"""What can be wrong with a call home over the Internet, as mutations of true runs."""
+
+from __future__ import annotations
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Raw
+
+from lab.wire.decode import Packet
+from tests.recordings.true_run import TrueRun, edited
+from tests.unit.verify.mutation import (
+    CLEAR_L2TP,
+    LISTED,
+    RANDOM,
+    SYN,
+    UNLISTED,
+    answer_attempt,
+    attempt,
+    crosses,
+    enters,
+    facts,
+    keep_private,
+    leaves,
+    lose_attempts,
+    lose_injected,
+    lost,
+    mutation,
+    noted,
+    system_name,
+    tell,
+)
+
+
+def is_syn_ack(packet: Packet) -> bool:
+    return packet.is_syn_ack
+
+
+def is_call(packet: Packet) -> bool:
+    return packet.is_bare_syn and packet.destination_port == 443 and packet.source[:4] != "198."
+
+
+def other_source(run: TrueRun) -> None:
+    """A packet of the HMC's leaves with somebody's address."""
+    own = run.topology.node("hmc").interface("lan").ip
+    frame = run.find("fw-inet", lambda p: p.source == own)[-1]
+    run.change(frame, edited(frame, src="203.0.113.77"))
+
+
+def invent_probe(run: TrueRun) -> None:
+    probe = attempt(run, "OUT-02")
+    probe.port = 1
+
+
+MUTATIONS = (
+    mutation("OUT-01", "ESP beside TLS", "direct", leaves(LISTED, Raw(RANDOM), 50), "F-03 g4"),
+    mutation("OUT-01", "SYN to an unlisted server", "direct", leaves(UNLISTED, SYN), "F-03 g1 g4"),
+    mutation("OUT-01", "flow without SYN", "direct-snat",
+             leaves(LISTED, TCP(sport=4001, dport=443, flags="A"))),
+    mutation("OUT-01", "SYN lost at the firewall", "direct-snat", lost("fw-inet", lambda p: is_call(p) or p.is_bare_syn and p.source == "198.51.100.2"), "F-03"),
+    mutation("OUT-02", "the HMC answers", "direct", answer_attempt),
+    mutation("OUT-02", "the attempt is answered", "direct", facts("probes", answered=True)),
+    mutation("OUT-02", "the attempts are on no wire", "direct-snat", lose_attempts),
+    mutation("OUT-02", "an attempt on no wire", "direct", invent_probe),
+    mutation("OUT-02", "no attempt", "direct", noted(lambda r: r.probes.clear()), "OUT-04"),
+    mutation("OUT-03", "NAT forgotten", "direct-snat", keep_private, "OUT-01"),
+    mutation("OUT-03", "another source", "direct", other_source, "OUT-01 F-03"),
+    mutation("OUT-03", "the server sees another", "direct", facts("ledger", peer_ip="10.99.99.99")),
+    mutation("OUT-04", "IBM on the second NIC", "direct",
+             crosses("svc", "hmc", "cec", IP(src="192.168.128.1", dst=LISTED) / SYN)),
+    mutation("OUT-04", "the attempt is not on the wire", "direct", lose_injected),
+    mutation("OUT-04", "the attempt got through", "direct", facts("probes", -1, answered=True)),
+    mutation("F-03", "no packet counted", "direct", noted(
+        lambda r: r.counters.update(firewall=dict.fromkeys(r.counters["firewall"], 0)))),
+    mutation("F-03", "no SYN/ACK comes back", "direct-snat", lost("lan", is_syn_ack)),
+    mutation("F-03", "SSH passes", "direct-snat",
+             leaves(LISTED, TCP(sport=4000, dport=22, flags="S")), "OUT-01 g4"),
+    mutation("F-03", "something passes inwards", "direct",
+             enters(IP(src=UNLISTED) / UDP(sport=53, dport=5353))),
+    mutation("g1", "an unlisted address", "direct", leaves(UNLISTED, ICMP()), "F-03"),
+    mutation("g2", "SYN to the HMC", "direct-snat",
+             enters(IP(src=LISTED) / TCP(sport=443, dport=22, flags="S")), "OUT-02 F-03"),
+    mutation("g3", "L2TP in clear", "direct", leaves(LISTED, CLEAR_L2TP), "OUT-01 F-03 g4"),
+    mutation("g4", "IKE on a direct path", "direct",
+             leaves(LISTED, UDP(sport=500, dport=500)), "OUT-01 F-03"),
+    mutation("g5", "the system's name", "direct", tell(system_name)),
+    mutation("g6", "a namespace", "direct", noted(lambda r: r.leftovers.append("namespace hmc"))),
+    mutation("g6", "no end", "direct-snat", noted(lambda r: setattr(r, "ended", 0.0))),
+)  # fmt: skip
