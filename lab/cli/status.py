@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from lab import ways
 from lab.engine import native, registry
 from lab.engine.registry import Entry
 from lab.errors import LabError, UsageError
 from lab.run import standing
-from lab.topology.model import Topology, Way
+from lab.topology.model import Topology
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -75,9 +74,8 @@ def _ways(entry: Entry, topology: Topology) -> list[dict[str, Any]]:
 
 def _modems(topology: Topology, agent: str) -> Iterator[str]:
     """OUT-24: where there is no modem, there is no way home by telephone."""
-    lines = topology.telephone.lines if topology.telephone else ()
-    own = [line for line in lines if line.node == agent]
-    if not own and any(_dials(way) for way in topology.ways_of(agent)):
+    own = topology.lines_of(agent)
+    if not own and any(way.dials for way in topology.ways_of(agent)):
         yield "no modem"
     for line in own:
         yield f"modem {line.device} on {line.number}"
@@ -92,10 +90,6 @@ def _state(entry: Entry, topology: Topology, agent: str) -> str:
             return f"way home up{_by(topology, agent, own.get('address', ''))}, {ends}"
     without_ppp = any(not way.peers for way in topology.ways_of(agent))
     return "way home by the default route" if without_ppp else "way home down"
-
-
-def _dials(way: Way) -> bool:
-    return bool(ways.stage(way.kind, "picture").DIALS)
 
 
 def _by(topology: Topology, agent: str, peer: str) -> str:

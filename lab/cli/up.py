@@ -46,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     topology = prepared.topology
     agent = topology.agents[0]
     segment = topology.node(agent).uplink.segment
-    picture = ways.stage(topology.ways_of(agent)[0].kind, "picture")
-    if picture.DIALS and topology.telephone is not None:
+    if topology.ways_of(agent)[0].dials and topology.telephone is not None:
         # There the way home is seen: the wires are silent.
         segment = topology.telephone.node
     print(entry.name)

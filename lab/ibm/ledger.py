@@ -6,51 +6,44 @@ judged here.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from lab import codec
-from lab.errors import LabBroke, PrerequisiteError
+from lab.errors import PrerequisiteError
 from lab.record.record import Transaction
 
 
-class Ledger:
-    """Open it with ``with``; ``add`` may be called by any thread."""
+@contextlib.contextmanager
+def open_ledger(path: Path) -> Iterator[Ledger]:
+    """A ledger, which goes on where its file ends; PrerequisiteError if the file could not be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    ledger = Ledger(file)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+    if ledger.failure is not None:
+        raise _cannot_write(path, ledger.failure) from ledger.failure
+
+
+class Ledger:
+    """Made by ``open_ledger``; ``add`` may be called by any thread."""
+
+    def __init__(self, file: IO[str]) -> None:
         self._lock = threading.Lock()
         self._entries: list[Transaction] = []
-        self._file: IO[str] | None = None
-        self._failure: OSError | None = None
-
-    def __enter__(self) -> Ledger:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise self._cannot_write(error) from error
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with self._lock:
-            file, self._file = self._file, None
-
-        if file is not None:
-            try:
-                file.close()
-            except OSError as failure:
-                self._failure = self._failure or failure
-
-        if self._failure is not None and error is None:
-            raise self._cannot_write(self._failure) from self._failure
+        self._file = file
+        self.failure: OSError | None = None
+        """Why an entry is in memory only."""
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
@@ -68,36 +61,26 @@ class Ledger:
 
         with self._lock:
             self._entries.append(transaction)
-            if self._file is None or self._failure is not None:
+            if self._file.closed or self.failure is not None:
                 return
 
             try:
                 self._file.write(line)
                 self._file.flush()
             except OSError as error:
-                self._failure = error
+                self.failure = error
 
-    def _cannot_write(self, error: OSError) -> PrerequisiteError:
-        return PrerequisiteError(
-            f"cannot write the ledger {self.path}: {error.strerror}",
-            hint="make room there, or choose another run directory with --out",
-        )
+    def close(self) -> None:
+        """Close the file; what is entered later stays in memory."""
+        with self._lock:
+            try:
+                self._file.close()
+            except OSError as error:
+                self.failure = self.failure or error
 
 
-def read(path: Path) -> tuple[Transaction, ...]:
-    """Read a ledger's file; a last line without its end, of a lab that was killed, is left out."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise LabBroke(f"cannot read the ledger {path}: {error.strerror}") from error
-
-    entries = []
-    for number, line in enumerate(text.split("\n")[:-1], start=1):
-        try:
-            entries.append(codec.load(Transaction, line))
-        except (TypeError, ValueError, AttributeError) as error:
-            raise LabBroke(
-                f"{path}, line {number} is no transaction: {error}",
-                hint="the file was changed after the run; run the topology again",
-            ) from error
-    return tuple(entries)
+def _cannot_write(path: Path, error: OSError) -> PrerequisiteError:
+    return PrerequisiteError(
+        f"cannot write the ledger {path}: {error.strerror}",
+        hint="make room there, or choose another run directory with --out",
+    )

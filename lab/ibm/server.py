@@ -15,14 +15,14 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from lab.errors import DaemonError, KernelError, LabBroke
 from lab.ibm.conversation import Conversation, Limits, TlsSocket
-from lab.ibm.ledger import Ledger
+from lab.ibm.ledger import Ledger, open_ledger
 from lab.names import count
 from lab.record.record import Transaction
 from lab.topology.model import Topology
@@ -31,138 +31,74 @@ if TYPE_CHECKING:
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
-T = TypeVar("T")
-
 _BACKLOG = 128
 _STACK_BYTES = 256 * 1024
 _END_S = 30.0
 
 
-class Caller(Protocol):
-    """The part of ``nodes.Node`` that the server needs."""
-
-    @property
-    def name(self) -> str: ...
-
-    def call(self, function: Callable[[], T], /) -> T:
-        """Run a function in the node's namespaces."""
-        ...
-
-
-def start(ground: Ground, node: Node) -> Server:
-    """IBM's servers, on their node."""
-    return Server(ground.topology, node, ground.run_dir)
-
-
-class Server:
-    """Listens while the ``with`` block runs; afterwards no thread and no socket is left.
+@contextlib.contextmanager
+def serving(
+    topology: Topology, node: Node, run_dir: Path, limits: Limits | None = None
+) -> Iterator[Server]:
+    """IBM's servers, while the ``with`` block runs; afterwards no thread and no socket is left.
 
     Reads ``keys/sdc.pem`` of the run directory; writes ``logs/<node>/ledger.jsonl`` and
     ``keys/tls.keylog``, with which Wireshark reads the captures.
     """
+    places = sorted({(each.address, each.port) for each in topology.endpoints})
+    with contextlib.ExitStack() as stack:
+        context = _tls_context(node.name, run_dir / "keys")
+        ledger = stack.enter_context(open_ledger(run_dir / "logs" / node.name / "ledger.jsonl"))
+        listeners = node.call(lambda: _listen(node.name, places))
+        for listener in listeners:
+            stack.enter_context(listener)
 
-    def __init__(
-        self, topology: Topology, node: Caller, run_dir: Path, limits: Limits | None = None
-    ) -> None:
-        self.ledger = Ledger(run_dir / "logs" / node.name / "ledger.jsonl")
-        self._places = sorted({(each.address, each.port) for each in topology.endpoints})
+        server = Server(node.name, context, ledger, limits or Limits())
+        yield stack.enter_context(server.accepting(listeners))
+
+
+def start(ground: Ground, node: Node) -> AbstractContextManager[Server]:
+    """IBM's servers, on their node."""
+    return serving(ground.topology, node, ground.run_dir)
+
+
+class Server:
+    """The threads that serve; made by ``serving``."""
+
+    def __init__(self, node: str, context: ssl.SSLContext, ledger: Ledger, limits: Limits) -> None:
         self._node = node
-        self._keys_dir = run_dir / "keys"
-        self._limits = limits or Limits()
-        self._stack = contextlib.ExitStack()
+        self._context = context
+        self._ledger = ledger
+        self._limits = limits
         self._stopping = threading.Event()
-        self._room = threading.Semaphore(self._limits.connections)
+        self._room = threading.Semaphore(limits.connections)
         self._serial = itertools.count(1)
         self._lock = threading.Lock()
         self._live: dict[Conversation, threading.Thread] = {}
-        self._acceptor: threading.Thread | None = None
 
-    def __enter__(self) -> Server:
-        with contextlib.ExitStack() as stack:
-            context = self._tls_context()
-            stack.enter_context(self.ledger)
-            listeners = self._node.call(self._listen)
-            for listener in listeners:
-                stack.enter_context(listener)
-
-            wake, waker = socket.socketpair()
-            stack.enter_context(wake)
-            stack.enter_context(waker)
-            acceptor = _thread("sdc", lambda: self._accept(context, listeners, wake))
-            acceptor.start()
-            self._acceptor = acceptor
-            stack.callback(self._stop, acceptor, waker)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, traceback)
+    @contextlib.contextmanager
+    def accepting(self, listeners: list[socket.socket]) -> Iterator[Server]:
+        """Serve whoever calls, while the ``with`` block runs."""
+        wake, waker = socket.socketpair()
+        with wake, waker:
+            self._acceptor = _thread("sdc", lambda: self._accept(listeners, wake))
+            self._acceptor.start()
+            try:
+                yield self
+            finally:
+                self._stop(waker)
 
     def check(self) -> None:
         """Raise DaemonError if nobody can call any more."""
-        if self._acceptor is not None and not self._acceptor.is_alive():
-            raise DaemonError(self._node.name, "the servers accept no connections any more")
+        if not self._acceptor.is_alive():
+            raise DaemonError(self._node, "the servers accept no connections any more")
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
         """The ledger so far."""
-        return self.ledger.transactions
+        return self._ledger.transactions
 
-    def _tls_context(self) -> ssl.SSLContext:
-        chain = self._keys_dir / "sdc.pem"
-        key_log = self._keys_dir / "tls.keylog"
-
-        try:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_cert_chain(chain)
-            # TLS would create it with the rights of the umask; it opens every captured session.
-            os.close(os.open(key_log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            context.keylog_filename = os.fspath(key_log)
-        except OSError as error:  # SSLError is one
-            raise LabBroke(
-                f"{self._node.name} cannot use its certificate {chain}: {error.strerror or error}",
-                hint="authority.issue writes it before the lab boots",
-            ) from error
-
-        context.set_alpn_protocols(["http/1.1"])
-        context.sslsocket_class = TlsSocket
-        context.sni_callback = _remember_sni
-        return context
-
-    def _listen(self) -> list[socket.socket]:
-        """Open every listener, or none; runs in the node."""
-        with contextlib.ExitStack() as stack:
-            listeners = []
-
-            for address, port in self._places:
-                family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.setblocking(False)
-                try:
-                    listener.bind((address, port))
-                    listener.listen(_BACKLOG)
-                except OSError as error:
-                    raise KernelError(
-                        "listen on",
-                        f"{address} port {port} in node {self._node.name}",
-                        error.strerror or str(error),
-                        hint="it must own every address of the topology's endpoints",
-                    ) from error
-                listeners.append(listener)
-
-            stack.pop_all()
-            return listeners
-
-    def _accept(
-        self, context: ssl.SSLContext, listeners: list[socket.socket], wake: socket.socket
-    ) -> None:
+    def _accept(self, listeners: list[socket.socket], wake: socket.socket) -> None:
         """The accepting thread: no timeout, so that virtual time may leap while nobody calls."""
         with selectors.DefaultSelector() as selector:
             for listener in listeners:
@@ -172,9 +108,9 @@ class Server:
             while not self._stopping.is_set():
                 for key, _ in selector.select():
                     if key.data is not None:
-                        self._take(context, key.data)
+                        self._take(key.data)
 
-    def _take(self, context: ssl.SSLContext, listener: socket.socket) -> None:
+    def _take(self, listener: socket.socket) -> None:
         """Accept one connection when there is room; until then callers wait in the backlog."""
         self._room.acquire()
         if self._stopping.is_set():
@@ -193,7 +129,7 @@ class Server:
         connection.setblocking(True)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         serial = self._serial.__next__
-        conversation = Conversation(connection, context, self.ledger, serial, self._limits)
+        conversation = Conversation(connection, self._context, self._ledger, serial, self._limits)
         thread = _thread("sdc-caller", lambda: self._serve(conversation))
         with self._lock:
             self._live[conversation] = thread
@@ -216,11 +152,11 @@ class Server:
                 self._live.pop(conversation, None)
             self._room.release()
 
-    def _stop(self, acceptor: threading.Thread, waker: socket.socket) -> None:
+    def _stop(self, waker: socket.socket) -> None:
         self._stopping.set()
         self._room.release()  # the acceptor may be waiting for room
         waker.send(b"x")
-        acceptor.join(_END_S)
+        self._acceptor.join(_END_S)
 
         with self._lock:
             live = dict(self._live)
@@ -229,11 +165,60 @@ class Server:
         for thread in live.values():
             thread.join(_END_S)
 
-        stuck = [thread.name for thread in (acceptor, *live.values()) if thread.is_alive()]
+        stuck = [thread.name for thread in (self._acceptor, *live.values()) if thread.is_alive()]
         if stuck:
             raise DaemonError(
                 "sdc", f"{count(len(stuck), 'thread')} did not end within {_END_S:g} s"
             )
+
+
+def _tls_context(node: str, keys_dir: Path) -> ssl.SSLContext:
+    chain = keys_dir / "sdc.pem"
+    key_log = keys_dir / "tls.keylog"
+
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(chain)
+        # TLS would create it with the rights of the umask; it opens every captured session.
+        os.close(os.open(key_log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        context.keylog_filename = os.fspath(key_log)
+    except OSError as error:  # SSLError is one
+        raise LabBroke(
+            f"{node} cannot use its certificate {chain}: {error.strerror or error}",
+            hint="authority.issue writes it before the lab boots",
+        ) from error
+
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = TlsSocket
+    context.sni_callback = _remember_sni
+    return context
+
+
+def _listen(node: str, places: list[tuple[str, int]]) -> list[socket.socket]:
+    """Open every listener, or none; runs in the node."""
+    with contextlib.ExitStack() as stack:
+        listeners = []
+
+        for address, port in places:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setblocking(False)
+            try:
+                listener.bind((address, port))
+                listener.listen(_BACKLOG)
+            except OSError as error:
+                raise KernelError(
+                    "listen on",
+                    f"{address} port {port} in node {node}",
+                    error.strerror or str(error),
+                    hint="it must own every address of the topology's endpoints",
+                ) from error
+            listeners.append(listener)
+
+        stack.pop_all()
+        return listeners
 
 
 def _thread(name: str, target: Callable[[], None]) -> threading.Thread:

@@ -7,17 +7,18 @@ all derive from here; no other module writes an IBM address down. Reading only, 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import BeforeValidator, Field
 
-from lab.errors import LabBroke
 from lab.names import check_known
+from lab.topology.part import Part
 
 LAB_DOMAIN = "sdc.test"
 """Names under this domain are the lab's choice, where a paper lists an address only."""
@@ -65,18 +66,58 @@ class Service:
         return f"{self.protocol}/{self.port}" if self.port else self.protocol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """One address of a row (a prefix in rows of kind ``range``)."""
+def _services(written: list[str]) -> tuple[Service, ...]:
+    """Spell out ``tcp+udp/30000-30009``; ``esp`` has no port."""
+    services = []
+    for text in written:
+        protocols, _, ports = text.partition("/")
+        first, _, last = ports.partition("-")
 
-    row: str
+        for protocol in protocols.split("+"):
+            for port in range(int(first or 0), int(last or first or 0) + 1):
+                services.append(Service(protocol, port))
+
+    return tuple(services)
+
+
+Services = Annotated[tuple[Service, ...], BeforeValidator(_services)]
+
+
+class Row(Part):
+    """One row of section H."""
+
+    id: str
+    kind: Kind = Kind.server
+    seeds: tuple[str, ...]
+    section: str
+    profiles: tuple[str, ...]
+    variant: Variant = Variant.none
+    region: Region = Region.all
+    protocol: str = ""
+    """As the paper words it."""
+    purpose: str
+    services: Services = ()
+    behind_nat: Services = ()
+    """What takes the place of ``services`` when the customer's firewall does NAT (A-37)."""
+    optional: Services = ()
+    hosts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The addresses of each host (prefixes in rows of kind ``range``)."""
+    note: str = ""
+
+    @cached_property
+    def addresses(self) -> tuple[Address, ...]:
+        return tuple(
+            Address(self, host, each) for host, listed in self.hosts.items() for each in listed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address of a row."""
+
+    row: Row
     host: str
     address: str
-    region: Region
-    variant: Variant
-    services: tuple[Service, ...]
-    behind_nat: tuple[Service, ...]
-    """What takes the place of ``services`` when the customer's firewall does NAT (A-37)."""
 
     @property
     def name_is_labs(self) -> bool:
@@ -87,27 +128,7 @@ class Address:
         return ipaddress.ip_network(self.address).version
 
     def offers(self, protocol: str, port: int) -> bool:
-        return Service(protocol, port) in self.services
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One row of section H."""
-
-    id: str
-    kind: Kind
-    seeds: tuple[str, ...]
-    section: str
-    profiles: tuple[str, ...]
-    variant: Variant
-    region: Region
-    protocol: str
-    """As the paper words it."""
-    purpose: str
-    services: tuple[Service, ...]
-    optional: tuple[Service, ...]
-    addresses: tuple[Address, ...]
-    note: str
+        return Service(protocol, port) in self.row.services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +151,8 @@ class Profile:
         return tuple(
             address
             for address in self.addresses(Kind.server)
-            if region is Region.all or address.region in (Region.all, region)
-            if variant is Variant.none or address.variant in (Variant.none, variant)
+            if region is Region.all or address.row.region in (Region.all, region)
+            if variant is Variant.none or address.row.variant in (Variant.none, variant)
         )
 
     @property
@@ -148,7 +169,7 @@ class Profile:
 @cache
 def rows() -> tuple[Row, ...]:
     """Every row, in the order of its ID."""
-    return tuple(_row(name, entry) for name, entry in _data()["rows"].items())
+    return tuple(Row(id=name, **entry) for name, entry in _data()["rows"].items())
 
 
 @cache
@@ -177,58 +198,3 @@ def _data() -> Mapping[str, Any]:
     # libyaml is ten times faster, and this file is read by every command
     data: Mapping[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return data
-
-
-ROW_KEYS = {
-    *("kind", "seeds", "section", "profiles", "variant", "region", "protocol", "purpose"),
-    *("services", "optional", "behind_nat", "hosts", "note"),
-}
-
-
-def _row(name: str, entry: Mapping[str, Any]) -> Row:
-    if unknown := set(entry) - ROW_KEYS:
-        raise LabBroke(f"catalogue row {name} has unknown keys: {', '.join(sorted(unknown))}")
-
-    variant = Variant(entry.get("variant", ""))
-    region = Region(entry.get("region", "all"))
-    services = tuple(_services(entry.get("services", ())))
-    behind_nat = tuple(_services(entry.get("behind_nat", ())))
-    addresses = tuple(
-        Address(
-            row=name,
-            host=host,
-            address=address,
-            region=region,
-            variant=variant,
-            services=services,
-            behind_nat=behind_nat,
-        )
-        for host, listed in entry.get("hosts", {}).items()
-        for address in listed
-    )
-    return Row(
-        id=name,
-        kind=Kind(entry.get("kind", "server")),
-        seeds=tuple(entry["seeds"]),
-        section=entry["section"],
-        profiles=tuple(entry["profiles"]),
-        variant=variant,
-        region=region,
-        protocol=entry.get("protocol", ""),
-        purpose=entry["purpose"],
-        services=services,
-        optional=tuple(_services(entry.get("optional", ()))),
-        addresses=addresses,
-        note=entry.get("note", ""),
-    )
-
-
-def _services(written: list[str]) -> Iterator[Service]:
-    """Spell out ``tcp+udp/30000-30009``; ``esp`` has no port."""
-    for text in written:
-        protocols, _, ports = text.partition("/")
-        first, _, last = ports.partition("-")
-
-        for protocol in protocols.split("+"):
-            for port in range(int(first or 0), int(last or first or 0) + 1):
-                yield Service(protocol, port)

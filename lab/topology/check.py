@@ -15,7 +15,7 @@ from itertools import chain, count
 from lab import ways
 from lab.names import did_you_mean
 from lab.topology import catalogue
-from lab.topology.claim import claims
+from lab.topology.claims import claims
 from lab.topology.roles import TRAITS, Listed, Role, taking
 from lab.topology.routing import Network
 from lab.topology.spec import NodeSpec, TopologySpec
@@ -238,7 +238,7 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
             a for a in listed if ipaddress.ip_address(a.address) in ipaddress.ip_network(subnet)
         ]
         if inside:
-            problem = f"{subnet} holds {inside[0].address}, which {inside[0].row} lists as IBM's"
+            problem = f"{subnet} holds {inside[0].address}, which {inside[0].row.id} lists as IBM's"
             suggestion = "192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 are for examples"
             yield Complaint(place, problem, suggestion, (("profile",),))
 

@@ -1,52 +1,44 @@
-"""What the papers claim about every way home: the requirements, and where they stand."""
+"""The claims of the papers: the closed vocabulary of ``expect``.
+
+Each is a line of a ``claims.tsv``: the requirement, what is claimed, and where the papers say so, separated
+by tabs. The table beside this module has what is claimed of every way home, and each kind of way has a
+table of its own in its package.
+"""
 
 from __future__ import annotations
 
-from lab.topology.claim import Claim
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
 
-CLAIMS: dict[str, Claim] = {
-    "OUT-02": Claim(
-        "Every socket is opened by the HMC; IBM's side opens none.",
-        "S3 Internet, VPN; S4 2.1.1 to 2.1.4",
-    ),
-    "OUT-03": Claim(
-        "Source NAT and masquerading are acceptable, and not required.",
-        "S0, S1 without proxy; S3; S4 2.1.2.1",
-    ),
-    "OUT-04": Claim(
-        "A second NIC may keep the local system network apart from the Internet.",
-        "S0, S1, S3, S4",
-    ),
-    "OUT-15": Claim(
-        "Ways home are tried in their configured order; the next serves when one is not available.",
-        "S0, S1 Activating",
-    ),
-    "R-01": Claim(
-        "When one connection fails, the next one in the configured order is tried.",
-        "S0, S1",
-    ),
-    "g1": Claim(
-        "No packet leaves for an address outside the profile's list.",
-        "all",
-    ),
-    "g2": Claim(
-        "No bare SYN reaches the agent's host on its uplink.",
-        "all",
-    ),
-    "g3": Claim(
-        "No UDP 1701 and no PPP is in clear outside the customer's firewall.",
-        "all",
-    ),
-    "g4": Claim(
-        "No protocol of a path that is not in use appears.",
-        "all",
-    ),
-    "g5": Claim(
-        "No credential is in clear on a wire.",
-        "all",
-    ),
-    "g6": Claim(
-        "After teardown nothing is left.",
-        "all",
-    ),
-}
+from lab import ways
+
+GROUPS = ("OUT", "P", "L", "F", "R", "g")
+
+
+class Claim(NamedTuple):
+    """What a requirement says, and where the papers say it."""
+
+    text: str
+    source: str
+
+
+@cache
+def claims() -> dict[str, Claim]:
+    """Every requirement that can be judged, by ID, in the order of the papers' groups."""
+    found: dict[str, Claim] = {}
+    for package in (__package__, *ways.packages().values()):
+        table = resources.files(package).joinpath("claims.tsv").read_text(encoding="utf-8")
+        for row in table.splitlines():
+            requirement, text, source = row.split("\t")
+            found[requirement] = Claim(text, source)
+    return dict(sorted(found.items(), key=lambda item: _rank(item[0])))
+
+
+def _rank(requirement: str) -> tuple[int, str, int]:
+    """By group, then by number; groups that other packages bring come last."""
+    group = requirement.rstrip("0123456789")
+    number = requirement.removeprefix(group)
+    name = group.rstrip("-")
+    place = GROUPS.index(name) if name in GROUPS else len(GROUPS)
+    return place, name, int(number or 0)

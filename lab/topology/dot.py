@@ -8,7 +8,7 @@ from html import escape
 from lab import ways
 from lab.names import count
 from lab.topology import route_map, units
-from lab.topology.model import Node, Segment, Topology, Way
+from lab.topology.model import Node, Segment, Topology
 from lab.topology.roles import TRAITS, Zone
 from lab.topology.route_map import TELEPHONE, RouteMap
 
@@ -91,8 +91,8 @@ def _node(topology: Topology, route: RouteMap, node: Node) -> str:
 
     rows = [f"<b>{escape(node.name)}</b>", _small(what, FAINT)]
     rows += [_small(address) for address in _services(node)]
-    if modems := _modems(topology, node):
-        rows.append(_small(count(modems, "modem")))
+    if lines := topology.lines_of(node.name):
+        rows.append(_small(count(len(lines), "modem")))
     rows += [_small(f"{i.segment} {i.ip}", FAINT) for i in node.interfaces]
     label = "<br/>".join(rows)
     if subscribers := list(_subscribers(topology, node)):
@@ -113,21 +113,14 @@ def _services(node: Node) -> list[str]:
     return shown
 
 
-def _modems(topology: Topology, node: Node) -> int:
-    lines = topology.telephone.lines if topology.telephone is not None else ()
-    return sum(line.node == node.name for line in lines)
-
-
 def _subscribers(topology: Topology, node: Node) -> Iterator[str]:
     """What the exchange has for each subscriber: the number, the lines, and what they can do."""
     if topology.telephone is None or topology.telephone.node != node.name:
         return
 
     for name, line in {line.node: line for line in topology.telephone.lines}.items():
-        count = _modems(topology, topology.node(name))
-        several = f"{count} lines" if count > 1 else "1 line"
-        delay = f", {units.show_delay(line.delay_s)}" if line.delay_s else ""
-        speed = f"{several}, {units.show_rate(line.rate_bit_s)}{delay}"
+        several = count(len(topology.lines_of(name)), "line")
+        speed = f"{several}, {units.show_wire(line.rate_bit_s, line.delay_s)}"
         cells = (f"<b>{line.number}</b>", name, speed)
         yield "".join(f'<td align="left">{_small(cell)}</td>' for cell in cells)
 
@@ -149,9 +142,8 @@ def _hub(route: RouteMap, segment: Segment) -> str:
 
 
 def _segment_label(segment: Segment) -> str:
-    delay = f", {units.show_delay(segment.delay_s)}" if segment.delay_s else ""
     mtu = f"<br/>MTU {segment.mtu}" if segment.mtu != 1500 else ""
-    speed = f"{units.show_rate(segment.rate_bit_s)}{delay}{mtu}"
+    speed = f"{units.show_wire(segment.rate_bit_s, segment.delay_s)}{mtu}"
     return f'<font color="{INK}"><b>{segment.name}</b></font><br/>{segment.subnet}<br/>{speed}'
 
 
@@ -215,7 +207,7 @@ def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[Node
     if any((segment.name, node.name) not in route.plugs for node in ends):
         return f'color="{LINE}"'
 
-    reserve = {end for way in topology.ways for end in _tunnel_ends(way)[1:]}
+    reserve = {end for way in topology.ways for end in way.tunnel_ends[1:]}
     # The weight keeps the way that is tried first in one line.
     dashed = ", style=dashed" if reserve & {node.name for node in ends} else ", weight=20"
     if {(segment.name, node.name) for node in ends} <= _tunnelled(topology):
@@ -224,39 +216,29 @@ def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[Node
     return f'color="{PATH}", penwidth=3{dashed}'
 
 
-def _tunnel_ends(way: Way) -> tuple[str, ...]:
-    ends: tuple[str, ...] = ways.stage(way.kind, "picture").tunnel_ends(way)
-    return ends
-
-
 def _tunnelled(topology: Topology) -> set[tuple[str, str]]:
     """The plugs (segment, node) between agents and the far ends of their tunnels."""
     found: set[tuple[str, str]] = set()
     for way in topology.ways:
-        ends = {*_tunnel_ends(way)}
         route = route_map.trace(topology, [way])
-        segments: set[str] = set()
-        for stop in route.stops if ends else ():
-            if ends & {node.name for node in stop.nodes}:
-                break
-            if stop.onward is not None:
-                segments.add(stop.onward.name)
+        before = route.stops[: route.tunnel_end(way)]
+        segments = {stop.onward.name for stop in before if stop.onward is not None}
         found |= {plug for plug in route.plugs if plug[0] in segments}
     return found
 
 
 def _legend(topology: Topology) -> str:
     text = f'<font color="{PATH}">━━</font> the path'
-    pictures = [(way, ways.stage(way.kind, "picture")) for way in topology.ways]
-    for way, picture in pictures:
-        if picture.tunnel_ends(way):
+    for way in topology.ways:
+        if way.tunnel_ends:
+            hidden = ways.stage(way.kind, "picture").hidden_in(topology)
             text += (
-                f'    <font color="{TUNNEL}">═══</font> inside {picture.hidden_in(topology)}'
+                f'    <font color="{TUNNEL}">═══</font> inside {hidden}'
                 f'    <font color="{PATH}">┅┅</font> in reserve'
             )
 
     if topology.telephone is not None:
-        colour = PATH if any(picture.DIALS for _, picture in pictures) else LINE
+        colour = PATH if any(way.dials for way in topology.ways) else LINE
         text += f'    <font color="{colour}">┅┅</font> telephone lines'
 
     return f'<font point-size="{SMALL}" color="{FAINT}">{text}</font>'

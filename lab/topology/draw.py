@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -46,9 +46,8 @@ def _heading(topology: Topology) -> Iterator[str]:
 
 def _ladder(topology: Topology, way: Way) -> Iterator[str]:
     route = route_map.trace(topology, [way])
-    picture = ways.stage(way.kind, "picture")
-    tunnel = _tunnel_stops(picture.tunnel_ends(way), route)
-    labels = iter(picture.tunnel_labels(topology, way))
+    end = route.tunnel_end(way)
+    labels = iter(ways.stage(way.kind, "picture").tunnel_labels(topology, way) if end else ())
     zone = ""
     if len(topology.ways) > 1:
         yield f"By {way.name}"
@@ -61,14 +60,13 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
             # Of several gateways the first is taken; of several agents' hosts all call home.
             used = first or node.name in way.agents
             row = f"  {head:<10}{'●' if used else '◌'} {node.name:<10}{_about(topology, node)}"
-            edge = _edge(tunnel, number, first, node is stop.nodes[-1])
+            edge = _edge(end, number, first, node is stop.nodes[-1])
             yield _with_edge(row, edge, "")
             head = ""
 
         if stop.onward is not None:
-            inside = tunnel is not None and tunnel[0] <= number < tunnel[1]
             row = f"  {'':<10}┃   {stop.onward.name:<7} {_wire(stop.onward)}"
-            yield _with_edge(row, "│" if inside else "", next(labels, "") if inside else "")
+            yield _with_edge(row, "│", next(labels, "")) if number < end else row
         for lines in _by_number(stop.lines):
             yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(lines[0])}"
 
@@ -77,19 +75,13 @@ def _with_edge(row: str, edge: str, label: str) -> str:
     return f"{row:<66}{edge} {label}".rstrip()
 
 
-def _tunnel_stops(gateways: Collection[str], route: RouteMap) -> tuple[int, int] | None:
-    """The numbers of the stops between which a tunnel to these gateways runs."""
-    ends = (n for n, stop in enumerate(route.stops) if {x.name for x in stop.nodes} & {*gateways})
-    last = next(ends, None)
-    return None if last is None else (0, last)
-
-
-def _edge(tunnel: tuple[int, int] | None, number: int, first: bool, last: bool) -> str:
-    if tunnel is None or not tunnel[0] <= number <= tunnel[1]:
+def _edge(end: int, number: int, first: bool, last: bool) -> str:
+    """What the tunnel looks like beside a node; it runs from stop 0 to stop ``end``."""
+    if not end or number > end:
         return ""
-    if number == tunnel[0] and first:
+    if number == 0 and first:
         return "┐"
-    if number == tunnel[1] and last:
+    if number == end and last:
         return "┘"
 
     return "│"
@@ -106,34 +98,23 @@ def _about(topology: Topology, node: Node) -> str:
     more = (
         f" and {len(addresses) - 1} more" if len(addresses) > 1 and node.service_addresses else ""
     )
+    lines = len(topology.lines_of(node.name))
     if node.name in topology.agents:
-        lines = len(_lines_of(topology, node))
         modems = count(lines, "modem") if lines else "no modems"
-        dials = any(ways.stage(w.kind, "picture").DIALS for w in topology.ways_of(node.name))
-        return f"{_uplink_ip(node)}  agent{f', {modems}' if dials else ''}"
+        dials = any(way.dials for way in topology.ways_of(node.name))
+        return f"{node.uplink.ip}  agent{f', {modems}' if dials else ''}"
     if TRAITS[node.role].answers_calls:
-        return f"{_uplink_ip(node)}  {count(len(_lines_of(topology, node)), 'modem')}"
+        return f"{node.uplink.ip}  {count(lines, 'modem')}"
 
     return shown + more if node.service_addresses else ""
 
 
-def _uplink_ip(node: Node) -> str:
-    uplinks = [route.interface for route in node.routes if route.destination == "default"]
-    return node.interface((uplinks or [node.interfaces[0].name])[0]).ip
-
-
 def _wire(segment: Segment) -> str:
-    delay = f", {units.show_delay(segment.delay_s)}" if segment.delay_s else ""
     mtu = f", MTU {segment.mtu}" if segment.mtu != 1500 else ""
-    return f"{segment.subnet:<18}{units.show_rate(segment.rate_bit_s)}{delay}{mtu}"
+    return f"{segment.subnet:<18}{units.show_wire(segment.rate_bit_s, segment.delay_s)}{mtu}"
 
 
 # -- the telephone ---------------------------------------------------------------------------------
-
-
-def _lines_of(topology: Topology, node: Node) -> list[ModemLine]:
-    lines = topology.telephone.lines if topology.telephone is not None else ()
-    return [line for line in lines if line.node == node.name]
 
 
 def _by_number(lines: Iterable[ModemLine]) -> list[list[ModemLine]]:
@@ -141,8 +122,7 @@ def _by_number(lines: Iterable[ModemLine]) -> list[list[ModemLine]]:
 
 
 def _line(line: ModemLine) -> str:
-    delay = f", {units.show_delay(line.delay_s)}" if line.delay_s else ""
-    return f"{line.number:<18}{units.show_rate(line.rate_bit_s)}{delay}"
+    return f"{line.number:<18}{units.show_wire(line.rate_bit_s, line.delay_s)}"
 
 
 def _befalling(topology: Topology) -> Iterator[str]:
@@ -204,7 +184,7 @@ def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
     if topology.telephone is not None:
         exchange = topology.telephone.node
         silent = [n for n in topology.nodes if (TELEPHONE, n.name) not in route.plugs]
-        lines = _by_number(line for node in silent for line in _lines_of(topology, node))
+        lines = _by_number(line for node in silent for line in topology.lines_of(node.name))
         if lines or not route.on_path(exchange):
             yield f"  beside the path: {exchange:<7} the telephone"
         for same in lines:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import typing
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 import lab
@@ -49,10 +51,10 @@ def parse(text: str, source: str) -> TopologySpec:
     """A topology file's text to its spec; ``source`` is for messages, and names the topology."""
     document = strict_yaml.parse(text)
     if not document.issues and document.data is None:
-        document.complain((), 1, "the file is empty", "the first lines are schema: 2 and summary:")
+        document.complain((), "the file is empty", "the first lines are schema: 2 and summary:")
     elif not document.issues and not isinstance(document.data, dict):
         found = "a list" if isinstance(document.data, list) else "a single value"
-        document.complain((), 1, f"a topology is a mapping of keys to values, and this is {found}")
+        document.complain((), f"a topology is a mapping of keys to values, and this is {found}")
 
     if isinstance(document.data, dict) and not document.issues:
         schema_1.refuse(document, source)
@@ -149,13 +151,12 @@ def _stand_in(place: Place) -> Any:
 def _build(document: Document, source: str) -> TopologySpec | None:
     """Validate; where values are broken, complain, put stand-ins in their place, and go on looking."""
     context = {"name": _name(source), "source": source}
-    data = document.data
     spec: TopologySpec | None = None
     while spec is None:
         try:
-            spec = TopologySpec.model_validate(data, context=context)
+            spec = TopologySpec.model_validate(document.data, context=context)
         except ValidationError as error:
-            data = _mend(document, data, error.errors(include_url=False))
+            _mend(document, error.errors(include_url=False))
 
     complaints = (part.complaints(spec) for part in (check, check_telephone, check_calls))
     for complaint in chain.from_iterable(complaints):
@@ -171,8 +172,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
 
 
 def _note(document: Document, complaint: check.Complaint) -> None:
-    line = document.line(complaint.place)
-    document.complain(complaint.place, line, complaint.problem, complaint.suggestion)
+    document.complain(complaint.place, complaint.problem, complaint.suggestion)
 
 
 def _touches(broken: Place, place: Place) -> bool:
@@ -184,27 +184,25 @@ def _name(source: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-") or "unnamed"
 
 
-def _mend(document: Document, data: Any, errors: list[ErrorDetails]) -> Any:
-    """Complain of each error once, and take what is broken out of the data."""
+def _mend(document: Document, errors: list[ErrorDetails]) -> None:
+    """Complain of each error once, and take what is broken out of the document's data."""
     gone: set[Place] = set()
     for error in sorted(errors, key=lambda error: len(_place(error))):
-        place, bad_key = _place(error), _is_key(error)
+        place = _place(error)
         if any(place[:length] in gone for length in range(len(place))):
             continue  # what is in a part that was taken out went with it
 
         if place not in document.broken:
-            _complain(document, place, error, bad_key)
+            document.complain(*_in_words(place, error))
         document.broken.add(place)
         gone.add(place)
-        drop = bad_key or error["type"] == "extra_forbidden"
+        drop = _is_key(error) or error["type"] == "extra_forbidden"
         value = _DROP if drop else _stand_in(place)
         if value is _DROP and error["type"] == "missing":
             # Nobody knows what a key of a way means that another package brings: the way goes whole.
             place, value = place[:2], _stand_in(place[:2])
             gone.add(place)
-        data = _replaced(data, place, value)
-
-    return data
+        _replace(document.data, place, value)
 
 
 def _is_key(error: ErrorDetails) -> bool:
@@ -219,48 +217,41 @@ def _place(error: ErrorDetails) -> Place:
     return place
 
 
-def _replaced(data: Any, place: Place, value: Any) -> Any:
-    """The data with another value at a place, or without it; the original stays as it is."""
-    head: Any = place[0]
-    copy: Any = dict(data) if isinstance(data, dict) else list(data)
-    if len(place) > 1:
-        copy[head] = _replaced(copy[head], place[1:], value)
-    elif value is _DROP:
-        copy.pop(head, None)
+def _replace(data: Any, place: Place, value: Any) -> None:
+    """Put another value at a place of the data, or take it out."""
+    *above, last = place
+    for part in above:
+        data = data[part]
+    if value is _DROP:
+        data.pop(last, None)
     else:
-        copy[head] = value
-
-    return copy
+        data[last] = value
 
 
-def _complain(document: Document, place: Place, error: ErrorDetails, bad_key: bool) -> None:
-    line = document.line(place)
-    if bad_key:
-        problem = "a name is made of a to z, 0 to 9 and single hyphens, and starts with a letter"
-        if error["type"] == "string_too_long":
-            problem = f"the name is longer than {error['ctx']['max_length']} characters"
-        document.complain(place, line, problem)
-    elif error["type"] == "union_tag_not_found":
-        document.complain((*place, "kind"), line, f"is missing ({_kinds()})")
-    elif error["type"] == "union_tag_invalid":
-        given = str(error.get("ctx", {})["tag"])
-        problem = f"must be {_kinds()}, not {given!r}"
-        line = document.line((*place, "kind"))
-        near = did_you_mean(given, ways.kinds())
-        document.complain((*place, "kind"), line, problem, near if near.startswith("did") else "")
-    elif error["type"] == "extra_forbidden":
-        key, fields = str(place[-1]), _fields(place[:-1], error)
-        suggestion = _of_kinds(place) or did_you_mean(key, fields)
-        document.complain(place, line, "unknown key", suggestion)
-    elif error["type"] == "missing":
-        fields = _fields(place[:-1], error)
-        what = fields.get(str(place[-1]), "").rstrip(".")
-        document.complain(place, line, f"is missing ({what[:1].lower()}{what[1:]})")
-    else:
-        problem, suggestion = _wrong_value(error)
-        document.complain(place, line, problem, suggestion)
+def _in_words(place: Place, error: ErrorDetails) -> tuple[Place, str, str]:
+    """The place, the problem and what was perhaps meant."""
+    match error["type"]:
+        case "string_too_long" if _is_key(error):
+            most = error["ctx"]["max_length"]
+            return place, f"the name is longer than {most} characters", ""
+        case _ if _is_key(error):
+            return place, _NAME, ""
+        case "union_tag_not_found":
+            return (*place, "kind"), f"is missing ({_kinds()})", ""
+        case "union_tag_invalid":
+            given = str(error["ctx"]["tag"])
+            problem = f"must be {_kinds()}, not {given!r}"
+            return (*place, "kind"), problem, _near(given, ways.kinds())
+        case "extra_forbidden":
+            key, fields = str(place[-1]), _fields(place[:-1], error)
+            return place, "unknown key", _of_kinds(place) or did_you_mean(key, fields)
+        case "missing":
+            what = _fields(place[:-1], error).get(str(place[-1]), "").rstrip(".")
+            return place, f"is missing ({what[:1].lower()}{what[1:]})", ""
+    return place, *_wrong_value(error)
 
 
+_NAME = "a name is made of a to z, 0 to 9 and single hyphens, and starts with a letter"
 _NO_KIND = ("union_tag_not_found", "union_tag_invalid")
 
 
@@ -301,21 +292,11 @@ _LIMITS = {
 def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     if kind in _WANTED:
-        shown = (
-            "nothing"
-            if given is None
-            else repr(given)
-            if not isinstance(given, (dict, list))
-            else ""
-        )
-        shown = shown or ("a list" if isinstance(given, list) else "a mapping")
-        return f"{_WANTED[kind]}, not {shown}", ""
+        return f"{_WANTED[kind]}, not {_shown(given)}", ""
     if kind in ("enum", "literal_error"):
         known = re.findall(r"'([^']*)'|(\d+)", context["expected"])
-        options = [a or b for a, b in known]
-        near = did_you_mean(str(given), options)
-        suggestion = near if near.startswith("did") else ""
-        return f"must be {context['expected'].replace(chr(39), '')}, not {given!r}", suggestion
+        wanted = context["expected"].replace("'", "")
+        return f"must be {wanted}, not {given!r}", _near(str(given), [a or b for a, b in known])
     if kind == "value_error":
         return str(context["error"]), ""
     if kind in _LIMITS:
@@ -325,30 +306,39 @@ def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
     return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r}", ""
 
 
+def _shown(given: Any) -> str:
+    if isinstance(given, list | dict):
+        return "a list" if isinstance(given, list) else "a mapping"
+    return "nothing" if given is None else repr(given)
+
+
+def _near(given: str, known: Iterable[str]) -> str:
+    """What was perhaps meant; nothing where the message lists all that is known."""
+    near = did_you_mean(given, known)
+    return near if near.startswith("did") else ""
+
+
 def _fields(place: Place, error: ErrorDetails) -> dict[str, str]:
-    """The keys that a place may have, with what each is for."""
-    kind: Any = TopologySpec
+    """The keys that a part of the file may have, with what each is for."""
+    spec: type[BaseModel] = TopologySpec
     if place[:1] == ("ways",) and len(place) > 1:
-        kind, place = ways.stage(str(error["loc"][2]), "spec").Spec, place[2:]
-    for part in place:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            by_key = {info.alias or name: info for name, info in kind.model_fields.items()}
-            kind = by_key[str(part)].annotation
-        else:
-            # Of dict[name, kind] the second, of tuple[kind, ...] the first.
-            kind = typing.get_args(kind)[typing.get_origin(kind) is dict]
-        kind = (
-            next((k for k in typing.get_args(kind) if _is_model(k)), kind)
-            if _is_union(kind)
-            else kind
-        )
+        spec, place = ways.stage(str(error["loc"][2]), "spec").Spec, place[2:]
+    parts = iter(place)
+    for key in parts:
+        kind = next(info.annotation for k, info in _by_key(spec) if k == key)
+        if typing.get_origin(kind) in (dict, tuple):
+            next(parts)  # The name of an entry, or its number.
+        spec = next(_specs(kind))
 
-    return {info.alias or name: info.description or "" for name, info in kind.model_fields.items()}
+    return {key: info.description or "" for key, info in _by_key(spec)}
 
 
-def _is_union(kind: Any) -> bool:
-    return type(None) in typing.get_args(kind)
+def _by_key(spec: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    return ((info.alias or name, info) for name, info in spec.model_fields.items())
 
 
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _specs(kind: Any) -> Iterator[type[BaseModel]]:
+    """The specs in a type, such as that of ``dict[str, LinkSpec]``."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    yield from chain.from_iterable(map(_specs, typing.get_args(kind)))

@@ -8,12 +8,13 @@ needs neither pydantic nor YAML. No effects, and nothing that only a running lab
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
 from lab.topology.roles import Role as Role
-from lab.topology.telephone import Lig, Telephone
+from lab.topology.telephone import Lig, ModemLine, Telephone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,8 @@ class Way:
     """Every listed server address that can be called by this way, in the order of trying."""
     probe: str
     """``LAB_PROBE``: answers ping at the far end of the way."""
+    dials: ClassVar[bool] = False
+    """Whether the way goes over the telephone."""
 
     @classmethod
     def concrete(cls, value: dict[str, object]) -> type[Way]:
@@ -180,6 +183,11 @@ class Way:
     @property
     def peers(self) -> tuple[str, ...]:
         """The addresses of PPP at the far end, by which the way is told from others; none without PPP."""
+        return ()
+
+    @property
+    def tunnel_ends(self) -> tuple[str, ...]:
+        """The nodes where a tunnel of the way may end, in the order of trying; none without a tunnel."""
         return ()
 
 
@@ -260,6 +268,11 @@ class Topology:
     def ppp_account(self, agent: str) -> PppAccount | None:
         """With what an agent's host authenticates itself to AT&T's gateway, if there is one (P-11)."""
         return self.lig.ppp.accounts[self.agents.index(agent)] if self.lig is not None else None
+
+    def lines_of(self, node: str) -> tuple[ModemLine, ...]:
+        """A node's telephone lines."""
+        lines = self.telephone.lines if self.telephone is not None else ()
+        return tuple(line for line in lines if line.node == node)
 
     def members(self, segment: str) -> tuple[Node, ...]:
         """The nodes that are plugged into a segment."""

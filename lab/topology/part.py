@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
-from lab.topology.catalogue import Region
+if TYPE_CHECKING:
+    from lab.topology.catalogue import Region
 
 
 class Part(BaseModel):
@@ -17,11 +20,8 @@ class WaySpec(Part):
     """A way home: what every kind of way has. Each kind adds keys of its own (``lab.ways.<kind>.spec``)."""
 
     kind: str
-
-    @property
-    def dials(self) -> bool:
-        """Whether the way needs the telephone."""
-        return False
+    dials: ClassVar[bool] = False
+    """Whether the way needs the telephone."""
 
     @property
     def regions_of_lists(self) -> dict[str, Region]:

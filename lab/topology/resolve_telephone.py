@@ -154,7 +154,7 @@ def _catalogue(profile: Profile) -> Iterator[IbmAddress]:
     regions: dict[str, list[Region]] = {}
     for address in (*profile.servers(), *profile.vpn_gateways):
         if address.version == 4:
-            regions.setdefault(address.address, []).append(address.region)
+            regions.setdefault(address.address, []).append(address.row.region)
 
     gateways = {address.address for address in profile.vpn_gateways}
     for each, found in regions.items():
@@ -163,7 +163,7 @@ def _catalogue(profile: Profile) -> Iterator[IbmAddress]:
 
 def _services(listed: Iterable[Address]) -> Iterator[tuple[str, int]]:
     for address in listed:
-        for service in (*address.services, *address.behind_nat):
+        for service in (*address.row.services, *address.row.behind_nat):
             yield _pair(service)
 
 

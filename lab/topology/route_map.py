@@ -34,6 +34,12 @@ class RouteMap:
     plugs: frozenset[tuple[str, str]]
     zones: dict[str, Zone]
 
+    def tunnel_end(self, way: Way) -> int:
+        """The number of the stop at which a way's tunnel ends, which begins at stop 0; 0 without a tunnel."""
+        ends = {*way.tunnel_ends}
+        names = ({node.name for node in stop.nodes} for stop in self.stops)
+        return next((number for number, here in enumerate(names) if ends & here), 0)
+
     def on_path(self, node: str) -> bool:
         return any(plug[1] == node for plug in self.plugs)
 

@@ -79,7 +79,7 @@ class Site:
             (a.host, a.address): a for a in reversed(usable)
         }  # a server of two purposes is one
         return tuple(
-            Endpoint(name=a.host, address=a.address, port=TLS_PORT, row=a.row)
+            Endpoint(name=a.host, address=a.address, port=TLS_PORT, row=a.row.id)
             for a in usable
             if first[a.host, a.address] is a
         )

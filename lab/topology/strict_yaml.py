@@ -51,8 +51,17 @@ class Document:
 
         return self.lines.get(place, 1)
 
-    def complain(self, place: Place, line: int, problem: str, suggestion: str = "") -> None:
+    def complain(
+        self, place: Place, problem: str, suggestion: str = "", *, line: int | None = None
+    ) -> None:
+        """Something is wrong with a place, in its line if no other is given."""
+        line = self.line(place) if line is None else line
         self.issues.append(Issue(line, show_place(place), problem, suggestion))
+
+    def refuse(self, place: Place, problem: str, suggestion: str) -> None:
+        """The value of a place cannot be taken as it stands."""
+        self.complain(place, problem, suggestion)
+        self.broken.add(place)
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -61,22 +70,21 @@ class StrictLoader(yaml.SafeLoader):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self._depth = 0
+        self._document = Document()
 
     def document(self) -> Document:
         """Read the one document of the stream; syntax errors are issues like all others."""
-        document = Document()
         try:
             root = self.get_single_node()
-            if root is not None:
-                document.data = self._plain(root, (), document)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark is not None else 1
             said = " ".join(part for part in (error.context, error.problem) if part)
-            document.issues = [Issue(line, "YAML", f"cannot be read: {said}", _advice(said))]
-            document.data = None
+            return Document(issues=[Issue(line, "YAML", f"cannot be read: {said}", _advice(said))])
 
-        return document
+        if root is not None:
+            self._document.data = self._plain(root, ())
+        return self._document
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuse anchors and deep nesting: a few bytes of either can cost without bounds."""
@@ -94,47 +102,42 @@ class StrictLoader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
-    def _plain(self, node: Any, place: Place, document: Document) -> Any:
-        line = node.start_mark.line + 1
-        document.lines.setdefault(place, line)
+    def _plain(self, node: Any, place: Place) -> Any:
+        self._document.lines.setdefault(place, node.start_mark.line + 1)
 
         implied: str = self.resolve(type(node), node.value, (True, False))  # type: ignore[no-untyped-call]
         if isinstance(node, yaml.ScalarNode) and node.style:
             implied = "tag:yaml.org,2002:str"
         if node.tag != implied:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            document.complain(place, line, f"the tag {tag} is not allowed", "take it out")
-            document.broken.add(place)
+            self._document.refuse(place, f"the tag {tag} is not allowed", "take it out")
             return None
 
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, place, document)
+            return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
-            return [self._plain(item, (*place, i), document) for i, item in enumerate(node.value)]
+            return [self._plain(item, (*place, i)) for i, item in enumerate(node.value)]
 
-        return node.value if node.style else self._scalar(node.value, place, line, document)
+        return node.value if node.style else self._scalar(node.value, place)
 
-    def _mapping(self, node: Any, place: Place, document: Document) -> dict[str, Any]:
+    def _mapping(self, node: Any, place: Place) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
+            inner = (*place, key_node.value)
             if not isinstance(key_node, yaml.ScalarNode):
-                document.complain(place, line, "a key must be a plain name")
-                continue
-
-            key = key_node.value
-            inner = (*place, key)
-            if key in result:
-                problem = f"the key is there twice, first in line {document.lines[inner]}"
-                document.complain(inner, line, problem)
-                continue
-
-            document.lines[inner] = line
-            result[key] = self._plain(value_node, inner, document)
+                self._document.complain(place, "a key must be a plain name", line=line)
+            elif key_node.value in result:
+                first = self._document.lines[inner]
+                problem = f"the key is there twice, first in line {first}"
+                self._document.complain(inner, problem, line=line)
+            else:
+                self._document.lines[inner] = line
+                result[key_node.value] = self._plain(value_node, inner)
 
         return result
 
-    def _scalar(self, text: str, place: Place, line: int, document: Document) -> Any:
+    def _scalar(self, text: str, place: Place) -> Any:
         """Take a plain scalar as YAML 1.2 would, and complain where YAML 1.1 differs."""
         if text in ("", "~", "null"):
             return None
@@ -142,17 +145,13 @@ class StrictLoader(yaml.SafeLoader):
             return text == "true"
         if _BOOLEAN_11.fullmatch(text):
             problem = f"{text} means true or false to some YAML readers and text to others"
-            document.complain(place, line, problem, f'write true or false, or quote it: "{text}"')
-            document.broken.add(place)
-            return text
-        if _ODD_NUMBER.fullmatch(text):
+            self._document.refuse(place, problem, f'write true or false, or quote it: "{text}"')
+        elif _ODD_NUMBER.fullmatch(text):
             problem = f"{text} is read as another number by some YAML readers (octal, sexagesimal)"
-            document.complain(place, line, problem, f'quote it: "{text}"')
-            document.broken.add(place)
-            return text
-        if _INTEGER.fullmatch(text) and len(text) < 20:
+            self._document.refuse(place, problem, f'quote it: "{text}"')
+        elif _INTEGER.fullmatch(text) and len(text) < 20:
             return int(text)
-        if _FLOAT.fullmatch(text):
+        elif _FLOAT.fullmatch(text):
             return float(text)
 
         return text
@@ -161,16 +160,11 @@ class StrictLoader(yaml.SafeLoader):
 def parse(text: str) -> Document:
     """Read a YAML text; never raises for what is in it."""
     try:
-        loader = StrictLoader(text)
+        return StrictLoader(text).document()
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         problem = f"holds a character that no text has (number {error.character})"
         return Document(issues=[Issue(line, "YAML", problem)])
-
-    try:
-        return loader.document()
-    finally:
-        loader.dispose()
 
 
 def _advice(said: str) -> str:

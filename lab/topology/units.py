@@ -65,6 +65,11 @@ def show_delay(seconds: float) -> str:
     return f"{seconds * 1e3:.6g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.6g} us"
 
 
+def show_wire(bit_s: int, delay_s: float) -> str:
+    """``100 Mbit/s, 20 ms``; a delay of 0 is left out."""
+    return show_rate(bit_s) + (f", {show_delay(delay_s)}" if delay_s else "")
+
+
 def show_size(octets: int) -> str:
     """``5 kB``."""
     unit = next((u for u in ("MB", "kB") if octets >= _BYTES[u]), "B")

@@ -161,7 +161,7 @@ def _kinds(case: Case) -> set[str]:
 
 def _silent_text(case: Case) -> str:
     if case.dials:
-        only = all(ways.stage(kind, "picture").DIALS for kind in _kinds(case))
+        only = all(way.dials for way in case.topology.ways)
         silent = f"; nothing leaves by {case.outside}" if case.exits and only else ""
         return f", but for what tries the fence{silent}"
     return ", and the modems are silent" if case.topology.telephone else ""

@@ -368,7 +368,7 @@ def _judge_trial(
 def _outlived(case: Case, trial: FirewallTrial) -> bool:
     """Whether, by its frames, the telephone call did not begin to end before the trial was over."""
     way = case.way_of(trial.node)
-    if way is None or not ways.stage(way.kind, "picture").DIALS:
+    if way is None or not way.dials:
         return True
     began = [c for c in case.telephone_calls if c.client == trial.node and c.opened < trial.started]
     return any(call.ending > trial.ended for call in began)

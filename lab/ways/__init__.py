@@ -9,10 +9,11 @@ A kind is a package; each of its modules is one stage of the walk from a topolog
     picture    how ``lab show`` draws it: ``hops``, ``blocks``
     bring_up   how it comes up and goes down in the lab: ``start``
     faults     what can be wrong with it: ``FAULTS``
-    claims     what the papers say about it: ``CLAIMS``
     findings   the requirements that it is judged by: ``CHECKS``, ``WAY_HOME``
     symptoms   how a failure is told: ``failure``, ``survived``
     wires      what it puts on the wires: ``allows``, ``signs`` and others
+
+``claims.tsv`` beside them says what the papers claim about the way (``lab.topology.claims``).
 
 No module is imported before it is needed: the guest imports ``plan`` and ``bring_up`` of the ways that its
 topology has, and nothing else. Other packages bring kinds of their own by the entry point group

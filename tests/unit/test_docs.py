@@ -14,7 +14,7 @@ import pytest
 
 from lab.cli import COMMANDS, _parse, show
 from lab.inside.running import command_environment
-from lab.topology.claim import claims
+from lab.topology.claims import claims
 from lab.topology.load import load, names
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve

@@ -142,8 +142,7 @@ def check_out_24(case: Case) -> Finding:
 
 def _judge_greeting(case: Case, check: Check, client: str, found: bool) -> None:
     """In the dialogue itself: AT and OK come before the first number."""
-    telephone = case.topology.telephone
-    own = {line.name for line in telephone.lines if line.node == client} if telephone else set()
+    own = {line.name for line in case.topology.lines_of(client)}
     said = [u for u in case.dialogue if u.line in own]
     answered = False
     for place, command in enumerate(said):
@@ -238,8 +237,7 @@ def _judge_dialogue(case: Case, check: Check, client: str, attempts: list[DialAt
     recorded = [a.number for a in attempts]
     answered = [a.number for a in attempts if a.result]
     devices = {a.device for a in attempts}
-    lines = case.topology.telephone.lines if case.topology.telephone else ()
-    own = {line.name for line in lines if line.node == client and line.device in devices}
+    own = {line.name for line in case.topology.lines_of(client) if line.device in devices}
     heard = [u.dialled for u in case.dialogue if u.line in own and u.dialled]
     rest = iter(heard)
     # Where a user had the lab, he may have dialled by the same modem, too.

@@ -13,8 +13,6 @@ from lab.topology.telephone import Lig, Telephone
 from lab.topology.units import WIDTH, wrapped
 from lab.ways.dial.plan import Dialer, DialPlan
 
-DIALS = True
-
 
 def hops(
     topology: Topology, network: Network, way: DialPlan, agent: str
@@ -30,15 +28,6 @@ def _equipment(topology: Topology) -> tuple[Telephone, Lig]:
     assert topology.telephone is not None, "check has seen it"
     assert topology.lig is not None, "check has seen it"
     return topology.telephone, topology.lig
-
-
-def tunnel_ends(way: DialPlan) -> tuple[str, ...]:
-    """Nothing is hidden in a tunnel."""
-    return ()
-
-
-def tunnel_labels(topology: Topology, way: DialPlan) -> tuple[str, ...]:
-    return ()
 
 
 def blocks(topology: Topology, way: DialPlan) -> Iterator[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lab.topology.model import Endpoint, Topology, Way
 from lab.topology.ppp import PppAccount, PppAuth
@@ -42,6 +43,7 @@ class DialPlan(Way):
     """One for each agent, with a modem or without (OUT-24)."""
     peer: str
     """PPP's address at AT&T's gateway."""
+    dials: ClassVar[bool] = True
 
     @property
     def peers(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from lab.topology.values import InitString, NodeName, Number, Pause
 class DialSpec(WaySpec):
     """A call to AT&T's gateway: modem, number, PPP with PAP."""
 
+    dials: ClassVar[bool] = True
     kind: Literal["dial"]
     numbers: tuple[Number, ...] = Field(
         default=(), description="The numbers in the order in which they are tried."
@@ -27,10 +28,6 @@ class DialSpec(WaySpec):
         default_factory=dict,
         description="Of which region an agent's list is, where it is not the topology's (L-10).",
     )
-
-    @property
-    def dials(self) -> bool:
-        return True
 
     @property
     def regions_of_lists(self) -> dict[str, Region]:

@@ -8,23 +8,12 @@ from lab.topology.model import Role, Topology
 from lab.topology.routing import Hop, Network
 from lab.ways.direct.plan import DirectPlan
 
-DIALS = False
-
 
 def hops(
     topology: Topology, network: Network, way: DirectPlan, agent: str
 ) -> Iterator[tuple[Hop, ...]]:
     """An agent's hops to the servers."""
     yield network.ways(agent)[network.with_role(Role.sdc)[0]]
-
-
-def tunnel_ends(way: DirectPlan) -> tuple[str, ...]:
-    """Nothing is hidden in a tunnel."""
-    return ()
-
-
-def tunnel_labels(topology: Topology, way: DirectPlan) -> tuple[str, ...]:
-    return ()
 
 
 def blocks(topology: Topology, way: DirectPlan) -> Iterator[list[str]]:

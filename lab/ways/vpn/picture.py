@@ -9,8 +9,6 @@ from lab.topology.model import Role, Topology
 from lab.topology.routing import Hop, Network
 from lab.ways.vpn.plan import Encapsulation, VpnPlan
 
-DIALS = False
-
 
 def hops(
     topology: Topology, network: Network, way: VpnPlan, agent: str
@@ -20,11 +18,6 @@ def hops(
     for gateway in way.gateways:
         onward = network.ways(gateway, closed=network.internet)[sdc]
         yield network.ways(agent)[gateway] + onward
-
-
-def tunnel_ends(way: VpnPlan) -> tuple[str, ...]:
-    """The nodes where the tunnel ends, the one that is tried first before the others."""
-    return way.gateways
 
 
 def tunnel_labels(topology: Topology, way: VpnPlan) -> tuple[str, ...]:

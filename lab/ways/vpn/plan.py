@@ -107,6 +107,10 @@ class VpnPlan(Way):
     def peers(self) -> tuple[str, ...]:
         return tuple(server.ppp.local_ip for server in self.servers)
 
+    @property
+    def tunnel_ends(self) -> tuple[str, ...]:
+        return self.gateways
+
     def connection(self, client: str, gateway: str) -> IpsecConnection:
         return next(c for c in self.connections if (c.client, c.gateway) == (client, gateway))
 

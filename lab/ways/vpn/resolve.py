@@ -52,7 +52,7 @@ def rules(site: Site, way: VpnSpec, agent: str) -> Iterator[AllowRule]:
     """F-06, or F-07 behind NAT; to the VPN servers and to nobody else (F-08)."""
     for gateway in way.gateways:
         listed = site.gateways[gateway]
-        for service in listed.behind_nat if site.spec.snat else listed.services:
+        for service in listed.row.behind_nat if site.spec.snat else listed.row.services:
             yield AllowRule(
                 requirement="F-07" if site.spec.snat else "F-06",
                 source=site.uplink_ip(agent),

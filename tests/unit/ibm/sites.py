@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from lab import codec
 from lab.ibm import authority
 from lab.ibm.conversation import Limits
-from lab.ibm.server import Server
+from lab.ibm.server import Server, serving
+from lab.linux.nodes import Node as Namespaces
 from lab.record.record import Transaction
 from lab.topology.model import Agent, Endpoint, Interface, Node, Role, Topology
 from lab.wait import wait_until
@@ -111,8 +114,13 @@ class Site:
     def url(self, host: str = ADDRESSES[0]) -> str:
         return f"https://{host}:{self.port}"
 
-    def server(self, limits: Limits | None = None) -> Server:
-        return Server(self.topology, self.node, self.run_dir, limits)
+    def server(self, limits: Limits | None = None) -> AbstractContextManager[Server]:
+        return serving(self.topology, cast(Namespaces, self.node), self.run_dir, limits)
+
+
+def read(path: Path) -> tuple[Transaction, ...]:
+    """What a ledger's file says."""
+    return tuple(codec.load(Transaction, line) for line in path.read_text("utf-8").splitlines())
 
 
 def entries(server: Server, count: int) -> tuple[Transaction, ...]:

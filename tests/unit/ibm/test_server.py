@@ -16,9 +16,8 @@ import pytest
 
 from lab.errors import KernelError, LabError
 from lab.ibm.conversation import Limits
-from lab.ibm.ledger import read
 from lab.ibm.server import Server
-from tests.unit.ibm.sites import ADDRESSES, Site, entries, lab_threads
+from tests.unit.ibm.sites import ADDRESSES, Site, entries, lab_threads, read
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 needs_openssl = pytest.mark.skipif(
@@ -396,7 +395,10 @@ def test_closing_ends_callers_in_every_state_and_leaves_nothing(site: Site) -> N
     with site.server() as again:  # the addresses are free again
         assert ask(site, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
     assert again.transactions
-    assert read(again.ledger.path) == server.transactions + again.transactions
+    assert (
+        read(site.run_dir / "logs" / "far" / "ledger.jsonl")
+        == server.transactions + again.transactions
+    )
 
 
 def test_only_the_listed_addresses_listen_and_the_node_opens_them(

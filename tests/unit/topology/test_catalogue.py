@@ -94,8 +94,8 @@ def test_vpn_gateways_take_4500_instead_of_esp_behind_nat() -> None:
     gateways = catalogue.profile("hmc-2007").vpn_gateways
 
     assert [a.address for a in gateways] == ["129.42.160.16", "207.25.252.196"]
-    assert all(a.services == (Service("udp", 500), Service("esp", 0)) for a in gateways)
-    assert all(a.behind_nat == (Service("udp", 500), Service("udp", 4500)) for a in gateways)
+    assert all(a.row.services == (Service("udp", 500), Service("esp", 0)) for a in gateways)
+    assert all(a.row.behind_nat == (Service("udp", 500), Service("udp", 4500)) for a in gateways)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_inbound_ports_are_open_for_tcp_and_udp(profile: str, count: int) -> Non
 
 
 def test_a_name_is_marked_as_the_labs_where_the_paper_has_none() -> None:
-    labs = {a.row for row in catalogue.rows() for a in row.addresses if a.name_is_labs}
+    labs = {row.id for row in catalogue.rows() for a in row.addresses if a.name_is_labs}
 
     assert labs == {"A-31", "A-32", "A-33", "A-34", "A-35", "A-36", "A-37", "A-38", "A-39"}
 
@@ -124,7 +124,7 @@ def test_every_address_is_one() -> None:
 
 def test_ports_by_generation() -> None:
     def ports(name: str) -> set[int]:
-        return {s.port for a in catalogue.profile(name).servers() for s in a.services}
+        return {s.port for a in catalogue.profile(name).servers() for s in a.row.services}
 
     assert ports("hmc-2007") == {443}
     assert ports("esa-linux-7.1.5") == {80, 443}

@@ -17,7 +17,7 @@ from lab.errors import UsageError
 from lab.linux import fence
 from lab.record.record import EspSa, LigCall, UplinkProbe
 from lab.secret import Secret, find
-from lab.topology.claim import claims
+from lab.topology.claims import claims
 from lab.topology.load import names
 from lab.topology.model import AllowRule, Topology
 from lab.verify import Finding, Verdict

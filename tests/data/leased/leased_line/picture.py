@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.ways.direct.picture import DIALS, hops, tunnel_ends, tunnel_labels
+from lab.ways.direct.picture import hops
 
-__all__ = ["DIALS", "blocks", "hops", "tunnel_ends", "tunnel_labels"]
+__all__ = ["blocks", "hops"]
 
 
 def blocks(topology, way):
