@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import select
+from collections.abc import Iterable
 from pathlib import Path
 
 from lab.errors import DaemonError
 from lab.linux.nodes import Node
-from lab.linux.process import Daemon
-from tunnels import _xl2tpd
-from tunnels._xl2tpd import Fact
+from lab.linux.process import Daemon, Log
+from tunnels import _xl2tpd, ppp
+from tunnels._xl2tpd import Fact, PppdEnded
 
 PROGRAM = "/usr/sbin/xl2tpd"
 
@@ -60,6 +61,14 @@ class Xl2tpd:
 
     def facts(self) -> tuple[Fact, ...]:
         return tuple(_xl2tpd.parse_log(self.running.log.text()))
+
+    def check_pppds(self, logs: Iterable[Log]) -> None:
+        """Raise DaemonError if the pppd of a call broke; ``logs`` are the pppds' own."""
+        for fact in self.facts() if self.daemon is not None else ():
+            if isinstance(fact, PppdEnded) and fact.status not in ppp.MAY_END_WITH:
+                problem = f"ended with {ppp.describe_exit(fact.status)}"
+                tail = "\n".join(log.tail() for log in logs)
+                raise DaemonError(f"{self.node.name}'s pppd", problem, log_tail=tail)
 
     def interfaces(self) -> dict[int, str]:
         """A session's own id to its PPP interface."""

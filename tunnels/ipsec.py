@@ -93,8 +93,14 @@ charon-systemd {{
 """
 
 
-def render_connection(connection: IpsecConnection, node: str) -> Settings:
-    """``load-conn`` for one end of a connection; no secret is in it."""
+def render_connection(
+    connection: IpsecConnection, node: str, accepted: Iterable[str] = ()
+) -> Settings:
+    """``load-conn`` for one end of a connection; no secret is in it.
+
+    ``accepted``: the IKE proposals that a gateway accepts from other clients. Main mode agrees on one before
+    the gateway knows who calls (RFC 2409 5.4), so each of a gateway's connections has to accept them all.
+    """
     client = node == connection.client
     here, there = connection.client_side, connection.gateway_side
     local, remote = connection.client_address, connection.gateway_address
@@ -117,7 +123,7 @@ def render_connection(connection: IpsecConnection, node: str) -> Settings:
         connection.name: {
             "version": "1",
             "aggressive": "no",
-            "proposals": [here.ike_proposal],
+            "proposals": list(dict.fromkeys((here.ike_proposal, *(() if client else accepted)))),
             "local_addrs": [local],
             # Behind a SNAT the gateway sees another address, and only the identity is the client's.
             "remote_addrs": [remote] if client else ["%any"],
@@ -239,10 +245,11 @@ class Charon:
             seen=lambda: daemon.log.tail(1),
         )
         self._vici = Vici(self._socket)
+        accepted = [self._side(connection).ike_proposal for connection in self._connections]
         for connection in self._connections:
             side = self._side(connection)
             self._vici.load_psk(connection.name, side.psk, psk_owners(side))
-            self._vici.load_connections(render_connection(connection, self._node.name))
+            self._vici.load_connections(render_connection(connection, self._node.name, accepted))
 
     def initiate(self, connection: IpsecConnection, deadline_s: float) -> IkeAttempt:
         """Try to bring up a connection from the client's side; the attempt says how that went."""

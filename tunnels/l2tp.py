@@ -47,11 +47,12 @@ class Lns:
         self._node = node
         self._server = server
         self._xl2tpd = Xl2tpd(node, render_server(server))
+        self._pppd_log = Log(node.log_dir / "pppd.log")
 
     def launch(self) -> None:
         ppp.write_secrets(self._node, self._server.ppp.accounts)
         # Of all callers together: xl2tpd has one options file for all, and so has pppd one log.
-        options = server_options(self._server, self._node.log_dir / "pppd.log")
+        options = server_options(self._server, self._pppd_log.path)
         ppp.write_options(self._node, LNS_OPTIONS, options)
         self._xl2tpd.launch()
 
@@ -61,6 +62,10 @@ class Lns:
     @property
     def alive(self) -> bool:
         return self._xl2tpd.alive
+
+    def check(self) -> None:
+        """Raise DaemonError if the pppd of a call broke."""
+        self._xl2tpd.check_pppds([self._pppd_log])
 
     def stop(self) -> None:
         self._xl2tpd.stop()
@@ -106,6 +111,10 @@ class Lac:
     @property
     def alive(self) -> bool:
         return self._xl2tpd.alive
+
+    def check(self) -> None:
+        """Raise DaemonError if the pppd of a call broke."""
+        self._xl2tpd.check_pppds(self._pppd_logs)
 
     def launch(self) -> None:
         """Write the files and start the daemon; nothing is sent yet."""

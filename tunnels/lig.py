@@ -126,6 +126,8 @@ class Bank:
         self._teardown = Teardown()
         self.failure: BaseException | None = None
         """What ended the thread before its time."""
+        self._broken: list[Daemon] = []
+        """pppds of calls that ended as none may."""
 
     def launch(self) -> None:
         """Put up the fence, start the daemons and set the modems up; do not wait for them."""
@@ -160,10 +162,13 @@ class Bank:
         self._teardown.close()
 
     def check(self) -> None:
-        """Raise, once, what ended the thread before its time: the way home is not to blame for it."""
+        """Raise, once, what broke, the thread or a pppd: the way home is not to blame for it."""
         failure, self.failure = self.failure, None
         if failure is not None:
             raise ThreadBroke(f"{self._node.name}'s bank of modems", failure) from failure
+        if self._broken:
+            pppd = self._broken.pop()
+            pppd.check(f"{self._node.name}'s {pppd.name}")
 
     # The thread.
 
@@ -325,7 +330,8 @@ class Bank:
         log = self._node.log_dir / f"pppd-{line.plan.name}.log"
         options = call_options(self._lig, log, line.address, unit=line.unit, number=number)
         ppp.write_options(self._node, path, options)
-        pppd = self._node.spawn([PPPD, line.plan.device, "file", path], name=log.stem)
+        argv = [PPPD, line.plan.device, "file", path]
+        pppd = self._node.spawn(argv, name=log.stem, may_end_with=ppp.MAY_END_WITH)
         line.call = _BankCall(facts, pppd, os.pidfd_open(pppd.pid))
         self._selector.register(line.call.ended, selectors.EVENT_READ, line)
 
@@ -361,6 +367,8 @@ class Bank:
         self._notices.forget(call.facts.number)
         self._selector.unregister(call.ended)
         os.close(call.ended)
+        if call.pppd.broke:
+            self._broken.append(call.pppd)
         try:
             call.facts.exit_status = self._node.stop(call.pppd)
         finally:

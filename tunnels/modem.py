@@ -232,13 +232,14 @@ class Dialler:
         # "modem": when the carrier goes, so does the port, and pppd with it.
         # "lock": so that a terminal program is refused the port (Filesystem Hierarchy Standard 5.9).
         argv = [PPPD, self._device, "modem", "nocrtscts", "lock", "unit", "0", "file", OPTIONS]
-        self._pppd = self._node.spawn(argv, name="pppd-console")
+        self._pppd = self._node.spawn(argv, name="pppd-console", may_end_with=ppp.MAY_END_WITH)
         try:
             link = wait_until(
                 f"IPCP open on {plan.client}'s call to {attempt.number}", self._link, LINK_S
             )
         except (DeadlineExceeded, ProtocolError) as error:
             words = ppp.complaints(self._log.text(since))
+            self._node.check()
             self.hang_up()
             status = self._session.exit_status
             if words:

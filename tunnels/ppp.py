@@ -172,8 +172,16 @@ EXIT_STATUSES = (
 """What each status from 0 on means, in the words of pppd(8) EXIT STATUS."""
 
 
+_PROVES_A_DEFECT = (2, 3, 4)
+MAY_END_WITH = frozenset(range(len(EXIT_STATUSES))) - {*_PROVES_A_DEFECT}
+"""The exit statuses of an end that proves no defect. Fatal errors are among them: to pppd a serial port that
+goes away is one. After a signal such as SIGSEGV pppd ends with 127, which its page does not know."""
+
+
 def describe_exit(status: int) -> str:
-    """``exit status 19: we failed to authenticate ourselves to the peer``."""
+    """``exit status 19: we failed to authenticate ourselves to the peer``, ``signal 11``."""
+    if status < 0:
+        return f"signal {-status}"
     if 0 <= status < len(EXIT_STATUSES):
         return f"exit status {status}: {EXIT_STATUSES[status]}"
     return f"exit status {status}, which pppd(8) does not know"

@@ -77,6 +77,7 @@ class Homeward:
         driver = self.driver(way)
         later = self._later(agent, way)
         lost = driver.lost(way, agent)
+        self._ground.check()
         if not (lost or later):
             return False
 
@@ -115,6 +116,7 @@ class Homeward:
         try:
             (driver.up_again if again else driver.up)(way, agent)
         except ProtocolError as error:
+            ground.check()
             trial.error = str(error)
             only = len(ground.topology.ways_of(agent)) == 1
             if not only:

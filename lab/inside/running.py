@@ -6,10 +6,11 @@ knows only itself. What is seen goes into ``record``; judging is ``verify``'s bu
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -28,7 +29,7 @@ from lab.topology.model import Topology, Way
 from lab.topology.roles import TRAITS, Role
 from lab.ways.dial.plan import dialers
 from lab.ways.ground import Ground, StartService
-from lab.wire.capture import Capture
+from lab.wire.capture import start_capture
 
 if TYPE_CHECKING:
     from lab.ibm.server import Server
@@ -79,9 +80,7 @@ class RunningLab:
         self._teardown.add("what daemons left in the nodes", self._look_into_nodes)
 
         links.build(self.topology, self.nodes, wires)
-        capture = Capture(links.ports(self.topology), wires, self.run_dir / "wire")
-        self._teardown.add("the frames that captures lost", lambda: self._note_losses(capture))
-        self._teardown.enter("the captures", capture)
+        self._teardown.enter("the captures", self._capturing(wires))
         firewall.apply(self.topology, self.nodes)
         self._teardown.add("the packet rules", lambda: firewall.clear(self.nodes))
         self._teardown.add("the counters", self._read_counters)
@@ -91,6 +90,13 @@ class RunningLab:
         self._homeward = Homeward.start(self._ground, self._teardown)
         names = tuple(node.name for node in self.topology.nodes)
         self.story.tell(LabUp(topology=self.topology.name, nodes=names))
+
+    @contextlib.contextmanager
+    def _capturing(self, wires: Node) -> Iterator[None]:
+        """Capture every wire, and note at the end how many frames were lost."""
+        with start_capture(links.ports(self.topology), wires, self.run_dir / "wire") as capture:
+            yield
+        self.record.frames_lost = capture.lost
 
     def _start_service(self, module: str, node: Node) -> None:
         # Only those that the topology needs: imports are what a run in the guest costs.
@@ -129,10 +135,14 @@ class RunningLab:
         planned = self.topology.node(name)
         links.unplug(self.nodes[name], [i.name for i in planned.interfaces])
         for daemon in self.nodes[name].daemons:
-            daemon.signal(signal.SIGKILL)
+            daemon.kill()
         # What its kernel knew is gone with it.
         for table in ("state", "policy"):
             self.nodes[name].run(["ip", "xfrm", table, "flush"])
+
+    def check(self) -> None:
+        """Raise LabError if the lab itself broke since it stands."""
+        self._ground.check()
 
     @property
     def homeward(self) -> Homeward:
@@ -181,9 +191,6 @@ class RunningLab:
         for name, node in nodes.items():
             if counts := node.call(_xfrm_stat):
                 self.record.xfrm[name] = counts
-
-    def _note_losses(self, capture: Capture) -> None:
-        self.record.frames_lost = capture.lost
 
     def _look_into_nodes(self) -> None:
         """g6: what daemons made must be gone before its namespace goes."""

@@ -23,7 +23,7 @@ import shutil
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
@@ -175,8 +175,12 @@ class Node:
         *,
         name: str = "",
         env: Mapping[str, str] | None = None,
+        may_end_with: Container[int] = (),
     ) -> Daemon:
-        """Start a daemon in the node, which logs to ``logs/<node>/<name>.log`` and ends with it."""
+        """Start a daemon in the node, which logs to ``logs/<node>/<name>.log`` and ends with it.
+
+        ``may_end_with``: the exit statuses with which it may end by itself.
+        """
         self.furnish()
         daemon = self.call(
             Daemon.start,
@@ -184,6 +188,7 @@ class Node:
             name=name or Path(argv[0]).name,
             log_dir=self.log_dir,
             env={"LAB_NODE": self.name, **(env or {})},
+            may_end_with=may_end_with,
         )
         self.daemons.append(daemon)
         return daemon
@@ -193,6 +198,12 @@ class Node:
         status = daemon.stop(grace_s=grace_s)
         self.daemons.remove(daemon)
         return status
+
+    def check(self) -> None:
+        """Raise DaemonError if a daemon has ended by itself, and not as it may."""
+        for daemon in tuple(self.daemons):
+            if daemon.broke:
+                daemon.check(f"{self.name}'s {daemon.name}")
 
     def run(self, argv: Sequence[str | Path], *, deadline_s: float = 10.0, input: str = "") -> str:
         """Run a program in the node to its end and return its stdout."""

@@ -16,7 +16,7 @@ import re
 import select
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
@@ -82,10 +82,19 @@ class Log:
 class Daemon:
     """A running program with a log, from ``start`` to ``stop`` or to the end of the context."""
 
-    def __init__(self, name: str, popen: subprocess.Popen[bytes], log: Log) -> None:
+    def __init__(
+        self,
+        name: str,
+        popen: subprocess.Popen[bytes],
+        log: Log,
+        may_end_with: Container[int] = (),
+    ) -> None:
         self.name = name
         self.log = log
+        self.killed = False
+        """Whether the lab sent it SIGKILL."""
         self._popen = popen
+        self._may_end_with = may_end_with
 
     @classmethod
     def start(
@@ -95,14 +104,19 @@ class Daemon:
         name: str,
         log_dir: Path,
         env: Mapping[str, str] | None = None,
+        may_end_with: Container[int] = (),
     ) -> Daemon:
-        """Start ``argv`` in our thread's namespaces; the log is ``<log_dir>/<name>.log``."""
+        """Start ``argv`` in our thread's namespaces; the log is ``<log_dir>/<name>.log``.
+
+        ``may_end_with``: the exit statuses of an end that proves no defect, as pppd's when its peer hangs up.
+        """
         log_dir.mkdir(parents=True, exist_ok=True)
         log = Log(log_dir / f"{name}.log")
         output = os.open(log.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
         try:
-            return cls(name, spawn(argv, env=env, stdout=output, stderr=output), log)
+            popen = spawn(argv, env=env, stdout=output, stderr=output)
+            return cls(name, popen, log, may_end_with)
         finally:
             os.close(output)
 
@@ -119,18 +133,24 @@ class Daemon:
         """None while it runs; negative for the signal that ended it."""
         return self._popen.poll()
 
-    def check(self) -> None:
-        """Raise if it has ended."""
+    def check(self, name: str = "") -> None:
+        """Raise if it has ended; ``name`` is for the message, where the daemon's own says too little."""
         if (status := self.exit_status) is not None:
             program = Path(str(cast(list[str], self._popen.args)[0])).name
             confining = tuple(p for p in apparmor.enforced() if Path(p).name == program)
             why = f"; AppArmor enforces its profile {confining[0]}" if confining else ""
             raise DaemonError(
-                self.name,
+                name or self.name,
                 f"ended {_by(status)}{why}",
                 log_tail=self.log.tail(),
                 hint=apparmor.hint(confining) if confining else "",
             )
+
+    @property
+    def broke(self) -> bool:
+        """Whether it has ended by itself, and not as it may."""
+        status = self.exit_status
+        return status is not None and status not in self._may_end_with and not self.killed
 
     def expect_line(self, pattern: str, deadline: Deadline | float) -> re.Match[str]:
         """Wait until its log has a whole line that matches."""
@@ -164,6 +184,11 @@ class Daemon:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
         self._popen.send_signal(number)
+
+    def kill(self) -> None:
+        """Let it die, as if the machine under it did."""
+        self.killed = True
+        self.signal(signal.SIGKILL)
 
     def stop(self, *, grace_s: float = TERM_GRACE_S) -> int:
         """End it by SIGTERM, and by SIGKILL for its process group, and reap it."""

@@ -244,6 +244,8 @@ def _in_words(place: Place, error: ErrorDetails) -> tuple[Place, str, str]:
             return (*place, "kind"), problem, _near(given, ways.kinds())
         case "extra_forbidden":
             key, fields = str(place[-1]), _fields(place[:-1], error)
+            if _is_of_way(place) and key == "over":
+                return place, *_NOT_YET
             return place, "unknown key", _of_kinds(place) or did_you_mean(key, fields)
         case "missing":
             what = _fields(place[:-1], error).get(str(place[-1]), "").rstrip(".")
@@ -260,9 +262,21 @@ def _kinds() -> str:
     return f"{', '.join(others)} or {last}"
 
 
+_NOT_YET = (
+    "a way cannot run over another way yet",
+    "take over out; an agent's list says which way is tried after which: agents: { hmc: [vpn, modem] }",
+)
+"""Of ``over``: the model has it, and no kind of way can do it."""
+
+
+def _is_of_way(place: Place) -> bool:
+    """Whether a place is a key of a way."""
+    return place[:1] == ("ways",) and len(place) == 3
+
+
 def _of_kinds(place: Place) -> str:
     """The kinds of way that have a key, if it is a key of a way."""
-    if place[:1] != ("ways",) or len(place) != 3:
+    if not _is_of_way(place):
         return ""
     having = [k for k in ways.kinds() if place[2] in ways.stage(k, "spec").Spec.model_fields]
     return f"a way of kind {' or '.join(having)} has it" if having else ""

@@ -37,7 +37,7 @@ def diagnose_case(case: Case) -> Diagnosis:
         found = (_failure(case) if record.command_status else None) or _survived(case)
         return found or Diagnosis(NOTHING, "nothing is wrong: the path came up and held", "")
 
-    if case.came_home:
+    if record.broke_off and case.came_home:
         return Diagnosis(
             "lab-broke",
             f"every call home got through, and what came after it broke: {record.error}",

@@ -39,11 +39,18 @@ class Ground:
     run_dir: Path
     services: dict[str, NodeService] = field(default_factory=dict)
     """By node: what runs there from the start, because of the node's role."""
+    watched: list[NodeService] = field(default_factory=list)
+    """What else can break."""
 
-    def check_services(self) -> None:
-        """Raise LabError if one itself broke: then a call proves nothing about the way home."""
-        for service in self.services.values():
+    def check(self) -> None:
+        """Raise LabError if something of the lab's own broke: then a failure says nothing about the path.
+
+        A daemon that a fault killed, or that has ended as it may, has not broken.
+        """
+        for service in (*self.services.values(), *self.watched):
             service.check()
+        for node in self.nodes.values():
+            node.check()
 
 
 class WayDriver(Protocol):

@@ -10,89 +10,68 @@ use for it. One thread empties the ring into a spool (``spool``). Making one fil
 
 from __future__ import annotations
 
-import os
+import contextlib
 import select
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 
 from lab.errors import KernelError
 from lab.linux.nodes import Node
 from lab.wire import pcapng
 from lab.wire.ring import Ring
 from lab.wire.spool import Sink, open_sink
+from lab.worker import start_worker
 
 
 class Capture:
-    """A context: capturing when entered; the spool and ``lost`` are complete when left.
+    """``spool`` and ``lost`` are complete once ``start_capture`` has been left."""
 
-    ``running`` of the lab goes inside of it, so that teardown is on record, too.
-    """
-
-    def __init__(self, ports: Mapping[int, str], wires: Node, wire_dir: Path) -> None:
-        """``ports``: index of each port in ``wires`` to its segment, as ``links.ports`` has them."""
+    def __init__(self, ring: Ring, sink: Sink, spool: Path) -> None:
         self.lost = 0
         """Frames that the kernel had no room for; more than 0 means that findings miss evidence."""
-        self._ports = ports
-        self._wires = wires
-        self.spool = wire_dir / pcapng.SPOOL
-        self._ring: Ring | None = None
-        self._sink: Sink | None = None
-        self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
-        self._stop = -1
+        self.spool = spool
+        self._ring = ring
+        self._sink = sink
 
-    def __enter__(self) -> Capture:
-        self.spool.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._ring = self._wires.call(Ring.open)
-        except OSError as error:
-            raise KernelError("capture", "the segments", str(error)) from error
-        try:
-            self._sink = open_sink(self.spool, self._ring.memory)
-            self._sink.write(pcapng.spool_header(self._ports))
-        except BaseException:
-            self._close()
-            raise
-
-        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.eventfd_write(self._stop, 1)
-        self._thread.join()
-        os.close(self._stop)
-        assert self._ring is not None
-        assert self._sink is not None
-        for block in self._ring.stop():
-            self._sink.take(block)
-        self.lost = self._ring.lost()
-        self._sink.write(pcapng.spool_trailer(self.lost))
-        self._close()
-
-    def _read(self) -> None:
-        assert self._ring is not None
-        assert self._sink is not None
+    def read(self, told: int) -> None:
+        """Empty the ring, block by block, until there is something to be read from ``told``."""
         with select.epoll() as poller:
-            poller.register(self._stop, select.EPOLLIN)
+            poller.register(told, select.EPOLLIN)
             # By edge: to poll, a block stays ready until it has been given back, which the host does.
             poller.register(self._ring.socket, select.EPOLLIN | select.EPOLLET)
             while True:
                 for descriptor, _ in poller.poll():
-                    if descriptor == self._stop:
+                    if descriptor == told:
                         return
                     for block in self._ring.full():
                         self._sink.take(block)
 
-    def _close(self) -> None:
-        """The sink first: the host may still be reading the ring."""
-        if self._sink is not None:
-            self._sink.close()
-        if self._ring is not None:
-            self._ring.close()
+    def finish(self) -> None:
+        """Catch nothing more, and write down what is left in the ring."""
+        for block in self._ring.stop():
+            self._sink.take(block)
+        self.lost = self._ring.lost()
+        self._sink.write(pcapng.spool_trailer(self.lost))
+
+
+@contextlib.contextmanager
+def start_capture(ports: Mapping[int, str], wires: Node, wire_dir: Path) -> Iterator[Capture]:
+    """Capture until left. ``ports``: index of each port in ``wires`` to its segment (``links.ports``).
+
+    ``running`` of the lab goes inside of it, so that teardown is on record, too.
+    """
+    spool = wire_dir / pcapng.SPOOL
+    spool.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as undo:
+        try:
+            ring = wires.call(Ring.open)
+        except OSError as error:
+            raise KernelError("capture", "the segments", str(error)) from error
+        undo.callback(ring.close)
+        # Closed before the ring: the host may still be reading that.
+        sink = undo.enter_context(contextlib.closing(open_sink(spool, ring.memory)))
+        sink.write(pcapng.spool_header(ports))
+        capture = Capture(ring, sink, spool)
+        undo.callback(capture.finish)
+        undo.enter_context(start_worker(capture.read, "capture"))
+        yield capture

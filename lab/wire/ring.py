@@ -71,7 +71,7 @@ class Ring:
             sizes = (BLOCK_BYTES, BLOCKS, _FRAME_BYTES, frames, _RETIRE_MS, 0, 0)
             sock.setsockopt(_SOL_PACKET, _PACKET_RX_RING, struct.pack("=7I", *sizes))
             return cls(sock)
-        except OSError:
+        except BaseException:
             sock.close()
             raise
 

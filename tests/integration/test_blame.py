@@ -26,8 +26,8 @@ DEFECTS = {
     "charon refuses": (
         "tunnels/ipsec.py",
         "render = render_connection\n"
-        "def render_connection(connection, node):\n"
-        "    settings = render(connection, node)\n"
+        "def render_connection(connection, *others):\n"
+        "    settings = render(connection, *others)\n"
         "    settings[connection.name]['proposals'] = ['nonsense']\n"
         "    return settings",
     ),
@@ -38,6 +38,47 @@ DEFECTS = {
         "    load(self)\n"
         "    self._socket.shutdown(2)\n"
         "Charon.ready = ready",
+    ),
+    "gateway's charon dies": (
+        "lab/ways/vpn/bring_up.py",
+        "connect = Vpn._connect\n"
+        "def connect_to_the_dead(self, way, client, gateway):\n"
+        "    self._charons[gateway]._daemon.signal(11)\n"
+        "    connect(self, way, client, gateway)\n"
+        "Vpn._connect = connect_to_the_dead",
+    ),
+    "gateway's xl2tpd dies": (
+        "lab/ways/vpn/bring_up.py",
+        "connect = Vpn._connect\n"
+        "def connect_and_kill(self, way, client, gateway):\n"
+        "    connect(self, way, client, gateway)\n"
+        "    self._lnss[0]._xl2tpd.daemon.signal(11)\n"
+        "Vpn._connect = connect_and_kill",
+    ),
+    "gateway's pppd dies": (
+        "lab/ways/vpn/bring_up.py",
+        "connect = Vpn._connect\n"
+        "def connect_and_kill(self, way, client, gateway):\n"
+        "    connect(self, way, client, gateway)\n"
+        "    xl2tpd = self._lnss[0]._xl2tpd.daemon.pid\n"
+        "    import os, pathlib\n"
+        "    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):\n"
+        "        if stat.read_text().rpartition(')')[2].split()[1] == str(xl2tpd):\n"
+        "            os.kill(int(stat.parent.name), 11)\n"
+        "Vpn._connect = connect_and_kill",
+    ),
+    "lig's pppd dies": (
+        "tunnels/lig.py",
+        "take = Bank._take\n"
+        "def take_and_kill(self, notice):\n"
+        "    take(self, notice)\n"
+        "    if not notice.asks:\n"
+        "        self._lines[0].call.pppd.signal(11)\n"
+        "Bank._take = take_and_kill",
+    ),
+    "servers": (
+        "lab/ibm/server.py",
+        "def accept_nobody(*_):\n    pass\nServer._accept = accept_nobody",
     ),
     "agent": (
         "lab/agent/heartbeat.py",
@@ -124,6 +165,33 @@ def test_a_charon_that_broke_is_the_labs_fault(broken: Broken, command: tuple[st
     assert "Traceback" not in said
     assert verdict["verdict"] == "error"
     assert verdict["diagnosis"].startswith("the run broke off: charon: ")
+
+
+@with_defects("gateway's charon dies", "gateway's xl2tpd dies", "gateway's pppd dies")
+def test_a_daemon_of_a_gateway_that_dies_by_itself_is_the_labs_fault(broken: Broken) -> None:
+    status, said, verdict = broken.run("vpn-nat")
+
+    assert status == 4, said
+    ends = r"(charon: ended by SIGABRT|xl2tpd: ended \S+ \S+.*|pppd: ended with exit status 127.*)"
+    assert re.search(rf"^lab: vpn1's {ends}\n    \| ", said, re.MULTILINE)
+    assert verdict["verdict"] == "error"
+    assert verdict["diagnosis"].startswith("the run broke off: vpn1's ")
+
+
+@with_defects("lig's pppd dies")
+def test_a_pppd_of_atts_gateway_that_dies_by_itself_is_the_labs_fault(broken: Broken) -> None:
+    status, said, _ = broken.run("dial")
+
+    assert status == 4, said
+    assert re.search(r"^lab: lig's pppd-lig-1: ended with exit status 127\n    \| ", said, re.MULTILINE)
+
+
+@with_defects("servers")
+def test_servers_that_accept_nobody_are_the_labs_fault(broken: Broken) -> None:
+    status, said, _ = broken.run("direct")
+
+    assert status == 4, said
+    assert "\nlab: sdc: the servers accept no connections any more\n" in said
 
 
 @with_defects("no charon")

@@ -14,6 +14,7 @@ from random import Random
 
 import pytest
 
+from lab.errors import DaemonError
 from lab.linux import fence
 from lab.secret import Secret
 from lab.topology.telephone import FenceList, Lig
@@ -440,3 +441,5 @@ def test_a_killed_pppd_leaves_nothing_behind(tmp_path: Path) -> None:
 
         assert made.ended().exit_status == -9
         assert made.elements() == 0
+        with pytest.raises(DaemonError, match="lig's pppd-lig-1: ended by SIGKILL"):
+            made.bank.check()

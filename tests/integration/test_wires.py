@@ -22,7 +22,7 @@ from lab.linux import firewall, inventory, links, routes
 from lab.linux.nodes import Node
 from lab.topology import load, model, resolve
 from lab.wire import pcapng
-from lab.wire.capture import Capture
+from lab.wire.capture import start_capture
 
 pytestmark = [
     pytest.mark.root,
@@ -76,7 +76,7 @@ def wired(
         links.build(topology, nodes, wires)
         firewall.apply(topology, nodes)
         lab = Wired(topology, nodes, wires, directory / "wire")
-        with Capture(links.ports(topology), wires, lab.wire_dir) as capture:
+        with start_capture(links.ports(topology), wires, lab.wire_dir) as capture:
             yield lab
         lab.packets, lab.lost = pcapng.convert(capture.spool), capture.lost
 

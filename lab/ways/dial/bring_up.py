@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lab.errors import DeadlineExceeded, ProtocolError
+from lab.errors import DeadlineExceeded
 from lab.linux import routes
 from lab.record.event import PppUp
 from lab.record.record import DialAttempt
@@ -87,11 +87,7 @@ class Dial:
             self._refused.remove(agent)
 
     def _bring_up(self, way: DialPlan, client: str, early: bytes = b"") -> None:
-        try:
-            session = self._diallers[way.name, client].dial(early)
-        except ProtocolError:
-            self._ground.check_services()
-            raise
+        session = self._diallers[way.name, client].dial(early)
         self._story.tell(PppUp.of(session, source=client, time=session.opened))
         self._record.gateway_in_use[client] = session.gateway
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from lab.errors import DeadlineExceeded
+from lab.errors import DeadlineExceeded, LabBroke, ProtocolError
 from lab.linux import fence, firewall
 from lab.record.record import FenceTrial, LigCall, PppSession
 from lab.topology.model import Role
@@ -48,7 +48,28 @@ ARRIVALS = (fence.FREE_ADDRESS, fence.UNSOLICITED, fence.REPLY)
 
 
 def run(lab: RunningLab, dial: Dial) -> None:
-    """Every agent's call in turn, while all of them stand; then each hangs up and calls again."""
+    """Every agent's call in turn, while all of them stand; then each hangs up and calls again.
+
+    Raises ProtocolError if a call is lost meanwhile.
+    """
+    try:
+        _run(lab, dial)
+    except (LabBroke, OSError) as error:
+        lab.check()
+        for agent in lab.topology.agents:
+            if dial.lost(_way(lab, agent), agent):
+                raise _Lost(agent) from error
+        raise
+
+
+class _Lost(ProtocolError):
+    """A call that was to be tried is there no more."""
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(f"the call of {agent} was lost while AT&T's fence was tried")
+
+
+def _run(lab: RunningLab, dial: Dial) -> None:
     lab.record.fence_seed = f"{lab.topology.name} {lab.topology.fault}".strip()
     tried = {agent: Trials(_situation(lab, agent)) for agent in lab.topology.agents}
     for agent, trials in tried.items():
@@ -66,8 +87,7 @@ def run(lab: RunningLab, dial: Dial) -> None:
 
 def _call_again(lab: RunningLab, dial: Dial, agent: str, trials: Trials) -> None:
     """What an earlier call was allowed is not allowed to the next (L-09)."""
-    way = lab.homeward.in_use(agent)
-    assert isinstance(way, DialPlan), "the caller has looked"
+    way = _way(lab, agent)
     before = _session(lab, agent).local_ip
     others = {other: _session(lab, other).local_ip for other in lab.topology.agents}
     del others[agent]
@@ -143,15 +163,27 @@ def _situation(lab: RunningLab, agent: str) -> Situation:
     )
 
 
+def _way(lab: RunningLab, agent: str) -> DialPlan:
+    way = lab.homeward.in_use(agent)
+    assert isinstance(way, DialPlan), "the caller has looked"
+    return way
+
+
 def _session(lab: RunningLab, agent: str) -> PppSession:
     """The agent's PPP session that stands."""
-    return next(s for s in lab.record.ppp if s.client == agent and s.opened and not s.closed)
+    for session in lab.record.ppp:
+        if session.client == agent and session.opened and not session.closed:
+            return session
+    raise _Lost(agent)
 
 
 def _gateway_call(lab: RunningLab, agent: str) -> LigCall:
     """What the gateway knows of the agent's call that stands."""
     address = _session(lab, agent).local_ip
-    return next(c for c in lab.record.lig if c.address == address and c.opened and not c.closed)
+    for call in lab.record.lig:
+        if call.address == address and call.opened and not call.closed:
+            return call
+    raise _Lost(agent)
 
 
 def _send(lab: RunningLab, agent: str, tries: Iterable[Try]) -> None:

@@ -33,7 +33,9 @@ def start(ground: Ground) -> Iterator[Vpn]:
     """The VPN's ends; the daemons start when the first way is to come up."""
     teardown = Teardown()
     with teardown:
-        yield Vpn(ground, teardown)
+        vpn = Vpn(ground, teardown)
+        ground.watched.append(vpn)
+        yield vpn
 
 
 @dataclass(slots=True)
@@ -55,12 +57,12 @@ class Vpn:
         self._story = ground.story
         self._teardown = teardown
         self._charons: dict[str, Charon] = {}
+        self._lnss: list[Lns] = []
         self._tunnels: dict[str, _Tunnel] = {}
 
     def _start(self) -> None:
         """Start the daemons of both ends, all before the first is waited for."""
         connections = model.connections(self._topology)
-        lnss = []
         for name in dict.fromkeys(n for c in connections for n in (c.client, c.gateway)):
             mine = tuple(c for c in connections if name in (c.client, c.gateway))
             charon = Charon(self._nodes[name], mine, self._record)
@@ -71,11 +73,11 @@ class Vpn:
             lns = Lns(self._nodes[server.gateway], server)
             self._teardown.add(f"{server.gateway}'s xl2tpd", lns.stop)
             lns.launch()
-            lnss.append(lns)
+            self._lnss.append(lns)
 
         for charon in self._charons.values():
             charon.ready()
-        for lns in lnss:
+        for lns in self._lnss:
             lns.ready()
         self._teardown.add("the clients' tunnels", self._hang_up)
 
@@ -100,6 +102,7 @@ class Vpn:
             try:
                 self._connect(way, client, gateway)
             except ProtocolError as error:
+                self._ground.check()
                 detail = f"{error.message}: {error.hint}" if error.hint else error.message
                 self._story.tell(GatewayFailed(source=client, gateway=gateway, words=detail))
                 reasons.append(f"{gateway}: {detail}")
@@ -148,6 +151,11 @@ class Vpn:
             return False
         sessions = tunnel.lac.refresh()
         return self._established(tunnel) and bool(sessions) and not any(s.closed for s in sessions)
+
+    def check(self) -> None:
+        """Raise DaemonError if a pppd broke, which no node knows of: xl2tpd started it."""
+        for end in (*self._lnss, *(tunnel.lac for tunnel in self._tunnels.values())):
+            end.check()
 
     def put_to_test(self, lab: Any) -> None:
         """What is tried on the tunnel is tried on every PPP interface (OUT-22)."""

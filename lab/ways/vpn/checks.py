@@ -30,13 +30,20 @@ def complaints(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complain
 
 
 def _shared(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:
-    """One agent has one IPsec connection to a gateway, and not one for each of two ways."""
+    """One agent has one IPsec connection to a gateway, and not one for each of two ways.
+
+    Main mode with a pre-shared key knows a peer by its address only (RFC 2409 5.4): of two connections
+    between the same two addresses the gateway could not tell which one is meant.
+    """
     for other, earlier in spec.ways_of_kind(VpnSpec).items():
         if other == name:
             return
         for agent in {*spec.agents_of(name)} & {*spec.agents_of(other)}:
             for gateway in {*way.gateways} & {*earlier.gateways}:
-                problem = f"{agent} has {gateway} by the way {other}, too"
+                problem = (
+                    f"{agent} has {gateway} by the way {other}, too, and IKEv1 with a pre-shared key cannot "
+                    "tell two connections between the same addresses apart"
+                )
                 fix = f"take {gateway} out of one of the two"
                 yield Complaint(("ways", name, "gateways"), problem, fix, (("agents",),))
 

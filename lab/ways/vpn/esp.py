@@ -88,29 +88,22 @@ def check_p_04(case: Case) -> Finding:
 
 def check_p_05(case: Case) -> Finding:
     """Integrity by MD5, whose key has 128 bits and not 160."""
-    proposals = {c.client_side.esp_proposal for c in connections(case.topology)}
-    sha1 = any("sha1" in proposal for proposal in proposals)
-    name, bits, reading = (
-        ("hmac(sha1)", 160, "the other reading of X-01, which this topology asks for")
-        if sha1
-        else (
-            "hmac(md5)",
-            128,
-            "the papers' 160 bits would be SHA-1: a key of 20 bytes is wrong, X-01",
-        )
-    )
-    check = Check("P-05", f"{name} with {bits // 8} bytes of key and 12 bytes of ICV ({reading})")
+    asked = dict.fromkeys(map(_integrity, connections(case.topology)))
+    check = Check("P-05", "; or ".join(f"{name} with {_READINGS[name]}" for name in asked))
     _judge_sas(
         case,
         check,
-        lambda sa: (sa.integrity, sa.integrity_key_bits, sa.integrity_icv_bits) == (name, bits, 96),
+        lambda sa: (
+            (sa.integrity, sa.integrity_key_bits, sa.integrity_icv_bits)
+            in [(name, _KEY_BITS[name], 96) for name in _asked(case, sa.spi)]
+        ),
         lambda sa: (
             f"{sa.integrity} with {sa.integrity_key_bits // 8} bytes of key and "
             f"{sa.integrity_icv_bits // 8} bytes of ICV"
         ),
     )
     for key in (key for keys in case.keys.values() for key in keys):
-        if len(key.integrity_key) * 8 != bits:
+        if len(key.integrity_key) * 8 not in [_KEY_BITS[name] for name in _asked(case, key.spi)]:
             check.object(f"SA {key.spi:#010x} has a key of {len(key.integrity_key)} bytes")
 
     known = [s for s in case.esp if s.opened.key is not None]
@@ -124,11 +117,34 @@ def check_p_05(case: Case) -> Finding:
             frames_of(bad),
         )
     _need_packets(case, check, good)
+    told = " or ".join(f"{name}, {_KEY_BITS[name] // 8} bytes of key" for name in asked)
     return check.finding(
-        f"{count(len(case.record.esp), 'SA')} with {name}, {bits // 8} bytes of key; the 12 "
-        "bytes of ICV "
-        f"of {count(len(good), 'packet')} verified"
+        f"{count(len(case.record.esp), 'SA')} with {told}; the 12 bytes of ICV of "
+        f"{count(len(good), 'packet')} verified"
     )
+
+
+_KEY_BITS = {"hmac(md5)": 128, "hmac(sha1)": 160}
+_READINGS = {
+    "hmac(md5)": "16 bytes of key and 12 bytes of ICV (the papers' 160 bits would be SHA-1: a key of 20 "
+    "bytes is wrong, X-01)",
+    "hmac(sha1)": "20 bytes of key and 12 bytes of ICV (the other reading of X-01, which this topology asks "
+    "for)",
+}
+
+
+def _integrity(connection: IpsecConnection) -> str:
+    """The kernel's name for what a connection proposes."""
+    return "hmac(sha1)" if "sha1" in connection.client_side.esp_proposal else "hmac(md5)"
+
+
+def _asked(case: Case, spi: int) -> set[str]:
+    """What the topology asks of an SA: the client's kernel has the SA, too, and says which connection it is
+    of. Behind SNAT the gateway's kernel does not know that.
+    """
+    ends = {(sa.node, end) for sa in case.record.esp if sa.spi == spi for end in (sa.source, sa.destination)}
+    own = [c for c in connections(case.topology) if (c.client, c.gateway_address) in ends]
+    return {_integrity(connection) for connection in own or connections(case.topology)}
 
 
 def _altered(case: Case) -> int:
