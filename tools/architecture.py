@@ -11,6 +11,7 @@ import ast
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
@@ -69,6 +70,17 @@ def edges() -> dict[str, set[str]]:
     return dict(found)
 
 
+def reduced(found: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Without the arrows that follow from others. Raises graphlib.CycleError for a circle of folders."""
+    below: dict[str, set[str]] = {}
+    for name in TopologicalSorter(found).static_order():
+        below[name] = found[name].union(*(below[target] for target in found[name]))
+    return {
+        name: targets.difference(*(below[target] for target in targets))
+        for name, targets in found.items()
+    }
+
+
 def dot() -> str:
     """The picture in graphviz's language."""
     lines = [
@@ -78,20 +90,15 @@ def dot() -> str:
         '    fontname="DejaVu Sans, Helvetica, Arial, sans-serif"];',
         '  edge [color="#7b8794", arrowsize=0.7];',
     ]
-    for name, targets in sorted(edges().items()):
+    for name, targets in sorted(reduced(edges()).items()):
         lines.append(f'  "{name}";')
         lines += [f'  "{name}" -> "{target}";' for target in sorted(targets)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def reduced(text: str) -> str:
-    """Without the arrows that follow from others; graphviz's `tred` warns of circles."""
-    return subprocess.run(["tred"], input=text, capture_output=True, text=True, check=True).stdout
-
-
 def svg() -> str:
     return subprocess.run(
-        ["dot", "-Tsvg"], input=reduced(dot()), capture_output=True, text=True, check=True
+        ["dot", "-Tsvg"], input=dot(), capture_output=True, text=True, check=True
     ).stdout
 
 

@@ -20,7 +20,7 @@ from lab.linux.nodes import Node
 from lab.wire import pcapng
 from lab.wire.ring import Ring
 from lab.wire.spool import Sink, open_sink
-from lab.worker import start_worker
+from lab.linux.worker import start_worker
 
 
 class Capture:

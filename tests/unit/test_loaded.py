@@ -50,6 +50,19 @@ def beside_loops() -> Iterator[tuple[subprocess.Popen[bytes], set[int]]]:
             popen.kill()
 
 
+@contextmanager
+def heard(number: signal.Signals) -> Iterator[None]:
+    """What is started here does not ignore a signal, as it would below nohup(1)."""
+    if number == signal.SIGKILL:
+        yield
+        return
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def test_the_loops_take_time_and_the_status_is_the_commands() -> None:
     with beside_loops() as (popen, busy):
         wait_until("time", lambda: all(map(ticks, busy)), DEADLINE_S)
@@ -61,7 +74,7 @@ def test_the_loops_take_time_and_the_status_is_the_commands() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("send", [os.kill, os.killpg])
 def test_a_signal_ends_them(send: Callable[[int, int], None], number: signal.Signals) -> None:
-    with beside_loops() as (popen, busy):
+    with heard(number), beside_loops() as (popen, busy):
         send(popen.pid, number)
         assert popen.wait(DEADLINE_S) == -number
         wait_until("the end of the loops", lambda: have_gone(busy), DEADLINE_S)

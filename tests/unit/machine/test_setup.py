@@ -169,7 +169,7 @@ def verbs(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
     monkeypatch.setattr(setup, "wanted_packages", lambda **_: (ONE,))
     monkeypatch.setattr(setup, "kernel_wanted", lambda: not machine.built)
-    monkeypatch.setattr(kernel, "build", build)
+    monkeypatch.setattr(verb, "build", build)
 
     def examine(boot: object) -> doctor.Report:
         machine.boots.append(boot)

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 import tunnels
+from lab import charon
+from lab.charon import CharonStatus
 from lab.errors import ProtocolError
 from lab.linux import nft
 from lab.linux.nodes import Node
@@ -101,6 +103,8 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bed:
     for module in (_dnsmasq, _l2tp_daemon, ipsec):
         monkeypatch.setattr(module, "PROGRAM", os.fspath(program))
     monkeypatch.setattr(nft, "run", lambda script: None)
+    # A charon that the lab fetched is mounted into the node, which is for root only.
+    monkeypatch.setattr(charon, "status", lambda: CharonStatus(program, None, "it knows"))
     monkeypatch.setattr(_notices, "PIPE", os.fspath(tmp_path / "pipes" / "notices"))
     # Nobody has a modem here: the bank gives up at the first try.
     monkeypatch.setattr(lig, "OPEN_TRIES", 1)
