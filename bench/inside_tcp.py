@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import by_hand
 from lab import codec
-from lab.inside.running import RunningLab
+from lab.inside.running import start_lab
 from lab.linux import syscalls
 from lab.linux.nodes import Node
 from lab.record.story import Story
@@ -52,7 +52,7 @@ def _lab(topology: Topology, run_dir: Path, seconds: int) -> float:
     mine = run_dir / "lab"
     shutil.copytree(run_dir / "keys", mine / "keys")
     try:
-        with RunningLab(topology, mine, Story(mine, silent=True)) as lab:
+        with start_lab(topology, mine, Story(mine, silent=True)) as lab:
             lab.path_up()
             return _mbit_s(lab.nodes["hmc"], lab.nodes["sdc"], _server(topology), seconds)
     finally:

@@ -137,7 +137,6 @@ class DeadlineExceeded(LabBroke):
     def __init__(self, fact: str, deadline_s: float, seen: str = "") -> None:
         last = f"; last seen: {seen}" if seen else ""
         super().__init__(f"{fact} did not come about within {deadline_s:g} s{last}")
-        self.fact = fact
 
 
 class GuestError(LabBroke):

@@ -1,4 +1,4 @@
-"""Where things are on the host that outlive a lab: the user's cache."""
+"""Where things are on the host that outlive a lab, the user's cache, and how a path is shown."""
 
 from __future__ import annotations
 
@@ -10,3 +10,9 @@ def cache_dir() -> Path:
     """The lab's folder in the user's cache (XDG Base Directory), not made yet perhaps."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "callhome-lab"
+
+
+def shown(path: Path) -> str:
+    """A path as a user would type it from here: relative, unless that leads upwards."""
+    relative = os.path.relpath(path)
+    return os.fspath(path) if relative.startswith("..") else relative

@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
     try:
         as_json, system = _options(arguments)
         endpoints, ca_file = _surroundings()
-        result = call_home(endpoints, ca_file, system=system, story=_tell)
+        attempts = call_home(endpoints, ca_file, system=system, story=_tell)
     except ValueError as error:
         _tell(str(error))
         return 2
@@ -75,14 +75,22 @@ def main(arguments: list[str]) -> int:
         _tell(f"LAB_CA_FILE={ca_file} cannot be used: {describe(error)}")
         return 2
 
-    if as_json or result.acknowledged:
-        answer = result.as_dict() if as_json else result.acknowledgement
-        sys.stdout.write(json.dumps(answer) + "\n")
-    if not result.acknowledged:
+    acknowledgement = attempts[-1].acknowledgement
+    if as_json:
+        told = {
+            "acknowledged": bool(acknowledgement),
+            "server": attempts[-1].server if acknowledgement else None,
+            "acknowledgement": acknowledgement or None,
+            "attempts": [attempt.as_dict() for attempt in attempts],
+        }
+        sys.stdout.write(json.dumps(told) + "\n")
+    elif acknowledgement:
+        sys.stdout.write(json.dumps(acknowledgement) + "\n")
+    if not acknowledgement:
         from lab.names import count  # What this imports would double the cost of a call home.
 
-        _tell(f"no server acknowledged the heartbeat in {count(len(result.attempts), 'attempt')}")
-    return 0 if result.acknowledged else 1
+        _tell(f"no server acknowledged the heartbeat in {count(len(attempts), 'attempt')}")
+    return 0 if acknowledgement else 1
 
 
 def _tell(line: str) -> None:

@@ -85,46 +85,20 @@ class Attempt:
         }
 
 
-class CallHomeResult:
-    """Every attempt in order; the last one is the one that was acknowledged, if any was."""
-
-    __slots__ = ("attempts",)
-
-    def __init__(self, attempts: tuple[Attempt, ...]) -> None:
-        self.attempts = attempts
-
-    @property
-    def acknowledgement(self) -> dict[str, object]:
-        """What the server said; empty if none acknowledged."""
-        return self.attempts[-1].acknowledgement
-
-    @property
-    def acknowledged(self) -> bool:
-        return bool(self.acknowledgement)
-
-    def as_dict(self) -> dict[str, object]:
-        return {
-            "acknowledged": self.acknowledged,
-            "server": self.attempts[-1].server if self.acknowledged else None,
-            "acknowledgement": self.acknowledgement or None,
-            "attempts": [attempt.as_dict() for attempt in self.attempts],
-        }
-
-
 def call_home(
     endpoints: Iterable[str],
     ca_file: str,
     *,
     system: str,
     story: Callable[[str], None] = lambda line: None,
-    connect_s: float = CONNECT_S,
     total_s: float = TOTAL_S,
     rounds: int = ROUNDS,
-) -> CallHomeResult:
+) -> list[Attempt]:
     """Send a heartbeat to the first of ``endpoints`` (URLs) that acknowledges it.
 
-    Raises ValueError for a URL that is not https or for no URL at all, OSError for a CA file that
-    cannot be read; whatever befalls the call itself is in the result.
+    Returns every attempt in order: the last one is the one that was acknowledged, if any was. Raises
+    ValueError for a URL that is not https or for no URL at all, OSError for a CA file that cannot be
+    read; whatever befalls the call itself is in the attempts.
     """
     servers = [Server(url) for url in endpoints]
     if not servers:
@@ -139,14 +113,14 @@ def call_home(
         attempt = Attempt(server.url)
         attempts.append(attempt)
         started = time.monotonic()
-        _try(_Call(server, attempt, started, connect_s, total_s, story), context, content)
+        _try(_Call(server, attempt, started, total_s, story), context, content)
         attempt.seconds = round(time.monotonic() - started, 6)
         attempt.time = time.time()
         story(attempt.sentence)
         if attempt.acknowledgement:
             break
 
-    return CallHomeResult(tuple(attempts))
+    return attempts
 
 
 class _Call:
@@ -157,13 +131,11 @@ class _Call:
         server: Server,
         attempt: Attempt,
         started: float,
-        connect_s: float,
         total_s: float,
         story: Callable[[str], None],
     ) -> None:
         self.server = server
         self.attempt = attempt
-        self.connect_s = connect_s
         self.total_s = total_s
         self._end = started + total_s
         self.tell = story
@@ -207,7 +179,7 @@ def _connect(call: _Call) -> socket.socket:
     for family, kind, protocol, _, address in found:
         call.attempt.address = str(address[0])
         call.enter("connect", f"{address[0]} port {server.port}")
-        limit_s = call.left_s(call.connect_s)
+        limit_s = call.left_s(CONNECT_S)
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(limit_s)

@@ -25,6 +25,7 @@ from urllib.parse import unquote
 from lab.charon import store
 from lab.errors import DaemonError, LabError, PrerequisiteError
 from lab.linux import process
+from lab.linux.lock import take
 
 SUITES = ("trixie", "bookworm")
 """Debian's releases with a strongSwan that knows IKEv1, newest first: 6.0 and 5.9."""
@@ -97,9 +98,7 @@ def _there(source: Path | None) -> Path | None:
 @contextlib.contextmanager
 def _locked(tell: Callable[[str], None]) -> Iterator[None]:
     with (store.folder() / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(lock):
             tell("another `lab charon fetch` is running: waiting for its result")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -12,7 +12,6 @@ from lab.engine.host import Clock, Engine
 from lab.errors import UsageError
 from lab.run import standing
 from lab.run.run import Run
-from lab.verify import verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +38,9 @@ def _down(entry: registry.Entry, *, as_json: bool) -> int:
     standing.stop(entry)
     run = Run(topology, Path(entry.run_dir), Engine(entry.engine), Clock(entry.clock))
     run.began_at(entry.started)
+    # Not at the head: judging imports much, and the lab may not be there.
+    from lab.verify import verdict
+
     result = run.judge()
     if as_json:
         print(run.verdict_text)

@@ -7,7 +7,6 @@ import argparse
 from lab.engine import registry
 from lab.errors import UsageError
 from lab.inside.running import command_environment
-from lab.machine import packages
 from lab.names import check_known
 from lab.run import standing
 
@@ -33,5 +32,7 @@ def run_in_node(lab: str, node: str, command: tuple[str, ...]) -> int:
     try:
         return standing.run_in(entry, node, command, env)
     except UsageError as error:
+        from lab.machine import packages  # Not at the head: most programs are there.
+
         error.hint = packages.hint_for(command[0]) or error.hint
         raise

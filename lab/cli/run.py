@@ -11,7 +11,6 @@ from lab.engine.host import Clock, Engine
 from lab.errors import UsageError
 from lab.machine import hints
 from lab.run.run import Run
-from lab.verify import verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +54,9 @@ def run(args: argparse.Namespace) -> int:
         node=args.node, command=command,
     )  # fmt: skip
     status = run.carry_out(node=args.node, command=command, quiet=args.quiet, path=not args.no_path)
+    # Not at the head: judging imports much, and a user waits for the guest to start.
+    from lab.verify import verdict
+
     result = run.judge()
 
     if args.json:

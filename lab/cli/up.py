@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from lab import ways
 from lab.engine import registry
 from lab.engine.host import Clock, Engine
 from lab.machine import hints

@@ -7,11 +7,14 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.engine.host import Engine
 from lab.run.run import Run
 from lab.topology.load import names
-from lab.verify.verdict import Result
+
+if TYPE_CHECKING:
+    from lab.verify.verdict import Result
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

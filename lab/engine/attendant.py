@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lab.engine.frames import Frame, FrameReader, Kind, json_frame
+from lab.engine.frames import Frame, FrameReader, Kind
 
 _CHUNK = 1 << 16
 _NAMESPACES = "/run/netns", "/run/mntns", "/run/utsns"
@@ -45,18 +45,11 @@ class _Session:
 class Attendant:
     """Serves one channel until the host says ``halt`` or goes away.
 
-    ``main`` runs a program of ours in a forked child without starting a new interpreter,
     ``configure`` takes the host's first frame.
     """
 
-    def __init__(
-        self,
-        channel: int,
-        main: Callable[[list[str]], int],
-        configure: Callable[[dict[str, Any]], None],
-    ) -> None:
+    def __init__(self, channel: int, configure: Callable[[dict[str, Any]], None]) -> None:
         self._channel = channel
-        self._main = main
         self._configure = configure
         self._reader = FrameReader()
         self._selector = selectors.DefaultSelector()
@@ -99,7 +92,6 @@ class Attendant:
 
         if frame.kind is Kind.configure:
             self._configure(frame.data)
-            self._send(json_frame(Kind.ready, 0, {"uptime_s": _uptime_s()}))
         elif frame.kind is Kind.open:
             self._open(frame.session, frame.data)
         elif session := self._sessions.get(frame.session):
@@ -122,20 +114,16 @@ class Attendant:
 
     def _open(self, number: int, program: dict[str, Any]) -> None:
         try:
-            session = _start(number, program, self._main)
+            session = _start(number, program)
+        except FileNotFoundError:
+            self._refuse(number, f"{program['argv'][0]}: no such program", 127)
+            return
         except OSError as error:
-            name = program["argv"][0]
-            reason = "no such program" if isinstance(error, FileNotFoundError) else error.strerror
-            self._send(Frame(Kind.refused, number, f"{name}: {reason}".encode()))
-            status = 127 if isinstance(error, FileNotFoundError) else 126
-            self._send(Frame(Kind.exit, number, b"%d" % status))
+            self._refuse(number, f"{program['argv'][0]}: {error.strerror}", 126)
             return
         except (LookupError, TypeError) as error:
             # A client of another version must not be the end of a lab that is up.
-            self._send(
-                Frame(Kind.refused, number, f"the lab is of another version: {error}".encode())
-            )
-            self._send(Frame(Kind.exit, number, b"126"))
+            self._refuse(number, f"the lab is of another version: {error}", 126)
             return
 
         self._sessions[number] = session
@@ -144,6 +132,10 @@ class Attendant:
             self._selector.register(fd, selectors.EVENT_READ, self._on_output)
         if session.stdin >= 0 and session.stdin != session.terminal:
             os.set_blocking(session.stdin, False)
+
+    def _refuse(self, number: int, why: str, status: int) -> None:
+        self._send(Frame(Kind.refused, number, why.encode()))
+        self._send(Frame(Kind.exit, number, b"%d" % status))
 
     def _give_input(self, session: _Session) -> None:
         if session.stdin < 0:
@@ -258,16 +250,11 @@ class Attendant:
         self._send(Frame(Kind.exit, session.number, b"%d" % session.status))
 
 
-def _uptime_s() -> float:
-    with open("/proc/uptime") as file:
-        return float(file.read().split()[0])
-
-
 def _set_window(terminal: int, rows: int, columns: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-def _start(number: int, program: dict[str, Any], main: Callable[[list[str]], int]) -> _Session:
+def _start(number: int, program: dict[str, Any]) -> _Session:
     """Start a program on a terminal or on three pipes.
 
     Keys: those of ``session.Program``.
@@ -298,7 +285,7 @@ def _start(number: int, program: dict[str, Any], main: Callable[[list[str]], int
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
     session.pid = os.fork()
     if session.pid == 0:
-        _become(program, argv, streams, ready_write, main)
+        _become(program, argv, streams, ready_write)
 
     for fd in {*streams, ready_write}:
         os.close(fd)
@@ -332,13 +319,12 @@ def enter_argv(node: str, cwd: str = "") -> list[str]:
 
 
 def _become(
-    program: dict[str, Any],
-    argv: list[str],
-    streams: tuple[int, int, int],
-    ready: int,
-    main: Callable[[list[str]], int],
+    program: dict[str, Any], argv: list[str], streams: tuple[int, int, int], ready: int
 ) -> None:
-    """In the child: take the streams, then be the program. Never returns."""
+    """In the child: take the streams, then be the program. Never returns.
+
+    Our own main program needs no interpreter of its own. It is imported here: process 1 stays lean.
+    """
     status = 126
     try:
         os.setsid()
@@ -357,7 +343,9 @@ def _become(
 
         if program["own"]:
             os.closerange(3, 256)
-            status = main(argv)
+            from lab.engine import inside
+
+            status = inside.main(argv)
             sys.stdout.flush()
             sys.stderr.flush()
         else:

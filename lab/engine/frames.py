@@ -30,8 +30,6 @@ class Kind(IntEnum):
 
     configure = 1
     """Session 0, first of all: JSON, how the inside is to be laid out."""
-    ready = 2
-    """< Session 0: JSON, the inside serves from now on."""
     open = 3
     """JSON ``Program``: start it under this session number."""
     input = 4

@@ -8,7 +8,6 @@ of a kernel that was being built. A lab that lives holds a lock; files without a
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
@@ -17,13 +16,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lab.engine import registry
+from lab.engine.inside import MODEL_FILE
 from lab.engine.run_dir import left_behind
 from lab.errors import LabError, PrerequisiteError, UsageError
 from lab.kernel import store
+from lab.linux.lock import take
 from lab.machine import sudo
 from lab.wire import pcapng
 
-MODEL = "keys/model.json"
 SESSION = "session.json"
 _DEPTH = 3
 """Run directories are looked for so deep: ``runs/pytest-<time>/1-vpn-nat``."""
@@ -49,7 +49,7 @@ def _run_dirs(folders: Iterable[Path]) -> Iterator[Path]:
             )
         for path, names, _ in os.walk(folder):
             here = Path(path)
-            if (here / MODEL).exists() or (here / SESSION).exists():
+            if (here / MODEL_FILE).exists() or (here / SESSION).exists():
                 yield here
             names[:] = [name for name in names if not name.startswith(".")]
             if len(here.relative_to(folder).parts) >= _DEPTH:
@@ -99,9 +99,7 @@ def _builds(folder: Path) -> Iterator[str]:
     if not leftovers:
         return
     with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(lock):
             return
         for build in leftovers:
             shutil.rmtree(build)

@@ -105,13 +105,6 @@ def come_of_age() -> None:
         wait_until("the kernel is a second old", lambda: time.monotonic() > 1, 10.0, every_s=1.0)
 
 
-def run_inside(argv: list[str]) -> int:
-    """Our own main program; imported only in the child that becomes it."""
-    from lab.engine import inside
-
-    return inside.main(argv)
-
-
 def main() -> None:
     """Boot; returns only when the host has gone or said ``halt``."""
     packages = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -123,7 +116,7 @@ def main() -> None:
     from lab.linux import syscalls
 
     syscalls.set_hostname("lab")
-    Attendant(channel, run_inside, configure).serve()
+    Attendant(channel, configure).serve()
     syscalls.power_off()
 
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -87,14 +87,19 @@ def open_lab(
 
         from lab import kernel
         from lab.engine import uml
-        from lab.machine import doctor
+        from lab.machine import trials
 
         found = kernel.status()
         assert found.path is not None, "choose has seen it"
-        image = uml.Image(found.path, kernel.by_seccomp(found))
-        virtual = clock is Clock.virtual
         guest = stack.enter_context(
-            uml.start(image, doctor.memory_dir(), run_dir, virtual=virtual, shared=shared)
+            uml.start(
+                found.path,
+                trials.memory_dir(),
+                run_dir,
+                virtual=clock is Clock.virtual,
+                seccomp=kernel.by_seccomp(found),
+                shared=shared,
+            )
         )
         yield OpenLab(engine, clock, run_dir, guest.channel, guest.death, guest.drives_by)
 
@@ -127,22 +132,31 @@ def run_program(
     argv: tuple[str, ...],
     *,
     own: bool,
-    node: str = "",
     stdin: bool = True,
     env: dict[str, str] | None = None,
 ) -> int:
     """Run a program inside on this terminal and return its exit status."""
-    tty = on_terminal() and stdin
+    program = terminal_program(opened.engine, opened.run_dir, argv, env or {}, stdin=stdin)
+    if own:
+        program = replace(program, own=True, epoch=start_of_time(opened))
+    return Session(opened.channel, opened.death).run(program, stdin=stdin)
+
+
+def terminal_program(
+    engine: Engine,
+    run_dir: str | Path,
+    argv: tuple[str, ...],
+    extra: dict[str, str],
+    *,
+    stdin: bool,
+) -> Program:
+    """A program for the lab's root namespaces, in this directory and, with its input, on this terminal."""
     rows, columns = window()
-    program = Program(
+    return Program(
         argv=argv,
-        env=environment(opened.engine, opened.run_dir, env or {}),
+        env=environment(engine, run_dir, extra),
         cwd=os.getcwd(),
-        node=node,
-        own=own,
-        tty=tty,
+        tty=on_terminal() and stdin,
         rows=rows,
         columns=columns,
-        epoch=start_of_time(opened) if own else 0.0,
     )
-    return Session(opened.channel, opened.death).run(program, stdin=stdin)

@@ -34,9 +34,13 @@ class Order:
         return (json.dumps(asdict(self)),)
 
 
+MODEL_FILE = "keys/model.json"
+"""The topology in a run directory, with its secrets."""
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 UP = "up"
+NAME = "lab-main"
+"""What ``ps`` calls the process that holds nodes, wires, captures and servers."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -46,6 +50,7 @@ class Terminated(KeyboardInterrupt):
 def main(argv: list[str]) -> int:
     """Carry out an order; every failure is told on standard error and in the exit status."""
     order = Order(**json.loads(argv[0]))
+    syscalls.set_name(NAME)
     if os.environ.get("LAB_INSIDE") == "uml":
         # A page fault costs fifty microseconds in the guest, a page that is there already four.
         syscalls.populate_memory()
@@ -80,15 +85,15 @@ def _terminate(*_: object) -> None:
 
 def _carry_out(order: Order) -> int:
     from lab import codec
-    from lab.inside.running import RunningLab
+    from lab.inside.running import start_lab
     from lab.record.event import PathFailed
     from lab.record.story import Story
     from lab.topology.model import Topology
 
     run_dir = Path(order.run_dir)
-    topology = codec.load(Topology, (run_dir / "keys" / "model.json").read_text())
+    topology = codec.load(Topology, (run_dir / MODEL_FILE).read_text())
 
-    with RunningLab(topology, run_dir, Story(run_dir, silent=order.quiet)) as lab:
+    with start_lab(topology, run_dir, Story(run_dir, silent=order.quiet)) as lab:
         if order.verb == "scenario":
             from lab.scenarios import call_home
 

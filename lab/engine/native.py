@@ -25,8 +25,6 @@ KEEPER = "lab-keeper"
 """The process that waits for process 1; what ``ps`` calls it."""
 FIRST = "lab-first"
 """Process 1 of the lab's pid namespace."""
-MAIN = "lab-main"
-"""The process that holds nodes, wires, captures and servers."""
 
 
 def death() -> GuestError:
@@ -121,7 +119,7 @@ def _be_first(channel: int) -> None:
             syscalls.mount("securityfs", "/sys/kernel/security", "securityfs")
         syscalls.set_hostname("lab")
         _mute()
-        Attendant(channel, _run_inside, lambda _layout: None).serve()
+        Attendant(channel, lambda _layout: None).serve()
     except OSError as error:
         _complain(error)
     finally:
@@ -146,13 +144,6 @@ def _mute() -> None:
 
 def _complain(error: OSError) -> None:
     os.write(2, f"lab: the native engine cannot be set up here: {error}\n".encode())
-
-
-def _run_inside(argv: list[str]) -> int:
-    from lab.engine import inside
-
-    syscalls.set_name(MAIN)
-    return inside.main(argv)
 
 
 def _end(keeper: int, channel: Channel) -> None:

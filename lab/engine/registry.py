@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lab.engine import native
 from lab.errors import PrerequisiteError, UsageError
+from lab.linux.lock import take
 from lab.paths import cache_dir
 
 _LABS = "labs"
@@ -101,7 +102,7 @@ def _claim_name(folder: Path, topology: str, elsewhere: Collection[str]) -> tupl
         name = topology if number == 1 else f"{topology}-{number}"
         if name not in elsewhere:
             fd = os.open(folder / f"{name}.json", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if not _is_locked(fd):
+            if take(fd):
                 return fd, name
             os.close(fd)
         number += 1
@@ -110,12 +111,9 @@ def _claim_name(folder: Path, topology: str, elsewhere: Collection[str]) -> tupl
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep others from taking an entry that is just being made for one that was left behind."""
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+    with (folder / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(fd)
 
 
 def entries() -> tuple[Entry, ...]:
@@ -146,17 +144,12 @@ def _look() -> Iterator[tuple[Entry, bool]]:
 def _look_in(folder: Path) -> Iterator[tuple[Entry, bool]]:
     with _alone(folder):
         for path in folder.glob("*.json"):
-            with contextlib.suppress(FileNotFoundError):
-                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-                try:
-                    text = os.read(fd, 1 << 16)
-                    lives = _is_locked(fd)
-                    if not lives:
-                        path.unlink()
-                    if (entry := _entry(text)) is not None:
-                        yield entry, lives
-                finally:
-                    os.close(fd)
+            with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+                lives = not take(file)
+                if not lives:
+                    path.unlink()
+                if (entry := _entry(file.read())) is not None:
+                    yield entry, lives
 
 
 def _entry(text: bytes) -> Entry | None:
@@ -165,14 +158,6 @@ def _entry(text: bytes) -> Entry | None:
         return Entry(**json.loads(text))
     except (ValueError, TypeError):
         return None
-
-
-def _is_locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
 
 
 def find(name: str) -> Entry:
@@ -233,9 +218,8 @@ def _short_path(run_dir: str | Path) -> Iterator[str]:
 def wait_gone(entry: Entry) -> None:
     """Return when the supervisor of a lab has ended, by waiting for its lock."""
     for folder in _folders():
-        with contextlib.suppress(FileNotFoundError):
-            fd = os.open(folder / f"{entry.name}.json", os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-            finally:
-                os.close(fd)
+        with (
+            contextlib.suppress(FileNotFoundError),
+            (folder / f"{entry.name}.json").open("r+b") as file,
+        ):
+            fcntl.flock(file, fcntl.LOCK_EX)

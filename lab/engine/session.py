@@ -103,7 +103,8 @@ class Session:
 
         self._terminal = program.tty
         raw = _raw_terminal() if program.tty and stdin else contextlib.nullcontext()
-        with raw, selectors.DefaultSelector() as selector, self._signals() as signals:
+        # Not epoll(7), which takes no regular file: our input may be one, and is always readable then.
+        with raw, selectors.PollSelector() as selector, self._signals() as signals:
             selector.register(self._channel.reader, selectors.EVENT_READ)
             selector.register(signals, selectors.EVENT_READ)
             reading = False
@@ -111,15 +112,9 @@ class Session:
 
             while self._status is None:
                 if wants_input and not reading and self._window_left > 0:
-                    # A regular file cannot be waited for; it is always readable.
-                    with contextlib.suppress(PermissionError):
-                        selector.register(0, selectors.EVENT_READ)
-                        reading = True
-                    if not reading:
-                        wants_input = self._take_input()
-
-                more_of_file = wants_input and not reading and self._window_left > 0
-                for key, _ in selector.select(self._patience_s(more_of_file)):
+                    selector.register(0, selectors.EVENT_READ)
+                    reading = True
+                for key, _ in selector.select(self._patience_s()):
                     if key.fileobj is self._channel.reader:
                         self._on_channel()
                     elif key.fileobj == signals:
@@ -217,13 +212,13 @@ class Session:
             os.close(read)
             os.close(write)
 
-    def _patience_s(self, at_once: bool) -> float | None:
+    def _patience_s(self) -> float | None:
         """How long to wait for anything; raises Interrupted where a signal gets no answer.
 
         In virtual time a program that only computes keeps everybody else inside from running.
         """
-        if at_once or self._answer_by is None:
-            return 0 if at_once else None
+        if self._answer_by is None:
+            return None
         left = self._answer_by - time.monotonic()
         if left <= 0:
             raise Interrupted
@@ -246,9 +241,7 @@ def _write(fd: int, data: bytes) -> None:
         try:
             view = view[os.write(fd, view) :]
         except BlockingIOError:
-            with selectors.DefaultSelector() as selector:
-                selector.register(fd, selectors.EVENT_WRITE)
-                selector.select()
+            select.select([], [fd], [])
         except OSError as error:
             if error.errno != errno.EIO:
                 raise

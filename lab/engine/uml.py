@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from lab.engine import guest_init
@@ -30,16 +29,6 @@ from lab.wire.spool import Spooler, start_spooler
 
 MEMORY = "2048M"
 """What the guest believes to have; the host gives only what is touched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A kernel to boot."""
-
-    path: Path
-    seccomp: bool = False
-    """Whether the kernel knows ``seccomp=auto``: its processes are then driven by signals, at half the
-    cost of a system call by ptrace. Where the host forbids that, the kernel takes ptrace by itself."""
 
 
 def kernel_line(
@@ -87,22 +76,33 @@ class Guest:
 
     def death(self) -> LabError:
         """What to raise when the channel broke off: the kernel's last words."""
-        self._settle()
+        reason, fix, said = self._why()
         if self._spooler.failure:
             failure = self._spooler.failure
             return type(failure)(f"the lab was stopped: {failure.message}", hint=failure.hint)
-        text = self._said()
-        if known := _known(text):
-            return GuestError(f"the lab's kernel died: {known[0]}", text, hint=known[1])
-        panic = _PANIC.search(text)
-        problem = panic[0] if panic else "the lab's kernel ended without a word"
-        if self.process.returncode not in (0, None) and not panic:
-            problem = f"the lab's kernel ended with status {self.process.returncode}"
-        return GuestError(
-            problem,
-            text,
-            hint=f"its console is in {self._console}; `lab doctor` checks this machine",
+        look = f"its console is in {self._console}; `lab doctor` checks this machine"
+        return GuestError(f"the lab's kernel died: {reason}", said, hint=fix or look)
+
+    def stillbirth(self) -> BootError:
+        """What to raise when the kernel never came as far as its first program."""
+        reason, fix, said = self._why()
+        hint = (
+            f"{fix}\n  {_WAYS_OUT}" if fix else f"{_WAYS_OUT}\n  its console is in {self._console}"
         )
+        return BootError(reason, said, hint=hint)
+
+    def _why(self) -> tuple[str, str, str]:
+        """Why the kernel ended, the fix where the reason is a known one, and what its console shows."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=10)
+        said = self._console.read_text(errors="replace") if self._console.exists() else ""
+        for words, reason, fix in _REASONS:
+            if re.search(words, said):
+                return reason, fix, said
+        if panic := _PANIC.search(said):
+            return panic[0], "", said
+        ended = f"it ended with status {self.process.returncode}"
+        return ended if said else f"{ended}, without a word", "", said
 
     def drives_by(self) -> str:
         """How the kernel gets hold of its processes' system calls: ``seccomp`` or ``ptrace``."""
@@ -112,25 +112,6 @@ class Guest:
                 if int(facts["TracerPid"]) == self.process.pid:
                     return "ptrace"
         return "seccomp"
-
-    def stillbirth(self) -> BootError:
-        """What to raise when the kernel never came as far as its first program."""
-        self._settle()
-        text = self._said()
-        if known := _known(text):
-            reason, fix = known
-            return BootError(reason, text, hint=f"{fix}\n  {_WAYS_OUT}")
-        panic = _PANIC.search(text)
-        ended = f"it ended with status {self.process.returncode}"
-        reason = panic[0] if panic else ended if text else f"{ended}, without a word"
-        return BootError(reason, text, hint=f"{_WAYS_OUT}\n  its console is in {self._console}")
-
-    def _settle(self) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=10)
-
-    def _said(self) -> str:
-        return self._console.read_text(errors="replace") if self._console.exists() else ""
 
 
 _PANIC = re.compile(r"Kernel panic - not syncing: .*")
@@ -162,17 +143,21 @@ _REASONS = (
 """What a kernel says that does not start or dies, the reason in words, and the fix."""
 
 
-def _known(console: str) -> tuple[str, str] | None:
-    """The reason in words and the fix, where the console shows one that we know."""
-    found = ((reason, fix) for words, reason, fix in _REASONS if re.search(words, console))
-    return next(found, None)
-
-
 @contextlib.contextmanager
 def start(
-    image: Image, memory_dir: Path, run_dir: Path, *, virtual: bool, shared: tuple[Path, ...] = ()
+    kernel: Path,
+    memory_dir: Path,
+    run_dir: Path,
+    *,
+    virtual: bool,
+    seccomp: bool = False,
+    shared: tuple[Path, ...] = (),
 ) -> Iterator[Guest]:
-    """Boot a guest; on leaving, halt it and make sure that nothing of it is left."""
+    """Boot a guest; on leaving, halt it and make sure that nothing of it is left.
+
+    ``seccomp``: whether the kernel knows ``seccomp=auto``. Its processes are then driven by signals, at half
+    the cost of a system call by ptrace. Where the host forbids that, the kernel takes ptrace by itself.
+    """
     to_guest, guest_reads = socket.socketpair()
     from_guest, guest_writes = socket.socketpair()
     spooled, guest_spools = socket.socketpair()
@@ -194,13 +179,13 @@ def start(
         cpu = stack.enter_context(claim_cpu())
         with guest_reads, guest_writes, guest_spools, console.open("wb") as log:
             ends = guest_reads.fileno(), guest_writes.fileno(), guest_spools.fileno()
-            line = kernel_line(ends, init, virtual=virtual, seccomp=image.seccomp, uml_dir=uml_dir)
-            argv = [str(image.path), *line]
+            line = kernel_line(ends, init, virtual=virtual, seccomp=seccomp, uml_dir=uml_dir)
+            argv = [str(kernel), *line]
             try:
                 process = _spawn(argv, ends, log.fileno(), memory_dir, uml_dir, cpu)
             except OSError as error:
                 raise BootError(
-                    f"{image.path} cannot be started: {error.strerror}",
+                    f"{kernel} cannot be started: {error.strerror}",
                     hint="lab kernel build --again",
                 ) from error
         spooler = stack.enter_context(

@@ -37,8 +37,28 @@ if TYPE_CHECKING:
 XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
 
 
+@contextlib.contextmanager
+def start_lab(topology: Topology, run_dir: Path, story: Story) -> Iterator[RunningLab]:
+    """Build a lab; on leaving, take down all of it and write the record, whatever became of the lab."""
+    lab = RunningLab(topology, run_dir, story)
+    record = lab.record
+    record.started = time.time()
+    try:
+        with lab._teardown:
+            lab._build()
+            yield lab
+    except BaseException as error:
+        record.error = record.error or str(error)
+        record.broke_off = isinstance(error, Exception) and not isinstance(error, PathError)
+        raise
+    finally:
+        record.ledger = list(lab.transactions)
+        record.ended = time.time()
+        (run_dir / "record.json").write_text(codec.dump(record))
+
+
 class RunningLab:
-    """A lab that stands; a context manager around everything that it makes.
+    """A lab that stands; ``start_lab`` makes one.
 
     ``path_up`` brings the way home up, and may fail while the lab goes on standing.
     """
@@ -54,20 +74,6 @@ class RunningLab:
         self._ground = Ground(
             topology=topology, nodes=self.nodes, record=self.record, story=story, run_dir=run_dir
         )
-
-    # Up and down.
-
-    def __enter__(self) -> RunningLab:
-        self.record.started = time.time()
-        try:
-            self._build()
-        except BaseException as error:
-            self._close(error)
-            raise
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._close(error)
 
     def _build(self) -> None:
         self._teardown.add("what is left", self._look_for_leftovers)
@@ -103,23 +109,6 @@ class RunningLab:
         start: StartService = importlib.import_module(module).start
         service = start(self._ground, node)
         self._ground.services[node.name] = self._teardown.enter(f"what {node.name} runs", service)
-
-    def _close(self, error: BaseException | None) -> None:
-        try:
-            self._teardown.__exit__(type(error) if error else None, error, None)
-        except Exception as failure:
-            error = failure
-            raise
-        finally:
-            self.record.ledger = list(self.transactions)
-            self.record.ended = time.time()
-            if error is not None and not self.record.error:
-                self.record.error = str(error)
-            self.record.broke_off = isinstance(error, Exception) and not isinstance(
-                error, PathError
-            )
-            text = codec.dump(self.record)
-            (self.run_dir / "record.json").write_text(text)
 
     # The path.
 

@@ -7,7 +7,6 @@ whole or not at all. How progress looks is not known here.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from lab.kernel import options, store, workplace
 from lab.kernel.source import HINT
 from lab.kernel.store import Recipe, built, recipe, status
 from lab.linux import syscalls
+from lab.linux.lock import take
 from lab.wait import wait_until
 
 NEEDED_BYTES = 800_000_000
@@ -110,13 +110,11 @@ def _locked(progress: Progress) -> Iterator[bool]:
     with (store.folder() / "lock").open("a") as lock:
 
         def acquired() -> bool:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                # The other one's log tells us how far it is.
-                progress.step("another build", _steps(_log_path()), _total())
-                return False
-            return True
+            if take(lock):
+                return True
+            # The other one's log tells us how far it is.
+            progress.step("another build", _steps(_log_path()), _total())
+            return False
 
         if waited := not acquired():
             progress.note("another build of the kernel is running: waiting for its result")

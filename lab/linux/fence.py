@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab.linux.firewall import identifier
+from lab.linux.firewall import chain, declared, first_packet, identifier
 from lab.topology.telephone import Lig
 
 TABLE = "lig-fence"
@@ -98,9 +98,6 @@ class Admission:
 
 def render(lig: Lig) -> str:
     """The fence's table, with no call in it."""
-    counters = "".join(
-        f'\tcounter {name} {{ comment "{text}" }}\n' for name, text in _counters(lig).items()
-    )
     servers = dict.fromkeys(a for listed in lig.lists for a in listed.addresses)
     sets = [
         _SETS,
@@ -109,15 +106,17 @@ def render(lig: Lig) -> str:
         _constant_set("itself", "ipv4_addr . ipv4_addr", (f"{a} . {a}" for a in servers)),
     ]
     chains = [
-        *(_chain(chain_of(lig, x.user), _list(x.addresses)) for x in lig.lists),
-        _chain("listed", _listed(lig)),
-        _chain("unlisted", (f"{DNS} dport 53 {_drop(OTHER_DNS)}", _drop(UNLISTED))),
-        _chain("source", _source()),
-        _chain("forward", _forward()),
-        _chain("input", _input(lig)),
-        _chain("output", _output(lig)),
+        *(chain(chain_of(lig, x.user), _list(x.addresses)) for x in lig.lists),
+        chain("listed", _listed(lig)),
+        chain("unlisted", (f"{DNS} dport 53 {_drop(OTHER_DNS)}", _drop(UNLISTED))),
+        chain("source", _source()),
+        chain("forward", _forward()),
+        chain("input", _input(lig)),
+        chain("output", _output(lig)),
     ]
-    return f"table inet {TABLE} {{\n" + "\n".join([counters, *sets, *chains]) + "}\n"
+    return (
+        f"table inet {TABLE} {{\n" + "\n".join([declared(_counters(lig)), *sets, *chains]) + "}\n"
+    )
 
 
 def chain_of(lig: Lig, user: str) -> str:
@@ -173,14 +172,8 @@ def _listed(lig: Lig) -> Iterable[str]:
         yield passed
         return
     for protocol, port in lig.ports:
-        yield f"{_service(protocol, port)} {passed}"
+        yield f"{first_packet(protocol, port)} {passed}"
     yield _drop(PORT)
-
-
-def _service(protocol: str, port: int) -> str:
-    if protocol == "icmp-echo":
-        return "icmp type echo-request"
-    return f"{protocol} dport {port}" if port else f"meta l4proto {protocol}"
 
 
 def _source() -> Iterable[str]:
@@ -235,11 +228,6 @@ def _counter(name: str) -> str:
 
 def _drop(name: str) -> str:
     return f"{_counter(name)} drop"
-
-
-def _chain(name: str, rules: Iterable[str]) -> str:
-    lines = "".join(f"\t\t{rule}\n" for rule in rules)
-    return f"\tchain {name} {{\n{lines}\t}}\n"
 
 
 def _constant_set(name: str, kind: str, elements: Iterable[str]) -> str:

@@ -53,19 +53,23 @@ class _Table:
         return f'counter name "{name}"'
 
     def chain(self, name: str, base: str, rules: Iterable[str]) -> None:
-        lines = [f"\t\t{line}\n" for line in (base, *rules) if line]
-        self.chains.append(f"\tchain {name} {{\n{''.join(lines)}\t}}\n")
+        self.chains.append(chain(name, (base, *rules) if base else rules))
 
     def text(self) -> str:
-        declared = [
-            f'\tcounter {name} {{ comment "{comment}" }}\n'
-            if comment
-            else f"\tcounter {name} {{ }}\n"
-            for name, comment in self.counters.items()
-        ]
-        counters = "".join(declared) + "\n" if declared else ""
-        chains = "\n".join(self.chains)
-        return f"table {self.family} {self.name} {{\n{counters}{chains}}}\n"
+        parts = [declared(self.counters)] if self.counters else []
+        return f"table {self.family} {self.name} {{\n" + "\n".join([*parts, *self.chains]) + "}\n"
+
+
+def declared(counters: Mapping[str, str]) -> str:
+    """The declarations of counters: name to comment, which may be empty."""
+    comments = {name: f'comment "{text}" ' if text else "" for name, text in counters.items()}
+    return "".join(f"\tcounter {name} {{ {comment}}}\n" for name, comment in comments.items())
+
+
+def chain(name: str, rules: Iterable[str]) -> str:
+    """The declaration of a chain; of a base chain the first rule is its hook."""
+    lines = "".join(f"\t\t{rule}\n" for rule in rules)
+    return f"\tchain {name} {{\n{lines}\t}}\n"
 
 
 def identifier(name: str) -> str:
@@ -120,7 +124,7 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     for rule, name in zip(firewall.rules, allow_counters(firewall), strict=True):
         counted = f'{table.counter(name, rule.requirement)} accept comment "{rule.requirement}"'
         source, destination = rule.source, rule.destination
-        what = _first_packet(rule.protocol, rule.port)
+        what = first_packet(rule.protocol, rule.port)
         allowed.append(
             f"iifname {inside} oifname {outside} ip saddr {source} ip daddr {destination} "
             f"{what} ct state new {counted}"
@@ -157,7 +161,8 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         )
 
 
-def _first_packet(protocol: str, port: int) -> str:
+def first_packet(protocol: str, port: int) -> str:
+    """The match of what opens a flow to a service; port 0 is any."""
     if protocol == "icmp-echo":
         return "icmp type echo-request"
     return f"{protocol} dport {port}" if port else f"meta l4proto {protocol}"

@@ -6,6 +6,7 @@ every node at every teardown (g6), and does without pyroute2, which would make a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Callable, Mapping
@@ -119,7 +120,7 @@ def _xfrm(name: str) -> tuple[int, int]:
         if error.errno == errno.EPROTONOSUPPORT:
             return 0, 0
         raise
-    with channel:
+    with contextlib.closing(channel):
         states = channel.dump(_XFRM_MSG_GETSA, b"", f"{name}'s IPsec SAs")
         policies = channel.dump(_XFRM_MSG_GETPOLICY, b"", f"{name}'s IPsec policies")
         return len(states), len(policies)

@@ -179,18 +179,14 @@ def node_requests(topology: model.Topology, node: model.Node) -> list[Request]:
 
 def unplug(node: Node, interfaces: Iterable[str]) -> None:
     """Take a node's interfaces down for good: to everybody else it has died."""
-    node.call(_unplug, node.name, tuple(interfaces))
+    for interface in interfaces:
+        index = node.call(socket.if_nametoindex, interface)
+        down = _LINK.pack(0, 0, index, 0, _IFF_UP)
+        request = Request("take down", f"{node.name}'s {interface}", _RTM_NEWLINK, 0, down)
+        node.channel.transact([request])
 
 
 # In the nodes' own threads.
-
-
-def _unplug(name: str, interfaces: Iterable[str]) -> None:
-    with Channel.open(netlink.NETLINK_ROUTE) as channel:
-        for interface in interfaces:
-            down = _LINK.pack(0, 0, socket.if_nametoindex(interface), 0, _IFF_UP)
-            request = Request("take down", f"{name}'s {interface}", _RTM_NEWLINK, 0, down)
-            channel.transact([request])
 
 
 def _differing(sysctls: Mapping[str, str]) -> dict[str, str]:

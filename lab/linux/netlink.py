@@ -121,12 +121,6 @@ class Channel:
     def close(self) -> None:
         self.socket.close()
 
-    def __enter__(self) -> Channel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def transact(self, requests: Sequence[Request]) -> None:
         """Carry out the requests in order, many to a sendmsg, and raise the first refusal.
 

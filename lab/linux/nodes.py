@@ -60,29 +60,22 @@ _SIOCSIFFLAGS = 0x8914
 STACK_BYTES = 256 * 1024
 """Of a node's thread. In the guest all of it is put in place at once, a page for 4 microseconds."""
 
-_prepare_lock = threading.Lock()
-_prepared = False
 
-
+@functools.cache
 def prepare() -> None:
     """Make the surrounding mount namespace ready for nodes; the second call does nothing."""
-    global _prepared
-    with _prepare_lock:
-        if _prepared:
-            return
-        _prepared = True
-        if os.path.ismount(f"/run/{PINS['mnt']}"):
-            return
+    if os.path.ismount(f"/run/{PINS['mnt']}"):
+        return
 
-        for program in COPIED_PROGRAMS:
-            if Path(program).exists() and not os.access(program, os.X_OK):
-                _copy_and_cover(Path(program))
+    for program in COPIED_PROGRAMS:
+        if Path(program).exists() and not os.access(program, os.X_OK):
+            _copy_and_cover(Path(program))
 
-        for directory in PINS.values():
-            path = f"/run/{directory}"
-            Path(path).mkdir(parents=True, exist_ok=True)
-            # Natively this may be the host's /run, where nothing must be left behind.
-            syscalls.mount("tmpfs", path, "tmpfs", 0, "mode=755")
+    for directory in PINS.values():
+        path = f"/run/{directory}"
+        Path(path).mkdir(parents=True, exist_ok=True)
+        # Natively this may be the host's /run, where nothing must be left behind.
+        syscalls.mount("tmpfs", path, "tmpfs", 0, "mode=755")
 
 
 def _copy_and_cover(program: Path) -> None:
@@ -227,7 +220,8 @@ class Node:
     def write(self, path: str | Path, text: str, mode: int = 0o600) -> None:
         """Write a file that only the node sees, unless it is in the run directory."""
         self.furnish()
-        self.call(_write, Path(path), text, mode)
+        self.call(os.makedirs, Path(path).parent, exist_ok=True)
+        self.call(_write, path, text, mode)
 
     def furnish(self) -> None:
         """Give the node the daemons' directories: only now, as a hundred hosts have no daemons."""
@@ -362,16 +356,12 @@ def _cover(path: str, text: str) -> None:
         return
     if target.startswith("/run/"):
         # A link into /run (systemd-resolved), which is the node's own and empty by now.
-        _write(Path(target), text, 0o644)
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        _write(target, text, 0o644)
         return
 
     private = f"{_PRIVATE}/{path.rpartition('/')[2]}"
-    descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        os.fchmod(descriptor, 0o644)
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
+    _write(private, text, 0o644)
     syscalls.mount(private, target, "", syscalls.MS_BIND)
 
 
@@ -394,8 +384,7 @@ def _what_is_read(path: str) -> str | None:
     return target if target.startswith("/run/") or Path(target).exists() else None
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write(path: str | Path, text: str, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "w") as file:
         # An older file keeps its mode and the umask takes from a new one's.

@@ -205,12 +205,6 @@ class Daemon:
             raise DaemonError(self.name, f"process {self.pid} does not die, not even by SIGKILL")
         return status
 
-    def __enter__(self) -> Daemon:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
 
 def spawn(
     argv: Sequence[str | Path],

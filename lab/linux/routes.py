@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lab.linux import netlink
-from lab.linux.netlink import Channel, Request, attribute, u32
+from lab.linux.netlink import Request, attribute, u32
 from lab.linux.nodes import Node
 from lab.topology import model
 
@@ -31,17 +31,19 @@ _TABLE = Path("/proc/thread-self/net/route")
 
 def add(node: Node, destinations: Iterable[str], interface: str) -> None:
     """Route prefixes over an interface that has come up later (``ppp0``)."""
-    node.call(_add, node.name, tuple(destinations), interface)
+    indexes = {interface: node.call(socket.if_nametoindex, interface)}
+    added = (model.Route(destination=d, via="", interface=interface) for d in destinations)
+    node.channel.transact([request(node.name, indexes, route) for route in added])
 
 
 def refuse(node: Node, destinations: Iterable[str]) -> None:
     """Have prefixes unreachable where no better route is: without it they would take the default one."""
-    node.call(_refuse, node.name, tuple(destinations))
+    node.channel.transact([_refusal(node.name, d) for d in destinations])
 
 
 def allow(node: Node, destinations: Iterable[str]) -> None:
     """Take back what ``refuse`` did."""
-    node.call(_allow, node.name, tuple(destinations))
+    node.channel.transact([_refusal(node.name, d, gone=True) for d in destinations])
 
 
 def in_use(node: Node) -> list[str]:
@@ -86,23 +88,3 @@ def _in_use(table: str) -> Iterator[str]:
         if not int(flags, 16) & _RTF_REJECT:
             address = int(destination, 16).to_bytes(4, sys.byteorder)
             yield f"{socket.inet_ntoa(address)}/{int(mask, 16).bit_count()} dev {interface}"
-
-
-# In the nodes' own threads.
-
-
-def _add(name: str, destinations: Iterable[str], interface: str) -> None:
-    indexes = {interface: socket.if_nametoindex(interface)}
-    routes = [model.Route(destination=d, via="", interface=interface) for d in destinations]
-    with Channel.open(netlink.NETLINK_ROUTE) as channel:
-        channel.transact([request(name, indexes, route) for route in routes])
-
-
-def _refuse(name: str, destinations: Iterable[str]) -> None:
-    with Channel.open(netlink.NETLINK_ROUTE) as channel:
-        channel.transact([_refusal(name, destination) for destination in destinations])
-
-
-def _allow(name: str, destinations: Iterable[str]) -> None:
-    with Channel.open(netlink.NETLINK_ROUTE) as channel:
-        channel.transact([_refusal(name, destination, gone=True) for destination in destinations])

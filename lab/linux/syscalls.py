@@ -54,11 +54,6 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags), f"unshare {flags:#x}")
 
 
-def setns(descriptor: int, kind: int) -> None:
-    """Move the calling thread into a namespace (setns(2))."""
-    _checked(_libc.setns(descriptor, kind), "setns")
-
-
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
     """mount(2); raises OSError that names source and target."""
     _checked(

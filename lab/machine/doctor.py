@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from lab import charon, kernel
 from lab.errors import PrerequisiteError
@@ -170,11 +169,6 @@ def require(engine: str) -> None:
     raise PrerequisiteError(f"the {engine} engine cannot run here, missing:{lines}", hint=hint)
 
 
-def memory_dir() -> Path:
-    """Where the guest is to keep its memory file: /dev/shm if it is fit, else TMPDIR and so on."""
-    return trials.memory_dir()
-
-
 def _missing(engine: str) -> tuple[Outcome, ...]:
     wanted = (check for check in checks() if engine in check.engines)
     return tuple(outcome for check in wanted if not (outcome := _outcome(check)).ok)
@@ -225,7 +219,7 @@ def _ptrace() -> str:
 
 
 def _memory() -> str:
-    return str(memory_dir())
+    return str(trials.memory_dir())
 
 
 def _native(*argv: str) -> Callable[[], str]:

@@ -7,7 +7,6 @@ root; building is ``kernel``'s. How progress looks is not known here.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from lab import kernel
 from lab.errors import PrerequisiteError
 from lab.linux import process
+from lab.linux.lock import take
 from lab.machine import dpkg, packages
 from lab.machine.packages import ALWAYS, Needed, Package
 from lab.paths import cache_dir
@@ -88,15 +88,8 @@ def _alone(progress: Progress) -> Iterator[None]:
         yield  # The installer has a lock of its own; with this one it is only asked once.
         return
 
-    def acquired() -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
     with file:
-        if not acquired():
+        if not take(file):
             progress.note("another set-up is running: waiting for it")
-            wait_until("the end of the other set-up", acquired, OTHER_S, every_s=0.1)
+            wait_until("the end of the other set-up", lambda: take(file), OTHER_S, every_s=0.1)
         yield

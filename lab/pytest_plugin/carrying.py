@@ -22,6 +22,7 @@ from lab.engine import carried
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, run_program
 from lab.engine.run_dir import fresh_dir
 from lab.engine.session import on_terminal
+from lab.paths import shown
 
 if TYPE_CHECKING:
     import pytest
@@ -72,8 +73,7 @@ class Carriage:
     @property
     def shown_dir(self) -> str:
         """The session's directory as a user would type it."""
-        relative = os.path.relpath(self.folder)
-        return os.fspath(self.folder) if relative.startswith("..") else relative
+        return shown(self.folder)
 
     @property
     def sentence(self) -> str:

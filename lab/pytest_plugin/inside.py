@@ -74,7 +74,7 @@ class Labs:
         """Take down what is left of a lab that broke; what it has to show."""
         if lab is None:
             return evidence.remains(run_dir) if self._full else evidence.brief(order.id, run_dir)
-        sections = lab.sections() if self._full else []
+        sections = lab.sections()
         # Now that it is of no more use, the captures can be complete, and say why.
         with contextlib.suppress(LabError):
             lab.finish()
@@ -84,8 +84,6 @@ class Labs:
     def sections(self) -> list[tuple[str, str]]:
         """Of every lab that stands; one that is finished does not change, and shows itself once."""
         found, self._parting = self._parting, []
-        if not self._full:
-            return found + [section for lab in self._standing for section in lab.brief()]
         for lab in self._standing:
             sections = lab.sections()
             if not lab.is_up and lab in self._shown:

@@ -5,13 +5,13 @@ Nothing here changes the lab: a lab that fails is asked in the state that it is 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.linux import firewall, inventory
+from lab.paths import shown
 from lab.ways.vpn.plan import connections
 
 if TYPE_CHECKING:
@@ -51,14 +51,11 @@ def remains(run_dir: Path) -> list[Section]:
 
 def where(run_dir: Path) -> str:
     """The directory of a run and what is in it, as a user would type it."""
-    shown = os.path.relpath(run_dir)
-    shown = os.fspath(run_dir) if shown.startswith("..") else shown
-    return "\n".join(
-        (
-            f"run directory: {shown}",
-            f"captures:      {shown}/wire/*.pcapng (complete once the lab is down)",
-            f"logs:          {shown}/logs/<node>/<daemon>.log",
-        )
+    folder = shown(run_dir)
+    return (
+        f"run directory: {folder}\n"
+        f"captures:      {folder}/wire/*.pcapng (complete once the lab is down)\n"
+        f"logs:          {folder}/logs/<node>/<daemon>.log"
     )
 
 

@@ -5,16 +5,16 @@ A thin shell: building is ``running``'s business, judging ``runs``'s. Nothing he
 
 from __future__ import annotations
 
-import secrets
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.engine.host import Clock, Engine
 from lab.errors import ExpectationFailed, LabBroke, UsageError
-from lab.inside.running import RunningLab
+from lab.inside.running import RunningLab, start_lab
 from lab.record.story import Story
 from lab.run import evidence
-from lab.run.run import Run
+from lab.run.run import Run, resolved
 
 if TYPE_CHECKING:
     from lab.linux.nodes import Node
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 class Lab:
     """One lab, from ``up`` until it is finished or closed."""
 
-    def __init__(self, run: Run, *, full: bool = False) -> None:
+    def __init__(self, run: Run, down: ExitStack, running: RunningLab, *, full: bool) -> None:
         self._run = run
+        self._down = down
+        """Takes the lab down."""
+        self._running = running
         self._full = full
-        """Whether ``sections`` will be asked for, also when the lab is down."""
-        self._running = RunningLab(run.topology, run.run_dir, Story(run.run_dir))
-        self._up = False
+        """Whether ``sections`` shows all that there is to know."""
+        self._up = True
         self._result: Result | None = None
         self._last: list[evidence.Section] = []
 
@@ -42,19 +44,11 @@ class Lab:
         cls, order: Order, run_dir: Path, engine: Engine, clock: Clock, *, full: bool = False
     ) -> Lab:
         """Resolve with fresh secrets, and build; ``run_dir`` must be fresh."""
-        from lab.topology.load import load
-        from lab.topology.resolve import resolve
-        from lab.ways import faults
-
-        topology = resolve(load(order.topology), secrets.token_bytes(32))
-        if order.fault:
-            topology = faults.apply(order.fault, topology)
-        run = Run(topology, run_dir, engine, clock)
+        run = Run(resolved(order.topology, order.fault), run_dir, engine, clock)
         run.write_keys()
-        lab = cls(run, full=full)
-        lab._running.__enter__()
-        lab._up = True
-        return lab
+        down = ExitStack()
+        running = down.enter_context(start_lab(run.topology, run.run_dir, Story(run.run_dir)))
+        return cls(run, down, running, full=full)
 
     # What there is.
 
@@ -158,7 +152,9 @@ class Lab:
         return evidence.brief(self.topology.name, self.run_dir, self.diagnosis)
 
     def sections(self) -> list[evidence.Section]:
-        """Where everything is and how it stands, or stood when the lab went down."""
+        """``brief``, or with ``full`` also how everything stands, or stood when the lab went down."""
+        if not self._full:
+            return self.brief()
         return evidence.collect(self._running) if self._up else self._last
 
     def close(self) -> None:
@@ -168,7 +164,7 @@ class Lab:
         if self._full:
             self._last = evidence.collect(self._running)
         self._up = False
-        self._running.__exit__(None, None, None)
+        self._down.close()
         self._run.collect_captures()
         if self.record.leftovers:
             left = "\n".join(f"  {thing}" for thing in self.record.leftovers)

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from lab import codec, names, ways
 from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
-from lab.engine.inside import Order
+from lab.engine.inside import MODEL_FILE, Order
 from lab.engine.run_dir import new_run_dir
 from lab.errors import LabError, PrerequisiteError, UsageError
 from lab.machine import sudo
+from lab.paths import shown
 from lab.record.record import Record
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from lab.verify.finding import Finding
     from lab.verify.verdict import Result
 
-MODEL_FILE = "keys/model.json"
 RECORD_FILE = "record.json"
 VERDICT_FILE = "verdict.json"
 
@@ -65,14 +65,8 @@ class Run:
         that there is not. ``own_agent``: whether the lab's own agent will call home, as it does
         where no command is given.
         """
-        from lab.topology.load import load
-        from lab.topology.resolve import resolve
-        from lab.ways import faults
-
         started = time.monotonic()
-        topology = resolve(load(name), secrets.token_bytes(32))
-        if fault:
-            topology = faults.apply(fault, topology)
+        topology = resolved(name, fault)
         if node:
             names.check_known("node", node, [each.name for each in topology.nodes])
         _check_program(command)
@@ -93,8 +87,7 @@ class Run:
     @property
     def shown_dir(self) -> str:
         """The run directory as a user would type it."""
-        relative = os.path.relpath(self.run_dir)
-        return os.fspath(self.run_dir) if relative.startswith("..") else relative
+        return shown(self.run_dir)
 
     def write_keys(self) -> None:
         """The model with its secrets, and the lab's own CA; readable by their owner only."""
@@ -125,14 +118,10 @@ class Run:
             quiet=quiet,
             path=path,
         )
-        return self.carry_out_order(order, stdin=bool(command))
-
-    def carry_out_order(self, order: Order, *, stdin: bool) -> int:
-        """Boot, and give the inside its order."""
         with self.opened() as opened:
             # While the guest boots.
             self.write_keys()
-            return run_program(opened, order.argv(), own=True, stdin=stdin)
+            return run_program(opened, order.argv(), own=True, stdin=bool(command))
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[OpenLab]:
@@ -176,7 +165,8 @@ class Run:
         diagnosis = ""
         if record is not None:
             findings = verify.judge(self.topology, record, self.run_dir)
-            diagnosis = _losses(record) or _diagnose(self.topology, record, self.run_dir)
+            found = verify.diagnose(self.topology, record, self.run_dir)
+            diagnosis = _losses(record) or ("" if found.cause == verify.NOTHING else str(found))
             if record.broke_off:
                 diagnosis = f"the run broke off: {record.error.splitlines()[0]}"
 
@@ -202,6 +192,16 @@ class Run:
     def began_at(self, epoch_s: float) -> None:
         """Count the wall time from then on (a lab that was up)."""
         self._started = time.monotonic() - (time.time() - epoch_s)
+
+
+def resolved(topology: str, fault: str) -> Topology:
+    """The model of a topology file, by name or path, with fresh secrets and perhaps a fault put in."""
+    from lab.topology.load import load
+    from lab.topology.resolve import resolve
+    from lab.ways import faults
+
+    model = resolve(load(topology), secrets.token_bytes(32))
+    return faults.apply(fault, model) if fault else model
 
 
 def _check_program(command: tuple[str, ...]) -> None:
@@ -238,11 +238,3 @@ def _losses(record: Record) -> str:
         return ""
     lost = names.count(record.frames_lost, "frame")
     return f"the captures lost {lost}, so nothing that was not seen is proven; send less"
-
-
-def _diagnose(topology: Topology, record: Record, run_dir: Path) -> str:
-    """What went wrong, in a sentence; empty if nothing did."""
-    from lab import verify
-
-    found = verify.diagnose(topology, record, run_dir)
-    return str(found) if found.cause != verify.NOTHING else ""

@@ -9,18 +9,18 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab import codec
 from lab.engine import registry
 from lab.engine.channel import Channel
 from lab.engine.frames import Frame, Kind, json_frame
-from lab.engine.host import Engine, environment, start_of_time
-from lab.engine.inside import Order
+from lab.engine.host import Engine, environment, start_of_time, terminal_program
+from lab.engine.inside import MODEL_FILE, Order
 from lab.engine.registry import Entry
-from lab.engine.session import Program, Session, on_terminal, window
-from lab.engine.supervisor import MAIN_SESSION, Supervisor
+from lab.engine.session import Program, Session
 from lab.errors import (
     DeadlineExceeded,
     ExpectationFailed,
@@ -31,9 +31,11 @@ from lab.errors import (
     PrerequisiteError,
     UsageError,
 )
-from lab.run.run import MODEL_FILE, Run
 from lab.topology.model import Topology
 from lab.wait import wait_until
+
+if TYPE_CHECKING:
+    from lab.run.run import Run
 
 LOG = "logs/lab.log"
 END_S = 15.0
@@ -140,6 +142,9 @@ class _Herald:
 
 
 def _supervise(run: Run, order: Order, herald: _Herald, starter: socket.socket) -> None:
+    # Not at the head: every command for a lab that is up imports this module, and asyncio takes 30 ms.
+    from lab.engine.supervisor import MAIN_SESSION, Supervisor
+
     with registry.listen(run.run_dir) as listener, run.opened() as opened:
         entry = Entry(
             name="", topology=run.topology.name, run_dir=order.run_dir, pid=os.getpid(),
@@ -165,12 +170,11 @@ def model_of(entry: Entry) -> Topology:
     """
     try:
         return codec.load(Topology, (Path(entry.run_dir) / MODEL_FILE).read_text())
-    except (KeyError, TypeError, ValueError) as error:
-        problem, cause = f"{entry.name} was brought up by another version of the lab", error
-    except OSError as error:
-        problem = f"the run directory of {entry.name} cannot be read: {error.strerror}"
-        cause = error
-    raise UsageError(problem, hint=f"lab down {entry.name} takes the lab down") from cause
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        problem = f"{entry.name} was brought up by another version of the lab"
+        if isinstance(error, OSError):
+            problem = f"the run directory of {entry.name} cannot be read: {error.strerror}"
+        raise UsageError(problem, hint=f"lab down {entry.name} takes the lab down") from error
 
 
 def run_in(
@@ -180,12 +184,8 @@ def run_in(
 
     Raises UsageError if the node or the program does not exist, GuestError if the lab dies meanwhile.
     """
-    rows, columns = window()
-    program = Program(
-        argv=argv, env=environment(Engine(entry.engine), entry.run_dir, env), cwd=os.getcwd(), node=node,
-        tty=on_terminal() and stdin, rows=rows, columns=columns,
-    )  # fmt: skip
-    return _run(entry, program, (1, 2), stdin=stdin)
+    program = terminal_program(Engine(entry.engine), entry.run_dir, argv, env, stdin=stdin)
+    return _run(entry, replace(program, node=node), (1, 2), stdin=stdin)
 
 
 def ask(entry: Entry, node: str, argv: tuple[str, ...]) -> str:

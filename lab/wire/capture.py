@@ -17,10 +17,10 @@ from pathlib import Path
 
 from lab.errors import KernelError
 from lab.linux.nodes import Node
+from lab.linux.worker import start_worker
 from lab.wire import pcapng
 from lab.wire.ring import Ring
 from lab.wire.spool import Sink, open_sink
-from lab.linux.worker import start_worker
 
 
 class Capture:

@@ -197,7 +197,7 @@ def test_a_killed_kernel(user: User, tmp_path: Path) -> None:
         os.kill(min(kernels(out)), signal.SIGKILL)
         _, errors = process.communicate(timeout=20)
         assert process.returncode == 4
-        assert b"the lab's kernel ended with status -9" in errors
+        assert b"the lab's kernel died: it ended with status -9" in errors
         wait_gone(os.fspath(out))
     finally:
         end(process)

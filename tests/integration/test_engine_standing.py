@@ -225,7 +225,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(user: User, standing: str) 
         for _ in range(4):
             started = time.monotonic()
             assert user.lab("exec", "hmc", "--", "true").returncode == 0
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 30, "held up, and not only slow on a busy machine"
         cut_off = select.poll()
         cut_off.register(deaf, select.POLLRDHUP)
         assert cut_off.poll(30_000)

@@ -10,7 +10,7 @@ import pytest
 
 from lab.errors import KernelError
 from lab.linux import inventory, netlink
-from lab.linux.netlink import Channel, Request
+from lab.linux.netlink import Request
 from lab.linux.nodes import Node
 
 pytestmark = [
@@ -31,8 +31,7 @@ def address(number: int) -> Request:
 
 def test_a_long_batch_is_carried_out_whole(tmp_path: Path) -> None:
     with Node.create_bare("n", tmp_path) as node:
-        with node.call(Channel.open, netlink.NETLINK_ROUTE) as channel:
-            channel.transact([address(number) for number in range(2000)])
+        node.channel.transact([address(number) for number in range(2000)])
         seen = inventory.take(node)
 
     assert sum(text.startswith("lo 10.0.") for text in seen.addresses) == 2000
@@ -43,12 +42,11 @@ def test_the_refused_request_is_named_wherever_it_is_in_the_batch(
     twice: int, tmp_path: Path
 ) -> None:
     with Node.create_bare("n", tmp_path) as node:
-        with node.call(Channel.open, netlink.NETLINK_ROUTE) as channel:
-            channel.transact([address(twice)])
-            with pytest.raises(KernelError) as refused:
-                channel.transact([address(number) for number in range(2000)])
-            # And the channel is in step again.
-            channel.transact([address(3000)])
+        node.channel.transact([address(twice)])
+        with pytest.raises(KernelError) as refused:
+            node.channel.transact([address(number) for number in range(2000)])
+        # And the channel is in step again.
+        node.channel.transact([address(3000)])
         seen = inventory.take(node)
 
     assert str(refused.value).startswith(f"cannot add address to number {twice}: File exists")
@@ -58,7 +56,6 @@ def test_the_refused_request_is_named_wherever_it_is_in_the_batch(
 def test_an_unknown_question_is_a_kernel_error(tmp_path: Path) -> None:
     with (
         Node.create_bare("n", tmp_path) as node,
-        node.call(Channel.open, netlink.NETLINK_ROUTE) as channel,
         pytest.raises(KernelError, match="cannot list nothing"),
     ):
-        channel.dump(0x7FF0, bytes(16), "nothing")
+        node.channel.dump(0x7FF0, bytes(16), "nothing")

@@ -12,7 +12,7 @@ import pytest
 
 from lab import kernel
 from lab.kernel import options
-from lab.machine import doctor
+from lab.machine import doctor, trials
 
 pytestmark = pytest.mark.kernel
 
@@ -49,7 +49,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         text=True,
         timeout=60,
         check=False,
-        env={"TMPDIR": os.fspath(doctor.memory_dir()), "HOME": os.fspath(folder)},
+        env={"TMPDIR": os.fspath(trials.memory_dir()), "HOME": os.fspath(folder)},
     )
     return done.stdout.splitlines()
 

@@ -97,7 +97,6 @@ def test_module(path: Path) -> None:
 
 TWICE = frozenset(
     [
-        "Caller",
         "Capture",
         "Carried",
         "Channel",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,21 @@ from lab.wait import wait_until
 FOREVER = "sleep 1000"
 
 
-def start(tmp_path: Path, script: str, name: str = "daemon") -> Daemon:
-    return Daemon.start(["sh", "-c", script], name=name, log_dir=tmp_path / "logs")
+def start(tmp_path: Path, script: str) -> Daemon:
+    return Daemon.start(["sh", "-c", script], name="daemon", log_dir=tmp_path / "logs")
+
+
+@contextmanager
+def running(tmp_path: Path, script: str) -> Iterator[Daemon]:
+    daemon = start(tmp_path, script)
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
 
 
 def test_a_line_is_found_although_it_came_before_the_question(tmp_path: Path) -> None:
-    with start(tmp_path, f"echo ready on 42; echo more; {FOREVER}") as daemon:
+    with running(tmp_path, f"echo ready on 42; echo more; {FOREVER}") as daemon:
         daemon.expect_line("more", 5)
 
         assert daemon.expect_line(r"ready on (\d+)", 5)[1] == "42"
@@ -28,7 +39,7 @@ def test_a_line_is_found_although_it_came_before_the_question(tmp_path: Path) ->
 
 def test_a_line_counts_only_when_it_is_whole(tmp_path: Path) -> None:
     with (
-        start(tmp_path, f"printf 'half a li'; {FOREVER}") as daemon,
+        running(tmp_path, f"printf 'half a li'; {FOREVER}") as daemon,
         pytest.raises(DaemonError, match="half a li"),
     ):
         daemon.expect_line("half", 0.1)
@@ -37,7 +48,7 @@ def test_a_line_counts_only_when_it_is_whole(tmp_path: Path) -> None:
 def test_what_an_earlier_daemon_of_that_name_said_does_not_count(tmp_path: Path) -> None:
     start(tmp_path, "echo ready").wait(5)
 
-    with start(tmp_path, "echo not yet; exit 3") as daemon:
+    with running(tmp_path, "echo not yet; exit 3") as daemon:
         with pytest.raises(DaemonError, match="ended with exit status 3") as raised:
             daemon.expect_line("ready", 5)
 
@@ -45,7 +56,7 @@ def test_what_an_earlier_daemon_of_that_name_said_does_not_count(tmp_path: Path)
 
 
 def test_a_daemon_that_a_signal_ended_is_said_so(tmp_path: Path) -> None:
-    with start(tmp_path, "kill -SEGV $$") as daemon:
+    with running(tmp_path, "kill -SEGV $$") as daemon:
         daemon.wait(5)
 
         with pytest.raises(DaemonError, match="SIGSEGV"):

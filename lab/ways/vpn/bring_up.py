@@ -154,7 +154,8 @@ class Vpn:
 
     def check(self) -> None:
         """Raise DaemonError if a pppd broke, which no node knows of: xl2tpd started it."""
-        for end in (*self._lnss, *(tunnel.lac for tunnel in self._tunnels.values())):
+        ends: list[Lns | Lac] = [*self._lnss, *(tunnel.lac for tunnel in self._tunnels.values())]
+        for end in ends:
             end.check()
 
     def put_to_test(self, lab: Any) -> None:

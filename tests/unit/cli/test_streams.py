@@ -91,7 +91,7 @@ def test_a_segment_that_does_not_exist_is_told_on_a_terminal_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("lab.engine.registry.find", lambda _: None)
-    monkeypatch.setattr(capture, "model_of", lambda _: topology("vpn"))
+    monkeypatch.setattr("lab.run.standing.model_of", lambda _: topology("vpn"))
     monkeypatch.setattr(os, "isatty", lambda fd: fd == 1)
 
     with pytest.raises(UsageError, match="there is no segment 'nosuch'"):

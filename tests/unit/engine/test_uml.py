@@ -22,7 +22,7 @@ def start(folder: Path, script: str) -> None:
     kernel.chmod(0o755)
     run_dir = folder / "run"
     run_dir.mkdir()
-    with uml.start(uml.Image(kernel), folder, run_dir, virtual=True):
+    with uml.start(kernel, folder, run_dir, virtual=True):
         pytest.fail("it did not come up")
 
 
@@ -102,6 +102,6 @@ def test_a_file_that_is_no_program(tmp_path: Path) -> None:
     (tmp_path / "linux").chmod(0o755)
     with (
         pytest.raises(BootError, match="cannot be started"),
-        uml.start(uml.Image(tmp_path / "linux"), tmp_path, tmp_path / "run", virtual=True),
+        uml.start(tmp_path / "linux", tmp_path, tmp_path / "run", virtual=True),
     ):
         pytest.fail("it did not come up")

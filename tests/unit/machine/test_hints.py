@@ -174,8 +174,9 @@ def test_a_demo_that_passed_ends_with_the_next_steps(
     status: int,
     told: bool,
 ) -> None:
-    verdict = SimpleNamespace(exit_status=status, summarize=lambda _: None)
-    run = SimpleNamespace(carry_out=lambda **_: 0, judge=lambda: verdict, shown_dir="runs/direct")
+    result = SimpleNamespace(exit_status=status)
+    run = SimpleNamespace(carry_out=lambda **_: 0, judge=lambda: result, shown_dir="runs/direct")
+    monkeypatch.setattr("lab.verify.verdict.summary", lambda *_, **__: "")
     monkeypatch.setattr("lab.run.run.Run.prepare", lambda *_, **__: run)
     assert main(["run", "direct", *words]) == status
     said = capsys.readouterr().err
