@@ -9,13 +9,11 @@ machine is read or changed, and nothing is installed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +22,7 @@ from urllib.parse import unquote
 
 from lab.charon import store
 from lab.errors import DaemonError, LabError, PrerequisiteError
-from lab.linux import process
-from lab.linux.lock import take
+from lab.linux import lock, process
 
 SUITES = ("trixie", "bookworm")
 """Debian's releases with a strongSwan that knows IKEv1, newest first: 6.0 and 5.9."""
@@ -69,7 +66,7 @@ def fetch(tell: Callable[[str], None], source: Path | None = None) -> Path:
         return there
     try:
         store.folder().mkdir(parents=True, exist_ok=True)
-        with _locked(tell):
+        with lock.held(store.folder() / "lock", "`lab charon fetch`", tell):
             if (there := _there(source)) is not None:
                 return there
             for left in store.folder().glob(".fetch-*"):
@@ -93,15 +90,6 @@ def _there(source: Path | None) -> Path | None:
         raise PrerequisiteError(found.why, hint=hint)
     wanted = source is not None and found.own is not None
     return None if wanted else found.path
-
-
-@contextlib.contextmanager
-def _locked(tell: Callable[[str], None]) -> Iterator[None]:
-    with (store.folder() / "lock").open("a") as lock:
-        if not take(lock):
-            tell("another `lab charon fetch` is running: waiting for its result")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager
@@ -237,7 +225,7 @@ def _try_loading(tree: Path) -> None:
 
 
 def _run(argv: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """Run a program to its end; it ends with us, also at Ctrl-C."""
+    """Run a program to its end, with what the user says about proxies."""
     passed_on = {k: v for k, v in os.environ.items() if k.lower() in _PASSED_ON}
     popen = process.spawn(
         argv,
@@ -247,13 +235,7 @@ def _run(argv: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | 
         stderr=process.PIPE,
         cwd=cwd,
     )
-    try:
-        return process.finish(popen, STEP_S)
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(popen.pid, signal.SIGKILL)
-        popen.wait()
-        raise
+    return process.finish(popen, STEP_S)
 
 
 def _gist(error: LabError) -> str:

@@ -40,7 +40,7 @@ def _status(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
     elif found.path is None:
         print(f"no kernel: {found.why}")
-        print(hints.typed(f"  {found.fix}"), file=sys.stderr)
+        print(hints.typed(f"  {found.hint}"), file=sys.stderr)
     else:
         print(f"{found.path}: Linux {found.facts.get('version', '?')}, {found.why}")
         for option in found.facts.get("lost", ()):

@@ -39,10 +39,6 @@ class Request:
     """A heartbeat's body; other bodies are counted, not kept."""
     body_bytes: int
 
-    @property
-    def is_heartbeat(self) -> bool:
-        return is_heartbeat(self.method, self.target)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -63,7 +59,7 @@ def answer(request: Request, number: int) -> Answer:
     """Answer a well-formed request; ``number`` is the transaction's."""
     transaction = f"SDC{number:07d}"
 
-    if request.is_heartbeat:
+    if is_heartbeat(request.method, request.target):
         return _heartbeat(request, transaction)
 
     if request.method in ("POST", "PUT"):

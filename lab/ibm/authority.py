@@ -29,9 +29,10 @@ def identities(topology: Topology) -> tuple[str, ...]:
             addresses.update(node.service_addresses)
             addresses.update(interface.ip for interface in node.interfaces)
 
-    # A row of the address tables without a name is named by its address.
-    names = {name for name in names if name and not _is_address(name)}
-    return (*sorted(names), *sorted(addresses, key=_address_order))
+    return (
+        *sorted(names),
+        *sorted(addresses, key=lambda text: (":" in text, ipaddress.ip_address(text))),
+    )
 
 
 def issue(topology: Topology, keys_dir: Path) -> None:
@@ -71,16 +72,3 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         os.fchmod(descriptor, mode)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _address_order(text: str) -> tuple[int, int]:
-    address = ipaddress.ip_address(text)
-    return address.version, int(address)

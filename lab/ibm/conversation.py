@@ -75,14 +75,19 @@ class Conversation:
 
     def run(self) -> None:
         """Speak with the peer until one side ends it."""
+        shaken = False
         try:
             self._peer = self._socket.getpeername()[:2]
             self._local = self._socket.getsockname()[:2]
             tls = self._handshake()
-            if tls is not None:
-                self._talk(tls)
-        except OSError as error:  # before the handshake: the peer has already reset the connection
-            self._enter(Answer(status=0, content=b"", kind="handshake", detail=describe(error)))
+            shaken = True
+            while self._exchange(tls):
+                pass
+            self._farewell(tls)
+        except OSError as error:
+            if self._silent or self._unentered:
+                kind = self._mishap(error, shaken)
+                self._enter(Answer(status=0, content=b"", kind=kind, detail=describe(error)))
         finally:
             with self._lock:
                 self._open = False
@@ -95,35 +100,24 @@ class Conversation:
                 # Not SSLSocket.shutdown, which would take the TLS state from under the thread.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def _handshake(self) -> TlsSocket | None:
-        try:
-            with self._lock:
-                tls = self._context.wrap_socket(
-                    self._socket, server_side=True, do_handshake_on_connect=False
-                )
-                self._socket = tls
-            tls.settimeout(self._limits.handshake_s)
-            tls.do_handshake()
-        except OSError as error:
-            self._enter(Answer(status=0, content=b"", kind="handshake", detail=describe(error)))
-            return None
-
+    def _handshake(self) -> TlsSocket:
+        with self._lock:
+            tls = self._context.wrap_socket(
+                self._socket, server_side=True, do_handshake_on_connect=False
+            )
+            self._socket = tls
+        tls.settimeout(self._limits.handshake_s)
+        tls.do_handshake()
         assert isinstance(tls, TlsSocket)
         return tls
 
-    def _talk(self, tls: TlsSocket) -> None:
-        try:
-            while self._exchange(tls):
-                pass
-            self._farewell(tls)
-        except OSError as error:
-            if self._silent or self._unentered:
-                # A client may look at our certificate when its handshake is over. curl 8.23 then leaves
-                # without an alert, while TLS 1.3 still sends its tickets.
-                kind = "broken" if self._stream.received else "no-request"
-                if kind == "no-request" and isinstance(error, ssl.SSLError):
-                    kind = "handshake"
-                self._enter(Answer(status=0, content=b"", kind=kind, detail=describe(error)))
+    def _mishap(self, error: OSError, shaken: bool) -> str:
+        """What kind of entry tells that the connection broke, after the handshake (``shaken``) or before."""
+        if self._stream.received:
+            return "broken"
+        # A client may look at our certificate when its handshake is over. curl 8.23 then leaves
+        # without an alert, while TLS 1.3 still sends its tickets.
+        return "no-request" if shaken and not isinstance(error, ssl.SSLError) else "handshake"
 
     @property
     def _unentered(self) -> bool:

@@ -15,7 +15,7 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +81,9 @@ class Server:
         """Serve whoever calls, while the ``with`` block runs."""
         wake, waker = socket.socketpair()
         with wake, waker:
-            self._acceptor = _thread("sdc", lambda: self._accept(listeners, wake))
+            self._acceptor = _SmallThread(
+                name="sdc", target=self._accept, args=(listeners, wake), daemon=True
+            )
             self._acceptor.start()
             try:
                 yield self
@@ -130,15 +132,15 @@ class Server:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         serial = self._serial.__next__
         conversation = Conversation(connection, self._context, self._ledger, serial, self._limits)
-        thread = _thread("sdc-caller", lambda: self._serve(conversation))
+        thread = _SmallThread(
+            name="sdc-caller", target=self._serve, args=(conversation,), daemon=True
+        )
         with self._lock:
             self._live[conversation] = thread
 
         try:
             thread.start()
-        except (
-            RuntimeError
-        ):  # "can't start new thread": this caller is turned away, the next may pass
+        except RuntimeError:  # no more threads: this caller is turned away, the next may pass
             connection.close()
             with self._lock:
                 del self._live[conversation]
@@ -219,10 +221,6 @@ def _listen(node: str, places: list[tuple[str, int]]) -> list[socket.socket]:
 
         stack.pop_all()
         return listeners
-
-
-def _thread(name: str, target: Callable[[], None]) -> threading.Thread:
-    return _SmallThread(name=name, target=target, daemon=True)
 
 
 class _SmallThread(threading.Thread):

@@ -22,9 +22,7 @@ from lab.errors import LabBroke, PrerequisiteError
 from lab.kernel import options, store, workplace
 from lab.kernel.source import HINT
 from lab.kernel.store import Recipe, built, recipe, status
-from lab.linux import syscalls
-from lab.linux.lock import take
-from lab.wait import wait_until
+from lab.linux import lock, syscalls
 
 NEEDED_BYTES = 800_000_000
 """Measured: 530 MB at the end of a build, sources and objects; the rest is margin."""
@@ -36,27 +34,9 @@ UNPACKED = 44_000
 COMPILED = 1_412
 """How many lines tar and make print: for the estimate, until a build here has counted them."""
 
-HOUR_S = 3600.0
-
-# What no configuration of ours ever compiles: left out, unpacking takes a third of the disk space.
-# Kconfig files and Makefiles stay, because the configuration of every architecture reads them all.
-_PLATFORMS = (
-    "alpha", "arc", "arm", "arm64", "csky", "hexagon", "loongarch", "m68k", "microblaze", "mips",
-    "nios2", "openrisc", "parisc", "powerpc", "riscv", "s390", "sh", "sparc", "xtensa",
-)  # fmt: skip
-_DRIVERS = (
-    "gpu", "infiniband", "media", "net/ethernet", "net/wireless", "scsi", "staging", "usb",
-)  # fmt: skip
-_LEFT_OUT = (
-    *(f"*/arch/{name}/*.[chS]" for name in _PLATFORMS),
-    *(f"*/drivers/{name}/*.[ch]" for name in _DRIVERS),
-    "*/sound/*.[ch]",
-    "*/tools/perf/*",
-    "*/tools/testing/*",
-    *(f"*/Documentation/*.{kind}" for kind in ("rst", "txt", "yaml", "svg")),
-    "*.dts",
-    "*.dtsi",
-)  # fmt: skip
+LEFT_OUT = Path(__file__).with_name("left-out.txt")
+"""Patterns of tar for what no configuration of ours ever compiles. Without it, unpacking takes a third of the
+disk space. Kconfig files and Makefiles stay: the configuration of every architecture reads them all."""
 
 _STEP = re.compile(r"^  [A-Z]+ ")
 
@@ -88,7 +68,13 @@ def build(progress: Progress, *, again: bool = False) -> Path:
 
     try:
         store.folder().mkdir(parents=True, exist_ok=True)
-        with _locked(progress) as waited:
+        # The other one's log tells us how far it is.
+        with lock.held(
+            store.folder() / "lock",
+            "build of the kernel",
+            progress.note,
+            lambda: progress.step("another build", _steps(_log_path()), _total()),
+        ) as waited:
             if (not again or waited) and (found := status()).current and found.path is not None:
                 return found.path
             _sweep(progress)
@@ -102,24 +88,6 @@ def build(progress: Progress, *, again: bool = False) -> Path:
             f"cannot build in {store.folder()}: {error.strerror or error}",
             hint="set XDG_CACHE_HOME to a folder that you may write, with 0.8 GB of room",
         ) from error
-
-
-@contextlib.contextmanager
-def _locked(progress: Progress) -> Iterator[bool]:
-    """Hold the store's lock; yields whether another build was waited for."""
-    with (store.folder() / "lock").open("a") as lock:
-
-        def acquired() -> bool:
-            if take(lock):
-                return True
-            # The other one's log tells us how far it is.
-            progress.step("another build", _steps(_log_path()), _total())
-            return False
-
-        if waited := not acquired():
-            progress.note("another build of the kernel is running: waiting for its result")
-            wait_until("the end of the other build", acquired, HOUR_S, every_s=0.1)
-        yield waited
 
 
 def _sweep(progress: Progress) -> None:
@@ -154,11 +122,16 @@ def _build(wanted: Recipe, progress: Progress) -> Path:
         result.mkdir()
         maker = _Maker(tree, log, progress)
 
-        leave_out = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
+        unpack: list[str | Path] = [
+            "tar",
+            "xvf",
+            wanted.source.path,
+            "--strip-components=1",
+            f"--exclude-from={LEFT_OUT}",
+        ]
         maker.run(
-            ["tar", "xvf", wanted.source.path, "--strip-components=1", *leave_out],
-            "unpacking the source", total=UNPACKED, counts=re.compile("."), kept=False,
-        )  # fmt: skip
+            unpack, "unpacking the source", total=UNPACKED, counts=re.compile("."), kept=False
+        )
         unpacked = maker.counted
         for patch in options.patches_for(wanted.source.version):
             maker.run(
@@ -236,9 +209,8 @@ class _Maker:
         """Run one program to its end; ``kept``: whether the lines that count go into the log."""
         self.counted = 0
         self._progress.step(what, 0, total)
-        process = _spawn([os.fspath(word) for word in argv], self._tree)
-        assert process.stdout is not None
-        try:
+        with _running([os.fspath(word) for word in argv], self._tree) as process:
+            assert process.stdout is not None
             for line in process.stdout:
                 counted = counts.match(line) is not None
                 if kept or not counted or line.startswith("tar: "):
@@ -248,8 +220,6 @@ class _Maker:
                     self.counted += 1
                     self._progress.step(what, self.counted, max(total, self.counted))
             failed = process.wait() != 0
-        finally:
-            _end(process)
 
         if failed:
             if shutil.disk_usage(self._tree).free < NEEDED_BYTES / 20:
@@ -257,13 +227,15 @@ class _Maker:
             raise BuildError(f"{what} ({argv[0]})", Path(self._log.name))
 
 
-def _spawn(argv: list[str], folder: Path) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def _running(argv: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A program of the build; nothing is left of it afterwards, also after Ctrl-C in the middle."""
     # Neither make's variables (we may run below `make`) nor compiler flags of the user's shell.
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     env |= {"LC_ALL": "C", "KBUILD_BUILD_USER": "lab", "KBUILD_BUILD_HOST": "callhome-lab"}
     env["XZ_OPT"] = "--threads=0"  # tar unpacks on all processors.
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             cwd=folder,
             env=env,
@@ -278,15 +250,12 @@ def _spawn(argv: list[str], folder: Path) -> subprocess.Popen[str]:
         )
     except FileNotFoundError as error:
         raise PrerequisiteError(f"there is no program {argv[0]}", hint=HINT) from error
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End what is left of it, also after Ctrl-C in the middle."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    with process:  # Waits for it, and closes its pipe.
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _log_path() -> Path:

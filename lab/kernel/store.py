@@ -58,13 +58,13 @@ class KernelStatus:
     why: str
     facts: dict[str, Any]
     """What its build wrote down: version, compiler, seconds, options that were lost."""
-    fix: str = _BUILD
+    hint: str = _BUILD
     """What to do where there is none: a command, or a sentence."""
 
     @property
     def can_build(self) -> bool:
         """Whether a build would change which kernel is run."""
-        return self.fix == _BUILD
+        return self.hint == _BUILD
 
 
 def folder() -> Path:
@@ -109,7 +109,7 @@ def status() -> KernelStatus:
     try:
         check_machine()
     except PrerequisiteError as error:
-        return KernelStatus(None, False, error.message, {}, fix=error.hint)
+        return KernelStatus(None, False, error.message, {}, hint=error.hint)
     if named := os.environ.get(NAMED):
         return _named(Path(named))
 
@@ -138,7 +138,7 @@ def _named(path: Path) -> KernelStatus:
     if not os.access(kernel, os.X_OK) or kernel.is_dir():
         return KernelStatus(
             None, False, f"{NAMED} is {path}, and there is no kernel that may be run",
-            {}, fix=f"name the file `linux` of a built kernel by {NAMED}, or unset {NAMED}",
+            {}, hint=f"name the file `linux` of a built kernel by {NAMED}, or unset {NAMED}",
         )  # fmt: skip
     facts = _facts(kernel.parent) if kernel.name == "linux" else None
     ours = facts is not None and facts.get("options") == options_digest()
@@ -146,7 +146,7 @@ def _named(path: Path) -> KernelStatus:
     if facts is not None and not ours:
         why += ", with other options than this version of the lab has"
     facts = facts or {"seccomp": knows_seccomp(kernel)}
-    return KernelStatus(kernel.resolve(), ours, why, facts, fix=f"unset {NAMED}")
+    return KernelStatus(kernel.resolve(), ours, why, facts, hint=f"unset {NAMED}")
 
 
 def by_seccomp(kernel: KernelStatus) -> bool:

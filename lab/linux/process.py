@@ -255,9 +255,12 @@ def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:
     name = Path(words[0]).name
     try:
         out, err = popen.communicate(input.encode(), timeout=deadline_s)
-    except subprocess.TimeoutExpired as late:
-        os.killpg(popen.pid, signal.SIGKILL)
+    except BaseException as late:  # Also Ctrl-C: the program ends with us.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(popen.pid, signal.SIGKILL)
         _, err = popen.communicate()
+        if not isinstance(late, subprocess.TimeoutExpired):
+            raise
         problem = f"did not end within {deadline_s:g} s"
         raise DaemonError(name, problem, log_tail=err.decode(errors="replace")) from late
 

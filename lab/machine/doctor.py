@@ -95,17 +95,17 @@ class Report:
 
 def checks() -> tuple[Check, ...]:
     """All of them, in the order in which they are worth reading."""
-    native = partial(Check, engines=("native",))
+    uml, native = partial(Check, engines=("uml",)), partial(Check, engines=("native",))
     return (
         *(_package_check(package) for package in packages.packages()),
         Check(
             "IKEv1",
             "ways by VPN: the charon knows the version of IKE that IBM's VPN speaks",
-            _ikev1,
+            partial(_path, charon.status),
         ),
-        Check("kernel", "uml: the lab's own kernel, for x86_64", _kernel, ("uml",)),
-        Check("memory", "uml: a folder for the guest's memory", _memory, ("uml",)),
-        Check("ptrace", "uml: the guest's kernel traces its processes", _ptrace, ("uml",)),
+        uml("kernel", "uml: the lab's own kernel, for x86_64", partial(_path, kernel.status)),
+        uml("memory", "uml: a folder for the guest's memory", lambda: str(trials.memory_dir())),
+        uml("ptrace", "uml: the guest's kernel traces its processes", _ptrace),
         native("root", "native: makes namespaces and interfaces", trials.root),
         native("bridge", "native: the wires", _native(*_BRIDGE)),
         native("veth", "native: the wires", _native(*_VETH)),
@@ -195,17 +195,10 @@ def _package_check(package: packages.Package) -> Check:
     )  # fmt: skip
 
 
-def _ikev1() -> str:
-    found = charon.status()
+def _path(status: Callable[[], charon.CharonStatus | kernel.KernelStatus]) -> str:
+    found = status()
     if found.path is None:
         raise PrerequisiteError(found.why, hint=found.hint)
-    return f"{found.path} ({found.why})"
-
-
-def _kernel() -> str:
-    found = kernel.status()
-    if found.path is None:
-        raise PrerequisiteError(found.why, hint=found.fix)
     return f"{found.path} ({found.why})"
 
 
@@ -216,10 +209,6 @@ def _ptrace() -> str:
         if kernel.by_seccomp(kernel.status()):
             return f"{error.message}; this kernel can drive its processes by seccomp instead"
         raise
-
-
-def _memory() -> str:
-    return str(trials.memory_dir())
 
 
 def _native(*argv: str) -> Callable[[], str]:

@@ -71,14 +71,10 @@ class Package:
         return self.name
 
 
-def packages(text: str | None = None) -> tuple[Package, ...]:
-    """The list, in its order."""
-    return _read(LIST.read_text() if text is None else text)
-
-
 @cache
-def _read(text: str) -> tuple[Package, ...]:
-    lines = text.splitlines()
+def packages(path: Path = LIST) -> tuple[Package, ...]:
+    """The list, in its order."""
+    lines = path.read_text().splitlines()
     rows = (line.split("\t") for line in lines if line and not line.startswith("#"))
     return tuple(
         Package(name, tuple(proofs.split()), Needed(needed), purpose)
@@ -101,19 +97,13 @@ def named(names: Iterable[str]) -> tuple[Package, ...]:
     return tuple(known[name] for name in names)
 
 
-def of_program(program: str) -> Package | None:
-    """The package of the list that brings a program."""
-    return next(
-        (each for each in packages() if any(Path(p).name == program for p in each.proofs)), None
-    )
-
-
 def hint_for(program: str) -> str:
     """The command that installs a program; empty if it is there, or none of the list."""
-    package = of_program(program)
-    if package is None or package.found() is not None or shutil.which(program) is not None:
-        return ""
-    return install_command([package.name])
+    for package in packages():
+        if any(Path(proof).name == program for proof in package.proofs):
+            there = package.found() is not None or shutil.which(program) is not None
+            return "" if there else install_command([package.name])
+    return ""
 
 
 def require(program: str, purpose: str) -> None:

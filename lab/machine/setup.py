@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING
 
 from lab import kernel
 from lab.errors import PrerequisiteError
-from lab.linux import process
-from lab.linux.lock import take
+from lab.linux import lock, process
 from lab.machine import dpkg, packages
 from lab.machine.packages import ALWAYS, Needed, Package
 from lab.paths import cache_dir
-from lab.wait import wait_until
 
 if TYPE_CHECKING:
     from lab.kernel import Progress
-
-OTHER_S = 3600.0
 
 
 def wanted_packages(*, building: bool, tests: bool) -> tuple[Package, ...]:
@@ -80,16 +76,13 @@ def write_stamp(stamp: Path, wanted: Sequence[Package], began_ns: int) -> None:
 @contextlib.contextmanager
 def _alone(progress: Progress) -> Iterator[None]:
     """One set-up of a user at a time: a second one finds everything installed."""
-    lock = cache_dir() / "setup.lock"
+    file = cache_dir() / "setup.lock"
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     except OSError:
         yield  # The installer has a lock of its own; with this one it is only asked once.
         return
 
-    with file:
-        if not take(file):
-            progress.note("another set-up is running: waiting for it")
-            wait_until("the end of the other set-up", lambda: take(file), OTHER_S, every_s=0.1)
+    with lock.held(file, "set-up", progress.note):
         yield

@@ -120,10 +120,6 @@ class Address:
     address: str
 
     @property
-    def name_is_labs(self) -> bool:
-        return self.host.endswith(f".{LAB_DOMAIN}")
-
-    @property
     def version(self) -> int:
         return ipaddress.ip_network(self.address).version
 
@@ -158,12 +154,6 @@ class Profile:
     @property
     def vpn_gateways(self) -> tuple[Address, ...]:
         return self.addresses(Kind.vpn_gateway)
-
-    @property
-    def inbound_ports(self) -> tuple[int, ...]:
-        """The HMC's ports that remote service may use, each for TCP and UDP."""
-        rows = (row for row in self.rows if row.kind is Kind.inbound)
-        return tuple(sorted({service.port for row in rows for service in row.services}))
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count
 
@@ -77,8 +77,7 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
 
 def _profile(spec: TopologySpec) -> Iterator[Complaint]:
     if spec.profile not in catalogue.names():
-        suggestion = did_you_mean(spec.profile, catalogue.names())
-        yield Complaint(("profile",), f"there is no profile {spec.profile!r}", suggestion)
+        yield unknown(("profile",), "profile", spec.profile, catalogue.names())
 
 
 def _nodes(spec: TopologySpec) -> Iterator[Complaint]:
@@ -155,11 +154,7 @@ def _links(spec: TopologySpec) -> Iterator[Complaint]:
             problem = f"a link joins two nodes or more, and this one has {len(link.nodes)}"
             yield Complaint((*place, "nodes"), problem)
         for node in link.nodes:
-            if node not in spec.nodes:
-                problem = f"there is no node {node!r}"
-                suggestion = did_you_mean(node, spec.nodes)
-                needs = (("nodes", node),)
-                yield Complaint((*place, "nodes", node), problem, suggestion, needs)
+            yield from named(spec, (*place, "nodes", node), node, *Role)
 
     yield from _unlinked(spec)
 
@@ -204,12 +199,9 @@ def _addresses(spec: TopologySpec) -> Iterator[Complaint]:
 
 
 def _same_link(spec: TopologySpec, address: str) -> str:
-    ip = ipaddress.ip_address(address)
-    for name, link in spec.links.items():
-        if ip in ipaddress.ip_network(link.subnet):
-            return f"{name} has the subnet {link.subnet}"
-
-    return ""
+    subnets = {name: ipaddress.ip_network(link.subnet) for name, link in spec.links.items()}
+    around = [name for name, net in subnets.items() if ipaddress.ip_address(address) in net]
+    return f"{around[0]} has the subnet {subnets[around[0]]}" if around else ""
 
 
 def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
@@ -274,13 +266,10 @@ def _agents(spec: TopologySpec) -> Iterator[Complaint]:
         yield from named(spec, place, agent, *homeward)
         if not own:
             yield Complaint(place, f"{agent} has no way home", f"name one of ways: [{names}]")
-        for index, way in enumerate(own):
-            if way in own[:index]:
-                yield Complaint((*place, index), f"{way} is there twice")
-            elif way not in spec.ways:
-                suggestion = did_you_mean(way, spec.ways)
-                problem = f"there is no way {way!r}"
-                yield Complaint((*place, index), problem, suggestion, (("ways", way),))
+        yield from repeated(place, own)
+        for way, its in _entries(place, own).items():
+            if way not in spec.ways:
+                yield unknown(its, "way", way, spec.ways, (("ways", way),))
 
 
 def _way(spec: TopologySpec, name: str) -> Iterator[Complaint]:
@@ -289,23 +278,39 @@ def _way(spec: TopologySpec, name: str) -> Iterator[Complaint]:
         yield Complaint(("ways", name), problem, fix, (("agents",),))
 
 
+def unknown(
+    place: Place, what: str, name: str, known: Iterable[str], needs: tuple[Place, ...] = ()
+) -> Complaint:
+    """Something is named that is not there; the suggestion is what was perhaps meant."""
+    return Complaint(place, f"there is no {what} {name!r}", did_you_mean(name, known), needs)
+
+
+def repeated(place: Place, names: tuple[str, ...], fix: str = "") -> Iterator[Complaint]:
+    """Each entry of a list that is in it before."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Complaint((*place, index), f"{name} is there twice", fix)
+
+
+def _entries(place: Place, names: tuple[str, ...]) -> dict[str, Place]:
+    """Each name of a list, and the place where it is first."""
+    return {name: (*place, names.index(name)) for name in names}
+
+
 def named_once(
     spec: TopologySpec, place: Place, names: tuple[str, ...], role: Role
 ) -> Iterator[Complaint]:
     """What is wrong with a list of nodes that must have a role."""
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            yield Complaint((*place, index), f"{name} is there twice")
-        else:
-            yield from named(spec, (*place, index), name, role)
+    yield from repeated(place, names)
+    for name, its in _entries(place, names).items():
+        yield from named(spec, its, name, role)
 
 
 def named(spec: TopologySpec, place: Place, name: str, *roles: Role) -> Iterator[Complaint]:
     """What is wrong with the name of a node that must have one of these roles."""
     fitting = [node for node, its in spec.nodes.items() if its.role in roles]
     if name not in spec.nodes:
-        suggestion = did_you_mean(name, fitting)
-        yield Complaint(place, f"there is no node {name!r}", suggestion, (("nodes", name),))
+        yield unknown(place, "node", name, fitting, (("nodes", name),))
     elif name not in fitting:
         wanted = " or ".join(roles)
         problem = f"{name} has the role {spec.nodes[name].role}, and must have {wanted} here"
@@ -314,12 +319,10 @@ def named(spec: TopologySpec, place: Place, name: str, *roles: Role) -> Iterator
 
 
 def _expect(spec: TopologySpec) -> Iterator[Complaint]:
-    for index, name in enumerate(spec.expect):
-        if name in spec.expect[:index]:
-            yield Complaint(("expect", index), f"{name} is there twice")
-        elif name not in requirement_ids():
-            suggestion = did_you_mean(name, requirement_ids())
-            yield Complaint(("expect", index), f"there is no requirement {name!r}", suggestion)
+    yield from repeated(("expect",), spec.expect)
+    for name, its in _entries(("expect",), spec.expect).items():
+        if name not in requirement_ids():
+            yield unknown(its, "requirement", name, requirement_ids())
 
 
 def routes(spec: TopologySpec) -> Iterator[Complaint]:
@@ -344,26 +347,23 @@ def routes(spec: TopologySpec) -> Iterator[Complaint]:
 def wired(spec: TopologySpec, net: Network, way: str) -> Iterator[Complaint]:
     """Whether every agent of a way gets over the wires to the Internet, and answers get back."""
     for agent in spec.agents_of(way):
-        for problem, suggestion in _wired_agent(spec, net, agent):
-            yield Complaint(("agents", agent), problem, suggestion)
+        place, uplinks = ("agents", agent), net.uplinks(agent)
+        if not uplinks:
+            yield Complaint(place, f"{agent} has no way to the Internet")
+            continue
+        if len(uplinks) > 1:
+            problem = f"{agent} has {len(uplinks)} ways to the Internet: {', '.join(uplinks)}"
+            yield Complaint(place, problem, "leave one")
+            continue
 
-
-def _wired_agent(spec: TopologySpec, net: Network, agent: str) -> Iterator[tuple[str, str]]:
-    uplinks = net.uplinks(agent)
-    if not uplinks:
-        yield f"{agent} has no way to the Internet", ""
-        return
-    if len(uplinks) > 1:
-        yield f"{agent} has {len(uplinks)} ways to the Internet: {', '.join(uplinks)}", "leave one"
-        return
-
-    if spec.firewall is not None and uplinks[0] not in net.links_behind(spec.firewall):
-        yield f"{agent} does not go through {spec.firewall}", f"move it off {uplinks[0]}"
-    if not spec.snat and is_private(spec.links[uplinks[0]].subnet):
-        yield (
-            f"no answer from the Internet comes to {agent} in {spec.links[uplinks[0]].subnet}",
-            "give the firewall snat: true, or the link a public subnet such as 203.0.113.0/24",
-        )
+        (uplink,) = uplinks
+        if spec.firewall is not None and uplink not in net.links_behind(spec.firewall):
+            problem = f"{agent} does not go through {spec.firewall}"
+            yield Complaint(place, problem, f"move it off {uplink}")
+        if not spec.snat and is_private(spec.links[uplink].subnet):
+            problem = f"no answer from the Internet comes to {agent} in {spec.links[uplink].subnet}"
+            fix = "give the firewall snat: true, or the link a public subnet such as 203.0.113.0/24"
+            yield Complaint(place, problem, fix)
 
 
 def site(spec: TopologySpec) -> frozenset[str]:

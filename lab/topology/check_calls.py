@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from lab.names import did_you_mean
 from lab.topology.check import Complaint
-from lab.topology.resolve_telephone import line_name
+from lab.topology.resolve_telephone import line_names
 from lab.topology.spec import CallSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 from lab.topology.telephone import Outcome
@@ -34,7 +34,7 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
         yield Complaint(("calls",), problem, suggestion, (("telephone",),))
         return
 
-    lines = _lines(spec)
+    lines = {line: node for node in spec.telephone for line in line_names(spec, node)}
     for index, call in enumerate(spec.calls):
         place: Place = ("calls", index)
         yield from _keys(place, call)
@@ -62,16 +62,6 @@ def _keys(place: Place, call: CallSpec) -> Iterator[Complaint]:
         yield Complaint((*place, "to"), problem, "take it out", (outcome,))
 
 
-def _lines(spec: TopologySpec) -> dict[str, str]:
-    """Line to its node."""
-    counts = {n: spec.nodes[n].modems for n in spec.telephone if n in spec.nodes}
-    return {
-        line_name(node, number, count): node
-        for node, count in counts.items()
-        for number in range(1, count + 1)
-    }
-
-
 def _caller(
     spec: TopologySpec, lines: Mapping[str, str], place: Place, call: CallSpec
 ) -> Iterator[Complaint]:
@@ -82,15 +72,12 @@ def _caller(
     if call.from_ in spec.nodes:
         problem = f"{call.from_} has no telephone line"
         needs: tuple[Place, ...] = (("nodes", call.from_), ("telephone",))
-        yield Complaint(its, problem, _known(lines), needs)
+        known = f"those with one: {', '.join(dict.fromkeys(lines.values()))}"
+        yield Complaint(its, problem, known, needs)
     else:
         suggestion = did_you_mean(call.from_, dict.fromkeys([*lines.values(), *lines]))
         problem = f"there is no node and no line {call.from_!r}"
         yield Complaint(its, problem, suggestion, (("nodes",), ("telephone",)))
-
-
-def _known(lines: Mapping[str, str]) -> str:
-    return f"those with one: {', '.join(dict.fromkeys(lines.values()))}"
 
 
 def _called(spec: TopologySpec, place: Place, call: CallSpec) -> Iterator[Complaint]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from lab.names import did_you_mean
 from lab.topology import check
 from lab.topology.check import Complaint
-from lab.topology.resolve_telephone import line_name
+from lab.topology.resolve_telephone import line_names
 from lab.topology.roles import TRAITS, Role
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
@@ -69,9 +68,7 @@ def _lines(spec: TopologySpec) -> Iterator[Complaint]:
     for name in spec.telephone:
         place, known = ("telephone", name), [n for n, its in spec.nodes.items() if its.modems]
         if name not in spec.nodes:
-            suggestion = did_you_mean(name, known)
-            problem = f"there is no node {name!r}"
-            yield Complaint(place, problem, suggestion, (("nodes", name),))
+            yield check.unknown(place, "node", name, known, (("nodes", name),))
             continue
 
         role: Place = ("nodes", name, "role")
@@ -99,9 +96,7 @@ def _line_names(spec: TopologySpec) -> Iterator[Complaint]:
     """A node may be called as a line of another: ``lig-1`` beside a ``lig`` with two modems."""
     owners: dict[str, str] = {}
     for name in spec.telephone:
-        count = spec.nodes[name].modems if name in spec.nodes else 0
-        for number in range(1, count + 1):
-            line = line_name(name, number, count)
+        for line in line_names(spec, name):
             owner = owners.setdefault(line, name)
             if owner != name:
                 problem = f"a line of {name} is called {line}, and so is one of {owner}"

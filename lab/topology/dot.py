@@ -163,7 +163,8 @@ def _edges(topology: Topology, route: RouteMap) -> Iterator[str]:
         hub = f'"segment {segment.name}"'
         for node in members:
             name = f'"{node.name}"'
-            first = _before_hub(route, members, node)
+            # The nearest node to the agents is drawn before its segment.
+            first = _rank(route, node) == _rank(route, members[0])
             ends = f"{name} -> {hub}" if first else f"{hub} -> {name}"
             yield f"  {ends} [{_look(topology, route, segment, [node])}];"
 
@@ -187,11 +188,6 @@ def _beside(label: str) -> str:
     left = label.replace("<br/>", '<br align="left"/>')
     cells = f'<td width="8"></td><td align="left" balign="left">{left}</td>'
     return _table([cells], padding=1)
-
-
-def _before_hub(route: RouteMap, members: list[Node], node: Node) -> bool:
-    """Whether a node is drawn before its segment: the nearest one to the agents is."""
-    return _rank(route, node) == min(_rank(route, member) for member in members)
 
 
 def _rank(route: RouteMap, node: Node) -> int:

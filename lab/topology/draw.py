@@ -136,8 +136,7 @@ def _befalling(topology: Topology) -> Iterator[str]:
         callers = _callers({each.caller for each in same}, telephone.lines)
         ends = f"{callers} to {rule.number}" if rule.number else callers
         parts = [f"from {ends}", *_limits(rule)]
-        for number, row in enumerate(wrapped(parts, WIDTH - 18)):
-            yield f"  {'' if number else rule.outcome:<16}{row}"
+        yield from wrapped(f"  {rule.outcome:<16}", parts, WIDTH - 18)
 
 
 def _callers(names: set[str], lines: Sequence[ModemLine]) -> str:
@@ -206,9 +205,8 @@ def _rules(topology: Topology) -> Iterator[str]:
         topology.firewall.rules, lambda rule: (rule.requirement, rule.source)
     ):
         for (service, arrow), same in groupby(rules, lambda rule: (_service(rule), _arrow(rule))):
-            for number, chunk in enumerate(wrapped([rule.destination for rule in same], 48)):
-                start = f"  {requirement:<10}{source:<16}{service:<10}{arrow:<4}"
-                yield (start if number == 0 else " " * len(start)) + chunk
+            head = f"  {requirement:<10}{source:<16}{service:<10}{arrow:<4}"
+            yield from wrapped(head, (rule.destination for rule in same), 48)
             requirement = source = ""
 
 
@@ -226,4 +224,4 @@ def _arrow(rule: AllowRule) -> str:
 def _expectations(topology: Topology) -> Iterator[str]:
     if topology.expect:
         yield "What a run is judged by"
-        yield from (f"  {line}" for line in wrapped(list(topology.expect), WIDTH - 2))
+        yield from wrapped("  ", topology.expect, WIDTH - 2)

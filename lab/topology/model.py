@@ -110,13 +110,13 @@ class DropRule:
 
     name: str
     node: str
-    protocol: str
+    protocol: str = "any"
     """``udp``, ``esp``, ``tcp``, ``icmp`` or ``any``."""
-    port: int
-    above_bytes: int
-    source: str
-    """A prefix, or ``0.0.0.0/0``."""
-    destination: str
+    port: int = 0
+    above_bytes: int = 0
+    source: str = "0.0.0.0/0"
+    """A prefix."""
+    destination: str = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

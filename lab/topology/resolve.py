@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab import ways
-from lab.topology import addressing, catalogue, check, resolve_telephone
+from lab.topology import catalogue, check, resolve_telephone
 from lab.topology.catalogue import Kind
 from lab.topology.model import (
     Agent,
@@ -21,7 +21,6 @@ from lab.topology.model import (
     Route,
     Segment,
     Topology,
-    Way,
 )
 from lab.topology.roles import TRAITS, Listed
 from lab.topology.routing import Hop
@@ -45,7 +44,10 @@ class _Resolver(Site):
             source=spec.source,
             profile=spec.profile,
             region=spec.region,
-            ways=tuple(self.way(name) for name in spec.ways),
+            ways=tuple(
+                ways.stage(way.kind, "resolve").plan(self, name, way)
+                for name, way in spec.ways.items()
+            ),
             callers=tuple(Agent(name=name, ways=own) for name, own in spec.agents.items()),
             segments=tuple(
                 Segment(
@@ -64,11 +66,6 @@ class _Resolver(Site):
             expect=spec.expect,
         )
 
-    def way(self, name: str) -> Way:
-        spec = self.spec.ways[name]
-        plan: Way = ways.stage(spec.kind, "resolve").plan(self, name, spec)
-        return plan
-
     # -- nodes and routes -------------------------------------------------------------------------
 
     def node(self, name: str) -> Node:
@@ -80,7 +77,7 @@ class _Resolver(Site):
             interfaces=tuple(
                 Interface(
                     segment=link,
-                    mac=addressing.mac(n, number),
+                    mac=_mac(n, number),
                     address=self.addresses[link, name],
                 )
                 for n, link in enumerate(self.spec.links, 1)
@@ -190,3 +187,8 @@ class _Resolver(Site):
             for agent in self.spec.agents_of(name)
             for rule in ways.stage(way.kind, "resolve").rules(self, way, agent)
         )
+
+
+def _mac(link: int, node: int) -> str:
+    """A locally administered address that tells link and node by their numbers in the file."""
+    return f"02:ca:11:{link:02x}:{node >> 8:02x}:{node & 0xFF:02x}"

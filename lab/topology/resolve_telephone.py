@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from lab.topology import secrets
-from lab.topology.catalogue import Address, Profile, Region, Service, Variant
+from lab.topology.catalogue import Address, Profile, Region, Variant
 from lab.topology.model import PppAccount, PppAuth, PppServer, Role
 from lab.topology.routing import Network
 from lab.topology.site import Site
@@ -76,10 +75,9 @@ def _rules(call: CallSpec, lines: tuple[ModemLine, ...]) -> Iterator[CallRule]:
 
 def _lines(spec: TopologySpec) -> Iterator[ModemLine]:
     for node, line in spec.telephone.items():
-        devices = modem_devices(spec, node)
-        for number, device in enumerate(devices, 1):
+        for name, device in zip(line_names(spec, node), modem_devices(spec, node), strict=True):
             yield ModemLine(
-                name=line_name(node, number, len(devices)),
+                name=name,
                 node=node,
                 device=device,
                 number=line.number,
@@ -88,9 +86,10 @@ def _lines(spec: TopologySpec) -> Iterator[ModemLine]:
             )
 
 
-def line_name(node: str, number: int, count: int) -> str:
-    """The node's name, with the line's number if it has several."""
-    return f"{node}-{number}" if count > 1 else node
+def line_names(spec: TopologySpec, node: str) -> tuple[str, ...]:
+    """What a node's lines are called: as the node, with a number behind it if they are several."""
+    modems = spec.nodes[node].modems if node in spec.nodes else 0
+    return tuple(f"{node}-{n}" for n in range(1, modems + 1)) if modems > 1 else (node,) * modems
 
 
 def modem_devices(spec: TopologySpec, node: str) -> tuple[str, ...]:
@@ -100,7 +99,7 @@ def modem_devices(spec: TopologySpec, node: str) -> tuple[str, ...]:
 def account(site: Site, client: str) -> PppAccount:
     """An agent's user id at AT&T's gateway, and the password of PAP (P-11)."""
     user = f"{ACCOUNT}.hmc{list(site.spec.agents).index(client) + 1:02}"
-    return PppAccount(user=user, secret=secrets.derive(site.seed, "pap", user))
+    return PppAccount(user=user, secret=site.secret("pap", user))
 
 
 def region(spec: TopologySpec, agent: str) -> Region:
@@ -164,8 +163,4 @@ def _catalogue(profile: Profile) -> Iterator[IbmAddress]:
 def _services(listed: Iterable[Address]) -> Iterator[tuple[str, int]]:
     for address in listed:
         for service in (*address.row.services, *address.row.behind_nat):
-            yield _pair(service)
-
-
-def _pair(service: Service) -> tuple[str, int]:
-    return service.protocol, service.port
+            yield service.protocol, service.port

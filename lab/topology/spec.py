@@ -16,7 +16,6 @@ from lab.topology.catalogue import Region
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
 from lab.topology.telephone import Outcome, ResultTable
-from lab.topology.values import MODEM_RATES as MODEM_RATES
 from lab.topology.values import (
     Address,
     After,

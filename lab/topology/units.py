@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable
 from decimal import Decimal
 
 _POWERS = {"bit": 0, "kbit": 3, "Mbit": 6, "Gbit": 9}
@@ -78,17 +79,17 @@ def show_size(octets: int) -> str:
 
 WIDTH = 96
 """Columns of a picture in text."""
+NO_BREAK = "\xa0"
 
 
-def wrapped(words: Sequence[str], width: int) -> Iterator[str]:
-    """Words with commas between them, in lines of a width."""
-    line = ""
-    for number, word in enumerate(words):
-        part = word + (", " if number < len(words) - 1 else "")
-        if line and len(line) + len(part) > width:
-            yield line.rstrip()
-            line = ""
-        line += part
-
-    if line:
-        yield line
+def wrapped(head: str, words: Iterable[str], width: int) -> list[str]:
+    """Words with commas between them behind a head, in lines of a width; a space inside a word is kept."""
+    lines = textwrap.wrap(
+        ", ".join(word.replace(" ", NO_BREAK) for word in words),
+        len(head) + width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(NO_BREAK, " ") for line in lines]

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from lab.topology import units
+
+N = TypeVar("N", int, float)
 
 NODE_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 LINK_NAME = NODE_NAME
@@ -86,8 +89,13 @@ def _check_address(text: object) -> object:
     return text
 
 
-def _within(low: float, high: float, shown: str) -> Any:
-    def check(number: float) -> float:
+def _within(
+    parse: Callable[[object], N], low: float, high: float, shown: str
+) -> Callable[[object], N]:
+    """A parser that refuses what is out of bounds."""
+
+    def check(text: object) -> N:
+        number = parse(text)
         if not low <= number <= high:
             raise ValueError(f"must be {shown}")
         return number
@@ -95,20 +103,12 @@ def _within(low: float, high: float, shown: str) -> Any:
     return check
 
 
-def _rate(text: object) -> int:
-    return int(_within(300, 10**11, "between 300bit and 100Gbit")(units.parse_rate(text)))
-
-
-def _delay(text: object) -> float:
-    return float(_within(0, 10, "at most 10s")(units.parse_duration(text)))
-
-
-def _duration(text: object) -> float:
-    return float(_within(1, 86400 * 365, "between 1s and 365d")(units.parse_duration(text)))
-
-
-def _pause(text: object) -> float:
-    return float(_within(0, 3600, "at most 1h")(units.parse_duration(text)))
+_rate = _within(units.parse_rate, 300, 10**11, "between 300bit and 100Gbit")
+_delay = _within(units.parse_duration, 0, 10, "at most 10s")
+_duration = _within(units.parse_duration, 1, 86400 * 365, "between 1s and 365d")
+_pause = _within(units.parse_duration, 0, 3600, "at most 1h")
+_moment_s = _within(units.parse_duration, 0.001, 86400, "between 1ms and 24h")
+_moment_octets = _within(units.parse_size, 1, 10**9, "between 1B and 1000MB")
 
 
 def _modem_rate(given: object) -> int:
@@ -158,14 +158,10 @@ def _dialled(text: str) -> str:
 
 def _after(given: object) -> Moment:
     if isinstance(given, str) and re.fullmatch(units.SIZE, given):
-        octets = _within(1, 10**9, "between 1B and 1000MB")(units.parse_size(given))
-        return Moment(octets=int(octets))
-    try:
-        seconds = units.parse_duration(given)
-    except ValueError:
-        raise ValueError(f"must be a time or a size, such as 20s or 5kB, not {given!r}") from None
-
-    return Moment(seconds=_within(0.001, 86400, "between 1ms and 24h")(seconds))
+        return Moment(octets=_moment_octets(given))
+    if isinstance(given, str) and re.fullmatch(units.DURATION, given):
+        return Moment(seconds=_moment_s(given))
+    raise ValueError(f"must be a time or a size, such as 20s or 5kB, not {given!r}")
 
 
 def _bit_error_rate(given: object) -> float:

@@ -24,8 +24,7 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from lab.errors import PrerequisiteError, UsageError
 
@@ -55,18 +54,11 @@ def kinds() -> tuple[str, ...]:
     return tuple(packages())
 
 
+@cache
 def stage(kind: str, name: str) -> Any:
     """The module of a kind for one stage; raises UsageError if there is no such kind here."""
-    return _imported(kind, name)
-
-
-@cache
-def _imported(kind: str, name: str) -> ModuleType:
-    package = f"{__name__}.{kind}" if kind in BUILT_IN else packages().get(kind) or _unknown(kind)
+    package = f"{__name__}.{kind}" if kind in BUILT_IN else packages().get(kind)
+    if package is None:
+        problem = f"no package here brings the kind of way {kind!r}"
+        raise UsageError(problem, hint=f"known: {', '.join(kinds())}")
     return importlib.import_module(f"{package}.{name}")
-
-
-def _unknown(kind: str) -> NoReturn:
-    raise UsageError(
-        f"no package here brings the kind of way {kind!r}", hint=f"known: {', '.join(kinds())}"
-    )

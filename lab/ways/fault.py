@@ -41,24 +41,6 @@ def change_ways(topology: Topology, kind: type[W], change: Callable[[W], W]) -> 
     return replace(topology, ways=ways)
 
 
-def drop(
-    topology: Topology,
-    name: str,
-    node: str,
-    *,
-    protocol: str = "any",
-    port: int = 0,
-    above_bytes: int = 0,
-    destination: str = "0.0.0.0/0",
-) -> Topology:
-    """The topology with packets lost at a node; ``above_bytes`` > 0 narrows it to longer ones."""
-    rule = DropRule(
-        name=name,
-        node=node,
-        protocol=protocol,
-        port=port,
-        above_bytes=above_bytes,
-        source="0.0.0.0/0",
-        destination=destination,
-    )
+def drop(topology: Topology, rule: DropRule) -> Topology:
+    """The topology with packets lost at a node."""
     return replace(topology, drops=(*topology.drops, rule))

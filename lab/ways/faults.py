@@ -12,7 +12,7 @@ from functools import cache
 from lab import ways
 from lab.errors import UsageError
 from lab.names import check_known
-from lab.topology.model import Role, Topology
+from lab.topology.model import DropRule, Role, Topology
 from lab.ways.fault import Fault, drop
 
 BLACK_HOLE_ABOVE_BYTES = 900
@@ -53,7 +53,8 @@ def known() -> tuple[Fault, ...]:
 
 def _small_mtu(topology: Topology) -> Topology:
     (internet,) = topology.with_role(Role.internet)
-    return drop(topology, "small-mtu", internet.name, above_bytes=BLACK_HOLE_ABOVE_BYTES)
+    above = BLACK_HOLE_ABOVE_BYTES
+    return drop(topology, DropRule(name="small-mtu", node=internet.name, above_bytes=above))
 
 
 SMALL_MTU = Fault(

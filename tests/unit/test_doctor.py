@@ -270,13 +270,14 @@ def test_forbidden_ptrace_names_its_reason(
 def test_packages_are_read_with_their_proofs(tmp_path: Path) -> None:
     (tmp_path / "tool-6.12").write_text("x")
     (tmp_path / "empty").write_text("")
-    text = (
+    listed = tmp_path / "packages.tsv"
+    listed.write_text(
         "# words\n"
         f"tool\t{tmp_path}/tool-*\trun\tsomething\n"
         f"hollow\t{tmp_path}/empty\tlook\tsomething\n"
         f"gone\t{tmp_path}/gone {tmp_path}/empty\tlook\tsomething\n"
     )
-    tool, hollow, gone = packages.packages(text)
+    tool, hollow, gone = packages.packages(listed)
     assert tool.found() == f"{tmp_path}/tool-6.12"
     assert hollow.found() is None
     assert gone.found() is None

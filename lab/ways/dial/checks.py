@@ -19,10 +19,8 @@ EXAMPLE = "1-800-555-0100"
 def complaints(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint]:
     """What is wrong between places of a spec whose single values are all well-formed."""
     place: Place = ("ways", name)
-    for index, number in enumerate(way.numbers):
-        if number in way.numbers[:index]:
-            suggestion = "rounds: 2 says how often the list is tried"
-            yield Complaint((*place, "numbers", index), f"{number} is there twice", suggestion)
+    suggestion = "rounds: 2 says how often the list is tried"
+    yield from check.repeated((*place, "numbers"), way.numbers, suggestion)
     yield from _regions(spec, name, way)
     if spec.lig is None:
         suggestion = f"add {check.free(spec, 'lig')}: {{ role: {Role.lig}, modems: 2 }}"

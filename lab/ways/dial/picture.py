@@ -43,8 +43,7 @@ def _calls(topology: Topology, way: DialPlan, telephone: Telephone, lig: Lig) ->
     numbers = [f"{number} ({owners.get(number, 'nobody')})" for number in one.numbers]
     rounds = count(one.rounds, "round")
     yield "The calls"
-    for number, row in enumerate(wrapped(numbers, WIDTH - 12)):
-        yield f"  {'' if number else 'numbers':<10}{row}"
+    yield from wrapped("  numbers   ", numbers, WIDTH - 12)
     yield f"            {rounds}, {units.show_delay(one.redial_pause_s)} between two calls"
     yield f"  modems    {one.init}, numeric result codes: {telephone.result_table}"
     yield f"  PPP       {lig.ppp.auth.upper()}, MTU {one.mtu}"
@@ -61,12 +60,10 @@ def _region(topology: Topology, dialer: Dialer) -> str:
 def _fence(lig: Lig) -> Iterator[str]:
     yield f"Whom the callers of {lig.node} may talk to; all else is dropped"
     for one in lig.lists:
-        for number, row in enumerate(wrapped(list(one.addresses), 64)):
-            yield f"  {'' if number else one.user:<16}{row}"
+        yield from wrapped(f"  {one.user:<16}", one.addresses, 64)
     replies = ", whose answers are dropped" if lig.literal_replies else ""
     yield f"  {'name server':<16}{lig.utility}{replies}"
     services = [
         f"{protocol.upper()} {port}" if port else protocol.upper() for protocol, port in lig.ports
     ]
-    for number, row in enumerate(wrapped(services or ["any"], 64)):
-        yield f"  {'' if number else 'ports':<16}{row}"
+    yield from wrapped(f"  {'ports':<16}", services or ["any"], 64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lab.topology.model import EspMeddling, PppAuth, Role, Topology
+from lab.topology.model import DropRule, EspMeddling, PppAuth, Role, Topology
 from lab.ways.fault import Fault, change_ways, drop
 from lab.ways.vpn.plan import IkeSide, IpsecConnection, L2tpServer, VpnPlan, connections, plans
 
@@ -65,7 +65,8 @@ def _change_servers(topology: Topology, change: Callable[[L2tpServer], L2tpServe
 
 def _drop_at_firewall(topology: Topology, name: str, protocol: str, port: int) -> Topology:
     assert topology.firewall is not None, "applies() has looked"
-    return drop(topology, name, topology.firewall.node, protocol=protocol, port=port)
+    node = topology.firewall.node
+    return drop(topology, DropRule(name=name, node=node, protocol=protocol, port=port))
 
 
 def _wrong_psk(topology: Topology) -> Topology:
@@ -92,7 +93,8 @@ def _silence(topology: Topology, name: str, *gateways: str) -> Topology:
     (internet,) = topology.with_role(Role.internet)
     known = {c.gateway: c.gateway_address for c in connections(topology)}
     for gateway in gateways:
-        topology = drop(topology, name, internet.name, destination=f"{known[gateway]}/32")
+        far = f"{known[gateway]}/32"
+        topology = drop(topology, DropRule(name=name, node=internet.name, destination=far))
     return topology
 
 

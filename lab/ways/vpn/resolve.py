@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.topology import secrets
 from lab.topology.catalogue import Variant
 from lab.topology.model import AllowRule, PppAuth, PppServer
 from lab.topology.site import CUSTOMER_DOMAIN, Site
@@ -92,7 +91,7 @@ def _ike_side(site: Site, way: VpnSpec, identity: str, expects: str) -> IkeSide:
         expects=expects,
         # IKEv1 main mode with a PSK picks the key by IP address, before any identity is known
         # (RFC 2409 5.4): agents behind one firewall must share a key, so the key is the site's.
-        psk=secrets.derive(site.seed, "psk", CUSTOMER_DOMAIN),
+        psk=site.secret("psk", CUSTOMER_DOMAIN),
         ike_proposal=IKE_PROPOSAL.format(integrity=integrity),
         esp_proposal=ESP_PROPOSAL.format(integrity=integrity),
         encapsulation=way.ipsec.encapsulation,

@@ -17,7 +17,7 @@ from tests.unit.ibm.sites import make_topology
 
 TOPOLOGY = make_topology(
     Endpoint(name="eccgw02.rochester.ibm.com", address="207.25.252.197", port=443, row="A-02"),
-    Endpoint(name="207.25.252.200", address="207.25.252.200", port=443, row="A-03"),
+    Endpoint(name="eccgw02.rochester.ibm.com", address="207.25.252.200", port=443, row="A-03"),
     Endpoint(name="www-945.ibm.com", address="129.42.26.224", port=443, row="A-04"),
 )
 

@@ -291,7 +291,7 @@ def test_a_named_kernel_that_is_not_there_is_no_kernel(
     found = kernel.status()
     assert found.path is None
     assert "/nowhere/linux" in found.why
-    assert "unset LAB_KERNEL" in found.fix
+    assert "unset LAB_KERNEL" in found.hint
 
 
 def test_a_truncated_kernel_is_built_anew(workshop: Workshop) -> None:

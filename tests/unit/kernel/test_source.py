@@ -56,8 +56,8 @@ def test_other_machines_are_sent_to_the_other_engines(monkeypatch: pytest.Monkey
     found = store.status()
     assert found.path is None
     assert "aarch64" in found.why
-    assert "--engine native" in found.fix
-    assert "kernel build" not in found.fix
+    assert "--engine native" in found.hint
+    assert "kernel build" not in found.hint
     with pytest.raises(PrerequisiteError, match="native"):
         store.recipe()
 

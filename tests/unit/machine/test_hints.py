@@ -174,10 +174,10 @@ def test_a_demo_that_passed_ends_with_the_next_steps(
     status: int,
     told: bool,
 ) -> None:
-    result = SimpleNamespace(exit_status=status)
-    run = SimpleNamespace(carry_out=lambda **_: 0, judge=lambda: result, shown_dir="runs/direct")
-    monkeypatch.setattr("lab.verify.verdict.summary", lambda *_, **__: "")
+    verdict = SimpleNamespace(exit_status=status)
+    run = SimpleNamespace(carry_out=lambda **_: 0, judge=lambda: verdict, shown_dir="runs/direct")
     monkeypatch.setattr("lab.run.run.Run.prepare", lambda *_, **__: run)
+    monkeypatch.setattr("lab.verify.verdict.summary", lambda *_, **__: "")
     assert main(["run", "direct", *words]) == status
     said = capsys.readouterr().err
     assert said.endswith(f"\n\n{hints.next_steps('direct')}\n") is told

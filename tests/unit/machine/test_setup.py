@@ -99,7 +99,7 @@ def test_a_second_set_up_waits_and_finds_nothing_to_do(
 
         monkeypatch.setattr(notes, "note", other_ends)
         setup.install([ONE], notes)
-    assert notes.notes == ["another set-up is running: waiting for it"]
+    assert notes.notes == ["another set-up is running: waiting for its result"]
     assert machine.calls == []
 
 

@@ -10,7 +10,7 @@ from lab.telephony.modem import Modem
 from lab.telephony.modulation import CARRIERS, Offer, agree, offer
 from lab.telephony.repertoire import PARAMETERS
 from lab.telephony.settings import Settings
-from lab.topology.spec import MODEM_RATES
+from lab.topology.values import MODEM_RATES
 from tests.unit.telephony.test_modem_calls import NUMBER, Office
 
 

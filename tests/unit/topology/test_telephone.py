@@ -12,8 +12,8 @@ from lab.inside.running import command_environment
 from lab.topology import load
 from lab.topology.model import PppAuth, Topology
 from lab.topology.resolve import resolve
-from lab.topology.spec import MODEM_RATES
 from lab.topology.telephone import Lig, ResultTable, Telephone
+from lab.topology.values import MODEM_RATES
 from lab.ways.dial.plan import Dialer, dialers
 
 SEED = b"a seed for tests"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from lab.topology.model import DropRule
 from lab.ways.fault import Fault, drop
 
 
 def _cut(topology):
-    return drop(topology, "line-cut", topology.firewall.node)
+    return drop(topology, DropRule(name="line-cut", node=topology.firewall.node))
 
 
 FAULTS = (
