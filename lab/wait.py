@@ -58,6 +58,17 @@ def wait_until(
     return answer
 
 
+def comes_true(
+    fact: str, probe: Callable[[], object], deadline: float, *, every_s: float = 0.02
+) -> bool:
+    """Whether ``probe`` gives something true before the deadline; waits for it as ``wait_until`` does."""
+    try:
+        wait_until(fact, probe, deadline, every_s=every_s)
+    except DeadlineExceeded:
+        return False
+    return True
+
+
 def let_pass(seconds: float) -> None:
     """Let time pass where a protocol itself asks for a pause, as between two calls; for nothing else."""
     time.sleep(seconds)

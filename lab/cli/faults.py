@@ -25,7 +25,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json:
         rows = [
-            {"name": f.name, "summary": f.summary, "needs": f.needs, "survives": survives[f.name]}
+            {
+                "name": f.name,
+                "summary": f.summary,
+                "needs": f.need.text,
+                "survives": survives[f.name],
+            }
             for f in chosen
         ]
         print(json.dumps(rows, indent=1))

@@ -291,6 +291,10 @@ class FenceTrial:
     astray: str = ""
     """The client to whose call the gateway had been told to route them, and who is not theirs."""
 
+    @property
+    def ends(self) -> tuple[str, str, int, int, int]:
+        return self.source, self.destination, self.protocol, self.source_port, self.port
+
 
 @dataclass(slots=True, kw_only=True)
 class Ping:

@@ -47,12 +47,17 @@ class RouteMap:
         return any(plug[0] == segment for plug in self.plugs)
 
 
-def trace(topology: Topology, drawn: Iterable[Way]) -> RouteMap:
-    """Follow these ways of every agent, each to all of its far ends, such as a VPN's gateways."""
-    network = Network(
+def network_of(topology: Topology) -> Network:
+    """Every node of a topology and the segments that it is plugged into."""
+    return Network(
         {node.name: node.role for node in topology.nodes},
         {s.name: [n.name for n in topology.members(s.name)] for s in topology.segments},
     )
+
+
+def trace(topology: Topology, drawn: Iterable[Way]) -> RouteMap:
+    """Follow these ways of every agent, each to all of its far ends, such as a VPN's gateways."""
+    network = network_of(topology)
     walks = [
         (agent, hops)
         for way in drawn

@@ -131,3 +131,7 @@ class Lig:
     dns_silent: bool = False
     echo_silent: bool = False
     """LCP echo requests get no answer."""
+
+    def listed(self, user: str) -> tuple[str, ...]:
+        """Whom a PAP user may talk to (L-02, L-08)."""
+        return next((x.addresses for x in self.lists if x.user == user), ())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab.record.record import Record
 from lab.topology.model import Interface, Node, Role, Topology
+from lab.topology.telephone import Lig
 from lab.verify import telephone_calls
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
@@ -66,6 +67,12 @@ class Case(Told):
     def dials(self) -> bool:
         """Whether some agent has a way home by telephone."""
         return bool(dial.plans(self.topology))
+
+    @property
+    def lig(self) -> Lig:
+        """AT&T's gateway."""
+        assert self.topology.lig is not None, "topologies without a gateway do not expect it"
+        return self.topology.lig
 
     @cached_property
     def snat(self) -> bool:
@@ -165,14 +172,6 @@ class Case(Told):
         lig = self.topology.lig if self.dials else None
         return (*self.exits, lig.outside) if lig else self.exits
 
-    def is_outgoing(self, frame: Frame) -> bool:
-        """Whether a frame of the outside or inside wire goes towards IBM, by hardware addresses."""
-        firewall = self.topology.firewall
-        if firewall is None:
-            return frame.ip is not None and frame.ip.source in self.agent_addresses
-        own = mac(self.topology.node(firewall.node).interface(frame.segment))
-        return (frame.source_mac == own) == (frame.segment == firewall.outside)
-
     def silence(self, near: str, far: str, until: float = inf) -> Silence | None:
         """How a far end fell silent on the customer's wire; None if it had the last word."""
         last, unanswered, end = 0.0, 0, 0.0
@@ -271,13 +270,12 @@ class Case(Told):
                 found.setdefault(key, item)
         return list(found.values())
 
-    def in_ppp(self, protocol: int, client: str = "") -> list[tuple[Inside, ppp.Frame]]:
-        """PPP frames of one protocol inside the VPN."""
-        return [
-            (item, item.ppp)
-            for item in self.insides
-            if item.ppp and item.ppp.protocol == protocol and client in ("", item.client)
-        ]
+    def in_ppp(
+        self, protocol: int, *codes: int, client: str = "", outgoing: bool | None = None
+    ) -> list[tuple[Inside, ppp.Frame]]:
+        """PPP frames inside the VPN: of these codes if any are given, and in one direction if one is."""
+        own = [item for item in self.insides if client in ("", item.client)]
+        return ppp.among(own, protocol, *codes, outgoing=outgoing)
 
     def data(self, client: str = "") -> list[tuple[Inside, Packet]]:
         """IP packets of the agent's host and its servers inside PPP."""
@@ -293,9 +291,8 @@ class Case(Told):
     def first_opened(self, client: str) -> float:
         """When IPCP first had an acknowledgement in both directions (RFC 1661 4.2); 0 if never."""
         acks: dict[bool, float] = {}
-        for item, frame in self.in_ppp(ppp.IPCP, client):
-            if frame.code == ppp.Code.configure_ack:
-                acks.setdefault(item.outgoing, item.frame.time)
+        for item, _ in self.in_ppp(ppp.IPCP, ppp.Code.configure_ack, client=client):
+            acks.setdefault(item.outgoing, item.frame.time)
         return max(acks.values()) if len(acks) == 2 else 0.0
 
     # -- what the telephone shows -------------------------------------------------------------
@@ -327,8 +324,5 @@ class Case(Told):
 
     def assigned(self, client: str = "") -> set[str]:
         """Addresses that IPCP gave to a client: its requests that were acknowledged."""
-        return {
-            frame.ip_address
-            for item, frame in self.in_ppp(ppp.IPCP, client)
-            if frame.code == ppp.Code.configure_ack and not item.outgoing and frame.ip_address
-        }
+        acks = self.in_ppp(ppp.IPCP, ppp.Code.configure_ack, client=client, outgoing=False)
+        return {frame.ip_address for _, frame in acks if frame.ip_address}

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
+from lab.names import count
 from lab.wire.decode import Frame
 
 MOST_FRAMES = 20
@@ -63,6 +64,16 @@ class Check:
         if sentence not in self._objections:
             self._objections.append(sentence)
         self._against += frames
+
+    def want(self, there: Any, sentence: str, frames: Iterable[Frame] = ()) -> None:
+        """Object if nothing is there."""
+        if not there:
+            self.object(sentence, frames)
+
+    def forbid(self, frames: list[Frame], how: str, noun: str = "packet") -> None:
+        """Object to frames if there are any, by their number: ``2 packets of protocol 51``."""
+        if frames:
+            self.object(f"{count(len(frames), noun)} {how}", frames)
 
     def in_order(self, who: str, steps: dict[str, float], since: float) -> str:
         """Object to steps that are not there (0) or not in this order; else say when they came."""

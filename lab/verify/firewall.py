@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from lab.names import count
-from lab.topology.model import AllowRule, Firewall
+from lab.topology.model import AllowRule
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.wire.decode import ESP, ICMP, TCP, UDP, Frame, Packet
@@ -21,10 +21,9 @@ def check_f_03(case: Case) -> Finding:
     check = Check(
         "F-03",
         "the rules let connections to listed servers out on TCP 443 and their replies back (NEW "
-        "and "
-        "ESTABLISHED, X-11), and nothing passes that no rule asks for",
+        "and ESTABLISHED, X-11), and nothing passes that no rule asks for",
     )
-    if _firewall(case) is None:
+    if case.topology.firewall is None:
         return check.not_tested(NO_FIREWALL)
     rules = _rules(case, "F-03")
     for rule in rules:
@@ -37,10 +36,8 @@ def check_f_03(case: Case) -> Finding:
     check.show([*out[:8], *back[:8]])
     if not case.called and not out:
         return check.not_tested("nothing called home in this run")
-    if not out:
-        check.object("no SYN to TCP 443 passed the firewall")
-    if not back:
-        check.object("no SYN/ACK came back through the firewall")
+    check.want(out, "no SYN to TCP 443 passed the firewall")
+    check.want(back, "no SYN/ACK came back through the firewall")
     passed = _judge_counter(case, check, "F-03")
     return check.finding(
         f"{count(len(out), 'SYN')} out and {count(len(back), 'SYN/ACK')} back on TCP 443 by "
@@ -52,12 +49,9 @@ def check_f_06(case: Case) -> Finding:
     """VPN without NAT: protocol 50 and UDP 500 in both directions."""
     check = Check(
         "F-06",
-        "protocol 50 and UDP 500 pass the firewall in both directions by rules that ask for "
-        "them, and "
-        "nothing passes that no rule asks for",
+        "protocol 50 and UDP 500 pass the firewall in both directions by rules that ask for them, "
+        "and nothing passes that no rule asks for",
     )
-    if _firewall(case) is None:
-        return check.not_tested(NO_FIREWALL)
     return _judge_vpn(case, check, wanted=(("udp", 500), ("esp", 0)), unwanted=())
 
 
@@ -65,12 +59,9 @@ def check_f_07(case: Case) -> Finding:
     """VPN with NAT: UDP 500 and 4500 instead of protocol 50."""
     check = Check(
         "F-07",
-        "UDP 500 and UDP 4500 pass the firewall in both directions by rules that ask for them; "
-        "no rule "
-        "admits protocol 50, and nothing passes that no rule asks for",
+        "UDP 500 and UDP 4500 pass the firewall in both directions by rules that ask for them; no "
+        "rule admits protocol 50, and nothing passes that no rule asks for",
     )
-    if _firewall(case) is None:
-        return check.not_tested(NO_FIREWALL)
     return _judge_vpn(case, check, wanted=(("udp", 500), ("udp", 4500)), unwanted=(("esp", 0),))
 
 
@@ -81,23 +72,22 @@ def _judge_vpn(
     wanted: tuple[tuple[str, int], ...],
     unwanted: tuple[tuple[str, int], ...],
 ) -> Finding:
+    if case.topology.firewall is None:
+        return check.not_tested(NO_FIREWALL)
     rules = _rules(case, check.requirement)
     kinds = {(rule.protocol, rule.port) for rule in rules}
     seen = []
     for kind in wanted:
         name = _name(*kind)
-        if kind not in kinds:
-            check.object(f"no rule asks for {name}")
+        check.want(kind in kinds, f"no rule asks for {name}")
         for rule in rules:
             if (rule.protocol, rule.port) == kind and not rule.both_ways:
                 check.object(f"the rule for {name} to {rule.destination} admits one direction only")
 
         out = [f for f, p in case.leaving if _is(p, *kind, p.destination_port)]
         back = [f for f, p in case.entering if _is(p, *kind, p.source_port)]
-        if not out:
-            check.object(f"no {name} passed to IBM", _arrived(case, kind))
-        if not back:
-            check.object(f"no {name} passed from IBM")
+        check.want(out, f"no {name} passed to IBM", _arrived(case, kind))
+        check.want(back, f"no {name} passed from IBM")
         check.show([*out[:4], *back[:4]])
         seen.append(f"{name} {len(out)} out and {len(back)} in")
 
@@ -105,8 +95,7 @@ def _judge_vpn(
         if any((rule.protocol, rule.port) == kind for rule in _all_rules(case)):
             check.object(f"a rule admits {_name(*kind)}")
         passed = [f for f, p in [*case.leaving, *case.entering] if p.protocol == PROTOCOLS[kind[0]]]
-        if passed:
-            check.object(f"{count(len(passed), 'packet')} of {_name(*kind)} passed", passed)
+        check.forbid(passed, f"of {_name(*kind)} passed")
 
     _judge_strangers(case, check)
     counted = _judge_counter(case, check, check.requirement)
@@ -120,7 +109,7 @@ def check_f_08(case: Case) -> Finding:
     """VPN destinations limited to the VPN servers."""
     gateways = " and ".join(sorted(case.gateways))
     check = Check("F-08", f"the firewall lets VPN protocols out to {gateways} only")
-    if _firewall(case) is None:
+    if case.topology.firewall is None:
         return check.not_tested(NO_FIREWALL)
     for rule in _all_rules(case):
         if (
@@ -136,20 +125,15 @@ def check_f_08(case: Case) -> Finding:
             check.show([frame])
             if packet.destination not in case.gateways:
                 check.object(f"a packet passed to {packet.destination}", [frame])
-    if not destinations:
-        check.object("no packet of the VPN passed the firewall")
+    check.want(destinations, "no packet of the VPN passed the firewall")
     return check.finding(
         f"VPN packets went to {' and '.join(sorted(destinations))}; "
         f"{count(len(case.gateways), 'address', 'addresses')} stand in the rules"
     )
 
 
-def _firewall(case: Case) -> Firewall | None:
-    return case.topology.firewall
-
-
 def _all_rules(case: Case) -> tuple[AllowRule, ...]:
-    firewall = _firewall(case)
+    firewall = case.topology.firewall
     return firewall.rules if firewall else ()
 
 
@@ -174,10 +158,11 @@ def _is(packet: Packet, protocol: str, port: int, seen_port: int) -> bool:
 
 def _arrived(case: Case, kind: tuple[str, int]) -> list[Frame]:
     """What came to the firewall from inside."""
+    entered = {(frame.segment, frame.number) for frame, _ in case.entering}
     return [
         f
         for f in case.inside_frames
-        if f.ip and case.is_outgoing(f) and _is(f.ip, *kind, f.ip.destination_port)
+        if f.ip and (f.segment, f.number) not in entered and _is(f.ip, *kind, f.ip.destination_port)
     ]
 
 
@@ -233,7 +218,7 @@ def _packet_text(packet: Packet) -> str:
 
 def _judge_counter(case: Case, check: Check, requirement: str) -> int:
     """The rules' own counters agree that they were used."""
-    firewall = _firewall(case)
+    firewall = case.topology.firewall
     counters = case.record.counters.get(firewall.node, {}) if firewall else {}
     prefix = f"allow-{requirement}-"
     own = {name: number for name, number in counters.items() if name.startswith(prefix)}

@@ -6,16 +6,16 @@ from math import inf
 
 from lab.names import count
 from lab.verify.journey import Course, Journey
-from lab.verify.symptom import Diagnosis, Trail
+from lab.verify.symptom import Diagnosis, Trail, loss_of_all
+from lab.wire.decode import reverse
 
 HTTP_ERROR = 400
 
 
 def find_black_hole(trail: Trail) -> Diagnosis | None:
     """Everything above a size is lost at one node, in silence, and everything below passes."""
-    for journeys, way in ((trail.out, trail.way_out), (trail.back, trail.way_back)):
-        for number, place in enumerate(way.between if way else ()):
-            assert way is not None
+    for _, journeys, way in trail.directions:
+        for number, place in enumerate(way.between):
             lost, biggest = _swallowed(journeys, way, number)
             if not lost:
                 continue
@@ -53,24 +53,14 @@ def _swallowed(journeys: list[Journey], way: Course, number: int) -> tuple[list[
 def find_refusing_server(trail: Trail) -> Diagnosis | None:
     """A reset for a SYN, a handshake that the server broke, or an HTTP error."""
     packets = trail.sockets
-    syns = {
-        (p.source, p.source_port, p.destination, p.destination_port)
-        for p in packets
-        if p.is_bare_syn
-    }
-    accepted = {
-        (p.destination, p.destination_port, p.source, p.source_port)
-        for p in packets
-        if p.is_syn_ack
-    }
+    asked = {packet.ends for packet in packets if packet.is_bare_syn}
+    asked -= {reverse(packet.ends) for packet in packets if packet.is_syn_ack}
     for packet in packets:
-        flow = (packet.destination, packet.destination_port, packet.source, packet.source_port)
-        if packet.is_reset and flow in syns - accepted:
+        if packet.is_reset and reverse(packet.ends) in asked:
             return Diagnosis(
                 "server-refuses",
                 f"{packet.source} refuses TCP {packet.source_port}: it answers the SYN of "
-                f"{trail.client} "
-                "with a reset",
+                f"{trail.client} with a reset",
                 f"see whether the server on {packet.source} listens on {packet.source_port}",
             )
 
@@ -88,9 +78,8 @@ def find_refusing_server(trail: Trail) -> Diagnosis | None:
 
 def find_lost_syn(trail: Trail) -> Diagnosis | None:
     """TCP to the servers is lost on the way."""
-    for journeys, way in ((trail.out, trail.way_out), (trail.back, trail.way_back)):
-        loss = trail.loss(journeys, way)
-        if loss is not None and loss.lost == loss.sent:
+    for _, journeys, way in trail.directions:
+        if loss := loss_of_all(journeys, way):
             return Diagnosis(
                 "tcp-lost",
                 f"TCP of {trail.client} is lost at {loss.lost_at}: {count(loss.sent, 'packet')} on "

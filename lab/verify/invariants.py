@@ -62,32 +62,24 @@ def _outsides(case: Case) -> str:
 
 def _need_captures(case: Case, check: Check, segments: Iterable[str]) -> None:
     for segment in segments:
-        if segment not in case.wire:
-            check.object(f"there is no capture of {segment}")
+        check.want(segment in case.wire, f"there is no capture of {segment}")
 
 
 def check_g2(case: Case) -> Finding:
     """No bare SYN towards the HMC on its uplink, which may be a telephone line."""
     uplinks = f"{case.inside} and the telephone" if case.dials else case.inside
     check = Check("g2", f"no bare SYN to {case.agents_text()} on {uplinks}")
-    syns = 0
-    for item in case.carried:
-        if item.data and item.data.is_bare_syn:
-            syns += 1
-            if not item.outgoing:
-                where = f"{item.data.destination}:{item.data.destination_port}"
-                check.object(
-                    f"{item.data.source} sends a SYN to {where} by telephone", [item.frame]
-                )
-    for frame in case.inside_frames:
-        if frame.ip and frame.ip.is_bare_syn and not case.is_attempt(frame.ip):
-            syns += 1
-            if frame.ip.destination in case.agent_addresses:
-                check.object(
-                    f"{frame.ip.source} sends a SYN to "
-                    f"{frame.ip.destination}:{frame.ip.destination_port}",
-                    [frame],
-                )
+    packets = [(i.frame, i.data, not i.outgoing, " by telephone") for i in case.carried if i.data]
+    packets += [
+        (f, f.ip, f.ip.destination in case.agent_addresses, "")
+        for f in case.inside_frames
+        if f.ip and not case.is_attempt(f.ip)
+    ]
+    syns = [entry for entry in packets if entry[1].is_bare_syn]
+    for frame, packet, to_hmc, by in syns:
+        if to_hmc:
+            where = f"{packet.destination}:{packet.destination_port}"
+            check.object(f"{packet.source} sends a SYN to {where}{by}", [frame])
     _need_captures(case, check, case.uplinks)
     seen = len(case.inside_frames) + len(case.carried)
     if not seen:
@@ -95,7 +87,7 @@ def check_g2(case: Case) -> Finding:
     tried = sum(case.is_attempt(f.ip) for f in case.inside_frames if f.ip)
     but = f" but for {tried} by which the lab tried to get in (OUT-02)" if tried else ""
     return check.finding(
-        f"{count(seen, 'frame')} on {uplinks}, {count(syns, 'bare SYN')}, none to the HMC{but}"
+        f"{count(seen, 'frame')} on {uplinks}, {count(len(syns), 'bare SYN')}, none to the HMC{but}"
     )
 
 
@@ -103,9 +95,7 @@ def check_g3(case: Case) -> Finding:
     """No L2TP and no PPP in clear on the outside wire."""
     check = Check("g3", f"no UDP 1701 and no PPP in clear on {_outsides(case)}")
     clear = [frame for frame in clear_l2tp(case) if frame.segment in case.outsides]
-    if clear:
-        segments = " and ".join(sorted({frame.segment for frame in clear}))
-        check.object(f"{count(len(clear), 'packet')} of UDP 1701 on {segments}", clear)
+    check.forbid(clear, f"of UDP 1701 on {' and '.join(sorted({f.segment for f in clear}))}")
 
     encrypted = {(s.frame.segment, s.frame.number) for s in case.esp if s.opened.icv_good}
     frames = case.frames(*case.outsides)
@@ -193,8 +183,7 @@ def check_g5(case: Case) -> Finding:
     for name, value in credentials:
         if any(value.decode() in said.text for said in case.dialogue):
             check.object(f"{name} is in the dialogue with a modem")
-    if not case.wire:
-        check.object("there is no capture at all")
+    check.want(case.wire, "there is no capture at all")
     if not frames:
         return check.not_tested("no frame crossed any wire")
     return check.finding(
@@ -218,6 +207,5 @@ def check_g6(case: Case) -> Finding:
     check = Check("g6", "after teardown no namespace, SA, link, table or process is left")
     for leftover in case.record.leftovers:
         check.object(f"left over: {leftover}")
-    if case.record.ended == 0.0:
-        check.object("the teardown did not come to its end")
+    check.want(case.record.ended, "the teardown did not come to its end")
     return check.finding("nothing is left")

@@ -7,10 +7,11 @@ and the IP identification, stay as they are, and tell a packet from all others.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 
 from lab.topology.model import Topology
+from lab.topology.route_map import network_of
 from lab.verify.case import Case
 from lab.wire.decode import Frame, Packet
 
@@ -40,24 +41,11 @@ class Journey:
 
 def find_course(topology: Topology, start: str, end: str) -> Course | None:
     """The shortest way over forwarding nodes; None if there is none."""
-    queue: deque[tuple[str, tuple[str, ...], tuple[str, ...]]] = deque([(start, (), ())])
-    known = {start}
-    while queue:
-        name, segments, between = queue.popleft()
-        node = topology.node(name)
-        if name != start and not node.forwarding:
-            continue
-        for interface in node.interfaces:
-            for peer in topology.members(interface.segment):
-                if peer.name in known:
-                    continue
-                way = (*segments, interface.segment)
-                passed = between if name == start else (*between, name)
-                if peer.name == end:
-                    return Course(start, end, way, passed)
-                known.add(peer.name)
-                queue.append((peer.name, way, passed))
-    return None
+    hops = network_of(topology).ways(start).get(end)
+    if hops is None:
+        return None
+    segments = tuple(hop.link for hop in hops)
+    return Course(start, end, segments, tuple(hop.neighbour for hop in hops[:-1]))
 
 
 def journeys(case: Case, way: Course, source: str, destination: str) -> list[Journey]:

@@ -10,7 +10,7 @@ from lab.record.record import FirewallTrial
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.wire import isakmp, l2tp
-from lab.wire.decode import AH, ESP, TCP, UDP, Frame, Packet
+from lab.wire.decode import AH, ESP, TCP, UDP, Ends, Frame, Packet
 
 VPN_PORTS = (isakmp.IKE_PORT, isakmp.NAT_T_PORT, l2tp.PORT)
 HTTPS = 443
@@ -53,11 +53,10 @@ def check_out_01(case: Case) -> Finding:
 
 def _flows(case: Case) -> list[tuple[Frame, Packet]]:
     """The first packet that left of each TCP connection."""
-    flows: dict[tuple[str, int, str, int], tuple[Frame, Packet]] = {}
+    flows: dict[Ends, tuple[Frame, Packet]] = {}
     for frame, packet in case.leaving:
         if packet.protocol == TCP:
-            key = (packet.source, packet.source_port, packet.destination, packet.destination_port)
-            flows.setdefault(key, (frame, packet))
+            flows.setdefault(packet.ends, (frame, packet))
     return list(flows.values())
 
 
@@ -113,8 +112,7 @@ def check_out_02(case: Case) -> Finding:
     tried = sum(probe.requirement == "OUT-02" for probe in case.record.probes)
     if not tried and not case.came_home and (case.called or not own):
         return check.not_tested(f"{case.why_not_home}, so nobody tried to get in")
-    if not own:
-        check.object("no connection was opened by the agent's host")
+    check.want(own, "no connection was opened by the agent's host")
     return check.finding(
         f"{count(len(own), 'connection')}, all opened by the agent's host; "
         f"{count(tried, 'attempt')} from IBM's side, none answered"
@@ -133,28 +131,23 @@ def _judge_probes(case: Case, check: Check) -> None:
     if not probes and case.came_home:
         check.object("no connection from IBM's side was tried")
 
+    packets = _all_packets(case) if probes else []
     for probe in probes:
         name = f"the attempt from {probe.source} to {probe.destination}:{probe.port}"
         if probe.answered:
             check.object(f"{name} was answered")
 
+        asked = (probe.destination, probe.port)
         seen = [
-            (frame, packet)
-            for frame, packet in _all_packets(case)
-            if packet.is_bare_syn
-            and (packet.destination, packet.destination_port) == (probe.destination, probe.port)
-            and packet.source == probe.source
+            f
+            for f, p in packets
+            if p.is_bare_syn
+            and p.source == probe.source
+            and (p.destination, p.destination_port) == asked
         ]
-        if not seen:
-            check.object(f"{name} is on no wire, so it proves nothing")
-        check.show(frame for frame, _ in seen[:2])
-
-        back = [
-            frame
-            for frame, packet in _all_packets(case)
-            if packet.is_syn_ack
-            and (packet.source, packet.source_port) == (probe.destination, probe.port)
-        ]
+        check.want(seen, f"{name} is on no wire, so it proves nothing")
+        check.show(seen[:2])
+        back = [f for f, p in packets if p.is_syn_ack and (p.source, p.source_port) == asked]
         if back:
             check.object(f"{name} got a SYN/ACK", back)
 
@@ -170,8 +163,7 @@ def check_out_03(case: Case) -> Finding:
     check = Check(
         "OUT-03",
         f"with SNAT {'on' if case.snat else 'off'}, all that leaves by {case.outside} comes from "
-        f"{nat}, "
-        "and that is who the server sees",
+        f"{nat}, and that is who the server sees",
     )
     right = {case.public_address} if case.snat else set(case.agent_addresses)
     for frame, packet in case.leaving:
@@ -190,8 +182,7 @@ def check_out_03(case: Case) -> Finding:
     check.show(frame for frame, _ in case.leaving[:4])
     if not case.leaving and not case.called:
         return check.not_tested("nothing called home in this run, and nothing left")
-    if not case.leaving:
-        check.object(f"nothing left by {case.outside}")
+    check.want(case.leaving, f"nothing left by {case.outside}")
     if case.called and not case.record.ledger:
         check.object("no server recorded a caller")
     sources = sorted({p.source for _, p in case.leaving})
@@ -214,8 +205,7 @@ def check_out_04(case: Case) -> Finding:
     check = Check(
         "OUT-04",
         "on the second NIC's network there is no packet from or to IBM, and nothing is forwarded "
-        "to it "
-        "from the Internet's side",
+        "to it from the Internet's side",
     )
     others = {
         i.segment: node.name for node in case.agents for i in node.interfaces if i != node.uplink

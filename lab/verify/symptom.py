@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import TypeVar
 
 from lab.verify.case import Case
@@ -30,14 +31,22 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Packets of one kind that did not come to the end of their way."""
+    """Packets of one kind, none of which came to the end of its way."""
 
     sent: int
-    lost: int
     lost_at: str
     """The node that the first lost one did not get past."""
     last_segment: str
     next_segment: str
+
+
+def loss_of_all(found: list[Journey], way: Course) -> Loss | None:
+    """Where packets were lost, if not one came to the end of its way."""
+    if not found or not all(journey.lost_at for journey in found):
+        return None
+    first = found[0]
+    after = way.segments[way.segments.index(first.last_segment) + 1]
+    return Loss(len(found), first.lost_at, first.last_segment, after)
 
 
 class Trail:
@@ -83,17 +92,29 @@ class Trail:
         ]
 
     @cached_property
-    def way_out(self) -> Course | None:
-        return self._way(back=False)
+    def courses(self) -> dict[bool, Course]:
+        """The wires out (True) and back, as far as they lead there."""
+        near, far = self._near_node, self.gateway or self._far_node
+        both = ((True, near, far), (False, far, near))
+        found = ((out, find_course(self.case.topology, *ends)) for out, *ends in both)
+        return {out: course for out, course in found if course}
 
     @cached_property
-    def way_back(self) -> Course | None:
-        return self._way(back=True)
+    def directions(self) -> list[tuple[bool, list[Journey], Course]]:
+        """Of each course: the client's packets to the gateway or every listed server, or the answers."""
+        ends = {
+            True: [*product(self._sources, self._far_ends)],
+            False: [(far, near) for near, far in product(self._targets, self._far_ends)],
+        }
+        return [
+            (out, [j for pair in ends[out] for j in journeys(self.case, course, *pair)], course)
+            for out, course in self.courses.items()
+        ]
 
-    def _way(self, *, back: bool) -> Course | None:
-        far = self.gateway or self._far_node
-        start, end = (far, self.client) if back else (self.client, far)
-        return find_course(self.case.topology, start, end)
+    @property
+    def _near_node(self) -> str:
+        """Where the client's packets come to the wires."""
+        return self.client
 
     @property
     def _far_node(self) -> str:
@@ -102,26 +123,15 @@ class Trail:
         addresses = {endpoint.address for endpoint in self.case.topology.endpoints}
         return next((n.name for n in nodes if addresses & set(n.service_addresses)), nodes[-1].name)
 
-    @cached_property
-    def out(self) -> list[Journey]:
-        """The client's packets to the gateway, or to every listed server."""
-        return [
-            journey
-            for far in self._far_ends
-            if self.way_out
-            for journey in journeys(self.case, self.way_out, self._own_address, far)
-        ]
+    @property
+    def _sources(self) -> list[str]:
+        """The addresses from which the client sends."""
+        return [self._own_address]
 
-    @cached_property
-    def back(self) -> list[Journey]:
-        """What came back; behind NAT it is still addressed to the firewall on its first wire."""
-        target = self.case.public_address if self.case.snat else self._own_address
-        return [
-            journey
-            for far in self._far_ends
-            if self.way_back
-            for journey in journeys(self.case, self.way_back, far, target)
-        ]
+    @property
+    def _targets(self) -> list[str]:
+        """The addresses to which its packets are answered: behind NAT, the firewall's."""
+        return [self.case.public_address] if self.case.snat else self._sources
 
     @property
     def _own_address(self) -> str:
@@ -149,15 +159,6 @@ class Trail:
         folder = self.case.run_dir / "logs" / node
         return "\n".join(path.read_text(errors="replace") for path in sorted(folder.glob("*.log")))
 
-    def loss(self, journeys_: list[Journey], way: Course | None) -> Loss | None:
-        """Where packets of a list were lost; None if all arrived."""
-        lost = [journey for journey in journeys_ if journey.lost_at]
-        if not lost or way is None:
-            return None
-        first = lost[0]
-        after = way.segments[way.segments.index(first.last_segment) + 1]
-        return Loss(len(journeys_), len(lost), first.lost_at, first.last_segment, after)
-
     def is_customers(self, node: str) -> bool:
         """Whether a node is the customer's firewall."""
         firewall = self.case.topology.firewall
@@ -172,8 +173,7 @@ class DialTrail(Trail):
 
     @property
     def lig(self) -> str:
-        assert self.case.topology.lig is not None, "check has seen it"
-        return self.case.topology.lig.node
+        return self.case.lig.node
 
     @cached_property
     def calls(self) -> list[TelephoneCall]:
@@ -204,27 +204,17 @@ class DialTrail(Trail):
         mine = (s.local_ip for s in self.case.record.ppp if s.client == self.client and s.local_ip)
         return list(dict.fromkeys(mine))
 
-    @cached_property
-    def out(self) -> list[Journey]:
-        return self._journeys(self.way_out, back=False)
+    @property
+    def _sources(self) -> list[str]:
+        return self.addresses
 
-    @cached_property
-    def back(self) -> list[Journey]:
-        return self._journeys(self.way_back, back=True)
+    @property
+    def _targets(self) -> list[str]:
+        return self.addresses
 
-    def _journeys(self, way: Course | None, *, back: bool) -> list[Journey]:
-        pairs = [(own, far) for own in self.addresses for far in self._far_ends]
-        return [
-            journey
-            for near, far in pairs
-            if way is not None
-            for journey in journeys(self.case, way, *((far, near) if back else (near, far)))
-        ]
-
-    def _way(self, *, back: bool) -> Course | None:
-        """On the wires, the client's packets begin and end at the gateway."""
-        start, end = (self._far_node, self.lig) if back else (self.lig, self._far_node)
-        return find_course(self.case.topology, start, end)
+    @property
+    def _near_node(self) -> str:
+        return self.lig
 
 
 T = TypeVar("T", bound=Trail)

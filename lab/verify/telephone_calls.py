@@ -151,14 +151,7 @@ class TelephoneCall:
         self, protocol: int, *codes: int, outgoing: bool | None = None
     ) -> list[tuple[Carried, ppp.Frame]]:
         """Frames of a protocol; of these codes if any are given, and in one direction if one is."""
-        return [
-            (item, item.ppp)
-            for item in self.frames
-            if item.ppp
-            and item.ppp.protocol == protocol
-            and (not codes or item.ppp.code in codes)
-            and outgoing in (None, item.outgoing)
-        ]
+        return ppp.among(self.frames, protocol, *codes, outgoing=outgoing)
 
     @property
     def opened(self) -> float:

@@ -7,7 +7,7 @@ from math import inf
 
 from lab.record.record import CallHome, Record, WayTry
 from lab.topology.model import Topology, Way
-from lab.wire.decode import Packet
+from lab.wire.decode import Ends, Packet
 
 
 class Told:
@@ -100,13 +100,9 @@ class Told:
         )
 
     @cached_property
-    def _trials(self) -> set[tuple[str, str, int, int, int]]:
-        return {
-            (t.source, t.destination, t.protocol, t.source_port, t.port)
-            for t in self.record.fence_trials
-        }
+    def _trials(self) -> set[Ends]:
+        return {trial.ends for trial in self.record.fence_trials}
 
     def is_trial(self, packet: Packet) -> bool:
         """Whether the lab itself made a packet, to try AT&T's fence."""
-        ends = (packet.source, packet.destination, packet.protocol)
-        return (*ends, packet.source_port, packet.destination_port) in self._trials
+        return packet.ends in self._trials

@@ -11,28 +11,38 @@ from lab.topology.model import DropRule, Topology, Way
 W = TypeVar("W", bound=Way)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a topology must have for a fault to apply to it."""
+
+    text: str
+    met_by: Callable[[Topology], bool]
+    kind: str = ""
+    """The kind of way that such faults are about; empty: any. Elsewhere they befall what stands beside the
+    path."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Something that can be wrong on the way home."""
 
     name: str
     summary: str
-    needs: str
-    """Which topologies it applies to, in words."""
-    applies: Callable[[Topology], bool]
+    need: Need
+    change: Callable[[Topology], Topology]
     survives: bool = False
     """Whether the call home must get through all the same, where it goes that way."""
-    kind: str = ""
-    """The kind of way that it is about; empty: any. Elsewhere it befalls what stands beside the path."""
-    change: Callable[[Topology], Topology]
+
+    def applies(self, topology: Topology) -> bool:
+        return self.need.met_by(topology)
 
     def survived_by(self, topology: Topology) -> bool:
         """Whether the calls home of a topology's agents get through: perhaps by another way."""
         spared = (
-            any(way.kind != self.kind for way in topology.ways_of(agent))
+            any(way.kind != self.need.kind for way in topology.ways_of(agent))
             for agent in topology.agents
         )
-        return self.survives or bool(self.kind and all(spared))
+        return self.survives or bool(self.need.kind and all(spared))
 
 
 def change_ways(topology: Topology, kind: type[W], change: Callable[[W], W]) -> Topology:

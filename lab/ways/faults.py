@@ -13,7 +13,7 @@ from lab import ways
 from lab.errors import UsageError
 from lab.names import check_known
 from lab.topology.model import DropRule, Role, Topology
-from lab.ways.fault import Fault, drop
+from lab.ways.fault import Fault, Need, drop
 
 BLACK_HOLE_ABOVE_BYTES = 900
 """Below a server's certificate, above IKE, L2TP, PPP and a ClientHello inside the VPN."""
@@ -29,7 +29,7 @@ def apply(name: str, topology: Topology) -> Topology:
     for fault in named:
         if fault.applies(topology):
             return replace(fault.change(topology), fault=name)
-    needs = ", or ".join(fault.needs for fault in named)
+    needs = ", or ".join(fault.need.text for fault in named)
     raise UsageError(
         f"the fault {name} does not apply to {topology.name}: it needs {needs}",
         hint=f"lab faults {topology.name} lists those that do",
@@ -58,9 +58,8 @@ def _small_mtu(topology: Topology) -> Topology:
 
 
 SMALL_MTU = Fault(
-    name="small-mtu",
-    summary=f"packets above {BLACK_HOLE_ABOVE_BYTES} bytes vanish in the Internet",
-    needs="a path over the Internet",
-    applies=lambda topology: bool(topology.with_role(Role.internet)),
-    change=_small_mtu,
+    "small-mtu",
+    f"packets above {BLACK_HOLE_ABOVE_BYTES} bytes vanish in the Internet",
+    Need("a path over the Internet", lambda topology: bool(topology.with_role(Role.internet))),
+    _small_mtu,
 )

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.errors import LabBroke
 from lab.wire import decode, ppp
-from lab.wire._scapy import RawPcapNgReader, Scapy_Exception
 from lab.wire.decode import Frame, Packet
 from lab.wire.dialled import FRAMES, LINKTYPE_PPP_WITH_DIR, OUTBOUND, Fault
 
 _SEGMENT = Path(FRAMES).stem
-_MAGIC = b"\x0a\x0d\x0d\x0a"
 
 
 @dataclass(slots=True)
@@ -41,27 +38,12 @@ class Carried:
 
 def read(path: Path) -> list[Carried]:
     """Read the capture whole; raises LabBroke if it is missing or broken."""
-    try:
-        with path.open("rb") as file:
-            if file.read(4) != _MAGIC:
-                raise LabBroke(f"{path} is not a capture that can be read: no pcapng file")
-        with RawPcapNgReader(str(path)) as reader:
-            return [_carried(number, *entry) for number, entry in enumerate(reader, 1)]
-    except FileNotFoundError as error:
-        raise LabBroke(
-            f"the capture of the calls is missing: {path}",
-            hint="the run did not get as far as the telephone; its error is in record.json",
-        ) from error
-    except (Scapy_Exception, EOFError) as error:
-        raise LabBroke(f"{path} is not a capture that can be read: {error}") from error
+    return [_carried(*packet) for packet in decode.read_packets(path, "the calls")]
 
 
-def _carried(number: int, data: bytes, metadata: Any) -> Carried:
+def _carried(number: int, time: float, data: bytes, metadata: Any) -> Carried:
     _, call, ends, *_ = metadata.ifname.decode().split()
-    ticks = (metadata.tshigh << 32) | metadata.tslow
-    is_frame = metadata.linktype == LINKTYPE_PPP_WITH_DIR
-    time = ticks / metadata.tsresol
-    if not is_frame:
+    if metadata.linktype != LINKTYPE_PPP_WITH_DIR:
         fault = Fault(metadata.comments[0].decode())
         outgoing = metadata.direction == OUTBOUND
         return read_carried(number, time, data, int(call), ends, outgoing=outgoing, fault=fault)

@@ -16,7 +16,8 @@ from typing import Any
 
 from lab.errors import LabBroke
 from lab.wire import dialled
-from lab.wire._scapy import RawPcapNgReader, RawPcapReader, Scapy_Exception
+from lab.wire._scapy import RawPcapNgReader, Scapy_Exception
+from lab.wire.pcapng import LINKTYPE_ETHERNET
 
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_IPV6 = 0x86DD
@@ -31,10 +32,21 @@ AH = 51
 ICMPV6 = 58
 L2TP_V3 = 115
 
+_PCAPNG = b"\x0a\x0d\x0d\x0a"
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 _ipv4_header = struct.Struct("!BBHHHBBH4s4s")
 _ports = struct.Struct("!HH")
+
+
+Ends = tuple[str, str, int, int, int]
+"""Source, destination, protocol, source port, destination port; 0 where there are no ports."""
+
+
+def reverse(ends: Ends) -> Ends:
+    """The ends of an answer."""
+    source, destination, protocol, near, far = ends
+    return destination, source, protocol, far, near
 
 
 @lru_cache(maxsize=4096)
@@ -66,8 +78,9 @@ class Packet:
     ttl: int = 64
 
     @property
-    def is_fragment(self) -> bool:
-        return self.more_fragments or self.fragment_offset > 0
+    def ends(self) -> Ends:
+        ports = self.source_port, self.destination_port
+        return (self.source, self.destination, self.protocol, *ports)
 
     @property
     def is_bare_syn(self) -> bool:
@@ -105,11 +118,35 @@ def read(path: Path, segment: str = "") -> list[Frame]:
     Raises LabBroke if the file is missing, or is no capture of Ethernet.
     """
     name = segment or path.stem
+    found = []
+    for number, time, data, metadata in read_packets(path, f"segment {name}"):
+        if metadata.linktype != LINKTYPE_ETHERNET:
+            kind = metadata.linktype
+            raise LabBroke(f"{path} frame {number} is not Ethernet (link type {kind})")
+        found.append(read_frame(name, number, time, data))
+    return found
+
+
+def read_packets(path: Path, what: str) -> Iterator[tuple[int, float, bytes, Any]]:
+    """The packets of a pcapng file: number from 1, seconds since 1970, bytes, and scapy's metadata.
+
+    Raises LabBroke, which names ``what`` was captured, if the file is missing or broken.
+    """
     try:
-        return [read_frame(name, *entry) for entry in _entries(path)]
+        with path.open("rb") as file:
+            magic = file.read(len(_PCAPNG))
+        if magic != _PCAPNG:
+            raise LabBroke(
+                f"{path} is not a pcapng file (it begins with {magic.hex() or 'nothing'})"
+            )
+        with RawPcapNgReader(str(path)) as reader:
+            for number, (data, metadata) in enumerate(reader, 1):
+                meta: Any = metadata  # a namedtuple that scapy makes at run time
+                ticks = (meta.tshigh << 32) | meta.tslow
+                yield number, ticks / meta.tsresol, data, meta
     except FileNotFoundError as error:
         raise LabBroke(
-            f"the capture of segment {name} is missing: {path}",
+            f"the capture of {what} is missing: {path}",
             hint="the run did not get as far as capturing; its error is in record.json",
         ) from error
     except (Scapy_Exception, EOFError) as error:
@@ -123,23 +160,6 @@ def read_all(folder: Path) -> dict[str, list[Frame]]:
     """
     paths = sorted(folder.glob("*.pcapng"))
     return {path.stem: read(path) for path in paths if path.name != dialled.FRAMES}
-
-
-def _entries(path: Path) -> Iterator[tuple[int, float, bytes]]:
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic != b"\x0a\x0d\x0d\x0a":
-        raise LabBroke(f"{path} is not a pcapng file (it begins with {magic.hex() or 'nothing'})")
-
-    # The class picks its alternative by magic; what it calls metadata differs, ours is pcapng only.
-    with RawPcapReader(str(path)) as reader:
-        assert isinstance(reader, RawPcapNgReader)
-        for number, (data, metadata) in enumerate(reader, 1):
-            meta: Any = metadata  # a namedtuple that scapy makes at run time
-            if meta.linktype != 1:
-                raise LabBroke(f"{path} frame {number} is not Ethernet (link type {meta.linktype})")
-            ticks = (meta.tshigh << 32) | meta.tslow
-            yield number, ticks / meta.tsresol, data
 
 
 def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:

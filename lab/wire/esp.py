@@ -25,13 +25,19 @@ except ImportError:  # pragma: no cover
 IP_IN_IP = 4
 """The next header of tunnel mode."""
 
+_SECRET = ("encryption_key", "integrity_key")
+"""The fields of a key that are in hexadecimal in the file."""
+
 _DIGESTS = {"hmac(md5)": "md5", "hmac(sha1)": "sha1", "hmac(sha256)": "sha256"}
 _CIPHERS = {"cbc(des3_ede)": TripleDES, "cbc(aes)": algorithms.AES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """The keys of one SA, in the kernel's names; secret, hence not in its text."""
+    """The keys of one SA, in the kernel's names; secret, hence not in its text.
+
+    The fields are those of an entry of ``keys/esp.json``.
+    """
 
     spi: int
     source: str
@@ -74,18 +80,8 @@ def load_keys(path: Path) -> dict[int, list[Key]]:
     keys: dict[int, list[Key]] = {}
     try:
         for entry in json.loads(path.read_text()):
-            spi = entry["spi"]
-            key = Key(
-                spi=spi if isinstance(spi, int) else int(spi, 0),
-                source=entry["source"],
-                destination=entry["destination"],
-                encryption=entry["encryption"],
-                encryption_key=bytes.fromhex(entry["encryption_key"].removeprefix("0x")),
-                integrity=entry["integrity"],
-                integrity_key=bytes.fromhex(entry["integrity_key"].removeprefix("0x")),
-                icv_bits=entry["icv_bits"],
-                encap=bool(entry["encap"]),
-            )
+            secret = {name: bytes.fromhex(entry[name]) for name in _SECRET}
+            key = Key(**entry | secret)
             keys.setdefault(key.spi, []).append(key)
     except (KeyError, TypeError, ValueError) as error:
         # Not the text itself: it is made of secrets.

@@ -79,17 +79,6 @@ def extents(pages: Sequence[int], start: int, length: int) -> list[Extent]:
     return found
 
 
-def first(found: Iterable[Extent], length: int) -> list[Extent]:
-    """So many bytes of extents, from their beginning on."""
-    part: list[Extent] = []
-    for extent in found:
-        if length <= 0:
-            break
-        part.append(Extent(extent.offset, min(extent.length, length)))
-        length -= extent.length
-    return part
-
-
 # Outside.
 
 

@@ -21,26 +21,18 @@ KEEPALIVE = b"\xff"
 
 
 class Exchange(IntEnum):
-    """RFC 2408 3.1 and RFC 2409."""
+    """Those that the lab tells apart (RFC 2408 3.1 and RFC 2409)."""
 
     main_mode = 2
     aggressive = 4
-    informational = 5
     quick_mode = 32
 
 
 class PayloadType(IntEnum):
-    """The payloads that the lab names (RFC 2408 3.1, RFC 3947)."""
+    """The payloads that the lab reads (RFC 2408 3.1)."""
 
     sa = 1
-    key_exchange = 4
-    identification = 5
-    hash = 8
-    nonce = 10
     notification = 11
-    delete = 12
-    vendor_id = 13
-    nat_d = 20
 
 
 class Attribute(IntEnum):
@@ -53,8 +45,6 @@ class Attribute(IntEnum):
 
 
 NO_PROPOSAL_CHOSEN = 14
-INVALID_ID_INFORMATION = 18
-AUTHENTICATION_FAILED = 24
 
 _header = struct.Struct("!8s8sBBBBII")
 

@@ -9,22 +9,13 @@ PORT = 1701
 
 
 class ControlType(IntEnum):
-    """RFC 2661 3.2."""
+    """Those that the lab reads (RFC 2661 3.2)."""
 
     SCCRQ = 1
-    SCCRP = 2
     SCCCN = 3
     StopCCN = 4
-    HELLO = 6
-    OCRQ = 7
-    OCRP = 8
-    OCCN = 9
     ICRQ = 10
-    ICRP = 11
-    ICCN = 12
     CDN = 14
-    WEN = 15
-    SLI = 16
 
 
 class Avp(IntEnum):
@@ -32,10 +23,8 @@ class Avp(IntEnum):
 
     message_type = 0
     result_code = 1
-    host_name = 7
     assigned_tunnel_id = 9
     assigned_session_id = 14
-    called_number = 21
 
 
 @dataclass(slots=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from socket import inet_ntoa
+from typing import Protocol, TypeVar
 
 LCP = 0xC021
 PAP = 0xC023
 CHAP = 0xC223
 IPCP = 0x8021
-CCP = 0x80FD
 IP = 0x0021
-IPV6CP = 0x8057
 
 CHAP_MD5 = 5
 OPTION_AUTHENTICATION = 3
@@ -21,20 +21,15 @@ OPTION_AUTHENTICATION = 3
 OPTION_IP_ADDRESS = 3
 """IPCP (RFC 1332 3.3)."""
 
-NAMES = {LCP: "LCP", PAP: "PAP", CHAP: "CHAP", IPCP: "IPCP", CCP: "CCP", IP: "IP", IPV6CP: "IPv6CP"}
-
 
 class Code(IntEnum):
-    """RFC 1661 5: of LCP and every NCP."""
+    """Those that the lab reads of LCP and every NCP (RFC 1661 5)."""
 
     configure_request = 1
     configure_ack = 2
     configure_nak = 3
     configure_reject = 4
     terminate_request = 5
-    terminate_ack = 6
-    code_reject = 7
-    protocol_reject = 8
     echo_request = 9
     echo_reply = 10
 
@@ -124,6 +119,33 @@ def parse(data: bytes) -> Frame | None:
     if len(data) < 2:
         return None
     return Frame(data[0] << 8 | data[1], data[2:])
+
+
+class Framed(Protocol):
+    """What was carried one way or the other, with the PPP frame in it."""
+
+    @property
+    def ppp(self) -> Frame | None: ...
+
+    @property
+    def outgoing(self) -> bool: ...
+
+
+C = TypeVar("C", bound=Framed)
+
+
+def among(
+    items: Iterable[C], protocol: int, *codes: int, outgoing: bool | None = None
+) -> list[tuple[C, Frame]]:
+    """Frames of a protocol; of these codes if any are given, and in one direction if one is."""
+    return [
+        (item, item.ppp)
+        for item in items
+        if item.ppp
+        and item.ppp.protocol == protocol
+        and (not codes or item.ppp.code in codes)
+        and outgoing in (None, item.outgoing)
+    ]
 
 
 def chap_md5(identifier: int, secret: str, challenge: bytes) -> bytes:

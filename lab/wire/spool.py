@@ -18,7 +18,7 @@ import struct
 import termios
 import threading
 import tty
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
@@ -26,8 +26,7 @@ from typing import Protocol
 from lab.errors import LabError, PrerequisiteError
 from lab.wait import wait_until
 from lab.wire import guest_memory
-from lab.wire.guest_memory import Extent
-from lab.wire.ring import BLOCK_BYTES, Block, give_back
+from lab.wire.ring import Block, give_back
 
 LINE = "/dev/ttyS1"
 """The guest's end of the line."""
@@ -69,12 +68,10 @@ def open_sink(path: Path, memory: mmap.mmap) -> Sink:
     if not _is_hosts(path.parent):
         return _FileSink(_File.create(path), memory)
     pages = guest_memory.pages_of(memory)
-    starts = range(0, len(memory), BLOCK_BYTES)
-    blocks = {start: guest_memory.extents(pages, start, BLOCK_BYTES) for start in starts}
     line = os.open(LINE, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         tty.setraw(line, termios.TCSANOW)
-        sink = _LineSink(path, blocks, line)
+        sink = _LineSink(path, pages, line)
         sink.begin()
     except BaseException:
         os.close(line)
@@ -133,11 +130,11 @@ class _FileSink:
 
 
 class _LineSink:
-    def __init__(self, path: Path, blocks: Mapping[int, list[Extent]], line: int) -> None:
-        """``blocks``: where in the guest's memory each block of the ring lies, by its start."""
+    def __init__(self, path: Path, pages: Sequence[int], line: int) -> None:
+        """``pages``: where in the guest's memory each page of the ring lies."""
         self._path = path
         self._sent = 0
-        self._blocks = blocks
+        self._pages = pages
         self._number = int.from_bytes(os.urandom(8), "big")
         self._line = line
 
@@ -150,7 +147,7 @@ class _LineSink:
 
     def take(self, block: Block) -> None:
         self._sent += block.length
-        extents = guest_memory.first(self._blocks[block.start], block.length)
+        extents = guest_memory.extents(self._pages, block.start, block.length)
         self._send(_Kind.block, guest_memory.encode(extents))
 
     def close(self) -> None:

@@ -164,7 +164,7 @@ def test_requirements() -> None:
 
 def test_faults() -> None:
     expected = [
-        [fault.name, "survives" if fault.survives else "fails", fault.needs, fault.summary]
+        [fault.name, "survives" if fault.survives else "fails", fault.need.text, fault.summary]
         for fault in faults.known()
     ]
     assert _rows("docs/faults.md", "fault") == expected

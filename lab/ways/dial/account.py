@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import inf
 
 from lab.names import count
@@ -13,7 +14,7 @@ from lab.verify.finding import Finding, frames_of
 from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.ways.dial import passage
 from lab.ways.dial.dialling import opened_calls
-from lab.ways.dial.fence import LineCheck, agent_home, gateway
+from lab.ways.dial.fence import LineCheck, agent_home
 from lab.ways.dial.plan import dialers
 from lab.wire import ppp
 from lab.wire.calls import Carried
@@ -89,7 +90,7 @@ def _judge_order(check: LineCheck, call: TelephoneCall) -> None:
 
 def _judge_answers(case: Case, check: LineCheck, call: TelephoneCall) -> int:
     """Each request with its answer; how many were refused as they should be."""
-    accounts = gateway(case).ppp.accounts
+    accounts = case.lig.ppp.accounts
     right = {_said(account) for account in accounts}
     requests = {f.identifier: f for _, f in call.in_ppp(ppp.PAP, PapCode.request, outgoing=True)}
     refused = 0
@@ -133,7 +134,7 @@ def check_p_12(case: Case) -> Finding:
         "is then acknowledged, whatever a caller asks for; no address belongs to two calls at a time, and "
         "after a call it is free again",
     )
-    lig = gateway(case)
+    lig = case.lig
     given = [
         _judge_lease(check, lig, call)
         for call in case.telephone_calls
@@ -187,11 +188,10 @@ def _judge_lease(check: LineCheck, lig: Lig, call: TelephoneCall) -> str:
 
 
 def _judge_leases(check: LineCheck, answered: list[LigCall]) -> None:
-    for number, call in enumerate(answered):
-        for other in answered[number + 1 :]:
-            together = other.answered < _end(call) and call.answered < _end(other)
-            if together and call.address and call.address == other.address:
-                check.object(f"{call.line} and {other.line} had {call.address} at the same time")
+    for call, other in combinations(answered, 2):
+        together = other.answered < _end(call) and call.answered < _end(other)
+        if together and call.address and call.address == other.address:
+            check.object(f"{call.line} and {other.line} had {call.address} at the same time")
 
 
 def _end(call: LigCall) -> float:
@@ -200,7 +200,7 @@ def _end(call: LigCall) -> float:
 
 def check_p_20(case: Case) -> Finding:
     """IP connections are allowed after PPP has been established."""
-    lig = gateway(case)
+    lig = case.lig
     check = LineCheck(
         case,
         "P-20",

@@ -10,7 +10,7 @@ from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 from lab.ways.dial import passage
-from lab.ways.dial.fence import PROTOCOLS, LineCheck, gateway, text
+from lab.ways.dial.fence import PROTOCOLS, LineCheck, text
 from lab.ways.dial.paper_fence import DNS_PORT
 from lab.ways.dial.passage import GATEWAY, Passing
 from lab.ways.dial.plan import Dialer, dialers
@@ -51,8 +51,7 @@ def check_l_02(case: Case) -> Finding:
 
 def _listed(case: Case, plan: Dialer) -> set[str]:
     """The list of a client's user id."""
-    lists = gateway(case).lists
-    return next(({*x.addresses} for x in lists if x.user == plan.account.user), set())
+    return {*case.lig.listed(plan.account.user)}
 
 
 def _of_client(passings: list[Passing], client: str) -> list[Passing]:
@@ -79,7 +78,7 @@ def _judge_reach(
 
 def check_l_03(case: Case) -> Finding:
     """From a caller: or the destination is AT&T's utility service."""
-    lig = gateway(case)
+    lig = case.lig
     check = LineCheck(
         case,
         "L-03",
@@ -116,7 +115,7 @@ def check_l_03(case: Case) -> Finding:
 
 def check_l_08(case: Case) -> Finding:
     """A PAP user ID can communicate with IBM's service servers only."""
-    lig = gateway(case)
+    lig = case.lig
     check = LineCheck(
         case,
         "L-08",
@@ -190,7 +189,7 @@ def _regional(case: Case, plan: Dialer) -> tuple[set[str], set[str]]:
     """The servers of a client's own region on its list, and those for other regions alone."""
     if plan.region == _ALL:
         return set(), set()
-    servers = {a.address: {*a.regions} for a in gateway(case).catalogue}
+    servers = {a.address: {*a.regions} for a in case.lig.catalogue}
     home = {address for address, regions in servers.items() if plan.region in regions}
     foreign = {a for a, regions in servers.items() if not regions & {_ALL, plan.region}}
     return home & _listed(case, plan), foreign
@@ -219,10 +218,10 @@ def check_l_11(case: Case) -> Finding:
     """For a VPN over a modem the fence must pass the VPN gateways."""
     claim = "each list has the VPN gateways; UDP 500, UDP 4500 and ESP to them pass the fence"
     check = LineCheck(case, "L-11", claim)
-    gateways = {a.address for a in gateway(case).catalogue if a.is_vpn_gateway}
+    gateways = {a.address for a in case.lig.catalogue if a.is_vpn_gateway}
     if not gateways:
         return check.not_tested(f"{case.topology.profile} has no VPN gateways")
-    for listed in gateway(case).lists:
+    for listed in case.lig.lists:
         for address in sorted(gateways - {*listed.addresses}):
             check.object(f"{address} is not on the list of {listed.user}")
     tried = passage.tried(case, "L-11")
@@ -240,7 +239,7 @@ def check_l_11(case: Case) -> Finding:
 
 def check_l_12(case: Case) -> Finding:
     """The fence looks at addresses only."""
-    lig = gateway(case)
+    lig = case.lig
     how = "are dropped, as the fence is told to mind ports" if lig.ports else "pass the fence"
     check = LineCheck(case, "L-12", f"other ports of listed servers {how}")
     tried = passage.tried(case, "L-12")

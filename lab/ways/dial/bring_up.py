@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lab.errors import DeadlineExceeded
 from lab.linux import routes
 from lab.record.event import PppUp
 from lab.record.record import DialAttempt
 from lab.teardown import Teardown
-from lab.wait import wait_until
+from lab.wait import comes_true
 from lab.ways.dial.events import Dialled, ModemAbsent, ModemFound
 from lab.ways.dial.plan import Dialer, DialPlan, plans
 from lab.ways.ground import Ground
@@ -118,16 +117,8 @@ class Dial:
         """Whether an agent's call has gone: waits as long as LCP echo may take to find out."""
         plan = way.dialer(agent)
         budget_s = plan.lcp_echo_interval_s * (plan.lcp_echo_failures + 1) + GRACE_S
-        try:
-            wait_until(
-                f"{agent} finds its call gone",
-                lambda: not self.healthy(way, agent),
-                budget_s,
-                every_s=0.5,
-            )
-        except DeadlineExceeded:
-            return False
-        return True
+        fact = f"{agent} finds its call gone"
+        return comes_true(fact, lambda: not self.healthy(way, agent), budget_s, every_s=0.5)
 
     def put_to_test(self, lab: Any) -> None:
         """AT&T's fence, from both its sides (L-01 to L-12)."""

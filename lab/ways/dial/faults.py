@@ -13,7 +13,7 @@ from lab.topology.model import PppAuth, Topology
 from lab.topology.roles import TRAITS
 from lab.topology.telephone import CallRule, Lig, ModemFault, ModemLine, Outcome
 from lab.ways.dial.plan import Dialer, DialPlan, dialers
-from lab.ways.fault import Fault, change_ways
+from lab.ways.fault import Fault, Need, change_ways
 
 SLOW_BIT_S = 2400
 """V.22bis, the slowest that IBM's own result codes name (T1-12)."""
@@ -25,11 +25,6 @@ ECHO_INTERVAL_S, ECHO_FAILURES = 1, 2
 ECHO_BIT_S = 4800
 """So that the call is given up before the agent has begun with its request: what is under way by then
 still gets through."""
-
-
-NEEDS = "a path by modem"
-NEEDS_LINE = "a path by modem, or a modem beside it"
-NEEDS_LIG = "a path by modem, or a modem and AT&T's gateway beside it"
 
 
 def has_modems(topology: Topology) -> bool:
@@ -46,6 +41,11 @@ def has_lines(topology: Topology) -> bool:
 def has_lig(topology: Topology) -> bool:
     """Whether they may call AT&T's gateway."""
     return has_lines(topology) and topology.lig is not None
+
+
+PATH = Need("a path by modem", has_modems, "dial")
+LINE = Need("a path by modem, or a modem beside it", has_lines, "dial")
+LIG = Need("a path by modem, or a modem and AT&T's gateway beside it", has_lig, "dial")
 
 
 def _change_lig(topology: Topology, change: Callable[[Lig], Lig]) -> Topology:
@@ -135,109 +135,104 @@ def _lose_echo(topology: Topology) -> Topology:
     )
 
 
-def _fault(
-    name: str,
-    summary: str,
-    change: Callable[[Topology], Topology],
-    *,
-    survives: bool = False,
-    needs: str = NEEDS_LINE,
-) -> Fault:
-    return Fault(
-        name=name,
-        summary=summary,
-        needs=needs,
-        applies=_APPLIES[needs],
-        survives=survives,
-        kind="dial",
-        change=change,
-    )
-
-
-_APPLIES = {NEEDS: has_modems, NEEDS_LINE: has_lines, NEEDS_LIG: has_lig}
-
-
 FAULTS: tuple[Fault, ...] = (
-    _fault(
+    Fault(
         "no-dialtone",
         "the HMC's telephone line has no dial tone",
+        LINE,
         _befall(CallRule(outcome=Outcome.no_dialtone)),
     ),
-    _fault(
+    Fault(
         "busy",
         "the first call finds the number busy",
+        LINE,
         _befall(CallRule(outcome=Outcome.busy, times=1)),
         survives=True,
     ),
-    _fault(
+    Fault(
         "no-answer",
         "the number rings, and nobody answers",
+        LINE,
         _befall(CallRule(outcome=Outcome.no_answer)),
     ),
-    _fault(
+    Fault(
         "unobtainable",
         "the number is out of service",
+        LINE,
         _befall(CallRule(outcome=Outcome.unobtainable)),
     ),
-    _fault("voice", "a person answers the number", _befall(CallRule(outcome=Outcome.voice))),
-    _fault(
+    Fault("voice", "a person answers the number", LINE, _befall(CallRule(outcome=Outcome.voice))),
+    Fault(
         "training-fails",
         "the first call ends before the modems have agreed",
+        LINE,
         _befall(CallRule(outcome=Outcome.training_fails, times=1)),
         survives=True,
     ),
-    _fault(
+    Fault(
         "slow-training",
         f"the modems agree on {SLOW_BIT_S} bit/s only",
+        LINE,
         _befall(CallRule(outcome=Outcome.slow_training, rate_bit_s=SLOW_BIT_S)),
         survives=True,
     ),
-    _fault(
+    Fault(
         "line-drops",
         "the first call is cut off in mid-session",
+        LINE,
         _befall(CallRule(outcome=Outcome.line_drops, times=1, after_bytes=DROP_AFTER_BYTES)),
         survives=True,
     ),
-    _fault(
+    Fault(
         "noise",
         f"{BIT_ERROR_RATE * 1e5:g} of 100,000 bits are flipped on the line",
+        LINE,
         _befall(CallRule(outcome=Outcome.noise, bit_error_rate=BIT_ERROR_RATE)),
         survives=True,
     ),
-    _fault(
+    Fault(
         "lines-taken",
         "all lines of AT&T's gateway have a call",
+        LINE,
         _befall(CallRule(outcome=Outcome.lines_taken)),
     ),
-    _fault(
+    Fault(
         "pool-empty",
         "AT&T's gateway has no address left to give",
+        LIG,
         _empty_pool,
-        needs=NEEDS_LIG,
     ),
-    _fault("wrong-pap-password", "the HMC has a wrong PAP password", _wrong_password, needs=NEEDS),
-    _fault("pap-refused", "the HMC's PPP refuses PAP", _refuse_pap, needs=NEEDS),
-    _fault(
+    Fault("wrong-pap-password", "the HMC has a wrong PAP password", PATH, _wrong_password),
+    Fault("pap-refused", "the HMC's PPP refuses PAP", PATH, _refuse_pap),
+    Fault(
         "chap-only-peer",
         "the PPP of AT&T's gateway takes CHAP only",
+        LIG,
         _demand_chap,
-        needs=NEEDS_LIG,
     ),
-    _fault(
+    Fault(
         "dns-silent",
         "AT&T's name server does not answer",
+        LIG,
         lambda topology: _change_lig(topology, lambda lig: replace(lig, dns_silent=True)),
-        needs=NEEDS_LIG,
     ),
-    _fault(
+    Fault(
         "lcp-echo-lost",
         "AT&T's gateway answers no LCP echo, and the HMC asks often, on a slow line",
+        PATH,
         _lose_echo,
-        needs=NEEDS,
     ),
-    _fault("modem-dead", "the HMC's modem answers nothing", _break(ModemFault.dead)),
-    _fault(
-        "modem-unplugged", "the HMC's modem is pulled out in mid-call", _break(ModemFault.unplugged)
+    Fault("modem-dead", "the HMC's modem answers nothing", LINE, _break(ModemFault.dead)),
+    Fault(
+        "modem-unplugged",
+        "the HMC's modem is pulled out in mid-call",
+        LINE,
+        _break(ModemFault.unplugged),
     ),
-    _fault("modem-garbage", "the HMC's modem sends what no modem says", _break(ModemFault.garbage)),
+    Fault(
+        "modem-garbage",
+        "the HMC's modem sends what no modem says",
+        LINE,
+        _break(ModemFault.garbage),
+    ),
 )

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
+from typing import Any
 
 from lab.linux import fence
 from lab.names import count
-from lab.topology.telephone import Lig
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.ways.dial import passage
-from lab.ways.dial.paper_fence import DNS_PORT, ends
+from lab.ways.dial.paper_fence import DNS_PORT
 from lab.ways.dial.passage import GATEWAY, Passing
 from lab.ways.dial.plan import dialers
 from lab.wire.decode import ESP, ICMP, TCP, UDP, Frame, Packet
@@ -30,11 +30,6 @@ FEWEST_RANDOM = 1000
 """Random packets each way (L-07)."""
 _SIDES = "caller", "internet"
 PROTOCOLS = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ESP: "ESP"}
-
-
-def gateway(case: Case) -> Lig:
-    assert case.topology.lig is not None, "topologies without a gateway do not expect it"
-    return case.topology.lig
 
 
 def text(packet: Packet) -> str:
@@ -64,9 +59,10 @@ class LineCheck(Check):
         for each in sorted(missing):
             self.miss(sentence.format(each))
 
-    def want(self, there: object, sentence: str) -> None:
+    def want(self, there: Any, sentence: str, frames: Iterable[Frame] = ()) -> None:
+        """As ``miss``, if nothing is there."""
         if not there:
-            self.miss(sentence)
+            self.miss(sentence, frames)
 
     def judge(self, passings: Iterable[Passing]) -> None:
         """Object to what passed and should not have; miss what should have passed and did not."""
@@ -109,7 +105,7 @@ def dropped(passings: Iterable[Passing]) -> list[Passing]:
 
 def check_l_01(case: Case) -> Finding:
     """From a caller: the source must be the assigned address."""
-    lig = gateway(case)
+    lig = case.lig
     check = LineCheck(
         case,
         "L-01",
@@ -136,7 +132,7 @@ def check_l_01(case: Case) -> Finding:
 
 def _spare(case: Case) -> bool:
     """Whether an address of the pool is free while every client has a call."""
-    return len(gateway(case).ppp.pool) > len(dialers(case.topology))
+    return len(case.lig.ppp.pool) > len(dialers(case.topology))
 
 
 def check_l_04(case: Case) -> Finding:
@@ -197,8 +193,8 @@ def _want_kinds(case: Case, check: LineCheck, tried: list[Passing]) -> None:
     check.want(strangers, "nobody who is not listed tried")
     if len(case.agents) < 2:
         return
-    heard = {ends(p.packet)[3:]: _client(p) for p in tried if p.allowed}
-    crossed = [p for p in to_callers if heard.get(ends(p.packet)[3:], "") not in ("", _client(p))]
+    heard = {p.packet.ends[3:]: _client(p) for p in tried if p.allowed}
+    crossed = [p for p in to_callers if heard.get(p.packet.ends[3:], "") not in ("", _client(p))]
     check.want(crossed, "the answer to one caller was not tried on another")
     astray = any(p.astray for p in tried)
     check.want(astray, "no answer was tried by the line of another caller")
@@ -222,7 +218,7 @@ def _asked(case: Case, passing: Passing) -> set[str]:
 
 def check_l_06(case: Case) -> Finding:
     """What does not match is discarded in silence."""
-    lig = gateway(case)
+    lig = case.lig
     check = LineCheck(
         case,
         "L-06",
@@ -255,7 +251,7 @@ def check_l_06(case: Case) -> Finding:
 
 def _judge_counters(case: Case, check: LineCheck) -> None:
     """Each counter has just what came."""
-    lig, seen = gateway(case), passage.of(case)
+    lig, seen = case.lig, passage.of(case)
     counted, came = case.record.counters.get(lig.node, {}), seen.counts()
     late = any(p.in_farewell for p in seen.everything)
     unless = "packets came while their call ended" if late else ""
@@ -313,9 +309,9 @@ def check_l_09(case: Case) -> Finding:
     claim = "an answer to a call that has ended is dropped, also when another call has its address"
     check = LineCheck(case, "L-09", claim)
     tried = passage.tried(case, "L-09")
-    answered = {ends(p.packet) for p in _from_internet(passage.tried(case, "L-05")) if p.allowed}
+    answered = {p.packet.ends for p in _from_internet(passage.tried(case, "L-05")) if p.allowed}
     for p in tried:
-        first = ends(p.packet)
+        first = p.packet.ends
         before = any(first[0] == a[0] and first[3:] == a[3:] for a in answered)
         if not before:
             check.miss(f"{text(p.packet)} was no answer before, so it proves nothing", [p.frame])
@@ -323,7 +319,7 @@ def check_l_09(case: Case) -> Finding:
             check.object(f"{text(p.packet)} reached the next call", [p.frame, p.passed])
     late = [t for t in case.record.fence_trials if (t.requirement, t.side) == ("L-09", GATEWAY)]
     # To the address that the ended call had, while another has it.
-    again = [p for p in tried if p.call and ends(p.packet) in answered]
+    again = [p for p in tried if p.call and p.packet.ends in answered]
     if tried:
         check.want(late, "no late answer of the name server was tried")
         next_holder = again or not _leased_again(case, tried)

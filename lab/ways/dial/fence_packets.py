@@ -61,7 +61,7 @@ class Situation:
     @property
     def listed(self) -> tuple[str, ...]:
         """Whom the caller may talk to (L-02)."""
-        return next((x.addresses for x in self.lig.lists if x.user == self.user), ())
+        return self.lig.listed(self.user)
 
     @property
     def neighbours(self) -> tuple[str, ...]:
@@ -232,12 +232,12 @@ class Trials:
         """The server's answer once more: the call has ended, and another may have begun."""
         return self._fixed("L-09", INTERNET, back=True, address=address or self._at.address)
 
-    def last(self) -> tuple[str, str, int, int, int]:
-        """The ends of a connection that a server refuses, or accepts where the fence minds ports."""
+    def last(self) -> Try:
+        """For a connection that a server refuses, or accepts where the fence minds ports."""
         at = self._at
         service = next(port for _, a, port in at.servers if a == at.contacted)
         port = service if at.lig.ports else CLOSED_PORT
-        return at.address, at.contacted, socket.IPPROTO_TCP, self._next_port(), port
+        return self._syn("L-12", CALLER, at.address, at.contacted, port)
 
     def early(self) -> Try:
         """What a caller sends who does not wait for PPP."""

@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from lab.errors import DeadlineExceeded, LabBroke, ProtocolError
+from lab.errors import LabBroke, ProtocolError
 from lab.linux import fence, firewall
 from lab.record.record import FenceTrial, LigCall, PppSession
 from lab.topology.model import Role
-from lab.wait import wait_until
+from lab.topology.telephone import Lig
+from lab.wait import comes_true, wait_until
 from lab.ways.dial.events import CalledAgain, FenceTried
 from lab.ways.dial.fence_packets import (
     CALLER,
@@ -108,7 +109,7 @@ def _call_again(lab: RunningLab, dial: Dial, agent: str, trials: Trials) -> None
     _send_and_count(lab, agent, [trials.late()])
 
     early = trials.early()
-    _note(lab, agent, early.requirement, early.side, early.ends)
+    _note(lab, agent, early)
     dial.up_again(way, agent, early.packet)
     now = _session(lab, agent).local_ip
     _send_and_count(lab, agent, [trials.late(address) for address in dict.fromkeys((before, now))])
@@ -121,28 +122,27 @@ def _lead_astray(lab: RunningLab, agent: str, other: str, trials: Trials) -> Non
     """A server's answer that the gateway's routes lead to another caller (L-05)."""
     _send(lab, agent, [trials.contact()])
     _settle(lab, agent, trials)
-    assert lab.topology.lig is not None
-    gateway, address = lab.node(lab.topology.lig.node), _session(lab, agent).local_ip
+    lig = _lig(lab)
+    gateway, address = lab.node(lig.node), _session(lab, agent).local_ip
     right, wrong = (_gateway_call(lab, name).interface for name in (agent, other))
     replace = ["ip", "route", "replace", f"{address}/32"]
     gateway.run([*replace, "dev", wrong])
     try:
         _send_and_count(lab, agent, [trials.answer_astray(other)])
     finally:
-        own = lab.topology.lig.ppp.local_ip
+        own = lig.ppp.local_ip
         gateway.run([*replace, "dev", right, "proto", "kernel", "scope", "link", "src", own])
 
 
 def _situation(lab: RunningLab, agent: str) -> Situation:
-    topology, lig = lab.topology, lab.topology.lig
-    assert lig is not None, "check has seen it"
+    topology, lig = lab.topology, _lig(lab)
     node = topology.node(agent)
     open_now = [s.local_ip for s in lab.record.ppp if s.opened and not s.closed]
     number, agents = topology.agents.index(agent), len(topology.agents)
     address = _session(lab, agent).local_ip
     (sdc,) = topology.with_role(Role.sdc)
     user = next(d.account.user for d in dialers(topology) if d.client == agent)
-    listed = next(x.addresses for x in lig.lists if x.user == user)
+    listed = lig.listed(user)
     return Situation(
         client=agent,
         user=user,
@@ -161,6 +161,11 @@ def _situation(lab: RunningLab, agent: str) -> Situation:
         random_packets=-(-RANDOM_PACKETS // agents),
         seed=lab.record.fence_seed,
     )
+
+
+def _lig(lab: RunningLab) -> Lig:
+    assert lab.topology.lig is not None, "check has seen it"
+    return lab.topology.lig
 
 
 def _way(lab: RunningLab, agent: str) -> DialPlan:
@@ -194,7 +199,7 @@ def _send(lab: RunningLab, agent: str, tries: Iterable[Try]) -> None:
         for trial in tries:
             if trial.side not in raw:
                 raw[trial.side] = stack.enter_context(_raw_socket(lab, agent, trial.side))
-            _note(lab, agent, trial.requirement, trial.side, trial.ends, trial.astray)
+            _note(lab, agent, trial)
             # The gateway's own kernel says what becomes of a packet of its own.
             with contextlib.suppress(PermissionError):
                 raw[trial.side].sendto(trial.packet, (trial.ends[1], 0))
@@ -204,9 +209,8 @@ def _send(lab: RunningLab, agent: str, tries: Iterable[Try]) -> None:
 
 
 def _raw_socket(lab: RunningLab, agent: str, side: str) -> socket.socket:
-    assert lab.topology.lig is not None
     (internet,) = lab.topology.with_role(Role.internet)
-    places = {CALLER: agent, INTERNET: internet.name, GATEWAY: lab.topology.lig.node}
+    places = {CALLER: agent, INTERNET: internet.name, GATEWAY: _lig(lab).node}
     node = lab.node(places[side])
     raw = node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     if side == CALLER:
@@ -216,20 +220,13 @@ def _raw_socket(lab: RunningLab, agent: str, side: str) -> socket.socket:
     return raw
 
 
-def _note(
-    lab: RunningLab,
-    agent: str,
-    requirement: str,
-    side: str,
-    ends: tuple[str, str, int, int, int],
-    astray: str = "",
-) -> None:
-    source, destination, protocol, source_port, port = ends
+def _note(lab: RunningLab, agent: str, trial: Try) -> None:
+    source, destination, protocol, source_port, port = trial.ends
     lab.record.fence_trials.append(
         FenceTrial(
-            requirement=requirement,
+            requirement=trial.requirement,
             client=agent,
-            side=side,
+            side=trial.side,
             source=source,
             destination=destination,
             protocol=protocol,
@@ -237,16 +234,16 @@ def _note(
             port=port,
             packets=1,
             sent=time.time(),
-            astray=astray,
+            astray=trial.astray,
         )
     )
 
 
 def _settle(lab: RunningLab, agent: str, trials: Trials) -> None:
     """Wait for all that was sent, and its answers: a connection that is refused went after them."""
-    ends = trials.last()
-    _note(lab, agent, "L-12", CALLER, ends)
-    lab.node(agent).call(_connect_in_turn, *ends)
+    last = trials.last()
+    _note(lab, agent, last)
+    lab.node(agent).call(_connect_in_turn, *last.ends)
 
 
 def _connect_in_turn(
@@ -266,18 +263,13 @@ def _send_and_count(lab: RunningLab, agent: str, late: list[Try]) -> None:
 
     If one never is, captures and counters tell.
     """
-    before = _arrivals(lab)
+    wanted = _arrivals(lab) + len(late)
     _send(lab, agent, late)
-    with contextlib.suppress(DeadlineExceeded):
-        wait_until(
-            "the fence has counted what came late",
-            lambda: _arrivals(lab) >= before + len(late),
-            DEADLINE_S,
-        )
+    fact = "the fence has counted what came late"
+    comes_true(fact, lambda: _arrivals(lab) >= wanted, DEADLINE_S)
 
 
 def _arrivals(lab: RunningLab) -> int:
-    assert lab.topology.lig is not None
-    name = lab.topology.lig.node
+    name = _lig(lab).node
     counters = firewall.counters({name: lab.node(name)})[name]
     return sum(counters[arrival] for arrival in ARRIVALS)

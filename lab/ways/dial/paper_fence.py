@@ -11,21 +11,13 @@ from dataclasses import dataclass
 from lab.linux import fence
 from lab.topology.telephone import Lig
 from lab.wire import decode
-from lab.wire.decode import ICMP, TCP, UDP, Packet
+from lab.wire.decode import ICMP, TCP, UDP, Ends, Packet, reverse
 
 DNS_PORT = 53
 PASSING = (fence.LISTED, fence.UTILITY, fence.REPLY)
 _ECHO_REPLY = 0
 _ICMP_ERRORS = (3, 11, 12)
 """RFC 792: destination unreachable, time exceeded, parameter problem."""
-
-Ends = tuple[str, str, int, int, int]
-"""Source, destination, protocol, source port, destination port."""
-
-
-def ends(packet: Packet) -> Ends:
-    ports = packet.source_port, packet.destination_port
-    return (packet.source, packet.destination, packet.protocol, *ports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +61,9 @@ class Fence:
             if is_dns and packet.destination == self._lig.utility:
                 return fence.UTILITY
             return fence.OTHER_DNS if is_dns else fence.OTHER
-        if packet.destination not in self.listed(call.user):
+        if packet.destination not in self._lig.listed(call.user):
             return fence.OTHER_DNS if is_dns else fence.UNLISTED
         return fence.LISTED if self._minds_port(packet) else fence.PORT
-
-    def listed(self, user: str) -> tuple[str, ...]:
-        """Whom a PAP user may talk to (L-02, L-08)."""
-        return next((x.addresses for x in self._lig.lists if x.user == user), ())
 
     def _minds_port(self, packet: Packet) -> bool:
         """Whether the port is right, if the fence is told to look at ports (L-12)."""
@@ -101,7 +89,7 @@ class Fence:
 
     def asked(self, packet: Packet, call: Caller) -> bool:
         """Whether a packet answers something that the call has sent."""
-        return (call.number, _reverse(_flow(packet))) in self._contacts
+        return (call.number, reverse(_flow(packet))) in self._contacts
 
     def _is_reply(self, packet: Packet, call: int, *, heard: bool) -> bool:
         """Whether a server itself answers what this call has sent (L-05)."""
@@ -113,7 +101,7 @@ class Fence:
                 return mine and about is not None and (call, _flow(about)) in self._contacts
             if kind != _ECHO_REPLY:
                 return False
-        flow = call, _reverse(_flow(packet))
+        flow = call, reverse(_flow(packet))
         # After a reset conntrack may know the connection no more; then the answer does not pass.
         known = flow in self._contacts and (heard or flow not in self._reset)
         if packet.is_reset:
@@ -123,12 +111,7 @@ class Fence:
 
 def _flow(packet: Packet) -> Ends:
     """What conntrack knows a flow by; an echo has an identifier in the place of ports."""
-    near, far = packet.source_port, packet.destination_port
     if packet.protocol == ICMP and packet.payload[:1] in (b"\x00", b"\x08"):
-        near = far = int.from_bytes(packet.payload[4:6], "big")
-    return packet.source, packet.destination, packet.protocol, near, far
-
-
-def _reverse(flow: Ends) -> Ends:
-    source, destination, protocol, near, far = flow
-    return destination, source, protocol, far, near
+        number = int.from_bytes(packet.payload[4:6], "big")
+        return packet.source, packet.destination, ICMP, number, number
+    return packet.ends

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf
 
-from lab.record.record import FenceTrial
 from lab.verify.case import Case, mac
 from lab.verify.telephone_calls import DROPS, TelephoneCall
-from lab.ways.dial.paper_fence import DNS_PORT, PASSING, Caller, Ends, Fence, ends
-from lab.wire.decode import Frame, Packet
+from lab.ways.dial.paper_fence import DNS_PORT, PASSING, Caller, Fence
+from lab.wire.decode import Ends, Frame, Packet
 from lab.wire.dialled import Fault
 
 GATEWAY = "gateway"
@@ -82,7 +81,7 @@ class Passage:
 def mark(packet: Packet) -> tuple[object, ...]:
     """The same for a packet on both sides, and for no other."""
     flags = packet.tcp_flags, packet.tcp_sequence, packet.fragment_offset
-    return (*ends(packet), packet.identification, *flags, packet.payload)
+    return (*packet.ends, packet.identification, *flags, packet.payload)
 
 
 Sighting = tuple[Frame, Packet, TelephoneCall | None]
@@ -120,10 +119,9 @@ class _Follower:
     """Takes every packet of a run in the order of time."""
 
     def __init__(self, case: Case) -> None:
-        lig = case.topology.lig
-        assert lig is not None, "topologies without a gateway do not expect it"
+        lig = case.lig
         self.model = Fence(lig, own_addresses(case))
-        self.astray = {_ends_of(trial) for trial in case.record.fence_trials if trial.astray}
+        self.astray = {trial.ends for trial in case.record.fence_trials if trial.astray}
         hers = mac(case.topology.node(lig.node).interface(lig.outside))
         self.arriving: list[Sighting] = [
             (f, f.ip, None) for f in case.frames(lig.outside) if f.ip and f.source_mac != hers
@@ -171,7 +169,7 @@ class _Follower:
         )
 
     def _offered(self, frame: Frame, packet: Packet) -> Passing:
-        astray = ends(packet) in self.astray
+        astray = packet.ends in self.astray
         holder = next((c for c in self.calls if _holds(c, packet.destination, frame.time)), None)
         call = None if astray else holder
         passed = self.heard.take(packet, call) if call else None
@@ -204,8 +202,7 @@ def _holds(call: TelephoneCall, address: str, time: float) -> bool:
 
 def own_addresses(case: Case) -> set[str]:
     """The gateway's own addresses, with the name server's and PPP's."""
-    lig = case.topology.lig
-    assert lig is not None, "topologies without a gateway do not expect it"
+    lig = case.lig
     node = case.topology.node(lig.node)
     own = {*node.service_addresses, *(i.ip for i in node.interfaces)}
     return own | {lig.utility, lig.ppp.local_ip}
@@ -225,15 +222,10 @@ def losses(case: Case) -> str:
 # Trials.
 
 
-def _ends_of(trial: FenceTrial) -> Ends:
-    ports = trial.source_port, trial.port
-    return (trial.source, trial.destination, trial.protocol, *ports)
-
-
 def _trials(case: Case, requirement: str) -> dict[tuple[str, Ends], float]:
     """Side and ends of a requirement's trials, and when each was first sent."""
     mine = [t for t in case.record.fence_trials if t.requirement == requirement]
-    return {(t.side, _ends_of(t)): t.sent for t in reversed(mine)}
+    return {(t.side, t.ends): t.sent for t in reversed(mine)}
 
 
 def tried(case: Case, requirement: str) -> list[Passing]:
@@ -241,13 +233,13 @@ def tried(case: Case, requirement: str) -> list[Passing]:
     sent = _trials(case, requirement)
     # A late answer has the ends of the answer that came in time.
     return [
-        p for p in of(case).everything if p.frame.time >= sent.get((p.side, ends(p.packet)), inf)
+        p for p in of(case).everything if p.frame.time >= sent.get((p.side, p.packet.ends), inf)
     ]
 
 
 def missing(case: Case, requirement: str) -> list[Ends]:
     """Trials of a requirement that are on no wire."""
-    seen = {(p.side, ends(p.packet)) for p in of(case).everything}
+    seen = {(p.side, p.packet.ends) for p in of(case).everything}
     # The gateway's own packets come to the fence, and are on no wire.
     return [x[1] for x in _trials(case, requirement) if x not in seen and x[0] != GATEWAY]
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab.errors import DeadlineExceeded, ProtocolError
+from lab.errors import ProtocolError
 from lab.linux import routes
 from lab.record.event import PppUp
 from lab.record.record import IkeAttempt, PppSession
 from lab.teardown import Teardown
-from lab.wait import wait_until
+from lab.wait import comes_true
 from lab.ways.ground import Ground
 from lab.ways.vpn import plan as model
 from lab.ways.vpn.events import GatewayFailed, IkeEstablished, IkeFailed, L2tpUp
@@ -183,16 +183,8 @@ class Vpn:
         connection = tunnel.connection
         detection_s = connection.dpd_delay_s + connection.dpd_timeout_s
         budget_s = detection_s + _ike_budget_s(connection) + GRACE_S
-        try:
-            wait_until(
-                f"{agent}'s charon finds {connection.gateway} dead",
-                lambda: not self.healthy(way, agent),
-                budget_s,
-                every_s=0.5,
-            )
-        except DeadlineExceeded:
-            return False
-        return True
+        fact = f"{agent}'s charon finds {connection.gateway} dead"
+        return comes_true(fact, lambda: not self.healthy(way, agent), budget_s, every_s=0.5)
 
     def _established(self, tunnel: _Tunnel) -> bool:
         charon = self._charons[tunnel.connection.client]
@@ -217,8 +209,4 @@ class Vpn:
 
 def _ike_budget_s(connection: IpsecConnection) -> float:
     """How long charon itself goes on with retransmissions, for both phases, and a little more."""
-    waits = (
-        connection.retransmit_timeout_s * connection.retransmit_base**n
-        for n in range(connection.retransmit_tries + 1)
-    )
-    return 2 * sum(waits) + GRACE_S
+    return 2 * connection.retransmit_budget_s + GRACE_S

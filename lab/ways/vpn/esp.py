@@ -40,14 +40,12 @@ def check_p_02(case: Case) -> Finding:
 
     opened = [s for s in case.esp if s.opened.icv_good]
     wrong = [s for s in opened if s.opened.next_header != IP_IN_IP]
-    if wrong:
-        kinds = sorted({s.opened.next_header for s in wrong})
-        check.object(f"{count(len(wrong), 'packet')} with next header {kinds}", frames_of(wrong))
+    kinds = sorted({s.opened.next_header for s in wrong})
+    check.forbid(frames_of(wrong), f"with next header {kinds}")
     _need_packets(case, check, opened)
     return check.finding(
         f"{count(len(case.record.esp), 'SA')} in tunnel mode; {count(len(opened), 'packet')} "
-        "decrypted, "
-        "all with next header 4"
+        "decrypted, all with next header 4"
     )
 
 
@@ -72,13 +70,9 @@ def check_p_04(case: Case) -> Finding:
 
     opened = [s for s in case.esp if s.opened.icv_good and s.opened.inner is not None]
     unknown = [s for s in case.esp if s.opened.key is None]
-    if unknown:
-        check.object(
-            f"{count(len(unknown), 'packet')} of an SA that nobody knows", frames_of(unknown)
-        )
+    check.forbid(frames_of(unknown), "of an SA that nobody knows")
     unread = [s for s in case.esp if s.opened.icv_good and s.opened.inner is None]
-    if unread:
-        check.object(f"{count(len(unread), 'packet')} hold no IP when decrypted", frames_of(unread))
+    check.forbid(frames_of(unread), "hold no IP when decrypted")
     _need_packets(case, check, opened)
     return check.finding(
         f"{count(len(case.record.esp), 'SA')} with cbc(des3_ede) and 192 bits; "
@@ -142,7 +136,12 @@ def _asked(case: Case, spi: int) -> set[str]:
     """What the topology asks of an SA: the client's kernel has the SA, too, and says which connection it is
     of. Behind SNAT the gateway's kernel does not know that.
     """
-    ends = {(sa.node, end) for sa in case.record.esp if sa.spi == spi for end in (sa.source, sa.destination)}
+    ends = {
+        (sa.node, end)
+        for sa in case.record.esp
+        if sa.spi == spi
+        for end in (sa.source, sa.destination)
+    }
     own = [c for c in connections(case.topology) if (c.client, c.gateway_address) in ends]
     return {_integrity(connection) for connection in own or connections(case.topology)}
 
@@ -158,17 +157,14 @@ def _negotiated(case: Case) -> list[IkeAttempt]:
 def _judge_sas(
     case: Case, check: Check, right: Callable[[EspSa], bool], text: Callable[[EspSa], str]
 ) -> None:
-    if not case.record.esp:
-        check.object("no ESP SA was ever installed")
+    check.want(case.record.esp, "no ESP SA was ever installed")
     for sa in case.record.esp:
-        if not right(sa):
-            check.object(f"{sa.node} has an SA to {sa.destination} with {text(sa)}")
+        check.want(right(sa), f"{sa.node} has an SA to {sa.destination} with {text(sa)}")
 
 
 def _need_packets(case: Case, check: Check, packets: list[EspSighting]) -> None:
     check.show(frames_of(packets))
-    if not packets:
-        check.object(f"no ESP packet on {case.outside} could be opened")
+    check.want(packets, f"no ESP packet on {case.outside} could be opened")
 
 
 def check_p_06(case: Case) -> Finding:
@@ -177,9 +173,8 @@ def check_p_06(case: Case) -> Finding:
     text = " or ".join(f"{low} to {high} s" for low, high in windows)
     check = Check(
         "P-06",
-        f"new ESP keys after a random time of {text}, around half an hour; a new pair of SPIs "
-        "each time, "
-        "no ping lost, the L2TP tunnel unchanged",
+        f"new ESP keys after a random time of {text}, around half an hour; a new pair of SPIs each "
+        "time, no ping lost, the L2TP tunnel unchanged",
     )
     for low, high in windows:
         if low >= high:
@@ -193,8 +188,7 @@ def check_p_06(case: Case) -> Finding:
         intervals += between
         drawn += seconds
 
-    if not case.record.esp:
-        check.object("no ESP SA was ever installed")
+    check.want(case.record.esp, "no ESP SA was ever installed")
     if intervals:
         _judge_continuity(case, check)
     if len(intervals) >= FEW_INTERVALS:
@@ -318,16 +312,14 @@ def check_p_22(case: Case) -> Finding:
     """ESP authenticates as well as encrypts; there is no AH."""
     check = Check(
         "P-22",
-        "no packet of protocol 51; every ESP packet carries an ICV, and one that is altered on "
-        "the way "
-        "is dropped and counted",
+        "no packet of protocol 51; every ESP packet carries an ICV, and one that is altered on the "
+        "way is dropped and counted",
     )
     ah = [f for frames in case.wire.values() for f in frames if f.ip and f.ip.protocol == AH]
-    if ah:
-        check.object(f"{count(len(ah), 'packet')} of protocol 51", ah)
+    check.forbid(ah, "of protocol 51")
     for sa in case.record.esp:
-        if sa.integrity_icv_bits == 0:
-            check.object(f"{sa.node} has an SA to {sa.destination} without integrity")
+        without = f"{sa.node} has an SA to {sa.destination} without integrity"
+        check.want(sa.integrity_icv_bits, without)
 
     bad = _bad_at_receivers(case)
     counted = sum(lines.get(AUTH_FAILURES, 0) for lines in case.record.xfrm.values())
@@ -342,8 +334,7 @@ def check_p_22(case: Case) -> Finding:
         )
     good = [s for s in case.esp if s.opened.icv_good]
     check.show(frames_of(bad) or frames_of(good[:4]))
-    if not good:
-        check.object(f"no ESP packet with a good ICV on {case.outside}")
+    check.want(good, f"no ESP packet with a good ICV on {case.outside}")
     return check.finding(
         f"0 packets of protocol 51; the ICV of {count(len(good), 'packet')} is good; "
         f"{count(len(bad), 'altered packet')} dropped and counted"

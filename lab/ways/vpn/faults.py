@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.topology.model import DropRule, EspMeddling, PppAuth, Role, Topology
-from lab.ways.fault import Fault, change_ways, drop
+from lab.ways.fault import Fault, Need, change_ways, drop
 from lab.ways.vpn.plan import IkeSide, IpsecConnection, L2tpServer, VpnPlan, connections, plans
 
 _STRANGE_IKE = "aes256-sha256-modp2048"
@@ -14,28 +14,19 @@ _STRANGE_ESP = "aes256-sha256"
 _STRANGE_IDENTITY = "nobody.callhome-lab.invalid"
 
 
-def _is_vpn(topology: Topology) -> bool:
-    return bool(plans(topology))
+def _need(text: str, also: Callable[[Topology], bool] = lambda topology: True) -> Need:
+    return Need(text, lambda topology: bool(plans(topology)) and also(topology), "vpn")
 
 
-def _has_firewall(topology: Topology) -> bool:
-    return _is_vpn(topology) and topology.firewall is not None
-
-
-def _is_natted_vpn(topology: Topology) -> bool:
-    return _is_vpn(topology) and topology.firewall is not None and topology.firewall.snat
-
-
-def _is_plain_vpn(topology: Topology) -> bool:
-    return _is_vpn(topology) and topology.firewall is not None and not topology.firewall.snat
-
-
-def _has_internet(topology: Topology) -> bool:
-    return _is_vpn(topology) and bool(topology.with_role(Role.internet))
-
-
-def _has_two_gateways(topology: Topology) -> bool:
-    return _has_internet(topology) and any(len(plan.gateways) > 1 for plan in plans(topology))
+VPN = _need("a VPN path")
+FIREWALL = _need("a VPN path through a firewall", lambda t: t.firewall is not None)
+NAT = _need("a VPN path behind NAT", lambda t: t.firewall is not None and t.firewall.snat)
+NO_NAT = _need("a VPN path without NAT", lambda t: t.firewall is not None and not t.firewall.snat)
+INTERNET = _need("a VPN path over the Internet", lambda t: bool(t.with_role(Role.internet)))
+TWO_GATEWAYS = _need(
+    "a VPN path with two gateways",
+    lambda t: INTERNET.met_by(t) and any(len(plan.gateways) > 1 for plan in plans(t)),
+)
 
 
 def _change_sides(
@@ -138,95 +129,68 @@ def _meddle(action: str) -> Callable[[Topology], Topology]:
     return change
 
 
-def _fault(
-    name: str,
-    summary: str,
-    change: Callable[[Topology], Topology],
-    *,
-    needs: str = "a VPN path",
-    applies: Callable[[Topology], bool] = _is_vpn,
-    survives: bool = False,
-) -> Fault:
-    return Fault(
-        name=name,
-        summary=summary,
-        needs=needs,
-        applies=applies,
-        survives=survives,
-        kind="vpn",
-        change=change,
-    )
-
-
 FAULTS: tuple[Fault, ...] = (
-    _fault("wrong-psk", "the HMC has another pre-shared key than the gateways", _wrong_psk),
-    _fault(
+    Fault("wrong-psk", "the HMC has another pre-shared key than the gateways", VPN, _wrong_psk),
+    Fault(
         "wrong-identity",
         "the HMC calls itself by a name that no gateway knows",
+        VPN,
         _wrong_identity,
     ),
-    _fault("no-common-proposal", "the gateways take AES and SHA-256 only", _no_common_proposal),
-    _fault(
+    Fault("no-common-proposal", "the gateways take AES and SHA-256 only", VPN, _no_common_proposal),
+    Fault(
         "drop-udp-500",
         "the customer's firewall loses UDP 500",
+        FIREWALL,
         lambda t: _drop_at_firewall(t, "drop-udp-500", "udp", 500),
-        needs="a VPN path through a firewall",
-        applies=_has_firewall,
     ),
-    _fault(
+    Fault(
         "drop-udp-4500",
         "the customer's firewall loses UDP 4500",
+        NAT,
         lambda t: _drop_at_firewall(t, "drop-udp-4500", "udp", 4500),
-        needs="a VPN path behind NAT",
-        applies=_is_natted_vpn,
     ),
-    _fault(
+    Fault(
         "drop-esp",
         "the customer's firewall loses ESP, protocol 50",
+        NO_NAT,
         lambda t: _drop_at_firewall(t, "drop-esp", "esp", 0),
-        needs="a VPN path without NAT",
-        applies=_is_plain_vpn,
     ),
-    _fault(
+    Fault(
         "vpn1-silent",
         "all that is sent to the first VPN server is lost in the Internet",
+        TWO_GATEWAYS,
         lambda t: _silence(t, "vpn1-silent", _first_gateway(t)),
-        needs="a VPN path with two gateways",
-        applies=_has_two_gateways,
         survives=True,
     ),
-    _fault(
+    Fault(
         "gateways-silent",
         "all that is sent to the VPN servers is lost in the Internet",
+        INTERNET,
         _gateways_silent,
-        needs="a VPN path over the Internet",
-        applies=_has_internet,
     ),
-    _fault(
+    Fault(
         "gateway-dies",
         "the gateway in use dies in mid-session",
+        TWO_GATEWAYS,
         _gateway_dies,
-        needs="a VPN path with two gateways",
-        applies=_has_two_gateways,
         survives=True,
     ),
-    _fault("wrong-chap-secret", "the HMC has a wrong CHAP secret", _wrong_chap_secret),
-    _fault("pap-only-peer", "the gateways' PPP takes PAP only", _pap_only_peer),
-    _fault("pool-empty", "the gateways have no address left to give", _pool_empty),
-    _fault(
+    Fault("wrong-chap-secret", "the HMC has a wrong CHAP secret", VPN, _wrong_chap_secret),
+    Fault("pap-only-peer", "the gateways' PPP takes PAP only", VPN, _pap_only_peer),
+    Fault("pool-empty", "the gateways have no address left to give", VPN, _pool_empty),
+    Fault(
         "tampered-esp",
         "an ESP packet is altered on the way",
+        INTERNET,
         _meddle("tamper"),
-        needs="a VPN path over the Internet",
-        applies=_has_internet,
         survives=True,
     ),
-    _fault(
+    Fault(
         "replayed-esp",
         "an ESP packet is sent a second time on the way",
+        INTERNET,
         _meddle("replay"),
-        needs="a VPN path over the Internet",
-        applies=_has_internet,
         survives=True,
     ),
 )

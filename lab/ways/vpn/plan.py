@@ -62,6 +62,12 @@ class IpsecConnection:
     retransmit_timeout_s: float
     retransmit_base: float
 
+    @property
+    def retransmit_budget_s(self) -> float:
+        """How long an unanswered message is repeated before its peer counts as silent."""
+        tries = range(self.retransmit_tries + 1)
+        return sum(self.retransmit_timeout_s * self.retransmit_base**number for number in tries)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class L2tpServer:

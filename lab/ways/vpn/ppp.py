@@ -26,10 +26,7 @@ def check_p_09(case: Case) -> Finding:
         good += _judge_client(case, check, client)
 
     weak = case.in_ppp(ppp.PAP)
-    if weak:
-        check.object(
-            f"{count(len(weak), 'PAP packet')} inside the VPN", frames_of(i for i, _ in weak)
-        )
+    check.forbid(frames_of(i for i, _ in weak), "inside the VPN", "PAP packet")
     return check.finding(
         f"LCP option 3 is C223/05; {count(good, 'response')} right and accepted; no PAP"
     )
@@ -38,10 +35,10 @@ def check_p_09(case: Case) -> Finding:
 def _judge_client(case: Case, check: Check, client: L2tpClient) -> int:
     demands = [
         (item, frame.authentication)
-        for item, frame in case.in_ppp(ppp.LCP, client.client)
-        if frame.code == Code.configure_request
-        and not item.outgoing
-        and frame.option(ppp.OPTION_AUTHENTICATION) is not None
+        for item, frame in case.in_ppp(
+            ppp.LCP, Code.configure_request, client=client.client, outgoing=False
+        )
+        if frame.option(ppp.OPTION_AUTHENTICATION) is not None
     ]
     for item, (protocol, algorithm) in demands:
         if (protocol, algorithm) != (ppp.CHAP, ppp.CHAP_MD5):
@@ -49,13 +46,12 @@ def _judge_client(case: Case, check: Check, client: L2tpClient) -> int:
                 f"the gateway asks {client.client} for {protocol:04X}/{algorithm:02X}", [item.frame]
             )
     check.show(frames_of(item for item, _ in demands[:2]))
-    if not demands:
-        check.object(f"no gateway asked {client.client} to authenticate")
+    check.want(demands, f"no gateway asked {client.client} to authenticate")
 
     right, accepted, accepted_at = _judge_chap(case, check, client)
     if right < client.sessions or accepted < client.sessions:
         check.object(f"{client.client}: {right} right responses, {accepted} accepted")
-    for item, _ in case.in_ppp(ppp.IPCP, client.client)[:1]:
+    for item, _ in case.in_ppp(ppp.IPCP, client=client.client)[:1]:
         if accepted == 0 or item.frame.time < accepted_at:
             check.object(f"IPCP of {client.client} began before CHAP had succeeded", [item.frame])
     return right
@@ -65,7 +61,7 @@ def _judge_chap(case: Case, check: Check, client: L2tpClient) -> tuple[int, int,
     """Right responses, accepted ones, and when the first was accepted."""
     challenges: dict[tuple[str, int], set[bytes]] = {}  # several sessions may use one identifier
     right, accepted, accepted_at = 0, 0, 0.0
-    for item, frame in case.in_ppp(ppp.CHAP, client.client):
+    for item, frame in case.in_ppp(ppp.CHAP, client=client.client):
         check.show([item.frame])
         challenge = (item.gateway, frame.identifier)
         if frame.code == ChapCode.challenge:
@@ -91,9 +87,8 @@ def check_p_10(case: Case) -> Finding:
     """Data sockets run over a PPP session."""
     check = Check(
         "P-10",
-        "each data socket's source is an address that IPCP assigned, and the routes to the "
-        "listed servers "
-        "point at a PPP interface",
+        "each data socket's source is an address that IPCP assigned, and the routes to the listed "
+        "servers point at a PPP interface",
     )
     given = 0
     sockets: set[tuple[str, int]] = set()
@@ -105,8 +100,7 @@ def check_p_10(case: Case) -> Finding:
         if recorded - assigned:
             extra = ", ".join(sorted(recorded - assigned))
             check.object(f"{node.name} uses {extra}, which IPCP did not assign")
-        if not assigned:
-            check.object(f"IPCP assigned no address to {node.name}")
+        check.want(assigned, f"IPCP assigned no address to {node.name}")
 
         for item, packet in case.data(node.name):
             if item.outgoing and packet.source not in assigned:
@@ -117,8 +111,7 @@ def check_p_10(case: Case) -> Finding:
         _judge_routes(case, check, node.name)
 
     uplink = [f for f, p in case.leaving if p.protocol == TCP and p.is_bare_syn]
-    if uplink:
-        check.object(f"{count(len(uplink), 'TCP connection')} past the VPN", uplink)
+    check.forbid(uplink, "past the VPN", "TCP connection")
     if case.called and not sockets:
         check.object("no data socket was opened inside PPP")
     return check.finding(

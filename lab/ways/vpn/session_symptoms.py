@@ -9,12 +9,12 @@ from lab.names import count
 from lab.verify.journey import Course
 from lab.verify.sightings import EspSighting, Silence
 from lab.verify.symptom import Diagnosis, Trail
+from lab.ways.vpn.esp import AUTH_FAILURES
 from lab.ways.vpn.plan import connections
 from lab.wire import ppp
 from lab.wire.l2tp import ControlType
 from lab.wire.ppp import ChapCode, Code
 
-AUTH_FAILURES = "XfrmInStateProtoError"
 REPLAYS = "XfrmInStateSeqError"
 DEAD_AFTER_S = 3.0
 """Of silence, with several packets unanswered."""
@@ -59,41 +59,28 @@ def _opened(trail: Trail) -> bool:
 def find_pap_only(trail: Trail) -> Diagnosis | None:
     """The gateway asks for PAP and nothing else."""
     demands = [
-        item.ppp.authentication
-        for item in trail.insides
-        if item.ppp
-        and not item.outgoing
-        and item.ppp.protocol == ppp.LCP
-        and item.ppp.code == Code.configure_request
-        and item.ppp.option(ppp.OPTION_AUTHENTICATION) is not None
+        frame.authentication[0]
+        for _, frame in ppp.among(trail.insides, ppp.LCP, Code.configure_request, outgoing=False)
+        if frame.option(ppp.OPTION_AUTHENTICATION) is not None
     ]
-    if not demands or any(protocol != ppp.PAP for protocol, _ in demands):
+    if {*demands} != {ppp.PAP}:
         return None
     return Diagnosis(
         "pap-only-peer",
-        f"the PPP of {trail.gateway_text} asks {trail.client} for PAP (C023) only; "
-        f"{trail.client} takes "
-        "CHAP only, so that no password goes over",
+        f"the PPP of {trail.gateway_text} asks {trail.client} for PAP (C023) only; {trail.client} "
+        "takes CHAP only, so that no password goes over",
         f"have {trail.gateway} ask for CHAP with MD5",
     )
 
 
 def find_wrong_secret(trail: Trail) -> Diagnosis | None:
     """CHAP ends in Failure."""
-    if _opened(trail):
-        return None
-    refused = [
-        item
-        for item in trail.insides
-        if item.ppp and item.ppp.protocol == ppp.CHAP and item.ppp.code == ChapCode.failure
-    ]
-    if not refused:
+    if _opened(trail) or not ppp.among(trail.insides, ppp.CHAP, ChapCode.failure):
         return None
     return Diagnosis(
         "wrong-chap-secret",
         f"{trail.gateway_text} answers the CHAP response of {trail.client} with Failure: the two "
-        "have "
-        "different secrets for its name",
+        "have different secrets for its name",
         "give both ends the same CHAP secret",
     )
 
@@ -102,10 +89,7 @@ def find_no_address(trail: Trail) -> Diagnosis | None:
     """CHAP succeeded, and IPCP never opens."""
     if _opened(trail):
         return None
-    accepted = any(
-        item.ppp and item.ppp.protocol == ppp.CHAP and item.ppp.code == ChapCode.success
-        for item in trail.insides
-    )
+    accepted = ppp.among(trail.insides, ppp.CHAP, ChapCode.success)
     logs = trail.log(trail.gateway)
     if accepted and (_NO_ADDRESS.search(logs) or not _gives_address(trail)):
         return _pool_empty(trail, "IPCP does not open although CHAP succeeded")
@@ -114,14 +98,9 @@ def find_no_address(trail: Trail) -> Diagnosis | None:
 
 def _gives_address(trail: Trail) -> bool:
     """Whether the gateway's IPCP ever proposed an address to the client."""
-    return any(
-        item.ppp.ip_address not in ("", "0.0.0.0")
-        for item in trail.insides
-        if item.ppp
-        and not item.outgoing
-        and item.ppp.protocol == ppp.IPCP
-        and item.ppp.code in (Code.configure_nak, Code.configure_ack)
-    )
+    codes = (Code.configure_nak, Code.configure_ack)
+    given = ppp.among(trail.insides, ppp.IPCP, *codes, outgoing=False)
+    return any(frame.ip_address not in ("", "0.0.0.0") for _, frame in given)
 
 
 def _pool_empty(trail: Trail, how: str) -> Diagnosis:
@@ -222,61 +201,52 @@ def find_takeover(trail: Trail) -> Diagnosis | None:
     return Diagnosis(silent.cause, f"{silent.sentence}; {used} took over", silent.hint)
 
 
+def _esp_by_wire(trail: Trail) -> list[tuple[Course, list[list[EspSighting]]]]:
+    """The ESP of each direction: on every wire of its way, in order."""
+    on = trail.case.esp_on
+    return [
+        (way, [[s for s in on(segment) if s.outgoing == out] for segment in way.segments])
+        for out, way in trail.courses.items()
+    ]
+
+
 def find_tampering(trail: Trail) -> Diagnosis | None:
     """ESP whose ICV is wrong at its receiver."""
     counted = sum(lines.get(AUTH_FAILURES, 0) for lines in trail.case.record.xfrm.values())
-    for way, outgoing in ((trail.way_out, True), (trail.way_back, False)):
-        if way is None:
-            continue
-        wires = [_esp(trail, segment, outgoing=outgoing) for segment in way.segments]
+    for way, wires in _esp_by_wire(trail):
         bad = [s for s in wires[-1] if s.opened.key is not None and not s.opened.icv_good]
         if bad:
-            number = _first_wire_with(bad[0], wires)
+            first = bad[0].sealed
+            number = next(
+                n for n, wire in enumerate(wires) if any(s.sealed.data == first.data for s in wire)
+            )
             return Diagnosis(
                 "tampered-esp",
                 f"{count(len(bad), 'ESP packet')} altered {_place(way, number)} (SPI "
-                f"{bad[0].sealed.spi:#010x}, "
-                f"sequence {bad[0].sealed.sequence}); the receiver dropped and counted {counted} "
-                f"({AUTH_FAILURES})",
+                f"{first.spi:#010x}, sequence {first.sequence}); the receiver dropped and counted "
+                f"{counted} ({AUTH_FAILURES})",
                 "somebody on the way alters packets; the integrity check did its work",
             )
     return None
 
 
-def _first_wire_with(bad: EspSighting, wires: list[list[EspSighting]]) -> int:
-    return next(
-        n for n, wire in enumerate(wires) if any(s.sealed.data == bad.sealed.data for s in wire)
-    )
-
-
 def find_replay(trail: Trail) -> Diagnosis | None:
     """The same ESP packet twice on its receiver's wire."""
     counted = sum(lines.get(REPLAYS, 0) for lines in trail.case.record.xfrm.values())
-    for way, outgoing in ((trail.way_out, True), (trail.way_back, False)):
-        if way is None:
-            continue
-        wires = [
-            Counter(
-                (s.sealed.spi, s.sealed.sequence) for s in _esp(trail, segment, outgoing=outgoing)
-            )
-            for segment in way.segments
-        ]
+    for way, sightings in _esp_by_wire(trail):
+        wires = [Counter((s.sealed.spi, s.sealed.sequence) for s in wire) for wire in sightings]
         twice = [mark for mark, number in wires[-1].items() if number > 1]
         if twice:
             number = next(n for n, wire in enumerate(wires) if wire[twice[0]] > 1)
+            spi, sequence = twice[0]
             return Diagnosis(
                 "replayed-esp",
                 f"{count(len(twice), 'ESP packet')} sent a second time {_place(way, number)} (SPI "
-                f"{twice[0][0]:#010x}, sequence {twice[0][1]}); the receiver dropped and counted "
-                f"{counted} "
-                f"({REPLAYS})",
+                f"{spi:#010x}, sequence {sequence}); the receiver dropped and counted "
+                f"{counted} ({REPLAYS})",
                 "somebody on the way repeats packets; the replay window did its work",
             )
     return None
-
-
-def _esp(trail: Trail, segment: str, *, outgoing: bool) -> list[EspSighting]:
-    return [s for s in trail.case.esp_on(segment) if s.outgoing == outgoing]
 
 
 def _place(way: Course, number: int) -> str:

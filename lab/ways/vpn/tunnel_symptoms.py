@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.names import count
-from lab.verify.journey import Journey
-from lab.verify.symptom import Diagnosis, Loss, Trail
+from lab.verify.symptom import Diagnosis, Loss, Trail, loss_of_all
 from lab.ways.vpn.ike import MAIN_MODE_MESSAGES, QUICK_MODE_MESSAGES, Negotiation, negotiations
 from lab.wire.decode import ESP, UDP
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NO_PROPOSAL_CHOSEN
@@ -26,33 +25,21 @@ _NO_IKEV1 = re.compile(r"IKE version 1 not supported|received unsupported IKE ve
 _NO_PROPOSAL = re.compile(r"NO_PROPOSAL_CHOSEN|NO_PROP|no (?:matching |acceptable )?proposal found")
 
 
-def _kind(journey: Journey, port: int) -> bool:
-    packet = journey.packet
-    return packet.protocol == UDP and port in (packet.source_port, packet.destination_port)
-
-
-def _lost_everything(trail: Trail, port: int, protocol: int = UDP) -> tuple[Loss, str] | None:
+def _lost_everything(trail: Trail, protocol: int, port: int = 0) -> tuple[Loss, str] | None:
     """The loss of all packets of a kind in one direction, and that direction in words."""
-    for journeys, way, text in (
-        (trail.out, trail.way_out, f"from {trail.client} to {trail.gateway_text}"),
-        (trail.back, trail.way_back, f"from {trail.gateway_text} to {trail.client}"),
-    ):
-        of_kind = [
-            j
-            for j in journeys
-            if (_kind(j, port) if protocol == UDP else j.packet.protocol == protocol)
-        ]
-        loss = trail.loss(of_kind, way)
-        if loss is not None and loss.lost == loss.sent:
-            return loss, text
+    for outgoing, journeys, way in trail.directions:
+        packets = ((j, j.packet) for j in journeys if j.packet.protocol == protocol)
+        of_kind = [j for j, p in packets if not port or port in (p.source_port, p.destination_port)]
+        if loss := loss_of_all(of_kind, way):
+            ends = (trail.client, trail.gateway_text)
+            return loss, "from {} to {}".format(*(ends if outgoing else reversed(ends)))
     return None
 
 
 def _lost_text(name: str, loss: Loss, way: str) -> str:
     return (
         f"{name} {way} is lost at {loss.lost_at}: {count(loss.sent, 'packet')} on "
-        f"{loss.last_segment}, "
-        f"none of them on {loss.next_segment}"
+        f"{loss.last_segment}, none of them on {loss.next_segment}"
     )
 
 
@@ -72,7 +59,7 @@ def find_no_ikev1(trail: Trail) -> Diagnosis | None:
 
 def find_lost_udp_500(trail: Trail) -> Diagnosis | None:
     """All of UDP 500 is lost at the customer's firewall."""
-    found = _lost_everything(trail, IKE_PORT)
+    found = _lost_everything(trail, UDP, IKE_PORT)
     if found is None or not trail.is_customers(found[0].lost_at):
         return None
     return Diagnosis(
@@ -91,13 +78,13 @@ def find_silence(trail: Trail) -> Diagnosis | None:
     if not out or any(not s.outgoing for s in trail.ike):
         return None
 
-    found = _lost_everything(trail, IKE_PORT)
+    found = _lost_everything(trail, UDP, IKE_PORT)
+    way = trail.courses.get(True)
     where = (
         f"its packets are last seen on {found[0].last_segment}, and {found[0].lost_at} does not "
         "pass them on"
         if found
-        else "they came to its own wire, "
-        f"{trail.way_out.segments[-1] if trail.way_out else 'unknown'}"
+        else f"they came to its own wire, {way.segments[-1] if way else 'unknown'}"
     )
     return Diagnosis(
         SILENT,
@@ -134,8 +121,7 @@ def find_no_proposal(trail: Trail) -> Diagnosis | None:
     return Diagnosis(
         "no-common-proposal",
         f"{trail.client} and {trail.gateway_text} have no {phase} proposal in common, and the "
-        "gateway "
-        f"answers NO-PROPOSAL-CHOSEN{offered}",
+        f"gateway answers NO-PROPOSAL-CHOSEN{offered}",
         "give both ends the same proposal",
     )
 
@@ -146,7 +132,7 @@ def _authenticated(trail: Trail) -> bool:
 
 def find_lost_udp_4500(trail: Trail) -> Diagnosis | None:
     """IKE begins on UDP 500 and is lost when it moves to 4500."""
-    found = _lost_everything(trail, NAT_T_PORT)
+    found = _lost_everything(trail, UDP, NAT_T_PORT)
     if found is None:
         return None
     return Diagnosis(
@@ -177,8 +163,7 @@ def find_failed_authentication(trail: Trail) -> Diagnosis | None:
     return Diagnosis(
         "wrong-psk",
         f"{trail.gateway_text} cannot decrypt the fifth main mode message of {trail.client}: the "
-        "two have "
-        "different pre-shared keys",
+        "two have different pre-shared keys",
         "give both ends the same key",
     )
 
@@ -198,7 +183,7 @@ def _unwanted_gateway(trail: Trail) -> Diagnosis | None:
 
 def find_lost_esp(trail: Trail) -> Diagnosis | None:
     """IKE is through, and ESP is lost."""
-    found = _lost_everything(trail, 0, ESP)
+    found = _lost_everything(trail, ESP)
     if found is None:
         return None
     return Diagnosis(

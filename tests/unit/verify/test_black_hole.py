@@ -22,7 +22,8 @@ def journey(length: int, last: str, way: Course = WAY) -> Journey:
 
 
 def trail(out: list[Journey], back: list[Journey]) -> Trail:
-    return cast(Trail, SimpleNamespace(out=out, back=back, way_out=WAY, way_back=BACK))
+    directions = [(True, out, WAY), (False, back, BACK)]
+    return cast(Trail, SimpleNamespace(directions=directions))
 
 
 OUT = [journey(96, "dmz"), journey(1496, "fw-inet"), journey(352, "dmz"), journey(1496, "fw-inet")]

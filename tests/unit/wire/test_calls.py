@@ -51,5 +51,5 @@ def test_a_capture_that_is_missing_or_cut_off_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="missing"):
         calls.read(path)
     path.write_bytes(b"no capture")
-    with pytest.raises(LabError, match="not a capture that can be read"):
+    with pytest.raises(LabError, match="not a pcapng file"):
         calls.read(path)

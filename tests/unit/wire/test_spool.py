@@ -208,8 +208,6 @@ def test_pages_that_follow_each_other_are_one_extent(
     start: int, length: int, expected: list[Extent]
 ) -> None:
     assert guest_memory.extents(PAGES, start, length) == expected
-    rest = len(PAGES) * PAGE - start
-    assert guest_memory.first(guest_memory.extents(PAGES, start, rest), length) == expected
     assert guest_memory.decode(guest_memory.encode(expected)) == expected
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from lab.topology.model import DropRule
-from lab.ways.fault import Fault, drop
+from lab.ways.fault import Fault, Need, drop
 
 
 def _cut(topology):
     return drop(topology, DropRule(name="line-cut", node=topology.firewall.node))
 
 
-FAULTS = (
-    Fault(
-        name="line-cut",
-        summary="the carrier has dug through its line",
-        needs="a leased line",
-        applies=lambda t: any(way.kind == "leased" for way in t.ways) and t.firewall is not None,
-        kind="leased",
-        change=_cut,
-    ),
+LEASED = Need(
+    "a leased line",
+    lambda t: any(way.kind == "leased" for way in t.ways) and t.firewall is not None,
+    "leased",
 )
+
+FAULTS = (Fault("line-cut", "the carrier has dug through its line", LEASED, _cut),)
