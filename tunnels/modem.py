@@ -69,6 +69,15 @@ class Dialler:
 
     # At boot.
 
+    @property
+    def device(self) -> str:
+        """The port with the modem; empty if none was found."""
+        return self._device
+
+    def share_modem(self, other: Dialler) -> None:
+        """Dial by the modem that another way of the same client has found, if it has."""
+        self._device = other.device
+
     def find_modem(self) -> str:
         """The first port at which a modem answers (OUT-24); empty if there is none."""
         for device in self._plan.devices:

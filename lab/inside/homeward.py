@@ -11,7 +11,7 @@ from typing import Any
 
 from lab import ways
 from lab.errors import ProtocolError
-from lab.record.event import WayFailed, WayLost, WayTried, WayUp
+from lab.record.event import BackupTried, WayFailed, WayLost, WayTried, WayUp
 from lab.record.record import WayTry
 from lab.teardown import Teardown
 from lab.topology.model import Way
@@ -25,6 +25,7 @@ class Homeward:
         self._ground = ground
         self._drivers = drivers
         self._in_use: dict[str, Way] = {}
+        self._tested: set[str] = set()
 
     @classmethod
     def start(cls, ground: Ground, teardown: Teardown) -> Homeward:
@@ -40,10 +41,14 @@ class Homeward:
         return self._drivers[way.kind]
 
     def put_to_test(self, lab: Any) -> None:
-        """Try what only one kind of way can be tried with, if every agent has come home by that kind."""
+        """Try what only one kind of way can be tried with, once every agent has come home by that kind.
+
+        Not again with another way of the kind: it would be the same trial.
+        """
         used = {agent: self.in_use(agent) for agent in self._ground.topology.agents}
         kinds = {way.kind if way is not None else "" for way in used.values()}
-        if len(kinds) == 1 and (kind := kinds.pop()):
+        if len(kinds) == 1 and (kind := kinds.pop()) and kind not in self._tested:
+            self._tested.add(kind)
             self._drivers[kind].put_to_test(lab)
 
     def details(self) -> list[dict[str, list[str]]]:
@@ -92,6 +97,21 @@ class Homeward:
         self._find(agent, later)
         return True
 
+    def try_backup(self, agent: str) -> bool:
+        """Take the way in use down, and bring up the one after it; whether there is one.
+
+        Raises ProtocolError if it does not come: a backup that does not work is a fault, needed or not.
+        """
+        way = self._in_use[agent]
+        later = self._later(agent, way)
+        if not later:
+            return False
+        self._ground.story.tell(BackupTried(source=agent, way=way.name, backup=later[0].name))
+        self.driver(way).give_up(way, agent)
+        if reason := self._try(later[0], agent, backup=True):
+            raise ProtocolError(f"by {later[0].name}, the backup of {way.name}: {reason}")
+        return True
+
     def _later(self, agent: str, way: Way) -> tuple[Way, ...]:
         own = self._ground.topology.ways_of(agent)
         return own[own.index(way) + 1 :]
@@ -107,10 +127,10 @@ class Homeward:
             raise ProtocolError(reasons[0][1])
         raise ProtocolError("; ".join(f"by {way.name}: {reason}" for way, reason in reasons))
 
-    def _try(self, way: Way, agent: str, *, again: bool = False) -> str:
+    def _try(self, way: Way, agent: str, *, again: bool = False, backup: bool = False) -> str:
         """Try one way; why it did not come, or nothing."""
         ground, driver = self._ground, self.driver(way)
-        trial = WayTry(agent=agent, way=way.name, started=time.time())
+        trial = WayTry(agent=agent, way=way.name, started=time.time(), backup=backup)
         ground.story.tell(WayTried(source=agent, way=way.name, time=trial.started))
         ground.record.tries.append(trial)
         try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from lab import codec
 from lab.errors import PathError
 from lab.inside.homeward import Homeward
-from lab.linux import firewall, inventory, links, routes
+from lab.linux import firewall, inventory, links
 from lab.linux.nodes import Node
 from lab.linux.process import start_attended
 from lab.names import check_known
@@ -116,8 +116,6 @@ class RunningLab:
         """Bring the way home up on every agent's host; raises ProtocolError if it does not come."""
         self.homeward.up()
         self.record.path_up = time.time()
-        for agent in self.topology.agents:
-            self.record.routes[agent] = routes.in_use(self.nodes[agent])
 
     def die(self, name: str) -> None:
         """A node dies: no packet leaves or enters it any more, and its daemons are killed."""

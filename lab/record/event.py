@@ -113,6 +113,18 @@ class WayLost(Event):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class BackupTried(Event):
+    """A way has passed every trial, and is taken down, so that the next way is put to the same trials."""
+
+    way: str
+    backup: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source}: {self.way} works; now {self.backup}, which is the backup"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class PathFailed(Event):
     """No way of an agent came up."""
 
@@ -123,6 +135,17 @@ class PathFailed(Event):
     @property
     def sentence(self) -> str:
         return f"did not come up{' again' if self.again else ''}: {self.words}"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class PathLost(Event):
+    """A way was lost while it was put to the test, after the calls home had got through."""
+
+    words: str
+
+    @property
+    def sentence(self) -> str:
+        return self.words
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

@@ -197,6 +197,8 @@ class WayTry:
     up: bool = False
     error: str = ""
     """Why the way did not come."""
+    backup: bool = False
+    """Whether the way before it was up and sound: a backup is put to the test before it is needed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -316,7 +318,7 @@ class Record:
     ended: float = 0.0
     tries: list[WayTry] = field(default_factory=list)
     gateway_in_use: dict[str, str] = field(default_factory=dict)
-    """Client to gateway, at the end."""
+    """Client to VPN gateway, the last one that it had."""
     ike: list[IkeAttempt] = field(default_factory=list)
     esp: list[EspSa] = field(default_factory=list)
     l2tp: list[L2tpTunnel] = field(default_factory=list)
@@ -337,7 +339,7 @@ class Record:
     xfrm: dict[str, dict[str, int]] = field(default_factory=dict)
     """Node to a line of /proc/net/xfrm_stat to its value."""
     routes: dict[str, list[str]] = field(default_factory=dict)
-    """Agent's host to ``<destination> dev <interface>``, while the path was up."""
+    """Agent's host to ``<destination> dev <interface>``, when its VPN had come up (P-10)."""
     frames_lost: int = 0
     """Frames of any segment that the kernel had no room for: what was not seen proves nothing then."""
     leftovers: list[str] = field(default_factory=list)

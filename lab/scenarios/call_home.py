@@ -1,7 +1,7 @@
 """The story that every topology has: the path comes up, the agent calls home, the path is put to the test.
 
 If the path dies under way, the host brings it up again by the next gateway and the agent calls once
-more, as a console would.
+more, as a console would. If nothing is wrong, every backup is put to the same test as the first way.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from lab.record.event import (
     NodeDied,
     OwnRuleTried,
     PathFailed,
+    PathLost,
     Probed,
     Unroutable,
 )
@@ -55,13 +56,44 @@ def _run(lab: RunningLab) -> bool:
         lab.story.tell(PathFailed(words=error.message))
         return False
 
-    succeeded = [_call_home(lab, agent) for agent in lab.topology.agents]
-    if all(succeeded):
-        for agent in lab.topology.agents:
-            try_inbound(lab, agent)
-            try_own_firewall(lab, agent)
+    agents = lab.topology.agents
+    succeeded = [_call_home(lab, agent) for agent in agents]
+    if not all(succeeded):
+        return False
+    if not _put_to_test(lab, agents):
+        return False
+    # A fault is put in to see what takes over: then a backup is tried when it is needed.
+    return bool(lab.topology.fault) or _try_backups(lab)
+
+
+def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
+    """Try the ways that these agents have just come home by; whether the ways outlived that."""
+    for agent in agents:
+        try_inbound(lab, agent)
+        try_own_firewall(lab, agent)
+    try:
         lab.homeward.put_to_test(lab)
-    return all(succeeded)
+    except PathError as error:
+        lab.record.error = error.message
+        lab.story.tell(PathLost(words=error.message))
+        return False
+    return True
+
+
+def _try_backups(lab: RunningLab) -> bool:
+    """Put the later ways of every agent to the same test, all second ways first; whether all work."""
+    while True:
+        try:
+            agents = [agent for agent in lab.topology.agents if lab.homeward.try_backup(agent)]
+        except PathError as error:
+            lab.record.error = error.message
+            lab.story.tell(PathFailed(words=error.message))
+            return False
+        if not agents:
+            return True
+        succeeded = [call(lab, agent) for agent in agents]
+        if not all(succeeded) or not _put_to_test(lab, agents):
+            return False
 
 
 def _call_home(lab: RunningLab, agent: str) -> bool:
@@ -240,15 +272,19 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
     if not open_sessions:
         return
 
-    node, endpoint = lab.node(agent), lab.topology.endpoints_of(agent)[0]
+    way = lab.homeward.in_use(agent)
+    assert way is not None, "the agent has come home"
+    node, endpoint = lab.node(agent), way.endpoints_of(agent)[0]
     uplink = lab.topology.node(agent).uplink.name
     started = time.time()
+    before = firewall.counters({agent: node}).get(agent, {})
     on_tunnel = firewall.hmc_drop(node, "ppp*", "tcp", endpoint.port)
     on_uplink = firewall.hmc_drop(node, uplink, "tcp", endpoint.port)
     connected = node.call(_connect, endpoint.address, endpoint.port)
     firewall.hmc_allow_all(node)
 
     counts = firewall.counters({agent: node})[agent]
+    dropped = counts[on_tunnel] - before.get(on_tunnel, 0)
     lab.record.trials.append(
         FirewallTrial(
             node=agent,
@@ -258,10 +294,10 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
             started=started,
             ended=time.time(),
             connected=connected,
-            dropped_on_tunnel=counts[on_tunnel],
-            counted_on_uplink=counts[on_uplink],
+            dropped_on_tunnel=dropped,
+            counted_on_uplink=counts[on_uplink] - before.get(on_uplink, 0),
             sessions_open=lab.homeward.healthy(agent),
         )
     )
-    interface, dropped = open_sessions[0].interface, counts[on_tunnel]
+    interface = open_sessions[0].interface
     lab.story.tell(OwnRuleTried(source=agent, interface=interface, dropped=dropped))

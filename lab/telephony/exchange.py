@@ -231,6 +231,13 @@ class Exchange:
                 self._calls.refuse(call, Heard.unobtainable, outcome, now)
             case Outcome.no_answer | Outcome.voice:
                 self._calls.ring(call, now)
-            case _:
+            case (
+                Outcome.no_dialtone  # looked for at off-hook
+                | Outcome.training_fails
+                | Outcome.slow_training
+                | Outcome.line_drops
+                | Outcome.noise
+                | None
+            ):
                 call.called = free
                 self._calls.ring(call, now)

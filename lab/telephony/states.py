@@ -173,6 +173,8 @@ class ModemCall:
                     return self._enter(State.tone, settings["S7"])
                 case Await.quiet:
                     return self._enter(State.quiet, settings["S7"])
+                case Pause() | Await.first_tone | Await.tone:
+                    pass  # Nothing to wait for.
 
         if self._hold:
             return self._enter(State.held)

@@ -266,7 +266,7 @@ def _agents(spec: TopologySpec) -> Iterator[Complaint]:
         yield from named(spec, place, agent, *homeward)
         if not own:
             yield Complaint(place, f"{agent} has no way home", f"name one of ways: [{names}]")
-        yield from repeated(place, own)
+        yield from repeated(place, own, "a way is tried once in its turn: take one of the two out")
         for way, its in _entries(place, own).items():
             if way not in spec.ways:
                 yield unknown(its, "way", way, spec.ways, (("ways", way),))
@@ -285,7 +285,9 @@ def unknown(
     return Complaint(place, f"there is no {what} {name!r}", did_you_mean(name, known), needs)
 
 
-def repeated(place: Place, names: tuple[str, ...], fix: str = "") -> Iterator[Complaint]:
+def repeated(
+    place: Place, names: tuple[str, ...], fix: str = "take one of the two out"
+) -> Iterator[Complaint]:
     """Each entry of a list that is in it before."""
     for index, name in enumerate(names):
         if name in names[:index]:

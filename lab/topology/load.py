@@ -250,7 +250,8 @@ def _in_words(place: Place, error: ErrorDetails) -> tuple[Place, str, str]:
         case "missing":
             what = _fields(place[:-1], error).get(str(place[-1]), "").rstrip(".")
             return place, f"is missing ({what[:1].lower()}{what[1:]})", ""
-    return place, *_wrong_value(error)
+        case _:
+            return place, *_wrong_value(error)
 
 
 _NAME = "a name is made of a to z, 0 to 9 and single hyphens, and starts with a letter"

@@ -58,16 +58,41 @@ def _of_whom(case: Case, entry: Requirement, finding: Finding) -> Finding:
 
 
 def _spared(case: Case, entry: Requirement) -> str:
-    """Why a finding says nothing about ways that no agent had at the end, as others led home."""
-    used = [case.way_of(agent) for agent in case.topology.agents]
-    others = dict.fromkeys(way.name for way in used if way is not None)
+    """Why a finding says nothing about ways that led no agent home, as others did."""
     names = [way.name for way in case.topology.ways if way.kind == entry.kind]
-    if not names or case.failed_calls or any(way is None or way.name in names for way in used):
+    led = {agent: _led_home(case, agent, entry) for agent in case.topology.agents}
+    if not names or case.failed_calls or not all(led.values()):
+        return ""
+    having = [agent for agent, own in led.items() if own & {*names}]
+    if having and not (entry.at_end and not _together(case, entry.kind)):
         return ""
     tries = case.tried(entry.kind)
     if any(trial.up for trial in tries) and not entry.at_end:
         return ""
     fate = "was not needed"
-    if tries:
+    if having:
+        fate = f"led {' and '.join(having)} home, but not all at a time"
+    elif tries:
         fate = "was lost" if any(trial.up for trial in tries) else "gave no way home"
+    used = {name for own in led.values() for name in own}
+    others = (way.name for way in case.topology.ways if way.name in used - {*names})
     return f"{' and '.join(names)} {fate}: the calls went by {' and '.join(others)}"
+
+
+def _together(case: Case, kind: str) -> bool:
+    """Whether all agents had ways of one kind at a time: only then is tried what only that kind can show."""
+    return any(
+        all(case.has_way(kind, agent, call.ended) for agent in case.topology.agents)
+        for call in case.record.calls
+    )
+
+
+def _led_home(case: Case, agent: str, entry: Requirement) -> set[str]:
+    """The ways that a requirement is to be asked of for an agent: those that led it home.
+
+    A backup that was tried and did not come up is to be asked, too, unless it is trials that are asked for.
+    """
+    settled = case.settled(agent)
+    tries = [t for t in case.record.tries if t.agent == agent and t.backup]
+    backups = {t.way for t in tries if t.up or not entry.at_end}
+    return backups | ({settled.name} if settled is not None else set())

@@ -92,7 +92,7 @@ def _survived(case: Case) -> Diagnosis | None:
 
 def _changed_way(case: Case, agent: str) -> Diagnosis | None:
     """One way gave no way home, and a later one did."""
-    used = case.way_of(agent)
+    used = case.settled(agent)
     own = case.topology.ways_of(agent)
     if used is None or used not in own[1:]:
         return None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import inf
 
 from lab import ways
 from lab.record.record import WayTry
-from lab.topology.model import Agent
+from lab.topology.model import Agent, Way
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 
@@ -22,9 +21,8 @@ def check_out_15(case: Case) -> Finding:
     for agent in case.topology.callers:
         tries = [trial for trial in case.record.tries if trial.agent == agent.name]
         _judge_tries(check, agent, tries)
+        _judge_wires(case, check, agent)
         told.append(f"{agent.name} tried {_told(case, tries)}")
-    if len(case.topology.callers) == 1:
-        _judge_wires(case, check, case.topology.callers[0])
     return check.finding("; ".join(told))
 
 
@@ -40,19 +38,35 @@ def _judge_tries(check: Check, agent: Agent, tries: list[WayTry]) -> None:
 
 
 def _judge_wires(case: Case, check: Check, agent: Agent) -> None:
-    """What the wires and the telephone show: no way is used before the ones that come before it."""
+    """What the wires and the telephone show: no way is used before the one before it is done with.
+
+    Two ways of one kind look alike there, and only the record tells them apart.
+    """
     own = case.topology.ways_of(agent.name)
-    began = {way.name: ways.stage(way.kind, "wires").began(case) for way in own}
-    for before, after in pairwise(agent.ways):
-        if began[after] < began[before]:
-            first = "is never" if began[before] == inf else "is later"
-            check.object(f"{after} is in use, and {before} {first}")
+    shown = {way.name: _uses(case, way, agent.name) for way in own}
+    for before, after in pairwise(own):
+        if before.kind == after.kind or not shown[after.name]:
+            continue
+        if not shown[before.name]:
+            check.object(f"{after.name} is in use, and {before.name} is never")
+        elif (late := shown[before.name][-1]) > (first := shown[after.name][0]):
+            start = case.record.started
+            check.object(
+                f"{after.name} is in use at {first - start:.1f} s, and {before.name} is later, at "
+                f"{late - start:.1f} s"
+            )
+
+
+def _uses(case: Case, way: Way, agent: str) -> list[float]:
+    """When an agent used a way, by the captures, in order."""
+    return sorted(ways.stage(way.kind, "wires").uses(case, agent))
 
 
 def _told(case: Case, tries: list[WayTry]) -> str:
     start = case.record.started
     return ", then ".join(
-        f"{trial.way} at {trial.started - start:.1f} s ({'up' if trial.up else 'not up'})"
+        f"{trial.way} at {trial.started - start:.1f} s ({'up' if trial.up else 'not up'}"
+        f"{', as the backup' if trial.backup else ''})"
         for trial in tries
     )
 
@@ -60,21 +74,60 @@ def _told(case: Case, tries: list[WayTry]) -> str:
 def check_r_01(case: Case) -> Finding:
     """The next way takes over when one is not available."""
     check = Check(
-        "R-01", "when a way does not come up, or dies, the call home goes by the next one"
+        "R-01",
+        "when a way does not come up, or dies, the call home goes by the next one, as its connection on the "
+        "wires shows",
     )
     if not case.record.tries:
         return check.not_tested("no way home was tried in this run")
     taken = []
     for agent in case.topology.callers:
-        used = case.way_of(agent.name)
+        used = case.settled(agent.name)
         if used is None:
             check.object(f"{agent.name} has no way home")
         elif used.name != agent.ways[0]:
             failed = agent.ways[: agent.ways.index(used.name)]
             taken.append(f"{agent.name} by {used.name}, as {' and '.join(failed)} failed")
-            calls = [call for call in case.record.calls if call.agent == agent.name]
-            if not any(call.succeeded and call.way == used.name for call in calls):
-                check.object(f"{agent.name} had the way {used.name}, and no call got through by it")
+            _judge_takeover(case, check, agent, used)
     if not taken:
-        return check.not_tested("no way had to take the place of another in this run")
+        backups = dict.fromkeys(t.way for t in case.record.tries if t.backup and t.up)
+        works = f"; {' and '.join(backups)} came up when tried as the backup" if backups else ""
+        return check.not_tested(f"no way had to take the place of another in this run{works}")
     return check.finding(f"the call home came through: {'; '.join(taken)}")
+
+
+def _judge_takeover(case: Case, check: Check, agent: Agent, used: Way) -> None:
+    """A call got through by the way, as the wires show, after the ways before it had failed."""
+    own = [call for call in case.record.calls if call.agent == agent.name]
+    through = [call for call in own if call.succeeded and call.way == used.name]
+    if not through:
+        check.object(f"{agent.name} had the way {used.name}, and no call got through by it")
+    for call in through:
+        opened = ways.stage(used.kind, "wires").connections(case, call.agent)
+        shown = [frame for frame in opened if call.started <= frame.time <= call.ended]
+        check.show(shown)
+        if not shown:
+            check.object(
+                f"{call.agent} got through by {used.name}, and no connection is on its wires"
+            )
+
+    earlier = case.topology.ways_of(agent.name)[: agent.ways.index(used.name)]
+    names = {way.name for way in earlier}
+    tries = [t for t in case.record.tries if t.agent == agent.name]
+    failures = [c.ended for c in own if c.way in names and not c.succeeded]
+    failures += [t.ended for t in tries if t.way in names and not t.up]
+    if not failures:
+        check.object(f"{agent.name} went on to {used.name}, and no way before it had failed")
+    elif used.kind not in [way.kind for way in earlier]:
+        _judge_moment(case, check, max(failures), used, agent.name)
+
+
+def _judge_moment(case: Case, check: Check, failed: float, used: Way, agent: str) -> None:
+    """The wires show nothing of a way before the ways before it had failed."""
+    early = [time for time in _uses(case, used, agent) if time < failed]
+    if early:
+        start = case.record.started
+        check.object(
+            f"{used.name} is in use at {early[0] - start:.1f} s, and what comes before it failed only at "
+            f"{failed - start:.1f} s"
+        )

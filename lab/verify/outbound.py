@@ -1,4 +1,4 @@
-"""Findings on the way out: OUT-01 to OUT-04, OUT-21, OUT-22 and OUT-26."""
+"""Findings on the way out: OUT-01 to OUT-04 and OUT-21."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from ipaddress import ip_address, ip_network
 
 from lab import ways
 from lab.names import count
-from lab.record.record import FirewallTrial
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.wire import isakmp, l2tp
@@ -14,8 +13,8 @@ from lab.wire.decode import AH, ESP, TCP, UDP, Ends, Frame, Packet
 
 VPN_PORTS = (isakmp.IKE_PORT, isakmp.NAT_T_PORT, l2tp.PORT)
 HTTPS = 443
-IN_FLIGHT_S = 0.1
-"""What was sent before a rule came in may still be on its way for so long."""
+ON_ITS_WAY_S = 1.0
+"""What was sent before a way was taken down may be on a wire for so long after that."""
 
 
 def check_out_01(case: Case) -> Finding:
@@ -25,7 +24,7 @@ def check_out_01(case: Case) -> Finding:
         f"every flow on {case.outside} opens with a SYN to a listed address and port 443; no IKE, "
         "NAT-T, L2TP, ESP or AH there, nothing on the modem line",
     )
-    flows = _flows(case)
+    flows = [(f, p) for f, p in _flows(case) if not is_of_another_way(case, "direct", f, p)]
     for frame, packet in flows:
         where = f"{packet.destination}:{packet.destination_port}"
         if not packet.is_bare_syn and not packet.is_reset:
@@ -34,10 +33,13 @@ def check_out_01(case: Case) -> Finding:
             check.object(f"a flow goes to {where}, which is not listed", [frame])
 
     for frame in case.outside_frames:
-        if frame.ip and (name := vpn_protocol(frame.ip)):
+        name = vpn_protocol(frame.ip) if frame.ip else ""
+        if frame.ip and name and not is_of_another_way(case, "direct", frame, frame.ip):
             check.object(f"{name} on {case.outside}", [frame])
-    if case.carried:
-        check.object("the modem line is not silent", frames_of(case.carried))
+    dialling = {way.kind for way in case.topology.ways if way.dials}
+    carried = [i for i in case.carried if not dialling & case.kinds_at(i.frame.time)]
+    if carried:
+        check.object("the modem line is not silent", frames_of(carried))
 
     object_to_failed_calls(case, check)
     servers = sorted({p.destination for _, p in flows})
@@ -49,6 +51,12 @@ def check_out_01(case: Case) -> Finding:
     return check.finding(
         f"{count(len(flows), 'flow')}, each opened by a SYN to {', '.join(servers)}"
     )
+
+
+def is_of_another_way(case: Case, kind: str, frame: Frame, packet: Packet) -> bool:
+    """Whether a packet belongs to a way of another kind that an agent had at the time."""
+    kinds = case.kinds_at(frame.time) | case.kinds_at(frame.time - ON_ITS_WAY_S)
+    return any(ways.stage(k, "wires").allows(case, frame, packet) for k in kinds - {kind})
 
 
 def _flows(case: Case) -> list[tuple[Frame, Packet]]:
@@ -262,7 +270,7 @@ def check_out_21(case: Case) -> Finding:
     )
     steps = [_order(case, check, node.name) for node in case.agents]
     for frame, packet in case.leaving:
-        if packet.protocol == TCP and packet.is_bare_syn:
+        if packet.is_bare_syn and not is_of_another_way(case, "vpn", frame, packet):
             check.object(
                 f"TCP to {packet.destination}:{packet.destination_port} on {case.outside}", [frame]
             )
@@ -291,85 +299,3 @@ def _order(case: Case, check: Check, client: str) -> str:
 
     check.show(frames_of([*scccn[:1], *(item for item, _ in syns[:1])]))
     return check.in_order(client, steps, case.record.started)
-
-
-def check_out_22(case: Case) -> Finding:
-    """The HMC's own firewall applies to connections through the tunnel."""
-    return _judge_own_firewall(case, "OUT-22", "vpn", "inside the VPN", "IKE, L2TP and PPP")
-
-
-def check_out_26(case: Case) -> Finding:
-    """The HMC's own firewall applies to connections over the modem."""
-    return _judge_own_firewall(case, "OUT-26", "dial", "over the telephone", "PPP and the call")
-
-
-def _judge_own_firewall(
-    case: Case, requirement: str, kind: str, inside: str, carriers: str
-) -> Finding:
-    check = Check(
-        requirement,
-        f"a drop rule of the HMC on its PPP interface stops TCP {inside} while {carriers} stay up; the same "
-        "rule on the uplink sees none of it",
-    )
-    ways = {agent: case.way_of(agent) for agent in case.topology.agents}
-    users = {agent for agent, way in ways.items() if way is not None and way.kind == kind}
-    trials = [trial for trial in case.record.trials if trial.node in users]
-    if case.came_home and not users:
-        return check.not_tested("no call home went this way, so the trial was not made")
-    if not trials and (not case.called or case.failed_calls):
-        return check.not_tested(f"{case.why_not_home}, so the trial was not made")
-    if not case.failed_calls:
-        for name in sorted(users - {t.node for t in trials}):
-            check.object(f"no rule was tried on {name}")
-    for trial in trials:
-        _judge_trial(case, check, trial, inside, carriers)
-
-    dropped = sum(trial.dropped_on_tunnel for trial in trials)
-    return check.finding(
-        f"the rule on PPP dropped {count(dropped, 'packet')}, the one on the uplink saw 0; "
-        f"{carriers} stayed up"
-    )
-
-
-def _judge_trial(
-    case: Case, check: Check, trial: FirewallTrial, inside: str, carriers: str
-) -> None:
-    if trial.connected:
-        check.object(f"TCP got through {trial.interface} of {trial.node} in spite of the rule")
-    if trial.dropped_on_tunnel == 0:
-        check.object(f"the rule on {trial.interface} of {trial.node} counted nothing")
-    if trial.counted_on_uplink:
-        packets = count(trial.counted_on_uplink, "packet")
-        check.object(f"the rule on {trial.uplink} saw {packets}")
-    if not trial.sessions_open or not _outlived(case, trial):
-        check.object(f"of {trial.node}, not all of {carriers} outlived the rule")
-    leaked = [
-        frame
-        for client, frame, packet in _sent_inside(case)
-        if client == trial.node
-        and packet.protocol == TCP
-        and trial.started + IN_FLIGHT_S <= frame.time <= trial.ended
-        and packet.destination == trial.destination
-    ]
-    if leaked:
-        check.object(f"TCP to {trial.destination} is {inside} while the rule is in", leaked)
-
-
-def _outlived(case: Case, trial: FirewallTrial) -> bool:
-    """Whether, by its frames, the telephone call did not begin to end before the trial was over."""
-    way = case.way_of(trial.node)
-    if way is None or not way.dials:
-        return True
-    began = [c for c in case.telephone_calls if c.client == trial.node and c.opened < trial.started]
-    return any(call.ending > trial.ended for call in began)
-
-
-def _sent_inside(case: Case) -> list[tuple[str, Frame, Packet]]:
-    """Every IP packet towards IBM inside PPP, with the client that sent it."""
-    found = [(item.client, item.frame, p) for item, p in case.data() if item.outgoing]
-    return found + [
-        (call.client, item.frame, item.data)
-        for call in case.telephone_calls
-        for item in call.frames
-        if item.outgoing and item.data
-    ]

@@ -24,6 +24,16 @@ class Told:
         up = [t.way for t in self.record.tries if t.agent == agent and t.up and t.ended <= at]
         return self.topology.way(up[-1]) if up else None
 
+    def has_way(self, kind: str, agent: str, at: float) -> bool:
+        """Whether an agent had a way of a kind at a time."""
+        way = self.way_of(agent, at)
+        return way is not None and way.kind == kind
+
+    def settled(self, agent: str) -> Way | None:
+        """The last way that came up for an agent, and not as a backup on trial; None if none did."""
+        up = [t.way for t in self.record.tries if t.agent == agent and t.up and not t.backup]
+        return self.topology.way(up[-1]) if up else None
+
     def only_by(self, kind: str, at: float) -> bool:
         """Whether at a time nothing but a way of this kind should have been used."""
         if all(way.kind == kind for way in self.topology.ways):
@@ -31,6 +41,12 @@ class Told:
         ways = [self.way_of(agent, at) for agent in self.topology.agents]
         trying = any(t.started <= at < t.ended for t in self.record.tries)
         return not trying and all(way is not None and way.kind == kind for way in ways)
+
+    def kinds_at(self, at: float) -> set[str]:
+        """The kinds of the ways that agents had at a time, or were trying to bring up."""
+        trying = {t.way for t in self.record.tries if t.started <= at < t.ended}
+        had = {way.name for agent in self.topology.agents if (way := self.way_of(agent, at))}
+        return {self.topology.way(name).kind for name in trying | had}
 
     def tried(self, kind: str, agent: str = "") -> list[WayTry]:
         """The tries to bring up a way of a kind."""

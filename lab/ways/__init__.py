@@ -56,9 +56,20 @@ def kinds() -> tuple[str, ...]:
 
 @cache
 def stage(kind: str, name: str) -> Any:
-    """The module of a kind for one stage; raises UsageError if there is no such kind here."""
-    package = f"{__name__}.{kind}" if kind in BUILT_IN else packages().get(kind)
+    """The module of a kind for one stage.
+
+    Raises UsageError if there is no such kind here, PrerequisiteError if its package cannot be imported.
+    """
+    if kind in BUILT_IN:
+        return importlib.import_module(f"{__name__}.{kind}.{name}")
+    package = packages().get(kind)
     if package is None:
         problem = f"no package here brings the kind of way {kind!r}"
         raise UsageError(problem, hint=f"known: {', '.join(kinds())}")
-    return importlib.import_module(f"{package}.{name}")
+    try:
+        return importlib.import_module(f"{package}.{name}")
+    except (ImportError, SyntaxError) as error:
+        raise PrerequisiteError(
+            f"{package}.{name} cannot be imported, and {package} brings the kind of way {kind!r}: {error}",
+            hint="install the package that has it, or uninstall the package that names it as an entry point",
+        ) from error

@@ -24,9 +24,7 @@ def own_mounts() -> None:
 
 
 @pytest.fixture(scope="session")
-def runs(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Runs]:
+def runs(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     # Of several processes (pytest-xdist) each has a folder of its own below one that is all theirs.
     alone = not hasattr(pytestconfig, "workerinput")
     base = tmp_path_factory.getbasetemp()

@@ -183,7 +183,9 @@ def test_a_pppd_of_atts_gateway_that_dies_by_itself_is_the_labs_fault(broken: Br
     status, said, _ = broken.run("dial")
 
     assert status == 4, said
-    assert re.search(r"^lab: lig's pppd-lig-1: ended with exit status 127\n    \| ", said, re.MULTILINE)
+    assert re.search(
+        r"^lab: lig's pppd-lig-1: ended with exit status 127\n    \| ", said, re.MULTILINE
+    )
 
 
 @with_defects("servers")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.integration.labs import ROOT, Ran, Runs
@@ -14,35 +16,149 @@ TELL = 'echo "$LAB_WAY $LAB_WAYS" && ping -c 1 -q "$LAB_PROBE" >/dev/null && ech
 COMMAND = (*SILENT, "--", "sh", "-c", TELL)
 
 
-@pytest.fixture(scope="module")
-def back(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same with the modem first."""
+MODEM = '  modem: { kind: dial, numbers: ["1-800-555-0100"] }\n'
+OPEN = "  open:  { kind: direct }\n"
+AGENT = "  hmc: [vpn, modem]"
+
+
+def changed(folder: Path, name: str, *changes: tuple[str, str]) -> str:
+    """``failover`` with something else in its file."""
     text = (ROOT / "topologies" / "failover.yaml").read_text()
-    path = tmp_path_factory.mktemp("back") / "back.yaml"
-    assert "hmc: [vpn, modem]" in text
-    path.write_text(text.replace("hmc: [vpn, modem]", "hmc: [modem, vpn]"))
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = folder / f"{name}.yaml"
+    path.write_text(text)
     return str(path)
 
 
+def befallen(rule: str) -> tuple[str, str]:
+    """Something befalls calls, in every run."""
+    return "\nways:\n", f"\ncalls:\n  - {rule}\n\nways:\n"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Topologies by their names."""
+    folder = tmp_path_factory.mktemp("topologies")
+    three = (
+        (MODEM, MODEM + OPEN),
+        ("[OUT-02,", "[OUT-01, OUT-02,"),
+        ("   F-07,", "   F-03, F-07,"),
+    )
+    other = MODEM.replace("modem:", "other:")
+    second = (
+        ("  firewall: { role", "  hmc-b:    { role: hmc }\n  firewall: { role"),
+        ("hmc: 192.168.10.10,", "hmc: 192.168.10.10, hmc-b: 192.168.10.11,"),
+        (AGENT, f"  hmc-b: [vpn]\n{AGENT}"),
+    )
+    return {
+        "back": changed(folder, "back", (AGENT, "  hmc: [modem, vpn]")),
+        "busy": changed(folder, "busy", befallen("{ outcome: busy, from: hmc }")),
+        "cut": changed(
+            folder, "cut", befallen("{ outcome: line-drops, from: hmc, after: 30kB, times: 1 }")
+        ),
+        "open-last": changed(folder, "open-last", *three, (AGENT, "  hmc: [vpn, modem, open]")),
+        "open-first": changed(folder, "open-first", *three, (AGENT, "  hmc: [open, vpn, modem]")),
+        "open-second": changed(folder, "open-second", *three, (AGENT, "  hmc: [modem, open, vpn]")),
+        "alike": changed(
+            folder, "alike", (MODEM, MODEM + other), (AGENT, "  hmc: [modem, other, vpn]")
+        ),
+        "two-hmcs": changed(folder, "two-hmcs", *second),
+    }
+
+
+@pytest.fixture(scope="module")
+def back(made: dict[str, str]) -> str:
+    """The same with the modem first."""
+    return made["back"]
+
+
 @pytest.fixture(scope="module", autouse=True)
-def started(runs: Runs, back: str) -> None:
-    runs.start([QUIET, SILENT, COMMAND, (back, "--fault", "modem-unplugged")])
+def started(runs: Runs, made: dict[str, str]) -> None:
+    unplugged = (made["back"], "--fault", "modem-unplugged")
+    dead = (made["back"], "--fault", "modem-dead")
+    runs.start([QUIET, SILENT, COMMAND, unplugged, dead, *((path,) for path in made.values())])
 
 
 def verdicts(ran: Ran, *requirements: str) -> set[str]:
     return {ran.findings[name]["verdict"] for name in requirements}
 
 
-def test_the_first_way_serves_and_the_second_is_not_used(runs: Runs) -> None:
+def test_each_way_is_put_to_the_test_when_nothing_is_wrong(runs: Runs) -> None:
     ran = runs.get(*QUIET)
 
     assert ran.status == 0, ran.told
-    assert [(each.way, each.up) for each in ran.record.tries] == [("vpn", True)]
-    assert ran.record.dialled == []
-    assert verdicts(ran, "OUT-15", "P-01", "P-10", "OUT-22", "F-07", "g4") == {"pass"}
-    assert verdicts(ran, "R-01", "OUT-23", "OUT-26", "P-11", "L-01") == {"not-applicable"}
-    assert "modem was not needed: the calls went by vpn" in ran.findings["OUT-23"]["seen"]
+    tries = [(each.way, each.up, each.backup) for each in ran.record.tries]
+    assert tries == [("vpn", True, False), ("modem", True, True)]
+    assert [(call.way, call.succeeded) for call in ran.record.calls] == [
+        ("vpn", True),
+        ("modem", True),
+    ]
+    assert len(ran.record.trials) == 2
+    untested = {name for name in ran.findings if verdicts(ran, name) == {"not-applicable"}}
+    assert untested == {"OUT-25", "R-01", "R-07", "R-08"}, "what only a failure puts to the test"
+    assert ran.failed == set()
+    assert "; modem came up when tried as the backup" in ran.findings["R-01"]["seen"]
+    assert "then modem at " in ran.findings["OUT-15"]["seen"]
+    assert ran.findings["OUT-15"]["seen"].endswith("(up, as the backup)")
+    assert "hmc: vpn works; now modem, which is the backup" in ran.stderr
     assert "diagnosis" not in ran.verdict
+
+
+@pytest.mark.parametrize("name", ["back", "open-last", "open-first", "open-second", "alike"])
+def test_ways_are_put_to_the_test_in_any_order(name: str, runs: Runs, made: dict[str, str]) -> None:
+    ran = runs.get(made[name])
+
+    assert ran.status == 0, ran.told
+    (agent,) = ran.topology.callers
+    assert [(each.way, each.up) for each in ran.record.tries] == [(way, True) for way in agent.ways]
+    untested = {name for name in ran.findings if verdicts(ran, name) == {"not-applicable"}}
+    assert untested == {"OUT-25", "R-01", "R-07", "R-08"}
+
+
+def test_only_who_has_a_backup_tries_one(runs: Runs, made: dict[str, str]) -> None:
+    ran = runs.get(made["two-hmcs"])
+
+    assert ran.status == 0, ran.told
+    assert {(each.agent, each.way) for each in ran.record.tries if each.backup} == {
+        ("hmc", "modem")
+    }
+    assert verdicts(ran, "OUT-22", "OUT-23", "OUT-26", "P-10", "P-11") == {"pass"}
+    assert verdicts(ran, "L-01", "P-20") == {"not-applicable"}
+    assert "modem led hmc home, but not all at a time" in ran.findings["L-01"]["seen"]
+
+
+def test_a_backup_that_does_not_come_up_is_a_failure(runs: Runs, made: dict[str, str]) -> None:
+    ran = runs.get(made["busy"])
+
+    assert ran.status == 1, ran.told
+    assert ran.failed == {"OUT-23"}
+    assert verdicts(ran, "OUT-22", "P-10") == {"pass"}
+    assert ran.verdict["diagnosis"].startswith("by modem: 18005550100 is busy")
+    assert "did not come up: by modem, the backup of vpn: hmc has no way home" in ran.stderr
+
+
+def test_a_line_that_is_cut_while_the_fence_is_tried_is_the_paths_failure(
+    runs: Runs, made: dict[str, str]
+) -> None:
+    ran = runs.get(made["cut"])
+
+    assert ran.status == 1, ran.told
+    assert all(call.succeeded for call in ran.record.calls), "the line was cut later"
+    assert ran.failed == set()
+    assert verdicts(ran, "L-09", "P-20") == {"not-applicable"}
+    assert ran.verdict["verdict"] == "fail"
+    assert ran.verdict["diagnosis"].startswith("by modem: the line was cut off in mid-session")
+    assert "the call of hmc was lost while AT&T's fence was tried" in ran.stderr
+
+
+def test_a_way_without_a_modem_gives_way_to_the_next(runs: Runs, back: str) -> None:
+    """Nothing can be dialled, so the wires cannot show that the way was tried first."""
+    ran = runs.get(back, "--fault", "modem-dead")
+
+    assert ran.status == 0, ran.told
+    assert verdicts(ran, "OUT-15", "R-01", "P-10") == {"pass"}
 
 
 def test_the_modem_takes_over_when_the_gateways_are_silent(runs: Runs) -> None:

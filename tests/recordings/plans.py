@@ -24,14 +24,26 @@ FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial"
 """A fault is recorded with the first of these that it applies to."""
 
 
+ELSEWHERE = (
+    ("vpn", "wrong-psk"),
+    ("vpn", "drop-udp-500"),
+    ("vpn", "small-mtu"),
+    ("dial", "small-mtu"),
+    ("vpn-two-hmcs", "wrong-chap-secret"),
+    ("dial-two-hmcs", "busy"),
+    ("dial-two-hmcs", "wrong-pap-password"),
+)
+"""Faults that look otherwise there, and are recorded once more."""
+
+
 def faulty() -> dict[str, Plan]:
-    """Every fault of the lab's own, each with one topology; the name is that of both."""
+    """Every fault of the lab's own, each with one topology or more; the name is that of both."""
     models = {name: resolve.resolve(load.load(name), b"plans") for name in FAULTY_TOPOLOGIES}
     found: dict[str, Plan] = {}
     for fault in faults.known():
         name = next(name for name in FAULTY_TOPOLOGIES if fault.applies(models[name]))
-        found.setdefault(f"{name}.{fault.name}", (name, "--fault", fault.name))
-    return found
+        found[f"{name}.{fault.name}"] = (name, "--fault", fault.name)
+    return found | {f"{name}.{fault}": (name, "--fault", fault) for name, fault in ELSEWHERE}
 
 
 def everything() -> dict[str, Plan]:

@@ -24,6 +24,7 @@ from lab.verify.telephone_calls import Utterance, read_carried, read_dialogue
 from lab.wire import calls, decode, esp
 from lab.wire.calls import Carried
 from lab.wire.decode import Frame, Packet
+from lab.wire.dialled import Fault
 from tests.recordings import archive, sealing
 
 ETHERNET = 14
@@ -189,12 +190,22 @@ class TrueRun:
                 time + frame.time - like.frame.time,
             )
 
+    def unseal(self, items: Iterable[Inside]) -> None:
+        """Take ESP packets away from every wire that they cross."""
+        for frame, _, _ in [twin for item in items for twin in self._twins(item)]:
+            self.drop(frame.segment, [frame])
+
+    def retime(self, item: Inside, time: float) -> None:
+        """Another moment for an ESP packet: this one between customer and Internet."""
+        for frame, _, _ in self._twins(item):
+            self.change(frame, time=time + frame.time - item.frame.time)
+
     def _twins(self, item: Inside) -> list[tuple[Frame, esp.Sealed, esp.Key]]:
         """The same ESP packet on every wire, with the key of its SA."""
         assert item.frame.ip is not None
         mine = esp.sealed(item.frame.ip)
         assert mine is not None
-        (key,) = self.keys[mine.spi]
+        key = self.keys[mine.spi][0]  # behind NAT the two ends have it with different addresses
         return [
             (frame, sealed, key)
             for segment in self.wire
@@ -214,20 +225,39 @@ class TrueRun:
         assert found, "no call carried anything like that"
         return found
 
-    def say(self, like: Carried, content: bytes, time: float) -> None:
-        """One more PPP frame in the direction and the call of another."""
-        self.carried.append(
-            calls.read_carried(0, time, content, like.call, like.ends, outgoing=like.outgoing)
-        )
+    def say(
+        self, like: Carried, content: bytes, time: float, *, fault: Fault | None = None
+    ) -> None:
+        """One more PPP frame in the direction and the call of another; with ``fault``, one that was spoilt."""
+        ends, out = like.ends, like.outgoing
+        entry = calls.read_carried(0, time, content, like.call, ends, outgoing=out, fault=fault)
+        self.carried.append(entry)
 
     def unsay(self, items: Iterable[Carried]) -> None:
         gone = {id(item) for item in items}
         self.carried = [item for item in self.carried if id(item) not in gone]
 
-    def resay(self, item: Carried, content: bytes) -> None:
-        """Another content for a PPP frame."""
+    def resay(
+        self, item: Carried, content: bytes | None = None, time: float | None = None
+    ) -> None:
+        """Another content or time for a PPP frame."""
         self.unsay([item])
-        self.say(item, content, item.frame.time)
+        self.say(
+            item,
+            item.frame.data if content is None else content,
+            item.frame.time if time is None else time,
+        )
+
+    def unhear(self, chooses: Callable[[Utterance], object]) -> None:
+        """Take away what terminals, modems or exchange said; there must be something."""
+        kept = [said for said in self.dialogue if not chooses(said)]
+        assert len(kept) < len(self.dialogue), "nobody said anything like that"
+        self.dialogue = kept
+
+    def reword(self, chooses: Callable[[Utterance], object], text: str) -> None:
+        """Other words in the place of what was said; there must be something."""
+        assert any(map(chooses, self.dialogue)), "nobody said anything like that"
+        self.dialogue = [replace(u, text=text) if chooses(u) else u for u in self.dialogue]
 
 
 def failures(findings: dict[str, Finding]) -> set[str]:
@@ -251,8 +281,10 @@ def edited(frame: Frame, **fields: object) -> bytes:
 
 
 def ppp_frame(protocol: int, body: bytes) -> bytes:
+    """A PPP frame from its address on (RFC 1662 3.1)."""
     return b"\xff\x03" + struct.pack("!H", protocol) + body
 
 
-def ppp_packet(code: int, ident: int, body: bytes) -> bytes:
-    return struct.pack("!BBH", code, ident, 4 + len(body)) + body
+def ppp_packet(protocol: int, code: int, body: bytes = b"", *, ident: int = 1) -> bytes:
+    """A PPP frame with a packet of LCP, an NCP or an authentication protocol (RFC 1661 5)."""
+    return ppp_frame(protocol, struct.pack("!BBH", code, ident, 4 + len(body)) + body)

@@ -221,6 +221,12 @@ def dialled(**changed: Any) -> Dialled:
             "path",
             "hmc has lost its way home, and looks for another",
         ),
+        (
+            event.BackupTried(source="hmc", way="vpn", backup="modem"),
+            "path",
+            "hmc: vpn works; now modem, which is the backup",
+        ),
+        (event.PathLost(words="the call was lost"), "path", "the call was lost"),
         (event.PathFailed(words="why"), "path", "did not come up: why"),
         (event.PathFailed(again=True, words="why"), "path", "did not come up again: why"),
         (DefaultRouteTaken(source="hmc"), "path", "hmc by the default route"),

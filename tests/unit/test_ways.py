@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -98,3 +99,26 @@ def test_two_packages_with_one_kind_are_refused(monkeypatch: pytest.MonkeyPatch)
             ways.packages()
     finally:
         ways.packages.cache_clear()
+
+
+def test_a_kind_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    """A package that was half removed leaves its entry point behind."""
+    left = tmp_path / "leased_line-1.0.dist-info"
+    left.mkdir()
+    (left / "METADATA").write_text("Metadata-Version: 2.1\nName: leased-line\nVersion: 1.0\n")
+    (left / "entry_points.txt").write_text("[callhome_lab.ways]\nleased = leased_line\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "list"],
+        env={**os.environ, "PYTHONPATH": f"{REPO}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 3, done.stderr
+    assert done.stderr == (
+        "lab: leased_line.spec cannot be imported, and leased_line brings the kind of way 'leased': "
+        "No module named 'leased_line'\n"
+        "  hint: install the package that has it, or uninstall the package that names it as an entry point\n"
+    )

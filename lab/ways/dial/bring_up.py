@@ -48,13 +48,19 @@ class Dial:
         """Clients whose packets for IBM go by telephone or nowhere."""
 
     def find_modem(self, way: DialPlan, plan: Dialer) -> Dialler:
-        """Look at the client's serial ports (OUT-24)."""
+        """Look at the client's serial ports (OUT-24), once for all ways of the client."""
         lig = self._ground.topology.lig
         assert lig is not None, "check has seen it"
         dialler = Dialler(
             self._nodes[plan.client], plan, lig.node, self._record, self._tell_attempt
         )
+        found = next(
+            (d for (_, client), d in self._diallers.items() if client == plan.client), None
+        )
         self._diallers[way.name, plan.client] = dialler
+        if found is not None:
+            dialler.share_modem(found)
+            return dialler
         if device := dialler.find_modem():
             self._story.tell(ModemFound(source=plan.client, device=device))
             return dialler
@@ -88,7 +94,6 @@ class Dial:
     def _bring_up(self, way: DialPlan, client: str, early: bytes = b"") -> None:
         session = self._diallers[way.name, client].dial(early)
         self._story.tell(PppUp.of(session, source=client, time=session.opened))
-        self._record.gateway_in_use[client] = session.gateway
 
         destinations = self._destinations(way)
         routes.add(self._nodes[client], destinations, session.interface)

@@ -8,6 +8,7 @@ from lab.names import did_you_mean
 from lab.topology import check, check_telephone
 from lab.topology.check import Complaint
 from lab.topology.model import Role
+from lab.topology.roles import TRAITS
 from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
@@ -21,6 +22,7 @@ def complaints(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complai
     place: Place = ("ways", name)
     suggestion = "rounds: 2 says how often the list is tried"
     yield from check.repeated((*place, "numbers"), way.numbers, suggestion)
+    yield from _nobodys(spec, name, way)
     yield from _regions(spec, name, way)
     if spec.lig is None:
         suggestion = f"add {check.free(spec, 'lig')}: {{ role: {Role.lig}, modems: 2 }}"
@@ -35,6 +37,29 @@ def complaints(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complai
         suggestion = f'add numbers: ["{line.number if line is not None else EXAMPLE}"]'
         problem = "a way by telephone needs numbers"
         yield Complaint(place, problem, suggestion, ((*place, "numbers"),))
+
+
+def _nobodys(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint]:
+    """Some numbers may be nobody's, and are tried in vain (R-08), but not all."""
+    answered = _gateways(spec)
+    lines = [line.number for line in spec.telephone.values()]
+    befallen = [call.to for call in spec.calls if call.to is not None]
+    if way.numbers and answered and not {*way.numbers} & {*lines, *befallen}:
+        these = way.numbers[0] if len(way.numbers) == 1 else "any of these numbers"
+        suggestion = did_you_mean(way.numbers[0], answered)
+        needs = (("telephone",),)
+        yield Complaint(
+            ("ways", name, "numbers"), f"no telephone line has {these}", suggestion, needs
+        )
+
+
+def _gateways(spec: TopologySpec) -> list[str]:
+    """The numbers at which calls are answered."""
+    return [
+        line.number
+        for node, line in spec.telephone.items()
+        if node in spec.nodes and TRAITS[spec.nodes[node].role].answers_calls
+    ]
 
 
 def _regions(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint]:

@@ -1,4 +1,4 @@
-"""Findings on the way home by telephone: OUT-23 to OUT-25, R-08, F-18."""
+"""Findings on the way home by telephone: OUT-23 to OUT-26, R-08, F-18."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from itertools import pairwise, takewhile
 from math import inf
 
 from lab.names import count
-from lab.record.record import DialAttempt
+from lab.record.record import DialAttempt, FirewallTrial
 from lab.topology.model import Firewall
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.firewall import NO_FIREWALL
 from lab.verify.outbound import object_to_failed_calls
+from lab.verify.own_firewall import judge_own_firewall
 from lab.verify.telephone_calls import CONNECT, ERROR, NO_DIALTONE, TelephoneCall
 from lab.ways.dial.plan import Dialer, dialers
 from lab.wire import ppp
@@ -291,3 +292,21 @@ def _judge_wall(case: Case, check: Check, wall: Firewall) -> None:
     for frame, packet in case.entering:
         if packet.destination in case.agent_addresses and case.only_by(KIND, frame.time):
             check.object(f"a packet of {packet.source} enters by {case.inside}", [frame])
+
+
+def check_out_26(case: Case) -> Finding:
+    """The HMC's own firewall applies to connections over the modem."""
+    return judge_own_firewall(
+        case,
+        "OUT-26",
+        kind=KIND,
+        inside="over the telephone",
+        carriers="PPP and the call",
+        outlived=_outlived,
+    )
+
+
+def _outlived(case: Case, trial: FirewallTrial) -> bool:
+    """Whether, by its frames, the telephone call did not begin to end before the trial was over."""
+    began = [c for c in case.telephone_calls if c.client == trial.node and c.opened < trial.started]
+    return any(call.ending > trial.ended for call in began)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import outbound
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 from lab.ways.dial import account, authorized, dialling, fence
@@ -13,7 +12,7 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
     "OUT-23": dialling.check_out_23,
     "OUT-24": dialling.check_out_24,
     "OUT-25": dialling.check_out_25,
-    "OUT-26": outbound.check_out_26,
+    "OUT-26": dialling.check_out_26,
     "P-11": account.check_p_11,
     "P-12": account.check_p_12,
     "P-20": account.check_p_20,

@@ -232,14 +232,18 @@ def tried(case: Case, requirement: str) -> list[Passing]:
     """The packets of a requirement's trials, as far as they came to the fence."""
     sent = _trials(case, requirement)
     # A late answer has the ends of the answer that came in time.
-    return [
-        p for p in of(case).everything if p.frame.time >= sent.get((p.side, p.packet.ends), inf)
-    ]
+    return [p for key, p in _by_ends(case) if p.frame.time >= sent.get(key, inf)]
+
+
+@lru_cache(maxsize=1)
+def _by_ends(case: Case) -> list[tuple[tuple[str, Ends], Passing]]:
+    """Every packet that came to the fence, with its side and its ends; made once: all checks ask for it."""
+    return [((p.side, p.packet.ends), p) for p in of(case).everything]
 
 
 def missing(case: Case, requirement: str) -> list[Ends]:
     """Trials of a requirement that are on no wire."""
-    seen = {(p.side, p.packet.ends) for p in of(case).everything}
+    seen = {key for key, _ in _by_ends(case)}
     # The gateway's own packets come to the fence, and are on no wire.
     return [x[1] for x in _trials(case, requirement) if x not in seen and x[0] != GATEWAY]
 

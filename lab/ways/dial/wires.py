@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 
 from lab.topology.model import Topology
 from lab.verify.case import Case
@@ -29,6 +28,13 @@ def callers(case: Case) -> set[str]:
     return {call.address for call in case.record.lig if call.address}
 
 
+def connections(case: Case, agent: str) -> list[Frame]:
+    """The SYNs by which an agent opened connections by this kind of way; none of them tries the fence."""
+    calls = (call for call in case.telephone_calls if call.client == agent)
+    sent = ((item.frame, item.data) for call in calls for item in call.frames if item.outgoing)
+    return [f for f, p in sent if p is not None and p.is_bare_syn and not case.is_trial(p)]
+
+
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     """Whether a packet that leaves for the Internet is one of this way's, or tries the fence."""
     if frame.segment in case.exits:
@@ -44,6 +50,13 @@ def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
         yield "a modem dials", []
 
 
-def began(case: Case) -> float:
-    """When the first number was dialled; infinite if none was."""
-    return min((attempt.started for attempt in case.record.dialled), default=inf)
+def uses(case: Case, agent: str) -> list[float]:
+    """When an agent's dialler began to dial, and when its host sent on a telephone call.
+
+    A host without a modem that answers cannot dial, and only the record tells that the way was tried.
+    """
+    if not any(probe.found for probe in case.record.modems if probe.node == agent):
+        return [trial.started for trial in case.tried("dial", agent)]
+    dialled = [attempt.started for attempt in case.record.dialled if attempt.client == agent]
+    calls = (call for call in case.telephone_calls if call.client == agent)
+    return dialled + [item.frame.time for call in calls for item in call.frames if item.outgoing]

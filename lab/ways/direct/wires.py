@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 
 from lab.topology.model import Topology
 from lab.verify.case import Case
@@ -28,6 +27,18 @@ def callers(case: Case) -> set[str]:
     return {case.public_address} if case.snat else {*case.agent_addresses}
 
 
+def connections(case: Case, agent: str) -> list[Frame]:
+    """The SYNs by which an agent opened connections to listed servers by this kind of way."""
+    return [
+        frame
+        for frame in case.inside_frames
+        if frame.ip
+        and frame.ip.is_bare_syn
+        and case.agent_addresses.get(frame.ip.source) == agent
+        and (frame.ip.destination, frame.ip.destination_port) in case.listed
+    ]
+
+
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     """Whether a packet that leaves for the Internet is one of this way's."""
     return frame.segment in case.exits and is_to_server(case, packet)
@@ -46,11 +57,6 @@ def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
     yield from ()
 
 
-def began(case: Case) -> float:
-    """When the first TCP packet to a listed server left for the Internet; infinite if none did."""
-    times = (
-        frame.time
-        for frame, packet in case.leaving
-        if packet.protocol == TCP and is_to_server(case, packet)
-    )
-    return min(times, default=inf)
+def uses(case: Case, agent: str) -> list[float]:
+    """When an agent's host opened connections to listed servers on its uplink."""
+    return [frame.time for frame in connections(case, agent)]

@@ -129,6 +129,7 @@ class Vpn:
 
         destinations = dict.fromkeys(f"{e.address}/32" for e in way.endpoints)
         routes.add(self._nodes[client], destinations, sessions[0].interface)
+        self._record.routes[client] = routes.in_use(self._nodes[client])
 
     def _tell_ike(self, attempt: IkeAttempt) -> None:
         kind = IkeEstablished if attempt.established else IkeFailed

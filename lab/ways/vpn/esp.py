@@ -174,7 +174,7 @@ def check_p_06(case: Case) -> Finding:
     check = Check(
         "P-06",
         f"new ESP keys after a random time of {text}, around half an hour; a new pair of SPIs each "
-        "time, no ping lost, the L2TP tunnel unchanged",
+        "time, which is used at once, no ping lost, the L2TP tunnel unchanged",
     )
     for low, high in windows:
         if low >= high:
@@ -219,6 +219,7 @@ def _judge_connection(
         if not low <= seconds <= high:
             check.object(f"{connection.client} drew {seconds} s, outside {low} to {high} s")
     _judge_spis(check, sas)
+    _judge_use(case, check, sas)
     return _judge_intervals(case, check, sas, low, high), drawn
 
 
@@ -242,6 +243,23 @@ def _judge_spis(check: Check, sas: list[EspSa]) -> None:
     spis = [sa.spi for sa in sas]
     if len(set(spis)) != len(spis):
         check.object(f"{sas[0].node} has the same SPI twice")
+
+
+def _judge_use(case: Case, check: Check, sas: list[EspSa]) -> None:
+    """What a client sends is encrypted by its newest keys."""
+    for old, new in pairwise(sas):
+        late = [
+            sighting
+            for sighting in case.esp
+            if sighting.sealed.spi == old.spi != new.spi
+            and sighting.outgoing
+            and sighting.frame.time > new.added + CLOCK_SLACK_S
+        ]
+        if late:
+            check.object(
+                f"{old.node} goes on with SPI {old.spi:#010x} after SPI {new.spi:#010x} is there",
+                frames_of(late),
+            )
 
 
 def _judge_intervals(
@@ -315,7 +333,8 @@ def check_p_22(case: Case) -> Finding:
         "no packet of protocol 51; every ESP packet carries an ICV, and one that is altered on the "
         "way is dropped and counted",
     )
-    ah = [f for frames in case.wire.values() for f in frames if f.ip and f.ip.protocol == AH]
+    on_wires = (f for frames in case.wire.values() for f in frames)
+    ah = [f for f in on_wires if f.ip and f.ip.protocol == AH and not case.is_trial(f.ip)]
     check.forbid(ah, "of protocol 51")
     for sa in case.record.esp:
         without = f"{sa.node} has an SA to {sa.destination} without integrity"

@@ -13,7 +13,7 @@ CHECKS: dict[str, Callable[[Case], Finding]] = {
     "OUT-19": ike.check_out_19,
     "OUT-20": ike.check_out_20,
     "OUT-21": outbound.check_out_21,
-    "OUT-22": outbound.check_out_22,
+    "OUT-22": ppp.check_out_22,
     "P-01": ike.check_p_01,
     "P-02": esp.check_p_02,
     "P-03": l2tp.check_p_03,

@@ -1,4 +1,4 @@
-"""Findings on PPP inside the VPN: P-09 and P-10."""
+"""Findings on PPP inside the VPN: P-09, P-10 and OUT-22."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from ipaddress import ip_address, ip_network
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.outbound import is_of_another_way
+from lab.verify.own_firewall import judge_own_firewall
 from lab.ways.vpn.plan import L2tpClient, clients
 from lab.wire import ppp
-from lab.wire.decode import TCP
 from lab.wire.ppp import ChapCode, Code
 
 
@@ -110,7 +111,11 @@ def check_p_10(case: Case) -> Finding:
                 check.show([item.frame])
         _judge_routes(case, check, node.name)
 
-    uplink = [f for f, p in case.leaving if p.protocol == TCP and p.is_bare_syn]
+    uplink = [
+        frame
+        for frame, packet in case.leaving
+        if packet.is_bare_syn and not is_of_another_way(case, "vpn", frame, packet)
+    ]
     check.forbid(uplink, "past the VPN", "TCP connection")
     if case.called and not sockets:
         check.object("no data socket was opened inside PPP")
@@ -136,3 +141,10 @@ def _judge_routes(case: Case, check: Check, client: str) -> None:
         if not interface.startswith("ppp"):
             how = f"points at {interface}" if interface else "is missing"
             check.object(f"the route of {client} to {endpoint.address} {how}")
+
+
+def check_out_22(case: Case) -> Finding:
+    """The HMC's own firewall applies to connections through the tunnel."""
+    return judge_own_firewall(
+        case, "OUT-22", kind="vpn", inside="inside the VPN", carriers="IKE, L2TP and PPP"
+    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 
+from lab.record.record import IkeCause
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.outbound import vpn_protocol
@@ -29,6 +29,11 @@ def callers(case: Case) -> set[str]:
     return case.assigned()
 
 
+def connections(case: Case, agent: str) -> list[Frame]:
+    """The SYNs by which an agent opened connections by this kind of way."""
+    return [item.frame for item, packet in case.data(agent) if item.outgoing and packet.is_bare_syn]
+
+
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     """Whether a packet that leaves for the Internet is one of this way's."""
     if frame.segment not in case.exits:
@@ -48,6 +53,12 @@ def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
             yield f"{name} on {case.inside}", [frame]
 
 
-def began(case: Case) -> float:
-    """When the first packet of this kind of way was on the agents' wires; infinite if there was none."""
-    return min((frame.time for _, frames in signs(case) for frame in frames), default=inf)
+def uses(case: Case, agent: str) -> list[float]:
+    """When an agent's host sent IKE, ESP or L2TP on its uplink.
+
+    A charon that knows no IKEv1 sends nothing, and only the record tells that the way was tried.
+    """
+    uplink = case.topology.node(agent).uplink
+    sent = [f.time for f, p in case.sent_by(agent, uplink.segment) if vpn_protocol(p)]
+    attempts = (attempt for attempt in case.record.ike if attempt.client == agent)
+    return sent + [a.started for a in attempts if a.cause is IkeCause.no_ikev1]

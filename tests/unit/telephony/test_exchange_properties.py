@@ -94,6 +94,8 @@ class Watch:
                 self.carrying.discard(line)
             case Hook.off | Hook.answer:
                 self.off_hook.add(line)
+            case _:
+                pass
         self.hear(self.exchange.effect(line, effect, self.now), line)
         for call, name, count in self.spy.taken[before:]:
             assert isinstance(effect, ToLine)

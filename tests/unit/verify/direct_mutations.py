@@ -60,7 +60,7 @@ MUTATIONS = (
     mutation("OUT-02", "the attempt is answered", "direct", facts("probes", answered=True)),
     mutation("OUT-02", "the attempts are on no wire", "direct-snat", lose_attempts),
     mutation("OUT-02", "an attempt on no wire", "direct", invent_probe),
-    mutation("OUT-02", "no attempt", "direct", noted(lambda r: r.probes.clear()), "OUT-04"),
+    mutation("OUT-02", "no attempt", "direct", noted(lambda r: r.probes.clear()), "OUT-04 F-03"),
     mutation("OUT-03", "NAT forgotten", "direct-snat", keep_private, "OUT-01"),
     mutation("OUT-03", "another source", "direct", other_source, "OUT-01 F-03"),
     mutation("OUT-03", "the server sees another", "direct", facts("ledger", peer_ip="10.99.99.99")),

@@ -45,26 +45,40 @@ class Mutation:
     """What fails, too."""
     untested: frozenset[str] = frozenset()
     """What then was not put to the test."""
+    seen: str = ""
+    """Words of the finding, where it could fail for several reasons."""
 
     def __str__(self) -> str:
         return f"{self.requirement}-{self.recording}-{self.what.replace(' ', '-')}"
 
 
 def mutation(
-    requirement: str, what: str, recording: str, change: Change = as_it_is, also: str = "", **more: str
+    requirement: str,
+    what: str,
+    recording: str,
+    change: Change = as_it_is,
+    also: str = "",
+    *,
+    untested: str = "",
+    seen: str = "",
 ) -> Mutation:
     """``also`` and ``untested`` are names of findings with blanks between."""
-    lists = {name: frozenset(names.split()) for name, names in {"also": also, **more}.items()}
     return Mutation(
-        requirement=requirement, what=what, recording=recording, change=change, **lists
+        requirement=requirement,
+        what=what,
+        recording=recording,
+        change=change,
+        also=frozenset(also.split()),
+        untested=frozenset(untested.split()),
+        seen=seen,
     )
 
 
 def judged_by(
-    requirement: str, what: str, recording: str, believed: Believed, also: str = ""
+    requirement: str, what: str, recording: str, believed: Believed, also: str = "", *, seen: str = ""
 ) -> Mutation:
     """The run is as it was; the model by which it is judged is another."""
-    return replace(mutation(requirement, what, recording, also=also), believed=believed)
+    return replace(mutation(requirement, what, recording, also=also, seen=seen), believed=believed)
 
 
 def in_turn(*changes: Change) -> Change:
@@ -73,6 +87,18 @@ def in_turn(*changes: Change) -> Change:
             each(run)
 
     return change
+
+
+def like(**fields: object) -> Callable[[object], bool]:
+    """Chooses what has these values; a tuple stands for any of its own."""
+
+    def chooses(item: object) -> bool:
+        return all(
+            getattr(item, name) in (value if isinstance(value, tuple) else (value,))
+            for name, value in fields.items()
+        )
+
+    return chooses
 
 
 # -- packets --------------------------------------------------------------------------------------

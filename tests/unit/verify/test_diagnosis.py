@@ -258,6 +258,7 @@ def refuse_heartbeat(stage: Stage) -> None:
 
 def break_lab(stage: Stage) -> None:
     stage.record.error = "xl2tpd ended"
+    stage.record.broke_off = True
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from socket import inet_aton
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Packet as Scapy
 from scapy.packet import Raw
 
-from lab import verify
 from lab.linux import fence
 from lab.topology import catalogue
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
-from lab.ways import faults
 from lab.ways.dial.paper_fence import Caller, Fence
-from lab.wire import decode
-from lab.wire.decode import Packet
-from tests.unit.verify.changes import change_dialers
-from tests.unit.verify.fence_papers import Papers
-from tests.unit.verify.fence_play import DialScript, PhoneStage, Told, play
+from lab.wire import decode, ppp
+from lab.wire.dialled import Fault
+from lab.wire.ppp import Code
+from tests.recordings.true_run import Recordings, TrueRun, ppp_frame
+from tests.unit.verify.dial_mutations import arrives, first, hangs_up, of_ppp
+from tests.unit.verify.fence_mutations import (
+    answers_late,
+    counts,
+    misleads,
+    next_holder_untried,
+    of,
+    passes_in,
+    passes_out,
+    provokes_nobody,
+    stops_in,
+    stops_out,
+    too_few,
+    unlisted_of,
+    untried,
+)
+from tests.unit.verify.mutation import Change, like
 from tests.unit.verify.stage import topology
 
 ONE, TWO = "203.0.113.18", "203.0.113.19"
@@ -122,7 +133,7 @@ def packed(source: str, destination: str, inner: Scapy, ttl: int = 64) -> bytes:
 
 
 class Judge:
-    """The judge's fence, to be asked as the plays' one."""
+    """The fence on paper, asked by bytes."""
 
     def __init__(self, model: Topology) -> None:
         assert model.lig is not None
@@ -140,23 +151,8 @@ class Judge:
         return self.fence.from_internet(packet, party, heard=heard)
 
 
-class Play:
-    """The fence of the plays."""
-
-    def __init__(self, model: Topology) -> None:
-        assert model.lig is not None
-        self.papers = Papers(model.lig, [LIG])
-
-    def from_caller(self, raw: bytes, call: int) -> str:
-        return self.papers.from_caller(IP(raw), call, *CALLS[call])
-
-    def from_internet(self, raw: bytes, call: int) -> str:
-        return self.papers.from_internet(IP(raw), call)
-
-
-@pytest.mark.parametrize("kind", [Judge, Play])
-def test_each_packet_is_counted_as_the_papers_say(kind: type[Judge | Play]) -> None:
-    asked = kind(topology("dial-two-hmcs"))
+def test_each_packet_is_counted_as_the_papers_say() -> None:
+    asked = Judge(topology("dial-two-hmcs"))
 
     for call, source, destination, inner, counter in FROM_CALLERS:
         raw = packed(source, destination, inner)
@@ -166,11 +162,8 @@ def test_each_packet_is_counted_as_the_papers_say(kind: type[Judge | Play]) -> N
         assert asked.from_internet(raw, call) == counter, IP(raw).summary()
 
 
-@pytest.mark.parametrize("kind", [Judge, Play])
-def test_what_ends_at_the_gateway_is_not_counted_and_has_spoken_to_nobody(
-    kind: type[Judge | Play],
-) -> None:
-    asked = kind(topology("dial-two-hmcs"))
+def test_what_ends_at_the_gateway_is_not_counted_and_has_spoken_to_nobody() -> None:
+    asked = Judge(topology("dial-two-hmcs"))
 
     assert asked.from_caller(packed(ONE, SAS, tcp(1, 443), ttl=1), 1) == ""
     assert asked.from_internet(packed(SAS, ONE, tcp(443, 1, "SA")), 1) == "L-05-unsolicited"
@@ -219,73 +212,67 @@ def test_after_a_reset_what_the_caller_heard_tells(resets: str) -> None:
 # -- lines that lose packets ----------------------------------------------------------------------
 
 
-def judged(stage: PhoneStage, run_dir: Path) -> dict[str, Finding]:
-    stage.write(run_dir)
-    found = verify.judge(stage.topology, stage.record, run_dir)
-    return {finding.requirement: finding for finding in found}
-
-
 def having(findings: dict[str, Finding], verdict: Verdict) -> set[str]:
     return {name for name, finding in findings.items() if finding.verdict is verdict}
 
 
-def with_noise(script: DialScript) -> PhoneStage:
+def spoil(run: TrueRun) -> None:
     """One more packet in the first call, spoilt on the line."""
-    stage = play(topology("dial-two-hmcs"), script)
-    call = stage.record.lig[0]
-    body = b"\xff\x03\x00\x21" + packed(ONE, SAS, udp(1, 9))
-    stage.told.append(Told(call.closed - 0.5, "noise", 1, call.line, body))
-    return stage
+    call = run.record.lig[0]
+    like = first(run, ppp.LCP, outgoing=True)
+    body = ppp_frame(ppp.IP, packed(call.address, SAS, udp(1, 9)))
+    run.say(like, body, call.closed - 0.5, fault=Fault.checksum)
 
 
-def cut_off(script: DialScript) -> PhoneStage:
+def cut_off(run: TrueRun) -> None:
     """The first call does not end by LCP."""
-    return play(topology("dial-two-hmcs"), replace(script, cuts=1))
+    number = first(run, ppp.LCP, outgoing=True).call
+    run.unsay(
+        run.lines(
+            lambda i: i.call == number
+            and of_ppp(i, ppp.LCP, Code.terminate_request, Code.terminate_ack)
+        )
+    )
 
 
-Lossy = Callable[[DialScript], PhoneStage]
-LOSSES: dict[Lossy, str] = {
-    with_noise: "the telephone line was noisy",
-    cut_off: "call 1 of hmc was cut off",
+LOSSES: dict[Change, str] = {
+    spoil: "the telephone line was noisy",
+    cut_off: "call 2 of hmc was cut off",
 }
-each_loss = pytest.mark.parametrize("lossy", LOSSES, ids=lambda lossy: lossy.__name__)
+each_loss = pytest.mark.parametrize("lossy", LOSSES, ids=["noise", "cut off"])
+
+
+def judged(recordings: Recordings, *changes: Change) -> dict[str, Finding]:
+    run = recordings("dial-two-hmcs")
+    for change in changes:
+        change(run)
+    return run.judge()
 
 
 @each_loss
 def test_if_nothing_is_missing_all_the_same_every_finding_holds(
-    lossy: Lossy, tmp_path: Path
+    lossy: Change, recordings: Recordings
 ) -> None:
-    findings = judged(lossy(DialScript()), tmp_path)
+    findings = judged(recordings, lossy)
 
-    assert having(findings, Verdict.held) == {*findings} - {"R-08", "OUT-25"}
-
-
-def blocking(counter: str, **wanted: object) -> DialScript:
-    def blocks(packet: Packet, name: str) -> bool:
-        return name == counter and all(getattr(packet, k) == v for k, v in wanted.items())
-
-    return DialScript(blocks=blocks)
+    assert having(findings, Verdict.held) == {*findings}
 
 
-def leaking(counter: str, **wanted: object) -> DialScript:
-    def leaks(packet: Packet, name: str) -> bool:
-        return name == counter and all(getattr(packet, k) == v for k, v in wanted.items())
-
-    return DialScript(leaks=leaks)
-
-
-MISSING = {
-    "L-01": (DialScript(unsent="L-01"), {"L-01"}),
-    "L-02": (blocking(fence.LISTED, destination=AMERICAS), {"L-02", "L-07", "L-10", "L-12"}),
-    "L-03": (blocking(fence.UTILITY, protocol=6), {"L-03"}),
-    "L-04": (DialScript(unsent="L-04"), {"L-04"}),
-    "L-05": (blocking(fence.REPLY, protocol=17), {"L-05"}),
-    "L-06": (DialScript(skips=lambda t: t.requirement == "L-06"), {"L-06"}),
-    "L-07": (DialScript(unsent="L-07"), {"L-07"}),
-    "L-08": (DialScript(skips=lambda t: t.ends[1] == OTHERS), {"L-02", "L-08", "L-10"}),
-    "L-09": (DialScript(late_once=True), {"L-09"}),
-    "L-11": (blocking(fence.LISTED, protocol=50), {"L-07", "L-11"}),
-    "P-20": (DialScript(unsent="P-20"), {"P-20"}),
+MISSING: dict[str, tuple[Change, set[str]]] = {
+    "L-01": (untried(of("L-01"), fence.SPOOFED_SOURCE, recorded=True), {"L-01"}),
+    "L-02": (stops_out(like(destination=AMERICAS)), {"L-02", "L-07", "L-10", "L-12"}),
+    "L-03": (stops_in(like(source=NAMES, protocol=6)), {"L-03"}),
+    "L-04": (untried(of("L-04"), fence.FREE_ADDRESS, recorded=True), {"L-04"}),
+    "L-05": (stops_in(like(payload=b"L-05")), {"L-05"}),
+    "L-06": (provokes_nobody, {"L-06"}),
+    "L-07": (too_few, {"L-07"}),
+    "L-08": (
+        untried(like(client="hmc", side="caller", destination=OTHERS)),
+        {"L-06", "L-07", "L-08", "L-10"},
+    ),
+    "L-09": (next_holder_untried, {"L-09"}),
+    "L-11": (stops_out(like(protocol=50)), {"L-07", "L-11"}),
+    "P-20": (untried(of("P-20"), recorded=True), {"P-20"}),
 }
 """What a line can lose, and the findings that cannot be made without it."""
 
@@ -293,50 +280,46 @@ MISSING = {
 @each_loss
 @pytest.mark.parametrize("requirement", MISSING)
 def test_what_a_line_can_lose_is_not_put_to_the_test(
-    requirement: str, lossy: Lossy, tmp_path: Path
+    requirement: str, lossy: Change, recordings: Recordings
 ) -> None:
-    script, missed = MISSING[requirement]
+    change, missed = MISSING[requirement]
 
-    findings = judged(lossy(script), tmp_path)
+    findings = judged(recordings, lossy, change)
 
     assert having(findings, Verdict.failed) == set()
-    untested = having(findings, Verdict.not_applicable) - {"R-08", "OUT-25"}
-    assert untested == missed
+    assert having(findings, Verdict.not_applicable) == missed
     assert all(findings[name].seen.startswith(LOSSES[lossy]) for name in missed)
 
 
 @pytest.mark.parametrize("requirement", MISSING)
-def test_in_a_quiet_run_the_same_is_a_failure(requirement: str, tmp_path: Path) -> None:
-    script, missed = MISSING[requirement]
+def test_in_a_quiet_run_the_same_is_a_failure(requirement: str, recordings: Recordings) -> None:
+    change, missed = MISSING[requirement]
 
-    findings = judged(play(topology("dial-two-hmcs"), script), tmp_path)
-
-    assert having(findings, Verdict.failed) == missed
+    assert having(judged(recordings, change), Verdict.failed) == missed
 
 
 @each_loss
-def test_a_counter_that_is_not_exact_is_not_put_to_the_test(lossy: Lossy, tmp_path: Path) -> None:
-    stage = lossy(DialScript())
-    stage.record.counters["lig"][fence.LISTED] += 1
-
-    finding = judged(stage, tmp_path)["L-06"]
+def test_a_counter_that_is_not_exact_is_not_put_to_the_test(
+    lossy: Change, recordings: Recordings
+) -> None:
+    finding = judged(recordings, lossy, counts(fence.LISTED))["L-06"]
 
     assert finding.verdict is Verdict.not_applicable
     assert finding.seen.startswith(f"{LOSSES[lossy]}: L-02-listed counted ")
 
 
-CERTAIN = {
-    "L-01": leaking(fence.SPOOFED_SOURCE, source="192.168.10.10", destination=SAS),
-    "L-02": leaking(fence.UNLISTED, destination=NEAR),
-    "L-03": leaking(fence.OTHER_DNS, destination="192.0.2.20"),
-    "L-04": leaking(fence.FREE_ADDRESS, destination=FREE, protocol=17),
-    "L-05": leaking(fence.UNSOLICITED, source="207.25.252.204", protocol=17),
-    "L-06": DialScript(complains="caller"),
-    "L-07": leaking(fence.UNLISTED, protocol=17),
-    "L-08": leaking(fence.UNLISTED, source=ONE, destination=OTHERS),
-    "L-09": DialScript(late_leak=True),
-    "L-10": leaking(fence.UNLISTED, source=TWO, destination=AMERICAS),
-    "P-20": DialScript(early_leak=True),
+CERTAIN: dict[str, Change] = {
+    "L-01": passes_out(of("L-01", source="192.168.10.10", destination=SAS)),
+    "L-02": passes_out(of("L-02", destination=NEAR)),
+    "L-03": passes_out(of("L-03", destination="192.0.2.20")),
+    "L-04": passes_in(of("L-04", destination=FREE, protocol=17)),
+    "L-05": passes_in(of("L-05", source="207.25.252.204", protocol=17)),
+    "L-06": arrives(IP(src=PPP) / ICMP(type=3, code=13)),
+    "L-07": passes_out(unlisted_of(ONE)),
+    "L-08": passes_out(of("L-08", source=ONE, destination=OTHERS)),
+    "L-09": answers_late,
+    "L-10": passes_out(of("L-08", source=TWO, destination=AMERICAS)),
+    "P-20": passes_out(of("P-20")),
 }
 """What no line can make of a fence that is right."""
 
@@ -344,89 +327,104 @@ CERTAIN = {
 @each_loss
 @pytest.mark.parametrize("requirement", CERTAIN)
 def test_what_passes_and_may_not_is_a_failure_in_any_run(
-    requirement: str, lossy: Lossy, tmp_path: Path
+    requirement: str, lossy: Change, recordings: Recordings
 ) -> None:
-    findings = judged(lossy(CERTAIN[requirement]), tmp_path)
+    findings = judged(recordings, lossy, CERTAIN[requirement])
 
     assert findings[requirement].verdict is Verdict.failed
 
 
 @each_loss
 def test_an_answer_on_the_line_of_another_call_is_a_failure_in_any_run(
-    lossy: Lossy, tmp_path: Path
+    lossy: Change, recordings: Recordings
 ) -> None:
-    script = DialScript(misleads=lambda packet: packet.payload == b"L-05")
+    assert having(judged(recordings, lossy, misleads), Verdict.failed) == {"L-05"}
 
-    assert having(judged(lossy(script), tmp_path), Verdict.failed) == {"L-05"}
+
+def cut_after(frames: int, *calls: int) -> Change:
+    """These calls carry so many frames and no more; the gateway knows of nobody in them."""
+
+    def change(run: TrueRun) -> None:
+        for number in calls:
+            carried = [item for item in run.carried if item.call == number]
+            run.unsay(carried[frames:])
+            facts = run.record.lig[number - 1]
+            run.drop("lig-inet", [
+                frame for frame in run.wire["lig-inet"]
+                if frame.time > carried[frames].frame.time
+                and frame.ip and frame.ip.source == facts.address
+            ])  # fmt: skip
+            facts.user, facts.address, facts.admitted, facts.opened = "", "", 0.0, 0.0
+
+    return change
+
+
+def drop_line(*calls: int) -> Change:
+    """The exchange cut these calls off."""
+
+    def change(run: TrueRun) -> None:
+        for number in calls:
+            farewell = next(u for u in run.dialogue if hangs_up(u) and f"call {number}:" in u.text)
+            run.reword(farewell.__eq__, f"call {number}: the line drops")
+
+    return change
 
 
 @pytest.mark.parametrize("frames", range(1, 11))
 def test_a_call_that_is_cut_before_ip_is_open_is_judged_as_far_as_it_came(
-    frames: int, tmp_path: Path
+    frames: int, recordings: Recordings
 ) -> None:
-    findings = judged(play(topology("dial"), DialScript(drops=frames)), tmp_path)
+    run = recordings("dial")
+    cut_after(frames, 2)(run)
+    drop_line(2)(run)
+
+    findings = run.judge()
 
     assert having(findings, Verdict.failed) == set()
-    assert {"P-11", "P-12", "P-20"} <= having(findings, Verdict.held)
+    assert {"P-11", "P-12"} <= having(findings, Verdict.held)
 
 
-def lost_in_lcp() -> PhoneStage:
-    """The only call ends after two frames."""
-    model = topology("dial")
-    once = change_dialers(model, lambda d: replace(d, numbers=d.numbers[:1], rounds=1))
-    return play(once, DialScript(drops=2))
+def test_if_the_only_call_was_cut_pap_is_not_put_to_the_test(recordings: Recordings) -> None:
+    run = recordings("dial")
+    cut_after(4, 1, 2)(run)
+    drop_line(1, 2)(run)
 
-
-def test_if_the_only_call_was_cut_pap_is_not_put_to_the_test(tmp_path: Path) -> None:
-    finding = judged(lost_in_lcp(), tmp_path)["P-11"]
+    finding = run.judge()["P-11"]
 
     assert finding.verdict is Verdict.not_applicable
     assert finding.seen == "call 1 of hmc was cut off: the gateway let nobody in"
 
 
-def test_a_call_on_which_ppp_did_not_come_up_is_no_loss(tmp_path: Path) -> None:
+def test_a_call_on_which_ppp_did_not_come_up_is_no_loss(recordings: Recordings) -> None:
     """Nobody cut it: the gateway fell silent, and the modem hung up."""
-    stage = lost_in_lcp()
-    stage.told = [told for told in stage.told if told.data != "the line drops"]
+    run = recordings("dial")
+    cut_after(4, 1, 2)(run)
 
-    finding = judged(stage, tmp_path)["P-11"]
+    finding = run.judge()["P-11"]
 
     assert finding.verdict is Verdict.failed
     assert finding.seen == "the gateway let nobody in"
 
 
-def test_whoever_is_refused_must_hear_so_by_lcp_too(tmp_path: Path) -> None:
-    stage = play(faults.apply("wrong-pap-password", topology("dial")))
-    stage.told = [t for t in stage.told if t.data[:5] != b"\xff\x03\xc0\x21\x05"]
+def test_whoever_is_refused_must_hear_so_by_lcp_too(recordings: Recordings) -> None:
+    run = recordings("dial.wrong-pap-password")
+    run.unsay(run.lines(lambda i: of_ppp(i, ppp.LCP, Code.terminate_request)))
 
-    finding = judged(stage, tmp_path)["P-11"]
-
-    assert finding.verdict is Verdict.failed
-    assert "refused call 2 of hmc and did not hang up" in finding.seen
-
-
-def test_a_nak_must_name_an_address_of_the_pool_at_once(tmp_path: Path) -> None:
-    stage = play(topology("dial"))
-    nak = next(told for told in stage.told if told.data[:5] == b"\xff\x03\x80\x21\x03")
-    assert isinstance(nak.data, bytes)
-    other = replace(nak, time=nak.time - 0.001, data=nak.data[:-4] + inet_aton("10.9.9.9"))
-    stage.told.append(other)
-
-    finding = judged(stage, tmp_path)["P-12"]
+    finding = run.judge()["P-11"]
 
     assert finding.verdict is Verdict.failed
-    assert finding.seen == "no Nak named an address of the pool to call 1 of hmc"
+    assert "of hmc and did not hang up" in finding.seen
 
 
 def test_after_an_ack_that_noise_has_spoilt_the_gateways_order_is_not_put_to_the_test(
-    tmp_path: Path,
+    recordings: Recordings,
 ) -> None:
-    stage = play(topology("dial"))
-    ack = next(told for told in stage.told if told.data[:5] == b"\xff\x03\xc0\x23\x02")
-    stage.told.append(replace(ack, time=ack.time + 0.05))
-    ack.what = "noise"
+    run = recordings("dial")
+    ack = first(run, ppp.PAP, ppp.PapCode.ack, outgoing=False)
+    run.resay(ack, time=ack.frame.time + 0.05)
+    run.say(ack, ack.frame.data, ack.frame.time, fault=Fault.checksum)
 
-    findings = judged(stage, tmp_path)
+    findings = run.judge()
 
     assert having(findings, Verdict.failed) == set()
     assert findings["P-11"].verdict is Verdict.not_applicable
@@ -436,29 +434,29 @@ def test_after_an_ack_that_noise_has_spoilt_the_gateways_order_is_not_put_to_the
 # -- calls that end -------------------------------------------------------------------------------
 
 
-def under_way(stage: PhoneStage, *, back: bool) -> None:
+def under_way(run: TrueRun, *, back: bool) -> None:
     """A packet comes to the gateway after the first call's Terminate-Request, and goes no further."""
-    call, lig = stage.record.lig[0], stage.topology.lig
+    call, lig = run.record.lig[0], run.topology.lig
     assert lig is not None
     if back:
         raw = packed(SAS, call.address, udp(9, 4001))
-        stage.put(lig.outside, "internet", lig.node, raw, call.closed - 0.001)
+        run.put(lig.outside, "internet", lig.node, raw, call.closed - 0.001)
     else:
-        body = b"\xff\x03\x00\x21" + packed(call.address, SAS, udp(4001, 9))
-        stage.told.append(Told(call.closed - 0.001, "frame", 1, call.line, body))
+        body = ppp_frame(ppp.IP, packed(call.address, SAS, udp(4001, 9)))
+        run.say(first(run, ppp.LCP, outgoing=True), body, call.closed - 0.001)
 
 
 @pytest.mark.parametrize("back", [True, False])
 @pytest.mark.parametrize("counted", ["", fence.UNSOLICITED, fence.FREE_ADDRESS, fence.LISTED])
 def test_what_is_under_way_when_a_call_ends_fails_nothing(
-    counted: str, back: bool, tmp_path: Path
+    counted: str, back: bool, recordings: Recordings
 ) -> None:
-    stage = play(topology("dial"))
-    under_way(stage, back=back)
+    run = recordings("dial")
+    under_way(run, back=back)
     if counted:
-        stage.record.counters["lig"][counted] += 1
+        run.record.counters["lig"][counted] += 1
 
-    findings = judged(stage, tmp_path)
+    findings = run.judge()
 
     assert having(findings, Verdict.failed) == set()
     exact = counted == (fence.UNSOLICITED if back else fence.LISTED)
@@ -472,10 +470,8 @@ def test_what_is_under_way_when_a_call_ends_fails_nothing(
 
 @pytest.mark.parametrize("name", ["dial", "dial-two-hmcs"])
 def test_a_run_is_judged_by_its_own_model_and_not_by_the_catalogue_of_the_day(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, recordings: Recordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = play(topology(name))
-
     def read() -> None:
         raise AssertionError("the catalogue was read")
 
@@ -483,7 +479,7 @@ def test_a_run_is_judged_by_its_own_model_and_not_by_the_catalogue_of_the_day(
         reader.cache_clear()
     monkeypatch.setattr(catalogue, "_data", read)
 
-    findings = judged(stage, tmp_path)
+    findings = recordings(name).judge()
 
     assert having(findings, Verdict.failed) == set()
     assert {"L-08", "L-10", "L-11"} <= having(findings, Verdict.held)

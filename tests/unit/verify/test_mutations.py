@@ -6,18 +6,29 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.topology.load import names
 from lab.verify import Finding, Verdict
 from lab.verify.registry import vocabulary
-from tests.recordings import plans
-from tests.recordings.true_run import Recordings, TrueRun
-from tests.unit.verify import direct_mutations
-from tests.unit.verify.mutation import Mutation
-from tests.unit.verify.stage import topology
+from tests.recordings.true_run import Recordings
+from tests.unit.verify import (
+    dial_mutations,
+    direct_mutations,
+    fence_mutations,
+    order_mutations,
+    vpn_mutations,
+)
+from tests.unit.verify.mutation import Mutation, as_it_is
 
-MUTATIONS = (*direct_mutations.MUTATIONS,)
+OF_WAYS = direct_mutations, vpn_mutations, dial_mutations, fence_mutations, order_mutations
+MUTATIONS = tuple(mutation for module in OF_WAYS for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}
 """What is left over after the teardown is seen when all captures have ended."""
+LEFT_OPEN = {
+    "vpn": {"R-07"},
+    "vpn-nat": {"R-07"},
+    "vpn-two-hmcs": {"R-07"},
+    "dial": {"OUT-25", "R-08"},
+}
+"""What these runs do not put to the test: the first gateway and the first number are enough."""
 
 Verdicts = dict[str, Verdict]
 
@@ -47,10 +58,39 @@ def test_one_thing_wrong_fails_its_finding_and_what_depends_on_it(
     assert before[mutation.requirement] is Verdict.held
     mutation.change(run)
 
-    after = verdicts(run.judge(mutation.believed(run.topology)))
+    findings = run.judge(mutation.believed(run.topology))
+    after = verdicts(findings)
 
     changed = {name: verdict for name, verdict in after.items() if verdict is not before[name]}
     assert changed == {
         **dict.fromkeys(mutation.untested, Verdict.not_applicable),
         **dict.fromkeys({mutation.requirement, *mutation.also}, Verdict.failed),
     }
+    assert mutation.seen in findings[mutation.requirement].seen
+
+
+@pytest.mark.parametrize("name", ["direct", "direct-snat", *LEFT_OPEN, "dial-two-hmcs"])
+def test_a_good_run_passes(name: str, unchanged: Callable[[str], Verdicts]) -> None:
+    left_open = dict.fromkeys(LEFT_OPEN.get(name, set()), Verdict.not_applicable)
+
+    assert {n: v for n, v in unchanged(name).items() if v is not Verdict.held} == left_open
+
+
+def test_every_finding_has_a_mutation_of_packets(recordings: Recordings) -> None:
+    """Of what wires and lines carry or modems say, and not of the record or of the model alone."""
+    found = set()
+    for mutation in MUTATIONS:
+        if mutation.requirement not in found and mutation.change is not as_it_is:
+            run = recordings(mutation.recording)
+            mutation.change(run)
+            if run.record == recordings(mutation.recording).record:
+                found.add(mutation.requirement)
+
+    assert {mutation.requirement for mutation in MUTATIONS} == set(vocabulary())
+    assert found == set(vocabulary()) - ON_NO_WIRE
+
+
+def test_no_two_mutations_are_one() -> None:
+    names = [f"{mutation}" for mutation in MUTATIONS]
+
+    assert sorted(names) == sorted({*names})

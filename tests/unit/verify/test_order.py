@@ -1,121 +1,108 @@
-"""OUT-15 and R-01: the order in which ways are tried, as noted and as the wires show it."""
+"""OUT-15 and R-01: the next way takes over. What else can be wrong with the order: ``order_mutations``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
-from scapy.layers.inet import IP, UDP
-from scapy.packet import Raw
 
-from lab import verify
-from lab.record.record import CallHome, DialAttempt, WayTry
-from lab.verify import Finding, Verdict
-from tests.unit.verify.stage import Stage, topology
-
-IKE = IP(src="192.168.10.10", dst="129.42.160.16") / UDP(sport=500, dport=500) / Raw(b"\x00" * 28)
+from lab.verify import Verdict
+from tests.recordings.true_run import Recordings, TrueRun
+from tests.unit.verify.mutation import Change, facts
 
 
-def silent_gateways() -> Stage:
-    """A run of ``failover`` in which no gateway answers, and the modem serves."""
-    stage = Stage(topology("failover"))
-    record, start = stage.record, stage.now
-    record.started = start
-    stage.put("lan", "hmc", "firewall", bytes(IKE), start + 1)
-    record.tries = [
-        WayTry(agent="hmc", way="vpn", started=start, ended=start + 48, error="silent"),
-        WayTry(agent="hmc", way="modem", started=start + 48, ended=start + 53, up=True),
-    ]
-    record.dialled = [
-        DialAttempt(client="hmc", device="/dev/modem0", number="18005550100", started=start + 48)
-    ]
-    record.path_up, record.ended = start + 53, start + 60
-    record.calls = [
-        CallHome(
-            agent="hmc",
-            started=start + 53,
-            ended=start + 55,
-            succeeded=True,
-            attempts=(),
-            way="modem",
-        )
-    ]
-    return stage
+def test_the_next_way_takes_over(recordings: Recordings) -> None:
+    findings = recordings("failover").judge()
 
-
-def judged(stage: Stage, folder: Path) -> dict[str, Finding]:
-    findings = verify.judge(stage.topology, stage.record, stage.write(folder))
-    return {f.requirement: f for f in findings if f.requirement in ("OUT-15", "R-01")}
-
-
-def test_the_next_way_takes_over(tmp_path: Path) -> None:
-    findings = judged(silent_gateways(), tmp_path)
-
-    assert {f.verdict for f in findings.values()} == {Verdict.held}
-    assert findings["OUT-15"].seen == "hmc tried vpn at 0.0 s (not up), then modem at 48.0 s (up)"
+    assert findings["OUT-15"].verdict is findings["R-01"].verdict is Verdict.held
+    assert findings["OUT-15"].seen.startswith("hmc tried vpn at 0.0 s (not up), then modem at 4")
     assert "hmc by modem, as vpn failed" in findings["R-01"].seen
-
-
-def first_by_modem(stage: Stage) -> None:
-    stage.record.tries.reverse()
-
-
-def too_early(stage: Stage) -> None:
-    stage.record.tries[1].started -= 1
-
-
-def dialled_first(stage: Stage) -> None:
-    stage.record.dialled[0].started = stage.record.started + 0.5
-
-
-def no_packet_of_the_vpn(stage: Stage) -> None:
-    stage.frames["lan"].clear()
 
 
 @pytest.mark.parametrize(
     ("change", "seen"),
     [
-        (first_by_modem, "hmc tried modem first, and vpn comes first"),
-        (too_early, "hmc tried modem before vpn was given up"),
-        (dialled_first, "modem is in use, and vpn is later"),
-        (no_packet_of_the_vpn, "modem is in use, and vpn is never"),
+        (facts("calls", succeeded=False), "hmc had the way modem, and no call got through by it"),
+        (facts("tries", 1, up=False), "hmc has no way home"),
+        (facts("tries", 0, up=True), "hmc went on to modem, and no way before it had failed"),
     ],
 )
-def test_another_order_fails(change: Callable[[Stage], None], seen: str, tmp_path: Path) -> None:
-    stage = silent_gateways()
-    change(stage)
+def test_no_way_home_fails(change: Change, seen: str, recordings: Recordings) -> None:
+    run = recordings("failover")
+    change(run)
 
-    finding = judged(stage, tmp_path)["OUT-15"]
+    finding = run.judge()["R-01"]
 
     assert finding.verdict is Verdict.failed
-    assert seen in finding.seen
+    assert finding.seen == seen
 
 
-def no_call(stage: Stage) -> None:
-    stage.record.calls[0].succeeded = False
+def test_nothing_was_tried(recordings: Recordings) -> None:
+    run = recordings("failover")
+    run.record.tries.clear()
+    run.record.calls.clear()
+    run.record.path_up = 0.0
+
+    findings = run.judge()
+
+    assert findings["OUT-15"].verdict is findings["R-01"].verdict is Verdict.not_applicable
 
 
-def nothing_up(stage: Stage) -> None:
-    stage.record.tries[1].up = False
+def as_backup(run: TrueRun) -> None:
+    """The VPN was up and sound, and the modem was tried as the backup."""
+    run.record.tries[0].up = True
+    run.record.tries[1].backup = True
 
 
-def by_the_other_way(stage: Stage) -> None:
-    stage.record.calls[0].way = "vpn"
+def test_a_backup_that_works_has_not_taken_over(recordings: Recordings) -> None:
+    run = recordings("failover")
+    as_backup(run)
+
+    findings = run.judge()
+
+    assert findings["OUT-15"].verdict is Verdict.held
+    assert findings["OUT-15"].seen.endswith("(up, as the backup)")
+    assert findings["R-01"].verdict is Verdict.not_applicable
+    assert findings["R-01"].seen.endswith("; modem came up when tried as the backup")
+    assert findings["OUT-26"].verdict is findings["L-07"].verdict is Verdict.held
+    assert findings["P-10"].verdict is Verdict.failed, (
+        "the VPN was up, and its wires say no such thing"
+    )
 
 
-@pytest.mark.parametrize("change", [no_call, nothing_up, by_the_other_way])
-def test_no_way_home_fails(change: Callable[[Stage], None], tmp_path: Path) -> None:
-    stage = silent_gateways()
-    change(stage)
+def test_a_backup_that_does_not_come_up_is_judged(recordings: Recordings) -> None:
+    run = recordings("failover")
+    as_backup(run)
+    run.record.tries[1].up = False
+    run.carried.clear()
+    run.record.calls[0].way = "vpn"
 
-    assert judged(stage, tmp_path)["R-01"].verdict is Verdict.failed
+    findings = run.judge()
+
+    assert findings["OUT-23"].verdict is Verdict.failed, "a backup that does not work is a fault"
+    fence = {name: found for name, found in findings.items() if name.startswith("L-")}
+    assert Verdict.failed not in {found.verdict for found in fence.values()}
+    spared = [found for found in fence.values() if found.verdict is Verdict.not_applicable]
+    assert spared
+    assert {found.seen for found in spared} == {
+        "modem gave no way home: the calls went by vpn, so this was not put to the test"
+    }
 
 
-def test_nothing_was_tried(tmp_path: Path) -> None:
-    stage = silent_gateways()
-    stage.record.tries.clear()
-    stage.record.calls.clear()
-    stage.record.path_up = 0.0
+def no_trial(run: TrueRun) -> None:
+    run.record.trials.clear()
 
-    assert {f.verdict for f in judged(stage, tmp_path).values()} == {Verdict.not_applicable}
+
+def trial_of_another_way(run: TrueRun) -> None:
+    """The rule was tried while the VPN was in use, and not on the telephone."""
+    as_backup(run)
+    run.record.trials[0].ended = run.record.tries[0].ended
+
+
+@pytest.mark.parametrize("change", [no_trial, trial_of_another_way])
+def test_each_way_has_a_trial_of_its_own(change: Change, recordings: Recordings) -> None:
+    run = recordings("failover")
+    change(run)
+
+    finding = run.judge()["OUT-26"]
+
+    assert finding.verdict is Verdict.failed
+    assert finding.seen.startswith("no rule was tried on hmc")

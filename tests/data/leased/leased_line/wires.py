@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from lab.ways.direct.wires import allows, began, callers, destinations, signs, title
+from lab.ways.direct.wires import (
+    allows,
+    callers,
+    connections,
+    destinations,
+    signs,
+    title,
+    uses,
+)
 
-__all__ = ["allows", "began", "callers", "destinations", "signs", "title"]
+__all__ = ["allows", "callers", "connections", "destinations", "signs", "title", "uses"]
