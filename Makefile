@@ -1,6 +1,10 @@
 # Every target does the set-up that it needs first (tools/setup), which is done at once when nothing is missing.
 topology ?= vpn-nat
 bin := .venv/bin
+# Two processes of pytest, for two processors; the tests of a module, or of a class, stay together.
+two := -n 2 --dist loadscope
+# What Python has compiled is kept, whatever the environment says: it is most of what starting costs.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-loaded golden recordings check bench kernel machines-check vagrant-runs vagrant-check clean
@@ -17,7 +21,7 @@ demo: ## let an agent call home over a path, and judge it: make topology=NAME de
 
 test: ## run the whole test suite: the unit tests, then the scenarios in the lab's own kernel
 	@tools/setup --with-tests
-	$(bin)/python -m pytest tests
+	$(bin)/python -m pytest $(two) --no-loadscope-reorder tests
 	$(bin)/python -m pytest lab --lab-strict
 
 test-loaded: ## run the whole test suite beside four busy loops, which end with it
@@ -33,7 +37,7 @@ recordings: ## record the true runs anew that tests change and judge (minutes): 
 
 check: ## run formatter, linters, types and the tests that need no kernel
 	@tools/setup --without-kernel --with-tests
-	$(bin)/python -m pytest -q -m "not kernel and not root" tests/unit
+	$(bin)/python -m pytest -q $(two) --hypothesis-profile few -m "not kernel and not root" tests/unit
 
 bench: ## run the benchmarks, and print medians and ratios
 	@tools/setup --with-tests

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 from lab.paths import cache_dir
+
+HOME = cache_dir() / "scapy"
+SMALL_BYTES = 1000
 
 
 @contextlib.contextmanager
 def _at_home() -> Iterator[None]:
-    home = os.fspath(cache_dir() / "scapy")
     names = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
     before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, home))
+    os.environ.update(dict.fromkeys(names, os.fspath(HOME)))
     try:
         yield
     finally:
@@ -29,8 +33,26 @@ def _at_home() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def forget_manufacturers(cached: Path) -> None:
+    """Empty scapy's cached table of manufacturers (``manufdb.pickle``), which every import of scapy would read.
+
+    The lab names nobody by a MAC address, and reading the table takes 60 ms. A table that is not there, that
+    another process is just writing, or that may not be written stays as it is.
+    """
+    with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):
+        if cached.stat().st_size <= SMALL_BYTES:
+            return
+        table = pickle.loads(cached.read_bytes())
+        table["content"] = type(table["content"])(_name="no manufacturers")
+        emptied = cached.with_suffix(f".{os.getpid()}")
+        emptied.write_bytes(pickle.dumps(table))
+        emptied.replace(cached)
+
+
 with _at_home():
     from scapy.error import Scapy_Exception
     from scapy.utils import RawPcapNgReader, RawPcapReader
+
+    forget_manufacturers(HOME / "scapy" / "manufdb.pickle")
 
 __all__ = ["RawPcapNgReader", "RawPcapReader", "Scapy_Exception"]

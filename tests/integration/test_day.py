@@ -109,5 +109,5 @@ def test_a_day_leaves_nothing_and_little(day: Ran) -> None:
 
 
 def test_a_day_passes_in_minutes_at_most(day: Ran) -> None:
-    """Far above what it takes, so that a busy machine does not fail it; ``make bench`` measures."""
-    assert day.verdict["wall_s"] < 240
+    """At least a minute each second, however busy the machine is; ``make bench`` measures."""
+    assert day.verdict["wall_s"] < day.verdict["lab_s"] / 60

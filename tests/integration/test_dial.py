@@ -13,6 +13,7 @@ from lab.record.record import Record
 from lab.run.run import Run
 from lab.topology.model import Topology
 from lab.ways.dial.plan import dialers
+from tests.integration.labs import Runs
 from tests.integration.users import User, end, read_until
 from tests.oracle import tshark
 from tests.unit.verify.changes import change_dialers
@@ -93,11 +94,11 @@ def test_a_slow_call_takes_its_time(tmp_path: Path) -> None:
     assert record.dialled[0].rate_bit_s == 4800
 
 
-def test_tshark_reads_what_was_dialled(tmp_path: Path) -> None:
+def test_tshark_reads_what_was_dialled(runs: Runs) -> None:
     """P-11, P-12 by another's eyes: PAP is demanded, the user is let in, an address asked for and given."""
-    run = Run.prepare("dial", out=tmp_path / "run")
-    assert run.carry_out(quiet=True) == 0
-    call = codec.load(Record, (run.run_dir / "record.json").read_text()).lig[0]
+    run = runs.get("dial")
+    assert run.status == 0, run.told
+    call = run.record.lig[0]
     account = dialers(run.topology)[0].account
     frames = run.run_dir / "wire" / "pstn.pcapng"
 

@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -221,11 +220,10 @@ def test_a_client_that_does_not_read_holds_up_nobody(user: User, standing: str) 
         garbler.sendall(b"\xff" * 100)
         assert garbler.recv(1) == b"", "who does not speak our language is cut off"
 
-        # Meanwhile, and after he was cut off, the others are served.
+        # Others are served before the deaf one has read a single byte: a supervisor that waited for
+        # him would wait for ever, and these would never end.
         for _ in range(4):
-            started = time.monotonic()
             assert user.lab("exec", "hmc", "--", "true").returncode == 0
-            assert time.monotonic() - started < 30, "held up, and not only slow on a busy machine"
         cut_off = select.poll()
         cut_off.register(deaf, select.POLLRDHUP)
         assert cut_off.poll(30_000)
@@ -309,7 +307,7 @@ def test_a_killed_supervisor(home: User, clock: str) -> None:
     assert home.lab("status").stdout == b"no lab is up\n"
     assert not list((home.home / "cache" / "callhome-lab" / "labs").glob("*.json"))
     assert home.lab("down").returncode == 2
-    assert Surroundings.look(home) == before
+    assert not before.changes(home)
 
 
 def test_supervisor_ends_in_order(home: User) -> None:

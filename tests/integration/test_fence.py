@@ -18,6 +18,7 @@ from lab.topology.load import folder
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
 from lab.ways.dial.fence_packets import CALLER, INTERNET, RANDOM_PACKETS
+from tests.integration.labs import Runs
 
 pytestmark = pytest.mark.kernel
 
@@ -51,19 +52,20 @@ def heard_by_telephone(path: Path) -> list[IP]:
     return found
 
 
-def test_scapy_sees_only_the_allowed_pass(tmp_path: Path) -> None:
-    run, record, findings = ran("dial", tmp_path / "run")
-    assert failed(findings) == {}
+def test_scapy_sees_only_the_allowed_pass(runs: Runs) -> None:
+    run = runs.get("dial")
+    assert run.status == 0, run.told
+    record, wires = run.record, run.run_dir / "wire"
     lig = run.topology.lig
     assert lig is not None
     (call, *_), listed = record.lig, set(lig.lists[0].addresses)
     hers = run.topology.node(lig.node).interface(lig.outside).mac
-    wire = [frame for frame in rdpcap(str(tmp_path / "run/wire/lig-inet.pcapng")) if IP in frame]
+    wire = [frame for frame in rdpcap(str(wires / "lig-inet.pcapng")) if IP in frame]
 
     out = [frame[IP] for frame in wire if frame.src == hers]
     assert {packet.src for packet in out} == {call.address}
     assert {packet.dst for packet in out} == listed
-    into = heard_by_telephone(tmp_path / "run/wire/pstn.pcapng")
+    into = heard_by_telephone(wires / "pstn.pcapng")
     assert {packet.src for packet in into} <= {*listed, lig.utility}
     assert {packet.dst for packet in into} == {call.address}
 

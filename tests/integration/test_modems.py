@@ -129,7 +129,7 @@ def test_programs_hang_up_by_b0_and_an_idle_call_costs_little(runs: Runs) -> Non
         "thirty seconds without data",
         *("3: OK", *called, "3: a word", "3: NO CARRIER", "after 50 s"),
     ]
-    assert ran.wall_s < 60, "virtual time"
+    assert ran.wall_s < ran.verdict["lab_s"], "virtual time"
 
 
 def test_a_terminal_program_shows_what_the_modem_says(runs: Runs) -> None:
@@ -155,7 +155,7 @@ def test_a_million_bytes_each_way_take_as_long_as_on_the_line(runs: Runs) -> Non
         assert told[way]["same"]
         # Eight bits a byte at 33.6 kbit/s, and 20 ms under way.
         assert told[way]["seconds"] == pytest.approx(1_000_000 * 8 / 33600, abs=1.0)
-    assert ran.wall_s < 60, "virtual time"
+    assert ran.wall_s < ran.verdict["lab_s"], "virtual time"
 
     dialogue = (ran.run_dir / "wire" / "pstn.txt").read_text()
     assert dialogue.count("... data: 1000000 bytes, call 1") == 4

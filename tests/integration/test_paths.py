@@ -81,7 +81,7 @@ def test_every_verdict_has_the_shape_of_the_contract(ran: Ran) -> None:
     assert (verdict["topology"], verdict["profile"]) == (ran.topology.name, ran.topology.profile)
     assert (verdict["engine"], verdict["clock"]) == ("uml", "virtual")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", verdict["started"])
-    assert 0 < verdict["wall_s"] < 60
+    assert 0 < verdict["wall_s"] < ran.wall_s
     assert verdict["lab_s"] > 0
     for finding in verdict["findings"]:
         assert set(finding) == {"requirement", "expected", "seen", "verdict", "evidence"}

@@ -129,6 +129,17 @@ class Surroundings:
             files=frozenset(outside),
         )
 
+    def changes(self, user: User) -> dict[str, object]:
+        """What is otherwise now; raises DeadlineExceeded if there is more in shared memory, and stays.
+
+        The memory file of a lab that another process starts just now has a name for a moment.
+        """
+        now = Surroundings.look(user)
+        more = [Path("/dev/shm", name) for name in now.shared_memory - self.shared_memory]
+        wait_until(f"the end of {more}", lambda: not any(map(Path.exists, more)), 10.0)
+        pairs = {"mounts": (self.mounts, now.mounts), "files": (self.files, now.files)}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
 
 def processes(word: str) -> dict[int, str]:
     """Every process whose command line or working directory holds a word, but for this one."""
@@ -147,10 +158,23 @@ def processes(word: str) -> dict[int, str]:
 
 
 def kernels(run_dir: Path) -> dict[int, str]:
-    """The processes of the guest that works in a run directory; its kernel has the lowest number."""
+    """The processes of the guest that works in a run directory."""
     found = processes(os.fspath(run_dir))
     # A process that a newer kernel drives by seccomp has a name, and no command line.
     return {pid: text for pid, text in found.items() if "rootfstype=hostfs" in text or not text}
+
+
+def kernel(run_dir: Path) -> int:
+    """The first of them, which is the guest's kernel: numbers start again at 1 on a busy machine."""
+    return min(kernels(run_dir), key=lambda pid: (started(pid), pid))
+
+
+def started(pid: int) -> int:
+    """When a process started, in ticks since the boot: proc_pid_stat(5); later than all if it has gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError):
+        return sys.maxsize
 
 
 def wait_gone(word: str) -> None:

@@ -18,7 +18,7 @@ def main(wanted: list[str]) -> int:
         check_known("recording", name, every)
     chosen = {name: every[name] for name in wanted or every}
     failures = 0
-    with tempfile.TemporaryDirectory() as folder, Runs(Path(folder)) as runs:
+    with tempfile.TemporaryDirectory() as folder, Runs(Path(folder), ahead=True) as runs:
         runs.start(chosen.values())
         for name, plan in chosen.items():
             ran = runs.get(*plan)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from lab.topology.load import load, names
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 from lab.ways import faults
-from tests.unit.test_house_style import FORBIDDEN, SOURCES, imported
+from tests.unit.test_house_style import FORBIDDEN, SOURCES, imported, parsed
 from tools import architecture
 
 REPO = Path(__file__).resolve().parents[2]
@@ -57,6 +57,7 @@ def _words(command: str) -> list[str]:
     return words[: next(ends, len(words))]
 
 
+@cache
 def _model(name: str) -> Topology:
     return resolve(load(name), b"docs")
 
@@ -197,12 +198,14 @@ def test_profiles() -> None:
 
 def test_packages() -> None:
     """Which modules import a package is what the table says."""
-    trees = {path.relative_to(REPO).as_posix(): ast.parse(path.read_text()) for path in SOURCES}
+    modules = {
+        path.relative_to(REPO).as_posix(): _packages(imported(parsed(path))) for path in SOURCES
+    }
     rows = _rows("docs/architecture.md", "package")
     assert len(rows) > 4
     for package, importers, *_ in rows:
         name = package.replace("-", "_")
-        at = {path for path, tree in trees.items() if name in _packages(imported(tree))}
+        at = {path for path, packages in modules.items() if name in packages}
         assert at == {*re.findall(r"[\w/]+\.py", importers)}, package
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -188,6 +189,10 @@ def test_without_root_the_command_is_given(
 # The order of the steps, on machines that are played.
 
 
+surroundings = cache(root.surroundings)
+"""This machine's own configuration, for which pip and apt are asked once."""
+
+
 class Played:
     """Machines on which nothing runs. `fails` names a command of the user, and what it does."""
 
@@ -197,6 +202,7 @@ class Played:
         self.installed = False
         self.folder = folder
         monkeypatch.setattr(machines_check, "missing", lambda: "")
+        monkeypatch.setattr(root, "surroundings", surroundings)
         monkeypatch.setattr(root, "bootstrap", self._make)
         monkeypatch.setattr(root, "copy", lambda base, folder, log: folder.mkdir() or 0)
         monkeypatch.setattr(root, "clone", lambda *a: 0)

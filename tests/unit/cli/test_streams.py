@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from lab.cli import COMMANDS, capture
 from lab.errors import UsageError
 from lab.run import run as runs
+from lab.run import standing
 from tests.unit.verify.stage import topology
 
 ROOT = Path(__file__).parents[3]
@@ -23,22 +25,33 @@ def argv(*words: str) -> list[str]:
 
 
 def lab(*words: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
+    return run(argv(*words), **settings)
+
+
+def run(argv: list[str], **settings: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a program with nothing in its environment but this."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.fspath(ROOT), **settings}
     return subprocess.run(
-        argv(*words), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )  # fmt: skip
+        argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+
+
+@cache
+def drawn(name: str) -> str:
+    """A topology's picture on a stream that takes everything."""
+    return lab("show", name, PYTHONUTF8="1").stdout.decode()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "ascii:strict", "latin-1"])
 @pytest.mark.parametrize("name", ["vpn-two-hmcs", "dial"])
 def test_a_stream_without_unicode_gets_the_picture_in_ascii(name: str, encoding: str) -> None:
-    drawn, plain = lab("show", name, PYTHONUTF8="1"), lab("show", name, PYTHONIOENCODING=encoding)
+    plain = lab("show", name, PYTHONIOENCODING=encoding)
 
     assert (plain.returncode, plain.stderr) == (0, b"")
     assert b"customer  * hmc" in plain.stdout
     # Every character has one that stands for it, in the same place.
     assert b"\\u" not in plain.stdout
-    shown = drawn.stdout.decode()
+    shown = drawn(name)
     assert not shown.isascii()
     assert [len(line) for line in shown.splitlines()] == [
         len(line) for line in plain.stdout.decode(encoding.partition(":")[0]).splitlines()
@@ -80,18 +93,36 @@ def test_a_closed_stream_is_no_obstacle(closed: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("verb", sorted(COMMANDS))
-def test_help_needs_no_home_no_terminal_and_no_locale(verb: str) -> None:
-    done = lab(verb, "--help", COLUMNS="1", TERM="", LC_ALL="no_SUCH.locale")
+HELP = """
+import os, sys
+from lab import cli
+
+for verb in cli.COMMANDS:
+    sys.stdout.flush()
+    if not os.fork():
+        sys.argv = ["lab", verb, "--help"]
+        sys.exit(cli.main())
+    print("\\nended:", verb, os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+"""A process for each verb, and one start of the interpreter for all."""
+
+
+def test_help_needs_no_home_no_terminal_and_no_locale() -> None:
+    done = run([sys.executable, "-c", HELP], COLUMNS="1", TERM="", LC_ALL="no_SUCH.locale")
 
     assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode().splitlines()
+    used = [line.split()[2] for line in lines if line.startswith("usage: lab ")]
+    ended = [line.split()[1:] for line in lines if line.startswith("ended: ")]
+    assert used == list(COMMANDS)
+    assert ended == [[verb, "0"] for verb in COMMANDS]
 
 
 def test_a_segment_that_does_not_exist_is_told_on_a_terminal_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("lab.engine.registry.find", lambda _: None)
-    monkeypatch.setattr("lab.run.standing.model_of", lambda _: topology("vpn"))
+    monkeypatch.setattr(standing, "model_of", lambda _: topology("vpn"))
     monkeypatch.setattr(os, "isatty", lambda fd: fd == 1)
 
     with pytest.raises(UsageError, match="there is no segment 'nosuch'"):

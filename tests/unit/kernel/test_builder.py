@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ class Recorder:
         self.notes.append(text)
 
 
+@cache
 def _what_patches_expect() -> dict[str, bytes]:
     """Files to which our patches apply: the old side of each hunk, one after the other."""
     files: dict[str, list[str]] = {}
@@ -84,7 +86,9 @@ class Workshop:
     def source(self, version: str, comment: str = "") -> None:
         major, minor = version.split(".")
         text = f"VERSION = {major}\nPATCHLEVEL = {minor}\nSUBLEVEL = 7\n# {comment}\n".encode()
-        with tarfile.open(self.root / f"linux-source-{version}.tar.xz", "w:xz") as archive:
+        with tarfile.open(
+            self.root / f"linux-source-{version}.tar.xz", "w:xz", preset=0
+        ) as archive:
             files = dict.fromkeys(("Makefile", "drivers/gpu/big.c", "drivers/gpu/Kconfig"), text)
             for name, content in (files | _what_patches_expect()).items():
                 member = tarfile.TarInfo(f"linux-source-{version}/{name}")

@@ -6,7 +6,7 @@ import random
 from collections import Counter, defaultdict
 from typing import TypeAlias
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from lab.telephony.calls import Action, Agenda
@@ -24,6 +24,7 @@ from lab.telephony.signals import (
 )
 from lab.telephony.tape import Tape
 from lab.topology.telephone import CallRule, ModemLine, Outcome
+from tests.unit.examples import examples
 from tests.unit.telephony.exchange_hall import modem_line
 
 LINES = (
@@ -266,7 +267,7 @@ def test_an_agenda_keeps_its_order_whoever_is_struck_off(
     assert done == [number for _, number, _ in sorted(expected)]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(STEPS, min_size=3, max_size=25), RULES, st.integers(0, 5))
 def test_whatever_lines_do(steps: list[Step], rules: list[CallRule], seed: int) -> None:
     watch = Watch(rules, seed)
@@ -277,7 +278,7 @@ def test_whatever_lines_do(steps: list[Step], rules: list[CallRule], seed: int) 
     event(f"{len(watch.spy.calls)} calls connected, {bool(watch.sent)} data")
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     st.lists(st.tuples(st.integers(1, 3000), st.floats(0, 2), st.booleans()), max_size=30),
     st.sampled_from([75, 2400, 33600, 1_000_000]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lab.telephony.command_line import Command, CommandError, CommandLine, Form, next_command, tidy
@@ -18,6 +18,7 @@ from lab.telephony.result_codes import HAYES, ResultCode, wording
 from lab.telephony.settings import Settings
 from lab.telephony.signals import Effect, Heard, ToLine, ToTerminal, Trained
 from lab.telephony.states import COMMAND, TRANSITIONS, Signal, kind
+from tests.unit.examples import examples, share
 from tests.unit.telephony.terminal import (
     WAYS,
     Backlog,
@@ -132,7 +133,7 @@ class Watched(Bench):
 
 
 @given(_CONVERSATIONS)
-@settings(max_examples=500, deadline=None)
+@examples(500)
 def test_nothing_raises_and_nothing_is_stuck(steps: list[Step]) -> None:
     bench = Watched()
     bench.do(*steps)
@@ -146,7 +147,7 @@ def test_nothing_raises_and_nothing_is_stuck(steps: list[Step]) -> None:
 @example("D9,1;H1D5W1;")
 @example("ZY")
 @example("&F+IPR=9600;D5")
-@settings(max_examples=500, deadline=None)
+@examples(500)
 def test_every_line_gets_one_final_result(body: str) -> None:
     """Whatever it says, and however long it takes; the next line gets its own."""
     bench = Watched()
@@ -198,7 +199,7 @@ def _ends_with_result(bench: Watched, read: bytes) -> bool:
     ),
     st.sampled_from((b"", b"\x11", "gone")),
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_flow_control_loses_nothing(
     by_terminal: bytes, by_modem: bytes, steps: list[Step], end: bytes | str
 ) -> None:
@@ -232,7 +233,7 @@ def test_flow_control_loses_nothing(
 
 
 @given(_CONVERSATIONS)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_portions_make_no_difference(steps: list[Step]) -> None:
     whole, bytewise = Watched(), Watched(bytewise=True)
     assert whole.do(*steps) == bytewise.do(*steps)
@@ -245,7 +246,7 @@ def test_portions_make_no_difference(steps: list[Step]) -> None:
     st.one_of(st.text(max_size=8), st.lists(st.integers(0, 999), max_size=7).map(str)),
     st.one_of(st.none(), st.integers(0, 10**30)),
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_what_is_refused_changes_nothing(
     name: str, form: Form, value: str, number: int | None
 ) -> None:
@@ -279,7 +280,7 @@ def _settings(draw: st.DrawFn) -> list[str]:
 
 
 @given(_settings(), st.sampled_from((0, 1)))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_profiles_bring_back_what_was_stored(commands: list[str], profile: int) -> None:
     bench = Bench(factory={"E": 0})
     for at in range(0, len(commands), 6):
@@ -301,7 +302,7 @@ def test_fuzz() -> None:
     """The vectors cut up, doubled, swapped and with bits flipped, one modem for many of them."""
     dice = random.Random(250)
     steps = [step for vector in VECTORS for step in vector.steps]
-    for _ in range(300):
+    for _ in range(share(300)):
         bench = Watched()
         bench.do(*dice.choice(tuple(WAYS.values())))
         for _ in range(60):

@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import TopologyError, UsageError
 from lab.topology import load
 from tests import golden
+from tests.unit.examples import examples
 
 DATA = Path(__file__).parents[2] / "data" / "invalid"
 INVALID = sorted(DATA.glob("*.yaml"))
@@ -113,7 +114,7 @@ def test_a_file_beside_the_user_is_suggested(
 
 
 @pytest.mark.parametrize("name", ["vpn-nat", "dial-two-hmcs"])
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(data=st.data())
 def test_no_damage_to_a_file_escapes_as_another_error(name: str, data: st.DataObject) -> None:
     """Cut a piece out of a sound file or put one in: the result loads or is a TopologyError."""
@@ -133,7 +134,7 @@ KEYS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.recursive(
         st.none()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import codec, ways
@@ -16,6 +16,7 @@ from lab.topology.spec import TopologySpec
 from lab.ways.vpn import mtu
 from lab.ways.vpn.plan import Encapsulation, clients, connections, servers
 from tests import golden
+from tests.unit.examples import examples
 
 SEED = b"a seed for tests"
 
@@ -302,7 +303,7 @@ def specs(draw: st.DrawFn) -> TopologySpec:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(specs(), st.binary(max_size=32))
 def test_the_same_input_gives_the_same_bytes(spec: TopologySpec, seed: bytes) -> None:
     assert codec.dump(resolve(spec, seed), reveal=True) == codec.dump(
@@ -310,7 +311,7 @@ def test_the_same_input_gives_the_same_bytes(spec: TopologySpec, seed: bytes) ->
     )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(specs())
 def test_every_address_is_in_its_link_and_there_once(spec: TopologySpec) -> None:
     topology = resolve(spec, SEED)
@@ -331,7 +332,7 @@ def test_every_address_is_in_its_link_and_there_once(spec: TopologySpec) -> None
         assert written in (None, interface.ip)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(specs())
 def test_every_way_there_is_a_way(spec: TopologySpec) -> None:
     topology = resolve(spec, SEED)
@@ -352,7 +353,7 @@ def test_every_way_there_is_a_way(spec: TopologySpec) -> None:
         )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(specs())
 def test_a_pool_has_room_for_every_session(spec: TopologySpec) -> None:
     topology = resolve(spec, SEED)

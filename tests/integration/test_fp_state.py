@@ -10,7 +10,7 @@ import pytest
 from lab.kernel import options
 
 PATCH = next(patch for patch in options.PATCHES if "fp-state" in patch.name)
-DATA = Path(__file__).resolve().parents[2] / "data" / "fp_state"
+DATA = Path(__file__).resolve().parents[1] / "data" / "fp_state"
 
 SIZES = (576, 832, 2696, 8192, 11008)
 """In bytes: SSE alone, AVX, AVX-512 with protection keys, none that exists, AMX."""
