@@ -140,6 +140,8 @@ def _judge_probes(case: Case, check: Check) -> None:
         check.object("no connection from IBM's side was tried")
 
     packets = _all_packets(case) if probes else []
+    syns = [(frame, packet) for frame, packet in packets if packet.is_bare_syn]
+    answers = [(frame, packet) for frame, packet in packets if packet.is_syn_ack]
     for probe in probes:
         name = f"the attempt from {probe.source} to {probe.destination}:{probe.port}"
         if probe.answered:
@@ -148,14 +150,12 @@ def _judge_probes(case: Case, check: Check) -> None:
         asked = (probe.destination, probe.port)
         seen = [
             f
-            for f, p in packets
-            if p.is_bare_syn
-            and p.source == probe.source
-            and (p.destination, p.destination_port) == asked
+            for f, p in syns
+            if p.source == probe.source and (p.destination, p.destination_port) == asked
         ]
         check.want(seen, f"{name} is on no wire, so it proves nothing")
         check.show(seen[:2])
-        back = [f for f, p in packets if p.is_syn_ack and (p.source, p.source_port) == asked]
+        back = [f for f, p in answers if (p.source, p.source_port) == asked]
         if back:
             check.object(f"{name} got a SYN/ACK", back)
 

@@ -228,7 +228,7 @@ class TrueRun:
     def say(
         self, like: Carried, content: bytes, time: float, *, fault: Fault | None = None
     ) -> None:
-        """One more PPP frame in the direction and the call of another; with ``fault``, one that was spoilt."""
+        """One more PPP frame in the direction and the call of another; with ``fault``, a spoilt one."""
         ends, out = like.ends, like.outgoing
         entry = calls.read_carried(0, time, content, like.call, ends, outgoing=out, fault=fault)
         self.carried.append(entry)
@@ -237,9 +237,7 @@ class TrueRun:
         gone = {id(item) for item in items}
         self.carried = [item for item in self.carried if id(item) not in gone]
 
-    def resay(
-        self, item: Carried, content: bytes | None = None, time: float | None = None
-    ) -> None:
+    def resay(self, item: Carried, content: bytes | None = None, time: float | None = None) -> None:
         """Another content or time for a PPP frame."""
         self.unsay([item])
         self.say(

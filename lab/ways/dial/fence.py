@@ -9,6 +9,7 @@ cut off, what is missing proves nothing, and the finding is "not put to the test
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -209,11 +210,17 @@ def _client(passing: Passing) -> str:
 
 def _asked(case: Case, passing: Passing) -> set[str]:
     """To whom the client that has a packet's call had sent something before, in any call."""
-    return {
-        sent.packet.destination
-        for sent in passage.of(case).sent
-        if _client(sent) == _client(passing) and sent.frame.time < passing.frame.time
-    }
+    first = _first_sent(case).get(_client(passing), {})
+    return {destination for destination, time in first.items() if time < passing.frame.time}
+
+
+@lru_cache(maxsize=1)
+def _first_sent(case: Case) -> dict[str, dict[str, float]]:
+    """When each client first sent something to each address."""
+    found: dict[str, dict[str, float]] = {}
+    for sent in passage.of(case).sent:
+        found.setdefault(_client(sent), {}).setdefault(sent.packet.destination, sent.frame.time)
+    return found
 
 
 def check_l_06(case: Case) -> Finding:

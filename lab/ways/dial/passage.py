@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf
+from operator import itemgetter
 
+from lab.record.record import FenceTrial
 from lab.verify.case import Case, mac
 from lab.verify.telephone_calls import DROPS, TelephoneCall
 from lab.ways.dial.paper_fence import DNS_PORT, PASSING, Caller, Fence
@@ -224,26 +226,43 @@ def losses(case: Case) -> str:
 
 def _trials(case: Case, requirement: str) -> dict[tuple[str, Ends], float]:
     """Side and ends of a requirement's trials, and when each was first sent."""
-    mine = [t for t in case.record.fence_trials if t.requirement == requirement]
+    mine = _by_requirement(case).get(requirement, [])
     return {(t.side, t.ends): t.sent for t in reversed(mine)}
+
+
+@lru_cache(maxsize=1)
+def _by_requirement(case: Case) -> dict[str, list[FenceTrial]]:
+    found: dict[str, list[FenceTrial]] = {}
+    for trial in case.record.fence_trials:
+        found.setdefault(trial.requirement, []).append(trial)
+    return found
 
 
 def tried(case: Case, requirement: str) -> list[Passing]:
     """The packets of a requirement's trials, as far as they came to the fence."""
     sent = _trials(case, requirement)
     # A late answer has the ends of the answer that came in time.
-    return [p for key, p in _by_ends(case) if p.frame.time >= sent.get(key, inf)]
+    found = [
+        (number, p)
+        for key, first in sent.items()
+        for number, p in _by_ends(case).get(key, ())
+        if p.frame.time >= first
+    ]
+    return [p for _, p in sorted(found, key=itemgetter(0))]
 
 
 @lru_cache(maxsize=1)
-def _by_ends(case: Case) -> list[tuple[tuple[str, Ends], Passing]]:
-    """Every packet that came to the fence, with its side and its ends; made once: all checks ask for it."""
-    return [((p.side, p.packet.ends), p) for p in of(case).everything]
+def _by_ends(case: Case) -> dict[tuple[str, Ends], list[tuple[int, Passing]]]:
+    """Every packet that came to the fence, and its number, by its side and ends."""
+    found: dict[tuple[str, Ends], list[tuple[int, Passing]]] = {}
+    for number, p in enumerate(of(case).everything):
+        found.setdefault((p.side, p.packet.ends), []).append((number, p))
+    return found
 
 
 def missing(case: Case, requirement: str) -> list[Ends]:
     """Trials of a requirement that are on no wire."""
-    seen = {key for key, _ in _by_ends(case)}
+    seen = _by_ends(case)
     # The gateway's own packets come to the fence, and are on no wire.
     return [x[1] for x in _trials(case, requirement) if x not in seen and x[0] != GATEWAY]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from socket import inet_aton
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
 from lab.record.record import LigCall, Record
@@ -191,8 +191,11 @@ def never_free(run: TrueRun) -> None:
             run.change(frame, frame.data.replace(*ends))
     for number, trial in enumerate(run.record.fence_trials):
         if trial.sent > run.record.lig[0].closed:
-            fields = {end: last.address for end in ("source", "destination") if getattr(trial, end) == old}
-            run.record.fence_trials[number] = replace(trial, **fields)
+            run.record.fence_trials[number] = replace(
+                trial,
+                source=last.address if trial.source == old else trial.source,
+                destination=last.address if trial.destination == old else trial.destination,
+            )
 
 
 # -- what terminals, modems and exchange say ------------------------------------------------------
@@ -338,7 +341,8 @@ MUTATIONS = (
     judged_by("OUT-23", "another number", "dial", numbers("18005550111", "18005550122"), "OUT-25 R-08"),
     mutation("OUT-23", "nobody dialled", "dial", unheard(dials), "OUT-25 R-08"),
     mutation("OUT-23", "another number dialled", "dial", another_number, "OUT-25 R-08"),
-    mutation("OUT-23", "no CONNECT", "dial", other_words(connects, "<CR><LF>NO CARRIER<CR><LF>"), "OUT-25 R-08"),
+    mutation("OUT-23", "no CONNECT", "dial",
+             other_words(connects, "<CR><LF>NO CARRIER<CR><LF>"), "OUT-25 R-08"),
     mutation("OUT-23", "no TCP connection", "dial", lose_call_home, "OUT-02 L-06"),
     mutation("OUT-24", "AT without an answer", "dial", no_answer_to_at),
     mutation("OUT-24", "no AT", "dial-two-hmcs", unheard(greets)),
@@ -372,22 +376,27 @@ MUTATIONS = (
     judged_by("P-11", "another user", "dial", other_user, "L-02 L-08"),
     judged_by("P-11", "a wrong password let in", "dial", other_password),
     mutation("P-12", "never free again", "dial", never_free),
-    mutation("P-12", "another address in the record", "dial", facts("lig", -1, address="203.0.113.140"), "L-04 L-06 L-07"),
+    mutation("P-12", "another address in the record", "dial",
+             facts("lig", -1, address="203.0.113.140"), "L-04 L-06 L-07"),
     mutation("P-12", "unknown to the gateway", "dial", noted(lambda r: r.lig.pop()), "L-04 L-06 L-07"),
     mutation("P-12", "its own address asked for", "dial", ask_for(HMC)),
     mutation("P-12", "no Nak", "dial", unname),
     mutation("P-12", "another address named first", "dial", other_address,
              seen="no Nak named an address of the pool to call 1 of hmc"),
     judged_by("P-12", "another pool", "dial", with_pool("203.0.113.140", "203.0.113.141"), "L-01 L-06"),
-    mutation("P-12", "one address for two", "dial-two-hmcs", noted(same_address), "L-04 L-05 L-06 L-07 L-09"),
+    mutation("P-12", "one address for two", "dial-two-hmcs",
+             noted(same_address), "L-04 L-05 L-06 L-07 L-09"),
     mutation("P-12", "left to ring", "dial", noted(ring_for_nothing)),
     mutation("F-18", "a rule let something through", "dial", set_counter("firewall", "allow-F-03-1", 1)),
     judged_by("F-18", "a rule is there", "dial", with_a_rule),
     mutation("F-18", "something enters", "dial", enters(IP(src=UNLISTED) / UDP(sport=53, dport=5353))),
     mutation("F-18", "no capture", "dial", lambda run: run.wire.pop("lan"), "g2"),
     mutation("F-18", "counters not read", "dial", noted(lambda r: r.counters.pop("firewall"))),
-    mutation("g1", "unlisted by telephone", "dial", speaks(IP(src=LIG, dst=UNLISTED) / UDP()), "L-06 g4"),
-    mutation("g2", "SYN by telephone", "dial", arrives(IP(src=SAS) / TCP(sport=443, dport=22, flags="S")), "L-07"),
-    mutation("g3", "PPP beyond the gateway", "dial", speaks(IP(src=LIG, dst=SAS) / CLEAR_LCP), "L-06 g4"),
+    mutation("g1", "unlisted by telephone", "dial",
+             speaks(IP(src=LIG, dst=UNLISTED) / UDP()), "L-06 g4"),
+    mutation("g2", "SYN by telephone", "dial",
+             arrives(IP(src=SAS) / TCP(sport=443, dport=22, flags="S")), "L-07"),
+    mutation("g3", "PPP beyond the gateway", "dial",
+             speaks(IP(src=LIG, dst=SAS) / CLEAR_LCP), "L-06 g4"),
     mutation("g5", "the PAP password", "dial", in_first_call(pap_password, outgoing=False), "L-07"),
 )  # fmt: skip

@@ -34,10 +34,6 @@ def is_syn_ack(packet: Packet) -> bool:
     return packet.is_syn_ack
 
 
-def is_call(packet: Packet) -> bool:
-    return packet.is_bare_syn and packet.destination_port == 443 and packet.source[:4] != "198."
-
-
 def other_source(run: TrueRun) -> None:
     """A packet of the HMC's leaves with somebody's address."""
     own = run.topology.node("hmc").interface("lan").ip
@@ -55,7 +51,8 @@ MUTATIONS = (
     mutation("OUT-01", "SYN to an unlisted server", "direct", leaves(UNLISTED, SYN), "F-03 g1 g4"),
     mutation("OUT-01", "flow without SYN", "direct-snat",
              leaves(LISTED, TCP(sport=4001, dport=443, flags="A"))),
-    mutation("OUT-01", "SYN lost at the firewall", "direct-snat", lost("fw-inet", lambda p: is_call(p) or p.is_bare_syn and p.source == "198.51.100.2"), "F-03"),
+    mutation("OUT-01", "SYN lost at the firewall", "direct-snat",
+             lost("fw-inet", lambda p: p.is_bare_syn and p.source == "198.51.100.2"), "F-03"),
     mutation("OUT-02", "the HMC answers", "direct", answer_attempt),
     mutation("OUT-02", "the attempt is answered", "direct", facts("probes", answered=True)),
     mutation("OUT-02", "the attempts are on no wire", "direct-snat", lose_attempts),

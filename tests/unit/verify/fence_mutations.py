@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import Any
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 
 from lab.linux import fence
 from lab.record.record import FenceTrial
@@ -102,7 +103,9 @@ def is_sent(run: TrueRun, frame: Frame) -> bool:
 
 def to_caller(run: TrueRun, address: str, time: float) -> Carried:
     """Something that a caller heard: the one who had the address then, or else another."""
-    held = [c.line for c in run.record.lig if c.address == address and c.answered <= time <= c.closed]
+    held = [
+        c.line for c in run.record.lig if c.address == address and c.answered <= time <= c.closed
+    ]
     heard = run.lines(lambda i: not i.outgoing and i.frame.time <= time)
     of_holder = [item for item in heard if item.ends.endswith(f"-{held[-1]}")] if held else heard
     return of_holder[-1]
@@ -202,7 +205,9 @@ def goes_astray(run: TrueRun) -> None:
 
 def late(run: TrueRun) -> Trials:
     """Chooses the answers to calls that have ended which came to the next call with the same address."""
-    answers = [t for t in run.record.fence_trials if (t.requirement, t.side) == ("L-09", "internet")]
+    answers = [
+        t for t in run.record.fence_trials if (t.requirement, t.side) == ("L-09", "internet")
+    ]
     last = {trial.client: trial for trial in answers}
     return lambda trial: last.get(trial.client) is trial
 
@@ -318,7 +323,8 @@ def counts(name: str, by: int = 1) -> Change:
 def with_lig(**fields: object) -> Believed:
     def changed(model: Topology) -> Topology:
         assert model.lig is not None
-        return replace(model, lig=replace(model.lig, **fields))
+        values: dict[str, Any] = fields
+        return replace(model, lig=replace(model.lig, **values))
 
     return changed
 
@@ -340,7 +346,8 @@ MUTATIONS = (
     mutation("P-20", "nobody tried", "dial-two-hmcs", untried(of("P-20"))),
     mutation("P-20", "nothing passes later, either", "dial", stops_out(lambda p: True),
              "L-02 L-07 L-08 L-10 L-11 L-12", untested="g1 g4"),
-    mutation("L-01", "another source passes", "dial", passes_out(of("L-01", source=HMC, destination=SAS)), "L-07"),
+    mutation("L-01", "another source passes", "dial",
+             passes_out(of("L-01", source=HMC, destination=SAS)), "L-07"),
     mutation("L-01", "nobody tried", "dial-two-hmcs", untried(of("L-01"), fence.SPOOFED_SOURCE)),
     mutation("L-01", "the HMC's own address untried", "dial",
              untried(of("L-01", source=HMC), fence.SPOOFED_SOURCE)),
@@ -372,16 +379,19 @@ MUTATIONS = (
     mutation("L-03", "no answer by TCP", "dial", stops_in(like(source=NAME_SERVER, protocol=6))),
     mutation("L-03", "no other name server tried", "dial",
              untried(of("L-03", destination=RESOLVERS), fence.OTHER_DNS)),
-    mutation("L-03", "another answers", "dial", arrives(IP(src=SAS) / UDP(sport=53, dport=40000)), "L-07"),
+    mutation("L-03", "another answers", "dial",
+             arrives(IP(src=SAS) / UDP(sport=53, dport=40000)), "L-07"),
     judged_by("L-03", "answers in spite of the letter", "dial", with_lig(literal_replies=True)),
     mutation("L-03", "another name server", "dial", passes_out(of("L-03", destination=DMZ)),
              "L-07 L-08 g1"),
     mutation("L-03", "answers unasked", "dial", answers_unasked),
-    mutation("L-03", "its address from outside", "dial", passes_in(of("L-03", source=NAME_SERVER)), "L-07"),
+    mutation("L-03", "its address from outside", "dial",
+             passes_in(of("L-03", source=NAME_SERVER)), "L-07"),
     mutation("L-03", "nothing unasked tried", "dial", untried(of("L-03", side="gateway"))),
     mutation("L-03", "its address untried outside", "dial",
              untried(of("L-03", side="internet"))),
-    mutation("L-04", "delivered", "dial", passes_in(of("L-04", destination=FREE, protocol=UDP_PROTOCOL)), "L-07"),
+    mutation("L-04", "delivered", "dial",
+             passes_in(of("L-04", destination=FREE, protocol=UDP_PROTOCOL)), "L-07"),
     mutation("L-04", "nobody tried", "dial", untried(of("L-04"), fence.FREE_ADDRESS)),
     mutation("L-05", "a listed server unasked", "dial",
              passes_in(of("L-05", source="207.25.252.204", protocol=UDP_PROTOCOL)), "L-07"),

@@ -13,7 +13,7 @@ from lab.topology.model import Topology
 from lab.wire.decode import Packet
 from tests.recordings.true_run import TrueRun, edited
 
-Change = Callable[[TrueRun], None]
+Change = Callable[[TrueRun], object]
 Believed = Callable[[Topology], Topology]
 
 UNLISTED, LISTED = "198.18.0.1", "129.42.56.189"
@@ -75,7 +75,13 @@ def mutation(
 
 
 def judged_by(
-    requirement: str, what: str, recording: str, believed: Believed, also: str = "", *, seen: str = ""
+    requirement: str,
+    what: str,
+    recording: str,
+    believed: Believed,
+    also: str = "",
+    *,
+    seen: str = "",
 ) -> Mutation:
     """The run is as it was; the model by which it is judged is another."""
     return replace(mutation(requirement, what, recording, also=also, seen=seen), believed=believed)
@@ -153,7 +159,9 @@ def keep_private(run: TrueRun) -> None:
 
 def lose_attempts(run: TrueRun) -> None:
     """Nobody from IBM's side tries to get in (OUT-02), whatever the record says."""
-    tried = {(p.source, p.destination, p.port) for p in run.record.probes if p.requirement == "OUT-02"}
+    tried = {
+        (p.source, p.destination, p.port) for p in run.record.probes if p.requirement == "OUT-02"
+    }
     for segment in run.wire:
         run.drop(segment, [
             f for f in run.wire[segment]

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from lab import verify
 from lab.linux import fence
 from lab.record.record import DialCause, Record
-from lab.topology.model import DropRule, Topology
-from lab.topology.telephone import CallRule, Outcome
 from lab.verify import Diagnosis
 from lab.verify.case import Case
 from lab.verify.symptom import DialTrail
 from lab.verify.telephone_calls import TelephoneCall
 from lab.ways import faults
 from lab.ways.dial import call_symptoms
-from lab.ways.dial.plan import dialers
-from lab.ways.vpn.plan import plans
-from lab.wire import ppp
+from lab.wire import decode, isakmp, ppp
 from lab.wire.calls import Carried
-from lab.wire.decode import Frame
-from lab.wire.ppp import Code
-from tests.unit.verify import fence_play
+from lab.wire.decode import Frame, Packet
+from lab.wire.isakmp import NAT_T_PORT
+from lab.wire.ppp import Code, PapCode
+from tests.recordings import plans, sealing
+from tests.recordings.true_run import ETHERNET, Recordings, TrueRun, ppp_frame, ppp_packet
 from tests.unit.verify.changes import change_dialers
-from tests.unit.verify.dial_play import PhoneStage, play_dial
-from tests.unit.verify.play import Script, play
+from tests.unit.verify.dial_mutations import lose_call_home, of_ppp
+from tests.unit.verify.mutation import Change, as_it_is
 from tests.unit.verify.stage import Stage, topology
 
+VPN1 = "129.42.160.16"
+SET_UP = "ATE1V1Q0&C1&D2"
+"""What the HMC's dialler tells its modem."""
 CAUSES = {
     "wrong-psk": "wrong-psk",
     "wrong-identity": "wrong-identity",
@@ -70,33 +70,20 @@ CAUSES = {
 """Fault to the diagnosis that it must get."""
 
 
-DIALLED = ("dial", "dial-two-hmcs")
+LEFT_AS_IT_WAS = ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", "vpn-rekeyed", "dial")
+"""Recordings of runs in which nothing befell anybody."""
 
 
-def staged(model: Topology, script: Script | None = None) -> Stage:
-    return (play_dial if dialers(model) else play)(model, script)
+def diagnosed(stage: Stage, run_dir: Path) -> Diagnosis:
+    return verify.diagnose(stage.topology, stage.record, stage.write(run_dir))
 
 
-def diagnosed(stage: Stage, run_dir: Path, model: Topology) -> Diagnosis:
-    """What the run says by itself: the name of the fault is taken out first."""
-    return verify.diagnose(replace(model, fault=""), stage.record, stage.write(run_dir))
+@pytest.mark.parametrize("name", plans.faulty())
+def test_each_fault_is_found_where_it_applies(name: str, recordings: Recordings) -> None:
+    """Without knowing what was put in."""
+    found = recordings(name).diagnose()
 
-
-def cases() -> list[tuple[str, str]]:
-    return [
-        (fault.name, name)
-        for name in ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", *DIALLED)
-        for fault in faults.applicable(topology(name))
-    ]
-
-
-@pytest.mark.parametrize(("fault", "name"), cases())
-def test_each_fault_is_found_where_it_applies(fault: str, name: str, tmp_path: Path) -> None:
-    model = faults.apply(fault, topology(name))
-
-    found = diagnosed(staged(model), tmp_path, model)
-
-    assert found.cause == CAUSES[fault]
+    assert found.cause == CAUSES[name.partition(".")[2]]
     assert found.sentence
     assert found.hint
 
@@ -106,122 +93,196 @@ def test_every_fault_has_a_diagnosis() -> None:
     assert len(set(CAUSES.values())) == len(CAUSES), "no two faults may be taken for one another"
 
 
-def test_a_number_that_is_nobodys_is_told_of_a_good_run_too(tmp_path: Path) -> None:
-    model = topology("dial")
-    model = change_dialers(model, lambda d: replace(d, numbers=d.numbers[::-1]))
-
-    found = diagnosed(staged(model), tmp_path, model)
+def test_a_number_that_is_nobodys_is_told_of_a_good_run_too(recordings: Recordings) -> None:
+    found = recordings("dial-two-hmcs").diagnose()
 
     assert found.cause == "unobtainable"
     assert "hmc got through by call 2, to 18005550100" in found.sentence
 
 
-@pytest.mark.parametrize("name", ["direct", "vpn", "vpn-nat", "vpn-two-hmcs", *DIALLED])
-def test_a_good_run_has_nothing_wrong(name: str, tmp_path: Path) -> None:
-    model = topology(name)
-    lines = {line.number for line in model.telephone.lines} if model.telephone else set()
-    model = change_dialers(
-        model, lambda d: replace(d, numbers=tuple(n for n in d.numbers if n in lines))
-    )
-
-    assert diagnosed(staged(model), tmp_path, model).cause == "nothing"
+@pytest.mark.parametrize("name", LEFT_AS_IT_WAS)
+def test_a_good_run_has_nothing_wrong(name: str, recordings: Recordings) -> None:
+    assert recordings(name).diagnose().cause == "nothing"
 
 
-def test_what_goes_to_the_other_client_is_told(tmp_path: Path) -> None:
+def test_what_goes_to_the_other_client_is_told(recordings: Recordings) -> None:
     """X-03: the packets in the second HMC's SA are of the first one's tunnel."""
-    model = topology("vpn-two-hmcs")
-    stage = play(model)
-    for tunnel in stage.record.l2tp:
-        tunnel.local_id += tunnel.client == "hmc-b"
+    run = recordings("vpn-two-hmcs")
+    one, other = run.record.l2tp
+    one.local_id, other.local_id = other.local_id, one.local_id
 
-    found = diagnosed(stage, tmp_path, model)
+    found = run.diagnose()
 
     assert found.cause == "mixed-up-clients"
     assert "what vpn1 (129.42.160.16) sends to hmc goes to hmc-b" in found.sentence
 
 
+def fail(run: TrueRun) -> None:
+    """The call home did not get through."""
+    for call in run.record.calls:
+        call.succeeded = False
+    run.record.ledger.clear()
+
+
+def reset(packet: Packet) -> IP:
+    """The server's answer to a SYN: there is nobody."""
+    ends = IP(src=packet.source, dst=packet.destination)
+    return ends / TCP(sport=packet.source_port, dport=packet.destination_port, flags="RA")
+
+
+def refuse_on(segment: str, run: TrueRun) -> None:
+    """The server refuses on a wire, and no more is said."""
+    answers = run.find(segment, lambda p: p.is_syn_ack)
+    run.drop(segment, run.find(segment, lambda p: p.protocol == decode.TCP and not p.is_bare_syn))
+    for answer in answers:
+        assert answer.ip is not None
+        run.add(segment, answer.data[:ETHERNET] + bytes(reset(answer.ip)), answer.time)
+
+
+def refuse(run: TrueRun) -> None:
+    """The server refuses the HMC's connection, by whichever way it comes."""
+    for segment in ("lan", "fw-inet", "dmz") if run.topology.ways[0].kind == "direct" else ():
+        refuse_on(segment, run)
+    if run.topology.ways[0].kind == "vpn":
+        (answer,) = run.inside(lambda i: i.data and i.data.is_syn_ack)
+        assert answer.data is not None
+        run.unseal(
+            run.inside(
+                lambda i: (
+                    i.data and i.data.protocol == decode.TCP and i.frame.time > answer.frame.time
+                )
+            )
+        )
+        run.reseal(answer, sealing.in_l2tp(answer, ppp_frame(ppp.IP, bytes(reset(answer.data)))))
+    if run.topology.ways[0].kind == "dial":
+        is_trial = run.case().is_trial
+        of_tcp = run.lines(
+            lambda i: i.data and i.data.protocol == decode.TCP and not is_trial(i.data)
+        )
+        answer_ = next(i for i in of_tcp if i.data and i.data.is_syn_ack)
+        assert answer_.data is not None
+        run.unsay([i for i in of_tcp if i.frame.time > answer_.frame.time])
+        run.resay(answer_, ppp_frame(ppp.IP, bytes(reset(answer_.data))))
+    fail(run)
+
+
+def idle(run: TrueRun) -> None:
+    """The HMC opens no connection."""
+    kind = run.topology.ways[0].kind
+    if kind == "direct":
+        for segment in ("lan", "fw-inet", "dmz"):
+            run.drop(segment, run.find(segment, lambda p: p.protocol == decode.TCP))
+    elif kind == "vpn":
+        run.unseal(run.inside(lambda i: i.data))
+    else:
+        lose_call_home(run)
+    fail(run)
+
+
 @pytest.mark.parametrize("name", ["direct", "vpn-nat", "dial"])
+@pytest.mark.parametrize(("change", "cause"), [(refuse, "server-refuses"), (idle, "agent-failure")])
+def test_beyond_the_path(name: str, change: Change, cause: str, recordings: Recordings) -> None:
+    run = recordings(name)
+    change(run)
+
+    assert run.diagnose().cause == cause
+
+
+def pass_firewall(run: TrueRun) -> None:
+    """What the firewall lost has passed it, and is lost at the next node."""
+    firewall = run.topology.firewall
+    assert firewall is not None
+    source = run.topology.node("firewall").interface("fw-inet").ip
+    lost = run.find("lan", lambda p: p.protocol == decode.ESP or p.destination_port == NAT_T_PORT)
+    for frame in lost:
+        packet = IP(frame.data[ETHERNET:])
+        packet.src = source if firewall.snat else packet.src
+        del packet.chksum
+        run.put("fw-inet", "firewall", "internet", bytes(packet), frame.time + 0.001)
+
+
+def lose_tcp(run: TrueRun) -> None:
+    """TCP to the server comes as far as the firewall."""
+    run.drop("lan", run.find("lan", lambda p: p.protocol == decode.TCP and not p.is_bare_syn))
+    for segment in ("fw-inet", "dmz"):
+        run.drop(segment, run.find(segment, lambda p: p.protocol == decode.TCP))
+    fail(run)
+
+
 @pytest.mark.parametrize(
-    ("script", "cause"),
-    [(Script(refuses=True), "server-refuses"), (Script(lazy_agent=True), "agent-failure")],
-)
-def test_beyond_the_path(name: str, script: Script, cause: str, tmp_path: Path) -> None:
-    model = topology(name)
-
-    assert diagnosed(staged(model, script), tmp_path, model).cause == cause
-
-
-def drop(node: str, protocol: str, port: int) -> DropRule:
-    return DropRule(
-        name="x",
-        node=node,
-        protocol=protocol,
-        port=port,
-        above_bytes=0,
-        source="0.0.0.0/0",
-        destination="0.0.0.0/0",
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "rule", "cause", "place"),
+    ("name", "change", "cause", "place"),
     [
-        ("vpn", drop("internet", "esp", 0), "esp-lost", "internet"),
-        ("vpn-nat", drop("internet", "udp", 4500), "udp-4500-lost", "internet"),
-        ("vpn-nat", drop("internet", "udp", 500), "gateways-silent", "internet"),
-        ("direct", drop("firewall", "tcp", 443), "tcp-lost", "firewall"),
+        ("vpn.drop-esp", as_it_is, "esp-lost", "firewall"),
+        ("vpn.drop-esp", pass_firewall, "esp-lost", "internet"),
+        ("vpn-nat.drop-udp-4500", pass_firewall, "udp-4500-lost", "internet"),
+        ("vpn-nat.gateways-silent", as_it_is, "gateways-silent", "internet"),
+        ("direct", lose_tcp, "tcp-lost", "firewall"),
     ],
 )
 def test_the_place_is_where_packets_were_seen_last(
-    name: str, rule: DropRule, cause: str, place: str, tmp_path: Path
+    name: str, change: Change, cause: str, place: str, recordings: Recordings
 ) -> None:
-    model = replace(topology(name), drops=(rule,))
+    run = recordings(name)
+    change(run)
 
-    found = diagnosed(play(model), tmp_path, model)
+    found = run.diagnose()
 
     assert found.cause == cause
     assert place in found.sentence
 
 
-def test_a_loss_on_the_way_back_is_found_too(tmp_path: Path) -> None:
-    back = replace(drop("firewall", "esp", 0), source="129.42.160.16/32")
-    model = replace(topology("vpn"), drops=(back,))
-    (way,) = plans(model)
-    one = replace(way, gateways=("vpn1",), connections=way.connections[:1])
-    model = replace(model, ways=(one,))
+def test_a_loss_on_the_way_back_is_found_too(recordings: Recordings) -> None:
+    run = recordings("vpn")
+    back = [
+        f for f in run.wire["lan"] if f.ip and f.ip.protocol == decode.ESP and f.ip.source == VPN1
+    ]
+    run.drop("lan", back)
+    run.record.calls.clear()
+    run.record.ppp.clear()
+    run.record.path_up, run.record.error = 0.0, "hmc has no way home"
+    for tried in run.record.tries:
+        tried.up = False
 
-    found = diagnosed(play(model), tmp_path, model)
+    found = run.diagnose()
 
     assert found.cause == "esp-lost"
     assert "from vpn1 (129.42.160.16) to hmc" in found.sentence
 
 
-@pytest.mark.parametrize(
-    ("fault", "log"), [("wrong-psk", "could not decrypt"), ("wrong-identity", "no peer config")]
-)
-def test_key_and_identity_are_told_apart_by_the_logs(fault: str, log: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["wrong-psk", "wrong-identity"])
+def test_key_and_identity_are_told_apart_by_the_logs(fault: str, recordings: Recordings) -> None:
     """On the wire both are the same: what the gateway thinks of message 5 is encrypted."""
-    model = faults.apply(fault, topology("vpn-nat"))
-    stage = play(model)
-    assert any(log in text for text in stage.logs.values())
-    assert diagnosed(stage, tmp_path, model).cause == fault
-
     other = {"wrong-psk": "wrong-identity", "wrong-identity": "wrong-psk"}[fault]
-    shutil.rmtree(tmp_path / "logs")
-    stage.logs = play(faults.apply(other, topology("vpn-nat"))).logs
-    assert diagnosed(stage, tmp_path, model).cause == other
+    run = recordings(f"vpn-nat.{fault}")
+    assert run.diagnose().cause == fault
+
+    run.run_dir = recordings(f"vpn-nat.{other}").run_dir
+
+    assert run.diagnose().cause == other
 
 
-def test_a_gateway_with_another_name_is_told_by_the_client(tmp_path: Path) -> None:
-    model = topology("vpn")
-    stage = play(model)
+def log(folder: Path, node: str, daemon: str, text: str) -> Path:
+    """A run directory with nothing but what a daemon says."""
+    path = folder / "logs" / node / f"{daemon}.log"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return folder
+
+
+def test_a_gateway_with_another_name_is_told_by_the_client(
+    recordings: Recordings, tmp_path: Path
+) -> None:
+    run = recordings("vpn")
     for segment in ("lan", "fw-inet", "dmz"):
-        del stage.frames[segment][6:]  # main mode and no more
-    stage.record.calls.clear()
-    stage.record.error = "IDir"
-    stage.logs["hmc", "charon"] = "IDir 'vpn1.example' does not match to '129.42.160.16'"
+        of_ike = run.find(segment, lambda packet: isakmp.message(packet) is not None)
+        after = of_ike[5].time  # main mode and no more
+        run.drop(segment, [frame for frame in run.wire[segment] if frame.time > after])
+    run.record.calls.clear()
+    run.record.error = "IDir"
+    said = "IDir 'vpn1.example' does not match to '129.42.160.16'"
+    run.run_dir = log(tmp_path, "hmc", "charon", said)
 
-    assert diagnosed(stage, tmp_path, model).cause == "wrong-identity"
+    assert run.diagnose().cause == "wrong-identity"
 
 
 ASKED_TO_BEGIN = """\
@@ -236,29 +297,27 @@ ASKED_BY_A_PEER = (
 
 
 @pytest.mark.parametrize(
-    ("node", "log"), [("hmc", ASKED_TO_BEGIN), ("vpn2", ASKED_BY_A_PEER)], ids=["hmc", "vpn2"]
+    ("node", "said"), [("hmc", ASKED_TO_BEGIN), ("vpn2", ASKED_BY_A_PEER)], ids=["hmc", "vpn2"]
 )
-def test_a_charon_without_ikev1_is_told(node: str, log: str, tmp_path: Path) -> None:
-    model = topology("vpn-nat")
-    stage = Stage(model)
+def test_a_charon_without_ikev1_is_told(node: str, said: str, tmp_path: Path) -> None:
+    stage = Stage(topology("vpn-nat"))
     stage.record.error = "hmc has no way home by VPN: establishing CHILD_SA 'hmc-vpn1' failed"
-    stage.logs[node, "charon"] = log
+    log(tmp_path, node, "charon", said)
 
-    found = diagnosed(stage, tmp_path, model)
+    found = diagnosed(stage, tmp_path)
 
     assert found.cause == "no-ikev1"
     assert f"the charon of {node} says that it does not support IKE version 1" in found.sentence
     assert found.hint == "lab charon fetch"
 
 
-def refuse_heartbeat(stage: Stage) -> None:
-    stage.record.calls[0].succeeded = False
-    stage.record.ledger[0].status = 403
+def refuse_heartbeat(run: TrueRun) -> None:
+    run.record.calls[0].succeeded = False
+    run.record.ledger[0].status = 403
 
 
-def break_lab(stage: Stage) -> None:
-    stage.record.error = "xl2tpd ended"
-    stage.record.broke_off = True
+def break_lab(run: TrueRun) -> None:
+    run.record.error, run.record.broke_off = "xl2tpd ended", True
 
 
 @pytest.mark.parametrize(
@@ -266,90 +325,101 @@ def break_lab(stage: Stage) -> None:
     [(refuse_heartbeat, "server-refuses", "403"), (break_lab, "lab-broke", "xl2tpd ended")],
 )
 def test_what_no_capture_shows(
-    change: Callable[[Stage], None], cause: str, words: str, tmp_path: Path
+    change: Change, cause: str, words: str, recordings: Recordings
 ) -> None:
-    model = topology("vpn-nat")
-    stage = play(model)
-    change(stage)
+    run = recordings("vpn-nat")
+    change(run)
 
-    found = diagnosed(stage, tmp_path, model)
+    found = run.diagnose()
 
     assert found.cause == cause
     assert words in str(found)
 
 
-def test_a_retried_call_counts_by_its_last_try(tmp_path: Path) -> None:
-    model = topology("vpn-nat")
-    stage = play(model)
-    first = stage.record.calls[0]
-    stage.record.calls.insert(0, replace(first, succeeded=False))
+def test_a_retried_call_counts_by_its_last_try(recordings: Recordings) -> None:
+    run = recordings("vpn-nat")
+    run.record.calls.insert(0, replace(run.record.calls[0], succeeded=False))
 
-    assert diagnosed(stage, tmp_path, model).cause == "nothing"
+    assert run.diagnose().cause == "nothing"
 
 
-def test_a_client_without_a_modem_is_told_so(tmp_path: Path) -> None:
-    """OUT-24: no port was asked, as there is none."""
-    model = topology("dial")
-    stage = play_dial(model)
-    for facts in (stage.record.modems, stage.record.dialled, stage.record.ppp, stage.record.calls):
+def forget_calls(run: TrueRun) -> None:
+    """Nobody called: neither the lines nor the record have anything."""
+    record = run.record
+    for facts in (record.dialled, record.ppp, record.calls, record.lig, record.ledger):
         facts.clear()
-    stage.record.error = "hmc has no modem, so no way home by telephone"
+    run.carried.clear()
+    run.dialogue.clear()
+    record.path_up = 0.0
+    for tried in record.tries:
+        tried.up = False
 
-    assert diagnosed(stage, tmp_path, model).cause == "no-modem"
+
+def test_a_client_without_a_modem_is_told_so(recordings: Recordings) -> None:
+    """OUT-24: no port was asked, as there is none."""
+    run = recordings("dial")
+    forget_calls(run)
+    run.record.modems.clear()
+    run.record.error = "hmc has no modem, so no way home by telephone"
+
+    assert run.diagnose().cause == "no-modem"
 
 
-def test_answers_that_the_fence_drops_are_no_silence(tmp_path: Path) -> None:
+def test_answers_that_the_fence_drops_are_no_silence(recordings: Recordings) -> None:
     """X-09: the name server answers, and its answers do not come in."""
-    model = faults.apply("dns-silent", topology("dial"))
-    stage = play_dial(model)
-    stage.record.counters["lig"] = {fence.LITERAL: 4}
+    run = recordings("dial.dns-silent")
+    run.record.counters["lig"] = {fence.LITERAL: 4}
 
-    found = diagnosed(stage, tmp_path, model)
+    found = run.diagnose()
 
     assert found.cause == "dns-fenced"
     assert "4 packets" in found.sentence
 
 
-def test_without_the_calls_bytes_pppd_has_the_word(tmp_path: Path) -> None:
-    model = faults.apply("wrong-pap-password", topology("dial"))
-    stage = play_dial(model)
-    stage.write(tmp_path)
-    (tmp_path / "wire" / "pstn.pcapng").unlink()
+def test_without_the_calls_bytes_pppd_has_the_word(recordings: Recordings) -> None:
+    run = recordings("dial.wrong-pap-password")
+    run.carried.clear()
 
-    found = verify.diagnose(replace(model, fault=""), stage.record, tmp_path)
+    found = run.diagnose()
 
     assert found.cause == "no-ppp"
     assert "PAP authentication failed" in found.sentence
 
 
-def test_what_befalls_the_other_client_only_is_told_of_that_client(tmp_path: Path) -> None:
-    model = faults.apply("wrong-pap-password", topology("dial-two-hmcs"))
-    good, _ = dialers(topology("dial-two-hmcs"))
-    model = change_dialers(model, lambda d: good if d.client == good.client else d)
+def refuse_other(run: TrueRun) -> None:
+    """The gateway does not let hmc-b in."""
+    record, client = run.record, "hmc-b"
+    for ack in run.lines(lambda i: i.ends.startswith(client) and of_ppp(i, ppp.PAP, PapCode.ack)):
+        assert ack.ppp is not None
+        after = [i for i in run.carried if i.call == ack.call and i.frame.time > ack.frame.time]
+        run.unsay(after)
+        run.resay(ack, ppp_packet(ppp.PAP, PapCode.nak, b"\0", ident=ack.ppp.identifier))
+    for attempt in record.dialled:
+        if attempt.client == client:
+            attempt.cause = attempt.cause or DialCause.no_ppp
+    record.ppp = [session for session in record.ppp if session.client != client]
+    record.calls.clear()
+    record.path_up, record.error = 0.0, "hmc-b has no way home by telephone"
+    for tried in record.tries:
+        tried.up = tried.agent != client
 
-    found = diagnosed(play_dial(model), tmp_path, model)
+
+def test_what_befalls_the_other_client_only_is_told_of_that_client(recordings: Recordings) -> None:
+    run = recordings("dial-two-hmcs")
+    refuse_other(run)
+
+    found = run.diagnose()
 
     assert found.cause == "wrong-pap-password"
     assert "of hmc-b:" in found.sentence
 
 
-def test_numbers_are_told_with_what_came_of_each(tmp_path: Path) -> None:
-    model = faults.apply("lines-taken", topology("dial"))
-
-    found = diagnosed(play_dial(model), tmp_path, model)
+def test_numbers_are_told_with_what_came_of_each(recordings: Recordings) -> None:
+    found = recordings("dial.lines-taken").diagnose()
 
     assert "all lines of 18005550100" in found.sentence
     assert "18005550199 is out of service" in found.sentence
     assert "4 calls of hmc" in found.sentence
-
-
-def limited(model: Topology, init: str) -> PhoneStage:
-    """The HMC's modem was told something before it dialled."""
-    stage = play_dial(model)
-    line = next(x.name for x in model.telephone.lines if x.node == "hmc") if model.telephone else ""
-    told = f"{init}\r".encode()
-    stage.told.insert(0, lambda tape: tape.from_terminal(line, told, 0.0))
-    return stage
 
 
 @pytest.mark.parametrize(
@@ -368,11 +438,12 @@ def limited(model: Topology, init: str) -> PhoneStage:
     ],
 )
 def test_a_line_is_slow_only_if_both_modems_offered_more(
-    init: str, cause: str, tmp_path: Path
+    init: str, cause: str, recordings: Recordings
 ) -> None:
-    model = faults.apply("slow-training", topology("dial"))  # 2400 bit/s
+    run = recordings("dial.slow-training")  # 2400 bit/s
+    run.reword(lambda said: said.line == "hmc" and said.text == f"{SET_UP}<CR>", f"{init}<CR>")
 
-    found = diagnosed(limited(model, init), tmp_path, model)
+    found = run.diagnose()
 
     assert found.cause == cause
     if cause == "slow-line":
@@ -380,21 +451,20 @@ def test_a_line_is_slow_only_if_both_modems_offered_more(
         assert f"both modems can do {able}" in found.sentence
 
 
-def out_of_time(stage: PhoneStage, seconds: float) -> None:
-    home = stage.record.calls[-1]
+def out_of_time(run: TrueRun, seconds: float) -> None:
+    home = run.record.calls[-1]
     home.started = home.ended - seconds
     home.succeeded = False
     home.attempts = ("https://sas-1.sdc.test failed at TLS: no answer within 60 s in all",)
     home.timed_out = True
-    stage.record.ledger.clear()
+    run.record.ledger.clear()
 
 
-def test_an_agent_that_waits_for_a_busy_line_is_told_its_rate(tmp_path: Path) -> None:
-    model = topology("dial")
-    stage = play_dial(model)
-    out_of_time(stage, 0.2)  # all that the call carried, at 33600 bit/s
+def test_an_agent_that_waits_for_a_busy_line_is_told_its_rate(recordings: Recordings) -> None:
+    run = recordings("dial")
+    out_of_time(run, 2.0)  # while it is in use, at 33600 bit/s
 
-    found = diagnosed(stage, tmp_path, model)
+    found = run.diagnose()
 
     assert found.cause == "too-slow"
     assert "connected at 33600 bit/s, and one direction was in use for" in found.sentence
@@ -402,62 +472,60 @@ def test_an_agent_that_waits_for_a_busy_line_is_told_its_rate(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("in_time", [True, False])
-def test_a_line_that_is_idle_is_not_too_slow(in_time: bool, tmp_path: Path) -> None:
-    model = topology("dial")
-    stage = play_dial(model)
-    out_of_time(stage, 0.2 if in_time else 60.0)
+def test_a_line_that_is_idle_is_not_too_slow(in_time: bool, recordings: Recordings) -> None:
+    run = recordings("dial")
+    out_of_time(run, 2.0 if in_time else 60.0)
     if in_time:
-        stage.record.calls[-1].attempts = ("https://sas-1.sdc.test failed at TLS: bad certificate",)
-        stage.record.calls[-1].timed_out = False
+        run.record.calls[-1].attempts = ("https://sas-1.sdc.test failed at TLS: bad certificate",)
+        run.record.calls[-1].timed_out = False
 
-    found = diagnosed(stage, tmp_path, model)
+    found = run.diagnose()
 
     assert found.cause == "agent-failure"
     assert "lab up TOPOLOGY, and then lab exec hmc" in found.hint
 
 
 @pytest.mark.parametrize(
-    ("command", "hint"), [("AT+MS=V99", "init of the way"), ("ATE1V1Q0&C1&D2", "on that port")]
+    ("command", "hint"), [("AT+MS=V99", "init of the way"), (SET_UP, "on that port")]
 )
-def test_a_modem_that_refuses_its_set_up_is_told(command: str, hint: str, tmp_path: Path) -> None:
-    model = topology("dial")
-    model = change_dialers(model, lambda d: replace(d, init="AT+MS=V99"))
-    stage = play_dial(model)
-    record = stage.record
-    for facts in (record.ppp, record.calls, record.lig, record.ledger):
-        facts.clear()
-    stage.told.clear()
-    del record.dialled[1:]
-    record.path_up, record.error = 0.0, "hmc has no way home by telephone"
-    (attempt,) = record.dialled
+def test_a_modem_that_refuses_its_set_up_is_told(
+    command: str, hint: str, recordings: Recordings
+) -> None:
+    run = recordings("dial")
+    model = change_dialers(run.topology, lambda d: replace(d, init="AT+MS=V99"))
+    attempt = run.record.dialled[0]
+    forget_calls(run)
+    run.record.error = "hmc has no way home by telephone"
+    run.record.dialled.append(attempt)
     attempt.result, attempt.failure = "", f"the modem answers {command} with ERROR"
     attempt.cause, attempt.refused, attempt.refusal = DialCause.command_refused, command, "ERROR"
 
-    found = diagnosed(stage, tmp_path, model)
+    found = run.diagnose(model)
 
     assert found.cause == "modem-refuses-setup"
     assert f"/dev/modem0 answers {command} with ERROR" in found.sentence
     assert hint in found.hint
 
 
-def test_who_has_two_numbers_is_not_told_to_have_a_second(tmp_path: Path) -> None:
-    busy = CallRule(outcome=Outcome.busy)
+def test_who_has_two_numbers_is_not_told_to_have_a_second(recordings: Recordings) -> None:
+    def hint(*numbers: str) -> str:
+        run = recordings("dial.busy")
+        busy, dialogue = run.record.dialled[0], [*run.dialogue]
+        forget_calls(run)
+        run.record.dialled.append(busy)
+        run.record.error = "hmc has no way home by telephone"
+        end = next(n for n, said in enumerate(dialogue) if said.answer == "BUSY")
+        run.dialogue = dialogue[: end + 1]
+        return run.diagnose(
+            change_dialers(run.topology, lambda d: replace(d, numbers=numbers))
+        ).hint
 
-    def hint(model: Topology, folder: str) -> str:
-        assert model.telephone is not None
-        model = replace(model, telephone=replace(model.telephone, rules=(busy,)))
-        return diagnosed(play_dial(model), tmp_path / folder, model).hint
-
-    model = topology("dial")
-    assert hint(model, "two") == "call again later"
-    one = change_dialers(model, lambda d: replace(d, numbers=d.numbers[:1]))
-    assert "a second number" in hint(one, "one")
+    assert hint("18005550100", "18005550199") == "call again later"
+    assert "a second number" in hint("18005550100")
 
 
-def test_who_got_through_is_not_told_to_call_again(tmp_path: Path) -> None:
-    model = faults.apply("busy", topology("dial"))
-
-    found = diagnosed(play_dial(model), tmp_path, model)
+def test_who_got_through_is_not_told_to_call_again(recordings: Recordings) -> None:
+    found = recordings("dial.busy").diagnose()
 
     assert found.hint == "if it often is, give lig more modems, and look 18005550199 up"
 
@@ -491,39 +559,34 @@ def test_lcp_that_begins_anew_is_told_by_its_late_answers(
         assert "an answer takes 4 s" in diagnosis.sentence
 
 
-def test_the_labs_own_signal_to_pppd_is_not_what_went_wrong(tmp_path: Path) -> None:
-    model = faults.apply("wrong-pap-password", topology("dial"))
-    stage = play_dial(model)
-    last = [a for a in stage.record.dialled if a.result.startswith("CONNECT")][-1]
+def test_the_labs_own_signal_to_pppd_is_not_what_went_wrong(recordings: Recordings) -> None:
+    run = recordings("dial.wrong-pap-password")
+    last = [a for a in run.record.dialled if a.result.startswith("CONNECT")][-1]
     last.failure = "pppd ended with exit status 5: it was sent a SIGTERM"
     last.cause = DialCause.no_ppp
-    session = stage.record.ppp[-1]
+    session = run.record.ppp[-1]
     session.exit_status, session.closed = 5, last.ended + 120
-    stage.write(tmp_path)
-    (tmp_path / "wire" / "pstn.pcapng").unlink()
+    run.carried.clear()
 
-    found = verify.diagnose(replace(model, fault=""), stage.record, tmp_path)
+    found = run.diagnose()
 
     assert found.cause == "no-ppp"
     assert found.sentence.endswith("it was given up after 120 s")
 
 
-def test_what_the_lab_itself_tries_is_not_the_agents(tmp_path: Path) -> None:
+def test_what_the_lab_itself_tries_is_not_the_agents(recordings: Recordings) -> None:
     """Trials of the fence go to ports that no server has, and are refused."""
-    model = topology("dial")
-    stage = fence_play.play(model)
-    stage.record.calls[0].succeeded = False
-    stage.record.ledger.clear()
+    run = recordings("dial")
+    fail(run)
 
-    assert diagnosed(stage, tmp_path, model).cause == "agent-failure"
+    assert run.diagnose().cause == "agent-failure"
 
 
 def test_a_path_that_no_log_explains_says_so(tmp_path: Path) -> None:
-    model = topology("direct")
-    stage = Stage(model)
+    stage = Stage(topology("direct"))
     stage.record.path_up, stage.record.error = 0.0, "something else"
 
-    found = diagnosed(stage, tmp_path, model)
+    found = diagnosed(stage, tmp_path)
 
     assert found.cause == "unknown"
     assert "something else" in found.sentence

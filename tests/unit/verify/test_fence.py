@@ -229,8 +229,9 @@ def cut_off(run: TrueRun) -> None:
     number = first(run, ppp.LCP, outgoing=True).call
     run.unsay(
         run.lines(
-            lambda i: i.call == number
-            and of_ppp(i, ppp.LCP, Code.terminate_request, Code.terminate_ack)
+            lambda i: (
+                i.call == number and of_ppp(i, ppp.LCP, Code.terminate_request, Code.terminate_ack)
+            )
         )
     )
 

@@ -1,4 +1,4 @@
-"""Findings on true runs beside what mutations show: what is seen, what is left open, what evidence points at."""
+"""Findings on true runs, beside what mutations show: what is seen, left open, and pointed at."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from tests.unit.verify.stage import Stage, topology
 from tests.unit.verify.vpn_mutations import keys_at, tell_secret, with_sha1
 
 SURVIVED = [
-    name for name in plans.faulty() if name.partition(".")[2] in {f.name for f in faults.known() if f.survives}
+    name
+    for name in plans.faulty()
+    if name.partition(".")[2] in {f.name for f in faults.known() if f.survives}
 ]
 LCP_REQUEST = b"\xff\x03\xc0\x21\x01\x01\x00\x04"
 
@@ -195,7 +197,9 @@ def test_a_dialler_of_the_users_own_may_ask_for_an_address_and_gets_another(
 
 def test_where_the_fence_minds_ports_others_are_dropped(recordings: Recordings) -> None:
     run = recordings("dial")
-    stops_out(lambda packet: (packet.protocol, packet.destination_port) not in {(6, 443), (17, 500)})(run)
+    stops_out(
+        lambda packet: (packet.protocol, packet.destination_port) not in {(6, 443), (17, 500)}
+    )(run)
     minds: Callable[[Topology], Topology] = with_lig(ports=(("tcp", 443), ("udp", 500)))
 
     finding = run.judge(minds(run.topology))["L-12"]

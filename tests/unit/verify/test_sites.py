@@ -16,7 +16,7 @@ from lab.topology import load, resolve
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
 from lab.verify.case import Case
-from tests.unit.verify import fence_play
+from tests.recordings.true_run import Recordings, failures
 from tests.unit.verify.stage import SEED, Stage, topology
 
 TOPOLOGIES = Path(__file__).parents[3] / "topologies"
@@ -49,10 +49,6 @@ def judged(stage: Stage, run_dir: Path, model: Topology) -> dict[str, Finding]:
     return {f.requirement: f for f in verify.judge(model, stage.record, run_dir)}
 
 
-def failures(findings: dict[str, Finding]) -> set[str]:
-    return {name for name, finding in findings.items() if finding.verdict is Verdict.failed}
-
-
 def test_the_wires_are_those_that_there_are() -> None:
     def wires(model: Topology) -> tuple[tuple[str, ...], tuple[str, ...]]:
         case = Case(model, Stage(model).record, Path())
@@ -64,13 +60,12 @@ def test_the_wires_are_those_that_there_are() -> None:
     assert wires(exposed("direct")) == (("access",), ("access",))  # svc is not on the way
 
 
-def test_a_telephone_alone_is_judged_by_the_wires_that_there_are(tmp_path: Path) -> None:
-    model = topology("dial")
-    stage = fence_play.play(model)
+def test_a_telephone_alone_is_judged_by_the_wires_that_there_are(recordings: Recordings) -> None:
+    run = recordings("dial")
+    model = run.topology
     by_wire = model.node("firewall").interface("fw-inet").ip
-    stage.record.probes = [p for p in stage.record.probes if p.destination != by_wire]
-    stage.write(tmp_path)
-    (tmp_path / "wire" / "fw-inet.pcapng").unlink()
+    run.record.probes = [p for p in run.record.probes if p.destination != by_wire]
+    del run.wire["fw-inet"]
     macs = {(n.name, i.segment): i.mac for n in model.nodes for i in n.interfaces}
     nodes = (
         replace(n, interfaces=tuple(
@@ -78,18 +73,19 @@ def test_a_telephone_alone_is_judged_by_the_wires_that_there_are(tmp_path: Path)
         ))
         for n in alone().nodes
     )  # fmt: skip
-    model = replace(alone(), nodes=tuple(nodes))
+    # With the secrets and the addresses of the run.
+    model = replace(alone(), nodes=tuple(nodes), ways=model.ways, lig=model.lig)
 
-    findings = judged(stage, tmp_path, model)
+    findings = run.judge(model)
 
     assert failures(findings) == set()
     assert findings["F-18"].verdict is Verdict.not_applicable
     assert "fw-inet" not in " ".join(f.seen + f.expected for f in findings.values())
 
-    (tmp_path / "wire" / "lig-inet.pcapng").unlink()
-    assert failures(judged(stage, tmp_path, model)) >= {"g1", "g3", "g4"}
-    (tmp_path / "wire" / "lan.pcapng").unlink()
-    assert "g2" in failures(judged(stage, tmp_path, model))
+    del run.wire["lig-inet"]
+    assert failures(run.judge(model)) >= {"g1", "g3", "g4"}
+    del run.wire["lan"]
+    assert "g2" in failures(run.judge(model))
 
 
 def call_home(model: Topology) -> Stage:

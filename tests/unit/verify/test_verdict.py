@@ -6,52 +6,51 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from lab import verify
 from lab.topology.model import Topology
 from lab.verify import verdict
-from lab.ways import faults
-from tests.unit.verify.play import play
-from tests.unit.verify.stage import Stage, topology
+from tests.recordings.true_run import Recordings, TrueRun
 
 KEYS = {
     "topology", "profile", "engine", "clock", "started", "wall_s", "lab_s", "verdict", "findings",
 }  # fmt: skip
 
 
-def outcome(stage: Stage, model: Topology, run_dir: Path, *, broke: bool = False) -> verdict.Result:
-    stage.write(run_dir)
+def outcome(run: TrueRun, model: Topology | None = None, *, broke: bool = False) -> verdict.Result:
+    model = model or run.topology
     return verdict.result(
         model,
-        stage.record,
-        verify.judge(model, stage.record, run_dir),
+        run.record,
+        tuple(run.judge(model).values()),
         engine="uml",
         clock="virtual",
         wall_s=2.5,
-        diagnosis=str(verify.diagnose(model, stage.record, run_dir)) if model.fault else "",
+        diagnosis=str(run.diagnose()) if model.fault else "",
         lab_broke=broke,
     )
 
 
-def test_a_good_run(tmp_path: Path) -> None:
-    model = topology("vpn-nat")
-    result = outcome(play(model), model, tmp_path)
+def test_a_good_run(recordings: Recordings, tmp_path: Path) -> None:
+    run = recordings("vpn-nat")
+    result = outcome(run)
     verdict.write(tmp_path / "verdict.json", result)
 
     content = json.loads((tmp_path / "verdict.json").read_text())
 
     assert set(content) == KEYS
     assert (content["verdict"], result.exit_status) == ("pass", 0)
-    assert [f["requirement"] for f in content["findings"]] == list(model.expect)
+    assert [f["requirement"] for f in content["findings"]] == list(run.topology.expect)
     assert set(content["findings"][0]) == {
         "requirement", "expected", "seen", "verdict", "evidence",
     }  # fmt: skip
     assert {f["verdict"] for f in content["findings"]} == {"pass", "not-applicable"}
-    assert content["findings"][0]["evidence"][0]["segment"] in {s.name for s in model.segments}
+    segments = {s.name for s in run.topology.segments}
+    assert content["findings"][0]["evidence"][0]["segment"] in segments
 
 
-def test_a_failed_run_says_the_fault_and_what_was_found(tmp_path: Path) -> None:
-    model = faults.apply("wrong-psk", topology("vpn"))
-    result = outcome(play(model), model, tmp_path)
+def test_a_failed_run_says_the_fault_and_what_was_found(
+    recordings: Recordings, tmp_path: Path
+) -> None:
+    result = outcome(recordings("vpn.wrong-psk"))
     verdict.write(tmp_path / "verdict.json", result)
 
     content = json.loads((tmp_path / "verdict.json").read_text())
@@ -64,25 +63,23 @@ def test_a_failed_run_says_the_fault_and_what_was_found(tmp_path: Path) -> None:
     assert "different pre-shared keys" in " ".join(text.split())
 
 
-def test_a_failed_call_fails_the_run_whatever_is_expected(tmp_path: Path) -> None:
-    model = replace(topology("vpn-nat"), expect=("g1",))
-    stage = play(model)
-    stage.record.calls[-1].succeeded = False
+def test_a_failed_call_fails_the_run_whatever_is_expected(recordings: Recordings) -> None:
+    run = recordings("vpn-nat")
+    run.record.calls[-1].succeeded = False
 
-    assert outcome(stage, model, tmp_path).exit_status == 1
+    assert outcome(run, replace(run.topology, expect=("g1",))).exit_status == 1
 
 
-def test_a_broken_lab_is_not_a_failed_check(tmp_path: Path) -> None:
-    model = topology("direct")
-    result = outcome(play(model), model, tmp_path, broke=True)
+def test_a_broken_lab_is_not_a_failed_check(recordings: Recordings) -> None:
+    result = outcome(recordings("direct"), broke=True)
 
     assert (result.verdict, result.exit_status) == ("error", 4)
 
 
-def test_the_summary_names_every_requirement_once(tmp_path: Path) -> None:
-    model = topology("vpn-nat")
-    text = verdict.summary(outcome(play(model), model, tmp_path), colour=True)
+def test_the_summary_names_every_requirement_once(recordings: Recordings) -> None:
+    run = recordings("vpn-nat")
+    text = verdict.summary(outcome(run), colour=True)
 
     firsts = [line.split()[0] for line in text.splitlines() if line[:1] not in ("", " ")]
-    assert firsts[:-1] == list(model.expect)
+    assert firsts[:-1] == list(run.topology.expect)
     assert "\x1b[32m" in text

@@ -15,7 +15,7 @@ from lab.secret import Secret
 from lab.topology.model import AllowRule, Topology
 from lab.verify.sightings import Inside
 from lab.ways.vpn.plan import IpsecConnection, L2tpClient, clients
-from lab.wire import esp, isakmp, l2tp, ppp
+from lab.wire import isakmp, ppp
 from lab.wire.decode import Frame, Packet
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NON_ESP_MARKER, Exchange
 from lab.wire.l2tp import Avp, ControlType
@@ -146,7 +146,7 @@ def old_keys(run: TrueRun) -> None:
 
 def sas(**fields: object) -> Change:
     """What a kernel says of the first SA."""
-    return facts("esp", **fields)
+    return facts("esp", 0, **fields)
 
 
 def drawn_outside(run: TrueRun) -> None:
@@ -250,7 +250,9 @@ def added(chooses: Callable[[Inside], object], content: Callable[[Inside], bytes
 def is_demand(item: Inside) -> bool:
     """A gateway's LCP asks the client to authenticate."""
     demands = of_ppp(item, ppp.LCP, ppp.Code.configure_request) and not item.outgoing
-    return demands and item.ppp is not None and item.ppp.option(ppp.OPTION_AUTHENTICATION) is not None
+    return (
+        demands and item.ppp is not None and item.ppp.option(ppp.OPTION_AUTHENTICATION) is not None
+    )
 
 
 def demand_pap(item: Inside) -> bytes:
