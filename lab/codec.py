@@ -33,33 +33,34 @@ def dump(value: Any, *, indent: int | None = 1, reveal: bool = False) -> str:
 
 def load(kind: type[T], text: str) -> T:
     """Read what ``dump`` wrote; a missing, unknown or mistyped key raises TypeError or ValueError."""
-    return typing.cast(T, _build(kind, json.loads(text)))
+    return typing.cast(T, build(kind, json.loads(text)))
 
 
-def _build(kind: Any, value: Any) -> Any:
+def build(kind: Any, value: Any) -> Any:
+    """From what a JSON reader gives; raises as ``load``."""
     origin = typing.get_origin(kind)
 
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if concrete := getattr(kind, "concrete", None):
             kind = concrete(value)  # One of several: the value says which.
         hints = _hints(kind)
-        return kind(**{key: _build(hints.get(key, Any), part) for key, part in value.items()})
+        return kind(**{key: build(hints.get(key, Any), part) for key, part in value.items()})
 
     if origin is tuple:
         return _build_tuple(typing.get_args(kind), value)
 
     if origin is list:
-        return [_build(typing.get_args(kind)[0], part) for part in value]
+        return [build(typing.get_args(kind)[0], part) for part in value]
 
     if origin is dict:
         key_kind, part_kind = typing.get_args(kind)
-        return {_build(key_kind, key): _build(part_kind, part) for key, part in value.items()}
+        return {build(key_kind, key): build(part_kind, part) for key, part in value.items()}
 
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
         (inner,) = (k for k in typing.get_args(kind) if k is not type(None))
-        return _build(inner, value)
+        return build(inner, value)
 
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
@@ -77,8 +78,8 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _build_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_build(kinds[0], part) for part in value)
-    return tuple(_build(k, part) for k, part in zip(kinds, value, strict=True))
+        return tuple(build(kinds[0], part) for part in value)
+    return tuple(build(k, part) for k, part in zip(kinds, value, strict=True))
 
 
 def _check(kind: Any, value: Any) -> Any:

@@ -17,8 +17,12 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 ALONE = "lab"
 """The modules at the top of `lab/`, which everybody may import."""
-INSIDE = ("bring_up", "events", "ground", "fence_trials", "fence_packets")
-STAGES = {**dict.fromkeys(INSIDE, "ways: in the lab"), "plan": "ways: plans"}
+INSIDE = ("bring_up", "ground", "fence_trials", "fence_packets")
+PLAIN = ("plan", "events")
+STAGES = {
+    **dict.fromkeys(INSIDE, "ways: in the lab"),
+    **dict.fromkeys(PLAIN, "ways: plans, events"),
+}
 """Of a kind of way the modules that the guest imports; all others are for the host."""
 
 

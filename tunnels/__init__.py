@@ -2,8 +2,8 @@
 
 A driver renders its part of the model to text without effects, starts its daemons in nodes, waits
 for facts of its protocol and writes what it learned to the record. Drivers are composed by whoever
-brings a path up, and none is derived from another. Modules with an underscore know one daemon or
-one kernel interface each and serve the drivers only.
+brings a path up. Modules with an underscore know one daemon or one kernel interface each and serve the
+drivers only.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""What a LIG's modem is told and what it says: V.250 from the terminal's side, answering calls only.
-
-No clock, descriptor or thread: bytes and times come in, bytes to send and a state come out.
-"""
+"""What a LIG's modem is told and what it says: V.250 from the terminal's side, answering calls only."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from enum import StrEnum
+import select
+import time
+from collections import deque
 
 SET_UP = ("ATZ", "ATE0V1S0=0&C1&D2")
 """The modem's own defaults; then no echo, words, no answer by itself, DCD and DTR as they are."""
@@ -16,97 +17,80 @@ COMMAND_S = 5.0
 TRIES = 3
 ANSWER_S = 70.0
 """Longer than S7 is by default: the modem gives up first, and says so."""
-RING_GAP_S = 12.0
-"""Two rings with more time between them belong to two calls: a cadence is 6 s at most."""
 
-_FAILED = ("NO CARRIER", "NO ANSWER", "NO DIALTONE", "BUSY", "ERROR")
-_CONNECT = re.compile(r"CONNECT(?: (\d+))?")
+_OK = re.compile("OK")
+_ANSWERED = re.compile(r"CONNECT(?: (\d+))?.*|NO CARRIER|NO ANSWER|NO DIALTONE|BUSY|ERROR")
 
 
-class AnsweringState(StrEnum):
-    setting_up = "setting up"
-    waiting = "waiting"
-    """For a call."""
-    answering = "answering"
-    connected = "connected"
-    """What the modem says now is the caller's, and not for us."""
-    dead = "dead"
-    """It does not answer as a modem does."""
+class HungUpOn(Exception):
+    """The port was closed on us: the modem is another now, or none."""
 
 
-class Answering:
-    """A modem and its state, from ``begin`` to ``connected``, and again after the call."""
+class ToldToEnd(Exception):
+    """The bank is to end."""
 
-    def __init__(self) -> None:
-        self.state = AnsweringState.dead
-        self.deadline: float | None = None
-        """When ``expire`` is wanted."""
-        self.rate_bit_s = 0
-        """Of the call, as the modem says it; 0 if it does not."""
-        self.unanswered = 0
-        """Calls that were left to ring."""
-        self._step = 0
-        self._tries = 0
-        self._rang_at = -RING_GAP_S
+
+class AnsweringModem:
+    """A modem at an open port, for the thread of its line; ``told`` is readable when that is to end."""
+
+    def __init__(self, port: int, told: int) -> None:
+        self._port = port
+        self._told = told
+        self._poller = select.poll()
+        for descriptor in (port, told):
+            self._poller.register(descriptor, select.POLLIN)
+        self._lines: deque[str] = deque()
         self._partial = b""
 
-    def begin(self, now: float) -> bytes:
-        """Set the modem up, whatever it did before."""
-        self._tries = 0
-        return self._set_up(now)
+    def set_up(self) -> bool:
+        """Whether the modem does what it is told, at the third try at the latest."""
+        return any(
+            all(self._ask(command, _OK, COMMAND_S) for command in SET_UP) for _ in range(TRIES)
+        )
 
-    def hear(self, data: bytes, now: float, *, may_answer: bool) -> bytes:
-        """What the modem says; returns what to send."""
-        *lines, self._partial = re.split(rb"[\r\n]+", self._partial + data)
-        answer = b""
-        for line in lines:
-            if self.state is not AnsweringState.connected:
-                answer += self._line(line.decode("ascii", "replace").strip(), now, may_answer)
-        # A modem that never ends a line is none.
-        self._partial = self._partial[-80:]
-        return answer
+    def answer(self) -> int | None:
+        """Answer a call that rings: the rate that CONNECT has, or 0; None if the call came to nothing."""
+        said = self._ask(ANSWER, _ANSWERED, ANSWER_S)
+        if said is None or not said[0].startswith("CONNECT"):
+            return None
+        return int(said[1] or 0)
 
-    def expire(self, now: float) -> bytes:
-        """The deadline has passed."""
-        if self.state is AnsweringState.answering:
-            self._tries = 0
-        if self._tries >= TRIES:
-            self.state, self.deadline = AnsweringState.dead, None
+    def hear(self, deadline: float | None = None) -> str:
+        """The next line that the modem says; empty if none is whole by the deadline (monotonic)."""
+        while not self._lines:
+            left_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            ready = [descriptor for descriptor, _ in self._poller.poll(left_ms)]
+            if self._told in ready:
+                raise ToldToEnd
+            if not ready:
+                return ""
+            *lines, self._partial = re.split(rb"[\r\n]+", self._partial + self._read())
+            words = (line.decode("ascii", "replace").strip() for line in lines)
+            self._lines.extend(filter(None, words))
+            # A modem that never ends a line is none.
+            self._partial = self._partial[-80:]
+        return self._lines.popleft()
+
+    def _read(self) -> bytes:
+        try:
+            data = os.read(self._port, 4096)
+        except BlockingIOError:
             return b""
-        return self._set_up(now)
+        except OSError as gone:
+            raise HungUpOn from gone
+        if not data:
+            raise HungUpOn
+        return data
 
-    def _line(self, line: str, now: float, may_answer: bool) -> bytes:
-        if self.state is AnsweringState.setting_up and line == "OK":
-            self._step += 1
-            if self._step < len(SET_UP):
-                return self._send(SET_UP[self._step], now + COMMAND_S)
-            self.state, self.deadline = AnsweringState.waiting, None
-        elif self.state is AnsweringState.waiting and line == "RING":
-            return self._ring(now, may_answer)
-        elif self.state is AnsweringState.answering:
-            if connect := _CONNECT.match(line):
-                self.state, self.deadline = AnsweringState.connected, None
-                self.rate_bit_s = int(connect[1] or 0)
-            elif line in _FAILED:
-                return self.begin(now)
-        return b""
-
-    def _ring(self, now: float, may_answer: bool) -> bytes:
-        another = now - self._rang_at > RING_GAP_S
-        self._rang_at = now
-        if not may_answer:
-            self.unanswered += another
-            return b""
-        self.state = AnsweringState.answering
-        return self._send(ANSWER, now + ANSWER_S)
-
-    def _set_up(self, now: float) -> bytes:
-        self._tries += 1
-        self._step = 0
-        self._partial = b""
-        self.state = AnsweringState.setting_up
-        return self._send(SET_UP[0], now + COMMAND_S)
-
-    def _send(self, command: str, deadline: float) -> bytes:
-        self.deadline = deadline
-        return f"{command}\r".encode()
+    def _ask(
+        self, command: str, answers: re.Pattern[str], patience_s: float
+    ) -> re.Match[str] | None:
+        # Hung up, or nobody reads: then it will not answer in time.
+        with contextlib.suppress(OSError):
+            os.write(self._port, f"{command}\r".encode())
+        deadline = time.monotonic() + patience_s
+        # A modem may babble on for ever.
+        while time.monotonic() < deadline:
+            if found := answers.fullmatch(self.hear(deadline)):
+                return found
+        return None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab.errors import DaemonError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
+from lab.topology.model import PppAccount
 from tunnels import _xl2tpd, ppp
 from tunnels._xl2tpd import Fact, PppdEnded
 
@@ -24,18 +25,32 @@ CONTROL_DEADLINE_S = 5.0
 
 
 class Xl2tpd:
-    """A running xl2tpd and what its log says."""
+    """A node's xl2tpd with the pppds that it starts, and what their logs say."""
 
-    def __init__(self, node: Node, configuration: str) -> None:
-        self.node = node
+    def __init__(
+        self,
+        node: Node,
+        configuration: str,
+        accounts: Iterable[PppAccount],
+        options: Mapping[str, ppp.Options],
+    ) -> None:
+        """``options``: what pppds are told, by the files that the configuration names."""
+        self._node = node
         self._configuration = configuration
+        self._accounts = accounts
+        self._options = options
+        self._pppd_logs = [Log(each.log) for each in options.values()]
         self.daemon: Daemon | None = None
 
     def launch(self) -> None:
-        self.node.write(_xl2tpd.CONFIGURATION, self._configuration)
-        self.node.write(_xl2tpd.SECRETS, "")
-        self.node.call(Path(_xl2tpd.CONTROL).parent.mkdir, exist_ok=True)
-        self.daemon = self.node.spawn(
+        node = self._node
+        ppp.write_secrets(node, self._accounts)
+        for path, options in self._options.items():
+            ppp.write_options(node, path, options)
+        node.write(_xl2tpd.CONFIGURATION, self._configuration)
+        node.write(_xl2tpd.SECRETS, "")
+        node.call(Path(_xl2tpd.CONTROL).parent.mkdir, exist_ok=True)
+        self.daemon = node.spawn(
             [
                 PROGRAM,
                 "-D",
@@ -62,26 +77,22 @@ class Xl2tpd:
     def facts(self) -> tuple[Fact, ...]:
         return tuple(_xl2tpd.parse_log(self.running.log.text()))
 
-    def check_pppds(self, logs: Iterable[Log]) -> None:
-        """Raise DaemonError if the pppd of a call broke; ``logs`` are the pppds' own."""
+    def check(self) -> None:
+        """Raise DaemonError if the pppd of a call broke."""
         for fact in self.facts() if self.daemon is not None else ():
             if isinstance(fact, PppdEnded) and fact.status not in ppp.MAY_END_WITH:
                 problem = f"ended with {ppp.describe_exit(fact.status)}"
-                tail = "\n".join(log.tail() for log in logs)
-                raise DaemonError(f"{self.node.name}'s pppd", problem, log_tail=tail)
-
-    def interfaces(self) -> dict[int, str]:
-        """A session's own id to its PPP interface."""
-        return _xl2tpd.parse_sessions(self.node.call(read_kernel_table))
+                tail = "\n".join(log.tail() for log in self._pppd_logs)
+                raise DaemonError(f"{self._node.name}'s pppd", problem, log_tail=tail)
 
     def command(self, text: str) -> str:
         """Give a command by the control FIFO and return xl2tpd's answer, ``OK`` or a complaint."""
         self.running.check()
-        return self.node.call(_command, text)
+        return self._node.call(_command, text)
 
     def stop(self) -> None:
         if self.daemon is not None:
-            self.node.stop(self.daemon)
+            self._node.stop(self.daemon)
             self.daemon = None
 
 

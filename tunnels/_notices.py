@@ -1,4 +1,4 @@
-"""How the pppds of a LIG tell it what has become of their calls: two scripts and named pipes.
+"""How the pppd of a call tells a LIG what has become of the call: two scripts and named pipes.
 
 pppd waits for ``ip-pre-up`` before it puts its interface up (pppd(8) SCRIPTS), and that script waits
 for our answer; so the fence knows a call before the first packet of it. The scripts start no
@@ -16,7 +16,6 @@ from pathlib import Path
 from lab.linux.nodes import Node
 
 DIRECTORY = "/run/lig"
-PIPE = f"{DIRECTORY}/notices"
 
 NUMBER = "LAB_CALL"
 """The call's number in the environment of its scripts."""
@@ -24,12 +23,12 @@ NUMBER = "LAB_CALL"
 PRE_UP = f"""\
 #!/bin/sh
 # The fence must know the call before its IP link is up.
-echo "asks ${NUMBER} $IFNAME $IPREMOTE $PEERNAME" >{PIPE}
+echo "asks $IFNAME $IPREMOTE $PEERNAME" >{DIRECTORY}/notices-${NUMBER}
 read -r _ <{DIRECTORY}/answer-${NUMBER}
 """
 UP = f"""\
 #!/bin/sh
-echo "up ${NUMBER} $IFNAME $IPREMOTE $PEERNAME" >{PIPE}
+echo "up $IFNAME $IPREMOTE $PEERNAME" >{DIRECTORY}/notices-${NUMBER}
 """
 SCRIPTS = {"/etc/ppp/ip-pre-up": PRE_UP, "/etc/ppp/ip-up": UP}
 
@@ -40,42 +39,36 @@ class Notice:
 
     asks: bool
     """Whether it waits for an answer."""
-    number: int
     interface: str
     address: str
     user: str
 
 
-@contextlib.contextmanager
-def start_notices(node: Node) -> Iterator[Notices]:
-    """Install the scripts and open their pipe, until the end of the context."""
+def install(node: Node) -> None:
+    """Write the scripts, for all calls of the node."""
     for path, text in SCRIPTS.items():
         node.write(path, text, 0o700)
-    # For reading and writing: so it neither waits for a writer nor ever ends.
-    pipe = node.call(_make_pipe, PIPE)
-    notices = Notices(node, pipe)
-    try:
-        yield notices
-    finally:
-        os.close(pipe)
-        notices.forget_all()
+
+
+@contextlib.contextmanager
+def start_notices(node: Node, number: int) -> Iterator[Notices]:
+    """Be ready for a call's scripts; a script that waits at the end of the context waits no longer."""
+    with contextlib.ExitStack() as pipes:
+        yield Notices(*(pipes.enter_context(_pipe(node, kind, number)) for kind in Notices.KINDS))
 
 
 class Notices:
-    """The pipe on which scripts write, and the one on which each call is answered."""
+    """The pipe on which a call's scripts write, and the one on which they are answered."""
 
-    def __init__(self, node: Node, pipe: int) -> None:
-        self._node = node
+    KINDS = ("notices", "answer")
+
+    def __init__(self, pipe: int, answers: int) -> None:
         self._pipe = pipe
-        self._answers: dict[int, int] = {}
+        self._answers = answers
         self._partial = b""
 
     def fileno(self) -> int:
         return self._pipe
-
-    def expect(self, number: int) -> None:
-        """Be ready for a call's scripts."""
-        self._answers[number] = self._node.call(_make_pipe, _answer_path(number))
 
     def read(self) -> Iterator[Notice]:
         """What has come in."""
@@ -85,30 +78,28 @@ class Notices:
             return
         *lines, self._partial = data.split(b"\n")
         for line in lines:
-            kind, number, interface, address, user = line.decode().split(" ", 4)
-            yield Notice(kind == "asks", int(number), interface, address, user)
+            kind, interface, address, user = line.decode().split(" ", 3)
+            yield Notice(kind == "asks", interface, address, user)
 
-    def answer(self, number: int) -> None:
-        """Let a call's pppd go on."""
-        os.write(self._answers[number], b"\n")
+    def answer(self) -> None:
+        """Let the call's pppd go on."""
+        os.write(self._answers, b"\n")
 
-    def forget(self, number: int) -> None:
-        """The call has ended; a script that waits still, waits no longer."""
+
+@contextlib.contextmanager
+def _pipe(node: Node, kind: str, number: int) -> Iterator[int]:
+    path = f"{DIRECTORY}/{kind}-{number}"
+    pipe = node.call(_make_pipe, path)
+    try:
+        yield pipe
+    finally:
         # In this order: who opened a pipe that nobody else has open would wait for ever.
-        self._node.call(os.unlink, _answer_path(number))
-        os.close(self._answers.pop(number))
-
-    def forget_all(self) -> None:
-        for number in list(self._answers):
-            self.forget(number)
-
-
-def _answer_path(number: int) -> str:
-    return f"{DIRECTORY}/answer-{number}"
+        node.call(os.unlink, path)
+        os.close(pipe)
 
 
 def _make_pipe(path: str) -> int:
+    """For reading and writing: so it neither waits for another end nor ever ends."""
     Path(path).parent.mkdir(exist_ok=True)
-    Path(path).unlink(missing_ok=True)
     os.mkfifo(path, 0o600)
     return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -24,11 +24,9 @@ from lab.record.record import EspSa
 from tunnels._xfrm import (
     GROUP_EXPIRE,
     GROUP_SA,
-    IPPROTO_ESP,
     Added,
     Event,
     Flushed,
-    KernelSa,
     Removed,
     parse_events,
 )
@@ -46,15 +44,14 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def add(self, sa: KernelSa) -> None:
-        """Add an SA's keys, unless the other end of the SA has done so already."""
+    def add(self, entry: dict[str, str | int | bool]) -> None:
+        """Add the keys of an SA, unless the other end of the SA has done so already."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+") as file:
             # Each charon has a listener of its own, and all write here.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             keys = json.loads(file.read() or "[]")
-            entry = render_keys(sa)
             if entry in keys:
                 return
 
@@ -63,21 +60,6 @@ class KeyFile:
             file.truncate()
             json.dump(keys, file, indent=1)
             file.write("\n")
-
-
-def render_keys(sa: KernelSa) -> dict[str, str | int | bool]:
-    """One entry of ``keys/esp.json``."""
-    return {
-        "spi": sa.spi,
-        "source": sa.source,
-        "destination": sa.destination,
-        "encryption": sa.encryption.name,
-        "encryption_key": sa.encryption.key.hex(),
-        "integrity": sa.integrity.name,
-        "integrity_key": sa.integrity.key.hex(),
-        "icv_bits": sa.integrity.icv_bits,
-        "encap": sa.udp_encapsulation,
-    }
 
 
 @contextlib.contextmanager
@@ -137,12 +119,12 @@ class _Listener:
 
     def _take(self, event: Event, now: float) -> None:
         match event:
-            case Added(sa=sa):
-                key = (sa.spi, sa.destination)
-                if sa.protocol == IPPROTO_ESP and sa.encryption.name and key not in self._here:
-                    self._here[key] = entry = _esp_sa(self._node, sa, now)
-                    self._record.append(entry)
-                    self._keys.add(sa)
+            case Added(sa=sa, keys=keys):
+                if (sa.spi, sa.destination) not in self._here:
+                    self._here[sa.spi, sa.destination] = sa
+                    sa.node, sa.added = self._node, now
+                    self._record.append(sa)
+                    self._keys.add(keys)
             case Removed(spi=spi, destination=destination):
                 if (gone := self._here.pop((spi, destination), None)) is not None:
                     gone.removed = now
@@ -150,21 +132,3 @@ class _Listener:
                 for gone in self._here.values():
                     gone.removed = now
                 self._here.clear()
-
-
-def _esp_sa(node: str, sa: KernelSa, now: float) -> EspSa:
-    return EspSa(
-        node=node,
-        spi=sa.spi,
-        source=sa.source,
-        destination=sa.destination,
-        mode=sa.mode,
-        encryption=sa.encryption.name,
-        encryption_key_bits=sa.encryption.key_bits,
-        integrity=sa.integrity.name,
-        integrity_key_bits=sa.integrity.key_bits,
-        integrity_icv_bits=sa.integrity.icv_bits,
-        udp_encapsulation=sa.udp_encapsulation,
-        added=now,
-        rekey_after_s=sa.soft_limit_s,
-    )

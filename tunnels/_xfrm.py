@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
+from typing import TypeAlias
 
 from lab.linux.netlink import attributes
+from lab.record.record import EspSa
 
 GROUP_EXPIRE = 2
 GROUP_SA = 3
@@ -30,72 +32,39 @@ class XfrmMessage(IntEnum):
     FLUSHSA = 0x1C
 
 
-class XfrmAttribute(IntEnum):
-    """XFRMA_*"""
-
-    ALG_AUTH = 1
-    ALG_CRYPT = 2
-    ENCAP = 4
-    ALG_AEAD = 18
-    ALG_AUTH_TRUNC = 20
-
+# XFRMA_*
+_ALG_AUTH = 1
+_ALG_CRYPT = 2
+_ENCAP = 4
+_ALG_AEAD = 18
+_ALG_AUTH_TRUNC = 20
 
 MODES = {0: "transport", 1: "tunnel", 2: "route-optimisation", 3: "in-trigger", 4: "beet"}
 
 # struct xfrm_usersa_info: selector 56, id (daddr 16, spi, proto, 3 pad) 24, saddr 16, lifetime
-# configuration 64 (with the soft limit in seconds) and state 32, statistics 12; then seq, reqid,
-# family, mode, window, flags, padding.
-_USERSA_INFO = struct.Struct("=56x 16sIB3x 16s 32xQ24x 32x 12x")
-_USERSA_TAIL = struct.Struct("=IIHBBB7x")
-_USERSA_SIZE = _USERSA_INFO.size + _USERSA_TAIL.size
+# configuration 64 (with the soft limit in seconds) and state 32, statistics 12; then seq and reqid 8,
+# family, mode; window, flags and padding 9.
+_USERSA_INFO = struct.Struct("=56x 16s4sB3x 16s 32xQ24x 32x 12x 8x HB 9x")
 
 # struct xfrm_usersa_id: daddr 16, spi, family, proto, pad.
 _USERSA_ID = struct.Struct("=16s4sHBx")
 
 _INFINITE = (1 << 64) - 1
 
+# struct xfrm_algo, and the layout that xfrm_algo_auth and xfrm_algo_aead have: name, bits of the key,
+# bits of the ICV. The key follows.
 _ALGORITHM = struct.Struct("=64sI")
-_ALGORITHM_TRUNCATED = struct.Struct("=64sII")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Algorithm:
-    """The kernel's name of an algorithm and the key in it."""
-
-    name: str
-    key: bytes
-    icv_bits: int = 0
-
-    @property
-    def key_bits(self) -> int:
-        return len(self.key) * 8
-
-    def __repr__(self) -> str:
-        return f"Algorithm({self.name!r}, {self.key_bits} bits)"
-
-
-NONE = Algorithm(name="", key=b"")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelSa:
-    """An SA as the kernel has it."""
-
-    spi: int
-    protocol: int
-    source: str
-    destination: str
-    mode: str
-    soft_limit_s: int
-    """Seconds after which the kernel asks for the next keys; 0 for never."""
-    encryption: Algorithm
-    integrity: Algorithm
-    udp_encapsulation: bool
+_ALGORITHM_WITH_ICV = struct.Struct("=64sII")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    sa: KernelSa
+    """An ESP SA that the kernel has installed."""
+
+    sa: EspSa
+    """Without node and time, which the kernel does not say."""
+    keys: dict[str, str | int | bool] = field(repr=False)
+    """The SA's entry in ``keys/esp.json``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,40 +80,64 @@ class Flushed:
     """All SAs of the network namespace went."""
 
 
-Event = Added | Removed | Flushed
+Event: TypeAlias = Added | Removed | Flushed
 
 
 def parse_events(datagram: bytes) -> Iterator[Event]:
     """What a datagram of the groups SA and EXPIRE says."""
     for kind, body in _messages(datagram):
         if kind in (XfrmMessage.NEWSA, XfrmMessage.UPDSA):
-            yield Added(sa=parse_sa(body))
+            yield from _added(body)
         elif kind == XfrmMessage.DELSA:
             destination, spi, family, _ = _USERSA_ID.unpack_from(body)
-            yield Removed(spi=int.from_bytes(spi, "big"), destination=_address(destination, family))
-        elif kind == XfrmMessage.EXPIRE and body[_USERSA_SIZE]:
-            sa = parse_sa(body[:_USERSA_SIZE])
-            yield Removed(spi=sa.spi, destination=sa.destination)
+            yield _removed(destination, spi, family)
+        elif kind == XfrmMessage.EXPIRE and body[_USERSA_INFO.size]:
+            destination, spi, _, _, _, family, _ = _USERSA_INFO.unpack_from(body)
+            yield _removed(destination, spi, family)
         elif kind == XfrmMessage.FLUSHSA:
             yield Flushed()
 
 
-def parse_sa(body: bytes) -> KernelSa:
-    """struct xfrm_usersa_info and its attributes."""
-    destination, spi, protocol, source, soft_limit_s = _USERSA_INFO.unpack_from(body)
-    _, _, family, mode, _, _ = _USERSA_TAIL.unpack_from(body, _USERSA_INFO.size)
-    found = attributes(body, _USERSA_SIZE)
-    return KernelSa(
-        spi=socket.ntohl(spi),
-        protocol=protocol,
+def _added(body: bytes) -> Iterator[Added]:
+    """struct xfrm_usersa_info and its attributes; an SPI that is only reserved has no encryption yet."""
+    destination, spi, protocol, source, soft_limit_s, family, mode = _USERSA_INFO.unpack_from(body)
+    found = attributes(body, _USERSA_INFO.size)
+    encryption, key, _ = _algorithm(found.get(_ALG_CRYPT), found.get(_ALG_AEAD))
+    integrity, mac_key, icv_bits = _algorithm(found.get(_ALG_AUTH), found.get(_ALG_AUTH_TRUNC))
+    if protocol != IPPROTO_ESP or not encryption:
+        return
+
+    sa = EspSa(
+        node="",
+        spi=int.from_bytes(spi, "big"),
         source=_address(source, family),
         destination=_address(destination, family),
         mode=MODES.get(mode, str(mode)),
-        soft_limit_s=0 if soft_limit_s == _INFINITE else soft_limit_s,
-        encryption=_algorithm(found, XfrmAttribute.ALG_CRYPT, XfrmAttribute.ALG_AEAD),
-        integrity=_algorithm(found, XfrmAttribute.ALG_AUTH_TRUNC, XfrmAttribute.ALG_AUTH),
-        udp_encapsulation=XfrmAttribute.ENCAP in found,
+        encryption=encryption,
+        encryption_key_bits=len(key) * 8,
+        integrity=integrity,
+        integrity_key_bits=len(mac_key) * 8,
+        integrity_icv_bits=icv_bits,
+        udp_encapsulation=_ENCAP in found,
+        added=0.0,
+        rekey_after_s=0 if soft_limit_s == _INFINITE else soft_limit_s,
     )
+    keys: dict[str, str | int | bool] = {
+        "spi": sa.spi,
+        "source": sa.source,
+        "destination": sa.destination,
+        "encryption": encryption,
+        "encryption_key": key.hex(),
+        "integrity": integrity,
+        "integrity_key": mac_key.hex(),
+        "icv_bits": icv_bits,
+        "encap": sa.udp_encapsulation,
+    }
+    yield Added(sa=sa, keys=keys)
+
+
+def _removed(destination: bytes, spi: bytes, family: int) -> Removed:
+    return Removed(spi=int.from_bytes(spi, "big"), destination=_address(destination, family))
 
 
 def _messages(datagram: bytes) -> Iterator[tuple[int, bytes]]:
@@ -163,13 +156,11 @@ def _address(data: bytes, family: int) -> str:
     return str(IPv4Address(data[:4]))
 
 
-def _algorithm(found: Mapping[int, bytes], *kinds: XfrmAttribute) -> Algorithm:
-    """What the first of these attributes says that is there."""
-    kind = next((kind for kind in kinds if kind in found), None)
-    if kind is None:
-        return NONE
-    plain = kind in (XfrmAttribute.ALG_AUTH, XfrmAttribute.ALG_CRYPT)
-    layout = _ALGORITHM if plain else _ALGORITHM_TRUNCATED
-    name, bits, *icv_bits = layout.unpack_from(found[kind])
-    key = found[kind][layout.size : layout.size + bits // 8]
-    return Algorithm(name=name.partition(b"\0")[0].decode(), key=key, icv_bits=sum(icv_bits))
+def _algorithm(plain: bytes | None, with_icv: bytes | None) -> tuple[str, bytes, int]:
+    """Name, key and bits of the ICV, by the attribute that says more; empty if there is neither."""
+    attribute, layout = (with_icv, _ALGORITHM_WITH_ICV) if with_icv else (plain, _ALGORITHM)
+    if attribute is None:
+        return "", b"", 0
+    name, bits, *icv_bits = layout.unpack_from(attribute)
+    key = attribute[layout.size : layout.size + bits // 8]
+    return name.partition(b"\0")[0].decode(), key, sum(icv_bits)

@@ -90,6 +90,9 @@ def pool_ranges(pool: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 # The log.
 
+OUT_OF_ADDRESSES = "Out of IP addresses on tunnel"
+"""Of an LNS that refuses a call for that (1.3.18, control.c)."""
+
 
 @dataclass(frozen=True, slots=True)
 class TunnelUp:

@@ -6,7 +6,6 @@ What the wire must look like is ``verify``'s business, not this module's.
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Iterable
@@ -16,10 +15,13 @@ from lab import charon
 from lab.charon.store import LIBRARIES, PROGRAM
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
-from lab.record.record import IkeAttempt, IkeCause, Record
+from lab.record.event import Tell
+from lab.record.record import IkeAttempt, Record
 from lab.teardown import Teardown
 from lab.wait import wait_until
+from lab.ways.vpn.events import CharonComplained
 from lab.ways.vpn.plan import Encapsulation, IkeSide, IpsecConnection
+from tunnels._charon import find_cause, find_complaints
 from tunnels._sas import KeyFile, listening
 from tunnels._vici import IkeSa, Settings, Vici
 
@@ -187,11 +189,6 @@ def _ike_times(connection: IpsecConnection, *, client: bool) -> dict[str, str]:
     }
 
 
-def psk_owners(side: IkeSide) -> list[str]:
-    """The identities whose shared secret a side's PSK is."""
-    return [side.identity, side.expects]
-
-
 class Charon:
     """A node's charon with its connections loaded; records the SAs and the attempts."""
 
@@ -199,11 +196,12 @@ class Charon:
     """From ``ready`` on."""
 
     def __init__(
-        self, node: Node, connections: tuple[IpsecConnection, ...], record: Record
+        self, node: Node, connections: tuple[IpsecConnection, ...], record: Record, tell: Tell
     ) -> None:
         self._node = node
         self._connections = connections
         self._record = record
+        self._tell = tell
         self._daemon: Daemon | None = None
         self._socket: socket.socket | None = None
         self._teardown = Teardown()
@@ -219,6 +217,7 @@ class Charon:
         node.write(CONFIGURATION, render_strongswan(self._connections, node.log_dir / "charon.log"))
         for file, text in INCLUDED.items():
             node.write(file, text)
+        self._teardown.add("the log of charon", self._tell_complaints)
         env = {"STRONGSWAN_CONF": CONFIGURATION}
         if (own := charon.status().own) is not None:
             # The path of the plugins is compiled in, so the lab's own must lie where the installed do.
@@ -248,7 +247,7 @@ class Charon:
         accepted = [self._side(connection).ike_proposal for connection in self._connections]
         for connection in self._connections:
             side = self._side(connection)
-            self._vici.load_psk(connection.name, side.psk, psk_owners(side))
+            self._vici.load_psk(connection.name, side.psk, [side.identity, side.expects])
             self._vici.load_connections(render_connection(connection, self._node.name, accepted))
 
     def initiate(self, connection: IpsecConnection, deadline_s: float) -> IkeAttempt:
@@ -263,7 +262,7 @@ class Charon:
         complaint, said = self._vici.initiate(connection.name, connection.name, deadline_s)
         attempt.ended = time.time()
         if complaint:
-            attempt.cause, attempt.error = reason(said, complaint)
+            attempt.cause, attempt.detail = find_cause(said, complaint)
             return attempt
 
         found = next(sa for sa in self.ike_sas() if sa.name == connection.name and sa.established)
@@ -294,6 +293,11 @@ class Charon:
         """
         self._teardown.close()
 
+    def _tell_complaints(self) -> None:
+        log = self._daemon.log.text() if self._daemon is not None else ""
+        for cause, time_s in find_complaints(log):
+            self._tell(CharonComplained(source=self._node.name, time=time_s, cause=cause))
+
     def _disconnect(self) -> None:
         if self._socket is not None:
             self._socket.close()
@@ -312,50 +316,3 @@ def _connect() -> socket.socket | None:
         connection.close()
         return None
     return connection
-
-
-# What charon says when it means something, the most telling first; the rest of its talk is on
-# progress, or follows from these.
-_TELLING: tuple[tuple[re.Pattern[str], IkeCause, str], ...] = (
-    # Of two ends with different keys neither can read what the other encrypts, and each falls
-    # silent: this is all that is ever said of a wrong PSK.
-    (
-        re.compile(r"could not decrypt payloads"),
-        IkeCause.undecryptable,
-        "neither end can decrypt what the other sends, as with different pre-shared keys",
-    ),
-    (
-        re.compile(r"IKE version 1 not supported"),
-        IkeCause.no_ikev1,
-        "this charon was built without IKEv1",
-    ),
-    (
-        re.compile(r"received (\w+) error notify"),
-        IkeCause.refused,
-        "the other end refuses with {}",
-    ),
-    (
-        re.compile(
-            r"(.*(?:does not match to|no shared key found|no (?:IKE|peer) config|no proposal|"
-            r"unable to (?:install|resolve|add)).*)"
-        ),
-        IkeCause.misfit,
-        "{}",
-    ),
-    (
-        re.compile(r"giving up after (\d+) retransmits"),
-        IkeCause.silent,
-        "the other end does not answer, not to {} retransmissions either",
-    ),
-    (re.compile(r"peer not responding"), IkeCause.silent, "the other end does not answer"),
-)
-
-
-def reason(said: Iterable[str], complaint: str) -> tuple[IkeCause, str]:
-    """Why an attempt failed, and that in one sentence; the last resort is charon's own verdict."""
-    lines = list(said)
-    for pattern, cause, sentence in _TELLING:
-        for line in lines:
-            if found := pattern.search(line):
-                return cause, sentence.format(*found.groups())
-    return IkeCause.other, complaint

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
 from lab.linux.nodes import Node
-from lab.linux.process import Log
 from lab.names import count
+from lab.record.cause import GatewayCause
+from lab.record.event import PppDown, Tell
 from lab.record.record import L2tpTunnel, PppSession, Record
 from lab.wait import Deadline, wait_until
+from lab.ways.vpn.events import GatewayFailed, PoolExhausted
 from lab.ways.vpn.plan import L2tpClient, L2tpServer, SessionLayout
 from tunnels import _xl2tpd, ppp
 from tunnels._l2tp_daemon import Xl2tpd, read_kernel_table
@@ -40,35 +42,27 @@ CLOSE_DEADLINE_S = 3.0
 REDIAL_S = 4
 
 
-class Lns:
+class GatewayGivesNone(ProtocolError):
+    """A gateway gives no way home; carries the event of it, and says the innermost reason."""
+
+    def __init__(self, event: GatewayFailed, why: str = "") -> None:
+        super().__init__(why or event.why)
+        self.event = event
+
+
+class Lns(Xl2tpd):
     """A gateway's LNS: takes calls, authenticates the callers and gives them addresses."""
 
-    def __init__(self, node: Node, server: L2tpServer) -> None:
-        self._node = node
-        self._server = server
-        self._xl2tpd = Xl2tpd(node, render_server(server))
-        self._pppd_log = Log(node.log_dir / "pppd.log")
-
-    def launch(self) -> None:
-        ppp.write_secrets(self._node, self._server.ppp.accounts)
+    def __init__(self, node: Node, server: L2tpServer, tell: Tell) -> None:
         # Of all callers together: xl2tpd has one options file for all, and so has pppd one log.
-        options = server_options(self._server, self._pppd_log.path)
-        ppp.write_options(self._node, LNS_OPTIONS, options)
-        self._xl2tpd.launch()
-
-    def ready(self) -> None:
-        self._xl2tpd.ready()
-
-    @property
-    def alive(self) -> bool:
-        return self._xl2tpd.alive
-
-    def check(self) -> None:
-        """Raise DaemonError if the pppd of a call broke."""
-        self._xl2tpd.check_pppds([self._pppd_log])
+        options = {LNS_OPTIONS: server_options(server, node.log_dir / "pppd.log")}
+        super().__init__(node, render_server(server), server.ppp.accounts, options)
+        self._tell = tell
 
     def stop(self) -> None:
-        self._xl2tpd.stop()
+        if self.daemon is not None and _xl2tpd.OUT_OF_ADDRESSES in self.daemon.log.text():
+            self._tell(PoolExhausted(source=self._node.name))
+        super().stop()
 
 
 @dataclass(slots=True)
@@ -89,69 +83,66 @@ class _Seen:
     """The tunnel of each call, by its own id, in the order of the calls' serial numbers."""
     tunnels: list[L2tpTunnel] = field(default_factory=list)
     calls: list[_LacCall] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
+    refused: GatewayFailed | None = None
+    """The first thing that the gateway, or xl2tpd itself, did not go on with."""
 
 
-class Lac:
+class Lac(Xl2tpd):
     """A client's LAC: brings up the model's sessions to one gateway, and keeps their records."""
 
     def __init__(
-        self, node: Node, client: L2tpClient, server: L2tpServer, local_address: str, record: Record
+        self,
+        node: Node,
+        client: L2tpClient,
+        server: L2tpServer,
+        local_address: str,
+        record: Record,
+        tell: Tell,
     ) -> None:
-        self._node = node
+        sections = lac_sections(client, server)
+        options = {
+            section.options_file: client_options(client, node.log_dir / f"pppd-{number}.log")
+            for number, section in enumerate(sections)
+        }
+        configuration = _xl2tpd.render_lac(local_address, sections)
+        super().__init__(node, configuration, [client.account], options)
         self._client = client
         self._server = server
         self._record = record
-        self._sections = lac_sections(client, server)
-        self._xl2tpd = Xl2tpd(node, _xl2tpd.render_lac(local_address, self._sections))
+        self._tell = tell
+        self._sections = sections
         self._seen = _Seen()
-        self._pppd_logs = [Log(node.log_dir / f"pppd-{n}.log") for n in range(len(self._sections))]
-        """One for each section: sessions of one tunnel share it, as they share their options."""
-
-    @property
-    def alive(self) -> bool:
-        return self._xl2tpd.alive
-
-    def check(self) -> None:
-        """Raise DaemonError if the pppd of a call broke."""
-        self._xl2tpd.check_pppds(self._pppd_logs)
-
-    def launch(self) -> None:
-        """Write the files and start the daemon; nothing is sent yet."""
-        ppp.write_secrets(self._node, [self._client.account])
-        for section, log in zip(self._sections, self._pppd_logs, strict=True):
-            options = client_options(self._client, log.path)
-            ppp.write_options(self._node, section.options_file, options)
-        self._xl2tpd.launch()
-
-    def ready(self) -> None:
-        self._xl2tpd.ready()
 
     def dial(self, deadline_s: float) -> tuple[PppSession, ...]:
-        """Place the calls and wait until IPCP is open on each; raises with the daemons' reason."""
+        """Place the calls and wait until IPCP is open on each; raises GatewayGivesNone."""
         deadline = Deadline(deadline_s)
         if shared_tunnel(self._client):
             self._dial_shared()
         else:
             for section in self._sections:
-                self._xl2tpd.command(f"c {section.name}")
+                self.command(f"c {section.name}")
 
         who = f"{self._client.client}'s {count(self._client.sessions, 'PPP session')}"
         try:
-            wait_until(f"IPCP open on {who}", self._all_open, deadline, seen=self._last_line)
+            wait_until(
+                f"IPCP open on {who}",
+                self._all_open,
+                deadline,
+                seen=lambda: self.running.log.tail(1),
+            )
         except DeadlineExceeded as late:
-            raise ProtocolError(str(late), hint=self._explain()) from late
+            raise self._failure() from late
         return tuple(call.session for call in self._seen.calls)
 
     def refresh(self) -> tuple[PppSession, ...]:
         """Take in what has happened since; the sessions, the closed ones too."""
-        facts = self._xl2tpd.facts()
+        facts = self.facts()
         now = time.time()
         for fact in facts[self._seen.facts :]:
             self._take(fact, now)
         self._seen.facts = len(facts)
 
-        interfaces = self._xl2tpd.interfaces()
+        interfaces = _xl2tpd.parse_sessions(self._node.call(read_kernel_table))
         for call in self._seen.calls:
             if not call.ended and not call.session.opened:
                 self._look_for_link(call, interfaces.get(call.up.local_id, ""), now)
@@ -162,12 +153,12 @@ class Lac:
         self.refresh()
         for call in self._seen.calls:
             if not call.ended:
-                self._xl2tpd.command(f"h {call.up.local_id}")
+                self.command(f"h {call.up.local_id}")
         wait_until("every pppd ended", self._all_ended, HANG_UP_DEADLINE_S)
         wait_until("every CDN acknowledged", self._no_call, CLOSE_DEADLINE_S)
 
         for section in self._sections:
-            self._xl2tpd.command(f"d {section.name}")
+            self.command(f"d {section.name}")
         # The kernel forgets a tunnel when xl2tpd does, which is when its StopCCN is acknowledged.
         wait_until("StopCCN acknowledged", self._no_tunnel, CLOSE_DEADLINE_S)
         self.refresh()
@@ -181,9 +172,9 @@ class Lac:
                 with contextlib.suppress(DeadlineExceeded, DaemonError):
                     self.hang_up()
         finally:
-            if self._xl2tpd.daemon is not None:
+            if self.daemon is not None:
                 self.refresh()
-            self._xl2tpd.stop()
+            super().stop()
             self._close_records()
 
     # Dialling.
@@ -198,15 +189,15 @@ class Lac:
         """
         (section,) = self._sections
         for _ in range(self._client.sessions - 1):
-            self._xl2tpd.command(f"c {section.name}")
+            self.command(f"c {section.name}")
         self._node.call(_add_host, self._server.address, section.lns)
-        self._xl2tpd.command(f"c {section.name}")
+        self.command(f"c {section.name}")
 
     def _all_open(self) -> bool:
-        self._xl2tpd.running.check()
+        self.running.check()
         sessions = self.refresh()
-        if self._seen.refusals or any(call.ended for call in self._seen.calls):
-            raise ProtocolError(self._explain())
+        if self._seen.refused or any(call.ended for call in self._seen.calls):
+            raise self._failure()
         return len(sessions) == self._client.sessions and all(s.opened for s in sessions)
 
     def _look_for_link(self, call: _LacCall, interface: str, now: float) -> None:
@@ -238,32 +229,28 @@ class Lac:
             case PppdEnded(call_remote_id=remote, status=status):
                 for call in self._seen.calls:
                     if call.up.remote_id == remote and not call.ended:
-                        call.ended = True
-                        call.session.closed = now
-                        call.session.exit_status = status
+                        self._end(call, now, status)
             case CallClosed():
                 self._call_closed(fact, now)
             case TunnelClosed():
                 self._tunnel_closed(fact, now)
 
     def _call_closed(self, fact: CallClosed, now: float) -> None:
-        said = f": {fact.why}" if fact.why else ""
-        self._seen.refusals.append(f"the gateway ended the call{said}")
+        self._refuse(GatewayCause.call_ended, fact)
         for call in self._seen.calls:
             # xl2tpd forgets the call now and will not say how its pppd ended.
             if call.up.serial == fact.serial and not call.ended:
-                call.ended = True
-                call.session.closed = now
+                self._end(call, now)
 
     def _tunnel_closed(self, fact: TunnelClosed, now: float) -> None:
-        self._seen.refusals.append(f"the tunnel was closed: {fact.why or 'no reason'}")
+        self._refuse(GatewayCause.tunnel_closed, fact)
         for tunnel in self._seen.tunnels:
             if fact.local_id == tunnel.local_id or fact.remote_id == tunnel.remote_id:
                 tunnel.closed = tunnel.closed or now
                 for call in self._seen.calls:
-                    if self._seen.callings[call.up.serial - 1] == tunnel.local_id:
-                        call.ended = True
-                        call.session.closed = call.session.closed or now
+                    own = self._seen.callings[call.up.serial - 1] == tunnel.local_id
+                    if own and not call.ended:
+                        self._end(call, now)
 
     def _all_ended(self) -> bool:
         self.refresh()
@@ -276,9 +263,9 @@ class Lac:
         gone makes xl2tpd count one message too many (control.c, handle_special), and from then on
         it takes everything on the tunnel for out of order.
         """
-        since = self._xl2tpd.running.log.size
-        self._xl2tpd.command("s")
-        return _xl2tpd.parse_call_count(self._xl2tpd.running.log.text(since)) == 0
+        since = self.running.log.size
+        self.command("s")
+        return _xl2tpd.parse_call_count(self.running.log.text(since)) == 0
 
     def _no_tunnel(self) -> bool:
         return "TUNNEL '" not in self._node.call(read_kernel_table)
@@ -288,25 +275,35 @@ class Lac:
         for tunnel in self._seen.tunnels:
             tunnel.closed = tunnel.closed or now
         for call in self._seen.calls:
-            call.session.closed = call.session.closed or now
+            if not call.ended:
+                self._end(call, now)
 
-    def _explain(self) -> str:
-        """The daemons' own words for what went wrong, the innermost first."""
-        words = [f"{self._client.client} gets no PPP session from {self._server.gateway}"]
-        for log in self._pppd_logs:
-            words += ppp.complaints(log.text())
-        words += [
-            f"pppd ended with {ppp.describe_exit(call.session.exit_status)}"
-            for call in self._seen.calls
-            if call.ended and call.session.exit_status >= 0
-        ]
-        words += self._seen.refusals
-        if not self._seen.tunnels:
-            words.append("no L2TP tunnel was established")
-        return "; ".join(dict.fromkeys(words))
+    # What went wrong.
 
-    def _last_line(self) -> str:
-        return self._xl2tpd.running.log.tail(1)
+    def _end(self, call: _LacCall, now: float, status: int = -1) -> None:
+        """A call's pppd is gone, and its log says why."""
+        call.ended = True
+        session, number = call.session, self._seen.calls.index(call)
+        log = self._pppd_logs[min(number, len(self._pppd_logs) - 1)]
+        session.closed, session.exit_status = now, status
+        session.cause, session.detail = ppp.find_cause(log.text(), status)
+        self._tell(PppDown.of(session, source=session.client, time=now))
+
+    def _refuse(self, cause: GatewayCause, fact: CallClosed | TunnelClosed) -> None:
+        detail = fact.why or "no reason was given"
+        self._seen.refused = self._seen.refused or self._failed(cause, detail)
+
+    def _failure(self) -> GatewayGivesNone:
+        """The innermost reason: PPP's, L2TP's, or that there was no answer at all."""
+        for call in self._seen.calls:
+            if why := call.session.why:
+                return GatewayGivesNone(self._failed(GatewayCause.no_session), why)
+        without = GatewayCause.no_session if self._seen.tunnels else GatewayCause.no_tunnel
+        return GatewayGivesNone(self._seen.refused or self._failed(without))
+
+    def _failed(self, cause: GatewayCause, detail: str = "") -> GatewayFailed:
+        client, gateway = self._client.client, self._server.gateway
+        return GatewayFailed(source=client, gateway=gateway, cause=cause, detail=detail)
 
 
 def server_options(server: L2tpServer, log: Path) -> ppp.Options:

@@ -1,27 +1,30 @@
 """The way home by telephone, from the client's side: find the modem, dial, hand the line to pppd.
 
 The modem is driven by pexpect over its serial port, as any modem would be. What PPP is told and has become
-is ``ppp``'s; what a modem may say, and what is done next, is ``_dialling``'s table.
+is ``ppp``'s.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.errors import DeadlineExceeded, ProtocolError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
-from lab.record.record import DialAttempt, DialCause, ModemProbe, PppSession, Record
+from lab.record.cause import DialCause
+from lab.record.event import PppDown, Tell
+from lab.record.record import DialAttempt, ModemProbe, PppSession, Record
 from lab.wait import let_pass, wait_until
+from lab.ways.dial.events import Dialled
 from lab.ways.dial.plan import Dialer
 from lab.wire.dialled import FLAG, enframe
 from tunnels import ppp
-from tunnels._dialling import PATTERNS, SET_UP, FinalResult, ModemFailed, Next, interpret
 from tunnels._serial import open_port
 
 if TYPE_CHECKING:
@@ -43,6 +46,42 @@ IP_HEADER = b"\xff\x03\x00\x21"
 """RFC 1662 3.1 and RFC 1332 3.1: address and control, and the number of IP."""
 
 
+SET_UP = "ATE1V1Q0&C1&D2"
+"""Words, and the two circuits as they are: what the table below relies on. What the modem hears on the
+line (X) is the init string's: behind a PBX there may be no dial tone."""
+
+_RESULTS: Mapping[bytes, DialCause | None] = {
+    rb"\r\n(OK)\r\n": DialCause.not_dialled,
+    rb"\r\n(CONNECT(?: (\d+)[^\r\n]*)?)\r\n": None,
+    rb"\r\n(BUSY)\r\n": DialCause.busy,
+    rb"\r\n(NO ANSWER)\r\n": DialCause.no_answer,
+    rb"\r\n(NO CARRIER)\r\n": DialCause.no_carrier,
+    rb"\r\n(NO DIALTONE)\r\n": DialCause.no_dialtone,
+    rb"\r\n(ERROR)\r\n": DialCause.not_dialled,
+}
+"""Final result codes in words (V.250 5.7.1), and what went wrong if the modem was to dial."""
+OTHER_NUMBER_MAY_DO = (DialCause.busy, DialCause.no_answer, DialCause.no_carrier)
+
+
+class FinalResult(NamedTuple):
+    """What a modem said at last."""
+
+    said: str
+    cause: DialCause | None
+    """What went wrong if the modem was to dial; None if nothing did."""
+    rate_bit_s: int
+
+
+class ModemFailed(ProtocolError):
+    """A modem is not there, or does not do what it is told."""
+
+    def __init__(self, cause: DialCause, *, command: str = "", detail: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.command = command
+        self.detail = detail
+
+
 class Dialler:
     """A client's modem and its pppd: ``find_modem`` at boot, ``dial`` for a call, ``stop`` at the end."""
 
@@ -52,19 +91,20 @@ class Dialler:
         plan: Dialer,
         gateway: str,
         record: Record,
-        ended: Callable[[DialAttempt], None] = lambda attempt: None,
+        tell: Tell,
     ) -> None:
-        """``gateway`` is the name that the record gives to the other end; ``ended`` is told of each
-        attempt, when it has come to something or to nothing."""
+        """``gateway`` is the name that the record gives to the other end."""
         self._node = node
         self._plan = plan
         self._gateway = gateway
         self._record = record
-        self._ended = ended
+        self._tell = tell
         self._device = ""
         self._port = -1
         self._pppd: Daemon | None = None
         self._log = Log(node.log_dir / "pppd.log")
+        self._log_begins = 0
+        """Where the log of the present session does."""
         self._session: PppSession | None = None
 
     # At boot.
@@ -87,14 +127,13 @@ class Dialler:
                 with self._opened(device) as modem:
                     probe.answer = _ask(modem, "AT", COMMAND_S).said
             except ModemFailed as error:
-                probe.cause, probe.error = error.cause, error.message
+                probe.cause, probe.detail = error.cause, error.detail
                 continue
             probe.found = probe.answer == "OK"
             if probe.found:
                 self._device = device
                 break
-            probe.cause = DialCause.command_refused
-            probe.error = f"it answers {probe.answer!r}"
+            probe.cause, probe.detail = DialCause.command_refused, probe.answer
         return self._device
 
     # A call.
@@ -111,16 +150,16 @@ class Dialler:
             for place, number in enumerate(self._plan.numbers):
                 if turn or place:
                     let_pass(self._plan.redial_pause_s)
-                attempt, then = self._call(number, early)
-                if then is Next.connected:
-                    attempt.failure = self._start_ppp(attempt)
-                    attempt.cause = DialCause.no_ppp if attempt.failure else None
-                self._ended(attempt)
-                if then is Next.connected and not attempt.failure:
+                attempt = self._call(number, early)
+                connected = attempt.cause is None
+                if connected and not self._start_ppp(attempt):
+                    attempt.cause = DialCause.no_ppp
+                self._tell(Dialled.of(attempt, source=attempt.client))
+                if attempt.cause is None:
                     assert self._session is not None
                     return self._session
-                reasons.append(f"{number}: {attempt.failure}")
-                if then is Next.give_up:
+                reasons.append(f"{number}: {self._why(attempt)}")
+                if not connected and attempt.cause not in OTHER_NUMBER_MAY_DO:
                     raise ProtocolError(self._explain(reasons))
         raise ProtocolError(self._explain(reasons))
 
@@ -149,7 +188,7 @@ class Dialler:
 
     # Dialling.
 
-    def _call(self, number: str, early: bytes) -> tuple[DialAttempt, Next]:
+    def _call(self, number: str, early: bytes) -> DialAttempt:
         attempt = DialAttempt(
             client=self._plan.client,
             device=self._device,
@@ -157,37 +196,29 @@ class Dialler:
             started=time.time(),
         )
         self._record.dialled.append(attempt)
-        then = Next.give_up
+        self._session = None
         try:
-            then = self._place(attempt, early)
+            self._place(attempt, early)
         except ModemFailed as error:
-            attempt.cause, attempt.failure = error.cause, error.message
-            attempt.refused, attempt.refusal = error.refused, error.refusal
+            attempt.cause, attempt.command = error.cause, error.command
+            attempt.detail = error.detail
         attempt.ended = time.time()
-        if then is not Next.connected:
+        if attempt.cause is not None:
             self._close()
-        return attempt, then
+        return attempt
 
-    def _place(self, attempt: DialAttempt, early: bytes) -> Next:
+    def _place(self, attempt: DialAttempt, early: bytes) -> None:
         modem = self._open(self._device)
         for command in (self._plan.init, SET_UP):
             said = _ask(modem, command, COMMAND_S).said
             if said != "OK":
-                raise ModemFailed(
-                    DialCause.command_refused,
-                    f"the modem answers {command} with {said}",
-                    refused=command,
-                    refusal=said,
-                )
+                raise ModemFailed(DialCause.command_refused, command=command, detail=said)
         answer = _ask(modem, f"ATDT{attempt.number}", CALL_S)
-        if early and answer.then is Next.connected:
+        if early and answer.cause is None:
             _send_early(modem, early)
         attempt.result = answer.said
         attempt.rate_bit_s = answer.rate_bit_s
-        attempt.failure = answer.sentence
-        if answer.then is not Next.connected:
-            attempt.cause = DialCause.no_connection
-        return answer.then
+        attempt.cause = answer.cause
 
     @contextlib.contextmanager
     def _opened(self, device: str) -> Iterator[fdspawn[bytes]]:
@@ -204,9 +235,7 @@ class Dialler:
         try:
             self._port = self._node.call(open_port, device)
         except OSError as error:
-            raise ModemFailed(
-                DialCause.port_shut, f"{device} cannot be opened: {error.strerror}"
-            ) from error
+            raise ModemFailed(DialCause.port_shut, detail=error.strerror or "") from error
         os.set_blocking(self._port, True)
         modem: fdspawn[bytes] = fdspawn(self._port, timeout=COMMAND_S, use_poll=True)
         modem.delaybeforesend = None
@@ -219,8 +248,8 @@ class Dialler:
 
     # PPP.
 
-    def _start_ppp(self, attempt: DialAttempt) -> str:
-        """Let pppd have the line; empty once IPCP is open, else why not."""
+    def _start_ppp(self, attempt: DialAttempt) -> bool:
+        """Let pppd have the line; whether IPCP opened. If not, the session says why."""
         plan = self._plan
         ppp.write_secrets(self._node, [plan.account])
         options = ppp.Options(
@@ -237,7 +266,7 @@ class Dialler:
             client=plan.client, gateway=self._gateway, interface="ppp0", opened=0.0
         )
         self._record.ppp.append(self._session)
-        since = self._log.size
+        self._log_begins = self._log.size
         # "modem": when the carrier goes, so does the port, and pppd with it.
         # "lock": so that a terminal program is refused the port (Filesystem Hierarchy Standard 5.9).
         argv = [PPPD, self._device, "modem", "nocrtscts", "lock", "unit", "0", "file", OPTIONS]
@@ -246,14 +275,10 @@ class Dialler:
             link = wait_until(
                 f"IPCP open on {plan.client}'s call to {attempt.number}", self._link, LINK_S
             )
-        except (DeadlineExceeded, ProtocolError) as error:
-            words = ppp.complaints(self._log.text(since))
+        except (DeadlineExceeded, ProtocolError):
             self._node.check()
             self.hang_up()
-            status = self._session.exit_status
-            if words:
-                return words[0]  # what came after it came of it
-            return f"pppd ended with {ppp.describe_exit(status)}" if status >= 0 else str(error)
+            return False
 
         session = self._session
         session.local_ip, session.peer_ip = link.local_ip, link.peer_ip
@@ -262,7 +287,7 @@ class Dialler:
         # The line is pppd's alone from here on: when that closes it, the modem hangs up.
         self._close()
         self._node.write(RESOLVER, self._node.call(_read_or_nothing, PEER_DNS), 0o644)
-        return ""
+        return True
 
     def _link(self) -> ppp.Link | None:
         if not self.alive:
@@ -274,8 +299,14 @@ class Dialler:
             return
         status = self._pppd.exit_status
         if status is not None:
-            self._session.closed = time.time()
-            self._session.exit_status = status
+            session = self._session
+            session.closed, session.exit_status = time.time(), status
+            text = self._log.text(self._log_begins)
+            session.cause, session.detail = ppp.find_cause(text, status)
+            self._tell(PppDown.of(session, source=session.client, time=session.closed))
+
+    def _why(self, attempt: DialAttempt) -> str:
+        return (self._session.why if self._session else "") or attempt.why
 
     def _explain(self, reasons: list[str]) -> str:
         said = "; ".join(dict.fromkeys(reasons))
@@ -291,18 +322,19 @@ def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> FinalResult:
         modem.expect(r".+", timeout=0)
     try:
         modem.send(f"{command}\r")
-        place = modem.expect(list(PATTERNS), timeout=deadline_s)
+        place = modem.expect(list(_RESULTS), timeout=deadline_s)
     except pexpect.TIMEOUT:
         # Its echo is no answer.
         said = (modem.before or b"").removeprefix(f"{command}\r".encode()).strip()
-        heard = f"{len(said)} bytes that mean nothing" if said else "nothing"
-        raise ModemFailed(
-            DialCause.modem_garbage if said else DialCause.modem_silent,
-            f"the modem answers {command} with {heard} within {deadline_s:g} s",
-        ) from None
+        cause = DialCause.modem_garbage if said else DialCause.modem_silent
+        detail = f"{len(said) or deadline_s:g}"
+        raise ModemFailed(cause, command=command, detail=detail) from None
     except (pexpect.EOF, OSError):
-        raise ModemFailed(DialCause.modem_gone, f"the modem went away on {command}") from None
-    return interpret(place, modem.match)
+        raise ModemFailed(DialCause.modem_gone, command=command) from None
+    found = modem.match
+    assert isinstance(found, re.Match)
+    rate = found[2] if found.re.groups > 1 else None
+    return FinalResult(found[1].decode(), [*_RESULTS.values()][place], int(rate or 0))
 
 
 def _send_early(modem: fdspawn[bytes], packet: bytes) -> None:
@@ -312,7 +344,7 @@ def _send_early(modem: fdspawn[bytes], packet: bytes) -> None:
     try:
         modem.expect_exact(bytes((FLAG,)), timeout=LINK_S)
     except (pexpect.TIMEOUT, pexpect.EOF):
-        raise ModemFailed(DialCause.no_ppp, "the gateway does not begin with PPP") from None
+        raise ModemFailed(DialCause.no_ppp) from None
     modem.send(enframe(IP_HEADER + packet))
 
 

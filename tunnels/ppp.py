@@ -13,9 +13,11 @@ import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from lab.linux.nodes import Node
+from lab.record.cause import PppCause
 from lab.topology.model import PppAccount, PppAuth
 
 _SIOCGIFFLAGS = 0x8913
@@ -141,36 +143,12 @@ def write_secrets(node: Node, accounts: Iterable[PppAccount]) -> None:
 
 # What became of it.
 
-EXIT_STATUSES = (
-    "pppd has detached, or otherwise the connection was successfully established and terminated "
-    "at the peer's request",
-    "an immediately fatal error of some kind occurred, such as an essential system call failing, "
-    "or running out of virtual memory",
-    "an error was detected in processing the options given, such as two mutually exclusive options "
-    "being used",
-    "pppd is not setuid-root and the invoking user is not root",
-    "the kernel does not support PPP, for example, the PPP kernel driver is not included or cannot "
-    "be loaded",
-    "pppd terminated because it was sent a SIGINT, SIGTERM or SIGHUP signal",
-    "the serial port could not be locked",
-    "the serial port could not be opened",
-    "the connect script failed (returned a non-zero exit status)",
-    "the command specified as the argument to the pty option could not be run",
-    "the PPP negotiation failed, that is, it didn't reach the point where at least one network "
-    "protocol (e.g. IP) was running",
-    "the peer system failed (or refused) to authenticate itself",
-    "the link was established successfully and terminated because it was idle",
-    "the link was established successfully and terminated because the connect time limit was "
-    "reached",
-    "callback was negotiated and an incoming call should arrive shortly",
-    "the link was terminated because the peer is not responding to echo requests",
-    "the link was terminated by the modem hanging up",
-    "the PPP negotiation failed because serial loopback was detected",
-    "the init script failed (returned a non-zero exit status)",
-    "we failed to authenticate ourselves to the peer",
+EXIT_STATUSES = tuple(
+    resources.files(__package__).joinpath("exit-statuses.txt").read_text("utf-8").splitlines()
 )
 """What each status from 0 on means, in the words of pppd(8) EXIT STATUS."""
 
+_ENDED_BY_SIGNAL = 5
 
 _PROVES_A_DEFECT = (2, 3, 4)
 MAY_END_WITH = frozenset(range(len(EXIT_STATUSES))) - {*_PROVES_A_DEFECT}
@@ -188,30 +166,37 @@ def describe_exit(status: int) -> str:
 
 
 _COMPLAINTS = (
-    r"CHAP authentication failed.*",
-    r"PAP authentication failed.*",
-    r"peer refused to authenticate.*",
-    r"Peer .* failed (?:CHAP|PAP) authentication",
-    r"rcvd \[LCP TermReq id=\w+ \"(?P<said>[^\"]+)\"\]",
-    r"No response to \d+ echo-requests",
-    r"LCP: timeout sending Config-Requests",
-    r"IPCP: timeout sending Config-Requests",
-    r"Could not determine (?:local|remote) IP address.*",
-    r"(?:The remote system is required to authenticate itself|.*authentication is required).*",
-    r"Connect time expired|Modem hangup|Terminating on signal \d+",
-    r"LCP terminated by peer.*",
+    (r"(?:CHAP|PAP) authentication failed", PppCause.not_accepted),
+    (r"peer refused to authenticate", PppCause.not_willing),
+    (
+        r"The remote system is required to authenticate itself|authentication is required",
+        PppCause.not_willing,
+    ),
+    (r"Peer .* failed (?:CHAP|PAP) authentication", PppCause.not_genuine),
+    (r"rcvd \[LCP TermReq id=\w+ \"([^\"]+)\"\]", PppCause.ended_by_peer),
+    (r"LCP terminated by peer(?: \((.*)\))?", PppCause.ended_by_peer),
+    (r"No response to \d+ echo-requests", PppCause.no_echo),
+    (r"LCP: timeout sending Config-Requests", PppCause.no_lcp),
+    (r"IPCP: timeout sending Config-Requests", PppCause.no_ipcp),
+    (r"Could not determine (?:local|remote) IP address", PppCause.no_address),
+    (r"Modem hangup", PppCause.hangup),
+    (r"Terminating on signal", PppCause.terminated),
 )
-_COMPLAINT = re.compile("|".join(f"(?:{pattern})" for pattern in _COMPLAINTS))
 
 
-def complaints(log: str) -> tuple[str, ...]:
-    """What pppd's log says went wrong, in its words and in order, each once."""
-    found = [
-        f"the peer says: {match['said']}" if match["said"] else match[0]
-        for match in map(_COMPLAINT.search, log.splitlines())
-        if match is not None
-    ]
-    return tuple(dict.fromkeys(found))
+def find_cause(log: str, status: int) -> tuple[PppCause | None, str]:
+    """Why a pppd ended, and the peer's own words for it: by the first complaint in its log.
+
+    What comes after that came of it. None: pppd neither complains nor says by its exit status that
+    anything went wrong.
+    """
+    for line in log.splitlines():
+        for pattern, cause in _COMPLAINTS:
+            if match := re.search(pattern, line):
+                return cause, (match[1] or "") if match.re.groups else ""
+    if status == _ENDED_BY_SIGNAL:
+        return PppCause.terminated, ""
+    return (PppCause.unexplained if status > 0 else None), ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

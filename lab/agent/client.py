@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 
 from lab.agent.heartbeat import AGENT, heartbeat
 from lab.agent.http1 import Malformed, Stream
+from lab.record.cause import AgentCause, Explained
 
 CONNECT_S = 30.0
 TOTAL_S = 60.0
@@ -56,15 +57,15 @@ class Server:
         return host if self.port == 443 else f"{host}:{self.port}"
 
 
-class Attempt:
+class Attempt(Explained):
     """One try of one server, and how far it came: ``phase`` is the last one entered."""
 
     def __init__(self, server: str) -> None:
         self.server = server
         self.phase = "resolve"
         self.address = ""
-        self.problem = ""
-        self.timed_out = False
+        self.cause: AgentCause | None = None
+        self.detail = ""
         self.acknowledgement: dict[str, object] = {}
         self.seconds = 0.0
         self.time = 0.0
@@ -73,7 +74,10 @@ class Attempt:
     def sentence(self) -> str:
         if self.acknowledgement:
             return f"{self.server} acknowledged as {self.acknowledgement['transaction']}"
-        return f"{self.server} failed at {self.phase}: {self.problem}"
+        return f"{self.server} failed at {self.phase}: {self.why}"
+
+    def fail(self, cause: AgentCause, detail: str) -> None:
+        self.cause, self.detail = cause, detail
 
     def as_dict(self) -> dict[str, object]:
         told = {name: value for name, value in vars(self).items() if name != "acknowledgement"}
@@ -81,6 +85,7 @@ class Attempt:
             **told,
             "acknowledged": bool(self.acknowledgement),
             "transaction": self.acknowledgement.get("transaction", ""),
+            "problem": self.why,
             "sentence": self.sentence,
         }
 
@@ -162,10 +167,9 @@ def _try(call: _Call, context: ssl.SSLContext, content: bytes) -> None:
             with context.wrap_socket(connection, server_hostname=call.server.host) as tls:
                 _converse(call, tls, content)
     except TimeoutError:
-        call.attempt.timed_out = True
-        call.attempt.problem = f"no answer within {call.total_s:g} s in all"
+        call.attempt.fail(AgentCause.timed_out, f"{call.total_s:g}")
     except (OSError, ValueError) as error:  # Malformed and a name that IDNA refuses are ValueErrors
-        call.attempt.problem = describe(error)
+        call.attempt.fail(_cause(error, call.attempt.phase), describe(error))
 
 
 def _connect(call: _Call) -> socket.socket:
@@ -248,7 +252,7 @@ def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
             raise Malformed(400, f"the answer is longer than {_ANSWER_BYTES} bytes")
 
     if status != 200:
-        raise Malformed(400, f"the server answered {status} {reason}")
+        raise _NotAcknowledged(f"{status} {reason}")
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -258,10 +262,26 @@ def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
     return answer
 
 
+class _NotAcknowledged(ValueError):
+    """The server answers, with an HTTP status that is no success."""
+
+
+def _cause(error: OSError | ValueError, phase: str) -> AgentCause:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return AgentCause.certificate
+    if isinstance(error, ssl.SSLError):
+        return AgentCause.tls
+    if isinstance(error, _NotAcknowledged):
+        return AgentCause.status
+    if phase in ("resolve", "connect"):
+        return AgentCause.unresolved if phase == "resolve" else AgentCause.unreached
+    return AgentCause.broken if isinstance(error, OSError) else AgentCause.malformed
+
+
 def describe(error: OSError | ValueError) -> str:
     """What went wrong, in a few words."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate is refused: {error.verify_message.rstrip('.')}"
+        return error.verify_message.rstrip(".")
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
     if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:

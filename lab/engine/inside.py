@@ -86,7 +86,6 @@ def _terminate(*_: object) -> None:
 def _carry_out(order: Order) -> int:
     from lab import codec
     from lab.inside.running import start_lab
-    from lab.record.event import PathFailed
     from lab.record.story import Story
     from lab.topology.model import Topology
 
@@ -103,9 +102,7 @@ def _carry_out(order: Order) -> int:
             if order.path:
                 lab.path_up()
         except PathError as error:
-            # Not a broken lab: the way home does not come up, which is what was to be found out.
-            lab.record.error = error.message
-            lab.story.tell(PathFailed(words=error.message))
+            lab.path_failed(error)
             return error.exit_status
         if order.verb == "command":
             # The program gets the same interrupt, and decides for itself what becomes of it.

@@ -137,7 +137,6 @@ class Homeward:
             (driver.up_again if again else driver.up)(way, agent)
         except ProtocolError as error:
             ground.check()
-            trial.error = str(error)
             only = len(ground.topology.ways_of(agent)) == 1
             if not only:
                 driver.give_up(way, agent)

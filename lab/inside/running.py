@@ -21,7 +21,7 @@ from lab.linux import firewall, inventory, links
 from lab.linux.nodes import Node
 from lab.linux.process import start_attended
 from lab.names import check_known
-from lab.record.event import LabUp
+from lab.record.event import BrokeOff, LabUp, PathFailed, PathLost, Served
 from lab.record.record import Record, Transaction
 from lab.record.story import Story
 from lab.teardown import Teardown
@@ -47,13 +47,13 @@ def start_lab(topology: Topology, run_dir: Path, story: Story) -> Iterator[Runni
         with lab._teardown:
             lab._build()
             yield lab
-    except BaseException as error:
-        record.error = record.error or str(error)
-        record.broke_off = isinstance(error, Exception) and not isinstance(error, PathError)
+    except Exception as error:
+        record.fail(error)
         raise
     finally:
         record.ledger = list(lab.transactions)
         record.ended = time.time()
+        lab._tell_the_rest()
         (run_dir / "record.json").write_text(codec.dump(record))
 
 
@@ -110,12 +110,31 @@ class RunningLab:
         service = start(self._ground, node)
         self._ground.services[node.name] = self._teardown.enter(f"what {node.name} runs", service)
 
+    def _tell_the_rest(self) -> None:
+        """What is only known at the end, and then all events in the order of their times."""
+        (sdc,) = self.topology.with_role(Role.sdc)
+        for entry in self.record.ledger:
+            self.story.tell(Served.of(entry, source=sdc.name, request=entry.kind))
+        if self.record.blame is not None and self.record.broke_off:
+            self.story.tell(BrokeOff(blame=self.record.blame, words=self.record.error))
+        self.story.put_in_order()
+
     # The path.
 
     def path_up(self) -> None:
         """Bring the way home up on every agent's host; raises ProtocolError if it does not come."""
         self.homeward.up()
         self.record.path_up = time.time()
+
+    def path_failed(self, error: PathError, *, again: bool = False) -> None:
+        """Note that a way did not come up: the lab has not broken, and this is what was to be found out."""
+        self.record.fail(error)
+        self.story.tell(PathFailed(again=again, words=error.message))
+
+    def path_lost(self, error: PathError) -> None:
+        """Note that a way was lost while it was put to the test: the lab has not broken."""
+        self.record.fail(error)
+        self.story.tell(PathLost(words=error.message))
 
     def die(self, name: str) -> None:
         """A node dies: no packet leaves or enters it any more, and its daemons are killed."""

@@ -1,29 +1,46 @@
 """What happens in a run: one class a kind of event, with typed fields.
 
-An event has a time on the lab's clock and a source: a node, or ``lab``. ``sentence`` is what the story tells
-people; no program reads a sentence back. The events of one kind of way are in ``lab.ways.<kind>.events``.
+    class NodeDied(Event, topic="fault", tells="{source} dies"):
 
-No field is a secret: a test looks at the types, and the writer refuses a secret. ``words`` is what a driver
-or a daemon said, for people. The classes have no ``repr`` and no ``eq``: these are three quarters of the time
-that it takes to make a dataclass, and a run's start-up pays for it.
+declares a kind: its fields are annotations as of a dataclass, and ``tells`` is the sentence of the story,
+with fields in braces, and ``{why}`` for the cause in words. No program reads a sentence back. The kinds of
+one part of the lab are in the part's module ``events``.
+
+An event has a time on the lab's clock and a source: a node, or ``lab``. No field is a secret: a test looks at
+the types, and the writer refuses a secret. The classes have no ``repr`` and no ``eq``: these are three
+quarters of the time that it takes to make a dataclass, and a run's start-up pays for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from time import time as now
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, dataclass_transform
+
+from lab.record.cause import AgentCause, Blame, Explained, PppCause
 
 LAB = "lab"
 """The source of what happens to the lab as a whole."""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class Event:
-    """Something that happened. Every subclass is a kind of event."""
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
+class _Declared:
+    """Makes every class below it a frozen dataclass."""
 
     topic: ClassVar[str] = "path"
     """A word of up to eight letters before the sentence: a protocol or a part of the lab."""
+    tells: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, topic: str = "", tells: str = "") -> None:
+        cls.topic = topic or cls.topic
+        cls.tells = tells
+        dataclass(frozen=True, kw_only=True, repr=False, eq=False)(cls)
+
+
+class Event(Explained, _Declared):
+    """Something that happened. Every subclass is a kind of event."""
+
     source: str = LAB
     time: float = field(default_factory=now)
 
@@ -41,17 +58,19 @@ class Event:
     @property
     def sentence(self) -> str:
         """What the story tells; empty if the story passes over it."""
-        return ""
+        return self.tells.format(**vars(self), why=self.why)
+
+
+Tell = Callable[[Event], None]
+"""Where whatever notices an event puts it: ``Story.tell``."""
 
 
 # The lab.
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class LabUp(Event):
+class LabUp(Event, topic="lab"):
     """Every node, wire, rule and server stands."""
 
-    topic = "lab"
     topology: str
     nodes: tuple[str, ...]
 
@@ -60,35 +79,32 @@ class LabUp(Event):
         return f"{self.topology}: {', '.join(self.nodes)}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class NodeDied(Event):
+class NodeDied(Event, topic="fault", tells="{source} dies"):
     """A fault killed a node: no packet leaves or enters it any more."""
 
-    topic = "fault"
 
-    @property
-    def sentence(self) -> str:
-        return f"{self.source} dies"
+class BrokeOff(Event, topic="lab"):
+    """An error ended the run before the run's own end."""
+
+    blame: Blame
+    words: str
 
 
 # Ways home. The source is the agent's host.
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class WayTried(Event):
     """An agent's host begins to bring a way up."""
 
     way: str
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class WayUp(Event):
     """The way is up."""
 
     way: str
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class WayFailed(Event):
     """The way did not come up."""
 
@@ -101,30 +117,21 @@ class WayFailed(Event):
         return "" if self.only else f"{self.source} has no way home by {self.way}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class WayLost(Event):
+class WayLost(Event, tells="{source} has lost its way home, and looks for another"):
     """A call home failed by a way that was up; the way, or a later one, is brought up now."""
 
     way: str
 
-    @property
-    def sentence(self) -> str:
-        return f"{self.source} has lost its way home, and looks for another"
 
-
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class BackupTried(Event):
+class BackupTried(
+    Event, tells="{source}: {way} works; now {backup}, which is the backup"
+):
     """A way has passed every trial, and is taken down, so that the next way is put to the same trials."""
 
     way: str
     backup: str
 
-    @property
-    def sentence(self) -> str:
-        return f"{self.source}: {self.way} works; now {self.backup}, which is the backup"
 
-
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class PathFailed(Event):
     """No way of an agent came up."""
 
@@ -137,44 +144,48 @@ class PathFailed(Event):
         return f"did not come up{' again' if self.again else ''}: {self.words}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class PathLost(Event):
+class PathLost(Event, tells="{words}"):
     """A way was lost while it was put to the test, after the calls home had got through."""
 
     words: str
 
-    @property
-    def sentence(self) -> str:
-        return self.words
 
-
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class PppUp(Event):
+class PppUp(
+    Event,
+    topic="PPP",
+    tells="{source} is {local_ip} on {interface}, {gateway} is {peer_ip}, MTU {mtu}",
+):
     """IPCP is open (RFC 1332)."""
 
-    topic = "PPP"
     gateway: str
     interface: str
     local_ip: str
     peer_ip: str
     mtu: int
 
+
+class PppDown(Event, topic="PPP", tells="{source} to {gateway}: {why}"):
+    """A pppd has ended, or was given up: of a session that had been up, or of one that never was."""
+
+    gateway: str
+    interface: str
+    exit_status: int
+    """pppd(8) EXIT STATUS; -1 if the carrier's daemon did not say."""
+    cause: PppCause | None
+    """None if pppd gives no reason."""
+    detail: str
+
     @property
     def sentence(self) -> str:
-        return (
-            f"{self.source} is {self.local_ip} on {self.interface}, {self.gateway} is "
-            f"{self.peer_ip}, MTU {self.mtu}"
-        )
+        return super().sentence if self.cause not in (None, PppCause.terminated) else ""
 
 
 # Calls home.
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class CallHomeTried(Event):
+class CallHomeTried(Event, topic="agent"):
     """The reference agent tried one server."""
 
-    topic = "agent"
     way: str
     """The way that was up; empty if none was."""
     server: str
@@ -183,42 +194,53 @@ class CallHomeTried(Event):
     """Empty if the server's name was not resolved."""
     phase: str
     """How far the call came: ``resolve``, ``connect``, ``TLS``, ``request``, ``acknowledgement``."""
-    acknowledged: bool
     transaction: str
     """The number that the server gave; empty if it acknowledged nothing."""
-    timed_out: bool
-    """Whether the agent's deadline passed."""
     seconds: float
-    problem: str
-    """In the agent's words; empty if there was none."""
+    cause: AgentCause | None
+    """None if the server acknowledged."""
+    detail: str
 
     @property
     def sentence(self) -> str:
-        if self.acknowledged:
-            return f"{self.source}: {self.server} acknowledged as {self.transaction}"
-        return f"{self.source}: {self.server} failed at {self.phase}: {self.problem}"
+        return f"{self.source}: {self.outcome}"
+
+    @property
+    def outcome(self) -> str:
+        if self.cause is None:
+            return f"{self.server} acknowledged as {self.transaction}"
+        return f"{self.server} failed at {self.phase}: {self.why}"
+
+
+class Served(Event, topic="sdc"):
+    """A transaction that reached IBM's servers, from their ledger. The source is their node.
+
+    It is told when the lab goes down, and the story passes over it.
+    """
+
+    request: str
+    """``heartbeat``, ``upload``, ``request``; or what kept it from becoming one (``Transaction.kind``)."""
+    system: str
+    peer_ip: str
+    server_ip: str
+    server_port: int
+    tls_version: str
+    status: int
+    """The HTTP status that was answered; 0 where none could be."""
 
 
 # What is tried on a path that is up.
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class Unroutable(Event):
+class Unroutable(Event, topic="probe", tells="{source} has no route to {destination}"):
     """A node could not probe a destination, for it has no route to it."""
 
-    topic = "probe"
     destination: str
 
-    @property
-    def sentence(self) -> str:
-        return f"{self.source} has no route to {self.destination}"
 
-
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class Probed(Event):
+class Probed(Event, topic="probe"):
     """A node tried to open a TCP connection to an agent's host (OUT-02)."""
 
-    topic = "probe"
     destination: str
     port: int
     answered: bool
@@ -229,11 +251,9 @@ class Probed(Event):
         return f"{self.source} to {self.destination}:{self.port} {outcome}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class ForwardProbed(Event):
+class ForwardProbed(Event, topic="probe"):
     """A SYN for another network was handed to an agent's host on its uplink (OUT-04)."""
 
-    topic = "probe"
     destination: str
     forwarded: bool
 
@@ -243,15 +263,11 @@ class ForwardProbed(Event):
         return f"a SYN for {self.destination} by {self.source}'s uplink {outcome}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class OwnRuleTried(Event):
+class OwnRuleTried(
+    Event, topic="probe", tells="{source}: its own rule on {interface} dropped {dropped}"
+):
     """An agent's host had a drop rule of its own on a tunnel's interface (OUT-22, OUT-26)."""
 
-    topic = "probe"
     interface: str
     dropped: int
     """Packets."""
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.source}: its own rule on {self.interface} dropped {self.dropped}"

@@ -5,45 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class IkeCause(StrEnum):
-    """Why an IPsec connection did not come up, by what charon says."""
-
-    undecryptable = "undecryptable"
-    """Neither end reads what the other encrypts, as with different pre-shared keys."""
-    no_ikev1 = "no-ikev1"
-    """This charon was built without it."""
-    refused = "refused"
-    """The other end sent an error notify."""
-    misfit = "misfit"
-    """Identities, keys, configurations or proposals do not fit, or this kernel takes no such SA."""
-    silent = "silent"
-    """The other end does not answer."""
-    other = "other"
-
-
-class DialCause(StrEnum):
-    """Why a modem is none, or a call is no way home."""
-
-    port_shut = "port-shut"
-    """The serial port cannot be opened."""
-    modem_gone = "modem-gone"
-    """The port was open, and went away."""
-    modem_silent = "modem-silent"
-    modem_garbage = "modem-garbage"
-    """What came from the port is no result code."""
-    command_refused = "command-refused"
-    """The modem answered a command, and not with OK."""
-    no_connection = "no-connection"
-    """The modem dialled; the result code says more."""
-    no_ppp = "no-ppp"
-    """The modems were connected, and PPP did not come up."""
+from lab.errors import LabError, PathError, PrerequisiteError, UsageError
+from lab.record.cause import AgentCause, Blame, DialCause, Explained, IkeCause, PppCause
+from lab.record.event import CallHomeTried
 
 
 @dataclass(slots=True, kw_only=True)
-class IkeAttempt:
+class IkeAttempt(Explained):
     """One try to bring up an IPsec connection (RFC 2409)."""
 
     connection: str
@@ -52,9 +21,11 @@ class IkeAttempt:
     started: float
     ended: float = 0.0
     established: bool = False
-    error: str = ""
-    """What the driver said when it gave up."""
     cause: IkeCause | None = None
+    """None while it is tried, and once it is established."""
+    detail: str = ""
+    """Charon's own word for it."""
+
     ike_encryption: str = ""
     """As VICI names it: ``3DES_CBC``."""
     ike_integrity: str = ""
@@ -106,7 +77,7 @@ class L2tpTunnel:
 
 
 @dataclass(slots=True, kw_only=True)
-class PppSession:
+class PppSession(Explained):
     """One PPP session, from the start of pppd to its end (RFC 1661)."""
 
     client: str
@@ -120,6 +91,9 @@ class PppSession:
     closed: float = 0.0
     exit_status: int = -1
     """pppd(8) EXIT STATUS; -1 while it runs."""
+    cause: PppCause | None = None
+    """Why it ended; None while it runs, or if nobody said."""
+    detail: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,7 +125,7 @@ class LigCall:
 
 
 @dataclass(slots=True, kw_only=True)
-class ModemProbe:
+class ModemProbe(Explained):
     """A serial port that was asked for a modem at boot (OUT-24)."""
 
     node: str
@@ -160,12 +134,14 @@ class ModemProbe:
     answer: str = ""
     """The result code of ``AT``."""
     found: bool = False
-    error: str = ""
+    command: str = "AT"
     cause: DialCause | None = None
+    """None if a modem was found."""
+    detail: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
-class DialAttempt:
+class DialAttempt(Explained):
     """A number that a client dialled (OUT-23, OUT-25)."""
 
     client: str
@@ -176,13 +152,11 @@ class DialAttempt:
     result: str = ""
     """The modem's final result code; empty if it gave none."""
     rate_bit_s: int = 0
-    failure: str = ""
-    """What kept the call from becoming a way home."""
     cause: DialCause | None = None
-    """The same by its kind; None if nothing did."""
-    refused: str = ""
-    """The command that the modem did not take."""
-    refusal: str = ""
+    """What kept the call from becoming a way home; None if nothing did."""
+    command: str = ""
+    """Which the modem did not take."""
+    detail: str = ""
     """With what it answered the command."""
 
 
@@ -195,8 +169,6 @@ class WayTry:
     started: float
     ended: float = 0.0
     up: bool = False
-    error: str = ""
-    """Why the way did not come."""
     backup: bool = False
     """Whether the way before it was up and sound: a backup is put to the test before it is needed."""
 
@@ -209,12 +181,20 @@ class CallHome:
     started: float
     ended: float
     succeeded: bool
-    attempts: tuple[str, ...]
-    """One sentence for each server tried."""
-    timed_out: bool = False
-    """Whether the deadline of an attempt passed."""
+    attempts: tuple[CallHomeTried, ...]
+    """One for each server tried."""
     way: str = ""
     """The way that was up; empty if none was."""
+
+    @property
+    def told(self) -> list[str]:
+        """What became of each attempt, in words."""
+        return [attempt.outcome for attempt in self.attempts]
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the deadline of an attempt passed."""
+        return any(attempt.cause is AgentCause.timed_out for attempt in self.attempts)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -299,16 +279,6 @@ class FenceTrial:
 
 
 @dataclass(slots=True, kw_only=True)
-class Ping:
-    """A series of echo requests from a node to ``LAB_PROBE``."""
-
-    node: str
-    destination: str
-    sent: int
-    received: int
-
-
-@dataclass(slots=True, kw_only=True)
 class Record:
     """Everything that a run showed beside its captures."""
 
@@ -333,7 +303,6 @@ class Record:
     fence_trials: list[FenceTrial] = field(default_factory=list)
     fence_seed: str = ""
     """What the random packets among them were made from (L-07)."""
-    pings: list[Ping] = field(default_factory=list)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     """Node to nftables counter to packets, read last before teardown."""
     xfrm: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -346,7 +315,28 @@ class Record:
     """What was still there after teardown: namespaces, SAs, links, tables, processes."""
     command_status: int = 0
     """With what the user's own command ended; 0 also where there was none."""
+    blame: Blame | None = None
+    """Who is to blame for the error that ended the run, or kept the path from coming up; None without one."""
     error: str = ""
-    """What broke the lab or kept the path from coming up."""
-    broke_off: bool = False
-    """Whether ``error`` is not the path's: the lab itself broke, or this machine or the user is to blame."""
+    """That error, in words."""
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether the error is not the path's."""
+        return self.blame not in (None, Blame.path)
+
+    def fail(self, error: Exception) -> None:
+        """Note an error. The first counts, unless it was the path's and this one is not."""
+        blame = (
+            _BLAMED.get(error.exit_status, Blame.lab) if isinstance(error, LabError) else Blame.lab
+        )
+        if self.blame is None or (not self.broke_off and blame is not Blame.path):
+            self.blame = blame
+            self.error = str(error) or repr(error)
+
+
+_BLAMED = {
+    PathError.exit_status: Blame.path,
+    UsageError.exit_status: Blame.user,
+    PrerequisiteError.exit_status: Blame.machine,
+}

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from lab import codec
 from lab.record.event import Event
 
 EVENTS = "events.jsonl"
@@ -38,6 +39,25 @@ class Story:
         # As it is now: pytest puts another one there for each test.
         stream = sys.stderr
         print(f"{elapsed_s:9.3f} s  {event.topic:<8} {event.sentence}", file=stream, flush=True)
+
+    def put_in_order(self) -> None:
+        """Sort the file by the time of the events: some are noticed after others that came later."""
+        if self._events.exists():
+            lines = self._events.read_text().splitlines(keepends=True)
+            lines.sort(key=lambda line: float(json.loads(line)["time"]))
+            self._events.write_text("".join(lines))
+
+
+def read(run_dir: Path, *kinds: type[Event]) -> list[Event]:
+    """The events of these kinds that a run has left, in their order; none if it left no file."""
+    path = run_dir / EVENTS
+    if not path.exists():
+        return []
+    known = {kind.kind(): kind for kind in kinds}
+    entries = map(json.loads, path.read_text().splitlines())
+    return [
+        codec.build(known[kind], entry) for entry in entries if (kind := entry.pop("kind")) in known
+    ]
 
 
 def _refuse(value: object) -> NoReturn:

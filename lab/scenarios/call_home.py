@@ -11,19 +11,20 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
+from lab import codec
 from lab.errors import DaemonError, PathError
 from lab.inside.running import RunningLab
 from lab.linux import firewall
 from lab.linux.process import PIPE
+from lab.record.cause import AgentCause
 from lab.record.event import (
     CallHomeTried,
     ForwardProbed,
     NodeDied,
     OwnRuleTried,
-    PathFailed,
-    PathLost,
     Probed,
     Unroutable,
 )
@@ -52,8 +53,7 @@ def _run(lab: RunningLab) -> bool:
     try:
         lab.path_up()
     except PathError as error:
-        lab.record.error = error.message
-        lab.story.tell(PathFailed(words=error.message))
+        lab.path_failed(error)
         return False
 
     agents = lab.topology.agents
@@ -74,8 +74,7 @@ def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
     try:
         lab.homeward.put_to_test(lab)
     except PathError as error:
-        lab.record.error = error.message
-        lab.story.tell(PathLost(words=error.message))
+        lab.path_lost(error)
         return False
     return True
 
@@ -86,8 +85,7 @@ def _try_backups(lab: RunningLab) -> bool:
         try:
             agents = [agent for agent in lab.topology.agents if lab.homeward.try_backup(agent)]
         except PathError as error:
-            lab.record.error = error.message
-            lab.story.tell(PathFailed(words=error.message))
+            lab.path_failed(error)
             return False
         if not agents:
             return True
@@ -106,8 +104,7 @@ def _call_home(lab: RunningLab, agent: str) -> bool:
             if not lab.homeward.renew(agent):
                 return False
         except PathError as error:
-            lab.record.error = error.message
-            lab.story.tell(PathFailed(again=True, words=error.message))
+            lab.path_failed(error, again=True)
             return False
         if call(lab, agent):
             return True
@@ -134,8 +131,8 @@ def call(lab: RunningLab, agent: str, dying: Iterable[str] = ()) -> bool:
         problem = f"ended with exit status {popen.returncode} and no answer"
         raise DaemonError(f"{agent}'s agent", problem, log_tail=log.read_text(errors="replace"))
     answer: dict[str, Any] = json.loads(output)
-    attempts = answer["attempts"]
     used = way.name if way is not None else ""
+    attempts = tuple(_attempt(agent, used, told) for told in answer["attempts"])
     lab.record.calls.append(
         CallHome(
             agent=agent,
@@ -143,14 +140,18 @@ def call(lab: RunningLab, agent: str, dying: Iterable[str] = ()) -> bool:
             started=started,
             ended=time.time(),
             succeeded=answer["acknowledged"],
-            attempts=tuple(attempt["sentence"] for attempt in attempts),
-            timed_out=any(attempt["timed_out"] for attempt in attempts),
+            attempts=attempts,
         )
     )
     for attempt in attempts:
-        del attempt["sentence"]
-        lab.story.tell(CallHomeTried(source=agent, way=used, **attempt))
+        lab.story.tell(attempt)
     return bool(answer["acknowledged"])
+
+
+def _attempt(agent: str, way: str, told: dict[str, Any]) -> CallHomeTried:
+    """What the agent put out of a try of a server, without what is for people."""
+    cause = codec.build(AgentCause | None, told["cause"])
+    return CallHomeTried.of(SimpleNamespace(**told), source=agent, way=way, cause=cause)
 
 
 def try_inbound(lab: RunningLab, agent: str) -> None:

@@ -10,6 +10,19 @@ import random as random_module
 
 from lab.telephony.calls import Agenda, Call, Phase, Stage, Subscriber
 from lab.telephony.circuit import Circuit, Noise
+from lab.telephony.events import (
+    BytesLost,
+    CallAnswered,
+    CallRefused,
+    CallRings,
+    CallSilent,
+    CallUnanswered,
+    HungUp,
+    LineDropped,
+    NoCommonRate,
+    TrainingFailed,
+    VoiceAnswered,
+)
 from lab.telephony.modulation import agree
 from lab.telephony.signals import Heard, LineEvent, Trained
 from lab.telephony.tape import Tape
@@ -48,19 +61,18 @@ class CallControl:
     def tell(self, end: Subscriber, event: LineEvent) -> None:
         self._told.append((end.name, event))
 
-    def note(self, call: Call, text: str, now: float) -> None:
-        self._tape.note(text, now, call.ordinal)
-
     # Ringing.
 
-    def refuse(self, call: Call, event: LineEvent, why: str, now: float) -> None:
-        self.note(call, f"{call.caller.name} to {call.number}: {why}", now)
+    def refuse(self, call: Call, event: LineEvent, why: Outcome, now: float) -> None:
+        asked = {"line": call.caller.name, "number": call.number}
+        self._tape.note(CallRefused(call=call.ordinal, **asked, outcome=why, time=now))
         call.stage = Stage.over
         self.tell(call.caller, event)
 
     def ring(self, call: Call, now: float) -> None:
-        rings = call.called.name if call.called else "nothing of ours"
-        self.note(call, f"{call.caller.name} to {call.number}: {rings} rings", now)
+        caller, called = call.caller.name, call.called.name if call.called else ""
+        rings = {"line": caller, "number": call.number, "called": called}
+        self._tape.note(CallRings(call=call.ordinal, **rings, time=now))
         for end in (call.caller, call.called):
             if end:
                 end.call = call
@@ -83,13 +95,13 @@ class CallControl:
             self.tell(call.called, Heard.ringing_stopped)
 
     def _not_answered(self, call: Call, now: float) -> None:
-        self.note(call, "not answered", now)
+        self._tape.note(CallUnanswered(call=call.ordinal, time=now))
         self._stop_ringing(call)
         self.tell(call.caller, Heard.busy)
         self._end(call, now)
 
     def _voice(self, call: Call, now: float) -> None:
-        self.note(call, "a voice answers", now)
+        self._tape.note(VoiceAnswered(call=call.ordinal, time=now))
         self.tell(call.caller, Heard.voice)
         self._end(call, now)
 
@@ -97,7 +109,7 @@ class CallControl:
 
     def off_hook_while_rung(self, call: Call, called: Subscriber, now: float) -> None:
         """The called line went off hook, but not to answer."""
-        self.note(call, f"{called.name} goes off hook, and no modem answers", now)
+        self._tape.note(CallSilent(call=call.ordinal, line=called.name, time=now))
         self._taken_up(call, Stage.silent)
         caller = call.caller
         self._agenda.add(
@@ -110,7 +122,7 @@ class CallControl:
     def answer(self, call: Call, end: Subscriber, now: float) -> None:
         if end is not call.called or call.stage not in (Stage.ringing, Stage.silent):
             return
-        self.note(call, f"{end.name} answers", now)
+        self._tape.note(CallAnswered(call=call.ordinal, line=end.name, time=now))
         self._taken_up(call, Stage.training)
         caller, delay_s = call.caller, call.delay_s
         self._agenda.add(call, now + delay_s, lambda _: self.tell(caller, Heard.answered))
@@ -130,9 +142,9 @@ class CallControl:
             most.append(call.rule.rate_bit_s)
         rate, carrier = agree(caller.offer, called.offer, min(most))
         if not rate:
-            self.note(call, "the modems have no rate in common", now)
+            self._tape.note(NoCommonRate(call=call.ordinal, time=now))
         if not rate or call.has(Outcome.training_fails):
-            self.note(call, "training fails", now)
+            self._tape.note(TrainingFailed(call=call.ordinal, time=now))
             for end in (caller, called):
                 self.tell(end, Heard.training_failed)
             self._end(call, now)
@@ -187,7 +199,7 @@ class CallControl:
 
     def hung_up(self, call: Call, end: Subscriber, now: float) -> None:
         """An end is on hook, and no longer in the call."""
-        self.note(call, f"{end.name} hangs up", now)
+        self._tape.note(HungUp(call=call.ordinal, line=end.name, time=now))
         other = call.other(end)
         if call.stage is Stage.ringing:
             self._stop_ringing(call)
@@ -203,13 +215,13 @@ class CallControl:
             lost = circuit.cut(now)
             del call.towards[end]
             if lost:
-                self.note(call, f"{lost} bytes of {end.name} are not sent any more", now)
+                self._tape.note(BytesLost(call=call.ordinal, line=end.name, count=lost, time=now))
         self._agenda.cancel(call)
         call.stage = Stage.clearing
         self._agenda.add(call, now + call.delay_s, lambda at: self._dropped(call, at))
 
     def _drop(self, call: Call, now: float) -> None:
-        self.note(call, "the line drops", now)
+        self._tape.note(LineDropped(call=call.ordinal, time=now))
         self._dropped(call, now)
 
     def _dropped(self, call: Call, now: float) -> None:

@@ -152,10 +152,6 @@ def _stored_number(found: re.Match[str]) -> Command:
     return Command("&Z", form, (found[3] or "").replace(" ", ""), _number(found[1]))
 
 
-def _dial(found: re.Match[str]) -> Command:
-    return Command("D", value=found[1])
-
-
 def _register(found: re.Match[str]) -> Command:
     number = None if found[1] is None else int(found[1] or 0)
     if found[2]:
@@ -165,10 +161,6 @@ def _register(found: re.Match[str]) -> Command:
     return Command("S", number=number)
 
 
-def _basic(found: re.Match[str]) -> Command:
-    return Command(found[1], number=_number(found[2]))
-
-
 def _number(digits: str) -> int | None:
     return int(digits) if digits else None
 
@@ -176,8 +168,8 @@ def _number(digits: str) -> int | None:
 _SYNTAX: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Command]], ...] = (
     (_REGISTER, _register),
     (_EXTENDED, _extended),
-    (_DIAL, _dial),
+    (_DIAL, lambda found: Command("D", value=found[1])),
     (_STORED_NUMBER, _stored_number),
-    (_BASIC, _basic),
+    (_BASIC, lambda found: Command(found[1], number=_number(found[2]))),
 )
 """Tried in this order: D, S and &Z take what a basic command has no place for."""

@@ -1,7 +1,7 @@
-"""The commands: each with its one line of description, and what it changes or asks of the call.
+"""The commands: what each changes or asks of the call.
 
 A command changes settings here and at once; what concerns the line it only asks for, as a ``Request``,
-which ``modem`` grants by its table of states. ``COMMANDS`` is the list of all there is.
+which ``modem`` grants by its table of states. ``repertoire.COMMANDS`` is the list of all there is.
 """
 
 from __future__ import annotations
@@ -92,13 +92,11 @@ Run: TypeAlias = Callable[[Interpreter, Command], Reply]
 
 def _find(name: str) -> Run:
     if name in _ACTIONS:
-        return _ACTIONS[name][1]
+        return _ACTIONS[name]
     if name in SWITCHES:
         return _switch
     if name in PARAMETERS:
         return _parameter
-    if name == "S":
-        return _register
     raise CommandError(name)
 
 
@@ -126,17 +124,21 @@ def _register(modem: Interpreter, command: Command) -> Reply:
     return Reply(f"{modem.settings[name]:03}" if command.form is Form.read else None)
 
 
+# Reports have a space behind the colon, but not in V.250 6.2.10 to 6.2.12. T.31 has +FCLASS without its name
+# and without parentheses.
+_HEADS = {"+IPR": "+IPR:", "+IFC": "+IFC:", "+ICF": "+ICF:", "+FCLASS": ""}
+
+
 def _parameter(modem: Interpreter, command: Command) -> Reply:
     """V.250 5.4.4."""
     name, settings = command.name, modem.settings
-    asked = SETTINGS[name]
-    head = "" if asked.bare else f"{name}:{asked.gap}"
+    head = _HEADS.get(name, f"{name}: ")
     match command.form:
         case Form.read:
             return Reply(head + settings.text(name))
         case Form.test:
-            spans = (each.allowed if asked.bare else f"({each.allowed})" for each in asked.fields)
-            return Reply(head + ",".join(spans))
+            spans = [each.allowed for each in SETTINGS[name].fields]
+            return Reply(head + ",".join(f"({span})" if head else span for span in spans))
         case Form.set:
             settings.set(name, *command.value.split(","))
             return Reply()
@@ -257,37 +259,24 @@ def _about(text: str) -> Run:
     return run
 
 
-_ACTIONS: Mapping[str, tuple[str, Run]] = {
-    "A": ("answer; the rest of the line is passed over", _answer),
-    "D": ("dial; any character from the terminal gives up", _dial),
-    "H": ("hang up (0) or go off hook (1)", _hook),
-    "I": (
-        "say model (0, 6, 9), checksum (1), self-test (2), revision (3, 7, 8), manufacturer (4), country (5)",
-        _identify,
-    ),
-    "O": ("back to data; the rest of the line is passed over", _online),
-    "P": ("dial by pulses unless told otherwise", _pulse),
-    "T": ("dial by tones unless told otherwise", _pulse),
-    "Z": ("hang up and recall stored profile 0 or 1; the rest of the line is passed over", _reset),
-    "&F": ("recall the factory's settings (0 or 1)", _factory),
-    "&V": ("show settings, stored profiles and stored numbers", _view),
-    "&W": ("store the settings as profile 0 or 1", _store),
-    "&Z": (
-        "store what follows = as number 0 to 3, to the end of the line, or show it (?)",
-        _number,
-    ),
-    "+ASTO": ("store a number: 0 to 3, and what to dial in quotes", _stored_numbers),
-    "+GMI": ("say the manufacturer", _about(MANUFACTURER)),
-    "+GMM": ("say the model", _about(MODEL)),
-    "+GMR": ("say the revision", _about(REVISION)),
-    "+GSN": ("say the serial number", _about(SERIAL)),
-    "+GCAP": ("list the groups of commands", _about("+GCAP: +FCLASS,+MS,+ES,+DS")),
+_ACTIONS: Mapping[str, Run] = {
+    "A": _answer,
+    "D": _dial,
+    "H": _hook,
+    "I": _identify,
+    "O": _online,
+    "P": _pulse,
+    "S": _register,
+    "T": _pulse,
+    "Z": _reset,
+    "&F": _factory,
+    "&V": _view,
+    "&W": _store,
+    "&Z": _number,
+    "+ASTO": _stored_numbers,
+    "+GMI": _about(MANUFACTURER),
+    "+GMM": _about(MODEL),
+    "+GMR": _about(REVISION),
+    "+GSN": _about(SERIAL),
+    "+GCAP": _about("+GCAP: +FCLASS,+MS,+ES,+DS"),
 }
-
-COMMANDS: Mapping[str, str] = {
-    "A/": "execute the last line once more, without AT before and a character behind",
-    "+++": "with silence before and after, in data state: command state, and the call stays",
-    **{name: help for name, (help, _) in _ACTIONS.items()},
-    **{name: setting.help for name, setting in SETTINGS.items()},
-}
-"""Every command by its name, with its one line of description."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import stat
 import struct
@@ -36,6 +37,8 @@ _RATES = {
 }
 _N_TTY = struct.pack("i", 0)
 
+LOOK_S = 0.25
+"""Programs keep B0 for half a second at least, mostly for a whole one."""
 READ_BYTES = 4096
 """At once. More would end up in the modem, where the program cannot take it back."""
 
@@ -213,6 +216,33 @@ class Port:
         with contextlib.suppress(BlockingIOError):
             while self._pending:
                 del self._pending[: os.write(self.master, self._pending)]
+
+
+class Readiness:
+    """Circuit 108 as a port's rate says it: off at B0, by which programs hang up (termios(3)).
+
+    How often the rate is to be looked at, and what a look comes to. No descriptor or clock.
+    """
+
+    def __init__(self) -> None:
+        self._looked_at = -math.inf
+        self._off_since: float | None = None
+
+    def look(self, *, b0: bool, delay_s: float, now: float) -> bool | None:
+        """What circuit 108 is; None: it has been off for less than ``delay_s``, which is to be waited for."""
+        self._looked_at = now
+        if not b0:
+            self._off_since = None
+            return True
+        if self._off_since is None:
+            self._off_since = now
+        return False if now >= self._off_since + delay_s else None
+
+    def look_at(self, *, on: bool, delay_s: float) -> float:
+        """When to look again; ``on``: circuit 108 counts as on until then."""
+        if on and self._off_since is not None:
+            return self._off_since + delay_s
+        return self._looked_at + LOOK_S
 
 
 def furnish(node: Node) -> None:

@@ -1,4 +1,7 @@
-"""Dial strings (V.250 6.3.1, and of Hayes L and R): what the modem does for them, step by step."""
+"""Dial strings (V.250 6.3.1, and of Hayes L and R): what the modem does for them, step by step.
+
+Which modifiers there are, docs/at-commands.md says.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,6 @@ from typing import TypeAlias
 
 from lab.telephony.command_line import CommandError
 from lab.telephony.signals import DialDigits
-
-MODIFIERS: Mapping[str, str] = {
-    "T": "dial by tones from here on",
-    "P": "dial by pulses from here on, which carry digits only",
-    "L": "in the first place: dial the last number again",
-    "S=": "dial stored number 0 to 3 (+ASTO), and nothing behind it; S alone: number 0",
-    ",": "pause for the seconds in S8",
-    ";": "stay in command state after dialling; other commands may follow",
-    "W": "wait for dial tone, for S7 seconds at most",
-    "@": "wait for five seconds of silence, for S7 seconds at most",
-    "!": "hook flash of half a second",
-    "R": "answer mode after dialling; taken, without effect",
-}
 
 
 @dataclass(frozen=True, slots=True)

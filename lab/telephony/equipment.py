@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 from lab.errors import ThreadBroke
 from lab.linux.nodes import Node
 from lab.linux.worker import start_worker
+from lab.record.event import Tell
 from lab.teardown import Teardown
 from lab.telephony import result_codes
-from lab.telephony.devices import Port, Watch, furnish, start_port, start_watch
+from lab.telephony.devices import Port, Readiness, Watch, furnish, start_port, start_watch
 from lab.telephony.exchange import Exchange
 from lab.telephony.modem import Modem
-from lab.telephony.readiness import Readiness
 from lab.telephony.signals import (
     Carrier,
     Effect,
@@ -83,19 +83,27 @@ def start(ground: Ground, node: Node) -> contextlib.AbstractContextManager[Equip
     topology = ground.topology
     assert topology.telephone is not None, "it is made of the exchange"
     seed = f"{topology.name} {topology.fault}"
-    return start_equipment(topology.telephone, ground.nodes, ground.run_dir / "wire", seed)
+    wire_dir, tell = ground.run_dir / "wire", ground.story.tell
+    return start_equipment(topology.telephone, ground.nodes, wire_dir, seed, tell)
 
 
 @contextlib.contextmanager
 def start_equipment(
-    telephone: Telephone, nodes: Mapping[str, Node], wire_dir: Path, seed: str = ""
+    telephone: Telephone,
+    nodes: Mapping[str, Node],
+    wire_dir: Path,
+    seed: str = "",
+    tell: Tell = lambda event: None,
 ) -> Iterator[Equipment]:
     """The modems answer inside of the context, and are gone, with all their calls, after it."""
     wire_dir.mkdir(parents=True, exist_ok=True)
     # Seconds from here on: the clock of the wall may be set, this one goes on.
     began = time.monotonic()
     with Teardown() as teardown:
-        tape = teardown.enter("the tape", recording(wire_dir, epoch_ns=time.time_ns()))
+        tape = teardown.enter(
+            "the tape",
+            recording(wire_dir, epoch_ns=time.time_ns(), telephone=telephone, tell=tell),
+        )
         source = random.Random(seed)
         exchange = Exchange(telephone.lines, telephone.rules, random=source, tape=tape)
         selector = teardown.enter("the selector", selectors.DefaultSelector())
@@ -118,27 +126,19 @@ def start_equipment(
         yield equipment
 
 
+@dataclass(eq=False)
 class Equipment:
     """Stations and the exchange between them."""
 
-    def __init__(
-        self,
-        stations: Mapping[str, _Station],
-        exchange: Exchange,
-        tape: Tape,
-        selector: selectors.BaseSelector,
-        watch: Watch,
-        began: float,
-    ) -> None:
-        self._stations = stations
-        self._exchange = exchange
-        self._tape = tape
-        self._selector = selector
-        self._watch = watch
-        self._began = began
-        self._todo: deque[tuple[str, LineEvent | bytes]] = deque()
-        self.failure: BaseException | None = None
-        """What ended the thread before its time."""
+    _stations: Mapping[str, _Station]
+    _exchange: Exchange
+    _tape: Tape
+    _selector: selectors.BaseSelector
+    _watch: Watch
+    _began: float
+    _todo: deque[tuple[str, LineEvent | bytes]] = field(default_factory=deque, init=False)
+    failure: BaseException | None = field(default=None, init=False)
+    """What ended the thread before its time."""
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time: the way home is not to blame for it."""

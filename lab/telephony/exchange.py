@@ -29,6 +29,7 @@ from lab.errors import UsageError
 from lab.telephony import signals
 from lab.telephony.call_control import NO_DIAL_TONE_S, QUIET_S, CallControl, Told
 from lab.telephony.calls import Agenda, Call, Phase, Rulebook, Subscriber
+from lab.telephony.events import NoDialTone, NothingDialled
 from lab.telephony.signals import Effect, Heard, Hook
 from lab.telephony.tape import Tape
 from lab.topology.telephone import CallRule, ModemLine, Outcome
@@ -141,7 +142,7 @@ class Exchange:
             self._dial_tone_soon(end, now)
 
     def _no_dial_tone(self, end: Subscriber, now: float) -> None:
-        self._tape.note(f"{end.name} gets no dial tone", now)
+        self._tape.note(NoDialTone(line=end.name, time=now))
         end.phase = Phase.engaged
         self._agenda.add(
             end, now + NO_DIAL_TONE_S, lambda _: self._calls.tell(end, Heard.no_dial_tone)
@@ -206,7 +207,7 @@ class Exchange:
         if end.digits:
             self._set_up(end, now)
             return
-        self._tape.note(f"{end.name} dials nothing", now)
+        self._tape.note(NothingDialled(line=end.name, time=now))
         end.phase = Phase.engaged
 
     def _set_up(self, end: Subscriber, now: float) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.telephony.command_line import CommandError, CommandLine, LineReader, next_command, tidy
-from lab.telephony.commands import COMMANDS, Interpreter
+from lab.telephony.commands import Interpreter
 from lab.telephony.dialling import DialString
 from lab.telephony.escape import EscapeDetector
 from lab.telephony.flow import DC1, FlowControl
@@ -36,7 +36,7 @@ from lab.telephony.signals import (
 )
 from lab.telephony.states import COMMAND, CONNECTED, ModemCall, Signal, State, Trigger
 
-__all__ = ["COMMANDS", "Modem", "State"]
+__all__ = ["Modem", "State"]
 
 GRACE_S = 0.125
 """What comes so soon after a line ends does not abort it: a line feed, mostly (V.250 5.6.1)."""

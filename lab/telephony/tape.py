@@ -13,11 +13,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from lab.topology.telephone import ModemLine
+from lab.record.event import Event, Tell
+from lab.telephony.events import CallConnected, ExchangeEvent, ModemSaid, TerminalSaid
+from lab.topology.telephone import ModemLine, Telephone
 from lab.wire.dialled import FRAMES, CallCapture, Capture
 
 DIALOGUE = "pstn.txt"
@@ -69,9 +71,10 @@ class _TapedCall:
 
 
 class Tape:
-    """Writes both files; with neither it keeps nothing. Times are the exchange's.
+    """Writes both files, with neither of them none, and tells the events of a telephone, if one is given.
 
-    Files without a buffer (``buffering=0``), please. ``epoch_ns`` is the wall clock's time at 0 s.
+    Times are the exchange's. Files without a buffer (``buffering=0``), please. ``epoch_ns`` is the wall
+    clock's time at 0 s.
     """
 
     def __init__(
@@ -80,10 +83,15 @@ class Tape:
         dialogue: BinaryIO | None = None,
         *,
         epoch_ns: int = 0,
+        telephone: Telephone | None = None,
+        tell: Tell = lambda event: None,
     ) -> None:
         self._capture = Capture(frames) if frames else None
         self._dialogue = dialogue
         self._epoch_ns = epoch_ns
+        self._telephone = telephone
+        self._nodes = {line.name: line.node for line in telephone.lines} if telephone else {}
+        self._tell = tell
         self._terminals: dict[str, _Terminal] = {}
         self._calls: dict[int, _TapedCall] = {}
 
@@ -99,11 +107,12 @@ class Tape:
 
     # From the exchange.
 
-    def note(self, text: str, now: float, call: int = 0) -> None:
-        """What the exchange did, for the dialogue; 0: with no call."""
-        if call in self._calls:
-            self._tell_counts(call)
-        self._write("pstn", "*", f"call {call}: {text}" if call else text, now)
+    def note(self, event: ExchangeEvent) -> None:
+        """What the exchange did."""
+        if event.call in self._calls:
+            self._tell_counts(event.call)
+        self._write("pstn", "*", event.note, event.time)
+        self._keep(event, self._telephone.node if self._telephone else "")
 
     def connected(
         self,
@@ -125,7 +134,8 @@ class Tape:
                 rate_bit_s,
             )
         self._calls[call] = _TapedCall((caller.name, called.name), capture)
-        self.note(f"{caller.name} and {called.name} are connected at {rate_bit_s} bit/s", now, call)
+        ends = {"line": caller.name, "called": called.name}
+        self.note(CallConnected(call=call, **ends, rate_bit_s=rate_bit_s, time=now))
 
     def sent(self, call: int, line: str, count: int, now: float) -> None:
         """A line's modem took bytes for its call."""
@@ -185,6 +195,9 @@ class Tape:
             shown = (_RESULT if wary else _TEXT).fullmatch(said) is not None
         text = "".join(_NAMES.get(byte, chr(byte)) for byte in said)
         self._write(line, mark, text if shown else f"no dialogue: {len(said)} bytes", since)
+        if shown:
+            kind = TerminalSaid if mark == ">" else ModemSaid
+            self._keep(kind(line=line, text=text, time=since), self._nodes.get(line, ""))
 
     def _count(self, call: int, line: str, mark: str, count: int, now: float) -> None:
         running = self._calls[call]
@@ -205,18 +218,28 @@ class Tape:
             while view:
                 view = view[self._dialogue.write(view) :]
 
+    def _keep(self, event: Event, source: str) -> None:
+        if self._telephone is not None:
+            self._tell(replace(event, source=source, time=event.time + self._epoch_ns / 1e9))
+
     def _time_ns(self, now: float) -> int:
         return self._epoch_ns + round(now * 1e9)
 
 
 @contextlib.contextmanager
-def recording(wire_dir: Path, *, epoch_ns: int = 0) -> Iterator[Tape]:
+def recording(
+    wire_dir: Path,
+    *,
+    epoch_ns: int = 0,
+    telephone: Telephone | None = None,
+    tell: Tell = lambda event: None,
+) -> Iterator[Tape]:
     """A tape into ``pstn.pcapng`` and ``pstn.txt`` of a directory."""
     with (
         (wire_dir / FRAMES).open("wb", buffering=0) as frames,
         (wire_dir / DIALOGUE).open("wb", buffering=0) as dialogue,
     ):
-        tape = Tape(frames, dialogue, epoch_ns=epoch_ns)
+        tape = Tape(frames, dialogue, epoch_ns=epoch_ns, telephone=telephone, tell=tell)
         try:
             yield tape
         finally:

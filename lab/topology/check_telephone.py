@@ -13,40 +13,42 @@ from lab.topology import check
 from lab.topology.check import Complaint
 from lab.topology.resolve_telephone import line_names
 from lab.topology.roles import TRAITS, Role
-from lab.topology.spec import TopologySpec
+from lab.topology.spec import NodeSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     """What is wrong between places of a spec whose single values are all well-formed."""
-    yield from _unwired(spec)
-    yield from _modems(spec)
-    yield from _lines(spec)
+    for name, node in spec.nodes.items():
+        yield from _node(spec, name, node)
+    for name in spec.telephone:
+        yield from _line(spec, name)
+    yield from _exchange(spec)
     yield from _line_names(spec)
     yield from _numbers(spec)
-    yield from _pool(spec)
 
 
-def _unwired(spec: TopologySpec) -> Iterator[Complaint]:
-    for name, node in spec.nodes.items():
-        for link in spec.links_of(name) if not TRAITS[node.role].wired else ():
-            problem = f"{name} is an exchange: it has telephone lines and is on no link"
-            needs: tuple[Place, ...] = (("nodes", name, "role"),)
-            yield Complaint(("links", link, "nodes", name), problem, "take it out", needs)
-
-
-def _modems(spec: TopologySpec) -> Iterator[Complaint]:
-    for name, node in spec.nodes.items():
-        place: Place = ("nodes", name, "modems")
-        role: Place = ("nodes", name, "role")
-        traits = TRAITS[node.role]
-        if traits.answers_calls and not node.modems:
-            problem = f"{name} has no modem that answers"
-            yield Complaint(("nodes", name), problem, "give it modems: 2", (role, place))
-        elif "modems" not in traits.takes:
-            continue
-        elif node.modems and name not in spec.telephone and not is_left_out(spec):
-            yield _no_line(name)
+def _node(spec: TopologySpec, name: str, node: NodeSpec) -> Iterator[Complaint]:
+    place, traits = ("nodes", name), TRAITS[node.role]
+    role, modems, pool = (*place, "role"), (*place, "modems"), (*place, "pool")
+    for link in spec.links_of(name) if not traits.wired else ():
+        problem = f"{name} is an exchange: it has telephone lines and is on no link"
+        yield Complaint(("links", link, "nodes", name), problem, "take it out", (role,))
+    if traits.answers_calls and not node.modems:
+        problem = f"{name} has no modem that answers"
+        yield Complaint(place, problem, "give it modems: 2", (role, modems))
+    elif "modems" not in traits.takes or is_left_out(spec):
+        pass
+    elif node.modems and name not in spec.telephone:
+        problem = f"{name} has a modem and no telephone line"
+        suggestion = f'add {name}: {{ number: "..." }} to telephone'
+        yield Complaint(modems, problem, suggestion, (role, ("telephone",)))
+    if traits.answers_calls and node.pool is not None:
+        subnet = ipaddress.ip_network(node.pool)
+        if any(subnet.overlaps(net) for net in check.PRIVATE):
+            problem = f"no answer from the Internet comes to callers in {node.pool}"
+            suggestion = "take a public subnet such as 203.0.113.128/28, or leave it out"
+            yield Complaint(pool, problem, suggestion, (role,))
 
 
 def is_left_out(spec: TopologySpec) -> bool:
@@ -54,36 +56,27 @@ def is_left_out(spec: TopologySpec) -> bool:
     return any(way.dials for way in spec.ways.values()) and not spec.telephone
 
 
-def _no_line(node: str) -> Complaint:
-    suggestion = f'add {node}: {{ number: "..." }} to telephone'
-    return Complaint(
-        ("nodes", node, "modems"),
-        f"{node} has a modem and no telephone line",
-        suggestion,
-        (("nodes", node, "role"), ("telephone",)),
-    )
+def _line(spec: TopologySpec, name: str) -> Iterator[Complaint]:
+    place = ("telephone", name)
+    if name not in spec.nodes:
+        known = [node for node, its in spec.nodes.items() if its.modems]
+        yield check.unknown(place, "node", name, known, (("nodes", name),))
+        return
+
+    role, modems = ("nodes", name, "role"), ("nodes", name, "modems")
+    node = spec.nodes[name]
+    traits = TRAITS[node.role]
+    if "modems" not in traits.takes:
+        owners = check.only_for("modems", "{have} lines")
+        problem = f"{owners}, and the role of {name} is {node.role}"
+        suggestion = f"take its line out, or give {name} another role"
+        yield Complaint(place, problem, suggestion, (role,))
+    elif not traits.answers_calls and not node.modems:
+        problem = f"{name} has a telephone line and no modem"
+        yield Complaint(place, problem, f"give {name} modems: 1", (role, modems))
 
 
-def _lines(spec: TopologySpec) -> Iterator[Complaint]:
-    for name in spec.telephone:
-        place, known = ("telephone", name), [n for n, its in spec.nodes.items() if its.modems]
-        if name not in spec.nodes:
-            yield check.unknown(place, "node", name, known, (("nodes", name),))
-            continue
-
-        role: Place = ("nodes", name, "role")
-        modems: Place = ("nodes", name, "modems")
-        node = spec.nodes[name]
-        traits = TRAITS[node.role]
-        if "modems" not in traits.takes:
-            owners = check.only_for("modems", "{have} lines")
-            problem = f"{owners}, and the role of {name} is {node.role}"
-            suggestion = f"take its line out, or give {name} another role"
-            yield Complaint(place, problem, suggestion, (role,))
-        elif not traits.answers_calls and not node.modems:
-            problem = f"{name} has a telephone line and no modem"
-            yield Complaint(place, problem, f"give {name} modems: 1", (role, modems))
-
+def _exchange(spec: TopologySpec) -> Iterator[Complaint]:
     dialling = [name for name, way in spec.ways.items() if way.dials]
     if spec.exchange is None and (spec.telephone or dialling):
         suggestion = f"add {check.free(spec, 'pstn')}: {{ role: {Role.exchange} }}"
@@ -108,38 +101,24 @@ def _numbers(spec: TopologySpec) -> Iterator[Complaint]:
     """One number, one subscriber; and the exchange must be able to tell when one is complete."""
     owners: dict[str, str] = {}
     for name, line in spec.telephone.items():
-        place: Place = ("telephone", name, "number")
         owner = owners.setdefault(line.number, name)
         if owner != name:
-            needs: tuple[Place, ...] = (("telephone", owner, "number"),)
             problem = f"{line.number} is the number of {owner}, too"
             suggestion = f"give {name} a number of its own, or {owner} more modems"
-            yield Complaint(place, problem, suggestion, needs)
-
+            yield _beside(name, owner, problem, suggestion)
     for name, line in spec.telephone.items():
-        for length in range(1, len(line.number)):
-            if owner := owners.get(line.number[:length], ""):
+        for start in (line.number[:length] for length in range(1, len(line.number))):
+            if start in owners:
                 problem = (
-                    f"{line.number} begins with {line.number[:length]}, the number of {owner}: "
+                    f"{line.number} begins with {start}, the number of {owners[start]}: "
                     "a call would go there"
                 )
-                needs = (("telephone", owner, "number"),)
-                yield Complaint(
-                    ("telephone", name, "number"), problem, "change one of the two", needs
-                )
+                yield _beside(name, owners[start], problem, "change one of the two")
 
 
-def _pool(spec: TopologySpec) -> Iterator[Complaint]:
-    for name, node in spec.nodes.items():
-        if not TRAITS[node.role].answers_calls or node.pool is None:
-            continue
-        pool = ipaddress.ip_network(node.pool)
-        if any(pool.overlaps(net) for net in check.PRIVATE):
-            problem = f"no answer from the Internet comes to callers in {node.pool}"
-            suggestion = "take a public subnet such as 203.0.113.128/28, or leave it out"
-            yield Complaint(
-                ("nodes", name, "pool"), problem, suggestion, (("nodes", name, "role"),)
-            )
+def _beside(name: str, owner: str, problem: str, suggestion: str) -> Complaint:
+    needs = (("telephone", owner, "number"),)
+    return Complaint(("telephone", name, "number"), problem, suggestion, needs)
 
 
 def routes(spec: TopologySpec) -> Iterator[Complaint]:

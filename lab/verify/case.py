@@ -10,7 +10,10 @@ from heapq import merge
 from math import inf
 from pathlib import Path
 
+from lab.record import story
+from lab.record.event import Event
 from lab.record.record import Record
+from lab.telephony import events as telephony
 from lab.topology.model import Interface, Node, Role, Topology
 from lab.topology.telephone import Lig
 from lab.verify import telephone_calls
@@ -19,6 +22,7 @@ from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.verify.told import Told
 from lab.ways.dial import plan as dial
 from lab.ways.vpn import plan as vpn
+from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, UDP, Frame, Packet
@@ -116,6 +120,13 @@ class Case(Told):
 
     def agents_text(self) -> str:
         return " and ".join(f"{name} ({ip})" for ip, name in self.agent_addresses.items())
+
+    # -- what events tell ---------------------------------------------------------------------
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """What the telephone did, and what daemons complained of, in the order of the times."""
+        return story.read(self.run_dir, *telephony.KINDS, *COMPLAINTS)
 
     # -- what the wires show ------------------------------------------------------------------
 
@@ -304,8 +315,8 @@ class Case(Told):
 
     @cached_property
     def dialogue(self) -> list[Utterance]:
-        """What terminals, modems and exchange said."""
-        return telephone_calls.read_dialogue(self.run_dir)
+        """What terminals and modems said."""
+        return [said for said in self.events if isinstance(said, Utterance)]
 
     @cached_property
     def telephone_calls(self) -> list[TelephoneCall]:
@@ -313,7 +324,7 @@ class Case(Told):
         telephone = self.topology.telephone
         if telephone is None:
             return []
-        return telephone_calls.put_together(telephone, self.record, self.dialogue, self.carried)
+        return telephone_calls.put_together(telephone, self.record, self.events, self.carried)
 
     def sa_installed(self, client: str) -> float:
         """When a client first had an ESP SA in each direction; 0 if it never had."""

@@ -46,7 +46,7 @@ def diagnose_case(case: Case) -> Diagnosis:
     found = _failure(case) or _survived(case)
     if found is not None:
         return found
-    why = record.error or "; ".join(a for c in case.failed_calls for a in c.attempts)
+    why = record.error or "; ".join(a for c in case.failed_calls for a in c.told)
     return Diagnosis(
         "unknown",
         f"the call home failed, and no capture or log says why: {why or 'no error was recorded'}",
@@ -57,7 +57,7 @@ def diagnose_case(case: Case) -> Diagnosis:
 def failed(case: Case) -> bool:
     """Whether the path or the call home did not come about."""
     record = case.record
-    return bool(record.error) or record.path_up == 0.0 or bool(case.failed_calls)
+    return record.blame is not None or record.path_up == 0.0 or bool(case.failed_calls)
 
 
 def _failure(case: Case) -> Diagnosis | None:

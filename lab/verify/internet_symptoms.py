@@ -94,7 +94,7 @@ def find_agent_failure(trail: Trail) -> Diagnosis | None:
     calls = [c for c in trail.case.failed_calls if c.agent == trail.client]
     if trail.case.record.path_up == 0.0 or not calls:
         return None
-    said = calls[0].attempts[-1] if calls[0].attempts else "it made no attempt"
+    said = calls[0].told[-1] if calls[0].attempts else "it made no attempt"
     opened = sum(packet.is_bare_syn for packet in trail.sockets)
     return Diagnosis(
         "agent-failure",

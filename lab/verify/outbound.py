@@ -281,7 +281,7 @@ def check_out_21(case: Case) -> Finding:
 def object_to_failed_calls(case: Case, check: Check) -> None:
     """Object to agents that did not get through."""
     for call in case.failed_calls:
-        tried = "; ".join(call.attempts) or "no attempt is recorded"
+        tried = "; ".join(call.told) or "no attempt is recorded"
         check.object(f"{call.agent} did not get through: {tried}")
 
 

@@ -8,10 +8,12 @@ from functools import cached_property
 from itertools import product
 from typing import TypeVar
 
+from lab.record.cause import CharonCause
 from lab.verify.case import Case
 from lab.verify.journey import Course, Journey, find_course, journeys
 from lab.verify.sightings import IkeSighting, Inside
 from lab.verify.telephone_calls import TelephoneCall
+from lab.ways.vpn.events import CharonComplained, PoolExhausted
 from lab.ways.vpn.plan import IpsecConnection
 from lab.wire.calls import Carried
 from lab.wire.decode import Packet
@@ -154,10 +156,15 @@ class Trail:
         own = self._own_address
         return [f.ip for f in case.inside_frames if f.ip and own in (f.ip.source, f.ip.destination)]
 
-    def log(self, node: str) -> str:
-        """All the logs of a node's daemons."""
-        folder = self.case.run_dir / "logs" / node
-        return "\n".join(path.read_text(errors="replace") for path in sorted(folder.glob("*.log")))
+    def complaints(self, *nodes: str) -> set[CharonCause]:
+        """What the logs of these nodes' charons complain of."""
+        found = [event for event in self.case.events if isinstance(event, CharonComplained)]
+        return {event.cause for event in found if event.source in nodes}
+
+    @cached_property
+    def exhausted(self) -> set[str]:
+        """The gateways that had no address left."""
+        return {event.source for event in self.case.events if isinstance(event, PoolExhausted)}
 
     def is_customers(self, node: str) -> bool:
         """Whether a node is the customer's firewall."""

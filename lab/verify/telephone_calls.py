@@ -1,6 +1,6 @@
 """Telephone calls: each as it was placed, answered, carried and ended. For findings and diagnosis alike.
 
-Put together from what the exchange noted (``pstn.txt``), what it carried (``pstn.pcapng``), and the
+Put together from the events of exchange and modems, what the exchange carried (``pstn.pcapng``), and the
 record of the client's dialler and of AT&T's gateway. The exchange has the say on what was placed and how
 it ended, the frames on what PPP came to. Judges nothing.
 """
@@ -13,10 +13,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import TypeVar
 
+from lab.record.event import Event
 from lab.record.record import DialAttempt, LigCall, PppSession, Record
-from lab.telephony.tape import DIALOGUE
-from lab.topology.telephone import Telephone
+from lab.telephony.events import (
+    CallConnected,
+    CallRefused,
+    CallRings,
+    ExchangeEvent,
+    ModemSaid,
+    TerminalSaid,
+)
+from lab.topology.telephone import Outcome, Telephone
 from lab.wire import calls, ppp
 from lab.wire.calls import Carried
 from lab.wire.dialled import FRAMES
@@ -26,57 +35,32 @@ CONNECT, NO_ANSWER, NO_DIALTONE, ERROR = "CONNECT", "NO ANSWER", "NO DIALTONE", 
 """Result codes (V.250 5.7.1)."""
 NEVER_PLACED = (NO_DIALTONE, ERROR)
 """After these the exchange has heard of no call."""
-DROPS, TRAINING_FAILS, VOICE = "the line drops", "training fails", "a voice answers"
-"""Notes of the exchange."""
-
-_UTTERANCE = re.compile(r" *(?P<time>\d+\.\d+)  (?P<line>\S+) +(?P<mark>[><*]) (?P<text>.*)")
 _DIAL_COMMAND = re.compile(r"[Aa][Tt](?:[^Dd&+<]|&.|\+[^;<]*+)*[Dd](?P<string>[^<]*)<CR>")
 _MODIFIERS = re.compile(r"[^0-9*#]")
 """Of a dial string (V.250 6.3.1): all that is no digit here."""
 _ENDS_OF_LINE = re.compile(r"<CR>|<LF>")
 _NO_ANSWER_YET = ("", "RING", "RINGING")
-_OF_CALL = re.compile(r"call (?P<call>\d+): (?P<text>.*)")
-_PLACED = re.compile(r"(?P<caller>\S+) to (?P<number>\S*): (?P<fate>.*)")
-_RINGS = re.compile(r"(?P<called>\S+) rings")
-_CONNECTED = re.compile(r"\S+ and \S+ are connected at (?P<rate>\d+) bit/s")
+
+E = TypeVar("E", bound=ExchangeEvent)
+Utterance = TerminalSaid | ModemSaid
+"""A line of the dialogue with a modem."""
 
 
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """A line of the dialogue with a modem, or a note of the exchange."""
-
-    time_s: float
-    """Since the exchange began."""
-    line: str
-    mark: str
-    """``>`` the terminal, ``<`` its modem, ``*`` the exchange."""
-    text: str
-
-    @property
-    def dials(self) -> bool:
-        """Whether a terminal tells its modem to dial."""
-        return self.mark == ">" and _DIAL_COMMAND.fullmatch(self.text) is not None
-
-    @property
-    def dialled(self) -> str:
-        """The number, where a terminal dials one by its digits."""
-        found = _DIAL_COMMAND.fullmatch(self.text) if self.mark == ">" else None
-        stored = found is None or found["string"][:1] in ("S", "s", "L", "l")
-        return "" if found is None or stored else _MODIFIERS.sub("", found["string"])
-
-    @property
-    def answer(self) -> str:
-        """What a modem says, without the ends of line; empty if it is no answer."""
-        said = _ENDS_OF_LINE.sub("", self.text) if self.mark == "<" else ""
-        return "" if said.startswith(("... data", "no dialogue")) else said
+def dials(said: Event) -> bool:
+    """Whether a terminal tells its modem to dial."""
+    return isinstance(said, TerminalSaid) and _DIAL_COMMAND.fullmatch(said.text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What the exchange noted of a call that had been placed."""
+def dialled(said: Event) -> str:
+    """The number, where a terminal dials one by its digits; else nothing."""
+    found = _DIAL_COMMAND.fullmatch(said.text) if isinstance(said, TerminalSaid) else None
+    stored = found is None or found["string"][:1] in ("S", "s", "L", "l")
+    return "" if found is None or stored else _MODIFIERS.sub("", found["string"])
 
-    time_s: float
-    text: str
+
+def answer(said: Event) -> str:
+    """What a modem says, without the ends of line; empty if it says nothing."""
+    return _ENDS_OF_LINE.sub("", said.text) if isinstance(said, ModemSaid) else ""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -91,13 +75,13 @@ class TelephoneCall:
     """The line that called."""
     dialled: str = ""
     """The number, as the exchange understood it."""
-    fate: str = ""
-    """What the exchange did when it had the number: ``busy``, ``lig-1 rings``."""
+    fate: Outcome | None = None
+    """What the caller heard of the exchange, if it did not hear it ring."""
     called: str = ""
     """The line that rang; empty if none of the lab's did."""
-    notes: list[Note] = field(default_factory=list)
+    notes: list[ExchangeEvent] = field(default_factory=list)
     """What came after that."""
-    command: Utterance | None = None
+    command: TerminalSaid | None = None
     """By which the terminal dialled; None if it said ``A/``, or nothing."""
     answer: str = ""
     """What the caller's modem said in the end: ``CONNECT 33600``."""
@@ -120,17 +104,17 @@ class TelephoneCall:
 
     @property
     def failure(self) -> str:
-        """What kept it from becoming a way home, as the lab's dialler says."""
-        return self.attempt.failure if self.attempt else ""
+        """What kept it from becoming a way home, in words: as the client's pppd says, or its dialler."""
+        return next((told.why for told in (self.session, self.attempt) if told and told.why), "")
 
-    def noted(self, text: str) -> Note | None:
-        """The exchange's first note in these words."""
-        return next((note for note in self.notes if note.text == text), None)
+    def noted(self, kind: type[E]) -> E | None:
+        """The exchange's first event of a kind."""
+        return next((note for note in self.notes if isinstance(note, kind)), None)
 
     @property
-    def connection(self) -> Note | None:
+    def connection(self) -> CallConnected | None:
         """When training had ended well."""
-        return next((note for note in self.notes if _CONNECTED.fullmatch(note.text)), None)
+        return self.noted(CallConnected)
 
     @property
     def connected(self) -> bool:
@@ -140,9 +124,8 @@ class TelephoneCall:
     @property
     def rate_bit_s(self) -> int:
         """Of the connection; 0 if there was none."""
-        found = _CONNECTED.fullmatch(self.connection.text) if self.connection else None
-        if found:
-            return int(found["rate"])
+        if self.connection:
+            return self.connection.rate_bit_s
         return self.attempt.rate_bit_s if self.attempt else 0
 
     # PPP on it.
@@ -204,23 +187,14 @@ def read_carried(run_dir: Path) -> list[Carried]:
     return calls.read(path) if path.exists() else []
 
 
-def read_dialogue(run_dir: Path) -> list[Utterance]:
-    """Every line of ``pstn.txt``; none where there is no telephone."""
-    path = run_dir / "wire" / DIALOGUE
-    if not path.exists():
-        return []
-    found = map(_UTTERANCE.fullmatch, path.read_text(errors="replace").splitlines())
-    return [Utterance(float(m["time"]), m["line"], m["mark"], m["text"]) for m in found if m]
-
-
 # Putting together.
 
 
 def put_together(
-    telephone: Telephone, record: Record, dialogue: Iterable[Utterance], carried: Iterable[Carried]
+    telephone: Telephone, record: Record, events: Iterable[Event], carried: Iterable[Carried]
 ) -> list[TelephoneCall]:
     """Every call: those of the lab's diallers in the order of the record, then all others."""
-    found = _placed(telephone, dialogue)
+    found = _placed(telephone, events)
     for item in carried:
         if item.call not in found:
             found[item.call] = _unplaced(telephone, item)
@@ -233,34 +207,30 @@ def put_together(
     return together
 
 
-def _placed(telephone: Telephone, dialogue: Iterable[Utterance]) -> dict[int, TelephoneCall]:
+def _placed(telephone: Telephone, events: Iterable[Event]) -> dict[int, TelephoneCall]:
     """The calls of which the exchange knows the number, by its own number for each."""
     nodes = {line.name: line.node for line in telephone.lines}
-    commands: dict[str, Utterance] = {}
+    commands: dict[str, TerminalSaid] = {}
     found: dict[int, TelephoneCall] = {}
     waiting: dict[str, TelephoneCall] = {}
-    for said in dialogue:
-        if said.dials:
-            commands[said.line] = said
-        elif said.line in waiting and said.answer not in _NO_ANSWER_YET:
-            waiting.pop(said.line).answer = said.answer
-        note = _OF_CALL.fullmatch(said.text) if said.mark == "*" else None
-        if note is None:
-            continue
-        number = int(note["call"])
-        if number in found:
-            found[number].notes.append(Note(said.time_s, note["text"]))
-        elif placed := _PLACED.fullmatch(note["text"]):
-            caller, rings = placed["caller"], _RINGS.fullmatch(placed["fate"])
-            found[number] = waiting[caller] = TelephoneCall(
-                number=number,
-                client=nodes.get(caller, ""),
-                caller=caller,
-                dialled=placed["number"],
-                fate=placed["fate"],
-                called=rings["called"] if rings else "",
-                command=commands.pop(caller, None),
-            )
+    for event in events:
+        match event:
+            case TerminalSaid(line=line) if dials(event):
+                commands[line] = event
+            case ModemSaid(line=line) if line in waiting and answer(event) not in _NO_ANSWER_YET:
+                waiting.pop(line).answer = answer(event)
+            case CallRefused(call=number, line=line) | CallRings(call=number, line=line):
+                found[number] = waiting[line] = TelephoneCall(
+                    number=number,
+                    client=nodes.get(line, ""),
+                    caller=line,
+                    dialled=event.number,
+                    fate=event.outcome if isinstance(event, CallRefused) else None,
+                    called=event.called if isinstance(event, CallRings) else "",
+                    command=commands.pop(line, None),
+                )
+            case ExchangeEvent(call=number) if number in found:
+                found[number].notes.append(event)
     return found
 
 

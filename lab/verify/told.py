@@ -74,7 +74,7 @@ class Told:
         record = self.record
         return not (
             record.path_up
-            or record.error
+            or record.blame
             or record.tries
             or record.ike
             or record.dialled

@@ -58,7 +58,7 @@ def result(
     failed = (
         any(finding.verdict is Verdict.failed for finding in findings)
         or any(not call.succeeded for call in {c.agent: c for c in record.calls}.values())
-        or bool(record.error)
+        or record.blame is not None
     )
     return Result(
         topology=topology.name,

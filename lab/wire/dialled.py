@@ -12,6 +12,8 @@ import struct
 from binascii import crc_hqx
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from itertools import count
 from typing import BinaryIO
 
 from lab.wire import pcapng
@@ -71,14 +73,14 @@ class Deframer:
         self._in_frame = False
 
     def feed(self, data: bytes) -> list[Piece]:
+        found = []
         if not self._in_frame:
             outside, flag, data = data.partition(b"\x7e")
-            found = [Piece(outside, Fault.outside)] if outside else []
+            if outside:
+                found.append(Piece(outside, Fault.outside))
             if not flag:
                 return found
             self._in_frame = True
-        else:
-            found = []
 
         *closed, rest = data.split(b"\x7e")
         for part in closed:
@@ -156,32 +158,18 @@ class Capture:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._interfaces = 0
-        self._write(pcapng.section_header())
+        self._interfaces = count()
+        self.write(pcapng.section_header())
 
-    def interface(self, name: str, comment: str, *, linktype: int, rate_bit_s: int) -> int:
+    def interface(self, name: str, comment: str, linktype: int, rate_bit_s: int) -> int:
         """Begin an interface; returns its number."""
         options = pcapng.option(pcapng.OPT_COMMENT, comment.encode())
         options += pcapng.option(_IF_SPEED, struct.pack("=Q", rate_bit_s))
-        self._write(pcapng.interface(name, linktype, options))
-        self._interfaces += 1
-        return self._interfaces - 1
+        self.write(pcapng.interface(name, linktype, options))
+        return next(self._interfaces)
 
-    def frame(self, interface: int, time_ns: int, frame: bytes, *, sent: bool) -> None:
-        """A PPP frame, on an interface of LINKTYPE_PPP_WITH_DIR."""
-        self._write(pcapng.packet(interface, time_ns, bytes((sent,)) + frame))
-
-    def stray(self, interface: int, time_ns: int, piece: Piece, *, sent: bool) -> None:
-        """What is no frame, on an interface of LINKTYPE_USER0."""
-        flags = OUTBOUND if sent else INBOUND
-        if piece.fault is Fault.checksum:
-            flags |= _CRC_ERROR
-        options = pcapng.option(pcapng.OPT_COMMENT, f"{piece.fault}".encode())
-        options += pcapng.option(_EPB_FLAGS, struct.pack("=I", flags))
-        self._write(pcapng.packet(interface, time_ns, piece.data, options))
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
+    def write(self, block: bytes) -> None:
+        view = memoryview(block)
         while view:
             view = view[self._file.write(view) :]
 
@@ -194,12 +182,11 @@ class CallCapture:
     """
 
     def __init__(self, capture: Capture, name: str, comment: str, rate_bit_s: int) -> None:
-        self._capture = capture
-        self._name = name
-        self._comment = comment
-        self._rate_bit_s = rate_bit_s
-        self._frames = self._interface(name, LINKTYPE_PPP_WITH_DIR)
-        self._others: int | None = None
+        self._write = capture.write
+        self._frames = capture.interface(name, comment, LINKTYPE_PPP_WITH_DIR, rate_bit_s)
+        self._others = cache(
+            lambda: capture.interface(f"{name} no frames", comment, LINKTYPE_USER0, rate_bit_s)
+        )
         self._deframers = {True: Deframer(), False: Deframer()}
 
     def feed(self, data: bytes, time_ns: int, *, sent: bool) -> None:
@@ -213,13 +200,12 @@ class CallCapture:
     def _keep(self, pieces: list[Piece], time_ns: int, sent: bool) -> None:
         for piece in pieces:
             if piece.fault is None:
-                self._capture.frame(self._frames, time_ns, piece.data, sent=sent)
+                frame = bytes((sent,)) + piece.data
+                self._write(pcapng.packet(self._frames, time_ns, frame))
                 continue
-            if self._others is None:
-                self._others = self._interface(f"{self._name} no frames", LINKTYPE_USER0)
-            self._capture.stray(self._others, time_ns, piece, sent=sent)
-
-    def _interface(self, name: str, linktype: int) -> int:
-        return self._capture.interface(
-            name, self._comment, linktype=linktype, rate_bit_s=self._rate_bit_s
-        )
+            flags = OUTBOUND if sent else INBOUND
+            if piece.fault is Fault.checksum:
+                flags |= _CRC_ERROR
+            options = pcapng.option(pcapng.OPT_COMMENT, piece.fault.encode())
+            options += pcapng.option(_EPB_FLAGS, struct.pack("=I", flags))
+            self._write(pcapng.packet(self._others(), time_ns, piece.data, options))

@@ -25,6 +25,7 @@ from lab.linux import firewall, links
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
 from lab.record.record import LigCall, Record
+from lab.record.story import Story
 from lab.topology import load, model, resolve
 from lab.topology.telephone import Lig, ModemLine
 from lab.wait import wait_until
@@ -254,7 +255,9 @@ def hall(
                 )
             )
         ppp.write_secrets(nodes["hmc"], lig.ppp.accounts)
-        bank = stack.enter_context(started(Bank(nodes["lig"], lig, plans, record)))
+        bank = stack.enter_context(
+            started(Bank(nodes["lig"], lig, plans, record, Story(directory, silent=True).tell))
+        )
         made = Hall(topology, nodes, lig, bank, record, wires)
         stack.callback(_end, made)
         yield made

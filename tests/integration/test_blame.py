@@ -52,7 +52,7 @@ DEFECTS = {
         "connect = Vpn._connect\n"
         "def connect_and_kill(self, way, client, gateway):\n"
         "    connect(self, way, client, gateway)\n"
-        "    self._lnss[0]._xl2tpd.daemon.signal(11)\n"
+        "    self._lnss[0].daemon.signal(11)\n"
         "Vpn._connect = connect_and_kill",
     ),
     "gateway's pppd dies": (
@@ -60,7 +60,7 @@ DEFECTS = {
         "connect = Vpn._connect\n"
         "def connect_and_kill(self, way, client, gateway):\n"
         "    connect(self, way, client, gateway)\n"
-        "    xl2tpd = self._lnss[0]._xl2tpd.daemon.pid\n"
+        "    xl2tpd = self._lnss[0].daemon.pid\n"
         "    import os, pathlib\n"
         "    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):\n"
         "        if stat.read_text().rpartition(')')[2].split()[1] == str(xl2tpd):\n"
@@ -70,10 +70,12 @@ DEFECTS = {
     "lig's pppd dies": (
         "tunnels/lig.py",
         "take = Bank._take\n"
-        "def take_and_kill(self, notice):\n"
-        "    take(self, notice)\n"
+        "def take_and_kill(self, facts, pppd, notice):\n"
+        "    take(self, facts, pppd, notice)\n"
         "    if not notice.asks:\n"
-        "        self._lines[0].call.pppd.signal(11)\n"
+        # While pppd writes that down, its handler of signals would wait for syslog's lock for ever.
+        "        pppd.expect_line('ip-up started', 5.0)\n"
+        "        pppd.signal(11)\n"
         "Bank._take = take_and_kill",
     ),
     "servers": (
@@ -99,7 +101,7 @@ DEFECTS = {
     ),
     "gateway": (
         "tunnels/lig.py",
-        "def begin(self, line):\n    raise RuntimeError('a defect')\nBank._begin_call = begin",
+        "def carry(*_):\n    raise RuntimeError('a defect')\nBank._carry = carry",
     ),
 }
 TALK = ("--", "sh", "-c", "ping -c 10 -s 1400 $LAB_PROBE; exit 0")

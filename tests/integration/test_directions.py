@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.run.run import Run
-from lab.verify.verdict import Result
 from lab.topology.model import DropRule
+from lab.verify.verdict import Result
 
 pytestmark = pytest.mark.kernel
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from lab.record.story import EVENTS
+from lab.record.story import EVENTS, read
+from lab.telephony import events as telephony
+from lab.telephony.events import ExchangeEvent, ModemSaid, TerminalSaid
 from tests.integration.labs import Ran, Runs, lab
 from tests.unit.test_event import KINDS, fields
 
 pytestmark = pytest.mark.kernel
 
 RUNS = (("vpn-nat",), ("dial",), ("failover", "--fault", "gateways-silent"))
-DIALLED = ("device", "number", "result", "rate_bit_s", "cause")
+DIALLED = ("device", "number", "result", "rate_bit_s", "cause", "command", "detail")
 SUITE = (
     "ike_encryption",
     "ike_integrity",
@@ -26,6 +28,10 @@ SUITE = (
     "udp_encapsulation",
 )
 SESSION = ("gateway", "interface", "local_ip", "peer_ip", "mtu")
+ENDED = ("gateway", "interface", "exit_status", "cause", "detail")
+ANSWERED = ("line", "number", "rate_bit_s", "address")
+ADMITTED = ("line", "number", "interface", "address", "user")
+SERVED = ("system", "peer_ip", "server_ip", "server_port", "tls_version", "status")
 CLASSES = {kind.kind(): kind for kind in KINDS}
 
 
@@ -57,14 +63,11 @@ def test_every_line_is_of_a_kind_and_has_a_time_and_a_source(ran: Ran) -> None:
 def test_the_story_is_made_of_them(ran: Ran) -> None:
     told = [line.split(" s  ", 1)[1] for line in ran.stderr.splitlines() if " s  " in line[:13]]
     made = []
-    for event in ran.events:
-        kind = CLASSES[event.pop("kind")]
-        again = kind(**event)
-        event["kind"] = kind.kind()
+    for again in read(ran.run_dir, *KINDS):
         if again.sentence:
             made.append(f"{again.topic:<8} {again.sentence}")
 
-    assert told == made
+    assert sorted(told) == sorted(made)
     assert len(told) > 8
 
 
@@ -72,8 +75,8 @@ def test_the_lab_came_up_first(ran: Ran) -> None:
     (up,) = of(ran, "lab-up")
     assert (up["source"], up["topology"]) == ("lab", ran.topology.name)
     assert up["nodes"] == [node.name for node in ran.topology.nodes]
-    before = ran.events[: ran.events.index(up)]
-    assert {event["kind"] for event in before} <= {"modem-found"}, "modems are looked for at boot"
+    before = {event["kind"] for event in ran.events[: ran.events.index(up)]}
+    assert before <= {"modem-found", "terminal-said", "modem-said"}, "modems are set up at boot"
 
 
 def test_ways_are_those_that_the_record_has(ran: Ran) -> None:
@@ -114,6 +117,9 @@ def test_tunnels_and_sessions_are_those_that_the_record_has(ran: Ran) -> None:
     for event, session in zip(of(ran, "ppp-up"), sessions, strict=True):
         assert (event["source"], event["time"]) == (session.client, session.opened)
         assert [event[name] for name in SESSION] == values(session, SESSION)
+    for event, session in zip(of(ran, "ppp-down"), sessions, strict=True):
+        assert (event["source"], event["time"]) == (session.client, session.closed)
+        assert [event[name] for name in ENDED] == values(session, ENDED)
 
 
 def test_modems_and_calls_are_those_that_the_record_has(ran: Ran) -> None:
@@ -133,14 +139,43 @@ def test_calls_home_are_those_that_the_record_has(ran: Ran) -> None:
         tried = [next(said) for _ in call.attempts]
         assert {(event["source"], event["way"]) for event in tried} == {(call.agent, call.way)}
         assert all(call.started <= event["time"] <= call.ended for event in tried)
-        assert call.succeeded == tried[-1]["acknowledged"]
-        assert call.timed_out == any(event["timed_out"] for event in tried)
-        assert tried[-1]["transaction"] in call.attempts[-1]
+        assert call.succeeded == (tried[-1]["cause"] is None) == bool(tried[-1]["transaction"])
+        assert [event["transaction"] for event in tried] == [a.transaction for a in call.attempts]
     assert not list(said)
     heard = {(line.server_ip, line.kind) for line in ran.record.ledger}
-    assert {
-        (e["address"], "heartbeat") for e in of(ran, "call-home-tried") if e["acknowledged"]
-    } <= heard
+    acknowledged = [event for event in of(ran, "call-home-tried") if event["transaction"]]
+    assert {(event["address"], "heartbeat") for event in acknowledged} <= heard
+
+
+def test_what_servers_and_the_gateway_did_is_what_the_record_has(ran: Ran) -> None:
+    for event, entry in zip(of(ran, "served"), ran.record.ledger, strict=True):
+        assert (event["time"], event["request"]) == (entry.time, entry.kind)
+        assert [event[name] for name in SERVED] == values(entry, SERVED)
+
+    calls = ran.record.lig
+    assert all(call.answered for call in calls)
+    assert [event["time"] for event in of(ran, "lig-hung-up")] == [call.closed for call in calls]
+    for kind, names in (("lig-answered", ANSWERED), ("lig-admitted", ADMITTED)):
+        told = [[event[name] for name in names] for event in of(ran, kind)]
+        assert told == [values(call, names) for call in calls]
+
+
+def test_the_dialogue_tells_what_the_events_do(ran: Ran) -> None:
+    """``pstn.txt`` is for people; whatever is in it, but for counts of bytes, is an event, too."""
+    path = ran.run_dir / "wire" / "pstn.txt"
+    said = path.read_text().splitlines() if path.exists() else []
+    told = [line.split(maxsplit=2)[1:] for line in said if "... data" not in line]
+    marks = {TerminalSaid: ">", ModemSaid: "<"}
+    events: list[list[str]] = []
+    for event in read(ran.run_dir, *telephony.KINDS):
+        if isinstance(event, ExchangeEvent):
+            events.append(["pstn", f"* {event.note}"])
+        else:
+            assert isinstance(event, TerminalSaid | ModemSaid)
+            events.append([event.line, f"{marks[type(event)]} {event.text}"])
+
+    assert sorted(told) == sorted(events)
+    assert bool(told) == (ran.topology.telephone is not None)
 
 
 def test_what_was_tried_is_what_the_record_has(ran: Ran) -> None:

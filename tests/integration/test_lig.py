@@ -16,6 +16,7 @@ import pytest
 
 from lab.errors import DaemonError
 from lab.linux import fence
+from lab.record.cause import PppCause
 from lab.secret import Secret
 from lab.topology.telephone import FenceList, Lig
 from lab.wait import wait_until
@@ -105,7 +106,7 @@ def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
         # The gateway hangs up: pppd tells of that, if it comes before the end of LCP.
         ends = (AUTH_TO_PEER_FAILED, HANGUP)
         assert pppd.wait(DEADLINE_S) in ends
-        assert "PAP authentication failed" in ppp.complaints(pppd.log.text())
+        assert ppp.find_cause(pppd.log.text(), AUTH_TO_PEER_FAILED)[0] is PppCause.not_accepted
         call = made.ended()
         assert call.exit_status == PEER_AUTH_FAILED
         assert (call.admitted, call.opened) == (0, 0)

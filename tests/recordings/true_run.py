@@ -15,12 +15,13 @@ from pathlib import Path
 from scapy.layers.inet import IP
 
 from lab import codec, verify
+from lab.record.event import Event
 from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.verify import Diagnosis, Finding, Verdict
 from lab.verify.case import Case, mac
 from lab.verify.sightings import Inside
-from lab.verify.telephone_calls import Utterance, read_carried, read_dialogue
+from lab.verify.telephone_calls import read_carried
 from lab.wire import calls, decode, esp
 from lab.wire.calls import Carried
 from lab.wire.decode import Frame, Packet
@@ -40,7 +41,7 @@ class _Read:
     record: Record
     wire: dict[str, list[Frame]]
     carried: list[Carried]
-    dialogue: list[Utterance]
+    events: list[Event]
     keys: dict[int, list[esp.Key]]
 
 
@@ -61,13 +62,15 @@ class Recordings:
 def _read(name: str, folder: Path) -> _Read:
     run_dir = archive.unpack(name, folder)
     try:
+        topology = codec.load(Topology, (run_dir / "keys" / "model.json").read_text())
+        record = codec.load(Record, (run_dir / "record.json").read_text())
         return _Read(
             run_dir,
-            codec.load(Topology, (run_dir / "keys" / "model.json").read_text()),
-            codec.load(Record, (run_dir / "record.json").read_text()),
+            topology,
+            record,
             decode.read_all(run_dir / "wire"),
             read_carried(run_dir),
-            read_dialogue(run_dir),
+            Case(topology, record, run_dir).events,
             esp.load_keys(run_dir / "keys" / "esp.json"),
         )
     except (TypeError, ValueError) as error:
@@ -81,7 +84,7 @@ class _ReadCase(Case):
         super().__init__(topology, run.record, run.run_dir)
         self.wire = {name: _numbered(frames) for name, frames in run.wire.items()}
         self.carried = run.numbered_carried()
-        self.dialogue = run.dialogue
+        self.events = run.events
         self.keys = run.keys
 
 
@@ -102,7 +105,7 @@ class TrueRun:
         self.record = copy.deepcopy(read.record, shared)
         self.wire = {name: [*frames] for name, frames in read.wire.items()}
         self.carried = [*read.carried]
-        self.dialogue = [*read.dialogue]
+        self.events = [*read.events]
         self.keys = read.keys
 
     # -- judging ------------------------------------------------------------------------------

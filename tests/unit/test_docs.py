@@ -63,17 +63,15 @@ def _model(name: str) -> Topology:
 
 
 def _rows(page: str, first: str) -> list[list[str]]:
-    """The cells of the table with this first column's title, without its head."""
-    lines = iter((REPO / page).read_text().splitlines())
-    for line in lines:
+    """The cells of the tables with this first column's title, without their heads."""
+    rows, wanted = [], False
+    for line in (REPO / page).read_text().splitlines():
         if line.startswith(f"| {first} |"):
-            next(lines)
-            break
-    rows = []
-    for line in lines:
-        if not line.startswith("|"):
-            break
-        rows.append([cell.strip().replace("`", "") for cell in line.strip("|").split("|")])
+            wanted = True
+        elif not line.startswith("|"):
+            wanted = False
+        elif wanted and not line.startswith("|---"):
+            rows.append([cell.strip().replace("`", "") for cell in line.strip("|").split("|")])
     return rows
 
 

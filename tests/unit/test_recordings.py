@@ -56,8 +56,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "recordings"
 
 
-def made(run_dir: Path, text: str, log: str = "quiet") -> Path:
-    for member, content in {"record.json": text, "logs/hmc/charon.log": log}.items():
+def made(run_dir: Path, text: str, events: str = "quiet") -> Path:
+    for member, content in {"record.json": text, "events.jsonl": events}.items():
         (run_dir / member).parent.mkdir(parents=True, exist_ok=True)
         (run_dir / member).write_text(content)
     return run_dir
@@ -75,9 +75,9 @@ def made(run_dir: Path, text: str, log: str = "quiet") -> Path:
 def test_what_has_a_trace_of_this_machine_is_not_written(
     trace: str, folder: Path, tmp_path: Path
 ) -> None:
-    run_dir = made(tmp_path / "run", "{}", log=trace)
+    run_dir = made(tmp_path / "run", "{}", events=trace)
 
-    with pytest.raises(archive.TracesError, match=r"charon\.log"):
+    with pytest.raises(archive.TracesError, match=r"events\.jsonl"):
         archive.pack("one", run_dir, ("vpn",))
 
     assert not folder.exists()
@@ -92,7 +92,7 @@ def test_what_was_packed_comes_out(folder: Path, tmp_path: Path) -> None:
     out = archive.unpack("one", tmp_path / "out")
 
     files = {p.relative_to(out).as_posix(): p.read_text() for p in out.rglob("*") if p.is_file()}
-    assert files == {"record.json": "{}", "logs/hmc/charon.log": "quiet"}
+    assert files == {"record.json": "{}", "events.jsonl": "quiet"}
 
 
 def test_another_version_is_refused(
@@ -132,10 +132,10 @@ def test_a_copy_may_be_changed_and_the_next_is_as_before(tmp_path: Path) -> None
     before.record.fence_trials.clear()
     before.wire["dmz"].clear()
     before.carried.clear()
-    before.dialogue.clear()
+    before.events.clear()
 
     after = recordings("dial")
 
     assert after.record.calls[0].succeeded
     assert isinstance(after.record, Record)
-    assert all([after.record.fence_trials, after.wire["dmz"], after.carried, after.dialogue])
+    assert all([after.record.fence_trials, after.wire["dmz"], after.carried, after.events])

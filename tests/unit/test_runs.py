@@ -11,6 +11,7 @@ from lab import codec
 from lab.engine.host import Clock, Engine
 from lab.engine.run_dir import new_run_dir
 from lab.errors import UsageError
+from lab.record.cause import Blame
 from lab.record.record import Record
 from lab.run.run import Run
 from lab.topology.load import load
@@ -33,7 +34,7 @@ def test_a_capture_that_lost_frames_makes_no_verdict(tmp_path: Path) -> None:
 
 def test_a_run_that_broke_off_makes_no_verdict(tmp_path: Path) -> None:
     why = "charon: ended with exit status 1\n    | its last words"
-    run = judged(tmp_path, Record(started=1.0, ended=2.0, error=why, broke_off=True))
+    run = judged(tmp_path, Record(started=1.0, ended=2.0, error=why, blame=Blame.lab))
     outcome = run.judge()
     assert (outcome.verdict, outcome.exit_status) == ("error", 4)
     assert outcome.diagnosis == "the run broke off: charon: ended with exit status 1"

@@ -7,11 +7,12 @@ from math import inf
 
 from lab.names import count
 from lab.record.record import LigCall
+from lab.telephony.events import HungUp, LineDropped
 from lab.topology.ppp import PppAccount
 from lab.topology.telephone import Lig
 from lab.verify.case import Case
 from lab.verify.finding import Finding, frames_of
-from lab.verify.telephone_calls import DROPS, TelephoneCall
+from lab.verify.telephone_calls import TelephoneCall
 from lab.ways.dial import passage
 from lab.ways.dial.dialling import opened_calls
 from lab.ways.dial.fence import LineCheck, agent_home
@@ -61,7 +62,7 @@ def _judge_demand(check: LineCheck, call: TelephoneCall) -> None:
         if protocol != ppp.PAP:
             check.object(f"the gateway asks {call} for {protocol:04X}", [item.frame])
     check.show(frames_of(item for item, _ in demands[:1]))
-    if not demands and call.in_ppp(ppp.LCP) and not call.noted(DROPS):
+    if not demands and call.in_ppp(ppp.LCP) and not call.noted(LineDropped):
         check.miss(f"the gateway did not ask {call} to authenticate")
     if other := call.in_ppp(ppp.CHAP):
         check.object(f"CHAP in {call}", frames_of(item for item, _ in other))
@@ -117,9 +118,9 @@ def _said(account: PppAccount) -> bytes:
 def _judge_refusal(check: LineCheck, call: TelephoneCall, nak: Carried) -> None:
     """The gateway ends the call of a caller whom it refuses: by LCP, and by the modem."""
     ends = call.in_ppp(ppp.LCP, Code.terminate_request, outgoing=False)
-    hung_up = any(call.noted(f"{end} hangs up") for end in (call.called, call.caller))
+    hung_up = call.noted(HungUp)
     kept = f"the gateway refused {call} and did not hang up"
-    if not hung_up and not call.noted(DROPS):
+    if not hung_up and not call.noted(LineDropped):
         check.object(kept, [nak.frame])
     elif not any(item.frame.time >= nak.frame.time for item, _ in ends):
         check.miss(kept, [nak.frame])
@@ -138,7 +139,7 @@ def check_p_12(case: Case) -> Finding:
     given = [
         _judge_lease(check, lig, call)
         for call in case.telephone_calls
-        if call.in_ppp(ppp.IPCP, outgoing=False) and (call.address or not call.noted(DROPS))
+        if call.in_ppp(ppp.IPCP, outgoing=False) and (call.address or not call.noted(LineDropped))
     ]
     answered = [call for call in case.record.lig if call.number]
     _judge_leases(check, answered)

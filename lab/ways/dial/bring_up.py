@@ -11,10 +11,10 @@ from typing import Any
 
 from lab.linux import routes
 from lab.record.event import PppUp
-from lab.record.record import DialAttempt
+from lab.record.record import ModemProbe
 from lab.teardown import Teardown
 from lab.wait import comes_true
-from lab.ways.dial.events import Dialled, ModemAbsent, ModemFound
+from lab.ways.dial.events import ModemAbsent, ModemFound
 from lab.ways.dial.plan import Dialer, DialPlan, plans
 from lab.ways.ground import Ground
 from tunnels.modem import Dialler
@@ -51,9 +51,8 @@ class Dial:
         """Look at the client's serial ports (OUT-24), once for all ways of the client."""
         lig = self._ground.topology.lig
         assert lig is not None, "check has seen it"
-        dialler = Dialler(
-            self._nodes[plan.client], plan, lig.node, self._record, self._tell_attempt
-        )
+        node, tell = self._nodes[plan.client], self._story.tell
+        dialler = Dialler(node, plan, lig.node, self._record, tell)
         found = next(
             (d for (_, client), d in self._diallers.items() if client == plan.client), None
         )
@@ -62,11 +61,11 @@ class Dial:
             dialler.share_modem(found)
             return dialler
         if device := dialler.find_modem():
-            self._story.tell(ModemFound(source=plan.client, device=device))
+            tell(ModemFound(source=plan.client, device=device))
             return dialler
         last = next((p for p in reversed(self._record.modems) if p.node == plan.client), None)
-        cause, words = (last.cause, last.error) if last else (None, "")
-        self._story.tell(ModemAbsent(source=plan.client, cause=cause, words=words))
+        nothing = ModemProbe(node=plan.client, device="", started=0.0)
+        tell(ModemAbsent.of(last or nothing, source=plan.client))
         return dialler
 
     # Up.
@@ -108,9 +107,6 @@ class Dial:
         assert lig is not None, "check has seen it"
         servers = (f"{endpoint.address}/32" for endpoint in way.endpoints)
         return tuple(dict.fromkeys((*servers, f"{lig.utility}/32")))
-
-    def _tell_attempt(self, attempt: DialAttempt) -> None:
-        self._story.tell(Dialled.of(attempt, source=attempt.client, words=attempt.failure))
 
     # While it stands.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from lab.linux import fence
 from lab.names import count
+from lab.record.cause import PppCause
 from lab.record.record import CallHome
+from lab.telephony.events import LineDropped
 from lab.telephony.modulation import agree
 from lab.verify.symptom import Diagnosis, DialTrail
-from lab.verify.telephone_calls import DROPS, TelephoneCall
+from lab.verify.telephone_calls import TelephoneCall
 from lab.ways.dial.modem_offers import find_offer
 from lab.ways.dial.paper_fence import DNS_PORT
 from lab.wire import ppp
@@ -20,14 +20,10 @@ from lab.wire.ppp import Code, PapCode
 BUSY = 0.5
 """A direction in use for so much of the time leaves its other end to wait."""
 BITS_PER_OCTET = 8
-ENDED_BY_SIGNAL = 5
-"""pppd(8) EXIT STATUS."""
 ROUNDS = 3
 """So often LCP may begin anew by chance."""
 NOT_RESPONDING = b"Peer not responding"
 """What pppd says to a peer that it gives up for want of LCP echo."""
-_NO_RESPONSE = re.compile(r"No response to \d+ echo-requests")
-"""What it says in its log; its last words to the peer may not have left any more."""
 
 
 def _failed(trail: DialTrail) -> TelephoneCall | None:
@@ -116,7 +112,7 @@ def find_no_ppp(trail: DialTrail) -> Diagnosis | None:
     if call is None:
         return None
     why = call.failure or "no reason was given"
-    if call.session and call.session.exit_status == ENDED_BY_SIGNAL and call.attempt:
+    if call.session and call.session.cause is PppCause.terminated and call.attempt:
         # The lab's dialler sent it, as nothing had come of the call.
         waited_s = call.session.closed - call.attempt.ended
         why = f"it was given up after {waited_s:.0f} s"
@@ -137,7 +133,7 @@ def find_lost_echo(trail: DialTrail) -> Diagnosis | None:
         asked = call.in_ppp(ppp.LCP, Code.echo_request, outgoing=True)
         answered = {f.identifier for _, f in call.in_ppp(ppp.LCP, Code.echo_reply, outgoing=False)}
         lost = [item for item, frame in asked if frame.identifier not in answered]
-        if not call.came_up or not lost or not _given_up(trail, call):
+        if not call.came_up or not lost or not _given_up(call):
             continue
         since = lost[0].frame.time
         later = [item for item in call.frames if item.data and item.frame.time > since]
@@ -152,11 +148,11 @@ def find_lost_echo(trail: DialTrail) -> Diagnosis | None:
     return None
 
 
-def _given_up(trail: DialTrail, call: TelephoneCall) -> bool:
-    """Whether the client's pppd ended PPP because of it."""
+def _given_up(call: TelephoneCall) -> bool:
+    """Whether the client's pppd ended PPP because of it; its last words may not have left any more."""
     ends = call.in_ppp(ppp.LCP, Code.terminate_request, outgoing=True)
     said = any(frame.content == NOT_RESPONDING for _, frame in ends)
-    return said or _NO_RESPONSE.search(trail.log(trail.client)) is not None
+    return said or (call.session is not None and call.session.cause is PppCause.no_echo)
 
 
 def find_silent_name_server(trail: DialTrail) -> Diagnosis | None:
@@ -183,11 +179,11 @@ def find_silent_name_server(trail: DialTrail) -> Diagnosis | None:
 
 def find_dropped_line(trail: DialTrail) -> Diagnosis | None:
     """The exchange cut a call off."""
-    first = next((c for c in trail.calls if c.came_up and c.noted(DROPS)), None)
+    first = next((c for c in trail.calls if c.came_up and c.noted(LineDropped)), None)
     if first is None:
         return None
-    began, ended = first.connection, first.noted(DROPS)
-    seconds = ended.time_s - began.time_s if began and ended else 0.0
+    began, ended = first.connection, first.noted(LineDropped)
+    seconds = ended.time - began.time if began and ended else 0.0
     again = f"; {trail.client} called again" if first is not trail.calls[-1] else ""
     return Diagnosis(
         "line-dropped",
@@ -208,8 +204,8 @@ def _able_bit_s(trail: DialTrail, call: TelephoneCall) -> int:
     ends = [end for end in (call.caller, call.called) if end in rates]
     if len(ends) < 2 or call.connection is None:
         return 0
-    dialogue, until_s = trail.case.dialogue, call.connection.time_s
-    one, other = (find_offer(dialogue, end, until_s) for end in ends)
+    dialogue, until = trail.case.dialogue, call.connection.time
+    one, other = (find_offer(dialogue, end, until) for end in ends)
     return agree(one, other, min(rates[end] for end in ends))[0]
 
 

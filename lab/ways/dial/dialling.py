@@ -7,13 +7,22 @@ from math import inf
 
 from lab.names import count
 from lab.record.record import DialAttempt, FirewallTrial
+from lab.telephony.events import ModemSaid, TerminalSaid
 from lab.topology.model import Firewall
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.firewall import NO_FIREWALL
 from lab.verify.outbound import object_to_failed_calls
 from lab.verify.own_firewall import judge_own_firewall
-from lab.verify.telephone_calls import CONNECT, ERROR, NO_DIALTONE, TelephoneCall
+from lab.verify.telephone_calls import (
+    CONNECT,
+    ERROR,
+    NO_DIALTONE,
+    TelephoneCall,
+    answer,
+    dialled,
+    dials,
+)
 from lab.ways.dial.plan import Dialer, dialers
 from lab.wire import ppp
 from lab.wire.calls import Carried
@@ -58,7 +67,7 @@ def check_out_23(case: Case) -> Finding:
 
 def _judge_dialling(check: Check, plan: Dialer, call: TelephoneCall) -> None:
     """What terminal and modem said before the call carried anything."""
-    if call.command is None or call.command.dialled not in ("", call.dialled):
+    if call.command is None or dialled(call.command) not in ("", call.dialled):
         check.object(f"{call} carries data, and the dialogue shows nobody who dialled it")
     elif call.dialled not in plan.numbers:
         check.object(f"{plan.client} dialled {call.dialled}, which is not configured")
@@ -146,11 +155,11 @@ def _judge_greeting(case: Case, check: Check, client: str, found: bool) -> None:
     said = [u for u in case.dialogue if u.line in own]
     answered = False
     for place, command in enumerate(said):
-        if command.dials:
+        if dials(command):
             break
-        if command.mark == ">" and command.text == "AT<CR>":
-            answers = takewhile(lambda u: u.mark == "<", said[place + 1 :])
-            answered |= any(u.answer == "OK" for u in answers)
+        if isinstance(command, TerminalSaid) and command.text == "AT<CR>":
+            answers = takewhile(lambda u: isinstance(u, ModemSaid), said[place + 1 :])
+            answered |= any(answer(u) == "OK" for u in answers)
     if found and not answered:
         check.object(f"no AT of {client} was answered with OK before it dialled")
 
@@ -192,7 +201,7 @@ def _why_no_next(case: Case) -> str:
         return "the lab dialled nothing in this run"
     for attempt in case.record.dialled:
         if attempt.cause is not None:
-            return f"{attempt.client} dialled no next number: {attempt.failure}"
+            return f"{attempt.client} dialled no next number: {attempt.why}"
     if any(len(plan.numbers) < 2 for plan in dialers(case.topology)):
         return "there is no next number"
     return "the first number was enough in every call"
@@ -221,13 +230,13 @@ def _judge_series(case: Case, check: Check, plan: Dialer, series: list[DialAttem
 
     last = series[-1]
     if last.cause is None:
-        failures = ", ".join(f"{a.number}: {a.result or a.failure}" for a in series[:-1])
+        failures = ", ".join(f"{a.number}: {a.result or a.why}" for a in series[:-1])
         reason = f" after {failures}" if failures else ""
         return f"{plan.client}: {last.number} answered{reason}"
     exhausted = len(series) == len(plan.numbers) * plan.rounds
     if not exhausted and last.result not in STOPPERS:
-        check.object(f"{plan.client} gave up after {last.number}: {last.failure}")
-    if not case.record.error and all(t.up for t in case.tried(KIND, plan.client)):
+        check.object(f"{plan.client} gave up after {last.number}: {last.why}")
+    if case.record.blame is None and all(t.up for t in case.tried(KIND, plan.client)):
         check.object(f"{plan.client} had no answer, and no error says so")
     return f"{plan.client}: {count(len(series), 'attempt')}, none successful"
 
@@ -238,7 +247,7 @@ def _judge_dialogue(case: Case, check: Check, client: str, attempts: list[DialAt
     answered = [a.number for a in attempts if a.result]
     devices = {a.device for a in attempts}
     own = {line.name for line in case.topology.lines_of(client) if line.device in devices}
-    heard = [u.dialled for u in case.dialogue if u.line in own and u.dialled]
+    heard = [number for u in case.dialogue if u.line in own and (number := dialled(u))]
     rest = iter(heard)
     # Where a user had the lab, he may have dialled by the same modem, too.
     among = not case.called and all(number in rest for number in answered)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lab.telephony.command_line import CommandError, next_command, tidy
 from lab.telephony.commands import Interpreter
+from lab.telephony.events import TerminalSaid
 from lab.telephony.modulation import Offer
 from lab.verify.telephone_calls import Utterance
 
@@ -13,11 +14,11 @@ _LEAD_AWAY = ("A", "D", "O")
 """Commands after which a line has no settings any more: answer, dial, back to data."""
 
 
-def find_offer(dialogue: Iterable[Utterance], line: str, until_s: float) -> Offer:
+def find_offer(dialogue: Iterable[Utterance], line: str, until: float) -> Offer:
     """The offer of a line's modem, its commands carried out on its settings once more."""
     modem = Interpreter({})
     for said in dialogue:
-        if said.line == line and said.mark == ">" and said.time_s <= until_s:
+        if said.line == line and isinstance(said, TerminalSaid) and said.time <= until:
             _obey(modem, said.text)
     return modem.settings.offer
 

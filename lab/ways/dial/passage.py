@@ -14,8 +14,9 @@ from math import inf
 from operator import itemgetter
 
 from lab.record.record import FenceTrial
+from lab.telephony.events import LineDropped
 from lab.verify.case import Case, mac
-from lab.verify.telephone_calls import DROPS, TelephoneCall
+from lab.verify.telephone_calls import TelephoneCall
 from lab.ways.dial.paper_fence import DNS_PORT, PASSING, Caller, Fence
 from lab.wire.decode import Ends, Frame, Packet
 from lab.wire.dialled import Fault
@@ -216,7 +217,7 @@ def losses(case: Case) -> str:
     if any(item.fault is Fault.checksum for item in case.carried):
         return "the telephone line was noisy"
     for call in case.telephone_calls:
-        if call.noted(DROPS) or (call.opened < inf and not call.terminated):
+        if call.noted(LineDropped) or (call.opened < inf and not call.terminated):
             return f"{call} was cut off"
     return ""
 

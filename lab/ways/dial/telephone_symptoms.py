@@ -9,15 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.names import count
-from lab.record.record import DialCause, ModemProbe
+from lab.record.cause import DialCause
+from lab.record.record import ModemProbe
+from lab.telephony.events import TrainingFailed, VoiceAnswered
 from lab.verify.symptom import Diagnosis, DialTrail
-from lab.verify.telephone_calls import (
-    NO_ANSWER,
-    NO_DIALTONE,
-    TRAINING_FAILS,
-    VOICE,
-    TelephoneCall,
-)
+from lab.verify.telephone_calls import NO_ANSWER, NO_DIALTONE, TelephoneCall
 from lab.ways.dial.plan import Dialer, dialers
 
 _GONE = (DialCause.port_shut, DialCause.modem_gone)
@@ -76,22 +72,21 @@ def find_no_modem(trail: DialTrail) -> Diagnosis | None:
 
 def _silent_or_babbling(trail: DialTrail, probe: ModemProbe) -> Diagnosis:
     port = f"the modem of {trail.client} at {probe.device}"
-    told = probe.error.replace("the modem", "it", 1)
     if probe.cause is DialCause.modem_garbage:
         return Diagnosis(
             "modem-garbage",
-            f"{port} sends what is no result code: {told}",
+            f"{port} sends what is no result code: {probe.why}",
             "see whether a modem is on that port, at the port's speed, and repair or replace it",
         )
     if probe.answer:
         return Diagnosis(
             "modem-refuses",
-            f"{port} takes no commands: {told}",
+            f"{port} takes no commands: {probe.why}",
             "see what is on that port",
         )
     return Diagnosis(
         "modem-dead",
-        f"{port} is dead: {told}",
+        f"{port} is dead: {probe.why}",
         "see whether it has power, and whether the serial cable is in",
     )
 
@@ -109,7 +104,7 @@ def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
         when = f"{where} call {before[-1].number}"
     return Diagnosis(
         "modem-gone",
-        f"the modem of {trail.client} was unplugged {when}: {gone.failure}",
+        f"the modem of {trail.client} was unplugged {when}: {gone.why}",
         f"plug it in again, and keep it at {gone.device}",
     )
 
@@ -122,10 +117,10 @@ def find_refused_command(trail: DialTrail) -> Diagnosis | None:
     last = attempts[-1]
     return Diagnosis(
         "modem-refuses-setup",
-        f"the modem of {trail.client} at {last.device} answers {last.refused} with {last.refusal}, so "
+        f"the modem of {trail.client} at {last.device} answers {last.command} with {last.detail}, so "
         "that nothing was dialled",
         "correct init of the way in the topology file"
-        if last.refused == _plan(trail).init
+        if last.command == _plan(trail).init
         else "see what is on that port",
     )
 
@@ -206,13 +201,13 @@ def _plan(trail: DialTrail) -> Dialer:
 
 def _fate(call: TelephoneCall) -> str:
     """What the exchange and the gateway know of a call, where the modem's word says too little."""
-    if call.fate in _FATES:
+    if call.fate is not None and call.fate in _FATES:
         return call.fate
     if call.at_gateway is not None and not call.at_gateway.answered:
         # The one reason for which the gateway lets a call ring (P-12).
         return "pool-empty"
-    if call.noted(TRAINING_FAILS):
+    if call.noted(TrainingFailed):
         return "training-fails"
-    if call.noted(VOICE):
+    if call.noted(VoiceAnswered):
         return "voice"
     return "no-answer" if call.result == NO_ANSWER else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.finding import frames_of
+from lab.verify.telephone_calls import dials
 from lab.ways.dial.plan import DialPlan
 from lab.ways.direct import wires as direct
 from lab.wire.decode import Frame, Packet
@@ -46,7 +47,7 @@ def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
     """What shows that this kind of way is in use."""
     if case.carried:
         yield "the telephone is in use", frames_of(case.carried)
-    if case.telephone_calls or any(said.dials for said in case.dialogue):
+    if case.telephone_calls or any(map(dials, case.dialogue)):
         yield "a modem dials", []
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.errors import ProtocolError
 from lab.linux import routes
+from lab.record.cause import GatewayCause
 from lab.record.event import PppUp
 from lab.record.record import IkeAttempt, PppSession
 from lab.teardown import Teardown
@@ -22,7 +23,7 @@ from lab.ways.vpn import plan as model
 from lab.ways.vpn.events import GatewayFailed, IkeEstablished, IkeFailed, L2tpUp
 from lab.ways.vpn.plan import IpsecConnection, VpnPlan
 from tunnels.ipsec import Charon
-from tunnels.l2tp import Lac, Lns
+from tunnels.l2tp import GatewayGivesNone, Lac, Lns
 
 DIAL_DEADLINE_S = 120.0
 GRACE_S = 30.0
@@ -65,12 +66,12 @@ class Vpn:
         connections = model.connections(self._topology)
         for name in dict.fromkeys(n for c in connections for n in (c.client, c.gateway)):
             mine = tuple(c for c in connections if name in (c.client, c.gateway))
-            charon = Charon(self._nodes[name], mine, self._record)
+            charon = Charon(self._nodes[name], mine, self._record, self._story.tell)
             self._charons[name] = charon
             self._teardown.add(f"{name}'s charon", charon.stop)
             charon.launch()
         for server in model.servers(self._topology):
-            lns = Lns(self._nodes[server.gateway], server)
+            lns = Lns(self._nodes[server.gateway], server, self._story.tell)
             self._teardown.add(f"{server.gateway}'s xl2tpd", lns.stop)
             lns.launch()
             self._lnss.append(lns)
@@ -101,11 +102,10 @@ class Vpn:
         for gateway in gateways:
             try:
                 self._connect(way, client, gateway)
-            except ProtocolError as error:
+            except GatewayGivesNone as error:
                 self._ground.check()
-                detail = f"{error.message}: {error.hint}" if error.hint else error.message
-                self._story.tell(GatewayFailed(source=client, gateway=gateway, words=detail))
-                reasons.append(f"{gateway}: {detail}")
+                self._story.tell(error.event)
+                reasons.append(f"{gateway}: {error.message}")
                 self.give_up(way, client)
                 continue
             self._record.gateway_in_use[client] = gateway
@@ -116,11 +116,15 @@ class Vpn:
         connection = way.connection(client, gateway)
         attempt = self._charons[client].initiate(connection, _ike_budget_s(connection))
         self._tell_ike(attempt)
-        if not attempt.established:
-            raise ProtocolError(attempt.error)
+        if attempt.cause is not None:
+            failed = GatewayFailed(
+                source=client, gateway=gateway, cause=GatewayCause.no_ike, detail=""
+            )
+            raise GatewayGivesNone(failed, attempt.why)
 
         plan, server = way.client(client), way.server(gateway)
-        lac = Lac(self._nodes[client], plan, server, connection.client_address, self._record)
+        node, tell = self._nodes[client], self._story.tell
+        lac = Lac(node, plan, server, connection.client_address, self._record, tell)
         self._tunnels[client] = _Tunnel(connection, lac)
         lac.launch()
         lac.ready()

@@ -1,18 +1,14 @@
-"""What happens on a way by VPN. The source is the client."""
+"""What happens on a way by VPN. The source is the client, unless it says otherwise."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from lab.record.cause import CharonCause, GatewayCause, IkeCause
 from lab.record.event import Event
-from lab.record.record import IkeCause
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class IkeEstablished(Event):
+class IkeEstablished(Event, topic="IKE"):
     """The IKE SA and the ESP SAs are installed (RFC 2409); suites as VICI names them."""
 
-    topic = "IKE"
     gateway: str
     ike_encryption: str
     ike_integrity: str
@@ -33,20 +29,31 @@ class IkeEstablished(Event):
         )
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class IkeFailed(Event):
+class IkeFailed(Event, topic="IKE", tells="{source} to {gateway}: {why}"):
     """A connection did not come up."""
 
-    topic = "IKE"
     gateway: str
     cause: IkeCause
+    detail: str
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class L2tpUp(Event):
+class CharonComplained(Event, topic="IKE"):
+    """The log of a node's charon has the first line of a complaint. The source is that node."""
+
+    cause: CharonCause
+
+
+class PoolExhausted(Event, topic="L2TP"):
+    """A gateway refused a call, as it had no address left. The source is the gateway."""
+
+
+COMPLAINTS = (CharonComplained, PoolExhausted)
+"""What is only known of logs; the judge reads these, and nothing else of a daemon's log."""
+
+
+class L2tpUp(Event, topic="L2TP"):
     """The L2TP tunnels are up (RFC 2661 5.1)."""
 
-    topic = "L2TP"
     gateway: str
     tunnels: tuple[tuple[int, int], ...]
     """The client's and the gateway's tunnel ID of each."""
@@ -57,13 +64,9 @@ class L2tpUp(Event):
         return f"{self.source} and {self.gateway}: tunnel {ids}"
 
 
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class GatewayFailed(Event):
+class GatewayFailed(Event, tells="{source}: {gateway} gives no way: {why}"):
     """A VPN gateway gives no way home; the next is tried."""
 
     gateway: str
-    words: str
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.source}: {self.gateway} gives no way: {self.words}"
+    cause: GatewayCause
+    detail: str

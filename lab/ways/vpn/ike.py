@@ -221,8 +221,8 @@ def check_p_01(case: Case) -> Finding:
         check.object("no gateway chose a transform", frames_of(n.messages[0] for n in found))
     for node in case.agents:
         if not any(a.established for a in case.record.ike if a.client == node.name):
-            errors = [a.error for a in case.record.ike if a.client == node.name and a.error]
-            why = f": {errors[-1]}" if errors else ""
+            failed = [a for a in case.record.ike if a.client == node.name and a.cause]
+            why = f": {failed[-1].why}" if failed else ""
             check.object(f"no gateway authenticated {node.name} by its key{why}")
     return check.finding(
         f"{count(len(proposals), 'IKE SA')} with authentication method 1; cipher, hash and group "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 from lab.names import count
@@ -19,12 +18,6 @@ REPLAYS = "XfrmInStateSeqError"
 DEAD_AFTER_S = 3.0
 """Of silence, with several packets unanswered."""
 
-_NO_ADDRESS = re.compile(
-    r"no (?:available |free )?(?:IP )?address|out of IP addresses"
-    r"|could not determine remote IP address",
-    re.IGNORECASE,
-)
-
 
 def find_l2tp_refusal(trail: Trail) -> Diagnosis | None:
     """The gateway's LNS ends the tunnel or the call, and says why."""
@@ -35,7 +28,7 @@ def find_l2tp_refusal(trail: Trail) -> Diagnosis | None:
             continue
         if item.l2tp.control_type in (ControlType.CDN, ControlType.StopCCN):
             result = item.l2tp.result
-            if _NO_ADDRESS.search(result) or _NO_ADDRESS.search(trail.log(trail.gateway)):
+            if trail.gateway in trail.exhausted:
                 return _pool_empty(trail, f"it answers {result or 'with a disconnect'}")
             if _ppp_began(trail):
                 return None  # PPP failed first, and says more
@@ -90,8 +83,7 @@ def find_no_address(trail: Trail) -> Diagnosis | None:
     if _opened(trail):
         return None
     accepted = ppp.among(trail.insides, ppp.CHAP, ChapCode.success)
-    logs = trail.log(trail.gateway)
-    if accepted and (_NO_ADDRESS.search(logs) or not _gives_address(trail)):
+    if accepted and (trail.gateway in trail.exhausted or not _gives_address(trail)):
         return _pool_empty(trail, "IPCP does not open although CHAP succeeded")
     return None
 

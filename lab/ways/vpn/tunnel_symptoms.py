@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from lab.names import count
+from lab.record.cause import CharonCause
 from lab.verify.symptom import Diagnosis, Loss, Trail, loss_of_all
 from lab.ways.vpn.ike import MAIN_MODE_MESSAGES, QUICK_MODE_MESSAGES, Negotiation, negotiations
 from lab.wire.decode import ESP, UDP
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NO_PROPOSAL_CHOSEN
 
-_WRONG_IDENTITY = re.compile(
-    r"no peer config found|none allows pre-shared key|AUTHENTICATION_FAILED|AUTH_FAILED"
-    r"|does not match to|INVALID_ID_INFORMATION|no shared key found",
-)
-"""What charon says at either end when it can read an identity and does not want it."""
-_UNWANTED = re.compile(r"does not match to")
-_UNREADABLE = re.compile(
-    r"could not decrypt payloads|decryption failed|PAYLOAD_MALFORMED|PLD_MAL|message parsing failed"
-)
-"""What charon says when another key was used to encrypt."""
-_NO_IKEV1 = re.compile(r"IKE version 1 not supported|received unsupported IKE version 1")
-"""What a charon says that was built without IKEv1: asked to begin, and asked by a peer."""
-_NO_PROPOSAL = re.compile(r"NO_PROPOSAL_CHOSEN|NO_PROP|no (?:matching |acceptable )?proposal found")
+_WRONG_IDENTITY = {CharonCause.unknown_identity, CharonCause.unwanted_identity}
+"""What the charon of either end says when it can read an identity and does not want it."""
 
 
 def _lost_everything(trail: Trail, protocol: int, port: int = 0) -> tuple[Loss, str] | None:
@@ -46,7 +34,7 @@ def _lost_text(name: str, loss: Loss, way: str) -> str:
 def find_no_ikev1(trail: Trail) -> Diagnosis | None:
     """A charon that was built without IKEv1 sends nothing, and answers nothing."""
     nodes = [trail.client, *(c.gateway for c in trail.case.connections(trail.client))]
-    without = [node for node in nodes if _NO_IKEV1.search(trail.log(node))]
+    without = [node for node in nodes if CharonCause.unsupported in trail.complaints(node)]
     if not without:
         return None
     return Diagnosis(
@@ -101,7 +89,6 @@ def _negotiations(trail: Trail) -> list[Negotiation]:
 def find_no_proposal(trail: Trail) -> Diagnosis | None:
     """No algorithms in common: a notify in clear, or charon's word for it once encrypted."""
     notified = any(NO_PROPOSAL_CHOSEN in s.message.notifies for s in trail.ike if not s.outgoing)
-    logs = f"{trail.log(trail.client)}\n{trail.log(trail.gateway)}"
     done = any(
         len(messages) >= QUICK_MODE_MESSAGES
         for n in _negotiations(trail)
@@ -109,7 +96,8 @@ def find_no_proposal(trail: Trail) -> Diagnosis | None:
     )
     # In main mode the notify is in clear; in quick mode only charon can tell.
     phase = "ESP" if _authenticated(trail) else "IKE"
-    if done or not (_NO_PROPOSAL.search(logs) if phase == "ESP" else notified):
+    told = CharonCause.no_proposal in trail.complaints(trail.client, trail.gateway)
+    if done or not (told if phase == "ESP" else notified):
         return None
 
     connection = trail.connection
@@ -150,9 +138,8 @@ def find_failed_authentication(trail: Trail) -> Diagnosis | None:
     if _authenticated(trail):
         return _unwanted_gateway(trail)
 
-    logs = f"{trail.log(trail.client)}\n{trail.log(trail.gateway)}"
-    readable = _WRONG_IDENTITY.search(logs) and not _UNREADABLE.search(trail.log(trail.gateway))
-    if readable:
+    named = _WRONG_IDENTITY & trail.complaints(trail.client, trail.gateway)
+    if named and CharonCause.unreadable not in trail.complaints(trail.gateway):
         own = trail.connection.client_side.identity if trail.connection else ""
         return Diagnosis(
             "wrong-identity",
@@ -170,7 +157,7 @@ def find_failed_authentication(trail: Trail) -> Diagnosis | None:
 
 def _unwanted_gateway(trail: Trail) -> Diagnosis | None:
     """Main mode is through on the wire, and the client does not want who answered."""
-    if not _UNWANTED.search(trail.log(trail.client)):
+    if CharonCause.unwanted_identity not in trail.complaints(trail.client):
         return None
     wanted = trail.connection.client_side.expects if trail.connection else ""
     return Diagnosis(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.record.record import IkeCause
+from lab.record.cause import IkeCause
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.outbound import vpn_protocol

@@ -18,6 +18,7 @@ import pytest
 import lab
 from lab.agent import client, heartbeat
 from lab.ibm.server import Server
+from lab.record.cause import AgentCause
 from tests.unit.ibm.sites import ADDRESSES, Site, entries, free_port
 
 SYSTEM = "7042-CR9*2112345"
@@ -146,7 +147,7 @@ def test_a_foreign_authority_is_refused_by_both_sides(
     attempt = one_try(site.url(), foreign.ca_file)
 
     assert attempt.phase == "TLS"
-    assert "the server's certificate is refused: " in attempt.problem
+    assert "the server's certificate is refused: " in attempt.why
     (entry,) = entries(server, 1)
     assert (entry.kind, entry.status) == ("handshake", 0)
     assert entry.detail
@@ -173,7 +174,7 @@ def test_a_certificate_for_another_name_is_refused(site: Site) -> None:
         assert one_try(url, site.ca_file).phase != "TLS"  # its own address is
 
     assert attempt.phase == "TLS"
-    assert "IP address mismatch, certificate is not valid for '127.0.0.5'" in attempt.problem
+    assert "IP address mismatch, certificate is not valid for '127.0.0.5'" in attempt.why
 
 
 def test_a_name_that_does_not_resolve(site: Site) -> None:
@@ -224,7 +225,7 @@ def test_an_answer_that_is_no_acknowledgement(site: Site, name: str) -> None:
         attempt = one_try(url, site.ca_file)
 
     assert attempt.phase == "acknowledgement"
-    assert problem in attempt.problem
+    assert problem in attempt.why
 
 
 def test_an_interim_answer_is_passed_over(site: Site) -> None:
@@ -245,8 +246,8 @@ def test_silence_ends_at_the_deadline(site: Site) -> None:
         quiet.set()
 
     assert attempt.phase == "acknowledgement"
-    assert attempt.problem == "no answer within 0.5 s in all"
-    assert attempt.timed_out
+    assert attempt.why == "no answer within 0.5 s in all"
+    assert attempt.cause is AgentCause.timed_out
     assert 0.4 < attempt.seconds < 5
 
 

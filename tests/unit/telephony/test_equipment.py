@@ -23,9 +23,8 @@ import pytest
 from lab.errors import ThreadBroke
 from lab.linux.nodes import Node
 from lab.telephony import equipment as equipment_module
-from lab.telephony.devices import start_port, start_watch
+from lab.telephony.devices import LOOK_S, start_port, start_watch
 from lab.telephony.modem import Modem
-from lab.telephony.readiness import LOOK_S
 from lab.topology.telephone import CallRule, ModemFault, Outcome, ResultTable
 from lab.wait import wait_until
 from tests.unit.telephony.cabinet import DEADLINE_S, Cabinet, HereNode, Terminal, cabinet

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import pytest
 
-from lab.telephony.readiness import LOOK_S, Readiness
+from lab.telephony.devices import LOOK_S, Readiness
 from lab.topology.telephone import ModemFault
 from lab.wait import wait_until
 from tests.unit.telephony.cabinet import DEADLINE_S, Cabinet, Terminal, cabinet

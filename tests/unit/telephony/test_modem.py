@@ -8,10 +8,10 @@ from typing import get_args
 
 import pytest
 
-from lab.telephony.commands import COMMANDS, CallRequest, Originate
+from lab.telephony.commands import CallRequest, Originate
 from lab.telephony.dialling import parse_dial
 from lab.telephony.modem import KEPT_WHILE_ESCAPED, Modem, State
-from lab.telephony.repertoire import ALIASES, REGISTERS, SETTINGS, SWITCHES
+from lab.telephony.repertoire import ALIASES, COMMANDS, REGISTERS, SETTINGS, SWITCHES
 from lab.telephony.result_codes import HAYES, IBM, ResultCode
 from lab.telephony.signals import Effect, Heard, ToLine, ToTerminal, Trained
 from lab.telephony.states import COMMAND, TRANSITIONS, Signal, Trigger, kind

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.telephony.commands import COMMANDS
-from lab.telephony.dialling import MODIFIERS
+from lab.telephony.dialling import parse_dial
 from lab.telephony.exchange import Exchange
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem
 from lab.telephony.modulation import CARRIERS, agree
-from lab.telephony.repertoire import PARAMETERS, REGISTERS, SETTINGS, SWITCHES, Setting
+from lab.telephony.repertoire import COMMANDS, PARAMETERS, REGISTERS, SETTINGS, SWITCHES, Setting
 from lab.telephony.result_codes import HAYES, IBM, ResultCode, wording
 from lab.telephony.settings import Settings
 from lab.telephony.signals import Effect, LineEvent, ToTerminal, Trained
@@ -63,6 +62,10 @@ def test_every_register_is_told_with_default_and_range() -> None:
     ]
 
 
+def _inert(text: str) -> bool:
+    return text.endswith("without effect")
+
+
 WITHOUT_EFFECT = {
     **{
         name: f"{name} {_default(each)} ({each.fields[0].allowed})"
@@ -70,7 +73,7 @@ WITHOUT_EFFECT = {
         if not each.effect
     },
     **{name: f"{name} {_default(each)}" for name, each in PARAMETERS.items() if not each.effect},
-    **{name: name for name, text in MODIFIERS.items() if "without effect" in text},
+    **{name: name for name, text in _rows("at-commands.md", "in a number") if _inert(text)},
 }
 """What the page has to say of each."""
 
@@ -83,13 +86,29 @@ def test_what_has_no_effect_is_told_with_a_reason() -> None:
     assert sorted(told) == sorted(WITHOUT_EFFECT.values())
 
 
-def test_every_modifier_is_told() -> None:
-    assert dict(_rows("at-commands.md", "in a number")) == dict(MODIFIERS)
+def _dialled(text: str, *, tone: bool) -> tuple[object, ...]:
+    understood = parse_dial(text, tone=tone, numbers=["5"] * 4, last="9")
+    return understood.steps, understood.hold, understood.tone
+
+
+def test_every_modifier_that_is_told_does_something_and_no_other_character() -> None:
+    told = dict(_rows("at-commands.md", "in a number"))
+    for character in map(chr, range(0x20, 0x7F)):
+        name = {"S": "S="}.get(character, character)
+        placed = [(f"{character}12", "12"), (f"1{character}2", "12")]
+        does = any(
+            _dialled(text, tone=tone) != _dialled(plain, tone=tone)
+            for text, plain in placed
+            for tone in (False, True)
+        )
+        digit = character in "0123456789*#ABCD"
+        assert does is (digit or not _inert(told.get(name, "without effect"))), character
 
 
 def test_every_carrier_is_told_with_its_rates() -> None:
     told = dict(_rows("at-settings.md", "carrier"))
     assert list(told) == list(CARRIERS)
+    assert SETTINGS["+MS"].fields[0].allowed == ",".join(CARRIERS)
     for name, rates in CARRIERS.items():
         if name == "V34":
             assert rates == tuple(range(2400, 33601, 2400))

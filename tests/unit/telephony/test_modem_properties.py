@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lab.telephony.command_line import Command, CommandError, CommandLine, Form, next_command, tidy
-from lab.telephony.commands import COMMANDS, Interpreter
+from lab.telephony.commands import Interpreter
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
 from lab.telephony.modem import Modem, State
 from lab.telephony.modulation import CARRIERS
-from lab.telephony.repertoire import ALIASES, REGISTERS, SETTINGS, SWITCHES
+from lab.telephony.repertoire import ALIASES, COMMANDS, REGISTERS, SETTINGS, SWITCHES
 from lab.telephony.result_codes import HAYES, ResultCode, wording
 from lab.telephony.settings import Settings
 from lab.telephony.signals import Effect, Heard, ToLine, ToTerminal, Trained

@@ -20,13 +20,14 @@ from lab.charon import CharonStatus
 from lab.errors import ProtocolError
 from lab.linux import nft
 from lab.linux.nodes import Node
+from lab.record.event import Event
 from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import clients, connections, servers
 from tests.unit.sabotage import possessions, steps_that_fail
 from tests.unit.verify.stage import topology
-from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _notices, _xl2tpd, ipsec, lig
+from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ipsec, lig
 from tunnels._l2tp_daemon import Xl2tpd
 from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
@@ -73,26 +74,28 @@ class Bed:
 
     def __init__(self, folder: Path) -> None:
         self.node = Here("here", folder, ())
+        self.told: list[Event] = []
         self._vpn, self._dial = topology("vpn-nat"), topology("dial")
 
     def make(self, kind: type[Driver]) -> Driver:
         vpn, record = self._vpn, Record()
         if kind is Charon:
-            return Charon(self.node, connections(vpn), record)
+            return Charon(self.node, connections(vpn), record, self.told.append)
         if kind is Lns:
-            return Lns(self.node, servers(vpn)[0])
+            return Lns(self.node, servers(vpn)[0], self.told.append)
         if kind is Lac:
-            return Lac(self.node, clients(vpn)[0], servers(vpn)[0], "192.0.2.1", record)
+            client, server = clients(vpn)[0], servers(vpn)[0]
+            return Lac(self.node, client, server, "192.0.2.1", record, self.told.append)
         if kind is Xl2tpd:
-            return Xl2tpd(self.node, "[global]\n")
+            return Xl2tpd(self.node, "", (), {})
         if kind is Bank:
             return self._bank(self._dial)
-        return Dialler(self.node, dialers(self._dial)[0], "lig", record)
+        return Dialler(self.node, dialers(self._dial)[0], "lig", record, self.told.append)
 
     def _bank(self, dial: Topology) -> Bank:
         assert dial.lig is not None
         assert dial.telephone is not None
-        return Bank(self.node, dial.lig, dial.telephone.lines, Record())
+        return Bank(self.node, dial.lig, dial.telephone.lines, Record(), self.told.append)
 
 
 @pytest.fixture
@@ -105,7 +108,6 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bed:
     monkeypatch.setattr(nft, "run", lambda script: None)
     # A charon that the lab fetched is mounted into the node, which is for root only.
     monkeypatch.setattr(charon, "status", lambda: CharonStatus(program, None, "it knows"))
-    monkeypatch.setattr(_notices, "PIPE", os.fspath(tmp_path / "pipes" / "notices"))
     # Nobody has a modem here: the bank gives up at the first try.
     monkeypatch.setattr(lig, "OPEN_TRIES", 1)
     monkeypatch.setattr(_xl2tpd, "CONTROL", os.fspath(tmp_path / "xl2tpd" / "control"))
@@ -169,7 +171,7 @@ def test_a_driver_that_does_not_get_ready_is_stopped(
         raise ProtocolError("it is not")
 
     monkeypatch.setattr(Xl2tpd, verb, broken)
-    driver = Xl2tpd(bed.node, "")
+    driver = Xl2tpd(bed.node, "", (), {})
     with pytest.raises(ProtocolError, match="it is not"), tunnels.started(driver):
         pytest.fail("it is not ready")
     assert not driver.alive

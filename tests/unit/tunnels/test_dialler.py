@@ -15,11 +15,13 @@ import pytest
 
 from lab.errors import ProtocolError
 from lab.linux.nodes import Node
-from lab.record.record import DialCause, Record
+from lab.record.cause import DialCause
+from lab.record.event import Event
+from lab.record.record import Record
+from lab.ways.dial.events import Dialled
 from lab.ways.dial.plan import dialers
 from tests.unit.verify.stage import topology
-from tunnels._dialling import SET_UP
-from tunnels.modem import Dialler
+from tunnels.modem import SET_UP, Dialler
 
 
 class Port:
@@ -72,15 +74,19 @@ def test_a_refused_command_ends_the_attempt(port: Port, refused: str, tmp_path: 
     (plan,) = dialers(topology("dial"))
     plan = replace(plan, devices=(port.device,), init="AT+MS=V99")
     record = Record()
-    dialler = Dialler(here(tmp_path), plan, "lig", record)
+    told: list[Event] = []
+    dialler = Dialler(here(tmp_path), plan, "lig", record, told.append)
     assert dialler.find_modem() == port.device
 
     with pytest.raises(ProtocolError, match="ERROR"):
         dialler.dial()
 
     (attempt,) = record.dialled
-    assert attempt.failure == f"the modem answers {refused} with ERROR"
+    assert attempt.why == f"{refused} was answered with ERROR"
     assert attempt.cause is DialCause.command_refused
-    assert (attempt.refused, attempt.refusal) == (refused, "ERROR")
+    assert (attempt.command, attempt.detail) == (refused, "ERROR")
+    (dialled,) = told
+    assert isinstance(dialled, Dialled)
+    assert (dialled.cause, dialled.command) == (attempt.cause, refused)
     assert attempt.result == ""
     assert 0 < attempt.started <= attempt.ended

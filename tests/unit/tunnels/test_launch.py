@@ -12,6 +12,7 @@ import pytest
 from lab import charon
 from lab.charon import CharonStatus
 from lab.linux.nodes import Node
+from lab.record.event import Event
 from lab.record.record import Record
 from lab.ways.vpn.plan import connections
 from tests.unit.verify.stage import topology
@@ -50,8 +51,9 @@ def test_the_labs_own_charon_is_put_in_place_before_it_starts(
     monkeypatch.setattr(ipsec, "listening", lambda *_: contextlib.nullcontext())
     node = Recorder(tmp_path)
     mine = tuple(c for c in connections(topology("vpn")) if c.client == "hmc")
+    told: list[Event] = []
 
-    Charon(cast(Node, node), mine, Record()).launch()
+    Charon(cast(Node, node), mine, Record(), told.append).launch()
 
     assert node.asked[-1] == ("/usr/sbin/charon-systemd",)
     assert ((charon.cover, OWN) in node.asked) is (own is not None)

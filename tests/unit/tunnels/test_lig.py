@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from lab.linux.nodes import Node
+from lab.record.event import Event
+from lab.record.record import Record
 from lab.topology import load, resolve
-from lab.topology.telephone import Lig
-from tunnels import _dnsmasq, _notices, lig, ppp
-from tunnels._answering import ANSWER_S, COMMAND_S, RING_GAP_S, TRIES, Answering, AnsweringState
+from lab.topology.telephone import Lig, ModemLine
+from lab.ways.dial.events import LigLeftToRing
+from tunnels import _answering, _dnsmasq, _notices, lig, ppp
+from tunnels._answering import TRIES, AnsweringModem, HungUpOn, ToldToEnd
 
 LOG = Path("/run/lab/logs/lig/pppd-lig-1.log")
+
+
+LINES = (
+    ModemLine(
+        name="lig-1", node="lig", device="/dev/modem0", number="1", rate_bit_s=33600, delay_s=0.0
+    ),
+)
 
 
 def planned() -> Lig:
@@ -22,97 +40,169 @@ def planned() -> Lig:
     return resolved
 
 
-def waiting() -> Answering:
-    modem = Answering()
-    assert modem.begin(0.0) == b"ATZ\r"
-    assert modem.hear(b"ATZ\r\r\nOK\r\n", 0.1, may_answer=True) == b"ATE0V1S0=0&C1&D2\r"
-    assert modem.hear(b"ATE0V1S0=0&C1&D2\r\r\nOK\r\n", 0.2, may_answer=True) == b""
-    return modem
+class Line:
+    """A modem as a test plays it, and the LIG's end of the port."""
+
+    def __init__(self) -> None:
+        self.gateway, self.modem = os.openpty()
+        tty.setraw(self.modem)
+        os.set_blocking(self.gateway, False)
+        self.told = os.eventfd(0)
+        self.end = AnsweringModem(self.gateway, self.told)
+
+    def say(self, *lines: bytes) -> None:
+        os.write(self.modem, b"".join(b"\r\n" + line + b"\r\n" for line in lines))
+
+    def heard(self, count: int) -> bytes:
+        with open(self.modem, "rb", closefd=False) as modem:
+            return modem.read(count)
+
+    def close(self) -> None:
+        for descriptor in (self.gateway, self.modem, self.told):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
 
-def test_a_modem_is_set_up_and_then_costs_nothing() -> None:
-    modem = waiting()
-
-    assert modem.state is AnsweringState.waiting
-    assert modem.deadline is None
-
-
-def test_a_call_is_answered_byte_by_byte() -> None:
-    modem = waiting()
-    sent = b"".join(
-        modem.hear(bytes((byte,)), 1.0, may_answer=True) for byte in b"\r\nRING\r\n\r\nRING\r\n"
-    )
-    assert sent == b"ATA\r"
-
-    for byte in b"\r\nCONNECT 28800\r\n~\xff}#":
-        assert modem.hear(bytes((byte,)), 5.0, may_answer=True) == b""
-    assert modem.state is AnsweringState.connected
-    assert modem.rate_bit_s == 28800
-    assert modem.deadline is None
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    monkeypatch.setattr(_answering, "COMMAND_S", 0.1)
+    monkeypatch.setattr(_answering, "ANSWER_S", 0.1)
+    made = Line()
+    yield made
+    made.close()
 
 
-def test_connect_may_come_without_a_rate() -> None:
-    modem = waiting()
-    modem.hear(b"\r\nRING\r\n", 1.0, may_answer=True)
-    modem.hear(b"\r\nCONNECT\r\n", 2.0, may_answer=True)
+def test_a_modem_is_set_up_by_two_commands(line: Line) -> None:
+    line.say(b"OK", b"RING", b"OK")
 
-    assert (modem.state, modem.rate_bit_s) == (AnsweringState.connected, 0)
-
-
-def test_without_an_address_it_rings_and_each_call_counts_once() -> None:
-    modem = waiting()
-    for at in (10.0, 16.0, 22.0, 22.0 + RING_GAP_S + 1):
-        assert modem.hear(b"\r\nRING\r\n", at, may_answer=False) == b""
-
-    assert modem.unanswered == 2
-    assert modem.state is AnsweringState.waiting
+    assert line.end.set_up()
+    told = b"ATZ\rATE0V1S0=0&C1&D2\r"
+    assert line.heard(len(told)) == told
 
 
-def test_an_address_that_becomes_free_answers_the_next_ring() -> None:
-    modem = waiting()
-    modem.hear(b"\r\nRING\r\n", 10.0, may_answer=False)
+@pytest.mark.parametrize(
+    ("said", "rate_bit_s"),
+    [
+        (b"CONNECT 28800", 28800),
+        (b"CONNECT", 0),
+        (b"CONNECT 9600/ARQ", 9600),
+        (b"NO CARRIER", None),
+        (b"ERROR", None),
+        (b"NO ANSWER", None),
+        (b"CONNE", None),
+    ],
+)
+def test_a_call_is_answered_or_comes_to_nothing(
+    line: Line, said: bytes, rate_bit_s: int | None
+) -> None:
+    line.say(b"RING", said)
 
-    assert modem.hear(b"\r\nRING\r\n", 16.0, may_answer=True) == b"ATA\r"
-
-
-@pytest.mark.parametrize("end", [b"NO CARRIER", b"ERROR", b"NO ANSWER"])
-def test_a_call_that_comes_to_nothing_sets_the_modem_up_again(end: bytes) -> None:
-    modem = waiting()
-    modem.hear(b"\r\nRING\r\n", 1.0, may_answer=True)
-
-    assert modem.hear(b"\r\n" + end + b"\r\n", 3.0, may_answer=True) == b"ATZ\r"
-    assert modem.state is AnsweringState.setting_up
-
-
-def test_an_answer_that_never_ends_is_given_up() -> None:
-    modem = waiting()
-    modem.hear(b"\r\nRING\r\n", 1.0, may_answer=True)
-    assert modem.deadline == 1.0 + ANSWER_S
-
-    assert modem.expire(modem.deadline) == b"ATZ\r"
+    assert line.end.hear() == "RING"
+    assert line.end.answer() == rate_bit_s
+    assert line.heard(4) == b"ATA\r"
 
 
-def test_a_modem_that_does_not_answer_is_dead_after_some_tries() -> None:
-    modem = Answering()
-    modem.begin(0.0)
-    tries = 1
-    while modem.deadline is not None:
-        assert modem.deadline == tries * COMMAND_S
-        tries += bool(modem.expire(modem.deadline))
+def test_lines_may_come_byte_by_byte_and_with_the_callers_first_bytes(line: Line) -> None:
+    for byte in b"\r\nRING\r\n":
+        os.write(line.modem, bytes((byte,)))
+    assert line.end.hear() == "RING"
 
-    assert tries == TRIES
-    assert modem.state is AnsweringState.dead
-    assert modem.hear(b"\r\nRING\r\n", 99.0, may_answer=True) == b""
+    os.write(line.modem, b"\r\nCONNECT 28800\r\n~\xff}#")
+    assert line.end.answer() == 28800
 
 
-def test_noise_is_no_modem_and_fills_no_memory() -> None:
-    modem = Answering()
-    modem.begin(0.0)
-    for _ in range(100):
-        assert modem.hear(bytes(range(0x80, 0x100)), 1.0, may_answer=True) == b""
+def test_an_answer_that_never_ends_is_given_up(line: Line) -> None:
+    began = time.monotonic()
 
-    assert modem.state is AnsweringState.setting_up
-    assert modem.hear(b"\r\nOK\r\n", 2.0, may_answer=True) != b""
+    assert line.end.answer() is None
+    assert time.monotonic() >= began + _answering.ANSWER_S
+
+
+def test_a_modem_that_does_not_answer_is_dead_after_some_tries(line: Line) -> None:
+    assert not line.end.set_up()
+    assert line.heard(4 * TRIES) == b"ATZ\r" * TRIES
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n"], ids=["without an end", "in lines"])
+def test_noise_is_no_modem_and_fills_no_memory(line: Line, end: bytes) -> None:
+    def babble() -> None:
+        while not over.is_set():
+            with contextlib.suppress(BlockingIOError):
+                os.write(line.modem, bytes(range(0x80, 0x100)) + end)
+
+    over = threading.Event()
+    os.set_blocking(line.modem, False)
+    noise = threading.Thread(target=babble)
+    noise.start()
+    try:
+        assert not line.end.set_up()
+    finally:
+        over.set()
+        noise.join()
+    assert len(line.end._partial) <= 80
+
+
+def test_a_port_that_is_hung_up_on_tells_so(line: Line) -> None:
+    os.close(line.modem)
+
+    with pytest.raises(HungUpOn):
+        line.end.hear()
+
+
+def test_who_waits_for_a_modem_is_told_to_end(line: Line) -> None:
+    os.eventfd_write(line.told, 1)
+
+    with pytest.raises(ToldToEnd):
+        line.end.hear()
+
+
+class Ringing:
+    """In the place of an ``AnsweringModem``: one that rings some times, and then is pulled out."""
+
+    def __init__(self, rings: int) -> None:
+        self.rings = rings
+        self.answers = 0
+
+    def set_up(self) -> bool:
+        return True
+
+    def hear(self) -> str:
+        self.rings -= 1
+        if self.rings < 0:
+            raise HungUpOn
+        return "RING"
+
+    def answer(self) -> None:
+        self.answers += 1
+
+
+@pytest.mark.parametrize(("gap_s", "calls"), [(lig.RING_GAP_S, 1), (-1.0, 3)])
+def test_without_an_address_it_rings_and_each_call_counts_once(
+    gap_s: float, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lig, "RING_GAP_S", gap_s)
+    plan, told = planned(), list[Event]()
+    empty = replace(plan, ppp=replace(plan.ppp, pool=()))
+    record, modem = Record(), Ringing(3)
+    bank = lig.Bank(Node("lig", tmp_path, ()), empty, LINES, record, told.append)
+
+    with pytest.raises(HungUpOn):
+        bank._take_calls(bank._lines[0], cast(AnsweringModem, modem))
+    assert [call.number for call in record.lig] == [0] * calls
+    assert [type(event) for event in told] == [LigLeftToRing] * calls
+    assert not modem.answers
+
+
+def test_an_address_is_free_again_after_a_call_that_came_to_nothing(tmp_path: Path) -> None:
+    plan, modem = planned(), Ringing(2)
+    one = replace(plan, ppp=replace(plan.ppp, pool=plan.ppp.pool[:1]))
+    record = Record()
+    bank = lig.Bank(Node("lig", tmp_path, ()), one, LINES, record, lambda event: None)
+
+    with pytest.raises(HungUpOn):
+        bank._take_calls(bank._lines[0], cast(AnsweringModem, modem))
+    assert modem.answers == 2
+    assert not record.lig
 
 
 def options() -> list[str]:
@@ -144,7 +234,7 @@ def test_the_name_server_listens_on_its_address_only_and_asks_nobody() -> None:
 
 
 def test_a_script_says_who_calls_and_waits_for_the_answer(tmp_path: Path) -> None:
-    pipe, answer = tmp_path / "notices", tmp_path / "answer-7"
+    pipe, answer = tmp_path / "notices-7", tmp_path / "answer-7"
     os.mkfifo(pipe)
     os.mkfifo(answer)
     notices = os.open(pipe, os.O_RDWR)
@@ -157,7 +247,7 @@ def test_a_script_says_who_calls_and_waits_for_the_answer(tmp_path: Path) -> Non
     }
     text = _notices.PRE_UP.replace(_notices.DIRECTORY, os.fspath(tmp_path))
     with subprocess.Popen(["/bin/sh", "-c", text], env=environment) as script:
-        assert os.read(notices, 200) == b"asks 7 ppp1 203.0.113.131 us ibm.$(false)\n"
+        assert os.read(notices, 200) == b"asks ppp1 203.0.113.131 us ibm.$(false)\n"
         with pytest.raises(subprocess.TimeoutExpired):
             script.wait(0.1)
         os.write(answers, b"\n")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.record.record import IkeCause
-from tunnels import _xl2tpd, ipsec, ppp
+from lab.record.cause import CharonCause, IkeCause, PppCause
+from tunnels import _charon, _xl2tpd, ppp
 from tunnels._vici import parse_ike_sa
 from tunnels._xl2tpd import CallClosed, Calling, CallUp, PppdEnded, TunnelClosed, TunnelUp
 
@@ -111,7 +111,7 @@ def test_every_exit_status_of_pppd_has_its_sentence() -> None:
     assert ppp.describe_exit(77) == "exit status 77, which pppd(8) does not know"
 
 
-def test_pppd_complains_in_its_own_words() -> None:
+def test_the_first_complaint_of_pppd_is_the_cause() -> None:
     log = """\
 sent [CHAP Response id=0x94 <5fda06>, name = "hmc-user"]
 rcvd [CHAP Failure id=0x94 "Access denied"]
@@ -122,25 +122,59 @@ rcvd [LCP TermReq id=0x2 "Authentication failed"]
 Connection terminated.
 """
 
-    assert ppp.complaints(log) == (
-        "CHAP authentication failed: Access denied",
-        "CHAP authentication failed",
-        "the peer says: Authentication failed",
+    assert ppp.find_cause(log, 19) == (PppCause.not_accepted, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "cause", "detail"),
+    [
+        ("PAP authentication failed", PppCause.not_accepted, ""),
+        ("peer refused to authenticate: terminating link", PppCause.not_willing, ""),
+        ("The remote system is required to authenticate itself", PppCause.not_willing, ""),
+        ("Peer hmc-user failed CHAP authentication", PppCause.not_genuine, ""),
+        ('rcvd [LCP TermReq id=0x2 "User request"]', PppCause.ended_by_peer, "User request"),
+        ("LCP terminated by peer (Link inactive)", PppCause.ended_by_peer, "Link inactive"),
+        ("No response to 4 echo-requests", PppCause.no_echo, ""),
+        ("LCP: timeout sending Config-Requests", PppCause.no_lcp, ""),
+        ("IPCP: timeout sending Config-Requests", PppCause.no_ipcp, ""),
+        ("Could not determine remote IP address", PppCause.no_address, ""),
+        ("Modem hangup", PppCause.hangup, ""),
+        ("Terminating on signal 15", PppCause.terminated, ""),
+    ],
+)
+def test_a_complaint_of_pppd_has_a_cause(line: str, cause: PppCause, detail: str) -> None:
+    assert ppp.find_cause(f"using channel 1\n{line}\nConnection terminated.\n", 1) == (
+        cause,
+        detail,
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (-1, None),
+        (0, None),
+        (5, PppCause.terminated),
+        (10, PppCause.unexplained),
+        (127, PppCause.unexplained),
+    ],
+)
+def test_without_a_complaint_the_exit_status_counts(status: int, cause: PppCause | None) -> None:
+    assert ppp.find_cause("Connection terminated.\n", status) == (cause, "")
 
 
 def test_a_link_that_came_up_has_no_complaint() -> None:
     log = "CHAP authentication succeeded\nlocal  IP address 10.9.0.2\nremote IP address 10.9.0.1\n"
 
-    assert ppp.complaints(log) == ()
+    assert ppp.find_cause(log, 0) == (None, "")
 
 
 def test_a_charon_without_ikev1_says_so() -> None:
     said = ["vici initiate CHILD_SA 'hmc-vpn1'", "IKE version 1 not supported"]
 
-    why = ipsec.reason(said, "establishing CHILD_SA 'hmc-vpn1' failed")
+    why = _charon.find_cause(said, "establishing CHILD_SA 'hmc-vpn1' failed")
 
-    assert why == (IkeCause.no_ikev1, "this charon was built without IKEv1")
+    assert why == (IkeCause.no_ikev1, "")
 
 
 PROGRESS = [
@@ -152,32 +186,30 @@ VERDICT = "establishing CHILD_SA 'hmc-vpn1' failed"
 
 
 @pytest.mark.parametrize(
-    ("telling", "cause", "sentence"),
+    ("telling", "cause", "detail"),
     [
         (
             "received NO_PROPOSAL_CHOSEN error notify",
             IkeCause.refused,
-            "the other end refuses with NO_PROPOSAL_CHOSEN",
+            "NO_PROPOSAL_CHOSEN",
         ),
         (
             "received AUTHENTICATION_FAILED error notify",
             IkeCause.refused,
-            "the other end refuses with AUTHENTICATION_FAILED",
+            "AUTHENTICATION_FAILED",
         ),
         (
             "IDir 'vpn1.ibm.example' does not match to 'somebody.else'",
             IkeCause.misfit,
             "IDir 'vpn1.ibm.example' does not match to 'somebody.else'",
         ),
-        (
-            "giving up after 5 retransmits",
-            IkeCause.silent,
-            "the other end does not answer, not to 5 retransmissions either",
-        ),
+        ("giving up after 5 retransmits", IkeCause.silent, "5"),
     ],
 )
-def test_charons_reason_is_one_sentence(telling: str, cause: IkeCause, sentence: str) -> None:
-    assert ipsec.reason([*PROGRESS, telling], VERDICT) == (cause, sentence)
+def test_the_telling_line_of_charon_is_the_cause(
+    telling: str, cause: IkeCause, detail: str
+) -> None:
+    assert _charon.find_cause([*PROGRESS, telling], VERDICT) == (cause, detail)
 
 
 def test_a_wrong_key_is_told_and_not_the_silence_that_follows_from_it() -> None:
@@ -189,14 +221,53 @@ def test_a_wrong_key_is_told_and_not_the_silence_that_follows_from_it() -> None:
         "establishing IKE_SA failed, peer not responding",
     ]
 
-    assert ipsec.reason(said, VERDICT) == (
-        IkeCause.undecryptable,
-        "neither end can decrypt what the other sends, as with different pre-shared keys",
-    )
+    assert _charon.find_cause(said, VERDICT) == (IkeCause.undecryptable, "")
 
 
 def test_without_a_reason_charons_verdict_is_told() -> None:
-    assert ipsec.reason(PROGRESS, VERDICT) == (IkeCause.other, VERDICT)
+    assert _charon.find_cause(PROGRESS, VERDICT) == (IkeCause.other, VERDICT)
+
+
+COMPLAINTS = """\
+1795879052.408 08[CFG] vici initiate CHILD_SA 'hmc-vpn1'
+1795879052.409 07[ENC] invalid ID_V1 payload length, decryption failed?
+1795879052.410 07[IKE] no peer config found
+1795879052.411 07[IKE] message parsing failed
+1795879052.418 00[DMN] SIGTERM received, shutting down
+"""
+
+
+def test_each_complaint_in_charons_log_is_found_once_with_its_time() -> None:
+    assert dict(_charon.find_complaints(COMPLAINTS)) == {
+        CharonCause.unreadable: 1795879052.409,
+        CharonCause.unknown_identity: 1795879052.41,
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("07[IKE] IKE version 1 not supported", CharonCause.unsupported),
+        (
+            "09[NET] received unsupported IKE version 1.0 from 198.51.100.2, sending"
+            " INVALID_MAJOR_VERSION",
+            CharonCause.unsupported,
+        ),
+        (
+            "07[IKE] IDir 'vpn1.example' does not match to '129.42.160.16'",
+            CharonCause.unwanted_identity,
+        ),
+        ("07[IKE] no proposal found", CharonCause.no_proposal),
+        ("07[IKE] received AUTHENTICATION_FAILED error notify", CharonCause.unknown_identity),
+    ],
+)
+def test_a_complaint_of_charon_has_a_cause(line: str, cause: CharonCause) -> None:
+    assert dict(_charon.find_complaints(f"1795879052.408 {line}\n")) == {cause: 1795879052.408}
+
+
+def test_a_charon_that_is_content_has_no_complaint() -> None:
+    log = "".join(f"1795879052.408 07[IKE] {line}\n" for line in PROGRESS)
+    assert not dict(_charon.find_complaints(log))
 
 
 def test_an_ike_sa_of_vici_is_typed() -> None:

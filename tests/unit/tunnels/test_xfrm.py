@@ -37,13 +37,18 @@ MAC = attribute(20, truncated("hmac(md5)", MAC_KEY, 96))
 ENCAP = attribute(4, bytes(24))
 
 
-def usersa(*attributes: bytes, mode: int = 1, soft_limit_s: int = NEVER) -> bytes:
+def usersa(
+    *attributes: bytes,
+    mode: int = 1,
+    soft_limit_s: int = NEVER,
+    protocol: int = socket.IPPROTO_ESP,
+) -> bytes:
     """struct xfrm_usersa_info, field by field as linux/xfrm.h has it."""
     selector = bytes(56)
     identity = (
         socket.inet_aton("129.42.160.16").ljust(16, b"\0")
         + struct.pack(">I", SPI)
-        + struct.pack("=B3x", socket.IPPROTO_ESP)
+        + struct.pack("=B3x", protocol)
     )
     source = socket.inet_aton("192.168.10.10").ljust(16, b"\0")
     limits = struct.pack("=8Q", NEVER, NEVER, NEVER, NEVER, soft_limit_s, 2400, 0, 0)
@@ -59,38 +64,43 @@ def message(kind: int, body: bytes) -> bytes:
     return (header + body).ljust((16 + len(body) + 3) & ~3, b"\0")
 
 
-def test_an_sa_is_read_with_its_keys() -> None:
-    sa = _xfrm.parse_sa(usersa(CRYPT, MAC, ENCAP, soft_limit_s=1800))
+def installed(body: bytes) -> Added:
+    (added,) = _xfrm.parse_events(message(XfrmMessage.NEWSA, body))
+    assert isinstance(added, Added)
+    return added
+
+
+def test_an_sa_is_read() -> None:
+    sa = installed(usersa(CRYPT, MAC, ENCAP, soft_limit_s=1800)).sa
 
     assert (sa.spi, sa.source, sa.destination) == (SPI, "192.168.10.10", "129.42.160.16")
-    assert (sa.mode, sa.soft_limit_s) == ("tunnel", 1800)
-    assert (sa.encryption.name, sa.encryption.key, sa.encryption.key_bits) == (
-        "cbc(des3_ede)",
-        KEY,
-        192,
-    )
-    assert (sa.integrity.name, sa.integrity.key, sa.integrity.icv_bits) == (
-        "hmac(md5)",
-        MAC_KEY,
-        96,
-    )
+    assert (sa.mode, sa.rekey_after_s) == ("tunnel", 1800)
+    assert (sa.encryption, sa.encryption_key_bits) == ("cbc(des3_ede)", 192)
+    assert (sa.integrity, sa.integrity_key_bits, sa.integrity_icv_bits) == ("hmac(md5)", 128, 96)
     assert sa.udp_encapsulation
 
 
 def test_an_sa_without_encapsulation_or_limit() -> None:
-    sa = _xfrm.parse_sa(usersa(CRYPT, MAC, mode=0))
+    sa = installed(usersa(CRYPT, MAC, mode=0)).sa
 
-    assert (sa.mode, sa.udp_encapsulation, sa.soft_limit_s) == ("transport", False, 0)
+    assert (sa.mode, sa.udp_encapsulation, sa.rekey_after_s) == ("transport", False, 0)
+
+
+@pytest.mark.parametrize(
+    "body", [usersa(), usersa(CRYPT, MAC, protocol=socket.IPPROTO_AH)], ids=["reserved", "AH"]
+)
+def test_what_encrypts_nothing_is_no_sa_of_esp(body: bytes) -> None:
+    assert list(_xfrm.parse_events(message(XfrmMessage.NEWSA, body))) == []
 
 
 def test_the_truncated_form_of_the_mac_counts() -> None:
     untruncated = attribute(1, algorithm("hmac(md5)", MAC_KEY))
 
-    assert _xfrm.parse_sa(usersa(CRYPT, untruncated, MAC)).integrity.icv_bits == 96
+    assert installed(usersa(CRYPT, untruncated, MAC)).sa.integrity_icv_bits == 96
 
 
 def test_keys_do_not_show_when_an_sa_is_printed() -> None:
-    shown = repr(_xfrm.parse_sa(usersa(CRYPT, MAC)))
+    shown = repr(installed(usersa(CRYPT, MAC)))
 
     assert KEY.hex() not in shown
     assert repr(KEY) not in shown
@@ -125,10 +135,10 @@ def test_only_a_hard_limit_ends_an_sa(hard: int, gone: bool) -> None:
 
 def test_keys_are_kept_once_and_from_others(tmp_path: Path) -> None:
     file = KeyFile(tmp_path / "keys" / "esp.json")
-    sa = _xfrm.parse_sa(usersa(CRYPT, MAC, ENCAP))
+    keys = installed(usersa(CRYPT, MAC, ENCAP)).keys
 
-    file.add(sa)
-    KeyFile(file.path).add(sa)
+    file.add(keys)
+    KeyFile(file.path).add(keys)
 
     (entry,) = json.loads(file.path.read_text())
     assert entry == {

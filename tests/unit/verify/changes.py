@@ -42,6 +42,5 @@ def note_tries(model: Topology, record: Record) -> None:
                 started=record.started,
                 ended=record.path_up or record.started,
                 up=record.path_up > 0,
-                error=record.error,
             )
         )

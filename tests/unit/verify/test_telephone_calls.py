@@ -7,15 +7,24 @@ from pathlib import Path
 
 import pytest
 
+from lab.record.event import Event
 from lab.record.record import DialAttempt, LigCall, PppSession, Record
-from lab.topology.telephone import ModemLine, ResultTable, Telephone
+from lab.telephony.events import (
+    CallAnswered,
+    CallConnected,
+    CallRefused,
+    CallRings,
+    LineDropped,
+    ModemSaid,
+    TerminalSaid,
+)
+from lab.topology.telephone import ModemLine, Outcome, ResultTable, Telephone
 from lab.verify.telephone_calls import (
-    DROPS,
     TelephoneCall,
-    Utterance,
+    dialled,
+    dials,
     put_together,
     read_carried,
-    read_dialogue,
 )
 from lab.wire import ppp
 from lab.wire.calls import Carried
@@ -40,18 +49,21 @@ TELEPHONE = Telephone(
     ),
     result_table=ResultTable.hayes,
 )
-CALL = f"""\
-     0.000  hmc-1     > ATDT{NUMBER}<CR>
-     0.000  hmc-1     < ATDT{NUMBER}<CR>
-     0.400  pstn      * call 1: hmc-1 to {NUMBER}: lig-1 rings
-     0.401  lig-1     < <CR><LF>RING<CR><LF>
-     0.402  pstn      * call 1: lig-1 answers
-     5.500  pstn      * call 1: hmc-1 and lig-1 are connected at 33600 bit/s
-     5.501  hmc-1     < <CR><LF>CONNECT 33600<CR><LF>
-     5.501  lig-1     < <CR><LF>CONNECT 33600<CR><LF>
-     5.502  hmc-1     > ... data: 100 bytes, call 1
-     9.000  pstn      * call 1: the line drops
-"""
+
+
+def placed(number: int = 1, caller: str = "hmc-1", called: str = "lig-1") -> list[Event]:
+    """A call as the exchange and both modems tell it: it rings, is answered, connects, and is cut off."""
+    return [
+        TerminalSaid(line=caller, text=f"ATDT{NUMBER}<CR>", time=0.0),
+        ModemSaid(line=caller, text=f"ATDT{NUMBER}<CR>", time=0.0),
+        CallRings(call=number, line=caller, number=NUMBER, called=called, time=0.4),
+        ModemSaid(line=called, text="<CR><LF>RING<CR><LF>", time=0.401),
+        CallAnswered(call=number, line=called, time=0.402),
+        CallConnected(call=number, line=caller, called=called, rate_bit_s=33600, time=5.5),
+        ModemSaid(line=caller, text="<CR><LF>CONNECT 33600<CR><LF>", time=5.501),
+        ModemSaid(line=called, text="<CR><LF>CONNECT 33600<CR><LF>", time=5.501),
+        LineDropped(call=number, time=9.0),
+    ]
 
 
 def attempt(
@@ -75,49 +87,44 @@ def frame(
 
 
 def together(
-    text: str,
+    events: list[Event],
     *attempts: DialAttempt,
-    tmp_path: Path,
     frames: tuple[Carried, ...] = (),
     **facts: list[object],
 ) -> list[TelephoneCall]:
-    (tmp_path / "wire").mkdir(exist_ok=True)
-    (tmp_path / "wire" / "pstn.txt").write_text(text)
     record = Record(dialled=list(attempts))
     for name, values in facts.items():
         setattr(record, name, values)
-    return put_together(TELEPHONE, record, read_dialogue(tmp_path), frames)
+    return put_together(TELEPHONE, record, events, frames)
 
 
-def test_a_call_has_what_every_side_wrote(tmp_path: Path) -> None:
+def test_a_call_has_what_every_side_wrote() -> None:
     session = PppSession(client="hmc", gateway="lig", interface="ppp0", opened=107.0)
     at_gateway = LigCall(line="lig-1", number=4, rang=101.0, answered=106.0)
 
-    (call,) = together(
-        CALL, attempt(), tmp_path=tmp_path, frames=(frame(),), ppp=[session], lig=[at_gateway]
-    )
+    (call,) = together(placed(), attempt(), frames=(frame(),), ppp=[session], lig=[at_gateway])
 
     assert str(call) == "call 1 of hmc"
     assert (call.caller, call.called, call.dialled) == ("hmc-1", "lig-1", NUMBER)
-    assert call.command == Utterance(0.0, "hmc-1", ">", f"ATDT{NUMBER}<CR>")
+    assert call.command is not None
+    assert (call.command.line, call.command.text) == ("hmc-1", f"ATDT{NUMBER}<CR>")
     assert (call.answer, call.result) == ("CONNECT 33600", "CONNECT 33600")
     assert call.connected
     assert call.rate_bit_s == 33600
     assert call.session is session
     assert call.at_gateway is at_gateway
     assert len(call.frames) == 1
-    dropped, connected = call.noted(DROPS), call.connection
+    dropped, connected = call.noted(LineDropped), call.connection
     assert dropped is not None
     assert connected is not None
-    assert dropped.time_s - connected.time_s == pytest.approx(3.5)
+    assert dropped.time - connected.time == pytest.approx(3.5)
 
 
-def test_a_call_on_another_modem_is_not_the_diallers(tmp_path: Path) -> None:
+def test_a_call_on_another_modem_is_not_the_diallers() -> None:
     """A program of the user's has the second modem, and calls first."""
-    foreign = CALL.replace("hmc-1", "hmc-2").replace("lig-1", "lig-2")
-    own = CALL.replace("call 1", "call 2")
+    foreign, own = placed(1, "hmc-2", "lig-2"), placed(2)
 
-    calls = together(foreign + own, attempt(), tmp_path=tmp_path)
+    calls = together(foreign + own, attempt())
 
     assert [(c.number, c.caller, c.attempt is not None) for c in calls] == [
         (2, "hmc-1", True),
@@ -126,37 +133,40 @@ def test_a_call_on_another_modem_is_not_the_diallers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("result", ["NO DIALTONE", "ERROR", ""])
-def test_what_the_exchange_never_heard_takes_no_call_from_the_next_attempt(
-    result: str, tmp_path: Path
-) -> None:
-    calls = together(CALL, attempt(OTHER, result), attempt(at=110.0), tmp_path=tmp_path)
+def test_what_the_exchange_never_heard_takes_no_call_from_the_next_attempt(result: str) -> None:
+    calls = together(placed(), attempt(OTHER, result), attempt(at=110.0))
 
     assert [(c.dialled, c.number) for c in calls] == [(OTHER, 0), (NUMBER, 1)]
 
 
-def test_a_modem_that_goes_while_it_rings_has_placed_a_call(tmp_path: Path) -> None:
-    rings = "".join(CALL.splitlines(keepends=True)[:3])
+def test_a_modem_that_goes_while_it_rings_has_placed_a_call() -> None:
+    (call,) = together(placed()[:3], attempt(result=""))
 
-    (call,) = together(rings, attempt(result=""), tmp_path=tmp_path)
-
-    assert (call.number, call.fate, call.called) == (1, "lig-1 rings", "lig-1")
+    assert (call.number, call.fate, call.called) == (1, None, "lig-1")
     assert not call.connected
 
 
-def test_the_exchange_has_the_say_on_what_was_dialled(tmp_path: Path) -> None:
-    text = CALL.replace(f"ATDT{NUMBER}", f"ATDT*70,{NUMBER}").replace(
-        f"to {NUMBER}", f"to *70{NUMBER}"
-    )
+def test_a_call_that_is_refused_has_its_fate_and_rings_nowhere() -> None:
+    refused = CallRefused(call=1, line="hmc-1", number=OTHER, outcome=Outcome.busy, time=0.4)
 
-    (call,) = together(text, attempt(), tmp_path=tmp_path)
+    (call,) = together([refused], attempt(OTHER, "BUSY"))
+
+    assert (call.number, call.fate, call.called) == (1, Outcome.busy, "")
+
+
+def test_the_exchange_has_the_say_on_what_was_dialled() -> None:
+    command = TerminalSaid(line="hmc-1", text=f"ATDT*70,{NUMBER}<CR>")
+    rings = CallRings(call=1, line="hmc-1", number=f"*70{NUMBER}", called="lig-1")
+
+    (call,) = together([command, rings], attempt())
 
     assert call.dialled == f"*70{NUMBER}"
     assert call.command is not None
-    assert call.command.dialled == f"*70{NUMBER}"
+    assert dialled(call.command) == f"*70{NUMBER}"
 
 
 @pytest.mark.parametrize(
-    ("text", "dials", "number"),
+    ("text", "does", "number"),
     [
         (f"ATDT{NUMBER}<CR>", True, NUMBER),
         ("atd 1-800-555-0100<CR>", True, NUMBER),
@@ -170,23 +180,24 @@ def test_the_exchange_has_the_say_on_what_was_dialled(tmp_path: Path) -> None:
         ("ATZ<CR>", False, ""),
     ],
 )
-def test_a_command_that_dials_is_known(text: str, dials: bool, number: str) -> None:
-    said = Utterance(0.0, "hmc-1", ">", text)
+def test_a_command_that_dials_is_known(text: str, does: bool, number: str) -> None:
+    said = TerminalSaid(line="hmc-1", text=text)
 
-    assert (said.dials, said.dialled) == (dials, number)
-    assert not Utterance(0.0, "hmc-1", "<", text).dials
+    assert (dials(said), dialled(said)) == (does, number)
+    assert not dials(ModemSaid(line="hmc-1", text=text))
 
 
-def test_ringing_is_no_final_answer(tmp_path: Path) -> None:
-    text = CALL.replace("     5.500", "     1.000  hmc-1     < <CR><LF>RINGING<CR><LF>\n     5.500")
+def test_ringing_is_no_final_answer() -> None:
+    events = placed()
+    events.insert(5, ModemSaid(line="hmc-1", text="<CR><LF>RINGING<CR><LF>", time=1.0))
 
-    (call,) = together(text, tmp_path=tmp_path)
+    (call,) = together(events)
 
     assert call.answer == "CONNECT 33600"
 
 
-def test_what_was_carried_and_not_noted_is_a_call_all_the_same(tmp_path: Path) -> None:
-    (call,) = together("", tmp_path=tmp_path, frames=(frame(7),))
+def test_what_was_carried_and_not_noted_is_a_call_all_the_same() -> None:
+    (call,) = together([], frames=(frame(7),))
 
     assert (call.number, call.client, call.called) == (7, "hmc", "lig-1")
     assert call.command is None
@@ -195,42 +206,37 @@ def test_what_was_carried_and_not_noted_is_a_call_all_the_same(tmp_path: Path) -
 
 @pytest.mark.parametrize(("acks", "opened"), [((True, False), 110.0), ((True, True), inf)])
 def test_ipcp_is_open_when_both_sides_have_acknowledged(
-    acks: tuple[bool, ...], opened: float, tmp_path: Path
+    acks: tuple[bool, ...], opened: float
 ) -> None:
     frames = tuple(frame(body=b"\x02\x01\x00\x04", outgoing=outgoing) for outgoing in acks)
 
-    (call,) = together(CALL, attempt(), tmp_path=tmp_path, frames=frames)
+    (call,) = together(placed(), attempt(), frames=frames)
 
     assert call.opened == opened
     assert call.came_up == (opened < inf)
 
 
-def test_without_frames_the_clients_pppd_says_whether_ppp_came_up(tmp_path: Path) -> None:
+def test_without_frames_the_clients_pppd_says_whether_ppp_came_up() -> None:
     session = PppSession(client="hmc", gateway="lig", interface="ppp0", opened=107.0)
 
-    (call,) = together(CALL, attempt(), tmp_path=tmp_path, ppp=[session])
+    (call,) = together(placed(), attempt(), ppp=[session])
 
     assert call.opened == inf
     assert call.came_up
 
 
-def test_the_gateways_calls_are_told_apart_by_line_and_time(tmp_path: Path) -> None:
+def test_the_gateways_calls_are_told_apart_by_line_and_time() -> None:
     earlier = LigCall(line="lig-1", number=1, rang=50.0, answered=55.0, closed=90.0)
     elsewhere = LigCall(line="lig-2", number=2, rang=101.0, answered=106.0)
     left_to_ring = LigCall(line="lig-1", number=0, rang=101.0)
     later = LigCall(line="lig-1", number=3, rang=200.0, answered=206.0)
 
-    (call,) = together(
-        CALL, attempt(result="NO ANSWER"), tmp_path=tmp_path, lig=[earlier, elsewhere, later]
-    )
+    (call,) = together(placed(), attempt(result="NO ANSWER"), lig=[earlier, elsewhere, later])
     assert call.at_gateway is None
 
-    (call,) = together(
-        CALL, attempt(result="NO ANSWER"), tmp_path=tmp_path, lig=[earlier, left_to_ring, later]
-    )
+    (call,) = together(placed(), attempt(result="NO ANSWER"), lig=[earlier, left_to_ring, later])
     assert call.at_gateway is left_to_ring
 
 
 def test_where_there_is_no_telephone_nothing_is_read(tmp_path: Path) -> None:
-    assert read_dialogue(tmp_path) == []
     assert read_carried(tmp_path) == []
