@@ -123,9 +123,7 @@ class WayLost(Event, tells="{source} has lost its way home, and looks for anothe
     way: str
 
 
-class BackupTried(
-    Event, tells="{source}: {way} works; now {backup}, which is the backup"
-):
+class BackupTried(Event, tells="{source}: {way} works; now {backup}, which is the backup"):
     """A way has passed every trial, and is taken down, so that the next way is put to the same trials."""
 
     way: str

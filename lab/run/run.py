@@ -164,8 +164,9 @@ class Run:
         findings: tuple[Finding, ...] = ()
         diagnosis = ""
         if record is not None:
-            findings = verify.judge(self.topology, record, self.run_dir)
-            found = verify.diagnose(self.topology, record, self.run_dir)
+            case = verify.Case(self.topology, record, self.run_dir)
+            findings = verify.judge_case(case)
+            found = verify.diagnose_case(case)
             diagnosis = _losses(record) or ("" if found.cause == verify.NOTHING else str(found))
             if record.broke_off:
                 diagnosis = f"the run broke off: {record.error.splitlines()[0]}"

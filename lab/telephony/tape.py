@@ -68,6 +68,8 @@ class _TapedCall:
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     """Bytes by line and direction that the dialogue has not told yet."""
     since: dict[tuple[str, str], float] = field(default_factory=dict)
+    last: float = 0.0
+    """When a byte of it was last sent or arrived."""
 
 
 class Tape:
@@ -156,7 +158,9 @@ class Tape:
         del self._calls[call]
 
     def end(self) -> None:
-        """Nothing more comes: write what is unfinished."""
+        """Nothing more comes: write what is unfinished, of calls that nobody has ended, too."""
+        for call, running in tuple(self._calls.items()):
+            self.ended(call, running.last)
         for line, terminal in self._terminals.items():
             for mark, speaker in terminal.speakers.items():
                 if speaker.said:
@@ -201,6 +205,7 @@ class Tape:
 
     def _count(self, call: int, line: str, mark: str, count: int, now: float) -> None:
         running = self._calls[call]
+        running.last = now
         running.since.setdefault((line, mark), now)
         running.counts[line, mark] = running.counts.get((line, mark), 0) + count
 

@@ -20,6 +20,7 @@ from lab.verify.registry import Requirement, find
 
 __all__ = [
     "NOTHING",
+    "Case",
     "Diagnosis",
     "Evidence",
     "Finding",

@@ -34,7 +34,7 @@ def _at_home() -> Iterator[None]:
 
 
 def forget_manufacturers(cached: Path) -> None:
-    """Empty scapy's cached table of manufacturers (``manufdb.pickle``), which every import of scapy would read.
+    """Empty scapy's cached table of manufacturers (``manufdb.pickle``), which an import of scapy reads.
 
     The lab names nobody by a MAC address, and reading the table takes 60 ms. A table that is not there, that
     another process is just writing, or that may not be written stays as it is.

@@ -165,6 +165,20 @@ def test_data_of_a_call_is_a_line_with_its_size_where_the_talk_goes_on() -> None
     assert text.lines[1].split()[0] == "6.000"
 
 
+def test_data_of_a_call_that_nobody_ended_is_told_at_the_end() -> None:
+    """As where the lab goes down while the modems are connected."""
+    text = Text()
+    text.tape.connected(1, HMC, LIG_1, LIG, 33600, 5)
+    text.tape.sent(1, "hmc", 100, 6)
+    text.tape.arrived(1, "lig-1", bytes(90), 7)
+    text.tape.end()
+    text.tape.end()
+    assert text.said[1:] == [
+        "hmc       > ... data: 100 bytes, call 1",
+        "lig-1     < ... data: 90 bytes, call 1",
+    ]
+
+
 def test_with_no_files_it_keeps_nothing() -> None:
     hall = Hall(tape=Tape())
     hall.connect()
