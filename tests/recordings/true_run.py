@@ -21,7 +21,7 @@ from lab.topology.model import Topology
 from lab.verify import Diagnosis, Finding, Verdict
 from lab.verify.case import Case, mac
 from lab.verify.sightings import Inside
-from lab.verify.telephone_calls import read_carried
+from lab.verify.telephone_calls import Utterance, read_carried
 from lab.wire import calls, decode, esp
 from lab.wire.calls import Carried
 from lab.wire.decode import Frame, Packet
@@ -101,7 +101,9 @@ class TrueRun:
         self.run_dir = read.run_dir
         self.topology = read.topology
         trials = read.record.fence_trials
-        shared = {id(trials): [*trials]}  # thousands, which are replaced and not changed
+        # Thousands, which are replaced and not changed; and events, which equal nothing but themselves.
+        shared: dict[int, object] = {id(trials): [*trials]}
+        shared |= {id(tried): tried for call in read.record.calls for tried in call.attempts}
         self.record = copy.deepcopy(read.record, shared)
         self.wire = {name: [*frames] for name, frames in read.wire.items()}
         self.carried = [*read.carried]
@@ -249,16 +251,24 @@ class TrueRun:
             item.frame.time if time is None else time,
         )
 
-    def unhear(self, chooses: Callable[[Utterance], object]) -> None:
-        """Take away what terminals, modems or exchange said; there must be something."""
-        kept = [said for said in self.dialogue if not chooses(said)]
-        assert len(kept) < len(self.dialogue), "nobody said anything like that"
-        self.dialogue = kept
+    # -- events -------------------------------------------------------------------------------
+
+    @property
+    def dialogue(self) -> list[Utterance]:
+        """What terminals and modems said, in order."""
+        return [said for said in self.events if isinstance(said, Utterance)]
+
+    def unhear(self, chooses: Callable[[Event], object]) -> None:
+        """Take events away; there must be some."""
+        kept = [event for event in self.events if not chooses(event)]
+        assert len(kept) < len(self.events), "nothing like that happened"
+        self.events = kept
 
     def reword(self, chooses: Callable[[Utterance], object], text: str) -> None:
-        """Other words in the place of what was said; there must be something."""
-        assert any(map(chooses, self.dialogue)), "nobody said anything like that"
-        self.dialogue = [replace(u, text=text) if chooses(u) else u for u in self.dialogue]
+        """Other words in the place of what terminals and modems said; there must be some."""
+        chosen = {id(said): replace(said, text=text) for said in self.dialogue if chooses(said)}
+        assert chosen, "nobody said anything like that"
+        self.events = [chosen.get(id(event), event) for event in self.events]
 
 
 def failures(findings: dict[str, Finding]) -> set[str]:

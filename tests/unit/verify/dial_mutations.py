@@ -9,10 +9,12 @@ from socket import inet_aton
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
+from lab.record.event import Event
 from lab.record.record import LigCall, Record
 from lab.secret import Secret
+from lab.telephony.events import HungUp, TerminalSaid
 from lab.topology.model import Topology
-from lab.verify.telephone_calls import Utterance
+from lab.verify.telephone_calls import Utterance, answer, dials
 from lab.ways.dial.plan import dialers
 from lab.wire import ppp
 from lab.wire.calls import Carried
@@ -201,25 +203,21 @@ def never_free(run: TrueRun) -> None:
 # -- what terminals, modems and exchange say ------------------------------------------------------
 
 
-def dials(said: Utterance) -> bool:
-    return said.dials
-
-
 def connects(said: Utterance) -> bool:
     """The modem of an HMC is connected."""
-    return said.line.startswith("hmc") and said.answer.startswith("CONNECT")
+    return said.line.startswith("hmc") and answer(said).startswith("CONNECT")
 
 
-def hangs_up(said: Utterance) -> bool:
-    return said.text.endswith("hangs up")
+def hangs_up(event: Event) -> bool:
+    return isinstance(event, HungUp)
 
 
-def greets(said: Utterance) -> bool:
+def greets(event: Event) -> bool:
     """A terminal asks for a modem."""
-    return said.text == "AT<CR>"
+    return isinstance(event, TerminalSaid) and event.text == "AT<CR>"
 
 
-def unheard(chooses: Callable[[Utterance], object]) -> Change:
+def unheard(chooses: Callable[[Event], object]) -> Change:
     return lambda run: run.unhear(chooses)
 
 
@@ -234,9 +232,9 @@ def another_number(run: TrueRun) -> None:
 
 def no_answer_to_at(run: TrueRun) -> None:
     """No modem says OK before anybody dials."""
-    before = next(n for n, said in enumerate(run.dialogue) if said.dials)
-    early = {id(said) for said in run.dialogue[:before]}
-    run.unhear(lambda said: id(said) in early and said.answer == "OK")
+    before = next(n for n, event in enumerate(run.events) if dials(event))
+    early = {id(event) for event in run.events[:before]}
+    run.unhear(lambda event: id(event) in early and answer(event) == "OK")
 
 
 def not_hung_up_on(run: TrueRun) -> None:
@@ -271,7 +269,7 @@ def at_once(record: Record) -> None:
 
 
 def forget_error(record: Record) -> None:
-    record.error = ""
+    record.blame, record.error = None, ""
     for tried in record.tries:
         tried.up = True
 

@@ -10,6 +10,7 @@ from scapy.packet import Packet as Scapy
 from scapy.packet import Raw
 
 from lab.linux import fence
+from lab.telephony.events import HungUp, LineDropped
 from lab.topology import catalogue
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
@@ -18,7 +19,7 @@ from lab.wire import decode, ppp
 from lab.wire.dialled import Fault
 from lab.wire.ppp import Code
 from tests.recordings.true_run import Recordings, TrueRun, ppp_frame
-from tests.unit.verify.dial_mutations import arrives, first, hangs_up, of_ppp
+from tests.unit.verify.dial_mutations import arrives, first, of_ppp
 from tests.unit.verify.fence_mutations import (
     answers_late,
     counts,
@@ -42,6 +43,8 @@ ONE, TWO = "203.0.113.18", "203.0.113.19"
 FREE, PPP, LIG, NAMES = "203.0.113.20", "203.0.113.17", "203.0.113.2", "203.0.113.53"
 SAS, AMERICAS, OTHERS, VPN = "129.42.160.48", "129.42.160.49", "129.42.160.50", "129.42.160.16"
 NEAR, FAR = "129.42.160.47", "198.18.0.1"
+TERMINATE_ACK = 6
+"""RFC 1661 5."""
 CALLS = {1: (ONE, "usibm.hmc01"), 2: (TWO, "usibm.hmc02"), 3: (ONE, "usibm.hmc01")}
 """Address and user id; the third comes after the first."""
 
@@ -229,9 +232,7 @@ def cut_off(run: TrueRun) -> None:
     number = first(run, ppp.LCP, outgoing=True).call
     run.unsay(
         run.lines(
-            lambda i: (
-                i.call == number and of_ppp(i, ppp.LCP, Code.terminate_request, Code.terminate_ack)
-            )
+            lambda i: i.call == number and of_ppp(i, ppp.LCP, Code.terminate_request, TERMINATE_ACK)
         )
     )
 
@@ -365,8 +366,12 @@ def drop_line(*calls: int) -> Change:
 
     def change(run: TrueRun) -> None:
         for number in calls:
-            farewell = next(u for u in run.dialogue if hangs_up(u) and f"call {number}:" in u.text)
-            run.reword(farewell.__eq__, f"call {number}: the line drops")
+            place, farewell = next(
+                (n, event)
+                for n, event in enumerate(run.events)
+                if isinstance(event, HungUp) and event.call == number
+            )
+            run.events[place] = LineDropped.of(farewell)
 
     return change
 

@@ -9,13 +9,16 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from lab import verify
-from lab.record.record import CallHome, DialCause, Record
+from lab.errors import ProtocolError
+from lab.record.cause import DialCause
+from lab.record.record import CallHome, Record
+from lab.telephony.events import TerminalSaid
 from lab.topology.model import Topology
 from lab.verify import Verdict
+from lab.verify.telephone_calls import dials
 from lab.ways.dial.plan import plans
 from tests.recordings.true_run import Recordings, TrueRun, failures
 from tests.unit.verify.changes import change_dialers, note_tries
-from tests.unit.verify.dial_mutations import dials
 from tests.unit.verify.mutation import enters
 from tests.unit.verify.stage import Stage, topology
 
@@ -126,7 +129,7 @@ def test_a_way_home_that_was_left_down_fails_nothing(name: str, tmp_path: Path) 
 def test_one_that_was_tried_and_did_not_come_up_does_fail(name: str, tmp_path: Path) -> None:
     model = topology(name)
     record, run_dir = left_down(model, tmp_path)
-    record.error = "hmc has no way home"
+    record.fail(ProtocolError("hmc has no way home"))
     note_tries(model, record)
 
     assert {"OUT-21", "OUT-23"} & failing(model, record, run_dir)
@@ -180,7 +183,9 @@ def test_a_second_call_by_hand_is_not_the_labs(recordings: Recordings) -> None:
     record, model = run.record, run.topology
     record.dialled = [a for a in record.dialled if a.client == "hmc"]
     record.calls = [c for c in record.calls if c.agent == "hmc"]
-    run.unhear(lambda said: said.line == "hmc-b" and dials(said))
+    run.unhear(
+        lambda event: isinstance(event, TerminalSaid) and event.line == "hmc-b" and dials(event)
+    )
     assert model.telephone is not None
     lines = tuple(
         replace(line, node="hmc", device="/dev/modem1") if line.node == "hmc-b" else line
@@ -226,12 +231,12 @@ def test_the_first_number_was_enough(recordings: Recordings) -> None:
 def test_no_next_number_is_dialled_on_a_dead_line(recordings: Recordings) -> None:
     run = recordings("dial.no-dialtone")
     (attempt,) = run.record.dialled
-    assert attempt.cause is DialCause.no_connection
+    assert attempt.cause is DialCause.no_dialtone
 
     finding = run.judge()["R-08"]
 
     assert finding.verdict is Verdict.not_applicable
-    assert attempt.failure in finding.seen
+    assert "the line has no dial tone" in finding.seen
 
 
 def test_a_vpn_by_hand_is_not_judged_by_records_that_the_lab_has_not(
