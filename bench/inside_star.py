@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lab.errors import KernelError
 from lab.linux import links, netlink, syscalls
-from lab.linux.netlink import Request
+from lab.linux.netlink import NetlinkRequest
 from lab.linux.nodes import STACK_BYTES, Node
 from lab.topology import model
 
@@ -39,12 +39,12 @@ def star(hosts: int, *, shaped: bool) -> model.Topology:
         mtu=1500,
     )
 
-    def node(number: int) -> model.Node:
+    def node(number: int) -> model.NodePlan:
         address = f"10.9.{number // 250}.{number % 250 + 1}"
         mac = f"02:00:00:00:{number // 256:02x}:{number % 256:02x}"
         router = number == 0
         route = model.Route(destination="default", via="10.9.0.1", interface="lan")
-        return model.Node(
+        return model.NodePlan(
             name=f"host-{number}",
             role=model.Role.host,
             interfaces=(model.Interface(segment="lan", mac=mac, address=f"{address}/16"),),
@@ -169,7 +169,7 @@ def _bare(topology: model.Topology, took: Took) -> None:
         space.close()
 
 
-def _encoded(requests: list[Request]) -> bytes:
+def _encoded(requests: list[NetlinkRequest]) -> bytes:
     message = b""
     for sequence, request in enumerate(requests, 1):
         length = 16 + len(request.body)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.figures import CannotRun, Figure
 from bench.guest import engine, run_dir
-from lab.engine.frames import FrameReader, Kind, json_frame
+from lab.engine.frames import FrameKind, FrameReader, json_frame
 from lab.engine.host import Clock, Engine, OpenLab, open_lab
 from lab.engine.session import Program
 
@@ -40,12 +40,12 @@ def measure(rounds: int) -> list[Figure]:
 def _first_words(opened: OpenLab) -> None:
     """Run a program and return when its output is here."""
     program = Program(argv=("/bin/echo", "ready"), env=dict(os.environ), cwd="/")
-    opened.channel.sendall(json_frame(Kind.open, 1, asdict(program)).encode())
+    opened.channel.sendall(json_frame(FrameKind.open, 1, asdict(program)).encode())
     reader = FrameReader()
     while data := opened.channel.recv(1 << 16):
         for frame in reader.feed(data):
-            if frame.kind is Kind.output:
+            if frame.kind is FrameKind.output:
                 return
-            if frame.kind is Kind.exit:
+            if frame.kind is FrameKind.exit:
                 raise CannotRun("the first command said nothing")
     raise opened.death()

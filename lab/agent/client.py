@@ -28,8 +28,8 @@ _ANSWER_BYTES = 64 * 1024
 _READ_BYTES = 16 * 1024
 
 
-class Server:
-    """A URL that was understood."""
+class ServerUrl:
+    """The URL of a server, taken apart."""
 
     __slots__ = ("host", "path", "port", "url")
 
@@ -105,7 +105,7 @@ def call_home(
     ValueError for a URL that is not https or for no URL at all, OSError for a CA file that cannot be
     read; whatever befalls the call itself is in the attempts.
     """
-    servers = [Server(url) for url in endpoints]
+    servers = [ServerUrl(url) for url in endpoints]
     if not servers:
         raise ValueError("no server is given")
 
@@ -133,7 +133,7 @@ class _Call:
 
     def __init__(
         self,
-        server: Server,
+        server: ServerUrl,
         attempt: Attempt,
         started: float,
         total_s: float,

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lab.engine.frames import Frame, FrameReader, Kind
+from lab.engine.frames import ChannelFrame, FrameKind, FrameReader
 
 _CHUNK = 1 << 16
 _NAMESPACES = "/run/netns", "/run/mntns", "/run/utsns"
@@ -30,7 +30,7 @@ class _Session:
     """A program and the descriptors of its standard streams on our side; -1 is none."""
 
     def __init__(
-        self, number: int, stdin: int, outputs: dict[int, Kind], terminal: int = -1
+        self, number: int, stdin: int, outputs: dict[int, FrameKind], terminal: int = -1
     ) -> None:
         self.number = number
         self.pid = 0
@@ -68,7 +68,7 @@ class Attendant:
                 if key.fd in self._selector.get_map() and key.data(key.fd):
                     return
 
-    def _send(self, frame: Frame) -> None:
+    def _send(self, frame: ChannelFrame) -> None:
         view = memoryview(frame.encode())
         # Where nobody is left to read, reading will find the end, too.
         with contextlib.suppress(OSError):
@@ -86,31 +86,31 @@ class Attendant:
         halted = [self._on_frame(frame) for frame in self._reader.feed(data)]
         return any(halted)
 
-    def _on_frame(self, frame: Frame) -> bool:
-        if frame.kind is Kind.halt:
+    def _on_frame(self, frame: ChannelFrame) -> bool:
+        if frame.kind is FrameKind.halt:
             return True
 
-        if frame.kind is Kind.configure:
+        if frame.kind is FrameKind.configure:
             self._configure(frame.data)
-        elif frame.kind is Kind.open:
+        elif frame.kind is FrameKind.open:
             self._open(frame.session, frame.data)
         elif session := self._sessions.get(frame.session):
             self._on_session_frame(session, frame)
         return False
 
-    def _on_session_frame(self, session: _Session, frame: Frame) -> None:
-        if frame.kind is Kind.input:
+    def _on_session_frame(self, session: _Session, frame: ChannelFrame) -> None:
+        if frame.kind is FrameKind.input:
             session.pending += frame.payload
             session.input_ended = session.input_ended or not frame.payload
             self._give_input(session)
-        elif frame.kind is Kind.resize and session.terminal >= 0:
+        elif frame.kind is FrameKind.resize and session.terminal >= 0:
             rows, columns = (int(word) for word in frame.payload.split())
             _set_window(session.terminal, rows, columns)
-        elif frame.kind is Kind.signal:
+        elif frame.kind is FrameKind.signal:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(session.pid, frame.number)
             # Whoever sends a signal wants to know that somebody is there.
-            self._send(Frame(Kind.taken, session.number, b"0"))
+            self._send(ChannelFrame(FrameKind.taken, session.number, b"0"))
 
     def _open(self, number: int, program: dict[str, Any]) -> None:
         try:
@@ -134,8 +134,8 @@ class Attendant:
             os.set_blocking(session.stdin, False)
 
     def _refuse(self, number: int, why: str, status: int) -> None:
-        self._send(Frame(Kind.refused, number, why.encode()))
-        self._send(Frame(Kind.exit, number, b"%d" % status))
+        self._send(ChannelFrame(FrameKind.refused, number, why.encode()))
+        self._send(ChannelFrame(FrameKind.exit, number, b"%d" % status))
 
     def _give_input(self, session: _Session) -> None:
         if session.stdin < 0:
@@ -156,7 +156,7 @@ class Attendant:
             session.input_ended = True
 
         if given:
-            self._send(Frame(Kind.taken, session.number, b"%d" % given))
+            self._send(ChannelFrame(FrameKind.taken, session.number, b"%d" % given))
         if session.input_ended and not session.pending:
             self._end_input(session)
 
@@ -201,12 +201,12 @@ class Attendant:
             data = b""  # EIO: the last program on the terminal has gone.
 
         if data:
-            self._send(Frame(session.outputs[fd], session.number, data))
+            self._send(ChannelFrame(session.outputs[fd], session.number, data))
             return False
 
         self._selector.unregister(fd)
         kind = session.outputs.pop(fd)
-        if not (kind is Kind.output and fd == session.terminal):
+        if not (kind is FrameKind.output and fd == session.terminal):
             os.close(fd)
         self._finish(session)
         return False
@@ -235,7 +235,7 @@ class Attendant:
         for fd, kind in list(session.outputs.items()):
             with contextlib.suppress(OSError):
                 while data := os.read(fd, _CHUNK):
-                    self._send(Frame(kind, session.number, data))
+                    self._send(ChannelFrame(kind, session.number, data))
 
     def _finish(self, session: _Session, *, force: bool = False) -> None:
         if session.status is None or (session.outputs and not force):
@@ -247,7 +247,7 @@ class Attendant:
             with contextlib.suppress(OSError):
                 os.close(fd)
         del self._sessions[session.number]
-        self._send(Frame(Kind.exit, session.number, b"%d" % session.status))
+        self._send(ChannelFrame(FrameKind.exit, session.number, b"%d" % session.status))
 
 
 def _set_window(terminal: int, rows: int, columns: int) -> None:
@@ -272,7 +272,7 @@ def _start(number: int, program: dict[str, Any]) -> _Session:
         ours, theirs = os.openpty()
         _set_window(ours, program["rows"], program["columns"])
         streams = theirs, theirs, theirs
-        session = _Session(number, ours, {ours: Kind.output}, terminal=ours)
+        session = _Session(number, ours, {ours: FrameKind.output}, terminal=ours)
     else:
         (in_read, in_write), (out_read, out_write), (err_read, err_write) = (
             os.pipe2(os.O_CLOEXEC),
@@ -280,7 +280,9 @@ def _start(number: int, program: dict[str, Any]) -> _Session:
             os.pipe2(os.O_CLOEXEC),
         )
         streams = in_read, out_write, err_write
-        session = _Session(number, in_write, {out_read: Kind.output, err_read: Kind.errors})
+        session = _Session(
+            number, in_write, {out_read: FrameKind.output, err_read: FrameKind.errors}
+        )
 
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
     session.pid = os.fork()

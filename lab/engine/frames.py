@@ -25,7 +25,7 @@ whoever sends input hardly ever has to wait.
 """
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame carries; ``<`` marks the direction from inside to host."""
 
     configure = 1
@@ -52,10 +52,10 @@ class Kind(IntEnum):
     """Session 0: end everything and power off."""
 
 
-class Frame(NamedTuple):
-    """One frame."""
+class ChannelFrame(NamedTuple):
+    """One frame on the channel between host and inside."""
 
-    kind: Kind
+    kind: FrameKind
     session: int
     payload: bytes = b""
 
@@ -71,9 +71,9 @@ class Frame(NamedTuple):
         return json.loads(self.payload)
 
 
-def json_frame(kind: Kind, session: int, value: object) -> Frame:
+def json_frame(kind: FrameKind, session: int, value: object) -> ChannelFrame:
     """A frame that carries JSON."""
-    return Frame(kind, session, json.dumps(value).encode())
+    return ChannelFrame(kind, session, json.dumps(value).encode())
 
 
 class FrameReader:
@@ -82,7 +82,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes) -> Iterator[ChannelFrame]:
         """Take bytes; raises LabBroke on an unknown kind or an impossible length."""
         self._buffer += data
 
@@ -98,6 +98,6 @@ class FrameReader:
             payload = bytes(self._buffer[_HEADER.size : end])
             del self._buffer[:end]
             try:
-                yield Frame(Kind(kind), session, payload)
+                yield ChannelFrame(FrameKind(kind), session, payload)
             except ValueError:
                 raise LabBroke(f"a frame of kind {kind} came over the lab's channel") from None

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from lab.engine.attendant import Attendant
 from lab.engine.channel import Channel
-from lab.engine.frames import Kind, json_frame
+from lab.engine.frames import FrameKind, json_frame
 from lab.errors import GuestError, PrerequisiteError
 from lab.linux import syscalls
 
@@ -56,7 +56,7 @@ def start(hold: int) -> Iterator[Channel]:
         channel = Channel(ours, ours)
         stack.callback(_end, keeper, channel)
         theirs.close()
-        channel.sendall(json_frame(Kind.configure, 0, {"shared": [], "sys_path": []}).encode())
+        channel.sendall(json_frame(FrameKind.configure, 0, {"shared": [], "sys_path": []}).encode())
         yield channel
 
 

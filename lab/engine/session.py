@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.engine.channel import Channel
-from lab.engine.frames import WINDOW, Frame, FrameReader, Kind, json_frame
+from lab.engine.frames import WINDOW, ChannelFrame, FrameKind, FrameReader, json_frame
 from lab.errors import UsageError
 
 _CHUNK = 1 << 16
@@ -86,7 +86,7 @@ class Session:
     ) -> None:
         self._channel = channel
         self._on_broken = on_broken
-        self._sinks = {Kind.output: sinks[0], Kind.errors: sinks[1]}
+        self._sinks = {FrameKind.output: sinks[0], FrameKind.errors: sinks[1]}
         self._window_left = WINDOW
         self._interrupts: list[float] = []
         self._answer_by: float | None = None
@@ -97,9 +97,9 @@ class Session:
 
     def run(self, program: Program, *, stdin: bool) -> int:
         """Start the program and carry everything until it ends; returns its exit status."""
-        self._send(json_frame(Kind.open, _NUMBER, asdict(program)))
+        self._send(json_frame(FrameKind.open, _NUMBER, asdict(program)))
         if not stdin:
-            self._send(Frame(Kind.input, _NUMBER))
+            self._send(ChannelFrame(FrameKind.input, _NUMBER))
 
         self._terminal = program.tty
         raw = _raw_terminal() if program.tty and stdin else contextlib.nullcontext()
@@ -127,7 +127,7 @@ class Session:
 
         return EXIT_UNREAD if self._unread else self._status
 
-    def _send(self, frame: Frame) -> None:
+    def _send(self, frame: ChannelFrame) -> None:
         view = memoryview(frame.encode())
         try:
             while view:
@@ -157,12 +157,12 @@ class Session:
                 if self._terminal:
                     self._interrupts.clear()
                 self._pass_on(sink, frame.payload)
-            elif frame.kind is Kind.taken:
+            elif frame.kind is FrameKind.taken:
                 self._window_left += frame.number
                 self._answer_by = None
-            elif frame.kind is Kind.refused:
+            elif frame.kind is FrameKind.refused:
                 raise UsageError(frame.payload.decode(), hint="check its name and the node's PATH")
-            elif frame.kind is Kind.exit:
+            elif frame.kind is FrameKind.exit:
                 self._status = frame.number
 
     def _pass_on(self, sink: int, data: bytes) -> None:
@@ -173,7 +173,7 @@ class Session:
         except BrokenPipeError:
             # Whoever read us has gone. Inside all is to come down in order, and be judged.
             self._unread = True
-            self._send(Frame(Kind.signal, _NUMBER, b"%d" % signal.SIGTERM))
+            self._send(ChannelFrame(FrameKind.signal, _NUMBER, b"%d" % signal.SIGTERM))
 
     def _take_input(self) -> bool:
         """Send what our standard input has; False at its end."""
@@ -184,15 +184,15 @@ class Session:
         self._window_left -= len(data)
         if self._terminal and b"\x03" in data:
             self._count_interrupt()
-        self._send(Frame(Kind.input, _NUMBER, data))
+        self._send(ChannelFrame(FrameKind.input, _NUMBER, data))
         return bool(data)
 
     def _on_signals(self, numbers: bytes) -> None:
         for number in numbers:
             if number == signal.SIGWINCH:
-                self._send(Frame(Kind.resize, _NUMBER, b"%d %d" % window()))
+                self._send(ChannelFrame(FrameKind.resize, _NUMBER, b"%d %d" % window()))
             else:
-                self._send(Frame(Kind.signal, _NUMBER, b"%d" % number))
+                self._send(ChannelFrame(FrameKind.signal, _NUMBER, b"%d" % number))
                 self._answer_by = self._answer_by or time.monotonic() + _ANSWER_S
 
     @contextlib.contextmanager

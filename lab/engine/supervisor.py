@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-from lab.engine.frames import Frame, FrameReader, Kind
+from lab.engine.frames import ChannelFrame, FrameKind, FrameReader
 from lab.engine.host import OpenLab
 from lab.errors import LabBroke
 
@@ -43,7 +43,7 @@ class Supervisor:
         self,
         opened: OpenLab,
         listener: socket.socket,
-        herald: Callable[[Kind, bytes], None],
+        herald: Callable[[FrameKind, bytes], None],
         starter: socket.socket,
     ) -> None:
         self._channel = opened.channel
@@ -118,7 +118,7 @@ class Supervisor:
         self._signal(MAIN_SESSION, signal.SIGTERM)
 
     def _signal(self, session: int, number: signal.Signals) -> None:
-        self._to_inside(Frame(Kind.signal, session, b"%d" % number))
+        self._to_inside(ChannelFrame(FrameKind.signal, session, b"%d" % number))
 
     # To and fro.
 
@@ -130,16 +130,16 @@ class Supervisor:
                     self._from_inside(frame)
         raise self._death()
 
-    def _from_inside(self, frame: Frame) -> None:
+    def _from_inside(self, frame: ChannelFrame) -> None:
         if frame.session == MAIN_SESSION:
-            self._up = self._up or frame.kind is Kind.output
+            self._up = self._up or frame.kind is FrameKind.output
             self._herald(frame.kind, frame.payload)
-            if frame.kind is Kind.exit:
+            if frame.kind is FrameKind.exit:
                 self._exit_status.set_result(frame.number)
         elif owner := self._owners.get(frame.session):
             client, number = owner
-            self._to_client(client, Frame(frame.kind, number, frame.payload))
-            if frame.kind is Kind.exit:
+            self._to_client(client, ChannelFrame(frame.kind, number, frame.payload))
+            if frame.kind is FrameKind.exit:
                 client.sessions.pop(number, None)  # It may have been given twice.
                 self._disown(frame.session)
 
@@ -163,28 +163,28 @@ class Supervisor:
             self._signal(ours, signal.SIGHUP)
             self._disown(ours)
 
-    def _from_client(self, client: _Client, frame: Frame) -> None:
-        if frame.kind is Kind.halt:
+    def _from_client(self, client: _Client, frame: ChannelFrame) -> None:
+        if frame.kind is FrameKind.halt:
             self._going_down.set()
             return
 
-        if frame.kind is Kind.open:
+        if frame.kind is FrameKind.open:
             client.sessions[frame.session] = self._next
             self._owners[self._next] = client, frame.session
             self._hung_up.clear()
             self._next += 1
         if ours := client.sessions.get(frame.session):
-            self._to_inside(Frame(frame.kind, ours, frame.payload))
+            self._to_inside(ChannelFrame(frame.kind, ours, frame.payload))
 
     def _disown(self, ours: int) -> None:
         del self._owners[ours]
         if not self._owners:
             self._hung_up.set()
 
-    def _to_inside(self, frame: Frame) -> None:
+    def _to_inside(self, frame: ChannelFrame) -> None:
         self._inside.write(frame.encode())
 
-    def _to_client(self, client: _Client, frame: Frame) -> None:
+    def _to_client(self, client: _Client, frame: ChannelFrame) -> None:
         transport = client.writer.transport
         if not transport.is_closing():
             client.writer.write(frame.encode())

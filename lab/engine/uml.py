@@ -21,7 +21,7 @@ from pathlib import Path
 from lab.engine import guest_init
 from lab.engine.channel import Channel
 from lab.engine.cpus import claim_cpu
-from lab.engine.frames import Kind, json_frame
+from lab.engine.frames import FrameKind, json_frame
 from lab.errors import BootError, GuestError, LabError
 from lab.linux import syscalls
 from lab.wire import guest_memory
@@ -202,7 +202,7 @@ def start(
         }
         guest = Guest(process, channel, console, spooler)
         _await_greeting(guest)
-        channel.sendall(json_frame(Kind.configure, 0, layout).encode())
+        channel.sendall(json_frame(FrameKind.configure, 0, layout).encode())
         yield guest
 
 

@@ -30,7 +30,7 @@ REASONS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class HttpRequest:
     """A request whose body has been read."""
 
     method: str
@@ -55,7 +55,7 @@ def is_heartbeat(method: str, target: str) -> bool:
     return method == "POST" and target.partition("?")[0] == HEARTBEAT_PATH
 
 
-def answer(request: Request, number: int) -> Answer:
+def answer(request: HttpRequest, number: int) -> Answer:
     """Answer a well-formed request; ``number`` is the transaction's."""
     transaction = f"SDC{number:07d}"
 
@@ -97,7 +97,7 @@ def render(answer: Answer, *, with_content: bool, keep_alive: bool) -> bytes:
     return head.encode("ascii") + (answer.content if with_content else b"")
 
 
-def _heartbeat(request: Request, transaction: str) -> Answer:
+def _heartbeat(request: HttpRequest, transaction: str) -> Answer:
     try:
         heartbeat = nesting.parse(request.body)
     except ValueError:
@@ -111,7 +111,7 @@ def _heartbeat(request: Request, transaction: str) -> Answer:
     return Answer(status=200, content=content, kind="heartbeat", system=system)
 
 
-def _line(request: Request) -> str:
+def _line(request: HttpRequest) -> str:
     return f"{request.method} {request.target}"[:200]
 
 

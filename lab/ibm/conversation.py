@@ -15,7 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.agent.http1 import Head, Malformed, Stream
-from lab.ibm.answers import HEARTBEAT_BYTES, Answer, Request, answer, is_heartbeat, refusal, render
+from lab.ibm.answers import (
+    HEARTBEAT_BYTES,
+    Answer,
+    HttpRequest,
+    answer,
+    is_heartbeat,
+    refusal,
+    render,
+)
 from lab.ibm.ledger import Ledger
 from lab.record.record import Transaction
 from lab.wait import Deadline
@@ -151,7 +159,7 @@ class Conversation:
         self._send(tls, render(reply, with_content=request.method != "HEAD", keep_alive=keep_alive))
         return keep_alive
 
-    def _request(self, tls: TlsSocket, head: Head) -> tuple[Request, bool]:
+    def _request(self, tls: TlsSocket, head: Head) -> tuple[HttpRequest, bool]:
         """Read a request to its end, and say whether the connection may live on."""
         method, target, version = head.request_line()
         modern = version == "HTTP/1.1"
@@ -171,7 +179,7 @@ class Conversation:
             self._send(tls, _CONTINUE)  # RFC 9110 10.1.1
 
         body, size = self._read_body(length, most, keep=heartbeat)
-        request = Request(method=method, target=target, body=body, body_bytes=size)
+        request = HttpRequest(method=method, target=target, body=body, body_bytes=size)
         # HTTP/1.0 clients that ask for keep-alive get none: they take an answer's end for the end.
         return request, modern and not head.lists("connection", "close")
 

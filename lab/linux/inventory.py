@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.errors import KernelError
 from lab.linux import firewall, netlink
-from lab.linux.netlink import Channel
+from lab.linux.netlink import NetlinkSocket
 from lab.linux.nodes import Node
 from lab.names import count
 from lab.topology import model
@@ -50,7 +50,7 @@ def take(node: Node) -> Inventory:
         raise KernelError("list the network of", node.name, str(error)) from error
 
 
-def leftovers(node: Node, planned: model.Node) -> tuple[str, ...]:
+def leftovers(node: Node, planned: model.NodePlan) -> tuple[str, ...]:
     """What is in a node beside the wires that the model gives to the node, in sentences."""
     own = {"lo", *(interface.name for interface in planned.interfaces)}
     found = node.call(_strangers, node.name, own)
@@ -115,12 +115,12 @@ def _xfrm(name: str) -> tuple[int, int]:
     The bypass policies of charon's own sockets count, too.
     """
     try:
-        channel = Channel.open(netlink.NETLINK_XFRM)
+        sock = NetlinkSocket.open(netlink.NETLINK_XFRM)
     except OSError as error:
         if error.errno == errno.EPROTONOSUPPORT:
             return 0, 0
         raise
-    with contextlib.closing(channel):
-        states = channel.dump(_XFRM_MSG_GETSA, b"", f"{name}'s IPsec SAs")
-        policies = channel.dump(_XFRM_MSG_GETPOLICY, b"", f"{name}'s IPsec policies")
+    with contextlib.closing(sock):
+        states = sock.dump(_XFRM_MSG_GETSA, b"", f"{name}'s IPsec SAs")
+        policies = sock.dump(_XFRM_MSG_GETPOLICY, b"", f"{name}'s IPsec policies")
         return len(states), len(policies)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lab.errors import KernelError
 from lab.linux import netlink, routes
-from lab.linux.netlink import Channel, Request, attribute, nest, text, u8, u32
+from lab.linux.netlink import NetlinkRequest, NetlinkSocket, attribute, nest, text, u8, u32
 from lab.linux.nodes import Node
 from lab.topology import model
 
@@ -114,21 +114,21 @@ def build(topology: model.Topology, nodes: Mapping[str, Node], wires: Node) -> N
             sysctls = {**fresh, **ROUTER_SYSCTLS} if node.forwarding else fresh
             if sysctls:
                 nodes[node.name].call(_set, node.name, sysctls)
-            socket_there = nodes[node.name].channel.socket
+            socket_there = nodes[node.name].netlink.socket
             namespaces[node.name] = fcntl.ioctl(socket_there, _SIOCGSKNS, 0)
 
-        wires.channel.transact(wire_requests(topology, namespaces))
+        wires.netlink.transact(wire_requests(topology, namespaces))
         for node in topology.nodes:
-            channel = nodes[node.name].channel
+            sock = nodes[node.name].netlink
             for interface in node.interfaces:
-                _offloads_off(channel, node.name, interface.name)
-            channel.transact(node_requests(topology, node))
+                _offloads_off(sock, node.name, interface.name)
+            sock.transact(node_requests(topology, node))
     finally:
         for namespace in namespaces.values():
             os.close(namespace)
 
 
-def wire_requests(topology: model.Topology, namespaces: Mapping[str, int]) -> list[Request]:
+def wire_requests(topology: model.Topology, namespaces: Mapping[str, int]) -> list[NetlinkRequest]:
     """What ``wires`` is told: bridges and veths; ``namespaces`` has a descriptor per node."""
     requests = [_bridge(FIRST_INDEX + place, s) for place, s in enumerate(topology.segments)]
     requests += (_veth(plug, namespaces[plug.node]) for plug in _plugs(topology))
@@ -157,9 +157,9 @@ def _plugs(topology: model.Topology) -> Iterator[_Plug]:
             port_index += 1
 
 
-def node_requests(topology: model.Topology, node: model.Node) -> list[Request]:
+def node_requests(topology: model.Topology, node: model.NodePlan) -> list[NetlinkRequest]:
     """What a node is told once its wires are there: up, addresses, rates and delays, routes."""
-    requests: list[Request] = []
+    requests: list[NetlinkRequest] = []
     indexes: dict[str, int] = {}
     for index, interface in enumerate(node.interfaces, FIRST_INDEX):
         indexes[interface.name] = index
@@ -182,8 +182,8 @@ def unplug(node: Node, interfaces: Iterable[str]) -> None:
     for interface in interfaces:
         index = node.call(socket.if_nametoindex, interface)
         down = _LINK.pack(0, 0, index, 0, _IFF_UP)
-        request = Request("take down", f"{node.name}'s {interface}", _RTM_NEWLINK, 0, down)
-        node.channel.transact([request])
+        request = NetlinkRequest("take down", f"{node.name}'s {interface}", _RTM_NEWLINK, 0, down)
+        node.netlink.transact([request])
 
 
 # In the nodes' own threads.
@@ -223,7 +223,7 @@ def _set(node_name: str, sysctls: Mapping[str, str]) -> None:
 # Links.
 
 
-def _bridge(index: int, segment: model.Segment) -> Request:
+def _bridge(index: int, segment: model.Segment) -> NetlinkRequest:
     data = (
         # A switch that never speaks: no spanning tree, no multicast snooping or queries.
         u32(_IFLA_BR_STP_STATE, 0),
@@ -238,10 +238,12 @@ def _bridge(index: int, segment: model.Segment) -> Request:
         + u32(_IFLA_MTU, segment.mtu)
         + nest(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"), nest(_IFLA_INFO_DATA, *data))
     )
-    return Request("make bridge", segment.name, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body)
+    return NetlinkRequest(
+        "make bridge", segment.name, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body
+    )
 
 
-def _veth(plug: _Plug, namespace: int) -> Request:
+def _veth(plug: _Plug, namespace: int) -> NetlinkRequest:
     mtu = u32(_IFLA_MTU, plug.mtu)
     peer = (
         # A veth cannot be up before it has its other end; ``node_requests`` sees to it.
@@ -264,10 +266,10 @@ def _veth(plug: _Plug, namespace: int) -> Request:
         )
     )
     label = f"{plug.node}'s {plug.interface.name}"
-    return Request("make link", label, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body)
+    return NetlinkRequest("make link", label, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body)
 
 
-def _settings(label: str, index: int) -> Request:
+def _settings(label: str, index: int) -> NetlinkRequest:
     """What would otherwise take a sysctl each; to be sent before the interface comes up."""
     settings = nest(_IFLA_INET_CONF, *(u32(kind, value) for kind, value in _DEVCONF.values()))
     silence = u8(_IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE)
@@ -278,11 +280,13 @@ def _settings(label: str, index: int) -> Request:
         # No link-local address: no router solicitation, no MLD report, no duplicate detection.
         nest(socket.AF_INET6, silence),
     )
-    return Request("set ARP and IPv6 of", label, _RTM_NEWLINK, 0, body)
+    return NetlinkRequest("set ARP and IPv6 of", label, _RTM_NEWLINK, 0, body)
 
 
-def _up(label: str, index: int) -> Request:
-    return Request("bring up", label, _RTM_NEWLINK, 0, _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP))
+def _up(label: str, index: int) -> NetlinkRequest:
+    return NetlinkRequest(
+        "bring up", label, _RTM_NEWLINK, 0, _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP)
+    )
 
 
 def _switch_mac(index: int) -> bytes:
@@ -290,7 +294,7 @@ def _switch_mac(index: int) -> bytes:
     return b"\x06\x00" + struct.pack(">I", index)
 
 
-def _offloads_off(channel: Channel, node_name: str, interface: str) -> None:
+def _offloads_off(sock: NetlinkSocket, node_name: str, interface: str) -> None:
     """Have the node compute checksums and cut segments itself, so that frames on the wire are true.
 
     Only at the node's end: nothing originates at the port. TSO goes with the checksums, and a veth
@@ -301,7 +305,7 @@ def _offloads_off(channel: Channel, node_name: str, interface: str) -> None:
         # struct ifreq with a pointer to struct ethtool_value.
         request = struct.pack("16sP16x", interface.encode(), value.buffer_info()[0])
         try:
-            fcntl.ioctl(channel.socket, _SIOCETHTOOL, request)
+            fcntl.ioctl(sock.socket, _SIOCETHTOOL, request)
         except OSError as error:
             reason = str(error.strerror)
             raise KernelError(
@@ -312,7 +316,7 @@ def _offloads_off(channel: Channel, node_name: str, interface: str) -> None:
 # What a node's namespace gets.
 
 
-def _address(label: str, index: int, address: str) -> Request:
+def _address(label: str, index: int, address: str) -> NetlinkRequest:
     interface = ipaddress.IPv4Interface(address)
     network = interface.network
     packed = interface.ip.packed
@@ -323,12 +327,12 @@ def _address(label: str, index: int, address: str) -> Request:
     )
     if network.prefixlen < 31:
         body += attribute(_IFA_BROADCAST, network.broadcast_address.packed)
-    return Request(
+    return NetlinkRequest(
         f"add address {address} to", label, _RTM_NEWADDR, netlink.CREATE | netlink.EXCL, body
     )
 
 
-def _netem(label: str, index: int, segment: model.Segment) -> Request:
+def _netem(label: str, index: int, segment: model.Segment) -> NetlinkRequest:
     # Room for what is on the way, were it all of the smallest frames, and for a router's queue.
     flying = segment.rate_bit_s * segment.delay_s / _SMALLEST_FRAME_BITS
     options = struct.pack("=IIIIII", 0, _QUEUE_PACKETS + int(flying), 0, 0, 0, 0)
@@ -345,7 +349,7 @@ def _netem(label: str, index: int, segment: model.Segment) -> Request:
         + text(_TCA_KIND, "netem")
         + attribute(_TCA_OPTIONS, options)
     )
-    return Request(
+    return NetlinkRequest(
         "set rate and delay of",
         label,
         _RTM_NEWQDISC,

@@ -46,7 +46,7 @@ _RECEIVE_BYTES = 1 << 15
 """As much as the kernel puts into one answer; more would be fresh memory for each."""
 
 
-class Request(NamedTuple):
+class NetlinkRequest(NamedTuple):
     """One message to the kernel, and how to speak of it when it is refused."""
 
     operation: str
@@ -104,7 +104,7 @@ def string(value: bytes) -> str:
 # The socket.
 
 
-class Channel:
+class NetlinkSocket:
     """A netlink socket into one namespace, for any thread to use."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -112,8 +112,8 @@ class Channel:
         self._sequence = 0
 
     @classmethod
-    def open(cls, protocol: int) -> Channel:
-        """A channel into the calling thread's namespace; OSError where ``protocol`` is unknown."""
+    def open(cls, protocol: int) -> NetlinkSocket:
+        """A socket into the calling thread's namespace; OSError where ``protocol`` is unknown."""
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         return cls(sock)
@@ -121,13 +121,13 @@ class Channel:
     def close(self) -> None:
         self.socket.close()
 
-    def transact(self, requests: Sequence[Request]) -> None:
+    def transact(self, requests: Sequence[NetlinkRequest]) -> None:
         """Carry out the requests in order, many to a sendmsg, and raise the first refusal.
 
         The kernel works off a batch within ``send``; it answers a failed message always and a good
         one only if asked, so one acknowledgement, of the last message, tells that all is done.
         """
-        batch: list[Request] = []
+        batch: list[NetlinkRequest] = []
         size = 0
         for request in requests:
             batch.append(request)
@@ -139,7 +139,7 @@ class Channel:
         if batch:
             self._send(batch)
 
-    def _send(self, batch: Sequence[Request]) -> None:
+    def _send(self, batch: Sequence[NetlinkRequest]) -> None:
         first = self._sequence + 1
         last = self._sequence + len(batch)
         self._sequence = last

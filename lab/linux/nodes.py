@@ -29,7 +29,7 @@ from typing import IO, Any, ParamSpec, TypeVar, cast
 
 from lab.errors import KernelError
 from lab.linux import syscalls
-from lab.linux.netlink import NETLINK_ROUTE, Channel
+from lab.linux.netlink import NETLINK_ROUTE, NetlinkSocket
 from lab.linux.process import DEVNULL, PIPE, TERM_GRACE_S, Daemon, Popen, finish, spawn
 from lab.topology import model
 
@@ -117,10 +117,10 @@ class Node:
         self._thread = 0
         self._native_id = 0
         self._ended = _thread.allocate_lock()
-        self._channel: Channel | None = None
+        self._netlink: NetlinkSocket | None = None
 
     @classmethod
-    def create(cls, node: model.Node, run_dir: Path) -> Node:
+    def create(cls, node: model.NodePlan, run_dir: Path) -> Node:
         """The namespaces of a node of the model, with its hosts table."""
         return cls.create_bare(node.name, run_dir, node.hosts)
 
@@ -131,7 +131,7 @@ class Node:
         node = cls(name, _resolved(run_dir), hosts)
         node._start()
         try:
-            node._channel = node.call(node._enter)
+            node._netlink = node.call(node._enter)
             node._pin()
         except OSError as error:
             node.close()
@@ -139,10 +139,10 @@ class Node:
         return node
 
     @property
-    def channel(self) -> Channel:
+    def netlink(self) -> NetlinkSocket:
         """Into the node's network, for links and addresses; one caller at a time."""
-        assert self._channel is not None, "closed"
-        return self._channel
+        assert self._netlink is not None, "closed"
+        return self._netlink
 
     # What others do with a node.
 
@@ -250,9 +250,9 @@ class Node:
 
         for kind in PINS:
             Path(self._pin_path(kind)).unlink(missing_ok=True)
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        if self._netlink is not None:
+            self._netlink.close()
+            self._netlink = None
         if self._thread:
             self._jobs.put(None)
             self._ended.acquire()
@@ -293,7 +293,7 @@ class Node:
             # Else the last result would live until the next job.
             del job
 
-    def _enter(self) -> Channel:
+    def _enter(self) -> NetlinkSocket:
         syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
         if _mounts_propagate():
             syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
@@ -308,11 +308,11 @@ class Node:
         _cover("/etc/resolv.conf", "")
         syscalls.set_hostname(self.name)
         os.chdir("/")
-        channel = Channel.open(NETLINK_ROUTE)
+        sock = NetlinkSocket.open(NETLINK_ROUTE)
         # The ioctl works on any socket, and lets nobody change that lo is a loopback.
         up = struct.pack("16sH14x", b"lo", _IFF_UP)
-        fcntl.ioctl(channel.socket, _SIOCSIFFLAGS, up)
-        return channel
+        fcntl.ioctl(sock.socket, _SIOCSIFFLAGS, up)
+        return sock
 
     def _cover_run(self) -> None:
         """A /run of the node's own that has the run directory where it was."""

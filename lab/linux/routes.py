@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lab.linux import netlink
-from lab.linux.netlink import Request, attribute, u32
+from lab.linux.netlink import NetlinkRequest, attribute, u32
 from lab.linux.nodes import Node
 from lab.topology import model
 
@@ -33,17 +33,17 @@ def add(node: Node, destinations: Iterable[str], interface: str) -> None:
     """Route prefixes over an interface that has come up later (``ppp0``)."""
     indexes = {interface: node.call(socket.if_nametoindex, interface)}
     added = (model.Route(destination=d, via="", interface=interface) for d in destinations)
-    node.channel.transact([request(node.name, indexes, route) for route in added])
+    node.netlink.transact([request(node.name, indexes, route) for route in added])
 
 
 def refuse(node: Node, destinations: Iterable[str]) -> None:
     """Have prefixes unreachable where no better route is: without it they would take the default one."""
-    node.channel.transact([_refusal(node.name, d) for d in destinations])
+    node.netlink.transact([_refusal(node.name, d) for d in destinations])
 
 
 def allow(node: Node, destinations: Iterable[str]) -> None:
     """Take back what ``refuse`` did."""
-    node.channel.transact([_refusal(node.name, d, gone=True) for d in destinations])
+    node.netlink.transact([_refusal(node.name, d, gone=True) for d in destinations])
 
 
 def in_use(node: Node) -> list[str]:
@@ -51,7 +51,7 @@ def in_use(node: Node) -> list[str]:
     return node.call(lambda: list(_in_use(_TABLE.read_text())))
 
 
-def request(node_name: str, indexes: Mapping[str, int], route: model.Route) -> Request:
+def request(node_name: str, indexes: Mapping[str, int], route: model.Route) -> NetlinkRequest:
     """The message for a route; ``indexes`` has the node's interfaces by name."""
     scope = _RT_SCOPE_UNIVERSE if route.via else _RT_SCOPE_LINK
     body = _destination(route.destination.replace("default", "0.0.0.0/0"), scope, _RTN_UNICAST)
@@ -62,11 +62,13 @@ def request(node_name: str, indexes: Mapping[str, int], route: model.Route) -> R
     return _new(operation, node_name, body)
 
 
-def _refusal(node_name: str, destination: str, *, gone: bool = False) -> Request:
+def _refusal(node_name: str, destination: str, *, gone: bool = False) -> NetlinkRequest:
     body = _destination(destination, _RT_SCOPE_UNIVERSE, _RTN_UNREACHABLE)
     body += u32(_RTA_PRIORITY, _LAST_RESORT)
     if gone:
-        return Request(f"no longer refuse {destination} on", node_name, _RTM_DELROUTE, 0, body)
+        return NetlinkRequest(
+            f"no longer refuse {destination} on", node_name, _RTM_DELROUTE, 0, body
+        )
     return _new(f"refuse {destination} on", node_name, body)
 
 
@@ -77,8 +79,8 @@ def _destination(prefix: str, scope: int, kind: int) -> bytes:
     return body + attribute(_RTA_DST, network.network_address.packed) if length else body
 
 
-def _new(operation: str, node_name: str, body: bytes) -> Request:
-    return Request(operation, node_name, _RTM_NEWROUTE, netlink.CREATE | netlink.EXCL, body)
+def _new(operation: str, node_name: str, body: bytes) -> NetlinkRequest:
+    return NetlinkRequest(operation, node_name, _RTM_NEWROUTE, netlink.CREATE | netlink.EXCL, body)
 
 
 def _in_use(table: str) -> Iterator[str]:

@@ -39,7 +39,7 @@ _NFT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DoctorCheck:
     """One thing that a lab needs."""
 
     name: str
@@ -56,10 +56,10 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a check found."""
+class DoctorOutcome:
+    """What a check of this machine found."""
 
-    check: Check
+    check: DoctorCheck
     ok: bool
     found: str
     hint: str = ""
@@ -69,12 +69,12 @@ class Outcome:
 class Report:
     """Every outcome, and what follows from them."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[DoctorOutcome, ...]
     engine: str | None
     """The engine that ``auto`` takes."""
     why: str
 
-    def needed(self, outcome: Outcome) -> bool:
+    def needed(self, outcome: DoctorOutcome) -> bool:
         """Whether anything is lost without it: what only another engine needs is not missed."""
         check = outcome.check
         if check.optional or any(o.ok and o.check.name == check.unless for o in self.outcomes):
@@ -82,7 +82,7 @@ class Report:
         return not check.engines or (self.engine or ENGINES[0]) in check.engines
 
     @property
-    def missing(self) -> tuple[Outcome, ...]:
+    def missing(self) -> tuple[DoctorOutcome, ...]:
         return tuple(
             outcome for outcome in self.outcomes if not outcome.ok and self.needed(outcome)
         )
@@ -93,12 +93,12 @@ class Report:
         return _command(self.missing)
 
 
-def checks() -> tuple[Check, ...]:
+def checks() -> tuple[DoctorCheck, ...]:
     """All of them, in the order in which they are worth reading."""
-    uml, native = partial(Check, engines=("uml",)), partial(Check, engines=("native",))
+    uml, native = partial(DoctorCheck, engines=("uml",)), partial(DoctorCheck, engines=("native",))
     return (
         *(_package_check(package) for package in packages.packages()),
-        Check(
+        DoctorCheck(
             "IKEv1",
             "ways by VPN: the charon knows the version of IKE that IBM's VPN speaks",
             partial(_path, charon.status),
@@ -118,20 +118,22 @@ def checks() -> tuple[Check, ...]:
     )
 
 
-def examine(wanted: Iterable[Check] | None = None, boot: Callable[[], str] | None = None) -> Report:
+def examine(
+    wanted: Iterable[DoctorCheck] | None = None, boot: Callable[[], str] | None = None
+) -> Report:
     """Carry out the checks. ``boot`` starts the lab's own kernel, once nothing else stops it."""
     outcomes = [_outcome(check) for check in (checks() if wanted is None else wanted)]
     if boot is not None and not _lacks(outcomes, "uml"):
         purpose = "uml: the kernel starts on this machine, and runs a program"
-        outcomes.append(_outcome(Check("boot", purpose, boot, ("uml",))))
+        outcomes.append(_outcome(DoctorCheck("boot", purpose, boot, ("uml",))))
     return _conclude(tuple(outcomes))
 
 
-def _lacks(outcomes: Iterable[Outcome], engine: str) -> list[str]:
+def _lacks(outcomes: Iterable[DoctorOutcome], engine: str) -> list[str]:
     return [o.check.name for o in outcomes if not o.ok and engine in o.check.engines]
 
 
-def _conclude(outcomes: tuple[Outcome, ...]) -> Report:
+def _conclude(outcomes: tuple[DoctorOutcome, ...]) -> Report:
     lacks = {engine: _lacks(outcomes, engine) for engine in ENGINES}
     if not lacks["uml"]:
         booted = any(o.check.name == "boot" for o in outcomes)
@@ -169,25 +171,25 @@ def require(engine: str) -> None:
     raise PrerequisiteError(f"the {engine} engine cannot run here, missing:{lines}", hint=hint)
 
 
-def _missing(engine: str) -> tuple[Outcome, ...]:
+def _missing(engine: str) -> tuple[DoctorOutcome, ...]:
     wanted = (check for check in checks() if engine in check.engines)
     return tuple(outcome for check in wanted if not (outcome := _outcome(check)).ok)
 
 
-def _outcome(check: Check) -> Outcome:
+def _outcome(check: DoctorCheck) -> DoctorOutcome:
     try:
-        return Outcome(check, True, check.probe())
+        return DoctorOutcome(check, True, check.probe())
     except PrerequisiteError as error:
-        return Outcome(check, False, error.message, error.hint)
+        return DoctorOutcome(check, False, error.message, error.hint)
 
 
-def _package_check(package: packages.Package) -> Check:
+def _package_check(package: packages.Package) -> DoctorCheck:
     def probe() -> str:
         if (path := package.found()) is not None:
             return path
         raise PrerequisiteError("not installed", hint=packages.install_command([package.name]))
 
-    return Check(
+    return DoctorCheck(
         package.name, package.purpose, probe, package=package.name,
         engines=ENGINES if package.needed is Needed.run else (),
         optional=package.needed in (Needed.use, Needed.checkout),
@@ -225,11 +227,11 @@ def _as_root(trial: Callable[[], str]) -> Callable[[], str]:
     return probe
 
 
-def _is_command(outcome: Outcome) -> bool:
+def _is_command(outcome: DoctorOutcome) -> bool:
     return bool(outcome.check.package) or outcome.hint.startswith(("sudo ", "lab "))
 
 
-def _command(missing: Iterable[Outcome]) -> str:
+def _command(missing: Iterable[DoctorOutcome]) -> str:
     missing = tuple(missing)
     names = [outcome.check.package for outcome in missing if outcome.check.package]
     commands = [packages.install_command(names)] if names else []

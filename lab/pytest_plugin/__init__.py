@@ -27,12 +27,12 @@ _INSIDE = "LAB_INSIDE"
 _WITHOUT_RUNNING = "collectonly", "setupplan"
 
 
-class Carried(pytest.exit.Exception):  # type: ignore[name-defined,misc]
+class SessionExit(pytest.exit.Exception):  # type: ignore[name-defined,misc]
     """Ends the host's part of a session with the status of the part that ran inside."""
 
 
 # pytest shows the name of this class and its message on the last line of the session.
-Carried.__name__ = "lab"
+SessionExit.__name__ = "lab"
 
 outcome = pytest.StashKey[tuple[int, str]]()
 """Exit status and last words of the part inside."""
@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _INSIDE in os.environ:
         from lab.pytest_plugin import inside as pytest_inside
 
-        config.pluginmanager.register(pytest_inside.Inside(config), "lab-inside")
+        config.pluginmanager.register(pytest_inside.InsideHooks(config), "lab-inside")
 
 
 # Which lab a test gets.
@@ -184,7 +184,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """
     if outcome in session.config.stash:
         status, words = session.config.stash[outcome]
-        raise Carried(words, returncode=status)
+        raise SessionExit(words, returncode=status)
 
 
 # Fixtures; each may be overridden.

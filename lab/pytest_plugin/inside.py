@@ -17,7 +17,7 @@ from lab.errors import ExpectationFailed, LabError
 from lab.pytest_plugin.carrying import SESSION_DIR, SESSION_FILE
 from lab.pytest_plugin.traceback import shortened
 from lab.run import evidence
-from lab.run.orders import Order, give_up, ordered, uses_lab
+from lab.run.orders import LabOrder, give_up, ordered, uses_lab
 
 if TYPE_CHECKING:
     from lab.run.handle import Lab
@@ -32,7 +32,7 @@ class Labs:
         self.clock = clock
         self._full = full
         """Whether a failing test shows all that there is to know of its lab."""
-        self.broken: dict[Order, str] = {}
+        self.broken: dict[LabOrder, str] = {}
         self._made = 0
         self._standing: list[Lab] = []
         self._shown: list[Lab] = []
@@ -40,7 +40,7 @@ class Labs:
         """What a lab that broke while it was built had to show; shown once."""
 
     @contextlib.contextmanager
-    def running(self, order: Order, folder: Path) -> Iterator[Lab]:
+    def running(self, order: LabOrder, folder: Path) -> Iterator[Lab]:
         """A lab with its path up, as ordered; taken down at the end, whatever became of it."""
         self._made += 1
         name = f"{self._made}-{order.id}"
@@ -52,7 +52,7 @@ class Labs:
             self._standing.remove(lab)
             lab.close()
 
-    def _up(self, order: Order, run_dir: Path) -> Lab:
+    def _up(self, order: LabOrder, run_dir: Path) -> Lab:
         """Build a lab and its path; what goes wrong is a failure of the test, told without our insides."""
         from lab.run.handle import Lab
 
@@ -70,7 +70,7 @@ class Labs:
             pytest.fail(failure, pytrace=False)
         return lab
 
-    def _remains(self, lab: Lab | None, order: Order, run_dir: Path) -> list[tuple[str, str]]:
+    def _remains(self, lab: Lab | None, order: LabOrder, run_dir: Path) -> list[tuple[str, str]]:
         """Take down what is left of a lab that broke; what it has to show."""
         if lab is None:
             return evidence.remains(run_dir) if self._full else evidence.brief(order.id, run_dir)
@@ -97,7 +97,7 @@ class Labs:
 labs = pytest.StashKey[Labs]()
 
 
-class Inside:
+class InsideHooks:
     """The hooks that only a session inside has."""
 
     def __init__(self, config: pytest.Config) -> None:

@@ -19,7 +19,7 @@ from lab.run.run import Run, resolved
 if TYPE_CHECKING:
     from lab.linux.nodes import Node
     from lab.record.record import Record
-    from lab.run.orders import Order
+    from lab.run.orders import LabOrder
     from lab.topology.model import Topology, Way
     from lab.verify import Finding
     from lab.verify.verdict import Result
@@ -41,7 +41,7 @@ class Lab:
 
     @classmethod
     def up(
-        cls, order: Order, run_dir: Path, engine: Engine, clock: Clock, *, full: bool = False
+        cls, order: LabOrder, run_dir: Path, engine: Engine, clock: Clock, *, full: bool = False
     ) -> Lab:
         """Resolve with fresh secrets, and build; ``run_dir`` must be fresh."""
         run = Run(resolved(order.topology, order.fault), run_dir, engine, clock)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class LabOrder:
     """Which lab a test wants."""
 
     topology: str
@@ -36,7 +36,7 @@ class Order:
         return f"{name}-{self.fault}" if self.fault else name
 
 
-def order(marker: Mark, item: pytest.Item) -> Order:
+def order(marker: Mark, item: pytest.Item) -> LabOrder:
     """The order of a marker; a marker that makes no sense is a usage error."""
     try:
         return order_of(item, *marker.args, **marker.kwargs)
@@ -49,9 +49,9 @@ def order(marker: Mark, item: pytest.Item) -> Order:
         ) from None
 
 
-def order_of(item: pytest.Item, topology: str, *, fault: str = "", path: bool = True) -> Order:
+def order_of(item: pytest.Item, topology: str, *, fault: str = "", path: bool = True) -> LabOrder:
     """A topology of the lab's own by name, a file beside the test, or below the root directory."""
-    return Order(
+    return LabOrder(
         topology=_found(topology, item) if _is_path(topology) else topology,
         fault=fault,
         path=path,
@@ -59,11 +59,11 @@ def order_of(item: pytest.Item, topology: str, *, fault: str = "", path: bool = 
     )
 
 
-def ordered(item: pytest.Item) -> Order | None:
+def ordered(item: pytest.Item) -> LabOrder | None:
     """The order of the fixture ``lab``, if the test has one."""
     callspec = getattr(item, "callspec", None)
     wanted = callspec.params.get("lab") if callspec is not None else None
-    return wanted if isinstance(wanted, Order) else None
+    return wanted if isinstance(wanted, LabOrder) else None
 
 
 def uses_lab(item: pytest.Item) -> bool:

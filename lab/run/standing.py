@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lab import codec
 from lab.engine import registry
 from lab.engine.channel import Channel
-from lab.engine.frames import Frame, Kind, json_frame
+from lab.engine.frames import ChannelFrame, FrameKind, json_frame
 from lab.engine.host import Engine, environment, start_of_time, terminal_program
 from lab.engine.inside import MODEL_FILE, Order
 from lab.engine.registry import Entry
@@ -118,17 +118,17 @@ class _Herald:
         self._heard = True
         self._last = b""
 
-    def __call__(self, kind: Kind, payload: bytes) -> None:
+    def __call__(self, kind: FrameKind, payload: bytes) -> None:
         # Whoever waits may have gone, and his terminal with him.
         with contextlib.suppress(OSError):
-            if kind is Kind.errors:
+            if kind is FrameKind.errors:
                 self._log.write(payload)
                 self._last = payload.strip() or self._last
                 if self._heard:
                     os.write(2, payload)
-            elif kind is Kind.output and self._heard:
+            elif kind is FrameKind.output and self._heard:
                 self._let_go()
-            elif kind is Kind.exit and self._heard:
+            elif kind is FrameKind.exit and self._heard:
                 self._starter.sendall(payload + b" " + (self._last or b"no word"))
 
     def _let_go(self) -> None:
@@ -155,8 +155,8 @@ def _supervise(run: Run, order: Order, herald: _Herald, starter: socket.socket) 
             epoch=start_of_time(opened),
         )  # fmt: skip
         with registry.registered(entry):
-            opened.channel.sendall(json_frame(Kind.open, MAIN_SESSION, asdict(main)).encode())
-            opened.channel.sendall(Frame(Kind.input, MAIN_SESSION).encode())
+            opened.channel.sendall(json_frame(FrameKind.open, MAIN_SESSION, asdict(main)).encode())
+            opened.channel.sendall(ChannelFrame(FrameKind.input, MAIN_SESSION).encode())
             try:
                 Supervisor(opened, listener, herald, starter).serve()
             finally:
@@ -212,7 +212,7 @@ def _run(entry: Entry, program: Program, sinks: tuple[int, int], *, stdin: bool)
 def stop(entry: Entry) -> None:
     """Take a lab down in order, and return when everything of it has gone."""
     with registry.connect(entry) as connection:
-        connection.sendall(Frame(Kind.halt, 0).encode())
+        connection.sendall(ChannelFrame(FrameKind.halt, 0).encode())
         _receive_all(connection)
     registry.wait_gone(entry)
 

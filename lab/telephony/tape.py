@@ -20,7 +20,7 @@ from typing import BinaryIO
 from lab.record.event import Event, Tell
 from lab.telephony.events import CallConnected, ExchangeEvent, ModemSaid, TerminalSaid
 from lab.topology.telephone import ModemLine, Telephone
-from lab.wire.dialled import FRAMES, CallCapture, Capture
+from lab.wire.dialled import FRAMES, CallCapture, PcapngWriter
 
 DIALOGUE = "pstn.txt"
 MAX_UTTERANCE_BYTES = 1024
@@ -88,7 +88,7 @@ class Tape:
         telephone: Telephone | None = None,
         tell: Tell = lambda event: None,
     ) -> None:
-        self._capture = Capture(frames) if frames else None
+        self._capture = PcapngWriter(frames) if frames else None
         self._dialogue = dialogue
         self._epoch_ns = epoch_ns
         self._telephone = telephone

@@ -40,7 +40,7 @@ class Variant(StrEnum):
     ursf = "ursf"
 
 
-class Kind(StrEnum):
+class RowKind(StrEnum):
     """What a row lists."""
 
     server = "server"
@@ -87,7 +87,7 @@ class Row(Part):
     """One row of section H."""
 
     id: str
-    kind: Kind = Kind.server
+    kind: RowKind = RowKind.server
     seeds: tuple[str, ...]
     section: str
     profiles: tuple[str, ...]
@@ -137,7 +137,7 @@ class Profile:
     direct_ports: tuple[int, ...]
     rows: tuple[Row, ...]
 
-    def addresses(self, kind: Kind) -> tuple[Address, ...]:
+    def addresses(self, kind: RowKind) -> tuple[Address, ...]:
         return tuple(a for row in self.rows if row.kind is kind for a in row.addresses)
 
     def servers(
@@ -146,14 +146,14 @@ class Profile:
         """The servers that answer; narrowed to one region's customers or one variant if given."""
         return tuple(
             address
-            for address in self.addresses(Kind.server)
+            for address in self.addresses(RowKind.server)
             if region is Region.all or address.row.region in (Region.all, region)
             if variant is Variant.none or address.row.variant in (Variant.none, variant)
         )
 
     @property
     def vpn_gateways(self) -> tuple[Address, ...]:
-        return self.addresses(Kind.vpn_gateway)
+        return self.addresses(RowKind.vpn_gateway)
 
 
 @cache

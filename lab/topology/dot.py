@@ -8,7 +8,7 @@ from html import escape
 from lab import ways
 from lab.names import count
 from lab.topology import route_map, units
-from lab.topology.model import Node, Segment, Topology
+from lab.topology.model import NodePlan, Segment, Topology
 from lab.topology.roles import TRAITS, Zone
 from lab.topology.route_map import TELEPHONE, RouteMap
 
@@ -82,7 +82,7 @@ def _hub_zone(topology: Topology, route: RouteMap, segment: Segment) -> Zone | N
 # -- nodes -----------------------------------------------------------------------------------------
 
 
-def _node(topology: Topology, route: RouteMap, node: Node) -> str:
+def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
     what = TRAITS[node.role].title
     if topology.firewall is not None and topology.firewall.node == node.name:
         what += ", SNAT" if topology.firewall.snat else ""
@@ -105,7 +105,7 @@ def _small(text: str, colour: str = INK) -> str:
     return f'<font point-size="{SMALL}" color="{colour}">{text}</font>'
 
 
-def _services(node: Node) -> list[str]:
+def _services(node: NodePlan) -> list[str]:
     shown = list(node.service_addresses[:4])
     if len(node.service_addresses) > 4:
         shown.append(f"and {len(node.service_addresses) - 4} more")
@@ -113,7 +113,7 @@ def _services(node: Node) -> list[str]:
     return shown
 
 
-def _subscribers(topology: Topology, node: Node) -> Iterator[str]:
+def _subscribers(topology: Topology, node: NodePlan) -> Iterator[str]:
     """What the exchange has for each subscriber: the number, the lines, and what they can do."""
     if topology.telephone is None or topology.telephone.node != node.name:
         return
@@ -190,7 +190,7 @@ def _beside(label: str) -> str:
     return _table([cells], padding=1)
 
 
-def _rank(route: RouteMap, node: Node) -> int:
+def _rank(route: RouteMap, node: NodePlan) -> int:
     for number, stop in enumerate(route.stops):
         if node in stop.nodes:
             return number
@@ -198,7 +198,7 @@ def _rank(route: RouteMap, node: Node) -> int:
     return -1 if route.zones[node.name] is Zone.customer else len(route.stops)
 
 
-def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[Node]) -> str:
+def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[NodePlan]) -> str:
     """Thin off the path; on it thick, cased where the VPN hides it, dashed if in reserve."""
     if any((segment.name, node.name) not in route.plugs for node in ends):
         return f'color="{LINE}"'

@@ -9,7 +9,7 @@ from itertools import groupby
 from lab import ways
 from lab.names import count
 from lab.topology import route_map, units
-from lab.topology.model import AllowRule, Node, Segment, Topology, Way
+from lab.topology.model import AllowRule, NodePlan, Segment, Topology, Way
 from lab.topology.roles import TRAITS
 from lab.topology.route_map import TELEPHONE, RouteMap
 from lab.topology.telephone import CallRule, ModemLine
@@ -87,7 +87,7 @@ def _edge(end: int, number: int, first: bool, last: bool) -> str:
     return "│"
 
 
-def _about(topology: Topology, node: Node) -> str:
+def _about(topology: Topology, node: NodePlan) -> str:
     """A node's address and what it is there for."""
     if topology.firewall is not None and node.name == topology.firewall.node:
         outside = node.interface(topology.firewall.outside).ip

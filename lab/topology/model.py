@@ -58,8 +58,8 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A host of the lab, with its own network, mount and UTS namespace."""
+class NodePlan:
+    """A host of the lab, which gets its own network, mount and UTS namespace."""
 
     name: str
     role: Role
@@ -215,7 +215,7 @@ class Topology:
     callers: tuple[Agent, ...]
     """The hosts that call home; the first is the default NODE."""
     segments: tuple[Segment, ...]
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodePlan, ...]
     firewall: Firewall | None
     telephone: Telephone | None
     lig: Lig | None
@@ -250,10 +250,10 @@ class Topology:
         """``LAB_PROBE`` of the first way of the first agent."""
         return self.ways_of(self.agents[0])[0].probe
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str) -> NodePlan:
         return next(n for n in self.nodes if n.name == name)
 
-    def with_role(self, role: Role) -> tuple[Node, ...]:
+    def with_role(self, role: Role) -> tuple[NodePlan, ...]:
         return tuple(n for n in self.nodes if n.role is role)
 
     def segment(self, name: str) -> Segment:
@@ -274,6 +274,6 @@ class Topology:
         lines = self.telephone.lines if self.telephone is not None else ()
         return tuple(line for line in lines if line.node == node)
 
-    def members(self, segment: str) -> tuple[Node, ...]:
+    def members(self, segment: str) -> tuple[NodePlan, ...]:
         """The nodes that are plugged into a segment."""
         return tuple(n for n in self.nodes if any(i.segment == segment for i in n.interfaces))

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 from lab import ways
 from lab.topology import catalogue, check, resolve_telephone
-from lab.topology.catalogue import Kind
+from lab.topology.catalogue import RowKind
 from lab.topology.model import (
     Agent,
     AllowRule,
     Firewall,
     Interface,
-    Node,
+    NodePlan,
     Route,
     Segment,
     Topology,
@@ -68,10 +68,10 @@ class _Resolver(Site):
 
     # -- nodes and routes -------------------------------------------------------------------------
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str) -> NodePlan:
         role = self.spec.nodes[name].role
         number = {node: n for n, node in enumerate(self.spec.nodes, 1)}[name]
-        return Node(
+        return NodePlan(
             name=name,
             role=role,
             interfaces=tuple(
@@ -95,7 +95,7 @@ class _Resolver(Site):
             case Listed.gateway:
                 return (self.gateways[node].address,)
             case Listed.servers:
-                servers = self.profile.addresses(Kind.server)
+                servers = self.profile.addresses(RowKind.server)
                 return tuple(dict.fromkeys(a.address for a in servers if a.version == 4))
             case Listed.name_server:
                 return (self.utility,)
@@ -118,7 +118,7 @@ class _Resolver(Site):
         if own and all(way.dials for way in own):
             return  # It asks AT&T's name server for IBM's names, by telephone.
 
-        listed = (*self.profile.vpn_gateways, *self.profile.addresses(Kind.server))
+        listed = (*self.profile.vpn_gateways, *self.profile.addresses(RowKind.server))
         yield from dict.fromkeys((a.address, a.host) for a in listed if a.version == 4)
 
     def routes(self, node: str) -> Iterator[Route]:

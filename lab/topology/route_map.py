@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab import ways
-from lab.topology.model import Node, Segment, Topology, Way
+from lab.topology.model import NodePlan, Segment, Topology, Way
 from lab.topology.roles import TRAITS, Zone
 from lab.topology.routing import Network
 from lab.topology.telephone import ModemLine
@@ -18,7 +18,7 @@ TELEPHONE = ""
 class Stop:
     """A place on the path: the nodes there, and the segment or lines that lead on from them."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodePlan, ...]
     onward: Segment | None
     lines: tuple[ModemLine, ...]
 
@@ -97,7 +97,7 @@ def _lines(topology: Topology, *ends: str) -> tuple[ModemLine, ...]:
     return tuple(line for line in telephone.lines if line.node in ends)
 
 
-def _zone(topology: Topology, network: Network, node: Node) -> Zone:
+def _zone(topology: Topology, network: Network, node: NodePlan) -> Zone:
     if own := TRAITS[node.role].zone:
         return own
     return Zone.customer if network.zone(node.name) & set(topology.agents) else Zone.ibm

@@ -14,7 +14,7 @@ from lab.record import story
 from lab.record.event import Event
 from lab.record.record import Record
 from lab.telephony import events as telephony
-from lab.topology.model import Interface, Node, Role, Topology
+from lab.topology.model import Interface, NodePlan, Role, Topology
 from lab.topology.telephone import Lig
 from lab.verify import telephone_calls
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
@@ -26,6 +26,7 @@ from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, UDP, Frame, Packet
+from lab.wire.ppp import PppFrame
 
 
 def mac(interface: Interface) -> bytes:
@@ -83,7 +84,7 @@ class Case(Told):
         return self.topology.firewall is not None and self.topology.firewall.snat
 
     @cached_property
-    def agents(self) -> tuple[Node, ...]:
+    def agents(self) -> tuple[NodePlan, ...]:
         return tuple(self.topology.node(name) for name in self.topology.agents)
 
     @cached_property
@@ -283,7 +284,7 @@ class Case(Told):
 
     def in_ppp(
         self, protocol: int, *codes: int, client: str = "", outgoing: bool | None = None
-    ) -> list[tuple[Inside, ppp.Frame]]:
+    ) -> list[tuple[Inside, PppFrame]]:
         """PPP frames inside the VPN: of these codes if any are given, and in one direction if one is."""
         own = [item for item in self.insides if client in ("", item.client)]
         return ppp.among(own, protocol, *codes, outgoing=outgoing)

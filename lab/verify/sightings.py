@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.wire import esp, isakmp, l2tp, ppp
+from lab.wire import esp
 from lab.wire.decode import Frame, Packet
+from lab.wire.isakmp import IsakmpMessage
+from lab.wire.l2tp import L2tpMessage
+from lab.wire.ppp import PppFrame
 
 
 @dataclass(slots=True)
@@ -14,7 +17,7 @@ class IkeSighting:
 
     frame: Frame
     packet: Packet
-    message: isakmp.Message
+    message: IsakmpMessage
     outgoing: bool
     """From the customer's side."""
 
@@ -51,8 +54,8 @@ class Inside:
     """The agent's host at the one end; empty if neither end is one."""
     gateway: str
     outgoing: bool
-    l2tp: l2tp.Message | None
-    ppp: ppp.Frame | None
+    l2tp: L2tpMessage | None
+    ppp: PppFrame | None
     data: Packet | None
     """The IP packet in the PPP frame."""
 

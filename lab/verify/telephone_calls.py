@@ -29,7 +29,7 @@ from lab.topology.telephone import Outcome, Telephone
 from lab.wire import calls, ppp
 from lab.wire.calls import Carried
 from lab.wire.dialled import FRAMES
-from lab.wire.ppp import Code
+from lab.wire.ppp import Code, PppFrame
 
 CONNECT, NO_ANSWER, NO_DIALTONE, ERROR = "CONNECT", "NO ANSWER", "NO DIALTONE", "ERROR"
 """Result codes (V.250 5.7.1)."""
@@ -132,7 +132,7 @@ class TelephoneCall:
 
     def in_ppp(
         self, protocol: int, *codes: int, outgoing: bool | None = None
-    ) -> list[tuple[Carried, ppp.Frame]]:
+    ) -> list[tuple[Carried, PppFrame]]:
         """Frames of a protocol; of these codes if any are given, and in one direction if one is."""
         return ppp.among(self.frames, protocol, *codes, outgoing=outgoing)
 

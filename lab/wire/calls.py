@@ -11,7 +11,8 @@ from typing import Any
 
 from lab.wire import decode, ppp
 from lab.wire.decode import Frame, Packet
-from lab.wire.dialled import FRAMES, LINKTYPE_PPP_WITH_DIR, OUTBOUND, Fault
+from lab.wire.dialled import FRAMES, LINKTYPE_PPP_WITH_DIR, OUTBOUND, FrameFault
+from lab.wire.ppp import PppFrame
 
 _SEGMENT = Path(FRAMES).stem
 
@@ -28,11 +29,11 @@ class Carried:
     """Number and time are the capture's; of PPP, ``data`` begins with address and control."""
     outgoing: bool
     """From the caller."""
-    ppp: ppp.Frame | None
+    ppp: PppFrame | None
     """None where it was no frame."""
     data: Packet | None
     """The IP packet in the PPP frame."""
-    fault: Fault | None = None
+    fault: FrameFault | None = None
     """Why it was no frame."""
 
 
@@ -44,7 +45,7 @@ def read(path: Path) -> list[Carried]:
 def _carried(number: int, time: float, data: bytes, metadata: Any) -> Carried:
     _, call, ends, *_ = metadata.ifname.decode().split()
     if metadata.linktype != LINKTYPE_PPP_WITH_DIR:
-        fault = Fault(metadata.comments[0].decode())
+        fault = FrameFault(metadata.comments[0].decode())
         outgoing = metadata.direction == OUTBOUND
         return read_carried(number, time, data, int(call), ends, outgoing=outgoing, fault=fault)
     return read_carried(number, time, data[1:], int(call), ends, outgoing=data[0] != 0)
@@ -58,7 +59,7 @@ def read_carried(
     ends: str,
     *,
     outgoing: bool,
-    fault: Fault | None = None,
+    fault: FrameFault | None = None,
 ) -> Carried:
     """One entry of the capture: a PPP frame from its address on; with ``fault``, bytes that are no frame."""
     frame = Frame(_SEGMENT, number, time, content, b"", b"", 0, None)

@@ -46,8 +46,8 @@ _CONTROLS = bytes(range(0x20))
 _ALL_CONTROLS = 0xFFFFFFFF
 
 
-class Fault(StrEnum):
-    """Why bytes are no frame; in words for a comment in the capture."""
+class FrameFault(StrEnum):
+    """Why bytes are no frame (RFC 1662 4.3); in words for a comment in the capture."""
 
     outside = "before the first flag"
     short = "fewer than four bytes between flags"
@@ -62,7 +62,7 @@ class Piece:
     """A frame without flags, escapes and checksum; or bytes as they were on the line, and why."""
 
     data: bytes
-    fault: Fault | None = None
+    fault: FrameFault | None = None
 
 
 class Deframer:
@@ -77,7 +77,7 @@ class Deframer:
         if not self._in_frame:
             outside, flag, data = data.partition(b"\x7e")
             if outside:
-                found.append(Piece(outside, Fault.outside))
+                found.append(Piece(outside, FrameFault.outside))
             if not flag:
                 return found
             self._in_frame = True
@@ -92,7 +92,7 @@ class Deframer:
 
         self._open += rest
         if len(self._open) > MAX_FRAME_BYTES:
-            found.append(Piece(bytes(self._open), Fault.long))
+            found.append(Piece(bytes(self._open), FrameFault.long))
             self._open.clear()
         return found
 
@@ -101,15 +101,15 @@ class Deframer:
         rest = bytes(self._open)
         self._open.clear()
         self._in_frame = False
-        return [Piece(rest, Fault.unfinished)] if rest else []
+        return [Piece(rest, FrameFault.unfinished)] if rest else []
 
 
 def _piece(raw: bytes) -> Piece:
     """What was between two flags."""
     if raw[-1] == ESCAPE:
-        return Piece(raw, Fault.aborted)
+        return Piece(raw, FrameFault.aborted)
     if len(raw) < _MIN_FRAME_BYTES:
-        return Piece(raw, Fault.short)
+        return Piece(raw, FrameFault.short)
 
     frame = _unescape(raw)
     if not _is_right(frame):
@@ -117,7 +117,7 @@ def _piece(raw: bytes) -> Piece:
         # (RFC 1662 4.2); whether it was depends on a map that the ends negotiate, so try.
         frame = _unescape(raw.translate(None, _CONTROLS))
     if not _is_right(frame):
-        return Piece(raw, Fault.checksum)
+        return Piece(raw, FrameFault.checksum)
     return Piece(frame[:-2])
 
 
@@ -150,7 +150,7 @@ def enframe(frame: bytes, accm: int = _ALL_CONTROLS) -> bytes:
     return bytes(out)
 
 
-class Capture:
+class PcapngWriter:
     """Writes pcapng into an open file, block by block, so that what is written stays if we are killed.
 
     Give it a file without a buffer (``buffering=0``).
@@ -181,7 +181,7 @@ class CallCapture:
     to be read; the second comes into being only when there is something to put there.
     """
 
-    def __init__(self, capture: Capture, name: str, comment: str, rate_bit_s: int) -> None:
+    def __init__(self, capture: PcapngWriter, name: str, comment: str, rate_bit_s: int) -> None:
         self._write = capture.write
         self._frames = capture.interface(name, comment, LINKTYPE_PPP_WITH_DIR, rate_bit_s)
         self._others = cache(
@@ -204,7 +204,7 @@ class CallCapture:
                 self._write(pcapng.packet(self._frames, time_ns, frame))
                 continue
             flags = OUTBOUND if sent else INBOUND
-            if piece.fault is Fault.checksum:
+            if piece.fault is FrameFault.checksum:
                 flags |= _CRC_ERROR
             options = pcapng.option(pcapng.OPT_COMMENT, piece.fault.encode())
             options += pcapng.option(_EPB_FLAGS, struct.pack("=I", flags))

@@ -20,8 +20,8 @@ KEEPALIVE = b"\xff"
 """RFC 3948 2.3."""
 
 
-class Exchange(IntEnum):
-    """Those that the lab tells apart (RFC 2408 3.1 and RFC 2409)."""
+class ExchangeType(IntEnum):
+    """The exchange types that the lab tells apart (RFC 2408 3.1 and RFC 2409)."""
 
     main_mode = 2
     aggressive = 4
@@ -50,7 +50,7 @@ _header = struct.Struct("!8s8sBBBBII")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class IsakmpMessage:
     """One ISAKMP message."""
 
     initiator_cookie: bytes
@@ -89,7 +89,7 @@ class Message:
         return (self.initiator_cookie, self.exchange, self.message_id, self.body)
 
 
-def message(packet: Packet) -> Message | None:
+def message(packet: Packet) -> IsakmpMessage | None:
     """The ISAKMP message in a packet, on either port; None where it is something else."""
     if packet.protocol != UDP or packet.fragment_offset > 0:
         return None
@@ -102,7 +102,7 @@ def message(packet: Packet) -> Message | None:
     return None
 
 
-def parse(data: bytes) -> Message | None:
+def parse(data: bytes) -> IsakmpMessage | None:
     """Read a message; None if it is cut short or no ISAKMP."""
     if len(data) < _header.size:
         return None
@@ -113,7 +113,7 @@ def parse(data: bytes) -> Message | None:
     body = data[_header.size : length]
     encrypted = bool(flags & 1) if version >> 4 == 1 else first == 46
     payloads = () if encrypted else tuple(_chain(first, body))
-    return Message(icookie, rcookie, version, exchange, encrypted, ident, payloads, body)
+    return IsakmpMessage(icookie, rcookie, version, exchange, encrypted, ident, payloads, body)
 
 
 def _chain(kind: int, body: bytes) -> list[tuple[int, bytes]]:

@@ -28,7 +28,7 @@ class Avp(IntEnum):
 
 
 @dataclass(slots=True)
-class Message:
+class L2tpMessage:
     """A datagram of an L2TP tunnel."""
 
     tunnel_id: int
@@ -64,7 +64,7 @@ class Message:
         return f"{codes}: {text}" if text else codes
 
 
-def parse(data: bytes) -> Message | None:
+def parse(data: bytes) -> L2tpMessage | None:
     """Read an L2TPv2 datagram; None if it is cut short or of another version."""
     if len(data) < 6:
         return None
@@ -92,8 +92,8 @@ def parse(data: bytes) -> Message | None:
 
     rest = data[at:]
     if control:
-        return Message(tunnel_id, session_id, True, sequence, tuple(_avps(rest)), b"")
-    return Message(tunnel_id, session_id, False, sequence, (), rest)
+        return L2tpMessage(tunnel_id, session_id, True, sequence, tuple(_avps(rest)), b"")
+    return L2tpMessage(tunnel_id, session_id, False, sequence, (), rest)
 
 
 def _word(data: bytes, at: int) -> int:

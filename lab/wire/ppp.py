@@ -52,7 +52,7 @@ class PapCode(IntEnum):
 
 
 @dataclass(slots=True)
-class Frame:
+class PppFrame:
     """One PPP frame; of data, only protocol and body."""
 
     protocol: int
@@ -108,24 +108,24 @@ class Frame:
         return content[1 : 1 + content[0]] if content else b""
 
 
-def parse(data: bytes) -> Frame | None:
+def parse(data: bytes) -> PppFrame | None:
     """Read a frame; address and control, and the protocol's first byte, may be left out."""
     if data[:2] == b"\xff\x03":
         data = data[2:]
     if not data:
         return None
     if data[0] & 1:  # RFC 1661 6.5: protocol field compression
-        return Frame(data[0], data[1:])
+        return PppFrame(data[0], data[1:])
     if len(data) < 2:
         return None
-    return Frame(data[0] << 8 | data[1], data[2:])
+    return PppFrame(data[0] << 8 | data[1], data[2:])
 
 
 class Framed(Protocol):
     """What was carried one way or the other, with the PPP frame in it."""
 
     @property
-    def ppp(self) -> Frame | None: ...
+    def ppp(self) -> PppFrame | None: ...
 
     @property
     def outgoing(self) -> bool: ...
@@ -136,7 +136,7 @@ C = TypeVar("C", bound=Framed)
 
 def among(
     items: Iterable[C], protocol: int, *codes: int, outgoing: bool | None = None
-) -> list[tuple[C, Frame]]:
+) -> list[tuple[C, PppFrame]]:
     """Frames of a protocol; of these codes if any are given, and in one direction if one is."""
     return [
         (item, item.ppp)

@@ -18,7 +18,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from lab.engine.frames import Kind, json_frame
+from lab.engine.frames import FrameKind, json_frame
 from lab.engine.session import Program
 from lab.wait import wait_until
 from tests.integration.users import (
@@ -216,7 +216,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(user: User, standing: str) 
         argv=("head", "-c", "150000000", "/dev/zero"), env={"PATH": os.environ["PATH"]}, cwd="/", node="hmc",
     )  # fmt: skip
     with connect(entry) as deaf, connect(entry) as garbler:
-        deaf.sendall(json_frame(Kind.open, 1, asdict(program)).encode())
+        deaf.sendall(json_frame(FrameKind.open, 1, asdict(program)).encode())
         garbler.sendall(b"\xff" * 100)
         assert garbler.recv(1) == b"", "who does not speak our language is cut off"
 
@@ -238,7 +238,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(user: User, standing: str) 
 def test_a_client_of_another_version(user: User, standing: str) -> None:
     (entry,) = status(user)
     with connect(entry) as stranger:
-        stranger.sendall(json_frame(Kind.open, 1, {"argv": ["true"]}).encode())
+        stranger.sendall(json_frame(FrameKind.open, 1, {"argv": ["true"]}).encode())
         assert b"the lab is of another version" in stranger.recv(1000)
     assert user.lab("exec", "hmc", "--", "true").returncode == 0
 

@@ -25,7 +25,7 @@ from lab.verify.telephone_calls import Utterance, read_carried
 from lab.wire import calls, decode, esp
 from lab.wire.calls import Carried
 from lab.wire.decode import Frame, Packet
-from lab.wire.dialled import Fault
+from lab.wire.dialled import FrameFault
 from tests.recordings import archive, sealing
 
 ETHERNET = 14
@@ -231,7 +231,7 @@ class TrueRun:
         return found
 
     def say(
-        self, like: Carried, content: bytes, time: float, *, fault: Fault | None = None
+        self, like: Carried, content: bytes, time: float, *, fault: FrameFault | None = None
     ) -> None:
         """One more PPP frame in the direction and the call of another; with ``fault``, a spoilt one."""
         ends, out = like.ends, like.outgoing

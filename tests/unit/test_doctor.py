@@ -15,23 +15,23 @@ from lab.engine import trial
 from lab.errors import BootError, PrerequisiteError
 from lab.kernel import KernelStatus
 from lab.machine import doctor, packages, trials
-from lab.machine.doctor import Check
+from lab.machine.doctor import DoctorCheck
 
 
 def _fine() -> str:
     return "there"
 
 
-def _absent(hint: str) -> Check:
+def _absent(hint: str) -> DoctorCheck:
     def probe() -> str:
         raise PrerequisiteError("not there", hint=hint)
 
-    return Check("thing", "something", probe)
+    return DoctorCheck("thing", "something", probe)
 
 
-def _check(name: str, *engines: str, hint: str | None = None, package: str = "") -> Check:
+def _check(name: str, *engines: str, hint: str | None = None, package: str = "") -> DoctorCheck:
     probe = _fine if hint is None else _absent(hint).probe
-    return Check(name, f"for {name}", probe, engines, package)
+    return DoctorCheck(name, f"for {name}", probe, engines, package)
 
 
 def test_uml_is_taken_when_it_can_run() -> None:

@@ -14,7 +14,7 @@ from lab.ways.dial.modem_offers import find_offer
 from lab.ways.dial.paper_fence import DNS_PORT
 from lab.wire import ppp
 from lab.wire.decode import UDP
-from lab.wire.dialled import Fault
+from lab.wire.dialled import FrameFault
 from lab.wire.ppp import Code, PapCode
 
 BUSY = 0.5
@@ -256,7 +256,7 @@ def _share(call: TelephoneCall, home: CallHome) -> float:
 
 def find_noise(trail: DialTrail) -> Diagnosis | None:
     """Frames that arrive with another checksum than their own (RFC 1662 C)."""
-    bad = [item for item in trail.carried if item.fault is Fault.checksum]
+    bad = [item for item in trail.carried if item.fault is FrameFault.checksum]
     if not bad:
         return None
     whole = sum(item.ppp is not None for item in trail.carried)

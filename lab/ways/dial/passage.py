@@ -19,7 +19,7 @@ from lab.verify.case import Case, mac
 from lab.verify.telephone_calls import TelephoneCall
 from lab.ways.dial.paper_fence import DNS_PORT, PASSING, Caller, Fence
 from lab.wire.decode import Ends, Frame, Packet
-from lab.wire.dialled import Fault
+from lab.wire.dialled import FrameFault
 
 GATEWAY = "gateway"
 """A trial's side, if the gateway itself was made to send it."""
@@ -214,7 +214,7 @@ def own_addresses(case: Case) -> set[str]:
 @lru_cache(maxsize=1)
 def losses(case: Case) -> str:
     """Why packets of a run were lost on a telephone line, so that what is missing proves nothing."""
-    if any(item.fault is Fault.checksum for item in case.carried):
+    if any(item.fault is FrameFault.checksum for item in case.carried):
         return "the telephone line was noisy"
     for call in case.telephone_calls:
         if call.noted(LineDropped) or (call.opened < inf and not call.terminated):

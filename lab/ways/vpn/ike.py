@@ -11,7 +11,7 @@ from lab.verify.sightings import IkeSighting
 from lab.ways.vpn.plan import IpsecConnection
 from lab.wire import isakmp
 from lab.wire.decode import ESP, UDP
-from lab.wire.isakmp import Attribute, Exchange
+from lab.wire.isakmp import Attribute, ExchangeType
 
 MAIN_MODE_MESSAGES = 6
 QUICK_MODE_MESSAGES = 3
@@ -32,18 +32,18 @@ class Negotiation:
 
     messages: list[IkeSighting]
 
-    def of(self, exchange: Exchange) -> list[IkeSighting]:
+    def of(self, exchange: ExchangeType) -> list[IkeSighting]:
         return [s for s in self.messages if s.message.exchange == exchange]
 
     @property
     def main_mode(self) -> list[IkeSighting]:
-        return self.of(Exchange.main_mode)
+        return self.of(ExchangeType.main_mode)
 
     @property
     def quick_modes(self) -> dict[int, list[IkeSighting]]:
         """Quick mode messages by message ID."""
         found: dict[int, list[IkeSighting]] = {}
-        for sighting in self.of(Exchange.quick_mode):
+        for sighting in self.of(ExchangeType.quick_mode):
             found.setdefault(sighting.message.message_id, []).append(sighting)
         return found
 
@@ -103,7 +103,7 @@ def check_out_20(case: Case) -> Finding:
     )
     seen = []
     for negotiation in _established(case, check):
-        late = [*negotiation.main_mode[4:], *negotiation.of(Exchange.quick_mode)]
+        late = [*negotiation.main_mode[4:], *negotiation.of(ExchangeType.quick_mode)]
         for sighting in negotiation.main_mode[:4]:
             if sighting.port != isakmp.IKE_PORT:
                 check.object(f"one of main mode 1 to 4 is on UDP {sighting.port}", [sighting.frame])
@@ -150,7 +150,7 @@ def _judge_counts(check: Check, negotiation: Negotiation) -> str:
         check.object(
             f"quick modes of {' or '.join(map(str, quick))} packets with "
             f"{negotiation.gateway_address}",
-            frames_of(negotiation.of(Exchange.quick_mode)),
+            frames_of(negotiation.of(ExchangeType.quick_mode)),
         )
     rounds = len(negotiation.quick_modes)
     return (
@@ -166,9 +166,9 @@ def _judge_esp(case: Case, check: Check, *, in_udp: bool) -> None:
         check.want(any(s.outgoing == outgoing for s in right), f"no {name} {way}")
 
     first_quick = [
-        n.of(Exchange.quick_mode)[2].frame
+        n.of(ExchangeType.quick_mode)[2].frame
         for n in negotiations(case.ike)
-        if len(n.of(Exchange.quick_mode)) >= QUICK_MODE_MESSAGES
+        if len(n.of(ExchangeType.quick_mode)) >= QUICK_MODE_MESSAGES
     ]
     if right and first_quick and right[0].frame.number < first_quick[0].number:
         check.object("ESP is on the wire before quick mode has ended", [right[0].frame])
@@ -211,7 +211,7 @@ def check_p_01(case: Case) -> Finding:
             message = sighting.message
             if message.version != 0x10:
                 check.object(f"IKE version {message.version >> 4}", [sighting.frame])
-            if message.exchange == Exchange.aggressive:
+            if message.exchange == ExchangeType.aggressive:
                 check.object("aggressive mode", [sighting.frame])
 
     proposals = [p for n in found if (p := _judge_choice(check, n))]

@@ -13,9 +13,9 @@ from lab import codec
 from lab.ibm import authority
 from lab.ibm.conversation import Limits
 from lab.ibm.server import Server, serving
-from lab.linux.nodes import Node as Namespaces
+from lab.linux.nodes import Node
 from lab.record.record import Transaction
-from lab.topology.model import Agent, Endpoint, Interface, Node, Role, Topology
+from lab.topology.model import Agent, Endpoint, Interface, NodePlan, Role, Topology
 from lab.wait import wait_until
 from lab.ways.direct.plan import DirectPlan
 
@@ -38,7 +38,7 @@ class HostNode:
 
 
 def make_topology(*endpoints: Endpoint) -> Topology:
-    sdc = Node(
+    sdc = NodePlan(
         name="sdc",
         role=Role.sdc,
         interfaces=(Interface(segment="dmz", mac="02:00:00:00:00:01", address="203.0.113.9/24"),),
@@ -47,7 +47,7 @@ def make_topology(*endpoints: Endpoint) -> Topology:
         forwarding=False,
         hosts=(),
     )
-    hmc = Node(
+    hmc = NodePlan(
         name="hmc",
         role=Role.hmc,
         interfaces=(),
@@ -115,7 +115,7 @@ class Site:
         return f"https://{host}:{self.port}"
 
     def server(self, limits: Limits | None = None) -> AbstractContextManager[Server]:
-        return serving(self.topology, cast(Namespaces, self.node), self.run_dir, limits)
+        return serving(self.topology, cast(Node, self.node), self.run_dir, limits)
 
 
 def read(path: Path) -> tuple[Transaction, ...]:

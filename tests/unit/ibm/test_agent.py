@@ -258,11 +258,14 @@ def test_silence_ends_at_the_deadline(site: Site) -> None:
 )  # fmt: skip
 def test_a_url_that_is_not_https_is_wrong_use(url: str) -> None:
     with pytest.raises(ValueError, match=r"is not https|has no port|has a character"):
-        client.Server(url)
+        client.ServerUrl(url)
 
 
 def test_urls() -> None:
-    plain, long = client.Server("https://eccgw01"), client.Server("https://[2001:db8::1]:8443/a/b/")
+    plain, long = (
+        client.ServerUrl("https://eccgw01"),
+        client.ServerUrl("https://[2001:db8::1]:8443/a/b/"),
+    )
 
     assert (plain.host, plain.port, plain.path) == ("eccgw01", 443, "/heartbeat")
     assert plain.authority == "eccgw01"

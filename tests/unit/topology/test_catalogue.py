@@ -8,7 +8,7 @@ import pytest
 
 from lab.errors import UsageError
 from lab.topology import catalogue
-from lab.topology.catalogue import Kind, Region, Service, Variant
+from lab.topology.catalogue import Region, RowKind, Service, Variant
 
 
 def distinct(addresses: tuple[catalogue.Address, ...], version: int = 4) -> set[str]:
@@ -72,7 +72,7 @@ def test_2007_has_four_addresses_for_each_region() -> None:
 
 def test_2025_has_five_dead_addresses_that_no_server_has() -> None:
     profile = catalogue.profile("esa-aix-2025")
-    dead = distinct(profile.addresses(Kind.disabled))
+    dead = distinct(profile.addresses(RowKind.disabled))
 
     assert len(dead) == 5
     assert not dead & distinct(profile.servers())
@@ -80,7 +80,7 @@ def test_2025_has_five_dead_addresses_that_no_server_has() -> None:
 
 def test_the_recommended_ranges_hold_2017_but_not_2025() -> None:
     profile = catalogue.profile("hmc-2017-simplified")
-    ranges = [ipaddress.ip_network(a.address) for a in profile.addresses(Kind.range)]
+    ranges = [ipaddress.ip_network(a.address) for a in profile.addresses(RowKind.range)]
 
     def covered(address: str) -> bool:
         return any(ipaddress.ip_address(address) in net for net in ranges)
@@ -103,7 +103,7 @@ def test_vpn_gateways_take_4500_instead_of_esp_behind_nat() -> None:
 )
 def test_inbound_ports_are_open_for_tcp_and_udp(profile: str, count: int) -> None:
     found = catalogue.profile(profile)
-    services = {s for row in found.rows if row.kind is Kind.inbound for s in row.services}
+    services = {s for row in found.rows if row.kind is RowKind.inbound for s in row.services}
 
     ports = {service.port for service in services}
     assert len(ports) == count
@@ -121,7 +121,7 @@ def test_every_address_is_one() -> None:
     for row in catalogue.rows():
         for address in row.addresses:
             net = ipaddress.ip_network(address.address)
-            assert (net.num_addresses > 1) == (row.kind is Kind.range), address
+            assert (net.num_addresses > 1) == (row.kind is RowKind.range), address
 
 
 def test_ports_by_generation() -> None:

@@ -16,7 +16,7 @@ from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
 from lab.ways.dial.paper_fence import Caller, Fence
 from lab.wire import decode, ppp
-from lab.wire.dialled import Fault
+from lab.wire.dialled import FrameFault
 from lab.wire.ppp import Code
 from tests.recordings.true_run import Recordings, TrueRun, ppp_frame
 from tests.unit.verify.dial_mutations import arrives, first, of_ppp
@@ -224,7 +224,7 @@ def spoil(run: TrueRun) -> None:
     call = run.record.lig[0]
     like = first(run, ppp.LCP, outgoing=True)
     body = ppp_frame(ppp.IP, packed(call.address, SAS, udp(1, 9)))
-    run.say(like, body, call.closed - 0.5, fault=Fault.checksum)
+    run.say(like, body, call.closed - 0.5, fault=FrameFault.checksum)
 
 
 def cut_off(run: TrueRun) -> None:
@@ -428,7 +428,7 @@ def test_after_an_ack_that_noise_has_spoilt_the_gateways_order_is_not_put_to_the
     run = recordings("dial")
     ack = first(run, ppp.PAP, ppp.PapCode.ack, outgoing=False)
     run.resay(ack, time=ack.frame.time + 0.05)
-    run.say(ack, ack.frame.data, ack.frame.time, fault=Fault.checksum)
+    run.say(ack, ack.frame.data, ack.frame.time, fault=FrameFault.checksum)
 
     findings = run.judge()
 

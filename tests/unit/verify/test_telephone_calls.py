@@ -29,6 +29,7 @@ from lab.verify.telephone_calls import (
 from lab.wire import ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import Frame
+from lab.wire.ppp import PppFrame
 
 NUMBER, OTHER = "18005550100", "18005550199"
 
@@ -83,7 +84,7 @@ def frame(
     call: int = 1, body: bytes = b"", *, outgoing: bool = True, protocol: int = ppp.IPCP
 ) -> Carried:
     kept = Frame("pstn", 1, 106.0 + len(body), b"", b"", b"", 0, None)
-    return Carried(call, "hmc-1-lig-1", kept, outgoing, ppp.Frame(protocol, body), None)
+    return Carried(call, "hmc-1-lig-1", kept, outgoing, PppFrame(protocol, body), None)
 
 
 def together(

@@ -17,7 +17,7 @@ from lab.verify.sightings import Inside
 from lab.ways.vpn.plan import IpsecConnection, L2tpClient, clients
 from lab.wire import isakmp, ppp
 from lab.wire.decode import Frame, Packet
-from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NON_ESP_MARKER, Exchange
+from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NON_ESP_MARKER, ExchangeType
 from lab.wire.l2tp import Avp, ControlType
 from tests.recordings import sealing
 from tests.recordings.true_run import TrueRun, edited, ppp_packet
@@ -50,7 +50,7 @@ SHA1_BITS, MD5_BITS = 160, 128
 # -- IKE ------------------------------------------------------------------------------------------
 
 
-def ike(run: TrueRun, exchange: Exchange) -> list[Frame]:
+def ike(run: TrueRun, exchange: ExchangeType) -> list[Frame]:
     """The messages of an exchange between customer and Internet, in order."""
 
     def chooses(packet: Packet) -> bool:
@@ -62,13 +62,13 @@ def ike(run: TrueRun, exchange: Exchange) -> list[Frame]:
 
 def spare_message(run: TrueRun) -> None:
     """One message of main mode more, which is no other's copy."""
-    last = ike(run, Exchange.main_mode)[-1]
+    last = ike(run, ExchangeType.main_mode)[-1]
     run.add("fw-inet", last.data[:-1] + bytes([last.data[-1] ^ 1]), last.time + 0.001)
 
 
 def stay_on_500(run: TrueRun) -> None:
     """Main mode 5 is not moved to UDP 4500 (RFC 3947 4)."""
-    fifth = ike(run, Exchange.main_mode)[4]
+    fifth = ike(run, ExchangeType.main_mode)[4]
     packet = IP(fifth.data[14:])
     message = bytes(packet[UDP].payload).removeprefix(NON_ESP_MARKER)
     moved = IP(src=packet.src, dst=packet.dst) / UDP(sport=IKE_PORT, dport=IKE_PORT) / Raw(message)
@@ -82,7 +82,7 @@ def lose_keepalives(run: TrueRun) -> None:
 def sign(run: TrueRun) -> None:
     """The gateway chooses authentication by RSA signatures (RFC 2409 appendix A)."""
     by_key, by_signature = (struct.pack("!HH", 0x8003, method) for method in (1, 3))
-    second = ike(run, Exchange.main_mode)[1]
+    second = ike(run, ExchangeType.main_mode)[1]
     assert by_key in second.data
     run.change(second, second.data.replace(by_key, by_signature))
 

@@ -8,7 +8,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.wire import calls, ppp
-from lab.wire.dialled import Fault
+from lab.wire.dialled import FrameFault
 from tests.unit.wire.test_dialled import FRAMES, PAP, call_in
 
 
@@ -39,9 +39,9 @@ def test_what_is_no_frame_says_why(tmp_path: Path) -> None:
     found = [carried for carried in calls.read(tmp_path / "pstn.pcapng") if carried.fault]
 
     assert [(carried.fault, carried.outgoing) for carried in found] == [
-        (Fault.outside, True),
-        (Fault.checksum, False),
-        (Fault.outside, True),
+        (FrameFault.outside, True),
+        (FrameFault.checksum, False),
+        (FrameFault.outside, True),
     ]
     assert not any(carried.ppp or carried.data for carried in found)
 

@@ -22,9 +22,9 @@ from lab.wire.dialled import (
     LINKTYPE_USER0,
     MAX_FRAME_BYTES,
     CallCapture,
-    Capture,
     Deframer,
-    Fault,
+    FrameFault,
+    PcapngWriter,
     Piece,
     enframe,
     fcs,
@@ -103,21 +103,21 @@ def test_control_characters_that_came_in_on_the_way_do_no_harm() -> None:
 
 
 def test_text_before_the_first_frame_is_kept_as_it_came() -> None:
-    assert pieces(b"login: " + enframe(LCP)) == [Piece(b"login: ", Fault.outside), Piece(LCP)]
-    assert pieces(b"ab", 1) == [Piece(b"a", Fault.outside), Piece(b"b", Fault.outside)]
+    assert pieces(b"login: " + enframe(LCP)) == [Piece(b"login: ", FrameFault.outside), Piece(LCP)]
+    assert pieces(b"ab", 1) == [Piece(b"a", FrameFault.outside), Piece(b"b", FrameFault.outside)]
 
 
 @pytest.mark.parametrize(
     ("between", "fault"),
     [
-        (b"\xff\x03\xc0", Fault.short),
-        (b"\xff\x03\xc0\x21\x01\x7d", Fault.aborted),
-        (enframe(LCP)[1:-1].replace(b"\x12", b"\x13") + b"\x55", Fault.checksum),
-        (b"\x7d\x20\x7d\x20", Fault.checksum),
+        (b"\xff\x03\xc0", FrameFault.short),
+        (b"\xff\x03\xc0\x21\x01\x7d", FrameFault.aborted),
+        (enframe(LCP)[1:-1].replace(b"\x12", b"\x13") + b"\x55", FrameFault.checksum),
+        (b"\x7d\x20\x7d\x20", FrameFault.checksum),
     ],
 )
 def test_what_is_no_frame_is_kept_as_it_was_and_the_next_is_read(
-    between: bytes, fault: Fault
+    between: bytes, fault: FrameFault
 ) -> None:
     data = b"\x7e" + between + enframe(PAP)
     for size in (1, 5, 1000):
@@ -126,7 +126,7 @@ def test_what_is_no_frame_is_kept_as_it_was_and_the_next_is_read(
 
 def test_a_frame_that_the_calls_end_cuts_off_is_kept() -> None:
     cut = enframe(LCP)[1:-4]
-    assert pieces(b"\x7e" + cut) == [Piece(cut, Fault.unfinished)]
+    assert pieces(b"\x7e" + cut) == [Piece(cut, FrameFault.unfinished)]
 
 
 def test_a_line_without_flags_fills_no_memory() -> None:
@@ -134,7 +134,7 @@ def test_a_line_without_flags_fills_no_memory() -> None:
     deframer.feed(b"\x7e")
     found = [piece for _ in range(300) for piece in deframer.feed(bytes(1000))]
     found += deframer.end()
-    assert [piece.fault for piece in found[:-1]] == [Fault.long] * (len(found) - 1)
+    assert [piece.fault for piece in found[:-1]] == [FrameFault.long] * (len(found) - 1)
     assert len(found) > 4
     assert max(len(piece.data) for piece in found) < MAX_FRAME_BYTES + 1001
     assert b"".join(piece.data for piece in found) == bytes(300_000)
@@ -149,7 +149,7 @@ def test_nothing_that_is_no_frame_gets_lost(data: bytes, size: int) -> None:
 
 def call_in(path: Path) -> None:
     with path.open("wb", buffering=0) as file:
-        capture = Capture(file)
+        capture = PcapngWriter(file)
         first = CallCapture(capture, "call 1 hmc-lig-1", "hmc calls 18005550100", 33600)
         first.feed(b"CLIENT\r", 1_000_000_000, sent=True)
         for at, frame in enumerate(FRAMES):
@@ -253,5 +253,5 @@ class Dribbling(BytesIO):
 def test_a_file_that_takes_little_at_once_gets_everything() -> None:
     slow, fast = Dribbling(), BytesIO()
     for file in (slow, fast):
-        CallCapture(Capture(file), "call", "", 1).feed(enframe(PAP), 1, sent=True)
+        CallCapture(PcapngWriter(file), "call", "", 1).feed(enframe(PAP), 1, sent=True)
     assert slow.getvalue() == fast.getvalue()
