@@ -40,7 +40,7 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 UP = "up"
 NAME = "lab-main"
-"""What ``ps`` calls the process that holds nodes, wires, captures and servers."""
+"""What ``ps`` calls the process of a native lab that holds nodes, wires, captures and servers."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -50,10 +50,11 @@ class Terminated(KeyboardInterrupt):
 def main(argv: list[str]) -> int:
     """Carry out an order; every failure is told on standard error and in the exit status."""
     order = Order(**json.loads(argv[0]))
-    syscalls.set_name(NAME)
     if os.environ.get("LAB_INSIDE") == "uml":
         # A page fault costs fifty microseconds in the guest, a page that is there already four.
         syscalls.populate_memory()
+    else:
+        syscalls.set_name(NAME)
     signal.signal(signal.SIGTERM, _terminate)
 
     try:

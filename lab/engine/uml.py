@@ -24,6 +24,7 @@ from lab.engine.cpus import claim_cpu
 from lab.engine.frames import FrameKind, json_frame
 from lab.errors import BootError, GuestError, LabError
 from lab.linux import syscalls
+from lab.linux.process import how_ended
 from lab.wire import guest_memory
 from lab.wire.spool import Spooler, start_spooler
 
@@ -83,15 +84,18 @@ class Guest:
         look = f"its console is in {self._console}; `lab doctor` checks this machine"
         return GuestError(f"the lab's kernel died: {reason}", said, hint=fix or look)
 
-    def stillbirth(self) -> BootError:
-        """What to raise when the kernel never came as far as its first program."""
-        reason, fix, said = self._why()
+    def stillbirth(self, otherwise: str = "") -> BootError:
+        """What to raise when the kernel never came as far as its first program.
+
+        ``otherwise``: the reason where the console shows none, and we have ended the kernel.
+        """
+        reason, fix, said = self._why(otherwise)
         hint = (
             f"{fix}\n  {_WAYS_OUT}" if fix else f"{_WAYS_OUT}\n  its console is in {self._console}"
         )
         return BootError(reason, said, hint=hint)
 
-    def _why(self) -> tuple[str, str, str]:
+    def _why(self, otherwise: str = "") -> tuple[str, str, str]:
         """Why the kernel ended, the fix where the reason is a known one, and what its console shows."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=10)
@@ -101,7 +105,11 @@ class Guest:
                 return reason, fix, said
         if panic := _PANIC.search(said):
             return panic[0], "", said
-        ended = f"it ended with status {self.process.returncode}"
+        returncode = self.process.returncode
+        if otherwise or returncode is None:
+            ended = otherwise or "it does not answer"
+        else:
+            ended = f"it ended {how_ended(returncode)}"
         return ended if said else f"{ended}, without a word", "", said
 
     def drives_by(self) -> str:
@@ -212,7 +220,7 @@ def _await_greeting(guest: Guest) -> None:
         greeting = guest.channel.recv(1)
     except TimeoutError:
         guest.process.kill()
-        raise guest.stillbirth() from None
+        raise guest.stillbirth(f"it was not up within {BOOT_DEADLINE_S:g} s") from None
     guest.channel.reader.settimeout(None)
     if greeting != guest_init.GREETING:
         raise guest.stillbirth()

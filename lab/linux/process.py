@@ -141,7 +141,7 @@ class Daemon:
             why = f"; AppArmor enforces its profile {confining[0]}" if confining else ""
             raise DaemonError(
                 name or self.name,
-                f"ended {_by(status)}{why}",
+                f"ended {how_ended(status)}{why}",
                 log_tail=self.log.tail(),
                 hint=apparmor.hint(confining) if confining else "",
             )
@@ -265,12 +265,13 @@ def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:
         raise DaemonError(name, problem, log_tail=err.decode(errors="replace")) from late
 
     if popen.returncode != 0:
-        problem = f"ended {_by(popen.returncode)}: {' '.join(words)}"
+        problem = f"ended {how_ended(popen.returncode)}: {' '.join(words)}"
         raise DaemonError(name, problem, log_tail=err.decode(errors="replace"))
     return out.decode(errors="replace")
 
 
-def _by(status: int) -> str:
+def how_ended(status: int) -> str:
+    """``with exit status 1``, ``by SIGKILL``: of a status as ``subprocess`` has it."""
     if status >= 0:
         return f"with exit status {status}"
     try:

@@ -79,6 +79,7 @@ def test_two_that_have_stopped_each_other_with_full_modems_go_on(make: Make) -> 
     ends = (caller, called)
     for end in ends:
         end.say(DC3)
+    for end in ends:  # What one end says may reach the other before that one says anything more.
         end.say(b"x" * 3 * MOST_QUEUED_BYTES)
     assert all(end.silent() for end in ends)
     for end in ends:

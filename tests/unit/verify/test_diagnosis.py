@@ -272,17 +272,56 @@ def test_key_and_identity_are_told_apart_by_what_charon_complains_of(
     assert run.diagnose().cause == other
 
 
-def test_a_gateway_with_another_name_is_told_by_the_client(recordings: Recordings) -> None:
+def test_an_identity_may_be_known_and_not_the_one_expected(recordings: Recordings) -> None:
+    run = recordings("vpn-nat.wrong-identity")
+    run.unhear(lambda event: isinstance(event, CharonComplained))
+    assert run.diagnose().cause == "wrong-psk"
+
+    run.events.append(CharonComplained(source="vpn1", cause=CharonCause.unwanted_identity))
+    run.events.append(CharonComplained(source="vpn2", cause=CharonCause.unwanted_identity))
+
+    assert run.diagnose().cause == "wrong-identity"
+
+
+def test_what_the_gateway_cannot_decrypt_tells_it_nothing_of_an_identity(
+    recordings: Recordings,
+) -> None:
+    run = recordings("vpn-nat.wrong-identity")
+    gateways = {
+        s for e in run.events if isinstance(e, CharonComplained) and (s := e.source) != "hmc"
+    }
+    assert gateways == {"vpn1", "vpn2"}
+
+    for gateway in gateways:
+        run.events.append(CharonComplained(source=gateway, cause=CharonCause.unreadable))
+
+    assert run.diagnose().cause == "wrong-psk"
+
+
+@pytest.mark.parametrize(
+    ("node", "complaint", "cause"),
+    [
+        ("hmc", CharonCause.unwanted_identity, "wrong-identity"),
+        ("vpn1", CharonCause.no_proposal, "no-common-proposal"),
+        ("hmc", CharonCause.no_proposal, "no-common-proposal"),
+    ],
+)
+def test_why_it_ends_after_main_mode_is_told_by_what_charon_complains_of(
+    node: str, complaint: CharonCause, cause: str, recordings: Recordings
+) -> None:
+    """A gateway with another name, or none of its ESP proposals: the wire shows neither."""
     run = recordings("vpn")
     for segment in ("lan", "fw-inet", "dmz"):
         of_ike = run.find(segment, lambda packet: isakmp.message(packet) is not None)
         after = of_ike[5].time  # main mode and no more
         run.drop(segment, [frame for frame in run.wire[segment] if frame.time > after])
     run.record.calls.clear()
-    run.record.fail(ProtocolError("IDir"))
-    run.events.append(CharonComplained(source="hmc", cause=CharonCause.unwanted_identity))
+    run.record.fail(ProtocolError("hmc has no way home by VPN"))
+    assert run.diagnose().cause != cause
 
-    assert run.diagnose().cause == "wrong-identity"
+    run.events.append(CharonComplained(source=node, cause=complaint))
+
+    assert run.diagnose().cause == cause
 
 
 @pytest.mark.parametrize("node", ["hmc", "vpn2"])
@@ -502,6 +541,26 @@ def test_a_modem_that_refuses_its_set_up_is_told(
     assert hint in found.hint
 
 
+@pytest.mark.parametrize(
+    ("gone", "command", "detail", "why"),
+    [
+        (DialCause.port_shut, "", "No such device", "/dev/modem0 cannot be opened: No such device"),
+        (DialCause.modem_gone, SET_UP, "", f"the modem went away on {SET_UP}"),
+    ],
+)
+def test_a_modem_is_gone_whether_its_port_is_or_not(
+    gone: DialCause, command: str, detail: str, why: str, recordings: Recordings
+) -> None:
+    run = recordings("dial.modem-unplugged")
+    attempt = run.record.dialled[-1]
+    attempt.cause, attempt.command, attempt.detail = gone, command, detail
+
+    found = run.diagnose()
+
+    assert found.cause == "modem-gone"
+    assert found.sentence.endswith(f"in the middle of call 1: {why}")
+
+
 def test_who_has_two_numbers_is_not_told_to_have_a_second(recordings: Recordings) -> None:
     def hint(*numbers: str) -> str:
         run = recordings("dial.busy")
@@ -567,6 +626,20 @@ def test_the_labs_own_signal_to_pppd_is_not_what_went_wrong(recordings: Recordin
 
     assert found.cause == "no-ppp"
     assert found.sentence.endswith("it was given up after 120 s")
+
+
+def test_whose_last_words_did_not_leave_is_known_by_pppd_to_have_had_no_echo(
+    recordings: Recordings,
+) -> None:
+    run = recordings("dial.lcp-echo-lost")
+    run.unsay(run.lines(lambda i: i.outgoing and of_ppp(i, ppp.LCP, Code.terminate_request)))
+    assert PppCause.no_echo in {session.cause for session in run.record.ppp}
+    assert run.diagnose().cause == "lcp-echo-lost"
+
+    for session in run.record.ppp:
+        session.cause = PppCause.hangup
+
+    assert run.diagnose().cause != "lcp-echo-lost"
 
 
 def test_what_the_lab_itself_tries_is_not_the_agents(recordings: Recordings) -> None:

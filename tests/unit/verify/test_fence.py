@@ -17,7 +17,7 @@ from lab.verify import Finding, Verdict
 from lab.ways.dial.paper_fence import Caller, Fence
 from lab.wire import decode, ppp
 from lab.wire.dialled import FrameFault
-from lab.wire.ppp import Code
+from lab.wire.ppp import Code, PapCode
 from tests.recordings.true_run import Recordings, TrueRun, ppp_frame
 from tests.unit.verify.dial_mutations import arrives, first, of_ppp
 from tests.unit.verify.fence_mutations import (
@@ -376,18 +376,41 @@ def drop_line(*calls: int) -> Change:
     return change
 
 
-@pytest.mark.parametrize("frames", range(1, 11))
 def test_a_call_that_is_cut_before_ip_is_open_is_judged_as_far_as_it_came(
-    frames: int, recordings: Recordings
+    recordings: Recordings,
+) -> None:
+    (second,) = [c for c in recordings("dial").case().telephone_calls if c.number == 2]
+    before = [item for item in second.frames if item.frame.time < second.opened]
+    assert {ppp.LCP, ppp.PAP, ppp.IPCP} <= {item.ppp.protocol for item in before if item.ppp}
+
+    for frames in range(1, len(before) + 1):
+        run = recordings("dial")
+        cut_after(frames, 2)(run)
+        drop_line(2)(run)
+
+        findings = run.judge()
+
+        assert having(findings, Verdict.failed) == set(), frames
+        assert {"P-11", "P-12"} <= having(findings, Verdict.held), frames
+
+
+def test_a_call_that_is_cut_before_the_gateway_speaks_is_not_one_without_pap(
+    recordings: Recordings,
 ) -> None:
     run = recordings("dial")
-    cut_after(frames, 2)(run)
+    cut_after(4, 2)(run)
+    run.unsay([item for item in run.carried if item.call == 2 and not item.outgoing])
+    assert any(item.call == 2 and of_ppp(item, ppp.LCP) for item in run.carried)
     drop_line(2)(run)
 
-    findings = run.judge()
+    assert run.judge()["P-11"].verdict is Verdict.held
 
-    assert having(findings, Verdict.failed) == set()
-    assert {"P-11", "P-12"} <= having(findings, Verdict.held)
+
+def test_who_is_refused_on_a_line_that_drops_need_not_be_hung_up_on(recordings: Recordings) -> None:
+    run = recordings("dial.wrong-pap-password")
+    drop_line(*{item.call for item in run.lines(lambda i: of_ppp(i, ppp.PAP, PapCode.nak))})(run)
+
+    assert run.judge()["P-11"].verdict is Verdict.held
 
 
 def test_if_the_only_call_was_cut_pap_is_not_put_to_the_test(recordings: Recordings) -> None:
@@ -426,7 +449,7 @@ def test_after_an_ack_that_noise_has_spoilt_the_gateways_order_is_not_put_to_the
     recordings: Recordings,
 ) -> None:
     run = recordings("dial")
-    ack = first(run, ppp.PAP, ppp.PapCode.ack, outgoing=False)
+    ack = first(run, ppp.PAP, PapCode.ack, outgoing=False)
     run.resay(ack, time=ack.frame.time + 0.05)
     run.say(ack, ack.frame.data, ack.frame.time, fault=FrameFault.checksum)
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from lab.record.event import Event
 from lab.ways.direct.bring_up import Direct
 
 
-@dataclass(frozen=True, kw_only=True)
-class LineTaken(Event):
-    carrier: str
+class LineTaken(Event, tells="{source} by the line of {carrier}"):
+    """The carrier's line is in use."""
 
-    @property
-    def sentence(self):
-        return f"{self.source} by the line of {self.carrier}"
+    carrier: str
 
 
 class Leased(Direct):
