@@ -15,8 +15,8 @@ from lab import charon
 from lab.charon.store import LIBRARIES, PROGRAM
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
-from lab.record.event import Tell
-from lab.record.record import IkeAttempt, Record
+from lab.record.event import IkeEstablished, IkeFailed, Tell
+from lab.record.record import Record
 from lab.teardown import Teardown
 from lab.wait import wait_until
 from lab.ways.vpn.events import CharonComplained
@@ -250,33 +250,38 @@ class Charon:
             self._vici.load_psk(connection.name, side.psk, [side.identity, side.expects])
             self._vici.load_connections(render_connection(connection, self._node.name, accepted))
 
-    def initiate(self, connection: IpsecConnection, deadline_s: float) -> IkeAttempt:
-        """Try to bring up a connection from the client's side; the attempt says how that went."""
-        attempt = IkeAttempt(
-            connection=connection.name,
-            client=connection.client,
-            gateway=connection.gateway,
-            started=time.time(),
-        )
-        self._record.ike.append(attempt)
+    def initiate(self, connection: IpsecConnection, deadline_s: float) -> IkeFailed | None:
+        """Try to bring up a connection from the client's side; how it failed, or None if it is up."""
+        client, gateway = connection.client, connection.gateway
         complaint, said = self._vici.initiate(connection.name, connection.name, deadline_s)
-        attempt.ended = time.time()
+        ended = time.time()
         if complaint:
-            attempt.cause, attempt.detail = find_cause(said, complaint)
-            return attempt
+            cause, detail = find_cause(said, complaint)
+            failed = IkeFailed(
+                source=client, time=ended, gateway=gateway, cause=cause, detail=detail
+            )
+            self._record.ike_failed.append(failed)
+            self._tell(failed)
+            return failed
 
         found = next(sa for sa in self.ike_sas() if sa.name == connection.name and sa.established)
         child = next(c for c in found.children if c.state == "INSTALLED")
-        attempt.established = True
-        attempt.ike_encryption = found.encryption
-        attempt.ike_integrity = found.integrity
-        attempt.ike_dh_group = found.dh_group
-        attempt.esp_encryption = child.encryption
-        attempt.esp_encryption_bits = child.encryption_bits
-        attempt.esp_integrity = child.integrity
-        attempt.esp_mode = child.mode
-        attempt.udp_encapsulation = child.udp_encapsulation
-        return attempt
+        established = IkeEstablished(
+            source=client,
+            time=ended,
+            connection=connection.name,
+            gateway=gateway,
+            ike_encryption=found.encryption,
+            ike_integrity=found.integrity,
+            ike_dh_group=found.dh_group,
+            esp_encryption=child.encryption,
+            esp_integrity=child.integrity,
+            esp_mode=child.mode,
+            udp_encapsulation=child.udp_encapsulation,
+        )
+        self._record.ike.append(established)
+        self._tell(established)
+        return None
 
     def ike_sas(self) -> tuple[IkeSa, ...]:
         return self._vici.ike_sas()

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,10 +19,9 @@ from lab.errors import DeadlineExceeded, ProtocolError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
 from lab.record.cause import DialCause
-from lab.record.event import PppDown, Tell
-from lab.record.record import DialAttempt, ModemProbe, PppSession, Record
+from lab.record.event import Dialled, ModemProbed, PppDown, Tell
+from lab.record.record import PppSession, Record
 from lab.wait import let_pass, wait_until
-from lab.ways.dial.events import Dialled
 from lab.ways.dial.plan import Dialer
 from lab.wire.dialled import FLAG, enframe
 from tunnels import ppp
@@ -46,6 +46,7 @@ IP_HEADER = b"\xff\x03\x00\x21"
 """RFC 1662 3.1 and RFC 1332 3.1: address and control, and the number of IP."""
 
 
+GREETING = "AT"
 SET_UP = "ATE1V1Q0&C1&D2"
 """Words, and the two circuits as they are: what the table below relies on. What the modem hears on the
 line (X) is the init string's: behind a PBX there may be no dial tone."""
@@ -67,9 +68,14 @@ class FinalResult(NamedTuple):
     """What a modem said at last."""
 
     said: str
+    """Empty if it failed before that."""
     cause: DialCause | None
     """What went wrong if the modem was to dial; None if nothing did."""
     rate_bit_s: int
+    command: str = ""
+    """Which it did not take."""
+    detail: str = ""
+    """With what it answered the command."""
 
 
 class ModemFailed(ProtocolError):
@@ -121,20 +127,30 @@ class Dialler:
     def find_modem(self) -> str:
         """The first port at which a modem answers (OUT-24); empty if there is none."""
         for device in self._plan.devices:
-            probe = ModemProbe(node=self._plan.client, device=device, started=time.time())
+            probe = self._probe(device)
             self._record.modems.append(probe)
-            try:
-                with self._opened(device) as modem:
-                    probe.answer = _ask(modem, "AT", COMMAND_S).said
-            except ModemFailed as error:
-                probe.cause, probe.detail = error.cause, error.detail
-                continue
-            probe.found = probe.answer == "OK"
+            self._tell(probe)
             if probe.found:
                 self._device = device
                 break
-            probe.cause, probe.detail = DialCause.command_refused, probe.answer
         return self._device
+
+    def _probe(self, device: str) -> ModemProbed:
+        try:
+            with self._opened(device) as modem:
+                answer = _ask(modem, GREETING, COMMAND_S).said
+            cause = None if answer == "OK" else DialCause.command_refused
+            detail = "" if answer == "OK" else answer
+        except ModemFailed as error:
+            answer, cause, detail = "", error.cause, error.detail
+        return ModemProbed(
+            source=self._plan.client,
+            device=device,
+            answer=answer,
+            command=GREETING,
+            cause=cause,
+            detail=detail,
+        )
 
     # A call.
 
@@ -152,9 +168,10 @@ class Dialler:
                     let_pass(self._plan.redial_pause_s)
                 attempt = self._call(number, early)
                 connected = attempt.cause is None
-                if connected and not self._start_ppp(attempt):
-                    attempt.cause = DialCause.no_ppp
-                self._tell(Dialled.of(attempt, source=attempt.client))
+                if connected and not self._start_ppp(number):
+                    attempt = replace(attempt, cause=DialCause.no_ppp)
+                self._record.dialled.append(attempt)
+                self._tell(attempt)
                 if attempt.cause is None:
                     assert self._session is not None
                     return self._session
@@ -188,37 +205,38 @@ class Dialler:
 
     # Dialling.
 
-    def _call(self, number: str, early: bytes) -> DialAttempt:
-        attempt = DialAttempt(
-            client=self._plan.client,
-            device=self._device,
-            number=number,
-            started=time.time(),
-        )
-        self._record.dialled.append(attempt)
+    def _call(self, number: str, early: bytes) -> Dialled:
+        started = time.time()
         self._session = None
         try:
-            self._place(attempt, early)
+            answer = self._place(number, early)
         except ModemFailed as error:
-            attempt.cause, attempt.command = error.cause, error.command
-            attempt.detail = error.detail
-        attempt.ended = time.time()
+            answer = FinalResult("", error.cause, 0, error.command, error.detail)
+        attempt = Dialled(
+            source=self._plan.client,
+            started=started,
+            device=self._device,
+            number=number,
+            result=answer.said,
+            rate_bit_s=answer.rate_bit_s,
+            cause=answer.cause,
+            command=answer.command,
+            detail=answer.detail,
+        )
         if attempt.cause is not None:
             self._close()
         return attempt
 
-    def _place(self, attempt: DialAttempt, early: bytes) -> None:
+    def _place(self, number: str, early: bytes) -> FinalResult:
         modem = self._open(self._device)
         for command in (self._plan.init, SET_UP):
             said = _ask(modem, command, COMMAND_S).said
             if said != "OK":
                 raise ModemFailed(DialCause.command_refused, command=command, detail=said)
-        answer = _ask(modem, f"ATDT{attempt.number}", CALL_S)
+        answer = _ask(modem, f"ATDT{number}", CALL_S)
         if early and answer.cause is None:
             _send_early(modem, early)
-        attempt.result = answer.said
-        attempt.rate_bit_s = answer.rate_bit_s
-        attempt.cause = answer.cause
+        return answer
 
     @contextlib.contextmanager
     def _opened(self, device: str) -> Iterator[fdspawn[bytes]]:
@@ -248,7 +266,7 @@ class Dialler:
 
     # PPP.
 
-    def _start_ppp(self, attempt: DialAttempt) -> bool:
+    def _start_ppp(self, number: str) -> bool:
         """Let pppd have the line; whether IPCP opened. If not, the session says why."""
         plan = self._plan
         ppp.write_secrets(self._node, [plan.account])
@@ -272,9 +290,7 @@ class Dialler:
         argv = [PPPD, self._device, "modem", "nocrtscts", "lock", "unit", "0", "file", OPTIONS]
         self._pppd = self._node.spawn(argv, name="pppd-console", may_end_with=ppp.MAY_END_WITH)
         try:
-            link = wait_until(
-                f"IPCP open on {plan.client}'s call to {attempt.number}", self._link, LINK_S
-            )
+            link = wait_until(f"IPCP open on {plan.client}'s call to {number}", self._link, LINK_S)
         except (DeadlineExceeded, ProtocolError):
             self._node.check()
             self.hang_up()
@@ -305,7 +321,7 @@ class Dialler:
             session.cause, session.detail = ppp.find_cause(text, status)
             self._tell(PppDown.of(session, source=session.client, time=session.closed))
 
-    def _why(self, attempt: DialAttempt) -> str:
+    def _why(self, attempt: Dialled) -> str:
         return (self._session.why if self._session else "") or attempt.why
 
     def _explain(self, reasons: list[str]) -> str:

@@ -4,7 +4,7 @@
 
 declares a kind: its fields are annotations as of a dataclass, and ``tells`` is the sentence of the story,
 with fields in braces, and ``{why}`` for the cause in words. No program reads a sentence back. The kinds of
-one part of the lab are in the part's module ``events``.
+one part of the lab are in the part's module ``events``; those that the record keeps are here.
 
 An event has a time on the lab's clock and a source: a node, or ``lab``. No field is a secret: a test looks at
 the types, and the writer refuses a secret. The classes have no ``repr`` and no ``eq``: these are three
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields
 from time import time as now
 from typing import Any, ClassVar, Self, dataclass_transform
 
-from lab.record.cause import AgentCause, Blame, Explained, PppCause
+from lab.record.cause import AgentCause, Blame, DialCause, Explained, IkeCause, PppCause
 
 LAB = "lab"
 """The source of what happens to the lab as a whole."""
@@ -178,6 +178,86 @@ class PppDown(Event, topic="PPP", tells="{source} to {gateway}: {why}"):
         return super().sentence if self.cause not in (None, PppCause.terminated) else ""
 
 
+class IkeEstablished(Event, topic="IKE"):
+    """The IKE SA and the ESP SAs are installed (RFC 2409); suites as VICI names them."""
+
+    connection: str
+    gateway: str
+    ike_encryption: str
+    ike_integrity: str
+    ike_dh_group: str
+    esp_encryption: str
+    esp_integrity: str
+    esp_mode: str
+    """``TUNNEL`` or ``TRANSPORT``."""
+    udp_encapsulation: bool
+
+    @property
+    def sentence(self) -> str:
+        nat = ", in UDP 4500" if self.udp_encapsulation else ""
+        return (
+            f"{self.source} and {self.gateway} agreed on "
+            f"{self.ike_encryption}/{self.ike_integrity}/{self.ike_dh_group}, "
+            f"ESP {self.esp_encryption}/{self.esp_integrity} in {self.esp_mode.lower()} mode{nat}"
+        )
+
+
+class IkeFailed(Event, topic="IKE", tells="{source} to {gateway}: {why}"):
+    """An IPsec connection did not come up."""
+
+    gateway: str
+    cause: IkeCause
+    detail: str
+    """Charon's own word for it."""
+
+
+class ModemProbed(Event, topic="modem"):
+    """A serial port was asked for a modem at boot (OUT-24)."""
+
+    device: str
+    answer: str
+    """The modem's final result code; empty if it gave none."""
+    command: str
+    cause: DialCause | None
+    """None if a modem was found."""
+    detail: str
+
+    @property
+    def found(self) -> bool:
+        return self.cause is None
+
+    @property
+    def sentence(self) -> str:
+        if self.found:
+            return f"{self.source}: {self.device}"
+        return f"{self.source}: no modem at {self.device}: {self.why}"
+
+
+class Dialled(Event, topic="call"):
+    """A client dialled a number, and PPP came up or did not (OUT-23, OUT-25).
+
+    The time is when the modem had answered, or was given up.
+    """
+
+    started: float
+    device: str
+    number: str
+    result: str
+    """The modem's final result code; empty if it gave none."""
+    rate_bit_s: int
+    cause: DialCause | None
+    """What kept the call from becoming a way home; None if nothing did."""
+    command: str
+    """Which the modem did not take."""
+    detail: str
+    """With what it answered the command."""
+
+    @property
+    def sentence(self) -> str:
+        what = ", ".join(filter(None, (self.result, self.why)))
+        return f"{self.source} dials {self.number}: {what}"
+
+
 # Calls home.
 
 
@@ -239,6 +319,8 @@ class Unroutable(Event, topic="probe", tells="{source} has no route to {destinat
 class Probed(Event, topic="probe"):
     """A node tried to open a TCP connection to an agent's host (OUT-02)."""
 
+    address: str
+    """The node's own, from which it tried."""
     destination: str
     port: int
     answered: bool
@@ -252,7 +334,10 @@ class Probed(Event, topic="probe"):
 class ForwardProbed(Event, topic="probe"):
     """A SYN for another network was handed to an agent's host on its uplink (OUT-04)."""
 
+    address: str
+    """From which the SYN claims to come."""
     destination: str
+    port: int
     forwarded: bool
 
     @property
@@ -264,8 +349,19 @@ class ForwardProbed(Event, topic="probe"):
 class OwnRuleTried(
     Event, topic="probe", tells="{source}: its own rule on {interface} dropped {dropped}"
 ):
-    """An agent's host had a drop rule of its own on a tunnel's interface (OUT-22, OUT-26)."""
+    """A drop rule for TCP to ``destination`` on the tunnel's interface of an agent's host, the same match
+    counted on its uplink, and one attempt to connect meanwhile (OUT-22, OUT-26). The time is the end."""
 
+    started: float
     interface: str
+    """``ppp0``."""
+    uplink: str
+    """``lan``."""
+    destination: str
+    connected: bool
+    """Whether the connection came about in spite of the rule."""
     dropped: int
-    """Packets."""
+    """Packets, by the rule on the tunnel."""
+    counted_on_uplink: int
+    sessions_open: bool
+    """Whether what carries the connection was still up at the end: IKE, L2TP, PPP, the telephone call."""

@@ -7,35 +7,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lab.errors import LabError, PathError, PrerequisiteError, UsageError
-from lab.record.cause import AgentCause, Blame, DialCause, Explained, IkeCause, PppCause
-from lab.record.event import CallHomeTried
-
-
-@dataclass(slots=True, kw_only=True)
-class IkeAttempt(Explained):
-    """One try to bring up an IPsec connection (RFC 2409)."""
-
-    connection: str
-    client: str
-    gateway: str
-    started: float
-    ended: float = 0.0
-    established: bool = False
-    cause: IkeCause | None = None
-    """None while it is tried, and once it is established."""
-    detail: str = ""
-    """Charon's own word for it."""
-
-    ike_encryption: str = ""
-    """As VICI names it: ``3DES_CBC``."""
-    ike_integrity: str = ""
-    ike_dh_group: str = ""
-    esp_encryption: str = ""
-    esp_encryption_bits: int = 0
-    esp_integrity: str = ""
-    esp_mode: str = ""
-    """``TUNNEL`` or ``TRANSPORT``."""
-    udp_encapsulation: bool = False
+from lab.record.cause import AgentCause, Blame, Explained, PppCause
+from lab.record.event import (
+    CallHomeTried,
+    Dialled,
+    ForwardProbed,
+    IkeEstablished,
+    IkeFailed,
+    ModemProbed,
+    OwnRuleTried,
+    Probed,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,42 +107,6 @@ class LigCall:
 
 
 @dataclass(slots=True, kw_only=True)
-class ModemProbe(Explained):
-    """A serial port that was asked for a modem at boot (OUT-24)."""
-
-    node: str
-    device: str
-    started: float
-    answer: str = ""
-    """The result code of ``AT``."""
-    found: bool = False
-    command: str = "AT"
-    cause: DialCause | None = None
-    """None if a modem was found."""
-    detail: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class DialAttempt(Explained):
-    """A number that a client dialled (OUT-23, OUT-25)."""
-
-    client: str
-    device: str
-    number: str
-    started: float
-    ended: float = 0.0
-    result: str = ""
-    """The modem's final result code; empty if it gave none."""
-    rate_bit_s: int = 0
-    cause: DialCause | None = None
-    """What kept the call from becoming a way home; None if nothing did."""
-    command: str = ""
-    """Which the modem did not take."""
-    detail: str = ""
-    """With what it answered the command."""
-
-
-@dataclass(slots=True, kw_only=True)
 class WayTry:
     """One try to bring a way home up, in the order of trying (OUT-15)."""
 
@@ -222,38 +168,6 @@ class Transaction:
 
 
 @dataclass(slots=True, kw_only=True)
-class UplinkProbe:
-    """An attempt from IBM's side to open a connection to the agent's host (OUT-02, OUT-04)."""
-
-    requirement: str
-    source: str
-    destination: str
-    port: int
-    answered: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class FirewallTrial:
-    """A drop rule for TCP to ``destination`` on the tunnel's interface of the agent's host, the same match
-    counted on its uplink, and one attempt to connect meanwhile (OUT-22, OUT-26)."""
-
-    node: str
-    interface: str
-    """``ppp0``."""
-    uplink: str
-    """``lan``."""
-    destination: str
-    started: float
-    ended: float
-    connected: bool
-    """Whether the connection came about in spite of the rule."""
-    dropped_on_tunnel: int
-    counted_on_uplink: int
-    sessions_open: bool
-    """Whether what carries the connection was still up at the end: IKE, L2TP, PPP, the telephone call."""
-
-
-@dataclass(slots=True, kw_only=True)
 class FenceTrial:
     """Packets alike that no program of ours would send, to see what AT&T's fence makes of them (L-01 to L-12,
     P-20). No program sends from their ports."""
@@ -289,17 +203,19 @@ class Record:
     tries: list[WayTry] = field(default_factory=list)
     gateway_in_use: dict[str, str] = field(default_factory=dict)
     """Client to VPN gateway, the last one that it had."""
-    ike: list[IkeAttempt] = field(default_factory=list)
+    ike: list[IkeEstablished] = field(default_factory=list)
+    ike_failed: list[IkeFailed] = field(default_factory=list)
     esp: list[EspSa] = field(default_factory=list)
     l2tp: list[L2tpTunnel] = field(default_factory=list)
     ppp: list[PppSession] = field(default_factory=list)
-    modems: list[ModemProbe] = field(default_factory=list)
-    dialled: list[DialAttempt] = field(default_factory=list)
+    modems: list[ModemProbed] = field(default_factory=list)
+    dialled: list[Dialled] = field(default_factory=list)
     lig: list[LigCall] = field(default_factory=list)
     calls: list[CallHome] = field(default_factory=list)
     ledger: list[Transaction] = field(default_factory=list)
-    probes: list[UplinkProbe] = field(default_factory=list)
-    trials: list[FirewallTrial] = field(default_factory=list)
+    probes: list[Probed] = field(default_factory=list)
+    forward_probes: list[ForwardProbed] = field(default_factory=list)
+    trials: list[OwnRuleTried] = field(default_factory=list)
     fence_trials: list[FenceTrial] = field(default_factory=list)
     fence_seed: str = ""
     """What the random packets among them were made from (L-07)."""

@@ -28,7 +28,7 @@ from lab.record.event import (
     Probed,
     Unroutable,
 )
-from lab.record.record import CallHome, FirewallTrial, UplinkProbe
+from lab.record.record import CallHome
 from lab.topology.model import Role
 from lab.wait import Deadline
 from lab.wire.craft import tcp_syn
@@ -157,10 +157,10 @@ def _attempt(agent: str, way: str, told: dict[str, Any]) -> CallHomeTried:
 def try_inbound(lab: RunningLab, agent: str) -> None:
     """OUT-02, OUT-04: IBM's side tries to open connections to the agent's host and through it."""
     for port in PROBED_PORTS:
-        _probe(lab, "OUT-02", lab.with_role(Role.internet).name, _outer_address(lab, agent), port)
+        _probe(lab, lab.with_role(Role.internet).name, _outer_address(lab, agent), port)
     for session in lab.record.ppp:
         if session.client == agent and session.opened and not session.closed:
-            _probe(lab, "OUT-02", lab.with_role(Role.sdc).name, session.local_ip, PROBED_PORTS[1])
+            _probe(lab, lab.with_role(Role.sdc).name, session.local_ip, PROBED_PORTS[1])
 
     for behind in _second_network(lab, agent):
         _probe_through(lab, agent, behind)
@@ -187,7 +187,7 @@ def _second_network(lab: RunningLab, agent: str) -> list[str]:
     ]
 
 
-def _probe(lab: RunningLab, requirement: str, source: str, destination: str, port: int) -> None:
+def _probe(lab: RunningLab, source: str, destination: str, port: int) -> None:
     node = lab.node(source)
     address = node.call(_own_address, destination)
     if not address:
@@ -195,16 +195,11 @@ def _probe(lab: RunningLab, requirement: str, source: str, destination: str, por
         lab.story.tell(Unroutable(source=source, destination=destination))
         return
     answered = node.call(_connect, destination, port)
-    lab.record.probes.append(
-        UplinkProbe(
-            requirement=requirement,
-            source=address,
-            destination=destination,
-            port=port,
-            answered=answered,
-        )
+    probe = Probed(
+        source=source, address=address, destination=destination, port=port, answered=answered
     )
-    lab.story.tell(Probed(source=source, destination=destination, port=port, answered=answered))
+    lab.record.probes.append(probe)
+    lab.story.tell(probe)
 
 
 def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
@@ -218,14 +213,14 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
 
     router = lab.topology.node(wall.node).interface(wall.inside)
     source = lab.topology.with_role(Role.internet)[0].interfaces[0].ip
-    frame = tcp_syn((router.mac, uplink.mac), (source, behind), (40000, 22), sequence=1)
-    answered = lab.node(wall.node).call(_inject, router.name, frame)
-    lab.record.probes.append(
-        UplinkProbe(
-            requirement="OUT-04", source=source, destination=behind, port=22, answered=answered
-        )
+    port = PROBED_PORTS[0]
+    frame = tcp_syn((router.mac, uplink.mac), (source, behind), (40000, port), sequence=1)
+    forwarded = lab.node(wall.node).call(_inject, router.name, frame)
+    probe = ForwardProbed(
+        source=agent, address=source, destination=behind, port=port, forwarded=forwarded
     )
-    lab.story.tell(ForwardProbed(source=agent, destination=behind, forwarded=answered))
+    lab.record.forward_probes.append(probe)
+    lab.story.tell(probe)
 
 
 def _inject(interface: str, frame: bytes) -> bool:
@@ -285,20 +280,17 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
     firewall.hmc_allow_all(node)
 
     counts = firewall.counters({agent: node})[agent]
-    dropped = counts[on_tunnel] - before.get(on_tunnel, 0)
-    lab.record.trials.append(
-        FirewallTrial(
-            node=agent,
-            interface=open_sessions[0].interface,
-            uplink=uplink,
-            destination=endpoint.address,
-            started=started,
-            ended=time.time(),
-            connected=connected,
-            dropped_on_tunnel=dropped,
-            counted_on_uplink=counts[on_uplink] - before.get(on_uplink, 0),
-            sessions_open=lab.homeward.healthy(agent),
-        )
+    trial = OwnRuleTried(
+        source=agent,
+        time=time.time(),
+        started=started,
+        interface=open_sessions[0].interface,
+        uplink=uplink,
+        destination=endpoint.address,
+        connected=connected,
+        dropped=counts[on_tunnel] - before.get(on_tunnel, 0),
+        counted_on_uplink=counts[on_uplink] - before.get(on_uplink, 0),
+        sessions_open=lab.homeward.healthy(agent),
     )
-    interface = open_sessions[0].interface
-    lab.story.tell(OwnRuleTried(source=agent, interface=interface, dropped=dropped))
+    lab.record.trials.append(trial)
+    lab.story.tell(trial)

@@ -117,7 +117,7 @@ def check_out_02(case: Case) -> Finding:
 
     _judge_probes(case, check)
     check.show(own)
-    tried = sum(probe.requirement == "OUT-02" for probe in case.record.probes)
+    tried = len(case.record.probes)
     if not tried and not case.came_home and (case.called or not own):
         return check.not_tested(f"{case.why_not_home}, so nobody tried to get in")
     check.want(own, "no connection was opened by the agent's host")
@@ -135,7 +135,7 @@ def _fate_of_attempts(case: Case) -> str:
 
 def _judge_probes(case: Case, check: Check) -> None:
     """A probe proves something only if its SYN was seen on the way."""
-    probes = [probe for probe in case.record.probes if probe.requirement == "OUT-02"]
+    probes = case.record.probes
     if not probes and case.came_home:
         check.object("no connection from IBM's side was tried")
 
@@ -143,7 +143,7 @@ def _judge_probes(case: Case, check: Check) -> None:
     syns = [(frame, packet) for frame, packet in packets if packet.is_bare_syn]
     answers = [(frame, packet) for frame, packet in packets if packet.is_syn_ack]
     for probe in probes:
-        name = f"the attempt from {probe.source} to {probe.destination}:{probe.port}"
+        name = f"the attempt from {probe.address} to {probe.destination}:{probe.port}"
         if probe.answered:
             check.object(f"{name} was answered")
 
@@ -151,7 +151,7 @@ def _judge_probes(case: Case, check: Check) -> None:
         seen = [
             f
             for f, p in syns
-            if p.source == probe.source and (p.destination, p.destination_port) == asked
+            if p.source == probe.address and (p.destination, p.destination_port) == asked
         ]
         check.want(seen, f"{name} is on no wire, so it proves nothing")
         check.show(seen[:2])
@@ -226,15 +226,15 @@ def check_out_04(case: Case) -> Finding:
         return check.not_tested(f"{names} has one NIC; the second is optional")
 
     local = sum(_judge_local(case, check, segment, name) for segment, name in others.items())
-    probes = [probe for probe in case.record.probes if probe.requirement == "OUT-04"]
+    probes = case.record.forward_probes
     injected = [f for f in case.inside_frames if f.ip and case.is_injected(f.ip)]
     check.show(injected)
     if probes and not injected:
         check.object(f"the attempt is not on {case.inside}, so it proves nothing")
     for probe in probes:
-        if probe.answered:
+        if probe.forwarded:
             check.object(
-                f"{probe.source} reached {probe.destination}:{probe.port} through the host"
+                f"{probe.address} reached {probe.destination}:{probe.port} through the host"
             )
     if not probes:
         if not case.came_home:

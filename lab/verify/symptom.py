@@ -186,7 +186,7 @@ class DialTrail(Trail):
     def calls(self) -> list[TelephoneCall]:
         """Every call that the client's dialler tried, in order."""
         return [
-            c for c in self.case.telephone_calls if c.attempt and c.attempt.client == self.client
+            c for c in self.case.telephone_calls if c.attempt and c.attempt.source == self.client
         ]
 
     @cached_property

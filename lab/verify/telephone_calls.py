@@ -15,8 +15,8 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 
-from lab.record.event import Event
-from lab.record.record import DialAttempt, LigCall, PppSession, Record
+from lab.record.event import Dialled, Event
+from lab.record.record import LigCall, PppSession, Record
 from lab.telephony.events import (
     CallConnected,
     CallRefused,
@@ -87,7 +87,7 @@ class TelephoneCall:
     """What the caller's modem said in the end: ``CONNECT 33600``."""
     frames: list[Carried] = field(default_factory=list)
     """All that it carried."""
-    attempt: DialAttempt | None = None
+    attempt: Dialled | None = None
     """None if it was not the lab's own dialler that called."""
     session: PppSession | None = None
     """Of the client's pppd; None unless the modems were connected."""
@@ -261,19 +261,19 @@ def _attempted(
         queues.setdefault(call.caller, deque()).append(call)
     sessions = {
         client: iter([s for s in record.ppp if s.client == client])
-        for client in {attempt.client for attempt in record.dialled}
+        for client in {attempt.source for attempt in record.dialled}
     }
     for attempt in record.dialled:
-        line = lines.get((attempt.client, attempt.device), "")
-        nothing = TelephoneCall(client=attempt.client, caller=line, dialled=attempt.number)
+        line = lines.get((attempt.source, attempt.device), "")
+        nothing = TelephoneCall(client=attempt.source, caller=line, dialled=attempt.number)
         call = _call_of(attempt, queues.get(line, deque())) or nothing
         call.attempt = attempt
         if attempt.result.startswith(CONNECT):
-            call.session = next(sessions[attempt.client], None)
+            call.session = next(sessions[attempt.source], None)
         yield call
 
 
-def _call_of(attempt: DialAttempt, queue: deque[TelephoneCall]) -> TelephoneCall | None:
+def _call_of(attempt: Dialled, queue: deque[TelephoneCall]) -> TelephoneCall | None:
     if not queue or attempt.result in NEVER_PLACED:
         return None
     # Without a result it came to a call only if this is one: the modem may have gone before.
@@ -288,7 +288,7 @@ def _at_gateway(heard: Iterable[LigCall], call: TelephoneCall) -> LigCall | None
         return None
     began, ended = 0.0, inf
     if call.attempt is not None:
-        began, ended = call.attempt.started, call.attempt.ended
+        began, ended = call.attempt.started, call.attempt.time
     if call.frames:
         ended = min(ended, call.frames[0].frame.time)
     fitting = [

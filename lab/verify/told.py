@@ -77,6 +77,7 @@ class Told:
             or record.blame
             or record.tries
             or record.ike
+            or record.ike_failed
             or record.dialled
             or record.calls
         )
@@ -97,8 +98,8 @@ class Told:
         """Whether the lab itself put a packet on the uplink, past the firewall (OUT-04)."""
         ends = (packet.source, packet.destination, packet.destination_port)
         return any(
-            probe.requirement == "OUT-04" and (probe.source, probe.destination, probe.port) == ends
-            for probe in self.record.probes
+            (probe.address, probe.destination, probe.port) == ends
+            for probe in self.record.forward_probes
         )
 
     def is_attempt(self, packet: Packet) -> bool:
@@ -112,7 +113,7 @@ class Told:
 
     def _attempted(self, *ends: str | int) -> bool:
         return self.topology.firewall is None and any(
-            (probe.source, probe.destination, probe.port) == ends for probe in self.record.probes
+            (probe.address, probe.destination, probe.port) == ends for probe in self.record.probes
         )
 
     @cached_property

@@ -60,7 +60,7 @@ def test_one_line_is_not_enough_for_two(tmp_path: Path) -> None:
     nobody, first, *others = record.dialled
     assert nobody.result == "NO CARRIER"
     assert first.result.startswith("CONNECT ")
-    assert {(a.client, a.number, a.result) for a in others if a.number == first.number} == {
+    assert {(a.source, a.number, a.result) for a in others if a.number == first.number} == {
         ("hmc-b", first.number, "BUSY")
     }
     assert len(record.lig) == 1

@@ -188,12 +188,12 @@ def test_the_path_is_put_to_the_test_from_ibms_side(runs: Runs, name: str) -> No
     record = runs.get(name).record
 
     for agent in runs.get(name).topology.agents:
-        (trial,) = (t for t in record.trials if t.node == agent)
+        (trial,) = (t for t in record.trials if t.source == agent)
         assert (trial.connected, trial.sessions_open) == (False, True)
-        assert trial.dropped_on_tunnel > 0
+        assert trial.dropped > 0
         assert trial.counted_on_uplink == 0
     inner = {session.local_ip for session in record.ppp}
-    tried = {(probe.source, probe.destination) for probe in record.probes}
+    tried = {(probe.address, probe.destination) for probe in record.probes}
     assert inner <= {destination for _, destination in tried}
     assert len(tried) > len(inner)
     assert not any(probe.answered for probe in record.probes)
@@ -202,10 +202,10 @@ def test_the_path_is_put_to_the_test_from_ibms_side(runs: Runs, name: str) -> No
 @pytest.mark.parametrize("name", ["direct", "vpn"])
 def test_the_second_network_is_tried_from_the_uplink(runs: Runs, name: str) -> None:
     """OUT-04, where there is a second network."""
-    (probe,) = (p for p in runs.get(name).record.probes if p.requirement == "OUT-04")
+    (probe,) = runs.get(name).record.forward_probes
 
     assert probe.destination == "192.168.128.10"
-    assert not probe.answered
+    assert not probe.forwarded
     assert runs.get(name).findings["OUT-04"]["verdict"] == "pass"
 
 

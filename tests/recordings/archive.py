@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "data" / "recordings"
 SUFFIX = ".tar.xz"
-VERSION = 3
+VERSION = 7
 """Of the format: raise it when a run directory has other files, or the same files say it otherwise."""
 ABOUT = "recording.json"
 KEPT = (

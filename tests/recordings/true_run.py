@@ -88,6 +88,14 @@ class _ReadCase(Case):
         self.keys = run.keys
 
 
+def _entries(record: Record, name: str) -> list[object]:
+    """What a list of a record has; of a call home the tries of servers."""
+    entries = getattr(record, name)
+    if name == "calls":
+        return [tried for call in record.calls for tried in call.attempts]
+    return entries if isinstance(entries, list) else []
+
+
 def _numbered(frames: list[Frame]) -> list[Frame]:
     """In the order of their times, with the numbers that Wireshark would give them."""
     ordered = sorted(frames, key=lambda frame: frame.time)
@@ -103,7 +111,8 @@ class TrueRun:
         trials = read.record.fence_trials
         # Thousands, which are replaced and not changed; and events, which equal nothing but themselves.
         shared: dict[int, object] = {id(trials): [*trials]}
-        shared |= {id(tried): tried for call in read.record.calls for tried in call.attempts}
+        kept = [entry for name in Record.__slots__ for entry in _entries(read.record, name)]
+        shared |= {id(entry): entry for entry in kept if isinstance(entry, Event)}
         self.record = copy.deepcopy(read.record, shared)
         self.wire = {name: [*frames] for name, frames in read.wire.items()}
         self.carried = [*read.carried]
@@ -136,7 +145,7 @@ class TrueRun:
     def end(self) -> float:
         """A moment before everything is taken down, when the wires are quiet."""
         last = [frames[-1].time for frames in self.wire.values() if frames]
-        return max(last) if not self.record.trials else self.record.trials[-1].ended
+        return max(last) if not self.record.trials else self.record.trials[-1].time
 
     def find(self, segment: str, chooses: Chooses) -> list[Frame]:
         """The frames whose IP packet is chosen, in order; there must be some."""

@@ -30,13 +30,11 @@ from lab.record.event import Event, PppDown
 from lab.record.record import PppSession
 from lab.record.story import EVENTS, Story, read
 from lab.secret import Secret
-from lab.ways.dial.events import CalledAgain, Dialled, FenceTried, ModemAbsent, ModemFound
+from lab.ways.dial.events import CalledAgain, FenceTried, NoSerialPort
 from lab.ways.direct.events import DefaultRouteTaken
 from lab.ways.vpn.events import (
     CharonComplained,
     GatewayFailed,
-    IkeEstablished,
-    IkeFailed,
     L2tpUp,
     PoolExhausted,
 )
@@ -189,7 +187,9 @@ def test_each_event_is_a_line(
     story = Story(tmp_path, silent=silent)
     story.tell(event.NodeDied(source="vpn1", time=7.5))
     story.tell(event.WayUp(source="hmc", way="vpn", time=7.75))
-    story.tell(IkeFailed(source="hmc", time=8.0, gateway="vpn1", cause=IkeCause.silent, detail="3"))
+    story.tell(
+        event.IkeFailed(source="hmc", time=8.0, gateway="vpn1", cause=IkeCause.silent, detail="3")
+    )
 
     assert lines(tmp_path) == [
         {"time": 7.5, "source": "vpn1", "kind": "node-died"},
@@ -269,9 +269,23 @@ SESSION = PppSession(
 )
 
 
-def agreed(*, udp_encapsulation: bool) -> IkeEstablished:
-    return IkeEstablished(
+OWN_RULE = event.OwnRuleTried(
+    source="hmc",
+    started=1.0,
+    interface="ppp0",
+    uplink="lan",
+    destination="10.0.0.1",
+    connected=False,
+    dropped=5,
+    counted_on_uplink=0,
+    sessions_open=True,
+)
+
+
+def agreed(*, udp_encapsulation: bool) -> event.IkeEstablished:
+    return event.IkeEstablished(
         source="hmc",
+        connection="hmc-vpn1",
         gateway="vpn1",
         ike_encryption="3DES_CBC",
         ike_integrity="HMAC_MD5_96",
@@ -303,16 +317,21 @@ def ended(cause: PppCause | None) -> PppDown:
     return PppDown.of(session, source="hmc")
 
 
-def absent(**changed: Any) -> ModemAbsent:
-    known = {"device": "/dev/modem0", "command": "AT", "detail": ""}
-    return ModemAbsent(source="hmc", **(known | changed))
+def probed(**changed: Any) -> event.ModemProbed:
+    known: dict[str, Any] = {"device": "/dev/modem0", "answer": "", "command": "AT", "detail": ""}
+    return event.ModemProbed(source="hmc", **(known | changed))
 
 
-def dialled(**changed: Any) -> Dialled:
-    known: dict[str, Any] = {"source": "hmc", "device": "/dev/modem0", "number": "18005550100"}
-    known |= {"result": "CONNECT 33600", "rate_bit_s": 33600, "cause": None}
+def dialled(**changed: Any) -> event.Dialled:
+    known: dict[str, Any] = {"source": "hmc", "started": 1.0, "device": "/dev/modem0"}
+    known |= {
+        "number": "18005550100",
+        "result": "CONNECT 33600",
+        "rate_bit_s": 33600,
+        "cause": None,
+    }
     known |= {"command": "", "detail": ""}
-    return Dialled(**(known | changed))
+    return event.Dialled(**(known | changed))
 
 
 @pytest.mark.parametrize(
@@ -359,12 +378,14 @@ def dialled(**changed: Any) -> Dialled:
             "ESP 3DES_CBC/HMAC_MD5_96 in tunnel mode",
         ),
         (
-            IkeFailed(source="hmc", gateway="vpn1", cause=IkeCause.silent, detail="3"),
+            event.IkeFailed(source="hmc", gateway="vpn1", cause=IkeCause.silent, detail="3"),
             "IKE",
             "hmc to vpn1: the other end does not answer, not to 3 retransmissions either",
         ),
         (
-            IkeFailed(source="hmc", gateway="vpn1", cause=IkeCause.refused, detail="NO_PROPOSAL"),
+            event.IkeFailed(
+                source="hmc", gateway="vpn1", cause=IkeCause.refused, detail="NO_PROPOSAL"
+            ),
             "IKE",
             "hmc to vpn1: the other end refuses with NO_PROPOSAL",
         ),
@@ -389,12 +410,12 @@ def dialled(**changed: Any) -> Dialled:
             "path",
             "hmc: vpn1 gives no way: IPsec does not come up",
         ),
-        (ModemFound(source="hmc", device="/dev/modem0"), "modem", "hmc: /dev/modem0"),
-        (absent(cause=None), "modem", "hmc: no modem"),
+        (probed(answer="OK", cause=None), "modem", "hmc: /dev/modem0"),
+        (NoSerialPort(source="hmc"), "modem", "hmc: no modem"),
         (
-            absent(cause=DialCause.modem_silent, detail="5"),
+            probed(cause=DialCause.modem_silent, detail="5"),
             "modem",
-            "hmc: no modem: AT was answered with nothing within 5 s",
+            "hmc: no modem at /dev/modem0: AT was answered with nothing within 5 s",
         ),
         (dialled(), "call", "hmc dials 18005550100: CONNECT 33600"),
         (
@@ -424,17 +445,21 @@ def dialled(**changed: Any) -> Dialled:
             "sdc has no route to 10.0.0.1",
         ),
         (
-            event.Probed(source="sdc", destination="10.0.0.1", port=443, answered=True),
+            event.Probed(
+                source="sdc", address="10.0.0.2", destination="10.0.0.1", port=443, answered=True
+            ),
             "probe",
             "sdc to 10.0.0.1:443 was answered",
         ),
         (
-            event.ForwardProbed(source="hmc", destination="10.0.0.1", forwarded=False),
+            event.ForwardProbed(
+                source="hmc", address="10.0.0.2", destination="10.0.0.1", port=22, forwarded=False
+            ),
             "probe",
             "a SYN for 10.0.0.1 by hmc's uplink was not forwarded",
         ),
         (
-            event.OwnRuleTried(source="hmc", interface="ppp0", dropped=5),
+            OWN_RULE,
             "probe",
             "hmc: its own rule on ppp0 dropped 5",
         ),

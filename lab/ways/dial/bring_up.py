@@ -11,10 +11,9 @@ from typing import Any
 
 from lab.linux import routes
 from lab.record.event import PppUp
-from lab.record.record import ModemProbe
 from lab.teardown import Teardown
 from lab.wait import comes_true
-from lab.ways.dial.events import ModemAbsent, ModemFound
+from lab.ways.dial.events import NoSerialPort
 from lab.ways.dial.plan import Dialer, DialPlan, plans
 from lab.ways.ground import Ground
 from tunnels.modem import Dialler
@@ -60,12 +59,9 @@ class Dial:
         if found is not None:
             dialler.share_modem(found)
             return dialler
-        if device := dialler.find_modem():
-            tell(ModemFound(source=plan.client, device=device))
-            return dialler
-        last = next((p for p in reversed(self._record.modems) if p.node == plan.client), None)
-        nothing = ModemProbe(node=plan.client, device="", started=0.0)
-        tell(ModemAbsent.of(last or nothing, source=plan.client))
+        if not plan.devices:
+            tell(NoSerialPort(source=plan.client))
+        dialler.find_modem()
         return dialler
 
     # Up.

@@ -114,7 +114,7 @@ def find_no_ppp(trail: DialTrail) -> Diagnosis | None:
     why = call.failure or "no reason was given"
     if call.session and call.session.cause is PppCause.terminated and call.attempt:
         # The lab's dialler sent it, as nothing had come of the call.
-        waited_s = call.session.closed - call.attempt.ended
+        waited_s = call.session.closed - call.attempt.time
         why = f"it was given up after {waited_s:.0f} s"
     return Diagnosis(
         "no-ppp",

@@ -6,7 +6,7 @@ from itertools import pairwise, takewhile
 from math import inf
 
 from lab.names import count
-from lab.record.record import DialAttempt, FirewallTrial
+from lab.record.event import Dialled, OwnRuleTried
 from lab.telephony.events import ModemSaid, TerminalSaid
 from lab.topology.model import Firewall
 from lab.verify.case import Case
@@ -54,7 +54,7 @@ def check_out_23(case: Case) -> Finding:
         for call in opened:
             _judge_dialling(check, plan, call)
             steps.append(_order(case, check, call))
-        if not any(attempt.client == plan.client for attempt in case.record.dialled) and not opened:
+        if not any(attempt.source == plan.client for attempt in case.record.dialled) and not opened:
             check.object(f"{plan.client} dialled nothing")
         elif not opened:
             check.object(f"no call of {plan.client} got as far as IP")
@@ -127,8 +127,8 @@ def check_out_24(case: Case) -> Finding:
     )
     found = []
     for plan in dialers(case.topology):
-        probes = [p for p in case.record.modems if p.node == plan.client]
-        dialled = [a for a in case.record.dialled if a.client == plan.client]
+        probes = [p for p in case.record.modems if p.source == plan.client]
+        dialled = [a for a in case.record.dialled if a.source == plan.client]
         right = [p.device for p in probes if p.found]
         asked = [p.device for p in probes]
         if asked != list(plan.devices[: len(asked)]) or (
@@ -138,7 +138,7 @@ def check_out_24(case: Case) -> Finding:
         for probe in probes:
             if probe.found and probe.answer != "OK":
                 check.object(f"{probe.device} of {plan.client} answered {probe.answer!r}")
-            if dialled and probe.started > dialled[0].started:
+            if dialled and probe.time > dialled[0].started:
                 check.object(f"{plan.client} looked for its modem after it had dialled")
         if dialled and not right:
             check.object(f"{plan.client} dials without a modem")
@@ -183,7 +183,7 @@ def _judge_numbers(case: Case, requirement: str) -> Finding:
     told = []
     later = False
     for plan in dialers(case.topology):
-        attempts = [a for a in case.record.dialled if a.client == plan.client]
+        attempts = [a for a in case.record.dialled if a.source == plan.client]
         for series in _series(attempts):
             told.append(_judge_series(case, check, plan, series))
             later |= len(series) > 1
@@ -201,15 +201,15 @@ def _why_no_next(case: Case) -> str:
         return "the lab dialled nothing in this run"
     for attempt in case.record.dialled:
         if attempt.cause is not None:
-            return f"{attempt.client} dialled no next number: {attempt.why}"
+            return f"{attempt.source} dialled no next number: {attempt.why}"
     if any(len(plan.numbers) < 2 for plan in dialers(case.topology)):
         return "there is no next number"
     return "the first number was enough in every call"
 
 
-def _series(attempts: list[DialAttempt]) -> list[list[DialAttempt]]:
+def _series(attempts: list[Dialled]) -> list[list[Dialled]]:
     """Attempts until one succeeds: what belongs to one way home."""
-    found: list[list[DialAttempt]] = []
+    found: list[list[Dialled]] = []
     ended = True
     for attempt in attempts:
         if ended:
@@ -219,13 +219,13 @@ def _series(attempts: list[DialAttempt]) -> list[list[DialAttempt]]:
     return found
 
 
-def _judge_series(case: Case, check: Check, plan: Dialer, series: list[DialAttempt]) -> str:
+def _judge_series(case: Case, check: Check, plan: Dialer, series: list[Dialled]) -> str:
     order = (plan.numbers * plan.rounds)[: len(series)]
     numbers = tuple(a.number for a in series)
     if numbers != order:
         check.object(f"{plan.client} dialled {', '.join(numbers)}, not {', '.join(order)}")
     for earlier, after in pairwise(series):
-        if after.started < earlier.ended:
+        if after.started < earlier.time:
             check.object(f"{plan.client} dialled {after.number} before {earlier.number} had failed")
 
     last = series[-1]
@@ -241,7 +241,7 @@ def _judge_series(case: Case, check: Check, plan: Dialer, series: list[DialAttem
     return f"{plan.client}: {count(len(series), 'attempt')}, none successful"
 
 
-def _judge_dialogue(case: Case, check: Check, client: str, attempts: list[DialAttempt]) -> None:
+def _judge_dialogue(case: Case, check: Check, client: str, attempts: list[Dialled]) -> None:
     """What the exchange heard must be what the record says; not every attempt may have got so far."""
     recorded = [a.number for a in attempts]
     answered = [a.number for a in attempts if a.result]
@@ -315,7 +315,9 @@ def check_out_26(case: Case) -> Finding:
     )
 
 
-def _outlived(case: Case, trial: FirewallTrial) -> bool:
+def _outlived(case: Case, trial: OwnRuleTried) -> bool:
     """Whether, by its frames, the telephone call did not begin to end before the trial was over."""
-    began = [c for c in case.telephone_calls if c.client == trial.node and c.opened < trial.started]
-    return any(call.ending > trial.ended for call in began)
+    began = [
+        c for c in case.telephone_calls if c.client == trial.source and c.opened < trial.started
+    ]
+    return any(call.ending > trial.time for call in began)

@@ -2,48 +2,11 @@
 
 from __future__ import annotations
 
-from lab.record.cause import DialCause
 from lab.record.event import Event
 
 
-class ModemFound(Event, topic="modem", tells="{source}: {device}"):
-    """A modem answered on a serial port at boot (OUT-24)."""
-
-    device: str
-
-
-class ModemAbsent(Event, topic="modem"):
-    """No serial port has a modem that does what it is told."""
-
-    device: str
-    """The last port that was asked; empty where the client has no port."""
-    command: str
-    cause: DialCause | None
-    """None where the client has no port."""
-    detail: str
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.source}: no modem" + (f": {self.why}" if self.cause else "")
-
-
-class Dialled(Event, topic="call"):
-    """A number was dialled, and PPP came up or did not."""
-
-    device: str
-    number: str
-    result: str
-    """The modem's final result code; empty if it gave none."""
-    rate_bit_s: int
-    cause: DialCause | None
-    """What kept the call from becoming a way home; none if nothing did."""
-    command: str
-    detail: str
-
-    @property
-    def sentence(self) -> str:
-        what = ", ".join(filter(None, (self.result, self.why)))
-        return f"{self.source} dials {self.number}: {what}"
+class NoSerialPort(Event, topic="modem", tells="{source}: no modem"):
+    """The client has no serial port, so no modem."""
 
 
 class FenceTried(

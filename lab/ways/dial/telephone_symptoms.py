@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lab.names import count
 from lab.record.cause import DialCause
-from lab.record.record import ModemProbe
+from lab.record.event import ModemProbed
 from lab.telephony.events import TrainingFailed, VoiceAnswered
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import NO_ANSWER, NO_DIALTONE, TelephoneCall
@@ -58,7 +58,7 @@ _FATES = {
 
 def find_no_modem(trail: DialTrail) -> Diagnosis | None:
     """No port has a modem that does what it is told (OUT-24)."""
-    probes = [p for p in trail.case.record.modems if p.node == trail.client]
+    probes = [p for p in trail.case.record.modems if p.source == trail.client]
     if any(probe.found for probe in probes) or trail.calls:
         return None
     if not probes:
@@ -70,7 +70,7 @@ def find_no_modem(trail: DialTrail) -> Diagnosis | None:
     return _silent_or_babbling(trail, probes[-1])
 
 
-def _silent_or_babbling(trail: DialTrail, probe: ModemProbe) -> Diagnosis:
+def _silent_or_babbling(trail: DialTrail, probe: ModemProbed) -> Diagnosis:
     port = f"the modem of {trail.client} at {probe.device}"
     if probe.cause is DialCause.modem_garbage:
         return Diagnosis(

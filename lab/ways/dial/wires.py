@@ -56,8 +56,8 @@ def uses(case: Case, agent: str) -> list[float]:
 
     A host without a modem that answers cannot dial, and only the record tells that the way was tried.
     """
-    if not any(probe.found for probe in case.record.modems if probe.node == agent):
+    if not any(probe.found for probe in case.record.modems if probe.source == agent):
         return [trial.started for trial in case.tried("dial", agent)]
-    dialled = [attempt.started for attempt in case.record.dialled if attempt.client == agent]
+    dialled = [attempt.started for attempt in case.record.dialled if attempt.source == agent]
     calls = (call for call in case.telephone_calls if call.client == agent)
     return dialled + [item.frame.time for call in calls for item in call.frames if item.outgoing]

@@ -15,12 +15,12 @@ from lab.errors import ProtocolError
 from lab.linux import routes
 from lab.record.cause import GatewayCause
 from lab.record.event import PppUp
-from lab.record.record import IkeAttempt, PppSession
+from lab.record.record import PppSession
 from lab.teardown import Teardown
 from lab.wait import comes_true
 from lab.ways.ground import Ground
 from lab.ways.vpn import plan as model
-from lab.ways.vpn.events import GatewayFailed, IkeEstablished, IkeFailed, L2tpUp
+from lab.ways.vpn.events import GatewayFailed, L2tpUp
 from lab.ways.vpn.plan import IpsecConnection, VpnPlan
 from tunnels.ipsec import Charon
 from tunnels.l2tp import GatewayGivesNone, Lac, Lns
@@ -114,13 +114,12 @@ class Vpn:
 
     def _connect(self, way: VpnPlan, client: str, gateway: str) -> None:
         connection = way.connection(client, gateway)
-        attempt = self._charons[client].initiate(connection, _ike_budget_s(connection))
-        self._tell_ike(attempt)
-        if attempt.cause is not None:
-            failed = GatewayFailed(
+        failed = self._charons[client].initiate(connection, _ike_budget_s(connection))
+        if failed is not None:
+            none = GatewayFailed(
                 source=client, gateway=gateway, cause=GatewayCause.no_ike, detail=""
             )
-            raise GatewayGivesNone(failed, attempt.why)
+            raise GatewayGivesNone(none, failed.why)
 
         plan, server = way.client(client), way.server(gateway)
         node, tell = self._nodes[client], self._story.tell
@@ -134,10 +133,6 @@ class Vpn:
         destinations = dict.fromkeys(f"{e.address}/32" for e in way.endpoints)
         routes.add(self._nodes[client], destinations, sessions[0].interface)
         self._record.routes[client] = routes.in_use(self._nodes[client])
-
-    def _tell_ike(self, attempt: IkeAttempt) -> None:
-        kind = IkeEstablished if attempt.established else IkeFailed
-        self._story.tell(kind.of(attempt, source=attempt.client, time=attempt.ended))
 
     def _tell_sessions(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
         open_now = [t for t in self._record.l2tp if t.client == client and not t.closed]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import mean, pstdev
 
 from lab.names import count
-from lab.record.record import EspSa, IkeAttempt
+from lab.record.record import EspSa
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.journey import find_course
@@ -34,7 +34,7 @@ def check_p_02(case: Case) -> Finding:
         "P-02", "every SA is in tunnel mode, and what is decrypted has next header 4, IP in IP"
     )
     _judge_sas(case, check, lambda sa: sa.mode == "tunnel", lambda sa: f"{sa.mode} mode")
-    for attempt in _negotiated(case):
+    for attempt in case.record.ike:
         if attempt.esp_mode and attempt.esp_mode != "TUNNEL":
             check.object(f"{attempt.connection} negotiated {attempt.esp_mode}")
 
@@ -61,7 +61,7 @@ def check_p_04(case: Case) -> Finding:
         lambda sa: (sa.encryption, sa.encryption_key_bits) == ("cbc(des3_ede)", 192),
         lambda sa: f"{sa.encryption} with {sa.encryption_key_bits} bits of key",
     )
-    for attempt in _negotiated(case):
+    for attempt in case.record.ike:
         if attempt.esp_encryption and attempt.esp_encryption != "3DES_CBC":
             check.object(f"{attempt.connection} negotiated {attempt.esp_encryption}")
     for key in (key for keys in case.keys.values() for key in keys):
@@ -148,10 +148,6 @@ def _asked(case: Case, spi: int) -> set[str]:
 
 def _altered(case: Case) -> int:
     return sum(m.packets for m in case.topology.meddling if m.action == "tamper")
-
-
-def _negotiated(case: Case) -> list[IkeAttempt]:
-    return [attempt for attempt in case.record.ike if attempt.established]
 
 
 def _judge_sas(

@@ -2,39 +2,8 @@
 
 from __future__ import annotations
 
-from lab.record.cause import CharonCause, GatewayCause, IkeCause
+from lab.record.cause import CharonCause, GatewayCause
 from lab.record.event import Event
-
-
-class IkeEstablished(Event, topic="IKE"):
-    """The IKE SA and the ESP SAs are installed (RFC 2409); suites as VICI names them."""
-
-    gateway: str
-    ike_encryption: str
-    ike_integrity: str
-    ike_dh_group: str
-    esp_encryption: str
-    esp_integrity: str
-    esp_mode: str
-    """``TUNNEL`` or ``TRANSPORT``."""
-    udp_encapsulation: bool
-
-    @property
-    def sentence(self) -> str:
-        nat = ", in UDP 4500" if self.udp_encapsulation else ""
-        return (
-            f"{self.source} and {self.gateway} agreed on "
-            f"{self.ike_encryption}/{self.ike_integrity}/{self.ike_dh_group}, "
-            f"ESP {self.esp_encryption}/{self.esp_integrity} in {self.esp_mode.lower()} mode{nat}"
-        )
-
-
-class IkeFailed(Event, topic="IKE", tells="{source} to {gateway}: {why}"):
-    """A connection did not come up."""
-
-    gateway: str
-    cause: IkeCause
-    detail: str
 
 
 class CharonComplained(Event, topic="IKE"):

@@ -132,7 +132,7 @@ def _established(case: Case, check: Check) -> list[Negotiation]:
             frames_of(s for n in found for s in n.messages),
         )
     for client in {node.name for node in case.agents}:
-        if not any(a.established for a in case.record.ike if a.client == client):
+        if not any(each.source == client for each in case.record.ike):
             check.object(f"{client} has no IKE SA")
     check.show(frames_of(s for n in done for s in n.messages[:9]))
     return done
@@ -220,8 +220,8 @@ def check_p_01(case: Case) -> Finding:
     elif not proposals:
         check.object("no gateway chose a transform", frames_of(n.messages[0] for n in found))
     for node in case.agents:
-        if not any(a.established for a in case.record.ike if a.client == node.name):
-            failed = [a for a in case.record.ike if a.client == node.name and a.cause]
+        if not any(each.source == node.name for each in case.record.ike):
+            failed = [each for each in case.record.ike_failed if each.source == node.name]
             why = f": {failed[-1].why}" if failed else ""
             check.object(f"no gateway authenticated {node.name} by its key{why}")
     return check.finding(
@@ -283,7 +283,7 @@ def _takeover(
 
     began = to_second[0].frame.time
     fell_silent = case.silence(first.client_address, first.gateway_address, began)
-    had_session = any(a.established for a in case.record.ike if a.connection == first.name)
+    had_session = any(each.connection == first.name for each in case.record.ike)
     if answers and not (had_session and fell_silent and fell_silent.seconds > SILENT_S):
         return f"{first.gateway} was not silent to {first.client}, but did not agree with it", False
     check.show(frames_of([*to_first[:3], *to_second[:3]]))

@@ -60,5 +60,5 @@ def uses(case: Case, agent: str) -> list[float]:
     """
     uplink = case.topology.node(agent).uplink
     sent = [f.time for f, p in case.sent_by(agent, uplink.segment) if vpn_protocol(p)]
-    attempts = (attempt for attempt in case.record.ike if attempt.client == agent)
-    return sent + [a.started for a in attempts if a.cause is IkeCause.no_ikev1]
+    failed = (each for each in case.record.ike_failed if each.source == agent)
+    return sent + [each.time for each in failed if each.cause is IkeCause.no_ikev1]

@@ -9,6 +9,7 @@ from socket import inet_aton
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
+from lab.record.cause import DialCause
 from lab.record.event import Event
 from lab.record.record import LigCall, Record
 from lab.secret import Secret
@@ -245,27 +246,26 @@ def not_hung_up_on(run: TrueRun) -> None:
 
 
 def late_modem(run: TrueRun) -> None:
-    run.record.modems[0].started = run.end
+    facts("modems", time=run.end)(run)
 
 
 def ask_elsewhere(run: TrueRun) -> None:
-    probe = replace(run.record.modems[0], device="/dev/modem5", found=False)
+    probe = replace(run.record.modems[0], device="/dev/modem5", cause=DialCause.modem_silent)
     run.record.modems.insert(0, probe)
 
 
 def dial_elsewhere(run: TrueRun) -> None:
-    for attempt in run.record.dialled:
-        attempt.device = "/dev/modem7"
+    run.record.dialled = [replace(a, device="/dev/modem7") for a in run.record.dialled]
 
 
 def swap_numbers(record: Record) -> None:
     one, other = record.dialled[:2]
-    one.number, other.number = other.number, one.number
+    record.dialled[:2] = replace(one, number=other.number), replace(other, number=one.number)
 
 
 def at_once(record: Record) -> None:
     one, other = record.dialled[:2]
-    other.started = one.started
+    record.dialled[1] = replace(other, started=one.started)
 
 
 def forget_error(record: Record) -> None:
@@ -346,7 +346,7 @@ MUTATIONS = (
     mutation("OUT-24", "no AT", "dial-two-hmcs", unheard(greets)),
     mutation("OUT-24", "another's port asked", "dial", ask_elsewhere),
     mutation("OUT-24", "another answer than OK", "dial", facts("modems", answer="ERROR")),
-    mutation("OUT-24", "dialled without a modem", "dial", facts("modems", found=False)),
+    mutation("OUT-24", "dialled without a modem", "dial", facts("modems", cause=DialCause.modem_silent)),
     mutation("OUT-24", "dialled by another port", "dial", dial_elsewhere, "OUT-25 R-08"),
     mutation("OUT-24", "looked for when it was late", "dial", late_modem),
     mutation("OUT-25", "another number dialled", "dial-two-hmcs", another_number, "OUT-23 R-08"),
@@ -359,7 +359,7 @@ MUTATIONS = (
     mutation("R-08", "given up by the dialler", "dial.lines-taken", noted(give_up_early), "OUT-25"),
     mutation("OUT-26", "TCP gets through", "dial", facts("trials", connected=True)),
     mutation("OUT-26", "the call ends", "dial", facts("trials", sessions_open=False)),
-    mutation("OUT-26", "the rule counts nothing", "dial", facts("trials", dropped_on_tunnel=0)),
+    mutation("OUT-26", "the rule counts nothing", "dial", facts("trials", dropped=0)),
     mutation("OUT-26", "the uplink sees it", "dial", facts("trials", counted_on_uplink=1)),
     mutation("OUT-26", "PPP ends meanwhile", "dial", end_meanwhile),
     mutation("OUT-26", "one HMC only", "dial-two-hmcs", noted(lambda r: r.trials.pop())),

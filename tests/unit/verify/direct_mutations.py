@@ -14,10 +14,10 @@ from tests.unit.verify.mutation import (
     SYN,
     UNLISTED,
     answer_attempt,
-    attempt,
     crosses,
     enters,
     facts,
+    forget_attempts,
     keep_private,
     leaves,
     lose_attempts,
@@ -41,11 +41,6 @@ def other_source(run: TrueRun) -> None:
     run.change(frame, edited(frame, src="203.0.113.77"))
 
 
-def invent_probe(run: TrueRun) -> None:
-    probe = attempt(run, "OUT-02")
-    probe.port = 1
-
-
 MUTATIONS = (
     mutation("OUT-01", "ESP beside TLS", "direct", leaves(LISTED, Raw(RANDOM), 50), "F-03 g4"),
     mutation("OUT-01", "SYN to an unlisted server", "direct", leaves(UNLISTED, SYN), "F-03 g1 g4"),
@@ -56,15 +51,15 @@ MUTATIONS = (
     mutation("OUT-02", "the HMC answers", "direct", answer_attempt),
     mutation("OUT-02", "the attempt is answered", "direct", facts("probes", answered=True)),
     mutation("OUT-02", "the attempts are on no wire", "direct-snat", lose_attempts),
-    mutation("OUT-02", "an attempt on no wire", "direct", invent_probe),
-    mutation("OUT-02", "no attempt", "direct", noted(lambda r: r.probes.clear()), "OUT-04 F-03"),
+    mutation("OUT-02", "an attempt on no wire", "direct", facts("probes", port=1)),
+    mutation("OUT-02", "no attempt", "direct", noted(forget_attempts), "OUT-04 F-03"),
     mutation("OUT-03", "NAT forgotten", "direct-snat", keep_private, "OUT-01"),
     mutation("OUT-03", "another source", "direct", other_source, "OUT-01 F-03"),
     mutation("OUT-03", "the server sees another", "direct", facts("ledger", peer_ip="10.99.99.99")),
     mutation("OUT-04", "IBM on the second NIC", "direct",
              crosses("svc", "hmc", "cec", IP(src="192.168.128.1", dst=LISTED) / SYN)),
     mutation("OUT-04", "the attempt is not on the wire", "direct", lose_injected),
-    mutation("OUT-04", "the attempt got through", "direct", facts("probes", -1, answered=True)),
+    mutation("OUT-04", "the attempt got through", "direct", facts("forward_probes", forwarded=True)),
     mutation("F-03", "no packet counted", "direct", noted(
         lambda r: r.counters.update(firewall=dict.fromkeys(r.counters["firewall"], 0)))),
     mutation("F-03", "no SYN/ACK comes back", "direct-snat", lost("lan", is_syn_ack)),

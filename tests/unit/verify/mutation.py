@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
-from lab.record.record import Record, UplinkProbe
+from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.wire.decode import Packet
 from tests.recordings.true_run import TrueRun, edited
@@ -159,9 +159,7 @@ def keep_private(run: TrueRun) -> None:
 
 def lose_attempts(run: TrueRun) -> None:
     """Nobody from IBM's side tries to get in (OUT-02), whatever the record says."""
-    tried = {
-        (p.source, p.destination, p.port) for p in run.record.probes if p.requirement == "OUT-02"
-    }
+    tried = {(p.address, p.destination, p.port) for p in run.record.probes}
     for segment in run.wire:
         run.drop(segment, [
             f for f in run.wire[segment]
@@ -169,20 +167,16 @@ def lose_attempts(run: TrueRun) -> None:
         ])  # fmt: skip
 
 
-def attempt(run: TrueRun, requirement: str) -> UplinkProbe:
-    return next(p for p in run.record.probes if p.requirement == requirement)
-
-
 def lose_injected(run: TrueRun) -> None:
     """The attempt to get past the HMC is not on its wire."""
-    lost("lan", lambda p: p.destination == attempt(run, "OUT-04").destination)(run)
+    lost("lan", lambda p: p.destination == run.record.forward_probes[0].destination)(run)
 
 
 def answer_attempt(run: TrueRun) -> None:
     """The HMC's SYN/ACK to somebody outside, on its own wire."""
-    probe = attempt(run, "OUT-02")
+    probe = run.record.probes[0]
     syn_ack = TCP(sport=probe.port, dport=50000, flags="SA")
-    answer = IP(src=probe.destination, dst=probe.source) / syn_ack
+    answer = IP(src=probe.destination, dst=probe.address) / syn_ack
     run.put("lan", "hmc", "firewall", bytes(answer), run.end)
 
 
@@ -216,10 +210,16 @@ def facts(kind: str, number: int = 0, **fields: object) -> Change:
     """Other values for one entry of one of the record's lists."""
 
     def change(run: TrueRun) -> None:
-        for name, value in fields.items():
-            setattr(getattr(run.record, kind)[number], name, value)
+        entries = getattr(run.record, kind)
+        entries[number] = replace(entries[number], **fields)
 
     return change
+
+
+def forget_attempts(record: Record) -> None:
+    """Nobody tried to get in or past."""
+    record.probes.clear()
+    record.forward_probes.clear()
 
 
 def set_counter(node: str, counter: str, value: int) -> Change:

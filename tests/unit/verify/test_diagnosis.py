@@ -30,7 +30,7 @@ from tests.recordings import plans, sealing
 from tests.recordings.true_run import ETHERNET, Recordings, TrueRun, ppp_frame, ppp_packet
 from tests.unit.verify.changes import change_dialers
 from tests.unit.verify.dial_mutations import lose_call_home, of_ppp
-from tests.unit.verify.mutation import Change, as_it_is
+from tests.unit.verify.mutation import Change, as_it_is, facts
 from tests.unit.verify.stage import Stage, topology
 
 VPN1 = "129.42.160.16"
@@ -372,8 +372,8 @@ def test_a_retried_call_counts_by_its_last_try(recordings: Recordings) -> None:
 def forget_calls(run: TrueRun) -> None:
     """Nobody called: neither the lines nor the record have anything."""
     record = run.record
-    for facts in (record.dialled, record.ppp, record.calls, record.lig, record.ledger):
-        facts.clear()
+    for entries in (record.dialled, record.ppp, record.calls, record.lig, record.ledger):
+        entries.clear()
     run.carried.clear()
     run.events.clear()
     record.path_up = 0.0
@@ -420,9 +420,10 @@ def refuse_other(run: TrueRun) -> None:
         after = [i for i in run.carried if i.call == ack.call and i.frame.time > ack.frame.time]
         run.unsay(after)
         run.resay(ack, ppp_packet(ppp.PAP, PapCode.nak, b"\0", ident=ack.ppp.identifier))
-    for attempt in record.dialled:
-        if attempt.client == client:
-            attempt.cause = attempt.cause or DialCause.no_ppp
+    record.dialled = [
+        replace(a, cause=a.cause or DialCause.no_ppp) if a.source == client else a
+        for a in record.dialled
+    ]
     record.ppp = [session for session in record.ppp if session.client != client]
     record.calls.clear()
     record.path_up = 0.0
@@ -530,9 +531,10 @@ def test_a_modem_that_refuses_its_set_up_is_told(
     attempt = run.record.dialled[0]
     forget_calls(run)
     run.record.fail(ProtocolError("hmc has no way home by telephone"))
-    run.record.dialled.append(attempt)
-    attempt.result, attempt.cause = "", DialCause.command_refused
-    attempt.command, attempt.detail = command, "ERROR"
+    refused = DialCause.command_refused
+    run.record.dialled.append(
+        replace(attempt, result="", cause=refused, command=command, detail="ERROR")
+    )
 
     found = run.diagnose(model)
 
@@ -552,8 +554,7 @@ def test_a_modem_is_gone_whether_its_port_is_or_not(
     gone: DialCause, command: str, detail: str, why: str, recordings: Recordings
 ) -> None:
     run = recordings("dial.modem-unplugged")
-    attempt = run.record.dialled[-1]
-    attempt.cause, attempt.command, attempt.detail = gone, command, detail
+    facts("dialled", -1, cause=gone, command=command, detail=detail)(run)
 
     found = run.diagnose()
 
@@ -615,11 +616,12 @@ def test_lcp_that_begins_anew_is_told_by_its_late_answers(
 
 def test_the_labs_own_signal_to_pppd_is_not_what_went_wrong(recordings: Recordings) -> None:
     run = recordings("dial.wrong-pap-password")
-    last = [a for a in run.record.dialled if a.result.startswith("CONNECT")][-1]
-    last.cause = DialCause.no_ppp
+    connected = [n for n, a in enumerate(run.record.dialled) if a.result.startswith("CONNECT")]
+    facts("dialled", connected[-1], cause=DialCause.no_ppp)(run)
     session = run.record.ppp[-1]
     session.cause = PppCause.terminated
-    session.exit_status, session.closed = 5, last.ended + 120
+    session.exit_status = 5
+    session.closed = run.record.dialled[connected[-1]].time + 120
     run.carried.clear()
 
     found = run.diagnose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from lab.verify.telephone_calls import dials
 from lab.ways.dial.plan import plans
 from tests.recordings.true_run import Recordings, TrueRun, failures
 from tests.unit.verify.changes import change_dialers, note_tries
-from tests.unit.verify.mutation import enters
+from tests.unit.verify.mutation import enters, forget_attempts
 from tests.unit.verify.stage import Stage, topology
 
 NAMES = ("direct-snat", "vpn", "vpn-nat", "dial", "dial-two-hmcs")
@@ -29,8 +30,9 @@ NAMES = ("direct-snat", "vpn", "vpn-nat", "dial", "dial-two-hmcs")
 
 
 def make_no_attempt(run: TrueRun) -> None:
-    tried = {(probe.source, probe.destination, probe.port) for probe in run.record.probes}
-    run.record.probes.clear()
+    ends = attrgetter("address", "destination", "port")
+    tried = {*map(ends, run.record.probes), *map(ends, run.record.forward_probes)}
+    forget_attempts(run.record)
     run.drop("lan", [
         f for f in run.wire["lan"]
         if f.ip and (f.ip.source, f.ip.destination, f.ip.destination_port) in tried
@@ -181,7 +183,7 @@ def test_a_second_call_by_hand_is_not_the_labs(recordings: Recordings) -> None:
     """On the HMC's other modem, by a program that left no trace of how it dialled."""
     run = recordings("dial-two-hmcs")
     record, model = run.record, run.topology
-    record.dialled = [a for a in record.dialled if a.client == "hmc"]
+    record.dialled = [a for a in record.dialled if a.source == "hmc"]
     record.calls = [c for c in record.calls if c.agent == "hmc"]
     run.unhear(
         lambda event: isinstance(event, TerminalSaid) and event.line == "hmc-b" and dials(event)
@@ -244,8 +246,8 @@ def test_a_vpn_by_hand_is_not_judged_by_records_that_the_lab_has_not(
 ) -> None:
     run = recordings("vpn")
     record = run.record
-    kinds = record.ike, record.esp, record.l2tp, record.ppp, record.calls, record.trials
-    for facts in (record.tries, *kinds):
+    kinds = record.esp, record.l2tp, record.ppp, record.calls, record.trials
+    for facts in (record.tries, record.ike, *kinds):
         facts.clear()
     run.keys = {}
     make_no_attempt(run)

@@ -17,9 +17,9 @@ ANOTHER = "something quite different"
 def reword(record: Record) -> None:
     """Have the whole record say everything in other words."""
     record.error = record.error and ANOTHER
-    entries: tuple[Any, ...] = (*record.ike, *record.modems, *record.dialled, *record.ppp)
-    for entry in (*entries, *record.ledger):
-        entry.detail = entry.detail and ANOTHER
+    for name in ("ike_failed", "modems", "dialled", "ppp", "ledger"):
+        entries: list[Any] = getattr(record, name)
+        entries[:] = [replace(entry, detail=entry.detail and ANOTHER) for entry in entries]
     for call in record.calls:
         call.attempts = tuple(
             replace(attempt, detail=attempt.detail and ANOTHER) for attempt in call.attempts

@@ -11,7 +11,8 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from lab import verify
-from lab.record.record import CallHome, Transaction, UplinkProbe
+from lab.record.event import Probed
+from lab.record.record import CallHome, Transaction
 from lab.topology import load, resolve
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict
@@ -102,8 +103,8 @@ def call_home(model: Topology) -> Stage:
     put("hmc", HMC, server, 40000, 443, "S")
     put("internet", server, HMC, 443, 40000, "SA")
     for port in (22, 9960):
-        probe = UplinkProbe(
-            requirement="OUT-02", source=ROUTER, destination=HMC, port=port, answered=False
+        probe = Probed(
+            source="internet", address=ROUTER, destination=HMC, port=port, answered=False
         )
         stage.record.probes.append(probe)
         put("internet", ROUTER, HMC, 50000, port, "S")

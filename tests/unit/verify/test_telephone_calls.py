@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.record.event import Event
-from lab.record.record import DialAttempt, LigCall, PppSession, Record
+from lab.record.event import Dialled, Event
+from lab.record.record import LigCall, PppSession, Record
 from lab.telephony.events import (
     CallAnswered,
     CallConnected,
@@ -69,14 +69,18 @@ def placed(number: int = 1, caller: str = "hmc-1", called: str = "lig-1") -> lis
 
 def attempt(
     number: str = NUMBER, result: str = "CONNECT 33600", at: float = 100.0, device: int = 0
-) -> DialAttempt:
-    return DialAttempt(
-        client="hmc",
+) -> Dialled:
+    return Dialled(
+        source="hmc",
+        time=at + 6,
+        started=at,
         device=f"/dev/modem{device}",
         number=number,
-        started=at,
-        ended=at + 6,
         result=result,
+        rate_bit_s=0,
+        cause=None,
+        command="",
+        detail="",
     )
 
 
@@ -89,7 +93,7 @@ def frame(
 
 def together(
     events: list[Event],
-    *attempts: DialAttempt,
+    *attempts: Dialled,
     frames: tuple[Carried, ...] = (),
     **facts: list[object],
 ) -> list[TelephoneCall]:

@@ -33,6 +33,7 @@ from tests.unit.verify.mutation import (
     crosses,
     enters,
     facts,
+    forget_attempts,
     judged_by,
     leaves,
     lose_attempts,
@@ -403,7 +404,7 @@ def with_esp_rule(model: Topology) -> Topology:
 
 MUTATIONS = (
     mutation("OUT-02", "an attempt on no wire", "vpn-nat", lose_attempts),
-    mutation("OUT-02", "no attempt", "vpn", noted(lambda r: r.probes.clear()), "OUT-04 F-06"),
+    mutation("OUT-02", "no attempt", "vpn", noted(forget_attempts), "OUT-04 F-06"),
     mutation("OUT-02", "an attempt is answered inside", "vpn", added(is_syn, a_syn_ack)),
     mutation("OUT-03", "the server sees another", "vpn-nat", facts("ledger", peer_ip="10.99.99.99")),
     mutation("OUT-04", "the attempt was not made", "vpn", lose_injected),
@@ -420,7 +421,7 @@ MUTATIONS = (
     mutation("OUT-22", "TCP gets through", "vpn-nat", facts("trials", connected=True)),
     mutation("OUT-22", "the uplink sees it", "vpn", facts("trials", counted_on_uplink=1)),
     mutation("OUT-22", "the tunnel falls", "vpn", facts("trials", sessions_open=False)),
-    mutation("OUT-22", "the rule counts nothing", "vpn", facts("trials", dropped_on_tunnel=0)),
+    mutation("OUT-22", "the rule counts nothing", "vpn", facts("trials", dropped=0)),
     mutation("OUT-22", "TCP inside all the same", "vpn-nat", pass_rule),
     mutation("OUT-22", "one HMC only", "vpn-two-hmcs", noted(lambda r: r.trials.pop())),
     mutation("P-01", "signatures", "vpn-nat", sign),
