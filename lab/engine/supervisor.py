@@ -77,6 +77,8 @@ class Supervisor:
         loop.add_reader(self._starter, self._on_starter)
         # Copies: the channel is still of use when the loop has gone.
         reader, self._inside = await asyncio.open_connection(sock=self._channel.reader.dup())
+        # Kept, too: a StreamWriter that nobody holds closes the connection of its reader (Python 3.13).
+        self._listening = self._inside
         if self._channel.writer is not self._channel.reader:
             _, self._inside = await asyncio.open_connection(sock=self._channel.writer.dup())
         for work in (self._hear_inside(reader), self._accept(), self._take_down()):
