@@ -56,6 +56,8 @@ COUNTERS = {
 
 DNS = "meta l4proto { tcp, udp } th"
 CALLER = 'iifname "ppp*"'
+TO_CALLER = "oifname . ip daddr @callers"
+"""By the call itself: once the line is gone, and before the gateway knows it, routes lead elsewhere."""
 
 _SETS = """\
 	set open {
@@ -190,9 +192,8 @@ def _forward() -> Iterable[str]:
     yield f"{CALLER} ip saddr vmap @lists"
     reply = "ct state established,related ct direction reply"
     pair = "ip daddr . ct mark @replies ip saddr . ct original ip daddr @itself"
-    caller = "oifname . ip daddr @callers"
-    yield f"{caller} {reply} {pair} {_counter(REPLY)} accept"
-    yield f"{caller} {_drop(UNSOLICITED)}"
+    yield f"{TO_CALLER} {reply} {pair} {_counter(REPLY)} accept"
+    yield f"{TO_CALLER} {_drop(UNSOLICITED)}"
     yield f"ip daddr @pool {_drop(FREE_ADDRESS)}"
     yield _drop(OTHER)
 
@@ -214,7 +215,7 @@ def _output(lig: Lig) -> Iterable[str]:
     reply = "ct state established ct direction reply ip daddr . ct mark @replies"
     # X-09: to the letter, only servers of IBM are heard.
     deed = _drop(LITERAL) if lig.literal_replies else f"{_counter(UTILITY_REPLY)} accept"
-    yield f"ip saddr {lig.utility} {DNS} sport 53 {reply} {deed}"
+    yield f"ip saddr {lig.utility} {DNS} sport 53 {TO_CALLER} {reply} {deed}"
     # Without it a path with a smaller MTU would be a black hole (RFC 1191). What the fence has
     # dropped has no flow to be related to.
     too_long = "ct state related icmp type destination-unreachable icmp code frag-needed"
