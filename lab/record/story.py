@@ -45,7 +45,9 @@ class Story:
         if self._events.exists():
             lines = self._events.read_text().splitlines(keepends=True)
             lines.sort(key=lambda line: float(json.loads(line)["time"]))
-            self._events.write_text("".join(lines))
+            sorted_file = self._events.with_name(f"{EVENTS}.new")
+            sorted_file.write_text("".join(lines))
+            sorted_file.replace(self._events)
 
 
 def read(run_dir: Path, *kinds: type[Event]) -> list[Event]:

@@ -165,8 +165,8 @@ class Run:
         diagnosis = ""
         if record is not None:
             case = verify.Case(self.topology, record, self.run_dir)
-            findings = verify.judge_case(case)
-            found = verify.diagnose_case(case)
+            findings = verify.judge(case)
+            found = verify.diagnose(case)
             diagnosis = _losses(record) or ("" if found.cause == verify.NOTHING else str(found))
             if record.broke_off:
                 diagnosis = f"the run broke off: {record.error.splitlines()[0]}"

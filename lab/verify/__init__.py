@@ -1,6 +1,6 @@
 """Judging a run: captures, record and model in, findings out.
 
-    findings = verify.judge(topology, record, run_dir)
+    findings = verify.judge(verify.Case(topology, record, run_dir))
 
 The checks stand in modules by noun; ``registry`` names them, ``diagnosis`` says what went wrong,
 ``verdict`` writes the result. Nothing here touches a lab that runs.
@@ -9,12 +9,9 @@ The checks stand in modules by noun; ``registry`` names them, ``diagnosis`` says
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from lab.record.record import Record
-from lab.topology.model import Topology
 from lab.verify.case import Case
-from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose, diagnose_case
+from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose
 from lab.verify.finding import Evidence, Finding, Verdict
 from lab.verify.registry import Requirement, find
 
@@ -26,22 +23,15 @@ __all__ = [
     "Finding",
     "Verdict",
     "diagnose",
-    "diagnose_case",
     "judge",
-    "judge_case",
 ]
 
 
-def judge(topology: Topology, record: Record, run_dir: Path) -> tuple[Finding, ...]:
+def judge(case: Case) -> tuple[Finding, ...]:
     """One finding for each requirement that the topology expects, in its order.
 
     Raises UsageError for a requirement that nobody can check.
     """
-    return judge_case(Case(topology, record, run_dir))
-
-
-def judge_case(case: Case) -> tuple[Finding, ...]:
-    """As ``judge``, of a run whose directory was read already."""
     entries = [find(requirement) for requirement in case.topology.expect]
     return tuple(_of_whom(case, entry, entry.check(case)) for entry in entries)
 

@@ -7,28 +7,21 @@ still have met with something on the way.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 from lab import ways
-from lab.record.record import Record
-from lab.topology.model import Topology, Way
+from lab.topology.model import Way
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
 
-__all__ = ["NOTHING", "Diagnosis", "diagnose", "diagnose_case"]
+__all__ = ["NOTHING", "Diagnosis", "diagnose"]
 
 NOTHING = "nothing"
 """The cause that is given where nothing went wrong."""
 
 
-def diagnose(topology: Topology, record: Record, run_dir: Path) -> Diagnosis:
+def diagnose(case: Case) -> Diagnosis:
     """The one sentence that explains a run."""
-    return diagnose_case(Case(topology, record, run_dir))
-
-
-def diagnose_case(case: Case) -> Diagnosis:
-    """As ``diagnose``, of a run whose directory was read already."""
     record = case.record
     if case.left_down:
         return Diagnosis(NOTHING, "the way home was left down", "")

@@ -51,8 +51,8 @@ def forget_manufacturers(cached: Path) -> None:
 
 with _at_home():
     from scapy.error import Scapy_Exception
-    from scapy.utils import RawPcapNgReader, RawPcapReader
+    from scapy.utils import RawPcapNgReader
 
     forget_manufacturers(HOME / "scapy" / "manufdb.pickle")
 
-__all__ = ["RawPcapNgReader", "RawPcapReader", "Scapy_Exception"]
+__all__ = ["RawPcapNgReader", "Scapy_Exception"]

@@ -126,11 +126,11 @@ class TrueRun:
 
     def judge(self, topology: Topology | None = None) -> dict[str, Finding]:
         """All findings, by the run's own model or by another."""
-        return {found.requirement: found for found in verify.judge_case(self.case(topology))}
+        return {found.requirement: found for found in verify.judge(self.case(topology))}
 
     def diagnose(self, topology: Topology | None = None) -> Diagnosis:
         """What the run says by itself: the name of its fault is taken out first."""
-        return verify.diagnose_case(self.case(replace(topology or self.topology, fault="")))
+        return verify.diagnose(self.case(replace(topology or self.topology, fault="")))
 
     def numbered_carried(self) -> list[Carried]:
         ordered = sorted(self.carried, key=lambda item: item.frame.time)

@@ -25,7 +25,7 @@ from tools import architecture
 REPO = Path(__file__).resolve().parents[2]
 PAGES = (REPO / "README.md", *sorted((REPO / "docs").glob("*.md")))
 PICTURES = sorted((REPO / "docs").glob("*.svg"))
-LONGEST_PAGE = 125
+LONGEST_PAGE = 120
 
 PLACEHOLDERS = {"TOPOLOGY": "vpn-nat", "NAME": "wrong-psk", "SEGMENT": "lan", "NODE": "hmc"}
 """What stands for a name in a command line."""

@@ -151,7 +151,7 @@ def test_the_page_has_every_cause() -> None:
                     known.setdefault(cause, set()).add(kind.kind())
 
     assert known == {
-        cause: set(of.split(", ")) for cause, of, _ in _rows("docs/events.md", "cause")
+        cause: set(of.split(", ")) for cause, of, _ in _rows("docs/causes.md", "cause")
     }
     assert known.keys() == {cause for kind in Cause.__subclasses__() for cause in kind}
 

@@ -13,7 +13,7 @@ from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.journey import find_course
 from lab.verify.sightings import EspSighting
 from lab.ways.vpn.plan import IpsecConnection, clients, connections
-from lab.wire.decode import AH, ESP
+from lab.wire.decode import AH, ESP, ICMP, Frame
 from lab.wire.esp import IP_IN_IP
 from lab.wire.isakmp import NAT_T_PORT
 
@@ -22,6 +22,7 @@ AROUND = 0.15
 """How far the middle of the window may be from half an hour and still be around it."""
 CLOCK_SLACK_S = 5.0
 """charon rounds to seconds, and a quick mode takes its three trips."""
+ECHO_REPLY, ECHO_REQUEST = b"\0", b"\x08"
 FEW_INTERVALS = 2
 
 AUTH_FAILURES = "XfrmInStateProtoError"
@@ -287,6 +288,28 @@ def _judge_continuity(case: Case, check: Check) -> None:
             check.object(
                 f"{client.client} had {len(tunnels)} L2TP tunnels; keys changed, tunnels must not"
             )
+    check.forbid(_lost_pings(case), "unanswered", "ping")
+
+
+def _lost_pings(case: Case) -> list[Frame]:
+    """Echo requests (RFC 792) to somebody who replies, and not to these; not of the run's last moments."""
+    asked: dict[tuple[str, str, bytes], Frame] = {}
+    answered = set()
+    for item, packet in case.data():
+        kind, number = packet.payload[:1], packet.payload[4:8]
+        if packet.protocol != ICMP or packet.fragment_offset:
+            continue
+        if item.outgoing and kind == ECHO_REQUEST:
+            asked[packet.source, packet.destination, number] = item.frame
+        elif kind == ECHO_REPLY:
+            answered.add((packet.destination, packet.source, number))
+    who_answer = {ends[:2] for ends in answered}
+    until = case.record.ended - CLOCK_SLACK_S
+    return [
+        frame
+        for ends, frame in asked.items()
+        if ends not in answered and ends[:2] in who_answer and frame.time < until
+    ]
 
 
 def check_p_18(case: Case) -> Finding:

@@ -79,7 +79,7 @@ LEFT_AS_IT_WAS = ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", "vp
 
 
 def diagnosed(stage: Stage, run_dir: Path) -> Diagnosis:
-    return verify.diagnose(stage.topology, stage.record, stage.write(run_dir))
+    return verify.diagnose(verify.Case(stage.topology, stage.record, stage.write(run_dir)))
 
 
 @pytest.mark.parametrize("name", plans.faulty())

@@ -43,7 +43,7 @@ def test_where_nothing_was_sent_no_invariant_but_g6_is_put_to_the_test(
     stage = Stage(topology(name))
     stage.record.ended = stage.now + 1
 
-    found = verify.judge(stage.topology, stage.record, stage.write(tmp_path))
+    found = verify.judge(verify.Case(stage.topology, stage.record, stage.write(tmp_path)))
 
     verdicts = {f.requirement: f.verdict for f in found if f.requirement.startswith("g")}
     assert verdicts.pop("g6") is Verdict.held
@@ -64,7 +64,7 @@ def test_an_unknown_requirement_is_refused(tmp_path: Path) -> None:
     model = replace(topology("direct"), expect=("OUT-1",))
 
     with pytest.raises(UsageError, match="OUT-1"):
-        verify.judge(model, Record(), tmp_path)
+        verify.judge(verify.Case(model, Record(), tmp_path))
 
 
 def test_evidence_points_at_the_frames(recordings: Recordings) -> None:

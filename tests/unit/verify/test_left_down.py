@@ -112,7 +112,7 @@ def left_down(model: Topology, folder: Path) -> tuple[Record, Path]:
 
 
 def failing(model: Topology, record: Record, run_dir: Path) -> set[str]:
-    return failures({f.requirement: f for f in verify.judge(model, record, run_dir)})
+    return failures({f.requirement: f for f in verify.judge(verify.Case(model, record, run_dir))})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -122,7 +122,7 @@ def test_a_way_home_that_was_left_down_fails_nothing(name: str, tmp_path: Path) 
 
     # Ports are asked for a modem also where nobody dials; here nobody asked.
     assert failing(model, record, run_dir) <= {"OUT-24"}
-    found = verify.diagnose(model, record, run_dir)
+    found = verify.diagnose(verify.Case(model, record, run_dir))
     assert found.cause == verify.NOTHING
     assert "came up" not in found.sentence
 
@@ -135,7 +135,7 @@ def test_one_that_was_tried_and_did_not_come_up_does_fail(name: str, tmp_path: P
     note_tries(model, record)
 
     assert {"OUT-21", "OUT-23"} & failing(model, record, run_dir)
-    assert verify.diagnose(model, record, run_dir).cause != verify.NOTHING
+    assert verify.diagnose(verify.Case(model, record, run_dir)).cause != verify.NOTHING
 
 
 # By hand.

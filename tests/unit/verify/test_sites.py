@@ -47,7 +47,7 @@ def exposed(name: str) -> Topology:
 
 
 def judged(stage: Stage, run_dir: Path, model: Topology) -> dict[str, Finding]:
-    return {f.requirement: f for f in verify.judge(model, stage.record, run_dir)}
+    return {f.requirement: f for f in verify.judge(verify.Case(model, stage.record, run_dir))}
 
 
 def test_the_wires_are_those_that_there_are() -> None:

@@ -15,7 +15,7 @@ from lab.secret import Secret
 from lab.topology.model import AllowRule, Topology
 from lab.verify.sightings import Inside
 from lab.ways.vpn.plan import IpsecConnection, L2tpClient, clients
-from lab.wire import isakmp, ppp
+from lab.wire import decode, isakmp, ppp
 from lab.wire.decode import Frame, Packet
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NON_ESP_MARKER, ExchangeType
 from lab.wire.l2tp import Avp, ControlType
@@ -319,6 +319,11 @@ def stray(run: TrueRun) -> None:
     run.seal(echo(run), ping, run.end)
 
 
+def lose_a_reply(run: TrueRun) -> None:
+    replies = run.inside(lambda i: i.data and i.data.protocol == decode.ICMP and not i.outgoing)
+    run.unseal(replies[2:3])
+
+
 def tell_secret(run: TrueRun) -> None:
     secret = clients(run.topology)[0].account.secret.reveal()
     packet = IP(src="10.1.0.11", dst="10.1.0.20") / UDP(sport=1, dport=2) / Raw(secret.encode())
@@ -439,6 +444,7 @@ MUTATIONS = (
     mutation("P-06", "too early", "vpn-rekeyed", too_early),
     mutation("P-06", "never", "vpn-rekeyed", never_again),
     mutation("P-06", "SPI used twice", "vpn-rekeyed", same_spi),
+    mutation("P-06", "a ping is lost", "vpn-rekeyed", lose_a_reply),
     mutation("P-06", "another tunnel", "vpn-rekeyed", second_tunnel),
     mutation("P-06", "not random", "vpn-nat", keys_at(1700, 3400, 5100)),
     mutation("P-06", "drawn outside", "vpn-nat", drawn_outside),
