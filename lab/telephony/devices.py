@@ -183,12 +183,13 @@ class Port:
 
     def note(self, *, opened: bool) -> None:
         """Somebody has opened it, or closed it."""
-        self.openers += 1 if opened else -1
-        self.left = not opened and not self.openers
+        openers = self.openers + (1 if opened else -1)
+        # In this order: another thread never sees a port that nobody has open and nobody has left.
+        self.left = not opened and not openers
+        self.openers = openers
 
     def clear(self) -> None:
         """Let the next opener not read what the last one left, nor find its B0 or line discipline."""
-        self.left = False
         self._pending.clear()
         # pppd's, say. First, as others cannot be flushed. Not without need: it would wait for whoever reads.
         if fcntl.ioctl(self._end, termios.TIOCGETD, bytes(4)) != _N_TTY:
@@ -199,6 +200,8 @@ class Port:
             termios.tcsetattr(self._end, termios.TCSANOW, attributes)
         termios.tcflush(self.master, termios.TCOFLUSH)
         termios.tcflush(self._end, termios.TCIFLUSH)
+        # Last: who waits for it opens the port next, and must find it cleared.
+        self.left = False
 
     def read(self) -> bytes:
         """What programs wrote."""
