@@ -24,6 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--with-tests", action="store_true", help="also what only few commands and the tests need"
     )
     parser.add_argument(
+        "--install-only", action="store_true",
+        help="only packages and kernel, and no look at the machine: all that needs no Python package",
+    )  # fmt: skip
+    parser.add_argument(
         "--quiet", action="store_true", help="say nothing if nothing is missing, and do not look further"
     )  # fmt: skip
     parser.add_argument(
@@ -45,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     if building:
         with shown(sys.stderr) as progress:
             build(progress)
+    if args.install_only:
+        return 0
     fetching = charon.status().can_fetch
     if fetching:
         from lab.charon.fetcher import fetch

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli import progress
+from lab.wait import wait_until
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -56,6 +57,9 @@ def test_a_bar_is_drawn_on_a_terminal_only() -> None:
     assert stream.getvalue() == "a word\n"
 
 
+SET_UP = "import sys; print(*sys.argv[1:], file=open('before', 'a'))"
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with a made-up environment whose `lab` writes down how it was called."""
@@ -66,6 +70,7 @@ def checkout(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "topologies" / "vpn.yaml").write_text("schema: 1\n")
     (tmp_path / "mine.yaml").write_text("schema: 1\n")
+    (tmp_path / "lab/__main__.py").write_text(SET_UP)
     _program(tmp_path / ".venv/bin/python", "exit 1")
     _program(
         tmp_path / ".venv/bin/lab",
@@ -143,3 +148,27 @@ def test_an_environment_without_the_tests_packages_is_no_environment_for_tests(
     stamp.write_text(stamp.read_text().replace("\n.\n", "\n.[dev]\n"))
     for words in ((), ("--with-tests",)):
         assert _set_up(checkout, *words).returncode == 0
+
+
+def test_packages_and_kernel_are_set_up_while_pip_is_at_work(checkout: Path) -> None:
+    # The environment's pip ends when the other has been called, and never else.
+    _program(
+        checkout / ".venv/bin/python", 'test "$2" = pip || exit 0; until [ -s before ]; do :; done'
+    )
+    done = _set_up(checkout, "--with-tests")
+    assert done.returncode == 0, done.stderr
+    assert (checkout / "before").read_text() == "setup --install-only --with-tests\n"
+    assert _calls(checkout) == 1, "the environment's own lab concludes"
+
+
+def test_pip_does_not_outlive_a_set_up_that_failed(checkout: Path) -> None:
+    (checkout / "lab/__main__.py").write_text(
+        "import os, sys\nwhile not os.path.exists('pip'): pass\nsys.exit(3)"
+    )
+    _program(
+        checkout / ".venv/bin/python",
+        "echo $$ >pip.new; mv pip.new pip; exec sleep 60",
+    )
+    assert _set_up(checkout, "--with-tests").returncode == 3
+    pip = int((checkout / "pip").read_text())
+    wait_until("pip has ended", lambda: not Path(f"/proc/{pip}").exists(), 10.0)
