@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from argparse import Namespace
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,25 +180,23 @@ def verbs(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return machine
 
 
-def _run(*, quiet: bool = False, without_kernel: bool = False, names: tuple[str, ...] = ()) -> int:
-    return verb.run(
-        Namespace(
-            packages=list(names), quiet=quiet, without_kernel=without_kernel, with_tests=False, stamp=None
-        )
-    )  # fmt: skip
+def _run(*words: str) -> int:
+    parser = ArgumentParser()
+    verb.configure(parser)
+    return verb.run(parser.parse_args(words))
 
 
 def test_set_up_installs_builds_and_ends_with_the_doctors_word(
     verbs: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _run(quiet=True) == 0
+    assert _run("--quiet") == 0
     assert (len(verbs.calls), verbs.built) == (1, 1)
     assert capsys.readouterr().err == "engine: uml (said why)\n"
     # What was built has been booted.
     assert verbs.boots == [trial.boot]
 
     # Now nothing is missing.
-    assert _run(quiet=True) == 0
+    assert _run("--quiet") == 0
     assert capsys.readouterr().err == ""
     assert _run() == 0
     assert capsys.readouterr().err == "engine: uml (said why)\n"
@@ -210,13 +208,21 @@ def test_a_machine_that_can_run_no_lab_afterwards_is_not_set_up(
 ) -> None:
     monkeypatch.setattr(doctor, "examine", lambda **_: doctor.Report((), None, "no ptrace"))
     assert _run() == 3
-    assert _run(without_kernel=True) == 0
+    assert _run("--without-kernel") == 0
 
 
 def test_without_a_kernel_none_is_built(verbs: Machine) -> None:
-    assert _run(without_kernel=True) == 0
+    assert _run("--without-kernel") == 0
     assert (len(verbs.calls), verbs.built) == (1, 0)
     assert verbs.boots == [None]
+
+
+def test_what_needs_no_python_package_is_done_without_a_look_at_the_machine(
+    verbs: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("--install-only") == 0
+    assert (len(verbs.calls), verbs.built, verbs.boots) == (1, 1, [])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_charon_is_fetched_where_the_installed_one_knows_no_ikev1(
@@ -231,19 +237,19 @@ def test_a_charon_is_fetched_where_the_installed_one_knows_no_ikev1(
 
     monkeypatch.setattr(charon, "status", lambda: lacking[-1])
     monkeypatch.setattr(fetcher, "fetch", fetch)
-    assert _run(quiet=True) == 0
+    assert _run("--quiet") == 0
     assert "fetching\n" in capsys.readouterr().err
-    assert _run(quiet=True) == 0
+    assert _run("--quiet") == 0
     assert capsys.readouterr().err == ""
 
 
 def test_single_packages_are_those_of_the_list(verbs: Machine) -> None:
     verbs.faulty = {"graphviz"}
-    assert _run(names=("graphviz",)) == 0
+    assert _run("graphviz") == 0
     assert verbs.calls == [["sh", os.fspath(packages.INSTALLER), "graphviz"]]
     assert verbs.built == 0
     with pytest.raises(UsageError, match="nosuch is none"):
-        _run(names=("nosuch",))
+        _run("nosuch")
 
 
 def test_the_stamp_names_everything_that_was_relied_on(
