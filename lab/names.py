@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lab.errors import UsageError
 
@@ -32,6 +32,11 @@ def check_known(what: str, name: str, known: Iterable[str]) -> None:
 def _folded(name: str) -> str:
     """A name without case, hyphens and leading zeros: people write out-1 for OUT-01."""
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", name.lower().replace("-", "").replace("_", ""))
+
+
+def all_of(names: Sequence[str]) -> str:
+    """``hmc``, ``hmc and lig``, ``hmc, lig and sdc``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -1,19 +1,13 @@
 """The way home by telephone, from the client's side: find the modem, dial, hand the line to pppd.
 
-The modem is driven by pexpect over its serial port, as any modem would be. What PPP is told and has become
-is ``ppp``'s.
+What the modem is told is ``calling``'s, and what PPP is told and has become is ``ppp``'s.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from lab.errors import DeadlineExceeded, ProtocolError
 from lab.linux.nodes import Node
@@ -23,12 +17,16 @@ from lab.record.event import Dialled, ModemProbed, PppDown, Tell
 from lab.record.record import PppSession, Record
 from lab.wait import let_pass, wait_until
 from lab.ways.dial.plan import Dialer
-from lab.wire.dialled import FLAG, enframe
+from lab.wire.dialled import enframe
 from tunnels import ppp
-from tunnels._serial import open_port
-
-if TYPE_CHECKING:
-    from pexpect.fdpexpect import fdspawn
+from tunnels.calling import (
+    GREETING,
+    LINK_S,
+    OTHER_NUMBER_MAY_DO,
+    CallingModem,
+    FinalResult,
+    ModemFailed,
+)
 
 PPPD = "/usr/sbin/pppd"
 OPTIONS = "/etc/ppp/options.modem"
@@ -36,56 +34,9 @@ PEER_DNS = "/etc/ppp/resolv.conf"
 """Where pppd writes the name servers that its peer named (``usepeerdns``)."""
 RESOLVER = "/etc/resolv.conf"
 
-COMMAND_S = 5.0
-CALL_S = 360.0
-"""Longer than S7 can be, with pauses in the number: the modem gives up first, and says why."""
-LINK_S = 120.0
-"""LCP, PAP and IPCP: pppd itself gives up on each after ten requests, three seconds apart."""
 END_S = 15.0
 IP_HEADER = b"\xff\x03\x00\x21"
 """RFC 1662 3.1 and RFC 1332 3.1: address and control, and the number of IP."""
-
-
-GREETING = "AT"
-SET_UP = "ATE1V1Q0&C1&D2"
-"""Words, and the two circuits as they are: what the table below relies on. What the modem hears on the
-line (X) is the init string's: behind a PBX there may be no dial tone."""
-
-_RESULTS: Mapping[bytes, DialCause | None] = {
-    rb"\r\n(OK)\r\n": DialCause.not_dialled,
-    rb"\r\n(CONNECT(?: (\d+)[^\r\n]*)?)\r\n": None,
-    rb"\r\n(BUSY)\r\n": DialCause.busy,
-    rb"\r\n(NO ANSWER)\r\n": DialCause.no_answer,
-    rb"\r\n(NO CARRIER)\r\n": DialCause.no_carrier,
-    rb"\r\n(NO DIALTONE)\r\n": DialCause.no_dialtone,
-    rb"\r\n(ERROR)\r\n": DialCause.not_dialled,
-}
-"""Final result codes in words (V.250 5.7.1), and what went wrong if the modem was to dial."""
-OTHER_NUMBER_MAY_DO = (DialCause.busy, DialCause.no_answer, DialCause.no_carrier)
-
-
-class FinalResult(NamedTuple):
-    """What a modem said at last."""
-
-    said: str
-    """Empty if it failed before that."""
-    cause: DialCause | None
-    """What went wrong if the modem was to dial; None if nothing did."""
-    rate_bit_s: int
-    command: str = ""
-    """Which it did not take."""
-    detail: str = ""
-    """With what it answered the command."""
-
-
-class ModemFailed(ProtocolError):
-    """A modem is not there, or does not do what it is told."""
-
-    def __init__(self, cause: DialCause, *, command: str = "", detail: str = "") -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.command = command
-        self.detail = detail
 
 
 class Dialler:
@@ -106,7 +57,7 @@ class Dialler:
         self._record = record
         self._tell = tell
         self._device = ""
-        self._port = -1
+        self._modem = CallingModem(node, "")
         self._pppd: Daemon | None = None
         self._log = Log(node.log_dir / "pppd.log")
         self._log_begins = 0
@@ -122,7 +73,7 @@ class Dialler:
 
     def share_modem(self, other: Dialler) -> None:
         """Dial by the modem that another way of the same client has found, if it has."""
-        self._device = other.device
+        self._use(other.device)
 
     def find_modem(self) -> str:
         """The first port at which a modem answers (OUT-24); empty if there is none."""
@@ -131,18 +82,24 @@ class Dialler:
             self._record.modems.append(probe)
             self._tell(probe)
             if probe.found:
-                self._device = device
+                self._use(device)
                 break
         return self._device
 
+    def _use(self, device: str) -> None:
+        self._device = device
+        self._modem = CallingModem(self._node, device)
+
     def _probe(self, device: str) -> ModemProbed:
+        modem = CallingModem(self._node, device)
         try:
-            with self._opened(device) as modem:
-                answer = _ask(modem, GREETING, COMMAND_S).said
+            answer = modem.greet().said
             cause = None if answer == "OK" else DialCause.command_refused
             detail = "" if answer == "OK" else answer
         except ModemFailed as error:
             answer, cause, detail = "", error.cause, error.detail
+        finally:
+            modem.close()
         return ModemProbed(
             source=self._plan.client,
             device=device,
@@ -194,7 +151,7 @@ class Dialler:
                 self._pppd = None
                 self._node.write(RESOLVER, "", 0o644)
         finally:
-            self._close()
+            self._modem.close()
 
     @property
     def alive(self) -> bool:
@@ -224,45 +181,14 @@ class Dialler:
             detail=answer.detail,
         )
         if attempt.cause is not None:
-            self._close()
+            self._modem.close()
         return attempt
 
     def _place(self, number: str, early: bytes) -> FinalResult:
-        modem = self._open(self._device)
-        for command in (self._plan.init, SET_UP):
-            said = _ask(modem, command, COMMAND_S).said
-            if said != "OK":
-                raise ModemFailed(DialCause.command_refused, command=command, detail=said)
-        answer = _ask(modem, f"ATDT{number}", CALL_S)
+        answer = self._modem.call(number, self._plan.init)
         if early and answer.cause is None:
-            _send_early(modem, early)
+            self._modem.send_when_ppp_begins(enframe(IP_HEADER + early))
         return answer
-
-    @contextlib.contextmanager
-    def _opened(self, device: str) -> Iterator[fdspawn[bytes]]:
-        try:
-            yield self._open(device)
-        finally:
-            self._close()
-
-    def _open(self, device: str) -> fdspawn[bytes]:
-        """The port, raw, with CLOCAL: without a carrier a command must get through, too."""
-        from pexpect.fdpexpect import fdspawn
-
-        self._close()
-        try:
-            self._port = self._node.call(open_port, device)
-        except OSError as error:
-            raise ModemFailed(DialCause.port_shut, detail=error.strerror or "") from error
-        os.set_blocking(self._port, True)
-        modem: fdspawn[bytes] = fdspawn(self._port, timeout=COMMAND_S, use_poll=True)
-        modem.delaybeforesend = None
-        return modem
-
-    def _close(self) -> None:
-        if self._port >= 0:
-            os.close(self._port)
-            self._port = -1
 
     # PPP.
 
@@ -301,7 +227,7 @@ class Dialler:
         session.mtu, session.interface = link.mtu, link.interface
         session.opened = time.time()
         # The line is pppd's alone from here on: when that closes it, the modem hangs up.
-        self._close()
+        self._modem.close()
         self._node.write(RESOLVER, self._node.call(_read_or_nothing, PEER_DNS), 0o644)
         return True
 
@@ -327,41 +253,6 @@ class Dialler:
     def _explain(self, reasons: list[str]) -> str:
         said = "; ".join(dict.fromkeys(reasons))
         return f"{self._plan.client} has no way home by telephone: {said}"
-
-
-def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> FinalResult:
-    """Send a command line and wait for its final result code (V.250 5.7); raises ModemFailed."""
-    import pexpect
-
-    # What the modem said unasked (RING, NO CARRIER) is no answer to this.
-    with contextlib.suppress(pexpect.TIMEOUT):
-        modem.expect(r".+", timeout=0)
-    try:
-        modem.send(f"{command}\r")
-        place = modem.expect(list(_RESULTS), timeout=deadline_s)
-    except pexpect.TIMEOUT:
-        # Its echo is no answer.
-        said = (modem.before or b"").removeprefix(f"{command}\r".encode()).strip()
-        cause = DialCause.modem_garbage if said else DialCause.modem_silent
-        detail = f"{len(said) or deadline_s:g}"
-        raise ModemFailed(cause, command=command, detail=detail) from None
-    except (pexpect.EOF, OSError):
-        raise ModemFailed(DialCause.modem_gone, command=command) from None
-    found = modem.match
-    assert isinstance(found, re.Match)
-    rate = found[2] if found.re.groups > 1 else None
-    return FinalResult(found[1].decode(), [*_RESULTS.values()][place], int(rate or 0))
-
-
-def _send_early(modem: fdspawn[bytes], packet: bytes) -> None:
-    """An IP packet in a PPP frame, once the other end's pppd is there to take it or leave it."""
-    import pexpect
-
-    try:
-        modem.expect_exact(bytes((FLAG,)), timeout=LINK_S)
-    except (pexpect.TIMEOUT, pexpect.EOF):
-        raise ModemFailed(DialCause.no_ppp) from None
-    modem.send(enframe(IP_HEADER + packet))
 
 
 def _read_or_nothing(path: str) -> str:

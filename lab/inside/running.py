@@ -93,6 +93,7 @@ class RunningLab:
         for role, traits in TRAITS.items():
             for planned in self.topology.with_role(role) if traits.service else ():
                 self._start_service(traits.service, self.nodes[planned.name])
+        self._start_listeners()
         self._homeward = Homeward.start(self._ground, self._teardown)
         names = tuple(node.name for node in self.topology.nodes)
         self.story.tell(LabUp(topology=self.topology.name, nodes=names))
@@ -100,9 +101,28 @@ class RunningLab:
     @contextlib.contextmanager
     def _capturing(self, wires: Node) -> Iterator[None]:
         """Capture every wire, and note at the end how many frames were lost."""
-        with start_capture(links.ports(self.topology), wires, self.run_dir / "wire") as capture:
+        ports, wire_dir = links.ports(self.topology), self.run_dir / "wire"
+        with start_capture(ports, wires, wire_dir, self._taken()) as capture:
             yield
         self.record.frames_lost = capture.lost
+
+    def _taken(self) -> bytes:
+        """Which frames are captured: all but those of scans, where there are scans."""
+        if self.topology.service is None:
+            return b""
+        from lab.service import marks
+
+        return marks.left_out()
+
+    def _start_listeners(self) -> None:
+        """Where remote service is tried, nothing must be closed for want of a listener."""
+        if self.topology.service is None:
+            return
+        from lab.service import listeners
+
+        console = self.nodes[self.topology.service.console]
+        entered = self._teardown.enter("the listeners", listeners.start(console))
+        self._ground.watched.append(entered)
 
     def _start_service(self, module: str, node: Node) -> None:
         # Only those that the topology needs: imports are what a run in the guest costs.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import mmap
+    import socket
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -30,6 +31,8 @@ PTRACE_TRACEME = 0
 PTRACE_SYSEMU = 31
 
 REBOOT_POWER_OFF = 0x4321FEDC
+
+_SOL_SOCKET, _SO_ATTACH_FILTER = 1, 26
 
 IN_CLOSE = 0x8 | 0x10
 IN_OPEN = 0x20
@@ -91,6 +94,13 @@ def populate_memory() -> None:
 def address_of(buffer: mmap.mmap) -> int:
     """Where a mapping begins in our address space."""
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def attach_filter(sock: socket.socket, program: bytes) -> None:
+    """Have a socket get only what a classic BPF program takes (socket(7), SO_ATTACH_FILTER)."""
+    code = ctypes.create_string_buffer(program, len(program))
+    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    sock.setsockopt(_SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
 
 
 def ptrace(request: int, pid: int = 0) -> None:

@@ -71,6 +71,10 @@ def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
     for agent in agents:
         try_inbound(lab, agent)
         try_own_firewall(lab, agent)
+    if lab.topology.service is not None:
+        from lab.scenarios import remote_service
+
+        remote_service.try_to_get_in(lab, lab.topology.service)
     try:
         lab.homeward.put_to_test(lab)
     except PathError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 
 from lab import ways
-from lab.names import did_you_mean
+from lab.names import all_of, did_you_mean
 from lab.topology import catalogue
 from lab.topology.claims import claims
 from lab.topology.roles import TRAITS, Listed, Role, taking
@@ -112,7 +112,7 @@ def free(spec: TopologySpec, name: str) -> str:
 def only_for(key: str, what: str = "") -> str:
     """Of nodes of which roles a key is: ``only an hmc and a lig have modems``."""
     roles = taking(key)
-    owners = " and ".join(f"{TRAITS[role].article} {role}" for role in roles)
+    owners = all_of([f"{TRAITS[role].article} {role}" for role in roles])
     verb = "have" if len(roles) > 1 else "has"
     return f"only {owners} {(what or KEYS.get(key, f'{{have}} {key}')).format(have=verb)}"
 

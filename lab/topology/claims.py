@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lab import ways
 
-GROUPS = ("OUT", "P", "L", "F", "R", "g")
+GROUPS = ("OUT", "I", "P", "L", "F", "R", "g")
 
 
 class Claim(NamedTuple):

@@ -27,6 +27,7 @@ def text(topology: Topology) -> str:
         list(_beside(topology, route)),
         *dict.fromkeys(tuple(block) for blocks in pictures for block in blocks),
         list(_befalling(topology)),
+        list(_remote_service(topology)),
         list(_rules(topology)),
         list(_expectations(topology)),
     ]
@@ -163,6 +164,16 @@ def _limits(rule: CallRule) -> Iterator[str]:
         yield f"{rule.bit_error_rate:g} of the bits"
     if rule.times:
         yield f"{count(rule.times, 'call')} of each line"
+
+
+def _remote_service(topology: Topology) -> Iterator[str]:
+    service = topology.service
+    if service is not None:
+        yield f"Who tries to get in to {service.console}, where remote service is off"
+        yield "  from outside: the Internet, and IBM's servers"
+        if service.dialer:
+            yield f"  by telephone: {service.dialer}, which dials {service.number}"
+        yield f"  {service.neighbour} sees that all ports are open, but for the firewall"
 
 
 # -- what is not on the path -----------------------------------------------------------------------

@@ -18,7 +18,7 @@ import lab
 from lab import ways
 from lab.errors import TopologyError, UsageError
 from lab.names import did_you_mean
-from lab.topology import check, check_calls, check_telephone, schema_1, strict_yaml
+from lab.topology import check, check_calls, check_service, check_telephone, schema_1, strict_yaml
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
 
@@ -158,14 +158,18 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         except ValidationError as error:
             _mend(document, error.errors(include_url=False))
 
-    complaints = (part.complaints(spec) for part in (check, check_telephone, check_calls))
+    complaints = (
+        part.complaints(spec) for part in (check, check_telephone, check_calls, check_service)
+    )
     for complaint in chain.from_iterable(complaints):
         involved = (complaint.place, *complaint.needs)
         if not any(_touches(broken, place) for broken in document.broken for place in involved):
             _note(document, complaint)
 
     if not document.issues:  # ways through a network are worth a look only if the network is sound
-        for complaint in chain(check.routes(spec), check_telephone.routes(spec)):
+        for complaint in chain(
+            check.routes(spec), check_telephone.routes(spec), check_service.routes(spec)
+        ):
             _note(document, complaint)
 
     return spec

@@ -14,6 +14,7 @@ from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
 from lab.topology.roles import Role as Role
+from lab.topology.service import RemoteService as RemoteService
 from lab.topology.telephone import Lig, ModemLine, Telephone
 
 
@@ -221,6 +222,8 @@ class Topology:
     lig: Lig | None
     expect: tuple[str, ...]
     """Requirement IDs to be judged."""
+    service: RemoteService | None = None
+    """Inbound remote service, where it is tried."""
     drops: tuple[DropRule, ...] = ()
     meddling: tuple[EspMeddling, ...] = ()
     deaths: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab import ways
-from lab.topology import catalogue, check, resolve_telephone
+from lab.topology import catalogue, check, check_service, resolve_telephone
 from lab.topology.catalogue import RowKind
 from lab.topology.model import (
     Agent,
@@ -18,6 +18,7 @@ from lab.topology.model import (
     Firewall,
     Interface,
     NodePlan,
+    RemoteService,
     Route,
     Segment,
     Topology,
@@ -64,6 +65,7 @@ class _Resolver(Site):
             telephone=resolve_telephone.telephone(spec),
             lig=resolve_telephone.lig(self),
             expect=spec.expect,
+            service=self.service(),
         )
 
     # -- nodes and routes -------------------------------------------------------------------------
@@ -165,6 +167,21 @@ class _Resolver(Site):
         behind = self.network.links_behind(snat) if snat is not None else ()
         hidden = {self.spec.links[link].subnet for link in behind}
         return check.is_private(destination) or destination in hidden
+
+    # -- remote service ---------------------------------------------------------------------------
+
+    def service(self) -> RemoteService | None:
+        """Of the console that has one."""
+        for console, service in self.spec.service.items():
+            neighbour = check_service.neighbour(self.spec, console)
+            assert neighbour is not None, "check has seen it"
+            return RemoteService(
+                console=console,
+                dialer=service.dialer or "",
+                number=self.spec.telephone[console].number if service.dialer else "",
+                neighbour=neighbour,
+            )
+        return None
 
     # -- the customer's firewall ------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ class Role(StrEnum):
     """The public switched telephone network; it has lines and no wires."""
     lig = "lig"
     """AT&T's Local Interface Gateway: answers calls, and fences them in (S4 3.1)."""
+    service_dialer = "service-dialer"
+    """IBM's special server, which dials a customer's modem (S4 2.2.1)."""
     host = "host"
 
 
@@ -160,6 +162,12 @@ TRAITS = MappingProxyType(
             listed=Listed.name_server,
             pool=PoolPlan(nets=PUBLIC, first=0, block_length=32, prefix_length=28),
             service="tunnels.lig",
+        ),
+        Role.service_dialer: Traits(
+            title="IBM's server that dials customers",
+            zone=Zone.ibm,
+            only_one="representatives log in to one server",
+            takes=("modems",),
         ),
         Role.host: Traits(title="host"),
     }

@@ -52,7 +52,11 @@ class NodeSpec(Part):
         description="VPN gateway and LIG only: its PPP's own address and those that callers get.",
     )
     modems: int = Field(
-        default=0, ge=0, le=MAX_MODEMS, strict=True, description="HMC and LIG only: how many."
+        default=0,
+        ge=0,
+        le=MAX_MODEMS,
+        strict=True,
+        description="HMC, LIG and service-dialer only: how many.",
     )
     result_codes: ResultTable | None = Field(
         default=None, description="Exchange only: whose numeric result codes the modems give."
@@ -118,6 +122,14 @@ class CallSpec(Part):
     )
 
 
+class ServiceSpec(Part):
+    """Inbound remote service of an HMC, which is off until somebody enables it."""
+
+    dialer: NodeName | None = Field(
+        default=None, description="IBM's server that dials the HMC's modem, if there is one."
+    )
+
+
 if TYPE_CHECKING:
     AnyWaySpec = WaySpec
 else:
@@ -151,6 +163,9 @@ class TopologySpec(Part):
     ways: dict[WayName, AnyWaySpec] = Field(description="The ways home, by name.")
     agents: dict[NodeName, tuple[str, ...]] = Field(
         description="The hosts that call home, each with its ways in the order in which they are tried."
+    )
+    service: dict[NodeName, ServiceSpec] = Field(
+        default_factory=dict, description="The HMC whose inbound remote service is tried."
     )
     expect: tuple[str, ...] = Field(
         default=(), description="IDs of the requirements that a run is judged by."

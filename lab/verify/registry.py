@@ -8,7 +8,7 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.verify import invariants, order, outbound
+from lab.verify import invariants, order, outbound, remote_service
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
@@ -17,6 +17,7 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,
     "OUT-15": order.check_out_15,
+    "I-01": remote_service.check_i_01,
     "R-01": order.check_r_01,
     "g1": invariants.check_g1,
     "g2": invariants.check_g2,

@@ -55,8 +55,11 @@ class Capture:
 
 
 @contextlib.contextmanager
-def start_capture(ports: Mapping[int, str], wires: Node, wire_dir: Path) -> Iterator[Capture]:
+def start_capture(
+    ports: Mapping[int, str], wires: Node, wire_dir: Path, taken: bytes = b""
+) -> Iterator[Capture]:
     """Capture until left. ``ports``: index of each port in ``wires`` to its segment (``links.ports``).
+    ``taken``: a program that says which frames are taken (``Ring.open``).
 
     ``running`` of the lab goes inside of it, so that teardown is on record, too.
     """
@@ -64,7 +67,7 @@ def start_capture(ports: Mapping[int, str], wires: Node, wire_dir: Path) -> Iter
     spool.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as undo:
         try:
-            ring = wires.call(Ring.open)
+            ring = wires.call(Ring.open, taken)
         except OSError as error:
             raise KernelError("capture", "the segments", str(error)) from error
         undo.callback(ring.close)

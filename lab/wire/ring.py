@@ -13,6 +13,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lab.linux import syscalls
+
 BLOCK_BYTES = 1 << 20
 """Large, as each that is full wakes a thread, which in the guest costs more than to read it."""
 BLOCKS = 16
@@ -58,8 +60,11 @@ class Ring:
         """The sequence number of the last block that was given; the kernel's begin at 1."""
 
     @classmethod
-    def open(cls) -> Ring:
-        """Called in the namespace; frames are caught from when it returns. Raises OSError."""
+    def open(cls, taken: bytes = b"") -> Ring:
+        """Called in the namespace; frames are caught from when it returns. Raises OSError.
+
+        ``taken``: a classic BPF program that takes the frames to be caught; without one all are.
+        """
         sock = socket.socket(
             socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(_ETH_P_ALL)
         )
@@ -70,6 +75,8 @@ class Ring:
             frames = BLOCK_BYTES // _FRAME_BYTES * BLOCKS
             sizes = (BLOCK_BYTES, BLOCKS, _FRAME_BYTES, frames, _RETIRE_MS, 0, 0)
             sock.setsockopt(_SOL_PACKET, _PACKET_RX_RING, struct.pack("=7I", *sizes))
+            if taken:
+                syscalls.attach_filter(sock, taken)
             return cls(sock)
         except BaseException:
             sock.close()

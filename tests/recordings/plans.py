@@ -17,6 +17,7 @@ GOOD: dict[str, Plan] = {
     "dial": ("dial",),
     "dial-two-hmcs": ("dial-two-hmcs",),
     "failover": ("failover", "--fault", "gateways-silent"),
+    "service-off": ("service-off",),
 }
 """In each of these, every finding that it is recorded for is put to the test, and holds."""
 

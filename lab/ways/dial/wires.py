@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.topology.model import Topology
+from lab.topology.model import Role, Topology
 from lab.verify.case import Case
 from lab.verify.finding import frames_of
 from lab.verify.telephone_calls import dials
@@ -45,9 +45,13 @@ def allows(case: Case, frame: Frame, packet: Packet) -> bool:
 
 def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
     """What shows that this kind of way is in use."""
+    # Not what IBM's server does that dials customers (I-04).
+    others = {node.name for node in case.topology.with_role(Role.service_dialer)}
     if case.carried:
         yield "the telephone is in use", frames_of(case.carried)
-    if case.telephone_calls or any(map(dials, case.dialogue)):
+    if any(call.client not in others for call in case.telephone_calls) or any(
+        dials(said) for said in case.dialogue if said.source not in others
+    ):
         yield "a modem dials", []
 
 

@@ -20,7 +20,8 @@ from lab.record.event import Event
 from lab.record.record import Record
 from lab.ways.dial.plan import dialers
 from tests.unit.verify.stage import topology
-from tunnels.modem import SET_UP, Dialler
+from tunnels.calling import SET_UP
+from tunnels.modem import Dialler
 
 
 class Port:

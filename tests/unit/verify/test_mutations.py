@@ -14,12 +14,20 @@ from tests.unit.verify import (
     direct_mutations,
     fence_mutations,
     order_mutations,
+    service_mutations,
     vpn_mutations,
 )
 from tests.unit.verify.mutation import Mutation, as_it_is
 
-OF_WAYS = direct_mutations, vpn_mutations, dial_mutations, fence_mutations, order_mutations
-MUTATIONS = tuple(mutation for module in OF_WAYS for mutation in module.MUTATIONS)
+MODULES = (
+    direct_mutations,
+    vpn_mutations,
+    dial_mutations,
+    fence_mutations,
+    order_mutations,
+    service_mutations,
+)
+MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}
 """What is left over after the teardown is seen when all captures have ended."""
 LEFT_OPEN = {

@@ -25,7 +25,7 @@ class FakeRing:
         self.memory = mmap.mmap(-1, 4096)
 
     @classmethod
-    def open(cls) -> FakeRing:
+    def open(cls, taken: bytes) -> FakeRing:
         return cls()
 
     def full(self) -> Iterator[Block]:
@@ -46,8 +46,8 @@ class FakeRing:
 class Wires:
     """A node that is here."""
 
-    def call(self, function: Callable[[], Any]) -> Any:
-        return function()
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,149 @@
+"""Something behind every port of a host, so that a port is closed by a rule and by nothing else.
+
+All 65,535 TCP and UDP ports lead to two sockets of ours (TPROXY, Linux networking/tproxy.rst), which name the
+port that was asked for. Packets for which another program has a socket stay that program's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+from collections.abc import Iterator
+
+from lab.errors import KernelError, ThreadBroke
+from lab.linux import nft
+from lab.linux.nodes import Node
+from lab.linux.worker import start_worker
+from lab.wire import craft
+
+TABLE = "listeners"
+_IP_TRANSPARENT, _IP_RECVORIGDSTADDR = 19, 20
+_BACKLOG = 4096
+_DATAGRAM_BYTES = 2048
+_ORIGINAL = struct.Struct("!2xH4s")
+"""Of a struct sockaddr_in: port and address."""
+_GREETING = "This is port "
+
+
+def greeting(host: str, protocol: str, port: int) -> bytes:
+    """What the listener of a port says."""
+    return f"{_GREETING}{protocol}/{port} of {host}\r\n".encode()
+
+
+def render(tcp_port: int, udp_port: int) -> str:
+    """The rules that lead every port to the two sockets, whose ports these are."""
+    return (
+        f"table ip {TABLE} {{\n"
+        "\tchain prerouting {\n"
+        "\t\ttype filter hook prerouting priority mangle; policy accept;\n"
+        "\t\tfib daddr type != local accept\n"
+        "\t\tsocket transparent 0 accept\n"
+        f"\t\tmeta l4proto tcp tproxy to :{tcp_port}\n"
+        f"\t\tmeta l4proto udp tproxy to :{udp_port}\n"
+        "\t}\n"
+        "}\n"
+    )
+
+
+@contextlib.contextmanager
+def start(node: Node) -> Iterator[Listeners]:
+    """Every port answers inside of the context."""
+    with contextlib.ExitStack() as undo:
+        tcp = undo.enter_context(node.call(_socket, socket.SOCK_STREAM))
+        udp = undo.enter_context(node.call(_socket, socket.SOCK_DGRAM))
+        answers = undo.enter_context(
+            node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        )
+        listeners = Listeners(node.name, tcp, udp, answers)
+        _change(node, render(tcp.getsockname()[1], udp.getsockname()[1]))
+        undo.callback(_change, node, f"delete table ip {TABLE}\n")
+        undo.enter_context(start_worker(listeners.run, f"{node.name}'s listeners"))
+        yield listeners
+
+
+class Listeners:
+    """The two sockets at work."""
+
+    def __init__(
+        self, host: str, tcp: socket.socket, udp: socket.socket, answers: socket.socket
+    ) -> None:
+        self._host = host
+        self._tcp = tcp
+        self._udp = udp
+        self._answers = answers
+        self._failure: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise, once, what ended the thread before its time."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise ThreadBroke(f"{self._host}'s listeners", failure) from failure
+
+    def run(self, told: int) -> None:
+        """Answer until ``told`` is readable."""
+        poller = select.poll()
+        for source in (self._tcp, self._udp, told):
+            poller.register(source, select.POLLIN)
+        try:
+            while True:
+                ready = [descriptor for descriptor, _ in poller.poll()]
+                if told in ready:
+                    return
+                if self._tcp.fileno() in ready:
+                    self._accept()
+                if self._udp.fileno() in ready:
+                    self._take_datagrams()
+        # It belongs to who asks in ``check``.
+        except BaseException as error:  # noqa: BLE001
+            self._failure = error
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            while True:
+                connection, _ = self._tcp.accept()
+                with connection, contextlib.suppress(OSError):
+                    port = connection.getsockname()[1]
+                    connection.send(greeting(self._host, "tcp", port))
+
+    def _take_datagrams(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, ancillary, _, peer = self._udp.recvmsg(_DATAGRAM_BYTES, 64)
+                # Two hosts with such listeners would never come to an end.
+                if data.startswith(_GREETING.encode()):
+                    continue
+                port, address = _ORIGINAL.unpack_from(ancillary[0][2])
+                answer = greeting(self._host, "udp", port)
+                own = socket.inet_ntoa(address)
+                with contextlib.suppress(OSError):
+                    packet = craft.udp(own, peer[0], (port, peer[1]), answer)
+                    self._answers.sendto(packet, (peer[0], 0))
+
+
+def _socket(kind: socket.SocketKind) -> socket.socket:
+    made = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
+    try:
+        made.setsockopt(socket.SOL_IP, _IP_TRANSPARENT, 1)
+        if kind == socket.SOCK_DGRAM:
+            made.setsockopt(socket.SOL_IP, _IP_RECVORIGDSTADDR, 1)
+        made.bind(("", 0))
+        if kind == socket.SOCK_STREAM:
+            made.listen(_BACKLOG)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _change(node: Node, script: str) -> None:
+    try:
+        node.call(nft.run, script)
+    except nft.Refused as refused:
+        raise KernelError(
+            "set up the listeners of",
+            node.name,
+            str(refused).strip(),
+            hint="this kernel lacks nft_tproxy or nft_socket; the lab's own has both (lab run --engine uml)",
+        ) from refused

@@ -1,0 +1,57 @@
+"""Remote service that nobody has enabled, as users drive it: their own listener, nmap, and holes that must be found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+ROOT = Path(__file__).parents[2]
+HMC = "203.0.113.10"
+PORTS, MANY = "1-1024,2125,2300,9090,9735,9940,30000-30009,65535", 1_040
+"""The ports of the papers' list (A-40, A-41) and others: nmap needs a minute for all, most of it to be judged."""
+
+
+def lab(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lab", "run", "service-off", "--out", tmp_path / "run", *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_every_port_names_itself_to_curl(tmp_path: Path) -> None:
+    """Another's client, by TCP and by UDP."""
+    script = (
+        f"for port in 1 22 65535; do curl -sm 5 telnet://{HMC}:$port; done; "
+        f"exec 3<>/dev/udp/{HMC}/2300; echo hello >&3; head -n 1 <&3"
+    )
+    done = lab(tmp_path, "--quiet", "--node", "console", "--", "bash", "-c", script)
+    expected = [f"This is port tcp/{port} of hmc" for port in (1, 22, 65535)]
+    assert done.stdout.splitlines() == [*expected, "This is port udp/2300 of hmc"], done.stderr
+
+
+def nmap(tmp_path: Path, node: str) -> str:
+    """What nmap says of the HMC's TCP ports, from a node."""
+    scan = "nmap -n -Pn -sS --min-rate 20000 --max-retries 1 -oG -".split()
+    done = lab(tmp_path / node, "--quiet", "--node", node, "--", *scan, "-p", PORTS, HMC)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("nmap"), reason="nmap is not installed")
+def test_nmap_finds_the_same(tmp_path: Path) -> None:
+    """All from the HMC's own wire, and none from the Internet."""
+    assert nmap(tmp_path, "console").count("/open/tcp/") == MANY
+    assert f"Ignored State: filtered ({MANY})" in nmap(tmp_path, "internet")
