@@ -1,7 +1,7 @@
 """AT&T's gateway (S4 3.1): a bank of modems that answers, one pppd for each call, a name server, the fence.
 
 Each line has a thread, which sets the modem up, answers, follows the call to its end, and begins anew. What
-modems are told is ``_answering``'s, what PPP is told ``ppp``'s, and the rules are ``lab.linux.fence``'s. A
+modems are told is ``answering``'s, what PPP is told ``ppp``'s, and the rules are ``lab.linux.fence``'s. A
 call for which no address is free is left to ring (P-12).
 
 The fence stays when the bank ends, with no call in it, so that its counters can still be read.
@@ -33,10 +33,10 @@ from lab.topology.telephone import Lig, ModemLine
 from lab.wait import Deadline
 from lab.ways.dial.events import LigAdmitted, LigAnswered, LigHungUp, LigLeftToRing
 from lab.ways.dial.plan import dialers
-from tunnels import _dnsmasq, _notices, ppp, started
-from tunnels._answering import AnsweringModem, HungUpOn, ToldToEnd
-from tunnels._notices import NUMBER, Notice, Notices, start_notices
+from tunnels import _dnsmasq, ppp, started
 from tunnels._serial import open_port
+from tunnels.answering import AnsweringModem, HungUpOn, ToldToEnd
+from tunnels.notices import NUMBER, Notice, Notices, install_scripts, start_notices
 
 if TYPE_CHECKING:
     from lab.ways.ground import Ground
@@ -119,7 +119,7 @@ class Bank:
         again = f"table inet {fence.TABLE}\ndelete table inet {fence.TABLE}\n"
         self._fence("set up the fence of", again + fence.render(self._lig))
         ppp.write_secrets(node, self._lig.ppp.accounts)
-        _notices.install(node)
+        install_scripts(node)
         if not self._lig.dns_silent:
             self._dnsmasq = dnsmasq = _dnsmasq.launch(node, self._lig.utility)
             teardown.add("the name server", lambda: node.stop(dnsmasq))

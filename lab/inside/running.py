@@ -116,13 +116,14 @@ class RunningLab:
 
     def _start_listeners(self) -> None:
         """Where remote service is tried, nothing must be closed for want of a listener."""
-        if self.topology.service is None:
+        service = self.topology.service
+        if service is None:
             return
         from lab.service import listeners
 
-        console = self.nodes[self.topology.service.console]
-        entered = self._teardown.enter("the listeners", listeners.start(console))
-        self._ground.watched.append(entered)
+        for name in (service.console, *(partition.name for partition in service.partitions)):
+            entered = self._teardown.enter(f"{name}'s listeners", listeners.start(self.nodes[name]))
+            self._ground.watched.append(entered)
 
     def _start_service(self, module: str, node: Node) -> None:
         # Only those that the topology needs: imports are what a run in the guest costs.

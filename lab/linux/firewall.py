@@ -34,7 +34,9 @@ L2TP_PORT = 1701
 NAT_T_PORT = 4500
 
 OWN_IN, OWN_OUT = "own-in", "own-out"
-"""The chains of the HMC's own firewall."""
+"""The chains of the HMC's own firewall: the customer's rules."""
+SESSIONS = "sessions"
+"""Interfaces to which the customer's rules do not apply: those of remote service (I-11)."""
 
 
 @dataclass(slots=True)
@@ -196,8 +198,11 @@ def _guard_l2tp(table: _Table) -> None:
 
 def _own_firewall(table: _Table) -> None:
     """OUT-22: the place for the customer's own rules on an HMC; see ``hmc_drop``."""
-    table.chain(OWN_IN, "type filter hook input priority filter; policy accept;", ())
-    table.chain(OWN_OUT, "type filter hook output priority filter; policy accept;", ())
+    table.chains.append(f"\tset {SESSIONS} {{\n\t\ttype ifname\n\t}}\n")
+    for name, hook, way in ((OWN_IN, "input", "iifname"), (OWN_OUT, "output", "oifname")):
+        table.chain(name, "", ())
+        base = f"type filter hook {hook} priority filter; policy accept;"
+        table.chain(f"{name}-base", base, (f"{way} @{SESSIONS} accept", f"jump {name}"))
 
 
 # Faults.
@@ -301,6 +306,27 @@ def hmc_drop(node: Node, interface: str, protocol: str, port: int) -> str:
         f'add rule inet {TABLE} {OWN_IN} iifname "{interface}" {protocol} sport {port} {lost}\n',
     )
     return name
+
+
+def customer_rules(node: Node) -> str:
+    """The customer's own rules on an HMC, to the byte."""
+    chains = (
+        _run(node, "list the firewall of", f"list chain inet {TABLE} {c}")
+        for c in (OWN_IN, OWN_OUT)
+    )
+    return "".join(chains)
+
+
+def add_customer_rule(node: Node, rule: str) -> None:
+    """Add a rule to the customer's own for what comes in to an HMC, as nft spells it."""
+    _run(node, f"add {rule!r} to the firewall of", f"add rule inet {TABLE} {OWN_IN} {rule}\n")
+
+
+def override_customer_rules(node: Node, interface: str, *, again: bool = False) -> None:
+    """Let the customer's rules not apply to an interface, or ``again`` apply."""
+    verb = "delete" if again else "add"
+    script = f'{verb} element inet {TABLE} {SESSIONS} {{ "{interface}" }}\n'
+    _run(node, f"override the rules for {interface} in the firewall of", script)
 
 
 def hmc_allow_all(node: Node) -> None:

@@ -186,6 +186,11 @@ def unplug(node: Node, interfaces: Iterable[str]) -> None:
         node.netlink.transact([request])
 
 
+def forward(node: Node, interface: str, *, on: bool) -> None:
+    """Whether a node passes on what comes in by one interface; on no other."""
+    node.call(_set, node.name, {f"net.ipv4.conf.{interface}.forwarding": str(int(on))})
+
+
 # In the nodes' own threads.
 
 

@@ -71,11 +71,11 @@ def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
     for agent in agents:
         try_inbound(lab, agent)
         try_own_firewall(lab, agent)
-    if lab.topology.service is not None:
-        from lab.scenarios import remote_service
-
-        remote_service.try_to_get_in(lab, lab.topology.service)
     try:
+        if lab.topology.service is not None:
+            from lab.scenarios import remote_service
+
+            remote_service.live(lab, lab.topology.service)
         lab.homeward.put_to_test(lab)
     except PathError as error:
         lab.path_lost(error)

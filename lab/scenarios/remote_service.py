@@ -1,4 +1,7 @@
-"""Remote service, tried from all sides: the console is scanned, and called by telephone."""
+"""The life of remote service: nobody gets in; one session is let in, works, and ends; nobody gets in again.
+
+Where no session is to be let in, it ends after the first part.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,109 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+from lab.errors import ProtocolError
 from lab.inside.running import RunningLab
 from lab.linux import firewall, nft
 from lab.linux.nodes import Node
-from lab.service import marks, scan
-from lab.service.events import CalledIn, Counts, HostScanned, spans
+from lab.service import injection, marks, scan
+from lab.service.console import Console, State
+from lab.service.events import Counts, CustomerRules, HostScanned, spans
 from lab.service.marks import Purpose
+from lab.service.representative import INTERFACE, Representative
 from lab.topology.model import RemoteService, Role
-from tunnels.calling import CallingModem, ModemFailed
+from lab.topology.service import credentials
+from lab.wait import wait_until
 
-RESET = "ATZ"
+OFF, SESSION, OVER = "off", "session", "over"
+"""States of remote service, as events tell them."""
 ATTACKERS = (Role.internet, Role.sdc)
 """Anybody out there, and IBM's own side."""
+DENIED, ADMITTED = 22, 9999
+"""The customer's own rules deny a listed port and admit another; neither holds in a session (I-11)."""
+BEFORE, MEANWHILE = f"tcp dport {DENIED} drop", f"tcp dport {ADMITTED} accept"
+LOOKED_AT = (1, 22, 65_535)
+"""Ports of a partition, which all are open."""
+END_S = 60.0
 
 
-def try_to_get_in(lab: RunningLab, service: RemoteService) -> None:
-    """Scan the console from its own wire, to see that something is behind every port, and from outside."""
-    target = lab.topology.node(service.console).uplink.ip
-    with _counting(lab, service) as counting:
-        _scan(lab, counting, service.neighbour, target, Purpose.control)
-        for role in ATTACKERS:
-            _scan(lab, counting, lab.with_role(role).name, target, Purpose.attack)
-    if service.dialer:
-        _call_in(lab, service)
+def live(lab: RunningLab, service: RemoteService) -> None:
+    """All of it. Raises ProtocolError where a session that is let in does not come up."""
+    with contextlib.ExitStack() as stack:
+        counters = stack.enter_context(_counting(lab, service))
+        console, tell = lab.node(service.console), lab.story.tell
+        _scan_from_outside(lab, counters, service, OFF, control=True)
+        if not service.dialer:
+            return
+        (line, *_) = lab.topology.lines_of(service.dialer)
+        representative = Representative(lab.node(service.dialer), service, line, tell)
+        stack.callback(representative.stop)
+        representative.call()
+        if not service.by:
+            return
+        (own_line, *_) = lab.topology.lines_of(service.console)
+        panel = Console(console, service, own_line, tell)
+        stack.callback(panel.stop)
+        firewall.add_customer_rule(console, BEFORE)
+        stack.callback(firewall.hmc_allow_all, console)
+        _note_rules(lab, console, "before")
+        _come_in(panel, representative, service)
+        _work(lab, counters, service, representative)
+        _leave(panel, representative)
+        _note_rules(lab, console, "after")
+        _scan_from_outside(lab, counters, service, OVER)
+        representative.call()
+        _come_in(panel, representative, service)
+        representative.look_at(service.console, service.ppp_address, service.ports[0])
+        _leave(panel, representative)
 
 
-class _Counting:
-    """Counts what arrives of scans at the customer's firewall and at the console."""
+def _come_in(panel: Console, representative: Representative, service: RemoteService) -> None:
+    panel.enable()
+    if not representative.call() or not representative.authenticate(
+        credentials(service.ppp_address)
+    ):
+        raise ProtocolError(f"{service.console} let a session in, and none came up")
+
+
+def _work(
+    lab: RunningLab, counters: _Counters, service: RemoteService, representative: Representative
+) -> None:
+    """All that a representative can try in a session."""
+    node, console = lab.node(service.dialer), lab.node(service.console)
+    firewall.add_customer_rule(console, MEANWHILE)
+    _note_rules(lab, console, "during")
+    for port in service.ports[:3]:
+        representative.look_at(service.console, service.ppp_address, port)
+    targets = [service.ppp_address]
+    for partition in service.partitions:
+        for port in LOOKED_AT:
+            representative.look_at(partition.name, partition.alias, port)
+        if not partition.allowed:
+            targets += [partition.alias, partition.address]
+    with injection.onto(console, INTERFACE) as send:
+        for target in targets:
+            own = service.caller_address
+            _scan(lab, counters, node, (own, target), SESSION, Purpose.attack, send)
+    internet = lab.with_role(Role.internet)
+    _attack(lab, counters, internet, service, SESSION)
+
+
+def _leave(panel: Console, representative: Representative) -> None:
+    representative.hang_up()
+    wait_until("remote service is off again", lambda: panel.state is State.off, END_S)
+    panel.check()
+
+
+def _note_rules(lab: RunningLab, console: Node, moment: str) -> None:
+    rules = firewall.customer_rules(console)
+    lab.story.tell(CustomerRules(source=console.name, moment=moment, rules=rules))
+
+
+# Scans.
+
+
+class _Counters:
+    """Of what arrives of scans, at the customer's firewall and at the console."""
 
     def __init__(self, wall: Node | None, console: Node) -> None:
         self.wall = wall
@@ -55,49 +134,72 @@ class _Counting:
 
 
 @contextlib.contextmanager
-def _counting(lab: RunningLab, service: RemoteService) -> Iterator[_Counting]:
+def _counting(lab: RunningLab, service: RemoteService) -> Iterator[_Counters]:
     wall = lab.topology.firewall
-    counting = _Counting(lab.node(wall.node) if wall else None, lab.node(service.console))
+    counters = _Counters(lab.node(wall.node) if wall else None, lab.node(service.console))
     with contextlib.ExitStack() as undo:
-        for node in counting.nodes:
+        for node in counters.nodes:
             node.call(nft.run, marks.counters())
             undo.callback(node.call, nft.run, f"delete table ip {marks.TABLE}\n")
-        yield counting
+        yield counters
 
 
-def _scan(lab: RunningLab, counting: _Counting, source: str, target: str, purpose: Purpose) -> None:
-    counting.reset()
+def _scan_from_outside(
+    lab: RunningLab,
+    counters: _Counters,
+    service: RemoteService,
+    state: str,
+    *,
+    control: bool = False,
+) -> None:
+    """From where the customer's firewall is in the way; before, as a ``control``, from where it is not."""
+    if control:
+        neighbour = lab.node(service.neighbour)
+        _attack(lab, counters, neighbour, service, state, Purpose.control)
+    for role in ATTACKERS:
+        _attack(lab, counters, lab.with_role(role), service, state)
+
+
+def _attack(
+    lab: RunningLab,
+    counters: _Counters,
+    node: Node,
+    service: RemoteService,
+    state: str,
+    purpose: Purpose = Purpose.attack,
+) -> None:
+    target = lab.topology.node(service.console).uplink.ip
+    with scan.sending(node, target) as (own, send):
+        _scan(lab, counters, node, (own, target), state, purpose, send)
+
+
+def _scan(
+    lab: RunningLab,
+    counters: _Counters,
+    node: Node,
+    ends: tuple[str, str],
+    state: str,
+    purpose: Purpose,
+    send: scan.Send,
+) -> None:
+    counters.reset()
     started = time.time()
-    address, answers = scan.run(lab.node(source), target, purpose)
+    answers = scan.run(node, *ends, purpose, send)
     lab.story.tell(
         HostScanned(
-            source=source,
+            source=node.name,
             started=started,
-            address=address,
-            target=target,
+            address=ends[0],
+            target=ends[1],
             purpose=purpose.name,
+            state=state,
             sent=(len(scan.PORTS), len(scan.PORTS), len(scan.PROTOCOLS)),
-            at_firewall=counting.read(counting.wall),
-            at_host=counting.read(counting.console),
+            at_firewall=counters.read(counters.wall),
+            at_host=counters.read(counters.console),
             tcp=spans(answers.tcp),
             refused=spans(answers.refused),
             udp=spans(answers.udp),
             protocols=tuple(sorted(answers.protocols)),
             errors=answers.errors,
         )
-    )
-
-
-def _call_in(lab: RunningLab, service: RemoteService) -> None:
-    started = time.time()
-    (line, *_) = lab.topology.lines_of(service.dialer)
-    modem = CallingModem(lab.node(service.dialer), line.device)
-    try:
-        result = modem.call(service.number, RESET).said
-    except ModemFailed as error:
-        result = str(error)
-    finally:
-        modem.close()
-    lab.story.tell(
-        CalledIn(source=service.dialer, started=started, number=service.number, result=result)
     )

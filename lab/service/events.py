@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.names import all_of
 from lab.record.event import Event
 
 Counts = tuple[int, int, int]
@@ -20,6 +21,8 @@ class HostScanned(Event, topic="scan"):
     target: str
     purpose: str
     """``attack`` or ``control``."""
+    state: str
+    """Of remote service meanwhile: ``off``, ``session`` or ``over``."""
     sent: Counts
     at_firewall: Counts
     """As the customer's firewall counted them when they came."""
@@ -69,7 +72,103 @@ class CalledIn(Event, topic="call"):
         return f"{self.source} dials {self.number}: {self.result}"
 
 
-KINDS = (HostScanned, CalledIn)
+class InboundEnabled(Event, topic="service"):
+    """The customer lets IBM's people in, for one session (I-02): the console's modem answers."""
+
+    by: str
+    console_allowed: bool
+    partitions: tuple[str, ...]
+    """Those that the session may reach."""
+
+    @property
+    def sentence(self) -> str:
+        whom = [*((self.source,) if self.console_allowed else ()), *self.partitions]
+        return f"{self.source} lets one session in by {self.by}: to {all_of(whom) or 'nobody'}"
+
+
+class InboundDisabled(Event, topic="service"):
+    """The console's modem answers no more."""
+
+    reason: str
+    """``used``, ``disabled`` or ``wrong-tries``."""
+
+    @property
+    def sentence(self) -> str:
+        words = {"used": "the session is over", "wrong-tries": "three wrong tries"}
+        return f"{self.source} lets nobody in: {words.get(self.reason, 'the customer has disabled it')}"
+
+
+class WrongTry(Event, topic="service", tells="{source}: try {number} to authenticate failed"):
+    """A caller did not authenticate by CHAP (I-05)."""
+
+    number: int
+    exit_status: int
+    """pppd(8) EXIT STATUS."""
+
+
+class LockedDown(Event, topic="service", tells="{source} locks {interface} down for {user}"):
+    """The lock-down stands; the session's interface is not up yet (I-18)."""
+
+    interface: str
+    user: str
+    """Who authenticated."""
+
+
+class SessionUp(Event, topic="service", tells="{source} is {address}, the representative {caller}"):
+    """IPCP is open, and packets of the session can come."""
+
+    interface: str
+    address: str
+    caller: str
+    aliases: tuple[str, ...]
+    """Addresses on the interface beside ``address``: one for each allowed partition (I-06)."""
+
+
+class SessionDown(Event, topic="service", tells="the session with {source} has ended"):
+    """The session's interface, its aliases and the lock-down are gone."""
+
+    exit_status: int
+    """pppd(8) EXIT STATUS."""
+    dropped: int
+    """Packets that the lock-down kept out."""
+
+
+class CustomerRules(Event, topic="service"):
+    """The customer's own rules on the console, as the kernel lists them (I-11)."""
+
+    moment: str
+    """``before``, ``during`` or ``after`` the session."""
+    rules: str
+
+
+class ServiceTried(Event, topic="service"):
+    """The representative tried one port in a session, as a program would."""
+
+    address: str
+    host: str
+    """Whose the address is, or would be."""
+    port: int
+    answer: str
+    """The first line of what came back; empty if nothing did."""
+
+    @property
+    def sentence(self) -> str:
+        outcome = f"says {self.answer!r}" if self.answer else "does not answer"
+        return f"{self.source} to {self.host} ({self.address}:{self.port}): {outcome}"
+
+
+KINDS: tuple[type[Event], ...] = (
+    HostScanned,
+    CalledIn,
+    InboundEnabled,
+    InboundDisabled,
+    WrongTry,
+    LockedDown,
+    SessionUp,
+    SessionDown,
+    CustomerRules,
+    ServiceTried,
+)
 
 
 def spans(numbers: tuple[int, ...] | set[int]) -> str:

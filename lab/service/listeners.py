@@ -19,6 +19,8 @@ from lab.linux.worker import start_worker
 from lab.wire import craft
 
 TABLE = "listeners"
+LEFT_ALONE = 0x11
+"""The mark of packets that are to go on, though their address still is the host's own."""
 _IP_TRANSPARENT, _IP_RECVORIGDSTADDR = 19, 20
 _BACKLOG = 4096
 _DATAGRAM_BYTES = 2048
@@ -38,6 +40,7 @@ def render(tcp_port: int, udp_port: int) -> str:
         f"table ip {TABLE} {{\n"
         "\tchain prerouting {\n"
         "\t\ttype filter hook prerouting priority mangle; policy accept;\n"
+        f"\t\tmeta mark {LEFT_ALONE} accept\n"
         "\t\tfib daddr type != local accept\n"
         "\t\tsocket transparent 0 accept\n"
         f"\t\tmeta l4proto tcp tproxy to :{tcp_port}\n"

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lab.linux.nodes import Node
@@ -54,20 +54,27 @@ class Answers:
     """ICMP errors about packets of the scan, from whomever."""
 
 
-def run(node: Node, target: str, purpose: Purpose) -> tuple[str, Answers]:
-    """Scan an address from a node; the address from which it was scanned, and what answered.
+Send = Callable[[bytes], object]
+
+
+@contextlib.contextmanager
+def sending(node: Node, target: str) -> Iterator[tuple[str, Send]]:
+    """From a node as any program does: the node's own address, and what sends a packet.
 
     Raises OSError if there is no route to the target.
     """
     own = node.call(_own_address, target)
+    with node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+        yield own, lambda packet: sender.sendto(packet, (target, 0))
+
+
+def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answers:
+    """Scan an address from a node's own address; what answered at the node."""
     answers = Answers()
-    with (
-        node.call(_listener) as listener,
-        node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender,
-    ):
+    with node.call(_listener) as listener:
         for batch in _batches(_packets(own, target, purpose)):
             for packet in batch:
-                sender.sendto(packet, (target, 0))
+                send(packet)
             let_pass(sum(map(len, batch)) / PACE_BYTE_S)
             _read(listener, target, purpose, answers)
         end = time.monotonic() + SETTLE_S
@@ -75,7 +82,7 @@ def run(node: Node, target: str, purpose: Purpose) -> tuple[str, Answers]:
             listener.settimeout(left)
             with contextlib.suppress(TimeoutError):
                 _note(listener.recv(_READ_BYTES), target, purpose, answers)
-    return own, answers
+    return answers
 
 
 def _packets(own: str, target: str, purpose: Purpose) -> Iterator[bytes]:

@@ -135,6 +135,8 @@ class Profile:
     title: str
     direct_requirement: str
     direct_ports: tuple[int, ...]
+    inbound: tuple[str, ...]
+    """By what IBM's people may come in."""
     rows: tuple[Row, ...]
 
     def addresses(self, kind: RowKind) -> tuple[Address, ...]:
@@ -150,6 +152,12 @@ class Profile:
             if region is Region.all or address.row.region in (Region.all, region)
             if variant is Variant.none or address.row.variant in (Variant.none, variant)
         )
+
+    @property
+    def service_ports(self) -> tuple[int, ...]:
+        """Where an HMC is open during remote service, by TCP and by UDP alike (X-43), in order."""
+        rows = (row for row in self.rows if row.kind is RowKind.inbound)
+        return tuple(sorted({service.port for row in rows for service in row.services}))
 
     @property
     def vpn_gateways(self) -> tuple[Address, ...]:
@@ -178,6 +186,7 @@ def profile(name: str) -> Profile:
         title=entry["title"],
         direct_requirement=entry["direct"]["requirement"],
         direct_ports=tuple(entry["direct"]["ports"]),
+        inbound=tuple(entry.get("inbound", ())),
         rows=tuple(row for row in rows() if name in row.profiles),
     )
 

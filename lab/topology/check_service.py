@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
 
-from lab.topology.check import Complaint, named, network
+from lab.topology import catalogue
+from lab.topology.check import Complaint, named, network, repeated
 from lab.topology.roles import Role
-from lab.topology.spec import TopologySpec
+from lab.topology.spec import ServiceSpec, TopologySpec
 from lab.topology.strict_yaml import Place
+
+PPP_ADDRESS = "10.253.0.1"
+"""If the user enters none (Q-08)."""
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
@@ -18,15 +23,60 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     for console, service in spec.service.items():
         place: Place = ("service", console)
         yield from named(spec, place, console, Role.hmc)
-        if service.dialer is None:
-            continue
-        dialer: Place = (*place, "dialer")
-        yield from named(spec, dialer, service.dialer, Role.service_dialer)
-        is_console = console in spec.nodes and spec.nodes[console].role is Role.hmc
-        if is_console and console not in spec.telephone:
-            problem = f"{service.dialer} cannot call {console}, which has no telephone line"
-            fix = f"give {console} modems: 1 and a number in telephone, or take the dialer out"
-            yield Complaint(dialer, problem, fix, (("telephone",), ("nodes", console)))
+        if console in spec.nodes and spec.nodes[console].role is Role.hmc:
+            yield from _dialer(spec, place, console, service)
+            yield from _session(spec, place, console, service)
+
+
+def _dialer(
+    spec: TopologySpec, place: Place, console: str, service: ServiceSpec
+) -> Iterator[Complaint]:
+    if service.dialer is None:
+        return
+    dialer: Place = (*place, "dialer")
+    yield from named(spec, dialer, service.dialer, Role.service_dialer)
+    if console not in spec.telephone:
+        problem = f"{service.dialer} cannot call {console}, which has no telephone line"
+        fix = f"give {console} modems: 1 and a number in telephone, or take the dialer out"
+        yield Complaint(dialer, problem, fix, (("telephone",), ("nodes", console)))
+
+
+def _session(
+    spec: TopologySpec, place: Place, console: str, service: ServiceSpec
+) -> Iterator[Complaint]:
+    """What is to be enabled."""
+    if service.by is None:
+        for key in ("ppp_address", "access"):
+            if getattr(service, key):
+                problem = f"remote service of {console} is off, and {key} is for a session"
+                yield Complaint((*place, key), problem, "add by: modem, or take it out")
+        return
+    by: Place = (*place, "by")
+    if spec.profile in catalogue.names():
+        allowed = catalogue.profile(spec.profile).inbound
+        if service.by not in allowed:
+            problem = f"{spec.profile} has no remote service by {service.by} (G-03, G-04)"
+            known = f"it has {' and '.join(allowed)}" if allowed else "it has none"
+            yield Complaint(by, problem, known, (("profile",),))
+    if service.dialer is None:
+        problem = f"nobody can call {console}: it has no dialer"
+        yield Complaint(by, problem, f"name a node with the role {Role.service_dialer} as dialer")
+    access: Place = (*place, "access")
+    yield from repeated(access, service.access)
+    for index, name in enumerate(service.access):
+        if name not in (console, *partitions(spec, console)):
+            problem = f"{name} is neither {console} nor a partition on a link with {console}"
+            fix = f"known: {', '.join((console, *partitions(spec, console)))}"
+            yield Complaint((*access, index), problem, fix, (("links",), ("nodes", name)))
+    yield from _addresses(spec, (*place, "ppp_address"), console)
+
+
+def _addresses(spec: TopologySpec, place: Place, console: str) -> Iterator[Complaint]:
+    first, *_, last = addresses(spec, console)
+    for name, link in spec.links.items():
+        if any(address in IPv4Network(link.subnet) for address in (first, last)):
+            problem = f"{first} to {last} are the session's, and {name} has {link.subnet}"
+            yield Complaint(place, problem, "take an address of another network")
 
 
 def routes(spec: TopologySpec) -> Iterator[Complaint]:
@@ -46,3 +96,19 @@ def neighbour(spec: TopologySpec, console: str) -> str | None:
     links = network(spec).uplinks(console)
     around = (node for link in links[:1] for node in spec.links[link].nodes)
     return next((node for node in around if spec.nodes[node].role is Role.host), None)
+
+
+def partitions(spec: TopologySpec, console: str) -> dict[str, str]:
+    """The partitions on a console's links, each with the first such link."""
+    found: dict[str, str] = {}
+    for name, link in spec.links.items():
+        for node in link.nodes if console in link.nodes else ():
+            if node in spec.nodes and spec.nodes[node].role is Role.logical_partition:
+                found.setdefault(node, name)
+    return found
+
+
+def addresses(spec: TopologySpec, console: str) -> list[IPv4Address]:
+    """A session's: the console's own, the caller's, and one for each partition."""
+    first = IPv4Address(spec.service[console].ppp_address or PPP_ADDRESS)
+    return [first + n for n in range(2 + len(partitions(spec, console)))]

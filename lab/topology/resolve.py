@@ -8,6 +8,7 @@ requirements.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lab import ways
 from lab.topology import catalogue, check, check_service, resolve_telephone
@@ -25,6 +26,7 @@ from lab.topology.model import (
 )
 from lab.topology.roles import TRAITS, Listed
 from lab.topology.routing import Hop
+from lab.topology.service import Partition
 from lab.topology.site import CUSTOMER_DOMAIN, Site
 from lab.topology.spec import TopologySpec
 
@@ -147,6 +149,7 @@ class _Resolver(Site):
 
         if default is not None:
             yield self.route("default", default)
+        yield from self.service_routes(node)
 
     def route(self, destination: str, hop: Hop) -> Route:
         via = self.ip(hop.link, hop.neighbour)
@@ -175,13 +178,45 @@ class _Resolver(Site):
         for console, service in self.spec.service.items():
             neighbour = check_service.neighbour(self.spec, console)
             assert neighbour is not None, "check has seen it"
-            return RemoteService(
+            plan = RemoteService(
                 console=console,
+                neighbour=neighbour,
+                ports=self.profile.service_ports,
                 dialer=service.dialer or "",
                 number=self.spec.telephone[console].number if service.dialer else "",
-                neighbour=neighbour,
+            )
+            if service.by is None:
+                return plan
+            own, caller, *aliases = map(str, check_service.addresses(self.spec, console))
+            return replace(
+                plan,
+                by=service.by,
+                ppp_address=own,
+                caller_address=caller,
+                console_allowed=console in service.access,
+                partitions=tuple(
+                    Partition(
+                        name=name,
+                        segment=segment,
+                        address=self.ip(segment, name),
+                        alias=alias,
+                        allowed=name in service.access,
+                    )
+                    for (name, segment), alias in zip(
+                        check_service.partitions(self.spec, console).items(), aliases, strict=True
+                    )
+                ),
             )
         return None
+
+    def service_routes(self, node: str) -> Iterator[Route]:
+        """A partition knows the way to whoever is let in to it."""
+        for console, service in self.spec.service.items():
+            segment = check_service.partitions(self.spec, console).get(node)
+            if service.by is not None and segment is not None:
+                caller = check_service.addresses(self.spec, console)[1]
+                via = self.ip(segment, console)
+                yield Route(destination=f"{caller}/32", via=via, interface=segment)
 
     # -- the customer's firewall ------------------------------------------------------------------
 

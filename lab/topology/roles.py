@@ -25,6 +25,8 @@ class Role(StrEnum):
     """AT&T's Local Interface Gateway: answers calls, and fences them in (S4 3.1)."""
     service_dialer = "service-dialer"
     """IBM's special server, which dials a customer's modem (S4 2.2.1)."""
+    logical_partition = "partition"
+    """A logical partition that the HMC manages."""
     host = "host"
 
 
@@ -169,6 +171,7 @@ TRAITS = MappingProxyType(
             only_one="representatives log in to one server",
             takes=("modems",),
         ),
+        Role.logical_partition: Traits(title="logical partition"),
         Role.host: Traits(title="host"),
     }
 )

@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.secret import Secret
+from lab.topology.ppp import PppAccount
+
+
+class Inbound(StrEnum):
+    """By what a customer lets IBM's people come in (S4 2.2); ``none``: not at all (I-01)."""
+
+    none = ""
+    modem = "modem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A logical partition behind the console."""
+
+    name: str
+    segment: str
+    """Between it and the console."""
+    address: str
+    """Its own there."""
+    alias: str
+    """By which a session reaches it, if it is allowed (I-06); else nobody has the address (I-08)."""
+    allowed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,9 +39,30 @@ class RemoteService:
 
     console: str
     """The HMC's node."""
-    dialer: str
-    """IBM's server with a modem (I-04); empty if the console has no modem that could be called."""
-    number: str
-    """The console's telephone number; empty without a dialer."""
     neighbour: str
     """A host on the console's own wire, from where no firewall is in the way."""
+    ports: tuple[int, ...]
+    """Of TCP and UDP, where the console is open during a session (A-40 to A-42)."""
+    dialer: str = ""
+    """IBM's server with a modem (I-04); empty if the console has no modem that could be called."""
+    number: str = ""
+    """The console's telephone number; empty without a dialer."""
+    by: Inbound = Inbound.none
+    ppp_address: str = ""
+    """What the customer enters into the panel's field: the console's own address of PPP."""
+    caller_address: str = ""
+    """The representative's."""
+    console_allowed: bool = False
+    """Whether the session may reach the console itself (I-09, I-10)."""
+    partitions: tuple[Partition, ...] = ()
+
+
+def credentials(ppp_address: str) -> PppAccount:
+    """With what a representative authenticates: "based on" the PPP address (I-05).
+
+    The papers do not say how (Q-07). The lab's choice: the address is in the user's name, and the secret is
+    an HMAC-SHA256 of the address, by a key that all HMCs and IBM know.
+    """
+    digest = hmac.new(b"callhome-lab remote service", ppp_address.encode(), hashlib.sha256).digest()
+    secret = base64.b32encode(digest[:20]).decode().lower()
+    return PppAccount(user=f"ibm.{ppp_address}", secret=Secret(secret))

@@ -15,6 +15,7 @@ from lab import ways
 from lab.topology.catalogue import Region
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
+from lab.topology.service import Inbound
 from lab.topology.telephone import Outcome, ResultTable
 from lab.topology.values import (
     Address,
@@ -123,10 +124,19 @@ class CallSpec(Part):
 
 
 class ServiceSpec(Part):
-    """Inbound remote service of an HMC, which is off until somebody enables it."""
+    """Inbound remote service of an HMC: off, unless ``by`` says how a session is to be enabled."""
 
     dialer: NodeName | None = Field(
         default=None, description="IBM's server that dials the HMC's modem, if there is one."
+    )
+    by: Literal[Inbound.modem] | None = Field(
+        default=None, description="How IBM's people are let in, for one session: by modem."
+    )
+    ppp_address: Address = Field(
+        default=None, description="The panel's field: the HMC's own address in a session."
+    )
+    access: tuple[NodeName, ...] = Field(
+        default=(), description="Whom a session may reach: the HMC itself, partitions."
     )
 
 

@@ -311,9 +311,25 @@ class Case(Told):
     # -- what the telephone shows -------------------------------------------------------------
 
     @cached_property
-    def carried(self) -> list[Carried]:
+    def all_carried(self) -> list[Carried]:
         """Everything that telephone calls carried."""
         return telephone_calls.read_carried(self.run_dir)
+
+    @cached_property
+    def carried(self) -> list[Carried]:
+        """Of that, what is no remote service: calls that IBM's server places are sessions (I-04)."""
+        service = self.topology.service
+        lines = self.topology.lines_of(service.dialer) if service is not None else ()
+        theirs = tuple(f"{line.name}-" for line in lines)
+        return [item for item in self.all_carried if not (theirs and item.ends.startswith(theirs))]
+
+    @cached_property
+    def service_calls(self) -> list[TelephoneCall]:
+        """The calls that rang at the console whose remote service is tried."""
+        service = self.topology.service
+        lines = self.topology.lines_of(service.console) if service is not None else ()
+        own = {line.name for line in lines}
+        return [call for call in self.telephone_calls if call.called in own]
 
     @cached_property
     def dialogue(self) -> list[Utterance]:
@@ -326,7 +342,7 @@ class Case(Told):
         telephone = self.topology.telephone
         if telephone is None:
             return []
-        return telephone_calls.put_together(telephone, self.record, self.events, self.carried)
+        return telephone_calls.put_together(telephone, self.record, self.events, self.all_carried)
 
     def sa_installed(self, client: str) -> float:
         """When a client first had an ESP SA in each direction; 0 if it never had."""

@@ -9,6 +9,7 @@ from lab import ways
 from lab.names import count
 from lab.secret import Secret, find
 from lab.topology.model import PppAccount
+from lab.topology.service import credentials
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.outbound import clear_l2tp
@@ -197,6 +198,9 @@ def _credentials(case: Case) -> list[tuple[str, bytes]]:
     found = [(entry.system, "the system's identification") for entry in case.record.ledger]
     for place, account in find(case.topology, PppAccount):
         found.append((account.user, f"the model's {place}.user"))
+    if (service := case.topology.service) is not None and service.by:
+        secret = credentials(service.ppp_address).secret
+        found.append((secret.reveal(), "the representative's secret"))
     for place, hidden in find(case.topology, Secret):
         found.append((hidden.reveal(), f"the model's {place}"))
     return [(name, value.encode()) for value, name in dict(found).items() if value]

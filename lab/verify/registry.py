@@ -8,7 +8,7 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.verify import invariants, order, outbound, remote_service
+from lab.verify import invariants, order, outbound, remote_service, remote_session
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
@@ -18,6 +18,16 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "OUT-04": outbound.check_out_04,
     "OUT-15": order.check_out_15,
     "I-01": remote_service.check_i_01,
+    "I-02": remote_service.check_i_02,
+    "I-03": remote_service.check_i_03,
+    "I-04": remote_service.check_i_04,
+    "I-05": remote_service.check_i_05,
+    "I-06": remote_session.check_i_06,
+    "I-07": remote_session.check_i_07,
+    "I-08": remote_session.check_i_08,
+    "I-10": remote_session.check_i_10,
+    "I-11": remote_session.check_i_11,
+    "I-18": remote_session.check_i_18,
     "R-01": order.check_r_01,
     "g1": invariants.check_g1,
     "g2": invariants.check_g2,

@@ -1,43 +1,91 @@
-"""Inbound remote service, judged: who tried to get in to the console, and what came of it (S3, S4 2.2)."""
+"""Inbound remote service, judged from outside: who is let in, by which call, and with what (S3, S4 2.2)."""
 
 from __future__ import annotations
 
-from lab.names import count
-from lab.service.events import CalledIn, HostScanned, spans
+from math import inf
+
+from lab.names import all_of, count
+from lab.service.events import (
+    CalledIn,
+    HostScanned,
+    InboundDisabled,
+    InboundEnabled,
+    SessionUp,
+    spans,
+)
 from lab.service.marks import Purpose
 from lab.service.scan import PORTS
-from lab.telephony.events import CallAnswered
+from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.topology.model import RemoteService, Role
+from lab.topology.service import credentials
 from lab.verify.case import Case
-from lab.verify.finding import Check, Finding
+from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.telephone_calls import TelephoneCall
+from lab.wire import ppp
 from lab.wire.decode import TCP, UDP, Frame
+from lab.wire.ppp import ChapCode, Code
 
 EVERY_PORT = spans({*PORTS})
 ATTACKERS = (Role.internet, Role.sdc)
 """Whose nodes must have tried."""
+ANSWERS_BY_ITSELF, ANSWERS_NEVER = "S0=1", "S0=0"
+
+
+def of(case: Case) -> RemoteService:
+    """The remote service that is tried; topologies without one do not expect its requirements."""
+    assert case.topology.service is not None
+    return case.topology.service
+
+
+def untried(case: Case) -> str:
+    """Why nobody tried to get in; empty if somebody did."""
+    if case.topology.service is None:
+        return "the topology has no remote service (service:)"
+    if not any(isinstance(event, HostScanned) for event in case.events):
+        return f"{case.why_not_home or 'nothing was tried'}, so nobody tried to get in"
+    return ""
+
+
+def no_session(case: Case) -> str:
+    """Why no session was let in; empty if one was."""
+    if why := untried(case):
+        return why
+    return "" if of(case).by else f"no session is let in to {of(case).console}"
+
+
+def enabled(case: Case) -> list[InboundEnabled]:
+    return [event for event in case.events if isinstance(event, InboundEnabled)]
+
+
+def first_enabled(case: Case) -> float:
+    """When a session was let in for the first time; inf if never."""
+    return min((event.time for event in enabled(case)), default=inf)
 
 
 def check_i_01(case: Case) -> Finding:
     """Remote service is off by default."""
-    service = case.topology.service
-    if service is None:
-        check = Check("I-01", "nobody gets in to a console")
-        return check.not_tested("the topology has no remote service (service:)")
-    console = service.console
+    if case.topology.service is None:
+        return Check("I-01", "nobody gets in to a console").not_tested(untried(case))
+    service, console = of(case), of(case).console
     by_telephone = f", and {console}'s modem takes no call" if service.dialer else ""
     check = Check(
         "I-01",
         f"{console} answers on all ports to its own wire; from outside no TCP or UDP port, no other IP "
         f"protocol and no ping gets an answer{by_telephone}",
     )
+    if why := untried(case):
+        return check.not_tested(why)
     scans = [event for event in case.events if isinstance(event, HostScanned)]
-    if not scans and not case.came_home:
-        return check.not_tested(f"{case.why_not_home}, so nobody tried to get in")
     _judge_control(check, service, scans)
-    attacks = [scan for scan in scans if scan.purpose == Purpose.attack.name]
-    _judge_attacks(case, check, attacks)
-    calls = _judge_calls(case, check, service) if service.dialer else 0
-    sources = " and ".join(dict.fromkeys(scan.source for scan in attacks))
+    attacks = [
+        s for s in scans if s.purpose == Purpose.attack.name and s.time < first_enabled(case)
+    ]
+    judge_outsiders(case, check, attacks)
+    answers = [frame for frame in _answers(case) if frame.time < first_enabled(case)]
+    segments = sorted({frame.segment for frame in answers})
+    check.forbid(answers, f"in answer to a scan on {' and '.join(segments)}")
+    calls = _judge_unanswered(case, check, 0.0, first_enabled(case)) if service.dialer else 0
+    sources = all_of(list(dict.fromkeys(scan.source for scan in attacks)))
     rang = (
         f"; {console}'s telephone rang {count(calls, 'time')}, and no modem answered"
         if calls
@@ -65,7 +113,8 @@ def _judge_control(check: Check, service: RemoteService, scans: list[HostScanned
                 )
 
 
-def _judge_attacks(case: Case, check: Check, attacks: list[HostScanned]) -> None:
+def judge_outsiders(case: Case, check: Check, attacks: list[HostScanned]) -> None:
+    """Everybody outside must have tried, with every packet, and have got no answer."""
     tried = {scan.source for scan in attacks}
     for role in ATTACKERS:
         for node in case.topology.with_role(role):
@@ -81,10 +130,6 @@ def _judge_attacks(case: Case, check: Check, attacks: list[HostScanned]) -> None
                 "so it proves nothing"
             )
         check.want(scan.silent, scan.sentence)
-    answers = _answers(case)
-    check.forbid(
-        answers, f"in answer to a scan on {' and '.join(sorted({f.segment for f in answers}))}"
-    )
 
 
 def _answers(case: Case) -> list[Frame]:
@@ -99,12 +144,12 @@ def _answers(case: Case) -> list[Frame]:
     ]
 
 
-def _judge_calls(case: Case, check: Check, service: RemoteService) -> int:
-    """How many calls of IBM's server rang at the console's modem."""
-    placed = [event for event in case.events if isinstance(event, CalledIn)]
+def _judge_unanswered(case: Case, check: Check, since: float, until: float) -> int:
+    """How many calls of IBM's server rang at the console in a time when nobody is let in."""
+    service = of(case)
+    placed = [e for e in case.events if isinstance(e, CalledIn) and since <= e.started < until]
     check.want(placed, f"{service.dialer} has not called {service.console}")
-    own = {line.name for line in case.topology.lines_of(service.console)}
-    rang = [call for call in case.telephone_calls if call.called in own]
+    rang = [c for c in case.service_calls if c.command and since <= c.command.time < until]
     check.want(
         len([call for call in rang if call.client == service.dialer]) >= len(placed),
         f"a call of {service.dialer} did not ring at {service.console}, so it proves nothing",
@@ -113,3 +158,124 @@ def _judge_calls(case: Case, check: Check, service: RemoteService) -> int:
         if call.connected or call.noted(CallAnswered):
             check.object(f"{service.console}'s modem answered {call}")
     return len(rang)
+
+
+def check_i_02(case: Case) -> Finding:
+    """Each enabling serves one session."""
+    check = Check(
+        "I-02",
+        "each enabling serves one session: then the modem takes no call, until the next enabling",
+    )
+    if why := no_session(case):
+        return check.not_tested(why)
+    times = [event.time for event in enabled(case)]
+    sessions = [event for event in case.events if isinstance(event, SessionUp)]
+    ended = [event for event in case.events if isinstance(event, InboundDisabled)]
+    check.want(len(times) > 1, "a session was not let in a second time")
+    for number, (begin, end) in enumerate(zip(times, [*times[1:], inf], strict=True), 1):
+        here = [session for session in sessions if begin <= session.time < end]
+        if len(here) != 1:
+            check.object(f"enabling {number} served {count(len(here), 'session')}")
+        over = [event for event in ended if begin <= event.time < end and event.reason == "used"]
+        check.want(over, f"enabling {number} was not used up by its session")
+        if over and end < inf:
+            _judge_unanswered(case, check, over[0].time, end)
+    answered = [call for call in case.service_calls if call.noted(CallAnswered)]
+    return check.finding(
+        f"{count(len(times), 'enabling')}, {count(len(sessions), 'session')}; of "
+        f"{count(len(case.service_calls), 'call')} the modem answered {len(answered)}"
+    )
+
+
+def check_i_03(case: Case) -> Finding:
+    """The modem is set to take calls, and only while somebody is let in."""
+    check = Check("I-03", "enabling sets the console's modem to S0=1, and the end of it to S0=0")
+    if why := no_session(case):
+        return check.not_tested(why)
+    own = {line.name for line in case.topology.lines_of(of(case).console)}
+    settings = [
+        (said.time, ANSWERS_BY_ITSELF in said.text)
+        for said in case.dialogue
+        if isinstance(said, TerminalSaid)
+        and said.line in own
+        and (ANSWERS_BY_ITSELF in said.text or ANSWERS_NEVER in said.text)
+    ]
+    ends = [event.time for event in case.events if isinstance(event, InboundDisabled)]
+    for number, event in enumerate(enabled(case), 1):
+        before = [answers for time, answers in settings if time <= event.time]
+        check.want(before and before[-1], f"enabling {number} did not set S0=1")
+        over = min((end for end in ends if end >= event.time), default=inf)
+        until = [answers for time, answers in settings if event.time < time <= over]
+        check.want(
+            until and not until[-1], f"after enabling {number} the modem was not set to S0=0"
+        )
+    early = [time for time, answers in settings if answers and time < first_enabled(case) - 1.0]
+    if early:
+        check.object("the modem was set to S0=1 before anybody was let in")
+    return check.finding(f"{len(settings)} times set: S0=1 by each enabling, and S0=0 after it")
+
+
+def check_i_04(case: Case) -> Finding:
+    """IBM's special server dials the console directly."""
+    service = case.topology.service
+    dialer = service.dialer if service is not None else "IBM's server"
+    check = Check("I-04", f"each call that the console's modem takes comes from {dialer}")
+    if why := no_session(case):
+        return check.not_tested(why)
+    taken = [call for call in case.service_calls if call.noted(CallAnswered)]
+    for call in taken:
+        if call.client != dialer:
+            check.object(f"the modem took {call}")
+    check.want(taken, "the console's modem took no call")
+    if case.record.lig:
+        check.object("AT&T's gateway heard of calls, which go past it")
+    return check.finding(f"{count(len(taken), 'call')} of {dialer}, none by AT&T's gateway")
+
+
+def sessions(case: Case) -> list[TelephoneCall]:
+    """The calls of remote service that became sessions."""
+    return [call for call in case.service_calls if call.came_up]
+
+
+def check_i_05(case: Case) -> Finding:
+    """The representative authenticates with what the PPP address says."""
+    check = Check(
+        "I-05",
+        "the console demands CHAP and challenges; the response is by the credentials that are based on "
+        "the PPP address, and only after it IPCP begins",
+    )
+    if why := no_session(case):
+        return check.not_tested(why)
+    account = credentials(of(case).ppp_address)
+    came_up = sessions(case)
+    check.want(came_up, "no session came up")
+    for call in came_up:
+        asked = call.in_ppp(ppp.LCP, Code.configure_request, outgoing=False)
+        demanded = [item for item, f in asked if f.authentication == (ppp.CHAP, ppp.CHAP_MD5)]
+        check.want(demanded, f"{call}: the console did not demand CHAP with MD5")
+        challenges = call.in_ppp(ppp.CHAP, ChapCode.challenge, outgoing=False)
+        check.want(challenges, f"{call}: the console did not challenge")
+        known = {frame.identifier: frame.chap_value for _, frame in challenges}
+        responses = call.in_ppp(ppp.CHAP, ChapCode.response, outgoing=True)
+        right = [
+            frame
+            for _, frame in responses
+            if frame.chap_value
+            == ppp.chap_md5(
+                frame.identifier, account.secret.reveal(), known.get(frame.identifier, b"")
+            )
+            and frame.content[17:] == account.user.encode()
+        ]
+        check.want(
+            right, f"{call}: no response by {account.user}", frames_of(i for i, _ in responses)
+        )
+        accepted = call.in_ppp(ppp.CHAP, ChapCode.success, outgoing=False)
+        check.want(accepted, f"{call}: the console accepted no response")
+        at = accepted[0][0].frame.time if accepted else inf
+        early = [i for i, _ in call.in_ppp(ppp.IPCP) if i.frame.time < at]
+        if accepted and early:
+            check.object(f"{call}: IPCP began before the response was accepted", frames_of(early))
+        check.show(item.frame for item, _ in (*challenges, *responses))
+    return check.finding(
+        f"{count(len(came_up), 'session')} of {account.user}, each by one response"
+    )

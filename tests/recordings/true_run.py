@@ -83,7 +83,7 @@ class _ReadCase(Case):
     def __init__(self, run: TrueRun, topology: Topology) -> None:
         super().__init__(topology, run.record, run.run_dir)
         self.wire = {name: _numbered(frames) for name, frames in run.wire.items()}
-        self.carried = run.numbered_carried()
+        self.all_carried = run.numbered_carried()
         self.events = run.events
         self.keys = run.keys
 

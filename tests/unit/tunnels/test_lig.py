@@ -21,8 +21,9 @@ from lab.record.record import Record
 from lab.topology import load, resolve
 from lab.topology.telephone import Lig, ModemLine
 from lab.ways.dial.events import LigLeftToRing
-from tunnels import _answering, _dnsmasq, _notices, lig, ppp
-from tunnels._answering import TRIES, AnsweringModem, HungUpOn, ToldToEnd
+from tunnels import _dnsmasq, answering, lig, ppp
+from tunnels import notices as notices_module
+from tunnels.answering import TRIES, AnsweringModem, HungUpOn, ToldToEnd
 
 LOG = Path("/run/lab/logs/lig/pppd-lig-1.log")
 
@@ -65,8 +66,8 @@ class Line:
 
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
-    monkeypatch.setattr(_answering, "COMMAND_S", 0.1)
-    monkeypatch.setattr(_answering, "ANSWER_S", 0.1)
+    monkeypatch.setattr(answering, "COMMAND_S", 0.1)
+    monkeypatch.setattr(answering, "ANSWER_S", 0.1)
     made = Line()
     yield made
     made.close()
@@ -115,7 +116,7 @@ def test_an_answer_that_never_ends_is_given_up(line: Line) -> None:
     began = time.monotonic()
 
     assert line.end.answer() is None
-    assert time.monotonic() >= began + _answering.ANSWER_S
+    assert time.monotonic() >= began + answering.ANSWER_S
 
 
 def test_a_modem_that_does_not_answer_is_dead_after_some_tries(line: Line) -> None:
@@ -245,7 +246,7 @@ def test_a_script_says_who_calls_and_waits_for_the_answer(tmp_path: Path) -> Non
         "IPREMOTE": "203.0.113.131",
         "PEERNAME": "us ibm.$(false)",
     }
-    text = _notices.PRE_UP.replace(_notices.DIRECTORY, os.fspath(tmp_path))
+    text = notices_module.PRE_UP.replace(notices_module.DIRECTORY, os.fspath(tmp_path))
     with subprocess.Popen(["/bin/sh", "-c", text], env=environment) as script:
         assert os.read(notices, 200) == b"asks ppp1 203.0.113.131 us ibm.$(false)\n"
         with pytest.raises(subprocess.TimeoutExpired):

@@ -1,7 +1,7 @@
-"""How the pppd of a call tells a LIG what has become of the call: two scripts and named pipes.
+"""How the pppd of a call tells whoever took the call what has become of it: two scripts and named pipes.
 
 pppd waits for ``ip-pre-up`` before it puts its interface up (pppd(8) SCRIPTS), and that script waits
-for our answer; so the fence knows a call before the first packet of it. The scripts start no
+for our answer; so a fence or a lock-down stands before the first packet of the call. The scripts start no
 programs: a shell and what is built into it.
 """
 
@@ -15,14 +15,14 @@ from pathlib import Path
 
 from lab.linux.nodes import Node
 
-DIRECTORY = "/run/lig"
+DIRECTORY = "/run/calls"
 
 NUMBER = "LAB_CALL"
 """The call's number in the environment of its scripts."""
 
 PRE_UP = f"""\
 #!/bin/sh
-# The fence must know the call before its IP link is up.
+# What is to hold back packets must stand before the IP link is up.
 echo "asks $IFNAME $IPREMOTE $PEERNAME" >{DIRECTORY}/notices-${NUMBER}
 read -r _ <{DIRECTORY}/answer-${NUMBER}
 """
@@ -44,7 +44,7 @@ class Notice:
     user: str
 
 
-def install(node: Node) -> None:
+def install_scripts(node: Node) -> None:
     """Write the scripts, for all calls of the node."""
     for path, text in SCRIPTS.items():
         node.write(path, text, 0o700)

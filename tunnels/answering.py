@@ -1,4 +1,4 @@
-"""What a LIG's modem is told and what it says: V.250 from the terminal's side, answering calls only."""
+"""What a modem that answers is told and what it says: V.250 from the terminal's side."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import select
 import time
 from collections import deque
 
-SET_UP = ("ATZ", "ATE0V1S0=0&C1&D2")
-"""The modem's own defaults; then no echo, words, no answer by itself, DCD and DTR as they are."""
+SET_UP = ("ATZ", "ATE0V1S0={rings}&C1&D2")
+"""The modem's own defaults; then no echo, words, after how many rings it answers by itself (0: never), and
+DCD and DTR as they are."""
 ANSWER = "ATA"
 
 COMMAND_S = 5.0
@@ -42,18 +43,23 @@ class AnsweringModem:
         self._lines: deque[str] = deque()
         self._partial = b""
 
-    def set_up(self) -> bool:
+    def set_up(self, rings: int = 0) -> bool:
         """Whether the modem does what it is told, at the third try at the latest."""
+        commands = [command.format(rings=rings) for command in SET_UP]
         return any(
-            all(self._ask(command, _OK, COMMAND_S) for command in SET_UP) for _ in range(TRIES)
+            all(self._ask(command, _OK, COMMAND_S) for command in commands) for _ in range(TRIES)
         )
 
     def answer(self) -> int | None:
         """Answer a call that rings: the rate that CONNECT has, or 0; None if the call came to nothing."""
         said = self._ask(ANSWER, _ANSWERED, ANSWER_S)
-        if said is None or not said[0].startswith("CONNECT"):
-            return None
-        return int(said[1] or 0)
+        return _rate(said)
+
+    def wait_for_call(self) -> int:
+        """The rate of the next call that the modem has answered by itself, or 0."""
+        while (rate_bit_s := _rate(_ANSWERED.fullmatch(self.hear()))) is None:
+            pass
+        return rate_bit_s
 
     def hear(self, deadline: float | None = None) -> str:
         """The next line that the modem says; empty if none is whole by the deadline (monotonic)."""
@@ -94,3 +100,8 @@ class AnsweringModem:
             if found := answers.fullmatch(self.hear(deadline)):
                 return found
         return None
+
+
+def _rate(said: re.Match[str] | None) -> int | None:
+    """Of CONNECT, 0 if it has none; None of anything else."""
+    return int(said[1] or 0) if said is not None and said[0].startswith("CONNECT") else None

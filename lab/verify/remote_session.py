@@ -1,0 +1,254 @@
+"""A session of remote service, judged: where its packets may go, and from when (S3, S4 2.2)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from itertools import chain
+
+from lab.names import all_of, count
+from lab.service.events import (
+    CustomerRules,
+    HostScanned,
+    LockedDown,
+    ServiceTried,
+    SessionUp,
+    spans,
+)
+from lab.topology.service import Partition, RemoteService
+from lab.verify.case import Case
+from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.remote_service import judge_outsiders, no_session, of, sessions
+from lab.wire.decode import Frame, Packet
+
+SESSION, OVER = "session", "over"
+
+
+def _scans(case: Case, state: str, source: str = "") -> list[HostScanned]:
+    return [
+        event
+        for event in case.events
+        if isinstance(event, HostScanned) and event.state == state and source in ("", event.source)
+    ]
+
+
+def _in_session(case: Case, target: str) -> HostScanned | None:
+    """The representative's scan of an address."""
+    found = (scan for scan in _scans(case, SESSION, of(case).dialer) if scan.target == target)
+    return next(found, None)
+
+
+def _allowed(service: RemoteService) -> list[Partition]:
+    return [partition for partition in service.partitions if partition.allowed]
+
+
+def check_i_06(case: Case) -> Finding:
+    """An alias on the session's interface for each allowed partition."""
+    check = Check("I-06", "the console has its PPP address and an alias for each allowed partition")
+    if why := no_session(case):
+        return check.not_tested(why)
+    service = of(case)
+    wanted = {partition.alias: partition.name for partition in _allowed(service)}
+    came_up = [event for event in case.events if isinstance(event, SessionUp)]
+    check.want(came_up, "no session came up")
+    for event in came_up:
+        if event.address != service.ppp_address:
+            check.object(f"the console has not the address {service.ppp_address}")
+        for alias in sorted({*wanted} - {*event.aliases}, key=ip_address):
+            check.object(f"{wanted[alias]} has no alias")
+        for alias in sorted({*event.aliases} - {*wanted}, key=ip_address):
+            check.object(f"there is an alias {alias}, which no allowed partition has")
+    told = [f"{alias} for {name}" for alias, name in wanted.items()] or ["no alias"]
+    return check.finding(
+        f"{service.ppp_address} and {all_of(told)} in {count(len(came_up), 'session')}"
+    )
+
+
+def check_i_07(case: Case) -> Finding:
+    """What goes to an alias comes to its partition, and the answer comes from the alias."""
+    check = Check(
+        "I-07", "what is sent to a partition's alias goes to the partition and nowhere else"
+    )
+    if why := no_session(case):
+        return check.not_tested(why)
+    wanted = _allowed(of(case))
+    if not wanted:
+        return check.not_tested("no partition is allowed")
+    shown: list[Frame] = []
+    for partition in wanted:
+        tried = [
+            event
+            for event in case.events
+            if isinstance(event, ServiceTried) and event.address == partition.alias
+        ]
+        check.want(tried, f"{partition.name} was not tried")
+        for event in tried:
+            said = f"This is port tcp/{event.port} of {partition.name}"
+            check.want(event.answer == said, event.sentence)
+        came = _of_caller(case, partition.segment)
+        shown += [frame for frame, _ in came]
+        check.want(came, f"nothing of the session is on {partition.segment}")
+        strange = [f for f, p in came if partition.address not in (p.source, p.destination)]
+        check.forbid(
+            strange, f"of the session on {partition.segment} that are not {partition.name}'s"
+        )
+        back = [
+            item
+            for item in chain.from_iterable(call.frames for call in sessions(case))
+            if item.data and not item.outgoing and item.data.source == partition.address
+        ]
+        if back:
+            what = f"an answer of {partition.name} comes by {partition.address}, not by its alias"
+            check.object(what, frames_of(back))
+    check.show(shown[:8])
+    names = all_of([partition.name for partition in wanted])
+    return check.finding(f"{names} answered by {count(len(wanted), 'alias', 'aliases')}")
+
+
+def _of_caller(case: Case, segment: str) -> list[tuple[Frame, Packet]]:
+    caller = of(case).caller_address
+    return [
+        (frame, frame.ip)
+        for frame in case.frames(segment)
+        if frame.ip and caller in (frame.ip.source, frame.ip.destination)
+    ]
+
+
+def check_i_08(case: Case) -> Finding:
+    """A partition that is not allowed cannot be reached."""
+    check = Check("I-08", "no packet of a session comes to a partition that is not allowed")
+    if why := no_session(case):
+        return check.not_tested(why)
+    others = [partition for partition in of(case).partitions if not partition.allowed]
+    if not others:
+        return check.not_tested("all partitions are allowed")
+    for partition in others:
+        for address in (partition.alias, partition.address):
+            scan = _in_session(case, address)
+            if scan is None:
+                check.object(f"{address} of {partition.name} was not tried")
+                continue
+            _want_all_arrived(check, scan)
+            check.want(scan.silent, scan.sentence)
+        came = [frame for frame, _ in _of_caller(case, partition.segment)]
+        check.forbid(came, f"of the session on {partition.segment}")
+        for event in case.events:
+            if isinstance(event, ServiceTried) and event.host == partition.name:
+                check.want(not event.answer, event.sentence)
+    names = all_of([partition.name for partition in others])
+    return check.finding(
+        f"{names}: all ports and protocols tried by alias and address, none answered"
+    )
+
+
+def _want_all_arrived(check: Check, scan: HostScanned) -> None:
+    if scan.at_host != scan.sent:
+        check.object(
+            f"of {sum(scan.sent)} packets of the scan of {scan.target} {sum(scan.at_host)} came by the "
+            "session, so it proves nothing"
+        )
+
+
+def check_i_10(case: Case) -> Finding:
+    """The console is open where the papers say, by TCP and UDP, and nowhere else."""
+    service = case.topology.service
+    ports = spans(service.ports) if service is not None else ""
+    check = Check(
+        "I-10",
+        f"in a session the console answers on {ports}, by TCP and UDP alike, and to nothing else",
+    )
+    if why := no_session(case):
+        return check.not_tested(why)
+    if not of(case).console_allowed:
+        return check.not_tested("the console itself is not allowed (I-09)")
+    scan = _in_session(case, of(case).ppp_address)
+    if scan is None:
+        check.object("the console was not scanned in a session")
+        return check.finding("")
+    _want_all_arrived(check, scan)
+    for protocol, answered in (("TCP", scan.tcp), ("UDP", scan.udp)):
+        if answered != ports:
+            check.object(f"{protocol} {answered or 'nothing'} answered")
+    if scan.refused or scan.protocols or scan.errors:
+        check.object(scan.sentence)
+    return check.finding(f"TCP and UDP {ports} answered of all, and no other protocol")
+
+
+def check_i_11(case: Case) -> Finding:
+    """The lock-down goes before the customer's own rules, and leaves them as they were."""
+    check = Check(
+        "I-11",
+        "the customer's own rules do not apply to a session, and are afterwards what they were",
+    )
+    if why := no_session(case):
+        return check.not_tested(why)
+    rules = {e.moment: e.rules for e in case.events if isinstance(e, CustomerRules)}
+    denied, admitted = _rules_that_differ(of(case), rules.get("during", ""))
+    check.want(denied, "the customer denied no listed port")
+    check.want(admitted, "the customer admitted no port that is not listed")
+    if rules.get("during") != rules.get("after"):
+        check.object("the customer's rules are not what they were")
+    lost = [
+        line for line in rules.get("before", "").splitlines() if line not in rules.get("after", "")
+    ]
+    if lost:
+        check.object(f"a rule of the customer's is gone: {lost[0].strip()}")
+    scan = _in_session(case, of(case).ppp_address)
+    answered = scan.tcp if scan is not None else ""
+    for port in denied if of(case).console_allowed else ():
+        check.want(_holds(answered, port), f"TCP {port}, which the customer denied, did not answer")
+    for port in admitted:
+        check.want(not _holds(answered, port), f"TCP {port}, which the customer admitted, answered")
+    return check.finding(
+        f"TCP {spans(denied)} answered though denied, TCP {spans(admitted)} did not though admitted; "
+        "the rules are as they were"
+    )
+
+
+def _rules_that_differ(service: RemoteService, rules: str) -> tuple[set[int], set[int]]:
+    """The listed ports that rules drop, and the others that they accept, of what the lab adds."""
+    words = [line.split() for line in rules.splitlines()]
+    found = [(int(w[2]), w[3]) for w in words if w[:2] == ["tcp", "dport"] and len(w) == 4]
+    denied = {port for port, verb in found if verb == "drop" and port in service.ports}
+    admitted = {port for port, verb in found if verb == "accept" and port not in service.ports}
+    return denied, admitted
+
+
+def _holds(told: str, port: int) -> bool:
+    """Whether a port is among spans."""
+    for span in filter(None, told.split(", ")):
+        first, _, last = span.partition("-")
+        if int(first) <= port <= int(last or first):
+            return True
+    return False
+
+
+def check_i_18(case: Case) -> Finding:
+    """The lock-down stands before the first packet of a session, and everything is closed after the last."""
+    check = Check(
+        "I-18",
+        "the lock-down stands before a packet can come by a session; outside all stays closed",
+    )
+    if why := no_session(case):
+        return check.not_tested(why)
+    locked = [event for event in case.events if isinstance(event, LockedDown)]
+    came_up = sessions(case)
+    check.want(came_up, "no session came up")
+    if len(locked) != len(came_up):
+        check.object(f"{count(len(came_up), 'session')}, and {count(len(locked), 'lock-down')}")
+    for call, event in zip(came_up, locked, strict=False):
+        packets = [item for item in call.frames if item.data]
+        early = [item for item in packets if item.frame.time < event.time]
+        if early:
+            check.object(f"{call}: packets came before the lock-down", frames_of(early))
+        check.want(packets, f"{call} carried no packet")
+        check.show(item.frame for item in packets[:2])
+    meanwhile = _scans(case, SESSION)
+    outside = [scan for scan in meanwhile if scan.source != of(case).dialer]
+    check.want(outside, "nobody tried to get in from outside during a session")
+    for scan in outside:
+        check.want(scan.silent, scan.sentence)
+    judge_outsiders(case, check, _scans(case, OVER))
+    return check.finding(
+        f"{count(len(came_up), 'session')}, each locked down before its first packet; nothing answered the "
+        "Internet meanwhile and afterwards"
+    )
