@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
 from lab.errors import ProtocolError
 from lab.inside.running import RunningLab
 from lab.linux import firewall, nft
 from lab.linux.nodes import Node
 from lab.service import injection, marks, scan
-from lab.service.console import Console, State
+from lab.service.console import Console, PanelState
 from lab.service.events import Counts, CustomerRules, HostScanned, spans
 from lab.service.marks import Purpose
 from lab.service.representative import INTERFACE, Representative
@@ -29,9 +30,11 @@ ATTACKERS = (Role.internet, Role.sdc)
 DENIED, ADMITTED = 22, 9999
 """The customer's own rules deny a listed port and admit another; neither holds in a session (I-11)."""
 BEFORE, MEANWHILE = f"tcp dport {DENIED} drop", f"tcp dport {ADMITTED} accept"
+CLOSED = 1
+"""A port that no list has: it is tried as soon as IPCP is open (I-18)."""
 LOOKED_AT = (1, 22, 65_535)
 """Ports of a partition, which all are open."""
-END_S = 60.0
+STAYS_S = 600.0
 
 
 def live(lab: RunningLab, service: RemoteService) -> None:
@@ -56,7 +59,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         _note_rules(lab, console, "before")
         _come_in(panel, representative, service)
         _work(lab, counters, service, representative)
-        _leave(panel, representative)
+        _leave(panel, representative, stays_on=service.stays_on)
         _note_rules(lab, console, "after")
         _scan_from_outside(lab, counters, service, OVER)
         representative.call()
@@ -66,11 +69,16 @@ def live(lab: RunningLab, service: RemoteService) -> None:
 
 
 def _come_in(panel: Console, representative: Representative, service: RemoteService) -> None:
-    panel.enable()
-    if not representative.call() or not representative.authenticate(
-        credentials(service.ppp_address)
-    ):
-        raise ProtocolError(f"{service.console} let a session in, and none came up")
+    """By the credentials, after as many wrong ones as a fault wants; then at once to a closed port."""
+    if not service.never_enabled:
+        panel.enable()
+    if not representative.call():
+        raise ProtocolError(f"{service.console}'s modem takes no call")
+    wrong = (str(IPv4Address(service.ppp_address) + 100 + n) for n in range(service.wrong_tries))
+    typed = [*wrong, service.ppp_address]
+    if not any(representative.authenticate(credentials(address)) for address in typed):
+        raise ProtocolError(f"{service.console} took a call, and no session came up")
+    representative.look_at(service.console, service.ppp_address, CLOSED)
 
 
 def _work(
@@ -96,10 +104,14 @@ def _work(
     _attack(lab, counters, internet, service, SESSION)
 
 
-def _leave(panel: Console, representative: Representative) -> None:
-    representative.hang_up()
-    wait_until("remote service is off again", lambda: panel.state is State.off, END_S)
+def _leave(panel: Console, representative: Representative, *, stays_on: bool = False) -> None:
+    """Hang up, or wait for the line to drop, as a fault wants; until everything is closed."""
+    if not stays_on:
+        representative.hang_up()
+    over = PanelState.off
+    wait_until("remote service is off again", lambda: panel.state is over, STAYS_S)
     panel.check()
+    representative.hang_up()
 
 
 def _note_rules(lab: RunningLab, console: Node, moment: str) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from itertools import count
 
-from lab.errors import KernelError, LabBroke, ThreadBroke, UsageError
+from lab.errors import KernelError, ProtocolError, ThreadBroke, UsageError
 from lab.linux import firewall, links, nft
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
@@ -33,9 +33,9 @@ from lab.service.events import (
     WrongTry,
 )
 from lab.topology.model import PppAuth, RemoteService
-from lab.topology.service import credentials
+from lab.topology.service import MOST_TRIES, credentials
 from lab.topology.telephone import ModemLine
-from lab.wait import wait_until
+from lab.wait import let_pass, wait_until
 from tunnels import ppp
 from tunnels._serial import open_port
 from tunnels.answering import AnsweringModem, HungUpOn, ToldToEnd
@@ -45,19 +45,19 @@ PPPD = "/usr/sbin/pppd"
 OPTIONS = "/etc/ppp/options.service"
 MTU = 1500
 """RFC 1661 6.1; the papers name none (Q-18)."""
-MOST_TRIES = 3
-"""Wrong tries to authenticate before the console hangs up (I-05)."""
 RINGS = 1
 """The modem answers the first ring (S0=1)."""
 READY_S = 30.0
 OPEN_TRIES = 20
 PORT_AWAY_S = 0.5
 """After a lost carrier the port is away for a moment."""
+LATE_S = 2.0
+"""With the fault late-lockdown: packets come meanwhile."""
 HANG_UP_S = 10.0
 """pppd asks twice, three seconds each, for the peer's leave to end (RFC 1661 4.6)."""
 
 
-class State(StrEnum):
+class PanelState(StrEnum):
     """Of the panel."""
 
     off = "off"
@@ -69,7 +69,7 @@ class Console:
     """The panel of one HMC; ``stop`` ends whatever it has set in motion."""
 
     def __init__(self, node: Node, service: RemoteService, line: ModemLine, tell: Tell) -> None:
-        self.state = State.off
+        self.state = PanelState.off
         self._node = node
         self._service = service
         self._line = line
@@ -77,6 +77,8 @@ class Console:
         self._numbers = count(1)
         self._attending = contextlib.ExitStack()
         self._failure: BaseException | None = None
+        self._silent = False
+        """Whether the modem did not do what it was told."""
 
     # The panel.
 
@@ -85,18 +87,21 @@ class Console:
 
         Raises UsageError if one is let in already.
         """
-        if self.state is not State.off:
+        if self.state is not PanelState.off:
             raise UsageError(f"remote service of {self._node.name} is enabled already")
         self._attending.close()
+        self._silent = False
         install_scripts(self._node)
         ppp.write_secrets(self._node, [credentials(self._service.ppp_address)])
         self._attending.enter_context(start_worker(self._attend, "remote service"))
         wait_until(
             f"{self._node.name}'s modem takes calls",
-            lambda: self.state is not State.off or self._failure,
+            lambda: self.state is not PanelState.off or self._silent or self._failure,
             READY_S,
         )
         self.check()
+        if self._silent:
+            raise ProtocolError(f"{self._node.name}'s modem does not do what it is told")
 
     def disable(self) -> None:
         """Let nobody in any more; a session that stands ends. Does nothing if it is off."""
@@ -124,9 +129,12 @@ class Console:
         except BaseException as error:  # noqa: BLE001
             self._failure = error
         finally:
-            self._silence_modem()
-            was, self.state = self.state, State.off
-            if was is not State.off:
+            if not self._silent:
+                self._silence_modem()
+            was, self.state = self.state, PanelState.off
+            if self._silent:
+                reason = "no-modem"
+            if was is not PanelState.off or self._silent:
                 self._tell(InboundDisabled(source=self._node.name, reason=reason))
 
     def _serve(self, told: int) -> str:
@@ -135,16 +143,17 @@ class Console:
             with self._opened(told) as port, contextlib.suppress(HungUpOn):
                 modem = AnsweringModem(port, told)
                 if not modem.set_up(RINGS):
-                    raise LabBroke(f"{self._line.name}'s modem does not do what it is told")
+                    self._silent = True
+                    raise ToldToEnd
                 self._note_enabled()
                 modem.wait_for_call()
                 if reason := self._take_call(told):
                     return reason
 
     def _note_enabled(self) -> None:
-        if self.state is State.enabled:
+        if self.state is PanelState.enabled:
             return
-        self.state = State.enabled
+        self.state = PanelState.enabled
         names = tuple(partition.name for partition in lockdown.allowed(self._service))
         self._tell(
             InboundEnabled(
@@ -157,7 +166,7 @@ class Console:
 
     def _take_call(self, told: int) -> str:
         """A call that is connected; why nobody is let in any more, or nothing if it came to nothing."""
-        self.state = State.session
+        self.state = PanelState.session
         for number in range(1, MOST_TRIES + 1):
             opened, status = self._run_pppd(told)
             if opened:
@@ -167,7 +176,7 @@ class Console:
             self._tell(WrongTry(source=self._node.name, number=number, exit_status=status))
         else:
             return "wrong-tries"
-        self.state = State.enabled
+        self.state = PanelState.enabled
         return ""
 
     @contextlib.contextmanager
@@ -178,7 +187,8 @@ class Console:
                 break
             except OSError:
                 if number == OPEN_TRIES:
-                    raise
+                    self._silent = True
+                    raise ToldToEnd from None
                 _pause(told, PORT_AWAY_S)
         try:
             yield port
@@ -243,8 +253,12 @@ class Console:
             while True:
                 ready = [descriptor for descriptor, _ in poller.poll(patience_ms)]
                 for notice in notices.read():
-                    if notice.asks:
+                    late = self._service.late_lockdown
+                    if late and not notice.asks:
+                        let_pass(LATE_S)
+                    if notice.asks != late:
                         session.enter_context(self._locked_down(notice, dropped.append))
+                    if notice.asks:
                         notices.answer()
                     else:
                         opened = True

@@ -90,11 +90,15 @@ class InboundDisabled(Event, topic="service"):
     """The console's modem answers no more."""
 
     reason: str
-    """``used``, ``disabled`` or ``wrong-tries``."""
+    """``used``, ``disabled``, ``wrong-tries`` or ``no-modem``."""
 
     @property
     def sentence(self) -> str:
-        words = {"used": "the session is over", "wrong-tries": "three wrong tries"}
+        words = {
+            "used": "the session is over",
+            "wrong-tries": "three wrong tries",
+            "no-modem": "its modem does not do what it is told",
+        }
         return f"{self.source} lets nobody in: {words.get(self.reason, 'the customer has disabled it')}"
 
 

@@ -63,6 +63,8 @@ def _arriving(
     for protocol, port in ports if service.console_allowed else ():
         counted = f'counter name "{port_counter(protocol, port)}" accept'
         yield f"ip daddr {service.ppp_address} {protocol} dport {port} {counted}"
+    if service.lockdown_forgets_udp:
+        yield "meta l4proto udp accept"
     yield f'counter name "{DROPPED}" drop'
 
 

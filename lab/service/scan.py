@@ -26,6 +26,8 @@ BATCH = 128
 """Packets at once: fewer than what an interface's queue holds."""
 PACE_BYTE_S = 2_000_000
 """Slower than the slowest link of the lab's topologies, so that no queue overflows."""
+WARM_UP_S = 1.0
+"""Lab time for a first packet, which is not of the scan, to get to the target."""
 SETTLE_S = 5.0
 """Lab time for the last answer; nothing tells that none will come."""
 _BUFFER_BYTES = 1 << 25
@@ -72,6 +74,9 @@ def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answ
     """Scan an address from a node's own address; what answered at the node."""
     answers = Answers()
     with node.call(_listener) as listener:
+        # Every router on the way first has to find the next one's hardware address.
+        send(craft.echo(own, target, purpose))
+        let_pass(WARM_UP_S)
         for batch in _batches(_packets(own, target, purpose)):
             for packet in batch:
                 send(packet)

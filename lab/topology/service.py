@@ -11,6 +11,9 @@ from enum import StrEnum
 from lab.secret import Secret
 from lab.topology.ppp import PppAccount
 
+MOST_TRIES = 3
+"""Wrong tries to authenticate before a console hangs up (I-05)."""
+
 
 class Inbound(StrEnum):
     """By what a customer lets IBM's people come in (S4 2.2); ``none``: not at all (I-01)."""
@@ -55,6 +58,16 @@ class RemoteService:
     console_allowed: bool = False
     """Whether the session may reach the console itself (I-09, I-10)."""
     partitions: tuple[Partition, ...] = ()
+    never_enabled: bool = False
+    """The representative calls, and nobody has enabled anything."""
+    wrong_tries: int = 0
+    """So many times the representative takes another PPP address for the right one."""
+    late_lockdown: bool = False
+    """The lock-down comes when the session is up already."""
+    lockdown_forgets_udp: bool = False
+    """The lock-down looks at TCP only."""
+    stays_on: bool = False
+    """The representative does not hang up, and waits for the line to go."""
 
 
 def credentials(ppp_address: str) -> PppAccount:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from lab import ways
 from lab.topology.model import Way
+from lab.verify import service_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
 
@@ -25,6 +26,8 @@ def diagnose(case: Case) -> Diagnosis:
     record = case.record
     if case.left_down:
         return Diagnosis(NOTHING, "the way home was left down", "")
+    if case.came_home and (befallen := service_symptoms.find(case)):
+        return befallen
     if not failed(case):
         # What a user's own agent failed of is his to say, unless the path shows a reason.
         found = (_failure(case) if record.command_status else None) or _survived(case)

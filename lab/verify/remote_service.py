@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf
 
 from lab.names import all_of, count
@@ -17,7 +18,7 @@ from lab.service.marks import Purpose
 from lab.service.scan import PORTS
 from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.topology.model import RemoteService, Role
-from lab.topology.service import credentials
+from lab.topology.service import MOST_TRIES, credentials
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.telephone_calls import TelephoneCall
@@ -50,7 +51,11 @@ def no_session(case: Case) -> str:
     """Why no session was let in; empty if one was."""
     if why := untried(case):
         return why
-    return "" if of(case).by else f"no session is let in to {of(case).console}"
+    if not of(case).by:
+        return f"no session is let in to {of(case).console}"
+    return (
+        "" if any(isinstance(event, SessionUp) for event in case.events) else "no session came up"
+    )
 
 
 def enabled(case: Case) -> list[InboundEnabled]:
@@ -172,7 +177,7 @@ def check_i_02(case: Case) -> Finding:
     sessions = [event for event in case.events if isinstance(event, SessionUp)]
     ended = [event for event in case.events if isinstance(event, InboundDisabled)]
     check.want(len(times) > 1, "a session was not let in a second time")
-    for number, (begin, end) in enumerate(zip(times, [*times[1:], inf], strict=True), 1):
+    for number, (begin, end) in enumerate(pairwise([*times, inf]), 1):
         here = [session for session in sessions if begin <= session.time < end]
         if len(here) != 1:
             check.object(f"enabling {number} served {count(len(here), 'session')}")
@@ -248,7 +253,10 @@ def check_i_05(case: Case) -> Finding:
         return check.not_tested(why)
     account = credentials(of(case).ppp_address)
     came_up = sessions(case)
-    check.want(came_up, "no session came up")
+    for call in case.service_calls:
+        wrong = call.in_ppp(ppp.CHAP, ChapCode.failure, outgoing=False)
+        if len(wrong) > MOST_TRIES:
+            check.object(f"{call} had {len(wrong)} wrong tries", frames_of(i for i, _ in wrong))
     for call in came_up:
         asked = call.in_ppp(ppp.LCP, Code.configure_request, outgoing=False)
         demanded = [item for item, f in asked if f.authentication == (ppp.CHAP, ppp.CHAP_MD5)]

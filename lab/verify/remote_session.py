@@ -18,7 +18,8 @@ from lab.topology.service import Partition, RemoteService
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import judge_outsiders, no_session, of, sessions
-from lab.wire.decode import Frame, Packet
+from lab.wire.calls import Carried
+from lab.wire.decode import TCP, UDP, Frame, Packet
 
 SESSION, OVER = "session", "over"
 
@@ -49,7 +50,6 @@ def check_i_06(case: Case) -> Finding:
     service = of(case)
     wanted = {partition.alias: partition.name for partition in _allowed(service)}
     came_up = [event for event in case.events if isinstance(event, SessionUp)]
-    check.want(came_up, "no session came up")
     for event in came_up:
         if event.address != service.ppp_address:
             check.object(f"the console has not the address {service.ppp_address}")
@@ -170,7 +170,21 @@ def check_i_10(case: Case) -> Finding:
             check.object(f"{protocol} {answered or 'nothing'} answered")
     if scan.refused or scan.protocols or scan.errors:
         check.object(scan.sentence)
+    for number, name in ((TCP, "TCP"), (UDP, "UDP")):
+        heard = [i for i in _of_console(case) if i.data and i.data.protocol == number]
+        strange = {i.data.source_port for i in heard if i.data} - {*of(case).ports}
+        if strange:
+            against = [i for i in heard if i.data and i.data.source_port in strange]
+            what = f"{name} {spans(strange)} of the console answered on the line"
+            check.object(what, frames_of(against))
     return check.finding(f"TCP and UDP {ports} answered of all, and no other protocol")
+
+
+def _of_console(case: Case) -> list[Carried]:
+    """What the console itself sent by sessions."""
+    own = of(case).ppp_address
+    heard = chain.from_iterable(call.frames for call in sessions(case))
+    return [item for item in heard if item.data and not item.outgoing and item.data.source == own]
 
 
 def check_i_11(case: Case) -> Finding:
@@ -232,7 +246,6 @@ def check_i_18(case: Case) -> Finding:
         return check.not_tested(why)
     locked = [event for event in case.events if isinstance(event, LockedDown)]
     came_up = sessions(case)
-    check.want(came_up, "no session came up")
     if len(locked) != len(came_up):
         check.object(f"{count(len(came_up), 'session')}, and {count(len(locked), 'lock-down')}")
     for call, event in zip(came_up, locked, strict=False):
@@ -242,6 +255,16 @@ def check_i_18(case: Case) -> Finding:
             check.object(f"{call}: packets came before the lock-down", frames_of(early))
         check.want(packets, f"{call} carried no packet")
         check.show(item.frame for item in packets[:2])
+    unlisted = [
+        event
+        for event in case.events
+        if isinstance(event, ServiceTried)
+        and event.host == of(case).console
+        and event.port not in of(case).ports
+    ]
+    check.want(unlisted, "no port that is closed was tried as soon as a session was up")
+    for tried in unlisted:
+        check.want(not tried.answer, tried.sentence)
     meanwhile = _scans(case, SESSION)
     outside = [scan for scan in meanwhile if scan.source != of(case).dialer]
     check.want(outside, "nobody tried to get in from outside during a session")

@@ -1,7 +1,8 @@
 """The faults that a topology can be run with: each a function from one model to another.
 
-Those of one kind of way are with the way (``lab.ways.<kind>.faults``); here are those of the Internet. What
-they do to a run is for ``verify.diagnosis`` to find out without being told.
+Those of one kind of way are with the way (``lab.ways.<kind>.faults``), those of remote service in
+``service_faults``; here is that of the Internet. What they do to a run is for ``verify.diagnosis`` to
+find out without being told.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from lab import ways
 from lab.errors import UsageError
 from lab.names import check_known
 from lab.topology.model import DropRule, Role, Topology
+from lab.ways import service_faults
 from lab.ways.fault import Fault, Need, drop
 
 BLACK_HOLE_ABOVE_BYTES = 900
@@ -47,6 +49,7 @@ def known() -> tuple[Fault, ...]:
     """Every fault, those of the Internet last. Two kinds of way may have faults of one name."""
     return (
         *(fault for kind in ways.kinds() for fault in ways.stage(kind, "faults").FAULTS),
+        *service_faults.FAULTS,
         SMALL_MTU,
     )
 

@@ -18,10 +18,11 @@ GOOD: dict[str, Plan] = {
     "dial-two-hmcs": ("dial-two-hmcs",),
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),
+    "service-modem": ("service-modem",),
 }
 """In each of these, every finding that it is recorded for is put to the test, and holds."""
 
-FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial"
+FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial", "service-modem"
 """A fault is recorded with the first of these that it applies to."""
 
 

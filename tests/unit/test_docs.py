@@ -158,7 +158,7 @@ def test_requirements() -> None:
         [name, claim.text, "every path" if claim.source == "all" else claim.source]
         for name, claim in claims().items()
     ]
-    assert _rows("docs/judging.md", "ID") == expected
+    assert _rows("docs/requirements.md", "ID") == expected
 
 
 def test_faults() -> None:
@@ -168,7 +168,9 @@ def test_faults() -> None:
     ]
     assert _rows("docs/faults.md", "fault") == expected
 
-    told = re.findall(r"^- `([a-z0-9-]+)`: ", (REPO / "docs/faults.md").read_text(), re.MULTILINE)
+    told = re.findall(
+        r"^- `([a-z0-9-]+)`: ", (REPO / "docs/diagnoses.md").read_text(), re.MULTILINE
+    )
     assert sorted(told) == sorted({fault.name for fault in faults.known()})
 
 

@@ -50,6 +50,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "direct",
         "direct-snat",
         "service-off",
+        "service-modem",
     }  # which have none
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong where nobody has enabled remote service, as mutations of a true run."""
+"""What can be wrong with remote service, off and in a session, as mutations of true runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ from dataclasses import replace
 
 from scapy.layers.inet import IP, TCP, UDP
 
-from lab.service.events import CalledIn, HostScanned
+from lab.record.event import Event
+from lab.record.record import LigCall
+from lab.service.events import (
+    CalledIn,
+    CustomerRules,
+    HostScanned,
+    InboundDisabled,
+    InboundEnabled,
+    LockedDown,
+    ServiceTried,
+    SessionUp,
+)
 from lab.service.marks import Purpose
 from lab.telephony.events import CallAnswered, CallRings
+from lab.wire import ppp
+from lab.wire.ppp import ChapCode
 from tests.recordings.true_run import TrueRun
-from tests.unit.verify.mutation import Change, crosses, mutation
+from tests.unit.verify.mutation import SYN, Change, crosses, mutation, noted
 
 HMC, INTERNET = "203.0.113.10", "198.51.100.1"
 
@@ -30,6 +43,146 @@ def scanned(purpose: Purpose, **fields: object) -> Change:
 
 def without(chooses: Callable[[object], bool]) -> Change:
     return lambda run: run.unhear(chooses)
+
+
+def changed(kind: type[Event], number: int = 0, **fields: object) -> Change:
+    """The event of a kind, in order, was otherwise."""
+
+    def change(run: TrueRun) -> None:
+        chosen = [event for event in run.events if isinstance(event, kind)][number]
+        run.events = [replace(e, **fields) if e is chosen else e for e in run.events]  # type: ignore[arg-type]
+
+    return change
+
+
+def all_changed(kind: type[Event], **fields: object) -> Change:
+    """Every event of a kind was otherwise."""
+
+    def change(run: TrueRun) -> None:
+        run.events = [replace(e, **fields) if isinstance(e, kind) else e for e in run.events]  # type: ignore[arg-type]
+
+    return change
+
+
+def session_scan(target: str, **fields: object) -> Change:
+    """The representative's scan of an address came out otherwise."""
+
+    def change(run: TrueRun) -> None:
+        run.events = [
+            replace(e, **fields)  # type: ignore[arg-type]
+            if isinstance(e, HostScanned) and (e.state, e.target) == ("session", target)
+            else e
+            for e in run.events
+        ]
+
+    return change
+
+
+def not_scanned(target: str) -> Change:
+    return without(
+        lambda e: isinstance(e, HostScanned) and (e.state, e.target) == ("session", target)
+    )
+
+
+def used_again(run: TrueRun) -> None:
+    """The modem takes the call after the session, though nobody has let it in again."""
+    rang = [event for event in run.events if isinstance(event, CallRings)][2]
+    taken = CallAnswered(source=rang.source, time=rang.time + 5, call=rang.call, line="hmc")
+    run.events.insert(run.events.index(rang) + 1, taken)
+
+
+def without_number(kind: type[Event], number: int) -> Change:
+    def change(run: TrueRun) -> None:
+        chosen = [event for event in run.events if isinstance(event, kind)][number]
+        run.unhear(lambda event: event is chosen)
+
+    return change
+
+
+def of_stranger(run: TrueRun) -> None:
+    """A line that is not IBM's server's calls, and the modem answers."""
+    run.events = [
+        replace(e, line="lpar-1") if isinstance(e, CallRings) and e.call == 2 else e
+        for e in run.events
+    ]
+
+
+def said(text: str, number: int, instead: str) -> Change:
+    """The console's terminal said something else to the modem."""
+
+    def change(run: TrueRun) -> None:
+        chosen = [said for said in run.dialogue if text in said.text and said.line == "hmc"][number]
+        run.reword(lambda each: each is chosen, chosen.text.replace(text, instead))
+
+    return change
+
+
+def chap(code: ChapCode, edit: Callable[[bytes], bytes]) -> Change:
+    """The first CHAP packet of a code had other bytes."""
+
+    def change(run: TrueRun) -> None:
+        item = run.lines(lambda i: i.ppp and i.ppp.protocol == ppp.CHAP and i.ppp.code == code)[0]
+        run.resay(item, edit(item.frame.data))
+
+    return change
+
+
+def lcp_of_console(edit: Callable[[bytes], bytes]) -> Change:
+    """What the console asked for by LCP in the first session was otherwise."""
+
+    def change(run: TrueRun) -> None:
+        for item in run.lines(
+            lambda i: i.call == 2 and i.ppp and i.ppp.protocol == ppp.LCP and not i.outgoing
+        ):
+            run.resay(item, edit(item.frame.data))
+
+    return change
+
+
+def early_ipcp(run: TrueRun) -> None:
+    """IPCP begins before CHAP has come to its end."""
+    item = run.lines(lambda i: i.ppp and i.ppp.protocol == ppp.IPCP)[0]
+    success = run.lines(lambda i: i.ppp and i.ppp.protocol == ppp.CHAP)[-1]
+    first = run.lines(lambda i: i.ppp and i.ppp.protocol == ppp.CHAP)[0]
+    assert success.frame.time > first.frame.time
+    run.resay(item, time=first.frame.time)
+
+
+def early_packet(run: TrueRun) -> None:
+    """A packet of the representative's comes before the lock-down stands."""
+    item = run.lines(lambda i: i.data and i.outgoing)[0]
+    run.resay(item, time=next(e.time for e in run.events if isinstance(e, LockedDown)) - 0.001)
+
+
+def bare_answer(run: TrueRun) -> None:
+    """A partition's answer goes out with the partition's own address."""
+    item = run.lines(lambda i: i.data and not i.outgoing and i.data.source == "10.253.0.3")[0]
+    packet = IP(item.frame.data[4:])
+    packet.src = "192.168.1.10"
+    del packet.chksum
+    run.resay(item, item.frame.data[:4] + bytes(packet))
+
+
+def to_lpar_2(packet: IP) -> Change:
+    return crosses("lpar-2", "hmc", "lpar-2", packet)
+
+
+def more_rules(text: str) -> Callable[[str], str]:
+    return lambda rules: rules.replace("tcp dport 22 drop", text)
+
+
+def rules(moment: str, edit: Callable[[str], str]) -> Change:
+    """The customer's rules were otherwise at a moment."""
+
+    def change(run: TrueRun) -> None:
+        run.events = [
+            replace(e, rules=edit(e.rules))
+            if isinstance(e, CustomerRules) and e.moment in moment.split()
+            else e
+            for e in run.events
+        ]
+
+    return change
 
 
 def of_sdc(event: object) -> bool:
@@ -51,7 +204,19 @@ def back(payload: TCP | UDP) -> Change:
     return crosses("lan", "hmc", "firewall", IP(src=HMC, dst=INTERNET) / payload)
 
 
+def answer_of_console(port: int) -> Change:
+    """A SYN/ACK of a port on the line, whatever the scan says."""
+
+    def change(run: TrueRun) -> None:
+        like = run.lines(lambda i: i.data and not i.outgoing and i.data.source == "10.253.0.1")[0]
+        packet = IP(src="10.253.0.1", dst="10.253.0.2") / TCP(sport=port, dport=ATTACK, flags="SA")
+        run.say(like, like.frame.data[:4] + bytes(packet), like.frame.time)
+
+    return change
+
+
 ATTACK = int(Purpose.attack)
+LISTED = "22-23, 2125, 2300, 9090, 9735, 9940, 30000-30009"
 MUTATIONS = (
     mutation("I-01", "a SYN/ACK to the Internet", "service-off",
              back(TCP(sport=22, dport=ATTACK, flags="SA")), "OUT-02",
@@ -78,4 +243,92 @@ MUTATIONS = (
     mutation("I-01", "it did not ring", "service-off",
              without(lambda event: isinstance(event, CallRings)),
              seen="a call of ibm-dial did not ring at hmc, so it proves nothing"),
+    mutation("I-02", "the enabling is used twice", "service-modem", used_again,
+             seen="hmc's modem answered call 3 of ibm-dial"),
+    mutation("I-02", "no second enabling", "service-modem",
+             without_number(InboundEnabled, 1), seen="a session was not let in a second time"),
+    mutation("I-02", "not used up", "service-modem", all_changed(InboundDisabled, reason="disabled"),
+             seen="enabling 1 was not used up by its session"),
+    mutation("I-02", "nobody called in between", "service-modem", without_number(CalledIn, 2),
+             seen="ibm-dial has not called hmc"),
+    mutation("I-03", "the modem is not set", "service-modem", said("S0=1", 0, "S0=0"),
+             seen="enabling 1 did not set S0=1"),
+    mutation("I-03", "the modem stays set", "service-modem", said("S0=0", 0, "S0=1"),
+             seen="after enabling 1 the modem was not set to S0=0"),
+    mutation("I-04", "somebody else calls", "service-modem", of_stranger, "g4", seen="the modem took call 2"),
+    mutation("I-04", "by AT&T", "service-modem",
+             noted(lambda r: r.lig.append(LigCall(line="lig", number=1, rang=r.started))),
+             seen="AT&T's gateway heard of calls"),
+    mutation("I-05", "a wrong response", "service-modem",
+             chap(ChapCode.response, lambda data: data[:9] + bytes([data[9] ^ 1]) + data[10:]),
+             seen="call 2 of ibm-dial: no response by ibm.10.253.0.1"),
+    mutation("I-05", "another user", "service-modem",
+             chap(ChapCode.response, lambda data: data.replace(b"ibm.10", b"ibm.11")),
+             seen="call 2 of ibm-dial: no response by ibm.10.253.0.1"),
+    mutation("I-05", "no challenge by MD5", "service-modem",
+             lcp_of_console(lambda data: data.replace(b"\x03\x05\xc2\x23\x05", b"\x03\x04\xc0\x23\x05")),
+             seen="call 2 of ibm-dial: the console did not demand CHAP with MD5"),
+    mutation("I-05", "not accepted", "service-modem",
+             chap(ChapCode.success, lambda data: data[:4] + b"\x04" + data[5:]),
+             seen="call 2 of ibm-dial: the console accepted no response"),
+    mutation("I-05", "IPCP too early", "service-modem", early_ipcp,
+             seen="IPCP began before the response was accepted"),
+    mutation("I-06", "no alias", "service-modem", changed(SessionUp, aliases=()), seen="lpar-1 has no alias"),
+    mutation("I-06", "an alias too many", "service-modem",
+             changed(SessionUp, aliases=("10.253.0.3", "10.253.0.4")),
+             seen="there is an alias 10.253.0.4, which no allowed partition has"),
+    mutation("I-06", "another address", "service-modem", changed(SessionUp, address=""),
+             seen="the console has not the address 10.253.0.1"),
+    mutation("I-07", "the wrong partition", "service-modem",
+             changed(ServiceTried, 4, answer="This is port tcp/1 of lpar-2"),
+             seen="(10.253.0.3:1): says 'This is port tcp/1 of lpar-2'"),
+    mutation("I-07", "the answer has another source", "service-modem", bare_answer,
+             seen="an answer of lpar-1 comes by 192.168.1.10, not by its alias"),
+    mutation("I-07", "somebody else on the partition's wire", "service-modem",
+             crosses("lpar-1", "hmc", "lpar-1", IP(src="10.253.0.2", dst="192.168.1.77") / SYN),
+             seen="1 packet of the session on lpar-1 that are not lpar-1's"),
+    mutation("I-08", "a packet comes through", "service-modem",
+             to_lpar_2(IP(src="10.253.0.2", dst="192.168.2.10") / SYN),
+             seen="1 packet of the session on lpar-2"),
+    mutation("I-08", "it answers", "service-modem", session_scan("10.253.0.4", tcp="1-65535"),
+             seen="ibm-dial scans 10.253.0.4: TCP 1-65535"),
+    mutation("I-08", "not tried", "service-modem", not_scanned("192.168.2.10"),
+             seen="192.168.2.10 of lpar-2 was not tried"),
+    mutation("I-08", "lost on the way", "service-modem",
+             session_scan("10.253.0.4", at_host=(65_535, 0, 254)), seen="so it proves nothing"),
+    mutation("I-10", "a port more", "service-modem",
+             session_scan("10.253.0.1", tcp=f"{LISTED}, 30010"), seen=f"TCP {LISTED}, 30010 answered"),
+    mutation("I-10", "a port less", "service-modem",
+             session_scan("10.253.0.1", tcp=LISTED.removeprefix("22-")), "I-11",
+             seen="TCP 23, 2125"),
+    mutation("I-10", "UDP forgotten", "service-modem", session_scan("10.253.0.1", udp=""),
+             seen="UDP nothing answered"),
+    mutation("I-10", "all of UDP", "service-modem", session_scan("10.253.0.1", udp="1-65535"),
+             seen="UDP 1-65535 answered"),
+    mutation("I-10", "a ping is answered", "service-modem", session_scan("10.253.0.1", protocols=(1,)),
+             seen="IP protocols 1"),
+    mutation("I-10", "not scanned", "service-modem", not_scanned("10.253.0.1"), "I-11",
+             seen="the console was not scanned in a session"),
+    mutation("I-10", "an answer from another port", "service-modem", answer_of_console(30_010),
+             seen="TCP 30010 of the console answered on the line"),
+    mutation("I-11", "a rule is gone", "service-modem", rules("after", more_rules("")),
+             seen="the customer's rules are not what they were"),
+    mutation("I-11", "nothing was denied", "service-modem",
+             rules("before during after", more_rules("tcp dport 5 drop")),
+             seen="the customer denied no listed port"),
+    mutation("I-11", "the denied port is closed", "service-modem",
+             session_scan("10.253.0.1", tcp=LISTED.removeprefix("22-")), "I-10",
+             seen="TCP 22, which the customer denied, did not answer"),
+    mutation("I-11", "the admitted port is open", "service-modem",
+             session_scan("10.253.0.1", tcp=f"{LISTED}, 9999"), "I-10",
+             seen="TCP 9999, which the customer admitted, answered"),
+    mutation("I-18", "a packet too early", "service-modem", early_packet,
+             seen="packets came before the lock-down"),
+    mutation("I-18", "a session without a lock-down", "service-modem", without_number(LockedDown, 1),
+             seen="2 sessions, and 1 lock-down"),
+    mutation("I-18", "the Internet gets in meanwhile", "service-modem",
+             session_scan("203.0.113.10", tcp="22"), seen="internet scans 203.0.113.10: TCP 22"),
+    mutation("I-18", "nobody looks afterwards", "service-modem",
+             without(lambda e: isinstance(e, HostScanned) and e.state == "over"),
+             seen="internet has not tried to get in"),
 )  # fmt: skip

@@ -37,6 +37,12 @@ VPN1 = "129.42.160.16"
 SET_UP = "ATE1V1Q0&C1&D2"
 """What the HMC's dialler tells its modem."""
 CAUSES = {
+    "inbound-not-enabled": "inbound-not-enabled",
+    "wrong-ppp-address": "wrong-credentials",
+    "third-wrong-try": "wrong-tries",
+    "late-lockdown": "late-lockdown",
+    "lockdown-forgets-udp": "lockdown-hole",
+    "stale-session": "session-cut-off",
     "wrong-psk": "wrong-psk",
     "wrong-identity": "wrong-identity",
     "no-common-proposal": "no-common-proposal",

@@ -22,6 +22,8 @@ NAMES = {
     "no-dialtone", "busy", "no-answer", "unobtainable", "voice", "training-fails", "slow-training",
     "line-drops", "noise", "lines-taken", "wrong-pap-password", "pap-refused", "chap-only-peer",
     "dns-silent", "lcp-echo-lost", "modem-dead", "modem-unplugged", "modem-garbage",
+    "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
+    "stale-session",
 }  # fmt: skip
 
 
@@ -34,12 +36,13 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
     assert survivors == {
         "vpn1-silent", "gateway-dies", "tampered-esp", "replayed-esp",
         "busy", "training-fails", "slow-training", "line-drops", "noise",
+        "wrong-ppp-address", "stale-session",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
-    models = map(topology, ("vpn-nat", "vpn", "dial"))
+    models = map(topology, ("vpn-nat", "vpn", "dial", "service-modem"))
     model = next(model for model in models if FAULTS[name].applies(model))
 
     changed = faults.apply(name, model)

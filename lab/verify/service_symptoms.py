@@ -1,0 +1,129 @@
+"""What befell remote service, in words: what did not come about, or a hole in the lock-down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.names import count
+from lab.service.events import (
+    CalledIn,
+    HostScanned,
+    InboundDisabled,
+    ServiceTried,
+    WrongTry,
+    spans,
+)
+from lab.telephony.events import LineDropped
+from lab.topology.model import RemoteService
+from lab.verify.case import Case
+from lab.verify.remote_service import enabled
+from lab.verify.symptom import Diagnosis
+
+
+def find(case: Case) -> Diagnosis | None:
+    """The first of them, in the order of a session; None if nothing befell it."""
+    service = case.topology.service
+    if service is None or not service.by or not any(isinstance(e, CalledIn) for e in case.events):
+        return None
+    return next((found for ask in SYMPTOMS if (found := ask(case, service))), None)
+
+
+def _no_modem(case: Case, service: RemoteService) -> Diagnosis | None:
+    if not any(isinstance(e, InboundDisabled) and e.reason == "no-modem" for e in case.events):
+        return None
+    return Diagnosis(
+        "console-modem",
+        f"nobody can be let in to {service.console}: its modem does not do what it is told",
+        "look at the modem and its port",
+    )
+
+
+def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
+    if enabled(case):
+        return None
+    calls = len(case.service_calls)
+    return Diagnosis(
+        "inbound-not-enabled",
+        f"remote service of {service.console} is off: its telephone rang {count(calls, 'time')}, and its "
+        "modem took no call",
+        "the customer has to let a session in on the panel",
+    )
+
+
+def _wrong_tries(case: Case, service: RemoteService) -> Diagnosis | None:
+    if not any(isinstance(e, InboundDisabled) and e.reason == "wrong-tries" for e in case.events):
+        return None
+    tries = sum(isinstance(event, WrongTry) for event in case.events)
+    return Diagnosis(
+        "wrong-tries",
+        f"{service.console} hung up after {count(tries, 'wrong try', 'wrong tries')}, and lets nobody in: "
+        "the representative's credentials are not those of the PPP address on its panel",
+        "ask the customer for the PPP address, and to let a session in again",
+    )
+
+
+def _late_lockdown(case: Case, service: RemoteService) -> Diagnosis | None:
+    for event in case.events:
+        if (
+            isinstance(event, ServiceTried)
+            and event.host == service.console
+            and event.port not in service.ports
+            and event.answer
+        ):
+            return Diagnosis(
+                "late-lockdown",
+                f"TCP {event.port} of {service.console} answered in a session, before the lock-down stood",
+                "set the rules before the session's interface is up",
+            )
+    return None
+
+
+def _hole(case: Case, service: RemoteService) -> Diagnosis | None:
+    listed = spans(service.ports)
+    for scan in case.events:
+        if not isinstance(scan, HostScanned) or scan.target != service.ppp_address:
+            continue
+        for protocol, answered in (("TCP", scan.tcp), ("UDP", scan.udp)):
+            if answered != listed and service.console_allowed:
+                return Diagnosis(
+                    "lockdown-hole",
+                    f"in a session {service.console} answers on {protocol} {answered or 'nowhere'}, and the "
+                    f"list has {listed}",
+                    f"look at what the lock-down says of {protocol}",
+                )
+    return None
+
+
+def _line_dropped(case: Case, service: RemoteService) -> Diagnosis | None:
+    cut = [call for call in case.service_calls if call.noted(LineDropped)]
+    if not cut:
+        return None
+    return Diagnosis(
+        "session-cut-off",
+        f"the line was cut off in a session: {cut[0]} ended without a word of PPP; {service.console} lets "
+        "nobody in since",
+        "look at the telephone line",
+    )
+
+
+def _wrong_try(case: Case, service: RemoteService) -> Diagnosis | None:
+    tries = [event for event in case.events if isinstance(event, WrongTry)]
+    if not tries:
+        return None
+    return Diagnosis(
+        "wrong-credentials",
+        f"{service.console} refused {count(len(tries), 'try', 'tries')} of the representative to "
+        "authenticate, and took a later one",
+        "if the representative made no slip, find out who called",
+    )
+
+
+SYMPTOMS: tuple[Callable[[Case, RemoteService], Diagnosis | None], ...] = (
+    _no_modem,
+    _not_enabled,
+    _wrong_tries,
+    _late_lockdown,
+    _hole,
+    _line_dropped,
+    _wrong_try,
+)

@@ -1,0 +1,91 @@
+"""What can be wrong with remote service: with the panel, the representative, the lock-down, the line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lab.topology.model import RemoteService, Topology
+from lab.topology.service import MOST_TRIES, Inbound
+from lab.topology.telephone import CallRule, Outcome
+from lab.ways.fault import Fault, Need
+
+DROPS_AFTER_S = 240.0
+"""Lab time, when the representative's work is done."""
+
+
+def by_modem(topology: Topology) -> bool:
+    return topology.service is not None and topology.service.by is Inbound.modem
+
+
+SESSION = Need("remote service by modem", by_modem)
+
+
+def _service(**fields: Any) -> Callable[[Topology], Topology]:
+    def change(topology: Topology) -> Topology:
+        assert isinstance(topology.service, RemoteService), "it applies only there"
+        return replace(topology, service=replace(topology.service, **fields))
+
+    return change
+
+
+def _drop_line(topology: Topology) -> Topology:
+    """The first call of IBM's server that is connected is cut off."""
+    telephone, service = topology.telephone, topology.service
+    assert telephone is not None, "check has seen it"
+    assert service is not None, "it applies only there"
+    rules = tuple(
+        CallRule(
+            outcome=Outcome.line_drops,
+            caller=line.name,
+            number=service.number,
+            times=2,
+            after_s=DROPS_AFTER_S,
+        )
+        for line in topology.lines_of(service.dialer)
+    )
+    telephone = replace(telephone, rules=(*rules, *telephone.rules))
+    return _service(stays_on=True)(replace(topology, telephone=telephone))
+
+
+FAULTS = (
+    Fault(
+        "inbound-not-enabled",
+        "the representative calls, and nobody has enabled remote service",
+        SESSION,
+        _service(never_enabled=True),
+    ),
+    Fault(
+        "wrong-ppp-address",
+        "the representative first takes another PPP address for the right one",
+        SESSION,
+        _service(wrong_tries=1),
+        survives=True,
+    ),
+    Fault(
+        "third-wrong-try",
+        "the representative takes three other PPP addresses for the right one",
+        SESSION,
+        _service(wrong_tries=MOST_TRIES),
+    ),
+    Fault(
+        "late-lockdown",
+        "the lock-down comes when packets of the session can come already",
+        SESSION,
+        _service(late_lockdown=True),
+    ),
+    Fault(
+        "lockdown-forgets-udp",
+        "the lock-down looks at TCP only",
+        SESSION,
+        _service(lockdown_forgets_udp=True),
+    ),
+    Fault(
+        "stale-session",
+        "the line drops, and the representative has not hung up",
+        SESSION,
+        _drop_line,
+        survives=True,
+    ),
+)
