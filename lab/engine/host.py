@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -117,9 +118,10 @@ def environment(engine: Engine, run_dir: str | Path, extra: dict[str, str]) -> d
 
 
 def program_path() -> str:
-    """The user's PATH, with the administrator's programs, since in the lab he is root."""
+    """The user's PATH, with the administrator's programs, since in the lab he is root, and the lab's own."""
     have = os.environ.get("PATH", "/usr/bin:/bin").split(":")
-    return ":".join([*have, *(p for p in ("/usr/sbin", "/sbin") if p not in have)])
+    more = ("/usr/sbin", "/sbin", sysconfig.get_path("scripts"))
+    return ":".join([*have, *(folder for folder in more if folder not in have)])
 
 
 def start_of_time(opened: OpenLab) -> float:

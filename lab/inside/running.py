@@ -33,6 +33,7 @@ from lab.wire.capture import start_capture
 
 if TYPE_CHECKING:
     from lab.ibm.server import Server
+    from lab.service.remote import Remote
 
 XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
 
@@ -71,6 +72,7 @@ class RunningLab:
         self.nodes: dict[str, Node] = {}
         self._teardown = Teardown()
         self._homeward: Homeward | None = None
+        self._remote_service: Remote | None = None
         self._ground = Ground(
             topology=topology, nodes=self.nodes, record=self.record, story=story, run_dir=run_dir
         )
@@ -93,7 +95,7 @@ class RunningLab:
         for role, traits in TRAITS.items():
             for planned in self.topology.with_role(role) if traits.service else ():
                 self._start_service(traits.service, self.nodes[planned.name])
-        self._start_listeners()
+        self._start_remote_service()
         self._homeward = Homeward.start(self._ground, self._teardown)
         names = tuple(node.name for node in self.topology.nodes)
         self.story.tell(LabUp(topology=self.topology.name, nodes=names))
@@ -114,7 +116,7 @@ class RunningLab:
 
         return marks.left_out()
 
-    def _start_listeners(self) -> None:
+    def _start_remote_service(self) -> None:
         """Where remote service is tried, nothing must be closed for want of a listener."""
         service = self.topology.service
         if service is None:
@@ -124,6 +126,12 @@ class RunningLab:
         for name in (service.console, *(partition.name for partition in service.partitions)):
             entered = self._teardown.enter(f"{name}'s listeners", listeners.start(self.nodes[name]))
             self._ground.watched.append(entered)
+        if service.dialer:
+            from lab.service import remote
+
+            started = remote.start(self._ground, self.topology, service)
+            self._remote_service = self._teardown.enter("remote service", started)
+            self._ground.watched.append(self._remote_service)
 
     def _start_service(self, module: str, node: Node) -> None:
         # Only those that the topology needs: imports are what a run in the guest costs.
@@ -176,6 +184,12 @@ class RunningLab:
         """Every agent's ways home."""
         assert self._homeward is not None, "the lab stands"
         return self._homeward
+
+    @property
+    def remote_service(self) -> Remote:
+        """The console's panel, and IBM's representative."""
+        assert self._remote_service is not None, "the topology has a dialer"
+        return self._remote_service
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:

@@ -158,8 +158,7 @@ class Run:
         from lab.verify import verdict
 
         self.collect_captures()
-        path = self.run_dir / RECORD_FILE
-        record = codec.load(Record, path.read_text()) if path.exists() else None
+        record = self.record()
         # Only 0 and 1 are a scenario's own; anything else says that the lab broke.
         findings: tuple[Finding, ...] = ()
         diagnosis = ""
@@ -184,6 +183,11 @@ class Run:
         verdict.write(self.run_dir / VERDICT_FILE, result)
         sudo.give_back([self.run_dir])
         return result
+
+    def record(self) -> Record | None:
+        """What the run noted; None if it never came so far."""
+        path = self.run_dir / RECORD_FILE
+        return codec.load(Record, path.read_text()) if path.exists() else None
 
     @property
     def verdict_text(self) -> str:

@@ -41,19 +41,15 @@ def live(lab: RunningLab, service: RemoteService) -> None:
     """All of it. Raises ProtocolError where a session that is let in does not come up."""
     with contextlib.ExitStack() as stack:
         counters = stack.enter_context(_counting(lab, service))
-        console, tell = lab.node(service.console), lab.story.tell
+        console = lab.node(service.console)
         _scan_from_outside(lab, counters, service, OFF, control=True)
         if not service.dialer:
             return
-        (line, *_) = lab.topology.lines_of(service.dialer)
-        representative = Representative(lab.node(service.dialer), service, line, tell)
-        stack.callback(representative.stop)
+        remote = lab.remote_service
+        panel, representative = remote.panel, remote.representative
         representative.call()
         if not service.by:
             return
-        (own_line, *_) = lab.topology.lines_of(service.console)
-        panel = Console(console, service, own_line, tell)
-        stack.callback(panel.stop)
         firewall.add_customer_rule(console, BEFORE)
         stack.callback(firewall.hmc_allow_all, console)
         _note_rules(lab, console, "before")
@@ -71,12 +67,12 @@ def live(lab: RunningLab, service: RemoteService) -> None:
 def _come_in(panel: Console, representative: Representative, service: RemoteService) -> None:
     """By the credentials, after as many wrong ones as a fault wants; then at once to a closed port."""
     if not service.never_enabled:
-        panel.enable()
+        panel.enable(service)
     if not representative.call():
         raise ProtocolError(f"{service.console}'s modem takes no call")
     wrong = (str(IPv4Address(service.ppp_address) + 100 + n) for n in range(service.wrong_tries))
     typed = [*wrong, service.ppp_address]
-    if not any(representative.authenticate(credentials(address)) for address in typed):
+    if not any(representative.authenticate(credentials(address), service) for address in typed):
         raise ProtocolError(f"{service.console} took a call, and no session came up")
     representative.look_at(service.console, service.ppp_address, CLOSED)
 

@@ -68,10 +68,11 @@ class PanelState(StrEnum):
 class Console:
     """The panel of one HMC; ``stop`` ends whatever it has set in motion."""
 
-    def __init__(self, node: Node, service: RemoteService, line: ModemLine, tell: Tell) -> None:
+    def __init__(self, node: Node, line: ModemLine, tell: Tell) -> None:
         self.state = PanelState.off
+        self.settings: RemoteService | None = None
+        """What was enabled last."""
         self._node = node
-        self._service = service
         self._line = line
         self._tell = tell
         self._numbers = count(1)
@@ -82,7 +83,7 @@ class Console:
 
     # The panel.
 
-    def enable(self) -> None:
+    def enable(self, settings: RemoteService) -> None:
         """Let one session in; returns when the modem would answer.
 
         Raises UsageError if one is let in already.
@@ -90,9 +91,9 @@ class Console:
         if self.state is not PanelState.off:
             raise UsageError(f"remote service of {self._node.name} is enabled already")
         self._attending.close()
-        self._silent = False
+        self.settings, self._silent = settings, False
         install_scripts(self._node)
-        ppp.write_secrets(self._node, [credentials(self._service.ppp_address)])
+        ppp.write_secrets(self._node, [credentials(settings.ppp_address)])
         self._attending.enter_context(start_worker(self._attend, "remote service"))
         wait_until(
             f"{self._node.name}'s modem takes calls",
@@ -108,7 +109,17 @@ class Console:
         self._attending.close()
         self.check()
 
+    def disable_unused(self) -> None:
+        """The same, if no session stands: its time is up."""
+        if self.state is PanelState.enabled:
+            self.disable()
+
     stop = disable
+
+    @property
+    def _service(self) -> RemoteService:
+        assert self.settings is not None, "it was enabled"
+        return self.settings
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time."""

@@ -38,6 +38,13 @@ class Representative:
         self._tell = tell
         self._modem = CallingModem(node, line.device)
         self._pppd: Daemon | None = None
+        self.said = ""
+        """What the modem said to the last call."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a session stands."""
+        return self._pppd is not None and self._pppd.alive
 
     def call(self) -> bool:
         """Dial the console; whether a modem answered."""
@@ -48,6 +55,7 @@ class Representative:
             result, connected = found.said, found.cause is None
         except ModemFailed as error:
             result = str(error)
+        self.said = result
         self._tell(
             CalledIn(
                 source=self._node.name,
@@ -60,8 +68,11 @@ class Representative:
             self._modem.close()
         return connected
 
-    def authenticate(self, account: PppAccount) -> bool:
-        """Begin PPP on the line with an account; whether IPCP opened. The line stays after a wrong one."""
+    def authenticate(self, account: PppAccount, service: RemoteService) -> bool:
+        """Begin PPP on the line; whether IPCP opened. After a wrong account the line stays.
+
+        ``service`` has the aliases of partitions, as the representative knows them.
+        """
         node = self._node
         ppp.write_secrets(node, [account])
         log = node.log_dir / "pppd-representative.log"
@@ -80,7 +91,7 @@ class Representative:
         except (DeadlineExceeded, ProtocolError):
             self._end_ppp()
             return False
-        routes.add(node, [f"{p.alias}/32" for p in self._service.partitions], INTERFACE)
+        routes.add(node, [f"{p.alias}/32" for p in service.partitions], INTERFACE)
         return True
 
     def look_at(self, host: str, address: str, port: int) -> str:

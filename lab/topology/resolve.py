@@ -8,7 +8,6 @@ requirements.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from lab import ways
 from lab.topology import catalogue, check, check_service, resolve_telephone
@@ -26,7 +25,7 @@ from lab.topology.model import (
 )
 from lab.topology.roles import TRAITS, Listed
 from lab.topology.routing import Hop
-from lab.topology.service import Partition
+from lab.topology.service import Inbound, Partition
 from lab.topology.site import CUSTOMER_DOMAIN, Site
 from lab.topology.spec import TopologySpec
 
@@ -178,19 +177,15 @@ class _Resolver(Site):
         for console, service in self.spec.service.items():
             neighbour = check_service.neighbour(self.spec, console)
             assert neighbour is not None, "check has seen it"
-            plan = RemoteService(
+            own, caller, *aliases = map(str, check_service.addresses(self.spec, console))
+            return RemoteService(
                 console=console,
                 neighbour=neighbour,
                 ports=self.profile.service_ports,
                 dialer=service.dialer or "",
                 number=self.spec.telephone[console].number if service.dialer else "",
-            )
-            if service.by is None:
-                return plan
-            own, caller, *aliases = map(str, check_service.addresses(self.spec, console))
-            return replace(
-                plan,
-                by=service.by,
+                ways_in=self.profile.inbound,
+                by=service.by or Inbound.none,
                 ppp_address=own,
                 caller_address=caller,
                 console_allowed=console in service.access,
@@ -211,9 +206,9 @@ class _Resolver(Site):
 
     def service_routes(self, node: str) -> Iterator[Route]:
         """A partition knows the way to whoever is let in to it."""
-        for console, service in self.spec.service.items():
+        for console in self.spec.service:
             segment = check_service.partitions(self.spec, console).get(node)
-            if service.by is not None and segment is not None:
+            if segment is not None:
                 caller = check_service.addresses(self.spec, console)[1]
                 via = self.ip(segment, console)
                 yield Route(destination=f"{caller}/32", via=via, interface=segment)

@@ -50,7 +50,10 @@ class RemoteService:
     """IBM's server with a modem (I-04); empty if the console has no modem that could be called."""
     number: str = ""
     """The console's telephone number; empty without a dialer."""
+    ways_in: tuple[str, ...] = ()
+    """By what a console of this generation can let people in (G-03, G-04)."""
     by: Inbound = Inbound.none
+    """By what the lab's own scenario lets a session in."""
     ppp_address: str = ""
     """What the customer enters into the panel's field: the console's own address of PPP."""
     caller_address: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import subprocess
@@ -55,3 +56,37 @@ def test_nmap_finds_the_same(tmp_path: Path) -> None:
     """All from the HMC's own wire, and none from the Internet."""
     assert nmap(tmp_path, "console").count("/open/tcp/") == MANY
     assert f"Ignored State: filtered ({MANY})" in nmap(tmp_path, "internet")
+
+
+def test_the_contract_is_printed_as_csv(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "service", "service-off", "--csv", "--out", tmp_path / "run"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert list(rows[0]) == ["state", "source", "target", "what", "expected", "seen", "holds"]
+    assert {row["holds"] for row in rows} == {"yes"}
+    assert {row["source"] for row in rows} == {"console", "internet", "sdc", "ibm-dial"}
+
+
+def test_a_topology_without_remote_service_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "service", "direct", "--contract", "--out", tmp_path / "run"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "direct has no remote service" in done.stderr
+    assert not (tmp_path / "run").exists()

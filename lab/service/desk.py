@@ -1,0 +1,101 @@
+"""How a command in a node is carried out by the lab's own process: one request by a socket of the node.
+
+A request is a line of JSON with a verb and options, the answer one with an exit status and words. The clients
+are ``inbound`` and ``dial_out``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lab.errors import LabBroke, LabError, UsageError
+from lab.linux.nodes import Node
+from lab.linux.worker import start_worker
+
+FOLDER = "/run/lab"
+Verb = Callable[[Mapping[str, Any]], str]
+"""Gets the options, and returns the words; a LabError is told with its exit status."""
+_BACKLOG = 8
+_MOST_BYTES = 1 << 16
+_REQUEST_S = 5.0
+
+
+def place(name: str) -> str:
+    """Where a desk's socket is in its node."""
+    return f"{FOLDER}/{name}.sock"
+
+
+@contextlib.contextmanager
+def start(node: Node, name: str, verbs: Mapping[str, Verb]) -> Iterator[None]:
+    """Serve a desk inside of the context, one request at a time."""
+    listener = node.call(_listen, place(name))
+    with listener, start_worker(lambda told: _serve(listener, told, verbs), f"desk {name}"):
+        yield
+
+
+def _listen(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        os.chmod(path, 0o600)  # noqa: PTH101 - the node's own file
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _serve(listener: socket.socket, told: int, verbs: Mapping[str, Verb]) -> None:
+    poller = select.poll()
+    for source in (listener, told):
+        poller.register(source, select.POLLIN)
+    while True:
+        if told in (descriptor for descriptor, _ in poller.poll()):
+            return
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(_REQUEST_S)
+            request = connection.makefile("rb").readline(_MOST_BYTES)
+            connection.sendall(json.dumps(_answer(request, verbs)).encode() + b"\n")
+
+
+def _answer(request: bytes, verbs: Mapping[str, Verb]) -> dict[str, object]:
+    try:
+        asked = json.loads(request)
+        verb, options = verbs[asked["verb"]], dict(asked["options"])
+    except (ValueError, LookupError, TypeError):
+        return {"status": UsageError.exit_status, "words": "this is no request"}
+    try:
+        return {"status": 0, "words": verb(options)}
+    except LabError as error:
+        return {"status": error.exit_status, "words": str(error)}
+
+
+def ask(name: str, program: str, verb: str, options: Mapping[str, object]) -> int:
+    """Have a desk of this node do something, as a program: say the words; the exit status."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as desk:
+        try:
+            desk.connect(place(name))
+        except OSError:
+            return _end(program, UsageError.exit_status, "there is no remote service in this node")
+        desk.sendall(json.dumps({"verb": verb, "options": dict(options)}).encode() + b"\n")
+        line = desk.makefile("rb").readline()
+    if not line:
+        return _end(program, LabBroke.exit_status, "the lab is going down")
+    answer = json.loads(line)
+    return _end(program, int(answer["status"]), str(answer["words"]))
+
+
+def _end(program: str, status: int, words: str) -> int:
+    if status:
+        sys.stderr.write(f"{program}: {words}\n")
+    else:
+        sys.stdout.write(f"{words}\n")
+    return status

@@ -1,0 +1,123 @@
+"""The contract of remote service: who may reach what in which state, and what was seen.
+
+A clause for each scan and protocol, for each call, and for each port of a partition. Says whether what may be
+and what was are the same; whether a scan proves anything is for the findings to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.service.events import CalledIn, HostScanned, ServiceTried, spans
+from lab.service.marks import Purpose
+from lab.topology.model import RemoteService
+from lab.verify.case import Case
+from lab.verify.remote_service import EVERY_PORT, enabled, of
+
+NONE = "none"
+ANSWERED, UNANSWERED = "answered", "not answered"
+STATES = {
+    "off": "nobody is let in",
+    "session": "a session is let in",
+    "over": "the session is over",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One line of the contract."""
+
+    state: str
+    """``off``, ``session`` or ``over``."""
+    source: str
+    target: str
+    what: str
+    """``TCP``, ``UDP``, ``other IP protocols``, or ``call``."""
+    expected: str
+    """Ports or protocols that answer, as ``22-23, 443``; for a call whether the modem does."""
+    seen: str
+
+    @property
+    def holds(self) -> bool:
+        return self.expected == self.seen
+
+
+def clauses(case: Case) -> tuple[Clause, ...]:
+    """All of a run, in the order in which it was tried; none where nobody tried to get in."""
+    if case.topology.service is None:
+        return ()
+    return tuple(clause for event in case.events for clause in _of(case, of(case), event))
+
+
+def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
+    match event:
+        case HostScanned():
+            yield from _of_scan(service, event)
+        case CalledIn():
+            taken = [e for e in enabled(case) if e.time <= event.started]
+            used = sum(isinstance(e, CalledIn) and _connected(e) for e in _before(case, event))
+            expected = ANSWERED if len(taken) > used else UNANSWERED
+            yield Clause(
+                state=_state(case, event.started),
+                source=event.source,
+                target=f"{service.console}, by telephone",
+                what="call",
+                expected=expected,
+                seen=ANSWERED if _connected(event) else UNANSWERED,
+            )
+        case ServiceTried() if event.host != service.console:
+            allowed = any(p.name == event.host and p.allowed for p in service.partitions)
+            yield Clause(
+                state="session",
+                source=event.source,
+                target=f"{event.host}, by {event.address}",
+                what=f"TCP {event.port}",
+                expected=ANSWERED if allowed else UNANSWERED,
+                seen=ANSWERED if event.answer.endswith(f"of {event.host}") else UNANSWERED,
+            )
+
+
+def _of_scan(service: RemoteService, scan: HostScanned) -> Iterator[Clause]:
+    listed = spans(service.ports) if service.console_allowed else NONE
+    in_session = scan.state == "session" and scan.target == service.ppp_address
+    open_ports = listed if in_session else NONE
+    others = NONE
+    if scan.purpose == Purpose.control.name:
+        open_ports, others = EVERY_PORT, "1"
+    whose = {service.ppp_address: service.console}
+    for partition in service.partitions:
+        whose |= {partition.alias: partition.name, partition.address: partition.name}
+    target = f"{whose.get(scan.target, service.console)}, by {scan.target}"
+    for what, expected, seen in (
+        ("TCP", open_ports, scan.tcp),
+        ("UDP", open_ports, scan.udp),
+        ("other IP protocols", others, spans(scan.protocols)),
+    ):
+        yield Clause(
+            state=scan.state,
+            source=scan.source,
+            target=target,
+            what=what,
+            expected=expected,
+            seen=seen or NONE,
+        )
+
+
+def _connected(call: CalledIn) -> bool:
+    return call.result.startswith("CONNECT")
+
+
+def _before(case: Case, call: CalledIn) -> list[object]:
+    return [event for event in case.events if event.time < call.started]
+
+
+def _state(case: Case, at: float) -> str:
+    """Of remote service at a time."""
+    lets_in = [event for event in enabled(case) if event.time <= at]
+    if not lets_in:
+        return "off"
+    connected = [
+        e for e in case.events if isinstance(e, CalledIn) and _connected(e) and e.time <= at
+    ]
+    return "session" if len(lets_in) > len(connected) else "over"

@@ -1,0 +1,73 @@
+"""The contract of remote service: its clauses on true runs, and what does not hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from lab.cli import service
+from lab.verify.contract import ANSWERED, NONE, UNANSWERED, Clause, clauses
+from tests.recordings.true_run import Recordings
+from tests.unit.verify.service_mutations import LISTED, session_scan
+
+
+def of(recordings: Recordings, name: str) -> tuple[Clause, ...]:
+    return clauses(recordings(name).case())
+
+
+def test_where_nobody_is_let_in_nothing_answers_from_outside(recordings: Recordings) -> None:
+    found = of(recordings, "service-off")
+    assert {clause.state for clause in found} == {"off"}
+    assert all(clause.holds for clause in found)
+    inside = [clause.expected for clause in found if clause.source == "console"]
+    assert inside == ["1-65535", "1-65535", "1"]
+    outside = [clause for clause in found if clause.source in ("internet", "sdc")]
+    assert Counter(clause.seen for clause in outside) == {NONE: 6}
+    (call,) = (clause for clause in found if clause.what == "call")
+    assert (call.expected, call.seen) == (UNANSWERED, UNANSWERED)
+
+
+def test_a_session_is_a_life(recordings: Recordings) -> None:
+    found = of(recordings, "service-modem")
+    assert all(clause.holds for clause in found)
+    calls = [(clause.state, clause.seen) for clause in found if clause.what == "call"]
+    assert calls == [
+        ("off", UNANSWERED), ("session", ANSWERED), ("over", UNANSWERED), ("session", ANSWERED),
+    ]  # fmt: skip
+    open_ports = {(c.what, c.seen) for c in found if c.target == "hmc, by 10.253.0.1"}
+    assert open_ports == {("TCP", LISTED), ("UDP", LISTED), ("other IP protocols", NONE)}
+    partitions = [c for c in found if c.target.startswith("lpar-")]
+    allowed = {c.target: c.expected for c in partitions if c.expected == ANSWERED}
+    assert allowed == {"lpar-1, by 10.253.0.3": ANSWERED}
+    assert {c.seen for c in partitions if c.target.startswith("lpar-2")} == {NONE, UNANSWERED}
+
+
+@pytest.mark.parametrize(
+    ("fault", "broken"),
+    [
+        ("inbound-not-enabled", set()),
+        ("stale-session", set()),
+        ("lockdown-forgets-udp", {"UDP"}),
+    ],
+)
+def test_what_a_fault_breaks_does_not_hold(
+    fault: str, broken: set[str], recordings: Recordings
+) -> None:
+    found = of(recordings, f"service-modem.{fault}")
+    assert {clause.what for clause in found if not clause.holds} == broken
+
+
+def test_what_does_not_hold_is_marked_in_the_table(recordings: Recordings) -> None:
+    run = recordings("service-modem")
+    session_scan("10.253.0.1", tcp=f"{LISTED}, 5000")(run)
+    lines = service._table(clauses(run.case()))
+    (marked,) = (line for line in lines if line.endswith("FAILS"))
+    assert f"{LISTED}, 5000" in marked
+    assert [line for line in lines if line and not line.startswith(" ")] == [
+        "nobody is let in", "a session is let in", "the session is over", "a session is let in",
+    ]  # fmt: skip
+
+
+def test_a_topology_without_remote_service_has_no_contract(recordings: Recordings) -> None:
+    assert of(recordings, "direct") == ()
