@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ _SOL_SOCKET, _SO_ATTACH_FILTER = 1, 26
 IN_CLOSE = 0x8 | 0x10
 IN_OPEN = 0x20
 
+_IOVEC = struct.Struct("=QQ")
+_MMSGHDR = struct.Struct("=QI4xQQQQi4xI4x")
+"""struct mmsghdr where pointers have 64 bits: name, its length, vectors, their number, control, its length,
+flags, bytes sent."""
 _INOTIFY_EVENT = struct.Struct("=iIII")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -101,6 +106,32 @@ def attach_filter(sock: socket.socket, program: bytes) -> None:
     code = ctypes.create_string_buffer(program, len(program))
     fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     sock.setsockopt(_SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+
+
+def send_each(sock: socket.socket, packets: Sequence[bytes]) -> None:
+    """Send packets, each by itself, by a socket that is connected or bound (sendmmsg(2)).
+
+    In the guest a system call costs ten times what a packet does.
+    """
+    data = ctypes.create_string_buffer(b"".join(packets))
+    ends = list(itertools.accumulate(map(len, packets)))
+    starts = (end - len(packet) for end, packet in zip(ends, packets, strict=True))
+    at = ctypes.addressof(data)
+    vectors = b"".join(
+        _IOVEC.pack(at + start, len(packet)) for start, packet in zip(starts, packets, strict=True)
+    )
+    iovecs = ctypes.create_string_buffer(vectors)
+    first = ctypes.addressof(iovecs)
+    messages = ctypes.create_string_buffer(
+        b"".join(
+            _MMSGHDR.pack(0, 0, first + n * _IOVEC.size, 1, 0, 0, 0, 0) for n in range(len(packets))
+        )
+    )
+    place = ctypes.addressof(messages)
+    sent = 0
+    while sent < len(packets):
+        start = ctypes.c_void_p(place + sent * _MMSGHDR.size)
+        sent += _checked(_libc.sendmmsg(sock.fileno(), start, len(packets) - sent, 0), "sendmmsg")
 
 
 def ptrace(request: int, pid: int = 0) -> None:

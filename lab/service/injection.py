@@ -11,8 +11,9 @@ import contextlib
 import fcntl
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from lab.linux import syscalls
 from lab.linux.nodes import Node
 
 NEAR, FAR = "scan-near", "scan-far"
@@ -21,8 +22,8 @@ _ETHERTYPE_IPV4 = 0x0800
 
 
 @contextlib.contextmanager
-def onto(node: Node, interface: str) -> Iterator[Callable[[bytes], None]]:
-    """A function that puts an IPv4 packet onto an interface, from any thread."""
+def onto(node: Node, interface: str) -> Iterator[Callable[[Sequence[bytes]], None]]:
+    """A function that puts IPv4 packets onto an interface, from any thread."""
     node.run(["ip", "link", "add", NEAR, "type", "veth", "peer", "name", FAR])
     with contextlib.ExitStack() as undo:
         undo.callback(node.run, ["ip", "link", "delete", NEAR])
@@ -50,11 +51,7 @@ def onto(node: Node, interface: str) -> Iterator[Callable[[bytes], None]]:
         node.call(sender.bind, (NEAR, _ETHERTYPE_IPV4))
         header = b"".join(node.call(_hardware_address, name) for name in (FAR, NEAR))
         header += struct.pack("!H", _ETHERTYPE_IPV4)
-        yield lambda packet: _send(sender, header + packet)
-
-
-def _send(sender: socket.socket, frame: bytes) -> None:
-    sender.send(frame)
+        yield lambda packets: syscalls.send_each(sender, [header + packet for packet in packets])
 
 
 def _hardware_address(interface: str) -> bytes:

@@ -10,9 +10,10 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from lab.linux import syscalls
 from lab.linux.nodes import Node
 from lab.service.marks import BARE_BYTES, IDENTIFICATION, Purpose
 from lab.wait import let_pass
@@ -56,18 +57,20 @@ class Answers:
     """ICMP errors about packets of the scan, from whomever."""
 
 
-Send = Callable[[bytes], object]
+Send = Callable[[Sequence[bytes]], None]
+"""Sends packets, each by itself."""
 
 
 @contextlib.contextmanager
 def sending(node: Node, target: str) -> Iterator[tuple[str, Send]]:
-    """From a node as any program does: the node's own address, and what sends a packet.
+    """From a node as any program does: the node's own address, and what sends packets.
 
     Raises OSError if there is no route to the target.
     """
     own = node.call(_own_address, target)
     with node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
-        yield own, lambda packet: sender.sendto(packet, (target, 0))
+        sender.connect((target, 0))
+        yield own, lambda packets: syscalls.send_each(sender, packets)
 
 
 def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answers:
@@ -75,11 +78,10 @@ def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answ
     answers = Answers()
     with node.call(_listener) as listener:
         # Every router on the way first has to find the next one's hardware address.
-        send(craft.echo(own, target, purpose))
+        send([craft.echo(own, target, purpose)])
         let_pass(WARM_UP_S)
         for batch in _batches(_packets(own, target, purpose)):
-            for packet in batch:
-                send(packet)
+            send(batch)
             let_pass(sum(map(len, batch)) / PACE_BYTE_S)
             _read(listener, target, purpose, answers)
         end = time.monotonic() + SETTLE_S

@@ -1,0 +1,91 @@
+"""Remote service by hand: the commands of the customer's panel and of IBM's representative."""
+
+from __future__ import annotations
+
+import sysconfig
+
+import pytest
+
+from lab.errors import LabError
+from lab.run.handle import Lab
+from lab.wait import let_pass
+
+CALL_S = 300.0
+"""Lab time for a command that dials."""
+
+
+def by_hand(lab: Lab, node: str, line: str) -> str:
+    """What a command says that comes with the lab; raises LabError with it if the command fails."""
+    program, *words = line.split()
+    path = f"{sysconfig.get_path('scripts')}/{program}"
+    return lab.node(node).run([path, *words], deadline_s=CALL_S).strip()
+
+
+def first_line(lab: Lab, node: str, address: str, port: int) -> str:
+    script = f"exec 3<>/dev/tcp/{address}/{port} && head -n 1 <&3"
+    return lab.node(node).run(["timeout", "5", "bash", "-c", script], deadline_s=60.0).strip()
+
+
+@pytest.mark.topology("service-off")
+class TestRemoteServiceByHand:
+    """A life, in this order."""
+
+    def test_it_is_off_at_first(self, lab: Lab) -> None:
+        assert by_hand(lab, "hmc", "lab-inbound status") == "off: nobody is let in"
+        with pytest.raises(LabError, match="hmc's modem takes no call: NO ANSWER"):
+            by_hand(lab, "ibm-dial", "lab-service connect")
+
+    @pytest.mark.parametrize(
+        ("options", "problem"),
+        [
+            ("--ppp-address 10.9.0", "10.9.0 is no IPv4 address"),
+            ("--access lpar-1", "there is no partition 'lpar-1'"),
+            ("--minutes 0", "0 minutes are no time"),
+        ],
+    )
+    def test_what_makes_no_sense_lets_nobody_in(self, lab: Lab, options: str, problem: str) -> None:
+        with pytest.raises(LabError, match=problem):
+            by_hand(lab, "hmc", f"lab-inbound enable {options}")
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
+
+    def test_it_is_enabled_once(self, lab: Lab) -> None:
+        words = by_hand(lab, "hmc", "lab-inbound enable --ppp-address 10.9.0.1 --access hmc")
+        assert words == "one session is let in by modem: PPP address 10.9.0.1, to hmc"
+        with pytest.raises(LabError, match="remote service of hmc is enabled already"):
+            by_hand(lab, "hmc", "lab-inbound enable")
+
+    def test_another_address_gives_no_session(self, lab: Lab) -> None:
+        with pytest.raises(LabError, match=r"does not take the credentials of 10\.9\.0\.2"):
+            by_hand(lab, "ibm-dial", "lab-service connect --ppp-address 10.9.0.2")
+
+    def test_a_session_reaches_what_is_listed(self, lab: Lab) -> None:
+        assert by_hand(lab, "ibm-dial", "lab-service connect --ppp-address 10.9.0.1") == (
+            "connected: hmc is 10.9.0.1"
+        )
+        assert first_line(lab, "ibm-dial", "10.9.0.1", 22) == "This is port tcp/22 of hmc"
+        with pytest.raises(LabError):
+            first_line(lab, "ibm-dial", "10.9.0.1", 80)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("a session stands by modem")
+        with pytest.raises(LabError, match="a session stands already"):
+            by_hand(lab, "ibm-dial", "lab-service connect")
+
+    def test_the_session_ends_and_is_the_only_one(self, lab: Lab) -> None:
+        assert by_hand(lab, "ibm-dial", "lab-service hang-up") == "not connected"
+        let_pass(30)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
+        with pytest.raises(LabError, match="hmc's modem takes no call"):
+            by_hand(lab, "ibm-dial", "lab-service connect --ppp-address 10.9.0.1")
+
+    def test_the_customer_ends_a_session(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable --access hmc")
+        by_hand(lab, "ibm-dial", "lab-service connect")
+        assert by_hand(lab, "hmc", "lab-inbound disable").startswith("off")
+        assert "lockdown" not in lab.node("hmc").run(["nft", "list", "tables"])
+        by_hand(lab, "ibm-dial", "lab-service hang-up")
+
+    def test_an_enabling_that_nobody_uses_ends_by_itself(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable --minutes 30")
+        let_pass(1_700)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("one session is let in")
+        let_pass(200)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
