@@ -35,7 +35,11 @@ def has_modems(topology: Topology) -> bool:
 
 def has_lines(topology: Topology) -> bool:
     """Whether somebody may call: the lab itself, or beside another path a program of the user's."""
-    return has_modems(topology) if dialers(topology) else bool(_callers(topology))
+    if dialers(topology):
+        return has_modems(topology)
+    # Where IBM's people come in by the modem, nobody else has it.
+    taken = topology.service is not None and bool(topology.service.by)
+    return bool(_callers(topology)) and not taken
 
 
 def has_lig(topology: Topology) -> bool:

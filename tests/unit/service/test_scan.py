@@ -147,3 +147,15 @@ def test_answers_are_told_apart() -> None:
 )
 def test_ports_are_told_as_spans(numbers: set[int], told: str) -> None:
     assert spans(numbers) == told
+
+
+def test_packets_are_sent_each_by_itself() -> None:
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    packets = [bytes([n]) * (n + 1) for n in range(100)]
+    with sender, receiver:
+        for batch in (packets[:1], packets[1:8]):
+            syscalls.send_each(sender, batch)
+        assert [receiver.recv(200) for _ in range(8)] == packets[:8]
+        receiver.close()
+        with pytest.raises(OSError, match="sendmmsg"):
+            syscalls.send_each(sender, packets)
