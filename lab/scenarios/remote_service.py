@@ -1,6 +1,7 @@
 """The life of remote service: nobody gets in; one session is let in, works, and ends; nobody gets in again.
 
-Where no session is to be let in, it ends after the first part.
+A second session that is let in may not reach the console itself. Where no session is to be let in, it ends
+after the first part.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from lab.service import injection, marks, scan
 from lab.service.console import Console, PanelState
 from lab.service.events import Counts, CustomerRules, HostScanned, spans
 from lab.service.marks import Purpose
+from lab.service.remote import told
 from lab.service.representative import INTERFACE, Representative
 from lab.topology.model import RemoteService, Role
 from lab.topology.service import credentials
 from lab.wait import wait_until
 
-OFF, SESSION, OVER = "off", "session", "over"
+OFF, SESSION, OVER, CLOSED_SESSION = "off", "session", "over", "closed"
 """States of remote service, as events tell them."""
 ATTACKERS = (Role.internet, Role.sdc)
 """Anybody out there, and IBM's own side."""
@@ -59,8 +61,10 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         _note_rules(lab, console, "after")
         _scan_from_outside(lab, counters, service, OVER)
         representative.call()
-        _come_in(panel, representative, service)
-        representative.look_at(service.console, service.ppp_address, service.ports[0])
+        partitions = [partition.name for partition in service.partitions if partition.allowed]
+        closed = told(service, {"access": partitions})
+        _come_in(panel, representative, closed)
+        _work_past_the_console(lab, counters, closed, representative)
         _leave(panel, representative)
 
 
@@ -98,6 +102,19 @@ def _work(
             _scan(lab, counters, node, (own, target), SESSION, Purpose.attack, send)
     internet = lab.with_role(Role.internet)
     _attack(lab, counters, internet, service, SESSION)
+
+
+def _work_past_the_console(
+    lab: RunningLab, counters: _Counters, service: RemoteService, representative: Representative
+) -> None:
+    """A session that may reach partitions, and not the console itself (I-09)."""
+    node, console = lab.node(service.dialer), lab.node(service.console)
+    for partition in service.partitions:
+        if partition.allowed:
+            representative.look_at(partition.name, partition.alias, LOOKED_AT[0])
+    ends = (service.caller_address, service.ppp_address)
+    with injection.onto(console, INTERFACE) as send:
+        _scan(lab, counters, node, ends, CLOSED_SESSION, Purpose.attack, send)
 
 
 def _leave(panel: Console, representative: Representative, *, stays_on: bool = False) -> None:

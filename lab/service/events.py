@@ -22,7 +22,8 @@ class HostScanned(Event, topic="scan"):
     purpose: str
     """``attack`` or ``control``."""
     state: str
-    """Of remote service meanwhile: ``off``, ``session`` or ``over``."""
+    """Of remote service meanwhile: ``off``, ``session``, ``over``; ``closed`` is a session that may not reach
+    the console."""
     sent: Counts
     at_firewall: Counts
     """As the customer's firewall counted them when they came."""

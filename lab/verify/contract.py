@@ -21,6 +21,7 @@ STATES = {
     "off": "nobody is let in",
     "session": "a session is let in",
     "over": "the session is over",
+    "closed": "a session is let in, but not to the console",
 }
 
 
@@ -29,7 +30,7 @@ class Clause:
     """One line of the contract."""
 
     state: str
-    """``off``, ``session`` or ``over``."""
+    """One of ``STATES``."""
     source: str
     target: str
     what: str

@@ -25,6 +25,7 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-06": remote_session.check_i_06,
     "I-07": remote_session.check_i_07,
     "I-08": remote_session.check_i_08,
+    "I-09": remote_session.check_i_09,
     "I-10": remote_session.check_i_10,
     "I-11": remote_session.check_i_11,
     "I-18": remote_session.check_i_18,

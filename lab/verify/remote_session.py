@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from itertools import chain
+from math import inf
 
 from lab.names import all_of, count
 from lab.service.events import (
@@ -21,7 +22,7 @@ from lab.verify.remote_service import judge_outsiders, no_session, of, sessions
 from lab.wire.calls import Carried
 from lab.wire.decode import TCP, UDP, Frame, Packet
 
-SESSION, OVER = "session", "over"
+SESSION, OVER, CLOSED = "session", "over", "closed"
 
 
 def _scans(case: Case, state: str, source: str = "") -> list[HostScanned]:
@@ -146,6 +147,30 @@ def _want_all_arrived(check: Check, scan: HostScanned) -> None:
             f"of {sum(scan.sent)} packets of the scan of {scan.target} {sum(scan.at_host)} came by the "
             "session, so it proves nothing"
         )
+
+
+def check_i_09(case: Case) -> Finding:
+    """A console that is not allowed gets nothing, and the partitions are reached all the same."""
+    check = Check("I-09", "a session that may not reach the console gets nothing through to it")
+    if why := no_session(case):
+        return check.not_tested(why)
+    service = of(case)
+    scans = [s for s in _scans(case, CLOSED, service.dialer) if s.target == service.ppp_address]
+    check.want(scans, "the console was not tried in a session that may not reach it")
+    for scan in scans:
+        _want_all_arrived(check, scan)
+        check.want(scan.silent, scan.sentence)
+    since = min((scan.started for scan in scans), default=inf)
+    until = max((scan.time for scan in scans), default=inf)
+    strange = [i for i in _of_console(case) if since <= i.frame.time <= until]
+    check.forbid(frames_of(strange), "of the console on the line meanwhile")
+    tried = [e for e in case.events if isinstance(e, ServiceTried) and e.time < since]
+    for partition in _allowed(service):
+        reached = [e for e in tried if e.address == partition.alias and e.answer]
+        check.want(reached, f"{partition.name} was not reached")
+    return check.finding(
+        "all ports and protocols of the console tried, none answered; partitions answered"
+    )
 
 
 def check_i_10(case: Case) -> Finding:

@@ -81,7 +81,9 @@ def _late_lockdown(case: Case, service: RemoteService) -> Diagnosis | None:
 def _hole(case: Case, service: RemoteService) -> Diagnosis | None:
     listed = spans(service.ports)
     for scan in case.events:
-        if not isinstance(scan, HostScanned) or scan.target != service.ppp_address:
+        if not isinstance(scan, HostScanned):
+            continue
+        if (scan.state, scan.target) != ("session", service.ppp_address):
             continue
         for protocol, answered in (("TCP", scan.tcp), ("UDP", scan.udp)):
             if answered != listed and service.console_allowed:

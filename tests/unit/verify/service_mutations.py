@@ -215,9 +215,38 @@ def answer_of_console(port: int) -> Change:
     return change
 
 
+def closed_scan(**fields: object) -> Change:
+    """The scan of the console in the session that may not reach it came out otherwise."""
+
+    def change(run: TrueRun) -> None:
+        run.events = [
+            replace(e, **fields) if isinstance(e, HostScanned) and e.state == "closed" else e  # type: ignore[arg-type]
+            for e in run.events
+        ]
+
+    return change
+
+
+def answer_in_closed_session(run: TrueRun) -> None:
+    """The console answers on a listed port, by the line, and no scan says so."""
+    scan = next(e for e in run.events if isinstance(e, HostScanned) and e.state == "closed")
+    like = run.lines(lambda i: i.data and not i.outgoing and i.call == 4)[0]
+    packet = IP(src="10.253.0.1", dst="10.253.0.2") / TCP(sport=22, dport=ATTACK, flags="SA")
+    run.say(like, like.frame.data[:4] + bytes(packet), scan.started + 1)
+
+
 ATTACK = int(Purpose.attack)
 LISTED = "22-23, 2125, 2300, 9090, 9735, 9940, 30000-30009"
 MUTATIONS = (
+    mutation("I-09", "a port answers", "service-modem", closed_scan(tcp="22"),
+             seen="ibm-dial scans 10.253.0.1: TCP 22"),
+    mutation("I-09", "a ping is answered", "service-modem", closed_scan(protocols=(1,)),
+             seen="ibm-dial scans 10.253.0.1: IP protocols 1"),
+    mutation("I-09", "not tried", "service-modem",
+             without(lambda e: isinstance(e, HostScanned) and e.state == "closed"),
+             seen="the console was not tried in a session that may not reach it"),
+    mutation("I-09", "an answer on the line", "service-modem", answer_in_closed_session,
+             seen="1 packet of the console on the line meanwhile"),
     mutation("I-01", "a SYN/ACK to the Internet", "service-off",
              back(TCP(sport=22, dport=ATTACK, flags="SA")), "OUT-02",
              seen="1 packet in answer to a scan on lan"),

@@ -35,8 +35,12 @@ def test_a_session_is_a_life(recordings: Recordings) -> None:
     assert calls == [
         ("off", UNANSWERED), ("session", ANSWERED), ("over", UNANSWERED), ("session", ANSWERED),
     ]  # fmt: skip
-    open_ports = {(c.what, c.seen) for c in found if c.target == "hmc, by 10.253.0.1"}
-    assert open_ports == {("TCP", LISTED), ("UDP", LISTED), ("other IP protocols", NONE)}
+    of_console = [clause for clause in found if clause.target == "hmc, by 10.253.0.1"]
+    open_ports = [(clause.state, clause.what, clause.seen) for clause in of_console]
+    assert open_ports == [
+        ("session", "TCP", LISTED), ("session", "UDP", LISTED), ("session", "other IP protocols", NONE),
+        ("closed", "TCP", NONE), ("closed", "UDP", NONE), ("closed", "other IP protocols", NONE),
+    ]  # fmt: skip
     partitions = [c for c in found if c.target.startswith("lpar-")]
     allowed = {c.target: c.expected for c in partitions if c.expected == ANSWERED}
     assert allowed == {"lpar-1, by 10.253.0.3": ANSWERED}
@@ -66,6 +70,7 @@ def test_what_does_not_hold_is_marked_in_the_table(recordings: Recordings) -> No
     assert f"{LISTED}, 5000" in marked
     assert [line for line in lines if line and not line.startswith(" ")] == [
         "nobody is let in", "a session is let in", "the session is over", "a session is let in",
+        "a session is let in, but not to the console",
     ]  # fmt: skip
 
 
