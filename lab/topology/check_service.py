@@ -11,6 +11,7 @@ from lab.topology.roles import Role
 from lab.topology.spec import ServiceSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 
+USES_PPP = ("vpn", "dial")
 PPP_ADDRESS = "10.253.0.1"
 """If the user enters none (Q-08)."""
 
@@ -34,6 +35,10 @@ def _dialer(
     if service.dialer is None:
         return
     dialer: Place = (*place, "dialer")
+    for name in spec.agents.get(console, ()):
+        if name in spec.ways and spec.ways[name].kind in USES_PPP:
+            problem = f"{console} calls home by {name}, and has PPP for that or for remote service"
+            yield Complaint(dialer, problem, "take the dialer out, or let it call home directly")
     yield from named(spec, dialer, service.dialer, Role.service_dialer)
     if console not in spec.telephone:
         problem = f"{service.dialer} cannot call {console}, which has no telephone line"
