@@ -123,7 +123,8 @@ class RunningLab:
             return
         from lab.service import listeners
 
-        for name in (service.console, *(partition.name for partition in service.partitions)):
+        ends = filter(None, (service.console, service.dialer))
+        for name in (*ends, *(partition.name for partition in service.partitions)):
             entered = self._teardown.enter(f"{name}'s listeners", listeners.start(self.nodes[name]))
             self._ground.watched.append(entered)
         if service.dialer:

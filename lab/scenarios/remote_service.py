@@ -17,10 +17,10 @@ from lab.linux import firewall, nft
 from lab.linux.nodes import Node
 from lab.service import injection, marks, scan
 from lab.service.console import Console, PanelState
-from lab.service.events import Counts, CustomerRules, HostScanned, spans
+from lab.service.events import Counts, CustomerRules, HostScanned, ServiceTried, spans
 from lab.service.marks import Purpose
 from lab.service.remote import told
-from lab.service.representative import INTERFACE, Representative
+from lab.service.representative import INTERFACE, Representative, first_line
 from lab.topology.model import RemoteService, Role
 from lab.topology.service import credentials
 from lab.wait import wait_until
@@ -34,6 +34,8 @@ DENIED, ADMITTED = 22, 9999
 BEFORE, MEANWHILE = f"tcp dport {DENIED} drop", f"tcp dport {ADMITTED} accept"
 CLOSED = 1
 """A port that no list has: it is tried as soon as IPCP is open (I-18)."""
+OWN_PORT = 4000
+"""Of the representative's machine, to which the console itself opens a connection in a session (I-32)."""
 LOOKED_AT = (1, 22, 65_535)
 """Ports of a partition, which all are open."""
 STAYS_S = 600.0
@@ -90,6 +92,16 @@ def _work(
     _note_rules(lab, console, "during")
     for port in service.ports[:3]:
         representative.look_at(service.console, service.ppp_address, port)
+    answer = first_line(console, service.caller_address, OWN_PORT)
+    lab.story.tell(
+        ServiceTried(
+            source=console.name,
+            address=service.caller_address,
+            host=service.dialer,
+            port=OWN_PORT,
+            answer=answer,
+        )
+    )
     targets = [service.ppp_address]
     for partition in service.partitions:
         for port in LOOKED_AT:

@@ -16,6 +16,8 @@ from lab.topology.service import Partition, RemoteService
 TABLE = "lockdown"
 DROPPED = "dropped"
 """The counter of what came by the session and went nowhere."""
+RETURNS = "returns"
+"""The counter of what answered the console's own sockets, where that may pass (I-32)."""
 NOT_OF_SESSION = "not-of-session"
 """The counter of what a partition sent to the representative unasked."""
 PRIORITY = "mangle - 10"
@@ -41,6 +43,8 @@ def render(service: RemoteService, interface: str) -> str:
     """The table of one session."""
     counters = {DROPPED: "came by the session, and is allowed to go nowhere"}
     counters[NOT_OF_SESSION] = "to the representative, of whom it was not asked"
+    if service.stateful:
+        counters[RETURNS] = "answers to what the console itself has opened"
     counters |= {alias_counter(p.name): f"to {p.name}" for p in allowed(service)}
     ports = [(protocol, port) for protocol in ("tcp", "udp") for port in service.ports]
     if service.console_allowed:
@@ -63,6 +67,9 @@ def _arriving(
     for protocol, port in ports if service.console_allowed else ():
         counted = f'counter name "{port_counter(protocol, port)}" accept'
         yield f"ip daddr {service.ppp_address} {protocol} dport {port} {counted}"
+    if service.stateful:
+        # After the aliases, whose every packet has to be marked.
+        yield f'ct state established,related counter name "{RETURNS}" accept'
     if service.lockdown_forgets_udp:
         yield "meta l4proto udp accept"
     yield f'counter name "{DROPPED}" drop'

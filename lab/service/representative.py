@@ -96,7 +96,7 @@ class Representative:
 
     def look_at(self, host: str, address: str, port: int) -> str:
         """The first line that a TCP port says in the session; empty if nothing answers."""
-        answer = self._node.call(_first_line, address, port)
+        answer = first_line(self._node, address, port)
         tried = ServiceTried(
             source=self._node.name, address=address, host=host, port=port, answer=answer
         )
@@ -116,6 +116,11 @@ class Representative:
         pppd, self._pppd = self._pppd, None
         if pppd is not None:
             self._node.stop(pppd, grace_s=END_S)
+
+
+def first_line(node: Node, address: str, port: int) -> str:
+    """What a TCP port says to a node first; empty if nothing answers."""
+    return node.call(_first_line, address, port)
 
 
 def _first_line(address: str, port: int) -> str:

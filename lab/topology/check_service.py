@@ -51,8 +51,8 @@ def _session(
 ) -> Iterator[Complaint]:
     """What is to be enabled."""
     if service.by is None:
-        for key in ("ppp_address", "access"):
-            if getattr(service, key):
+        for key in ("ppp_address", "access", "returns"):
+            if getattr(service, key) != ServiceSpec.model_fields[key].default:
                 problem = f"remote service of {console} is off, and {key} is for a session"
                 yield Complaint((*place, key), problem, "add by: modem, or take it out")
         return

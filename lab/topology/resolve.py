@@ -189,6 +189,7 @@ class _Resolver(Site):
                 ppp_address=own,
                 caller_address=caller,
                 console_allowed=console in service.access,
+                stateful=service.returns == "stateful",
                 partitions=tuple(
                     Partition(
                         name=name,

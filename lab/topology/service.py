@@ -61,6 +61,9 @@ class RemoteService:
     console_allowed: bool = False
     """Whether the session may reach the console itself (I-09, I-10)."""
     partitions: tuple[Partition, ...] = ()
+    stateful: bool = False
+    """Whether the lock-down lets through what answers the console's own sockets, which the papers leave open;
+    to the letter it does not (I-32)."""
     never_enabled: bool = False
     """The representative calls, and nobody has enabled anything."""
     wrong_tries: int = 0

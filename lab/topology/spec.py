@@ -138,6 +138,10 @@ class ServiceSpec(Part):
     access: tuple[NodeName, ...] = Field(
         default=(), description="Whom a session may reach: the HMC itself, partitions."
     )
+    returns: Literal["strict", "stateful"] = Field(
+        default="strict",
+        description="Whether what answers the HMC's own sockets is dropped (I-32): strict, stateful.",
+    )
 
 
 if TYPE_CHECKING:

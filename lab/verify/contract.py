@@ -69,6 +69,8 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
             )
         case ServiceTried() if event.host != service.console:
             allowed = any(p.name == event.host and p.allowed for p in service.partitions)
+            if event.source == service.console:
+                allowed = service.stateful
             yield Clause(
                 state="session",
                 source=event.source,

@@ -29,6 +29,7 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-10": remote_session.check_i_10,
     "I-11": remote_session.check_i_11,
     "I-18": remote_session.check_i_18,
+    "I-32": remote_session.check_i_32,
     "R-01": order.check_r_01,
     "g1": invariants.check_g1,
     "g2": invariants.check_g2,

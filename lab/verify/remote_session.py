@@ -206,10 +206,12 @@ def check_i_10(case: Case) -> Finding:
 
 
 def _of_console(case: Case) -> list[Carried]:
-    """What the console itself sent by sessions."""
+    """What the console itself sent by sessions, and not in connections of its own."""
     own = of(case).ppp_address
     heard = chain.from_iterable(call.frames for call in sessions(case))
-    return [item for item in heard if item.data and not item.outgoing and item.data.source == own]
+    sent = [item for item in heard if item.data and not item.outgoing and item.data.source == own]
+    opened = {item.data.ends for item in sent if item.data and item.data.is_bare_syn}
+    return [item for item in sent if item.data and item.data.ends not in opened]
 
 
 def check_i_11(case: Case) -> Finding:
@@ -259,6 +261,38 @@ def _holds(told: str, port: int) -> bool:
         if int(first) <= port <= int(last or first):
             return True
     return False
+
+
+def check_i_32(case: Case) -> Finding:
+    """What answers the console's own sockets, which the papers leave open."""
+    stateful = case.topology.service is not None and case.topology.service.stateful
+    check = Check(
+        "I-32",
+        "in a session what answers the console's own sockets is "
+        + ("let through, by the topology's choice" if stateful else "blocked, to the letter"),
+    )
+    if why := no_session(case):
+        return check.not_tested(why)
+    service = of(case)
+    tries = [e for e in case.events if isinstance(e, ServiceTried) and e.source == service.console]
+    check.want(tries, "the console opened no connection of its own in a session")
+    for tried in tries:
+        check.want(bool(tried.answer) == stateful, tried.sentence)
+        heard = chain.from_iterable(call.frames for call in sessions(case))
+        ends = (service.caller_address, service.ppp_address, tried.port)
+        answers = [
+            item
+            for item in heard
+            if item.data
+            and item.data.is_syn_ack
+            and (item.data.source, item.data.destination, item.data.source_port) == ends
+        ]
+        check.want(answers, "no answer to it was on the line, so this proves nothing")
+        check.show(frames_of(answers))
+    return check.finding(
+        f"{count(len(tries), 'connection')} of the console, answered on the line, and "
+        + ("let through" if stateful else "none let through")
+    )
 
 
 def check_i_18(case: Case) -> Finding:

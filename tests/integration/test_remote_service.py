@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -90,3 +91,24 @@ def test_a_topology_without_remote_service_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "direct has no remote service" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_topology_may_let_answers_through(tmp_path: Path) -> None:
+    """I-32, in the other reading."""
+    text = (ROOT / "topologies" / "service-modem.yaml").read_text()
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text.replace("    by: modem\n", "    by: modem\n    returns: stateful\n"))
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "run", mine, "--quiet", "--out", tmp_path / "run"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    findings = json.loads((tmp_path / "run" / "verdict.json").read_text())["findings"]
+    (own,) = (finding for finding in findings if finding["requirement"] == "I-32")
+    assert (own["verdict"], "and let through" in own["seen"]) == ("pass", True)

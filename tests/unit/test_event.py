@@ -53,6 +53,7 @@ def _lab_own() -> list[type[Event]]:
     for kind in ways.BUILT_IN:
         importlib.import_module(f"lab.ways.{kind}.events")
     importlib.import_module("lab.telephony.events")
+    importlib.import_module("lab.service.events")
     return [
         kind
         for kind in _below(Event)

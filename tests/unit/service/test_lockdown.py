@@ -67,6 +67,18 @@ def test_only_allowed_partitions_have_an_alias() -> None:
     )
 
 
+def test_answers_pass_where_a_topology_wants_it() -> None:
+    """I-32, in the other reading."""
+    strict, stateful = (
+        rules(lockdown.render(replace(service(), stateful=each), "ppp0"), "arriving")
+        for each in (False, True)
+    )
+    assert [rule for rule in stateful if rule not in strict] == [
+        'ct state established,related counter name "returns" accept'
+    ]
+    assert "established" in stateful[-2], "every packet for an alias has to be marked before"
+
+
 # What the panel is told.
 
 

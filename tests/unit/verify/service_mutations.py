@@ -235,9 +235,33 @@ def answer_in_closed_session(run: TrueRun) -> None:
     run.say(like, like.frame.data[:4] + bytes(packet), scan.started + 1)
 
 
+def own_try(**fields: object) -> Change:
+    """The console's own connection came out otherwise."""
+
+    def change(run: TrueRun) -> None:
+        run.events = [
+            replace(e, **fields) if isinstance(e, ServiceTried) and e.source == "hmc" else e  # type: ignore[arg-type]
+            for e in run.events
+        ]
+
+    return change
+
+
+def lose_answers(run: TrueRun) -> None:
+    """Nothing answers the console's own connection on the line."""
+    run.unsay(run.lines(lambda i: i.data and i.data.source_port == 4000))
+
+
 ATTACK = int(Purpose.attack)
 LISTED = "22-23, 2125, 2300, 9090, 9735, 9940, 30000-30009"
 MUTATIONS = (
+    mutation("I-32", "an answer is let through", "service-modem", own_try(answer="This is port"),
+             seen="hmc to ibm-dial (10.253.0.2:4000): says 'This is port'"),
+    mutation("I-32", "not tried", "service-modem",
+             without(lambda e: isinstance(e, ServiceTried) and e.source == "hmc"),
+             seen="the console opened no connection of its own in a session"),
+    mutation("I-32", "nobody answered", "service-modem", lose_answers,
+             seen="no answer to it was on the line, so this proves nothing"),
     mutation("I-09", "a port answers", "service-modem", closed_scan(tcp="22"),
              seen="ibm-dial scans 10.253.0.1: TCP 22"),
     mutation("I-09", "a ping is answered", "service-modem", closed_scan(protocols=(1,)),
@@ -309,7 +333,7 @@ MUTATIONS = (
     mutation("I-06", "another address", "service-modem", changed(SessionUp, address=""),
              seen="the console has not the address 10.253.0.1"),
     mutation("I-07", "the wrong partition", "service-modem",
-             changed(ServiceTried, 4, answer="This is port tcp/1 of lpar-2"),
+             changed(ServiceTried, 5, answer="This is port tcp/1 of lpar-2"),
              seen="(10.253.0.3:1): says 'This is port tcp/1 of lpar-2'"),
     mutation("I-07", "the answer has another source", "service-modem", bare_answer,
              seen="an answer of lpar-1 comes by 192.168.1.10, not by its alias"),
