@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -120,7 +121,9 @@ def test_a_daemon_that_holds_the_pipes_holds_up_nobody(user: User, standing: str
 
 
 def test_interrupt_of_an_exec(user: User, standing: str) -> None:
-    process = user.start("exec", "hmc", "--", "sh", "-c", "echo up; sleep 1000")
+    # Not by a shell: what it is interrupted by just before it becomes the next program, it forgets.
+    waits = "print('up', flush=True); import time; time.sleep(1000)"
+    process = user.start("exec", "hmc", "--", sys.executable, "-c", waits)
     try:
         read_until(process, b"up\n")
         process.send_signal(signal.SIGINT)
