@@ -1,6 +1,6 @@
 """Packets put onto a point-to-point interface of a node as if they had come by it.
 
-A scan of 131,000 packets would take 25 minutes on a telephone line, and the line holds nothing back: the
+A scan of 131,000 packets would take half an hour on a telephone line, and the line holds nothing back: the
 lock-down is on the console's interface. So the scan is put onto that interface, and all that answers goes by
 the line. A veth's far end redirects all that it gets to the interface's ingress (tc-mirred(8)).
 """
