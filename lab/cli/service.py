@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if resolved(args.topology, "").service is None:
         raise UsageError(
             f"{args.topology} has no remote service",
-            hint="lab show service-modem has; `service:` in a topology file sets it up",
+            hint="take service-off or service-modem; `service:` in a topology file sets it up",
         )
     prepared = Run.prepare(
         args.topology, fault=args.fault, engine=Engine(args.engine), out=args.out
@@ -53,14 +53,15 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([{**asdict(clause), "holds": clause.holds} for clause in found], indent=1))
     else:
         print(_heading(prepared))
-        print("\n".join(_table(found) or ["", "nobody tried to get in"]))
+        print("\n".join(_table(found) or ["nobody tried to get in"]))
         failed = [f.requirement for f in outcome.findings if f.verdict is verify.Verdict.failed]
         print(f"\n{prepared.topology.name}: {outcome.verdict}", end="")
         print(f"; failed: {', '.join(failed)}" if failed else "")
         if outcome.diagnosis:
             print(f"diagnosis: {outcome.diagnosis}")
         print(f"run directory: {prepared.shown_dir}")
-        print("\nSeen and agreed: ____________________    Date: ______________")
+        if found:
+            print("\nSeen and agreed: ____________________    Date: ______________")
     if status not in (0, 1):
         return status
     return max(outcome.exit_status, int(not all(clause.holds for clause in found)))
