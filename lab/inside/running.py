@@ -130,7 +130,7 @@ class RunningLab:
         if service.dialer:
             from lab.service import remote
 
-            started = remote.start(self._ground, self.topology, service)
+            started = remote.start(self._ground, service)
             self._remote_service = self._teardown.enter("remote service", started)
             self._ground.watched.append(self._remote_service)
 

@@ -17,7 +17,17 @@ from lab.linux import firewall, nft
 from lab.linux.nodes import Node
 from lab.service import injection, marks, scan
 from lab.service.console import Console, PanelState
-from lab.service.events import Counts, CustomerRules, HostScanned, ServiceTried, spans
+from lab.service.events import (
+    CLOSED,
+    OFF,
+    OVER,
+    SESSION,
+    Counts,
+    CustomerRules,
+    HostScanned,
+    ServiceTried,
+    spans,
+)
 from lab.service.marks import Purpose
 from lab.service.remote import told
 from lab.service.representative import INTERFACE, Representative, first_line
@@ -25,14 +35,12 @@ from lab.topology.model import RemoteService, Role
 from lab.topology.service import credentials
 from lab.wait import wait_until
 
-OFF, SESSION, OVER, CLOSED_SESSION = "off", "session", "over", "closed"
-"""States of remote service, as events tell them."""
 ATTACKERS = (Role.internet, Role.sdc)
 """Anybody out there, and IBM's own side."""
 DENIED, ADMITTED = 22, 9999
 """The customer's own rules deny a listed port and admit another; neither holds in a session (I-11)."""
 BEFORE, MEANWHILE = f"tcp dport {DENIED} drop", f"tcp dport {ADMITTED} accept"
-CLOSED = 1
+UNLISTED = 1
 """A port that no list has: it is tried as soon as IPCP is open (I-18)."""
 OWN_PORT = 4000
 """Of the representative's machine, to which the console itself opens a connection in a session (I-32)."""
@@ -80,7 +88,7 @@ def _come_in(panel: Console, representative: Representative, service: RemoteServ
     typed = [*wrong, service.ppp_address]
     if not any(representative.authenticate(credentials(address), service) for address in typed):
         raise ProtocolError(f"{service.console} took a call, and no session came up")
-    representative.look_at(service.console, service.ppp_address, CLOSED)
+    representative.look_at(service.console, service.ppp_address, UNLISTED)
 
 
 def _work(
@@ -126,7 +134,7 @@ def _work_past_the_console(
             representative.look_at(partition.name, partition.alias, LOOKED_AT[0])
     ends = (service.caller_address, service.ppp_address)
     with injection.onto(console, INTERFACE) as send:
-        _scan(lab, counters, node, ends, CLOSED_SESSION, Purpose.attack, send)
+        _scan(lab, counters, node, ends, CLOSED, Purpose.attack, send)
 
 
 def _leave(panel: Console, representative: Representative, *, stays_on: bool = False) -> None:

@@ -89,3 +89,12 @@ class TestRemoteServiceByHand:
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("one session is let in")
         let_pass(200)
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
+
+    def test_the_time_of_one_enabling_does_not_end_the_next(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable --minutes 30 --access hmc")
+        by_hand(lab, "ibm-dial", "lab-service connect")
+        by_hand(lab, "ibm-dial", "lab-service hang-up")
+        let_pass(30)
+        by_hand(lab, "hmc", "lab-inbound enable")
+        let_pass(3_600)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("one session is let in")

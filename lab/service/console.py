@@ -112,7 +112,7 @@ class Console:
     def disable_unused(self) -> None:
         """The same, if no session stands: its time is up."""
         if self.state is PanelState.enabled:
-            self.disable()
+            self._attending.close()
 
     stop = disable
 

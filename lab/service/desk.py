@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lab.errors import LabBroke, LabError, UsageError
+from lab.errors import LabBroke, LabError, ThreadBroke, UsageError
 from lab.linux.nodes import Node
 from lab.linux.worker import start_worker
 
@@ -34,11 +34,36 @@ def place(name: str) -> str:
 
 
 @contextlib.contextmanager
-def start(node: Node, name: str, verbs: Mapping[str, Verb]) -> Iterator[None]:
+def start(node: Node, name: str, verbs: Mapping[str, Verb]) -> Iterator[Desk]:
     """Serve a desk inside of the context, one request at a time."""
     listener = node.call(_listen, place(name))
-    with listener, start_worker(lambda told: _serve(listener, told, verbs), f"desk {name}"):
-        yield
+    desk = Desk(f"{node.name}'s desk {name}", listener, verbs)
+    with listener, start_worker(desk.run, f"desk {name}"):
+        yield desk
+
+
+class Desk:
+    """A desk at work."""
+
+    def __init__(self, name: str, listener: socket.socket, verbs: Mapping[str, Verb]) -> None:
+        self._name = name
+        self._listener = listener
+        self._verbs = verbs
+        self._failure: BaseException | None = None
+
+    def run(self, told: int) -> None:
+        """Serve until ``told`` is readable."""
+        try:
+            _serve(self._listener, told, self._verbs)
+        # It belongs to who asks in ``check``.
+        except BaseException as error:  # noqa: BLE001
+            self._failure = error
+
+    def check(self) -> None:
+        """Raise, once, what ended the thread before its time."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise ThreadBroke(self._name, failure) from failure
 
 
 def _listen(path: str) -> socket.socket:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from lab.names import all_of
 from lab.record.event import Event
 
+OFF, SESSION, OVER, CLOSED = "off", "session", "over", "closed"
+"""States of remote service; ``CLOSED`` is a session that may not reach the console."""
 Counts = tuple[int, int, int]
 """Packets of a scan: TCP, UDP, and of all other IP protocols."""
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.errors import ProtocolError, UsageError
 from lab.names import all_of, check_known
@@ -17,9 +17,6 @@ from lab.service.representative import Representative
 from lab.topology.model import RemoteService
 from lab.topology.service import Inbound, credentials
 from lab.ways.ground import Ground
-
-if TYPE_CHECKING:
-    from lab.topology.model import Topology
 
 
 def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
@@ -63,17 +60,20 @@ class Remote:
 
     panel: Console
     representative: Representative
+    desks: tuple[desk.Desk, ...]
 
     def check(self) -> None:
         """Raise LabError if a part of it broke."""
         self.panel.check()
+        for each in self.desks:
+            each.check()
 
 
 @contextlib.contextmanager
-def start(ground: Ground, topology: Topology, service: RemoteService) -> Iterator[Remote]:
+def start(ground: Ground, service: RemoteService) -> Iterator[Remote]:
     """The panel and the representative, at rest, and their desks; all is off at the end."""
     (line, *_), (own_line, *_) = (
-        topology.lines_of(node) for node in (service.dialer, service.console)
+        ground.topology.lines_of(node) for node in (service.dialer, service.console)
     )
     console, dialer, tell = (
         ground.nodes[service.console], ground.nodes[service.dialer], ground.story.tell,
@@ -85,20 +85,20 @@ def start(ground: Ground, topology: Topology, service: RemoteService) -> Iterato
         undo.callback(representative.stop)
         timers = undo.enter_context(_Timers())
         verbs = _PanelVerbs(panel, service, timers)
-        undo.enter_context(
+        panel_desk = undo.enter_context(
             desk.start(
                 console, inbound.DESK,
                 {"enable": verbs.enable, "status": verbs.status, "disable": verbs.disable},
             )
         )  # fmt: skip
         calls = _CallVerbs(representative, service)
-        undo.enter_context(
+        call_desk = undo.enter_context(
             desk.start(
                 dialer, dial_out.DESK,
                 {"connect": calls.connect, "status": calls.status, "hang-up": calls.hang_up},
             )
         )  # fmt: skip
-        yield Remote(panel, representative)
+        yield Remote(panel, representative, (panel_desk, call_desk))
 
 
 class _Timers:
@@ -138,6 +138,7 @@ class _PanelVerbs:
         minutes = options.get("minutes")
         if minutes is not None and not minutes > 0:
             raise UsageError(f"{minutes:g} minutes are no time")
+        self._timers.forget()
         self._panel.enable(wanted)
         if minutes is not None:
             self._timers.begin(float(minutes), self._panel)

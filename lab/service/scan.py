@@ -39,6 +39,7 @@ _SO_RCVBUFFORCE = 33
 _U16 = struct.Struct("!H")
 _PORTS = struct.Struct("!HH")
 _SYN_ACK = 0x12
+_LEAST_BYTES = {socket.IPPROTO_TCP: 20, socket.IPPROTO_UDP: 8}
 
 
 @dataclass(slots=True)
@@ -161,6 +162,8 @@ def _note(packet: bytes, target: str, purpose: Purpose, answers: Answers) -> Non
     if protocol not in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
         answers.protocols.add(protocol)
         return
+    if len(body) < _LEAST_BYTES[protocol]:
+        return  # No answer to a whole packet: a fragment's rest, or rubbish.
     port, to = _PORTS.unpack_from(body)
     if to != purpose:
         return

@@ -9,19 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.service.events import CalledIn, HostScanned, ServiceTried, spans
+from lab.service.events import (
+    CLOSED,
+    OFF,
+    OVER,
+    SESSION,
+    CalledIn,
+    HostScanned,
+    ServiceTried,
+    spans,
+)
 from lab.service.marks import Purpose
 from lab.topology.model import RemoteService
 from lab.verify.case import Case
-from lab.verify.remote_service import EVERY_PORT, enabled, of
+from lab.verify.remote_service import EVERY_PORT, arrival, enabled, of
 
 NONE = "none"
 ANSWERED, UNANSWERED = "answered", "not answered"
+UNPROVEN = "not proven: the scan did not arrive whole"
 STATES = {
-    "off": "nobody is let in",
-    "session": "a session is let in",
-    "over": "the session is over",
-    "closed": "a session is let in, but not to the console",
+    OFF: "nobody is let in",
+    SESSION: "a session is let in",
+    OVER: "the session is over",
+    CLOSED: "a session is let in, but not to the console",
 }
 
 
@@ -54,7 +64,7 @@ def clauses(case: Case) -> tuple[Clause, ...]:
 def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
     match event:
         case HostScanned():
-            yield from _of_scan(service, event)
+            yield from _of_scan(case, service, event)
         case CalledIn():
             taken = [e for e in enabled(case) if e.time <= event.started]
             used = sum(isinstance(e, CalledIn) and _connected(e) for e in _before(case, event))
@@ -72,7 +82,7 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
             if event.source == service.console:
                 allowed = service.stateful
             yield Clause(
-                state="session",
+                state=SESSION,
                 source=event.source,
                 target=f"{event.host}, by {event.address}",
                 what=f"TCP {event.port}",
@@ -81,9 +91,9 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
             )
 
 
-def _of_scan(service: RemoteService, scan: HostScanned) -> Iterator[Clause]:
+def _of_scan(case: Case, service: RemoteService, scan: HostScanned) -> Iterator[Clause]:
     listed = spans(service.ports) if service.console_allowed else NONE
-    in_session = scan.state == "session" and scan.target == service.ppp_address
+    in_session = scan.state == SESSION and scan.target == service.ppp_address
     open_ports = listed if in_session else NONE
     others = NONE
     if scan.purpose == Purpose.control.name:
@@ -103,7 +113,7 @@ def _of_scan(service: RemoteService, scan: HostScanned) -> Iterator[Clause]:
             target=target,
             what=what,
             expected=expected,
-            seen=seen or NONE,
+            seen=(seen or NONE) if arrival(case, scan)[0] == scan.sent else UNPROVEN,
         )
 
 
@@ -119,8 +129,8 @@ def _state(case: Case, at: float) -> str:
     """Of remote service at a time."""
     lets_in = [event for event in enabled(case) if event.time <= at]
     if not lets_in:
-        return "off"
+        return OFF
     connected = [
         e for e in case.events if isinstance(e, CalledIn) and _connected(e) and e.time <= at
     ]
-    return "session" if len(lets_in) > len(connected) else "over"
+    return SESSION if len(lets_in) > len(connected) else OVER

@@ -8,6 +8,7 @@ from math import inf
 from lab.names import all_of, count
 from lab.service.events import (
     CalledIn,
+    Counts,
     HostScanned,
     InboundDisabled,
     InboundEnabled,
@@ -86,9 +87,7 @@ def check_i_01(case: Case) -> Finding:
         s for s in scans if s.purpose == Purpose.attack.name and s.time < first_enabled(case)
     ]
     judge_outsiders(case, check, attacks)
-    answers = [frame for frame in _answers(case) if frame.time < first_enabled(case)]
-    segments = sorted({frame.segment for frame in answers})
-    check.forbid(answers, f"in answer to a scan on {' and '.join(segments)}")
+    forbid_answers(case, check, 0.0, first_enabled(case))
     calls = _judge_unanswered(case, check, 0.0, first_enabled(case)) if service.dialer else 0
     sources = all_of(list(dict.fromkeys(scan.source for scan in attacks)))
     rang = (
@@ -124,11 +123,8 @@ def judge_outsiders(case: Case, check: Check, attacks: list[HostScanned]) -> Non
     for role in ATTACKERS:
         for node in case.topology.with_role(role):
             check.want(node.name in tried, f"{node.name} has not tried to get in")
-    wall = case.topology.firewall
     for scan in attacks:
-        arrived, where = (
-            (scan.at_firewall, wall.node) if wall is not None else (scan.at_host, scan.target)
-        )
+        arrived, where = arrival(case, scan)
         if arrived != scan.sent:
             check.object(
                 f"of {sum(scan.sent)} packets of the scan by {scan.source} {sum(arrived)} came to {where}, "
@@ -137,7 +133,15 @@ def judge_outsiders(case: Case, check: Check, attacks: list[HostScanned]) -> Non
         check.want(scan.silent, scan.sentence)
 
 
-def _answers(case: Case) -> list[Frame]:
+def arrival(case: Case, scan: HostScanned) -> tuple[Counts, str]:
+    """What was counted of a scan, and where: at the customer's firewall, if it is in the way."""
+    wall, service = case.topology.firewall, of(case)
+    if wall is None or scan.source in (service.neighbour, service.dialer):
+        return scan.at_host, service.console
+    return scan.at_firewall, wall.node
+
+
+def answers(case: Case) -> list[Frame]:
     """What the wires show of answers; the scans themselves are not captured."""
     return [
         frame
@@ -147,6 +151,13 @@ def _answers(case: Case) -> list[Frame]:
         and frame.ip.protocol in (TCP, UDP)
         and frame.ip.destination_port == Purpose.attack
     ]
+
+
+def forbid_answers(case: Case, check: Check, since: float, until: float) -> None:
+    """No wire may show an answer to a scan, whatever the scanner says."""
+    found = [frame for frame in answers(case) if since <= frame.time < until]
+    segments = sorted({frame.segment for frame in found})
+    check.forbid(found, f"in answer to a scan on {' and '.join(segments)}")
 
 
 def _judge_unanswered(case: Case, check: Check, since: float, until: float) -> int:
@@ -207,15 +218,15 @@ def check_i_03(case: Case) -> Finding:
     ]
     ends = [event.time for event in case.events if isinstance(event, InboundDisabled)]
     for number, event in enumerate(enabled(case), 1):
-        before = [answers for time, answers in settings if time <= event.time]
-        check.want(before and before[-1], f"enabling {number} did not set S0=1")
+        until_then = [answers for time, answers in settings if time <= event.time]
+        check.want(until_then and until_then[-1], f"enabling {number} did not set S0=1")
         over = min((end for end in ends if end >= event.time), default=inf)
         until = [answers for time, answers in settings if event.time < time <= over]
         check.want(
             until and not until[-1], f"after enabling {number} the modem was not set to S0=0"
         )
-    early = [time for time, answers in settings if answers and time < first_enabled(case) - 1.0]
-    if early:
+    before = [time for time, answers in settings if answers and time <= first_enabled(case)]
+    if len(before) > 1:
         check.object("the modem was set to S0=1 before anybody was let in")
     return check.finding(f"{len(settings)} times set: S0=1 by each enabling, and S0=0 after it")
 

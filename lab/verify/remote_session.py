@@ -8,6 +8,9 @@ from math import inf
 
 from lab.names import all_of, count
 from lab.service.events import (
+    CLOSED,
+    OVER,
+    SESSION,
     CustomerRules,
     HostScanned,
     LockedDown,
@@ -18,11 +21,16 @@ from lab.service.events import (
 from lab.topology.service import Partition, RemoteService
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
-from lab.verify.remote_service import judge_outsiders, no_session, of, sessions
+from lab.verify.remote_service import (
+    first_enabled,
+    forbid_answers,
+    judge_outsiders,
+    no_session,
+    of,
+    sessions,
+)
 from lab.wire.calls import Carried
 from lab.wire.decode import TCP, UDP, Frame, Packet
-
-SESSION, OVER, CLOSED = "session", "over", "closed"
 
 
 def _scans(case: Case, state: str, source: str = "") -> list[HostScanned]:
@@ -89,9 +97,7 @@ def check_i_07(case: Case) -> Finding:
         shown += [frame for frame, _ in came]
         check.want(came, f"nothing of the session is on {partition.segment}")
         strange = [f for f, p in came if partition.address not in (p.source, p.destination)]
-        check.forbid(
-            strange, f"of the session on {partition.segment} that are not {partition.name}'s"
-        )
+        check.forbid(strange, f"of the session on {partition.segment} and not for {partition.name}")
         back = [
             item
             for item in chain.from_iterable(call.frames for call in sessions(case))
@@ -330,6 +336,7 @@ def check_i_18(case: Case) -> Finding:
     for scan in outside:
         check.want(scan.silent, scan.sentence)
     judge_outsiders(case, check, _scans(case, OVER))
+    forbid_answers(case, check, first_enabled(case), inf)
     return check.finding(
         f"{count(len(came_up), 'session')}, each locked down before its first packet; nothing answered the "
         "Internet meanwhile and afterwards"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from lab.names import count
 from lab.service.events import (
+    SESSION,
     CalledIn,
     HostScanned,
     InboundDisabled,
@@ -83,7 +84,7 @@ def _hole(case: Case, service: RemoteService) -> Diagnosis | None:
     for scan in case.events:
         if not isinstance(scan, HostScanned):
             continue
-        if (scan.state, scan.target) != ("session", service.ppp_address):
+        if (scan.state, scan.target) != (SESSION, service.ppp_address):
             continue
         for protocol, answered in (("TCP", scan.tcp), ("UDP", scan.udp)):
             if answered != listed and service.console_allowed:

@@ -122,7 +122,7 @@ def test_a_daemon_that_holds_the_pipes_holds_up_nobody(user: User, standing: str
 
 def test_interrupt_of_an_exec(user: User, standing: str) -> None:
     # Not by a shell: what it is interrupted by just before it becomes the next program, it forgets.
-    waits = "print('up', flush=True); import time; time.sleep(1000)"
+    waits = "print('up', flush=True); import signal; signal.pause()"
     process = user.start("exec", "hmc", "--", sys.executable, "-c", waits)
     try:
         read_until(process, b"up\n")

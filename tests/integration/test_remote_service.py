@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.integration.labs import lab
 
 pytestmark = pytest.mark.kernel
 
@@ -20,17 +19,21 @@ PORTS, MANY = "1-1024,2125,2300,9090,9735,9940,30000-30009,65535", 1_040
 """The ports of the papers' list (A-40, A-41) and others; to judge nmap's scan of all takes a minute."""
 
 
-def lab(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lab", "run", "service-off", "--out", tmp_path / "run", *words],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+def run(tmp_path: Path, node: str, *command: str) -> str:
+    """What a command says in a node of service-off."""
+    done = lab(
+        "run",
+        "service-off",
+        "--quiet",
+        "--out",
+        f"{tmp_path / node}",
+        "--node",
+        node,
+        "--",
+        *command,
     )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_every_port_names_itself_to_curl(tmp_path: Path) -> None:
@@ -39,17 +42,15 @@ def test_every_port_names_itself_to_curl(tmp_path: Path) -> None:
         f"for port in 1 22 65535; do curl -sm 5 telnet://{HMC}:$port; done; "
         f"exec 3<>/dev/udp/{HMC}/2300; echo hello >&3; head -n 1 <&3"
     )
-    done = lab(tmp_path, "--quiet", "--node", "console", "--", "bash", "-c", script)
     expected = [f"This is port tcp/{port} of hmc" for port in (1, 22, 65535)]
-    assert done.stdout.splitlines() == [*expected, "This is port udp/2300 of hmc"], done.stderr
+    said = run(tmp_path, "console", "bash", "-c", script).splitlines()
+    assert said == [*expected, "This is port udp/2300 of hmc"]
 
 
 def nmap(tmp_path: Path, node: str) -> str:
     """What nmap says of the HMC's TCP ports, from a node."""
     scan = ["nmap", "-n", "-Pn", "-sS", "--min-rate", "20000", "--max-retries", "1", "-oG", "-"]
-    done = lab(tmp_path / node, "--quiet", "--node", node, "--", *scan, "-p", PORTS, HMC)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run(tmp_path, node, *scan, "-p", PORTS, HMC)
 
 
 @pytest.mark.skipif(not shutil.which("nmap"), reason="nmap is not installed")
@@ -60,16 +61,7 @@ def test_nmap_finds_the_same(tmp_path: Path) -> None:
 
 
 def test_the_contract_is_printed_as_csv(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "lab", "service", "service-off", "--csv", "--out", tmp_path / "run"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = lab("service", "service-off", "--csv", "--out", f"{tmp_path}/run")
     assert (done.returncode, done.stderr) == (0, "")
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert list(rows[0]) == ["state", "source", "target", "what", "expected", "seen", "holds"]
@@ -78,16 +70,7 @@ def test_the_contract_is_printed_as_csv(tmp_path: Path) -> None:
 
 
 def test_a_topology_without_remote_service_is_refused(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "lab", "service", "direct", "--contract", "--out", tmp_path / "run"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = lab("service", "direct", "--contract", "--out", f"{tmp_path}/run")
     assert done.returncode == 2
     assert "direct has no remote service" in done.stderr
     assert not (tmp_path / "run").exists()
@@ -98,16 +81,7 @@ def test_a_topology_may_let_answers_through(tmp_path: Path) -> None:
     text = (ROOT / "topologies" / "service-modem.yaml").read_text()
     mine = tmp_path / "mine.yaml"
     mine.write_text(text.replace("    by: modem\n", "    by: modem\n    returns: stateful\n"))
-    done = subprocess.run(
-        [sys.executable, "-m", "lab", "run", mine, "--quiet", "--out", tmp_path / "run"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = lab("run", f"{mine}", "--quiet", "--out", f"{tmp_path}/run")
     assert done.returncode == 0, done.stdout
     findings = json.loads((tmp_path / "run" / "verdict.json").read_text())["findings"]
     (own,) = (finding for finding in findings if finding["requirement"] == "I-32")

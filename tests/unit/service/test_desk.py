@@ -10,15 +10,18 @@ from typing import Any, cast
 
 import pytest
 
-from lab.errors import ProtocolError, UsageError
+from lab.errors import ProtocolError, ThreadBroke, UsageError
 from lab.linux.nodes import Node
 from lab.service import desk, dial_out, inbound
+from lab.wait import wait_until
 
 Seen = list[tuple[str, Mapping[str, Any]]]
 
 
 class HereNode:
     """A node whose calls are made here."""
+
+    name = "here"
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
@@ -104,3 +107,17 @@ def test_garbage_gets_an_answer_and_ends_nothing(
     assert answer == {"status": 2, "words": "this is no request"}
     assert inbound.main(["status"]) == 0
     assert seen == [("status", {})]
+
+
+def test_what_ends_a_desk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "FOLDER", str(tmp_path))
+
+    def broken(options: Mapping[str, Any]) -> str:
+        raise RuntimeError("a defect")
+
+    with desk.start(cast(Node, HereNode()), inbound.DESK, {"status": broken}) as made:
+        made.check()
+        assert inbound.main(["status"]) == 4
+        wait_until("the desk's end", lambda: made._failure, 10.0)
+        with pytest.raises(ThreadBroke, match="a defect"):
+            made.check()

@@ -127,7 +127,9 @@ def test_answers_are_told_apart() -> None:
         back(UDP(sport=2300, dport=ATTACK)),
         back(ICMP(type=0)),
         IP(src=ROUTER, dst=US) / ICMP(type=3, code=13) / Raw(probe),
-        # Of others, to others, about others.
+        # Of others, to others, about others; cut off.
+        bytes(back(TCP(sport=24, dport=ATTACK, flags="SA")))[:32],
+        bytes(back(UDP(sport=25, dport=ATTACK)))[:21],
         IP(src=ROUTER, dst=US) / TCP(sport=80, dport=ATTACK, flags="SA"),
         back(TCP(sport=81, dport=40_000, flags="SA")),
         IP(src=ROUTER, dst=US) / ICMP(type=3, code=1) / Raw(craft.syn(US, HOST, (4_000, 22))),

@@ -255,6 +255,9 @@ def lose_answers(run: TrueRun) -> None:
 ATTACK = int(Purpose.attack)
 LISTED = "22-23, 2125, 2300, 9090, 9735, 9940, 30000-30009"
 MUTATIONS = (
+    mutation("I-18", "a SYN/ACK to the Internet meanwhile", "service-modem",
+             back(TCP(sport=22, dport=ATTACK, flags="SA")), "OUT-02",
+             seen="1 packet in answer to a scan on lan"),
     mutation("I-32", "an answer is let through", "service-modem", own_try(answer="This is port"),
              seen="hmc to ibm-dial (10.253.0.2:4000): says 'This is port'"),
     mutation("I-32", "not tried", "service-modem",
@@ -339,7 +342,7 @@ MUTATIONS = (
              seen="an answer of lpar-1 comes by 192.168.1.10, not by its alias"),
     mutation("I-07", "somebody else on the partition's wire", "service-modem",
              crosses("lpar-1", "hmc", "lpar-1", IP(src="10.253.0.2", dst="192.168.1.77") / SYN),
-             seen="1 packet of the session on lpar-1 that are not lpar-1's"),
+             seen="1 packet of the session on lpar-1 and not for lpar-1"),
     mutation("I-08", "a packet comes through", "service-modem",
              to_lpar_2(IP(src="10.253.0.2", dst="192.168.2.10") / SYN),
              seen="1 packet of the session on lpar-2"),

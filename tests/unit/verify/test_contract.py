@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 
 from lab.cli import service
-from lab.verify.contract import ANSWERED, NONE, UNANSWERED, Clause, clauses
+from lab.service.marks import Purpose
+from lab.verify.contract import ANSWERED, NONE, UNANSWERED, UNPROVEN, Clause, clauses
 from tests.recordings.true_run import Recordings
-from tests.unit.verify.service_mutations import LISTED, session_scan
+from tests.unit.verify.service_mutations import LISTED, scanned, session_scan
 
 
 def of(recordings: Recordings, name: str) -> tuple[Clause, ...]:
@@ -72,6 +73,14 @@ def test_what_does_not_hold_is_marked_in_the_table(recordings: Recordings) -> No
         "nobody is let in", "a session is let in", "the session is over", "a session is let in",
         "a session is let in, but not to the console",
     ]  # fmt: skip
+
+
+def test_a_scan_that_did_not_arrive_proves_no_clause(recordings: Recordings) -> None:
+    run = recordings("service-off")
+    scanned(Purpose.attack, at_firewall=(65_535, 65_534, 254))(run)
+    broken = [clause for clause in clauses(run.case()) if not clause.holds]
+    assert {(clause.source, clause.seen) for clause in broken} == {("internet", UNPROVEN)}
+    assert len(broken) == 3
 
 
 def test_a_topology_without_remote_service_has_no_contract(recordings: Recordings) -> None:
