@@ -296,5 +296,5 @@ def check_i_05(case: Case) -> Finding:
             check.object(f"{call}: IPCP began before the response was accepted", frames_of(early))
         check.show(item.frame for item, _ in (*challenges, *responses))
     return check.finding(
-        f"{count(len(came_up), 'session')} of {account.user}, each by one response"
+        f"{count(len(came_up), 'session')} of {account.user}, each after a right response"
     )
