@@ -123,11 +123,12 @@ class RunningLab:
             return
         from lab.service import listeners
 
+        # On the representative's machine, too: what the console opens to it must find somebody (I-32).
         ends = filter(None, (service.console, service.dialer))
         for name in (*ends, *(partition.name for partition in service.partitions)):
             entered = self._teardown.enter(f"{name}'s listeners", listeners.start(self.nodes[name]))
             self._ground.watched.append(entered)
-        if service.dialer:
+        if service.workplace:
             from lab.service import remote
 
             started = remote.start(self._ground, service)
@@ -189,7 +190,7 @@ class RunningLab:
     @property
     def remote_service(self) -> Remote:
         """The console's panel, and IBM's representative."""
-        assert self._remote_service is not None, "the topology has a dialer"
+        assert self._remote_service is not None, "representatives have a workplace"
         return self._remote_service
 
     @property

@@ -32,7 +32,9 @@ class TestRemoteServiceByHand:
 
     def test_it_is_off_at_first(self, lab: Lab) -> None:
         assert by_hand(lab, "hmc", "lab-inbound status") == "off: nobody is let in"
-        with pytest.raises(LabError, match="hmc's modem takes no call: NO ANSWER"):
+        with pytest.raises(
+            LabError, match="hmc lets nobody in: the modem takes no call: NO ANSWER"
+        ):
             by_hand(lab, "ibm-dial", "lab-service connect")
 
     @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ class TestRemoteServiceByHand:
         assert by_hand(lab, "ibm-dial", "lab-service hang-up") == "not connected"
         let_pass(30)
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
-        with pytest.raises(LabError, match="hmc's modem takes no call"):
+        with pytest.raises(LabError, match="hmc lets nobody in: the modem takes no call"):
             by_hand(lab, "ibm-dial", "lab-service connect --ppp-address 10.9.0.1")
 
     def test_the_customer_ends_a_session(self, lab: Lab) -> None:

@@ -15,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 where it makes no sense, 1 where the modem does not do it."""
     args = _parse(sys.argv[1:] if argv is None else argv)
     options = {
+        "by": args.by,
         "ppp_address": args.ppp_address,
         "access": args.access,
         "minutes": args.minutes,
@@ -26,9 +27,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lab-inbound", description="Let IBM's people in to this HMC, for one session."
     )
-    parser.set_defaults(ppp_address=None, access=None, minutes=None)
+    parser.set_defaults(by=None, ppp_address=None, access=None, minutes=None)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="enable|status|disable")
-    enable = verbs.add_parser("enable", help="let one session in by modem")
+    enable = verbs.add_parser("enable", help="let one session in")
+    enable.add_argument(
+        "--by", metavar="WAY", help="modem, vpn, terminal, internet; as in the topology"
+    )
     enable.add_argument("--ppp-address", help="the HMC's own address in the session")
     enable.add_argument(
         "--access", nargs="*", metavar="NODE", help="whom it may reach: this HMC, partitions"

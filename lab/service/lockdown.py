@@ -7,7 +7,8 @@ console is allowed. All else is dropped, ICMP, too: the papers say "all traffic"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from lab.linux.firewall import chain, declared, identifier
 from lab.service.listeners import LEFT_ALONE
@@ -39,34 +40,60 @@ def allowed(service: RemoteService) -> tuple[Partition, ...]:
     return tuple(partition for partition in service.partitions if partition.allowed)
 
 
-def render(service: RemoteService, interface: str) -> str:
-    """The table of one session."""
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a session may go by one interface: to an address that stands for the console or a partition."""
+
+    interface: str
+    address: str
+    partition: Partition | None = None
+    """Whose alias the address is; None: it is the console's own, and leads to the listed ports."""
+
+
+def doors(service: RemoteService, interface: str) -> list[Door]:
+    """Those of a session that has one interface for all."""
+    own = [Door(interface, service.ppp_address)] if service.console_allowed else []
+    return own + [Door(interface, each.alias, each) for each in allowed(service)]
+
+
+def render(service: RemoteService, interfaces: Sequence[str], doors: Sequence[Door]) -> str:
+    """The table of one session, whose interfaces these are; each may be a pattern such as ``ppp*``."""
     counters = {DROPPED: "came by the session, and is allowed to go nowhere"}
     counters[NOT_OF_SESSION] = "to the representative, of whom it was not asked"
     if service.stateful:
         counters[RETURNS] = "answers to what the console itself has opened"
-    counters |= {alias_counter(p.name): f"to {p.name}" for p in allowed(service)}
-    ports = [(protocol, port) for protocol in ("tcp", "udp") for port in service.ports]
-    if service.console_allowed:
-        counters |= {port_counter(*each): "to the console" for each in ports}
-    arriving = chain("arriving", _arriving(service, interface, ports))
-    through = chain("through", _through(interface))
-    to_partitions = chain("to-partitions", _to_partitions(service, interface))
-    body = "\n".join([declared(counters), arriving, through, to_partitions])
+    for door in doors:
+        if door.partition is not None:
+            counters[alias_counter(door.partition.name)] = f"to {door.partition.name}"
+        else:
+            counters |= {port_counter(*each): "to the console" for each in _ports(service)}
+    arriving = chain("arriving", _arriving(service, doors))
+    dispatch = chain("dispatch", _dispatch(interfaces))
+    through = chain("through", _through(interfaces))
+    to_partitions = chain("to-partitions", _to_partitions(doors))
+    body = "\n".join([declared(counters), arriving, dispatch, through, to_partitions])
     return f"table ip {TABLE} {{\n{body}}}\n"
 
 
-def _arriving(
-    service: RemoteService, interface: str, ports: list[tuple[str, int]]
-) -> Iterator[str]:
+def _ports(service: RemoteService) -> list[tuple[str, int]]:
+    return [(protocol, port) for protocol in ("tcp", "udp") for port in service.ports]
+
+
+def _dispatch(interfaces: Sequence[str]) -> Iterator[str]:
     yield f"type filter hook prerouting priority {PRIORITY}; policy accept;"
-    yield f'iifname != "{interface}" accept'
-    for partition in allowed(service):
-        counted = f'counter name "{alias_counter(partition.name)}" accept'
-        yield f"ip daddr {partition.alias} meta mark set {LEFT_ALONE} {counted}"
-    for protocol, port in ports if service.console_allowed else ():
-        counted = f'counter name "{port_counter(protocol, port)}" accept'
-        yield f"ip daddr {service.ppp_address} {protocol} dport {port} {counted}"
+    for interface in interfaces:
+        yield f'iifname "{interface}" goto arriving'
+
+
+def _arriving(service: RemoteService, doors: Sequence[Door]) -> Iterator[str]:
+    for door in doors:
+        where = f'iifname "{door.interface}" ip daddr {door.address}'
+        if door.partition is not None:
+            counted = f'counter name "{alias_counter(door.partition.name)}" accept'
+            yield f"{where} meta mark set {LEFT_ALONE} {counted}"
+            continue
+        for protocol, port in _ports(service):
+            yield f'{where} {protocol} dport {port} counter name "{port_counter(protocol, port)}" accept'
     if service.stateful:
         # After the aliases, whose every packet has to be marked.
         yield f'ct state established,related counter name "{RETURNS}" accept'
@@ -75,15 +102,18 @@ def _arriving(
     yield f'counter name "{DROPPED}" drop'
 
 
-def _through(interface: str) -> Iterator[str]:
+def _through(interfaces: Sequence[str]) -> Iterator[str]:
     """The console passes on what goes to an allowed partition, and the answers, and nothing else."""
     yield "type filter hook forward priority filter - 20; policy drop;"
-    yield f'iifname "{interface}" ct status dnat accept'
-    yield f'oifname "{interface}" ct state established ct status dnat accept'
-    yield f'oifname "{interface}" counter name "{NOT_OF_SESSION}" drop'
+    for interface in interfaces:
+        yield f'iifname "{interface}" ct status dnat accept'
+        yield f'oifname "{interface}" ct state established ct status dnat accept'
+        yield f'oifname "{interface}" counter name "{NOT_OF_SESSION}" drop'
 
 
-def _to_partitions(service: RemoteService, interface: str) -> Iterator[str]:
+def _to_partitions(doors: Sequence[Door]) -> Iterator[str]:
     yield "type nat hook prerouting priority dstnat; policy accept;"
-    for partition in allowed(service):
-        yield f'iifname "{interface}" ip daddr {partition.alias} dnat to {partition.address}'
+    for door in doors:
+        if door.partition is not None:
+            where = f'iifname "{door.interface}" ip daddr {door.address}'
+            yield f"{where} dnat to {door.partition.address}"

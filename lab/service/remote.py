@@ -12,23 +12,20 @@ from typing import Any
 from lab.errors import ProtocolError, UsageError
 from lab.names import all_of, check_known
 from lab.service import desk, dial_out, inbound, lockdown
-from lab.service.console import Console, PanelState
+from lab.service.panel import Entrance, Panel, PanelState
 from lab.service.representative import Representative
 from lab.topology.model import RemoteService
-from lab.topology.service import Inbound, credentials
+from lab.topology.service import BY_TELEPHONE, Inbound
 from lab.ways.ground import Ground
 
 
 def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
-    """The service as somebody wants it: ``ppp_address``, ``access``; what is left out is as in the topology.
+    """The service as somebody wants it: ``by``, ``ppp_address``, ``access``; what is left out is as in the
+    topology.
 
     Raises UsageError for what makes no sense.
     """
-    if Inbound.modem not in service.ways_in:
-        raise UsageError(
-            f"{service.console} is of a generation that has no remote service by modem",
-            hint="hmc-2007 has (G-03, G-04)",
-        )
+    by = chosen(service, str(options.get("by") or ""))
     address = str(options.get("ppp_address") or service.ppp_address)
     try:
         first = IPv4Address(address)
@@ -43,7 +40,7 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
         check_known("partition", name, known)
     return replace(
         service,
-        by=Inbound.modem,
+        by=by,
         ppp_address=str(first),
         caller_address=str(first + 1),
         console_allowed=service.console in access,
@@ -54,12 +51,34 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
     )
 
 
+def chosen(service: RemoteService, wanted: str) -> Inbound:
+    """By what a session is to come in: what is wanted, or else what the topology says.
+
+    Raises UsageError for what a console of this generation does not have (G-03 to G-05).
+    """
+    by = wanted or service.by
+    if by and by not in service.ways_in:
+        ways = ", ".join(service.ways_in)
+        raise UsageError(
+            f"{service.console} is of a generation that has no remote service by {by}",
+            hint=f"it has {ways} (G-03 to G-05)" if ways else "it has none (G-03 to G-05)",
+        )
+    if by:
+        return Inbound(by)
+    usual = Inbound.modem if service.dialer else Inbound.vpn
+    of_telephone = [by for by in service.ways_in if (by in BY_TELEPHONE) == (usual in BY_TELEPHONE)]
+    if not of_telephone:
+        return chosen(service, usual)
+    return Inbound(of_telephone[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """Both ends; either may be driven by hand, too."""
+    """What is at work; ``check`` is for the lab's ground."""
 
-    panel: Console
+    panel: Panel
     representative: Representative
+    """The one of the way in that the topology is about."""
     desks: tuple[desk.Desk, ...]
 
     def check(self) -> None:
@@ -72,14 +91,10 @@ class Remote:
 @contextlib.contextmanager
 def start(ground: Ground, service: RemoteService) -> Iterator[Remote]:
     """The panel and the representative, at rest, and their desks; all is off at the end."""
-    (line, *_), (own_line, *_) = (
-        ground.topology.lines_of(node) for node in (service.dialer, service.console)
-    )
-    console, dialer, tell = (
-        ground.nodes[service.console], ground.nodes[service.dialer], ground.story.tell,
-    )  # fmt: skip
-    panel = Console(console, own_line, tell)
-    representative = Representative(dialer, service, line, tell)
+    by = chosen(service, "")
+    entrance, representative = _ends(ground, service, by)
+    console, workplace = ground.nodes[service.console], ground.nodes[service.workplace]
+    panel = Panel(service.console, {by: entrance}, ground.story.tell)
     with contextlib.ExitStack() as undo:
         undo.callback(panel.stop)
         undo.callback(representative.stop)
@@ -94,11 +109,26 @@ def start(ground: Ground, service: RemoteService) -> Iterator[Remote]:
         calls = _CallVerbs(representative, service)
         call_desk = undo.enter_context(
             desk.start(
-                dialer, dial_out.DESK,
+                workplace, dial_out.DESK,
                 {"connect": calls.connect, "status": calls.status, "hang-up": calls.hang_up},
             )
         )  # fmt: skip
         yield Remote(panel, representative, (panel_desk, call_desk))
+
+
+def _ends(ground: Ground, service: RemoteService, by: Inbound) -> tuple[Entrance, Representative]:
+    """Both ends of a way in, at rest. Only what the topology needs is imported."""
+    console, tell = ground.nodes[service.console], ground.story.tell
+    if by is Inbound.modem:
+        from lab.service.by_modem import ModemEntrance
+        from lab.service.caller import TelephoneCaller
+
+        (line, *_), (own_line, *_) = (
+            ground.topology.lines_of(node) for node in (service.dialer, service.console)
+        )
+        caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
+        return ModemEntrance(console, own_line, tell), caller
+    raise UsageError(f"remote service by {by} is not in the lab")
 
 
 class _Timers:
@@ -113,7 +143,7 @@ class _Timers:
     def __exit__(self, *_: object) -> None:
         self.forget()
 
-    def begin(self, minutes: float, panel: Console) -> None:
+    def begin(self, minutes: float, panel: Panel) -> None:
         self.forget()
         self._timer = threading.Timer(60 * minutes, panel.disable_unused)
         self._timer.start()
@@ -128,7 +158,7 @@ class _Timers:
 class _PanelVerbs:
     """What ``lab-inbound`` can ask for."""
 
-    def __init__(self, panel: Console, service: RemoteService, timers: _Timers) -> None:
+    def __init__(self, panel: Panel, service: RemoteService, timers: _Timers) -> None:
         self._panel = panel
         self._service = service
         self._timers = timers
@@ -171,10 +201,10 @@ class _CallVerbs:
         console = wanted.console
         if self._representative.connected:
             raise UsageError("a session stands already", hint="lab-service hang-up")
-        if not self._representative.call():
-            raise ProtocolError(f"{console}'s modem takes no call: {self._representative.said}")
-        if not self._representative.authenticate(credentials(wanted.ppp_address), wanted):
-            self._representative.hang_up()
+        if not self._representative.knock():
+            raise ProtocolError(f"{console} lets nobody in: {self._representative.said}")
+        if not self._representative.authenticate(wanted):
+            self._representative.leave()
             raise ProtocolError(f"{console} does not take the credentials of {wanted.ppp_address}")
         partitions = [f"{p.name} by {p.alias}" for p in wanted.partitions]
         others = f"; perhaps {all_of(partitions)}" if partitions else ""
@@ -184,5 +214,5 @@ class _CallVerbs:
         return "connected" if self._representative.connected else "not connected"
 
     def hang_up(self, options: Mapping[str, Any]) -> str:
-        self._representative.hang_up()
+        self._representative.leave()
         return self.status(options)

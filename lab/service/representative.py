@@ -1,121 +1,47 @@
-"""IBM's representative at the server that dials: calls a console, authenticates, works (S4 2.2.1)."""
+"""IBM's representative, by whichever way: gets to a console, is let in, works, leaves (S4 2.2)."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import time
+from typing import Protocol
 
-from lab.errors import DeadlineExceeded, ProtocolError
-from lab.linux import routes
 from lab.linux.nodes import Node
-from lab.linux.process import Daemon
 from lab.record.event import Tell
-from lab.service.events import CalledIn, ServiceTried
-from lab.topology.model import PppAccount, PppAuth, RemoteService
-from lab.topology.telephone import ModemLine
-from lab.wait import wait_until
-from tunnels import ppp
-from tunnels.calling import LINK_S, CallingModem, ModemFailed
+from lab.service.events import ServiceTried
+from lab.topology.model import RemoteService
 
-PPPD = "/usr/sbin/pppd"
-OPTIONS = "/etc/ppp/options.representative"
-INTERFACE = "ppp0"
-RESET = "ATZ"
-MTU = 1500
-END_S = 15.0
 WORK_S = 10.0
 """For a connection and its first line."""
 
 
-class Representative:
-    """One call at a time: ``call``, ``authenticate``, ``look_at``, ``hang_up``."""
+class Representative(Protocol):
+    """One session at a time; ``stop`` ends it, and whatever was begun."""
 
-    def __init__(self, node: Node, service: RemoteService, line: ModemLine, tell: Tell) -> None:
-        self._node = node
-        self._service = service
-        self._line = line
-        self._tell = tell
-        self._modem = CallingModem(node, line.device)
-        self._pppd: Daemon | None = None
-        self.said = ""
-        """What the modem said to the last call."""
+    said: str
+    """What the entrance said to the last ``knock``, for people."""
 
     @property
     def connected(self) -> bool:
         """Whether a session stands."""
-        return self._pppd is not None and self._pppd.alive
 
-    def call(self) -> bool:
-        """Dial the console; whether a modem answered."""
-        started = time.time()
-        connected = False
-        try:
-            found = self._modem.call(self._service.number, RESET)
-            result, connected = found.said, found.cause is None
-        except ModemFailed as error:
-            result = str(error)
-        self.said = result
-        self._tell(
-            CalledIn(
-                source=self._node.name,
-                started=started,
-                number=self._service.number,
-                result=result,
-            )
-        )
-        if not connected:
-            self._modem.close()
-        return connected
+    def knock(self) -> bool:
+        """Get to the console's entrance; whether anything answered there."""
 
-    def authenticate(self, account: PppAccount, service: RemoteService) -> bool:
-        """Begin PPP on the line; whether IPCP opened. After a wrong account the line stays.
+    def authenticate(self, service: RemoteService) -> bool:
+        """Be let in, as ``service`` says by what and where to; whether a session stands."""
 
-        ``service`` has the aliases of partitions, as the representative knows them.
-        """
-        node = self._node
-        ppp.write_secrets(node, [account])
-        log = node.log_dir / "pppd-representative.log"
-        options = ppp.Options(name=account.user, log=log, mtu=MTU, offer=(PppAuth.chap,))
-        ppp.write_options(node, OPTIONS, options)
-        argv = [PPPD, self._line.device, "modem", "nocrtscts", "unit", "0", "file", OPTIONS]
-        self._pppd = pppd = node.spawn(argv, name=log.stem, may_end_with=ppp.MAY_END_WITH)
+    def leave(self) -> None:
+        """End the session, and leave the entrance. Does nothing if there is none."""
 
-        def link() -> ppp.Link | None:
-            if not pppd.alive:
-                raise ProtocolError("pppd has ended")
-            return ppp.find_link(node, INTERFACE)
+    def stop(self) -> None: ...
 
-        try:
-            wait_until(f"a session with {self._service.console}", link, LINK_S)
-        except (DeadlineExceeded, ProtocolError):
-            self._end_ppp()
-            return False
-        routes.add(node, [f"{p.alias}/32" for p in service.partitions], INTERFACE)
-        return True
 
-    def look_at(self, host: str, address: str, port: int) -> str:
-        """The first line that a TCP port says in the session; empty if nothing answers."""
-        answer = first_line(self._node, address, port)
-        tried = ServiceTried(
-            source=self._node.name, address=address, host=host, port=port, answer=answer
-        )
-        self._tell(tried)
-        return answer
-
-    def hang_up(self) -> None:
-        """End PPP, and with it the call."""
-        try:
-            self._end_ppp()
-        finally:
-            self._modem.close()
-
-    stop = hang_up
-
-    def _end_ppp(self) -> None:
-        pppd, self._pppd = self._pppd, None
-        if pppd is not None:
-            self._node.stop(pppd, grace_s=END_S)
+def look_at(node: Node, tell: Tell, host: str, address: str, port: int) -> str:
+    """The first line that a TCP port says to a node in a session; empty if nothing answers."""
+    answer = first_line(node, address, port)
+    tell(ServiceTried(source=node.name, address=address, host=host, port=port, answer=answer))
+    return answer
 
 
 def first_line(node: Node, address: str, port: int) -> str:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from lab.topology import catalogue
 from lab.topology.check import Complaint, named, network, repeated
 from lab.topology.roles import Role
+from lab.topology.service import BY_TELEPHONE
 from lab.topology.spec import ServiceSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 
@@ -26,6 +27,7 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
         yield from named(spec, place, console, Role.hmc)
         if console in spec.nodes and spec.nodes[console].role is Role.hmc:
             yield from _dialer(spec, place, console, service)
+            yield from _servers(spec, place, service)
             yield from _session(spec, place, console, service)
 
 
@@ -46,6 +48,13 @@ def _dialer(
         yield Complaint(dialer, problem, fix, (("telephone",), ("nodes", console)))
 
 
+def _servers(spec: TopologySpec, place: Place, service: ServiceSpec) -> Iterator[Complaint]:
+    for key, role in (("server", Role.service_server), ("relay", Role.relay)):
+        node = getattr(service, key)
+        if node is not None:
+            yield from named(spec, (*place, key), node, role)
+
+
 def _session(
     spec: TopologySpec, place: Place, console: str, service: ServiceSpec
 ) -> Iterator[Complaint]:
@@ -63,9 +72,12 @@ def _session(
             problem = f"{spec.profile} has no remote service by {service.by} (G-03, G-04)"
             known = f"it has {' and '.join(allowed)}" if allowed else "it has none"
             yield Complaint(by, problem, known, (("profile",),))
-    if service.dialer is None:
+    if service.dialer is None and service.by in BY_TELEPHONE:
         problem = f"nobody can call {console}: it has no dialer"
         yield Complaint(by, problem, f"name a node with the role {Role.service_dialer} as dialer")
+    if service.server is None and service.by not in BY_TELEPHONE:
+        problem = f"nobody can use a session with {console}: it has no server"
+        yield Complaint(by, problem, f"name a node with the role {Role.service_server} as server")
     access: Place = (*place, "access")
     yield from repeated(access, service.access)
     for index, name in enumerate(service.access):

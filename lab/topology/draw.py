@@ -173,6 +173,8 @@ def _remote_service(topology: Topology) -> Iterator[str]:
         yield "  from outside: the Internet, and IBM's servers"
         if service.dialer:
             yield f"  by telephone: {service.dialer}, which dials {service.number}"
+        if service.server:
+            yield f"  by VPN or Internet: representatives at {service.server}"
         yield f"  {service.neighbour} sees that all ports are open, but for the firewall"
 
 

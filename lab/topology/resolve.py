@@ -184,6 +184,8 @@ class _Resolver(Site):
                 ports=self.profile.service_ports,
                 dialer=service.dialer or "",
                 number=self.spec.telephone[console].number if service.dialer else "",
+                server=service.server or "",
+                relay=service.relay or "",
                 ways_in=self.profile.inbound,
                 by=service.by or Inbound.none,
                 ppp_address=own,

@@ -25,6 +25,10 @@ class Role(StrEnum):
     """AT&T's Local Interface Gateway: answers calls, and fences them in (S4 3.1)."""
     service_dialer = "service-dialer"
     """IBM's special server, which dials a customer's modem (S4 2.2.1)."""
+    service_server = "service-server"
+    """IBM's Service Server, to which representatives log in (S4 2.2.2)."""
+    relay = "relay"
+    """IBM's relay for sessions that a console opens by Internet (S3 Internet Connectivity)."""
     logical_partition = "partition"
     """A logical partition that the HMC manages."""
     host = "host"
@@ -170,6 +174,17 @@ TRAITS = MappingProxyType(
             zone=Zone.ibm,
             only_one="representatives log in to one server",
             takes=("modems",),
+        ),
+        Role.service_server: Traits(
+            title="IBM Service Server",
+            article="an",
+            zone=Zone.ibm,
+            only_one="representatives log in to one server",
+        ),
+        Role.relay: Traits(
+            title="relay for remote service",
+            zone=Zone.ibm,
+            only_one="an HMC knows one relay",
         ),
         Role.logical_partition: Traits(title="logical partition"),
         Role.host: Traits(title="host"),

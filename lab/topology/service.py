@@ -20,6 +20,15 @@ class Inbound(StrEnum):
 
     none = ""
     modem = "modem"
+    vpn = "vpn"
+    terminal = "terminal"
+    """A modem and an ASCII terminal on it, as DS8000 has (I-24)."""
+    internet = "internet"
+    """A connection of the console's own to a relay of IBM's (I-26, I-27)."""
+
+
+BY_TELEPHONE = frozenset({Inbound.modem, Inbound.terminal})
+"""By which the console's modem is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,10 @@ class RemoteService:
     """IBM's server with a modem (I-04); empty if the console has no modem that could be called."""
     number: str = ""
     """The console's telephone number; empty without a dialer."""
+    server: str = ""
+    """IBM's Service Server, from which a session by VPN or by Internet is used; empty if there is none."""
+    relay: str = ""
+    """IBM's relay, to which the console connects by Internet; empty if there is none."""
     ways_in: tuple[str, ...] = ()
     """By what a console of this generation can let people in (G-03, G-04)."""
     by: Inbound = Inbound.none
@@ -74,6 +87,13 @@ class RemoteService:
     """The lock-down looks at TCP only."""
     stays_on: bool = False
     """The representative does not hang up, and waits for the line to go."""
+
+    @property
+    def workplace(self) -> str:
+        """The node at which the representative works; empty if IBM has none."""
+        if self.by and self.by not in BY_TELEPHONE:
+            return self.server
+        return self.dialer or self.server
 
 
 def credentials(ppp_address: str) -> PppAccount:

@@ -129,6 +129,12 @@ class ServiceSpec(Part):
     dialer: NodeName | None = Field(
         default=None, description="IBM's server that dials the HMC's modem, if there is one."
     )
+    server: NodeName | None = Field(
+        default=None, description="IBM's Service Server, for sessions by VPN and by Internet."
+    )
+    relay: NodeName | None = Field(
+        default=None, description="IBM's relay, for sessions by Internet."
+    )
     by: Literal[Inbound.modem] | None = Field(
         default=None, description="How IBM's people are let in, for one session: by modem."
     )

@@ -61,7 +61,7 @@ def test_options_go_to_the_desk_and_words_come_back(
     assert inbound.main(["enable", "--ppp-address", "10.9.0.1", "--access", "hmc", "lpar-1"]) == 0
     assert inbound.main(["status"]) == 0
     assert capsys.readouterr().out == "on\noff\n"
-    wanted = {"ppp_address": "10.9.0.1", "access": ["hmc", "lpar-1"], "minutes": None}
+    wanted = {"by": None, "ppp_address": "10.9.0.1", "access": ["hmc", "lpar-1"], "minutes": None}
     assert seen == [("enable", wanted), ("status", {})]
 
 

@@ -1,0 +1,87 @@
+"""A session of remote service by modem and PPP: let in, put to the test, and let in once more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from lab.errors import ProtocolError
+from lab.linux import firewall
+from lab.scenarios.service_scene import Scene
+from lab.service import injection
+from lab.service.caller import INTERFACE
+from lab.service.events import CLOSED, SESSION, ServiceTried
+from lab.service.marks import Purpose
+from lab.service.remote import told
+from lab.service.representative import first_line
+from lab.topology.model import RemoteService, Role
+
+ADMITTED = 9999
+"""The customer's own rules admit a port that is not listed; they do not apply to a session (I-11)."""
+MEANWHILE = f"tcp dport {ADMITTED} accept"
+UNLISTED = 1
+"""A port that no list has: it is tried as soon as IPCP is open (I-18)."""
+OWN_PORT = 4000
+"""Of the representative's machine, to which the console itself opens a connection in a session (I-32)."""
+LOOKED_AT = (1, 22, 65_535)
+"""Ports of a partition, which all are open."""
+
+
+def again(scene: Scene) -> RemoteService:
+    """What is enabled the second time: a session that may not reach the console itself (I-09)."""
+    partitions = [p.name for p in scene.service.partitions if p.allowed]
+    return told(scene.service, {"access": partitions})
+
+
+def come_in(scene: Scene, service: RemoteService) -> None:
+    """By the credentials, after as many wrong ones as a fault wants; then at once to a closed port."""
+    representative = scene.representative
+    if not service.never_enabled:
+        scene.panel.enable(service)
+    if not representative.knock():
+        raise ProtocolError(f"{service.console}'s modem takes no call")
+    wrong = (str(IPv4Address(service.ppp_address) + 100 + n) for n in range(service.wrong_tries))
+    typed = [*wrong, service.ppp_address]
+    if not any(representative.authenticate(replace(service, ppp_address=each)) for each in typed):
+        raise ProtocolError(f"{service.console} took a call, and no session came up")
+    scene.look_at(service.console, service.ppp_address, UNLISTED)
+
+
+def work(scene: Scene, service: RemoteService) -> None:
+    """All that a representative can try in a session."""
+    node, console = scene.workplace, scene.console
+    firewall.add_customer_rule(console, MEANWHILE)
+    scene.note_rules("during")
+    for port in service.ports[:3]:
+        scene.look_at(service.console, service.ppp_address, port)
+    answer = first_line(console, service.caller_address, OWN_PORT)
+    scene.lab.story.tell(
+        ServiceTried(
+            source=console.name,
+            address=service.caller_address,
+            host=service.workplace,
+            port=OWN_PORT,
+            answer=answer,
+        )
+    )
+    targets = [service.ppp_address]
+    for partition in service.partitions:
+        for port in LOOKED_AT:
+            scene.look_at(partition.name, partition.alias, port)
+        if not partition.allowed:
+            targets += [partition.alias, partition.address]
+    with injection.onto(console, INTERFACE) as send:
+        for target in targets:
+            ends = (service.caller_address, target)
+            scene.scan(node, ends, SESSION, Purpose.attack, send)
+    scene.attack(scene.lab.with_role(Role.internet), SESSION)
+
+
+def work_again(scene: Scene, service: RemoteService) -> None:
+    """A session that may reach partitions, and not the console itself (I-09)."""
+    for partition in service.partitions:
+        if partition.allowed:
+            scene.look_at(partition.name, partition.alias, LOOKED_AT[0])
+    ends = (service.caller_address, service.ppp_address)
+    with injection.onto(scene.console, INTERFACE) as send:
+        scene.scan(scene.workplace, ends, CLOSED, Purpose.attack, send)

@@ -1,0 +1,144 @@
+"""What all ways in to a console have in common for the lab's own scenario: who scans whom, and when."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.inside.running import RunningLab
+from lab.linux import firewall, nft
+from lab.linux.nodes import Node
+from lab.service import marks, scan
+from lab.service.events import Counts, CustomerRules, HostScanned, spans
+from lab.service.marks import Purpose
+from lab.service.panel import Panel, PanelState
+from lab.service.representative import Representative, look_at
+from lab.topology.model import RemoteService, Role
+from lab.wait import wait_until
+
+ATTACKERS = (Role.internet, Role.sdc)
+"""Anybody out there, and IBM's own side."""
+STAYS_S = 600.0
+
+
+class Counters:
+    """Of what arrives of scans, at the customer's firewall and at the console."""
+
+    def __init__(self, wall: Node | None, console: Node) -> None:
+        self.wall = wall
+        self.console = console
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [node for node in (self.wall, self.console) if node is not None]
+
+    def reset(self) -> None:
+        for node in self.nodes:
+            node.call(nft.run, f"reset counters table ip {marks.TABLE}\n")
+
+    def read(self, node: Node | None) -> Counts:
+        if node is None:
+            return 0, 0, 0
+        counts = firewall.counters({node.name: node})[node.name]
+        tcp, udp, other = (counts[name] for name in marks.COUNTERS)
+        return tcp, udp, other
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everybody in a life of remote service."""
+
+    lab: RunningLab
+    service: RemoteService
+    counters: Counters
+
+    @property
+    def console(self) -> Node:
+        return self.lab.node(self.service.console)
+
+    @property
+    def workplace(self) -> Node:
+        """Where the representative's programs run."""
+        return self.lab.node(self.service.workplace)
+
+    @property
+    def panel(self) -> Panel:
+        return self.lab.remote_service.panel
+
+    @property
+    def representative(self) -> Representative:
+        return self.lab.remote_service.representative
+
+    def look_at(self, host: str, address: str, port: int) -> str:
+        """The representative tries a port, as a program would."""
+        return look_at(self.workplace, self.lab.story.tell, host, address, port)
+
+    def leave(self, *, stays_on: bool = False) -> None:
+        """Hang up, or wait for the line to drop, as a fault wants; until everything is closed."""
+        if not stays_on:
+            self.representative.leave()
+        wait_until(
+            "remote service is off again", lambda: self.panel.state is PanelState.off, STAYS_S
+        )
+        self.panel.check()
+        self.representative.leave()
+
+    def note_rules(self, moment: str) -> None:
+        """The customer's own rules, ``before``, ``during`` or ``after`` a session (I-11)."""
+        rules = firewall.customer_rules(self.console)
+        self.lab.story.tell(CustomerRules(source=self.console.name, moment=moment, rules=rules))
+
+    # Scans.
+
+    def scan_from_outside(self, state: str, *, control: bool = False) -> None:
+        """From where the customer's firewall is in the way; as a ``control``, first from where it is not."""
+        if control:
+            self.attack(self.lab.node(self.service.neighbour), state, Purpose.control)
+        for role in ATTACKERS:
+            self.attack(self.lab.with_role(role), state)
+
+    def attack(self, node: Node, state: str, purpose: Purpose = Purpose.attack) -> None:
+        """A node scans the console's own address, the usual way."""
+        target = self.lab.topology.node(self.service.console).uplink.ip
+        with scan.sending(node, target) as (own, send):
+            self.scan(node, (own, target), state, purpose, send)
+
+    def scan(
+        self, node: Node, ends: tuple[str, str], state: str, purpose: Purpose, send: scan.Send
+    ) -> None:
+        """Scan from one address to another; what answers comes back to a node."""
+        self.counters.reset()
+        started = time.time()
+        answers = scan.run(node, *ends, purpose, send)
+        self.lab.story.tell(
+            HostScanned(
+                source=node.name,
+                started=started,
+                address=ends[0],
+                target=ends[1],
+                purpose=purpose.name,
+                state=state,
+                sent=(len(scan.PORTS), len(scan.PORTS), len(scan.PROTOCOLS)),
+                at_firewall=self.counters.read(self.counters.wall),
+                at_host=self.counters.read(self.counters.console),
+                tcp=spans(answers.tcp),
+                refused=spans(answers.refused),
+                udp=spans(answers.udp),
+                protocols=tuple(sorted(answers.protocols)),
+                errors=answers.errors,
+            )
+        )
+
+
+@contextlib.contextmanager
+def set_up(lab: RunningLab, service: RemoteService) -> Iterator[Scene]:
+    """The scene, with counters for what arrives of scans."""
+    wall = lab.topology.firewall
+    counters = Counters(lab.node(wall.node) if wall else None, lab.node(service.console))
+    with contextlib.ExitStack() as undo:
+        for node in counters.nodes:
+            node.call(nft.run, marks.counters())
+            undo.callback(node.call, nft.run, f"delete table ip {marks.TABLE}\n")
+        yield Scene(lab, service, counters)

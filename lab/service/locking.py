@@ -1,0 +1,69 @@
+"""The lock-down of a console put into effect and taken back: what ``lockdown`` says, in the kernel."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from lab.errors import KernelError
+from lab.linux import firewall, links, nft
+from lab.linux.nodes import Node
+from lab.service import lockdown
+from lab.service.lockdown import Door
+from lab.topology.model import RemoteService
+
+
+class Lock:
+    """The lock-down of one session on a node; ``dropped`` is what it has kept out, when it is gone."""
+
+    def __init__(self, node: Node, service: RemoteService) -> None:
+        self.dropped = 0
+        """Packets."""
+        self._node = node
+        self._service = service
+
+    @contextlib.contextmanager
+    def on(self, interfaces: Sequence[str], doors: Sequence[Door]) -> Iterator[None]:
+        """Lock interfaces down but for doors, past the customer's own rules; all as before afterwards.
+
+        An interface may be a pattern such as ``ppp*``; it need not be there yet.
+        """
+        with contextlib.ExitStack() as undo:
+            self._nft("lock down", lockdown.render(self._service, interfaces, doors))
+            undo.callback(self._nft, "unlock", f"delete table ip {lockdown.TABLE}\n")
+            undo.callback(self._count)
+            for interface in interfaces:
+                firewall.override_customer_rules(self._node, interface)
+                undo.callback(firewall.override_customer_rules, self._node, interface, again=True)
+            yield
+
+    def open(self, interfaces: Sequence[str], doors: Sequence[Door]) -> None:
+        """Replace the doors of interfaces that are locked down, at once."""
+        self._count()
+        rules = lockdown.render(self._service, interfaces, doors)
+        self._nft("open the doors of", f"delete table ip {lockdown.TABLE}\n{rules}")
+
+    @contextlib.contextmanager
+    def forwarding(self, doors: Sequence[Door]) -> Iterator[None]:
+        """Pass packets on between the partitions of doors and the session, inside of the context."""
+        with contextlib.ExitStack() as undo:
+            for door in doors:
+                if door.partition is not None:
+                    segment = door.partition.segment
+                    links.forward(self._node, segment, on=True)
+                    undo.callback(links.forward, self._node, segment, on=False)
+                    links.forward(self._node, door.interface, on=True)
+            yield
+
+    def counts(self) -> dict[str, int]:
+        """Of each counter of the lock-down, as it stands."""
+        return firewall.counters({self._node.name: self._node})[self._node.name]
+
+    def _count(self) -> None:
+        self.dropped += self.counts()[lockdown.DROPPED]
+
+    def _nft(self, operation: str, script: str) -> None:
+        try:
+            self._node.call(nft.run, script)
+        except nft.Refused as refused:
+            raise KernelError(operation, self._node.name, str(refused).strip()) from refused
