@@ -64,7 +64,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
 
 
 def _way_in(by: Inbound) -> WayIn:
-    from lab.scenarios import service_by_modem
+    from lab.scenarios import service_by_modem, service_by_vpn
 
-    known: dict[Inbound, WayIn] = {Inbound.modem: service_by_modem}
+    known: dict[Inbound, WayIn] = {Inbound.modem: service_by_modem, Inbound.vpn: service_by_vpn}
     return known[by]

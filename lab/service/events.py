@@ -76,7 +76,7 @@ class CalledIn(Event, topic="call"):
 
 
 class InboundEnabled(Event, topic="service"):
-    """The customer lets IBM's people in, for one session (I-02): the console's modem answers."""
+    """The customer lets IBM's people in, for one session (I-02)."""
 
     by: str
     console_allowed: bool
@@ -90,10 +90,10 @@ class InboundEnabled(Event, topic="service"):
 
 
 class InboundDisabled(Event, topic="service"):
-    """The console's modem answers no more."""
+    """Nobody can come in any more."""
 
     reason: str
-    """``used``, ``disabled``, ``wrong-tries`` or ``no-modem``."""
+    """``used``, ``disabled``, ``wrong-tries``, ``no-modem``, ``no-vpn``; ``broke`` is the lab's own fault."""
 
     @property
     def sentence(self) -> str:
@@ -101,6 +101,8 @@ class InboundDisabled(Event, topic="service"):
             "used": "the session is over",
             "wrong-tries": "three wrong tries",
             "no-modem": "its modem does not do what it is told",
+            "no-vpn": "no VPN comes up",
+            "broke": "the lab broke",
         }
         return f"{self.source} lets nobody in: {words.get(self.reason, 'the customer has disabled it')}"
 
@@ -125,10 +127,13 @@ class SessionUp(Event, topic="service", tells="{source} is {address}, the repres
     """IPCP is open, and packets of the session can come."""
 
     interface: str
+    """By VPN all of them: the console's own, and one for each allowed partition."""
     address: str
     caller: str
     aliases: tuple[str, ...]
-    """Addresses on the interface beside ``address``: one for each allowed partition (I-06)."""
+    """Addresses beside ``address``: one for each allowed partition (I-06, I-16)."""
+    gateway: str = ""
+    """Of a session by VPN: IBM's gateway."""
 
 
 class SessionDown(Event, topic="service", tells="the session with {source} has ended"):
