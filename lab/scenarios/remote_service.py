@@ -24,6 +24,9 @@ BEFORE = f"tcp dport {DENIED} drop"
 class WayIn(Protocol):
     """What is particular to a way in: a module ``service_by_<way>``."""
 
+    def before(self, scene: Scene) -> None:
+        """What else IBM's side tries while nobody is let in."""
+
     def come_in(self, scene: Scene, service: RemoteService) -> None:
         """Let a session in, and begin it. Raises ProtocolError where it does not come up."""
 
@@ -48,6 +51,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         if not service.by:
             return
         way = _way_in(service.by)
+        way.before(scene)
         firewall.add_customer_rule(scene.console, BEFORE)
         stack.callback(firewall.hmc_allow_all, scene.console)
         scene.note_rules("before")

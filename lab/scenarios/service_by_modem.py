@@ -16,6 +16,10 @@ from lab.service.remote import told
 from lab.topology.model import RemoteService, Role
 
 
+def before(scene: Scene) -> None:
+    """Nothing is there to be tried but the telephone."""
+
+
 def again(scene: Scene) -> RemoteService:
     """What is enabled the second time: a session that may not reach the console itself (I-09)."""
     partitions = [p.name for p in scene.service.partitions if p.allowed]

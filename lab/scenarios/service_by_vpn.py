@@ -6,10 +6,20 @@ from lab.errors import ProtocolError
 from lab.linux import firewall
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
-from lab.service.events import CLOSED, SESSION
+from lab.service.events import CLOSED, OFF, SESSION
 from lab.service.marks import Purpose
 from lab.service.remote import told
 from lab.topology.model import RemoteService, Role
+
+
+def before(scene: Scene) -> None:
+    """IBM's side tries to get in by the tunnel for calling home, if it stands."""
+    service, record = scene.service, scene.lab.record
+    stands = [s for s in record.ppp if s.client == service.console and s.opened and not s.closed]
+    for session in stands:
+        with injection.onto(scene.console, session.interface) as send:
+            ends = (service.caller_address, session.local_ip)
+            scene.scan(scene.workplace, ends, OFF, Purpose.attack, send)
 
 
 def again(scene: Scene) -> RemoteService:
@@ -41,17 +51,19 @@ def work(scene: Scene, service: RemoteService) -> None:
     for partition in agreed.partitions:
         for port in LOOKED_AT:
             scene.look_at(partition.name, partition.alias or partition.address, port)
-    interfaces = scene.panel.interfaces
-    own = interfaces[0]
-    closed = [p.address for p in agreed.partitions if not p.allowed]
-    others = [p.alias for p in agreed.allowed]
-    for interface, target in [
-        (own, agreed.ppp_address),
-        *((own, each) for each in closed + others),
-    ]:
-        with injection.onto(scene.console, interface) as send:
+    owners = [(agreed.console, agreed.ppp_address), *((p.name, p.alias) for p in agreed.allowed)]
+    lanes = dict(zip((name for name, _ in owners), scene.panel.interfaces, strict=True))
+    tried = [(agreed.console, agreed.ppp_address)]
+    tried += [(agreed.console, p.address) for p in agreed.partitions if not p.allowed]
+    # Each session towards the address of the next one: nothing may get across (I-17).
+    after = owners[1:] + owners[:1]
+    tried += [
+        (by, other) for (by, _), (_, other) in zip(owners, after, strict=True) if len(owners) > 1
+    ]
+    for by, target in tried:
+        with injection.onto(scene.console, lanes[by]) as send:
             ends = (agreed.caller_address, target)
-            scene.scan(node, ends, SESSION, Purpose.attack, send)
+            scene.scan(node, ends, SESSION, Purpose.attack, send, by)
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
 
 
@@ -62,7 +74,7 @@ def work_again(scene: Scene, service: RemoteService) -> None:
         scene.look_at(partition.name, partition.alias, LOOKED_AT[0])
     ends = (agreed.caller_address, agreed.ppp_address)
     with injection.onto(scene.console, scene.panel.interfaces[0]) as send:
-        scene.scan(scene.workplace, ends, CLOSED, Purpose.attack, send)
+        scene.scan(scene.workplace, ends, CLOSED, Purpose.attack, send, agreed.console)
 
 
 def _agreed(scene: Scene) -> RemoteService:

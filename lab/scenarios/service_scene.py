@@ -128,7 +128,13 @@ class Scene:
             self.scan(node, (own, target), state, purpose, send)
 
     def scan(
-        self, node: Node, ends: tuple[str, str], state: str, purpose: Purpose, send: scan.Send
+        self,
+        node: Node,
+        ends: tuple[str, str],
+        state: str,
+        purpose: Purpose,
+        send: scan.Send,
+        by: str = "",
     ) -> None:
         """Scan from one address to another; what answers comes back to a node."""
         self.counters.reset()
@@ -150,6 +156,7 @@ class Scene:
                 udp=spans(answers.udp),
                 protocols=tuple(sorted(answers.protocols)),
                 errors=answers.errors,
+                by=by,
             )
         )
 

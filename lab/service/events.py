@@ -41,6 +41,8 @@ class HostScanned(Event, topic="scan"):
     """All other IP protocols of what came back from the host."""
     errors: int
     """ICMP errors about the scan, from whomever."""
+    by: str = ""
+    """Of a session with several of PPP: whose it came by, the console's or a partition's."""
 
     @property
     def silent(self) -> bool:
@@ -115,12 +117,18 @@ class WrongTry(Event, topic="service", tells="{source}: try {number} to authenti
     """pppd(8) EXIT STATUS."""
 
 
-class LockedDown(Event, topic="service", tells="{source} locks {interface} down for {user}"):
+class LockedDown(Event, topic="service"):
     """The lock-down stands; the session's interface is not up yet (I-18)."""
 
     interface: str
+    """By VPN a pattern, ``ppp*``."""
     user: str
-    """Who authenticated."""
+    """Who authenticated; empty by VPN, where the console has not called yet."""
+
+    @property
+    def sentence(self) -> str:
+        whom = f" for {self.user}" if self.user else ""
+        return f"{self.source} locks {self.interface} down{whom}"
 
 
 class SessionUp(Event, topic="service", tells="{source} is {address}, the representative {caller}"):
@@ -153,6 +161,19 @@ class CustomerRules(Event, topic="service"):
     rules: str
 
 
+class SessionSought(Event, topic="service"):
+    """IBM's Service Server looked for a session of a console's at the VPN gateways."""
+
+    console: str
+    gateway: str
+    """Where there is one; empty if there is none."""
+
+    @property
+    def sentence(self) -> str:
+        found = f"it is at {self.gateway}" if self.gateway else "there is none"
+        return f"{self.source} looks for a session of {self.console}: {found}"
+
+
 class ServiceTried(Event, topic="service"):
     """The representative tried one port in a session, as a program would."""
 
@@ -179,6 +200,7 @@ KINDS: tuple[type[Event], ...] = (
     SessionUp,
     SessionDown,
     CustomerRules,
+    SessionSought,
     ServiceTried,
 )
 

@@ -143,7 +143,6 @@ def _ends(
 
         way = ground.topology.way(service.vpn_way)
         assert isinstance(way, VpnPlan), "check has seen it"
-        assert service.account is not None, "it has a server"
         vpn = driver(way)
         assert isinstance(vpn, Vpn)
         gateways = {name: ground.nodes[name] for name in way.gateways}
@@ -152,7 +151,7 @@ def _ends(
             name: next(i.ip for i in ground.topology.node(name).interfaces if i.name == "core")
             for name in way.gateways
         }
-        user = ServerUser(server, service, gateways, service.account.user, hops)
+        user = ServerUser(server, service, gateways, hops, tell)
         return VpnEntrance(console, service, vpn, way, tell), user
     raise UsageError(f"remote service by {by} is not in the lab")
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.linux.nodes import Node
+from lab.record.event import Tell
+from lab.service.events import SessionSought
 from lab.topology.model import RemoteService
 from lab.wait import wait_until
 
@@ -30,20 +32,23 @@ END_S = 30.0
 
 
 class ServerUser:
-    """A representative at the Service Server; ``gateways`` are IBM's ends of the VPN, by name."""
+    """A representative at the Service Server; ``gateways`` are IBM's ends of the VPN, by name, and ``hops``
+    their addresses as the server sees them."""
 
     def __init__(
         self,
         node: Node,
         service: RemoteService,
         gateways: Mapping[str, Node],
-        user: str,
         hops: Mapping[str, str],
+        tell: Tell,
     ) -> None:
         self._node = node
         self._service = service
         self._gateways = gateways
-        self._user = user
+        assert service.account is not None, "the topology has a server"
+        self._user = service.account.user
+        self._tell = tell
         self._hops = hops
         self._connected = ""
         """The gateway of the session that is in use."""
@@ -62,6 +67,11 @@ class ServerUser:
         """Look for sessions of the console at the gateways."""
         self._connected = next((name for name in self._gateways if self._sessions(name)), "")
         self.said = "" if self._connected else f"no session is at {' or '.join(self._gateways)}"
+        self._tell(
+            SessionSought(
+                source=self._node.name, console=self._service.console, gateway=self._connected
+            )
+        )
         return bool(self._connected)
 
     def authenticate(self, service: RemoteService) -> bool:

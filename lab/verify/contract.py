@@ -93,7 +93,8 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
 
 def _of_scan(case: Case, service: RemoteService, scan: HostScanned) -> Iterator[Clause]:
     listed = spans(service.ports) if service.console_allowed else NONE
-    in_session = scan.state == SESSION and scan.target == service.ppp_address
+    own = scan.target == service.ppp_address and scan.by in ("", service.console)
+    in_session = scan.state == SESSION and own
     open_ports = listed if in_session else NONE
     others = NONE
     if scan.purpose == Purpose.control.name:
@@ -102,6 +103,8 @@ def _of_scan(case: Case, service: RemoteService, scan: HostScanned) -> Iterator[
     for partition in service.partitions:
         whose |= {partition.alias: partition.name, partition.address: partition.name}
     target = f"{whose.get(scan.target, service.console)}, by {scan.target}"
+    if scan.by not in ("", service.console):
+        target += f", by the session of {scan.by}"
     for what, expected, seen in (
         ("TCP", open_ports, scan.tcp),
         ("UDP", open_ports, scan.udp),
