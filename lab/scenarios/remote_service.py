@@ -33,6 +33,9 @@ class WayIn(Protocol):
     def work(self, scene: Scene, service: RemoteService) -> None:
         """All that a representative can try in a session."""
 
+    def leave(self, scene: Scene, service: RemoteService) -> None:
+        """End the session, as the representative does or as a fault wants; until everything is closed."""
+
     def again(self, scene: Scene) -> RemoteService:
         """What is let in the second time."""
 
@@ -57,7 +60,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         scene.note_rules("before")
         way.come_in(scene, service)
         way.work(scene, service)
-        scene.leave(stays_on=service.stays_on)
+        way.leave(scene, service)
         scene.note_rules("after")
         scene.scan_from_outside(OVER)
         scene.representative.knock()

@@ -61,6 +61,11 @@ def work(scene: Scene, service: RemoteService) -> None:
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
 
 
+def leave(scene: Scene, service: RemoteService) -> None:
+    """Hang up, or wait for the line to drop."""
+    scene.leave(stays_on=service.stays_on)
+
+
 def work_again(scene: Scene, service: RemoteService) -> None:
     """A session that may reach partitions, and not the console itself (I-09)."""
     for partition in service.partitions:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from lab.errors import ProtocolError
-from lab.linux import firewall
+from lab.linux import firewall, nft
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
+from lab.service.flood import flooding
 from lab.service.marks import Purpose
 from lab.service.remote import told
 from lab.topology.model import RemoteService, Role
+from lab.ways.vpn.plan import VpnPlan
+
+CUT_TABLE = "cut"
+CUT = f"""\
+table ip {CUT_TABLE} {{
+\tchain forward {{
+\t\ttype filter hook forward priority raw; policy drop;
+\t}}
+}}
+"""
+"""Of the Internet: nothing gets through any more."""
 
 
 def before(scene: Scene) -> None:
@@ -31,7 +43,10 @@ def come_in(scene: Scene, service: RemoteService) -> None:
     """The console brings the session up; the representative uses it, and at once tries a closed port."""
     representative = scene.representative
     if not service.never_enabled:
-        scene.panel.enable(service)
+        with flooding(
+            scene.workplace, service.caller_address, _pool(scene), UNLISTED, scene.lab.story.tell
+        ):
+            scene.panel.enable(service)
     if not representative.knock():
         raise ProtocolError(f"{service.workplace} knows no session of {service.console}")
     agreed = _agreed(scene)
@@ -67,6 +82,19 @@ def work(scene: Scene, service: RemoteService) -> None:
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
 
 
+def leave(scene: Scene, service: RemoteService) -> None:
+    """End the sessions at the gateway, or wait until the console finds that the access line is cut."""
+    if not service.stays_on:
+        scene.leave()
+        return
+    internet = scene.lab.with_role(Role.internet)
+    internet.call(nft.run, CUT)
+    try:
+        scene.leave(stays_on=True)
+    finally:
+        internet.call(nft.run, f"delete table ip {CUT_TABLE}\n")
+
+
 def work_again(scene: Scene, service: RemoteService) -> None:
     """A session that may reach partitions, and not the console itself (I-09)."""
     agreed = _agreed(scene)
@@ -75,6 +103,14 @@ def work_again(scene: Scene, service: RemoteService) -> None:
     ends = (agreed.caller_address, agreed.ppp_address)
     with injection.onto(scene.console, scene.panel.interfaces[0]) as send:
         scene.scan(scene.workplace, ends, CLOSED, Purpose.attack, send, agreed.console)
+
+
+def _pool(scene: Scene) -> list[str]:
+    """The first addresses that each gateway has to give: those of a session are among them."""
+    service = scene.service
+    way = scene.lab.topology.way(service.vpn_way)
+    assert isinstance(way, VpnPlan), "check has seen it"
+    return [a for server in way.servers for a in server.ppp.pool[: 2 + len(service.allowed)]]
 
 
 def _agreed(scene: Scene) -> RemoteService:

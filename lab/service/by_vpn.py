@@ -34,8 +34,8 @@ INTERFACES = "ppp*"
 """All of a session: the console's tunnel for calling home is down meanwhile."""
 FIRST_TABLE = 100
 """The routing table of the first partition's session; each further one has the next."""
-LATE_S = 2.0
-"""With the fault late-lockdown: packets come meanwhile."""
+LATE_S = 0.5
+"""With the fault late-lockdown: packets come meanwhile, and a scan's do not yet."""
 
 
 class VpnEntrance:
@@ -49,6 +49,7 @@ class VpnEntrance:
         self._way = way
         self._tell = tell
         self._lock: Lock | None = None
+        self._opened: tuple[PppSession, ...] = ()
         self._off = Lock(node, service).off([INTERFACES])
         """Also the tunnel for calling home lets nobody in (OUT-02)."""
 
@@ -63,8 +64,15 @@ class VpnEntrance:
                 self._hold(panel, settings, lock, told)
             finally:
                 if panel.state is PanelState.session:
-                    name, dropped = self._node.name, lock.dropped
-                    self._tell(SessionDown(source=name, exit_status=0, dropped=dropped))
+                    own = self._opened[0]
+                    self._tell(
+                        SessionDown(
+                            source=self._node.name,
+                            exit_status=own.exit_status,
+                            dropped=lock.dropped,
+                            cause=own.cause or "",
+                        )
+                    )
         return "used"
 
     def _hold(self, panel: Panel, settings: RemoteService, lock: Lock, told: int) -> None:
@@ -76,6 +84,7 @@ class VpnEntrance:
             else:
                 session.enter_context(self._locked(lock, self._off))
             gateway, opened = session.enter_context(self._called(settings))
+            self._opened = opened
             interfaces = tuple(each.interface for each in opened)
             agreed, doors = assign(settings, opened)
             panel.settings = agreed
@@ -83,13 +92,13 @@ class VpnEntrance:
             session.enter_context(self._routed(doors, settings.caller_address))
             session.enter_context(lock.overriding(interfaces))
             session.enter_context(lock.forwarding(doors))
+            self._tell_up(agreed, gateway, interfaces)
             if late:
-                self._note_up(panel, agreed, gateway, interfaces)
+                panel.note_session(interfaces)
                 let_pass(LATE_S)
                 session.enter_context(self._locked(lock, ""))
             lock.open([INTERFACES], doors)
-            if not late:
-                self._note_up(panel, agreed, gateway, interfaces)
+            panel.note_session(interfaces)
             self._wait(interfaces, told)
 
     def shut(self) -> None:
@@ -137,9 +146,8 @@ class VpnEntrance:
                 undo.callback(self._node.run, ["ip", "rule", "delete", *rule])
             yield
 
-    def _note_up(
-        self, panel: Panel, agreed: RemoteService, gateway: str, interfaces: tuple[str, ...]
-    ) -> None:
+    def _tell_up(self, agreed: RemoteService, gateway: str, interfaces: tuple[str, ...]) -> None:
+        """Before the doors open: what comes before has come too early."""
         self._tell(
             SessionUp(
                 source=self._node.name,
@@ -151,7 +159,6 @@ class VpnEntrance:
                 gateway=gateway,
             )
         )
-        panel.note_session(interfaces)
 
     def _wait(self, interfaces: tuple[str, ...], told: int) -> None:
         """Until the console's own session has ended, or all others have. Raises ToldToEnd."""

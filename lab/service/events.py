@@ -64,6 +64,25 @@ class HostScanned(Event, topic="scan"):
         return f"{self.source} scans {self.target}: {'; '.join(told)}"
 
 
+class Flooded(Event, topic="scan"):
+    """SYNs for one closed port were sent all the time while a session came up (I-18). The time is the end."""
+
+    started: float
+    address: str
+    """The source's own."""
+    targets: tuple[str, ...]
+    """Addresses that the session may get."""
+    port: int
+    sent: int
+    answered: tuple[str, ...]
+    """Those of the targets that sent a SYN/ACK."""
+
+    @property
+    def sentence(self) -> str:
+        found = f"{all_of(self.answered)} answered" if self.answered else "nothing answered"
+        return f"{self.source} floods TCP {self.port} while a session comes up: {found}"
+
+
 class CalledIn(Event, topic="call"):
     """IBM's server dialled a console's modem (I-04). The time is when the server's modem had its result."""
 
@@ -151,6 +170,8 @@ class SessionDown(Event, topic="service", tells="the session with {source} has e
     """pppd(8) EXIT STATUS."""
     dropped: int
     """Packets that the lock-down kept out."""
+    cause: str = ""
+    """By VPN: of the console's own PPP session, as ``ppp-down`` has it."""
 
 
 class CustomerRules(Event, topic="service"):
@@ -192,6 +213,7 @@ class ServiceTried(Event, topic="service"):
 
 KINDS: tuple[type[Event], ...] = (
     HostScanned,
+    Flooded,
     CalledIn,
     InboundEnabled,
     InboundDisabled,

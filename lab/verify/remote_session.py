@@ -11,13 +11,14 @@ from lab.service.events import (
     OVER,
     SESSION,
     CustomerRules,
+    Flooded,
     HostScanned,
     LockedDown,
     ServiceTried,
     SessionUp,
     spans,
 )
-from lab.topology.service import Partition, RemoteService
+from lab.topology.service import Inbound, Partition, RemoteService
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
@@ -305,6 +306,41 @@ def check_i_32(case: Case) -> Finding:
     )
 
 
+def _judge_floods(case: Case, check: Check) -> None:
+    """By VPN IBM's side can send before the session stands, and has to find everything closed."""
+    if of(case).by is not Inbound.vpn:
+        return
+    floods = [event for event in case.events if isinstance(event, Flooded)]
+    ups = [event.time for event in case.events if isinstance(event, SessionUp)]
+    ends = {(flood.address, flood.port) for flood in floods}
+    both = zip(case.borrowed, ups, sessions(case), agreements(case), strict=False)
+    for (since, _), up, session, agreed in both:
+        aliases = {partition.alias for partition in agreed.allowed}
+        check.want(
+            [f for f in floods if f.started <= since and up <= f.time],
+            "nobody flooded a closed port while a session came up",
+        )
+        early = [
+            item
+            for item in session.passed
+            if item.data.is_bare_syn
+            and (item.data.source, item.data.destination_port) in ends
+            and item.frame.time <= up
+        ]
+        check.want(early, f"no SYN of the flood came by {session.name} before it stood")
+        check.show(item.frame for item in early[:2])
+        answers = [
+            item
+            for item in session.passed
+            if item.of_console
+            and item.data.is_syn_ack
+            and (item.data.destination, item.data.source_port) in ends
+        ]
+        # A partition has every port open, once the session stands.
+        wrong = [i for i in answers if i.frame.time < up or i.data.source not in aliases]
+        check.forbid(frames_of(wrong), f"answered the flood before {session.name} stood")
+
+
 def check_i_18(case: Case) -> Finding:
     """The lock-down stands before the first packet of a session, and everything is closed after the last."""
     check = Check(
@@ -323,6 +359,7 @@ def check_i_18(case: Case) -> Finding:
             check.object(f"{session.name}: packets came before the lock-down", frames_of(early))
         check.want(session.passed, f"{session.name} carried no packet")
         check.show(item.frame for item in session.passed[:2])
+    _judge_floods(case, check)
     unlisted = [
         event
         for event in case.events
