@@ -70,7 +70,7 @@ class VpnEntrance:
                             source=self._node.name,
                             exit_status=own.exit_status,
                             dropped=lock.dropped,
-                            cause=own.cause or "",
+                            ended=own.cause or "",
                         )
                     )
         return "used"

@@ -170,8 +170,8 @@ class SessionDown(Event, topic="service", tells="the session with {source} has e
     """pppd(8) EXIT STATUS."""
     dropped: int
     """Packets that the lock-down kept out."""
-    cause: str = ""
-    """By VPN: of the console's own PPP session, as ``ppp-down`` has it."""
+    ended: str = ""
+    """By VPN: the cause that ``ppp-down`` has of the console's own session."""
 
 
 class CustomerRules(Event, topic="service"):

@@ -131,7 +131,7 @@ def _wrong_try(case: Case, service: RemoteService) -> Diagnosis | None:
 
 def _silent_peer(case: Case, service: RemoteService) -> Diagnosis | None:
     used = any(isinstance(e, InboundDisabled) and e.reason == "used" for e in case.events)
-    causes = [event.cause for event in case.events if isinstance(event, SessionDown)]
+    causes = [event.ended for event in case.events if isinstance(event, SessionDown)]
     if not (used and service.by is Inbound.vpn and PppCause.terminated in causes):
         return None
     return Diagnosis(

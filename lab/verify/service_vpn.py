@@ -39,14 +39,16 @@ def check_i_12(case: Case) -> Finding:
     )
     if why := _no_vpn(case):
         return check.not_tested(why)
-    named = {event.gateway for event in case.events if isinstance(event, SessionUp)}
-    for items in by_vpn(case):
-        gateways = {item.gateway for item in items}
-        check.want(gateways <= named, f"a session is at {all_of(sorted(gateways - named))}")
+    ups = [event for event in case.events if isinstance(event, SessionUp)]
+    for number, (items, up) in enumerate(zip(by_vpn(case), ups, strict=True), 1):
+        check.want(items, f"nothing of session {number} is between {up.source} and {up.gateway}")
+        for gateway in sorted({item.gateway for item in items} - {up.gateway}):
+            check.object(f"session {number} is at {gateway}, and {up.source} says {up.gateway}")
         strange = [item for item in items if item.client != of(case).console]
         check.forbid(frames_of(strange), "in a session that is not the console's")
         check.show(frames_of(items[:2]))
-    return check.finding(f"{count(len(by_vpn(case)), 'session')} at {all_of(sorted(named))}")
+    named = list(dict.fromkeys(up.gateway for up in ups))
+    return check.finding(f"{count(len(ups), 'session')} at {all_of(named)}")
 
 
 def check_i_13(case: Case) -> Finding:
