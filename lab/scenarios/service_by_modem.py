@@ -58,6 +58,7 @@ def work(scene: Scene, service: RemoteService) -> None:
         for target in targets:
             ends = (service.caller_address, target)
             scene.scan(node, ends, SESSION, Purpose.attack, send)
+    scene.scan_between_partitions()
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
 
 

@@ -79,6 +79,7 @@ def work(scene: Scene, service: RemoteService) -> None:
         with injection.onto(scene.console, lanes[by]) as send:
             ends = (agreed.caller_address, target)
             scene.scan(node, ends, SESSION, Purpose.attack, send, by)
+    scene.scan_between_partitions()
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
 
 

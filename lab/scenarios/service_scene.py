@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from lab.inside.running import RunningLab
 from lab.linux import firewall, nft
 from lab.linux.nodes import Node
-from lab.service import marks, scan
-from lab.service.events import Counts, CustomerRules, HostScanned, ServiceTried, spans
+from lab.service import injection, marks, scan
+from lab.service.events import SESSION, Counts, CustomerRules, HostScanned, ServiceTried, spans
 from lab.service.marks import Purpose
 from lab.service.panel import Panel, PanelState
 from lab.service.representative import Representative, first_line, look_at
@@ -120,6 +120,16 @@ class Scene:
             self.attack(self.lab.node(self.service.neighbour), state, Purpose.control)
         for role in ATTACKERS:
             self.attack(self.lab.with_role(role), state)
+
+    def scan_between_partitions(self) -> None:
+        """A partition that is not allowed tries to get, through the console, to one that is (I-08)."""
+        allowed = self.service.allowed
+        for partition in self.service.partitions if allowed else ():
+            if not partition.allowed:
+                ends = (partition.address, allowed[0].address)
+                with injection.onto(self.console, partition.segment) as send:
+                    node = self.lab.node(partition.name)
+                    self.scan(node, ends, SESSION, Purpose.attack, send)
 
     def attack(self, node: Node, state: str, purpose: Purpose = Purpose.attack) -> None:
         """A node scans the console's own address, the usual way."""

@@ -170,7 +170,8 @@ def judge_outsiders(case: Case, check: Check, attacks: list[HostScanned]) -> Non
 def arrival(case: Case, scan: HostScanned) -> tuple[Counts, str]:
     """What was counted of a scan, and where: at the customer's firewall, if it is in the way."""
     wall, service = case.topology.firewall, of(case)
-    if wall is None or scan.source in (service.neighbour, service.workplace):
+    own = {partition.name for partition in service.partitions}
+    if wall is None or scan.source in {service.neighbour, service.workplace, *own}:
         return scan.at_host, service.console
     return scan.at_firewall, wall.node
 

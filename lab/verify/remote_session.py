@@ -138,12 +138,19 @@ def check_i_08(case: Case) -> Finding:
             check.want(scan.silent, scan.sentence)
         came = [frame for frame, _ in _of_caller(case, partition.segment)]
         check.forbid(came, f"of the session on {partition.segment}")
+        if of(case).allowed:
+            own = _scans(case, SESSION, partition.name)
+            check.want(own, f"{partition.name} has not tried to get to another partition")
+            for scan in own:
+                _want_all_arrived(check, scan)
+                check.want(scan.silent, scan.sentence)
         for event in case.events:
             if isinstance(event, ServiceTried) and event.host == partition.name:
                 check.want(not event.answer, event.sentence)
     names = all_of([partition.name for partition in others])
     return check.finding(
-        f"{names}: all ports and protocols tried by address{_by_alias(others)}, none answered"
+        f"{names}: all ports and protocols tried by address{_by_alias(others)}, none answered; "
+        "neither did another partition answer it"
     )
 
 

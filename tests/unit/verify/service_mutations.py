@@ -235,6 +235,18 @@ def answer_in_closed_session(run: TrueRun) -> None:
     run.say(like, like.frame.data[:4] + bytes(packet), scan.started + 1)
 
 
+def between_partitions(**fields: object) -> Change:
+    """The scan from one partition to another came out otherwise."""
+
+    def change(run: TrueRun) -> None:
+        run.events = [
+            replace(e, **fields) if isinstance(e, HostScanned) and e.source == "lpar-2" else e  # type: ignore[arg-type]
+            for e in run.events
+        ]
+
+    return change
+
+
 def own_try(**fields: object) -> Change:
     """The console's own connection came out otherwise."""
 
@@ -346,6 +358,11 @@ MUTATIONS = (
     mutation("I-08", "a packet comes through", "service-modem",
              to_lpar_2(IP(src="10.253.0.2", dst="192.168.2.10") / SYN),
              seen="1 packet of the session on lpar-2"),
+    mutation("I-08", "another partition answers it", "service-modem",
+             between_partitions(tcp="22"), seen="lpar-2 scans 192.168.1.10: TCP 22"),
+    mutation("I-08", "it has not tried another partition", "service-modem",
+             without(lambda e: isinstance(e, HostScanned) and e.source == "lpar-2"),
+             seen="lpar-2 has not tried to get to another partition"),
     mutation("I-08", "it answers", "service-modem", session_scan("10.253.0.4", tcp="1-65535"),
              seen="ibm-dial scans 10.253.0.4: TCP 1-65535"),
     mutation("I-08", "not tried", "service-modem", not_scanned("192.168.2.10"),
