@@ -9,8 +9,11 @@ from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
 from lab.service.flood import flooding
 from lab.service.marks import Purpose
+from lab.service.panel import PanelState
 from lab.service.remote import told
+from lab.service.server_user import COMES_S
 from lab.topology.model import RemoteService, Role
+from lab.wait import wait_until
 from lab.ways.vpn.plan import VpnPlan
 
 CUT_TABLE = "cut"
@@ -41,14 +44,14 @@ def again(scene: Scene) -> RemoteService:
 
 def come_in(scene: Scene, service: RemoteService) -> None:
     """The console brings the session up; the representative uses it, and at once tries a closed port."""
-    representative = scene.representative
-    if not service.never_enabled:
-        with flooding(
-            scene.workplace, service.caller_address, _pool(scene), UNLISTED, scene.lab.story.tell
-        ):
+    representative, tell = scene.representative, scene.lab.story.tell
+    with flooding(scene.workplace, service.caller_address, _pool(scene), UNLISTED, tell):
+        if not service.never_enabled:
             scene.panel.enable(service)
-    if not representative.knock():
-        raise ProtocolError(f"{service.workplace} knows no session of {service.console}")
+        if not representative.knock():
+            raise ProtocolError(f"{service.workplace} knows no session of {service.console}")
+        opened = PanelState.session
+        wait_until("the doors are open", lambda: scene.panel.state is opened, COMES_S)
     agreed = _agreed(scene)
     if not representative.authenticate(agreed):
         raise ProtocolError(f"the session of {service.console} is not where the customer says")

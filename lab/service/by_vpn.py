@@ -20,7 +20,8 @@ from lab.linux import routes
 from lab.linux.nodes import Node
 from lab.record.event import Tell
 from lab.record.record import PppSession
-from lab.service.events import LockedDown, SessionDown, SessionUp
+from lab.service.answered_line import AnsweredLine
+from lab.service.events import LockedDown, SessionDown, SessionUp, VpnBorrowed
 from lab.service.lockdown import Door
 from lab.service.locking import Lock
 from lab.service.panel import CannotLetIn, Panel, PanelState
@@ -42,8 +43,16 @@ class VpnEntrance:
     """The entrance of one HMC by VPN."""
 
     def __init__(
-        self, node: Node, service: RemoteService, vpn: Vpn, way: VpnPlan, tell: Tell
+        self,
+        node: Node,
+        service: RemoteService,
+        vpn: Vpn,
+        way: VpnPlan,
+        tell: Tell,
+        modem: AnsweredLine | None = None,
     ) -> None:
+        """``modem``: the one whose call has the console begin, where that is wanted (X-05)."""
+        self._modem = modem
         self._node = node
         self._vpn = vpn
         self._way = way
@@ -57,7 +66,12 @@ class VpnEntrance:
         """Nothing is there to be prepared: the VPN's daemons are those for calling home."""
 
     def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
+        if self._modem is not None:
+            # The call is over as soon as it is answered: it carries nothing.
+            self._modem.take_calls(told, panel.note_enabled, lambda _: "called")
+            self._modem.silence()
         with self._vpn.borrowed(self._way, self._node.name):
+            self._tell(VpnBorrowed(source=self._node.name))
             panel.note_enabled(ready=False)
             lock = self._lock = Lock(self._node, settings)
             try:
@@ -102,7 +116,9 @@ class VpnEntrance:
             self._wait(interfaces, told)
 
     def shut(self) -> None:
-        """Nothing is left open: ``serve`` has taken all back."""
+        """``serve`` has taken all else back."""
+        if self._modem is not None:
+            self._modem.silence()
 
     def unused(self) -> bool:
         """Whether not one packet has gone through a door."""

@@ -136,6 +136,10 @@ class WrongTry(Event, topic="service", tells="{source}: try {number} to authenti
     """pppd(8) EXIT STATUS."""
 
 
+class VpnBorrowed(Event, topic="service", tells="{source} has its VPN for remote service"):
+    """The console's tunnel for calling home is down, if it stood: the VPN is for a session now."""
+
+
 class LockedDown(Event, topic="service"):
     """The lock-down stands; the session's interface is not up yet (I-18)."""
 
@@ -218,6 +222,7 @@ KINDS: tuple[type[Event], ...] = (
     InboundEnabled,
     InboundDisabled,
     WrongTry,
+    VpnBorrowed,
     LockedDown,
     SessionUp,
     SessionDown,

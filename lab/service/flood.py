@@ -74,16 +74,18 @@ class Flood:
 def flooding(node: Node, own: str, targets: Sequence[str], port: int, tell: Tell) -> Iterator[None]:
     """Flood addresses inside of the context, and tell at the end what answered."""
     flood, started = Flood(node, own, targets, port), time.time()
-    with start_worker(flood.run, "flood"):
-        yield
-    tell(
-        Flooded(
-            source=node.name,
-            started=started,
-            address=own,
-            targets=tuple(targets),
-            port=port,
-            sent=flood.sent,
-            answered=tuple(sorted(flood.answered)),
+    try:
+        with start_worker(flood.run, "flood"):
+            yield
+    finally:
+        tell(
+            Flooded(
+                source=node.name,
+                started=started,
+                address=own,
+                targets=tuple(targets),
+                port=port,
+                sent=flood.sent,
+                answered=tuple(sorted(flood.answered)),
+            )
         )
-    )

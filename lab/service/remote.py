@@ -11,8 +11,8 @@ from typing import Any
 
 from lab.errors import ProtocolError, UsageError
 from lab.names import all_of, check_known
-from lab.service import desk, dial_out, inbound
-from lab.service.panel import Entrance, Panel, PanelState
+from lab.service import desk, dial_out, ends, inbound
+from lab.service.panel import Panel, PanelState
 from lab.service.representative import Representative
 from lab.topology.model import RemoteService, Way
 from lab.topology.service import BY_TELEPHONE, Inbound
@@ -97,7 +97,7 @@ def start(
     ``driver`` finds what brings up a way home, for a session that uses one.
     """
     by = chosen(service, "")
-    entrance, representative = _ends(ground, service, by, driver)
+    entrance, representative = ends.of(ground, service, by, driver)
     console, workplace = ground.nodes[service.console], ground.nodes[service.workplace]
     panel = Panel(service.console, {by: entrance}, ground.story.tell)
     with contextlib.ExitStack() as undo:
@@ -119,41 +119,6 @@ def start(
             )
         )  # fmt: skip
         yield Remote(panel, representative, (panel_desk, call_desk))
-
-
-def _ends(
-    ground: Ground, service: RemoteService, by: Inbound, driver: Callable[[Way], WayDriver]
-) -> tuple[Entrance, Representative]:
-    """Both ends of a way in, at rest. Only what the topology needs is imported."""
-    console, tell = ground.nodes[service.console], ground.story.tell
-    if by is Inbound.modem:
-        from lab.service.by_modem import ModemEntrance
-        from lab.service.caller import TelephoneCaller
-
-        (line, *_), (own_line, *_) = (
-            ground.topology.lines_of(node) for node in (service.dialer, service.console)
-        )
-        caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
-        return ModemEntrance(console, own_line, tell), caller
-    if by is Inbound.vpn:
-        from lab.service.by_vpn import VpnEntrance
-        from lab.service.server_user import ServerUser
-        from lab.ways.vpn.bring_up import Vpn
-        from lab.ways.vpn.plan import VpnPlan
-
-        way = ground.topology.way(service.vpn_way)
-        assert isinstance(way, VpnPlan), "check has seen it"
-        vpn = driver(way)
-        assert isinstance(vpn, Vpn)
-        gateways = {name: ground.nodes[name] for name in way.gateways}
-        server = ground.nodes[service.server]
-        hops = {
-            name: next(i.ip for i in ground.topology.node(name).interfaces if i.name == "core")
-            for name in way.gateways
-        }
-        user = ServerUser(server, service, gateways, hops, tell)
-        return VpnEntrance(console, service, vpn, way, tell), user
-    raise UsageError(f"remote service by {by} is not in the lab")
 
 
 class _Timers:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab.linux.nodes import Node
 from lab.record.event import Tell
+from lab.service.caller import TelephoneCaller
 from lab.service.events import SessionSought
 from lab.topology.model import RemoteService
 from lab.wait import wait_until
@@ -29,6 +30,8 @@ rm -f {FOLDER}/$IFNAME
 """
 SCRIPTS = {"/etc/ppp/ip-up": UP, "/etc/ppp/ip-down": DOWN}
 END_S = 30.0
+COMES_S = 120.0
+"""From a call to the session that it has the console begin."""
 
 
 class ServerUser:
@@ -42,7 +45,10 @@ class ServerUser:
         gateways: Mapping[str, Node],
         hops: Mapping[str, str],
         tell: Tell,
+        caller: TelephoneCaller | None = None,
     ) -> None:
+        """``caller``: who first calls the console, where that has the console begin (X-05)."""
+        self._caller = caller
         self._node = node
         self._service = service
         self._gateways = gateways
@@ -64,8 +70,11 @@ class ServerUser:
         return bool(self._connected and self._sessions(self._connected))
 
     def knock(self) -> bool:
-        """Look for sessions of the console at the gateways."""
-        self._connected = next((name for name in self._gateways if self._sessions(name)), "")
+        """Look for sessions of the console at the gateways; have it begin first, where that takes a call."""
+        if self._caller is not None and self._caller.knock():
+            self._caller.leave()
+            wait_until(f"{self._service.console} has a session", self._find, COMES_S)
+        self._connected = self._find()
         self.said = "" if self._connected else f"no session is at {' or '.join(self._gateways)}"
         self._tell(
             SessionSought(
@@ -73,6 +82,11 @@ class ServerUser:
             )
         )
         return bool(self._connected)
+
+    def _find(self) -> str:
+        """The gateway at which the console's sessions are, all of them; empty if none is."""
+        wanted = 1 + len(self._service.allowed) if self._caller is not None else 1
+        return next((name for name in self._gateways if len(self._sessions(name)) >= wanted), "")
 
     def authenticate(self, service: RemoteService) -> bool:
         """Whether the addresses that the customer tells are those of sessions that stand."""

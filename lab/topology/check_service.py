@@ -37,7 +37,9 @@ def _dialer(
     if service.dialer is None:
         return
     dialer: Place = (*place, "dialer")
-    for name in spec.agents.get(console, ()):
+    # A call that only has the console begin a VPN carries no PPP (X-05).
+    ways = () if service.trigger == "call" else spec.agents.get(console, ())
+    for name in ways:
         if name in spec.ways and spec.ways[name].kind in USES_PPP:
             problem = f"{console} calls home by {name}, and has PPP for that or for remote service"
             yield Complaint(dialer, problem, "take the dialer out, or let it call home directly")
@@ -60,7 +62,7 @@ def _session(
 ) -> Iterator[Complaint]:
     """What is to be enabled."""
     if service.by is None:
-        for key in ("layout", "ppp_address", "access", "returns"):
+        for key in ("layout", "trigger", "ppp_address", "access", "returns"):
             if getattr(service, key) != ServiceSpec.model_fields[key].default:
                 problem = f"remote service of {console} is off, and {key} is for a session"
                 yield Complaint((*place, key), problem, "add by: modem, or take it out")
@@ -101,10 +103,15 @@ def _by_vpn(
 ) -> Iterator[Complaint]:
     """What only a session by VPN has, and needs."""
     if service.by is not Inbound.vpn:
-        if service.layout is not None:
-            problem = f"layout is for a session by vpn, not by {service.by}"
-            yield Complaint((*place, "layout"), problem, "take it out")
+        for key in ("layout", "trigger"):
+            if getattr(service, key) is not None:
+                problem = f"{key} is for a session by vpn, not by {service.by}"
+                yield Complaint((*place, key), problem, "take it out")
         return
+    if service.trigger == "call" and service.dialer is None:
+        problem = f"nobody can call {console}: it has no dialer"
+        fix = f"name a node with the role {Role.service_dialer} as dialer"
+        yield Complaint((*place, "trigger"), problem, fix)
     if not vpn_way(spec, console):
         problem = f"{console} has no way home by VPN, which a session by VPN uses (I-12)"
         fix = f"give {console} a way of kind vpn"

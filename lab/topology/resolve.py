@@ -192,6 +192,7 @@ class _Resolver(Site):
                 relay=service.relay or "",
                 vpn_way=check_service.vpn_way(self.spec, console),
                 layout=service.layout or "tunnels",
+                by_call=service.trigger == "call",
                 account=self.service_account(console) if service.server else None,
                 ways_in=self.profile.inbound,
                 by=service.by or Inbound.none,

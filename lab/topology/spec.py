@@ -142,6 +142,10 @@ class ServiceSpec(Part):
         default=None,
         description="By vpn only: an L2TP tunnel for each partition, or sessions in one (X-08).",
     )
+    trigger: Literal["panel", "call"] | None = Field(
+        default=None,
+        description="By vpn only: what has the HMC begin, the panel or a call to its modem (X-05).",
+    )
     ppp_address: Address = Field(
         default=None, description="The panel's field: the HMC's own address in a session."
     )

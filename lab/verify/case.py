@@ -16,7 +16,6 @@ from lab.record.record import Record
 from lab.service import events as remote_service
 from lab.telephony import events as telephony
 from lab.topology.model import Interface, NodePlan, Role, Topology
-from lab.topology.service import Inbound
 from lab.topology.telephone import Lig
 from lab.verify import telephone_calls
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
@@ -248,11 +247,11 @@ class Case(Told):
 
     @cached_property
     def borrowed(self) -> list[tuple[float, float]]:
-        """When a VPN was in use for remote service: from each enabling to the end of the session."""
+        """When a VPN was in use for remote service, until the end of each session."""
         found: list[tuple[float, float]] = []
         since: float | None = None
         for event in self.events:
-            if isinstance(event, remote_service.InboundEnabled) and event.by == Inbound.vpn:
+            if isinstance(event, remote_service.VpnBorrowed):
                 since = event.time
             elif isinstance(event, remote_service.SessionDown | remote_service.InboundDisabled):
                 if since is not None:

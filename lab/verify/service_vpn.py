@@ -8,6 +8,7 @@ from itertools import pairwise
 from lab.linux.firewall import allow_counters
 from lab.names import all_of, count
 from lab.service.events import SESSION, HostScanned, LockedDown, SessionUp
+from lab.telephony.events import CallAnswered
 from lab.topology.service import Inbound
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
@@ -86,9 +87,22 @@ def check_i_14(case: Case) -> Finding:
         own = [s for s in first if begin <= s.frame.time < end]
         check.want(own, f"after enabling {number + 1} nobody began IKE")
         check.show(s.frame for s in own[:1])
+        if of(case).by_call and own:
+            _judge_trigger(case, check, begin, own[0].frame.time)
+    how = ", each time after a call that carried nothing" if of(case).by_call else ""
     return check.finding(
-        f"{console} began IKE after {count(len(times), 'enabling')}, and nobody else ever did"
+        f"{console} began IKE after {count(len(times), 'enabling')}{how}, and nobody else ever did"
     )
+
+
+def _judge_trigger(case: Case, check: Check, begin: float, ike: float) -> None:
+    """A call to the console's modem comes before IKE, and carries nothing (X-05)."""
+    taken = [
+        c for c in case.service_calls if (a := c.noted(CallAnswered)) and begin <= a.time < ike
+    ]
+    check.want(taken, "the console began IKE without a call")
+    for call in taken:
+        check.forbid([item.frame for item in call.frames], f"on the line of {call}")
 
 
 def _begins(sighting: IkeSighting) -> bool:

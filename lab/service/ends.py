@@ -1,0 +1,73 @@
+"""Both ends of a way in: the console's entrance, IBM's representative. Only what is needed is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.errors import UsageError
+from lab.service.panel import Entrance
+from lab.service.representative import Representative
+from lab.topology.model import RemoteService, Way
+from lab.topology.service import Inbound
+from lab.topology.telephone import ModemLine
+from lab.ways.ground import Ground, WayDriver
+
+Driver = Callable[[Way], WayDriver]
+"""Finds what brings up a way home, for a session that uses one."""
+Ends = tuple[Entrance, Representative]
+
+
+def of(ground: Ground, service: RemoteService, by: Inbound, driver: Driver) -> Ends:
+    """The ends of a way in, at rest. Raises UsageError for one that the lab does not have."""
+    if by is Inbound.modem:
+        return _by_modem(ground, service)
+    if by is Inbound.vpn:
+        return _by_vpn(ground, service, driver)
+    raise UsageError(f"remote service by {by} is not in the lab")
+
+
+def _lines(ground: Ground, service: RemoteService) -> tuple[ModemLine, ModemLine]:
+    """Of IBM's server that dials, and of the console."""
+    (line, *_), (own_line, *_) = (
+        ground.topology.lines_of(node) for node in (service.dialer, service.console)
+    )
+    return line, own_line
+
+
+def _by_modem(ground: Ground, service: RemoteService) -> Ends:
+    from lab.service.by_modem import ModemEntrance
+    from lab.service.caller import TelephoneCaller
+
+    line, own_line = _lines(ground, service)
+    tell = ground.story.tell
+    caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
+    return ModemEntrance(ground.nodes[service.console], own_line, tell), caller
+
+
+def _by_vpn(ground: Ground, service: RemoteService, driver: Driver) -> Ends:
+    from lab.service.answered_line import AnsweredLine
+    from lab.service.by_vpn import VpnEntrance
+    from lab.service.caller import TelephoneCaller
+    from lab.service.server_user import ServerUser
+    from lab.ways.vpn.bring_up import Vpn
+    from lab.ways.vpn.plan import VpnPlan
+
+    console, tell = ground.nodes[service.console], ground.story.tell
+    way = ground.topology.way(service.vpn_way)
+    assert isinstance(way, VpnPlan), "check has seen it"
+    vpn = driver(way)
+    assert isinstance(vpn, Vpn), "this kind has this driver"
+    gateways = {name: ground.nodes[name] for name in way.gateways}
+    server = ground.nodes[service.server]
+    hops = {
+        name: next(i.ip for i in ground.topology.node(name).interfaces if i.name == "core")
+        for name in way.gateways
+    }
+    if not service.by_call:
+        user = ServerUser(server, service, gateways, hops, tell)
+        return VpnEntrance(console, service, vpn, way, tell), user
+    line, own_line = _lines(ground, service)
+    caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
+    user = ServerUser(server, service, gateways, hops, tell, caller)
+    modem = AnsweredLine(console, own_line)
+    return VpnEntrance(console, service, vpn, way, tell, modem), user
