@@ -188,6 +188,8 @@ class Lac(Xl2tpd):
         being sent. So: fail once for each further session, then let the name exist and dial.
         """
         (section,) = self._sections
+        # An earlier tunnel of the node may have left the name.
+        self._node.call(_forget_host, section.lns)
         for _ in range(self._client.sessions - 1):
             self.command(f"c {section.name}")
         self._node.call(_add_host, self._server.address, section.lns)
@@ -353,6 +355,15 @@ def lac_sections(client: L2tpClient, server: L2tpServer) -> tuple[LacSection, ..
         )
         for number in range(count)
     )
+
+
+def _forget_host(name: str) -> None:
+    hosts = Path("/etc/hosts")
+    kept = [
+        line for line in hosts.read_text().splitlines(keepends=True) if name not in line.split()
+    ]
+    # In place: the file is mounted.
+    hosts.write_text("".join(kept))
 
 
 def _add_host(address: str, name: str) -> None:

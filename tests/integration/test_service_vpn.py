@@ -1,0 +1,80 @@
+"""Remote service by VPN as other customers have it: each run judges itself, and is as the customer says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.labs import ROOT, lab
+
+pytestmark = pytest.mark.kernel
+
+TELEPHONE = """\
+telephone:
+  hmc:      { number: "1-507-555-0101" }
+  ibm-dial: { number: "1-507-555-0150" }
+
+ways:"""
+
+
+def replaced(*pairs: tuple[str, str]) -> str:
+    text = (ROOT / "topologies" / "service-vpn.yaml").read_text()
+    for old, new in pairs:
+        assert old in text, f"the topology has no {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+def one_tunnel_in_2007() -> str:
+    """Sessions in one L2TP tunnel (X-08), and the 17 ports of 2007."""
+    return replaced(("layout: tunnels", "layout: sessions"), ("hmc-2017-traditional", "hmc-2007"))
+
+
+def by_a_call() -> str:
+    """A call to the modem has the HMC begin (X-05)."""
+    return replaced(
+        ("{ role: hmc }", "{ role: hmc, modems: 1 }"),
+        (
+            "  internet: { role: internet }",
+            "  internet: { role: internet }\n  pstn: { role: exchange }",
+        ),
+        (
+            "  intranet: { role",
+            "  ibm-dial: { role: service-dialer, modems: 1 }\n  intranet: { role",
+        ),
+        ("service: 10.1.0.30 }", "service: 10.1.0.30, ibm-dial: 10.1.0.40 }"),
+        ("{ server: service,", "{ server: service, dialer: ibm-dial, trigger: call,"),
+        ("\nways:", f"\n{TELEPHONE}"),
+    )
+
+
+def one_partition() -> str:
+    """The HMC itself may not be reached."""
+    return replaced(("access: [hmc, lpar-1, lpar-2]", "access: [lpar-1]"))
+
+
+VARIANTS: dict[Callable[[], str], dict[str, str]] = {
+    one_tunnel_in_2007: {
+        "I-10": "TCP and UDP 22-23, 2125, 2300, 9090, 9735, 9940, 30000-30009 answered of all",
+        "I-16": "1 SCCRQ and 3 ICRQ; 1 SCCRQ and 3 ICRQ",
+    },
+    by_a_call: {"I-14": "each time after a call that carried nothing"},
+    one_partition: {
+        "I-09": "none answered; partitions answered",
+        "I-16": "2 SCCRQ and 2 ICRQ",
+    },
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.__name__)
+def test_a_customer_who_wants_it_otherwise(variant: Callable[[], str], tmp_path: Path) -> None:
+    topology = tmp_path / "variant.yaml"
+    topology.write_text(variant())
+    done = lab("run", f"{topology}", "--out", f"{tmp_path / 'out'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = " ".join(done.stdout.split())
+    for requirement, words in VARIANTS[variant].items():
+        _, _, said = told.partition(f" {requirement} pass ")
+        assert words in said.partition(" pass ")[0], requirement
