@@ -23,3 +23,10 @@ def open_port(device: str) -> int:
             raise OSError(*error.args) from error
         raise
     return port
+
+
+def heed_carrier(port: int) -> None:
+    """From now on an open port is hung up when the carrier goes, as a terminal's is (termios(3), CLOCAL)."""
+    attributes = termios.tcgetattr(port)
+    attributes[_CFLAG] &= ~termios.CLOCAL
+    termios.tcsetattr(port, termios.TCSANOW, attributes)

@@ -17,9 +17,11 @@ import termios
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum, auto
+from pathlib import Path
 
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
+from lab.wait import comes_true
 
 PROMPT = "{host}> "
 USER, GROUP = 65_534, 65_534
@@ -58,12 +60,14 @@ class Ending(StrEnum):
     """The customer ended it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shell:
     """A shell at work, and our end of its terminal."""
 
     daemon: Daemon
     master: int
+    left: int = 0
+    """Processes of the session that were there when it had ended: known at the end of the context."""
 
 
 @contextlib.contextmanager
@@ -77,8 +81,9 @@ def start_shell(node: Node) -> Iterator[Shell]:
         argv = ["/bin/sh", "-c", ON_TERMINAL, place, *ARGV]
         env = {**ENVIRONMENT, "PS1": PROMPT.format(host=node.name)}
         daemon = node.spawn(argv, name="terminal", env=env, may_end_with=MAY_END_WITH)
-        undo.callback(_end, node, daemon, closing)
-        yield Shell(daemon, master)
+        shell = Shell(daemon, master)
+        undo.callback(_end, node, shell, closing)
+        yield shell
 
 
 def _open_terminal() -> tuple[int, int, str]:
@@ -96,12 +101,30 @@ def _open_terminal() -> tuple[int, int, str]:
     return master, end, place
 
 
-def _end(node: Node, daemon: Daemon, closing: contextlib.ExitStack) -> None:
+def _end(node: Node, shell: Shell, closing: contextlib.ExitStack) -> None:
+    namespace = _namespace_of(f"/proc/{shell.daemon.pid}/ns/pid_for_children")
     closing.close()
     # A program may have chosen not to hear of the hang-up (nohup(1)).
-    if daemon.wait(GRACE_S) is None:
-        daemon.kill()
-    node.stop(daemon)
+    if shell.daemon.wait(GRACE_S) is None:
+        shell.daemon.kill()
+    node.stop(shell.daemon)
+    if namespace not in (0, _namespace_of("/proc/self/ns/pid")):
+        comes_true("the session's programs have ended", lambda: not _living(namespace), GRACE_S)
+        shell.left = _living(namespace)
+
+
+def _living(namespace: int) -> int:
+    """How many processes are in a process namespace."""
+    pids = (entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return sum(_namespace_of(f"/proc/{pid}/ns/pid") == namespace for pid in pids)
+
+
+def _namespace_of(path: str) -> int:
+    """The inode of a namespace; 0 if there is none, or no process."""
+    try:
+        return Path(path).stat().st_ino
+    except OSError:
+        return 0
 
 
 def carry(port: int, shell: int, ended: int, told: int, first: bytes = b"") -> Ending:

@@ -1,6 +1,6 @@
 """The log-in of the DS8000's ASCII terminal, as the console sees it (S3 Modem connectivity; I-23, I-24).
 
-    state       the console asks        what is typed        then
+    asked for   the console says        what is typed        then
     user        ``User ID: ``           echoed               password; nothing typed: user
     password    ``Password: ``          not echoed           right: response; wrong: a wrong try
     response    ``Response: ``          echoed               right: let in; wrong: a wrong try
@@ -8,7 +8,7 @@
 
 Rules for who works on this module:
 
-1. Everything that decides who is let in is here: bytes and time in, bytes and an outcome out. No descriptor,
+1. Everything that decides who is let in is here: bytes and time in, bytes and a state out. No descriptor,
    no clock, no process.
 2. Nothing that the other end sends makes it keep more than ``MOST_CHARACTERS``, or lasts longer than
    ``PROMPT_S`` at a prompt: garbage and silence end as a wrong try or with the time, and let nobody in.
@@ -65,7 +65,7 @@ class Denial(StrEnum):
     left = "not finished when the line went"
 
 
-class _State(StrEnum):
+class _Asked(StrEnum):
     user = auto()
     password = auto()
     response = auto()
@@ -143,7 +143,7 @@ class LogIn:
         self, host: str, account: TerminalAccount, challenges: Challenges, wrong: int = 0
     ) -> None:
         """``wrong``: the wrong tries of earlier calls of the same enabling."""
-        self.entry = LogInState.asking
+        self.state = LogInState.asking
         self.denials: list[Denial] = []
         """Of this call, in order."""
         self.rest = b""
@@ -154,7 +154,7 @@ class LogIn:
         self._account = account
         self._challenges = challenges
         self._wrong = wrong
-        self._state = _State.user
+        self._asked = _Asked.user
         self._line = TypedLine()
         self._user = ""
         self._bytes = 0
@@ -173,8 +173,8 @@ class LogIn:
         """What came from the line; returns what is to be sent."""
         out = bytearray(self.look(now))
         for place, byte in enumerate(data):
-            if self.entry is not LogInState.asking:
-                if self.entry is LogInState.let_in:
+            if self.state is not LogInState.asking:
+                if self.state is LogInState.let_in:
                     self.rest += self._line.without_lf(data[place:])
                 break
             out += self._take(byte, now)
@@ -182,20 +182,20 @@ class LogIn:
 
     def look(self, now: float) -> bytes:
         """What is to be sent because time has passed."""
-        if self.entry is not LogInState.asking or now < self.deadline:
+        if self.state is not LogInState.asking or now < self.deadline:
             return b""
         if self._tried:
             self._note_wrong(Denial.silence)
-        if self.entry is LogInState.asking:
+        if self.state is LogInState.asking:
             self._end(LogInState.timed_out)
         return _said(TOO_LATE)
 
     def leave(self) -> None:
         """The line has gone."""
-        if self.entry is LogInState.asking:
+        if self.state is LogInState.asking:
             if self._tried:
                 self._note_wrong(Denial.left)
-            self._state = _State.over
+            self._asked = _Asked.over
 
     @property
     def _tried(self) -> bool:
@@ -206,23 +206,23 @@ class LogIn:
         self._bytes += 1
         if self._bytes > MOST_BYTES:
             return self._deny(Denial.garbage, now)
-        shown, line = self._line.take(byte, echo=self._state is not _State.password)
+        shown, line = self._line.take(byte, echo=self._asked is not _Asked.password)
         if line is None:
             return shown
         return shown + self._end_line(line, now)
 
     def _end_line(self, line: str, now: float) -> bytes:
-        if self._state is _State.user:
+        if self._asked is _Asked.user:
             # Not a new try, nor more time: or a caller could go on for ever.
             if not line:
                 return ASK_USER.encode()
             self._user = line
-            return self._ask(_State.password, ASK_PASSWORD, now)
-        if self._state is _State.password:
+            return self._ask(_Asked.password, ASK_PASSWORD, now)
+        if self._asked is _Asked.password:
             if not self._is_known(line):
                 return self._deny(Denial.account, now)
             challenge = f"{CHALLENGE}{self._challenges.issue()}\r\n"
-            return challenge.encode() + self._ask(_State.response, ASK_RESPONSE, now)
+            return challenge.encode() + self._ask(_Asked.response, ASK_RESPONSE, now)
         if not self._challenges.accepts(line):
             return self._deny(Denial.response, now)
         self._end(LogInState.let_in)
@@ -236,7 +236,7 @@ class LogIn:
 
     def _deny(self, denial: Denial, now: float) -> bytes:
         self._note_wrong(denial)
-        if self.entry is LogInState.locked_out:
+        if self.state is LogInState.locked_out:
             return _said(DENIED) + _said(TOO_MANY)
         return _said(DENIED) + _END + self._ask_user(now)
 
@@ -248,18 +248,18 @@ class LogIn:
     def _ask_user(self, now: float) -> bytes:
         self._bytes = 0
         self._user = ""
-        return self._ask(_State.user, ASK_USER, now)
+        return self._ask(_Asked.user, ASK_USER, now)
 
-    def _ask(self, state: _State, prompt: str, now: float) -> bytes:
+    def _ask(self, asked: _Asked, prompt: str, now: float) -> bytes:
         self._line.clear()
-        self._state = state
+        self._asked = asked
         self.deadline = now + PROMPT_S
         return prompt.encode()
 
-    def _end(self, entry: LogInState) -> None:
+    def _end(self, state: LogInState) -> None:
         self._line.clear()
-        self.entry = entry
-        self._state = _State.over
+        self.state = state
+        self._asked = _Asked.over
 
 
 def _said(words: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 from typing import TYPE_CHECKING
 
 from lab.errors import ProtocolError
@@ -35,6 +36,13 @@ class Typist:
         self._prompt = PROMPT.format(host=host).encode()
         self.typed_response = ""
         """The last one; a replay types it again."""
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the line has gone."""
+        poller = select.poll()
+        poller.register(self._screen.fileno(), 0)
+        return bool(poller.poll(0))
 
     def log_in(self, account: TerminalAccount, typed: str = "") -> bool:
         """Whether the console lets us in; ``typed``: a response that takes no notice of the challenge.

@@ -8,13 +8,11 @@ from ipaddress import IPv4Address, IPv4Network
 from lab.topology import catalogue
 from lab.topology.check import Complaint, named, network, repeated
 from lab.topology.roles import Role
-from lab.topology.service import BY_TELEPHONE
+from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, Inbound
 from lab.topology.spec import ServiceSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 
 USES_PPP = ("vpn", "dial")
-PPP_ADDRESS = "10.253.0.1"
-"""If the user enters none (Q-08)."""
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
@@ -46,6 +44,10 @@ def _dialer(
         problem = f"{service.dialer} cannot call {console}, which has no telephone line"
         fix = f"give {console} modems: 1 and a number in telephone, or take the dialer out"
         yield Complaint(dialer, problem, fix, (("telephone",), ("nodes", console)))
+    known = catalogue.profile(spec.profile).inbound if spec.profile in catalogue.names() else ()
+    if known and not BY_TELEPHONE & {*known}:
+        problem = f"{spec.profile} has no remote service by telephone (G-03 to G-05)"
+        yield Complaint(dialer, problem, "take the dialer out", (("profile",),))
 
 
 def _servers(spec: TopologySpec, place: Place, service: ServiceSpec) -> Iterator[Complaint]:
@@ -65,19 +67,10 @@ def _session(
                 problem = f"remote service of {console} is off, and {key} is for a session"
                 yield Complaint((*place, key), problem, "add by: modem, or take it out")
         return
-    by: Place = (*place, "by")
-    if spec.profile in catalogue.names():
-        allowed = catalogue.profile(spec.profile).inbound
-        if service.by not in allowed:
-            problem = f"{spec.profile} has no remote service by {service.by} (G-03, G-04)"
-            known = f"it has {' and '.join(allowed)}" if allowed else "it has none"
-            yield Complaint(by, problem, known, (("profile",),))
-    if service.dialer is None and service.by in BY_TELEPHONE:
-        problem = f"nobody can call {console}: it has no dialer"
-        yield Complaint(by, problem, f"name a node with the role {Role.service_dialer} as dialer")
-    if service.server is None and service.by not in BY_TELEPHONE:
-        problem = f"nobody can use a session with {console}: it has no server"
-        yield Complaint(by, problem, f"name a node with the role {Role.service_server} as server")
+    yield from _way_in(spec, place, console, service)
+    if service.by is Inbound.terminal:
+        yield from _terminal(place, console, service)
+        return
     access: Place = (*place, "access")
     yield from repeated(access, service.access)
     for index, name in enumerate(service.access):
@@ -86,6 +79,38 @@ def _session(
             fix = f"known: {', '.join((console, *partitions(spec, console)))}"
             yield Complaint((*access, index), problem, fix, (("links",), ("nodes", name)))
     yield from _addresses(spec, (*place, "ppp_address"), console)
+
+
+def _way_in(
+    spec: TopologySpec, place: Place, console: str, service: ServiceSpec
+) -> Iterator[Complaint]:
+    """Whether the generation has it (G-03 to G-05), and whether IBM has somebody who comes by it."""
+    by: Place = (*place, "by")
+    if spec.profile in catalogue.names():
+        allowed = catalogue.profile(spec.profile).inbound
+        if service.by not in allowed:
+            problem = f"{spec.profile} has no remote service by {service.by} (G-03 to G-05)"
+            known = f"it has {' and '.join(allowed)}" if allowed else "it has none"
+            yield Complaint(by, problem, known, (("profile",),))
+    if service.dialer is None and service.by in BY_TELEPHONE:
+        problem = f"nobody can call {console}: it has no dialer"
+        yield Complaint(by, problem, f"name a node with the role {Role.service_dialer} as dialer")
+    if service.server is None and service.by not in BY_TELEPHONE:
+        problem = f"nobody can use a session with {console}: it has no server"
+        yield Complaint(by, problem, f"name a node with the role {Role.service_server} as server")
+
+
+def _terminal(place: Place, console: str, service: ServiceSpec) -> Iterator[Complaint]:
+    """A terminal's session is one with the console, and no packet of it is anywhere (I-22, I-24)."""
+    yield from repeated((*place, "access"), service.access)
+    for index, name in enumerate(service.access):
+        if name != console:
+            problem = f"a session by terminal reaches {console} only, and not {name} (I-22)"
+            yield Complaint((*place, "access", index), problem, f"take {name} out")
+    for key in ("ppp_address", "returns"):
+        if getattr(service, key) != ServiceSpec.model_fields[key].default:
+            problem = f"a session by terminal has no PPP, and {key} is about that (I-24)"
+            yield Complaint((*place, key), problem, "take it out")
 
 
 def _addresses(spec: TopologySpec, place: Place, console: str) -> Iterator[Complaint]:

@@ -10,7 +10,10 @@ from enum import StrEnum
 
 from lab.secret import Secret
 from lab.topology.ppp import PppAccount
+from lab.topology.terminal import TerminalAccount
 
+PPP_ADDRESS = "10.253.0.1"
+"""If the user enters none (Q-08)."""
 MOST_TRIES = 3
 """Wrong tries to authenticate before a console hangs up (I-05)."""
 
@@ -74,13 +77,17 @@ class RemoteService:
     console_allowed: bool = False
     """Whether the session may reach the console itself (I-09, I-10)."""
     partitions: tuple[Partition, ...] = ()
+    account: TerminalAccount | None = None
+    """The representative's, where the console can let people in by terminal; else None."""
     stateful: bool = False
     """Whether the lock-down lets through what answers the console's own sockets, which the papers leave open;
     to the letter it does not (I-32)."""
     never_enabled: bool = False
     """The representative calls, and nobody has enabled anything."""
     wrong_tries: int = 0
-    """So many times the representative takes another PPP address for the right one."""
+    """So many times the representative takes another PPP address for the right one, or mistypes."""
+    replays: bool = False
+    """In the second session the representative knows the first one's response, and no other."""
     late_lockdown: bool = False
     """The lock-down comes when the session is up already."""
     lockdown_forgets_udp: bool = False

@@ -135,8 +135,9 @@ class ServiceSpec(Part):
     relay: NodeName | None = Field(
         default=None, description="IBM's relay, for sessions by Internet."
     )
-    by: Literal[Inbound.modem] | None = Field(
-        default=None, description="How IBM's people are let in, for one session: by modem."
+    by: Literal[Inbound.modem, Inbound.terminal] | None = Field(
+        default=None,
+        description="How IBM's people are let in, for one session: by modem, or by terminal (DS8000).",
     )
     ppp_address: Address = Field(
         default=None, description="The panel's field: the HMC's own address in a session."

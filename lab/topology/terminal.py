@@ -16,3 +16,7 @@ class TerminalAccount:
     password: Secret
     key: Secret
     """Of the representative's token, which makes the response to a challenge (``lab.service.challenge``)."""
+
+
+TERMINAL_USER = "ibmservice"
+"""The representative's user ID; the papers name none."""

@@ -19,7 +19,17 @@ def by_modem(topology: Topology) -> bool:
     return topology.service is not None and topology.service.by is Inbound.modem
 
 
+def by_terminal(topology: Topology) -> bool:
+    return topology.service is not None and topology.service.by is Inbound.terminal
+
+
+def by_telephone(topology: Topology) -> bool:
+    return by_modem(topology) or by_terminal(topology)
+
+
 SESSION = Need("remote service by modem", by_modem)
+TERMINAL = Need("remote service by terminal", by_terminal)
+CALL = Need("remote service by modem or terminal", by_telephone)
 
 
 def _service(**fields: Any) -> Callable[[Topology], Topology]:
@@ -53,7 +63,7 @@ FAULTS = (
     Fault(
         "inbound-not-enabled",
         "the representative calls, and nobody has enabled remote service",
-        SESSION,
+        CALL,
         _service(never_enabled=True),
     ),
     Fault(
@@ -65,8 +75,8 @@ FAULTS = (
     ),
     Fault(
         "third-wrong-try",
-        "the representative takes three other PPP addresses for the right one",
-        SESSION,
+        "the representative takes three other PPP addresses for the right one; at a terminal, mistypes three times",
+        CALL,
         _service(wrong_tries=MOST_TRIES),
     ),
     Fault(
@@ -82,9 +92,15 @@ FAULTS = (
         _service(lockdown_forgets_udp=True),
     ),
     Fault(
+        "replayed-response",
+        "in the second session the representative types the response of the first, and knows no other",
+        TERMINAL,
+        _service(replays=True),
+    ),
+    Fault(
         "stale-session",
         "the line drops, and the representative has not hung up",
-        SESSION,
+        CALL,
         _drop_line,
         survives=True,
     ),

@@ -69,10 +69,10 @@ class TestLettingIn:
         assert caller.shown.decode().endswith(f"remote service\r\n\r\n{ASK_USER}")
         assert caller.type("ibmrep\r") == f"ibmrep\r\n{ASK_PASSWORD}"
         assert caller.type("s3cret pass\r").endswith(f"\r\n{ASK_RESPONSE}")
-        assert caller.log_in.entry is LogInState.asking
+        assert caller.log_in.state is LogInState.asking
         right = response(ACCOUNT.key, caller.challenge)
         assert caller.type(f"{right}\r") == f"{right}\r\n"
-        assert (caller.log_in.entry, caller.log_in.denials) == (LogInState.let_in, [])
+        assert (caller.log_in.state, caller.log_in.denials) == (LogInState.let_in, [])
 
     def test_the_password_is_not_shown(self, caller: Caller) -> None:
         caller.give_account()
@@ -82,7 +82,7 @@ class TestLettingIn:
     def test_a_line_ends_as_terminals_end_it(self, caller: Caller, end: str) -> None:
         caller.type(f"ibmrep{end}{ACCOUNT.password.reveal()}{end}")
         caller.type(response(ACCOUNT.key, caller.challenge) + end)
-        assert caller.log_in.entry is LogInState.let_in
+        assert caller.log_in.state is LogInState.let_in
 
     @pytest.mark.parametrize(
         "typed",
@@ -142,7 +142,7 @@ class TestDenying:
         caller.type(f"{earlier}\r")
         assert caller.log_in.denials == [Denial.response] * 2
         caller.try_in()
-        assert caller.log_in.entry is LogInState.let_in
+        assert caller.log_in.state is LogInState.let_in
 
     def test_three_wrong_tries_lock_out(self, caller: Caller) -> None:
         caller.type("root\rx\r")
@@ -150,16 +150,16 @@ class TestDenying:
         caller.type("0\r")
         assert len(caller.log_in.denials) == MOST_TRIES - 1
         assert caller.type("root\ry\r").endswith(f"\r\n{terminal.TOO_MANY}\r\n")
-        assert caller.log_in.entry is LogInState.locked_out
+        assert caller.log_in.state is LogInState.locked_out
         assert len(caller.log_in.denials) == MOST_TRIES
         caller.try_in()
-        assert caller.log_in.entry is LogInState.locked_out
+        assert caller.log_in.state is LogInState.locked_out
         assert caller.log_in.rest == b""
 
     def test_tries_of_earlier_calls_count(self) -> None:
         caller = Caller(wrong=2)
         caller.type("root\rx\r")
-        assert (caller.log_in.entry, caller.log_in.wrong) == (LogInState.locked_out, 3)
+        assert (caller.log_in.state, caller.log_in.wrong) == (LogInState.locked_out, 3)
 
     def test_hanging_up_in_the_middle_is_a_wrong_try(self, caller: Caller) -> None:
         caller.type("ibm")
@@ -172,20 +172,20 @@ class TestDenying:
     def test_a_session_does_not_leave_the_log_in(self, caller: Caller) -> None:
         caller.try_in()
         caller.log_in.leave()
-        assert (caller.log_in.entry, caller.log_in.denials) == (LogInState.let_in, [])
+        assert (caller.log_in.state, caller.log_in.denials) == (LogInState.let_in, [])
 
 
 class TestTime:
     def test_silence_ends_without_a_wrong_try(self, caller: Caller) -> None:
         assert caller.log_in.look(caller.now + PROMPT_S - 1) == b""
         assert terminal.TOO_LATE.encode() in caller.log_in.look(caller.log_in.deadline)
-        assert (caller.log_in.entry, caller.log_in.denials) == (LogInState.timed_out, [])
+        assert (caller.log_in.state, caller.log_in.denials) == (LogInState.timed_out, [])
 
     def test_a_try_that_is_not_finished_is_a_wrong_one(self, caller: Caller) -> None:
         caller.give_account()
         caller.now += PROMPT_S
         caller.type(response(ACCOUNT.key, caller.challenge) + "\r")
-        assert (caller.log_in.entry, caller.log_in.denials) == (
+        assert (caller.log_in.state, caller.log_in.denials) == (
             LogInState.timed_out,
             [Denial.silence],
         )
@@ -194,14 +194,14 @@ class TestTime:
         caller = Caller(wrong=2)
         caller.type("x")
         caller.log_in.look(caller.now + PROMPT_S)
-        assert caller.log_in.entry is LogInState.locked_out
+        assert caller.log_in.state is LogInState.locked_out
 
     def test_empty_lines_give_no_more_time(self, caller: Caller) -> None:
         caller.now += PROMPT_S - 1
         caller.type("\r\r\r")
         caller.now += 1
         caller.type("\r")
-        assert caller.log_in.entry is LogInState.timed_out
+        assert caller.log_in.state is LogInState.timed_out
 
     def test_each_prompt_has_its_time(self, caller: Caller) -> None:
         for part in (f"{ACCOUNT.user}\r", f"{ACCOUNT.password.reveal()}\r"):
@@ -209,7 +209,7 @@ class TestTime:
             caller.type(part)
         caller.now += PROMPT_S - 1
         caller.type(response(ACCOUNT.key, caller.challenge) + "\r")
-        assert caller.log_in.entry is LogInState.let_in
+        assert caller.log_in.state is LogInState.let_in
 
 
 class TestGarbage:
@@ -220,7 +220,7 @@ class TestGarbage:
     )  # fmt: skip
     def test_it_locks_out_and_nothing_is_kept(self, caller: Caller, garbage: bytes) -> None:
         caller.type(garbage)
-        assert caller.log_in.entry is LogInState.locked_out
+        assert caller.log_in.state is LogInState.locked_out
         assert {*caller.log_in.denials} <= {Denial.garbage, Denial.account}
         assert caller.log_in.rest == b""
         most = MOST_TRIES * MOST_BYTES * len(f"\r\n{ASK_USER}") + 1000
@@ -236,7 +236,7 @@ class TestGarbage:
         caller = Caller()
         for part in parts:
             caller.type(part)
-        assert caller.log_in.entry in (LogInState.asking, LogInState.locked_out)
+        assert caller.log_in.state in (LogInState.asking, LogInState.locked_out)
         assert len(caller.log_in.denials) <= MOST_TRIES
         assert terminal.CHALLENGE.encode() not in caller.shown
 
@@ -248,7 +248,7 @@ class TestGarbage:
         parted.type(data[:cut])
         parted.type(data[cut:])
         assert whole.shown == parted.shown
-        assert (whole.log_in.entry, whole.log_in.denials) == (
-            parted.log_in.entry,
+        assert (whole.log_in.state, whole.log_in.denials) == (
+            parted.log_in.state,
             parted.log_in.denials,
         )
