@@ -9,12 +9,13 @@ from typing import cast
 from lab.errors import ProtocolError
 from lab.scenarios.service_scene import Scene
 from lab.service.events import SESSION
+from lab.service.shell import OWN_NETWORK
 from lab.service.terminal_caller import TerminalCaller, wrong_response
 from lab.topology.model import RemoteService, Role
 from lab.topology.service import MOST_TRIES
 from lab.topology.terminal import TerminalAccount
 
-OWN_WORK = ("id -un", "uname -n", "cat /proc/net/dev")
+OWN_WORK = ("id -un", "uname -n", OWN_NETWORK)
 """What a representative types: who it is, where it is, and by what network interfaces it could go on."""
 GOES_ON = "nohup sleep 86400 >/dev/null 2>&1 &"
 """A program that does not hear of the hang-up, and must end with the session all the same."""
@@ -45,7 +46,15 @@ def come_in(scene: Scene, service: RemoteService) -> None:
         if typist.log_in(wrong, response):
             raise ProtocolError(f"{service.console} has let somebody in by a wrong response")
     if not typist.log_in(account):
+        _try_after_lock_out(scene)
         raise ProtocolError(f"{service.console} took a call, and let nobody in")
+
+
+def _try_after_lock_out(scene: Scene) -> None:
+    """The telephone rings, and no modem answers."""
+    scene.leave()
+    scene.representative.knock()
+    scene.representative.leave()
 
 
 def _wrong(account: TerminalAccount) -> Iterator[tuple[TerminalAccount, str]]:

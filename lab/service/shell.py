@@ -24,6 +24,8 @@ from lab.linux.process import Daemon
 from lab.wait import comes_true
 
 PROMPT = "{host}> "
+OWN_NETWORK = "cat /proc/net/dev"
+"""A command that shows what interfaces a session has."""
 USER, GROUP = 65_534, 65_534
 """Nobody: the panel is the customer's (I-01), and not to be had from a session."""
 ROWS, COLUMNS = 24, 80

@@ -8,7 +8,7 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.verify import invariants, order, outbound, remote_service, remote_session
+from lab.verify import invariants, order, outbound, remote_service, remote_session, remote_terminal
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
@@ -29,6 +29,10 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-10": remote_session.check_i_10,
     "I-11": remote_session.check_i_11,
     "I-18": remote_session.check_i_18,
+    "I-22": remote_terminal.check_i_22,
+    "I-23": remote_terminal.check_i_23,
+    "I-24": remote_terminal.check_i_24,
+    "I-29": remote_terminal.check_i_29,
     "I-32": remote_session.check_i_32,
     "R-01": order.check_r_01,
     "g1": invariants.check_g1,

@@ -20,6 +20,7 @@ from lab.service.scan import PORTS
 from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.topology.model import RemoteService, Role
 from lab.topology.service import MOST_TRIES, credentials
+from lab.verify import terminal_calls
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.telephone_calls import TelephoneCall
@@ -54,9 +55,14 @@ def no_session(case: Case) -> str:
         return why
     if not of(case).by:
         return f"no session is let in to {of(case).console}"
-    return (
-        "" if any(isinstance(event, SessionUp) for event in case.events) else "no session came up"
-    )
+    return "" if session_times(case) else "no session came up"
+
+
+def session_times(case: Case) -> list[float]:
+    """When a session came in, in order; at a terminal as the line shows it."""
+    up = [event.time for event in case.events if isinstance(event, SessionUp)]
+    let_in = [tried.time for tried in terminal_calls.tries(case) if tried.let_in]
+    return sorted(up + let_in)
 
 
 def enabled(case: Case) -> list[InboundEnabled]:
@@ -185,11 +191,13 @@ def check_i_02(case: Case) -> Finding:
     if why := no_session(case):
         return check.not_tested(why)
     times = [event.time for event in enabled(case)]
-    sessions = [event for event in case.events if isinstance(event, SessionUp)]
+    sessions = session_times(case)
     ended = [event for event in case.events if isinstance(event, InboundDisabled)]
     check.want(len(times) > 1, "a session was not let in a second time")
     for number, (begin, end) in enumerate(pairwise([*times, inf]), 1):
-        here = [session for session in sessions if begin <= session.time < end]
+        if _locked_out(ended, begin, end):
+            continue
+        here = [time for time in sessions if begin <= time < end]
         if len(here) != 1:
             check.object(f"enabling {number} served {count(len(here), 'session')}")
         over = [event for event in ended if begin <= event.time < end and event.reason == "used"]
@@ -201,6 +209,11 @@ def check_i_02(case: Case) -> Finding:
         f"{count(len(times), 'enabling')}, {count(len(sessions), 'session')}; of "
         f"{count(len(case.service_calls), 'call')} the modem answered {len(answered)}"
     )
+
+
+def _locked_out(ended: list[InboundDisabled], begin: float, end: float) -> bool:
+    """Whether an enabling ended by wrong tries, and so served nobody."""
+    return any(e.reason == "wrong-tries" and begin <= e.time < end for e in ended)
 
 
 def check_i_03(case: Case) -> Finding:

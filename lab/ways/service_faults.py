@@ -75,7 +75,7 @@ FAULTS = (
     ),
     Fault(
         "third-wrong-try",
-        "the representative takes three other PPP addresses for the right one; at a terminal, mistypes three times",
+        "the representative takes three other PPP addresses for the right one, or mistypes three times",
         CALL,
         _service(wrong_tries=MOST_TRIES),
     ),
