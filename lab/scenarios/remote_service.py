@@ -73,7 +73,7 @@ def _ask_for_others(scene: Scene) -> None:
             try:
                 told(scene.service, {"by": by})
             except UsageError as refused:
-                source, reason = scene.service.console, str(refused)
+                source, reason = scene.service.console, str(refused).splitlines()[0]
                 scene.lab.story.tell(InboundRefused(source=source, by=by, reason=reason))
 
 

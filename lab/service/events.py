@@ -169,9 +169,7 @@ class LoggedOut(Event, topic="service"):
         return f"{self.source}'s terminal is closed: {words.get(self.ending, 'the customer ended it')}{still}"
 
 
-class InboundRefused(
-    Event, topic="service", tells="{source} cannot let anybody in by {by}: {reason}"
-):
+class InboundRefused(Event, topic="service", tells="the panel of {source} refuses {by}: {reason}"):
     """The panel was asked for a way in that a console of this generation does not have (G-03 to G-05)."""
 
     by: str

@@ -50,7 +50,7 @@ class Clause:
     what: str
     """``TCP``, ``UDP``, ``other IP protocols``, ``call``, or a log-in at a terminal."""
     expected: str
-    """Ports or protocols that answer, as ``22-23, 443``; whether the modem does, whether a log-in is let in."""
+    """Ports or protocols that answer, as ``22-23, 443``; or whether a modem does, or a log-in is let in."""
     seen: str
 
     @property

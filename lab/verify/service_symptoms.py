@@ -75,8 +75,8 @@ def _locked_out(case: Case, service: RemoteService) -> Diagnosis:
     if all(remote_terminal.is_replay(tried, everything) for tried in wrong):
         return Diagnosis(
             "replayed-response",
-            f"{hung_up}, and lets nobody in: the response was that of an earlier challenge, and is good only "
-            "once",
+            f"{service.console} denied the response to an earlier challenge {count(len(wrong), 'time')}, and "
+            "lets nobody in: a response is good only once",
             "let the token answer the challenge on the screen, when the customer lets a session in again",
         )
     at = [tried for tried in wrong if tried.challenge]

@@ -19,10 +19,12 @@ GOOD: dict[str, Plan] = {
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),
     "service-modem": ("service-modem",),
+    "service-ds8000": ("service-ds8000",),
+    "service-ds8880": ("service-ds8880",),
 }
 """In each of these, every finding that it is recorded for is put to the test, and holds."""
 
-FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial", "service-modem"
+FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000"
 """A fault is recorded with the first of these that it applies to."""
 
 
@@ -34,6 +36,9 @@ ELSEWHERE = (
     ("vpn-two-hmcs", "wrong-chap-secret"),
     ("dial-two-hmcs", "busy"),
     ("dial-two-hmcs", "wrong-pap-password"),
+    ("service-ds8000", "inbound-not-enabled"),
+    ("service-ds8000", "third-wrong-try"),
+    ("service-ds8000", "stale-session"),
 )
 """Faults that look otherwise there, and are recorded once more."""
 
