@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from math import inf
 
 from lab.names import all_of, count
@@ -242,11 +242,10 @@ def check_i_24(case: Case) -> Finding:
     dialogues = terminal_calls.of(case)
     for dialogue in dialogues:
         call = dialogue.call
-        head = dialogue.screen.partition(ASK_USER)
-        check.want(head[1], f"{call} was not asked for a user ID")
-        first = next((item for item in call.frames), None)
+        first = next(iter(call.frames), None)
         if first is not None and first.outgoing:
             check.object(f"{call}: the console did not speak first", [first.frame])
+        check.want(ASK_USER in _greeting(call), f"{call} was not asked for a user ID")
         if not _TEXT.fullmatch(dialogue.screen):
             strange = [i for i in call.frames if not i.outgoing and not _is_text(i.frame.data)]
             check.object(f"{call}: the console sent what is no text", frames_of(strange))
@@ -257,6 +256,12 @@ def check_i_24(case: Case) -> Finding:
         f"{count(len(dialogues), 'call')}, {sum(len(d.screen) for d in dialogues)} characters of the "
         "console, all text; no frame of PPP"
     )
+
+
+def _greeting(call: TelephoneCall) -> str:
+    """What the console sent before anything else was on the line."""
+    own = takewhile(lambda item: not item.outgoing, call.frames)
+    return b"".join(item.frame.data for item in own).decode("latin-1")
 
 
 def _is_text(data: bytes) -> bool:
