@@ -35,7 +35,7 @@ TOO_LATE = "Time is up"
 MOST_CHARACTERS = 64
 """Of a line; the bell rings for more."""
 MOST_BYTES = 512
-"""Of one try, whatever they are; more is garbage."""
+"""Of one try, whatever they are; more is garbage. An empty line counts as a full one."""
 PROMPT_S = 60.0
 """Lab time to answer a prompt."""
 
@@ -213,8 +213,9 @@ class LogIn:
 
     def _end_line(self, line: str, now: float) -> bytes:
         if self._asked is _Asked.user:
-            # Not a new try, nor more time: or a caller could go on for ever.
+            # Not a new try, nor more time, and not for nothing: or a caller could go on for ever.
             if not line:
+                self._bytes += MOST_CHARACTERS
                 return ASK_USER.encode()
             self._user = line
             return self._ask(_Asked.password, ASK_PASSWORD, now)
