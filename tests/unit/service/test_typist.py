@@ -47,6 +47,9 @@ class Console:
                 if not line or line == b"exit\r":
                     break
                 os.write(self.port, line + b"\nseen: " + line + b"\n")
+            # What was said last is lost if the line goes before it is read.
+            while self.log_in.state is LogInState.locked_out:
+                os.read(self.port, 4096)
         os.close(self.port)
 
 
