@@ -60,7 +60,6 @@ class TerminalEntrance:
     def _take_call(self, panel: Panel, port: int, told: int) -> str:
         """A call that is connected; why nobody is let in any more, or nothing if it came to nothing."""
         panel.note_session()
-        heed_carrier(port)
         log_in = LogIn(self._node.name, self._account, self._challenges, self._wrong)
         try:
             self._ask(port, log_in, told)
@@ -79,6 +78,10 @@ class TerminalEntrance:
 
     def _ask(self, port: int, log_in: LogIn, told: int) -> None:
         """Let the log-in come to an end; raises HungUpOn if the line goes before, ToldToEnd."""
+        try:
+            heed_carrier(port)
+        except OSError as gone:
+            raise HungUpOn from gone
         out = bytearray(log_in.begin(time.monotonic()))
         while log_in.state is LogInState.asking:
             poller = select.poll()

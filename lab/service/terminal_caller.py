@@ -41,7 +41,12 @@ class TerminalCaller(TelephoneCaller):
     def log_in(self, account: TerminalAccount, response: str = "") -> bool:
         """The same with any account; ``response``: what is typed whatever the challenge is."""
         if self._typist is None:
-            self._typist = Typist(self._modem.heed_carrier(), self._service.console)
+            try:
+                port = self._modem.heed_carrier()
+            except OSError:
+                self.said = "the line has gone"
+                return False
+            self._typist = Typist(port, self._service.console)
         typist = self._typist
         try:
             self._let_in = typist.log_in(account, response)
