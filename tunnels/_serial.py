@@ -23,3 +23,16 @@ def open_port(device: str) -> int:
             raise OSError(*error.args) from error
         raise
     return port
+
+
+def heed_carrier(port: int) -> None:
+    """From now on an open port is hung up when the carrier goes, as a terminal's is (termios(3), CLOCAL).
+
+    Raises OSError if it is hung up already.
+    """
+    try:
+        attributes = termios.tcgetattr(port)
+        attributes[_CFLAG] &= ~termios.CLOCAL
+        termios.tcsetattr(port, termios.TCSANOW, attributes)
+    except termios.error as gone:
+        raise OSError(*gone.args) from gone

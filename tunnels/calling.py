@@ -15,7 +15,7 @@ from lab.errors import ProtocolError
 from lab.linux.nodes import Node
 from lab.record.cause import DialCause
 from lab.wire.dialled import FLAG
-from tunnels._serial import open_port
+from tunnels._serial import heed_carrier, open_port
 
 if TYPE_CHECKING:
     from pexpect.fdpexpect import fdspawn
@@ -99,6 +99,11 @@ class CallingModem:
         except (pexpect.TIMEOUT, pexpect.EOF):
             raise ModemFailed(DialCause.no_ppp) from None
         modem.send(data)
+
+    def heed_carrier(self) -> int:
+        """The port of a call that is connected, for a terminal: it is hung up when the carrier goes."""
+        heed_carrier(self._port)
+        return self._port
 
     def close(self) -> None:
         """Let go of the port; if nobody else has it open, DTR goes off, and the modem hangs up."""

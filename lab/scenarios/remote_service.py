@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 from typing import Protocol
 
+from lab.errors import UsageError
 from lab.inside.running import RunningLab
 from lab.linux import firewall
 from lab.scenarios import service_scene
 from lab.scenarios.service_scene import Scene
-from lab.service.events import OFF, OVER
+from lab.service.events import OFF, OVER, InboundRefused
+from lab.service.remote import told
 from lab.topology.model import RemoteService
 from lab.topology.service import Inbound
 
@@ -48,6 +50,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
     with contextlib.ExitStack() as stack:
         scene = stack.enter_context(service_scene.set_up(lab, service))
         scene.scan_from_outside(OFF, control=True)
+        _ask_for_others(scene)
         if not service.workplace:
             return
         scene.representative.knock()
@@ -70,8 +73,23 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         scene.leave()
 
 
-def _way_in(by: Inbound) -> WayIn:
-    from lab.scenarios import service_by_modem, service_by_vpn
+def _ask_for_others(scene: Scene) -> None:
+    """The panel refuses every way in that the console's generation does not have (G-03 to G-05)."""
+    for by in Inbound:
+        if by and by not in scene.service.ways_in:
+            try:
+                told(scene.service, {"by": by})
+            except UsageError as refused:
+                source, reason = scene.service.console, str(refused).splitlines()[0]
+                scene.lab.story.tell(InboundRefused(source=source, by=by, reason=reason))
 
-    known: dict[Inbound, WayIn] = {Inbound.modem: service_by_modem, Inbound.vpn: service_by_vpn}
+
+def _way_in(by: Inbound) -> WayIn:
+    from lab.scenarios import service_by_modem, service_by_terminal, service_by_vpn
+
+    known: dict[Inbound, WayIn] = {
+        Inbound.modem: service_by_modem,
+        Inbound.terminal: service_by_terminal,
+        Inbound.vpn: service_by_vpn,
+    }
     return known[by]

@@ -128,10 +128,10 @@ class VpnEntrance:
 
     @contextlib.contextmanager
     def _called(self, settings: RemoteService) -> Iterator[tuple[str, tuple[PppSession, ...]]]:
-        assert settings.account is not None, "a topology with a server has one"
+        assert settings.vpn_account is not None, "a topology with a server has one"
         plan = replace(
             self._way.client(self._node.name),
-            account=settings.account,
+            account=settings.vpn_account,
             sessions=1 + len(settings.allowed),
             layout=SessionLayout(settings.layout),
         )

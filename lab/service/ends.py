@@ -21,6 +21,8 @@ def of(ground: Ground, service: RemoteService, by: Inbound, driver: Driver) -> E
     """The ends of a way in, at rest. Raises UsageError for one that the lab does not have."""
     if by is Inbound.modem:
         return _by_modem(ground, service)
+    if by is Inbound.terminal:
+        return _by_terminal(ground, service)
     if by is Inbound.vpn:
         return _by_vpn(ground, service, driver)
     raise UsageError(f"remote service by {by} is not in the lab")
@@ -42,6 +44,18 @@ def _by_modem(ground: Ground, service: RemoteService) -> Ends:
     tell = ground.story.tell
     caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
     return ModemEntrance(ground.nodes[service.console], own_line, tell), caller
+
+
+def _by_terminal(ground: Ground, service: RemoteService) -> Ends:
+    from lab.service.by_terminal import TerminalEntrance
+    from lab.service.terminal_caller import TerminalCaller
+
+    line, own_line = _lines(ground, service)
+    tell = ground.story.tell
+    assert service.terminal_account is not None, "this generation has terminals"
+    typist = TerminalCaller(ground.nodes[service.dialer], service, line, tell)
+    console = ground.nodes[service.console]
+    return TerminalEntrance(console, own_line, service.terminal_account, tell), typist
 
 
 def _by_vpn(ground: Ground, service: RemoteService, driver: Driver) -> Ends:

@@ -178,6 +178,42 @@ class SessionDown(Event, topic="service", tells="the session with {source} has e
     """By VPN: the cause that ``ppp-down`` has of the console's own session."""
 
 
+class LogInDenied(Event, topic="service", tells="{source} denies try {number} to log in: {reason}"):
+    """A try to log in at a DS8000's terminal was a wrong one (I-23)."""
+
+    number: int
+    """Since the enabling, whatever the call."""
+    reason: str
+
+
+class LoggedIn(Event, topic="service", tells="{source} lets {user} in at the terminal"):
+    """User ID, password and response were right: a session at the terminal begins (I-23)."""
+
+    user: str
+
+
+class LoggedOut(Event, topic="service"):
+    """The session at the terminal has ended, with all that was started there."""
+
+    ending: str
+    """``left``, ``line_gone``, or ``told``: the customer ended it."""
+    left: int
+    """Processes of the session that are still there."""
+
+    @property
+    def sentence(self) -> str:
+        words = {"left": "the representative has left", "line_gone": "the line has gone"}
+        still = f"; {self.left} programs go on" if self.left else ""
+        return f"{self.source}'s terminal is closed: {words.get(self.ending, 'the customer ended it')}{still}"
+
+
+class InboundRefused(Event, topic="service", tells="the panel of {source} refuses {by}: {reason}"):
+    """The panel was asked for a way in that a console of this generation does not have (G-03 to G-05)."""
+
+    by: str
+    reason: str
+
+
 class CustomerRules(Event, topic="service"):
     """The customer's own rules on the console, as the kernel lists them (I-11)."""
 
@@ -226,6 +262,10 @@ KINDS: tuple[type[Event], ...] = (
     LockedDown,
     SessionUp,
     SessionDown,
+    LogInDenied,
+    LoggedIn,
+    LoggedOut,
+    InboundRefused,
     CustomerRules,
     SessionSought,
     ServiceTried,

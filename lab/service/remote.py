@@ -15,7 +15,7 @@ from lab.service import desk, dial_out, ends, inbound
 from lab.service.panel import Panel, PanelState
 from lab.service.representative import Representative
 from lab.topology.model import RemoteService, Way
-from lab.topology.service import BY_TELEPHONE, Inbound
+from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, Inbound
 from lab.ways.ground import Ground, WayDriver
 
 
@@ -26,7 +26,9 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
     Raises UsageError for what makes no sense.
     """
     by = chosen(service, str(options.get("by") or ""))
-    address = str(options.get("ppp_address") or service.ppp_address)
+    if by is Inbound.terminal:
+        return _told_terminal(service, options)
+    address = str(options.get("ppp_address") or service.ppp_address or PPP_ADDRESS)
     try:
         first = IPv4Address(address)
     except ValueError as error:
@@ -49,6 +51,20 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
             for n, partition in enumerate(service.partitions)
         ),
     )
+
+
+def _told_terminal(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
+    """A session by terminal is one with the console alone, without an address (I-22, I-24)."""
+    if options.get("ppp_address"):
+        raise UsageError("a session by terminal has no PPP address", hint="leave it out")
+    for name in options.get("access") or ():
+        if name != service.console:
+            raise UsageError(
+                f"a session by terminal reaches {service.console} only, and not {name} (I-22)",
+                hint=f"--access {service.console}, or leave it out",
+            )
+    none_allowed = tuple(replace(partition, allowed=False) for partition in service.partitions)
+    return replace(service, by=Inbound.terminal, console_allowed=True, partitions=none_allowed)
 
 
 def chosen(service: RemoteService, wanted: str) -> Inbound:
@@ -111,14 +127,27 @@ def start(
                 {"enable": verbs.enable, "status": verbs.status, "disable": verbs.disable},
             )
         )  # fmt: skip
-        calls = _CallVerbs(representative, service)
         call_desk = undo.enter_context(
-            desk.start(
-                workplace, dial_out.DESK,
-                {"connect": calls.connect, "status": calls.status, "hang-up": calls.hang_up},
-            )
-        )  # fmt: skip
+            desk.start(workplace, dial_out.DESK, _verbs(representative, service, by))
+        )
         yield Remote(panel, representative, (panel_desk, call_desk))
+
+
+def _verbs(
+    representative: Representative, service: RemoteService, by: Inbound
+) -> dict[str, desk.Verb]:
+    """What ``lab-service`` can ask for."""
+    calls = _CallVerbs(representative, service)
+    verbs: dict[str, desk.Verb] = {
+        "connect": calls.connect, "status": calls.status, "hang-up": calls.hang_up,
+    }  # fmt: skip
+    if by is Inbound.terminal:
+        from lab.service.terminal_caller import TerminalCaller, TerminalVerbs
+
+        assert isinstance(representative, TerminalCaller), "it is made for this way"
+        terminal = TerminalVerbs(representative, service)
+        verbs |= {"connect": terminal.connect, "type": terminal.type}
+    return verbs
 
 
 class _Timers:
@@ -171,7 +200,8 @@ class _PanelVerbs:
         whom = [settings.console] if settings.console_allowed else []
         whom += [partition.name for partition in settings.allowed]
         words = "a session stands" if state is PanelState.session else "one session is let in"
-        return f"{words} by {settings.by}: PPP address {settings.ppp_address}, to {all_of(whom) or 'nobody'}"
+        address = f"PPP address {settings.ppp_address}, " if settings.ppp_address else ""
+        return f"{words} by {settings.by}: {address}to {all_of(whom) or 'nobody'}"
 
     def disable(self, options: Mapping[str, Any]) -> str:
         self._timers.forget()

@@ -52,8 +52,8 @@ class ServerUser:
         self._node = node
         self._service = service
         self._gateways = gateways
-        assert service.account is not None, "the topology has a server"
-        self._user = service.account.user
+        assert service.vpn_account is not None, "the topology has a server"
+        self._user = service.vpn_account.user
         self._tell = tell
         self._hops = hops
         self._connected = ""

@@ -8,13 +8,11 @@ from ipaddress import IPv4Address, IPv4Network
 from lab.topology import catalogue
 from lab.topology.check import Complaint, named, network, repeated
 from lab.topology.roles import Role
-from lab.topology.service import BY_TELEPHONE, Inbound
+from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, Inbound
 from lab.topology.spec import ServiceSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 
 USES_PPP = ("vpn", "dial")
-PPP_ADDRESS = "10.253.0.1"
-"""If the user enters none (Q-08)."""
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
@@ -48,6 +46,10 @@ def _dialer(
         problem = f"{service.dialer} cannot call {console}, which has no telephone line"
         fix = f"give {console} modems: 1 and a number in telephone, or take the dialer out"
         yield Complaint(dialer, problem, fix, (("telephone",), ("nodes", console)))
+    known = catalogue.profile(spec.profile).inbound if spec.profile in catalogue.names() else ()
+    if known and not BY_TELEPHONE & {*known}:
+        problem = f"{spec.profile} has no remote service by telephone (G-03 to G-05)"
+        yield Complaint(dialer, problem, "take the dialer out", (("profile",),))
 
 
 def _servers(spec: TopologySpec, place: Place, service: ServiceSpec) -> Iterator[Complaint]:
@@ -69,6 +71,9 @@ def _session(
         return
     yield from _way_in(spec, (*place, "by"), console, service)
     yield from _by_vpn(spec, place, console, service)
+    if service.by is Inbound.terminal:
+        yield from _terminal(place, console, service)
+        return
     access: Place = (*place, "access")
     yield from repeated(access, service.access)
     for index, name in enumerate(service.access):
@@ -119,6 +124,19 @@ def _by_vpn(
     if service.ppp_address is not None:
         problem = "in a session by VPN the gateway gives the addresses"
         yield Complaint((*place, "ppp_address"), problem, "take it out")
+
+
+def _terminal(place: Place, console: str, service: ServiceSpec) -> Iterator[Complaint]:
+    """A terminal's session is one with the console, and no packet of it is anywhere (I-22, I-24)."""
+    yield from repeated((*place, "access"), service.access)
+    for index, name in enumerate(service.access):
+        if name != console:
+            problem = f"a session by terminal reaches {console} only, and not {name} (I-22)"
+            yield Complaint((*place, "access", index), problem, f"take {name} out")
+    for key in ("ppp_address", "returns"):
+        if getattr(service, key) != ServiceSpec.model_fields[key].default:
+            problem = f"a session by terminal has no PPP, and {key} is about that (I-24)"
+            yield Complaint((*place, key), problem, "take it out")
 
 
 def _addresses(spec: TopologySpec, place: Place, console: str) -> Iterator[Complaint]:

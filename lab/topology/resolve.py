@@ -28,6 +28,7 @@ from lab.topology.routing import Hop
 from lab.topology.service import Inbound, Partition
 from lab.topology.site import CUSTOMER_DOMAIN, Site
 from lab.topology.spec import TopologySpec
+from lab.topology.terminal import TERMINAL_USER, TerminalAccount
 
 
 def resolve(spec: TopologySpec, seed: bytes) -> Topology:
@@ -182,6 +183,11 @@ class _Resolver(Site):
             neighbour = check_service.neighbour(self.spec, console)
             assert neighbour is not None, "check has seen it"
             own, caller, *aliases = map(str, check_service.addresses(self.spec, console))
+            by_terminal = service.by is Inbound.terminal
+            if by_terminal:
+                # No packet goes over such a line: nobody has an address there (I-24).
+                own = caller = ""
+                aliases = [""] * len(aliases)
             return RemoteService(
                 console=console,
                 neighbour=neighbour,
@@ -193,12 +199,13 @@ class _Resolver(Site):
                 vpn_way=check_service.vpn_way(self.spec, console),
                 layout=service.layout or "tunnels",
                 by_call=service.trigger == "call",
-                account=self.service_account(console) if service.server else None,
+                vpn_account=self.service_account(console) if service.server else None,
                 ways_in=self.profile.inbound,
                 by=service.by or Inbound.none,
                 ppp_address=own,
                 caller_address=caller,
-                console_allowed=console in service.access,
+                console_allowed=by_terminal or console in service.access,
+                terminal_account=self.terminal_account(console),
                 stateful=service.returns == "stateful",
                 partitions=tuple(
                     Partition(
@@ -215,11 +222,18 @@ class _Resolver(Site):
             )
         return None
 
+    def terminal_account(self, console: str) -> TerminalAccount | None:
+        """The representative's, if the generation has such a terminal (I-23)."""
+        if Inbound.terminal not in self.profile.inbound:
+            return None
+        password, key = (self.secret("terminal", console, what) for what in ("password", "key"))
+        return TerminalAccount(user=TERMINAL_USER, password=password, key=key)
+
     def service_routes(self, node: str) -> Iterator[Route]:
         """A partition knows the way to whoever is let in to it."""
         for console in self.spec.service:
             segment = check_service.partitions(self.spec, console).get(node)
-            if segment is not None:
+            if segment is not None and self.spec.service[console].by is not Inbound.terminal:
                 caller = check_service.addresses(self.spec, console)[1]
                 via = self.ip(segment, console)
                 yield Route(destination=f"{caller}/32", via=via, interface=segment)

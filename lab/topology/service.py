@@ -10,7 +10,10 @@ from enum import StrEnum
 
 from lab.secret import Secret
 from lab.topology.ppp import PppAccount
+from lab.topology.terminal import TerminalAccount
 
+PPP_ADDRESS = "10.253.0.1"
+"""If the user enters none (Q-08)."""
 MOST_TRIES = 3
 """Wrong tries to authenticate before a console hangs up (I-05)."""
 
@@ -71,7 +74,7 @@ class RemoteService:
     """Of a session by VPN: ``tunnels``, one of L2TP for each PPP session, or ``sessions`` in one (X-08)."""
     by_call: bool = False
     """The console begins a session by VPN when its modem is called, and not at once (X-05)."""
-    account: PppAccount | None = None
+    vpn_account: PppAccount | None = None
     """The console's own at IBM's gateways, for sessions by VPN."""
     by: Inbound = Inbound.none
     """By what the lab's own scenario lets a session in."""
@@ -82,13 +85,17 @@ class RemoteService:
     console_allowed: bool = False
     """Whether the session may reach the console itself (I-09, I-10)."""
     partitions: tuple[Partition, ...] = ()
+    terminal_account: TerminalAccount | None = None
+    """The representative's, where the console can let people in by terminal; else None."""
     stateful: bool = False
     """Whether the lock-down lets through what answers the console's own sockets, which the papers leave open;
     to the letter it does not (I-32)."""
     never_enabled: bool = False
     """The representative calls, and nobody has enabled anything."""
     wrong_tries: int = 0
-    """So many times the representative takes another PPP address for the right one."""
+    """So many times the representative takes another PPP address for the right one, or mistypes."""
+    replays: bool = False
+    """In the second session the representative knows the first one's response, and no other."""
     late_lockdown: bool = False
     """The lock-down comes when the session is up already."""
     lockdown_forgets_udp: bool = False

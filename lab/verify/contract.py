@@ -22,11 +22,15 @@ from lab.service.events import (
 )
 from lab.service.marks import Purpose
 from lab.topology.model import RemoteService
+from lab.verify import remote_terminal, terminal_calls
 from lab.verify.case import Case
 from lab.verify.remote_service import EVERY_PORT, arrival, enabled, every_port, of
+from lab.verify.telephone_calls import TelephoneCall
+from lab.verify.terminal_calls import LogInTry, TerminalDialogue
 
 NONE = "none"
 ANSWERED, UNANSWERED = "answered", "not answered"
+LET_IN, DENIED = "let in", "denied"
 UNPROVEN = "not proven: the scan did not arrive whole"
 STATES = {
     OFF: "nobody is let in",
@@ -45,9 +49,9 @@ class Clause:
     source: str
     target: str
     what: str
-    """``TCP``, ``UDP``, ``other IP protocols``, or ``call``."""
+    """``TCP``, ``UDP``, ``other IP protocols``, ``call``, or a log-in at a terminal."""
     expected: str
-    """Ports or protocols that answer, as ``22-23, 443``; for a call whether the modem does."""
+    """Ports or protocols that answer, as ``22-23, 443``; or whether a modem does, or a log-in is let in."""
     seen: str
 
     @property
@@ -78,6 +82,12 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
                 expected=expected,
                 seen=ANSWERED if _connected(event) else UNANSWERED,
             )
+            for tried in terminal_calls.tries(case):
+                if _is_of(event, tried.call):
+                    yield _of_log_in(case, tried)
+            for dialogue in terminal_calls.of(case):
+                if _is_of(event, dialogue.call):
+                    yield from _of_terminal(service, dialogue)
         case SessionSought():
             lets_in = [begin <= event.time <= end for begin, end in case.borrowed]
             yield Clause(
@@ -101,6 +111,47 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
                 expected=ANSWERED if allowed else UNANSWERED,
                 seen=ANSWERED if event.answer.endswith(f"of {event.host}") else UNANSWERED,
             )
+
+
+def _is_of(event: CalledIn, call: TelephoneCall) -> bool:
+    """Whether a call is the one that was told of."""
+    return call.command is not None and event.started <= call.command.time <= event.time
+
+
+def _of_terminal(service: RemoteService, dialogue: TerminalDialogue) -> Iterator[Clause]:
+    """The partitions that were tried in a session at a terminal."""
+    for partition in service.partitions:
+        for command in dialogue.commands:
+            if partition.address in command:
+                answered = remote_terminal.GREETING in dialogue.output_of(command)
+                yield Clause(
+                    state=SESSION,
+                    source=service.console,
+                    target=f"{partition.name}, by {partition.address}",
+                    what="TCP, from the terminal",
+                    expected=UNANSWERED,
+                    seen=ANSWERED if answered else UNANSWERED,
+                )
+
+
+def _of_log_in(case: Case, tried: LogInTry) -> Clause:
+    right = remote_terminal.is_right(case, tried)
+    if right:
+        what = "log-in, all right"
+    elif remote_terminal.is_replay(tried, terminal_calls.tries(case)):
+        what = "log-in, earlier response"
+    elif tried.challenge:
+        what = "log-in, wrong response"
+    else:
+        what = "log-in, wrong user ID or password"
+    return Clause(
+        state=SESSION,
+        source=tried.call.client,
+        target=f"{of(case).console}, by terminal",
+        what=what,
+        expected=LET_IN if right else DENIED,
+        seen=LET_IN if tried.let_in else DENIED,
+    )
 
 
 def _of_scan(case: Case, service: RemoteService, scan: HostScanned) -> Iterator[Clause]:

@@ -198,7 +198,7 @@ def _credentials(case: Case) -> list[tuple[str, bytes]]:
     found = [(entry.system, "the system's identification") for entry in case.record.ledger]
     for place, account in find(case.topology, PppAccount):
         found.append((account.user, f"the model's {place}.user"))
-    if (service := case.topology.service) is not None and service.by:
+    if (service := case.topology.service) is not None and service.by and service.ppp_address:
         secret = credentials(service.ppp_address).secret
         found.append((secret.reveal(), "the representative's secret"))
     for place, hidden in find(case.topology, Secret):

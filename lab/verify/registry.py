@@ -8,7 +8,15 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.verify import invariants, order, outbound, remote_service, remote_session, service_vpn
+from lab.verify import (
+    invariants,
+    order,
+    outbound,
+    remote_service,
+    remote_session,
+    remote_terminal,
+    service_vpn,
+)
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
@@ -35,6 +43,10 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-16": service_vpn.check_i_16,
     "I-17": service_vpn.check_i_17,
     "I-18": remote_session.check_i_18,
+    "I-22": remote_terminal.check_i_22,
+    "I-23": remote_terminal.check_i_23,
+    "I-24": remote_terminal.check_i_24,
+    "I-29": remote_terminal.check_i_29,
     "I-32": remote_session.check_i_32,
     "P-21": service_vpn.check_p_21,
     "R-01": order.check_r_01,

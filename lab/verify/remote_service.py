@@ -22,6 +22,7 @@ from lab.service.scan import PORTS
 from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.topology.model import RemoteService, Role
 from lab.topology.service import MOST_TRIES, Inbound, credentials
+from lab.verify import terminal_calls
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.service_sessions import by_telephone
@@ -79,9 +80,14 @@ def no_session(case: Case) -> str:
         return why
     if not of(case).by:
         return f"no session is let in to {of(case).console}"
-    return (
-        "" if any(isinstance(event, SessionUp) for event in case.events) else "no session came up"
-    )
+    return "" if session_times(case) else "no session came up"
+
+
+def session_times(case: Case) -> list[float]:
+    """When a session came in, in order; at a terminal as the line shows it."""
+    up = [event.time for event in case.events if isinstance(event, SessionUp)]
+    let_in = [tried.time for tried in terminal_calls.tries(case) if tried.let_in]
+    return sorted(up + let_in)
 
 
 def enabled(case: Case) -> list[InboundEnabled]:
@@ -227,7 +233,7 @@ def _judge_refused(case: Case, check: Check, since: float, until: float) -> int:
 
 def _forbid_sessions(case: Case, check: Check, since: float, until: float) -> None:
     """Nobody may authenticate for remote service in the VPN, when nobody is let in."""
-    account = of(case).account
+    account = of(case).vpn_account
     user = account.user.encode() if account else b""
     found = [
         item.frame
@@ -262,11 +268,13 @@ def check_i_02(case: Case) -> Finding:
     if why := no_session(case):
         return check.not_tested(why)
     times = [event.time for event in enabled(case)]
-    sessions = [event for event in case.events if isinstance(event, SessionUp)]
+    sessions = session_times(case)
     ended = [event for event in case.events if isinstance(event, InboundDisabled)]
     check.want(len(times) > 1, "a session was not let in a second time")
     for number, (begin, end) in enumerate(pairwise([*times, inf]), 1):
-        here = [session for session in sessions if begin <= session.time < end]
+        if _locked_out(ended, begin, end):
+            continue
+        here = [time for time in sessions if begin <= time < end]
         if len(here) != 1:
             check.object(f"enabling {number} served {count(len(here), 'session')}")
         over = [event for event in ended if begin <= event.time < end and event.reason == "used"]
@@ -283,6 +291,11 @@ def check_i_02(case: Case) -> Finding:
         found = sum(bool(event.gateway) for event in sought)
         told += f"; {of(case).workplace} looked {count(len(sought), 'time')}, and found {found}"
     return check.finding(told)
+
+
+def _locked_out(ended: list[InboundDisabled], begin: float, end: float) -> bool:
+    """Whether an enabling ended by wrong tries, and so served nobody."""
+    return any(e.reason == "wrong-tries" and begin <= e.time < end for e in ended)
 
 
 def check_i_03(case: Case) -> Finding:

@@ -19,7 +19,8 @@ from lab.service.events import (
 )
 from lab.telephony.events import LineDropped
 from lab.topology.model import RemoteService
-from lab.topology.service import Inbound
+from lab.topology.service import MOST_TRIES, Inbound
+from lab.verify import remote_terminal, terminal_calls
 from lab.verify.case import Case
 from lab.verify.remote_service import enabled
 from lab.verify.symptom import Diagnosis
@@ -62,12 +63,35 @@ def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
 def _wrong_tries(case: Case, service: RemoteService) -> Diagnosis | None:
     if not any(isinstance(e, InboundDisabled) and e.reason == "wrong-tries" for e in case.events):
         return None
+    if service.by is Inbound.terminal:
+        return _locked_out(case, service)
     tries = sum(isinstance(event, WrongTry) for event in case.events)
     return Diagnosis(
         "wrong-tries",
         f"{service.console} hung up after {count(tries, 'wrong try', 'wrong tries')}, and lets nobody in: "
         "the representative's credentials are not those of the PPP address on its panel",
         "ask the customer for the PPP address, and to let a session in again",
+    )
+
+
+def _locked_out(case: Case, service: RemoteService) -> Diagnosis:
+    """At a terminal, by what was typed on the line."""
+    everything = terminal_calls.tries(case)
+    wrong = everything[-MOST_TRIES:]
+    hung_up = f"{service.console} hung up after {count(len(wrong), 'wrong try', 'wrong tries')}"
+    if all(remote_terminal.is_replay(tried, everything) for tried in wrong):
+        return Diagnosis(
+            "replayed-response",
+            f"{service.console} denied the response to an earlier challenge {count(len(wrong), 'time')}, and "
+            "lets nobody in: a response is good only once",
+            "let the token answer the challenge on the screen, when the customer lets a session in again",
+        )
+    at = [tried for tried in wrong if tried.challenge]
+    return Diagnosis(
+        "wrong-tries",
+        f"{hung_up}, and lets nobody in: {len(wrong) - len(at)} by user ID or password, {len(at)} by the "
+        "response",
+        "look at the account and the token, and ask the customer to let a session in again",
     )
 
 
@@ -109,9 +133,10 @@ def _line_dropped(case: Case, service: RemoteService) -> Diagnosis | None:
     cut = [call for call in case.service_calls if call.noted(LineDropped)]
     if not cut:
         return None
+    farewell = "good-bye" if service.by is Inbound.terminal else "a word of PPP"
     return Diagnosis(
         "session-cut-off",
-        f"the line was cut off in a session: {cut[0]} ended without a word of PPP; {service.console} lets "
+        f"the line was cut off in a session: {cut[0]} ended without {farewell}; {service.console} lets "
         "nobody in since",
         "look at the telephone line",
     )

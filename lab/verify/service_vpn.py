@@ -280,7 +280,7 @@ def _strays(items: list[Inside], given: dict[Lane, set[str]], *, outgoing: bool)
 
 def check_p_21(case: Case) -> Finding:
     """Remote service has the same stack as calling home: L2TP with PPP and CHAP inside IPsec."""
-    account = case.topology.service.account if case.topology.service else None
+    account = case.topology.service.vpn_account if case.topology.service else None
     user = account.user if account else "the console"
     check = Check(
         "P-21",

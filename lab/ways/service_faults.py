@@ -19,12 +19,23 @@ def by_modem(topology: Topology) -> bool:
     return topology.service is not None and topology.service.by is Inbound.modem
 
 
-def by_ppp(topology: Topology) -> bool:
-    return topology.service is not None and topology.service.by in (Inbound.modem, Inbound.vpn)
+def by_terminal(topology: Topology) -> bool:
+    return topology.service is not None and topology.service.by is Inbound.terminal
 
 
-CALL = Need("remote service by modem", by_modem)
-SESSION = Need("remote service by modem or VPN", by_ppp)
+def by_telephone(topology: Topology) -> bool:
+    return by_modem(topology) or by_terminal(topology)
+
+
+def by_vpn(topology: Topology) -> bool:
+    return topology.service is not None and topology.service.by is Inbound.vpn
+
+
+MODEM = Need("remote service by modem", by_modem)
+TERMINAL = Need("remote service by terminal", by_terminal)
+CALL = Need("remote service by modem or terminal", by_telephone)
+PPP = Need("remote service by modem or VPN", lambda t: by_modem(t) or by_vpn(t))
+SESSION = Need("remote service by modem, terminal or VPN", lambda t: by_telephone(t) or by_vpn(t))
 
 
 def _service(**fields: Any) -> Callable[[Topology], Topology]:
@@ -65,27 +76,33 @@ FAULTS = (
     Fault(
         "wrong-ppp-address",
         "the representative first takes another PPP address for the right one",
-        CALL,
+        MODEM,
         _service(wrong_tries=1),
         survives=True,
     ),
     Fault(
         "third-wrong-try",
-        "the representative takes three other PPP addresses for the right one",
+        "the representative takes three other PPP addresses for the right one, or mistypes three times",
         CALL,
         _service(wrong_tries=MOST_TRIES),
     ),
     Fault(
         "late-lockdown",
         "the lock-down comes when packets of the session can come already",
-        SESSION,
+        PPP,
         _service(late_lockdown=True),
     ),
     Fault(
         "lockdown-forgets-udp",
         "the lock-down looks at TCP only",
-        CALL,
+        MODEM,
         _service(lockdown_forgets_udp=True),
+    ),
+    Fault(
+        "replayed-response",
+        "in the second session the representative types the response of the first, and knows no other",
+        TERMINAL,
+        _service(replays=True),
     ),
     Fault(
         "stale-session",

@@ -56,12 +56,14 @@ TELLING = {
     "late-lockdown": "before the lock-down stood",
     "lockdown-forgets-udp": "in a session hmc answers on UDP",
     "stale-session": "cut off in a session",
+    "replayed-response": "denied the response to an earlier challenge",
 }
 """What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
 
 FAULTS = {fault.name: fault for fault in reversed(faults.known())}
 WITH_FAULTS = "vpn", "vpn-nat", "direct", "dial"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
+SERVED = "service-modem", "service-ds8000"
 
 
 def applicable(name: str) -> list[str]:
@@ -74,7 +76,7 @@ BY_TWO = "line-drops", "slow-training", "wrong-pap-password"
 FAULTY = [
     *((name, fault) for name in WITH_FAULTS for fault in applicable(name)),
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
-    *(("service-modem", fault) for fault in SERVICE),
+    *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
 CAUSES = {
     ("vpn", "wrong-psk"): {"undecryptable", "unreadable", "no-ike"},

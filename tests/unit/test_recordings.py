@@ -51,6 +51,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "direct-snat",
         "service-off",
         "service-modem",
+        "service-ds8880",
     }  # which have none
 
 

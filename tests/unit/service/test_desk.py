@@ -65,6 +65,17 @@ def test_options_go_to_the_desk_and_words_come_back(
     assert seen == [("enable", wanted), ("status", {})]
 
 
+def test_a_representative_may_type_what_it_likes(
+    seen: Seen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dial_out.main(["connect", "--user", "ibm", "--password", "x", "--response", "00"])
+    assert dial_out.main(["type", "uname -n"]) == 2
+    assert dial_out.main(["status"]) == 0
+    typed = {"user": "ibm", "password": "x", "response": "00"}
+    assert seen == [("connect", typed), ("status", {})]
+    assert "this is no request" in capsys.readouterr().err
+
+
 def test_the_exit_status_is_that_of_the_error(
     seen: Seen, capsys: pytest.CaptureFixture[str]
 ) -> None:

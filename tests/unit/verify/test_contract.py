@@ -8,9 +8,19 @@ import pytest
 
 from lab.cli import service
 from lab.service.marks import Purpose
-from lab.verify.contract import ANSWERED, NONE, UNANSWERED, UNPROVEN, Clause, clauses
+from lab.verify.contract import (
+    ANSWERED,
+    DENIED,
+    LET_IN,
+    NONE,
+    UNANSWERED,
+    UNPROVEN,
+    Clause,
+    clauses,
+)
 from tests.recordings.true_run import Recordings
 from tests.unit.verify.service_mutations import LISTED, scanned, session_scan
+from tests.unit.verify.terminal_mutations import replay_accepted
 
 
 def of(recordings: Recordings, name: str) -> tuple[Clause, ...]:
@@ -46,6 +56,33 @@ def test_a_session_is_a_life(recordings: Recordings) -> None:
     allowed = {c.target: c.expected for c in partitions if c.expected == ANSWERED}
     assert allowed == {"lpar-1, by 10.253.0.3": ANSWERED}
     assert {c.seen for c in partitions if c.target.startswith("lpar-2")} == {NONE, UNANSWERED}
+
+
+def test_a_terminal_has_log_ins(recordings: Recordings) -> None:
+    found = of(recordings, "service-ds8000")
+    assert all(clause.holds for clause in found)
+    log_ins = [(clause.what, clause.seen) for clause in found if clause.what.startswith("log-in")]
+    assert log_ins == [
+        ("log-in, wrong response", DENIED), ("log-in, all right", LET_IN),
+        ("log-in, earlier response", DENIED), ("log-in, all right", LET_IN),
+    ]  # fmt: skip
+    (partition,) = (clause for clause in found if clause.target.startswith("image-1"))
+    assert (partition.expected, partition.seen) == (UNANSWERED, UNANSWERED)
+    locked_out = of(recordings, "service-ds8000.third-wrong-try")
+    assert all(clause.holds for clause in locked_out)
+    assert [clause.what for clause in locked_out][-5:] == [
+        "call", "log-in, wrong user ID or password", "log-in, wrong user ID or password",
+        "log-in, wrong response", "call",
+    ]  # fmt: skip
+
+
+def test_a_replay_that_is_let_in_does_not_hold(recordings: Recordings) -> None:
+    run = recordings("service-ds8000")
+    replay_accepted(run)
+    broken = [clause for clause in clauses(run.case()) if not clause.holds]
+    assert [(c.what, c.expected, c.seen) for c in broken] == [
+        ("log-in, earlier response", DENIED, LET_IN)
+    ]
 
 
 @pytest.mark.parametrize(

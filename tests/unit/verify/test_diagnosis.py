@@ -43,6 +43,7 @@ CAUSES = {
     "late-lockdown": "late-lockdown",
     "lockdown-forgets-udp": "lockdown-hole",
     "stale-session": "session-cut-off",
+    "replayed-response": "replayed-response",
     "wrong-psk": "wrong-psk",
     "wrong-identity": "wrong-identity",
     "no-common-proposal": "no-common-proposal",

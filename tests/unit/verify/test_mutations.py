@@ -16,6 +16,7 @@ from tests.unit.verify import (
     order_mutations,
     service_mutations,
     service_vpn_mutations,
+    terminal_mutations,
     vpn_mutations,
 )
 from tests.unit.verify.mutation import Mutation, as_it_is
@@ -28,6 +29,7 @@ MODULES = (
     order_mutations,
     service_mutations,
     service_vpn_mutations,
+    terminal_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}
