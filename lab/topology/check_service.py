@@ -46,7 +46,7 @@ def _dialer(
         problem = f"{service.dialer} cannot call {console}, which has no telephone line"
         fix = f"give {console} modems: 1 and a number in telephone, or take the dialer out"
         yield Complaint(dialer, problem, fix, (("telephone",), ("nodes", console)))
-    known = catalogue.profile(spec.profile).inbound if spec.profile in catalogue.names() else ()
+    known = _known(spec)
     if known and not BY_TELEPHONE & {*known}:
         problem = f"{spec.profile} has no remote service by telephone (G-03 to G-05)"
         yield Complaint(dialer, problem, "take the dialer out", (("profile",),))
@@ -67,7 +67,7 @@ def _session(
         for key in ("layout", "trigger", "ppp_address", "access", "returns"):
             if getattr(service, key) != ServiceSpec.model_fields[key].default:
                 problem = f"remote service of {console} is off, and {key} is for a session"
-                yield Complaint((*place, key), problem, "add by: modem, or take it out")
+                yield Complaint((*place, key), problem, "say by what (by:), or take it out")
         return
     yield from _way_in(spec, (*place, "by"), console, service)
     yield from _by_vpn(spec, place, console, service)
@@ -117,7 +117,7 @@ def _by_vpn(
         problem = f"nobody can call {console}: it has no dialer"
         fix = f"name a node with the role {Role.service_dialer} as dialer"
         yield Complaint((*place, "trigger"), problem, fix)
-    if not vpn_way(spec, console):
+    if not vpn_way(spec, console) and Inbound.vpn in _known(spec):
         problem = f"{console} has no way home by VPN, which a session by VPN uses (I-12)"
         fix = f"give {console} a way of kind vpn"
         yield Complaint((*place, "by"), problem, fix, (("agents", console),))
@@ -164,6 +164,11 @@ def neighbour(spec: TopologySpec, console: str) -> str | None:
     links = network(spec).uplinks(console)
     around = (node for link in links[:1] for node in spec.links[link].nodes)
     return next((node for node in around if spec.nodes[node].role is Role.host), None)
+
+
+def _known(spec: TopologySpec) -> tuple[str, ...]:
+    """The ways in of the profile's generation; none of a profile that there is not."""
+    return catalogue.profile(spec.profile).inbound if spec.profile in catalogue.names() else ()
 
 
 def vpn_way(spec: TopologySpec, console: str) -> str:
