@@ -47,7 +47,7 @@ def _dialer(
         fix = f"give {console} modems: 1 and a number in telephone, or take the dialer out"
         yield Complaint(dialer, problem, fix, (("telephone",), ("nodes", console)))
     known = _known(spec)
-    if known and not BY_TELEPHONE & {*known}:
+    if known and not BY_TELEPHONE & {*known} and service.trigger != "call":
         problem = f"{spec.profile} has no remote service by telephone (G-03 to G-05)"
         yield Complaint(dialer, problem, "take the dialer out", (("profile",),))
 
