@@ -164,6 +164,25 @@ class ServiceTried(Event, topic="service"):
         return f"{self.source} to {self.host} ({self.address}:{self.port}): {outcome}"
 
 
+class Audited(Event, topic="audit"):
+    """IBM's service server has recorded an attempt (I-21). The source is the server."""
+
+    user: str
+    address: str
+    """From where; empty at the server's own console."""
+    console: str
+    verb: str
+    outcome: str
+    """``done``, ``refused`` or ``failed``."""
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        who = f"{self.user or 'somebody'} from {self.address}" if self.address else self.user
+        what = f"{self.verb} {self.console}".strip()
+        return f"{who}: {what}: {self.outcome}" + (f" ({self.reason})" if self.reason else "")
+
+
 KINDS: tuple[type[Event], ...] = (
     HostScanned,
     CalledIn,
@@ -175,6 +194,7 @@ KINDS: tuple[type[Event], ...] = (
     SessionDown,
     CustomerRules,
     ServiceTried,
+    Audited,
 )
 
 
