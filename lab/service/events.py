@@ -175,12 +175,36 @@ class Audited(Event, topic="audit"):
     outcome: str
     """``done``, ``refused`` or ``failed``."""
     reason: str
+    authorization: int
+    """The number of the authorization that was given, or by which the attempt was permitted; 0: none."""
 
     @property
     def sentence(self) -> str:
         who = f"{self.user or 'somebody'} from {self.address}" if self.address else self.user
         what = f"{self.verb} {self.console}".strip()
         return f"{who}: {what}: {self.outcome}" + (f" ({self.reason})" if self.reason else "")
+
+
+class ToolTried(Event, topic="service"):
+    """Somebody of IBM's has asked the service server for something.
+
+    The source is the PC of the intranet from which the user logged in, or the server, where nobody did. The
+    time is the end.
+    """
+
+    started: float
+    user: str
+    server: str
+    words: str
+    """What was asked for, without a token."""
+    status: int
+    """The exit status: 0, 1 where it was refused or came to nothing, 255 where ssh itself failed."""
+    answer: str
+    """The first line of what came back."""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.user} at {self.source} to {self.server}: {self.words}: {self.answer or self.status}"
 
 
 KINDS: tuple[type[Event], ...] = (
@@ -195,6 +219,7 @@ KINDS: tuple[type[Event], ...] = (
     CustomerRules,
     ServiceTried,
     Audited,
+    ToolTried,
 )
 
 

@@ -1,4 +1,4 @@
-"""Who may log in to IBM's service server, and by which key: text for sshd and ssh, and keys that are made new.
+"""Who may log in to IBM's service server, and by which key: text for sshd and ssh, and new keys.
 
 Keys lie in the nodes' own files, and end with the nodes. Nobody has a password.
 """
@@ -74,7 +74,7 @@ def passwd(surrounding: str, accounts: Iterable[Account]) -> str:
 
 
 def ssh_config(servers: Sequence[tuple[str, str]], accounts: Iterable[Account]) -> str:
-    """``ssh_config`` of a client: for each server (a name and an address) each user has the user's own key."""
+    """``ssh_config`` of a client: a user has the user's own key for each server (a name and an address)."""
     names = ",".join(name for server in servers for name in server)
     users = "".join(
         f"Match host {names} user {account.name}\n    IdentityFile {FOLDER}/{account.name}\n"
@@ -84,6 +84,7 @@ def ssh_config(servers: Sequence[tuple[str, str]], accounts: Iterable[Account]) 
         "Match all\n"
         "    BatchMode yes\n"
         "    IdentitiesOnly yes\n"
+        "    IdentityFile none\n"
         "    PreferredAuthentications publickey\n"
         "    StrictHostKeyChecking yes\n"
         "    UpdateHostKeys no\n"

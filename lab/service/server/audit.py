@@ -1,4 +1,4 @@
-"""The audit of IBM's service server: one record for every attempt, in ``audit.jsonl`` and in the story (I-21).
+"""The audit of IBM's service server: a record of every attempt, in ``audit.jsonl`` and in the story (I-21).
 
 Records are only appended. A record has no token in it.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -46,6 +45,8 @@ class AuditRecord:
     outcome: Outcome
     reason: str
     """Why it was refused or failed (``Denial``), or what else is to be said of it."""
+    authorization: int = 0
+    """The number of the authorization that was given, or by which the attempt was permitted; 0: none."""
 
 
 class Audit:
@@ -56,25 +57,15 @@ class Audit:
         self._path = run_dir / FILE
         self._tell = tell
 
-    def note(
-        self, user: str, address: str, console: str, verb: str, outcome: Outcome, reason: str = ""
-    ) -> AuditRecord:
-        """Append a record, with the time of now."""
-        record = AuditRecord(
-            time=time.time(),
-            user=user,
-            address=address,
-            console=console,
-            verb=verb,
-            outcome=outcome,
-            reason=reason,
-        )
+    def note(self, record: AuditRecord) -> None:
+        """Append a record."""
         line = json.dumps({"server": self._source, **asdict(record)}) + "\n"
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(
+            self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+        )
         with os.fdopen(descriptor, "w") as file:
             file.write(line)
         self._tell(Audited(source=self._source, **asdict(record)))
-        return record
 
     def records(self) -> Iterator[AuditRecord]:
         """This server's records so far, in their order."""

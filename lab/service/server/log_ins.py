@@ -1,4 +1,4 @@
-"""What sshd says of log-ins, read line by line (sshd(8), LogLevel VERBOSE). Nothing is opened or started here.
+"""What sshd says of log-ins, read line by line (sshd(8), LogLevel VERBOSE). Nothing is started here.
 
 The lines are those of OpenSSH 8.4 to 10. A user's name in them is what the client sent, with every character
 that is not printable escaped.

@@ -1,22 +1,22 @@
 """What IBM's people may do at the service server, and the record of each attempt (I-04, I-19, I-21).
 
-The order is the papers': log in to the server, then, by a special tool that needs special authorization, to the
-console. How a console is reached is not known here (``WayIn``), nor how somebody asks (``reception``).
+The order is the papers': log in to the server, then, by a special tool that needs special authorization, to
+the console. How a console is reached is not known here (``WayIn``), nor how somebody asks (``reception``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from lab.errors import LabError, PathError, UsageError
+from lab.errors import LabBroke, LabError, UsageError
 from lab.linux.process import Popen
 from lab.names import check_known
 from lab.service.server import audit
-from lab.service.server.audit import Audit, Outcome
-from lab.service.server.tokens import AccessDenied, Authorization, Authorizations, Denial
+from lab.service.server.audit import Audit, AuditRecord, Outcome
+from lab.service.server.tokens import AccessDenied, Authorizations, Denial
 
 OFFICER = "officer"
 """Whoever works at the server's own console: authorizes others, and has no session."""
@@ -42,24 +42,31 @@ class WayIn(Protocol):
     def connected(self) -> bool:
         """Whether a session stands."""
 
-    def begin(self, options: Mapping[str, Any]) -> str:
-        """Begin a session; the words for the user. Raises LabError where none comes about."""
+    def knock(self, options: Mapping[str, Any]) -> None:
+        """Get to the console's entrance.
 
-    def end(self) -> None:
-        """End the session, if one stands."""
+        Raises LabError where nothing answers, or the options make no sense.
+        """
+
+    def authenticate(self, options: Mapping[str, Any]) -> str:
+        """Be let in; the words for the user. Raises ProtocolError where no session comes about."""
+
+    def leave(self) -> None:
+        """End the session, and leave the entrance. Does nothing if there is none."""
 
     def run(self, argv: Sequence[str], uid: int, streams: Sequence[int]) -> Popen[bytes]:
         """Start a program as a user, on three streams, where the session can be reached."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Session:
-    """The one that has begun, and whose end is not recorded yet."""
+class _Visit:
+    """Somebody at a console's entrance, or in a session."""
 
-    user: str
-    address: str
+    caller: Caller
     console: str
-    authorization: Authorization
+    authorization: int
+    token: str
+    in_session: bool = False
 
 
 class Office:
@@ -78,7 +85,7 @@ class Office:
         self._authorizations = authorizations
         self._records = records
         self._way_in = way_in
-        self._session: _Session | None = None
+        self._visit: _Visit | None = None
 
     # The officer's.
 
@@ -90,7 +97,8 @@ class Office:
             check_known("user", user, self._users)
             minutes = float(options["minutes"])
             token = self._authorizations.issue(user, console, minutes, time.time())
-            attempt.reason = f"{user}, for {minutes:g} minutes"
+            found = self._authorizations.check(token.reveal(), user, console, time.time())
+            attempt.reason, attempt.authorization = f"{user}, {minutes:g} minutes", found.number
             return token.reveal()
 
     def audit(self, caller: Caller, options: Mapping[str, Any]) -> str:
@@ -101,20 +109,22 @@ class Office:
 
     # The representative's.
 
+    def call(self, caller: Caller, options: Mapping[str, Any]) -> str:
+        """Get to a console's entrance, by a token."""
+        with self._attempt_to_get_in(caller, "call", options) as attempt:
+            self._get_to_entrance(attempt, options)
+        return f"{attempt.console} answers"
+
     def connect(self, caller: Caller, options: Mapping[str, Any]) -> str:
-        """Begin a session by a token, which is used up by that, and not by an attempt that fails."""
-        self.look()
-        console = self._console(options)
-        with _Attempt(self._records, caller, "connect", console):
-            self._want_login(caller)
-            token = str(options.get("token") or "")
-            found = self._authorizations.check(token, caller.user, console, time.time())
-            if self._session is not None:
-                raise UsageError("a session stands already", hint="lab-service hang-up")
-            words = self._way_in.begin(options)
-        self._authorizations.use_up(token)
-        self._session = _Session(caller.user, caller.address, console, found)
-        self._note_session("begun")
+        """Get to a console's entrance, by a token, and begin a session, which uses the token up."""
+        with self._attempt_to_get_in(caller, "connect", options) as attempt:
+            self._get_to_entrance(attempt, options)
+            try:
+                words = self._way_in.authenticate(options)
+            except LabError:
+                self._leave()
+                raise
+        self.note_begun()
         return words
 
     def run(
@@ -123,64 +133,100 @@ class Office:
         """Start a program in the caller's session."""
         self.look()
         argv = [str(word) for word in options["command"]]
-        with _Attempt(self._records, caller, "run", self._session_console()) as attempt:
-            self._want_own_session(caller)
+        with _Attempt(self._records, caller, "run", self._visited) as attempt:
+            self._want_own_visit(caller, in_session=True)
             attempt.reason = argv[0]
             return self._way_in.run(argv, uid, streams)
 
     def hang_up(self, caller: Caller, options: Mapping[str, Any]) -> str:
         """End the caller's session; an officer may end anybody's."""
         self.look()
-        with _Attempt(self._records, caller, "hang-up", self._session_console()):
+        with _Attempt(self._records, caller, "hang-up", self._visited):
             if caller.user != OFFICER:
-                self._want_own_session(caller)
-            elif self._session is None:
-                raise AccessDenied(Denial.no_session)
-            self._way_in.end()
-        self.look()
+                self._want_own_visit(caller)
+            self._leave()
         return self._status()
 
     def status(self, caller: Caller, options: Mapping[str, Any]) -> str:
         """Whether a session stands."""
         self.look()
-        with _Attempt(self._records, caller, "status", self._session_console()):
+        with _Attempt(self._records, caller, "status", self._visited):
             if caller.user != OFFICER:
                 self._want_login(caller)
             return self._status()
 
-    # The session.
+    def refuse(self, caller: Caller, options: Mapping[str, Any]) -> str:
+        """What is no verb."""
+        with _Attempt(self._records, caller, "unknown"):
+            raise AccessDenied(Denial.no_tool)
+
+    # The visit.
+
+    def note_begun(self) -> None:
+        """A session of whoever is at the entrance has begun: record it, and let the token serve no other."""
+        visit = self._visit
+        assert visit is not None, "nobody gets to the entrance otherwise"
+        self._authorizations.use_up(visit.token)
+        self._visit = replace(visit, in_session=True)
+        self._note_session("begun")
 
     def look(self) -> None:
         """Record the end of a session that has ended."""
-        if self._session is not None and not self._way_in.connected:
-            self._note_session("ended")
-            self._session = None
+        if self._visit is not None and self._visit.in_session and not self._way_in.connected:
+            self._leave()
 
     def close(self) -> None:
         """End everything: the server goes down."""
-        self._way_in.end()
-        self.look()
+        self._leave()
+
+    @property
+    def visited(self) -> bool:
+        """Whether somebody is at a console's entrance, or in a session."""
+        return self._visit is not None
 
     def note_log_in(self, user: str, address: str, fault: str) -> None:
         """Record an attempt to log in; ``fault`` is empty if it succeeded."""
-        outcome = Outcome.refused if fault else Outcome.done
-        self._records.note(user, address, "", "log-in", outcome, fault)
+        with _Attempt(self._records, Caller(user, address), "log-in") as attempt:
+            attempt.fault = fault
+
+    def _get_to_entrance(self, attempt: _Attempt, options: Mapping[str, Any]) -> None:
+        caller, console = attempt.caller, attempt.console
+        self._want_login(caller)
+        token = str(options.get("token") or "")
+        found = self._authorizations.check(token, caller.user, console, time.time())
+        attempt.authorization = found.number
+        if self._visit is not None:
+            raise UsageError("a session stands already", hint="lab-service hang-up")
+        self._way_in.knock(options)
+        self._visit = _Visit(caller, console, found.number, token)
+
+    def _attempt_to_get_in(self, caller: Caller, verb: str, options: Mapping[str, Any]) -> _Attempt:
+        self.look()
+        return _Attempt(self._records, caller, verb, self._console(options))
+
+    def _leave(self) -> None:
+        visit = self._visit
+        self._way_in.leave()
+        if visit is not None and visit.in_session:
+            self._note_session("ended")
+        self._visit = None
 
     def _note_session(self, what: str) -> None:
-        session = self._session
-        assert session is not None, "it has begun"
-        reason = f"{what}, by authorization {session.authorization.number}"
-        self._records.note(
-            session.user, session.address, session.console, "session", Outcome.done, reason
-        )
+        visit = self._visit
+        assert visit is not None, "it has begun"
+        with _Attempt(self._records, visit.caller, "session", visit.console) as attempt:
+            attempt.reason, attempt.authorization = what, visit.authorization
 
     def _status(self) -> str:
-        if self._session is None:
+        visit = self._visit
+        if visit is None:
             return "no session stands"
-        return f"a session of {self._session.user} with {self._session.console} stands"
+        what = "in a session with" if visit.in_session else "at the entrance of"
+        return f"{visit.caller.user} is {what} {visit.console}"
 
-    def _session_console(self) -> str:
-        return self._session.console if self._session else ""
+    @property
+    def _visited(self) -> str:
+        return self._visit.console if self._visit else ""
 
     def _console(self, options: Mapping[str, Any]) -> str:
         console = str(options.get("console") or self._consoles[0])
@@ -197,11 +243,12 @@ class Office:
         if not caller.logged_in:
             raise AccessDenied(Denial.no_login)
 
-    def _want_own_session(self, caller: Caller) -> None:
+    def _want_own_visit(self, caller: Caller, *, in_session: bool = False) -> None:
         self._want_login(caller)
-        if self._session is None:
+        visit = self._visit
+        if visit is None or (in_session and not visit.in_session):
             raise AccessDenied(Denial.no_session)
-        if self._session.user != caller.user:
+        if visit.caller.user != caller.user:
             raise AccessDenied(Denial.other_session)
 
 
@@ -209,11 +256,14 @@ class _Attempt:
     """Writes the record of an attempt when the attempt is over."""
 
     def __init__(self, records: Audit, caller: Caller, verb: str, console: str = "") -> None:
+        self.caller = caller
+        self.console = console
         self.reason = ""
+        self.fault = ""
+        """Why it was refused, where no error says so."""
+        self.authorization = 0
         self._records = records
-        self._caller = caller
         self._verb = verb
-        self._console = console
 
     def __enter__(self) -> _Attempt:
         return self
@@ -222,13 +272,23 @@ class _Attempt:
         outcome, reason = Outcome.done, self.reason
         if isinstance(error, AccessDenied):
             outcome, reason = Outcome.refused, str(error.reason)
-        elif isinstance(error, UsageError | PathError):
-            outcome, reason = Outcome.failed, error.message
-        elif isinstance(error, LabError):
+        elif self.fault:
+            outcome, reason = Outcome.refused, self.fault
+        elif isinstance(error, LabBroke):
             outcome, reason = Outcome.failed, "the lab broke"
+        elif isinstance(error, LabError):
+            outcome, reason = Outcome.failed, error.message
         elif error is not None:
             return
-        caller = self._caller
         self._records.note(
-            caller.user, caller.address, self._console, self._verb, outcome, reason
+            AuditRecord(
+                time=time.time(),
+                user=self.caller.user,
+                address=self.caller.address,
+                console=self.console,
+                verb=self._verb,
+                outcome=outcome,
+                reason=reason,
+                authorization=self.authorization,
+            )
         )

@@ -1,8 +1,8 @@
 """Where ``lab-service`` asks: one socket of the server's node, one request at a time.
 
 A request is a line of JSON and three streams; the answer one with an exit status and words. Who asks is what
-the kernel says (SO_PEERCRED) and sshd has said; a program of ``run`` has the streams, and is answered for when it
-has ended.
+the kernel says (SO_PEERCRED) and sshd has said. A program of ``run`` has the streams, and the answer
+comes when it has ended.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ UserAt = Callable[[str, int], str]
 
 
 @contextlib.contextmanager
-def start(node: Node, office: Office, users: Mapping[int, str], user_at: UserAt) -> Iterator[Reception]:
+def start(
+    node: Node, office: Office, users: Mapping[int, str], user_at: UserAt
+) -> Iterator[Reception]:
     """Serve inside of the context; ``users`` has the names by uid. Programs of ``run`` end with it."""
     listener = node.call(_listen, tool.SOCKET)
     reception = Reception(f"{node.name}'s reception", listener, office, users, user_at)
@@ -98,10 +100,12 @@ class Reception:
         self._failure: BaseException | None = None
         self._verbs: dict[str, Callable[[Caller, Mapping[str, Any]], str]] = {
             "authorize": office.authorize,
+            "call": office.call,
             "connect": office.connect,
             "hang-up": office.hang_up,
             "status": office.status,
             "audit": office.audit,
+            "unknown": office.refuse,
         }
 
     def run(self, told: int) -> None:

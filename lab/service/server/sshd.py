@@ -33,7 +33,7 @@ READY_S = 30.0
 END_S = 10.0
 _READ_BYTES = 1 << 16
 _WITH_PENALTIES = "/usr/lib/openssh/sshd-session"
-"""OpenSSH 9.8 has this program, and puts off a client that failed to log in; older ones know no such option."""
+"""OpenSSH 9.8 has this program, and puts off clients that failed to log in; older ones do not."""
 
 Heard = Callable[[LogIn], None]
 """Gets each log-in that succeeds or fails, once."""
@@ -85,10 +85,12 @@ def start(node: Node, keys: dict[Account, str], command: str, heard: Heard) -> I
         undo.callback(os.close, said)
         try:
             writing = os.fdopen(out, "wb")
-            popen = node.start([PROGRAM, "-D", "-e", "-f", CONFIG], {}, stdout=DEVNULL, stderr=writing)
+            popen = node.start(
+                [PROGRAM, "-D", "-e", "-f", CONFIG], {}, stdout=DEVNULL, stderr=writing
+            )
         finally:
             writing.close()
-        undo.callback(_end, popen)
+        undo.callback(_end, popen, node, {account.uid for account in keys})
         server = SshServer(f"{node.name}'s sshd", popen, said, node.log_dir / "sshd.log", heard)
         server.host_key = host_key.public
         undo.enter_context(start_worker(server.listen, "sshd's log"))
@@ -109,9 +111,7 @@ class SshServer:
     host_key = ""
     """The public one."""
 
-    def __init__(
-        self, name: str, popen: Popen[bytes], said: int, log: Path, heard: Heard
-    ) -> None:
+    def __init__(self, name: str, popen: Popen[bytes], said: int, log: Path, heard: Heard) -> None:
         self._name = name
         self._popen = popen
         self._said = said
@@ -185,29 +185,51 @@ class SshServer:
         self._heard(log_in)
 
 
-def _end(popen: Popen[bytes]) -> None:
-    """End sshd and all that descends from it: each log-in has a session of its own, and outlives sshd."""
-    if popen.poll() is not None:
-        return
-    popen.send_signal(signal.SIGSTOP)
-    dying: list[int] = []
-    try:
-        for pid in _descendants(popen.pid):
+def _end(popen: Popen[bytes], node: Node, uids: set[int]) -> None:
+    """End sshd, all that descends from it, and whatever the users still run in the node.
+
+    Each log-in has a session of its own and outlives sshd, and a user's program may outlive the log-in.
+    """
+    with contextlib.ExitStack() as undo:
+        dying: dict[int, int] = {}
+        popen.send_signal(signal.SIGSTOP)
+        # Whoever has been told to stop makes no more children.
+        while new := (_descendants(popen.pid) | _programs(node, uids)) - dying.keys():
+            for pid in new:
+                try:
+                    dying[pid] = _stopped(pid)
+                except ProcessLookupError:
+                    continue
+                undo.callback(os.close, dying[pid])
+        for descriptor in dying.values():
             with contextlib.suppress(ProcessLookupError):
-                dying.append(os.pidfd_open(pid))
-                signal.pidfd_send_signal(dying[-1], signal.SIGKILL)
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         popen.kill()
         popen.wait(END_S)
-        for descriptor in dying:
+        for descriptor in dying.values():
             poller = select.poll()
             poller.register(descriptor, select.POLLIN)
             poller.poll(END_S * 1000)
-    finally:
-        for descriptor in dying:
-            os.close(descriptor)
 
 
-def _descendants(ancestor: int) -> list[int]:
+def _stopped(pid: int) -> int:
+    """A descriptor of a process, which is told to stop. Raises ProcessLookupError if it is gone."""
+    descriptor = os.pidfd_open(pid)
+    with contextlib.suppress(ProcessLookupError):  # Ended, and not waited for yet.
+        signal.pidfd_send_signal(descriptor, signal.SIGSTOP)
+    return descriptor
+
+
+def _programs(node: Node, uids: set[int]) -> set[int]:
+    found = set()
+    for pid in node.strays():
+        with contextlib.suppress(FileNotFoundError):
+            if Path(f"/proc/{pid}").stat().st_uid in uids:
+                found.add(pid)
+    return found
+
+
+def _descendants(ancestor: int) -> set[int]:
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -218,4 +240,4 @@ def _descendants(ancestor: int) -> list[int]:
     found = [ancestor]
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
-    return found[1:]
+    return set(found[1:])

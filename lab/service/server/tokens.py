@@ -1,8 +1,8 @@
 """Authorizations of IBM's people: a token names one user and one console, expires, and serves one session.
 
 Special tools need special authorization (S4 2.2.2, I-21). The token's form is the lab's choice: 25 random
-characters, of which the server keeps a digest. No clock is read and nothing is written here; times are seconds
-since 1970 on the lab's clock.
+characters, of which the server keeps a digest. No clock is read and nothing is written here; times are
+seconds since 1970 on the lab's clock.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Denial(StrEnum):
     no_session = "no-session"
     other_session = "other-session"
     """The session that stands is another user's."""
+    no_tool = "no-tool"
+    """The server has no such tool."""
 
     @property
     def words(self) -> str:
@@ -59,6 +61,7 @@ _WORDS = {
     Denial.used_up: "the authorization was used already",
     Denial.no_session: "no session stands",
     Denial.other_session: "the session is another user's",
+    Denial.no_tool: "the server has no such tool",
 }
 _HINTS = {
     Denial.no_login: "ssh representative@SERVER connect --token TOKEN, from a PC of the intranet",

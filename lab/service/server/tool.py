@@ -1,8 +1,8 @@
-"""``lab-service``: what IBM's people do at the service server, and what they get there when they log in by SSH.
+"""``lab-service``: what IBM's people do at the service server, and all that they get when they log in by SSH.
 
-Says a request to the server's own process by a socket of the node, and says the answer. Nothing of the lab is
-imported: a user who has logged in runs this file as the lab copies it into the node, with the standard library
-alone, because the lab's own folder may be the lab's user's only.
+Says a request to the server's own process by a socket of the node, and says the answer. Nothing of the lab's
+is imported: a user who has logged in runs this file as the lab copies it into the node, with the
+standard library alone, because the lab's own folder may be the lab's user's only.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ USAGE_STATUS, BROKE_STATUS = 2, 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status: 0; 1 where it was refused or came to nothing; 2 where it makes no sense; of ``run``, the
-    command's own."""
+    """The exit status: 0; 1 where it was refused or came to nothing; 2 where it makes no sense.
+
+    That of ``run`` is the command's own.
+    """
     words = sys.argv[1:] if argv is None else list(argv)
     if os.geteuid() != 0 and os.environ.get("SSH_CONNECTION"):
         # The server runs this program whatever the client has asked for, and says here what that was.
@@ -34,17 +36,34 @@ def main(argv: Sequence[str] | None = None) -> int:
             words = shlex.split(wanted)
         except ValueError as error:
             return _end(USAGE_STATUS, f"{wanted}: {error}")
-    args = vars(parser().parse_args(words[1:] if words[:1] == [PROGRAM] else words))
+        words = words[1:] if words[:1] == [PROGRAM] else words
+        return _ask_by_ssh(words)
+    args = vars(parser().parse_args(words))
+    return ask(args.pop("verb"), args)
+
+
+def _ask_by_ssh(words: list[str]) -> int:
+    """Who has logged in may want something else than this program: also that is an attempt, and recorded."""
+    try:
+        args = vars(parser().parse_args(words))
+    except SystemExit as ended:
+        if ended.code:
+            ask("unknown", {"words": words})
+        raise
     return ask(args.pop("verb"), args)
 
 
 def parser() -> argparse.ArgumentParser:
     """Of the command line."""
-    made = argparse.ArgumentParser(prog=PROGRAM, description="Reach a customer's HMC, as IBM's people.")
-    verbs = made.add_subparsers(
-        dest="verb", required=True, metavar="authorize|connect|run|hang-up|status|audit"
+    made = argparse.ArgumentParser(
+        prog=PROGRAM, description="Reach a customer's HMC, as IBM's people."
     )
-    authorize = verbs.add_parser("authorize", help="authorize a user for one session (an officer's)")
+    verbs = made.add_subparsers(
+        dest="verb", required=True, metavar="authorize|connect|call|run|hang-up|status|audit"
+    )
+    authorize = verbs.add_parser(
+        "authorize", help="authorize a user for one session (an officer's)"
+    )
     authorize.add_argument("--user", required=True, help="who may begin the session")
     authorize.add_argument("--console", help="with which HMC; the only one if left out")
     authorize.add_argument("--minutes", type=float, default=60, help="until when (lab time; 60)")
@@ -52,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
     connect.add_argument("--token", default="", help="what an officer's authorize has printed")
     connect.add_argument("--console", help="with which HMC; the only one if left out")
     connect.add_argument("--ppp-address", help="what the customer says is on the HMC's panel")
+    call = verbs.add_parser(
+        "call", help="only get to the HMC's entrance, to see whether it answers"
+    )
+    call.add_argument("--token", default="", help="as of connect")
+    call.add_argument("--console", help="as of connect")
     run = verbs.add_parser("run", help="run a program where the session can be reached")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="behind --")
     verbs.add_parser("hang-up", help="end the session")
