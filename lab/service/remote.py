@@ -1,19 +1,25 @@
-"""Remote service of a lab that stands: the console's panel, IBM's representative, and the desks of both."""
+"""Remote service of a lab that stands: the console's panel, and the server to which IBM's people log in."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Any
 
 from lab.errors import ProtocolError, UsageError
+from lab.linux.process import Popen
 from lab.names import all_of, check_known
-from lab.service import desk, dial_out, inbound, lockdown
+from lab.service import desk, inbound, lockdown
 from lab.service.panel import Entrance, Panel, PanelState
 from lab.service.representative import Representative
+from lab.service.server import login
+from lab.service.server.authorized import Authorized
+from lab.service.server.client import Client
+from lab.service.server.login import LogInServer
+from lab.service.server.workplace import start_as
 from lab.topology.model import RemoteService
 from lab.topology.service import BY_TELEPHONE, Inbound
 from lab.ways.ground import Ground
@@ -77,15 +83,16 @@ class Remote:
     """What is at work; ``check`` is for the lab's ground."""
 
     panel: Panel
-    representative: Representative
-    """The one of the way in that the topology is about."""
-    desks: tuple[desk.Desk, ...]
+    representative: Authorized
+    """The one of the way in that the topology is about, who logs in first."""
+    panel_desk: desk.Desk
+    log_in: LogInServer
 
     def check(self) -> None:
         """Raise LabError if a part of it broke."""
         self.panel.check()
-        for each in self.desks:
-            each.check()
+        self.panel_desk.check()
+        self.log_in.check()
 
 
 @contextlib.contextmanager
@@ -94,7 +101,8 @@ def start(ground: Ground, service: RemoteService) -> Iterator[Remote]:
     by = chosen(service, "")
     entrance, representative = _ends(ground, service, by)
     console, workplace = ground.nodes[service.console], ground.nodes[service.workplace]
-    panel = Panel(service.console, {by: entrance}, ground.story.tell)
+    tell = ground.story.tell
+    panel = Panel(service.console, {by: entrance}, tell)
     with contextlib.ExitStack() as undo:
         undo.callback(panel.stop)
         undo.callback(representative.stop)
@@ -106,14 +114,13 @@ def start(ground: Ground, service: RemoteService) -> Iterator[Remote]:
                 {"enable": verbs.enable, "status": verbs.status, "disable": verbs.disable},
             )
         )  # fmt: skip
-        calls = _CallVerbs(representative, service)
-        call_desk = undo.enter_context(
-            desk.start(
-                workplace, dial_out.DESK,
-                {"connect": calls.connect, "status": calls.status, "hang-up": calls.hang_up},
-            )
-        )  # fmt: skip
-        yield Remote(panel, representative, (panel_desk, call_desk))
+        pc = ground.nodes[service.intranet]
+        way_in = _WayIn(representative, service)
+        log_in = undo.enter_context(
+            login.start(workplace, service.log_in_address, [pc], [service.console], way_in, tell)
+        )
+        client = Client(pc, workplace, tell)
+        yield Remote(panel, Authorized(representative, log_in.office, client), panel_desk, log_in)
 
 
 def _ends(ground: Ground, service: RemoteService, by: Inbound) -> tuple[Entrance, Representative]:
@@ -189,30 +196,35 @@ class _PanelVerbs:
         return self.status(options)
 
 
-class _CallVerbs:
-    """What ``lab-service`` can ask for."""
+class _WayIn:
+    """How the office at the server reaches the console (``office.WayIn``)."""
 
     def __init__(self, representative: Representative, service: RemoteService) -> None:
         self._representative = representative
         self._service = service
 
-    def connect(self, options: Mapping[str, Any]) -> str:
+    @property
+    def connected(self) -> bool:
+        return self._representative.connected
+
+    def knock(self, options: Mapping[str, Any]) -> None:
+        told(self._service, {"ppp_address": options.get("ppp_address")})
+        if not self._representative.knock():
+            raise ProtocolError(
+                f"{self._service.console} lets nobody in: {self._representative.said}"
+            )
+
+    def authenticate(self, options: Mapping[str, Any]) -> str:
         wanted = told(self._service, {"ppp_address": options.get("ppp_address")})
         console = wanted.console
-        if self._representative.connected:
-            raise UsageError("a session stands already", hint="lab-service hang-up")
-        if not self._representative.knock():
-            raise ProtocolError(f"{console} lets nobody in: {self._representative.said}")
         if not self._representative.authenticate(wanted):
-            self._representative.leave()
             raise ProtocolError(f"{console} does not take the credentials of {wanted.ppp_address}")
         partitions = [f"{p.name} by {p.alias}" for p in wanted.partitions]
         others = f"; perhaps {all_of(partitions)}" if partitions else ""
         return f"connected: {console} is {wanted.ppp_address}{others}"
 
-    def status(self, options: Mapping[str, Any]) -> str:
-        return "connected" if self._representative.connected else "not connected"
-
-    def hang_up(self, options: Mapping[str, Any]) -> str:
+    def leave(self) -> None:
         self._representative.leave()
-        return self.status(options)
+
+    def run(self, argv: Sequence[str], uid: int, streams: Sequence[int]) -> Popen[bytes]:
+        return start_as(self._representative.place, argv, uid, streams)

@@ -25,6 +25,10 @@ class Representative(Protocol):
     def connected(self) -> bool:
         """Whether a session stands."""
 
+    @property
+    def place(self) -> Node:
+        """Where programs run that are to reach what the session reaches."""
+
     def knock(self) -> bool:
         """Get to the console's entrance; whether anything answered there."""
 

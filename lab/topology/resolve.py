@@ -178,6 +178,12 @@ class _Resolver(Site):
             neighbour = check_service.neighbour(self.spec, console)
             assert neighbour is not None, "check has seen it"
             own, caller, *aliases = map(str, check_service.addresses(self.spec, console))
+            link, intranet, log_in_address = "", "", ""
+            if workplace := check_service.workplace_of(service):
+                found = check_service.log_in_link(self.spec, workplace)
+                assert found is not None, "check has seen it"
+                link, intranet = found
+                log_in_address = self.ip(link, workplace)
             return RemoteService(
                 console=console,
                 neighbour=neighbour,
@@ -186,6 +192,8 @@ class _Resolver(Site):
                 number=self.spec.telephone[console].number if service.dialer else "",
                 server=service.server or "",
                 relay=service.relay or "",
+                intranet=intranet,
+                log_in_address=log_in_address,
                 ways_in=self.profile.inbound,
                 by=service.by or Inbound.none,
                 ppp_address=own,

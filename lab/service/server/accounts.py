@@ -76,20 +76,26 @@ def passwd(surrounding: str, accounts: Iterable[Account]) -> str:
 def ssh_config(servers: Sequence[tuple[str, str]], accounts: Iterable[Account]) -> str:
     """``ssh_config`` of a client: a user has the user's own key for each server (a name and an address)."""
     names = ",".join(name for server in servers for name in server)
+    # A server's name may lead to another address of it, which the client does not reach.
+    hosts = "".join(f"Host {name}\n    HostName {address}\n" for name, address in servers)
     users = "".join(
         f"Match host {names} user {account.name}\n    IdentityFile {FOLDER}/{account.name}\n"
         for account in accounts
     )
-    return users + (
-        "Match all\n"
-        "    BatchMode yes\n"
-        "    IdentitiesOnly yes\n"
-        "    IdentityFile none\n"
-        "    PreferredAuthentications publickey\n"
-        "    StrictHostKeyChecking yes\n"
-        "    UpdateHostKeys no\n"
-        f"    UserKnownHostsFile {KNOWN_HOSTS}\n"
-        "    GlobalKnownHostsFile /dev/null\n"
+    return (
+        hosts
+        + users
+        + (
+            "Match all\n"
+            "    BatchMode yes\n"
+            "    IdentitiesOnly yes\n"
+            "    IdentityFile none\n"
+            "    PreferredAuthentications publickey\n"
+            "    StrictHostKeyChecking yes\n"
+            "    UpdateHostKeys no\n"
+            f"    UserKnownHostsFile {KNOWN_HOSTS}\n"
+            "    GlobalKnownHostsFile /dev/null\n"
+        )
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from lab.linux import process
 from lab.linux.nodes import Node
@@ -44,8 +43,6 @@ class Client:
         node.furnish()
         popen = node.call(process.spawn, argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         ended = process.await_end(popen, DEADLINE_S)
-        said = (ended.stdout if ended.status == 0 else ended.stderr).strip()
-        first = said.partition("\n")[0].removeprefix(f"{tool.PROGRAM}: ")
         asked = " ".join(without_token(words))
         self.tell(
             ToolTried(
@@ -56,10 +53,18 @@ class Client:
                 words=asked,
                 status=ended.status,
                 # What authorize says is the token.
-                answer="" if PurePath(asked).name.startswith("authorize") else first,
+                answer=""
+                if list(words[:1]) == ["authorize"] and not ended.status
+                else self.words(ended),
             )
         )
         return ended
+
+    @staticmethod
+    def words(ended: Ended) -> str:
+        """The first line of what was said."""
+        said = (ended.stdout if ended.status == 0 else ended.stderr).strip()
+        return said.partition("\n")[0].strip().removeprefix(f"{tool.PROGRAM}: ")
 
 
 def without_token(words: Sequence[str]) -> list[str]:
