@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lab.inside.running import RunningLab
 from lab.linux import firewall
-from lab.scenarios import service_scene
+from lab.scenarios import service_log_in, service_scene
 from lab.scenarios.service_scene import Scene
 from lab.service.events import OFF, OVER
 from lab.topology.model import RemoteService
@@ -44,6 +44,8 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         scene.scan_from_outside(OFF, control=True)
         if not service.workplace:
             return
+        if service.by:
+            service_log_in.be_refused(scene)
         scene.representative.knock()
         if not service.by:
             return
@@ -51,11 +53,15 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         firewall.add_customer_rule(scene.console, BEFORE)
         stack.callback(firewall.hmc_allow_all, scene.console)
         scene.note_rules("before")
+        if service.expired_token:
+            scene.representative.let_token_expire()
         way.come_in(scene, service)
+        service_log_in.use_tools(scene, service)
         way.work(scene, service)
         scene.leave(stays_on=service.stays_on)
         scene.note_rules("after")
         scene.scan_from_outside(OVER)
+        service_log_in.try_again(scene)
         scene.representative.knock()
         second = way.again(scene)
         way.come_in(scene, second)

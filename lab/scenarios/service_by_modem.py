@@ -39,7 +39,7 @@ def come_in(scene: Scene, service: RemoteService) -> None:
     if not service.never_enabled:
         scene.panel.enable(service)
     if not representative.knock():
-        raise ProtocolError(f"{service.console}'s modem takes no call")
+        raise ProtocolError(f"no session with {service.console}: {representative.said}")
     wrong = (str(IPv4Address(service.ppp_address) + 100 + n) for n in range(service.wrong_tries))
     typed = [*wrong, service.ppp_address]
     if not any(representative.authenticate(replace(service, ppp_address=each)) for each in typed):

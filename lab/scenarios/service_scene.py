@@ -14,7 +14,9 @@ from lab.service import marks, scan
 from lab.service.events import Counts, CustomerRules, HostScanned, spans
 from lab.service.marks import Purpose
 from lab.service.panel import Panel, PanelState
-from lab.service.representative import Representative, look_at
+from lab.service.representative import look_at
+from lab.service.server.authorized import Authorized
+from lab.service.server.office import Office
 from lab.topology.model import RemoteService, Role
 from lab.wait import wait_until
 
@@ -68,8 +70,13 @@ class Scene:
         return self.lab.remote_service.panel
 
     @property
-    def representative(self) -> Representative:
+    def representative(self) -> Authorized:
         return self.lab.remote_service.representative
+
+    @property
+    def office(self) -> Office:
+        """Of the server to which the representative logs in."""
+        return self.lab.remote_service.log_in.office
 
     def look_at(self, host: str, address: str, port: int) -> str:
         """The representative tries a port, as a program would."""

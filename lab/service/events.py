@@ -203,7 +203,8 @@ class ToolTried(Event, topic="service"):
     """The first line of what came back."""
 
     @property
-    def sentence(self) -> str:
+    def told(self) -> str:
+        """In words; the story tells of the server's record."""
         return f"{self.user} at {self.source} to {self.server}: {self.words}: {self.answer or self.status}"
 
 

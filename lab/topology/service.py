@@ -62,7 +62,7 @@ class RemoteService:
     server: str = ""
     """IBM's Service Server, from which a session by VPN or by Internet is used; empty if there is none."""
     intranet: str = ""
-    """A PC of IBM's intranet, from which the representative logs in at the workplace; empty without a workplace."""
+    """A PC of IBM's intranet, from which to log in at the workplace; empty without a workplace."""
     log_in_address: str = ""
     """The workplace's own address, to which the PC connects."""
     relay: str = ""

@@ -8,7 +8,7 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.verify import invariants, order, outbound, remote_service, remote_session
+from lab.verify import invariants, order, outbound, remote_service, remote_session, service_access
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
@@ -20,7 +20,7 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-01": remote_service.check_i_01,
     "I-02": remote_service.check_i_02,
     "I-03": remote_service.check_i_03,
-    "I-04": remote_service.check_i_04,
+    "I-04": service_access.check_i_04,
     "I-05": remote_service.check_i_05,
     "I-06": remote_session.check_i_06,
     "I-07": remote_session.check_i_07,
@@ -29,6 +29,7 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-10": remote_session.check_i_10,
     "I-11": remote_session.check_i_11,
     "I-18": remote_session.check_i_18,
+    "I-21": service_access.check_i_21,
     "I-32": remote_session.check_i_32,
     "R-01": order.check_r_01,
     "g1": invariants.check_g1,

@@ -11,13 +11,16 @@ from lab.service.events import (
     HostScanned,
     InboundDisabled,
     ServiceTried,
+    SessionUp,
     WrongTry,
     spans,
 )
+from lab.service.server.tokens import Denial
 from lab.telephony.events import LineDropped
 from lab.topology.model import RemoteService
 from lab.verify.case import Case
 from lab.verify.remote_service import enabled
+from lab.verify.service_access import CALLS, records
 from lab.verify.symptom import Diagnosis
 
 
@@ -48,6 +51,22 @@ def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
         f"remote service of {service.console} is off: its telephone rang {count(calls, 'time')}, and its "
         "modem took no call",
         "the customer has to let a session in on the panel",
+    )
+
+
+def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
+    """After the enabling nobody has called, as the server had refused it."""
+    if not enabled(case) or any(isinstance(event, SessionUp) for event in case.events):
+        return None
+    since = min(event.time for event in enabled(case))
+    asked = [r for r in records(case) if r.verb in CALLS and r.time >= since]
+    if not asked or asked[-1].outcome != "refused":
+        return None
+    words = Denial(asked[-1].reason).words
+    return Diagnosis(
+        "not-authorized",
+        f"{service.workplace} refused {asked[-1].user}: {words}; {service.console} was not called",
+        f"ask an officer for an authorization: lab-service authorize, at {service.workplace}",
     )
 
 
@@ -124,6 +143,7 @@ def _wrong_try(case: Case, service: RemoteService) -> Diagnosis | None:
 SYMPTOMS: tuple[Callable[[Case, RemoteService], Diagnosis | None], ...] = (
     _no_modem,
     _not_enabled,
+    _not_authorized,
     _wrong_tries,
     _late_lockdown,
     _hole,

@@ -1,4 +1,4 @@
-"""A representative who logs in to the service server first, and has an officer's authorization (I-04, I-19)."""
+"""A representative who logs in to the service server first, and whom an officer authorizes (I-04, I-19)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Authorized:
         self._way_in = way_in
         self._office = office
         self._token = ""
+        self.spent = ""
+        """The token of the last session."""
 
     @property
     def connected(self) -> bool:
@@ -49,7 +51,7 @@ class Authorized:
         if not self._way_in.authenticate(service):
             return False
         self._office.note_begun()
-        self._token = ""
+        self.spent, self._token = self._token, ""
         return True
 
     def leave(self) -> None:
@@ -72,7 +74,8 @@ class Authorized:
         self._token = ended.stdout.strip()
         return self._token
 
-    def let_token_expire(self) -> None:
-        """Have no other authorization than one that has expired."""
-        self.get_token(SHORT_MINUTES)
+    def let_token_expire(self) -> str:
+        """Have no other authorization than one that has expired; its token."""
+        token = self.get_token(SHORT_MINUTES)
         let_pass(60.0 * SHORT_MINUTES)
+        return token

@@ -86,6 +86,8 @@ class Office:
         self._records = records
         self._way_in = way_in
         self._visit: _Visit | None = None
+        self.refusals = 0
+        """Log-ins that were refused."""
 
     # The officer's.
 
@@ -188,6 +190,7 @@ class Office:
         """Record an attempt to log in; ``fault`` is empty if it succeeded."""
         with _Attempt(self._records, Caller(user, address), "log-in") as attempt:
             attempt.fault = fault
+        self.refusals += bool(fault)
 
     def _get_to_entrance(self, attempt: _Attempt, options: Mapping[str, Any]) -> None:
         caller, console = attempt.caller, attempt.console
