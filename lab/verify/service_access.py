@@ -132,13 +132,16 @@ def check_i_21(case: Case) -> Finding:
 
 
 def _record_of(tried: ToolTried, seen: list[Audited]) -> Audited | None:
-    verb = "log-in" if tried.status == LOG_IN_FAILED else tried.words.partition(" ")[0]
+    """The server's record of an attempt."""
+    failed = tried.status == LOG_IN_FAILED
+    verb = "log-in" if failed else tried.words.partition(" ")[0]
+    until = tried.time + (LATER_S if failed else 0.0)
     return next(
         (
             record
             for record in seen
             if (record.user, record.verb) == (tried.user, verb)
-            and tried.started <= record.time <= tried.time + LATER_S
+            and tried.started <= record.time <= until
         ),
         None,
     )
