@@ -197,7 +197,7 @@ class _PanelVerbs:
 
 
 class _WayIn:
-    """How the office at the server reaches the console (``office.WayIn``)."""
+    """How the office at the server reaches the console (``office.ConsoleAccess``)."""
 
     def __init__(self, representative: Representative, service: RemoteService) -> None:
         self._representative = representative

@@ -18,7 +18,7 @@ from lab.linux.nodes import Node
 from lab.linux.process import Ended, Popen
 from lab.record.event import Event
 from lab.service.events import Audited, ToolTried
-from lab.service.server import login, separation, workplace
+from lab.service.server import login, reception, separation, workplace
 from lab.service.server.client import Client
 from lab.service.server.login import LogInServer
 from lab.service.server.separation import Separation
@@ -253,8 +253,9 @@ def test_a_call_that_nobody_answers_leaves_the_token(site: Site) -> None:
 def test_a_session_that_ends_by_itself_is_recorded(site: Site) -> None:
     site.as_user(REPRESENTATIVE, "connect", "--token", site.token())
     site.way_in.connected = False
+    ended = (REPRESENTATIVE, "session", "done", "ended")
+    wait_until("the end is recorded", lambda: ended in site.attempts, 3 * reception.LOOKS_S)
     assert site.as_user(REPRESENTATIVE, "status").stdout == "no session stands\n"
-    assert (REPRESENTATIVE, "session", "done", "ended") in site.attempts
 
 
 def test_nobody_gets_a_shell_a_terminal_or_a_forward(site: Site) -> None:

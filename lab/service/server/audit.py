@@ -18,7 +18,7 @@ from lab.service.events import Audited
 FILE = "audit.jsonl"
 
 
-class Outcome(StrEnum):
+class AuditOutcome(StrEnum):
     """What came of an attempt."""
 
     done = "done"
@@ -42,7 +42,7 @@ class AuditRecord:
     """With which console the attempt has to do; empty if with none."""
     verb: str
     """``log-in``, a verb of ``lab-service``, or ``session`` for the beginning and the end of a session."""
-    outcome: Outcome
+    outcome: AuditOutcome
     reason: str
     """Why it was refused or failed (``Denial``), or what else is to be said of it."""
     authorization: int = 0
@@ -74,7 +74,7 @@ class Audit:
         for line in self._path.read_text().splitlines():
             entry = json.loads(line)
             if entry.pop("server") == self._source:
-                yield AuditRecord(**entry | {"outcome": Outcome(entry["outcome"])})
+                yield AuditRecord(**entry | {"outcome": AuditOutcome(entry["outcome"])})
 
 
 def table(records: Iterator[AuditRecord]) -> str:

@@ -58,10 +58,10 @@ class Authorized:
         self._office.look()
         if self._office.visited:
             self.client.log_in(REPRESENTATIVE.name, ["hang-up"])
-        self._way_in.leave()
+        self._office.leave()
 
     def stop(self) -> None:
-        self._office.close()
+        self._office.leave()
 
     # Authorizations.
 

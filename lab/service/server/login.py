@@ -19,7 +19,7 @@ from lab.service.server.accounts import ACCOUNTS, REPRESENTATIVE
 from lab.service.server.audit import Audit
 from lab.service.server.client import PATH
 from lab.service.server.log_ins import LogIn
-from lab.service.server.office import Office, WayIn
+from lab.service.server.office import ConsoleAccess, Office
 from lab.service.server.reception import Reception
 from lab.service.server.sshd import SshServer
 from lab.service.server.tokens import Authorizations
@@ -47,7 +47,7 @@ def start(
     address: str,
     clients: Sequence[Node],
     consoles: Sequence[str],
-    way_in: WayIn,
+    way_in: ConsoleAccess,
     tell: Tell,
 ) -> Iterator[LogInServer]:
     """Let IBM's people log in to a server, at an address, from their PCs."""
@@ -67,7 +67,7 @@ def start(
             accounts.equip(client, [(server.name, address)], listening.host_key, keys)
         names = {account.uid: account.name for account in ACCOUNTS}
         desk = undo.enter_context(reception.start(server, office, names, listening.user_at))
-        undo.callback(office.close)
+        undo.callback(office.leave)
         yield LogInServer(office, listening, desk)
 
 

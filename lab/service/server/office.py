@@ -1,11 +1,12 @@
 """What IBM's people may do at the service server, and the record of each attempt (I-04, I-19, I-21).
 
 The order is the papers': log in to the server, then, by a special tool that needs special authorization, to
-the console. How a console is reached is not known here (``WayIn``), nor how somebody asks (``reception``).
+the console. How a console is reached (``ConsoleAccess``) is not known here, nor how one asks (``reception``).
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from lab.errors import LabBroke, LabError, UsageError
 from lab.linux.process import Popen
 from lab.names import check_known
 from lab.service.server import audit
-from lab.service.server.audit import Audit, AuditRecord, Outcome
+from lab.service.server.audit import Audit, AuditOutcome, AuditRecord
 from lab.service.server.tokens import AccessDenied, Authorizations, Denial
 
 OFFICER = "officer"
@@ -35,7 +36,7 @@ class Caller:
         return bool(self.address)
 
 
-class WayIn(Protocol):
+class ConsoleAccess(Protocol):
     """How the server reaches a console."""
 
     @property
@@ -78,7 +79,7 @@ class Office:
         users: Sequence[str],
         authorizations: Authorizations,
         records: Audit,
-        way_in: WayIn,
+        way_in: ConsoleAccess,
     ) -> None:
         self._consoles = tuple(consoles)
         self._users = tuple(users)
@@ -86,6 +87,8 @@ class Office:
         self._records = records
         self._way_in = way_in
         self._visit: _Visit | None = None
+        self._changing = threading.RLock()
+        """Held while a session begins or ends: the reception looks after both, and so may the lab."""
         self.refusals = 0
         """Log-ins that were refused."""
 
@@ -124,7 +127,7 @@ class Office:
             try:
                 words = self._way_in.authenticate(options)
             except LabError:
-                self._leave()
+                self.leave()
                 raise
         self.note_begun()
         return words
@@ -146,7 +149,7 @@ class Office:
         with _Attempt(self._records, caller, "hang-up", self._visited):
             if caller.user != OFFICER:
                 self._want_own_visit(caller)
-            self._leave()
+            self.leave()
         return self._status()
 
     def status(self, caller: Caller, options: Mapping[str, Any]) -> str:
@@ -169,17 +172,28 @@ class Office:
         visit = self._visit
         assert visit is not None, "nobody gets to the entrance otherwise"
         self._authorizations.use_up(visit.token)
-        self._visit = replace(visit, in_session=True)
-        self._note_session("begun")
+        with self._changing:
+            self._visit = replace(visit, in_session=True)
+            self._note_session("begun")
 
     def look(self) -> None:
         """Record the end of a session that has ended."""
-        if self._visit is not None and self._visit.in_session and not self._way_in.connected:
-            self._leave()
+        with self._changing:
+            if self.in_session and not self._way_in.connected:
+                self.leave()
 
-    def close(self) -> None:
-        """End everything: the server goes down."""
-        self._leave()
+    def leave(self) -> None:
+        """End the session, whoever has it, and leave the entrance. Does nothing if there is none."""
+        with self._changing:
+            self._way_in.leave()
+            if self.in_session:
+                self._note_session("ended")
+            self._visit = None
+
+    @property
+    def in_session(self) -> bool:
+        """Whether a session has begun, the end of which is not recorded yet."""
+        return self._visit is not None and self._visit.in_session
 
     @property
     def visited(self) -> bool:
@@ -206,13 +220,6 @@ class Office:
     def _attempt_to_get_in(self, caller: Caller, verb: str, options: Mapping[str, Any]) -> _Attempt:
         self.look()
         return _Attempt(self._records, caller, verb, self._console(options))
-
-    def _leave(self) -> None:
-        visit = self._visit
-        self._way_in.leave()
-        if visit is not None and visit.in_session:
-            self._note_session("ended")
-        self._visit = None
 
     def _note_session(self, what: str) -> None:
         visit = self._visit
@@ -272,15 +279,15 @@ class _Attempt:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        outcome, reason = Outcome.done, self.reason
+        outcome, reason = AuditOutcome.done, self.reason
         if isinstance(error, AccessDenied):
-            outcome, reason = Outcome.refused, str(error.reason)
+            outcome, reason = AuditOutcome.refused, str(error.reason)
         elif self.fault:
-            outcome, reason = Outcome.refused, self.fault
+            outcome, reason = AuditOutcome.refused, self.fault
         elif isinstance(error, LabBroke):
-            outcome, reason = Outcome.failed, "the lab broke"
+            outcome, reason = AuditOutcome.failed, "the lab broke"
         elif isinstance(error, LabError):
-            outcome, reason = Outcome.failed, error.message
+            outcome, reason = AuditOutcome.failed, error.message
         elif error is not None:
             return
         self._records.note(

@@ -27,6 +27,8 @@ from lab.linux.worker import start_worker
 from lab.service.server import tool
 from lab.service.server.office import OFFICER, Caller, Office
 
+LOOKS_S = 5
+"""Lab time: so soon the end of a session that has ended by itself is recorded."""
 _BACKLOG = 8
 _MOST_BYTES = 1 << 16
 _MOST_BRACKETS = 8
@@ -134,7 +136,8 @@ class Reception:
                 poller.register(source, select.POLLIN)
             for program in self._programs.values():
                 poller.register(program.connection, select.POLLRDHUP)
-            ready = {descriptor for descriptor, _ in poller.poll()}
+            patience_ms = 1000 * LOOKS_S if self._office.visited else None
+            ready = {descriptor for descriptor, _ in poller.poll(patience_ms)}
             if told in ready:
                 return
             for descriptor, program in list(self._programs.items()):
@@ -142,6 +145,8 @@ class Reception:
                     self._forget(descriptor)
             if self._listener.fileno() in ready:
                 self._receive()
+            elif not ready:
+                self._office.look()
 
     def _forget(self, descriptor: int) -> None:
         self._programs.pop(descriptor).end()

@@ -35,7 +35,7 @@ ADDRESSES, TOOLS = "session-addresses", "tools"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
+class ToolPassage:
     """What one session's tools may do."""
 
     number: int
@@ -110,7 +110,7 @@ def render() -> str:
     return f"table ip {TABLE} {{\n{declared(COUNTERS)}{sets}" + "\n".join(chains) + "}\n"
 
 
-def render_passage(passage: Passage) -> str:
+def render_passage(passage: ToolPassage) -> str:
     """A session's own rules: the tools' packets go to the session, and the answers come back."""
     addresses = f"{{ {', '.join(passage.addresses)} }}"
     there = f'iifname "{passage.tools}" ip saddr {passage.source} oifname "{passage.beyond}"'
@@ -127,13 +127,13 @@ def render_passage(passage: Passage) -> str:
     )
 
 
-def render_jumps(passages: Sequence[Passage]) -> str:
+def render_jumps(passages: Sequence[ToolPassage]) -> str:
     """The chains that apply: those of the sessions that stand."""
     jumps = "".join(f"add rule ip {TABLE} sessions jump {p.chain}\n" for p in passages)
     return f"flush chain ip {TABLE} sessions\n{jumps}"
 
 
-def render_sources(passages: Sequence[Passage]) -> str:
+def render_sources(passages: Sequence[ToolPassage]) -> str:
     """Whose packets go out as the server's own."""
     rules = "".join(
         f'add rule ip {TABLE} sources ip saddr {p.source} oifname "{p.beyond}" masquerade\n'
@@ -151,10 +151,10 @@ class Separation:
 
     def __init__(self, server: Node) -> None:
         self.server = server
-        self._passages: list[Passage] = []
+        self._passages: list[ToolPassage] = []
 
     def counters(self) -> dict[str, int]:
-        """Packets by counter: ``COUNTERS``, and of each session that stands ``Passage.out`` and ``back``."""
+        """Packets by counter: ``COUNTERS``, and ``out`` and ``back`` of each session that stands."""
         counted = firewall.counters({self.server.name: self.server}).get(self.server.name, {})
         own = {*COUNTERS, *(name for p in self._passages for name in (p.out, p.back))}
         return {name: packets for name, packets in counted.items() if name in own}
@@ -165,7 +165,7 @@ class Separation:
         return {passage.beyond for passage in self._passages}
 
     @contextlib.contextmanager
-    def letting(self, passage: Passage) -> Iterator[None]:
+    def letting(self, passage: ToolPassage) -> Iterator[None]:
         """Let a session's tools through inside of the context."""
         table = f"ip {TABLE}"
         self._passages.append(passage)

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network
 from lab.linux import links, process
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
-from lab.service.server.separation import Passage, Separation
+from lab.service.server.separation import Separation, ToolPassage
 
 NET = IPv4Network("192.168.255.0/24")
 """For tools: four addresses a session. No packet with one leaves the server."""
@@ -32,7 +32,7 @@ END_S = 10.0
 class Workplace:
     """One session's; programs run in ``node``."""
 
-    def __init__(self, node: Node, passage: Passage) -> None:
+    def __init__(self, node: Node, passage: ToolPassage) -> None:
         self.node = node
         self.passage = passage
         self._programs: list[Popen[bytes]] = []
@@ -117,7 +117,7 @@ def opened(
         for name in (outer, beyond):
             links.forward(server, name, on=True)
         undo.callback(_stop_forwarding, separation, beyond)
-        passage = Passage(
+        passage = ToolPassage(
             number=number, tools=outer, source=far, beyond=beyond, addresses=tuple(addresses)
         )
         undo.enter_context(separation.letting(passage))

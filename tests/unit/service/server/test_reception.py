@@ -72,7 +72,8 @@ def ask(request: bytes) -> dict[str, Any]:
         b'{"verb": "x", "options": {}, "connection": ""}\n',
         b'{"verb": "run", "options": {"command": ["id"]}, "connection": ""}\n',
         b'{"verb": "authorize", "options": {}, "connection": ""}\n',
-        b'{"verb": "authorize", "options": {"user": "clerk", "minutes": "soon"}, "connection": ""}\n',
+        b'{"verb": "authorize", "options": {"user": "representative", "minutes": "soon"}, '
+        b'"connection": ""}\n',
     ],
 )  # fmt: skip
 def test_garbage_gets_an_answer_and_ends_nothing(served: Reception, garbage: bytes) -> None:

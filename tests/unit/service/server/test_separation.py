@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lab.service.server import separation
-from lab.service.server.separation import COUNTERS, Passage
+from lab.service.server.separation import COUNTERS, ToolPassage
 
-ONE = Passage(
+ONE = ToolPassage(
     number=1, tools="tools-1", source="192.168.255.6", beyond="core", addresses=("10.253.0.1",)
 )
-TWO = Passage(
+TWO = ToolPassage(
     number=2,
     tools="tools-2",
     source="192.168.255.10",
@@ -42,7 +42,7 @@ def test_a_sessions_tools_get_to_its_addresses_and_their_answers_come_back() -> 
 
 
 @pytest.mark.parametrize("standing", [[], [ONE], [ONE, TWO]])
-def test_the_sessions_that_stand_are_those_that_count(standing: list[Passage]) -> None:
+def test_the_sessions_that_stand_are_those_that_count(standing: list[ToolPassage]) -> None:
     jumps = rules(separation.render_jumps(standing))
     assert jumps[0] == "flush chain ip service-server sessions"
     assert [line.rpartition(" ")[2] for line in jumps[1:]] == [p.chain for p in standing]
