@@ -24,7 +24,7 @@ OFFICER = "officer"
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Asker:
     """Who asks."""
 
     user: str
@@ -63,7 +63,7 @@ class ConsoleAccess(Protocol):
 class _Visit:
     """Somebody at a console's entrance, or in a session."""
 
-    caller: Caller
+    caller: Asker
     console: str
     authorization: int
     token: str
@@ -94,7 +94,7 @@ class Office:
 
     # The officer's.
 
-    def authorize(self, caller: Caller, options: Mapping[str, Any]) -> str:
+    def authorize(self, caller: Asker, options: Mapping[str, Any]) -> str:
         """Authorize a user for one session; the token."""
         user, console = str(options["user"]), self._console(options)
         with _Attempt(self._records, caller, "authorize", console) as attempt:
@@ -106,7 +106,7 @@ class Office:
             attempt.reason, attempt.authorization = f"{user}, {minutes:g} minutes", found.number
             return token.reveal()
 
-    def audit(self, caller: Caller, options: Mapping[str, Any]) -> str:
+    def audit(self, caller: Asker, options: Mapping[str, Any]) -> str:
         """Every record."""
         with _Attempt(self._records, caller, "audit"):
             self._want_officer(caller)
@@ -114,13 +114,13 @@ class Office:
 
     # The representative's.
 
-    def call(self, caller: Caller, options: Mapping[str, Any]) -> str:
+    def call(self, caller: Asker, options: Mapping[str, Any]) -> str:
         """Get to a console's entrance, by a token."""
         with self._attempt_to_get_in(caller, "call", options) as attempt:
             self._get_to_entrance(attempt, options)
         return f"{attempt.console} answers"
 
-    def connect(self, caller: Caller, options: Mapping[str, Any]) -> str:
+    def connect(self, caller: Asker, options: Mapping[str, Any]) -> str:
         """Get to a console's entrance, by a token, and begin a session, which uses the token up."""
         with self._attempt_to_get_in(caller, "connect", options) as attempt:
             self._get_to_entrance(attempt, options)
@@ -133,7 +133,7 @@ class Office:
         return words
 
     def run(
-        self, caller: Caller, options: Mapping[str, Any], uid: int, streams: Sequence[int]
+        self, caller: Asker, options: Mapping[str, Any], uid: int, streams: Sequence[int]
     ) -> Popen[bytes]:
         """Start a program in the caller's session."""
         self.look()
@@ -143,7 +143,7 @@ class Office:
             attempt.reason = argv[0]
             return self._way_in.run(argv, uid, streams)
 
-    def hang_up(self, caller: Caller, options: Mapping[str, Any]) -> str:
+    def hang_up(self, caller: Asker, options: Mapping[str, Any]) -> str:
         """End the caller's session; an officer may end anybody's."""
         self.look()
         with _Attempt(self._records, caller, "hang-up", self._visited):
@@ -152,7 +152,7 @@ class Office:
             self.leave()
         return self._status()
 
-    def status(self, caller: Caller, options: Mapping[str, Any]) -> str:
+    def status(self, caller: Asker, options: Mapping[str, Any]) -> str:
         """Whether a session stands."""
         self.look()
         with _Attempt(self._records, caller, "status", self._visited):
@@ -160,7 +160,7 @@ class Office:
                 self._want_login(caller)
             return self._status()
 
-    def refuse(self, caller: Caller, options: Mapping[str, Any]) -> str:
+    def refuse(self, caller: Asker, options: Mapping[str, Any]) -> str:
         """What is no verb."""
         with _Attempt(self._records, caller, "unknown"):
             raise AccessDenied(Denial.no_tool)
@@ -202,7 +202,7 @@ class Office:
 
     def note_log_in(self, user: str, address: str, fault: str) -> None:
         """Record an attempt to log in; ``fault`` is empty if it succeeded."""
-        with _Attempt(self._records, Caller(user, address), "log-in") as attempt:
+        with _Attempt(self._records, Asker(user, address), "log-in") as attempt:
             attempt.fault = fault
         self.refusals += bool(fault)
 
@@ -217,7 +217,7 @@ class Office:
         self._way_in.knock(options)
         self._visit = _Visit(caller, console, found.number, token)
 
-    def _attempt_to_get_in(self, caller: Caller, verb: str, options: Mapping[str, Any]) -> _Attempt:
+    def _attempt_to_get_in(self, caller: Asker, verb: str, options: Mapping[str, Any]) -> _Attempt:
         self.look()
         return _Attempt(self._records, caller, verb, self._console(options))
 
@@ -245,15 +245,15 @@ class Office:
 
     # Who may what.
 
-    def _want_officer(self, caller: Caller) -> None:
+    def _want_officer(self, caller: Asker) -> None:
         if caller.user != OFFICER:
             raise AccessDenied(Denial.no_officer)
 
-    def _want_login(self, caller: Caller) -> None:
+    def _want_login(self, caller: Asker) -> None:
         if not caller.logged_in:
             raise AccessDenied(Denial.no_login)
 
-    def _want_own_visit(self, caller: Caller, *, in_session: bool = False) -> None:
+    def _want_own_visit(self, caller: Asker, *, in_session: bool = False) -> None:
         self._want_login(caller)
         visit = self._visit
         if visit is None or (in_session and not visit.in_session):
@@ -265,7 +265,7 @@ class Office:
 class _Attempt:
     """Writes the record of an attempt when the attempt is over."""
 
-    def __init__(self, records: Audit, caller: Caller, verb: str, console: str = "") -> None:
+    def __init__(self, records: Audit, caller: Asker, verb: str, console: str = "") -> None:
         self.caller = caller
         self.console = console
         self.reason = ""

@@ -25,7 +25,7 @@ from lab.linux.nodes import Node
 from lab.linux.process import Popen
 from lab.linux.worker import start_worker
 from lab.service.server import tool
-from lab.service.server.office import OFFICER, Caller, Office
+from lab.service.server.office import OFFICER, Asker, Office
 
 LOOKS_S = 5
 """Lab time: so soon the end of a session that has ended by itself is recorded."""
@@ -100,7 +100,7 @@ class Reception:
         self._programs: dict[int, _Program] = {}
         """By what becomes readable when the program has ended, or nobody waits for it any more."""
         self._failure: BaseException | None = None
-        self._verbs: dict[str, Callable[[Caller, Mapping[str, Any]], str]] = {
+        self._verbs: dict[str, Callable[[Asker, Mapping[str, Any]], str]] = {
             "authorize": office.authorize,
             "call": office.call,
             "connect": office.connect,
@@ -196,16 +196,16 @@ class Reception:
             _answer(connection, UsageError.exit_status, "this is no request")
         return False
 
-    def _caller(self, connection: socket.socket, named: str) -> tuple[int, Caller]:
+    def _caller(self, connection: socket.socket, named: str) -> tuple[int, Asker]:
         """The uid, and who it is. ``named`` is SSH_CONNECTION: believed only where sshd has said the same."""
         packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         _, uid, _ = _CREDENTIALS.unpack(packed)
         if uid == os.geteuid():
-            return uid, Caller(OFFICER, "")
+            return uid, Asker(OFFICER, "")
         user = self._users.get(uid) or _name_of(uid)
         address, port, *_ = [*named.split(), "", ""]
         logged_in = port.isdecimal() and self._user_at(address, int(port)) == user
-        return uid, Caller(user, address if logged_in else "")
+        return uid, Asker(user, address if logged_in else "")
 
 
 def _name_of(uid: int) -> str:
