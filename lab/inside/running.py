@@ -95,8 +95,9 @@ class RunningLab:
         for role, traits in TRAITS.items():
             for planned in self.topology.with_role(role) if traits.service else ():
                 self._start_service(traits.service, self.nodes[planned.name])
-        self._start_remote_service()
+        self._start_listeners()
         self._homeward = Homeward.start(self._ground, self._teardown)
+        self._start_remote_service()
         names = tuple(node.name for node in self.topology.nodes)
         self.story.tell(LabUp(topology=self.topology.name, nodes=names))
 
@@ -116,7 +117,7 @@ class RunningLab:
 
         return marks.left_out()
 
-    def _start_remote_service(self) -> None:
+    def _start_listeners(self) -> None:
         """Where remote service is tried, nothing must be closed for want of a listener."""
         service = self.topology.service
         if service is None:
@@ -124,14 +125,17 @@ class RunningLab:
         from lab.service import listeners
 
         # On the representative's machine, too: what the console opens to it must find somebody (I-32).
-        ends = filter(None, (service.console, service.dialer))
+        ends = filter(None, (service.console, service.dialer, service.server))
         for name in (*ends, *(partition.name for partition in service.partitions)):
             entered = self._teardown.enter(f"{name}'s listeners", listeners.start(self.nodes[name]))
             self._ground.watched.append(entered)
-        if service.workplace:
+
+    def _start_remote_service(self) -> None:
+        service = self.topology.service
+        if service is not None and service.workplace:
             from lab.service import remote
 
-            started = remote.start(self._ground, service)
+            started = remote.start(self._ground, service, self.homeward.driver)
             self._remote_service = self._teardown.enter("remote service", started)
             self._ground.watched.append(self._remote_service)
 

@@ -24,11 +24,17 @@ BEFORE = f"tcp dport {DENIED} drop"
 class WayIn(Protocol):
     """What is particular to a way in: a module ``service_by_<way>``."""
 
+    def before(self, scene: Scene) -> None:
+        """What else IBM's side tries while nobody is let in."""
+
     def come_in(self, scene: Scene, service: RemoteService) -> None:
         """Let a session in, and begin it. Raises ProtocolError where it does not come up."""
 
     def work(self, scene: Scene, service: RemoteService) -> None:
         """All that a representative can try in a session."""
+
+    def leave(self, scene: Scene, service: RemoteService) -> None:
+        """End the session, as the representative does or as a fault wants; until everything is closed."""
 
     def again(self, scene: Scene) -> RemoteService:
         """What is let in the second time."""
@@ -50,6 +56,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         if not service.by:
             return
         way = _way_in(service.by)
+        way.before(scene)
         firewall.add_customer_rule(scene.console, BEFORE)
         stack.callback(firewall.hmc_allow_all, scene.console)
         scene.note_rules("before")
@@ -58,7 +65,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         way.come_in(scene, service)
         service_log_in.use_tools(scene, service)
         way.work(scene, service)
-        scene.leave(stays_on=service.stays_on)
+        way.leave(scene, service)
         scene.note_rules("after")
         scene.scan_from_outside(OVER)
         service_log_in.try_again(scene)
@@ -70,7 +77,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
 
 
 def _way_in(by: Inbound) -> WayIn:
-    from lab.scenarios import service_by_modem
+    from lab.scenarios import service_by_modem, service_by_vpn
 
-    known: dict[Inbound, WayIn] = {Inbound.modem: service_by_modem}
+    known: dict[Inbound, WayIn] = {Inbound.modem: service_by_modem, Inbound.vpn: service_by_vpn}
     return known[by]

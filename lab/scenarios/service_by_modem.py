@@ -7,24 +7,17 @@ from ipaddress import IPv4Address
 
 from lab.errors import ProtocolError
 from lab.linux import firewall
-from lab.scenarios.service_scene import Scene
+from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
 from lab.service.caller import INTERFACE
-from lab.service.events import CLOSED, SESSION, ServiceTried
+from lab.service.events import CLOSED, SESSION
 from lab.service.marks import Purpose
 from lab.service.remote import told
-from lab.service.representative import first_line
 from lab.topology.model import RemoteService, Role
 
-ADMITTED = 9999
-"""The customer's own rules admit a port that is not listed; they do not apply to a session (I-11)."""
-MEANWHILE = f"tcp dport {ADMITTED} accept"
-UNLISTED = 1
-"""A port that no list has: it is tried as soon as IPCP is open (I-18)."""
-OWN_PORT = 4000
-"""Of the representative's machine, to which the console itself opens a connection in a session (I-32)."""
-LOOKED_AT = (1, 22, 65_535)
-"""Ports of a partition, which all are open."""
+
+def before(scene: Scene) -> None:
+    """Nothing is there to be tried but the telephone."""
 
 
 def again(scene: Scene) -> RemoteService:
@@ -54,16 +47,7 @@ def work(scene: Scene, service: RemoteService) -> None:
     scene.note_rules("during")
     for port in service.ports[:3]:
         scene.look_at(service.console, service.ppp_address, port)
-    answer = first_line(console, service.caller_address, OWN_PORT)
-    scene.lab.story.tell(
-        ServiceTried(
-            source=console.name,
-            address=service.caller_address,
-            host=service.workplace,
-            port=OWN_PORT,
-            answer=answer,
-        )
-    )
+    scene.look_back(service)
     targets = [service.ppp_address]
     for partition in service.partitions:
         for port in LOOKED_AT:
@@ -75,6 +59,11 @@ def work(scene: Scene, service: RemoteService) -> None:
             ends = (service.caller_address, target)
             scene.scan(node, ends, SESSION, Purpose.attack, send)
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
+
+
+def leave(scene: Scene, service: RemoteService) -> None:
+    """Hang up, or wait for the line to drop."""
+    scene.leave(stays_on=service.stays_on)
 
 
 def work_again(scene: Scene, service: RemoteService) -> None:

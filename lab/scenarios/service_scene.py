@@ -11,10 +11,10 @@ from lab.inside.running import RunningLab
 from lab.linux import firewall, nft
 from lab.linux.nodes import Node
 from lab.service import marks, scan
-from lab.service.events import Counts, CustomerRules, HostScanned, spans
+from lab.service.events import Counts, CustomerRules, HostScanned, ServiceTried, spans
 from lab.service.marks import Purpose
 from lab.service.panel import Panel, PanelState
-from lab.service.representative import look_at
+from lab.service.representative import first_line, look_at
 from lab.service.server.authorized import Authorized
 from lab.service.server.office import Office
 from lab.topology.model import RemoteService, Role
@@ -23,6 +23,15 @@ from lab.wait import wait_until
 ATTACKERS = (Role.internet, Role.sdc)
 """Anybody out there, and IBM's own side."""
 STAYS_S = 600.0
+ADMITTED = 9999
+"""The customer's own rules admit a port that is not listed; they do not apply to a session (I-11)."""
+MEANWHILE = f"tcp dport {ADMITTED} accept"
+UNLISTED = 1
+"""A port that no list has: it is tried as soon as IPCP is open (I-18)."""
+OWN_PORT = 4000
+"""Of the representative's machine, to which the console itself opens a connection in a session (I-32)."""
+LOOKED_AT = (1, 22, 65_535)
+"""Ports of a partition, which all are open."""
 
 
 class Counters:
@@ -82,6 +91,19 @@ class Scene:
         """The representative tries a port, as a program would."""
         return look_at(self.workplace, self.lab.story.tell, host, address, port)
 
+    def look_back(self, service: RemoteService) -> None:
+        """The console itself opens a connection to the representative's machine (I-32)."""
+        answer = first_line(self.console, service.caller_address, OWN_PORT)
+        self.lab.story.tell(
+            ServiceTried(
+                source=self.console.name,
+                address=service.caller_address,
+                host=service.workplace,
+                port=OWN_PORT,
+                answer=answer,
+            )
+        )
+
     def leave(self, *, stays_on: bool = False) -> None:
         """Hang up, or wait for the line to drop, as a fault wants; until everything is closed."""
         if not stays_on:
@@ -113,7 +135,13 @@ class Scene:
             self.scan(node, (own, target), state, purpose, send)
 
     def scan(
-        self, node: Node, ends: tuple[str, str], state: str, purpose: Purpose, send: scan.Send
+        self,
+        node: Node,
+        ends: tuple[str, str],
+        state: str,
+        purpose: Purpose,
+        send: scan.Send,
+        by: str = "",
     ) -> None:
         """Scan from one address to another; what answers comes back to a node."""
         self.counters.reset()
@@ -135,6 +163,7 @@ class Scene:
                 udp=spans(answers.udp),
                 protocols=tuple(sorted(answers.protocols)),
                 errors=answers.errors,
+                by=by,
             )
         )
 

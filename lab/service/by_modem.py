@@ -158,7 +158,7 @@ class ModemEntrance:
         """The lock-down, the aliases, and the way to the partitions; all as before afterwards."""
         node, interface = self._node, notice.interface
         doors = lockdown.doors(self._service, interface)
-        with lock.on([interface], doors), lock.forwarding(doors):
+        with lock.on([interface], doors), lock.overriding([interface]), lock.forwarding(doors):
             for door in doors:
                 if door.partition is not None:
                     node.run(["ip", "address", "add", f"{door.address}/32", "dev", interface])

@@ -41,6 +41,8 @@ class HostScanned(Event, topic="scan"):
     """All other IP protocols of what came back from the host."""
     errors: int
     """ICMP errors about the scan, from whomever."""
+    by: str = ""
+    """Of a session with several of PPP: whose it came by, the console's or a partition's."""
 
     @property
     def silent(self) -> bool:
@@ -62,6 +64,25 @@ class HostScanned(Event, topic="scan"):
         return f"{self.source} scans {self.target}: {'; '.join(told)}"
 
 
+class Flooded(Event, topic="scan"):
+    """SYNs for one closed port were sent all the time while a session came up (I-18). The time is the end."""
+
+    started: float
+    address: str
+    """The source's own."""
+    targets: tuple[str, ...]
+    """Addresses that the session may get."""
+    port: int
+    sent: int
+    answered: tuple[str, ...]
+    """Those of the targets that sent a SYN/ACK."""
+
+    @property
+    def sentence(self) -> str:
+        found = f"{all_of(self.answered)} answered" if self.answered else "nothing answered"
+        return f"{self.source} floods TCP {self.port} while a session comes up: {found}"
+
+
 class CalledIn(Event, topic="call"):
     """IBM's server dialled a console's modem (I-04). The time is when the server's modem had its result."""
 
@@ -76,7 +97,7 @@ class CalledIn(Event, topic="call"):
 
 
 class InboundEnabled(Event, topic="service"):
-    """The customer lets IBM's people in, for one session (I-02): the console's modem answers."""
+    """The customer lets IBM's people in, for one session (I-02)."""
 
     by: str
     console_allowed: bool
@@ -90,10 +111,10 @@ class InboundEnabled(Event, topic="service"):
 
 
 class InboundDisabled(Event, topic="service"):
-    """The console's modem answers no more."""
+    """Nobody can come in any more."""
 
     reason: str
-    """``used``, ``disabled``, ``wrong-tries`` or ``no-modem``."""
+    """``used``, ``disabled``, ``wrong-tries``, ``no-modem``, ``no-vpn``; ``broke`` is the lab's own fault."""
 
     @property
     def sentence(self) -> str:
@@ -101,6 +122,8 @@ class InboundDisabled(Event, topic="service"):
             "used": "the session is over",
             "wrong-tries": "three wrong tries",
             "no-modem": "its modem does not do what it is told",
+            "no-vpn": "no VPN comes up",
+            "broke": "the lab broke",
         }
         return f"{self.source} lets nobody in: {words.get(self.reason, 'the customer has disabled it')}"
 
@@ -113,22 +136,31 @@ class WrongTry(Event, topic="service", tells="{source}: try {number} to authenti
     """pppd(8) EXIT STATUS."""
 
 
-class LockedDown(Event, topic="service", tells="{source} locks {interface} down for {user}"):
+class LockedDown(Event, topic="service"):
     """The lock-down stands; the session's interface is not up yet (I-18)."""
 
     interface: str
+    """By VPN a pattern, ``ppp*``."""
     user: str
-    """Who authenticated."""
+    """Who authenticated; empty by VPN, where the console has not called yet."""
+
+    @property
+    def sentence(self) -> str:
+        whom = f" for {self.user}" if self.user else ""
+        return f"{self.source} locks {self.interface} down{whom}"
 
 
 class SessionUp(Event, topic="service", tells="{source} is {address}, the representative {caller}"):
     """IPCP is open, and packets of the session can come."""
 
     interface: str
+    """By VPN all of them: the console's own, and one for each allowed partition."""
     address: str
     caller: str
     aliases: tuple[str, ...]
-    """Addresses on the interface beside ``address``: one for each allowed partition (I-06)."""
+    """Addresses beside ``address``: one for each allowed partition (I-06, I-16)."""
+    gateway: str = ""
+    """Of a session by VPN: IBM's gateway."""
 
 
 class SessionDown(Event, topic="service", tells="the session with {source} has ended"):
@@ -138,6 +170,8 @@ class SessionDown(Event, topic="service", tells="the session with {source} has e
     """pppd(8) EXIT STATUS."""
     dropped: int
     """Packets that the lock-down kept out."""
+    ended: str = ""
+    """By VPN: the cause that ``ppp-down`` has of the console's own session."""
 
 
 class CustomerRules(Event, topic="service"):
@@ -146,6 +180,19 @@ class CustomerRules(Event, topic="service"):
     moment: str
     """``before``, ``during`` or ``after`` the session."""
     rules: str
+
+
+class SessionSought(Event, topic="service"):
+    """IBM's Service Server looked for a session of a console's at the VPN gateways."""
+
+    console: str
+    gateway: str
+    """Where there is one; empty if there is none."""
+
+    @property
+    def sentence(self) -> str:
+        found = f"it is at {self.gateway}" if self.gateway else "there is none"
+        return f"{self.source} looks for a session of {self.console}: {found}"
 
 
 class ServiceTried(Event, topic="service"):
@@ -210,6 +257,7 @@ class ToolTried(Event, topic="service"):
 
 KINDS: tuple[type[Event], ...] = (
     HostScanned,
+    Flooded,
     CalledIn,
     InboundEnabled,
     InboundDisabled,
@@ -218,6 +266,7 @@ KINDS: tuple[type[Event], ...] = (
     SessionUp,
     SessionDown,
     CustomerRules,
+    SessionSought,
     ServiceTried,
     Audited,
     ToolTried,

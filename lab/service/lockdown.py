@@ -35,11 +35,6 @@ def alias_counter(partition: str) -> str:
     return identifier(f"alias-{partition}")
 
 
-def allowed(service: RemoteService) -> tuple[Partition, ...]:
-    """The partitions that a session may reach."""
-    return tuple(partition for partition in service.partitions if partition.allowed)
-
-
 @dataclass(frozen=True, slots=True)
 class Door:
     """Where a session may go by one interface: to an address that stands for the console or a partition."""
@@ -53,7 +48,7 @@ class Door:
 def doors(service: RemoteService, interface: str) -> list[Door]:
     """Those of a session that has one interface for all."""
     own = [Door(interface, service.ppp_address)] if service.console_allowed else []
-    return own + [Door(interface, each.alias, each) for each in allowed(service)]
+    return own + [Door(interface, each.alias, each) for each in service.allowed]
 
 
 def render(service: RemoteService, interfaces: Sequence[str], doors: Sequence[Door]) -> str:
@@ -62,17 +57,38 @@ def render(service: RemoteService, interfaces: Sequence[str], doors: Sequence[Do
     counters[NOT_OF_SESSION] = "to the representative, of whom it was not asked"
     if service.stateful:
         counters[RETURNS] = "answers to what the console itself has opened"
-    for door in doors:
-        if door.partition is not None:
-            counters[alias_counter(door.partition.name)] = f"to {door.partition.name}"
-        else:
-            counters |= {port_counter(*each): "to the console" for each in _ports(service)}
+    counters |= door_counters(service, doors)
     arriving = chain("arriving", _arriving(service, doors))
     dispatch = chain("dispatch", _dispatch(interfaces))
     through = chain("through", _through(interfaces))
     to_partitions = chain("to-partitions", _to_partitions(doors))
     body = "\n".join([declared(counters), arriving, dispatch, through, to_partitions])
     return f"table ip {TABLE} {{\n{body}}}\n"
+
+
+def render_off(interfaces: Sequence[str]) -> str:
+    """The table while no session stands: by these interfaces comes only what the console has asked for."""
+    counters = {DROPPED: "came by PPP, and nobody had asked for it"}
+    body = "\n".join([declared(counters), chain("arriving", _asked_for(interfaces))])
+    return f"table ip {TABLE} {{\n{body}}}\n"
+
+
+def _asked_for(interfaces: Sequence[str]) -> Iterator[str]:
+    yield f"type filter hook prerouting priority {PRIORITY}; policy accept;"
+    for interface in interfaces:
+        yield f'iifname "{interface}" ct state established,related accept'
+        yield f'iifname "{interface}" counter name "{DROPPED}" drop'
+
+
+def door_counters(service: RemoteService, doors: Sequence[Door]) -> dict[str, str]:
+    """The counters of what goes through doors, each with a comment."""
+    counters: dict[str, str] = {}
+    for door in doors:
+        if door.partition is not None:
+            counters[alias_counter(door.partition.name)] = f"to {door.partition.name}"
+        else:
+            counters |= {port_counter(*each): "to the console" for each in _ports(service)}
+    return counters
 
 
 def _ports(service: RemoteService) -> list[tuple[str, int]]:

@@ -12,6 +12,8 @@ from lab.service import lockdown
 from lab.service.lockdown import Door
 from lab.topology.model import RemoteService
 
+_GONE = f"delete table ip {lockdown.TABLE}\n"
+
 
 class Lock:
     """The lock-down of one session on a node; ``dropped`` is what it has kept out, when it is gone."""
@@ -19,29 +21,54 @@ class Lock:
     def __init__(self, node: Node, service: RemoteService) -> None:
         self.dropped = 0
         """Packets."""
+        self._doors: Sequence[Door] = ()
         self._node = node
         self._service = service
 
     @contextlib.contextmanager
-    def on(self, interfaces: Sequence[str], doors: Sequence[Door]) -> Iterator[None]:
-        """Lock interfaces down but for doors, past the customer's own rules; all as before afterwards.
+    def on(
+        self, interfaces: Sequence[str], doors: Sequence[Door], before: str = ""
+    ) -> Iterator[None]:
+        """Lock interfaces down but for doors; all as before afterwards.
 
-        An interface may be a pattern such as ``ppp*``; it need not be there yet.
+        An interface may be a pattern such as ``ppp*``; it need not be there yet. ``before`` is the table that
+        stands before and after, if one does (``lockdown.render_off``).
         """
+        rules, gone = lockdown.render(self._service, interfaces, doors), _GONE if before else ""
         with contextlib.ExitStack() as undo:
-            self._nft("lock down", lockdown.render(self._service, interfaces, doors))
-            undo.callback(self._nft, "unlock", f"delete table ip {lockdown.TABLE}\n")
+            self._nft("lock down", gone + rules)
+            undo.callback(self._nft, "unlock", _GONE + before)
             undo.callback(self._count)
-            for interface in interfaces:
-                firewall.override_customer_rules(self._node, interface)
-                undo.callback(firewall.override_customer_rules, self._node, interface, again=True)
+            yield
+
+    @contextlib.contextmanager
+    def overriding(self, interfaces: Sequence[str]) -> Iterator[None]:
+        """The customer's own rules do not apply to interfaces inside of the context (I-11)."""
+        with contextlib.ExitStack() as undo:
+            for name in interfaces:
+                firewall.override_customer_rules(self._node, name)
+                undo.callback(firewall.override_customer_rules, self._node, name, again=True)
             yield
 
     def open(self, interfaces: Sequence[str], doors: Sequence[Door]) -> None:
         """Replace the doors of interfaces that are locked down, at once."""
+        self._doors = doors
         self._count()
         rules = lockdown.render(self._service, interfaces, doors)
-        self._nft("open the doors of", f"delete table ip {lockdown.TABLE}\n{rules}")
+        self._nft("open the doors of", _GONE + rules)
+
+    @contextlib.contextmanager
+    def unlocked(self, before: str) -> Iterator[None]:
+        """With the fault late-lockdown: nothing is locked until ``on``; ``before`` is back afterwards."""
+        self._nft("unlock", _GONE)
+        yield
+        self._nft("lock", before)
+
+    def off(self, interfaces: Sequence[str]) -> str:
+        """Let only what the console asks for come by interfaces, until a session; the table of it."""
+        rules = lockdown.render_off(interfaces)
+        self._nft("lock", rules)
+        return rules
 
     @contextlib.contextmanager
     def forwarding(self, doors: Sequence[Door]) -> Iterator[None]:
@@ -54,6 +81,11 @@ class Lock:
                     undo.callback(links.forward, self._node, segment, on=False)
                     links.forward(self._node, door.interface, on=True)
             yield
+
+    def passed(self) -> int:
+        """Packets that have gone through the doors so far."""
+        counts, names = self.counts(), lockdown.door_counters(self._service, self._doors)
+        return sum(counts.get(name, 0) for name in names)
 
     def counts(self) -> dict[str, int]:
         """Of each counter of the lock-down, as it stands."""

@@ -14,7 +14,6 @@ from typing import Protocol
 from lab.errors import ProtocolError, ThreadBroke, UsageError
 from lab.linux.worker import start_worker
 from lab.record.event import Tell
-from lab.service import lockdown
 from lab.service.events import InboundDisabled, InboundEnabled
 from lab.topology.model import RemoteService
 from lab.topology.service import Inbound
@@ -68,7 +67,9 @@ class Panel:
     def __init__(self, console: str, entrances: Mapping[Inbound, Entrance], tell: Tell) -> None:
         self.state = PanelState.off
         self.settings: RemoteService | None = None
-        """What was enabled last."""
+        """What was enabled last; of a session that stands, with the addresses that it has."""
+        self.interfaces: tuple[str, ...] = ()
+        """Of a session by VPN: the console's own interface, and one for each allowed partition."""
         self._console = console
         self._entrances = entrances
         self._tell = tell
@@ -132,7 +133,7 @@ class Panel:
         settings = self.settings
         assert settings is not None, "enable has set it"
         if self.state is PanelState.off:
-            names = tuple(partition.name for partition in lockdown.allowed(settings))
+            names = tuple(partition.name for partition in settings.allowed)
             self._tell(
                 InboundEnabled(
                     source=self._console,
@@ -144,9 +145,9 @@ class Panel:
         self.state = PanelState.enabled
         self._ready = self._ready or ready
 
-    def note_session(self) -> None:
-        """Somebody has come to the entrance."""
-        self.state = PanelState.session
+    def note_session(self, interfaces: tuple[str, ...] = ()) -> None:
+        """Somebody has come to the entrance; by which of the console's interfaces, if there are several."""
+        self.state, self.interfaces = PanelState.session, interfaces
         self._ready = True
 
     # What becomes of the thread.
@@ -183,6 +184,7 @@ class _Attendance:
             panel._note_refused(refused)
         # It belongs to who asks in ``check``.
         except BaseException as error:  # noqa: BLE001
+            reason = "broke"
             panel._note_broken(error)
         finally:
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from lab.errors import ProtocolError, UsageError
 from lab.linux.process import Popen
 from lab.names import all_of, check_known
-from lab.service import desk, inbound, lockdown
+from lab.service import desk, inbound
 from lab.service.panel import Entrance, Panel, PanelState
 from lab.service.representative import Representative
 from lab.service.server import login
@@ -20,9 +20,9 @@ from lab.service.server.authorized import Authorized
 from lab.service.server.client import Client
 from lab.service.server.login import LogInServer
 from lab.service.server.workplace import start_as
-from lab.topology.model import RemoteService
+from lab.topology.model import RemoteService, Way
 from lab.topology.service import BY_TELEPHONE, Inbound
-from lab.ways.ground import Ground
+from lab.ways.ground import Ground, WayDriver
 
 
 def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
@@ -96,10 +96,15 @@ class Remote:
 
 
 @contextlib.contextmanager
-def start(ground: Ground, service: RemoteService) -> Iterator[Remote]:
-    """The panel and the representative, at rest, and their desks; all is off at the end."""
+def start(
+    ground: Ground, service: RemoteService, driver: Callable[[Way], WayDriver]
+) -> Iterator[Remote]:
+    """The panel and the representative, at rest, and their desks; all is off at the end.
+
+    ``driver`` finds what brings up a way home, for a session that uses one.
+    """
     by = chosen(service, "")
-    entrance, representative = _ends(ground, service, by)
+    entrance, representative = _ends(ground, service, by, driver)
     console, workplace = ground.nodes[service.console], ground.nodes[service.workplace]
     tell = ground.story.tell
     panel = Panel(service.console, {by: entrance}, tell)
@@ -123,7 +128,9 @@ def start(ground: Ground, service: RemoteService) -> Iterator[Remote]:
         yield Remote(panel, Authorized(representative, log_in.office, client), panel_desk, log_in)
 
 
-def _ends(ground: Ground, service: RemoteService, by: Inbound) -> tuple[Entrance, Representative]:
+def _ends(
+    ground: Ground, service: RemoteService, by: Inbound, driver: Callable[[Way], WayDriver]
+) -> tuple[Entrance, Representative]:
     """Both ends of a way in, at rest. Only what the topology needs is imported."""
     console, tell = ground.nodes[service.console], ground.story.tell
     if by is Inbound.modem:
@@ -135,6 +142,24 @@ def _ends(ground: Ground, service: RemoteService, by: Inbound) -> tuple[Entrance
         )
         caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
         return ModemEntrance(console, own_line, tell), caller
+    if by is Inbound.vpn:
+        from lab.service.by_vpn import VpnEntrance
+        from lab.service.server_user import ServerUser
+        from lab.ways.vpn.bring_up import Vpn
+        from lab.ways.vpn.plan import VpnPlan
+
+        way = ground.topology.way(service.vpn_way)
+        assert isinstance(way, VpnPlan), "check has seen it"
+        vpn = driver(way)
+        assert isinstance(vpn, Vpn)
+        gateways = {name: ground.nodes[name] for name in way.gateways}
+        server = ground.nodes[service.server]
+        hops = {
+            name: next(i.ip for i in ground.topology.node(name).interfaces if i.name == "core")
+            for name in way.gateways
+        }
+        user: Representative = ServerUser(server, service, gateways, hops, tell)
+        return VpnEntrance(console, service, vpn, way, tell), user
     raise UsageError(f"remote service by {by} is not in the lab")
 
 
@@ -186,7 +211,7 @@ class _PanelVerbs:
         if state is PanelState.off or settings is None:
             return "off: nobody is let in"
         whom = [settings.console] if settings.console_allowed else []
-        whom += [partition.name for partition in lockdown.allowed(settings)]
+        whom += [partition.name for partition in settings.allowed]
         words = "a session stands" if state is PanelState.session else "one session is let in"
         return f"{words} by {settings.by}: PPP address {settings.ppp_address}, to {all_of(whom) or 'nobody'}"
 

@@ -76,7 +76,7 @@ def sending(node: Node, target: str) -> Iterator[tuple[str, Send]]:
 
 def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answers:
     """Scan an address from a node's own address; what answered at the node."""
-    answers = Answers()
+    answers, ends = Answers(), (own, target)
     with node.call(_listener) as listener:
         # Every router on the way first has to find the next one's hardware address.
         send([craft.echo(own, target, purpose)])
@@ -84,12 +84,12 @@ def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answ
         for batch in _batches(_packets(own, target, purpose)):
             send(batch)
             let_pass(sum(map(len, batch)) / PACE_BYTE_S)
-            _read(listener, target, purpose, answers)
+            _read(listener, ends, purpose, answers)
         end = time.monotonic() + SETTLE_S
         while (left := end - time.monotonic()) > 0:
             listener.settimeout(left)
             with contextlib.suppress(TimeoutError):
-                _note(listener.recv(_READ_BYTES), target, purpose, answers)
+                _note(listener.recv(_READ_BYTES), ends, purpose, answers)
     return answers
 
 
@@ -142,15 +142,20 @@ def _listener() -> socket.socket:
     return made
 
 
-def _read(listener: socket.socket, target: str, purpose: Purpose, answers: Answers) -> None:
+def _read(
+    listener: socket.socket, ends: tuple[str, str], purpose: Purpose, answers: Answers
+) -> None:
     """Take what has come so far."""
     listener.setblocking(False)
     with contextlib.suppress(BlockingIOError):
         while True:
-            _note(listener.recv(_READ_BYTES), target, purpose, answers)
+            _note(listener.recv(_READ_BYTES), ends, purpose, answers)
 
 
-def _note(packet: bytes, target: str, purpose: Purpose, answers: Answers) -> None:
+def _note(packet: bytes, ends: tuple[str, str], purpose: Purpose, answers: Answers) -> None:
+    own, target = ends
+    if packet[16:20] != socket.inet_aton(own):
+        return  # The node only passes it on.
     start = (packet[0] & 0xF) * 4
     protocol, source, body = packet[9], packet[12:16], packet[start:]
     if protocol == socket.IPPROTO_ICMP and body[:1] in (b"\x03", b"\x05", b"\x0b", b"\x0c"):

@@ -237,8 +237,22 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
 
 def callers(spec: TopologySpec, gateway: str) -> int:
     """How many PPP sessions there can be at once at a VPN gateway."""
-    return sum(
+    calls_home = sum(
         way.sessions_at(gateway) * len(spec.agents_of(name)) for name, way in spec.ways.items()
+    )
+    return calls_home + _of_remote_service(spec, gateway)
+
+
+def _of_remote_service(spec: TopologySpec, gateway: str) -> int:
+    """One for the console and one for each partition that a session by VPN may reach (I-16)."""
+    reached = {
+        agent
+        for name, way in spec.ways.items()
+        if way.sessions_at(gateway)
+        for agent in spec.agents_of(name)
+    }
+    return sum(
+        1 + len(service.access) for console, service in spec.service.items() if console in reached
     )
 
 

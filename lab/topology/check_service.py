@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from lab.topology import catalogue
 from lab.topology.check import Complaint, named, network, repeated
 from lab.topology.roles import Role
-from lab.topology.service import BY_TELEPHONE
+from lab.topology.service import BY_TELEPHONE, Inbound
 from lab.topology.spec import ServiceSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 
@@ -60,24 +60,13 @@ def _session(
 ) -> Iterator[Complaint]:
     """What is to be enabled."""
     if service.by is None:
-        for key in ("ppp_address", "access", "returns"):
+        for key in ("layout", "ppp_address", "access", "returns"):
             if getattr(service, key) != ServiceSpec.model_fields[key].default:
                 problem = f"remote service of {console} is off, and {key} is for a session"
                 yield Complaint((*place, key), problem, "add by: modem, or take it out")
         return
-    by: Place = (*place, "by")
-    if spec.profile in catalogue.names():
-        allowed = catalogue.profile(spec.profile).inbound
-        if service.by not in allowed:
-            problem = f"{spec.profile} has no remote service by {service.by} (G-03, G-04)"
-            known = f"it has {' and '.join(allowed)}" if allowed else "it has none"
-            yield Complaint(by, problem, known, (("profile",),))
-    if service.dialer is None and service.by in BY_TELEPHONE:
-        problem = f"nobody can call {console}: it has no dialer"
-        yield Complaint(by, problem, f"name a node with the role {Role.service_dialer} as dialer")
-    if service.server is None and service.by not in BY_TELEPHONE:
-        problem = f"nobody can use a session with {console}: it has no server"
-        yield Complaint(by, problem, f"name a node with the role {Role.service_server} as server")
+    yield from _way_in(spec, (*place, "by"), console, service)
+    yield from _by_vpn(spec, place, console, service)
     access: Place = (*place, "access")
     yield from repeated(access, service.access)
     for index, name in enumerate(service.access):
@@ -86,6 +75,43 @@ def _session(
             fix = f"known: {', '.join((console, *partitions(spec, console)))}"
             yield Complaint((*access, index), problem, fix, (("links",), ("nodes", name)))
     yield from _addresses(spec, (*place, "ppp_address"), console)
+
+
+def _way_in(
+    spec: TopologySpec, by: Place, console: str, service: ServiceSpec
+) -> Iterator[Complaint]:
+    """Whether the generation has it, and whether IBM's end is there."""
+    assert service.by is not None, "its caller has looked"
+    if spec.profile in catalogue.names():
+        allowed = catalogue.profile(spec.profile).inbound
+        if service.by not in allowed:
+            problem = f"{spec.profile} has no remote service by {service.by} (G-03 to G-05)"
+            known = f"it has {' and '.join(allowed)}" if allowed else "it has none"
+            yield Complaint(by, problem, known, (("profile",),))
+    if service.dialer is None and service.by in BY_TELEPHONE:
+        problem = f"nobody can call {console}: it has no dialer"
+        yield Complaint(by, problem, f"name a node with the role {Role.service_dialer} as dialer")
+    if service.server is None and service.by not in BY_TELEPHONE:
+        problem = f"nobody can use a session with {console}: it has no server"
+        yield Complaint(by, problem, f"name a node with the role {Role.service_server} as server")
+
+
+def _by_vpn(
+    spec: TopologySpec, place: Place, console: str, service: ServiceSpec
+) -> Iterator[Complaint]:
+    """What only a session by VPN has, and needs."""
+    if service.by is not Inbound.vpn:
+        if service.layout is not None:
+            problem = f"layout is for a session by vpn, not by {service.by}"
+            yield Complaint((*place, "layout"), problem, "take it out")
+        return
+    if not vpn_way(spec, console):
+        problem = f"{console} has no way home by VPN, which a session by VPN uses (I-12)"
+        fix = f"give {console} a way of kind vpn"
+        yield Complaint((*place, "by"), problem, fix, (("agents", console),))
+    if service.ppp_address is not None:
+        problem = "in a session by VPN the gateway gives the addresses"
+        yield Complaint((*place, "ppp_address"), problem, "take it out")
 
 
 def _addresses(spec: TopologySpec, place: Place, console: str) -> Iterator[Complaint]:
@@ -136,6 +162,12 @@ def neighbour(spec: TopologySpec, console: str) -> str | None:
     links = network(spec).uplinks(console)
     around = (node for link in links[:1] for node in spec.links[link].nodes)
     return next((node for node in around if spec.nodes[node].role is Role.host), None)
+
+
+def vpn_way(spec: TopologySpec, console: str) -> str:
+    """The console's first way home by VPN; empty if it has none."""
+    own = (name for name in spec.agents.get(console, ()) if name in spec.ways)
+    return next((name for name in own if spec.ways[name].kind == "vpn"), "")
 
 
 def partitions(spec: TopologySpec, console: str) -> dict[str, str]:

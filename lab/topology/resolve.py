@@ -162,6 +162,10 @@ class _Resolver(Site):
             if name in self.pools and (check.callers(self.spec, name) or name == self.spec.lig):
                 result[self.pools[name][0]] = (name,)
 
+        for console, service in self.spec.service.items():
+            if service.server is not None:
+                caller = check_service.addresses(self.spec, console)[1]
+                result[f"{caller}/32"] = (service.server,)
         return result
 
     def is_hidden(self, destination: str) -> bool:
@@ -194,6 +198,9 @@ class _Resolver(Site):
                 relay=service.relay or "",
                 intranet=intranet,
                 log_in_address=log_in_address,
+                vpn_way=check_service.vpn_way(self.spec, console),
+                layout=service.layout or "tunnels",
+                account=self.service_account(console) if service.server else None,
                 ways_in=self.profile.inbound,
                 by=service.by or Inbound.none,
                 ppp_address=own,

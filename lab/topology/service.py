@@ -69,6 +69,12 @@ class RemoteService:
     """IBM's relay, to which the console connects by Internet; empty if there is none."""
     ways_in: tuple[str, ...] = ()
     """By what a console of this generation can let people in (G-03, G-04)."""
+    vpn_way: str = ""
+    """The console's way home whose IPsec a session by VPN uses (I-12); empty if it has none."""
+    layout: str = ""
+    """Of a session by VPN: ``tunnels``, one of L2TP for each PPP session, or ``sessions`` in one (X-08)."""
+    account: PppAccount | None = None
+    """The console's own at IBM's gateways, for sessions by VPN."""
     by: Inbound = Inbound.none
     """By what the lab's own scenario lets a session in."""
     ppp_address: str = ""
@@ -93,6 +99,11 @@ class RemoteService:
     """The lock-down looks at TCP only."""
     stays_on: bool = False
     """The representative does not hang up, and waits for the line to go."""
+
+    @property
+    def allowed(self) -> tuple[Partition, ...]:
+        """The partitions that a session may reach."""
+        return tuple(partition for partition in self.partitions if partition.allowed)
 
     @property
     def workplace(self) -> str:

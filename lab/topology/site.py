@@ -118,6 +118,11 @@ class Site:
         user = f"{client}.{CUSTOMER_DOMAIN}"
         return PppAccount(user=user, secret=self.secret("ppp", user))
 
+    def service_account(self, client: str) -> PppAccount:
+        """A customer's account there for remote service by VPN (Q-05)."""
+        user = f"service.{client}.{CUSTOMER_DOMAIN}"
+        return PppAccount(user=user, secret=self.secret("ppp", user))
+
     def endpoints(self, variant: Variant, *regions: Region) -> tuple[Endpoint, ...]:
         """The listed HTTPS servers of regions (default: the topology's), in the tables' order."""
         found: dict[tuple[str, str], Endpoint] = {}

@@ -135,8 +135,12 @@ class ServiceSpec(Part):
     relay: NodeName | None = Field(
         default=None, description="IBM's relay, for sessions by Internet."
     )
-    by: Literal[Inbound.modem] | None = Field(
-        default=None, description="How IBM's people are let in, for one session: by modem."
+    by: Literal[Inbound.modem, Inbound.vpn] | None = Field(
+        default=None, description="How IBM's people are let in, for one session: by modem, by vpn."
+    )
+    layout: Literal["tunnels", "sessions"] | None = Field(
+        default=None,
+        description="By vpn only: an L2TP tunnel for each partition, or sessions in one (X-08).",
     )
     ppp_address: Address = Field(
         default=None, description="The panel's field: the HMC's own address in a session."

@@ -16,6 +16,7 @@ from lab.record.record import Record
 from lab.service import events as remote_service
 from lab.telephony import events as telephony
 from lab.topology.model import Interface, NodePlan, Role, Topology
+from lab.topology.service import Inbound
 from lab.topology.telephone import Lig
 from lab.verify import telephone_calls
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
@@ -246,7 +247,40 @@ class Case(Told):
         return self._esp[segment]
 
     @cached_property
+    def borrowed(self) -> list[tuple[float, float]]:
+        """When a VPN was in use for remote service: from each enabling to the end of the session."""
+        found: list[tuple[float, float]] = []
+        since: float | None = None
+        for event in self.events:
+            if isinstance(event, remote_service.InboundEnabled) and event.by == Inbound.vpn:
+                since = event.time
+            elif isinstance(event, remote_service.SessionDown | remote_service.InboundDisabled):
+                if since is not None:
+                    found.append((since, event.time))
+                since = None
+        return found if since is None else [*found, (since, inf)]
+
+    @property
+    def stretches(self) -> list[tuple[float, float]]:
+        """The times before, between and after, in which a VPN is for calling home."""
+        starts = [0.0, *(until for _, until in self.borrowed)]
+        return list(zip(starts, [*(since for since, _ in self.borrowed), inf], strict=True))
+
+    def _is_borrowed(self, item: Inside) -> bool:
+        return any(since <= item.frame.time <= until for since, until in self.borrowed)
+
+    @cached_property
     def insides(self) -> list[Inside]:
+        """What the ESP on the outside wire carries for calling home."""
+        return [item for item in self.all_insides if not self._is_borrowed(item)]
+
+    @cached_property
+    def service_insides(self) -> list[Inside]:
+        """What it carries for remote service."""
+        return [item for item in self.all_insides if self._is_borrowed(item)]
+
+    @cached_property
+    def all_insides(self) -> list[Inside]:
         """What the ESP on the outside wire carries; a packet that is there twice counts once."""
         found, known = [], set()
         for sighting in self.esp:

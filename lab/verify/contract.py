@@ -17,12 +17,13 @@ from lab.service.events import (
     CalledIn,
     HostScanned,
     ServiceTried,
+    SessionSought,
     spans,
 )
 from lab.service.marks import Purpose
 from lab.topology.model import RemoteService
 from lab.verify.case import Case
-from lab.verify.remote_service import EVERY_PORT, arrival, enabled, of
+from lab.verify.remote_service import EVERY_PORT, arrival, enabled, every_port, of
 
 NONE = "none"
 ANSWERED, UNANSWERED = "answered", "not answered"
@@ -77,12 +78,23 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
                 expected=expected,
                 seen=ANSWERED if _connected(event) else UNANSWERED,
             )
+        case SessionSought():
+            lets_in = [begin <= event.time <= end for begin, end in case.borrowed]
+            yield Clause(
+                state=_state_by_vpn(case, event.time),
+                source=event.source,
+                target=f"{service.console}, at the VPN gateways",
+                what="session",
+                expected=ANSWERED if any(lets_in) else UNANSWERED,
+                seen=ANSWERED if event.gateway else UNANSWERED,
+            )
         case ServiceTried() if event.host != service.console:
             allowed = any(p.name == event.host and p.allowed for p in service.partitions)
             if event.source == service.console:
                 allowed = service.stateful
+            last = next((e for e in reversed(enabled(case)) if e.time <= event.time), None)
             yield Clause(
-                state=SESSION,
+                state=CLOSED if last is not None and not last.console_allowed else SESSION,
                 source=event.source,
                 target=f"{event.host}, by {event.address}",
                 what=f"TCP {event.port}",
@@ -93,18 +105,22 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
 
 def _of_scan(case: Case, service: RemoteService, scan: HostScanned) -> Iterator[Clause]:
     listed = spans(service.ports) if service.console_allowed else NONE
-    in_session = scan.state == SESSION and scan.target == service.ppp_address
+    own = scan.target == service.ppp_address and scan.by in ("", service.console)
+    in_session = scan.state == SESSION and own
     open_ports = listed if in_session else NONE
     others = NONE
+    open_udp = open_ports
     if scan.purpose == Purpose.control.name:
-        open_ports, others = EVERY_PORT, "1"
+        open_ports, open_udp, others = EVERY_PORT, every_port(case), "1"
     whose = {service.ppp_address: service.console}
     for partition in service.partitions:
         whose |= {partition.alias: partition.name, partition.address: partition.name}
     target = f"{whose.get(scan.target, service.console)}, by {scan.target}"
+    if scan.by and whose.get(scan.target) != scan.by:
+        target += f", by the session of {scan.by}"
     for what, expected, seen in (
         ("TCP", open_ports, scan.tcp),
-        ("UDP", open_ports, scan.udp),
+        ("UDP", open_udp, scan.udp),
         ("other IP protocols", others, spans(scan.protocols)),
     ):
         yield Clause(
@@ -123,6 +139,14 @@ def _connected(call: CalledIn) -> bool:
 
 def _before(case: Case, call: CalledIn) -> list[object]:
     return [event for event in case.events if event.time < call.started]
+
+
+def _state_by_vpn(case: Case, at: float) -> str:
+    """Of remote service at a time, where sessions come by VPN."""
+    for begin, end in case.borrowed:
+        if begin <= at <= end:
+            return SESSION
+    return OVER if any(end < at for _, end in case.borrowed) else OFF
 
 
 def _state(case: Case, at: float) -> str:

@@ -155,7 +155,11 @@ def _judge_probes(case: Case, check: Check) -> None:
         ]
         check.want(seen, f"{name} is on no wire, so it proves nothing")
         check.show(seen[:2])
-        back = [f for f, p in answers if (p.source, p.source_port) == asked]
+        back = [
+            f
+            for f, p in answers
+            if (p.source, p.source_port) == asked and p.destination == probe.address
+        ]
         if back:
             check.object(f"{name} got a SYN/ACK", back)
 

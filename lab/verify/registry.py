@@ -8,7 +8,15 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.verify import invariants, order, outbound, remote_service, remote_session, service_access
+from lab.verify import (
+    invariants,
+    order,
+    outbound,
+    remote_service,
+    remote_session,
+    service_access,
+    service_vpn,
+)
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
@@ -28,9 +36,16 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-09": remote_session.check_i_09,
     "I-10": remote_session.check_i_10,
     "I-11": remote_session.check_i_11,
+    "I-12": service_vpn.check_i_12,
+    "I-13": service_vpn.check_i_13,
+    "I-14": service_vpn.check_i_14,
+    "I-15": service_vpn.check_i_15,
+    "I-16": service_vpn.check_i_16,
+    "I-17": service_vpn.check_i_17,
     "I-18": remote_session.check_i_18,
     "I-21": service_access.check_i_21,
     "I-32": remote_session.check_i_32,
+    "P-21": service_vpn.check_p_21,
     "R-01": order.check_r_01,
     "g1": invariants.check_g1,
     "g2": invariants.check_g2,

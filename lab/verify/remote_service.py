@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from math import inf
 
@@ -12,6 +13,7 @@ from lab.service.events import (
     HostScanned,
     InboundDisabled,
     InboundEnabled,
+    SessionSought,
     SessionUp,
     spans,
 )
@@ -19,10 +21,10 @@ from lab.service.marks import Purpose
 from lab.service.scan import PORTS
 from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.topology.model import RemoteService, Role
-from lab.topology.service import MOST_TRIES, credentials
+from lab.topology.service import MOST_TRIES, Inbound, credentials
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
-from lab.verify.telephone_calls import TelephoneCall
+from lab.verify.service_sessions import by_telephone
 from lab.wire import ppp
 from lab.wire.decode import TCP, UDP, Frame
 from lab.wire.ppp import ChapCode, Code
@@ -30,13 +32,36 @@ from lab.wire.ppp import ChapCode, Code
 EVERY_PORT = spans({*PORTS})
 ATTACKERS = (Role.internet, Role.sdc)
 """Whose nodes must have tried."""
+VPN_DAEMONS = (500, 1701, 4500)
+"""UDP ports at which charon and xl2tpd are, and no listener."""
 ANSWERS_BY_ITSELF, ANSWERS_NEVER = "S0=1", "S0=0"
 
 
 def of(case: Case) -> RemoteService:
-    """The remote service that is tried; topologies without one do not expect its requirements."""
-    assert case.topology.service is not None
-    return case.topology.service
+    """The remote service that is tried, with the addresses of the first session.
+
+    Topologies without one do not expect its requirements.
+    """
+    return agreements(case)[0]
+
+
+def agreements(case: Case) -> list[RemoteService]:
+    """The remote service with the addresses of each session; by VPN these are the gateway's to give."""
+    service = case.topology.service
+    assert service is not None
+    ups = [event for event in case.events if isinstance(event, SessionUp)]
+    if service.by is not Inbound.vpn or not ups:
+        return [service]
+    return [_agreed(service, up) for up in ups]
+
+
+def _agreed(service: RemoteService, up: SessionUp) -> RemoteService:
+    given = dict(zip((p.name for p in service.allowed), up.aliases, strict=False))
+    return replace(
+        service,
+        ppp_address=up.address,
+        partitions=tuple(replace(p, alias=given.get(p.name, "")) for p in service.partitions),
+    )
 
 
 def untried(case: Case) -> str:
@@ -73,43 +98,52 @@ def check_i_01(case: Case) -> Finding:
     if case.topology.service is None:
         return Check("I-01", "nobody gets in to a console").not_tested(untried(case))
     service, console = of(case), of(case).console
-    by_telephone = f", and {console}'s modem takes no call" if service.dialer else ""
+    taken = f", and {console}'s modem takes no call" if service.dialer else ""
     check = Check(
         "I-01",
         f"{console} answers on all ports to its own wire; from outside no TCP or UDP port, no other IP "
-        f"protocol and no ping gets an answer{by_telephone}",
+        f"protocol and no ping gets an answer{taken}",
     )
     if why := untried(case):
         return check.not_tested(why)
     scans = [event for event in case.events if isinstance(event, HostScanned)]
-    _judge_control(check, service, scans)
+    _judge_control(case, check, scans)
     attacks = [
         s for s in scans if s.purpose == Purpose.attack.name and s.time < first_enabled(case)
     ]
     judge_outsiders(case, check, attacks)
     forbid_answers(case, check, 0.0, first_enabled(case))
-    calls = _judge_unanswered(case, check, 0.0, first_enabled(case)) if service.dialer else 0
+    calls = _judge_refused(case, check, 0.0, first_enabled(case))
     sources = all_of(list(dict.fromkeys(scan.source for scan in attacks)))
-    rang = (
-        f"; {console}'s telephone rang {count(calls, 'time')}, and no modem answered"
-        if calls
-        else ""
-    )
+    rang = ""
+    if service.dialer:
+        rang = f"; {console}'s telephone rang {count(calls, 'time')}, and no modem answered"
+    elif service.workplace:
+        rang = (
+            f"; {service.workplace} looked for a session {count(calls, 'time')}, and there was none"
+        )
     return check.finding(
         f"{sources} tried {len(PORTS):,} TCP and as many UDP ports and all other protocols, none answered; "
         f"all ports answered {service.neighbour}{rang}"
     )
 
 
-def _judge_control(check: Check, service: RemoteService, scans: list[HostScanned]) -> None:
+def every_port(case: Case) -> str:
+    """The UDP ports of the console that answer a control scan: the VPN's own daemons say nothing to it."""
+    own = VPN_DAEMONS if of(case).vpn_way else ()
+    return spans({*PORTS} - {*own})
+
+
+def _judge_control(case: Case, check: Check, scans: list[HostScanned]) -> None:
     """Ports that are closed by themselves would make every lock look good."""
+    service = of(case)
     controls = [scan for scan in scans if scan.purpose == Purpose.control.name]
     check.want(
         controls, f"{service.neighbour} has not looked whether {service.console}'s ports are open"
     )
     for scan in controls:
         for protocol, ports in (("TCP", scan.tcp), ("UDP", scan.udp)):
-            if ports != EVERY_PORT:
+            if ports != (every_port(case) if protocol == "UDP" else EVERY_PORT):
                 found = f"{protocol} {ports}" if ports else f"no {protocol} port"
                 check.object(
                     f"{found} of {service.console} answered {scan.source}, "
@@ -136,7 +170,7 @@ def judge_outsiders(case: Case, check: Check, attacks: list[HostScanned]) -> Non
 def arrival(case: Case, scan: HostScanned) -> tuple[Counts, str]:
     """What was counted of a scan, and where: at the customer's firewall, if it is in the way."""
     wall, service = case.topology.firewall, of(case)
-    if wall is None or scan.source in (service.neighbour, service.dialer):
+    if wall is None or scan.source in (service.neighbour, service.workplace):
         return scan.at_host, service.console
     return scan.at_firewall, wall.node
 
@@ -155,9 +189,51 @@ def answers(case: Case) -> list[Frame]:
 
 def forbid_answers(case: Case, check: Check, since: float, until: float) -> None:
     """No wire may show an answer to a scan, whatever the scanner says."""
-    found = [frame for frame in answers(case) if since <= frame.time < until]
+    found = [f for f in answers(case) if since <= f.time < until and not _is_of_session(case, f)]
     segments = sorted({frame.segment for frame in found})
     check.forbid(found, f"in answer to a scan on {' and '.join(segments)}")
+
+
+def _is_of_session(case: Case, frame: Frame) -> bool:
+    """Whether an answer comes to the representative from a session by VPN, behind the gateway (I-10)."""
+    behind = (
+        {i.name for i in case.topology.node(of(case).server).interfaces}
+        if of(case).server
+        else set()
+    )
+    to_caller = frame.ip is not None and frame.ip.destination == of(case).caller_address
+    return (
+        to_caller
+        and frame.segment in behind
+        and any(a <= frame.time <= b for a, b in case.borrowed)
+    )
+
+
+def _judge_refused(case: Case, check: Check, since: float, until: float) -> int:
+    """How often IBM tried to get in, in vain, in a time when nobody is let in."""
+    service = of(case)
+    if service.dialer:
+        return _judge_unanswered(case, check, since, until)
+    if not service.workplace:
+        return 0
+    sought = [e for e in case.events if isinstance(e, SessionSought) and since <= e.time < until]
+    check.want(sought, f"{service.workplace} has not looked for a session of {service.console}")
+    for event in sought:
+        check.want(not event.gateway, event.sentence)
+    _forbid_sessions(case, check, since, until)
+    return len(sought)
+
+
+def _forbid_sessions(case: Case, check: Check, since: float, until: float) -> None:
+    """Nobody may authenticate for remote service in the VPN, when nobody is let in."""
+    account = of(case).account
+    user = account.user.encode() if account else b""
+    found = [
+        item.frame
+        for item, frame in case.in_ppp(ppp.CHAP, ChapCode.response)
+        if since <= item.frame.time < until and frame.content[17:] == user
+    ]
+    check.forbid(found, f"of {user.decode()} in the VPN, when nobody was let in", "CHAP response")
 
 
 def _judge_unanswered(case: Case, check: Check, since: float, until: float) -> int:
@@ -180,7 +256,7 @@ def check_i_02(case: Case) -> Finding:
     """Each enabling serves one session."""
     check = Check(
         "I-02",
-        "each enabling serves one session: then the modem takes no call, until the next enabling",
+        "each enabling serves one session; then nobody gets in, until the next enabling",
     )
     if why := no_session(case):
         return check.not_tested(why)
@@ -195,12 +271,17 @@ def check_i_02(case: Case) -> Finding:
         over = [event for event in ended if begin <= event.time < end and event.reason == "used"]
         check.want(over, f"enabling {number} was not used up by its session")
         if over and end < inf:
-            _judge_unanswered(case, check, over[0].time, end)
-    answered = [call for call in case.service_calls if call.noted(CallAnswered)]
-    return check.finding(
-        f"{count(len(times), 'enabling')}, {count(len(sessions), 'session')}; of "
-        f"{count(len(case.service_calls), 'call')} the modem answered {len(answered)}"
-    )
+            _judge_refused(case, check, over[0].time, end)
+    told = f"{count(len(times), 'enabling')}, {count(len(sessions), 'session')}"
+    if of(case).dialer:
+        answered = [call for call in case.service_calls if call.noted(CallAnswered)]
+        calls = count(len(case.service_calls), "call")
+        told += f"; of {calls} the modem answered {len(answered)}"
+    else:
+        sought = [event for event in case.events if isinstance(event, SessionSought)]
+        found = sum(bool(event.gateway) for event in sought)
+        told += f"; {of(case).workplace} looked {count(len(sought), 'time')}, and found {found}"
+    return check.finding(told)
 
 
 def check_i_03(case: Case) -> Finding:
@@ -231,11 +312,6 @@ def check_i_03(case: Case) -> Finding:
     return check.finding(f"{len(settings)} times set: S0=1 by each enabling, and S0=0 after it")
 
 
-def sessions(case: Case) -> list[TelephoneCall]:
-    """The calls of remote service that became sessions."""
-    return [call for call in case.service_calls if call.came_up]
-
-
 def check_i_05(case: Case) -> Finding:
     """The representative authenticates with what the PPP address says."""
     check = Check(
@@ -246,7 +322,7 @@ def check_i_05(case: Case) -> Finding:
     if why := no_session(case):
         return check.not_tested(why)
     account = credentials(of(case).ppp_address)
-    came_up = sessions(case)
+    came_up = by_telephone(case)
     for call in case.service_calls:
         wrong = call.in_ppp(ppp.CHAP, ChapCode.failure, outgoing=False)
         if len(wrong) > MOST_TRIES:

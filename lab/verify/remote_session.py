@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from itertools import chain
 from math import inf
 
 from lab.names import all_of, count
@@ -12,24 +11,25 @@ from lab.service.events import (
     OVER,
     SESSION,
     CustomerRules,
+    Flooded,
     HostScanned,
     LockedDown,
     ServiceTried,
     SessionUp,
     spans,
 )
-from lab.topology.service import Partition, RemoteService
+from lab.topology.service import Inbound, Partition, RemoteService
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
+    agreements,
     first_enabled,
     forbid_answers,
     judge_outsiders,
     no_session,
     of,
-    sessions,
 )
-from lab.wire.calls import Carried
+from lab.verify.service_sessions import Passed, passed, sessions
 from lab.wire.decode import TCP, UDP, Frame, Packet
 
 
@@ -42,9 +42,9 @@ def _scans(case: Case, state: str, source: str = "") -> list[HostScanned]:
 
 
 def _in_session(case: Case, target: str) -> HostScanned | None:
-    """The representative's scan of an address."""
-    found = (scan for scan in _scans(case, SESSION, of(case).dialer) if scan.target == target)
-    return next(found, None)
+    """The representative's scan of an address, by the console's own session."""
+    scans = (s for s in _scans(case, SESSION, of(case).workplace) if s.target == target)
+    return next((s for s in scans if s.by in ("", of(case).console)), None)
 
 
 def _allowed(service: RemoteService) -> list[Partition]:
@@ -100,8 +100,8 @@ def check_i_07(case: Case) -> Finding:
         check.forbid(strange, f"of the session on {partition.segment} and not for {partition.name}")
         back = [
             item
-            for item in chain.from_iterable(call.frames for call in sessions(case))
-            if item.data and not item.outgoing and item.data.source == partition.address
+            for item in passed(case)
+            if item.of_console and item.data.source == partition.address
         ]
         if back:
             what = f"an answer of {partition.name} comes by {partition.address}, not by its alias"
@@ -129,7 +129,7 @@ def check_i_08(case: Case) -> Finding:
     if not others:
         return check.not_tested("all partitions are allowed")
     for partition in others:
-        for address in (partition.alias, partition.address):
+        for address in filter(None, (partition.alias, partition.address)):
             scan = _in_session(case, address)
             if scan is None:
                 check.object(f"{address} of {partition.name} was not tried")
@@ -143,8 +143,12 @@ def check_i_08(case: Case) -> Finding:
                 check.want(not event.answer, event.sentence)
     names = all_of([partition.name for partition in others])
     return check.finding(
-        f"{names}: all ports and protocols tried by alias and address, none answered"
+        f"{names}: all ports and protocols tried by address{_by_alias(others)}, none answered"
     )
+
+
+def _by_alias(partitions: list[Partition]) -> str:
+    return " and by what would be the alias" if all(p.alias for p in partitions) else ""
 
 
 def _want_all_arrived(check: Check, scan: HostScanned) -> None:
@@ -161,7 +165,11 @@ def check_i_09(case: Case) -> Finding:
     if why := no_session(case):
         return check.not_tested(why)
     service = of(case)
-    scans = [s for s in _scans(case, CLOSED, service.dialer) if s.target == service.ppp_address]
+    scans = [
+        s
+        for s in _scans(case, CLOSED, service.workplace)
+        if s.target == agreements(case)[-1].ppp_address
+    ]
     check.want(scans, "the console was not tried in a session that may not reach it")
     for scan in scans:
         _want_all_arrived(check, scan)
@@ -202,22 +210,21 @@ def check_i_10(case: Case) -> Finding:
     if scan.refused or scan.protocols or scan.errors:
         check.object(scan.sentence)
     for number, name in ((TCP, "TCP"), (UDP, "UDP")):
-        heard = [i for i in _of_console(case) if i.data and i.data.protocol == number]
-        strange = {i.data.source_port for i in heard if i.data} - {*of(case).ports}
+        heard = [item for item in _of_console(case) if item.data.protocol == number]
+        strange = {item.data.source_port for item in heard} - {*of(case).ports}
         if strange:
-            against = [i for i in heard if i.data and i.data.source_port in strange]
+            against = [item for item in heard if item.data.source_port in strange]
             what = f"{name} {spans(strange)} of the console answered on the line"
             check.object(what, frames_of(against))
     return check.finding(f"TCP and UDP {ports} answered of all, and no other protocol")
 
 
-def _of_console(case: Case) -> list[Carried]:
+def _of_console(case: Case) -> list[Passed]:
     """What the console itself sent by sessions, and not in connections of its own."""
-    own = of(case).ppp_address
-    heard = chain.from_iterable(call.frames for call in sessions(case))
-    sent = [item for item in heard if item.data and not item.outgoing and item.data.source == own]
-    opened = {item.data.ends for item in sent if item.data and item.data.is_bare_syn}
-    return [item for item in sent if item.data and item.data.ends not in opened]
+    own = {agreed.ppp_address for agreed in agreements(case)}
+    sent = [item for item in passed(case) if item.of_console and item.data.source in own]
+    opened = {item.data.ends for item in sent if item.data.is_bare_syn}
+    return [item for item in sent if item.data.ends not in opened]
 
 
 def check_i_11(case: Case) -> Finding:
@@ -284,13 +291,11 @@ def check_i_32(case: Case) -> Finding:
     check.want(tries, "the console opened no connection of its own in a session")
     for tried in tries:
         check.want(bool(tried.answer) == stateful, tried.sentence)
-        heard = chain.from_iterable(call.frames for call in sessions(case))
         ends = (service.caller_address, service.ppp_address, tried.port)
         answers = [
             item
-            for item in heard
-            if item.data
-            and item.data.is_syn_ack
+            for item in passed(case)
+            if item.data.is_syn_ack
             and (item.data.source, item.data.destination, item.data.source_port) == ends
         ]
         check.want(answers, "no answer to it was on the line, so this proves nothing")
@@ -299,6 +304,41 @@ def check_i_32(case: Case) -> Finding:
         f"{count(len(tries), 'connection')} of the console, answered on the line, and "
         + ("let through" if stateful else "none let through")
     )
+
+
+def _judge_floods(case: Case, check: Check) -> None:
+    """By VPN IBM's side can send before the session stands, and has to find everything closed."""
+    if of(case).by is not Inbound.vpn:
+        return
+    floods = [event for event in case.events if isinstance(event, Flooded)]
+    ups = [event.time for event in case.events if isinstance(event, SessionUp)]
+    ends = {(flood.address, flood.port) for flood in floods}
+    both = zip(case.borrowed, ups, sessions(case), agreements(case), strict=False)
+    for (since, _), up, session, agreed in both:
+        aliases = {partition.alias for partition in agreed.allowed}
+        check.want(
+            [f for f in floods if f.started <= since and up <= f.time],
+            "nobody flooded a closed port while a session came up",
+        )
+        early = [
+            item
+            for item in session.passed
+            if item.data.is_bare_syn
+            and (item.data.source, item.data.destination_port) in ends
+            and item.frame.time <= up
+        ]
+        check.want(early, f"no SYN of the flood came by {session.name} before it stood")
+        check.show(item.frame for item in early[:2])
+        answers = [
+            item
+            for item in session.passed
+            if item.of_console
+            and item.data.is_syn_ack
+            and (item.data.destination, item.data.source_port) in ends
+        ]
+        # A partition has every port open, once the session stands.
+        wrong = [i for i in answers if i.frame.time < up or i.data.source not in aliases]
+        check.forbid(frames_of(wrong), f"answered the flood before {session.name} stood")
 
 
 def check_i_18(case: Case) -> Finding:
@@ -313,13 +353,13 @@ def check_i_18(case: Case) -> Finding:
     came_up = sessions(case)
     if len(locked) != len(came_up):
         check.object(f"{count(len(came_up), 'session')}, and {count(len(locked), 'lock-down')}")
-    for call, event in zip(came_up, locked, strict=False):
-        packets = [item for item in call.frames if item.data]
-        early = [item for item in packets if item.frame.time < event.time]
+    for session, event in zip(came_up, locked, strict=False):
+        early = [item for item in session.passed if item.frame.time < event.time]
         if early:
-            check.object(f"{call}: packets came before the lock-down", frames_of(early))
-        check.want(packets, f"{call} carried no packet")
-        check.show(item.frame for item in packets[:2])
+            check.object(f"{session.name}: packets came before the lock-down", frames_of(early))
+        check.want(session.passed, f"{session.name} carried no packet")
+        check.show(item.frame for item in session.passed[:2])
+    _judge_floods(case, check)
     unlisted = [
         event
         for event in case.events
@@ -331,7 +371,7 @@ def check_i_18(case: Case) -> Finding:
     for tried in unlisted:
         check.want(not tried.answer, tried.sentence)
     meanwhile = _scans(case, SESSION)
-    outside = [scan for scan in meanwhile if scan.source != of(case).dialer]
+    outside = [scan for scan in meanwhile if scan.source != of(case).workplace]
     check.want(outside, "nobody tried to get in from outside during a session")
     for scan in outside:
         check.want(scan.silent, scan.sentence)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.names import count
+from lab.record.cause import PppCause
 from lab.service.events import (
     SESSION,
     CalledIn,
     HostScanned,
     InboundDisabled,
     ServiceTried,
+    SessionDown,
+    SessionSought,
     SessionUp,
     WrongTry,
     spans,
@@ -18,6 +21,7 @@ from lab.service.events import (
 from lab.service.server.tokens import Denial
 from lab.telephony.events import LineDropped
 from lab.topology.model import RemoteService
+from lab.topology.service import Inbound
 from lab.verify.case import Case
 from lab.verify.remote_service import enabled
 from lab.verify.service_access import CALLS, records
@@ -27,7 +31,8 @@ from lab.verify.symptom import Diagnosis
 def find(case: Case) -> Diagnosis | None:
     """The first of them, in the order of a session; None if nothing befell it."""
     service = case.topology.service
-    if service is None or not service.by or not any(isinstance(e, CalledIn) for e in case.events):
+    tried = any(isinstance(event, CalledIn | SessionSought) for event in case.events)
+    if service is None or not service.by or not tried:
         return None
     return next((found for ask in SYMPTOMS if (found := ask(case, service))), None)
 
@@ -45,11 +50,14 @@ def _no_modem(case: Case, service: RemoteService) -> Diagnosis | None:
 def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
     if enabled(case):
         return None
-    calls = len(case.service_calls)
+    if service.dialer:
+        rang = count(len(case.service_calls), "time")
+        seen = f"its telephone rang {rang}, and its modem took no call"
+    else:
+        seen = f"it has called no gateway, so {service.workplace} finds no session"
     return Diagnosis(
         "inbound-not-enabled",
-        f"remote service of {service.console} is off: its telephone rang {count(calls, 'time')}, and its "
-        "modem took no call",
+        f"remote service of {service.console} is off: {seen}",
         "the customer has to let a session in on the panel",
     )
 
@@ -140,6 +148,19 @@ def _wrong_try(case: Case, service: RemoteService) -> Diagnosis | None:
     )
 
 
+def _silent_peer(case: Case, service: RemoteService) -> Diagnosis | None:
+    used = any(isinstance(e, InboundDisabled) and e.reason == "used" for e in case.events)
+    causes = [event.ended for event in case.events if isinstance(event, SessionDown)]
+    if not (used and service.by is Inbound.vpn and PppCause.terminated in causes):
+        return None
+    return Diagnosis(
+        "session-cut-off",
+        f"the VPN was cut off in a session: the gateway fell silent, and {service.console} ended the session "
+        "by itself; nobody is let in since",
+        "look at the customer's access line, and at the gateway",
+    )
+
+
 SYMPTOMS: tuple[Callable[[Case, RemoteService], Diagnosis | None], ...] = (
     _no_modem,
     _not_enabled,
@@ -148,5 +169,6 @@ SYMPTOMS: tuple[Callable[[Case, RemoteService], Diagnosis | None], ...] = (
     _late_lockdown,
     _hole,
     _line_dropped,
+    _silent_peer,
     _wrong_try,
 )

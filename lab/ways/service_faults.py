@@ -19,7 +19,12 @@ def by_modem(topology: Topology) -> bool:
     return topology.service is not None and topology.service.by is Inbound.modem
 
 
-SESSION = Need("remote service by modem", by_modem)
+def by_ppp(topology: Topology) -> bool:
+    return topology.service is not None and topology.service.by in (Inbound.modem, Inbound.vpn)
+
+
+CALL = Need("remote service by modem", by_modem)
+SESSION = Need("remote service by modem or VPN", by_ppp)
 
 
 def _service(**fields: Any) -> Callable[[Topology], Topology]:
@@ -31,10 +36,11 @@ def _service(**fields: Any) -> Callable[[Topology], Topology]:
 
 
 def _drop_line(topology: Topology) -> Topology:
-    """The first call of IBM's server that is connected is cut off."""
+    """The first call of IBM's server that is connected is cut off; by VPN the scenario cuts the Internet."""
     telephone, service = topology.telephone, topology.service
-    assert telephone is not None, "check has seen it"
     assert service is not None, "it applies only there"
+    if telephone is None:
+        return _service(stays_on=True)(topology)
     rules = tuple(
         CallRule(
             outcome=Outcome.line_drops,
@@ -65,14 +71,14 @@ FAULTS = (
     Fault(
         "wrong-ppp-address",
         "the representative first takes another PPP address for the right one",
-        SESSION,
+        CALL,
         _service(wrong_tries=1),
         survives=True,
     ),
     Fault(
         "third-wrong-try",
         "the representative takes three other PPP addresses for the right one",
-        SESSION,
+        CALL,
         _service(wrong_tries=MOST_TRIES),
     ),
     Fault(
@@ -84,12 +90,12 @@ FAULTS = (
     Fault(
         "lockdown-forgets-udp",
         "the lock-down looks at TCP only",
-        SESSION,
+        CALL,
         _service(lockdown_forgets_udp=True),
     ),
     Fault(
         "stale-session",
-        "the line drops, and the representative has not hung up",
+        "the line is cut, and the representative has not hung up",
         SESSION,
         _drop_line,
         survives=True,

@@ -19,6 +19,7 @@ GOOD: dict[str, Plan] = {
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),
     "service-modem": ("service-modem",),
+    "service-vpn": ("service-vpn",),
 }
 """In each of these, every finding that it is recorded for is put to the test, and holds."""
 
@@ -34,6 +35,9 @@ ELSEWHERE = (
     ("vpn-two-hmcs", "wrong-chap-secret"),
     ("dial-two-hmcs", "busy"),
     ("dial-two-hmcs", "wrong-pap-password"),
+    ("service-vpn", "inbound-not-enabled"),
+    ("service-vpn", "late-lockdown"),
+    ("service-vpn", "stale-session"),
 )
 """Faults that look otherwise there, and are recorded once more."""
 

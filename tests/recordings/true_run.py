@@ -183,6 +183,12 @@ class TrueRun:
         assert found, "nothing inside the ESP is like that"
         return found
 
+    def inside_session(self, chooses: Callable[[Inside], object]) -> list[Inside]:
+        """The same of sessions of remote service."""
+        found = [item for item in self.case().service_insides if chooses(item)]
+        assert found, "nothing inside the ESP of a session is like that"
+        return found
+
     def reseal(self, item: Inside, inner: bytes, next_header: int = esp.IP_IN_IP) -> None:
         """Another content for an ESP packet, on every wire that it crosses."""
         for frame, sealed, key in self._twins(item):

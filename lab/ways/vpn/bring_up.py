@@ -7,7 +7,7 @@ IPCP is open. Gateways are tried in the way's order (R-07); one is given up whol
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,13 @@ from lab.errors import ProtocolError
 from lab.linux import routes
 from lab.record.cause import GatewayCause
 from lab.record.event import PppUp
-from lab.record.record import PppSession
+from lab.record.record import PppSession, Record
 from lab.teardown import Teardown
 from lab.wait import comes_true
 from lab.ways.ground import Ground
 from lab.ways.vpn import plan as model
 from lab.ways.vpn.events import GatewayFailed, L2tpUp
-from lab.ways.vpn.plan import IpsecConnection, VpnPlan
+from lab.ways.vpn.plan import IpsecConnection, L2tpClient, VpnPlan
 from tunnels.ipsec import Charon
 from tunnels.l2tp import GatewayGivesNone, Lac, Lns
 
@@ -113,26 +113,76 @@ class Vpn:
         raise ProtocolError(f"{client} has no way home by VPN: {'; '.join(reasons)}")
 
     def _connect(self, way: VpnPlan, client: str, gateway: str) -> None:
-        connection = way.connection(client, gateway)
+        sessions = self._open(
+            way.connection(client, gateway), way.client(client), way, self._record
+        )
+        self._tell_sessions(client, gateway, sessions)
+
+        destinations = dict.fromkeys(f"{e.address}/32" for e in way.endpoints)
+        routes.add(self._nodes[client], destinations, sessions[0].interface)
+        self._record.routes[client] = routes.in_use(self._nodes[client])
+
+    def _open(
+        self, connection: IpsecConnection, plan: L2tpClient, way: VpnPlan, record: Record
+    ) -> tuple[PppSession, ...]:
+        """A client's tunnel, whose sessions go into a record; raises GatewayGivesNone."""
+        client, gateway = connection.client, connection.gateway
         failed = self._charons[client].initiate(connection, _ike_budget_s(connection))
         if failed is not None:
             none = GatewayFailed(
                 source=client, gateway=gateway, cause=GatewayCause.no_ike, detail=""
             )
             raise GatewayGivesNone(none, failed.why)
-
-        plan, server = way.client(client), way.server(gateway)
-        node, tell = self._nodes[client], self._story.tell
-        lac = Lac(node, plan, server, connection.client_address, self._record, tell)
+        node, server = self._nodes[client], way.server(gateway)
+        lac = Lac(node, plan, server, connection.client_address, record, self._story.tell)
         self._tunnels[client] = _Tunnel(connection, lac)
         lac.launch()
         lac.ready()
-        sessions = lac.dial(DIAL_DEADLINE_S)
-        self._tell_sessions(client, gateway, sessions)
+        return lac.dial(DIAL_DEADLINE_S)
 
-        destinations = dict.fromkeys(f"{e.address}/32" for e in way.endpoints)
-        routes.add(self._nodes[client], destinations, sessions[0].interface)
-        self._record.routes[client] = routes.in_use(self._nodes[client])
+    # For something else than calling home.
+
+    @contextmanager
+    def borrowed(self, way: VpnPlan, client: str) -> Iterator[None]:
+        """A client's ends of the VPN for something else; the agent's own tunnel, if it is up, is back after.
+
+        A way that does not come back is left down: the next call home tries it again.
+        """
+        stood = client in self._tunnels
+        self._close(client)
+        try:
+            yield
+        finally:
+            if stood:
+                with suppress(ProtocolError):
+                    self.up(way, client)
+
+    @contextmanager
+    def session(
+        self, way: VpnPlan, plan: L2tpClient
+    ) -> Iterator[tuple[str, tuple[PppSession, ...]]]:
+        """The sessions of a plan inside of the context, and by which gateway: the first that gives them.
+
+        The sessions are in no record. Raises ProtocolError with the reason of each gateway tried.
+        """
+        if not self._charons:
+            self._start()
+        client, reasons = plan.client, []
+        try:
+            for gateway in way.gateways:
+                try:
+                    found = self._open(way.connection(client, gateway), plan, way, Record())
+                except GatewayGivesNone as error:
+                    self._ground.check()
+                    self._story.tell(error.event)
+                    reasons.append(f"{gateway}: {error.message}")
+                    self._close(client)
+                    continue
+                yield gateway, found
+                return
+            raise ProtocolError(f"{client} has no VPN: {'; '.join(reasons)}")
+        finally:
+            self._close(client)
 
     def _tell_sessions(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
         open_now = [t for t in self._record.l2tp if t.client == client and not t.closed]

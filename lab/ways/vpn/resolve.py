@@ -114,7 +114,14 @@ def _server(site: Site, gateway: str) -> L2tpServer:
             auth=PppAuth.chap,  # P-09
             local_ip=own,
             pool=callers,
-            accounts=tuple(site.account(agent) for agent, _ in served),
+            accounts=(
+                *(site.account(agent) for agent, _ in served),
+                *(
+                    site.service_account(agent)
+                    for agent, _ in served
+                    if agent in site.spec.service and site.spec.service[agent].server is not None
+                ),
+            ),
         ),
         mtu=min(_mtu(site, way, agent) for agent, way in served),
     )

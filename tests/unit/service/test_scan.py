@@ -112,7 +112,7 @@ def test_captures_leave_out_scans_and_nothing_else(packet: Scapy, is_taken: bool
 def read(*packets: Scapy | bytes) -> scan.Answers:
     answers = scan.Answers()
     for packet in packets:
-        scan._note(bytes(packet), HOST, Purpose.attack, answers)
+        scan._note(bytes(packet), (US, HOST), Purpose.attack, answers)
     return answers
 
 

@@ -15,6 +15,7 @@ from tests.unit.verify import (
     fence_mutations,
     order_mutations,
     service_mutations,
+    service_vpn_mutations,
     vpn_mutations,
 )
 from tests.unit.verify.mutation import Mutation, as_it_is
@@ -26,6 +27,7 @@ MODULES = (
     fence_mutations,
     order_mutations,
     service_mutations,
+    service_vpn_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}

@@ -1,0 +1,215 @@
+"""A console's entrance by VPN: it calls IBM, with a PPP session for itself and one for each partition.
+
+The console begins (I-14): IPsec as for calling home, then the L2TP sessions (I-16). From before the first of
+them no packet gets in; when all stand, each has its door: the console's own the listed ports, every other one
+its partition (I-17, I-18). Meanwhile the console's tunnel for calling home is down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from lab.errors import ProtocolError
+from lab.linux import routes
+from lab.linux.nodes import Node
+from lab.record.event import Tell
+from lab.record.record import PppSession
+from lab.service.events import LockedDown, SessionDown, SessionUp
+from lab.service.lockdown import Door
+from lab.service.locking import Lock
+from lab.service.panel import CannotLetIn, Panel, PanelState
+from lab.topology.model import RemoteService
+from lab.wait import let_pass
+from lab.ways.vpn.bring_up import Vpn
+from lab.ways.vpn.plan import SessionLayout, VpnPlan
+from tunnels.answering import ToldToEnd
+
+INTERFACES = "ppp*"
+"""All of a session: the console's tunnel for calling home is down meanwhile."""
+FIRST_TABLE = 100
+"""The routing table of the first partition's session; each further one has the next."""
+LATE_S = 0.5
+"""With the fault late-lockdown: packets come meanwhile, and a scan's do not yet."""
+
+
+class VpnEntrance:
+    """The entrance of one HMC by VPN."""
+
+    def __init__(
+        self, node: Node, service: RemoteService, vpn: Vpn, way: VpnPlan, tell: Tell
+    ) -> None:
+        self._node = node
+        self._vpn = vpn
+        self._way = way
+        self._tell = tell
+        self._lock: Lock | None = None
+        self._opened: tuple[PppSession, ...] = ()
+        self._off = Lock(node, service).off([INTERFACES])
+        """Also the tunnel for calling home lets nobody in (OUT-02)."""
+
+    def prepare(self, settings: RemoteService) -> None:
+        """Nothing is there to be prepared: the VPN's daemons are those for calling home."""
+
+    def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
+        with self._vpn.borrowed(self._way, self._node.name):
+            panel.note_enabled(ready=False)
+            lock = self._lock = Lock(self._node, settings)
+            try:
+                self._hold(panel, settings, lock, told)
+            finally:
+                if panel.state is PanelState.session:
+                    own = self._opened[0]
+                    self._tell(
+                        SessionDown(
+                            source=self._node.name,
+                            exit_status=own.exit_status,
+                            dropped=lock.dropped,
+                            ended=own.cause or "",
+                        )
+                    )
+        return "used"
+
+    def _hold(self, panel: Panel, settings: RemoteService, lock: Lock, told: int) -> None:
+        """A session, from the console's call to the end of it."""
+        node, late = self._node, settings.late_lockdown
+        with contextlib.ExitStack() as session:
+            if late:
+                session.enter_context(lock.unlocked(self._off))
+            else:
+                session.enter_context(self._locked(lock, self._off))
+            gateway, opened = session.enter_context(self._called(settings))
+            self._opened = opened
+            interfaces = tuple(each.interface for each in opened)
+            agreed, doors = assign(settings, opened)
+            panel.settings = agreed
+            routes.add(node, [f"{settings.caller_address}/32"], interfaces[0])
+            session.enter_context(self._routed(doors, settings.caller_address))
+            session.enter_context(lock.overriding(interfaces))
+            session.enter_context(lock.forwarding(doors))
+            self._tell_up(agreed, gateway, interfaces)
+            if late:
+                panel.note_session(interfaces)
+                let_pass(LATE_S)
+                session.enter_context(self._locked(lock, ""))
+            lock.open([INTERFACES], doors)
+            panel.note_session(interfaces)
+            self._wait(interfaces, told)
+
+    def shut(self) -> None:
+        """Nothing is left open: ``serve`` has taken all back."""
+
+    def unused(self) -> bool:
+        """Whether not one packet has gone through a door."""
+        if self._lock is None:
+            return False
+        return not self._lock.passed()
+
+    @contextlib.contextmanager
+    def _called(self, settings: RemoteService) -> Iterator[tuple[str, tuple[PppSession, ...]]]:
+        assert settings.account is not None, "a topology with a server has one"
+        plan = replace(
+            self._way.client(self._node.name),
+            account=settings.account,
+            sessions=1 + len(settings.allowed),
+            layout=SessionLayout(settings.layout),
+        )
+        with contextlib.ExitStack() as call:
+            try:
+                found = call.enter_context(self._vpn.session(self._way, plan))
+            except ProtocolError as error:
+                raise CannotLetIn("no-vpn", error.message) from error
+            yield found
+
+    @contextlib.contextmanager
+    def _locked(self, lock: Lock, before: str) -> Iterator[None]:
+        with lock.on([INTERFACES], [], before):
+            self._tell(LockedDown(source=self._node.name, interface=INTERFACES, user=""))
+            yield
+
+    @contextlib.contextmanager
+    def _routed(self, doors: list[Door], caller: str) -> Iterator[None]:
+        """What a partition sends to the representative goes by its own session (I-17)."""
+        with contextlib.ExitStack() as undo:
+            for table, door in enumerate(doors, FIRST_TABLE):
+                if door.partition is None:
+                    continue
+                rule = ["iif", door.partition.segment, "to", caller, "lookup", str(table)]
+                path = [caller, "dev", door.interface, "table", str(table)]
+                self._node.run(["ip", "route", "add", *path])
+                self._node.run(["ip", "rule", "add", *rule])
+                undo.callback(self._node.run, ["ip", "rule", "delete", *rule])
+            yield
+
+    def _tell_up(self, agreed: RemoteService, gateway: str, interfaces: tuple[str, ...]) -> None:
+        """Before the doors open: what comes before has come too early."""
+        self._tell(
+            SessionUp(
+                source=self._node.name,
+                time=time.time(),
+                interface=" ".join(interfaces),
+                address=agreed.ppp_address,
+                caller=agreed.caller_address,
+                aliases=tuple(partition.alias for partition in agreed.allowed),
+                gateway=gateway,
+            )
+        )
+
+    def _wait(self, interfaces: tuple[str, ...], told: int) -> None:
+        """Until the console's own session has ended, or all others have. Raises ToldToEnd."""
+        with contextlib.ExitStack() as undo:
+            poller = select.poll()
+            poller.register(told, select.POLLIN)
+            left: dict[int, bool] = {}
+            for number, interface in enumerate(interfaces):
+                ended = self._node.call(_watch, interface)
+                if ended is None:
+                    if number == 0:
+                        return
+                    continue
+                undo.callback(os.close, ended)
+                poller.register(ended, select.POLLIN)
+                left[ended] = number == 0
+            while left:
+                for descriptor, _ in poller.poll():
+                    if descriptor == told:
+                        raise ToldToEnd
+                    poller.unregister(descriptor)
+                    if left.pop(descriptor):
+                        return
+
+
+def assign(
+    settings: RemoteService, opened: tuple[PppSession, ...]
+) -> tuple[RemoteService, list[Door]]:
+    """Who has which session: the console the first, each allowed partition one of the others (I-16).
+
+    The settings with the addresses that the gateway has given, and the doors.
+    """
+    first, *others = opened
+    given = {p.name: s for p, s in zip(settings.allowed, others, strict=True)}
+    agreed = replace(
+        settings,
+        ppp_address=first.local_ip,
+        partitions=tuple(
+            replace(p, alias=given[p.name].local_ip if p.name in given else "")
+            for p in settings.partitions
+        ),
+    )
+    doors = [Door(first.interface, first.local_ip)] if settings.console_allowed else []
+    doors += [Door(given[p.name].interface, p.alias, p) for p in agreed.allowed]
+    return agreed, doors
+
+
+def _watch(interface: str) -> int | None:
+    """A descriptor that is readable when an interface's pppd has ended; None if it has."""
+    try:
+        pid = int(Path(f"/run/{interface}.pid").read_text())
+        return os.pidfd_open(pid)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,122 @@
+"""IBM's representative at the Service Server: uses a session that a console has brought up by VPN (S4 2.2.2).
+
+What the gateways know of sessions is what their pppds have told: the user's name and address of each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.linux.nodes import Node
+from lab.record.event import Tell
+from lab.service.events import SessionSought
+from lab.topology.model import RemoteService
+from lab.wait import wait_until
+
+FOLDER = "/run/sessions"
+UP = f"""\
+#!/bin/sh
+# Who has a session here, for IBM's Service Server.
+echo "$PEERNAME $IPREMOTE" >{FOLDER}/$IFNAME
+"""
+DOWN = f"""\
+#!/bin/sh
+rm -f {FOLDER}/$IFNAME
+"""
+SCRIPTS = {"/etc/ppp/ip-up": UP, "/etc/ppp/ip-down": DOWN}
+END_S = 30.0
+
+
+class ServerUser:
+    """A representative at the Service Server; ``gateways`` are IBM's ends of the VPN, by name, and ``hops``
+    their addresses as the server sees them."""
+
+    def __init__(
+        self,
+        node: Node,
+        service: RemoteService,
+        gateways: Mapping[str, Node],
+        hops: Mapping[str, str],
+        tell: Tell,
+    ) -> None:
+        self._node = node
+        self._service = service
+        self._gateways = gateways
+        assert service.account is not None, "the topology has a server"
+        self._user = service.account.user
+        self._tell = tell
+        self._hops = hops
+        self._connected = ""
+        """The gateway of the session that is in use."""
+        self.said = ""
+        for gateway in gateways.values():
+            for path, text in SCRIPTS.items():
+                gateway.write(path, text, 0o700)
+            gateway.call(Path(FOLDER).mkdir, exist_ok=True)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the session that is in use stands."""
+        return bool(self._connected and self._sessions(self._connected))
+
+    @property
+    def place(self) -> Node:
+        return self._node
+
+    def knock(self) -> bool:
+        """Look for sessions of the console at the gateways."""
+        self._connected = next((name for name in self._gateways if self._sessions(name)), "")
+        self.said = "" if self._connected else f"no session is at {' or '.join(self._gateways)}"
+        self._tell(
+            SessionSought(
+                source=self._node.name, console=self._service.console, gateway=self._connected
+            )
+        )
+        return bool(self._connected)
+
+    def authenticate(self, service: RemoteService) -> bool:
+        """Whether the addresses that the customer tells are those of sessions that stand."""
+        told = {service.ppp_address, *(partition.alias for partition in service.allowed)}
+        if not (self._connected and told <= {*self._sessions(self._connected).values()}):
+            return False
+        node = self._node
+        hop = self._hops[self._connected]
+        node.run(["ip", "address", "replace", f"{service.caller_address}/32", "dev", "lo"])
+        for address in told:
+            node.run(["ip", "route", "replace", address, "via", hop, "src", service.caller_address])
+        return True
+
+    def leave(self) -> None:
+        """End the console's sessions at their gateway."""
+        gateway, self._connected = self._connected, ""
+        if gateway:
+            node = self._gateways[gateway]
+            for interface in self._sessions(gateway):
+                node.call(_end, interface)
+            wait_until("the sessions have ended", lambda: not self._sessions(gateway), END_S)
+
+    stop = leave
+
+    def _sessions(self, gateway: str) -> dict[str, str]:
+        """The console's, at a gateway: interface to address."""
+        return self._gateways[gateway].call(_sessions, self._user)
+
+
+def _sessions(user: str) -> dict[str, str]:
+    found = {}
+    for path in sorted(Path(FOLDER).iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            who, _, address = path.read_text().strip().rpartition(" ")
+            if who == user:
+                found[path.name] = address
+    return found
+
+
+def _end(interface: str) -> None:
+    """Have an interface's pppd say goodbye (RFC 1661 5.5)."""
+    with contextlib.suppress(OSError, ValueError):
+        os.kill(int(Path(f"/run/{interface}.pid").read_text()), signal.SIGTERM)
