@@ -39,8 +39,9 @@ def be_refused(scene: Scene) -> None:
 
 def use_tools(scene: Scene, service: RemoteService) -> None:
     """In a session: its user reaches the console by a tool, and another user does not."""
-    reached = [service.ppp_address] if service.console_allowed else []
-    reached += [partition.alias for partition in service.partitions if partition.allowed]
+    agreed = scene.panel.settings or service
+    reached = [agreed.ppp_address] if agreed.console_allowed else []
+    reached += [partition.alias for partition in agreed.allowed]
     script = f"exec 3<>/dev/tcp/{reached[0]}/{service.ports[0]} && head -n 1 <&3"
     words = ["run", "--", "bash", "-c", shlex.quote(script)]
     for user in (REPRESENTATIVE, CLERK):

@@ -71,7 +71,7 @@ class Scene:
 
     @property
     def workplace(self) -> Node:
-        """Where the representative's programs run."""
+        """IBM's server, to which the representative has logged in."""
         return self.lab.node(self.service.workplace)
 
     @property
@@ -89,7 +89,8 @@ class Scene:
 
     def look_at(self, host: str, address: str, port: int) -> str:
         """The representative tries a port, as a program would."""
-        return look_at(self.workplace, self.lab.story.tell, host, address, port)
+        place, tell = self.representative.place, self.lab.story.tell
+        return look_at(place, tell, self.service.workplace, host, address, port)
 
     def look_back(self, service: RemoteService) -> None:
         """The console itself opens a connection to the representative's machine (I-32)."""

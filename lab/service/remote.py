@@ -15,12 +15,13 @@ from lab.names import all_of, check_known
 from lab.service import desk, inbound
 from lab.service.panel import Entrance, Panel, PanelState
 from lab.service.representative import Representative
-from lab.service.server import login
+from lab.service.server import login, separation
 from lab.service.server.authorized import Authorized
 from lab.service.server.client import Client
 from lab.service.server.login import LogInServer
+from lab.service.server.separation import Separation
 from lab.service.server.workplace import start_as
-from lab.topology.model import RemoteService, Way
+from lab.topology.model import RemoteService, Role, Way
 from lab.topology.service import BY_TELEPHONE, Inbound
 from lab.ways.ground import Ground, WayDriver
 
@@ -79,6 +80,15 @@ def chosen(service: RemoteService, wanted: str) -> Inbound:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerSide:
+    """The Service Server's network."""
+
+    separation: Separation
+    hops: Mapping[str, str]
+    """The gateways of IBM's, by name, and the address of each as the server sees it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Remote:
     """What is at work; ``check`` is for the lab's ground."""
 
@@ -87,6 +97,8 @@ class Remote:
     """The one of the way in that the topology is about, who logs in first."""
     panel_desk: desk.Desk
     log_in: LogInServer
+    apart: ServerSide | None = None
+    """Of the Service Server; none where the workplace is a server that dials."""
 
     def check(self) -> None:
         """Raise LabError if a part of it broke."""
@@ -104,11 +116,12 @@ def start(
     ``driver`` finds what brings up a way home, for a session that uses one.
     """
     by = chosen(service, "")
-    entrance, representative = _ends(ground, service, by, driver)
     console, workplace = ground.nodes[service.console], ground.nodes[service.workplace]
     tell = ground.story.tell
-    panel = Panel(service.console, {by: entrance}, tell)
     with contextlib.ExitStack() as undo:
+        apart = undo.enter_context(_kept_apart(ground, service)) if service.server else None
+        entrance, representative = _ends(ground, service, by, driver, apart)
+        panel = Panel(service.console, {by: entrance}, tell)
         undo.callback(panel.stop)
         undo.callback(representative.stop)
         timers = undo.enter_context(_Timers())
@@ -125,11 +138,31 @@ def start(
             login.start(workplace, service.log_in_address, [pc], [service.console], way_in, tell)
         )
         client = Client(pc, workplace, tell)
-        yield Remote(panel, Authorized(representative, log_in.office, client), panel_desk, log_in)
+        authorized = Authorized(representative, log_in.office, client)
+        yield Remote(panel, authorized, panel_desk, log_in, apart)
+
+
+@contextlib.contextmanager
+def _kept_apart(ground: Ground, service: RemoteService) -> Iterator[ServerSide]:
+    """The Service Server's firewall, and whom it reaches sessions by."""
+    plan = ground.topology.node(service.server)
+    own = {interface.segment for interface in plan.interfaces}
+    hops = {
+        gateway.name: interface.ip
+        for gateway in ground.topology.with_role(Role.vpn_gateway)
+        for interface in gateway.interfaces
+        if interface.segment in own
+    }
+    with separation.start(ground.nodes[service.server]) as made:
+        yield ServerSide(made, hops)
 
 
 def _ends(
-    ground: Ground, service: RemoteService, by: Inbound, driver: Callable[[Way], WayDriver]
+    ground: Ground,
+    service: RemoteService,
+    by: Inbound,
+    driver: Callable[[Way], WayDriver],
+    apart: ServerSide | None,
 ) -> tuple[Entrance, Representative]:
     """Both ends of a way in, at rest. Only what the topology needs is imported."""
     console, tell = ground.nodes[service.console], ground.story.tell
@@ -153,12 +186,11 @@ def _ends(
         vpn = driver(way)
         assert isinstance(vpn, Vpn)
         gateways = {name: ground.nodes[name] for name in way.gateways}
+        assert apart is not None, "a session by VPN has a server"
         server = ground.nodes[service.server]
-        hops = {
-            name: next(i.ip for i in ground.topology.node(name).interfaces if i.name == "core")
-            for name in way.gateways
-        }
-        user: Representative = ServerUser(server, service, gateways, hops, tell)
+        user: Representative = ServerUser(
+            server, service, gateways, apart.hops, apart.separation, tell
+        )
         return VpnEntrance(console, service, vpn, way, tell), user
     raise UsageError(f"remote service by {by} is not in the lab")
 

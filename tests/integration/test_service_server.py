@@ -292,7 +292,7 @@ def test_log_ins_that_stand_end_with_the_server(tmp_path: Path) -> None:
 
 # Separation.
 
-SESSION, GATEWAY, TOWARDS_GATEWAY = "10.253.0.1", "10.2.0.1", "10.2.0.30"
+SESSION, TOOLS, GATEWAY, TOWARDS_GATEWAY = "10.253.0.1", "10.253.0.2", "10.2.0.1", "10.2.0.30"
 LISTENER = """
 import socket
 listener = socket.create_server(("0.0.0.0", 22))
@@ -322,6 +322,8 @@ def networks(tmp_path: Path) -> Iterator[Networks]:
     with two_nodes(tmp_path) as (server, pc), Node.create_bare("gateway", tmp_path) as gateway:
         wire(server, TOWARDS_GATEWAY, gateway, GATEWAY)
         gateway.run(["ip", "address", "add", f"{SESSION}/32", "dev", "lo"])
+        for tools in (TOOLS, "10.253.0.12"):
+            gateway.run(["ip", "route", "add", tools, "via", TOWARDS_GATEWAY, "src", SESSION])
         gateway.run(["ip", "route", "add", "10.1.0.0/24", "via", TOWARDS_GATEWAY, "src", SESSION])
         server.run(["ip", "route", "add", "default", "via", GATEWAY])
         pc.run(["ip", "route", "add", "10.253.0.0/24", "via", SERVER])
@@ -337,7 +339,7 @@ def networks(tmp_path: Path) -> Iterator[Networks]:
 
 def test_only_a_sessions_tools_reach_it(networks: Networks) -> None:
     made = networks.separation
-    with workplace.opened(made, 1, [SESSION], gateway=GATEWAY) as place:
+    with workplace.opened(made, 1, TOOLS, {SESSION: GATEWAY}) as place:
         assert networks.reaches(place.node, SESSION, 22)
         for node in (networks.intranet, networks.server):
             assert not networks.reaches(node, SESSION, 22)
@@ -361,7 +363,7 @@ def test_with_a_session_all_of_it_goes(networks: Networks) -> None:
     made, server = networks.separation, networks.server
     before = server.run(["nft", "-s", "list", "ruleset"])
     for number in (1, 2):
-        with workplace.opened(made, number, [SESSION], gateway=GATEWAY) as place:
+        with workplace.opened(made, number, TOOLS, {SESSION: GATEWAY}) as place:
             sleeper = place.start(["sleep", "1000"], 59_001, (0, 1, 2))
             assert networks.reaches(place.node, SESSION, 22)
         assert sleeper.wait(10) == -9
@@ -376,8 +378,8 @@ def test_with_a_session_all_of_it_goes(networks: Networks) -> None:
 def test_two_sessions_do_not_reach_each_other(networks: Networks) -> None:
     made, other = networks.separation, "10.253.0.9"
     networks.gateway.run(["ip", "address", "add", f"{other}/32", "dev", "lo"])
-    with workplace.opened(made, 1, [SESSION], gateway=GATEWAY) as one:
-        with workplace.opened(made, 2, [f"{other}/32"], gateway=GATEWAY) as two:
+    with workplace.opened(made, 1, TOOLS, {SESSION: GATEWAY}) as one:
+        with workplace.opened(made, 2, "10.253.0.12", {f"{other}/32": GATEWAY}) as two:
             assert networks.reaches(one.node, SESSION, 22)
             assert networks.reaches(two.node, other, 22)
             assert not networks.reaches(one.node, other, 22)

@@ -31,7 +31,7 @@ COUNTERS = {
     FROM_TOOLS: "from a tool, not to the session of it",
     THROUGH: "through the server, and of no session",
 }
-ADDRESSES, TOOLS = "session-addresses", "tools"
+ADDRESSES, OWN_ADDRESSES, TOOLS = "session-addresses", "tools-addresses", "tools"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,8 @@ class ToolPassage:
     number: int
     tools: str
     """The server's interface to the tools' namespace."""
-    source: str
-    """The tools' own address."""
+    address: str
+    """The tools' own: the session knows the representative by it."""
     beyond: str
     """The server's interface towards the session."""
     addresses: tuple[str, ...]
@@ -67,17 +67,19 @@ def render() -> str:
     """The table of a server without a session."""
     sets = (
         f"\tset {ADDRESSES} {{\n\t\ttype ipv4_addr\n\t\tflags interval\n\t}}\n"
+        f"\tset {OWN_ADDRESSES} {{\n\t\ttype ipv4_addr\n\t}}\n"
         f"\tset {TOOLS} {{\n\t\ttype ifname\n\t}}\n"
     )
     chains = (
         chain(
             "arriving",
             (
-                "type filter hook prerouting priority mangle; policy accept;",
+                "type filter hook prerouting priority raw + 10; policy accept;",
                 f"iifname @{TOOLS} accept",
                 # Here, and not where packets are passed on: no packet of others is to get as far as routing.
                 f"ip daddr @{ADDRESSES} {_count(TO_SESSION)} drop",
-                f"ip saddr @{ADDRESSES} ct state new,invalid {_count(FROM_SESSION)} drop",
+                f"ip saddr @{ADDRESSES} ip daddr != @{OWN_ADDRESSES} {_count(FROM_SESSION)} drop",
+                f"ip daddr @{OWN_ADDRESSES} ip saddr != @{ADDRESSES} {_count(TO_SESSION)} drop",
             ),
         ),
         chain("sessions", ()),
@@ -95,7 +97,6 @@ def render() -> str:
             (
                 "type filter hook input priority filter; policy accept;",
                 f"iifname @{TOOLS} {_count(FROM_TOOLS)} drop",
-                f"ip saddr @{ADDRESSES} {_count(FROM_SESSION)} drop",
             ),
         ),
         chain(
@@ -105,7 +106,6 @@ def render() -> str:
                 f"ip daddr @{ADDRESSES} {_count(OWN_TO_SESSION)} drop",
             ),
         ),
-        chain("sources", ("type nat hook postrouting priority srcnat; policy accept;",)),
     )
     return f"table ip {TABLE} {{\n{declared(COUNTERS)}{sets}" + "\n".join(chains) + "}\n"
 
@@ -113,16 +113,17 @@ def render() -> str:
 def render_passage(passage: ToolPassage) -> str:
     """A session's own rules: the tools' packets go to the session, and the answers come back."""
     addresses = f"{{ {', '.join(passage.addresses)} }}"
-    there = f'iifname "{passage.tools}" ip saddr {passage.source} oifname "{passage.beyond}"'
-    back = f'iifname "{passage.beyond}" oifname "{passage.tools}" ct state established,related'
+    there = f'iifname "{passage.tools}" ip saddr {passage.address} oifname "{passage.beyond}"'
+    back = f'iifname "{passage.beyond}" ip saddr {addresses} oifname "{passage.tools}"'
     rules = (
         f"{there} ip daddr {addresses} {_count(passage.out)} accept",
-        f"{back} ip saddr {addresses} {_count(passage.back)} accept",
+        f"{back} ip daddr {passage.address} {_count(passage.back)} accept",
     )
     body = declared({passage.out: "to the session", passage.back: "from the session"})
     return (
         f"table ip {TABLE} {{\n{body}{chain(passage.chain, rules)}}}\n"
         f"add element ip {TABLE} {ADDRESSES} {addresses}\n"
+        f"add element ip {TABLE} {OWN_ADDRESSES} {{ {passage.address} }}\n"
         f'add element ip {TABLE} {TOOLS} {{ "{passage.tools}" }}\n'
     )
 
@@ -131,15 +132,6 @@ def render_jumps(passages: Sequence[ToolPassage]) -> str:
     """The chains that apply: those of the sessions that stand."""
     jumps = "".join(f"add rule ip {TABLE} sessions jump {p.chain}\n" for p in passages)
     return f"flush chain ip {TABLE} sessions\n{jumps}"
-
-
-def render_sources(passages: Sequence[ToolPassage]) -> str:
-    """Whose packets go out as the server's own."""
-    rules = "".join(
-        f'add rule ip {TABLE} sources ip saddr {p.source} oifname "{p.beyond}" masquerade\n'
-        for p in passages
-    )
-    return f"flush chain ip {TABLE} sources\n{rules}"
 
 
 def _count(name: str) -> str:
@@ -172,9 +164,7 @@ class Separation:
         try:
             self._nft(
                 "let tools through",
-                render_passage(passage)
-                + render_jumps(self._passages)
-                + render_sources(self._passages),
+                render_passage(passage) + render_jumps(self._passages),
             )
         except KernelError:
             self._passages.remove(passage)
@@ -187,10 +177,10 @@ class Separation:
             self._nft(
                 "let tools no longer through",
                 render_jumps(self._passages)
-                + render_sources(self._passages)
                 + f"delete chain {table} {passage.chain}\n"
                 + f"delete counter {table} {passage.out}\ndelete counter {table} {passage.back}\n"
                 + f"delete element {table} {ADDRESSES} {addresses}\n"
+                + f"delete element {table} {OWN_ADDRESSES} {{ {passage.address} }}\n"
                 + f'delete element {table} {TOOLS} {{ "{passage.tools}" }}\n',
             )
 

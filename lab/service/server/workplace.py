@@ -11,7 +11,7 @@ import json
 import os
 import select
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from lab.linux import links, process
@@ -81,19 +81,16 @@ def end_strays(node: Node) -> None:
 
 @contextlib.contextmanager
 def opened(
-    separation: Separation,
-    number: int,
-    addresses: Sequence[str],
-    *,
-    gateway: str = "",
-    interface: str = "",
+    separation: Separation, number: int, address: str, hops: Mapping[str, str]
 ) -> Iterator[Workplace]:
-    """A workplace for a session, whose ``addresses`` (or prefixes) are reached by a gateway or an interface.
+    """A workplace for a session.
 
     ``number`` is the session's, below ``MOST``; no two sessions of a server may have the same at once.
+    ``address`` is the tools' own, which whoever is beyond the server routes to the server. ``hops`` has for
+    each address (or prefix) of the session the next hop, all by one interface of the server.
     """
     server = separation.server
-    beyond = interface or _interface_to(server, gateway)
+    (beyond,) = {_interface_to(server, hop) for hop in hops.values()}
     outer = f"tools-{number}"
     routes = str(FIRST_ROUTES + number)
     _, near, far, _ = map(str, list(NET.subnets(new_prefix=30))[number % MOST])
@@ -103,22 +100,23 @@ def opened(
         )
         links.join(server, outer, node, OUTSIDE)
         undo.callback(server.run, ["ip", "link", "delete", outer])
-        for there, name, address in ((server, outer, near), (node, OUTSIDE, far)):
-            there.run(["ip", "address", "add", f"{address}/30", "dev", name])
+        for there, name, own in ((server, outer, near), (node, OUTSIDE, far)):
+            there.run(["ip", "address", "add", f"{own}/30", "dev", name])
             there.run(["ip", "link", "set", name, "up"])
-        hop = ["via", gateway] if gateway else []
+        node.run(["ip", "address", "add", f"{address}/32", "dev", OUTSIDE])
+        server.run(["ip", "route", "add", f"{address}/32", "via", far])
         server.run(["ip", "rule", "add", "iif", outer, "lookup", routes])
         undo.callback(server.run, ["ip", "rule", "delete", "iif", outer, "lookup", routes])
         server.run(["ip", "route", "add", "unreachable", "default", "table", routes])
         undo.callback(server.run, ["ip", "route", "flush", "table", routes])
-        for address in addresses:
-            server.run(["ip", "route", "add", address, *hop, "dev", beyond, "table", routes])
-            node.run(["ip", "route", "add", address, "via", near])
+        for place, hop in hops.items():
+            server.run(["ip", "route", "add", place, "via", hop, "dev", beyond, "table", routes])
+            node.run(["ip", "route", "add", place, "via", near, "src", address])
+        undo.callback(_stop_forwarding, separation, beyond)
         for name in (outer, beyond):
             links.forward(server, name, on=True)
-        undo.callback(_stop_forwarding, separation, beyond)
         passage = ToolPassage(
-            number=number, tools=outer, source=far, beyond=beyond, addresses=tuple(addresses)
+            number=number, tools=outer, address=address, beyond=beyond, addresses=tuple(hops)
         )
         undo.enter_context(separation.letting(passage))
         made = Workplace(node, passage)
