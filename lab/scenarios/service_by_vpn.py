@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lab.errors import ProtocolError
 from lab.linux import firewall, nft
+from lab.scenarios import service_apart
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
@@ -52,7 +53,7 @@ def come_in(scene: Scene, service: RemoteService) -> None:
         with _flooding(scene):
             scene.panel.enable(service)
     if not representative.knock():
-        raise ProtocolError(f"{service.workplace} knows no session of {service.console}")
+        raise ProtocolError(f"no session with {service.console}: {representative.said}")
     agreed = _agreed(scene)
     if not representative.authenticate(agreed):
         raise ProtocolError(f"the session of {service.console} is not where the customer says")
@@ -84,6 +85,7 @@ def work(scene: Scene, service: RemoteService) -> None:
             ends = (agreed.caller_address, target)
             scene.scan(node, ends, SESSION, Purpose.attack, send, by)
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
+    service_apart.try_apart(scene, agreed)
 
 
 def leave(scene: Scene, service: RemoteService) -> None:

@@ -255,6 +255,52 @@ class ToolTried(Event, topic="service"):
         return f"{self.user} at {self.source} to {self.server}: {self.words}: {self.answer or self.status}"
 
 
+class ApartTried(Event, topic="service"):
+    """Who is no tool of a session tried one port of the session, as a program would (I-19, I-20).
+
+    The source is IBM's service server, or a PC of the intranet.
+    """
+
+    address: str
+    host: str
+    """Whose the address is."""
+    port: int
+    answer: str
+    """The first line of what came back; empty if nothing did."""
+
+    @property
+    def sentence(self) -> str:
+        outcome = f"says {self.answer!r}" if self.answer else "does not answer"
+        return (
+            f"{self.source}, past the tools, to {self.host} ({self.address}:{self.port}): {outcome}"
+        )
+
+
+class ApartScanned(Event, topic="scan"):
+    """All TCP and UDP ports, other IP protocols and a ping, between the intranet and a session (I-20).
+
+    The source is the PC of the intranet, or the console, in whose name packets came to the server from the
+    session's side.
+    """
+
+    started: float
+    address: str
+    """The source's own."""
+    target: str
+    sent: Counts
+    at_server: Counts
+    """As the service server counted them when they came."""
+    at_target: Counts
+    """As the host at the other end counted them."""
+    answered: bool
+    """Whether anything came back."""
+
+    @property
+    def sentence(self) -> str:
+        came = f"{sum(self.at_target)} of {sum(self.sent)} packets came through"
+        return f"{self.source} scans {self.target} past the service server: {came}"
+
+
 KINDS: tuple[type[Event], ...] = (
     HostScanned,
     Flooded,
@@ -270,6 +316,8 @@ KINDS: tuple[type[Event], ...] = (
     ServiceTried,
     Audited,
     ToolTried,
+    ApartTried,
+    ApartScanned,
 )
 
 

@@ -15,6 +15,7 @@ from lab.verify import (
     remote_service,
     remote_session,
     service_access,
+    service_apart,
     service_vpn,
 )
 from lab.verify.case import Case
@@ -43,6 +44,8 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-16": service_vpn.check_i_16,
     "I-17": service_vpn.check_i_17,
     "I-18": remote_session.check_i_18,
+    "I-19": service_apart.check_i_19,
+    "I-20": service_apart.check_i_20,
     "I-21": service_access.check_i_21,
     "I-32": remote_session.check_i_32,
     "P-21": service_vpn.check_p_21,

@@ -47,21 +47,22 @@ def _judge_dialling(case: Case, check: Check) -> int:
         if call is None or call.outcome == "refused":
             check.object(f"{who}: nobody was permitted to call")
             continue
-        before = [r for r in seen if r.time <= said.time and r.outcome == "done"]
-        last = max((r.time for r in seen if r.verb in CALLS and r.time < said.time), default=0.0)
-        logged_in = [
-            r
-            for r in before
-            if r.verb == "log-in"
-            and (r.user, r.address) == (call.user, call.address)
-            and r.time > last
-        ]
-        check.want(logged_in, f"{who}: {call.user} had not logged in")
-        given = [
-            r for r in before if r.verb == "authorize" and r.authorization == call.authorization
-        ]
-        check.want(given, f"{who}: no officer had authorized {call.user}")
+        judge_permitted(check, who, seen, call, said.time)
     return len(numbers)
+
+
+def judge_permitted(check: Check, who: str, seen: list[Audited], call: Audited, at: float) -> None:
+    """Object if the user of a call had not logged in for it at a time, or was not authorized."""
+    done = [r for r in seen if r.time <= at and r.outcome == "done"]
+    last = max((r.time for r in seen if r.verb in CALLS and r.time < at), default=0.0)
+    logged_in = [
+        r
+        for r in done
+        if r.verb == "log-in" and r.time > last and (r.user, r.address) == (call.user, call.address)
+    ]
+    check.want(logged_in, f"{who}: {call.user} had not logged in")
+    given = [r for r in done if r.verb == "authorize" and r.authorization == call.authorization]
+    check.want(given, f"{who}: no officer had authorized {call.user}")
 
 
 def check_i_04(case: Case) -> Finding:

@@ -14,7 +14,6 @@ from lab.service.events import (
     ServiceTried,
     SessionDown,
     SessionSought,
-    SessionUp,
     WrongTry,
     spans,
 )
@@ -64,7 +63,7 @@ def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
 
 def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
     """After the enabling nobody has called, as the server had refused it."""
-    if not enabled(case) or any(isinstance(event, SessionUp) for event in case.events):
+    if not enabled(case) or any(r.reason == "begun" for r in records(case)):
         return None
     since = min(event.time for event in enabled(case))
     asked = [r for r in records(case) if r.verb in CALLS and r.time >= since]
@@ -73,7 +72,7 @@ def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
     words = Denial(asked[-1].reason).words
     return Diagnosis(
         "not-authorized",
-        f"{service.workplace} refused {asked[-1].user}: {words}; {service.console} was not called",
+        f"{service.workplace} refused {asked[-1].user}: {words}; nobody got to {service.console}",
         f"ask an officer for an authorization: lab-service authorize, at {service.workplace}",
     )
 

@@ -38,6 +38,7 @@ ELSEWHERE = (
     ("service-vpn", "inbound-not-enabled"),
     ("service-vpn", "late-lockdown"),
     ("service-vpn", "stale-session"),
+    ("service-vpn", "expired-token"),
 )
 """Faults that look otherwise there, and are recorded once more."""
 
