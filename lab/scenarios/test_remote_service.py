@@ -21,9 +21,9 @@ def by_hand(lab: Lab, node: str, line: str) -> str:
     return lab.node(node).run([path, *words], deadline_s=CALL_S).strip()
 
 
-def by_ssh(lab: Lab, line: str, user: str = "representative") -> str:
-    """What the server says to somebody who logs in from the intranet; raises LabError if that fails."""
-    argv = ["ssh", f"{user}@ibm-dial", *line.split()]
+def by_ssh(lab: Lab, line: str, user: str = "representative", server: str = "ibm-dial") -> str:
+    """What a server says to somebody who logs in from the intranet; raises LabError if that fails."""
+    argv = ["ssh", f"{user}@{server}", *line.split()]
     return lab.node("intranet").run(argv, deadline_s=CALL_S).strip()
 
 
@@ -145,3 +145,37 @@ class TestRemoteServiceByHand:
         by_hand(lab, "hmc", "lab-inbound enable")
         let_pass(3_600)
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("one session is let in")
+
+
+@pytest.mark.topology("service-vpn")
+class TestRemoteServiceByVpnByHand:
+    """A life, in this order."""
+
+    def test_nobody_gets_in_before_the_customer_lets_a_session_in(self, lab: Lab) -> None:
+        given = by_hand(lab, "service", "lab-service authorize --user representative")
+        with pytest.raises(LabError, match="hmc lets nobody in: no session is at vpn1 or vpn2"):
+            by_ssh(lab, f"connect --token {given}", server="service")
+        with pytest.raises(LabError, match="refused: no session stands"):
+            by_ssh(lab, "run -- id", server="service")
+
+    def test_only_the_sessions_tools_reach_it(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable --access hmc lpar-1")
+        given = by_hand(lab, "service", "lab-service authorize --user representative")
+        with pytest.raises(LabError, match=r"hmc has no session in which it is 10\.9\.0\.1"):
+            by_ssh(lab, f"connect --token {given} --ppp-address 10.9.0.1", server="service")
+        words = by_ssh(lab, f"connect --token {given}", server="service")
+        assert words == "connected: hmc is 10.254.1.2; perhaps lpar-1 by 10.254.1.3"
+        for address, host in (("10.254.1.2", "hmc"), ("10.254.1.3", "lpar-1")):
+            tool = f"run -- curl -sm 10 telnet://{address}:22"
+            assert by_ssh(lab, tool, server="service") == f"This is port tcp/22 of {host}"
+            with pytest.raises(LabError, match="the session is another user's"):
+                by_ssh(lab, tool, "clerk", server="service")
+            for node in ("service", "intranet"):
+                with pytest.raises(LabError):
+                    first_line(lab, node, address, 22)
+
+    def test_the_session_ends_with_its_namespace(self, lab: Lab) -> None:
+        assert by_ssh(lab, "hang-up", server="service") == "no session stands"
+        let_pass(30)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
+        assert "tools-" not in lab.node("service").run(["ip", "link"])

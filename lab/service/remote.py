@@ -133,7 +133,7 @@ def start(
             )
         )  # fmt: skip
         pc = ground.nodes[service.intranet]
-        way_in = _WayIn(representative, service)
+        way_in = _WayIn(representative, service, panel)
         log_in = undo.enter_context(
             login.start(workplace, service.log_in_address, [pc], [service.console], way_in, tell)
         )
@@ -256,29 +256,44 @@ class _PanelVerbs:
 class _WayIn:
     """How the office at the server reaches the console (``office.ConsoleAccess``)."""
 
-    def __init__(self, representative: Representative, service: RemoteService) -> None:
+    def __init__(
+        self, representative: Representative, service: RemoteService, panel: Panel
+    ) -> None:
         self._representative = representative
         self._service = service
+        self._panel = panel
 
     @property
     def connected(self) -> bool:
         return self._representative.connected
 
     def knock(self, options: Mapping[str, Any]) -> None:
-        told(self._service, {"ppp_address": options.get("ppp_address")})
+        self._wanted(options)
         if not self._representative.knock():
             raise ProtocolError(
                 f"{self._service.console} lets nobody in: {self._representative.said}"
             )
 
     def authenticate(self, options: Mapping[str, Any]) -> str:
-        wanted = told(self._service, {"ppp_address": options.get("ppp_address")})
-        console = wanted.console
+        wanted = self._wanted(options)
+        console, address = wanted.console, wanted.ppp_address
         if not self._representative.authenticate(wanted):
-            raise ProtocolError(f"{console} does not take the credentials of {wanted.ppp_address}")
-        partitions = [f"{p.name} by {p.alias}" for p in wanted.partitions]
+            problem = f"does not take the credentials of {address}"
+            if wanted.workplace == wanted.server:
+                problem = f"has no session in which it is {address}"
+            raise ProtocolError(f"{console} {problem}")
+        partitions = [f"{p.name} by {p.alias}" for p in wanted.partitions if p.alias]
         others = f"; perhaps {all_of(partitions)}" if partitions else ""
-        return f"connected: {console} is {wanted.ppp_address}{others}"
+        return f"connected: {console} is {address}{others}"
+
+    def _wanted(self, options: Mapping[str, Any]) -> RemoteService:
+        """What the representative knows of the console's side. Raises UsageError for what makes no sense."""
+        wanted = told(self._service, {"ppp_address": options.get("ppp_address")})
+        agreed = self._panel.settings
+        if wanted.by in BY_TELEPHONE or agreed is None:
+            return wanted
+        # The session's addresses are not the representative's to choose: the customer tells them.
+        return replace(agreed, ppp_address=options.get("ppp_address") or agreed.ppp_address)
 
     def leave(self) -> None:
         self._representative.leave()

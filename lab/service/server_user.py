@@ -105,11 +105,11 @@ class ServerUser:
         return True
 
     def leave(self) -> None:
-        """End the tools, and the console's sessions at their gateway."""
-        self._workplace = None
-        self._tools.close()
+        """End the tools, and the console's sessions at their gateway, if they are in use."""
         gateway, self._connected = self._connected, ""
-        if gateway:
+        in_use, self._workplace = self._workplace is not None, None
+        self._tools.close()
+        if gateway and in_use:
             node = self._gateways[gateway]
             for interface in self._sessions(gateway):
                 node.call(_end, interface)

@@ -42,6 +42,11 @@ def check_i_19(case: Case) -> Finding:
     check.want(past, f"no program of {service.workplace} itself has tried the session")
     for each in past:
         check.want(not each.answer, each.sentence)
+    own = {interface.ip for interface in case.topology.node(service.workplace).interfaces}
+    ends = _ends(case)
+    for segment, frames in case.wire.items():
+        sent = [f for f in frames if f.ip and f.ip.source in own and f.ip.destination in ends]
+        check.forbid(sent, f"of {service.workplace} itself to a session on {segment}")
     return check.finding(
         f"{count(len(calls), 'call')} after a log-in, with an authorization; the console was reached by a "
         f"tool of {all_of(sorted({e.user for e in used}))}, and not by one of {all_of(sorted(strange))}, nor "
@@ -84,14 +89,20 @@ def _past_the_tools(case: Case, source: str) -> list[ApartTried]:
     return [e for e in case.events if isinstance(e, ApartTried) and e.source == source]
 
 
+def _ends(case: Case) -> set[str]:
+    """The addresses of the sessions, at the customer's end."""
+    found: set[str] = set()
+    for agreed in agreements(case):
+        found |= {agreed.ppp_address, *(partition.alias for partition in agreed.allowed)}
+    return found
+
+
 def _judge_wires(case: Case, check: Check) -> None:
     """No session's packet is on the intranet's wires, and none of the intranet's on the others."""
     service, plan = of(case), case.topology.node(of(case).intranet)
     inside = {interface.segment for interface in plan.interfaces}
     own = {interface.ip for interface in plan.interfaces}
-    ends = {service.caller_address}
-    for agreed in agreements(case):
-        ends |= {agreed.ppp_address, *(partition.alias for partition in agreed.allowed)}
+    ends = {service.caller_address} | _ends(case)
     for segment, frames in case.wire.items():
         if segment in inside:
             out = [f for f in frames if f.ip and f.ip.source in ends]

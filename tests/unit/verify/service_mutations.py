@@ -306,6 +306,13 @@ def not_logged_in(run: TrueRun) -> None:
     run.unhear(lambda event: event is last)
 
 
+def not_permitted_by(verb: str) -> Change:
+    """No attempt of a verb was recorded as done."""
+    return lambda run: run.unhear(
+        lambda e: isinstance(e, Audited) and (e.verb, e.outcome) == (verb, "done")
+    )
+
+
 def logged_in_from(address: str) -> Change:
     """Every log-in came from another PC than what was asked for afterwards."""
 

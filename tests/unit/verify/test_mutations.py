@@ -15,6 +15,7 @@ from tests.unit.verify import (
     fence_mutations,
     order_mutations,
     service_mutations,
+    service_server_mutations,
     service_vpn_mutations,
     vpn_mutations,
 )
@@ -27,6 +28,7 @@ MODULES = (
     fence_mutations,
     order_mutations,
     service_mutations,
+    service_server_mutations,
     service_vpn_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
