@@ -177,6 +177,27 @@ def node_requests(topology: model.Topology, node: model.NodePlan) -> list[Netlin
     return requests
 
 
+def join(node: Node, name: str, other: Node, other_name: str) -> None:
+    """Make a wire between two nodes that no model knows; neither end is up, or has an address."""
+    namespace = fcntl.ioctl(other.netlink.socket, _SIOCGSKNS, 0)
+    try:
+        peer = _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, other_name)
+        peer += u32(_IFLA_NET_NS_FD, namespace)
+        kind = nest(
+            _IFLA_LINKINFO,
+            text(_IFLA_INFO_KIND, "veth"),
+            nest(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, peer)),
+        )
+        body = _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name) + kind
+        flags = netlink.CREATE | netlink.EXCL
+        label = f"{node.name} and {other.name}"
+        node.netlink.transact(
+            [NetlinkRequest("make link between", label, _RTM_NEWLINK, flags, body)]
+        )
+    finally:
+        os.close(namespace)
+
+
 def unplug(node: Node, interfaces: Iterable[str]) -> None:
     """Take a node's interfaces down for good: to everybody else it has died."""
     for interface in interfaces:

@@ -111,7 +111,7 @@ class Node:
         self.run_dir = run_dir
         self.log_dir = run_dir / "logs" / name
         self.daemons: list[Daemon] = []
-        self._hosts = tuple(hosts)
+        self.hosts = tuple(hosts)
         self._furnished = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = 0
@@ -304,7 +304,7 @@ class Node:
             syscalls.mount("tmpfs", "/run", "tmpfs", syscalls.MS_NOSUID, "mode=755")
 
         _PRIVATE.mkdir(0o755)
-        _cover("/etc/hosts", render_hosts(self.name, self._hosts))
+        _cover("/etc/hosts", render_hosts(self.name, self.hosts))
         _cover("/etc/resolv.conf", "")
         syscalls.set_hostname(self.name)
         os.chdir("/")

@@ -18,7 +18,7 @@ import signal
 import subprocess
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 from lab.errors import DaemonError, DeadlineExceeded, PrerequisiteError, UsageError
 from lab.linux import apparmor
@@ -249,10 +249,31 @@ def run(argv: Sequence[str | Path], *, deadline_s: float, input: str = "") -> st
     return finish(spawn(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE), deadline_s, input)
 
 
+class Ended(NamedTuple):
+    """How a program ended, and what it said."""
+
+    status: int
+    """Negative for the signal that ended it."""
+    stdout: str
+    stderr: str
+
+
 def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:
     """Wait for a program whose three streams are pipes; as ``run``, which may be in another thread."""
-    words = [str(word) for word in cast(list[str], popen.args)]
-    name = Path(words[0]).name
+    ended = await_end(popen, deadline_s, input)
+    if ended.status != 0:
+        words = [str(word) for word in cast(list[str], popen.args)]
+        problem = f"ended {how_ended(ended.status)}: {' '.join(words)}"
+        raise DaemonError(Path(words[0]).name, problem, log_tail=ended.stderr)
+    return ended.stdout
+
+
+def await_end(popen: Popen[bytes], deadline_s: float, input: str = "") -> Ended:
+    """Wait for a program whose three streams are pipes, whatever becomes of it.
+
+    Raises DaemonError if it has not ended by the deadline; it is ended then.
+    """
+    name = Path(str(cast(list[str], popen.args)[0])).name
     try:
         out, err = popen.communicate(input.encode(), timeout=deadline_s)
     except BaseException as late:  # Also Ctrl-C: the program ends with us.
@@ -263,11 +284,7 @@ def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:
             raise
         problem = f"did not end within {deadline_s:g} s"
         raise DaemonError(name, problem, log_tail=err.decode(errors="replace")) from late
-
-    if popen.returncode != 0:
-        problem = f"ended {how_ended(popen.returncode)}: {' '.join(words)}"
-        raise DaemonError(name, problem, log_tail=err.decode(errors="replace"))
-    return out.decode(errors="replace")
+    return Ended(popen.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
 def how_ended(status: int) -> str:

@@ -11,10 +11,10 @@ from typing import Protocol
 from lab.errors import UsageError
 from lab.inside.running import RunningLab
 from lab.linux import firewall
-from lab.scenarios import service_scene
+from lab.scenarios import service_log_in, service_scene
 from lab.scenarios.service_scene import Scene
 from lab.service.events import OFF, OVER, InboundRefused
-from lab.service.remote import told
+from lab.service.wanted import told
 from lab.topology.model import RemoteService
 from lab.topology.service import Inbound
 
@@ -53,6 +53,8 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         _ask_for_others(scene)
         if not service.workplace:
             return
+        if service.by:
+            service_log_in.be_refused(scene)
         scene.representative.knock()
         if not service.by:
             return
@@ -61,11 +63,15 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         firewall.add_customer_rule(scene.console, BEFORE)
         stack.callback(firewall.hmc_allow_all, scene.console)
         scene.note_rules("before")
+        if service.expired_token:
+            scene.representative.let_token_expire()
         way.come_in(scene, service)
+        service_log_in.use_tools(scene, service)
         way.work(scene, service)
         way.leave(scene, service)
         scene.note_rules("after")
         scene.scan_from_outside(OVER)
+        service_log_in.try_again(scene)
         scene.representative.knock()
         second = way.again(scene)
         way.come_in(scene, second)

@@ -12,7 +12,7 @@ from lab.service import injection
 from lab.service.caller import INTERFACE
 from lab.service.events import CLOSED, SESSION
 from lab.service.marks import Purpose
-from lab.service.remote import told
+from lab.service.wanted import told
 from lab.topology.model import RemoteService, Role
 
 
@@ -32,7 +32,7 @@ def come_in(scene: Scene, service: RemoteService) -> None:
     if not service.never_enabled:
         scene.panel.enable(service)
     if not representative.knock():
-        raise ProtocolError(f"{service.console}'s modem takes no call")
+        raise ProtocolError(f"no session with {service.console}: {representative.said}")
     wrong = (str(IPv4Address(service.ppp_address) + 100 + n) for n in range(service.wrong_tries))
     typed = [*wrong, service.ppp_address]
     if not any(representative.authenticate(replace(service, ppp_address=each)) for each in typed):

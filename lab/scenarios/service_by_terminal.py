@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
 from lab.errors import ProtocolError
 from lab.scenarios.service_scene import Scene
@@ -37,12 +36,12 @@ def again(scene: Scene) -> RemoteService:
 
 def come_in(scene: Scene, service: RemoteService) -> None:
     """By user ID, password and response, after a wrong response, or the first session's in the second one."""
-    typist = cast("TerminalCaller", scene.representative)
+    typist = _typist(scene)
     if not service.never_enabled:
         scene.panel.enable(service)
     earlier = typist.response
-    if not typist.knock():
-        raise ProtocolError(f"{service.console}'s modem takes no call")
+    if not scene.representative.knock():
+        raise ProtocolError(f"no session with {service.console}: {scene.representative.said}")
     account = service.terminal_account
     assert account is not None, "this generation has terminals"
     if service.wrong_tries:
@@ -54,7 +53,7 @@ def come_in(scene: Scene, service: RemoteService) -> None:
     for wrong, response in tries:
         if typist.log_in(wrong, response):
             raise ProtocolError(f"{service.console} has let somebody in by a wrong response")
-    if not typist.log_in(account):
+    if not scene.representative.authenticate(service):
         _try_after_lock_out(scene)
         raise ProtocolError(f"{service.console} took a call, and let nobody in")
 
@@ -75,7 +74,7 @@ def _wrong(account: TerminalAccount) -> Iterator[tuple[TerminalAccount, str]]:
 
 def work(scene: Scene, service: RemoteService) -> None:
     """What a representative can try in a session: to look around, and to get on to partitions."""
-    typist = cast("TerminalCaller", scene.representative)
+    typist = _typist(scene)
     for command in OWN_WORK:
         typist.type(command)
     for partition in service.partitions:
@@ -87,4 +86,10 @@ def work(scene: Scene, service: RemoteService) -> None:
 
 def work_again(scene: Scene, service: RemoteService) -> None:
     """A second session is like the first."""
-    cast("TerminalCaller", scene.representative).type(OWN_WORK[0])
+    _typist(scene).type(OWN_WORK[0])
+
+
+def _typist(scene: Scene) -> TerminalCaller:
+    typist = scene.representative.way_in
+    assert isinstance(typist, TerminalCaller), "it is made for this way"
+    return typist

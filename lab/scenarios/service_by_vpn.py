@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from lab.errors import ProtocolError
 from lab.linux import firewall, nft
+from lab.scenarios import service_apart
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
 from lab.service.flood import flooding
 from lab.service.marks import Purpose
 from lab.service.panel import PanelState
-from lab.service.remote import told
+from lab.service.server import workplace
 from lab.service.server_user import COMES_S
+from lab.service.wanted import told
 from lab.topology.model import RemoteService, Role
 from lab.wait import wait_until
 from lab.ways.vpn.plan import VpnPlan
 
+FLOOD = 0
+"""The number of the workplace from which a session is flooded; those of sessions begin at 1."""
 CUT_TABLE = "cut"
 CUT = f"""\
 table ip {CUT_TABLE} {{
@@ -44,12 +51,12 @@ def again(scene: Scene) -> RemoteService:
 
 def come_in(scene: Scene, service: RemoteService) -> None:
     """The console brings the session up; the representative uses it, and at once tries a closed port."""
-    representative, tell = scene.representative, scene.lab.story.tell
-    with flooding(scene.workplace, service.caller_address, _pool(scene), UNLISTED, tell):
+    representative = scene.representative
+    with _flooding(scene):
         if not service.never_enabled:
             scene.panel.enable(service)
         if not representative.knock():
-            raise ProtocolError(f"{service.workplace} knows no session of {service.console}")
+            raise ProtocolError(f"no session with {service.console}: {representative.said}")
         opened = PanelState.session
         wait_until("the doors are open", lambda: scene.panel.state is opened, COMES_S)
     agreed = _agreed(scene)
@@ -84,6 +91,7 @@ def work(scene: Scene, service: RemoteService) -> None:
             scene.scan(node, ends, SESSION, Purpose.attack, send, by)
     scene.scan_between_partitions()
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
+    service_apart.try_apart(scene, agreed)
 
 
 def leave(scene: Scene, service: RemoteService) -> None:
@@ -109,12 +117,27 @@ def work_again(scene: Scene, service: RemoteService) -> None:
         scene.scan(scene.workplace, ends, CLOSED, Purpose.attack, send, agreed.console)
 
 
-def _pool(scene: Scene) -> list[str]:
-    """The first addresses that each gateway has to give: those of a session are among them."""
-    service = scene.service
+@contextlib.contextmanager
+def _flooding(scene: Scene) -> Iterator[None]:
+    """The first addresses that each gateway has to give are flooded: those of a session are among them.
+
+    It comes from a workplace, as a tool's that is too quick: nothing else at the server gets to a session.
+    """
+    service, apart = scene.service, scene.lab.remote_service.apart
     way = scene.lab.topology.way(service.vpn_way)
     assert isinstance(way, VpnPlan), "check has seen it"
-    return [a for server in way.servers for a in server.ppp.pool[: 2 + len(service.allowed)]]
+    assert apart is not None, "a session by VPN has a server"
+    hops = {
+        address: apart.hops[server.gateway]
+        for server in way.servers
+        for address in server.ppp.pool[: 2 + len(service.allowed)]
+    }
+    own, tell = service.caller_address, scene.lab.story.tell
+    with (
+        workplace.opened(apart.separation, FLOOD, own, hops) as place,
+        flooding(place.node, own, list(hops), UNLISTED, tell, service.workplace),
+    ):
+        yield
 
 
 def _agreed(scene: Scene) -> RemoteService:

@@ -14,7 +14,9 @@ from lab.service import injection, marks, scan
 from lab.service.events import SESSION, Counts, CustomerRules, HostScanned, ServiceTried, spans
 from lab.service.marks import Purpose
 from lab.service.panel import Panel, PanelState
-from lab.service.representative import Representative, first_line, look_at
+from lab.service.representative import first_line, look_at
+from lab.service.server.authorized import Authorized
+from lab.service.server.office import Office
 from lab.topology.model import RemoteService, Role
 from lab.wait import wait_until
 
@@ -69,7 +71,7 @@ class Scene:
 
     @property
     def workplace(self) -> Node:
-        """Where the representative's programs run."""
+        """IBM's server, to which the representative has logged in."""
         return self.lab.node(self.service.workplace)
 
     @property
@@ -77,12 +79,18 @@ class Scene:
         return self.lab.remote_service.panel
 
     @property
-    def representative(self) -> Representative:
+    def representative(self) -> Authorized:
         return self.lab.remote_service.representative
+
+    @property
+    def office(self) -> Office:
+        """Of the server to which the representative logs in."""
+        return self.lab.remote_service.log_in.office
 
     def look_at(self, host: str, address: str, port: int) -> str:
         """The representative tries a port, as a program would."""
-        return look_at(self.workplace, self.lab.story.tell, host, address, port)
+        place, tell = self.representative.place, self.lab.story.tell
+        return look_at(place, tell, self.service.workplace, host, address, port)
 
     def look_back(self, service: RemoteService) -> None:
         """The console itself opens a connection to the representative's machine (I-32)."""

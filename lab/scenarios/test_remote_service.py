@@ -21,6 +21,21 @@ def by_hand(lab: Lab, node: str, line: str) -> str:
     return lab.node(node).run([path, *words], deadline_s=CALL_S).strip()
 
 
+def by_ssh(lab: Lab, line: str, user: str = "representative", server: str = "ibm-dial") -> str:
+    """What a server says to somebody who logs in from the intranet; raises LabError if that fails."""
+    argv = ["ssh", f"{user}@{server}", *line.split()]
+    return lab.node("intranet").run(argv, deadline_s=CALL_S).strip()
+
+
+def token(lab: Lab, options: str = "") -> str:
+    """What an officer gives a representative."""
+    return by_hand(lab, "ibm-dial", f"lab-service authorize --user representative {options}")
+
+
+def connect(lab: Lab, options: str = "") -> str:
+    return by_ssh(lab, f"connect --token {token(lab)} {options}")
+
+
 def first_line(lab: Lab, node: str, address: str, port: int) -> str:
     script = f"exec 3<>/dev/tcp/{address}/{port} && head -n 1 <&3"
     return lab.node(node).run(["timeout", "5", "bash", "-c", script], deadline_s=60.0).strip()
@@ -35,7 +50,26 @@ class TestRemoteServiceByHand:
         with pytest.raises(
             LabError, match="hmc lets nobody in: the modem takes no call: NO ANSWER"
         ):
-            by_hand(lab, "ibm-dial", "lab-service connect")
+            connect(lab)
+
+    def test_nobody_calls_without_log_in_and_authorization(self, lab: Lab) -> None:
+        given = token(lab, "--minutes 10")
+        by_token = f"connect --token {given}"
+        for who, words, why in (
+            ("representative", "connect", "an authorization is needed"),
+            ("clerk", by_token, "the authorization is another user's"),
+            ("root", by_token, "Permission denied"),
+            ("representative", "audit", "only an officer can do that"),
+        ):
+            with pytest.raises(LabError, match=why):
+                by_ssh(lab, words, who)
+        with pytest.raises(LabError, match="nobody has logged in by SSH"):
+            by_hand(lab, "ibm-dial", f"lab-service {by_token}")
+        let_pass(600)
+        with pytest.raises(LabError, match="the authorization has expired"):
+            by_ssh(lab, by_token)
+        records = by_hand(lab, "ibm-dial", "lab-service audit").splitlines()
+        assert sum("refused" in record for record in records) == 6
 
     @pytest.mark.parametrize(
         ("options", "problem"),
@@ -58,32 +92,43 @@ class TestRemoteServiceByHand:
 
     def test_another_address_gives_no_session(self, lab: Lab) -> None:
         with pytest.raises(LabError, match=r"does not take the credentials of 10\.9\.0\.2"):
-            by_hand(lab, "ibm-dial", "lab-service connect --ppp-address 10.9.0.2")
+            connect(lab, "--ppp-address 10.9.0.2")
 
     def test_a_session_reaches_what_is_listed(self, lab: Lab) -> None:
-        assert by_hand(lab, "ibm-dial", "lab-service connect --ppp-address 10.9.0.1") == (
-            "connected: hmc is 10.9.0.1"
+        assert connect(lab, "--ppp-address 10.9.0.1") == "connected: hmc is 10.9.0.1"
+        assert (
+            by_ssh(lab, "run -- curl -sm 10 telnet://10.9.0.1:22") == "This is port tcp/22 of hmc"
         )
-        assert first_line(lab, "ibm-dial", "10.9.0.1", 22) == "This is port tcp/22 of hmc"
+        with pytest.raises(LabError, match="the session is another user's"):
+            by_ssh(lab, "run -- curl -sm 10 telnet://10.9.0.1:22", "clerk")
         with pytest.raises(LabError):
             first_line(lab, "ibm-dial", "10.9.0.1", 80)
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("a session stands by modem")
         with pytest.raises(LabError, match="a session stands already"):
-            by_hand(lab, "ibm-dial", "lab-service connect")
+            connect(lab)
 
     def test_the_session_ends_and_is_the_only_one(self, lab: Lab) -> None:
-        assert by_hand(lab, "ibm-dial", "lab-service hang-up") == "not connected"
+        assert by_ssh(lab, "hang-up") == "no session stands"
         let_pass(30)
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
         with pytest.raises(LabError, match="hmc lets nobody in: the modem takes no call"):
-            by_hand(lab, "ibm-dial", "lab-service connect --ppp-address 10.9.0.1")
+            connect(lab, "--ppp-address 10.9.0.1")
 
     def test_the_customer_ends_a_session(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable --access hmc")
-        by_hand(lab, "ibm-dial", "lab-service connect")
+        connect(lab)
         assert by_hand(lab, "hmc", "lab-inbound disable").startswith("off")
         assert "lockdown" not in lab.node("hmc").run(["nft", "list", "tables"])
-        by_hand(lab, "ibm-dial", "lab-service hang-up")
+        let_pass(30)
+        last = by_hand(lab, "ibm-dial", "lab-service audit").splitlines()[-2]
+        assert last.split()[1:] == [
+            "representative",
+            "10.2.0.40",
+            "hmc",
+            "session",
+            "done",
+            "ended",
+        ]
 
     def test_an_enabling_that_nobody_uses_ends_by_itself(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable --minutes 30")
@@ -94,9 +139,43 @@ class TestRemoteServiceByHand:
 
     def test_the_time_of_one_enabling_does_not_end_the_next(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable --minutes 30 --access hmc")
-        by_hand(lab, "ibm-dial", "lab-service connect")
-        by_hand(lab, "ibm-dial", "lab-service hang-up")
+        connect(lab)
+        by_ssh(lab, "hang-up")
         let_pass(30)
         by_hand(lab, "hmc", "lab-inbound enable")
         let_pass(3_600)
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("one session is let in")
+
+
+@pytest.mark.topology("service-vpn")
+class TestRemoteServiceByVpnByHand:
+    """A life, in this order."""
+
+    def test_nobody_gets_in_before_the_customer_lets_a_session_in(self, lab: Lab) -> None:
+        given = by_hand(lab, "service", "lab-service authorize --user representative")
+        with pytest.raises(LabError, match="hmc lets nobody in: no session is at vpn1 or vpn2"):
+            by_ssh(lab, f"connect --token {given}", server="service")
+        with pytest.raises(LabError, match="refused: no session stands"):
+            by_ssh(lab, "run -- id", server="service")
+
+    def test_only_the_sessions_tools_reach_it(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable --access hmc lpar-1")
+        given = by_hand(lab, "service", "lab-service authorize --user representative")
+        with pytest.raises(LabError, match=r"hmc has no session in which it is 10\.9\.0\.1"):
+            by_ssh(lab, f"connect --token {given} --ppp-address 10.9.0.1", server="service")
+        words = by_ssh(lab, f"connect --token {given}", server="service")
+        assert words == "connected: hmc is 10.254.1.2; perhaps lpar-1 by 10.254.1.3"
+        for address, host in (("10.254.1.2", "hmc"), ("10.254.1.3", "lpar-1")):
+            tool = f"run -- curl -sm 10 telnet://{address}:22"
+            assert by_ssh(lab, tool, server="service") == f"This is port tcp/22 of {host}"
+            with pytest.raises(LabError, match="the session is another user's"):
+                by_ssh(lab, tool, "clerk", server="service")
+            for node in ("service", "intranet"):
+                with pytest.raises(LabError):
+                    first_line(lab, node, address, 22)
+
+    def test_the_session_ends_with_its_namespace(self, lab: Lab) -> None:
+        assert by_ssh(lab, "hang-up", server="service") == "no session stands"
+        let_pass(30)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
+        assert "tools-" not in lab.node("service").run(["ip", "link"])

@@ -42,6 +42,11 @@ class TelephoneCaller:
         """Whether a session stands."""
         return self._pppd is not None and self._pppd.alive
 
+    @property
+    def place(self) -> Node:
+        """The server itself, which has the session's interface."""
+        return self._node
+
     def knock(self) -> bool:
         """Dial the console; whether a modem answered."""
         started = time.time()

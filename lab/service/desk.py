@@ -1,7 +1,7 @@
 """How a command in a node is carried out by the lab's own process: one request by a socket of the node.
 
-A request is a line of JSON with a verb and options, the answer one with an exit status and words. The clients
-are ``inbound`` and ``dial_out``.
+A request is a line of JSON with a verb and options, the answer one with an exit status and words. The client
+is ``inbound``.
 """
 
 from __future__ import annotations

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from lab.errors import UsageError
 from lab.service.panel import Entrance
 from lab.service.representative import Representative
-from lab.topology.model import RemoteService, Way
+from lab.service.server import separation
+from lab.service.server.separation import Separation
+from lab.topology.model import RemoteService, Role, Way
 from lab.topology.service import Inbound
 from lab.topology.telephone import ModemLine
 from lab.ways.ground import Ground, WayDriver
@@ -17,14 +21,45 @@ Driver = Callable[[Way], WayDriver]
 Ends = tuple[Entrance, Representative]
 
 
-def of(ground: Ground, service: RemoteService, by: Inbound, driver: Driver) -> Ends:
+@dataclass(frozen=True, slots=True)
+class ServerSide:
+    """The Service Server's network."""
+
+    separation: Separation
+    hops: Mapping[str, str]
+    """The gateways of IBM's, by name, and the address of each as the server sees it."""
+
+
+@contextlib.contextmanager
+def kept_apart(ground: Ground, service: RemoteService) -> Iterator[ServerSide]:
+    """The Service Server's firewall, and whom it reaches sessions by."""
+    plan = ground.topology.node(service.server)
+    own = {interface.segment for interface in plan.interfaces}
+    hops = {
+        gateway.name: interface.ip
+        for gateway in ground.topology.with_role(Role.vpn_gateway)
+        for interface in gateway.interfaces
+        if interface.segment in own
+    }
+    with separation.start(ground.nodes[service.server]) as made:
+        yield ServerSide(made, hops)
+
+
+def of(
+    ground: Ground,
+    service: RemoteService,
+    by: Inbound,
+    driver: Driver,
+    apart: ServerSide | None,
+) -> Ends:
     """The ends of a way in, at rest. Raises UsageError for one that the lab does not have."""
     if by is Inbound.modem:
         return _by_modem(ground, service)
     if by is Inbound.terminal:
         return _by_terminal(ground, service)
     if by is Inbound.vpn:
-        return _by_vpn(ground, service, driver)
+        assert apart is not None, "a session by VPN has a server"
+        return _by_vpn(ground, service, driver, apart)
     raise UsageError(f"remote service by {by} is not in the lab")
 
 
@@ -58,7 +93,7 @@ def _by_terminal(ground: Ground, service: RemoteService) -> Ends:
     return TerminalEntrance(console, own_line, service.terminal_account, tell), typist
 
 
-def _by_vpn(ground: Ground, service: RemoteService, driver: Driver) -> Ends:
+def _by_vpn(ground: Ground, service: RemoteService, driver: Driver, apart: ServerSide) -> Ends:
     from lab.service.answered_line import AnsweredLine
     from lab.service.by_vpn import VpnEntrance
     from lab.service.caller import TelephoneCaller
@@ -73,15 +108,12 @@ def _by_vpn(ground: Ground, service: RemoteService, driver: Driver) -> Ends:
     assert isinstance(vpn, Vpn), "this kind has this driver"
     gateways = {name: ground.nodes[name] for name in way.gateways}
     server = ground.nodes[service.server]
-    hops = {
-        name: next(i.ip for i in ground.topology.node(name).interfaces if i.name == "core")
-        for name in way.gateways
-    }
+    reach = (gateways, apart.hops, apart.separation, tell)
     if not service.by_call:
-        user = ServerUser(server, service, gateways, hops, tell)
+        user = ServerUser(server, service, *reach)
         return VpnEntrance(console, service, vpn, way, tell), user
     line, own_line = _lines(ground, service)
     caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
-    user = ServerUser(server, service, gateways, hops, tell, caller)
+    user = ServerUser(server, service, *reach, caller)
     modem = AnsweredLine(console, own_line)
     return VpnEntrance(console, service, vpn, way, tell, modem), user

@@ -71,8 +71,13 @@ class Flood:
 
 
 @contextlib.contextmanager
-def flooding(node: Node, own: str, targets: Sequence[str], port: int, tell: Tell) -> Iterator[None]:
-    """Flood addresses inside of the context, and tell at the end what answered."""
+def flooding(
+    node: Node, own: str, targets: Sequence[str], port: int, tell: Tell, source: str
+) -> Iterator[None]:
+    """Flood addresses inside of the context, and tell at the end what answered.
+
+    ``source`` is the node to which ``node``, a namespace of tools, belongs.
+    """
     flood, started = Flood(node, own, targets, port), time.time()
     try:
         with start_worker(flood.run, "flood"):
@@ -80,7 +85,7 @@ def flooding(node: Node, own: str, targets: Sequence[str], port: int, tell: Tell
     finally:
         tell(
             Flooded(
-                source=node.name,
+                source=source,
                 started=started,
                 address=own,
                 targets=tuple(targets),

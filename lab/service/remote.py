@@ -1,91 +1,25 @@
-"""Remote service of a lab that stands: the console's panel, IBM's representative, and the desks of both."""
+"""Remote service of a lab that stands: the console's panel, and the server to which IBM's people log in."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from lab.errors import ProtocolError, UsageError
-from lab.names import all_of, check_known
-from lab.service import desk, dial_out, ends, inbound
+from lab.errors import UsageError
+from lab.names import all_of
+from lab.service import access, desk, ends, inbound
+from lab.service.ends import Driver, ServerSide
 from lab.service.panel import Panel, PanelState
-from lab.service.representative import Representative
-from lab.topology.model import RemoteService, Way
-from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, Inbound
-from lab.ways.ground import Ground, WayDriver
-
-
-def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
-    """The service as somebody wants it: ``by``, ``ppp_address``, ``access``; what is left out is as in the
-    topology.
-
-    Raises UsageError for what makes no sense.
-    """
-    by = chosen(service, str(options.get("by") or ""))
-    if by is Inbound.terminal:
-        return _told_terminal(service, options)
-    address = str(options.get("ppp_address") or service.ppp_address or PPP_ADDRESS)
-    try:
-        first = IPv4Address(address)
-    except ValueError as error:
-        raise UsageError(f"{address} is no IPv4 address", hint="such as 10.253.0.1") from error
-    known = [service.console, *(partition.name for partition in service.partitions)]
-    access = options.get("access")
-    if access is None:
-        access = [p.name for p in service.partitions if p.allowed]
-        access += [service.console] if service.console_allowed else []
-    for name in access:
-        check_known("partition", name, known)
-    return replace(
-        service,
-        by=by,
-        ppp_address=str(first),
-        caller_address=str(first + 1),
-        console_allowed=service.console in access,
-        partitions=tuple(
-            replace(partition, alias=str(first + 2 + n), allowed=partition.name in access)
-            for n, partition in enumerate(service.partitions)
-        ),
-    )
-
-
-def _told_terminal(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
-    """A session by terminal is one with the console alone, without an address (I-22, I-24)."""
-    if options.get("ppp_address"):
-        raise UsageError("a session by terminal has no PPP address", hint="leave it out")
-    for name in options.get("access") or ():
-        if name != service.console:
-            raise UsageError(
-                f"a session by terminal reaches {service.console} only, and not {name} (I-22)",
-                hint=f"--access {service.console}, or leave it out",
-            )
-    none_allowed = tuple(replace(partition, allowed=False) for partition in service.partitions)
-    return replace(service, by=Inbound.terminal, console_allowed=True, partitions=none_allowed)
-
-
-def chosen(service: RemoteService, wanted: str) -> Inbound:
-    """By what a session is to come in: what is wanted, or else what the topology says.
-
-    Raises UsageError for what a console of this generation does not have (G-03 to G-05).
-    """
-    by = wanted or service.by
-    if by and by not in service.ways_in:
-        ways = ", ".join(service.ways_in)
-        raise UsageError(
-            f"{service.console} is of a generation that has no remote service by {by}",
-            hint=f"it has {ways} (G-03 to G-05)" if ways else "it has none (G-03 to G-05)",
-        )
-    if by:
-        return Inbound(by)
-    usual = Inbound.modem if service.dialer else Inbound.vpn
-    of_telephone = [by for by in service.ways_in if (by in BY_TELEPHONE) == (usual in BY_TELEPHONE)]
-    if not of_telephone:
-        return chosen(service, usual)
-    return Inbound(of_telephone[0])
+from lab.service.server import login
+from lab.service.server.authorized import Authorized
+from lab.service.server.client import Client
+from lab.service.server.login import LogInServer
+from lab.service.wanted import chosen, told
+from lab.topology.model import RemoteService
+from lab.ways.ground import Ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,30 +27,33 @@ class Remote:
     """What is at work; ``check`` is for the lab's ground."""
 
     panel: Panel
-    representative: Representative
-    """The one of the way in that the topology is about."""
-    desks: tuple[desk.Desk, ...]
+    representative: Authorized
+    """The one of the way in that the topology is about, who logs in first."""
+    panel_desk: desk.Desk
+    log_in: LogInServer
+    apart: ServerSide | None = None
+    """Of the Service Server; none where the workplace is a server that dials."""
 
     def check(self) -> None:
         """Raise LabError if a part of it broke."""
         self.panel.check()
-        for each in self.desks:
-            each.check()
+        self.panel_desk.check()
+        self.log_in.check()
 
 
 @contextlib.contextmanager
-def start(
-    ground: Ground, service: RemoteService, driver: Callable[[Way], WayDriver]
-) -> Iterator[Remote]:
+def start(ground: Ground, service: RemoteService, driver: Driver) -> Iterator[Remote]:
     """The panel and the representative, at rest, and their desks; all is off at the end.
 
     ``driver`` finds what brings up a way home, for a session that uses one.
     """
     by = chosen(service, "")
-    entrance, representative = ends.of(ground, service, by, driver)
     console, workplace = ground.nodes[service.console], ground.nodes[service.workplace]
-    panel = Panel(service.console, {by: entrance}, ground.story.tell)
+    tell = ground.story.tell
     with contextlib.ExitStack() as undo:
+        apart = undo.enter_context(ends.kept_apart(ground, service)) if service.server else None
+        entrance, representative = ends.of(ground, service, by, driver, apart)
+        panel = Panel(service.console, {by: entrance}, tell)
         undo.callback(panel.stop)
         undo.callback(representative.stop)
         timers = undo.enter_context(_Timers())
@@ -127,27 +64,14 @@ def start(
                 {"enable": verbs.enable, "status": verbs.status, "disable": verbs.disable},
             )
         )  # fmt: skip
-        call_desk = undo.enter_context(
-            desk.start(workplace, dial_out.DESK, _verbs(representative, service, by))
+        pc = ground.nodes[service.intranet]
+        way_in = access.of(representative, service, panel)
+        log_in = undo.enter_context(
+            login.start(workplace, service.log_in_address, [pc], [service.console], way_in, tell)
         )
-        yield Remote(panel, representative, (panel_desk, call_desk))
-
-
-def _verbs(
-    representative: Representative, service: RemoteService, by: Inbound
-) -> dict[str, desk.Verb]:
-    """What ``lab-service`` can ask for."""
-    calls = _CallVerbs(representative, service)
-    verbs: dict[str, desk.Verb] = {
-        "connect": calls.connect, "status": calls.status, "hang-up": calls.hang_up,
-    }  # fmt: skip
-    if by is Inbound.terminal:
-        from lab.service.terminal_caller import TerminalCaller, TerminalVerbs
-
-        assert isinstance(representative, TerminalCaller), "it is made for this way"
-        terminal = TerminalVerbs(representative, service)
-        verbs |= {"connect": terminal.connect, "type": terminal.type}
-    return verbs
+        client = Client(pc, workplace, tell)
+        authorized = Authorized(representative, log_in.office, client)
+        yield Remote(panel, authorized, panel_desk, log_in, apart)
 
 
 class _Timers:
@@ -206,33 +130,4 @@ class _PanelVerbs:
     def disable(self, options: Mapping[str, Any]) -> str:
         self._timers.forget()
         self._panel.disable()
-        return self.status(options)
-
-
-class _CallVerbs:
-    """What ``lab-service`` can ask for."""
-
-    def __init__(self, representative: Representative, service: RemoteService) -> None:
-        self._representative = representative
-        self._service = service
-
-    def connect(self, options: Mapping[str, Any]) -> str:
-        wanted = told(self._service, {"ppp_address": options.get("ppp_address")})
-        console = wanted.console
-        if self._representative.connected:
-            raise UsageError("a session stands already", hint="lab-service hang-up")
-        if not self._representative.knock():
-            raise ProtocolError(f"{console} lets nobody in: {self._representative.said}")
-        if not self._representative.authenticate(wanted):
-            self._representative.leave()
-            raise ProtocolError(f"{console} does not take the credentials of {wanted.ppp_address}")
-        partitions = [f"{p.name} by {p.alias}" for p in wanted.partitions]
-        others = f"; perhaps {all_of(partitions)}" if partitions else ""
-        return f"connected: {console} is {wanted.ppp_address}{others}"
-
-    def status(self, options: Mapping[str, Any]) -> str:
-        return "connected" if self._representative.connected else "not connected"
-
-    def hang_up(self, options: Mapping[str, Any]) -> str:
-        self._representative.leave()
         return self.status(options)

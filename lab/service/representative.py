@@ -25,6 +25,10 @@ class Representative(Protocol):
     def connected(self) -> bool:
         """Whether a session stands."""
 
+    @property
+    def place(self) -> Node:
+        """Where programs run that are to reach what the session reaches."""
+
     def knock(self) -> bool:
         """Get to the console's entrance; whether anything answered there."""
 
@@ -37,10 +41,13 @@ class Representative(Protocol):
     def stop(self) -> None: ...
 
 
-def look_at(node: Node, tell: Tell, host: str, address: str, port: int) -> str:
-    """The first line that a TCP port says to a node in a session; empty if nothing answers."""
-    answer = first_line(node, address, port)
-    tell(ServiceTried(source=node.name, address=address, host=host, port=port, answer=answer))
+def look_at(place: Node, tell: Tell, source: str, host: str, address: str, port: int) -> str:
+    """The first line that a TCP port says in a session; empty if nothing answers.
+
+    ``place`` is where the representative's programs run, ``source`` the node to which that belongs.
+    """
+    answer = first_line(place, address, port)
+    tell(ServiceTried(source=source, address=address, host=host, port=port, answer=answer))
     return answer
 
 

@@ -9,12 +9,17 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 from lab.linux.nodes import Node
 from lab.record.event import Tell
+from lab.service import listeners
 from lab.service.caller import TelephoneCaller
 from lab.service.events import SessionSought
+from lab.service.server import workplace
+from lab.service.server.separation import Separation
+from lab.service.server.workplace import Workplace
 from lab.topology.model import RemoteService
 from lab.wait import wait_until
 
@@ -44,6 +49,7 @@ class ServerUser:
         service: RemoteService,
         gateways: Mapping[str, Node],
         hops: Mapping[str, str],
+        separation: Separation,
         tell: Tell,
         caller: TelephoneCaller | None = None,
     ) -> None:
@@ -56,6 +62,11 @@ class ServerUser:
         self._user = service.vpn_account.user
         self._tell = tell
         self._hops = hops
+        self._separation = separation
+        self._numbers = count(1)
+        self._tools = contextlib.ExitStack()
+        """The workplace of the session that is in use, and what stands behind its ports."""
+        self._workplace: Workplace | None = None
         self._connected = ""
         """The gateway of the session that is in use."""
         self.said = ""
@@ -68,6 +79,11 @@ class ServerUser:
     def connected(self) -> bool:
         """Whether the session that is in use stands."""
         return bool(self._connected and self._sessions(self._connected))
+
+    @property
+    def place(self) -> Node:
+        """The tools' namespace in a session, and the server itself otherwise."""
+        return self._workplace.node if self._workplace else self._node
 
     def knock(self) -> bool:
         """Look for sessions of the console at the gateways; have it begin first, where that takes a call."""
@@ -93,17 +109,21 @@ class ServerUser:
         told = {service.ppp_address, *(partition.alias for partition in service.allowed)}
         if not (self._connected and told <= {*self._sessions(self._connected).values()}):
             return False
-        node = self._node
-        hop = self._hops[self._connected]
-        node.run(["ip", "address", "replace", f"{service.caller_address}/32", "dev", "lo"])
-        for address in told:
-            node.run(["ip", "route", "replace", address, "via", hop, "src", service.caller_address])
+        hops = dict.fromkeys(sorted(told), self._hops[self._connected])
+        number = next(self._numbers) % workplace.MOST
+        self._workplace = self._tools.enter_context(
+            workplace.opened(self._separation, number, service.caller_address, hops)
+        )
+        # What the console opens to the representative's machine must find somebody (I-32).
+        self._tools.enter_context(listeners.start(self._workplace.node))
         return True
 
     def leave(self) -> None:
-        """End the console's sessions at their gateway."""
+        """End the tools, and the console's sessions at their gateway, if they are in use."""
         gateway, self._connected = self._connected, ""
-        if gateway:
+        in_use, self._workplace = self._workplace is not None, None
+        self._tools.close()
+        if gateway and in_use:
             node = self._gateways[gateway]
             for interface in self._sessions(gateway):
                 node.call(_end, interface)

@@ -9,8 +9,10 @@ from typing import Any
 
 from lab.errors import ProtocolError, UsageError
 from lab.secret import Secret
+from lab.service.access import WayInAccess
 from lab.service.caller import TelephoneCaller
 from lab.service.challenge import DIGITS
+from lab.service.server.office import Verb
 from lab.service.typist import Typist
 from lab.topology.model import RemoteService
 from lab.topology.terminal import TerminalAccount
@@ -81,25 +83,19 @@ class TerminalCaller(TelephoneCaller):
     stop = leave
 
 
-class TerminalVerbs:
-    """What ``lab-service`` can ask for, beside what it can with every way in."""
+class TerminalAccess(WayInAccess):
+    """How the office reaches a console with a terminal."""
 
-    def __init__(self, representative: TerminalCaller, service: RemoteService) -> None:
-        self._representative = representative
-        self._service = service
+    _representative: TerminalCaller
 
-    def connect(self, options: Mapping[str, Any]) -> str:
-        """Call, and log in; what is not given is as the representative knows it."""
-        representative, console = self._representative, self._service.console
-        if options.get("ppp_address"):
-            raise UsageError("a terminal has no PPP address", hint="--user, --password, --response")
-        if representative.connected:
-            raise UsageError("a session stands already", hint="lab-service hang-up")
-        account = self._account(options)
-        if not representative.knock():
-            raise ProtocolError(f"{console} lets nobody in: {representative.said}")
-        if not representative.log_in(account, str(options.get("response") or "")):
-            representative.leave()
+    @property
+    def verbs(self) -> Mapping[str, Verb]:
+        return {"type": self.type}
+
+    def authenticate(self, options: Mapping[str, Any]) -> str:
+        """Log in; what is not given is as the representative knows it."""
+        account, console = self._account(options), self._service.console
+        if not self._representative.log_in(account, str(options.get("response") or "")):
             raise ProtocolError(f"{console} does not let {account.user} in")
         return f"connected: {account.user} is let in to {console}"
 

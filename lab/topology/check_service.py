@@ -157,6 +157,29 @@ def routes(spec: TopologySpec) -> Iterator[Complaint]:
             )
             fix = f"add a node with the role {Role.host} to {uplink}"
             yield Complaint(("service", console), problem, fix)
+        workplace = workplace_of(spec.service[console])
+        if workplace and log_in_link(spec, workplace) is None:
+            problem = (
+                f"nobody can log in to {workplace}, and so nobody gets to {console} (I-04, I-19)"
+            )
+            fix = f"add a node with the role {Role.intranet} to a link with {workplace}"
+            yield Complaint(("service", console), problem, fix)
+
+
+def workplace_of(service: ServiceSpec) -> str | None:
+    """The node to which a representative logs in."""
+    if service.by and service.by not in BY_TELEPHONE:
+        return service.server
+    return service.dialer or service.server
+
+
+def log_in_link(spec: TopologySpec, workplace: str) -> tuple[str, str] | None:
+    """The first link on which somebody of IBM's intranet can log in, and whose PC that is."""
+    for name, link in spec.links.items():
+        for node in link.nodes if workplace in link.nodes else ():
+            if spec.nodes[node].role is Role.intranet:
+                return name, node
+    return None
 
 
 def neighbour(spec: TopologySpec, console: str) -> str | None:

@@ -175,6 +175,8 @@ def _remote_service(topology: Topology) -> Iterator[str]:
             yield f"  by telephone: {service.dialer}, which dials {service.number}"
         if service.server:
             yield f"  by VPN or Internet: representatives at {service.server}"
+        if service.intranet:
+            yield f"  IBM's people log in to {service.workplace} from {service.intranet}"
         yield f"  {service.neighbour} sees that all ports are open, but for the firewall"
 
 

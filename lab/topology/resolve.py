@@ -188,6 +188,12 @@ class _Resolver(Site):
                 # No packet goes over such a line: nobody has an address there (I-24).
                 own = caller = ""
                 aliases = [""] * len(aliases)
+            link, intranet, log_in_address = "", "", ""
+            if workplace := check_service.workplace_of(service):
+                found = check_service.log_in_link(self.spec, workplace)
+                assert found is not None, "check has seen it"
+                link, intranet = found
+                log_in_address = self.ip(link, workplace)
             return RemoteService(
                 console=console,
                 neighbour=neighbour,
@@ -196,6 +202,8 @@ class _Resolver(Site):
                 number=self.spec.telephone[console].number if service.dialer else "",
                 server=service.server or "",
                 relay=service.relay or "",
+                intranet=intranet,
+                log_in_address=log_in_address,
                 vpn_way=check_service.vpn_way(self.spec, console),
                 layout=service.layout or "tunnels",
                 by_call=service.trigger == "call",

@@ -29,6 +29,8 @@ class Role(StrEnum):
     """IBM's Service Server, to which representatives log in (S4 2.2.2)."""
     relay = "relay"
     """IBM's relay for sessions that a console opens by Internet (S3 Internet Connectivity)."""
+    intranet = "intranet"
+    """A PC of IBM's own people, from which they log in to a service server (S4 2.2.2)."""
     logical_partition = "partition"
     """A logical partition that the HMC manages."""
     host = "host"
@@ -186,6 +188,7 @@ TRAITS = MappingProxyType(
             zone=Zone.ibm,
             only_one="an HMC knows one relay",
         ),
+        Role.intranet: Traits(title="PC on IBM's intranet", article="an", zone=Zone.ibm),
         Role.logical_partition: Traits(title="logical partition"),
         Role.host: Traits(title="host"),
     }

@@ -64,6 +64,10 @@ class RemoteService:
     """The console's telephone number; empty without a dialer."""
     server: str = ""
     """IBM's Service Server, from which a session by VPN or by Internet is used; empty if there is none."""
+    intranet: str = ""
+    """A PC of IBM's intranet, from which to log in at the workplace; empty without a workplace."""
+    log_in_address: str = ""
+    """The workplace's own address, to which the PC connects."""
     relay: str = ""
     """IBM's relay, to which the console connects by Internet; empty if there is none."""
     ways_in: tuple[str, ...] = ()
@@ -92,6 +96,8 @@ class RemoteService:
     to the letter it does not (I-32)."""
     never_enabled: bool = False
     """The representative calls, and nobody has enabled anything."""
+    expired_token: bool = False
+    """The representative's authorization has expired before the representative calls."""
     wrong_tries: int = 0
     """So many times the representative takes another PPP address for the right one, or mistypes."""
     replays: bool = False

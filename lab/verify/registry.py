@@ -15,6 +15,8 @@ from lab.verify import (
     remote_service,
     remote_session,
     remote_terminal,
+    service_access,
+    service_apart,
     service_vpn,
 )
 from lab.verify.case import Case
@@ -28,7 +30,7 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-01": remote_service.check_i_01,
     "I-02": remote_service.check_i_02,
     "I-03": remote_service.check_i_03,
-    "I-04": remote_service.check_i_04,
+    "I-04": service_access.check_i_04,
     "I-05": remote_service.check_i_05,
     "I-06": remote_session.check_i_06,
     "I-07": remote_session.check_i_07,
@@ -43,6 +45,9 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-16": service_vpn.check_i_16,
     "I-17": service_vpn.check_i_17,
     "I-18": remote_session.check_i_18,
+    "I-19": service_apart.check_i_19,
+    "I-20": service_apart.check_i_20,
+    "I-21": service_access.check_i_21,
     "I-22": remote_terminal.check_i_22,
     "I-23": remote_terminal.check_i_23,
     "I-24": remote_terminal.check_i_24,

@@ -326,23 +326,6 @@ def check_i_03(case: Case) -> Finding:
     return check.finding(f"{len(settings)} times set: S0=1 by each enabling, and S0=0 after it")
 
 
-def check_i_04(case: Case) -> Finding:
-    """IBM's special server dials the console directly."""
-    service = case.topology.service
-    dialer = service.dialer if service is not None else "IBM's server"
-    check = Check("I-04", f"each call that the console's modem takes comes from {dialer}")
-    if why := no_session(case):
-        return check.not_tested(why)
-    taken = [call for call in case.service_calls if call.noted(CallAnswered)]
-    for call in taken:
-        if call.client != dialer:
-            check.object(f"the modem took {call}")
-    check.want(taken, "the console's modem took no call")
-    if case.record.lig:
-        check.object("AT&T's gateway heard of calls, which go past it")
-    return check.finding(f"{count(len(taken), 'call')} of {dialer}, none by AT&T's gateway")
-
-
 def check_i_05(case: Case) -> Finding:
     """The representative authenticates with what the PPP address says."""
     check = Check(

@@ -17,12 +17,14 @@ from lab.service.events import (
     WrongTry,
     spans,
 )
+from lab.service.server.tokens import Denial
 from lab.telephony.events import LineDropped
 from lab.topology.model import RemoteService
 from lab.topology.service import MOST_TRIES, Inbound
 from lab.verify import remote_terminal, terminal_calls
 from lab.verify.case import Case
 from lab.verify.remote_service import enabled
+from lab.verify.service_access import CALLS, records
 from lab.verify.symptom import Diagnosis
 
 
@@ -57,6 +59,22 @@ def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
         "inbound-not-enabled",
         f"remote service of {service.console} is off: {seen}",
         "the customer has to let a session in on the panel",
+    )
+
+
+def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
+    """After the enabling nobody has called, as the server had refused it."""
+    if not enabled(case) or any(r.reason == "begun" for r in records(case)):
+        return None
+    since = min(event.time for event in enabled(case))
+    asked = [r for r in records(case) if r.verb in CALLS and r.time >= since]
+    if not asked or asked[-1].outcome != "refused":
+        return None
+    words = Denial(asked[-1].reason).words
+    return Diagnosis(
+        "not-authorized",
+        f"{service.workplace} refused {asked[-1].user}: {words}; nobody got to {service.console}",
+        f"ask an officer for an authorization: lab-service authorize, at {service.workplace}",
     )
 
 
@@ -170,6 +188,7 @@ def _silent_peer(case: Case, service: RemoteService) -> Diagnosis | None:
 SYMPTOMS: tuple[Callable[[Case, RemoteService], Diagnosis | None], ...] = (
     _no_modem,
     _not_enabled,
+    _not_authorized,
     _wrong_tries,
     _late_lockdown,
     _hole,

@@ -74,6 +74,12 @@ FAULTS = (
         _service(never_enabled=True),
     ),
     Fault(
+        "expired-token",
+        "the representative's authorization has expired before the representative calls",
+        SESSION,
+        _service(expired_token=True),
+    ),
+    Fault(
         "wrong-ppp-address",
         "the representative first takes another PPP address for the right one",
         MODEM,

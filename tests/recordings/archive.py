@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.recordings import veiled
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "data" / "recordings"
 SUFFIX = ".tar.xz"
@@ -66,6 +68,7 @@ def pack(name: str, run_dir: Path, plan: Iterable[str]) -> Path:
     for member, content in files.items():
         for trace in (*traces(content), *_own_traces(member, content, run_dir)):
             raise TracesError(f"{name}: {member} has {trace}")
+    files = veiled.veil(files)
     about = {"version": VERSION, "plan": [*plan]}
     files = {ABOUT: json.dumps(about).encode(), **files}
     path = path_of(name)

@@ -43,6 +43,7 @@ ELSEWHERE = (
     ("service-ds8000", "inbound-not-enabled"),
     ("service-ds8000", "third-wrong-try"),
     ("service-ds8000", "stale-session"),
+    ("service-vpn", "expired-token"),
 )
 """Faults that look otherwise there, and are recorded once more."""
 

@@ -12,8 +12,11 @@ import pytest
 
 from lab.errors import ProtocolError, ThreadBroke, UsageError
 from lab.linux.nodes import Node
-from lab.service import desk, dial_out, inbound
+from lab.service import desk, inbound
 from lab.wait import wait_until
+
+NO_MODEM = "10.9.0.99"
+"""An address for which the modem does not do as it is told."""
 
 Seen = list[tuple[str, Mapping[str, Any]]]
 
@@ -29,7 +32,7 @@ class HereNode:
 
 @pytest.fixture
 def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
-    """What a desk for both programs was asked."""
+    """What a desk was asked."""
     monkeypatch.setattr(desk, "FOLDER", str(tmp_path))
     asked: Seen = []
 
@@ -38,7 +41,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
             asked.append((verb, options))
             if words == "no sense":
                 raise UsageError("it makes no sense", hint="do it otherwise")
-            if words == "no call":
+            if options.get("ppp_address") == NO_MODEM:
                 raise ProtocolError("nobody answers")
             return words
 
@@ -49,9 +52,8 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
         "status": note("status", "off"),
         "disable": note("disable", "no sense"),
     }
-    calls = {"connect": note("connect", "no call"), "status": note("status", "idle")}
     node = cast(Node, HereNode())
-    with desk.start(node, inbound.DESK, verbs), desk.start(node, dial_out.DESK, calls):
+    with desk.start(node, inbound.DESK, verbs):
         yield asked
 
 
@@ -65,26 +67,15 @@ def test_options_go_to_the_desk_and_words_come_back(
     assert seen == [("enable", wanted), ("status", {})]
 
 
-def test_a_representative_may_type_what_it_likes(
-    seen: Seen, capsys: pytest.CaptureFixture[str]
-) -> None:
-    dial_out.main(["connect", "--user", "ibm", "--password", "x", "--response", "00"])
-    assert dial_out.main(["type", "uname -n"]) == 2
-    assert dial_out.main(["status"]) == 0
-    typed = {"user": "ibm", "password": "x", "response": "00"}
-    assert seen == [("connect", typed), ("status", {})]
-    assert "this is no request" in capsys.readouterr().err
-
-
 def test_the_exit_status_is_that_of_the_error(
     seen: Seen, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert inbound.main(["enable", "--ppp-address", NO_MODEM]) == 1
     assert inbound.main(["disable"]) == 2
-    assert dial_out.main(["connect"]) == 1
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
-        "lab-inbound: it makes no sense\n  do it otherwise\nlab-service: nobody answers\n"
+        "lab-inbound: nobody answers\nlab-inbound: it makes no sense\n  do it otherwise\n"
     )
 
 

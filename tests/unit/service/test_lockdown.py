@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lab.errors import UsageError
-from lab.service import lockdown, remote
+from lab.service import lockdown, wanted
 from lab.topology import catalogue
 from lab.topology.model import RemoteService
 from lab.topology.service import credentials
@@ -88,11 +88,11 @@ def test_answers_pass_where_a_topology_wants_it() -> None:
 
 
 def test_what_is_left_out_is_as_in_the_topology() -> None:
-    assert remote.told(service(), {}) == service()
+    assert wanted.told(service(), {}) == service()
 
 
 def test_an_address_moves_all_addresses_of_the_session() -> None:
-    found = remote.told(service(), {"ppp_address": "10.9.0.1", "access": ["lpar-2"]})
+    found = wanted.told(service(), {"ppp_address": "10.9.0.1", "access": ["lpar-2"]})
     assert (found.ppp_address, found.caller_address) == ("10.9.0.1", "10.9.0.2")
     assert [(p.alias, p.allowed) for p in found.partitions] == [
         ("10.9.0.3", False), ("10.9.0.4", True),
@@ -109,7 +109,7 @@ def test_an_address_moves_all_addresses_of_the_session() -> None:
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, object], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
-        remote.told(service(), options)
+        wanted.told(service(), options)
 
 
 def test_a_generation_without_modems_is_refused() -> None:
@@ -117,7 +117,7 @@ def test_a_generation_without_modems_is_refused() -> None:
     later = replace(service(), ways_in=catalogue.profile("hmc-2017-simplified").inbound)
     assert later.ways_in == ("vpn", "internet")
     with pytest.raises(UsageError, match="no remote service by modem"):
-        remote.told(later, {})
+        wanted.told(later, {})
 
 
 def test_credentials_follow_the_ppp_address() -> None:

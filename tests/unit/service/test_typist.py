@@ -13,7 +13,7 @@ import pytest
 
 from lab.errors import ProtocolError, UsageError
 from lab.secret import Secret
-from lab.service import remote
+from lab.service import wanted
 from lab.service.challenge import Challenges, response
 from lab.service.shell import PROMPT
 from lab.service.terminal import LogIn, LogInState
@@ -118,7 +118,7 @@ class TestPanel:
     def test_a_terminal_has_no_address_and_reaches_the_console(
         self, service: RemoteService
     ) -> None:
-        assert remote.told(service, {}) == service
+        assert wanted.told(service, {}) == service
         assert (service.ppp_address, service.caller_address) == ("", "")
         assert service.console_allowed
         assert [(p.alias, p.allowed) for p in service.partitions] == [("", False)]
@@ -135,15 +135,15 @@ class TestPanel:
         self, service: RemoteService, options: dict[str, object], problem: str
     ) -> None:
         with pytest.raises(UsageError, match=problem):
-            remote.told(service, options)
+            wanted.told(service, options)
 
     @pytest.mark.parametrize("by", [by for by in Inbound if by not in (Inbound.none, "internet")])
     def test_ds8880_refuses_all_but_internet(self, service: RemoteService, by: Inbound) -> None:
         """I-29, G-05."""
         later = replace(service, ways_in=catalogue.profile("ds8880").inbound)
         with pytest.raises(UsageError, match=f"no remote service by {by}"):
-            remote.told(later, {"by": by})
-        assert remote.told(later, {"by": "internet"}).by is Inbound.internet
+            wanted.told(later, {"by": by})
+        assert wanted.told(later, {"by": "internet"}).by is Inbound.internet
 
     def test_the_account_is_secret(self, service: RemoteService) -> None:
         assert service.terminal_account is not None

@@ -10,6 +10,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from lab.record.event import Event
 from lab.record.record import LigCall
 from lab.service.events import (
+    Audited,
     CalledIn,
     CustomerRules,
     HostScanned,
@@ -18,6 +19,7 @@ from lab.service.events import (
     LockedDown,
     ServiceTried,
     SessionUp,
+    ToolTried,
 )
 from lab.service.marks import Purpose
 from lab.telephony.events import CallAnswered, CallRings
@@ -264,6 +266,81 @@ def lose_answers(run: TrueRun) -> None:
     run.unsay(run.lines(lambda i: i.data and i.data.source_port == 4000))
 
 
+def recorded(reason: str, verb: str = "call") -> Callable[[object], bool]:
+    """Whether an event is the server's record of an attempt with a reason."""
+    return lambda e: isinstance(e, Audited) and (e.verb, e.reason) == (verb, reason)
+
+
+def record_changed(chooses: Callable[[object], bool], number: int = 0, **fields: object) -> Change:
+    """The chosen record of the server's, in order, was otherwise."""
+
+    def change(run: TrueRun) -> None:
+        chosen = [event for event in run.events if chooses(event)][number]
+        run.events = [replace(e, **fields) if e is chosen else e for e in run.events]  # type: ignore[arg-type]
+
+    return change
+
+
+def without_one(chooses: Callable[[object], bool]) -> Change:
+    """The first of the chosen events is missing."""
+
+    def change(run: TrueRun) -> None:
+        first = next(event for event in run.events if chooses(event))
+        run.unhear(lambda event: event is first)
+
+    return change
+
+
+def never_expired(run: TrueRun) -> None:
+    """Nobody has tried an authorization that has expired."""
+    (record,) = [e for e in run.events if recorded("expired")(e)]
+    (tried,) = [
+        e for e in run.events
+        if isinstance(e, ToolTried) and e.started <= record.time <= e.time
+    ]  # fmt: skip
+    run.unhear(lambda event: event in (record, tried))
+
+
+def dials_all_the_same(run: TrueRun) -> None:
+    """The server dials while it refuses an authorization that has expired."""
+    (record,) = [e for e in run.events if recorded("expired")(e)]
+    said = next(s for s in run.dialogue if s.line == "ibm-dial" and "ATD" in s.text)
+    run.events.insert(run.events.index(record), replace(said, time=record.time - 0.001))
+
+
+def not_logged_in(run: TrueRun) -> None:
+    """Nobody has logged in before the first number is dialled."""
+    said = next(s for s in run.dialogue if s.line == "ibm-dial" and "ATD" in s.text)
+    last = [
+        e for e in run.events
+        if isinstance(e, Audited) and e.verb == "log-in" and e.time <= said.time
+    ][-1]  # fmt: skip
+    run.unhear(lambda event: event is last)
+
+
+def not_permitted_by(verb: str) -> Change:
+    """No attempt of a verb was recorded as done."""
+    return lambda run: run.unhear(
+        lambda e: isinstance(e, Audited) and (e.verb, e.outcome) == (verb, "done")
+    )
+
+
+def logged_in_from(address: str) -> Change:
+    """Every log-in came from another PC than what was asked for afterwards."""
+
+    def change(run: TrueRun) -> None:
+        run.events = [
+            replace(e, address=address) if isinstance(e, Audited) and e.verb == "log-in" else e
+            for e in run.events
+        ]
+
+    return change
+
+
+def authorized(event: object) -> bool:
+    return isinstance(event, Audited) and event.verb == "authorize"
+
+
 ATTACK = int(Purpose.attack)
 LISTED = "22-23, 2125, 2300, 9090, 9735, 9940, 30000-30009"
 MUTATIONS = (
@@ -327,6 +404,33 @@ MUTATIONS = (
     mutation("I-04", "by AT&T", "service-modem",
              noted(lambda r: r.lig.append(LigCall(line="lig", number=1, rang=r.started))),
              seen="AT&T's gateway heard of calls"),
+    mutation("I-04", "nobody logged in", "service-modem", not_logged_in,
+             seen="number 1 that ibm-dial dialled: representative had not logged in"),
+    mutation("I-04", "logged in from elsewhere", "service-modem", logged_in_from("10.2.0.99"),
+             seen="representative had not logged in"),
+    mutation("I-04", "no authorization", "service-modem",
+             lambda run: run.unhear(authorized), "I-21",
+             seen="number 1 that ibm-dial dialled: no officer had authorized representative"),
+    mutation("I-04", "dialled though refused", "service-modem", dials_all_the_same, "I-21",
+             seen="number 1 that ibm-dial dialled: nobody was permitted to call"),
+    mutation("I-21", "dialled though refused", "service-modem", dials_all_the_same, "I-04",
+             seen="representative was refused (expired), and yet hmc was called"),
+    mutation("I-21", "no record of a refusal", "service-modem", without(recorded("no-token")),
+             seen="no record of this: representative at intranet to ibm-dial: call: refused"),
+    mutation("I-21", "the record says otherwise", "service-modem",
+             record_changed(recorded("other-user"), outcome="done"),
+             seen="and the record says done"),
+    mutation("I-21", "expired was not tried", "service-modem", never_expired,
+             seen="nobody was refused for this: expired"),
+    mutation("I-21", "the beginning is not recorded", "service-modem",
+             without(recorded("begun", "session")),
+             seen="2 sessions, and the records have 0 beginnings and 2 ends"),
+    mutation("I-21", "an end is not recorded", "service-modem",
+             without_one(recorded("ended", "session")),
+             seen="2 sessions, and the records have 2 beginnings and 1 end"),
+    mutation("I-21", "one authorization for both", "service-modem",
+             record_changed(recorded("begun", "session"), 1, authorization=2),
+             seen="two sessions had one authorization, or one had none"),
     mutation("I-05", "a wrong response", "service-modem",
              chap(ChapCode.response, lambda data: data[:9] + bytes([data[9] ^ 1]) + data[10:]),
              seen="call 2 of ibm-dial: no response by ibm.10.253.0.1"),

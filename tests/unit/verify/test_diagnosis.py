@@ -38,6 +38,7 @@ SET_UP = "ATE1V1Q0&C1&D2"
 """What the HMC's dialler tells its modem."""
 CAUSES = {
     "inbound-not-enabled": "inbound-not-enabled",
+    "expired-token": "not-authorized",
     "wrong-ppp-address": "wrong-credentials",
     "third-wrong-try": "wrong-tries",
     "late-lockdown": "late-lockdown",

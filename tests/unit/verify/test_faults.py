@@ -23,7 +23,7 @@ NAMES = {
     "line-drops", "noise", "lines-taken", "wrong-pap-password", "pap-refused", "chap-only-peer",
     "dns-silent", "lcp-echo-lost", "modem-dead", "modem-unplugged", "modem-garbage",
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
-    "stale-session", "replayed-response",
+    "stale-session", "expired-token", "replayed-response",
 }  # fmt: skip
 
 

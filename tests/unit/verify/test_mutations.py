@@ -15,6 +15,7 @@ from tests.unit.verify import (
     fence_mutations,
     order_mutations,
     service_mutations,
+    service_server_mutations,
     service_vpn_mutations,
     terminal_mutations,
     vpn_mutations,
@@ -28,6 +29,7 @@ MODULES = (
     fence_mutations,
     order_mutations,
     service_mutations,
+    service_server_mutations,
     service_vpn_mutations,
     terminal_mutations,
 )

@@ -1,0 +1,238 @@
+"""Where ``lab-service`` asks: one socket of the server's node, one request at a time.
+
+A request is a line of JSON and three streams; the answer one with an exit status and words. Who asks is what
+the kernel says (SO_PEERCRED) and sshd has said. A program of ``run`` has the streams, and the answer
+comes when it has ended.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import os
+import pwd
+import select
+import signal
+import socket
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lab.errors import LabError, ThreadBroke, UsageError
+from lab.linux.nodes import Node
+from lab.linux.process import Popen
+from lab.linux.worker import start_worker
+from lab.service.server import tool
+from lab.service.server.office import OFFICER, Asker, Office
+
+LOOKS_S = 5
+"""Lab time: so soon the end of a session that has ended by itself is recorded."""
+_BACKLOG = 8
+_MOST_BYTES = 1 << 16
+_MOST_BRACKETS = 8
+_MOST_STREAMS = 3
+_REQUEST_S = 5.0
+_CREDENTIALS = struct.Struct("iII")
+UserAt = Callable[[str, int], str]
+"""Who has logged in from an address and port; empty if nobody has (``sshd.SshServer.user_at``)."""
+
+
+@contextlib.contextmanager
+def start(
+    node: Node, office: Office, users: Mapping[int, str], user_at: UserAt
+) -> Iterator[Reception]:
+    """Serve inside of the context; ``users`` has the names by uid. Programs of ``run`` end with it."""
+    listener = node.call(_listen, tool.SOCKET)
+    reception = Reception(f"{node.name}'s reception", listener, office, users, user_at)
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(listener)
+        undo.callback(reception.end_programs)
+        undo.enter_context(start_worker(reception.run, "reception"))
+        yield reception
+
+
+def _listen(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        os.chmod(path, 0o666)  # noqa: PTH101 - the node's own file; who asks is known by uid
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """Of ``run``: it, and who waits for its end."""
+
+    popen: Popen[bytes]
+    connection: socket.socket
+
+    def end(self) -> None:
+        """End it and what it has started, and answer."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        status = self.popen.wait()
+        with self.connection, contextlib.suppress(OSError):
+            _answer(self.connection, status if status >= 0 else 128 - status, "")
+
+
+class Reception:
+    """A reception at work."""
+
+    def __init__(
+        self,
+        name: str,
+        listener: socket.socket,
+        office: Office,
+        users: Mapping[int, str],
+        user_at: UserAt,
+    ) -> None:
+        self._name = name
+        self._listener = listener
+        self._office = office
+        self._users = users
+        self._user_at = user_at
+        self._programs: dict[int, _Program] = {}
+        """By what becomes readable when the program has ended, or nobody waits for it any more."""
+        self._failure: BaseException | None = None
+        self._verbs: dict[str, Callable[[Asker, Mapping[str, Any]], str]] = {
+            "authorize": office.authorize,
+            "call": office.call,
+            "connect": office.connect,
+            "hang-up": office.hang_up,
+            "status": office.status,
+            "audit": office.audit,
+            "unknown": office.refuse,
+        }
+        self._verbs |= {verb: partial(office.use, verb) for verb in office.more_verbs}
+
+    def run(self, told: int) -> None:
+        """Serve until ``told`` is readable."""
+        try:
+            self._serve(told)
+        # It belongs to who asks in ``check``.
+        except BaseException as error:  # noqa: BLE001
+            self._failure = error
+
+    def check(self) -> None:
+        """Raise, once, what ended the thread before its time."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise ThreadBroke(self._name, failure) from failure
+
+    def end_programs(self) -> None:
+        """End what ``run`` has started: the session's end, or the server's."""
+        for descriptor in list(self._programs):
+            self._forget(descriptor)
+
+    def _serve(self, told: int) -> None:
+        while True:
+            poller = select.poll()
+            for source in (self._listener.fileno(), told, *self._programs):
+                poller.register(source, select.POLLIN)
+            for program in self._programs.values():
+                poller.register(program.connection, select.POLLRDHUP)
+            patience_ms = 1000 * LOOKS_S if self._office.visited else None
+            ready = {descriptor for descriptor, _ in poller.poll(patience_ms)}
+            if told in ready:
+                return
+            for descriptor, program in list(self._programs.items()):
+                if ready & {descriptor, program.connection.fileno()}:
+                    self._forget(descriptor)
+            if self._listener.fileno() in ready:
+                self._receive()
+            elif not ready:
+                self._office.look()
+
+    def _forget(self, descriptor: int) -> None:
+        self._programs.pop(descriptor).end()
+        os.close(descriptor)
+
+    def _receive(self) -> None:
+        connection, _ = self._listener.accept()
+        streams: list[int] = []
+        kept = False
+        try:
+            connection.settimeout(_REQUEST_S)
+            line = _read(connection, streams)
+            kept = self._take(connection, line, streams)
+        except OSError:
+            pass  # Whoever asked has gone.
+        finally:
+            for stream in streams:
+                os.close(stream)
+            if not kept:
+                connection.close()
+
+    def _take(self, connection: socket.socket, line: bytes, streams: list[int]) -> bool:
+        """Carry out a request; whether the answer comes later."""
+        try:
+            # Brackets in brackets may end the reader's stack.
+            if line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
+                raise ValueError("no request is like that")
+            asked = json.loads(line)
+            verb, options = str(asked["verb"]), dict(asked["options"])
+            uid, caller = self._caller(connection, str(asked["connection"]))
+            if verb != "run" and verb not in self._verbs:
+                raise ValueError(verb)
+            if verb == "run" and len(streams) != _MOST_STREAMS:
+                raise ValueError("no streams")
+        except (ValueError, LookupError, TypeError):
+            _answer(connection, UsageError.exit_status, "this is no request")
+            return False
+        try:
+            if verb == "run":
+                popen = self._office.run(caller, options, uid, streams)
+                self._programs[os.pidfd_open(popen.pid)] = _Program(popen, connection)
+                return True
+            _answer(connection, 0, self._verbs[verb](caller, options))
+        except LabError as error:
+            _answer(connection, error.exit_status, str(error))
+        except (LookupError, TypeError, ValueError):
+            _answer(connection, UsageError.exit_status, "this is no request")
+        return False
+
+    def _caller(self, connection: socket.socket, named: str) -> tuple[int, Asker]:
+        """The uid, and who it is. ``named`` is SSH_CONNECTION: believed only where sshd has said the same."""
+        packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, uid, _ = _CREDENTIALS.unpack(packed)
+        if uid == os.geteuid():
+            return uid, Asker(OFFICER, "")
+        user = self._users.get(uid) or _name_of(uid)
+        address, port, *_ = [*named.split(), "", ""]
+        logged_in = port.isdecimal() and self._user_at(address, int(port)) == user
+        return uid, Asker(user, address if logged_in else "")
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"{uid}"
+
+
+def _read(connection: socket.socket, streams: list[int]) -> bytes:
+    """A line, and the descriptors that come with it."""
+    size = socket.CMSG_SPACE(_MOST_STREAMS * array.array("i").itemsize)
+    line = b""
+    while not line.endswith(b"\n") and len(line) < _MOST_BYTES:
+        words, ancillary, _, _ = connection.recvmsg(_MOST_BYTES, size, socket.MSG_CMSG_CLOEXEC)
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                numbers = array.array("i")
+                numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+                streams.extend(numbers)
+        if not words:
+            break
+        line += words
+    return line
+
+
+def _answer(connection: socket.socket, status: int, words: str) -> None:
+    connection.sendall(json.dumps({"status": status, "words": words}).encode() + b"\n")
