@@ -91,6 +91,8 @@ class RemoteService:
     """The lock-down comes when the session is up already."""
     lockdown_forgets_udp: bool = False
     """The lock-down looks at TCP only."""
+    relay_silent: bool = False
+    """IBM's relay takes connections and says nothing."""
     stays_on: bool = False
     """The representative does not hang up, and waits for the line to go."""
 
