@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.relay.frames import CODE_DIGITS, Refusal
+from lab.relay.frames import Refusal
+from lab.topology.service import CODE_DIGITS
 
 VALID_S = 300.0
 EXTENSION_S = 600.0

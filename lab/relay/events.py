@@ -96,6 +96,51 @@ class LedOut(Event, topic="relay"):
         return f"{self.source}'s session is over ({why}): {where}, {count(self.denied, 'denial')}"
 
 
+class WaitedAtRelay(Event, topic="relay"):
+    """A representative has waited for a customer to enter a code. The time is the end."""
+
+    started: float
+    result: str
+    """``joined``, or what became of it, in words."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether a session came about."""
+        return self.result == "joined"
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source} waits at the relay: {self.result}"
+
+
+class PortAsked(
+    Event, topic="relay", tells="{source} asks for TCP {port} of the console: {answer}"
+):
+    """The representative asked for a port of the console in a session."""
+
+    port: int
+    answer: str
+    """``open``, or why not: ``not-permitted``, ``no-answer``, ``too-many``."""
+
+
+class PortsAsked(Event, topic="relay"):
+    """The representative asked for many TCP ports of the console in a session."""
+
+    permitted: str
+    """As the console had said, as ``22, 30000-30009``."""
+    asked: int
+    """For so many ports."""
+    answered: int
+    """So many answers came."""
+    opened: str
+    """To which it was led."""
+
+    @property
+    def sentence(self) -> str:
+        opened = self.opened or "none"
+        return f"{self.source} asks for {self.asked:,} TCP ports of the console: {opened} opened"
+
+
 KINDS: tuple[type[Event], ...] = (
     CodeGiven,
     CodeNotTaken,
@@ -104,4 +149,7 @@ KINDS: tuple[type[Event], ...] = (
     RelayTried,
     LedIn,
     LedOut,
+    WaitedAtRelay,
+    PortAsked,
+    PortsAsked,
 )

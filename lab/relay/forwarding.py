@@ -237,6 +237,11 @@ class SessionEnd(ABC):
         self._close_if_done(pipe)
 
     def _give_up(self, pipe: _Pipe) -> None:
+        """The connection takes nothing more; what it said last is passed on."""
+        with contextlib.suppress(OSError):
+            size = min(READ_BYTES, self.channels.may_send(pipe.number))
+            if size and (data := pipe.connection.recv(size)):
+                self.channels.send(pipe.number, data)
         self.channels.reset(pipe.number)
         self._close(pipe)
 

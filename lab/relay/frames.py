@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 
+from lab.topology.service import CODE_DIGITS
+
 VERSION = 1
 MAGIC = b"CHL-RELAY"
 """With what every hello begins."""
-CODE_DIGITS = 7
 MOST_BODY = 16_384
 MOST_WORDS = 200
 """Bytes of what is said of a refusal, or of the end of a session, beside the reason."""

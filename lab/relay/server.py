@@ -26,7 +26,6 @@ from lab.record.event import Tell
 from lab.relay.codes import Codes
 from lab.relay.events import CodeGiven, CodeNotTaken, SessionJoined, SessionParted
 from lab.relay.flow import TlsFlow, server_context
-from lab.relay.frames import CODE_DIGITS
 from lab.relay.switchboard import (
     CodeRefused,
     Dropped,
@@ -36,13 +35,12 @@ from lab.relay.switchboard import (
     Said,
     Switchboard,
 )
+from lab.topology.service import CODE_DIGITS, RELAY_PORTS
 
 if TYPE_CHECKING:
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
-PORTS = (8200, 443, 80)
-"""In the order in which T2-10 lists them, and an end tries them."""
 KEYS = "relay.pem"
 KEY_LOG = "tls.keylog"
 MOST_CALLERS = 64
@@ -58,21 +56,21 @@ _UNIT = 0.001
 def start(ground: Ground, node: Node) -> AbstractContextManager[Relay]:
     """IBM's relay, on its node."""
     service = ground.topology.service
-    silent = service is not None and service.relay_silent
+    silent = service.relay_address if service is not None and service.relay_silent else ""
     keys, tell = ground.run_dir / "keys", ground.story.tell
     addresses = [interface.ip for interface in ground.topology.node(node.name).interfaces]
-    places = [(address, port) for address in addresses for port in PORTS]
+    places = [(address, port) for address in addresses for port in RELAY_PORTS]
     return serving(node, places, keys, tell, silent=silent)
 
 
 @contextlib.contextmanager
 def serving(
-    node: Node, places: list[tuple[str, int]], keys: Path, tell: Tell, *, silent: bool = False
+    node: Node, places: list[tuple[str, int]], keys: Path, tell: Tell, *, silent: str = ""
 ) -> Iterator[Relay]:
     """A relay at these addresses and ports, while the ``with`` block runs.
 
-    Reads ``relay.pem``, and notes in ``tls.keylog`` with what Wireshark reads the captures. With the fault
-    ``silent`` it takes connections, and says nothing.
+    Reads ``relay.pem``, and notes in ``tls.keylog`` with what Wireshark reads the captures. At an address
+    that is ``silent``, a fault, it takes connections and says nothing.
     """
     with contextlib.ExitStack() as undo:
         try:
@@ -85,7 +83,8 @@ def serving(
         listeners = node.call(lambda: _listen(node.name, places))
         for listener in listeners:
             undo.enter_context(listener)
-        relay = Relay(node.name, context, [] if silent else listeners, tell)
+        speaking = [listener for listener in listeners if listener.getsockname()[0] != silent]
+        relay = Relay(node.name, context, speaking, tell)
         undo.callback(relay.close)
         undo.enter_context(start_worker(relay.run, f"{node.name}'s relay"))
         yield relay

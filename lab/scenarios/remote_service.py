@@ -50,7 +50,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         scene.scan_from_outside(OFF, control=True)
         if not service.workplace:
             return
-        scene.representative.knock()
+        scene.knock_in_vain()
         if not service.by:
             return
         way = _way_in(service.by)
@@ -63,7 +63,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         way.leave(scene, service)
         scene.note_rules("after")
         scene.scan_from_outside(OVER)
-        scene.representative.knock()
+        scene.knock_in_vain()
         second = way.again(scene)
         way.come_in(scene, second)
         way.work_again(scene, second)
@@ -71,7 +71,11 @@ def live(lab: RunningLab, service: RemoteService) -> None:
 
 
 def _way_in(by: Inbound) -> WayIn:
-    from lab.scenarios import service_by_modem, service_by_vpn
+    from lab.scenarios import service_by_internet, service_by_modem, service_by_vpn
 
-    known: dict[Inbound, WayIn] = {Inbound.modem: service_by_modem, Inbound.vpn: service_by_vpn}
+    known: dict[Inbound, WayIn] = {
+        Inbound.modem: service_by_modem,
+        Inbound.vpn: service_by_vpn,
+        Inbound.internet: service_by_internet,
+    }
     return known[by]

@@ -12,10 +12,11 @@ from typing import Any
 from lab.errors import ProtocolError, UsageError
 from lab.names import all_of, check_known
 from lab.service import desk, dial_out, inbound
+from lab.service.events import spans
 from lab.service.panel import Entrance, Panel, PanelState
 from lab.service.representative import Representative
 from lab.topology.model import RemoteService, Way
-from lab.topology.service import BY_TELEPHONE, Inbound
+from lab.topology.service import BY_TELEPHONE, CODE_DIGITS, Inbound
 from lab.ways.ground import Ground, WayDriver
 
 
@@ -26,6 +27,8 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
     Raises UsageError for what makes no sense.
     """
     by = chosen(service, str(options.get("by") or ""))
+    if by is Inbound.internet:
+        return _by_internet(service, options)
     address = str(options.get("ppp_address") or service.ppp_address)
     try:
         first = IPv4Address(address)
@@ -48,6 +51,31 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
             replace(partition, alias=str(first + 2 + n), allowed=partition.name in access)
             for n, partition in enumerate(service.partitions)
         ),
+    )
+
+
+def _by_internet(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
+    """``code``, ``ports``, ``access``: a session is led to ports of the console itself."""
+    code = str(options.get("code") or "")
+    if code and (len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit())):
+        raise UsageError(f"{code} is no code", hint=f"a code has {CODE_DIGITS} digits")
+    if options.get("ppp_address"):
+        raise UsageError("a session by Internet has no PPP address", hint="leave it out")
+    forwards = tuple(options.get("ports") or ())
+    for port in forwards:
+        if port not in service.ports:
+            known = ", ".join(map(str, service.ports))
+            raise UsageError(f"{port} is not a port of remote service", hint=f"these are: {known}")
+    access = options.get("access")
+    for name in access or ():
+        if name != service.console:
+            raise UsageError(
+                f"{name} cannot be reached by Internet",
+                hint=f"a session is led to ports of {service.console} itself",
+            )
+    allowed = service.console_allowed if access is None else service.console in access
+    return replace(
+        service, by=Inbound.internet, code=code, forwards=forwards, console_allowed=allowed
     )
 
 
@@ -111,13 +139,8 @@ def start(
                 {"enable": verbs.enable, "status": verbs.status, "disable": verbs.disable},
             )
         )  # fmt: skip
-        calls = _CallVerbs(representative, service)
-        call_desk = undo.enter_context(
-            desk.start(
-                workplace, dial_out.DESK,
-                {"connect": calls.connect, "status": calls.status, "hang-up": calls.hang_up},
-            )
-        )  # fmt: skip
+        verbs_there = _verbs_of(representative, service, by)
+        call_desk = undo.enter_context(desk.start(workplace, dial_out.DESK, verbs_there))
         yield Remote(panel, representative, (panel_desk, call_desk))
 
 
@@ -153,7 +176,29 @@ def _ends(
         }
         user = ServerUser(server, service, gateways, hops, tell)
         return VpnEntrance(console, service, vpn, way, tell), user
+    if by is Inbound.internet and service.relay:
+        from lab.service.at_relay import RelayedRepresentative
+        from lab.service.by_internet import InternetEntrance
+
+        authority = ground.run_dir / "keys" / "ca.pem"
+        server = ground.nodes[service.server]
+        guest = RelayedRepresentative(server, service, authority, tell)
+        return InternetEntrance(console, authority, tell), guest
     raise UsageError(f"remote service by {by} is not in the lab")
+
+
+def _verbs_of(
+    representative: Representative, service: RemoteService, by: Inbound
+) -> Mapping[str, desk.Verb]:
+    """What can be asked of a representative."""
+    if by is Inbound.internet:
+        from lab.service.at_relay import RelayedRepresentative
+        from lab.service.relay_desk import RelayVerbs
+
+        assert isinstance(representative, RelayedRepresentative)
+        return RelayVerbs(representative, service).verbs
+    calls = _CallVerbs(representative, service)
+    return {"connect": calls.connect, "status": calls.status, "hang-up": calls.hang_up}
 
 
 class _Timers:
@@ -206,6 +251,13 @@ class _PanelVerbs:
         whom = [settings.console] if settings.console_allowed else []
         whom += [partition.name for partition in settings.allowed]
         words = "a session stands" if state is PanelState.session else "one session is let in"
+        if settings.by is Inbound.internet:
+            where = (
+                f"TCP {spans(settings.led_to)} of {settings.console}"
+                if settings.led_to
+                else "nowhere"
+            )
+            return f"{words} by {settings.by}, to {where}"
         return f"{words} by {settings.by}: PPP address {settings.ppp_address}, to {all_of(whom) or 'nobody'}"
 
     def disable(self, options: Mapping[str, Any]) -> str:

@@ -67,6 +67,8 @@ def _session(
         return
     yield from _way_in(spec, (*place, "by"), console, service)
     yield from _by_vpn(spec, place, console, service)
+    if service.by is Inbound.internet:
+        yield from _by_internet((*place, "by"), console, service)
     access: Place = (*place, "access")
     yield from repeated(access, service.access)
     for index, name in enumerate(service.access):
@@ -114,6 +116,21 @@ def _by_vpn(
         yield Complaint((*place, "ppp_address"), problem, "take it out")
 
 
+def _by_internet(by: Place, console: str, service: ServiceSpec) -> Iterator[Complaint]:
+    """A session that goes to the console's own ports, over a relay."""
+    place = by[:-1]
+    if service.relay is None:
+        problem = f"{console} has no relay to connect to"
+        yield Complaint(by, problem, f"name a node with the role {Role.relay} as relay")
+    for index, name in enumerate(service.access):
+        if name != console:
+            problem = f"{name} cannot be reached by Internet: a session is led to ports of {console} itself"
+            yield Complaint((*place, "access", index), problem, f"leave {console} only")
+    if service.ppp_address is not None:
+        problem = "ppp_address is for a session by PPP, and this one is by Internet"
+        yield Complaint((*place, "ppp_address"), problem, "take it out")
+
+
 def _addresses(spec: TopologySpec, place: Place, console: str) -> Iterator[Complaint]:
     first, *_, last = addresses(spec, console)
     for name, link in spec.links.items():
@@ -124,7 +141,8 @@ def _addresses(spec: TopologySpec, place: Place, console: str) -> Iterator[Compl
 
 def routes(spec: TopologySpec) -> Iterator[Complaint]:
     """Whether the console can be scanned from its own wire, in a spec that has no other complaint."""
-    for console in spec.service:
+    for console, service in spec.service.items():
+        yield from _relay_routes(spec, console, service)
         if neighbour(spec, console) is None:
             uplink = network(spec).uplinks(console)[0]
             problem = (
@@ -132,6 +150,21 @@ def routes(spec: TopologySpec) -> Iterator[Complaint]:
             )
             fix = f"add a node with the role {Role.host} to {uplink}"
             yield Complaint(("service", console), problem, fix)
+
+
+def _relay_routes(spec: TopologySpec, console: str, service: ServiceSpec) -> Iterator[Complaint]:
+    """Whether both ends come to the relay."""
+    if service.relay is None:
+        return
+    net, place = network(spec), ("service", console, "relay")
+    if not net.uplinks(service.relay):
+        problem = (
+            f"{console} cannot come to {service.relay}, which no link leads to from the Internet"
+        )
+        yield Complaint(place, problem, f"plug {service.relay} into a link with the Internet")
+    if service.server is not None and service.server not in net.ways(service.relay):
+        problem = f"{service.server} cannot come to {service.relay}"
+        yield Complaint(place, problem, "plug both into one link")
 
 
 def neighbour(spec: TopologySpec, console: str) -> str | None:

@@ -185,6 +185,7 @@ TRAITS = MappingProxyType(
             title="relay for remote service",
             zone=Zone.ibm,
             only_one="an HMC knows one relay",
+            service="lab.relay.server",
         ),
         Role.logical_partition: Traits(title="logical partition"),
         Role.host: Traits(title="host"),

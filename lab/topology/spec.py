@@ -135,8 +135,9 @@ class ServiceSpec(Part):
     relay: NodeName | None = Field(
         default=None, description="IBM's relay, for sessions by Internet."
     )
-    by: Literal[Inbound.modem, Inbound.vpn] | None = Field(
-        default=None, description="How IBM's people are let in, for one session: by modem, by vpn."
+    by: Literal[Inbound.modem, Inbound.vpn, Inbound.internet] | None = Field(
+        default=None,
+        description="How IBM's people are let in, for one session: modem, vpn, internet.",
     )
     layout: Literal["tunnels", "sessions"] | None = Field(
         default=None,

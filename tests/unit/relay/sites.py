@@ -49,7 +49,9 @@ class RelaySite:
         ports = self.ports if only is None else (self.ports[only],)
         node = cast(Node, HostNode())
         places = [(ADDRESS, port) for port in ports]
-        with server.serving(node, places, self.keys, self.events.append, silent=silent) as relay:
+        with server.serving(
+            node, places, self.keys, self.events.append, silent=ADDRESS if silent else ""
+        ) as relay:
             yield relay
             relay.check()
         relay.check()

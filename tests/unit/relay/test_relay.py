@@ -163,7 +163,7 @@ class TestSession:
             for number, client in enumerate(clients):
                 client.sendall(b"%d" % number)
                 client.shutdown(socket.SHUT_WR)
-            got = [b"".join(iter(lambda c=client: c.recv(100), b"")) for client in clients]
+            got = [b"".join(iter(partial(client.recv, 100), b"")) for client in clients]
             assert got == [b"%d" % number for number in range(100)]
 
     def test_the_representative_leaves(self, site: RelaySite, told: int, echo: int) -> None:
