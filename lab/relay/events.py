@@ -5,6 +5,9 @@ from __future__ import annotations
 from lab.names import count
 from lab.record.event import Event
 
+TYPED = b"The representative is typing this"
+"""What the lab's representative says to each port of a console: no wire may show it."""
+
 
 class CodeGiven(Event, topic="relay", tells="{source} gives a code, valid for {valid_s:.0f} s"):
     """A representative has a connection code, or more time for it (T2-10)."""

@@ -7,14 +7,13 @@ import socket
 from dataclasses import replace
 
 from lab.errors import ProtocolError
+from lab.relay.events import TYPED
 from lab.scenarios.service_scene import Scene
 from lab.service.at_relay import RelayedRepresentative
 from lab.service.events import SESSION, ServiceTried
 from lab.service.representative import WORK_S
 from lab.topology.model import RemoteService, Role
 
-TYPED = b"The representative is typing this\r\n"
-"""What is said to each port: no wire may show it."""
 UNLISTED = 1
 """A port that no list has."""
 PERMITTED_AGAIN = 2
@@ -105,6 +104,6 @@ def _say(address: str, port: int) -> str:
     with socket.socket() as asker, contextlib.suppress(OSError):
         asker.settimeout(WORK_S)
         asker.connect((address, port))
-        asker.sendall(TYPED)
+        asker.sendall(TYPED + b"\r\n")
         return asker.makefile("rb").readline().decode(errors="replace").strip()
     return ""

@@ -8,17 +8,40 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.verify import invariants, order, outbound, remote_service, remote_session, service_vpn
+from lab.topology.service import Inbound
+from lab.verify import (
+    invariants,
+    order,
+    outbound,
+    relay_session,
+    remote_service,
+    remote_session,
+    service_vpn,
+)
 from lab.verify.case import Case
 from lab.verify.finding import Finding
+
+Judge = Callable[[Case], Finding]
+
+
+def _by_way(usual: Judge, internet: Judge) -> Judge:
+    """The check of a requirement that is judged otherwise where a session is let in by Internet."""
+
+    def check(case: Case) -> Finding:
+        service = case.topology.service
+        by_internet = service is not None and service.by is Inbound.internet
+        return internet(case) if by_internet else usual(case)
+
+    return check
+
 
 COMMON: dict[str, Callable[[Case], Finding]] = {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,
     "OUT-15": order.check_out_15,
-    "I-01": remote_service.check_i_01,
-    "I-02": remote_service.check_i_02,
+    "I-01": _by_way(remote_service.check_i_01, relay_session.check_i_01),
+    "I-02": _by_way(remote_service.check_i_02, relay_session.check_i_02),
     "I-03": remote_service.check_i_03,
     "I-04": remote_service.check_i_04,
     "I-05": remote_service.check_i_05,
@@ -34,7 +57,9 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-15": service_vpn.check_i_15,
     "I-16": service_vpn.check_i_16,
     "I-17": service_vpn.check_i_17,
-    "I-18": remote_session.check_i_18,
+    "I-18": _by_way(remote_session.check_i_18, relay_session.check_i_18),
+    "I-26": relay_session.check_i_26,
+    "I-27": relay_session.check_i_27,
     "I-32": remote_session.check_i_32,
     "P-21": service_vpn.check_p_21,
     "R-01": order.check_r_01,
