@@ -190,6 +190,8 @@ class RelayedRepresentative:
             self._be_at_relay(told)
         except ToldToEnd:
             pass
+        except RelayRefused as refused:
+            self.said = refused.reason.words
         except ProtocolError as error:
             self.said = error.message
         # It belongs to who asks in ``leave``.

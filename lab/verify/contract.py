@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lab.relay.events import LedOut, PortAsked, PortsAsked, WaitedAtRelay
 from lab.service.events import (
     CLOSED,
     OFF,
@@ -22,6 +23,7 @@ from lab.service.events import (
 )
 from lab.service.marks import Purpose
 from lab.topology.model import RemoteService
+from lab.topology.service import Inbound
 from lab.verify.case import Case
 from lab.verify.remote_service import EVERY_PORT, arrival, enabled, every_port, of
 
@@ -45,7 +47,7 @@ class Clause:
     source: str
     target: str
     what: str
-    """``TCP``, ``UDP``, ``other IP protocols``, or ``call``."""
+    """``TCP``, ``UDP``, ``other IP protocols``, ``call``, ``a code``, or a port."""
     expected: str
     """Ports or protocols that answer, as ``22-23, 443``; for a call whether the modem does."""
     seen: str
@@ -88,6 +90,12 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
                 expected=ANSWERED if any(lets_in) else UNANSWERED,
                 seen=ANSWERED if event.gateway else UNANSWERED,
             )
+        case WaitedAtRelay() | PortsAsked() | PortAsked():
+            yield from _of_relay(case, service, event)
+        case ServiceTried() if service.by is Inbound.internet:
+            yield _by_relay(
+                service, event.source, f"TCP {event.port}", _answered(event), expected=ANSWERED
+            )
         case ServiceTried() if event.host != service.console:
             allowed = any(p.name == event.host and p.allowed for p in service.partitions)
             if event.source == service.console:
@@ -99,8 +107,57 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
                 target=f"{event.host}, by {event.address}",
                 what=f"TCP {event.port}",
                 expected=ANSWERED if allowed else UNANSWERED,
-                seen=ANSWERED if event.answer.endswith(f"of {event.host}") else UNANSWERED,
+                seen=_answered(event),
             )
+
+
+def _of_relay(
+    case: Case, service: RemoteService, event: WaitedAtRelay | PortsAsked | PortAsked
+) -> Iterator[Clause]:
+    """What a representative tried by Internet."""
+    match event:
+        case WaitedAtRelay():
+            lets_in = any(event.started <= each.time <= event.time for each in enabled(case))
+            over = any(isinstance(e, LedOut) and e.time <= event.started for e in case.events)
+            yield _by_relay(
+                service,
+                event.source,
+                "a code",
+                ANSWERED if event.joined else UNANSWERED,
+                expected=ANSWERED if lets_in else UNANSWERED,
+                state=SESSION if lets_in else OVER if over else OFF,
+            )
+        case PortsAsked():
+            yield _by_relay(
+                service,
+                event.source,
+                f"TCP, {event.asked} ports asked for",
+                event.opened or NONE,
+                expected=spans(service.ports),
+            )
+        case PortAsked():
+            seen = ANSWERED if event.answer == "open" else UNANSWERED
+            yield _by_relay(service, event.source, f"TCP {event.port}", seen, expected=UNANSWERED)
+
+
+def _by_relay(
+    service: RemoteService,
+    source: str,
+    what: str,
+    seen: str,
+    *,
+    expected: str,
+    state: str = SESSION,
+) -> Clause:
+    target = f"{service.console}, by {service.relay}"
+    return Clause(
+        state=state, source=source, target=target, what=what, expected=expected, seen=seen
+    )
+
+
+def _answered(event: ServiceTried) -> str:
+    """Whether a port answered, and as the right host."""
+    return ANSWERED if event.answer.endswith(f"of {event.host}") else UNANSWERED
 
 
 def _of_scan(case: Case, service: RemoteService, scan: HostScanned) -> Iterator[Clause]:

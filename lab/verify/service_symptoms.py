@@ -20,6 +20,7 @@ from lab.service.events import (
 from lab.telephony.events import LineDropped
 from lab.topology.model import RemoteService
 from lab.topology.service import Inbound
+from lab.verify import relay_symptoms
 from lab.verify.case import Case
 from lab.verify.remote_service import enabled
 from lab.verify.symptom import Diagnosis
@@ -28,6 +29,8 @@ from lab.verify.symptom import Diagnosis
 def find(case: Case) -> Diagnosis | None:
     """The first of them, in the order of a session; None if nothing befell it."""
     service = case.topology.service
+    if service is not None and service.by is Inbound.internet:
+        return relay_symptoms.find(case, service)
     tried = any(isinstance(event, CalledIn | SessionSought) for event in case.events)
     if service is None or not service.by or not tried:
         return None

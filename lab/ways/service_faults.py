@@ -23,8 +23,17 @@ def by_ppp(topology: Topology) -> bool:
     return topology.service is not None and topology.service.by in (Inbound.modem, Inbound.vpn)
 
 
-CALL = Need("remote service by modem", by_modem)
+def by_internet(topology: Topology) -> bool:
+    return topology.service is not None and topology.service.by is Inbound.internet
+
+
 SESSION = Need("remote service by modem or VPN", by_ppp)
+CALL = Need("remote service by modem", by_modem)
+RELAY = Need("remote service by Internet", by_internet)
+LET_IN = Need(
+    "remote service in which a session is let in",
+    lambda t: t.service is not None and bool(t.service.by),
+)
 
 
 def _service(**fields: Any) -> Callable[[Topology], Topology]:
@@ -59,7 +68,7 @@ FAULTS = (
     Fault(
         "inbound-not-enabled",
         "the representative calls, and nobody has enabled remote service",
-        SESSION,
+        LET_IN,
         _service(never_enabled=True),
     ),
     Fault(
@@ -93,5 +102,17 @@ FAULTS = (
         SESSION,
         _drop_line,
         survives=True,
+    ),
+    Fault(
+        "relay-silent",
+        "IBM's relay takes the HMC's connections, and says nothing",
+        RELAY,
+        _service(relay_silent=True),
+    ),
+    Fault(
+        "expired-code",
+        "the customer enters the relay's code when it has expired",
+        RELAY,
+        _service(late_code=True),
     ),
 )
