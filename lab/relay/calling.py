@@ -18,7 +18,7 @@ from lab.errors import ProtocolError
 from lab.relay import frames
 from lab.relay.events import RelayTried
 from lab.relay.flow import TlsFlow, describe
-from lab.relay.frames import FrameKind, FrameReader, Part, Refusal, RelayFrame, WrongFrame
+from lab.relay.frames import Party, Refusal, RelayFrame, RelayKind, RelayReader, WrongFrame
 from lab.wait import Deadline
 from tunnels.answering import ToldToEnd
 
@@ -61,7 +61,7 @@ class RelayLine:
         self.flow = flow
         self._relay = relay
         self._told = told
-        self._reader = FrameReader()
+        self._reader = RelayReader()
 
     def say(self, data: bytes) -> None:
         """Send bytes to the relay."""
@@ -90,7 +90,7 @@ class RelayLine:
                 if data is None:
                     raise ProtocolError(f"{self._relay} has ended the connection")
                 self._reader.feed(data)
-            if frame.kind is FrameKind.refused:
+            if frame.kind is RelayKind.refused:
                 raise RelayRefused(self._relay, *frames.read_refused(frame))
         except WrongFrame as wrong:
             raise ProtocolError(f"{self._relay} does not keep to the protocol: {wrong}") from wrong
@@ -98,7 +98,7 @@ class RelayLine:
             raise ProtocolError(f"{self._relay}: {describe(error)}") from error
         return frame
 
-    def expect(self, kind: FrameKind, seconds: float = ANSWER_S) -> RelayFrame:
+    def expect(self, kind: RelayKind, seconds: float = ANSWER_S) -> RelayFrame:
         """The relay's next frame, which has to be of a kind."""
         frame = self.hear(seconds)
         assert frame is not None, "nothing else was waited for"
@@ -114,7 +114,7 @@ class RelayLine:
 @contextlib.contextmanager
 def at_relay(
     place: RelayPlace,
-    part: Part,
+    part: Party,
     open_socket: OpenSocket,
     context: ssl.SSLContext,
     told: int,
@@ -158,7 +158,7 @@ class _Attempt:
 
     def make(
         self,
-        part: Part,
+        part: Party,
         open_socket: OpenSocket,
         context: ssl.SSLContext,
         undo: contextlib.ExitStack,
@@ -174,10 +174,10 @@ class _Attempt:
         line = RelayLine(self._place.name, flow, self._told)
         line.say(frames.hello(part))
         try:
-            version, other = frames.read_hello(line.expect(FrameKind.hello))
+            version, other = frames.read_hello(line.expect(RelayKind.hello))
         except WrongFrame as wrong:
             raise ProtocolError(f"{self._place.name} is no relay: {wrong}") from wrong
-        if (version, other) != (frames.VERSION, Part.relay):
+        if (version, other) != (frames.VERSION, Party.relay):
             raise ProtocolError(f"{self._place.name} is no relay of version {frames.VERSION}")
         return line
 
@@ -227,14 +227,14 @@ def _wait(
 
 def redeem(line: RelayLine, digits: str) -> None:
     """Say the customer's code; returns when the session is joined. Raises RelayRefused."""
-    line.say(RelayFrame(FrameKind.redeem, body=digits.encode()).encode())
-    line.expect(FrameKind.joined)
+    line.say(RelayFrame(RelayKind.redeem, body=digits.encode()).encode())
+    line.expect(RelayKind.joined)
 
 
 def invite(line: RelayLine) -> tuple[str, int]:
     """A code for a customer, and for how many seconds from now it is valid."""
-    line.say(RelayFrame(FrameKind.invite).encode())
+    line.say(RelayFrame(RelayKind.invite).encode())
     try:
-        return frames.read_code(line.expect(FrameKind.code))
+        return frames.read_code(line.expect(RelayKind.code))
     except WrongFrame as wrong:
         raise ProtocolError(f"the relay gives no code: {wrong}") from wrong

@@ -20,11 +20,11 @@ from lab.relay.frames import (
     U16,
     U32,
     Denial,
-    FrameKind,
-    FrameReader,
-    Part,
+    Party,
     Refusal,
     RelayFrame,
+    RelayKind,
+    RelayReader,
     WrongFrame,
     read_refused,
     refused,
@@ -36,7 +36,7 @@ MOST_CHANNELS = 64
 LAST_CHANNEL = 0xFFFF_FFFF
 
 
-class Notice(Enum):
+class ChannelNotice(Enum):
     """What has come, for whoever has the sockets."""
 
     permitted = auto()
@@ -56,7 +56,7 @@ class Notice(Enum):
 class Noticed:
     """One of them."""
 
-    what: Notice
+    what: ChannelNotice
     channel: int = 0
     number: int = 0
     data: bytes = b""
@@ -80,13 +80,13 @@ class _Channel:
 class Channels:
     """One end of a session. ``take`` has the bytes to send."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Party) -> None:
         self.ended: tuple[Refusal, str] | None = None
         """Why the session is over, whoever ended it."""
         self.ports: tuple[int, ...] = ()
         """Of the console, to which channels are permitted."""
         self._part = part
-        self._reader = FrameReader()
+        self._reader = RelayReader()
         self._out = bytearray()
         self._live: dict[int, _Channel] = {}
         self._last = 0
@@ -115,21 +115,21 @@ class Channels:
         except WrongFrame as wrong:
             self.end(Refusal.wrong_frame, str(wrong))
             found.append(
-                Noticed(Notice.ended, number=Refusal.wrong_frame, data=str(wrong).encode())
+                Noticed(ChannelNotice.ended, number=Refusal.wrong_frame, data=str(wrong).encode())
             )
         return found
 
     def _take(self, frame: RelayFrame) -> Iterable[Noticed]:
-        if frame.kind is FrameKind.end:
+        if frame.kind is RelayKind.end:
             reason, words = read_refused(frame)
             self.ended = reason, words
             self._live.clear()
-            return [Noticed(Notice.ended, number=reason, data=words.encode())]
-        if self._part is Part.representative and not self._begun:
+            return [Noticed(ChannelNotice.ended, number=reason, data=words.encode())]
+        if self._part is Party.representative and not self._begun:
             return self._take_permitted(frame)
-        if frame.kind is FrameKind.open and self._part is Part.console:
+        if frame.kind is RelayKind.open and self._part is Party.console:
             return self._take_open(frame)
-        if frame.kind is FrameKind.extend and self._part is Part.console and not self._last:
+        if frame.kind is RelayKind.extend and self._part is Party.console and not self._last:
             return []  # It was under way to the relay when the relay joined the two ends.
         if frame.kind not in _OF_CHANNEL[self._part]:
             raise WrongFrame(f"{frame.kind.name} is not for a {self._part.name} in a session")
@@ -143,11 +143,11 @@ class Channels:
         return self._take_of(channel, frame)
 
     def _take_permitted(self, frame: RelayFrame) -> list[Noticed]:
-        if frame.kind is not FrameKind.permitted or len(frame.body) % U16.size:
+        if frame.kind is not RelayKind.permitted or len(frame.body) % U16.size:
             raise WrongFrame(f"{frame.kind.name} in the place of what is permitted")
         self.ports = tuple(port for (port,) in U16.iter_unpack(frame.body))
         self._begun = True
-        return [Noticed(Notice.permitted)]
+        return [Noticed(ChannelNotice.permitted)]
 
     def _take_open(self, frame: RelayFrame) -> list[Noticed]:
         if frame.channel <= self._last:
@@ -155,25 +155,25 @@ class Channels:
         (port,) = U16.unpack(frame.body)
         self._last = frame.channel
         if not self._begun or port not in self.ports:
-            self._say(FrameKind.denied, frame.channel, bytes((Denial.not_permitted,)))
-            return [Noticed(Notice.denied, frame.channel, port)]
+            self._say(RelayKind.denied, frame.channel, bytes((Denial.not_permitted,)))
+            return [Noticed(ChannelNotice.denied, frame.channel, port)]
         if len(self._live) >= MOST_CHANNELS:
-            self._say(FrameKind.denied, frame.channel, bytes((Denial.too_many,)))
+            self._say(RelayKind.denied, frame.channel, bytes((Denial.too_many,)))
             return []
         self._live[frame.channel] = _Channel()
-        return [Noticed(Notice.asked, frame.channel, port)]
+        return [Noticed(ChannelNotice.asked, frame.channel, port)]
 
     def _take_of(self, channel: _Channel, frame: RelayFrame) -> list[Noticed]:
         """A frame about a channel that is live."""
         number = frame.channel
-        if frame.kind is FrameKind.reset:
+        if frame.kind is RelayKind.reset:
             del self._live[number]
-            return [Noticed(Notice.reset, number)]
-        if frame.kind in (FrameKind.opened, FrameKind.denied):
+            return [Noticed(ChannelNotice.reset, number)]
+        if frame.kind in (RelayKind.opened, RelayKind.denied):
             return self._take_answer(channel, frame)
         if not channel.opened:
             raise WrongFrame(f"{frame.kind.name} for channel {number}, which is not open yet")
-        if frame.kind is FrameKind.room:
+        if frame.kind is RelayKind.room:
             (more,) = U32.unpack(frame.body)
             channel.may_send += more
             if channel.may_send > WINDOW:
@@ -181,45 +181,45 @@ class Channels:
             return []
         if channel.over:
             raise WrongFrame(f"{frame.kind.name} in channel {number}, which was finished")
-        if frame.kind is FrameKind.finished:
+        if frame.kind is RelayKind.finished:
             channel.over = True
             self._forget_if_done(number)
-            return [Noticed(Notice.finished, number)]
+            return [Noticed(ChannelNotice.finished, number)]
         channel.may_come -= len(frame.body)
         if channel.may_come < 0:
             raise WrongFrame(f"more data in channel {number} than there is room for")
-        return [Noticed(Notice.arrived, number, data=frame.body)]
+        return [Noticed(ChannelNotice.arrived, number, data=frame.body)]
 
     def _take_answer(self, channel: _Channel, frame: RelayFrame) -> list[Noticed]:
         number = frame.channel
         if channel.opened:
             raise WrongFrame(f"{frame.kind.name} for channel {number}, which is open")
-        if frame.kind is FrameKind.opened:
+        if frame.kind is RelayKind.opened:
             channel.opened, channel.may_send = True, WINDOW
-            return [Noticed(Notice.opened, number)]
+            return [Noticed(ChannelNotice.opened, number)]
         try:
             denial = Denial(frame.body[0])
         except ValueError:
             raise WrongFrame(f"channel {number} denied for reason {frame.body[0]}") from None
         del self._live[number]
-        return [Noticed(Notice.denied, number, denial)]
+        return [Noticed(ChannelNotice.denied, number, denial)]
 
     # What this end does.
 
     def permit(self, ports: Iterable[int]) -> None:
         """Say to which ports channels may be opened: the console's end, first of all."""
-        assert self._part is Part.console, "the console's customer decides"
+        assert self._part is Party.console, "the console's customer decides"
         assert not self._begun, "it is said once"
         self.ports, self._begun = tuple(ports), True
-        self._say(FrameKind.permitted, 0, b"".join(map(U16.pack, self.ports)))
+        self._say(RelayKind.permitted, 0, b"".join(map(U16.pack, self.ports)))
 
     def open(self, port: int) -> int:
         """Ask for a channel to a port; the channel's number."""
-        assert self._part is Part.representative, "only the representative opens channels"
+        assert self._part is Party.representative, "only the representative opens channels"
         assert self._last < LAST_CHANNEL, "a session has no more"
         self._last += 1
         self._live[self._last] = _Channel()
-        self._say(FrameKind.open, self._last, U16.pack(port))
+        self._say(RelayKind.open, self._last, U16.pack(port))
         return self._last
 
     def accept(self, number: int) -> None:
@@ -228,12 +228,12 @@ class Channels:
         if channel is None:
             return  # The other end has given it up meanwhile.
         channel.opened, channel.may_send = True, WINDOW
-        self._say(FrameKind.opened, number)
+        self._say(RelayKind.opened, number)
 
     def deny(self, number: int, reason: Denial) -> None:
         """A channel that was asked for does not open."""
         if self._live.pop(number, None) is not None:
-            self._say(FrameKind.denied, number, bytes((reason,)))
+            self._say(RelayKind.denied, number, bytes((reason,)))
 
     def may_send(self, number: int) -> int:
         """How many bytes a channel would take now; none if it is no more, or not open yet."""
@@ -246,7 +246,7 @@ class Channels:
         assert len(data) <= channel.may_send, "there is no room"
         channel.may_send -= len(data)
         for start in range(0, len(data), MOST_BODY):
-            self._say(FrameKind.data, number, data[start : start + MOST_BODY])
+            self._say(RelayKind.data, number, data[start : start + MOST_BODY])
 
     def give_room(self, number: int, size: int) -> None:
         """So many bytes that had arrived have gone on."""
@@ -256,7 +256,7 @@ class Channels:
         channel.taken += size
         if channel.taken >= WINDOW // 2:
             channel.may_come += channel.taken
-            self._say(FrameKind.room, number, U32.pack(channel.taken))
+            self._say(RelayKind.room, number, U32.pack(channel.taken))
             channel.taken = 0
 
     def finish(self, number: int) -> None:
@@ -264,13 +264,13 @@ class Channels:
         channel = self._live.get(number)
         if channel is not None and not channel.finished:
             channel.finished = True
-            self._say(FrameKind.finished, number)
+            self._say(RelayKind.finished, number)
             self._forget_if_done(number)
 
     def reset(self, number: int) -> None:
         """Give a channel up."""
         if self._live.pop(number, None) is not None:
-            self._say(FrameKind.reset, number)
+            self._say(RelayKind.reset, number)
 
     def end(self, reason: Refusal, words: str = "") -> None:
         """End the session; nothing is sent after that."""
@@ -284,14 +284,14 @@ class Channels:
         if channel.finished and channel.over:
             del self._live[number]
 
-    def _say(self, kind: FrameKind, channel: int, body: bytes = b"") -> None:
+    def _say(self, kind: RelayKind, channel: int, body: bytes = b"") -> None:
         if self.ended is None:
             self._out += RelayFrame(kind, channel, body).encode()
 
 
-_BOTH = frozenset({FrameKind.data, FrameKind.room, FrameKind.finished, FrameKind.reset})
+_BOTH = frozenset({RelayKind.data, RelayKind.room, RelayKind.finished, RelayKind.reset})
 _OF_CHANNEL = {
-    Part.console: _BOTH,
-    Part.representative: _BOTH | {FrameKind.opened, FrameKind.denied},
+    Party.console: _BOTH,
+    Party.representative: _BOTH | {RelayKind.opened, RelayKind.denied},
 }
 """What may come to an end about a channel, beside ``open``."""

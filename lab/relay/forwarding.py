@@ -18,9 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from lab.relay.channels import MOST_CHANNELS, Channels, Notice, Noticed
+from lab.relay.channels import MOST_CHANNELS, ChannelNotice, Channels, Noticed
 from lab.relay.flow import READ_BYTES, TlsFlow, describe
-from lab.relay.frames import Denial, Part, Refusal
+from lab.relay.frames import Denial, Party, Refusal
 from lab.wait import Deadline
 
 QUEUE_BYTES = 256 * 1024
@@ -66,7 +66,7 @@ class _Pipe:
 class SessionEnd(ABC):
     """One end; ``run`` in a thread of its own."""
 
-    def __init__(self, part: Part, flow: TlsFlow, early: bytes) -> None:
+    def __init__(self, part: Party, flow: TlsFlow, early: bytes) -> None:
         self.channels = Channels(part)
         self._flow = flow
         self._early = early
@@ -169,13 +169,13 @@ class SessionEnd(ABC):
         for noticed in self.channels.receive(data):
             pipe = self._pipes.get(noticed.channel)
             match noticed.what:
-                case Notice.arrived if pipe is not None:
+                case ChannelNotice.arrived if pipe is not None:
                     pipe.out += noticed.data
                     self._push(pipe)
-                case Notice.finished if pipe is not None:
+                case ChannelNotice.finished if pipe is not None:
                     pipe.over = True
                     self._push(pipe)
-                case Notice.reset if pipe is not None:
+                case ChannelNotice.reset if pipe is not None:
                     self._close(pipe)
                 case _:
                     self._note(noticed)
@@ -261,7 +261,7 @@ class ConsoleEnd(SessionEnd):
         reach: Callable[[int], socket.socket],
     ) -> None:
         """``reach`` begins a connection to a port of the console's own, which does not block."""
-        super().__init__(Part.console, flow, early)
+        super().__init__(Party.console, flow, early)
         self.led: set[int] = set()
         """The ports to which channels were led."""
         self.denied = 0
@@ -272,9 +272,9 @@ class ConsoleEnd(SessionEnd):
     leaves_because = Refusal.disabled
 
     def _note(self, noticed: Noticed) -> None:
-        if noticed.what is Notice.denied:
+        if noticed.what is ChannelNotice.denied:
             self.denied += 1
-        if noticed.what is Notice.asked:
+        if noticed.what is ChannelNotice.asked:
             try:
                 connection = self._reach(noticed.number)
             except OSError:
@@ -299,7 +299,7 @@ class RepresentativeEnd(SessionEnd):
         self, flow: TlsFlow, early: bytes, listen: Callable[[int], socket.socket | None]
     ) -> None:
         """``listen`` opens a listener for a port of the console, which does not block; None: none."""
-        super().__init__(Part.representative, flow, early)
+        super().__init__(Party.representative, flow, early)
         self.permitted = False
         """Whether the console has said which ports may be asked for."""
         self._listen = listen
@@ -352,19 +352,19 @@ class RepresentativeEnd(SessionEnd):
 
     def _note(self, noticed: Noticed) -> None:
         number = noticed.channel
-        if noticed.what is Notice.permitted:
+        if noticed.what is ChannelNotice.permitted:
             for port in self.channels.ports:
                 if (listener := self._listen(port)) is not None:
                     self._listeners.append((port, listener))
             self.permitted = True
         elif number in self._asked:
             port, answered = self._asked.pop(number)
-            if noticed.what is Notice.opened:
+            if noticed.what is ChannelNotice.opened:
                 self.channels.reset(number)
                 answered(port, "")
             else:
                 answered(port, Denial(noticed.number).name.replace("_", "-"))
-        elif noticed.what is Notice.denied and (pipe := self._pipes.get(number)) is not None:
+        elif noticed.what is ChannelNotice.denied and (pipe := self._pipes.get(number)) is not None:
             self._close(pipe)
 
 

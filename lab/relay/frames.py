@@ -29,7 +29,7 @@ HEAD = struct.Struct("!BIH")
 U16, U32 = struct.Struct("!H"), struct.Struct("!I")
 
 
-class FrameKind(IntEnum):
+class RelayKind(IntEnum):
     """What a frame is."""
 
     hello = 1
@@ -62,7 +62,7 @@ class FrameKind(IntEnum):
     """The session is over: a ``Refusal``, and words."""
 
 
-class Part(IntEnum):
+class Party(IntEnum):
     """Whose end a connection to the relay is."""
 
     console = ord("C")
@@ -129,22 +129,22 @@ class Shape:
 
 SHAPES = MappingProxyType(
     {
-        FrameKind.hello: Shape(len(MAGIC) + 2, len(MAGIC) + 2),
-        FrameKind.invite: Shape(0, 0),
-        FrameKind.code: Shape(CODE_DIGITS + 4, CODE_DIGITS + 4),
-        FrameKind.extend: Shape(0, 0),
-        FrameKind.redeem: Shape(CODE_DIGITS, CODE_DIGITS),
-        FrameKind.joined: Shape(0, 0),
-        FrameKind.refused: Shape(1, 1 + MOST_WORDS),
-        FrameKind.permitted: Shape(0, 2 * MOST_PORTS),
-        FrameKind.open: Shape(2, 2, of_channel=True),
-        FrameKind.opened: Shape(0, 0, of_channel=True),
-        FrameKind.denied: Shape(1, 1, of_channel=True),
-        FrameKind.data: Shape(1, MOST_BODY, of_channel=True),
-        FrameKind.room: Shape(4, 4, of_channel=True),
-        FrameKind.finished: Shape(0, 0, of_channel=True),
-        FrameKind.reset: Shape(0, 0, of_channel=True),
-        FrameKind.end: Shape(1, 1 + MOST_WORDS),
+        RelayKind.hello: Shape(len(MAGIC) + 2, len(MAGIC) + 2),
+        RelayKind.invite: Shape(0, 0),
+        RelayKind.code: Shape(CODE_DIGITS + 4, CODE_DIGITS + 4),
+        RelayKind.extend: Shape(0, 0),
+        RelayKind.redeem: Shape(CODE_DIGITS, CODE_DIGITS),
+        RelayKind.joined: Shape(0, 0),
+        RelayKind.refused: Shape(1, 1 + MOST_WORDS),
+        RelayKind.permitted: Shape(0, 2 * MOST_PORTS),
+        RelayKind.open: Shape(2, 2, of_channel=True),
+        RelayKind.opened: Shape(0, 0, of_channel=True),
+        RelayKind.denied: Shape(1, 1, of_channel=True),
+        RelayKind.data: Shape(1, MOST_BODY, of_channel=True),
+        RelayKind.room: Shape(4, 4, of_channel=True),
+        RelayKind.finished: Shape(0, 0, of_channel=True),
+        RelayKind.reset: Shape(0, 0, of_channel=True),
+        RelayKind.end: Shape(1, 1 + MOST_WORDS),
     }
 )
 """Of every kind."""
@@ -158,7 +158,7 @@ class WrongFrame(Exception):
 class RelayFrame:
     """One frame."""
 
-    kind: FrameKind
+    kind: RelayKind
     channel: int = 0
     body: bytes = b""
 
@@ -166,7 +166,7 @@ class RelayFrame:
         return HEAD.pack(self.kind, self.channel, len(self.body)) + self.body
 
 
-class FrameReader:
+class RelayReader:
     """Makes frames of bytes, however these are cut."""
 
     def __init__(self) -> None:
@@ -196,9 +196,9 @@ class FrameReader:
         return held
 
 
-def _checked(number: int, channel: int, length: int) -> FrameKind:
+def _checked(number: int, channel: int, length: int) -> RelayKind:
     try:
-        kind = FrameKind(number)
+        kind = RelayKind(number)
     except ValueError:
         raise WrongFrame(f"there is no kind {number} of frame") from None
     shape = SHAPES[kind]
@@ -212,18 +212,18 @@ def _checked(number: int, channel: int, length: int) -> FrameKind:
 # Bodies.
 
 
-def hello(part: Part) -> bytes:
+def hello(part: Party) -> bytes:
     """With what an end, or the relay, begins."""
-    return RelayFrame(FrameKind.hello, body=MAGIC + bytes((VERSION, part))).encode()
+    return RelayFrame(RelayKind.hello, body=MAGIC + bytes((VERSION, part))).encode()
 
 
-def read_hello(frame: RelayFrame) -> tuple[int, Part]:
+def read_hello(frame: RelayFrame) -> tuple[int, Party]:
     """Version and part of a first frame; WrongFrame if it is no hello."""
-    if frame.kind is not FrameKind.hello or not frame.body.startswith(MAGIC):
+    if frame.kind is not RelayKind.hello or not frame.body.startswith(MAGIC):
         raise WrongFrame(f"{frame.kind.name} in the place of hello")
     version, part = frame.body[len(MAGIC) :]
     try:
-        return version, Part(part)
+        return version, Party(part)
     except ValueError:
         raise WrongFrame(f"hello of part {part}") from None
 
@@ -231,7 +231,7 @@ def read_hello(frame: RelayFrame) -> tuple[int, Part]:
 def code(digits: str, valid_s: float) -> bytes:
     """A code, as the relay gives it."""
     body = digits.encode() + U32.pack(int(valid_s))
-    return RelayFrame(FrameKind.code, body=body).encode()
+    return RelayFrame(RelayKind.code, body=body).encode()
 
 
 def read_code(frame: RelayFrame) -> tuple[str, int]:
@@ -248,7 +248,7 @@ def digits(body: bytes) -> str:
 
 def refused(reason: Refusal, words: str = "", *, over: bool = False) -> bytes:
     """A refusal; or, if a session is ``over``, its end."""
-    kind = FrameKind.end if over else FrameKind.refused
+    kind = RelayKind.end if over else RelayKind.refused
     said = words.encode(errors="replace")[:MOST_WORDS]
     return RelayFrame(kind, body=bytes((reason,)) + said).encode()
 

@@ -14,11 +14,11 @@ from lab.relay import frames
 from lab.relay.codes import Codes, Tries
 from lab.relay.frames import (
     VERSION,
-    FrameKind,
-    FrameReader,
-    Part,
+    Party,
     Refusal,
     RelayFrame,
+    RelayKind,
+    RelayReader,
     WrongFrame,
 )
 
@@ -76,10 +76,10 @@ Order = Said | Dropped | Invited | CodeRefused | Joined
 @dataclass(slots=True)
 class _Caller:
     address: str
-    reader: FrameReader
+    reader: RelayReader
     until: float
     """When it is dropped if nothing comes."""
-    part: Part | None = None
+    part: Party | None = None
     digits: str = ""
     """Of its code, if it is a representative that has been given one."""
 
@@ -94,7 +94,7 @@ class Switchboard:
 
     def note_connected(self, number: int, address: str, now: float) -> None:
         """A TLS connection stands."""
-        self._callers[number] = _Caller(address, FrameReader(), now + HELLO_S)
+        self._callers[number] = _Caller(address, RelayReader(), now + HELLO_S)
 
     def note_gone(self, number: int) -> None:
         """A connection has ended; it may have been joined."""
@@ -132,18 +132,18 @@ class Switchboard:
     def _take(self, number: int, caller: _Caller, frame: RelayFrame, now: float) -> Iterator[Order]:
         if caller.part is None:
             yield from self._greet(number, caller, frame, now)
-        elif frame.kind is FrameKind.invite and caller.part is Part.representative:
+        elif frame.kind is RelayKind.invite and caller.part is Party.representative:
             if caller.digits:
                 raise WrongFrame("a second invite by one connection")
             caller.digits = self._codes.issue(number, now)
             yield from self._tell_code(number, caller, now)
-        elif frame.kind is FrameKind.extend and caller.digits:
+        elif frame.kind is RelayKind.extend and caller.digits:
             refusal = self._codes.extend(caller.digits, now)
             if refusal is None:
                 yield from self._tell_code(number, caller, now)
             else:
                 yield Said(number, frames.refused(refusal))
-        elif frame.kind is FrameKind.redeem and caller.part is Part.console:
+        elif frame.kind is RelayKind.redeem and caller.part is Party.console:
             yield from self._redeem(number, caller, frames.digits(frame.body), now)
         else:
             raise WrongFrame(f"{frame.kind.name} is not for a relay now")
@@ -157,11 +157,11 @@ class Switchboard:
                 number, Refusal.other_version, f"{VERSION} is spoken here, not {version}"
             )
             return
-        if part is Part.relay:
+        if part is Party.relay:
             raise WrongFrame("hello of another relay")
         caller.part = part
         caller.until = now + REDEEM_S
-        yield Said(number, frames.hello(Part.relay))
+        yield Said(number, frames.hello(Party.relay))
 
     def _tell_code(self, number: int, caller: _Caller, now: float) -> Iterator[Order]:
         caller.until = self._codes.expires(caller.digits)
@@ -186,7 +186,7 @@ class Switchboard:
         self._tries.note_right(caller.address)
         for joined in (number, found):
             del self._callers[joined]
-            yield Said(joined, RelayFrame(FrameKind.joined).encode())
+            yield Said(joined, RelayFrame(RelayKind.joined).encode())
         yield Joined(number, found, caller.reader.rest())
 
     def _drop(self, number: int, reason: Refusal, words: str = "") -> list[Order]:

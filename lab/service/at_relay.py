@@ -25,7 +25,7 @@ from lab.relay.codes import EXTENSION_S, VALID_S
 from lab.relay.events import PortAsked, PortsAsked, WaitedAtRelay
 from lab.relay.flow import client_context
 from lab.relay.forwarding import RepresentativeEnd, SessionOver
-from lab.relay.frames import FrameKind, Part, Refusal, RelayFrame, WrongFrame
+from lab.relay.frames import Party, Refusal, RelayFrame, RelayKind, WrongFrame
 from lab.service.by_internet import relay_place
 from lab.service.events import spans
 from lab.topology.model import RemoteService
@@ -109,7 +109,7 @@ class RelayedRepresentative:
         if not self.waiting:
             raise UsageError("there is no code that is waited with", hint="lab-service invite")
         before, self.valid_s, self.said = self.valid_s, 0, ""
-        self._wishes.put(RelayFrame(FrameKind.extend).encode())
+        self._wishes.put(RelayFrame(RelayKind.extend).encode())
         os.eventfd_write(self._wake, 1)
         wait_until(
             "the relay has answered", lambda: self.valid_s or self.said or self._end, READY_S
@@ -165,7 +165,7 @@ class RelayedRepresentative:
     def name_a_host(self, port: int, host: str) -> SessionOver:
         """Ask for a port of another host, which no frame has a place for; how the session ended then."""
         end = self._session
-        wrong = RelayFrame(FrameKind.open, 1, frames.U16.pack(port) + host.encode()).encode()
+        wrong = RelayFrame(RelayKind.open, 1, frames.U16.pack(port) + host.encode()).encode()
         end.wish(partial(end.send_raw, wrong))
         return wait_until("the session is over", lambda: self.over, READY_S)
 
@@ -205,7 +205,7 @@ class RelayedRepresentative:
         opened = partial(self._node.socket, socket.AF_INET, socket.SOCK_STREAM)
         context = client_context(self._authority)
         with calling.at_relay(
-            place, Part.representative, opened, context, told, self._tell, self._node.name
+            place, Party.representative, opened, context, told, self._tell, self._node.name
         ) as line:
             self.code, self.valid_s = calling.invite(line)
             self._wait_for_customer(line)
@@ -229,9 +229,9 @@ class RelayedRepresentative:
                 continue
             if frame is None:
                 self._send_wishes(line)
-            elif frame.kind is FrameKind.code:
+            elif frame.kind is RelayKind.code:
                 self.code, self.valid_s = _read_code(frame)
-            elif frame.kind is FrameKind.joined:
+            elif frame.kind is RelayKind.joined:
                 self.used_code = self.code
                 return
             else:

@@ -21,7 +21,7 @@ from lab.relay.calling import NoRelay, RelayLine, RelayPlace, RelayRefused
 from lab.relay.events import LedIn, LedOut
 from lab.relay.flow import client_context
 from lab.relay.forwarding import ConsoleEnd, SessionOver
-from lab.relay.frames import Part, Refusal
+from lab.relay.frames import Party, Refusal
 from lab.service.events import spans
 from lab.service.panel import CannotLetIn, Panel
 from lab.topology.model import RemoteService
@@ -76,7 +76,7 @@ class InternetEntrance:
         context = client_context(self._authority)
         opened = partial(self._node.socket, socket.AF_INET, socket.SOCK_STREAM)
         with calling.at_relay(
-            place, Part.console, opened, context, told, self._tell, self._node.name
+            place, Party.console, opened, context, told, self._tell, self._node.name
         ) as line:
             yield line
 

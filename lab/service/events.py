@@ -114,8 +114,8 @@ class InboundDisabled(Event, topic="service"):
     """Nobody can come in any more."""
 
     reason: str
-    """``used``, ``disabled``, ``wrong-tries``, ``no-modem``, ``no-vpn``, ``no-relay``, ``code-refused``; ``broke``
-    is the lab's own fault."""
+    """``used``, ``disabled``, ``wrong-tries``, ``no-modem``, ``no-vpn``, ``no-relay``, ``code-refused``;
+    ``broke`` is the lab's own fault."""
 
     @property
     def sentence(self) -> str:

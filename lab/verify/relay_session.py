@@ -115,16 +115,22 @@ def _judge_customer_wire(case: Case, check: Check, segment: str) -> int:
             check.object(f"{whom}, and not the console", first)
         _judge_tls(check, each, segment)
     check.show(each.frames[0] for each in found)
-    talkative = [
-        each
-        for each in found
-        if _has(each.out, tls.APPLICATION_DATA) and _has(each.back, tls.APPLICATION_DATA)
-    ]
-    joined = sum(isinstance(event, LedIn) for event in case.events)
-    if len(talkative) < joined:
-        carried = count(len(talkative), "connection")
-        check.object(f"{count(joined, 'session')}, and {carried} on {segment} that carried one")
+    for number, (begin, end) in enumerate(led(case), 1):
+        for direction, name in ((True, "of the console"), (False, "of the relay")):
+            there = any(
+                p.payload and begin <= f.time <= end
+                for each in found
+                for f, p in each.carried(out=direction)
+            )
+            check.want(there, f"nothing {name} is on {segment} in session {number}")
     return len(found)
+
+
+def led(case: Case) -> list[tuple[float, float]]:
+    """From when until when sessions stood at the console."""
+    begun = [event.time for event in case.events if isinstance(event, LedIn)]
+    over = [event.time for event in case.events if isinstance(event, LedOut)]
+    return [(at, min((end for end in over if end >= at), default=inf)) for at in begun]
 
 
 def _judge_ibm_wires(case: Case, check: Check) -> None:
@@ -159,13 +165,6 @@ def _judge_tls(check: Check, connection: TcpConnection, segment: str) -> None:
     if back and back[0].kind == tls.HANDSHAKE:
         version = int.from_bytes(back[0].body[4:6], "big")
         check.want(version >= tls.TLS_1_2, f"{where} is of an old TLS ({version:#06x})")
-
-
-def _has(stream: bytes, kind: int) -> bool:
-    try:
-        return any(record.kind == kind for record in tls.records(stream))
-    except tls.NoTls:
-        return False  # That is objected to elsewhere.
 
 
 def _forbid_inbound(case: Case, check: Check) -> None:

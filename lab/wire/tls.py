@@ -66,6 +66,11 @@ class TcpConnection:
     def started(self) -> float:
         return self.frames[0].time
 
+    def carried(self, *, out: bool) -> list[tuple[Frame, Packet]]:
+        """The client's packets, or the server's, each with its frame."""
+        pairs = [(frame, frame.ip) for frame in self.frames if frame.ip]
+        return [(frame, packet) for frame, packet in pairs if (packet.source == self.client) == out]
+
     @property
     def out(self) -> bytes:
         """What the client said, as far as nothing is missing."""

@@ -56,11 +56,14 @@ TELLING = {
     "late-lockdown": "before the lock-down stood",
     "lockdown-forgets-udp": "in a session hmc answers on UDP",
     "stale-session": "cut off in a session",
+    "relay-silent": "gets no further than TLS",
+    "expired-code": "the code has expired",
 }
 """What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
 
 FAULTS = {fault.name: fault for fault in reversed(faults.known())}
 WITH_FAULTS = "vpn", "vpn-nat", "direct", "dial"
+BY_SERVICE = "service-modem", "service-aos"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
 
 
@@ -74,7 +77,7 @@ BY_TWO = "line-drops", "slow-training", "wrong-pap-password"
 FAULTY = [
     *((name, fault) for name in WITH_FAULTS for fault in applicable(name)),
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
-    *(("service-modem", fault) for fault in SERVICE),
+    *((name, fault) for name in BY_SERVICE for fault in applicable(name) if fault in SERVICE),
 ]
 CAUSES = {
     ("vpn", "wrong-psk"): {"undecryptable", "unreadable", "no-ike"},

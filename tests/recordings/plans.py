@@ -20,10 +20,12 @@ GOOD: dict[str, Plan] = {
     "service-off": ("service-off",),
     "service-modem": ("service-modem",),
     "service-vpn": ("service-vpn",),
+    "service-aos": ("service-aos",),
+    "service-internet": ("service-internet",),
 }
 """In each of these, every finding that it is recorded for is put to the test, and holds."""
 
-FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial", "service-modem"
+FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial", "service-modem", "service-aos"
 """A fault is recorded with the first of these that it applies to."""
 
 
@@ -38,6 +40,7 @@ ELSEWHERE = (
     ("service-vpn", "inbound-not-enabled"),
     ("service-vpn", "late-lockdown"),
     ("service-vpn", "stale-session"),
+    ("service-aos", "inbound-not-enabled"),
 )
 """Faults that look otherwise there, and are recorded once more."""
 

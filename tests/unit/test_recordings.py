@@ -51,6 +51,8 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "direct-snat",
         "service-off",
         "service-modem",
+        "service-aos",
+        "service-internet",
     }  # which have none
 
 

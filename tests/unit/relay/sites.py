@@ -19,7 +19,7 @@ from lab.relay import calling, frames, server
 from lab.relay.calling import RelayLine, RelayPlace
 from lab.relay.flow import client_context
 from lab.relay.forwarding import ConsoleEnd, RepresentativeEnd, SessionEnd, SessionOver
-from lab.relay.frames import FrameKind, Part, RelayFrame
+from lab.relay.frames import Party, RelayFrame, RelayKind
 from lab.wait import wait_until
 from tests.unit.ibm.sites import HostNode, free_port
 
@@ -57,7 +57,7 @@ class RelaySite:
         relay.check()
 
     @contextlib.contextmanager
-    def line(self, part: Part, told: int, *, name: str = NAME) -> Iterator[RelayLine]:
+    def line(self, part: Party, told: int, *, name: str = NAME) -> Iterator[RelayLine]:
         place = RelayPlace(name, ADDRESS, self.ports)
         context = client_context(self.keys / "ca.pem")
         with calling.at_relay(
@@ -104,11 +104,11 @@ class LoopbackSession:
 
     def __enter__(self) -> LoopbackSession:
         with self._stack as stack:
-            line = stack.enter_context(self.site.line(Part.representative, self._told))
+            line = stack.enter_context(self.site.line(Party.representative, self._told))
             code, _ = calling.invite(line)
-            console_line = stack.enter_context(self.site.line(Part.console, self._told))
+            console_line = stack.enter_context(self.site.line(Party.console, self._told))
             calling.redeem(console_line, code)
-            line.expect(FrameKind.joined)
+            line.expect(RelayKind.joined)
             console = ConsoleEnd(console_line.flow, console_line.rest(), self._ports, reach)
             representative = RepresentativeEnd(line.flow, line.rest(), self._listen)
             stack.callback(representative.close)
@@ -150,13 +150,13 @@ def reach(port: int) -> socket.socket:
     return made
 
 
-def frame(kind: FrameKind, body: bytes = b"") -> bytes:
+def frame(kind: RelayKind, body: bytes = b"") -> bytes:
     return RelayFrame(kind, body=body).encode()
 
 
 def read_all(client: ssl.SSLSocket) -> list[RelayFrame]:
     """The relay's frames until it ends the connection."""
-    reader, found = frames.FrameReader(), []
+    reader, found = frames.RelayReader(), []
     while data := client.recv(65_536):
         reader.feed(data)
         while (next_frame := reader.next()) is not None:

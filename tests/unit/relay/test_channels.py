@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.relay.channels import MOST_CHANNELS, WINDOW, Channels, Notice
+from lab.relay.channels import MOST_CHANNELS, WINDOW, ChannelNotice, Channels
 from lab.relay.frames import (
     HEAD,
     MOST_BODY,
     U16,
     U32,
     Denial,
-    FrameKind,
-    Part,
+    Party,
     Refusal,
     RelayFrame,
+    RelayKind,
     hello,
     refused,
 )
@@ -30,25 +30,25 @@ class Pair:
     """Both ends, and what their sockets would have got."""
 
     def __init__(self) -> None:
-        self.console = Channels(Part.console)
-        self.representative = Channels(Part.representative)
-        self.got: dict[tuple[Part, int], bytearray] = defaultdict(bytearray)
-        self.held: dict[tuple[Part, int], int] = defaultdict(int)
+        self.console = Channels(Party.console)
+        self.representative = Channels(Party.representative)
+        self.got: dict[tuple[Party, int], bytearray] = defaultdict(bytearray)
+        self.held: dict[tuple[Party, int], int] = defaultdict(int)
         """Bytes that arrived, and did not go on to a socket."""
-        self.finished: set[tuple[Part, int]] = set()
+        self.finished: set[tuple[Party, int]] = set()
         self.console.permit(PORTS)
         self.pass_on()
 
-    def end(self, part: Part) -> Channels:
-        return self.console if part is Part.console else self.representative
+    def end(self, part: Party) -> Channels:
+        return self.console if part is Party.console else self.representative
 
     def pass_on(self, cut: int = 1 << 30) -> None:
         """Until neither end has anything to say."""
         while True:
             quiet = True
             for part, other in (
-                (Part.console, Part.representative),
-                (Part.representative, Part.console),
+                (Party.console, Party.representative),
+                (Party.representative, Party.console),
             ):
                 data = self.end(other).take()
                 quiet &= not data
@@ -57,26 +57,26 @@ class Pair:
             if quiet:
                 return
 
-    def _hear(self, part: Part, data: bytes) -> None:
+    def _hear(self, part: Party, data: bytes) -> None:
         for noticed in self.end(part).receive(data):
             key = part, noticed.channel
-            if noticed.what is Notice.asked:
+            if noticed.what is ChannelNotice.asked:
                 self.console.accept(noticed.channel)
-            elif noticed.what is Notice.arrived:
+            elif noticed.what is ChannelNotice.arrived:
                 self.got[key] += noticed.data
                 self.held[key] += len(noticed.data)
                 assert self.held[key] <= WINDOW
-            elif noticed.what is Notice.finished:
+            elif noticed.what is ChannelNotice.finished:
                 self.finished.add(key)
 
-    def read(self, part: Part, number: int) -> None:
+    def read(self, part: Party, number: int) -> None:
         """A slow reader has taken what was held for it."""
         size = self.held.pop((part, number), 0)
         self.end(part).give_room(number, size)
 
 
-OTHER = {Part.console: Part.representative, Part.representative: Part.console}
-PARTS, NUMBERS = st.sampled_from([Part.console, Part.representative]), st.integers(1, 4)
+OTHER = {Party.console: Party.representative, Party.representative: Party.console}
+PARTS, NUMBERS = st.sampled_from([Party.console, Party.representative]), st.integers(1, 4)
 VERBS = st.sampled_from(["open", "send", "send", "send", "read", "finish", "reset", "pass"])
 STEPS = st.lists(
     st.tuples(VERBS, PARTS, NUMBERS),
@@ -89,12 +89,12 @@ class Story(Pair):
 
     def __init__(self, size: int, cut: int) -> None:
         super().__init__()
-        self.sent: dict[tuple[Part, int], bytearray] = defaultdict(bytearray)
+        self.sent: dict[tuple[Party, int], bytearray] = defaultdict(bytearray)
         self.broken: set[int] = set()
         self._size = size
         self._cut = cut
 
-    def step(self, verb: str, part: Part, number: int) -> None:
+    def step(self, verb: str, part: Party, number: int) -> None:
         end = self.end(part)
         match verb:
             case "open":
@@ -118,7 +118,7 @@ class Story(Pair):
 
 @given(STEPS, st.sampled_from([(50, 1), (3_000, 7), (30_000, 1_000), (30_000, 1 << 30)]))
 def test_what_is_sent_arrives_in_order_and_never_more_than_there_is_room_for(
-    steps: list[tuple[str, Part, int]], sizes: tuple[int, int]
+    steps: list[tuple[str, Party, int]], sizes: tuple[int, int]
 ) -> None:
     story = Story(*sizes)
     for step in steps:
@@ -143,10 +143,10 @@ def test_a_slow_reader_stops_its_channel_and_no_other() -> None:
     for _ in range(10):
         pair.representative.send(fast, bytes(WINDOW))
         pair.pass_on()
-        pair.read(Part.console, fast)
+        pair.read(Party.console, fast)
         pair.pass_on()
     assert pair.representative.may_send(slow) == 0
-    pair.read(Part.console, slow)
+    pair.read(Party.console, slow)
     pair.pass_on()
     assert pair.representative.may_send(slow) == WINDOW
 
@@ -160,8 +160,8 @@ def test_both_directions_end_by_themselves() -> None:
     pair.console.send(number, b"still here")
     pair.console.finish(number)
     pair.pass_on()
-    assert pair.got[Part.representative, number] == b"still here"
-    assert pair.finished == {(Part.console, number), (Part.representative, number)}
+    assert pair.got[Party.representative, number] == b"still here"
+    assert pair.finished == {(Party.console, number), (Party.representative, number)}
     assert (len(pair.console), len(pair.representative)) == (0, 0)
 
 
@@ -169,10 +169,10 @@ def test_a_port_that_is_not_permitted() -> None:
     pair = Pair()
     number = pair.representative.open(80)
     (asked,) = pair.console.receive(pair.representative.take())
-    assert (asked.what, asked.number) == (Notice.denied, 80)
+    assert (asked.what, asked.number) == (ChannelNotice.denied, 80)
     (denied,) = pair.representative.receive(pair.console.take())
     assert (denied.what, denied.channel, denied.number) == (
-        Notice.denied,
+        ChannelNotice.denied,
         number,
         Denial.not_permitted,
     )
@@ -204,7 +204,7 @@ def test_a_channel_that_was_given_up_while_it_was_opened() -> None:
     number = pair.representative.open(22)
     pair.representative.reset(number)
     noticed = pair.console.receive(pair.representative.take())
-    assert [each.what for each in noticed] == [Notice.asked, Notice.reset]
+    assert [each.what for each in noticed] == [ChannelNotice.asked, ChannelNotice.reset]
     pair.console.accept(number)
     pair.console.deny(number, Denial.no_answer)
     assert pair.console.take() == b""
@@ -212,11 +212,11 @@ def test_a_channel_that_was_given_up_while_it_was_opened() -> None:
 
 def test_more_time_that_is_asked_of_the_relay_too_late_is_no_mistake() -> None:
     pair = Pair()
-    assert pair.console.receive(RelayFrame(FrameKind.extend).encode()) == []
+    assert pair.console.receive(RelayFrame(RelayKind.extend).encode()) == []
     assert pair.console.ended is None
 
 
-def of_channel(kind: FrameKind, body: bytes = b"", number: int = 1) -> bytes:
+def of_channel(kind: RelayKind, body: bytes = b"", number: int = 1) -> bytes:
     return RelayFrame(kind, number, body).encode()
 
 
@@ -224,17 +224,17 @@ def of_channel(kind: FrameKind, body: bytes = b"", number: int = 1) -> bytes:
     ("stream", "problem"),
     [
         (b"\x63" + bytes(6), "there is no kind 99 of frame"),
-        (of_channel(FrameKind.data, bytes(MOST_BODY)) * 5, "more data in channel 1 than there is room for"),
-        (of_channel(FrameKind.data, b"x", 2), "data for channel 2, which nobody has opened"),
-        (of_channel(FrameKind.open, b"\x00\x16"), "channel 1 is opened again"),
-        (of_channel(FrameKind.open, b"\x00\x16lpar-1", 2), "open with a body of 8 bytes"),
-        (of_channel(FrameKind.opened), "opened is not for a console in a session"),
-        (of_channel(FrameKind.room, U32.pack(1)), "room for 65537 bytes in channel 1"),
-        (of_channel(FrameKind.room, U32.pack(0xFFFF_FFFF)), "room for 4295032831 bytes in channel 1"),
-        (of_channel(FrameKind.finished) * 2, "finished in channel 1, which was finished"),
-        (of_channel(FrameKind.finished) + of_channel(FrameKind.data, b"x"),
+        (of_channel(RelayKind.data, bytes(MOST_BODY)) * 5, "more data in channel 1 than there is room for"),
+        (of_channel(RelayKind.data, b"x", 2), "data for channel 2, which nobody has opened"),
+        (of_channel(RelayKind.open, b"\x00\x16"), "channel 1 is opened again"),
+        (of_channel(RelayKind.open, b"\x00\x16lpar-1", 2), "open with a body of 8 bytes"),
+        (of_channel(RelayKind.opened), "opened is not for a console in a session"),
+        (of_channel(RelayKind.room, U32.pack(1)), "room for 65537 bytes in channel 1"),
+        (of_channel(RelayKind.room, U32.pack(0xFFFF_FFFF)), "room for 4295032831 bytes in channel 1"),
+        (of_channel(RelayKind.finished) * 2, "finished in channel 1, which was finished"),
+        (of_channel(RelayKind.finished) + of_channel(RelayKind.data, b"x"),
          "data in channel 1, which was finished"),
-        (hello(Part.representative), "hello is not for a console in a session"),
+        (hello(Party.representative), "hello is not for a console in a session"),
     ],
 )  # fmt: skip
 def test_a_wrong_frame_ends_the_session_and_says_why(stream: bytes, problem: str) -> None:
@@ -242,22 +242,22 @@ def test_a_wrong_frame_ends_the_session_and_says_why(stream: bytes, problem: str
     pair.representative.open(22)
     pair.pass_on()
     noticed = pair.console.receive(stream)
-    assert noticed[-1].what is Notice.ended
+    assert noticed[-1].what is ChannelNotice.ended
     assert pair.console.ended == (Refusal.wrong_frame, problem)
     assert pair.console.take() == refused(Refusal.wrong_frame, problem, over=True)
-    assert pair.console.receive(of_channel(FrameKind.data, b"more")) == []
+    assert pair.console.receive(of_channel(RelayKind.data, b"more")) == []
 
 
 @pytest.mark.parametrize(
     ("stream", "problem"),
     [
-        (of_channel(FrameKind.data, b"x"), "data in the place of what is permitted"),
-        (RelayFrame(FrameKind.permitted, body=b"\x00\x16\x01").encode(),
+        (of_channel(RelayKind.data, b"x"), "data in the place of what is permitted"),
+        (RelayFrame(RelayKind.permitted, body=b"\x00\x16\x01").encode(),
          "permitted in the place of what is permitted"),
     ],
 )  # fmt: skip
 def test_a_representative_hears_first_what_is_permitted(stream: bytes, problem: str) -> None:
-    end = Channels(Part.representative)
+    end = Channels(Party.representative)
     end.receive(stream)
     assert end.ended == (Refusal.wrong_frame, problem)
 
@@ -265,18 +265,18 @@ def test_a_representative_hears_first_what_is_permitted(stream: bytes, problem: 
 @pytest.mark.parametrize(
     ("stream", "problem"),
     [
-        (of_channel(FrameKind.data, b"x"), "data for channel 1, which is not open yet"),
-        (of_channel(FrameKind.opened) * 2, "opened for channel 1, which is open"),
-        (of_channel(FrameKind.denied, b"\x63"), "channel 1 denied for reason 99"),
+        (of_channel(RelayKind.data, b"x"), "data for channel 1, which is not open yet"),
+        (of_channel(RelayKind.opened) * 2, "opened for channel 1, which is open"),
+        (of_channel(RelayKind.denied, b"\x63"), "channel 1 denied for reason 99"),
         (
-            of_channel(FrameKind.open, b"\x00\x16", 2),
+            of_channel(RelayKind.open, b"\x00\x16", 2),
             "open is not for a representative in a session",
         ),
     ],
 )
 def test_a_console_that_does_not_keep_to_the_protocol(stream: bytes, problem: str) -> None:
-    end = Channels(Part.representative)
-    end.receive(RelayFrame(FrameKind.permitted, body=U16.pack(22)).encode())
+    end = Channels(Party.representative)
+    end.receive(RelayFrame(RelayKind.permitted, body=U16.pack(22)).encode())
     end.open(22)
     end.receive(stream)
     assert end.ended == (Refusal.wrong_frame, problem)
@@ -288,7 +288,7 @@ def test_an_end_is_told_and_nothing_follows_it() -> None:
     pair.pass_on()
     pair.representative.end(Refusal.left)
     (noticed,) = pair.console.receive(pair.representative.take())
-    assert (noticed.what, noticed.number) == (Notice.ended, Refusal.left)
+    assert (noticed.what, noticed.number) == (ChannelNotice.ended, Refusal.left)
     assert (len(pair.console), len(pair.representative)) == (0, 0)
     pair.console.end(Refusal.disabled)
     assert pair.console.take() == b""

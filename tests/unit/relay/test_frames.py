@@ -13,18 +13,18 @@ from lab.relay.frames import (
     HEAD,
     MOST_BODY,
     SHAPES,
-    FrameKind,
-    FrameReader,
-    Part,
+    Party,
     Refusal,
     RelayFrame,
+    RelayKind,
+    RelayReader,
     WrongFrame,
 )
 
 
 @st.composite
 def right_frames(draw: st.DrawFn) -> RelayFrame:
-    kind = draw(st.sampled_from(list(FrameKind)))
+    kind = draw(st.sampled_from(list(RelayKind)))
     shape = SHAPES[kind]
     length = draw(
         st.sampled_from(sorted({shape.least, (shape.least + shape.most) // 2, shape.most}))
@@ -35,7 +35,7 @@ def right_frames(draw: st.DrawFn) -> RelayFrame:
 
 
 def read(chunks: list[bytes]) -> list[RelayFrame]:
-    reader, found = FrameReader(), []
+    reader, found = RelayReader(), []
     for chunk in chunks:
         reader.feed(chunk)
         while (frame := reader.next()) is not None:
@@ -55,14 +55,14 @@ def test_frames_come_through_however_they_are_cut(
 
 
 def test_byte_by_byte() -> None:
-    sent = [RelayFrame(FrameKind.open, 7, b"\x00\x16"), RelayFrame(FrameKind.data, 7, b"hello")]
+    sent = [RelayFrame(RelayKind.open, 7, b"\x00\x16"), RelayFrame(RelayKind.data, 7, b"hello")]
     stream = b"".join(frame.encode() for frame in sent)
     assert read([bytes([byte]) for byte in stream]) == sent
 
 
 @given(st.binary(max_size=200))
 def test_rubbish_is_wrong_or_is_waited_for_and_never_more_than_a_body(rubbish: bytes) -> None:
-    reader = FrameReader()
+    reader = RelayReader()
     reader.feed(rubbish)
     try:
         while reader.next() is not None:
@@ -78,30 +78,30 @@ def test_rubbish_is_wrong_or_is_waited_for_and_never_more_than_a_body(rubbish: b
     [
         ((99, 0, 0), "there is no kind 99 of frame"),
         ((0x16, 0x0301_0200, 0x0100), "finished with a body of 256 bytes"),
-        ((FrameKind.data, 1, MOST_BODY + 1), "data with a body of 16385 bytes"),
-        ((FrameKind.data, 1, 0), "data with a body of 0 bytes"),
-        ((FrameKind.data, 0, 1), "data for channel 0"),
-        ((FrameKind.open, 1, 12), "open with a body of 12 bytes"),
-        ((FrameKind.redeem, 0, 8), "redeem with a body of 8 bytes"),
-        ((FrameKind.invite, 3, 0), "invite for channel 3"),
+        ((RelayKind.data, 1, MOST_BODY + 1), "data with a body of 16385 bytes"),
+        ((RelayKind.data, 1, 0), "data with a body of 0 bytes"),
+        ((RelayKind.data, 0, 1), "data for channel 0"),
+        ((RelayKind.open, 1, 12), "open with a body of 12 bytes"),
+        ((RelayKind.redeem, 0, 8), "redeem with a body of 8 bytes"),
+        ((RelayKind.invite, 3, 0), "invite for channel 3"),
     ],
 )
 def test_a_wrong_head_is_known_before_its_body_comes(
     head: tuple[int, int, int], problem: str
 ) -> None:
-    reader = FrameReader()
+    reader = RelayReader()
     reader.feed(HEAD.pack(*head))
     with pytest.raises(WrongFrame, match=problem):
         reader.next()
 
 
 def test_bodies_say_what_was_put_in() -> None:
-    (hello,) = read([frames.hello(Part.console)])
-    assert frames.read_hello(hello) == (1, Part.console)
+    (hello,) = read([frames.hello(Party.console)])
+    assert frames.read_hello(hello) == (1, Party.console)
     (code,) = read([frames.code("0012345", 299.7)])
     assert frames.read_code(code) == ("0012345", 299)
     (end,) = read([frames.refused(Refusal.left, "good\nnight", over=True)])
-    assert end.kind is FrameKind.end
+    assert end.kind is RelayKind.end
     assert frames.read_refused(end) == (Refusal.left, "good?night")
 
 
@@ -110,7 +110,7 @@ def test_bodies_say_what_was_put_in() -> None:
 )
 def test_a_hello_that_is_none(body: bytes) -> None:
     with pytest.raises(WrongFrame, match="hello"):
-        frames.read_hello(RelayFrame(FrameKind.hello, body=body))
+        frames.read_hello(RelayFrame(RelayKind.hello, body=body))
 
 
 @pytest.mark.parametrize("digits", [b"123456", b"12345678", b"123456x", b"\xb2" * 7])
@@ -121,7 +121,7 @@ def test_a_code_is_seven_digits(digits: bytes) -> None:
 
 def test_a_refusal_for_no_known_reason() -> None:
     with pytest.raises(WrongFrame, match="refused for reason 250"):
-        frames.read_refused(RelayFrame(FrameKind.refused, body=b"\xfa"))
+        frames.read_refused(RelayFrame(RelayKind.refused, body=b"\xfa"))
 
 
 def test_every_refusal_has_words() -> None:

@@ -27,7 +27,7 @@ from lab.relay.events import (
     SessionParted,
 )
 from lab.relay.forwarding import ConsoleEnd, RepresentativeEnd, SessionOver
-from lab.relay.frames import FrameKind, Part, Refusal
+from lab.relay.frames import Party, Refusal, RelayKind
 from lab.relay.server import MOST_CALLERS
 from lab.wait import let_pass, wait_until
 from tests.unit.relay.sites import (
@@ -190,7 +190,7 @@ class TestSession:
         with site.relay(), LoopbackSession(site, (echo,), told) as session:
             end = session.representative.end
             assert isinstance(end, RepresentativeEnd)
-            wrong = frames.RelayFrame(FrameKind.open, 1, b"\x00\x16lpar-1").encode()
+            wrong = frames.RelayFrame(RelayKind.open, 1, b"\x00\x16lpar-1").encode()
             end.wish(partial(end.send_raw, wrong))
             why = SessionOver(Refusal.wrong_frame, "open with a body of 8 bytes")
             assert session.console.wait_until_over() == why
@@ -210,18 +210,18 @@ class TestSession:
 class TestCodes:
     def test_a_used_code_is_refused(self, site: RelaySite, told: int) -> None:
         with site.relay(), contextlib.ExitStack() as stack:
-            representative = stack.enter_context(site.line(Part.representative, told))
+            representative = stack.enter_context(site.line(Party.representative, told))
             code, valid_s = calling.invite(representative)
             assert valid_s == 300
-            first = stack.enter_context(site.line(Part.console, told))
+            first = stack.enter_context(site.line(Party.console, told))
             calling.redeem(first, code)
-            second = stack.enter_context(site.line(Part.console, told))
+            second = stack.enter_context(site.line(Party.console, told))
             with pytest.raises(RelayRefused, match="relay refuses: the code has been used already"):
                 calling.redeem(second, code)
         assert [e.reason for e in site.told(CodeNotTaken)] == ["used-code"]  # type: ignore[attr-defined]
 
     def test_three_wrong_codes_end_the_connection(self, site: RelaySite, told: int) -> None:
-        with site.relay(), site.line(Part.console, told) as line:
+        with site.relay(), site.line(Party.console, told) as line:
             for reason in (Refusal.unknown_code, Refusal.unknown_code, Refusal.too_many_tries):
                 with pytest.raises(RelayRefused) as refused:
                     calling.redeem(line, "1234567")
@@ -231,16 +231,16 @@ class TestCodes:
 
     def test_a_representative_that_has_gone(self, site: RelaySite, told: int) -> None:
         with site.relay(), contextlib.ExitStack() as stack:
-            with site.line(Part.representative, told) as representative:
+            with site.line(Party.representative, told) as representative:
                 code, _ = calling.invite(representative)
-            console = stack.enter_context(site.line(Part.console, told))
+            console = stack.enter_context(site.line(Party.console, told))
             with pytest.raises(RelayRefused, match="the representative whose code it is has left"):
                 calling.redeem(console, code)
 
 
 class TestWayToTheRelay:
     def test_ports_are_tried_in_order(self, site: RelaySite, told: int) -> None:
-        with site.relay(only=1), site.line(Part.console, told):
+        with site.relay(only=1), site.line(Party.console, told):
             pass
         tried = [(e.port, e.phase, e.problem) for e in site.told(RelayTried)]  # type: ignore[attr-defined]
         assert tried == [
@@ -249,7 +249,7 @@ class TestWayToTheRelay:
 
     def test_no_port_leads_there(self, site: RelaySite, told: int) -> None:
         problem = r"does not come to relay \(127\.0\.0\.5\): port .* refused"
-        with pytest.raises(NoRelay, match=problem), site.line(Part.console, told):
+        with pytest.raises(NoRelay, match=problem), site.line(Party.console, told):
             pass
 
     def test_a_silent_relay(
@@ -257,12 +257,12 @@ class TestWayToTheRelay:
     ) -> None:
         monkeypatch.setattr(calling, "ANSWER_S", 0.2)
         silent, problem = site.relay(silent=True), r"no answer in 0\.2 s \(TLS\)"
-        with silent, pytest.raises(NoRelay, match=problem), site.line(Part.console, told):
+        with silent, pytest.raises(NoRelay, match=problem), site.line(Party.console, told):
             pass
 
     def test_it_is_given_up_when_it_is_told_to_end(self, site: RelaySite, told: int) -> None:
         os.eventfd_write(told, 1)
-        with site.relay(silent=True), pytest.raises(ToldToEnd), site.line(Part.console, told):
+        with site.relay(silent=True), pytest.raises(ToldToEnd), site.line(Party.console, told):
             pass
 
     @pytest.mark.parametrize("names", [("another",), ("127.0.0.5",)])
@@ -271,13 +271,13 @@ class TestWayToTheRelay:
     ) -> None:
         site.certify(*names)
         problem = "certificate verify failed: Hostname mismatch"
-        with site.relay(), pytest.raises(NoRelay, match=problem), site.line(Part.console, told):
+        with site.relay(), pytest.raises(NoRelay, match=problem), site.line(Party.console, told):
             pass
 
     def test_a_certificate_of_another_authority(self, site: RelaySite, told: int) -> None:
         site.certify(NAME, authority=trustme.CA())
         problem = "certificate verify failed: unable to get local"
-        with site.relay(), pytest.raises(NoRelay, match=problem), site.line(Part.console, told):
+        with site.relay(), pytest.raises(NoRelay, match=problem), site.line(Party.console, told):
             pass
 
     def test_somebody_else_s_server(self, site: RelaySite, told: int) -> None:
@@ -286,7 +286,7 @@ class TestWayToTheRelay:
             thread = threading.Thread(target=_say, args=(listener, context), daemon=True)
             thread.start()
             problem = "does not keep to the protocol: there is no kind 83"
-            with pytest.raises(NoRelay, match=problem), site.line(Part.console, told):
+            with pytest.raises(NoRelay, match=problem), site.line(Party.console, told):
                 pass
             thread.join()
 
@@ -305,15 +305,18 @@ class TestStrangers:
     def relay(self, site: RelaySite, told: int) -> Iterator[None]:
         with site.relay():
             yield
-            with site.line(Part.representative, told) as line:
+            with site.line(Party.representative, told) as line:
                 assert calling.invite(line)[1] == 300
 
     @pytest.mark.parametrize(
         ("said", "problem"),
         [
             (b"GET / HTTP/1.1\r\n\r\n", "there is no kind 71 of frame"),
-            (frame(FrameKind.invite), "invite in the place of hello"),
-            (frames.hello(Part.console) + frame(FrameKind.invite), "invite is not for a relay now"),
+            (frame(RelayKind.invite), "invite in the place of hello"),
+            (
+                frames.hello(Party.console) + frame(RelayKind.invite),
+                "invite is not for a relay now",
+            ),
         ],
     )
     def test_another_protocol_is_told_so(self, site: RelaySite, said: bytes, problem: str) -> None:
@@ -340,8 +343,8 @@ class TestStrangers:
     @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
     def test_a_new_tls(self, site: RelaySite, version: ssl.TLSVersion) -> None:
         with site.tls(version) as client:
-            client.sendall(frames.hello(Part.console))
-            assert client.recv(100) == frames.hello(Part.relay)
+            client.sendall(frames.hello(Party.console))
+            assert client.recv(100) == frames.hello(Party.relay)
 
     def test_no_more_connections_than_it_serves(self, site: RelaySite) -> None:
         with contextlib.ExitStack() as stack:

@@ -8,7 +8,7 @@ import pytest
 
 from lab.relay import frames
 from lab.relay.codes import Codes
-from lab.relay.frames import FrameKind, Part, Refusal, RelayFrame
+from lab.relay.frames import Party, Refusal, RelayFrame, RelayKind
 from lab.relay.switchboard import (
     CodeRefused,
     Dropped,
@@ -20,27 +20,27 @@ from lab.relay.switchboard import (
 )
 
 CONSOLE, REPRESENTATIVE = 1, 2
-INVITE, EXTEND = RelayFrame(FrameKind.invite).encode(), RelayFrame(FrameKind.extend).encode()
-JOINED = RelayFrame(FrameKind.joined).encode()
+INVITE, EXTEND = RelayFrame(RelayKind.invite).encode(), RelayFrame(RelayKind.extend).encode()
+JOINED = RelayFrame(RelayKind.joined).encode()
 
 
 def redeem(digits: str) -> bytes:
-    return RelayFrame(FrameKind.redeem, body=digits.encode()).encode()
+    return RelayFrame(RelayKind.redeem, body=digits.encode()).encode()
 
 
 @pytest.fixture
 def board() -> Switchboard:
     """With both ends connected and greeted; the first code is 0000042."""
     board = Switchboard(Codes(count(42).__next__))
-    greet(board, CONSOLE, Part.console, "198.51.100.2")
-    greet(board, REPRESENTATIVE, Part.representative, "10.1.0.40")
+    greet(board, CONSOLE, Party.console, "198.51.100.2")
+    greet(board, REPRESENTATIVE, Party.representative, "10.1.0.40")
     return board
 
 
-def greet(board: Switchboard, number: int, part: Part, address: str) -> None:
+def greet(board: Switchboard, number: int, part: Party, address: str) -> None:
     board.note_connected(number, address, 0.0)
     assert board.receive(number, frames.hello(part), 0.0) == [
-        Said(number, frames.hello(Part.relay))
+        Said(number, frames.hello(Party.relay))
     ]
 
 
@@ -64,7 +64,7 @@ def test_a_code_joins_two_connections(board: Switchboard) -> None:
 def test_a_used_code_is_told_from_an_unknown_one(board: Switchboard) -> None:
     board.receive(REPRESENTATIVE, INVITE, 0.0)
     board.receive(CONSOLE, redeem("0000042"), 1.0)
-    greet(board, 3, Part.console, "198.51.100.2")
+    greet(board, 3, Party.console, "198.51.100.2")
     assert board.receive(3, redeem("0000042") + redeem("0000043"), 2.0) == [
         CodeRefused(3, Refusal.used_code),
         Said(3, frames.refused(Refusal.used_code)),
@@ -76,7 +76,7 @@ def test_a_used_code_is_told_from_an_unknown_one(board: Switchboard) -> None:
 def test_three_wrong_codes_of_one_address_end_the_connection(board: Switchboard) -> None:
     board.receive(REPRESENTATIVE, INVITE, 0.0)
     board.receive(CONSOLE, redeem("1000001") + redeem("1000002"), 0.0)
-    greet(board, 3, Part.console, "198.51.100.2")
+    greet(board, 3, Party.console, "198.51.100.2")
     unknown = Refusal.unknown_code
     assert board.receive(3, redeem("1000003"), 0.0) == [
         CodeRefused(3, unknown),
@@ -86,7 +86,7 @@ def test_three_wrong_codes_of_one_address_end_the_connection(board: Switchboard)
         CodeRefused(CONSOLE, Refusal.too_many_tries),
         *refused(CONSOLE, Refusal.too_many_tries),
     ]
-    greet(board, 4, Part.console, "203.0.113.77")
+    greet(board, 4, Party.console, "203.0.113.77")
     assert Joined(4, REPRESENTATIVE, b"") in board.receive(4, redeem("0000042"), 1.0)
 
 
@@ -104,7 +104,7 @@ def test_an_extension_moves_the_end(board: Switchboard) -> None:
     ]
     assert board.expire(899.0) == []
     assert board.expire(900.0) == refused(REPRESENTATIVE, Refusal.expired_code)
-    greet(board, 3, Part.console, "198.51.100.2")
+    greet(board, 3, Party.console, "198.51.100.2")
     assert CodeRefused(3, Refusal.expired_code) in board.receive(3, redeem("0000042"), 901.0)
 
 
@@ -132,10 +132,10 @@ def test_who_says_nothing_is_dropped(board: Switchboard) -> None:
         (REPRESENTATIVE, redeem("0000042"), "redeem is not for a relay now"),
         (REPRESENTATIVE, EXTEND, "extend is not for a relay now"),
         (REPRESENTATIVE, INVITE + INVITE, "a second invite by one connection"),
-        (CONSOLE, frames.hello(Part.console), "hello is not for a relay now"),
+        (CONSOLE, frames.hello(Party.console), "hello is not for a relay now"),
         (CONSOLE, b"GET / HTTP/1.1\r\n\r\n", "there is no kind 71 of frame"),
         (3, INVITE, "invite in the place of hello"),
-        (3, frames.hello(Part.relay), "hello of another relay"),
+        (3, frames.hello(Party.relay), "hello of another relay"),
     ],
 )
 def test_a_wrong_frame_ends_the_connection(
@@ -148,6 +148,6 @@ def test_a_wrong_frame_ends_the_connection(
 
 def test_another_version(board: Switchboard) -> None:
     board.note_connected(3, "198.51.100.2", 0.0)
-    body = frames.MAGIC + bytes((2, Part.console))
-    orders = board.receive(3, RelayFrame(FrameKind.hello, body=body).encode(), 1.0)
+    body = frames.MAGIC + bytes((2, Party.console))
+    orders = board.receive(3, RelayFrame(RelayKind.hello, body=body).encode(), 1.0)
     assert orders == refused(3, Refusal.other_version, "1 is spoken here, not 2")

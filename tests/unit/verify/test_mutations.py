@@ -14,6 +14,7 @@ from tests.unit.verify import (
     direct_mutations,
     fence_mutations,
     order_mutations,
+    relay_mutations,
     service_mutations,
     service_vpn_mutations,
     vpn_mutations,
@@ -26,6 +27,7 @@ MODULES = (
     dial_mutations,
     fence_mutations,
     order_mutations,
+    relay_mutations,
     service_mutations,
     service_vpn_mutations,
 )
