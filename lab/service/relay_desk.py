@@ -42,8 +42,7 @@ class RelayVerbs:
 
     def connect(self, options: Mapping[str, Any]) -> str:
         """Wait for the customer, and say where the console's ports are reached."""
-        self._forbid_second()
-        if not self._representative.waiting:
+        if not (self._representative.waiting or self._representative.joined):
             raise UsageError("there is no code that is waited with", hint="lab-service invite")
         if not self._representative.authenticate(self._service):
             said = self._representative.said or "nobody has entered the code"

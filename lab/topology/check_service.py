@@ -76,7 +76,8 @@ def _session(
             problem = f"{name} is neither {console} nor a partition on a link with {console}"
             fix = f"known: {', '.join((console, *partitions(spec, console)))}"
             yield Complaint((*access, index), problem, fix, (("links",), ("nodes", name)))
-    yield from _addresses(spec, (*place, "ppp_address"), console)
+    if service.by is not Inbound.internet:
+        yield from _addresses(spec, (*place, "ppp_address"), console)
 
 
 def _way_in(
@@ -158,9 +159,7 @@ def _relay_routes(spec: TopologySpec, console: str, service: ServiceSpec) -> Ite
         return
     net, place = network(spec), ("service", console, "relay")
     if not net.uplinks(service.relay):
-        problem = (
-            f"{console} cannot come to {service.relay}, which no link leads to from the Internet"
-        )
+        problem = f"no link of {service.relay} leads to the Internet: {console} cannot come to it"
         yield Complaint(place, problem, f"plug {service.relay} into a link with the Internet")
     if service.server is not None and service.server not in net.ways(service.relay):
         problem = f"{service.server} cannot come to {service.relay}"

@@ -21,7 +21,7 @@ from lab.relay.frames import MAGIC
 from lab.service.events import OVER, SESSION, HostScanned, InboundDisabled, ServiceTried, spans
 from lab.service.listeners import GREETING
 from lab.topology.model import Role
-from lab.topology.service import Inbound
+from lab.topology.service import RELAY_PORTS, Inbound
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.remote_service import (
@@ -72,6 +72,7 @@ def _judge_session(case: Case, requirement: str, *, ds8000: bool) -> Finding:
         return check.not_tested(f"the session is by {of(case).by}")
     if case.topology.profile.startswith("ds8") != ds8000:
         return check.not_tested(f"{case.topology.profile} is of another family")
+    _judge_rules(case, check)
     outward = [_judge_customer_wire(case, check, wire) for wire in (*case.uplinks, *case.exits)]
     _judge_ibm_wires(case, check)
     _forbid_inbound(case, check)
@@ -83,6 +84,18 @@ def _judge_session(case: Case, requirement: str, *, ds8000: bool) -> Finding:
         f"{count(outward[0], 'connection')} to {of(case).relay}, each opened by {of(case).console}, all TLS; "
         f"{count(len(sessions), 'session')}; nothing readable, and no SYN towards the customer"
     )
+
+
+def _judge_rules(case: Case, check: Check) -> None:
+    """The customer's firewall lets the console out to the relay, and nobody in."""
+    firewall = case.topology.firewall
+    if firewall is None:
+        return
+    rules = [rule for rule in firewall.rules if rule.destination == of(case).relay_address]
+    check.want(rules, f"no rule of {firewall.node} asks for {of(case).relay}")
+    for rule in rules:
+        if rule.protocol != "tcp" or rule.port not in RELAY_PORTS or rule.both_ways:
+            check.object(f"a rule of {firewall.node} admits more than TCP out to {of(case).relay}")
 
 
 # Wires.

@@ -98,8 +98,8 @@ def test_a_wrong_head_is_known_before_its_body_comes(
 def test_bodies_say_what_was_put_in() -> None:
     (hello,) = read([frames.hello(Party.console)])
     assert frames.read_hello(hello) == (1, Party.console)
-    (code,) = read([frames.code("0012345", 299.7)])
-    assert frames.read_code(code) == ("0012345", 299)
+    (code,) = read([frames.code("0012345", 299.999)])
+    assert frames.read_code(code) == ("0012345", 300)
     (end,) = read([frames.refused(Refusal.left, "good\nnight", over=True)])
     assert end.kind is RelayKind.end
     assert frames.read_refused(end) == (Refusal.left, "good?night")

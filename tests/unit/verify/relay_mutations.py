@@ -21,10 +21,11 @@ from lab.relay.events import (
 from lab.relay.frames import MAGIC
 from lab.service.events import HostScanned, InboundDisabled, ServiceTried
 from lab.service.marks import Purpose
+from lab.topology.model import Topology
 from lab.wire import tls
 from lab.wire.decode import Frame, Packet
 from tests.recordings.true_run import ETHERNET, TrueRun, edited
-from tests.unit.verify.mutation import Change, crosses, mutation
+from tests.unit.verify.mutation import Believed, Change, crosses, judged_by, mutation
 from tests.unit.verify.service_mutations import (
     ATTACK,
     changed,
@@ -185,6 +186,21 @@ def of_kind(kind: type[Event], **values: object) -> Callable[[object], bool]:
     return chooses
 
 
+def with_rules(**fields: object) -> Believed:
+    """The customer's firewall has other rules for the relay."""
+
+    def change(model: Topology) -> Topology:
+        firewall = model.firewall
+        assert firewall is not None
+        rules = tuple(
+            replace(rule, **fields) if rule.destination == RELAY else rule  # type: ignore[arg-type]
+            for rule in firewall.rules
+        )
+        return replace(model, firewall=replace(firewall, rules=rules))
+
+    return change
+
+
 AOS, POWER = "service-aos", "service-internet"
 BOTH = tuple(
     each
@@ -213,6 +229,10 @@ MUTATIONS = (
              seen="1 packet of a connection that somebody opens to the customer"),
     mutation("I-26", "a SYN to the HMC", AOS, syn_to_hmc, "F-03 g2 OUT-02",
              seen="1 packet of a connection that somebody opens to the customer"),
+    judged_by("I-26", "a rule that lets the relay in", AOS, with_rules(both_ways=True),
+              seen="a rule of firewall admits more than TCP out to relay"),
+    judged_by("I-26", "a rule for another protocol", AOS, with_rules(protocol="udp"), "F-03",
+              seen="a rule of firewall admits more than TCP out to relay"),
     mutation("I-26", "TLS 1.1", AOS, said("lan", from_relay, old_tls), seen="is of an old TLS (0x0302)"),
     mutation("I-26", "no handshake", AOS,
              said("dmz", from_relay, lambda p: over(p, bytes([tls.APPLICATION_DATA]))),

@@ -43,6 +43,8 @@ CAUSES = {
     "late-lockdown": "late-lockdown",
     "lockdown-forgets-udp": "lockdown-hole",
     "stale-session": "session-cut-off",
+    "relay-silent": "relay-silent",
+    "expired-code": "expired-code",
     "wrong-psk": "wrong-psk",
     "wrong-identity": "wrong-identity",
     "no-common-proposal": "no-common-proposal",
