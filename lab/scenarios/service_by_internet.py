@@ -74,9 +74,9 @@ def work_again(scene: Scene, service: RemoteService) -> None:
 
 
 def asked_ports(listed: tuple[int, ...]) -> set[int]:
-    """The listed ports, their neighbours, both ends of all, and every 256th."""
+    """The listed ports, their neighbours, both ends of all, and every 1,024th."""
     around = {port + step for port in listed for step in (-1, 0, 1)}
-    return {1, 65_535, *around, *range(256, 65_536, 256)}
+    return {1, 65_535, *around, *range(1_024, 65_536, 1_024)}
 
 
 def _guest(scene: Scene) -> RelayedRepresentative:

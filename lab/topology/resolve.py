@@ -181,6 +181,7 @@ class _Resolver(Site):
         for console, service in self.spec.service.items():
             neighbour = check_service.neighbour(self.spec, console)
             assert neighbour is not None, "check has seen it"
+            by_vpn = service.server is not None and service.by is not Inbound.internet
             own, caller, *aliases = map(str, check_service.addresses(self.spec, console))
             return RemoteService(
                 console=console,
@@ -192,7 +193,7 @@ class _Resolver(Site):
                 relay=service.relay or "",
                 vpn_way=check_service.vpn_way(self.spec, console),
                 layout=service.layout or "tunnels",
-                account=self.service_account(console) if service.server else None,
+                account=self.service_account(console) if by_vpn else None,
                 relay_address=self.relay_address(service.relay),
                 relay_inside=self.relay_inside(service.relay, service.server),
                 ways_in=self.profile.inbound,
