@@ -1,4 +1,4 @@
-"""The lab's own certificate authority, and the certificate of ``sdc``.
+"""The lab's own certificate authority, and the certificates of ``sdc`` and of a relay.
 
 Runs on the host, never inside the lab: ``cryptography`` is far too dear to import in the guest. The
 authority's key is thrown away when ``issue`` returns, so that nobody can ever issue another one.
@@ -9,12 +9,17 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.errors import PrerequisiteError
 from lab.topology.model import Role, Topology
 
+if TYPE_CHECKING:
+    import trustme
+
 CA_FILE = "ca.pem"
 SDC_FILE = "sdc.pem"
+RELAY_FILE = "relay.pem"
 
 
 def identities(topology: Topology) -> tuple[str, ...]:
@@ -35,10 +40,16 @@ def identities(topology: Topology) -> tuple[str, ...]:
     )
 
 
-def issue(topology: Topology, keys_dir: Path) -> None:
-    """Write ``ca.pem`` (for everybody) and ``sdc.pem`` (chain and key, for its owner only).
+def relay_identities(topology: Topology) -> tuple[str, ...]:
+    """The names of ``relay``; none where there is no relay."""
+    return tuple(node.name for node in topology.with_role(Role.relay))
 
-    Both are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
+
+def issue(topology: Topology, keys_dir: Path) -> None:
+    """Write ``ca.pem`` (for everybody) and ``sdc.pem`` (chain and key, for its owner only); where there is a
+    relay, ``relay.pem``, too.
+
+    All are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
     date, which need not be right, and may run for years.
     """
     import trustme  # late: most commands of `lab` issue nothing
@@ -52,17 +63,30 @@ def issue(topology: Topology, keys_dir: Path) -> None:
         organization_unit_name="Service data centre",
         common_name="sdc",
     )
-    chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
+    relays = relay_identities(topology)
 
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(keys_dir / CA_FILE, authority.cert_pem.bytes(), 0o644)
-        _write(keys_dir / SDC_FILE, chain + certificate.private_key_pem.bytes(), 0o600)
+        _write(keys_dir / SDC_FILE, _chain_and_key(certificate), 0o600)
+        if relays:
+            certified = authority.issue_cert(
+                *relays,
+                organization_name="callhome-lab",
+                organization_unit_name="Remote service",
+                common_name=relays[0],
+            )
+            _write(keys_dir / RELAY_FILE, _chain_and_key(certified), 0o600)
     except OSError as error:
         raise PrerequisiteError(
             f"cannot write {error.filename or keys_dir}: {error.strerror}",
             hint="choose a run directory that can be written with --out",
         ) from error
+
+
+def _chain_and_key(certificate: trustme.LeafCert) -> bytes:
+    chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
+    return chain + certificate.private_key_pem.bytes()
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

@@ -55,7 +55,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
             return
         if service.by:
             service_log_in.be_refused(scene)
-        scene.representative.knock()
+        scene.knock_in_vain()
         if not service.by:
             return
         way = _way_in(service.by)
@@ -72,7 +72,7 @@ def live(lab: RunningLab, service: RemoteService) -> None:
         scene.note_rules("after")
         scene.scan_from_outside(OVER)
         service_log_in.try_again(scene)
-        scene.representative.knock()
+        scene.knock_in_vain()
         second = way.again(scene)
         way.come_in(scene, second)
         way.work_again(scene, second)
@@ -91,9 +91,15 @@ def _ask_for_others(scene: Scene) -> None:
 
 
 def _way_in(by: Inbound) -> WayIn:
-    from lab.scenarios import service_by_modem, service_by_terminal, service_by_vpn
+    from lab.scenarios import (
+        service_by_internet,
+        service_by_modem,
+        service_by_terminal,
+        service_by_vpn,
+    )
 
     known: dict[Inbound, WayIn] = {
+        Inbound.internet: service_by_internet,
         Inbound.modem: service_by_modem,
         Inbound.terminal: service_by_terminal,
         Inbound.vpn: service_by_vpn,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 
 from lab.scenarios.service_scene import Scene
+from lab.service.at_relay import FORWARDS
 from lab.service.server.accounts import CLERK, REPRESENTATIVE
 from lab.service.server.client import TOKEN
 from lab.topology.model import RemoteService
@@ -47,6 +48,8 @@ def use_tools(scene: Scene, service: RemoteService) -> None:
         for user in (REPRESENTATIVE, CLERK):
             scene.representative.client.log_in(user.name, ["type", "id"])
         return
+    if service.by is Inbound.internet:
+        reached = [FORWARDS]
     script = f"exec 3<>/dev/tcp/{reached[0]}/{service.ports[0]} && head -n 1 <&3"
     words = ["run", "--", "bash", "-c", shlex.quote(script)]
     for user in (REPRESENTATIVE, CLERK):

@@ -105,6 +105,12 @@ class Scene:
             )
         )
 
+    def knock_in_vain(self) -> None:
+        """The representative tries to come in, where nobody is let in."""
+        if self.representative.knock():
+            self.representative.authenticate(self.service)
+            self.representative.leave()
+
     def leave(self, *, stays_on: bool = False) -> None:
         """Hang up, or wait for the line to drop, as a fault wants; until everything is closed."""
         if not stays_on:
@@ -140,8 +146,11 @@ class Scene:
                     self.scan(node, ends, SESSION, Purpose.attack, send)
 
     def attack(self, node: Node, state: str, purpose: Purpose = Purpose.attack) -> None:
-        """A node scans the console's own address, the usual way."""
-        target = self.lab.topology.node(self.service.console).uplink.ip
+        """A node scans the console's own address, the usual way; behind SNAT, the customer's only one."""
+        topology = self.lab.topology
+        target, wall = topology.node(self.service.console).uplink.ip, topology.firewall
+        if wall is not None and wall.snat and purpose is Purpose.attack:
+            target = topology.node(wall.node).interface(wall.outside).ip
         with scan.sending(node, target) as (own, send):
             self.scan(node, (own, target), state, purpose, send)
 

@@ -20,8 +20,12 @@ from lab.topology.service import BY_TELEPHONE
 
 def of(representative: Representative, service: RemoteService, panel: Panel) -> ConsoleAccess:
     """The one that is made for a representative."""
+    from lab.service.at_relay import RelayedRepresentative
+    from lab.service.relay_desk import RelayAccess
     from lab.service.terminal_caller import TerminalAccess, TerminalCaller
 
+    if isinstance(representative, RelayedRepresentative):
+        return RelayAccess(representative, service, panel)
     if isinstance(representative, TerminalCaller):
         return TerminalAccess(representative, service, panel)
     return WayInAccess(representative, service, panel)

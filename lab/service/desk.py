@@ -98,9 +98,13 @@ def _answer(request: bytes, verbs: Mapping[str, Verb]) -> dict[str, object]:
         if request.count(b"[") + request.count(b"{") > _MOST_BRACKETS:
             raise ValueError("no request is like that")
         asked = json.loads(request)
-        verb, options = verbs[asked["verb"]], dict(asked["options"])
+        name, options = str(asked["verb"]), dict(asked["options"])
     except (ValueError, LookupError, TypeError):
         return {"status": UsageError.exit_status, "words": "this is no request"}
+    verb = verbs.get(name)
+    if verb is None:
+        known = ", ".join(verbs)
+        return {"status": UsageError.exit_status, "words": f"no {name} here: there is {known}"}
     try:
         return {"status": 0, "words": verb(options)}
     except LabError as error:

@@ -57,6 +57,8 @@ def of(
         return _by_modem(ground, service)
     if by is Inbound.terminal:
         return _by_terminal(ground, service)
+    if by is Inbound.internet and service.relay:
+        return _by_internet(ground, service)
     if by is Inbound.vpn:
         assert apart is not None, "a session by VPN has a server"
         return _by_vpn(ground, service, driver, apart)
@@ -91,6 +93,15 @@ def _by_terminal(ground: Ground, service: RemoteService) -> Ends:
     typist = TerminalCaller(ground.nodes[service.dialer], service, line, tell)
     console = ground.nodes[service.console]
     return TerminalEntrance(console, own_line, service.terminal_account, tell), typist
+
+
+def _by_internet(ground: Ground, service: RemoteService) -> Ends:
+    from lab.service.at_relay import RelayedRepresentative
+    from lab.service.by_internet import InternetEntrance
+
+    authority, tell = ground.run_dir / "keys" / "ca.pem", ground.story.tell
+    guest = RelayedRepresentative(ground.nodes[service.server], service, authority, tell)
+    return InternetEntrance(ground.nodes[service.console], authority, tell), guest
 
 
 def _by_vpn(ground: Ground, service: RemoteService, driver: Driver, apart: ServerSide) -> Ends:

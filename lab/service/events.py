@@ -114,7 +114,8 @@ class InboundDisabled(Event, topic="service"):
     """Nobody can come in any more."""
 
     reason: str
-    """``used``, ``disabled``, ``wrong-tries``, ``no-modem``, ``no-vpn``; ``broke`` is the lab's own fault."""
+    """``used``, ``disabled``, ``wrong-tries``, ``no-modem``, ``no-vpn``, ``no-relay``, ``code-refused``;
+    ``broke`` is the lab's own fault."""
 
     @property
     def sentence(self) -> str:
@@ -124,6 +125,8 @@ class InboundDisabled(Event, topic="service"):
             "no-modem": "its modem does not do what it is told",
             "no-vpn": "no VPN comes up",
             "broke": "the lab broke",
+            "no-relay": "it does not come to the relay",
+            "code-refused": "the relay takes no such code",
         }
         return f"{self.source} lets nobody in: {words.get(self.reason, 'the customer has disabled it')}"
 

@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "ppp_address": args.ppp_address,
         "access": args.access,
         "minutes": args.minutes,
+        "code": args.code,
+        "ports": args.ports,
     }
     return desk.ask(DESK, "lab-inbound", args.verb, options if args.verb == "enable" else {})
 
@@ -27,7 +29,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="lab-inbound", description="Let IBM's people in to this HMC, for one session."
     )
-    parser.set_defaults(by=None, ppp_address=None, access=None, minutes=None)
+    parser.set_defaults(by=None, ppp_address=None, access=None, minutes=None, code=None, ports=None)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="enable|status|disable")
     enable = verbs.add_parser("enable", help="let one session in")
     enable.add_argument(
@@ -36,6 +38,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     enable.add_argument("--ppp-address", help="the HMC's own address in the session")
     enable.add_argument(
         "--access", nargs="*", metavar="NODE", help="whom it may reach: this HMC, partitions"
+    )
+    enable.add_argument("--code", help="by Internet: the seven digits that the representative has")
+    enable.add_argument(
+        "--ports", nargs="+", type=int, metavar="PORT", help="by Internet: to these ports only"
     )
     enable.add_argument("--minutes", type=float, help="until when, if nobody comes (lab time)")
     verbs.add_parser("status", help="whether somebody is let in, and where to")

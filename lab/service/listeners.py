@@ -26,12 +26,12 @@ _BACKLOG = 4096
 _DATAGRAM_BYTES = 2048
 _ORIGINAL = struct.Struct("!2xH4s")
 """Of a struct sockaddr_in: port and address."""
-_GREETING = "This is port "
+GREETING = "This is port "
 
 
 def greeting(host: str, protocol: str, port: int) -> bytes:
     """What the listener of a port says."""
-    return f"{_GREETING}{protocol}/{port} of {host}\r\n".encode()
+    return f"{GREETING}{protocol}/{port} of {host}\r\n".encode()
 
 
 def render(tcp_port: int, udp_port: int) -> str:
@@ -115,7 +115,7 @@ class Listeners:
             while True:
                 data, ancillary, _, peer = self._udp.recvmsg(_DATAGRAM_BYTES, 64)
                 # Two hosts with such listeners would never come to an end.
-                if data.startswith(_GREETING.encode()):
+                if data.startswith(GREETING.encode()):
                     continue
                 port, address = _ORIGINAL.unpack_from(ancillary[0][2])
                 answer = greeting(self._host, "udp", port)

@@ -12,6 +12,7 @@ from lab.errors import UsageError
 from lab.names import all_of
 from lab.service import access, desk, ends, inbound
 from lab.service.ends import Driver, ServerSide
+from lab.service.events import spans
 from lab.service.panel import Panel, PanelState
 from lab.service.server import login
 from lab.service.server.authorized import Authorized
@@ -19,6 +20,7 @@ from lab.service.server.client import Client
 from lab.service.server.login import LogInServer
 from lab.service.wanted import chosen, told
 from lab.topology.model import RemoteService
+from lab.topology.service import Inbound
 from lab.ways.ground import Ground
 
 
@@ -124,6 +126,9 @@ class _PanelVerbs:
         whom = [settings.console] if settings.console_allowed else []
         whom += [partition.name for partition in settings.allowed]
         words = "a session stands" if state is PanelState.session else "one session is let in"
+        if settings.by is Inbound.internet:
+            ports = f"TCP {spans(settings.led_to)} of {settings.console}"
+            return f"{words} by {settings.by}, to {ports if settings.led_to else 'nowhere'}"
         address = f"PPP address {settings.ppp_address}, " if settings.ppp_address else ""
         return f"{words} by {settings.by}: {address}to {all_of(whom) or 'nobody'}"
 

@@ -27,6 +27,9 @@ BATCH = 128
 """Packets at once: fewer than what an interface's queue holds."""
 PACE_BYTE_S = 2_000_000
 """Slower than the slowest link of the lab's topologies, so that no queue overflows."""
+LEAST_FRAME_BYTES = 64
+"""Of Ethernet (IEEE 802.3 4.4.2): a packet counts for as much, however small it is. Queues hold so many
+packets, and not bytes, and on the way some are emptied by a processor that has other work, too."""
 WARM_UP_S = 1.0
 """Lab time for a first packet, which is not of the scan, to get to the target."""
 SETTLE_S = 5.0
@@ -83,7 +86,7 @@ def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answ
         let_pass(WARM_UP_S)
         for batch in _batches(_packets(own, target, purpose)):
             send(batch)
-            let_pass(sum(map(len, batch)) / PACE_BYTE_S)
+            let_pass(sum(max(len(each), LEAST_FRAME_BYTES) for each in batch) / PACE_BYTE_S)
             _read(listener, ends, purpose, answers)
         end = time.monotonic() + SETTLE_S
         while (left := end - time.monotonic()) > 0:

@@ -10,7 +10,7 @@ from typing import Any
 from lab.errors import UsageError
 from lab.names import check_known
 from lab.topology.model import RemoteService
-from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, Inbound
+from lab.topology.service import BY_TELEPHONE, CODE_DIGITS, PPP_ADDRESS, Inbound
 
 
 def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
@@ -22,6 +22,8 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
     by = chosen(service, str(options.get("by") or ""))
     if by is Inbound.terminal:
         return _told_terminal(service, options)
+    if by is Inbound.internet:
+        return _told_by_internet(service, options)
     address = str(options.get("ppp_address") or service.ppp_address or PPP_ADDRESS)
     try:
         first = IPv4Address(address)
@@ -44,6 +46,31 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
             replace(partition, alias=str(first + 2 + n), allowed=partition.name in access)
             for n, partition in enumerate(service.partitions)
         ),
+    )
+
+
+def _told_by_internet(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
+    """``code``, ``ports``, ``access``: a session is led to ports of the console itself."""
+    code = str(options.get("code") or "")
+    if code and (len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit())):
+        raise UsageError(f"{code} is no code", hint=f"a code has {CODE_DIGITS} digits")
+    if options.get("ppp_address"):
+        raise UsageError("a session by Internet has no PPP address", hint="leave it out")
+    forwards = tuple(options.get("ports") or ())
+    for port in forwards:
+        if port not in service.ports:
+            known = ", ".join(map(str, service.ports))
+            raise UsageError(f"{port} is not a port of remote service", hint=f"these are: {known}")
+    access = options.get("access")
+    for name in access or ():
+        if name != service.console:
+            raise UsageError(
+                f"{name} cannot be reached by Internet",
+                hint=f"a session is led to ports of {service.console} itself",
+            )
+    allowed = service.console_allowed if access is None else service.console in access
+    return replace(
+        service, by=Inbound.internet, code=code, forwards=forwards, console_allowed=allowed
     )
 
 

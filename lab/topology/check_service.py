@@ -74,6 +74,8 @@ def _session(
     if service.by is Inbound.terminal:
         yield from _terminal(place, console, service)
         return
+    if service.by is Inbound.internet:
+        yield from _by_internet((*place, "by"), console, service)
     access: Place = (*place, "access")
     yield from repeated(access, service.access)
     for index, name in enumerate(service.access):
@@ -81,7 +83,8 @@ def _session(
             problem = f"{name} is neither {console} nor a partition on a link with {console}"
             fix = f"known: {', '.join((console, *partitions(spec, console)))}"
             yield Complaint((*access, index), problem, fix, (("links",), ("nodes", name)))
-    yield from _addresses(spec, (*place, "ppp_address"), console)
+    if service.by is not Inbound.internet:
+        yield from _addresses(spec, (*place, "ppp_address"), console)
 
 
 def _way_in(
@@ -139,6 +142,21 @@ def _terminal(place: Place, console: str, service: ServiceSpec) -> Iterator[Comp
             yield Complaint((*place, key), problem, "take it out")
 
 
+def _by_internet(by: Place, console: str, service: ServiceSpec) -> Iterator[Complaint]:
+    """A session that goes to the console's own ports, over a relay."""
+    place = by[:-1]
+    if service.relay is None:
+        problem = f"{console} has no relay to connect to"
+        yield Complaint(by, problem, f"name a node with the role {Role.relay} as relay")
+    for index, name in enumerate(service.access):
+        if name != console:
+            problem = f"{name} cannot be reached by Internet: a session is led to ports of {console} itself"
+            yield Complaint((*place, "access", index), problem, f"leave {console} only")
+    if service.ppp_address is not None:
+        problem = "ppp_address is for a session by PPP, and this one is by Internet"
+        yield Complaint((*place, "ppp_address"), problem, "take it out")
+
+
 def _addresses(spec: TopologySpec, place: Place, console: str) -> Iterator[Complaint]:
     first, *_, last = addresses(spec, console)
     for name, link in spec.links.items():
@@ -149,7 +167,8 @@ def _addresses(spec: TopologySpec, place: Place, console: str) -> Iterator[Compl
 
 def routes(spec: TopologySpec) -> Iterator[Complaint]:
     """Whether the console can be scanned from its own wire, in a spec that has no other complaint."""
-    for console in spec.service:
+    for console, service in spec.service.items():
+        yield from _relay_routes(spec, console, service)
         if neighbour(spec, console) is None:
             uplink = network(spec).uplinks(console)[0]
             problem = (
@@ -180,6 +199,19 @@ def log_in_link(spec: TopologySpec, workplace: str) -> tuple[str, str] | None:
             if spec.nodes[node].role is Role.intranet:
                 return name, node
     return None
+
+
+def _relay_routes(spec: TopologySpec, console: str, service: ServiceSpec) -> Iterator[Complaint]:
+    """Whether both ends come to the relay."""
+    if service.relay is None:
+        return
+    net, place = network(spec), ("service", console, "relay")
+    if not net.uplinks(service.relay):
+        problem = f"no link of {service.relay} leads to the Internet: {console} cannot come to it"
+        yield Complaint(place, problem, f"plug {service.relay} into a link with the Internet")
+    if service.server is not None and service.server not in net.ways(service.relay):
+        problem = f"{service.server} cannot come to {service.relay}"
+        yield Complaint(place, problem, "plug both into one link")
 
 
 def neighbour(spec: TopologySpec, console: str) -> str | None:

@@ -25,7 +25,7 @@ from lab.topology.model import (
 )
 from lab.topology.roles import TRAITS, Listed
 from lab.topology.routing import Hop
-from lab.topology.service import Inbound, Partition
+from lab.topology.service import RELAY_PORTS, Inbound, Partition
 from lab.topology.site import CUSTOMER_DOMAIN, Site
 from lab.topology.spec import TopologySpec
 from lab.topology.terminal import TERMINAL_USER, TerminalAccount
@@ -182,6 +182,7 @@ class _Resolver(Site):
         for console, service in self.spec.service.items():
             neighbour = check_service.neighbour(self.spec, console)
             assert neighbour is not None, "check has seen it"
+            by_vpn = service.server is not None and service.by is not Inbound.internet
             own, caller, *aliases = map(str, check_service.addresses(self.spec, console))
             by_terminal = service.by is Inbound.terminal
             if by_terminal:
@@ -207,7 +208,9 @@ class _Resolver(Site):
                 vpn_way=check_service.vpn_way(self.spec, console),
                 layout=service.layout or "tunnels",
                 by_call=service.trigger == "call",
-                vpn_account=self.service_account(console) if service.server else None,
+                vpn_account=self.service_account(console) if by_vpn else None,
+                relay_address=self.relay_address(service.relay),
+                relay_inside=self.relay_inside(service.relay, service.server),
                 ways_in=self.profile.inbound,
                 by=service.by or Inbound.none,
                 ppp_address=own,
@@ -236,6 +239,19 @@ class _Resolver(Site):
             return None
         password, key = (self.secret("terminal", console, what) for what in ("password", "key"))
         return TerminalAccount(user=TERMINAL_USER, password=password, key=key)
+
+    def relay_address(self, relay: str | None) -> str:
+        """Of a relay, on the Internet; empty without one."""
+        return self.ip(self.network.uplinks(relay)[0], relay) if relay else ""
+
+    def relay_inside(self, relay: str | None, server: str | None) -> str:
+        """Of a relay, for representatives at a server: on a link with it, if there is one."""
+        shared = (
+            [link for link in self.spec.links_of(relay) if server in self.spec.links[link].nodes]
+            if relay
+            else []
+        )
+        return self.ip(shared[0], relay) if relay and shared else self.relay_address(relay)
 
     def service_routes(self, node: str) -> Iterator[Route]:
         """A partition knows the way to whoever is let in to it."""
@@ -267,6 +283,25 @@ class _Resolver(Site):
             for agent in self.spec.agents_of(name)
             for rule in ways.stage(way.kind, "resolve").rules(self, way, agent)
         )
+        yield from self.service_rules()
+
+    def service_rules(self) -> Iterator[AllowRule]:
+        """A session by Internet asks for connections of the console's own to the relay, and nothing else."""
+        for console, service in self.spec.service.items():
+            for port in RELAY_PORTS if service.by is Inbound.internet else ():
+                yield AllowRule(
+                    requirement=self.internet_requirement,
+                    source=self.ip(self.network.uplinks(console)[0], console),
+                    destination=self.relay_address(service.relay),
+                    protocol="tcp",
+                    port=port,
+                    both_ways=False,
+                )
+
+    @property
+    def internet_requirement(self) -> str:
+        """Which asks for a session by Internet: of the DS8000's family, or of Power's HMC."""
+        return "I-26" if self.spec.profile.startswith("ds8") else "I-27"
 
 
 def _mac(link: int, node: int) -> str:

@@ -187,6 +187,7 @@ TRAITS = MappingProxyType(
             title="relay for remote service",
             zone=Zone.ibm,
             only_one="an HMC knows one relay",
+            service="lab.relay.server",
         ),
         Role.intranet: Traits(title="PC on IBM's intranet", article="an", zone=Zone.ibm),
         Role.logical_partition: Traits(title="logical partition"),

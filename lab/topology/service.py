@@ -30,6 +30,10 @@ class Inbound(StrEnum):
     """A connection of the console's own to a relay of IBM's (I-26, I-27)."""
 
 
+RELAY_PORTS = (8200, 443, 80)
+"""Of a relay, in the order in which T2-10 lists them; an HMC tries them in this order (the lab's choice)."""
+CODE_DIGITS = 7
+"""Of the code with which a customer's end and a representative are brought together (T2-10)."""
 BY_TELEPHONE = frozenset({Inbound.modem, Inbound.terminal})
 """By which the console's modem is called."""
 
@@ -70,6 +74,10 @@ class RemoteService:
     """The workplace's own address, to which the PC connects."""
     relay: str = ""
     """IBM's relay, to which the console connects by Internet; empty if there is none."""
+    relay_address: str = ""
+    """The relay's on the Internet."""
+    relay_inside: str = ""
+    """The relay's on IBM's own network, where the representative is."""
     ways_in: tuple[str, ...] = ()
     """By what a console of this generation can let people in (G-03, G-04)."""
     vpn_way: str = ""
@@ -82,6 +90,10 @@ class RemoteService:
     """The console's own at IBM's gateways, for sessions by VPN."""
     by: Inbound = Inbound.none
     """By what the lab's own scenario lets a session in."""
+    code: str = ""
+    """By Internet: what the customer enters, as the representative has told it. Never in a topology."""
+    forwards: tuple[int, ...] = ()
+    """By Internet: the listed ports to which the customer lets the session be led; none: all of them."""
     ppp_address: str = ""
     """What the customer enters into the panel's field: the console's own address of PPP."""
     caller_address: str = ""
@@ -106,6 +118,10 @@ class RemoteService:
     """The lock-down comes when the session is up already."""
     lockdown_forgets_udp: bool = False
     """The lock-down looks at TCP only."""
+    relay_silent: bool = False
+    """IBM's relay takes the console's connections and says nothing."""
+    late_code: bool = False
+    """The customer enters the code when it has expired."""
     stays_on: bool = False
     """The representative does not hang up, and waits for the line to go."""
 
@@ -113,6 +129,11 @@ class RemoteService:
     def allowed(self) -> tuple[Partition, ...]:
         """The partitions that a session may reach."""
         return tuple(partition for partition in self.partitions if partition.allowed)
+
+    @property
+    def led_to(self) -> tuple[int, ...]:
+        """The console's ports that a session by Internet may be led to."""
+        return (self.forwards or self.ports) if self.console_allowed else ()
 
     @property
     def workplace(self) -> str:

@@ -135,9 +135,9 @@ class ServiceSpec(Part):
     relay: NodeName | None = Field(
         default=None, description="IBM's relay, for sessions by Internet."
     )
-    by: Literal[Inbound.modem, Inbound.terminal, Inbound.vpn] | None = Field(
+    by: Literal[Inbound.modem, Inbound.terminal, Inbound.vpn, Inbound.internet] | None = Field(
         default=None,
-        description="How IBM's people are let in, for one session: by modem, terminal (DS8000), vpn.",
+        description="How IBM's people are let in, for one session: modem, terminal, vpn, internet.",
     )
     layout: Literal["tunnels", "sessions"] | None = Field(
         default=None,

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.record import story
 from lab.record.event import Event
 from lab.record.record import Record
+from lab.relay import events as relay
 from lab.service import events as remote_service
 from lab.telephony import events as telephony
 from lab.topology.model import Interface, NodePlan, Role, Topology
@@ -128,7 +129,9 @@ class Case(Told):
     @cached_property
     def events(self) -> list[Event]:
         """What the telephone did, what daemons complained of, and who tried to get in, in order."""
-        return story.read(self.run_dir, *telephony.KINDS, *COMPLAINTS, *remote_service.KINDS)
+        return story.read(
+            self.run_dir, *telephony.KINDS, *COMPLAINTS, *remote_service.KINDS, *relay.KINDS
+        )
 
     # -- what the wires show ------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lab.relay.events import LedOut, PortAsked, PortsAsked, WaitedAtRelay
 from lab.service.events import (
     CLOSED,
     OFF,
@@ -22,6 +23,7 @@ from lab.service.events import (
 )
 from lab.service.marks import Purpose
 from lab.topology.model import RemoteService
+from lab.topology.service import Inbound
 from lab.verify import remote_terminal, terminal_calls
 from lab.verify.case import Case
 from lab.verify.remote_service import EVERY_PORT, arrival, enabled, every_port, of
@@ -49,7 +51,7 @@ class Clause:
     source: str
     target: str
     what: str
-    """``TCP``, ``UDP``, ``other IP protocols``, ``call``, or a log-in at a terminal."""
+    """``TCP``, ``UDP``, ``other IP protocols``, ``call``, ``session``, ``a code``, a port, or a log-in."""
     expected: str
     """Ports or protocols that answer, as ``22-23, 443``; or whether a modem does, or a log-in is let in."""
     seen: str
@@ -71,46 +73,70 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
         case HostScanned():
             yield from _of_scan(case, service, event)
         case CalledIn():
-            taken = [e for e in enabled(case) if e.time <= event.started]
-            used = sum(isinstance(e, CalledIn) and _connected(e) for e in _before(case, event))
-            expected = ANSWERED if len(taken) > used else UNANSWERED
-            yield Clause(
-                state=_state(case, event.started),
-                source=event.source,
-                target=f"{service.console}, by telephone",
-                what="call",
-                expected=expected,
-                seen=ANSWERED if _connected(event) else UNANSWERED,
-            )
-            for tried in terminal_calls.tries(case):
-                if _is_of(event, tried.call):
-                    yield _of_log_in(case, tried)
-            for dialogue in terminal_calls.of(case):
-                if _is_of(event, dialogue.call):
-                    yield from _of_terminal(service, dialogue)
+            yield from _of_call(case, service, event)
         case SessionSought():
-            lets_in = [begin <= event.time <= end for begin, end in case.borrowed]
-            yield Clause(
-                state=_state_by_vpn(case, event.time),
-                source=event.source,
-                target=f"{service.console}, at the VPN gateways",
-                what="session",
-                expected=ANSWERED if any(lets_in) else UNANSWERED,
-                seen=ANSWERED if event.gateway else UNANSWERED,
-            )
-        case ServiceTried() if event.host != service.console:
-            allowed = any(p.name == event.host and p.allowed for p in service.partitions)
-            if event.source == service.console:
-                allowed = service.stateful
-            last = next((e for e in reversed(enabled(case)) if e.time <= event.time), None)
-            yield Clause(
-                state=CLOSED if last is not None and not last.console_allowed else SESSION,
-                source=event.source,
-                target=f"{event.host}, by {event.address}",
-                what=f"TCP {event.port}",
-                expected=ANSWERED if allowed else UNANSWERED,
-                seen=ANSWERED if event.answer.endswith(f"of {event.host}") else UNANSWERED,
-            )
+            yield _of_search(case, service, event)
+        case WaitedAtRelay() | PortsAsked() | PortAsked():
+            yield from _of_relay(case, service, event)
+        case ServiceTried():
+            yield from _of_try(case, service, event)
+        case _:
+            return
+
+
+def _of_call(case: Case, service: RemoteService, event: CalledIn) -> Iterator[Clause]:
+    """A call, and what became of it at a terminal."""
+    taken = [e for e in enabled(case) if e.time <= event.started]
+    used = sum(isinstance(e, CalledIn) and _connected(e) for e in _before(case, event))
+    yield Clause(
+        state=_state(case, event.started),
+        source=event.source,
+        target=f"{service.console}, by telephone",
+        what="call",
+        expected=ANSWERED if len(taken) > used else UNANSWERED,
+        seen=ANSWERED if _connected(event) else UNANSWERED,
+    )
+    for tried in terminal_calls.tries(case):
+        if _is_of(event, tried.call):
+            yield _of_log_in(case, tried)
+    for dialogue in terminal_calls.of(case):
+        if _is_of(event, dialogue.call):
+            yield from _of_terminal(service, dialogue)
+
+
+def _of_search(case: Case, service: RemoteService, event: SessionSought) -> Clause:
+    """Whether IBM's server found a session by VPN."""
+    lets_in = any(begin <= event.time <= end for begin, end in case.borrowed)
+    return Clause(
+        state=_state_by_vpn(case, event.time),
+        source=event.source,
+        target=f"{service.console}, at the VPN gateways",
+        what="session",
+        expected=ANSWERED if lets_in else UNANSWERED,
+        seen=ANSWERED if event.gateway else UNANSWERED,
+    )
+
+
+def _of_try(case: Case, service: RemoteService, event: ServiceTried) -> Iterator[Clause]:
+    """A port that was tried as a program would; of the console's, by PPP the scans say all."""
+    if service.by is Inbound.internet:
+        what = f"TCP {event.port}"
+        yield _by_relay(service, event.source, what, _answered(event), expected=ANSWERED)
+        return
+    if event.host == service.console:
+        return
+    allowed = any(p.name == event.host and p.allowed for p in service.partitions)
+    if event.source == service.console:
+        allowed = service.stateful
+    last = next((e for e in reversed(enabled(case)) if e.time <= event.time), None)
+    yield Clause(
+        state=CLOSED if last is not None and not last.console_allowed else SESSION,
+        source=event.source,
+        target=f"{event.host}, by {event.address}",
+        what=f"TCP {event.port}",
+        expected=ANSWERED if allowed else UNANSWERED,
+        seen=_answered(event),
+    )
 
 
 def _is_of(event: CalledIn, call: TelephoneCall) -> bool:
@@ -152,6 +178,55 @@ def _of_log_in(case: Case, tried: LogInTry) -> Clause:
         expected=LET_IN if right else DENIED,
         seen=LET_IN if tried.let_in else DENIED,
     )
+
+
+def _of_relay(
+    case: Case, service: RemoteService, event: WaitedAtRelay | PortsAsked | PortAsked
+) -> Iterator[Clause]:
+    """What a representative tried by Internet."""
+    match event:
+        case WaitedAtRelay():
+            lets_in = any(event.started <= each.time <= event.time for each in enabled(case))
+            over = any(isinstance(e, LedOut) and e.time <= event.started for e in case.events)
+            yield _by_relay(
+                service,
+                event.source,
+                "a code",
+                ANSWERED if event.joined else UNANSWERED,
+                expected=ANSWERED if lets_in else UNANSWERED,
+                state=SESSION if lets_in else OVER if over else OFF,
+            )
+        case PortsAsked():
+            yield _by_relay(
+                service,
+                event.source,
+                f"TCP, {event.asked} ports asked for",
+                event.opened or NONE,
+                expected=spans(service.ports),
+            )
+        case PortAsked():
+            seen = ANSWERED if event.answer == "open" else UNANSWERED
+            yield _by_relay(service, event.source, f"TCP {event.port}", seen, expected=UNANSWERED)
+
+
+def _by_relay(
+    service: RemoteService,
+    source: str,
+    what: str,
+    seen: str,
+    *,
+    expected: str,
+    state: str = SESSION,
+) -> Clause:
+    target = f"{service.console}, by {service.relay}"
+    return Clause(
+        state=state, source=source, target=target, what=what, expected=expected, seen=seen
+    )
+
+
+def _answered(event: ServiceTried) -> str:
+    """Whether a port answered, and as the right host."""
+    return ANSWERED if event.answer.endswith(f"of {event.host}") else UNANSWERED
 
 
 def _of_scan(case: Case, service: RemoteService, scan: HostScanned) -> Iterator[Clause]:

@@ -43,6 +43,8 @@ def check_g1(case: Case) -> Finding:
     listed = {address for address, _ in case.listed} | {case.topology.probe}
     for way in case.topology.ways:
         listed |= _wires(way.kind).destinations(case.topology, way)
+    if (service := case.topology.service) is not None and service.relay_address:
+        listed.add(service.relay_address)
     for frame, packet in case.departing:
         if packet.destination not in listed:
             check.object(f"a packet leaves for {packet.destination}, which is not listed", [frame])
@@ -159,7 +161,9 @@ def _silent_text(case: Case) -> str:
 
 
 def _belongs(case: Case, frame: Frame, packet: Packet) -> bool:
-    return any(_wires(kind).allows(case, frame, packet) for kind in _kinds(case))
+    return case.is_of_relay(packet) or any(
+        _wires(kind).allows(case, frame, packet) for kind in _kinds(case)
+    )
 
 
 def _protocol(packet: Packet) -> str:

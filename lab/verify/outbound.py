@@ -24,7 +24,11 @@ def check_out_01(case: Case) -> Finding:
         f"every flow on {case.outside} opens with a SYN to a listed address and port 443; no IKE, "
         "NAT-T, L2TP, ESP or AH there, nothing on the modem line",
     )
-    flows = [(f, p) for f, p in _flows(case) if not is_of_another_way(case, "direct", f, p)]
+    flows = [
+        (f, p)
+        for f, p in _flows(case)
+        if not is_of_another_way(case, "direct", f, p) and not case.is_of_relay(p)
+    ]
     for frame, packet in flows:
         where = f"{packet.destination}:{packet.destination_port}"
         if not packet.is_bare_syn and not packet.is_reset:

@@ -8,10 +8,12 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
+from lab.topology.service import Inbound
 from lab.verify import (
     invariants,
     order,
     outbound,
+    relay_session,
     remote_service,
     remote_session,
     remote_terminal,
@@ -22,13 +24,27 @@ from lab.verify import (
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
+Judge = Callable[[Case], Finding]
+
+
+def _by_way(usual: Judge, internet: Judge) -> Judge:
+    """The check of a requirement that is judged otherwise where a session is let in by Internet."""
+
+    def check(case: Case) -> Finding:
+        service = case.topology.service
+        by_internet = service is not None and service.by is Inbound.internet
+        return internet(case) if by_internet else usual(case)
+
+    return check
+
+
 COMMON: dict[str, Callable[[Case], Finding]] = {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,
     "OUT-15": order.check_out_15,
-    "I-01": remote_service.check_i_01,
-    "I-02": remote_service.check_i_02,
+    "I-01": _by_way(remote_service.check_i_01, relay_session.check_i_01),
+    "I-02": _by_way(remote_service.check_i_02, relay_session.check_i_02),
     "I-03": remote_service.check_i_03,
     "I-04": service_access.check_i_04,
     "I-05": remote_service.check_i_05,
@@ -44,13 +60,15 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-15": service_vpn.check_i_15,
     "I-16": service_vpn.check_i_16,
     "I-17": service_vpn.check_i_17,
-    "I-18": remote_session.check_i_18,
+    "I-18": _by_way(remote_session.check_i_18, relay_session.check_i_18),
     "I-19": service_apart.check_i_19,
     "I-20": service_apart.check_i_20,
     "I-21": service_access.check_i_21,
     "I-22": remote_terminal.check_i_22,
     "I-23": remote_terminal.check_i_23,
     "I-24": remote_terminal.check_i_24,
+    "I-26": relay_session.check_i_26,
+    "I-27": relay_session.check_i_27,
     "I-29": remote_terminal.check_i_29,
     "I-32": remote_session.check_i_32,
     "P-21": service_vpn.check_p_21,

@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import inf
 
 from lab.names import all_of, count
+from lab.relay.events import LedIn
 from lab.service.events import (
     CalledIn,
     Counts,
@@ -85,7 +86,7 @@ def no_session(case: Case) -> str:
 
 def session_times(case: Case) -> list[float]:
     """When a session came in, in order; at a terminal as the line shows it."""
-    up = [event.time for event in case.events if isinstance(event, SessionUp)]
+    up = [event.time for event in case.events if isinstance(event, SessionUp | LedIn)]
     let_in = [tried.time for tried in terminal_calls.tries(case) if tried.let_in]
     return sorted(up + let_in)
 
@@ -112,15 +113,8 @@ def check_i_01(case: Case) -> Finding:
     )
     if why := untried(case):
         return check.not_tested(why)
-    scans = [event for event in case.events if isinstance(event, HostScanned)]
-    _judge_control(case, check, scans)
-    attacks = [
-        s for s in scans if s.purpose == Purpose.attack.name and s.time < first_enabled(case)
-    ]
-    judge_outsiders(case, check, attacks)
-    forbid_answers(case, check, 0.0, first_enabled(case))
+    scanned = judge_off(case, check)
     calls = _judge_refused(case, check, 0.0, first_enabled(case))
-    sources = all_of(list(dict.fromkeys(scan.source for scan in attacks)))
     rang = ""
     if service.dialer:
         rang = f"; {console}'s telephone rang {count(calls, 'time')}, and no modem answered"
@@ -128,9 +122,23 @@ def check_i_01(case: Case) -> Finding:
         rang = (
             f"; {service.workplace} looked for a session {count(calls, 'time')}, and there was none"
         )
-    return check.finding(
+    return check.finding(f"{scanned}{rang}")
+
+
+def judge_off(case: Case, check: Check) -> str:
+    """What scans say of a console before anybody was let in; a sentence of what was seen."""
+    service = of(case)
+    scans = [event for event in case.events if isinstance(event, HostScanned)]
+    _judge_control(case, check, scans)
+    attacks = [
+        s for s in scans if s.purpose == Purpose.attack.name and s.time < first_enabled(case)
+    ]
+    judge_outsiders(case, check, attacks)
+    forbid_answers(case, check, 0.0, first_enabled(case))
+    sources = all_of(list(dict.fromkeys(scan.source for scan in attacks)))
+    return (
         f"{sources} tried {len(PORTS):,} TCP and as many UDP ports and all other protocols, none answered; "
-        f"all ports answered {service.neighbour}{rang}"
+        f"all ports answered {service.neighbour}"
     )
 
 

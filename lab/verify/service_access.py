@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lab.names import all_of, count
-from lab.service.events import Audited, CalledIn, SessionUp, ToolTried
+from lab.service.events import Audited, CalledIn, ToolTried
 from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
-from lab.verify.remote_service import no_session, of, untried
+from lab.verify.remote_service import no_session, of, session_times, untried
 
 DIALS = "ATD"
 CALLS = ("call", "connect")
@@ -117,7 +117,7 @@ def check_i_21(case: Case) -> Finding:
         check.want(reason in refused, f"nobody was refused for this: {reason}")
     begun = [r for r in seen if (r.verb, r.reason) == ("session", "begun")]
     ended = [r for r in seen if (r.verb, r.reason) == ("session", "ended")]
-    came_up = [event for event in case.events if isinstance(event, SessionUp)]
+    came_up = session_times(case)
     check.want(
         len(begun) == len(ended) == len(came_up),
         f"{count(len(came_up), 'session')}, and the records have {count(len(begun), 'beginning')} and "

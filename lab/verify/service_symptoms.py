@@ -21,7 +21,7 @@ from lab.service.server.tokens import Denial
 from lab.telephony.events import LineDropped
 from lab.topology.model import RemoteService
 from lab.topology.service import MOST_TRIES, Inbound
-from lab.verify import remote_terminal, terminal_calls
+from lab.verify import relay_symptoms, remote_terminal, terminal_calls
 from lab.verify.case import Case
 from lab.verify.remote_service import enabled
 from lab.verify.service_access import CALLS, records
@@ -31,6 +31,8 @@ from lab.verify.symptom import Diagnosis
 def find(case: Case) -> Diagnosis | None:
     """The first of them, in the order of a session; None if nothing befell it."""
     service = case.topology.service
+    if service is not None and service.by is Inbound.internet:
+        return relay_symptoms.find(case, service)
     tried = any(isinstance(event, CalledIn | SessionSought) for event in case.events)
     if service is None or not service.by or not tried:
         return None

@@ -7,7 +7,8 @@ from math import inf
 
 from lab.record.record import CallHome, Record, WayTry
 from lab.topology.model import Topology, Way
-from lab.wire.decode import Ends, Packet
+from lab.topology.service import RELAY_PORTS
+from lab.wire.decode import TCP, Ends, Packet
 
 
 class Told:
@@ -115,6 +116,17 @@ class Told:
         return self.topology.firewall is None and any(
             (probe.address, probe.destination, probe.port) == ends for probe in self.record.probes
         )
+
+    def is_of_relay(self, packet: Packet) -> bool:
+        """Whether a packet is of TCP with the relay of remote service, in either direction (I-26, I-27)."""
+        service = self.topology.service
+        if service is None or not service.relay_address or packet.protocol != TCP:
+            return False
+        ends = (
+            (packet.destination, packet.destination_port),
+            (packet.source, packet.source_port),
+        )
+        return any(where == service.relay_address and port in RELAY_PORTS for where, port in ends)
 
     @cached_property
     def _trials(self) -> set[Ends]:

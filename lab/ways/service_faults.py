@@ -31,11 +31,21 @@ def by_vpn(topology: Topology) -> bool:
     return topology.service is not None and topology.service.by is Inbound.vpn
 
 
+def by_internet(topology: Topology) -> bool:
+    return topology.service is not None and topology.service.by is Inbound.internet
+
+
+def lets_in(topology: Topology) -> bool:
+    return topology.service is not None and bool(topology.service.by)
+
+
 MODEM = Need("remote service by modem", by_modem)
 TERMINAL = Need("remote service by terminal", by_terminal)
 CALL = Need("remote service by modem or terminal", by_telephone)
 PPP = Need("remote service by modem or VPN", lambda t: by_modem(t) or by_vpn(t))
 SESSION = Need("remote service by modem, terminal or VPN", lambda t: by_telephone(t) or by_vpn(t))
+RELAY = Need("remote service by Internet", by_internet)
+LET_IN = Need("remote service in which a session is let in", lets_in)
 
 
 def _service(**fields: Any) -> Callable[[Topology], Topology]:
@@ -70,13 +80,13 @@ FAULTS = (
     Fault(
         "inbound-not-enabled",
         "the representative calls, and nobody has enabled remote service",
-        SESSION,
+        LET_IN,
         _service(never_enabled=True),
     ),
     Fault(
         "expired-token",
         "the representative's authorization has expired before the representative calls",
-        SESSION,
+        LET_IN,
         _service(expired_token=True),
     ),
     Fault(
@@ -116,5 +126,17 @@ FAULTS = (
         SESSION,
         _drop_line,
         survives=True,
+    ),
+    Fault(
+        "relay-silent",
+        "IBM's relay takes the HMC's connections, and says nothing",
+        RELAY,
+        _service(relay_silent=True),
+    ),
+    Fault(
+        "expired-code",
+        "the customer enters the relay's code when it has expired",
+        RELAY,
+        _service(late_code=True),
     ),
 )

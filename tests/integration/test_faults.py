@@ -57,13 +57,15 @@ TELLING = {
     "lockdown-forgets-udp": "in a session hmc answers on UDP",
     "stale-session": "cut off in a session",
     "replayed-response": "denied the response to an earlier challenge",
+    "relay-silent": "gets no further than TLS",
+    "expired-code": "the code has expired",
 }
 """What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
 
 FAULTS = {fault.name: fault for fault in reversed(faults.known())}
 WITH_FAULTS = "vpn", "vpn-nat", "direct", "dial"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
-SERVED = "service-modem", "service-ds8000"
+SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 
 
 def applicable(name: str) -> list[str]:

@@ -22,10 +22,20 @@ GOOD: dict[str, Plan] = {
     "service-vpn": ("service-vpn",),
     "service-ds8000": ("service-ds8000",),
     "service-ds8880": ("service-ds8880",),
+    "service-aos": ("service-aos",),
+    "service-internet": ("service-internet",),
 }
 """In each of these, every finding that it is recorded for is put to the test, and holds."""
 
-FAULTY_TOPOLOGIES = "direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000"
+FAULTY_TOPOLOGIES = (
+    "direct",
+    "vpn-nat",
+    "vpn",
+    "dial",
+    "service-modem",
+    "service-ds8000",
+    "service-aos",
+)
 """A fault is recorded with the first of these that it applies to."""
 
 
@@ -44,6 +54,7 @@ ELSEWHERE = (
     ("service-ds8000", "third-wrong-try"),
     ("service-ds8000", "stale-session"),
     ("service-vpn", "expired-token"),
+    ("service-aos", "inbound-not-enabled"),
 )
 """Faults that look otherwise there, and are recorded once more."""
 

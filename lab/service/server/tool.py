@@ -59,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
         prog=PROGRAM, description="Reach a customer's HMC, as IBM's people."
     )
     verbs = made.add_subparsers(
-        dest="verb", required=True, metavar="authorize|connect|call|run|type|hang-up|status|audit"
+        dest="verb",
+        required=True,
+        metavar="authorize|connect|call|invite|extend|ask|run|type|hang-up|status|audit",
     )
     authorize = verbs.add_parser(
         "authorize", help="authorize a user for one session (an officer's)"
@@ -85,6 +87,15 @@ def parser() -> argparse.ArgumentParser:
     )
     call.add_argument("--token", default="", help="as of connect")
     call.add_argument("--console", help="as of connect")
+    invite = verbs.add_parser(
+        "invite", help="by Internet: get a code of the relay, for the customer"
+    )
+    invite.set_defaults(verb="call")
+    invite.add_argument("--token", default="", help="as of connect")
+    invite.add_argument("--console", help="as of connect")
+    verbs.add_parser("extend", help="by Internet: have the code be valid for longer, once")
+    asked = verbs.add_parser("ask", help="by Internet: which ports the HMC opens in the session")
+    asked.add_argument("ports", nargs="*", type=int, metavar="PORT", help="all, if none is named")
     run = verbs.add_parser("run", help="run a program where the session can be reached")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="behind --")
     verbs.add_parser("hang-up", help="end the session")

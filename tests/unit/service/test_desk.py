@@ -64,6 +64,7 @@ def test_options_go_to_the_desk_and_words_come_back(
     assert inbound.main(["status"]) == 0
     assert capsys.readouterr().out == "on\noff\n"
     wanted = {"by": None, "ppp_address": "10.9.0.1", "access": ["hmc", "lpar-1"], "minutes": None}
+    wanted |= {"code": None, "ports": None}
     assert seen == [("enable", wanted), ("status", {})]
 
 
@@ -97,7 +98,7 @@ def test_where_there_is_no_desk_it_is_said(
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"\n", b"{}\n", b"[" * 60_000 + b"\n", b'{"verb": "x", "options": {}}\n', b"\xff\xfe\n"],
+    [b"\n", b"{}\n", b"[" * 60_000 + b"\n", b'{"verb": "x"}\n', b"\xff\xfe\n"],
 )
 def test_garbage_gets_an_answer_and_ends_nothing(
     garbage: bytes, seen: Seen, tmp_path: Path
@@ -123,3 +124,9 @@ def test_what_ends_a_desk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         wait_until("the desk's end", lambda: made._failure, 10.0)
         with pytest.raises(ThreadBroke, match="a defect"):
             made.check()
+
+
+def test_a_verb_that_a_desk_does_not_have(seen: Seen, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.ask(inbound.DESK, "lab-inbound", "invite", {}) == 2
+    assert capsys.readouterr().err.startswith("lab-inbound: no invite here: there is ")
+    assert seen == []

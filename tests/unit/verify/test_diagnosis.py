@@ -45,6 +45,8 @@ CAUSES = {
     "lockdown-forgets-udp": "lockdown-hole",
     "stale-session": "session-cut-off",
     "replayed-response": "replayed-response",
+    "relay-silent": "relay-silent",
+    "expired-code": "expired-code",
     "wrong-psk": "wrong-psk",
     "wrong-identity": "wrong-identity",
     "no-common-proposal": "no-common-proposal",

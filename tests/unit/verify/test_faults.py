@@ -23,7 +23,7 @@ NAMES = {
     "line-drops", "noise", "lines-taken", "wrong-pap-password", "pap-refused", "chap-only-peer",
     "dns-silent", "lcp-echo-lost", "modem-dead", "modem-unplugged", "modem-garbage",
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
-    "stale-session", "expired-token", "replayed-response",
+    "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
 }  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
-    models = map(topology, ("vpn-nat", "vpn", "dial", "service-modem", "service-ds8000"))
+    names = ("vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos")
+    models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 
     changed = faults.apply(name, model)

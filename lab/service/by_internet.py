@@ -1,0 +1,113 @@
+"""A console's entrance by Internet: it goes to IBM's relay itself, with the code that the customer enters.
+
+The representative's bytes come inside of that one connection, and lead to ports of the console's own (I-26,
+I-27). Nobody ever connects to the console.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from lab.errors import UsageError
+from lab.linux import firewall
+from lab.linux.nodes import Node
+from lab.record.event import Tell
+from lab.relay import calling
+from lab.relay.calling import NoRelay, RelayLine, RelayPlace, RelayRefused
+from lab.relay.events import LedIn, LedOut
+from lab.relay.flow import client_context
+from lab.relay.forwarding import ConsoleEnd, SessionOver
+from lab.relay.frames import Party, Refusal
+from lab.service.events import spans
+from lab.service.panel import CannotLetIn, Panel
+from lab.topology.model import RemoteService
+from lab.topology.service import RELAY_PORTS
+
+LOOPBACK = "127.0.0.1"
+LOOPBACK_INTERFACE = "lo"
+
+
+def relay_place(service: RemoteService, address: str) -> RelayPlace:
+    """IBM's relay, at one of its addresses."""
+    return RelayPlace(service.relay, address, RELAY_PORTS)
+
+
+class InternetEntrance:
+    """The entrance of one HMC by a relay."""
+
+    def __init__(self, node: Node, authority: Path, tell: Tell) -> None:
+        self._node = node
+        self._authority = authority
+        self._tell = tell
+
+    def prepare(self, settings: RemoteService) -> None:
+        if not settings.code:
+            raise UsageError(
+                "remote service by Internet needs a code",
+                hint="the representative has it: lab-inbound enable --by internet --code 1234567",
+            )
+
+    def shut(self) -> None:
+        """Nothing of it outlives ``serve``."""
+
+    def unused(self) -> bool:
+        return False
+
+    def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
+        panel.note_enabled(ready=False)
+        try:
+            with self._at_relay(settings, told) as line:
+                calling.redeem(line, settings.code)
+                panel.note_session()
+                over = self._lead(line, settings, told)
+        except RelayRefused as refused:
+            raise CannotLetIn("code-refused", refused.message) from refused
+        except NoRelay as error:
+            raise CannotLetIn("no-relay", error.message) from error
+        return "disabled" if over.reason is Refusal.disabled else "used"
+
+    @contextlib.contextmanager
+    def _at_relay(self, settings: RemoteService, told: int) -> Iterator[RelayLine]:
+        place = relay_place(settings, settings.relay_address)
+        context = client_context(self._authority)
+        opened = partial(self._node.socket, socket.AF_INET, socket.SOCK_STREAM)
+        with calling.at_relay(
+            place, Party.console, opened, context, told, self._tell, self._node.name
+        ) as line:
+            yield line
+
+    def _lead(self, line: RelayLine, settings: RemoteService, told: int) -> SessionOver:
+        """The session: the customer's rules are for the networks, and not for what the console leads on."""
+        name = self._node.name
+        end = ConsoleEnd(line.flow, line.rest(), settings.led_to, self._reach)
+        firewall.override_customer_rules(self._node, LOOPBACK_INTERFACE)
+        try:
+            self._tell(LedIn(source=name, ports=spans(settings.led_to)))
+            over = end.run(told)
+        finally:
+            firewall.override_customer_rules(self._node, LOOPBACK_INTERFACE, again=True)
+        self._tell(
+            LedOut(
+                source=name,
+                reason=over.name,
+                words=over.words,
+                ports=spans(end.led),
+                denied=end.denied,
+            )
+        )
+        return over
+
+    def _reach(self, port: int) -> socket.socket:
+        made = self._node.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            made.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                made.connect((LOOPBACK, port))
+        except BaseException:
+            made.close()
+            raise
+        return made

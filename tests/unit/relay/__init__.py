@@ -1,0 +1,1 @@
+"""The relay of remote service by Internet, its protocol, and both ends."""
