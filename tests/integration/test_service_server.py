@@ -207,6 +207,9 @@ def test_what_is_refused_reaches_no_console_and_is_recorded(
 
 
 def test_who_has_no_key_or_no_account_is_recorded(site: Site) -> None:
+    """By the server alone: this machine's own records are not touched."""
+    machines = [path for path in map(Path, ("/var/log/btmp", "/var/log/wtmp")) if path.exists()]
+    before = [path.stat().st_mtime_ns for path in machines]
     assert site.as_user("visitor", "status").status == 255
     assert site.as_user("root", "status").status == 255
     with pytest.raises(DaemonError, match="Permission denied"):
@@ -215,6 +218,7 @@ def test_who_has_no_key_or_no_account_is_recorded(site: Site) -> None:
                      "-i", "/run/lab/ssh/clerk", f"{REPRESENTATIVE}@service", "status"])  # fmt: skip
     # Of somebody who is refused sshd says so when the connection has ended.
     wait_until("all three are recorded", lambda: len(site.attempts) == 3, 10.0)
+    assert [path.stat().st_mtime_ns for path in machines] == before
     assert site.attempts == [
         ("visitor", "log-in", "refused", "unknown-user"),
         ("root", "log-in", "refused", "unknown-user"),

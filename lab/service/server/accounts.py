@@ -113,9 +113,9 @@ def equip(
     cover(client, CLIENT_CONFIG, ssh_config(servers, keys))
 
 
-def cover(node: Node, path: str, text: str) -> None:
+def cover(node: Node, path: str, text: str, mode: int = 0o644) -> None:
     """Let a file of the surrounding system read as ``text`` in a node; does nothing where there is none."""
     if node.call(os.path.exists, path):
         private = f"{FOLDER}{path}"
-        node.write(private, text, 0o644)
+        node.write(private, text, mode)
         node.call(syscalls.mount, private, os.path.realpath(path), "", syscalls.MS_BIND)

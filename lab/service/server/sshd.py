@@ -102,6 +102,8 @@ def _make_account_files(node: Node, users: dict[Account, str]) -> None:
     accounts.cover(node, "/etc/passwd", accounts.passwd(Path("/etc/passwd").read_text(), users))
     # Where sshd has it (libwrap): the machine's own refusals are not about the lab.
     accounts.cover(node, "/etc/hosts.deny", "")
+    # Where sshd writes who has failed to log in (btmp(5)).
+    accounts.cover(node, "/var/log/btmp", "", 0o600)
     node.call(os.makedirs, NOBODYS_PATH, 0o755, exist_ok=True)
 
 
