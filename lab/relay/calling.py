@@ -127,7 +127,7 @@ def at_relay(
     """
     problems = []
     for port in place.ports:
-        attempt = _Attempt(place, port, told)
+        attempt = _RelayAttempt(place, port, told)
         with contextlib.ExitStack() as undo:
             try:
                 line = attempt.make(part, open_socket, context, undo)
@@ -146,7 +146,7 @@ def at_relay(
     )
 
 
-class _Attempt:
+class _RelayAttempt:
     """To come to the relay by one port."""
 
     def __init__(self, place: RelayPlace, port: int, told: int) -> None:

@@ -19,8 +19,8 @@ from lab.relay.frames import (
     MOST_BODY,
     U16,
     U32,
-    Denial,
     Party,
+    PortDenial,
     Refusal,
     RelayFrame,
     RelayKind,
@@ -44,7 +44,7 @@ class ChannelNotice(Enum):
     """``number`` is the port: say ``accept`` or ``deny``."""
     opened = auto()
     denied = auto()
-    """``number`` is the ``Denial``."""
+    """``number`` is the ``PortDenial``."""
     arrived = auto()
     finished = auto()
     reset = auto()
@@ -155,10 +155,10 @@ class Channels:
         (port,) = U16.unpack(frame.body)
         self._last = frame.channel
         if not self._begun or port not in self.ports:
-            self._say(RelayKind.denied, frame.channel, bytes((Denial.not_permitted,)))
+            self._say(RelayKind.denied, frame.channel, bytes((PortDenial.not_permitted,)))
             return [Noticed(ChannelNotice.denied, frame.channel, port)]
         if len(self._live) >= MOST_CHANNELS:
-            self._say(RelayKind.denied, frame.channel, bytes((Denial.too_many,)))
+            self._say(RelayKind.denied, frame.channel, bytes((PortDenial.too_many,)))
             return []
         self._live[frame.channel] = _Channel()
         return [Noticed(ChannelNotice.asked, frame.channel, port)]
@@ -198,7 +198,7 @@ class Channels:
             channel.opened, channel.may_send = True, WINDOW
             return [Noticed(ChannelNotice.opened, number)]
         try:
-            denial = Denial(frame.body[0])
+            denial = PortDenial(frame.body[0])
         except ValueError:
             raise WrongFrame(f"channel {number} denied for reason {frame.body[0]}") from None
         del self._live[number]
@@ -230,7 +230,7 @@ class Channels:
         channel.opened, channel.may_send = True, WINDOW
         self._say(RelayKind.opened, number)
 
-    def deny(self, number: int, reason: Denial) -> None:
+    def deny(self, number: int, reason: PortDenial) -> None:
         """A channel that was asked for does not open."""
         if self._live.pop(number, None) is not None:
             self._say(RelayKind.denied, number, bytes((reason,)))

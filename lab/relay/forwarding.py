@@ -20,7 +20,7 @@ from functools import partial
 
 from lab.relay.channels import MOST_CHANNELS, ChannelNotice, Channels, Noticed
 from lab.relay.flow import READ_BYTES, TlsFlow, describe
-from lab.relay.frames import Denial, Party, Refusal
+from lab.relay.frames import Party, PortDenial, Refusal
 from lab.wait import Deadline
 
 QUEUE_BYTES = 256 * 1024
@@ -278,13 +278,13 @@ class ConsoleEnd(SessionEnd):
             try:
                 connection = self._reach(noticed.number)
             except OSError:
-                self.channels.deny(noticed.channel, Denial.no_answer)
+                self.channels.deny(noticed.channel, PortDenial.no_answer)
                 return
             self._add(noticed.channel, connection, noticed.number, connecting=True)
 
     def _connected(self, pipe: _Pipe) -> None:
         if pipe.connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self.channels.deny(pipe.number, Denial.no_answer)
+            self.channels.deny(pipe.number, PortDenial.no_answer)
             self._close(pipe)
             return
         pipe.connecting = False
@@ -363,7 +363,7 @@ class RepresentativeEnd(SessionEnd):
                 self.channels.reset(number)
                 answered(port, "")
             else:
-                answered(port, Denial(noticed.number).name.replace("_", "-"))
+                answered(port, PortDenial(noticed.number).name.replace("_", "-"))
         elif noticed.what is ChannelNotice.denied and (pipe := self._pipes.get(number)) is not None:
             self._close(pipe)
 

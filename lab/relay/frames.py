@@ -50,7 +50,7 @@ class RelayKind(IntEnum):
     """A channel to one of them. It has no place for an address: a partition cannot be named."""
     opened = 18
     denied = 19
-    """A ``Denial``."""
+    """A ``PortDenial``."""
     data = 20
     room = 21
     """So many more bytes of data may be sent."""
@@ -107,7 +107,7 @@ _REFUSALS = MappingProxyType(
 )
 
 
-class Denial(IntEnum):
+class PortDenial(IntEnum):
     """Why a console does not open a channel."""
 
     not_permitted = 1

@@ -27,13 +27,13 @@ def by_ssh(lab: Lab, line: str, user: str = "representative", server: str = "ibm
     return lab.node("intranet").run(argv, deadline_s=CALL_S).strip()
 
 
-def token(lab: Lab, options: str = "") -> str:
+def token(lab: Lab, options: str = "", server: str = "ibm-dial") -> str:
     """What an officer gives a representative."""
-    return by_hand(lab, "ibm-dial", f"lab-service authorize --user representative {options}")
+    return by_hand(lab, server, f"lab-service authorize --user representative {options}")
 
 
-def connect(lab: Lab, options: str = "") -> str:
-    return by_ssh(lab, f"connect --token {token(lab)} {options}")
+def connect(lab: Lab, options: str = "", server: str = "ibm-dial") -> str:
+    return by_ssh(lab, f"connect --token {token(lab, server=server)} {options}", server=server)
 
 
 def first_line(lab: Lab, node: str, address: str, port: int) -> str:

@@ -8,19 +8,25 @@ import pytest
 
 from lab.errors import LabError
 from lab.run.handle import Lab
-from lab.scenarios.test_remote_service import by_hand
+from lab.scenarios.test_remote_service import by_hand, by_ssh, first_line, token
 from lab.wait import let_pass
 
+SERVER = "service"
 
-def curl(lab: Lab, node: str, place: str) -> str:
-    return (
-        lab.node(node).run(["curl", "-s", "-m", "10", f"telnet://{place}"], deadline_s=60.0).strip()
-    )
+
+def at_server(lab: Lab, line: str, user: str = "representative") -> str:
+    """What the server says to somebody who logs in from the intranet."""
+    return by_ssh(lab, line, user, SERVER)
+
+
+def curl(lab: Lab, place: str, user: str = "representative") -> str:
+    """What a port says to a tool of the session's."""
+    return at_server(lab, f"run -- curl -s -m 10 telnet://{place}", user)
 
 
 def invite(lab: Lab) -> str:
     """A code of the relay's."""
-    words = by_hand(lab, "service", "lab-service invite")
+    words = at_server(lab, f"invite --token {token(lab, server=SERVER)}")
     found = re.match(
         r"the code is (\d{7}), valid for 300 s from then on: lab-inbound enable", words
     )
@@ -41,9 +47,9 @@ class TestServiceByInternetByHand:
 
     def test_it_is_off_at_first(self, lab: Lab) -> None:
         assert by_hand(lab, "hmc", "lab-inbound status") == "off: nobody is let in"
-        assert by_hand(lab, "service", "lab-service status") == "not connected"
-        with pytest.raises(LabError, match="there is no code that is waited with"):
-            by_hand(lab, "service", "lab-service connect")
+        assert at_server(lab, "status") == "no session stands"
+        with pytest.raises(LabError, match="an authorization is needed"):
+            at_server(lab, "connect")
 
     @pytest.mark.parametrize(
         ("options", "problem"),
@@ -65,62 +71,66 @@ class TestServiceByInternetByHand:
 
     def test_a_code_is_waited_with_and_extended_once(self, lab: Lab) -> None:
         TestServiceByInternetByHand.code = invite(lab)
-        words = by_hand(lab, "service", "lab-service extend")
+        words = at_server(lab, "extend")
         assert re.fullmatch(rf"the code {self.code} is valid for (899|900) s from now", words)
         with pytest.raises(LabError, match="the code cannot be extended again"):
-            by_hand(lab, "service", "lab-service extend")
+            at_server(lab, "extend")
         let_pass(800)
 
     def test_the_customer_lets_a_session_in(self, lab: Lab) -> None:
         enable = f"lab-inbound enable --by internet --code {self.code} --ports 22 443"
         assert by_hand(lab, "hmc", enable) == "a session stands by internet, to TCP 22, 443 of hmc"
-        assert by_hand(lab, "service", "lab-service connect").splitlines() == [
+        assert at_server(lab, "connect").splitlines() == [
             "connected to hmc",
             "  22 of hmc is 127.0.0.2 port 22",
             "  443 of hmc is 127.0.0.2 port 443",
         ]
         with pytest.raises(LabError, match="a session stands already"):
-            by_hand(lab, "service", "lab-service invite")
+            invite(lab)
         with pytest.raises(LabError, match="remote service of hmc is enabled already"):
             by_hand(lab, "hmc", enable)
 
     def test_it_leads_to_what_is_permitted(self, lab: Lab) -> None:
-        assert curl(lab, "service", "127.0.0.2:443") == "This is port tcp/443 of hmc"
+        assert curl(lab, "127.0.0.2:443") == "This is port tcp/443 of hmc"
         with pytest.raises(LabError):
-            curl(lab, "service", "127.0.0.2:8443")
+            curl(lab, "127.0.0.2:8443")
+
+    def test_only_its_tools_reach_it(self, lab: Lab) -> None:
+        with pytest.raises(LabError, match="the session is another user's"):
+            curl(lab, "127.0.0.2:443", "clerk")
+        own = first_line(lab, SERVER, "127.0.0.2", 443)
+        assert own == f"This is port tcp/443 of {SERVER}", "it is not the session's"
 
     def test_of_all_ports_only_those_are_opened(self, lab: Lab) -> None:
-        asked = by_hand(lab, "service", "lab-service ask")
+        asked = at_server(lab, "ask")
         assert asked == "hmc opens TCP 22, 443 of 65,535 asked for"
-        one = by_hand(lab, "service", "lab-service ask 8443")
+        one = at_server(lab, "ask 8443")
         assert one == "hmc opens TCP none of 1 asked for"
 
     def test_the_representative_leaves(self, lab: Lab) -> None:
         assert '"lo"' in sessions(lab)
-        assert by_hand(lab, "service", "lab-service hang-up") == "not connected"
+        assert at_server(lab, "hang-up") == "no session stands"
         let_pass(5)
         assert by_hand(lab, "hmc", "lab-inbound status") == "off: nobody is let in"
         assert '"lo"' not in sessions(lab)
         with pytest.raises(LabError):
-            curl(lab, "service", "127.0.0.2:443")
+            curl(lab, "127.0.0.2:443")
         with pytest.raises(LabError, match="the code has been used already"):
             by_hand(lab, "hmc", f"lab-inbound enable --code {self.code}")
 
     def test_the_customer_ends_a_session(self, lab: Lab) -> None:
         by_hand(lab, "hmc", f"lab-inbound enable --code {invite(lab)}")
-        assert "  30009 of hmc is 127.0.0.2 port 30009" in by_hand(
-            lab, "service", "lab-service connect"
-        )
+        assert "  30009 of hmc is 127.0.0.2 port 30009" in at_server(lab, "connect")
         assert by_hand(lab, "hmc", "lab-inbound disable") == "off: nobody is let in"
         let_pass(5)
-        assert by_hand(lab, "service", "lab-service status") == "not connected"
+        assert at_server(lab, "status") == "no session stands"
         with pytest.raises(LabError, match="no session stands"):
-            by_hand(lab, "service", "lab-service ask 22")
+            at_server(lab, "ask 22")
 
     def test_an_expired_code_is_refused(self, lab: Lab) -> None:
         code = invite(lab)
         let_pass(301)
-        assert by_hand(lab, "service", "lab-service status") == "not connected"
+        assert at_server(lab, "status") == "representative is at the entrance of hmc"
         with pytest.raises(LabError, match="the code has expired"):
             by_hand(lab, "hmc", f"lab-inbound enable --code {code}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shlex
 import sysconfig
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.run.handle import Lab
+from lab.scenarios.test_remote_service import by_hand, by_ssh, connect
 from lab.service.terminal import ASK_USER, TOO_LATE, TOO_MANY
 from lab.service.typist import Typist
 from lab.wait import let_pass, wait_until
@@ -30,15 +32,9 @@ TELNET = bytes.fromhex("fffd18fffb1f")
 """IAC DO and IAC WILL (RFC 854)."""
 
 
-def by_hand(lab: Lab, node: str, line: str, *more: str) -> str:
-    """What a command says that comes with the lab; raises LabError with it if the command fails."""
-    program, *words = line.split()
-    path = f"{sysconfig.get_path('scripts')}/{program}"
-    return lab.node(node).run([path, *words, *more], deadline_s=CALL_S).strip()
-
-
 def typed(lab: Lab, command: str) -> str:
-    return by_hand(lab, "ibm-dial", "lab-service type", command)
+    words = ["ssh", "representative@ibm-dial", f"type {shlex.quote(command)}"]
+    return lab.node("intranet").run(words, deadline_s=CALL_S).strip()
 
 
 def status(lab: Lab) -> str:
@@ -114,18 +110,18 @@ class TestTerminalByHand:
         with pytest.raises(LabError, match="no session stands"):
             typed(lab, "id")
         with pytest.raises(LabError, match="hmc lets nobody in"):
-            by_hand(lab, "ibm-dial", "lab-service connect")
+            connect(lab)
 
     def test_a_wrong_password_is_denied_and_the_call_ends(self, lab: Lab) -> None:
         words = by_hand(lab, "hmc", "lab-inbound enable")
         assert words == "one session is let in by terminal: to hmc"
         with pytest.raises(LabError, match="hmc does not let ibmservice in"):
-            by_hand(lab, "ibm-dial", "lab-service connect --password wrong")
+            connect(lab, "--password wrong")
         let_pass(HANGS_UP_S)
         assert status(lab).startswith("one session is let in")
 
     def test_a_session_is_a_shell_on_the_console_without_a_network(self, lab: Lab) -> None:
-        said = by_hand(lab, "ibm-dial", "lab-service connect")
+        said = connect(lab)
         assert said == "connected: ibmservice is let in to hmc"
         assert status(lab) == "a session stands by terminal: to hmc"
         assert typed(lab, "uname -n; id -un; echo $TERM") == "hmc\nnobody\nvt100"
@@ -142,24 +138,24 @@ class TestTerminalByHand:
     def test_what_goes_on_ends_with_the_session(self, lab: Lab) -> None:
         typed(lab, "nohup sleep 86400 >/dev/null 2>&1 &")
         assert [each for each in programs(lab) if "sleep 86400" in each]
-        assert by_hand(lab, "ibm-dial", "lab-service hang-up") == "not connected"
+        assert by_ssh(lab, "hang-up") == "no session stands"
         wait_for_off(lab)
         assert programs(lab) == []
 
     def test_the_session_was_the_only_one(self, lab: Lab) -> None:
         with pytest.raises(LabError, match="hmc lets nobody in"):
-            by_hand(lab, "ibm-dial", "lab-service connect")
+            connect(lab)
 
     def test_the_customer_ends_a_session(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable")
-        by_hand(lab, "ibm-dial", "lab-service connect")
+        connect(lab)
         typed(lab, "sleep 86400 &")
         assert by_hand(lab, "hmc", "lab-inbound disable").startswith("off")
         assert programs(lab) == []
-        with pytest.raises(LabError, match="the line has gone"):
+        with pytest.raises(LabError, match=r"no session stands|the line has gone"):
             typed(lab, "id")
-        assert by_hand(lab, "ibm-dial", "lab-service status") == "not connected"
-        by_hand(lab, "ibm-dial", "lab-service hang-up")
+        let_pass(HANGS_UP_S)
+        assert by_ssh(lab, "status") == "no session stands"
 
     def test_an_enabling_that_nobody_uses_ends_by_itself(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable --minutes 30")

@@ -19,7 +19,7 @@ from lab.service.challenge import Challenges
 from lab.service.events import LoggedIn, LoggedOut, LogInDenied
 from lab.service.panel import Panel
 from lab.service.shell import CHUNK_BYTES, Ending, carry, start_shell
-from lab.service.terminal import LogIn, LogInState
+from lab.service.terminal import LogInState, TerminalLogIn
 from lab.topology.model import RemoteService
 from lab.topology.telephone import ModemLine
 from lab.topology.terminal import TerminalAccount
@@ -60,7 +60,7 @@ class TerminalEntrance:
     def _take_call(self, panel: Panel, port: int, told: int) -> str:
         """A call that is connected; why nobody is let in any more, or nothing if it came to nothing."""
         panel.note_session()
-        log_in = LogIn(self._node.name, self._account, self._challenges, self._wrong)
+        log_in = TerminalLogIn(self._node.name, self._account, self._challenges, self._wrong)
         try:
             self._ask(port, log_in, told)
         except HungUpOn:
@@ -76,7 +76,7 @@ class TerminalEntrance:
         panel.note_enabled()
         return ""
 
-    def _ask(self, port: int, log_in: LogIn, told: int) -> None:
+    def _ask(self, port: int, log_in: TerminalLogIn, told: int) -> None:
         """Let the log-in come to an end; raises HungUpOn if the line goes before, ToldToEnd."""
         try:
             heed_carrier(port)
@@ -98,7 +98,7 @@ class TerminalEntrance:
             self._note(log_in)
             _write(port, out)
 
-    def _note(self, log_in: LogIn) -> None:
+    def _note(self, log_in: TerminalLogIn) -> None:
         """Tell of wrong tries that nobody was told of yet."""
         fresh = log_in.denials[len(log_in.denials) - (log_in.wrong - self._wrong) :]
         for number, denial in enumerate(fresh, self._wrong + 1):

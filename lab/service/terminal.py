@@ -55,7 +55,7 @@ class LogInState(StrEnum):
     """The console hangs up."""
 
 
-class Denial(StrEnum):
+class LogInDenial(StrEnum):
     """Why a try was a wrong one."""
 
     account = "wrong user ID or password"
@@ -136,7 +136,7 @@ class TypedLine:
         return True
 
 
-class LogIn:
+class TerminalLogIn:
     """One call's log-in: ``begin``, then ``receive`` and ``look`` while it is ``asking``."""
 
     def __init__(
@@ -144,7 +144,7 @@ class LogIn:
     ) -> None:
         """``wrong``: the wrong tries of earlier calls of the same enabling."""
         self.state = LogInState.asking
-        self.denials: list[Denial] = []
+        self.denials: list[LogInDenial] = []
         """Of this call, in order."""
         self.rest = b""
         """What came after the log-in, for the session."""
@@ -185,7 +185,7 @@ class LogIn:
         if self.state is not LogInState.asking or now < self.deadline:
             return b""
         if self._tried:
-            self._note_wrong(Denial.silence)
+            self._note_wrong(LogInDenial.silence)
         if self.state is LogInState.asking:
             self._end(LogInState.timed_out)
         return _said(TOO_LATE)
@@ -194,7 +194,7 @@ class LogIn:
         """The line has gone."""
         if self.state is LogInState.asking:
             if self._tried:
-                self._note_wrong(Denial.left)
+                self._note_wrong(LogInDenial.left)
             self._asked = _Asked.over
 
     @property
@@ -205,7 +205,7 @@ class LogIn:
     def _take(self, byte: int, now: float) -> bytes:
         self._bytes += 1
         if self._bytes > MOST_BYTES:
-            return self._deny(Denial.garbage, now)
+            return self._deny(LogInDenial.garbage, now)
         shown, line = self._line.take(byte, echo=self._asked is not _Asked.password)
         if line is None:
             return shown
@@ -221,11 +221,11 @@ class LogIn:
             return self._ask(_Asked.password, ASK_PASSWORD, now)
         if self._asked is _Asked.password:
             if not self._is_known(line):
-                return self._deny(Denial.account, now)
+                return self._deny(LogInDenial.account, now)
             challenge = f"{CHALLENGE}{self._challenges.issue()}\r\n"
             return challenge.encode() + self._ask(_Asked.response, ASK_RESPONSE, now)
         if not self._challenges.accepts(line):
-            return self._deny(Denial.response, now)
+            return self._deny(LogInDenial.response, now)
         self._end(LogInState.let_in)
         return b""
 
@@ -235,13 +235,13 @@ class LogIn:
         right = hmac.compare_digest(self._account.password.reveal().encode(), password.encode())
         return user and right
 
-    def _deny(self, denial: Denial, now: float) -> bytes:
+    def _deny(self, denial: LogInDenial, now: float) -> bytes:
         self._note_wrong(denial)
         if self.state is LogInState.locked_out:
             return _said(DENIED) + _said(TOO_MANY)
         return _said(DENIED) + _END + self._ask_user(now)
 
-    def _note_wrong(self, denial: Denial) -> None:
+    def _note_wrong(self, denial: LogInDenial) -> None:
         self.denials.append(denial)
         if self.wrong >= MOST_TRIES:
             self._end(LogInState.locked_out)

@@ -240,6 +240,8 @@ class Office:
         token = str(options.get("token") or "")
         found = self._authorizations.check(token, caller.user, console, time.time())
         attempt.authorization = found.number
+        if self._is_at_entrance(caller):
+            self.leave()
         if self._visit is not None:
             raise UsageError("a session stands already", hint="lab-service hang-up")
         words = self._way_in.knock(options)

@@ -14,8 +14,8 @@ from lab.relay.frames import (
     MOST_BODY,
     U16,
     U32,
-    Denial,
     Party,
+    PortDenial,
     Refusal,
     RelayFrame,
     RelayKind,
@@ -174,7 +174,7 @@ def test_a_port_that_is_not_permitted() -> None:
     assert (denied.what, denied.channel, denied.number) == (
         ChannelNotice.denied,
         number,
-        Denial.not_permitted,
+        PortDenial.not_permitted,
     )
     assert (len(pair.console), len(pair.representative)) == (0, 0)
 
@@ -206,7 +206,7 @@ def test_a_channel_that_was_given_up_while_it_was_opened() -> None:
     noticed = pair.console.receive(pair.representative.take())
     assert [each.what for each in noticed] == [ChannelNotice.asked, ChannelNotice.reset]
     pair.console.accept(number)
-    pair.console.deny(number, Denial.no_answer)
+    pair.console.deny(number, PortDenial.no_answer)
     assert pair.console.take() == b""
 
 

@@ -16,9 +16,9 @@ from lab.service.terminal import (
     MOST_BYTES,
     MOST_CHARACTERS,
     PROMPT_S,
-    Denial,
-    LogIn,
+    LogInDenial,
     LogInState,
+    TerminalLogIn,
 )
 from lab.topology.service import MOST_TRIES
 from lab.topology.terminal import TerminalAccount
@@ -35,7 +35,7 @@ class Caller:
     """Who types at a log-in; the clock stands still unless it is told to go on."""
 
     def __init__(self, wrong: int = 0) -> None:
-        self.log_in = LogIn("hmc", ACCOUNT, Challenges(ACCOUNT.key), wrong)
+        self.log_in = TerminalLogIn("hmc", ACCOUNT, Challenges(ACCOUNT.key), wrong)
         self.now = 1000.0
         self.shown = self.log_in.begin(self.now)
 
@@ -126,13 +126,13 @@ class TestDenying:
     ) -> None:
         caller.type(f"{user}\r")
         assert caller.type(f"{password}\r") == f"\r\n\r\n{terminal.DENIED}\r\n\r\n{ASK_USER}"
-        assert caller.log_in.denials == [Denial.account]
+        assert caller.log_in.denials == [LogInDenial.account]
         assert terminal.CHALLENGE.encode() not in caller.shown
 
     def test_a_wrong_response_is_denied(self, caller: Caller) -> None:
         caller.give_account()
         assert terminal.DENIED in caller.type("0" * 32 + "\r")
-        assert caller.log_in.denials == [Denial.response]
+        assert caller.log_in.denials == [LogInDenial.response]
 
     def test_the_response_to_an_earlier_challenge_is_denied(self, caller: Caller) -> None:
         caller.give_account()
@@ -140,7 +140,7 @@ class TestDenying:
         caller.type("\r")
         caller.give_account()
         caller.type(f"{earlier}\r")
-        assert caller.log_in.denials == [Denial.response] * 2
+        assert caller.log_in.denials == [LogInDenial.response] * 2
         caller.try_in()
         assert caller.log_in.state is LogInState.let_in
 
@@ -164,7 +164,7 @@ class TestDenying:
     def test_hanging_up_in_the_middle_is_a_wrong_try(self, caller: Caller) -> None:
         caller.type("ibm")
         caller.log_in.leave()
-        assert caller.log_in.denials == [Denial.left]
+        assert caller.log_in.denials == [LogInDenial.left]
         silent = Caller()
         silent.log_in.leave()
         assert silent.log_in.denials == []
@@ -187,7 +187,7 @@ class TestTime:
         caller.type(response(ACCOUNT.key, caller.challenge) + "\r")
         assert (caller.log_in.state, caller.log_in.denials) == (
             LogInState.timed_out,
-            [Denial.silence],
+            [LogInDenial.silence],
         )
 
     def test_the_third_of_them_locks_out(self) -> None:
@@ -221,7 +221,7 @@ class TestGarbage:
     def test_it_locks_out_and_nothing_is_kept(self, caller: Caller, garbage: bytes) -> None:
         caller.type(garbage)
         assert caller.log_in.state is LogInState.locked_out
-        assert {*caller.log_in.denials} <= {Denial.garbage, Denial.account}
+        assert {*caller.log_in.denials} <= {LogInDenial.garbage, LogInDenial.account}
         assert caller.log_in.rest == b""
         most = MOST_TRIES * MOST_BYTES * len(f"\r\n{ASK_USER}") + 1000
         assert len(caller.shown) < most

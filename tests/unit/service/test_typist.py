@@ -16,7 +16,7 @@ from lab.secret import Secret
 from lab.service import wanted
 from lab.service.challenge import Challenges, response
 from lab.service.shell import PROMPT
-from lab.service.terminal import LogIn, LogInState
+from lab.service.terminal import LogInState, TerminalLogIn
 from lab.service.typist import Typist
 from lab.topology import catalogue, load, resolve
 from lab.topology.model import RemoteService
@@ -33,7 +33,7 @@ class Console:
     """A console at the other end of the line: its log-in, then a shell that gives each line back."""
 
     port: int
-    log_in: LogIn
+    log_in: TerminalLogIn
 
     def serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -54,12 +54,12 @@ class Console:
 
 
 @pytest.fixture
-def line() -> Iterator[tuple[Typist, LogIn]]:
+def line() -> Iterator[tuple[Typist, TerminalLogIn]]:
     """A typist, and the log-in that it is connected to."""
     port, end = os.openpty()
     for descriptor in (port, end):
         tty.setraw(descriptor)
-    console = Console(port, LogIn(HOST, ACCOUNT, Challenges(ACCOUNT.key)))
+    console = Console(port, TerminalLogIn(HOST, ACCOUNT, Challenges(ACCOUNT.key)))
     thread = threading.Thread(target=console.serve)
     thread.start()
     try:
@@ -70,14 +70,16 @@ def line() -> Iterator[tuple[Typist, LogIn]]:
 
 
 class TestTypist:
-    def test_who_knows_all_is_let_in_and_works(self, line: tuple[Typist, LogIn]) -> None:
+    def test_who_knows_all_is_let_in_and_works(self, line: tuple[Typist, TerminalLogIn]) -> None:
         typist, log_in = line
         assert typist.log_in(ACCOUNT)
         assert log_in.state is LogInState.let_in
         assert typist.run("id") == "seen: id"
         assert not typist.hung_up
 
-    def test_after_a_wrong_try_the_next_may_be_right(self, line: tuple[Typist, LogIn]) -> None:
+    def test_after_a_wrong_try_the_next_may_be_right(
+        self, line: tuple[Typist, TerminalLogIn]
+    ) -> None:
         typist, log_in = line
         assert not typist.log_in(replace(ACCOUNT, password=Secret("wrong")))
         assert not typist.log_in(ACCOUNT, WRONG)
@@ -85,14 +87,14 @@ class TestTypist:
         assert typist.log_in(ACCOUNT)
         assert len(log_in.denials) == 2
 
-    def test_three_wrong_tries_are_all(self, line: tuple[Typist, LogIn]) -> None:
+    def test_three_wrong_tries_are_all(self, line: tuple[Typist, TerminalLogIn]) -> None:
         typist, log_in = line
         assert [typist.log_in(ACCOUNT, WRONG) for _ in range(3)] == [False] * 3
         with pytest.raises(ProtocolError, match="too many tries"):
             typist.log_in(ACCOUNT)
         assert log_in.state is LogInState.locked_out
 
-    def test_a_line_that_goes_is_told(self, line: tuple[Typist, LogIn]) -> None:
+    def test_a_line_that_goes_is_told(self, line: tuple[Typist, TerminalLogIn]) -> None:
         typist, _ = line
         assert typist.log_in(ACCOUNT)
         typist.say_good_bye()
@@ -100,7 +102,9 @@ class TestTypist:
         with pytest.raises(ProtocolError, match="the line has gone"):
             typist.run("id")
 
-    def test_the_response_is_that_of_the_challenge(self, line: tuple[Typist, LogIn]) -> None:
+    def test_the_response_is_that_of_the_challenge(
+        self, line: tuple[Typist, TerminalLogIn]
+    ) -> None:
         typist, _ = line
         other = replace(ACCOUNT, key=Secret("another token"))
         assert not typist.log_in(other)

@@ -61,10 +61,23 @@ def test_at_the_servers_console(asked: list[Any], capsys: pytest.CaptureFixture[
     assert asked == [{"verb": "authorize", "options": options, "connection": "", "streams": 3}]
 
 
+OPTIONS = {
+    "token": "", "console": None, "ppp_address": None, "user": None, "password": None, "response": None,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("command", "verb", "options"),
     [
-        ("connect --token A-B", "connect", {"token": "A-B", "console": None, "ppp_address": None}),
+        ("connect --token A-B", "connect", OPTIONS | {"token": "A-B"}),
+        (
+            "connect --user ibm --response 00",
+            "connect",
+            OPTIONS | {"user": "ibm", "response": "00"},
+        ),
+        ("invite --token A-B", "call", {"token": "A-B", "console": None}),
+        ("type 'uname -n'", "type", {"command": "uname -n"}),
+        ("ask 22 443", "ask", {"ports": [22, 443]}),
         ("lab-service hang-up", "hang-up", {}),
         ("run -- sh -c 'id; exit 3'", "run", {"command": ["sh", "-c", "id; exit 3"]}),
         (None, "status", {}),
