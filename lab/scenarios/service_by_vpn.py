@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.errors import ProtocolError
-from lab.linux import firewall, nft
+from lab.linux import firewall
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
@@ -12,16 +12,6 @@ from lab.service.marks import Purpose
 from lab.service.remote import told
 from lab.topology.model import RemoteService, Role
 from lab.ways.vpn.plan import VpnPlan
-
-CUT_TABLE = "cut"
-CUT = f"""\
-table ip {CUT_TABLE} {{
-\tchain forward {{
-\t\ttype filter hook forward priority raw; policy drop;
-\t}}
-}}
-"""
-"""Of the Internet: nothing gets through any more."""
 
 
 def before(scene: Scene) -> None:
@@ -87,12 +77,8 @@ def leave(scene: Scene, service: RemoteService) -> None:
     if not service.stays_on:
         scene.leave()
         return
-    internet = scene.lab.with_role(Role.internet)
-    internet.call(nft.run, CUT)
-    try:
+    with scene.cut_off():
         scene.leave(stays_on=True)
-    finally:
-        internet.call(nft.run, f"delete table ip {CUT_TABLE}\n")
 
 
 def work_again(scene: Scene, service: RemoteService) -> None:

@@ -45,7 +45,7 @@ def _service(**fields: Any) -> Callable[[Topology], Topology]:
 
 
 def _drop_line(topology: Topology) -> Topology:
-    """The first call of IBM's server that is connected is cut off; by VPN the scenario cuts the Internet."""
+    """The first call of IBM's server that is connected is cut off; else the scenario cuts the Internet."""
     telephone, service = topology.telephone, topology.service
     assert service is not None, "it applies only there"
     if telephone is None:
@@ -99,7 +99,7 @@ FAULTS = (
     Fault(
         "stale-session",
         "the line is cut, and the representative has not hung up",
-        SESSION,
+        LET_IN,
         _drop_line,
         survives=True,
     ),

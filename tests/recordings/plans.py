@@ -41,6 +41,7 @@ ELSEWHERE = (
     ("service-vpn", "late-lockdown"),
     ("service-vpn", "stale-session"),
     ("service-aos", "inbound-not-enabled"),
+    ("service-aos", "stale-session"),
 )
 """Faults that look otherwise there, and are recorded once more."""
 

@@ -7,10 +7,13 @@ from collections import Counter
 import pytest
 
 from lab.cli import service
+from lab.relay.events import PortAsked, PortsAsked, WaitedAtRelay
+from lab.service.events import ServiceTried
 from lab.service.marks import Purpose
 from lab.verify.contract import ANSWERED, NONE, UNANSWERED, UNPROVEN, Clause, clauses
 from tests.recordings.true_run import Recordings
-from tests.unit.verify.service_mutations import LISTED, scanned, session_scan
+from tests.unit.verify.mutation import Change
+from tests.unit.verify.service_mutations import LISTED, changed, scanned, session_scan
 
 
 def of(recordings: Recordings, name: str) -> tuple[Clause, ...]:
@@ -46,6 +49,40 @@ def test_a_session_is_a_life(recordings: Recordings) -> None:
     allowed = {c.target: c.expected for c in partitions if c.expected == ANSWERED}
     assert allowed == {"lpar-1, by 10.253.0.3": ANSWERED}
     assert {c.seen for c in partitions if c.target.startswith("lpar-2")} == {NONE, UNANSWERED}
+
+
+@pytest.mark.parametrize("name", ["service-aos", "service-internet"])
+def test_a_session_by_internet_is_a_life(name: str, recordings: Recordings) -> None:
+    found = of(recordings, name)
+    assert all(clause.holds for clause in found)
+    codes = [(clause.state, clause.seen) for clause in found if clause.what == "a code"]
+    assert codes == [
+        ("off", UNANSWERED), ("session", ANSWERED), ("over", UNANSWERED), ("session", ANSWERED),
+    ]  # fmt: skip
+    ports = Counter(clause.seen for clause in found if clause.what.startswith("TCP "))
+    assert ports == {ANSWERED: 19 + 2, UNANSWERED: 2}
+    (survey,) = (clause for clause in found if "asked for" in clause.what)
+    assert survey.seen == "22-23, 443, 2125, 2300, 8443, 9090, 9735, 9940, 30000-30009"
+    outside = [clause for clause in found if clause.source in ("internet", "sdc", "relay")]
+    assert Counter(clause.seen for clause in outside) == {NONE: 18}
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        (changed(PortAsked, answer="open"), {"TCP 1"}),
+        (changed(PortsAsked, opened="22"), {"TCP, 102 ports asked for"}),
+        (changed(WaitedAtRelay, 0, result="joined"), {"a code"}),
+        (changed(WaitedAtRelay, 1, result="nobody"), {"a code"}),
+        (changed(ServiceTried, 0, answer=""), {"TCP 22"}),
+    ],
+)
+def test_what_is_wrong_with_a_session_by_internet_does_not_hold(
+    change: Change, broken: set[str], recordings: Recordings
+) -> None:
+    run = recordings("service-aos")
+    change(run)
+    assert {clause.what for clause in clauses(run.case()) if not clause.holds} == broken
 
 
 @pytest.mark.parametrize(
