@@ -27,6 +27,7 @@ from lab.record.story import Story
 from lab.teardown import Teardown
 from lab.topology.model import Topology, Way
 from lab.topology.roles import TRAITS, Role
+from lab.topology.service import Inbound
 from lab.ways.dial.plan import dialers
 from lab.ways.ground import Ground, StartService
 from lab.wire.capture import start_capture
@@ -124,8 +125,10 @@ class RunningLab:
             return
         from lab.service import listeners
 
-        # On the representative's machine, too: what the console opens to it must find somebody (I-32).
-        ends = filter(None, (service.console, service.dialer, service.server))
+        # On the representative's machine, too: what the console opens to it must find somebody (I-32). By
+        # Internet nothing gets there, and the console's ports are reached on the machine's own loopback.
+        theirs = () if service.by is Inbound.internet else (service.dialer, service.server)
+        ends = filter(None, (service.console, *theirs))
         for name in (*ends, *(partition.name for partition in service.partitions)):
             entered = self._teardown.enter(f"{name}'s listeners", listeners.start(self.nodes[name]))
             self._ground.watched.append(entered)

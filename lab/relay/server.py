@@ -46,6 +46,8 @@ KEY_LOG = "tls.keylog"
 MOST_CALLERS = 64
 """A caller more is turned away."""
 MOST_QUEUED = 256 * 1024
+READS_AT_ONCE = 16
+"""Of one connection, before the others have their turn."""
 HANDSHAKE_S = 20.0
 FAREWELL_S = 5.0
 _BACKLOG = 64
@@ -225,7 +227,9 @@ class Relay:
         if not leg.known:
             leg.known, leg.until = True, inf
             self._board.note_connected(leg.number, leg.address, time.monotonic())
-        while self._legs.get(leg.number) is leg and not leg.leaving and self._reads(leg):
+        for _ in range(READS_AT_ONCE):
+            if self._legs.get(leg.number) is not leg or leg.leaving or not self._reads(leg):
+                return
             data = leg.flow.read()
             if data is None:
                 self._part(leg)

@@ -6,6 +6,7 @@ Then a second one is let in. Where no session is to be let in, the life ends aft
 from __future__ import annotations
 
 import contextlib
+import importlib
 from typing import Protocol
 
 from lab.errors import UsageError
@@ -91,17 +92,6 @@ def _ask_for_others(scene: Scene) -> None:
 
 
 def _way_in(by: Inbound) -> WayIn:
-    from lab.scenarios import (
-        service_by_internet,
-        service_by_modem,
-        service_by_terminal,
-        service_by_vpn,
-    )
-
-    known: dict[Inbound, WayIn] = {
-        Inbound.internet: service_by_internet,
-        Inbound.modem: service_by_modem,
-        Inbound.terminal: service_by_terminal,
-        Inbound.vpn: service_by_vpn,
-    }
-    return known[by]
+    """Only the one that the topology needs is imported."""
+    way: WayIn = importlib.import_module(f"lab.scenarios.service_by_{by}")
+    return way

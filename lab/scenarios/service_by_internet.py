@@ -25,8 +25,12 @@ def before(scene: Scene) -> None:
 
 
 def leave(scene: Scene, service: RemoteService) -> None:
-    """The representative leaves; until everything is closed."""
-    scene.leave()
+    """The representative leaves, or both ends find that the Internet is cut; until everything is closed."""
+    if not service.stays_on:
+        scene.leave()
+        return
+    with scene.cut_off():
+        scene.leave(stays_on=True)
 
 
 def come_in(scene: Scene, service: RemoteService) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from lab.errors import ProtocolError
-from lab.linux import firewall, nft
+from lab.linux import firewall
 from lab.scenarios import service_apart
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
@@ -23,15 +23,6 @@ from lab.ways.vpn.plan import VpnPlan
 
 FLOOD = 0
 """The number of the workplace from which a session is flooded; those of sessions begin at 1."""
-CUT_TABLE = "cut"
-CUT = f"""\
-table ip {CUT_TABLE} {{
-\tchain forward {{
-\t\ttype filter hook forward priority raw; policy drop;
-\t}}
-}}
-"""
-"""Of the Internet: nothing gets through any more."""
 
 
 def before(scene: Scene) -> None:
@@ -99,12 +90,8 @@ def leave(scene: Scene, service: RemoteService) -> None:
     if not service.stays_on:
         scene.leave()
         return
-    internet = scene.lab.with_role(Role.internet)
-    internet.call(nft.run, CUT)
-    try:
+    with scene.cut_off():
         scene.leave(stays_on=True)
-    finally:
-        internet.call(nft.run, f"delete table ip {CUT_TABLE}\n")
 
 
 def work_again(scene: Scene, service: RemoteService) -> None:

@@ -23,6 +23,15 @@ from lab.wait import wait_until
 ATTACKERS = (Role.internet, Role.sdc)
 """Anybody out there, and IBM's own side."""
 STAYS_S = 600.0
+CUT_TABLE = "cut"
+CUT = f"""\
+table ip {CUT_TABLE} {{
+\tchain forward {{
+\t\ttype filter hook forward priority raw; policy drop;
+\t}}
+}}
+"""
+"""Of the Internet: nothing gets through any more."""
 ADMITTED = 9999
 """The customer's own rules admit a port that is not listed; they do not apply to a session (I-11)."""
 MEANWHILE = f"tcp dport {ADMITTED} accept"
@@ -120,6 +129,16 @@ class Scene:
         )
         self.panel.check()
         self.representative.leave()
+
+    @contextlib.contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Nothing gets through the Internet inside of the context."""
+        internet = self.lab.with_role(Role.internet)
+        internet.call(nft.run, CUT)
+        try:
+            yield
+        finally:
+            internet.call(nft.run, f"delete table ip {CUT_TABLE}\n")
 
     def note_rules(self, moment: str) -> None:
         """The customer's own rules, ``before``, ``during`` or ``after`` a session (I-11)."""

@@ -57,6 +57,13 @@ def _servers(spec: TopologySpec, place: Place, service: ServiceSpec) -> Iterator
         node = getattr(service, key)
         if node is not None:
             yield from named(spec, (*place, key), node, role)
+    if service.server is None or service.relay is not None or service.by is not None:
+        return
+    known = catalogue.profile(spec.profile).inbound if spec.profile in catalogue.names() else ()
+    if known == (Inbound.internet,):
+        problem = f"{spec.profile} has remote service by Internet only, and there is no relay"
+        fix = f"name a node with the role {Role.relay} as relay"
+        yield Complaint((*place, "server"), problem, fix, (("profile",),))
 
 
 def _session(

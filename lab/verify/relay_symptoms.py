@@ -71,10 +71,11 @@ def _code_refused(case: Case, service: RemoteService) -> Diagnosis | None:
 def _cut_off(case: Case, service: RemoteService) -> Diagnosis | None:
     for event in case.events:
         if isinstance(event, LedOut) and event.reason == "cut-off":
+            where = f"{service.console} to {service.relay}"
             return Diagnosis(
                 "session-cut-off",
-                f"the session with {service.console} was cut off: {event.words}",
-                f"look at the way from {service.console} to {service.relay}",
+                f"the connection of {where} was cut off in a session: {event.words}",
+                f"look at the way from {where}",
             )
     return None
 

@@ -43,7 +43,6 @@ MODEM = Need("remote service by modem", by_modem)
 TERMINAL = Need("remote service by terminal", by_terminal)
 CALL = Need("remote service by modem or terminal", by_telephone)
 PPP = Need("remote service by modem or VPN", lambda t: by_modem(t) or by_vpn(t))
-SESSION = Need("remote service by modem, terminal or VPN", lambda t: by_telephone(t) or by_vpn(t))
 RELAY = Need("remote service by Internet", by_internet)
 LET_IN = Need("remote service in which a session is let in", lets_in)
 
@@ -57,7 +56,7 @@ def _service(**fields: Any) -> Callable[[Topology], Topology]:
 
 
 def _drop_line(topology: Topology) -> Topology:
-    """The first call of IBM's server that is connected is cut off; by VPN the scenario cuts the Internet."""
+    """The first call of IBM's server that is connected is cut off; else the scenario cuts the Internet."""
     telephone, service = topology.telephone, topology.service
     assert service is not None, "it applies only there"
     if telephone is None:
@@ -123,7 +122,7 @@ FAULTS = (
     Fault(
         "stale-session",
         "the line is cut, and the representative has not hung up",
-        SESSION,
+        LET_IN,
         _drop_line,
         survives=True,
     ),

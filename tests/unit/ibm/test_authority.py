@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import stat
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cryptography import x509
 
 from lab.errors import LabError
 from lab.ibm import authority
-from lab.topology.model import Endpoint
+from lab.topology.model import Endpoint, Role
 from tests.unit.ibm.sites import make_topology
 
 TOPOLOGY = make_topology(
@@ -66,6 +67,25 @@ def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
     assert stat.S_IMODE(sdc.stat().st_mode) == 0o600
     assert "PRIVATE KEY" not in ca.read_text()
     assert "PRIVATE KEY" in sdc.read_text()
+
+
+def test_a_relay_has_a_certificate_of_its_own(tmp_path: Path) -> None:
+    relay = replace(TOPOLOGY.nodes[0], name="relay-1", role=Role.relay)
+    authority.issue(replace(TOPOLOGY, nodes=(*TOPOLOGY.nodes, relay)), tmp_path)
+
+    path = tmp_path / "relay.pem"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(name.value) for name in names] == ["relay-1"]
+    ca = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
+    certificate.verify_directly_issued_by(ca)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+
+
+def test_without_a_relay_there_is_no_certificate_for_one(tmp_path: Path) -> None:
+    authority.issue(TOPOLOGY, tmp_path)
+    assert not (tmp_path / "relay.pem").exists()
 
 
 def test_issuing_again_replaces_both_files_together(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from lab.errors import KernelError, LabBroke, ProtocolError
-from lab.relay import calling, flow, frames
+from lab.relay import calling, flow, frames, server
 from lab.relay.calling import NoRelay, RelayRefused
 from lab.relay.events import (
     CodeGiven,
@@ -39,6 +39,7 @@ from tests.unit.relay.sites import (
     read_all,
     relay_threads,
 )
+from tests.unit.sabotage import steps_that_fail
 from tunnels.answering import ToldToEnd
 
 needs_openssl = pytest.mark.skipif(
@@ -403,3 +404,15 @@ def flush_again_and_again(end: flow.TlsFlow) -> None:
     for _ in range(100):
         end.flush()
         let_pass(0.25)
+
+
+def test_whatever_fails_on_the_way_up_nothing_is_left_open(
+    site: RelaySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A context has a file for the keys open until nobody knows the context any more.
+    context = flow.server_context(site.keys / "relay.pem", site.keys / "log")
+    monkeypatch.setattr(server, "server_context", lambda *_: context)
+
+    steps = steps_that_fail(site.relay)
+
+    assert {"socket.__init__", "eventfd", "Thread.start"} <= set(steps)

@@ -12,10 +12,12 @@ from lab.record.event import Event
 from lab.relay.events import (
     TYPED,
     CodeNotTaken,
+    LedIn,
     LedOut,
     PortAsked,
     PortsAsked,
     RelayTried,
+    SessionJoined,
     WaitedAtRelay,
 )
 from lab.relay.frames import MAGIC
@@ -201,6 +203,14 @@ def with_rules(**fields: object) -> Believed:
     return change
 
 
+def without_rules(model: Topology) -> Topology:
+    """The customer's firewall has no rule for the relay."""
+    firewall = model.firewall
+    assert firewall is not None
+    rules = tuple(rule for rule in firewall.rules if rule.destination != RELAY)
+    return replace(model, firewall=replace(firewall, rules=rules))
+
+
 AOS, POWER = "service-aos", "service-internet"
 BOTH = tuple(
     each
@@ -231,6 +241,7 @@ MUTATIONS = (
              seen="1 packet of a connection that somebody opens to the customer"),
     judged_by("I-26", "a rule that lets the relay in", AOS, with_rules(both_ways=True),
               seen="a rule of firewall admits more than TCP out to relay"),
+    judged_by("I-26", "no rule", AOS, without_rules, "F-03", seen="no rule of firewall asks for relay"),
     judged_by("I-26", "a rule for another protocol", AOS, with_rules(protocol="udp"), "F-03",
               seen="a rule of firewall admits more than TCP out to relay"),
     mutation("I-26", "TLS 1.1", AOS, said("lan", from_relay, old_tls), seen="is of an old TLS (0x0302)"),
@@ -280,6 +291,10 @@ MUTATIONS = (
              seen="a used code was not tried, or not refused"),
     mutation("I-02", "the used code's enabling serves a session", AOS,
              changed(InboundDisabled, 1, reason="used"), seen="enabling 2 served 0 sessions"),
+    mutation("I-02", "no second session", AOS, without_number(SessionJoined, 1),
+             seen="a session was not let in a second time"),
+    mutation("I-02", "an enabling without a session", AOS, without_number(LedIn, 1),
+             seen="enabling 3 served 0 sessions"),
     mutation("I-02", "not used up", AOS, changed(InboundDisabled, 0, reason="disabled"),
              seen="enabling 1 was not used up by its session"),
     mutation("I-02", "nobody waited in between", AOS, without_number(WaitedAtRelay, 2),

@@ -7,6 +7,8 @@ from collections import Counter
 import pytest
 
 from lab.cli import service
+from lab.relay.events import PortAsked, PortsAsked, WaitedAtRelay
+from lab.service.events import ServiceTried
 from lab.service.marks import Purpose
 from lab.verify.contract import (
     ANSWERED,
@@ -19,7 +21,8 @@ from lab.verify.contract import (
     clauses,
 )
 from tests.recordings.true_run import Recordings
-from tests.unit.verify.service_mutations import LISTED, scanned, session_scan
+from tests.unit.verify.mutation import Change
+from tests.unit.verify.service_mutations import LISTED, changed, scanned, session_scan
 from tests.unit.verify.terminal_mutations import replay_accepted
 
 
@@ -83,6 +86,40 @@ def test_a_replay_that_is_let_in_does_not_hold(recordings: Recordings) -> None:
     assert [(c.what, c.expected, c.seen) for c in broken] == [
         ("log-in, earlier response", DENIED, LET_IN)
     ]
+
+
+@pytest.mark.parametrize("name", ["service-aos", "service-internet"])
+def test_a_session_by_internet_is_a_life(name: str, recordings: Recordings) -> None:
+    found = of(recordings, name)
+    assert all(clause.holds for clause in found)
+    codes = [(clause.state, clause.seen) for clause in found if clause.what == "a code"]
+    assert codes == [
+        ("off", UNANSWERED), ("session", ANSWERED), ("over", UNANSWERED), ("session", ANSWERED),
+    ]  # fmt: skip
+    ports = Counter(clause.seen for clause in found if clause.what.startswith("TCP "))
+    assert ports == {ANSWERED: 19 + 2, UNANSWERED: 2}
+    (survey,) = (clause for clause in found if "asked for" in clause.what)
+    assert survey.seen == "22-23, 443, 2125, 2300, 8443, 9090, 9735, 9940, 30000-30009"
+    outside = [clause for clause in found if clause.source in ("internet", "sdc", "relay")]
+    assert Counter(clause.seen for clause in outside) == {NONE: 18}
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        (changed(PortAsked, answer="open"), {"TCP 1"}),
+        (changed(PortsAsked, opened="22"), {"TCP, 102 ports asked for"}),
+        (changed(WaitedAtRelay, 0, result="joined"), {"a code"}),
+        (changed(WaitedAtRelay, 1, result="nobody"), {"a code"}),
+        (changed(ServiceTried, 0, answer=""), {"TCP 22"}),
+    ],
+)
+def test_what_is_wrong_with_a_session_by_internet_does_not_hold(
+    change: Change, broken: set[str], recordings: Recordings
+) -> None:
+    run = recordings("service-aos")
+    change(run)
+    assert {clause.what for clause in clauses(run.case()) if not clause.holds} == broken
 
 
 @pytest.mark.parametrize(
