@@ -103,6 +103,10 @@ def chosen(service: RemoteService, wanted: str) -> Inbound:
     if by:
         return Inbound(by)
     usual = Inbound.modem if service.dialer else Inbound.vpn
+    if service.relay and not service.dialer and not service.vpn_way:
+        usual = Inbound.internet
+    if usual in service.ways_in:
+        return usual
     of_telephone = [by for by in service.ways_in if (by in BY_TELEPHONE) == (usual in BY_TELEPHONE)]
     if not of_telephone:
         return chosen(service, usual)
