@@ -11,7 +11,7 @@ import os
 import queue
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,6 @@ from lab.relay.forwarding import RepresentativeEnd, SessionOver
 from lab.relay.frames import Party, Refusal, RelayFrame, RelayKind, WrongFrame
 from lab.service.by_internet import relay_place
 from lab.service.events import spans
-from lab.service.server.workplace import end_strays
 from lab.topology.model import RemoteService
 from lab.wait import wait_until
 from tunnels.answering import ToldToEnd
@@ -47,7 +46,16 @@ _BACKLOG = 16
 class RelayedRepresentative:
     """A representative at a relay: one code, and one session, at a time."""
 
-    def __init__(self, node: Node, service: RemoteService, authority: Path, tell: Tell) -> None:
+    def __init__(
+        self,
+        node: Node,
+        service: RemoteService,
+        authority: Path,
+        tell: Tell,
+        namespace: Callable[[], contextlib.AbstractContextManager[Node]],
+    ) -> None:
+        """``namespace`` makes the one in which the tools of a session run."""
+        self._namespace = namespace
         self.said = ""
         self.code = ""
         """The last one that the relay gave; empty if it gave none."""
@@ -96,11 +104,7 @@ class RelayedRepresentative:
         """Get a code of the relay; whether it gave one."""
         self.leave()
         self.said, self.code, self.over = "", "", None
-        self._tools = tools = self._work.enter_context(
-            Node.create_bare(f"{self._node.name}-tools", self._node.run_dir)
-        )
-        tools.run(["ip", "link", "set", "lo", "up"])
-        self._work.callback(end_strays, tools)
+        self._tools = self._work.enter_context(self._namespace())
         self._started, self._given_up = time.time(), False
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._work.callback(os.close, self._wake)

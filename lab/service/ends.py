@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from lab.errors import UsageError
 from lab.service.panel import Entrance
@@ -98,9 +99,12 @@ def _by_terminal(ground: Ground, service: RemoteService) -> Ends:
 def _by_internet(ground: Ground, service: RemoteService) -> Ends:
     from lab.service.at_relay import RelayedRepresentative
     from lab.service.by_internet import InternetEntrance
+    from lab.service.server import workplace
 
     authority, tell = ground.run_dir / "keys" / "ca.pem", ground.story.tell
-    guest = RelayedRepresentative(ground.nodes[service.server], service, authority, tell)
+    server = ground.nodes[service.server]
+    tools = partial(workplace.alone, server)
+    guest = RelayedRepresentative(server, service, authority, tell, tools)
     return InternetEntrance(ground.nodes[service.console], authority, tell), guest
 
 

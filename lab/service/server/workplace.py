@@ -124,6 +124,17 @@ def opened(
         yield made
 
 
+@contextlib.contextmanager
+def alone(server: Node) -> Iterator[Node]:
+    """A namespace for tools that has a loopback, and no way out."""
+    with Node.create_bare(f"{server.name}-tools", server.run_dir, server.hosts) as node:
+        node.run(["ip", "link", "set", "lo", "up"])
+        try:
+            yield node
+        finally:
+            end_strays(node)
+
+
 def _stop_forwarding(separation: Separation, interface: str) -> None:
     """Unless another session is reached by the same interface."""
     if interface not in separation.interfaces:

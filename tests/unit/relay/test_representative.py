@@ -52,7 +52,11 @@ def guest(site: RelaySite) -> Iterator[RelayedRepresentative]:
         relay_address=ADDRESS, relay_inside=ADDRESS, by=Inbound.internet, console_allowed=True,
     )  # fmt: skip
     node = cast(Node, HereNode())
-    guest = RelayedRepresentative(node, service, site.keys / "ca.pem", site.events.append)
+
+    def tools() -> contextlib.AbstractContextManager[Node]:
+        return contextlib.nullcontext(node)
+
+    guest = RelayedRepresentative(node, service, site.keys / "ca.pem", site.events.append, tools)
     yield guest
     guest.stop()
 

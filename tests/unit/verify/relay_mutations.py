@@ -293,7 +293,7 @@ MUTATIONS = (
              changed(InboundDisabled, 1, reason="used"), seen="enabling 2 served 0 sessions"),
     mutation("I-02", "no second session", AOS, without_number(SessionJoined, 1),
              seen="a session was not let in a second time"),
-    mutation("I-02", "an enabling without a session", AOS, without_number(LedIn, 1),
+    mutation("I-02", "an enabling without a session", AOS, without_number(LedIn, 1), "I-21",
              seen="enabling 3 served 0 sessions"),
     mutation("I-02", "not used up", AOS, changed(InboundDisabled, 0, reason="disabled"),
              seen="enabling 1 was not used up by its session"),
