@@ -38,7 +38,7 @@ COMMANDS: dict[str, str] = {
 }
 """Verb to summary; the module is ``lab.cli.<verb>``."""
 
-WITH_COMMAND = ("run", "exec")
+WITH_COMMAND = ("run", "exec", "service")
 
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141

@@ -58,20 +58,24 @@ def run(args: argparse.Namespace) -> int:
     from lab.verify import verdict
 
     result = run.judge()
+    # A command on a console whose remote service is tried is the user's own console: it is judged.
+    stood_in = bool(command) and run.topology.is_stood_in(args.node)
 
     if args.json:
         print(run.verdict_text)
-    elif not args.command:
+    elif not args.command or stood_in:
         sys.stdout.write(verdict.summary(result, colour=streams.colourful()))
     elif status and result.diagnosis:
         print(f"\ndiagnosis: {result.diagnosis}", file=sys.stderr)
     if not args.quiet:
-        if args.command:
+        if args.command and not stood_in:
             print(f"\n{verdict.closing_line(result, colour=False)}", end="", file=sys.stderr)
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
     if args.next and not result.exit_status:
         print(f"\n{hints.next_steps(args.topology)}", file=sys.stderr)
 
+    if stood_in and not status:
+        return result.exit_status
     if args.command or status not in (0, 1):
         return status
     return result.exit_status

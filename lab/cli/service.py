@@ -28,21 +28,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--engine", choices=[each.value for each in Engine], default=Engine.auto.value
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run directory")
+    parser.usage = "lab service [options] TOPOLOGY [-- COMMAND...]"
 
 
 def run(args: argparse.Namespace) -> int:
     from lab import verify
 
     # Before a run directory is made.
-    if resolved(args.topology, "").service is None:
+    service = resolved(args.topology, "").service
+    if service is None:
         raise UsageError(
             f"{args.topology} has no remote service",
             hint="take service-off or service-modem; `service:` in a topology file sets it up",
         )
+    command = tuple(args.command)
+    node = service.console if command else ""
     prepared = Run.prepare(
-        args.topology, fault=args.fault, engine=Engine(args.engine), out=args.out
+        args.topology,
+        fault=args.fault,
+        engine=Engine(args.engine),
+        out=args.out,
+        node=node,
+        command=command,
     )
-    status = prepared.carry_out(quiet=args.contract or args.csv or args.json)
+    quiet = args.contract or args.csv or args.json
+    status = prepared.carry_out(node=node, command=command, quiet=quiet)
     outcome = prepared.judge()
     record = prepared.record()
     case = verify.Case(prepared.topology, record, prepared.run_dir) if record else None

@@ -19,7 +19,7 @@ from lab.errors import PathError
 from lab.inside.homeward import Homeward
 from lab.linux import firewall, inventory, links
 from lab.linux.nodes import Node
-from lab.linux.process import start_attended
+from lab.linux.process import Popen, start_attended
 from lab.names import check_known
 from lab.record.event import BrokeOff, LabUp, PathFailed, PathLost, Served
 from lab.record.record import Record, Transaction
@@ -226,12 +226,14 @@ class RunningLab:
 
     def attend(self, node: str, argv: list[str]) -> int:
         """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
+        # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
+        return exit_status(self.start(node, argv).wait())
+
+    def start(self, node: str, argv: list[str]) -> Popen[bytes]:
+        """Start a command in a node on our own standard streams."""
         there = self.node(node)
         there.furnish()
-        popen = there.call(start_attended, argv, {**os.environ, **self.environment(node)})
-        # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
-        status = popen.wait()
-        return status if status >= 0 else 128 - status
+        return there.call(start_attended, argv, {**os.environ, **self.environment(node)})
 
     # What is read at the end.
 
@@ -255,6 +257,11 @@ class RunningLab:
             for name in self.nodes:
                 if os.path.lexists(f"{folder}/{name}"):
                     self.record.leftovers.append(f"{folder}/{name}")
+
+
+def exit_status(returned: int) -> int:
+    """What a shell says of a program's end: 128 + n of one that signal n ended."""
+    return returned if returned >= 0 else 128 - returned
 
 
 def command_environment(

@@ -258,6 +258,16 @@ class Ended(NamedTuple):
     stderr: str
 
 
+def end(popen: Popen[bytes], grace_s: float = TERM_GRACE_S) -> int:
+    """End a program, by SIGTERM and after a while by SIGKILL; what it returned, or minus the signal."""
+    if popen.poll() is None:
+        popen.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return popen.wait(grace_s)
+        popen.kill()
+    return popen.wait()
+
+
 def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:
     """Wait for a program whose three streams are pipes; as ``run``, which may be in another thread."""
     ended = await_end(popen, deadline_s, input)

@@ -12,7 +12,8 @@ from lab.service import lockdown
 from lab.service.lockdown import Door
 from lab.topology.model import RemoteService
 
-_GONE = f"delete table ip {lockdown.TABLE}\n"
+_GONE = f"add table ip {lockdown.TABLE}\ndelete table ip {lockdown.TABLE}\n"
+"""Also where somebody has taken the table away already: on a console of the user's own everything may be."""
 
 
 class Lock:
@@ -89,10 +90,10 @@ class Lock:
 
     def counts(self) -> dict[str, int]:
         """Of each counter of the lock-down, as it stands."""
-        return firewall.counters({self._node.name: self._node})[self._node.name]
+        return firewall.counters({self._node.name: self._node}).get(self._node.name, {})
 
     def _count(self) -> None:
-        self.dropped += self.counts()[lockdown.DROPPED]
+        self.dropped += self.counts().get(lockdown.DROPPED, 0)
 
     def _nft(self, operation: str, script: str) -> None:
         try:

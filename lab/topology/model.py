@@ -235,6 +235,11 @@ class Topology:
         """The names of the hosts that call home."""
         return tuple(agent.name for agent in self.callers)
 
+    def is_stood_in(self, node: str) -> bool:
+        """Whether a command in a node is the user's own console, whose remote service is put to the test."""
+        service = self.service
+        return service is not None and bool(service.by) and node == service.console
+
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
 
