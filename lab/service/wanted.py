@@ -36,6 +36,11 @@ def told(service: RemoteService, options: Mapping[str, Any]) -> RemoteService:
         access += [service.console] if service.console_allowed else []
     for name in access:
         check_known("partition", name, known)
+        if name != service.console and service.console_only:
+            raise UsageError(
+                f"of this generation a session reaches {service.console} only, and not {name} (I-22)",
+                hint=f"--access {service.console}",
+            )
     return replace(
         service,
         by=by,

@@ -137,6 +137,8 @@ class Profile:
     direct_ports: tuple[int, ...]
     inbound: tuple[str, ...]
     """By what IBM's people may come in."""
+    inbound_partitions: bool
+    """Whether a session may reach partitions, too (I-22)."""
     rows: tuple[Row, ...]
 
     def addresses(self, kind: RowKind) -> tuple[Address, ...]:
@@ -187,6 +189,7 @@ def profile(name: str) -> Profile:
         direct_requirement=entry["direct"]["requirement"],
         direct_ports=tuple(entry["direct"]["ports"]),
         inbound=tuple(entry.get("inbound", ())),
+        inbound_partitions=bool(entry.get("inbound_partitions", True)),
         rows=tuple(row for row in rows() if name in row.profiles),
     )
 

@@ -90,6 +90,9 @@ def _session(
             problem = f"{name} is neither {console} nor a partition on a link with {console}"
             fix = f"known: {', '.join((console, *partitions(spec, console)))}"
             yield Complaint((*access, index), problem, fix, (("links",), ("nodes", name)))
+        elif name != console and service.by is Inbound.vpn and not _reaches_partitions(spec):
+            problem = f"of {spec.profile} a session reaches {console} only, and not {name} (I-22)"
+            yield Complaint((*access, index), problem, f"take {name} out", (("profile",),))
     if service.by is not Inbound.internet:
         yield from _addresses(spec, (*place, "ppp_address"), console)
 
@@ -226,6 +229,11 @@ def neighbour(spec: TopologySpec, console: str) -> str | None:
     links = network(spec).uplinks(console)
     around = (node for link in links[:1] for node in spec.links[link].nodes)
     return next((node for node in around if spec.nodes[node].role is Role.host), None)
+
+
+def _reaches_partitions(spec: TopologySpec) -> bool:
+    known = spec.profile in catalogue.names()
+    return not known or catalogue.profile(spec.profile).inbound_partitions
 
 
 def _known(spec: TopologySpec) -> tuple[str, ...]:

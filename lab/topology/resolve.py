@@ -207,6 +207,7 @@ class _Resolver(Site):
                 log_in_address=log_in_address,
                 vpn_way=check_service.vpn_way(self.spec, console),
                 layout=service.layout or "tunnels",
+                console_only=not self.profile.inbound_partitions,
                 by_call=service.trigger == "call",
                 vpn_account=self.service_account(console) if by_vpn else None,
                 relay_address=self.relay_address(service.relay),

@@ -84,6 +84,8 @@ class RemoteService:
     """The console's way home whose IPsec a session by VPN uses (I-12); empty if it has none."""
     layout: str = ""
     """Of a session by VPN: ``tunnels``, one of L2TP for each PPP session, or ``sessions`` in one (X-08)."""
+    console_only: bool = False
+    """Whether a session of this generation reaches no partition (I-22)."""
     by_call: bool = False
     """The console begins a session by VPN when its modem is called, and not at once (X-05)."""
     vpn_account: PppAccount | None = None

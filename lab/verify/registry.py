@@ -19,6 +19,7 @@ from lab.verify import (
     remote_terminal,
     service_access,
     service_apart,
+    service_generations,
     service_vpn,
 )
 from lab.verify.case import Case
@@ -27,13 +28,12 @@ from lab.verify.finding import Finding
 Judge = Callable[[Case], Finding]
 
 
-def _by_way(usual: Judge, internet: Judge) -> Judge:
-    """The check of a requirement that is judged otherwise where a session is let in by Internet."""
+def _by_way(usual: Judge, by: Inbound, other: Judge) -> Judge:
+    """The check of a requirement that is judged otherwise where a session is let in by one way."""
 
     def check(case: Case) -> Finding:
         service = case.topology.service
-        by_internet = service is not None and service.by is Inbound.internet
-        return internet(case) if by_internet else usual(case)
+        return other(case) if service is not None and service.by is by else usual(case)
 
     return check
 
@@ -43,8 +43,8 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,
     "OUT-15": order.check_out_15,
-    "I-01": _by_way(remote_service.check_i_01, relay_session.check_i_01),
-    "I-02": _by_way(remote_service.check_i_02, relay_session.check_i_02),
+    "I-01": _by_way(remote_service.check_i_01, Inbound.internet, relay_session.check_i_01),
+    "I-02": _by_way(remote_service.check_i_02, Inbound.internet, relay_session.check_i_02),
     "I-03": remote_service.check_i_03,
     "I-04": service_access.check_i_04,
     "I-05": remote_service.check_i_05,
@@ -60,15 +60,17 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-15": service_vpn.check_i_15,
     "I-16": service_vpn.check_i_16,
     "I-17": service_vpn.check_i_17,
-    "I-18": _by_way(remote_session.check_i_18, relay_session.check_i_18),
+    "I-18": _by_way(remote_session.check_i_18, Inbound.internet, relay_session.check_i_18),
     "I-19": service_apart.check_i_19,
     "I-20": service_apart.check_i_20,
     "I-21": service_access.check_i_21,
-    "I-22": remote_terminal.check_i_22,
+    "I-22": _by_way(remote_terminal.check_i_22, Inbound.vpn, service_generations.check_i_22),
     "I-23": remote_terminal.check_i_23,
     "I-24": remote_terminal.check_i_24,
+    "I-25": service_generations.check_i_25,
     "I-26": relay_session.check_i_26,
     "I-27": relay_session.check_i_27,
+    "I-28": service_generations.check_i_28,
     "I-29": remote_terminal.check_i_29,
     "I-32": remote_session.check_i_32,
     "P-21": service_vpn.check_p_21,

@@ -79,7 +79,7 @@ def check_i_14(case: Case) -> Finding:
     console = of(case).console
     addresses = {case.topology.node(console).uplink.ip, case.public_address}
     times = [event.time for event in enabled(case)]
-    first = [s for s in case.ike if _begins(s)]
+    first = [s for s in case.ike if begins(s)]
     for sighting in first:
         if sighting.packet.source not in addresses:
             check.object(f"{sighting.packet.source} began IKE", [sighting.frame])
@@ -105,7 +105,7 @@ def _judge_trigger(case: Case, check: Check, begin: float, ike: float) -> None:
         check.forbid([item.frame for item in call.frames], f"on the line of {call}")
 
 
-def _begins(sighting: IkeSighting) -> bool:
+def begins(sighting: IkeSighting) -> bool:
     """Whether a message is the first of phase 1: the responder has no cookie yet (RFC 2408 3.1)."""
     return not any(sighting.message.responder_cookie)
 
@@ -177,6 +177,11 @@ def check_i_16(case: Case) -> Finding:
             )
         told.append(f"{len(tunnels)} SCCRQ and {len(calls)} ICRQ")
     return check.finding(f"{'; '.join(told)}: all of the console's")
+
+
+def calls_of(items: list[Inside]) -> list[Inside]:
+    """The calls that were asked for in a session (RFC 2661 6.6)."""
+    return _control(items, ControlType.ICRQ)
 
 
 def _control(items: list[Inside], kind: ControlType) -> list[Inside]:
