@@ -64,9 +64,12 @@ class RelayLine:
         self._reader = RelayReader()
 
     def say(self, data: bytes) -> None:
-        """Send bytes to the relay."""
+        """Send bytes to the relay. Raises ProtocolError if the connection is broken."""
         self.flow.queue(data)
-        self.flow.flush()
+        try:
+            self.flow.flush()
+        except OSError as error:
+            raise ProtocolError(f"{self._relay}: {describe(error)}") from error
 
     def hear(self, seconds: float, also: int | None = None) -> RelayFrame | None:
         """The relay's next frame; None if ``also`` becomes readable first.

@@ -123,7 +123,7 @@ class PortAsked(
 
     port: int
     answer: str
-    """``open``, or why not: ``not-permitted``, ``no-answer``, ``too-many``."""
+    """``open``, or why not: ``not-permitted``, ``no-answer``, ``too-many``; ``none`` if none came."""
 
 
 class PortsAsked(Event, topic="relay"):

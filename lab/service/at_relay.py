@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from lab.errors import DeadlineExceeded, ProtocolError, ThreadBroke, UsageError
+from lab.errors import ProtocolError, ThreadBroke, UsageError
 from lab.linux.nodes import Node
 from lab.linux.worker import start_worker
 from lab.record.event import Tell
@@ -29,11 +29,11 @@ from lab.relay.frames import Party, Refusal, RelayFrame, RelayKind, WrongFrame
 from lab.service.by_internet import relay_place
 from lab.service.events import spans
 from lab.topology.model import RemoteService
-from lab.wait import wait_until
+from lab.wait import comes_true, wait_until
 from tunnels.answering import ToldToEnd
 
 FORWARDS = "127.0.0.2"
-READY_S = 200.0
+READY_S = 240.0
 """Longer than an end takes to come to a relay, or to give up."""
 WAITS_S = VALID_S + EXTENSION_S + 60.0
 ASKS_S = 600.0
@@ -83,7 +83,7 @@ class RelayedRepresentative:
     @property
     def connected(self) -> bool:
         """Whether a session stands."""
-        return self._end is not None and self._end.permitted and self.over is None
+        return self._end is not None and self._end.permitted and not self._ended
 
     @property
     def joined(self) -> bool:
@@ -114,11 +114,11 @@ class RelayedRepresentative:
 
     def authenticate(self, service: RemoteService) -> bool:
         """Wait until a customer has entered the code; whether a session stands."""
-        with contextlib.suppress(DeadlineExceeded):
-            wait_until(
-                "the customer enters the code", lambda: self.connected or self._ended, WAITS_S
-            )
-        result = "joined" if self.connected else self.said or "nobody has entered the code"
+        comes_true("the customer enters the code", lambda: self.connected or self._ended, WAITS_S)
+        if not self.connected and not self.said:
+            words = "nobody has entered the code"
+            self.said = words if self.over is None else f"the session is over: {self.over.name}"
+        result = "joined" if self.connected else self.said
         self._tell(WaitedAtRelay(source=self._node.name, started=self._started, result=result))
         return self.connected
 
@@ -136,8 +136,8 @@ class RelayedRepresentative:
             "the relay has answered", lambda: self.valid_s or self.said or self._end, READY_S
         )
         if self.said:
-            self.valid_s = before
-            raise ProtocolError(self.said)
+            refusal, self.said, self.valid_s = self.said, "", before
+            raise ProtocolError(refusal)
         return self.valid_s
 
     def leave(self) -> None:
@@ -157,9 +157,8 @@ class RelayedRepresentative:
         answers: list[str] = []
         end = self._session
         end.wish(lambda: end.ask(port, lambda _, denied: answers.append(denied or "open")))
-        (answer,) = wait_until(
-            "an answer of the console", lambda: answers or self._ended_list, READY_S
-        )
+        comes_true("an answer of the console", lambda: answers or self._ended, READY_S)
+        answer = answers[0] if answers else "none"
         self._tell(PortAsked(source=self._node.name, port=port, answer=answer))
         return answer
 
@@ -168,7 +167,7 @@ class RelayedRepresentative:
         end, asked = self._session, sorted({*ports})
         asking = _Asking(end, asked)
         end.wish(asking.begin)
-        wait_until(
+        comes_true(
             "an answer about every port",
             lambda: asking.answered == len(asked) or self._ended,
             ASKS_S,
@@ -183,12 +182,13 @@ class RelayedRepresentative:
         self._tell(told)
         return told.opened
 
-    def name_a_host(self, port: int, host: str) -> SessionOver:
-        """Ask for a port of another host, which no frame has a place for; how the session ended then."""
+    def name_a_host(self, port: int, host: str) -> SessionOver | None:
+        """Ask for a port of another host, which no frame has a place for; how the session then ended."""
         end = self._session
         wrong = RelayFrame(RelayKind.open, 1, frames.U16.pack(port) + host.encode()).encode()
         end.wish(partial(end.send_raw, wrong))
-        return wait_until("the session is over", lambda: self.over, READY_S)
+        comes_true("the session is over", lambda: self.over, READY_S)
+        return self.over
 
     @property
     def _session(self) -> RepresentativeEnd:
@@ -199,10 +199,6 @@ class RelayedRepresentative:
     @property
     def _ended(self) -> bool:
         return bool(self.over) or self._given_up
-
-    @property
-    def _ended_list(self) -> list[str]:
-        return ["the session is over"] if self._ended else []
 
     # The thread.
 

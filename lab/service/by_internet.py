@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from lab.errors import UsageError
+from lab.errors import ProtocolError, UsageError
 from lab.linux import firewall
 from lab.linux.nodes import Node
 from lab.record.event import Tell
 from lab.relay import calling
-from lab.relay.calling import NoRelay, RelayLine, RelayPlace, RelayRefused
+from lab.relay.calling import RelayLine, RelayPlace, RelayRefused
 from lab.relay.events import LedIn, LedOut
 from lab.relay.flow import client_context
 from lab.relay.forwarding import ConsoleEnd, SessionOver
@@ -66,7 +66,7 @@ class InternetEntrance:
                 over = self._lead(line, settings, told)
         except RelayRefused as refused:
             raise CannotLetIn("code-refused", refused.message) from refused
-        except NoRelay as error:
+        except ProtocolError as error:
             raise CannotLetIn("no-relay", error.message) from error
         return "disabled" if over.reason is Refusal.disabled else "used"
 

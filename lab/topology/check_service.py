@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from lab.topology import catalogue
 from lab.topology.check import Complaint, named, network, repeated
 from lab.topology.roles import Role
-from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, Inbound
+from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, RELAY_PORTS, Inbound
 from lab.topology.spec import ServiceSpec, TopologySpec
 from lab.topology.strict_yaml import Place
 
@@ -71,7 +71,7 @@ def _session(
 ) -> Iterator[Complaint]:
     """What is to be enabled."""
     if service.by is None:
-        for key in ("layout", "trigger", "ppp_address", "access", "returns"):
+        for key in ("layout", "trigger", "ppp_address", "access", "returns", "relay_ports"):
             if getattr(service, key) != ServiceSpec.model_fields[key].default:
                 problem = f"remote service of {console} is off, and {key} is for a session"
                 yield Complaint((*place, key), problem, "say by what (by:), or take it out")
@@ -155,6 +155,12 @@ def _terminal(place: Place, console: str, service: ServiceSpec) -> Iterator[Comp
 def _by_internet(by: Place, console: str, service: ServiceSpec) -> Iterator[Complaint]:
     """A session that goes to the console's own ports, over a relay."""
     place = by[:-1]
+    ports: Place = (*place, "relay_ports")
+    yield from repeated(ports, tuple(map(str, service.relay_ports)))
+    for index, port in enumerate(service.relay_ports):
+        if port not in RELAY_PORTS:
+            known = ", ".join(map(str, RELAY_PORTS))
+            yield Complaint((*ports, index), f"a relay has no port {port}", f"known: {known}")
     if service.relay is None:
         problem = f"{console} has no relay to connect to"
         yield Complaint(by, problem, f"name a node with the role {Role.relay} as relay")

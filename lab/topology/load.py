@@ -133,6 +133,8 @@ _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("agents",), {}),
     (("agents", "*"), []),
     (("agents", "*", "*"), "-"),
+    (("service", "*", "access", "*"), "x"),
+    (("service", "*", "relay_ports", "*"), 0),
     (("expect", "*"), "-"),
 )
 """What takes the place of a broken value, so that the rest can still be looked at."""

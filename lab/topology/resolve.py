@@ -289,7 +289,8 @@ class _Resolver(Site):
     def service_rules(self) -> Iterator[AllowRule]:
         """A session by Internet asks for connections of the console's own to the relay, and nothing else."""
         for console, service in self.spec.service.items():
-            for port in RELAY_PORTS if service.by is Inbound.internet else ():
+            ports = service.relay_ports or RELAY_PORTS
+            for port in ports if service.by is Inbound.internet else ():
                 yield AllowRule(
                     requirement=self.internet_requirement,
                     source=self.ip(self.network.uplinks(console)[0], console),

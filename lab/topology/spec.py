@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, StrictInt
 
 from lab import ways
 from lab.topology.catalogue import Region
@@ -134,6 +134,10 @@ class ServiceSpec(Part):
     )
     relay: NodeName | None = Field(
         default=None, description="IBM's relay, for sessions by Internet."
+    )
+    relay_ports: tuple[StrictInt, ...] = Field(
+        default=(),
+        description="The relay's ports to which the firewall lets the HMC out: 8200, 443, 80; none: all.",
     )
     by: Literal[Inbound.modem, Inbound.terminal, Inbound.vpn, Inbound.internet] | None = Field(
         default=None,

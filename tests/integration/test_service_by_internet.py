@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from lab.relay.events import TYPED
 from lab.relay.frames import MAGIC
 from lab.wire import decode, tls
-from tests.integration.labs import Ran, Runs
+from tests.integration.labs import ROOT, Ran, Runs, lab
 from tests.oracle import tshark
 
 pytestmark = pytest.mark.kernel
@@ -95,3 +96,19 @@ def test_no_code_is_told_or_kept(ran: Ran) -> None:
 def _code(inside: str) -> str:
     """The seven digits with which the console's end begins, behind a head of seven bytes."""
     return next(line[7:] for line in inside.splitlines() if len(line) == 14 and line[7:].isdigit())
+
+
+def test_one_port_of_the_relay_is_enough(tmp_path: Path) -> None:
+    """The customer's firewall lets the HMC out to TCP 443 only, and loses what goes to 8200."""
+    text = (ROOT / "topologies" / "service-aos.yaml").read_text()
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        text.replace("    relay: relay\n", "    relay: relay\n    relay_ports: [443]\n")
+    )
+    done = lab("run", f"{mine}", "--out", f"{tmp_path}/run")
+    assert done.returncode == 0, done.stdout
+    assert "hmc to 192.0.2.50:8200: no answer in 20 s" in done.stderr
+    assert "hmc to 192.0.2.50:443: hello" in done.stderr
+    findings = json.loads((tmp_path / "run" / "verdict.json").read_text())["findings"]
+    (session,) = (finding for finding in findings if finding["requirement"] == "I-26")
+    assert session["verdict"] == "pass"

@@ -123,6 +123,7 @@ def test_a_host_cannot_be_named(site: RelaySite, guest: RelayedRepresentative) -
         with let_in(site, guest.code, (22,)) as console:
             assert guest.authenticate(guest._service)
             over = guest.name_a_host(22, "lpar-1")
+            assert over is not None
             assert (over.name, over.words) == ("wrong-frame", "open with a body of 8 bytes")
             assert console.wait_until_over() == over
     assert not guest.connected
