@@ -22,6 +22,8 @@ GOOD: dict[str, Plan] = {
     "service-vpn": ("service-vpn",),
     "service-ds8000": ("service-ds8000",),
     "service-ds8880": ("service-ds8880",),
+    "service-ds8000-vpn": ("service-ds8000-vpn",),
+    "service-esa": ("service-esa",),
     "service-aos": ("service-aos",),
     "service-internet": ("service-internet",),
 }

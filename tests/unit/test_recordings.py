@@ -67,6 +67,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "service-off",
         "service-modem",
         "service-ds8880",
+        "service-esa",
         "service-aos",
         "service-internet",
     }  # which have none

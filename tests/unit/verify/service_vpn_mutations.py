@@ -7,7 +7,14 @@ from dataclasses import replace
 
 from scapy.layers.inet import IP, TCP, UDP
 
-from lab.service.events import Flooded, HostScanned, LockedDown, SessionSought, SessionUp
+from lab.service.events import (
+    Flooded,
+    HostScanned,
+    InboundRefused,
+    LockedDown,
+    SessionSought,
+    SessionUp,
+)
 from lab.service.flood import SOURCE_PORT
 from lab.topology.model import AllowRule, Topology
 from lab.verify.sightings import Inside
@@ -21,7 +28,7 @@ from tests.unit.verify.mutation import SYN, Change, crosses, judged_by, mutation
 from tests.unit.verify.service_mutations import changed, without
 from tests.unit.verify.vpn_mutations import inner
 
-RUN = "service-vpn"
+RUN, DS8000 = "service-vpn", "service-ds8000-vpn"
 VPN1, HMC, CALLER = "129.42.160.16", "203.0.113.10", "10.253.0.2"
 OWN, LPAR_1, LPAR_2 = "10.254.1.2", "10.254.1.3", "10.254.1.4"
 
@@ -155,7 +162,29 @@ def crossing(by: str, **fields: object) -> Change:
     return change
 
 
+def second_call(run: TrueRun) -> None:
+    """One more ICRQ in the first session, of another sequence number."""
+    item = run.inside_session(is_control(ControlType.ICRQ))[0]
+    content = inner(item)
+    at = 28 + 8  # IP and UDP; then flags, length, tunnel, session, and Ns (RFC 2661 3.1)
+    changed_content = content[:at] + b"\x00\x63" + content[at + 2 :]
+    run.seal(item, changed_content, item.frame.time + 0.001)
+
+
 MUTATIONS = (
+    mutation("I-22", "a session for a partition", DS8000, second_call,
+             seen="session 1 has 2 ICRQ, not 1"),
+    mutation("I-22", "a packet to a partition", DS8000,
+             crosses("images", "hmc", "image-1", IP(src=CALLER, dst="192.168.1.10") / SYN),
+             seen="1 packet of a session on images"),
+    mutation("I-25", "the gateway begins", DS8000, ike_of_gateway, "I-14", seen=f"{VPN1} began IKE"),
+    mutation("I-28", "a way is not refused", "service-esa",
+             without(lambda e: isinstance(e, InboundRefused) and e.by == "vpn"),
+             seen="by vpn was not refused"),
+    mutation("I-28", "a port answers", "service-esa",
+             crosses("lan", "esa", "firewall",
+                     IP(src=HMC, dst="198.51.100.1") / TCP(sport=22, dport=61_000, flags="SA")),
+             "I-01 OUT-02", seen="1 packet in answer to a scan on lan"),
     mutation("I-01", "a session that nobody let in", RUN, changed(SessionSought, gateway="vpn1"),
              seen="service looks for a session of hmc: it is at vpn1"),
     mutation("I-02", "nobody looked afterwards", RUN,
