@@ -1,4 +1,4 @@
-"""The lab's own certificate authority, and the certificates of ``sdc`` and of a relay.
+"""The lab's own certificate authority, and the certificates of ``sdc``, of a relay and of a console.
 
 Runs on the host, never inside the lab: ``cryptography`` is far too dear to import in the guest. The
 authority's key is thrown away when ``issue`` returns, so that nobody can ever issue another one.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CA_FILE = "ca.pem"
 SDC_FILE = "sdc.pem"
 RELAY_FILE = "relay.pem"
+CONSOLE_FILE = "console.pem"
 
 
 def identities(topology: Topology) -> tuple[str, ...]:
@@ -45,9 +46,14 @@ def relay_identities(topology: Topology) -> tuple[str, ...]:
     return tuple(node.name for node in topology.with_role(Role.relay))
 
 
+def console_identities(topology: Topology) -> tuple[str, ...]:
+    """The names of a console that offers pages by HTTPS to IBM's people; none where there is none."""
+    return (topology.service.console,) if topology.service is not None else ()
+
+
 def issue(topology: Topology, keys_dir: Path) -> None:
     """Write ``ca.pem`` (for everybody) and ``sdc.pem`` (chain and key, for its owner only); where there is a
-    relay, ``relay.pem``, too.
+    relay, ``relay.pem``, too, and where there is a console with remote service, ``console.pem``.
 
     All are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
     date, which need not be right, and may run for years.
@@ -63,20 +69,21 @@ def issue(topology: Topology, keys_dir: Path) -> None:
         organization_unit_name="Service data centre",
         common_name="sdc",
     )
-    relays = relay_identities(topology)
+    others = {RELAY_FILE: relay_identities(topology), CONSOLE_FILE: console_identities(topology)}
 
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(keys_dir / CA_FILE, authority.cert_pem.bytes(), 0o644)
         _write(keys_dir / SDC_FILE, _chain_and_key(certificate), 0o600)
-        if relays:
-            certified = authority.issue_cert(
-                *relays,
-                organization_name="callhome-lab",
-                organization_unit_name="Remote service",
-                common_name=relays[0],
-            )
-            _write(keys_dir / RELAY_FILE, _chain_and_key(certified), 0o600)
+        for file, names in others.items():
+            if names:
+                certified = authority.issue_cert(
+                    *names,
+                    organization_name="callhome-lab",
+                    organization_unit_name="Remote service",
+                    common_name=names[0],
+                )
+                _write(keys_dir / file, _chain_and_key(certified), 0o600)
     except OSError as error:
         raise PrerequisiteError(
             f"cannot write {error.filename or keys_dir}: {error.strerror}",

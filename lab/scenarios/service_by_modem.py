@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 from lab.errors import ProtocolError
 from lab.linux import firewall
+from lab.scenarios import service_work
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
 from lab.service.caller import INTERFACE
@@ -47,6 +48,7 @@ def work(scene: Scene, service: RemoteService) -> None:
     scene.note_rules("during")
     for port in service.ports[:3]:
         scene.look_at(service.console, service.ppp_address, port)
+    service_work.use(scene, service)
     scene.look_back(service)
     targets = [service.ppp_address]
     for partition in service.partitions:

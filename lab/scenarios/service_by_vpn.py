@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lab.errors import ProtocolError
 from lab.linux import firewall
-from lab.scenarios import service_apart
+from lab.scenarios import service_apart, service_work
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
@@ -63,6 +63,7 @@ def work(scene: Scene, service: RemoteService) -> None:
     scene.note_rules("during")
     for port in agreed.ports[:3]:
         scene.look_at(agreed.console, agreed.ppp_address, port)
+    service_work.use(scene, agreed)
     scene.look_back(agreed)
     for partition in agreed.partitions:
         for port in LOOKED_AT:

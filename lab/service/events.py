@@ -225,6 +225,28 @@ class CustomerRules(Event, topic="service"):
     rules: str
 
 
+class ConsoleUsed(Event, topic="service"):
+    """The representative used what the console offers, by a program of the representative's own."""
+
+    started: float
+    host: str
+    address: str
+    port: int
+    program: str
+    """``ssh`` or ``curl``."""
+    status: int
+    """The exit status of the program."""
+    answer: str
+    """The first line of what it said."""
+
+    @property
+    def sentence(self) -> str:
+        outcome = f"says {self.answer!r}" if self.status == 0 else f"ends with {self.status}"
+        return (
+            f"{self.source} to {self.host} ({self.address}:{self.port}): {self.program} {outcome}"
+        )
+
+
 class SessionSought(Event, topic="service"):
     """IBM's Service Server looked for a session of a console's at the VPN gateways."""
 
@@ -360,6 +382,7 @@ KINDS: tuple[type[Event], ...] = (
     LoggedOut,
     InboundRefused,
     CustomerRules,
+    ConsoleUsed,
     SessionSought,
     ServiceTried,
     Audited,

@@ -129,6 +129,8 @@ def _socket(kind: socket.SocketKind) -> socket.socket:
     made = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
     try:
         made.setsockopt(socket.SOL_IP, _IP_TRANSPARENT, 1)
+        # A connection of ours that is over must not keep its port from a program that wants it.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if kind == socket.SOCK_DGRAM:
             made.setsockopt(socket.SOL_IP, _IP_RECVORIGDSTADDR, 1)
         made.bind(("", 0))

@@ -10,6 +10,7 @@ from lab.service.events import (
     CLOSED,
     OVER,
     SESSION,
+    ConsoleUsed,
     CustomerRules,
     Flooded,
     HostScanned,
@@ -18,6 +19,7 @@ from lab.service.events import (
     SessionUp,
     spans,
 )
+from lab.service.offered import HTTPS_PORTS, SSH_PORT
 from lab.topology.service import Inbound, Partition, RemoteService
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
@@ -216,6 +218,7 @@ def check_i_10(case: Case) -> Finding:
             check.object(f"{protocol} {answered or 'nothing'} answered")
     if scan.refused or scan.protocols or scan.errors:
         check.object(scan.sentence)
+    _judge_use(case, check)
     for number, name in ((TCP, "TCP"), (UDP, "UDP")):
         heard = [item for item in _of_console(case) if item.data.protocol == number]
         strange = {item.data.source_port for item in heard} - {*of(case).ports}
@@ -224,6 +227,17 @@ def check_i_10(case: Case) -> Finding:
             what = f"{name} {spans(strange)} of the console answered on the line"
             check.object(what, frames_of(against))
     return check.finding(f"TCP and UDP {ports} answered of all, and no other protocol")
+
+
+def _judge_use(case: Case, check: Check) -> None:
+    """What the listed ports are for: SSH, and HTTPS where it is listed."""
+    used = [event for event in case.events if isinstance(event, ConsoleUsed)]
+    for port in {SSH_PORT, *HTTPS_PORTS} & {*of(case).ports}:
+        check.want([e for e in used if e.port == port], f"nobody used TCP {port} in a session")
+    for event in used:
+        check.want(event.status == 0 and event.answer, event.sentence)
+        if event.port == SSH_PORT and event.status == 0:
+            check.want(event.answer == of(case).console, f"SSH leads to {event.answer}")
 
 
 def _of_console(case: Case) -> list[Passed]:

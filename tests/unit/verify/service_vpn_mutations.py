@@ -8,6 +8,7 @@ from dataclasses import replace
 from scapy.layers.inet import IP, TCP, UDP
 
 from lab.service.events import (
+    ConsoleUsed,
     Flooded,
     HostScanned,
     InboundRefused,
@@ -190,6 +191,8 @@ MUTATIONS = (
     mutation("I-02", "nobody looked afterwards", RUN,
              without(lambda e: isinstance(e, SessionSought)), "I-01",
              seen="service has not looked for a session of hmc"),
+    mutation("I-10", "HTTPS fails", RUN, changed(ConsoleUsed, 2, status=7, answer="no route"),
+             seen="service to hmc (10.254.1.2:8443): curl ends with 7"),
     mutation("I-12", "another gateway", RUN, changed(SessionUp, gateway="vpn2"),
              seen="session 1 is at vpn1, and hmc says vpn2"),
     mutation("I-12", "nothing of a session", RUN, lose_session, "I-13 I-16 I-18 I-32 P-21",
