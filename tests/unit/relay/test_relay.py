@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import socket
 import ssl
@@ -28,7 +29,7 @@ from lab.relay.events import (
 )
 from lab.relay.forwarding import ConsoleEnd, RepresentativeEnd, SessionOver
 from lab.relay.frames import Party, Refusal, RelayKind
-from lab.relay.server import MOST_CALLERS
+from lab.relay.server import MOST_CALLERS, MOST_QUEUED
 from lab.wait import let_pass, wait_until
 from tests.unit.relay.sites import (
     ADDRESS,
@@ -82,6 +83,14 @@ def _echo_one(connection: socket.socket) -> None:
     with connection, contextlib.suppress(OSError):
         while data := connection.recv(65_536):
             connection.sendall(data)
+
+
+def read_some(client: ssl.SSLSocket, size: int) -> bytes:
+    """So many bytes."""
+    found = b""
+    while len(found) < size:
+        found += client.recv(size - len(found))
+    return found
 
 
 def through(session: LoopbackSession, port: int, data: bytes) -> bytes:
@@ -144,10 +153,32 @@ class TestSession:
                         let_pass(0.001)
                 assert sent < 64_000_000, "somebody holds what nobody reads"
                 assert through(session, echo, b"others go on") == b"others go on"
+                stuck = [
+                    pipe
+                    for pipe in session.representative.end._pipes.values()
+                    if not session.representative.end._wanted(pipe) & select.POLLIN
+                ]
+                assert stuck, "a channel without room is polled for, again and again"
             for end in (session.console.end, session.representative.end):
                 held = sum(len(pipe.out) for pipe in end._pipes.values())
                 assert held <= 65_536
                 assert end._flow.queued < 1 << 20
+
+    def test_a_relay_holds_little_of_what_nobody_takes(self, site: RelaySite) -> None:
+        """Two ends of another make, one of which only speaks, and the other never listens."""
+        with site.relay() as relay, site.tls() as deaf, site.tls() as talker:
+            deaf.sendall(frames.hello(Party.representative) + frame(RelayKind.invite))
+            head = read_some(deaf, len(frames.hello(Party.relay) + frames.code("0000000", 300)))
+            talker.sendall(frames.hello(Party.console) + frame(RelayKind.redeem, head[-11:-4]))
+            read_some(talker, len(frames.hello(Party.relay) + frame(RelayKind.joined)))
+            talker.settimeout(0.5)
+            sent = 0
+            with contextlib.suppress(TimeoutError):
+                while sent < 64_000_000:
+                    talker.sendall(bytes(65_536))
+                    sent += 65_536
+            assert sent < 64_000_000, "somebody holds what nobody reads"
+            assert max(leg.flow.queued for leg in relay._legs.values()) < MOST_QUEUED + 65_536
 
     def test_many_connections_wait_for_a_channel(
         self, site: RelaySite, told: int, echo: int
