@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -23,7 +24,9 @@ from lab.relay.frames import Party, RelayFrame, RelayKind
 from lab.wait import wait_until
 from tests.unit.ibm.sites import HostNode, free_port
 
-ADDRESS, NAME = "127.0.0.5", "relay"
+ADDRESS = f"127.5.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250 + 1}"
+"""Of this process alone: tests beside it find free ports, too."""
+NAME = "relay"
 NEVER = 60.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shutil
 import socket
@@ -280,7 +281,7 @@ class TestWayToTheRelay:
         ]  # fmt: skip
 
     def test_no_port_leads_there(self, site: RelaySite, told: int) -> None:
-        problem = r"does not come to relay \(127\.0\.0\.5\): port .* refused"
+        problem = rf"does not come to relay \({re.escape(ADDRESS)}\): port .* refused"
         with pytest.raises(NoRelay, match=problem), site.line(Party.console, told):
             pass
 
@@ -297,7 +298,7 @@ class TestWayToTheRelay:
         with site.relay(silent=True), pytest.raises(ToldToEnd), site.line(Party.console, told):
             pass
 
-    @pytest.mark.parametrize("names", [("another",), ("127.0.0.5",)])
+    @pytest.mark.parametrize("names", [("another",), (ADDRESS,)])
     def test_a_certificate_of_another_name(
         self, site: RelaySite, told: int, names: tuple[str, ...]
     ) -> None:

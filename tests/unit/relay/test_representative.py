@@ -19,10 +19,12 @@ from lab.relay.events import PortAsked, PortsAsked, WaitedAtRelay
 from lab.relay.forwarding import ConsoleEnd
 from lab.relay.frames import Party, Refusal
 from lab.service import at_relay, by_internet
-from lab.service.at_relay import FORWARDS, RelayedRepresentative
+from lab.service.at_relay import RelayedRepresentative
 from lab.topology.service import Inbound, RemoteService
 from lab.wait import wait_until
 from tests.unit.relay.sites import ADDRESS, NAME, EndAtWork, RelaySite, reach, relay_threads
+
+FORWARDS = ADDRESS.replace("127.5.", "127.6.")
 
 
 class HereNode:
@@ -41,6 +43,7 @@ class HereNode:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RelaySite]:
     site = RelaySite(tmp_path)
     monkeypatch.setattr(by_internet, "RELAY_PORTS", site.ports)
+    monkeypatch.setattr(at_relay, "FORWARDS", FORWARDS)
     yield site
     assert relay_threads() == []
 
