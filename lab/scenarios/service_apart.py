@@ -10,9 +10,9 @@ from lab.linux import nft
 from lab.linux.nodes import Node
 from lab.scenarios.service_scene import Scene
 from lab.service import injection, marks, scan
-from lab.service.events import ApartScanned, ApartTried
 from lab.service.marks import Purpose
 from lab.service.representative import first_line
+from lab.service.server.events import ApartScanned, ApartTried
 from lab.topology.model import RemoteService
 
 

@@ -276,96 +276,6 @@ class ServiceTried(Event, topic="service"):
         return f"{self.source} to {self.host} ({self.address}:{self.port}): {outcome}"
 
 
-class Audited(Event, topic="audit"):
-    """IBM's service server has recorded an attempt (I-21). The source is the server."""
-
-    user: str
-    address: str
-    """From where; empty at the server's own console."""
-    console: str
-    verb: str
-    outcome: str
-    """``done``, ``refused`` or ``failed``."""
-    reason: str
-    authorization: int
-    """The number of the authorization that was given, or by which the attempt was permitted; 0: none."""
-
-    @property
-    def sentence(self) -> str:
-        who = f"{self.user or 'somebody'} from {self.address}" if self.address else self.user
-        what = f"{self.verb} {self.console}".strip()
-        return f"{who}: {what}: {self.outcome}" + (f" ({self.reason})" if self.reason else "")
-
-
-class ToolTried(Event, topic="service"):
-    """Somebody of IBM's has asked the service server for something.
-
-    The source is the PC of the intranet from which the user logged in, or the server, where nobody did. The
-    time is the end.
-    """
-
-    started: float
-    user: str
-    server: str
-    words: str
-    """What was asked for, without a token."""
-    status: int
-    """The exit status: 0, 1 where it was refused or came to nothing, 255 where ssh itself failed."""
-    answer: str
-    """The first line of what came back."""
-
-    @property
-    def told(self) -> str:
-        """In words; the story tells of the server's record."""
-        return f"{self.user} at {self.source} to {self.server}: {self.words}: {self.answer or self.status}"
-
-
-class ApartTried(Event, topic="service"):
-    """Who is no tool of a session tried one port of the session, as a program would (I-19, I-20).
-
-    The source is IBM's service server, or a PC of the intranet.
-    """
-
-    address: str
-    host: str
-    """Whose the address is."""
-    port: int
-    answer: str
-    """The first line of what came back; empty if nothing did."""
-
-    @property
-    def sentence(self) -> str:
-        outcome = f"says {self.answer!r}" if self.answer else "does not answer"
-        return (
-            f"{self.source}, past the tools, to {self.host} ({self.address}:{self.port}): {outcome}"
-        )
-
-
-class ApartScanned(Event, topic="scan"):
-    """All TCP and UDP ports, other IP protocols and a ping, between the intranet and a session (I-20).
-
-    The source is the PC of the intranet, or the console, in whose name packets came to the server from the
-    session's side.
-    """
-
-    started: float
-    address: str
-    """The source's own."""
-    target: str
-    sent: Counts
-    at_server: Counts
-    """As the service server counted them when they came."""
-    at_target: Counts
-    """As the host at the other end counted them."""
-    answered: bool
-    """Whether anything came back."""
-
-    @property
-    def sentence(self) -> str:
-        came = f"{sum(self.at_target)} of {sum(self.sent)} packets came through"
-        return f"{self.source} scans {self.target} past the service server: {came}"
-
-
 KINDS: tuple[type[Event], ...] = (
     HostScanned,
     Flooded,
@@ -385,10 +295,6 @@ KINDS: tuple[type[Event], ...] = (
     ConsoleUsed,
     SessionSought,
     ServiceTried,
-    Audited,
-    ToolTried,
-    ApartTried,
-    ApartScanned,
 )
 
 

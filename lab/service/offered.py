@@ -25,7 +25,7 @@ READY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ConsoleOffer:
     """What stands, and what is needed to use it."""
 
     host_key: str
@@ -34,7 +34,7 @@ class Offer:
 
 
 @contextlib.contextmanager
-def offering(console: Node, ports: tuple[int, ...], certificate: Path) -> Iterator[Offer]:
+def offering(console: Node, ports: tuple[int, ...], certificate: Path) -> Iterator[ConsoleOffer]:
     """Offer, inside of the context, what the listed ports are for. ``certificate`` has chain and key."""
     pair = accounts.make_keys(console, SUPPORT.name)
     https = tuple(port for port in HTTPS_PORTS if port in ports)
@@ -48,4 +48,4 @@ def offering(console: Node, ports: tuple[int, ...], certificate: Path) -> Iterat
             daemon = console.spawn(argv, name=f"https-{port}")
             undo.callback(console.stop, daemon)
             daemon.expect_line("ACCEPT", READY_S)
-        yield Offer(server.host_key, {SUPPORT: pair}, https)
+        yield ConsoleOffer(server.host_key, {SUPPORT: pair}, https)

@@ -15,6 +15,7 @@ from lab.record.event import Event
 from lab.record.record import Record
 from lab.relay import events as relay
 from lab.service import events as remote_service
+from lab.service.server import events as server
 from lab.telephony import events as telephony
 from lab.topology.model import Interface, NodePlan, Role, Topology
 from lab.topology.telephone import Lig
@@ -130,7 +131,12 @@ class Case(Told):
     def events(self) -> list[Event]:
         """What the telephone did, what daemons complained of, and who tried to get in, in order."""
         return story.read(
-            self.run_dir, *telephony.KINDS, *COMPLAINTS, *remote_service.KINDS, *relay.KINDS
+            self.run_dir,
+            *telephony.KINDS,
+            *COMPLAINTS,
+            *remote_service.KINDS,
+            *server.KINDS,
+            *relay.KINDS,
         )
 
     # -- what the wires show ------------------------------------------------------------------

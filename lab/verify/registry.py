@@ -20,6 +20,7 @@ from lab.verify import (
     service_access,
     service_apart,
     service_generations,
+    service_locked,
     service_vpn,
 )
 from lab.verify.case import Case
@@ -60,7 +61,7 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "I-15": service_vpn.check_i_15,
     "I-16": service_vpn.check_i_16,
     "I-17": service_vpn.check_i_17,
-    "I-18": _by_way(remote_session.check_i_18, Inbound.internet, relay_session.check_i_18),
+    "I-18": _by_way(service_locked.check_i_18, Inbound.internet, relay_session.check_i_18),
     "I-19": service_apart.check_i_19,
     "I-20": service_apart.check_i_20,
     "I-21": service_access.check_i_21,

@@ -8,34 +8,28 @@ from math import inf
 from lab.names import all_of, count
 from lab.service.events import (
     CLOSED,
-    OVER,
     SESSION,
     ConsoleUsed,
     CustomerRules,
-    Flooded,
     HostScanned,
-    LockedDown,
     ServiceTried,
     SessionUp,
     spans,
 )
 from lab.service.offered import HTTPS_PORTS, SSH_PORT
-from lab.topology.service import Inbound, Partition, RemoteService
+from lab.topology.service import Partition, RemoteService
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
     agreements,
-    first_enabled,
-    forbid_answers,
-    judge_outsiders,
     no_session,
     of,
 )
-from lab.verify.service_sessions import Passed, passed, sessions
+from lab.verify.service_sessions import Passed, passed
 from lab.wire.decode import TCP, UDP, Frame, Packet
 
 
-def _scans(case: Case, state: str, source: str = "") -> list[HostScanned]:
+def scans_of(case: Case, state: str, source: str = "") -> list[HostScanned]:
     return [
         event
         for event in case.events
@@ -45,7 +39,7 @@ def _scans(case: Case, state: str, source: str = "") -> list[HostScanned]:
 
 def _in_session(case: Case, target: str) -> HostScanned | None:
     """The representative's scan of an address, by the console's own session."""
-    scans = (s for s in _scans(case, SESSION, of(case).workplace) if s.target == target)
+    scans = (s for s in scans_of(case, SESSION, of(case).workplace) if s.target == target)
     return next((s for s in scans if s.by in ("", of(case).console)), None)
 
 
@@ -141,7 +135,7 @@ def check_i_08(case: Case) -> Finding:
         came = [frame for frame, _ in _of_caller(case, partition.segment)]
         check.forbid(came, f"of the session on {partition.segment}")
         if of(case).allowed:
-            own = _scans(case, SESSION, partition.name)
+            own = scans_of(case, SESSION, partition.name)
             check.want(own, f"{partition.name} has not tried to get to another partition")
             for scan in own:
                 _want_all_arrived(check, scan)
@@ -176,7 +170,7 @@ def check_i_09(case: Case) -> Finding:
     service = of(case)
     scans = [
         s
-        for s in _scans(case, CLOSED, service.workplace)
+        for s in scans_of(case, CLOSED, service.workplace)
         if s.target == agreements(case)[-1].ppp_address
     ]
     check.want(scans, "the console was not tried in a session that may not reach it")
@@ -324,82 +318,4 @@ def check_i_32(case: Case) -> Finding:
     return check.finding(
         f"{count(len(tries), 'connection')} of the console, answered on the line, and "
         + ("let through" if stateful else "none let through")
-    )
-
-
-def _judge_floods(case: Case, check: Check) -> None:
-    """By VPN IBM's side can send before the session stands, and has to find everything closed."""
-    if of(case).by is not Inbound.vpn:
-        return
-    floods = [event for event in case.events if isinstance(event, Flooded)]
-    ups = [event.time for event in case.events if isinstance(event, SessionUp)]
-    ends = {(flood.address, flood.port) for flood in floods}
-    both = zip(case.borrowed, ups, sessions(case), agreements(case), strict=False)
-    for (since, _), up, session, agreed in both:
-        aliases = {partition.alias for partition in agreed.allowed}
-        check.want(
-            [f for f in floods if f.started <= since and up <= f.time],
-            "nobody flooded a closed port while a session came up",
-        )
-        early = [
-            item
-            for item in session.passed
-            if item.data.is_bare_syn
-            and (item.data.source, item.data.destination_port) in ends
-            and item.frame.time <= up
-        ]
-        check.want(early, f"no SYN of the flood came by {session.name} before it stood")
-        check.show(item.frame for item in early[:2])
-        answers = [
-            item
-            for item in session.passed
-            if item.of_console
-            and item.data.is_syn_ack
-            and (item.data.destination, item.data.source_port) in ends
-        ]
-        # A partition has every port open, once the session stands.
-        wrong = [i for i in answers if i.frame.time < up or i.data.source not in aliases]
-        check.forbid(frames_of(wrong), f"answered the flood before {session.name} stood")
-
-
-def check_i_18(case: Case) -> Finding:
-    """The lock-down stands before the first packet of a session, and everything is closed after the last."""
-    check = Check(
-        "I-18",
-        "the lock-down stands before a packet can come by a session; outside all stays closed",
-    )
-    if why := no_session(case):
-        return check.not_tested(why)
-    locked = [event for event in case.events if isinstance(event, LockedDown)]
-    came_up = sessions(case)
-    if len(locked) != len(came_up):
-        check.object(f"{count(len(came_up), 'session')}, and {count(len(locked), 'lock-down')}")
-    for session, event in zip(came_up, locked, strict=False):
-        early = [item for item in session.passed if item.frame.time < event.time]
-        if early:
-            check.object(f"{session.name}: packets came before the lock-down", frames_of(early))
-        check.want(session.passed, f"{session.name} carried no packet")
-        check.show(item.frame for item in session.passed[:2])
-    _judge_floods(case, check)
-    unlisted = [
-        event
-        for event in case.events
-        if isinstance(event, ServiceTried)
-        and event.host == of(case).console
-        and event.port not in of(case).ports
-    ]
-    check.want(unlisted, "no port that is closed was tried as soon as a session was up")
-    for tried in unlisted:
-        check.want(not tried.answer, tried.sentence)
-    meanwhile = _scans(case, SESSION)
-    inside = {of(case).workplace, *(partition.name for partition in of(case).partitions)}
-    outside = [scan for scan in meanwhile if scan.source not in inside]
-    check.want(outside, "nobody tried to get in from outside during a session")
-    for scan in outside:
-        check.want(scan.silent, scan.sentence)
-    judge_outsiders(case, check, _scans(case, OVER))
-    forbid_answers(case, check, first_enabled(case), inf)
-    return check.finding(
-        f"{count(len(came_up), 'session')}, each locked down before its first packet; nothing answered the "
-        "Internet meanwhile and afterwards"
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lab.names import all_of, count
-from lab.service.events import Audited, CalledIn, ToolTried
+from lab.service.events import CalledIn
+from lab.service.server.events import Audited, ToolTried
 from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.names import all_of, count
-from lab.service.events import ApartScanned, ApartTried, ToolTried
+from lab.service.server.events import ApartScanned, ApartTried, ToolTried
 from lab.topology.service import BY_TELEPHONE
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding

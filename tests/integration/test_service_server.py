@@ -17,9 +17,9 @@ from lab.linux import links
 from lab.linux.nodes import Node
 from lab.linux.process import Ended, Popen
 from lab.record.event import Event
-from lab.service.events import Audited, ToolTried
 from lab.service.server import login, reception, separation, workplace
 from lab.service.server.client import Client
+from lab.service.server.events import Audited, ToolTried
 from lab.service.server.login import LogInServer
 from lab.service.server.office import Verb
 from lab.service.server.separation import Separation

@@ -54,6 +54,7 @@ def _lab_own() -> list[type[Event]]:
         importlib.import_module(f"lab.ways.{kind}.events")
     importlib.import_module("lab.telephony.events")
     importlib.import_module("lab.service.events")
+    importlib.import_module("lab.service.server.events")
     return [
         kind
         for kind in _below(Event)

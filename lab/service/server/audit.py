@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lab.record.event import Tell
-from lab.service.events import Audited
+from lab.service.server.events import Audited
 
 FILE = "audit.jsonl"
 

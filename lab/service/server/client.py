@@ -10,8 +10,8 @@ from lab.linux import process
 from lab.linux.nodes import Node
 from lab.linux.process import PIPE, Ended
 from lab.record.event import Tell
-from lab.service.events import ToolTried
 from lab.service.server import tool
+from lab.service.server.events import ToolTried
 
 PATH = f"/run/lab/{tool.PROGRAM}"
 """Of the program in the server's node."""

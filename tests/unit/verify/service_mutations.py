@@ -10,7 +10,6 @@ from scapy.layers.inet import IP, TCP, UDP
 from lab.record.event import Event
 from lab.record.record import LigCall
 from lab.service.events import (
-    Audited,
     CalledIn,
     ConsoleUsed,
     CustomerRules,
@@ -20,9 +19,9 @@ from lab.service.events import (
     LockedDown,
     ServiceTried,
     SessionUp,
-    ToolTried,
 )
 from lab.service.marks import Purpose
+from lab.service.server.events import Audited, ToolTried
 from lab.telephony.events import CallAnswered, CallRings
 from lab.wire import ppp
 from lab.wire.ppp import ChapCode

@@ -8,7 +8,7 @@ from dataclasses import replace
 from scapy.layers.inet import IP, TCP
 
 from lab.record.event import Event
-from lab.service.events import ApartScanned, ApartTried, Audited, ToolTried
+from lab.service.server.events import ApartScanned, ApartTried, Audited, ToolTried
 from tests.recordings.true_run import TrueRun
 from tests.unit.verify.mutation import SYN, Change, crosses, mutation
 from tests.unit.verify.service_mutations import not_permitted_by, recorded, without
