@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if service is None:
         raise UsageError(
             f"{args.topology} has no remote service",
-            hint="take service-off or service-modem; `service:` in a topology file sets it up",
+            hint="take one of service-* in `lab list`; `service:` in a topology file sets it up",
         )
     command = tuple(args.command)
     node = service.console if command else ""

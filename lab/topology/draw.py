@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from lab import ways
-from lab.names import count
+from lab.names import all_of, count
 from lab.topology import route_map, units
 from lab.topology.model import AllowRule, NodePlan, Segment, Topology, Way
 from lab.topology.roles import TRAITS
@@ -168,16 +168,24 @@ def _limits(rule: CallRule) -> Iterator[str]:
 
 def _remote_service(topology: Topology) -> Iterator[str]:
     service = topology.service
-    if service is not None:
-        yield f"Who tries to get in to {service.console}, where remote service is off"
-        yield "  from outside: the Internet, and IBM's servers"
-        if service.dialer:
-            yield f"  by telephone: {service.dialer}, which dials {service.number}"
-        if service.server:
-            yield f"  by VPN or Internet: representatives at {service.server}"
-        if service.intranet:
-            yield f"  IBM's people log in to {service.workplace} from {service.intranet}"
-        yield f"  {service.neighbour} sees that all ports are open, but for the firewall"
+    if service is None:
+        return
+    console = service.console
+    yield f"Who tries to get in to {console}, where remote service is off at first"
+    yield "  from outside: the Internet, and IBM's servers"
+    if service.dialer:
+        yield f"  by telephone: {service.dialer}, which dials {service.number}"
+    if service.server and service.relay:
+        yield f"  by Internet: {service.server}, at {service.relay}, to which {console} connects"
+    elif service.server:
+        yield f"  by VPN: {service.server}, if {console} has called a gateway"
+    if service.intranet:
+        yield f"  IBM's people log in to {service.workplace} from {service.intranet}"
+    yield f"  {service.neighbour} sees that all ports are open, but for the firewall"
+    if service.by:
+        reached = [console] if service.console_allowed else []
+        reached += [partition.name for partition in service.allowed]
+        yield f"  {console} lets a session in by {service.by}, to {all_of(reached) or 'nobody'}"
 
 
 # -- what is not on the path -----------------------------------------------------------------------
