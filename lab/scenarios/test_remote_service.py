@@ -179,3 +179,19 @@ class TestRemoteServiceByVpnByHand:
         let_pass(30)
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
         assert "tools-" not in lab.node("service").run(["ip", "link"])
+
+    def test_a_session_that_nobody_uses_ends_by_itself(self, lab: Lab) -> None:
+        """The console has called, and no packet has gone through a door."""
+        by_hand(lab, "hmc", "lab-inbound enable --access hmc --minutes 30")
+        let_pass(1_700)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("a session stands by vpn")
+        let_pass(200)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
+
+    def test_a_session_that_is_used_outlives_its_minutes(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable --access hmc --minutes 30")
+        connect(lab, server="service")
+        by_ssh(lab, "run -- curl -sm 10 telnet://10.254.1.2:22", server="service")
+        let_pass(1_900)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("a session stands by vpn")
+        assert by_hand(lab, "hmc", "lab-inbound disable").startswith("off")
