@@ -32,7 +32,7 @@ def find(case: Case) -> Diagnosis | None:
     """The first of them, in the order of a session; None if nothing befell it."""
     service = case.topology.service
     if service is not None and service.by is Inbound.internet:
-        return relay_symptoms.find(case, service)
+        return _not_authorized(case, service) or relay_symptoms.find(case, service)
     tried = any(isinstance(event, CalledIn | SessionSought) for event in case.events)
     if service is None or not service.by or not tried:
         return None
@@ -65,11 +65,10 @@ def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
 
 
 def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
-    """After the enabling nobody has called, as the server had refused it."""
-    if not enabled(case) or any(r.reason == "begun" for r in records(case)):
+    """The server refused the last one who wanted to get in, and no session has begun."""
+    if any(r.reason == "begun" for r in records(case)):
         return None
-    since = min(event.time for event in enabled(case))
-    asked = [r for r in records(case) if r.verb in CALLS and r.time >= since]
+    asked = [r for r in records(case) if r.verb in CALLS]
     if not asked or asked[-1].outcome != "refused":
         return None
     words = Denial(asked[-1].reason).words
@@ -189,8 +188,8 @@ def _silent_peer(case: Case, service: RemoteService) -> Diagnosis | None:
 
 SYMPTOMS: tuple[Callable[[Case, RemoteService], Diagnosis | None], ...] = (
     _no_modem,
-    _not_enabled,
     _not_authorized,
+    _not_enabled,
     _wrong_tries,
     _late_lockdown,
     _hole,

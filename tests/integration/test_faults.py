@@ -56,6 +56,7 @@ TELLING = {
     "late-lockdown": "before the lock-down stood",
     "lockdown-forgets-udp": "in a session hmc answers on UDP",
     "stale-session": "cut off in a session",
+    "expired-token": "the authorization has expired",
     "replayed-response": "denied the response to an earlier challenge",
     "relay-silent": "gets no further than TLS",
     "expired-code": "the code has expired",

@@ -25,7 +25,7 @@ def test_somebody_logs_in_by_picocom(tmp_path: Path) -> None:
     run_dir = tmp_path / "out"
     with user.standing("service-ds8000", "--no-path", "--out", f"{run_dir}") as name:
         model = json.loads((run_dir / "keys" / "model.json").read_text())
-        account = model["service"]["account"]
+        account = model["service"]["terminal_account"]
         assert b"one session is let in" in by_hand(user, name, "hmc", "lab-inbound enable")
         typed = user.terminal("exec", "--lab", name, "ibm-dial", "--", "picocom", "/dev/modem0")
         typed.expect_exact("Terminal ready\r\n")

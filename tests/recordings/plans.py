@@ -57,6 +57,7 @@ ELSEWHERE = (
     ("service-ds8000", "stale-session"),
     ("service-vpn", "expired-token"),
     ("service-aos", "inbound-not-enabled"),
+    ("service-aos", "expired-token"),
     ("service-aos", "stale-session"),
 )
 """Faults that look otherwise there, and are recorded once more."""

@@ -18,6 +18,8 @@ PATH = f"/run/lab/{tool.PROGRAM}"
 DEADLINE_S = 600.0
 """Lab time: a call may ring for minutes."""
 TOKEN = "--token"
+TELLS_SECRETS = frozenset({"authorize", "call", "invite"})
+"""Verbs whose words are for nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class Client:
                 server=self.server.name,
                 words=asked,
                 status=ended.status,
-                # What authorize says is the token.
+                # What authorize says is the token, and what call says by Internet is the code.
                 answer=""
-                if list(words[:1]) == ["authorize"] and not ended.status
+                if {*words[:1]} & TELLS_SECRETS and not ended.status
                 else self.words(ended),
             )
         )
