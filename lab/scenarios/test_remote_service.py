@@ -160,6 +160,9 @@ class TestRemoteServiceByVpnByHand:
 
     def test_only_the_sessions_tools_reach_it(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable --access hmc lpar-1")
+        for node in ("service", "intranet"):
+            with pytest.raises(LabError):
+                first_line(lab, node, "10.254.1.2", 22)
         given = by_hand(lab, "service", "lab-service authorize --user representative")
         with pytest.raises(LabError, match=r"hmc has no session in which it is 10\.9\.0\.1"):
             by_ssh(lab, f"connect --token {given} --ppp-address 10.9.0.1", server="service")

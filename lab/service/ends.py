@@ -34,6 +34,8 @@ class ServerSide:
 @contextlib.contextmanager
 def kept_apart(ground: Ground, service: RemoteService) -> Iterator[ServerSide]:
     """The Service Server's firewall, and whom it reaches sessions by."""
+    from lab.ways.vpn.plan import servers
+
     plan = ground.topology.node(service.server)
     own = {interface.segment for interface in plan.interfaces}
     hops = {
@@ -42,7 +44,13 @@ def kept_apart(ground: Ground, service: RemoteService) -> Iterator[ServerSide]:
         for interface in gateway.interfaces
         if interface.segment in own
     }
-    with separation.start(ground.nodes[service.server]) as made:
+    # A session stands from when the console has called, and is nobody's until a representative connects.
+    pools = dict.fromkeys(
+        f"{server.ppp.pool[0]}-{server.ppp.pool[-1]}"
+        for server in servers(ground.topology)
+        if server.ppp.pool
+    )
+    with separation.start(ground.nodes[service.server], list(pools)) as made:
         yield ServerSide(made, hops)
 
 

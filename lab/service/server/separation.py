@@ -32,6 +32,8 @@ COUNTERS = {
     THROUGH: "through the server, and of no session",
 }
 ADDRESSES, OWN_ADDRESSES, TOOLS = "session-addresses", "tools-addresses", "tools"
+GUARDED = "guarded-addresses"
+"""Those that a session may get: a session may stand before a representative uses it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +65,11 @@ class ToolPassage:
         return f"session-{self.number}-back"
 
 
-def render() -> str:
-    """The table of a server without a session."""
+def render(guarded: Sequence[str] = ()) -> str:
+    """The table of a server without a session. ``guarded``: addresses, prefixes or ranges of sessions."""
+    elements = f"\t\telements = {{ {', '.join(guarded)} }}\n" if guarded else ""
     sets = (
+        f"\tset {GUARDED} {{\n\t\ttype ipv4_addr\n\t\tflags interval\n{elements}\t}}\n"
         f"\tset {ADDRESSES} {{\n\t\ttype ipv4_addr\n\t\tflags interval\n\t}}\n"
         f"\tset {OWN_ADDRESSES} {{\n\t\ttype ipv4_addr\n\t}}\n"
         f"\tset {TOOLS} {{\n\t\ttype ifname\n\t}}\n"
@@ -78,6 +82,7 @@ def render() -> str:
                 f"iifname @{TOOLS} accept",
                 # Here, and not where packets are passed on: no packet of others is to get as far as routing.
                 f"ip daddr @{ADDRESSES} {_count(TO_SESSION)} drop",
+                f"ip daddr @{GUARDED} {_count(TO_SESSION)} drop",
                 f"ip saddr @{ADDRESSES} ip daddr != @{OWN_ADDRESSES} {_count(FROM_SESSION)} drop",
                 f"ip daddr @{OWN_ADDRESSES} ip saddr != @{ADDRESSES} {_count(TO_SESSION)} drop",
             ),
@@ -104,6 +109,7 @@ def render() -> str:
             (
                 "type filter hook output priority filter; policy accept;",
                 f"ip daddr @{ADDRESSES} {_count(OWN_TO_SESSION)} drop",
+                f"ip daddr @{GUARDED} {_count(OWN_TO_SESSION)} drop",
             ),
         ),
     )
@@ -192,10 +198,10 @@ class Separation:
 
 
 @contextlib.contextmanager
-def start(server: Node) -> Iterator[Separation]:
-    """The server's firewall inside of the context."""
+def start(server: Node, guarded: Sequence[str] = ()) -> Iterator[Separation]:
+    """The server's firewall inside of the context; ``guarded`` as in ``render``."""
     made = Separation(server)
-    made._nft("separate networks on", render())
+    made._nft("separate networks on", render(guarded))
     try:
         yield made
     finally:

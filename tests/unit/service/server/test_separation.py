@@ -31,6 +31,16 @@ def test_without_a_session_nothing_is_passed_on() -> None:
         assert [line for line in text if f'counter name "{name}" drop' in line], name
 
 
+def test_what_may_become_a_session_is_guarded_before() -> None:
+    text = rules(separation.render(["10.254.1.2-10.254.1.30"]))
+    assert "elements = { 10.254.1.2-10.254.1.30 }" in text
+    guarded = [line for line in text if "@guarded-addresses" in line]
+    assert guarded == [
+        'ip daddr @guarded-addresses counter name "to-session" drop',
+        'ip daddr @guarded-addresses counter name "own-to-session" drop',
+    ]
+
+
 def test_a_sessions_tools_get_to_its_addresses_and_their_answers_come_back() -> None:
     text = rules(separation.render_passage(TWO))
     assert [line for line in text if line.endswith("accept")] == [
