@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -297,7 +298,10 @@ def test_log_ins_that_stand_end_with_the_server(tmp_path: Path) -> None:
         site.running.check()
     for client in clients:
         client.wait(10)
-    assert [client.returncode for client in clients] == [255, 255]
+    without_command, with_command = (client.returncode for client in clients)
+    assert without_command == 255
+    # The end of the program may come to the client before the end of the connection does.
+    assert with_command in (255, 128 + signal.SIGKILL)
 
 
 # Separation.
