@@ -163,8 +163,8 @@ class TestRemoteServiceByVpnByHand:
         for node in ("service", "intranet"):
             with pytest.raises(LabError):
                 first_line(lab, node, "10.254.1.2", 22)
-        words = ["nft", "list", "counter", "ip", "service-server", "own-to-session"]
-        assert "packets 0 " not in lab.node("service").run(words), "it is guarded already"
+        asked = ["nft", "list", "counter", "ip", "service-server", "own-to-session"]
+        assert "packets 0 " not in lab.node("service").run(asked), "it is guarded already"
         given = by_hand(lab, "service", "lab-service authorize --user representative")
         with pytest.raises(LabError, match=r"hmc has no session in which it is 10\.9\.0\.1"):
             by_ssh(lab, f"connect --token {given} --ppp-address 10.9.0.1", server="service")
