@@ -114,6 +114,15 @@ class TestRemoteServiceByHand:
         with pytest.raises(LabError, match="hmc lets nobody in: the modem takes no call"):
             connect(lab, "--ppp-address 10.9.0.1")
 
+    def test_wrong_tries_add_up_over_calls(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable --ppp-address 10.9.0.1 --access hmc")
+        for number in range(3):
+            assert by_hand(lab, "hmc", "lab-inbound status").startswith("one session is let in")
+            with pytest.raises(LabError, match="does not take the credentials"):
+                connect(lab, f"--ppp-address 10.9.0.{100 + number}")
+            let_pass(30)
+        assert by_hand(lab, "hmc", "lab-inbound status").startswith("off")
+
     def test_the_customer_ends_a_session(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable --access hmc")
         connect(lab)

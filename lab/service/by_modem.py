@@ -49,6 +49,7 @@ class ModemEntrance:
         self._tell = tell
         self._numbers = count(1)
         self._settings: RemoteService | None = None
+        self._wrong_tries = 0
 
     @property
     def _service(self) -> RemoteService:
@@ -56,7 +57,7 @@ class ModemEntrance:
         return self._settings
 
     def prepare(self, settings: RemoteService) -> None:
-        self._settings = settings
+        self._settings, self._wrong_tries = settings, 0
         install_scripts(self._node)
         ppp.write_secrets(self._node, [credentials(settings.ppp_address)])
 
@@ -74,17 +75,18 @@ class ModemEntrance:
     def _take_call(self, panel: Panel, told: int) -> str:
         """A call that is connected; why nobody is let in any more, or nothing if it came to nothing."""
         panel.note_session()
-        for number in range(1, MOST_TRIES + 1):
+        while self._wrong_tries < MOST_TRIES:
             opened, status = self._run_pppd(told)
             if opened:
                 return "used"
             if status != _PEER_NOT_GENUINE:
-                break
+                panel.note_enabled()
+                return ""
+            # Over all calls of an enabling: who hangs up in between has no more of them.
+            self._wrong_tries += 1
+            number = self._wrong_tries
             self._tell(WrongTry(source=self._node.name, number=number, exit_status=status))
-        else:
-            return "wrong-tries"
-        panel.note_enabled()
-        return ""
+        return "wrong-tries"
 
     # The session.
 
