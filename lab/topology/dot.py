@@ -9,7 +9,7 @@ from lab import ways
 from lab.names import count
 from lab.topology import route_map, units
 from lab.topology.model import NodePlan, Segment, Topology
-from lab.topology.roles import TRAITS, Zone
+from lab.topology.roles import TRAITS, Role, Zone
 from lab.topology.route_map import TELEPHONE, RouteMap
 
 FONT = "DejaVu Sans, Helvetica, Arial, sans-serif"
@@ -31,7 +31,7 @@ ZONES = {
 
 HEAD = f"""digraph topology {{
   graph [rankdir=TB, compound=true, fontname="{FONT}", fontsize=14,
-    fontcolor="{INK}", labelloc=t, labeljust=l, nodesep=0.4, ranksep=0.25, pad=0.2,
+    fontcolor="{INK}", labelloc=t, labeljust=l, nodesep=0.2, ranksep=0.25, pad=0.2,
     bgcolor="white", splines=true];
   node [shape=box, style="rounded,filled", fillcolor="white", color="{LINE}", penwidth=1.2,
     fontname="{FONT}", fontsize=13, fontcolor="{INK}",
@@ -67,6 +67,7 @@ def _clusters(topology: Topology, route: RouteMap) -> Iterator[str]:
         yield f'    fontsize=12; fontcolor="{FAINT}"; margin=20;'
         yield from (f"    {_node(topology, route, node)}" for node in nodes)
         yield from (f"    {_hub(route, segment)}" for segment in hubs)
+        yield from (f"    {row}" for segment in hubs for row in _rows(topology, segment))
         yield "  }"
 
 
@@ -139,6 +140,20 @@ def _hub(route: RouteMap, segment: Segment) -> str:
         f'style="rounded,filled,dashed", fillcolor="#ffffffcc", margin="0.08,0.04", fontsize={SMALL}, '
         f'fontcolor="{FAINT}", {border}];'
     )
+
+
+def _rows(topology: Topology, hub: Segment) -> Iterator[str]:
+    """Partitions on wires of their own, in a row beside the wire that their HMC shares: some
+    versions of graphviz, among them 14, make three of them wider than a page without it."""
+    partitions = []
+    for hmc in topology.members(hub.name):
+        for wire in (topology.members(interface.segment) for interface in hmc.interfaces):
+            if len(wire) == 2:
+                partitions += [node.name for node in wire if node.role is Role.logical_partition]
+
+    if partitions:
+        row = " -> ".join(f'"{name}"' for name in (f"segment {hub.name}", *partitions))
+        yield f"{{ rank=same; {row} [style=invis]; }}"
 
 
 def _segment_label(segment: Segment) -> str:

@@ -194,6 +194,13 @@ def test_the_svg_is_not_made_smaller_on_a_page_and_its_letters_can_be_read(name:
     assert min(sizes) >= dot.SMALL
 
 
+def test_partitions_stand_in_a_row_beside_the_wire_of_their_hmc() -> None:
+    row = '{ rank=same; "segment lan" -> "lpar-1" -> "lpar-2" -> "lpar-3" [style=invis]; }'
+
+    assert row in dot.render(topology("service-vpn"))
+    assert "rank=same" not in dot.render(topology("vpn"))
+
+
 def test_list_is_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("list") == 0
     table = capsys.readouterr().out.splitlines()
