@@ -20,9 +20,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import DaemonError, KernelError, LabBroke
+from lab.errors import DaemonError, LabBroke
 from lab.ibm.conversation import Conversation, Limits, TlsSocket
 from lab.ibm.ledger import Ledger, open_ledger
+from lab.linux import listening
 from lab.names import count
 from lab.record.record import Transaction
 from lab.topology.model import Topology
@@ -49,7 +50,13 @@ def serving(
     with contextlib.ExitStack() as stack:
         context = _tls_context(node.name, run_dir / "keys")
         ledger = stack.enter_context(open_ledger(run_dir / "logs" / node.name / "ledger.jsonl"))
-        listeners = node.call(lambda: _listen(node.name, places))
+        listeners = node.call(
+            listening.by_tcp,
+            node.name,
+            places,
+            _BACKLOG,
+            "it must own every address of the topology's endpoints",
+        )
         for listener in listeners:
             stack.enter_context(listener)
 
@@ -195,32 +202,6 @@ def _tls_context(node: str, keys_dir: Path) -> ssl.SSLContext:
     context.sslsocket_class = TlsSocket
     context.sni_callback = _remember_sni
     return context
-
-
-def _listen(node: str, places: list[tuple[str, int]]) -> list[socket.socket]:
-    """Open every listener, or none; runs in the node."""
-    with contextlib.ExitStack() as stack:
-        listeners = []
-
-        for address, port in places:
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setblocking(False)
-            try:
-                listener.bind((address, port))
-                listener.listen(_BACKLOG)
-            except OSError as error:
-                raise KernelError(
-                    "listen on",
-                    f"{address} port {port} in node {node}",
-                    error.strerror or str(error),
-                    hint="it must own every address of the topology's endpoints",
-                ) from error
-            listeners.append(listener)
-
-        stack.pop_all()
-        return listeners
 
 
 class _SmallThread(threading.Thread):

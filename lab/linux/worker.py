@@ -6,6 +6,9 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from types import TracebackType
+
+from lab.errors import ThreadBroke
 
 
 @contextlib.contextmanager
@@ -22,3 +25,30 @@ def start_worker(work: Callable[[int], None], name: str) -> Iterator[threading.T
         undo.callback(thread.join)
         undo.callback(os.eventfd_write, told, 1)
         yield thread
+
+
+class Broke:
+    """What ended a thread before its time. The thread works in ``with``; who asks calls ``check``."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is not None:
+            self.error = error
+        return True
+
+    def check(self) -> None:
+        """Raise ThreadBroke, once, if something ended the thread."""
+        error, self.error = self.error, None
+        if error is not None:
+            raise ThreadBroke(self._name, error) from error

@@ -20,8 +20,9 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import KernelError, LabBroke, ThreadBroke
-from lab.linux.worker import start_worker
+from lab.errors import LabBroke
+from lab.linux import listening
+from lab.linux.worker import Broke, start_worker
 from lab.record.event import Tell
 from lab.relay.codes import Codes
 from lab.relay.events import CodeGiven, CodeNotTaken, SessionJoined, SessionParted
@@ -82,7 +83,13 @@ def serving(
                 f"{node.name} cannot use its certificate {keys / KEYS}: {error.strerror or error}",
                 hint="authority.issue writes it before the lab boots",
             ) from error
-        listeners = node.call(lambda: _listen(node.name, places))
+        listeners = node.call(
+            listening.by_tcp,
+            node.name,
+            places,
+            _BACKLOG,
+            "another program of the node has the port",
+        )
         for listener in listeners:
             undo.enter_context(listener)
         speaking = [listener for listener in listeners if listener.getsockname()[0] != silent]
@@ -124,13 +131,11 @@ class Relay:
         self._board = Switchboard(Codes(lambda: secrets.randbelow(10**CODE_DIGITS)))
         self._legs: dict[int, _Leg] = {}
         self._count = 0
-        self._failure: BaseException | None = None
+        self._broke = Broke(f"{name}'s relay")
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise ThreadBroke(f"{self._name}'s relay", failure) from failure
+        self._broke.check()
 
     def close(self) -> None:
         """Close every connection; the thread has ended."""
@@ -139,12 +144,9 @@ class Relay:
 
     def run(self, told: int) -> None:
         """Serve until ``told`` is readable."""
-        try:
+        with self._broke:
             while self._turn(told):
                 pass
-        # It belongs to who asks in ``check``.
-        except BaseException as error:  # noqa: BLE001
-            self._failure = error
 
     def _turn(self, told: int) -> bool:
         """Wait for something, and do what it asks for; False if it was ``told``."""
@@ -296,26 +298,3 @@ class Relay:
                 source=self._name, by=leg.address, received=leg.flow.received, sent=leg.flow.sent
             )
         )
-
-
-def _listen(node: str, places: list[tuple[str, int]]) -> list[socket.socket]:
-    """Open every listener, or none; runs in the node."""
-    with contextlib.ExitStack() as stack:
-        listeners = []
-        for address, port in places:
-            listener = stack.enter_context(socket.socket())
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setblocking(False)
-            try:
-                listener.bind((address, port))
-                listener.listen(_BACKLOG)
-            except OSError as error:
-                raise KernelError(
-                    "listen on",
-                    f"{address} port {port} in node {node}",
-                    error.strerror or str(error),
-                    hint="another program of the node has the port",
-                ) from error
-            listeners.append(listener)
-        stack.pop_all()
-        return listeners

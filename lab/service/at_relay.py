@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from lab.errors import ProtocolError, ThreadBroke, UsageError
+from lab.errors import ProtocolError, UsageError
 from lab.linux.nodes import Node
-from lab.linux.worker import start_worker
+from lab.linux.worker import Broke, start_worker
 from lab.record.event import Tell
 from lab.relay import calling, frames
 from lab.relay.calling import RelayLine, RelayRefused
@@ -74,7 +74,7 @@ class RelayedRepresentative:
         self._end: RepresentativeEnd | None = None
         self._started = 0.0
         self._tools: Node | None = None
-        self._failure: BaseException | None = None
+        self._broke = Broke("the representative at the relay")
         self._given_up = True
         """Whether the thread has nothing to do any more."""
         self._wishes: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -144,9 +144,7 @@ class RelayedRepresentative:
         """End the session, and leave the relay. Does nothing if there is none."""
         self._work.close()
         self._end, self._tools = None, None
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise ThreadBroke("the representative at the relay", failure) from failure
+        self._broke.check()
 
     stop = leave
 
@@ -204,6 +202,13 @@ class RelayedRepresentative:
 
     def _attend(self, told: int) -> None:
         try:
+            with self._broke:
+                self._stay_at_relay(told)
+        finally:
+            self._given_up = True
+
+    def _stay_at_relay(self, told: int) -> None:
+        try:
             self._be_at_relay(told)
         except ToldToEnd:
             pass
@@ -211,11 +216,6 @@ class RelayedRepresentative:
             self.said = refused.reason.words
         except ProtocolError as error:
             self.said = error.message
-        # It belongs to who asks in ``leave``.
-        except BaseException as error:  # noqa: BLE001
-            self._failure = error
-        finally:
-            self._given_up = True
 
     def _be_at_relay(self, told: int) -> None:
         place = relay_place(self._service, self._service.relay_inside)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lab.errors import LabBroke, LabError, ThreadBroke, UsageError
+from lab.errors import LabBroke, LabError, UsageError
+from lab.linux import listening
 from lab.linux.nodes import Node
-from lab.linux.worker import start_worker
+from lab.linux.worker import Broke, start_worker
 
 FOLDER = "/run/lab"
 Verb = Callable[[Mapping[str, Any]], str]
@@ -36,7 +36,7 @@ def place(name: str) -> str:
 @contextlib.contextmanager
 def start(node: Node, name: str, verbs: Mapping[str, Verb]) -> Iterator[Desk]:
     """Serve a desk inside of the context, one request at a time."""
-    listener = node.call(_listen, place(name))
+    listener = node.call(listening.by_path, place(name), 0o600, _BACKLOG)
     desk = Desk(f"{node.name}'s desk {name}", listener, verbs)
     with listener, start_worker(desk.run, f"desk {name}"):
         yield desk
@@ -46,36 +46,18 @@ class Desk:
     """A desk at work."""
 
     def __init__(self, name: str, listener: socket.socket, verbs: Mapping[str, Verb]) -> None:
-        self._name = name
+        self._broke = Broke(name)
         self._listener = listener
         self._verbs = verbs
-        self._failure: BaseException | None = None
 
     def run(self, told: int) -> None:
         """Serve until ``told`` is readable."""
-        try:
+        with self._broke:
             _serve(self._listener, told, self._verbs)
-        # It belongs to who asks in ``check``.
-        except BaseException as error:  # noqa: BLE001
-            self._failure = error
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise ThreadBroke(self._name, failure) from failure
-
-
-def _listen(path: str) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(path)
-        os.chmod(path, 0o600)  # noqa: PTH101 - the node's own file
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+        self._broke.check()
 
 
 def _serve(listener: socket.socket, told: int, verbs: Mapping[str, Verb]) -> None:

@@ -12,10 +12,10 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from lab.errors import KernelError, ThreadBroke
+from lab.errors import KernelError
 from lab.linux import nft
 from lab.linux.nodes import Node
-from lab.linux.worker import start_worker
+from lab.linux.worker import Broke, start_worker
 from lab.wire import craft
 
 TABLE = "listeners"
@@ -76,20 +76,18 @@ class Listeners:
         self._tcp = tcp
         self._udp = udp
         self._answers = answers
-        self._failure: BaseException | None = None
+        self._broke = Broke(f"{host}'s listeners")
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise ThreadBroke(f"{self._host}'s listeners", failure) from failure
+        self._broke.check()
 
     def run(self, told: int) -> None:
         """Answer until ``told`` is readable."""
         poller = select.poll()
         for source in (self._tcp, self._udp, told):
             poller.register(source, select.POLLIN)
-        try:
+        with self._broke:
             while True:
                 ready = [descriptor for descriptor, _ in poller.poll()]
                 if told in ready:
@@ -98,9 +96,6 @@ class Listeners:
                     self._accept()
                 if self._udp.fileno() in ready:
                     self._take_datagrams()
-        # It belongs to who asks in ``check``.
-        except BaseException as error:  # noqa: BLE001
-            self._failure = error
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):

@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lab.errors import LabError, ThreadBroke, UsageError
+from lab.errors import LabError, UsageError
+from lab.linux import listening
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
-from lab.linux.worker import start_worker
+from lab.linux.worker import Broke, start_worker
 from lab.service.server import tool
 from lab.service.server.office import OFFICER, Asker, Office
 
@@ -45,25 +46,14 @@ def start(
     node: Node, office: Office, users: Mapping[int, str], user_at: UserAt
 ) -> Iterator[Reception]:
     """Serve inside of the context; ``users`` has the names by uid. Programs of ``run`` end with it."""
-    listener = node.call(_listen, tool.SOCKET)
+    # Everybody may ask: the reception knows by uid who it is.
+    listener = node.call(listening.by_path, tool.SOCKET, 0o666, _BACKLOG)
     reception = Reception(f"{node.name}'s reception", listener, office, users, user_at)
     with contextlib.ExitStack() as undo:
         undo.enter_context(listener)
         undo.callback(reception.end_programs)
         undo.enter_context(start_worker(reception.run, "reception"))
         yield reception
-
-
-def _listen(path: str) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(path)
-        os.chmod(path, 0o666)  # noqa: PTH101 - the node's own file; who asks is known by uid
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +83,13 @@ class Reception:
         users: Mapping[int, str],
         user_at: UserAt,
     ) -> None:
-        self._name = name
+        self._broke = Broke(name)
         self._listener = listener
         self._office = office
         self._users = users
         self._user_at = user_at
         self._programs: dict[int, _Program] = {}
         """By what becomes readable when the program has ended, or nobody waits for it any more."""
-        self._failure: BaseException | None = None
         self._verbs: dict[str, Callable[[Asker, Mapping[str, Any]], str]] = {
             "authorize": office.authorize,
             "call": office.call,
@@ -114,17 +103,12 @@ class Reception:
 
     def run(self, told: int) -> None:
         """Serve until ``told`` is readable."""
-        try:
+        with self._broke:
             self._serve(told)
-        # It belongs to who asks in ``check``.
-        except BaseException as error:  # noqa: BLE001
-            self._failure = error
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise ThreadBroke(self._name, failure) from failure
+        self._broke.check()
 
     def end_programs(self) -> None:
         """End what ``run`` has started: the session's end, or the server's."""

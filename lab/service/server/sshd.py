@@ -15,10 +15,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from lab.errors import DaemonError, ThreadBroke
+from lab.errors import DaemonError
 from lab.linux.nodes import Node
 from lab.linux.process import DEVNULL, Log, Popen, how_ended
-from lab.linux.worker import start_worker
+from lab.linux.worker import Broke, start_worker
 from lab.service.server import accounts, log_ins
 from lab.service.server.accounts import NOBODYS_PATH, Account
 from lab.service.server.log_ins import LogIn
@@ -122,7 +122,7 @@ class SshServer:
         self._lock = threading.Lock()
         self._rest = b""
         self._listening = False
-        self._failure: BaseException | None = None
+        self._broke = Broke(name)
         self._logged_in: dict[tuple[str, int], str] = {}
         os.set_blocking(said, False)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -134,9 +134,7 @@ class SshServer:
 
     def check(self) -> None:
         """Raise LabError if sshd has ended, or who listens to it."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise ThreadBroke(self._name, failure) from failure
+        self._broke.check()
         if (status := self._popen.poll()) is not None:
             tail = Log(self._log).path.read_text() if self._log.exists() else ""
             raise DaemonError(self._name, f"ended {how_ended(status)}", log_tail=tail)
@@ -152,13 +150,10 @@ class SshServer:
         poller = select.poll()
         for source in (self._said, told):
             poller.register(source, select.POLLIN)
-        try:
+        with self._broke:
             while told not in {descriptor for descriptor, _ in poller.poll()}:
                 if not self.catch_up():
                     poller.unregister(self._said)
-        # It belongs to who asks in ``check``.
-        except BaseException as error:  # noqa: BLE001
-            self._failure = error
 
     def catch_up(self) -> bool:
         """Read what it has said so far; whether it can say more."""

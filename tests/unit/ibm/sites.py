@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 from lab import codec
 from lab.ibm import authority
@@ -19,6 +19,7 @@ from lab.topology.model import Agent, Endpoint, Interface, NodePlan, Role, Topol
 from lab.wait import wait_until
 from lab.ways.direct.plan import DirectPlan
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 ADDRESSES = "127.0.0.2", "127.0.0.3"
@@ -32,9 +33,9 @@ class HostNode:
     def __init__(self) -> None:
         self.calls = 0
 
-    def call(self, function: Callable[[], T], /) -> T:
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls += 1
-        return function()
+        return function(*args, **kwargs)
 
 
 def make_topology(*endpoints: Endpoint) -> Topology:

@@ -115,6 +115,6 @@ def test_what_ends_it_is_told(served: Reception, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(served, "_caller", broken)
     assert ask(b'{"verb": "status", "options": {}, "connection": ""}\n') == {}
-    wait_until("the reception's end", lambda: served._failure, 10.0)
+    wait_until("the reception's end", lambda: served._broke.error, 10.0)
     with pytest.raises(ThreadBroke, match="a defect"):
         served.check()
