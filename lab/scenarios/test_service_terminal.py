@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shlex
 import sysconfig
@@ -127,11 +128,15 @@ class TestTerminalByHand:
         assert typed(lab, "uname -n; id -un; echo $TERM") == "hmc\nnobody\nvt100"
         assert typed(lab, "ip -o link | wc -l") == "1"
         for address in ("192.168.1.10", "203.0.113.20", "203.0.113.10"):
-            assert "Couldn't connect" in typed(lab, f"curl -s -S telnet://{address}:22")
+            # curl 8.9 has no contractions any more.
+            said = typed(lab, f"curl -s -S telnet://{address}:22")
+            assert re.search("Could(n't| not) connect", said)
 
     def test_the_panel_is_out_of_reach(self, lab: Lab) -> None:
         program = f"{sysconfig.get_path('scripts')}/lab-inbound"
-        assert "there is no remote service" in typed(lab, f"{program} disable")
+        said = typed(lab, f"{program} disable")
+        # Debian 13's homes are out of reach for others, and so is a program in one.
+        assert "there is no remote service" in said or "ermission denied" in said
         assert "Permission denied" in typed(lab, "cat < /run/lab/inbound.sock")
         assert status(lab).startswith("a session stands")
 
