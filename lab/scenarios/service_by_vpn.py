@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lab.errors import ProtocolError
 from lab.linux import firewall
-from lab.scenarios import service_apart, service_work
+from lab.scenarios import service_apart, service_at_terminal, service_work
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
@@ -15,9 +15,11 @@ from lab.service.flood import flooding
 from lab.service.marks import Purpose
 from lab.service.panel import PanelState
 from lab.service.server import workplace
+from lab.service.server_typist import ServerTypist
 from lab.service.server_user import COMES_S
 from lab.service.wanted import told
 from lab.topology.model import RemoteService, Role
+from lab.topology.terminal import TERMINAL_PORT
 from lab.wait import wait_until
 from lab.ways.vpn.plan import VpnPlan
 
@@ -36,7 +38,12 @@ def before(scene: Scene) -> None:
 
 
 def again(scene: Scene) -> RemoteService:
-    """What is enabled the second time: a session that may not reach the console itself (I-09)."""
+    """What is enabled the second time: a session that may not reach the console itself (I-09).
+
+    A session that reaches nothing else is the same again.
+    """
+    if scene.service.console_only:
+        return scene.service
     return told(scene.service, {"access": [p.name for p in scene.service.allowed]})
 
 
@@ -51,9 +58,27 @@ def come_in(scene: Scene, service: RemoteService) -> None:
         opened = PanelState.session
         wait_until("the doors are open", lambda: scene.panel.state is opened, COMES_S)
     agreed = _agreed(scene)
+    if (typist := _typist(scene)) is not None:
+        earlier = typist.response
+        if typist.enter(agreed):
+            service_at_terminal.try_in_vain(agreed, typist.log_in, earlier)
     if not representative.authenticate(agreed):
-        raise ProtocolError(f"the session of {service.console} is not where the customer says")
+        _look_after_lock_out(scene)
+        raise ProtocolError(f"{service.console} has a session by VPN, and lets nobody in")
     scene.look_at(service.console, agreed.ppp_address, UNLISTED)
+
+
+def _look_after_lock_out(scene: Scene) -> None:
+    """The console has ended the session, and has no other."""
+    scene.leave()
+    scene.representative.knock()
+    scene.representative.leave()
+
+
+def _typist(scene: Scene) -> ServerTypist | None:
+    """The representative, where the console has a terminal."""
+    found = scene.representative.way_in
+    return found if isinstance(found, ServerTypist) else None
 
 
 def work(scene: Scene, service: RemoteService) -> None:
@@ -61,7 +86,10 @@ def work(scene: Scene, service: RemoteService) -> None:
     agreed, node = _agreed(scene), scene.workplace
     firewall.add_customer_rule(scene.console, MEANWHILE)
     scene.note_rules("during")
-    for port in agreed.ports[:3]:
+    if (typist := _typist(scene)) is not None:
+        service_at_terminal.look_around(agreed, typist.type)
+    plain = [p for p in agreed.ports if p != TERMINAL_PORT or agreed.terminal_account is None]
+    for port in plain[:3]:
         scene.look_at(agreed.console, agreed.ppp_address, port)
     service_work.use(scene, agreed)
     scene.look_back(agreed)
@@ -96,8 +124,12 @@ def leave(scene: Scene, service: RemoteService) -> None:
 
 
 def work_again(scene: Scene, service: RemoteService) -> None:
-    """A session that may reach partitions, and not the console itself (I-09)."""
+    """A session that may reach partitions, and not the console itself (I-09); or the first one again."""
     agreed = _agreed(scene)
+    if agreed.console_allowed:
+        if (typist := _typist(scene)) is not None:
+            typist.type(service_at_terminal.WHO)
+        return
     for partition in agreed.allowed:
         scene.look_at(partition.name, partition.alias, LOOKED_AT[0])
     ends = (agreed.caller_address, agreed.ppp_address)

@@ -22,11 +22,12 @@ def of(representative: Representative, service: RemoteService, panel: Panel) -> 
     """The one that is made for a representative."""
     from lab.service.at_relay import RelayedRepresentative
     from lab.service.relay_desk import RelayAccess
+    from lab.service.server_typist import ServerTypist
     from lab.service.terminal_caller import TerminalAccess, TerminalCaller
 
     if isinstance(representative, RelayedRepresentative):
         return RelayAccess(representative, service, panel)
-    if isinstance(representative, TerminalCaller):
+    if isinstance(representative, TerminalCaller | ServerTypist):
         return TerminalAccess(representative, service, panel)
     return WayInAccess(representative, service, panel)
 

@@ -20,11 +20,14 @@ from lab.linux import routes
 from lab.linux.nodes import Node
 from lab.record.event import Tell
 from lab.record.record import PppSession
+from lab.service import terminal_port
 from lab.service.answered_line import AnsweredLine
+from lab.service.console_terminal import ConsoleTerminal
 from lab.service.events import LockedDown, SessionDown, SessionUp, VpnBorrowed
 from lab.service.lockdown import Door
 from lab.service.locking import Lock
 from lab.service.panel import CannotLetIn, Panel, PanelState
+from lab.service.terminal_port import TerminalPort
 from lab.topology.model import RemoteService
 from lab.wait import let_pass
 from lab.ways.vpn.bring_up import Vpn
@@ -53,6 +56,9 @@ class VpnEntrance:
     ) -> None:
         """``modem``: the one whose call has the console begin, where that is wanted (X-05)."""
         self._modem = modem
+        account = service.terminal_account
+        self._terminal = ConsoleTerminal(node, account, tell) if account is not None else None
+        """Where the generation has one, it is also what a session by VPN is for (I-23)."""
         self._node = node
         self._vpn = vpn
         self._way = way
@@ -63,7 +69,9 @@ class VpnEntrance:
         """Also the tunnel for calling home lets nobody in (OUT-02)."""
 
     def prepare(self, settings: RemoteService) -> None:
-        """Nothing is there to be prepared: the VPN's daemons are those for calling home."""
+        """The VPN's daemons are those for calling home."""
+        if self._terminal is not None:
+            self._terminal.forget()
 
     def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
         if self._modem is not None:
@@ -75,7 +83,7 @@ class VpnEntrance:
             panel.note_enabled(ready=False)
             lock = self._lock = Lock(self._node, settings)
             try:
-                self._hold(panel, settings, lock, told)
+                return self._hold(panel, settings, lock, told)
             finally:
                 if panel.state is PanelState.session:
                     own = self._opened[0]
@@ -87,10 +95,9 @@ class VpnEntrance:
                             ended=own.cause or "",
                         )
                     )
-        return "used"
 
-    def _hold(self, panel: Panel, settings: RemoteService, lock: Lock, told: int) -> None:
-        """A session, from the console's call to the end of it."""
+    def _hold(self, panel: Panel, settings: RemoteService, lock: Lock, told: int) -> str:
+        """A session, from the console's call to the end of it; why nobody is let in any more."""
         node, late = self._node, settings.late_lockdown
         with contextlib.ExitStack() as session:
             if late:
@@ -111,9 +118,15 @@ class VpnEntrance:
                 panel.note_session(interfaces)
                 let_pass(LATE_S)
                 session.enter_context(self._locked(lock, ""))
+            port = session.enter_context(self._terminal_at(agreed))
             lock.open([INTERFACES], doors)
             panel.note_session(interfaces)
-            self._wait(interfaces, told)
+            self._wait(interfaces, told, port)
+            if port is not None:
+                port.check()
+                if port.locked_out:
+                    return "wrong-tries"
+        return "used"
 
     def shut(self) -> None:
         """``serve`` has taken all else back."""
@@ -141,6 +154,15 @@ class VpnEntrance:
             except ProtocolError as error:
                 raise CannotLetIn("no-vpn", error.message) from error
             yield found
+
+    @contextlib.contextmanager
+    def _terminal_at(self, agreed: RemoteService) -> Iterator[TerminalPort | None]:
+        """The console's terminal in this session, if the generation has one and the session may reach it."""
+        if self._terminal is None or not agreed.console_allowed:
+            yield None
+            return
+        with terminal_port.start(self._node, agreed.ppp_address, self._terminal) as port:
+            yield port
 
     @contextlib.contextmanager
     def _locked(self, lock: Lock, before: str) -> Iterator[None]:
@@ -176,12 +198,18 @@ class VpnEntrance:
             )
         )
 
-    def _wait(self, interfaces: tuple[str, ...], told: int) -> None:
-        """Until the console's own session has ended, or all others have. Raises ToldToEnd."""
+    def _wait(self, interfaces: tuple[str, ...], told: int, terminal: TerminalPort | None) -> None:
+        """Until the console's own session has ended, or all others have, or its terminal takes no call.
+
+        Raises ToldToEnd.
+        """
         with contextlib.ExitStack() as undo:
             poller = select.poll()
             poller.register(told, select.POLLIN)
             left: dict[int, bool] = {}
+            over = terminal.over if terminal is not None else None
+            if over is not None:
+                poller.register(over, select.POLLIN)
             for number, interface in enumerate(interfaces):
                 ended = self._node.call(_watch, interface)
                 if ended is None:
@@ -195,6 +223,8 @@ class VpnEntrance:
                 for descriptor, _ in poller.poll():
                     if descriptor == told:
                         raise ToldToEnd
+                    if descriptor == over:
+                        return
                     poller.unregister(descriptor)
                     if left.pop(descriptor):
                         return

@@ -120,6 +120,7 @@ def _by_vpn(ground: Ground, service: RemoteService, driver: Driver, apart: Serve
     from lab.service.answered_line import AnsweredLine
     from lab.service.by_vpn import VpnEntrance
     from lab.service.caller import TelephoneCaller
+    from lab.service.server_typist import ServerTypist
     from lab.service.server_user import ServerUser
     from lab.ways.vpn.bring_up import Vpn
     from lab.ways.vpn.plan import VpnPlan
@@ -132,11 +133,14 @@ def _by_vpn(ground: Ground, service: RemoteService, driver: Driver, apart: Serve
     gateways = {name: ground.nodes[name] for name in way.gateways}
     server = ground.nodes[service.server]
     reach = (gateways, apart.hops, apart.separation, tell)
-    if not service.by_call:
+    if service.by_call:
+        line, own_line = _lines(ground, service)
+        caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
+        user = ServerUser(server, service, *reach, caller)
+        entrance = VpnEntrance(console, service, vpn, way, tell, AnsweredLine(console, own_line))
+    else:
         user = ServerUser(server, service, *reach)
-        return VpnEntrance(console, service, vpn, way, tell), user
-    line, own_line = _lines(ground, service)
-    caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
-    user = ServerUser(server, service, *reach, caller)
-    modem = AnsweredLine(console, own_line)
-    return VpnEntrance(console, service, vpn, way, tell, modem), user
+        entrance = VpnEntrance(console, service, vpn, way, tell)
+    if service.terminal_account is None:
+        return entrance, user
+    return entrance, ServerTypist(user, service.console)

@@ -199,7 +199,7 @@ class LoggedOut(Event, topic="service"):
     """The session at the terminal has ended, with all that was started there."""
 
     ending: str
-    """``left``, ``line_gone``, or ``told``: the customer ended it."""
+    """``left``, ``line_gone``, or ``told``: the console ended it, or the session was over."""
     left: int
     """Processes of the session that are still there."""
 
@@ -207,7 +207,7 @@ class LoggedOut(Event, topic="service"):
     def sentence(self) -> str:
         words = {"left": "the representative has left", "line_gone": "the line has gone"}
         still = f"; {self.left} programs go on" if self.left else ""
-        return f"{self.source}'s terminal is closed: {words.get(self.ending, 'the customer ended it')}{still}"
+        return f"{self.source}'s terminal is closed: {words.get(self.ending, 'the console ended it')}{still}"
 
 
 class InboundRefused(Event, topic="service", tells="the panel of {source} refuses {by}: {reason}"):

@@ -118,11 +118,17 @@ class ServerUser:
         self._tools.enter_context(listeners.start(self._workplace.node))
         return True
 
+    def withdraw(self) -> str:
+        """End the tools, and leave the console's sessions alone; the gateway at which they are."""
+        gateway, self._connected = self._connected, ""
+        self._workplace = None
+        self._tools.close()
+        return gateway
+
     def leave(self) -> None:
         """End the tools, and the console's sessions at their gateway, if they are in use."""
-        gateway, self._connected = self._connected, ""
-        in_use, self._workplace = self._workplace is not None, None
-        self._tools.close()
+        in_use = self._workplace is not None
+        gateway = self.withdraw()
         if gateway and in_use:
             node = self._gateways[gateway]
             for interface in self._sessions(gateway):

@@ -59,7 +59,7 @@ class Ending(StrEnum):
     """The shell ended: the representative has said so."""
     line_gone = auto()
     told = auto()
-    """The customer ended it."""
+    """The customer ended it, or the session that the line was in is over."""
 
 
 @dataclass(slots=True)

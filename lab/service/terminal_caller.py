@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from lab.errors import ProtocolError, UsageError
+from lab.linux.nodes import Node
+from lab.record.event import Tell
 from lab.secret import Secret
 from lab.service.access import WayInAccess
 from lab.service.caller import TelephoneCaller
 from lab.service.challenge import DIGITS
 from lab.service.server.office import Verb
-from lab.service.typist import Typist
+from lab.service.terminal_user import TerminalRepresentative, TerminalUser
 from lab.topology.model import RemoteService
+from lab.topology.telephone import ModemLine
 from lab.topology.terminal import TerminalAccount
 
 
 class TerminalCaller(TelephoneCaller):
     """A representative that calls, and finds an ASCII terminal: one call at a time."""
 
-    _typist: Typist | None = None
-    _let_in = False
-    _response = ""
+    def __init__(self, node: Node, service: RemoteService, line: ModemLine, tell: Tell) -> None:
+        super().__init__(node, service, line, tell)
+        self._user = TerminalUser(service.console)
 
     @property
     def connected(self) -> bool:
         """Whether a session stands."""
-        return self._let_in and self._typist is not None and not self._typist.hung_up
+        return self._user.connected
 
     @property
     def response(self) -> str:
         """The last one that was typed; a replay types it again."""
-        return self._response
+        return self._user.response
+
+    def enter(self, service: RemoteService) -> bool:
+        """After CONNECT the line is the terminal."""
+        return True
 
     def authenticate(self, service: RemoteService) -> bool:
         """Log in with the account that ``service`` has; whether a session stands. Else the line may stay."""
@@ -42,41 +48,18 @@ class TerminalCaller(TelephoneCaller):
 
     def log_in(self, account: TerminalAccount, response: str = "") -> bool:
         """The same with any account; ``response``: what is typed whatever the challenge is."""
-        if self._typist is None:
-            try:
-                port = self._modem.heed_carrier()
-            except OSError:
-                self.said = "the line has gone"
-                return False
-            self._typist = Typist(port, self._service.console)
-        typist = self._typist
-        try:
-            self._let_in = typist.log_in(account, response)
-        except ProtocolError as error:
-            self.said = str(error)
-            return False
-        finally:
-            self._response = typist.typed_response or self._response
-        return self._let_in
+        let_in = self._user.log_in(self._modem.heed_carrier, account, response)
+        self.said = self._user.said or self.said
+        return let_in
 
     def type(self, command: str) -> str:
         """What the session says to a command. Raises ProtocolError if none stands, or the line goes."""
-        if self._typist is None or not self._let_in:
-            raise ProtocolError("no session stands")
-        try:
-            return self._typist.run(command)
-        except ProtocolError:
-            self._let_in = False
-            raise
+        return self._user.type(command)
 
     def leave(self) -> None:
         """Say good-bye to a session, and hang up."""
-        typist, self._typist = self._typist, None
-        was_in, self._let_in = self._let_in, False
         try:
-            if typist is not None and was_in:
-                with contextlib.suppress(ProtocolError):
-                    typist.say_good_bye()
+            self._user.leave()
         finally:
             super().leave()
 
@@ -86,7 +69,7 @@ class TerminalCaller(TelephoneCaller):
 class TerminalAccess(WayInAccess):
     """How the office reaches a console with a terminal."""
 
-    _representative: TerminalCaller
+    _representative: TerminalRepresentative
 
     @property
     def verbs(self) -> Mapping[str, Verb]:
@@ -95,6 +78,9 @@ class TerminalAccess(WayInAccess):
     def authenticate(self, options: Mapping[str, Any]) -> str:
         """Log in; what is not given is as the representative knows it."""
         account, console = self._account(options), self._service.console
+        wanted = self._wanted(options)
+        if not self._representative.enter(wanted):
+            raise ProtocolError(f"{console} has no session in which it is {wanted.ppp_address}")
         if not self._representative.log_in(account, str(options.get("response") or "")):
             raise ProtocolError(f"{console} does not let {account.user} in")
         return f"connected: {account.user} is let in to {console}"

@@ -41,7 +41,7 @@ class Typist:
     def hung_up(self) -> bool:
         """Whether the line has gone."""
         poller = select.poll()
-        poller.register(self._screen.fileno(), 0)
+        poller.register(self._screen.fileno(), select.POLLRDHUP)
         return bool(poller.poll(0))
 
     def log_in(self, account: TerminalAccount, typed: str = "") -> bool:

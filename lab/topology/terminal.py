@@ -20,3 +20,5 @@ class TerminalAccount:
 
 TERMINAL_USER = "ibmservice"
 """The representative's user ID; the papers name none."""
+TERMINAL_PORT = 23
+"""Where the terminal is in a session by VPN; a listed port (A-40). The papers name none."""

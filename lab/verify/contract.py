@@ -6,8 +6,9 @@ and what was are the same; whether a scan proves anything is for the findings to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 from lab.relay.events import LedOut, PortAsked, PortsAsked, WaitedAtRelay
 from lab.service.events import (
@@ -28,7 +29,7 @@ from lab.verify import remote_terminal, terminal_calls
 from lab.verify.case import Case
 from lab.verify.remote_service import EVERY_PORT, arrival, enabled, every_port, of
 from lab.verify.telephone_calls import TelephoneCall
-from lab.verify.terminal_calls import LogInTry, TerminalDialogue
+from lab.verify.terminal_calls import Line, LogInTry, TerminalDialogue
 
 NONE = "none"
 ANSWERED, UNANSWERED = "answered", "not answered"
@@ -75,7 +76,7 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
         case CalledIn():
             yield from _of_call(case, service, event)
         case SessionSought():
-            yield _of_search(case, service, event)
+            yield from _of_search(case, service, event)
         case WaitedAtRelay() | PortsAsked() | PortAsked():
             yield from _of_relay(case, service, event)
         case ServiceTried():
@@ -96,18 +97,27 @@ def _of_call(case: Case, service: RemoteService, event: CalledIn) -> Iterator[Cl
         expected=ANSWERED if len(taken) > used else UNANSWERED,
         seen=ANSWERED if _connected(event) else UNANSWERED,
     )
-    for tried in terminal_calls.tries(case):
-        if _is_of(event, tried.call):
-            yield _of_log_in(case, tried)
-    for dialogue in terminal_calls.of(case):
-        if _is_of(event, dialogue.call):
-            yield from _of_terminal(service, dialogue)
+    yield from _of_dialogues(
+        case, service, lambda line: line.call is not None and _is_of(event, line.call)
+    )
 
 
-def _of_search(case: Case, service: RemoteService, event: SessionSought) -> Clause:
-    """Whether IBM's server found a session by VPN."""
+def _of_dialogues(
+    case: Case, service: RemoteService, chooses: Callable[[Line], bool]
+) -> Iterator[Clause]:
+    """What came of log-ins at a terminal, over lines of the caller's choice."""
+    chosen = [each for each in terminal_calls.of(case) if chooses(each.line)]
+    for dialogue in chosen:
+        yield from (_of_log_in(case, tried) for tried in dialogue.tries if tried.typed)
+    for dialogue in chosen:
+        yield from _of_terminal(service, dialogue)
+
+
+def _of_search(case: Case, service: RemoteService, event: SessionSought) -> Iterator[Clause]:
+    """Whether IBM's server found a session by VPN, and what came of it at the console's terminal."""
+    later = [e.time for e in case.events if isinstance(e, SessionSought) and e.time > event.time]
     lets_in = any(begin <= event.time <= end for begin, end in case.borrowed)
-    return Clause(
+    yield Clause(
         state=_state_by_vpn(case, event.time),
         source=event.source,
         target=f"{service.console}, at the VPN gateways",
@@ -115,6 +125,8 @@ def _of_search(case: Case, service: RemoteService, event: SessionSought) -> Clau
         expected=ANSWERED if lets_in else UNANSWERED,
         seen=ANSWERED if event.gateway else UNANSWERED,
     )
+    until = min(later, default=inf)
+    yield from _of_dialogues(case, service, lambda line: event.time <= line.began < until)
 
 
 def _of_try(case: Case, service: RemoteService, event: ServiceTried) -> Iterator[Clause]:
@@ -172,7 +184,7 @@ def _of_log_in(case: Case, tried: LogInTry) -> Clause:
         what = "log-in, wrong user ID or password"
     return Clause(
         state=SESSION,
-        source=tried.call.client,
+        source=tried.line.source,
         target=f"{of(case).console}, by terminal",
         what=what,
         expected=LET_IN if right else DENIED,

@@ -86,9 +86,9 @@ def no_session(case: Case) -> str:
 
 def session_times(case: Case) -> list[float]:
     """When a session came in, in order; at a terminal as the line shows it."""
-    up = [event.time for event in case.events if isinstance(event, SessionUp | LedIn)]
-    let_in = [tried.time for tried in terminal_calls.tries(case) if tried.let_in]
-    return sorted(up + let_in)
+    if terminal_calls.expected(of(case)):
+        return sorted(tried.time for tried in terminal_calls.tries(case) if tried.let_in)
+    return sorted(event.time for event in case.events if isinstance(event, SessionUp | LedIn))
 
 
 def enabled(case: Case) -> list[InboundEnabled]:

@@ -1,4 +1,4 @@
-"""Remote service at a DS8000's terminal, judged by what was on the telephone line (S3 Inbound; G-05)."""
+"""Remote service at a DS8000's terminal, judged by what was on the line (S3 Inbound; G-05)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from lab.service.challenge import response
 from lab.service.events import (
     OVER,
     SESSION,
-    CalledIn,
     HostScanned,
-    InboundEnabled,
-    InboundRefused,
     LoggedOut,
 )
 from lab.service.shell import OWN_NETWORK
 from lab.service.terminal import ASK_USER
-from lab.telephony.events import CallAnswered, HungUp, TerminalSaid
+from lab.telephony.events import CallAnswered
 from lab.topology.model import Role
 from lab.topology.service import MOST_TRIES, Inbound
 from lab.topology.terminal import TerminalAccount
@@ -27,7 +24,6 @@ from lab.verify import terminal_calls
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
-    ANSWERS_BY_ITSELF,
     enabled,
     first_enabled,
     forbid_answers,
@@ -41,7 +37,6 @@ from lab.verify.terminal_calls import LogInTry, TerminalDialogue
 
 GREETING = "This is port"
 """What every port of every host says that can be reached."""
-INTERNET_ONLY = (Inbound.internet,)
 _INTERFACE = re.compile(r"^ *([\w.-]+):", re.MULTILINE)
 _TEXT = re.compile(r"[\a\b\t\n\r\x1b -~]*")
 """What an ASCII terminal shows, or does."""
@@ -61,6 +56,15 @@ def no_call(case: Case) -> str:
     if of(case).by is not Inbound.terminal:
         return "no session is to come in by terminal"
     return "" if terminal_calls.of(case) else "the modem took no call"
+
+
+def no_dialogue(case: Case) -> str:
+    """Why nobody got as far as the terminal, by modem or by VPN; empty if somebody did."""
+    if why := untried(case):
+        return why
+    if not terminal_calls.expected(of(case)):
+        return "no session is to come in by terminal"
+    return "" if terminal_calls.of(case) else "the console took no call"
 
 
 def _account(case: Case) -> TerminalAccount:
@@ -98,6 +102,20 @@ def check_i_22(case: Case) -> Finding:
     )
     if why := no_terminal(case):
         return check.not_tested(why)
+    dialogues = judge_shells(case, check)
+    addresses = {p.alias for p in of(case).partitions} | {of(case).ppp_address}
+    if addresses - {""}:
+        check.object(f"the session has addresses: {', '.join(sorted(addresses - {''}))}")
+    _judge_outside(case, check)
+    names = all_of([partition.name for partition in of(case).partitions]) or "no partition"
+    return check.finding(
+        f"{count(len(dialogues), 'session')} with {of(case).console}, without a network; {names} tried and "
+        "not reached; nothing answered outside"
+    )
+
+
+def judge_shells(case: Case, check: Check) -> list[TerminalDialogue]:
+    """What sessions show: the console, no network, no partition; and that nothing goes on after them."""
     dialogues = [each for each in terminal_calls.of(case) if each.session]
     first = dialogues[0]
     check.want(of(case).console in first.session.split(), "the session does not say where it is")
@@ -109,12 +127,7 @@ def check_i_22(case: Case) -> Finding:
     for event in case.events:
         if isinstance(event, LoggedOut) and event.left:
             check.object(event.sentence)
-    _judge_outside(case, check)
-    names = all_of([partition.name for partition in of(case).partitions]) or "no partition"
-    return check.finding(
-        f"{count(len(dialogues), 'session')} with {of(case).console}, without a network; {names} tried and "
-        "not reached; nothing answered outside"
-    )
+    return dialogues
 
 
 def _judge_partitions(case: Case, check: Check, dialogues: list[TerminalDialogue]) -> None:
@@ -126,24 +139,12 @@ def _judge_partitions(case: Case, check: Check, dialogues: list[TerminalDialogue
             frame
             for dialogue in dialogues
             for frame in case.frames(partition.segment)
-            if frame.ip and _began(dialogue.call) <= frame.time <= _ended(dialogue.call)
+            if frame.ip and dialogue.line.began <= frame.time <= dialogue.line.ended
         ]
         check.forbid(came, f"on {partition.segment} during a session")
     for dialogue in dialogues:
         if GREETING in dialogue.session:
-            check.object(f"a port answered in a session: {dialogue.call}")
-    addresses = {p.alias for p in service.partitions} | {service.ppp_address}
-    if addresses - {""}:
-        check.object(f"the session has addresses: {', '.join(sorted(addresses - {''}))}")
-
-
-def _began(call: TelephoneCall) -> float:
-    return call.connection.time if call.connection else inf
-
-
-def _ended(call: TelephoneCall) -> float:
-    hung_up = call.noted(HungUp)
-    return hung_up.time if hung_up else inf
+            check.object(f"a port answered in a session: {dialogue.line}")
 
 
 def _judge_outside(case: Case, check: Check) -> None:
@@ -167,16 +168,16 @@ def check_i_23(case: Case) -> Finding:
         "somebody is let in at the terminal by user ID, password and the response to a fresh challenge, and "
         "by nothing else; a response is good once; the third wrong try hangs up and ends the enabling",
     )
-    if why := no_call(case):
+    if why := no_dialogue(case):
         return check.not_tested(why)
     everything = terminal_calls.tries(case)
     for tried in everything:
         right = is_right(case, tried)
         if tried.let_in and not right:
-            check.object(f"{tried.call} was let in by {_flaw(case, tried)}", frames_of(tried.shown))
+            check.object(f"{tried.line} was let in by {_flaw(case, tried)}", frames_of(tried.shown))
         if tried.denied and right:
-            check.object(f"{tried.call} was denied though all was right", frames_of(tried.shown))
-        check.show(item.frame for item in tried.shown)
+            check.object(f"{tried.line} was denied though all was right", frames_of(tried.shown))
+        check.show(piece.frame for piece in tried.shown)
     challenges = [tried.challenge for tried in everything if tried.challenge]
     if len({*challenges}) < len(challenges):
         check.object("a challenge was given twice")
@@ -207,14 +208,14 @@ def _judge_secrecy(case: Case, check: Check) -> None:
         before = dialogue.screen.removesuffix(dialogue.session)
         for tried in dialogue.tries:
             if tried.password and tried.password in before:
-                check.object(f"a password is shown to {dialogue.call}")
+                check.object(f"a password is shown to {dialogue.line}")
 
 
 def _judge_lock_out(case: Case, check: Check) -> None:
     """Of each enabling, by the times at which its calls were connected."""
     times = [event.time for event in enabled(case)]
     for begin, end in pairwise([*times, inf]):
-        calls = [d for d in terminal_calls.of(case) if begin <= _began(d.call) < end]
+        calls = [d for d in terminal_calls.of(case) if begin <= d.line.began < end]
         wrong = [t for d in calls for t in d.tries if t.typed and not t.let_in]
         if len(wrong) > MOST_TRIES:
             check.object(f"{count(len(wrong), 'wrong try', 'wrong tries')} by one enabling")
@@ -229,6 +230,8 @@ def _judge_lock_out(case: Case, check: Check) -> None:
             if (answered := call.noted(CallAnswered)) and last.time < answered.time < end
         ]
         check.want(not taken, "the modem took a call after three wrong tries")
+        late = [d for d in calls if d.line.call is None and d.line.began > last.time]
+        check.want(not late, "the terminal took a connection after three wrong tries")
 
 
 def check_i_24(case: Case) -> Finding:
@@ -241,7 +244,8 @@ def check_i_24(case: Case) -> Finding:
         return check.not_tested(why)
     dialogues = terminal_calls.of(case)
     for dialogue in dialogues:
-        call = dialogue.call
+        call = dialogue.line.call
+        assert call is not None, "no_call has looked"
         first = next(iter(call.frames), None)
         if first is not None and first.outgoing:
             check.object(f"{call}: the console did not speak first", [first.frame])
@@ -266,40 +270,3 @@ def _greeting(call: TelephoneCall) -> str:
 
 def _is_text(data: bytes) -> bool:
     return _TEXT.fullmatch(data.decode("latin-1")) is not None
-
-
-def check_i_29(case: Case) -> Finding:
-    """A generation that has nothing but Internet refuses all else, before any packet."""
-    check = Check(
-        "I-29",
-        "only a session by Internet can be chosen; modem, terminal and VPN are refused, and nothing goes out",
-    )
-    if why := untried(case):
-        return check.not_tested(why)
-    if of(case).ways_in != INTERNET_ONLY:
-        return check.not_tested(f"{case.topology.profile} has other ways, too")
-    refused = [event for event in case.events if isinstance(event, InboundRefused)]
-    others = [by for by in Inbound if by and by not in INTERNET_ONLY]
-    for by in others:
-        check.want(any(event.by == by for event in refused), f"by {by} was not refused")
-    for event in enabled(case):
-        check.want(event.by in INTERNET_ONLY, event.sentence)
-    since = min((event.time for event in refused), default=inf)
-    until = _next_act(case, since)
-    left = [frame for frame, _ in case.leaving if since <= frame.time < until]
-    check.forbid(left, "left the customer when a way was refused")
-    set_up = [
-        said
-        for said in case.dialogue
-        if isinstance(said, TerminalSaid) and ANSWERS_BY_ITSELF in said.text
-    ]
-    check.want(not set_up, "a modem was set to take calls")
-    return check.finding(f"{all_of([str(by) for by in others])} refused, and nothing left")
-
-
-def _next_act(case: Case, since: float) -> float:
-    """When something was done after the refusals: enabled, called, or scanned."""
-    acts = [e.time for e in case.events if isinstance(e, InboundEnabled) and e.time > since]
-    acts += [e.started for e in case.events if isinstance(e, CalledIn) and e.started > since]
-    acts += [e.started for e in case.events if isinstance(e, HostScanned) and e.started > since]
-    return min(acts, default=inf)

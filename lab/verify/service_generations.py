@@ -5,12 +5,15 @@ from __future__ import annotations
 from math import inf
 
 from lab.names import all_of, count
-from lab.service.events import HostScanned, InboundRefused
+from lab.service.events import CalledIn, HostScanned, InboundEnabled, InboundRefused
 from lab.service.marks import Purpose
+from lab.telephony.events import TerminalSaid
 from lab.topology.service import Inbound
+from lab.verify import remote_terminal
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
+    ANSWERS_BY_ITSELF,
     agreements,
     enabled,
     forbid_answers,
@@ -19,8 +22,11 @@ from lab.verify.remote_service import (
     of,
     untried,
 )
+from lab.verify.service_access import records
 from lab.verify.service_sessions import by_vpn
 from lab.verify.service_vpn import begins, calls_of
+
+INTERNET_ONLY = (Inbound.internet,)
 
 
 def _no_ds8000_vpn(case: Case) -> str:
@@ -36,7 +42,8 @@ def check_i_22(case: Case) -> Finding:
     """By VPN a session reaches the DS8000's console, and nothing else."""
     check = Check(
         "I-22",
-        "a session by VPN has one PPP session, the console's; no packet comes to a partition",
+        "a session by VPN has one PPP session, the console's; a log-in there has no network, no packet comes "
+        "to a partition, and nothing goes on after it",
     )
     if why := _no_ds8000_vpn(case):
         return check.not_tested(why)
@@ -55,6 +62,7 @@ def check_i_22(case: Case) -> Finding:
             if frame.ip and of(case).caller_address in (frame.ip.source, frame.ip.destination)
         ]
         check.forbid(came, f"of a session on {partition.segment}")
+    remote_terminal.judge_shells(case, check)
     names = all_of([p.name for p in of(case).partitions]) or "no partition"
     return check.finding(
         f"{count(len(by_vpn(case)), 'session')} with {of(case).console} alone; {names} not reached"
@@ -105,3 +113,102 @@ def check_i_28(case: Case) -> Finding:
     forbid_answers(case, check, 0.0, inf)
     tried = all_of(sorted({scan.source for scan in attacks}))
     return check.finding(f"{len(refused)} ways in refused; {tried} tried all ports, none answered")
+
+
+def check_i_29(case: Case) -> Finding:
+    """A generation that has nothing but Internet refuses all else, before any packet."""
+    check = Check(
+        "I-29",
+        "only a session by Internet can be chosen; modem, terminal and VPN are refused, and nothing goes out",
+    )
+    if why := untried(case):
+        return check.not_tested(why)
+    if of(case).ways_in != INTERNET_ONLY:
+        return check.not_tested(f"{case.topology.profile} has other ways, too")
+    refused = [event for event in case.events if isinstance(event, InboundRefused)]
+    others = [by for by in Inbound if by and by not in INTERNET_ONLY]
+    for by in others:
+        check.want(any(event.by == by for event in refused), f"by {by} was not refused")
+    for event in enabled(case):
+        check.want(event.by in INTERNET_ONLY, event.sentence)
+    since, until = _refusals(case)
+    left = [frame for frame, _ in case.leaving if since <= frame.time < until]
+    check.forbid(left, "left the customer when a way was refused")
+    set_up = [
+        said
+        for said in case.dialogue
+        if isinstance(said, TerminalSaid) and ANSWERS_BY_ITSELF in said.text
+    ]
+    check.want(not set_up, "a modem was set to take calls")
+    return check.finding(f"{all_of([str(by) for by in others])} refused, and nothing left")
+
+
+def check_i_30(case: Case) -> Finding:
+    """A product from 2015 on has no VPN for remote service; an older one keeps it."""
+    check = Check(
+        "I-30",
+        "a product from before 2015 lets a session in by VPN; of a newer one the panel refuses that, and its "
+        "console begins no IKE",
+    )
+    if why := untried(case):
+        return check.not_tested(why)
+    console, profile = of(case).console, case.topology.profile
+    if Inbound.vpn in of(case).ways_in:
+        if of(case).by is not Inbound.vpn:
+            return check.not_tested(f"{profile} has a VPN for remote service, and it is not tried")
+        if not by_vpn(case):
+            return check.not_tested("no session came up")
+        for number, items in enumerate(by_vpn(case), 1):
+            outside = case.topology.firewall.outside if case.topology.firewall else "any wire"
+            check.want(items, f"nothing of session {number} is on {outside}")
+            check.show(frames_of(items[:1]))
+        return check.finding(f"{profile} keeps its VPN: {count(len(by_vpn(case)), 'session')}")
+    refused = [e for e in case.events if isinstance(e, InboundRefused) and e.by == Inbound.vpn]
+    check.want(refused, "by vpn was not refused")
+    check.want(not case.borrowed, f"{console} has a VPN for remote service")
+    check.forbid(frames_of(s for s in case.ike if begins(s)), "began IKE")
+    return check.finding(f"{console} refused remote service by VPN, and began no IKE")
+
+
+def check_i_31(case: Case) -> Finding:
+    """There are as many ways in as the generation has: X-07."""
+    check = Check(
+        "I-31",
+        "the panel lets people in by the ways of its generation, and refuses every other one before anything "
+        "is dialled or begun",
+    )
+    if why := untried(case):
+        return check.not_tested(why)
+    own, since_until = of(case).ways_in, _refusals(case)
+    if not own:
+        return check.not_tested(f"{case.topology.profile} has no remote service")
+    refused = {event.by for event in case.events if isinstance(event, InboundRefused)}
+    for by in filter(None, Inbound):
+        if by in own:
+            check.want(by not in refused, f"by {by} was refused")
+        else:
+            check.want(by in refused, f"by {by} was not refused")
+    for event in enabled(case):
+        check.want(event.by in own, event.sentence)
+    since, until = since_until
+    begun = [s for s in case.ike if begins(s) and since <= s.frame.time < until]
+    check.forbid(frames_of(begun), "began IKE when a way was refused")
+    told = [said for said in case.dialogue if since <= said.time < until]
+    check.want(not told, "a modem was told something when a way was refused")
+    others = all_of(sorted(refused)) or "no other"
+    return check.finding(f"{count(len(own), 'way')} in: {all_of(list(own))}; {others} refused")
+
+
+def _refusals(case: Case) -> tuple[float, float]:
+    """From the first refusal until something else was done: enabled, called, or scanned."""
+    refused = [event.time for event in case.events if isinstance(event, InboundRefused)]
+    since = min(refused, default=inf)
+    return since, _next_act(case, since)
+
+
+def _next_act(case: Case, since: float) -> float:
+    """When something was done after the refusals: enabled, called, scanned, or asked of IBM's server."""
+    acts = [e.time for e in case.events if isinstance(e, InboundEnabled)]
+    acts += [e.started for e in case.events if isinstance(e, CalledIn | HostScanned)]
+    acts += [record.time for record in records(case)]
+    return min((time for time in acts if time > since), default=inf)

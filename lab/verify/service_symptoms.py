@@ -82,7 +82,7 @@ def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
 def _wrong_tries(case: Case, service: RemoteService) -> Diagnosis | None:
     if not any(isinstance(e, InboundDisabled) and e.reason == "wrong-tries" for e in case.events):
         return None
-    if service.by is Inbound.terminal:
+    if service.terminal_account is not None:
         return _locked_out(case, service)
     tries = sum(isinstance(event, WrongTry) for event in case.events)
     return Diagnosis(
@@ -96,7 +96,7 @@ def _wrong_tries(case: Case, service: RemoteService) -> Diagnosis | None:
 def _locked_out(case: Case, service: RemoteService) -> Diagnosis:
     """At a terminal, by what was typed on the line."""
     everything = terminal_calls.tries(case)
-    wrong = everything[-MOST_TRIES:]
+    wrong = [tried for tried in everything if not tried.let_in][-MOST_TRIES:]
     hung_up = f"{service.console} hung up after {count(len(wrong), 'wrong try', 'wrong tries')}"
     if all(remote_terminal.is_replay(tried, everything) for tried in wrong):
         return Diagnosis(

@@ -1,7 +1,8 @@
 """Calls of remote service at a DS8000's terminal, as their bytes on the line show them.
 
-Every try to log in, and the session after it. Knows the console's words, and nothing of what the console's or
-the representative's programs tell. Judges nothing.
+The line is a telephone's, or a TCP connection inside of a VPN. Every try to log in, and the session after it.
+Knows the console's words, and nothing of what the console's or the representative's programs tell. Judges
+nothing.
 """
 
 from __future__ import annotations
@@ -9,26 +10,65 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 from lab.service.challenge import DIGITS
 from lab.service.shell import PROMPT
 from lab.service.terminal import ASK_PASSWORD, ASK_RESPONSE, ASK_USER, CHALLENGE, DENIED, TOO_MANY
+from lab.telephony.events import HungUp
+from lab.topology.model import RemoteService
 from lab.topology.service import Inbound
+from lab.topology.terminal import TERMINAL_PORT
+from lab.verify import service_sessions
 from lab.verify.case import Case
+from lab.verify.service_sessions import Passed
 from lab.verify.telephone_calls import TelephoneCall
 from lab.wire.calls import Carried
+from lab.wire.decode import TCP, Frame
 from lab.wire.dialled import FrameFault
 
+_SEQUENCE = 1 << 32
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
 _FRAME = re.compile(rb"(?:\xff|\x7d\xdf)(?:\x03|\x7d\x23)")
 """Address and control of a PPP frame, escaped or not (RFC 1662 3.1, 4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinePiece:
+    """Some bytes on a line."""
+
+    frame: Frame
+    """On a telephone line the bytes, in a VPN the ESP packet on the access line."""
+    typed: bool
+    """By the representative."""
+    text: str
+    """ISO 8859-1, so that a character is a byte."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What a dialogue went over."""
+
+    name: str
+    """For messages."""
+    source: str
+    """The node that called."""
+    began: float
+    ended: float
+    """inf if nobody hung up."""
+    pieces: list[LinePiece]
+    call: TelephoneCall | None = None
+    """None for a TCP connection."""
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class LogInTry:
     """From a prompt for a user ID to what the console said; what was not typed is empty."""
 
-    call: TelephoneCall
+    line: Line
     user: str = ""
     password: str = ""
     challenge: str = ""
@@ -37,7 +77,7 @@ class LogInTry:
     let_in: bool = False
     time: float = 0.0
     """When the last of it was on the line."""
-    shown: list[Carried] = field(default_factory=list)
+    shown: list[LinePiece] = field(default_factory=list)
     """Where the console said what became of it."""
 
     @property
@@ -49,7 +89,7 @@ class LogInTry:
 class TerminalDialogue:
     """One call that was connected."""
 
-    call: TelephoneCall
+    line: Line
     tries: list[LogInTry]
     locked_out: bool
     """The console said that there were too many tries."""
@@ -66,12 +106,83 @@ class TerminalDialogue:
         return rest.partition("> ")[0] if typed else ""
 
 
+def expected(service: RemoteService) -> bool:
+    """Whether who comes in has to log in at a terminal."""
+    by_terminal = service.by in (Inbound.terminal, Inbound.vpn) and service.console_allowed
+    return by_terminal and service.terminal_account is not None
+
+
 def of(case: Case) -> list[TerminalDialogue]:
-    """Every call that the console's modem took, in order; none where the way in is another."""
+    """Every call that the console took, in order; none where it has no terminal for the way in."""
     service = case.topology.service
-    if service is None or service.by is not Inbound.terminal:
+    if service is None or not expected(service):
         return []
-    return [_read(case, call) for call in case.service_calls if call.connected]
+    prompt = PROMPT.format(host=service.console)
+    return [_read(prompt, line) for line in _lines(case, service)]
+
+
+def _lines(case: Case, service: RemoteService) -> list[Line]:
+    if service.by is Inbound.terminal:
+        return [_of_telephone(call) for call in case.service_calls if call.connected]
+    if service.by is Inbound.vpn:
+        sessions = service_sessions.sessions(case)
+        return [line for session in sessions for line in _of_session(service, session.passed)]
+    return []
+
+
+def _of_telephone(call: TelephoneCall) -> Line:
+    hung_up = call.noted(HungUp)
+    return Line(
+        name=str(call),
+        source=call.client,
+        began=call.connection.time if call.connection else inf,
+        ended=hung_up.time if hung_up else inf,
+        pieces=[
+            LinePiece(item.frame, item.outgoing, item.frame.data.decode("latin-1"))
+            for item in call.frames
+        ],
+        call=call,
+    )
+
+
+def _of_session(service: RemoteService, passed: list[Passed]) -> Iterator[Line]:
+    """The connections to the terminal's port that the console took."""
+    found: dict[int, list[Passed]] = {}
+    for item in passed:
+        packet = item.data
+        near, far = packet.source_port, packet.destination_port
+        if item.of_console:
+            near, far = far, near
+        if packet.protocol == TCP and far == TERMINAL_PORT:
+            if not item.of_console and packet.is_bare_syn:
+                found[near] = []
+            if near in found:
+                found[near].append(item)
+    for port, items in found.items():
+        if any(item.data.is_syn_ack for item in items):
+            yield Line(
+                name=f"the connection from port {port} of {service.workplace}",
+                source=service.workplace,
+                began=items[0].frame.time,
+                ended=items[-1].frame.time if any(i.data.ends_connection for i in items) else inf,
+                pieces=_in_order(items),
+            )
+
+
+def _in_order(items: list[Passed]) -> list[LinePiece]:
+    """What a connection carried, without what came again (RFC 9293 3.4)."""
+    wanted = {
+        item.of_console: (item.data.tcp_sequence + 1) % _SEQUENCE
+        for item in items
+        if item.data.is_bare_syn or item.data.is_syn_ack
+    }
+    pieces = []
+    for item in items:
+        text, begin = item.data.payload, item.data.tcp_sequence
+        if text and wanted.get(item.of_console) == begin:
+            wanted[item.of_console] = (begin + len(text)) % _SEQUENCE
+            pieces.append(LinePiece(item.frame, not item.of_console, text.decode("latin-1")))
+    return pieces
 
 
 def tries(case: Case) -> list[LogInTry]:
@@ -89,22 +200,19 @@ def frames_of_ppp(call: TelephoneCall) -> list[Carried]:
     ]
 
 
-def _text(call: TelephoneCall, *, outgoing: bool) -> tuple[str, list[tuple[int, Carried]]]:
+def _text(line: Line, *, typed: bool) -> tuple[str, list[tuple[int, LinePiece]]]:
     """What was sent in one direction; and where in it each piece begins."""
     text, places = "", []
-    for item in call.frames:
-        if item.outgoing == outgoing:
-            places.append((len(text), item))
-            text += item.frame.data.decode("latin-1")
+    for piece in line.pieces:
+        if piece.typed == typed:
+            places.append((len(text), piece))
+            text += piece.text
     return text, places
 
 
-def _read(case: Case, call: TelephoneCall) -> TerminalDialogue:
-    service = case.topology.service
-    assert service is not None, "its console was called"
-    screen, places = _text(call, outgoing=False)
-    typed = _END_OF_LINE.split(_text(call, outgoing=True)[0])
-    prompt = PROMPT.format(host=service.console)
+def _read(prompt: str, line: Line) -> TerminalDialogue:
+    screen, places = _text(line, typed=False)
+    typed = _END_OF_LINE.split(_text(line, typed=True)[0])
     answers = iter(typed)
     found: list[LogInTry] = []
     end = len(screen)
@@ -114,21 +222,21 @@ def _read(case: Case, call: TelephoneCall) -> TerminalDialogue:
             end = token.end()
         locked_out = locked_out or token[0] == TOO_MANY
         if token[0] == ASK_USER:
-            found.append(LogInTry(call=call))
+            found.append(LogInTry(line=line))
         elif not found:
             continue
         _note(found[-1], token, answers, prompt)
-        item = _item_at(places, token.start())
-        found[-1].time = item.frame.time
+        piece = _piece_at(places, token.start())
+        found[-1].time = piece.frame.time
         if token[0] in (DENIED, prompt):
-            found[-1].shown.append(item)
+            found[-1].shown.append(piece)
     return TerminalDialogue(
-        call=call,
+        line=line,
         tries=found,
         locked_out=locked_out,
         screen=screen,
         session=screen[end:],
-        commands=[line for line in answers if line] if end < len(screen) else [],
+        commands=[command for command in answers if command] if end < len(screen) else [],
     )
 
 
@@ -157,5 +265,5 @@ def _note(each: LogInTry, token: re.Match[str], answers: Iterator[str], prompt: 
         each.challenge = token[1]
 
 
-def _item_at(places: list[tuple[int, Carried]], place: int) -> Carried:
-    return [item for begin, item in places if begin <= place][-1]
+def _piece_at(places: list[tuple[int, LinePiece]], place: int) -> LinePiece:
+    return [piece for begin, piece in places if begin <= place][-1]

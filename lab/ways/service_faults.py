@@ -23,8 +23,11 @@ def by_terminal(topology: Topology) -> bool:
     return topology.service is not None and topology.service.by is Inbound.terminal
 
 
-def by_telephone(topology: Topology) -> bool:
-    return by_modem(topology) or by_terminal(topology)
+def at_terminal(topology: Topology) -> bool:
+    """By modem, or in a session by VPN (I-23)."""
+    service = topology.service
+    has_one = service is not None and service.terminal_account is not None
+    return by_terminal(topology) or (by_vpn(topology) and has_one)
 
 
 def by_vpn(topology: Topology) -> bool:
@@ -40,8 +43,11 @@ def lets_in(topology: Topology) -> bool:
 
 
 MODEM = Need("remote service by modem", by_modem)
-TERMINAL = Need("remote service by terminal", by_terminal)
-CALL = Need("remote service by modem or terminal", by_telephone)
+TERMINAL = Need("remote service at a DS8000's terminal", at_terminal)
+TRIES = Need(
+    "remote service by modem, or at a DS8000's terminal",
+    lambda t: by_modem(t) or at_terminal(t),
+)
 PPP = Need("remote service by modem or VPN", lambda t: by_modem(t) or by_vpn(t))
 RELAY = Need("remote service by Internet", by_internet)
 LET_IN = Need("remote service in which a session is let in", lets_in)
@@ -98,7 +104,7 @@ FAULTS = (
     Fault(
         "third-wrong-try",
         "the representative takes three other PPP addresses for the right one, or mistypes three times",
-        CALL,
+        TRIES,
         _service(wrong_tries=MOST_TRIES),
     ),
     Fault(

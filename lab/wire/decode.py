@@ -95,6 +95,11 @@ class Packet:
     def is_reset(self) -> bool:
         return self.protocol == TCP and bool(self.tcp_flags & _RST)
 
+    @property
+    def ends_connection(self) -> bool:
+        """One end of a TCP connection sends no more."""
+        return self.protocol == TCP and bool(self.tcp_flags & (_FIN | _RST))
+
 
 @dataclass(slots=True)
 class Frame:

@@ -79,6 +79,7 @@ BY_TWO = "line-drops", "slow-training", "wrong-pap-password"
 FAULTY = [
     *((name, fault) for name in WITH_FAULTS for fault in applicable(name)),
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
+    *(("service-ds8000-vpn", fault) for fault in ("third-wrong-try", "replayed-response")),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
 CAUSES = {

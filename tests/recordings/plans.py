@@ -55,6 +55,7 @@ ELSEWHERE = (
     ("service-ds8000", "inbound-not-enabled"),
     ("service-ds8000", "third-wrong-try"),
     ("service-ds8000", "stale-session"),
+    ("service-ds8000-vpn", "third-wrong-try"),
     ("service-vpn", "expired-token"),
     ("service-aos", "inbound-not-enabled"),
     ("service-aos", "expired-token"),

@@ -250,7 +250,7 @@ MUTATIONS = (
     mutation("I-24", "the caller speaks first", RUN, caller_speaks_first, "I-23",
              seen="call 2 of ibm-dial: the console did not speak first"),
     mutation("I-29", "a way is not refused", "service-ds8880",
-             without(lambda e: isinstance(e, InboundRefused) and e.by == "vpn"),
+             without(lambda e: isinstance(e, InboundRefused) and e.by == "vpn"), "I-30 I-31",
              seen="by vpn was not refused"),
     mutation("I-29", "a packet leaves", "service-ds8880", leaves_on_refusal,
              seen="1 packet left the customer when a way was refused"),

@@ -20,6 +20,7 @@ from tests.unit.verify import (
     service_vpn_mutations,
     terminal_mutations,
     vpn_mutations,
+    vpn_terminal_mutations,
 )
 from tests.unit.verify.mutation import Mutation, as_it_is
 
@@ -34,6 +35,7 @@ MODULES = (
     service_server_mutations,
     service_vpn_mutations,
     terminal_mutations,
+    vpn_terminal_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}

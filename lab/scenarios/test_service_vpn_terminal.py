@@ -1,0 +1,95 @@
+"""A DS8000's terminal in a session by VPN, by hand: the panel, the representative's commands, strangers."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from lab.errors import LabError
+from lab.run.handle import Lab
+from lab.scenarios import test_remote_service as remote
+from lab.scenarios.test_remote_service import CALL_S, by_hand
+from lab.scenarios.test_service_terminal import programs, status, wait_for_off
+from lab.service.terminal import ASK_USER, TOO_MANY
+
+SERVER = "service"
+WRONG = "0" * 32
+STANDS = "a session stands by vpn: PPP address 10.254.1.2, to hmc"
+
+
+def connect(lab: Lab, options: str = "") -> str:
+    return remote.connect(lab, options, server=SERVER)
+
+
+def by_ssh(lab: Lab, words: str) -> str:
+    argv = ["ssh", f"representative@{SERVER}", words]
+    return lab.node("intranet").run(argv, deadline_s=CALL_S).strip()
+
+
+def typed(lab: Lab, command: str) -> str:
+    return by_ssh(lab, f"type {shlex.quote(command)}")
+
+
+@pytest.mark.topology("service-ds8000-vpn")
+class TestTerminalByVpn:
+    """A life, in this order."""
+
+    def test_a_session_is_nobodys_until_somebody_logs_in(self, lab: Lab) -> None:
+        assert by_hand(lab, "hmc", "lab-inbound enable") == STANDS
+        for options in (f"--response {WRONG}", "--password wrong"):
+            with pytest.raises(LabError, match="hmc does not let ibmservice in"):
+                connect(lab, options)
+        with pytest.raises(LabError, match="no session stands"):
+            typed(lab, "id")
+        assert status(lab) == STANDS
+
+    def test_it_is_a_shell_on_the_console_without_a_network(self, lab: Lab) -> None:
+        assert connect(lab) == "connected: ibmservice is let in to hmc"
+        assert typed(lab, "uname -n; id -un; echo $TERM") == "hmc\nnobody\nvt100"
+        assert typed(lab, "ip -o link | wc -l") == "1"
+        typed(lab, "nohup sleep 86400 >/dev/null 2>&1 &")
+
+    def test_a_tool_of_the_session_reaches_the_listed_ports(self, lab: Lab) -> None:
+        script = "exec 3<>/dev/tcp/10.254.1.2/22 && head -n 1 <&3"
+        said = by_ssh(lab, f"run -- bash -c {shlex.quote(script)}")
+        assert said == "This is port tcp/22 of hmc"
+
+    def test_nothing_goes_on_after_it(self, lab: Lab) -> None:
+        assert by_ssh(lab, "hang-up") == "no session stands"
+        wait_for_off(lab)
+        assert programs(lab) == []
+        with pytest.raises(LabError, match="hmc lets nobody in"):
+            connect(lab)
+
+    def test_three_wrong_tries_end_the_session(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable")
+        for _ in range(3):
+            with pytest.raises(LabError, match="hmc does not let ibmservice in"):
+                connect(lab, f"--response {WRONG}")
+        wait_for_off(lab)
+        with pytest.raises(LabError, match="hmc lets nobody in"):
+            connect(lab)
+
+    def test_garbage_locks_out(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable")
+        said = connect(lab)
+        assert said == "connected: ibmservice is let in to hmc"
+        by_ssh(lab, "hang-up")
+        wait_for_off(lab)
+        by_hand(lab, "hmc", "lab-inbound enable")
+        address = status(lab).split("address ")[1].partition(",")[0]
+        script = f"exec 3<>/dev/tcp/{address}/23 && yes '' | head -c 20000 >&3; timeout 20 cat <&3"
+        heard = lab.node("hmc").run(["bash", "-c", script], deadline_s=CALL_S)
+        assert ASK_USER in heard
+        assert TOO_MANY in heard
+        wait_for_off(lab)
+
+    def test_the_customer_ends_a_session(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable")
+        connect(lab)
+        typed(lab, "sleep 86400 &")
+        assert by_hand(lab, "hmc", "lab-inbound disable").startswith("off")
+        assert programs(lab) == []
+        with pytest.raises(LabError, match=r"no session stands|the line has gone"):
+            typed(lab, "id")

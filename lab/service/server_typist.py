@@ -1,0 +1,95 @@
+"""A representative at the Service Server who logs in at a DS8000's terminal, in a session by VPN (I-23)."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from lab.linux.nodes import Node
+from lab.service.server_user import ServerUser
+from lab.service.terminal_user import TerminalUser
+from lab.topology.model import RemoteService
+from lab.topology.terminal import TERMINAL_PORT, TerminalAccount
+
+CONNECT_S = 30.0
+
+
+class ServerTypist:
+    """A ``TerminalRepresentative``: ``user`` gets to the session, this one to the terminal in it."""
+
+    def __init__(self, user: ServerUser, console: str) -> None:
+        self._user = user
+        self._at = TerminalUser(console)
+        self._line = contextlib.ExitStack()
+        """The connection to the terminal."""
+        self._session: RemoteService | None = None
+        """The one that is in use."""
+        self.said = ""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the session stands, and the terminal has let us in if the session may reach it."""
+        session = self._session
+        may_log_in = session is not None and session.console_allowed
+        return self._user.connected and (self._at.connected or not may_log_in)
+
+    @property
+    def place(self) -> Node:
+        return self._user.place
+
+    @property
+    def response(self) -> str:
+        """The last one that was typed; a replay types it again."""
+        return self._at.response
+
+    def knock(self) -> bool:
+        """Look for a session of the console's."""
+        found = self._user.knock()
+        self.said = self._user.said
+        return found
+
+    def enter(self, service: RemoteService) -> bool:
+        """Use the session, if it is not in use; whether it is where the customer tells."""
+        if self._session is None and self._user.authenticate(service):
+            self._session = service
+        return self._session is not None
+
+    def authenticate(self, service: RemoteService) -> bool:
+        """Use the session, and log in with the account that ``service`` has if it may reach the terminal."""
+        if not self.enter(service):
+            return False
+        assert service.terminal_account is not None, "this generation has terminals"
+        return not service.console_allowed or self.log_in(service.terminal_account)
+
+    def log_in(self, account: TerminalAccount, response: str = "") -> bool:
+        """Log in with any account; ``response``: what is typed whatever the challenge is."""
+        let_in = self._at.log_in(self._connect, account, response)
+        self.said = self._at.said
+        return let_in
+
+    def _connect(self) -> int:
+        assert self._session is not None, "who logs in has entered"
+        address = (self._session.ppp_address, TERMINAL_PORT)
+        line = self.place.call(socket.create_connection, address, CONNECT_S)
+        self._line.enter_context(line)
+        line.settimeout(None)
+        return line.fileno()
+
+    def type(self, command: str) -> str:
+        """What the session says to a command. Raises ProtocolError if none stands, or the line goes."""
+        return self._at.type(command)
+
+    def leave(self) -> None:
+        """Say good-bye, and end the session; one in which nobody was let in stays for another try."""
+        session, self._session = self._session, None
+        was_in = self._at.leave()
+        self._line.close()
+        if was_in or session is None or not session.console_allowed:
+            self._user.leave()
+        else:
+            self._user.withdraw()
+
+    def stop(self) -> None:
+        self._session = None
+        self._line.close()
+        self._user.stop()
