@@ -1,12 +1,11 @@
-"""The few Linux calls that Python 3.11 has no name for; only ``_nft`` uses ctypes, too."""
+"""The few Linux calls that Python 3.11 has no name for; only ``_nft`` and ``packets`` use ctypes, too."""
 
 from __future__ import annotations
 
 import ctypes
-import itertools
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,19 +37,16 @@ _SOL_SOCKET, _SO_ATTACH_FILTER = 1, 26
 IN_CLOSE = 0x8 | 0x10
 IN_OPEN = 0x20
 
-_IOVEC = struct.Struct("=QQ")
-_MMSGHDR = struct.Struct("=QI4xQQQQi4xI4x")
-"""struct mmsghdr where pointers have 64 bits: name, its length, vectors, their number, control, its length,
-flags, bytes sent."""
 _INOTIFY_EVENT = struct.Struct("=iIII")
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-_libc.ptrace.restype = ctypes.c_long
-_libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+libc.ptrace.restype = ctypes.c_long
+libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
 
 
-def _checked(result: int, what: str) -> int:
+def checked(result: int, what: str) -> int:
+    """What a call of ``libc`` has returned; raises OSError if it failed."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -59,13 +55,13 @@ def _checked(result: int, what: str) -> int:
 
 def unshare(flags: int) -> None:
     """Give the calling thread namespaces of its own (unshare(2))."""
-    _checked(_libc.unshare(flags), f"unshare {flags:#x}")
+    checked(libc.unshare(flags), f"unshare {flags:#x}")
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
     """mount(2); raises OSError that names source and target."""
-    _checked(
-        _libc.mount(source.encode(), target.encode(), kind.encode(), flags, options.encode()),
+    checked(
+        libc.mount(source.encode(), target.encode(), kind.encode(), flags, options.encode()),
         f"mount {source} on {target}",
     )
 
@@ -73,27 +69,27 @@ def mount(source: str, target: str, kind: str, flags: int = 0, options: str = ""
 def set_hostname(name: str) -> None:
     """sethostname(2), in the caller's UTS namespace."""
     encoded = name.encode()
-    _checked(_libc.sethostname(encoded, len(encoded)), f"set host name {name}")
+    checked(libc.sethostname(encoded, len(encoded)), f"set host name {name}")
 
 
 def die_with_parent(signal_number: int) -> None:
     """Have the kernel send this process a signal when the thread that started it ends."""
-    _checked(_libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
+    checked(libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
 
 
 def set_name(name: str) -> None:
     """What ``ps`` calls this process: at most 15 bytes."""
-    _checked(_libc.prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()), 0, 0, 0), "prctl PR_SET_NAME")
+    checked(libc.prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()), 0, 0, 0), "prctl PR_SET_NAME")
 
 
 def power_off() -> None:
     """Halt the kernel; only for the guest's init."""
-    _checked(_libc.reboot(REBOOT_POWER_OFF), "reboot")
+    checked(libc.reboot(REBOOT_POWER_OFF), "reboot")
 
 
 def populate_memory() -> None:
     """Have every page of memory in place from the moment it is asked for (mlockall(2), MCL_FUTURE)."""
-    _checked(_libc.mlockall(2), "mlockall")
+    checked(libc.mlockall(2), "mlockall")
 
 
 def address_of(buffer: mmap.mmap) -> int:
@@ -108,35 +104,9 @@ def attach_filter(sock: socket.socket, program: bytes) -> None:
     sock.setsockopt(_SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
 
 
-def send_each(sock: socket.socket, packets: Sequence[bytes]) -> None:
-    """Send packets, each by itself, by a socket that is connected or bound (sendmmsg(2)).
-
-    In the guest a system call costs ten times what a packet does.
-    """
-    data = ctypes.create_string_buffer(b"".join(packets))
-    ends = list(itertools.accumulate(map(len, packets)))
-    starts = (end - len(packet) for end, packet in zip(ends, packets, strict=True))
-    at = ctypes.addressof(data)
-    vectors = b"".join(
-        _IOVEC.pack(at + start, len(packet)) for start, packet in zip(starts, packets, strict=True)
-    )
-    iovecs = ctypes.create_string_buffer(vectors)
-    first = ctypes.addressof(iovecs)
-    messages = ctypes.create_string_buffer(
-        b"".join(
-            _MMSGHDR.pack(0, 0, first + n * _IOVEC.size, 1, 0, 0, 0, 0) for n in range(len(packets))
-        )
-    )
-    place = ctypes.addressof(messages)
-    sent = 0
-    while sent < len(packets):
-        start = ctypes.c_void_p(place + sent * _MMSGHDR.size)
-        sent += _checked(_libc.sendmmsg(sock.fileno(), start, len(packets) - sent, 0), "sendmmsg")
-
-
 def ptrace(request: int, pid: int = 0) -> None:
     """ptrace(2), for requests that need neither address nor data."""
-    _checked(0 if _libc.ptrace(request, pid, None, None) >= 0 else -1, f"ptrace {request}")
+    checked(0 if libc.ptrace(request, pid, None, None) >= 0 else -1, f"ptrace {request}")
 
 
 # inotify(7).
@@ -144,17 +114,17 @@ def ptrace(request: int, pid: int = 0) -> None:
 
 def inotify_init() -> int:
     """A descriptor that does not block."""
-    return _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1")
+    return checked(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1")
 
 
 def inotify_add_watch(descriptor: int, path: str, mask: int) -> int:
     """The number of the watch."""
-    result: int = _libc.inotify_add_watch(descriptor, path.encode(), mask)
-    return _checked(result, f"inotify_add_watch {path}")
+    result: int = libc.inotify_add_watch(descriptor, path.encode(), mask)
+    return checked(result, f"inotify_add_watch {path}")
 
 
 def inotify_rm_watch(descriptor: int, watch: int) -> None:
-    _checked(_libc.inotify_rm_watch(descriptor, watch), "inotify_rm_watch")
+    checked(libc.inotify_rm_watch(descriptor, watch), "inotify_rm_watch")
 
 
 def inotify_events(data: bytes) -> Iterator[tuple[int, int]]:

@@ -11,10 +11,11 @@ import contextlib
 import fcntl
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-from lab.linux import syscalls
+from lab.linux import packets
 from lab.linux.nodes import Node
+from lab.linux.packets import PacketRow, SendSome
 
 NEAR, FAR = "scan-near", "scan-far"
 _SIOCGIFHWADDR = 0x8927
@@ -22,8 +23,8 @@ _ETHERTYPE_IPV4 = 0x0800
 
 
 @contextlib.contextmanager
-def onto(node: Node, interface: str) -> Iterator[Callable[[Sequence[bytes]], None]]:
-    """A function that puts IPv4 packets onto an interface, from any thread."""
+def onto(node: Node, interface: str) -> Iterator[Callable[[PacketRow], SendSome]]:
+    """A function that gets IPv4 packets ready to be put onto an interface, from any thread."""
     node.run(["ip", "link", "add", NEAR, "type", "veth", "peer", "name", FAR])
     with contextlib.ExitStack() as undo:
         undo.callback(node.run, ["ip", "link", "delete", NEAR])
@@ -51,7 +52,7 @@ def onto(node: Node, interface: str) -> Iterator[Callable[[Sequence[bytes]], Non
         node.call(sender.bind, (NEAR, _ETHERTYPE_IPV4))
         header = b"".join(node.call(_hardware_address, name) for name in (FAR, NEAR))
         header += struct.pack("!H", _ETHERTYPE_IPV4)
-        yield lambda packets: syscalls.send_each(sender, [header + packet for packet in packets])
+        yield lambda row: packets.sender(sender, row, header)
 
 
 def _hardware_address(interface: str) -> bytes:

@@ -13,8 +13,9 @@ import struct
 from collections.abc import Iterator
 
 from lab.errors import KernelError
-from lab.linux import nft
+from lab.linux import nft, packets
 from lab.linux.nodes import Node
+from lab.linux.packets import Inbox, Received
 from lab.linux.worker import Broke, start_worker
 from lab.wire import craft
 
@@ -24,8 +25,11 @@ LEFT_ALONE = 0x11
 _IP_TRANSPARENT, _IP_RECVORIGDSTADDR = 19, 20
 _BACKLOG = 4096
 _DATAGRAM_BYTES = 2048
-_ORIGINAL = struct.Struct("!2xH4s")
-"""Of a struct sockaddr_in: port and address."""
+_ORIGINAL = struct.Struct("!16x2xH4s")
+"""Of a control message with a struct sockaddr_in: port and address."""
+_CONTROL_BYTES = 64
+GATHER_MS = 2.0
+"""Datagrams that come so close together are answered together: it costs more to be woken than to answer."""
 GREETING = "This is port "
 
 
@@ -76,6 +80,7 @@ class Listeners:
         self._tcp = tcp
         self._udp = udp
         self._answers = answers
+        self._inbox = Inbox(_DATAGRAM_BYTES, control=_CONTROL_BYTES)
         self._broke = Broke(f"{host}'s listeners")
 
     def check(self) -> None:
@@ -87,6 +92,8 @@ class Listeners:
         poller = select.poll()
         for source in (self._tcp, self._udp, told):
             poller.register(source, select.POLLIN)
+        ending = select.poll()
+        ending.register(told, select.POLLIN)
         with self._broke:
             while True:
                 ready = [descriptor for descriptor, _ in poller.poll()]
@@ -95,6 +102,7 @@ class Listeners:
                 if self._tcp.fileno() in ready:
                     self._accept()
                 if self._udp.fileno() in ready:
+                    ending.poll(GATHER_MS)
                     self._take_datagrams()
 
     def _accept(self) -> None:
@@ -106,18 +114,19 @@ class Listeners:
                     connection.send(greeting(self._host, "tcp", port))
 
     def _take_datagrams(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                data, ancillary, _, peer = self._udp.recvmsg(_DATAGRAM_BYTES, 64)
-                # Two hosts with such listeners would never come to an end.
-                if data.startswith(GREETING.encode()):
-                    continue
-                port, address = _ORIGINAL.unpack_from(ancillary[0][2])
-                answer = greeting(self._host, "udp", port)
-                own = socket.inet_ntoa(address)
-                with contextlib.suppress(OSError):
-                    packet = craft.udp(own, peer[0], (port, peer[1]), answer)
-                    self._answers.sendto(packet, (peer[0], 0))
+        while received := self._inbox.take_with_peers(self._udp):
+            # Two hosts with such listeners would never come to an end.
+            asked = [each for each in received if not each.data.startswith(GREETING.encode())]
+            with contextlib.suppress(OSError):
+                packets.send_to_each(
+                    self._answers, [(self._answer(each), (each.peer, 0)) for each in asked]
+                )
+
+    def _answer(self, asked: Received) -> bytes:
+        port, address = _ORIGINAL.unpack_from(asked.control)
+        answer = greeting(self._host, "udp", port)
+        own = socket.inet_ntoa(address)
+        return craft.udp(own, asked.peer, (port, asked.peer_port), answer)
 
 
 def _socket(kind: socket.SocketKind) -> socket.socket:

@@ -7,14 +7,18 @@ program sends from these ports. Judges nothing.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from lab.linux import syscalls
+from lab.linux import packets
 from lab.linux.nodes import Node
+from lab.linux.packets import Inbox, PacketRow, SendSome
 from lab.service.marks import BARE_BYTES, IDENTIFICATION, Purpose
 from lab.wait import let_pass
 from lab.wire import craft
@@ -42,6 +46,10 @@ _SO_RCVBUFFORCE = 33
 _U16 = struct.Struct("!H")
 _PORTS = struct.Struct("!HH")
 _SYN_ACK = 0x12
+_PORT_AT = 22
+"""Where a packet of the scan's has the port it goes to."""
+_ERRORS = (b"\x03", b"\x05", b"\x0b", b"\x0c")
+"""Types of ICMP that quote what they are about (RFC 792)."""
 _LEAST_BYTES = {socket.IPPROTO_TCP: 20, socket.IPPROTO_UDP: 8}
 
 
@@ -61,8 +69,8 @@ class Answers:
     """ICMP errors about packets of the scan, from whomever."""
 
 
-Send = Callable[[Sequence[bytes]], None]
-"""Sends packets, each by itself."""
+Send = Callable[[PacketRow], SendSome]
+"""Gets packets ready for being sent."""
 
 
 @contextlib.contextmanager
@@ -74,62 +82,77 @@ def sending(node: Node, target: str) -> Iterator[tuple[str, Send]]:
     own = node.call(_own_address, target)
     with node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
         sender.connect((target, 0))
-        yield own, lambda packets: syscalls.send_each(sender, packets)
+        yield own, lambda row: packets.sender(sender, row)
 
 
 def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answers:
     """Scan an address from a node's own address; what answered at the node."""
-    answers, ends = Answers(), (own, target)
+    answers, reader = Answers(), _Reader(own, target, purpose)
     with node.call(_listener) as listener:
         # Every router on the way first has to find the next one's hardware address.
-        send([craft.echo(own, target, purpose)])
+        send(_single(craft.echo(own, target, purpose)))(0, 1)
         let_pass(WARM_UP_S)
-        for batch in _batches(_packets(own, target, purpose)):
-            send(batch)
-            let_pass(sum(max(len(each), LEAST_FRAME_BYTES) for each in batch) / PACE_BYTE_S)
-            _read(listener, ends, purpose, answers)
-        end = time.monotonic() + SETTLE_S
-        while (left := end - time.monotonic()) > 0:
-            listener.settimeout(left)
-            with contextlib.suppress(TimeoutError):
-                _note(listener.recv(_READ_BYTES), ends, purpose, answers)
+        for row in rows(own, target, purpose):
+            send_some, frame_bytes = send(row), max(row.size, LEAST_FRAME_BYTES)
+            for first in range(0, len(row), BATCH):
+                count = min(BATCH, len(row) - first)
+                send_some(first, count)
+                let_pass(count * frame_bytes / PACE_BYTE_S)
+                reader.read(listener, answers)
+        poller, end = select.poll(), time.monotonic() + SETTLE_S
+        poller.register(listener, select.POLLIN)
+        while (left_s := end - time.monotonic()) > 0:
+            poller.poll(1000 * left_s)
+            reader.read(listener, answers)
     return answers
 
 
-def _packets(own: str, target: str, purpose: Purpose) -> Iterator[bytes]:
-    yield from _to_every_port(craft.syn(own, target, (purpose, 0), ident=IDENTIFICATION), 16)
-    yield from _to_every_port(craft.udp(own, target, (purpose, 0), b"", ident=IDENTIFICATION), None)
-    for protocol in PROTOCOLS:
-        if protocol == socket.IPPROTO_ICMP:
-            yield craft.echo(own, target, purpose, ident=IDENTIFICATION)
-        else:
-            yield craft.ip(own, target, protocol, bytes(BARE_BYTES - 20), ident=IDENTIFICATION)
+def rows(own: str, target: str, purpose: Purpose) -> tuple[PacketRow, PacketRow, PacketRow]:
+    """The packets of a scan: a SYN and a datagram to every port, and one of every other protocol."""
+    syn = craft.syn(own, target, (purpose, 0), ident=IDENTIFICATION)
+    datagram = craft.udp(own, target, (purpose, 0), b"", ident=IDENTIFICATION)
+    others = [
+        craft.echo(own, target, purpose, ident=IDENTIFICATION)
+        if protocol == socket.IPPROTO_ICMP
+        else craft.ip(own, target, protocol, bytes(BARE_BYTES - 20), ident=IDENTIFICATION)
+        for protocol in PROTOCOLS
+    ]
+    return (
+        _to_every_port(syn, checksum_at=36),
+        _to_every_port(datagram, checksum_at=None),
+        PacketRow(b"".join(others), BARE_BYTES),
+    )
 
 
-def _to_every_port(packet: bytes, checksum_at: int | None) -> Iterator[bytes]:
-    """A packet to port 0, sent to each port: RFC 1624 says how its checksum follows."""
-    head, ports, rest = packet[:20], packet[20:22], packet[24:]
-    if checksum_at is None:
-        for port in PORTS:
-            yield head + ports + _U16.pack(port) + rest
-        return
-    at = checksum_at - 4
-    before, after = rest[:at], rest[at + 2 :]
-    (checksum,) = _U16.unpack_from(rest, at)
-    for port in PORTS:
-        total = (~checksum & 0xFFFF) + port
-        fresh = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-        yield head + ports + _U16.pack(port) + before + _U16.pack(fresh) + after
+def _single(packet: bytes) -> PacketRow:
+    return PacketRow(packet, len(packet))
 
 
-def _batches(packets: Iterable[bytes]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    for packet in packets:
-        batch.append(packet)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    yield batch
+def _to_every_port(packet: bytes, checksum_at: int | None) -> PacketRow:
+    """A packet to port 0, sent to each port: RFC 1624 says how its checksum follows.
+
+    Byte by byte of all packets at once, as Python is slow packet by packet.
+    """
+    size, count = len(packet), len(PORTS)
+    data = bytearray(packet * count)
+    data[_PORT_AT::size], data[_PORT_AT + 1 :: size] = _high_and_low(array("H", PORTS))
+    if checksum_at is not None:
+        (checksum,) = _U16.unpack_from(packet, checksum_at)
+        # The sum without port and complement; in ones' complement 0xFFFF is followed by 1.
+        total = ~checksum & 0xFFFF
+        sums = [*range(total + 1, 1 << 16), *range(1, total + 1)]
+        checksums = array("H", [0xFFFF - each for each in sums])
+        data[checksum_at::size], data[checksum_at + 1 :: size] = _high_and_low(checksums)
+    return PacketRow(bytes(data), size)
+
+
+def _high_and_low(numbers: array[int]) -> tuple[bytes, bytes]:
+    """The bytes of numbers of 16 bits."""
+    ordered = numbers[:]
+    if sys.byteorder == "little":
+        ordered.byteswap()
+    text = ordered.tobytes()
+    return text[0::2], text[1::2]
 
 
 def _listener() -> socket.socket:
@@ -145,42 +168,45 @@ def _listener() -> socket.socket:
     return made
 
 
-def _read(
-    listener: socket.socket, ends: tuple[str, str], purpose: Purpose, answers: Answers
-) -> None:
-    """Take what has come so far."""
-    listener.setblocking(False)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            _note(listener.recv(_READ_BYTES), ends, purpose, answers)
+class _Reader:
+    """What comes to a node, read as answers to a scan."""
 
+    def __init__(self, own: str, target: str, purpose: Purpose) -> None:
+        self._inbox = Inbox(_READ_BYTES)
+        self._own, self._target = socket.inet_aton(own), socket.inet_aton(target)
+        self._purpose = purpose
 
-def _note(packet: bytes, ends: tuple[str, str], purpose: Purpose, answers: Answers) -> None:
-    own, target = ends
-    if packet[16:20] != socket.inet_aton(own):
-        return  # The node only passes it on.
-    start = (packet[0] & 0xF) * 4
-    protocol, source, body = packet[9], packet[12:16], packet[start:]
-    if protocol == socket.IPPROTO_ICMP and body[:1] in (b"\x03", b"\x05", b"\x0b", b"\x0c"):
-        quoted = body[8:]
-        answers.errors += quoted[4:6] == _U16.pack(IDENTIFICATION)
-        return
-    if source != socket.inet_aton(target):
-        return
-    if protocol not in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
-        answers.protocols.add(protocol)
-        return
-    if len(body) < _LEAST_BYTES[protocol]:
-        return  # No answer to a whole packet: a fragment's rest, or rubbish.
-    port, to = _PORTS.unpack_from(body)
-    if to != purpose:
-        return
-    if protocol == socket.IPPROTO_UDP:
-        answers.udp.add(port)
-    elif body[13] & _SYN_ACK == _SYN_ACK:
-        answers.tcp.add(port)
-    else:
-        answers.refused.add(port)
+    def read(self, listener: socket.socket, answers: Answers) -> None:
+        """Take what has come so far."""
+        while received := self._inbox.take(listener):
+            for packet in received:
+                self.note(packet, answers)
+
+    def note(self, packet: bytes, answers: Answers) -> None:
+        """One packet; nothing if the node only passes it on, or it answers something else."""
+        if packet[16:20] != self._own:
+            return
+        start = (packet[0] & 0xF) * 4
+        protocol = packet[9]
+        if protocol == socket.IPPROTO_ICMP and packet[start : start + 1] in _ERRORS:
+            answers.errors += packet[start + 12 : start + 14] == _U16.pack(IDENTIFICATION)
+            return
+        if packet[12:16] != self._target:
+            return
+        if protocol not in _LEAST_BYTES:
+            answers.protocols.add(protocol)
+            return
+        if len(packet) < start + _LEAST_BYTES[protocol]:
+            return  # No answer to a whole packet: a fragment's rest, or rubbish.
+        port, to = _PORTS.unpack_from(packet, start)
+        if to != self._purpose:
+            return
+        if protocol == socket.IPPROTO_UDP:
+            answers.udp.add(port)
+        elif packet[start + 13] & _SYN_ACK == _SYN_ACK:
+            answers.tcp.add(port)
+        else:
+            answers.refused.add(port)
 
 
 def _own_address(target: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 from typing import Any
 
@@ -23,12 +22,8 @@ US, HOST, ROUTER = "192.0.2.1", "203.0.113.10", "198.51.100.2"
 ATTACK, CONTROL = int(Purpose.attack), int(Purpose.control)
 
 
-def packets() -> list[IP]:
-    return [IP(packet) for packet in scan._packets(US, HOST, Purpose.attack)]
-
-
 def test_every_port_and_protocol_is_tried_once() -> None:
-    raw = [*scan._packets(US, HOST, Purpose.attack)]
+    raw = [packet for row in scan.rows(US, HOST, Purpose.attack) for packet in row]
     assert len(raw) == len({*raw}) == 2 * 65_535 + 254
     sample = [IP(packet) for packet in raw[:: 65_535 // 50]]
     assert all((p.src, p.dst, p.id) == (US, HOST, IDENTIFICATION) for p in sample)
@@ -45,7 +40,7 @@ def test_every_port_and_protocol_is_tried_once() -> None:
 
 @pytest.mark.parametrize("port", [1, 22, 255, 256, 443, 32_768, 65_535])
 def test_checksums_are_those_of_scapy(port: int) -> None:
-    (packet,) = itertools.islice(scan._packets(US, HOST, Purpose.attack), port - 1, port)
+    packet = scan.rows(US, HOST, Purpose.attack)[0][port - 1]
     ours = IP(packet)
     theirs = ours.copy()
     del theirs.chksum, theirs[TCP].chksum
@@ -110,9 +105,9 @@ def test_captures_leave_out_scans_and_nothing_else(packet: Scapy, is_taken: bool
 
 
 def read(*packets: Scapy | bytes) -> scan.Answers:
-    answers = scan.Answers()
+    answers, reader = scan.Answers(), scan._Reader(US, HOST, Purpose.attack)
     for packet in packets:
-        scan._note(bytes(packet), (US, HOST), Purpose.attack, answers)
+        reader.note(bytes(packet), answers)
     return answers
 
 
@@ -149,15 +144,3 @@ def test_answers_are_told_apart() -> None:
 )
 def test_ports_are_told_as_spans(numbers: set[int], told: str) -> None:
     assert spans(numbers) == told
-
-
-def test_packets_are_sent_each_by_itself() -> None:
-    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    packets = [bytes([n]) * (n + 1) for n in range(100)]
-    with sender, receiver:
-        for batch in (packets[:1], packets[1:8]):
-            syscalls.send_each(sender, batch)
-        assert [receiver.recv(200) for _ in range(8)] == packets[:8]
-        receiver.close()
-        with pytest.raises(OSError, match="sendmmsg"):
-            syscalls.send_each(sender, packets)
