@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from functools import cache
 from typing import TypeVar
 
 T = TypeVar("T")
+_WHOLE = (str, int, float, bytes, type(None))
+"""What has no parts, and is most of what there is."""
 
 
 class Secret:
@@ -46,12 +49,22 @@ def find(value: object, kind: type[T], place: str = "") -> Iterator[tuple[str, T
 
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:
-    if dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            yield f".{field.name}", getattr(value, field.name)
+    if isinstance(value, _WHOLE):
+        return
+    if names := _field_names(type(value)):
+        for name in names:
+            yield f".{name}", getattr(value, name)
     elif isinstance(value, tuple | list):
         for number, part in enumerate(value):
             yield f"[{number}]", part
     elif isinstance(value, Mapping):
         for key, part in value.items():
             yield f"[{key}]", part
+
+
+@cache
+def _field_names(kind: Hashable) -> tuple[str, ...]:
+    """Of a dataclass; none of another type."""
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(kind))

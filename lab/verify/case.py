@@ -20,9 +20,9 @@ from lab.telephony import events as telephony
 from lab.topology.model import Interface, NodePlan, Role, Topology
 from lab.topology.telephone import Lig
 from lab.verify import telephone_calls
+from lab.verify.served import Served
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
-from lab.verify.told import Told
 from lab.ways.dial import plan as dial
 from lab.ways.vpn import plan as vpn
 from lab.ways.vpn.events import COMPLAINTS
@@ -37,7 +37,7 @@ def mac(interface: Interface) -> bytes:
     return bytes.fromhex(interface.mac.replace(":", ""))
 
 
-class Case(Told):
+class Case(Served):
     """Topology, record and captures of one run."""
 
     def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:
@@ -253,26 +253,6 @@ class Case(Told):
                 if frame.ip and (sealed := esp.sealed(frame.ip))
             ]
         return self._esp[segment]
-
-    @cached_property
-    def borrowed(self) -> list[tuple[float, float]]:
-        """When a VPN was in use for remote service, until the end of each session."""
-        found: list[tuple[float, float]] = []
-        since: float | None = None
-        for event in self.events:
-            if isinstance(event, remote_service.VpnBorrowed):
-                since = event.time
-            elif isinstance(event, remote_service.SessionDown | remote_service.InboundDisabled):
-                if since is not None:
-                    found.append((since, event.time))
-                since = None
-        return found if since is None else [*found, (since, inf)]
-
-    @property
-    def stretches(self) -> list[tuple[float, float]]:
-        """The times before, between and after, in which a VPN is for calling home."""
-        starts = [0.0, *(until for _, until in self.borrowed)]
-        return list(zip(starts, [*(since for since, _ in self.borrowed), inf], strict=True))
 
     def _is_borrowed(self, item: Inside) -> bool:
         return any(since <= item.frame.time <= until for since, until in self.borrowed)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
-
 from lab.names import count
 from lab.topology.model import AllowRule
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
+from lab.verify.networks import is_in
 from lab.wire.decode import ESP, ICMP, TCP, UDP, Frame, Packet
 
 NO_FIREWALL = "the customer has no firewall"
@@ -168,8 +167,8 @@ def _arrived(case: Case, kind: tuple[str, int]) -> list[Frame]:
 
 def _matches(case: Case, packet: Packet, rule: AllowRule) -> bool:
     """Whether a rule asks for a packet that left, by its fields after NAT."""
-    right_source = case.snat or ip_address(packet.source) in ip_network(rule.source, strict=False)
-    right_end = ip_address(packet.destination) in ip_network(rule.destination, strict=False)
+    right_source = case.snat or is_in(packet.source, rule.source)
+    right_end = is_in(packet.destination, rule.destination)
     return (
         right_source
         and right_end
@@ -196,7 +195,7 @@ def _judge_strangers(case: Case, check: Check) -> None:
         reply = (packet.source, packet.protocol, packet.source_port) in flows
         asked = any(
             rule.both_ways
-            and ip_address(packet.source) in ip_network(rule.destination, strict=False)
+            and is_in(packet.source, rule.destination)
             and _is(packet, rule.protocol, rule.port, packet.source_port)
             for rule in rules
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
-
 from lab import ways
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.networks import is_for_all, is_in
 from lab.wire import isakmp, l2tp
 from lab.wire.decode import AH, ESP, TCP, UDP, Ends, Frame, Packet
 
@@ -259,12 +258,11 @@ def check_out_04(case: Case) -> Finding:
 
 def _judge_local(case: Case, check: Check, segment: str, host: str) -> int:
     """Nobody but the neighbours of the local network may be on it."""
-    subnet = ip_network(case.topology.segment(segment).subnet, strict=False)
+    subnet = case.topology.segment(segment).subnet
     packets = [(frame, frame.ip) for frame in case.frames(segment) if frame.ip]
     for frame, packet in packets:
         for address in (packet.source, packet.destination):
-            parsed = ip_address(address)
-            if parsed not in subnet and not parsed.is_multicast and address != "255.255.255.255":
+            if not is_in(address, subnet) and not is_for_all(address):
                 check.object(f"{address} is on {segment}, the local network of {host}", [frame])
     return len(packets)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from math import inf
 
@@ -22,7 +22,7 @@ from lab.service.marks import Purpose
 from lab.service.scan import PORTS
 from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.topology.model import RemoteService, Role
-from lab.topology.service import MOST_TRIES, Inbound, credentials
+from lab.topology.service import MOST_TRIES, credentials
 from lab.verify import terminal_calls
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
@@ -44,26 +44,7 @@ def of(case: Case) -> RemoteService:
 
     Topologies without one do not expect its requirements.
     """
-    return agreements(case)[0]
-
-
-def agreements(case: Case) -> list[RemoteService]:
-    """The remote service with the addresses of each session; by VPN these are the gateway's to give."""
-    service = case.topology.service
-    assert service is not None
-    ups = [event for event in case.events if isinstance(event, SessionUp)]
-    if service.by is not Inbound.vpn or not ups:
-        return [service]
-    return [_agreed(service, up) for up in ups]
-
-
-def _agreed(service: RemoteService, up: SessionUp) -> RemoteService:
-    given = dict(zip((p.name for p in service.allowed), up.aliases, strict=False))
-    return replace(
-        service,
-        ppp_address=up.address,
-        partitions=tuple(replace(p, alias=given.get(p.name, "")) for p in service.partitions),
-    )
+    return case.agreements[0]
 
 
 def untried(case: Case) -> str:
@@ -144,7 +125,11 @@ def judge_off(case: Case, check: Check) -> str:
 
 def every_port(case: Case) -> str:
     """The UDP ports of the console that answer a control scan: the VPN's own daemons say nothing to it."""
-    own = VPN_DAEMONS if of(case).vpn_way else ()
+    return _every_port_but(VPN_DAEMONS if of(case).vpn_way else ())
+
+
+@cache
+def _every_port_but(own: tuple[int, ...]) -> str:
     return spans({*PORTS} - {*own})
 
 

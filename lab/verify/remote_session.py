@@ -21,7 +21,6 @@ from lab.topology.service import Partition, RemoteService
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
-    agreements,
     no_session,
     of,
 )
@@ -171,7 +170,7 @@ def check_i_09(case: Case) -> Finding:
     scans = [
         s
         for s in scans_of(case, CLOSED, service.workplace)
-        if s.target == agreements(case)[-1].ppp_address
+        if s.target == case.agreements[-1].ppp_address
     ]
     check.want(scans, "the console was not tried in a session that may not reach it")
     for scan in scans:
@@ -236,7 +235,7 @@ def _judge_use(case: Case, check: Check) -> None:
 
 def _of_console(case: Case) -> list[Passed]:
     """What the console itself sent by sessions, and not in connections of its own."""
-    own = {agreed.ppp_address for agreed in agreements(case)}
+    own = {agreed.ppp_address for agreed in case.agreements}
     sent = [item for item in passed(case) if item.of_console and item.data.source in own]
     opened = {item.data.ends for item in sent if item.data.is_bare_syn}
     return [item for item in sent if item.data.ends not in opened]

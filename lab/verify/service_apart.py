@@ -7,7 +7,7 @@ from lab.service.server.events import ApartScanned, ApartTried, ToolTried
 from lab.topology.service import BY_TELEPHONE
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
-from lab.verify.remote_service import agreements, no_session, of
+from lab.verify.remote_service import no_session, of
 from lab.verify.service_access import CALLS, judge_permitted, records
 
 
@@ -92,7 +92,7 @@ def _past_the_tools(case: Case, source: str) -> list[ApartTried]:
 def _ends(case: Case) -> set[str]:
     """The addresses of the sessions, at the customer's end."""
     found: set[str] = set()
-    for agreed in agreements(case):
+    for agreed in case.agreements:
         found |= {agreed.ppp_address, *(partition.alias for partition in agreed.allowed)}
     return found
 

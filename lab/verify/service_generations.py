@@ -14,7 +14,6 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
     ANSWERS_BY_ITSELF,
-    agreements,
     enabled,
     forbid_answers,
     judge_outsiders,
@@ -47,7 +46,7 @@ def check_i_22(case: Case) -> Finding:
     )
     if why := _no_ds8000_vpn(case):
         return check.not_tested(why)
-    for number, (items, agreed) in enumerate(zip(by_vpn(case), agreements(case), strict=True), 1):
+    for number, (items, agreed) in enumerate(zip(by_vpn(case), case.agreements, strict=True), 1):
         calls = calls_of(items)
         if len(calls) != 1:
             check.object(f"session {number} has {len(calls)} ICRQ, not 1", frames_of(calls))

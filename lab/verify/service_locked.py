@@ -10,7 +10,6 @@ from lab.topology.service import Inbound
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
-    agreements,
     first_enabled,
     forbid_answers,
     judge_outsiders,
@@ -28,7 +27,7 @@ def _judge_floods(case: Case, check: Check) -> None:
     floods = [event for event in case.events if isinstance(event, Flooded)]
     ups = [event.time for event in case.events if isinstance(event, SessionUp)]
     ends = {(flood.address, flood.port) for flood in floods}
-    both = zip(case.borrowed, ups, sessions(case), agreements(case), strict=False)
+    both = zip(case.borrowed, ups, sessions(case), case.agreements, strict=False)
     for (since, _), up, session, agreed in both:
         aliases = {partition.alias for partition in agreed.allowed}
         check.want(

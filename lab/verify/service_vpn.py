@@ -12,7 +12,7 @@ from lab.telephony.events import CallAnswered
 from lab.topology.service import Inbound
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
-from lab.verify.remote_service import agreements, enabled, no_session, of
+from lab.verify.remote_service import enabled, no_session, of
 from lab.verify.service_sessions import by_vpn
 from lab.verify.sightings import IkeSighting, Inside
 from lab.wire import ppp
@@ -152,7 +152,7 @@ def check_i_16(case: Case) -> Finding:
     if why := _no_vpn(case):
         return check.not_tested(why)
     told = []
-    for number, (items, agreed) in enumerate(zip(by_vpn(case), agreements(case), strict=True), 1):
+    for number, (items, agreed) in enumerate(zip(by_vpn(case), case.agreements, strict=True), 1):
         wanted = 1 + len(agreed.allowed)
         calls = _control(items, ControlType.ICRQ)
         tunnels = _control(items, ControlType.SCCRQ)
@@ -227,7 +227,7 @@ def check_i_17(case: Case) -> Finding:
     if why := _no_vpn(case):
         return check.not_tested(why)
     lanes = 0
-    for number, (items, agreed) in enumerate(zip(by_vpn(case), agreements(case), strict=True), 1):
+    for number, (items, agreed) in enumerate(zip(by_vpn(case), case.agreements, strict=True), 1):
         for outgoing in (False, True):
             given = _given(items, outgoing=outgoing)
             lanes += len(given)
@@ -296,7 +296,7 @@ def check_p_21(case: Case) -> Finding:
         return check.not_tested(why)
     assert account is not None, "a session by VPN has one"
     secret, right = account.secret.reveal(), 0
-    for number, (items, agreed) in enumerate(zip(by_vpn(case), agreements(case), strict=True), 1):
+    for number, (items, agreed) in enumerate(zip(by_vpn(case), case.agreements, strict=True), 1):
         strange = [item for item in items if item.l2tp is None]
         check.forbid(frames_of(strange), f"in session {number} that are no L2TP")
         asked = ppp.among(items, ppp.CHAP, ChapCode.challenge, outgoing=False)

@@ -43,6 +43,8 @@ class _Read:
     carried: list[Carried]
     events: list[Event]
     keys: dict[int, list[esp.Key]]
+    sealed: dict[int, tuple[Frame, esp.Sealed | None]]
+    """The ESP packets in frames, by the frame's ``id``."""
 
 
 class Recordings:
@@ -64,17 +66,23 @@ def _read(name: str, folder: Path) -> _Read:
     try:
         topology = codec.load(Topology, (run_dir / "keys" / "model.json").read_text())
         record = codec.load(Record, (run_dir / "record.json").read_text())
+        wire = decode.read_all(run_dir / "wire")
         return _Read(
             run_dir,
             topology,
             record,
-            decode.read_all(run_dir / "wire"),
+            wire,
             read_carried(run_dir),
             Case(topology, record, run_dir).events,
             esp.load_keys(run_dir / "keys" / "esp.json"),
+            {id(frame): (frame, _read_sealed(frame)) for each in wire.values() for frame in each},
         )
     except (TypeError, ValueError) as error:
         raise archive.OutdatedError(name, f"does not fit this version ({error})") from error
+
+
+def _read_sealed(frame: Frame) -> esp.Sealed | None:
+    return esp.sealed(frame.ip) if frame.ip else None
 
 
 class _ReadCase(Case):
@@ -99,7 +107,21 @@ def _entries(record: Record, name: str) -> list[object]:
 def _numbered(frames: list[Frame]) -> list[Frame]:
     """In the order of their times, with the numbers that Wireshark would give them."""
     ordered = sorted(frames, key=lambda frame: frame.time)
-    return [f if f.number == n else replace(f, number=n) for n, f in enumerate(ordered, 1)]
+    return [f if f.number == n else _with_number(f, n) for n, f in enumerate(ordered, 1)]
+
+
+def _with_number(frame: Frame, number: int) -> Frame:
+    """As ``dataclasses.replace``, in a tenth of the time."""
+    return Frame(
+        frame.segment,
+        number,
+        frame.time,
+        frame.data,
+        frame.source_mac,
+        frame.destination_mac,
+        frame.ethertype,
+        frame.ip,
+    )
 
 
 class TrueRun:
@@ -118,6 +140,7 @@ class TrueRun:
         self.carried = [*read.carried]
         self.events = [*read.events]
         self.keys = read.keys
+        self._known = {**read.sealed}
 
     # -- judging ------------------------------------------------------------------------------
 
@@ -135,7 +158,7 @@ class TrueRun:
     def numbered_carried(self) -> list[Carried]:
         ordered = sorted(self.carried, key=lambda item: item.frame.time)
         return [
-            i if i.frame.number == n else replace(i, frame=replace(i.frame, number=n))
+            i if i.frame.number == n else replace(i, frame=_with_number(i.frame, n))
             for n, i in enumerate(ordered, 1)
         ]
 
@@ -212,8 +235,10 @@ class TrueRun:
 
     def unseal(self, items: Iterable[Inside]) -> None:
         """Take ESP packets away from every wire that they cross."""
-        for frame, _, _ in [twin for item in items for twin in self._twins(item)]:
-            self.drop(frame.segment, [frame])
+        gone = {(mine.spi, mine.sequence) for mine in map(_sealed_in, items)}
+        for segment in self.wire:
+            sealed = self._sealed(segment)
+            self.drop(segment, [f for f, s in sealed if (s.spi, s.sequence) in gone])
 
     def retime(self, item: Inside, time: float) -> None:
         """Another moment for an ESP packet: this one between customer and Internet."""
@@ -222,9 +247,7 @@ class TrueRun:
 
     def _twins(self, item: Inside) -> list[tuple[Frame, esp.Sealed, esp.Key]]:
         """The same ESP packet on every wire, with the key of its SA."""
-        assert item.frame.ip is not None
-        mine = esp.sealed(item.frame.ip)
-        assert mine is not None
+        mine = _sealed_in(item)
         key = self.keys[mine.spi][0]  # behind NAT the two ends have it with different addresses
         return [
             (frame, sealed, key)
@@ -234,8 +257,15 @@ class TrueRun:
         ]
 
     def _sealed(self, segment: str) -> list[tuple[Frame, esp.Sealed]]:
-        frames = self.wire[segment]
-        return [(f, s) for f in frames if f.ip and (s := esp.sealed(f.ip)) is not None]
+        """The ESP packets of a wire; none is changed, so what was read of a frame once stays true."""
+        known, found = self._known, []
+        for frame in self.wire[segment]:
+            if id(frame) not in known:
+                # The frame is kept, so that no other one gets its number.
+                known[id(frame)] = frame, _read_sealed(frame)
+            if sealed := known[id(frame)][1]:
+                found.append((frame, sealed))
+        return found
 
     # -- telephone ----------------------------------------------------------------------------
 
@@ -284,6 +314,13 @@ class TrueRun:
         chosen = {id(said): replace(said, text=text) for said in self.dialogue if chooses(said)}
         assert chosen, "nobody said anything like that"
         self.events = [chosen.get(id(event), event) for event in self.events]
+
+
+def _sealed_in(item: Inside) -> esp.Sealed:
+    """The ESP packet that carried something."""
+    sealed = _read_sealed(item.frame)
+    assert sealed is not None
+    return sealed
 
 
 def failures(findings: dict[str, Finding]) -> set[str]:

@@ -1,0 +1,62 @@
+"""What events say of remote service, in views that the checks share. Knows no captures; judges nothing."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from functools import cached_property
+from math import inf
+
+from lab.record.event import Event
+from lab.service.events import InboundDisabled, SessionDown, SessionUp, VpnBorrowed
+from lab.topology.model import RemoteService
+from lab.topology.service import Inbound
+from lab.verify.told import Told
+
+
+class Served(Told):
+    """Topology, record and events of one run."""
+
+    @property
+    @abstractmethod
+    def events(self) -> list[Event]:
+        """All of them, in order."""
+
+    @cached_property
+    def borrowed(self) -> list[tuple[float, float]]:
+        """When a VPN was in use for remote service, until the end of each session."""
+        found: list[tuple[float, float]] = []
+        since: float | None = None
+        for event in self.events:
+            if isinstance(event, VpnBorrowed):
+                since = event.time
+            elif isinstance(event, SessionDown | InboundDisabled):
+                if since is not None:
+                    found.append((since, event.time))
+                since = None
+        return found if since is None else [*found, (since, inf)]
+
+    @property
+    def stretches(self) -> list[tuple[float, float]]:
+        """The times before, between and after, in which a VPN is for calling home."""
+        starts = [0.0, *(until for _, until in self.borrowed)]
+        return list(zip(starts, [*(since for since, _ in self.borrowed), inf], strict=True))
+
+    @cached_property
+    def agreements(self) -> tuple[RemoteService, ...]:
+        """The remote service with the addresses of each session; by VPN these are the gateway's to give."""
+        service = self.topology.service
+        assert service is not None, "a topology without one does not expect its requirements"
+        ups = [event for event in self.events if isinstance(event, SessionUp)]
+        if service.by is not Inbound.vpn or not ups:
+            return (service,)
+        return tuple(_agreed(service, up) for up in ups)
+
+
+def _agreed(service: RemoteService, up: SessionUp) -> RemoteService:
+    given = dict(zip((p.name for p in service.allowed), up.aliases, strict=False))
+    return replace(
+        service,
+        ppp_address=up.address,
+        partitions=tuple(replace(p, alias=given.get(p.name, "")) for p in service.partitions),
+    )
