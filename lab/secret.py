@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -62,9 +61,14 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
             yield f"[{key}]", part
 
 
-@cache
-def _field_names(kind: Hashable) -> tuple[str, ...]:
-    """Of a dataclass; none of another type."""
-    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
-        return ()
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _field_names(kind: type[object]) -> tuple[str, ...]:
+    """Of a dataclass; none of another type. Each type is looked at once."""
+    if kind not in _KNOWN:
+        names: tuple[str, ...] = ()
+        if dataclasses.is_dataclass(kind):
+            names = tuple(field.name for field in dataclasses.fields(kind))
+        _KNOWN[kind] = names
+    return _KNOWN[kind]
+
+
+_KNOWN: dict[type[object], tuple[str, ...]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sysconfig
 
 import pytest
@@ -12,6 +14,8 @@ from lab.wait import let_pass
 
 CALL_S = 300.0
 """Lab time for a command that dials."""
+LISTED = {22, 23, 443, 2125, 2300, 8443, 9090, 9735, 9940, *range(30_000, 30_010)}
+"""The 19 ports of 2017 (S3, Remote Service HMC Port List)."""
 
 
 def by_hand(lab: Lab, node: str, line: str) -> str:
@@ -187,6 +191,18 @@ class TestRemoteServiceByVpnByHand:
             for node in ("service", "intranet"):
                 with pytest.raises(LabError):
                     first_line(lab, node, address, 22)
+
+    @pytest.mark.skipif(not shutil.which("nmap"), reason="nmap is not installed")
+    @pytest.mark.parametrize("host", ["hmc", "lpar-1"])
+    def test_nmap_finds_what_may_be_reached(self, lab: Lab, host: str) -> None:
+        """Another's scanner, as a tool of the session: the HMC's listed ports, and all of the partition."""
+        tried = {*range(1, 1_025), *LISTED, 30_010, 65_535}
+        address = {"hmc": "10.254.1.2", "lpar-1": "10.254.1.3"}[host]
+        ports = ",".join(map(str, sorted(tried)))
+        scan = f"run -- nmap -n -Pn -sT --max-retries 1 -oG - -p {ports} {address}"
+        said = by_ssh(lab, scan, server="service")
+        found = {int(port) for port in re.findall(r"\b(\d+)/open/tcp", said)}
+        assert found == (LISTED if host == "hmc" else tried)
 
     def test_the_session_ends_with_its_namespace(self, lab: Lab) -> None:
         assert by_ssh(lab, "hang-up", server="service") == "no session stands"

@@ -20,7 +20,7 @@ from lab.telephony import events as telephony
 from lab.topology.model import Interface, NodePlan, Role, Topology
 from lab.topology.telephone import Lig
 from lab.verify import telephone_calls
-from lab.verify.served import Served
+from lab.verify.service_told import ServiceTold
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.ways.dial import plan as dial
@@ -37,7 +37,7 @@ def mac(interface: Interface) -> bytes:
     return bytes.fromhex(interface.mac.replace(":", ""))
 
 
-class Case(Served):
+class Case(ServiceTold):
     """Topology, record and captures of one run."""
 
     def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:

@@ -14,7 +14,7 @@ from lab.topology.service import Inbound
 from lab.verify.told import Told
 
 
-class Served(Told):
+class ServiceTold(Told):
     """Topology, record and events of one run."""
 
     @property
