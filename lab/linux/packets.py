@@ -74,6 +74,7 @@ class _Sender:
         self._kept = kept
 
     def __call__(self, first: int, number: int) -> None:
+        assert 0 <= first <= first + number <= len(self._messages) // _MESSAGE_WORDS
         while number > 0:
             sent = _send_some(self._sock, self._messages, first, number)
             first, number = first + sent, number - sent

@@ -59,20 +59,30 @@ def come_in(scene: Scene, service: RemoteService) -> None:
         wait_until("the doors are open", lambda: scene.panel.state is opened, COMES_S)
     agreed = _agreed(scene)
     if (typist := _typist(scene)) is not None:
-        earlier = typist.response
-        if typist.enter(agreed):
-            service_at_terminal.try_in_vain(agreed, typist.log_in, earlier)
+        _log_in(scene, typist, agreed)
+        return
     if not representative.authenticate(agreed):
-        _look_after_lock_out(scene)
-        raise ProtocolError(f"{service.console} has a session by VPN, and lets nobody in")
+        raise ProtocolError(f"the session of {service.console} is not where the customer says")
     scene.look_at(service.console, agreed.ppp_address, UNLISTED)
 
 
-def _look_after_lock_out(scene: Scene) -> None:
-    """The console has ended the session, and has no other."""
-    scene.leave()
-    scene.representative.knock()
+def _log_in(scene: Scene, typist: ServerTypist, agreed: RemoteService) -> None:
+    """At the terminal, after a closed port was tried, and tries that must be denied."""
+    earlier, console = typist.response, agreed.console
+    if not typist.enter(agreed):
+        raise ProtocolError(f"the session of {console} is not where the customer says")
+    scene.look_at(console, agreed.ppp_address, UNLISTED)
+    service_at_terminal.try_in_vain(agreed, typist.log_in, earlier)
+    if scene.representative.authenticate(agreed):
+        return
+    said = typist.said or "what was typed is wrong"
+    if typist.locked_out:
+        # The console ends the session by itself, and has no other.
+        scene.leave()
+        scene.representative.knock()
     scene.representative.leave()
+    scene.panel.disable()
+    raise ProtocolError(f"{console} lets nobody in at its terminal: {said}")
 
 
 def _typist(scene: Scene) -> ServerTypist | None:

@@ -12,6 +12,7 @@ from lab.scenarios import test_remote_service as remote
 from lab.scenarios.test_remote_service import CALL_S, by_hand
 from lab.scenarios.test_service_terminal import programs, status, wait_for_off
 from lab.service.terminal import ASK_USER, TOO_MANY
+from lab.wait import let_pass
 
 SERVER = "service"
 WRONG = "0" * 32
@@ -84,6 +85,23 @@ class TestTerminalByVpn:
         assert ASK_USER in heard
         assert TOO_MANY in heard
         wait_for_off(lab)
+
+    def test_who_says_exit_has_used_the_enabling_up(self, lab: Lab) -> None:
+        by_hand(lab, "hmc", "lab-inbound enable")
+        connect(lab)
+        with pytest.raises(LabError, match="the line has gone"):
+            typed(lab, "exit")
+        wait_for_off(lab)
+        with pytest.raises(LabError, match="hmc lets nobody in"):
+            connect(lab)
+
+    def test_an_enabling_in_which_nobody_was_let_in_ends_by_itself(self, lab: Lab) -> None:
+        """Also if somebody was denied."""
+        by_hand(lab, "hmc", "lab-inbound enable --minutes 30")
+        with pytest.raises(LabError, match="hmc does not let ibmservice in"):
+            connect(lab, f"--response {WRONG}")
+        let_pass(1_900)
+        assert status(lab).startswith("off")
 
     def test_the_customer_ends_a_session(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable")

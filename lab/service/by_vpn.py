@@ -27,6 +27,7 @@ from lab.service.events import LockedDown, SessionDown, SessionUp, VpnBorrowed
 from lab.service.lockdown import Door
 from lab.service.locking import Lock
 from lab.service.panel import CannotLetIn, Panel, PanelState
+from lab.service.terminal import LogInState
 from lab.service.terminal_port import TerminalPort
 from lab.topology.model import RemoteService
 from lab.wait import let_pass
@@ -65,6 +66,8 @@ class VpnEntrance:
         self._tell = tell
         self._lock: Lock | None = None
         self._opened: tuple[PppSession, ...] = ()
+        self._hangs_up = False
+        """Whether the console ends the session by itself, as a terminal's is over."""
         self._off = Lock(node, service).off([INTERFACES])
         """Also the tunnel for calling home lets nobody in (OUT-02)."""
 
@@ -82,6 +85,7 @@ class VpnEntrance:
             self._tell(VpnBorrowed(source=self._node.name))
             panel.note_enabled(ready=False)
             lock = self._lock = Lock(self._node, settings)
+            self._hangs_up = False
             try:
                 return self._hold(panel, settings, lock, told)
             finally:
@@ -92,7 +96,7 @@ class VpnEntrance:
                             source=self._node.name,
                             exit_status=own.exit_status,
                             dropped=lock.dropped,
-                            ended=own.cause or "",
+                            ended="" if self._hangs_up else own.cause or "",
                         )
                     )
 
@@ -114,19 +118,20 @@ class VpnEntrance:
             session.enter_context(lock.overriding(interfaces))
             session.enter_context(lock.forwarding(doors))
             self._tell_up(agreed, gateway, interfaces)
+            port = session.enter_context(self._terminal_at(agreed))
             if late:
                 panel.note_session(interfaces)
                 let_pass(LATE_S)
                 session.enter_context(self._locked(lock, ""))
-            port = session.enter_context(self._terminal_at(agreed))
             lock.open([INTERFACES], doors)
             panel.note_session(interfaces)
             self._wait(interfaces, told, port)
-            if port is not None:
-                port.check()
-                if port.locked_out:
-                    return "wrong-tries"
-        return "used"
+            if port is None or port.state not in terminal_port.LAST:
+                return "used"
+            self._hangs_up = True
+            # Before anything else stands behind the port again.
+            lock.open([INTERFACES], [])
+            return "wrong-tries" if port.state is LogInState.locked_out else "used"
 
     def shut(self) -> None:
         """``serve`` has taken all else back."""
@@ -134,7 +139,9 @@ class VpnEntrance:
             self._modem.silence()
 
     def unused(self) -> bool:
-        """Whether not one packet has gone through a door."""
+        """Whether nobody has logged in at the terminal; where there is none, not one packet has gone in."""
+        if self._terminal is not None:
+            return not self._terminal.let_in
         if self._lock is None:
             return False
         return not self._lock.passed()

@@ -38,6 +38,8 @@ class ConsoleTerminal:
         self._challenges = Challenges(self._account.key)
         self._wrong = 0
         """Tries, since the enabling."""
+        self.let_in = False
+        """Whether anybody was, since the enabling."""
 
     def take_call(self, line: int, told: int) -> LogInState:
         """Log-in and session of one call; what became of the log-in (``asking``: the line went).
@@ -84,6 +86,7 @@ class ConsoleTerminal:
         ending = Ending.left
         with contextlib.ExitStack() as undo:
             shell = undo.enter_context(start_shell(self._node))
+            self.let_in = True
             self._tell(LoggedIn(source=self._node.name, user=self._account.user))
             ended = os.pidfd_open(shell.daemon.pid)
             undo.callback(os.close, ended)

@@ -42,6 +42,11 @@ class ServerTypist:
         """The last one that was typed; a replay types it again."""
         return self._at.response
 
+    @property
+    def locked_out(self) -> bool:
+        """Whether the console has hung up after too many wrong tries."""
+        return self._at.locked_out
+
     def knock(self) -> bool:
         """Look for a session of the console's."""
         found = self._user.knock()
@@ -70,6 +75,7 @@ class ServerTypist:
     def _connect(self) -> int:
         assert self._session is not None, "who logs in has entered"
         address = (self._session.ppp_address, TERMINAL_PORT)
+        self._line.close()
         line = self.place.call(socket.create_connection, address, CONNECT_S)
         self._line.enter_context(line)
         line.settimeout(None)
@@ -82,14 +88,19 @@ class ServerTypist:
     def leave(self) -> None:
         """Say good-bye, and end the session; one in which nobody was let in stays for another try."""
         session, self._session = self._session, None
-        was_in = self._at.leave()
-        self._line.close()
-        if was_in or session is None or not session.console_allowed:
-            self._user.leave()
-        else:
-            self._user.withdraw()
+        stays = session is not None and session.console_allowed
+        try:
+            stays = not self._at.leave() and stays
+            self._line.close()
+        finally:
+            if stays:
+                self._user.withdraw()
+            else:
+                self._user.leave()
 
     def stop(self) -> None:
         self._session = None
-        self._line.close()
-        self._user.stop()
+        try:
+            self._line.close()
+        finally:
+            self._user.stop()

@@ -37,6 +37,11 @@ class TerminalCaller(TelephoneCaller):
         """The last one that was typed; a replay types it again."""
         return self._user.response
 
+    @property
+    def locked_out(self) -> bool:
+        """Whether the console has hung up after too many wrong tries."""
+        return self._user.locked_out
+
     def enter(self, service: RemoteService) -> bool:
         """After CONNECT the line is the terminal."""
         return True
@@ -49,7 +54,7 @@ class TerminalCaller(TelephoneCaller):
     def log_in(self, account: TerminalAccount, response: str = "") -> bool:
         """The same with any account; ``response``: what is typed whatever the challenge is."""
         let_in = self._user.log_in(self._modem.heed_carrier, account, response)
-        self.said = self._user.said or self.said
+        self.said = self._user.said
         return let_in
 
     def type(self, command: str) -> str:
@@ -82,7 +87,10 @@ class TerminalAccess(WayInAccess):
         if not self._representative.enter(wanted):
             raise ProtocolError(f"{console} has no session in which it is {wanted.ppp_address}")
         if not self._representative.log_in(account, str(options.get("response") or "")):
-            raise ProtocolError(f"{console} does not let {account.user} in")
+            said = self._representative.said
+            raise ProtocolError(
+                f"{console} does not let {account.user} in" + (f": {said}" if said else "")
+            )
         return f"connected: {account.user} is let in to {console}"
 
     def type(self, options: Mapping[str, Any]) -> str:

@@ -20,6 +20,8 @@ from lab.service.terminal import LogInState
 from lab.topology.terminal import TERMINAL_PORT
 from tunnels.answering import ToldToEnd
 
+LAST = (LogInState.let_in, LogInState.locked_out)
+"""An enabling serves one session (I-02), and three wrong tries."""
 _BACKLOG = 8
 
 
@@ -37,6 +39,7 @@ def start(node: Node, address: str, terminal: ConsoleTerminal) -> Iterator[Termi
             "stop what listens there",
         )
         port = TerminalPort(f"{node.name}'s terminal", undo.enter_context(listener), terminal, over)
+        undo.callback(port.check)
         undo.enter_context(start_worker(port.run, f"{node.name}'s terminal"))
         yield port
 
@@ -47,8 +50,8 @@ class TerminalPort:
     def __init__(
         self, name: str, listener: socket.socket, terminal: ConsoleTerminal, over: int
     ) -> None:
-        self.locked_out = False
-        """Three wrong tries: no call is taken any more."""
+        self.state = LogInState.asking
+        """What became of the last call; no call is taken after one that was let in or locked out."""
         self.over = over
         """A descriptor that is readable once no call is taken any more."""
         self._broke = Broke(name)
@@ -60,7 +63,7 @@ class TerminalPort:
         self._broke.check()
 
     def run(self, told: int) -> None:
-        """Take calls until ``told`` is readable, or somebody is locked out."""
+        """Take calls until ``told`` is readable, or one has been let in or locked out."""
         try:
             with self._broke, contextlib.suppress(ToldToEnd):
                 self._take_calls(told)
@@ -71,18 +74,20 @@ class TerminalPort:
         poller = select.poll()
         for source in (self._listener.fileno(), told):
             poller.register(source, select.POLLIN)
-        while not self.locked_out:
+        while self.state not in LAST:
             if told in (descriptor for descriptor, _ in poller.poll()):
                 return
-            with contextlib.suppress(BlockingIOError, ConnectionError):
+            try:
                 connection, _ = self._listener.accept()
-                with connection:
-                    self._take_call(connection, told)
+            except (BlockingIOError, ConnectionError):
+                continue  # Whoever called has gone.
+            with connection:
+                self._take_call(connection, told)
 
     def _take_call(self, connection: socket.socket, told: int) -> None:
         connection.setblocking(False)
         line = connection.fileno()
-        self.locked_out = self._terminal.take_call(line, told) is LogInState.locked_out
+        self.state = self._terminal.take_call(line, told)
         # The last words are on their way; what still comes must not undo them.
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_WR)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lab.errors import ProtocolError
 from lab.service.representative import Representative
-from lab.service.typist import Typist
+from lab.service.typist import LockedOut, Typist
 from lab.topology.model import RemoteService
 from lab.topology.terminal import TerminalAccount
 
@@ -19,6 +19,10 @@ class TerminalRepresentative(Representative, Protocol):
     @property
     def response(self) -> str:
         """The last one that was typed; a replay types it again."""
+
+    @property
+    def locked_out(self) -> bool:
+        """Whether the console has hung up after too many wrong tries."""
 
     def enter(self, service: RemoteService) -> bool:
         """Get from the entrance to the terminal, if nobody has yet; whether the terminal can be reached."""
@@ -40,12 +44,15 @@ class TerminalUser:
         """The last one that was typed."""
         self._console = console
         self._typist: Typist | None = None
-        self._let_in = False
+        self._stands = False
+        self._was_in = False
+        """Since the last ``leave``, whether or not the session stands."""
+        self.locked_out = False
 
     @property
     def connected(self) -> bool:
         """Whether a session stands."""
-        return self._let_in and self._typist is not None and not self._typist.hung_up
+        return self._stands and self._typist is not None and not self._typist.hung_up
 
     def log_in(
         self, open_line: Callable[[], int], account: TerminalAccount, response: str = ""
@@ -54,37 +61,43 @@ class TerminalUser:
 
         ``open_line`` returns a descriptor that blocks, or raises OSError.
         """
+        self.said = ""
         if self._typist is None:
             try:
                 self._typist = Typist(open_line(), self._console)
-            except OSError:
-                self.said = "the line has gone"
+            except OSError as error:
+                self.said = f"there is no line to the terminal: {error.strerror or error}"
                 return False
         typist = self._typist
         try:
-            self._let_in = typist.log_in(account, response)
+            self._stands = typist.log_in(account, response)
         except ProtocolError as error:
             self.said = str(error)
+            self.locked_out = isinstance(error, LockedOut)
+            self._typist = None
             return False
         finally:
             self.response = typist.typed_response or self.response
-        return self._let_in
+        self._was_in = self._stands
+        return self._stands
 
     def type(self, command: str) -> str:
         """What the session says to a command. Raises ProtocolError if none stands, or the line goes."""
-        if self._typist is None or not self._let_in:
+        if self._typist is None or not self._stands:
             raise ProtocolError("no session stands")
         try:
             return self._typist.run(command)
         except ProtocolError:
-            self._let_in = False
+            self._stands = False
             raise
 
     def leave(self) -> bool:
-        """Say good-bye to a session; whether there was one. The line is the caller's to close."""
+        """Say good-bye to a session that stands; whether there was one. The line is the caller's to close."""
         typist, self._typist = self._typist, None
-        was_in, self._let_in = self._let_in, False
-        if typist is not None and was_in:
+        stands, self._stands = self._stands, False
+        was_in, self._was_in = self._was_in, False
+        self.locked_out = False
+        if typist is not None and stands:
             with contextlib.suppress(ProtocolError):
                 typist.say_good_bye()
         return was_in

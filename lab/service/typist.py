@@ -24,6 +24,10 @@ _CHALLENGE = re.compile(
 )
 
 
+class LockedOut(ProtocolError):
+    """The console has had too many wrong tries."""
+
+
 class Typist:
     """One call: ``log_in``, as often as the console asks, then ``run``."""
 
@@ -50,7 +54,7 @@ class Typist:
         Raises ProtocolError if the console does not ask, or the line goes.
         """
         if self._see(terminal.ASK_USER.encode(), terminal.TOO_MANY.encode()):
-            raise ProtocolError("the console has hung up after too many tries")
+            raise LockedOut("the console has hung up after too many tries")
         self._type(account.user)
         self._see(terminal.ASK_PASSWORD.encode())
         self._type(account.password.reveal())
@@ -79,6 +83,8 @@ class Typist:
 
         try:
             self._screen.expect(pexpect.EOF, timeout=READ_S)
+        except OSError:
+            pass  # A TCP connection may end by RST, and is over, too.
         except pexpect.TIMEOUT:
             raise ProtocolError("the console does not hang up") from None
 

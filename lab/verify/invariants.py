@@ -9,7 +9,7 @@ from lab import ways
 from lab.names import count
 from lab.secret import Secret, find
 from lab.topology.model import PppAccount, Role
-from lab.topology.service import credentials
+from lab.topology.service import Inbound, credentials
 from lab.topology.terminal import TERMINAL_PORT
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
@@ -205,15 +205,17 @@ def _is_typed_at_terminal(case: Case, frame: Frame, value: bytes) -> bool:
     gateway, as it is on a telephone line.
     """
     service, packet = case.topology.service, frame.ip
-    if service is None or not service.server or packet is None:
+    if service is None or service.by is not Inbound.vpn or packet is None:
         return False
     account, topology = service.terminal_account, case.topology
-    ends = [topology.node(service.server), *topology.with_role(Role.vpn_gateway)]
-    beyond = set.intersection(*({each.segment for each in end.interfaces} for end in ends))
+    own = {each.segment for each in topology.node(service.server).interfaces}
+    gateways = topology.with_role(Role.vpn_gateway)
+    beyond = own & {each.segment for gateway in gateways for each in gateway.interfaces}
     return (
         account is not None
         and value == account.password.reveal().encode()
         and packet.source == service.caller_address
+        and packet.destination in {agreed.ppp_address for agreed in case.agreements}
         and (packet.protocol, packet.destination_port) == (TCP, TERMINAL_PORT)
         and frame.segment in beyond
     )

@@ -56,17 +56,25 @@ def untried(case: Case) -> str:
     return ""
 
 
-def no_session(case: Case) -> str:
-    """Why no session was let in; empty if one was."""
+def not_up(case: Case) -> str:
+    """Why no session stood, whether or not anybody was let in; empty if one did."""
     if why := untried(case):
         return why
     if not of(case).by:
         return f"no session is let in to {of(case).console}"
-    return "" if session_times(case) else "no session came up"
+    stood = any(isinstance(event, SessionUp | LedIn) for event in case.events)
+    return "" if stood or session_times(case) else "no session came up"
+
+
+def no_session(case: Case) -> str:
+    """Why nobody came in; empty if somebody did."""
+    if why := not_up(case):
+        return why
+    return "" if session_times(case) else "nobody was let in at the terminal"
 
 
 def session_times(case: Case) -> list[float]:
-    """When a session came in, in order; at a terminal as the line shows it."""
+    """When somebody came in, in order; at a terminal as the line shows it."""
     if terminal_calls.expected(of(case)):
         return sorted(tried.time for tried in terminal_calls.tries(case) if tried.let_in)
     return sorted(event.time for event in case.events if isinstance(event, SessionUp | LedIn))

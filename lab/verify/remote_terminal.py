@@ -116,8 +116,11 @@ def check_i_22(case: Case) -> Finding:
 
 def judge_shells(case: Case, check: Check) -> list[TerminalDialogue]:
     """What sessions show: the console, no network, no partition; and that nothing goes on after them."""
-    dialogues = [each for each in terminal_calls.of(case) if each.session]
-    first = dialogues[0]
+    dialogues = [d for d in terminal_calls.of(case) if any(tried.let_in for tried in d.tries)]
+    first = next((each for each in dialogues if each.commands), None)
+    if first is None:
+        check.object("nothing was tried in a session")
+        return dialogues
     check.want(of(case).console in first.session.split(), "the session does not say where it is")
     interfaces = {*_INTERFACE.findall(first.output_of(OWN_NETWORK))} - {"lo"}
     check.want(first.output_of(OWN_NETWORK), "the session was not asked for its network")
@@ -190,6 +193,9 @@ def check_i_23(case: Case) -> Finding:
         check.want(replays, "no response was tried again")
     _judge_secrecy(case, check)
     _judge_lock_out(case, check)
+    for dialogue in terminal_calls.of(case):
+        if not dialogue.line.whole:
+            return check.not_tested(f"{dialogue.line} could not be read whole")
     return check.finding(
         f"{count(len(everything), 'try', 'tries')}: {len(let_in)} let in, each by the response to its own "
         f"challenge; {len(denied)} denied, {len(replays)} of them with an earlier response"
@@ -230,8 +236,8 @@ def _judge_lock_out(case: Case, check: Check) -> None:
             if (answered := call.noted(CallAnswered)) and last.time < answered.time < end
         ]
         check.want(not taken, "the modem took a call after three wrong tries")
-        late = [d for d in calls if d.line.call is None and d.line.began > last.time]
-        check.want(not late, "the terminal took a connection after three wrong tries")
+        late = [d for d in calls if d.line.call is None and d.screen and d.line.began > last.time]
+        check.want(not late, "the terminal spoke to a connection after three wrong tries")
 
 
 def check_i_24(case: Case) -> Finding:

@@ -18,6 +18,7 @@ from lab.verify.remote_service import (
     forbid_answers,
     judge_outsiders,
     no_session,
+    not_up,
     of,
     untried,
 )
@@ -26,11 +27,22 @@ from lab.verify.service_sessions import by_vpn
 from lab.verify.service_vpn import begins, calls_of
 
 INTERNET_ONLY = (Inbound.internet,)
+WAYS_IN = {
+    "hmc-2007": (Inbound.modem, Inbound.vpn),
+    "hmc-2017-traditional": (Inbound.vpn, Inbound.internet),
+    "hmc-2017-simplified": (Inbound.vpn, Inbound.internet),
+    "ds8000-2017": (Inbound.terminal, Inbound.vpn, Inbound.internet),
+    "ds8880": INTERNET_ONLY,
+}
+"""By what people come in, as the papers have it (S4 2.2; S3 Inbound, G-03 to G-05). The judge's own: what the
+panel refuses is in the catalogue, and one that is wrong has to be found."""
+SINCE_2015 = ("ds8880",)
+"""Products that are newer (S3 VPN protocol)."""
 
 
 def _no_ds8000_vpn(case: Case) -> str:
-    """Why no session with a DS8000 came by VPN; empty if one did."""
-    if why := no_session(case):
+    """Why no session with a DS8000 stood by VPN; empty if one did."""
+    if why := not_up(case):
         return why
     if of(case).by is not Inbound.vpn:
         return "the session does not come by VPN"
@@ -61,6 +73,8 @@ def check_i_22(case: Case) -> Finding:
             if frame.ip and of(case).caller_address in (frame.ip.source, frame.ip.destination)
         ]
         check.forbid(came, f"of a session on {partition.segment}")
+    if why := no_session(case):
+        return check.not_tested(why)
     remote_terminal.judge_shells(case, check)
     names = all_of([p.name for p in of(case).partitions]) or "no partition"
     return check.finding(
@@ -149,53 +163,59 @@ def check_i_30(case: Case) -> Finding:
         "a product from before 2015 lets a session in by VPN; of a newer one the panel refuses that, and its "
         "console begins no IKE",
     )
-    if why := untried(case):
+    if why := untried(case) or _unknown(case):
         return check.not_tested(why)
     console, profile = of(case).console, case.topology.profile
-    if Inbound.vpn in of(case).ways_in:
+    if profile not in SINCE_2015:
         if of(case).by is not Inbound.vpn:
-            return check.not_tested(f"{profile} has a VPN for remote service, and it is not tried")
-        if not by_vpn(case):
-            return check.not_tested("no session came up")
+            return check.not_tested("nobody is to come by VPN")
+        if why := not_up(case):
+            return check.not_tested(why)
+        outside = case.topology.firewall.outside if case.topology.firewall else "any wire"
         for number, items in enumerate(by_vpn(case), 1):
-            outside = case.topology.firewall.outside if case.topology.firewall else "any wire"
             check.want(items, f"nothing of session {number} is on {outside}")
             check.show(frames_of(items[:1]))
-        return check.finding(f"{profile} keeps its VPN: {count(len(by_vpn(case)), 'session')}")
+        return check.finding(f"{profile} has its VPN: {count(len(by_vpn(case)), 'session')}")
     refused = [e for e in case.events if isinstance(e, InboundRefused) and e.by == Inbound.vpn]
     check.want(refused, "by vpn was not refused")
-    check.want(not case.borrowed, f"{console} has a VPN for remote service")
+    check.want(not case.borrowed, f"{console} has used its VPN for remote service")
     check.forbid(frames_of(s for s in case.ike if begins(s)), "began IKE")
     return check.finding(f"{console} refused remote service by VPN, and began no IKE")
 
 
 def check_i_31(case: Case) -> Finding:
-    """There are as many ways in as the generation has: X-07."""
+    """There are two ways in, and in 2017 three, less what a generation has lost (X-07, G-03 to G-05)."""
     check = Check(
         "I-31",
-        "the panel lets people in by the ways of its generation, and refuses every other one before anything "
-        "is dialled or begun",
+        "every way in that the papers do not give a generation is refused before anything is dialled or "
+        "begun, and whoever is let in comes by one that they do",
     )
-    if why := untried(case):
+    if why := untried(case) or _unknown(case):
         return check.not_tested(why)
-    own, since_until = of(case).ways_in, _refusals(case)
-    if not own:
-        return check.not_tested(f"{case.topology.profile} has no remote service")
+    own = WAYS_IN[case.topology.profile]
     refused = {event.by for event in case.events if isinstance(event, InboundRefused)}
     for by in filter(None, Inbound):
-        if by in own:
-            check.want(by not in refused, f"by {by} was refused")
-        else:
+        if by not in own:
             check.want(by in refused, f"by {by} was not refused")
+    for wrong in sorted(refused & {*own}):
+        check.object(f"by {wrong} was refused")
     for event in enabled(case):
         check.want(event.by in own, event.sentence)
-    since, until = since_until
+    since, until = _refusals(case)
     begun = [s for s in case.ike if begins(s) and since <= s.frame.time < until]
     check.forbid(frames_of(begun), "began IKE when a way was refused")
     told = [said for said in case.dialogue if since <= said.time < until]
     check.want(not told, "a modem was told something when a way was refused")
-    others = all_of(sorted(refused)) or "no other"
-    return check.finding(f"{count(len(own), 'way')} in: {all_of(list(own))}; {others} refused")
+    let_in = all_of(list(dict.fromkeys(event.by for event in enabled(case))))
+    return check.finding(
+        f"{all_of(sorted(refused))} refused; {f'let in by {let_in}' if let_in else 'nobody was let in'}"
+    )
+
+
+def _unknown(case: Case) -> str:
+    """Why the papers say nothing of a generation; empty if they do."""
+    known = case.topology.profile in WAYS_IN
+    return "" if known else f"the papers have no remote service of {case.topology.profile}"
 
 
 def _refusals(case: Case) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from lab.verify.remote_service import (
     forbid_answers,
     judge_outsiders,
     no_session,
+    not_up,
     of,
 )
 from lab.verify.remote_session import scans_of
@@ -61,7 +62,7 @@ def check_i_18(case: Case) -> Finding:
         "I-18",
         "the lock-down stands before a packet can come by a session; outside all stays closed",
     )
-    if why := no_session(case):
+    if why := not_up(case):
         return check.not_tested(why)
     locked = [event for event in case.events if isinstance(event, LockedDown)]
     came_up = sessions(case)
@@ -84,6 +85,10 @@ def check_i_18(case: Case) -> Finding:
     check.want(unlisted, "no port that is closed was tried as soon as a session was up")
     for tried in unlisted:
         check.want(not tried.answer, tried.sentence)
+    forbid_answers(case, check, first_enabled(case), inf)
+    came_up_told = f"{count(len(came_up), 'session')}, each locked down before its first packet"
+    if why := no_session(case):
+        return check.finding(f"{came_up_told}; {why}")
     meanwhile = scans_of(case, SESSION)
     inside = {of(case).workplace, *(partition.name for partition in of(case).partitions)}
     outside = [scan for scan in meanwhile if scan.source not in inside]
@@ -91,8 +96,4 @@ def check_i_18(case: Case) -> Finding:
     for scan in outside:
         check.want(scan.silent, scan.sentence)
     judge_outsiders(case, check, scans_of(case, OVER))
-    forbid_answers(case, check, first_enabled(case), inf)
-    return check.finding(
-        f"{count(len(came_up), 'session')}, each locked down before its first packet; nothing answered the "
-        "Internet meanwhile and afterwards"
-    )
+    return check.finding(f"{came_up_told}; nothing answered the Internet meanwhile and afterwards")

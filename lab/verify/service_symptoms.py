@@ -98,7 +98,7 @@ def _locked_out(case: Case, service: RemoteService) -> Diagnosis:
     everything = terminal_calls.tries(case)
     wrong = [tried for tried in everything if not tried.let_in][-MOST_TRIES:]
     hung_up = f"{service.console} hung up after {count(len(wrong), 'wrong try', 'wrong tries')}"
-    if all(remote_terminal.is_replay(tried, everything) for tried in wrong):
+    if wrong and all(remote_terminal.is_replay(tried, everything) for tried in wrong):
         return Diagnosis(
             "replayed-response",
             f"{service.console} denied the response to an earlier challenge {count(len(wrong), 'time')}, and "

@@ -12,7 +12,7 @@ from lab.telephony.events import CallAnswered
 from lab.topology.service import Inbound
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
-from lab.verify.remote_service import enabled, no_session, of
+from lab.verify.remote_service import enabled, not_up, of
 from lab.verify.service_sessions import by_vpn
 from lab.verify.sightings import IkeSighting, Inside
 from lab.wire import ppp
@@ -26,7 +26,7 @@ Lane = tuple[int, int]
 
 def _no_vpn(case: Case) -> str:
     """Why no session by VPN was let in; empty if one was."""
-    if why := no_session(case):
+    if why := not_up(case):
         return why
     return "" if of(case).by is Inbound.vpn else "the session comes by telephone"
 

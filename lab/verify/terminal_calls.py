@@ -24,10 +24,10 @@ from lab.verify.case import Case
 from lab.verify.service_sessions import Passed
 from lab.verify.telephone_calls import TelephoneCall
 from lab.wire.calls import Carried
-from lab.wire.decode import TCP, Frame
+from lab.wire.decode import TCP, Frame, Packet
 from lab.wire.dialled import FrameFault
 
-_SEQUENCE = 1 << 32
+_SEQUENCES = 1 << 32
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
 _FRAME = re.compile(rb"(?:\xff|\x7d\xdf)(?:\x03|\x7d\x23)")
 """Address and control of a PPP frame, escaped or not (RFC 1662 3.1, 4.2)."""
@@ -57,6 +57,8 @@ class Line:
     ended: float
     """inf if nobody hung up."""
     pieces: list[LinePiece]
+    whole: bool = True
+    """Whether all that was sent could be read."""
     call: TelephoneCall | None = None
     """None for a TCP connection."""
 
@@ -147,42 +149,77 @@ def _of_telephone(call: TelephoneCall) -> Line:
 
 def _of_session(service: RemoteService, passed: list[Passed]) -> Iterator[Line]:
     """The connections to the terminal's port that the console took."""
-    found: dict[int, list[Passed]] = {}
+    # A port may be used again; another SYN with the same number is the same connection's.
+    found: dict[tuple[int, int], list[Passed]] = {}
+    latest: dict[int, tuple[int, int]] = {}
     for item in passed:
         packet = item.data
         near, far = packet.source_port, packet.destination_port
         if item.of_console:
             near, far = far, near
-        if packet.protocol == TCP and far == TERMINAL_PORT:
-            if not item.of_console and packet.is_bare_syn:
-                found[near] = []
-            if near in found:
-                found[near].append(item)
-    for port, items in found.items():
+        if packet.protocol != TCP or far != TERMINAL_PORT:
+            continue
+        if not item.of_console and packet.is_bare_syn:
+            latest[near] = (near, packet.tcp_sequence)
+            found.setdefault(latest[near], [])
+        if near in latest:
+            found[latest[near]].append(item)
+    for (port, _), items in found.items():
         if any(item.data.is_syn_ack for item in items):
+            pieces, whole = _in_order(items)
             yield Line(
                 name=f"the connection from port {port} of {service.workplace}",
                 source=service.workplace,
                 began=items[0].frame.time,
                 ended=items[-1].frame.time if any(i.data.ends_connection for i in items) else inf,
-                pieces=_in_order(items),
+                pieces=pieces,
+                whole=whole,
             )
 
 
-def _in_order(items: list[Passed]) -> list[LinePiece]:
-    """What a connection carried, without what came again (RFC 9293 3.4)."""
-    wanted = {
-        item.of_console: (item.data.tcp_sequence + 1) % _SEQUENCE
-        for item in items
-        if item.data.is_bare_syn or item.data.is_syn_ack
-    }
+def _in_order(items: list[Passed]) -> tuple[list[LinePiece], bool]:
+    """What a connection carried, each byte once, and whether no byte was missing."""
+    sides: dict[bool, _OneWay] = {}
     pieces = []
     for item in items:
-        text, begin = item.data.payload, item.data.tcp_sequence
-        if text and wanted.get(item.of_console) == begin:
-            wanted[item.of_console] = (begin + len(text)) % _SEQUENCE
-            pieces.append(LinePiece(item.frame, not item.of_console, text.decode("latin-1")))
-    return pieces
+        if item.data.is_bare_syn or item.data.is_syn_ack:
+            sides.setdefault(item.of_console, _OneWay(item.data.tcp_sequence))
+        elif item.of_console in sides:
+            text = sides[item.of_console].take(item.data).decode("latin-1")
+            pieces += [LinePiece(item.frame, not item.of_console, text)] if text else []
+    return pieces, all(side.whole for side in sides.values())
+
+
+class _OneWay:
+    """One direction of a TCP connection, put together (RFC 9293 3.4)."""
+
+    def __init__(self, initial: int) -> None:
+        """``initial``: the sequence number of the SYN."""
+        self._next = initial + 1
+        self._early: list[Packet] = []
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing came that is still behind a gap."""
+        return not self._early
+
+    def take(self, packet: Packet) -> bytes:
+        """The bytes that can be read now: none of a segment that came again, or came too early."""
+        if packet.payload:
+            self._early.append(packet)
+            self._early.sort(key=self._gap)
+        found = b""
+        while self._early and self._gap(self._early[0]) <= 0:
+            first = self._early.pop(0)
+            fresh = first.payload[-self._gap(first) :]
+            self._next += len(fresh)
+            found += fresh
+        return found
+
+    def _gap(self, packet: Packet) -> int:
+        """How many bytes are between the next one and a segment; negative: the segment begins before it."""
+        distance = (packet.tcp_sequence - self._next) % _SEQUENCES
+        return distance - _SEQUENCES if distance >= _SEQUENCES // 2 else distance
 
 
 def tries(case: Case) -> list[LogInTry]:

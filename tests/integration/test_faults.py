@@ -76,10 +76,12 @@ def applicable(name: str) -> list[str]:
 
 BY_TWO = "line-drops", "slow-training", "wrong-pap-password"
 """What is tried with two HMCs, too: in mid-session, on the line, before PPP is up."""
+AT_TERMINAL = "third-wrong-try", "replayed-response", "late-lockdown"
+"""What comes out otherwise where a session by VPN has a log-in at a terminal."""
 FAULTY = [
     *((name, fault) for name in WITH_FAULTS for fault in applicable(name)),
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
-    *(("service-ds8000-vpn", fault) for fault in ("third-wrong-try", "replayed-response")),
+    *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
 CAUSES = {

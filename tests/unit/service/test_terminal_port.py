@@ -14,7 +14,7 @@ import pytest
 from lab.errors import ThreadBroke
 from lab.linux.worker import start_worker
 from lab.service.terminal import LogInState
-from lab.service.terminal_port import TerminalPort
+from lab.service.terminal_port import LAST, TerminalPort
 from tunnels.answering import ToldToEnd
 
 TakeCall = Callable[[int, int], LogInState]
@@ -38,8 +38,11 @@ def says(text: bytes, state: LogInState) -> TakeCall:
     return take
 
 
-def breaks(line: int, told: int) -> LogInState:
-    raise RuntimeError("a defect")
+def breaks(defect: Exception) -> TakeCall:
+    def take(line: int, told: int) -> LogInState:
+        raise defect
+
+    return take
 
 
 def waits(taken: threading.Event) -> TakeCall:
@@ -79,19 +82,20 @@ def is_over(port: TerminalPort, wait_s: float = 10.0) -> bool:
     return bool(poller.poll(1000 * wait_s))
 
 
-def test_calls_are_taken_one_after_another() -> None:
-    let_in, timed_out = LogInState.let_in, LogInState.timed_out
-    with serving(says(b"one", timed_out), says(b"two", let_in)) as (port, call):
+def test_calls_that_come_to_nothing_are_taken_one_after_another() -> None:
+    gone, late = LogInState.asking, LogInState.timed_out
+    with serving(says(b"one", gone), says(b"two", late)) as (port, call):
         assert (call(), call()) == (b"one", b"two")
-        assert not port.locked_out
         assert not is_over(port, 0.0)
 
 
-def test_a_lock_out_is_the_end_and_the_last_words_get_through() -> None:
-    with serving(says(b"too many", LogInState.locked_out)) as (port, call):
-        assert call() == b"too many"
+@pytest.mark.parametrize("last", LAST)
+def test_one_that_was_let_in_or_locked_out_is_the_last(last: LogInState) -> None:
+    """And the last words get through."""
+    with serving(says(b"good-bye", last)) as (port, call):
+        assert call() == b"good-bye"
         assert is_over(port)
-        assert port.locked_out
+        assert port.state is last
         port.check()
 
 
@@ -107,8 +111,9 @@ def test_who_is_told_to_end_ends_in_the_middle_of_a_call() -> None:
     port.check()
 
 
-def test_a_defect_ends_the_port_and_is_told_once() -> None:
-    with serving(breaks) as (port, call):
+@pytest.mark.parametrize("defect", [RuntimeError("a defect"), BlockingIOError("no process")])
+def test_a_defect_ends_the_port_and_is_told_once(defect: Exception) -> None:
+    with serving(breaks(defect)) as (port, call):
         with contextlib.suppress(ConnectionError):
             call()
         assert is_over(port)

@@ -21,6 +21,7 @@ from tests.unit.verify.vpn_mutations import inner
 RUN, LOCKED_OUT = "service-ds8000-vpn", "service-ds8000-vpn.third-wrong-try"
 MAIN_MODE = bytes(range(8)) + bytes(8) + b"\x01\x10\x02\x00" + bytes(4) + (28).to_bytes(4, "big")
 """The header of a first message of phase 1: no cookie of a responder (RFC 2408 3.1)."""
+TO_TERMINAL = TCP(sport=4000, dport=TERMINAL_PORT)
 _RESPONSE = re.compile(rb"[0-9a-f]{32}\r")
 
 
@@ -69,15 +70,15 @@ def wrong_password_accepted(run: TrueRun) -> None:
 
 
 def connection_again(run: TrueRun) -> None:
-    """The console takes one more connection, after it has locked somebody out."""
+    """The console speaks to one more connection, after it has locked somebody out."""
     end = run.inside_session(with_text(b"Too many tries", typed=False))[0].frame.time
-    for flags in (0x02, 0x12):
-        first = run.inside_session(handshake(flags))[0]
-        content = inner(first)
+    greeting = with_text(b"User ID: ", typed=False)
+    for number, chooses in enumerate((handshake(0x02), handshake(0x12), greeting), 1):
+        first = run.inside_session(chooses)[0]
         assert first.data is not None
-        port = first.data.source_port if flags == 0x02 else first.data.destination_port
-        other = content.replace(port.to_bytes(2, "big"), (1000).to_bytes(2, "big"))
-        run.seal(first, other, end + 0.01 * flags)
+        port = first.data.destination_port if first.outgoing else first.data.source_port
+        other = inner(first).replace(port.to_bytes(2, "big"), (1000).to_bytes(2, "big"))
+        run.seal(first, other, end + 0.001 * number)
 
 
 def handshake(flags: int) -> Callable[[Inside], object]:
@@ -97,13 +98,12 @@ def again(run: TrueRun) -> None:
         run.seal(item, inner(item), item.frame.time + 0.0001)
 
 
-def password_on(segment: str, sender: str, receiver: str, source: str, port: int) -> Change:
+def password_on(segment: str, sender: str, receiver: str, packet: IP) -> Change:
     """The terminal's password in a packet of a wire."""
 
     def change(run: TrueRun) -> None:
         password = account(run).password.reveal().encode()
-        segments = IP(src=source, dst=OWN) / TCP(sport=4000, dport=port) / Raw(password)
-        run.put(segment, sender, receiver, bytes(segments), run.end)
+        run.put(segment, sender, receiver, bytes(packet / Raw(password)), run.end)
 
     return change
 
@@ -142,15 +142,19 @@ MUTATIONS = (
     mutation("I-23", "no challenge", RUN, shown(b"Challenge: ", b"Welcome:   ", 1),
              seen="was let in by no challenge"),
     mutation("I-23", "a connection after three wrong tries", LOCKED_OUT, connection_again,
-             seen="the terminal took a connection after three wrong tries"),
+             seen="the terminal spoke to a connection after three wrong tries"),
     mutation("g5", "the password to another port", RUN,
-             password_on("core", "service", "vpn1", CALLER, 22),
+             password_on("core", "service", "vpn1",
+                         IP(src=CALLER, dst=OWN) / TCP(sport=4000, dport=22)),
              seen="terminal_account.password is in clear on core"),
     mutation("g5", "the password on the intranet", RUN,
-             password_on("intranet", "intranet", "service", CALLER, TERMINAL_PORT), "I-20",
+             password_on("intranet", "intranet", "service", IP(src=CALLER, dst=OWN) / TO_TERMINAL), "I-20",
              seen="terminal_account.password is in clear on intranet"),
     mutation("g5", "the password of somebody else", RUN,
-             password_on("core", "service", "vpn1", "10.1.0.30", TERMINAL_PORT), "I-19",
+             password_on("core", "service", "vpn1", IP(src="10.1.0.30", dst=OWN) / TO_TERMINAL), "I-19",
+             seen="terminal_account.password is in clear on core"),
+    mutation("g5", "the password to somebody else", RUN,
+             password_on("core", "service", "sdc", IP(src=CALLER, dst="10.1.0.20") / TO_TERMINAL),
              seen="terminal_account.password is in clear on core"),
     mutation("I-30", "nothing of a session", RUN, lose_session, "I-02 I-18 I-21 I-22 P-21",
              seen="nothing of session 1 is on fw-inet"),
