@@ -3,6 +3,8 @@ topology ?= vpn-nat
 bin := .venv/bin
 # Two processes of pytest, for two processors; the tests of a module, or of a class, stay together.
 two := -n 2 --dist loadscope
+# Four where no lab runs: many of these tests wait for a modem or a program.
+four := -n 4 --dist loadscope
 # What Python has compiled is kept, whatever the environment says: it is most of what starting costs.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -37,7 +39,7 @@ recordings: ## record the true runs anew that tests change and judge (minutes): 
 
 check: ## run formatter, linters, types and the tests that need no kernel
 	@tools/setup --without-kernel --with-tests
-	$(bin)/python -m pytest -q $(two) --hypothesis-profile few -m "not kernel and not root" tests/unit
+	$(bin)/python -m pytest -q $(four) --hypothesis-profile few -m "not kernel and not root" tests/unit
 
 bench: ## run the benchmarks, and print medians and ratios
 	@tools/setup --with-tests
