@@ -32,7 +32,8 @@ def judge(case: Case) -> tuple[Finding, ...]:
 
     Raises UsageError for a requirement that nobody can check.
     """
-    entries = [find(requirement) for requirement in case.topology.expect]
+    kinds = dict.fromkeys(way.kind for way in case.topology.ways)
+    entries = [find(requirement, kinds) for requirement in case.topology.expect]
     return tuple(_of_whom(case, entry, entry.check(case)) for entry in entries)
 
 

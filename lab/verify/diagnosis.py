@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from lab import ways
 from lab.topology.model import Way
-from lab.verify import service_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
 
@@ -26,7 +25,7 @@ def diagnose(case: Case) -> Diagnosis:
     record = case.record
     if case.left_down:
         return Diagnosis(NOTHING, "the way home was left down", "")
-    if case.came_home and (befallen := service_symptoms.find(case)):
+    if case.came_home and (befallen := _of_remote_service(case)):
         return befallen
     if not failed(case):
         # What a user's own agent failed of is his to say, unless the path shows a reason.
@@ -48,6 +47,15 @@ def diagnose(case: Case) -> Diagnosis:
         f"the call home failed, and no capture or log says why: {why or 'no error was recorded'}",
         "read the captures and logs in the run directory",
     )
+
+
+def _of_remote_service(case: Case) -> Diagnosis | None:
+    """What befell remote service; its symptoms are imported where a run has it."""
+    if case.topology.service is None:
+        return None
+    from lab.verify import service_symptoms
+
+    return service_symptoms.find(case)
 
 
 def failed(case: Case) -> bool:

@@ -2,81 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.topology.service import Inbound
-from lab.verify import (
-    invariants,
-    order,
-    outbound,
-    relay_session,
-    remote_service,
-    remote_session,
-    remote_terminal,
-    service_access,
-    service_apart,
-    service_generations,
-    service_locked,
-    service_vpn,
-)
+from lab.verify import invariants, order, outbound
 from lab.verify.case import Case
 from lab.verify.finding import Finding
 
 Judge = Callable[[Case], Finding]
 
-
-def _by_way(usual: Judge, by: Inbound, other: Judge) -> Judge:
-    """The check of a requirement that is judged otherwise where a session is let in by one way."""
-
-    def check(case: Case) -> Finding:
-        service = case.topology.service
-        return other(case) if service is not None and service.by is by else usual(case)
-
-    return check
-
-
-COMMON: dict[str, Callable[[Case], Finding]] = {
+COMMON: dict[str, Judge] = {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,
     "OUT-15": order.check_out_15,
-    "I-01": _by_way(remote_service.check_i_01, Inbound.internet, relay_session.check_i_01),
-    "I-02": _by_way(remote_service.check_i_02, Inbound.internet, relay_session.check_i_02),
-    "I-03": remote_service.check_i_03,
-    "I-04": service_access.check_i_04,
-    "I-05": remote_service.check_i_05,
-    "I-06": remote_session.check_i_06,
-    "I-07": remote_session.check_i_07,
-    "I-08": remote_session.check_i_08,
-    "I-09": remote_session.check_i_09,
-    "I-10": remote_session.check_i_10,
-    "I-11": remote_session.check_i_11,
-    "I-12": service_vpn.check_i_12,
-    "I-13": service_vpn.check_i_13,
-    "I-14": service_vpn.check_i_14,
-    "I-15": service_vpn.check_i_15,
-    "I-16": service_vpn.check_i_16,
-    "I-17": service_vpn.check_i_17,
-    "I-18": _by_way(service_locked.check_i_18, Inbound.internet, relay_session.check_i_18),
-    "I-19": service_apart.check_i_19,
-    "I-20": service_apart.check_i_20,
-    "I-21": service_access.check_i_21,
-    "I-22": _by_way(remote_terminal.check_i_22, Inbound.vpn, service_generations.check_i_22),
-    "I-23": remote_terminal.check_i_23,
-    "I-24": remote_terminal.check_i_24,
-    "I-25": service_generations.check_i_25,
-    "I-26": relay_session.check_i_26,
-    "I-27": relay_session.check_i_27,
-    "I-28": service_generations.check_i_28,
-    "I-29": service_generations.check_i_29,
-    "I-30": service_generations.check_i_30,
-    "I-31": service_generations.check_i_31,
-    "I-32": remote_session.check_i_32,
-    "P-21": service_vpn.check_p_21,
     "R-01": order.check_r_01,
     "g1": invariants.check_g1,
     "g2": invariants.check_g2,
@@ -85,7 +27,7 @@ COMMON: dict[str, Callable[[Case], Finding]] = {
     "g5": invariants.check_g5,
     "g6": invariants.check_g6,
 }
-"""The checks of requirements that are about every way home, or about none."""
+"""The checks of requirements that are about every way home, or about none; beside those of remote service."""
 
 COMMON_WAY_HOME = frozenset({"OUT-03"})
 """Those of them that are judged by what must be there once a way home is up."""
@@ -109,28 +51,60 @@ class Requirement:
 @cache
 def vocabulary() -> dict[str, Requirement]:
     """Every requirement that can be judged."""
-    found = {
-        name: Requirement(
-            check=check, kind="", way_home=name in COMMON_WAY_HOME, always=True, at_end=False
-        )
-        for name, check in COMMON.items()
-    }
-    for kind in ways.kinds():
-        findings = ways.stage(kind, "findings")
-        for name, check in findings.CHECKS.items():
-            assert name not in found, f"{kind} brings {name}, which is there already"
-            found[name] = Requirement(
-                check=check,
-                kind=kind,
-                way_home=name in findings.WAY_HOME,
-                always=name in findings.ALWAYS,
-                at_end=name in findings.AT_END,
-            )
+    parts = [_common(), _of_remote_service(), *map(_of_kind, ways.kinds())]
+    found: dict[str, Requirement] = {}
+    for part in parts:
+        twice = found.keys() & part.keys()
+        assert not twice, f"{', '.join(sorted(twice))} is there already"
+        found |= part
     return found
 
 
-def find(requirement: str) -> Requirement:
-    """A requirement's entry; an unknown one raises UsageError with what was perhaps meant."""
+def find(requirement: str, kinds: Iterable[str] = ()) -> Requirement:
+    """A requirement's entry; an unknown one raises UsageError with what was perhaps meant.
+
+    What is about none of ``kinds`` of ways, or about remote service, is imported only if it is asked for.
+    """
+    for part in (_common(), *map(_of_kind, kinds)):
+        if requirement in part:
+            return part[requirement]
     known = vocabulary()
     check_known("requirement", requirement, known)
     return known[requirement]
+
+
+def _of_none(checks: Mapping[str, Judge]) -> dict[str, Requirement]:
+    """Requirements that are about no kind of way."""
+    return {
+        name: Requirement(
+            check=check, kind="", way_home=name in COMMON_WAY_HOME, always=True, at_end=False
+        )
+        for name, check in checks.items()
+    }
+
+
+@cache
+def _common() -> dict[str, Requirement]:
+    return _of_none(COMMON)
+
+
+@cache
+def _of_remote_service() -> dict[str, Requirement]:
+    from lab.verify import service_findings
+
+    return _of_none(service_findings.CHECKS)
+
+
+@cache
+def _of_kind(kind: str) -> dict[str, Requirement]:
+    findings = ways.stage(kind, "findings")
+    return {
+        name: Requirement(
+            check=check,
+            kind=kind,
+            way_home=name in findings.WAY_HOME,
+            always=name in findings.ALWAYS,
+            at_end=name in findings.AT_END,
+        )
+        for name, check in findings.CHECKS.items()
+    }
