@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 from dataclasses import asdict, dataclass
@@ -125,8 +126,19 @@ def _carry_out(order: Order) -> int:
 
 
 def _wait_for_the_end() -> None:
-    """Until the supervisor says so by a signal."""
+    """Until the supervisor says so by a signal, also by one that comes just before the wait begins.
+
+    signal.pause() would sleep on: Python runs a handler only between two steps of its own.
+    """
+    heard, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     try:
-        signal.pause()
+        while True:
+            select.select([heard], [], [])
+            os.read(heard, 64)
     except KeyboardInterrupt:
         return
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(heard)
+        os.close(wakes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -23,6 +24,9 @@ MAX_BACKLOG = 1 << 26
 """Bytes that a client may be behind before it is cut off."""
 HANG_UP_S = 2.0
 """What programs of other terminals get to end when the lab goes down."""
+FOR_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED)
+"""Why accept(2) may fail that ends no lab: want of room, or a client that has gone already."""
+LOOK_S = 1.0
 _CHUNK = 1 << 20
 
 
@@ -72,6 +76,8 @@ class Supervisor:
         self._hung_up = asyncio.Event()
         """Whether no program of another terminal runs."""
         self._hung_up.set()
+        self._left = asyncio.Event()
+        """Whether a client has gone since the last one was let in."""
 
         loop.add_signal_handler(signal.SIGTERM, self._going_down.set)
         loop.add_reader(self._starter, self._on_starter)
@@ -83,7 +89,11 @@ class Supervisor:
             _, self._inside = await asyncio.open_connection(sock=self._channel.writer.dup())
         for work in (self._hear_inside(reader), self._accept(), self._take_down()):
             self._start(work)
-        return await self._exit_status
+        try:
+            return await self._exit_status
+        finally:
+            for writer in (self._inside, self._listening):
+                writer.transport.abort()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         """Let something go on beside all else; what it raises ends the supervisor."""
@@ -148,7 +158,17 @@ class Supervisor:
     async def _accept(self) -> None:
         self._listener.setblocking(False)
         while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            self._left.clear()
+            try:
+                connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            except OSError as error:
+                if error.errno not in FOR_NOW:
+                    raise
+                # Who waits at the socket is taken when another has left, or at the next look.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._left.wait()
+                continue
             self._start(self._attend(connection))
 
     async def _attend(self, connection: socket.socket) -> None:
@@ -156,11 +176,14 @@ class Supervisor:
         reader, writer = await asyncio.open_connection(sock=connection)
         client = _Client(writer)
         frames = FrameReader()
-        with contextlib.suppress(ConnectionError, LabBroke):
-            while data := await reader.read(_CHUNK):
-                for frame in frames.feed(data):
-                    self._from_client(client, frame)
-        writer.transport.abort()
+        try:
+            with contextlib.suppress(ConnectionError, LabBroke):
+                while data := await reader.read(_CHUNK):
+                    for frame in frames.feed(data):
+                        self._from_client(client, frame)
+        finally:
+            writer.transport.abort()
+            self._left.set()
         for ours in client.sessions.values():
             self._signal(ours, signal.SIGHUP)
             self._disown(ours)

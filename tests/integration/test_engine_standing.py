@@ -36,6 +36,17 @@ pytestmark = pytest.mark.kernel
 
 PROMPT = rb"[#$] "
 
+INTERRUPTED = """\
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+print("up", flush=True)
+signal.sigwait({signal.SIGINT})
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.kill(os.getpid(), signal.SIGINT)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+"""
+"""Says that it is up, and ends by the interrupt that it waits for."""
+
 # Nobody ever writes there. A sleep, however long, is no time in virtual time.
 _FOR_EVER = "mkfifo /run/never && echo up && read _ </run/never"
 
@@ -121,9 +132,9 @@ def test_a_daemon_that_holds_the_pipes_holds_up_nobody(user: User, standing: str
 
 
 def test_interrupt_of_an_exec(user: User, standing: str) -> None:
-    # Not by a shell: what it is interrupted by just before it becomes the next program, it forgets.
-    waits = "print('up', flush=True); import signal; signal.pause()"
-    process = user.start("exec", "hmc", "--", sys.executable, "-c", waits)
+    # Not by a shell, which forgets an interrupt just before it becomes the next program; nor by pause(),
+    # which is not ended by an interrupt that came just before.
+    process = user.start("exec", "hmc", "--", sys.executable, "-c", INTERRUPTED)
     try:
         read_until(process, b"up\n")
         process.send_signal(signal.SIGINT)

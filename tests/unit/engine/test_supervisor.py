@@ -1,0 +1,91 @@
+"""The supervisor of a lab that is up, where there is no room for another client."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.engine.channel import Channel
+from lab.engine.frames import ChannelFrame, FrameKind, FrameReader
+from lab.engine.supervisor import MAIN_SESSION, Supervisor
+from lab.errors import LabBroke
+
+
+class StandIn:
+    """Stands for an inside: a lab that answers every session with its exit."""
+
+    def __init__(self, far: socket.socket) -> None:
+        self.channel = Channel(far, far)
+
+    def death(self) -> LabBroke:
+        return LabBroke("the inside has gone")
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    """A soft limit that leaves room for some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 40, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def own_signal() -> Iterator[None]:
+    """The supervisor lets no second SIGTERM through."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def crowd_in(path: str) -> None:
+    """Connect as often as there is room for, and leave again: both ends are in this process."""
+    with contextlib.ExitStack() as crowd, contextlib.suppress(OSError):
+        while True:
+            client = crowd.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(path)
+
+
+def wait_for_signal(near: socket.socket) -> bool:
+    """Whether the supervisor tells the inside to end."""
+    reader = FrameReader()
+    while data := near.recv(4096):
+        if any(frame.kind is FrameKind.signal for frame in reader.feed(data)):
+            return True
+    return False
+
+
+@pytest.mark.usefixtures("few_descriptors", "own_signal")
+def test_who_comes_when_there_is_no_room_is_served_when_others_have_left(tmp_path: Path) -> None:
+    near, far = socket.socketpair()
+    starter, waiting = socket.socketpair()
+    path, halted = f"{tmp_path}/socket", []
+
+    def come_and_go() -> None:
+        try:
+            crowd_in(path)
+            with socket.socket(socket.AF_UNIX) as late:
+                late.connect(path)
+                late.sendall(ChannelFrame(FrameKind.halt, 0, b"").encode())
+                near.settimeout(20.0)
+                halted.append(wait_for_signal(near))
+        finally:
+            near.sendall(ChannelFrame(FrameKind.exit, MAIN_SESSION, b"0").encode())
+
+    with socket.socket(socket.AF_UNIX) as listener, near, far, starter, waiting:
+        listener.bind(path)
+        listener.listen(64)
+        guests = threading.Thread(target=come_and_go)
+        guests.start()
+        supervisor = Supervisor(StandIn(far), listener, lambda *_: None, starter)  # type: ignore[arg-type]
+        assert supervisor.serve() == 0
+        guests.join()
+    assert halted == [True]
