@@ -23,6 +23,8 @@ TABLE = "listeners"
 LEFT_ALONE = 0x11
 """The mark of packets that are to go on, though their address still is the host's own."""
 _IP_TRANSPARENT, _IP_RECVORIGDSTADDR = 19, 20
+_SO_RCVBUFFORCE = 33
+_BUFFER_BYTES = 1 << 22
 _BACKLOG = 4096
 _DATAGRAM_BYTES = 2048
 _ORIGINAL = struct.Struct("!16x2xH4s")
@@ -137,6 +139,8 @@ def _socket(kind: socket.SocketKind) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if kind == socket.SOCK_DGRAM:
             made.setsockopt(socket.SOL_IP, _IP_RECVORIGDSTADDR, 1)
+            # A scan goes on while who answers waits for more, or for a processor.
+            made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
         made.bind(("", 0))
         if kind == socket.SOCK_STREAM:
             made.listen(_BACKLOG)
