@@ -10,10 +10,14 @@ import pytest
 
 from lab.errors import LabError
 from lab.run.handle import Lab
+from lab.service import scan
+from lab.service.marks import Purpose
 from lab.wait import let_pass
 
 CALL_S = 300.0
 """Lab time for a command that dials."""
+VPN_DAEMONS = (500, 1701, 4500)
+"""UDP ports at which a daemon of the HMC's is, and no listener."""
 LISTED = {22, 23, 443, 2125, 2300, 8443, 9090, 9735, 9940, *range(30_000, 30_010)}
 """The 19 ports of 2017 (S3, Remote Service HMC Port List)."""
 
@@ -158,6 +162,19 @@ class TestRemoteServiceByHand:
         by_hand(lab, "hmc", "lab-inbound enable")
         let_pass(3_600)
         assert by_hand(lab, "hmc", "lab-inbound status").startswith("one session is let in")
+
+
+@pytest.mark.topology("service-vpn")
+class TestScans:
+    def test_nothing_of_a_scan_is_lost_however_many_came_before(self, lab: Lab) -> None:
+        """The HMC's firewall follows each packet: with room for 65,536 it dropped one now and then."""
+        node, hmc = lab.node("console"), lab.topology.node("hmc").uplink.ip
+        for _ in range(3):
+            with scan.sending(node, hmc) as (own, send):
+                answers = scan.run(node, own, hmc, Purpose.control, send)
+            assert answers.tcp == answers.udp | {*VPN_DAEMONS} == {*scan.PORTS}
+            followed = lab.node("hmc").run(["cat", "/proc/sys/net/netfilter/nf_conntrack_count"])
+            assert int(followed) > 2 * len(scan.PORTS)
 
 
 @pytest.mark.topology("service-vpn")

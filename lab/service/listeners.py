@@ -116,13 +116,15 @@ class Listeners:
                     connection.send(greeting(self._host, "tcp", port))
 
     def _take_datagrams(self) -> None:
-        while received := self._inbox.take_with_peers(self._udp):
-            # Two hosts with such listeners would never come to an end.
-            asked = [each for each in received if not each.data.startswith(GREETING.encode())]
-            with contextlib.suppress(OSError):
-                packets.send_to_each(
-                    self._answers, [(self._answer(each), (each.peer, 0)) for each in asked]
-                )
+        """Answer what has come, and no more at once than an interface's queue holds."""
+        # Two hosts with such listeners would never come to an end.
+        asked = [
+            each
+            for each in self._inbox.take_with_peers(self._udp)
+            if not each.data.startswith(GREETING.encode())
+        ]
+        answers = [(self._answer(each), (each.peer, 0)) for each in asked]
+        packets.send_to_each(self._answers, answers)
 
     def _answer(self, asked: Received) -> bytes:
         port, address = _ORIGINAL.unpack_from(asked.control)
