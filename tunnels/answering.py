@@ -16,6 +16,7 @@ ANSWER = "ATA"
 
 COMMAND_S = 5.0
 TRIES = 3
+READ_BYTES = 4096
 ANSWER_S = 70.0
 """Longer than S7 is by default: the modem gives up first, and says so."""
 
@@ -29,6 +30,19 @@ class HungUpOn(Exception):
 
 class ToldToEnd(Exception):
     """The bank is to end."""
+
+
+def read_some(line: int) -> bytes:
+    """What has come by a line that does not block; nothing if nothing has. Raises HungUpOn if it is gone."""
+    try:
+        data = os.read(line, READ_BYTES)
+    except BlockingIOError:
+        return b""
+    except OSError as gone:
+        raise HungUpOn from gone
+    if not data:
+        raise HungUpOn
+    return data
 
 
 class AnsweringModem:
@@ -70,23 +84,12 @@ class AnsweringModem:
                 raise ToldToEnd
             if not ready:
                 return ""
-            *lines, self._partial = re.split(rb"[\r\n]+", self._partial + self._read())
+            *lines, self._partial = re.split(rb"[\r\n]+", self._partial + read_some(self._port))
             words = (line.decode("ascii", "replace").strip() for line in lines)
             self._lines.extend(filter(None, words))
             # A modem that never ends a line is none.
             self._partial = self._partial[-80:]
         return self._lines.popleft()
-
-    def _read(self) -> bytes:
-        try:
-            data = os.read(self._port, 4096)
-        except BlockingIOError:
-            return b""
-        except OSError as gone:
-            raise HungUpOn from gone
-        if not data:
-            raise HungUpOn
-        return data
 
     def _ask(
         self, command: str, answers: re.Pattern[str], patience_s: float

@@ -23,7 +23,7 @@ GREETING = b"\n"
 
 _NR_OPEN = 1 << 20
 """fs.nr_open: no limit of a process may be above it."""
-_CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack"
+_CONNTRACK_MAX = "/proc/sys/net/netfilter/nf_conntrack_max"
 _CONNECTIONS = 1 << 20
 """Of each network namespace; one that is followed takes 320 bytes."""
 
@@ -100,7 +100,7 @@ def make_room() -> None:
 
     By default there are 65,536, and where the table is full the kernel drops a packet now and then.
     """
-    with contextlib.suppress(FileNotFoundError), open(f"{_CONNTRACK}_max", "w") as file:
+    with contextlib.suppress(FileNotFoundError), open(_CONNTRACK_MAX, "w") as file:
         file.write(f"{_CONNECTIONS}")
 
 

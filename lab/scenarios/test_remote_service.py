@@ -209,7 +209,7 @@ class TestRemoteServiceByVpnByHand:
                 with pytest.raises(LabError):
                     first_line(lab, node, address, 22)
 
-    @pytest.mark.skipif(not shutil.which("nmap"), reason="nmap is not installed")
+    @pytest.mark.skipif(not shutil.which("nmap"), reason="needs nmap: lab setup nmap")
     @pytest.mark.parametrize("host", ["hmc", "lpar-1"])
     def test_nmap_finds_what_may_be_reached(self, lab: Lab, host: str) -> None:
         """Another's scanner, as a tool of the session: the HMC's listed ports, and all of the partition."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import socket
 
 import pytest
 
@@ -12,6 +13,8 @@ from lab.scenarios import test_remote_service as remote
 from lab.scenarios.test_remote_service import CALL_S, by_hand
 from lab.scenarios.test_service_terminal import programs, status, wait_for_off
 from lab.service.terminal import ASK_USER, TOO_MANY
+from lab.service.typist import Typist
+from lab.topology.terminal import TERMINAL_PORT
 from lab.wait import let_pass
 
 SERVER = "service"
@@ -94,6 +97,19 @@ class TestTerminalByVpn:
         wait_for_off(lab)
         with pytest.raises(LabError, match="hmc lets nobody in"):
             connect(lab)
+
+    def test_the_console_itself_ends_a_session_whose_user_has_left(self, lab: Lab) -> None:
+        """Whoever is at the terminal, with nobody at IBM's server to hang up (I-02)."""
+        by_hand(lab, "hmc", "lab-inbound enable")
+        service, node = lab.topology.service, lab.node("hmc")
+        assert service is not None
+        assert service.terminal_account is not None
+        address = status(lab).split("address ")[1].partition(",")[0]
+        with node.call(socket.create_connection, (address, TERMINAL_PORT)) as line:
+            typist = Typist(line.fileno(), service.console)
+            assert typist.log_in(service.terminal_account)
+            typist.say_good_bye()
+        wait_for_off(lab)
 
     def test_an_enabling_in_which_nobody_was_let_in_ends_by_itself(self, lab: Lab) -> None:
         """Also if somebody was denied."""

@@ -15,10 +15,10 @@ from lab.linux.nodes import Node
 from lab.record.event import Tell
 from lab.service.challenge import Challenges
 from lab.service.events import LoggedIn, LoggedOut, LogInDenied
-from lab.service.shell import CHUNK_BYTES, Ending, carry, start_shell
+from lab.service.shell import Ending, carry, start_shell
 from lab.service.terminal import LogInState, TerminalLogIn
 from lab.topology.terminal import TerminalAccount
-from tunnels.answering import HungUpOn, ToldToEnd
+from tunnels.answering import HungUpOn, ToldToEnd, read_some
 
 PARTING_S = 3.0
 """For the last words to get over the line, before it is hung up."""
@@ -68,7 +68,7 @@ class ConsoleTerminal:
             if told in ready:
                 raise ToldToEnd
             if line in ready and not out:
-                out += log_in.receive(_read(line), time.monotonic())
+                out += log_in.receive(read_some(line), time.monotonic())
             elif not ready:
                 out += log_in.look(time.monotonic())
             self._note(log_in)
@@ -108,19 +108,7 @@ def part(line: int, told: int) -> None:
             if told in ready:
                 return
             if ready:
-                _read(line)
-
-
-def _read(line: int) -> bytes:
-    try:
-        data = os.read(line, CHUNK_BYTES)
-    except BlockingIOError:
-        return b""
-    except OSError as gone:
-        raise HungUpOn from gone
-    if not data:
-        raise HungUpOn
-    return data
+                read_some(line)
 
 
 def _write(line: int, out: bytearray) -> None:

@@ -104,7 +104,7 @@ class RemoteService:
     """Whether the session may reach the console itself (I-09, I-10)."""
     partitions: tuple[Partition, ...] = ()
     terminal_account: TerminalAccount | None = None
-    """The representative's, where the console can let people in by terminal; else None."""
+    """The representative's at a DS8000's terminal, by modem and by VPN; None where a generation has none."""
     stateful: bool = False
     """Whether the lock-down lets through what answers the console's own sockets, which the papers leave open;
     to the letter it does not (I-32)."""

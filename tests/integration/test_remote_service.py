@@ -66,7 +66,7 @@ def nmap(tmp_path: Path, node: str) -> str:
     return run(tmp_path, node, *scan, "--max-retries", "1", HMC)
 
 
-@pytest.mark.skipif(not shutil.which("nmap"), reason="nmap is not installed")
+@pytest.mark.skipif(not shutil.which("nmap"), reason="needs nmap: lab setup nmap")
 def test_nmap_finds_the_same(tmp_path: Path) -> None:
     """Every port from the HMC's own wire; from the Internet none, and no word that one is closed."""
     said = nmap(tmp_path, "console")
