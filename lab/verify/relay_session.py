@@ -79,7 +79,7 @@ def _judge_session(case: Case, requirement: str, *, ds8000: bool) -> Finding:
     _forbid_readable(case, check)
     _judge_ports(case, check)
     _judge_partitions(case, check)
-    sessions = [event for event in case.events if isinstance(event, LedIn)]
+    sessions = case.told(LedIn)
     return check.finding(
         f"{count(outward[0], 'connection')} to {of(case).relay}, each opened by {of(case).console}, all TLS; "
         f"{count(len(sessions), 'session')}; nothing readable, and no SYN towards the customer"
@@ -141,8 +141,8 @@ def _judge_customer_wire(case: Case, check: Check, segment: str) -> int:
 
 def led(case: Case) -> list[tuple[float, float]]:
     """From when until when sessions stood at the console."""
-    begun = [event.time for event in case.events if isinstance(event, LedIn)]
-    over = [event.time for event in case.events if isinstance(event, LedOut)]
+    begun = [event.time for event in case.told(LedIn)]
+    over = [event.time for event in case.told(LedOut)]
     return [(at, min((end for end in over if end >= at), default=inf)) for at in begun]
 
 
@@ -152,8 +152,8 @@ def _judge_ibm_wires(case: Case, check: Check) -> None:
         if segment not in (*case.uplinks, *case.exits):
             for each in relay_connections(case, segment):
                 _judge_tls(check, each, segment)
-    for event in case.events:
-        if isinstance(event, RelayTried) and event.phase == "hello":
+    for event in case.told(RelayTried):
+        if event.phase == "hello":
             check.want(
                 event.tls_version in NEW_TLS, f"{event.source} agreed on {event.tls_version}"
             )
@@ -212,7 +212,7 @@ def _forbid_readable(case: Case, check: Check) -> None:
 def _judge_ports(case: Case, check: Check) -> None:
     """Each session is led where the customer permits, and nowhere else."""
     service = of(case)
-    surveys = [event for event in case.events if isinstance(event, PortsAsked)]
+    surveys = case.told(PortsAsked)
     check.want(surveys, "the representative did not ask for ports that are not listed")
     for survey in surveys:
         if survey.answered != survey.asked:
@@ -220,22 +220,21 @@ def _judge_ports(case: Case, check: Check) -> None:
         if survey.opened != spans(service.ports):
             found = survey.opened or "nothing"
             check.object(f"TCP {found} opened, and listed is {spans(service.ports)}")
-    tried = [e for e in case.events if isinstance(e, ServiceTried) and e.host == service.console]
+    tried = [e for e in case.told(ServiceTried) if e.host == service.console]
     for port in service.ports:
         check.want(any(e.port == port for e in tried), f"TCP {port} was not tried")
     for attempt in tried:
         said = f"{GREETING}tcp/{attempt.port} of {service.console}"
         check.want(attempt.answer == said, attempt.sentence)
-    for event in case.events:
-        if isinstance(event, PortAsked):
-            check.want(event.answer == "not-permitted", event.sentence)
-    ends = {event.reason for event in case.events if isinstance(event, LedOut)}
+    for event in case.told(PortAsked):
+        check.want(event.answer == "not-permitted", event.sentence)
+    ends = {event.reason for event in case.told(LedOut)}
     check.want("wrong-frame" in ends, "a frame that names another host has ended no session")
 
 
 def _judge_partitions(case: Case, check: Check) -> None:
     """Nothing goes to a partition: no frame has a place for one."""
-    begun = min((e.time for e in case.events if isinstance(e, LedIn)), default=inf)
+    begun = min((e.time for e in case.told(LedIn)), default=inf)
     for partition in of(case).partitions:
         found = [f for f in case.frames(partition.segment) if f.ip and f.time >= begun]
         check.forbid(found, f"on {partition.segment} since a session began")
@@ -264,7 +263,7 @@ def check_i_01(case: Case) -> Finding:
 def _judge_in_vain(case: Case, check: Check) -> int:
     """How often a representative waited."""
     until, service = first_enabled(case), of(case)
-    waits = [e for e in case.events if isinstance(e, WaitedAtRelay) and e.time < until]
+    waits = [e for e in case.told(WaitedAtRelay) if e.time < until]
     check.want(waits, f"{service.server} has not waited at the relay")
     for event in waits:
         check.want(not event.joined, event.sentence)
@@ -286,10 +285,10 @@ def check_i_02(case: Case) -> Finding:
     if why := no_session(case):
         return check.not_tested(why)
     times = [event.time for event in enabled(case)]
-    ended = [event for event in case.events if isinstance(event, InboundDisabled)]
+    ended = case.told(InboundDisabled)
     refused = 0
     for number, (begin, end) in enumerate(pairwise([*times, inf]), 1):
-        here = [e for e in case.events if isinstance(e, LedIn) and begin <= e.time < end]
+        here = [e for e in case.told(LedIn) if begin <= e.time < end]
         over = {event.reason for event in ended if begin <= event.time < end}
         refused += "code-refused" in over
         wanted = 0 if "code-refused" in over else 1
@@ -297,9 +296,9 @@ def check_i_02(case: Case) -> Finding:
             check.object(f"enabling {number} served {count(len(here), 'session')}")
         if wanted and "used" not in over:
             check.object(f"enabling {number} was not used up by its session")
-    sessions = [event for event in case.events if isinstance(event, SessionJoined)]
+    sessions = case.told(SessionJoined)
     check.want(len(sessions) > 1, "a session was not let in a second time")
-    reasons = [event.reason for event in case.events if isinstance(event, CodeNotTaken)]
+    reasons = [event.reason for event in case.told(CodeNotTaken)]
     check.want("used-code" in reasons, "a used code was not tried, or not refused")
     _judge_unjoined(case, check)
     return check.finding(
@@ -310,8 +309,8 @@ def check_i_02(case: Case) -> Finding:
 
 def _judge_unjoined(case: Case, check: Check) -> None:
     """Between two sessions the representative waits in vain."""
-    over = [event.time for event in case.events if isinstance(event, LedOut)]
-    waits = [e for e in case.events if isinstance(e, WaitedAtRelay) and not e.joined]
+    over = [event.time for event in case.told(LedOut)]
+    waits = [e for e in case.told(WaitedAtRelay) if not e.joined]
     after = [event for event in waits if over and event.started >= over[0]]
     check.want(after, "nobody waited at the relay after the session")
 
@@ -325,7 +324,7 @@ def check_i_18(case: Case) -> Finding:
     )
     if why := no_session(case):
         return check.not_tested(why)
-    scans = [event for event in case.events if isinstance(event, HostScanned)]
+    scans = case.told(HostScanned)
     meanwhile = [scan for scan in scans if scan.state == SESSION]
     for role in MEANWHILE:
         for node in case.topology.with_role(role):

@@ -40,7 +40,7 @@ def check_i_12(case: Case) -> Finding:
     )
     if why := _no_vpn(case):
         return check.not_tested(why)
-    ups = [event for event in case.events if isinstance(event, SessionUp)]
+    ups = case.told(SessionUp)
     for number, (items, up) in enumerate(zip(by_vpn(case), ups, strict=True), 1):
         check.want(items, f"nothing of session {number} is between {up.source} and {up.gateway}")
         for gateway in sorted({item.gateway for item in items} - {up.gateway}):
@@ -257,11 +257,8 @@ def _judge_crossed(case: Case, check: Check) -> int:
     owners = {agreed.ppp_address: agreed.console} | {p.alias: p.name for p in agreed.allowed}
     crossed = [
         event
-        for event in case.events
-        if isinstance(event, HostScanned)
-        and event.state == SESSION
-        and event.by
-        and owners.get(event.target, event.by) != event.by
+        for event in case.told(HostScanned)
+        if event.state == SESSION and event.by and owners.get(event.target, event.by) != event.by
     ]
     for whose in owners.values() if len(owners) > 1 else ():
         tried = any(event.by == whose for event in crossed)
@@ -344,5 +341,5 @@ def _judge_order(case: Case, check: Check, number: int, items: list[Inside]) -> 
     check.want(
         [t for t in fresh if t >= begin], f"session {number}: L2TP began before new SAs stood"
     )
-    locked = [e.time for e in case.events if isinstance(e, LockedDown) and begin <= e.time]
+    locked = [e.time for e in case.told(LockedDown) if begin <= e.time]
     check.want(locked and locked[0] <= at, f"session {number}: L2TP began before the lock-down")
