@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Protocol
 
 from lab.errors import ThreadBroke
 
@@ -25,6 +27,20 @@ def start_worker(work: Callable[[int], None], name: str) -> Iterator[threading.T
         undo.callback(thread.join)
         undo.callback(os.eventfd_write, told, 1)
         yield thread
+
+
+class HasFileno(Protocol):
+    """A socket, for example."""
+
+    def fileno(self) -> int: ...
+
+
+def readable(*sources: int | HasFileno) -> select.poll:
+    """Tells when one of these can be read."""
+    poller = select.poll()
+    for source in sources:
+        poller.register(source, select.POLLIN)
+    return poller
 
 
 class Broke:

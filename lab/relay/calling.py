@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lab.errors import ProtocolError
+from lab.linux.worker import readable
 from lab.relay import frames
 from lab.relay.events import RelayTried
 from lab.relay.flow import TlsFlow, describe
@@ -221,10 +222,8 @@ def _wait(
     what: socket.socket | TlsFlow, events: int, others: tuple[int, ...], deadline: Deadline
 ) -> set[int]:
     """What is ready of these; nothing if the deadline passed."""
-    poller = select.poll()
+    poller = readable(*others)
     poller.register(what.fileno(), events)
-    for other in others:
-        poller.register(other, select.POLLIN)
     return {number for number, _ in poller.poll(1000 * deadline.left_s + 1)}
 
 

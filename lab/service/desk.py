@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 from lab.errors import LabBroke, LabError, UsageError
 from lab.linux import listening
 from lab.linux.nodes import Node
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 
 FOLDER = "/run/lab"
 Verb = Callable[[Mapping[str, Any]], str]
@@ -61,9 +60,7 @@ class Desk:
 
 
 def _serve(listener: socket.socket, told: int, verbs: Mapping[str, Verb]) -> None:
-    poller = select.poll()
-    for source in (listener, told):
-        poller.register(source, select.POLLIN)
+    poller = readable(listener, told)
     while True:
         if told in (descriptor for descriptor, _ in poller.poll()):
             return

@@ -7,19 +7,20 @@ port that was asked for. Packets for which another program has a socket stay tha
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import struct
 from collections.abc import Iterator
 
-from lab.errors import KernelError
-from lab.linux import nft, packets
+from lab.linux import firewall, packets
 from lab.linux.nodes import Node
 from lab.linux.packets import Inbox, Received
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 from lab.wire import craft
 
 TABLE = "listeners"
+NO_TPROXY = (
+    "this kernel lacks nft_tproxy or nft_socket; the lab's own has both (lab run --engine uml)"
+)
 LEFT_ALONE = 0x11
 """The mark of packets that are to go on, though their address still is the host's own."""
 _IP_TRANSPARENT, _IP_RECVORIGDSTADDR = 19, 20
@@ -66,8 +67,8 @@ def start(node: Node) -> Iterator[Listeners]:
             node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
         )
         listeners = Listeners(node.name, tcp, udp, answers)
-        _change(node, render(tcp.getsockname()[1], udp.getsockname()[1]))
-        undo.callback(_change, node, f"delete table ip {TABLE}\n")
+        rules = render(tcp.getsockname()[1], udp.getsockname()[1])
+        undo.enter_context(firewall.standing(node, f"ip {TABLE}", rules, hint=NO_TPROXY))
         undo.enter_context(start_worker(listeners.run, f"{node.name}'s listeners"))
         yield listeners
 
@@ -91,11 +92,7 @@ class Listeners:
 
     def run(self, told: int) -> None:
         """Answer until ``told`` is readable."""
-        poller = select.poll()
-        for source in (self._tcp, self._udp, told):
-            poller.register(source, select.POLLIN)
-        ending = select.poll()
-        ending.register(told, select.POLLIN)
+        poller, ending = readable(self._tcp, self._udp, told), readable(told)
         with self._broke:
             while True:
                 ready = [descriptor for descriptor, _ in poller.poll()]
@@ -150,15 +147,3 @@ def _socket(kind: socket.SocketKind) -> socket.socket:
         made.close()
         raise
     return made
-
-
-def _change(node: Node, script: str) -> None:
-    try:
-        node.call(nft.run, script)
-    except nft.Refused as refused:
-        raise KernelError(
-            "set up the listeners of",
-            node.name,
-            str(refused).strip(),
-            hint="this kernel lacks nft_tproxy or nft_socket; the lab's own has both (lab run --engine uml)",
-        ) from refused

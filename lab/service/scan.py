@@ -7,7 +7,6 @@ program sends from these ports. Judges nothing.
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import struct
 import sys
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from lab.linux import packets
 from lab.linux.nodes import Node
 from lab.linux.packets import Inbox, PacketRow, SendSome
+from lab.linux.worker import readable
 from lab.service.marks import BARE_BYTES, IDENTIFICATION, Purpose
 from lab.wait import let_pass
 from lab.wire import craft
@@ -99,8 +99,7 @@ def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answ
                 send_some(first, count)
                 let_pass(count * frame_bytes / PACE_BYTE_S)
                 reader.read(listener, answers)
-        poller, end = select.poll(), time.monotonic() + SETTLE_S
-        poller.register(listener, select.POLLIN)
+        poller, end = readable(listener), time.monotonic() + SETTLE_S
         while (left_s := end - time.monotonic()) > 0:
             poller.poll(1000 * left_s)
             reader.read(listener, answers)

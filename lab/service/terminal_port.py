@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 from collections.abc import Iterator
 
 from lab.linux import listening
 from lab.linux.nodes import Node
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 from lab.service.console_terminal import ConsoleTerminal, part
 from lab.service.terminal import LogInState
 from lab.topology.terminal import TERMINAL_PORT
@@ -71,9 +70,7 @@ class TerminalPort:
             os.eventfd_write(self.over, 1)
 
     def _take_calls(self, told: int) -> None:
-        poller = select.poll()
-        for source in (self._listener.fileno(), told):
-            poller.register(source, select.POLLIN)
+        poller = readable(self._listener, told)
         while self.state not in LAST:
             if told in (descriptor for descriptor, _ in poller.poll()):
                 return

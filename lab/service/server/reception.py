@@ -25,7 +25,7 @@ from lab.errors import LabError, UsageError
 from lab.linux import listening
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 from lab.service.server import tool
 from lab.service.server.office import OFFICER, Asker, Office
 
@@ -117,9 +117,7 @@ class Reception:
 
     def _serve(self, told: int) -> None:
         while True:
-            poller = select.poll()
-            for source in (self._listener.fileno(), told, *self._programs):
-                poller.register(source, select.POLLIN)
+            poller = readable(self._listener, told, *self._programs)
             for program in self._programs.values():
                 poller.register(program.connection, select.POLLRDHUP)
             patience_ms = 1000 * LOOKS_S if self._office.visited else None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.errors import KernelError
-from lab.linux import firewall, nft
+from lab.linux import firewall
 from lab.linux.firewall import chain, declared
 from lab.linux.nodes import Node
 
@@ -191,10 +191,7 @@ class Separation:
             )
 
     def _nft(self, operation: str, script: str) -> None:
-        try:
-            self.server.call(nft.run, script)
-        except nft.Refused as refused:
-            raise KernelError(operation, self.server.name, str(refused).strip()) from refused
+        firewall.run(self.server, operation, script)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
@@ -17,6 +16,7 @@ from ipaddress import IPv4Network
 from lab.linux import links, process
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
+from lab.linux.worker import readable
 from lab.service.server.separation import Separation, ToolPassage
 
 NET = IPv4Network("192.168.255.0/24")
@@ -72,9 +72,7 @@ def end_strays(node: Node) -> None:
             descriptor = os.pidfd_open(pid)
             try:
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                poller = select.poll()
-                poller.register(descriptor, select.POLLIN)
-                poller.poll(END_S * 1000)
+                readable(descriptor).poll(END_S * 1000)
             finally:
                 os.close(descriptor)
 
