@@ -68,7 +68,7 @@ def come_in(scene: Scene, service: RemoteService) -> None:
 
 def _log_in(scene: Scene, typist: ServerTypist, agreed: RemoteService) -> None:
     """At the terminal, after a closed port was tried, and tries that must be denied."""
-    earlier, console = typist.response, agreed.console
+    earlier, console = typist.at.response, agreed.console
     if not typist.enter(agreed):
         raise ProtocolError(f"the session of {console} is not where the customer says")
     scene.look_at(console, agreed.ppp_address, UNLISTED)
@@ -76,7 +76,7 @@ def _log_in(scene: Scene, typist: ServerTypist, agreed: RemoteService) -> None:
     if scene.representative.authenticate(agreed):
         return
     said = typist.said or "what was typed is wrong"
-    if typist.locked_out:
+    if typist.at.locked_out:
         # The console ends the session by itself, and has no other.
         scene.leave()
         scene.representative.knock()
@@ -97,7 +97,7 @@ def work(scene: Scene, service: RemoteService) -> None:
     firewall.add_customer_rule(scene.console, MEANWHILE)
     scene.note_rules("during")
     if (typist := _typist(scene)) is not None:
-        service_at_terminal.look_around(agreed, typist.type)
+        service_at_terminal.look_around(agreed, typist.at.type)
     plain = [p for p in agreed.ports if p != TERMINAL_PORT or agreed.terminal_account is None]
     for port in plain[:3]:
         scene.look_at(agreed.console, agreed.ppp_address, port)
@@ -138,7 +138,7 @@ def work_again(scene: Scene, service: RemoteService) -> None:
     agreed = _agreed(scene)
     if agreed.console_allowed:
         if (typist := _typist(scene)) is not None:
-            typist.type(service_at_terminal.WHO)
+            typist.at.type(service_at_terminal.WHO)
         return
     for partition in agreed.allowed:
         scene.look_at(partition.name, partition.alias, LOOKED_AT[0])

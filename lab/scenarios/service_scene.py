@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.inside.running import RunningLab
-from lab.linux import firewall, nft
+from lab.linux import firewall
 from lab.linux.nodes import Node
 from lab.service import injection, marks, scan
 from lab.service.events import SESSION, Counts, CustomerRules, HostScanned, ServiceTried, spans
@@ -56,7 +56,7 @@ class Counters:
 
     def reset(self) -> None:
         for node in self.nodes:
-            node.call(nft.run, f"reset counters table ip {marks.TABLE}\n")
+            reset(node)
 
     def read(self, node: Node | None) -> Counts:
         if node is None:
@@ -133,12 +133,8 @@ class Scene:
     @contextlib.contextmanager
     def cut_off(self) -> Iterator[None]:
         """Nothing gets through the Internet inside of the context."""
-        internet = self.lab.with_role(Role.internet)
-        internet.call(nft.run, CUT)
-        try:
+        with firewall.standing(self.lab.with_role(Role.internet), f"ip {CUT_TABLE}", CUT):
             yield
-        finally:
-            internet.call(nft.run, f"delete table ip {CUT_TABLE}\n")
 
     def note_rules(self, moment: str) -> None:
         """The customer's own rules, ``before``, ``during`` or ``after`` a session (I-11)."""
@@ -207,6 +203,16 @@ class Scene:
         )
 
 
+def reset(node: Node) -> None:
+    """Count what arrives of scans at a node from 0 on."""
+    firewall.run(node, "reset the counters of", f"reset counters table ip {marks.TABLE}\n")
+
+
+def counting(node: Node) -> contextlib.AbstractContextManager[None]:
+    """Count what arrives of scans at a node inside of the context."""
+    return firewall.standing(node, f"ip {marks.TABLE}", marks.counters())
+
+
 @contextlib.contextmanager
 def set_up(lab: RunningLab, service: RemoteService) -> Iterator[Scene]:
     """The scene, with counters for what arrives of scans."""
@@ -214,6 +220,5 @@ def set_up(lab: RunningLab, service: RemoteService) -> Iterator[Scene]:
     counters = Counters(lab.node(wall.node) if wall else None, lab.node(service.console))
     with contextlib.ExitStack() as undo:
         for node in counters.nodes:
-            node.call(nft.run, marks.counters())
-            undo.callback(node.call, nft.run, f"delete table ip {marks.TABLE}\n")
+            undo.enter_context(counting(node))
         yield Scene(lab, service, counters)

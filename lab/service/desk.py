@@ -46,6 +46,7 @@ class Desk:
 
     def __init__(self, name: str, listener: socket.socket, verbs: Mapping[str, Verb]) -> None:
         self._broke = Broke(name)
+        self.check = self._broke.check
         self._listener = listener
         self._verbs = verbs
 
@@ -53,10 +54,6 @@ class Desk:
         """Serve until ``told`` is readable."""
         with self._broke:
             _serve(self._listener, told, self._verbs)
-
-    def check(self) -> None:
-        """Raise, once, what ended the thread before its time."""
-        self._broke.check()
 
 
 def _serve(listener: socket.socket, told: int, verbs: Mapping[str, Verb]) -> None:

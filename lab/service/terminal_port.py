@@ -54,12 +54,9 @@ class TerminalPort:
         self.over = over
         """A descriptor that is readable once no call is taken any more."""
         self._broke = Broke(name)
+        self.check = self._broke.check
         self._listener = listener
         self._terminal = terminal
-
-    def check(self) -> None:
-        """Raise, once, what ended the thread before its time."""
-        self._broke.check()
 
     def run(self, told: int) -> None:
         """Take calls until ``told`` is readable, or one has been let in or locked out."""

@@ -84,6 +84,7 @@ class Reception:
         user_at: UserAt,
     ) -> None:
         self._broke = Broke(name)
+        self.check = self._broke.check
         self._listener = listener
         self._office = office
         self._users = users
@@ -105,10 +106,6 @@ class Reception:
         """Serve until ``told`` is readable."""
         with self._broke:
             self._serve(told)
-
-    def check(self) -> None:
-        """Raise, once, what ended the thread before its time."""
-        self._broke.check()
 
     def end_programs(self) -> None:
         """End what ``run`` has started: the session's end, or the server's."""
