@@ -9,10 +9,8 @@ from lab.errors import ProtocolError
 from lab.linux import firewall
 from lab.scenarios import service_apart, service_at_terminal, service_work
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
-from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
 from lab.service.flood import flooding
-from lab.service.marks import Purpose
 from lab.service.panel import PanelState
 from lab.service.server import workplace
 from lab.service.server_typist import ServerTypist
@@ -32,9 +30,7 @@ def before(scene: Scene) -> None:
     service, record = scene.service, scene.lab.record
     stands = [s for s in record.ppp if s.client == service.console and s.opened and not s.closed]
     for session in stands:
-        with injection.onto(scene.console, session.interface) as send:
-            ends = (service.caller_address, session.local_ip)
-            scene.scan(scene.workplace, ends, OFF, Purpose.attack, send)
+        scene.scan_by(session.interface, service, [session.local_ip], OFF)
 
 
 def again(scene: Scene) -> RemoteService:
@@ -93,7 +89,7 @@ def _typist(scene: Scene) -> ServerTypist | None:
 
 def work(scene: Scene, service: RemoteService) -> None:
     """All that a representative can try in a session."""
-    agreed, node = _agreed(scene), scene.workplace
+    agreed = _agreed(scene)
     firewall.add_customer_rule(scene.console, MEANWHILE)
     scene.note_rules("during")
     if (typist := _typist(scene)) is not None:
@@ -116,9 +112,7 @@ def work(scene: Scene, service: RemoteService) -> None:
         (by, other) for (by, _), (_, other) in zip(owners, after, strict=True) if len(owners) > 1
     ]
     for by, target in tried:
-        with injection.onto(scene.console, lanes[by]) as send:
-            ends = (agreed.caller_address, target)
-            scene.scan(node, ends, SESSION, Purpose.attack, send, by)
+        scene.scan_by(lanes[by], agreed, [target], SESSION, by)
     scene.scan_between_partitions()
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
     service_apart.try_apart(scene, agreed)
@@ -126,11 +120,7 @@ def work(scene: Scene, service: RemoteService) -> None:
 
 def leave(scene: Scene, service: RemoteService) -> None:
     """End the sessions at the gateway, or wait until the console finds that the access line is cut."""
-    if not service.stays_on:
-        scene.leave()
-        return
-    with scene.cut_off():
-        scene.leave(stays_on=True)
+    scene.leave_or_be_cut_off()
 
 
 def work_again(scene: Scene, service: RemoteService) -> None:
@@ -142,9 +132,8 @@ def work_again(scene: Scene, service: RemoteService) -> None:
         return
     for partition in agreed.allowed:
         scene.look_at(partition.name, partition.alias, LOOKED_AT[0])
-    ends = (agreed.caller_address, agreed.ppp_address)
-    with injection.onto(scene.console, scene.panel.interfaces[0]) as send:
-        scene.scan(scene.workplace, ends, CLOSED, Purpose.attack, send, agreed.console)
+    own = scene.panel.interfaces[0]
+    scene.scan_by(own, agreed, [agreed.ppp_address], CLOSED, agreed.console)
 
 
 @contextlib.contextmanager

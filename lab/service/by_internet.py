@@ -23,7 +23,7 @@ from lab.relay.flow import client_context
 from lab.relay.forwarding import ConsoleEnd, SessionOver
 from lab.relay.frames import Party, Refusal
 from lab.service.events import spans
-from lab.service.panel import CannotLetIn, Panel
+from lab.service.panel import CannotLetIn, Entrance, Panel
 from lab.topology.model import RemoteService
 from lab.topology.service import RELAY_PORTS
 
@@ -36,7 +36,7 @@ def relay_place(service: RemoteService, address: str) -> RelayPlace:
     return RelayPlace(service.relay, address, RELAY_PORTS)
 
 
-class InternetEntrance:
+class InternetEntrance(Entrance):
     """The entrance of one HMC by a relay."""
 
     def __init__(self, node: Node, authority: Path, tell: Tell) -> None:
@@ -50,12 +50,6 @@ class InternetEntrance:
                 "remote service by Internet needs a code",
                 hint="the representative has it: lab-inbound enable --by internet --code 1234567",
             )
-
-    def shut(self) -> None:
-        """Nothing of it outlives ``serve``."""
-
-    def unused(self) -> bool:
-        return False
 
     def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
         panel.note_enabled(ready=False)

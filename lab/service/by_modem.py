@@ -18,7 +18,7 @@ from lab.service import lockdown
 from lab.service.answered_line import AnsweredLine
 from lab.service.events import LockedDown, SessionDown, SessionUp, WrongTry
 from lab.service.locking import Lock
-from lab.service.panel import Panel
+from lab.service.panel import Entrance, Panel
 from lab.topology.model import PppAuth, RemoteService
 from lab.topology.service import MOST_TRIES, credentials
 from lab.topology.telephone import ModemLine
@@ -34,7 +34,7 @@ LATE_S = 2.0
 """With the fault late-lockdown: packets come meanwhile."""
 
 
-class ModemEntrance:
+class ModemEntrance(Entrance):
     """The entrance of one HMC by modem and PPP."""
 
     def __init__(self, node: Node, line: ModemLine, tell: Tell) -> None:
@@ -57,9 +57,6 @@ class ModemEntrance:
 
     def shut(self) -> None:
         self._modem.silence()
-
-    def unused(self) -> bool:
-        return False
 
     def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
         return self._modem.take_calls(

@@ -68,12 +68,17 @@ def _serve(listener: socket.socket, told: int, verbs: Mapping[str, Verb]) -> Non
             connection.sendall(json.dumps(_answer(request, verbs)).encode() + b"\n")
 
 
+def parse(request: bytes) -> Any:
+    """What a line of JSON asks for; raises ValueError for what is none."""
+    # Brackets in brackets may end the reader's stack.
+    if request.count(b"[") + request.count(b"{") > _MOST_BRACKETS:
+        raise ValueError("no request is like that")
+    return json.loads(request)
+
+
 def _answer(request: bytes, verbs: Mapping[str, Verb]) -> dict[str, object]:
     try:
-        # Brackets in brackets may end the reader's stack.
-        if request.count(b"[") + request.count(b"{") > _MOST_BRACKETS:
-            raise ValueError("no request is like that")
-        asked = json.loads(request)
+        asked = parse(request)
         name, options = str(asked["verb"]), dict(asked["options"])
     except (ValueError, LookupError, TypeError):
         return {"status": UsageError.exit_status, "words": "this is no request"}

@@ -55,10 +55,12 @@ class Entrance(Protocol):
         """
 
     def shut(self) -> None:
-        """As it is where nobody is let in, whatever became of ``serve``."""
+        """As it is where nobody is let in, whatever became of ``serve``; by default nothing is left."""
+        return
 
     def unused(self) -> bool:
-        """Whether nobody has come in by a session that stands."""
+        """Whether nobody has come in by a session that stands; by default somebody has."""
+        return False
 
 
 class Panel:

@@ -26,6 +26,7 @@ from lab.linux import listening
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
 from lab.linux.worker import Broke, readable, start_worker
+from lab.service import desk
 from lab.service.server import tool
 from lab.service.server.office import OFFICER, Asker, Office
 
@@ -33,7 +34,6 @@ LOOKS_S = 5
 """Lab time: so soon the end of a session that has ended by itself is recorded."""
 _BACKLOG = 8
 _MOST_BYTES = 1 << 16
-_MOST_BRACKETS = 8
 _MOST_STREAMS = 3
 _REQUEST_S = 5.0
 _CREDENTIALS = struct.Struct("iII")
@@ -152,10 +152,7 @@ class Reception:
     def _take(self, connection: socket.socket, line: bytes, streams: list[int]) -> bool:
         """Carry out a request; whether the answer comes later."""
         try:
-            # Brackets in brackets may end the reader's stack.
-            if line.count(b"[") + line.count(b"{") > _MOST_BRACKETS:
-                raise ValueError("no request is like that")
-            asked = json.loads(line)
+            asked = desk.parse(line)
             verb, options = str(asked["verb"]), dict(asked["options"])
             uid, caller = self._caller(connection, str(asked["connection"]))
             if verb != "run" and verb not in self._verbs:
