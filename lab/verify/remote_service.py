@@ -164,13 +164,18 @@ def judge_outsiders(case: Case, check: Check, attacks: list[HostScanned]) -> Non
         for node in case.topology.with_role(role):
             check.want(node.name in tried, f"{node.name} has not tried to get in")
     for scan in attacks:
-        arrived, where = arrival(case, scan)
-        if arrived != scan.sent:
-            check.object(
-                f"of {sum(scan.sent)} packets of the scan by {scan.source} {sum(arrived)} came to {where}, "
-                "so it proves nothing"
-            )
-        check.want(scan.silent, scan.sentence)
+        judge_silence(case, check, scan)
+
+
+def judge_silence(case: Case, check: Check, scan: HostScanned) -> None:
+    """Every packet of a scan must have come, and have got no answer."""
+    arrived, where = arrival(case, scan)
+    if arrived != scan.sent:
+        check.object(
+            f"of {sum(scan.sent)} packets of the scan by {scan.source} {sum(arrived)} came to {where}, "
+            "so it proves nothing"
+        )
+    check.want(scan.silent, scan.sentence)
 
 
 def arrival(case: Case, scan: HostScanned) -> tuple[Counts, str]:
@@ -184,14 +189,8 @@ def arrival(case: Case, scan: HostScanned) -> tuple[Counts, str]:
 
 def answers(case: Case) -> list[Frame]:
     """What the wires show of answers; the scans themselves are not captured."""
-    return [
-        frame
-        for frames in case.wire.values()
-        for frame in frames
-        if frame.ip
-        and frame.ip.protocol in (TCP, UDP)
-        and frame.ip.destination_port == Purpose.attack
-    ]
+    ports = (TCP, Purpose.attack), (UDP, Purpose.attack)
+    return [f for f, p in case.all_packets() if (p.protocol, p.destination_port) in ports]
 
 
 def forbid_answers(case: Case, check: Check, since: float, until: float) -> None:
@@ -203,17 +202,11 @@ def forbid_answers(case: Case, check: Check, since: float, until: float) -> None
 
 def _is_of_session(case: Case, frame: Frame) -> bool:
     """Whether an answer comes to the representative from a session by VPN, behind the gateway (I-10)."""
-    behind = (
-        {i.name for i in case.topology.node(of(case).server).interfaces}
-        if of(case).server
-        else set()
-    )
-    to_caller = frame.ip is not None and frame.ip.destination == of(case).caller_address
-    return (
-        to_caller
-        and frame.segment in behind
-        and any(a <= frame.time <= b for a, b in case.borrowed)
-    )
+    server, caller = of(case).server, of(case).caller_address
+    if not server or frame.ip is None or frame.ip.destination != caller:
+        return False
+    behind = {interface.name for interface in case.topology.node(server).interfaces}
+    return frame.segment in behind and any(a <= frame.time <= b for a, b in case.borrowed)
 
 
 def _judge_refused(case: Case, check: Check, since: float, until: float) -> int:

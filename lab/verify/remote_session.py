@@ -84,7 +84,7 @@ def check_i_07(case: Case) -> Finding:
         for event in tried:
             said = f"This is port tcp/{event.port} of {partition.name}"
             check.want(event.answer == said, event.sentence)
-        came = _of_caller(case, partition.segment)
+        came = of_caller(case, partition.segment)
         shown += [frame for frame, _ in came]
         check.want(came, f"nothing of the session is on {partition.segment}")
         strange = [f for f, p in came if partition.address not in (p.source, p.destination)]
@@ -102,13 +102,10 @@ def check_i_07(case: Case) -> Finding:
     return check.finding(f"{names} answered by {count(len(wanted), 'alias', 'aliases')}")
 
 
-def _of_caller(case: Case, segment: str) -> list[tuple[Frame, Packet]]:
+def of_caller(case: Case, segment: str) -> list[tuple[Frame, Packet]]:
+    """The representative's packets on a wire, either way."""
     caller = of(case).caller_address
-    return [
-        (frame, frame.ip)
-        for frame in case.frames(segment)
-        if frame.ip and caller in (frame.ip.source, frame.ip.destination)
-    ]
+    return [(f, p) for f, p in case.packets(segment) if caller in (p.source, p.destination)]
 
 
 def check_i_08(case: Case) -> Finding:
@@ -127,7 +124,7 @@ def check_i_08(case: Case) -> Finding:
                 continue
             _want_all_arrived(check, scan)
             check.want(scan.silent, scan.sentence)
-        came = [frame for frame, _ in _of_caller(case, partition.segment)]
+        came = [frame for frame, _ in of_caller(case, partition.segment)]
         check.forbid(came, f"of the session on {partition.segment}")
         if of(case).allowed:
             own = scans_of(case, SESSION, partition.name)

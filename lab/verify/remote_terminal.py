@@ -141,8 +141,8 @@ def _judge_partitions(case: Case, check: Check, dialogues: list[TerminalDialogue
         came = [
             frame
             for dialogue in dialogues
-            for frame in case.frames(partition.segment)
-            if frame.ip and dialogue.line.began <= frame.time <= dialogue.line.ended
+            for frame, _ in case.packets(partition.segment)
+            if dialogue.line.began <= frame.time <= dialogue.line.ended
         ]
         check.forbid(came, f"on {partition.segment} during a session")
     for dialogue in dialogues:

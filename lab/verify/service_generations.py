@@ -22,6 +22,7 @@ from lab.verify.remote_service import (
     of,
     untried,
 )
+from lab.verify.remote_session import of_caller
 from lab.verify.service_access import records
 from lab.verify.service_sessions import by_vpn
 from lab.verify.service_vpn import begins, calls_of
@@ -67,11 +68,7 @@ def check_i_22(case: Case) -> Finding:
         if aliases:
             check.object(f"the session has addresses for partitions: {all_of(aliases)}")
     for partition in of(case).partitions:
-        came = [
-            frame
-            for frame in case.frames(partition.segment)
-            if frame.ip and of(case).caller_address in (frame.ip.source, frame.ip.destination)
-        ]
+        came = [frame for frame, _ in of_caller(case, partition.segment)]
         check.forbid(came, f"of a session on {partition.segment}")
     if why := no_session(case):
         return check.not_tested(why)

@@ -13,6 +13,7 @@ from lab.topology.service import Inbound
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import enabled, not_up, of
+from lab.verify.remote_session import of_caller
 from lab.verify.service_sessions import by_vpn
 from lab.verify.sightings import IkeSighting, Inside
 from lab.wire import ppp
@@ -234,11 +235,7 @@ def check_i_17(case: Case) -> Finding:
             strange = list(_strays(items, given, outgoing=outgoing))
             check.forbid(strange, f"in session {number} by a PPP session that is another's")
         for partition in agreed.allowed:
-            came = [
-                (frame, frame.ip)
-                for frame in case.frames(partition.segment)
-                if frame.ip and agreed.caller_address in (frame.ip.source, frame.ip.destination)
-            ]
+            came = of_caller(case, partition.segment)
             check.want(came, f"nothing of a session is on {partition.segment}")
             wrong = [f for f, p in came if partition.address not in (p.source, p.destination)]
             check.forbid(wrong, f"of a session on {partition.segment} and not for {partition.name}")
