@@ -154,7 +154,7 @@ def _flooding(scene: Scene) -> Iterator[None]:
     own, tell = service.caller_address, scene.lab.story.tell
     with (
         workplace.opened(apart.separation, FLOOD, own, hops) as place,
-        flooding(place.node, own, list(hops), UNLISTED, tell, service.workplace),
+        flooding(place, own, list(hops), UNLISTED, tell, service.workplace),
     ):
         yield
 

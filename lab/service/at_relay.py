@@ -86,11 +86,6 @@ class RelayedRepresentative:
         return self._end is not None and self._end.permitted and not self._ended
 
     @property
-    def joined(self) -> bool:
-        """Whether the customer has come, though the console may not have said yet what it permits."""
-        return self._end is not None and not self._ended
-
-    @property
     def waiting(self) -> bool:
         """Whether there is a code that no customer has entered yet."""
         return bool(self.code) and self._end is None and not self._ended

@@ -231,9 +231,9 @@ class Case(ServiceTold):
 
     def ike_on(self, *segments: str) -> list[IkeSighting]:
         return [
-            IkeSighting(frame, frame.ip, message, self.goes_to_ibm(frame.ip))
-            for frame in self.frames(*segments)
-            if frame.ip and (message := isakmp.message(frame.ip))
+            IkeSighting(frame, packet, message, self.goes_to_ibm(packet))
+            for frame, packet in self.packets(*segments)
+            if (message := isakmp.message(packet))
         ]
 
     def goes_to_ibm(self, packet: Packet) -> bool:
@@ -251,14 +251,10 @@ class Case(ServiceTold):
         if segment not in self._esp:
             self._esp[segment] = [
                 EspSighting(
-                    frame,
-                    frame.ip,
-                    sealed,
-                    esp.open_sealed(sealed, self.keys),
-                    self.goes_to_ibm(frame.ip),
+                    frame, sealed, esp.open_sealed(sealed, self.keys), self.goes_to_ibm(packet)
                 )
-                for frame in self.frames(segment)
-                if frame.ip and (sealed := esp.sealed(frame.ip))
+                for frame, packet in self.packets(segment)
+                if (sealed := esp.sealed(packet))
             ]
         return self._esp[segment]
 

@@ -93,8 +93,6 @@ class TerminalDialogue:
 
     line: Line
     tries: list[LogInTry]
-    locked_out: bool
-    """The console said that there were too many tries."""
     screen: str
     """All that the console sent."""
     session: str
@@ -253,11 +251,9 @@ def _read(prompt: str, line: Line) -> TerminalDialogue:
     answers = iter(typed)
     found: list[LogInTry] = []
     end = len(screen)
-    locked_out = False
     for token in _tokens(prompt, screen):
         if token[0] == prompt:
             end = token.end()
-        locked_out = locked_out or token[0] == TOO_MANY
         if token[0] == ASK_USER:
             found.append(LogInTry(line=line))
         elif not found:
@@ -270,7 +266,6 @@ def _read(prompt: str, line: Line) -> TerminalDialogue:
     return TerminalDialogue(
         line=line,
         tries=found,
-        locked_out=locked_out,
         screen=screen,
         session=screen[end:],
         commands=[command for command in answers if command] if end < len(screen) else [],

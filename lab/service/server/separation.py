@@ -151,12 +151,6 @@ class Separation:
         self.server = server
         self._passages: list[ToolPassage] = []
 
-    def counters(self) -> dict[str, int]:
-        """Packets by counter: ``COUNTERS``, and ``out`` and ``back`` of each session that stands."""
-        counted = firewall.counters({self.server.name: self.server}).get(self.server.name, {})
-        own = {*COUNTERS, *(name for p in self._passages for name in (p.out, p.back))}
-        return {name: packets for name, packets in counted.items() if name in own}
-
     @property
     def interfaces(self) -> set[str]:
         """Those by which the sessions that stand are reached."""

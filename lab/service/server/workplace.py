@@ -29,28 +29,6 @@ FIRST_ROUTES = 1000
 END_S = 10.0
 
 
-class Workplace:
-    """One session's; programs run in ``node``."""
-
-    def __init__(self, node: Node, passage: ToolPassage) -> None:
-        self.node = node
-        self.passage = passage
-        self._programs: list[Popen[bytes]] = []
-
-    def start(self, argv: Sequence[str], uid: int, streams: Sequence[int]) -> Popen[bytes]:
-        """Start a program as a user, on three streams of ours; it ends with the session."""
-        popen = start_as(self.node, argv, uid, streams)
-        self._programs.append(popen)
-        return popen
-
-    def end_programs(self) -> None:
-        """End them, and what they have started in the namespace."""
-        for popen in self._programs:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(popen.pid, signal.SIGKILL)
-        end_strays(self.node)
-
-
 def start_as(node: Node, argv: Sequence[str], uid: int, streams: Sequence[int]) -> Popen[bytes]:
     """Start a program in a node as a user without any privilege."""
     node.furnish()
@@ -80,8 +58,8 @@ def end_strays(node: Node) -> None:
 @contextlib.contextmanager
 def opened(
     separation: Separation, number: int, address: str, hops: Mapping[str, str]
-) -> Iterator[Workplace]:
-    """A workplace for a session.
+) -> Iterator[Node]:
+    """A workplace for a session, whose tools run in the node.
 
     ``number`` is the session's, below ``MOST``; no two sessions of a server may have the same at once.
     ``address`` is the tools' own, which whoever is beyond the server routes to the server. ``hops`` has for
@@ -117,9 +95,8 @@ def opened(
             number=number, tools=outer, address=address, beyond=beyond, addresses=tuple(hops)
         )
         undo.enter_context(separation.letting(passage))
-        made = Workplace(node, passage)
-        undo.callback(made.end_programs)
-        yield made
+        undo.callback(end_strays, node)
+        yield node
 
 
 @contextlib.contextmanager
