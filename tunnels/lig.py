@@ -21,10 +21,11 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabBroke, ThreadBroke
+from lab.errors import LabBroke
 from lab.linux import fence, firewall
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
+from lab.linux.worker import Broke
 from lab.record.event import Event, Tell
 from lab.record.record import LigCall, Record
 from lab.teardown import Teardown
@@ -104,8 +105,7 @@ class Bank:
         self._dnsmasq: Daemon | None = None
         self._threads: list[threading.Thread] = []
         self._teardown = Teardown()
-        self.failure: BaseException | None = None
-        """What ended a thread before its time."""
+        self._broke = Broke(f"{node.name}'s bank of modems")
         self._broken: list[Daemon] = []
         """pppds of calls that ended as none may."""
 
@@ -154,9 +154,7 @@ class Bank:
 
     def check(self) -> None:
         """Raise, once, what broke, a thread or a pppd: the way home is not to blame for it."""
-        failure, self.failure = self.failure, None
-        if failure is not None:
-            raise ThreadBroke(f"{self._node.name}'s bank of modems", failure) from failure
+        self._broke.check()
         if self._broken:
             pppd = self._broken.pop()
             pppd.check(f"{self._node.name}'s {pppd.name}")
@@ -168,16 +166,13 @@ class Bank:
 
     def _serve(self, line: _BankLine) -> None:
         try:
-            while True:
-                with self._opened(line) as port, contextlib.suppress(HungUpOn):
-                    self._take_calls(line, AnsweringModem(port, self._told))
-                line.address = ""
-                pause(self._told, DTR_OFF_S)
-        except ToldToEnd:
-            pass
-        # It belongs to who waits in ``ready`` or ``stop``.
-        except BaseException as error:  # noqa: BLE001
-            self.failure = self.failure or error
+            # What breaks it belongs to who waits in ``ready`` or ``stop``.
+            with self._broke, contextlib.suppress(ToldToEnd):
+                while True:
+                    with self._opened(line) as port, contextlib.suppress(HungUpOn):
+                        self._take_calls(line, AnsweringModem(port, self._told))
+                    line.address = ""
+                    pause(self._told, DTR_OFF_S)
         finally:
             line.settled.set()
 

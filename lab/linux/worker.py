@@ -44,7 +44,7 @@ def readable(*sources: int | HasFileno) -> select.poll:
 
 
 class Broke:
-    """What ended a thread before its time. The thread works in ``with``; who asks calls ``check``."""
+    """What ended a thread before its time, or the first of several. It works in ``with``; ``check`` asks."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -59,8 +59,7 @@ class Broke:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        if error is not None:
-            self.error = error
+        self.error = self.error or error
         return True
 
     def check(self) -> None:

@@ -33,27 +33,17 @@ def place(name: str) -> str:
 
 
 @contextlib.contextmanager
-def start(node: Node, name: str, verbs: Mapping[str, Verb]) -> Iterator[Desk]:
-    """Serve a desk inside of the context, one request at a time."""
+def start(node: Node, name: str, verbs: Mapping[str, Verb]) -> Iterator[Broke]:
+    """Serve a desk inside of the context, one request at a time; what broke it, if anything does."""
     listener = node.call(listening.by_path, place(name), 0o600, _BACKLOG)
-    desk = Desk(f"{node.name}'s desk {name}", listener, verbs)
-    with listener, start_worker(desk.run, f"desk {name}"):
-        yield desk
+    broke = Broke(f"{node.name}'s desk {name}")
 
+    def serve(told: int) -> None:
+        with broke:
+            _serve(listener, told, verbs)
 
-class Desk:
-    """A desk at work."""
-
-    def __init__(self, name: str, listener: socket.socket, verbs: Mapping[str, Verb]) -> None:
-        self._broke = Broke(name)
-        self.check = self._broke.check
-        self._listener = listener
-        self._verbs = verbs
-
-    def run(self, told: int) -> None:
-        """Serve until ``told`` is readable."""
-        with self._broke:
-            _serve(self._listener, told, self._verbs)
+    with listener, start_worker(serve, f"desk {name}"):
+        yield broke
 
 
 def _serve(listener: socket.socket, told: int, verbs: Mapping[str, Verb]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.errors import UsageError
+from lab.linux.worker import Broke
 from lab.names import all_of
 from lab.service import access, desk, ends, inbound
 from lab.service.ends import Driver, ServerSide
@@ -31,7 +32,7 @@ class Remote:
     panel: Panel
     representative: Authorized
     """The one of the way in that the topology is about, who logs in first."""
-    panel_desk: desk.Desk
+    panel_desk: Broke
     log_in: LogInServer
     apart: ServerSide | None = None
     """Of the Service Server; none where the workplace is a server that dials."""
