@@ -236,7 +236,12 @@ def redeem(line: RelayLine, digits: str) -> None:
 def invite(line: RelayLine) -> tuple[str, int]:
     """A code for a customer, and for how many seconds from now it is valid."""
     line.say(RelayFrame(RelayKind.invite).encode())
+    return read_code(line.expect(RelayKind.code))
+
+
+def read_code(frame: RelayFrame) -> tuple[str, int]:
+    """The same, as the relay has said it; raises ProtocolError if it is none."""
     try:
-        return frames.read_code(line.expect(RelayKind.code))
+        return frames.read_code(frame)
     except WrongFrame as wrong:
         raise ProtocolError(f"the relay gives no code: {wrong}") from wrong

@@ -219,16 +219,16 @@ def stop(entry: Entry) -> None:
 
 def end(entry: Entry) -> None:
     """Take a lab down whose run directory is of no use any more: its control socket may be gone, too."""
+
+    def gone() -> bool:
+        return all(each.pid != entry.pid for each in registry.entries())
+
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(entry.pid, number)
         with contextlib.suppress(DeadlineExceeded):
-            wait_until(f"{entry.name} has gone", lambda: not _is_up(entry), END_S, every_s=0.1)
+            wait_until(f"{entry.name} has gone", gone, END_S, every_s=0.1)
             return
-
-
-def _is_up(entry: Entry) -> bool:
-    return any(each.pid == entry.pid for each in registry.entries())
 
 
 def _receive_all(connection: socket.socket) -> bytes:

@@ -90,7 +90,8 @@ def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answ
     answers, reader = Answers(), _Reader(own, target, purpose)
     with node.call(_listener) as listener:
         # Every router on the way first has to find the next one's hardware address.
-        send(_single(craft.echo(own, target, purpose)))(0, 1)
+        first_of_all = craft.echo(own, target, purpose)
+        send(PacketRow(first_of_all, len(first_of_all)))(0, 1)
         let_pass(WARM_UP_S)
         for row in rows(own, target, purpose):
             send_some, frame_bytes = send(row), max(row.size, LEAST_FRAME_BYTES)
@@ -121,10 +122,6 @@ def rows(own: str, target: str, purpose: Purpose) -> tuple[PacketRow, PacketRow,
         _to_every_port(datagram, checksum_at=None),
         PacketRow(b"".join(others), BARE_BYTES),
     )
-
-
-def _single(packet: bytes) -> PacketRow:
-    return PacketRow(packet, len(packet))
 
 
 def _to_every_port(packet: bytes, checksum_at: int | None) -> PacketRow:

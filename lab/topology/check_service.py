@@ -59,8 +59,7 @@ def _servers(spec: TopologySpec, place: Place, service: ServiceSpec) -> Iterator
             yield from named(spec, (*place, key), node, role)
     if service.server is None or service.relay is not None or service.by is not None:
         return
-    known = catalogue.profile(spec.profile).inbound if spec.profile in catalogue.names() else ()
-    if known == (Inbound.internet,):
+    if _known(spec) == (Inbound.internet,):
         problem = f"{spec.profile} has remote service by Internet only, and there is no relay"
         fix = f"name a node with the role {Role.relay} as relay"
         yield Complaint((*place, "server"), problem, fix, (("profile",),))

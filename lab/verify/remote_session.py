@@ -136,14 +136,11 @@ def check_i_08(case: Case) -> Finding:
             if event.host == partition.name:
                 check.want(not event.answer, event.sentence)
     names = all_of([partition.name for partition in others])
+    by_alias = " and by what would be the alias" if all(p.alias for p in others) else ""
     return check.finding(
-        f"{names}: all ports and protocols tried by address{_by_alias(others)}, none answered; "
+        f"{names}: all ports and protocols tried by address{by_alias}, none answered; "
         "neither did another partition answer it"
     )
-
-
-def _by_alias(partitions: list[Partition]) -> str:
-    return " and by what would be the alias" if all(p.alias for p in partitions) else ""
 
 
 def _want_all_arrived(check: Check, scan: HostScanned) -> None:

@@ -259,7 +259,7 @@ def _read(prompt: str, line: Line) -> TerminalDialogue:
         elif not found:
             continue
         _note(found[-1], token, answers, prompt)
-        piece = _piece_at(places, token.start())
+        piece = [piece for begin, piece in places if begin <= token.start()][-1]
         found[-1].time = piece.frame.time
         if token[0] in (DENIED, prompt):
             found[-1].shown.append(piece)
@@ -295,7 +295,3 @@ def _note(each: LogInTry, token: re.Match[str], answers: Iterator[str], prompt: 
         each.let_in = True
     elif token[1]:
         each.challenge = token[1]
-
-
-def _piece_at(places: list[tuple[int, LinePiece]], place: int) -> LinePiece:
-    return [piece for begin, piece in places if begin <= place][-1]
