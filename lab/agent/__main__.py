@@ -1,7 +1,7 @@
 """The reference agent (``python -m lab.agent``): what the command reads, and what it says.
 
-It is told by four environment variables which servers there are and whom to trust. argparse would cost a
-third of its start-up time.
+It is told by environment variables which servers and proxies there are and whom to trust. argparse would
+cost a third of its start-up time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ Send one heartbeat to the first server that acknowledges it.
 
   LAB_SERVER    URL of the server: https://HOST[:PORT]
   LAB_SERVERS   more URLs, separated by commas, tried in this order after LAB_SERVER
+  LAB_PROXIES   URLs of proxies, separated by commas, tried in this order; without one, none is used
   LAB_CA_FILE   certificates (PEM) of the authorities that are trusted
   LAB_NODE      names this machine, unless --system does
 
@@ -47,15 +48,19 @@ def _options(arguments: list[str]) -> tuple[bool, str]:
     return as_json, system
 
 
-def _surroundings() -> tuple[list[str], str]:
-    """The servers' URLs, each once, and the CA file."""
-    urls = f"{os.environ.get('LAB_SERVER', '')},{os.environ.get('LAB_SERVERS', '')}".split(",")
-    endpoints = list(dict.fromkeys(url.strip() for url in urls if url.strip()))
+def _surroundings() -> tuple[list[str], list[str], str]:
+    """The servers' URLs, those of the proxies, each once, and the CA file."""
+    endpoints, proxies = _urls("LAB_SERVER", "LAB_SERVERS"), _urls("LAB_PROXIES")
     ca_file = os.environ.get("LAB_CA_FILE", "")
 
     if not endpoints or not ca_file:
         raise ValueError("LAB_SERVER and LAB_CA_FILE must be set; --help says to what")
-    return endpoints, ca_file
+    return endpoints, proxies, ca_file
+
+
+def _urls(*variables: str) -> list[str]:
+    urls = ",".join(os.environ.get(name, "") for name in variables).split(",")
+    return list(dict.fromkeys(url.strip() for url in urls if url.strip()))
 
 
 def main(arguments: list[str]) -> int:
@@ -66,8 +71,8 @@ def main(arguments: list[str]) -> int:
 
     try:
         as_json, system = _options(arguments)
-        endpoints, ca_file = _surroundings()
-        attempts = call_home(endpoints, ca_file, system=system, story=_tell)
+        endpoints, proxies, ca_file = _surroundings()
+        attempts = call_home(endpoints, ca_file, system=system, proxies=proxies, story=_tell)
     except ValueError as error:
         _tell(str(error))
         return 2

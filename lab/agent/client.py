@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from lab.agent.heartbeat import AGENT, heartbeat
-from lab.agent.http1 import Malformed, Stream
+from lab.agent.http1 import Head, Malformed, Stream
+from lab.agent.proxied import ProxyRefused, ProxyUrl, is_log_in_wanted, request
 from lab.record.cause import AgentCause, Explained
 
 CONNECT_S = 30.0
@@ -53,15 +54,22 @@ class ServerUrl:
 
     @property
     def authority(self) -> str:
+        return self.target.removesuffix(":443")
+
+    @property
+    def target(self) -> str:
+        """What a proxy is asked for; it has the port in any case."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == 443 else f"{host}:{self.port}"
+        return f"{host}:{self.port}"
 
 
 class Attempt(Explained):
     """One try of one server, and how far it came: ``phase`` is the last one entered."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, proxy: str = "") -> None:
         self.server = server
+        self.proxy = proxy
+        """Its URL without a password; empty where no proxy was asked."""
         self.phase = "resolve"
         self.address = ""
         self.cause: AgentCause | None = None
@@ -72,9 +80,10 @@ class Attempt(Explained):
 
     @property
     def sentence(self) -> str:
+        through = f"{self.server} through {self.proxy}" if self.proxy else self.server
         if self.acknowledgement:
-            return f"{self.server} acknowledged as {self.acknowledgement['transaction']}"
-        return f"{self.server} failed at {self.phase}: {self.why}"
+            return f"{through} acknowledged as {self.acknowledgement['transaction']}"
+        return f"{through} failed at {self.phase}: {self.why}"
 
     def fail(self, cause: AgentCause, detail: str) -> None:
         self.cause, self.detail = cause, detail
@@ -95,11 +104,15 @@ def call_home(
     ca_file: str,
     *,
     system: str,
+    proxies: Iterable[str] = (),
     story: Callable[[str], None] = lambda line: None,
     total_s: float = TOTAL_S,
     rounds: int = ROUNDS,
 ) -> list[Attempt]:
     """Send a heartbeat to the first of ``endpoints`` (URLs) that acknowledges it.
+
+    Where there are ``proxies`` (URLs), nothing goes without one; each is asked for every server before the
+    next one is asked for any (OUT-14).
 
     Returns every attempt in order: the last one is the one that was acknowledged, if any was. Raises
     ValueError for a URL that is not https or for no URL at all, OSError for a CA file that cannot be
@@ -108,17 +121,19 @@ def call_home(
     servers = [ServerUrl(url) for url in endpoints]
     if not servers:
         raise ValueError("no server is given")
+    stops: list[ProxyUrl | None] = [ProxyUrl(url) for url in proxies]
 
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     content = heartbeat(system)
     attempts: list[Attempt] = []
 
-    for server in servers * rounds:
-        attempt = Attempt(server.url)
+    tries = [(proxy, server) for proxy in stops or [None] for server in servers]
+    for proxy, server in tries * rounds:
+        attempt = Attempt(server.url, proxy.url if proxy else "")
         attempts.append(attempt)
         started = time.monotonic()
-        _try(_Call(server, attempt, started, total_s, story), context, content)
+        _try(_Call(server, proxy, attempt, started, total_s, story), context, content)
         attempt.seconds = round(time.monotonic() - started, 6)
         attempt.time = time.time()
         story(attempt.sentence)
@@ -134,12 +149,14 @@ class _Call:
     def __init__(
         self,
         server: ServerUrl,
+        proxy: ProxyUrl | None,
         attempt: Attempt,
         started: float,
         total_s: float,
         story: Callable[[str], None],
     ) -> None:
         self.server = server
+        self.proxy = proxy
         self.attempt = attempt
         self.total_s = total_s
         self._end = started + total_s
@@ -161,7 +178,8 @@ class _Call:
 def _try(call: _Call, context: ssl.SSLContext, content: bytes) -> None:
     """Fill in the attempt; a failure is its problem, never an exception."""
     try:
-        with _connect(call) as connection:
+        reach = _connect_through if call.proxy else _connect
+        with reach(call) as connection:
             call.enter("TLS", f"verify that it is {call.server.host}")
             connection.settimeout(call.left_s())
             with context.wrap_socket(connection, server_hostname=call.server.host) as tls:
@@ -173,16 +191,55 @@ def _try(call: _Call, context: ssl.SSLContext, content: bytes) -> None:
 
 
 def _connect(call: _Call) -> socket.socket:
-    """Connect to the first address of the server's name that answers."""
-    server = call.server
-    call.enter("resolve", server.host)
+    """Connect to the server."""
+    call.enter("resolve", call.server.host)
+    return _reach(call, call.server.host, call.server.port, "connect")
+
+
+def _connect_through(call: _Call) -> socket.socket:
+    """Have the proxy connect to the server; log in to the proxy if it asks for that (OUT-11)."""
+    proxy, target = call.proxy, call.server.target
+    assert proxy is not None, "asked for"
+    credentials = ""
+    while True:
+        call.enter("proxy", f"{proxy.host} port {proxy.port}")
+        connection = _reach(call, proxy.host, proxy.port, "proxy")
+        try:
+            call.enter("CONNECT", f"{target}, with a log-in" if credentials else target)
+            connection.settimeout(call.left_s())
+            connection.sendall(request(target, credentials))
+            head = _proxy_answer(call, connection)
+            if not is_log_in_wanted(head):
+                return connection
+            if credentials or not proxy.credentials:
+                raise ProxyRefused(*head.status_line())
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        credentials = proxy.credentials
+
+
+def _proxy_answer(call: _Call, connection: socket.socket) -> Head:
+    def receive() -> bytes:
+        connection.settimeout(call.left_s())
+        return connection.recv(_READ_BYTES)
+
+    head = Stream(receive).head()
+    if head is None:
+        raise Malformed(400, "the proxy ended the connection without an answer")
+    return head
+
+
+def _reach(call: _Call, host: str, port: int, phase: str) -> socket.socket:
+    """Connect to the first address of a name that answers."""
     # getaddrinfo knows no deadline but the resolver's own (resolv.conf(5) timeout, attempts).
-    found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     problems = []
 
     for family, kind, protocol, _, address in found:
         call.attempt.address = str(address[0])
-        call.enter("connect", f"{address[0]} port {server.port}")
+        call.enter(phase, f"{address[0]} port {port}")
         limit_s = call.left_s(CONNECT_S)
         connection = socket.socket(family, kind, protocol)
         try:
@@ -266,6 +323,14 @@ class _NotAcknowledged(ValueError):
     """The server answers, with an HTTP status that is no success."""
 
 
+_AT_PHASE = {
+    "resolve": AgentCause.unresolved,
+    "connect": AgentCause.unreached,
+    "proxy": AgentCause.proxy_unreached,
+}
+"""What a connection that does not come about means."""
+
+
 def _cause(error: OSError | ValueError, phase: str) -> AgentCause:
     if isinstance(error, ssl.SSLCertVerificationError):
         return AgentCause.certificate
@@ -273,8 +338,10 @@ def _cause(error: OSError | ValueError, phase: str) -> AgentCause:
         return AgentCause.tls
     if isinstance(error, _NotAcknowledged):
         return AgentCause.status
-    if phase in ("resolve", "connect"):
-        return AgentCause.unresolved if phase == "resolve" else AgentCause.unreached
+    if isinstance(error, ProxyRefused):
+        return AgentCause.proxy_log_in if error.status == 407 else AgentCause.proxy_refused
+    if phase in _AT_PHASE:
+        return _AT_PHASE[phase]
     return AgentCause.broken if isinstance(error, OSError) else AgentCause.malformed
 
 

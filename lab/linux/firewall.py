@@ -85,7 +85,9 @@ def render(topology: model.Topology, node_name: str) -> str:
     """The rule script of a node; empty where it needs none."""
     node = topology.node(node_name)
     table = _Table("inet", TABLE)
-    _lose(table, [rule for rule in topology.drops if rule.node == node_name])
+    drops = [rule for rule in topology.drops if rule.node == node_name]
+    _lose(table, "lost", "forward", [rule for rule in drops if not rule.own])
+    _lose(table, "lost-own", "input", [rule for rule in drops if rule.own])
     if topology.firewall is not None and topology.firewall.node == node_name:
         _guard_customer(table, topology, topology.firewall)
     if node_name in _vpn_ends(topology):
@@ -209,7 +211,7 @@ def _own_firewall(table: _Table) -> None:
 # Faults.
 
 
-def _lose(table: _Table, rules: Iterable[model.DropRule]) -> None:
+def _lose(table: _Table, name: str, hook: str, rules: Iterable[model.DropRule]) -> None:
     lines: list[str] = []
     for rule in rules:
         where = ""
@@ -223,8 +225,8 @@ def _lose(table: _Table, rules: Iterable[model.DropRule]) -> None:
         lines.extend(f"{where}{what}{lost}" for what in _either_way(rule.protocol, rule.port))
 
     if lines:
-        base = "type filter hook forward priority filter - 10; policy accept;"
-        table.chain("lost", base, lines)
+        base = f"type filter hook {hook} priority filter - 10; policy accept;"
+        table.chain(name, base, lines)
 
 
 def _either_way(protocol: str, port: int) -> tuple[str, ...]:

@@ -274,15 +274,18 @@ class CallHomeTried(Event, topic="agent"):
     server: str
     """The URL."""
     address: str
-    """Empty if the server's name was not resolved."""
+    """The server's, or the proxy's; empty if the name was not resolved."""
     phase: str
-    """How far the call came: ``resolve``, ``connect``, ``TLS``, ``request``, ``acknowledgement``."""
+    """How far the call came: ``resolve``, ``connect`` (or ``proxy``, ``CONNECT``), ``TLS``, ``request``,
+    ``acknowledgement``."""
     transaction: str
     """The number that the server gave; empty if it acknowledged nothing."""
     seconds: float
     cause: AgentCause | None
     """None if the server acknowledged."""
     detail: str
+    proxy: str = ""
+    """The proxy's URL, without a password; empty where none was asked."""
 
     @property
     def sentence(self) -> str:
@@ -290,9 +293,10 @@ class CallHomeTried(Event, topic="agent"):
 
     @property
     def outcome(self) -> str:
+        through = f"{self.server} through {self.proxy}" if self.proxy else self.server
         if self.cause is None:
-            return f"{self.server} acknowledged as {self.transaction}"
-        return f"{self.server} failed at {self.phase}: {self.why}"
+            return f"{through} acknowledged as {self.transaction}"
+        return f"{through} failed at {self.phase}: {self.why}"
 
 
 class Served(Event, topic="sdc"):

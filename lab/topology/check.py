@@ -359,23 +359,28 @@ def routes(spec: TopologySpec) -> Iterator[Complaint]:
 def wired(spec: TopologySpec, net: Network, way: str) -> Iterator[Complaint]:
     """Whether every agent of a way gets over the wires to the Internet, and answers get back."""
     for agent in spec.agents_of(way):
-        place, uplinks = ("agents", agent), net.uplinks(agent)
-        if not uplinks:
-            yield Complaint(place, f"{agent} has no way to the Internet")
-            continue
-        if len(uplinks) > 1:
-            problem = f"{agent} has {len(uplinks)} ways to the Internet: {', '.join(uplinks)}"
-            yield Complaint(place, problem, "leave one")
-            continue
+        yield from goes_out(spec, net, ("agents", agent), agent)
 
-        (uplink,) = uplinks
-        if spec.firewall is not None and uplink not in net.links_behind(spec.firewall):
-            problem = f"{agent} does not go through {spec.firewall}"
-            yield Complaint(place, problem, f"move it off {uplink}")
-        if not spec.snat and is_private(spec.links[uplink].subnet):
-            problem = f"no answer from the Internet comes to {agent} in {spec.links[uplink].subnet}"
-            fix = "give the firewall snat: true, or the link a public subnet such as 203.0.113.0/24"
-            yield Complaint(place, problem, fix)
+
+def goes_out(spec: TopologySpec, net: Network, place: Place, node: str) -> Iterator[Complaint]:
+    """Whether a host of the customer's gets to the Internet by one link, and answers get back."""
+    uplinks = net.uplinks(node)
+    if not uplinks:
+        yield Complaint(place, f"{node} has no way to the Internet")
+        return
+    if len(uplinks) > 1:
+        problem = f"{node} has {len(uplinks)} ways to the Internet: {', '.join(uplinks)}"
+        yield Complaint(place, problem, "leave one")
+        return
+
+    (uplink,) = uplinks
+    if spec.firewall is not None and uplink not in net.links_behind(spec.firewall):
+        problem = f"{node} does not go through {spec.firewall}"
+        yield Complaint(place, problem, f"move it off {uplink}")
+    if not spec.snat and is_private(spec.links[uplink].subnet):
+        problem = f"no answer from the Internet comes to {node} in {spec.links[uplink].subnet}"
+        fix = "give the firewall snat: true, or the link a public subnet such as 203.0.113.0/24"
+        yield Complaint(place, problem, fix)
 
 
 def site(spec: TopologySpec) -> frozenset[str]:

@@ -13,6 +13,7 @@ from typing import ClassVar
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
+from lab.topology.proxy import HttpProxy
 from lab.topology.roles import Role as Role
 from lab.topology.service import RemoteService as RemoteService
 from lab.topology.telephone import Lig, ModemLine, Telephone
@@ -118,6 +119,8 @@ class DropRule:
     source: str = "0.0.0.0/0"
     """A prefix."""
     destination: str = "0.0.0.0/0"
+    own: bool = False
+    """Whether the node loses what is for itself, and not what it passes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +184,10 @@ class Way:
         """Those of ``endpoints`` that an agent may call."""
         return self.endpoints
 
+    def environment(self, topology: Topology) -> dict[str, str]:
+        """What commands on an agent's host are told of the way; nothing but its name, if it is not here."""
+        return {}
+
     @property
     def peers(self) -> tuple[str, ...]:
         """The addresses of PPP at the far end, by which the way is told from others; none without PPP."""
@@ -222,6 +229,8 @@ class Topology:
     lig: Lig | None
     expect: tuple[str, ...]
     """Requirement IDs to be judged."""
+    proxies: tuple[HttpProxy, ...] = ()
+    """The customer's."""
     service: RemoteService | None = None
     """Inbound remote service, where it is tried."""
     drops: tuple[DropRule, ...] = ()

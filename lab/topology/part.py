@@ -22,6 +22,8 @@ class WaySpec(Part):
     kind: str
     dials: ClassVar[bool] = False
     """Whether the way needs the telephone."""
+    looks_up_servers: ClassVar[bool] = True
+    """Whether the agent itself looks up IBM's names, in its hosts table."""
 
     @property
     def regions_of_lists(self) -> dict[str, Region]:

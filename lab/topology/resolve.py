@@ -23,12 +23,16 @@ from lab.topology.model import (
     Segment,
     Topology,
 )
-from lab.topology.roles import TRAITS, Listed
+from lab.topology.proxy import DEFAULT_PORT, HttpProxy, ProxyAccount
+from lab.topology.roles import TRAITS, Listed, Role
 from lab.topology.routing import Hop
 from lab.topology.service import RELAY_PORTS, Inbound, Partition
 from lab.topology.site import CUSTOMER_DOMAIN, Site
 from lab.topology.spec import TopologySpec
 from lab.topology.terminal import TERMINAL_USER, TerminalAccount
+
+PROXY_USER = "callhome"
+"""The lab's choice."""
 
 
 def resolve(spec: TopologySpec, seed: bytes) -> Topology:
@@ -66,6 +70,7 @@ class _Resolver(Site):
             firewall=self.firewall(spec.firewall) if spec.firewall else None,
             telephone=resolve_telephone.telephone(spec),
             lig=resolve_telephone.lig(self),
+            proxies=tuple(map(self.proxy, self.network.with_role(Role.proxy))),
             expect=spec.expect,
             service=self.service(),
         )
@@ -99,8 +104,7 @@ class _Resolver(Site):
             case Listed.gateway:
                 return (self.gateways[node].address,)
             case Listed.servers:
-                servers = self.profile.addresses(RowKind.server)
-                return tuple(dict.fromkeys(a.address for a in servers if a.version == 4))
+                return self.listed()
             case Listed.name_server:
                 return (self.utility,)
             case None:
@@ -119,8 +123,8 @@ class _Resolver(Site):
                 yield address, name
 
         own = [self.spec.ways[way] for way in self.spec.agents.get(node, ())]
-        if own and all(way.dials for way in own):
-            return  # It asks AT&T's name server for IBM's names, by telephone.
+        if own and not any(way.looks_up_servers for way in own):
+            return
 
         listed = (*self.profile.vpn_gateways, *self.profile.addresses(RowKind.server))
         yield from dict.fromkeys((a.address, a.host) for a in listed if a.version == 4)
@@ -174,6 +178,28 @@ class _Resolver(Site):
         behind = self.network.links_behind(snat) if snat is not None else ()
         hidden = {self.spec.links[link].subnet for link in behind}
         return check.is_private(destination) or destination in hidden
+
+    # -- proxies ----------------------------------------------------------------------------------
+
+    def proxy(self, node: str) -> HttpProxy:
+        its = self.spec.nodes[node]
+        account = None
+        if its.login is not None:
+            # One for all of a customer's proxies: an agent has room for one user and password.
+            account = ProxyAccount(user=PROXY_USER, password=self.secret("proxy", PROXY_USER))
+        return HttpProxy(
+            node=node,
+            name=f"{node}.{CUSTOMER_DOMAIN}",
+            address=self.ip(self.network.links_of(node)[0], node),
+            port=its.port or DEFAULT_PORT,
+            account=account,
+            destinations=() if its.destinations == "any" else self.listed(),
+        )
+
+    def listed(self) -> tuple[str, ...]:
+        """The addresses of every listed server."""
+        servers = self.profile.addresses(RowKind.server)
+        return tuple(dict.fromkeys(a.address for a in servers if a.version == 4))
 
     # -- remote service ---------------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ class Role(StrEnum):
     """A PC of IBM's own people, from which they log in to a service server (S4 2.2.2)."""
     logical_partition = "partition"
     """A logical partition that the HMC manages."""
+    proxy = "proxy"
+    """The customer's HTTP proxy (S0, S1, S3, S4 "With Proxy")."""
     host = "host"
 
 
@@ -191,6 +193,9 @@ TRAITS = MappingProxyType(
         ),
         Role.intranet: Traits(title="PC on IBM's intranet", article="an", zone=Zone.ibm),
         Role.logical_partition: Traits(title="logical partition"),
+        Role.proxy: Traits(
+            title="HTTP proxy", takes=("port", "login", "destinations"), service="tunnels.proxy"
+        ),
         Role.host: Traits(title="host"),
     }
 )

@@ -67,6 +67,20 @@ class NodeSpec(Part):
         strict=True,
         description="LIG only: the fence looks at ports, too, not at addresses only (L-12).",
     )
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        strict=True,
+        description="Proxy only: its port; 3128 if not given.",
+    )
+    login: Literal["basic"] | None = Field(
+        default=None, description="Proxy only: its users have to log in, with HTTP's basic scheme."
+    )
+    destinations: Literal["listed", "any"] | None = Field(
+        default=None,
+        description="Proxy only: to which servers it lets its users, by port 443; listed if not given.",
+    )
     literal_replies: bool | None = Field(
         default=None,
         strict=True,

@@ -24,6 +24,7 @@ from lab.verify.service_told import ServiceTold
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.ways.dial import plan as dial
+from lab.ways.proxy import events as proxy
 from lab.ways.vpn import plan as vpn
 from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
@@ -96,6 +97,12 @@ class Case(ServiceTold):
         return {node.uplink.ip: node.name for node in self.agents}
 
     @cached_property
+    def proxies(self) -> dict[str, str]:
+        """The addresses from which the customer's proxies connect to servers, and the proxies' nodes."""
+        nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
+        return {node.uplink.ip: node.name for node in nodes}
+
+    @cached_property
     def public_address(self) -> str:
         """The firewall's own address on the outside."""
         firewall = self.topology.firewall
@@ -137,6 +144,7 @@ class Case(ServiceTold):
             *remote_service.KINDS,
             *server.KINDS,
             *relay.KINDS,
+            *proxy.KINDS,
         )
 
     # -- what the wires show ------------------------------------------------------------------

@@ -24,11 +24,11 @@ def check_f_03(case: Case) -> Finding:
     )
     if case.topology.firewall is None:
         return check.not_tested(NO_FIREWALL)
-    rules = _rules(case, "F-03")
+    rules = rules_of(case, "F-03")
     for rule in rules:
         if (rule.protocol, rule.port) != ("tcp", 443) or rule.both_ways:
-            check.object(f"a rule admits {_text(rule)}")
-    _judge_strangers(case, check)
+            check.object(f"a rule admits {rule_text(rule)}")
+    judge_strangers(case, check)
 
     out = [f for f, p in case.leaving if p.is_bare_syn and _matches_any(case, p, rules)]
     back = [f for f, p in case.entering if p.is_syn_ack and p.source_port == 443]
@@ -37,7 +37,7 @@ def check_f_03(case: Case) -> Finding:
         return check.not_tested("nothing called home in this run")
     check.want(out, "no SYN to TCP 443 passed the firewall")
     check.want(back, "no SYN/ACK came back through the firewall")
-    passed = _judge_counter(case, check, "F-03")
+    passed = judge_counter(case, check, "F-03")
     return check.finding(
         f"{count(len(out), 'SYN')} out and {count(len(back), 'SYN/ACK')} back on TCP 443 by "
         f"{count(len(rules), 'rule')}, which counted {count(passed, 'packet')}; nothing else passed"
@@ -73,7 +73,7 @@ def _judge_vpn(
 ) -> Finding:
     if case.topology.firewall is None:
         return check.not_tested(NO_FIREWALL)
-    rules = _rules(case, check.requirement)
+    rules = rules_of(case, check.requirement)
     kinds = {(rule.protocol, rule.port) for rule in rules}
     seen = []
     for kind in wanted:
@@ -91,13 +91,13 @@ def _judge_vpn(
         seen.append(f"{name} {len(out)} out and {len(back)} in")
 
     for kind in unwanted:
-        if any((rule.protocol, rule.port) == kind for rule in _all_rules(case)):
+        if any((rule.protocol, rule.port) == kind for rule in all_rules(case)):
             check.object(f"a rule admits {_name(*kind)}")
         passed = [f for f, p in [*case.leaving, *case.entering] if p.protocol == PROTOCOLS[kind[0]]]
         check.forbid(passed, f"of {_name(*kind)} passed")
 
-    _judge_strangers(case, check)
-    counted = _judge_counter(case, check, check.requirement)
+    judge_strangers(case, check)
+    counted = judge_counter(case, check, check.requirement)
     return check.finding(
         f"passed: {', '.join(seen)}; its rules counted {count(counted, 'packet')}; nothing else "
         "passed"
@@ -110,12 +110,12 @@ def check_f_08(case: Case) -> Finding:
     check = Check("F-08", f"the firewall lets VPN protocols out to {gateways} only")
     if case.topology.firewall is None:
         return check.not_tested(NO_FIREWALL)
-    for rule in _all_rules(case):
+    for rule in all_rules(case):
         if (
             rule.protocol in ("udp", "esp")
             and rule.destination.removesuffix("/32") not in case.gateways
         ):
-            check.object(f"a rule admits {_text(rule)}")
+            check.object(f"a rule admits {rule_text(rule)}")
 
     destinations = set()
     for frame, packet in case.leaving:
@@ -131,20 +131,20 @@ def check_f_08(case: Case) -> Finding:
     )
 
 
-def _all_rules(case: Case) -> tuple[AllowRule, ...]:
+def all_rules(case: Case) -> tuple[AllowRule, ...]:
     firewall = case.topology.firewall
     return firewall.rules if firewall else ()
 
 
-def _rules(case: Case, requirement: str) -> list[AllowRule]:
-    return [rule for rule in _all_rules(case) if rule.requirement == requirement]
+def rules_of(case: Case, requirement: str) -> list[AllowRule]:
+    return [rule for rule in all_rules(case) if rule.requirement == requirement]
 
 
 def _name(protocol: str, port: int) -> str:
     return "protocol 50" if protocol == "esp" else f"{protocol.upper()} {port}"
 
 
-def _text(rule: AllowRule) -> str:
+def rule_text(rule: AllowRule) -> str:
     ways = " both ways" if rule.both_ways else ""
     return f"{_name(rule.protocol, rule.port)} to {rule.destination}{ways} ({rule.requirement})"
 
@@ -180,9 +180,9 @@ def _matches_any(case: Case, packet: Packet, rules: list[AllowRule]) -> bool:
     return any(_matches(case, packet, rule) for rule in rules)
 
 
-def _judge_strangers(case: Case, check: Check) -> None:
+def judge_strangers(case: Case, check: Check) -> None:
     """Default-deny: what passed must be asked for, or be the reply to what was."""
-    rules = list(_all_rules(case))
+    rules = list(all_rules(case))
     flows: set[tuple[str, int, int]] = set()
     for frame, packet in case.leaving:
         flows.add((packet.destination, packet.protocol, packet.destination_port))
@@ -215,7 +215,7 @@ def _packet_text(packet: Packet) -> str:
     return f"{name} from {packet.source} to {packet.destination}{port}"
 
 
-def _judge_counter(case: Case, check: Check, requirement: str) -> int:
+def judge_counter(case: Case, check: Check, requirement: str) -> int:
     """The rules' own counters agree that they were used."""
     firewall = case.topology.firewall
     counters = case.record.counters.get(firewall.node, {}) if firewall else {}

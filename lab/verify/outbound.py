@@ -99,7 +99,7 @@ def check_out_02(case: Case) -> Finding:
     for frame, packet in syns:
         if packet.source in case.agent_addresses or case.is_injected(packet):
             continue
-        if not case.is_attempt(packet):
+        if packet.source not in case.proxies and not case.is_attempt(packet):
             where = f"{packet.source} opens a connection to {packet.destination}"
             check.object(f"{where}:{packet.destination_port} on {case.inside}", [frame])
 
@@ -166,7 +166,7 @@ def check_out_03(case: Case) -> Finding:
         f"with SNAT {'on' if case.snat else 'off'}, all that leaves by {case.outside} comes from "
         f"{nat}, and that is who the server sees",
     )
-    right = {case.public_address} if case.snat else set(case.agent_addresses)
+    right = {case.public_address} if case.snat else {*case.agent_addresses, *case.proxies}
     for frame, packet in case.leaving:
         if packet.source not in right:
             check.object(f"a packet leaves with source {packet.source}", [frame])

@@ -28,7 +28,7 @@ from typing import Any
 
 from lab.errors import PrerequisiteError, UsageError
 
-BUILT_IN = ("direct", "vpn", "dial")
+BUILT_IN = ("direct", "proxy", "vpn", "dial")
 ENTRY_POINTS = "callhome_lab.ways"
 
 

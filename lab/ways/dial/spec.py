@@ -15,6 +15,8 @@ class DialSpec(WaySpec):
     """A call to AT&T's gateway: modem, number, PPP with PAP."""
 
     dials: ClassVar[bool] = True
+    looks_up_servers: ClassVar[bool] = False
+    """AT&T's name server does, by telephone."""
     kind: Literal["dial"]
     numbers: tuple[Number, ...] = Field(
         default=(), description="The numbers in the order in which they are tried."

@@ -1,0 +1,49 @@
+"""The customer's HTTP proxies in the model; agents may call home through them (S0, S1, S3, S4 with proxy)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.secret import Secret
+
+DEFAULT_PORT = 3128
+"""Squid's; the papers name none."""
+MOST_PROXIES = 3
+"""That an agent may be given (OUT-13)."""
+
+
+class Refusal(StrEnum):
+    """What a proxy does with requests that it would let through (faults)."""
+
+    none = ""
+    connect = "connect"
+    """It refuses the method CONNECT."""
+    busy = "busy"
+    """It says that it has no room for another connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyAccount:
+    """With what a user logs in to a proxy (RFC 7617; OUT-11)."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpProxy:
+    """One proxy."""
+
+    node: str
+    name: str
+    """By which the customer's machines know it."""
+    address: str
+    port: int
+    account: ProxyAccount | None
+    """Whom it lets in; None: everybody on the customer's side."""
+    destinations: tuple[str, ...]
+    """The addresses to which it lets its users; none: to any (OUT-12)."""
+    refusal: Refusal = Refusal.none
+    down: bool = False
+    """Nothing listens on its port."""

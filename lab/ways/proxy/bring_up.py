@@ -1,0 +1,112 @@
+"""How ways through proxies come up: the proxies run from the start, and agents are told of them."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lab.topology.proxy import HttpProxy
+from lab.ways.ground import Ground, WayDriver
+from lab.ways.proxy.events import ConnectTried, DirectTried, ProxiesTaken
+from lab.ways.proxy.plan import ProxyPlan
+
+TRY_S = 10.0
+UNLISTED = "192.0.2.1:443"
+"""An address for documentation (RFC 5737), which no table lists."""
+WRONG_PORT = 22
+_ANSWER_BYTES = 4096
+
+
+@contextmanager
+def start(ground: Ground) -> Iterator[ProxyDriver]:
+    """The proxies run already: each is what runs on its node."""
+    yield ProxyDriver(ground)
+
+
+class ProxyDriver(WayDriver):
+    """Every agent's proxies. Which of them serves a call is found out by the agent (OUT-14)."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def up(self, way: ProxyPlan, agent: str) -> None:
+        """Nothing has to be set up: the way is a matter of each call."""
+        proxies = ", ".join(stop.node for stop in way.stops(self._ground.topology))
+        self._ground.story.tell(ProxiesTaken(source=agent, proxies=proxies))
+
+    def up_again(self, way: ProxyPlan, agent: str) -> None:
+        """It is up."""
+
+    def give_up(self, way: ProxyPlan, agent: str) -> None:
+        """The agent is told of another way."""
+
+    def healthy(self, way: ProxyPlan, agent: str) -> bool:
+        """A proxy says nothing but when it is asked."""
+        return True
+
+    def lost(self, way: ProxyPlan, agent: str) -> bool:
+        """A call that failed has tried every proxy."""
+        return False
+
+    def put_to_test(self, lab: Any) -> None:
+        """The agents' hosts try to get past the proxies (F-10), and to other places by them (OUT-12)."""
+        topology = self._ground.topology
+        for agent in topology.agents:
+            way = lab.homeward.in_use(agent)
+            assert isinstance(way, ProxyPlan), "that kind of way is in use"
+            self._try_direct(way, agent)
+            for stop in way.stops(topology):
+                if not stop.down:
+                    self._try_other_places(way, stop, agent)
+
+    def _try_direct(self, way: ProxyPlan, agent: str) -> None:
+        server, started = way.endpoints[0], time.time()
+        connected = self._ground.nodes[agent].call(_connect, server.address, server.port)
+        self._ground.story.tell(
+            DirectTried(
+                source=agent,
+                started=started,
+                destination=server.address,
+                port=server.port,
+                connected=connected,
+            )
+        )
+
+    def _try_other_places(self, way: ProxyPlan, stop: HttpProxy, agent: str) -> None:
+        targets = [f"{way.endpoints[0].name}:{WRONG_PORT}"]
+        if stop.destinations:
+            targets.append(UNLISTED)
+        for target in targets:
+            started = time.time()
+            status = self._ground.nodes[agent].call(_ask, stop, target)
+            self._ground.story.tell(
+                ConnectTried(
+                    source=agent, started=started, proxy=stop.node, target=target, status=status
+                )
+            )
+
+
+def _connect(address: str, port: int) -> bool:
+    """Whether a TCP connection comes about."""
+    with socket.socket() as asker:
+        asker.settimeout(TRY_S)
+        try:
+            asker.connect((address, port))
+        except OSError:
+            return False
+        return True
+
+
+def _ask(proxy: HttpProxy, target: str) -> int:
+    """What a proxy says to CONNECT; 0 if it says nothing."""
+    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n"
+    try:
+        with socket.create_connection((proxy.address, proxy.port), TRY_S) as asker:
+            asker.sendall(request.encode())
+            answer = asker.recv(_ANSWER_BYTES).split(b" ", 2)
+    except OSError:
+        return 0
+    return int(answer[1]) if len(answer) > 1 and answer[1].isdigit() else 0

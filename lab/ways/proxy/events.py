@@ -1,0 +1,59 @@
+"""What happens on a way home through proxies."""
+
+from __future__ import annotations
+
+from lab.record.event import Event, kinds_of
+
+
+class ProxiesTaken(Event, tells="{source} through {proxies}"):
+    """The agent's host is told of its proxies, which listen. The source is the agent's host."""
+
+    proxies: str
+    """In the order of trying."""
+
+
+class Proxied(Event, topic="proxy"):
+    """A proxy is done with a request, by its own access log. The source is the proxy.
+
+    Told when the proxy ends, with the time of the log.
+    """
+
+    client: str
+    """The address that asked."""
+    method: str
+    target: str
+    status: int
+    """The HTTP status that the proxy gave."""
+    server: str
+    """The address of the server that the proxy reached; empty if it reached none."""
+
+
+class DirectTried(Event, topic="probe"):
+    """The agent's host tried a listed server without a proxy (F-10). The source is the agent's host."""
+
+    started: float
+    destination: str
+    port: int
+    connected: bool
+
+    @property
+    def sentence(self) -> str:
+        became = "CONNECTED" if self.connected else "no answer"
+        return f"{self.source} to {self.destination}:{self.port} without a proxy: {became}"
+
+
+class ConnectTried(Event, topic="probe"):
+    """The agent's host asked a proxy for a connection that the agent has no use for (OUT-12)."""
+
+    started: float
+    proxy: str
+    target: str
+    status: int
+    """The HTTP status; 0 if the proxy did not answer."""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source} asks {self.proxy} for {self.target}: {self.status or 'no answer'}"
+
+
+KINDS = kinds_of(__name__)

@@ -1,0 +1,148 @@
+"""How a failure of a way home through proxies is told."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from lab.topology.proxy import HttpProxy
+from lab.verify import internet_symptoms
+from lab.verify.case import Case
+from lab.verify.symptom import Diagnosis, Trail, first_of
+from lab.ways.proxy.papers import LOG_IN_WANTED
+from lab.ways.proxy.plan import ProxyPlan
+from lab.ways.proxy.tunnels import Tunnel, own_tunnels
+
+UNAVAILABLE = 503
+_HTTP_SUCCESS = range(200, 300)
+
+
+class ProxyTrail(Trail):
+    """One client's way by one proxy: on the customer's wires to it, and from it over the Internet."""
+
+    def __init__(self, case: Case, client: str, proxy: HttpProxy) -> None:
+        super().__init__(case, client, None)
+        self.proxy = proxy
+
+    @property
+    def place(self) -> str:
+        """``proxy-1 (192.168.10.21:3128)``."""
+        return f"{self.proxy.node} ({self.proxy.address}:{self.proxy.port})"
+
+    @cached_property
+    def asked(self) -> list[Tunnel]:
+        """What the client asked this proxy for."""
+        return [
+            tunnel
+            for tunnel in own_tunnels(self.case)
+            if tunnel.agent == self.client and tunnel.proxy.node == self.proxy.node
+        ]
+
+    @property
+    def _near_node(self) -> str:
+        return self.proxy.node
+
+    @property
+    def _own_address(self) -> str:
+        return self.case.topology.node(self.proxy.node).uplink.ip
+
+
+def find_no_proxy(trail: ProxyTrail) -> Diagnosis | None:
+    """Nobody answers on the proxy's port, or a reset does."""
+    if not trail.asked or any(tunnel.answered for tunnel in trail.asked):
+        return None
+    frames = [frame for tunnel in trail.asked for frame in tunnel.frames]
+    if any(frame.ip and frame.ip.is_reset for frame in frames):
+        return Diagnosis(
+            "proxy-refuses",
+            f"{trail.place} refuses TCP: it answers the SYN of {trail.client} with a reset",
+            f"see whether a proxy listens there: lab exec {trail.proxy.node} -- ss -tln",
+        )
+    return Diagnosis(
+        "proxy-silent",
+        f"{trail.place} is silent: {trail.client} sent it {len(frames)} SYNs, and nothing came back",
+        f"see whether {trail.proxy.node} runs, and what drops TCP {trail.proxy.port} on the way",
+    )
+
+
+def find_refused_log_in(trail: ProxyTrail) -> Diagnosis | None:
+    """407, also for a log-in."""
+    denied = [tunnel for tunnel in trail.asked if tunnel.status == LOG_IN_WANTED]
+    if not denied or any(tunnel.status in _HTTP_SUCCESS for tunnel in trail.asked):
+        return None
+    if any(tunnel.log_in for tunnel in denied):
+        return Diagnosis(
+            "proxy-log-in",
+            f"{trail.place} does not take the user or the password of {trail.client}: it answers CONNECT "
+            f"with {LOG_IN_WANTED}, with a log-in, too",
+            "give the agent the proxy's user and password",
+        )
+    return Diagnosis(
+        "proxy-log-in",
+        f"{trail.place} asks for a log-in, and {trail.client} gives none",
+        "give the agent the proxy's user and password",
+    )
+
+
+def find_refused_connect(trail: ProxyTrail) -> Diagnosis | None:
+    """Another status than success: busy, or forbidden."""
+    refused = [
+        tunnel for tunnel in trail.asked if tunnel.status and tunnel.status not in _HTTP_SUCCESS
+    ]
+    if not refused or any(tunnel.status in _HTTP_SUCCESS for tunnel in trail.asked):
+        return None
+    one = refused[0]
+    if one.status == UNAVAILABLE and not _went_out(trail):
+        return Diagnosis(
+            "proxy-busy",
+            f"{trail.place} is busy: it answers CONNECT {one.target} of {trail.client} with {one.status}, "
+            "and asks no server",
+            f"see what {trail.proxy.node} has to do, and how many connections it allows to one client",
+        )
+    if one.status == UNAVAILABLE:
+        return None
+    return Diagnosis(
+        "proxy-refuses-connect",
+        f"{trail.place} refuses CONNECT {one.target} of {trail.client} with {one.status}",
+        f"let the proxy's rules allow the method CONNECT to {one.target}",
+    )
+
+
+def _went_out(trail: ProxyTrail) -> bool:
+    """Whether the proxy tried to reach a server."""
+    return any(packet.is_bare_syn for packet in trail.sockets if _from_proxy(trail, packet.source))
+
+
+def _from_proxy(trail: ProxyTrail, address: str) -> bool:
+    return trail.case.proxies.get(address) == trail.proxy.node
+
+
+FAILURE = (
+    find_no_proxy,
+    find_refused_log_in,
+    find_refused_connect,
+    internet_symptoms.find_black_hole,
+    internet_symptoms.find_refusing_server,
+    internet_symptoms.find_lost_syn,
+)
+"""In the order of the path: an earlier step that fails explains all later ones."""
+
+
+def _trails(case: Case, agent: str) -> list[ProxyTrail]:
+    return [
+        ProxyTrail(case, agent, stop)
+        for way in case.topology.ways_of(agent)
+        if isinstance(way, ProxyPlan)
+        for stop in way.stops(case.topology)
+    ]
+
+
+def failure(case: Case, agent: str) -> Diagnosis | None:
+    """Why the way did not lead home."""
+    return first_of(_trails(case, agent), FAILURE) or internet_symptoms.find_agent_failure(
+        Trail(case, agent, None)
+    )
+
+
+def survived(case: Case, agent: str) -> Diagnosis | None:
+    """What befell a way that did lead home: a proxy that was not available."""
+    return first_of(_trails(case, agent), FAILURE[:3])

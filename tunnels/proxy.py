@@ -1,0 +1,172 @@
+"""A customer's HTTP proxy: squid, which lets users CONNECT to listed servers by port 443 (OUT-09, OUT-12).
+
+``render`` is pure. Squid logs to the node's own /run, as it gives up root for a user of its own; what the log
+says is told, and copied into the run directory, when the proxy ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.errors import PrerequisiteError
+from lab.linux.nodes import Node
+from lab.linux.process import Daemon
+from lab.record.event import Tell
+from lab.topology.proxy import HttpProxy, Refusal
+from lab.ways.proxy.events import Proxied
+
+if TYPE_CHECKING:
+    from lab.ways.ground import Ground
+
+PROGRAM = "/usr/sbin/squid"
+USER = "proxy"
+"""Debian's for squid."""
+LOG_IN_HELPER = "/usr/lib/squid/basic_ncsa_auth"
+FOLDER = "/run/squid"
+CONFIGURATION = f"{FOLDER}/squid.conf"
+PASSWORDS = f"{FOLDER}/passwords"
+ACCESS_LOG = f"{FOLDER}/access.log"
+REALM = "callhome-lab proxy"
+HTTPS_PORT = 443
+START_S = 30.0
+
+
+def render(proxy: HttpProxy) -> str:
+    """squid.conf of one proxy."""
+    lines = [
+        f"http_port {proxy.address}:{proxy.port}",
+        f"visible_hostname {proxy.name}",
+        f"cache_effective_user {USER}",
+        "pid_filename none",
+        f"coredump_dir {FOLDER}",
+        # Nothing is kept, and nothing but requests is logged.
+        "cache deny all",
+        "cache_mem 8 MB",
+        "memory_pools off",
+        "netdb_filename none",
+        "pinger_enable off",
+        "digest_generation off",
+        # Else squid makes room for all that it may open at once.
+        "max_filedescriptors 1024",
+        "shutdown_lifetime 0 seconds",
+        # Time, client, method, target, status, server.
+        "logformat lab %ts.%03tu %>a %rm %ru %>Hs %<a",
+        f"access_log stdio:{ACCESS_LOG} logformat=lab",
+        f"cache_log {FOLDER}/cache.log",
+        # Names that the hosts table has not do not exist: nobody else is asked.
+        "dns_nameservers 127.0.0.1",
+        "dns_timeout 2 seconds",
+        "acl connecting method CONNECT",
+        f"acl https port {HTTPS_PORT}",
+    ]
+    if proxy.refusal is Refusal.connect:
+        lines.append("http_access deny connecting")
+    if proxy.refusal is Refusal.busy:
+        # Squid's own limit (acl maxconn) is of connections at once, of which an agent has one.
+        lines += ["acl another src all", "deny_info 503:ERR_CANNOT_FORWARD another"]
+        lines.append("http_access deny connecting another")
+    lines += ["http_access deny !connecting", "http_access deny !https"]
+    if proxy.destinations:
+        lines += [f"acl listed dst {address}" for address in proxy.destinations]
+        lines.append("http_access deny !listed")
+    if proxy.account is not None:
+        lines += [
+            f"auth_param basic program {LOG_IN_HELPER} {PASSWORDS}",
+            "auth_param basic children 1 startup=1",
+            f"auth_param basic realm {REALM}",
+            "acl users proxy_auth REQUIRED",
+            "http_access deny !users",
+        ]
+    lines.append("http_access allow all")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def render_passwords(proxy: HttpProxy) -> str:
+    """The log-in helper's file, with a digest and no password in clear; empty where nobody logs in."""
+    if proxy.account is None:
+        return ""
+    digest = hashlib.md5(proxy.account.password.reveal().encode(), usedforsecurity=False)
+    return f"{proxy.account.user}:{digest.hexdigest()}\n"
+
+
+@contextlib.contextmanager
+def start(ground: Ground, node: Node) -> Iterator[Squid]:
+    """The proxy of a node; none runs where a fault wants it down."""
+    (proxy,) = (each for each in ground.topology.proxies if each.node == node.name)
+    running = Squid(node, proxy, ground.story.tell)
+    if proxy.down:
+        yield running
+        return
+    running.launch()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+class Squid:
+    """One proxy at work."""
+
+    def __init__(self, node: Node, proxy: HttpProxy, tell: Tell) -> None:
+        self._node = node
+        self._proxy = proxy
+        self._tell = tell
+        self._daemon: Daemon | None = None
+
+    def launch(self) -> None:
+        """Start squid, and wait until it listens."""
+        node = self._node
+        try:
+            owner = pwd.getpwnam(USER)
+        except KeyError:
+            raise PrerequisiteError(
+                f"squid has no user {USER} here", hint="reinstall squid: its package makes the user"
+            ) from None
+        node.write(CONFIGURATION, render(self._proxy), 0o644)
+        node.write(PASSWORDS, render_passwords(self._proxy))
+        for path in (FOLDER, PASSWORDS):
+            node.call(os.chown, path, owner.pw_uid, owner.pw_gid)
+        argv = [PROGRAM, "-N", "-d", "1", "-f", CONFIGURATION]
+        self._daemon = node.spawn(argv, name="squid")
+        self._daemon.expect_line("Accepting HTTP Socket connections", START_S)
+
+    def check(self) -> None:
+        """Nothing beside the daemon can break, and the node looks after that."""
+
+    def stop(self) -> None:
+        """End squid, and tell what it has logged."""
+        assert self._daemon is not None, "it was launched"
+        self._node.stop(self._daemon)
+        text = self._node.call(_read, ACCESS_LOG)
+        if text:
+            self._node.log_dir.mkdir(parents=True, exist_ok=True)
+            (self._node.log_dir / "access.log").write_text(text)
+        for line in text.splitlines():
+            self._tell(parse(line, self._node.name))
+
+
+def parse(line: str, proxy: str) -> Proxied:
+    """A line of the access log. Raises ValueError for anything else."""
+    time, client, method, target, status, server = line.split(" ")
+    return Proxied(
+        source=proxy,
+        time=float(time),
+        client=client,
+        method=method,
+        target=target,
+        status=int(status),
+        server="" if server == "-" else server,
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
