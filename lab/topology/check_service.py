@@ -16,7 +16,6 @@ USES_PPP = ("vpn", "dial")
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
-    """What is wrong between places of a spec whose single values are all well-formed."""
     if len(spec.service) > 1:
         problem = f"remote service is set up for {' and '.join(spec.service)}"
         yield Complaint(("service",), problem, "leave one HMC: the lab judges one at a time")

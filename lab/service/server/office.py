@@ -116,7 +116,6 @@ class Office:
             return token.reveal()
 
     def audit(self, caller: Asker, options: Mapping[str, Any]) -> str:
-        """Every record."""
         with _Attempt(self._records, caller, "audit"):
             self._want_officer(caller)
         return audit.table(self._records.records())
