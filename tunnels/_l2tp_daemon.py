@@ -7,13 +7,13 @@ One for a gateway's LNS and one for a client's LAC; what they are for is ``l2tp`
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab.errors import DaemonError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
+from lab.linux.worker import readable
 from lab.topology.model import PppAccount
 from tunnels import _xl2tpd, ppp
 from tunnels._xl2tpd import Fact, PppdEnded
@@ -123,9 +123,7 @@ def _command(text: str) -> str:
         finally:
             os.close(writer)
 
-        poller = select.poll()
-        poller.register(reader, select.POLLIN)
-        if not poller.poll(CONTROL_DEADLINE_S * 1000):
+        if not readable(reader).poll(CONTROL_DEADLINE_S * 1000):
             raise DaemonError("xl2tpd", f"does not answer the command {text!r}")
         return os.read(reader, 4096).decode(errors="replace").strip()
     finally:

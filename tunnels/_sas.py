@@ -10,7 +10,6 @@ import errno
 import fcntl
 import json
 import os
-import select
 import socket
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 from lab.errors import KernelError
 from lab.linux.netlink import NETLINK_XFRM
 from lab.linux.nodes import Node
-from lab.linux.worker import start_worker
+from lab.linux.worker import readable, start_worker
 from lab.record.record import EspSa
 from tunnels._xfrm import (
     GROUP_EXPIRE,
@@ -93,9 +92,7 @@ class _Listener:
 
     def work(self, told: int) -> None:
         """Take in what happens, and at the end what has happened so far."""
-        poller = select.poll()
-        poller.register(self._netlink, select.POLLIN)
-        poller.register(told, select.POLLIN)
+        poller = readable(self._netlink, told)
         stopping = False
         while not stopping:
             stopping = any(descriptor == told for descriptor, _ in poller.poll())

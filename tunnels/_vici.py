@@ -28,7 +28,6 @@ class ChildSa:
     mode: str
     udp_encapsulation: bool
     encryption: str
-    encryption_bits: int
     integrity: str
 
 
@@ -145,14 +144,8 @@ def _children(bodies: Mapping[str, Any]) -> Iterator[ChildSa]:
             mode=_text(body.get("mode")),
             udp_encapsulation=_text(body.get("encap")) == "yes",
             encryption=_text(body.get("encr-alg")),
-            # charon gives no size where the algorithm has only one.
-            encryption_bits=_number(body.get("encr-keysize"))
-            or _FIXED_BITS.get(_text(body.get("encr-alg")), 0),
             integrity=_text(body.get("integ-alg")),
         )
-
-
-_FIXED_BITS = {"3DES_CBC": 192, "DES_CBC": 64}
 
 
 def _text(value: object) -> str:

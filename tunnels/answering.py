@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import select
 import time
 from collections import deque
+from math import inf
+
+from lab.linux.worker import readable
 
 SET_UP = ("ATZ", "ATE0V1S0={rings}&C1&D2")
 """The modem's own defaults; then no echo, words, after how many rings it answers by itself (0: never), and
@@ -45,15 +47,19 @@ def read_some(line: int) -> bytes:
     return data
 
 
+def pause(told: int, seconds: float) -> None:
+    """Wait, for ever if ``seconds`` are inf; raises ToldToEnd if ``told`` is readable before."""
+    if readable(told).poll(None if seconds == inf else seconds * 1000):
+        raise ToldToEnd
+
+
 class AnsweringModem:
     """A modem at an open port, for the thread of its line; ``told`` is readable when that is to end."""
 
     def __init__(self, port: int, told: int) -> None:
         self._port = port
         self._told = told
-        self._poller = select.poll()
-        for descriptor in (port, told):
-            self._poller.register(descriptor, select.POLLIN)
+        self._poller = readable(port, told)
         self._lines: deque[str] = deque()
         self._partial = b""
 

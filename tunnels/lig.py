@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import threading
 import time
@@ -22,10 +21,11 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import KernelError, LabBroke, ThreadBroke
-from lab.linux import fence, nft
+from lab.errors import LabBroke
+from lab.linux import fence, firewall
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
+from lab.linux.worker import Broke
 from lab.record.event import Event, Tell
 from lab.record.record import LigCall, Record
 from lab.teardown import Teardown
@@ -35,8 +35,8 @@ from lab.ways.dial.events import LigAdmitted, LigAnswered, LigHungUp, LigLeftToR
 from lab.ways.dial.plan import dialers
 from tunnels import _dnsmasq, ppp, started
 from tunnels._serial import open_port
-from tunnels.answering import AnsweringModem, HungUpOn, ToldToEnd
-from tunnels.notices import NUMBER, Notice, Notices, install_scripts, start_notices
+from tunnels.answering import AnsweringModem, HungUpOn, ToldToEnd, pause
+from tunnels.notices import NUMBER, Notice, install_scripts, start_notices
 
 if TYPE_CHECKING:
     from lab.ways.ground import Ground
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 PPPD = "/usr/sbin/pppd"
 
 READY_DEADLINE_S = 30.0
-HANG_UP_S = 10.0
-"""pppd asks twice, three seconds each, for the peer's leave to end (RFC 1661 4.6)."""
 DTR_OFF_S = 0.5
 """How long a line stays closed between calls: every modem notices that (S25 is 0.05 s by default)."""
 OPEN_TRIES = 20
@@ -107,8 +105,7 @@ class Bank:
         self._dnsmasq: Daemon | None = None
         self._threads: list[threading.Thread] = []
         self._teardown = Teardown()
-        self.failure: BaseException | None = None
-        """What ended a thread before its time."""
+        self._broke = Broke(f"{node.name}'s bank of modems")
         self._broken: list[Daemon] = []
         """pppds of calls that ended as none may."""
 
@@ -117,7 +114,7 @@ class Bank:
         node, teardown = self._node, self._teardown
         teardown.add("the bank", self.check)
         again = f"table inet {fence.TABLE}\ndelete table inet {fence.TABLE}\n"
-        self._fence("set up the fence of", again + fence.render(self._lig))
+        firewall.run(node, "set up the fence of", again + fence.render(self._lig))
         ppp.write_secrets(node, self._lig.ppp.accounts)
         install_scripts(node)
         if not self._lig.dns_silent:
@@ -157,18 +154,10 @@ class Bank:
 
     def check(self) -> None:
         """Raise, once, what broke, a thread or a pppd: the way home is not to blame for it."""
-        failure, self.failure = self.failure, None
-        if failure is not None:
-            raise ThreadBroke(f"{self._node.name}'s bank of modems", failure) from failure
+        self._broke.check()
         if self._broken:
             pppd = self._broken.pop()
             pppd.check(f"{self._node.name}'s {pppd.name}")
-
-    def _fence(self, operation: str, script: str) -> None:
-        try:
-            self._node.call(nft.run, script)
-        except nft.Refused as refused:
-            raise KernelError(operation, self._node.name, str(refused).strip()) from refused
 
     def _note(self, kind: type[Event], facts: LigCall, time_s: float) -> None:
         self._tell(kind.of(facts, source=self._node.name, time=time_s))
@@ -177,16 +166,13 @@ class Bank:
 
     def _serve(self, line: _BankLine) -> None:
         try:
-            while True:
-                with self._opened(line) as port, contextlib.suppress(HungUpOn):
-                    self._take_calls(line, AnsweringModem(port, self._told))
-                line.address = ""
-                self._pause(DTR_OFF_S)
-        except ToldToEnd:
-            pass
-        # It belongs to who waits in ``ready`` or ``stop``.
-        except BaseException as error:  # noqa: BLE001
-            self.failure = self.failure or error
+            # What breaks it belongs to who waits in ``ready`` or ``stop``.
+            with self._broke, contextlib.suppress(ToldToEnd):
+                while True:
+                    with self._opened(line) as port, contextlib.suppress(HungUpOn):
+                        self._take_calls(line, AnsweringModem(port, self._told))
+                    line.address = ""
+                    pause(self._told, DTR_OFF_S)
         finally:
             line.settled.set()
 
@@ -199,18 +185,11 @@ class Bank:
                 break
             if number >= OPEN_TRIES:
                 line.settled.set()
-            self._pause(DTR_OFF_S if number < OPEN_TRIES else inf)
+            pause(self._told, DTR_OFF_S if number < OPEN_TRIES else inf)
         try:
             yield port
         finally:
             os.close(port)
-
-    def _pause(self, seconds: float) -> None:
-        """Wait, and raise ToldToEnd if that is told."""
-        poller = select.poll()
-        poller.register(self._told, select.POLLIN)
-        if poller.poll(None if seconds == inf else seconds * 1000):
-            raise ToldToEnd
 
     def _take_calls(self, line: _BankLine, modem: AnsweringModem) -> None:
         """Until a call has ended, or the port is hung up on us."""
@@ -263,35 +242,12 @@ class Bank:
         with start_notices(self._node, number) as notices:
             pppd = self._node.spawn(argv, name=log.stem, may_end_with=ppp.MAY_END_WITH)
             try:
-                self._follow(facts, pppd, notices)
-            finally:
-                self._end_call(facts, pppd)
-
-    def _follow(self, facts: LigCall, pppd: Daemon, notices: Notices) -> None:
-        """Until the pppd has ended; once the bank is to end, it has a while for that."""
-        ended = os.pidfd_open(pppd.pid)
-        poller = select.poll()
-        for source in (ended, self._told, notices):
-            poller.register(source, select.POLLIN)
-        patience_ms = None
-        try:
-            while True:
-                ready = [descriptor for descriptor, _ in poller.poll(patience_ms)]
-                # First: a call that ended just now may have been open before.
-                for notice in notices.read():
+                for notice in notices.until_end_of(pppd, self._told):
                     self._take(facts, pppd, notice)
                     if notice.asks:
                         notices.answer()
-                if ended in ready or not ready:
-                    return
-                if self._told in ready:
-                    poller.unregister(self._told)
-                    patience_ms = HANG_UP_S * 1000
-                    pppd.signal(signal.SIGTERM)
-                    # With ``echo_silent`` it stands still, and would not hear the other.
-                    pppd.signal(signal.SIGCONT)
-        finally:
-            os.close(ended)
+            finally:
+                self._end_call(facts, pppd)
 
     def _take(self, facts: LigCall, pppd: Daemon, notice: Notice) -> None:
         """The pppd is about to put its interface up, or has done so."""
@@ -303,14 +259,15 @@ class Bank:
             return
         facts.interface, facts.user = notice.interface, notice.user
         if notice.address == facts.address and not facts.admitted:
-            self._fence("admit a call to", fence.admit(self._lig, _admission(facts)))
+            admission = fence.admit(self._lig, _admission(facts))
+            firewall.run(self._node, "admit a call to", admission)
             facts.admitted = time.time()
             self._note(LigAdmitted, facts, facts.admitted)
 
     def _end_call(self, facts: LigCall, pppd: Daemon) -> None:
         """Take back what the call had been given, however it ended."""
         if facts.admitted:
-            self._fence("dismiss a call from", fence.dismiss(_admission(facts)))
+            firewall.run(self._node, "dismiss a call from", fence.dismiss(_admission(facts)))
         if pppd.broke:
             self._broken.append(pppd)
         try:

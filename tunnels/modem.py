@@ -56,7 +56,8 @@ class Dialler:
         self._gateway = gateway
         self._record = record
         self._tell = tell
-        self._device = ""
+        self.device = ""
+        """The port with the modem; empty if none was found."""
         self._modem = CallingModem(node, "")
         self._pppd: Daemon | None = None
         self._log = Log(node.log_dir / "pppd.log")
@@ -65,11 +66,6 @@ class Dialler:
         self._session: PppSession | None = None
 
     # At boot.
-
-    @property
-    def device(self) -> str:
-        """The port with the modem; empty if none was found."""
-        return self._device
 
     def share_modem(self, other: Dialler) -> None:
         """Dial by the modem that another way of the same client has found, if it has."""
@@ -84,10 +80,10 @@ class Dialler:
             if probe.found:
                 self._use(device)
                 break
-        return self._device
+        return self.device
 
     def _use(self, device: str) -> None:
-        self._device = device
+        self.device = device
         self._modem = CallingModem(self._node, device)
 
     def _probe(self, device: str) -> ModemProbed:
@@ -116,7 +112,7 @@ class Dialler:
 
         ``early`` is an IP packet that is sent as soon as the gateway begins with PPP (P-20).
         """
-        if not self._device:
+        if not self.device:
             raise ProtocolError(f"{self._plan.client} has no modem, so no way home by telephone")
         reasons: list[str] = []
         for turn in range(self._plan.rounds):
@@ -157,8 +153,7 @@ class Dialler:
     def alive(self) -> bool:
         return self._pppd is not None and self._pppd.alive
 
-    def stop(self) -> None:
-        self.hang_up()
+    stop = hang_up
 
     # Dialling.
 
@@ -169,16 +164,13 @@ class Dialler:
             answer = self._place(number, early)
         except ModemFailed as error:
             answer = FinalResult("", error.cause, 0, error.command, error.detail)
-        attempt = Dialled(
+        attempt = Dialled.of(
+            answer,
             source=self._plan.client,
             started=started,
-            device=self._device,
+            device=self.device,
             number=number,
             result=answer.said,
-            rate_bit_s=answer.rate_bit_s,
-            cause=answer.cause,
-            command=answer.command,
-            detail=answer.detail,
         )
         if attempt.cause is not None:
             self._modem.close()
@@ -213,7 +205,7 @@ class Dialler:
         self._log_begins = self._log.size
         # "modem": when the carrier goes, so does the port, and pppd with it.
         # "lock": so that a terminal program is refused the port (Filesystem Hierarchy Standard 5.9).
-        argv = [PPPD, self._device, "modem", "nocrtscts", "lock", "unit", "0", "file", OPTIONS]
+        argv = [PPPD, self.device, "modem", "nocrtscts", "lock", "unit", "0", "file", OPTIONS]
         self._pppd = self._node.spawn(argv, name="pppd-console", may_end_with=ppp.MAY_END_WITH)
         try:
             link = wait_until(f"IPCP open on {plan.client}'s call to {number}", self._link, LINK_S)

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.linux.nodes import Node
+from lab.linux.process import Daemon
+from lab.linux.worker import readable
 
 DIRECTORY = "/run/calls"
+HANG_UP_S = 10.0
+"""pppd asks twice, three seconds each, for the peer's leave to end (RFC 1661 4.6)."""
 
 NUMBER = "LAB_CALL"
 """The call's number in the environment of its scripts."""
@@ -71,7 +76,6 @@ class Notices:
         return self._pipe
 
     def read(self) -> Iterator[Notice]:
-        """What has come in."""
         try:
             data = self._partial + os.read(self._pipe, 1 << 16)
         except BlockingIOError:
@@ -80,6 +84,26 @@ class Notices:
         for line in lines:
             kind, interface, address, user = line.decode().split(" ", 3)
             yield Notice(kind == "asks", interface, address, user)
+
+    def until_end_of(self, pppd: Daemon, told: int) -> Iterator[Notice]:
+        """What comes in until a call's pppd has ended; once ``told`` is readable, that has a while to end."""
+        ended = os.pidfd_open(pppd.pid)
+        poller, patience_ms = readable(ended, told, self), None
+        try:
+            while True:
+                ready = [descriptor for descriptor, _ in poller.poll(patience_ms)]
+                # First: a call that ended just now may have been open before.
+                yield from self.read()
+                if ended in ready or not ready:
+                    return
+                if told in ready:
+                    poller.unregister(told)
+                    patience_ms = HANG_UP_S * 1000
+                    pppd.signal(signal.SIGTERM)
+                    # A pppd that a fault has stopped would not hear the other.
+                    pppd.signal(signal.SIGCONT)
+        finally:
+            os.close(ended)
 
     def answer(self) -> None:
         """Let the call's pppd go on."""

@@ -59,7 +59,6 @@ def _surroundings() -> tuple[list[str], str]:
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
     if "-h" in arguments or "--help" in arguments:
         sys.stdout.write(USAGE)
         return 0

@@ -9,9 +9,10 @@ model and are never written here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
@@ -276,14 +277,14 @@ def apply(topology: model.Topology, nodes: Mapping[str, Node]) -> None:
     """Give every node its rules, one transaction each; new counters start at zero."""
     for planned in topology.nodes:
         if script := render(topology, planned.name):
-            _run(nodes[planned.name], "set the packet rules of", script)
+            run(nodes[planned.name], "set the packet rules of", script)
 
 
 def counters(nodes: Mapping[str, Node]) -> dict[str, dict[str, int]]:
     """Node to counter to packets, of the nodes that have counters."""
     found: dict[str, dict[str, int]] = {}
     for name, node in nodes.items():
-        answer = json.loads(_run(node, "read the counters of", "list counters", as_json=True))
+        answer = json.loads(run(node, "read the counters of", "list counters", as_json=True))
         listed = [entry["counter"] for entry in answer["nftables"] if "counter" in entry]
         if listed:
             found[name] = {counter["name"]: counter["packets"] for counter in listed}
@@ -298,7 +299,7 @@ def hmc_drop(node: Node, interface: str, protocol: str, port: int) -> str:
     """
     name = identifier(f"own-drop-{interface.rstrip('*')}-{protocol}-{port}")
     lost = f'counter name "{name}" drop comment "OUT-22"'
-    _run(
+    run(
         node,
         f"drop {protocol} {port} on {interface} in the firewall of",
         f"add counter inet {TABLE} {name}\n"
@@ -311,48 +312,64 @@ def hmc_drop(node: Node, interface: str, protocol: str, port: int) -> str:
 def customer_rules(node: Node) -> str:
     """The customer's own rules on an HMC, to the byte."""
     chains = (
-        _run(node, "list the firewall of", f"list chain inet {TABLE} {c}")
-        for c in (OWN_IN, OWN_OUT)
+        run(node, "list the firewall of", f"list chain inet {TABLE} {c}") for c in (OWN_IN, OWN_OUT)
     )
     return "".join(chains)
 
 
 def add_customer_rule(node: Node, rule: str) -> None:
     """Add a rule to the customer's own for what comes in to an HMC, as nft spells it."""
-    _run(node, f"add {rule!r} to the firewall of", f"add rule inet {TABLE} {OWN_IN} {rule}\n")
+    run(node, f"add {rule!r} to the firewall of", f"add rule inet {TABLE} {OWN_IN} {rule}\n")
 
 
 def override_customer_rules(node: Node, interface: str, *, again: bool = False) -> None:
     """Let the customer's rules not apply to an interface, or ``again`` apply."""
     verb = "delete" if again else "add"
     script = f'{verb} element inet {TABLE} {SESSIONS} {{ "{interface}" }}\n'
-    _run(node, f"override the rules for {interface} in the firewall of", script)
+    run(node, f"override the rules for {interface} in the firewall of", script)
 
 
 def hmc_allow_all(node: Node) -> None:
     """Take back every ``hmc_drop``; the counters stay readable."""
     script = f"flush chain inet {TABLE} {OWN_IN}\nflush chain inet {TABLE} {OWN_OUT}\n"
-    _run(node, "clear the firewall of", script)
+    run(node, "clear the firewall of", script)
 
 
 def clear(nodes: Mapping[str, Node]) -> None:
-    """Take every rule away again."""
     for node in nodes.values():
-        _run(node, "clear the packet rules of", "flush ruleset")
+        run(node, "clear the packet rules of", "flush ruleset")
 
 
 def tables(node: Node) -> list[str]:
     """What a node has of tables: ``table inet lab``."""
-    return _run(node, "list the packet rules of", "list tables").splitlines()
+    return run(node, "list the packet rules of", "list tables").splitlines()
 
 
 def ruleset(node: Node) -> str:
     """All rules of a node with their counters, for people."""
-    return _run(node, "list the packet rules of", "list ruleset")
+    return run(node, "list the packet rules of", "list ruleset")
 
 
-def _run(node: Node, operation: str, script: str, *, as_json: bool = False) -> str:
+@contextlib.contextmanager
+def standing(
+    node: Node,
+    table: str,
+    rules: str,
+    *,
+    operation: str = "set the packet rules of",
+    hint: str = "",
+) -> Iterator[None]:
+    """Rules that make up a table, such as ``ip scans``, inside of the context."""
+    run(node, operation, rules, hint=hint)
+    try:
+        yield
+    finally:
+        run(node, "take back the packet rules of", f"delete table {table}\n")
+
+
+def run(node: Node, operation: str, script: str, *, as_json: bool = False, hint: str = "") -> str:
+    """What a script prints in a node; where it is refused, ``operation`` says what was to be done."""
     try:
         return node.call(nft.run, script, json=as_json)
     except nft.Refused as refused:
-        raise KernelError(operation, node.name, str(refused).strip()) from refused
+        raise KernelError(operation, node.name, str(refused).strip(), hint=hint) from refused

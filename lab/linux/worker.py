@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Protocol
 
 from lab.errors import ThreadBroke
 
@@ -27,8 +29,22 @@ def start_worker(work: Callable[[int], None], name: str) -> Iterator[threading.T
         yield thread
 
 
+class HasFileno(Protocol):
+    """A socket, for example."""
+
+    def fileno(self) -> int: ...
+
+
+def readable(*sources: int | HasFileno) -> select.poll:
+    """Tells when one of these can be read."""
+    poller = select.poll()
+    for source in sources:
+        poller.register(source, select.POLLIN)
+    return poller
+
+
 class Broke:
-    """What ended a thread before its time. The thread works in ``with``; who asks calls ``check``."""
+    """What ended a thread before its time, or the first of several. It works in ``with``; ``check`` asks."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -43,8 +59,7 @@ class Broke:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        if error is not None:
-            self.error = error
+        self.error = self.error or error
         return True
 
     def check(self) -> None:

@@ -61,6 +61,11 @@ class Event(Explained, _Declared):
         return self.tells.format(**vars(self), why=self.why)
 
 
+def kinds_of(module: str) -> tuple[type[Event], ...]:
+    """The kinds that a module declares, in their order."""
+    return tuple(kind for kind in Event.__subclasses__() if kind.__module__ == module)
+
+
 Tell = Callable[[Event], None]
 """Where whatever notices an event puts it: ``Story.tell``."""
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lab.errors import ProtocolError
+from lab.linux.worker import readable
 from lab.relay import frames
 from lab.relay.events import RelayTried
 from lab.relay.flow import TlsFlow, describe
@@ -221,10 +222,8 @@ def _wait(
     what: socket.socket | TlsFlow, events: int, others: tuple[int, ...], deadline: Deadline
 ) -> set[int]:
     """What is ready of these; nothing if the deadline passed."""
-    poller = select.poll()
+    poller = readable(*others)
     poller.register(what.fileno(), events)
-    for other in others:
-        poller.register(other, select.POLLIN)
     return {number for number, _ in poller.poll(1000 * deadline.left_s + 1)}
 
 
@@ -237,7 +236,12 @@ def redeem(line: RelayLine, digits: str) -> None:
 def invite(line: RelayLine) -> tuple[str, int]:
     """A code for a customer, and for how many seconds from now it is valid."""
     line.say(RelayFrame(RelayKind.invite).encode())
+    return read_code(line.expect(RelayKind.code))
+
+
+def read_code(frame: RelayFrame) -> tuple[str, int]:
+    """The same, as the relay has said it; raises ProtocolError if it is none."""
     try:
-        return frames.read_code(line.expect(RelayKind.code))
+        return frames.read_code(frame)
     except WrongFrame as wrong:
         raise ProtocolError(f"the relay gives no code: {wrong}") from wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.names import count
-from lab.record.event import Event
+from lab.record.event import Event, kinds_of
 
 TYPED = b"The representative is typing this"
 """What the lab's representative says to each port of a console: no wire may show it."""
@@ -144,15 +144,4 @@ class PortsAsked(Event, topic="relay"):
         return f"{self.source} asks for {self.asked:,} TCP ports of the console: {opened} opened"
 
 
-KINDS: tuple[type[Event], ...] = (
-    CodeGiven,
-    CodeNotTaken,
-    SessionJoined,
-    SessionParted,
-    RelayTried,
-    LedIn,
-    LedOut,
-    WaitedAtRelay,
-    PortAsked,
-    PortsAsked,
-)
+KINDS = kinds_of(__name__)

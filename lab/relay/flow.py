@@ -83,16 +83,12 @@ class TlsFlow:
         self._blocked_on_write = False
         """Whether TLS itself has to send before it can go on."""
         self._shaken = False
+        """Whether the handshake is over."""
         self.received = 0
         self.sent = 0
 
     def fileno(self) -> int:
         return self._tls.fileno()
-
-    @property
-    def shaken(self) -> bool:
-        """Whether the handshake is over."""
-        return self._shaken
 
     @property
     def queued(self) -> int:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from lab.linux.worker import readable
 from lab.relay.channels import MOST_CHANNELS, ChannelNotice, Channels, Noticed
 from lab.relay.flow import READ_BYTES, TlsFlow, describe
 from lab.relay.frames import Party, PortDenial, Refusal
@@ -129,9 +130,7 @@ class SessionEnd(ABC):
     def _wait(self, told: int) -> set[int]:
         if self._hears and self._flow.holds_more:
             return {self._flow.fileno()}
-        poller = select.poll()
-        for source in (told, *self._others()):
-            poller.register(source, select.POLLIN)
+        poller = readable(told, *self._others())
         poller.register(self._flow.fileno(), self._flow.events(reads=self._hears))
         for pipe in self._pipes.values():
             # Of a connection with nothing to do a poll would tell the same again and again.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import select
 import socket
 import ssl
 import time
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabBroke
 from lab.linux import listening
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 from lab.record.event import Tell
 from lab.relay.codes import Codes
 from lab.relay.events import CodeGiven, CodeNotTaken, SessionJoined, SessionParted
@@ -170,9 +169,7 @@ class Relay:
         return True
 
     def _wait(self, told: int, legs: list[_Leg]) -> set[int]:
-        poller = select.poll()
-        for source in (told, *(listener.fileno() for listener in self._listeners)):
-            poller.register(source, select.POLLIN)
+        poller = readable(told, *self._listeners)
         for leg in legs:
             poller.register(leg.flow.fileno(), leg.flow.events(reads=self._reads(leg)))
         return {number for number, _ in poller.poll(self._patience_ms())}

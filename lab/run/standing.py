@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import codec
-from lab.engine import registry
+from lab.engine import native, registry
 from lab.engine.channel import Channel
 from lab.engine.frames import ChannelFrame, FrameKind, json_frame
 from lab.engine.host import Engine, environment, start_of_time, terminal_program
@@ -133,10 +133,7 @@ class _Herald:
 
     def _let_go(self) -> None:
         """It is up: leave the terminal alone from now on."""
-        devnull = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(devnull, fd)
-        os.close(devnull)
+        native.mute()
         self._heard = False
         self._starter.shutdown(socket.SHUT_RDWR)
 
@@ -219,16 +216,16 @@ def stop(entry: Entry) -> None:
 
 def end(entry: Entry) -> None:
     """Take a lab down whose run directory is of no use any more: its control socket may be gone, too."""
+
+    def gone() -> bool:
+        return all(each.pid != entry.pid for each in registry.entries())
+
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(entry.pid, number)
         with contextlib.suppress(DeadlineExceeded):
-            wait_until(f"{entry.name} has gone", lambda: not _is_up(entry), END_S, every_s=0.1)
+            wait_until(f"{entry.name} has gone", gone, END_S, every_s=0.1)
             return
-
-
-def _is_up(entry: Entry) -> bool:
-    return any(each.pid == entry.pid for each in registry.entries())
 
 
 def _receive_all(connection: socket.socket) -> bytes:

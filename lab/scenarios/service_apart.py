@@ -6,10 +6,9 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from lab.linux import nft
 from lab.linux.nodes import Node
-from lab.scenarios.service_scene import Scene
-from lab.service import injection, marks, scan
+from lab.scenarios.service_scene import Scene, counting, reset
+from lab.service import injection, scan
 from lab.service.marks import Purpose
 from lab.service.representative import first_line
 from lab.service.server.events import ApartScanned, ApartTried
@@ -26,7 +25,7 @@ def try_apart(scene: Scene, agreed: RemoteService) -> None:
     server, pc, console = scene.workplace, scene.lab.node(agreed.intranet), scene.console
     target = agreed.ppp_address
     (beyond,) = apart.separation.interfaces
-    with _counting(server), _counting(pc), _routed(pc, target, agreed.log_in_address):
+    with counting(server), counting(pc), _routed(pc, target, agreed.log_in_address):
         for node in (server, pc):
             _try(scene, node, agreed)
         with scan.sending(pc, target) as (own, send):
@@ -54,7 +53,7 @@ def _scan(scene: Scene, one: tuple[Node, str], other: tuple[Node, str], send: sc
     (source, own), (there, target) = one, other
     counters, server = scene.counters, scene.workplace
     for node in (server, there):
-        node.call(nft.run, f"reset counters table ip {marks.TABLE}\n")
+        reset(node)
     started = time.time()
     answers = scan.run(source, own, target, Purpose.attack, send)
     scene.lab.story.tell(
@@ -69,15 +68,6 @@ def _scan(scene: Scene, one: tuple[Node, str], other: tuple[Node, str], send: sc
             answered=bool(answers.tcp or answers.refused or answers.udp or answers.protocols),
         )
     )
-
-
-@contextlib.contextmanager
-def _counting(node: Node) -> Iterator[None]:
-    node.call(nft.run, marks.counters())
-    try:
-        yield
-    finally:
-        node.call(nft.run, f"delete table ip {marks.TABLE}\n")
 
 
 @contextlib.contextmanager

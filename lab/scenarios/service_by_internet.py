@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from dataclasses import replace
 
 from lab.errors import ProtocolError
 from lab.relay.events import TYPED
 from lab.scenarios.service_scene import Scene
 from lab.service.at_relay import RelayedRepresentative
-from lab.service.events import SESSION, ServiceTried
-from lab.service.representative import WORK_S
+from lab.service.events import SESSION
+from lab.service.representative import first_line
 from lab.topology.model import RemoteService, Role
 
 UNLISTED = 1
@@ -26,11 +25,7 @@ def before(scene: Scene) -> None:
 
 def leave(scene: Scene, service: RemoteService) -> None:
     """The representative leaves, or both ends find that the Internet is cut; until everything is closed."""
-    if not service.stays_on:
-        scene.leave()
-        return
-    with scene.cut_off():
-        scene.leave(stays_on=True)
+    scene.leave_or_be_cut_off()
 
 
 def come_in(scene: Scene, service: RemoteService) -> None:
@@ -92,22 +87,5 @@ def _guest(scene: Scene) -> RelayedRepresentative:
 def _talk(scene: Scene, service: RemoteService, port: int) -> None:
     """Say something to a port of the console, and note with what it answers."""
     address, local = _guest(scene).forwards[port]
-    answer = scene.representative.place.call(_say, address, local)
-    scene.lab.story.tell(
-        ServiceTried(
-            source=scene.workplace.name,
-            address=address,
-            host=service.console,
-            port=port,
-            answer=answer,
-        )
-    )
-
-
-def _say(address: str, port: int) -> str:
-    with socket.socket() as asker, contextlib.suppress(OSError):
-        asker.settimeout(WORK_S)
-        asker.connect((address, port))
-        asker.sendall(TYPED + b"\r\n")
-        return asker.makefile("rb").readline().decode(errors="replace").strip()
-    return ""
+    answer = first_line(scene.representative.place, address, local, TYPED + b"\r\n")
+    scene.note_tried(scene.workplace.name, service.console, address, port, answer)

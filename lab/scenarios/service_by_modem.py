@@ -9,10 +9,8 @@ from lab.errors import ProtocolError
 from lab.linux import firewall
 from lab.scenarios import service_work
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
-from lab.service import injection
 from lab.service.caller import INTERFACE
 from lab.service.events import CLOSED, SESSION
-from lab.service.marks import Purpose
 from lab.service.wanted import told
 from lab.topology.model import RemoteService, Role
 
@@ -43,8 +41,7 @@ def come_in(scene: Scene, service: RemoteService) -> None:
 
 def work(scene: Scene, service: RemoteService) -> None:
     """All that a representative can try in a session."""
-    node, console = scene.workplace, scene.console
-    firewall.add_customer_rule(console, MEANWHILE)
+    firewall.add_customer_rule(scene.console, MEANWHILE)
     scene.note_rules("during")
     for port in service.ports[:3]:
         scene.look_at(service.console, service.ppp_address, port)
@@ -56,10 +53,7 @@ def work(scene: Scene, service: RemoteService) -> None:
             scene.look_at(partition.name, partition.alias, port)
         if not partition.allowed:
             targets += [partition.alias, partition.address]
-    with injection.onto(console, INTERFACE) as send:
-        for target in targets:
-            ends = (service.caller_address, target)
-            scene.scan(node, ends, SESSION, Purpose.attack, send)
+    scene.scan_by(INTERFACE, service, targets, SESSION)
     scene.scan_between_partitions()
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
 
@@ -74,6 +68,4 @@ def work_again(scene: Scene, service: RemoteService) -> None:
     for partition in service.partitions:
         if partition.allowed:
             scene.look_at(partition.name, partition.alias, LOOKED_AT[0])
-    ends = (service.caller_address, service.ppp_address)
-    with injection.onto(scene.console, INTERFACE) as send:
-        scene.scan(scene.workplace, ends, CLOSED, Purpose.attack, send)
+    scene.scan_by(INTERFACE, service, [service.ppp_address], CLOSED)

@@ -29,7 +29,7 @@ def come_in(scene: Scene, service: RemoteService) -> None:
     typist = _typist(scene)
     if not service.never_enabled:
         scene.panel.enable(service)
-    earlier = typist.response
+    earlier = typist.at.response
     if not scene.representative.knock():
         raise ProtocolError(f"no session with {service.console}: {scene.representative.said}")
     service_at_terminal.try_in_vain(service, typist.log_in, earlier)
@@ -47,14 +47,14 @@ def _try_after_lock_out(scene: Scene) -> None:
 
 def work(scene: Scene, service: RemoteService) -> None:
     """What a representative can try in a session: to look around, and to get on to partitions."""
-    service_at_terminal.look_around(service, _typist(scene).type)
+    service_at_terminal.look_around(service, _typist(scene).at.type)
     scene.note_rules("during")
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
 
 
 def work_again(scene: Scene, service: RemoteService) -> None:
     """A second session is like the first."""
-    _typist(scene).type(service_at_terminal.WHO)
+    _typist(scene).at.type(service_at_terminal.WHO)
 
 
 def _typist(scene: Scene) -> TerminalCaller:

@@ -9,10 +9,8 @@ from lab.errors import ProtocolError
 from lab.linux import firewall
 from lab.scenarios import service_apart, service_at_terminal, service_work
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
-from lab.service import injection
 from lab.service.events import CLOSED, OFF, SESSION
 from lab.service.flood import flooding
-from lab.service.marks import Purpose
 from lab.service.panel import PanelState
 from lab.service.server import workplace
 from lab.service.server_typist import ServerTypist
@@ -32,9 +30,7 @@ def before(scene: Scene) -> None:
     service, record = scene.service, scene.lab.record
     stands = [s for s in record.ppp if s.client == service.console and s.opened and not s.closed]
     for session in stands:
-        with injection.onto(scene.console, session.interface) as send:
-            ends = (service.caller_address, session.local_ip)
-            scene.scan(scene.workplace, ends, OFF, Purpose.attack, send)
+        scene.scan_by(session.interface, service, [session.local_ip], OFF)
 
 
 def again(scene: Scene) -> RemoteService:
@@ -68,7 +64,7 @@ def come_in(scene: Scene, service: RemoteService) -> None:
 
 def _log_in(scene: Scene, typist: ServerTypist, agreed: RemoteService) -> None:
     """At the terminal, after a closed port was tried, and tries that must be denied."""
-    earlier, console = typist.response, agreed.console
+    earlier, console = typist.at.response, agreed.console
     if not typist.enter(agreed):
         raise ProtocolError(f"the session of {console} is not where the customer says")
     scene.look_at(console, agreed.ppp_address, UNLISTED)
@@ -76,7 +72,7 @@ def _log_in(scene: Scene, typist: ServerTypist, agreed: RemoteService) -> None:
     if scene.representative.authenticate(agreed):
         return
     said = typist.said or "what was typed is wrong"
-    if typist.locked_out:
+    if typist.at.locked_out:
         # The console ends the session by itself, and has no other.
         scene.leave()
         scene.representative.knock()
@@ -93,11 +89,11 @@ def _typist(scene: Scene) -> ServerTypist | None:
 
 def work(scene: Scene, service: RemoteService) -> None:
     """All that a representative can try in a session."""
-    agreed, node = _agreed(scene), scene.workplace
+    agreed = _agreed(scene)
     firewall.add_customer_rule(scene.console, MEANWHILE)
     scene.note_rules("during")
     if (typist := _typist(scene)) is not None:
-        service_at_terminal.look_around(agreed, typist.type)
+        service_at_terminal.look_around(agreed, typist.at.type)
     plain = [p for p in agreed.ports if p != TERMINAL_PORT or agreed.terminal_account is None]
     for port in plain[:3]:
         scene.look_at(agreed.console, agreed.ppp_address, port)
@@ -116,9 +112,7 @@ def work(scene: Scene, service: RemoteService) -> None:
         (by, other) for (by, _), (_, other) in zip(owners, after, strict=True) if len(owners) > 1
     ]
     for by, target in tried:
-        with injection.onto(scene.console, lanes[by]) as send:
-            ends = (agreed.caller_address, target)
-            scene.scan(node, ends, SESSION, Purpose.attack, send, by)
+        scene.scan_by(lanes[by], agreed, [target], SESSION, by)
     scene.scan_between_partitions()
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
     service_apart.try_apart(scene, agreed)
@@ -126,11 +120,7 @@ def work(scene: Scene, service: RemoteService) -> None:
 
 def leave(scene: Scene, service: RemoteService) -> None:
     """End the sessions at the gateway, or wait until the console finds that the access line is cut."""
-    if not service.stays_on:
-        scene.leave()
-        return
-    with scene.cut_off():
-        scene.leave(stays_on=True)
+    scene.leave_or_be_cut_off()
 
 
 def work_again(scene: Scene, service: RemoteService) -> None:
@@ -138,13 +128,12 @@ def work_again(scene: Scene, service: RemoteService) -> None:
     agreed = _agreed(scene)
     if agreed.console_allowed:
         if (typist := _typist(scene)) is not None:
-            typist.type(service_at_terminal.WHO)
+            typist.at.type(service_at_terminal.WHO)
         return
     for partition in agreed.allowed:
         scene.look_at(partition.name, partition.alias, LOOKED_AT[0])
-    ends = (agreed.caller_address, agreed.ppp_address)
-    with injection.onto(scene.console, scene.panel.interfaces[0]) as send:
-        scene.scan(scene.workplace, ends, CLOSED, Purpose.attack, send, agreed.console)
+    own = scene.panel.interfaces[0]
+    scene.scan_by(own, agreed, [agreed.ppp_address], CLOSED, agreed.console)
 
 
 @contextlib.contextmanager
@@ -165,7 +154,7 @@ def _flooding(scene: Scene) -> Iterator[None]:
     own, tell = service.caller_address, scene.lab.story.tell
     with (
         workplace.opened(apart.separation, FLOOD, own, hops) as place,
-        flooding(place.node, own, list(hops), UNLISTED, tell, service.workplace),
+        flooding(place, own, list(hops), UNLISTED, tell, service.workplace),
     ):
         yield
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lab.inside.running import RunningLab
-from lab.linux import firewall, nft
+from lab.linux import firewall
 from lab.linux.nodes import Node
 from lab.service import injection, marks, scan
 from lab.service.events import SESSION, Counts, CustomerRules, HostScanned, ServiceTried, spans
 from lab.service.marks import Purpose
 from lab.service.panel import Panel, PanelState
-from lab.service.representative import first_line, look_at
+from lab.service.representative import first_line
 from lab.service.server.authorized import Authorized
 from lab.service.server.office import Office
 from lab.topology.model import RemoteService, Role
@@ -56,7 +56,7 @@ class Counters:
 
     def reset(self) -> None:
         for node in self.nodes:
-            node.call(nft.run, f"reset counters table ip {marks.TABLE}\n")
+            reset(node)
 
     def read(self, node: Node | None) -> Counts:
         if node is None:
@@ -96,23 +96,20 @@ class Scene:
         """Of the server to which the representative logs in."""
         return self.lab.remote_service.log_in.office
 
-    def look_at(self, host: str, address: str, port: int) -> str:
+    def look_at(self, host: str, address: str, port: int) -> None:
         """The representative tries a port, as a program would."""
-        place, tell = self.representative.place, self.lab.story.tell
-        return look_at(place, tell, self.service.workplace, host, address, port)
+        place, source = self.representative.place, self.service.workplace
+        self.note_tried(source, host, address, port, first_line(place, address, port))
 
     def look_back(self, service: RemoteService) -> None:
         """The console itself opens a connection to the representative's machine (I-32)."""
-        answer = first_line(self.console, service.caller_address, OWN_PORT)
-        self.lab.story.tell(
-            ServiceTried(
-                source=self.console.name,
-                address=service.caller_address,
-                host=service.workplace,
-                port=OWN_PORT,
-                answer=answer,
-            )
-        )
+        address, console = service.caller_address, self.console
+        answer = first_line(console, address, OWN_PORT)
+        self.note_tried(console.name, service.workplace, address, OWN_PORT, answer)
+
+    def note_tried(self, source: str, host: str, address: str, port: int, answer: str) -> None:
+        tried = ServiceTried(source=source, address=address, host=host, port=port, answer=answer)
+        self.lab.story.tell(tried)
 
     def knock_in_vain(self) -> None:
         """The representative tries to come in, where nobody is let in."""
@@ -130,15 +127,13 @@ class Scene:
         self.panel.check()
         self.representative.leave()
 
-    @contextlib.contextmanager
-    def cut_off(self) -> Iterator[None]:
-        """Nothing gets through the Internet inside of the context."""
-        internet = self.lab.with_role(Role.internet)
-        internet.call(nft.run, CUT)
-        try:
-            yield
-        finally:
-            internet.call(nft.run, f"delete table ip {CUT_TABLE}\n")
+    def leave_or_be_cut_off(self) -> None:
+        """End the session, or let both ends find that the Internet is cut; until everything is closed."""
+        if not self.service.stays_on:
+            self.leave()
+            return
+        with firewall.standing(self.lab.with_role(Role.internet), f"ip {CUT_TABLE}", CUT):
+            self.leave(stays_on=True)
 
     def note_rules(self, moment: str) -> None:
         """The customer's own rules, ``before``, ``during`` or ``after`` a session (I-11)."""
@@ -163,6 +158,20 @@ class Scene:
                 with injection.onto(self.console, partition.segment) as send:
                     node = self.lab.node(partition.name)
                     self.scan(node, ends, SESSION, Purpose.attack, send)
+
+    def scan_by(
+        self,
+        interface: str,
+        service: RemoteService,
+        targets: Iterable[str],
+        state: str,
+        by: str = "",
+    ) -> None:
+        """The representative scans addresses by an interface of the console's (``injection``)."""
+        with injection.onto(self.console, interface) as send:
+            for target in targets:
+                ends = (service.caller_address, target)
+                self.scan(self.workplace, ends, state, Purpose.attack, send, by)
 
     def attack(self, node: Node, state: str, purpose: Purpose = Purpose.attack) -> None:
         """A node scans the console's own address, the usual way; behind SNAT, the customer's only one."""
@@ -207,6 +216,16 @@ class Scene:
         )
 
 
+def reset(node: Node) -> None:
+    """Count what arrives of scans at a node from 0 on."""
+    firewall.run(node, "reset the counters of", f"reset counters table ip {marks.TABLE}\n")
+
+
+def counting(node: Node) -> contextlib.AbstractContextManager[None]:
+    """Count what arrives of scans at a node inside of the context."""
+    return firewall.standing(node, f"ip {marks.TABLE}", marks.counters())
+
+
 @contextlib.contextmanager
 def set_up(lab: RunningLab, service: RemoteService) -> Iterator[Scene]:
     """The scene, with counters for what arrives of scans."""
@@ -214,6 +233,5 @@ def set_up(lab: RunningLab, service: RemoteService) -> Iterator[Scene]:
     counters = Counters(lab.node(wall.node) if wall else None, lab.node(service.console))
     with contextlib.ExitStack() as undo:
         for node in counters.nodes:
-            node.call(nft.run, marks.counters())
-            undo.callback(node.call, nft.run, f"delete table ip {marks.TABLE}\n")
+            undo.enter_context(counting(node))
         yield Scene(lab, service, counters)

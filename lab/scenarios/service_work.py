@@ -30,17 +30,9 @@ def use(scene: Scene, agreed: RemoteService) -> None:
         _run(scene, agreed, SSH_PORT, ["ssh", f"{SUPPORT.name}@{console.name}"])
         for port in offer.https:
             resolved = f"{console.name}:{port}:{agreed.ppp_address}"
-            argv = [
-                "curl",
-                "-sS",
-                "-m",
-                "60",
-                "--cacert",
-                f"{keys / CA_FILE}",
-                "--resolve",
-                resolved,
-            ]
-            _run(scene, agreed, port, [*argv, f"https://{console.name}:{port}/"])
+            argv = ["curl", "-sS", "-m", "60", "--cacert", f"{keys / CA_FILE}"]
+            argv += ["--resolve", resolved, f"https://{console.name}:{port}/"]
+            _run(scene, agreed, port, argv)
 
 
 def _run(scene: Scene, agreed: RemoteService, port: int, argv: Sequence[str]) -> None:

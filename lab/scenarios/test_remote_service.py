@@ -138,14 +138,8 @@ class TestRemoteServiceByHand:
         assert "lockdown" not in lab.node("hmc").run(["nft", "list", "tables"])
         let_pass(30)
         last = by_hand(lab, "ibm-dial", "lab-service audit").splitlines()[-2]
-        assert last.split()[1:] == [
-            "representative",
-            "10.2.0.40",
-            "hmc",
-            "session",
-            "done",
-            "ended",
-        ]
+        record = ["representative", "10.2.0.40", "hmc", "session", "done", "ended"]
+        assert last.split()[1:] == record
 
     def test_an_enabling_that_nobody_uses_ends_by_itself(self, lab: Lab) -> None:
         by_hand(lab, "hmc", "lab-inbound enable --minutes 30")

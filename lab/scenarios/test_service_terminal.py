@@ -214,16 +214,8 @@ class TestStrangersAtTheTerminal:
         """The caller's pppd asks for LCP ten times, and hears text."""
         node = lab.node("ibm-dial")
         with calling(lab):
-            argv = [
-                PPPD,
-                DEVICE,
-                "modem",
-                "nocrtscts",
-                "noauth",
-                "nodetach",
-                "lcp-max-configure",
-                "10",
-            ]
+            options = ["modem", "nocrtscts", "noauth", "nodetach", "lcp-max-configure", "10"]
+            argv = [PPPD, DEVICE, *options]
             with pytest.raises(LabError):
                 node.run(argv, deadline_s=CALL_S)
         let_pass(HANGS_UP_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -12,7 +11,7 @@ from lab.linux.nodes import Node
 from lab.service.panel import CannotLetIn
 from lab.topology.telephone import ModemLine
 from tunnels._serial import open_port
-from tunnels.answering import AnsweringModem, HungUpOn, ToldToEnd
+from tunnels.answering import AnsweringModem, HungUpOn, ToldToEnd, pause
 
 RINGS = 1
 """The modem answers the first ring (S0=1)."""
@@ -66,7 +65,7 @@ class AnsweredLine:
             except OSError:
                 if number == OPEN_TRIES:
                     raise self._silent() from None
-                _pause(told, PORT_AWAY_S)
+                pause(told, PORT_AWAY_S)
         try:
             yield port
         finally:
@@ -75,10 +74,3 @@ class AnsweredLine:
     def _silent(self) -> CannotLetIn:
         words = f"{self._node.name}'s modem does not do what it is told"
         return CannotLetIn("no-modem", words)
-
-
-def _pause(told: int, seconds: float) -> None:
-    poller = select.poll()
-    poller.register(told, select.POLLIN)
-    if poller.poll(seconds * 1000):
-        raise ToldToEnd

@@ -23,10 +23,9 @@ from lab.relay import calling, frames
 from lab.relay.calling import RelayLine, RelayRefused
 from lab.relay.codes import EXTENSION_S, VALID_S
 from lab.relay.events import PortAsked, PortsAsked, WaitedAtRelay
-from lab.relay.flow import client_context
 from lab.relay.forwarding import RepresentativeEnd, SessionOver
-from lab.relay.frames import Party, Refusal, RelayFrame, RelayKind, WrongFrame
-from lab.service.by_internet import relay_place
+from lab.relay.frames import Party, Refusal, RelayFrame, RelayKind
+from lab.service.by_internet import at_relay
 from lab.service.events import spans
 from lab.topology.model import RemoteService
 from lab.wait import comes_true, wait_until
@@ -82,13 +81,7 @@ class RelayedRepresentative:
 
     @property
     def connected(self) -> bool:
-        """Whether a session stands."""
         return self._end is not None and self._end.permitted and not self._ended
-
-    @property
-    def joined(self) -> bool:
-        """Whether the customer has come, though the console may not have said yet what it permits."""
-        return self._end is not None and not self._ended
 
     @property
     def waiting(self) -> bool:
@@ -201,29 +194,20 @@ class RelayedRepresentative:
     # The thread.
 
     def _attend(self, told: int) -> None:
-        try:
-            with self._broke:
-                self._stay_at_relay(told)
-        finally:
-            self._given_up = True
-
-    def _stay_at_relay(self, told: int) -> None:
-        try:
-            self._be_at_relay(told)
-        except ToldToEnd:
-            pass
-        except RelayRefused as refused:
-            self.said = refused.reason.words
-        except ProtocolError as error:
-            self.said = error.message
+        with self._broke, contextlib.suppress(ToldToEnd):
+            try:
+                self._be_at_relay(told)
+            except RelayRefused as refused:
+                self.said = refused.reason.words
+            except ProtocolError as error:
+                self.said = error.message
+        self._given_up = True
 
     def _be_at_relay(self, told: int) -> None:
-        place = relay_place(self._service, self._service.relay_inside)
-        opened = partial(self._node.socket, socket.AF_INET, socket.SOCK_STREAM)
-        context = client_context(self._authority)
-        with calling.at_relay(
-            place, Party.representative, opened, context, told, self._tell, self._node.name
-        ) as line:
+        with at_relay(
+            self._service, self._service.relay_inside, Party.representative,
+            self._node, self._authority, told, self._tell,
+        ) as line:  # fmt: skip
             self.code, self.valid_s = calling.invite(line)
             self._wait_for_customer(line)
             end = RepresentativeEnd(line.flow, line.rest(), self._listen)
@@ -247,7 +231,7 @@ class RelayedRepresentative:
             if frame is None:
                 self._send_wishes(line)
             elif frame.kind is RelayKind.code:
-                self.code, self.valid_s = _read_code(frame)
+                self.code, self.valid_s = calling.read_code(frame)
             elif frame.kind is RelayKind.joined:
                 self.used_code = self.code
                 return
@@ -288,13 +272,6 @@ class _Asking:
         if not denied:
             self.opened.add(port)
         self._ask_next()
-
-
-def _read_code(frame: RelayFrame) -> tuple[str, int]:
-    try:
-        return frames.read_code(frame)
-    except WrongFrame as wrong:
-        raise ProtocolError(f"the relay gives no code: {wrong}") from wrong
 
 
 def _listener(port: int) -> socket.socket:

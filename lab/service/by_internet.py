@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from lab.relay.flow import client_context
 from lab.relay.forwarding import ConsoleEnd, SessionOver
 from lab.relay.frames import Party, Refusal
 from lab.service.events import spans
-from lab.service.panel import CannotLetIn, Panel
+from lab.service.panel import CannotLetIn, Entrance, Panel
 from lab.topology.model import RemoteService
 from lab.topology.service import RELAY_PORTS
 
@@ -31,12 +31,22 @@ LOOPBACK = "127.0.0.1"
 LOOPBACK_INTERFACE = "lo"
 
 
-def relay_place(service: RemoteService, address: str) -> RelayPlace:
-    """IBM's relay, at one of its addresses."""
-    return RelayPlace(service.relay, address, RELAY_PORTS)
+def at_relay(
+    service: RemoteService,
+    address: str,
+    part: Party,
+    node: Node,
+    authority: Path,
+    told: int,
+    tell: Tell,
+) -> AbstractContextManager[RelayLine]:
+    """A node's connection to IBM's relay, at one of the relay's addresses (``calling.at_relay``)."""
+    place = RelayPlace(service.relay, address, RELAY_PORTS)
+    opened = partial(node.socket, socket.AF_INET, socket.SOCK_STREAM)
+    return calling.at_relay(place, part, opened, client_context(authority), told, tell, node.name)
 
 
-class InternetEntrance:
+class InternetEntrance(Entrance):
     """The entrance of one HMC by a relay."""
 
     def __init__(self, node: Node, authority: Path, tell: Tell) -> None:
@@ -51,16 +61,13 @@ class InternetEntrance:
                 hint="the representative has it: lab-inbound enable --by internet --code 1234567",
             )
 
-    def shut(self) -> None:
-        """Nothing of it outlives ``serve``."""
-
-    def unused(self) -> bool:
-        return False
-
     def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
         panel.note_enabled(ready=False)
         try:
-            with self._at_relay(settings, told) as line:
+            with at_relay(
+                settings, settings.relay_address, Party.console,
+                self._node, self._authority, told, self._tell,
+            ) as line:  # fmt: skip
                 calling.redeem(line, settings.code)
                 panel.note_session()
                 over = self._lead(line, settings, told)
@@ -69,16 +76,6 @@ class InternetEntrance:
         except ProtocolError as error:
             raise CannotLetIn("no-relay", error.message) from error
         return "disabled" if over.reason is Refusal.disabled else "used"
-
-    @contextlib.contextmanager
-    def _at_relay(self, settings: RemoteService, told: int) -> Iterator[RelayLine]:
-        place = relay_place(settings, settings.relay_address)
-        context = client_context(self._authority)
-        opened = partial(self._node.socket, socket.AF_INET, socket.SOCK_STREAM)
-        with calling.at_relay(
-            place, Party.console, opened, context, told, self._tell, self._node.name
-        ) as line:
-            yield line
 
     def _lead(self, line: RelayLine, settings: RemoteService, told: int) -> SessionOver:
         """The session: the customer's rules are for the networks, and not for what the console leads on."""

@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
-import signal
 import time
 from collections.abc import Iterator
 from itertools import count
 
 from lab.linux.nodes import Node
-from lab.linux.process import Daemon
 from lab.record.event import Tell
 from lab.service import lockdown
 from lab.service.answered_line import AnsweredLine
 from lab.service.events import LockedDown, SessionDown, SessionUp, WrongTry
 from lab.service.locking import Lock
-from lab.service.panel import Panel
+from lab.service.panel import Entrance, Panel
 from lab.topology.model import PppAuth, RemoteService
 from lab.topology.service import MOST_TRIES, credentials
 from lab.topology.telephone import ModemLine
 from lab.wait import let_pass
 from tunnels import ppp
-from tunnels.notices import NUMBER, Notice, Notices, install_scripts, start_notices
+from tunnels.notices import NUMBER, Notice, install_scripts, start_notices
 
 PPPD = "/usr/sbin/pppd"
 OPTIONS = "/etc/ppp/options.service"
@@ -36,11 +32,9 @@ MTU = 1500
 """RFC 1661 6.1; the papers name none (Q-18)."""
 LATE_S = 2.0
 """With the fault late-lockdown: packets come meanwhile."""
-HANG_UP_S = 10.0
-"""pppd asks twice, three seconds each, for the peer's leave to end (RFC 1661 4.6)."""
 
 
-class ModemEntrance:
+class ModemEntrance(Entrance):
     """The entrance of one HMC by modem and PPP."""
 
     def __init__(self, node: Node, line: ModemLine, tell: Tell) -> None:
@@ -63,9 +57,6 @@ class ModemEntrance:
 
     def shut(self) -> None:
         self._modem.silence()
-
-    def unused(self) -> bool:
-        return False
 
     def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
         return self._modem.take_calls(
@@ -107,9 +98,14 @@ class ModemEntrance:
         argv = [PPPD, self._modem.device, "file", OPTIONS]
         with start_notices(self._node, number) as notices, contextlib.ExitStack() as session:
             pppd = self._node.spawn(argv, name=log.stem, may_end_with=ppp.MAY_END_WITH)
-            lock = Lock(self._node, service)
+            lock, opened = Lock(self._node, service), False
             try:
-                opened = self._follow(pppd, notices, told, session, lock)
+                for notice in notices.until_end_of(pppd, told):
+                    self._take(notice, session, lock)
+                    if notice.asks:
+                        notices.answer()
+                    else:
+                        opened = True
             finally:
                 status = self._node.stop(pppd)
                 session.close()
@@ -118,42 +114,15 @@ class ModemEntrance:
             self._tell(ended)
         return opened, status
 
-    def _follow(
-        self,
-        pppd: Daemon,
-        notices: Notices,
-        told: int,
-        session: contextlib.ExitStack,
-        lock: Lock,
-    ) -> bool:
-        """Until the pppd has ended; whether IPCP opened."""
-        ended = os.pidfd_open(pppd.pid)
-        poller = select.poll()
-        for source in (ended, told, notices):
-            poller.register(source, select.POLLIN)
-        patience_ms, opened = None, False
-        try:
-            while True:
-                ready = [descriptor for descriptor, _ in poller.poll(patience_ms)]
-                for notice in notices.read():
-                    late = self._service.late_lockdown
-                    if late and not notice.asks:
-                        let_pass(LATE_S)
-                    if notice.asks != late:
-                        session.enter_context(self._locked_down(notice, lock))
-                    if notice.asks:
-                        notices.answer()
-                    else:
-                        opened = True
-                        self._note_up(notice)
-                if ended in ready or not ready:
-                    return opened
-                if told in ready:
-                    poller.unregister(told)
-                    patience_ms = HANG_UP_S * 1000
-                    pppd.signal(signal.SIGTERM)
-        finally:
-            os.close(ended)
+    def _take(self, notice: Notice, session: contextlib.ExitStack, lock: Lock) -> None:
+        """The pppd is about to put its interface up, or has done so."""
+        late = self._service.late_lockdown
+        if late and not notice.asks:
+            let_pass(LATE_S)
+        if notice.asks != late:
+            session.enter_context(self._locked_down(notice, lock))
+        if not notice.asks:
+            self._note_up(notice)
 
     @contextlib.contextmanager
     def _locked_down(self, notice: Notice, lock: Lock) -> Iterator[None]:

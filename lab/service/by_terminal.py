@@ -9,7 +9,7 @@ from lab.linux.nodes import Node
 from lab.record.event import Tell
 from lab.service.answered_line import AnsweredLine
 from lab.service.console_terminal import ConsoleTerminal, part
-from lab.service.panel import Panel
+from lab.service.panel import Entrance, Panel
 from lab.service.terminal import LogInState
 from lab.topology.model import RemoteService
 from lab.topology.telephone import ModemLine
@@ -17,7 +17,7 @@ from lab.topology.terminal import TerminalAccount
 from tunnels._serial import heed_carrier
 
 
-class TerminalEntrance:
+class TerminalEntrance(Entrance):
     """The entrance of one HMC by modem and ASCII terminal."""
 
     def __init__(self, node: Node, line: ModemLine, account: TerminalAccount, tell: Tell) -> None:
@@ -29,9 +29,6 @@ class TerminalEntrance:
 
     def shut(self) -> None:
         self._modem.silence()
-
-    def unused(self) -> bool:
-        return False
 
     def serve(self, panel: Panel, settings: RemoteService, told: int) -> str:
         return self._modem.take_calls(

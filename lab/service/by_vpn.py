@@ -18,6 +18,7 @@ from pathlib import Path
 from lab.errors import ProtocolError
 from lab.linux import routes
 from lab.linux.nodes import Node
+from lab.linux.worker import readable
 from lab.record.event import Tell
 from lab.record.record import PppSession
 from lab.service import terminal_port
@@ -211,8 +212,7 @@ class VpnEntrance:
         Raises ToldToEnd.
         """
         with contextlib.ExitStack() as undo:
-            poller = select.poll()
-            poller.register(told, select.POLLIN)
+            poller = readable(told)
             left: dict[int, bool] = {}
             over = terminal.over if terminal is not None else None
             if over is not None:

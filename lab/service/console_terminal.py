@@ -12,6 +12,7 @@ import select
 import time
 
 from lab.linux.nodes import Node
+from lab.linux.worker import readable
 from lab.record.event import Tell
 from lab.service.challenge import Challenges
 from lab.service.events import LoggedIn, LoggedOut, LogInDenied
@@ -60,8 +61,7 @@ class ConsoleTerminal:
         """Let the log-in come to an end; raises HungUpOn if the line goes before, ToldToEnd."""
         out = bytearray(log_in.begin(time.monotonic()))
         while log_in.state is LogInState.asking:
-            poller = select.poll()
-            poller.register(told, select.POLLIN)
+            poller = readable(told)
             poller.register(line, select.POLLOUT if out else select.POLLIN)
             left_ms = max(0.0, log_in.deadline - time.monotonic()) * 1000
             ready = [descriptor for descriptor, _ in poller.poll(left_ms)]
@@ -99,9 +99,7 @@ class ConsoleTerminal:
 def part(line: int, told: int) -> None:
     """Let the last words get over the line, and read no more of what comes; until the caller hangs up."""
     deadline = time.monotonic() + PARTING_S
-    poller = select.poll()
-    for descriptor in (line, told):
-        poller.register(descriptor, select.POLLIN)
+    poller = readable(line, told)
     with contextlib.suppress(HungUpOn):
         while (left_s := deadline - time.monotonic()) > 0:
             ready = [descriptor for descriptor, _ in poller.poll(left_s * 1000)]

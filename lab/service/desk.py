@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 from lab.errors import LabBroke, LabError, UsageError
 from lab.linux import listening
 from lab.linux.nodes import Node
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 
 FOLDER = "/run/lab"
 Verb = Callable[[Mapping[str, Any]], str]
@@ -34,36 +33,21 @@ def place(name: str) -> str:
 
 
 @contextlib.contextmanager
-def start(node: Node, name: str, verbs: Mapping[str, Verb]) -> Iterator[Desk]:
-    """Serve a desk inside of the context, one request at a time."""
+def start(node: Node, name: str, verbs: Mapping[str, Verb]) -> Iterator[Broke]:
+    """Serve a desk inside of the context, one request at a time; what broke it, if anything does."""
     listener = node.call(listening.by_path, place(name), 0o600, _BACKLOG)
-    desk = Desk(f"{node.name}'s desk {name}", listener, verbs)
-    with listener, start_worker(desk.run, f"desk {name}"):
-        yield desk
+    broke = Broke(f"{node.name}'s desk {name}")
 
+    def serve(told: int) -> None:
+        with broke:
+            _serve(listener, told, verbs)
 
-class Desk:
-    """A desk at work."""
-
-    def __init__(self, name: str, listener: socket.socket, verbs: Mapping[str, Verb]) -> None:
-        self._broke = Broke(name)
-        self._listener = listener
-        self._verbs = verbs
-
-    def run(self, told: int) -> None:
-        """Serve until ``told`` is readable."""
-        with self._broke:
-            _serve(self._listener, told, self._verbs)
-
-    def check(self) -> None:
-        """Raise, once, what ended the thread before its time."""
-        self._broke.check()
+    with listener, start_worker(serve, f"desk {name}"):
+        yield broke
 
 
 def _serve(listener: socket.socket, told: int, verbs: Mapping[str, Verb]) -> None:
-    poller = select.poll()
-    for source in (listener, told):
-        poller.register(source, select.POLLIN)
+    poller = readable(listener, told)
     while True:
         if told in (descriptor for descriptor, _ in poller.poll()):
             return
@@ -74,12 +58,17 @@ def _serve(listener: socket.socket, told: int, verbs: Mapping[str, Verb]) -> Non
             connection.sendall(json.dumps(_answer(request, verbs)).encode() + b"\n")
 
 
+def parse(request: bytes) -> Any:
+    """What a line of JSON asks for; raises ValueError for what is none."""
+    # Brackets in brackets may end the reader's stack.
+    if request.count(b"[") + request.count(b"{") > _MOST_BRACKETS:
+        raise ValueError("no request is like that")
+    return json.loads(request)
+
+
 def _answer(request: bytes, verbs: Mapping[str, Verb]) -> dict[str, object]:
     try:
-        # Brackets in brackets may end the reader's stack.
-        if request.count(b"[") + request.count(b"{") > _MOST_BRACKETS:
-            raise ValueError("no request is like that")
-        asked = json.loads(request)
+        asked = parse(request)
         name, options = str(asked["verb"]), dict(asked["options"])
     except (ValueError, LookupError, TypeError):
         return {"status": UsageError.exit_status, "words": "this is no request"}

@@ -132,15 +132,13 @@ def _by_vpn(ground: Ground, service: RemoteService, driver: Driver, apart: Serve
     assert isinstance(vpn, Vpn), "this kind has this driver"
     gateways = {name: ground.nodes[name] for name in way.gateways}
     server = ground.nodes[service.server]
-    reach = (gateways, apart.hops, apart.separation, tell)
+    caller, answered = None, None
     if service.by_call:
         line, own_line = _lines(ground, service)
         caller = TelephoneCaller(ground.nodes[service.dialer], service, line, tell)
-        user = ServerUser(server, service, *reach, caller)
-        entrance = VpnEntrance(console, service, vpn, way, tell, AnsweredLine(console, own_line))
-    else:
-        user = ServerUser(server, service, *reach)
-        entrance = VpnEntrance(console, service, vpn, way, tell)
+        answered = AnsweredLine(console, own_line)
+    user = ServerUser(server, service, gateways, apart.hops, apart.separation, tell, caller)
+    entrance = VpnEntrance(console, service, vpn, way, tell, answered)
     if service.terminal_account is None:
         return entrance, user
     return entrance, ServerTypist(user, service.console)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.names import all_of
-from lab.record.event import Event
+from lab.record.event import Event, kinds_of
 
 OFF, SESSION, OVER, CLOSED = "off", "session", "over", "closed"
 """States of remote service; ``CLOSED`` is a session that may not reach the console."""
@@ -276,26 +276,7 @@ class ServiceTried(Event, topic="service"):
         return f"{self.source} to {self.host} ({self.address}:{self.port}): {outcome}"
 
 
-KINDS: tuple[type[Event], ...] = (
-    HostScanned,
-    Flooded,
-    CalledIn,
-    InboundEnabled,
-    InboundDisabled,
-    WrongTry,
-    VpnBorrowed,
-    LockedDown,
-    SessionUp,
-    SessionDown,
-    LogInDenied,
-    LoggedIn,
-    LoggedOut,
-    InboundRefused,
-    CustomerRules,
-    ConsoleUsed,
-    SessionSought,
-    ServiceTried,
-)
+KINDS = kinds_of(__name__)
 
 
 def spans(numbers: tuple[int, ...] | set[int]) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
 
 from lab.linux.nodes import Node
-from lab.linux.worker import start_worker
+from lab.linux.worker import readable, start_worker
 from lab.record.event import Tell
 from lab.service.events import Flooded
 from lab.wire import craft
@@ -44,8 +43,7 @@ class Flood:
             node.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP)) as listener,
         ):
             listener.setblocking(False)
-            poller = select.poll()
-            poller.register(told, select.POLLIN)
+            poller = readable(told)
             while not poller.poll(EVERY_MS):
                 self._send(sender)
                 self._read(listener)

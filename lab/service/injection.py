@@ -31,23 +31,10 @@ def onto(node: Node, interface: str) -> Iterator[Callable[[PacketRow], SendSome]
         for name in (NEAR, FAR):
             node.run(["ip", "link", "set", name, "up"])
         node.run(["tc", "qdisc", "add", "dev", FAR, "ingress"])
+        add = ["tc", "filter", "add", "dev", FAR, "parent", "ffff:", "protocol", "ip"]
         every = ["u32", "match", "u32", "0", "0"]
         redirect = ["action", "mirred", "ingress", "redirect", "dev", interface]
-        node.run(
-            [
-                "tc",
-                "filter",
-                "add",
-                "dev",
-                FAR,
-                "parent",
-                "ffff:",
-                "protocol",
-                "ip",
-                *every,
-                *redirect,
-            ]
-        )
+        node.run([*add, *every, *redirect])
         sender = undo.enter_context(node.socket(socket.AF_PACKET, socket.SOCK_RAW))
         node.call(sender.bind, (NEAR, _ETHERTYPE_IPV4))
         header = b"".join(node.call(_hardware_address, name) for name in (FAR, NEAR))

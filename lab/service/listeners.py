@@ -7,19 +7,20 @@ port that was asked for. Packets for which another program has a socket stay tha
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import struct
 from collections.abc import Iterator
 
-from lab.errors import KernelError
-from lab.linux import nft, packets
+from lab.linux import firewall, packets
 from lab.linux.nodes import Node
 from lab.linux.packets import Inbox, Received
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 from lab.wire import craft
 
 TABLE = "listeners"
+NO_TPROXY = (
+    "this kernel lacks nft_tproxy or nft_socket; the lab's own has both (lab run --engine uml)"
+)
 LEFT_ALONE = 0x11
 """The mark of packets that are to go on, though their address still is the host's own."""
 _IP_TRANSPARENT, _IP_RECVORIGDSTADDR = 19, 20
@@ -36,7 +37,6 @@ GREETING = "This is port "
 
 
 def greeting(host: str, protocol: str, port: int) -> bytes:
-    """What the listener of a port says."""
     return f"{GREETING}{protocol}/{port} of {host}\r\n".encode()
 
 
@@ -66,8 +66,11 @@ def start(node: Node) -> Iterator[Listeners]:
             node.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
         )
         listeners = Listeners(node.name, tcp, udp, answers)
-        _change(node, render(tcp.getsockname()[1], udp.getsockname()[1]))
-        undo.callback(_change, node, f"delete table ip {TABLE}\n")
+        rules = render(tcp.getsockname()[1], udp.getsockname()[1])
+        operation = "set up the listeners of"
+        undo.enter_context(
+            firewall.standing(node, f"ip {TABLE}", rules, operation=operation, hint=NO_TPROXY)
+        )
         undo.enter_context(start_worker(listeners.run, f"{node.name}'s listeners"))
         yield listeners
 
@@ -84,18 +87,11 @@ class Listeners:
         self._answers = answers
         self._inbox = Inbox(_DATAGRAM_BYTES, control=_CONTROL_BYTES)
         self._broke = Broke(f"{host}'s listeners")
-
-    def check(self) -> None:
-        """Raise, once, what ended the thread before its time."""
-        self._broke.check()
+        self.check = self._broke.check
 
     def run(self, told: int) -> None:
         """Answer until ``told`` is readable."""
-        poller = select.poll()
-        for source in (self._tcp, self._udp, told):
-            poller.register(source, select.POLLIN)
-        ending = select.poll()
-        ending.register(told, select.POLLIN)
+        poller, ending = readable(self._tcp, self._udp, told), readable(told)
         with self._broke:
             while True:
                 ready = [descriptor for descriptor, _ in poller.poll()]
@@ -150,15 +146,3 @@ def _socket(kind: socket.SocketKind) -> socket.socket:
         made.close()
         raise
     return made
-
-
-def _change(node: Node, script: str) -> None:
-    try:
-        node.call(nft.run, script)
-    except nft.Refused as refused:
-        raise KernelError(
-            "set up the listeners of",
-            node.name,
-            str(refused).strip(),
-            hint="this kernel lacks nft_tproxy or nft_socket; the lab's own has both (lab run --engine uml)",
-        ) from refused

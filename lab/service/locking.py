@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from lab.errors import KernelError
-from lab.linux import firewall, links, nft
+from lab.linux import firewall, links
 from lab.linux.nodes import Node
 from lab.service import lockdown
 from lab.service.lockdown import Door
@@ -96,7 +95,4 @@ class Lock:
         self.dropped += self.counts().get(lockdown.DROPPED, 0)
 
     def _nft(self, operation: str, script: str) -> None:
-        try:
-            self._node.call(nft.run, script)
-        except nft.Refused as refused:
-            raise KernelError(operation, self._node.name, str(refused).strip()) from refused
+        firewall.run(self._node, operation, script)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
-from lab.errors import ProtocolError, ThreadBroke, UsageError
-from lab.linux.worker import start_worker
+from lab.errors import ProtocolError, UsageError
+from lab.linux.worker import Broke, start_worker
 from lab.record.event import Tell
 from lab.service.events import InboundDisabled, InboundEnabled
 from lab.topology.model import RemoteService
@@ -55,10 +56,12 @@ class Entrance(Protocol):
         """
 
     def shut(self) -> None:
-        """As it is where nobody is let in, whatever became of ``serve``."""
+        """As it is where nobody is let in, whatever became of ``serve``; by default nothing is left."""
+        return
 
     def unused(self) -> bool:
-        """Whether nobody has come in by a session that stands."""
+        """Whether nobody has come in by a session that stands; by default somebody has."""
+        return False
 
 
 class Panel:
@@ -76,7 +79,8 @@ class Panel:
         self._attending = contextlib.ExitStack()
         self._ready = False
         self._refused: CannotLetIn | None = None
-        self._failure: BaseException | None = None
+        self._broke = Broke(f"remote service of {console}")
+        self.check = self._broke.check
 
     def enable(self, settings: RemoteService) -> None:
         """Let one session in; returns when it can come.
@@ -94,11 +98,11 @@ class Panel:
         self._attending.close()
         self.settings, self._ready, self._refused = settings, False, None
         entrance.prepare(settings)
-        attend = _Attendance(self, entrance, settings)
-        self._attending.enter_context(start_worker(attend.run, "remote service"))
+        attend = partial(self._attend, entrance, settings)
+        self._attending.enter_context(start_worker(attend, "remote service"))
         wait_until(
             f"a session can come in to {self._console}",
-            lambda: self._ready or self._refused or self._failure,
+            lambda: self._ready or self._refused or self._broke.error,
             READY_S,
         )
         self.check()
@@ -119,12 +123,6 @@ class Panel:
             self._attending.close()
 
     stop = disable
-
-    def check(self) -> None:
-        """Raise, once, what ended the thread before its time."""
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise ThreadBroke(f"remote service of {self._console}", failure) from failure
 
     # What an entrance says.
 
@@ -150,45 +148,23 @@ class Panel:
         self.state, self.interfaces = PanelState.session, interfaces
         self._ready = True
 
-    # What becomes of the thread.
+    # The thread of one enabling.
 
-    def _note_refused(self, refused: CannotLetIn) -> None:
-        self._refused = refused
-
-    def _note_broken(self, failure: BaseException) -> None:
-        self._failure = failure
-
-    def _note_over(self, reason: str) -> None:
-        was, self.state = self.state, PanelState.off
-        if was is not PanelState.off or self._refused is not None:
-            self._tell(InboundDisabled(source=self._console, reason=reason))
-
-
-class _Attendance:
-    """The thread of one enabling."""
-
-    def __init__(self, panel: Panel, entrance: Entrance, settings: RemoteService) -> None:
-        self._panel = panel
-        self._entrance = entrance
-        self._settings = settings
-
-    def run(self, told: int) -> None:
+    def _attend(self, entrance: Entrance, settings: RemoteService, told: int) -> None:
         """From the enabling to the end of the session."""
-        reason, panel = "disabled", self._panel
+        reason = "disabled"
         try:
-            reason = self._entrance.serve(panel, self._settings, told)
+            reason = entrance.serve(self, settings, told)
         except ToldToEnd:
             pass
         except CannotLetIn as refused:
-            reason = refused.reason
-            panel._note_refused(refused)
+            reason, self._refused = refused.reason, refused
         # It belongs to who asks in ``check``.
         except BaseException as error:  # noqa: BLE001
-            reason = "broke"
-            panel._note_broken(error)
+            reason, self._broke.error = "broke", error
         finally:
-            try:
-                self._entrance.shut()
-            except BaseException as error:  # noqa: BLE001
-                panel._note_broken(error)
-            panel._note_over(reason)
+            with self._broke:
+                entrance.shut()
+            was, self.state = self.state, PanelState.off
+            if was is not PanelState.off or self._refused is not None:
+                self._tell(InboundDisabled(source=self._console, reason=reason))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.errors import UsageError
+from lab.linux.worker import Broke
 from lab.names import all_of
 from lab.service import access, desk, ends, inbound
 from lab.service.ends import Driver, ServerSide
@@ -31,7 +32,7 @@ class Remote:
     panel: Panel
     representative: Authorized
     """The one of the way in that the topology is about, who logs in first."""
-    panel_desk: desk.Desk
+    panel_desk: Broke
     log_in: LogInServer
     apart: ServerSide | None = None
     """Of the Service Server; none where the workplace is a server that dials."""
@@ -58,8 +59,8 @@ def start(ground: Ground, service: RemoteService, driver: Driver) -> Iterator[Re
         panel = Panel(service.console, {by: entrance}, tell)
         undo.callback(panel.stop)
         undo.callback(representative.stop)
-        timers = undo.enter_context(_Timers())
-        verbs = _PanelVerbs(panel, service, timers)
+        verbs = _PanelVerbs(panel, service)
+        undo.callback(verbs.forget_time)
         panel_desk = undo.enter_context(
             desk.start(
                 console, inbound.DESK,
@@ -76,48 +77,32 @@ def start(ground: Ground, service: RemoteService, driver: Driver) -> Iterator[Re
         yield Remote(panel, authorized, panel_desk, log_in, apart)
 
 
-class _Timers:
-    """At most one, which is forgotten when another begins or all ends."""
-
-    def __init__(self) -> None:
-        self._timer: threading.Timer | None = None
-
-    def __enter__(self) -> _Timers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.forget()
-
-    def begin(self, minutes: float, panel: Panel) -> None:
-        self.forget()
-        self._timer = threading.Timer(60 * minutes, panel.disable_unused)
-        self._timer.start()
-
-    def forget(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
-            self._timer = None
-
-
 class _PanelVerbs:
     """What ``lab-inbound`` can ask for."""
 
-    def __init__(self, panel: Panel, service: RemoteService, timers: _Timers) -> None:
+    def __init__(self, panel: Panel, service: RemoteService) -> None:
         self._panel = panel
         self._service = service
-        self._timers = timers
+        self._timer: threading.Timer | None = None
 
     def enable(self, options: Mapping[str, Any]) -> str:
         wanted = told(self._service, options)
         minutes = options.get("minutes")
         if minutes is not None and not minutes > 0:
             raise UsageError(f"{minutes:g} minutes are no time")
-        self._timers.forget()
+        self.forget_time()
         self._panel.enable(wanted)
         if minutes is not None:
-            self._timers.begin(float(minutes), self._panel)
+            self._timer = threading.Timer(60 * float(minutes), self._panel.disable_unused)
+            self._timer.start()
         return self.status(options)
+
+    def forget_time(self) -> None:
+        """Let no time end what was enabled."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+            self._timer = None
 
     def status(self, options: Mapping[str, Any]) -> str:
         state, settings = self._panel.state, self._panel.settings
@@ -133,6 +118,6 @@ class _PanelVerbs:
         return f"{words} by {settings.by}: {address}to {all_of(whom) or 'nobody'}"
 
     def disable(self, options: Mapping[str, Any]) -> str:
-        self._timers.forget()
+        self.forget_time()
         self._panel.disable()
         return self.status(options)

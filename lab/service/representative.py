@@ -7,8 +7,6 @@ import socket
 from typing import Protocol
 
 from lab.linux.nodes import Node
-from lab.record.event import Tell
-from lab.service.events import ServiceTried
 from lab.topology.model import RemoteService
 
 WORK_S = 10.0
@@ -41,24 +39,15 @@ class Representative(Protocol):
     def stop(self) -> None: ...
 
 
-def look_at(place: Node, tell: Tell, source: str, host: str, address: str, port: int) -> str:
-    """The first line that a TCP port says in a session; empty if nothing answers.
-
-    ``place`` is where the representative's programs run, ``source`` the node to which that belongs.
-    """
-    answer = first_line(place, address, port)
-    tell(ServiceTried(source=source, address=address, host=host, port=port, answer=answer))
-    return answer
+def first_line(node: Node, address: str, port: int, said: bytes = b"") -> str:
+    """What a TCP port says to a node first, which may have ``said`` something; empty if nothing answers."""
+    return node.call(_first_line, address, port, said)
 
 
-def first_line(node: Node, address: str, port: int) -> str:
-    """What a TCP port says to a node first; empty if nothing answers."""
-    return node.call(_first_line, address, port)
-
-
-def _first_line(address: str, port: int) -> str:
+def _first_line(address: str, port: int, said: bytes) -> str:
     with socket.socket() as asker, contextlib.suppress(OSError):
         asker.settimeout(WORK_S)
         asker.connect((address, port))
+        asker.sendall(said)
         return asker.makefile("rb").readline().decode(errors="replace").strip()
     return ""

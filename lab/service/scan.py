@@ -7,7 +7,6 @@ program sends from these ports. Judges nothing.
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import struct
 import sys
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from lab.linux import packets
 from lab.linux.nodes import Node
 from lab.linux.packets import Inbox, PacketRow, SendSome
+from lab.linux.worker import readable
 from lab.service.marks import BARE_BYTES, IDENTIFICATION, Purpose
 from lab.wait import let_pass
 from lab.wire import craft
@@ -90,7 +90,8 @@ def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answ
     answers, reader = Answers(), _Reader(own, target, purpose)
     with node.call(_listener) as listener:
         # Every router on the way first has to find the next one's hardware address.
-        send(_single(craft.echo(own, target, purpose)))(0, 1)
+        first_of_all = craft.echo(own, target, purpose)
+        send(PacketRow(first_of_all, len(first_of_all)))(0, 1)
         let_pass(WARM_UP_S)
         for row in rows(own, target, purpose):
             send_some, frame_bytes = send(row), max(row.size, LEAST_FRAME_BYTES)
@@ -99,8 +100,7 @@ def run(node: Node, own: str, target: str, purpose: Purpose, send: Send) -> Answ
                 send_some(first, count)
                 let_pass(count * frame_bytes / PACE_BYTE_S)
                 reader.read(listener, answers)
-        poller, end = select.poll(), time.monotonic() + SETTLE_S
-        poller.register(listener, select.POLLIN)
+        poller, end = readable(listener), time.monotonic() + SETTLE_S
         while (left_s := end - time.monotonic()) > 0:
             poller.poll(1000 * left_s)
             reader.read(listener, answers)
@@ -122,10 +122,6 @@ def rows(own: str, target: str, purpose: Purpose) -> tuple[PacketRow, PacketRow,
         _to_every_port(datagram, checksum_at=None),
         PacketRow(b"".join(others), BARE_BYTES),
     )
-
-
-def _single(packet: bytes) -> PacketRow:
-    return PacketRow(packet, len(packet))
 
 
 def _to_every_port(packet: bytes, checksum_at: int | None) -> PacketRow:

@@ -19,7 +19,7 @@ class ServerTypist:
 
     def __init__(self, user: ServerUser, console: str) -> None:
         self._user = user
-        self._at = TerminalUser(console)
+        self.at = TerminalUser(console)
         self._line = contextlib.ExitStack()
         """The connection to the terminal."""
         self._session: RemoteService | None = None
@@ -31,21 +31,11 @@ class ServerTypist:
         """Whether the session stands, and the terminal has let us in if the session may reach it."""
         session = self._session
         may_log_in = session is not None and session.console_allowed
-        return self._user.connected and (self._at.connected or not may_log_in)
+        return self._user.connected and (self.at.connected or not may_log_in)
 
     @property
     def place(self) -> Node:
         return self._user.place
-
-    @property
-    def response(self) -> str:
-        """The last one that was typed; a replay types it again."""
-        return self._at.response
-
-    @property
-    def locked_out(self) -> bool:
-        """Whether the console has hung up after too many wrong tries."""
-        return self._at.locked_out
 
     def knock(self) -> bool:
         """Look for a session of the console's."""
@@ -68,8 +58,8 @@ class ServerTypist:
 
     def log_in(self, account: TerminalAccount, response: str = "") -> bool:
         """Log in with any account; ``response``: what is typed whatever the challenge is."""
-        let_in = self._at.log_in(self._connect, account, response)
-        self.said = self._at.said
+        let_in = self.at.log_in(self._connect, account, response)
+        self.said = self.at.said
         return let_in
 
     def _connect(self) -> int:
@@ -81,16 +71,12 @@ class ServerTypist:
         line.settimeout(None)
         return line.fileno()
 
-    def type(self, command: str) -> str:
-        """What the session says to a command. Raises ProtocolError if none stands, or the line goes."""
-        return self._at.type(command)
-
     def leave(self) -> None:
         """Say good-bye, and end the session; one in which nobody was let in stays for another try."""
         session, self._session = self._session, None
         stays = session is not None and session.console_allowed
         try:
-            stays = not self._at.leave() and stays
+            stays = not self.at.leave() and stays
             self._line.close()
         finally:
             if stays:

@@ -19,7 +19,6 @@ from lab.service.caller import TelephoneCaller
 from lab.service.events import SessionSought
 from lab.service.server import workplace
 from lab.service.server.separation import Separation
-from lab.service.server.workplace import Workplace
 from lab.topology.model import RemoteService
 from lab.wait import wait_until
 
@@ -66,7 +65,7 @@ class ServerUser:
         self._numbers = count(1)
         self._tools = contextlib.ExitStack()
         """The workplace of the session that is in use, and what stands behind its ports."""
-        self._workplace: Workplace | None = None
+        self._workplace: Node | None = None
         self._connected = ""
         """The gateway of the session that is in use."""
         self.said = ""
@@ -83,7 +82,7 @@ class ServerUser:
     @property
     def place(self) -> Node:
         """The tools' namespace in a session, and the server itself otherwise."""
-        return self._workplace.node if self._workplace else self._node
+        return self._workplace or self._node
 
     def knock(self) -> bool:
         """Look for sessions of the console at the gateways; have it begin first, where that takes a call."""
@@ -115,7 +114,7 @@ class ServerUser:
             workplace.opened(self._separation, number, service.caller_address, hops)
         )
         # What the console opens to the representative's machine must find somebody (I-32).
-        self._tools.enter_context(listeners.start(self._workplace.node))
+        self._tools.enter_context(listeners.start(self._workplace))
         return True
 
     def withdraw(self) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
+from lab.linux.worker import readable
 from lab.wait import comes_true
 
 PROMPT = "{host}> "
@@ -137,8 +138,7 @@ def carry(port: int, shell: int, ended: int, told: int, first: bytes = b"") -> E
     """
     to_shell, to_line = bytearray(first), bytearray()
     while True:
-        poller = select.poll()
-        poller.register(told, select.POLLIN)
+        poller = readable(told)
         poller.register(port, _wanted(reads=not to_shell, writes=bool(to_line)))
         poller.register(shell, _wanted(reads=not to_line, writes=bool(to_shell)))
         # What the shell said last is to come through before it has ended.

@@ -25,22 +25,11 @@ class TerminalCaller(TelephoneCaller):
 
     def __init__(self, node: Node, service: RemoteService, line: ModemLine, tell: Tell) -> None:
         super().__init__(node, service, line, tell)
-        self._user = TerminalUser(service.console)
+        self.at = TerminalUser(service.console)
 
     @property
     def connected(self) -> bool:
-        """Whether a session stands."""
-        return self._user.connected
-
-    @property
-    def response(self) -> str:
-        """The last one that was typed; a replay types it again."""
-        return self._user.response
-
-    @property
-    def locked_out(self) -> bool:
-        """Whether the console has hung up after too many wrong tries."""
-        return self._user.locked_out
+        return self.at.connected
 
     def enter(self, service: RemoteService) -> bool:
         """After CONNECT the line is the terminal."""
@@ -53,18 +42,14 @@ class TerminalCaller(TelephoneCaller):
 
     def log_in(self, account: TerminalAccount, response: str = "") -> bool:
         """The same with any account; ``response``: what is typed whatever the challenge is."""
-        let_in = self._user.log_in(self._modem.heed_carrier, account, response)
-        self.said = self._user.said
+        let_in = self.at.log_in(self._modem.heed_carrier, account, response)
+        self.said = self.at.said
         return let_in
-
-    def type(self, command: str) -> str:
-        """What the session says to a command. Raises ProtocolError if none stands, or the line goes."""
-        return self._user.type(command)
 
     def leave(self) -> None:
         """Say good-bye to a session, and hang up."""
         try:
-            self._user.leave()
+            self.at.leave()
         finally:
             super().leave()
 
@@ -98,7 +83,7 @@ class TerminalAccess(WayInAccess):
         command = str(options.get("command") or "")
         if not command.isprintable() or not command:
             raise UsageError("type one line of text", hint="lab-service type 'uname -a'")
-        return self._representative.type(command)
+        return self._representative.at.type(command)
 
     def _account(self, options: Mapping[str, Any]) -> TerminalAccount:
         account = self._service.terminal_account

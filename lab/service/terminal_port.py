@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 from collections.abc import Iterator
 
 from lab.linux import listening
 from lab.linux.nodes import Node
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 from lab.service.console_terminal import ConsoleTerminal, part
 from lab.service.terminal import LogInState
 from lab.topology.terminal import TERMINAL_PORT
@@ -55,12 +54,9 @@ class TerminalPort:
         self.over = over
         """A descriptor that is readable once no call is taken any more."""
         self._broke = Broke(name)
+        self.check = self._broke.check
         self._listener = listener
         self._terminal = terminal
-
-    def check(self) -> None:
-        """Raise, once, what ended the thread before its time."""
-        self._broke.check()
 
     def run(self, told: int) -> None:
         """Take calls until ``told`` is readable, or one has been let in or locked out."""
@@ -71,9 +67,7 @@ class TerminalPort:
             os.eventfd_write(self.over, 1)
 
     def _take_calls(self, told: int) -> None:
-        poller = select.poll()
-        for source in (self._listener.fileno(), told):
-            poller.register(source, select.POLLIN)
+        poller = readable(self._listener, told)
         while self.state not in LAST:
             if told in (descriptor for descriptor, _ in poller.poll()):
                 return

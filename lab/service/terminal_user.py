@@ -17,21 +17,14 @@ class TerminalRepresentative(Representative, Protocol):
     """A ``Representative`` whose session is at a terminal."""
 
     @property
-    def response(self) -> str:
-        """The last one that was typed; a replay types it again."""
-
-    @property
-    def locked_out(self) -> bool:
-        """Whether the console has hung up after too many wrong tries."""
+    def at(self) -> TerminalUser:
+        """Who is at the terminal."""
 
     def enter(self, service: RemoteService) -> bool:
         """Get from the entrance to the terminal, if nobody has yet; whether the terminal can be reached."""
 
     def log_in(self, account: TerminalAccount, response: str = "") -> bool:
         """Try to be let in; ``response`` is what is typed whatever the challenge is."""
-
-    def type(self, command: str) -> str:
-        """What the session says to a command. Raises ProtocolError if none stands, or the line goes."""
 
 
 class TerminalUser:
@@ -41,17 +34,17 @@ class TerminalUser:
         self.said = ""
         """Why the last ``log_in`` came to nothing, for people."""
         self.response = ""
-        """The last one that was typed."""
+        """The last one that was typed; a replay types it again."""
         self._console = console
         self._typist: Typist | None = None
         self._stands = False
         self._was_in = False
         """Since the last ``leave``, whether or not the session stands."""
         self.locked_out = False
+        """Whether the console has hung up after too many wrong tries."""
 
     @property
     def connected(self) -> bool:
-        """Whether a session stands."""
         return self._stands and self._typist is not None and not self._typist.hung_up
 
     def log_in(

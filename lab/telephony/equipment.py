@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import ThreadBroke
 from lab.linux.nodes import Node
-from lab.linux.worker import start_worker
+from lab.linux.worker import Broke, start_worker
 from lab.record.event import Tell
 from lab.teardown import Teardown
 from lab.telephony import result_codes
@@ -137,14 +136,11 @@ class Equipment:
     _watch: Watch
     _began: float
     _todo: deque[tuple[str, LineEvent | bytes]] = field(default_factory=deque, init=False)
-    failure: BaseException | None = field(default=None, init=False)
-    """What ended the thread before its time."""
+    broke: Broke = field(default_factory=lambda: Broke("the telephone"), init=False)
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time: the way home is not to blame for it."""
-        failure, self.failure = self.failure, None
-        if failure is not None:
-            raise ThreadBroke("the telephone", failure) from failure
+        self.broke.check()
 
     def _now(self) -> float:
         return time.monotonic() - self._began
@@ -153,13 +149,12 @@ class Equipment:
 
     def run(self, told: int) -> None:
         """Let everything happen, until ``told`` is readable."""
-        try:
+        with self.broke:
             self._selector.register(told, selectors.EVENT_READ)
             while self._turn(told):
                 pass
-        # Whoever waits for a modem would else wait for ever: they ask ``failure``.
-        except BaseException as error:  # noqa: BLE001
-            self.failure = error
+        if self.broke.error:
+            # Whoever waits for a modem would else wait for ever.
             for station in self._stations.values():
                 station.port.unplug()
 

@@ -62,7 +62,7 @@ class Modem:
         """What of the last ``from_terminal`` was for the modem itself, and not for the line."""
         self.port_bit_s = 0
         """The rate that the program has set on the port; 0: it is not known."""
-        self._dtr = True
+        self.dtr_on = True
         self._carried_at = 0.0
         """When the call last carried something."""
         self._rest: str | None = None
@@ -90,11 +90,7 @@ class Modem:
     @property
     def may_answer(self) -> bool:
         """Whether S0 has its way: not with a terminal that is away (V.250 6.2.9)."""
-        return self._dtr or self.settings["&D"] < 2
-
-    @property
-    def dtr_on(self) -> bool:
-        return self._dtr
+        return self.dtr_on or self.settings["&D"] < 2
 
     @property
     def wake_at(self) -> float | None:
@@ -172,10 +168,10 @@ class Modem:
     def dtr(self, on: bool, now: float) -> list[Effect]:
         """The terminal comes or goes; what follows is up to ``&D`` (V.250 6.2.9)."""
         self._begin(now)
-        gone = self._dtr and not on
-        if on != self._dtr:
+        gone = self.dtr_on and not on
+        if on != self.dtr_on:
             self._reader.reset()
-        self._dtr = on
+        self.dtr_on = on
 
         mode = self.settings["&D"]
         if gone and mode == 1:

@@ -63,7 +63,8 @@ def network(spec: TopologySpec) -> Network:
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     """What is wrong between places of a spec whose single values are all well-formed."""
-    yield from _profile(spec)
+    if spec.profile not in catalogue.names():
+        yield unknown(("profile",), "profile", spec.profile, catalogue.names())
     yield from _nodes(spec)
     yield from _links(spec)
     yield from _addresses(spec)
@@ -73,11 +74,6 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
         yield from _way(spec, name)
         yield from ways.stage(way.kind, "checks").complaints(spec, name, way)
     yield from _expect(spec)
-
-
-def _profile(spec: TopologySpec) -> Iterator[Complaint]:
-    if spec.profile not in catalogue.names():
-        yield unknown(("profile",), "profile", spec.profile, catalogue.names())
 
 
 def _nodes(spec: TopologySpec) -> Iterator[Complaint]:

@@ -16,7 +16,6 @@ USES_PPP = ("vpn", "dial")
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
-    """What is wrong between places of a spec whose single values are all well-formed."""
     if len(spec.service) > 1:
         problem = f"remote service is set up for {' and '.join(spec.service)}"
         yield Complaint(("service",), problem, "leave one HMC: the lab judges one at a time")
@@ -59,8 +58,7 @@ def _servers(spec: TopologySpec, place: Place, service: ServiceSpec) -> Iterator
             yield from named(spec, (*place, key), node, role)
     if service.server is None or service.relay is not None or service.by is not None:
         return
-    known = catalogue.profile(spec.profile).inbound if spec.profile in catalogue.names() else ()
-    if known == (Inbound.internet,):
+    if _known(spec) == (Inbound.internet,):
         problem = f"{spec.profile} has remote service by Internet only, and there is no relay"
         fix = f"name a node with the role {Role.relay} as relay"
         yield Complaint((*place, "server"), problem, fix, (("profile",),))

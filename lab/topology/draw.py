@@ -227,7 +227,10 @@ def _rules(topology: Topology) -> Iterator[str]:
     for (requirement, source), rules in groupby(
         topology.firewall.rules, lambda rule: (rule.requirement, rule.source)
     ):
-        for (service, arrow), same in groupby(rules, lambda rule: (_service(rule), _arrow(rule))):
+        for (service, both_ways), same in groupby(
+            rules, lambda rule: (_service(rule), rule.both_ways)
+        ):
+            arrow = "<->" if both_ways else "->"
             head = f"  {requirement:<10}{source:<16}{service:<10}{arrow:<4}"
             yield from wrapped(head, (rule.destination for rule in same), 48)
             requirement = source = ""
@@ -238,10 +241,6 @@ def _service(rule: AllowRule) -> str:
         return "ping"
 
     return f"{rule.protocol.upper()} {rule.port}" if rule.port else rule.protocol.upper()
-
-
-def _arrow(rule: AllowRule) -> str:
-    return "<->" if rule.both_ways else "->"
 
 
 def _expectations(topology: Topology) -> Iterator[str]:

@@ -267,18 +267,11 @@ class Topology:
     def segment(self, name: str) -> Segment:
         return next(s for s in self.segments if s.name == name)
 
-    def endpoints_of(self, node: str) -> tuple[Endpoint, ...]:
-        """Where a node may call home by any way; a host that is no agent is told of every server."""
-        ways = self.ways_of(node)
-        own = tuple(dict.fromkeys(e for way in ways for e in way.endpoints_of(node)))
-        return own or self.endpoints
-
     def ppp_account(self, agent: str) -> PppAccount | None:
         """With what an agent's host authenticates itself to AT&T's gateway, if there is one (P-11)."""
         return self.lig.ppp.accounts[self.agents.index(agent)] if self.lig is not None else None
 
     def lines_of(self, node: str) -> tuple[ModemLine, ...]:
-        """A node's telephone lines."""
         lines = self.telephone.lines if self.telephone is not None else ()
         return tuple(line for line in lines if line.node == node)
 

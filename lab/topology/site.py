@@ -120,8 +120,7 @@ class Site:
 
     def service_account(self, client: str) -> PppAccount:
         """A customer's account there for remote service by VPN (Q-05)."""
-        user = f"service.{client}.{CUSTOMER_DOMAIN}"
-        return PppAccount(user=user, secret=self.secret("ppp", user))
+        return self.account(f"service.{client}")
 
     def endpoints(self, variant: Variant, *regions: Region) -> tuple[Endpoint, ...]:
         """The listed HTTPS servers of regions (default: the topology's), in the tables' order."""

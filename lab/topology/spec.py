@@ -240,7 +240,6 @@ class TopologySpec(Part):
         return bool(self.firewall and self.nodes[self.firewall].snat)
 
     def agents_of(self, way: str) -> tuple[str, ...]:
-        """The agents that have a way."""
         return tuple(agent for agent, names in self.agents.items() if way in names)
 
     def ways_of_kind(self, kind: type[W]) -> dict[str, W]:

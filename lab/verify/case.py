@@ -28,7 +28,7 @@ from lab.ways.vpn import plan as vpn
 from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
-from lab.wire.decode import ICMP, UDP, Frame, Packet
+from lab.wire.decode import ICMP, Frame, Packet
 from lab.wire.ppp import PppFrame
 
 
@@ -151,6 +151,14 @@ class Case(ServiceTold):
         found = [self.wire.get(segment, []) for segment in segments]
         return found[0] if len(found) == 1 else list(merge(*found, key=lambda f: f.time))
 
+    def packets(self, *segments: str) -> list[tuple[Frame, Packet]]:
+        """The IP packets on these wires, in order."""
+        return [(f, f.ip) for f in self.frames(*segments) if f.ip]
+
+    def all_packets(self) -> list[tuple[Frame, Packet]]:
+        """The IP packets on every wire, wire by wire."""
+        return [(f, f.ip) for frames in self.wire.values() for f in frames if f.ip]
+
     @cached_property
     def inside_frames(self) -> list[Frame]:
         """What was on the agents' own wires."""
@@ -223,9 +231,9 @@ class Case(ServiceTold):
 
     def ike_on(self, *segments: str) -> list[IkeSighting]:
         return [
-            IkeSighting(frame, frame.ip, message, self.goes_to_ibm(frame.ip))
-            for frame in self.frames(*segments)
-            if frame.ip and (message := isakmp.message(frame.ip))
+            IkeSighting(frame, packet, message, self.goes_to_ibm(packet))
+            for frame, packet in self.packets(*segments)
+            if (message := isakmp.message(packet))
         ]
 
     def goes_to_ibm(self, packet: Packet) -> bool:
@@ -243,14 +251,10 @@ class Case(ServiceTold):
         if segment not in self._esp:
             self._esp[segment] = [
                 EspSighting(
-                    frame,
-                    frame.ip,
-                    sealed,
-                    esp.open_sealed(sealed, self.keys),
-                    self.goes_to_ibm(frame.ip),
+                    frame, sealed, esp.open_sealed(sealed, self.keys), self.goes_to_ibm(packet)
                 )
-                for frame in self.frames(segment)
-                if frame.ip and (sealed := esp.sealed(frame.ip))
+                for frame, packet in self.packets(segment)
+                if (sealed := esp.sealed(packet))
             ]
         return self._esp[segment]
 
@@ -285,11 +289,7 @@ class Case(ServiceTold):
             ends |= {sa.source, sa.destination}
         client = next((self.agent_addresses[ip] for ip in ends if ip in self.agent_addresses), "")
         gateway = next((self.gateways[ip] for ip in ends if ip in self.gateways), "")
-        is_l2tp = packet.protocol == UDP and l2tp.PORT in (
-            packet.source_port,
-            packet.destination_port,
-        )
-        datagram = l2tp.parse(packet.payload) if is_l2tp else None
+        datagram = l2tp.parse(packet.payload) if packet.uses_udp(l2tp.PORT) else None
         frame = ppp.parse(datagram.ppp) if datagram and not datagram.control else None
         data = decode.parse_ip(frame.body) if frame and frame.protocol == ppp.IP else None
         outgoing = packet.destination in self.gateways

@@ -88,7 +88,7 @@ def _of(case: Case, service: RemoteService, event: object) -> Iterator[Clause]:
 def _of_call(case: Case, service: RemoteService, event: CalledIn) -> Iterator[Clause]:
     """A call, and what became of it at a terminal."""
     taken = [e for e in enabled(case) if e.time <= event.started]
-    used = sum(isinstance(e, CalledIn) and _connected(e) for e in _before(case, event))
+    used = sum(_connected(e) for e in case.told(CalledIn) if e.time < event.started)
     yield Clause(
         state=_state(case, event.started),
         source=event.source,
@@ -115,7 +115,7 @@ def _of_dialogues(
 
 def _of_search(case: Case, service: RemoteService, event: SessionSought) -> Iterator[Clause]:
     """Whether IBM's server found a session by VPN, and what came of it at the console's terminal."""
-    later = [e.time for e in case.events if isinstance(e, SessionSought) and e.time > event.time]
+    later = [e.time for e in case.told(SessionSought) if e.time > event.time]
     lets_in = any(begin <= event.time <= end for begin, end in case.borrowed)
     yield Clause(
         state=_state_by_vpn(case, event.time),
@@ -199,7 +199,7 @@ def _of_relay(
     match event:
         case WaitedAtRelay():
             lets_in = any(event.started <= each.time <= event.time for each in enabled(case))
-            over = any(isinstance(e, LedOut) and e.time <= event.started for e in case.events)
+            over = any(e.time <= event.started for e in case.told(LedOut))
             yield _by_relay(
                 service,
                 event.source,
@@ -275,10 +275,6 @@ def _connected(call: CalledIn) -> bool:
     return call.result.startswith("CONNECT")
 
 
-def _before(case: Case, call: CalledIn) -> list[object]:
-    return [event for event in case.events if event.time < call.started]
-
-
 def _state_by_vpn(case: Case, at: float) -> str:
     """Of remote service at a time, where sessions come by VPN."""
     for begin, end in case.borrowed:
@@ -292,7 +288,5 @@ def _state(case: Case, at: float) -> str:
     lets_in = [event for event in enabled(case) if event.time <= at]
     if not lets_in:
         return OFF
-    connected = [
-        e for e in case.events if isinstance(e, CalledIn) and _connected(e) and e.time <= at
-    ]
+    connected = [e for e in case.told(CalledIn) if _connected(e) and e.time <= at]
     return SESSION if len(lets_in) > len(connected) else OVER

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lab.names import count
 from lab.wire.decode import Frame
+
+if TYPE_CHECKING:
+    from lab.verify.case import Case
 
 MOST_FRAMES = 20
 """Of one segment in one finding; a longer list helps nobody."""
@@ -126,6 +130,23 @@ def evidence(frames: Iterable[Frame]) -> tuple[Evidence, ...]:
     )
 
 
+Judge = Callable[["Case"], Finding]
+
+
+def checks_in(*modules: ModuleType) -> dict[str, Judge]:
+    """The checks that modules define, by requirement: ``check_out_23`` judges OUT-23, ``check_g1`` g1."""
+    return {
+        _requirement(name): check
+        for module in modules
+        for name, check in vars(module).items()
+        if name.startswith("check_") and check.__module__ == module.__name__
+    }
+
+
+def _requirement(name: str) -> str:
+    group, dash, number = name.removeprefix("check_").partition("_")
+    return f"{group.upper()}-{number}" if dash else group
+
+
 def frames_of(items: Iterable[Sighting]) -> list[Frame]:
-    """The frames in which they were seen."""
     return [item.frame for item in items]

@@ -75,9 +75,9 @@ def check_g2(case: Case) -> Finding:
     check = Check("g2", f"no bare SYN to {case.agents_text()} on {uplinks}")
     packets = [(i.frame, i.data, not i.outgoing, " by telephone") for i in case.carried if i.data]
     packets += [
-        (f, f.ip, f.ip.destination in case.agent_addresses, "")
-        for f in case.inside_frames
-        if f.ip and not case.is_attempt(f.ip)
+        (f, p, p.destination in case.agent_addresses, "")
+        for f, p in case.packets(*case.uplinks)
+        if not case.is_attempt(p)
     ]
     syns = [entry for entry in packets if entry[1].is_bare_syn]
     for frame, packet, to_hmc, by in syns:

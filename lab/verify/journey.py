@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lab.topology.model import Topology
 from lab.topology.route_map import network_of
 from lab.verify.case import Case
-from lab.wire.decode import Frame, Packet
+from lab.wire.decode import Packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,6 @@ class Course:
 class Journey:
     """A packet, from the first wire of its way to the last where it was seen."""
 
-    frame: Frame
-    """On the first wire."""
     packet: Packet
     last_segment: str
     lost_at: str
@@ -54,9 +52,8 @@ def journeys(case: Case, way: Course, source: str, destination: str) -> list[Jou
         Counter(_mark(f.ip) for f in case.frames(segment) if f.ip) for segment in way.segments[1:]
     ]
     found = []
-    for frame in case.frames(way.segments[0]):
-        packet = frame.ip
-        if packet is None or packet.source != source or packet.destination != destination:
+    for _, packet in case.packets(way.segments[0]):
+        if packet.source != source or packet.destination != destination:
             continue
         mark, reached = _mark(packet), 0
         for wire in arrived:
@@ -65,7 +62,7 @@ def journeys(case: Case, way: Course, source: str, destination: str) -> list[Jou
             wire[mark] -= 1
             reached += 1
         lost_at = way.between[reached] if reached < len(way.between) else ""
-        found.append(Journey(frame, packet, way.segments[reached], lost_at))
+        found.append(Journey(packet, way.segments[reached], lost_at))
     return found
 
 

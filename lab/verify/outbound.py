@@ -78,22 +78,13 @@ def vpn_protocol(packet: Packet) -> str:
     if packet.protocol == AH:
         return "AH (protocol 51)"
     if packet.protocol == UDP and packet.fragment_offset == 0:
-        for port in VPN_PORTS:
-            if port in (packet.source_port, packet.destination_port):
-                return f"UDP {port}"
+        return next((f"UDP {port}" for port in VPN_PORTS if packet.uses_udp(port)), "")
     return ""
 
 
 def clear_l2tp(case: Case) -> list[Frame]:
     """UDP 1701 in clear, on any wire."""
-    return [
-        frame
-        for frames in case.wire.values()
-        for frame in frames
-        if frame.ip
-        and frame.ip.protocol == UDP
-        and l2tp.PORT in (frame.ip.source_port, frame.ip.destination_port)
-    ]
+    return [frame for frame, packet in case.all_packets() if packet.uses_udp(l2tp.PORT)]
 
 
 def check_out_02(case: Case) -> Finding:
@@ -142,7 +133,7 @@ def _judge_probes(case: Case, check: Check) -> None:
     if not probes and case.came_home:
         check.object("no connection from IBM's side was tried")
 
-    packets = _all_packets(case) if probes else []
+    packets = case.all_packets() + [(f, p) for f, p, _ in case.inner()] if probes else []
     syns = [(frame, packet) for frame, packet in packets if packet.is_bare_syn]
     answers = [(frame, packet) for frame, packet in packets if packet.is_syn_ack]
     for probe in probes:
@@ -165,11 +156,6 @@ def _judge_probes(case: Case, check: Check) -> None:
         ]
         if back:
             check.object(f"{name} got a SYN/ACK", back)
-
-
-def _all_packets(case: Case) -> list[tuple[Frame, Packet]]:
-    on_wires = [(f, f.ip) for frames in case.wire.values() for f in frames if f.ip]
-    return on_wires + [(frame, packet) for frame, packet, _ in case.inner()]
 
 
 def check_out_03(case: Case) -> Finding:
@@ -259,7 +245,7 @@ def check_out_04(case: Case) -> Finding:
 def _judge_local(case: Case, check: Check, segment: str, host: str) -> int:
     """Nobody but the neighbours of the local network may be on it."""
     subnet = case.topology.segment(segment).subnet
-    packets = [(frame, frame.ip) for frame in case.frames(segment) if frame.ip]
+    packets = case.packets(segment)
     for frame, packet in packets:
         for address in (packet.source, packet.destination):
             if not is_in(address, subnet) and not is_for_all(address):

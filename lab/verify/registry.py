@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from lab import ways
 from lab.names import check_known
 from lab.verify import invariants, order, outbound
-from lab.verify.case import Case
-from lab.verify.finding import Finding
+from lab.verify.finding import Judge, checks_in
 
-Judge = Callable[[Case], Finding]
-
-COMMON: dict[str, Judge] = {
+COMMON: dict[str, Judge] = checks_in(order, invariants) | {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,
-    "OUT-15": order.check_out_15,
-    "R-01": order.check_r_01,
-    "g1": invariants.check_g1,
-    "g2": invariants.check_g2,
-    "g3": invariants.check_g3,
-    "g4": invariants.check_g4,
-    "g5": invariants.check_g5,
-    "g6": invariants.check_g6,
 }
 """The checks of requirements that are about every way home, or about none; beside those of remote service."""
 
@@ -37,7 +26,7 @@ COMMON_WAY_HOME = frozenset({"OUT-03"})
 class Requirement:
     """A requirement of the vocabulary."""
 
-    check: Callable[[Case], Finding]
+    check: Judge
     kind: str
     """The kind of way that it is about; empty: any."""
     way_home: bool

@@ -20,7 +20,7 @@ def find(case: Case, service: RemoteService) -> Diagnosis | None:
 
 def _not_at_relay(case: Case, service: RemoteService) -> Diagnosis | None:
     """An end whose every attempt failed."""
-    tries = [event for event in case.events if isinstance(event, RelayTried)]
+    tries = case.told(RelayTried)
     for end in dict.fromkeys(event.source for event in tries):
         own = [event for event in tries if event.source == end]
         if any(not event.problem for event in own):
@@ -44,7 +44,7 @@ def _not_at_relay(case: Case, service: RemoteService) -> Diagnosis | None:
 
 
 def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
-    waits = [event for event in case.events if isinstance(event, WaitedAtRelay)]
+    waits = case.told(WaitedAtRelay)
     if enabled(case) or not waits:
         return None
     return Diagnosis(
@@ -57,8 +57,8 @@ def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
 
 def _code_refused(case: Case, service: RemoteService) -> Diagnosis | None:
     """Where no session came about: a used code that is tried once more is nothing to speak of."""
-    refusals = [event for event in case.events if isinstance(event, CodeNotTaken)]
-    if not refusals or any(isinstance(event, LedIn) for event in case.events):
+    refusals = case.told(CodeNotTaken)
+    if not refusals or case.told(LedIn):
         return None
     reason = Refusal[refusals[0].reason.replace("-", "_")]
     return Diagnosis(
@@ -69,8 +69,8 @@ def _code_refused(case: Case, service: RemoteService) -> Diagnosis | None:
 
 
 def _cut_off(case: Case, service: RemoteService) -> Diagnosis | None:
-    for event in case.events:
-        if isinstance(event, LedOut) and event.reason == "cut-off":
+    for event in case.told(LedOut):
+        if event.reason == "cut-off":
             where = f"{service.console} to {service.relay}"
             return Diagnosis(
                 "session-cut-off",

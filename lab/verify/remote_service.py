@@ -51,7 +51,7 @@ def untried(case: Case) -> str:
     """Why nobody tried to get in; empty if somebody did."""
     if case.topology.service is None:
         return "the topology has no remote service (service:)"
-    if not any(isinstance(event, HostScanned) for event in case.events):
+    if not case.told(HostScanned):
         return f"{case.why_not_home or 'nothing was tried'}, so nobody tried to get in"
     return ""
 
@@ -62,8 +62,7 @@ def not_up(case: Case) -> str:
         return why
     if not of(case).by:
         return f"no session is let in to {of(case).console}"
-    stood = any(isinstance(event, SessionUp | LedIn) for event in case.events)
-    return "" if stood or session_times(case) else "no session came up"
+    return "" if case.told(SessionUp, LedIn) or session_times(case) else "no session came up"
 
 
 def no_session(case: Case) -> str:
@@ -77,11 +76,11 @@ def session_times(case: Case) -> list[float]:
     """When somebody came in, in order; at a terminal as the line shows it."""
     if terminal_calls.expected(of(case)):
         return sorted(tried.time for tried in terminal_calls.tries(case) if tried.let_in)
-    return sorted(event.time for event in case.events if isinstance(event, SessionUp | LedIn))
+    return sorted(event.time for event in case.told(SessionUp, LedIn))
 
 
 def enabled(case: Case) -> list[InboundEnabled]:
-    return [event for event in case.events if isinstance(event, InboundEnabled)]
+    return case.told(InboundEnabled)
 
 
 def first_enabled(case: Case) -> float:
@@ -117,7 +116,7 @@ def check_i_01(case: Case) -> Finding:
 def judge_off(case: Case, check: Check) -> str:
     """What scans say of a console before anybody was let in; a sentence of what was seen."""
     service = of(case)
-    scans = [event for event in case.events if isinstance(event, HostScanned)]
+    scans = case.told(HostScanned)
     _judge_control(case, check, scans)
     attacks = [
         s for s in scans if s.purpose == Purpose.attack.name and s.time < first_enabled(case)
@@ -165,13 +164,18 @@ def judge_outsiders(case: Case, check: Check, attacks: list[HostScanned]) -> Non
         for node in case.topology.with_role(role):
             check.want(node.name in tried, f"{node.name} has not tried to get in")
     for scan in attacks:
-        arrived, where = arrival(case, scan)
-        if arrived != scan.sent:
-            check.object(
-                f"of {sum(scan.sent)} packets of the scan by {scan.source} {sum(arrived)} came to {where}, "
-                "so it proves nothing"
-            )
-        check.want(scan.silent, scan.sentence)
+        judge_silence(case, check, scan)
+
+
+def judge_silence(case: Case, check: Check, scan: HostScanned) -> None:
+    """Every packet of a scan must have come, and have got no answer."""
+    arrived, where = arrival(case, scan)
+    if arrived != scan.sent:
+        check.object(
+            f"of {sum(scan.sent)} packets of the scan by {scan.source} {sum(arrived)} came to {where}, "
+            "so it proves nothing"
+        )
+    check.want(scan.silent, scan.sentence)
 
 
 def arrival(case: Case, scan: HostScanned) -> tuple[Counts, str]:
@@ -185,14 +189,8 @@ def arrival(case: Case, scan: HostScanned) -> tuple[Counts, str]:
 
 def answers(case: Case) -> list[Frame]:
     """What the wires show of answers; the scans themselves are not captured."""
-    return [
-        frame
-        for frames in case.wire.values()
-        for frame in frames
-        if frame.ip
-        and frame.ip.protocol in (TCP, UDP)
-        and frame.ip.destination_port == Purpose.attack
-    ]
+    ports = (TCP, Purpose.attack), (UDP, Purpose.attack)
+    return [f for f, p in case.all_packets() if (p.protocol, p.destination_port) in ports]
 
 
 def forbid_answers(case: Case, check: Check, since: float, until: float) -> None:
@@ -204,17 +202,11 @@ def forbid_answers(case: Case, check: Check, since: float, until: float) -> None
 
 def _is_of_session(case: Case, frame: Frame) -> bool:
     """Whether an answer comes to the representative from a session by VPN, behind the gateway (I-10)."""
-    behind = (
-        {i.name for i in case.topology.node(of(case).server).interfaces}
-        if of(case).server
-        else set()
-    )
-    to_caller = frame.ip is not None and frame.ip.destination == of(case).caller_address
-    return (
-        to_caller
-        and frame.segment in behind
-        and any(a <= frame.time <= b for a, b in case.borrowed)
-    )
+    server, caller = of(case).server, of(case).caller_address
+    if not server or frame.ip is None or frame.ip.destination != caller:
+        return False
+    behind = {interface.name for interface in case.topology.node(server).interfaces}
+    return frame.segment in behind and any(a <= frame.time <= b for a, b in case.borrowed)
 
 
 def _judge_refused(case: Case, check: Check, since: float, until: float) -> int:
@@ -224,7 +216,7 @@ def _judge_refused(case: Case, check: Check, since: float, until: float) -> int:
         return _judge_unanswered(case, check, since, until)
     if not service.workplace:
         return 0
-    sought = [e for e in case.events if isinstance(e, SessionSought) and since <= e.time < until]
+    sought = [e for e in case.told(SessionSought) if since <= e.time < until]
     check.want(sought, f"{service.workplace} has not looked for a session of {service.console}")
     for event in sought:
         check.want(not event.gateway, event.sentence)
@@ -247,7 +239,7 @@ def _forbid_sessions(case: Case, check: Check, since: float, until: float) -> No
 def _judge_unanswered(case: Case, check: Check, since: float, until: float) -> int:
     """How many calls of IBM's server rang at the console in a time when nobody is let in."""
     service = of(case)
-    placed = [e for e in case.events if isinstance(e, CalledIn) and since <= e.started < until]
+    placed = [e for e in case.told(CalledIn) if since <= e.started < until]
     check.want(placed, f"{service.dialer} has not called {service.console}")
     rang = [c for c in case.service_calls if c.command and since <= c.command.time < until]
     check.want(
@@ -270,7 +262,7 @@ def check_i_02(case: Case) -> Finding:
         return check.not_tested(why)
     times = [event.time for event in enabled(case)]
     sessions = session_times(case)
-    ended = [event for event in case.events if isinstance(event, InboundDisabled)]
+    ended = case.told(InboundDisabled)
     check.want(len(times) > 1, "a session was not let in a second time")
     for number, (begin, end) in enumerate(pairwise([*times, inf]), 1):
         if _locked_out(ended, begin, end):
@@ -288,7 +280,7 @@ def check_i_02(case: Case) -> Finding:
         calls = count(len(case.service_calls), "call")
         told += f"; of {calls} the modem answered {len(answered)}"
     else:
-        sought = [event for event in case.events if isinstance(event, SessionSought)]
+        sought = case.told(SessionSought)
         found = sum(bool(event.gateway) for event in sought)
         told += f"; {of(case).workplace} looked {count(len(sought), 'time')}, and found {found}"
     return check.finding(told)
@@ -312,7 +304,7 @@ def check_i_03(case: Case) -> Finding:
         and said.line in own
         and (ANSWERS_BY_ITSELF in said.text or ANSWERS_NEVER in said.text)
     ]
-    ends = [event.time for event in case.events if isinstance(event, InboundDisabled)]
+    ends = [event.time for event in case.told(InboundDisabled)]
     for number, event in enumerate(enabled(case), 1):
         until_then = [answers for time, answers in settings if time <= event.time]
         check.want(until_then and until_then[-1], f"enabling {number} did not set S0=1")

@@ -31,8 +31,8 @@ from lab.wire.decode import TCP, UDP, Frame, Packet
 def scans_of(case: Case, state: str, source: str = "") -> list[HostScanned]:
     return [
         event
-        for event in case.events
-        if isinstance(event, HostScanned) and event.state == state and source in ("", event.source)
+        for event in case.told(HostScanned)
+        if event.state == state and source in ("", event.source)
     ]
 
 
@@ -53,7 +53,7 @@ def check_i_06(case: Case) -> Finding:
         return check.not_tested(why)
     service = of(case)
     wanted = {partition.alias: partition.name for partition in _allowed(service)}
-    came_up = [event for event in case.events if isinstance(event, SessionUp)]
+    came_up = case.told(SessionUp)
     for event in came_up:
         if event.address != service.ppp_address:
             check.object(f"the console has not the address {service.ppp_address}")
@@ -79,16 +79,12 @@ def check_i_07(case: Case) -> Finding:
         return check.not_tested("no partition is allowed")
     shown: list[Frame] = []
     for partition in wanted:
-        tried = [
-            event
-            for event in case.events
-            if isinstance(event, ServiceTried) and event.address == partition.alias
-        ]
+        tried = [event for event in case.told(ServiceTried) if event.address == partition.alias]
         check.want(tried, f"{partition.name} was not tried")
         for event in tried:
             said = f"This is port tcp/{event.port} of {partition.name}"
             check.want(event.answer == said, event.sentence)
-        came = _of_caller(case, partition.segment)
+        came = of_caller(case, partition.segment)
         shown += [frame for frame, _ in came]
         check.want(came, f"nothing of the session is on {partition.segment}")
         strange = [f for f, p in came if partition.address not in (p.source, p.destination)]
@@ -106,13 +102,10 @@ def check_i_07(case: Case) -> Finding:
     return check.finding(f"{names} answered by {count(len(wanted), 'alias', 'aliases')}")
 
 
-def _of_caller(case: Case, segment: str) -> list[tuple[Frame, Packet]]:
+def of_caller(case: Case, segment: str) -> list[tuple[Frame, Packet]]:
+    """The representative's packets on a wire, either way."""
     caller = of(case).caller_address
-    return [
-        (frame, frame.ip)
-        for frame in case.frames(segment)
-        if frame.ip and caller in (frame.ip.source, frame.ip.destination)
-    ]
+    return [(f, p) for f, p in case.packets(segment) if caller in (p.source, p.destination)]
 
 
 def check_i_08(case: Case) -> Finding:
@@ -131,7 +124,7 @@ def check_i_08(case: Case) -> Finding:
                 continue
             _want_all_arrived(check, scan)
             check.want(scan.silent, scan.sentence)
-        came = [frame for frame, _ in _of_caller(case, partition.segment)]
+        came = [frame for frame, _ in of_caller(case, partition.segment)]
         check.forbid(came, f"of the session on {partition.segment}")
         if of(case).allowed:
             own = scans_of(case, SESSION, partition.name)
@@ -139,18 +132,15 @@ def check_i_08(case: Case) -> Finding:
             for scan in own:
                 _want_all_arrived(check, scan)
                 check.want(scan.silent, scan.sentence)
-        for event in case.events:
-            if isinstance(event, ServiceTried) and event.host == partition.name:
+        for event in case.told(ServiceTried):
+            if event.host == partition.name:
                 check.want(not event.answer, event.sentence)
     names = all_of([partition.name for partition in others])
+    by_alias = " and by what would be the alias" if all(p.alias for p in others) else ""
     return check.finding(
-        f"{names}: all ports and protocols tried by address{_by_alias(others)}, none answered; "
+        f"{names}: all ports and protocols tried by address{by_alias}, none answered; "
         "neither did another partition answer it"
     )
-
-
-def _by_alias(partitions: list[Partition]) -> str:
-    return " and by what would be the alias" if all(p.alias for p in partitions) else ""
 
 
 def _want_all_arrived(check: Check, scan: HostScanned) -> None:
@@ -180,7 +170,7 @@ def check_i_09(case: Case) -> Finding:
     until = max((scan.time for scan in scans), default=inf)
     strange = [i for i in _of_console(case) if since <= i.frame.time <= until]
     check.forbid(frames_of(strange), "of the console on the line meanwhile")
-    tried = [e for e in case.events if isinstance(e, ServiceTried) and e.time < since]
+    tried = [e for e in case.told(ServiceTried) if e.time < since]
     for partition in _allowed(service):
         reached = [e for e in tried if e.address == partition.alias and e.answer]
         check.want(reached, f"{partition.name} was not reached")
@@ -224,7 +214,7 @@ def check_i_10(case: Case) -> Finding:
 
 def _judge_use(case: Case, check: Check) -> None:
     """What the listed ports are for: SSH, and HTTPS where it is listed."""
-    used = [event for event in case.events if isinstance(event, ConsoleUsed)]
+    used = case.told(ConsoleUsed)
     for port in {SSH_PORT, *HTTPS_PORTS} & {*of(case).ports}:
         check.want([e for e in used if e.port == port], f"nobody used TCP {port} in a session")
     for event in used:
@@ -249,7 +239,7 @@ def check_i_11(case: Case) -> Finding:
     )
     if why := no_session(case):
         return check.not_tested(why)
-    rules = {e.moment: e.rules for e in case.events if isinstance(e, CustomerRules)}
+    rules = {e.moment: e.rules for e in case.told(CustomerRules)}
     denied, admitted = _rules_that_differ(of(case), rules.get("during", ""))
     check.want(denied, "the customer denied no listed port")
     check.want(admitted, "the customer admitted no port that is not listed")
@@ -301,7 +291,7 @@ def check_i_32(case: Case) -> Finding:
     if why := no_session(case):
         return check.not_tested(why)
     service = of(case)
-    tries = [e for e in case.events if isinstance(e, ServiceTried) and e.source == service.console]
+    tries = [e for e in case.told(ServiceTried) if e.source == service.console]
     check.want(tries, "the console opened no connection of its own in a session")
     for tried in tries:
         check.want(bool(tried.answer) == stateful, tried.sentence)

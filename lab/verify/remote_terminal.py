@@ -127,8 +127,8 @@ def judge_shells(case: Case, check: Check) -> list[TerminalDialogue]:
     for name in sorted(interfaces):
         check.object(f"the session has the network interface {name}")
     _judge_partitions(case, check, dialogues)
-    for event in case.events:
-        if isinstance(event, LoggedOut) and event.left:
+    for event in case.told(LoggedOut):
+        if event.left:
             check.object(event.sentence)
     return dialogues
 
@@ -141,8 +141,8 @@ def _judge_partitions(case: Case, check: Check, dialogues: list[TerminalDialogue
         came = [
             frame
             for dialogue in dialogues
-            for frame in case.frames(partition.segment)
-            if frame.ip and dialogue.line.began <= frame.time <= dialogue.line.ended
+            for frame, _ in case.packets(partition.segment)
+            if dialogue.line.began <= frame.time <= dialogue.line.ended
         ]
         check.forbid(came, f"on {partition.segment} during a session")
     for dialogue in dialogues:
@@ -151,7 +151,7 @@ def _judge_partitions(case: Case, check: Check, dialogues: list[TerminalDialogue
 
 
 def _judge_outside(case: Case, check: Check) -> None:
-    scans = [event for event in case.events if isinstance(event, HostScanned)]
+    scans = case.told(HostScanned)
     meanwhile = [scan for scan in scans if scan.state == SESSION]
     internet = {node.name for node in case.topology.with_role(Role.internet)}
     check.want(

@@ -24,7 +24,7 @@ LATER_S = 1.0
 
 
 def records(case: Case) -> list[Audited]:
-    return [event for event in case.events if isinstance(event, Audited)]
+    return case.told(Audited)
 
 
 def dialled(case: Case) -> list[TerminalSaid]:
@@ -102,7 +102,7 @@ def check_i_21(case: Case) -> Finding:
         return check.not_tested(why)
     if not of(case).by:
         return check.not_tested(f"no session is let in to {of(case).console}")
-    seen, tries = records(case), [e for e in case.events if isinstance(e, ToolTried)]
+    seen, tries = records(case), case.told(ToolTried)
     refused: list[str] = []
     for tried in tries:
         record = _record_of(tried, seen)
@@ -151,6 +151,6 @@ def _record_of(tried: ToolTried, seen: list[Audited]) -> Audited | None:
 
 def _judge_nothing_dialled(case: Case, check: Check, tried: ToolTried, reason: str) -> None:
     times = [said.time for said in dialled(case)]
-    times += [event.started for event in case.events if isinstance(event, CalledIn)]
+    times += [event.started for event in case.told(CalledIn)]
     if any(tried.started <= time <= tried.time for time in times):
         check.object(f"{tried.user} was refused ({reason}), and yet {of(case).console} was called")

@@ -31,7 +31,7 @@ def check_i_19(case: Case) -> Finding:
     calls = [r for r in seen if r.verb in CALLS and r.outcome != "refused"]
     for number, call in enumerate(calls, 1):
         judge_permitted(check, f"call {number} at {service.workplace}", seen, call, call.time)
-    runs = [e for e in case.events if isinstance(e, ToolTried) and e.words.startswith("run ")]
+    runs = [e for e in case.told(ToolTried) if e.words.startswith("run ")]
     used = [e for e in runs if e.status == 0]
     check.want(used, "nobody has reached the console by a tool, so this proves nothing")
     strange = {e.user for e in runs} - {call.user for call in calls}
@@ -64,7 +64,7 @@ def check_i_20(case: Case) -> Finding:
     if why := _no_server(case):
         return check.not_tested(why)
     service = of(case)
-    scans = [event for event in case.events if isinstance(event, ApartScanned)]
+    scans = case.told(ApartScanned)
     sources = {scan.source for scan in scans}
     check.want(service.intranet in sources, f"{service.intranet} has not tried to get in")
     check.want(service.console in sources, "nobody has tried to get out of a session")
@@ -86,7 +86,7 @@ def check_i_20(case: Case) -> Finding:
 
 
 def _past_the_tools(case: Case, source: str) -> list[ApartTried]:
-    return [e for e in case.events if isinstance(e, ApartTried) and e.source == source]
+    return [e for e in case.told(ApartTried) if e.source == source]
 
 
 def _ends(case: Case) -> set[str]:

@@ -22,6 +22,7 @@ from lab.verify.remote_service import (
     of,
     untried,
 )
+from lab.verify.remote_session import of_caller
 from lab.verify.service_access import records
 from lab.verify.service_sessions import by_vpn
 from lab.verify.service_vpn import begins, calls_of
@@ -67,11 +68,7 @@ def check_i_22(case: Case) -> Finding:
         if aliases:
             check.object(f"the session has addresses for partitions: {all_of(aliases)}")
     for partition in of(case).partitions:
-        came = [
-            frame
-            for frame in case.frames(partition.segment)
-            if frame.ip and of(case).caller_address in (frame.ip.source, frame.ip.destination)
-        ]
+        came = [frame for frame, _ in of_caller(case, partition.segment)]
         check.forbid(came, f"of a session on {partition.segment}")
     if why := no_session(case):
         return check.not_tested(why)
@@ -112,16 +109,12 @@ def check_i_28(case: Case) -> Finding:
         return check.not_tested(why)
     if of(case).ways_in:
         return check.not_tested(f"{case.topology.profile} has remote service")
-    refused = {event.by for event in case.events if isinstance(event, InboundRefused)}
+    refused = {event.by for event in case.told(InboundRefused)}
     for by in filter(None, Inbound):
         check.want(by in refused, f"by {by} was not refused")
     for event in enabled(case):
         check.object(event.sentence)
-    attacks = [
-        event
-        for event in case.events
-        if isinstance(event, HostScanned) and event.purpose == Purpose.attack.name
-    ]
+    attacks = [event for event in case.told(HostScanned) if event.purpose == Purpose.attack.name]
     judge_outsiders(case, check, attacks)
     forbid_answers(case, check, 0.0, inf)
     tried = all_of(sorted({scan.source for scan in attacks}))
@@ -138,7 +131,7 @@ def check_i_29(case: Case) -> Finding:
         return check.not_tested(why)
     if of(case).ways_in != INTERNET_ONLY:
         return check.not_tested(f"{case.topology.profile} has other ways, too")
-    refused = [event for event in case.events if isinstance(event, InboundRefused)]
+    refused = case.told(InboundRefused)
     others = [by for by in Inbound if by and by not in INTERNET_ONLY]
     for by in others:
         check.want(any(event.by == by for event in refused), f"by {by} was not refused")
@@ -176,7 +169,7 @@ def check_i_30(case: Case) -> Finding:
             check.want(items, f"nothing of session {number} is on {outside}")
             check.show(frames_of(items[:1]))
         return check.finding(f"{profile} has its VPN: {count(len(by_vpn(case)), 'session')}")
-    refused = [e for e in case.events if isinstance(e, InboundRefused) and e.by == Inbound.vpn]
+    refused = [e for e in case.told(InboundRefused) if e.by == Inbound.vpn]
     check.want(refused, "by vpn was not refused")
     check.want(not case.borrowed, f"{console} has used its VPN for remote service")
     check.forbid(frames_of(s for s in case.ike if begins(s)), "began IKE")
@@ -193,7 +186,7 @@ def check_i_31(case: Case) -> Finding:
     if why := untried(case) or _unknown(case):
         return check.not_tested(why)
     own = WAYS_IN[case.topology.profile]
-    refused = {event.by for event in case.events if isinstance(event, InboundRefused)}
+    refused = {event.by for event in case.told(InboundRefused)}
     for by in filter(None, Inbound):
         if by not in own:
             check.want(by in refused, f"by {by} was not refused")
@@ -220,14 +213,14 @@ def _unknown(case: Case) -> str:
 
 def _refusals(case: Case) -> tuple[float, float]:
     """From the first refusal until something else was done: enabled, called, or scanned."""
-    refused = [event.time for event in case.events if isinstance(event, InboundRefused)]
+    refused = [event.time for event in case.told(InboundRefused)]
     since = min(refused, default=inf)
     return since, _next_act(case, since)
 
 
 def _next_act(case: Case, since: float) -> float:
     """When something was done after the refusals: enabled, called, scanned, or asked of IBM's server."""
-    acts = [e.time for e in case.events if isinstance(e, InboundEnabled)]
+    acts = [e.time for e in case.told(InboundEnabled)]
     acts += [e.started for e in case.events if isinstance(e, CalledIn | HostScanned)]
     acts += [record.time for record in records(case)]
     return min((time for time in acts if time > since), default=inf)

@@ -25,8 +25,8 @@ def _judge_floods(case: Case, check: Check) -> None:
     """By VPN IBM's side can send before the session stands, and has to find everything closed."""
     if of(case).by is not Inbound.vpn:
         return
-    floods = [event for event in case.events if isinstance(event, Flooded)]
-    ups = [event.time for event in case.events if isinstance(event, SessionUp)]
+    floods = case.told(Flooded)
+    ups = [event.time for event in case.told(SessionUp)]
     ends = {(flood.address, flood.port) for flood in floods}
     both = zip(case.borrowed, ups, sessions(case), case.agreements, strict=False)
     for (since, _), up, session, agreed in both:
@@ -64,7 +64,7 @@ def check_i_18(case: Case) -> Finding:
     )
     if why := not_up(case):
         return check.not_tested(why)
-    locked = [event for event in case.events if isinstance(event, LockedDown)]
+    locked = case.told(LockedDown)
     came_up = sessions(case)
     if len(locked) != len(came_up):
         check.object(f"{count(len(came_up), 'session')}, and {count(len(locked), 'lock-down')}")
@@ -77,10 +77,8 @@ def check_i_18(case: Case) -> Finding:
     _judge_floods(case, check)
     unlisted = [
         event
-        for event in case.events
-        if isinstance(event, ServiceTried)
-        and event.host == of(case).console
-        and event.port not in of(case).ports
+        for event in case.told(ServiceTried)
+        if event.host == of(case).console and event.port not in of(case).ports
     ]
     check.want(unlisted, "no port that is closed was tried as soon as a session was up")
     for tried in unlisted:

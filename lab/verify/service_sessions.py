@@ -39,7 +39,7 @@ def by_telephone(case: Case) -> list[TelephoneCall]:
 
 def by_vpn(case: Case) -> list[list[Inside]]:
     """What the VPN carried in each session, from the enabling to the end; one that came up."""
-    ups = [event.time for event in case.events if isinstance(event, SessionUp)]
+    ups = [event.time for event in case.told(SessionUp)]
     return [
         [item for item in case.service_insides if since <= item.frame.time <= until]
         for since, until in case.borrowed
@@ -68,5 +68,4 @@ def sessions(case: Case) -> list[ServiceSession]:
 
 
 def passed(case: Case) -> list[Passed]:
-    """The packets of all sessions."""
     return [item for session in sessions(case) for item in session.passed]

@@ -33,14 +33,19 @@ def find(case: Case) -> Diagnosis | None:
     service = case.topology.service
     if service is not None and service.by is Inbound.internet:
         return _not_authorized(case, service) or relay_symptoms.find(case, service)
-    tried = any(isinstance(event, CalledIn | SessionSought) for event in case.events)
+    tried = case.told(CalledIn, SessionSought)
     if service is None or not service.by or not tried:
         return None
     return next((found for ask in SYMPTOMS if (found := ask(case, service))), None)
 
 
+def _ends(case: Case) -> set[str]:
+    """Why nobody could come in any more, at the end of each enabling."""
+    return {event.reason for event in case.told(InboundDisabled)}
+
+
 def _no_modem(case: Case, service: RemoteService) -> Diagnosis | None:
-    if not any(isinstance(e, InboundDisabled) and e.reason == "no-modem" for e in case.events):
+    if "no-modem" not in _ends(case):
         return None
     return Diagnosis(
         "console-modem",
@@ -80,11 +85,11 @@ def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
 
 
 def _wrong_tries(case: Case, service: RemoteService) -> Diagnosis | None:
-    if not any(isinstance(e, InboundDisabled) and e.reason == "wrong-tries" for e in case.events):
+    if "wrong-tries" not in _ends(case):
         return None
     if service.terminal_account is not None:
         return _locked_out(case, service)
-    tries = sum(isinstance(event, WrongTry) for event in case.events)
+    tries = len(case.told(WrongTry))
     return Diagnosis(
         "wrong-tries",
         f"{service.console} hung up after {count(tries, 'wrong try', 'wrong tries')}, and lets nobody in: "
@@ -115,13 +120,8 @@ def _locked_out(case: Case, service: RemoteService) -> Diagnosis:
 
 
 def _late_lockdown(case: Case, service: RemoteService) -> Diagnosis | None:
-    for event in case.events:
-        if (
-            isinstance(event, ServiceTried)
-            and event.host == service.console
-            and event.port not in service.ports
-            and event.answer
-        ):
+    for event in case.told(ServiceTried):
+        if event.host == service.console and event.port not in service.ports and event.answer:
             return Diagnosis(
                 "late-lockdown",
                 f"TCP {event.port} of {service.console} answered in a session, before the lock-down stood",
@@ -132,9 +132,7 @@ def _late_lockdown(case: Case, service: RemoteService) -> Diagnosis | None:
 
 def _hole(case: Case, service: RemoteService) -> Diagnosis | None:
     listed = spans(service.ports)
-    for scan in case.events:
-        if not isinstance(scan, HostScanned):
-            continue
+    for scan in case.told(HostScanned):
         if (scan.state, scan.target) != (SESSION, service.ppp_address):
             continue
         for protocol, answered in (("TCP", scan.tcp), ("UDP", scan.udp)):
@@ -162,7 +160,7 @@ def _line_dropped(case: Case, service: RemoteService) -> Diagnosis | None:
 
 
 def _wrong_try(case: Case, service: RemoteService) -> Diagnosis | None:
-    tries = [event for event in case.events if isinstance(event, WrongTry)]
+    tries = case.told(WrongTry)
     if not tries:
         return None
     return Diagnosis(
@@ -174,9 +172,8 @@ def _wrong_try(case: Case, service: RemoteService) -> Diagnosis | None:
 
 
 def _silent_peer(case: Case, service: RemoteService) -> Diagnosis | None:
-    used = any(isinstance(e, InboundDisabled) and e.reason == "used" for e in case.events)
-    causes = [event.ended for event in case.events if isinstance(event, SessionDown)]
-    if not (used and service.by is Inbound.vpn and PppCause.terminated in causes):
+    causes = [event.ended for event in case.told(SessionDown)]
+    if not ("used" in _ends(case) and service.by is Inbound.vpn and PppCause.terminated in causes):
         return None
     return Diagnosis(
         "session-cut-off",

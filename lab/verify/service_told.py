@@ -6,12 +6,15 @@ from abc import abstractmethod
 from dataclasses import replace
 from functools import cached_property
 from math import inf
+from typing import TypeVar
 
 from lab.record.event import Event
 from lab.service.events import InboundDisabled, SessionDown, SessionUp, VpnBorrowed
 from lab.topology.model import RemoteService
 from lab.topology.service import Inbound
 from lab.verify.told import Told
+
+E = TypeVar("E", bound=Event)
 
 
 class ServiceTold(Told):
@@ -22,18 +25,19 @@ class ServiceTold(Told):
     def events(self) -> list[Event]:
         """All of them, in order."""
 
+    def told(self, *kinds: type[E]) -> list[E]:
+        """The events of these kinds."""
+        return [event for event in self.events if isinstance(event, kinds)]
+
     @cached_property
     def borrowed(self) -> list[tuple[float, float]]:
         """When a VPN was in use for remote service, until the end of each session."""
         found: list[tuple[float, float]] = []
         since: float | None = None
-        for event in self.events:
-            if isinstance(event, VpnBorrowed):
-                since = event.time
-            elif isinstance(event, SessionDown | InboundDisabled):
-                if since is not None:
-                    found.append((since, event.time))
-                since = None
+        for event in self.told(VpnBorrowed, SessionDown, InboundDisabled):
+            if since is not None and not isinstance(event, VpnBorrowed):
+                found.append((since, event.time))
+            since = event.time if isinstance(event, VpnBorrowed) else None
         return found if since is None else [*found, (since, inf)]
 
     @property
@@ -47,7 +51,7 @@ class ServiceTold(Told):
         """The remote service with the addresses of each session; by VPN these are the gateway's to give."""
         service = self.topology.service
         assert service is not None, "a topology without one does not expect its requirements"
-        ups = [event for event in self.events if isinstance(event, SessionUp)]
+        ups = self.told(SessionUp)
         if service.by is not Inbound.vpn or not ups:
             return (service,)
         return tuple(_agreed(service, up) for up in ups)

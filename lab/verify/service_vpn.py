@@ -13,6 +13,7 @@ from lab.topology.service import Inbound
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import enabled, not_up, of
+from lab.verify.remote_session import of_caller
 from lab.verify.service_sessions import by_vpn
 from lab.verify.sightings import IkeSighting, Inside
 from lab.wire import ppp
@@ -40,7 +41,7 @@ def check_i_12(case: Case) -> Finding:
     )
     if why := _no_vpn(case):
         return check.not_tested(why)
-    ups = [event for event in case.events if isinstance(event, SessionUp)]
+    ups = case.told(SessionUp)
     for number, (items, up) in enumerate(zip(by_vpn(case), ups, strict=True), 1):
         check.want(items, f"nothing of session {number} is between {up.source} and {up.gateway}")
         for gateway in sorted({item.gateway for item in items} - {up.gateway}):
@@ -234,11 +235,7 @@ def check_i_17(case: Case) -> Finding:
             strange = list(_strays(items, given, outgoing=outgoing))
             check.forbid(strange, f"in session {number} by a PPP session that is another's")
         for partition in agreed.allowed:
-            came = [
-                (frame, frame.ip)
-                for frame in case.frames(partition.segment)
-                if frame.ip and agreed.caller_address in (frame.ip.source, frame.ip.destination)
-            ]
+            came = of_caller(case, partition.segment)
             check.want(came, f"nothing of a session is on {partition.segment}")
             wrong = [f for f, p in came if partition.address not in (p.source, p.destination)]
             check.forbid(wrong, f"of a session on {partition.segment} and not for {partition.name}")
@@ -257,11 +254,8 @@ def _judge_crossed(case: Case, check: Check) -> int:
     owners = {agreed.ppp_address: agreed.console} | {p.alias: p.name for p in agreed.allowed}
     crossed = [
         event
-        for event in case.events
-        if isinstance(event, HostScanned)
-        and event.state == SESSION
-        and event.by
-        and owners.get(event.target, event.by) != event.by
+        for event in case.told(HostScanned)
+        if event.state == SESSION and event.by and owners.get(event.target, event.by) != event.by
     ]
     for whose in owners.values() if len(owners) > 1 else ():
         tried = any(event.by == whose for event in crossed)
@@ -344,5 +338,5 @@ def _judge_order(case: Case, check: Check, number: int, items: list[Inside]) -> 
     check.want(
         [t for t in fresh if t >= begin], f"session {number}: L2TP began before new SAs stood"
     )
-    locked = [e.time for e in case.events if isinstance(e, LockedDown) and begin <= e.time]
+    locked = [e.time for e in case.told(LockedDown) if begin <= e.time]
     check.want(locked and locked[0] <= at, f"session {number}: L2TP began before the lock-down")

@@ -36,7 +36,6 @@ class EspSighting:
     """An ESP packet on a wire, and what came of opening it."""
 
     frame: Frame
-    packet: Packet
     sealed: esp.Sealed
     opened: esp.Opened
     outgoing: bool

@@ -158,13 +158,13 @@ class Trail:
 
     def complaints(self, *nodes: str) -> set[CharonCause]:
         """What the logs of these nodes' charons complain of."""
-        found = [event for event in self.case.events if isinstance(event, CharonComplained)]
+        found = self.case.told(CharonComplained)
         return {event.cause for event in found if event.source in nodes}
 
     @cached_property
     def exhausted(self) -> set[str]:
         """The gateways that had no address left."""
-        return {event.source for event in self.case.events if isinstance(event, PoolExhausted)}
+        return {event.source for event in self.case.told(PoolExhausted)}
 
     def is_customers(self, node: str) -> bool:
         """Whether a node is the customer's firewall."""

@@ -93,8 +93,6 @@ class TerminalDialogue:
 
     line: Line
     tries: list[LogInTry]
-    locked_out: bool
-    """The console said that there were too many tries."""
     screen: str
     """All that the console sent."""
     session: str
@@ -253,24 +251,21 @@ def _read(prompt: str, line: Line) -> TerminalDialogue:
     answers = iter(typed)
     found: list[LogInTry] = []
     end = len(screen)
-    locked_out = False
     for token in _tokens(prompt, screen):
         if token[0] == prompt:
             end = token.end()
-        locked_out = locked_out or token[0] == TOO_MANY
         if token[0] == ASK_USER:
             found.append(LogInTry(line=line))
         elif not found:
             continue
         _note(found[-1], token, answers, prompt)
-        piece = _piece_at(places, token.start())
+        piece = [piece for begin, piece in places if begin <= token.start()][-1]
         found[-1].time = piece.frame.time
         if token[0] in (DENIED, prompt):
             found[-1].shown.append(piece)
     return TerminalDialogue(
         line=line,
         tries=found,
-        locked_out=locked_out,
         screen=screen,
         session=screen[end:],
         commands=[command for command in answers if command] if end < len(screen) else [],
@@ -300,7 +295,3 @@ def _note(each: LogInTry, token: re.Match[str], answers: Iterator[str], prompt: 
         each.let_in = True
     elif token[1]:
         each.challenge = token[1]
-
-
-def _piece_at(places: list[tuple[int, LinePiece]], place: int) -> LinePiece:
-    return [piece for begin, piece in places if begin <= place][-1]

@@ -54,7 +54,10 @@ class Ground:
 
 
 class WayDriver(Protocol):
-    """What ``bring_up.start`` gives for all ways of one kind. Each verb is about one agent's way."""
+    """What ``bring_up.start`` gives for all ways of one kind. Each verb is about one agent's way.
+
+    A driver that is a subclass has what the last two do for a kind without daemons and trials of its own.
+    """
 
     def up(self, way: Any, agent: str) -> None:
         """Bring the way up, and route IBM's servers over it. Raises ProtocolError if it does not come."""
@@ -76,9 +79,11 @@ class WayDriver(Protocol):
 
         ``lab`` is the ``RunningLab``.
         """
+        return
 
     def details(self) -> dict[str, list[str]]:
         """What the daemons of each node know now, in lines for people. No secrets."""
+        return {}
 
 
 class Start(Protocol):

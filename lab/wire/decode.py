@@ -95,6 +95,9 @@ class Packet:
     def is_reset(self) -> bool:
         return self.protocol == TCP and bool(self.tcp_flags & _RST)
 
+    def uses_udp(self, port: int) -> bool:
+        return self.protocol == UDP and port in (self.source_port, self.destination_port)
+
     @property
     def ends_connection(self) -> bool:
         """One end of a TCP connection sends no more."""

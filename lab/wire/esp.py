@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from lab.errors import LabBroke
-from lab.wire.decode import ESP, UDP, Packet, bare_transport, parse_ip
+from lab.wire.decode import ESP, Packet, bare_transport, parse_ip
 from lab.wire.isakmp import NAT_T_PORT, NON_ESP_MARKER
 
 try:  # where cryptography has moved it; Debian 12's own still has the old place
@@ -97,11 +97,7 @@ def sealed(packet: Packet) -> Sealed | None:
     data = packet.payload
     if packet.protocol == ESP:
         in_udp = False
-    elif (
-        packet.protocol == UDP
-        and NAT_T_PORT in (packet.source_port, packet.destination_port)
-        and data[:4] != NON_ESP_MARKER
-    ):
+    elif packet.uses_udp(NAT_T_PORT) and data[:4] != NON_ESP_MARKER:
         in_udp = True
     else:
         return None

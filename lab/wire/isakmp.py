@@ -57,7 +57,6 @@ class IsakmpMessage:
     responder_cookie: bytes
     version: int
     exchange: int
-    encrypted: bool
     message_id: int
     payloads: tuple[tuple[int, bytes], ...]
     """Type and body, in order; empty where the message is encrypted."""
@@ -111,9 +110,9 @@ def parse(data: bytes) -> IsakmpMessage | None:
         return None
 
     body = data[_header.size : length]
-    encrypted = bool(flags & 1) if version >> 4 == 1 else first == 46
+    encrypted = flags & 1 if version >> 4 == 1 else first == 46
     payloads = () if encrypted else tuple(_chain(first, body))
-    return IsakmpMessage(icookie, rcookie, version, exchange, encrypted, ident, payloads, body)
+    return IsakmpMessage(icookie, rcookie, version, exchange, ident, payloads, body)
 
 
 def _chain(kind: int, body: bytes) -> list[tuple[int, bytes]]:

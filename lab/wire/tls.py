@@ -62,10 +62,6 @@ class TcpConnection:
     """By the client."""
     received: list[Packet] = field(default_factory=list)
 
-    @property
-    def started(self) -> float:
-        return self.frames[0].time
-
     def carried(self, *, out: bool) -> list[tuple[Frame, Packet]]:
         """The client's packets, or the server's, each with its frame."""
         pairs = [(frame, frame.ip) for frame in self.frames if frame.ip]

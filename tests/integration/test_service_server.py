@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lab.errors import DaemonError, ProtocolError
-from lab.linux import links
+from lab.linux import firewall, links
 from lab.linux.nodes import Node
 from lab.linux.process import Ended, Popen
 from lab.record.event import Event
@@ -354,14 +354,14 @@ def networks(tmp_path: Path) -> Iterator[Networks]:
 def test_only_a_sessions_tools_reach_it(networks: Networks) -> None:
     made = networks.separation
     with workplace.opened(made, 1, TOOLS, {SESSION: GATEWAY}) as place:
-        assert networks.reaches(place.node, SESSION, 22)
+        assert networks.reaches(place, SESSION, 22)
         for node in (networks.intranet, networks.server):
             assert not networks.reaches(node, SESSION, 22)
         # Nor do tools get anywhere else, and nothing comes from the session's side.
         for address in (GATEWAY, SERVER, PC, "192.168.255.5"):
-            assert not networks.reaches(place.node, address, 22)
+            assert not networks.reaches(place, address, 22)
         assert not networks.reaches(networks.gateway, PC, 22)
-        counted = made.counters()
+        counted = firewall.counters({"service": networks.server})["service"]
     assert counted["session-1-out"] >= 3
     assert counted["session-1-back"] >= 2
     assert {name: counted[name] > 0 for name in separation.COUNTERS} == {
@@ -378,8 +378,8 @@ def test_with_a_session_all_of_it_goes(networks: Networks) -> None:
     before = server.run(["nft", "-s", "list", "ruleset"])
     for number in (1, 2):
         with workplace.opened(made, number, TOOLS, {SESSION: GATEWAY}) as place:
-            sleeper = place.start(["sleep", "1000"], 59_001, (0, 1, 2))
-            assert networks.reaches(place.node, SESSION, 22)
+            sleeper = workplace.start_as(place, ["sleep", "1000"], 59_001, (0, 1, 2))
+            assert networks.reaches(place, SESSION, 22)
         assert sleeper.wait(10) == -9
         assert not networks.reaches(networks.intranet, SESSION, 22)
         assert server.run(["nft", "-s", "list", "ruleset"]) == before
@@ -394,8 +394,8 @@ def test_two_sessions_do_not_reach_each_other(networks: Networks) -> None:
     networks.gateway.run(["ip", "address", "add", f"{other}/32", "dev", "lo"])
     with workplace.opened(made, 1, TOOLS, {SESSION: GATEWAY}) as one:
         with workplace.opened(made, 2, "10.253.0.12", {f"{other}/32": GATEWAY}) as two:
-            assert networks.reaches(one.node, SESSION, 22)
-            assert networks.reaches(two.node, other, 22)
-            assert not networks.reaches(one.node, other, 22)
-            assert not networks.reaches(two.node, SESSION, 22)
-        assert networks.reaches(one.node, SESSION, 22)
+            assert networks.reaches(one, SESSION, 22)
+            assert networks.reaches(two, other, 22)
+            assert not networks.reaches(one, other, 22)
+            assert not networks.reaches(two, SESSION, 22)
+        assert networks.reaches(one, SESSION, 22)

@@ -17,7 +17,7 @@ SHORT_MINUTES = 1
 
 
 class Authorized:
-    """A ``Representative``: each call and each hang-up is asked for by ``ssh`` from a PC, by a token.
+    """Around a ``Representative``: each call and hang-up is asked for by ``ssh`` from a PC, by a token.
 
     What authenticates the session is typed at the tool, and goes to the way in as it is.
     """
@@ -31,10 +31,6 @@ class Authorized:
         self._token = ""
         self.spent = ""
         """The token of the last session."""
-
-    @property
-    def connected(self) -> bool:
-        return self.way_in.connected
 
     @property
     def place(self) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.record.event import Event
+from lab.record.event import Event, kinds_of
 from lab.service.events import Counts
 
 
@@ -10,13 +10,17 @@ class Audited(Event, topic="audit"):
     """IBM's service server has recorded an attempt (I-21). The source is the server."""
 
     user: str
+    """As the user has called itself; ``officer`` at the server's own console."""
     address: str
     """From where; empty at the server's own console."""
     console: str
+    """With which console the attempt has to do; empty if with none."""
     verb: str
+    """``log-in``, a verb of ``lab-service``, or ``session`` for the beginning and the end of a session."""
     outcome: str
     """``done``, ``refused`` or ``failed``."""
     reason: str
+    """Why it was refused or failed (``Denial``), or what else is to be said of it."""
     authorization: int
     """The number of the authorization that was given, or by which the attempt was permitted; 0: none."""
 
@@ -96,4 +100,4 @@ class ApartScanned(Event, topic="scan"):
         return f"{self.source} scans {self.target} past the service server: {came}"
 
 
-KINDS: tuple[type[Event], ...] = (Audited, ToolTried, ApartTried, ApartScanned)
+KINDS = kinds_of(__name__)

@@ -16,7 +16,8 @@ from lab.errors import LabBroke, LabError, UsageError
 from lab.linux.process import Popen
 from lab.names import check_known
 from lab.service.server import audit
-from lab.service.server.audit import Audit, AuditOutcome, AuditRecord
+from lab.service.server.audit import Audit, AuditOutcome
+from lab.service.server.events import Audited
 from lab.service.server.tokens import AccessDenied, Authorizations, Denial
 
 OFFICER = "officer"
@@ -115,7 +116,6 @@ class Office:
             return token.reveal()
 
     def audit(self, caller: Asker, options: Mapping[str, Any]) -> str:
-        """Every record."""
         with _Attempt(self._records, caller, "audit"):
             self._want_officer(caller)
         return audit.table(self._records.records())
@@ -323,8 +323,8 @@ class _Attempt:
         elif error is not None:
             return
         self._records.note(
-            AuditRecord(
-                time=time.time(),
+            Audited(
+                source=self._records.source,
                 user=self.caller.user,
                 address=self.caller.address,
                 console=self.console,

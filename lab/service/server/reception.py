@@ -23,7 +23,7 @@ from lab.errors import LabError, UsageError
 from lab.linux import listening
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 from lab.service.server import tool, verbs
 from lab.service.server.office import OFFICER, Asker, Office
 from lab.service.server.verbs import HelpWanted, NoVerb
@@ -84,6 +84,7 @@ class Reception:
         user_at: UserAt,
     ) -> None:
         self._broke = Broke(name)
+        self.check = self._broke.check
         self._listener = listener
         self._office = office
         self._users = users
@@ -105,10 +106,6 @@ class Reception:
         with self._broke:
             self._serve(told)
 
-    def check(self) -> None:
-        """Raise, once, what ended the thread before its time."""
-        self._broke.check()
-
     def end_programs(self) -> None:
         """End what ``run`` has started: the session's end, or the server's."""
         for descriptor in list(self._programs):
@@ -116,9 +113,7 @@ class Reception:
 
     def _serve(self, told: int) -> None:
         while True:
-            poller = select.poll()
-            for source in (self._listener.fileno(), told, *self._programs):
-                poller.register(source, select.POLLIN)
+            poller = readable(self._listener, told, *self._programs)
             for program in self._programs.values():
                 poller.register(program.connection, select.POLLRDHUP)
             patience_ms = 1000 * LOOKS_S if self._office.visited else None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.errors import KernelError
-from lab.linux import firewall, nft
+from lab.linux import firewall
 from lab.linux.firewall import chain, declared
 from lab.linux.nodes import Node
 
@@ -151,12 +151,6 @@ class Separation:
         self.server = server
         self._passages: list[ToolPassage] = []
 
-    def counters(self) -> dict[str, int]:
-        """Packets by counter: ``COUNTERS``, and ``out`` and ``back`` of each session that stands."""
-        counted = firewall.counters({self.server.name: self.server}).get(self.server.name, {})
-        own = {*COUNTERS, *(name for p in self._passages for name in (p.out, p.back))}
-        return {name: packets for name, packets in counted.items() if name in own}
-
     @property
     def interfaces(self) -> set[str]:
         """Those by which the sessions that stand are reached."""
@@ -191,10 +185,7 @@ class Separation:
             )
 
     def _nft(self, operation: str, script: str) -> None:
-        try:
-            self.server.call(nft.run, script)
-        except nft.Refused as refused:
-            raise KernelError(operation, self.server.name, str(refused).strip()) from refused
+        firewall.run(self.server, operation, script)
 
 
 @contextlib.contextmanager

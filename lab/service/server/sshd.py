@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import select
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from lab.errors import DaemonError
 from lab.linux.nodes import Node
 from lab.linux.process import DEVNULL, Log, Popen, how_ended
-from lab.linux.worker import Broke, start_worker
+from lab.linux.worker import Broke, readable, start_worker
 from lab.service.server import accounts, log_ins
 from lab.service.server.accounts import NOBODYS_PATH, Account
 from lab.service.server.log_ins import LogIn
@@ -149,9 +148,7 @@ class SshServer:
 
     def listen(self, told: int) -> None:
         """Read what it says until ``told`` is readable."""
-        poller = select.poll()
-        for source in (self._said, told):
-            poller.register(source, select.POLLIN)
+        poller = readable(self._said, told)
         with self._broke:
             while told not in {descriptor for descriptor, _ in poller.poll()}:
                 if not self.catch_up():
@@ -206,9 +203,7 @@ def _end(popen: Popen[bytes], node: Node, uids: set[int]) -> None:
         popen.kill()
         popen.wait(END_S)
         for descriptor in dying.values():
-            poller = select.poll()
-            poller.register(descriptor, select.POLLIN)
-            poller.poll(END_S * 1000)
+            readable(descriptor).poll(END_S * 1000)
 
 
 def _stopped(pid: int) -> int:

@@ -87,7 +87,6 @@ class Authorization:
     """Of the server's authorizations, from 1: records name the authorization so, and never the token."""
     user: str
     console: str
-    issued: float
     expires: float
     """From this time on the token is worth nothing."""
     used: bool = False
@@ -116,7 +115,6 @@ class Authorizations:
             number=len(self._known) + 1,
             user=user,
             console=console,
-            issued=now,
             expires=now + 60 * minutes,
         )
         return Secret(token)

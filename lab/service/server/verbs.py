@@ -82,14 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     call = verbs.add_parser(
         "call", help="only get to the HMC's entrance, to see whether it answers"
     )
-    call.add_argument("--token", default="", help="as of connect")
-    call.add_argument("--console", help="as of connect")
     invite = verbs.add_parser(
         "invite", help="by Internet: get a code of the relay, for the customer"
     )
     invite.set_defaults(verb="call")
-    invite.add_argument("--token", default="", help="as of connect")
-    invite.add_argument("--console", help="as of connect")
+    for entrance in (call, invite):
+        entrance.add_argument("--token", default="", help="as of connect")
+        entrance.add_argument("--console", help="as of connect")
     verbs.add_parser("extend", help="by Internet: have the code be valid for longer, once")
     asked = verbs.add_parser("ask", help="by Internet: which ports the HMC opens in the session")
     asked.add_argument("ports", nargs="*", type=int, metavar="PORT", help="all, if none is named")

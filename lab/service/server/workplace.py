@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
@@ -17,6 +16,7 @@ from ipaddress import IPv4Network
 from lab.linux import links, process
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
+from lab.linux.worker import readable
 from lab.service.server.separation import Separation, ToolPassage
 
 NET = IPv4Network("192.168.255.0/24")
@@ -27,28 +27,6 @@ OUTSIDE = "service"
 FIRST_ROUTES = 1000
 """The routing table of session 0 on the server."""
 END_S = 10.0
-
-
-class Workplace:
-    """One session's; programs run in ``node``."""
-
-    def __init__(self, node: Node, passage: ToolPassage) -> None:
-        self.node = node
-        self.passage = passage
-        self._programs: list[Popen[bytes]] = []
-
-    def start(self, argv: Sequence[str], uid: int, streams: Sequence[int]) -> Popen[bytes]:
-        """Start a program as a user, on three streams of ours; it ends with the session."""
-        popen = start_as(self.node, argv, uid, streams)
-        self._programs.append(popen)
-        return popen
-
-    def end_programs(self) -> None:
-        """End them, and what they have started in the namespace."""
-        for popen in self._programs:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(popen.pid, signal.SIGKILL)
-        end_strays(self.node)
 
 
 def start_as(node: Node, argv: Sequence[str], uid: int, streams: Sequence[int]) -> Popen[bytes]:
@@ -72,9 +50,7 @@ def end_strays(node: Node) -> None:
             descriptor = os.pidfd_open(pid)
             try:
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                poller = select.poll()
-                poller.register(descriptor, select.POLLIN)
-                poller.poll(END_S * 1000)
+                readable(descriptor).poll(END_S * 1000)
             finally:
                 os.close(descriptor)
 
@@ -82,8 +58,8 @@ def end_strays(node: Node) -> None:
 @contextlib.contextmanager
 def opened(
     separation: Separation, number: int, address: str, hops: Mapping[str, str]
-) -> Iterator[Workplace]:
-    """A workplace for a session.
+) -> Iterator[Node]:
+    """A workplace for a session, whose tools run in the node.
 
     ``number`` is the session's, below ``MOST``; no two sessions of a server may have the same at once.
     ``address`` is the tools' own, which whoever is beyond the server routes to the server. ``hops`` has for
@@ -119,9 +95,8 @@ def opened(
             number=number, tools=outer, address=address, beyond=beyond, addresses=tuple(hops)
         )
         undo.enter_context(separation.letting(passage))
-        made = Workplace(node, passage)
-        undo.callback(made.end_programs)
-        yield made
+        undo.callback(end_strays, node)
+        yield node
 
 
 @contextlib.contextmanager

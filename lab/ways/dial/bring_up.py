@@ -15,7 +15,7 @@ from lab.teardown import Teardown
 from lab.wait import comes_true
 from lab.ways.dial.events import NoSerialPort
 from lab.ways.dial.plan import Dialer, DialPlan, plans
-from lab.ways.ground import Ground
+from lab.ways.ground import Ground, WayDriver
 from tunnels.modem import Dialler
 
 GRACE_S = 30.0
@@ -33,7 +33,7 @@ def start(ground: Ground) -> Iterator[Dial]:
         yield dial
 
 
-class Dial:
+class Dial(WayDriver):
     """Every agent's modem and dialler, for every way by telephone."""
 
     def __init__(self, ground: Ground) -> None:
@@ -123,7 +123,3 @@ class Dial:
         from lab.ways.dial import fence_trials
 
         fence_trials.run(lab, self)
-
-    def details(self) -> dict[str, list[str]]:
-        """Calls are in the modem's line and in the logs."""
-        return {}

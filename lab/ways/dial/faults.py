@@ -139,81 +139,44 @@ def _lose_echo(topology: Topology) -> Topology:
     )
 
 
+_CALLS = {
+    "the HMC's telephone line has no dial tone": CallRule(outcome=Outcome.no_dialtone),
+    "the first call finds the number busy": CallRule(outcome=Outcome.busy, times=1),
+    "the number rings, and nobody answers": CallRule(outcome=Outcome.no_answer),
+    "the number is out of service": CallRule(outcome=Outcome.unobtainable),
+    "a person answers the number": CallRule(outcome=Outcome.voice),
+    "the first call ends before the modems have agreed": CallRule(
+        outcome=Outcome.training_fails, times=1
+    ),
+    f"the modems agree on {SLOW_BIT_S} bit/s only": CallRule(
+        outcome=Outcome.slow_training, rate_bit_s=SLOW_BIT_S
+    ),
+    "the first call is cut off in mid-session": CallRule(
+        outcome=Outcome.line_drops, times=1, after_bytes=DROP_AFTER_BYTES
+    ),
+    f"{BIT_ERROR_RATE * 1e5:g} of 100,000 bits are flipped on the line": CallRule(
+        outcome=Outcome.noise, bit_error_rate=BIT_ERROR_RATE
+    ),
+    "all lines of AT&T's gateway have a call": CallRule(outcome=Outcome.lines_taken),
+}
+"""What befalls calls, in words and as a rule; the fault has the outcome's name."""
+_SURVIVED = {
+    Outcome.busy,
+    Outcome.training_fails,
+    Outcome.slow_training,
+    Outcome.line_drops,
+    Outcome.noise,
+}
+
 FAULTS: tuple[Fault, ...] = (
-    Fault(
-        "no-dialtone",
-        "the HMC's telephone line has no dial tone",
-        LINE,
-        _befall(CallRule(outcome=Outcome.no_dialtone)),
+    *(
+        Fault(str(rule.outcome), summary, LINE, _befall(rule), survives=rule.outcome in _SURVIVED)
+        for summary, rule in _CALLS.items()
     ),
-    Fault(
-        "busy",
-        "the first call finds the number busy",
-        LINE,
-        _befall(CallRule(outcome=Outcome.busy, times=1)),
-        survives=True,
-    ),
-    Fault(
-        "no-answer",
-        "the number rings, and nobody answers",
-        LINE,
-        _befall(CallRule(outcome=Outcome.no_answer)),
-    ),
-    Fault(
-        "unobtainable",
-        "the number is out of service",
-        LINE,
-        _befall(CallRule(outcome=Outcome.unobtainable)),
-    ),
-    Fault("voice", "a person answers the number", LINE, _befall(CallRule(outcome=Outcome.voice))),
-    Fault(
-        "training-fails",
-        "the first call ends before the modems have agreed",
-        LINE,
-        _befall(CallRule(outcome=Outcome.training_fails, times=1)),
-        survives=True,
-    ),
-    Fault(
-        "slow-training",
-        f"the modems agree on {SLOW_BIT_S} bit/s only",
-        LINE,
-        _befall(CallRule(outcome=Outcome.slow_training, rate_bit_s=SLOW_BIT_S)),
-        survives=True,
-    ),
-    Fault(
-        "line-drops",
-        "the first call is cut off in mid-session",
-        LINE,
-        _befall(CallRule(outcome=Outcome.line_drops, times=1, after_bytes=DROP_AFTER_BYTES)),
-        survives=True,
-    ),
-    Fault(
-        "noise",
-        f"{BIT_ERROR_RATE * 1e5:g} of 100,000 bits are flipped on the line",
-        LINE,
-        _befall(CallRule(outcome=Outcome.noise, bit_error_rate=BIT_ERROR_RATE)),
-        survives=True,
-    ),
-    Fault(
-        "lines-taken",
-        "all lines of AT&T's gateway have a call",
-        LINE,
-        _befall(CallRule(outcome=Outcome.lines_taken)),
-    ),
-    Fault(
-        "pool-empty",
-        "AT&T's gateway has no address left to give",
-        LIG,
-        _empty_pool,
-    ),
+    Fault("pool-empty", "AT&T's gateway has no address left to give", LIG, _empty_pool),
     Fault("wrong-pap-password", "the HMC has a wrong PAP password", PATH, _wrong_password),
     Fault("pap-refused", "the HMC's PPP refuses PAP", PATH, _refuse_pap),
-    Fault(
-        "chap-only-peer",
-        "the PPP of AT&T's gateway takes CHAP only",
-        LIG,
-        _demand_chap,
-    ),
+    Fault("chap-only-peer", "the PPP of AT&T's gateway takes CHAP only", LIG, _demand_chap),
     Fault(
         "dns-silent",
         "AT&T's name server does not answer",

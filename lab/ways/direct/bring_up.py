@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from lab.ways.direct.events import DefaultRouteTaken
 from lab.ways.direct.plan import DirectPlan
-from lab.ways.ground import Ground
+from lab.ways.ground import Ground, WayDriver
 
 
 @contextmanager
@@ -17,7 +16,7 @@ def start(ground: Ground) -> Iterator[Direct]:
     yield Direct(ground)
 
 
-class Direct:
+class Direct(WayDriver):
     """Every agent's default route."""
 
     def __init__(self, ground: Ground) -> None:
@@ -40,10 +39,3 @@ class Direct:
     def lost(self, way: DirectPlan, agent: str) -> bool:
         """A route is not lost."""
         return False
-
-    def put_to_test(self, lab: Any) -> None:
-        """There is nothing of its own to be tried."""
-
-    def details(self) -> dict[str, list[str]]:
-        """There are no daemons."""
-        return {}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lab.verify import firewall, outbound
-from lab.verify.case import Case
-from lab.verify.finding import Finding
+from lab.verify.finding import Judge
 
-CHECKS: dict[str, Callable[[Case], Finding]] = {
+CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
     "F-03": firewall.check_f_03,
 }

@@ -29,14 +29,9 @@ def callers(case: Case) -> set[str]:
 
 def connections(case: Case, agent: str) -> list[Frame]:
     """The SYNs by which an agent opened connections to listed servers by this kind of way."""
-    return [
-        frame
-        for frame in case.inside_frames
-        if frame.ip
-        and frame.ip.is_bare_syn
-        and case.agent_addresses.get(frame.ip.source) == agent
-        and (frame.ip.destination, frame.ip.destination_port) in case.listed
-    ]
+    syns = [(f, p) for f, p in case.packets(*case.uplinks) if p.is_bare_syn]
+    own = [(f, p) for f, p in syns if case.agent_addresses.get(p.source) == agent]
+    return [f for f, p in own if (p.destination, p.destination_port) in case.listed]
 
 
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from lab.errors import ProtocolError
 from lab.linux import routes
@@ -18,7 +17,7 @@ from lab.record.event import PppUp
 from lab.record.record import PppSession, Record
 from lab.teardown import Teardown
 from lab.wait import comes_true
-from lab.ways.ground import Ground
+from lab.ways.ground import Ground, WayDriver
 from lab.ways.vpn import plan as model
 from lab.ways.vpn.events import GatewayFailed, L2tpUp
 from lab.ways.vpn.plan import IpsecConnection, L2tpClient, VpnPlan
@@ -47,7 +46,7 @@ class _Tunnel:
     lac: Lac
 
 
-class Vpn:
+class Vpn(WayDriver):
     """All ends of every way by VPN."""
 
     def __init__(self, ground: Ground, teardown: Teardown) -> None:
@@ -98,29 +97,38 @@ class Vpn:
         self._bring_up(way, agent, (*others, dead))
 
     def _bring_up(self, way: VpnPlan, client: str, gateways: tuple[str, ...]) -> None:
-        reasons = []
-        for gateway in gateways:
-            try:
-                self._connect(way, client, gateway)
-            except GatewayGivesNone as error:
-                self._ground.check()
-                self._story.tell(error.event)
-                reasons.append(f"{gateway}: {error.message}")
-                self.give_up(way, client)
-                continue
-            self._record.gateway_in_use[client] = gateway
-            return
-        raise ProtocolError(f"{client} has no way home by VPN: {'; '.join(reasons)}")
-
-    def _connect(self, way: VpnPlan, client: str, gateway: str) -> None:
-        sessions = self._open(
-            way.connection(client, gateway), way.client(client), way, self._record
-        )
+        plan = way.client(client)
+        lacking = "no way home by VPN"
+        gateway, sessions = self._first_of(gateways, way, plan, self._record, lacking)
         self._tell_sessions(client, gateway, sessions)
 
         destinations = dict.fromkeys(f"{e.address}/32" for e in way.endpoints)
         routes.add(self._nodes[client], destinations, sessions[0].interface)
         self._record.routes[client] = routes.in_use(self._nodes[client])
+        self._record.gateway_in_use[client] = gateway
+
+    def _first_of(
+        self,
+        gateways: tuple[str, ...],
+        way: VpnPlan,
+        plan: L2tpClient,
+        record: Record,
+        lacking: str,
+    ) -> tuple[str, tuple[PppSession, ...]]:
+        """The first gateway that gives a plan's sessions, and these; each other one is given up before.
+
+        Raises ProtocolError, with what is ``lacking`` and the reason of each gateway tried.
+        """
+        client, reasons = plan.client, []
+        for gateway in gateways:
+            try:
+                return gateway, self._open(way.connection(client, gateway), plan, way, record)
+            except GatewayGivesNone as error:
+                self._ground.check()
+                self._story.tell(error.event)
+                reasons.append(f"{gateway}: {error.message}")
+                self._close(client)
+        raise ProtocolError(f"{client} has {lacking}: {'; '.join(reasons)}")
 
     def _open(
         self, connection: IpsecConnection, plan: L2tpClient, way: VpnPlan, record: Record
@@ -167,22 +175,10 @@ class Vpn:
         """
         if not self._charons:
             self._start()
-        client, reasons = plan.client, []
         try:
-            for gateway in way.gateways:
-                try:
-                    found = self._open(way.connection(client, gateway), plan, way, Record())
-                except GatewayGivesNone as error:
-                    self._ground.check()
-                    self._story.tell(error.event)
-                    reasons.append(f"{gateway}: {error.message}")
-                    self._close(client)
-                    continue
-                yield gateway, found
-                return
-            raise ProtocolError(f"{client} has no VPN: {'; '.join(reasons)}")
+            yield self._first_of(way.gateways, way, plan, Record(), "no VPN")
         finally:
-            self._close(client)
+            self._close(plan.client)
 
     def _tell_sessions(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
         open_now = [t for t in self._record.l2tp if t.client == client and not t.closed]
@@ -207,9 +203,6 @@ class Vpn:
         ends: list[Lns | Lac] = [*self._lnss, *(tunnel.lac for tunnel in self._tunnels.values())]
         for end in ends:
             end.check()
-
-    def put_to_test(self, lab: Any) -> None:
-        """What is tried on the tunnel is tried on every PPP interface (OUT-22)."""
 
     def details(self) -> dict[str, list[str]]:
         """What the charon of each end knows, in lines for people; one that has died knows nothing."""

@@ -347,8 +347,7 @@ def check_p_22(case: Case) -> Finding:
         "no packet of protocol 51; every ESP packet carries an ICV, and one that is altered on the "
         "way is dropped and counted",
     )
-    on_wires = (f for frames in case.wire.values() for f in frames)
-    ah = [f for f in on_wires if f.ip and f.ip.protocol == AH and not case.is_trial(f.ip)]
+    ah = [f for f, p in case.all_packets() if p.protocol == AH and not case.is_trial(p)]
     check.forbid(ah, "of protocol 51")
     for sa in case.record.esp:
         without = f"{sa.node} has an SA to {sa.destination} without integrity"

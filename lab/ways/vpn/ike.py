@@ -10,7 +10,7 @@ from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.sightings import IkeSighting
 from lab.ways.vpn.plan import IpsecConnection
 from lab.wire import isakmp
-from lab.wire.decode import ESP, UDP
+from lab.wire.decode import ESP
 from lab.wire.isakmp import Attribute, ExchangeType
 
 MAIN_MODE_MESSAGES = 6
@@ -79,13 +79,7 @@ def check_out_19(case: Case) -> Finding:
                 check.object(f"IKE goes from UDP {ports[0]} to UDP {ports[1]}", [sighting.frame])
         seen.append(_judge_counts(check, negotiation))
 
-    floated = [
-        frame
-        for frame in case.outside_frames
-        if frame.ip
-        and frame.ip.protocol == UDP
-        and isakmp.NAT_T_PORT in (frame.ip.source_port, frame.ip.destination_port)
-    ]
+    floated = [f for f, p in case.packets(*case.exits) if p.uses_udp(isakmp.NAT_T_PORT)]
     check.forbid(floated, "on UDP 4500")
     _judge_esp(case, check, in_udp=False)
     return check.finding(

@@ -84,7 +84,7 @@ def _scans_of(case: Case, node: str) -> int:
     service = case.topology.service
     if service is None or node != service.console:
         return 0
-    control = (e for e in case.events if isinstance(e, HostScanned) and e.purpose == "control")
+    control = (e for e in case.told(HostScanned) if e.purpose == "control")
     return sum(scan.at_host == scan.sent for scan in control)
 
 

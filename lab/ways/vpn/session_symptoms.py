@@ -30,7 +30,7 @@ def find_l2tp_refusal(trail: Trail) -> Diagnosis | None:
             result = item.l2tp.result
             if trail.gateway in trail.exhausted:
                 return _pool_empty(trail, f"it answers {result or 'with a disconnect'}")
-            if _ppp_began(trail):
+            if any(item.ppp for item in trail.insides):
                 return None  # PPP failed first, and says more
             return Diagnosis(
                 "l2tp-refused",
@@ -39,10 +39,6 @@ def find_l2tp_refusal(trail: Trail) -> Diagnosis | None:
                 f"read the log of xl2tpd on {trail.gateway}",
             )
     return None
-
-
-def _ppp_began(trail: Trail) -> bool:
-    return any(item.ppp for item in trail.insides)
 
 
 def _opened(trail: Trail) -> bool:

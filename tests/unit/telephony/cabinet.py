@@ -127,7 +127,9 @@ class Cabinet:
             f"{name} is idle",
             lambda: not (port.openers or port.left),
             DEADLINE_S,
-            seen=lambda: f"{port.openers} {port.left} {self.equipment.failure!r} {self.dialogue}",
+            seen=lambda: (
+                f"{port.openers} {port.left} {self.equipment.broke.error!r} {self.dialogue}"
+            ),
         )
 
     def wait_for_note(self, text: str) -> None:

@@ -467,7 +467,7 @@ def test_what_ends_the_thread_is_told_and_everybody_is_hung_up(
 
     monkeypatch.setattr(Modem, "from_terminal", break_down)
     first.say(b"AT\r")
-    wait_until("the failure", lambda: made.equipment.failure, DEADLINE_S)
+    wait_until("the failure", lambda: made.equipment.broke.error, DEADLINE_S)
 
     with pytest.raises(ThreadBroke, match=r"the telephone broke: RuntimeError\('a defect'"):
         made.equipment.check()
@@ -517,6 +517,6 @@ def test_at_the_end_nothing_is_left_open(tmp_path: Path, monkeypatch: pytest.Mon
         caller, _ = made.connected()
         caller.say(b"x" * 1000)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert made.equipment.failure is None
+    assert made.equipment.broke.error is None
     assert not os.path.lexists(tmp_path / "a")
     assert "telephone" not in {thread.name for thread in threading.enumerate()}

@@ -206,4 +206,4 @@ def test_a_modem_that_is_pulled_out_is_not_looked_at(make: Make) -> None:
     assert caller.hung_up()
     called.until(NO_CARRIER)
     threading.Event().wait(2 * LOOK_S)
-    assert made.equipment.failure is None
+    assert made.equipment.broke.error is None

@@ -200,15 +200,16 @@ def test_a_user_id_may_have_the_list_of_another_region() -> None:
     assert (first.addresses, second.addresses) == (AMERICAS + GATEWAYS, OTHERS + GATEWAYS)
     assert {e.address for e in topology.endpoints} == {*AMERICAS, *OTHERS}
     for agent, addresses in (("hmc", AMERICAS), ("hmc-b", OTHERS)):
-        assert tuple(e.address for e in topology.endpoints_of(agent)) == addresses
+        (way,) = topology.ways_of(agent)
+        assert tuple(e.address for e in way.endpoints_of(agent)) == addresses
         servers = command_environment(topology, agent, "run")["LAB_SERVERS"].split(",")
-        assert servers == [f"https://{e.name}" for e in topology.endpoints_of(agent)]
+        assert servers == [f"https://{e.name}" for e in way.endpoints_of(agent)]
 
 
 def test_where_no_list_holds_every_endpoint_is_an_agents_own() -> None:
     topology = resolve(load.load("vpn-two-hmcs"), SEED)
 
-    assert topology.endpoints_of("hmc") == topology.endpoints
+    assert all(way.endpoints_of("hmc") == topology.endpoints for way in topology.ways_of("hmc"))
 
 
 def test_the_fence_of_2017_has_servers_that_are_not_https_too() -> None:

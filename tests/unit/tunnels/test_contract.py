@@ -105,7 +105,7 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bed:
     program.chmod(0o755)
     for module in (_dnsmasq, _l2tp_daemon, ipsec):
         monkeypatch.setattr(module, "PROGRAM", os.fspath(program))
-    monkeypatch.setattr(nft, "run", lambda script: None)
+    monkeypatch.setattr(nft, "run", lambda script, json: None)
     # A charon that the lab fetched is mounted into the node, which is for root only.
     monkeypatch.setattr(charon, "status", lambda: CharonStatus(program, None, "it knows"))
     # Nobody has a modem here: the bank gives up at the first try.

@@ -18,7 +18,7 @@ BACK = Course("vpn1", "hmc", ("dmz", "fw-inet", "lan"), ("internet", "firewall")
 def journey(length: int, last: str, way: Course = WAY) -> Journey:
     reached = way.segments.index(last)
     lost_at = way.between[reached] if reached < len(way.between) else ""
-    return Journey(cast(Any, None), cast(Any, SimpleNamespace(length=length)), last, lost_at)
+    return Journey(cast(Any, SimpleNamespace(length=length)), last, lost_at)
 
 
 def trail(out: list[Journey], back: list[Journey]) -> Trail:
