@@ -34,6 +34,8 @@ PPPD = "/usr/sbin/pppd"
 OPTIONS = "/etc/ppp/options.service"
 MTU = 1500
 """RFC 1661 6.1; the papers name none (Q-18)."""
+DEMAND = PppAuth.chap
+"""What the representative authenticates by; the papers do not say (Q-06)."""
 LATE_S = 2.0
 """With the fault late-lockdown: packets come meanwhile."""
 HANG_UP_S = 10.0
@@ -99,7 +101,7 @@ class ModemEntrance:
             name=self._node.name,
             log=log,
             mtu=MTU,
-            demand=PppAuth.chap,
+            demand=DEMAND,
             addresses=(service.ppp_address, service.caller_address),
             environment=((NUMBER, str(number)),),
         )

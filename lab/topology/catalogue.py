@@ -118,8 +118,11 @@ class RowEntry(Part):
         default_factory=dict, description="Each host's addresses; of a range, prefixes."
     )
     note: str = Field(default="", description="What the paper leaves open.")
-    asked_by: str = Field(
-        default="", description="The requirement that asks for it, if not the one of the way."
+    listens: Services = Field(
+        default=(), description="Of a local row's services those that the agent itself offers."
+    )
+    asked_by: tuple[str, ...] = Field(
+        default=(), description="The requirements that ask for it, beside the one of the way."
     )
     redundancy: str = Field(
         default="", description="The requirement by which one address of the row's group is enough."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,12 @@ def test_a_run_is_judged_by_it_and_not_by_the_file_of_the_day(tmp_path: Path) ->
     assert "203.0.114.12, which is not listed" in outside.seen
     ibms = judged(made, "129.42.56.189", tmp_path / "ibm")
     assert ibms.verdict is Verdict.failed
+
+
+def test_the_documented_example_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "profiles.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"(?m)^    schema: 1\n(?:    .*\n)+", page)
+    made = own_profile.parse(textwrap.dedent(block), "docs/profiles.md", "./acme.yaml")
+
+    assert {a.host for a in made.vpn_gateways} == {"gate-a.acme.example", "gate-b.acme.example"}
+    assert made.can.out.keys() == {"direct", "vpn", "modem", "proxy"}
