@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from importlib import resources
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from lab.errors import Unsupported
 from lab.topology.part import Part
@@ -68,6 +69,10 @@ class Feature(StrEnum):
     """HTTP fetches a new configuration where HTTPS does not work (OUT-32)."""
 
 
+GROUPS: dict[str, type[StrEnum]] = {"out": WayOut, "in": InboundWay, "has": Feature}
+"""What a profile says, by the kind of thing."""
+
+
 class Level(StrEnum):
     """How far a profile can do a thing."""
 
@@ -78,6 +83,8 @@ class Level(StrEnum):
 
 class Capability(Part):
     """Whether a profile can do one thing."""
+
+    model_config = ConfigDict(defer_build=True)
 
     by: tuple[str, ...] = Field(default=(), description="The requirements that say so, by ID.")
     at: str = Field(default="", description="Document and section.")
@@ -104,11 +111,13 @@ class Capability(Part):
         return ", ".join(filter(None, (*self.by, self.at)))
 
 
-UNSAID = Capability(lacks="the profile does not say that it has it")
+UNSAID = Capability.model_construct(lacks="the profile does not say that it has it")
 
 
 class CapabilityTable(Part):
     """All that a profile says of what it can do."""
+
+    model_config = ConfigDict(defer_build=True)
 
     out: dict[WayOut, Capability] = Field(default_factory=dict, description="Ways home.")
     into: dict[InboundWay, Capability] = Field(
@@ -119,10 +128,15 @@ class CapabilityTable(Part):
     @property
     def every(self) -> dict[tuple[str, str], Capability]:
         """(``out``, ``vpn``) to what is said, of the whole vocabulary, in its order."""
+        said: dict[str, Mapping[Any, Capability]] = {
+            "out": self.out,
+            "in": self.into,
+            "has": self.has,
+        }
         return {
-            **{("out", way): self.out.get(way, UNSAID) for way in WayOut},
-            **{("in", way): self.into.get(way, UNSAID) for way in InboundWay},
-            **{("has", feature): self.has.get(feature, UNSAID) for feature in Feature},
+            (group, name): said[group].get(name, UNSAID)
+            for group, names in GROUPS.items()
+            for name in names
         }
 
     @property
@@ -151,12 +165,20 @@ def lines() -> Mapping[str, list[list[str]]]:
 
 @cache
 def table(profile: str) -> CapabilityTable:
-    """What one of the papers' profiles can do."""
-    said: dict[str, dict[str, object]] = {}
+    """What one of the papers' profiles can do.
+
+    Raises ValueError for a word that is none of the vocabulary. Compiling the models' validators would cost
+    every run 2 ms, and a test has pydantic look at the whole table.
+    """
+    said: dict[str, dict[StrEnum, Capability]] = {group: {} for group in GROUPS}
     for group, name, level, by, at, why in lines()[profile]:
-        reason = {Level.no: {"lacks": why}, Level.limited: {"limited": why}}.get(Level(level), {})
-        said.setdefault(group, {})[name] = {"by": tuple(by.split()), "at": at, **reason}
-    return CapabilityTable.model_validate(said)
+        said[group][GROUPS[group](name)] = Capability.model_construct(
+            by=tuple(by.split()),
+            at=at,
+            lacks=why if Level(level) is Level.no else "",
+            limited=why if Level(level) is Level.limited else "",
+        )
+    return CapabilityTable.model_construct(out=said["out"], into=said["in"], has=said["has"])
 
 
 def having(way: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from importlib import resources
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from lab.names import check_known
 from lab.topology import capability
@@ -97,8 +97,8 @@ Services = Annotated[
 ]
 
 
-class RowEntry(Part):
-    """What is written of a row: addresses of one purpose, and the ports there."""
+class Row(Part):
+    """One row of section H, or of a profile of the user's own: addresses of one purpose, and their ports."""
 
     kind: RowKind = Field(default=RowKind.server, description="What the row lists.")
     seeds: tuple[str, ...] = Field(default=(), description="The papers that list it, by alias.")
@@ -127,13 +127,21 @@ class RowEntry(Part):
     redundancy: str = Field(
         default="", description="The requirement by which one address of the row's group is enough."
     )
+    _id: str = PrivateAttr(default="")
+    _profiles: tuple[str, ...] = PrivateAttr(default=())
 
+    def named(self, name: str, profiles: tuple[str, ...]) -> Row:
+        """The row as it is in a table: with its name, and whose it is."""
+        self._id, self._profiles = name, profiles
+        return self
 
-class Row(RowEntry):
-    """One row of section H, or of a profile of the user's own."""
+    @property
+    def id(self) -> str:
+        return self._id
 
-    id: str
-    profiles: tuple[str, ...]
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        return self._profiles
 
     @cached_property
     def addresses(self) -> tuple[Address, ...]:
@@ -210,7 +218,11 @@ class Profile:
 @cache
 def rows() -> tuple[Row, ...]:
     """Every row, in the order of its ID."""
-    return tuple(Row(id=name, **entry) for name, entry in _data()["rows"].items())
+    return tuple(_row(name, **entry) for name, entry in _data()["rows"].items())
+
+
+def _row(name: str, *, profiles: list[str], **entry: Any) -> Row:
+    return Row(**entry).named(name, tuple(profiles))
 
 
 @cache

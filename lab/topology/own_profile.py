@@ -25,7 +25,7 @@ from lab.errors import TopologyError
 from lab.names import did_you_mean
 from lab.topology import strict_yaml, words
 from lab.topology.capability import CapabilityTable, WayOut
-from lab.topology.catalogue import MAX_PORT, Profile, Row, RowEntry, RowKind
+from lab.topology.catalogue import MAX_PORT, Profile, Row, RowKind
 from lab.topology.part import Part
 from lab.topology.strict_yaml import Place
 from lab.topology.values import NODE_NAME
@@ -54,7 +54,7 @@ RowName = Annotated[str, StringConstraints(pattern=ROW_NAME, max_length=40)]
 Port = Annotated[int, Field(ge=1, le=MAX_PORT, strict=True)]
 
 
-class OwnRow(RowEntry):
+class OwnRow(Row):
     """Addresses of one purpose, and the ports there."""
 
     hosts: dict[HostName, tuple[Annotated[str, AfterValidator(_check_prefix)], ...]] = Field(
@@ -157,10 +157,7 @@ def parse(text: str, source: str, name: str) -> Profile:
 
 
 def _profile(own: OwnProfile, source: str, name: str) -> Profile:
-    rows = tuple(
-        Row.model_construct(**dict(row), id=row_id, profiles=(name,))
-        for row_id, row in own.rows.items()
-    )
+    rows = tuple(row.named(row_id, (name,)) for row_id, row in own.rows.items())
     return Profile(
         name=name,
         title=own.title,

@@ -48,6 +48,8 @@ def test_every_profile_says_everything_once() -> None:
     assert list(capability.lines()) == list(catalogue.names())
     for name, cells in capability.lines().items():
         assert [(group, each) for group, each, *_ in cells] == vocabulary, name
+        table = capability.table(name)
+        assert CapabilityTable.model_validate(table.model_dump(by_alias=True)) == table
 
 
 @pytest.mark.parametrize("name", catalogue.names())
