@@ -317,15 +317,28 @@ def _is_agents_own(row: Row) -> bool:
 
 def notes(scope: Scope) -> Iterator[str]:
     """What is no rule, and has to be known."""
-    profile = scope.profile
+    yield from _of_ways(scope)
+    yield from _of_tables(scope)
+
+
+def _of_ways(scope: Scope) -> Iterator[str]:
     if WayOut.modem in scope.ways:
         yield "modem: no rule; a modem does not pass the firewall (F-18)"
     if WayOut.pass_through_modem in scope.ways:
         yield "pass-through-modem: no rule towards the Internet; the call does not pass the firewall (F-18)"
+    if WayOut.vpn in scope.ways and Variant.ursf in variants(scope.profile):
+        yield (
+            "vpn: the addresses of the variant ursf are called inside the tunnel, where this firewall sees "
+            "none of them (OUT-21); to the letter the paper wants them open, too (F-16)"
+        )
     if {WayOut.proxy, WayOut.service_proxy} & {*scope.ways}:
         yield "proxy: the agent itself needs no way out (F-10); the proxy's own port is the customer's choice"
     if REMOTE_SERVICE in scope.ways:
-        yield from _of_remote_service(profile)
+        yield from _of_remote_service(scope.profile)
+
+
+def _of_tables(scope: Scope) -> Iterator[str]:
+    profile = scope.profile
     if len(variants(profile)) > 1 and scope.variant:
         other = next(each for each in variants(profile) if each is not scope.variant)
         yield f"addresses of the variant {scope.variant}; --variant {other} has the others (OUT-39)"
@@ -337,8 +350,9 @@ def notes(scope: Scope) -> Iterator[str]:
             f"recommended for the future: {', '.join(a.address for a in found)}; "
             "--ranges opens these instead (F-11)"
         )
+    asked = {row for need in needs(scope) for row in need.rows}
     for row in profile.rows:
-        if row.note and row.kind in (RowKind.server, RowKind.vpn_gateway) and _is_asked(scope, row):
+        if row.note and row.id in asked:
             yield f"{row.id}: {row.note}"
 
 
@@ -349,8 +363,3 @@ def _of_remote_service(profile: Profile) -> Iterator[str]:
         yield "remote service by VPN: no rule beyond those of the way vpn, and none from outside (I-15)"
     if InboundWay.internet in profile.inbound:
         yield "remote service by Internet: the papers list no address of the relay; ask who runs it"
-
-
-def _is_asked(scope: Scope, row: Row) -> bool:
-    """Whether a row's needs are among those that were asked for."""
-    return any(row.id in need.rows for need in needs(scope))

@@ -166,6 +166,14 @@ def test_a_call_needs_no_rule() -> None:  # F-18
     assert told == ["modem: no rule; a modem does not pass the firewall (F-18)"]
 
 
+def test_what_a_paper_wants_to_the_letter_is_noted() -> None:  # F-16
+    def told(profile: str) -> str:
+        return " ".join(needs.notes(Scope(profile=catalogue.profile(profile), ways=(WayOut.vpn,))))
+
+    assert "F-16" in told("hmc-2017-traditional")
+    assert "F-16" not in told("hmc-2007")
+
+
 def test_remote_service_by_vpn_needs_no_rule_of_its_own() -> None:  # I-15
     assert found("hmc-2007", needs.REMOTE_SERVICE) == ()
     of = catalogue.profile("hmc-2007")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 
 from lab import codec, verify
@@ -15,6 +18,7 @@ from lab.errors import TopologyError, UsageError
 from lab.topology import catalogue, load, own_profile, resolve, schema, strict_yaml
 from lab.topology.model import Role, Topology
 from lab.verify import Finding, Verdict
+from tests.unit.examples import examples
 from tests.unit.verify.stage import SEED, START, Stage
 
 ACME = Path(__file__).parents[2] / "data" / "profiles" / "acme.yaml"
@@ -197,6 +201,34 @@ def test_a_run_is_judged_by_it_and_not_by_the_file_of_the_day(tmp_path: Path) ->
     assert "203.0.114.12, which is not listed" in outside.seen
     ibms = judged(made, "129.42.56.189", tmp_path / "ibm")
     assert ibms.verdict is Verdict.failed
+
+
+@examples(100)
+@given(data=st.data())
+def test_no_damage_to_a_file_escapes_as_another_error(data: st.DataObject) -> None:
+    """Cut a piece out of a sound file or put one in: the result is a profile, or a TopologyError."""
+    text = ACME.read_text(encoding="utf-8")
+    start = data.draw(st.integers(0, len(text)))
+    end = start + data.draw(st.integers(0, 12))
+    pieces = [
+        "",
+        "x",
+        ": ",
+        "- ",
+        "[",
+        "}",
+        "'",
+        "\n",
+        "0",
+        "vpn",
+        "{}",
+        "null",
+        "1.2.3.4/33",
+        "tcp/",
+    ]
+    damaged = text[:start] + data.draw(st.sampled_from(pieces)) + text[end:]
+    with contextlib.suppress(TopologyError):
+        own_profile.parse(damaged, "acme.yaml", "./acme.yaml")
 
 
 def test_the_documented_example_is_one() -> None:
