@@ -15,6 +15,7 @@ from lab.relay import channels, frames
 from lab.secret import Secret
 from lab.service import by_modem, challenge
 from lab.service.server import authorized
+from lab.telephony.settings import Settings
 from lab.topology import check_service, load, resolve_telephone, service, terminal
 from lab.topology.model import PppAuth
 from lab.topology.resolve import resolve
@@ -78,7 +79,16 @@ CHANGES: list[tuple[str, Callable[[Patch], None], str]] = [
     ("Q-11", attribute(vpn_resolve, "HELLO_S", 78), "HELLO 78 s"),
     ("Q-11", attribute(dial_resolve, "LCP_ECHO_INTERVAL_S", 79), "by telephone 79 s"),
     ("Q-12", changed(dial_resolve, "_dialer", init="AT&F"), "AT&F, then"),
+    ("Q-02", changed(vpn_resolve, "_ike_side", identity="192.0.2.9"), "client is ID_IPV4_ADDR"),
+    ("Q-11", attribute(vpn_resolve, "DPD_TIMEOUT_S", 80), "dead after 80 s"),
+    ("Q-11", attribute(vpn_resolve, "LCP_ECHO_FAILURES", 8), "8 unanswered"),
+    ("Q-12", attribute(Settings, "text", lambda self, name: "9"), "&C9, &D9"),
     ("Q-16", attribute(frames, "VERSION", 9), "version 9"),
+    ("Q-16", attribute(frames, "MOST_BODY", 99), "at most 99 of body"),
+    ("Q-16", attribute(service, "CODE_DIGITS", 9), "codes of 9 digits"),
+    ("Q-17", attribute(challenge, "DIGITS", 16), "16 hexadecimal"),
+    ("Q-18", changed(vpn_resolve, "_client", mtu=1000), "by VPN 1000"),
+    ("Q-20", changed(vpn_resolve, "plan", gateways=("vpn2", "vpn1")), "vpn2, then vpn1"),
     ("Q-16", attribute(channels, "WINDOW", 4711), "windows of 4711"),
     ("Q-17", attribute(challenge, "NONCE_BYTES", 8), "nonce of 64 bits"),
     ("Q-17", attribute(terminal, "TERMINAL_PORT", 2300), "TCP 2300"),
@@ -89,6 +99,7 @@ CHANGES: list[tuple[str, Callable[[Patch], None], str]] = [
         changed(vpn_resolve, "_connection", rekey_max_s=3600),
         "and 1 h (charon: rekey_time 3600s",
     ),
+    ("Q-19", changed(vpn_resolve, "_connection", rekey_min_s=1000), "rand_time 780s"),
     ("Q-20", attribute(vpn_resolve, "RETRANSMIT_TRIES", 0), "after 2 s"),
     ("Q-21", lambda patch: patch.setitem(fence.COUNTERS, fence.SILENCED, "passed"), "passed; "),
 ]

@@ -88,6 +88,9 @@ def read_asa(text: str) -> set[Passes]:
             groups[name] = []
         elif line.startswith(" network-object"):
             _, *rest = words
+            if len(rest) == 2 and rest[0] != "host":
+                # A mask, and not the inverse of one: ipaddress takes both.
+                assert "01" not in f"{int(ipaddress.ip_address(rest[1])):032b}"
             groups[name].append("/".join(word for word in rest if word != "host"))
         elif line.startswith(" service-object"):
             groups[name].append(f"{words[1]}/{words[-1] if len(words) > 2 else 0}")

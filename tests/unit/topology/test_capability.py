@@ -77,6 +77,12 @@ def test_the_ways_in_are_those_by_which_the_judge_judges(name: str) -> None:
     assert catalogue.profile(name).inbound == WAYS_IN.get(name, ())
 
 
+def test_only_a_ds8000_keeps_partitions_from_a_session() -> None:  # I-22
+    kept = {n for n in catalogue.names() if not catalogue.profile(n).inbound_partitions}
+
+    assert kept == {"ds8000-2017", "ds8880"}
+
+
 def test_the_ways_in_are_the_labs() -> None:
     assert {str(way) for way in InboundWay} == {str(by) for by in Inbound if by}
 
