@@ -18,7 +18,7 @@ from lab.topology.claims import claims
 from lab.topology.roles import TRAITS, Role, taking
 from lab.topology.routing import Network
 from lab.topology.spec import NodeSpec, TopologySpec
-from lab.topology.strict_yaml import Place
+from lab.topology.strict_yaml import Place, names_a_file
 
 RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 """Names that mean something else to the kernel or the lab: interfaces are called as their link."""
@@ -202,7 +202,10 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
             a for a in listed if ipaddress.ip_address(a.address) in ipaddress.ip_network(subnet)
         ]
         if inside:
-            problem = f"{subnet} holds {inside[0].address}, which {inside[0].row.id} lists as IBM's"
+            whose = f"{profile.name}'s" if names_a_file(profile.name) else "IBM's"
+            problem = (
+                f"{subnet} holds {inside[0].address}, which {inside[0].row.id} lists as {whose}"
+            )
             suggestion = "192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 are for examples"
             yield Complaint(place, problem, suggestion, (("profile",),))
 

@@ -34,6 +34,7 @@ HOST_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
 ROW_NAME = r"^[A-Za-z][A-Za-z0-9]*([-.][A-Za-z0-9]+)*$"
 
 WITH_HOSTS = (RowKind.server, RowKind.disabled, RowKind.range, RowKind.vpn_gateway)
+ANSWERING = (RowKind.server, RowKind.vpn_gateway)
 WITH_SERVICES = (RowKind.server, RowKind.vpn_gateway, RowKind.inbound, RowKind.local)
 
 
@@ -44,6 +45,9 @@ def _check_prefix(text: str) -> str:
         raise ValueError(
             f"must be an address or a prefix, such as 192.0.2.1, not {text!r}"
         ) from None
+    first = net.network_address
+    if first.is_multicast or first.is_loopback or first.is_unspecified or first.is_link_local:
+        raise ValueError(f"{text} is no address that a server on the Internet can have")
     if str(net) not in (text, f"{text}/{net.max_prefixlen}"):
         raise ValueError(f"is written as {str(net).removesuffix(f'/{net.max_prefixlen}')}")
     return text
@@ -122,7 +126,20 @@ class OwnProfile(CapabilityTable):
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"two VPN gateways would be called {label}, by their first labels")
+        if self.inbound and all(row.kind is not RowKind.inbound for row in self.rows.values()):
+            raise ValueError("in has a way, and no row is of kind inbound with the console's ports")
+        self._check_owners()
         return self
+
+    def _check_owners(self) -> None:
+        """One address is one machine's: of a gateway, or of whoever answers for all servers."""
+        owners: dict[str, str] = {}
+        for name, row in self.rows.items():
+            for host, listed in row.hosts.items() if row.kind in ANSWERING else ():
+                for address in listed:
+                    owner = host if row.kind is RowKind.vpn_gateway else "a server"
+                    if owners.setdefault(address, owner) != owner:
+                        raise ValueError(f"{address} of {name} is that of {owners[address]}, too")
 
 
 def load(path: Path, name: str) -> Profile:

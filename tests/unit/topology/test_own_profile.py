@@ -31,6 +31,11 @@ rows:
 """
 
 
+GATE = """\
+  gate: { kind: vpn-gateway, purpose: all, services: [esp], hosts: { gate.example: [203.0.114.10] } }
+"""
+
+
 def beside(folder: Path, topology: str, profile: str, written: str = "./acme.yaml") -> str:
     """A topology of the lab's own in a folder, with a profile of its own beside it."""
     folder.mkdir(exist_ok=True)
@@ -134,6 +139,15 @@ def test_a_file_that_is_not_there_is_named_with_its_folder(tmp_path: Path) -> No
         (("out:", "direct: { ports: [] }\nout:"), "direct.ports: must have 1 entry at least"),
         (("out:", "direct: { ports: [0] }\nout:"), "direct.ports[0]: must be 1 at least"),
         (("  all:", "  a b:"), "a row's name is letters, digits"),
+        (("203.0.114.10", "127.0.0.1"), "127.0.0.1 is no address that a server on the Internet"),
+        (("203.0.114.10", "239.1.1.1"), "239.1.1.1 is no address that a server on the Internet"),
+        (("203.0.114.10", '"2A10::0"'), "is written as 2a10::"),
+        (("rows:", "in: { modem: {} }\nrows:"), "in has a way, and no row is of kind inbound"),
+        (("rows:", f"rows:\n{GATE}"), "203.0.114.10 of all is that of gate.example, too"),
+        (
+            ("rows:", f"rows:\n{GATE.replace('}', ', gate.other: [203.0.114.2]}', 1)}"),
+            "two VPN gateways would be called gate, by their first labels",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(wrong: tuple[str, str], said: str) -> None:
@@ -161,6 +175,13 @@ def test_a_server_that_nobody_can_reach_is_refused(tmp_path: Path) -> None:
         model(tmp_path, profile=SMALL.replace("203.0.114.10", "10.1.2.3"))
     with pytest.raises(TopologyError, match="lists no server with IPv4 and HTTPS for the region"):
         model(tmp_path, profile=SMALL.replace("203.0.114.10", '"2a10:1::20"'))
+
+
+def test_a_link_may_not_hold_its_servers(tmp_path: Path) -> None:
+    with pytest.raises(
+        TopologyError, match=r"holds 192\.0\.2\.77, which all lists as \./acme\.yaml's"
+    ):
+        model(tmp_path, profile=SMALL.replace("203.0.114.10", "192.0.2.77"))
 
 
 def test_the_schema_knows_all_keys_and_the_topologys_takes_a_file() -> None:
