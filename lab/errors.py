@@ -5,7 +5,8 @@
     │   ├── ExpectationFailed             a check came out false
     │   └── ProtocolError                 a peer refused, broke its protocol, or did not answer in its time
     ├── UsageError               exit 2   the user: what was asked for does not exist or makes no sense
-    │   └── TopologyError                 a topology file is wrong; carries every issue at once
+    │   ├── Unsupported                   a generation does not have what was asked for
+    │   └── TopologyError                 a topology or profile is wrong; carries every issue at once
     ├── PrerequisiteError        exit 3   this machine: something that the lab needs is missing
     │   └── BootError                     the lab's own kernel does not start here
     └── LabBroke                 exit 4   the lab itself
@@ -61,8 +62,24 @@ class UsageError(LabError):
     exit_status = 2
 
 
+class Unsupported(UsageError):
+    """A profile has no such way home; carries who has it (OUT-35, OUT-36, G-01 to G-16)."""
+
+    def __init__(
+        self, profile: str, way: str, why: str, cited: str, having: tuple[str, ...]
+    ) -> None:
+        self.profile = profile
+        self.way = way
+        self.having = having
+        cited = f" ({cited})" if cited else ""
+        super().__init__(
+            f"{profile} has no way {way}: {why}{cited}",
+            hint=f"profiles that have it: {', '.join(having)}" if having else "",
+        )
+
+
 class Issue(NamedTuple):
-    """One thing wrong with a topology file: where it is, what it is, what was perhaps meant."""
+    """One thing wrong with a file: where it is, what it is, what was perhaps meant."""
 
     line: int
     place: str
@@ -75,7 +92,7 @@ class Issue(NamedTuple):
 
 
 class TopologyError(UsageError):
-    """A topology file is wrong; every issue at once, in the order of the file's lines."""
+    """A topology file or a profile's is wrong; every issue at once, in the order of the file's lines."""
 
     def __init__(self, source: str, issues: tuple[Issue, ...]) -> None:
         self.source = source

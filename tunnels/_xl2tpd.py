@@ -33,7 +33,6 @@ class LacSection:
 
 
 def render_lac(listen: str, sections: Iterable[LacSection]) -> str:
-    """The configuration of a client."""
     return _render_global(listen) + "".join(
         f"""
 [lac {section.name}]

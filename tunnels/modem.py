@@ -164,16 +164,13 @@ class Dialler:
             answer = self._place(number, early)
         except ModemFailed as error:
             answer = FinalResult("", error.cause, 0, error.command, error.detail)
-        attempt = Dialled(
+        attempt = Dialled.of(
+            answer,
             source=self._plan.client,
             started=started,
             device=self.device,
             number=number,
             result=answer.said,
-            rate_bit_s=answer.rate_bit_s,
-            cause=answer.cause,
-            command=answer.command,
-            detail=answer.detail,
         )
         if attempt.cause is not None:
             self._modem.close()

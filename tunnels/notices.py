@@ -76,7 +76,6 @@ class Notices:
         return self._pipe
 
     def read(self) -> Iterator[Notice]:
-        """What has come in."""
         try:
             data = self._partial + os.read(self._pipe, 1 << 16)
         except BlockingIOError:

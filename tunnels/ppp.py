@@ -61,7 +61,6 @@ _OTHER_PROTOCOLS = ("mschap", "mschap-v2", "eap")
 
 
 def render_options(options: Options) -> str:
-    """An options file."""
     lines = [
         f'name "{options.name}"',
         *_authentication(options),

@@ -64,7 +64,6 @@ def _urls(*variables: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """The command."""
     if "-h" in arguments or "--help" in arguments:
         sys.stdout.write(USAGE)
         return 0

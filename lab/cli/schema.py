@@ -1,4 +1,4 @@
-"""`lab schema`: the JSON schema of topology files, for editors."""
+"""`lab schema`: the JSON schema of topology files, or of profiles, for editors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "With the YAML language server: lab schema > topology.schema.json, and as the first line "
         "of a topology: # yaml-language-server: $schema=topology.schema.json"
     )
+    parser.add_argument(
+        "of", nargs="?", choices=("topology", "profile"), default="topology",
+        help="of which files (default: topology)",
+    )  # fmt: skip
     # As of every command that reads; it has no other output.
     parser.add_argument("--json", action="store_true", help="as JSON on stdout, which it is anyway")
 
 
 def run(args: argparse.Namespace) -> int:
-    print(json.dumps(schema.schema(), indent=1))
+    made = schema.profile_schema() if args.of == "profile" else schema.schema()
+    print(json.dumps(made, indent=1))
     return 0

@@ -91,7 +91,7 @@ def _keep(channel: int, hold: int) -> None:
         if first == 0:
             _be_first(channel)
         os.close(channel)
-        _mute()
+        mute()
         os.waitpid(first, 0)
         status = 0
     except OSError as error:
@@ -118,7 +118,7 @@ def _be_first(channel: int) -> None:
         with contextlib.suppress(OSError):
             syscalls.mount("securityfs", "/sys/kernel/security", "securityfs")
         syscalls.set_hostname("lab")
-        _mute()
+        mute()
         Attendant(channel, lambda _layout: None).serve()
     except OSError as error:
         _complain(error)
@@ -134,7 +134,7 @@ def _let_go(*kept: int) -> None:
                 os.close(fd)
 
 
-def _mute() -> None:
+def mute() -> None:
     """Let go of the standard streams: a reader of a pipe from the command must not wait for the lab's end."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

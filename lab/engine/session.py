@@ -199,7 +199,8 @@ class Session:
     def _signals(self) -> Iterator[int]:
         """A descriptor that gives the numbers of the signals that we pass on."""
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        before = {number: signal.signal(number, self._insist) for number in _PASSED_ON}
+        # Counted in the handler: we may be waiting for whoever does not read our output.
+        before = {number: signal.signal(number, self._count_interrupt) for number in _PASSED_ON}
         if self._terminal:
             before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda *_: None)
         wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -224,11 +225,7 @@ class Session:
             raise Interrupted
         return left
 
-    def _insist(self, *_: object) -> None:
-        # Counted in the handler: we may be waiting for whoever does not read our output.
-        self._count_interrupt()
-
-    def _count_interrupt(self) -> None:
+    def _count_interrupt(self, *_: object) -> None:
         now = time.monotonic()
         self._interrupts = [t for t in self._interrupts if now - t < 2.0] + [now]
         if len(self._interrupts) >= _INTERRUPTS_TO_KILL:

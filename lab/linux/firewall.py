@@ -338,7 +338,6 @@ def hmc_allow_all(node: Node) -> None:
 
 
 def clear(nodes: Mapping[str, Node]) -> None:
-    """Take every rule away again."""
     for node in nodes.values():
         run(node, "clear the packet rules of", "flush ruleset")
 
@@ -354,9 +353,16 @@ def ruleset(node: Node) -> str:
 
 
 @contextlib.contextmanager
-def standing(node: Node, table: str, rules: str, *, hint: str = "") -> Iterator[None]:
+def standing(
+    node: Node,
+    table: str,
+    rules: str,
+    *,
+    operation: str = "set the packet rules of",
+    hint: str = "",
+) -> Iterator[None]:
     """Rules that make up a table, such as ``ip scans``, inside of the context."""
-    run(node, "set the packet rules of", rules, hint=hint)
+    run(node, operation, rules, hint=hint)
     try:
         yield
     finally:

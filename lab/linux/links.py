@@ -183,17 +183,10 @@ def join(node: Node, name: str, other: Node, other_name: str) -> None:
     try:
         peer = _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, other_name)
         peer += u32(_IFLA_NET_NS_FD, namespace)
-        kind = nest(
-            _IFLA_LINKINFO,
-            text(_IFLA_INFO_KIND, "veth"),
-            nest(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, peer)),
-        )
-        body = _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name) + kind
-        flags = netlink.CREATE | netlink.EXCL
+        body = _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name)
         label = f"{node.name} and {other.name}"
-        node.netlink.transact(
-            [NetlinkRequest("make link between", label, _RTM_NEWLINK, flags, body)]
-        )
+        data = attribute(_VETH_INFO_PEER, peer)
+        node.netlink.transact([_new_link("make link between", label, body, "veth", data)])
     finally:
         os.close(namespace)
 
@@ -250,23 +243,20 @@ def _set(node_name: str, sysctls: Mapping[str, str]) -> None:
 
 
 def _bridge(index: int, segment: model.Segment) -> NetlinkRequest:
-    data = (
-        # A switch that never speaks: no spanning tree, no multicast snooping or queries.
-        u32(_IFLA_BR_STP_STATE, 0),
-        u32(_IFLA_BR_FORWARD_DELAY, 0),
-        u8(_IFLA_BR_MCAST_SNOOPING, 0),
-        u8(_IFLA_BR_MCAST_QUERIER, 0),
+    # A switch that never speaks: no spanning tree, no multicast snooping or queries.
+    silence = (
+        u32(_IFLA_BR_STP_STATE, 0)
+        + u32(_IFLA_BR_FORWARD_DELAY, 0)
+        + u8(_IFLA_BR_MCAST_SNOOPING, 0)
+        + u8(_IFLA_BR_MCAST_QUERIER, 0)
     )
     body = (
         _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP)
         + text(_IFLA_IFNAME, segment.name)
         + attribute(_IFLA_ADDRESS, _switch_mac(index))
         + u32(_IFLA_MTU, segment.mtu)
-        + nest(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"), nest(_IFLA_INFO_DATA, *data))
     )
-    return NetlinkRequest(
-        "make bridge", segment.name, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body
-    )
+    return _new_link("make bridge", segment.name, body, "bridge", silence)
 
 
 def _veth(plug: _Plug, namespace: int) -> NetlinkRequest:
@@ -285,14 +275,15 @@ def _veth(plug: _Plug, namespace: int) -> NetlinkRequest:
         + attribute(_IFLA_ADDRESS, _switch_mac(plug.port_index))
         + mtu
         + u32(_IFLA_MASTER, plug.bridge_index)
-        + nest(
-            _IFLA_LINKINFO,
-            text(_IFLA_INFO_KIND, "veth"),
-            nest(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, peer)),
-        )
     )
     label = f"{plug.node}'s {plug.interface.name}"
-    return NetlinkRequest("make link", label, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body)
+    return _new_link("make link", label, body, "veth", attribute(_VETH_INFO_PEER, peer))
+
+
+def _new_link(operation: str, label: str, body: bytes, kind: str, data: bytes) -> NetlinkRequest:
+    """The request that makes a link; ``data`` is what only its kind has."""
+    body += nest(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, kind), nest(_IFLA_INFO_DATA, data))
+    return NetlinkRequest(operation, label, _RTM_NEWLINK, netlink.CREATE | netlink.EXCL, body)
 
 
 def _settings(label: str, index: int) -> NetlinkRequest:

@@ -229,7 +229,6 @@ def read_hello(frame: RelayFrame) -> tuple[int, Party]:
 
 
 def code(digits: str, valid_s: float) -> bytes:
-    """A code, as the relay gives it."""
     body = digits.encode() + U32.pack(round(valid_s))
     return RelayFrame(RelayKind.code, body=body).encode()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import codec
-from lab.engine import registry
+from lab.engine import native, registry
 from lab.engine.channel import Channel
 from lab.engine.frames import ChannelFrame, FrameKind, json_frame
 from lab.engine.host import Engine, environment, start_of_time, terminal_program
@@ -133,10 +133,7 @@ class _Herald:
 
     def _let_go(self) -> None:
         """It is up: leave the terminal alone from now on."""
-        devnull = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(devnull, fd)
-        os.close(devnull)
+        native.mute()
         self._heard = False
         self._starter.shutdown(socket.SHUT_RDWR)
 

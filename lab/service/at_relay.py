@@ -81,7 +81,6 @@ class RelayedRepresentative:
 
     @property
     def connected(self) -> bool:
-        """Whether a session stands."""
         return self._end is not None and self._end.permitted and not self._ended
 
     @property

@@ -30,6 +30,8 @@ PPPD = "/usr/sbin/pppd"
 OPTIONS = "/etc/ppp/options.service"
 MTU = 1500
 """RFC 1661 6.1; the papers name none (Q-18)."""
+DEMAND = PppAuth.chap
+"""What the representative authenticates by; the papers do not say (Q-06)."""
 LATE_S = 2.0
 """With the fault late-lockdown: packets come meanwhile."""
 
@@ -90,7 +92,7 @@ class ModemEntrance(Entrance):
             name=self._node.name,
             log=log,
             mtu=MTU,
-            demand=PppAuth.chap,
+            demand=DEMAND,
             addresses=(service.ppp_address, service.caller_address),
             environment=((NUMBER, str(number)),),
         )

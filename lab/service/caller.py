@@ -39,7 +39,6 @@ class TelephoneCaller:
 
     @property
     def connected(self) -> bool:
-        """Whether a session stands."""
         return self._pppd is not None and self._pppd.alive
 
     @property

@@ -37,7 +37,6 @@ GREETING = "This is port "
 
 
 def greeting(host: str, protocol: str, port: int) -> bytes:
-    """What the listener of a port says."""
     return f"{GREETING}{protocol}/{port} of {host}\r\n".encode()
 
 
@@ -68,7 +67,10 @@ def start(node: Node) -> Iterator[Listeners]:
         )
         listeners = Listeners(node.name, tcp, udp, answers)
         rules = render(tcp.getsockname()[1], udp.getsockname()[1])
-        undo.enter_context(firewall.standing(node, f"ip {TABLE}", rules, hint=NO_TPROXY))
+        operation = "set up the listeners of"
+        undo.enter_context(
+            firewall.standing(node, f"ip {TABLE}", rules, operation=operation, hint=NO_TPROXY)
+        )
         undo.enter_context(start_worker(listeners.run, f"{node.name}'s listeners"))
         yield listeners
 

@@ -29,7 +29,6 @@ class TerminalCaller(TelephoneCaller):
 
     @property
     def connected(self) -> bool:
-        """Whether a session stands."""
         return self.at.connected
 
     def enter(self, service: RemoteService) -> bool:

@@ -45,7 +45,6 @@ class TerminalUser:
 
     @property
     def connected(self) -> bool:
-        """Whether a session stands."""
         return self._stands and self._typist is not None and not self._typist.hung_up
 
     def log_in(

@@ -38,7 +38,6 @@ class ExchangeEvent(Event, topic="pstn"):
 
     @property
     def note(self) -> str:
-        """The event in words."""
         words = super().sentence
         return f"call {self.call}: {words}" if self.call else words
 

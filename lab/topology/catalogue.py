@@ -7,6 +7,7 @@ all derive from here; no other module writes an IBM address down. Reading only, 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,9 +16,11 @@ from importlib import resources
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from lab.names import check_known
+from lab.topology import capability
+from lab.topology.capability import CapabilityTable, Feature
 from lab.topology.part import Part
 
 LAB_DOMAIN = "sdc.test"
@@ -66,43 +69,79 @@ class Service:
         return f"{self.protocol}/{self.port}" if self.port else self.protocol
 
 
-def _services(written: list[str]) -> tuple[Service, ...]:
+_SERVICE = re.compile(r"(tcp|udp|tcp\+udp)/([0-9]{1,5})(?:-([0-9]{1,5}))?|esp")
+MAX_PORT = 65535
+
+
+def _services(written: object) -> tuple[Service, ...]:
     """Spell out ``tcp+udp/30000-30009``; ``esp`` has no port."""
+    if not isinstance(written, list):
+        raise ValueError(f"must be a list, such as [tcp/443], not {written!r}")
     services = []
     for text in written:
-        protocols, _, ports = text.partition("/")
-        first, _, last = ports.partition("-")
-
-        for protocol in protocols.split("+"):
-            for port in range(int(first or 0), int(last or first or 0) + 1):
-                services.append(Service(protocol, port))
+        found = _SERVICE.fullmatch(text) if isinstance(text, str) else None
+        first, last = (int(found[2] or 0), int(found[3] or found[2] or 0)) if found else (1, 0)
+        if found is None or not first <= last <= MAX_PORT or (found[2] and not first):
+            known = "tcp/443, udp/500, tcp+udp/30000-30009 or esp"
+            raise ValueError(f"must be such as {known}, not {text!r}")
+        for protocol in (found[1] or text).split("+"):
+            services += [Service(protocol, port) for port in range(first, last + 1)]
 
     return tuple(services)
 
 
-Services = Annotated[tuple[Service, ...], BeforeValidator(_services)]
+Services = Annotated[
+    tuple[Service, ...],
+    BeforeValidator(_services),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": _SERVICE.pattern}}),
+]
 
 
 class Row(Part):
-    """One row of section H."""
+    """One row of section H, or of a profile of the user's own: addresses of one purpose, and their ports."""
 
-    id: str
-    kind: RowKind = RowKind.server
-    seeds: tuple[str, ...]
-    section: str
-    profiles: tuple[str, ...]
-    variant: Variant = Variant.none
-    region: Region = Region.all
-    protocol: str = ""
-    """As the paper words it."""
-    purpose: str
-    services: Services = ()
-    behind_nat: Services = ()
-    """What takes the place of ``services`` when the customer's firewall does NAT (A-37)."""
-    optional: Services = ()
-    hosts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """The addresses of each host (prefixes in rows of kind ``range``)."""
-    note: str = ""
+    kind: RowKind = Field(default=RowKind.server, description="What the row lists.")
+    seeds: tuple[str, ...] = Field(default=(), description="The papers that list it, by alias.")
+    section: str = Field(default="", description="Where the paper lists it.")
+    variant: Variant = Field(
+        default=Variant.none, description="For one of two ways of calling home only: ssl, ursf."
+    )
+    region: Region = Field(default=Region.all, description="For customers of one region only.")
+    protocol: str = Field(default="", description="As the paper words it.")
+    purpose: str = Field(min_length=1, description="What is done there.")
+    services: Services = Field(default=(), description="Protocols and ports, such as [tcp/443].")
+    behind_nat: Services = Field(
+        default=(), description="What takes their place behind a NAT, of VPN gateways (A-37)."
+    )
+    optional: Services = Field(default=(), description="What may be left closed.")
+    hosts: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Each host's addresses; of a range, prefixes."
+    )
+    note: str = Field(default="", description="What the paper leaves open.")
+    listens: Services = Field(
+        default=(), description="Of a local row's services those that the agent itself offers."
+    )
+    asked_by: tuple[str, ...] = Field(
+        default=(), description="The requirements that ask for it, beside the one of the way."
+    )
+    redundancy: str = Field(
+        default="", description="The requirement by which one address of the row's group is enough."
+    )
+    _id: str = PrivateAttr(default="")
+    _profiles: tuple[str, ...] = PrivateAttr(default=())
+
+    def named(self, name: str, profiles: tuple[str, ...]) -> Row:
+        """The row as it is in a table: with its name, and whose it is."""
+        self._id, self._profiles = name, profiles
+        return self
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        return self._profiles
 
     @cached_property
     def addresses(self) -> tuple[Address, ...]:
@@ -132,14 +171,24 @@ class Profile:
     """One generation of IBM's papers: its rows, and what a direct path needs of a firewall."""
 
     name: str
+    """Of the catalogue; of a profile of the user's own the file, as the topology names it."""
     title: str
+    papers: tuple[str, ...]
+    """Where all of it is from."""
     direct_requirement: str
     direct_ports: tuple[int, ...]
-    inbound: tuple[str, ...]
-    """By what IBM's people may come in."""
-    inbound_partitions: bool
-    """Whether a session may reach partitions, too (I-22)."""
+    can: CapabilityTable
     rows: tuple[Row, ...]
+
+    @property
+    def inbound(self) -> tuple[str, ...]:
+        """By what IBM's people may come in."""
+        return self.can.inbound
+
+    @property
+    def inbound_partitions(self) -> bool:
+        """Whether a session may reach partitions, too (I-22); of who lets nobody in, nothing is said."""
+        return not self.inbound or not self.can.every["has", Feature.partitions].lacks
 
     def addresses(self, kind: RowKind) -> tuple[Address, ...]:
         return tuple(a for row in self.rows if row.kind is kind for a in row.addresses)
@@ -169,7 +218,11 @@ class Profile:
 @cache
 def rows() -> tuple[Row, ...]:
     """Every row, in the order of its ID."""
-    return tuple(Row(id=name, **entry) for name, entry in _data()["rows"].items())
+    return tuple(_row(name, **entry) for name, entry in _data()["rows"].items())
+
+
+def _row(name: str, *, profiles: list[str], **entry: Any) -> Row:
+    return Row(**entry).named(name, tuple(profiles))
 
 
 @cache
@@ -186,10 +239,10 @@ def profile(name: str) -> Profile:
     return Profile(
         name=name,
         title=entry["title"],
+        papers=tuple(_data()["seeds"][seed] for seed in entry["seeds"]),
         direct_requirement=entry["direct"]["requirement"],
         direct_ports=tuple(entry["direct"]["ports"]),
-        inbound=tuple(entry.get("inbound", ())),
-        inbound_partitions=bool(entry.get("inbound_partitions", True)),
+        can=capability.table(name),
         rows=tuple(row for row in rows() if name in row.profiles),
     )
 

@@ -14,12 +14,11 @@ from itertools import chain, count
 
 from lab import ways
 from lab.names import all_of, did_you_mean
-from lab.topology import catalogue
 from lab.topology.claims import claims
-from lab.topology.roles import TRAITS, Listed, Role, taking
+from lab.topology.roles import TRAITS, Role, taking
 from lab.topology.routing import Network
 from lab.topology.spec import NodeSpec, TopologySpec
-from lab.topology.strict_yaml import Place
+from lab.topology.strict_yaml import Place, names_a_file
 
 RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 """Names that mean something else to the kernel or the lab: interfaces are called as their link."""
@@ -63,8 +62,6 @@ def network(spec: TopologySpec) -> Network:
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     """What is wrong between places of a spec whose single values are all well-formed."""
-    if spec.profile not in catalogue.names():
-        yield unknown(("profile",), "profile", spec.profile, catalogue.names())
     yield from _nodes(spec)
     yield from _links(spec)
     yield from _addresses(spec)
@@ -86,8 +83,6 @@ def _nodes(spec: TopologySpec) -> Iterator[Complaint]:
             problem = f"{only_for(key)}, and the role of {name} is {node.role}"
             fix = f"take its modems out, or give {name} another role" if key == "modems" else ""
             yield Complaint((*place, key), problem, fix, (role,))
-        if TRAITS[node.role].listed is Listed.gateway:
-            yield from _gateway_name(spec, name)
 
     for wanted, traits in TRAITS.items():
         names = network(spec).with_role(wanted)
@@ -118,25 +113,6 @@ def strange_keys(node: NodeSpec) -> Iterator[str]:
     for key, field in NodeSpec.model_fields.items():
         if key not in ("role", *TRAITS[node.role].takes) and getattr(node, key) != field.default:
             yield key
-
-
-def gateway_addresses(profile: str) -> dict[str, catalogue.Address]:
-    """The VPN gateways of a profile by node name: the first label of the listed host."""
-    listed = catalogue.profile(profile).vpn_gateways
-    return {address.host.partition(".")[0]: address for address in listed}
-
-
-def _gateway_name(spec: TopologySpec, name: str) -> Iterator[Complaint]:
-    if spec.profile not in catalogue.names():
-        return
-
-    known = gateway_addresses(spec.profile)
-    place, needs = ("nodes", name), (("profile",), ("nodes", name, "role"))
-    if not known:
-        yield Complaint(place, f"the profile {spec.profile} lists no VPN gateways", needs=needs)
-    elif name not in known:
-        problem = f"the profile {spec.profile} lists no VPN gateway {name}"
-        yield Complaint(place, problem, f"known: {', '.join(known)}", needs)
 
 
 def _links(spec: TopologySpec) -> Iterator[Complaint]:
@@ -216,17 +192,20 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
                 yield Complaint(place, problem, needs=(other_place,))
 
     yield from _pool_sizes(spec)
-    if spec.profile not in catalogue.names():
+    profile = spec.known_profile
+    if profile is None:
         return
 
-    profile = catalogue.profile(spec.profile)
     listed = [a for a in (*profile.servers(), *profile.vpn_gateways) if a.version == 4]
     for place, subnet, _ in taken:
         inside = [
             a for a in listed if ipaddress.ip_address(a.address) in ipaddress.ip_network(subnet)
         ]
         if inside:
-            problem = f"{subnet} holds {inside[0].address}, which {inside[0].row.id} lists as IBM's"
+            whose = f"{profile.name}'s" if names_a_file(profile.name) else "IBM's"
+            problem = (
+                f"{subnet} holds {inside[0].address}, which {inside[0].row.id} lists as {whose}"
+            )
             suggestion = "192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 are for examples"
             yield Complaint(place, problem, suggestion, (("profile",),))
 

@@ -27,7 +27,6 @@ EXAMPLES = {"rate": "9600", "after": "20s", "bit_error_rate": "4e-5"}
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
-    """What is wrong between places of a spec whose single values are all well-formed."""
     if spec.calls and not spec.telephone:
         suggestion = "add a telephone, or take calls out"
         problem = "there are no telephone lines to call on"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from lab.topology import catalogue
 from lab.topology.check import Complaint, named, network, repeated
 from lab.topology.roles import Role
 from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, RELAY_PORTS, Inbound
@@ -16,7 +15,6 @@ USES_PPP = ("vpn", "dial")
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
-    """What is wrong between places of a spec whose single values are all well-formed."""
     if len(spec.service) > 1:
         problem = f"remote service is set up for {' and '.join(spec.service)}"
         yield Complaint(("service",), problem, "leave one HMC: the lab judges one at a time")
@@ -101,8 +99,8 @@ def _way_in(
 ) -> Iterator[Complaint]:
     """Whether the generation has it, and whether IBM's end is there."""
     assert service.by is not None, "its caller has looked"
-    if spec.profile in catalogue.names():
-        allowed = catalogue.profile(spec.profile).inbound
+    if spec.known_profile is not None:
+        allowed = spec.known_profile.inbound
         if service.by not in allowed:
             problem = f"{spec.profile} has no remote service by {service.by} (G-03 to G-05)"
             known = f"it has {' and '.join(allowed)}" if allowed else "it has none"
@@ -237,13 +235,12 @@ def neighbour(spec: TopologySpec, console: str) -> str | None:
 
 
 def _reaches_partitions(spec: TopologySpec) -> bool:
-    known = spec.profile in catalogue.names()
-    return not known or catalogue.profile(spec.profile).inbound_partitions
+    return spec.known_profile is None or spec.known_profile.inbound_partitions
 
 
 def _known(spec: TopologySpec) -> tuple[str, ...]:
     """The ways in of the profile's generation; none of a profile that there is not."""
-    return catalogue.profile(spec.profile).inbound if spec.profile in catalogue.names() else ()
+    return spec.known_profile.inbound if spec.known_profile is not None else ()
 
 
 def vpn_way(spec: TopologySpec, console: str) -> str:

@@ -18,7 +18,6 @@ from lab.topology.strict_yaml import Place
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
-    """What is wrong between places of a spec whose single values are all well-formed."""
     for name, node in spec.nodes.items():
         yield from _node(spec, name, node)
     for name in spec.telephone:

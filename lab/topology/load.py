@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import re
-import typing
-from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 import lab
 from lab import ways
 from lab.errors import TopologyError, UsageError
 from lab.names import did_you_mean
-from lab.topology import check, check_calls, check_service, check_telephone, schema_1, strict_yaml
+from lab.topology import (
+    check,
+    check_calls,
+    check_profile,
+    check_service,
+    check_telephone,
+    schema_1,
+    strict_yaml,
+    words,
+)
+from lab.topology.catalogue import Profile
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
-
-SUFFIXES = (".yaml", ".yml")
 
 
 @cache
@@ -44,7 +49,10 @@ def load(path_or_name: str) -> TopologySpec:
     Raises UsageError if there is none or it cannot be read, TopologyError if it is wrong.
     """
     path, source = _find(path_or_name)
-    return parse(_read(path, source), source)
+    text = strict_yaml.read(
+        path, source, "a topology file", f"The lab's own are: {', '.join(names())}."
+    )
+    return parse(text, source)
 
 
 def parse(text: str, source: str) -> TopologySpec:
@@ -66,38 +74,16 @@ def parse(text: str, source: str) -> TopologySpec:
 
 
 def _find(wanted: str) -> tuple[Path, str]:
-    is_path = "/" in wanted or wanted.endswith(SUFFIXES)
-    if is_path:
+    if strict_yaml.names_a_file(wanted):
         return Path(wanted), wanted
     if wanted in names():
         return folder() / f"{wanted}.yaml", f"topologies/{wanted}.yaml"
 
-    beside = next((f"./{wanted}{s}" for s in SUFFIXES if Path(wanted + s).is_file()), "")
+    beside = next(
+        (f"./{wanted}{s}" for s in strict_yaml.SUFFIXES if Path(wanted + s).is_file()), ""
+    )
     hint = f"did you mean {beside}?" if beside else did_you_mean(wanted, names())
     raise UsageError(f"there is no topology {wanted!r}", hint=hint or "Try: lab list")
-
-
-def _read(path: Path, source: str) -> str:
-    try:
-        if path.exists() and not path.is_file():
-            what = "a directory" if path.is_dir() else "no regular file"
-            raise UsageError(f"{source} is {what}, not a topology file", hint="Name a .yaml file.")
-        with path.open("rb") as file:
-            content = file.read(strict_yaml.MAX_BYTES + 1)
-    except FileNotFoundError:
-        hint = f"The lab's own are: {', '.join(names())}."
-        raise UsageError(f"there is no file {source}", hint=hint) from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(f"{source} cannot be read: {why}") from None
-
-    if len(content) > strict_yaml.MAX_BYTES:
-        raise UsageError(f"{source} is larger than a topology file can be (1 MB)")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        problem = f"{source} is not text in UTF-8 (byte {error.start})"
-        raise UsageError(problem, hint="Is it the right file?") from None
 
 
 # -- pydantic's errors in our words ------------------------------------------------------------
@@ -152,7 +138,11 @@ def _stand_in(place: Place) -> Any:
 
 def _build(document: Document, source: str) -> TopologySpec | None:
     """Validate; where values are broken, complain, put stand-ins in their place, and go on looking."""
-    context = {"name": _name(source), "source": source}
+    context = {
+        "name": _name(source),
+        "source": source,
+        "own_profile": _own_profile(document.data.get("profile"), source),
+    }
     spec: TopologySpec | None = None
     while spec is None:
         try:
@@ -160,9 +150,8 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         except ValidationError as error:
             _mend(document, error.errors(include_url=False))
 
-    complaints = (
-        part.complaints(spec) for part in (check, check_telephone, check_calls, check_service)
-    )
+    parts = (check_profile, check, check_telephone, check_calls, check_service)
+    complaints = (part.complaints(spec) for part in parts)
     for complaint in chain.from_iterable(complaints):
         involved = (complaint.place, *complaint.needs)
         if not any(_touches(broken, place) for broken in document.broken for place in involved):
@@ -175,6 +164,15 @@ def _build(document: Document, source: str) -> TopologySpec | None:
             _note(document, complaint)
 
     return spec
+
+
+def _own_profile(name: object, source: str) -> Profile | None:
+    """What a topology's profile says if it is a file; that is relative to the topology's own."""
+    if not isinstance(name, str) or not strict_yaml.names_a_file(name):
+        return None
+    from lab.topology import own_profile  # Not at the head: few topologies need it, and all pay.
+
+    return own_profile.load(Path(source).parent / name, name)
 
 
 def _note(document: Document, complaint: check.Complaint) -> None:
@@ -247,7 +245,7 @@ def _in_words(place: Place, error: ErrorDetails) -> tuple[Place, str, str]:
         case "union_tag_invalid":
             given = str(error["ctx"]["tag"])
             problem = f"must be {_kinds()}, not {given!r}"
-            return (*place, "kind"), problem, _near(given, ways.kinds())
+            return (*place, "kind"), problem, words.near(given, ways.kinds())
         case "extra_forbidden":
             key, fields = str(place[-1]), _fields(place[:-1], error)
             if _is_of_way(place) and key == "over":
@@ -257,7 +255,7 @@ def _in_words(place: Place, error: ErrorDetails) -> tuple[Place, str, str]:
             what = _fields(place[:-1], error).get(str(place[-1]), "").rstrip(".")
             return place, f"is missing ({what[:1].lower()}{what[1:]})", ""
         case _:
-            return place, *_wrong_value(error)
+            return place, *words.wrong_value(error)
 
 
 _NAME = "a name is made of a to z, 0 to 9 and single hyphens, and starts with a letter"
@@ -289,77 +287,9 @@ def _of_kinds(place: Place) -> str:
     return f"a way of kind {' or '.join(having)} has it" if having else ""
 
 
-_WANTED = {
-    "string_type": "must be text",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a mapping of names",
-    "model_type": "must be a mapping of keys",
-    "model_attributes_type": "must be a mapping of keys",
-    "tuple_type": "must be a list, such as [a, b]",
-}
-
-
-_LIMITS = {
-    "greater_than_equal": ("ge", "must be {} at least"),
-    "less_than_equal": ("le", "must be {} at most"),
-    "string_too_short": ("min_length", "must have {} character at least"),
-    "string_too_long": ("max_length", "must have {} characters at most"),
-    "too_long": ("max_length", "must have {} entries at most"),
-}
-
-
-def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
-    kind, given, context = error["type"], error["input"], error.get("ctx", {})
-    if kind in _WANTED:
-        return f"{_WANTED[kind]}, not {_shown(given)}", ""
-    if kind in ("enum", "literal_error"):
-        known = re.findall(r"'([^']*)'|(\d+)", context["expected"])
-        wanted = context["expected"].replace("'", "")
-        return f"must be {wanted}, not {given!r}", _near(str(given), [a or b for a, b in known])
-    if kind == "value_error":
-        return str(context["error"]), ""
-    if kind in _LIMITS:
-        name, words = _LIMITS[kind]
-        return words.format(context[name]), ""
-
-    return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r}", ""
-
-
-def _shown(given: Any) -> str:
-    if isinstance(given, list | dict):
-        return "a list" if isinstance(given, list) else "a mapping"
-    return "nothing" if given is None else repr(given)
-
-
-def _near(given: str, known: Iterable[str]) -> str:
-    """What was perhaps meant; nothing where the message lists all that is known."""
-    near = did_you_mean(given, known)
-    return near if near.startswith("did") else ""
-
-
 def _fields(place: Place, error: ErrorDetails) -> dict[str, str]:
     """The keys that a part of the file may have, with what each is for."""
     spec: type[BaseModel] = TopologySpec
     if place[:1] == ("ways",) and len(place) > 1:
         spec, place = ways.stage(str(error["loc"][2]), "spec").Spec, place[2:]
-    parts = iter(place)
-    for key in parts:
-        kind = next(info.annotation for k, info in _by_key(spec) if k == key)
-        if typing.get_origin(kind) in (dict, tuple):
-            next(parts)  # The name of an entry, or its number.
-        spec = next(_specs(kind))
-
-    return {key: info.description or "" for key, info in _by_key(spec)}
-
-
-def _by_key(spec: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    return ((info.alias or name, info) for name, info in spec.model_fields.items())
-
-
-def _specs(kind: Any) -> Iterator[type[BaseModel]]:
-    """The specs in a type, such as that of ``dict[str, LinkSpec]``."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield kind
-    yield from chain.from_iterable(map(_specs, typing.get_args(kind)))
+    return words.fields(spec, place)

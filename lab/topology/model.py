@@ -281,7 +281,6 @@ class Topology:
         return self.lig.ppp.accounts[self.agents.index(agent)] if self.lig is not None else None
 
     def lines_of(self, node: str) -> tuple[ModemLine, ...]:
-        """A node's telephone lines."""
         lines = self.telephone.lines if self.telephone is not None else ()
         return tuple(line for line in lines if line.node == node)
 

@@ -20,6 +20,8 @@ class WaySpec(Part):
     """A way home: what every kind of way has. Each kind adds keys of its own (``lab.ways.<kind>.spec``)."""
 
     kind: str
+    way_out: ClassVar[str] = ""
+    """Which of the papers' ways home it is (``lab.topology.capability.WayOut``); empty: none of theirs."""
     dials: ClassVar[bool] = False
     """Whether the way needs the telephone."""
     looks_up_servers: ClassVar[bool] = True

@@ -49,7 +49,7 @@ class _Resolver(Site):
             name=spec.name,
             summary=spec.summary,
             source=spec.source,
-            profile=spec.profile,
+            profile=self.profile.name,
             region=spec.region,
             ways=tuple(
                 ways.stage(way.kind, "resolve").plan(self, name, way)
@@ -329,7 +329,7 @@ class _Resolver(Site):
     @property
     def internet_requirement(self) -> str:
         """Which asks for a session by Internet: of the DS8000's family, or of Power's HMC."""
-        return "I-26" if self.spec.profile.startswith("ds8") else "I-27"
+        return "I-26" if self.profile.name.startswith("ds8") else "I-27"
 
 
 def _mac(link: int, node: int) -> str:

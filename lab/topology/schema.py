@@ -1,4 +1,4 @@
-"""The JSON schema of topology files: what ``spec`` says, and the closed vocabularies."""
+"""The JSON schemas of topology files and of profiles: what their specs say, and the closed vocabularies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def schema() -> dict[str, Any]:
     """The schema, with profiles and requirement IDs as enumerations."""
     result: dict[str, Any] = _tidy(TopologySpec.model_json_schema(by_alias=True))
     properties = result["properties"]
-    properties["profile"]["enum"] = list(catalogue.names())
+    own = {"pattern": r"/|\.ya?ml$", "description": "A file, relative to this one."}
+    properties["profile"]["anyOf"] = [{"enum": list(catalogue.names())}, own]
     properties["expect"]["items"]["enum"] = list(check.requirement_ids())
     properties["expect"]["uniqueItems"] = True
     for key in ("nodes", "telephone", "agents"):
@@ -23,6 +24,16 @@ def schema() -> dict[str, Any]:
     for key in ("links", "ways"):
         properties[key]["propertyNames"] = {"pattern": LINK_NAME, "maxLength": 15}
     return {"$schema": DIALECT, "title": "callhome-lab topology", **result}
+
+
+def profile_schema() -> dict[str, Any]:
+    """The schema of a profile of the user's own."""
+    from lab.topology.own_profile import (
+        OwnProfile,  # Not at the head: the other schema needs it not.
+    )
+
+    result: dict[str, Any] = _tidy(OwnProfile.model_json_schema(by_alias=True))
+    return {"$schema": DIALECT, "title": "callhome-lab profile", **result}
 
 
 def _tidy(part: Any) -> Any:

@@ -16,7 +16,7 @@ from itertools import chain, islice
 
 from lab.errors import UsageError
 from lab.secret import Secret
-from lab.topology import catalogue, check
+from lab.topology import catalogue, check, check_profile
 from lab.topology.catalogue import Address, Profile, Region, Variant
 from lab.topology.model import Endpoint, PppAccount
 from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
@@ -36,7 +36,7 @@ class Site:
 
     def __init__(self, spec: TopologySpec, seed: bytes) -> None:
         self.spec = spec
-        self.profile: Profile = catalogue.profile(spec.profile)
+        self.profile: Profile = spec.known_profile or catalogue.profile(spec.profile)
         self.network = check.network(spec)
         self._seed = seed
 
@@ -102,7 +102,7 @@ class Site:
     @cached_property
     def gateways(self) -> dict[str, Address]:
         """The VPN gateways of the file, as the profile lists them."""
-        listed = check.gateway_addresses(self.spec.profile)
+        listed = check_profile.gateway_addresses(self.profile)
         standing = self.network.with_role(Role.vpn_gateway)
         return {name: address for name, address in listed.items() if name in standing}
 

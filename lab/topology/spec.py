@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 from pydantic import Field, PrivateAttr, StrictInt
 
 from lab import ways
-from lab.topology.catalogue import Region
+from lab.topology import catalogue
+from lab.topology.catalogue import Profile, Region
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
 from lab.topology.service import Inbound
@@ -193,7 +194,9 @@ class TopologySpec(Part):
 
     schema_: Literal[2] = Field(alias="schema", description="The version of this format: 2.")
     summary: str = Field(min_length=1, max_length=200, description="One line for `lab list`.")
-    profile: str = Field(description="Whose address tables hold: a generation of IBM's papers.")
+    profile: str = Field(
+        description="Whose address tables hold: a generation of IBM's papers, or a file of your own."
+    )
     region: Region = Field(
         default=Region.americas, description="Where the customer is; some addresses depend on it."
     )
@@ -220,11 +223,19 @@ class TopologySpec(Part):
 
     _name: str = PrivateAttr(default="unnamed")
     _source: str = PrivateAttr(default="")
+    _own_profile: Profile | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any) -> None:
-        """Take name and source from the loader: the file's name is the topology's."""
+        """Take name and source from the loader, and what its profile's file says if it has one."""
         if context:
             self._name, self._source = context["name"], context["source"]
+            self._own_profile = context["own_profile"]
+
+    @property
+    def known_profile(self) -> Profile | None:
+        """The papers' own or the user's; None if there is no such."""
+        known = self.profile in catalogue.names()
+        return catalogue.profile(self.profile) if known else self._own_profile
 
     @property
     def name(self) -> str:
@@ -254,7 +265,6 @@ class TopologySpec(Part):
         return bool(self.firewall and self.nodes[self.firewall].snat)
 
     def agents_of(self, way: str) -> tuple[str, ...]:
-        """The agents that have a way."""
         return tuple(agent for agent, names in self.agents.items() if way in names)
 
     def ways_of_kind(self, kind: type[W]) -> dict[str, W]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lab.errors import Issue
+from lab.errors import Issue, UsageError
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+SUFFIXES = (".yaml", ".yml")
 
 _BOOLEAN_11 = re.compile(r"(?i:y|n|yes|no|on|off)|True|TRUE|False|FALSE")
 _ODD_NUMBER = re.compile(r"[-+]?0[0-9_]+|0b[01_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
@@ -176,3 +178,36 @@ def _advice(said: str) -> str:
         return "a topology is one document: take out the line ---"
 
     return ""
+
+
+def names_a_file(name: str) -> bool:
+    """Whether a user means a file, and not a name of the lab's own."""
+    return "/" in name or name.endswith(SUFFIXES)
+
+
+def read(path: Path, source: str, what: str, hint: str) -> str:
+    """The text of a file of the user's.
+
+    ``what`` it is to be is for messages, ``hint`` for a file that is missing.
+
+    Raises UsageError if it cannot be read as text.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            found = "a directory" if path.is_dir() else "no regular file"
+            raise UsageError(f"{source} is {found}, not {what}", hint="Name a .yaml file.")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {source}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{source} cannot be read: {why}") from None
+
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{source} is larger than {what} can be (1 MB)")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"{source} is not text in UTF-8 (byte {error.start})"
+        raise UsageError(problem, hint="Is it the right file?") from None

@@ -149,5 +149,4 @@ def _requirement(name: str) -> str:
 
 
 def frames_of(items: Iterable[Sighting]) -> list[Frame]:
-    """The frames in which they were seen."""
     return [item.frame for item in items]

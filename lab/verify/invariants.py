@@ -182,8 +182,10 @@ def check_g5(case: Case) -> Finding:
     frames: list[Frame] = [frame for found in case.wire.values() for frame in found]
     # By PAP the password is in clear on the telephone line (P-11); nowhere else, and nothing else is.
     frames += [i.frame for i in case.carried if i.ppp and i.ppp.protocol != ppp.PAP]
-    for frame in frames:
-        for name, value in credentials:
+    everything = b"\0".join(frame.data for frame in frames)
+    somewhere = [(name, value) for name, value in credentials if value in everything]
+    for frame in frames if somewhere else ():
+        for name, value in somewhere:
             if value in frame.data and not _is_typed_at_terminal(case, frame, value):
                 check.object(f"{name} is in clear on {frame.segment}", [frame])
     for name, value in credentials:

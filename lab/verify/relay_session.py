@@ -102,7 +102,6 @@ def _judge_rules(case: Case, check: Check) -> None:
 
 
 def relay_connections(case: Case, segment: str) -> list[TcpConnection]:
-    """The TCP connections with the relay on a wire."""
     service = of(case)
     theirs = {service.relay_address, service.relay_inside}
     return [

@@ -68,5 +68,4 @@ def sessions(case: Case) -> list[ServiceSession]:
 
 
 def passed(case: Case) -> list[Passed]:
-    """The packets of all sessions."""
     return [item for session in sessions(case) for item in session.passed]

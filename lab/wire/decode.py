@@ -96,7 +96,6 @@ class Packet:
         return self.protocol == TCP and bool(self.tcp_flags & _RST)
 
     def uses_udp(self, port: int) -> bool:
-        """Whether it is UDP from or to a port."""
         return self.protocol == UDP and port in (self.source_port, self.destination_port)
 
     @property

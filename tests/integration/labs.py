@@ -33,6 +33,8 @@ from lab.ways.vpn.plan import connections
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 300.0
 AT_ONCE = 2
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""For commands in a lab: what comes first in the PATH may be a script that looks for a Python."""
 
 
 @dataclass(frozen=True)

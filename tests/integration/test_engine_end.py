@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.wait import wait_until
+from tests.integration.labs import SYSTEM_PYTHON
 from tests.integration.users import (
     Surroundings,
     User,
@@ -181,7 +182,7 @@ def test_a_run_leaves_nothing(user: User) -> None:
 
 def test_panic(user: User, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = user.lab("run", "direct", "--out", os.fspath(out), "--", "python3", "-c", KILL_INIT)
+    done = user.lab("run", "direct", "--out", os.fspath(out), "--", SYSTEM_PYTHON, "-c", KILL_INIT)
     assert done.returncode == 4, done.stderr
     message = done.stderr.decode()
     assert "Kernel panic - not syncing: Attempted to kill init!" in message

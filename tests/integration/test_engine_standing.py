@@ -124,7 +124,9 @@ def test_exec_sees_the_users_folder(user: User, standing: str) -> None:
 
 def test_a_daemon_that_holds_the_pipes_holds_up_nobody(user: User, standing: str) -> None:
     """All of what the program said comes, and its end is not its daemon's end."""
-    script = "sleep 4321 & exec python3 -c 'import os; os.write(1, bytes(60000)); os._exit(5)'"
+    script = (
+        "sleep 4321 & exec /usr/bin/python3 -c 'import os; os.write(1, bytes(60000)); os._exit(5)'"
+    )
     done = user.lab("exec", "hmc", "--", "sh", "-c", script)
     assert done.returncode == 5
     assert done.stdout == bytes(60000)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.labs import SYSTEM_PYTHON
 from tests.integration.users import User, end, read_until
 
 pytestmark = pytest.mark.kernel
@@ -33,14 +34,14 @@ def test_exit_status(user: User, script: str, status: int) -> None:
 
 def test_outputs_are_apart_and_clean(user: User) -> None:
     script = "import sys; sys.stdout.buffer.write(bytes(range(256))); sys.stderr.buffer.write(b'\\xff\\0')"
-    done = user.lab("run", "direct", "--quiet", "--", "python3", "-c", script)
+    done = user.lab("run", "direct", "--quiet", "--", SYSTEM_PYTHON, "-c", script)
     assert done.stdout == bytes(range(256))
     assert done.stderr == b"\xff\0"
 
 
 def test_much_output(user: User) -> None:
     script = "import os; [os.write(1, bytes([n % 251]) * 20000) for n in range(1000)]"
-    done = user.lab("run", "direct", "--quiet", "--", "python3", "-c", script)
+    done = user.lab("run", "direct", "--quiet", "--", SYSTEM_PYTHON, "-c", script)
     expected = b"".join(bytes([n % 251]) * 20000 for n in range(1000))
     assert done.returncode == 0
     assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(expected).digest()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.integration.labs import ROOT, Runs
+from tests.integration.labs import ROOT, SYSTEM_PYTHON, Runs
 from tests.integration.users import User
 
 pytestmark = pytest.mark.kernel
@@ -21,7 +21,7 @@ TOPOLOGY = os.fspath(DATA / "modems.yaml")
 
 
 def script(name: str) -> tuple[str, ...]:
-    interpreter = "python3" if name.endswith(".py") else "bash"
+    interpreter = SYSTEM_PYTHON if name.endswith(".py") else "bash"
     return (TOPOLOGY, "--", interpreter, os.fspath(DATA / name))
 
 

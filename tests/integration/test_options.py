@@ -10,7 +10,7 @@ from lab.topology import load
 from lab.ways.vpn.plan import clients
 from lab.ways.vpn.spec import VpnSpec
 from lab.wire.l2tp import ControlType
-from tests.integration.labs import Ran, Runs, variant
+from tests.integration.labs import SYSTEM_PYTHON, Ran, Runs, variant
 
 pytestmark = pytest.mark.kernel
 
@@ -43,11 +43,11 @@ for address in sys.argv[1:]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"in clear", (address, 1701))
 """
-FROM_HMC = ("vpn", "--", "python3", "-c", CLEAR_OUT)
+FROM_HMC = ("vpn", "--", SYSTEM_PYTHON, "-c", CLEAR_OUT)
 FROM_INTERNET = (
-    "vpn-nat", "--node", "internet", "--", "python3", "-c", CLEAR_IN, "129.42.160.16",
+    "vpn-nat", "--node", "internet", "--", SYSTEM_PYTHON, "-c", CLEAR_IN, "129.42.160.16",
 )  # fmt: skip
-FROM_CEC = ("vpn", "--node", "cec", "--", "python3", "-c", CLEAR_IN, "192.168.128.1")
+FROM_CEC = ("vpn", "--node", "cec", "--", SYSTEM_PYTHON, "-c", CLEAR_IN, "192.168.128.1")
 """From the HMC's own second network: the customer's firewall lets nothing of the kind come so far."""
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.labs import lab
+from tests.integration.labs import SYSTEM_PYTHON, lab
 
 pytestmark = pytest.mark.kernel
 
-WITHOUT_LOCK_DOWN = """\
-while sleep 0.2; do
-    nft list table ip lockdown 2>/dev/null | grep -q dport && nft delete table ip lockdown
-done
+OPENS_A_PORT_MORE = """\
+nft monitor new rules | grep -q -m 1 'ip lockdown .*dport 2300 '
+nft insert rule ip lockdown dispatch tcp dport 2301 accept
+sleep infinity
 """
-"""A console that lets go of the lock-down as soon as its doors are open."""
+"""A console that opens what is not listed, as soon as its doors are open."""
 
 
 def failed(folder: Path) -> set[str]:
@@ -27,7 +27,7 @@ def failed(folder: Path) -> set[str]:
 def test_a_listener_keeps_its_port_and_is_judged(tmp_path: Path) -> None:
     """The representative's tool reaches it: it says nothing first, and what it says is not the lab's."""
     out = tmp_path / "out"
-    listener = "python3 -m http.server 2300"
+    listener = f"{SYSTEM_PYTHON} -m http.server 2300"
     command = ("--node", "hmc", "--", *listener.split())
     done = lab("run", "service-modem", "--out", f"{out}", *command)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -35,9 +35,9 @@ def test_a_listener_keeps_its_port_and_is_judged(tmp_path: Path) -> None:
     assert "I-10    pass" in done.stdout
 
 
-def test_a_console_without_a_lock_down_does_not_hold(tmp_path: Path) -> None:
+def test_a_console_that_opens_a_port_more_does_not_hold(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = ("--", "bash", "-c", WITHOUT_LOCK_DOWN)
+    command = ("--", "bash", "-c", OPENS_A_PORT_MORE)
     done = lab("service", "service-modem", "--contract", "--out", f"{out}", *command)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAILS" in done.stdout

@@ -21,6 +21,7 @@ from lab.errors import DaemonError, KernelError
 from lab.linux import firewall, inventory, links, routes
 from lab.linux.nodes import Node
 from lab.topology import load, model, resolve
+from lab.wait import wait_until
 from lab.wire import pcapng
 from lab.wire.capture import start_capture
 
@@ -259,6 +260,11 @@ def test_long_packets_are_lost_silently(tmp_path: Path) -> None:
     assert {f[IP].proto for f in lab.frames("fw-inet") if IP in f} == {17}
 
 
+def dropped(lab: Wired) -> int:
+    """What the customer's firewall has stopped on its way out."""
+    return firewall.counters(lab.nodes)["firewall"][firewall.DROPPED_OUT]
+
+
 def test_the_hmcs_own_firewall_drops_by_interface(tmp_path: Path) -> None:
     with wired("direct", tmp_path) as lab:
         node = lab.nodes["hmc"]
@@ -270,6 +276,8 @@ def test_the_hmcs_own_firewall_drops_by_interface(tmp_path: Path) -> None:
             counters = firewall.counters(lab.nodes)["hmc"]
             firewall.hmc_allow_all(node)
             client.sendto(b"x", ("192.0.2.20", 53))
+            # It waits for ARP first, on a machine that is busy for longer than the lab stands.
+            wait_until("the customer's firewall has it", lambda: dropped(lab) == 1, 10.0)
 
     assert counters == {tunnel: 0, uplink: 1}
     assert sum(UDP in f for f in lab.frames("lan")) == 1

@@ -116,7 +116,6 @@ class Office:
             return token.reveal()
 
     def audit(self, caller: Asker, options: Mapping[str, Any]) -> str:
-        """Every record."""
         with _Attempt(self._records, caller, "audit"):
             self._want_officer(caller)
         return audit.table(self._records.records())
@@ -184,10 +183,11 @@ class Office:
                 self._want_login(caller)
             return self._status()
 
-    def refuse(self, caller: Asker, options: Mapping[str, Any]) -> str:
-        """What is no verb."""
-        with _Attempt(self._records, caller, "unknown"):
-            raise AccessDenied(Denial.no_tool)
+    def refuse(self, caller: Asker) -> str:
+        """Record that a user wanted something else than a verb; the words for the user."""
+        with _Attempt(self._records, caller, "unknown") as attempt:
+            attempt.fault = Denial.no_tool
+        return str(AccessDenied(Denial.no_tool))
 
     # The visit.
 

@@ -1,15 +1,13 @@
 """Where ``lab-service`` asks: one socket of the server's node, one request at a time.
 
-A request is a line of JSON and three streams; the answer one with an exit status and words. Who asks is what
-the kernel says (SO_PEERCRED) and sshd has said. A program of ``run`` has the streams, and the answer
-comes when it has ended.
+A request is a command line and three streams (``tool.request``); the answer is a line with an exit status,
+and what is to be said. Who asks is what the kernel says (SO_PEERCRED) and sshd has said. A program of ``run``
+has the streams, and the answer comes when it has ended.
 """
 
 from __future__ import annotations
 
-import array
 import contextlib
-import json
 import os
 import pwd
 import select
@@ -26,15 +24,17 @@ from lab.linux import listening
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
 from lab.linux.worker import Broke, readable, start_worker
-from lab.service import desk
-from lab.service.server import tool
+from lab.service.server import tool, verbs
 from lab.service.server.office import OFFICER, Asker, Office
+from lab.service.server.verbs import HelpWanted, NoVerb
 
 LOOKS_S = 5
 """Lab time: so soon the end of a session that has ended by itself is recorded."""
 _BACKLOG = 8
 _MOST_BYTES = 1 << 16
 _MOST_STREAMS = 3
+_FEWEST_FIELDS = 2
+_MOST_DIGITS = 5
 _REQUEST_S = 5.0
 _CREDENTIALS = struct.Struct("iII")
 UserAt = Callable[[str, int], str]
@@ -98,7 +98,6 @@ class Reception:
             "hang-up": office.hang_up,
             "status": office.status,
             "audit": office.audit,
-            "unknown": office.refuse,
         }
         self._verbs |= {verb: partial(office.use, verb) for verb in office.more_verbs}
 
@@ -139,8 +138,8 @@ class Reception:
         kept = False
         try:
             connection.settimeout(_REQUEST_S)
-            line = _read(connection, streams)
-            kept = self._take(connection, line, streams)
+            asked = _read(connection, streams)
+            kept = self._take(connection, asked, streams)
         except OSError:
             pass  # Whoever asked has gone.
         finally:
@@ -149,29 +148,30 @@ class Reception:
             if not kept:
                 connection.close()
 
-    def _take(self, connection: socket.socket, line: bytes, streams: list[int]) -> bool:
+    def _take(self, connection: socket.socket, asked: list[str], streams: list[int]) -> bool:
         """Carry out a request; whether the answer comes later."""
-        try:
-            asked = desk.parse(line)
-            verb, options = str(asked["verb"]), dict(asked["options"])
-            uid, caller = self._caller(connection, str(asked["connection"]))
-            if verb != "run" and verb not in self._verbs:
-                raise ValueError(verb)
-            if verb == "run" and len(streams) != _MOST_STREAMS:
-                raise ValueError("no streams")
-        except (ValueError, LookupError, TypeError):
-            _answer(connection, UsageError.exit_status, "this is no request")
+        if len(asked) < _FEWEST_FIELDS or len(streams) != _MOST_STREAMS:
+            _refuse(connection, UsageError("this is no request"))
             return False
+        named, form, *words = asked
+        uid, caller = self._caller(connection, named)
         try:
-            if verb == "run":
-                popen = self._office.run(caller, options, uid, streams)
+            order = verbs.read(verbs.words_of(" ".join(words)) if form == tool.LINE else words)
+            if order.verb == "run":
+                popen = self._office.run(caller, order.options, uid, streams)
                 self._programs[os.pidfd_open(popen.pid)] = _Program(popen, connection)
                 return True
-            _answer(connection, 0, self._verbs[verb](caller, options))
+            said = self._verbs[order.verb](caller, order.options)
+            _answer(connection, 0, f"{said}\n" if said else "")
+        except HelpWanted as wanted:
+            _answer(connection, 0, str(wanted))
+        except NoVerb as error:
+            said = f"{error}\n"
+            if form == tool.LINE:
+                said += f"{tool.PROGRAM}: {self._office.refuse(caller)}\n"
+            _answer(connection, error.exit_status, said)
         except LabError as error:
-            _answer(connection, error.exit_status, str(error))
-        except (LookupError, TypeError, ValueError):
-            _answer(connection, UsageError.exit_status, "this is no request")
+            _refuse(connection, error)
         return False
 
     def _caller(self, connection: socket.socket, named: str) -> tuple[int, Asker]:
@@ -193,22 +193,26 @@ def _name_of(uid: int) -> str:
         return f"{uid}"
 
 
-def _read(connection: socket.socket, streams: list[int]) -> bytes:
-    """A line, and the descriptors that come with it."""
-    size = socket.CMSG_SPACE(_MOST_STREAMS * array.array("i").itemsize)
-    line = b""
-    while not line.endswith(b"\n") and len(line) < _MOST_BYTES:
-        words, ancillary, _, _ = connection.recvmsg(_MOST_BYTES, size, socket.MSG_CMSG_CLOEXEC)
-        for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                numbers = array.array("i")
-                numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
-                streams.extend(numbers)
-        if not words:
+def _read(connection: socket.socket, streams: list[int]) -> list[str]:
+    """The fields of a request, none where it is not one; and the descriptors that come with it."""
+    came = b""
+    while len(came) < _MOST_BYTES:
+        piece, descriptors, _, _ = socket.recv_fds(connection, _MOST_BYTES, _MOST_STREAMS)
+        streams.extend(descriptors)
+        came += piece
+        size, found, fields = came.partition(b"\n")
+        if found and not (size.isdigit() and len(size) <= _MOST_DIGITS):
             break
-        line += words
-    return line
+        if found and len(fields) >= int(size):
+            return fields.decode(errors="surrogateescape").split("\0")
+        if not piece:
+            break
+    return []
 
 
-def _answer(connection: socket.socket, status: int, words: str) -> None:
-    connection.sendall(json.dumps({"status": status, "words": words}).encode() + b"\n")
+def _refuse(connection: socket.socket, error: LabError) -> None:
+    _answer(connection, error.exit_status, f"{tool.PROGRAM}: {error}\n")
+
+
+def _answer(connection: socket.socket, status: int, said: str) -> None:
+    connection.sendall(f"{status}\n{said}".encode(errors="surrogateescape"))

@@ -18,7 +18,6 @@ EXAMPLE = "1-800-555-0100"
 
 
 def complaints(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint]:
-    """What is wrong between places of a spec whose single values are all well-formed."""
     place: Place = ("ways", name)
     suggestion = "rounds: 2 says how often the list is tried"
     yield from check.repeated((*place, "numbers"), way.numbers, suggestion)

@@ -60,7 +60,6 @@ Plan = DialPlan
 
 
 def plans(topology: Topology) -> tuple[DialPlan, ...]:
-    """Every way by telephone."""
     return tuple(way for way in topology.ways if isinstance(way, DialPlan))
 
 

@@ -14,6 +14,7 @@ from lab.topology.values import InitString, NodeName, Number, Pause
 class DialSpec(WaySpec):
     """A call to AT&T's gateway: modem, number, PPP with PAP."""
 
+    way_out: ClassVar[str] = "modem"
     dials: ClassVar[bool] = True
     looks_up_servers: ClassVar[bool] = False
     """AT&T's name server does, by telephone."""

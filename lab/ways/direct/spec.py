@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lab.topology.part import WaySpec
 
@@ -10,6 +10,7 @@ from lab.topology.part import WaySpec
 class DirectSpec(WaySpec):
     """TLS over the Internet, by the agent's default route."""
 
+    way_out: ClassVar[str] = "direct"
     kind: Literal["direct"]
 
 

@@ -16,7 +16,6 @@ from lab.ways.vpn.spec import VpnSpec
 
 
 def complaints(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:
-    """What is wrong between places of a spec whose single values are all well-formed."""
     place: Place = ("ways", name)
     yield from check.named_once(spec, (*place, "gateways"), way.gateways, Role.vpn_gateway)
     if not way.gateways:

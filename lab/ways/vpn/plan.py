@@ -131,12 +131,10 @@ Plan = VpnPlan
 
 
 def plans(topology: Topology) -> tuple[VpnPlan, ...]:
-    """Every way by VPN."""
     return tuple(way for way in topology.ways if isinstance(way, VpnPlan))
 
 
 def connections(topology: Topology) -> tuple[IpsecConnection, ...]:
-    """Every IPsec connection of every way by VPN."""
     return tuple(c for plan in plans(topology) for c in plan.connections)
 
 

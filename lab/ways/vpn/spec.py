@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,7 @@ class L2tpSpec(Part):
 class VpnSpec(WaySpec):
     """IPsec, L2TP and PPP to the first of IBM's gateways that answers."""
 
+    way_out: ClassVar[str] = "vpn"
     kind: Literal["vpn"]
     gateways: tuple[str, ...] = Field(
         default=(), description="The gateways in the order in which they are tried."

@@ -124,6 +124,15 @@ def test_every_address_is_one() -> None:
             assert (net.num_addresses > 1) == (row.kind is RowKind.range), address
 
 
+def test_a_profile_says_what_is_known_and_nothing_else() -> None:
+    data = catalogue._data()
+
+    for entry in data["profiles"].values():
+        assert entry.keys() == {"title", "seeds", "direct"}
+        assert entry["direct"].keys() == {"requirement", "ports"}
+        assert {*entry["seeds"]} <= data["seeds"].keys()
+
+
 def test_ports_by_generation() -> None:
     def ports(name: str) -> set[int]:
         return {s.port for a in catalogue.profile(name).servers() for s in a.row.services}

@@ -229,7 +229,7 @@ def test_the_schema_has_the_closed_vocabularies(capsys: pytest.CaptureFixture[st
     schema = json.loads(capsys.readouterr().out)
 
     assert schema["additionalProperties"] is False
-    assert "hmc-2007" in schema["properties"]["profile"]["enum"]
+    assert "hmc-2007" in schema["properties"]["profile"]["anyOf"][0]["enum"]
     assert "g1" in schema["properties"]["expect"]["items"]["enum"]
     assert schema["$defs"]["LinkSpec"]["properties"]["rate"]["type"] == "string"
     assert schema["$defs"]["LineSpec"]["properties"]["rate"]["enum"][-1] == 33600

@@ -288,7 +288,8 @@ def specs(draw: st.DrawFn) -> TopologySpec:
         links["core"] = link("10.1.0.0/24", dict.fromkeys((*gateways, "sdc")))
         drawn["vpn"]["gateways"] = gateways
         drawn["vpn"]["l2tp"] = {"sessions": draw(st.integers(1, 16))}
-    profile = "hmc-2007" if vpn else draw(st.sampled_from(catalogue.names()))
+    listing = [name for name in catalogue.names() if catalogue.profile(name).servers()]
+    profile = "hmc-2007" if vpn else draw(st.sampled_from(listing))
     return TopologySpec.model_validate(
         {
             "schema": 2,

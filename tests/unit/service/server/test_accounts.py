@@ -60,4 +60,5 @@ def test_the_server_lets_nobody_have_more_than_the_tool() -> None:
                  "PermitUserEnvironment", "PermitRootLogin"):  # fmt: skip
         assert options[name] == "no"
     assert (options["DisableForwarding"], options["AllowUsers"]) == ("yes", "clerk")
+    assert options["KexAlgorithms"] == "-sntrup761*"
     assert "PerSourcePenalties no" in sshd.config(["clerk"], "x", penalties=True)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from lab.service.server import tool
+from lab.service.server import tool, verbs
 from lab.service.server.client import without_token
+from lab.service.server.verbs import NoVerb
+
+
+class Request(NamedTuple):
+    fields: list[str]
+    streams: int
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Request]]:
     """What a server was asked, which answers each with status 3."""
     monkeypatch.setattr(tool, "SOCKET", f"{tmp_path}/service.sock")
     for name in ("SSH_CONNECTION", "SSH_ORIGINAL_COMMAND"):
         monkeypatch.delenv(name, raising=False)
-    seen: list[dict[str, Any]] = []
+    seen: list[Request] = []
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(tool.SOCKET)
         listener.listen()
@@ -31,13 +36,15 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict
             while True:
                 connection, _ = listener.accept()
                 with connection:
-                    line, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
+                    came, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
                     for stream in streams:
                         os.close(stream)
-                    if not line:
+                    if not came:
                         return
-                    seen.append({**json.loads(line), "streams": len(streams)})
-                    connection.sendall(b'{"status": 3, "words": "done so"}\n')
+                    size, _, fields = came.partition(b"\n")
+                    assert int(size) == len(fields)
+                    seen.append(Request(fields.decode().split("\0"), len(streams)))
+                    connection.sendall(b"3\nlab-service: done so\n")
 
         serving = threading.Thread(target=serve)
         serving.start()
@@ -57,8 +64,32 @@ def by_ssh(monkeypatch: pytest.MonkeyPatch, command: str | None) -> None:
 def test_at_the_servers_console(asked: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main(["authorize", "--user", "representative", "--minutes", "30"]) == 3
     assert capsys.readouterr().err == "lab-service: done so\n"
-    options = {"user": "representative", "console": None, "minutes": 30.0}
-    assert asked == [{"verb": "authorize", "options": options, "connection": "", "streams": 3}]
+    words = ["authorize", "--user", "representative", "--minutes", "30"]
+    assert asked == [Request(["", "words", *words], 3)]
+
+
+@pytest.mark.parametrize("command", ["run -- sh -c 'id; exit 3'", "bash -i", "", None])
+def test_by_ssh_it_is_the_clients_words_that_count(
+    asked: list[Any], monkeypatch: pytest.MonkeyPatch, command: str | None
+) -> None:
+    by_ssh(monkeypatch, command)
+    assert tool.main(["authorize", "--user", "clerk"]) == 3
+    wanted = "status" if command is None else command
+    assert asked == [Request(["10.2.0.40 5 10.2.0.30 22", "line", wanted], 3)]
+
+
+def test_where_the_lab_goes_down_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tool, "SOCKET", f"{tmp_path}/service.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(tool.SOCKET)
+        listener.listen()
+        closing = threading.Thread(target=lambda: listener.accept()[0].close())
+        closing.start()
+        assert tool.main(["status"]) == 4
+        closing.join()
+    assert capsys.readouterr().err == "lab-service: the lab is going down\n"
 
 
 OPTIONS = {
@@ -67,7 +98,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize(
-    ("command", "verb", "options"),
+    ("line", "verb", "options"),
     [
         ("connect --token A-B", "connect", OPTIONS | {"token": "A-B"}),
         (
@@ -80,42 +111,21 @@ OPTIONS = {
         ("ask 22 443", "ask", {"ports": [22, 443]}),
         ("lab-service hang-up", "hang-up", {}),
         ("run -- sh -c 'id; exit 3'", "run", {"command": ["sh", "-c", "id; exit 3"]}),
-        (None, "status", {}),
+        (
+            "authorize --user representative --minutes 30",
+            "authorize",
+            {"user": "representative", "console": None, "minutes": 30.0},
+        ),
     ],
 )
-def test_by_ssh_it_is_the_clients_words_that_count(
-    asked: list[Any],
-    monkeypatch: pytest.MonkeyPatch,
-    command: str | None,
-    verb: str,
-    options: dict[str, Any],
-) -> None:
-    by_ssh(monkeypatch, command)
-    assert tool.main(["authorize", "--user", "clerk"]) == 3
-    (order,) = asked
-    assert (order["verb"], order["options"]) == (verb, options)
-    assert order["connection"] == "10.2.0.40 5 10.2.0.30 22"
+def test_a_command_line_is_an_order(line: str, verb: str, options: dict[str, Any]) -> None:
+    assert verbs.read(verbs.words_of(line)) == (verb, options)
 
 
-def test_by_ssh_what_is_no_verb_is_told_to_the_server(
-    asked: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    by_ssh(monkeypatch, "bash -i")
-    with pytest.raises(SystemExit) as ended:
-        tool.main([])
-    assert ended.value.code == 2
-    assert [(order["verb"], order["options"]) for order in asked] == [
-        ("unknown", {"words": ["bash", "-i"]})
-    ]
-
-
-def test_a_quote_that_does_not_end_is_refused(
-    asked: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    by_ssh(monkeypatch, "run -- echo 'x")
-    assert tool.main([]) == 2
-    assert "No closing quotation" in capsys.readouterr().err
-    assert asked == []
+@pytest.mark.parametrize("line", ["bash -i", "", "run -- echo 'x", "ask x", "connect --no-such"])
+def test_what_is_none_is_refused(line: str) -> None:
+    with pytest.raises(NoVerb):
+        verbs.read(verbs.words_of(line))
 
 
 def test_where_there_is_no_server_it_is_said(

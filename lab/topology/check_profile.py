@@ -1,0 +1,71 @@
+"""What a topology asks of its profile, and the profile does not have: a spec in, complaints out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from lab.errors import Unsupported
+from lab.topology import catalogue
+from lab.topology.catalogue import Address, Profile
+from lab.topology.check import PRIVATE, Complaint, unknown
+from lab.topology.part import WaySpec
+from lab.topology.roles import TRAITS, Listed
+from lab.topology.spec import TopologySpec
+
+HTTPS = ("tcp", 443)
+
+
+def complaints(spec: TopologySpec) -> Iterator[Complaint]:
+    """What is wrong between places of a spec whose single values are all well-formed."""
+    profile = spec.known_profile
+    if profile is None:
+        yield unknown(("profile",), "profile", spec.profile, catalogue.names())
+        return
+    yield from _servers(spec, profile)
+    for name, way in spec.ways.items():
+        if why := lacking(profile, way):
+            needs = (("profile",), ("ways", name, "kind"))
+            yield Complaint(("ways", name), why.message, why.hint, needs)
+    for name, node in spec.nodes.items():
+        if TRAITS[node.role].listed is Listed.gateway:
+            yield from _gateway(spec, profile, name)
+
+
+def lacking(profile: Profile, way: WaySpec) -> Unsupported | None:
+    """Why a profile has no such way (OUT-35, OUT-36, G-01 to G-16); None if it has, or no paper has it."""
+    try:
+        if way.way_out:
+            profile.can.require(way.way_out, profile.name)
+    except Unsupported as why:
+        return why
+    return None
+
+
+def gateway_addresses(profile: Profile) -> dict[str, Address]:
+    """The VPN gateways of a profile by node name: the first label of the listed host."""
+    return {address.host.partition(".")[0]: address for address in profile.vpn_gateways}
+
+
+def _gateway(spec: TopologySpec, profile: Profile, name: str) -> Iterator[Complaint]:
+    known = gateway_addresses(profile)
+    place, needs = ("nodes", name), (("profile",), ("nodes", name, "role"))
+    if not known and any(lacking(profile, way) for way in spec.ways.values()):
+        return  # One mistake: the way is complained of.
+    if not known:
+        yield Complaint(place, f"the profile {profile.name} lists no VPN gateways", needs=needs)
+    elif name not in known:
+        problem = f"the profile {profile.name} lists no VPN gateway {name}"
+        yield Complaint(place, problem, f"known: {', '.join(known)}", needs)
+
+
+def _servers(spec: TopologySpec, profile: Profile) -> Iterator[Complaint]:
+    """Whether there is anybody to call, whom the lab's Internet leads to."""
+    listed = [a for a in profile.servers(spec.region) if a.version == 4]
+    if not any(address.offers(*HTTPS) for address in listed):
+        problem = f"{profile.name} lists no server with IPv4 and HTTPS for the region {spec.region}"
+        yield Complaint(("profile",), problem, "the lab's agents call home by that", (("region",),))
+    for address in (*listed, *profile.vpn_gateways):
+        if address.version == 4 and any(ip_address(address.address) in net for net in PRIVATE):
+            problem = f"{address.address} of {address.row.id} is private: no Internet leads to it"
+            yield Complaint(("profile",), problem, "the lab needs a public address there")
