@@ -18,8 +18,9 @@ from lab.errors import PrerequisiteError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
 from lab.record.event import Tell
-from lab.topology.proxy import HttpProxy, Refusal
+from lab.topology.proxy import HttpProxy, ProxyRefusal
 from lab.ways.proxy.events import Proxied
+from tunnels import started
 
 if TYPE_CHECKING:
     from lab.ways.ground import Ground
@@ -65,9 +66,9 @@ def render(proxy: HttpProxy) -> str:
         "acl connecting method CONNECT",
         f"acl https port {HTTPS_PORT}",
     ]
-    if proxy.refusal is Refusal.connect:
+    if proxy.refusal is ProxyRefusal.connect:
         lines.append("http_access deny connecting")
-    if proxy.refusal is Refusal.busy:
+    if proxy.refusal is ProxyRefusal.busy:
         # Squid's own limit (acl maxconn) is of connections at once, of which an agent has one.
         lines += ["acl another src all", "deny_info 503:ERR_CANNOT_FORWARD another"]
         lines.append("http_access deny connecting another")
@@ -99,15 +100,9 @@ def render_passwords(proxy: HttpProxy) -> str:
 def start(ground: Ground, node: Node) -> Iterator[Squid]:
     """The proxy of a node; none runs where a fault wants it down."""
     (proxy,) = (each for each in ground.topology.proxies if each.node == node.name)
-    running = Squid(node, proxy, ground.story.tell)
-    if proxy.down:
-        yield running
-        return
-    running.launch()
-    try:
-        yield running
-    finally:
-        running.stop()
+    squid = Squid(node, proxy, ground.story.tell)
+    with contextlib.nullcontext(squid) if proxy.down else started(squid):
+        yield squid
 
 
 class Squid:
@@ -119,21 +114,22 @@ class Squid:
         self._tell = tell
         self._daemon: Daemon | None = None
 
+    @property
+    def alive(self) -> bool:
+        return self._daemon is not None and self._daemon.alive
+
     def launch(self) -> None:
-        """Start squid, and wait until it listens."""
+        """Write the files and start squid."""
         node = self._node
-        try:
-            owner = pwd.getpwnam(USER)
-        except KeyError:
-            raise PrerequisiteError(
-                f"squid has no user {USER} here", hint="reinstall squid: its package makes the user"
-            ) from None
         node.write(CONFIGURATION, render(self._proxy), 0o644)
         node.write(PASSWORDS, render_passwords(self._proxy))
-        for path in (FOLDER, PASSWORDS):
-            node.call(os.chown, path, owner.pw_uid, owner.pw_gid)
+        node.call(_give_to_user)
         argv = [PROGRAM, "-N", "-d", "1", "-f", CONFIGURATION]
         self._daemon = node.spawn(argv, name="squid")
+
+    def ready(self) -> None:
+        """Wait until squid listens."""
+        assert self._daemon is not None, "launched"
         self._daemon.expect_line("Accepting HTTP Socket connections", START_S)
 
     def check(self) -> None:
@@ -141,14 +137,27 @@ class Squid:
 
     def stop(self) -> None:
         """End squid, and tell what it has logged."""
-        assert self._daemon is not None, "it was launched"
-        self._node.stop(self._daemon)
+        if self._daemon is None:
+            return
+        daemon, self._daemon = self._daemon, None
+        self._node.stop(daemon)
         text = self._node.call(_read, ACCESS_LOG)
         if text:
-            self._node.log_dir.mkdir(parents=True, exist_ok=True)
             (self._node.log_dir / "access.log").write_text(text)
         for line in text.splitlines():
             self._tell(parse(line, self._node.name))
+
+
+def _give_to_user() -> None:
+    """Let squid's own user write its log and read the passwords."""
+    try:
+        owner = pwd.getpwnam(USER)
+    except KeyError:
+        raise PrerequisiteError(
+            f"squid has no user {USER} here", hint="reinstall squid: its package makes the user"
+        ) from None
+    for path in (FOLDER, PASSWORDS):
+        os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
 def parse(line: str, proxy: str) -> Proxied:

@@ -13,7 +13,7 @@ MOST_PROXIES = 3
 """That an agent may be given (OUT-13)."""
 
 
-class Refusal(StrEnum):
+class ProxyRefusal(StrEnum):
     """What a proxy does with requests that it would let through (faults)."""
 
     none = ""
@@ -44,6 +44,6 @@ class HttpProxy:
     """Whom it lets in; None: everybody on the customer's side."""
     destinations: tuple[str, ...]
     """The addresses to which it lets its users; none: to any (OUT-12)."""
-    refusal: Refusal = Refusal.none
+    refusal: ProxyRefusal = ProxyRefusal.none
     down: bool = False
     """Nothing listens on its port."""

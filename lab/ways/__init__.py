@@ -28,7 +28,7 @@ from typing import Any
 
 from lab.errors import PrerequisiteError, UsageError
 
-BUILT_IN = ("direct", "proxy", "vpn", "dial")
+BUILT_IN = ("direct", "vpn", "dial", "proxy")
 ENTRY_POINTS = "callhome_lab.ways"
 
 

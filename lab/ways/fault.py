@@ -32,6 +32,8 @@ class Fault:
     change: Callable[[Topology], Topology]
     survives: bool = False
     """Whether the call home must get through all the same, where it goes that way."""
+    backed_up: Callable[[Topology], bool] = lambda topology: False
+    """Whether, in a topology, something else of the same way takes over."""
 
     def applies(self, topology: Topology) -> bool:
         return self.need.met_by(topology)
@@ -42,7 +44,9 @@ class Fault:
             any(way.kind != self.need.kind for way in topology.ways_of(agent))
             for agent in topology.agents
         )
-        return self.survives or bool(self.need.kind and all(spared))
+        if self.survives or self.backed_up(topology):
+            return True
+        return bool(self.need.kind and all(spared))
 
 
 def change_ways(topology: Topology, kind: type[W], change: Callable[[W], W]) -> Topology:

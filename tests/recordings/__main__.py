@@ -39,9 +39,10 @@ def main(wanted: list[str]) -> int:
 
 def _unfit(name: str, ran: Ran) -> str:
     """Why a run is not what was to be recorded; empty if it is."""
-    survives = {fault.name: fault.survives for fault in faults.known()}
-    fault = ran.topology.fault if ran.run_dir.exists() else ""
-    wanted = 0 if name in plans.GOOD or survives.get(fault) else 1
+    known = {fault.name: fault for fault in reversed(faults.known())}
+    fault = known.get(ran.topology.fault) if ran.run_dir.exists() else None
+    survives = fault is not None and (fault.survives or fault.backed_up(ran.topology))
+    wanted = 0 if name in plans.GOOD or survives else 1
     if ran.status != wanted:
         return f"exit status {ran.status}, not {wanted}"
     if name in plans.GOOD and ran.failed:

@@ -16,6 +16,9 @@ GOOD: dict[str, Plan] = {
     "vpn-rekeyed": ("vpn", "--", "sh", "-c", "ping -q -c 5 -i 600 $LAB_PROBE"),
     "dial": ("dial",),
     "dial-two-hmcs": ("dial-two-hmcs",),
+    "proxy": ("proxy",),
+    "proxy-auth": ("proxy-auth",),
+    "proxy-failover": ("proxy-failover", "--fault", "proxy-silent"),
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),
     "service-modem": ("service-modem",),
@@ -37,11 +40,15 @@ FAULTY_TOPOLOGIES = (
     "service-modem",
     "service-ds8000",
     "service-aos",
+    "proxy",
+    "proxy-auth",
 )
 """A fault is recorded with the first of these that it applies to."""
 
 
 ELSEWHERE = (
+    ("proxy-failover", "proxy-down"),
+    ("proxy-failover", "proxy-busy"),
     ("vpn", "wrong-psk"),
     ("vpn", "drop-udp-500"),
     ("vpn", "small-mtu"),

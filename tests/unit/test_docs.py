@@ -180,7 +180,10 @@ def test_topologies() -> None:
 
 def test_environment() -> None:
     told = {name for row in _rows("README.md", "variable") for name in row[0].split(", ")}
-    assert told == set(command_environment(_model("dial"), "hmc", "out"))
+    assert told == {
+        *command_environment(_model("dial"), "hmc", "out"),
+        *command_environment(_model("proxy"), "hmc", "out"),
+    }
     assert told > set(command_environment(_model("vpn-nat"), "hmc", "out"))
     assert told > set(command_environment(_model("dial"), "lig", "out"))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lab.secret import Secret
 from lab.topology.model import DropRule, Topology
-from lab.topology.proxy import HttpProxy, Refusal
+from lab.topology.proxy import HttpProxy, ProxyRefusal
 from lab.ways.fault import Fault, Need, change_ways, drop
 from lab.ways.proxy.plan import ProxyPlan, plans
 
@@ -17,19 +17,15 @@ def _first(topology: Topology) -> HttpProxy:
 
 
 def _has_backup(topology: Topology) -> bool:
-    return bool(plans(topology)) and all(len(way.stops(topology)) > 1 for way in plans(topology))
-
-
-def _has_none(topology: Topology) -> bool:
-    return bool(plans(topology)) and not _has_backup(topology)
+    """Whether another proxy is asked when the first one does not serve (OUT-14)."""
+    return all(len(way.stops(topology)) > 1 for way in plans(topology))
 
 
 def _asks(topology: Topology) -> bool:
     return bool(plans(topology)) and _first(topology).account is not None
 
 
-ONE = Need("a way through one proxy", _has_none, "proxy")
-SEVERAL = Need("a way through several proxies", _has_backup, "proxy")
+PROXY = Need("a way through proxies", lambda topology: bool(plans(topology)), "proxy")
 LOG_IN = Need("a way through a proxy that asks for a log-in", _asks, "proxy")
 
 
@@ -53,27 +49,34 @@ def _mistake_password(topology: Topology) -> Topology:
     return change_ways(topology, ProxyPlan, lambda way: replace(way, wrong_password=wrong))
 
 
-_OF_FIRST = {
-    "proxy-down": (
-        "nothing listens on the first proxy's port",
-        _change_first(lambda proxy: replace(proxy, down=True)),
-    ),
-    "proxy-silent": ("what is sent to the first proxy is lost", _silence),
-    "proxy-busy": (
-        "the first proxy has no room for another connection, and says so with 503",
-        _change_first(lambda proxy: replace(proxy, refusal=Refusal.busy)),
-    ),
-    "proxy-refuses-connect": (
-        "the first proxy refuses the method CONNECT",
-        _change_first(lambda proxy: replace(proxy, refusal=Refusal.connect)),
-    ),
-}
-
 FAULTS = (
-    *(Fault(name, summary, ONE, change) for name, (summary, change) in _OF_FIRST.items()),
-    *(
-        Fault(name, summary, SEVERAL, change, survives=True)
-        for name, (summary, change) in _OF_FIRST.items()
+    Fault(
+        "proxy-down",
+        "nothing listens on the first proxy's port",
+        PROXY,
+        _change_first(lambda proxy: replace(proxy, down=True)),
+        backed_up=_has_backup,
+    ),
+    Fault(
+        "proxy-silent",
+        "what is sent to the first proxy is lost",
+        PROXY,
+        _silence,
+        backed_up=_has_backup,
+    ),
+    Fault(
+        "proxy-busy",
+        "the first proxy has no room for another connection, and says so with 503",
+        PROXY,
+        _change_first(lambda proxy: replace(proxy, refusal=ProxyRefusal.busy)),
+        backed_up=_has_backup,
+    ),
+    Fault(
+        "proxy-refuses-connect",
+        "the first proxy refuses the method CONNECT",
+        PROXY,
+        _change_first(lambda proxy: replace(proxy, refusal=ProxyRefusal.connect)),
+        backed_up=_has_backup,
     ),
     Fault(
         "proxy-wrong-password",

@@ -114,7 +114,7 @@ def check_out_11(case: Case) -> Finding:
         "a proxy asks for a log-in with 407, makes a tunnel only for the right user and password, and does "
         "not pass them on",
     )
-    wanted = {p.node: _credentials(p) for p in case.topology.proxies if p.account is not None}
+    wanted = {p.node: credentials(p) for p in case.topology.proxies if p.account is not None}
     if not wanted:
         return check.not_tested("no proxy here asks for a log-in")
     own = [tunnel for tunnel in own_tunnels(case) if tunnel.proxy.node in wanted and tunnel.method]
@@ -146,7 +146,7 @@ def check_out_11(case: Case) -> Finding:
     )
 
 
-def _credentials(proxy: HttpProxy) -> str:
+def credentials(proxy: HttpProxy) -> str:
     """As they are on the wire (RFC 7617 2)."""
     assert proxy.account is not None, "asked for"
     text = f"{proxy.account.user}:{proxy.account.password.reveal()}"

@@ -14,6 +14,7 @@ from lab.topology.values import NodeName
 class ProxySpec(WaySpec):
     """TLS in a tunnel through one of the customer's HTTP proxies."""
 
+    way_out: ClassVar[str] = "proxy"
     kind: Literal["proxy"]
     proxies: tuple[NodeName | None, ...] = Field(
         min_length=1,

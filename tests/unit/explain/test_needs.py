@@ -18,7 +18,7 @@ from lab.topology.model import AllowRule, Topology
 from lab.topology.resolve import resolve
 from lab.ways.direct.resolve import PROBE_RULE
 
-WAY_OUT = {"direct": WayOut.direct, "vpn": WayOut.vpn, "dial": WayOut.modem}
+WAY_OUT = {"direct": WayOut.direct, "vpn": WayOut.vpn, "dial": WayOut.modem, "proxy": WayOut.proxy}
 LISTING = [name for name in catalogue.names() if catalogue.profile(name).servers()]
 
 

@@ -27,15 +27,16 @@ from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import clients, connections, servers
 from tests.unit.sabotage import possessions, steps_that_fail
 from tests.unit.verify.stage import topology
-from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ipsec, lig
+from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ipsec, lig, proxy
 from tunnels._l2tp_daemon import Xl2tpd
 from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
 from tunnels.lig import Bank
 from tunnels.modem import Dialler
+from tunnels.proxy import Squid
 
 # mypy looks at the signatures.
-STANDING: tuple[type[StandingDriver], ...] = (Charon, Lns, Lac, Bank, Xl2tpd)
+STANDING: tuple[type[StandingDriver], ...] = (Charon, Lns, Lac, Bank, Xl2tpd, Squid)
 DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler)
 """A call of a dialler has a pppd of its own: there is nothing to launch."""
 
@@ -88,6 +89,8 @@ class Bed:
             return Lac(self.node, client, server, "192.0.2.1", record, self.told.append)
         if kind is Xl2tpd:
             return Xl2tpd(self.node, "", (), {})
+        if kind is Squid:
+            return Squid(self.node, topology("proxy-auth").proxies[0], self.told.append)
         if kind is Bank:
             return self._bank(self._dial)
         return Dialler(self.node, dialers(self._dial)[0], "lig", record, self.told.append)
@@ -103,11 +106,13 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bed:
     program = tmp_path / "program"
     program.write_text(PROGRAM)
     program.chmod(0o755)
-    for module in (_dnsmasq, _l2tp_daemon, ipsec):
+    for module in (_dnsmasq, _l2tp_daemon, ipsec, proxy):
         monkeypatch.setattr(module, "PROGRAM", os.fspath(program))
     monkeypatch.setattr(nft, "run", lambda script, json: None)
     # A charon that the lab fetched is mounted into the node, which is for root only.
     monkeypatch.setattr(charon, "status", lambda: CharonStatus(program, None, "it knows"))
+    # The node writes no files here, that could be given to squid's user.
+    monkeypatch.setattr(proxy, "_give_to_user", lambda: None)
     # Nobody has a modem here: the bank gives up at the first try.
     monkeypatch.setattr(lig, "OPEN_TRIES", 1)
     monkeypatch.setattr(_xl2tpd, "CONTROL", os.fspath(tmp_path / "xl2tpd" / "control"))

@@ -1,0 +1,93 @@
+"""What can be wrong with a call home through proxies, as mutations of true runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scapy.layers.inet import IP, TCP
+from scapy.packet import Raw
+
+from lab.ways.proxy.papers import credentials
+from lab.wire.decode import Packet
+from tests.recordings.true_run import TrueRun
+from tests.unit.verify.mutation import LISTED, SYN, Change, crosses, leaves, lost, mutation
+
+HMC, FIRST, SECOND = "192.168.10.10", "192.168.10.21", "192.168.10.22"
+SMTP = TCP(sport=4000, dport=25, flags="S")
+SSH = TCP(sport=4000, dport=22, flags="S")
+
+
+def reworded(old: bytes, new: bytes) -> Change:
+    """Other words, of the same length, on the customer's wire."""
+    assert len(old) == len(new)
+
+    def change(run: TrueRun) -> None:
+        frames = [frame for frame in run.wire["lan"] if old in frame.data]
+        assert frames
+        for frame in frames:
+            run.change(frame, frame.data.replace(old, new))
+
+    return change
+
+
+def is_to(address: str) -> Callable[[Packet], bool]:
+    return lambda packet: packet.destination == address
+
+
+def speak_in_clear(run: TrueRun) -> None:
+    """What follows the proxy's 200 is HTTP, and not TLS."""
+    hello = b"\x16\x03\x01"
+    sent = run.find("lan", lambda p: p.destination == FIRST and p.payload.startswith(hello))
+    assert sent
+    run.change(sent[0], sent[0].data.replace(hello, b"GET", 1))
+
+
+def take_another_log_in(run: TrueRun) -> None:
+    token = credentials(run.topology.proxies[0]).encode()
+    reworded(token, token[:-4] + b"AAAA")(run)
+
+
+def pass_log_in_on(run: TrueRun) -> None:
+    token = f"Basic {credentials(run.topology.proxies[0])}".encode()
+    leaves(LISTED, TCP(sport=4001, dport=443, flags="PA") / Raw(token))(run)
+
+
+def ask_on(run: TrueRun) -> None:
+    """The first proxy is asked once more, when the second has made a tunnel."""
+    asked = run.find("lan", lambda p: p.source == HMC and p.destination == SECOND and p.is_bare_syn)
+    tunnel = run.find("lan", lambda p: p.source == HMC and p.payload.startswith(b"CONNECT"))
+    syn = IP(asked[0].data[14:])
+    syn[TCP].sport = 4001
+    run.put("lan", "hmc", "proxy-2", bytes(syn), tunnel[0].time + 0.01)
+
+
+MUTATIONS = (
+    mutation("OUT-09", "no tunnel is made", "proxy",
+             reworded(b"HTTP/1.1 200", b"HTTP/1.1 500"), "OUT-10"),
+    mutation("OUT-09", "no TLS in the tunnel", "proxy", speak_in_clear, seen="no TLS begins"),
+    mutation("OUT-09", "a tunnel to an unlisted server", "proxy",
+             reworded(b"esupport.ibm.com:443", b"esupport.ibm.org:443"), seen="not listed"),
+    mutation("OUT-09", "past the proxy", "proxy",
+             crosses("lan", "hmc", "firewall", IP(src=HMC, dst=LISTED) / SYN),
+             seen="without a proxy"),
+    mutation("OUT-10", "an old version", "proxy",
+             reworded(b" HTTP/1.1\r\nHost", b" HTTP/1.0\r\nHost"), seen="HTTP/1.0"),
+    mutation("OUT-10", "no Host", "proxy", reworded(b"\r\nHost: es", b"\r\nHast: es")),
+    mutation("OUT-10", "another method", "proxy",
+             reworded(b"CONNECT esupport.ibm.com:443", b"OPTIONS esupport.ibm.com:443")),
+    mutation("OUT-11", "another log-in is taken", "proxy-auth", take_another_log_in,
+             seen="with another log-in"),
+    mutation("OUT-11", "no log-in is asked for", "proxy-auth",
+             reworded(b"HTTP/1.1 407", b"HTTP/1.1 404"), seen="no proxy asked"),
+    mutation("OUT-11", "the log-in goes on", "proxy-auth", pass_log_in_on, seen="beyond the proxy"),
+    mutation("OUT-12", "a connection to another port", "proxy",
+             crosses("lan", "proxy-1", "firewall", IP(src=FIRST, dst=LISTED) / SSH)),
+    mutation("OUT-14", "the first proxy is passed over", "proxy-failover",
+             lost("lan", is_to(SECOND)), seen="passes over proxy-2"),
+    mutation("OUT-14", "another is asked after a tunnel", "proxy-failover", ask_on,
+             seen="had made a tunnel"),
+    mutation("F-10", "mail passes", "proxy", leaves(LISTED, SMTP), "g4", seen="without a rule"),
+    mutation("F-10", "the direct attempt is on no wire", "proxy",
+             lost("lan", lambda p: p.source == HMC and p.destination == LISTED),
+             seen="proves nothing"),
+)  # fmt: skip
