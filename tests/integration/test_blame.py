@@ -41,31 +41,33 @@ DEFECTS = {
     ),
     "gateway's charon dies": (
         "lab/ways/vpn/bring_up.py",
-        "connect = Vpn._connect\n"
-        "def connect_to_the_dead(self, way, client, gateway):\n"
-        "    self._charons[gateway]._daemon.signal(11)\n"
-        "    connect(self, way, client, gateway)\n"
-        "Vpn._connect = connect_to_the_dead",
+        "original = Vpn._open\n"
+        "def open_to_the_dead(self, connection, *others):\n"
+        "    self._charons[connection.gateway]._daemon.signal(11)\n"
+        "    return original(self, connection, *others)\n"
+        "Vpn._open = open_to_the_dead",
     ),
     "gateway's xl2tpd dies": (
         "lab/ways/vpn/bring_up.py",
-        "connect = Vpn._connect\n"
-        "def connect_and_kill(self, way, client, gateway):\n"
-        "    connect(self, way, client, gateway)\n"
+        "original = Vpn._open\n"
+        "def open_and_kill(self, *which):\n"
+        "    sessions = original(self, *which)\n"
         "    self._lnss[0].daemon.signal(11)\n"
-        "Vpn._connect = connect_and_kill",
+        "    return sessions\n"
+        "Vpn._open = open_and_kill",
     ),
     "gateway's pppd dies": (
         "lab/ways/vpn/bring_up.py",
-        "connect = Vpn._connect\n"
-        "def connect_and_kill(self, way, client, gateway):\n"
-        "    connect(self, way, client, gateway)\n"
+        "original = Vpn._open\n"
+        "def open_and_kill(self, *which):\n"
+        "    sessions = original(self, *which)\n"
         "    xl2tpd = self._lnss[0].daemon.pid\n"
         "    import os, pathlib\n"
         "    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):\n"
         "        if stat.read_text().rpartition(')')[2].split()[1] == str(xl2tpd):\n"
         "            os.kill(int(stat.parent.name), 11)\n"
-        "Vpn._connect = connect_and_kill",
+        "    return sessions\n"
+        "Vpn._open = open_and_kill",
     ),
     "lig's pppd dies": (
         "tunnels/lig.py",
