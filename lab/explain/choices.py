@@ -214,6 +214,12 @@ def _not_yet(sample: Sample) -> str:
     return NOT_YET
 
 
+def _busy_proxy(sample: Sample) -> str:
+    from lab.ways.proxy.symptoms import UNAVAILABLE
+
+    return f"one that answers CONNECT with {UNAVAILABLE}, and asks no server"
+
+
 def _relay(sample: Sample) -> str:
     from lab.relay import channels, frames
 
@@ -277,7 +283,7 @@ QUESTIONS: tuple[tuple[str, Callable[[Sample], str]], ...] = (
     ("timers", _timers),
     ("modem", _modem),
     ("brokering between consoles, UDP 9900 and TCP 9920", _not_yet),
-    ("what a busy proxy is", _not_yet),
+    ("what a busy proxy is", _busy_proxy),
     ("encryption on TCP 19285 and 11111", _not_yet),
     ("protocol of Assist-On-Site", _relay),
     ("DS8000's challenge", _challenge),

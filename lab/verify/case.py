@@ -29,7 +29,7 @@ from lab.ways.vpn import plan as vpn
 from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
-from lab.wire.decode import ICMP, Frame, Packet
+from lab.wire.decode import ICMP, Ends, Frame, Packet
 from lab.wire.ppp import PppFrame
 
 
@@ -101,6 +101,26 @@ class Case(ServiceTold):
         """The addresses from which the customer's proxies connect to servers, and the proxies' nodes."""
         nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
         return {node.uplink.ip: node.name for node in nodes}
+
+    @cached_property
+    def proxied(self) -> set[Ends]:
+        """The TCP connections of proxies as they leave for the Internet: NAT leaves a SYN its number."""
+        begun = {
+            (packet.destination, packet.destination_port, packet.tcp_sequence)
+            for _, packet in self.packets(*self._proxies_wires)
+            if packet.is_bare_syn and packet.source in self.proxies
+        }
+        return {
+            packet.ends
+            for _, packet in self.leaving
+            if packet.is_bare_syn
+            and (packet.destination, packet.destination_port, packet.tcp_sequence) in begun
+        }
+
+    @property
+    def _proxies_wires(self) -> tuple[str, ...]:
+        nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
+        return tuple(dict.fromkeys(node.uplink.segment for node in nodes))
 
     @cached_property
     def public_address(self) -> str:

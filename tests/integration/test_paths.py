@@ -176,7 +176,9 @@ def test_a_foreign_agent_is_in_the_ledger(foreign: Ran) -> None:
 
     assert (entry.kind, entry.status) == ("upload", 200)
     assert entry.detail == "POST /foreign"
-    assert entry.server_ip == foreign.topology.endpoints[0].address
+    # Through a proxy it is the proxy that takes one of the name's addresses.
+    addresses = [endpoint.address for endpoint in foreign.topology.endpoints]
+    assert entry.server_ip in (addresses if foreign.topology.proxies else addresses[:1])
     own = {session.local_ip for session in foreign.record.ppp}
     assert entry.peer_ip in (own or addresses_outside(foreign.topology))
 
@@ -186,13 +188,16 @@ def test_a_foreign_agent_sees_every_daemon_of_the_path(foreign: Ran) -> None:
     """So that the absence of secrets from the process list says something."""
     processes = " ".join(json.loads(foreign.stdout)["processes"])
 
-    for daemon in DAEMONS if connections(foreign.topology) else ("dnsmasq", "pppd"):
+    expected = {"squid"} if foreign.topology.proxies else {"dnsmasq", "pppd"}
+    for daemon in DAEMONS if connections(foreign.topology) else expected:
         assert daemon in processes
 
 
 def test_a_foreign_agents_run_is_judged(foreign: Ran) -> None:
-    assert foreign.verdict["verdict"] == "pass"
-    assert foreign.failed == set()
+    # Python before 3.12 asks a proxy by HTTP/1.0 (tests/integration/test_proxy.py has it alone).
+    minded = {"OUT-10"} if foreign.topology.proxies else set()
+    assert foreign.failed <= minded, foreign.told
+    assert foreign.verdict["verdict"] == ("fail" if foreign.failed else "pass")
     assert foreign.findings["g6"]["verdict"] == "pass"
 
 

@@ -64,6 +64,8 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
     assert set(found.values()) == set(plans.GOOD) - {
         "direct",
         "direct-snat",
+        "proxy",
+        "proxy-failover",
         "service-off",
         "service-modem",
         "service-ds8880",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.topology.proxy import HttpProxy
+from lab.ways.direct.plan import DirectPlan
 from lab.ways.ground import Ground, WayDriver
 from lab.ways.proxy.events import ConnectTried, DirectTried, ProxiesTaken
 from lab.ways.proxy.plan import ProxyPlan
@@ -57,7 +58,8 @@ class ProxyDriver(WayDriver):
         for agent in topology.agents:
             way = lab.homeward.in_use(agent)
             assert isinstance(way, ProxyPlan), "that kind of way is in use"
-            self._try_direct(way, agent)
+            if not any(isinstance(own, DirectPlan) for own in topology.ways_of(agent)):
+                self._try_direct(way, agent)
             for stop in way.stops(topology):
                 if not stop.down:
                     self._try_other_places(way, stop, agent)

@@ -13,5 +13,5 @@ WAY_HOME = frozenset({"F-10"})
 ALWAYS = frozenset[str]()
 """What is judged also in a run in which another way was used."""
 
-AT_END = frozenset({"OUT-12", "F-10"})
+AT_END = frozenset({"OUT-09", "OUT-11", "OUT-12", "F-10"})
 """What is judged by trials after the calls home, and so only if this kind of way was in use by then."""

@@ -73,6 +73,8 @@ def _object_to_direct(case: Case, check: Check) -> None:
         agent = case.agent_addresses.get(packet.source)
         if agent is None or packet.destination not in addresses:
             continue
+        if case.kinds_at(frame.time) != {"proxy"}:
+            continue  # That is for another way's findings.
         if not any(t.source == agent and t.started <= frame.time <= t.time for t in trials):
             check.object(f"{agent} sends to {packet.destination} without a proxy", [frame])
 
@@ -178,7 +180,7 @@ def check_out_12(case: Case) -> Finding:
     made = [tunnel for tunnel in own_tunnels(case) if _is_made(tunnel)]
     check.show(_frames(made))
     if not trials:
-        return check.not_tested(f"{case.why_not_home}, so nobody tried other places")
+        return check.not_tested("no way through proxies was put to the test in this run")
     places = all_of(sorted({trial.target for trial in refused}))
     return check.finding(f"refused: {places}; {count(len(made), 'tunnel')} to port {HTTPS} made")
 
@@ -282,7 +284,8 @@ def check_f_10(case: Case) -> Finding:
         return check.not_tested("nothing called home in this run")
     check.want(out, "no SYN to TCP 443 passed the firewall")
     passed = judge_counter(case, check, "F-10")
-    if case.came_home:
+    alone = {way.kind for way in case.topology.ways} == {"proxy"}
+    if case.came_home and alone:
         check.want(trials, "nobody tried to get past the proxies")
     return check.finding(
         f"{count(len(out), 'SYN')} of the proxies out on TCP 443 by "

@@ -8,7 +8,7 @@ from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.ways.direct.wires import is_to_server
 from lab.ways.proxy.plan import ProxyPlan
-from lab.wire.decode import Frame, Packet
+from lab.wire.decode import TCP, Frame, Packet, reverse
 
 
 def title(topology: Topology) -> str:
@@ -40,9 +40,10 @@ def connections(case: Case, agent: str) -> list[Frame]:
 
 
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:
-    """Whether a packet that leaves for the Internet is one of this way's."""
-    by_proxy = case.snat or {packet.source, packet.destination} & case.proxies.keys()
-    return bool(frame.segment in case.exits and by_proxy and is_to_server(case, packet))
+    """Whether a packet that leaves for the Internet is one of a proxy's."""
+    if frame.segment not in case.exits or not is_to_server(case, packet):
+        return False
+    return packet.protocol != TCP or bool({packet.ends, reverse(packet.ends)} & case.proxied)
 
 
 def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:

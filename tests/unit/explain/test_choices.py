@@ -27,7 +27,7 @@ from tunnels import ipsec, l2tp, ppp
 
 Patch = pytest.MonkeyPatch
 
-NOT_MODELLED = {"Q-13", "Q-14", "Q-15"}
+NOT_MODELLED = {"Q-13", "Q-15"}
 
 
 def said() -> dict[str, str]:

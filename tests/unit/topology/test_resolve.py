@@ -245,8 +245,9 @@ def specs(draw: st.DrawFn) -> TopologySpec:
     snat, vpn, dial = draw(st.booleans()), "vpn" in kinds, "dial" in kinds
     agents = [f"hmc-{n}" for n in range(draw(st.integers(1, 5)))]
     others = [f"pc-{n}" for n in range(draw(st.integers(0, 5)))]
+    proxies = [f"proxy-{n}" for n in range(draw(st.integers(1, 3)))] if "proxy" in kinds else []
     base = "192.168.10" if snat else "203.0.113"
-    hosts = [*agents, *others, "firewall"]
+    hosts = [*agents, *others, *proxies, "firewall"]
     written = draw(
         st.lists(st.integers(1, 254), unique=True, min_size=len(hosts), max_size=len(hosts))
     )
@@ -257,6 +258,7 @@ def specs(draw: st.DrawFn) -> TopologySpec:
     roles: dict[str, dict[str, object]] = {
         **{a: {"role": "hmc", "modems": modems[a]} for a in agents},
         **{o: {"role": "host"} for o in others},
+        **{p: {"role": "proxy"} for p in proxies},
         "firewall": {"role": "firewall", "snat": snat},
         "internet": {"role": "internet"},
         **{g: {"role": "vpn-gateway"} for g in gateways},
@@ -288,6 +290,8 @@ def specs(draw: st.DrawFn) -> TopologySpec:
         links["core"] = link("10.1.0.0/24", dict.fromkeys((*gateways, "sdc")))
         drawn["vpn"]["gateways"] = gateways
         drawn["vpn"]["l2tp"] = {"sessions": draw(st.integers(1, 16))}
+    if proxies:
+        drawn["proxy"]["proxies"] = proxies
     listing = [name for name in catalogue.names() if catalogue.profile(name).servers()]
     profile = "hmc-2007" if vpn else draw(st.sampled_from(listing))
     return TopologySpec.model_validate(

@@ -1,0 +1,146 @@
+"""Agents and tools of others behind the customer's proxies, and ways that stand in for proxies."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.ways.proxy.events import Proxied
+from tests.integration.labs import ROOT, SYSTEM_PYTHON, Runs, lab
+
+pytestmark = pytest.mark.kernel
+
+URLLIB = """
+import os, ssl, urllib.request
+context = ssl.create_default_context(cafile=os.environ["LAB_CA_FILE"])
+print(urllib.request.urlopen(os.environ["LAB_SERVER"] + "/urllib", context=context).status)
+"""
+CODE = "-o /dev/null -w '%{http_code}\\n'"
+SET_UP = """
+login=${LAB_PROXIES#http://}; login=${login%@*}; proxy=${LAB_PROXIES#*@}
+export PASSWORD="${login#*:}"
+alone() { env -u https_proxy -u HTTPS_PROXY "$@"; }
+"""
+CLIENTS = f"""{SET_UP}
+curl -sS --cacert "$LAB_CA_FILE" {CODE} "$LAB_SERVER/curl"
+alone curl -sS --cacert "$LAB_CA_FILE" {CODE} --proxy "http://$proxy" --proxy-user "$login" "$LAB_SERVER/told"
+"""
+OPENSSL = """
+echo | openssl s_client -proxy "${LAB_PROXIES#http://}" -connect esupport.ibm.com:443 -servername esupport.ibm.com \\
+    -CAfile "$LAB_CA_FILE" 2>/dev/null | grep -c 'Verify return code: 0'
+"""
+REFUSED = f"""{SET_UP}
+curl -sS {CODE.replace("code", "connect")} https://esupport.ibm.com:444/
+alone curl -sS {CODE.replace("code", "connect")} --proxy "http://$proxy" "$LAB_SERVER"
+alone curl -sS -m 5 {CODE} --connect-to ::129.42.56.189: "$LAB_SERVER"
+curl -sS {CODE} --proxy "http://$proxy" http://esupport.ibm.com/
+:
+"""
+SERVED_PLAN = ("proxy-auth", "--", "bash", "-c", CLIENTS)
+REFUSED_PLAN = ("proxy-auth", "--", "bash", "-c", REFUSED)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started(runs: Runs) -> None:
+    runs.start([SERVED_PLAN, REFUSED_PLAN])
+
+
+def test_others_clients_take_the_proxy_unchanged(runs: Runs) -> None:
+    """curl, by the environment and by options."""
+    ran = runs.get(*SERVED_PLAN)
+    assert ran.status == 0, ran.told
+    assert ran.stdout.split()[:2] == ["200", "200"]
+    assert ran.failed == set(), ran.told
+    served = [entry.detail for entry in ran.record.ledger if entry.status == 200]
+    assert served == ["GET /curl", "GET /told"]
+
+
+def test_what_is_refused_is_judged(runs: Runs) -> None:
+    """Another port, no log-in, no proxy at all, and a request in clear, which the judge minds."""
+    ran = runs.get(*REFUSED_PLAN)
+    assert ran.stdout.split()[:4] == ["403", "407", "000", "403"]
+    assert {"OUT-10"} <= ran.failed
+    assert "hmc says GET to proxy-1" in ran.findings["OUT-10"]["seen"]
+    assert not ran.record.ledger
+
+
+SYSTEM_VERSION = subprocess.run([SYSTEM_PYTHON, "-V"], capture_output=True, text=True).stdout
+OLD_PYTHON = tuple(map(int, SYSTEM_VERSION.split()[1].split(".")[:2])) < (3, 12)
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "old"),
+    [
+        ((SYSTEM_PYTHON, "-c", URLLIB), "200", OLD_PYTHON),
+        (("sh", "-c", OPENSSL), "1", True),
+    ],
+    ids=["Python", "openssl s_client"],
+)
+def test_who_asks_by_an_old_version_is_served_and_minded(
+    tmp_path: Path, command: tuple[str, ...], said: str, old: bool
+) -> None:
+    """HTTP/1.0 without a Host, as OUT-10 does not want it."""
+    out = tmp_path / "run"
+    done = lab("run", "proxy", "--quiet", "--out", f"{out}", "--", *command)
+    assert done.stdout.split()[:1] == [said], done.stdout + done.stderr
+    findings = json.loads((out / "verdict.json").read_text())["findings"]
+    failed = {found["requirement"] for found in findings if found["verdict"] == "fail"}
+    assert failed == ({"OUT-10"} if old else set())
+
+
+def test_the_proxys_own_log_agrees_with_what_was_judged(runs: Runs) -> None:
+    ran = runs.get(*SERVED_PLAN)
+    told = [event for event in ran.events if event["kind"] == Proxied.kind()]
+    made = [event for event in told if event["status"] == 200]
+    assert len(made) == 2
+    assert {event["client"] for event in told} == {"192.168.10.10"}
+    reached = {event["server"] for event in made}
+    assert reached <= {endpoint.address for endpoint in ran.topology.endpoints}
+    log = (ran.run_dir / "logs" / "proxy-1" / "access.log").read_text()
+    assert log.count("\n") == len(told)
+    assert f"{len(made)} tunnels" in ran.findings["OUT-09"]["seen"]
+    denied = [event for event in runs.get(*REFUSED_PLAN).events if event["kind"] == Proxied.kind()]
+    assert {event["status"] for event in denied} == {403, 407}
+    assert not any(event["server"] for event in denied)
+
+
+@pytest.mark.skipif(not shutil.which("wget"), reason="needs wget")
+def test_wget_takes_the_proxy(tmp_path: Path) -> None:
+    fetch = 'wget -q -O - --ca-certificate="$LAB_CA_FILE" "$LAB_SERVER"'
+    done = lab("run", "proxy", "--quiet", "--out", f"{tmp_path}/run", "--", "sh", "-c", fetch)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "ready"
+
+
+@pytest.fixture
+def either_way(tmp_path: Path) -> str:
+    """The proxy, and directly where it does not serve (OUT-15)."""
+    text = (ROOT / "topologies" / "proxy.yaml").read_text()
+    text = text.replace(
+        "ways:\n  proxy: {", "ways:\n  direct: { kind: direct }\n  proxy: {"
+    ).replace("hmc: [proxy]", "hmc: [proxy, direct]")
+    text = text.replace("expect: [", "expect: [OUT-15, R-01, OUT-01, F-03, ")
+    path = tmp_path / "either.yaml"
+    path.write_text(text)
+    return os.fspath(path)
+
+
+def test_both_ways_are_put_to_the_test(either_way: str, runs: Runs) -> None:
+    ran = runs.get(either_way)
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    untested = {n for n, found in ran.findings.items() if found["verdict"] == "not-applicable"}
+    assert untested == {"R-01"}
+
+
+def test_another_kind_of_way_takes_over(either_way: str, runs: Runs) -> None:
+    ran = runs.get(either_way, "--fault", "proxy-silent")
+    assert ran.status == 0, ran.told
+    assert "hmc by direct, as proxy failed" in ran.findings["R-01"]["seen"]
+    assert ran.findings["OUT-09"]["verdict"] == "not-applicable"
+    assert {entry.peer_ip for entry in ran.record.ledger} == {"198.51.100.2"}
