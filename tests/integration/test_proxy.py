@@ -31,7 +31,8 @@ curl -sS --cacert "$LAB_CA_FILE" {CODE} "$LAB_SERVER/curl"
 alone curl -sS --cacert "$LAB_CA_FILE" {CODE} --proxy "http://$proxy" --proxy-user "$login" "$LAB_SERVER/told"
 """
 OPENSSL = """
-echo | openssl s_client -proxy "${LAB_PROXIES#http://}" -connect esupport.ibm.com:443 -servername esupport.ibm.com \\
+server=esupport.ibm.com
+echo | openssl s_client -proxy "${LAB_PROXIES#http://}" -connect $server:443 -servername $server \\
     -CAfile "$LAB_CA_FILE" 2>/dev/null | grep -c 'Verify return code: 0'
 """
 REFUSED = f"""{SET_UP}
