@@ -29,6 +29,8 @@ alone() { env -u https_proxy -u HTTPS_PROXY "$@"; }
 CLIENTS = f"""{SET_UP}
 curl -sS --cacert "$LAB_CA_FILE" {CODE} "$LAB_SERVER/curl"
 alone curl -sS --cacert "$LAB_CA_FILE" {CODE} --proxy "http://$proxy" --proxy-user "$login" "$LAB_SERVER/told"
+alone curl -sS --cacert "$LAB_CA_FILE" {CODE} --proxy "http://$proxy" --proxy-user "$login" --proxy-anyauth \\
+    "$LAB_SERVER/asked"
 """
 OPENSSL = """
 server=esupport.ibm.com
@@ -55,10 +57,12 @@ def test_others_clients_take_the_proxy_unchanged(runs: Runs) -> None:
     """curl, by the environment and by options."""
     ran = runs.get(*SERVED_PLAN)
     assert ran.status == 0, ran.told
-    assert ran.stdout.split()[:2] == ["200", "200"]
+    assert ran.stdout.split() == ["200", "200", "200"]
     assert ran.failed == set(), ran.told
     served = [entry.detail for entry in ran.record.ledger if entry.status == 200]
-    assert served == ["GET /curl", "GET /told"]
+    assert served == ["GET /curl", "GET /told", "GET /asked"]
+    # The last was asked for a log-in on the connection on which it then logged in.
+    assert "asked for 1 time, and 3 tunnels made" in ran.findings["OUT-11"]["seen"]
 
 
 def test_what_is_refused_is_judged(runs: Runs) -> None:
@@ -98,7 +102,7 @@ def test_the_proxys_own_log_agrees_with_what_was_judged(runs: Runs) -> None:
     ran = runs.get(*SERVED_PLAN)
     told = [event for event in ran.events if event["kind"] == Proxied.kind()]
     made = [event for event in told if event["status"] == 200]
-    assert len(made) == 2
+    assert len(made) == 3
     assert {event["client"] for event in told} == {"192.168.10.10"}
     reached = {event["server"] for event in made}
     assert reached <= {endpoint.address for endpoint in ran.topology.endpoints}

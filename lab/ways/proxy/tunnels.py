@@ -11,20 +11,24 @@ from lab.verify.case import Case
 from lab.ways.proxy.events import ConnectTried
 from lab.wire import tls
 from lab.wire.decode import Frame
+from lab.wire.tls import TcpConnection
 
 CONNECT = "CONNECT"
 _END = b"\r\n\r\n"
-_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_STATUS = re.compile(r"HTTP/1\.[01] (\d{3})")
+_REQUEST = re.compile(rb"[A-Z]+ \S+ HTTP/1\.[01]\r\n")
+REFUSALS = 300
+"""The least status that makes no tunnel; 1xx are none of a proxy's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tunnel:
-    """One TCP connection from an agent's host to a proxy; what was not said is empty."""
+    """One request of an agent's host to a proxy; what was not said is empty."""
 
     agent: str
     proxy: HttpProxy
     frames: tuple[Frame, ...]
-    """Of the connection; the first one is the SYN."""
+    """Of the TCP connection; the first one is the SYN."""
     answered: bool
     """Whether TCP was established."""
     method: str
@@ -63,22 +67,30 @@ class Tunnel:
 
 
 def tunnels(case: Case) -> list[Tunnel]:
-    """Every one on the agents' own wires, in order."""
-    return list(_read(case))
-
-
-def _read(case: Case) -> Iterator[Tunnel]:
+    """Every request on the agents' own wires, in the order of their connections."""
     proxies = {(proxy.address, proxy.port): proxy for proxy in case.topology.proxies}
+    found: list[Tunnel] = []
     for connection in tls.connections(case.inside_frames):
         proxy = proxies.get((connection.server, connection.port))
         agent = case.agent_addresses.get(connection.client)
-        if proxy is None or agent is None or not connection.opened:
-            continue
-        head, _, sent = connection.out.partition(_END)
-        request, *lines = head.decode("latin-1").split("\r\n")
+        if proxy is not None and agent is not None and connection.opened:
+            found += _read(connection, agent, proxy)
+    return found
+
+
+def _read(connection: TcpConnection, agent: str, proxy: HttpProxy) -> Iterator[Tunnel]:
+    """The requests of one connection: after a refusal the next one may follow (RFC 9112 9.3)."""
+    asked, said = connection.out, connection.back
+    while True:
+        head, whole, rest = asked.partition(_END)
+        answer, _, after = said.partition(_END)
+        request, fields = _parse(head)
+        status_line, answer_fields = _parse(answer)
         method, target, version = ([*request.split(" "), "", "", ""])[:3]
-        fields = dict(line.split(": ", 1) for line in lines if ": " in line)
-        found = _STATUS.match(connection.back)
+        found = _STATUS.match(status_line)
+        status = int(found[1]) if found else 0
+        length = answer_fields.get("content-length", "0")
+        again = bool(whole and status >= REFUSALS and _REQUEST.match(rest))
         yield Tunnel(
             agent=agent,
             proxy=proxy,
@@ -87,10 +99,20 @@ def _read(case: Case) -> Iterator[Tunnel]:
             method=method,
             target=target,
             version=version,
-            fields={name.lower(): value for name, value in fields.items()},
-            status=int(found[1]) if found else 0,
-            sent=sent,
+            fields=fields,
+            status=status,
+            sent=b"" if again else rest,
         )
+        if not again:
+            return
+        asked, said = rest, after[int(length) if length.isdecimal() else 0 :]
+
+
+def _parse(head: bytes) -> tuple[str, dict[str, str]]:
+    """The first line of a message and its fields, whose names are in lower case."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    return first, {name.lower(): value.strip() for name, colon, value in pairs if colon}
 
 
 def own_tunnels(case: Case) -> list[Tunnel]:
