@@ -18,7 +18,7 @@ from lab.errors import PrerequisiteError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
 from lab.record.event import Tell
-from lab.topology.proxy import HttpProxy, ProxyRefusal
+from lab.topology.proxy import BUSY, HttpProxy, ProxyRefusal
 from lab.ways.proxy.events import Proxied
 from tunnels import started
 
@@ -70,7 +70,7 @@ def render(proxy: HttpProxy) -> str:
         lines.append("http_access deny connecting")
     if proxy.refusal is ProxyRefusal.busy:
         # Squid's own limit (acl maxconn) is of connections at once, of which an agent has one.
-        lines += ["acl another src all", "deny_info 503:ERR_CANNOT_FORWARD another"]
+        lines += ["acl another src all", f"deny_info {BUSY}:ERR_CANNOT_FORWARD another"]
         lines.append("http_access deny connecting another")
     lines += ["http_access deny !connecting", "http_access deny !https"]
     if proxy.destinations:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab.topology import check_service, load, resolve, service
+from lab.topology import check_service, load, proxy, resolve, service
 from lab.topology.model import Topology
 from lab.ways.dial.plan import Dialer
 from lab.ways.dial.plan import plans as dial_plans
@@ -215,9 +215,7 @@ def _not_yet(sample: Sample) -> str:
 
 
 def _busy_proxy(sample: Sample) -> str:
-    from lab.ways.proxy.symptoms import UNAVAILABLE
-
-    return f"one that answers CONNECT with {UNAVAILABLE}, and asks no server"
+    return f"one that answers CONNECT with {proxy.BUSY}, and asks no server"
 
 
 def _relay(sample: Sample) -> str:

@@ -9,6 +9,8 @@ from lab.secret import Secret
 
 DEFAULT_PORT = 3128
 """Squid's; the papers name none."""
+BUSY = 503
+"""What a proxy that is busy answers (Q-14; RFC 9110 15.6.4)."""
 MOST_PROXIES = 3
 """That an agent may be given (OUT-13)."""
 
@@ -44,6 +46,8 @@ class HttpProxy:
     """Whom it lets in; None: everybody on the customer's side."""
     destinations: tuple[str, ...]
     """The addresses to which it lets its users; none: to any (OUT-12)."""
+    service: bool = False
+    """Whether it is the Service and Support Proxy, for listed destinations only (OUT-16, OUT-17)."""
     refusal: ProxyRefusal = ProxyRefusal.none
     down: bool = False
     """Nothing listens on its port."""

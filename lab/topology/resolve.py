@@ -31,6 +31,7 @@ from lab.topology.site import CUSTOMER_DOMAIN, Site
 from lab.topology.spec import TopologySpec
 from lab.topology.terminal import TERMINAL_USER, TerminalAccount
 
+PROXIES = (Role.proxy, Role.service_proxy)
 PROXY_USER = "callhome"
 """The lab's choice."""
 
@@ -70,7 +71,9 @@ class _Resolver(Site):
             firewall=self.firewall(spec.firewall) if spec.firewall else None,
             telephone=resolve_telephone.telephone(spec),
             lig=resolve_telephone.lig(self),
-            proxies=tuple(map(self.proxy, self.network.with_role(Role.proxy))),
+            proxies=tuple(
+                self.proxy(name) for name, its in spec.nodes.items() if its.role in PROXIES
+            ),
             expect=spec.expect,
             service=self.service(),
         )
@@ -194,6 +197,7 @@ class _Resolver(Site):
             port=its.port or DEFAULT_PORT,
             account=account,
             destinations=() if its.destinations == "any" else self.listed(),
+            service=its.role is Role.service_proxy,
         )
 
     def listed(self) -> tuple[str, ...]:

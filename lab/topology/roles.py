@@ -35,6 +35,8 @@ class Role(StrEnum):
     """A logical partition that the HMC manages."""
     proxy = "proxy"
     """The customer's HTTP proxy (S0, S1, S3, S4 "With Proxy")."""
+    service_proxy = "service-proxy"
+    """The Service and Support Proxy of Electronic Service Agent, for several agents (S0, S1)."""
     host = "host"
 
 
@@ -195,6 +197,12 @@ TRAITS = MappingProxyType(
         Role.logical_partition: Traits(title="logical partition"),
         Role.proxy: Traits(
             title="HTTP proxy", takes=("port", "login", "destinations"), service="tunnels.proxy"
+        ),
+        Role.service_proxy: Traits(
+            title="Service and Support Proxy",
+            takes=("port",),
+            only_one="several agents have one in common",
+            service="tunnels.proxy",
         ),
         Role.host: Traits(title="host"),
     }

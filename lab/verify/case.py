@@ -17,15 +17,12 @@ from lab.relay import events as relay
 from lab.service import events as remote_service
 from lab.service.server import events as server
 from lab.telephony import events as telephony
-from lab.topology.model import Interface, NodePlan, Role, Topology
-from lab.topology.telephone import Lig
+from lab.topology.model import Interface, Topology
 from lab.verify import telephone_calls
-from lab.verify.service_told import ServiceTold
+from lab.verify.premises import Premises
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
-from lab.ways.dial import plan as dial
 from lab.ways.proxy import events as proxy
-from lab.ways.vpn import plan as vpn
 from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
@@ -38,119 +35,13 @@ def mac(interface: Interface) -> bytes:
     return bytes.fromhex(interface.mac.replace(":", ""))
 
 
-class Case(ServiceTold):
+class Case(Premises):
     """Topology, record and captures of one run."""
 
     def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:
         super().__init__(topology, record)
         self.run_dir = run_dir
         self._esp: dict[str, list[EspSighting]] = {}
-
-    # -- what the model says ------------------------------------------------------------------
-
-    @cached_property
-    def uplinks(self) -> tuple[str, ...]:
-        """The agents' own wires: towards the Internet, if any way leads there."""
-        return tuple(dict.fromkeys(node.uplink.segment for node in self.agents))
-
-    @cached_property
-    def exits(self) -> tuple[str, ...]:
-        """The wires between the customer and the Internet; none where no way leads there."""
-        if self.topology.firewall is not None:
-            return (self.topology.firewall.outside,)
-        internet = (n for n in self.topology.nodes if n.role is Role.internet)
-        theirs = {interface.segment for node in internet for interface in node.interfaces}
-        return tuple(segment for segment in self.uplinks if segment in theirs)
-
-    @cached_property
-    def inside(self) -> str:
-        """The agents' own wires, by their names."""
-        return " and ".join(self.uplinks)
-
-    @cached_property
-    def outside(self) -> str:
-        """The wires between the customer and the Internet, by their names; empty if there are none."""
-        return " and ".join(self.exits)
-
-    @cached_property
-    def dials(self) -> bool:
-        """Whether some agent has a way home by telephone."""
-        return bool(dial.plans(self.topology))
-
-    @property
-    def lig(self) -> Lig:
-        """AT&T's gateway."""
-        assert self.topology.lig is not None, "topologies without a gateway do not expect it"
-        return self.topology.lig
-
-    @cached_property
-    def snat(self) -> bool:
-        return self.topology.firewall is not None and self.topology.firewall.snat
-
-    @cached_property
-    def agents(self) -> tuple[NodePlan, ...]:
-        return tuple(self.topology.node(name) for name in self.topology.agents)
-
-    @cached_property
-    def agent_addresses(self) -> dict[str, str]:
-        """Address on the uplink to the agent's host."""
-        return {node.uplink.ip: node.name for node in self.agents}
-
-    @cached_property
-    def proxies(self) -> dict[str, str]:
-        """The addresses from which the customer's proxies connect to servers, and the proxies' nodes."""
-        nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
-        return {node.uplink.ip: node.name for node in nodes}
-
-    @cached_property
-    def proxied(self) -> set[Ends]:
-        """The TCP connections of proxies as they leave for the Internet: NAT leaves a SYN its number."""
-        begun = {
-            (packet.destination, packet.destination_port, packet.tcp_sequence)
-            for _, packet in self.packets(*self._proxies_wires)
-            if packet.is_bare_syn and packet.source in self.proxies
-        }
-        return {
-            packet.ends
-            for _, packet in self.leaving
-            if packet.is_bare_syn
-            and (packet.destination, packet.destination_port, packet.tcp_sequence) in begun
-        }
-
-    @property
-    def _proxies_wires(self) -> tuple[str, ...]:
-        nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
-        return tuple(dict.fromkeys(node.uplink.segment for node in nodes))
-
-    @cached_property
-    def public_address(self) -> str:
-        """The firewall's own address on the outside."""
-        firewall = self.topology.firewall
-        if firewall is None:
-            return ""
-        return self.topology.node(firewall.node).interface(firewall.outside).ip
-
-    @cached_property
-    def listed(self) -> set[tuple[str, int]]:
-        """Address and port of every listed server."""
-        return {(endpoint.address, endpoint.port) for endpoint in self.topology.endpoints}
-
-    @cached_property
-    def gateways(self) -> dict[str, str]:
-        """Address of a VPN gateway to its name."""
-        return {c.gateway_address: c.gateway for c in vpn.connections(self.topology)}
-
-    def connections(self, client: str) -> tuple[vpn.IpsecConnection, ...]:
-        """A client's IPsec connections in the order in which they are tried."""
-        return tuple(
-            way.connection(client, gateway)
-            for way in self.topology.ways_of(client)
-            if isinstance(way, vpn.VpnPlan)
-            for gateway in way.gateways
-        )
-
-    def agents_text(self) -> str:
-        return " and ".join(f"{name} ({ip})" for ip, name in self.agent_addresses.items())
 
     # -- what events tell ---------------------------------------------------------------------
 
@@ -223,6 +114,26 @@ class Case(ServiceTold):
         """IP packets that leave for the Internet: by the firewall, and by AT&T's gateway with calls."""
         lig = self.topology.lig if self.dials else None
         return self.leaving + (self.sent_by(lig.node, lig.outside) if lig else [])
+
+    @cached_property
+    def proxied(self) -> set[Ends]:
+        """The TCP connections of proxies as they leave for the Internet: NAT leaves a SYN its number."""
+        begun = {
+            (packet.destination, packet.destination_port, packet.tcp_sequence)
+            for _, packet in self.packets(*self._proxies_wires)
+            if packet.is_bare_syn and packet.source in self.proxies
+        }
+        return {
+            packet.ends
+            for _, packet in self.leaving
+            if packet.is_bare_syn
+            and (packet.destination, packet.destination_port, packet.tcp_sequence) in begun
+        }
+
+    @property
+    def _proxies_wires(self) -> tuple[str, ...]:
+        nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
+        return tuple(dict.fromkeys(node.uplink.segment for node in nodes))
 
     @cached_property
     def outsides(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ GOOD: dict[str, Plan] = {
     "proxy": ("proxy",),
     "proxy-auth": ("proxy-auth",),
     "proxy-failover": ("proxy-failover", "--fault", "proxy-silent"),
+    "service-proxy": ("service-proxy",),
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),
     "service-modem": ("service-modem",),

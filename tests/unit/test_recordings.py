@@ -66,6 +66,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "direct-snat",
         "proxy",
         "proxy-failover",
+        "service-proxy",
         "service-off",
         "service-modem",
         "service-ds8880",

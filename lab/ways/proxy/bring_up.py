@@ -15,8 +15,8 @@ from lab.ways.proxy.events import ConnectTried, DirectTried, ProxiesTaken
 from lab.ways.proxy.plan import ProxyPlan
 
 TRY_S = 10.0
-UNLISTED = "192.0.2.1:443"
-"""An address for documentation (RFC 5737), which no table lists."""
+UNLISTED = ("192.0.2.1:443", "www.example.com:443")
+"""An address for documentation (RFC 5737) and a host (RFC 2606), which no table lists."""
 WRONG_PORT = 22
 _ANSWER_BYTES = 4096
 
@@ -80,7 +80,7 @@ class ProxyDriver(WayDriver):
     def _try_other_places(self, way: ProxyPlan, stop: HttpProxy, agent: str) -> None:
         targets = [f"{way.endpoints[0].name}:{WRONG_PORT}"]
         if stop.destinations:
-            targets.append(UNLISTED)
+            targets += UNLISTED
         for target in targets:
             started = time.time()
             status = self._ground.nodes[agent].call(_ask, stop, target)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.errors import Unsupported
 from lab.machine import packages
 from lab.topology import check
+from lab.topology.capability import WayOut
 from lab.topology.check import Complaint
 from lab.topology.model import Role
 from lab.topology.routing import Network
@@ -23,9 +25,21 @@ def complaints(spec: TopologySpec, name: str, way: ProxySpec) -> Iterator[Compla
     for number, proxy in enumerate(way.proxies):
         if proxy is None:
             continue
-        yield from check.named(spec, (*place, number), proxy, Role.proxy)
+        yield from check.named(spec, (*place, number), proxy, Role.proxy, Role.service_proxy)
+        yield from _service_proxy(spec, proxy)
         if proxy in way.proxies[:number]:
             yield Complaint((*place, number), f"{proxy} is there twice", "take one of the two out")
+
+
+def _service_proxy(spec: TopologySpec, name: str) -> Iterator[Complaint]:
+    """It comes with Electronic Service Agent only (OUT-16)."""
+    node, profile = spec.nodes.get(name), spec.known_profile
+    if node is None or node.role is not Role.service_proxy or profile is None:
+        return
+    try:
+        profile.can.require(WayOut.service_proxy, profile.name)
+    except Unsupported as why:
+        yield Complaint(("nodes", name, "role"), why.message, why.hint, (("profile",),))
 
 
 def routes(spec: TopologySpec, net: Network, name: str, way: ProxySpec) -> Iterator[Complaint]:

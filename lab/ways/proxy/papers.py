@@ -22,11 +22,11 @@ LOG_IN_WANTED = 407
 NOBODY_ASKED = "no proxy was asked in this run"
 
 
-def _is_made(tunnel: Tunnel) -> bool:
+def is_made(tunnel: Tunnel) -> bool:
     return 200 <= tunnel.status < 300
 
 
-def _frames(found: list[Tunnel]) -> list[Frame]:
+def frames_of_tunnels(found: list[Tunnel]) -> list[Frame]:
     """Of each the SYN and what follows it, as far as the request and the answer may take."""
     return [frame for tunnel in found for frame in tunnel.frames[:6]]
 
@@ -40,20 +40,23 @@ def check_out_09(case: Case) -> Finding:
     )
     own = own_tunnels(case)
     listed = {(e.name, e.port) for e in case.topology.endpoints} | case.listed
-    made = [tunnel for tunnel in own if _is_made(tunnel)]
+    made = [tunnel for tunnel in own if is_made(tunnel)]
     for tunnel in made:
         if (tunnel.host, tunnel.port) not in listed:
             check.object(
-                f"a tunnel leads to {tunnel.target}, which is not listed", _frames([tunnel])
+                f"a tunnel leads to {tunnel.target}, which is not listed",
+                frames_of_tunnels([tunnel]),
             )
         if not tunnel.hello:
-            check.object(f"in the tunnel to {tunnel.target} no TLS begins", _frames([tunnel]))
+            check.object(
+                f"in the tunnel to {tunnel.target} no TLS begins", frames_of_tunnels([tunnel])
+            )
     _object_to_direct(case, check)
     object_to_failed_calls(case, check)
     for agent in case.topology.agents:
         if case.came_home and not any(tunnel.agent == agent for tunnel in made):
             check.object(f"{agent} came home, and no tunnel of it is on {case.inside}")
-    check.show(_frames(made))
+    check.show(frames_of_tunnels(made))
     if not own and not case.called:
         return check.not_tested(NOBODY_ASKED)
     servers = {packet.destination for _, packet in case.leaving}
@@ -90,19 +93,24 @@ def check_out_10(case: Case) -> Finding:
     for tunnel in asked:
         if tunnel.method != CONNECT:
             check.object(
-                f"{tunnel.agent} says {tunnel.method} to {tunnel.proxy.node}", _frames([tunnel])
+                f"{tunnel.agent} says {tunnel.method} to {tunnel.proxy.node}",
+                frames_of_tunnels([tunnel]),
             )
         if tunnel.version != "HTTP/1.1":
-            check.object(f"a request is by {tunnel.version or 'no version'}", _frames([tunnel]))
+            check.object(
+                f"a request is by {tunnel.version or 'no version'}", frames_of_tunnels([tunnel])
+            )
         if tunnel.fields.get("host") != tunnel.target:
-            check.object(f"the request for {tunnel.target} has no such Host", _frames([tunnel]))
-        if tunnel.sent and not _is_made(tunnel):
+            check.object(
+                f"the request for {tunnel.target} has no such Host", frames_of_tunnels([tunnel])
+            )
+        if tunnel.sent and not is_made(tunnel):
             words = f"{tunnel.proxy.node} answers {tunnel.status or 'nothing'}, and {tunnel.agent} goes on"
-            check.object(words, _frames([tunnel]))
-    check.show(_frames(asked))
+            check.object(words, frames_of_tunnels([tunnel]))
+    check.show(frames_of_tunnels(asked))
     if not asked:
         return check.not_tested(NOBODY_ASKED)
-    refused = [tunnel for tunnel in asked if not _is_made(tunnel)]
+    refused = [tunnel for tunnel in asked if not is_made(tunnel)]
     return check.finding(
         f"{count(len(asked), 'request')} by HTTP/1.1; {count(len(refused), 'refusal')}, after which nothing "
         "was said"
@@ -122,11 +130,13 @@ def check_out_11(case: Case) -> Finding:
     own = [tunnel for tunnel in own_tunnels(case) if tunnel.proxy.node in wanted and tunnel.method]
     for tunnel in own:
         right = tunnel.log_in == f"Basic {wanted[tunnel.proxy.node]}"
-        if _is_made(tunnel) and not right:
+        if is_made(tunnel) and not right:
             what = "with another log-in" if tunnel.log_in else "without a log-in"
-            check.object(f"{tunnel.proxy.node} makes a tunnel {what}", _frames([tunnel]))
+            check.object(f"{tunnel.proxy.node} makes a tunnel {what}", frames_of_tunnels([tunnel]))
         if tunnel.status == LOG_IN_WANTED and right:
-            check.object(f"{tunnel.proxy.node} does not take the right log-in", _frames([tunnel]))
+            check.object(
+                f"{tunnel.proxy.node} does not take the right log-in", frames_of_tunnels([tunnel])
+            )
     beyond = [
         frame
         for segment, frames in case.wire.items()
@@ -138,8 +148,8 @@ def check_out_11(case: Case) -> Finding:
     if not own:
         return check.not_tested(NOBODY_ASKED)
     asked_for = [tunnel for tunnel in own if tunnel.status == LOG_IN_WANTED]
-    made = [tunnel for tunnel in own if _is_made(tunnel)]
-    check.show(_frames(asked_for + made))
+    made = [tunnel for tunnel in own if is_made(tunnel)]
+    check.show(frames_of_tunnels(asked_for + made))
     check.want(asked_for, "no proxy asked for a log-in")
     object_to_failed_calls(case, check)
     return check.finding(
@@ -163,6 +173,16 @@ def check_out_12(case: Case) -> Finding:
         "send nothing there",
     )
     trials = case.told(ConnectTried)
+    places = judge_refusals(case, check, trials)
+    made = [tunnel for tunnel in own_tunnels(case) if is_made(tunnel)]
+    check.show(frames_of_tunnels(made))
+    if not trials:
+        return check.not_tested("no way through proxies was put to the test in this run")
+    return check.finding(f"refused: {places}; {count(len(made), 'tunnel')} to port {HTTPS} made")
+
+
+def judge_refusals(case: Case, check: Check, trials: list[ConnectTried]) -> str:
+    """Object to a proxy that does not refuse what it was tried with, or goes there; the places, in words."""
     for trial in trials:
         if 200 <= trial.status < 300:
             check.object(f"{trial.proxy} makes a tunnel to {trial.target}")
@@ -177,12 +197,7 @@ def check_out_12(case: Case) -> Finding:
             names = {e.address for e in case.topology.endpoints if e.name == address} | {address}
             if packet.destination in names and packet.destination_port == int(port):
                 check.object(f"{trial.proxy} connects to {trial.target}", [frame])
-    made = [tunnel for tunnel in own_tunnels(case) if _is_made(tunnel)]
-    check.show(_frames(made))
-    if not trials:
-        return check.not_tested("no way through proxies was put to the test in this run")
-    places = all_of(sorted({trial.target for trial in refused}))
-    return check.finding(f"refused: {places}; {count(len(made), 'tunnel')} to port {HTTPS} made")
+    return all_of(sorted({trial.target for trial in refused}))
 
 
 def check_out_14(case: Case) -> Finding:
@@ -201,7 +216,7 @@ def check_out_14(case: Case) -> Finding:
         for way in ways
         if way.name == call.way
     ]
-    check.show(_frames(own))
+    check.show(frames_of_tunnels(own))
     if not told:
         return check.not_tested(NOBODY_ASKED)
     return check.finding("; ".join(told))
@@ -225,16 +240,16 @@ def _judge_order(
                 if before
                 else (f"{call.agent} asks {tunnel.proxy.node} first, and {stops[0]} comes first")
             )
-            check.object(words, _frames([tunnel]))
+            check.object(words, frames_of_tunnels([tunnel]))
         elif before is None and place != 0:
-            check.object(f"{call.agent} passes over {stops[0]}", _frames([tunnel]))
-        elif place != at and before is not None and _is_made(before) and call.succeeded:
+            check.object(f"{call.agent} passes over {stops[0]}", frames_of_tunnels([tunnel]))
+        elif place != at and before is not None and is_made(before) and call.succeeded:
             check.object(
                 f"{stops[at]} had made a tunnel, and {tunnel.proxy.node} is asked",
-                _frames([tunnel]),
+                frames_of_tunnels([tunnel]),
             )
         at, before = place, tunnel
-    if call.succeeded and before is not None and not _is_made(before):
+    if call.succeeded and before is not None and not is_made(before):
         check.object(f"{call.agent} got through, and {before.proxy.node} made no tunnel")
     return f"{call.agent} asked " + ", then ".join(_told(tunnel) for tunnel in asked)
 

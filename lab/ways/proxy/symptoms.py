@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from lab.topology.proxy import HttpProxy
+from lab.topology.proxy import BUSY, HttpProxy
 from lab.verify import internet_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
@@ -12,7 +12,6 @@ from lab.ways.proxy.papers import LOG_IN_WANTED
 from lab.ways.proxy.plan import ProxyPlan
 from lab.ways.proxy.tunnels import Tunnel, own_tunnels
 
-UNAVAILABLE = 503
 _HTTP_SUCCESS = range(200, 300)
 
 
@@ -91,14 +90,14 @@ def find_refused_connect(trail: ProxyTrail) -> Diagnosis | None:
     if not refused or any(tunnel.status in _HTTP_SUCCESS for tunnel in trail.asked):
         return None
     one = refused[0]
-    if one.status == UNAVAILABLE and not _went_out(trail):
+    if one.status == BUSY and not _went_out(trail):
         return Diagnosis(
             "proxy-busy",
             f"{trail.place} is busy: it answers CONNECT {one.target} of {trail.client} with {one.status}, "
             "and asks no server",
             f"see what {trail.proxy.node} has to do, and how many connections it allows to one client",
         )
-    if one.status == UNAVAILABLE:
+    if one.status == BUSY:
         return None
     return Diagnosis(
         "proxy-refuses-connect",

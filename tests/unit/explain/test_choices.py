@@ -16,7 +16,7 @@ from lab.secret import Secret
 from lab.service import by_modem, challenge
 from lab.service.server import authorized
 from lab.telephony.settings import Settings
-from lab.topology import check_service, load, resolve_telephone, service, terminal
+from lab.topology import check_service, load, proxy, resolve_telephone, service, terminal
 from lab.topology.model import PppAuth
 from lab.topology.resolve import resolve
 from lab.topology.site import Site
@@ -85,6 +85,7 @@ CHANGES: list[tuple[str, Callable[[Patch], None], str]] = [
     ("Q-12", attribute(Settings, "text", lambda self, name: "9"), "&C9, &D9"),
     ("Q-16", attribute(frames, "VERSION", 9), "version 9"),
     ("Q-16", attribute(frames, "MOST_BODY", 99), "at most 99 of body"),
+    ("Q-14", attribute(proxy, "BUSY", 429), "with 429"),
     ("Q-16", attribute(service, "CODE_DIGITS", 9), "codes of 9 digits"),
     ("Q-17", attribute(challenge, "DIGITS", 16), "16 hexadecimal"),
     ("Q-18", changed(vpn_resolve, "_client", mtu=1000), "by VPN 1000"),

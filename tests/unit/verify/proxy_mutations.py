@@ -13,6 +13,7 @@ from tests.recordings.true_run import TrueRun
 from tests.unit.verify.mutation import LISTED, SYN, Change, crosses, leaves, lost, mutation
 
 HMC, FIRST, SECOND = "192.168.10.10", "192.168.10.21", "192.168.10.22"
+ECCGW = "207.25.252.197"
 SMTP = TCP(sport=4000, dport=25, flags="S")
 SSH = TCP(sport=4000, dport=22, flags="S")
 
@@ -61,6 +62,11 @@ def ask_on(run: TrueRun) -> None:
     run.put("lan", "hmc", "proxy-2", bytes(syn), tunnel[0].time + 0.01)
 
 
+def go_by_itself(run: TrueRun) -> None:
+    packet = IP(src="203.0.113.10", dst=ECCGW) / SYN
+    run.put("fw-inet", "firewall", "internet", bytes(packet), run.end)
+
+
 MUTATIONS = (
     mutation("OUT-09", "no tunnel is made", "proxy",
              reworded(b"HTTP/1.1 200", b"HTTP/1.1 500"), "OUT-10"),
@@ -87,6 +93,11 @@ MUTATIONS = (
              lost("lan", is_to(SECOND)), seen="passes over proxy-2"),
     mutation("OUT-14", "another is asked after a tunnel", "proxy-failover", ask_on,
              seen="had made a tunnel"),
+    mutation("OUT-16", "an agent goes by itself", "service-proxy", go_by_itself, "F-10 g4",
+             seen="of no proxy"),
+    mutation("OUT-17", "it connects to another port", "service-proxy",
+             crosses("lan", "ss-proxy", "firewall", IP(src="203.0.113.21", dst=ECCGW) / SMTP),
+             seen="not listed"),
     mutation("F-10", "mail passes", "proxy", leaves(LISTED, SMTP), "g4", seen="without a rule"),
     mutation("F-10", "the direct attempt is on no wire", "proxy",
              lost("lan", lambda p: p.source == HMC and p.destination == LISTED),

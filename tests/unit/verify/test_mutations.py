@@ -89,7 +89,10 @@ def test_one_thing_wrong_fails_its_finding_and_what_depends_on_it(
     assert mutation.seen in findings[mutation.requirement].seen
 
 
-@pytest.mark.parametrize("name", ["direct", "direct-snat", *LEFT_OPEN, "dial-two-hmcs"])
+@pytest.mark.parametrize(
+    "name",
+    ["direct", "direct-snat", "proxy", "proxy-auth", "service-proxy", *LEFT_OPEN, "dial-two-hmcs"],
+)
 def test_a_good_run_passes(name: str, unchanged: Callable[[str], Verdicts]) -> None:
     left_open = dict.fromkeys(LEFT_OPEN.get(name, set()), Verdict.not_applicable)
 

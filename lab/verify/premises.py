@@ -1,0 +1,99 @@
+"""What the model says of the customer and of IBM's side, in the views that the checks share."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from lab.topology.model import NodePlan, Role
+from lab.topology.telephone import Lig
+from lab.verify.service_told import ServiceTold
+from lab.ways.dial import plan as dial
+from lab.ways.vpn import plan as vpn
+
+
+class Premises(ServiceTold):
+    """Wires, hosts and addresses by what they are for."""
+
+    @cached_property
+    def uplinks(self) -> tuple[str, ...]:
+        """The agents' own wires: towards the Internet, if any way leads there."""
+        return tuple(dict.fromkeys(node.uplink.segment for node in self.agents))
+
+    @cached_property
+    def exits(self) -> tuple[str, ...]:
+        """The wires between the customer and the Internet; none where no way leads there."""
+        if self.topology.firewall is not None:
+            return (self.topology.firewall.outside,)
+        internet = (n for n in self.topology.nodes if n.role is Role.internet)
+        theirs = {interface.segment for node in internet for interface in node.interfaces}
+        return tuple(segment for segment in self.uplinks if segment in theirs)
+
+    @cached_property
+    def inside(self) -> str:
+        """The agents' own wires, by their names."""
+        return " and ".join(self.uplinks)
+
+    @cached_property
+    def outside(self) -> str:
+        """The wires between the customer and the Internet, by their names; empty if there are none."""
+        return " and ".join(self.exits)
+
+    @cached_property
+    def dials(self) -> bool:
+        """Whether some agent has a way home by telephone."""
+        return bool(dial.plans(self.topology))
+
+    @property
+    def lig(self) -> Lig:
+        """AT&T's gateway."""
+        assert self.topology.lig is not None, "topologies without a gateway do not expect it"
+        return self.topology.lig
+
+    @cached_property
+    def snat(self) -> bool:
+        return self.topology.firewall is not None and self.topology.firewall.snat
+
+    @cached_property
+    def agents(self) -> tuple[NodePlan, ...]:
+        return tuple(self.topology.node(name) for name in self.topology.agents)
+
+    @cached_property
+    def agent_addresses(self) -> dict[str, str]:
+        """Address on the uplink to the agent's host."""
+        return {node.uplink.ip: node.name for node in self.agents}
+
+    @cached_property
+    def proxies(self) -> dict[str, str]:
+        """The addresses from which the customer's proxies connect to servers, and the proxies' nodes."""
+        nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
+        return {node.uplink.ip: node.name for node in nodes}
+
+    @cached_property
+    def public_address(self) -> str:
+        """The firewall's own address on the outside."""
+        firewall = self.topology.firewall
+        if firewall is None:
+            return ""
+        return self.topology.node(firewall.node).interface(firewall.outside).ip
+
+    @cached_property
+    def listed(self) -> set[tuple[str, int]]:
+        """Address and port of every listed server."""
+        return {(endpoint.address, endpoint.port) for endpoint in self.topology.endpoints}
+
+    @cached_property
+    def gateways(self) -> dict[str, str]:
+        """Address of a VPN gateway to its name."""
+        return {c.gateway_address: c.gateway for c in vpn.connections(self.topology)}
+
+    def connections(self, client: str) -> tuple[vpn.IpsecConnection, ...]:
+        """A client's IPsec connections in the order in which they are tried."""
+        return tuple(
+            way.connection(client, gateway)
+            for way in self.topology.ways_of(client)
+            if isinstance(way, vpn.VpnPlan)
+            for gateway in way.gateways
+        )
+
+    def agents_text(self) -> str:
+        return " and ".join(f"{name} ({ip})" for ip, name in self.agent_addresses.items())

@@ -1,0 +1,74 @@
+"""Findings on the Service and Support Proxy, which several agents share: OUT-16 and OUT-17."""
+
+from __future__ import annotations
+
+from lab.names import all_of, count
+from lab.verify.case import Case
+from lab.verify.finding import Check, Finding
+from lab.ways.proxy.events import ConnectTried
+from lab.ways.proxy.papers import frames_of_tunnels, is_made, judge_refusals
+from lab.ways.proxy.tunnels import own_tunnels
+
+NONE_HERE = "there is no Service and Support Proxy here"
+
+
+def _proxies(case: Case) -> dict[str, str]:
+    """Node to the address from which it connects to servers."""
+    own = {proxy.node for proxy in case.topology.proxies if proxy.service}
+    return {node: address for address, node in case.proxies.items() if node in own}
+
+
+def check_out_16(case: Case) -> Finding:
+    """Several agents, one address."""
+    proxies = _proxies(case)
+    names = all_of([f"{node} ({address})" for node, address in proxies.items()])
+    check = Check(
+        "OUT-16",
+        f"several agents call home, and all that leaves by {case.outside} is of {names or 'one proxy'}",
+    )
+    if not proxies:
+        return check.not_tested(NONE_HERE)
+    made = [tunnel for tunnel in own_tunnels(case) if is_made(tunnel)]
+    served = {tunnel.agent for tunnel in made if tunnel.proxy.node in proxies}
+    flows = [(frame, packet) for frame, packet in case.leaving if packet.is_bare_syn]
+    for frame, packet in flows:
+        if packet.ends not in case.proxied:
+            check.object(f"a connection to {packet.destination} is of no proxy", [frame])
+    sources = {packet.source for _, packet in case.leaving}
+    if len(sources) > 1:
+        check.object(f"{len(sources)} addresses leave: {all_of(sorted(sources))}")
+    check.show([frame for frame, _ in flows] + frames_of_tunnels(made))
+    if len(case.topology.agents) < 2:
+        return check.not_tested("there is one agent only")
+    if not made and not case.called:
+        return check.not_tested("nothing called home in this run")
+    for agent in case.topology.agents:
+        if agent not in served:
+            check.object(f"{agent} has no tunnel by {all_of([*proxies])}")
+    return check.finding(
+        f"{count(len(made), 'tunnel')} of {all_of(sorted(served))}, {count(len(flows), 'connection')} to the "
+        f"Internet, all from {all_of(sorted(sources))}"
+    )
+
+
+def check_out_17(case: Case) -> Finding:
+    """Listed servers, and nothing else."""
+    proxies = _proxies(case)
+    check = Check(
+        "OUT-17",
+        "the Service and Support Proxy connects to listed servers and ports only; another host, another port "
+        "and another address are refused with 403, and get no SYN",
+    )
+    if not proxies:
+        return check.not_tested(NONE_HERE)
+    for frame, packet in case.packets(*case.uplinks):
+        to = packet.destination, packet.destination_port
+        if packet.is_bare_syn and packet.source in proxies.values() and to not in case.listed:
+            check.object(f"it connects to {to[0]}:{to[1]}, which is not listed", [frame])
+    trials = [trial for trial in case.told(ConnectTried) if trial.proxy in proxies]
+    places = judge_refusals(case, check, trials)
+    made = [t for t in own_tunnels(case) if is_made(t) and t.proxy.node in proxies]
+    check.show(frames_of_tunnels(made))
+    if not trials:
+        return check.not_tested("no Service and Support Proxy was put to the test in this run")
+    return check.finding(f"{count(len(made), 'tunnel')} to listed servers; refused: {places}")
