@@ -89,6 +89,24 @@ def find_lost_syn(trail: Trail) -> Diagnosis | None:
     return None
 
 
+def find_silent_server(trail: Trail) -> Diagnosis | None:
+    """A server that gets SYNs and says nothing, while another one answers."""
+    packets = trail.sockets
+    answered = {packet.source for packet in packets if packet.is_syn_ack}
+    syns = [packet for packet in packets if packet.is_bare_syn and packet.source not in answered]
+    silent = [packet for packet in syns if packet.destination not in answered]
+    if not silent or not answered:
+        return None
+    far, port = silent[0].destination, silent[0].destination_port
+    sent = sum(packet.destination == far for packet in silent)
+    return Diagnosis(
+        "server-silent",
+        f"{far}:{port} is silent: {count(sent, 'SYN')} of {trail.client} to it, none answered; "
+        f"{' and '.join(sorted(answered))} answered",
+        f"see whether the server on {far} runs",
+    )
+
+
 def find_agent_failure(trail: Trail) -> Diagnosis | None:
     """The path is up and the servers answer; the agent itself failed."""
     calls = [c for c in trail.case.failed_calls if c.agent == trail.client]

@@ -59,6 +59,7 @@ TELLING = {
     "stale-session": "cut off in a session",
     "expired-token": "the authorization has expired",
     "replayed-response": "denied the response to an earlier challenge",
+    "server-down": "SYNs of hmc to it, none answered",
     "proxy-down": "refuses TCP: it answers the SYN",
     "proxy-silent": "SYNs, and nothing came back",
     "proxy-busy": "is busy: it answers CONNECT",

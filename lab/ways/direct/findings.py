@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from lab.verify import firewall, outbound
 from lab.verify.finding import Judge
+from lab.ways.direct import redundancy
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
     "F-03": firewall.check_f_03,
+    "R-09": redundancy.check_r_09,
 }
 
 WAY_HOME = frozenset({"F-03"})

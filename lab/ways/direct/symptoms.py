@@ -25,5 +25,5 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
 
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
-    """What befell a way that did lead home: nothing that is known to be survived."""
-    return None
+    """What befell a way that did lead home: a server that was down."""
+    return first_of([Trail(case, agent, None)], [internet_symptoms.find_silent_server])

@@ -29,6 +29,8 @@ from tests.unit.verify.mutation import (
     tell,
 )
 
+SECOND = "129.42.60.189"
+
 
 def is_syn_ack(packet: Packet) -> bool:
     return packet.is_syn_ack
@@ -39,6 +41,16 @@ def other_source(run: TrueRun) -> None:
     own = run.topology.node("hmc").interface("lan").ip
     frame = run.find("fw-inet", lambda p: p.source == own)[-1]
     run.change(frame, edited(frame, src="203.0.113.77"))
+
+
+def is_of_second(packet: Packet) -> bool:
+    return SECOND in (packet.source, packet.destination)
+
+
+def ask_late(run: TrueRun) -> None:
+    """All that follows the first server's silence comes 90 s later on the HMC's wire."""
+    for frame in run.find("lan", is_of_second):
+        run.change(frame, time=frame.time + 90.0)
 
 
 MUTATIONS = (
@@ -62,11 +74,15 @@ MUTATIONS = (
     mutation("OUT-04", "the attempt got through", "direct", facts("forward_probes", forwarded=True)),
     mutation("F-03", "no packet counted", "direct", noted(
         lambda r: r.counters.update(firewall=dict.fromkeys(r.counters["firewall"], 0)))),
-    mutation("F-03", "no SYN/ACK comes back", "direct-snat", lost("lan", is_syn_ack)),
+    mutation("F-03", "no SYN/ACK comes back", "direct-snat", lost("lan", is_syn_ack), "R-09"),
     mutation("F-03", "SSH passes", "direct-snat",
              leaves(LISTED, TCP(sport=4000, dport=22, flags="S")), "OUT-01 g4"),
     mutation("F-03", "something passes inwards", "direct",
              enters(IP(src=UNLISTED) / UDP(sport=53, dport=5353))),
+    mutation("R-09", "no other server answers", "direct.server-down", lost("lan", is_of_second), "F-03",
+             seen="no other server"),
+    mutation("R-09", "the other server is asked late", "direct.server-down", ask_late,
+             seen="120 s after"),
     mutation("g1", "an unlisted address", "direct", leaves(UNLISTED, ICMP()), "F-03"),
     mutation("g2", "SYN to the HMC", "direct-snat",
              enters(IP(src=LISTED) / TCP(sport=443, dport=22, flags="S")), "OUT-02 F-03"),

@@ -61,6 +61,7 @@ CAUSES = {
     "tampered-esp": "tampered-esp",
     "replayed-esp": "replayed-esp",
     "small-mtu": "mtu-black-hole",
+    "server-down": "server-silent",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",

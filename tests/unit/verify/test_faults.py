@@ -24,6 +24,7 @@ NAMES = {
     "dns-silent", "lcp-echo-lost", "modem-dead", "modem-unplugged", "modem-garbage",
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
     "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
+    "server-down",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -37,13 +38,13 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
     assert survivors == {
         "vpn1-silent", "gateway-dies", "tampered-esp", "replayed-esp",
         "busy", "training-fails", "slow-training", "line-drops", "noise",
-        "wrong-ppp-address", "stale-session",
+        "wrong-ppp-address", "stale-session", "server-down",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
-    names = ("vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
+    names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
              "proxy-auth")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
