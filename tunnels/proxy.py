@@ -19,6 +19,7 @@ from lab.linux.nodes import Node
 from lab.linux.process import Daemon
 from lab.record.event import Tell
 from lab.topology.proxy import BUSY, HttpProxy, ProxyRefusal
+from lab.wait import wait_until
 from lab.ways.proxy.events import Proxied
 from tunnels import started
 
@@ -36,6 +37,7 @@ ACCESS_LOG = f"{FOLDER}/access.log"
 REALM = "callhome-lab proxy"
 HTTPS_PORT = 443
 START_S = 30.0
+END_S = 10.0
 
 
 def render(proxy: HttpProxy) -> str:
@@ -63,6 +65,7 @@ def render(proxy: HttpProxy) -> str:
         # Names that the hosts table has not do not exist: nobody else is asked.
         "dns_nameservers 127.0.0.1",
         "dns_timeout 2 seconds",
+        *(f"acl users src {subnet}" for subnet in proxy.users),
         "acl connecting method CONNECT",
         f"acl https port {HTTPS_PORT}",
     ]
@@ -72,7 +75,7 @@ def render(proxy: HttpProxy) -> str:
         # Squid's own limit (acl maxconn) is of connections at once, of which an agent has one.
         lines += ["acl another src all", f"deny_info {BUSY}:ERR_CANNOT_FORWARD another"]
         lines.append("http_access deny connecting another")
-    lines += ["http_access deny !connecting", "http_access deny !https"]
+    lines += ["http_access deny !users", "http_access deny !connecting", "http_access deny !https"]
     if proxy.destinations:
         lines += [f"acl listed dst {address}" for address in proxy.destinations]
         lines.append("http_access deny !listed")
@@ -81,8 +84,8 @@ def render(proxy: HttpProxy) -> str:
             f"auth_param basic program {LOG_IN_HELPER} {PASSWORDS}",
             "auth_param basic children 1 startup=1",
             f"auth_param basic realm {REALM}",
-            "acl users proxy_auth REQUIRED",
-            "http_access deny !users",
+            "acl known proxy_auth REQUIRED",
+            "http_access deny !known",
         ]
     lines.append("http_access allow all")
     return "".join(f"{line}\n" for line in lines)
@@ -141,11 +144,23 @@ class Squid:
             return
         daemon, self._daemon = self._daemon, None
         self._node.stop(daemon)
+        # The log-in helper has a session of its own, and ends when it is told so by a pipe.
+        owner = pwd.getpwnam(USER).pw_uid
+        wait_until("squid's helpers end", lambda: not self._helpers(owner), END_S)
         text = self._node.call(_read, ACCESS_LOG)
         if text:
             (self._node.log_dir / "access.log").write_text(text)
         for line in text.splitlines():
             self._tell(parse(line, self._node.name))
+
+    def _helpers(self, owner: int) -> list[int]:
+        """The processes of squid's own user on the node."""
+        found = []
+        for pid in self._node.strays():
+            with contextlib.suppress(FileNotFoundError):
+                if Path(f"/proc/{pid}").stat().st_uid == owner:
+                    found.append(pid)
+        return found
 
 
 def _give_to_user() -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from lab.agent.heartbeat import AGENT, heartbeat
-from lab.agent.http1 import Head, Malformed, Stream
+from lab.agent.http1 import Head, Malformed, Stream, split_authority
 from lab.agent.proxied import ProxyRefused, ProxyUrl, is_log_in_wanted, request
 from lab.record.cause import AgentCause, Explained
 
@@ -38,7 +38,7 @@ class ServerUrl:
         """Raises ValueError for anything but https: a heartbeat never goes in clear."""
         scheme, _, rest = url.partition("://")
         authority, slash, path = rest.partition("/")
-        host, port = _split_authority(authority)
+        host, port = split_authority(authority, "443")
 
         if scheme.lower() != "https" or not host or "@" in authority:
             raise ValueError(f"{url!r} is not https://HOST[:PORT][/PATH]")
@@ -356,13 +356,3 @@ def describe(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     return str(error)
-
-
-def _split_authority(authority: str) -> tuple[str, str]:
-    """Host and port, of ``[2001:db8::1]:443`` too."""
-    if authority.startswith("["):
-        host, _, rest = authority[1:].partition("]")
-        return host, rest.removeprefix(":") or "443"
-
-    host, _, port = authority.partition(":")
-    return host, port or "443"

@@ -217,3 +217,13 @@ def _is_token(text: str) -> bool:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
+
+
+def split_authority(authority: str, port: str) -> tuple[str, str]:
+    """Host and port, also of ``[2001:db8::1]:443``; ``port`` is the one if none is written (RFC 3986 3.2)."""
+    if authority.startswith("["):
+        host, _, rest = authority[1:].partition("]")
+        return host, rest.removeprefix(":") or port
+
+    host, _, written = authority.partition(":")
+    return host, written or port

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from binascii import b2a_base64, unhexlify
 
-from lab.agent.http1 import Head
+from lab.agent.http1 import Head, split_authority
 
 
 class ProxyUrl:
@@ -17,16 +17,17 @@ class ProxyUrl:
 
     def __init__(self, url: str) -> None:
         """Raises ValueError for anything else; the words have no password."""
-        scheme, _, rest = url.partition("://")
-        login, _, authority = rest.rstrip("/").rpartition("@")
-        host, _, port = authority.rpartition(":") if ":" in authority else (authority, "", "80")
-        shown = f"{scheme}://{authority}"
+        scheme, found, rest = url.partition("://")
+        login, _, authority = (rest if found else url).rstrip("/").rpartition("@")
+        shown = f"{scheme}://{authority}" if found else authority
+        scheme = scheme if found else ""
+        host, port = split_authority(authority, "80")
         if scheme.lower() != "http" or not host or "/" in authority or not shown.isprintable():
             raise ValueError(f"{shown!r} is not http://[USER:PASSWORD@]HOST[:PORT]")
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise ValueError(f"{shown!r} has no port between 1 and 65535")
         self.url = shown
-        self.host = host.strip("[]")
+        self.host = host
         self.port = int(port)
         self.credentials = b2a_base64(_unquoted(login), newline=False).decode() if login else ""
         """What follows ``Basic``; empty without a login."""

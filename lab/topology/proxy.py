@@ -44,6 +44,8 @@ class HttpProxy:
     port: int
     account: ProxyAccount | None
     """Whom it lets in; None: everybody on the customer's side."""
+    users: tuple[str, ...]
+    """The subnets from which it is asked."""
     destinations: tuple[str, ...]
     """The addresses to which it lets its users; none: to any (OUT-12)."""
     service: bool = False

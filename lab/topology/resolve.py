@@ -196,6 +196,7 @@ class _Resolver(Site):
             address=self.ip(self.network.links_of(node)[0], node),
             port=its.port or DEFAULT_PORT,
             account=account,
+            users=tuple(self.spec.links[link].subnet for link in self.network.links_of(node)),
             destinations=() if its.destinations == "any" else self.listed(),
             service=its.role is Role.service_proxy,
         )

@@ -72,7 +72,13 @@ def _spared(case: Case, entry: Requirement) -> str:
 
 
 def _together(case: Case, kind: str) -> bool:
-    """Whether all agents had ways of one kind at a time: only then is tried what only that kind can show."""
+    """Whether all agents had ways of one kind at a time: only then is tried what only that kind can show.
+
+    Where nothing called home, as beside a user's own command: whether they have them in the end.
+    """
+    if not case.called:
+        settled = [case.settled(agent) for agent in case.topology.agents]
+        return all(way is not None and way.kind == kind for way in settled)
     return any(
         all(case.has_way(kind, agent, call.ended) for agent in case.topology.agents)
         for call in case.record.calls

@@ -92,14 +92,15 @@ def check_out_02(case: Case) -> Finding:
     check = Check(
         "OUT-02",
         f"every TCP connection, on {case.inside} and inside PPP, is opened by "
-        f"{case.agents_text()}; {_fate_of_attempts(case)}",
+        f"{case.agents_text()}{_or_proxies(case)}; {_fate_of_attempts(case)}",
     )
     syns = [(f, f.ip) for f in case.inside_frames if f.ip and f.ip.is_bare_syn]
     own = [f for f, p in syns if p.source in case.agent_addresses]
     for frame, packet in syns:
         if packet.source in case.agent_addresses or case.is_injected(packet):
             continue
-        if packet.source not in case.proxies and not case.is_attempt(packet):
+        to_server = (packet.destination, packet.destination_port) in case.listed
+        if not (packet.source in case.proxies and to_server) and not case.is_attempt(packet):
             where = f"{packet.source} opens a connection to {packet.destination}"
             check.object(f"{where}:{packet.destination_port} on {case.inside}", [frame])
 
@@ -119,6 +120,11 @@ def check_out_02(case: Case) -> Finding:
         f"{count(len(own), 'connection')}, all opened by the agent's host; "
         f"{count(tried, 'attempt')} from IBM's side, none answered"
     )
+
+
+def _or_proxies(case: Case) -> str:
+    names = " and ".join(sorted(case.proxies.values()))
+    return f", or by {names} to a listed server" if names else ""
 
 
 def _fate_of_attempts(case: Case) -> str:
@@ -197,7 +203,7 @@ def check_out_03(case: Case) -> Finding:
 def _object_to_private(case: Case, check: Check) -> None:
     for frame in case.outside_frames:
         ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
-        for private in sorted(ends & set(case.agent_addresses)):
+        for private in sorted(ends & {*case.agent_addresses, *case.proxies}):
             check.object(f"the private address {private} is on {case.outside}", [frame])
 
 

@@ -49,6 +49,14 @@ class Told:
         had = {way.name for agent in self.topology.agents if (way := self.way_of(agent, at))}
         return {self.topology.way(name).kind for name in trying | had}
 
+    def kinds_of(self, agent: str, at: float) -> set[str]:
+        """The kinds of the ways that one agent had at a time, or was trying to bring up."""
+        tries = (t for t in self.record.tries if t.agent == agent)
+        names = {t.way for t in tries if t.started <= at < t.ended}
+        if (way := self.way_of(agent, at)) is not None:
+            names.add(way.name)
+        return {self.topology.way(name).kind for name in names}
+
     def tried(self, kind: str, agent: str = "") -> list[WayTry]:
         """The tries to bring up a way of a kind."""
         return [

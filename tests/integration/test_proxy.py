@@ -69,7 +69,8 @@ def test_what_is_refused_is_judged(runs: Runs) -> None:
     """Another port, no log-in, no proxy at all, and a request in clear, which the judge minds."""
     ran = runs.get(*REFUSED_PLAN)
     assert ran.stdout.split()[:4] == ["403", "407", "000", "403"]
-    assert {"OUT-10"} <= ran.failed
+    assert ran.failed == {"OUT-09", "OUT-10"}, ran.told
+    assert "hmc sends to 129.42.56.189 without a proxy" in ran.findings["OUT-09"]["seen"]
     assert "hmc says GET to proxy-1" in ran.findings["OUT-10"]["seen"]
     assert not ran.record.ledger
 
@@ -112,6 +113,25 @@ def test_the_proxys_own_log_agrees_with_what_was_judged(runs: Runs) -> None:
     denied = [event for event in runs.get(*REFUSED_PLAN).events if event["kind"] == Proxied.kind()]
     assert {event["status"] for event in denied} == {403, 407}
     assert not any(event["server"] for event in denied)
+
+
+def test_a_run_that_asks_nothing_leaves_nothing(runs: Runs) -> None:
+    """squid's log-in helper ends by itself, a moment after squid."""
+    ran = runs.get("proxy-auth", "--", "true")
+    assert ran.status == 0, ran.told
+    assert (ran.failed, ran.record.leftovers) == (set(), [])
+    assert "no proxy made a tunnel" in ran.findings["OUT-09"]["seen"]
+
+
+def test_a_users_own_loop_over_the_proxies_is_judged(runs: Runs) -> None:
+    """OUT-14 of an agent that asks the next proxy itself."""
+    loop = (
+        "for each in $(echo $LAB_PROXIES | tr , ' '); do "
+        'curl -sS -o /dev/null -x $each --cacert "$LAB_CA_FILE" "$LAB_SERVER" && break; done'
+    )
+    ran = runs.get("proxy-failover", "--fault", "proxy-busy", "--", "sh", "-c", loop)
+    assert ran.findings["OUT-14"]["verdict"] == "pass"
+    assert ran.findings["OUT-14"]["seen"] == "hmc asked proxy-2 (503), then proxy-3 (200)"
 
 
 @pytest.mark.skipif(not shutil.which("wget"), reason="needs wget")

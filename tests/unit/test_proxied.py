@@ -27,6 +27,7 @@ SERVER = "https://esupport.ibm.com"
         ("http://proxy:3128", "proxy", 3128, ""),
         ("http://proxy", "proxy", 80, ""),
         ("http://[2001:db8::1]:8080/", "2001:db8::1", 8080, ""),
+        ("http://[2001:db8::1]", "2001:db8::1", 80, ""),
         ("http://me:it%40is%3a@proxy:1", "proxy", 1, "me:it@is:"),
         ("HTTP://a:b@c@proxy:1", "proxy", 1, "a:b@c"),
     ],
@@ -39,8 +40,9 @@ def test_a_url_of_a_proxy(url: str, host: str, port: int, credentials: str) -> N
 
 @pytest.mark.parametrize(
     "url",
-    ["proxy:3128", "https://proxy:1", "http://", "http://proxy:0", "http://proxy:x", "http://a:pw@h:70000",
-     "http://proxy/path", "http://u:pw%zz@h:1", "http://u:pw@h :1\n"],
+    ["proxy:3128", "u:pw@h:1", "http:/u:pw@h", "https://proxy:1", "http://", "http://proxy:0",
+     "http://proxy:x", "http://a:pw@h:70000", "http://proxy/path", "http://u:pw%zz@h:1",
+     "http://u:pw@h :1\n"],
 )  # fmt: skip
 def test_what_is_no_url_of_a_proxy_is_refused_without_the_password(url: str) -> None:
     with pytest.raises(ValueError, match=r"is not|no port|not percent") as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Iterator
@@ -66,14 +67,15 @@ class ProxyDriver(WayDriver):
 
     def _try_direct(self, way: ProxyPlan, agent: str) -> None:
         server, started = way.endpoints[0], time.time()
-        connected = self._ground.nodes[agent].call(_connect, server.address, server.port)
+        fault = self._ground.nodes[agent].call(_connect, server.address, server.port)
         self._ground.story.tell(
             DirectTried(
                 source=agent,
                 started=started,
                 destination=server.address,
                 port=server.port,
-                connected=connected,
+                connected=not fault,
+                routed=fault not in (errno.ENETUNREACH, errno.EHOSTUNREACH),
             )
         )
 
@@ -91,15 +93,15 @@ class ProxyDriver(WayDriver):
             )
 
 
-def _connect(address: str, port: int) -> bool:
-    """Whether a TCP connection comes about."""
+def _connect(address: str, port: int) -> int:
+    """The error number with which no TCP connection comes about; 0 if one does."""
     with socket.socket() as asker:
         asker.settimeout(TRY_S)
         try:
             asker.connect((address, port))
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return error.errno or errno.ETIMEDOUT
+        return 0
 
 
 def _ask(proxy: HttpProxy, target: str) -> int:

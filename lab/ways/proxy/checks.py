@@ -44,7 +44,11 @@ def _service_proxy(spec: TopologySpec, name: str) -> Iterator[Complaint]:
 
 def routes(spec: TopologySpec, net: Network, name: str, way: ProxySpec) -> Iterator[Complaint]:
     """Whether the way can exist at all, in a spec that has no other complaint."""
-    closed = net.internet | ({spec.firewall} if spec.firewall else set())
+    if spec.firewall is None:
+        problem = "a way through proxies needs the customer's firewall, which lets out nobody else"
+        yield Complaint(("ways", name), problem, "add firewall: { role: firewall, snat: true }")
+        return
+    closed = net.internet | {spec.firewall}
     for proxy in way.configured:
         yield from check.goes_out(spec, net, ("nodes", proxy), proxy)
         for agent in spec.agents_of(name):

@@ -35,10 +35,13 @@ class DirectTried(Event, topic="probe"):
     destination: str
     port: int
     connected: bool
+    routed: bool = True
+    """Whether the host has a route there at all."""
 
     @property
     def sentence(self) -> str:
-        became = "CONNECTED" if self.connected else "no answer"
+        became = "no answer" if self.routed else "no route"
+        became = "CONNECTED" if self.connected else became
         return f"{self.source} to {self.destination}:{self.port} without a proxy: {became}"
 
 

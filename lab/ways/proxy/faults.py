@@ -9,7 +9,7 @@ from lab.secret import Secret
 from lab.topology.model import DropRule, Topology
 from lab.topology.proxy import HttpProxy, ProxyRefusal
 from lab.ways.fault import Fault, Need, change_ways, drop
-from lab.ways.proxy.plan import ProxyPlan, plans
+from lab.ways.proxy.plan import ProxyPlan, plans, stops_of
 
 
 def _first(topology: Topology) -> HttpProxy:
@@ -17,12 +17,19 @@ def _first(topology: Topology) -> HttpProxy:
 
 
 def _has_backup(topology: Topology) -> bool:
-    """Whether another proxy is asked when the first one does not serve (OUT-14)."""
-    return all(len(way.stops(topology)) > 1 for way in plans(topology))
+    """Whether each agent that asks the first proxy has another one to ask (OUT-14)."""
+    own = [stops_of(topology, agent) for agent in topology.agents]
+    return all(len(stops) > 1 for stops in own if _first(topology) in stops)
+
+
+def _has_open_one(topology: Topology) -> bool:
+    """Whether each agent has a proxy that asks for no log-in."""
+    own = [stops_of(topology, agent) for agent in topology.agents]
+    return all(any(stop.account is None for stop in stops) for stops in own if stops)
 
 
 def _asks(topology: Topology) -> bool:
-    return bool(plans(topology)) and _first(topology).account is not None
+    return any(proxy.account is not None for proxy in topology.proxies if plans(topology))
 
 
 PROXY = Need("a way through proxies", lambda topology: bool(plans(topology)), "proxy")
@@ -83,5 +90,6 @@ FAULTS = (
         "the agent has another password than the proxy's user",
         LOG_IN,
         _mistake_password,
+        backed_up=_has_open_one,
     ),
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lab.verify.finding import checks_in
-from lab.ways.proxy import papers, shared
+from lab.ways.proxy import papers, shared, turns
 
-CHECKS = checks_in(papers, shared)
+CHECKS = checks_in(papers, shared, turns)
 
 WAY_HOME = frozenset({"F-10"})
 """What is judged by the lab's own records of a way that it brings up, or by what must then be there."""
@@ -13,5 +13,5 @@ WAY_HOME = frozenset({"F-10"})
 ALWAYS = frozenset[str]()
 """What is judged also in a run in which another way was used."""
 
-AT_END = frozenset({"OUT-09", "OUT-11", "OUT-12", "OUT-16", "OUT-17", "F-10"})
+AT_END = frozenset({"OUT-12", "OUT-16", "OUT-17", "F-10"})
 """What is judged by trials after the calls home, and so only if this kind of way was in use by then."""

@@ -1,70 +1,74 @@
-"""Findings on a way home through proxies: OUT-09 to OUT-12, OUT-14 and F-10."""
+"""Findings on a way home through proxies: OUT-09 to OUT-12, and F-10. OUT-14 is in ``turns``."""
 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterable
 
 from lab.names import all_of, count
-from lab.record.record import CallHome
 from lab.topology.proxy import HttpProxy
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.firewall import NO_FIREWALL, judge_counter, judge_strangers, rule_text, rules_of
 from lab.verify.outbound import object_to_failed_calls
 from lab.ways.proxy.events import ConnectTried, DirectTried
-from lab.ways.proxy.plan import ProxyPlan, plans
+from lab.ways.proxy.plan import stops_of
 from lab.ways.proxy.tunnels import CONNECT, Tunnel, own_tunnels
 from lab.wire.decode import Frame
 
 HTTPS = 443
 REFUSED = 403
 LOG_IN_WANTED = 407
-NOBODY_ASKED = "no proxy was asked in this run"
+UNREACHED = "no request reached a proxy in this run"
 
 
-def is_made(tunnel: Tunnel) -> bool:
-    return 200 <= tunnel.status < 300
-
-
-def frames_of_tunnels(found: list[Tunnel]) -> list[Frame]:
+def frames_of_tunnels(found: Iterable[Tunnel]) -> list[Frame]:
     """Of each the SYN and what follows it, as far as the request and the answer may take."""
     return [frame for tunnel in found for frame in tunnel.frames[:6]]
+
+
+def proxied_agents(case: Case) -> list[str]:
+    """The agents whose every way home is through proxies."""
+    return [
+        agent
+        for agent in case.topology.agents
+        if {way.kind for way in case.topology.ways_of(agent)} == {"proxy"}
+    ]
 
 
 def check_out_09(case: Case) -> Finding:
     """CONNECT, then TLS, and nothing past the proxies."""
     check = Check(
         "OUT-09",
-        f"{case.agents_text()} asks a proxy on {case.inside} for CONNECT to a listed server and port 443, is "
-        f"answered with 200, and begins TLS; nothing of the agent's own goes to a listed server",
+        f"an agent asks a proxy on {case.inside} for CONNECT to a listed server and port 443, is answered "
+        "with 200, and begins TLS; nothing of the agent's own goes to a listed server",
     )
     own = own_tunnels(case)
-    listed = {(e.name, e.port) for e in case.topology.endpoints} | case.listed
-    made = [tunnel for tunnel in own if is_made(tunnel)]
+    names = {(end.name.lower(), end.port) for end in case.topology.endpoints}
+    made = [tunnel for tunnel in own if tunnel.is_made]
     for tunnel in made:
-        if (tunnel.host, tunnel.port) not in listed:
-            check.object(
-                f"a tunnel leads to {tunnel.target}, which is not listed",
-                frames_of_tunnels([tunnel]),
-            )
+        if (tunnel.host, tunnel.port) not in names | case.listed:
+            words = f"a tunnel leads to {tunnel.target}, which is not listed"
+            check.object(words, frames_of_tunnels([tunnel]))
         if not tunnel.hello:
-            check.object(
-                f"in the tunnel to {tunnel.target} no TLS begins", frames_of_tunnels([tunnel])
-            )
+            words = f"in the tunnel to {tunnel.target} no TLS begins"
+            check.object(words, frames_of_tunnels([tunnel]))
     _object_to_direct(case, check)
     object_to_failed_calls(case, check)
     for agent in case.topology.agents:
-        if case.came_home and not any(tunnel.agent == agent for tunnel in made):
+        settled = case.settled(agent)
+        by_proxy = settled is not None and settled.kind == "proxy"
+        if by_proxy and case.came_home and not any(tunnel.agent == agent for tunnel in made):
             check.object(f"{agent} came home, and no tunnel of it is on {case.inside}")
     check.show(frames_of_tunnels(made))
-    if not own and not case.called:
-        return check.not_tested(NOBODY_ASKED)
-    servers = {packet.destination for _, packet in case.leaving}
-    check.want(servers, f"nothing left by {case.outside}")
-    by = sorted({tunnel.proxy.node for tunnel in made})
+    if not made:
+        return check.not_tested("no proxy made a tunnel in this run")
+    check.want(case.proxied, f"no connection of a proxy left by {case.outside}")
+    by = all_of(sorted({tunnel.proxy.node for tunnel in made}))
+    targets = all_of(sorted({tunnel.target for tunnel in made}))
     return check.finding(
-        f"{count(len(made), 'tunnel')} by {all_of(by)} to {all_of(sorted({t.target for t in made}))}, with "
-        "TLS in each; no packet of an agent's to a listed server"
+        f"{count(len(made), 'tunnel')} by {by} to {targets}, with TLS in each; no packet of an agent's to a "
+        "listed server"
     )
 
 
@@ -72,11 +76,12 @@ def _object_to_direct(case: Case, check: Check) -> None:
     """Object to what an agent's host sent to a listed server itself, but for the lab's own trial (F-10)."""
     addresses = {address for address, _ in case.listed}
     trials = case.told(DirectTried)
+    alone = proxied_agents(case)
     for frame, packet in case.packets(*case.uplinks):
         agent = case.agent_addresses.get(packet.source)
         if agent is None or packet.destination not in addresses:
             continue
-        if case.kinds_at(frame.time) != {"proxy"}:
+        if agent not in alone and case.kinds_of(agent, frame.time) != {"proxy"}:
             continue  # That is for another way's findings.
         if not any(t.source == agent and t.started <= frame.time <= t.time for t in trials):
             check.object(f"{agent} sends to {packet.destination} without a proxy", [frame])
@@ -87,34 +92,36 @@ def check_out_10(case: Case) -> Finding:
     check = Check(
         "OUT-10",
         "each request to a proxy is CONNECT by HTTP/1.1 with the field Host; a proxy that refuses gets "
-        "nothing else",
+        "nothing but another request",
     )
-    asked = [tunnel for tunnel in own_tunnels(case) if tunnel.method]
+    asked = [tunnel for tunnel in own_tunnels(case) if tunnel.method or tunnel.noise]
     for tunnel in asked:
-        if tunnel.method != CONNECT:
-            check.object(
-                f"{tunnel.agent} says {tunnel.method} to {tunnel.proxy.node}",
-                frames_of_tunnels([tunnel]),
-            )
-        if tunnel.version != "HTTP/1.1":
-            check.object(
-                f"a request is by {tunnel.version or 'no version'}", frames_of_tunnels([tunnel])
-            )
-        if tunnel.fields.get("host") != tunnel.target:
-            check.object(
-                f"the request for {tunnel.target} has no such Host", frames_of_tunnels([tunnel])
-            )
-        if tunnel.sent and not is_made(tunnel):
-            words = f"{tunnel.proxy.node} answers {tunnel.status or 'nothing'}, and {tunnel.agent} goes on"
-            check.object(words, frames_of_tunnels([tunnel]))
+        if fault := _fault(tunnel):
+            check.object(fault, frames_of_tunnels([tunnel]))
     check.show(frames_of_tunnels(asked))
     if not asked:
-        return check.not_tested(NOBODY_ASKED)
-    refused = [tunnel for tunnel in asked if not is_made(tunnel)]
+        return check.not_tested(UNREACHED)
+    refused = sum(not tunnel.is_made for tunnel in asked)
     return check.finding(
-        f"{count(len(asked), 'request')} by HTTP/1.1; {count(len(refused), 'refusal')}, after which nothing "
-        "was said"
+        f"{count(len(asked), 'request')} by HTTP/1.1; {count(refused, 'refusal')}, after which nothing was "
+        "said in clear"
     )
+
+
+def _fault(tunnel: Tunnel) -> str:
+    """What is wrong with a request; empty if nothing is."""
+    agent, proxy = tunnel.agent, tunnel.proxy.node
+    if tunnel.noise:
+        return f"what {agent} says to {proxy} is no HTTP: {tunnel.noise}"
+    if tunnel.method != CONNECT:
+        return f"{agent} says {tunnel.method} to {proxy}"
+    if tunnel.version != "HTTP/1.1":
+        return f"a request of {agent} is by {tunnel.version}"
+    if tunnel.fields.get("host", "").lower() != tunnel.target.lower():
+        return f"the request for {tunnel.target} has no such Host"
+    if tunnel.sent and not tunnel.is_made:
+        return f"{proxy} answers {tunnel.status or 'nothing'}, and {agent} goes on"
+    return ""
 
 
 def check_out_11(case: Case) -> Finding:
@@ -129,33 +136,48 @@ def check_out_11(case: Case) -> Finding:
         return check.not_tested("no proxy here asks for a log-in")
     own = [tunnel for tunnel in own_tunnels(case) if tunnel.proxy.node in wanted and tunnel.method]
     for tunnel in own:
-        right = tunnel.log_in == f"Basic {wanted[tunnel.proxy.node]}"
-        if is_made(tunnel) and not right:
+        scheme, _, token = tunnel.log_in.partition(" ")
+        right = scheme.lower() == "basic" and token.strip() == wanted[tunnel.proxy.node]
+        if tunnel.is_made and not right:
             what = "with another log-in" if tunnel.log_in else "without a log-in"
             check.object(f"{tunnel.proxy.node} makes a tunnel {what}", frames_of_tunnels([tunnel]))
         if tunnel.status == LOG_IN_WANTED and right:
-            check.object(
-                f"{tunnel.proxy.node} does not take the right log-in", frames_of_tunnels([tunnel])
-            )
-    beyond = [
-        frame
-        for segment, frames in case.wire.items()
-        if segment not in case.uplinks
-        for frame in frames
-        if any(token.encode() in frame.data for token in wanted.values())
-    ]
-    check.forbid(beyond, "beyond the proxy with the log-in", "frame")
-    if not own:
-        return check.not_tested(NOBODY_ASKED)
+            words = f"{tunnel.proxy.node} does not take the right log-in"
+            check.object(words, frames_of_tunnels([tunnel]))
+    check.forbid(_passed_on(case, wanted.values()), "beyond the proxy with the log-in", "frame")
     asked_for = [tunnel for tunnel in own if tunnel.status == LOG_IN_WANTED]
-    made = [tunnel for tunnel in own if is_made(tunnel)]
+    made = [tunnel for tunnel in own if tunnel.is_made]
     check.show(frames_of_tunnels(asked_for + made))
-    check.want(asked_for, "no proxy asked for a log-in")
     object_to_failed_calls(case, check)
+    if not own:
+        return check.not_tested("no proxy that asks for a log-in was asked in this run")
+    if not asked_for:
+        if case.called:
+            check.object("no proxy asked for a log-in")
+        return check.not_tested("who asked logged in before a proxy wanted it")
     return check.finding(
         f"asked for {count(len(asked_for), 'time')}, and {count(len(made), 'tunnel')} made for who logged "
-        f"in; the log-in is on {case.inside} only"
+        f"in; the log-in is between agents and proxies on {case.inside} only"
     )
+
+
+def _passed_on(case: Case, tokens: Iterable[str]) -> list[Frame]:
+    """The frames with a log-in that are not on their way from an agent to a proxy."""
+    words = [token.encode() for token in tokens]
+    found = []
+    for segment, frames in case.wire.items():
+        for frame in frames:
+            if not any(word in frame.data for word in words):
+                continue
+            asks = (
+                segment in case.uplinks
+                and frame.ip is not None
+                and frame.ip.source in case.agent_addresses
+                and any(frame.ip.destination == proxy.address for proxy in case.topology.proxies)
+            )
+            if not asks:
+                found.append(frame)
+    return found
 
 
 def credentials(proxy: HttpProxy) -> str:
@@ -169,12 +191,12 @@ def check_out_12(case: Case) -> Finding:
     """Port 443, and listed destinations only."""
     check = Check(
         "OUT-12",
-        f"the proxies refuse another port than 443 and an address that is not listed with {REFUSED}, and "
+        f"the proxies refuse another port than 443, and servers that are not listed, with {REFUSED}, and "
         "send nothing there",
     )
     trials = case.told(ConnectTried)
     places = judge_refusals(case, check, trials)
-    made = [tunnel for tunnel in own_tunnels(case) if is_made(tunnel)]
+    made = [tunnel for tunnel in own_tunnels(case) if tunnel.is_made]
     check.show(frames_of_tunnels(made))
     if not trials:
         return check.not_tested("no way through proxies was put to the test in this run")
@@ -183,9 +205,14 @@ def check_out_12(case: Case) -> Finding:
 
 def judge_refusals(case: Case, check: Check, trials: list[ConnectTried]) -> str:
     """Object to a proxy that does not refuse what it was tried with, or goes there; the places, in words."""
+    # A proxy that is silent or busy to all is so to the trials, too.
+    usual = {(tunnel.proxy.node, tunnel.status) for tunnel in own_tunnels(case)}
     for trial in trials:
         if 200 <= trial.status < 300:
             check.object(f"{trial.proxy} makes a tunnel to {trial.target}")
+        elif trial.status != REFUSED and (trial.proxy, trial.status) not in usual:
+            said = trial.status or "nothing"
+            check.object(f"{trial.proxy} answers CONNECT {trial.target} with {said}")
     refused = [trial for trial in trials if trial.status == REFUSED]
     for target in {trial.target for trial in trials} - {trial.target for trial in refused}:
         check.object(f"no proxy answers CONNECT {target} with {REFUSED}")
@@ -200,73 +227,12 @@ def judge_refusals(case: Case, check: Check, trials: list[ConnectTried]) -> str:
     return all_of(sorted({trial.target for trial in refused}))
 
 
-def check_out_14(case: Case) -> Finding:
-    """Proxies in their order, the next one only when one is not available."""
-    ways = plans(case.topology)
-    wanted = (", then ".join(node or "an empty slot" for node in way.proxies) for way in ways)
-    check = Check(
-        "OUT-14", f"an agent asks {'; '.join(wanted)}, each only when the one before failed"
-    )
-    if all(len(way.proxies) == 1 for way in ways):
-        return check.not_tested("there is one proxy")
-    own = own_tunnels(case)
-    told = [
-        _judge_order(case, check, call, way, own)
-        for call in case.record.calls
-        for way in ways
-        if way.name == call.way
-    ]
-    check.show(frames_of_tunnels(own))
-    if not told:
-        return check.not_tested(NOBODY_ASKED)
-    return check.finding("; ".join(told))
-
-
-def _judge_order(
-    case: Case, check: Check, call: CallHome, way: ProxyPlan, own: list[Tunnel]
-) -> str:
-    stops = [stop.node for stop in way.stops(case.topology)]
-    asked = [t for t in own if t.agent == call.agent and call.started <= t.time <= call.ended]
-    if not asked:
-        check.object(f"{call.agent} called by {way.name}, and asked no proxy")
-        return ""
-    at, before = 0, None
-    for tunnel in asked:
-        place = stops.index(tunnel.proxy.node)
-        again = before is not None and at == len(stops) - 1 and place == 0
-        if place not in (at, at + 1) and not again:
-            words = (
-                f"{call.agent} asks {tunnel.proxy.node} after {stops[at]}"
-                if before
-                else (f"{call.agent} asks {tunnel.proxy.node} first, and {stops[0]} comes first")
-            )
-            check.object(words, frames_of_tunnels([tunnel]))
-        elif before is None and place != 0:
-            check.object(f"{call.agent} passes over {stops[0]}", frames_of_tunnels([tunnel]))
-        elif place != at and before is not None and is_made(before) and call.succeeded:
-            check.object(
-                f"{stops[at]} had made a tunnel, and {tunnel.proxy.node} is asked",
-                frames_of_tunnels([tunnel]),
-            )
-        at, before = place, tunnel
-    if call.succeeded and before is not None and not is_made(before):
-        check.object(f"{call.agent} got through, and {before.proxy.node} made no tunnel")
-    return f"{call.agent} asked " + ", then ".join(_told(tunnel) for tunnel in asked)
-
-
-def _told(tunnel: Tunnel) -> str:
-    if not tunnel.answered:
-        refused = any(frame.ip and frame.ip.is_reset for frame in tunnel.frames)
-        return f"{tunnel.proxy.node} ({'refused' if refused else 'silent'})"
-    return f"{tunnel.proxy.node} ({tunnel.status or 'no answer'})"
-
-
 def check_f_10(case: Case) -> Finding:
     """The proxies out by TCP 443; the agent nowhere."""
     check = Check(
         "F-10",
-        "the rules let the proxies out to listed servers on TCP 443, and no rule is for an agent; a direct "
-        "connection of the agent's host is dropped",
+        "the rules let the proxies out to listed servers on TCP 443; a host whose agent has no other way "
+        "gets nowhere by itself",
     )
     if case.topology.firewall is None:
         return check.not_tested(NO_FIREWALL)
@@ -278,32 +244,44 @@ def check_f_10(case: Case) -> Finding:
             check.object(f"a rule is for {rule.source}, which is no proxy")
     judge_strangers(case, check)
     trials = case.told(DirectTried)
-    asked = case.packets(*case.uplinks)
     for trial in trials:
-        if trial.connected:
-            check.object(f"{trial.source} got to {trial.destination} without a proxy")
-        syns = [
-            frame
-            for frame, packet in asked
-            if packet.is_bare_syn
-            and case.agent_addresses.get(packet.source) == trial.source
-            and trial.started <= frame.time <= trial.time
-        ]
-        check.want(
-            syns, f"the direct attempt of {trial.source} is on no wire, so it proves nothing"
-        )
-        check.show(syns[:2])
-    out = [f for f, p in case.leaving if p.is_bare_syn and p.destination_port == HTTPS]
+        _judge_attempt(case, check, trial)
+    out = [f for f, p in case.leaving if p.is_bare_syn and p.ends in case.proxied]
     check.show(out[:8])
     if not out and not case.called:
         return check.not_tested("nothing called home in this run")
-    check.want(out, "no SYN to TCP 443 passed the firewall")
+    check.want(out, "no SYN of a proxy to TCP 443 passed the firewall")
     passed = judge_counter(case, check, "F-10")
-    alone = {way.kind for way in case.topology.ways} == {"proxy"}
-    if case.came_home and alone:
-        check.want(trials, "nobody tried to get past the proxies")
+    missing = [agent for agent in proxied_agents(case) if agent not in {t.source for t in trials}]
+    if missing or not trials:
+        return check.not_tested(
+            f"{all_of(missing) or 'no host'} did not try to get past the proxies"
+            if missing
+            else "every agent has another way, by which it may get out"
+        )
     return check.finding(
-        f"{count(len(out), 'SYN')} of the proxies out on TCP 443 by "
-        f"{count(len(rules), 'rule')}, which counted {count(passed, 'packet')}; "
-        f"{count(len(trials), 'direct attempt')}, none got through"
+        f"{count(len(out), 'SYN')} of the proxies out on TCP 443 by {count(len(rules), 'rule')}, which "
+        f"counted {count(passed, 'packet')}; {count(len(trials), 'direct attempt')}, none got through"
     )
+
+
+def _judge_attempt(case: Case, check: Check, trial: DirectTried) -> None:
+    """An attempt proves something if its SYN is on the wire, or if the host has no route to send one."""
+    if trial.connected:
+        check.object(f"{trial.source} got to {trial.destination} without a proxy")
+    syns = [
+        frame
+        for frame, packet in case.packets(*case.uplinks)
+        if packet.is_bare_syn
+        and case.agent_addresses.get(packet.source) == trial.source
+        and trial.started <= frame.time <= trial.time
+    ]
+    if trial.routed:
+        words = f"the direct attempt of {trial.source} is on no wire, so it proves nothing"
+        check.want(syns, words)
+    check.show(syns[:2])
+
+
+def stop_names(case: Case, agent: str) -> list[str]:
+    """The nodes of an agent's proxies, in the order of trying."""
+    return [stop.node for stop in stops_of(case.topology, agent)]

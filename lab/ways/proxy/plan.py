@@ -26,7 +26,10 @@ class ProxyPlan(Way):
     def environment(self, topology: Topology) -> dict[str, str]:
         """``LAB_PROXIES`` has every proxy in the order of trying, and ``https_proxy`` the first of them."""
         urls = [_url(proxy, self.wrong_password) for proxy in self.stops(topology)]
-        return {"LAB_PROXIES": ",".join(urls), "https_proxy": urls[0], "HTTPS_PROXY": urls[0]}
+        proxies = dict.fromkeys(("https_proxy", "HTTPS_PROXY"), urls[0])
+        # What the user's own environment leaves out of the user's own proxies is not meant here.
+        everything = dict.fromkeys(("no_proxy", "NO_PROXY"), "")
+        return {"LAB_PROXIES": ",".join(urls), **proxies, **everything}
 
 
 def _url(proxy: HttpProxy, password: Secret | None) -> str:
@@ -34,6 +37,12 @@ def _url(proxy: HttpProxy, password: Secret | None) -> str:
     if proxy.account is not None:
         login = f"{proxy.account.user}:{(password or proxy.account.password).reveal()}@"
     return f"http://{login}{proxy.name}:{proxy.port}"
+
+
+def stops_of(topology: Topology, agent: str) -> tuple[HttpProxy, ...]:
+    """An agent's proxies, of all of its ways, in the order of trying."""
+    ways = [way for way in topology.ways_of(agent) if isinstance(way, ProxyPlan)]
+    return tuple(dict.fromkeys(stop for way in ways for stop in way.stops(topology)))
 
 
 def plans(topology: Topology) -> tuple[ProxyPlan, ...]:

@@ -6,7 +6,7 @@ from lab.names import all_of, count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.ways.proxy.events import ConnectTried
-from lab.ways.proxy.papers import frames_of_tunnels, is_made, judge_refusals
+from lab.ways.proxy.papers import frames_of_tunnels, judge_refusals
 from lab.ways.proxy.tunnels import own_tunnels
 
 NONE_HERE = "there is no Service and Support Proxy here"
@@ -28,7 +28,7 @@ def check_out_16(case: Case) -> Finding:
     )
     if not proxies:
         return check.not_tested(NONE_HERE)
-    made = [tunnel for tunnel in own_tunnels(case) if is_made(tunnel)]
+    made = [tunnel for tunnel in own_tunnels(case) if tunnel.is_made]
     served = {tunnel.agent for tunnel in made if tunnel.proxy.node in proxies}
     flows = [(frame, packet) for frame, packet in case.leaving if packet.is_bare_syn]
     for frame, packet in flows:
@@ -67,7 +67,7 @@ def check_out_17(case: Case) -> Finding:
             check.object(f"it connects to {to[0]}:{to[1]}, which is not listed", [frame])
     trials = [trial for trial in case.told(ConnectTried) if trial.proxy in proxies]
     places = judge_refusals(case, check, trials)
-    made = [t for t in own_tunnels(case) if is_made(t) and t.proxy.node in proxies]
+    made = [t for t in own_tunnels(case) if t.is_made and t.proxy.node in proxies]
     check.show(frames_of_tunnels(made))
     if not trials:
         return check.not_tested("no Service and Support Proxy was put to the test in this run")

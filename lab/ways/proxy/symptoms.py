@@ -12,7 +12,8 @@ from lab.ways.proxy.papers import LOG_IN_WANTED
 from lab.ways.proxy.plan import ProxyPlan
 from lab.ways.proxy.tunnels import Tunnel, own_tunnels
 
-_HTTP_SUCCESS = range(200, 300)
+FORBIDDEN = (403, 405, 501)
+"""A method or a place that the proxy does not want, or does not know (RFC 9110 15)."""
 
 
 class ProxyTrail(Trail):
@@ -47,9 +48,9 @@ class ProxyTrail(Trail):
 
 def find_no_proxy(trail: ProxyTrail) -> Diagnosis | None:
     """Nobody answers on the proxy's port, or a reset does."""
-    if not trail.asked or any(tunnel.answered for tunnel in trail.asked):
+    if not trail.asked or trail.asked[-1].answered:
         return None
-    frames = [frame for tunnel in trail.asked for frame in tunnel.frames]
+    frames = [frame for tunnel in trail.asked if not tunnel.answered for frame in tunnel.frames]
     if any(frame.ip and frame.ip.is_reset for frame in frames):
         return Diagnosis(
             "proxy-refuses",
@@ -66,7 +67,7 @@ def find_no_proxy(trail: ProxyTrail) -> Diagnosis | None:
 def find_refused_log_in(trail: ProxyTrail) -> Diagnosis | None:
     """407, also for a log-in."""
     denied = [tunnel for tunnel in trail.asked if tunnel.status == LOG_IN_WANTED]
-    if not denied or any(tunnel.status in _HTTP_SUCCESS for tunnel in trail.asked):
+    if not denied or any(tunnel.is_made for tunnel in trail.asked):
         return None
     if any(tunnel.log_in for tunnel in denied):
         return Diagnosis(
@@ -84,10 +85,8 @@ def find_refused_log_in(trail: ProxyTrail) -> Diagnosis | None:
 
 def find_refused_connect(trail: ProxyTrail) -> Diagnosis | None:
     """Another status than success: busy, or forbidden."""
-    refused = [
-        tunnel for tunnel in trail.asked if tunnel.status and tunnel.status not in _HTTP_SUCCESS
-    ]
-    if not refused or any(tunnel.status in _HTTP_SUCCESS for tunnel in trail.asked):
+    refused = [tunnel for tunnel in trail.asked if tunnel.status and not tunnel.is_made]
+    if not refused or any(tunnel.is_made for tunnel in trail.asked):
         return None
     one = refused[0]
     if one.status == BUSY and not _went_out(trail):
@@ -99,10 +98,16 @@ def find_refused_connect(trail: ProxyTrail) -> Diagnosis | None:
         )
     if one.status == BUSY:
         return None
+    if one.status in FORBIDDEN:
+        return Diagnosis(
+            "proxy-refuses-connect",
+            f"{trail.place} refuses CONNECT {one.target} of {trail.client} with {one.status}",
+            f"let the proxy's rules allow the method CONNECT to {one.target}",
+        )
     return Diagnosis(
-        "proxy-refuses-connect",
-        f"{trail.place} refuses CONNECT {one.target} of {trail.client} with {one.status}",
-        f"let the proxy's rules allow the method CONNECT to {one.target}",
+        "proxy-fails",
+        f"{trail.place} fails at {one.method} {one.target} of {trail.client} with {one.status}",
+        f"read logs/{trail.proxy.node}/access.log of the run directory",
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from lab.topology.proxy import HttpProxy
 from lab.verify.case import Case
@@ -16,7 +16,8 @@ from lab.wire.tls import TcpConnection
 CONNECT = "CONNECT"
 _END = b"\r\n\r\n"
 _STATUS = re.compile(r"HTTP/1\.[01] (\d{3})")
-_REQUEST = re.compile(rb"[A-Z]+ \S+ HTTP/1\.[01]\r\n")
+_REQUEST = re.compile(rb"[A-Z]+ [!-~]+ HTTP/\d\.\d\r\n")
+_NOISE_BYTES = 20
 REFUSALS = 300
 """The least status that makes no tunnel; 1xx are none of a proxy's."""
 
@@ -31,15 +32,17 @@ class Tunnel:
     """Of the TCP connection; the first one is the SYN."""
     answered: bool
     """Whether TCP was established."""
-    method: str
-    target: str
-    version: str
-    fields: dict[str, str]
+    method: str = ""
+    target: str = ""
+    version: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
     """Of the request, names in lower case."""
-    status: int
+    status: int = 0
     """Of the proxy's answer; 0 if there was none."""
-    sent: bytes
+    sent: bytes = b""
     """What the agent sent behind its request."""
+    noise: str = ""
+    """The beginning of what is no request, in hexadecimal digits."""
 
     @property
     def time(self) -> float:
@@ -52,13 +55,18 @@ class Tunnel:
         return self.fields.get("proxy-authorization", "")
 
     @property
+    def is_made(self) -> bool:
+        """Whether the proxy has made the tunnel."""
+        return 200 <= self.status < 300
+
+    @property
     def hello(self) -> bool:
         """Whether TLS begins behind the request (RFC 8446 4.1.2)."""
         return self.sent[:1] == bytes([tls.HANDSHAKE]) and self.sent[5:6] == b"\x01"
 
     @property
     def host(self) -> str:
-        return self.target.rpartition(":")[0].strip("[]")
+        return self.target.rpartition(":")[0].strip("[]").rstrip(".").lower()
 
     @property
     def port(self) -> int:
@@ -80,22 +88,27 @@ def tunnels(case: Case) -> list[Tunnel]:
 
 def _read(connection: TcpConnection, agent: str, proxy: HttpProxy) -> Iterator[Tunnel]:
     """The requests of one connection: after a refusal the next one may follow (RFC 9112 9.3)."""
+    nothing = Tunnel(
+        agent=agent,
+        proxy=proxy,
+        frames=tuple(connection.frames),
+        answered=any(packet.is_syn_ack for packet in connection.received),
+    )
     asked, said = connection.out, connection.back
-    while True:
-        head, whole, rest = asked.partition(_END)
+    while asked:
+        if not _REQUEST.match(asked):
+            yield replace(nothing, noise=asked[:_NOISE_BYTES].hex(" "))
+            return
+        head, _, rest = asked.partition(_END)
         answer, _, after = said.partition(_END)
         request, fields = _parse(head)
         status_line, answer_fields = _parse(answer)
-        method, target, version = ([*request.split(" "), "", "", ""])[:3]
+        method, target, version = request.split(" ")
         found = _STATUS.match(status_line)
         status = int(found[1]) if found else 0
-        length = answer_fields.get("content-length", "0")
-        again = bool(whole and status >= REFUSALS and _REQUEST.match(rest))
-        yield Tunnel(
-            agent=agent,
-            proxy=proxy,
-            frames=tuple(connection.frames),
-            answered=any(packet.is_syn_ack for packet in connection.received),
+        again = status >= REFUSALS and _REQUEST.match(rest)
+        yield replace(
+            nothing,
             method=method,
             target=target,
             version=version,
@@ -105,7 +118,9 @@ def _read(connection: TcpConnection, agent: str, proxy: HttpProxy) -> Iterator[T
         )
         if not again:
             return
+        length = answer_fields.get("content-length", "0")
         asked, said = rest, after[int(length) if length.isdecimal() else 0 :]
+    yield nothing
 
 
 def _parse(head: bytes) -> tuple[str, dict[str, str]]:

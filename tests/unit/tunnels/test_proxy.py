@@ -30,8 +30,10 @@ def rules(proxy: HttpProxy) -> list[str]:
 def test_users_connect_to_listed_servers_by_port_443() -> None:
     (proxy,) = proxies("proxy")
     assert rules(proxy) == [
+        "acl users src 192.168.10.0/24",
         "acl connecting method CONNECT",
         "acl https port 443",
+        "http_access deny !users",
         "http_access deny !connecting",
         "http_access deny !https",
         *(f"acl listed dst {address}" for address in LISTED),
@@ -51,8 +53,8 @@ def test_a_log_in_comes_last_and_no_password_is_written() -> None:
     """So that what is refused is refused to whoever has not logged in, too."""
     (proxy,) = proxies("proxy-auth")
     assert rules(proxy)[-3:] == [
-        "acl users proxy_auth REQUIRED",
-        "http_access deny !users",
+        "acl known proxy_auth REQUIRED",
+        "http_access deny !known",
         "http_access allow all",
     ]
     assert proxy.account is not None

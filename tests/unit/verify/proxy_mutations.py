@@ -9,7 +9,7 @@ from scapy.packet import Raw
 
 from lab.ways.proxy.papers import credentials
 from lab.wire.decode import Packet
-from tests.recordings.true_run import TrueRun
+from tests.recordings.true_run import TrueRun, edited
 from tests.unit.verify.mutation import LISTED, SYN, Change, crosses, leaves, lost, mutation
 
 HMC, FIRST, SECOND = "192.168.10.10", "192.168.10.21", "192.168.10.22"
@@ -53,6 +53,19 @@ def pass_log_in_on(run: TrueRun) -> None:
     leaves(LISTED, TCP(sport=4001, dport=443, flags="PA") / Raw(token))(run)
 
 
+def send_log_in_on(run: TrueRun) -> None:
+    token = f"Basic {credentials(run.topology.proxies[0])}".encode()
+    packet = IP(src=FIRST, dst=LISTED) / TCP(sport=4001, dport=443, flags="PA") / Raw(token)
+    run.put("lan", "proxy-1", "firewall", bytes(packet), run.end)
+
+
+def keep_proxys_address(run: TrueRun) -> None:
+    """The firewall forgets its NAT for a packet of the proxy's."""
+    public = run.topology.node("firewall").interface("fw-inet").ip
+    frame = run.find("fw-inet", lambda p: p.source == public)[-1]
+    run.change(frame, edited(frame, src=FIRST))
+
+
 def ask_on(run: TrueRun) -> None:
     """The first proxy is asked once more, when the second has made a tunnel."""
     asked = run.find("lan", lambda p: p.source == HMC and p.destination == SECOND and p.is_bare_syn)
@@ -87,16 +100,23 @@ MUTATIONS = (
              reworded(b"HTTP/1.1 407", b"HTTP/1.1 404"), seen="no proxy asked"),
     mutation("OUT-11", "the log-in goes on", "proxy-auth", pass_log_in_on, "g4",
              seen="beyond the proxy"),
+    mutation("OUT-11", "the proxy sends the log-in on", "proxy-auth", send_log_in_on,
+             seen="beyond the proxy"),
+    mutation("OUT-02", "the proxy calls the HMC", "proxy",
+             crosses("lan", "proxy-1", "hmc", IP(src=FIRST, dst=HMC) / SSH), "g2"),
+    mutation("OUT-02", "the proxy calls somebody else", "proxy",
+             crosses("lan", "proxy-1", "firewall", IP(src=FIRST, dst=LISTED) / SMTP)),
+    mutation("OUT-03", "the proxy's private address leaves", "proxy", keep_proxys_address, "g4"),
     mutation("OUT-12", "a connection to another port", "proxy",
-             crosses("lan", "proxy-1", "firewall", IP(src=FIRST, dst=LISTED) / SSH)),
+             crosses("lan", "proxy-1", "firewall", IP(src=FIRST, dst=LISTED) / SSH), "OUT-02"),
     mutation("OUT-14", "the first proxy is passed over", "proxy-failover",
-             lost("lan", is_to(SECOND)), seen="passes over proxy-2"),
+             lost("lan", is_to(SECOND)), "OUT-12", seen="passes over proxy-2"),
     mutation("OUT-14", "another is asked after a tunnel", "proxy-failover", ask_on,
-             seen="had made a tunnel"),
+             seen="the wire shows proxy-2, proxy-3 and proxy-2"),
     mutation("OUT-16", "an agent goes by itself", "service-proxy", go_by_itself, "F-10 g4",
              seen="of no proxy"),
     mutation("OUT-17", "it connects to another port", "service-proxy",
-             crosses("lan", "ss-proxy", "firewall", IP(src="203.0.113.21", dst=ECCGW) / SMTP),
+             crosses("lan", "ss-proxy", "firewall", IP(src="203.0.113.21", dst=ECCGW) / SMTP), "OUT-02",
              seen="not listed"),
     mutation("F-10", "mail passes", "proxy", leaves(LISTED, SMTP), "g4", seen="without a rule"),
     mutation("F-10", "the direct attempt is on no wire", "proxy",
