@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -19,8 +19,10 @@ from lab import ways
 from lab.errors import TopologyError, UsageError
 from lab.names import did_you_mean
 from lab.topology import check, check_calls, check_service, check_telephone, schema_1, strict_yaml
+from lab.topology.servers import Stub
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
+from lab.topology.wrong_value import near, wrong_value
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -44,7 +46,9 @@ def load(path_or_name: str) -> TopologySpec:
     Raises UsageError if there is none or it cannot be read, TopologyError if it is wrong.
     """
     path, source = _find(path_or_name)
-    return parse(_read(path, source), source)
+    spec = parse(_read(path, source), source)
+    spec.read_stubs(lambda named: _stubs(path.parent / named, named))
+    return spec
 
 
 def parse(text: str, source: str) -> TopologySpec:
@@ -63,6 +67,12 @@ def parse(text: str, source: str) -> TopologySpec:
         raise TopologyError(source, tuple(document.issues))
 
     return spec
+
+
+def _stubs(path: Path, named: str) -> tuple[Stub, ...]:
+    from lab.topology import stub_file  # Few topologies have such a file.
+
+    return stub_file.load(path, named)
 
 
 def _find(wanted: str) -> tuple[Path, str]:
@@ -247,7 +257,7 @@ def _in_words(place: Place, error: ErrorDetails) -> tuple[Place, str, str]:
         case "union_tag_invalid":
             given = str(error["ctx"]["tag"])
             problem = f"must be {_kinds()}, not {given!r}"
-            return (*place, "kind"), problem, _near(given, ways.kinds())
+            return (*place, "kind"), problem, near(given, ways.kinds())
         case "extra_forbidden":
             key, fields = str(place[-1]), _fields(place[:-1], error)
             if _is_of_way(place) and key == "over":
@@ -257,7 +267,7 @@ def _in_words(place: Place, error: ErrorDetails) -> tuple[Place, str, str]:
             what = _fields(place[:-1], error).get(str(place[-1]), "").rstrip(".")
             return place, f"is missing ({what[:1].lower()}{what[1:]})", ""
         case _:
-            return place, *_wrong_value(error)
+            return place, *wrong_value(error)
 
 
 _NAME = "a name is made of a to z, 0 to 9 and single hyphens, and starts with a letter"
@@ -287,56 +297,6 @@ def _of_kinds(place: Place) -> str:
         return ""
     having = [k for k in ways.kinds() if place[2] in ways.stage(k, "spec").Spec.model_fields]
     return f"a way of kind {' or '.join(having)} has it" if having else ""
-
-
-_WANTED = {
-    "string_type": "must be text",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a mapping of names",
-    "model_type": "must be a mapping of keys",
-    "model_attributes_type": "must be a mapping of keys",
-    "tuple_type": "must be a list, such as [a, b]",
-}
-
-
-_LIMITS = {
-    "greater_than_equal": ("ge", "must be {} at least"),
-    "less_than_equal": ("le", "must be {} at most"),
-    "string_too_short": ("min_length", "must have {} character at least"),
-    "string_too_long": ("max_length", "must have {} characters at most"),
-    "too_long": ("max_length", "must have {} entries at most"),
-}
-
-
-def _wrong_value(error: ErrorDetails) -> tuple[str, str]:
-    kind, given, context = error["type"], error["input"], error.get("ctx", {})
-    if kind in _WANTED:
-        return f"{_WANTED[kind]}, not {_shown(given)}", ""
-    if kind in ("enum", "literal_error"):
-        known = re.findall(r"'([^']*)'|(\d+)", context["expected"])
-        wanted = context["expected"].replace("'", "")
-        return f"must be {wanted}, not {given!r}", _near(str(given), [a or b for a, b in known])
-    if kind == "value_error":
-        return str(context["error"]), ""
-    if kind in _LIMITS:
-        name, words = _LIMITS[kind]
-        return words.format(context[name]), ""
-
-    return f"{error['msg'][:1].lower()}{error['msg'][1:]}, not {given!r}", ""
-
-
-def _shown(given: Any) -> str:
-    if isinstance(given, list | dict):
-        return "a list" if isinstance(given, list) else "a mapping"
-    return "nothing" if given is None else repr(given)
-
-
-def _near(given: str, known: Iterable[str]) -> str:
-    """What was perhaps meant; nothing where the message lists all that is known."""
-    near = did_you_mean(given, known)
-    return near if near.startswith("did") else ""
 
 
 def _fields(place: Place, error: ErrorDetails) -> dict[str, str]:
