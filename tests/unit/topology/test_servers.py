@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from lab.errors import TopologyError
 from lab.topology import catalogue, load, resolve_servers
 from lab.topology.catalogue import RowKind
 from lab.topology.resolve import resolve
@@ -138,7 +139,7 @@ def test_literal_tls_and_stubs_are_sdcs_only() -> None:
     (plan,) = resolve(spec, b"").tls
     assert plan.keys == (KeyKind.rsa_2048,)
     wrong = text.replace("{ role: hmc }", "{ role: hmc, literal_tls: true, stubs: x }")
-    with pytest.raises(load.TopologyError) as caught:
+    with pytest.raises(TopologyError) as caught:
         load.parse(wrong, "x.yaml")
     assert [issue.problem for issue in caught.value.issues] == [
         "only an sdc has TLS, and the role of hmc is hmc",

@@ -148,3 +148,15 @@ def test_a_wrong_file_of_stubs_keeps_the_topology_from_loading(tmp_path: Path) -
 
     with pytest.raises(TopologyError, match=r"acme\.yaml has 1 error"):
         load.load(str(path))
+
+
+def test_the_example_in_the_docs_is_the_file_that_is_tried() -> None:
+    repo = Path(__file__).parents[3]
+    example = (repo / "tests" / "data" / "stubs" / "acme-stubs.yaml").read_text()
+    page = (repo / "docs" / "servers.md").read_text()
+
+    assert "".join(f"    {line}\n" for line in example.splitlines()) in page
+    topology = resolve(load.load(str(repo / "tests" / "data" / "stubs" / "acme.yaml")), b"")
+    assert [stub.name for stub in topology.stubs] == [
+        f"acme-stubs.yaml:{line}" for line in (1, 7, 12)
+    ]
