@@ -209,3 +209,24 @@ def test_pyftpdlib_is_imported_when_somebody_calls() -> None:
         from lab.ibm import ftps_session
 
     assert ftps_session.PASSIVE_PORTS.stop == 65536
+
+
+@needs_curl
+def test_to_the_letter_it_is_rsa_of_1024_bits_and_tls_of_2017(tmp_path: Path) -> None:
+    """P-13: also with the OpenSSL that pyOpenSSL brings along."""
+    plan = resolve_servers.plan("tls-2017", literal=True)
+    site = Site(tmp_path, speaking(Speaks.ftps, plan))
+    with site.server() as server:
+        for ciphers, status in (("AES256-SHA@SECLEVEL=0", 0), ("AES128-SHA@SECLEVEL=0", 35)):
+            done = subprocess.run(
+                ["curl", "-sS", "-m", "20", "--ssl-reqd", "--cacert", site.ca_file, "--tls-max", "1.2",
+                 "--ciphers", ciphers,
+                 "-T", "-", f"ftp://u:p@{ADDRESSES[0]}:{site.port}/x"],
+                input=CONTENT, capture_output=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == status, done.stderr
+
+        upload, refused = entries(server, 2)
+    assert (upload.tls_version, upload.cipher) == ("TLSv1.2", "AES256-SHA")
+    assert (refused.kind, refused.status, refused.method) == ("handshake", 0, "AUTH")
+    assert lab_threads() == []
