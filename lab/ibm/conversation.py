@@ -31,7 +31,7 @@ from lab.ibm.answers import (
 )
 from lab.ibm.ledger import Ledger
 from lab.ibm.stubs import Stubs
-from lab.ibm.tls import TlsSocket
+from lab.ibm.tls import KeyLog, TlsSocket
 from lab.record.record import Transaction
 from lab.topology.servers import Failure, ListedServer
 from lab.wait import Deadline
@@ -70,6 +70,7 @@ class Shared:
     """What all connections have in common."""
 
     ledger: Ledger
+    key_log: KeyLog
     serial: Callable[[], int]
     """The number of the next transaction."""
     stubs: Stubs
@@ -146,7 +147,10 @@ class Conversation:
             tls = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
             self._socket = tls
         tls.settimeout(self._limits.handshake_s)
-        tls.do_handshake()
+        try:
+            tls.do_handshake()
+        finally:
+            self._shared.key_log.save()
 
     def _mishap(self, error: OSError, shaken: bool) -> str:
         """What kind of entry tells that the connection broke, after the handshake (``shaken``) or before."""

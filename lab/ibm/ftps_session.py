@@ -7,13 +7,11 @@ connection comes from IBM's side (OUT-02).
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 from OpenSSL import SSL
@@ -69,7 +67,7 @@ class _House:
         self.socket = talk.connection
         self.ip_map: list[str] = []
         self.ends = _name(talk.connection.getpeername), _name(talk.connection.getsockname)
-        self.context = _context(talk.plan, talk.keys_dir)
+        self.context = _context(talk.plan, talk.keys_dir, talk.shared.key_log)
 
     def _accept_new_cons(self) -> bool:
         return True
@@ -83,7 +81,7 @@ def _name(ask: Callable[[], tuple[str, int]]) -> tuple[str, int]:
         return "", 0
 
 
-def _context(plan: TlsPlan, keys_dir: str) -> SSL.Context:
+def _context(plan: TlsPlan, keys_dir: str, key_log: tls.KeyLog) -> SSL.Context:
     """The same plan as by HTTPS, with the OpenSSL that ``cryptography`` brings along."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(_VERSIONS[plan.minimum])
@@ -93,12 +91,7 @@ def _context(plan: TlsPlan, keys_dir: str) -> SSL.Context:
         context.use_certificate_chain_file(f"{keys_dir}/{kind.file}")
         context.use_privatekey_file(f"{keys_dir}/{kind.file}")
 
-    def log_key(_: SSL.Connection, line: bytes) -> None:
-        # A full disk costs the key only, as by HTTPS.
-        with contextlib.suppress(OSError), Path(keys_dir, tls.KEY_LOG).open("ab") as file:
-            file.write(line + b"\n")
-
-    context.set_keylog_callback(log_key)
+    context.set_keylog_callback(lambda _, line: key_log.add(line))
     return context
 
 

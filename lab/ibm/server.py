@@ -65,7 +65,7 @@ def serving(
     limits = limits or Limits()
     with contextlib.ExitStack() as stack:
         keys_dir = os.fspath(run_dir / "keys")
-        key_log = _key_log(node.name, keys_dir)
+        key_log = stack.enter_context(_key_log(node.name, keys_dir))
         contexts = {
             plan.name: tls.context(plan, node.name, keys_dir, key_log) for plan in topology.tls
         }
@@ -81,7 +81,8 @@ def serving(
             stack.enter_context(listener)
 
         serial = itertools.count(1).__next__
-        shared = Shared(ledger=ledger, serial=serial, stubs=Stubs(topology.stubs), limits=limits)
+        stubs = Stubs(topology.stubs)
+        shared = Shared(ledger=ledger, key_log=key_log, serial=serial, stubs=stubs, limits=limits)
         plans = {plan.name: plan for plan in topology.tls}
         server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
         at = dict(zip(listeners, topology.servers, strict=True))
@@ -106,9 +107,9 @@ def start(ground: Ground, node: Node) -> Iterator[Server]:
         yield server
 
 
-def _key_log(node: str, keys_dir: str) -> str:
+def _key_log(node: str, keys_dir: str) -> tls.KeyLog:
     try:
-        return tls.make_key_log(keys_dir)
+        return tls.KeyLog(keys_dir)
     except OSError as error:
         raise LabBroke(
             f"{node} cannot write the secrets of TLS to {keys_dir}: {error.strerror}",

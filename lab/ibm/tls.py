@@ -5,8 +5,10 @@ Nothing is pretended: a suite that OpenSSL lacks is not offered, and ``missing``
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
+import threading
 import warnings
 from collections.abc import Iterable
 
@@ -14,6 +16,7 @@ from lab.errors import LabBroke
 from lab.topology.servers import TlsPlan
 
 KEY_LOG = "tls.keylog"
+_SAVED_AT_ONCE = 1 << 20
 HINT = "authority.issue writes it before the lab boots"
 
 VERSIONS = {
@@ -30,14 +33,51 @@ class TlsSocket(ssl.SSLSocket):
     sni = ""
 
 
-def make_key_log(keys_dir: str) -> str:
-    """Where the secrets of every session go; OpenSSL would make the file with the rights of the umask."""
-    path = f"{keys_dir}/{KEY_LOG}"
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    return path
+class KeyLog:
+    """``keys/tls.keylog``: the secrets of every session, with which Wireshark reads the captures.
+
+    OpenSSL writes into memory, and ``save`` copies that to the file: where OpenSSL finds no room for a
+    secret, Python breaks the session off. Any thread may call.
+    """
+
+    def __init__(self, keys_dir: str) -> None:
+        """Raises OSError if the file cannot be made; it is its owner's only, as OpenSSL's would not be."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._file = os.open(f"{keys_dir}/{KEY_LOG}", flags, 0o600)
+        self._memory = os.memfd_create(KEY_LOG)
+        self._saved = 0
+        self._lock = threading.Lock()
+
+    @property
+    def path(self) -> str:
+        """Where OpenSSL is to write."""
+        return f"/proc/self/fd/{self._memory}"
+
+    def add(self, line: bytes) -> None:
+        """Add a line that not OpenSSL wrote."""
+        appending = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            os.write(appending, line + b"\n")
+        finally:
+            os.close(appending)
+        self.save()
+
+    def save(self) -> None:
+        """Write what is new to the file. What finds no room there waits for the next time."""
+        with self._lock, contextlib.suppress(OSError):
+            while data := os.pread(self._memory, _SAVED_AT_ONCE, self._saved):
+                self._saved += os.write(self._file, data)
+
+    def __enter__(self) -> KeyLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.save()
+        os.close(self._file)
+        os.close(self._memory)
 
 
-def context(plan: TlsPlan, node: str, keys_dir: str, key_log: str) -> ssl.SSLContext:
+def context(plan: TlsPlan, node: str, keys_dir: str, key_log: KeyLog) -> ssl.SSLContext:
     """For HTTPS; LabBroke if a certificate cannot be used, or nothing of the plan can be offered."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -60,7 +100,7 @@ def context(plan: TlsPlan, node: str, keys_dir: str, key_log: str) -> ssl.SSLCon
             raise LabBroke(
                 f"{node} cannot use its certificate {chain}: {error.strerror or error}", hint=HINT
             ) from error
-    made.keylog_filename = key_log
+    made.keylog_filename = key_log.path
     made.set_alpn_protocols(["http/1.1"])
     made.sslsocket_class = TlsSocket
     made.sni_callback = _remember_sni
