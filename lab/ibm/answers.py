@@ -32,13 +32,6 @@ REASONS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
-    """Who is called: by the Host field and the SNI, the server's listed name, and its address."""
-
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
     """A request whose body has been read."""
 

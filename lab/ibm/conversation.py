@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.agent.http1 import Head, Malformed, Stream
 from lab.ibm.answers import (
     HEARTBEAT_BYTES,
     Answer,
-    Called,
     HttpRequest,
     answer,
     forbidden,
@@ -65,16 +64,16 @@ class Limits:
     connections: int = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """What all connections have in common."""
 
-    ledger: Ledger
-    key_log: KeyLog
-    serial: Callable[[], int]
-    """The number of the next transaction."""
-    stubs: Stubs
-    limits: Limits
+    def __init__(self, ledger: Ledger, key_log: KeyLog, stubs: Stubs, limits: Limits) -> None:
+        self.ledger = ledger
+        self.key_log = key_log
+        self.stubs = stubs
+        self.limits = limits
+        self.serial = itertools.count(1).__next__
+        """The number of the next transaction."""
 
 
 class Conversation:
@@ -196,11 +195,12 @@ class Conversation:
         self._enter(reply)
         return self._reply(reply, with_content=request.method != "HEAD", keep_alive=keep_alive)
 
-    def _called(self, head: Head) -> Called:
+    def _called(self, head: Head) -> tuple[str, ...]:
+        """Who is called: by the Host field and the SNI, the server's listed name, and its address."""
         field = head.fields.get("host", "").lower()
         host = field.partition("]")[0].lstrip("[") if "[" in field else field.partition(":")[0]
         names = (host, self._sni.lower(), self._listed.name.lower(), self._listed.address)
-        return Called(names=tuple(filter(None, names)))
+        return tuple(filter(None, names))
 
     def _reply(self, reply: Answer, *, with_content: bool, keep_alive: bool) -> bool:
         """Answer, or fail as a stub says; False if that was the last of the connection."""

@@ -10,7 +10,6 @@ which is imported when somebody calls there.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import selectors
 import socket
@@ -23,7 +22,6 @@ from typing import TYPE_CHECKING, Protocol
 from lab.errors import DaemonError, LabBroke
 from lab.ibm import tls
 from lab.ibm.conversation import STACK_BYTES, Conversation, Limits, Shared
-from lab.ibm.events import TlsNotOffered
 from lab.ibm.ledger import open_ledger
 from lab.ibm.stubs import Stubs
 from lab.linux import listening
@@ -80,9 +78,7 @@ def serving(
         for listener in listeners:
             stack.enter_context(listener)
 
-        serial = itertools.count(1).__next__
-        stubs = Stubs(topology.stubs)
-        shared = Shared(ledger=ledger, key_log=key_log, serial=serial, stubs=stubs, limits=limits)
+        shared = Shared(ledger, key_log, Stubs(topology.stubs), limits)
         plans = {plan.name: plan for plan in topology.tls}
         server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
         at = dict(zip(listeners, topology.servers, strict=True))
@@ -95,6 +91,8 @@ def start(ground: Ground, node: Node) -> Iterator[Server]:
     with serving(ground.topology, node, ground.run_dir) as server:
         for plan in ground.topology.tls:
             if lacking := tls.missing(plan):
+                from lab.ibm.events import TlsNotOffered
+
                 ground.story.tell(
                     TlsNotOffered(
                         source=node.name,

@@ -6,7 +6,7 @@ import re
 from binascii import a2b_base64
 from collections.abc import Iterable
 
-from lab.ibm.answers import Answer, Called
+from lab.ibm.answers import Answer
 from lab.topology.servers import Stub
 
 
@@ -19,15 +19,15 @@ class Stubs:
             for stub in stubs
         ]
 
-    def answer(self, called: Called, method: str, target: str) -> Answer | None:
-        """What the first stub that fits answers; None if none does."""
+    def answer(self, called: Iterable[str], method: str, target: str) -> Answer | None:
+        """What the first stub that fits answers; None if none does. ``called``: every name of the server."""
         if not self._tried:
             return None
         path = path_of(target)
         for stub, host, pattern in self._tried:
             if stub.method not in ("", method) or not pattern.fullmatch(path):
                 continue
-            if host is None or any(host.fullmatch(name) for name in called.names):
+            if host is None or any(host.fullmatch(name) for name in called):
                 return _answer(stub, f"{method} {target}"[:200])
         return None
 
