@@ -15,6 +15,7 @@ import struct
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lab.agent.http1 import Head, Malformed, Stream
 from lab.ibm.answers import (
@@ -29,11 +30,13 @@ from lab.ibm.answers import (
     uploads,
 )
 from lab.ibm.ledger import Ledger
-from lab.ibm.stubs import Stubs
 from lab.ibm.tls import KeyLog, TlsSocket
 from lab.record.record import Transaction
 from lab.topology.servers import Failure, ListedServer
 from lab.wait import Deadline
+
+if TYPE_CHECKING:
+    from lab.ibm.stubs import Stubs
 
 STACK_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
@@ -67,7 +70,9 @@ class Limits:
 class Shared:
     """What all connections have in common."""
 
-    def __init__(self, ledger: Ledger, key_log: KeyLog, stubs: Stubs, limits: Limits) -> None:
+    def __init__(
+        self, ledger: Ledger, key_log: KeyLog, stubs: Stubs | None, limits: Limits
+    ) -> None:
         self.ledger = ledger
         self.key_log = key_log
         self.stubs = stubs
@@ -189,9 +194,8 @@ class Conversation:
             return self._refuse(refusal(408, "the request did not come in time", kind="broken"))
 
         stubs = self._shared.stubs
-        reply = stubs.answer(self._called(head), request.method, request.target) or answer(
-            request, self._shared.serial()
-        )
+        stubbed = stubs and stubs.answer(self._called(head), request.method, request.target)
+        reply = stubbed or answer(request, self._shared.serial())
         self._enter(reply)
         return self._reply(reply, with_content=request.method != "HEAD", keep_alive=keep_alive)
 

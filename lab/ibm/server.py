@@ -17,13 +17,12 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lab.errors import DaemonError, LabBroke
 from lab.ibm import tls
 from lab.ibm.conversation import STACK_BYTES, Conversation, Limits, Shared
 from lab.ibm.ledger import open_ledger
-from lab.ibm.stubs import Stubs
 from lab.linux import listening
 from lab.names import count
 from lab.record.record import Transaction
@@ -31,24 +30,15 @@ from lab.topology.model import Topology
 from lab.topology.servers import ListedServer, Speaks, TlsPlan
 
 if TYPE_CHECKING:
+    from lab.ibm.ftps import FtpsTalk
+    from lab.ibm.stubs import Stubs
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
+    Talk = Conversation | FtpsTalk
+
 _BACKLOG = 128
 _END_S = 30.0
-
-
-class Talk(Protocol):
-    """A connection with a caller, of any protocol."""
-
-    stack_bytes: int
-    """Of its thread: the lab locks its memory, so every page of a stack is paid for."""
-
-    def run(self) -> None:
-        """Speak with the caller until one side ends it; nothing that the caller does is raised."""
-
-    def abort(self) -> None:
-        """Make ``run`` return soon; called by another thread."""
 
 
 @contextlib.contextmanager
@@ -78,7 +68,7 @@ def serving(
         for listener in listeners:
             stack.enter_context(listener)
 
-        shared = Shared(ledger, key_log, Stubs(topology.stubs), limits)
+        shared = Shared(ledger, key_log, _stubs(topology), limits)
         plans = {plan.name: plan for plan in topology.tls}
         server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
         at = dict(zip(listeners, topology.servers, strict=True))
@@ -103,6 +93,15 @@ def start(ground: Ground, node: Node) -> Iterator[Server]:
                     )
                 )
         yield server
+
+
+def _stubs(topology: Topology) -> Stubs | None:
+    """A user's, if there are any: few topologies have them."""
+    if not topology.stubs:
+        return None
+    from lab.ibm.stubs import Stubs
+
+    return Stubs(topology.stubs)
 
 
 def _key_log(node: str, keys_dir: str) -> tls.KeyLog:
