@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab.topology import check_service, load, proxy, resolve, service
+from lab.topology import catalogue, check_service, load, proxy, resolve, service
 from lab.topology.model import Topology
 from lab.ways.dial.plan import Dialer
 from lab.ways.dial.plan import plans as dial_plans
@@ -20,6 +20,7 @@ from lab.ways.vpn.plan import plans as vpn_plans
 
 SOURCE = "lab choice"
 NOT_YET = "not yet modelled"
+URSF_PORTS = (19285, 11111)
 BITS = 5
 """Of a letter or digit of a secret: ``lab.topology.site`` writes them in base 32."""
 
@@ -218,6 +219,14 @@ def _busy_proxy(sample: Sample) -> str:
     return f"one that answers CONNECT with {proxy.BUSY}, and asks no server"
 
 
+def _ursf(sample: Sample) -> str:
+    from lab.topology import resolve_servers
+
+    listed = resolve_servers.servers(catalogue.profile("hmc-2017-traditional"))
+    spoken = {server.speaks.upper() for server in listed if server.port in URSF_PORTS}
+    return " and ".join(sorted(spoken))
+
+
 def _relay(sample: Sample) -> str:
     from lab.relay import channels, frames
 
@@ -282,7 +291,7 @@ QUESTIONS: tuple[tuple[str, Callable[[Sample], str]], ...] = (
     ("modem", _modem),
     ("brokering between consoles, UDP 9900 and TCP 9920", _not_yet),
     ("what a busy proxy is", _busy_proxy),
-    ("encryption on TCP 19285 and 11111", _not_yet),
+    ("encryption on TCP 19285 and 11111", _ursf),
     ("protocol of Assist-On-Site", _relay),
     ("DS8000's challenge", _challenge),
     ("MTU and MRU of PPP", _mtu),

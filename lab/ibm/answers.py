@@ -1,7 +1,7 @@
-"""What ``sdc`` answers to a request: a pure function from a request to an answer, no sockets.
+"""What a server answers to a request: a pure function from a request to an answer, no sockets.
 
 The reference agent's heartbeat is understood; any other agent's GET, HEAD, POST and PUT gets an
-answer that a sensible client takes as success.
+answer that a sensible client takes as success. By HTTP in clear there are downloads only.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 
 from lab.ibm import nesting
+from lab.topology.servers import Failure
 
 HEARTBEAT_PATH = "/heartbeat"
 HEARTBEAT_BYTES = 1 << 20
@@ -19,6 +20,7 @@ METHODS = "GET", "HEAD", "POST", "PUT"
 REASONS = {
     200: "OK",
     400: "Bad Request",
+    403: "Forbidden",
     405: "Method Not Allowed",
     408: "Request Timeout",
     413: "Content Too Large",
@@ -42,13 +44,37 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A status, a JSON text, and what the ledger says about it."""
+    """A status and a content, and what the ledger says about it."""
 
     status: int
     content: bytes
     kind: str
     system: str = ""
     detail: str = ""
+    reason: str = ""
+    """Of a stub's status; empty: the usual one."""
+    fields: tuple[tuple[str, str], ...] | None = None
+    """A stub's own; None: those of a JSON text."""
+    stub: str = ""
+    delay_s: float = 0.0
+    failure: Failure = Failure.none
+
+    @property
+    def served(self) -> bool:
+        """Whether the request was understood, so that the connection may live on."""
+        return self.status == 200 or bool(self.stub)
+
+
+def uploads(method: str, body_length: int | None) -> bool:
+    """Whether a request carries data to the server, which nobody may in clear (OUT-33, P-19)."""
+    return method in ("POST", "PUT") or bool(body_length)
+
+
+def forbidden(method: str) -> Answer:
+    """What such a request gets in clear."""
+    return refusal(
+        403, f"{method} by HTTP in clear: data is only uploaded by HTTPS", kind="refused"
+    )
 
 
 def is_heartbeat(method: str, target: str) -> bool:
@@ -83,18 +109,24 @@ def refusal(status: int, problem: str, *, kind: str = "malformed") -> Answer:
 
 def render(answer: Answer, *, with_content: bool, keep_alive: bool) -> bytes:
     """The answer as it goes over the wire (RFC 9110, RFC 9112)."""
+    own = (
+        [f"{name}: {value}" for name, value in answer.fields]
+        if answer.fields is not None
+        else ["Server: callhome-lab", "Content-Type: application/json"]
+    )
+    # RFC 9110 8.6: no length where there can be no content.
+    length = [] if answer.status in (204, 304) else [f"Content-Length: {len(answer.content)}"]
     fields = [
-        f"HTTP/1.1 {answer.status} {REASONS[answer.status]}",
-        "Server: callhome-lab",
-        "Content-Type: application/json",
-        f"Content-Length: {len(answer.content)}",
+        f"HTTP/1.1 {answer.status} {answer.reason or REASONS[answer.status]}",
+        *own,
+        *length,
         "Connection: keep-alive" if keep_alive else "Connection: close",
     ]
     if answer.status == 405:
         fields.append(f"Allow: {', '.join(METHODS)}")
 
     head = "\r\n".join(fields) + "\r\n\r\n"
-    return head.encode("ascii") + (answer.content if with_content else b"")
+    return head.encode("latin-1") + (answer.content if with_content else b"")
 
 
 def _heartbeat(request: HttpRequest, transaction: str) -> Answer:

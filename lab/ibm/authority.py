@@ -1,4 +1,4 @@
-"""The lab's own certificate authority, and the certificates of ``sdc``, of a relay and of a console.
+"""The lab's own certificate authority, and the certificates of IBM's servers, of a relay and of a console.
 
 Runs on the host, never inside the lab: ``cryptography`` is far too dear to import in the guest. The
 authority's key is thrown away when ``issue`` returns, so that nobody can ever issue another one.
@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 
 from lab.errors import PrerequisiteError
 from lab.topology.model import Role, Topology
+from lab.topology.servers import KeyKind
 
 if TYPE_CHECKING:
     import trustme
 
 CA_FILE = "ca.pem"
-SDC_FILE = "sdc.pem"
 RELAY_FILE = "relay.pem"
 CONSOLE_FILE = "console.pem"
 
 
 def identities(topology: Topology) -> tuple[str, ...]:
     """Every address and name under which ``sdc`` may be called: names first, each once."""
-    addresses = {endpoint.address for endpoint in topology.endpoints}
-    names = {endpoint.name for endpoint in topology.endpoints}
+    endpoints, servers = topology.endpoints, topology.servers
+    addresses = {each.address for each in endpoints} | {each.address for each in servers}
+    names = {each.name for each in endpoints} | {each.name for each in servers}
 
     for node in topology.nodes:
         names.update(name for address, name in node.hosts if address in addresses)
@@ -52,29 +53,31 @@ def console_identities(topology: Topology) -> tuple[str, ...]:
 
 
 def issue(topology: Topology, keys_dir: Path) -> None:
-    """Write ``ca.pem`` (for everybody) and ``sdc.pem`` (chain and key, for its owner only); where there is a
-    relay, ``relay.pem``, too, and where there is a console with remote service, ``console.pem``.
+    """Write ``ca.pem`` (for everybody) and the servers' chain and key of each kind that their TLS wants (for
+    the owner only); where there is a relay, ``relay.pem``, too, and where there is a console with remote
+    service, ``console.pem``.
 
     All are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
     date, which need not be right, and may run for years.
     """
     import trustme  # late: most commands of `lab` issue nothing
 
+    kinds = key_kinds(topology)
+    # Clients that know RSA only cannot verify what an EC key has signed.
+    signing = trustme.KeyType.ECDSA if KeyKind.ec_p256 in kinds else trustme.KeyType.RSA
     authority = trustme.CA(
-        organization_name="callhome-lab", organization_unit_name="Lab authority", path_length=0
-    )
-    certificate = authority.issue_cert(
-        *identities(topology),
         organization_name="callhome-lab",
-        organization_unit_name="Service data centre",
-        common_name="sdc",
+        organization_unit_name="Lab authority",
+        path_length=0,
+        key_type=signing,
     )
     others = {RELAY_FILE: relay_identities(topology), CONSOLE_FILE: console_identities(topology)}
 
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(keys_dir / CA_FILE, authority.cert_pem.bytes(), 0o644)
-        _write(keys_dir / SDC_FILE, _chain_and_key(certificate), 0o600)
+        for kind in kinds:
+            _write(keys_dir / kind.file, _of_servers(authority, kind, identities(topology)), 0o600)
         for file, names in others.items():
             if names:
                 certified = authority.issue_cert(
@@ -89,6 +92,53 @@ def issue(topology: Topology, keys_dir: Path) -> None:
             f"cannot write {error.filename or keys_dir}: {error.strerror}",
             hint="choose a run directory that can be written with --out",
         ) from error
+
+
+def key_kinds(topology: Topology) -> tuple[KeyKind, ...]:
+    """The keys that the servers need, each once."""
+    return tuple(dict.fromkeys(kind for plan in topology.tls for kind in plan.keys))
+
+
+def _of_servers(authority: trustme.CA, kind: KeyKind, names: tuple[str, ...]) -> bytes:
+    import trustme
+
+    rsa = kind is KeyKind.rsa_2048
+    leaf = authority.issue_cert(
+        *names,
+        organization_name="callhome-lab",
+        organization_unit_name="Service data centre",
+        common_name="sdc",
+        key_type=trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA,
+    )
+    return _with_small_key(authority, leaf) if kind is KeyKind.rsa_1024 else _chain_and_key(leaf)
+
+
+def _with_small_key(authority: trustme.CA, leaf: trustme.LeafCert) -> bytes:
+    """The same certificate for a key of RSA-1024, which trustme does not make (P-13)."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    issuer = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    assert isinstance(issuer, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey), (
+        "trustme has no other"
+    )
+    model = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
+    key = rsa.generate_private_key(65537, KeyKind.rsa_1024.bits)
+    builder = x509.CertificateBuilder(
+        model.issuer,
+        model.subject,
+        key.public_key(),
+        model.serial_number,
+        model.not_valid_before_utc,
+        model.not_valid_after_utc,
+        list(model.extensions),
+    )
+    certificate = builder.sign(issuer, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    return certificate.public_bytes(pem) + key.private_bytes(
+        pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
 
 
 def _chain_and_key(certificate: trustme.LeafCert) -> bytes:

@@ -1,5 +1,5 @@
-"""One connection to ``sdc``, from its TLS handshake to its close: reads requests, enters them in
-the ledger, answers. What is answered is decided in ``answers``; listening is ``server``'s.
+"""One connection by HTTPS or HTTP, from its TLS handshake to its close: reads requests, enters them in
+the ledger, answers. What is answered is decided in ``answers`` and ``stubs``; listening is ``server``'s.
 
 Nothing that a peer does raises out of ``Conversation.run``: each mishap is an entry in the ledger.
 """
@@ -7,12 +7,15 @@ Nothing that a peer does raises out of ``Conversation.run``: each mishap is an e
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import socket
 import ssl
+import struct
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lab.agent.http1 import Head, Malformed, Stream
 from lab.ibm.answers import (
@@ -20,16 +23,30 @@ from lab.ibm.answers import (
     Answer,
     HttpRequest,
     answer,
+    forbidden,
     is_heartbeat,
     refusal,
     render,
+    uploads,
 )
 from lab.ibm.ledger import Ledger
+from lab.ibm.tls import KeyLog, TlsSocket
 from lab.record.record import Transaction
+from lab.topology.servers import Failure, ListedServer
 from lab.wait import Deadline
 
+if TYPE_CHECKING:
+    from lab.ibm.stubs import Stubs
+
+STACK_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_TARGET_CHARACTERS = 2000
+"""Of a target, in the ledger."""
+
+
+class _Over(Exception):
+    """The connection is to be closed at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,31 +62,44 @@ class Limits:
     send_s: float = 60.0
     farewell_s: float = 5.0
     body_bytes: int = 64 << 20
+    hang_s: float = 86400.0
+    """For how long a stub that hangs keeps a client who stays."""
     connections: int = 256
 
 
-class TlsSocket(ssl.SSLSocket):
-    """A server's TLS connection that remembers the name the client asked for (RFC 6066 3)."""
+class Shared:
+    """What all connections have in common."""
 
-    sni = ""
+    def __init__(
+        self, ledger: Ledger, key_log: KeyLog, stubs: Stubs | None, limits: Limits
+    ) -> None:
+        self.ledger = ledger
+        self.key_log = key_log
+        self.stubs = stubs
+        self.limits = limits
+        self.serial = itertools.count(1).__next__
+        """The number of the next transaction."""
 
 
 class Conversation:
     """Runs in a thread of its own; ``abort`` may come from another one."""
 
+    stack_bytes = STACK_BYTES
+
     def __init__(
         self,
         connection: socket.socket,
-        context: ssl.SSLContext,
-        ledger: Ledger,
-        serial: Callable[[], int],
-        limits: Limits,
+        listed: ListedServer,
+        context: ssl.SSLContext | None,
+        shared: Shared,
     ) -> None:
+        """Without a ``context`` nothing is encrypted."""
         self._socket = connection
+        self._listed = listed
         self._context = context
-        self._ledger = ledger
-        self._serial = serial
-        self._limits = limits
+        self._shared = shared
+        self._limits = limits = shared.limits
+        self._aborted = threading.Event()
         self._lock = threading.Lock()
         """Guards which socket ``abort`` shuts down, and that it is still open."""
         self._open = True
@@ -79,6 +109,10 @@ class Conversation:
         """Bytes of the stream that belong to entries already made."""
         self._silent = True
         """Whether the ledger has no entry yet from this connection."""
+        self._method = self._target = ""
+        """Of the request that is being read or answered."""
+        self._body_bytes = 0
+        self._body_sha256 = ""
         self._peer = self._local = ("", 0)
 
     def run(self) -> None:
@@ -87,11 +121,14 @@ class Conversation:
         try:
             self._peer = self._socket.getpeername()[:2]
             self._local = self._socket.getsockname()[:2]
-            tls = self._handshake()
+            if self._context is not None:
+                self._handshake(self._context)
             shaken = True
-            while self._exchange(tls):
+            while self._exchange():
                 pass
-            self._farewell(tls)
+            self._farewell()
+        except _Over:
+            pass
         except OSError as error:
             if self._silent or self._unentered:
                 kind = self._mishap(error, shaken)
@@ -103,21 +140,21 @@ class Conversation:
 
     def abort(self) -> None:
         """Make every blocking call of ``run`` return, so that its thread ends."""
+        self._aborted.set()
         with self._lock, contextlib.suppress(OSError):
             if self._open:
                 # Not SSLSocket.shutdown, which would take the TLS state from under the thread.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def _handshake(self) -> TlsSocket:
+    def _handshake(self, context: ssl.SSLContext) -> None:
         with self._lock:
-            tls = self._context.wrap_socket(
-                self._socket, server_side=True, do_handshake_on_connect=False
-            )
+            tls = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
             self._socket = tls
         tls.settimeout(self._limits.handshake_s)
-        tls.do_handshake()
-        assert isinstance(tls, TlsSocket)
-        return tls
+        try:
+            tls.do_handshake()
+        finally:
+            self._shared.key_log.save()
 
     def _mishap(self, error: OSError, shaken: bool) -> str:
         """What kind of entry tells that the connection broke, after the handshake (``shaken``) or before."""
@@ -132,9 +169,11 @@ class Conversation:
         """Whether something came that no entry speaks of: a request that was not finished."""
         return self._stream.received > self._counted
 
-    def _exchange(self, tls: TlsSocket) -> bool:
+    def _exchange(self) -> bool:
         """Serve one request; False if it was the last."""
         self._deadline = Deadline(self._limits.request_s)
+        self._method = self._target = self._body_sha256 = ""
+        self._body_bytes = 0
 
         try:
             head = self._stream.head()
@@ -143,23 +182,63 @@ class Conversation:
                     self._enter(Answer(status=0, content=b"", kind="no-request"))
                 return False
 
-            request, keep_alive = self._request(tls, head)
+            self._method, self._target, _ = head.request_line()
+            if self._context is None and uploads(self._method, head.body_length()):
+                return self._refuse(forbidden(self._method))
+            request, keep_alive = self._request(head)
         except Malformed as error:
-            return self._refuse(tls, refusal(error.status, str(error)))
+            return self._refuse(refusal(error.status, str(error)))
         except TimeoutError:
             if not self._silent and not self._unentered:
                 return False  # an idle connection that was kept alive long enough
-            return self._refuse(
-                tls, refusal(408, "the request did not come in time", kind="broken")
-            )
+            return self._refuse(refusal(408, "the request did not come in time", kind="broken"))
 
-        reply = answer(request, self._serial())
+        stubs = self._shared.stubs
+        stubbed = stubs and stubs.answer(self._called(head), request.method, request.target)
+        reply = stubbed or answer(request, self._shared.serial())
         self._enter(reply)
-        keep_alive = keep_alive and reply.status == 200
-        self._send(tls, render(reply, with_content=request.method != "HEAD", keep_alive=keep_alive))
+        return self._reply(reply, with_content=request.method != "HEAD", keep_alive=keep_alive)
+
+    def _called(self, head: Head) -> tuple[str, ...]:
+        """Who is called: by the Host field and the SNI, the server's listed name, and its address."""
+        field = head.fields.get("host", "").lower()
+        host = field.partition("]")[0].lstrip("[") if "[" in field else field.partition(":")[0]
+        names = (host, self._sni.lower(), self._listed.name.lower(), self._listed.address)
+        return tuple(filter(None, names))
+
+    def _reply(self, reply: Answer, *, with_content: bool, keep_alive: bool) -> bool:
+        """Answer, or fail as a stub says; False if that was the last of the connection."""
+        if reply.delay_s and self._aborted.wait(reply.delay_s):
+            return False
+        keep_alive = keep_alive and reply.served and reply.failure is Failure.none
+        data = render(reply, with_content=with_content, keep_alive=keep_alive)
+        match reply.failure:
+            case Failure.none:
+                self._send(data)
+            case Failure.truncate:
+                part = len(reply.content) if with_content else len(data)
+                self._send(data[: len(data) - (part + 1) // 2])
+            case Failure.reset:
+                # The close that follows sends a reset: socket(7), SO_LINGER.
+                self._socket.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+                raise _Over
+            case Failure.hang:
+                self._hang()
+            case Failure.close:
+                pass
         return keep_alive
 
-    def _request(self, tls: TlsSocket, head: Head) -> tuple[HttpRequest, bool]:
+    def _hang(self) -> None:
+        """Answer nothing until the client leaves."""
+        deadline = Deadline(self._limits.hang_s)
+        while not deadline.passed:
+            self._socket.settimeout(deadline.left_s or 0.001)
+            if not self._socket.recv(_READ_BYTES):
+                return
+
+    def _request(self, head: Head) -> tuple[HttpRequest, bool]:
         """Read a request to its end, and say whether the connection may live on."""
         method, target, version = head.request_line()
         modern = version == "HTTP/1.1"
@@ -176,7 +255,7 @@ class Conversation:
         if expectation not in ("", "100-continue"):
             raise Malformed(417, "an expectation other than 100-continue")
         if expectation and modern and length and not self._stream.pending:
-            self._send(tls, _CONTINUE)  # RFC 9110 10.1.1
+            self._send(_CONTINUE)  # RFC 9110 10.1.1
 
         body, size = self._read_body(length, most, keep=heartbeat)
         request = HttpRequest(method=method, target=target, body=body, body_bytes=size)
@@ -188,10 +267,13 @@ class Conversation:
         self._deadline = Deadline(limits.body_grace_s)
         started = time.monotonic()
         kept = bytearray()
+        digest = hashlib.sha256()
         size = 0
 
         for part in self._stream.body(length):
             size += len(part)
+            self._body_bytes = size
+            digest.update(part)
             if size > most:
                 raise Malformed(413, f"a body of more than {most} bytes")
             if keep:
@@ -200,11 +282,13 @@ class Conversation:
             allowed_s = limits.body_grace_s + size / limits.body_rate_byte_s
             self._deadline = Deadline(started + allowed_s - time.monotonic())
 
+        if size:
+            self._body_sha256 = digest.hexdigest()
         return bytes(kept), size
 
-    def _refuse(self, tls: TlsSocket, reply: Answer) -> bool:
+    def _refuse(self, reply: Answer) -> bool:
         self._enter(reply)
-        self._send(tls, render(reply, with_content=True, keep_alive=False))
+        self._send(render(reply, with_content=True, keep_alive=False))
         return False
 
     def _receive(self) -> bytes:
@@ -215,34 +299,40 @@ class Conversation:
         self._socket.settimeout(left_s)
         return self._socket.recv(_READ_BYTES)
 
-    def _send(self, tls: TlsSocket, data: bytes) -> None:
-        tls.settimeout(self._limits.send_s)
-        tls.sendall(data)
+    def _send(self, data: bytes) -> None:
+        self._socket.settimeout(self._limits.send_s)
+        self._socket.sendall(data)
 
-    def _farewell(self, tls: TlsSocket) -> None:
+    def _farewell(self) -> None:
         """End the connection so that the peer surely gets the last answer.
 
         A close with unread bytes would send a reset, which may overtake the answer (RFC 9112 9.6);
         so say goodbye in TLS, end our direction, and read the rest away for a while.
         """
         deadline = Deadline(self._limits.farewell_s)
-        with contextlib.suppress(OSError):
-            tls.settimeout(self._limits.farewell_s)
-            tls.unwrap()
+        peer = self._socket
+        if isinstance(peer, TlsSocket):
+            with contextlib.suppress(OSError):
+                peer.settimeout(self._limits.farewell_s)
+                peer.unwrap()
 
         with contextlib.suppress(OSError):
-            socket.socket.shutdown(tls, socket.SHUT_WR)
+            socket.socket.shutdown(peer, socket.SHUT_WR)
             while not deadline.passed:
-                tls.settimeout(deadline.left_s or 0.001)
-                if not socket.socket.recv(tls, _READ_BYTES):
+                peer.settimeout(deadline.left_s or 0.001)
+                if not socket.socket.recv(peer, _READ_BYTES):
                     return
+
+    @property
+    def _sni(self) -> str:
+        return self._socket.sni if isinstance(self._socket, TlsSocket) else ""
 
     def _enter(self, reply: Answer) -> None:
         tls = self._socket if isinstance(self._socket, TlsSocket) else None
         cipher = tls.cipher() if tls is not None else None
         # A caller may send its next request early; after a refusal all of it is one mishap.
-        ended = self._stream.consumed if reply.status == 200 else self._stream.received
-        self._ledger.add(
+        ended = self._stream.consumed if reply.served else self._stream.received
+        self._shared.ledger.add(
             Transaction(
                 time=time.time(),
                 kind=reply.kind,
@@ -253,10 +343,17 @@ class Conversation:
                 server_port=self._local[1],
                 tls_version=(tls.version() or "") if tls is not None else "",
                 cipher=cipher[0] if cipher else "",
-                sni=tls.sni if tls is not None else "",
+                sni=self._sni,
                 status=reply.status,
                 bytes_in=ended - self._counted,
                 detail=reply.detail,
+                server=self._listed.name,
+                rows=self._listed.rows,
+                method=self._method,
+                target=self._target[:_TARGET_CHARACTERS],
+                body_bytes=self._body_bytes,
+                body_sha256=self._body_sha256,
+                stub=reply.stub,
             )
         )
         self._counted = ended

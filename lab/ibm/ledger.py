@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from lab import codec
 from lab.errors import PrerequisiteError
@@ -22,7 +22,8 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
     """A ledger, which goes on where its file ends; PrerequisiteError if the file could not be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8")
+        # Without a buffer: what was not written is kept here, line by line, until there is room.
+        file = path.open("ab", buffering=0)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -38,12 +39,13 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
 class Ledger:
     """Made by ``open_ledger``; ``add`` may be called by any thread."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: FileIO) -> None:
         self._lock = threading.Lock()
         self._entries: list[Transaction] = []
         self._file = file
+        self._unwritten = bytearray()
         self.failure: OSError | None = None
-        """Why an entry is in memory only."""
+        """Why the last entries are in memory only; None again when they could be written after all."""
 
     @property
     def transactions(self) -> tuple[Transaction, ...]:
@@ -54,25 +56,31 @@ class Ledger:
     def add(self, transaction: Transaction) -> None:
         """Enter a transaction, before it is answered.
 
-        A full disk does not stop the server: the entry stays in memory, and closing the ledger says
-        what happened.
+        A full disk does not stop the server: the entry waits in memory for room, and if none comes, closing
+        the ledger says what happened.
         """
         line = codec.dump(transaction, indent=None) + "\n"
 
         with self._lock:
             self._entries.append(transaction)
-            if self._file.closed or self.failure is not None:
-                return
+            if not self._file.closed:
+                self._unwritten += line.encode()
+                self._write()
 
-            try:
-                self._file.write(line)
-                self._file.flush()
-            except OSError as error:
-                self.failure = error
+    def _write(self) -> None:
+        """Write what waits, as much as there is room for."""
+        try:
+            while self._unwritten:
+                written = self._file.write(self._unwritten)
+                del self._unwritten[: written or 0]
+            self.failure = None
+        except OSError as error:
+            self.failure = error
 
     def close(self) -> None:
         """Close the file; what is entered later stays in memory."""
         with self._lock:
+            self._write()
             try:
                 self._file.close()
             except OSError as error:

@@ -1,39 +1,43 @@
-"""``sdc``: the HTTPS listeners of every listed server address, and the threads that serve them.
+"""IBM's servers: the listeners of every listed address and port, and the threads that serve them.
 
 The sockets are opened inside the node, everything else runs in the lab's process: one thread
 accepts on all addresses, each connection has a thread of its own. Only the standard library, and of
 that neither ``http.server`` nor ``asyncio`` (let alone aiohttp): in the guest an import costs more
-than a whole call home. What is said on a connection belongs to ``conversation`` and ``answers``.
+than a whole call home. What is said on a connection belongs to ``conversation``, and by FTP to ``ftps``,
+which is imported when somebody calls there.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import DaemonError, LabBroke
-from lab.ibm.conversation import Conversation, Limits, TlsSocket
-from lab.ibm.ledger import Ledger, open_ledger
+from lab.ibm import tls
+from lab.ibm.conversation import STACK_BYTES, Conversation, Limits, Shared
+from lab.ibm.ledger import open_ledger
 from lab.linux import listening
 from lab.names import count
 from lab.record.record import Transaction
 from lab.topology.model import Topology
+from lab.topology.servers import ListedServer, Speaks, TlsPlan
 
 if TYPE_CHECKING:
+    from lab.ibm.ftps import FtpsTalk
+    from lab.ibm.stubs import Stubs
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
+    Talk = Conversation | FtpsTalk
+
 _BACKLOG = 128
-_STACK_BYTES = 256 * 1024
 _END_S = 30.0
 
 
@@ -43,48 +47,116 @@ def serving(
 ) -> Iterator[Server]:
     """IBM's servers, while the ``with`` block runs; afterwards no thread and no socket is left.
 
-    Reads ``keys/sdc.pem`` of the run directory; writes ``logs/<node>/ledger.jsonl`` and
+    Reads the certificates in ``keys`` of the run directory; writes ``logs/<node>/ledger.jsonl`` and
     ``keys/tls.keylog``, with which Wireshark reads the captures.
     """
-    places = sorted({(each.address, each.port) for each in topology.endpoints})
+    limits = limits or Limits()
     with contextlib.ExitStack() as stack:
-        context = _tls_context(node.name, run_dir / "keys")
+        keys_dir = os.fspath(run_dir / "keys")
+        key_log = stack.enter_context(_key_log(node.name, keys_dir))
+        contexts = {
+            plan.name: tls.context(plan, node.name, keys_dir, key_log) for plan in topology.tls
+        }
         ledger = stack.enter_context(open_ledger(run_dir / "logs" / node.name / "ledger.jsonl"))
         listeners = node.call(
             listening.by_tcp,
             node.name,
-            places,
+            [(listed.address, listed.port) for listed in topology.servers],
             _BACKLOG,
-            "it must own every address of the topology's endpoints",
+            "it must own every address that the papers list for a server",
         )
         for listener in listeners:
             stack.enter_context(listener)
 
-        server = Server(node.name, context, ledger, limits or Limits())
-        yield stack.enter_context(server.accepting(listeners))
+        shared = Shared(ledger, key_log, _stubs(topology), limits)
+        plans = {plan.name: plan for plan in topology.tls}
+        server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
+        at = dict(zip(listeners, topology.servers, strict=True))
+        yield stack.enter_context(server.accepting(at))
 
 
-def start(ground: Ground, node: Node) -> AbstractContextManager[Server]:
-    """IBM's servers, on their node."""
-    return serving(ground.topology, node, ground.run_dir)
+@contextlib.contextmanager
+def start(ground: Ground, node: Node) -> Iterator[Server]:
+    """IBM's servers, on their node; tells what of their TLS cannot be had here."""
+    with serving(ground.topology, node, ground.run_dir) as server:
+        for plan in ground.topology.tls:
+            if lacking := tls.missing(plan):
+                from lab.ibm.events import TlsNotOffered
+
+                ground.story.tell(
+                    TlsNotOffered(
+                        source=node.name,
+                        plan=plan.name,
+                        asked_by=plan.requirement,
+                        suites=", ".join(lacking),
+                        library=f"{' '.join(ssl.OPENSSL_VERSION.split()[:2])} has none of it",
+                    )
+                )
+        yield server
+
+
+def _stubs(topology: Topology) -> Stubs | None:
+    """A user's, if there are any: few topologies have them."""
+    if not topology.stubs:
+        return None
+    from lab.ibm.stubs import Stubs
+
+    return Stubs(topology.stubs)
+
+
+def _key_log(node: str, keys_dir: str) -> tls.KeyLog:
+    try:
+        return tls.KeyLog(keys_dir)
+    except OSError as error:
+        raise LabBroke(
+            f"{node} cannot write the secrets of TLS to {keys_dir}: {error.strerror}",
+            hint="make room there, or choose another run directory with --out",
+        ) from error
+
+
+class _Greeter:
+    """Who speaks with a caller, by what the paper lists for the address and port that was called."""
+
+    def __init__(
+        self,
+        node: Node,
+        shared: Shared,
+        plans: Mapping[str, TlsPlan],
+        contexts: Mapping[str, ssl.SSLContext],
+        keys_dir: str,
+    ) -> None:
+        self._node = node
+        self._shared = shared
+        self._plans = plans
+        self._contexts = contexts
+        self._keys_dir = keys_dir
+
+    def greet(self, connection: socket.socket, listed: ListedServer) -> Talk:
+        if listed.speaks is Speaks.ftps:
+            from lab.ibm import ftps
+
+            plan = self._plans[listed.tls]
+            return ftps.FtpsTalk(connection, listed, plan, self._keys_dir, self._node, self._shared)
+        # Of HTTP in clear there is no context.
+        return Conversation(connection, listed, self._contexts.get(listed.tls), self._shared)
 
 
 class Server:
     """The threads that serve; made by ``serving``."""
 
-    def __init__(self, node: str, context: ssl.SSLContext, ledger: Ledger, limits: Limits) -> None:
+    def __init__(
+        self, node: str, shared: Shared, greet: Callable[[socket.socket, ListedServer], Talk]
+    ) -> None:
         self._node = node
-        self._context = context
-        self._ledger = ledger
-        self._limits = limits
+        self._ledger = shared.ledger
+        self._greet = greet
         self._stopping = threading.Event()
-        self._room = threading.Semaphore(limits.connections)
-        self._serial = itertools.count(1)
+        self._room = threading.Semaphore(shared.limits.connections)
         self._lock = threading.Lock()
-        self._live: dict[Conversation, threading.Thread] = {}
+        self._live: dict[Talk, threading.Thread] = {}
 
     @contextlib.contextmanager
-    def accepting(self, listeners: list[socket.socket]) -> Iterator[Server]:
+    def accepting(self, listeners: Mapping[socket.socket, ListedServer]) -> Iterator[Server]:
         """Serve whoever calls, while the ``with`` block runs."""
         wake, waker = socket.socketpair()
         with wake, waker:
@@ -107,19 +179,19 @@ class Server:
         """The ledger so far."""
         return self._ledger.transactions
 
-    def _accept(self, listeners: list[socket.socket], wake: socket.socket) -> None:
+    def _accept(self, listeners: Mapping[socket.socket, ListedServer], wake: socket.socket) -> None:
         """The accepting thread: no timeout, so that virtual time may leap while nobody calls."""
         with selectors.DefaultSelector() as selector:
-            for listener in listeners:
-                selector.register(listener, selectors.EVENT_READ, listener)
+            for listener, listed in listeners.items():
+                selector.register(listener, selectors.EVENT_READ, (listener, listed))
             selector.register(wake, selectors.EVENT_READ)
 
             while not self._stopping.is_set():
                 for key, _ in selector.select():
                     if key.data is not None:
-                        self._take(key.data)
+                        self._take(*key.data)
 
-    def _take(self, listener: socket.socket) -> None:
+    def _take(self, listener: socket.socket, listed: ListedServer) -> None:
         """Accept one connection when there is room; until then callers wait in the backlog."""
         self._room.acquire()
         if self._stopping.is_set():
@@ -137,28 +209,26 @@ class Server:
 
         connection.setblocking(True)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        serial = self._serial.__next__
-        conversation = Conversation(connection, self._context, self._ledger, serial, self._limits)
-        thread = _SmallThread(
-            name="sdc-caller", target=self._serve, args=(conversation,), daemon=True
-        )
+        talk = self._greet(connection, listed)
+        thread = _SmallThread(name="sdc-caller", target=self._serve, args=(talk,), daemon=True)
+        thread.stack_bytes = talk.stack_bytes
         with self._lock:
-            self._live[conversation] = thread
+            self._live[talk] = thread
 
         try:
             thread.start()
         except RuntimeError:  # no more threads: this caller is turned away, the next may pass
             connection.close()
             with self._lock:
-                del self._live[conversation]
+                del self._live[talk]
             self._room.release()
 
-    def _serve(self, conversation: Conversation) -> None:
+    def _serve(self, talk: Talk) -> None:
         try:
-            conversation.run()
+            talk.run()
         finally:
             with self._lock:
-                self._live.pop(conversation, None)
+                self._live.pop(talk, None)
             self._room.release()
 
     def _stop(self, waker: socket.socket) -> None:
@@ -169,8 +239,8 @@ class Server:
 
         with self._lock:
             live = dict(self._live)
-        for conversation in live:
-            conversation.abort()
+        for talk in live:
+            talk.abort()
         for thread in live.values():
             thread.join(_END_S)
 
@@ -181,45 +251,17 @@ class Server:
             )
 
 
-def _tls_context(node: str, keys_dir: Path) -> ssl.SSLContext:
-    chain = keys_dir / "sdc.pem"
-    key_log = keys_dir / "tls.keylog"
-
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(chain)
-        # TLS would create it with the rights of the umask; it opens every captured session.
-        os.close(os.open(key_log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        context.keylog_filename = os.fspath(key_log)
-    except OSError as error:  # SSLError is one
-        raise LabBroke(
-            f"{node} cannot use its certificate {chain}: {error.strerror or error}",
-            hint="authority.issue writes it before the lab boots",
-        ) from error
-
-    context.set_alpn_protocols(["http/1.1"])
-    context.sslsocket_class = TlsSocket
-    context.sni_callback = _remember_sni
-    return context
-
-
 class _SmallThread(threading.Thread):
     """A thread with a small stack: the lab locks its memory, so every page of it is paid for.
 
     Nothing that a caller sends may decide how deep its thread calls: see ``nesting``.
     """
 
+    stack_bytes = STACK_BYTES
+
     def start(self) -> None:
-        before = threading.stack_size(_STACK_BYTES)
+        before = threading.stack_size(self.stack_bytes)
         try:
             super().start()
         finally:
             threading.stack_size(before)
-
-
-def _remember_sni(
-    connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext
-) -> None:
-    if isinstance(connection, TlsSocket):
-        connection.sni = name or ""

@@ -313,7 +313,11 @@ class Served(Event, topic="sdc"):
     server_port: int
     tls_version: str
     status: int
-    """The HTTP status that was answered; 0 where none could be."""
+    """The status that was answered, HTTP's or FTP's; 0 where none could be."""
+    server: str
+    method: str
+    target: str
+    body_bytes: int
 
 
 # What is tried on a path that is up.

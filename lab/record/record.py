@@ -149,8 +149,8 @@ class Transaction:
 
     time: float
     kind: str
-    """``heartbeat``, ``upload``, ``request``; ``handshake``, ``no-request``, ``malformed`` and ``broken``
-    where no request came to its end."""
+    """``heartbeat``, ``upload``, ``request``, ``stub``; ``refused`` where it is not done at that port;
+    ``handshake``, ``no-request``, ``malformed`` and ``broken`` where no request came to its end."""
     system: str
     """The caller's machine type, model and serial, as it says."""
     peer_ip: str
@@ -161,10 +161,24 @@ class Transaction:
     cipher: str
     sni: str
     status: int
-    """The HTTP status that was answered; 0 where none could be."""
+    """The status that was answered, HTTP's or FTP's; 0 where none could be."""
     bytes_in: int
     detail: str = ""
     """The request in a few words, or what broke it."""
+    server: str = ""
+    """The name under which the papers list the server."""
+    rows: tuple[str, ...] = ()
+    """The rows of the address tables that list it: ``A-25``."""
+    method: str = ""
+    """``POST``; of FTP the command: ``STOR``. Empty where no request came so far, as ``target``."""
+    target: str = ""
+    """As the client wrote it, with its query."""
+    body_bytes: int = 0
+    """Of the request's body, as it came: none of it is kept."""
+    body_sha256: str = ""
+    """In hexadecimal digits; empty where there was no body, or not all of it."""
+    stub: str = ""
+    """Which of the user's stubs answered: ``acme-stubs.yaml:3``; empty if none did."""
 
 
 @dataclass(slots=True, kw_only=True)

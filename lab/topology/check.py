@@ -26,7 +26,7 @@ RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 CALLS = "pstn"
 """``wire/pstn.pcapng``, whatever the exchange is called; ``lab capture`` takes the exchange's name."""
 
-KEYS = {"snat": "can do SNAT", "pool": "{have} a pool"}
+KEYS = {"snat": "can do SNAT", "pool": "{have} a pool", "literal_tls": "{have} TLS"}
 """Keys of a node in words, where ``has <key>`` is none."""
 
 PRIVATE = tuple(

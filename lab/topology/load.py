@@ -26,6 +26,7 @@ from lab.topology import (
     words,
 )
 from lab.topology.catalogue import Profile
+from lab.topology.servers import Stub
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
 
@@ -52,7 +53,9 @@ def load(path_or_name: str) -> TopologySpec:
     text = strict_yaml.read(
         path, source, "a topology file", f"The lab's own are: {', '.join(names())}."
     )
-    return parse(text, source)
+    spec = parse(text, source)
+    spec.read_stubs(lambda named: _stubs(path.parent / named, named))
+    return spec
 
 
 def parse(text: str, source: str) -> TopologySpec:
@@ -71,6 +74,12 @@ def parse(text: str, source: str) -> TopologySpec:
         raise TopologyError(source, tuple(document.issues))
 
     return spec
+
+
+def _stubs(path: Path, named: str) -> tuple[Stub, ...]:
+    from lab.topology import stub_file  # Few topologies have such a file.
+
+    return stub_file.load(path, named)
 
 
 def _find(wanted: str) -> tuple[Path, str]:

@@ -15,6 +15,7 @@ from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
 from lab.topology.proxy import HttpProxy
 from lab.topology.roles import Role as Role
+from lab.topology.servers import ListedServer, Stub, TlsPlan
 from lab.topology.service import RemoteService as RemoteService
 from lab.topology.telephone import Lig, ModemLine, Telephone
 
@@ -233,6 +234,12 @@ class Topology:
     """The customer's."""
     service: RemoteService | None = None
     """Inbound remote service, where it is tried."""
+    servers: tuple[ListedServer, ...] = ()
+    """Everything that ``sdc`` listens for: of all regions and variants, whatever the ways lead to."""
+    tls: tuple[TlsPlan, ...] = ()
+    """The plans that the servers name."""
+    stubs: tuple[Stub, ...] = ()
+    """What a user has the servers answer, in the order of trying."""
     drops: tuple[DropRule, ...] = ()
     meddling: tuple[EspMeddling, ...] = ()
     deaths: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab import ways
-from lab.topology import catalogue, check, check_service, resolve_telephone
+from lab.topology import catalogue, check, check_service, resolve_servers, resolve_telephone
 from lab.topology.catalogue import RowKind
 from lab.topology.model import (
     Agent,
@@ -46,6 +46,7 @@ class _Resolver(Site):
 
     def topology(self) -> Topology:
         spec = self.spec
+        servers = resolve_servers.servers(self.profile)
         return Topology(
             name=spec.name,
             summary=spec.summary,
@@ -76,6 +77,9 @@ class _Resolver(Site):
             ),
             expect=spec.expect,
             service=self.service(),
+            servers=servers,
+            tls=resolve_servers.plans(servers, literal=spec.literal_tls),
+            stubs=spec.stubs,
         )
 
     # -- nodes and routes -------------------------------------------------------------------------

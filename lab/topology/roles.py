@@ -151,6 +151,7 @@ TRAITS = MappingProxyType(
             title="call-home servers",
             article="an",
             needed=True,
+            takes=("literal_tls", "stubs"),
             only_one="one sdc answers at every listed address",
             listed=Listed.servers,
             service="lab.ibm.server",

@@ -7,6 +7,7 @@ a file at once is in ``check``, whatever is derived is in ``resolve``. Field des
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 
 from pydantic import Field, PrivateAttr, StrictInt
@@ -16,6 +17,7 @@ from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
+from lab.topology.servers import Stub
 from lab.topology.service import Inbound
 from lab.topology.telephone import Outcome, ResultTable
 from lab.topology.values import (
@@ -86,6 +88,16 @@ class NodeSpec(Part):
         default=None,
         strict=True,
         description="LIG only: the fence holds back the name server's replies, to the letter (X-09).",
+    )
+    literal_tls: bool | None = Field(
+        default=None,
+        strict=True,
+        description="SDC only: the TLS of the papers and no newer one, which today's clients may refuse.",
+    )
+    stubs: str | None = Field(
+        default=None,
+        min_length=1,
+        description="SDC only: a file of what the servers answer, relative to this one.",
     )
 
 
@@ -224,6 +236,7 @@ class TopologySpec(Part):
     _name: str = PrivateAttr(default="unnamed")
     _source: str = PrivateAttr(default="")
     _own_profile: Profile | None = PrivateAttr(default=None)
+    _stubs: tuple[Stub, ...] = PrivateAttr(default=())
 
     def model_post_init(self, context: Any) -> None:
         """Take name and source from the loader, and what its profile's file says if it has one."""
@@ -244,6 +257,21 @@ class TopologySpec(Part):
     @property
     def source(self) -> str:
         return self._source
+
+    @property
+    def stubs(self) -> tuple[Stub, ...]:
+        """What the file of stubs says, once ``read_stubs`` has been given it."""
+        return self._stubs
+
+    def read_stubs(self, read: Callable[[str], tuple[Stub, ...]]) -> None:
+        """Take the stubs that the file named by ``sdc`` holds, if it names one."""
+        named = self.nodes[sdc].stubs if (sdc := self._first(Role.sdc)) else None
+        if named is not None:
+            self._stubs = read(named)
+
+    @property
+    def literal_tls(self) -> bool:
+        return any(node.literal_tls for node in self.nodes.values())
 
     @property
     def firewall(self) -> str | None:

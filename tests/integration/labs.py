@@ -89,8 +89,8 @@ class Ran:
     def secrets(self) -> set[str]:
         """Every secret of the run: from the model, from the SAs, and the server's private key."""
         found = {hidden.reveal() for _, hidden in find(self.topology, Secret)}
-        own = [self.run_dir / "keys" / name for name in ("sdc.pem", "relay.pem")]
-        pem = "".join(path.read_text() for path in own if path.exists())
+        keys = self.run_dir / "keys"
+        pem = "".join(path.read_text() for path in keys.glob("*.pem"))
         private = re.findall(r"BEGIN [A-Z ]*PRIVATE KEY-----\n(.*?)-----END", pem, re.DOTALL)
         found |= {line for key in private for line in key.split("\n") if len(line) > 20}
         esp = self.run_dir / "keys" / "esp.json"

@@ -55,6 +55,8 @@ def _lab_own() -> list[type[Event]]:
     importlib.import_module("lab.telephony.events")
     importlib.import_module("lab.service.events")
     importlib.import_module("lab.service.server.events")
+    importlib.import_module("lab.ibm.events")
+    importlib.import_module("lab.relay.events")
     return [
         kind
         for kind in _below(Event)

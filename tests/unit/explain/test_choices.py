@@ -16,9 +16,18 @@ from lab.secret import Secret
 from lab.service import by_modem, challenge
 from lab.service.server import authorized
 from lab.telephony.settings import Settings
-from lab.topology import check_service, load, proxy, resolve_telephone, service, terminal
+from lab.topology import (
+    check_service,
+    load,
+    proxy,
+    resolve_servers,
+    resolve_telephone,
+    service,
+    terminal,
+)
 from lab.topology.model import PppAuth
 from lab.topology.resolve import resolve
+from lab.topology.servers import Speaks
 from lab.topology.site import Site
 from lab.ways.dial import resolve as dial_resolve
 from lab.ways.vpn import resolve as vpn_resolve
@@ -27,7 +36,7 @@ from tunnels import ipsec, l2tp, ppp
 
 Patch = pytest.MonkeyPatch
 
-NOT_MODELLED = {"Q-13", "Q-15"}
+NOT_MODELLED = {"Q-13"}
 
 
 def said() -> dict[str, str]:
@@ -85,6 +94,7 @@ CHANGES: list[tuple[str, Callable[[Patch], None], str]] = [
     ("Q-12", attribute(Settings, "text", lambda self, name: "9"), "&C9, &D9"),
     ("Q-16", attribute(frames, "VERSION", 9), "version 9"),
     ("Q-16", attribute(frames, "MOST_BODY", 99), "at most 99 of body"),
+    ("Q-15", attribute(resolve_servers, "_BY_PORT", {11111: Speaks.http}), "HTTP and HTTPS"),
     ("Q-14", attribute(proxy, "BUSY", 429), "with 429"),
     ("Q-16", attribute(service, "CODE_DIGITS", 9), "codes of 9 digits"),
     ("Q-17", attribute(challenge, "DIGITS", 16), "16 hexadecimal"),

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
@@ -15,7 +16,9 @@ from lab.ibm.conversation import Limits
 from lab.ibm.server import Server, serving
 from lab.linux.nodes import Node
 from lab.record.record import Transaction
+from lab.topology import resolve_servers
 from lab.topology.model import Agent, Endpoint, Interface, NodePlan, Role, Topology
+from lab.topology.servers import ListedServer, Speaks, TlsPlan
 from lab.wait import wait_until
 from lab.ways.direct.plan import DirectPlan
 
@@ -36,6 +39,18 @@ class HostNode:
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.calls += 1
         return function(*args, **kwargs)
+
+
+def speaking(speaks: Speaks, plan: TlsPlan | None = None) -> Callable[[Topology], Topology]:
+    """All servers of a topology speak this, and have the TLS of a plan."""
+
+    def change(topology: Topology) -> Topology:
+        plans = (plan,) if plan is not None else topology.tls
+        name = "" if speaks is Speaks.http else plans[0].name
+        servers = tuple(replace(each, speaks=speaks, tls=name) for each in topology.servers)
+        return replace(topology, servers=servers, tls=plans)
+
+    return change
 
 
 def make_topology(*endpoints: Endpoint) -> Topology:
@@ -79,6 +94,18 @@ def make_topology(*endpoints: Endpoint) -> Topology:
         telephone=None,
         lig=None,
         expect=(),
+        servers=tuple(
+            ListedServer(
+                name=each.name,
+                address=each.address,
+                port=each.port,
+                rows=(each.row,),
+                speaks=Speaks.https,
+                tls=resolve_servers.TODAY,
+            )
+            for each in endpoints
+        ),
+        tls=(resolve_servers.plan(resolve_servers.TODAY, literal=True),),
     )
 
 
@@ -91,16 +118,20 @@ def free_port(address: str) -> int:
 class Site:
     """A run directory with its keys, and the server over it."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(
+        self, run_dir: Path, change: Callable[[Topology], Topology] = lambda topology: topology
+    ) -> None:
         self.run_dir = run_dir
         self.node = HostNode()
         self.port = free_port(ADDRESSES[0])
-        self.topology = make_topology(
-            *(
-                Endpoint(name=f"name-{address}", address=address, port=self.port, row="A-01")
-                for address in ADDRESSES
-            ),
-            Endpoint(name="localhost", address="127.0.0.1", port=self.port, row="A-02"),
+        self.topology = change(
+            make_topology(
+                *(
+                    Endpoint(name=f"name-{address}", address=address, port=self.port, row="A-01")
+                    for address in ADDRESSES
+                ),
+                Endpoint(name="localhost", address="127.0.0.1", port=self.port, row="A-02"),
+            )
         )
         authority.issue(self.topology, self.keys_dir)
 

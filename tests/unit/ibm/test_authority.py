@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from lab.errors import LabError
 from lab.ibm import authority
+from lab.topology import resolve_servers
 from lab.topology.model import Endpoint, Role
 from tests.unit.ibm.sites import make_topology
 
@@ -67,6 +70,36 @@ def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
     assert stat.S_IMODE(sdc.stat().st_mode) == 0o600
     assert "PRIVATE KEY" not in ca.read_text()
     assert "PRIVATE KEY" in sdc.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "literal", "files"),
+    [
+        ("tls-2007", False, {"sdc.pem": 256, "sdc-rsa-1024.pem": 1024}),
+        ("tls-2007", True, {"sdc-rsa-1024.pem": 1024}),
+        ("nist-2017", True, {"sdc-rsa-2048.pem": 2048}),
+        ("nist-2017", False, {"sdc.pem": 256}),
+    ],
+)
+def test_each_key_that_the_tls_wants_has_a_certificate(
+    tmp_path: Path, name: str, literal: bool, files: dict[str, int]
+) -> None:
+    """P-13, P-16; and whoever knows RSA only can verify a chain that is to the letter."""
+    plan = resolve_servers.plan(name, literal=literal)
+    authority.issue(replace(TOPOLOGY, tls=(plan,)), tmp_path)
+
+    assert {path.name for path in tmp_path.glob("sdc*.pem")} == set(files)
+    ca = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
+    assert isinstance(ca.public_key(), RSAPublicKey) == literal
+    for file, bits in files.items():
+        assert stat.S_IMODE((tmp_path / file).stat().st_mode) == 0o600
+        certificate = x509.load_pem_x509_certificate((tmp_path / file).read_bytes())
+        key = certificate.public_key()
+        assert isinstance(key, RSAPublicKey | EllipticCurvePublicKey)
+        assert key.key_size == bits
+        certificate.verify_directly_issued_by(ca)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert {str(each.value) for each in names} == set(authority.identities(TOPOLOGY))
 
 
 def test_a_relay_has_a_certificate_of_its_own(tmp_path: Path) -> None:

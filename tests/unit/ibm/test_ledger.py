@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import threading
+from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.errors import LabError
-from lab.ibm.ledger import open_ledger
+from lab.ibm.ledger import Ledger, open_ledger
 from lab.record.record import Transaction
 from tests.unit.ibm.sites import read
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def transaction(number: int) -> Transaction:
@@ -67,6 +73,43 @@ def test_a_full_disk_keeps_the_entries_and_is_told_at_the_end() -> None:
         ledger.add(transaction(2))
 
     assert ledger.transactions == (transaction(1), transaction(2))
+
+
+class Disk(FileIO):
+    """A file on a disk that has room for so many bytes."""
+
+    room = 10
+
+    def write(self, data: Buffer, /) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = super().write(bytes(data)[: self.room])
+        self.room -= written
+        return written
+
+
+def test_what_found_no_room_is_written_when_there_is_some(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "ledger.jsonl", "wb")
+    ledger = Ledger(disk)
+    ledger.add(transaction(1))
+    assert ledger.failure is not None
+    disk.room = 1_000_000
+    ledger.add(transaction(2))
+
+    assert ledger.failure is None
+    assert read(tmp_path / "ledger.jsonl") == (transaction(1), transaction(2))
+    ledger.close()
+
+
+def test_room_that_comes_at_the_end_is_enough(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "ledger.jsonl", "wb")
+    ledger = Ledger(disk)
+    ledger.add(transaction(1))
+    disk.room = 1_000_000
+    ledger.close()
+
+    assert ledger.failure is None
+    assert read(tmp_path / "ledger.jsonl") == (transaction(1),)
 
 
 def test_a_full_disk_does_not_hide_what_broke_first() -> None:

@@ -440,6 +440,22 @@ def test_a_missing_certificate_is_named(site: Site) -> None:
         pytest.fail("it must not come up")
 
 
+def test_a_full_disk_stops_no_server_and_is_told_at_the_end(site: Site) -> None:
+    """Neither for want of room in the ledger, nor for the secrets of TLS."""
+    logs = site.run_dir / "logs" / "far"
+    logs.mkdir(parents=True)
+    for path in (logs / "ledger.jsonl", site.keys_dir / "tls.keylog"):
+        path.symlink_to("/dev/full")
+
+    with (  # noqa: PT012 - the ledger's end raises
+        pytest.raises(LabError, match=r"cannot write the ledger .*: No space left"),
+        site.server() as server,
+    ):
+        for _ in range(3):
+            assert ask(site, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+        assert [entry.status for entry in entries(server, 3)] == [200] * 3
+
+
 def test_session_keys_are_logged_for_their_owner_only(site: Site, server: Server) -> None:
     ask(site, b"GET / HTTP/1.0\r\n\r\n")
 

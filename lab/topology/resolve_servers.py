@@ -1,0 +1,108 @@
+"""Which servers stand in a lab, and what TLS they speak: by the address tables and ``data/tls.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from lab.topology.catalogue import Profile, Row, RowKind
+from lab.topology.servers import KeyKind, ListedServer, Speaks, TlsPlan
+
+TODAY = "today"
+
+_BY_PORT = {80: Speaks.http, 21: Speaks.ftps}
+"""All others speak HTTPS, also URSF's 19285 and 11111, of which the paper does not say it (Q-15)."""
+
+
+def servers(profile: Profile) -> tuple[ListedServer, ...]:
+    """Every listed server, of all regions and variants (F-15), and what is listed as optional, too.
+
+    One address and port is one server, however many rows list it; it is called as the first of them says.
+    """
+    names: dict[tuple[str, int], str] = {}
+    rows: dict[tuple[str, int], list[Row]] = {}
+    for listed in profile.addresses(RowKind.server):
+        for service in (*listed.row.services, *listed.row.optional):
+            if listed.version == 4 and service.protocol == "tcp":
+                place = listed.address, service.port
+                names.setdefault(place, listed.host)
+                rows.setdefault(place, []).append(listed.row)
+
+    return tuple(
+        ListedServer(
+            name=names[place],
+            address=place[0],
+            port=place[1],
+            rows=tuple(row.id for row in listing),
+            speaks=(speaks := _BY_PORT.get(place[1], Speaks.https)),
+            tls="" if speaks is Speaks.http else plan_name(profile.name, listing[0].id),
+        )
+        for place, listing in rows.items()
+    )
+
+
+def plan_name(profile: str, row: str) -> str:
+    """Of the plan that a row's servers have; a profile of the user's own has today's."""
+    data = _data()
+    name: str = data["rows"].get(row) or data["profiles"].get(profile, TODAY)
+    return name
+
+
+def plans(listed: tuple[ListedServer, ...], *, literal: bool) -> tuple[TlsPlan, ...]:
+    """The plans that servers need; each has what today's clients want, too, unless it is ``literal``."""
+    wanted = dict.fromkeys(server.tls for server in listed if server.tls)
+    return tuple(plan(name, literal=literal) for name in wanted)
+
+
+def plan(name: str, *, literal: bool) -> TlsPlan:
+    """A plan of the table."""
+    (own, key), (today, todays_key) = _read(name), _read(TODAY)
+    if literal or name == TODAY:
+        return TlsPlan(**own, keys=(key,))
+
+    # Keys that clients of today take in any case are left out: to make one takes longer than all the rest.
+    keys = (todays_key, key) if key is KeyKind.rsa_1024 else (todays_key,)
+    return TlsPlan(
+        name=name,
+        requirement=own["requirement"],
+        minimum=min(own["minimum"], today["minimum"]),
+        maximum=max(own["maximum"], today["maximum"]),
+        suites=tuple(dict.fromkeys((*today["suites"], *_usable(own["suites"], keys)))),
+        keys=keys,
+    )
+
+
+def _usable(suites: tuple[str, ...], keys: tuple[KeyKind, ...]) -> Iterator[str]:
+    """Suites for which there is a key: without one of RSA there are none but those of ECDSA."""
+    has_rsa = any(key is not KeyKind.ec_p256 for key in keys)
+    yield from (suite for suite in suites if has_rsa or "ECDSA" in suite)
+
+
+def _read(name: str) -> tuple[dict[str, Any], KeyKind]:
+    entry = _data()["plans"][name]
+    minimum, maximum = entry["versions"]
+    fields = {
+        "name": name,
+        "requirement": entry["requirement"],
+        "minimum": minimum,
+        "maximum": maximum,
+        "suites": tuple(entry["suites"]),
+    }
+    return fields, KeyKind(entry["key"])
+
+
+def note(name: str) -> str:
+    """What the lab chose where the paper is silent."""
+    text: str = _data()["plans"][name]["note"]
+    return text
+
+
+@cache
+def _data() -> Mapping[str, Any]:
+    text = resources.files("lab").joinpath("data", "tls.yaml").read_text(encoding="utf-8")
+    data: Mapping[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return data

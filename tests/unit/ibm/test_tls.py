@@ -1,0 +1,154 @@
+"""TLS by profile, as openssl(1) sees it: versions, suites, keys, and what this machine cannot offer."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.errors import LabBroke
+from lab.ibm import tls
+from lab.ibm.server import Server
+from lab.topology import resolve_servers
+from lab.topology.servers import Speaks, TlsPlan
+from tests.unit.ibm.sites import ADDRESSES, Site, entries, lab_threads, speaking
+
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl is not installed"
+)
+WEAK = "ALL:@SECLEVEL=0"
+
+
+@contextmanager
+def offering(folder: Path, name: str, *, literal: bool) -> Iterator[tuple[Site, Server]]:
+    plan = resolve_servers.plan(name, literal=literal)
+    site = Site(folder, speaking(Speaks.https, plan))
+    with site.server() as server:
+        yield site, server
+    assert lab_threads() == []
+
+
+def s_client(site: Site, *options: str) -> dict[str, str]:
+    """What openssl(1) agreed on: protocol, cipher and the size of the server's key; nothing if on none."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"{ADDRESSES[0]}:{site.port}", "-verify_return_error",
+         "-CAfile", site.ca_file, *options],
+        input=b"", capture_output=True, timeout=20, check=False,
+    )  # fmt: skip
+    text = done.stdout.decode()
+    if done.returncode:
+        return {}
+    new = re.search(r"^New, (\S+), Cipher is (\S+)", text, re.MULTILINE)
+    key = re.search(r"Server public key is (\d+) bit", text)
+    protocol = re.search(r"^\s*Protocol\s*:\s*(\S+)", text, re.MULTILINE)
+    assert new, text
+    assert key, text
+    version = protocol[1] if protocol else new[1]
+    verified = re.search(r"Verify return code: (\d+)", text)
+    return {
+        "version": version,
+        "cipher": new[2],
+        "bits": key[1],
+        "verified": verified[1] if verified else "",
+    }
+
+
+@needs_openssl
+@pytest.mark.parametrize("name", ["tls-2007", "tls-2017", "tls-1.0", "nist-2017", "nist-2025"])
+def test_a_client_of_today_is_served_by_every_profile(tmp_path: Path, name: str) -> None:
+    with offering(tmp_path, name, literal=False) as (site, server):
+        assert s_client(site) == {
+            "version": "TLSv1.3",
+            "cipher": "TLS_AES_256_GCM_SHA384",
+            "bits": "256",
+            "verified": "0",
+        }
+        found = s_client(site, "-tls1_2")
+        assert found["cipher"] == "ECDHE-ECDSA-AES256-GCM-SHA384"
+        assert [entry.tls_version for entry in entries(server, 2)] == ["TLSv1.3", "TLSv1.2"]
+
+
+@needs_openssl
+@pytest.mark.parametrize("literal", [True, False])
+def test_2007_is_rsa_of_1024_bits_and_aes_256(tmp_path: Path, literal: bool) -> None:
+    """P-13, P-14; without ``literal``, for whoever asks as a client of then."""
+    with offering(tmp_path, "tls-2007", literal=literal) as (site, server):
+        found = s_client(site, "-tls1", "-cipher", "kRSA:@SECLEVEL=0")
+
+        assert found["cipher"] == "AES256-SHA"
+        assert found["bits"] == "1024"
+        assert found["verified"] == "0"
+        (entry,) = entries(server, 1)
+        assert (entry.tls_version, entry.cipher) == ("TLSv1", "AES256-SHA")
+
+
+@needs_openssl
+def test_2007_to_the_letter_refuses_todays_clients(tmp_path: Path) -> None:
+    with offering(tmp_path, "tls-2007", literal=True) as (site, server):
+        assert s_client(site) == {}
+        assert s_client(site, "-tls1_2", "-cipher", WEAK) == {}
+        assert {entry.kind for entry in entries(server, 2)} == {"handshake"}
+
+
+@needs_openssl
+def test_2017_is_aes_256_only(tmp_path: Path) -> None:
+    with offering(tmp_path, "tls-2017", literal=True) as (site, _):
+        assert s_client(site, "-tls1_2", "-cipher", WEAK)["cipher"] == "AES256-GCM-SHA384"
+        assert s_client(site, "-tls1_1", "-cipher", WEAK)["cipher"] == "AES256-SHA"
+        assert (
+            s_client(site, "-tls1_2", "-cipher", "AES128-SHA:AES128-GCM-SHA256:@SECLEVEL=0") == {}
+        )
+
+
+@needs_openssl
+@pytest.mark.parametrize("literal", [True, False])
+@pytest.mark.parametrize("name", ["nist-2017", "nist-2025"])
+def test_simplified_servers_keep_to_nist_800_131a(tmp_path: Path, name: str, literal: bool) -> None:
+    """P-16: neither TLS before 1.2, nor 3DES, RC4 or MD5, nor a small key."""
+    with offering(tmp_path, name, literal=literal) as (site, _):
+        for version in ("-tls1", "-tls1_1"):
+            assert s_client(site, version, "-cipher", WEAK) == {}
+        found = s_client(site, "-tls1_2")
+        assert found["cipher"].endswith("-AES256-GCM-SHA384")
+        assert found["bits"] == ("2048" if literal else "256")
+        assert found["verified"] == "0"
+        newest = s_client(site)["version"]
+        assert newest == ("TLSv1.2" if literal and name == "nist-2017" else "TLSv1.3")
+
+
+def test_what_openssl_lacks_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = resolve_servers.plan("tls-2007", literal=True)
+
+    class Poor(ssl.SSLContext):
+        """An OpenSSL without RC4, whatever this machine's has."""
+
+        def set_ciphers(self, cipherlist: str, /) -> None:
+            wanted = [name for name in cipherlist.split(":") if "RC4" not in name]
+            super().set_ciphers(":".join(wanted))
+
+    monkeypatch.setattr(ssl, "SSLContext", Poor)
+    assert tls.missing(plan) == ("RC4-SHA", "RC4-MD5")
+    assert tls.cipher_list(plan, tls.missing(plan)) == "AES256-SHA:@SECLEVEL=0"
+
+
+def test_a_plan_of_which_nothing_can_be_offered_is_named(tmp_path: Path) -> None:
+    plan = resolve_servers.plan("tls-2007", literal=True)
+    gone = TlsPlan(
+        name="old", requirement="P-14", minimum="TLSv1", maximum="TLSv1",
+        suites=("NO-SUCH-SUITE",), keys=plan.keys,
+    )  # fmt: skip
+    site = Site(tmp_path, speaking(Speaks.https, gone))
+
+    assert tls.missing(gone) == ("NO-SUCH-SUITE",)
+    with pytest.raises(LabBroke, match=r"cannot offer the TLS of plan old: OpenSSL"), site.server():
+        pytest.fail("it must not come up")
+
+
+def test_a_plan_of_today_asks_nothing_of_openssl() -> None:
+    assert tls.missing(resolve_servers.plan("nist-2017", literal=True)) == ()
