@@ -1,4 +1,4 @@
-"""Findings on the customer's firewall: F-03 and F-06 to F-08."""
+"""Findings on the customer's firewall: F-01 to F-03, and F-06 to F-08."""
 
 from __future__ import annotations
 
@@ -15,6 +15,26 @@ ICMP_ERRORS = (3, 11, 12)
 """Unreachable, time exceeded, parameter problem: they belong to a flow that passes (RFC 792)."""
 
 
+def check_f_01(case: Case) -> Finding:
+    """Electronic Service Agent, direct: TCP 80 and 443."""
+    check = Check(
+        "F-01",
+        "the rules let connections to listed servers out on TCP 443 and 80 and their replies back, and "
+        "nothing passes that no rule asks for",
+    )
+    return _judge_direct(case, check, (443, 80))
+
+
+def check_f_02(case: Case) -> Finding:
+    """Electronic Service Agent for AIX, direct: TCP 443 alone."""
+    check = Check(
+        "F-02",
+        "the rules let connections to listed servers out on TCP 443 alone and their replies back, and "
+        "nothing passes that no rule asks for",
+    )
+    return _judge_direct(case, check, (443,))
+
+
 def check_f_03(case: Case) -> Finding:
     """Direct Internet: TCP 443 opened from inside, and its replies."""
     check = Check(
@@ -22,25 +42,32 @@ def check_f_03(case: Case) -> Finding:
         "the rules let connections to listed servers out on TCP 443 and their replies back (NEW "
         "and ESTABLISHED, X-11), and nothing passes that no rule asks for",
     )
+    return _judge_direct(case, check, (443,))
+
+
+def _judge_direct(case: Case, check: Check, ports: tuple[int, ...]) -> Finding:
     if case.topology.firewall is None:
         return check.not_tested(NO_FIREWALL)
-    rules = rules_of(case, "F-03")
+    rules = rules_of(case, check.requirement)
     for rule in rules:
-        if (rule.protocol, rule.port) != ("tcp", 443) or rule.both_ways:
+        if rule.protocol != "tcp" or rule.port not in ports or rule.both_ways:
             check.object(f"a rule admits {rule_text(rule)}")
+    for port in ports:
+        check.want(any(rule.port == port for rule in rules), f"no rule admits TCP {port}")
     judge_strangers(case, check)
 
     out = [f for f, p in case.leaving if p.is_bare_syn and _matches_any(case, p, rules)]
-    back = [f for f, p in case.entering if p.is_syn_ack and p.source_port == 443]
+    back = [f for f, p in case.entering if p.is_syn_ack and p.source_port in ports]
     check.show([*out[:8], *back[:8]])
     if not case.called and not out:
         return check.not_tested("nothing called home in this run")
     check.want(out, "no SYN to TCP 443 passed the firewall")
     check.want(back, "no SYN/ACK came back through the firewall")
-    passed = judge_counter(case, check, "F-03")
+    passed = judge_counter(case, check, check.requirement)
     return check.finding(
-        f"{count(len(out), 'SYN')} out and {count(len(back), 'SYN/ACK')} back on TCP 443 by "
-        f"{count(len(rules), 'rule')}, which counted {count(passed, 'packet')}; nothing else passed"
+        f"{count(len(out), 'SYN')} out and {count(len(back), 'SYN/ACK')} back on TCP "
+        f"{' and '.join(map(str, ports))} by {count(len(rules), 'rule')}, which counted "
+        f"{count(passed, 'packet')}; nothing else passed"
     )
 
 

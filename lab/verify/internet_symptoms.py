@@ -76,6 +76,29 @@ def find_refusing_server(trail: Trail) -> Diagnosis | None:
     return None
 
 
+def find_unopened_address(trail: Trail) -> Diagnosis | None:
+    """The customer's firewall opens the way to servers, and not to those that the client calls."""
+    firewall = trail.case.topology.firewall
+    if firewall is None:
+        return None
+    opened = {
+        rule.destination.removesuffix("/32") for rule in firewall.rules if rule.protocol == "tcp"
+    }
+    passed = {packet.destination for _, packet in trail.case.leaving}
+    called = [p for p in trail.sockets if p.is_bare_syn and p.destination not in opened | passed]
+    if not called or not opened:
+        return None
+    far = sorted({packet.destination for packet in called})
+    return Diagnosis(
+        "address-not-opened",
+        f"{firewall.node} opens TCP to {count(len(opened), 'address', 'addresses')}, and {trail.client} "
+        f"calls {' and '.join(far)}, which none of its rules names: {count(len(called), 'SYN')} on "
+        f"{firewall.inside}, none on {firewall.outside}",
+        f"open TCP {called[0].destination_port} to {' and '.join(far)}: lab explain "
+        f"{trail.case.topology.profile} prints the rules",
+    )
+
+
 def find_lost_syn(trail: Trail) -> Diagnosis | None:
     """TCP to the servers is lost on the way."""
     for _, journeys, way in trail.directions:

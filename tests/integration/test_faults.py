@@ -59,6 +59,7 @@ TELLING = {
     "stale-session": "cut off in a session",
     "expired-token": "the authorization has expired",
     "replayed-response": "denied the response to an earlier challenge",
+    "address-moved": "which none of its rules names",
     "server-down": "SYNs of hmc to it, none answered",
     "proxy-down": "refuses TCP: it answers the SYN",
     "proxy-silent": "SYNs, and nothing came back",
@@ -92,6 +93,7 @@ FAULTY = [
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
     *(("proxy-failover", fault) for fault in applicable("proxy-failover") if fault in OF_PROXIES),
     ("proxy-auth", "proxy-wrong-password"),
+    ("esa-aix", "address-moved"),
     *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]

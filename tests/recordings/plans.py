@@ -10,6 +10,7 @@ Plan = tuple[str, ...]
 GOOD: dict[str, Plan] = {
     "direct": ("direct",),
     "direct-snat": ("direct-snat",),
+    "esa-aix": ("esa-aix",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -49,7 +50,6 @@ FAULTY_TOPOLOGIES = (
 
 ELSEWHERE = (
     ("proxy-failover", "proxy-down"),
-    ("proxy-failover", "proxy-busy"),
     ("vpn", "wrong-psk"),
     ("vpn", "drop-udp-500"),
     ("vpn", "small-mtu"),

@@ -64,6 +64,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
     assert set(found.values()) == set(plans.GOOD) - {
         "direct",
         "direct-snat",
+        "esa-aix",
         "proxy",
         "proxy-failover",
         "service-proxy",

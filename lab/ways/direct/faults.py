@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.topology.model import DropRule, Role, Topology
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.fault import Fault, Need, drop
@@ -22,7 +24,36 @@ def _first_is_down(topology: Topology) -> Topology:
     return drop(topology, DropRule(name="server-down", node=sdc.name, destination=first, own=True))
 
 
+EARLIER = {"esa-aix-2025": "hmc-2017-simplified", "hmc-2017-simplified": "hmc-2007"}
+"""By whose addresses a customer's firewall was set up before IBM's servers moved (V-02)."""
+
+
+def _has_moved(topology: Topology) -> bool:
+    behind = topology.firewall is not None and bool(_plans(topology))
+    return behind and topology.profile in EARLIER
+
+
+def _earlier_rules(topology: Topology) -> Topology:
+    """The rules for the way home are those that the papers asked for a generation earlier."""
+    firewall = topology.firewall
+    assert firewall is not None, "it applies only there"
+    from lab.topology import catalogue  # On the host only: the guest reads no tables.
+
+    servers = catalogue.profile(EARLIER[topology.profile]).servers()
+    addresses = dict.fromkeys(a.address for a in servers if a.version == 4 and a.offers("tcp", 443))
+    own = [rule for rule in firewall.rules if rule.protocol == "tcp"]
+    moved = dict.fromkeys(replace(rule, destination=each) for rule in own for each in addresses)
+    others = tuple(rule for rule in firewall.rules if rule not in own)
+    return replace(topology, firewall=replace(firewall, rules=(*moved, *others)))
+
+
 FAULTS = (
+    Fault(
+        "address-moved",
+        "the firewall's rules are of the addresses that IBM's servers had a generation earlier",
+        Need("a direct path through a firewall, to servers that have moved", _has_moved, "direct"),
+        _earlier_rules,
+    ),
     Fault(
         "server-down",
         "the listed server that is asked first does not answer",

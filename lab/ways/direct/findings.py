@@ -8,11 +8,13 @@ from lab.ways.direct import redundancy
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
+    "F-01": firewall.check_f_01,
+    "F-02": firewall.check_f_02,
     "F-03": firewall.check_f_03,
     "R-09": redundancy.check_r_09,
 }
 
-WAY_HOME = frozenset({"F-03"})
+WAY_HOME = frozenset({"F-01", "F-02", "F-03"})
 """What is judged by the lab's own records of a way that it brings up, or by what must then be there."""
 
 ALWAYS = frozenset[str]()

@@ -13,6 +13,7 @@ Symptom = Callable[[Trail], Diagnosis | None]
 FAILURE: tuple[Symptom, ...] = (
     internet_symptoms.find_black_hole,
     internet_symptoms.find_refusing_server,
+    internet_symptoms.find_unopened_address,
     internet_symptoms.find_lost_syn,
     internet_symptoms.find_agent_failure,
 )

@@ -32,6 +32,18 @@ from tests.unit.verify.mutation import (
 SECOND = "129.42.60.189"
 
 
+HTTP = TCP(sport=4000, dport=80, flags="S")
+
+
+def http_passes(run: TrueRun) -> None:
+    packet = IP(src="203.0.113.10", dst="192.148.6.11") / HTTP
+    run.put("fw-inet", "firewall", "internet", bytes(packet), run.end)
+
+
+def is_syn_ack_of_443(packet: Packet) -> bool:
+    return packet.is_syn_ack and packet.source_port == 443
+
+
 def is_syn_ack(packet: Packet) -> bool:
     return packet.is_syn_ack
 
@@ -79,6 +91,10 @@ MUTATIONS = (
              leaves(LISTED, TCP(sport=4000, dport=22, flags="S")), "OUT-01 g4"),
     mutation("F-03", "something passes inwards", "direct",
              enters(IP(src=UNLISTED) / UDP(sport=53, dport=5353))),
+    mutation("F-01", "no SYN/ACK comes back", "service-esa", lost("lan", is_syn_ack_of_443), "R-09",
+             seen="no SYN/ACK"),
+    mutation("F-02", "no SYN/ACK comes back", "esa-aix", lost("lan", is_syn_ack), seen="no SYN/ACK"),
+    mutation("F-02", "HTTP passes", "esa-aix", http_passes, "OUT-01 g4"),
     mutation("R-09", "no other server answers", "direct.server-down", lost("lan", is_of_second), "F-03",
              seen="no other server"),
     mutation("R-09", "the other server is asked late", "direct.server-down", ask_late,

@@ -62,6 +62,7 @@ CAUSES = {
     "replayed-esp": "replayed-esp",
     "small-mtu": "mtu-black-hole",
     "server-down": "server-silent",
+    "address-moved": "address-not-opened",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",

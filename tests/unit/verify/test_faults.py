@@ -24,7 +24,7 @@ NAMES = {
     "dns-silent", "lcp-echo-lost", "modem-dead", "modem-unplugged", "modem-garbage",
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
     "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
-    "server-down",
+    "server-down", "address-moved",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
