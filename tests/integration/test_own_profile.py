@@ -38,7 +38,10 @@ def test_the_agent_calls_home_to_its_servers(tmp_path: Path) -> None:
     status, findings, told = run(tmp_path)
 
     assert status == 0, told
-    assert set(findings.values()) == {"pass"}
+    # No server is down, so that none has to take the place of another.
+    assert {name: found for name, found in findings.items() if found != "pass"} == {
+        "R-09": "not-applicable"
+    }
     assert "https://collect.acme.example acknowledged" in told
     ledger = [
         json.loads(each)

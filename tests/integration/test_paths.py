@@ -168,6 +168,8 @@ def addresses_outside(topology: Topology) -> set[str]:
     wall = topology.firewall
     if wall is not None and wall.snat:
         return {topology.node(wall.node).interface(wall.outside).ip}
+    if topology.proxies:
+        return {topology.node(proxy.node).uplink.ip for proxy in topology.proxies}
     return {topology.node(topology.agents[0]).uplink.ip}
 
 
