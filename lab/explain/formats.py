@@ -18,6 +18,7 @@ COLUMNS = (
     *("way", "where", "sender", "heading", "protocol", "destination", "port", "host", "must"),
     *("redundancy", "requirements", "rows", "purpose"),
 )
+DROPS = "# Loaded whole, this drops whatever else is forwarded, also what is not about call home."
 REMARK_LENGTH = 100
 """Of a remark in an ASA's access list, at most."""
 
@@ -53,6 +54,7 @@ def as_nft(paste: Paste) -> str:
 def _nft(paste: Paste) -> Iterator[str]:
     yield "#!/usr/sbin/nft -f"
     yield from _comments(paste, "#")
+    yield DROPS
     for source in paste.sources:
         example = "  # an example: write the real one" if source.is_example else ""
         yield f"define {source.name} = {source.address}{example}"
@@ -92,6 +94,7 @@ def as_iptables(paste: Paste) -> str:
 
 def _iptables(paste: Paste) -> Iterator[str]:
     yield from _comments(paste, "#")
+    yield DROPS
     yield "# For iptables-restore --noflush and ip6tables-restore --noflush; each reads what is its own."
     for source in paste.sources:
         if source.is_example:
