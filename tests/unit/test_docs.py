@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from lab.cli import COMMANDS, _parse, show
 from lab.inside.running import command_environment
 from lab.topology.claims import claims
-from lab.topology.load import load, names
+from lab.topology.load import load, names, parse
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 from lab.ways import faults
@@ -172,6 +173,13 @@ def test_faults() -> None:
         r"^- `([a-z0-9-]+)`: ", (REPO / "docs/diagnoses.md").read_text(), re.MULTILINE
     )
     assert sorted(told) == sorted({fault.name for fault in faults.known()})
+
+
+def test_the_example_of_a_topology_is_one() -> None:
+    page = (REPO / "docs/topologies.md").read_text()
+    example = page[page.index("    schema: 2") : page.index("## Nodes")]
+    spec = parse(textwrap.dedent(example), "docs/topologies.md")
+    assert resolve(spec, b"docs").agents == ("hmc",)
 
 
 def test_topologies() -> None:
