@@ -213,7 +213,7 @@ def _connect_through(call: _Call) -> socket.socket:
                 return connection
             if credentials or not proxy.credentials:
                 raise ProxyRefused(*head.status_line())
-        except BaseException:
+        except (OSError, ValueError):
             connection.close()
             raise
         connection.close()

@@ -134,7 +134,7 @@ def test_a_users_own_loop_over_the_proxies_is_judged(runs: Runs) -> None:
     assert ran.findings["OUT-14"]["seen"] == "hmc asked proxy-2 (503), then proxy-3 (200)"
 
 
-@pytest.mark.skipif(not shutil.which("wget"), reason="needs wget")
+@pytest.mark.skipif(not shutil.which("wget"), reason="needs wget: lab setup wget")
 def test_wget_takes_the_proxy(tmp_path: Path) -> None:
     fetch = 'wget -q -O - --ca-certificate="$LAB_CA_FILE" "$LAB_SERVER"'
     done = lab("run", "proxy", "--quiet", "--out", f"{tmp_path}/run", "--", "sh", "-c", fetch)

@@ -12,7 +12,6 @@ from lab.verify.finding import Check, Finding
 from lab.verify.firewall import NO_FIREWALL, judge_counter, judge_strangers, rule_text, rules_of
 from lab.verify.outbound import object_to_failed_calls
 from lab.ways.proxy.events import ConnectTried, DirectTried
-from lab.ways.proxy.plan import stops_of
 from lab.ways.proxy.tunnels import CONNECT, Tunnel, own_tunnels
 from lab.wire.decode import Frame
 
@@ -280,8 +279,3 @@ def _judge_attempt(case: Case, check: Check, trial: DirectTried) -> None:
         words = f"the direct attempt of {trial.source} is on no wire, so it proves nothing"
         check.want(syns, words)
     check.show(syns[:2])
-
-
-def stop_names(case: Case, agent: str) -> list[str]:
-    """The nodes of an agent's proxies, in the order of trying."""
-    return [stop.node for stop in stops_of(case.topology, agent)]

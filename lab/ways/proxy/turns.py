@@ -8,8 +8,8 @@ from lab.names import all_of
 from lab.record.record import CallHome
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
-from lab.ways.proxy.papers import UNREACHED, frames_of_tunnels, stop_names
-from lab.ways.proxy.plan import plans
+from lab.ways.proxy.papers import UNREACHED, frames_of_tunnels
+from lab.ways.proxy.plan import plans, stops_of
 from lab.ways.proxy.tunnels import Tunnel, own_tunnels
 
 
@@ -25,7 +25,7 @@ def check_out_14(case: Case) -> Finding:
     own = own_tunnels(case)
     told = []
     for agent in case.topology.agents:
-        stops = stop_names(case, agent)
+        stops = [stop.node for stop in stops_of(case.topology, agent)]
         asked = [tunnel for tunnel in own if tunnel.agent == agent]
         if not asked:
             continue

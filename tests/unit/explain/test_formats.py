@@ -259,8 +259,10 @@ with_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own n
 def run(made: str, command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A shell command on a file with the rules, in which ``$0`` is its name."""
     path = f"{os.environ['PATH']}:/usr/sbin"
-    if not shutil.which(command.split()[0], path=path):
-        pytest.skip(f"{command.split()[0]} is not installed here")
+    program = command.split()[0]
+    if not shutil.which(program, path=path):
+        package = "nftables" if program == "nft" else "iptables"
+        pytest.skip(f"needs {program}: lab setup {package}")
     file = folder / "rules"
     file.write_text(made)
     return subprocess.run(
