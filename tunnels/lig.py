@@ -94,6 +94,7 @@ class Bank:
         self._node = node
         self._tell = tell
         self._lig = lig
+        self._names = _dnsmasq.Settings(addresses=(lig.utility,), table=_dnsmasq.HOSTS)
         self._lines = [
             _BankLine(plan, unit)
             for unit, plan in enumerate(plan for plan in lines if plan.node == lig.node)
@@ -118,7 +119,7 @@ class Bank:
         ppp.write_secrets(node, self._lig.ppp.accounts)
         install_scripts(node)
         if not self._lig.dns_silent:
-            self._dnsmasq = dnsmasq = _dnsmasq.launch(node, self._lig.utility)
+            self._dnsmasq = dnsmasq = _dnsmasq.launch(node, self._names)
             teardown.add("the name server", lambda: node.stop(dnsmasq))
         self._told = told = os.eventfd(0, os.EFD_CLOEXEC)
         teardown.add("the word to end", lambda: os.close(told))
@@ -134,7 +135,7 @@ class Bank:
     def ready(self) -> None:
         """Wait until the name server answers, and each modem is set up or has proved dead."""
         if self._dnsmasq is not None:
-            _dnsmasq.ready(self._dnsmasq)
+            _dnsmasq.ready(self._dnsmasq, self._names)
         deadline = Deadline(READY_DEADLINE_S)
         late = [line for line in self._lines if not line.settled.wait(deadline.left_s)]
         if late:

@@ -12,6 +12,7 @@ from pathlib import Path
 from lab.errors import DeadlineExceeded, ProtocolError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
+from lab.linux.resolving import RESOLV_CONF, render_resolver
 from lab.record.cause import DialCause
 from lab.record.event import Dialled, ModemProbed, PppDown, Tell
 from lab.record.record import PppSession, Record
@@ -32,7 +33,6 @@ PPPD = "/usr/sbin/pppd"
 OPTIONS = "/etc/ppp/options.modem"
 PEER_DNS = "/etc/ppp/resolv.conf"
 """Where pppd writes the name servers that its peer named (``usepeerdns``)."""
-RESOLVER = "/etc/resolv.conf"
 
 END_S = 15.0
 IP_HEADER = b"\xff\x03\x00\x21"
@@ -145,7 +145,7 @@ class Dialler:
                 self._node.stop(self._pppd, grace_s=END_S)
                 self._note_end()
                 self._pppd = None
-                self._node.write(RESOLVER, "", 0o644)
+                self._node.write(RESOLV_CONF, render_resolver(self._node.resolver), 0o644)
         finally:
             self._modem.close()
 
@@ -220,7 +220,7 @@ class Dialler:
         session.opened = time.time()
         # The line is pppd's alone from here on: when that closes it, the modem hangs up.
         self._modem.close()
-        self._node.write(RESOLVER, self._node.call(_read_or_nothing, PEER_DNS), 0o644)
+        self._node.write(RESOLV_CONF, self._node.call(_read_or_nothing, PEER_DNS), 0o644)
         return True
 
     def _link(self) -> ppp.Link | None:

@@ -62,8 +62,8 @@ def render(proxy: HttpProxy) -> str:
         "logformat lab %ts.%03tu %>a %rm %ru %>Hs %<a",
         f"access_log stdio:{ACCESS_LOG} logformat=lab",
         f"cache_log {FOLDER}/cache.log",
-        # Names that the hosts table has not do not exist: nobody else is asked.
-        "dns_nameservers 127.0.0.1",
+        # Without a name server, names that the hosts table has not do not exist.
+        f"dns_nameservers {proxy.resolver or '127.0.0.1'}",
         "dns_timeout 2 seconds",
         *(f"acl users src {subnet}" for subnet in proxy.users),
         "acl connecting method CONNECT",

@@ -29,6 +29,8 @@ def identities(topology: Topology) -> tuple[str, ...]:
     addresses = {each.address for each in endpoints} | {each.address for each in servers}
     names = {each.name for each in endpoints} | {each.name for each in servers}
 
+    if topology.dns is not None:
+        names.update(name for name, address in topology.dns.server.records if address in addresses)
     for node in topology.nodes:
         names.update(name for address, name in node.hosts if address in addresses)
         if node.role is Role.sdc:

@@ -93,6 +93,7 @@ class RunningLab:
         firewall.apply(self.topology, self.nodes)
         self._teardown.add("the packet rules", lambda: firewall.clear(self.nodes))
         self._teardown.add("the counters", self._read_counters)
+        self._start_name_servers()
         for role, traits in TRAITS.items():
             for planned in self.topology.with_role(role) if traits.service else ():
                 self._start_service(traits.service, self.nodes[planned.name])
@@ -117,6 +118,12 @@ class RunningLab:
         from lab.service import marks
 
         return marks.left_out()
+
+    def _start_name_servers(self) -> None:
+        if self.topology.dns is not None:
+            from tunnels import names
+
+            self.name_server = self._teardown.enter("the name servers", names.start(self._ground))
 
     def _start_listeners(self) -> None:
         """Where remote service is tried, nothing must be closed for want of a listener."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
-from lab.linux import nft
+from lab.linux import nft, resolver
 from lab.linux.nodes import Node
 from lab.topology import model
 from lab.topology.roles import TRAITS
@@ -54,6 +54,15 @@ class _Table:
         name = identifier(name)
         self.counters.setdefault(name, comment)
         return f'counter name "{name}"'
+
+    def told(self, name: str) -> str:
+        """Declare the set that the resolver fills with a name's addresses, and return the set's name."""
+        declaration = (
+            f"\tset {(own := identifier(resolver.told_set(name)))} {{\n\t\ttype ipv4_addr\n\t}}\n"
+        )
+        if declaration not in self.chains:
+            self.chains.append(declaration)
+        return own
 
     def chain(self, name: str, base: str, rules: Iterable[str]) -> None:
         self.chains.append(chain(name, (base, *rules) if base else rules))
@@ -129,6 +138,8 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     for rule, name in zip(firewall.rules, allow_counters(firewall), strict=True):
         counted = f'{table.counter(name, rule.requirement)} accept comment "{rule.requirement}"'
         source, destination = rule.source, rule.destination
+        if rule.is_by_name:
+            destination = f"@{table.told(destination)}"
         what = first_packet(rule.protocol, rule.port)
         allowed.append(
             f"iifname {inside} oifname {outside} ip saddr {source} ip daddr {destination} "
@@ -146,15 +157,16 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         "type filter hook forward priority filter; policy drop;",
         ("ct state established,related accept", *allowed, *dropped),
     )
+    asked, asking = resolver.rules(topology, firewall, table.counter(resolver.LOOKUPS))
     table.chain(
         "input",
         "type filter hook input priority filter; policy drop;",
-        ("ct state related accept", *dropped),
+        ("ct state related accept", *asked, *dropped),
     )
     table.chain(
         "output",
         "type filter hook output priority filter; policy drop;",
-        ("ct state related accept", table.counter(DROPPED_OWN)),
+        ("ct state related accept", *asking, table.counter(DROPPED_OWN)),
     )
     if firewall.snat:
         own = topology.node(firewall.node).interface(firewall.outside).ip

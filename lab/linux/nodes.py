@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
 from lab.errors import KernelError
-from lab.linux import syscalls
+from lab.linux import resolving, syscalls
 from lab.linux.netlink import NETLINK_ROUTE, NetlinkSocket
 from lab.linux.process import DEVNULL, PIPE, TERM_GRACE_S, Daemon, Popen, finish, spawn
 from lab.topology import model
@@ -106,12 +106,15 @@ class _Job:
 class Node:
     """A running node; make it with ``create``."""
 
-    def __init__(self, name: str, run_dir: Path, hosts: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self, name: str, run_dir: Path, hosts: Iterable[tuple[str, str]], resolver: str = ""
+    ) -> None:
         self.name = name
         self.run_dir = run_dir
         self.log_dir = run_dir / "logs" / name
         self.daemons: list[Daemon] = []
         self.hosts = tuple(hosts)
+        self.resolver = resolver
         self._furnished = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = 0
@@ -121,14 +124,16 @@ class Node:
 
     @classmethod
     def create(cls, node: model.NodePlan, run_dir: Path) -> Node:
-        """The namespaces of a node of the model, with its hosts table."""
-        return cls.create_bare(node.name, run_dir, node.hosts)
+        """The namespaces of a node of the model, with its hosts table and its name server."""
+        return cls.create_bare(node.name, run_dir, node.hosts, node.resolver)
 
     @classmethod
-    def create_bare(cls, name: str, run_dir: Path, hosts: Iterable[tuple[str, str]] = ()) -> Node:
+    def create_bare(
+        cls, name: str, run_dir: Path, hosts: Iterable[tuple[str, str]] = (), resolver: str = ""
+    ) -> Node:
         """Namespaces that no model knows (``wires``)."""
         prepare()
-        node = cls(name, _resolved(run_dir), hosts)
+        node = cls(name, _resolved(run_dir), hosts, resolver)
         node._start()
         try:
             node._netlink = node.call(node._enter)
@@ -304,8 +309,9 @@ class Node:
             syscalls.mount("tmpfs", "/run", "tmpfs", syscalls.MS_NOSUID, "mode=755")
 
         _PRIVATE.mkdir(0o755)
-        _cover("/etc/hosts", render_hosts(self.name, self.hosts))
-        _cover("/etc/resolv.conf", "")
+        files = resolving.files(self.name, self.hosts, self.resolver)
+        for path, text in files.items():
+            _cover(path, text)
         syscalls.set_hostname(self.name)
         os.chdir("/")
         sock = NetlinkSocket.open(NETLINK_ROUTE)
@@ -340,13 +346,6 @@ class Node:
         namespaces = f"/proc/{os.getpid()}/task/{self._native_id}/ns"
         for kind in PINS:
             Path(self._pin_path(kind)).symlink_to(f"{namespaces}/{kind}")
-
-
-def render_hosts(name: str, hosts: Iterable[tuple[str, str]]) -> str:
-    """A hosts table: loopback, the node's own name, then what the model says."""
-    others = (line for line in hosts if line != ("127.0.0.1", "localhost"))
-    lines = [("127.0.0.1", f"localhost {name}"), *others]
-    return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 
 def _cover(path: str, text: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lab.topology.dns import Dns
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
@@ -73,6 +74,8 @@ class NodePlan:
     forwarding: bool
     hosts: tuple[tuple[str, str], ...]
     """The node's hosts table: (address, name)."""
+    resolver: str = ""
+    """The address of the name server that the node asks; empty: none."""
 
     def interface(self, segment: str) -> Interface:
         return next(i for i in self.interfaces if i.segment == segment)
@@ -97,11 +100,15 @@ class AllowRule:
     source: str
     """An address or prefix on the customer's side."""
     destination: str
-    """An address on IBM's side."""
+    """An address on IBM's side, or a host name: then whatever addresses the resolver was told of it."""
     protocol: str
     """``tcp``, ``udp``, ``esp`` or ``icmp-echo``."""
     port: int
     both_ways: bool
+
+    @property
+    def is_by_name(self) -> bool:
+        return not self.destination[-1:].isdigit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +239,8 @@ class Topology:
     """Requirement IDs to be judged."""
     proxies: tuple[HttpProxy, ...] = ()
     """The customer's."""
+    dns: Dns | None = None
+    """The name servers; None where the hosts tables have all names."""
     service: RemoteService | None = None
     """Inbound remote service, where it is tried."""
     servers: tuple[ListedServer, ...] = ()

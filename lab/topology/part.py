@@ -25,7 +25,7 @@ class WaySpec(Part):
     dials: ClassVar[bool] = False
     """Whether the way needs the telephone."""
     looks_up_servers: ClassVar[bool] = True
-    """Whether the agent itself looks up IBM's names, in its hosts table."""
+    """Whether the agent itself looks up IBM's names, by its own name server or hosts table."""
 
     @property
     def regions_of_lists(self) -> dict[str, Region]:

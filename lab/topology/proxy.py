@@ -48,6 +48,8 @@ class HttpProxy:
     """The subnets from which it is asked."""
     destinations: tuple[str, ...]
     """The addresses to which it lets its users; none: to any (OUT-12)."""
+    resolver: str = ""
+    """The address of the name server that it asks; empty: it has all names in its hosts table."""
     service: bool = False
     """Whether it is the Service and Support Proxy, for listed destinations only (OUT-16, OUT-17)."""
     refusal: ProxyRefusal = ProxyRefusal.none

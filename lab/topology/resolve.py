@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab import ways
-from lab.topology import catalogue, check, check_service, resolve_servers, resolve_telephone
+from lab.topology import (
+    catalogue,
+    check,
+    check_service,
+    resolve_dns,
+    resolve_servers,
+    resolve_telephone,
+)
 from lab.topology.catalogue import RowKind
 from lab.topology.model import (
     Agent,
@@ -75,6 +82,7 @@ class _Resolver(Site):
             proxies=tuple(
                 self.proxy(name) for name, its in spec.nodes.items() if its.role in PROXIES
             ),
+            dns=resolve_dns.dns(self),
             expect=spec.expect,
             service=self.service(),
             servers=servers,
@@ -103,6 +111,7 @@ class _Resolver(Site):
             routes=tuple(self.routes(name)),
             forwarding=TRAITS[role].forwards,
             hosts=tuple(self.hosts(name)),
+            resolver=resolve_dns.asked_by(self, name),
         )
 
     def service_addresses(self, node: str) -> tuple[str, ...]:
@@ -111,14 +120,14 @@ class _Resolver(Site):
             case Listed.gateway:
                 return (self.gateways[node].address,)
             case Listed.servers:
-                return self.listed()
+                return (*self.listed(), *((self.name_server,) if self.by_dns else ()))
             case Listed.name_server:
                 return (self.utility,)
             case None:
                 return ()
 
     def hosts(self, node: str) -> Iterator[tuple[str, str]]:
-        """IBM's public names, and the machines on the node's own side of the Internet."""
+        """The machines on the node's own side of the Internet; IBM's names where the node asks no server."""
         yield "127.0.0.1", "localhost"
         zone = self.network.zone(node)
         for name in self.spec.nodes:
@@ -130,11 +139,10 @@ class _Resolver(Site):
                 yield address, name
 
         own = [self.spec.ways[way] for way in self.spec.agents.get(node, ())]
-        if own and not any(way.looks_up_servers for way in own):
-            return
-
-        listed = (*self.profile.vpn_gateways, *self.profile.addresses(RowKind.server))
-        yield from dict.fromkeys((a.address, a.host) for a in listed if a.version == 4)
+        looks_up = not own or any(way.looks_up_servers for way in own)
+        # AT&T's name server answers from its node's table: the fence lets it ask nobody (L-03).
+        if node == self.spec.lig or (not self.by_dns and looks_up):
+            yield from self.public_names()
 
     def routes(self, node: str) -> Iterator[Route]:
         """Everything on the node's own side of the Internet, and the Internet by default.
@@ -202,6 +210,7 @@ class _Resolver(Site):
             account=account,
             users=tuple(self.spec.links[link].subnet for link in self.network.links_of(node)),
             destinations=() if its.destinations == "any" else self.listed(),
+            resolver=resolve_dns.asked_by(self, node),
             service=its.role is Role.service_proxy,
         )
 

@@ -17,7 +17,7 @@ from itertools import chain, islice
 from lab.errors import UsageError
 from lab.secret import Secret
 from lab.topology import catalogue, check, check_profile
-from lab.topology.catalogue import Address, Profile, Region, Variant
+from lab.topology.catalogue import Address, Profile, Region, RowKind, Variant
 from lab.topology.model import Endpoint, PppAccount
 from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
@@ -29,6 +29,7 @@ HOSTS_FROM = 10
 """Where hosts start in a subnet that has the room; below are those that pass packets on."""
 
 UTILITY_HOST = 53
+NAME_SERVER_HOST = 54
 
 
 class Site:
@@ -86,13 +87,37 @@ class Site:
     @cached_property
     def utility(self) -> str:
         """The address of a LIG's name server: host 53 of the first public subnet that has it free."""
+        return self._free_public(UTILITY_HOST, "AT&T's name server")
+
+    @cached_property
+    def name_server(self) -> str:
+        """The address of IBM's name server: host 54 of such a subnet."""
+        return self._free_public(NAME_SERVER_HOST, "IBM's name server")
+
+    def _free_public(self, host: int, whose: str) -> str:
         used = [link.subnet for link in self.spec.links.values()]
         taken = [IPv4Network(n) for n in (*used, *(prefix for prefix, _, _ in self.pools.values()))]
         for subnet in _subnets(PUBLIC, 24):
-            if not any(subnet[UTILITY_HOST] in net for net in taken):
-                return str(subnet[UTILITY_HOST])
+            if not any(subnet[host] in net for net in taken):
+                return str(subnet[host])
 
-        raise UsageError("the links leave no address for AT&T's name server", hint="Narrow them.")
+        raise UsageError(f"the links leave no address for {whose}", hint="Narrow them.")
+
+    @property
+    def by_dns(self) -> bool:
+        """Whether name servers tell IBM's names, and no hosts table does."""
+        return self.spec.names == "dns"
+
+    def opened(self, name: str, address: str) -> str:
+        """What the customer's firewall opens for a server: the name, if it is set so, or the address (F-05)."""
+        firewall = self.spec.firewall
+        by_name = firewall is not None and self.spec.nodes[firewall].opens == "names"
+        return name if by_name else address
+
+    def public_names(self) -> Iterator[tuple[str, str]]:
+        """(address, name) of every server and gateway that the papers list as one that answers."""
+        listed = (*self.profile.vpn_gateways, *self.profile.addresses(RowKind.server))
+        yield from dict.fromkeys((a.address, a.host) for a in listed if a.version == 4)
 
     @cached_property
     def customers(self) -> frozenset[str]:

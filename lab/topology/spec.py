@@ -70,6 +70,10 @@ class NodeSpec(Part):
         strict=True,
         description="LIG only: the fence looks at ports, too, not at addresses only (L-12).",
     )
+    opens: Literal["list", "names"] | None = Field(
+        default=None,
+        description="Firewall only: the listed addresses, or whatever the listed names lead to; list if not given.",
+    )
     port: int | None = Field(
         default=None,
         ge=1,
@@ -228,6 +232,9 @@ class TopologySpec(Part):
     )
     service: dict[NodeName, ServiceSpec] = Field(
         default_factory=dict, description="The HMC whose inbound remote service is tried."
+    )
+    names: Literal["dns", "hosts"] = Field(
+        default="dns", description="Who tells IBM's names: name servers, or hosts tables."
     )
     expect: tuple[str, ...] = Field(
         default=(), description="IDs of the requirements that a run is judged by."

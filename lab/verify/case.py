@@ -90,7 +90,7 @@ class Case(Premises):
 
     @cached_property
     def leaving(self) -> list[tuple[Frame, Packet]]:
-        """IP packets that the customer put on the way to the Internet, by hardware addresses."""
+        """IP packets that the customer put on the way to the Internet, but for lookups of names."""
         firewall = self.topology.firewall
         if firewall is not None:
             return self.sent_by(firewall.node, firewall.outside)
@@ -99,15 +99,35 @@ class Case(Premises):
         return [(frame, packet) for frame, packet in sent if not self.refuses_attempt(packet)]
 
     @cached_property
+    def lookups(self) -> list[tuple[Frame, Packet]]:
+        """The packets on every wire by which names are looked up."""
+        return [entry for entry in self.all_packets() if self.is_lookup(entry[1])]
+
+    @cached_property
     def entering(self) -> list[tuple[Frame, Packet]]:
         """IP packets that the firewall put on the customer's wire."""
         firewall = self.topology.firewall
         return self.sent_by(firewall.node, firewall.inside) if firewall else []
 
+    @cached_property
+    def addresses_told(self) -> dict[str, set[str]]:
+        """Host name to every address of it that IBM's name server told the customer's resolver."""
+        asked = self.topology.dns
+        if asked is None or asked.resolver is None:
+            return {}
+        from lab.wire import dns  # Few runs need it, and scapy's layers are dear.
+
+        told: dict[str, set[str]] = {}
+        for lookup in dns.read(self.packets(*self.exits)):
+            if (lookup.client, lookup.server) == (asked.resolver.source, asked.server.address):
+                told.setdefault(lookup.name, set()).update(lookup.addresses)
+        return told
+
     def sent_by(self, node: str, segment: str) -> list[tuple[Frame, Packet]]:
-        """IP packets that a node put on a wire, by its hardware address."""
+        """IP packets that a node put on a wire, by its hardware address, but for lookups of names."""
         own = mac(self.topology.node(node).interface(segment))
-        return [(f, f.ip) for f in self.frames(segment) if f.ip and f.source_mac == own]
+        sent = [(f, f.ip) for f in self.frames(segment) if f.ip and f.source_mac == own]
+        return [(frame, packet) for frame, packet in sent if not self.is_lookup(packet)]
 
     @cached_property
     def departing(self) -> list[tuple[Frame, Packet]]:

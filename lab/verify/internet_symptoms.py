@@ -81,9 +81,14 @@ def find_unopened_address(trail: Trail) -> Diagnosis | None:
     firewall = trail.case.topology.firewall
     if firewall is None:
         return None
-    opened = {
-        rule.destination.removesuffix("/32") for rule in firewall.rules if rule.protocol == "tcp"
-    }
+    opened: set[str] = set()
+    for rule in firewall.rules:
+        if rule.protocol == "tcp":
+            opened |= (
+                trail.case.addresses_told.get(rule.destination, set())
+                if rule.is_by_name
+                else {rule.destination.removesuffix("/32")}
+            )
     passed = {packet.destination for _, packet in trail.case.leaving}
     called = [p for p in trail.sockets if p.is_bare_syn and p.destination not in opened | passed]
     if not called or not opened:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from lab.topology.dns import DNS_PORT
 from lab.topology.model import NodePlan, Role
 from lab.topology.telephone import Lig
 from lab.verify.service_told import ServiceTold
 from lab.ways.dial import plan as dial
 from lab.ways.vpn import plan as vpn
+from lab.wire.decode import TCP, UDP, Packet
 
 
 class Premises(ServiceTold):
@@ -80,6 +82,28 @@ class Premises(ServiceTold):
     def listed(self) -> set[tuple[str, int]]:
         """Address and port of every listed server."""
         return {(endpoint.address, endpoint.port) for endpoint in self.topology.endpoints}
+
+    @cached_property
+    def _asked(self) -> set[tuple[str, str]]:
+        """(name server, who asks there): addresses, as the model has them."""
+        dns = self.topology.dns
+        if dns is None:
+            return set()
+        asked = {(dns.server.address, dns.resolver.source)} if dns.resolver else set()
+        for node in self.topology.nodes:
+            asked |= {(node.resolver, interface.ip) for interface in node.interfaces}
+        return asked
+
+    def is_lookup(self, packet: Packet) -> bool:
+        """Whether a machine asks the name server that the model gives it, or is answered by it.
+
+        Those who call AT&T's gateway ask there, from addresses that are judged by the fence (L-03).
+        """
+        if packet.protocol not in (UDP, TCP):
+            return False
+        asks = packet.destination_port == DNS_PORT and packet.destination, packet.source
+        told = packet.source_port == DNS_PORT and packet.source, packet.destination
+        return asks in self._asked or told in self._asked
 
     @cached_property
     def gateways(self) -> dict[str, str]:

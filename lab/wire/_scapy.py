@@ -11,6 +11,7 @@ import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lab.paths import cache_dir
 
@@ -55,4 +56,13 @@ with _at_home():
 
     forget_manufacturers(HOME / "scapy" / "manufdb.pickle")
 
-__all__ = ["RawPcapNgReader", "Scapy_Exception"]
+
+def dns_reader() -> Any:
+    """scapy's class of DNS messages; to import the layers takes 170 ms, which few runs need."""
+    with _at_home():
+        from scapy.layers.dns import DNS
+
+    return DNS
+
+
+__all__ = ["RawPcapNgReader", "Scapy_Exception", "dns_reader"]

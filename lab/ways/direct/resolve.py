@@ -30,7 +30,7 @@ def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
     """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15)."""
     listed = site.profile.servers(site.spec.region, Variant.ssl)
     wanted = dict.fromkeys(
-        (a.address, port)
+        (site.opened(a.host, a.address), port)
         for port in site.profile.direct_ports
         for a in listed
         if a.version == 4 and a.offers("tcp", port)

@@ -1,0 +1,83 @@
+"""Lookups of names on the wires: who asked whom for what, and what came back (RFC 1035 4.1), read by scapy.
+
+UDP alone is read; whoever asks by TCP asks by UDP first (RFC 7766 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lab.wire import _scapy
+from lab.wire.decode import Frame, Packet
+
+PORT = 53
+KINDS = {1: "A", 28: "AAAA"}
+"""Types of records that hold addresses (RFC 1035 3.2.2, RFC 3596 2.1)."""
+NO_SUCH_NAME = 3
+"""RFC 1035 4.1.1: the code of an answer that says so."""
+
+
+@dataclass(slots=True)
+class Lookup:
+    """One question for the addresses of a name, asked once or several times, and its answer."""
+
+    client: str
+    server: str
+    name: str
+    kind: str
+    """``A`` or ``AAAA``."""
+    time: float
+    asked: list[Frame] = field(default_factory=list)
+    answers: list[Frame] = field(default_factory=list)
+    code: int = 0
+    """RFC 1035 4.1.1, of the first answer; 0 is success."""
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> bool:
+        return bool(self.answers)
+
+
+def read(packets: Iterable[tuple[Frame, Packet]]) -> list[Lookup]:
+    """The lookups among packets of one wire, in the order in which they were first asked.
+
+    What scapy cannot read as DNS is left out.
+    """
+    found: dict[tuple[object, ...], Lookup] = {}
+    for frame, packet in packets:
+        asks = packet.destination_port == PORT
+        if not packet.uses_udp(PORT) or not (message := _message(packet)):
+            continue
+        client, server = (
+            (packet.source, packet.destination) if asks else (packet.destination, packet.source)
+        )
+        port = packet.source_port if asks else packet.destination_port
+        number, name, kind, code, addresses = message
+        key = client, port, server, number, name, kind
+        lookup = found.get(key)
+        if lookup is None:
+            lookup = found[key] = Lookup(client, server, name, kind, frame.time)
+        if asks:
+            lookup.asked.append(frame)
+        else:
+            if not lookup.answers:
+                lookup.code, lookup.addresses = code, addresses
+            lookup.answers.append(frame)
+    return list(found.values())
+
+
+def _message(packet: Packet) -> tuple[int, str, str, int, tuple[str, ...]] | None:
+    """Number, name, kind, code and addresses of a question for addresses, or of its answer."""
+    reader = _scapy.dns_reader()
+    try:
+        dns = reader(packet.payload)
+        question = dns.qd[0] if dns.qdcount else None
+        if question is None or question.qtype not in KINDS:
+            return None
+        name = question.qname.decode("ascii", "replace").rstrip(".").lower()
+        records = [dns.an[place] for place in range(len(dns.an or ()))]
+        told = (str(each.rdata) for each in records if getattr(each, "type", 0) in KINDS)
+        return int(dns.id), name, KINDS[question.qtype], int(dns.rcode), tuple(told)
+    except Exception:  # noqa: BLE001 - of bytes from anywhere scapy raises whatever it may
+        return None
