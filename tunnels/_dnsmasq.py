@@ -24,7 +24,7 @@ START_DEADLINE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class DnsmasqSettings:
     """What one dnsmasq is told."""
 
     addresses: tuple[str, ...]
@@ -41,7 +41,7 @@ class Settings:
     """(name, nft set): the addresses of a name go into a set before anybody is told them."""
 
 
-def render(settings: Settings) -> str:
+def render(settings: DnsmasqSettings) -> str:
     """A configuration file (dnsmasq(8))."""
     lines = [
         *(f"listen-address={address}" for address in settings.addresses),
@@ -72,25 +72,25 @@ def render_records(records: Iterable[tuple[str, str]]) -> str:
     return "".join(f"{address}\t{name}\n" for name, address in records)
 
 
-def launch(node: Node, settings: Settings) -> Daemon:
+def launch(node: Node, settings: DnsmasqSettings) -> Daemon:
     """Start it and do not wait for it."""
     node.write(CONFIGURATION, render(settings))
     argv = [PROGRAM, "--keep-in-foreground", f"--conf-file={CONFIGURATION}"]
     return node.spawn(argv, name="dnsmasq")
 
 
-def ready(daemon: Daemon, settings: Settings) -> None:
+def ready(daemon: Daemon, settings: DnsmasqSettings) -> None:
     """Return when it answers."""
     # It opens its sockets before it says so, and reads a table after it.
     daemon.expect_line(_ready_line(settings), START_DEADLINE_S)
 
 
-def _ready_line(settings: Settings) -> str:
+def _ready_line(settings: DnsmasqSettings) -> str:
     table, upstream = re.escape(settings.table), re.escape(settings.upstream)
     return f"read {table}" if table else f"using nameserver {upstream}"
 
 
-def read_again(daemon: Daemon, settings: Settings) -> None:
+def read_again(daemon: Daemon, settings: DnsmasqSettings) -> None:
     """Have it read its table again, and forget what it kept; return when it has."""
     line = re.compile(_ready_line(settings))
     before = len(line.findall(daemon.log.text()))

@@ -94,7 +94,7 @@ class Bank:
         self._node = node
         self._tell = tell
         self._lig = lig
-        self._names = _dnsmasq.Settings(addresses=(lig.utility,), table=_dnsmasq.HOSTS)
+        self._names = _dnsmasq.DnsmasqSettings(addresses=(lig.utility,), table=_dnsmasq.HOSTS)
         self._lines = [
             _BankLine(plan, unit)
             for unit, plan in enumerate(plan for plan in lines if plan.node == lig.node)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lab.topology import catalogue, check_service, load, proxy, resolve, service
+from lab.topology.dns import Dns
 from lab.topology.model import Topology
 from lab.ways.dial.plan import Dialer
 from lab.ways.dial.plan import plans as dial_plans
@@ -44,6 +45,12 @@ class Sample:
     @cached_property
     def vpn(self) -> VpnPlan:
         return vpn_plans(self._topology("vpn"))[0]
+
+    @cached_property
+    def dns(self) -> Dns:
+        plan = self._topology("vpn").dns
+        assert plan is not None, "hosts tables are for topologies that ask for them"
+        return plan
 
     @cached_property
     def connection(self) -> IpsecConnection:
@@ -190,7 +197,12 @@ def _session_end(sample: Sample) -> str:
 
 def _dns(sample: Sample) -> str:
     asks = "usepeerdns" in sample.client_ppp.splitlines()
-    return "PPP asks for a name server" if asks else "none; names are in the hosts table"
+    if asks:
+        return "PPP asks for a name server"
+    return (
+        "none: names are looked up beside the VPN, at the customer's resolver; an answer holds for "
+        f"{sample.dns.server.ttl_s} s"
+    )
 
 
 def _timers(sample: Sample) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.record.event import Event
+from lab.record.event import Event, kinds_of
 
 
 class TlsNotOffered(
@@ -19,3 +19,21 @@ class TlsNotOffered(
     """OpenSSL's names, with commas."""
     library: str
     """``OpenSSL 3.0.19 has none of it``."""
+
+
+class ServersMoved(
+    Event,
+    topic="sdc",
+    tells="{name} leads to {new} from now on; {old} answer no more",
+):
+    """The servers of a name have other addresses, and IBM's name server says so (R-10)."""
+
+    name: str
+    old: str
+    """Addresses, with commas."""
+    new: str
+    ttl_s: int
+    """How long others may go on with what they were told, in seconds."""
+
+
+KINDS = kinds_of(__name__)

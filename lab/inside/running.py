@@ -35,6 +35,7 @@ from lab.wire.capture import start_capture
 if TYPE_CHECKING:
     from lab.ibm.server import Server
     from lab.service.remote import Remote
+    from tunnels.dns import Dnsmasq
 
 XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
 
@@ -74,6 +75,8 @@ class RunningLab:
         self._teardown = Teardown()
         self._homeward: Homeward | None = None
         self._remote_service: Remote | None = None
+        self.name_server: Dnsmasq | None = None
+        """IBM's, where the lab has name servers."""
         self._ground = Ground(
             topology=topology, nodes=self.nodes, record=self.record, story=story, run_dir=run_dir
         )
@@ -121,9 +124,9 @@ class RunningLab:
 
     def _start_name_servers(self) -> None:
         if self.topology.dns is not None:
-            from tunnels import names
+            from tunnels import dns
 
-            self.name_server = self._teardown.enter("the name servers", names.start(self._ground))
+            self.name_server = self._teardown.enter("the name servers", dns.start(self._ground))
 
     def _start_listeners(self) -> None:
         """Where remote service is tried, nothing must be closed for want of a listener."""
@@ -190,6 +193,29 @@ class RunningLab:
         # What its kernel knew is gone with it.
         for table in ("state", "policy"):
             self.nodes[name].run(["ip", "xfrm", table, "flush"])
+
+    def move_servers(self) -> None:
+        """IBM's servers leave addresses for others, and the name server says so; the topology has moves."""
+        dns = self.topology.dns
+        assert dns is not None, "asked for"
+        assert self.name_server is not None, "the lab stands"
+        from lab.ibm.events import ServersMoved
+
+        sdc = self.with_role(Role.sdc)
+        for move in dns.moves:
+            for address in move.old:
+                sdc.run(["ip", "address", "delete", f"{address}/32", "dev", "lo"])
+        self.name_server.change(dns.records_after)
+        for move in dns.moves:
+            self.story.tell(
+                ServersMoved(
+                    source=sdc.name,
+                    name=move.name,
+                    old=", ".join(move.old),
+                    new=", ".join(move.new),
+                    ttl_s=dns.server.ttl_s,
+                )
+            )
 
     def check(self) -> None:
         """Raise LabError if the lab itself broke since it stands."""

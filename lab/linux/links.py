@@ -170,7 +170,7 @@ def node_requests(topology: model.Topology, node: model.NodePlan) -> list[Netlin
         if segment.rate_bit_s or segment.delay_s:
             requests.append(_netem(label, index, segment))
 
-    for address in node.service_addresses:
+    for address in (*node.service_addresses, *node.unlisted_addresses):
         requests.append(_address(f"{node.name}'s lo", LOOPBACK_INDEX, address))
 
     requests.extend(routes.request(node.name, indexes, route) for route in node.routes)

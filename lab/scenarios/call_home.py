@@ -29,8 +29,9 @@ from lab.record.event import (
     Unroutable,
 )
 from lab.record.record import CallHome
+from lab.topology.dns import Dns
 from lab.topology.model import Role
-from lab.wait import Deadline
+from lab.wait import Deadline, let_pass
 from lab.wire.craft import tcp_syn
 
 AGENT_DEADLINE_S = 900.0
@@ -62,8 +63,19 @@ def _run(lab: RunningLab) -> bool:
         return False
     if not _put_to_test(lab, agents):
         return False
+    if lab.topology.dns is not None and lab.topology.dns.moves:
+        return _call_after_move(lab, lab.topology.dns)
     # A fault is put in to see what takes over: then a backup is tried when it is needed.
     return bool(lab.topology.fault) or _try_backups(lab)
+
+
+def _call_after_move(lab: RunningLab, dns: Dns) -> bool:
+    """IBM's servers get other addresses, and every agent calls once more (R-10)."""
+    lab.move_servers()
+    # What was told before holds until then (RFC 1035 3.2.1).
+    let_pass(dns.server.ttl_s)
+    succeeded = [call(lab, agent) for agent in lab.topology.agents]
+    return all(succeeded)
 
 
 def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:

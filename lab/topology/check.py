@@ -79,6 +79,9 @@ def _nodes(spec: TopologySpec) -> Iterator[Complaint]:
         role: Place = (*place, "role")
         if name == "wires":
             yield Complaint(place, "the name is taken: it is where the lab keeps the links")
+        if node.opens == "names" and spec.names == "hosts":
+            problem = f"{name} can open names only where name servers tell what they lead to"
+            yield Complaint((*place, "opens"), problem, "take names: hosts out", (("names",),))
         for key in strange_keys(node):
             problem = f"{only_for(key)}, and the role of {name} is {node.role}"
             fix = f"take its modems out, or give {name} another role" if key == "modems" else ""

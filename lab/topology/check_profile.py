@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
 from lab.errors import Unsupported
@@ -12,6 +12,7 @@ from lab.topology.check import PRIVATE, Complaint, unknown
 from lab.topology.part import WaySpec
 from lab.topology.roles import TRAITS, Listed
 from lab.topology.spec import TopologySpec
+from lab.topology.strict_yaml import Place
 
 HTTPS = ("tcp", 443)
 
@@ -30,6 +31,27 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     for name, node in spec.nodes.items():
         if TRAITS[node.role].listed is Listed.gateway:
             yield from _gateway(spec, profile, name)
+        if node.moves_to is not None:
+            yield from _moves(spec, profile, ("nodes", name, "moves_to"), node.moves_to)
+
+
+def _moves(spec: TopologySpec, profile: Profile, place: Place, later: str) -> Iterator[Complaint]:
+    """Whether servers can move to the addresses of another profile, by names that both have."""
+    if later not in catalogue.names():
+        yield unknown(place, "profile", later, catalogue.names())
+        return
+    if spec.names == "hosts":
+        problem = "hosts tables do not follow servers that move"
+        yield Complaint(place, problem, "take names: hosts out", (("names",),))
+    own = addresses_of(profile)
+    if not _differs(own, addresses_of(catalogue.profile(later))):
+        problem = f"{later} has no server of {profile.name} at another address"
+        names = [n for n in catalogue.names() if _differs(own, addresses_of(catalogue.profile(n)))]
+        yield Complaint(place, problem, f"known: {', '.join(names) or 'none'}", (("profile",),))
+
+
+def _differs(own: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]) -> bool:
+    return any(other.get(name, listed) != listed for name, listed in own.items())
 
 
 def lacking(profile: Profile, way: WaySpec) -> Unsupported | None:
@@ -45,6 +67,21 @@ def lacking(profile: Profile, way: WaySpec) -> Unsupported | None:
 def gateway_addresses(profile: Profile) -> dict[str, Address]:
     """The VPN gateways of a profile by node name: the first label of the listed host."""
     return {address.host.partition(".")[0]: address for address in profile.vpn_gateways}
+
+
+def addresses_of(profile: Profile) -> dict[str, tuple[str, ...]]:
+    """Every listed server's name to its IPv4 addresses, in the order of the tables."""
+    found: dict[str, dict[str, None]] = {}
+    for each in profile.servers():
+        if each.version == 4:
+            found.setdefault(each.host, {})[each.address] = None
+    return {name: tuple(addresses) for name, addresses in found.items()}
+
+
+def row_of(profile: Profile, name: str) -> str:
+    """The first row that lists a server of that name with HTTPS; empty if none does."""
+    rows = (a.row.id for a in profile.servers() if a.host == name and a.offers(*HTTPS))
+    return next(rows, "")
 
 
 def _gateway(spec: TopologySpec, profile: Profile, name: str) -> Iterator[Complaint]:

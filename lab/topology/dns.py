@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DNS_PORT = 53
-TTL_S = 300
+TTL_S = 60
 """How long an answer may be kept (RFC 1035 3.2.1). The papers name no time."""
 
 
@@ -38,11 +38,13 @@ class Resolver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressMove:
-    """A server that gets another address while the lab stands: the old one falls silent (R-10)."""
+    """A name whose servers get other addresses while the lab stands: the old ones fall silent (R-10)."""
 
     name: str
     old: tuple[str, ...]
     new: tuple[str, ...]
+    row: str
+    """The address table's row that lists the new ones: ``A-08``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +59,10 @@ class Dns:
     def addresses_of(self, name: str) -> tuple[str, ...]:
         """What IBM's name server tells of a name when the lab comes up; nothing of a name it has not."""
         return tuple(address for known, address in self.server.records if known == name)
+
+    @property
+    def records_after(self) -> tuple[tuple[str, str], ...]:
+        """What IBM's name server has once every server has moved."""
+        moved = {move.name for move in self.moves}
+        kept = tuple(record for record in self.server.records if record[0] not in moved)
+        return kept + tuple((move.name, address) for move in self.moves for address in move.new)

@@ -74,6 +74,8 @@ class NodePlan:
     forwarding: bool
     hosts: tuple[tuple[str, str], ...]
     """The node's hosts table: (address, name)."""
+    unlisted_addresses: tuple[str, ...] = ()
+    """More of such addresses, which no paper lists: of IBM's name server."""
     resolver: str = ""
     """The address of the name server that the node asks; empty: none."""
 

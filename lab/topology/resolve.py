@@ -54,6 +54,7 @@ class _Resolver(Site):
     def topology(self) -> Topology:
         spec = self.spec
         servers = resolve_servers.servers(self.profile)
+        servers += resolve_servers.moved(self.spec.moves_to, self.moves)
         return Topology(
             name=spec.name,
             summary=spec.summary,
@@ -111,6 +112,7 @@ class _Resolver(Site):
             routes=tuple(self.routes(name)),
             forwarding=TRAITS[role].forwards,
             hosts=tuple(self.hosts(name)),
+            unlisted_addresses=self.unlisted_addresses(name),
             resolver=resolve_dns.asked_by(self, name),
         )
 
@@ -120,11 +122,17 @@ class _Resolver(Site):
             case Listed.gateway:
                 return (self.gateways[node].address,)
             case Listed.servers:
-                return (*self.listed(), *((self.name_server,) if self.by_dns else ()))
+                moved = (address for move in self.moves for address in move.new)
+                return tuple(dict.fromkeys((*self.listed(), *moved)))
             case Listed.name_server:
                 return (self.utility,)
             case None:
                 return ()
+
+    def unlisted_addresses(self, node: str) -> tuple[str, ...]:
+        """Of IBM's name server, which no paper tells of."""
+        is_server = self.spec.nodes[node].role is Role.sdc
+        return (self.name_server,) if is_server and self.by_dns else ()
 
     def hosts(self, node: str) -> Iterator[tuple[str, str]]:
         """The machines on the node's own side of the Internet; IBM's names where the node asks no server."""
@@ -178,7 +186,8 @@ class _Resolver(Site):
         """Every prefix of the lab, and the nodes that it is at."""
         result = {link.subnet: tuple(link.nodes) for link in self.spec.links.values()}
         for name in self.spec.nodes:
-            result |= {f"{address}/32": (name,) for address in self.service_addresses(name)}
+            own = (*self.service_addresses(name), *self.unlisted_addresses(name))
+            result |= {f"{address}/32": (name,) for address in own}
             if name in self.pools and (check.callers(self.spec, name) or name == self.spec.lig):
                 result[self.pools[name][0]] = (name,)
 

@@ -24,6 +24,7 @@ def dns(site: Site) -> Dns | None:
             node=sdc, name=SERVER_NAME, address=site.name_server, records=tuple(records)
         ),
         resolver=_customers(site),
+        moves=site.moves,
     )
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Row, RowKind
+from lab.topology.dns import AddressMove
 from lab.topology.servers import KeyKind, ListedServer, Speaks, TlsPlan
 
 TODAY = "today"
@@ -43,6 +45,15 @@ def servers(profile: Profile) -> tuple[ListedServer, ...]:
         )
         for place, listing in rows.items()
     )
+
+
+def moved(profile: str, moves: tuple[AddressMove, ...]) -> tuple[ListedServer, ...]:
+    """The servers that stand where names lead later: as the profile that they move to lists them."""
+    places = {(move.name, address) for move in moves for address in move.new}
+    if not places:
+        return ()
+    later = servers(catalogue.profile(profile))
+    return tuple(each for each in later if (each.name, each.address) in places)
 
 
 def plan_name(profile: str, row: str) -> str:

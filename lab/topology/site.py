@@ -18,6 +18,7 @@ from lab.errors import UsageError
 from lab.secret import Secret
 from lab.topology import catalogue, check, check_profile
 from lab.topology.catalogue import Address, Profile, Region, RowKind, Variant
+from lab.topology.dns import AddressMove
 from lab.topology.model import Endpoint, PppAccount
 from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
@@ -109,10 +110,24 @@ class Site:
         return self.spec.names == "dns"
 
     def opened(self, name: str, address: str) -> str:
-        """What the customer's firewall opens for a server: the name, if it is set so, or the address (F-05)."""
+        """What the customer's firewall opens for a server: the name, where it opens names, or the address."""
         firewall = self.spec.firewall
         by_name = firewall is not None and self.spec.nodes[firewall].opens == "names"
         return name if by_name else address
+
+    @cached_property
+    def moves(self) -> tuple[AddressMove, ...]:
+        """The names whose servers get the addresses of another profile while the lab stands (R-10)."""
+        (sdc,) = self.network.with_role(Role.sdc)
+        named = self.spec.nodes[sdc].moves_to
+        if named is None:
+            return ()
+        return tuple(
+            AddressMove(name=name, old=old, new=new, row=row)
+            for name, old in check_profile.addresses_of(self.profile).items()
+            if (row := check_profile.row_of(later := catalogue.profile(named), name))
+            and (new := check_profile.addresses_of(later)[name]) != old
+        )
 
     def public_names(self) -> Iterator[tuple[str, str]]:
         """(address, name) of every server and gateway that the papers list as one that answers."""
@@ -155,7 +170,14 @@ class Site:
                 if a.version == 4 and a.offers("tcp", TLS_PORT):
                     one = Endpoint(name=a.host, address=a.address, port=TLS_PORT, row=a.row.id)
                     found.setdefault((a.host, a.address), one)  # a server of two purposes is one
-        return tuple(found.values())
+        names = {name for name, _ in found}
+        return (*found.values(), *(each for each in self._moved() if each.name in names))
+
+    def _moved(self) -> Iterator[Endpoint]:
+        """Where servers are to be found once they have moved."""
+        for move in self.moves:
+            for address in move.new:
+                yield Endpoint(name=move.name, address=address, port=TLS_PORT, row=move.row)
 
 
 def _free(subnet: IPv4Network, taken: set[IPv4Address], start: int) -> Iterator[IPv4Address]:

@@ -72,7 +72,7 @@ class NodeSpec(Part):
     )
     opens: Literal["list", "names"] | None = Field(
         default=None,
-        description="Firewall only: the listed addresses, or whatever the listed names lead to; list if not given.",
+        description="Firewall only: listed addresses, or what the listed names lead to; list if not given.",
     )
     port: int | None = Field(
         default=None,
@@ -97,6 +97,10 @@ class NodeSpec(Part):
         default=None,
         strict=True,
         description="SDC only: the TLS of the papers and no newer one, which today's clients may refuse.",
+    )
+    moves_to: str | None = Field(
+        default=None,
+        description="SDC only: a profile whose addresses its servers get after the first calls home.",
     )
     stubs: str | None = Field(
         default=None,
@@ -279,6 +283,11 @@ class TopologySpec(Part):
     @property
     def literal_tls(self) -> bool:
         return any(node.literal_tls for node in self.nodes.values())
+
+    @property
+    def moves_to(self) -> str:
+        """The profile whose addresses the servers get while the lab stands; empty: they stay."""
+        return next((node.moves_to for node in self.nodes.values() if node.moves_to), "")
 
     @property
     def firewall(self) -> str | None:

@@ -10,6 +10,7 @@ from heapq import merge
 from math import inf
 from pathlib import Path
 
+from lab.ibm import events as ibm
 from lab.record import story
 from lab.record.event import Event
 from lab.record.record import Record
@@ -56,6 +57,7 @@ class Case(Premises):
             *server.KINDS,
             *relay.KINDS,
             *proxy.KINDS,
+            *ibm.KINDS,
         )
 
     # -- what the wires show ------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lab.record.cause import CharonCause
 from lab.verify.case import Case
@@ -17,6 +17,9 @@ from lab.ways.vpn.events import CharonComplained, PoolExhausted
 from lab.ways.vpn.plan import IpsecConnection
 from lab.wire.calls import Carried
 from lab.wire.decode import Packet
+
+if TYPE_CHECKING:
+    from lab.wire.dns import Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,28 @@ class Trail:
         if self.connection:
             return [self.connection.gateway_address]
         return sorted({endpoint.address for endpoint in self.case.topology.endpoints})
+
+    @property
+    def refused_names(self) -> dict[str, str]:
+        """Of names that somebody on the way refuses to connect to: who it is."""
+        return {}
+
+    @property
+    def lookup_node(self) -> str:
+        """The node that looks up the servers' names."""
+        return self._near_node
+
+    @cached_property
+    def lookups(self) -> list[Lookup]:
+        """What whoever connects to the servers asked of a name server, in order; not by telephone."""
+        node = self.case.topology.node(self.lookup_node)
+        if not node.resolver or not node.interfaces:
+            return []
+        from lab.wire import dns  # scapy's layers are dear, and few runs fail.
+
+        ends = {node.resolver, node.uplink.ip}
+        packets = self.case.packets(node.uplink.segment)
+        return dns.read((f, p) for f, p in packets if {p.source, p.destination} == ends)
 
     @cached_property
     def sockets(self) -> list[Packet]:

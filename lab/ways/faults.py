@@ -1,8 +1,8 @@
 """The faults that a topology can be run with: each a function from one model to another.
 
 Those of one kind of way are with the way (``lab.ways.<kind>.faults``), those of remote service in
-``service_faults``; here is that of the Internet. What they do to a run is for ``verify.diagnosis`` to
-find out without being told.
+``service_faults``, those of names in ``name_faults``; here is that of the Internet. What they do to a run
+is for ``verify.diagnosis`` to find out without being told.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lab import ways
 from lab.errors import UsageError
 from lab.names import check_known
 from lab.topology.model import DropRule, Role, Topology
-from lab.ways import service_faults
+from lab.ways import name_faults, service_faults
 from lab.ways.fault import Fault, Need, drop
 
 BLACK_HOLE_ABOVE_BYTES = 900
@@ -50,6 +50,7 @@ def known() -> tuple[Fault, ...]:
     return (
         *(fault for kind in ways.kinds() for fault in ways.stage(kind, "faults").FAULTS),
         *service_faults.FAULTS,
+        *name_faults.FAULTS,
         SMALL_MTU,
     )
 

@@ -10,6 +10,7 @@ Plan = tuple[str, ...]
 GOOD: dict[str, Plan] = {
     "direct": ("direct",),
     "direct-snat": ("direct-snat",),
+    "direct-names": ("direct-names",),
     "esa-aix": ("esa-aix",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
@@ -44,12 +45,15 @@ FAULTY_TOPOLOGIES = (
     "service-aos",
     "proxy",
     "proxy-auth",
+    "direct-names",
 )
 """A fault is recorded with the first of these that it applies to."""
 
 
 ELSEWHERE = (
     ("proxy-failover", "proxy-down"),
+    ("proxy", "dns-silent"),
+    ("proxy", "dns-wrong-answer"),
     ("vpn", "wrong-psk"),
     ("vpn", "drop-udp-500"),
     ("vpn", "small-mtu"),

@@ -88,7 +88,7 @@ def test_every_rule_of_the_model_is_one_counted_rule_in_each_of_its_directions(n
 def test_without_a_rule_nothing_but_replies_is_accepted() -> None:
     resolved = topology("vpn")
     assert resolved.firewall is not None
-    closed = replace(resolved, firewall=replace(resolved.firewall, rules=()))
+    closed = replace(resolved, firewall=replace(resolved.firewall, rules=()), dns=None)
     rules = firewall.render(closed, "firewall")
     accepting = [line.strip() for line in rules.splitlines() if line.endswith("accept")]
     assert accepting == [
@@ -97,6 +97,32 @@ def test_without_a_rule_nothing_but_replies_is_accepted() -> None:
         "ct state related accept",
     ]
     assert rules.count("policy drop;") == 3
+
+
+def test_the_resolver_is_asked_from_inside_and_asks_one_server() -> None:
+    resolved = topology("vpn")
+    assert resolved.dns is not None
+    plain = firewall.render(replace(resolved, dns=None), "firewall").splitlines()
+    added = [
+        line.strip()
+        for line in firewall.render(resolved, "firewall").splitlines()
+        if line not in plain and "lookups { }" not in line
+    ]
+
+    assert len(added) == 8
+    asks = [line for line in added if "dport 53" in line]
+    assert len(asks) == 4
+    for line in asks:
+        assert f"ip daddr {resolved.dns.server.address}" in line or "ip daddr 203.0.113.1 " in line
+    assert all("ct state established accept" in line for line in added if line not in asks)
+
+
+def test_a_rule_by_name_looks_into_the_set_that_the_resolver_fills() -> None:
+    rules = firewall.render(topology("direct-names"), "firewall")
+
+    assert "\tset told-esupport.ibm.com {\n\t\ttype ipv4_addr\n\t}\n" in rules
+    assert "ip daddr @told-esupport.ibm.com tcp dport 443 ct state new counter" in rules
+    assert "129.42.56.189 tcp" not in rules
 
 
 def test_source_addresses_change_only_where_the_topology_says_so() -> None:

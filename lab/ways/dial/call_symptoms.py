@@ -171,7 +171,7 @@ def find_silent_name_server(trail: DialTrail) -> Diagnosis | None:
         )
     return Diagnosis(
         "dns-silent",
-        f"the name server {asked[0].destination} is silent: {trail.client} sent it "
+        f"the name server {asked[0].destination} is silent, so no name is told: {trail.client} sent it "
         f"{count(len(asked), 'query', 'queries')} by telephone, and none was answered",
         f"see whether the utility service of {trail.lig} runs",
     )

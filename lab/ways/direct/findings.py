@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from lab.verify import firewall, outbound
 from lab.verify.finding import Judge
-from lab.ways.direct import redundancy
+from lab.ways.direct import healing, redundancy
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
     "F-01": firewall.check_f_01,
     "F-02": firewall.check_f_02,
     "F-03": firewall.check_f_03,
+    "F-05": healing.check_f_05,
     "R-09": redundancy.check_r_09,
+    "R-10": healing.check_r_10,
 }
 
 WAY_HOME = frozenset({"F-01", "F-02", "F-03"})

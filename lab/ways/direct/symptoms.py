@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import internet_symptoms
+from lab.verify import internet_symptoms, name_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
 
 Symptom = Callable[[Trail], Diagnosis | None]
 
 FAILURE: tuple[Symptom, ...] = (
+    name_symptoms.find_failed_lookup,
     internet_symptoms.find_black_hole,
     internet_symptoms.find_refusing_server,
+    name_symptoms.find_moved_server,
+    name_symptoms.find_misled,
     internet_symptoms.find_unopened_address,
     internet_symptoms.find_lost_syn,
     internet_symptoms.find_agent_failure,

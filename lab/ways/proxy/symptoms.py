@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from lab.topology.proxy import BUSY, HttpProxy
-from lab.verify import internet_symptoms
+from lab.verify import internet_symptoms, name_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.proxy.papers import LOG_IN_WANTED
@@ -36,6 +36,11 @@ class ProxyTrail(Trail):
             for tunnel in own_tunnels(self.case)
             if tunnel.agent == self.client and tunnel.proxy.node == self.proxy.node
         ]
+
+    @property
+    def refused_names(self) -> dict[str, str]:
+        refused = (each for each in self.asked if each.status in FORBIDDEN and not each.is_made)
+        return {each.target.rpartition(":")[0]: self.place for each in refused}
 
     @property
     def _near_node(self) -> str:
@@ -123,6 +128,8 @@ def _from_proxy(trail: ProxyTrail, address: str) -> bool:
 FAILURE = (
     find_no_proxy,
     find_refused_log_in,
+    name_symptoms.find_failed_lookup,
+    name_symptoms.find_misled,
     find_refused_connect,
     internet_symptoms.find_black_hole,
     internet_symptoms.find_refusing_server,
@@ -149,4 +156,4 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
     """What befell a way that did lead home: a proxy that was not available."""
-    return first_of(_trails(case, agent), FAILURE[:3])
+    return first_of(_trails(case, agent), FAILURE[:4])

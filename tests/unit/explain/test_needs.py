@@ -59,12 +59,25 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
         if need.must is not Must.optional
     }
     relay = topology.service.relay_address if topology.service is not None else ""
-    rules = [rule for rule in rules_of(topology) if rule.destination != relay]
+    rules = [
+        replace(rule, destination=address)
+        for rule in rules_of(topology)
+        if rule.destination != relay
+        for address in _led_to(topology, rule)
+    ]
 
     assert {(r.destination, r.protocol, r.port, r.both_ways) for r in rules} == {*wanted}
     for rule in rules:
         key = (rule.destination, rule.protocol, rule.port, rule.both_ways)
         assert rule.requirement in wanted[key].requirements
+
+
+def _led_to(topology: Topology, rule: AllowRule) -> tuple[str, ...]:
+    """The addresses that a rule opens when the lab comes up."""
+    if not rule.is_by_name:
+        return (rule.destination,)
+    assert topology.dns is not None
+    return topology.dns.addresses_of(rule.destination)
 
 
 @pytest.mark.parametrize("name", ["service-internet", "service-aos"])

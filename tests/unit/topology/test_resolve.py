@@ -27,6 +27,7 @@ def parts(topology: Topology) -> dict[str, object]:
     its |= {f"node-{node.name}": node for node in topology.nodes}
     its |= {f"link-{segment.name}": segment for segment in topology.segments}
     its |= {"firewall": topology.firewall, "telephone": topology.telephone, "lig": topology.lig}
+    its |= {"dns": topology.dns}
     return {name: part for name, part in its.items() if part is not None}
 
 

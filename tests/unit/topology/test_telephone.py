@@ -178,7 +178,7 @@ def test_a_telephone_and_a_gateway_may_stand_beside_another_path() -> None:
     assert dialers(topology) == ()
     assert topology.firewall is not None
     assert topology.firewall.rules
-    assert any(name.startswith("callhome") for _, name in topology.node("hmc").hosts)
+    assert topology.node("hmc").resolver == "192.168.10.1"
 
 
 # -- AT&T's gateway and its fence ------------------------------------------------------------------

@@ -28,7 +28,9 @@ from lab.ways.vpn.plan import clients, connections, servers
 from tests.unit.sabotage import possessions, steps_that_fail
 from tests.unit.verify.stage import topology
 from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ipsec, lig, proxy
+from tunnels._dnsmasq import DnsmasqSettings
 from tunnels._l2tp_daemon import Xl2tpd
+from tunnels.dns import Dnsmasq
 from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
 from tunnels.lig import Bank
@@ -36,12 +38,13 @@ from tunnels.modem import Dialler
 from tunnels.proxy import Squid
 
 # mypy looks at the signatures.
-STANDING: tuple[type[StandingDriver], ...] = (Charon, Lns, Lac, Bank, Xl2tpd, Squid)
+STANDING: tuple[type[StandingDriver], ...] = (Charon, Lns, Lac, Bank, Xl2tpd, Squid, Dnsmasq)
 DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler)
 """A call of a dialler has a pppd of its own: there is nothing to launch."""
 
 PROGRAM = """#!/bin/sh
 echo "Listening on IP address, read /etc/hosts"
+echo "read /run/dns/records - 3 names"
 exec sleep 1000
 """
 
@@ -91,6 +94,10 @@ class Bed:
             return Xl2tpd(self.node, "", (), {})
         if kind is Squid:
             return Squid(self.node, topology("proxy-auth").proxies[0], self.told.append)
+        if kind is Dnsmasq:
+            return Dnsmasq(
+                self.node, DnsmasqSettings(addresses=("192.0.2.53",), table=_dnsmasq.RECORDS)
+            )
         if kind is Bank:
             return self._bank(self._dial)
         return Dialler(self.node, dialers(self._dial)[0], "lig", record, self.told.append)

@@ -226,7 +226,8 @@ def test_no_secret_is_in_the_options() -> None:
 
 
 def test_the_name_server_listens_on_its_address_only_and_asks_nobody() -> None:
-    lines = _dnsmasq.render(planned().utility).splitlines()
+    settings = _dnsmasq.DnsmasqSettings(addresses=(planned().utility,), table=_dnsmasq.HOSTS)
+    lines = _dnsmasq.render(settings).splitlines()
 
     assert {"listen-address=203.0.113.53", "bind-interfaces", "no-resolv", "local=/#/"} <= set(
         lines

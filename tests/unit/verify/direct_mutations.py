@@ -32,6 +32,29 @@ from tests.unit.verify.mutation import (
 SECOND = "129.42.60.189"
 
 
+NEW = "192.148.6.11"
+
+
+def is_of_new(packet: Packet) -> bool:
+    return NEW in (packet.source, packet.destination)
+
+
+def is_syn_ack_of_new(packet: Packet) -> bool:
+    return packet.is_syn_ack and packet.source == NEW
+
+
+def call_old_again(run: TrueRun) -> None:
+    """After the move the HMC calls an address that its name has left."""
+    packet = IP(src="203.0.113.10", dst=LISTED) / TCP(sport=4001, dport=443, flags="S", seq=7)
+    run.put("lan", "hmc", "firewall", bytes(packet), run.end)
+
+
+def untold(run: TrueRun) -> None:
+    """The name server's answer with the new address is not on the firewall's outer wire."""
+    answers = run.find("fw-inet", lambda p: p.uses_udp(53) and p.source_port == 53)
+    run.drop("fw-inet", answers[-2:])
+
+
 HTTP = TCP(sport=4000, dport=80, flags="S")
 
 
@@ -99,6 +122,16 @@ MUTATIONS = (
              seen="no other server"),
     mutation("R-09", "the other server is asked late", "direct.server-down", ask_late,
              seen="120 s after"),
+    mutation("R-10", "the new address does not answer", "direct-names", lost("lan", is_syn_ack_of_new),
+             seen="did not answer"),
+    mutation("R-10", "the old address is called still", "direct-names", call_old_again,
+             seen="which esupport.ibm.com has left"),
+    mutation("R-10", "the new address is not called", "direct-names", lost("lan", is_of_new),
+             seen="did not call 192.148.6.11"),
+    mutation("F-05", "no SYN to the new address passes", "direct-names", lost("fw-inet", is_of_new), "F-03",
+             seen="no SYN to 192.148.6.11"),
+    mutation("F-05", "nobody told of the new address", "direct-names", untold, "F-03",
+             seen="no name server told"),
     mutation("g1", "an unlisted address", "direct", leaves(UNLISTED, ICMP()), "F-03"),
     mutation("g2", "SYN to the HMC", "direct-snat",
              enters(IP(src=LISTED) / TCP(sport=443, dport=22, flags="S")), "OUT-02 F-03"),

@@ -63,6 +63,8 @@ CAUSES = {
     "small-mtu": "mtu-black-hole",
     "server-down": "server-silent",
     "address-moved": "address-not-opened",
+    "dns-wrong-answer": "dns-wrong-answer",
+    "addresses-pinned": "address-moved",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",

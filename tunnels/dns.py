@@ -12,18 +12,18 @@ from lab.linux.process import Daemon
 from lab.linux.resolver import told_set
 from lab.topology.dns import Dns
 from tunnels import _dnsmasq
-from tunnels._dnsmasq import RECORDS, Settings, render_records
+from tunnels._dnsmasq import RECORDS, DnsmasqSettings, render_records
 
 if TYPE_CHECKING:
     from lab.topology.model import Firewall
     from lab.ways.ground import Ground
 
 
-class NameServer:
+class Dnsmasq:
     """One dnsmasq in its node."""
 
     def __init__(
-        self, node: Node, settings: Settings, records: tuple[tuple[str, str], ...] = ()
+        self, node: Node, settings: DnsmasqSettings, records: tuple[tuple[str, str], ...] = ()
     ) -> None:
         """``records`` are names of its own, (name, address); a server that asks another one has none."""
         self._node = node
@@ -64,7 +64,7 @@ class NameServer:
 
 
 @contextlib.contextmanager
-def start(ground: Ground) -> Iterator[NameServer]:
+def start(ground: Ground) -> Iterator[Dnsmasq]:
     """IBM's name server and the customer's resolver, ready to answer; yields the former.
 
     The lab has them (``Topology.dns`` is not None).
@@ -88,16 +88,16 @@ def _noted(firewall: Firewall | None) -> tuple[tuple[str, str], ...]:
     return tuple((name, f"4#inet#{TABLE}#{identifier(told_set(name))}") for name in names)
 
 
-def _servers(dns: Dns, ground: Ground) -> list[NameServer]:
+def _servers(dns: Dns, ground: Ground) -> list[Dnsmasq]:
     own, resolver = dns.server, dns.resolver
-    settings = Settings(addresses=(own.address,), table=RECORDS, ttl_s=own.ttl_s)
-    servers = [NameServer(ground.nodes[own.node], settings, own.records)]
+    settings = DnsmasqSettings(addresses=(own.address,), table=RECORDS, ttl_s=own.ttl_s)
+    servers = [Dnsmasq(ground.nodes[own.node], settings, own.records)]
     if resolver is not None:
-        asking = Settings(
+        asking = DnsmasqSettings(
             addresses=resolver.addresses,
             upstream=own.address,
             source=resolver.source,
             noted=_noted(ground.topology.firewall),
         )
-        servers.append(NameServer(ground.nodes[resolver.node], asking))
+        servers.append(Dnsmasq(ground.nodes[resolver.node], asking))
     return servers
