@@ -26,6 +26,8 @@ class Segment:
 
     name: str
     subnet: str
+    subnet6: str = ""
+    """Of IPv6; empty on a wire without it."""
     rate_bit_s: int
     """Each interface's transmit rate."""
     delay_s: float
@@ -41,6 +43,8 @@ class Interface:
     mac: str
     address: str
     """With prefix length: ``192.168.10.10/24``."""
+    address6: str = ""
+    """The same of IPv6; empty on a wire without it."""
 
     @property
     def name(self) -> str:
@@ -50,10 +54,20 @@ class Interface:
     def ip(self) -> str:
         return self.address.partition("/")[0]
 
+    @property
+    def ips(self) -> tuple[str, ...]:
+        """Without prefix lengths: of IPv4, and of IPv6 where there is one."""
+        return tuple(each.partition("/")[0] for each in (self.address, self.address6) if each)
+
+    @property
+    def ip6(self) -> str:
+        """Without prefix length; empty without IPv6."""
+        return self.address6.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A static route: ``destination`` is a prefix or ``default``."""
+    """A static route: ``destination`` is a prefix or ``default``; ``via`` says of which version of IP it is."""
 
     destination: str
     via: str
@@ -68,7 +82,7 @@ class NodePlan:
     role: Role
     interfaces: tuple[Interface, ...]
     service_addresses: tuple[str, ...]
-    """Addresses without a wire of their own (``129.42.160.16``): /32 on ``lo``, routed to it."""
+    """Addresses without a wire of their own (``129.42.160.16``): /32 or /128 on ``lo``, routed to it."""
     routes: tuple[Route, ...]
     forwarding: bool
     hosts: tuple[tuple[str, str], ...]
@@ -118,7 +132,7 @@ class DropRule:
     port: int = 0
     above_bytes: int = 0
     source: str = "0.0.0.0/0"
-    """A prefix."""
+    """A prefix, of IPv4 or IPv6; ``0.0.0.0/0`` here is any of either."""
     destination: str = "0.0.0.0/0"
     own: bool = False
     """Whether the node loses what is for itself, and not what it passes on."""

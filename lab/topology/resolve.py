@@ -7,11 +7,11 @@ requirements.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lab import ways
 from lab.topology import catalogue, check, check_service, resolve_servers, resolve_telephone
-from lab.topology.catalogue import RowKind
+from lab.topology.family import V4_ONLY, Family, family_of, host_prefix
 from lab.topology.model import (
     Agent,
     AllowRule,
@@ -46,7 +46,7 @@ class _Resolver(Site):
 
     def topology(self) -> Topology:
         spec = self.spec
-        servers = resolve_servers.servers(self.profile)
+        servers = resolve_servers.servers(self.profile, self.families_of_servers())
         return Topology(
             name=spec.name,
             summary=spec.summary,
@@ -62,6 +62,7 @@ class _Resolver(Site):
                 Segment(
                     name=name,
                     subnet=link.subnet,
+                    subnet6=link.subnet6 or "",
                     rate_bit_s=link.rate,
                     delay_s=link.delay,
                     mtu=link.mtu,
@@ -95,6 +96,7 @@ class _Resolver(Site):
                     segment=link,
                     mac=_mac(n, number),
                     address=self.addresses[link, name],
+                    address6=self.addresses6.get((link, name), ""),
                 )
                 for n, link in enumerate(self.spec.links, 1)
                 if name in self.spec.links[link].nodes
@@ -111,30 +113,37 @@ class _Resolver(Site):
             case Listed.gateway:
                 return (self.gateways[node].address,)
             case Listed.servers:
-                return self.listed()
+                return self.listed(self.families_of_servers())
             case Listed.name_server:
                 return (self.utility,)
             case None:
                 return ()
 
+    def families_of_servers(self) -> tuple[Family, ...]:
+        """The versions of IP by which IBM's servers answer: those of their node's links."""
+        (sdc,) = self.network.with_role(Role.sdc)
+        return tuple(Family) if self.has_ipv6(sdc) else V4_ONLY
+
     def hosts(self, node: str) -> Iterator[tuple[str, str]]:
         """IBM's public names, and the machines on the node's own side of the Internet."""
         yield "127.0.0.1", "localhost"
         zone = self.network.zone(node)
+        by_ipv6 = Family.ipv6 in self.families_of(node)
         for name in self.spec.nodes:
             if name in zone and self.spec.links_of(name):
                 domain = CUSTOMER_DOMAIN if name in self.customers else catalogue.LAB_DOMAIN
-                address = self.ip(self.network.links_of(name)[0], name)
-                if name not in self.gateways:
-                    yield address, f"{name}.{domain}"
-                yield address, name
+                link = self.network.links_of(name)[0]
+                own = (self.ip(link, name), self.ip6(link, name) if by_ipv6 else "")
+                for address in filter(None, own):
+                    if name not in self.gateways:
+                        yield address, f"{name}.{domain}"
+                    yield address, name
 
         own = [self.spec.ways[way] for way in self.spec.agents.get(node, ())]
         if own and not any(way.looks_up_servers for way in own):
             return
 
-        listed = (*self.profile.vpn_gateways, *self.profile.addresses(RowKind.server))
-        yield from dict.fromkeys((a.address, a.host) for a in listed if a.version == 4)
+        yield from self.listed_names(node)
 
     def routes(self, node: str) -> Iterator[Route]:
         """Everything on the node's own side of the Internet, and the Internet by default.
@@ -155,22 +164,28 @@ class _Resolver(Site):
                 continue
 
             hop = ways[min(near, key=lambda o: len(ways[o]))][0]
-            if hop != default:
-                yield self.route(destination, hop)
+            family = family_of(destination)
+            if hop != default and (family is Family.ipv4 or self.spec.links[hop.link].subnet6):
+                yield self.route(destination, hop, family)
 
         if default is not None:
             yield self.route("default", default)
+            if self.spec.links[default.link].subnet6:
+                yield self.route("default", default, Family.ipv6)
         yield from self.service_routes(node)
 
-    def route(self, destination: str, hop: Hop) -> Route:
-        via = self.ip(hop.link, hop.neighbour)
+    def route(self, destination: str, hop: Hop, family: Family = Family.ipv4) -> Route:
+        own = self.ip6 if family is Family.ipv6 else self.ip
+        via = own(hop.link, hop.neighbour)
         return Route(destination=destination, via=via, interface=hop.link)
 
     def destinations(self) -> dict[str, tuple[str, ...]]:
         """Every prefix of the lab, and the nodes that it is at."""
-        result = {link.subnet: tuple(link.nodes) for link in self.spec.links.values()}
+        links = self.spec.links.values()
+        result = {link.subnet: tuple(link.nodes) for link in links}
+        result |= {link.subnet6: tuple(link.nodes) for link in links if link.subnet6}
         for name in self.spec.nodes:
-            result |= {f"{address}/32": (name,) for address in self.service_addresses(name)}
+            result |= {host_prefix(address): (name,) for address in self.service_addresses(name)}
             if name in self.pools and (check.callers(self.spec, name) or name == self.spec.lig):
                 result[self.pools[name][0]] = (name,)
 
@@ -205,10 +220,10 @@ class _Resolver(Site):
             service=its.role is Role.service_proxy,
         )
 
-    def listed(self) -> tuple[str, ...]:
+    def listed(self, families: Iterable[Family] = V4_ONLY) -> tuple[str, ...]:
         """The addresses of every listed server."""
-        servers = self.profile.addresses(RowKind.server)
-        return tuple(dict.fromkeys(a.address for a in servers if a.version == 4))
+        own = self.profile.callable()
+        return tuple(dict.fromkeys(a.address for f in families for a in own if a.family is f))
 
     # -- remote service ---------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lab.topology.family import Family, family_of, host_prefix
 from lab.topology.model import DropRule, Role, Topology
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.fault import Fault, Need, drop
@@ -20,7 +21,7 @@ def _has_others(topology: Topology) -> bool:
 
 def _first_is_down(topology: Topology) -> Topology:
     (sdc,) = topology.with_role(Role.sdc)
-    first = f"{_plans(topology)[0].endpoints[0].address}/32"
+    first = host_prefix(_plans(topology)[0].endpoints[0].address)
     return drop(topology, DropRule(name="server-down", node=sdc.name, destination=first, own=True))
 
 
@@ -29,7 +30,9 @@ EARLIER = {"esa-aix-2025": "hmc-2017-simplified", "hmc-2017-simplified": "hmc-20
 
 
 def _has_moved(topology: Topology) -> bool:
-    behind = topology.firewall is not None and bool(_plans(topology))
+    plans = _plans(topology)
+    # Of the earlier servers none had an IPv6 address.
+    behind = topology.firewall is not None and any(Family.ipv4 in way.families for way in plans)
     return behind and topology.profile in EARLIER
 
 
@@ -40,9 +43,14 @@ def _earlier_rules(topology: Topology) -> Topology:
     from lab.topology import catalogue  # On the host only: the guest reads no tables.
 
     servers = catalogue.profile(EARLIER[topology.profile]).servers()
-    addresses = dict.fromkeys(a.address for a in servers if a.version == 4 and a.offers("tcp", 443))
+    addresses = dict.fromkeys(a.address for a in servers if a.offers("tcp", 443))
     own = [rule for rule in firewall.rules if rule.protocol == "tcp"]
-    moved = dict.fromkeys(replace(rule, destination=each) for rule in own for each in addresses)
+    moved = dict.fromkeys(
+        replace(rule, destination=each)
+        for rule in own
+        for each in addresses
+        if family_of(each) is family_of(rule.source)
+    )
     others = tuple(rule for rule in firewall.rules if rule not in own)
     return replace(topology, firewall=replace(firewall, rules=(*moved, *others)))
 
