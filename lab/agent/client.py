@@ -11,7 +11,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from lab.agent.heartbeat import AGENT, heartbeat
 from lab.agent.http1 import Head, Malformed, Stream, split_authority
@@ -24,7 +24,7 @@ TOTAL_S = 60.0
 ROUNDS = 2
 """Every server is tried in order, and then once more (R-02: a backup before a second try)."""
 
-_Info = tuple[int, int, int, str, tuple[object, ...]]
+_Info = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
 """Of ``getaddrinfo``: family, type, protocol, canonical name, address."""
 _GOODBYE_S = 5.0
 _ANSWER_BYTES = 64 * 1024
@@ -263,7 +263,7 @@ def _reach(call: _Call, host: str, port: int, phase: str) -> socket.socket:
     raise ConnectionError("; ".join(problems))
 
 
-def alternating(found: list[_Info]) -> list[_Info]:
+def alternating(found: Sequence[_Info]) -> list[_Info]:
     """Addresses in turn of the two versions of IP, as RFC 8305 4 says, the resolver's first one first.
 
     One version that is broken then costs one time-out, however many addresses it has.

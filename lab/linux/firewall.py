@@ -16,10 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
-from lab.linux import nft
+from lab.linux import matches, nft
 from lab.linux.nodes import Node
 from lab.topology import model
-from lab.topology.family import Family, family_of
 from lab.topology.roles import TRAITS
 from lab.ways.vpn.plan import clients, servers
 
@@ -35,11 +34,6 @@ L2TP_IN_CLEAR_OUT = "l2tp-in-clear-out"
 L2TP_PORT = 1701
 NAT_T_PORT = 4500
 
-NEIGHBOURS = (
-    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, mld-listener-report, mld2-listener-report }"
-)
-"""How a host finds its neighbours, and tells a switch what it listens to (RFC 4861, RFC 3810)."""
-IPV6_HEADER = 40
 ANYBODY = "0.0.0.0/0"
 """What a ``DropRule`` has where it does not name anybody."""
 
@@ -130,7 +124,7 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     Of the firewall's own packets only errors about tracked flows pass (RFC 1191 and RFC 8201 need them). ARP
     is not IP, and passes, and so does what IPv6 has in its place (RFC 4890 4.4.1).
     """
-    own = (f"{NEIGHBOURS} accept",) if by_ipv6(topology.node(firewall.node)) else ()
+    link = (f"{matches.NEIGHBOURS} accept",) if by_ipv6(topology.node(firewall.node)) else ()
     inside, outside = f'"{firewall.inside}"', f'"{firewall.outside}"'
     dropped = (
         f"iifname {inside} {table.counter(DROPPED_OUT)}",
@@ -140,8 +134,8 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     for rule, name in zip(firewall.rules, allow_counters(firewall), strict=True):
         counted = f'{table.counter(name, rule.requirement)} accept comment "{rule.requirement}"'
         source, destination = rule.source, rule.destination
-        what = first_packet(rule.protocol, rule.port, destination)
-        ip = of_ip(destination)
+        what = matches.first_packet(rule.protocol, rule.port, destination)
+        ip = matches.ip(destination)
         allowed.append(
             f"iifname {inside} oifname {outside} {ip} saddr {source} {ip} daddr {destination} "
             f"{what} ct state new {counted}"
@@ -161,12 +155,12 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     table.chain(
         "input",
         "type filter hook input priority filter; policy drop;",
-        ("ct state related accept", *own, *dropped),
+        ("ct state related accept", *link, *dropped),
     )
     table.chain(
         "output",
         "type filter hook output priority filter; policy drop;",
-        ("ct state related accept", *own, table.counter(DROPPED_OWN)),
+        ("ct state related accept", *link, table.counter(DROPPED_OWN)),
     )
     if firewall.snat:
         own = topology.node(firewall.node).interface(firewall.outside).ip
@@ -181,18 +175,6 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
 def by_ipv6(node: model.NodePlan) -> bool:
     """Whether a node has an IPv6 address on a wire."""
     return any(interface.address6 for interface in node.interfaces)
-
-
-def of_ip(address: str) -> str:
-    """What nft calls the header that an address or a prefix is in."""
-    return "ip6" if family_of(address) is Family.ipv6 else "ip"
-
-
-def first_packet(protocol: str, port: int, destination: str = "") -> str:
-    """The match of what opens a flow to a service; port 0 is any. ``destination`` says by which IP."""
-    if protocol == "icmp-echo":
-        return f"{'icmpv6' if of_ip(destination) == 'ip6' else 'icmp'} type echo-request"
-    return f"{protocol} dport {port}" if port else f"meta l4proto {protocol}"
 
 
 # The ends of a VPN.
@@ -233,42 +215,24 @@ def _own_firewall(table: _Table) -> None:
 # Faults.
 
 
-def _lose(
-    table: _Table, name: str, hook: str, rules: Iterable[model.DropRule], six: bool
-) -> None:
+def _lose(table: _Table, name: str, hook: str, rules: Iterable[model.DropRule], six: bool) -> None:
     lines: list[str] = []
     for rule in rules:
         where = ""
         if rule.source != ANYBODY:
-            where += f"{of_ip(rule.source)} saddr {rule.source} "
+            where += f"{matches.ip(rule.source)} saddr {rule.source} "
         if rule.destination != ANYBODY:
-            where += f"{of_ip(rule.destination)} daddr {rule.destination} "
+            where += f"{matches.ip(rule.destination)} daddr {rule.destination} "
         lost = f"{table.counter(rule.name)} drop"
         lines.extend(
             f"{where}{size}{what}{lost}"
-            for size in _above(rule.above_bytes, six)
-            for what in _either_way(rule.protocol, rule.port)
+            for size in matches.longer(rule.above_bytes, by_ipv6=six)
+            for what in matches.either_way(rule.protocol, rule.port)
         )
 
     if lines:
         base = f"type filter hook {hook} priority filter - 10; policy accept;"
         table.chain(name, base, lines)
-
-
-def _above(size: int, six: bool) -> tuple[str, ...]:
-    """Matches of IP packets longer than a size; an IPv6 header does not count itself (RFC 8200 3)."""
-    if not size:
-        return ("",)
-    return (f"ip length > {size} ", *([f"ip6 length > {size - IPV6_HEADER} "] if six else []))
-
-
-def _either_way(protocol: str, port: int) -> tuple[str, ...]:
-    """Matches of a protocol, or of either end of its port."""
-    if protocol == "any":
-        return ("",)
-    if not port:
-        return (f"meta l4proto {protocol} ",)
-    return (f"{protocol} dport {port} ", f"{protocol} sport {port} ")
 
 
 def _meddle(table: _Table, actions: Iterable[model.EspMeddling]) -> None:

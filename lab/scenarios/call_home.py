@@ -21,6 +21,7 @@ from lab.linux import firewall
 from lab.linux.process import PIPE
 from lab.record.cause import AgentCause
 from lab.record.event import (
+    CalledByOne,
     CallHomeTried,
     ForwardProbed,
     NodeDied,
@@ -36,6 +37,8 @@ from lab.wire import craft
 
 AGENT_DEADLINE_S = 900.0
 PROBE_DEADLINE_S = 5.0
+OPTIONS = {Family.ipv4: "-4", Family.ipv6: "-6"}
+"""Of the agent, by which it calls by one version of IP."""
 PROBED_PORTS = (22, 443, 9960)
 """SSH, the web interface and the console applet: what a console may listen on (T2-08)."""
 
@@ -70,6 +73,8 @@ def _run(lab: RunningLab) -> bool:
 def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
     """Try the ways that these agents have just come home by; whether the ways outlived that."""
     for agent in agents:
+        if not _call_by_the_other_family(lab, agent):
+            return False
         try_inbound(lab, agent)
         try_own_firewall(lab, agent)
     try:
@@ -116,11 +121,32 @@ def _call_home(lab: RunningLab, agent: str) -> bool:
     return False
 
 
-def call(lab: RunningLab, agent: str, dying: Iterable[str] = ()) -> bool:
-    """Run the reference agent on its host while nodes die; what the agent says goes into the record."""
+def _call_by_the_other_family(lab: RunningLab, agent: str) -> bool:
+    """Where the way has IPv4 and IPv6, call home by the one that the last call did not use (OUT-08).
+
+    Not where a fault was put in: then the other one is used when it is needed.
+    """
+    way = lab.homeward.in_use(agent)
+    assert way is not None, "the agent has come home"
+    if lab.topology.fault or len(way.ip_families) == 1:
+        return True
+    last = next(call for call in reversed(lab.record.calls) if call.agent == agent)
+    used = family_of(last.attempts[-1].address)
+    (other,) = (family for family in way.ip_families if family is not used)
+    lab.story.tell(CalledByOne(source=agent, family=str(other)))
+    return call(lab, agent, options=(OPTIONS[other],))
+
+
+def call(
+    lab: RunningLab, agent: str, dying: Iterable[str] = (), *, options: tuple[str, ...] = ()
+) -> bool:
+    """Run the reference agent on its host while nodes die; what the agent says goes into the record.
+
+    ``options`` are the agent's own.
+    """
     started = time.time()
     way = lab.homeward.in_use(agent)
-    argv = [sys.executable, "-m", "lab.agent", "--json"]
+    argv = [sys.executable, "-m", "lab.agent", "--json", *options]
     log = lab.run_dir / "logs" / agent / "agent.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent)}

@@ -23,7 +23,9 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
         if link.subnet6 is not None:
             yield from _subnet(spec, name, link.subnet6)
             if link.mtu < SMALLEST_MTU:
-                problem = f"{link.mtu} is less than IPv6 needs, which is {SMALLEST_MTU} (RFC 8200 5)"
+                problem = (
+                    f"{link.mtu} is less than IPv6 needs, which is {SMALLEST_MTU} (RFC 8200 5)"
+                )
                 needs = (("links", name, "subnet6"),)
                 yield Complaint(("links", name, "mtu"), problem, "take subnet6 out", needs)
         yield from _nodes(spec, name, link)
@@ -84,5 +86,7 @@ def reaches(spec: TopologySpec, net: Network, agent: str, way: str) -> Iterator[
     for hop in net.ways(agent).get(sdc, ()):
         if spec.links[hop.link].subnet6 is None:
             problem = f"{agent} calls home by IPv6, and {hop.link} has none"
-            fix = f"add subnet6 to {hop.link}, such as 2001:db8:10::/64, or take ipv6 out of families"
+            fix = (
+                f"add subnet6 to {hop.link}, such as 2001:db8:10::/64, or take ipv6 out of families"
+            )
             yield Complaint(("ways", way, "families"), problem, fix)

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from lab.errors import Unsupported
 from lab.topology import catalogue
 from lab.topology.catalogue import Address, Profile
-from lab.topology.family import Family
 from lab.topology.check import PRIVATE, Complaint, unknown
+from lab.topology.family import Family
 from lab.topology.part import WaySpec
 from lab.topology.roles import TRAITS, Listed
 from lab.topology.spec import TopologySpec

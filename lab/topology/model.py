@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lab.topology.family import V4_ONLY, Family
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
@@ -67,7 +68,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A static route: ``destination`` is a prefix or ``default``; ``via`` says of which version of IP it is."""
+    """A static route: ``destination`` is a prefix or ``default``; ``via`` is of the same version of IP."""
 
     destination: str
     via: str
@@ -202,6 +203,11 @@ class Way:
     def environment(self, topology: Topology) -> dict[str, str]:
         """What commands on an agent's host are told of the way; nothing but its name, if it is not here."""
         return {}
+
+    @property
+    def ip_families(self) -> tuple[Family, ...]:
+        """By which versions of IP servers are called, the preferred one first."""
+        return V4_ONLY
 
     @property
     def peers(self) -> tuple[str, ...]:

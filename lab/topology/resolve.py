@@ -133,8 +133,8 @@ class _Resolver(Site):
             if name in zone and self.spec.links_of(name):
                 domain = CUSTOMER_DOMAIN if name in self.customers else catalogue.LAB_DOMAIN
                 link = self.network.links_of(name)[0]
-                own = (self.ip(link, name), self.ip6(link, name) if by_ipv6 else "")
-                for address in filter(None, own):
+                both = (self.ip(link, name), self.ip6(link, name) if by_ipv6 else "")
+                for address in filter(None, both):
                     if name not in self.gateways:
                         yield address, f"{name}.{domain}"
                     yield address, name

@@ -19,9 +19,7 @@ _BY_PORT = {80: Speaks.http, 21: Speaks.ftps}
 """All others speak HTTPS, also URSF's 19285 and 11111, of which the paper does not say it (Q-15)."""
 
 
-def servers(
-    profile: Profile, families: Collection[Family] = V4_ONLY
-) -> tuple[ListedServer, ...]:
+def servers(profile: Profile, families: Collection[Family] = V4_ONLY) -> tuple[ListedServer, ...]:
     """Every listed server, of all regions and variants (F-15), and what is listed as optional, too.
 
     One address and port is one server, however many rows list it; it is called as the first of them says.

@@ -139,7 +139,7 @@ class Site:
         return own(self.network.uplinks(node)[0], node)
 
     def families_of(self, node: str) -> tuple[Family, ...]:
-        """By which versions of IP a node looks servers up: an agent as its ways do, others as any way does."""
+        """By which versions of IP a node looks servers up: an agent as its ways, others as any way does."""
         names = self.spec.agents.get(node, tuple(self.spec.ways))
         return tuple(dict.fromkeys(f for n in names for f in self.spec.ways[n].ip_families))
 

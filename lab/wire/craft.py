@@ -13,7 +13,7 @@ HEADERS = {
     _ETHERTYPE_IPV4: (slice(26, 30), slice(30, 34), 23),
     _ETHERTYPE_IPV6: (slice(22, 38), slice(38, 54), 20),
 }
-"""By Ethernet's type, where in a frame source, destination and protocol are, without options and extensions."""
+"""By Ethernet's type, where in a frame of ours source, destination and protocol are."""
 _IPV6 = struct.Struct("!IHBB16s16s")
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _TCP = struct.Struct("!HHIIBBHHH")

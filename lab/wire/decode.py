@@ -107,8 +107,8 @@ class Packet:
     def is_of_link(self) -> bool:
         """Whether it is what IPv6 has in the place of ARP: neighbours, routers, listeners of groups.
 
-        No router passes it on: it has the largest hop limit (RFC 4861 7.1), or the smallest and goes to a group
-        of the link (RFC 3810 5).
+        No router passes it on: it has the largest hop limit (RFC 4861 7.1), or the smallest and goes to a
+        group of the link (RFC 3810 5).
         """
         if self.protocol != ICMPV6 or not self.payload or self.fragment_offset:
             return False
@@ -206,7 +206,7 @@ def read_all(folder: Path) -> dict[str, list[Frame]]:
 
 
 def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:
-    """A frame of a capture; ``ip`` is None where no IP packet can be read in it, and of what stays on the link."""
+    """A frame of a capture; ``ip`` is None where no IP packet can be read, and of what ``is_of_link``."""
     if len(data) < 14:
         return Frame(segment, number, time, data, b"", b"", 0, None)
 

@@ -17,7 +17,9 @@ def complaints(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Compl
     place = ("ways", name, "families")
     yield from check.repeated(place, way.families)
     profile = spec.known_profile
-    for number, family in enumerate(way.families if profile is not None else ()):
+    if profile is None:
+        return
+    for number, family in enumerate(way.families):
         said = profile.can.every["has", family.value]
         if said.lacks:
             problem = f"{profile.name} has no {family}: {said.lacks} ({said.cited})"

@@ -1,4 +1,4 @@
-"""What can be wrong with a way home over the Internet: with the server that is asked first."""
+"""What can be wrong with a way home over the Internet: with servers, their addresses, and IPv6."""
 
 from __future__ import annotations
 
@@ -55,12 +55,37 @@ def _earlier_rules(topology: Topology) -> Topology:
     return replace(topology, firewall=replace(firewall, rules=(*moved, *others)))
 
 
+GLOBAL_UNICAST = "2000::/3"
+"""RFC 4291 2.4, by IANA's assignment."""
+
+
+def _by_ipv6(topology: Topology) -> bool:
+    return any(Family.ipv6 in way.families for way in _plans(topology))
+
+
+def _by_ipv4_too(topology: Topology) -> bool:
+    return all(Family.ipv4 in way.families for way in _plans(topology))
+
+
+def _ipv6_is_lost(topology: Topology) -> Topology:
+    (internet,) = topology.with_role(Role.internet)
+    rule = DropRule(name="ipv6-broken", node=internet.name, destination=GLOBAL_UNICAST)
+    return drop(topology, rule)
+
+
 FAULTS = (
     Fault(
         "address-moved",
         "the firewall's rules are of the addresses that IBM's servers had a generation earlier",
         Need("a direct path through a firewall, to servers that have moved", _has_moved, "direct"),
         _earlier_rules,
+    ),
+    Fault(
+        "ipv6-broken",
+        "the Internet has routes for IPv6, and loses its packets in silence",
+        Need("a direct path by IPv6", _by_ipv6, "direct"),
+        _ipv6_is_lost,
+        backed_up=_by_ipv4_too,
     ),
     Fault(
         "server-down",

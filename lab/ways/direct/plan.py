@@ -13,7 +13,11 @@ class DirectPlan(Way):
     """A way home by the agent's own default route."""
 
     families: tuple[Family, ...] = V4_ONLY
-    """By which versions of IP servers are called, the preferred one first."""
+
+    @property
+    def ip_families(self) -> tuple[Family, ...]:
+        """As the file says."""
+        return self.families
 
 
 Plan = DirectPlan

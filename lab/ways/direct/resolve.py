@@ -12,7 +12,7 @@ from lab.ways.direct.plan import DirectPlan
 from lab.ways.direct.spec import DirectSpec
 
 PROBE_RULE = "LAB_PROBE"
-"""What asks for the rules of the lab's own: ping to the address that proves a direct path, one a version of IP."""
+"""What asks for the rules of the lab's own: ping to the first address of each version of IP."""
 
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:

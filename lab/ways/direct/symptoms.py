@@ -14,10 +14,17 @@ FAILURE: tuple[Symptom, ...] = (
     internet_symptoms.find_black_hole,
     internet_symptoms.find_refusing_server,
     internet_symptoms.find_unopened_address,
+    internet_symptoms.find_lost_ipv6,
     internet_symptoms.find_lost_syn,
     internet_symptoms.find_agent_failure,
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
+
+
+SURVIVED: tuple[Symptom, ...] = (
+    internet_symptoms.find_lost_ipv6,
+    internet_symptoms.find_silent_server,
+)
 
 
 def failure(case: Case, agent: str) -> Diagnosis | None:
@@ -26,5 +33,5 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
 
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
-    """What befell a way that did lead home: a server that was down."""
-    return first_of([Trail(case, agent, None)], [internet_symptoms.find_silent_server])
+    """What befell a way that did lead home: IPv6 was lost, or a server was down."""
+    return first_of([Trail(case, agent, None)], SURVIVED)
