@@ -239,7 +239,7 @@ def _proxy_answer(call: _Call, connection: socket.socket) -> Head:
 def _reach(call: _Call, host: str, port: int, phase: str) -> socket.socket:
     """Connect to the first address of a name that answers."""
     # getaddrinfo knows no deadline but the resolver's own (resolv.conf(5) timeout, attempts).
-    found = socket.getaddrinfo(host, port, call.family, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, port, family=call.family, type=socket.SOCK_STREAM)
     problems = []
 
     for family, kind, protocol, _, address in alternating(found):

@@ -128,7 +128,8 @@ class _Resolver(Site):
         """IBM's public names, and the machines on the node's own side of the Internet."""
         yield "127.0.0.1", "localhost"
         zone = self.network.zone(node)
-        by_ipv6 = Family.ipv6 in self.families_of(node)
+        if by_ipv6 := Family.ipv6 in self.families_of(node):
+            yield "::1", "localhost"
         for name in self.spec.nodes:
             if name in zone and self.spec.links_of(name):
                 domain = CUSTOMER_DOMAIN if name in self.customers else catalogue.LAB_DOMAIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.topology import check, check_ipv6
+from lab.topology import capability, check, check_ipv6
 from lab.topology.check import Complaint
 from lab.topology.family import V4_ONLY, Family
 from lab.topology.routing import Network
@@ -21,8 +21,10 @@ def complaints(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Compl
         return
     for number, family in enumerate(way.families):
         said = profile.can.every["has", family.value]
-        if said.lacks:
-            problem = f"{profile.name} has no {family}: {said.lacks} ({said.cited})"
+        # A profile of the user's own need not say that it has IPv4.
+        if said.lacks and (family is Family.ipv6 or said is not capability.UNSAID):
+            cited = f" ({said.cited})" if said.cited else ""
+            problem = f"{profile.name} has no {family}: {said.lacks}{cited}"
             others = [each for each in way.families if each is not family] or [*V4_ONLY]
             fix = f"write families: [{', '.join(each.value for each in others)}]"
             yield Complaint((*place, number), problem, fix, (("profile",),))
