@@ -11,6 +11,8 @@ GOOD: dict[str, Plan] = {
     "direct": ("direct",),
     "direct-snat": ("direct-snat",),
     "esa-aix": ("esa-aix",),
+    "direct-ipv6": ("direct-ipv6",),
+    "dual-stack": ("dual-stack",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -44,11 +46,15 @@ FAULTY_TOPOLOGIES = (
     "service-aos",
     "proxy",
     "proxy-auth",
+    "dual-stack",
 )
 """A fault is recorded with the first of these that it applies to."""
 
 
 ELSEWHERE = (
+    ("direct-ipv6", "ipv6-broken"),
+    ("direct-ipv6", "small-mtu"),
+    ("direct-ipv6", "server-down"),
     ("proxy-failover", "proxy-down"),
     ("vpn", "wrong-psk"),
     ("vpn", "drop-udp-500"),

@@ -30,25 +30,28 @@ EARLIER = {"esa-aix-2025": "hmc-2017-simplified", "hmc-2017-simplified": "hmc-20
 
 
 def _has_moved(topology: Topology) -> bool:
-    plans = _plans(topology)
-    # Of the earlier servers none had an IPv6 address.
-    behind = topology.firewall is not None and any(Family.ipv4 in way.families for way in plans)
-    return behind and topology.profile in EARLIER
+    if topology.firewall is None or topology.profile not in EARLIER:
+        return False
+    families = {family_of(address) for address in _earlier_addresses(topology)}
+    return any(families & {*way.families} for way in _plans(topology))
+
+
+def _earlier_addresses(topology: Topology) -> tuple[str, ...]:
+    from lab.topology import catalogue  # On the host only: the guest reads no tables.
+
+    servers = catalogue.profile(EARLIER[topology.profile]).servers()
+    return tuple(dict.fromkeys(a.address for a in servers if a.offers("tcp", 443)))
 
 
 def _earlier_rules(topology: Topology) -> Topology:
     """The rules for the way home are those that the papers asked for a generation earlier."""
     firewall = topology.firewall
     assert firewall is not None, "it applies only there"
-    from lab.topology import catalogue  # On the host only: the guest reads no tables.
-
-    servers = catalogue.profile(EARLIER[topology.profile]).servers()
-    addresses = dict.fromkeys(a.address for a in servers if a.offers("tcp", 443))
     own = [rule for rule in firewall.rules if rule.protocol == "tcp"]
     moved = dict.fromkeys(
         replace(rule, destination=each)
         for rule in own
-        for each in addresses
+        for each in _earlier_addresses(topology)
         if family_of(each) is family_of(rule.source)
     )
     others = tuple(rule for rule in firewall.rules if rule not in own)

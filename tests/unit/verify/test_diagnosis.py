@@ -62,6 +62,7 @@ CAUSES = {
     "replayed-esp": "replayed-esp",
     "small-mtu": "mtu-black-hole",
     "server-down": "server-silent",
+    "ipv6-broken": "ipv6-lost",
     "address-moved": "address-not-opened",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
@@ -91,7 +92,17 @@ CAUSES = {
 """Fault to the diagnosis that it must get."""
 
 
-LEFT_AS_IT_WAS = ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", "vpn-rekeyed", "dial")
+LEFT_AS_IT_WAS = (
+    "direct",
+    "direct-snat",
+    "direct-ipv6",
+    "dual-stack",
+    "vpn",
+    "vpn-nat",
+    "vpn-two-hmcs",
+    "vpn-rekeyed",
+    "dial",
+)
 """Recordings of runs in which nothing befell anybody."""
 
 
