@@ -52,6 +52,12 @@ def request(label: str, index: int, address: str) -> NetlinkRequest:
     )
     if isinstance(network, ipaddress.IPv4Network) and network.prefixlen < 31:
         body += attribute(_IFA_BROADCAST, network.broadcast_address.packed)
+    hint = "this kernel may have no IPv6; the lab's own has it (lab run --engine uml)"
     return NetlinkRequest(
-        f"add address {address} to", label, _RTM_NEWADDR, netlink.CREATE | netlink.EXCL, body
+        f"add address {address} to",
+        label,
+        _RTM_NEWADDR,
+        netlink.CREATE | netlink.EXCL,
+        body,
+        hint=hint if family == socket.AF_INET6 else "",
     )

@@ -8,7 +8,7 @@ from lab import names
 from lab.names import count
 from lab.verify.journey import Course, Journey
 from lab.verify.symptom import Diagnosis, Trail, loss_of_all
-from lab.wire.decode import reverse
+from lab.wire.decode import TCP, Packet, reverse
 
 HTTP_ERROR = 400
 
@@ -121,8 +121,9 @@ def find_lost_syn(trail: Trail) -> Diagnosis | None:
 def find_lost_ipv6(trail: Trail) -> Diagnosis | None:
     """All IPv6 to the servers is lost on the way, and IPv4 is not."""
     for out, journeys, way in trail.directions:
-        six = [journey for journey in journeys if journey.packet.version == 6]
-        others = [journey for journey in journeys if journey.packet.version == 4]
+        calls = [journey for journey in journeys if _is_call(trail, journey.packet)]
+        six = [journey for journey in calls if journey.packet.version == 6]
+        others = [journey for journey in calls if journey.packet.version == 4]
         loss = loss_of_all(six, way)
         if not out or loss is None or loss_of_all(others, way):
             continue
@@ -135,6 +136,12 @@ def find_lost_ipv6(trail: Trail) -> Diagnosis | None:
             "families",
         )
     return None
+
+
+def _is_call(trail: Trail, packet: Packet) -> bool:
+    """Whether it is TCP to a listed address and port: what else is lost, the firewall may well lose."""
+    to = packet.destination, packet.destination_port
+    return packet.protocol == TCP and to in trail.case.listed
 
 
 def _failed(trail: Trail) -> bool:

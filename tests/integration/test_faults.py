@@ -60,6 +60,7 @@ TELLING = {
     "expired-token": "the authorization has expired",
     "replayed-response": "denied the response to an earlier challenge",
     "address-moved": "which none of its rules names",
+    "ipv6-broken": "IPv6 of",
     "server-down": "SYNs of hmc to it, none answered",
     "proxy-down": "refuses TCP: it answers the SYN",
     "proxy-silent": "SYNs, and nothing came back",
@@ -72,7 +73,7 @@ TELLING = {
 """What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
 
 FAULTS = {fault.name: fault for fault in reversed(faults.known())}
-WITH_FAULTS = "vpn", "vpn-nat", "direct", "dial", "proxy"
+WITH_FAULTS = "vpn", "vpn-nat", "direct", "direct-ipv6", "dial", "proxy"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
 SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 
@@ -94,6 +95,7 @@ FAULTY = [
     *(("proxy-failover", fault) for fault in applicable("proxy-failover") if fault in OF_PROXIES),
     ("proxy-auth", "proxy-wrong-password"),
     ("esa-aix", "address-moved"),
+    ("dual-stack", "ipv6-broken"),
     *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]

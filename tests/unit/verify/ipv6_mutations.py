@@ -123,7 +123,7 @@ MUTATIONS = (
              crosses("fw-inet", "firewall", "internet", PRIVATE), "OUT-01"),
     mutation("OUT-03", "the server sees another", "direct-ipv6", facts("ledger", peer_ip=UNLISTED)),
     mutation("OUT-04", "IBM on the second NIC", "direct-ipv6",
-             crosses("svc", "hmc", "cec", IPv6(src="2001:db8:128::1", dst=LISTED) / SYN)),
+             crosses("svc", "hmc", "cec", IPv6(src="fdca:11ab:128::1", dst=LISTED) / SYN)),
     mutation("F-03", "SSH passes", "direct-ipv6",
              leaves(LISTED, TCP(sport=4000, dport=22, flags="S")), "OUT-01 g4"),
     mutation("F-03", "something passes inwards", "direct-ipv6",

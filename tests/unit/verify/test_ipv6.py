@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.packet import Packet as Layers
 
 from lab.verify import Verdict
 from lab.wire.decode import ETHERTYPE_IPV6
@@ -52,6 +55,18 @@ def test_where_ipv4_is_lost_too_it_is_no_matter_of_ipv6(recordings: Recordings) 
 def test_one_packet_that_is_lost_is_no_loss_of_ipv6(recordings: Recordings) -> None:
     run = recordings("dual-stack")
     run.drop("dmz", run.find("dmz", lambda p: p.destination == SERVER)[1:])
+
+    assert run.diagnose().cause == "nothing"
+
+
+@pytest.mark.parametrize("payload", [UDP(sport=9, dport=33434), TCP(sport=9, dport=444, flags="S")])
+def test_what_no_rule_lets_out_is_no_loss_of_ipv6(payload: Layers, recordings: Recordings) -> None:
+    """A traceroute, or a port that is not listed."""
+    run = recordings("direct-ipv6")
+    for wire in ("lan", "fw-inet", "dmz"):
+        lose(run, "2001:db8:10::10", wire)
+    packet = IPv6(src="2001:db8:10::10", dst="2620:0:6c0:200:129:42:56:189") / payload
+    run.put("lan", "hmc", "firewall", bytes(packet), run.end)
 
     assert run.diagnose().cause == "nothing"
 
