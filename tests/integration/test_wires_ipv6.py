@@ -64,8 +64,11 @@ def test_nobody_looks_for_routers_or_for_duplicates(tmp_path: Path) -> None:
     with wired("direct-ipv6", tmp_path) as lab:
         connect(lab, lab.topology.endpoints[0].address)
         told = lab.nodes["hmc"].run(("ip", "-6", "address", "show", "dev", "lan"))
+        takes = lab.nodes["hmc"].run(("cat", "/proc/sys/net/ipv6/conf/lan/accept_ra"))
 
     assert "tentative" not in told
+    # The first solicitation would come a second later, and what a router says would be believed.
+    assert takes.strip() == "0"
     for wire in ("svc", "lan", "fw-inet", "dmz"):
         frames = [frame[IPv6] for frame in lab.frames(wire) if IPv6 in frame]
         assert not any(ICMPv6ND_RS in f for f in frames)
