@@ -39,6 +39,11 @@ def all_of(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+def place(address: str, port: int) -> str:
+    """``192.0.2.1:443``, ``[2001:db8::1]:443`` (RFC 3986 3.2.2)."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """``1 packet``, ``2 packets``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -33,6 +33,8 @@ class DnsmasqSettings:
     """The file with its names, in the form of hosts(5); empty: it asks ``upstream``."""
     ttl_s: int = 0
     """Of its own names."""
+    bare: tuple[str, ...] = ()
+    """Names that exist, and have no address."""
     upstream: str = ""
     """Whom it asks."""
     source: str = ""
@@ -56,6 +58,7 @@ def render(settings: DnsmasqSettings) -> str:
         lines += ["local=/#/", f"addn-hosts={settings.table}", f"local-ttl={settings.ttl_s}"]
     else:
         lines.append(f"server={settings.upstream}@{settings.source}")
+    lines += [f"txt-record={name},no address" for name in settings.bare]
     lines += [f"nftset=/{name}/{where}" for name, where in settings.noted]
     lines += [
         f"cache-size={KEPT_NAMES if settings.upstream else 0}",

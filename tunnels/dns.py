@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lab.linux import matches
 from lab.linux.firewall import TABLE, identifier
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
@@ -17,6 +18,10 @@ from tunnels._dnsmasq import RECORDS, DnsmasqSettings, render_records
 if TYPE_CHECKING:
     from lab.topology.model import Firewall
     from lab.ways.ground import Ground
+
+
+VERSIONS = {"ip": 4, "ip6": 6}
+"""As dnsmasq calls them where it is told of a set."""
 
 
 class Dnsmasq:
@@ -84,13 +89,18 @@ def start(ground: Ground) -> Iterator[Dnsmasq]:
 def _noted(firewall: Firewall | None) -> tuple[tuple[str, str], ...]:
     """The names that the customer's firewall opens, and the nft sets that its rules look into."""
     rules = firewall.rules if firewall is not None else ()
-    names = dict.fromkeys(rule.destination for rule in rules if rule.is_by_name)
-    return tuple((name, f"4#inet#{TABLE}#{identifier(told_set(name))}") for name in names)
+    names = dict.fromkeys((r.destination, matches.ip(r.source)) for r in rules if r.is_by_name)
+    return tuple(
+        (name, f"{VERSIONS[ip]}#inet#{TABLE}#{identifier(told_set(name, ip))}")
+        for name, ip in names
+    )
 
 
 def _servers(dns: Dns, ground: Ground) -> list[Dnsmasq]:
     own, resolver = dns.server, dns.resolver
-    settings = DnsmasqSettings(addresses=(own.address,), table=RECORDS, ttl_s=own.ttl_s)
+    settings = DnsmasqSettings(
+        addresses=(own.address,), table=RECORDS, ttl_s=own.ttl_s, bare=own.bare
+    )
     servers = [Dnsmasq(ground.nodes[own.node], settings, own.records)]
     if resolver is not None:
         asking = DnsmasqSettings(

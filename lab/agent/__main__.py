@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 
 from lab.agent.client import call_home, describe
 from lab.agent.heartbeat import system_of
 
 USAGE = """\
-usage: python -m lab.agent [--json] [--system TYPE-MODEL*SERIAL]
+usage: python -m lab.agent [--json] [-4 | -6] [--system TYPE-MODEL*SERIAL]
 
-Send one heartbeat to the first server that acknowledges it.
+Send one heartbeat to the first server that acknowledges it. -4 and -6 leave the other version of IP out.
 
   LAB_SERVER    URL of the server: https://HOST[:PORT]
   LAB_SERVERS   more URLs, separated by commas, tried in this order after LAB_SERVER
@@ -29,15 +30,20 @@ Exit status: 0 acknowledged, 1 not acknowledged, 2 wrong use.
 """
 
 
-def _options(arguments: list[str]) -> tuple[bool, str]:
-    """Whether to put out JSON, and who calls."""
-    as_json = False
+FAMILIES = {"-4": int(socket.AF_INET), "-6": int(socket.AF_INET6)}
+
+
+def _options(arguments: list[str]) -> tuple[bool, str, int]:
+    """Whether to put out JSON, who calls, and by which version of IP, as a socket has it."""
+    as_json, family = False, int(socket.AF_UNSPEC)
     system = system_of(os.environ.get("LAB_NODE", "hmc"))
     rest = iter(arguments)
 
     for argument in rest:
         if argument == "--json":
             as_json = True
+        elif argument in FAMILIES:
+            family = FAMILIES[argument]
         elif argument == "--system":
             system = next(rest, "")
         else:
@@ -45,7 +51,7 @@ def _options(arguments: list[str]) -> tuple[bool, str]:
 
     if not 0 < len(system) <= 64 or not system.isprintable():
         raise ValueError("--system needs a TYPE-MODEL*SERIAL of at most 64 characters")
-    return as_json, system
+    return as_json, system, family
 
 
 def _surroundings() -> tuple[list[str], list[str], str]:
@@ -69,9 +75,11 @@ def main(arguments: list[str]) -> int:
         return 0
 
     try:
-        as_json, system = _options(arguments)
+        as_json, system, family = _options(arguments)
         endpoints, proxies, ca_file = _surroundings()
-        attempts = call_home(endpoints, ca_file, system=system, proxies=proxies, story=_tell)
+        attempts = call_home(
+            endpoints, ca_file, system=system, proxies=proxies, story=_tell, family=family
+        )
     except ValueError as error:
         _tell(str(error))
         return 2

@@ -11,7 +11,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from lab.agent.heartbeat import AGENT, heartbeat
 from lab.agent.http1 import Head, Malformed, Stream, split_authority
@@ -24,6 +24,8 @@ TOTAL_S = 60.0
 ROUNDS = 2
 """Every server is tried in order, and then once more (R-02: a backup before a second try)."""
 
+_Info = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
+"""Of ``getaddrinfo``: family, type, protocol, canonical name, address."""
 _GOODBYE_S = 5.0
 _ANSWER_BYTES = 64 * 1024
 _READ_BYTES = 16 * 1024
@@ -108,11 +110,12 @@ def call_home(
     story: Callable[[str], None] = lambda line: None,
     total_s: float = TOTAL_S,
     rounds: int = ROUNDS,
+    family: int = socket.AF_UNSPEC,
 ) -> list[Attempt]:
     """Send a heartbeat to the first of ``endpoints`` (URLs) that acknowledges it.
 
     Where there are ``proxies`` (URLs), nothing goes without one; each is asked for every server before the
-    next one is asked for any (OUT-14).
+    next one is asked for any (OUT-14). ``family`` is a socket's: AF_INET6 calls nobody by IPv4.
 
     Returns every attempt in order: the last one is the one that was acknowledged, if any was. Raises
     ValueError for a URL that is not https or for no URL at all, OSError for a CA file that cannot be
@@ -133,7 +136,7 @@ def call_home(
         attempt = Attempt(server.url, proxy.url if proxy else "")
         attempts.append(attempt)
         started = time.monotonic()
-        _try(_Call(server, proxy, attempt, started, total_s, story), context, content)
+        _try(_Call(server, proxy, attempt, started, total_s, story, family), context, content)
         attempt.seconds = round(time.monotonic() - started, 6)
         attempt.time = time.time()
         story(attempt.sentence)
@@ -154,7 +157,9 @@ class _Call:
         started: float,
         total_s: float,
         story: Callable[[str], None],
+        family: int,
     ) -> None:
+        self.family = family
         self.server = server
         self.proxy = proxy
         self.attempt = attempt
@@ -234,10 +239,10 @@ def _proxy_answer(call: _Call, connection: socket.socket) -> Head:
 def _reach(call: _Call, host: str, port: int, phase: str) -> socket.socket:
     """Connect to the first address of a name that answers."""
     # getaddrinfo knows no deadline but the resolver's own (resolv.conf(5) timeout, attempts).
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, port, family=call.family, type=socket.SOCK_STREAM)
     problems = []
 
-    for family, kind, protocol, _, address in found:
+    for family, kind, protocol, _, address in alternating(found):
         call.attempt.address = str(address[0])
         call.enter(phase, f"{address[0]} port {port}")
         limit_s = call.left_s(CONNECT_S)
@@ -256,6 +261,17 @@ def _reach(call: _Call, host: str, port: int, phase: str) -> socket.socket:
             return connection
 
     raise ConnectionError("; ".join(problems))
+
+
+def alternating(found: Sequence[_Info]) -> list[_Info]:
+    """Addresses in turn of the two versions of IP, as RFC 8305 4 says, the resolver's first one first.
+
+    One version that is broken then costs one time-out, however many addresses it has.
+    """
+    first = [info for info in found if info[0] == found[0][0]]
+    second = [info for info in found if info[0] != found[0][0]]
+    pairs = [info for pair in zip(first, second, strict=False) for info in pair]
+    return [*pairs, *first[len(second) :], *second[len(first) :]]
 
 
 def _converse(call: _Call, tls: ssl.SSLSocket, content: bytes) -> None:

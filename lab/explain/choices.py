@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lab.names import all_of
 from lab.topology import catalogue, check_service, load, proxy, resolve, service
+from lab.topology.catalogue import Row
 from lab.topology.dns import Dns
 from lab.topology.model import Topology
 from lab.ways.dial.plan import Dialer
@@ -101,12 +103,20 @@ class Sample:
 
 
 def choices() -> tuple[LabChoice, ...]:
-    """Q-01 to Q-21, with what the lab does at this moment."""
+    """Q-01 to Q-21, with what the lab does at this moment, and the servers that no paper lists."""
     sample = Sample()
-    return tuple(
+    asked = (
         LabChoice(id=f"Q-{number:02}", topic=topic, value=value(sample))
         for number, (topic, value) in enumerate(QUESTIONS, 1)
     )
+    return (*asked, *map(_server, catalogue.choices()))
+
+
+def _server(row: Row) -> LabChoice:
+    names = all_of([*row.hosts])
+    whose = all_of(row.profiles)
+    addresses = ", ".join(address.address for address in row.addresses)
+    return LabChoice(id=row.id, topic=f"{names} of {whose} by IPv6", value=addresses)
 
 
 def _duration(seconds: float) -> str:

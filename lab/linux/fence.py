@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab.linux.firewall import chain, declared, first_packet, identifier
+from lab.linux.firewall import chain, declared, identifier
+from lab.linux.matches import first_packet
 from lab.topology.telephone import Lig
 
 TABLE = "lig-fence"

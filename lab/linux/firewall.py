@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
-from lab.linux import nft, resolver
+from lab.linux import matches, nft, resolver
 from lab.linux.nodes import Node
 from lab.topology import model
 from lab.topology.roles import TRAITS
@@ -33,6 +33,9 @@ L2TP_IN_CLEAR_OUT = "l2tp-in-clear-out"
 
 L2TP_PORT = 1701
 NAT_T_PORT = 4500
+
+ANYBODY = "0.0.0.0/0"
+"""What a ``DropRule`` has where it does not name anybody."""
 
 OWN_IN, OWN_OUT = "own-in", "own-out"
 """The chains of the HMC's own firewall: the customer's rules."""
@@ -55,11 +58,10 @@ class _Table:
         self.counters.setdefault(name, comment)
         return f'counter name "{name}"'
 
-    def told(self, name: str) -> str:
+    def told(self, name: str, ip: str) -> str:
         """Declare the set that the resolver fills with a name's addresses, and return the set's name."""
-        declaration = (
-            f"\tset {(own := identifier(resolver.told_set(name)))} {{\n\t\ttype ipv4_addr\n\t}}\n"
-        )
+        own, kind = identifier(resolver.told_set(name, ip)), resolver.KINDS[ip]
+        declaration = f"\tset {own} {{\n\t\ttype {kind}\n\t}}\n"
         if declaration not in self.chains:
             self.chains.append(declaration)
         return own
@@ -95,8 +97,9 @@ def render(topology: model.Topology, node_name: str) -> str:
     node = topology.node(node_name)
     table = _Table("inet", TABLE)
     drops = [rule for rule in topology.drops if rule.node == node_name]
-    _lose(table, "lost", "forward", [rule for rule in drops if not rule.own])
-    _lose(table, "lost-own", "input", [rule for rule in drops if rule.own])
+    six = by_ipv6(node)
+    _lose(table, "lost", "forward", [rule for rule in drops if not rule.own], six)
+    _lose(table, "lost-own", "input", [rule for rule in drops if rule.own], six)
     if topology.firewall is not None and topology.firewall.node == node_name:
         _guard_customer(table, topology, topology.firewall)
     if node_name in _vpn_ends(topology):
@@ -126,9 +129,10 @@ def allow_counters(firewall: model.Firewall) -> tuple[str, ...]:
 def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Firewall) -> None:
     """Default-deny in every direction; what the papers ask for passes, and tracked replies (X-11).
 
-    Of the firewall's own packets only errors about tracked flows pass (RFC 1191 needs them). ARP is
-    not IP, and passes.
+    Of the firewall's own packets only errors about tracked flows pass (RFC 1191 and RFC 8201 need them). ARP
+    is not IP, and passes, and so does what IPv6 has in its place (RFC 4890 4.4.1).
     """
+    link = (f"{matches.NEIGHBOURS} accept",) if by_ipv6(topology.node(firewall.node)) else ()
     inside, outside = f'"{firewall.inside}"', f'"{firewall.outside}"'
     dropped = (
         f"iifname {inside} {table.counter(DROPPED_OUT)}",
@@ -138,17 +142,18 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     for rule, name in zip(firewall.rules, allow_counters(firewall), strict=True):
         counted = f'{table.counter(name, rule.requirement)} accept comment "{rule.requirement}"'
         source, destination = rule.source, rule.destination
+        ip = matches.ip(source)
         if rule.is_by_name:
-            destination = f"@{table.told(destination)}"
-        what = first_packet(rule.protocol, rule.port)
+            destination = f"@{table.told(destination, ip)}"
+        what = matches.first_packet(rule.protocol, rule.port, rule.destination)
         allowed.append(
-            f"iifname {inside} oifname {outside} ip saddr {source} ip daddr {destination} "
+            f"iifname {inside} oifname {outside} {ip} saddr {source} {ip} daddr {destination} "
             f"{what} ct state new {counted}"
         )
         # Behind SNAT nobody outside can name the HMC: there only conntrack leads back.
         if rule.both_ways and not firewall.snat:
             allowed.append(
-                f"iifname {outside} oifname {inside} ip saddr {destination} ip daddr {source} "
+                f"iifname {outside} oifname {inside} {ip} saddr {destination} {ip} daddr {source} "
                 f"{what} ct state new {counted}"
             )
 
@@ -161,12 +166,12 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     table.chain(
         "input",
         "type filter hook input priority filter; policy drop;",
-        ("ct state related accept", *asked, *dropped),
+        ("ct state related accept", *link, *asked, *dropped),
     )
     table.chain(
         "output",
         "type filter hook output priority filter; policy drop;",
-        ("ct state related accept", *asking, table.counter(DROPPED_OWN)),
+        ("ct state related accept", *link, *asking, table.counter(DROPPED_OWN)),
     )
     if firewall.snat:
         own = topology.node(firewall.node).interface(firewall.outside).ip
@@ -178,11 +183,9 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         )
 
 
-def first_packet(protocol: str, port: int) -> str:
-    """The match of what opens a flow to a service; port 0 is any."""
-    if protocol == "icmp-echo":
-        return "icmp type echo-request"
-    return f"{protocol} dport {port}" if port else f"meta l4proto {protocol}"
+def by_ipv6(node: model.NodePlan) -> bool:
+    """Whether a node has an IPv6 address on a wire."""
+    return any(interface.address6 for interface in node.interfaces)
 
 
 # The ends of a VPN.
@@ -223,31 +226,24 @@ def _own_firewall(table: _Table) -> None:
 # Faults.
 
 
-def _lose(table: _Table, name: str, hook: str, rules: Iterable[model.DropRule]) -> None:
+def _lose(table: _Table, name: str, hook: str, rules: Iterable[model.DropRule], six: bool) -> None:
     lines: list[str] = []
     for rule in rules:
         where = ""
-        if rule.source != "0.0.0.0/0":
-            where += f"ip saddr {rule.source} "
-        if rule.destination != "0.0.0.0/0":
-            where += f"ip daddr {rule.destination} "
-        if rule.above_bytes:
-            where += f"ip length > {rule.above_bytes} "
+        if rule.source != ANYBODY:
+            where += f"{matches.ip(rule.source)} saddr {rule.source} "
+        if rule.destination != ANYBODY:
+            where += f"{matches.ip(rule.destination)} daddr {rule.destination} "
         lost = f"{table.counter(rule.name)} drop"
-        lines.extend(f"{where}{what}{lost}" for what in _either_way(rule.protocol, rule.port))
+        lines.extend(
+            f"{where}{size}{what}{lost}"
+            for size in matches.longer(rule.above_bytes, by_ipv6=six)
+            for what in matches.either_way(rule.protocol, rule.port)
+        )
 
     if lines:
         base = f"type filter hook {hook} priority filter - 10; policy accept;"
         table.chain(name, base, lines)
-
-
-def _either_way(protocol: str, port: int) -> tuple[str, ...]:
-    """Matches of a protocol, or of either end of its port."""
-    if protocol == "any":
-        return ("",)
-    if not port:
-        return (f"meta l4proto {protocol} ",)
-    return (f"{protocol} dport {port} ", f"{protocol} sport {port} ")
 
 
 def _meddle(table: _Table, actions: Iterable[model.EspMeddling]) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import array
 import fcntl
-import ipaddress
 import os
 import socket
 import struct
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import KernelError
-from lab.linux import netlink, routes
+from lab.linux import addresses, netlink, routes
 from lab.linux.netlink import NetlinkRequest, NetlinkSocket, attribute, nest, text, u8, u32
 from lab.linux.nodes import Node
 from lab.topology import model
@@ -45,6 +44,12 @@ ROUTER_SYSCTLS: Mapping[str, str] = {
     # Else it would advise the hosts of a shared segment to bypass it.
     "net.ipv4.conf.all.send_redirects": "0",
 }
+IPV6_SYSCTLS: Mapping[str, str] = {
+    # Nothing on the lab's wires advertises routers, and nobody asks for one (RFC 4861 6.3.7).
+    "net.ipv6.conf.default.accept_ra": "0",
+}
+"""What a node on a link with IPv6 needs beside ``FRESH_SYSCTLS``, before its links are made."""
+IPV6_ROUTER_SYSCTLS: Mapping[str, str] = {"net.ipv6.conf.all.forwarding": "1"}
 WIRES_SYSCTLS: Mapping[str, str] = {
     "net.ipv6.conf.all.disable_ipv6": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
@@ -54,7 +59,6 @@ WIRES_SYSCTLS: Mapping[str, str] = {
 _OPTIONAL_SYSCTLS = ("net.ipv6.", "net.bridge.")
 
 _RTM_NEWLINK = 16
-_RTM_NEWADDR = 20
 _RTM_NEWQDISC = 36
 
 _IFF_UP = 1
@@ -74,9 +78,6 @@ _DEVCONF = {
     "arp_ignore": (19, 1),
 }
 
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
-_RT_SCOPE_UNIVERSE = 0
-
 _TCA_KIND, _TCA_OPTIONS = 1, 2
 _TC_H_ROOT = 0xFFFFFFFF
 _TCA_NETEM_RATE, _TCA_NETEM_RATE64, _TCA_NETEM_LATENCY64 = 6, 8, 10
@@ -88,7 +89,6 @@ _SIOCETHTOOL = 0x8946
 _ETHTOOL_OFF = {"checksums": 0x17, "segmentation": 0x24}
 
 _LINK = struct.Struct("=BxHiII")
-_ADDRESS = struct.Struct("=BBBBI")
 _QDISC = struct.Struct("=BxxxiIII")
 
 
@@ -111,7 +111,7 @@ def build(topology: model.Topology, nodes: Mapping[str, Node], wires: Node) -> N
     wires.call(_set, wires.name, WIRES_SYSCTLS)
     try:
         for node in topology.nodes:
-            sysctls = {**fresh, **ROUTER_SYSCTLS} if node.forwarding else fresh
+            sysctls = _sysctls(node, fresh)
             if sysctls:
                 nodes[node.name].call(_set, node.name, sysctls)
             socket_there = nodes[node.name].netlink.socket
@@ -165,13 +165,13 @@ def node_requests(topology: model.Topology, node: model.NodePlan) -> list[Netlin
         indexes[interface.name] = index
         label = f"{node.name}'s {interface.name}"
         requests += _settings(label, index), _up(label, index)
-        requests.append(_address(label, index, interface.address))
+        requests += addresses.of_interface(label, index, interface)
         segment = topology.segment(interface.segment)
         if segment.rate_bit_s or segment.delay_s:
             requests.append(_netem(label, index, segment))
 
     for address in (*node.service_addresses, *node.unlisted_addresses):
-        requests.append(_address(f"{node.name}'s lo", LOOPBACK_INDEX, address))
+        requests.append(addresses.request(f"{node.name}'s lo", LOOPBACK_INDEX, address))
 
     requests.extend(routes.request(node.name, indexes, route) for route in node.routes)
     return requests
@@ -333,20 +333,14 @@ def _offloads_off(sock: NetlinkSocket, node_name: str, interface: str) -> None:
 # What a node's namespace gets.
 
 
-def _address(label: str, index: int, address: str) -> NetlinkRequest:
-    interface = ipaddress.IPv4Interface(address)
-    network = interface.network
-    packed = interface.ip.packed
-    body = (
-        _ADDRESS.pack(2, network.prefixlen, 0, _RT_SCOPE_UNIVERSE, index)
-        + attribute(_IFA_LOCAL, packed)
-        + attribute(_IFA_ADDRESS, packed)
-    )
-    if network.prefixlen < 31:
-        body += attribute(_IFA_BROADCAST, network.broadcast_address.packed)
-    return NetlinkRequest(
-        f"add address {address} to", label, _RTM_NEWADDR, netlink.CREATE | netlink.EXCL, body
-    )
+def _sysctls(node: model.NodePlan, fresh: Mapping[str, str]) -> dict[str, str]:
+    by_ipv6 = any(interface.address6 for interface in node.interfaces)
+    return {
+        **fresh,
+        **(ROUTER_SYSCTLS if node.forwarding else {}),
+        **(IPV6_SYSCTLS if by_ipv6 else {}),
+        **(IPV6_ROUTER_SYSCTLS if by_ipv6 and node.forwarding else {}),
+    }
 
 
 def _netem(label: str, index: int, segment: model.Segment) -> NetlinkRequest:

@@ -10,6 +10,8 @@ from lab.topology.dns import DNS_PORT
 
 LOOKUPS = "lookups"
 """The counter of its packets."""
+KINDS = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}
+"""Version of IP to nft's type of addresses."""
 OVER = "udp", "tcp"
 """RFC 7766: what does not fit a datagram is asked for by TCP."""
 
@@ -36,6 +38,6 @@ def rules(
     return inwards, outwards
 
 
-def told_set(name: str) -> str:
-    """The set of the addresses that the resolver was told of a host name."""
-    return f"told-{name}"
+def told_set(name: str, ip: str) -> str:
+    """The set of the addresses, of one version of IP, that the resolver was told of a host name."""
+    return f"{'told6' if ip == 'ip6' else 'told'}-{name}"

@@ -16,6 +16,7 @@ from lab.linux import netlink
 from lab.linux.netlink import NetlinkRequest, attribute, u32
 from lab.linux.nodes import Node
 from lab.topology import model
+from lab.topology.family import Family, family_of
 
 _RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
@@ -54,9 +55,10 @@ def in_use(node: Node) -> list[str]:
 def request(node_name: str, indexes: Mapping[str, int], route: model.Route) -> NetlinkRequest:
     """The message for a route; ``indexes`` has the node's interfaces by name."""
     scope = _RT_SCOPE_UNIVERSE if route.via else _RT_SCOPE_LINK
-    body = _destination(route.destination.replace("default", "0.0.0.0/0"), scope, _RTN_UNICAST)
+    everything = "::/0" if family_of(route.via) is Family.ipv6 else "0.0.0.0/0"
+    body = _destination(route.destination.replace("default", everything), scope, _RTN_UNICAST)
     if route.via:
-        body += attribute(_RTA_GATEWAY, ipaddress.IPv4Address(route.via).packed)
+        body += attribute(_RTA_GATEWAY, ipaddress.ip_address(route.via).packed)
     body += u32(_RTA_OIF, indexes[route.interface])
     operation = f"add route {route.destination} via {route.via or route.interface} to"
     return _new(operation, node_name, body)
@@ -73,9 +75,10 @@ def _refusal(node_name: str, destination: str, *, gone: bool = False) -> Netlink
 
 
 def _destination(prefix: str, scope: int, kind: int) -> bytes:
-    network = ipaddress.IPv4Network(prefix)
+    network = ipaddress.ip_network(prefix)
     length = network.prefixlen
-    body = _ROUTE.pack(2, length, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, kind, 0)
+    family = socket.AF_INET if network.version == 4 else socket.AF_INET6
+    body = _ROUTE.pack(family, length, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, kind, 0)
     return body + attribute(_RTA_DST, network.network_address.packed) if length else body
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from time import time as now
 from typing import Any, ClassVar, Self, dataclass_transform
 
+from lab.names import place
 from lab.record.cause import AgentCause, Blame, DialCause, Explained, IkeCause, PppCause
 
 LAB = "lab"
@@ -120,6 +121,13 @@ class WayFailed(Event):
     @property
     def sentence(self) -> str:
         return "" if self.only else f"{self.source} has no way home by {self.way}"
+
+
+class CalledByOne(Event, tells="{source} calls home once more, by {family} alone"):
+    """The agent leaves one version of IP out, to try the other one (OUT-08)."""
+
+    family: str
+    """``IPv4``, ``IPv6``."""
 
 
 class WayLost(Event, tells="{source} has lost its way home, and looks for another"):
@@ -341,7 +349,7 @@ class Probed(Event, topic="probe"):
     @property
     def sentence(self) -> str:
         outcome = "was answered" if self.answered else "got no answer"
-        return f"{self.source} to {self.destination}:{self.port} {outcome}"
+        return f"{self.source} to {place(self.destination, self.port)} {outcome}"
 
 
 class ForwardProbed(Event, topic="probe"):

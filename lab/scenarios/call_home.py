@@ -21,6 +21,7 @@ from lab.linux import firewall
 from lab.linux.process import PIPE
 from lab.record.cause import AgentCause
 from lab.record.event import (
+    CalledByOne,
     CallHomeTried,
     ForwardProbed,
     NodeDied,
@@ -30,12 +31,15 @@ from lab.record.event import (
 )
 from lab.record.record import CallHome
 from lab.topology.dns import Dns
+from lab.topology.family import Family, family_of
 from lab.topology.model import Role
 from lab.wait import Deadline, let_pass
-from lab.wire.craft import tcp_syn
+from lab.wire import craft
 
 AGENT_DEADLINE_S = 900.0
 PROBE_DEADLINE_S = 5.0
+OPTIONS = {Family.ipv4: "-4", Family.ipv6: "-6"}
+"""Of the agent, by which it calls by one version of IP."""
 PROBED_PORTS = (22, 443, 9960)
 """SSH, the web interface and the console applet: what a console may listen on (T2-08)."""
 
@@ -81,6 +85,8 @@ def _call_after_move(lab: RunningLab, dns: Dns) -> bool:
 def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
     """Try the ways that these agents have just come home by; whether the ways outlived that."""
     for agent in agents:
+        if not _call_by_the_other_family(lab, agent):
+            return False
         try_inbound(lab, agent)
         try_own_firewall(lab, agent)
     try:
@@ -127,11 +133,32 @@ def _call_home(lab: RunningLab, agent: str) -> bool:
     return False
 
 
-def call(lab: RunningLab, agent: str, dying: Iterable[str] = ()) -> bool:
-    """Run the reference agent on its host while nodes die; what the agent says goes into the record."""
+def _call_by_the_other_family(lab: RunningLab, agent: str) -> bool:
+    """Where the way has IPv4 and IPv6, call home by the one that the last call did not use (OUT-08).
+
+    Not where a fault was put in: then the other one is used when it is needed.
+    """
+    way = lab.homeward.in_use(agent)
+    assert way is not None, "the agent has come home"
+    if lab.topology.fault or len(way.ip_families) == 1:
+        return True
+    last = next(call for call in reversed(lab.record.calls) if call.agent == agent)
+    used = family_of(last.attempts[-1].address)
+    (other,) = (family for family in way.ip_families if family is not used)
+    lab.story.tell(CalledByOne(source=agent, family=str(other)))
+    return call(lab, agent, options=(OPTIONS[other],))
+
+
+def call(
+    lab: RunningLab, agent: str, dying: Iterable[str] = (), *, options: tuple[str, ...] = ()
+) -> bool:
+    """Run the reference agent on its host while nodes die; what the agent says goes into the record.
+
+    ``options`` are the agent's own.
+    """
     started = time.time()
     way = lab.homeward.in_use(agent)
-    argv = [sys.executable, "-m", "lab.agent", "--json"]
+    argv = [sys.executable, "-m", "lab.agent", "--json", *options]
     log = lab.run_dir / "logs" / agent / "agent.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent)}
@@ -172,8 +199,9 @@ def _attempt(agent: str, way: str, told: dict[str, Any]) -> CallHomeTried:
 
 def try_inbound(lab: RunningLab, agent: str) -> None:
     """OUT-02, OUT-04: IBM's side tries to open connections to the agent's host and through it."""
-    for port in PROBED_PORTS:
-        _probe(lab, lab.with_role(Role.internet).name, _outer_address(lab, agent), port)
+    for address in _outer_addresses(lab, agent):
+        for port in PROBED_PORTS:
+            _probe(lab, lab.with_role(Role.internet).name, address, port)
     for session in lab.record.ppp:
         if session.client == agent and session.opened and not session.closed:
             _probe(lab, lab.with_role(Role.sdc).name, session.local_ip, PROBED_PORTS[1])
@@ -182,25 +210,32 @@ def try_inbound(lab: RunningLab, agent: str) -> None:
         _probe_through(lab, agent, behind)
 
 
-def _outer_address(lab: RunningLab, agent: str) -> str:
-    """Where the agent's host would be reached from outside: the firewall's address behind SNAT."""
-    wall = lab.topology.firewall
+def _outer_addresses(lab: RunningLab, agent: str) -> tuple[str, ...]:
+    """Where the agent's host would be reached from outside: by IPv4 behind SNAT at the firewall's address.
+
+    Of a host with IPv6 an IPv4 address that the Internet has no route to is left out.
+    """
+    wall, uplink = lab.topology.firewall, lab.topology.node(agent).uplink
     if wall is not None and wall.snat:
-        return lab.topology.node(wall.node).interface(wall.outside).ip
-    return lab.topology.node(agent).uplink.ip
+        return tuple(
+            filter(None, (lab.topology.node(wall.node).interface(wall.outside).ip, uplink.ip6))
+        )
+    outside = lab.with_role(Role.internet)
+    routed = [address for address in uplink.ips if outside.call(_own_address, address)]
+    return tuple(routed) if uplink.ip6 else (uplink.ip,)
 
 
 def _second_network(lab: RunningLab, agent: str) -> list[str]:
-    """Addresses of other hosts on the agent's own second network (OUT-04)."""
+    """Addresses of other hosts on the agent's own second network (OUT-04), those of IPv4 first."""
     planned = lab.topology.node(agent)
     own = [i.segment for i in planned.interfaces if i != planned.uplink]
-    return [
-        interface.ip
+    found = [
+        member.interface(segment).ips
         for segment in own
         for member in lab.topology.members(segment)
-        for interface in member.interfaces
-        if interface.segment == segment and member.name != agent
+        if member.name != agent
     ]
+    return sorted((ip for ips in found for ip in ips), key=family_of)
 
 
 def _probe(lab: RunningLab, source: str, destination: str, port: int) -> None:
@@ -228,9 +263,12 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
         return
 
     router = lab.topology.node(wall.node).interface(wall.inside)
-    source = lab.topology.with_role(Role.internet)[0].interfaces[0].ip
+    asker = lab.topology.with_role(Role.internet)[0].interfaces[0]
+    source = asker.ip if family_of(behind) is Family.ipv4 else asker.ip6
+    if not source:
+        return
     port = PROBED_PORTS[0]
-    frame = tcp_syn((router.mac, uplink.mac), (source, behind), (40000, port), sequence=1)
+    frame = craft.tcp_syn((router.mac, uplink.mac), (source, behind), (40000, port), sequence=1)
     forwarded = lab.node(wall.node).call(_inject, router.name, frame)
     probe = ForwardProbed(
         source=agent, address=source, destination=behind, port=port, forwarded=forwarded
@@ -241,8 +279,10 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
 
 def _inject(interface: str, frame: bytes) -> bool:
     """Send a frame, and say whether a TCP answer from its destination comes back."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as wire:
-        wire.bind((interface, 0x0800))
+    kind = int.from_bytes(frame[12:14], "big")
+    source, destination, protocol = craft.HEADERS[kind]
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(kind)) as wire:
+        wire.bind((interface, kind))
         wire.send(frame)
         end = Deadline(PROBE_DEADLINE_S)
         while not end.passed:
@@ -252,14 +292,14 @@ def _inject(interface: str, frame: bytes) -> bool:
             except TimeoutError:
                 return False
             # Source address of the answer against destination address of the question.
-            if answer[26:30] == frame[30:34] and answer[23] == socket.IPPROTO_TCP:
+            if answer[source] == frame[destination] and answer[protocol] == socket.IPPROTO_TCP:
                 return True
     return False
 
 
 def _own_address(destination: str) -> str:
     """From which address we would talk to a destination; empty if there is no route to it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+    with socket.socket(_family(destination), socket.SOCK_DGRAM) as asker:
         try:
             asker.connect((destination, 9))
         except OSError:
@@ -267,9 +307,13 @@ def _own_address(destination: str) -> str:
         return str(asker.getsockname()[0])
 
 
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET if family_of(address) is Family.ipv4 else socket.AF_INET6
+
+
 def _connect(destination: str, port: int) -> bool:
     """Whether a TCP connection comes about."""
-    with socket.socket() as probe:
+    with socket.socket(_family(destination)) as probe:
         probe.settimeout(PROBE_DEADLINE_S)
         try:
             probe.connect((destination, port))

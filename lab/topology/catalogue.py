@@ -21,6 +21,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 from lab.names import check_known
 from lab.topology import capability
 from lab.topology.capability import CapabilityTable, Feature
+from lab.topology.family import Family, family_of
 from lab.topology.part import Part
 
 LAB_DOMAIN = "sdc.test"
@@ -162,6 +163,10 @@ class Address:
     def version(self) -> int:
         return ipaddress.ip_network(self.address).version
 
+    @property
+    def family(self) -> Family:
+        return family_of(self.address)
+
     def offers(self, protocol: str, port: int) -> bool:
         return Service(protocol, port) in self.row.services
 
@@ -179,6 +184,8 @@ class Profile:
     direct_ports: tuple[int, ...]
     can: CapabilityTable
     rows: tuple[Row, ...]
+    choices: tuple[Row, ...] = ()
+    """Servers that no paper lists: the lab's choice where a paper says that there is one, and not where."""
 
     @property
     def inbound(self) -> tuple[str, ...]:
@@ -204,6 +211,12 @@ class Profile:
             if variant is Variant.none or address.row.variant in (Variant.none, variant)
         )
 
+    def callable(
+        self, region: Region = Region.all, variant: Variant = Variant.none
+    ) -> tuple[Address, ...]:
+        """The same with the lab's choices: whom agents of the lab can call."""
+        return (*self.servers(region, variant), *(a for row in self.choices for a in row.addresses))
+
     @property
     def service_ports(self) -> tuple[int, ...]:
         """Where an HMC is open during remote service, by TCP and by UDP alike (X-43), in order."""
@@ -219,6 +232,12 @@ class Profile:
 def rows() -> tuple[Row, ...]:
     """Every row, in the order of its ID."""
     return tuple(_row(name, **entry) for name, entry in _data()["rows"].items())
+
+
+@cache
+def choices() -> tuple[Row, ...]:
+    """Rows that are the lab's choice, by the question of the papers' that they answer (X-21)."""
+    return tuple(_row(name, **entry) for name, entry in _data()["choices"].items())
 
 
 def _row(name: str, *, profiles: list[str], **entry: Any) -> Row:
@@ -244,6 +263,7 @@ def profile(name: str) -> Profile:
         direct_ports=tuple(entry["direct"]["ports"]),
         can=capability.table(name),
         rows=tuple(row for row in rows() if name in row.profiles),
+        choices=tuple(row for row in choices() if name in row.profiles),
     )
 
 

@@ -15,6 +15,7 @@ from itertools import chain, count
 from lab import ways
 from lab.names import all_of, did_you_mean
 from lab.topology.claims import claims
+from lab.topology.family import V4_ONLY, Family
 from lab.topology.roles import TRAITS, Role, taking
 from lab.topology.routing import Network
 from lab.topology.spec import NodeSpec, TopologySpec
@@ -31,9 +32,9 @@ KEYS = {"snat": "can do SNAT", "pool": "{have} a pool", "literal_tls": "{have} T
 
 PRIVATE = tuple(
     ipaddress.ip_network(net)
-    for net in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
+    for net in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 )
-"""RFC 1918 and RFC 6598: never routed on the lab's Internet."""
+"""RFC 1918, RFC 6598 and RFC 4193: never routed on the lab's Internet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,10 +342,17 @@ def routes(spec: TopologySpec) -> Iterator[Complaint]:
 def wired(spec: TopologySpec, net: Network, way: str) -> Iterator[Complaint]:
     """Whether every agent of a way gets over the wires to the Internet, and answers get back."""
     for agent in spec.agents_of(way):
-        yield from goes_out(spec, net, ("agents", agent), agent)
+        families = spec.ways[way].ip_families
+        yield from goes_out(spec, net, ("agents", agent), agent, families)
 
 
-def goes_out(spec: TopologySpec, net: Network, place: Place, node: str) -> Iterator[Complaint]:
+def goes_out(
+    spec: TopologySpec,
+    net: Network,
+    place: Place,
+    node: str,
+    families: Iterable[Family] = V4_ONLY,
+) -> Iterator[Complaint]:
     """Whether a host of the customer's gets to the Internet by one link, and answers get back."""
     uplinks = net.uplinks(node)
     if not uplinks:
@@ -359,10 +367,15 @@ def goes_out(spec: TopologySpec, net: Network, place: Place, node: str) -> Itera
     if spec.firewall is not None and uplink not in net.links_behind(spec.firewall):
         problem = f"{node} does not go through {spec.firewall}"
         yield Complaint(place, problem, f"move it off {uplink}")
-    if not spec.snat and is_private(spec.links[uplink].subnet):
-        problem = f"no answer from the Internet comes to {node} in {spec.links[uplink].subnet}"
+    link = spec.links[uplink]
+    if Family.ipv4 in families and not spec.snat and is_private(link.subnet):
+        problem = f"no answer from the Internet comes to {node} in {link.subnet}"
         fix = "give the firewall snat: true, or the link a public subnet such as 203.0.113.0/24"
         yield Complaint(place, problem, fix)
+    if Family.ipv6 in families and link.subnet6 is not None and is_private(link.subnet6):
+        # No NAT of the lab's changes IPv6.
+        problem = f"no answer from the Internet comes to {node} in {link.subnet6}"
+        yield Complaint(place, problem, "give the link a public subnet6 such as 2001:db8:10::/64")
 
 
 def site(spec: TopologySpec) -> frozenset[str]:

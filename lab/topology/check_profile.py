@@ -7,8 +7,10 @@ from ipaddress import ip_address
 
 from lab.errors import Unsupported
 from lab.topology import catalogue
+from lab.topology.capability import Feature
 from lab.topology.catalogue import Address, Profile
 from lab.topology.check import PRIVATE, Complaint, unknown
+from lab.topology.family import Family
 from lab.topology.part import WaySpec
 from lab.topology.roles import TRAITS, Listed
 from lab.topology.spec import TopologySpec
@@ -98,10 +100,18 @@ def _gateway(spec: TopologySpec, profile: Profile, name: str) -> Iterator[Compla
 
 def _servers(spec: TopologySpec, profile: Profile) -> Iterator[Complaint]:
     """Whether there is anybody to call, whom the lab's Internet leads to."""
-    listed = [a for a in profile.servers(spec.region) if a.version == 4]
-    if not any(address.offers(*HTTPS) for address in listed):
-        problem = f"{profile.name} lists no server with IPv4 and HTTPS for the region {spec.region}"
-        yield Complaint(("profile",), problem, "the lab's agents call home by that", (("region",),))
+    families = {family for way in spec.ways.values() for family in way.ip_families}
+    everybody = profile.callable(spec.region)
+    for family in Family:
+        offers = any(a.family is family and a.offers(*HTTPS) for a in everybody)
+        # Of IPv6 that a generation lacks, the way's own checks complain.
+        lacks = family is Family.ipv6 and profile.can.every["has", Feature.ipv6].lacks
+        if family in families and not offers and not lacks:
+            region = f"for the region {spec.region}"
+            problem = f"{profile.name} lists no server with {family} and HTTPS {region}"
+            fix = "the lab's agents call home by that"
+            yield Complaint(("profile",), problem, fix, (("region",), ("ways",)))
+    listed = [a for a in everybody if a.family is Family.ipv4]
     for address in (*listed, *profile.vpn_gateways):
         if address.version == 4 and any(ip_address(address.address) in net for net in PRIVATE):
             problem = f"{address.address} of {address.row.id} is private: no Internet leads to it"

@@ -21,6 +21,8 @@ class NameServer:
     address: str
     records: tuple[tuple[str, str], ...]
     """(name, address), in the order in which addresses are told."""
+    bare: tuple[str, ...] = ()
+    """Names that exist, and have no address (a fault)."""
     ttl_s: int = TTL_S
     """Seconds."""
 

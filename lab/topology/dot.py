@@ -94,7 +94,7 @@ def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
     rows += [_small(address) for address in _services(node)]
     if lines := topology.lines_of(node.name):
         rows.append(_small(count(len(lines), "modem")))
-    rows += [_small(f"{i.segment} {i.ip}", FAINT) for i in node.interfaces]
+    rows += [_small(f"{i.segment} {ip}", FAINT) for i in node.interfaces for ip in i.ips]
     label = "<br/>".join(rows)
     if subscribers := list(_subscribers(topology, node)):
         label = _table([f'<td colspan="3">{label}</td>', *subscribers], padding=2)
@@ -159,7 +159,8 @@ def _rows(topology: Topology, hub: Segment) -> Iterator[str]:
 def _segment_label(segment: Segment) -> str:
     mtu = f"<br/>MTU {segment.mtu}" if segment.mtu != 1500 else ""
     speed = f"{units.show_wire(segment.rate_bit_s, segment.delay_s)}{mtu}"
-    return f'<font color="{INK}"><b>{segment.name}</b></font><br/>{segment.subnet}<br/>{speed}'
+    subnets = "<br/>".join(filter(None, (segment.subnet, segment.subnet6)))
+    return f'<font color="{INK}"><b>{segment.name}</b></font><br/>{subnets}<br/>{speed}'
 
 
 # -- lines -----------------------------------------------------------------------------------------

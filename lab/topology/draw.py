@@ -68,6 +68,9 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
         if stop.onward is not None:
             row = f"  {'':<10}┃   {stop.onward.name:<7} {_wire(stop.onward)}"
             yield _with_edge(row, "│", next(labels, "")) if number < end else row
+            if stop.onward.subnet6:
+                row = f"  {'':<10}┃   {'':<7} {stop.onward.subnet6}"
+                yield _with_edge(row, "│", "") if number < end else row
         for lines in _by_number(stop.lines):
             yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(lines[0])}"
 
@@ -91,8 +94,11 @@ def _edge(end: int, number: int, first: bool, last: bool) -> str:
 def _about(topology: Topology, node: NodePlan) -> str:
     """A node's address and what it is there for."""
     if topology.firewall is not None and node.name == topology.firewall.node:
-        outside = node.interface(topology.firewall.outside).ip
-        return f"{outside}  {'default deny, SNAT' if topology.firewall.snat else 'default deny'}"
+        outside = ", ".join(node.interface(topology.firewall.outside).ips)
+        nat = " of IPv4" if node.interface(topology.firewall.outside).address6 else ""
+        return (
+            f"{outside}  {f'default deny, SNAT{nat}' if topology.firewall.snat else 'default deny'}"
+        )
 
     addresses = node.service_addresses or tuple(i.ip for i in node.interfaces)
     shown = ", ".join(addresses[:1])
@@ -103,7 +109,8 @@ def _about(topology: Topology, node: NodePlan) -> str:
     if node.name in topology.agents:
         modems = count(lines, "modem") if lines else "no modems"
         dials = any(way.dials for way in topology.ways_of(node.name))
-        return f"{node.uplink.ip}  agent{f', {modems}' if dials else ''}"
+        own = ", ".join(node.uplink.ips)
+        return f"{own}  agent{f', {modems}' if dials else ''}"
     if TRAITS[node.role].answers_calls:
         return f"{node.uplink.ip}  {count(lines, 'modem')}"
 
@@ -199,9 +206,9 @@ def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
             if (segment.name, node.name) not in route.plugs
         ]
         if others:
-            plugs = ", ".join(f"{n.name} {n.interface(segment.name).ip}" for n in others)
+            plugs = (f"{n.name} {' and '.join(n.interface(segment.name).ips)}" for n in others)
             yield f"  beside the path: {segment.name:<7} {_wire(segment)}"
-            yield f"  {'':<17}{'':<8}{plugs}"
+            yield from wrapped(" " * 27, plugs, WIDTH - 27)
 
     if topology.telephone is not None:
         exchange = topology.telephone.node
@@ -220,7 +227,8 @@ def _rules(topology: Topology) -> Iterator[str]:
     if topology.firewall is None:
         return
 
-    name = topology.firewall.node
+    name, wall = topology.firewall.node, topology.firewall.rules
+    width = max((len(rule.source) + 1 for rule in wall), default=0)
     yield f"What {name} lets through, besides answers; all else is dropped"
     if not topology.firewall.rules:
         yield "  nothing"
@@ -231,7 +239,7 @@ def _rules(topology: Topology) -> Iterator[str]:
             rules, lambda rule: (_service(rule), rule.both_ways)
         ):
             arrow = "<->" if both_ways else "->"
-            head = f"  {requirement:<10}{source:<16}{service:<10}{arrow:<4}"
+            head = f"  {requirement:<10}{source:<{max(16, width)}}{service:<10}{arrow:<4}"
             yield from wrapped(head, (rule.destination for rule in same), 48)
             requirement = source = ""
 

@@ -18,6 +18,7 @@ from lab.names import did_you_mean
 from lab.topology import (
     check,
     check_calls,
+    check_ipv6,
     check_profile,
     check_service,
     check_telephone,
@@ -115,6 +116,7 @@ _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("links", "*"), _LINK),
     *((("links", "*", key), value) for key, value in _LINK.items()),
     (("links", "*", "nodes", "*"), None),
+    (("links", "*", "nodes6"), {}),
     (("telephone",), {}),
     (("telephone", "*"), _LINE),
     (("telephone", "*", "number"), _LINE["number"]),
@@ -124,6 +126,8 @@ _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("ways",), {}),
     (("ways", "*"), _WAY),
     (("ways", "*", "gateways", "*"), "-"),
+    (("ways", "*", "families"), ["ipv4"]),
+    (("ways", "*", "families", "*"), "ipv4"),
     (("ways", "*", "numbers", "*"), _LINE["number"]),
     (("agents",), {}),
     (("agents", "*"), []),
@@ -159,7 +163,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         except ValidationError as error:
             _mend(document, error.errors(include_url=False))
 
-    parts = (check_profile, check, check_telephone, check_calls, check_service)
+    parts = (check_profile, check, check_ipv6, check_telephone, check_calls, check_service)
     complaints = (part.complaints(spec) for part in parts)
     for complaint in chain.from_iterable(complaints):
         involved = (complaint.place, *complaint.needs)
@@ -168,7 +172,10 @@ def _build(document: Document, source: str) -> TopologySpec | None:
 
     if not document.issues:  # ways through a network are worth a look only if the network is sound
         for complaint in chain(
-            check.routes(spec), check_telephone.routes(spec), check_service.routes(spec)
+            check.routes(spec),
+            check_ipv6.routes(spec),
+            check_telephone.routes(spec),
+            check_service.routes(spec),
         ):
             _note(document, complaint)
 

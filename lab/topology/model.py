@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.topology.dns import Dns
+from lab.topology.family import V4_ONLY, Family
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
@@ -27,6 +28,8 @@ class Segment:
 
     name: str
     subnet: str
+    subnet6: str = ""
+    """Of IPv6; empty on a wire without it."""
     rate_bit_s: int
     """Each interface's transmit rate."""
     delay_s: float
@@ -42,6 +45,8 @@ class Interface:
     mac: str
     address: str
     """With prefix length: ``192.168.10.10/24``."""
+    address6: str = ""
+    """The same of IPv6; empty on a wire without it."""
 
     @property
     def name(self) -> str:
@@ -51,10 +56,20 @@ class Interface:
     def ip(self) -> str:
         return self.address.partition("/")[0]
 
+    @property
+    def ips(self) -> tuple[str, ...]:
+        """Without prefix lengths: of IPv4, and of IPv6 where there is one."""
+        return tuple(each.partition("/")[0] for each in (self.address, self.address6) if each)
+
+    @property
+    def ip6(self) -> str:
+        """Without prefix length; empty without IPv6."""
+        return self.address6.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A static route: ``destination`` is a prefix or ``default``."""
+    """A static route: ``destination`` is a prefix or ``default``; ``via`` is of the same version of IP."""
 
     destination: str
     via: str
@@ -69,7 +84,7 @@ class NodePlan:
     role: Role
     interfaces: tuple[Interface, ...]
     service_addresses: tuple[str, ...]
-    """Addresses without a wire of their own (``129.42.160.16``): /32 on ``lo``, routed to it."""
+    """Addresses without a wire of their own (``129.42.160.16``): /32 or /128 on ``lo``, routed to it."""
     routes: tuple[Route, ...]
     forwarding: bool
     hosts: tuple[tuple[str, str], ...]
@@ -127,7 +142,7 @@ class DropRule:
     port: int = 0
     above_bytes: int = 0
     source: str = "0.0.0.0/0"
-    """A prefix."""
+    """A prefix, of IPv4 or IPv6; ``0.0.0.0/0`` here is any of either."""
     destination: str = "0.0.0.0/0"
     own: bool = False
     """Whether the node loses what is for itself, and not what it passes on."""
@@ -197,6 +212,11 @@ class Way:
     def environment(self, topology: Topology) -> dict[str, str]:
         """What commands on an agent's host are told of the way; nothing but its name, if it is not here."""
         return {}
+
+    @property
+    def ip_families(self) -> tuple[Family, ...]:
+        """By which versions of IP servers are called, the preferred one first."""
+        return V4_ONLY
 
     @property
     def peers(self) -> tuple[str, ...]:

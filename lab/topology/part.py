@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from lab.topology.family import V4_ONLY, Family
+
 if TYPE_CHECKING:
     from lab.topology.catalogue import Region
 
@@ -31,6 +33,11 @@ class WaySpec(Part):
     def regions_of_lists(self) -> dict[str, Region]:
         """Agents that have AT&T's list of another region than the topology's (L-10)."""
         return {}
+
+    @property
+    def ip_families(self) -> tuple[Family, ...]:
+        """By which versions of IP servers are called, the preferred one first."""
+        return V4_ONLY
 
     def sessions_at(self, gateway: str) -> int:
         """How many PPP sessions each agent of this way may have at a VPN gateway."""

@@ -7,7 +7,7 @@ requirements.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lab import ways
 from lab.topology import (
@@ -18,7 +18,7 @@ from lab.topology import (
     resolve_servers,
     resolve_telephone,
 )
-from lab.topology.catalogue import RowKind
+from lab.topology.family import V4_ONLY, Family, family_of, host_prefix
 from lab.topology.model import (
     Agent,
     AllowRule,
@@ -53,7 +53,7 @@ class _Resolver(Site):
 
     def topology(self) -> Topology:
         spec = self.spec
-        servers = resolve_servers.servers(self.profile)
+        servers = resolve_servers.servers(self.profile, self.families_of_servers())
         servers += resolve_servers.moved(self.spec.moves_to, self.moves)
         return Topology(
             name=spec.name,
@@ -70,6 +70,7 @@ class _Resolver(Site):
                 Segment(
                     name=name,
                     subnet=link.subnet,
+                    subnet6=link.subnet6 or "",
                     rate_bit_s=link.rate,
                     delay_s=link.delay,
                     mtu=link.mtu,
@@ -104,6 +105,7 @@ class _Resolver(Site):
                     segment=link,
                     mac=_mac(n, number),
                     address=self.addresses[link, name],
+                    address6=self.addresses6.get((link, name), ""),
                 )
                 for n, link in enumerate(self.spec.links, 1)
                 if name in self.spec.links[link].nodes
@@ -123,7 +125,8 @@ class _Resolver(Site):
                 return (self.gateways[node].address,)
             case Listed.servers:
                 moved = (address for move in self.moves for address in move.new)
-                return tuple(dict.fromkeys((*self.listed(), *moved)))
+                own = self.listed(self.families_of_servers())
+                return tuple(dict.fromkeys((*own, *moved)))
             case Listed.name_server:
                 return (self.utility,)
             case None:
@@ -134,23 +137,32 @@ class _Resolver(Site):
         is_server = self.spec.nodes[node].role is Role.sdc
         return (self.name_server,) if is_server and self.by_dns else ()
 
+    def families_of_servers(self) -> tuple[Family, ...]:
+        """The versions of IP by which IBM's servers answer: those of their node's links."""
+        (sdc,) = self.network.with_role(Role.sdc)
+        return tuple(Family) if self.has_ipv6(sdc) else V4_ONLY
+
     def hosts(self, node: str) -> Iterator[tuple[str, str]]:
         """The machines on the node's own side of the Internet; IBM's names where the node asks no server."""
         yield "127.0.0.1", "localhost"
         zone = self.network.zone(node)
+        if by_ipv6 := Family.ipv6 in self.families_of(node):
+            yield "::1", "localhost"
         for name in self.spec.nodes:
             if name in zone and self.spec.links_of(name):
                 domain = CUSTOMER_DOMAIN if name in self.customers else catalogue.LAB_DOMAIN
-                address = self.ip(self.network.links_of(name)[0], name)
-                if name not in self.gateways:
-                    yield address, f"{name}.{domain}"
-                yield address, name
+                link = self.network.links_of(name)[0]
+                both = (self.ip(link, name), self.ip6(link, name) if by_ipv6 else "")
+                for address in filter(None, both):
+                    if name not in self.gateways:
+                        yield address, f"{name}.{domain}"
+                    yield address, name
 
         own = [self.spec.ways[way] for way in self.spec.agents.get(node, ())]
         looks_up = not own or any(way.looks_up_servers for way in own)
         # AT&T's name server answers from its node's table: the fence lets it ask nobody (L-03).
         if node == self.spec.lig or (not self.by_dns and looks_up):
-            yield from self.public_names()
+            yield from self.listed_names(node)
 
     def routes(self, node: str) -> Iterator[Route]:
         """Everything on the node's own side of the Internet, and the Internet by default.
@@ -171,23 +183,29 @@ class _Resolver(Site):
                 continue
 
             hop = ways[min(near, key=lambda o: len(ways[o]))][0]
-            if hop != default:
-                yield self.route(destination, hop)
+            family = family_of(destination)
+            if hop != default and (family is Family.ipv4 or self.spec.links[hop.link].subnet6):
+                yield self.route(destination, hop, family)
 
         if default is not None:
             yield self.route("default", default)
+            if self.spec.links[default.link].subnet6:
+                yield self.route("default", default, Family.ipv6)
         yield from self.service_routes(node)
 
-    def route(self, destination: str, hop: Hop) -> Route:
-        via = self.ip(hop.link, hop.neighbour)
+    def route(self, destination: str, hop: Hop, family: Family = Family.ipv4) -> Route:
+        own = self.ip6 if family is Family.ipv6 else self.ip
+        via = own(hop.link, hop.neighbour)
         return Route(destination=destination, via=via, interface=hop.link)
 
     def destinations(self) -> dict[str, tuple[str, ...]]:
         """Every prefix of the lab, and the nodes that it is at."""
-        result = {link.subnet: tuple(link.nodes) for link in self.spec.links.values()}
+        links = self.spec.links.values()
+        result = {link.subnet: tuple(link.nodes) for link in links}
+        result |= {link.subnet6: tuple(link.nodes) for link in links if link.subnet6}
         for name in self.spec.nodes:
             own = (*self.service_addresses(name), *self.unlisted_addresses(name))
-            result |= {f"{address}/32": (name,) for address in own}
+            result |= {host_prefix(address): (name,) for address in own}
             if name in self.pools and (check.callers(self.spec, name) or name == self.spec.lig):
                 result[self.pools[name][0]] = (name,)
 
@@ -223,10 +241,10 @@ class _Resolver(Site):
             service=its.role is Role.service_proxy,
         )
 
-    def listed(self) -> tuple[str, ...]:
+    def listed(self, families: Iterable[Family] = V4_ONLY) -> tuple[str, ...]:
         """The addresses of every listed server."""
-        servers = self.profile.addresses(RowKind.server)
-        return tuple(dict.fromkeys(a.address for a in servers if a.version == 4))
+        own = self.profile.callable()
+        return tuple(dict.fromkeys(a.address for f in families for a in own if a.family is f))
 
     # -- remote service ---------------------------------------------------------------------------
 

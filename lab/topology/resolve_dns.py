@@ -18,7 +18,7 @@ def dns(site: Site) -> Dns | None:
     if not site.by_dns:
         return None
     (sdc,) = site.network.with_role(Role.sdc)
-    records = dict.fromkeys((name, address) for address, name in site.public_names())
+    records = dict.fromkeys((name, address) for address, name in site.listed_names())
     return Dns(
         server=NameServer(
             node=sdc, name=SERVER_NAME, address=site.name_server, records=tuple(records)

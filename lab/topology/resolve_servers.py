@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from lab.topology import catalogue
-from lab.topology.catalogue import Profile, Row, RowKind
+from lab.topology.catalogue import Profile, Row
 from lab.topology.dns import AddressMove
+from lab.topology.family import V4_ONLY, Family
 from lab.topology.servers import KeyKind, ListedServer, Speaks, TlsPlan
 
 TODAY = "today"
@@ -20,16 +21,16 @@ _BY_PORT = {80: Speaks.http, 21: Speaks.ftps}
 """All others speak HTTPS, also URSF's 19285 and 11111, of which the paper does not say it (Q-15)."""
 
 
-def servers(profile: Profile) -> tuple[ListedServer, ...]:
+def servers(profile: Profile, families: Collection[Family] = V4_ONLY) -> tuple[ListedServer, ...]:
     """Every listed server, of all regions and variants (F-15), and what is listed as optional, too.
 
     One address and port is one server, however many rows list it; it is called as the first of them says.
     """
     names: dict[tuple[str, int], str] = {}
     rows: dict[tuple[str, int], list[Row]] = {}
-    for listed in profile.addresses(RowKind.server):
+    for listed in profile.callable():
         for service in (*listed.row.services, *listed.row.optional):
-            if listed.version == 4 and service.protocol == "tcp":
+            if listed.family in families and service.protocol == "tcp":
                 place = listed.address, service.port
                 names.setdefault(place, listed.host)
                 rows.setdefault(place, []).append(listed.row)

@@ -11,14 +11,15 @@ import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import chain, islice
 
 from lab.errors import UsageError
 from lab.secret import Secret
 from lab.topology import catalogue, check, check_profile
-from lab.topology.catalogue import Address, Profile, Region, RowKind, Variant
+from lab.topology.catalogue import Address, Profile, Region, Variant
 from lab.topology.dns import AddressMove
+from lab.topology.family import V4_ONLY, Family
 from lab.topology.model import Endpoint, PppAccount
 from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
@@ -64,6 +65,25 @@ class Site:
                 result[name, node] = f"{address}/{subnet.prefixlen}"
 
         return result
+
+    @cached_property
+    def addresses6(self) -> dict[tuple[str, str], str]:
+        """(link, node) to IPv6 address with prefix length, on the links that have IPv6.
+
+        What the user wrote, or the node's IPv4 host number, digit by digit: ``192.168.10.25`` has
+        ``2001:db8:10::25``.
+        """
+        result: dict[tuple[str, str], str] = {}
+        for name, link in self.spec.links.items():
+            for node in link.nodes if link.subnet6 else ():
+                written = link.nodes6.get(node)
+                own = written or address6(link.subnet, link.subnet6 or "", self.ip(name, node))
+                result[name, node] = f"{own}/{IPv6Network(link.subnet6 or '').prefixlen}"
+        return result
+
+    def has_ipv6(self, node: str) -> bool:
+        """Whether a node is on a link with IPv6."""
+        return any(self.spec.links[link].subnet6 for link in self.spec.links_of(node))
 
     @cached_property
     def pools(self) -> dict[str, tuple[str, str, tuple[str, ...]]]:
@@ -129,11 +149,6 @@ class Site:
             and (new := check_profile.addresses_of(later)[name]) != old
         )
 
-    def public_names(self) -> Iterator[tuple[str, str]]:
-        """(address, name) of every server and gateway that the papers list as one that answers."""
-        listed = (*self.profile.vpn_gateways, *self.profile.addresses(RowKind.server))
-        yield from dict.fromkeys((a.address, a.host) for a in listed if a.version == 4)
-
     @cached_property
     def customers(self) -> frozenset[str]:
         """The nodes on the agents' side of the Internet."""
@@ -149,9 +164,30 @@ class Site:
     def ip(self, link: str, node: str) -> str:
         return self.addresses[link, node].partition("/")[0]
 
-    def uplink_ip(self, node: str) -> str:
-        """A node's address on its way to the Internet."""
-        return self.ip(self.network.uplinks(node)[0], node)
+    def ip6(self, link: str, node: str) -> str:
+        """Empty on a link without IPv6."""
+        return self.addresses6.get((link, node), "").partition("/")[0]
+
+    def uplink_ip(self, node: str, family: Family = Family.ipv4) -> str:
+        """A node's address on its way to the Internet; empty of IPv6 where the link has none."""
+        own = self.ip6 if family is Family.ipv6 else self.ip
+        return own(self.network.uplinks(node)[0], node)
+
+    def families_of(self, node: str) -> tuple[Family, ...]:
+        """By which versions of IP a node looks servers up: an agent as its ways, others as any way does."""
+        names = self.spec.agents.get(node, tuple(self.spec.ways))
+        return tuple(dict.fromkeys(f for n in names for f in self.spec.ways[n].ip_families))
+
+    def listed_names(self, node: str = "") -> Iterator[tuple[str, str]]:
+        """IBM's public names as a node knows them: (address, name) in the tables' order, IPv4 first.
+
+        Without a node, as any way of the topology needs them.
+        """
+        families = self.families_of(node)
+        listed = (*self.profile.vpn_gateways, *self.profile.callable())
+        for family in Family:
+            if family in families:
+                yield from dict.fromkeys((a.address, a.host) for a in listed if a.family is family)
 
     def account(self, client: str) -> PppAccount:
         """A customer's PPP account at IBM's gateways (P-09)."""
@@ -162,14 +198,21 @@ class Site:
         """A customer's account there for remote service by VPN (Q-05)."""
         return self.account(f"service.{client}")
 
-    def endpoints(self, variant: Variant, *regions: Region) -> tuple[Endpoint, ...]:
-        """The listed HTTPS servers of regions (default: the topology's), in the tables' order."""
+    def endpoints(
+        self, variant: Variant, *regions: Region, families: Iterable[Family] = V4_ONLY
+    ) -> tuple[Endpoint, ...]:
+        """The listed HTTPS servers of regions (default: the topology's), in the tables' order.
+
+        Those of the first of ``families`` come first.
+        """
         found: dict[tuple[str, str], Endpoint] = {}
-        for region in regions or [self.spec.region]:
-            for a in self.profile.servers(region, variant):
-                if a.version == 4 and a.offers("tcp", TLS_PORT):
-                    one = Endpoint(name=a.host, address=a.address, port=TLS_PORT, row=a.row.id)
-                    found.setdefault((a.host, a.address), one)  # a server of two purposes is one
+        for family in families:
+            for region in regions or [self.spec.region]:
+                for a in self.profile.callable(region, variant):
+                    if a.family is family and a.offers("tcp", TLS_PORT):
+                        one = Endpoint(name=a.host, address=a.address, port=TLS_PORT, row=a.row.id)
+                        # A server of two purposes is one.
+                        found.setdefault((a.host, a.address), one)
         names = {name for name, _ in found}
         return (*found.values(), *(each for each in self._moved() if each.name in names))
 
@@ -178,6 +221,12 @@ class Site:
         for move in self.moves:
             for address in move.new:
                 yield Endpoint(name=move.name, address=address, port=TLS_PORT, row=move.row)
+
+
+def address6(subnet: str, subnet6: str, address: str) -> str:
+    """The IPv6 address with the host number of an IPv4 address: ``::25`` for ``.25``, read alike."""
+    number = int(IPv4Address(address)) - int(IPv4Network(subnet).network_address)
+    return str(IPv6Network(subnet6)[int(str(number), 16)])
 
 
 def _free(subnet: IPv4Network, taken: set[IPv4Address], start: int) -> Iterator[IPv4Address]:

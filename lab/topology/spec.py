@@ -22,6 +22,7 @@ from lab.topology.service import Inbound
 from lab.topology.telephone import Outcome, ResultTable
 from lab.topology.values import (
     Address,
+    Address6,
     After,
     BitErrorRate,
     Delay,
@@ -32,6 +33,7 @@ from lab.topology.values import (
     Pool,
     Rate,
     Subnet,
+    Subnet6,
     WayName,
 )
 
@@ -113,11 +115,19 @@ class LinkSpec(Part):
     """A wire: a switch that its nodes are plugged into, and that is captured."""
 
     subnet: Subnet = Field(description="IPv4 subnet, such as 192.168.10.0/24.")
+    subnet6: Subnet6 | None = Field(
+        default=None,
+        description="The link's IPv6 subnet, a /64 such as 2001:db8:10::/64; none: no IPv6.",
+    )
     rate: Rate = Field(description="What each plugged interface can send, such as 100Mbit.")
     delay: Delay = Field(default=0.0, description="One-way delay between two nodes, such as 20ms.")
     mtu: int = Field(default=1500, ge=576, le=9000, strict=True, description="Largest IP packet.")
     nodes: dict[NodeName, Address] = Field(
         description="The nodes on this link with their addresses; an empty one is allocated."
+    )
+    nodes6: dict[NodeName, Address6] = Field(
+        default_factory=dict,
+        description="IPv6 addresses of nodes that shall not have that of their IPv4 host number.",
     )
 
 

@@ -26,6 +26,8 @@ MODEM_RATES = (
 )
 """Bits per second that a modem can have on an analog line: V.21 and V.22 to V.34 (03/98)."""
 
+SUBNET6_BITS = 64
+
 KEYS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 """Letters on a telephone's keys (ITU-T E.161)."""
 
@@ -59,6 +61,36 @@ def _check_pool(text: object) -> str:
     return str(subnet)
 
 
+def _check_subnet6(text: object) -> str:
+    try:
+        if not isinstance(text, str) or "/" not in text:
+            raise ValueError
+        subnet = ipaddress.ip_interface(text).network
+    except ValueError:
+        raise ValueError(f"must be an IPv6 subnet such as 2001:db8:10::/64, not {text!r}") from None
+    if not isinstance(subnet, ipaddress.IPv6Network):
+        raise ValueError(f"must be an IPv6 subnet; {text} is IPv4, which goes under subnet")
+    if subnet.prefixlen != SUBNET6_BITS:
+        raise ValueError(f"{text} is no /64, which a link's prefix is (RFC 4291 2.5.1)")
+    if ipaddress.ip_interface(text).ip != subnet.network_address:
+        raise ValueError(f"{text} has bits set outside its mask; perhaps {subnet} is meant")
+    if subnet.is_link_local or subnet.is_multicast or subnet.is_loopback:
+        raise ValueError(f"{text} is for other purposes than a link; 2001:db8::/32 is for examples")
+
+    return str(subnet)
+
+
+def _check_address6(text: object) -> str:
+    try:
+        address = ipaddress.ip_address(text) if isinstance(text, str) else None
+    except ValueError:
+        address = None
+    if not isinstance(address, ipaddress.IPv6Address) or address.scope_id:
+        raise ValueError(f"must be an IPv6 address such as 2001:db8:10::10, not {text!r}")
+
+    return str(address)
+
+
 def _parse_subnet(text: object) -> ipaddress.IPv4Network:
     try:
         if not isinstance(text, str) or "/" not in text:
@@ -67,7 +99,7 @@ def _parse_subnet(text: object) -> ipaddress.IPv4Network:
     except ValueError:
         raise ValueError(f"must be an IPv4 subnet such as 192.168.10.0/24, not {text!r}") from None
     if not isinstance(subnet, ipaddress.IPv4Network):
-        raise ValueError(f"must be an IPv4 subnet; {text} is IPv6, which the lab cannot do yet")
+        raise ValueError(f"must be an IPv4 subnet; {text} is IPv6, which goes under subnet6")
     if str(subnet) != text:
         raise ValueError(f"{text} has bits set outside its mask; perhaps {subnet} is meant")
 
@@ -84,7 +116,7 @@ def _check_address(text: object) -> object:
     if address is None:
         raise ValueError(f"must be an IPv4 address such as 192.168.10.10, or nothing, not {text!r}")
     if address.version != 4:
-        raise ValueError(f"must be an IPv4 address; {text} is IPv6, which the lab cannot do yet")
+        raise ValueError(f"must be an IPv4 address; {text} is IPv6, which goes under nodes6")
 
     return text
 
@@ -188,6 +220,8 @@ def _text(pattern: str, *examples: str) -> WithJsonSchema:
 
 
 Subnet = Annotated[str, BeforeValidator(_check_subnet)]
+Subnet6 = Annotated[str, BeforeValidator(_check_subnet6)]
+Address6 = Annotated[str, BeforeValidator(_check_address6)]
 Pool = Annotated[str, BeforeValidator(_check_pool)]
 Address = Annotated[str | None, BeforeValidator(_check_address)]
 Rate = Annotated[int, BeforeValidator(_rate), _text(units.RATE, "100Mbit", "33.6kbit")]

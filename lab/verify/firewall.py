@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from lab.names import count
+from lab.names import count, place
 from lab.topology.model import AllowRule
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.networks import is_in
-from lab.wire.decode import ESP, ICMP, TCP, UDP, Frame, Packet
+from lab.wire.decode import ESP, ICMP, ICMPV6, TCP, UDP, Frame, Packet
 
 NO_FIREWALL = "the customer has no firewall"
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "esp": ESP, "icmp-echo": ICMP}
-ICMP_ERRORS = (3, 11, 12)
-"""Unreachable, time exceeded, parameter problem: they belong to a flow that passes (RFC 792)."""
+ICMP_ERRORS = {ICMP: (3, 11, 12), ICMPV6: (1, 2, 3, 4)}
+"""Unreachable, too big, time exceeded, parameter problem: of a flow that passes (RFC 792, RFC 4443 3)."""
 
 
 def check_f_01(case: Case) -> Finding:
@@ -177,7 +177,8 @@ def rule_text(rule: AllowRule) -> str:
 
 
 def _is(packet: Packet, protocol: str, port: int, seen_port: int) -> bool:
-    if packet.protocol != PROTOCOLS[protocol]:
+    is_ping = protocol == "icmp-echo" and packet.protocol == ICMPV6
+    if packet.protocol != PROTOCOLS[protocol] and not is_ping:
         return False
     return port == 0 or packet.fragment_offset > 0 or seen_port == port
 
@@ -194,7 +195,8 @@ def _arrived(case: Case, kind: tuple[str, int]) -> list[Frame]:
 
 def _matches(case: Case, packet: Packet, rule: AllowRule) -> bool:
     """Whether a rule asks for a packet that left, by its fields after NAT."""
-    right_source = case.snat or is_in(packet.source, rule.source)
+    hidden = case.snat and packet.version == 4
+    right_source = hidden or is_in(packet.source, rule.source)
     right_end = opens_to(case, rule, packet.destination)
     return (
         right_source
@@ -239,14 +241,14 @@ def judge_strangers(case: Case, check: Check) -> None:
 
 
 def _is_icmp_error(packet: Packet) -> bool:
-    return packet.protocol == ICMP and bool(packet.payload) and packet.payload[0] in ICMP_ERRORS
+    return bool(packet.payload) and packet.payload[0] in ICMP_ERRORS.get(packet.protocol, ())
 
 
 def _packet_text(packet: Packet) -> str:
-    names = {TCP: "TCP", UDP: "UDP", ESP: "protocol 50", ICMP: "ICMP"}
+    names = {TCP: "TCP", UDP: "UDP", ESP: "protocol 50", ICMP: "ICMP", ICMPV6: "ICMPv6"}
     name = names.get(packet.protocol, f"protocol {packet.protocol}")
-    port = f":{packet.destination_port}" if packet.destination_port else ""
-    return f"{name} from {packet.source} to {packet.destination}{port}"
+    far, port = packet.destination, packet.destination_port
+    return f"{name} from {packet.source} to {place(far, port) if port else far}"
 
 
 def judge_counter(case: Case, check: Check, requirement: str) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import inf
 
+from lab import names
 from lab.names import count
 from lab.verify.journey import Course, Journey
 from lab.verify.symptom import Diagnosis, Trail, loss_of_all
-from lab.wire.decode import reverse
+from lab.wire.decode import TCP, Packet, reverse
 
 HTTP_ERROR = 400
 
@@ -24,9 +25,14 @@ def find_black_hole(trail: Trail) -> Diagnosis | None:
                 f"packets of {min(j.packet.length for j in lost)} bytes and more vanish at {place}: "
                 f"{count(len(lost), 'packet')} last seen on {way.segments[number]}, none on "
                 f"{way.segments[number + 1]}; those up to {biggest} bytes pass, and no ICMP says so",
-                f"fix the MTU beyond {way.segments[number]}, or let ICMP type 3 code 4 through",
+                f"fix the MTU beyond {way.segments[number]}, or let {_too_big(lost[0])} through",
             )
     return None
+
+
+def _too_big(lost: Journey) -> str:
+    """What tells a sender that its packets are too big (RFC 1191 4, RFC 4443 3.2)."""
+    return "ICMPv6 type 2" if lost.packet.version == 6 else "ICMP type 3 code 4"
 
 
 def _swallowed(journeys: list[Journey], way: Course, number: int) -> tuple[list[Journey], int]:
@@ -69,7 +75,7 @@ def find_refusing_server(trail: Trail) -> Diagnosis | None:
         if entry.status >= HTTP_ERROR and entry.kind != "broken":
             return Diagnosis(
                 "server-refuses",
-                f"{entry.server_ip}:{entry.server_port} refuses the {entry.kind} with HTTP "
+                f"{names.place(entry.server_ip, entry.server_port)} refuses the {entry.kind} with HTTP "
                 f"status {entry.status}",
                 "read the server's ledger in record.json",
             )
@@ -117,6 +123,36 @@ def find_lost_syn(trail: Trail) -> Diagnosis | None:
     return None
 
 
+def find_lost_ipv6(trail: Trail) -> Diagnosis | None:
+    """All IPv6 to the servers is lost on the way, and IPv4 is not."""
+    for out, journeys, way in trail.directions:
+        calls = [journey for journey in journeys if _is_call(trail, journey.packet)]
+        six = [journey for journey in calls if journey.packet.version == 6]
+        others = [journey for journey in calls if journey.packet.version == 4]
+        loss = loss_of_all(six, way)
+        if not out or loss is None or loss_of_all(others, way):
+            continue
+        home = f"; {trail.client} came home by IPv4" if others and not _failed(trail) else ""
+        return Diagnosis(
+            "ipv6-lost",
+            f"IPv6 of {trail.client} is lost at {loss.lost_at}: {count(loss.sent, 'packet')} on "
+            f"{loss.last_segment}, none on {loss.next_segment}{home}",
+            f"have {loss.lost_at} pass IPv6 to the listed servers; to do without it, take ipv6 out of "
+            "families",
+        )
+    return None
+
+
+def _is_call(trail: Trail, packet: Packet) -> bool:
+    """Whether it is TCP to a listed address and port: what else is lost, the firewall may well lose."""
+    to = packet.destination, packet.destination_port
+    return packet.protocol == TCP and to in trail.case.listed
+
+
+def _failed(trail: Trail) -> bool:
+    return any(call.agent == trail.client for call in trail.case.failed_calls)
+
+
 def find_silent_server(trail: Trail) -> Diagnosis | None:
     """A server that gets SYNs and says nothing, while another one answers."""
     packets = trail.sockets
@@ -129,7 +165,7 @@ def find_silent_server(trail: Trail) -> Diagnosis | None:
     sent = sum(packet.destination == far for packet in silent)
     return Diagnosis(
         "server-silent",
-        f"{far}:{port} is silent: {count(sent, 'SYN')} of {trail.client} to it, none answered; "
+        f"{names.place(far, port)} is silent: {count(sent, 'SYN')} of {trail.client} to it, none answered; "
         f"{' and '.join(sorted(answered))} answered",
         f"see whether the server on {far} runs",
     )

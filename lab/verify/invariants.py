@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lab import ways
+from lab import names, ways
 from lab.names import count
 from lab.secret import Secret, find
 from lab.topology.model import PppAccount, Role
@@ -20,6 +20,7 @@ from lab.wire.decode import (
     ETHERTYPE_PPPOE,
     GRE,
     ICMP,
+    ICMPV6,
     L2TP_V3,
     TCP,
     UDP,
@@ -82,7 +83,7 @@ def check_g2(case: Case) -> Finding:
     syns = [entry for entry in packets if entry[1].is_bare_syn]
     for frame, packet, to_hmc, by in syns:
         if to_hmc:
-            where = f"{packet.destination}:{packet.destination_port}"
+            where = names.place(packet.destination, packet.destination_port)
             check.object(f"{packet.source} sends a SYN to {where}{by}", [frame])
     _need_captures(case, check, case.uplinks)
     seen = len(case.inside_frames) + len(case.carried)
@@ -170,7 +171,8 @@ def _belongs(case: Case, frame: Frame, packet: Packet) -> bool:
 def _protocol(packet: Packet) -> str:
     if packet.protocol in (TCP, UDP):
         return f"{'TCP' if packet.protocol == TCP else 'UDP'} {packet.destination_port}"
-    return {ESP: "ESP", ICMP: "ICMP"}.get(packet.protocol, f"IP protocol {packet.protocol}")
+    known = {ESP: "ESP", ICMP: "ICMP", ICMPV6: "ICMPv6"}
+    return known.get(packet.protocol, f"IP protocol {packet.protocol}")
 
 
 def check_g5(case: Case) -> Finding:

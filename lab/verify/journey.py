@@ -1,6 +1,6 @@
 """The way of a packet over the wires: where it was seen last, and so which node lost it.
 
-Works from the captures alone. NAT changes addresses and ports; what follows the transport header,
+Works from the captures alone. NAT changes IPv4 addresses and ports; what follows the transport header,
 and the IP identification, stay as they are, and tell a packet from all others.
 """
 
@@ -66,7 +66,11 @@ def journeys(case: Case, way: Course, source: str, destination: str) -> list[Jou
     return found
 
 
-def _mark(packet: Packet) -> tuple[int, int, int, bytes]:
-    """The same for a packet on every wire, whatever NAT did to it."""
+def _mark(packet: Packet) -> tuple[object, ...]:
+    """The same for a packet on every wire, whatever NAT did to it.
+
+    IPv6 has no identification outside of fragments; but no NAT of the lab's changes it.
+    """
     digest = hashlib.blake2b(packet.payload, digest_size=8).digest()
-    return packet.protocol, packet.identification, packet.fragment_offset, digest
+    own = (packet.ends, packet.tcp_sequence, packet.tcp_flags) if packet.version == 6 else ()
+    return packet.protocol, packet.identification, packet.fragment_offset, digest, *own

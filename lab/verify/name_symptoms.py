@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lab.ibm.events import ServersMoved
 from lab.names import all_of, count
+from lab.topology.family import Family, family_of
 from lab.verify.symptom import Diagnosis, Trail
 from lab.wire.decode import Packet
 
@@ -113,6 +114,29 @@ def find_misled(trail: Trail) -> Diagnosis | None:
             f"profile {topology.profile} lists {known} for it; {so}",
             f"have the name server on {lookup.server} tell {known} for {lookup.name}",
         )
+    return None
+
+
+def find_no_aaaa(trail: Trail) -> Diagnosis | None:
+    """A name that the profile lists with IPv6 addresses has none, and its IPv4 addresses were told."""
+    topology = trail.case.topology
+    by_ipv6 = [e for e in topology.endpoints if family_of(e.address) is Family.ipv6]
+    if not by_ipv6:
+        return None
+    found = {(each.name, each.kind): each for each in trail.lookups if each.answered}
+    for endpoint in by_ipv6:
+        asked = found.get((endpoint.name, "AAAA"))
+        other = found.get((endpoint.name, "A"))
+        if asked is None or asked.addresses:
+            continue
+        if other is not None and other.addresses:
+            return Diagnosis(
+                "name-without-aaaa",
+                f"{endpoint.name} has no IPv6 address, as {asked.server} says to {asked.client}: the profile "
+                f"{topology.profile} lists {endpoint.address} for it; {trail.client} was told of IPv4 "
+                "addresses only",
+                f"have the name server on {asked.server} tell {endpoint.address} for {endpoint.name}",
+            )
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab import ways
-from lab.names import count
+from lab.names import count, place
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.networks import is_for_all, is_in
@@ -29,7 +29,7 @@ def check_out_01(case: Case) -> Finding:
         if not is_of_another_way(case, "direct", f, p) and not case.is_of_relay(p)
     ]
     for frame, packet in flows:
-        where = f"{packet.destination}:{packet.destination_port}"
+        where = place(packet.destination, packet.destination_port)
         if not packet.is_bare_syn and not packet.is_reset:
             check.object(f"a flow to {where} does not open with a SYN", [frame])
         elif packet.destination_port != HTTPS or (packet.destination, HTTPS) not in case.listed:
@@ -101,8 +101,9 @@ def check_out_02(case: Case) -> Finding:
             continue
         to_server = (packet.destination, packet.destination_port) in case.listed
         if not (packet.source in case.proxies and to_server) and not case.is_attempt(packet):
-            where = f"{packet.source} opens a connection to {packet.destination}"
-            check.object(f"{where}:{packet.destination_port} on {case.inside}", [frame])
+            where = place(packet.destination, packet.destination_port)
+            what = f"{packet.source} opens a connection to {where}"
+            check.object(f"{what} on {case.inside}", [frame])
 
     for frame, packet, outgoing in case.inner():
         if outgoing and packet.is_bare_syn and not case.is_trial(packet):
@@ -143,7 +144,7 @@ def _judge_probes(case: Case, check: Check) -> None:
     syns = [(frame, packet) for frame, packet in packets if packet.is_bare_syn]
     answers = [(frame, packet) for frame, packet in packets if packet.is_syn_ack]
     for probe in probes:
-        name = f"the attempt from {probe.address} to {probe.destination}:{probe.port}"
+        name = f"the attempt from {probe.address} to {place(probe.destination, probe.port)}"
         if probe.answered:
             check.object(f"{name} was answered")
 
@@ -166,13 +167,13 @@ def _judge_probes(case: Case, check: Check) -> None:
 
 def check_out_03(case: Case) -> Finding:
     """Source NAT is acceptable and not required."""
-    nat = f"the firewall's {case.public_address}" if case.snat else case.agents_text()
+    nat = _sources_text(case)
     check = Check(
         "OUT-03",
         f"with SNAT {'on' if case.snat else 'off'}, all that leaves by {case.outside} comes from "
         f"{nat}, and that is who the server sees",
     )
-    right = {case.public_address} if case.snat else {*case.agent_addresses, *case.proxies}
+    right = case.outer_addresses | (set() if case.snat else {*case.proxies})
     for frame, packet in case.leaving:
         if packet.source not in right:
             check.object(f"a packet leaves with source {packet.source}", [frame])
@@ -200,10 +201,19 @@ def check_out_03(case: Case) -> Finding:
     )
 
 
+def _sources_text(case: Case) -> str:
+    if not case.snat:
+        return case.agents_text()
+    own = sorted(case.outer_addresses - {case.public_address})
+    by_ipv6 = f", or by IPv6 from {' and '.join(own)}, which no NAT changes" if own else ""
+    return f"the firewall's {case.public_address}{by_ipv6}"
+
+
 def _object_to_private(case: Case, check: Check) -> None:
+    hidden = {*case.agent_addresses, *case.proxies} - case.outer_addresses
     for frame in case.outside_frames:
         ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
-        for private in sorted(ends & {*case.agent_addresses, *case.proxies}):
+        for private in sorted(ends & hidden):
             check.object(f"the private address {private} is on {case.outside}", [frame])
 
 
@@ -233,7 +243,7 @@ def check_out_04(case: Case) -> Finding:
     for probe in probes:
         if probe.forwarded:
             check.object(
-                f"{probe.address} reached {probe.destination}:{probe.port} through the host"
+                f"{probe.address} reached {place(probe.destination, probe.port)} through the host"
             )
     if not probes:
         if not case.came_home:
@@ -250,11 +260,12 @@ def check_out_04(case: Case) -> Finding:
 
 def _judge_local(case: Case, check: Check, segment: str, host: str) -> int:
     """Nobody but the neighbours of the local network may be on it."""
-    subnet = case.topology.segment(segment).subnet
+    wire = case.topology.segment(segment)
+    subnets = tuple(filter(None, (wire.subnet, wire.subnet6)))
     packets = case.packets(segment)
     for frame, packet in packets:
         for address in (packet.source, packet.destination):
-            if not is_in(address, subnet) and not is_for_all(address):
+            if not any(is_in(address, net) for net in subnets) and not is_for_all(address):
                 check.object(f"{address} is on {segment}, the local network of {host}", [frame])
     return len(packets)
 
@@ -270,7 +281,8 @@ def check_out_21(case: Case) -> Finding:
     for frame, packet in case.leaving:
         if packet.is_bare_syn and not is_of_another_way(case, "vpn", frame, packet):
             check.object(
-                f"TCP to {packet.destination}:{packet.destination_port} on {case.outside}", [frame]
+                f"TCP to {place(packet.destination, packet.destination_port)} on {case.outside}",
+                [frame],
             )
     object_to_failed_calls(case, check)
     return check.finding("; ".join(steps))

@@ -61,8 +61,15 @@ class Premises(ServiceTold):
 
     @cached_property
     def agent_addresses(self) -> dict[str, str]:
-        """Address on the uplink to the agent's host."""
-        return {node.uplink.ip: node.name for node in self.agents}
+        """Address on the uplink to the agent's host, of IPv4 and of IPv6."""
+        return {ip: node.name for node in self.agents for ip in node.uplink.ips}
+
+    @cached_property
+    def outer_addresses(self) -> set[str]:
+        """The addresses of the agents' hosts that the Internet sees: SNAT hides those of IPv4."""
+        if not self.snat:
+            return {*self.agent_addresses}
+        return {self.public_address, *(node.uplink.ip6 for node in self.agents if node.uplink.ip6)}
 
     @cached_property
     def proxies(self) -> dict[str, str]:
@@ -120,4 +127,4 @@ class Premises(ServiceTold):
         )
 
     def agents_text(self) -> str:
-        return " and ".join(f"{name} ({ip})" for ip, name in self.agent_addresses.items())
+        return " and ".join(f"{n.name} ({' and '.join(n.uplink.ips)})" for n in self.agents)

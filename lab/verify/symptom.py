@@ -131,18 +131,18 @@ class Trail:
     @property
     def _sources(self) -> list[str]:
         """The addresses from which the client sends."""
-        return [self._own_address]
+        return self._own_addresses
 
     @property
     def _targets(self) -> list[str]:
-        """The addresses to which its packets are answered: behind NAT, the firewall's."""
-        return [self.case.public_address] if self.case.snat else self._sources
+        """The addresses to which its packets are answered: of IPv4 behind NAT, the firewall's."""
+        hidden = [self.case.public_address] if self.case.snat else []
+        return [*hidden, *(ip for ip in self._sources if not hidden or ":" in ip)]
 
     @property
-    def _own_address(self) -> str:
-        """The client's on its uplink; empty if it has none."""
-        addresses = self.case.agent_addresses.items()
-        return next((ip for ip, name in addresses if name == self.client), "")
+    def _own_addresses(self) -> list[str]:
+        """The client's on its uplink; none if it has none."""
+        return [ip for ip, name in self.case.agent_addresses.items() if name == self.client]
 
     @property
     def _far_ends(self) -> list[str]:
@@ -178,8 +178,8 @@ class Trail:
         case = self.case
         if self.hidden:
             return [packet for _, packet in case.data(self.client)]
-        own = self._own_address
-        return [f.ip for f in case.inside_frames if f.ip and own in (f.ip.source, f.ip.destination)]
+        own = {*self._own_addresses}
+        return [f.ip for f in case.inside_frames if f.ip and own & {f.ip.source, f.ip.destination}]
 
     def complaints(self, *nodes: str) -> set[CharonCause]:
         """What the logs of these nodes' charons complain of."""

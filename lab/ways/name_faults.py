@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lab.topology.dns import DNS_PORT, Dns
+from lab.topology.family import Family, family_of
 from lab.topology.model import AllowRule, DropRule, Topology
 from lab.ways.fault import Fault, Need, drop
 
@@ -60,6 +61,31 @@ def _wrong_answer(topology: Topology) -> Topology:
     return replace(topology, dns=replace(plan, server=server))
 
 
+def _by_ipv6(topology: Topology) -> bool:
+    plan = topology.dns
+    return (
+        _looks_up(topology)
+        and plan is not None
+        and any(family_of(address) is Family.ipv6 for _, address in plan.server.records)
+    )
+
+
+def _also_by_ipv4(topology: Topology) -> bool:
+    """Whether some listed server can be called by IPv4, too."""
+    return any(family_of(each.address) is Family.ipv4 for each in topology.endpoints)
+
+
+def _no_aaaa(topology: Topology) -> Topology:
+    plan = _dns(topology)
+    own = plan.server.records
+    records = tuple(r for r in own if family_of(r[1]) is Family.ipv4)
+    kept = {name for name, _ in records}
+    bare = tuple(dict.fromkeys(name for name, _ in own if name not in kept))
+    return replace(
+        topology, dns=replace(plan, server=replace(plan.server, records=records, bare=bare))
+    )
+
+
 def _pinned(topology: Topology) -> Topology:
     firewall, plan = topology.firewall, _dns(topology)
     assert firewall is not None, "it applies only there"
@@ -88,6 +114,13 @@ FAULTS = (
         NAMES,
         _wrong_answer,
         backed_up=_also_dials,
+    ),
+    Fault(
+        "dns-no-aaaa",
+        "IBM's names have no IPv6 addresses",
+        Need("agents that look IPv6 addresses up by DNS", _by_ipv6),
+        _no_aaaa,
+        backed_up=_also_by_ipv4,
     ),
     Fault(
         "addresses-pinned",

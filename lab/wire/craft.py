@@ -8,7 +8,13 @@ from __future__ import annotations
 import socket
 import struct
 
-_ETHERTYPE_IPV4 = 0x0800
+_ETHERTYPE_IPV4, _ETHERTYPE_IPV6 = 0x0800, 0x86DD
+HEADERS = {
+    _ETHERTYPE_IPV4: (slice(26, 30), slice(30, 34), 23),
+    _ETHERTYPE_IPV6: (slice(22, 38), slice(38, 54), 20),
+}
+"""By Ethernet's type, where in a frame of ours source, destination and protocol are."""
+_IPV6 = struct.Struct("!IHBB16s16s")
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _TCP = struct.Struct("!HHIIBBHHH")
 _UDP = struct.Struct("!HHHH")
@@ -59,11 +65,15 @@ def udp(
 def syn(
     source: str, destination: str, ports: tuple[int, int], *, sequence: int = 1, ident: int = 0
 ) -> bytes:
-    """An IPv4 packet with a bare SYN."""
+    """An IP packet with a bare SYN; ``ident`` is IPv4's."""
     head = _TCP.pack(*ports, sequence, 0, 5 << 4, _SYN, 64240, 0, 0)
-    pseudo = socket.inet_aton(source) + socket.inet_aton(destination)
-    pseudo += struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(head))
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    ends = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
+    # Of IPv6 the numbers are longer (RFC 8200 8.1); the sum of both is the same.
+    pseudo = ends + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(head))
     tcp = head[:16] + struct.pack("!H", checksum(pseudo + head)) + head[18:]
+    if family == socket.AF_INET6:
+        return _IPV6.pack(6 << 28, len(tcp), socket.IPPROTO_TCP, 64, ends[:16], ends[16:]) + tcp
     return ip(source, destination, socket.IPPROTO_TCP, tcp, ident=ident)
 
 
@@ -86,4 +96,5 @@ def tcp_syn(
     """An Ethernet frame with a bare SYN; each pair is (source, destination)."""
     sender, receiver = (bytes.fromhex(mac.replace(":", "")) for mac in macs)
     packet = syn(*addresses, ports, sequence=sequence)
-    return receiver + sender + struct.pack("!H", _ETHERTYPE_IPV4) + packet
+    kind = _ETHERTYPE_IPV6 if ":" in addresses[0] else _ETHERTYPE_IPV4
+    return receiver + sender + struct.pack("!H", kind) + packet

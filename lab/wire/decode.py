@@ -32,10 +32,20 @@ AH = 51
 ICMPV6 = 58
 L2TP_V3 = 115
 
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
+_EXTENSIONS = (_HOP_BY_HOP, _ROUTING, _DESTINATION)
+"""The headers of RFC 8200 4 that say in eights of bytes how long they are."""
+_NEIGHBOURS = range(133, 138)
+"""ICMPv6 types of routers and neighbours (RFC 4861 4)."""
+_LISTENERS = (130, 131, 132, 143)
+"""ICMPv6 types of who listens to which group (RFC 2710 3, RFC 3810 5)."""
+
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 _ipv4_header = struct.Struct("!BBHHHBBH4s4s")
+_ipv6_header = struct.Struct("!IHBB16s16s")
+_fragment_header = struct.Struct("!BxHI")
 _ports = struct.Struct("!HH")
 
 
@@ -54,6 +64,11 @@ def _ipv4_text(raw: bytes) -> str:
     return inet_ntoa(raw)
 
 
+@lru_cache(maxsize=4096)
+def _ipv6_text(raw: bytes) -> str:
+    return inet_ntop(AF_INET6, raw)
+
+
 @dataclass(slots=True)
 class Packet:
     """An IP packet, on a wire or out of a tunnel.
@@ -66,6 +81,7 @@ class Packet:
     destination: str
     protocol: int
     identification: int
+    """Of IPv6 that of the fragment header, 0 without one."""
     length: int
     """Of the whole IP packet."""
     fragment_offset: int
@@ -81,6 +97,25 @@ class Packet:
     def ends(self) -> Ends:
         ports = self.source_port, self.destination_port
         return (self.source, self.destination, self.protocol, *ports)
+
+    @property
+    def version(self) -> int:
+        """Of IP."""
+        return 6 if ":" in self.source else 4
+
+    @property
+    def is_of_link(self) -> bool:
+        """Whether it is what IPv6 has in the place of ARP: neighbours, routers, listeners of groups.
+
+        No router passes it on: it has the largest hop limit (RFC 4861 7.1), or the smallest and goes to a
+        group of the link (RFC 3810 5).
+        """
+        if self.protocol != ICMPV6 or not self.payload or self.fragment_offset:
+            return False
+        kind = self.payload[0]
+        if self.ttl == 1 and self.destination.startswith("ff02:"):
+            return kind in _LISTENERS
+        return self.ttl == 255 and kind in _NEIGHBOURS
 
     @property
     def is_bare_syn(self) -> bool:
@@ -171,7 +206,7 @@ def read_all(folder: Path) -> dict[str, list[Frame]]:
 
 
 def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:
-    """A frame of a capture; ``ip`` is None where no IP packet can be read in it."""
+    """A frame of a capture; ``ip`` is None where no IP packet can be read, and of what ``is_of_link``."""
     if len(data) < 14:
         return Frame(segment, number, time, data, b"", b"", 0, None)
 
@@ -179,7 +214,9 @@ def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:
     if ethertype == ETHERTYPE_IPV4:
         ip = parse_ipv4(data[14:])
     elif ethertype == ETHERTYPE_IPV6:
-        ip = _parse_ipv6(data[14:])
+        ip = parse_ipv6(data[14:])
+        if ip is not None and ip.is_of_link:
+            ip = None
     else:
         ip = None
     return Frame(segment, number, time, data, data[6:12], data[0:6], ethertype, ip)
@@ -188,7 +225,7 @@ def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:
 def parse_ip(data: bytes) -> Packet | None:
     """An IP packet of either version, or None if it is neither."""
     version = data[0] >> 4 if data else 0
-    return parse_ipv4(data) if version == 4 else _parse_ipv6(data) if version == 6 else None
+    return parse_ipv4(data) if version == 4 else parse_ipv6(data) if version == 6 else None
 
 
 def parse_ipv4(data: bytes) -> Packet | None:
@@ -216,22 +253,43 @@ def parse_ipv4(data: bytes) -> Packet | None:
     return packet
 
 
-def _parse_ipv6(data: bytes) -> Packet | None:
-    if len(data) < 40 or data[0] >> 4 != 6:
+def parse_ipv6(data: bytes) -> Packet | None:
+    """An IPv6 packet with its transport header, behind its extension headers (RFC 8200 4).
+
+    None if it is cut short or not IPv6. Where the chain of headers does not end as it should, ``protocol`` is
+    the last header's that could be read.
+    """
+    if len(data) < _ipv6_header.size:
         return None
-    length, protocol = struct.unpack_from("!HB", data, 4)
+    first, length, protocol, ttl, src, dst = _ipv6_header.unpack_from(data)
+    end = _ipv6_header.size + length
+    if first >> 28 != 6 or end > len(data):
+        return None
+
     packet = Packet(
-        inet_ntop(AF_INET6, data[8:24]),
-        inet_ntop(AF_INET6, data[24:40]),
-        protocol,
-        0,
-        40 + length,
-        0,
-        False,
-        data[40 : 40 + length],
+        _ipv6_text(src), _ipv6_text(dst), protocol, 0, end, 0, False, data[40:end], ttl=ttl
     )
-    _parse_transport(packet)
+    _pass_extensions(packet)
+    if packet.fragment_offset == 0:
+        _parse_transport(packet)
     return packet
+
+
+def _pass_extensions(packet: Packet) -> None:
+    """Take the extension headers off the payload; what follows in a later fragment is no header."""
+    while len(packet.payload) >= 8 and packet.fragment_offset == 0:
+        if packet.protocol == _FRAGMENT:
+            following, offset, packet.identification = _fragment_header.unpack_from(packet.payload)
+            packet.fragment_offset = offset & 0xFFF8
+            packet.more_fragments = bool(offset & 1)
+            size = 8
+        elif packet.protocol in _EXTENSIONS:
+            following, size = packet.payload[0], (packet.payload[1] + 1) * 8
+        else:
+            return
+        if size > len(packet.payload):
+            return
+        packet.protocol, packet.payload = following, packet.payload[size:]
 
 
 def bare_transport(source: str, destination: str, protocol: int, data: bytes) -> Packet:

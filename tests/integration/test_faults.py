@@ -60,7 +60,9 @@ TELLING = {
     "expired-token": "the authorization has expired",
     "replayed-response": "denied the response to an earlier challenge",
     "address-moved": "which none of its rules names",
+    "ipv6-broken": "IPv6 of",
     "server-down": "SYNs of hmc to it, none answered",
+    "dns-no-aaaa": "has no IPv6 address",
     "dns-wrong-answer": "leads to 198.19.255.254",
     "addresses-pinned": "leads to 192.148.6.11 now",
     "proxy-down": "refuses TCP: it answers the SYN",
@@ -74,7 +76,7 @@ TELLING = {
 """What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
 
 FAULTS = {fault.name: fault for fault in reversed(faults.known())}
-WITH_FAULTS = "vpn", "vpn-nat", "direct", "dial", "proxy"
+WITH_FAULTS = "vpn", "vpn-nat", "direct", "direct-ipv6", "dial", "proxy"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
 SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 
@@ -99,6 +101,8 @@ FAULTY = [
     ("proxy-auth", "proxy-wrong-password"),
     ("esa-aix", "address-moved"),
     ("direct-names", AFTER_A_CALL),
+    ("dual-stack", "ipv6-broken"),
+    ("dual-stack", "dns-no-aaaa"),
     *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]

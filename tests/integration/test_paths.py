@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.topology import load
+from lab.topology.family import Family
 from lab.topology.model import Topology
 from lab.ways.vpn.plan import connections
 from tests.integration.labs import SYSTEM_PYTHON, Ran, Runs, lab
@@ -164,8 +165,10 @@ def test_a_foreign_agent_is_told_what_it_needs(foreign: Ran) -> None:
 
 
 def addresses_outside(topology: Topology) -> set[str]:
-    """By which IBM sees who calls without PPP."""
+    """By which IBM sees who calls without PPP; by IPv6, if it is there, as it goes first."""
     wall = topology.firewall
+    if Family.ipv6 in topology.ways[0].ip_families:
+        return {topology.node(topology.agents[0]).uplink.ip6}
     if wall is not None and wall.snat:
         return {topology.node(wall.node).interface(wall.outside).ip}
     if topology.proxies:

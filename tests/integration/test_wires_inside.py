@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = (
     "tests/integration/test_netlink.py",
     "tests/integration/test_wires.py",
+    "tests/integration/test_wires_ipv6.py",
     "tests/unit/test_firewall.py",
 )
 

@@ -12,6 +12,8 @@ GOOD: dict[str, Plan] = {
     "direct-snat": ("direct-snat",),
     "direct-names": ("direct-names",),
     "esa-aix": ("esa-aix",),
+    "direct-ipv6": ("direct-ipv6",),
+    "dual-stack": ("dual-stack",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -46,11 +48,15 @@ FAULTY_TOPOLOGIES = (
     "proxy",
     "proxy-auth",
     "direct-names",
+    "dual-stack",
 )
 """A fault is recorded with the first of these that it applies to."""
 
 
 ELSEWHERE = (
+    ("direct-ipv6", "ipv6-broken"),
+    ("direct-ipv6", "small-mtu"),
+    ("direct-ipv6", "server-down"),
     ("proxy-failover", "proxy-down"),
     ("proxy", "dns-silent"),
     ("proxy", "dns-wrong-answer"),

@@ -179,7 +179,8 @@ class TrueRun:
     def put(self, segment: str, sender: str, receiver: str, packet: bytes, time: float) -> None:
         """A new IP packet from one node to another."""
         ends = (self.topology.node(name).interface(segment) for name in (receiver, sender))
-        self.add(segment, b"".join(map(mac, ends)) + b"\x08\x00" + packet, time)
+        kind = b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd"
+        self.add(segment, b"".join(map(mac, ends)) + kind + packet, time)
 
     def add(self, segment: str, data: bytes, time: float) -> None:
         """A new frame."""

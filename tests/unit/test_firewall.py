@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.linux import firewall, process
+from lab.linux import firewall, matches, process
 from lab.topology import load, model, resolve
 from tests import golden
 
@@ -46,7 +46,13 @@ RENDERED = [
     (name, node)
     for name in ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs")
     for node in ("hmc", "firewall")
-] + [("vpn-nat", "vpn1"), ("vpn-nat+faults", "internet")]
+] + [
+    ("vpn-nat", "vpn1"),
+    ("vpn-nat+faults", "internet"),
+    ("direct-ipv6", "firewall"),
+    ("dual-stack", "firewall"),
+    ("dual-stack+faults", "internet"),
+]
 
 
 @pytest.mark.parametrize(("name", "node"), RENDERED)
@@ -71,7 +77,13 @@ def test_a_node_without_a_part_in_it_has_no_rules() -> None:
     assert firewall.render(topology("vpn-nat"), "sdc") == ""
 
 
-@pytest.mark.parametrize("name", ["direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("direct", "direct-snat", "direct-ipv6", "dual-stack"),
+        *("vpn", "vpn-nat", "vpn-two-hmcs"),
+    ],
+)
 def test_every_rule_of_the_model_is_one_counted_rule_in_each_of_its_directions(name: str) -> None:
     resolved = topology(name)
     assert resolved.firewall is not None
@@ -123,6 +135,41 @@ def test_a_rule_by_name_looks_into_the_set_that_the_resolver_fills() -> None:
     assert "\tset told-esupport.ibm.com {\n\t\ttype ipv4_addr\n\t}\n" in rules
     assert "ip daddr @told-esupport.ibm.com tcp dport 443 ct state new counter" in rules
     assert "129.42.56.189 tcp" not in rules
+
+
+def test_ipv6_without_a_rule_is_neighbours_and_replies_only() -> None:
+    resolved = topology("direct-ipv6")
+    assert resolved.firewall is not None
+    closed = replace(resolved, firewall=replace(resolved.firewall, rules=()))
+    rules = [line.strip() for line in firewall.render(closed, "firewall").splitlines()]
+
+    accepting = [rule for rule in rules if rule.endswith("accept")]
+    assert accepting[0] == "ct state established,related accept"
+    own = ["ct state related accept", f"{matches.NEIGHBOURS} accept"]
+    assert accepting[1:] == own * 2, "of the firewall's own packets, in and out"
+
+
+@pytest.mark.parametrize(
+    ("rule", "line"),
+    [
+        (
+            model.DropRule(name="a", node="internet", destination="2000::/3"),
+            'ip6 daddr 2000::/3 counter name "a" drop',
+        ),
+        (
+            model.DropRule(name="a", node="internet", source="2001:db8::1/128", protocol="tcp"),
+            'ip6 saddr 2001:db8::1/128 meta l4proto tcp counter name "a" drop',
+        ),
+        (
+            model.DropRule(name="a", node="internet", above_bytes=1400),
+            'ip6 length > 1360 counter name "a" drop',
+        ),
+    ],
+)
+def test_a_loss_of_ipv6_is_a_rule_for_ipv6(rule: model.DropRule, line: str) -> None:
+    lossy = replace(topology("direct-ipv6"), drops=(rule,))
+
+    assert line in {each.strip() for each in firewall.render(lossy, "internet").splitlines()}
 
 
 def test_source_addresses_change_only_where_the_topology_says_so() -> None:

@@ -66,6 +66,8 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "direct-snat",
         "direct-names",
         "esa-aix",
+        "direct-ipv6",
+        "dual-stack",
         "proxy",
         "proxy-failover",
         "service-proxy",

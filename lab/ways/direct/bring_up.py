@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lab.topology.family import Family
 from lab.ways.direct.events import DefaultRouteTaken
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.ground import Ground, WayDriver
@@ -12,7 +13,13 @@ from lab.ways.ground import Ground, WayDriver
 
 @contextmanager
 def start(ground: Ground) -> Iterator[Direct]:
-    """Nothing has to run."""
+    """Nothing has to run; hosts that are to prefer IPv4 are told so."""
+    for way in ground.topology.ways:
+        if isinstance(way, DirectPlan) and way.families == (Family.ipv4, Family.ipv6):
+            from lab.linux import address_order  # Few topologies have both.
+
+            for agent in way.agents:
+                address_order.prefer_ipv4(ground.nodes[agent])
     yield Direct(ground)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from lab.verify import firewall, outbound
 from lab.verify.finding import Judge
-from lab.ways.direct import healing, redundancy
+from lab.ways.direct import healing, redundancy, versions
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
+    "OUT-06": versions.check_out_06,
+    "OUT-08": versions.check_out_08,
     "F-01": firewall.check_f_01,
     "F-02": firewall.check_f_02,
     "F-03": firewall.check_f_03,

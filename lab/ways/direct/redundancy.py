@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lab.names import all_of, count
+from lab.names import all_of, count, place
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.wire import tls
@@ -30,7 +30,7 @@ class Asked:
 
     @property
     def place(self) -> str:
-        return f"{self.address}:{self.port}"
+        return place(self.address, self.port)
 
 
 def asked(case: Case, agent: str) -> list[Asked]:

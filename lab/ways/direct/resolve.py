@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.topology.catalogue import Variant
+from lab.topology.family import Family
 from lab.topology.model import AllowRule
 from lab.topology.site import Site
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.direct.spec import DirectSpec
 
 PROBE_RULE = "LAB_PROBE"
-"""What asks for the one rule of the lab's own: ping to the address that proves a direct path."""
+"""What asks for the rules of the lab's own: ping to the first address of each version of IP."""
 
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
-    endpoints = site.endpoints(Variant.ssl)
+    endpoints = site.endpoints(Variant.ssl, families=way.families)
     return DirectPlan(
         name=name,
         kind=way.kind,
@@ -23,22 +24,29 @@ def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
         agents=site.spec.agents_of(name),
         endpoints=endpoints,
         probe=endpoints[0].address,
+        families=way.families,
     )
 
 
 def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
     """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15)."""
-    listed = site.profile.servers(site.spec.region, Variant.ssl)
+    for family in way.families:
+        yield from _rules(site, agent, family)
+
+
+def _rules(site: Site, agent: str, family: Family) -> Iterator[AllowRule]:
+    listed = site.profile.callable(site.spec.region, Variant.ssl)
+    own = site.uplink_ip(agent, family)
     wanted = dict.fromkeys(
         (site.opened(a.host, a.address), port)
         for port in site.profile.direct_ports
         for a in listed
-        if a.version == 4 and a.offers("tcp", port)
+        if a.family is family and a.offers("tcp", port)
     )
     for address, port in wanted:
         yield AllowRule(
             requirement=site.profile.direct_requirement,
-            source=site.uplink_ip(agent),
+            source=own,
             destination=address,
             protocol="tcp",
             port=port,
@@ -46,8 +54,8 @@ def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
         )
     yield AllowRule(
         requirement=PROBE_RULE,
-        source=site.uplink_ip(agent),
-        destination=site.endpoints(Variant.ssl)[0].address,
+        source=own,
+        destination=site.endpoints(Variant.ssl, families=(family,))[0].address,
         protocol="icmp-echo",
         port=0,
         both_ways=False,

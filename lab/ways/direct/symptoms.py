@@ -17,10 +17,18 @@ FAILURE: tuple[Symptom, ...] = (
     name_symptoms.find_moved_server,
     name_symptoms.find_misled,
     internet_symptoms.find_unopened_address,
+    internet_symptoms.find_lost_ipv6,
     internet_symptoms.find_lost_syn,
     internet_symptoms.find_agent_failure,
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
+
+
+SURVIVED: tuple[Symptom, ...] = (
+    internet_symptoms.find_lost_ipv6,
+    internet_symptoms.find_silent_server,
+    name_symptoms.find_no_aaaa,
+)
 
 
 def failure(case: Case, agent: str) -> Diagnosis | None:
@@ -29,5 +37,5 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
 
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
-    """What befell a way that did lead home: a server that was down."""
-    return first_of([Trail(case, agent, None)], [internet_symptoms.find_silent_server])
+    """What befell a way that did lead home: IPv6 was lost or had no name, or a server was down."""
+    return first_of([Trail(case, agent, None)], SURVIVED)

@@ -24,7 +24,7 @@ def destinations(topology: Topology, way: DirectPlan) -> set[str]:
 
 def callers(case: Case) -> set[str]:
     """The addresses that IBM's servers see."""
-    return {case.public_address} if case.snat else {*case.agent_addresses}
+    return case.outer_addresses
 
 
 def connections(case: Case, agent: str) -> list[Frame]:

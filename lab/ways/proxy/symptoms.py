@@ -47,8 +47,8 @@ class ProxyTrail(Trail):
         return self.proxy.node
 
     @property
-    def _own_address(self) -> str:
-        return self.case.topology.node(self.proxy.node).uplink.ip
+    def _own_addresses(self) -> list[str]:
+        return [self.case.topology.node(self.proxy.node).uplink.ip]
 
 
 def find_no_proxy(trail: ProxyTrail) -> Diagnosis | None:

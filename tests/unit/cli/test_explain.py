@@ -61,7 +61,7 @@ def test_json_has_it_all(profile: str, capsys: Capture) -> None:
     found = json.loads(told(capsys, profile, "--json"))
 
     assert len(found["capabilities"]) == 20
-    assert len(found["choices"]) == 21
+    assert len(found["choices"]) == 22
     assert {choice["source"] for choice in found["choices"]} == {"lab choice"}
     assert found["against"] is None
     assert {need["way"] for need in found["firewall"]} <= {*found["ways"]}

@@ -17,6 +17,7 @@ from lab.service import by_modem, challenge
 from lab.service.server import authorized
 from lab.telephony.settings import Settings
 from lab.topology import (
+    catalogue,
     check_service,
     load,
     proxy,
@@ -25,6 +26,7 @@ from lab.topology import (
     service,
     terminal,
 )
+from lab.topology.catalogue import Row
 from lab.topology.model import PppAuth
 from lab.topology.resolve import resolve
 from lab.topology.servers import Speaks
@@ -37,6 +39,9 @@ from tunnels import ipsec, l2tp, ppp
 Patch = pytest.MonkeyPatch
 
 NOT_MODELLED = {"Q-13"}
+ELSEWHERE = Row(purpose="a test", hosts={"esupport.ibm.com": ("2001:db8::11",)}).named(
+    "X-21", ("esa-aix-2025",)
+)
 
 
 def said() -> dict[str, str]:
@@ -113,13 +118,14 @@ CHANGES: list[tuple[str, Callable[[Patch], None], str]] = [
     ("Q-19", changed(vpn_resolve, "_connection", rekey_min_s=1000), "rand_time 780s"),
     ("Q-20", attribute(vpn_resolve, "RETRANSMIT_TRIES", 0), "after 2 s"),
     ("Q-21", lambda patch: patch.setitem(fence.COUNTERS, fence.SILENCED, "passed"), "passed; "),
+    ("X-21", attribute(catalogue, "choices", lambda: (ELSEWHERE,)), "2001:db8::11"),
 ]
 
 
 def test_every_question_is_answered_in_order() -> None:
     found = choices.choices()
 
-    assert [choice.id for choice in found] == [f"Q-{n:02}" for n in range(1, 22)]
+    assert [choice.id for choice in found] == [*(f"Q-{n:02}" for n in range(1, 22)), "X-21"]
     assert {choice.source for choice in found} == {"lab choice"}
     assert {c.id for c in found if c.value == choices.NOT_YET} == NOT_MODELLED
     assert all(choice.value for choice in found)

@@ -12,11 +12,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lab
 from lab.agent import client, heartbeat
+from lab.agent.__main__ import main as agent_main
 from lab.ibm.server import Server
 from lab.record.cause import AgentCause
 from tests.unit.ibm.sites import ADDRESSES, Site, entries, free_port
@@ -196,6 +198,66 @@ def test_the_next_address_of_a_name_is_tried(
 
     assert attempt.acknowledgement
     assert attempt.address == "127.0.0.1"
+
+
+def info(address: str) -> Any:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return (family, socket.SOCK_STREAM, 6, "", (address, 443))
+
+
+@pytest.mark.parametrize(
+    ("found", "tried"),
+    [
+        ("a::1 a::2 a::3 10.0.0.1", "a::1 10.0.0.1 a::2 a::3"),
+        ("10.0.0.1 10.0.0.2 a::1 a::2", "10.0.0.1 a::1 10.0.0.2 a::2"),
+        ("10.0.0.1 a::1 a::2 a::3", "10.0.0.1 a::1 a::2 a::3"),
+        ("10.0.0.1 10.0.0.2", "10.0.0.1 10.0.0.2"),
+        ("a::1", "a::1"),
+    ],
+)
+def test_addresses_of_the_two_versions_are_tried_in_turn(found: str, tried: str) -> None:
+    """RFC 8305 4: a version that is broken costs one time-out."""
+    order = client.alternating([info(address) for address in found.split()])
+
+    assert [address[0] for *_, address in order] == tried.split()
+
+
+def test_the_other_version_is_tried_before_the_next_address(
+    site: Site, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(host: str, port: int, **_: int) -> list[object]:
+        nobody = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 1))
+        return [nobody, nobody, (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    story: list[str] = []
+    (attempt,) = client.call_home(
+        [site.url("localhost")], site.ca_file, system=SYSTEM, rounds=1, story=story.append
+    )
+
+    assert attempt.acknowledgement
+    assert [line.split()[1] for line in story if line.startswith("connect: ")] == [
+        "::1",
+        "127.0.0.1",
+    ]
+
+
+@pytest.mark.parametrize("option", ["-4", "-6"])
+def test_one_version_alone_is_asked_for(
+    option: str, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def nobody(host: str, port: int, *, family: int, **_: int) -> list[object]:
+        asked.append(family)
+        raise OSError("nobody has that name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    monkeypatch.setenv("LAB_SERVER", site.url("localhost"))
+    monkeypatch.setenv("LAB_CA_FILE", site.ca_file)
+
+    assert agent_main([option]) == 1
+    assert {*asked} == {socket.AF_INET if option == "-4" else socket.AF_INET6}
 
 
 def say(data: bytes) -> Callable[[ssl.SSLSocket], None]:

@@ -55,7 +55,7 @@ def test_a_model_survives_its_way_into_the_guest(name: str) -> None:
 
 def owner(topology: Topology, address: str) -> str | None:
     for node in topology.nodes:
-        if address in (*node.service_addresses, *(i.ip for i in node.interfaces)):
+        if address in (*node.service_addresses, *(ip for i in node.interfaces for ip in i.ips)):
             return node.name
     if topology.lig is not None and address in topology.lig.ppp.pool:
         return topology.lig.node
@@ -63,11 +63,16 @@ def owner(topology: Topology, address: str) -> str | None:
     return None
 
 
+def everything(via: str) -> str:
+    return "::/0" if ":" in via else "0.0.0.0/0"
+
+
 def next_hop(topology: Topology, name: str, address: str) -> str | None:
     """Whom a node hands a packet to: the longest matching prefix decides, as in the kernel."""
     node, ip = topology.node(name), ipaddress.ip_address(address)
-    choices = [(ipaddress.ip_interface(i.address).network, address) for i in node.interfaces] + [
-        (ipaddress.ip_network("0.0.0.0/0" if r.destination == "default" else r.destination), r.via)
+    own = [own for i in node.interfaces for own in (i.address, i.address6) if own]
+    choices = [(ipaddress.ip_interface(each).network, address) for each in own] + [
+        (ipaddress.ip_network(r.destination.replace("default", everything(r.via))), r.via)
         for r in node.routes
     ]
     fitting = [(net.prefixlen, via) for net, via in choices if ip in net]
@@ -99,14 +104,15 @@ def test_packets_reach_ibm_and_come_back(name: str) -> None:
         far = [(c.gateway_address, c.gateway) for c in connections(topology)]
 
     for agent in topology.agents:
-        home = topology.node(agent).interface(firewall.inside).ip
-        if firewall.snat:
-            home = topology.node(firewall.node).interface(firewall.outside).ip
+        own = topology.node(agent).interface(firewall.inside)
         for address, node in far:
+            hidden = firewall.snat and ":" not in address
+            outside = topology.node(firewall.node).interface(firewall.outside)
+            home = outside.ip if hidden else own.ip6 if ":" in address else own.ip
             assert walk(topology, agent, address) == [agent, "firewall", "internet", node]
             back = walk(topology, node, home)
             assert back[:3] == [node, "internet", "firewall"]
-            assert back[-1] == ("firewall" if firewall.snat else agent)
+            assert back[-1] == ("firewall" if hidden else agent)
 
 
 @pytest.mark.parametrize("name", ["dial", "dial-two-hmcs"])
@@ -142,10 +148,11 @@ def test_ibm_reaches_each_pool_by_its_own_gateway_and_servers_by_the_core() -> N
 @pytest.mark.parametrize("name", load.names())
 def test_the_internet_knows_no_private_network(name: str) -> None:
     topology = resolve(load.load(name), SEED)
-    private = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+    private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
     for route in topology.node("internet").routes:
         assert route.destination != "default"
-        assert not any(ipaddress.ip_network(route.destination).subnet_of(p) for p in private)  # type: ignore[arg-type]
+        first = ipaddress.ip_network(route.destination)[0]
+        assert not any(first in ipaddress.ip_network(net) for net in private)
 
 
 # -- the firewall's rules --------------------------------------------------------------------------
@@ -163,6 +170,16 @@ def test_direct_opens_443_to_the_listed_addresses_and_ping_to_one() -> None:
     assert rules("direct") == {
         *(("F-03", a, "tcp", 443, False) for a in listed if ":" not in a),
         ("LAB_PROBE", listed[0], "icmp-echo", 0, False),
+    }
+
+
+def test_ipv6_opens_443_and_ping_for_it_alone() -> None:
+    listed = [a.address for a in catalogue.profile("hmc-2017-simplified").servers()]
+    six = [address for address in listed if ":" in address]
+
+    assert rules("direct-ipv6") == {
+        *(("F-03", a, "tcp", 443, False) for a in six),
+        ("LAB_PROBE", six[0], "icmp-echo", 0, False),
     }
 
 

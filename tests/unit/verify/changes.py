@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.record.record import Record, WayTry
+from lab.topology.family import Family
 from lab.topology.model import Topology
 from lab.ways.dial.plan import Dialer, DialPlan
+from lab.ways.direct.plan import DirectPlan
 from lab.ways.fault import change_ways
 from lab.ways.vpn.plan import IpsecConnection, L2tpClient, VpnPlan
 
@@ -30,6 +32,12 @@ def change_dialers(model: Topology, change: Callable[[Dialer], Dialer]) -> Topol
     return change_ways(
         model, DialPlan, lambda way: replace(way, dialers=tuple(map(change, way.dialers)))
     )
+
+
+def change_families(model: Topology, *families: str) -> Topology:
+    """The ways over the Internet go by these versions of IP."""
+    known = tuple(Family(each) for each in families)
+    return change_ways(model, DirectPlan, lambda way: replace(way, families=known))
 
 
 def note_tries(model: Topology, record: Record) -> None:

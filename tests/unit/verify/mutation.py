@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.packet import Packet as Layers
 from scapy.packet import Raw
 
 from lab.record.record import Record
@@ -134,7 +135,7 @@ def enters(packet: IP) -> Change:
     return change
 
 
-def crosses(segment: str, sender: str, receiver: str, packet: IP) -> Change:
+def crosses(segment: str, sender: str, receiver: str, packet: Layers) -> Change:
     def change(run: TrueRun) -> None:
         run.put(segment, sender, receiver, bytes(packet), run.end)
 

@@ -18,7 +18,7 @@ BACK = Course("vpn1", "hmc", ("dmz", "fw-inet", "lan"), ("internet", "firewall")
 def journey(length: int, last: str, way: Course = WAY) -> Journey:
     reached = way.segments.index(last)
     lost_at = way.between[reached] if reached < len(way.between) else ""
-    return Journey(cast(Any, SimpleNamespace(length=length)), last, lost_at)
+    return Journey(cast(Any, SimpleNamespace(length=length, version=4)), last, lost_at)
 
 
 def trail(out: list[Journey], back: list[Journey]) -> Trail:
@@ -52,6 +52,7 @@ def test_the_node_and_the_size_are_told(out: list[Journey], back: list[Journey],
     assert found is not None
     assert found.cause == "mtu-black-hole"
     assert said in found.sentence
+    assert "ICMP type 3 code 4" in found.hint
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,11 @@ CAUSES = {
     "replayed-esp": "replayed-esp",
     "small-mtu": "mtu-black-hole",
     "server-down": "server-silent",
+    "ipv6-broken": "ipv6-lost",
     "address-moved": "address-not-opened",
     "dns-wrong-answer": "dns-wrong-answer",
     "addresses-pinned": "address-moved",
+    "dns-no-aaaa": "name-without-aaaa",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",
@@ -93,7 +95,17 @@ CAUSES = {
 """Fault to the diagnosis that it must get."""
 
 
-LEFT_AS_IT_WAS = ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", "vpn-rekeyed", "dial")
+LEFT_AS_IT_WAS = (
+    "direct",
+    "direct-snat",
+    "direct-ipv6",
+    "dual-stack",
+    "vpn",
+    "vpn-nat",
+    "vpn-two-hmcs",
+    "vpn-rekeyed",
+    "dial",
+)
 """Recordings of runs in which nothing befell anybody."""
 
 

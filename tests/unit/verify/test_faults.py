@@ -25,6 +25,7 @@ NAMES = {
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
     "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
     "server-down", "address-moved", "dns-wrong-answer", "addresses-pinned",
+    "ipv6-broken", "dns-no-aaaa",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -45,7 +46,7 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
-             "proxy-auth", "direct-names")  # fmt: skip
+             "proxy-auth", "direct-names", "dual-stack")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 

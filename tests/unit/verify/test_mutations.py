@@ -13,6 +13,7 @@ from tests.unit.verify import (
     dial_mutations,
     direct_mutations,
     fence_mutations,
+    ipv6_mutations,
     order_mutations,
     proxy_mutations,
     relay_mutations,
@@ -27,6 +28,7 @@ from tests.unit.verify.mutation import Mutation, as_it_is
 
 MODULES = (
     direct_mutations,
+    ipv6_mutations,
     vpn_mutations,
     dial_mutations,
     fence_mutations,
@@ -45,6 +47,7 @@ ON_NO_WIRE = {"g6"}
 LEFT_OPEN = {
     "direct": {"R-09"},
     "direct-snat": {"R-09"},
+    "direct-ipv6": {"R-09"},
     "vpn": {"R-07"},
     "vpn-nat": {"R-07"},
     "vpn-two-hmcs": {"R-07"},
@@ -93,7 +96,7 @@ def test_one_thing_wrong_fails_its_finding_and_what_depends_on_it(
 
 @pytest.mark.parametrize(
     "name",
-    ["proxy", "proxy-auth", "service-proxy", *LEFT_OPEN, "dial-two-hmcs"],
+    ["proxy", "proxy-auth", "service-proxy", "dual-stack", *LEFT_OPEN, "dial-two-hmcs"],
 )
 def test_a_good_run_passes(name: str, unchanged: Callable[[str], Verdicts]) -> None:
     left_open = dict.fromkeys(LEFT_OPEN.get(name, set()), Verdict.not_applicable)
