@@ -129,7 +129,7 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     for rule, name in zip(firewall.rules, allow_counters(firewall), strict=True):
         counted = f'{table.counter(name, rule.requirement)} accept comment "{rule.requirement}"'
         source, destination = rule.source, rule.destination
-        what = first_packet(rule.protocol, rule.port)
+        what = first_packet(rule.protocol, rule.port, rule.port_to)
         allowed.append(
             f"iifname {inside} oifname {outside} ip saddr {source} ip daddr {destination} "
             f"{what} ct state new {counted}"
@@ -166,10 +166,12 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         )
 
 
-def first_packet(protocol: str, port: int) -> str:
-    """The match of what opens a flow to a service; port 0 is any."""
+def first_packet(protocol: str, port: int, port_to: int = 0) -> str:
+    """The match of what opens a flow to a service; port 0 is any, ``port_to`` the last one of a range."""
     if protocol == "icmp-echo":
         return "icmp type echo-request"
+    if port_to:
+        return f"{protocol} dport {port}-{port_to}"
     return f"{protocol} dport {port}" if port else f"meta l4proto {protocol}"
 
 

@@ -35,6 +35,8 @@ from lab.wire.craft import tcp_syn
 
 AGENT_DEADLINE_S = 900.0
 PROBE_DEADLINE_S = 5.0
+SERVERS_TLS = frozenset({"P-13", "P-14", "P-15", "P-16"})
+"""What is judged by trials of the servers' TLS."""
 PROBED_PORTS = (22, 443, 9960)
 """SSH, the web interface and the console applet: what a console may listen on (T2-08)."""
 
@@ -58,12 +60,21 @@ def _run(lab: RunningLab) -> bool:
 
     agents = lab.topology.agents
     succeeded = [_call_home(lab, agent) for agent in agents]
+    _try_servers(lab)
     if not all(succeeded):
         return False
     if not _put_to_test(lab, agents):
         return False
     # A fault is put in to see what takes over: then a backup is tried when it is needed.
     return bool(lab.topology.fault) or _try_backups(lab)
+
+
+def _try_servers(lab: RunningLab) -> None:
+    """P-13 to P-16: what TLS the servers take, also where that is why a call home failed."""
+    if SERVERS_TLS & {*lab.topology.expect}:
+        from lab.ibm import tls_trials
+
+        tls_trials.run(lab)
 
 
 def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from lab.topology.proxy import BUSY, HttpProxy
-from lab.verify import internet_symptoms
+from lab.verify import internet_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.proxy.papers import LOG_IN_WANTED
@@ -125,6 +125,7 @@ FAILURE = (
     find_refused_log_in,
     find_refused_connect,
     internet_symptoms.find_black_hole,
+    tls_symptoms.find_old_tls,
     internet_symptoms.find_refusing_server,
     internet_symptoms.find_lost_syn,
 )
