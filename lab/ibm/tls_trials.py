@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lab.ibm.events import TlsTried
@@ -19,7 +19,8 @@ from lab.wire import hello
 from lab.wire.suites import NUMBERS, name_of
 
 if TYPE_CHECKING:
-    from lab.inside.running import RunningLab
+    from lab.linux.nodes import Node
+    from lab.record.story import Story
 
 TRY_S = 10.0
 _READ_BYTES = 16 * 1024
@@ -65,16 +66,15 @@ OFFERS: dict[str, tuple[int, tuple[str, ...]]] = {
 that has a better one then takes is the server's choice (P-14)."""
 
 
-def run(lab: RunningLab) -> None:
+def run(topology: Topology, nodes: Mapping[str, Node], story: Story) -> None:
     """Try every server that speaks HTTPS with every offer."""
-    topology = lab.topology
     node = tester(topology)
     (sdc,) = topology.with_role(Role.sdc)
     shared = next(i.segment for i in node.interfaces if i.segment in _segments(sdc))
     address = node.interface(shared).ip
     servers = [server for server in topology.servers if server.speaks is Speaks.https]
-    for event in lab.node(node.name).call(_try_all, node.name, address, servers):
-        lab.story.tell(event)
+    for event in nodes[node.name].call(_try_all, node.name, address, servers):
+        story.tell(event)
 
 
 def tester(topology: Topology) -> NodePlan:

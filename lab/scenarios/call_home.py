@@ -74,7 +74,7 @@ def _try_servers(lab: RunningLab) -> None:
     if SERVERS_TLS & {*lab.topology.expect}:
         from lab.ibm import tls_trials
 
-        tls_trials.run(lab)
+        tls_trials.run(lab.topology, lab.nodes, lab.story)
 
 
 def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from lab.topology.servers import ListedServer, TlsPlan
 from lab.verify.case import Case
 from lab.wire import hello, tls
 from lab.wire.decode import Frame
-from lab.wire.hello import Choice, Offer
+from lab.wire.hello import Choice, ClientOffer
 
 SHOWN_FRAMES = 8
 """Of a connection: TCP's three, and the packets of the two hellos."""
@@ -25,7 +25,7 @@ class Handshake:
     client_port: int
     server: ListedServer
     plan: TlsPlan | None
-    offer: Offer | None
+    offer: ClientOffer | None
     choice: Choice
     client_alert: int
     """Of a fatal alert in clear that the client sent; 0 if none."""

@@ -7,7 +7,6 @@ from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.networks import is_for_all, is_in
-from lab.ways.direct.wires import is_of_ftps
 from lab.wire import isakmp, l2tp
 from lab.wire.decode import AH, ESP, TCP, UDP, Ends, Frame, Packet
 
@@ -29,7 +28,7 @@ def check_out_01(case: Case) -> Finding:
         for f, p in _flows(case)
         if not is_of_another_way(case, "direct", f, p)
         and not case.is_of_relay(p)
-        and not is_of_ftps(case.topology, p)
+        and not case.is_of_ftps(p)
     ]
     for frame, packet in flows:
         where = f"{packet.destination}:{packet.destination_port}"

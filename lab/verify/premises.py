@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 
 from lab.topology.model import NodePlan, Role
+from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS, Speaks
 from lab.topology.telephone import Lig
 from lab.verify.service_told import ServiceTold
 from lab.ways.dial import plan as dial
 from lab.ways.vpn import plan as vpn
+from lab.wire.decode import TCP, Packet
 
 
 class Premises(ServiceTold):
@@ -80,6 +82,17 @@ class Premises(ServiceTold):
     def listed(self) -> set[tuple[str, int]]:
         """Address and port of every listed server."""
         return {(endpoint.address, endpoint.port) for endpoint in self.topology.endpoints}
+
+    @cached_property
+    def ftps(self) -> set[str]:
+        """The addresses of the servers that take uploads by FTP over TLS (A-30)."""
+        return {s.address for s in self.topology.servers if s.speaks is Speaks.ftps}
+
+    def is_of_ftps(self, packet: Packet) -> bool:
+        """Whether it is TCP to such a server: of the control connection, or of data (OUT-43)."""
+        port = packet.destination_port
+        to_port = port == FTPS_PORT or port in PASSIVE_PORTS
+        return packet.protocol == TCP and to_port and packet.destination in self.ftps
 
     @cached_property
     def gateways(self) -> dict[str, str]:

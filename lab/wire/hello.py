@@ -42,7 +42,7 @@ _SIGNATURES_OFFERED = 0x0403, 0x0503, 0x0603, 0x0401, 0x0501, 0x0601, 0x0203, 0x
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class ClientOffer:
     """What a client offers."""
 
     versions: tuple[int, ...]
@@ -86,7 +86,7 @@ def client_hello(version: int, suites: Iterable[int], server_name: str) -> bytes
     return struct.pack("!BHH", _HANDSHAKE, 0x0301, len(message)) + message
 
 
-def read_offer(sent: bytes) -> Offer | None:
+def read_offer(sent: bytes) -> ClientOffer | None:
     """The first ClientHello of a client's stream; None if it is not whole, or the stream is no TLS."""
     try:
         for kind, body in _messages(sent):
@@ -162,7 +162,7 @@ def _messages(stream: bytes) -> Iterator[tuple[int, bytes]]:
         at += 4 + length
 
 
-def _offer(body: bytes) -> Offer:
+def _offer(body: bytes) -> ClientOffer:
     (version,) = struct.unpack_from("!H", body, 0)
     at = 35 + body[34]
     (length,) = struct.unpack_from("!H", body, at)
@@ -176,7 +176,7 @@ def _offer(body: bytes) -> Offer:
             versions = tuple(v for v in _read_words(data[1:]) if v in VERSIONS)
         elif kind == _SERVER_NAME:
             server_name = data[5:].decode("ascii")
-    return Offer(versions=versions or (version,), suites=suites, server_name=server_name)
+    return ClientOffer(versions=versions or (version,), suites=suites, server_name=server_name)
 
 
 def _chosen(body: bytes) -> tuple[int, int]:

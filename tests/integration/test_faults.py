@@ -60,6 +60,7 @@ TELLING = {
     "expired-token": "the authorization has expired",
     "replayed-response": "denied the response to an earlier challenge",
     "address-moved": "which none of its rules names",
+    "old-tls-only": "have no version of TLS in common",
     "server-down": "SYNs of hmc to it, none answered",
     "proxy-down": "refuses TCP: it answers the SYN",
     "proxy-silent": "SYNs, and nothing came back",

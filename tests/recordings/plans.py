@@ -21,6 +21,8 @@ GOOD: dict[str, Plan] = {
     "proxy-auth": ("proxy-auth",),
     "proxy-failover": ("proxy-failover", "--fault", "proxy-silent"),
     "service-proxy": ("service-proxy",),
+    "esa-aix-tls": ("esa-aix",),
+    "upload": ("upload",),
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),
     "service-modem": ("service-modem",),

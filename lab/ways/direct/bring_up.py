@@ -15,7 +15,7 @@ from lab.ways.direct.plan import DirectPlan
 from lab.ways.ground import Ground, WayDriver
 
 UPLOAD = "OUT-43"
-UPLOAD_NAME, UPLOAD_BYTES = "hmc.snap", 100_000
+UPLOAD_NAME, UPLOAD_BYTES = "hmc.snap", 10_000
 UPLOAD_S = 120.0
 """More than the agent's own deadline for each step."""
 

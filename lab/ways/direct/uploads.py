@@ -8,7 +8,6 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.firewall import judge_counter, rules_of
 from lab.ways.direct.events import FileUploaded
-from lab.ways.direct.wires import ftps_addresses
 from lab.wire import hello, tls
 from lab.wire.tls import TcpConnection
 
@@ -22,7 +21,7 @@ _SHOWN = 8
 
 def check_out_43(case: Case) -> Finding:
     """AUTH TLS before USER, and data by TLS, on connections that the agent opens."""
-    servers = ftps_addresses(case.topology)
+    servers = case.ftps
     check = Check(
         "OUT-43",
         f"an agent uploads to {all_of(sorted(servers)) or 'no server'} port {FTPS_PORT} by explicit FTPS: it "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.topology.model import Topology
-from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS, Speaks
+from lab.topology.servers import Speaks
 from lab.verify.case import Case
 from lab.ways.direct.plan import DirectPlan
 from lab.wire.decode import ICMP, ICMPV6, TCP, Frame, Packet
@@ -20,7 +20,7 @@ def title(topology: Topology) -> str:
 
 def destinations(topology: Topology, way: DirectPlan) -> set[str]:
     """Addresses beside the listed servers to which packets may leave."""
-    return ftps_addresses(topology)
+    return {server.address for server in topology.servers if server.speaks is Speaks.ftps}
 
 
 def callers(case: Case) -> set[str]:
@@ -37,20 +37,8 @@ def connections(case: Case, agent: str) -> list[Frame]:
 
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     """Whether a packet that leaves for the Internet is one of this way's."""
-    ours = is_to_server(case, packet) or is_of_ftps(case.topology, packet)
+    ours = is_to_server(case, packet) or case.is_of_ftps(packet)
     return frame.segment in case.exits and ours
-
-
-def ftps_addresses(topology: Topology) -> set[str]:
-    """The servers that take uploads by FTP over TLS (A-30)."""
-    return {server.address for server in topology.servers if server.speaks is Speaks.ftps}
-
-
-def is_of_ftps(topology: Topology, packet: Packet) -> bool:
-    """Whether it is TCP to such a server: of the control connection, or of data (OUT-43)."""
-    port = packet.destination_port
-    to_port = port == FTPS_PORT or port in PASSIVE_PORTS
-    return packet.protocol == TCP and to_port and packet.destination in ftps_addresses(topology)
 
 
 def is_to_server(case: Case, packet: Packet) -> bool:

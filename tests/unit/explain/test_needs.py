@@ -16,8 +16,10 @@ from lab.topology.capability import WayOut
 from lab.topology.catalogue import Region, RowKind, Variant
 from lab.topology.model import AllowRule, Topology
 from lab.topology.resolve import resolve
+from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
 from lab.ways.direct.resolve import PROBE_RULE
 
+UPLOADS = "OUT-43"
 WAY_OUT = {"direct": WayOut.direct, "vpn": WayOut.vpn, "dial": WayOut.modem, "proxy": WayOut.proxy}
 LISTING = [name for name in catalogue.names() if catalogue.profile(name).servers()]
 
@@ -59,12 +61,34 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
         if need.must is not Must.optional
     }
     relay = topology.service.relay_address if topology.service is not None else ""
-    rules = [rule for rule in rules_of(topology) if rule.destination != relay]
+    rules = [
+        rule
+        for rule in rules_of(topology)
+        if rule.destination != relay and rule.requirement != UPLOADS
+    ]
 
     assert {(r.destination, r.protocol, r.port, r.both_ways) for r in rules} == {*wanted}
     for rule in rules:
         key = (rule.destination, rule.protocol, rule.port, rule.both_ways)
         assert rule.requirement in wanted[key].requirements
+
+
+def test_the_labs_own_firewall_opens_ftps_as_it_is_explained() -> None:
+    """OUT-43: the port that is listed, and the ports of data, which are the lab's choice."""
+    topology = resolve(load.load("upload"), b"tests")
+    own = [rule for rule in rules_of(topology) if rule.requirement == UPLOADS]
+    scope = Scope(profile=catalogue.profile(topology.profile), ways=(WayOut.direct,))
+    listed = {n.destination for n in needs.needs(scope) if n.port == FTPS_PORT}
+
+    assert {rule.destination for rule in own} == listed
+    assert [(rule.port, rule.port_to) for rule in own] == [
+        (FTPS_PORT, 0),
+        (PASSIVE_PORTS.start, PASSIVE_PORTS.stop - 1),
+    ]
+    assert own[1].admits(PASSIVE_PORTS.start)
+    assert not own[1].admits(PASSIVE_PORTS.start - 1)
+    (note,) = (note for note in needs.notes(scope) if "FTP" in note)
+    assert f"{PASSIVE_PORTS.start} to {PASSIVE_PORTS.stop - 1} (lab choice)" in note
 
 
 @pytest.mark.parametrize("name", ["service-internet", "service-aos"])

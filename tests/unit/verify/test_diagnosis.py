@@ -63,6 +63,7 @@ CAUSES = {
     "small-mtu": "mtu-black-hole",
     "server-down": "server-silent",
     "address-moved": "address-not-opened",
+    "old-tls-only": "old-tls",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",

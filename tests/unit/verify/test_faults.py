@@ -25,6 +25,7 @@ NAMES = {
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
     "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
     "server-down", "address-moved",
+    "old-tls-only",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -118,7 +119,7 @@ def test_a_client_without_a_modem_has_no_faults_of_modems() -> None:
     model = topology("dial")
     without = change_dialers(model, lambda dialer: replace(dialer, devices=()))
 
-    assert [fault.name for fault in faults.applicable(without)] == ["small-mtu"]
+    assert [fault.name for fault in faults.applicable(without)] == ["small-mtu", "old-tls-only"]
 
 
 def test_both_ends_keep_a_password_each() -> None:
