@@ -133,3 +133,17 @@ def key_of(certificate: bytes) -> tuple[str, int]:
     if isinstance(key, ec.EllipticCurvePublicKey):
         return "EC", key.key_size
     return ("DSA", key.key_size) if isinstance(key, dsa.DSAPublicKey) else ("", 0)
+
+
+def issuer_of(certificate: bytes) -> str:
+    """Who has issued a certificate: organization and unit; what it is if it is no certificate."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    try:
+        issuer = x509.load_der_x509_certificate(certificate).issuer
+    except ValueError:
+        return "an authority that cannot be read"
+    kinds = (NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)
+    found = [str(each.value) for kind in kinds for each in issuer.get_attributes_for_oid(kind)]
+    return ", ".join(found) or issuer.rfc4514_string()
