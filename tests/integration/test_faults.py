@@ -66,6 +66,7 @@ TELLING = {
     "proxy-silent": "SYNs, and nothing came back",
     "proxy-busy": "is busy: it answers CONNECT",
     "proxy-refuses-connect": "refuses CONNECT",
+    "proxy-inspects": "breaks TLS open",
     "proxy-wrong-password": "does not take the user or the password",
     "relay-silent": "gets no further than TLS",
     "expired-code": "the code has expired",

@@ -22,6 +22,7 @@ GOOD: dict[str, Plan] = {
     "proxy-failover": ("proxy-failover", "--fault", "proxy-silent"),
     "service-proxy": ("service-proxy",),
     "esa-aix-tls": ("esa-aix",),
+    "service-proxy-names": ("service-proxy",),
     "upload": ("upload",),
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),

@@ -70,6 +70,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "proxy",
         "proxy-failover",
         "service-proxy",
+        "service-proxy-names",
         "service-off",
         "service-modem",
         "service-ds8880",

@@ -57,9 +57,7 @@ def _say(line: str) -> None:
 
 def serve(address: str, port: int, chain: str, authority: str, listed: frozenset[str]) -> None:
     """Inspect whatever comes, until the process ends. Raises OSError if nothing can be listened for."""
-    facing = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    facing.maximum_version = ssl.TLSVersion.TLSv1_2
-    facing.load_cert_chain(chain)
+    facing = to_clients(chain)
     trusting = ssl.create_default_context(cafile=authority)
     with socket.create_server((address, port), backlog=_BACKLOG) as listener:
         _say("listening")
@@ -69,6 +67,14 @@ def serve(address: str, port: int, chain: str, authority: str, listed: frozenset
             threading.Thread(
                 target=_attend, args=(connection, facing, trusting, listed, told), daemon=True
             ).start()
+
+
+def to_clients(chain: str) -> ssl.SSLContext:
+    """The TLS that clients get."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.maximum_version = ssl.TLSVersion.TLSv1_2
+    made.load_cert_chain(chain)
+    return made
 
 
 def _attend(

@@ -29,6 +29,7 @@ from tests.unit.sabotage import possessions, steps_that_fail
 from tests.unit.verify.stage import topology
 from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ipsec, lig, proxy
 from tunnels._l2tp_daemon import Xl2tpd
+from tunnels.inspector import Inspector
 from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
 from tunnels.lig import Bank
@@ -36,7 +37,7 @@ from tunnels.modem import Dialler
 from tunnels.proxy import Squid
 
 # mypy looks at the signatures.
-STANDING: tuple[type[StandingDriver], ...] = (Charon, Lns, Lac, Bank, Xl2tpd, Squid)
+STANDING: tuple[type[StandingDriver], ...] = (Charon, Lns, Lac, Bank, Xl2tpd, Squid, Inspector)
 DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler)
 """A call of a dialler has a pppd of its own: there is nothing to launch."""
 
@@ -91,6 +92,9 @@ class Bed:
             return Xl2tpd(self.node, "", (), {})
         if kind is Squid:
             return Squid(self.node, topology("proxy-auth").proxies[0], self.told.append)
+        if kind is Inspector:
+            first = topology("proxy").proxies[0]
+            return Inspector(self.node, first, Path("keys"), self.told.append)
         if kind is Bank:
             return self._bank(self._dial)
         return Dialler(self.node, dialers(self._dial)[0], "lig", record, self.told.append)

@@ -68,6 +68,7 @@ CAUSES = {
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",
     "proxy-refuses-connect": "proxy-refuses-connect",
+    "proxy-inspects": "proxy-inspects",
     "proxy-wrong-password": "proxy-log-in",
     "no-dialtone": "no-dialtone",
     "busy": "busy",

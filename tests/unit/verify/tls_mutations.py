@@ -158,6 +158,8 @@ MUTATIONS = (
     mutation("P-14", "a call home by RC4", "upload", weak_call, seen="not of its plan"),
     mutation("P-15", "TLS 1.0 is taken", "esa-aix-tls",
              answered("TLS 1.0", server_hello(0x0301, "AES256-SHA")), "P-16", seen="takes TLS 1.0"),
+    mutation("P-15", "TLS 1.0 is refused", "service-proxy-names", answered("TLS 1.0", alert(70)),
+             seen="does not take TLS 1.0: the alert protocol_version"),
     mutation("P-16", "3DES is taken", "esa-aix-tls",
              answered("3DES", server_hello(0x0303, "DES-CBC3-SHA")), seen="takes 3DES"),
     mutation("P-16", "a small key", "esa-aix-tls",
