@@ -17,6 +17,7 @@ or ``-``, and how many bytes of content it has read from the client.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import sys
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from lab.agent.http1 import Malformed, Stream, split_authority
 
 DEADLINE_S = 60.0
+GOODBYE_S = 5.0
 HTTPS = "443"
 _READ_BYTES = 16 * 1024
 _MADE = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -122,23 +124,23 @@ def _pass_on(
         trusting.wrap_socket(outer, server_hostname=host) as far,
     ):
         told.server = address
-        back = threading.Thread(target=_copy, args=(far, inner), daemon=True)
-        back.start()
-        with contextlib.suppress(OSError):
-            while data := inner.recv(_READ_BYTES):
-                told.content_bytes += len(data)
-                far.sendall(data)
-        with contextlib.suppress(OSError):
-            # Not SSLSocket.shutdown, which would take the TLS state from under the other thread.
-            socket.socket.shutdown(far, socket.SHUT_RDWR)
-        back.join(DEADLINE_S)
+        others = {inner: far, far: inner}
+        while ready := _ready(inner, far):
+            for end in ready:
+                data = end.recv(_READ_BYTES)
+                if not data:
+                    others[end].settimeout(GOODBYE_S)
+                    others[end].unwrap()
+                    return
+                told.content_bytes += len(data) if end is inner else 0
+                others[end].sendall(data)
 
 
-def _copy(source: ssl.SSLSocket, sink: ssl.SSLSocket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(_READ_BYTES):
-            sink.sendall(data)
-        sink.unwrap()
+def _ready(*ends: ssl.SSLSocket) -> list[ssl.SSLSocket]:
+    """The ends from which something can be read; none if nothing comes for too long."""
+    # What OpenSSL has decrypted already makes no socket ready.
+    pending = [end for end in ends if end.pending()]
+    return pending or select.select(ends, [], [], DEADLINE_S)[0]
 
 
 if __name__ == "__main__":
