@@ -127,13 +127,26 @@ def _pass_on(
         others = {inner: far, far: inner}
         while ready := _ready(inner, far):
             for end in ready:
-                data = end.recv(_READ_BYTES)
+                data = _read(end)
+                if data is None:
+                    continue
                 if not data:
                     others[end].settimeout(GOODBYE_S)
                     others[end].unwrap()
                     return
                 told.content_bytes += len(data) if end is inner else 0
                 others[end].sendall(data)
+
+
+def _read(end: ssl.SSLSocket) -> bytes | None:
+    """What an end says; nothing if it has ended, None if what came was TLS's own (RFC 8446 4.6)."""
+    end.settimeout(0)
+    try:
+        return end.recv(_READ_BYTES)
+    except ssl.SSLWantReadError:
+        return None
+    finally:
+        end.settimeout(DEADLINE_S)
 
 
 def _ready(*ends: ssl.SSLSocket) -> list[ssl.SSLSocket]:
