@@ -77,7 +77,8 @@ def test_what_is_refused_is_judged(runs: Runs) -> None:
 
 INSPECTED = """
 for trusted in inspector-ca.pem ca.pem; do
-    curl -sS --cacert "$LAB_RUN_DIR/keys/$trusted" -o /dev/null -w '%{http_code}\\n' -d something "$LAB_SERVER"
+    curl -sS --cacert "$LAB_RUN_DIR/keys/$trusted" -o /dev/null -w '%{http_code}\\n' \\
+        -d something "$LAB_SERVER"
 done
 :
 """
@@ -90,9 +91,9 @@ def test_a_proxy_that_is_trusted_reads_along_and_is_found_out(runs: Runs) -> Non
     assert ran.failed == {"OUT-09"}, ran.told
     assert "proxy-1 reads what hmc says to esupport.ibm.com:443" in ran.findings["OUT-09"]["seen"]
     told = [event for event in ran.events if event["kind"] == Proxied.kind()]
-    read = [event["content_bytes"] for event in told]
-    assert read[0] > len("something")
-    assert read[1:] == [0]
+    nothing, read = sorted(event["content_bytes"] for event in told)
+    assert nothing == 0
+    assert read > len("something")
     assert [entry.body_bytes for entry in ran.record.ledger] == [len("something")]
 
 
@@ -214,4 +215,4 @@ def test_another_kind_of_way_takes_over(either_way: str, runs: Runs) -> None:
     assert ran.status == 0, ran.told
     assert "hmc by direct, as proxy failed" in ran.findings["R-01"]["seen"]
     assert ran.findings["OUT-09"]["verdict"] == "not-applicable"
-    assert {entry.peer_ip for entry in ran.record.ledger} == {"198.51.100.2"}
+    assert {entry.peer_ip for entry in ran.case.ledger} == {"198.51.100.2"}

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import signal
 import socket
 import ssl
 import sys
@@ -26,9 +27,10 @@ import time
 from dataclasses import dataclass
 
 from lab.agent.http1 import Malformed, Stream, split_authority
+from lab.wait import Deadline
 
 DEADLINE_S = 60.0
-GOODBYE_S = 5.0
+GOODBYE_S = 2.0
 HTTPS = "443"
 _READ_BYTES = 16 * 1024
 _MADE = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -58,17 +60,24 @@ def _say(line: str) -> None:
 
 
 def serve(address: str, port: int, chain: str, authority: str, listed: frozenset[str]) -> None:
-    """Inspect whatever comes, until the process ends. Raises OSError if nothing can be listened for."""
+    """Inspect whatever comes, until SIGTERM. Raises OSError if nothing can be listened for."""
     facing = to_clients(chain)
     trusting = ssl.create_default_context(cafile=authority)
+    threads: list[threading.Thread] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with socket.create_server((address, port), backlog=_BACKLOG) as listener:
         _say("listening")
-        while True:
-            connection, (client, _) = listener.accept()
-            told = _Inspection(client)
-            threading.Thread(
-                target=_attend, args=(connection, facing, trusting, listed, told), daemon=True
-            ).start()
+        try:
+            while True:
+                connection, (client, _) = listener.accept()
+                arguments = connection, facing, trusting, listed, _Inspection(client)
+                threads.append(threading.Thread(target=_attend, args=arguments, daemon=True))
+                threads[-1].start()
+        finally:
+            # Whoever has just left is still to be told of.
+            end = Deadline(GOODBYE_S)
+            for thread in threads:
+                thread.join(end.left_s)
 
 
 def to_clients(chain: str) -> ssl.SSLContext:
