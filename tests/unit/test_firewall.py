@@ -46,7 +46,7 @@ RENDERED = [
     (name, node)
     for name in ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs")
     for node in ("hmc", "firewall")
-] + [("vpn-nat", "vpn1"), ("vpn-nat+faults", "internet")]
+] + [("vpn-nat", "vpn1"), ("vpn-nat+faults", "internet"), ("upload", "firewall")]
 
 
 @pytest.mark.parametrize(("name", "node"), RENDERED)
