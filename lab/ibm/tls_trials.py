@@ -92,7 +92,10 @@ def _try_all(source: str, address: str, servers: Iterable[ListedServer]) -> list
     found = []
     for server in servers:
         started = time.time()
-        tried = [_try(server, *offer) for offer in OFFERS.values()]
+        first, *others = OFFERS.values()
+        tried = [_try(server, *first)]
+        # A server that takes no TCP is not waited for again.
+        tried += [_try(server, *each) if tried[0][0] else tried[0] for each in others]
         found.append(
             TlsTried(
                 source=source,

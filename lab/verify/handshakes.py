@@ -27,8 +27,8 @@ class Handshake:
     plan: TlsPlan | None
     offer: ClientOffer | None
     choice: Choice
-    client_alert: int
-    """Of a fatal alert in clear that the client sent; 0 if none."""
+    answered: bool
+    """Whether the server has taken the TCP connection."""
     frames: tuple[Frame, ...]
 
     @property
@@ -58,8 +58,9 @@ class TlsTrial:
         return key_of(found[0]) if found else ("", 0)
 
 
-def handshakes(case: Case) -> list[Handshake]:
-    """All of them, in the order of their connections."""
+@lru_cache(maxsize=1)
+def handshakes(case: Case) -> tuple[Handshake, ...]:
+    """All of them, in the order of their connections; several checks ask for those of one run."""
     (sdc,) = case.topology.with_role(Role.sdc)
     wires = [interface.segment for interface in sdc.interfaces]
     servers = {(s.address, s.port): s for s in case.topology.servers if s.speaks == "https"}
@@ -78,11 +79,11 @@ def handshakes(case: Case) -> list[Handshake]:
                 plan=plans.get(server.tls),
                 offer=hello.read_offer(sent),
                 choice=hello.read_choice(received),
-                client_alert=hello.alert_of(sent),
+                answered=any(packet.is_syn_ack for packet in connection.received),
                 frames=tuple(connection.frames[:SHOWN_FRAMES]),
             )
         )
-    return found
+    return tuple(found)
 
 
 def own_handshakes(case: Case) -> list[Handshake]:
@@ -91,8 +92,18 @@ def own_handshakes(case: Case) -> list[Handshake]:
     return [shake for shake in handshakes(case) if (shake.client, shake.client_port) not in tried]
 
 
+def unreached(case: Case) -> set[str]:
+    """The servers that took none of the lab's own connections, as the wires show it, too."""
+    tried = {
+        (e.address, f"{e.destination}:{e.port}") for e in case.told(TlsTried) if not any(e.ports)
+    }
+    answered = {(shake.client, shake.place) for shake in handshakes(case) if shake.answered}
+    return {place for _, place in tried - answered}
+
+
 def tls_trials(case: Case) -> list[TlsTrial]:
-    """The lab's own trials."""
+    """The lab's own trials, of the servers that it reached."""
+    silent = unreached(case)
     plans = {plan.name: plan for plan in case.topology.tls}
     servers = {(server.address, server.port): server for server in case.topology.servers}
     shakes = {
@@ -102,6 +113,8 @@ def tls_trials(case: Case) -> list[TlsTrial]:
     found = []
     for event in case.told(TlsTried):
         server = servers[event.destination, event.port]
+        if f"{event.destination}:{event.port}" in silent:
+            continue
         for offer, port in zip(event.offers, event.ports, strict=True):
             shake = shakes.get((event.address, port, event.destination, event.port))
             found.append(

@@ -16,7 +16,7 @@ from lab.names import all_of, count
 from lab.topology.servers import TlsPlan
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
-from lab.verify.handshakes import Handshake, TlsTrial, own_handshakes, tls_trials
+from lab.verify.handshakes import Handshake, TlsTrial, own_handshakes, tls_trials, unreached
 from lab.wire import hello
 from lab.wire.suites import NUMBERS, name_of
 
@@ -204,13 +204,15 @@ def _calls(case: Case) -> list[Handshake]:
 
 
 def _of_calls(case: Case) -> str:
-    """What the calls home negotiated."""
+    """What the calls home negotiated, and which servers could not be tried."""
+    silent = sorted(unreached(case))
+    told_silent = f"; {all_of(silent)} did not answer the trials" if silent else ""
     found = [(hello.VERSIONS[c.choice.version], name_of(c.choice.suite)) for c in _calls(case)]
     told = [f"{found.count(pair)} by {' '.join(pair)}" for pair in dict.fromkeys(found)]
     sealed = any(version == "TLSv1.3" for version, _ in found)
     words = f"{count(len(found), 'session')} of clients"
     told_text = f": {all_of(told)}" if told else ""
-    return words + told_text + (", which encrypts the certificate" if sealed else "")
+    return words + told_text + (", which encrypts the certificate" if sealed else "") + told_silent
 
 
 def _todays(tried: _Tried) -> str:

@@ -86,7 +86,7 @@ def seen_by_tshark(ran: Ran, kind: int, *fields: str) -> dict[tuple[str, str], R
 
 def test_tshark_agrees_on_every_hello(runs: Runs) -> None:
     ran = runs.get(*PLANS[0])
-    ours = handshakes(ran.case)
+    ours = [*handshakes(ran.case)]
     assert len(ours) > 140
     by_port = {(each.server.address, str(each.client_port)): each for each in ours}
 
