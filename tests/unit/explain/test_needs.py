@@ -86,7 +86,10 @@ def test_the_labs_own_firewall_opens_ftps_as_it_is_explained() -> None:
         (PASSIVE_PORTS.start, PASSIVE_PORTS.stop - 1),
     ]
     assert own[1].admits(PASSIVE_PORTS.start)
+    assert own[1].admits(PASSIVE_PORTS.stop - 1)
     assert not own[1].admits(PASSIVE_PORTS.start - 1)
+    assert not own[1].admits(PASSIVE_PORTS.stop)
+    assert not own[0].admits(FTPS_PORT + 1)
     (note,) = (note for note in needs.notes(scope) if "FTP" in note)
     assert f"{PASSIVE_PORTS.start} to {PASSIVE_PORTS.stop - 1} (lab choice)" in note
 
