@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import pwd
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from tunnels import started
 
 if TYPE_CHECKING:
     from lab.ways.ground import Ground
+    from tunnels.inspector import Inspector
 
 PROGRAM = "/usr/sbin/squid"
 USER = "proxy"
@@ -33,8 +35,10 @@ LOG_IN_HELPER = "/usr/lib/squid/basic_ncsa_auth"
 FOLDER = "/run/squid"
 CONFIGURATION = f"{FOLDER}/squid.conf"
 PASSWORDS = f"{FOLDER}/passwords"
+HOSTS = f"{FOLDER}/hosts"
 ACCESS_LOG = f"{FOLDER}/access.log"
 REALM = "callhome-lab proxy"
+LISTENS = "Accepting HTTP Socket connections"
 HTTPS_PORT = 443
 START_S = 30.0
 END_S = 10.0
@@ -100,9 +104,16 @@ def render_passwords(proxy: HttpProxy) -> str:
 
 
 @contextlib.contextmanager
-def start(ground: Ground, node: Node) -> Iterator[Squid]:
-    """The proxy of a node; none runs where a fault wants it down."""
+def start(ground: Ground, node: Node) -> Iterator[Squid | Inspector]:
+    """The proxy of a node; none runs where a fault wants it down, and no squid where it wants TLS opened."""
     (proxy,) = (each for each in ground.topology.proxies if each.node == node.name)
+    if proxy.inspects:
+        from tunnels import inspector
+
+        one = inspector.Inspector(node, proxy, ground.run_dir / "keys", ground.story.tell)
+        with started(one):
+            yield one
+        return
     squid = Squid(node, proxy, ground.story.tell)
     with contextlib.nullcontext(squid) if proxy.down else started(squid):
         yield squid
@@ -133,7 +144,30 @@ class Squid:
     def ready(self) -> None:
         """Wait until squid listens."""
         assert self._daemon is not None, "launched"
-        self._daemon.expect_line("Accepting HTTP Socket connections", START_S)
+        self._daemon.expect_line(LISTENS, START_S)
+
+    @contextlib.contextmanager
+    def misled(self, name: str, address: str) -> Iterator[None]:
+        """Have squid take an address for a name's, whatever tables and name servers say (OUT-17)."""
+        own = self._node.call(_read, "/etc/hosts").splitlines()
+        lines = (*(line for line in own if name not in line.split()), f"{address} {name}")
+        self._node.write(HOSTS, "".join(f"{line}\n" for line in lines), 0o644)
+        try:
+            self._configure_again(f"hosts_file {HOSTS}\n")
+            yield
+        finally:
+            self._configure_again("")
+
+    def _configure_again(self, more: str) -> None:
+        """Have squid read its configuration once more, with other lines at its end."""
+        daemon = self._daemon
+        assert daemon is not None, "launched"
+        before = daemon.log.text().count(LISTENS)
+        self._node.write(CONFIGURATION, render(self._proxy) + more, 0o644)
+        daemon.signal(signal.SIGHUP)
+        wait_until(
+            "squid listens again", lambda: daemon.log.text().count(LISTENS) > before, START_S
+        )
 
     def check(self) -> None:
         """Nothing beside the daemon can break, and the node looks after that."""

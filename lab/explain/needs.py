@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 
 from lab.topology.capability import Feature, InboundWay, WayOut
 from lab.topology.catalogue import Profile, Region, Row, RowKind, Service, Variant
+from lab.topology.servers import PASSIVE_PORTS
 from lab.topology.service import RELAY_PORTS
 
 HTTPS = Service("tcp", 443)
@@ -349,6 +350,11 @@ def _of_tables(scope: Scope) -> Iterator[str]:
         yield (
             f"recommended for the future: {', '.join(a.address for a in found)}; "
             "--ranges opens these instead (F-11)"
+        )
+    if any(row.protocol == "ftps" for row in profile.rows):
+        yield (
+            "FTP by TLS needs its data connections, too, whose ports no firewall can read: the lab's "
+            f"servers take TCP {PASSIVE_PORTS[0]} to {PASSIVE_PORTS[-1]} (lab choice); ask IBM for theirs"
         )
     asked = {row for need in needs(scope) for row in need.rows}
     for row in profile.rows:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 CA_FILE = "ca.pem"
 RELAY_FILE = "relay.pem"
 CONSOLE_FILE = "console.pem"
+INSPECTOR_FILE, INSPECTOR_CA_FILE = "inspector.pem", "inspector-ca.pem"
+INSPECTORS = "customer.test", "TLS inspection"
+"""Organization and unit of the customer's own authority."""
 
 
 def identities(topology: Topology) -> tuple[str, ...]:
@@ -73,6 +76,7 @@ def issue(topology: Topology, keys_dir: Path) -> None:
         path_length=0,
         key_type=signing,
     )
+    inspectors = _inspectors(topology)
     others = {RELAY_FILE: relay_identities(topology), CONSOLE_FILE: console_identities(topology)}
 
     try:
@@ -89,11 +93,30 @@ def issue(topology: Topology, keys_dir: Path) -> None:
                     common_name=names[0],
                 )
                 _write(keys_dir / file, _chain_and_key(certified), 0o600)
+        for file, data in inspectors.items():
+            _write(keys_dir / file, data, 0o600 if file == INSPECTOR_FILE else 0o644)
     except OSError as error:
         raise PrerequisiteError(
             f"cannot write {error.filename or keys_dir}: {error.strerror}",
             hint="choose a run directory that can be written with --out",
         ) from error
+
+
+def _inspectors(topology: Topology) -> dict[str, bytes]:
+    """What a proxy that breaks TLS open shows to agents, by the customer's own authority; else nothing."""
+    if not any(proxy.inspects for proxy in topology.proxies):
+        return {}
+    import trustme
+
+    organization, unit = INSPECTORS
+    authority = trustme.CA(
+        organization_name=organization, organization_unit_name=unit, path_length=0
+    )
+    certified = authority.issue_cert(
+        *identities(topology), organization_name=organization, organization_unit_name=unit
+    )
+    own = {INSPECTOR_FILE: _chain_and_key(certified)}
+    return own | {INSPECTOR_CA_FILE: authority.cert_pem.bytes()}
 
 
 def key_kinds(topology: Topology) -> tuple[KeyKind, ...]:

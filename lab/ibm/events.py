@@ -36,4 +36,32 @@ class ServersMoved(
     """How long others may go on with what they were told, in seconds."""
 
 
+class TlsTried(Event, topic="probe"):
+    """What TLS one of the servers takes, tried from IBM's side after the calls home (P-13 to P-16).
+
+    The source is the node that tries. The three tuples go together: one entry is one connection.
+    """
+
+    started: float
+    address: str
+    """From which it is tried."""
+    destination: str
+    port: int
+    offers: tuple[str, ...]
+    """By their names in ``lab.ibm.tls_trials``."""
+    ports: tuple[int, ...]
+    """The client's, by which the captures show the connection; 0 if none came about."""
+    answers: tuple[str, ...]
+    """The suite that the server chose, or its alert; empty if it said nothing."""
+
+    @property
+    def sentence(self) -> str:
+        pairs = zip(self.offers, self.answers, strict=True)
+        took = [offer for offer, answer in pairs if answer.isupper()]
+        return (
+            f"{self.source} tries the TLS of {self.destination}:{self.port}: of {len(self.offers)} offers "
+            f"it takes {', '.join(took) or 'none'}"
+        )
+
+
 KINDS = kinds_of(__name__)

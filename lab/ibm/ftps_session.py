@@ -24,11 +24,7 @@ from pyftpdlib.handlers.ftp.dispatchers import PassiveDTP  # type: ignore[import
 from lab.ibm import tls
 from lab.ibm.ftps import FtpsTalk
 from lab.record.record import Transaction
-from lab.topology.servers import TlsPlan
-
-PASSIVE_PORTS = range(65024, 65536)
-"""Where data connections are taken, while a transfer is under way: the paper is silent, and this is the lab's
-choice."""
+from lab.topology.servers import PASSIVE_PORTS, TlsPlan
 
 _WRONG = 500, 501, 502, 503
 """What the client said cannot be understood; other refusals are a policy's."""

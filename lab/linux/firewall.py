@@ -145,7 +145,7 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         ip = matches.ip(source)
         if rule.is_by_name:
             destination = f"@{table.told(destination, ip)}"
-        what = matches.first_packet(rule.protocol, rule.port, rule.destination)
+        what = matches.first_packet(rule.protocol, rule.port, rule.destination, rule.port_to)
         allowed.append(
             f"iifname {inside} oifname {outside} {ip} saddr {source} {ip} daddr {destination} "
             f"{what} ct state new {counted}"

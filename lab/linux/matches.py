@@ -17,10 +17,15 @@ def ip(address: str) -> str:
     return "ip6" if family_of(address) is Family.ipv6 else "ip"
 
 
-def first_packet(protocol: str, port: int, destination: str = "") -> str:
-    """What opens a flow to a service; port 0 is any. ``destination`` says by which version of IP."""
+def first_packet(protocol: str, port: int, destination: str = "", port_to: int = 0) -> str:
+    """What opens a flow to a service; port 0 is any, ``port_to`` the last one of a range.
+
+    ``destination`` says by which version of IP.
+    """
     if protocol == "icmp-echo":
         return f"{'icmpv6' if ip(destination) == 'ip6' else 'icmp'} type echo-request"
+    if port_to:
+        return f"{protocol} dport {port}-{port_to}"
     return f"{protocol} dport {port}" if port else f"meta l4proto {protocol}"
 
 

@@ -40,6 +40,8 @@ AGENT_DEADLINE_S = 900.0
 PROBE_DEADLINE_S = 5.0
 OPTIONS = {Family.ipv4: "-4", Family.ipv6: "-6"}
 """Of the agent, by which it calls by one version of IP."""
+SERVERS_TLS = frozenset({"P-13", "P-14", "P-15", "P-16"})
+"""What is judged by trials of the servers' TLS."""
 PROBED_PORTS = (22, 443, 9960)
 """SSH, the web interface and the console applet: what a console may listen on (T2-08)."""
 
@@ -63,6 +65,7 @@ def _run(lab: RunningLab) -> bool:
 
     agents = lab.topology.agents
     succeeded = [_call_home(lab, agent) for agent in agents]
+    _try_servers(lab)
     if not all(succeeded):
         return False
     if not _put_to_test(lab, agents):
@@ -80,6 +83,14 @@ def _call_after_move(lab: RunningLab, dns: Dns) -> bool:
     let_pass(dns.server.ttl_s)
     succeeded = [call(lab, agent) for agent in lab.topology.agents]
     return all(succeeded)
+
+
+def _try_servers(lab: RunningLab) -> None:
+    """P-13 to P-16: what TLS the servers take, also where that is why a call home failed."""
+    if SERVERS_TLS & {*lab.topology.expect}:
+        from lab.ibm import tls_trials
+
+        tls_trials.run(lab.topology, lab.nodes, lab.story)
 
 
 def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:

@@ -239,7 +239,7 @@ def _rules(topology: Topology) -> Iterator[str]:
             rules, lambda rule: (_service(rule), rule.both_ways)
         ):
             arrow = "<->" if both_ways else "->"
-            head = f"  {requirement:<10}{source:<{max(16, width)}}{service:<10}{arrow:<4}"
+            head = f"  {requirement:<10}{source:<{max(16, width)}}{service:<9} {arrow:<4}"
             yield from wrapped(head, (rule.destination for rule in same), 48)
             requirement = source = ""
 
@@ -248,6 +248,8 @@ def _service(rule: AllowRule) -> str:
     if rule.protocol == "icmp-echo":
         return "ping"
 
+    if rule.port_to:
+        return f"{rule.protocol.upper()} {rule.port}-{rule.port_to}"
     return f"{rule.protocol.upper()} {rule.port}" if rule.port else rule.protocol.upper()
 
 

@@ -122,6 +122,12 @@ class AllowRule:
     """``tcp``, ``udp``, ``esp`` or ``icmp-echo``."""
     port: int
     both_ways: bool
+    port_to: int = 0
+    """The last port of a range that begins with ``port``; 0 if it is one port."""
+
+    def admits(self, port: int) -> bool:
+        """Whether a port is the rule's; any is where the rule names none."""
+        return self.port in (0, port) or self.port <= port <= self.port_to
 
     @property
     def is_by_name(self) -> bool:

@@ -53,5 +53,7 @@ class HttpProxy:
     service: bool = False
     """Whether it is the Service and Support Proxy, for listed destinations only (OUT-16, OUT-17)."""
     refusal: ProxyRefusal = ProxyRefusal.none
+    inspects: bool = False
+    """It answers TLS itself, with a certificate of the customer's own authority (a fault)."""
     down: bool = False
     """Nothing listens on its port."""

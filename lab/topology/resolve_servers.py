@@ -13,11 +13,11 @@ from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Row
 from lab.topology.dns import AddressMove
 from lab.topology.family import V4_ONLY, Family
-from lab.topology.servers import KeyKind, ListedServer, Speaks, TlsPlan
+from lab.topology.servers import FTPS_PORT, KeyKind, ListedServer, Speaks, TlsPlan
 
 TODAY = "today"
 
-_BY_PORT = {80: Speaks.http, 21: Speaks.ftps}
+_BY_PORT = {80: Speaks.http, FTPS_PORT: Speaks.ftps}
 """All others speak HTTPS, also URSF's 19285 and 11111, of which the paper does not say it (Q-15)."""
 
 

@@ -36,6 +36,12 @@ class KeyKind(StrEnum):
         return "sdc.pem" if self is KeyKind.ec_p256 else f"sdc-{self}.pem"
 
 
+FTPS_PORT = 21
+PASSIVE_PORTS = range(65024, 65536)
+"""Where FTP's data connections are taken, while a transfer is under way. The papers are silent: lab's choice.
+
+After AUTH TLS nothing between the two can read which port the server names, so a firewall opens all of them.
+"""
 VERSIONS = "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"
 """In their order, as OpenSSL and the ledger call them."""
 

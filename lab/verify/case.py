@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.ibm import events as ibm
 from lab.record import story
 from lab.record.event import Event
-from lab.record.record import Record
+from lab.record.record import Record, Transaction
 from lab.relay import events as relay
 from lab.service import events as remote_service
 from lab.service.server import events as server
@@ -23,6 +23,7 @@ from lab.verify import telephone_calls
 from lab.verify.premises import Premises
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
+from lab.ways.direct import events as direct
 from lab.ways.proxy import events as proxy
 from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
@@ -58,7 +59,19 @@ class Case(Premises):
             *relay.KINDS,
             *proxy.KINDS,
             *ibm.KINDS,
+            *direct.KINDS,
         )
+
+    @cached_property
+    def tls_tried(self) -> set[tuple[str, int]]:
+        """Address and port of each connection by which the lab tried the servers' TLS (P-13 to P-16)."""
+        return {(event.address, port) for event in self.told(ibm.TlsTried) for port in event.ports}
+
+    @cached_property
+    def ledger(self) -> list[Transaction]:
+        """What the servers noted, without the lab's own trials of their TLS."""
+        tried = self.tls_tried
+        return [e for e in self.record.ledger if (e.peer_ip, e.peer_port) not in tried]
 
     # -- what the wires show ------------------------------------------------------------------
 

@@ -173,7 +173,10 @@ def _name(protocol: str, port: int) -> str:
 
 def rule_text(rule: AllowRule) -> str:
     ways = " both ways" if rule.both_ways else ""
-    return f"{_name(rule.protocol, rule.port)} to {rule.destination}{ways} ({rule.requirement})"
+    ports = f"-{rule.port_to}" if rule.port_to else ""
+    return (
+        f"{_name(rule.protocol, rule.port)}{ports} to {rule.destination}{ways} ({rule.requirement})"
+    )
 
 
 def _is(packet: Packet, protocol: str, port: int, seen_port: int) -> bool:
@@ -181,6 +184,10 @@ def _is(packet: Packet, protocol: str, port: int, seen_port: int) -> bool:
     if packet.protocol != PROTOCOLS[protocol] and not is_ping:
         return False
     return port == 0 or packet.fragment_offset > 0 or seen_port == port
+
+
+def _is_of(packet: Packet, rule: AllowRule, seen_port: int) -> bool:
+    return _is(packet, rule.protocol, seen_port if rule.admits(seen_port) else rule.port, seen_port)
 
 
 def _arrived(case: Case, kind: tuple[str, int]) -> list[Frame]:
@@ -198,11 +205,7 @@ def _matches(case: Case, packet: Packet, rule: AllowRule) -> bool:
     hidden = case.snat and packet.version == 4
     right_source = hidden or is_in(packet.source, rule.source)
     right_end = opens_to(case, rule, packet.destination)
-    return (
-        right_source
-        and right_end
-        and _is(packet, rule.protocol, rule.port, packet.destination_port)
-    )
+    return right_source and right_end and _is_of(packet, rule, packet.destination_port)
 
 
 def opens_to(case: Case, rule: AllowRule, address: str) -> bool:
@@ -232,7 +235,7 @@ def judge_strangers(case: Case, check: Check) -> None:
         asked = any(
             rule.both_ways
             and opens_to(case, rule, packet.source)
-            and _is(packet, rule.protocol, rule.port, packet.source_port)
+            and _is_of(packet, rule, packet.source_port)
             for rule in rules
         )
         later = packet.fragment_offset > 0

@@ -26,7 +26,9 @@ def check_out_01(case: Case) -> Finding:
     flows = [
         (f, p)
         for f, p in _flows(case)
-        if not is_of_another_way(case, "direct", f, p) and not case.is_of_relay(p)
+        if not is_of_another_way(case, "direct", f, p)
+        and not case.is_of_relay(p)
+        and not case.is_of_ftps(p)
     ]
     for frame, packet in flows:
         where = place(packet.destination, packet.destination_port)
@@ -183,7 +185,7 @@ def check_out_03(case: Case) -> Finding:
 
     kinds = dict.fromkeys(way.kind for way in case.topology.ways)
     callers = set[str]().union(*(ways.stage(kind, "wires").callers(case) for kind in kinds))
-    for entry in case.record.ledger:
+    for entry in case.ledger:
         if entry.peer_ip not in callers:
             check.object(f"the server saw {entry.peer_ip}, not {' or '.join(sorted(callers))}")
 
@@ -191,10 +193,10 @@ def check_out_03(case: Case) -> Finding:
     if not case.leaving and not case.called:
         return check.not_tested("nothing called home in this run, and nothing left")
     check.want(case.leaving, f"nothing left by {case.outside}")
-    if case.called and not case.record.ledger:
+    if case.called and not case.ledger:
         check.object("no server recorded a caller")
     sources = sorted({p.source for _, p in case.leaving})
-    peers = sorted({e.peer_ip for e in case.record.ledger})
+    peers = sorted({e.peer_ip for e in case.ledger})
     saw = f"; the server saw {', '.join(peers)}" if peers else ""
     return check.finding(
         f"{count(len(case.leaving), 'packet')} left, all from {', '.join(sources)}{saw}"

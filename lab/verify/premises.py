@@ -6,6 +6,7 @@ from functools import cached_property
 
 from lab.topology.dns import DNS_PORT
 from lab.topology.model import NodePlan, Role
+from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS, Speaks
 from lab.topology.telephone import Lig
 from lab.verify.service_told import ServiceTold
 from lab.ways.dial import plan as dial
@@ -111,6 +112,17 @@ class Premises(ServiceTold):
         asks = packet.destination_port == DNS_PORT and packet.destination, packet.source
         told = packet.source_port == DNS_PORT and packet.source, packet.destination
         return asks in self._asked or told in self._asked
+
+    @cached_property
+    def ftps(self) -> set[str]:
+        """The addresses of the servers that take uploads by FTP over TLS (A-30)."""
+        return {s.address for s in self.topology.servers if s.speaks is Speaks.ftps}
+
+    def is_of_ftps(self, packet: Packet) -> bool:
+        """Whether it is TCP to such a server: of the control connection, or of data (OUT-43)."""
+        port = packet.destination_port
+        to_port = port == FTPS_PORT or port in PASSIVE_PORTS
+        return packet.protocol == TCP and to_port and packet.destination in self.ftps
 
     @cached_property
     def gateways(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The faults that a topology can be run with: each a function from one model to another.
 
 Those of one kind of way are with the way (``lab.ways.<kind>.faults``), those of remote service in
-``service_faults``, those of names in ``name_faults``; here is that of the Internet. What they do to a run
-is for ``verify.diagnosis`` to find out without being told.
+``service_faults``, those of names in ``name_faults``; here are those of the Internet and of IBM's servers.
+What they do to a run is for ``verify.diagnosis`` to find out without being told.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from lab import ways
 from lab.errors import UsageError
 from lab.names import check_known
 from lab.topology.model import DropRule, Role, Topology
+from lab.topology.servers import KeyKind
 from lab.ways import name_faults, service_faults
 from lab.ways.fault import Fault, Need, drop
 
@@ -46,12 +47,13 @@ def applicable(topology: Topology) -> tuple[Fault, ...]:
 
 @cache
 def known() -> tuple[Fault, ...]:
-    """Every fault, those of the Internet last. Two kinds of way may have faults of one name."""
+    """Every fault, those of no kind of way last. Two kinds of way may have faults of one name."""
     return (
         *(fault for kind in ways.kinds() for fault in ways.stage(kind, "faults").FAULTS),
         *service_faults.FAULTS,
         *name_faults.FAULTS,
         SMALL_MTU,
+        OLD_TLS_ONLY,
     )
 
 
@@ -66,4 +68,27 @@ SMALL_MTU = Fault(
     f"packets above {BLACK_HOLE_ABOVE_BYTES} bytes vanish in the Internet",
     Need("a path over the Internet", lambda topology: bool(topology.with_role(Role.internet))),
     _small_mtu,
+)
+
+
+def _speak_old_tls(topology: Topology) -> Topology:
+    """What the papers of 2007 and of Electronic Service Agent 7.1.5 know, whatever the profile (P-15)."""
+    plans = (
+        replace(
+            plan,
+            minimum="TLSv1",
+            maximum="TLSv1",
+            suites=("AES256-SHA", "AES128-SHA"),
+            keys=(KeyKind.rsa_1024,),
+        )
+        for plan in topology.tls
+    )
+    return replace(topology, tls=tuple(plans))
+
+
+OLD_TLS_ONLY = Fault(
+    "old-tls-only",
+    "IBM's servers speak TLS 1.0 with RSA-1024 and nothing later",
+    Need("servers that speak TLS", lambda topology: bool(topology.tls)),
+    _speak_old_tls,
 )

@@ -75,6 +75,53 @@ def test_what_is_refused_is_judged(runs: Runs) -> None:
     assert not ran.record.ledger
 
 
+INSPECTED = """
+for trusted in inspector-ca.pem ca.pem; do
+    curl -sS --cacert "$LAB_RUN_DIR/keys/$trusted" -o /dev/null -w '%{http_code}\\n' \\
+        -d something "$LAB_SERVER"
+done
+:
+"""
+
+
+def test_a_proxy_that_is_trusted_reads_along_and_is_found_out(runs: Runs) -> None:
+    """OUT-09: by the ClientHello, which is not the one that the server gets."""
+    ran = runs.get("proxy", "--fault", "proxy-inspects", "--", "sh", "-c", INSPECTED)
+    assert ran.stdout.split()[:2] == ["200", "000"], ran.told
+    assert ran.failed == {"OUT-09"}, ran.told
+    assert "proxy-1 reads what hmc says to esupport.ibm.com:443" in ran.findings["OUT-09"]["seen"]
+    told = [event for event in ran.events if event["kind"] == Proxied.kind()]
+    nothing, read = sorted(event["content_bytes"] for event in told)
+    assert nothing == 0
+    assert read > len("something")
+    assert [entry.body_bytes for entry in ran.record.ledger] == [len("something")]
+
+
+def test_nothing_of_a_call_home_is_read_by_a_proxy_that_is_not_trusted(runs: Runs) -> None:
+    """T2-01: no content, no server asked, no fallback."""
+    ran = runs.get("proxy", "--fault", "proxy-inspects")
+    assert ran.status == 1
+    told = [event for event in ran.events if event["kind"] == Proxied.kind()]
+    assert [(event["server"], event["content_bytes"]) for event in told] == [("", 0), ("", 0)]
+    assert ran.case.leaving == []
+    assert not [entry for entry in ran.case.ledger if entry.kind == "heartbeat"]
+    causes = [attempt.cause for call in ran.record.calls for attempt in call.attempts]
+    assert causes == ["certificate", "certificate"]
+
+
+def test_a_listed_name_that_leads_elsewhere_is_refused(runs: Runs) -> None:
+    """OUT-17, by squid's own resolution."""
+    ran = runs.get("service-proxy")
+    assert ran.status == 0, ran.told
+    misled = [e for e in ran.events if e["kind"] == "connect-tried" and e["resolved"]]
+    assert [(e["source"], e["status"], e["resolved"]) for e in misled] == [
+        ("esa", 403, "198.18.0.1"),
+        ("esa-b", 403, "198.18.0.1"),
+    ]
+    assert "eccgw01.boulder.ibm.com:443 (at 198.18.0.1)" in ran.findings["OUT-17"]["seen"]
+    assert not [p for _, p in ran.case.all_packets() if "198.18.0.1" in (p.source, p.destination)]
+
+
 SYSTEM_VERSION = subprocess.run([SYSTEM_PYTHON, "-V"], capture_output=True, text=True).stdout
 OLD_PYTHON = tuple(map(int, SYSTEM_VERSION.split()[1].split(".")[:2])) < (3, 12)
 
@@ -168,4 +215,4 @@ def test_another_kind_of_way_takes_over(either_way: str, runs: Runs) -> None:
     assert ran.status == 0, ran.told
     assert "hmc by direct, as proxy failed" in ran.findings["R-01"]["seen"]
     assert ran.findings["OUT-09"]["verdict"] == "not-applicable"
-    assert {entry.peer_ip for entry in ran.record.ledger} == {"198.51.100.2"}
+    assert {entry.peer_ip for entry in ran.case.ledger} == {"198.51.100.2"}

@@ -48,6 +48,7 @@ RENDERED = [
     for node in ("hmc", "firewall")
 ] + [
     ("vpn-nat", "vpn1"),
+    ("upload", "firewall"),
     ("vpn-nat+faults", "internet"),
     ("direct-ipv6", "firewall"),
     ("dual-stack", "firewall"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import internet_symptoms
+from lab.verify import internet_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, DialTrail, first_of
 from lab.ways.dial import call_symptoms, telephone_symptoms
@@ -24,6 +24,7 @@ FAILURE: tuple[Symptom, ...] = (
     call_symptoms.find_lost_echo,
     call_symptoms.find_silent_name_server,
     internet_symptoms.find_black_hole,
+    tls_symptoms.find_old_tls,
     internet_symptoms.find_refusing_server,
     internet_symptoms.find_lost_syn,
     call_symptoms.find_dropped_line,

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from lab.linux.process import PIPE
 from lab.topology.family import Family
-from lab.ways.direct.events import DefaultRouteTaken
+from lab.topology.servers import Speaks
+from lab.ways.direct.events import DefaultRouteTaken, FileUploaded
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.ground import Ground, WayDriver
+
+UPLOAD = "OUT-43"
+UPLOAD_NAME, UPLOAD_BYTES = "hmc.snap", 10_000
+UPLOAD_S = 120.0
+"""More than the agent's own deadline for each step."""
 
 
 @contextmanager
@@ -46,3 +56,23 @@ class Direct(WayDriver):
     def lost(self, way: DirectPlan, agent: str) -> bool:
         """A route is not lost."""
         return False
+
+    def put_to_test(self, lab: Any) -> None:
+        """Every agent uploads a file by FTP over TLS, if the run is judged by that."""
+        servers = [s for s in self._ground.topology.servers if s.speaks is Speaks.ftps]
+        if UPLOAD in self._ground.topology.expect and servers:
+            for agent in self._ground.topology.agents:
+                self._upload(lab, agent, servers[0].name)
+
+    def _upload(self, lab: Any, agent: str, server: str) -> None:
+        started = time.time()
+        argv = [sys.executable, "-m", "lab.agent.upload", server, UPLOAD_NAME, f"{UPLOAD_BYTES}"]
+        environment = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent)}
+        popen = self._ground.nodes[agent].start(argv, environment, stdout=PIPE, stderr=PIPE)
+        _, errors = popen.communicate(timeout=UPLOAD_S)
+        lines = errors.decode(errors="replace").splitlines()
+        taken = popen.returncode == 0
+        detail = "" if taken else (lines or [f"exit status {popen.returncode}"])[-1]
+        self._ground.story.tell(
+            FileUploaded(source=agent, server=server, started=started, taken=taken, detail=detail)
+        )

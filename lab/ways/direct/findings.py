@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.verify import firewall, outbound
 from lab.verify.finding import Judge
-from lab.ways.direct import healing, redundancy, versions
+from lab.ways.direct import healing, redundancy, uploads, versions
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
@@ -16,6 +16,7 @@ CHECKS: dict[str, Judge] = {
     "F-05": healing.check_f_05,
     "R-09": redundancy.check_r_09,
     "R-10": healing.check_r_10,
+    "OUT-43": uploads.check_out_43,
 }
 
 WAY_HOME = frozenset({"F-01", "F-02", "F-03"})
@@ -24,5 +25,5 @@ WAY_HOME = frozenset({"F-01", "F-02", "F-03"})
 ALWAYS = frozenset[str]()
 """What is judged also in a run in which another way was used."""
 
-AT_END = frozenset[str]()
+AT_END = frozenset({"OUT-43"})
 """What is judged by trials after the calls home, and so only if this kind of way was in use by then."""

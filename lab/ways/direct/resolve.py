@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from lab.topology.catalogue import Variant
+from lab.topology.catalogue import Address, Variant
 from lab.topology.family import Family
 from lab.topology.model import AllowRule
+from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
 from lab.topology.site import Site
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.direct.spec import DirectSpec
@@ -52,6 +53,16 @@ def _rules(site: Site, agent: str, family: Family) -> Iterator[AllowRule]:
             port=port,
             both_ways=False,
         )
+    for address, port, port_to in _upload_ports(listed):
+        yield AllowRule(
+            requirement="OUT-43",
+            source=site.uplink_ip(agent),
+            destination=address,
+            protocol="tcp",
+            port=port,
+            port_to=port_to,
+            both_ways=False,
+        )
     yield AllowRule(
         requirement=PROBE_RULE,
         source=own,
@@ -60,3 +71,11 @@ def _rules(site: Site, agent: str, family: Family) -> Iterator[AllowRule]:
         port=0,
         both_ways=False,
     )
+
+
+def _upload_ports(listed: Iterable[Address]) -> Iterator[tuple[str, int, int]]:
+    """FTP over TLS (A-30): its own port, and the ports of data, which the lab's servers choose (RFC 4217)."""
+    for a in listed:
+        if a.version == 4 and a.offers("tcp", FTPS_PORT):
+            yield a.address, FTPS_PORT, 0
+            yield a.address, PASSIVE_PORTS[0], PASSIVE_PORTS[-1]

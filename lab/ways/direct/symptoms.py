@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import internet_symptoms, name_symptoms
+from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
 
@@ -13,6 +13,7 @@ Symptom = Callable[[Trail], Diagnosis | None]
 FAILURE: tuple[Symptom, ...] = (
     name_symptoms.find_failed_lookup,
     internet_symptoms.find_black_hole,
+    tls_symptoms.find_old_tls,
     internet_symptoms.find_refusing_server,
     name_symptoms.find_moved_server,
     name_symptoms.find_misled,

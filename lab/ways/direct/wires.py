@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.topology.model import Topology
+from lab.topology.servers import Speaks
 from lab.verify.case import Case
 from lab.ways.direct.plan import DirectPlan
 from lab.wire.decode import ICMP, ICMPV6, TCP, Frame, Packet
@@ -19,7 +20,7 @@ def title(topology: Topology) -> str:
 
 def destinations(topology: Topology, way: DirectPlan) -> set[str]:
     """Addresses beside the listed servers to which packets may leave."""
-    return set()
+    return {server.address for server in topology.servers if server.speaks is Speaks.ftps}
 
 
 def callers(case: Case) -> set[str]:
@@ -36,7 +37,8 @@ def connections(case: Case, agent: str) -> list[Frame]:
 
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     """Whether a packet that leaves for the Internet is one of this way's."""
-    return frame.segment in case.exits and is_to_server(case, packet)
+    ours = is_to_server(case, packet) or case.is_of_ftps(packet)
+    return frame.segment in case.exits and ours
 
 
 def is_to_server(case: Case, packet: Packet) -> bool:

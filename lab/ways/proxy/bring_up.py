@@ -6,8 +6,8 @@ import errno
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, runtime_checkable
 
 from lab.topology.proxy import HttpProxy
 from lab.ways.direct.plan import DirectPlan
@@ -18,8 +18,18 @@ from lab.ways.proxy.plan import ProxyPlan
 TRY_S = 10.0
 UNLISTED = ("192.0.2.1:443", "www.example.com:443")
 """An address for documentation (RFC 5737) and a host (RFC 2606), which no table lists."""
+ELSEWHERE = "198.18.0.1"
+"""An address for tests (RFC 2544), which no table lists: where a listed name is made to lead (OUT-17)."""
 WRONG_PORT = 22
 _ANSWER_BYTES = 4096
+
+
+@runtime_checkable
+class Misleadable(Protocol):
+    """A proxy that can be told another address for a name."""
+
+    def misled(self, name: str, address: str) -> AbstractContextManager[None]:
+        """Inside of the context the proxy takes this address for the name's."""
 
 
 @contextmanager
@@ -84,13 +94,26 @@ class ProxyDriver(WayDriver):
         if stop.destinations:
             targets += UNLISTED
         for target in targets:
-            started = time.time()
-            status = self._ground.nodes[agent].call(_ask, stop, target)
-            self._ground.story.tell(
-                ConnectTried(
-                    source=agent, started=started, proxy=stop.node, target=target, status=status
-                )
+            self._try_place(stop, agent, target)
+        squid = self._ground.services[stop.node]
+        if stop.service and isinstance(squid, Misleadable):
+            name = way.endpoints[0].name
+            with squid.misled(name, ELSEWHERE):
+                self._try_place(stop, agent, f"{name}:{way.endpoints[0].port}", resolved=ELSEWHERE)
+
+    def _try_place(self, stop: HttpProxy, agent: str, target: str, *, resolved: str = "") -> None:
+        started = time.time()
+        status = self._ground.nodes[agent].call(_ask, stop, target)
+        self._ground.story.tell(
+            ConnectTried(
+                source=agent,
+                started=started,
+                proxy=stop.node,
+                target=target,
+                status=status,
+                resolved=resolved,
             )
+        )
 
 
 def _connect(address: str, port: int) -> int:

@@ -26,6 +26,8 @@ class Proxied(Event, topic="proxy"):
     """The HTTP status that the proxy gave."""
     server: str
     """The address of the server that the proxy reached; empty if it reached none."""
+    content_bytes: int = 0
+    """What a proxy that breaks TLS open has read of the client's content."""
 
 
 class DirectTried(Event, topic="probe"):
@@ -53,10 +55,17 @@ class ConnectTried(Event, topic="probe"):
     target: str
     status: int
     """The HTTP status; 0 if the proxy did not answer."""
+    resolved: str = ""
+    """The address that the proxy was made to take for the name's (OUT-17); empty: what it finds itself."""
+
+    @property
+    def place(self) -> str:
+        """``www.ibm.com:443``, ``www.ibm.com:443 (at 198.18.0.1)``."""
+        return f"{self.target} (at {self.resolved})" if self.resolved else self.target
 
     @property
     def sentence(self) -> str:
-        return f"{self.source} asks {self.proxy} for {self.target}: {self.status or 'no answer'}"
+        return f"{self.source} asks {self.proxy} for {self.place}: {self.status or 'no answer'}"
 
 
 KINDS = kinds_of(__name__)

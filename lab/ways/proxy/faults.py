@@ -32,6 +32,10 @@ def _asks(topology: Topology) -> bool:
     return any(proxy.account is not None for proxy in topology.proxies if plans(topology))
 
 
+def _opens_to_all(topology: Topology) -> bool:
+    return bool(plans(topology)) and _first(topology).account is None
+
+
 PROXY = Need("a way through proxies", lambda topology: bool(plans(topology)), "proxy")
 LOG_IN = Need("a way through a proxy that asks for a log-in", _asks, "proxy")
 
@@ -83,6 +87,13 @@ FAULTS = (
         "the first proxy refuses the method CONNECT",
         PROXY,
         _change_first(lambda proxy: replace(proxy, refusal=ProxyRefusal.connect)),
+        backed_up=_has_backup,
+    ),
+    Fault(
+        "proxy-inspects",
+        "the first proxy breaks TLS open, with a certificate of the customer's own authority",
+        Need("a way through a proxy that asks for no log-in", _opens_to_all, "proxy"),
+        _change_first(lambda proxy: replace(proxy, inspects=True)),
         backed_up=_has_backup,
     ),
     Fault(

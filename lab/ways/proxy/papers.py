@@ -12,7 +12,8 @@ from lab.verify.finding import Check, Finding
 from lab.verify.firewall import NO_FIREWALL, judge_counter, judge_strangers, rule_text, rules_of
 from lab.verify.outbound import object_to_failed_calls
 from lab.ways.proxy.events import ConnectTried, DirectTried
-from lab.ways.proxy.tunnels import CONNECT, Tunnel, own_tunnels
+from lab.ways.proxy.tunnels import CONNECT, Tunnel, opened, own_tunnels
+from lab.wire import tls
 from lab.wire.decode import Frame
 
 HTTPS = 443
@@ -51,6 +52,10 @@ def check_out_09(case: Case) -> Finding:
             check.object(words, frames_of_tunnels([tunnel]))
         if not tunnel.hello:
             words = f"in the tunnel to {tunnel.target} no TLS begins"
+            check.object(words, frames_of_tunnels([tunnel]))
+    for tunnel in opened(case):
+        if any(each.kind == tls.APPLICATION_DATA for each in tls.records(tunnel.sent)):
+            words = f"{tunnel.proxy.node} reads what {tunnel.agent} says to {tunnel.target}"
             check.object(words, frames_of_tunnels([tunnel]))
     _object_to_direct(case, check)
     object_to_failed_calls(case, check)
@@ -208,22 +213,23 @@ def judge_refusals(case: Case, check: Check, trials: list[ConnectTried]) -> str:
     usual = {(tunnel.proxy.node, tunnel.status) for tunnel in own_tunnels(case)}
     for trial in trials:
         if 200 <= trial.status < 300:
-            check.object(f"{trial.proxy} makes a tunnel to {trial.target}")
+            check.object(f"{trial.proxy} makes a tunnel to {trial.place}")
         elif trial.status != REFUSED and (trial.proxy, trial.status) not in usual:
             said = trial.status or "nothing"
-            check.object(f"{trial.proxy} answers CONNECT {trial.target} with {said}")
+            check.object(f"{trial.proxy} answers CONNECT {trial.place} with {said}")
     refused = [trial for trial in trials if trial.status == REFUSED]
-    for target in {trial.target for trial in trials} - {trial.target for trial in refused}:
-        check.object(f"no proxy answers CONNECT {target} with {REFUSED}")
+    for place in {trial.place for trial in trials} - {trial.place for trial in refused}:
+        check.object(f"no proxy answers CONNECT {place} with {REFUSED}")
     for frame, packet in case.packets(*case.uplinks, *case.exits):
         if packet.source not in (*case.proxies, case.public_address) or not packet.is_bare_syn:
             continue
         for trial in trials:
             address, _, port = trial.target.rpartition(":")
             names = {e.address for e in case.topology.endpoints if e.name == address} | {address}
+            names = {trial.resolved} if trial.resolved else names
             if packet.destination in names and packet.destination_port == int(port):
-                check.object(f"{trial.proxy} connects to {trial.target}", [frame])
-    return all_of(sorted({trial.target for trial in refused}))
+                check.object(f"{trial.proxy} connects to {trial.place}", [frame])
+    return all_of(sorted({trial.place for trial in refused}))
 
 
 def check_f_10(case: Case) -> Finding:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 
 from lab.topology.proxy import BUSY, HttpProxy
-from lab.verify import internet_symptoms, name_symptoms
+from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
+from lab.verify.handshakes import issuer_of
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.proxy.papers import LOG_IN_WANTED
 from lab.ways.proxy.plan import ProxyPlan
-from lab.ways.proxy.tunnels import Tunnel, own_tunnels
+from lab.ways.proxy.tunnels import Tunnel, opened, own_tunnels
+from lab.wire import hello
 
 FORBIDDEN = (403, 405, 501)
 """A method or a place that the proxy does not want, or does not know (RFC 9110 15)."""
@@ -116,6 +118,30 @@ def find_refused_connect(trail: ProxyTrail) -> Diagnosis | None:
     )
 
 
+def find_inspection(trail: ProxyTrail) -> Diagnosis | None:
+    """The proxy answers TLS itself, and the agent does not take its certificate."""
+    own = [
+        each
+        for each in opened(trail.case)
+        if (each.agent, each.proxy) == (trail.client, trail.proxy)
+    ]
+    if not own:
+        return None
+    choice, alert = hello.read_choice(own[0].received), hello.alert_of(own[0].sent)
+    issuer = (
+        issuer_of(choice.certificates[0]) if choice.certificates else "an authority that it hides"
+    )
+    ending = (
+        f", and {trail.client} ends it with the alert {hello.alert_name(alert)}" if alert else ""
+    )
+    return Diagnosis(
+        "proxy-inspects",
+        f"{trail.place} breaks TLS open: it answers the ClientHello of {trail.client} to {own[0].target} "
+        f"itself, with a certificate of {issuer}, which is not IBM's authority{ending}",
+        f"have {trail.proxy.node} pass TLS on unopened; the agent must not trust its authority",
+    )
+
+
 def _went_out(trail: ProxyTrail) -> bool:
     """Whether the proxy tried to reach a server."""
     return any(packet.is_bare_syn for packet in trail.sockets if _from_proxy(trail, packet.source))
@@ -131,7 +157,9 @@ FAILURE = (
     name_symptoms.find_failed_lookup,
     name_symptoms.find_misled,
     find_refused_connect,
+    find_inspection,
     internet_symptoms.find_black_hole,
+    tls_symptoms.find_old_tls,
     internet_symptoms.find_refusing_server,
     internet_symptoms.find_lost_syn,
 )

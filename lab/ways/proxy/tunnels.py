@@ -41,6 +41,8 @@ class Tunnel:
     """Of the proxy's answer; 0 if there was none."""
     sent: bytes = b""
     """What the agent sent behind its request."""
+    received: bytes = b""
+    """What came back behind the proxy's answer."""
     noise: str = ""
     """The beginning of what is no request, in hexadecimal digits."""
 
@@ -115,12 +117,36 @@ def _read(connection: TcpConnection, agent: str, proxy: HttpProxy) -> Iterator[T
             fields=fields,
             status=status,
             sent=b"" if again else rest,
+            received=b"" if again else after,
         )
         if not again:
             return
         length = answer_fields.get("content-length", "0")
         asked, said = rest, after[int(length) if length.isdecimal() else 0 :]
     yield nothing
+
+
+def forwarded_hellos(case: Case) -> set[bytes]:
+    """Each first record that a proxy has sent to a server, as it stands on the proxies' own wires."""
+    wires = dict.fromkeys(case.topology.node(p.node).uplink.segment for p in case.topology.proxies)
+    found = tls.connections(case.frames(*wires))
+    return {first_record(each.out) for each in found if each.client in case.proxies}
+
+
+def first_record(stream: bytes) -> bytes:
+    """The first TLS record of a stream."""
+    return stream[: 5 + int.from_bytes(stream[3:5], "big")]
+
+
+def opened(case: Case) -> list[Tunnel]:
+    """The tunnels in which a proxy answers TLS itself: the server never gets the agent's ClientHello."""
+    forwarded = forwarded_hellos(case)
+    return [
+        tunnel
+        for tunnel in own_tunnels(case)
+        if tunnel.is_made and tunnel.hello and tunnel.received
+        if first_record(tunnel.sent) not in forwarded
+    ]
 
 
 def _parse(head: bytes) -> tuple[str, dict[str, str]]:

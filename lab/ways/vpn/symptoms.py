@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import internet_symptoms, name_symptoms
+from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.vpn import session_symptoms, tunnel_symptoms
@@ -27,6 +27,7 @@ FAILURE: tuple[Symptom, ...] = (
     session_symptoms.find_mix_up,
     session_symptoms.find_death,
     session_symptoms.find_l2tp_silence,
+    tls_symptoms.find_old_tls,
     internet_symptoms.find_refusing_server,
     name_symptoms.find_failed_lookup,
     name_symptoms.find_misled,

@@ -17,8 +17,10 @@ from lab.topology.catalogue import Region, RowKind, Variant
 from lab.topology.family import Family
 from lab.topology.model import AllowRule, Topology
 from lab.topology.resolve import resolve
+from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
 from lab.ways.direct.resolve import PROBE_RULE
 
+UPLOADS = "OUT-43"
 WAY_OUT = {"direct": WayOut.direct, "vpn": WayOut.vpn, "dial": WayOut.modem, "proxy": WayOut.proxy}
 LISTING = [name for name in catalogue.names() if catalogue.profile(name).servers()]
 
@@ -71,7 +73,7 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
     rules = [
         replace(rule, destination=address)
         for rule in rules_of(topology)
-        if rule.destination not in {relay, *chosen}
+        if rule.destination not in {relay, *chosen} and rule.requirement != UPLOADS
         for address in _led_to(topology, rule)
     ]
 
@@ -87,6 +89,27 @@ def _led_to(topology: Topology, rule: AllowRule) -> tuple[str, ...]:
         return (rule.destination,)
     assert topology.dns is not None
     return topology.dns.addresses_of(rule.destination)
+
+
+def test_the_labs_own_firewall_opens_ftps_as_it_is_explained() -> None:
+    """OUT-43: the port that is listed, and the ports of data, which are the lab's choice."""
+    topology = resolve(load.load("upload"), b"tests")
+    own = [rule for rule in rules_of(topology) if rule.requirement == UPLOADS]
+    scope = Scope(profile=catalogue.profile(topology.profile), ways=(WayOut.direct,))
+    listed = {n.destination for n in needs.needs(scope) if n.port == FTPS_PORT}
+
+    assert {rule.destination for rule in own} == listed
+    assert [(rule.port, rule.port_to) for rule in own] == [
+        (FTPS_PORT, 0),
+        (PASSIVE_PORTS.start, PASSIVE_PORTS.stop - 1),
+    ]
+    assert own[1].admits(PASSIVE_PORTS.start)
+    assert own[1].admits(PASSIVE_PORTS.stop - 1)
+    assert not own[1].admits(PASSIVE_PORTS.start - 1)
+    assert not own[1].admits(PASSIVE_PORTS.stop)
+    assert not own[0].admits(FTPS_PORT + 1)
+    (note,) = (note for note in needs.notes(scope) if "FTP" in note)
+    assert f"{PASSIVE_PORTS.start} to {PASSIVE_PORTS.stop - 1} (lab choice)" in note
 
 
 @pytest.mark.parametrize("name", ["service-internet", "service-aos"])

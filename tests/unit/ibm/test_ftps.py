@@ -209,7 +209,7 @@ def test_pyftpdlib_is_imported_when_somebody_calls() -> None:
         warnings.simplefilter("error")
         from lab.ibm import ftps_session
 
-    assert ftps_session.PASSIVE_PORTS.stop == 65536
+    assert callable(ftps_session.speak)
 
 
 @needs_curl

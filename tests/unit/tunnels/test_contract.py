@@ -31,6 +31,7 @@ from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ips
 from tunnels._dnsmasq import DnsmasqSettings
 from tunnels._l2tp_daemon import Xl2tpd
 from tunnels.dns import Dnsmasq
+from tunnels.inspector import Inspector
 from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
 from tunnels.lig import Bank
@@ -38,7 +39,16 @@ from tunnels.modem import Dialler
 from tunnels.proxy import Squid
 
 # mypy looks at the signatures.
-STANDING: tuple[type[StandingDriver], ...] = (Charon, Lns, Lac, Bank, Xl2tpd, Squid, Dnsmasq)
+STANDING: tuple[type[StandingDriver], ...] = (
+    Charon,
+    Lns,
+    Lac,
+    Bank,
+    Xl2tpd,
+    Squid,
+    Dnsmasq,
+    Inspector,
+)
 DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler)
 """A call of a dialler has a pppd of its own: there is nothing to launch."""
 
@@ -98,6 +108,9 @@ class Bed:
             return Dnsmasq(
                 self.node, DnsmasqSettings(addresses=("192.0.2.53",), table=_dnsmasq.RECORDS)
             )
+        if kind is Inspector:
+            first = topology("proxy").proxies[0]
+            return Inspector(self.node, first, Path("keys"), self.told.append)
         if kind is Bank:
             return self._bank(self._dial)
         return Dialler(self.node, dialers(self._dial)[0], "lig", record, self.told.append)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 
+from lab.ways.proxy.bring_up import ELSEWHERE
 from lab.ways.proxy.papers import credentials
 from lab.wire.decode import Packet
 from tests.recordings.true_run import TrueRun, edited
@@ -41,6 +42,15 @@ def speak_in_clear(run: TrueRun) -> None:
     sent = run.find("lan", lambda p: p.destination == FIRST and p.payload.startswith(hello))
     assert sent
     run.change(sent[0], sent[0].data.replace(hello, b"GET", 1))
+
+
+def say_hello_itself(run: TrueRun) -> None:
+    """What the proxy says to the server is another ClientHello than the HMC's."""
+    hello = b"\x16\x03\x01"
+    sent = run.find("lan", lambda p: p.source == FIRST and p.payload.startswith(hello))
+    at = sent[0].data.index(hello) + 11
+    data = sent[0].data[:at] + bytes(32) + sent[0].data[at + 32 :]
+    run.change(sent[0], data)
 
 
 def take_another_log_in(run: TrueRun) -> None:
@@ -89,6 +99,8 @@ MUTATIONS = (
     mutation("OUT-09", "past the proxy", "proxy",
              crosses("lan", "hmc", "firewall", IP(src=HMC, dst=LISTED) / SYN),
              seen="without a proxy"),
+    mutation("OUT-09", "the proxy speaks TLS of its own", "proxy", say_hello_itself,
+             seen="proxy-1 reads what hmc says to esupport.ibm.com:443"),
     mutation("OUT-10", "an old version", "proxy",
              reworded(b" HTTP/1.1\r\nHost", b" HTTP/1.0\r\nHost"), seen="HTTP/1.0"),
     mutation("OUT-10", "no Host", "proxy", reworded(b"\r\nHost: es", b"\r\nHast: es")),
@@ -118,6 +130,9 @@ MUTATIONS = (
     mutation("OUT-17", "it connects to another port", "service-proxy",
              crosses("lan", "ss-proxy", "firewall", IP(src="203.0.113.21", dst=ECCGW) / SMTP), "OUT-02",
              seen="not listed"),
+    mutation("OUT-17", "a listed name leads elsewhere", "service-proxy-names",
+             crosses("lan", "ss-proxy", "firewall", IP(src="203.0.113.21", dst=ELSEWHERE) / SYN),
+             "OUT-02 OUT-12", seen="connects to eccgw01.boulder.ibm.com:443 (at 198.18.0.1)"),
     mutation("F-10", "mail passes", "proxy", leaves(LISTED, SMTP), "g4", seen="without a rule"),
     mutation("F-10", "the direct attempt is on no wire", "proxy",
              lost("lan", lambda p: p.source == HMC and p.destination == LISTED),

@@ -25,7 +25,7 @@ NAMES = {
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
     "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
     "server-down", "address-moved", "dns-wrong-answer", "addresses-pinned",
-    "ipv6-broken", "dns-no-aaaa",
+    "ipv6-broken", "dns-no-aaaa", "old-tls-only", "proxy-inspects",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
-             "proxy-auth", "direct-names", "dual-stack")  # fmt: skip
+             "proxy-auth", "proxy", "direct-names", "dual-stack")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 
@@ -119,7 +119,7 @@ def test_a_client_without_a_modem_has_no_faults_of_modems() -> None:
     model = topology("dial")
     without = change_dialers(model, lambda dialer: replace(dialer, devices=()))
 
-    assert [fault.name for fault in faults.applicable(without)] == ["small-mtu"]
+    assert [fault.name for fault in faults.applicable(without)] == ["small-mtu", "old-tls-only"]
 
 
 def test_both_ends_keep_a_password_each() -> None:

@@ -21,6 +21,7 @@ from tests.unit.verify import (
     service_server_mutations,
     service_vpn_mutations,
     terminal_mutations,
+    tls_mutations,
     vpn_mutations,
     vpn_terminal_mutations,
 )
@@ -39,6 +40,7 @@ MODULES = (
     service_server_mutations,
     service_vpn_mutations,
     terminal_mutations,
+    tls_mutations,
     vpn_terminal_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
