@@ -88,6 +88,10 @@ class NodeDied(Event, topic="fault", tells="{source} dies"):
     """A fault killed a node: no packet leaves or enters it any more."""
 
 
+class FaultPassed(Event, topic="fault", tells="{source} loses nothing any more"):
+    """A fault that passes has ended at a node. All agents call home once more."""
+
+
 class BrokeOff(Event, topic="lab"):
     """An error ended the run before the run's own end."""
 

@@ -22,6 +22,7 @@ from lab.linux.process import PIPE
 from lab.record.cause import AgentCause
 from lab.record.event import (
     CallHomeTried,
+    FaultPassed,
     ForwardProbed,
     NodeDied,
     OwnRuleTried,
@@ -58,12 +59,24 @@ def _run(lab: RunningLab) -> bool:
 
     agents = lab.topology.agents
     succeeded = [_call_home(lab, agent) for agent in agents]
+    if any(rule.passing for rule in lab.topology.drops):
+        _let_pass(lab)
+        succeeded = [call(lab, agent) for agent in agents]
     if not all(succeeded):
         return False
     if not _put_to_test(lab, agents):
         return False
     # A fault is put in to see what takes over: then a backup is tried when it is needed.
     return bool(lab.topology.fault) or _try_backups(lab)
+
+
+def _let_pass(lab: RunningLab) -> None:
+    """End what is lost in passing: a server or a network is back."""
+    # Not at the top: few faults pass.
+    from lab.linux import passing
+
+    for node in passing.end(lab.topology, lab.nodes):
+        lab.story.tell(FaultPassed(source=node))
 
 
 def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
@@ -212,10 +225,10 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
     The frame is injected as the uplink's router would send it; no route leads there by itself.
     """
     wall, uplink = lab.topology.firewall, lab.topology.node(agent).uplink
-    if wall is None or uplink.segment != wall.inside:
+    if wall is None or uplink.segment not in lab.topology.insides:
         return
 
-    router = lab.topology.node(wall.node).interface(wall.inside)
+    router = lab.topology.node(wall.node).interface(uplink.segment)
     source = lab.topology.with_role(Role.internet)[0].interfaces[0].ip
     port = PROBED_PORTS[0]
     frame = tcp_syn((router.mac, uplink.mac), (source, behind), (40000, port), sequence=1)

@@ -122,6 +122,8 @@ class DropRule:
     destination: str = "0.0.0.0/0"
     own: bool = False
     """Whether the node loses what is for itself, and not what it passes on."""
+    passing: bool = False
+    """Whether it ends once every agent has called home, or tried to; then all call again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ class Firewall:
 
     node: str
     inside: str
-    """The segment of the customer's side."""
+    """The segment of the customer's side; of several the first (``Topology.insides`` has all)."""
     outside: str
     snat: bool
     rules: tuple[AllowRule, ...]
@@ -263,6 +265,24 @@ class Topology:
         """An agent's ways home, in the order in which they are tried; none of another node."""
         names = next((caller.ways for caller in self.callers if caller.name == agent), ())
         return tuple(self.way(name) for name in names)
+
+    @property
+    def insides(self) -> tuple[str, ...]:
+        """The segments on the customer's side of the firewall; none without one."""
+        if self.firewall is None:
+            return ()
+        plugs = self.node(self.firewall.node).interfaces
+        return tuple(plug.segment for plug in plugs if plug.segment != self.firewall.outside)
+
+    def inside_of(self, address: str) -> str:
+        """The segment on the customer's side that an address is on; the first one if it is on none."""
+        if len(self.insides) == 1:
+            return self.insides[0]
+        # Not at the top: in the guest only a firewall with several networks behind it needs it.
+        from ipaddress import ip_address, ip_network
+
+        own = (s for s in self.insides if ip_address(address) in ip_network(self.segment(s).subnet))
+        return next(own, self.insides[0])
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

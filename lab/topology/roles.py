@@ -125,7 +125,7 @@ TRAITS = MappingProxyType(
             title="firewall, default deny",
             forwards=True,
             only_one="the lab knows one customer site",
-            takes=("snat",),
+            takes=("snat", "opens"),
         ),
         Role.internet: Traits(
             title="the Internet",

@@ -17,7 +17,7 @@ from itertools import chain, islice
 from lab.errors import UsageError
 from lab.secret import Secret
 from lab.topology import catalogue, check, check_profile
-from lab.topology.catalogue import Address, Profile, Region, Variant
+from lab.topology.catalogue import Address, Profile, Region, RowKind, Variant
 from lab.topology.model import Endpoint, PppAccount
 from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
@@ -112,6 +112,20 @@ class Site:
     def uplink_ip(self, node: str) -> str:
         """A node's address on its way to the Internet."""
         return self.ip(self.network.uplinks(node)[0], node)
+
+    def ranges(self, version: int) -> tuple[str, ...]:
+        """The prefixes of one IP version that the profile's paper recommends to open (F-11)."""
+        listed = self.profile.addresses(RowKind.range)
+        return tuple(dict.fromkeys(a.address for a in listed if a.version == version))
+
+    def openings(self, wanted: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+        """What the firewall opens for IPv4 addresses and ports: these, or ranges that hold them (F-11)."""
+        nets = self.ranges(4) if self.spec.opens_ranges else ()
+        found = (
+            (next((net for net in nets if IPv4Address(address) in IPv4Network(net)), address), port)
+            for address, port in wanted
+        )
+        return tuple(dict.fromkeys(found))
 
     def account(self, client: str) -> PppAccount:
         """A customer's PPP account at IBM's gateways (P-09)."""

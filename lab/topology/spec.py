@@ -51,6 +51,11 @@ class NodeSpec(Part):
         strict=True,
         description="Firewall only: hide the customer's addresses behind the firewall's own.",
     )
+    opens: Literal["list", "ranges"] | None = Field(
+        default=None,
+        description="Firewall only: the way to each listed server, or to the recommended ranges that hold "
+        "them (F-11); list if not given.",
+    )
     pool: Pool | None = Field(
         default=None,
         description="VPN gateway and LIG only: its PPP's own address and those that callers get.",
@@ -291,6 +296,11 @@ class TopologySpec(Part):
     @property
     def snat(self) -> bool:
         return bool(self.firewall and self.nodes[self.firewall].snat)
+
+    @property
+    def opens_ranges(self) -> bool:
+        """Whether the firewall opens the recommended ranges in the place of the addresses in them (F-11)."""
+        return bool(self.firewall and self.nodes[self.firewall].opens == "ranges")
 
     def agents_of(self, way: str) -> tuple[str, ...]:
         return tuple(agent for agent, names in self.agents.items() if way in names)

@@ -22,12 +22,17 @@ from lab.verify import telephone_calls
 from lab.verify.premises import Premises
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
+from lab.ways.direct import events as direct
+from lab.ways.direct.events import ServerTested
 from lab.ways.proxy import events as proxy
 from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, Ends, Frame, Packet
 from lab.wire.ppp import PppFrame
+
+TESTED_LATER_S = 2.0
+"""What belongs to a test of a connection may be on a wire for so long after it."""
 
 
 def mac(interface: Interface) -> bytes:
@@ -56,6 +61,24 @@ class Case(Premises):
             *server.KINDS,
             *relay.KINDS,
             *proxy.KINDS,
+            *direct.KINDS,
+        )
+
+    @cached_property
+    def server_tests(self) -> list[ServerTested]:
+        """The tests of connections to listed servers (F-12), in order."""
+        return [event for event in self.events if isinstance(event, ServerTested)]
+
+    def is_server_test(self, frame: Frame, packet: Packet) -> bool:
+        """Whether a packet is of such a test, or the answer to it: on any wire, by server and time."""
+        ends = {
+            (packet.destination, packet.destination_port),
+            (packet.source, packet.source_port),
+        }
+        return any(
+            (test.address, test.port) in ends
+            and test.started <= frame.time <= test.time + TESTED_LATER_S
+            for test in self.server_tests
         )
 
     # -- what the wires show ------------------------------------------------------------------
@@ -100,9 +123,12 @@ class Case(Premises):
 
     @cached_property
     def entering(self) -> list[tuple[Frame, Packet]]:
-        """IP packets that the firewall put on the customer's wire."""
+        """IP packets that the firewall put on the customer's wires."""
         firewall = self.topology.firewall
-        return self.sent_by(firewall.node, firewall.inside) if firewall else []
+        if firewall is None:
+            return []
+        found = [self.sent_by(firewall.node, segment) for segment in self.topology.insides]
+        return found[0] if len(found) == 1 else list(merge(*found, key=lambda seen: seen[0].time))
 
     def sent_by(self, node: str, segment: str) -> list[tuple[Frame, Packet]]:
         """IP packets that a node put on a wire, by its hardware address."""

@@ -239,7 +239,7 @@ def check_out_04(case: Case) -> Finding:
         if not case.came_home:
             return check.not_tested(f"{case.why_not_home}, so nobody tried to get past")
         wall = case.topology.firewall
-        if wall is None or wall.inside not in case.uplinks:
+        if wall is None or not {*case.topology.insides} & {*case.uplinks}:
             return check.not_tested("there is no firewall from whose place to try to get past")
         check.object("nobody tried to reach the local network from the Internet's side")
     return check.finding(

@@ -11,6 +11,9 @@ GOOD: dict[str, Plan] = {
     "direct": ("direct",),
     "direct-snat": ("direct-snat",),
     "esa-aix": ("esa-aix",),
+    "direct-ranges": ("direct-ranges",),
+    "direct-region": ("direct-region",),
+    "ds8000": ("ds8000",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -36,6 +39,8 @@ GOOD: dict[str, Plan] = {
 
 FAULTY_TOPOLOGIES = (
     "direct",
+    "ds8000",
+    "direct-ranges",
     "vpn-nat",
     "vpn",
     "dial",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from lab.ways.direct.events import DefaultRouteTaken
 from lab.ways.direct.plan import DirectPlan
@@ -39,3 +40,15 @@ class Direct(WayDriver):
     def lost(self, way: DirectPlan, agent: str) -> bool:
         """A route is not lost."""
         return False
+
+    def put_to_test(self, lab: Any) -> None:
+        """Have each agent test its connections, where the topology wants it (F-12)."""
+        topology = self._ground.topology
+        for agent in topology.agents:
+            way = lab.homeward.in_use(agent)
+            assert isinstance(way, DirectPlan), "that kind of way is in use"
+            if way.tests:
+                # Not at the top: most ways over the Internet are not tested so.
+                from lab.ways.direct import connectivity
+
+                connectivity.test_all(self._ground, way, agent)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from lab.verify import firewall, outbound
-from lab.verify.finding import Judge
-from lab.ways.direct import redundancy
+from lab.verify.finding import Judge, checks_in
+from lab.ways.direct import openings, redundancy
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
     "F-01": firewall.check_f_01,
     "F-02": firewall.check_f_02,
     "F-03": firewall.check_f_03,
+    **checks_in(openings),
+    "R-02": redundancy.check_r_02,
     "R-09": redundancy.check_r_09,
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lab.verify import internet_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
+from lab.ways.direct import opening_symptoms
 
 Symptom = Callable[[Trail], Diagnosis | None]
 
@@ -19,6 +20,13 @@ FAILURE: tuple[Symptom, ...] = (
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
 
+SURVIVED: tuple[Symptom, ...] = (
+    opening_symptoms.find_dead_network,
+    opening_symptoms.find_blocked_server,
+    opening_symptoms.find_returned_server,
+    internet_symptoms.find_silent_server,
+)
+
 
 def failure(case: Case, agent: str) -> Diagnosis | None:
     """Why the way did not lead home."""
@@ -26,5 +34,5 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
 
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
-    """What befell a way that did lead home: a server that was down."""
-    return first_of([Trail(case, agent, None)], [internet_symptoms.find_silent_server])
+    """What befell a way that did lead home: a server that was down, or closed, or a dead network."""
+    return first_of([Trail(case, agent, None)], SURVIVED)

@@ -28,12 +28,13 @@ def plan(site: Site, name: str, way: ProxySpec) -> ProxyPlan:
 def rules(site: Site, way: ProxySpec, agent: str) -> Iterator[AllowRule]:
     """F-10: to the listed servers by TCP 443, from the proxies; nothing for the agent itself."""
     for proxy in way.configured:
-        for endpoint in site.endpoints(Variant.ssl):
+        wanted = ((end.address, end.port) for end in site.endpoints(Variant.ssl))
+        for destination, port in site.openings(wanted):
             yield AllowRule(
                 requirement="F-10",
                 source=site.uplink_ip(proxy),
-                destination=endpoint.address,
+                destination=destination,
                 protocol="tcp",
-                port=endpoint.port,
+                port=port,
                 both_ways=False,
             )

@@ -126,6 +126,7 @@ FAILURE = (
     find_refused_connect,
     internet_symptoms.find_black_hole,
     internet_symptoms.find_refusing_server,
+    internet_symptoms.find_unopened_address,
     internet_symptoms.find_lost_syn,
 )
 """In the order of the path: an earlier step that fails explains all later ones."""

@@ -98,7 +98,7 @@ def test_packets_reach_ibm_and_come_back(name: str) -> None:
         far = [(c.gateway_address, c.gateway) for c in connections(topology)]
 
     for agent in topology.agents:
-        home = topology.node(agent).interface(firewall.inside).ip
+        home = topology.node(agent).uplink.ip
         if firewall.snat:
             home = topology.node(firewall.node).interface(firewall.outside).ip
         for address, node in far:

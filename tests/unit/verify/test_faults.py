@@ -25,6 +25,7 @@ NAMES = {
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
     "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
     "server-down", "address-moved",
+    "primary-down", "address-blocked", "eccgw-blocked", "config-server-blocked", "network-down",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -39,13 +40,14 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
         "vpn1-silent", "gateway-dies", "tampered-esp", "replayed-esp",
         "busy", "training-fails", "slow-training", "line-drops", "noise",
         "wrong-ppp-address", "stale-session", "server-down",
+        "primary-down", "address-blocked", "eccgw-blocked", "config-server-blocked", "network-down",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
-             "proxy-auth")  # fmt: skip
+             "proxy-auth", "ds8000", "direct-ranges")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 
