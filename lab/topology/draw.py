@@ -65,8 +65,8 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
             yield _with_edge(row, edge, "")
             head = ""
 
-        if stop.onward is not None:
-            row = f"  {'':<10}┃   {stop.onward.name:<7} {_wire(stop.onward)}"
+        for segment in stop.onward:
+            row = f"  {'':<10}┃   {segment.name:<7} {_wire(segment)}"
             yield _with_edge(row, "│", next(labels, "")) if number < end else row
         for lines in _by_number(stop.lines):
             yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(lines[0])}"

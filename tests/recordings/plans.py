@@ -39,8 +39,9 @@ GOOD: dict[str, Plan] = {
 
 FAULTY_TOPOLOGIES = (
     "direct",
-    "ds8000",
+    "direct-region",
     "direct-ranges",
+    "ds8000",
     "vpn-nat",
     "vpn",
     "dial",

@@ -107,7 +107,7 @@ def find_returned_server(trail: Trail) -> Diagnosis | None:
     return Diagnosis(
         "primary-down",
         f"{silent[0].place} was silent for a time: {count(len(silent), 'connection')} begun by "
-        f"{trail.client} without an answer, and {all_of(list(by))} answered; {back.time - silent[0].time:.0f} s after the "
-        "first SYN it answers again",
+        f"{trail.client} without an answer, and {all_of(list(by))} answered; "
+        f"{back.time - silent[0].time:.0f} s after the first SYN it answers again",
         f"see what befell the server on {silent[0].address}",
     )

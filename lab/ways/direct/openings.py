@@ -80,6 +80,7 @@ def check_f_11(case: Case) -> Finding:
     for rule in rules:
         if rule not in wide:
             check.object(f"a rule admits {rule_text(rule)} beside the ranges")
+    _object_to_outside(case, check, ranges)
     found = _judge_passage(case, check)
     if not found:
         return check.not_tested(NOT_CALLED)
@@ -87,6 +88,14 @@ def check_f_11(case: Case) -> Finding:
         f"{count(len(addresses), 'listed address', 'listed addresses')} in {all_of(ranges)}, which is all "
         f"that {count(len(wide), 'rule')} opened; {_passed(found)}"
     )
+
+
+def _object_to_outside(case: Case, check: Check, ranges: list[str]) -> None:
+    """Object to connections that leave for an address in none of the ranges."""
+    for frame, packet in case.leaving:
+        if packet.is_bare_syn and not any(is_in(packet.destination, net) for net in ranges):
+            words = f"a SYN leaves for {packet.destination}, which is in none of {all_of(ranges)}"
+            check.object(words, [frame])
 
 
 def check_f_12(case: Case) -> Finding:

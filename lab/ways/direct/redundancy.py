@@ -107,17 +107,20 @@ def check_r_02(case: Case) -> Finding:
         if settled is None or settled.kind != "direct":
             continue
         primary = settled.endpoints_of(agent)[0].address
-        sessions = [found for found in _sessions(case, agent) if found]
-        down = [found for found in sessions if _is_down(case, primary, found)]
+        sessions = _sessions(case, agent)
+        down = [found for found in sessions if found and _is_down(case, primary, found)]
         for found in down:
             _judge_backup(check, agent, primary, found)
         later = sessions[sessions.index(down[-1]) + 1 :] if down else []
         for found in later:
+            if not found:
+                check.object(f"{agent} called again by the way, and the call is on no wire")
+                continue
             check.show(found[0].frames)
             if found[0].address != primary:
                 words = f"{agent} asks {found[0].place} first, and {primary} answers again"
                 check.object(words, found[0].frames)
-        if down and later:
+        if down and later and later[0]:
             by = next((one.place for one in down[0] if one.answered), "nobody")
             told.append(
                 f"{primary} did not answer {agent}, and {by} did, {_wait_s(down[0]):.0f} s later; the next "

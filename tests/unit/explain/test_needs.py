@@ -48,14 +48,16 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
         region=Region(topology.region),
         variant=Variant.ssl if Variant.ssl in needs.variants(profile) else Variant.none,
         nat=topology.firewall.snat,
+        ranges="/" in "".join(rule.destination for rule in rules_of(topology)),
     )
+    ranges = {address.address for address in profile.addresses(RowKind.range)}
     standing = {address for node in topology.nodes for address in node.service_addresses}
     wanted = {
         (need.destination, need.protocol, need.port, need.heading is Heading.both): need
         for need in needs.needs(scope)
         if need.version == 4
         if need.heading is Heading.both or need.port in profile.direct_ports
-        if need.destination in standing
+        if need.destination in standing | ranges
         if need.must is not Must.optional
     }
     relay = topology.service.relay_address if topology.service is not None else ""

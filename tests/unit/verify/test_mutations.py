@@ -13,6 +13,7 @@ from tests.unit.verify import (
     dial_mutations,
     direct_mutations,
     fence_mutations,
+    opening_mutations,
     order_mutations,
     proxy_mutations,
     relay_mutations,
@@ -27,6 +28,7 @@ from tests.unit.verify.mutation import Mutation, as_it_is
 
 MODULES = (
     direct_mutations,
+    opening_mutations,
     vpn_mutations,
     dial_mutations,
     fence_mutations,
@@ -45,6 +47,9 @@ ON_NO_WIRE = {"g6"}
 LEFT_OPEN = {
     "direct": {"R-09"},
     "direct-snat": {"R-09"},
+    "direct-ranges": {"R-09"},
+    "direct-region": {"R-02", "R-09"},
+    "ds8000": {"R-02", "R-09"},
     "vpn": {"R-07"},
     "vpn-nat": {"R-07"},
     "vpn-two-hmcs": {"R-07"},
