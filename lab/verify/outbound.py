@@ -30,9 +30,12 @@ def check_out_01(case: Case) -> Finding:
     ]
     for frame, packet in flows:
         where = f"{packet.destination}:{packet.destination_port}"
+        listed = (packet.destination, HTTPS) in case.listed
         if not packet.is_bare_syn and not packet.is_reset:
             check.object(f"a flow to {where} does not open with a SYN", [frame])
-        elif packet.destination_port != HTTPS or (packet.destination, HTTPS) not in case.listed:
+        elif not listed or (
+            packet.destination_port != HTTPS and not case.is_server_test(frame, packet)
+        ):
             check.object(f"a flow goes to {where}, which is not listed", [frame])
 
     for frame in case.outside_frames:

@@ -69,6 +69,8 @@ def find_refused_log_in(trail: ProxyTrail) -> Diagnosis | None:
     denied = [tunnel for tunnel in trail.asked if tunnel.status == LOG_IN_WANTED]
     if not denied or any(tunnel.is_made for tunnel in trail.asked):
         return None
+    if any(tunnel.log_in and tunnel.status != LOG_IN_WANTED for tunnel in trail.asked):
+        return None  # The log-in was taken, and what came after it was not.
     if any(tunnel.log_in for tunnel in denied):
         return Diagnosis(
             "proxy-log-in",
@@ -88,7 +90,8 @@ def find_refused_connect(trail: ProxyTrail) -> Diagnosis | None:
     refused = [tunnel for tunnel in trail.asked if tunnel.status and not tunnel.is_made]
     if not refused or any(tunnel.is_made for tunnel in trail.asked):
         return None
-    one = refused[0]
+    # Before a log-in that is taken there is a 407, which says nothing.
+    one = next((t for t in refused if t.status != LOG_IN_WANTED), refused[0])
     if one.status == BUSY and not _went_out(trail):
         return Diagnosis(
             "proxy-busy",
