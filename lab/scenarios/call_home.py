@@ -181,6 +181,8 @@ def try_inbound(lab: RunningLab, agent: str) -> None:
 
     for behind in _second_network(lab, agent):
         _probe_through(lab, agent, behind)
+    for host in _hosts_behind(lab, agent):
+        _probe_out(lab, agent, host)
 
 
 def _outer_address(lab: RunningLab, agent: str) -> str:
@@ -233,9 +235,45 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
     port = PROBED_PORTS[0]
     frame = tcp_syn((router.mac, uplink.mac), (source, behind), (40000, port), sequence=1)
     forwarded = lab.node(wall.node).call(_inject, router.name, frame)
-    probe = ForwardProbed(
-        source=agent, address=source, destination=behind, port=port, forwarded=forwarded
+    _tell_forwarded(
+        lab,
+        ForwardProbed(
+            source=agent, address=source, destination=behind, port=port, forwarded=forwarded
+        ),
     )
+
+
+def _hosts_behind(lab: RunningLab, agent: str) -> list[str]:
+    """The managed systems on an agent's own second network, where the first is behind a firewall (OUT-04)."""
+    planned = lab.topology.node(agent)
+    if planned.uplink.segment not in lab.topology.insides:
+        return []
+    own = [i.segment for i in planned.interfaces if i != planned.uplink]
+    members = [m for segment in own for m in lab.topology.members(segment)]
+    return list(dict.fromkeys(m.name for m in members if m.role is Role.host))
+
+
+def _probe_out(lab: RunningLab, agent: str, host: str) -> None:
+    """OUT-04: a host of the local network hands the agent's host a SYN that is for IBM."""
+    own = lab.topology.node(host).interfaces[0]
+    card = lab.topology.node(agent).interface(own.segment)
+    far = lab.topology.endpoints[0]
+    frame = tcp_syn((own.mac, card.mac), (own.ip, far.address), (40000, far.port), sequence=1)
+    forwarded = lab.node(host).call(_inject, own.name, frame)
+    _tell_forwarded(
+        lab,
+        ForwardProbed(
+            source=agent,
+            address=own.ip,
+            destination=far.address,
+            port=far.port,
+            forwarded=forwarded,
+            outward=True,
+        ),
+    )
+
+
+def _tell_forwarded(lab: RunningLab, probe: ForwardProbed) -> None:
     lab.record.forward_probes.append(probe)
     lab.story.tell(probe)
 

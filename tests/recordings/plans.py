@@ -14,6 +14,7 @@ GOOD: dict[str, Plan] = {
     "direct-ranges": ("direct-ranges",),
     "direct-region": ("direct-region",),
     "ds8000": ("ds8000",),
+    "dual-nic": ("dual-nic",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),

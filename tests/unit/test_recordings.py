@@ -67,6 +67,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "direct-ranges",
         "direct-region",
         "ds8000",
+        "dual-nic",
         "esa-aix",
         "proxy",
         "proxy-failover",

@@ -16,6 +16,7 @@ from tests.unit.verify.mutation import (
     Believed,
     Change,
     crosses,
+    facts,
     judged_by,
     leaves,
     lost,
@@ -28,6 +29,7 @@ PROBLEMS = "129.42.26.224"
 FRONT_ENDS = "129.42.56.189", "129.42.60.189", "129.42.54.189"
 PRIMARY, BACKUP = "129.42.160.48", "129.42.160.50"
 FOREIGN = "129.42.160.49"
+SYSTEM = "192.168.128.10"
 HMC, HMC_B = "192.168.10.10", "192.168.20.10"
 
 
@@ -120,6 +122,15 @@ def on_one_network(topology: Topology) -> Topology:
 
 
 MUTATIONS = (
+    mutation("OUT-04", "a managed system's SYN is passed on", "dual-nic",
+             crosses("lan", "hmc", "firewall", IP(src=SYSTEM, dst=FRONT_ENDS[0]) / SYN),
+             seen="of the local network on lan"),
+    mutation("OUT-04", "a managed system's SYN leaves by NAT", "dual-nic",
+             facts("forward_probes", 2, forwarded=True), seen="through the host"),
+    mutation("OUT-04", "a managed system did not try", "dual-nic",
+             lost("svc", lambda p: p.source == SYSTEM and p.is_bare_syn), seen="is on no wire"),
+    mutation("OUT-04", "a managed system asks another server", "dual-nic",
+             crosses("svc", "cec-1", "hmc", IP(src=SYSTEM, dst=ECCGW) / SYN)),
     mutation("OUT-05", "a packet passes between the networks", "ds8000",
              crosses("lan-b", "firewall", "hmc-b", IP(src=HMC, dst=HMC_B) / UDP(dport=9900)), "F-03",
              seen="a packet of hmc is on lan-b"),

@@ -50,6 +50,7 @@ LEFT_OPEN = {
     "direct-ranges": {"R-09"},
     "direct-region": {"R-02", "R-09"},
     "ds8000": {"R-02", "R-09"},
+    "dual-nic": {"R-09"},
     "vpn": {"R-07"},
     "vpn-nat": {"R-07"},
     "vpn-two-hmcs": {"R-07"},
