@@ -31,6 +31,9 @@ DROPPED_OWN = "dropped-own"
 L2TP_IN_CLEAR_IN = "l2tp-in-clear-in"
 L2TP_IN_CLEAR_OUT = "l2tp-in-clear-out"
 
+LOST, LOST_IN_PASSING = ("lost", "lost-own"), ("lost-in-passing", "lost-own-in-passing")
+"""The chains of what faults lose: of what a node passes on, and of what is for itself."""
+
 L2TP_PORT = 1701
 NAT_T_PORT = 4500
 
@@ -98,8 +101,10 @@ def render(topology: model.Topology, node_name: str) -> str:
     table = _Table("inet", TABLE)
     drops = [rule for rule in topology.drops if rule.node == node_name]
     six = by_ipv6(node)
-    _lose(table, "lost", "forward", [rule for rule in drops if not rule.own], six)
-    _lose(table, "lost-own", "input", [rule for rule in drops if rule.own], six)
+    for passing, chains in ((False, LOST), (True, LOST_IN_PASSING)):
+        for own, hook in ((False, "forward"), (True, "input")):
+            rules = [rule for rule in drops if (rule.own, rule.passing) == (own, passing)]
+            _lose(table, chains[own], hook, rules, six)
     if topology.firewall is not None and topology.firewall.node == node_name:
         _guard_customer(table, topology, topology.firewall)
     if node_name in _vpn_ends(topology):
@@ -133,7 +138,9 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     is not IP, and passes, and so does what IPv6 has in its place (RFC 4890 4.4.1).
     """
     link = (f"{matches.NEIGHBOURS} accept",) if by_ipv6(topology.node(firewall.node)) else ()
-    inside, outside = f'"{firewall.inside}"', f'"{firewall.outside}"'
+    insides = [f'"{segment}"' for segment in topology.insides]
+    inside = insides[0] if len(insides) == 1 else f"{{ {', '.join(insides)} }}"
+    outside = f'"{firewall.outside}"'
     dropped = (
         f"iifname {inside} {table.counter(DROPPED_OUT)}",
         f"iifname {outside} {table.counter(DROPPED_IN)}",
@@ -146,14 +153,16 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         if rule.is_by_name:
             destination = f"@{table.told(destination, ip)}"
         what = matches.first_packet(rule.protocol, rule.port, rule.destination, rule.port_to)
+        # What one network is allowed, the other one is not (OUT-05).
+        own_side = f'"{topology.inside_of(source)}"'
         allowed.append(
-            f"iifname {inside} oifname {outside} {ip} saddr {source} {ip} daddr {destination} "
+            f"iifname {own_side} oifname {outside} {ip} saddr {source} {ip} daddr {destination} "
             f"{what} ct state new {counted}"
         )
         # Behind SNAT nobody outside can name the HMC: there only conntrack leads back.
         if rule.both_ways and not firewall.snat:
             allowed.append(
-                f"iifname {outside} oifname {inside} {ip} saddr {destination} {ip} daddr {source} "
+                f"iifname {outside} oifname {own_side} {ip} saddr {destination} {ip} daddr {source} "
                 f"{what} ct state new {counted}"
             )
 
@@ -175,11 +184,11 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
     )
     if firewall.snat:
         own = topology.node(firewall.node).interface(firewall.outside).ip
-        subnet = topology.segment(firewall.inside).subnet
+        subnets = [topology.segment(segment).subnet for segment in topology.insides]
         table.chain(
             "postrouting",
             "type nat hook postrouting priority srcnat; policy accept;",
-            (f"oifname {outside} ip saddr {subnet} snat ip to {own}",),
+            [f"oifname {outside} ip saddr {subnet} snat ip to {own}" for subnet in subnets],
         )
 
 

@@ -89,6 +89,10 @@ class NodeDied(Event, topic="fault", tells="{source} dies"):
     """A fault killed a node: no packet leaves or enters it any more."""
 
 
+class FaultPassed(Event, topic="fault", tells="{source} loses nothing any more"):
+    """A fault that passes has ended at a node. All agents call home once more."""
+
+
 class BrokeOff(Event, topic="lab"):
     """An error ended the run before the run's own end."""
 
@@ -353,18 +357,21 @@ class Probed(Event, topic="probe"):
 
 
 class ForwardProbed(Event, topic="probe"):
-    """A SYN for another network was handed to an agent's host on its uplink (OUT-04)."""
+    """A SYN for another network was handed to an agent's host, by its uplink or its second card (OUT-04)."""
 
     address: str
     """From which the SYN claims to come."""
     destination: str
     port: int
     forwarded: bool
+    outward: bool = False
+    """Whether it came from the local network's side, and is for IBM."""
 
     @property
     def sentence(self) -> str:
         outcome = "was forwarded" if self.forwarded else "was not forwarded"
-        return f"a SYN for {self.destination} by {self.source}'s uplink {outcome}"
+        card = "second card" if self.outward else "uplink"
+        return f"a SYN for {self.destination} by {self.source}'s {card} {outcome}"
 
 
 class OwnRuleTried(

@@ -70,7 +70,8 @@ class Run:
         if node:
             names.check_known("node", node, [each.name for each in topology.nodes])
         _check_program(command)
-        if topology.deaths and not (not command if own_agent is None else own_agent):
+        befalls_call = topology.deaths or any(rule.passing for rule in topology.drops)
+        if befalls_call and not (not command if own_agent is None else own_agent):
             raise UsageError(
                 f"{fault} happens while the lab's own agent calls home, and here it does not call",
                 hint=f"lab run {name} --fault {fault}, without a command",

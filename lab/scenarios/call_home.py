@@ -23,6 +23,7 @@ from lab.record.cause import AgentCause
 from lab.record.event import (
     CalledByOne,
     CallHomeTried,
+    FaultPassed,
     ForwardProbed,
     NodeDied,
     OwnRuleTried,
@@ -65,6 +66,9 @@ def _run(lab: RunningLab) -> bool:
 
     agents = lab.topology.agents
     succeeded = [_call_home(lab, agent) for agent in agents]
+    if any(rule.passing for rule in lab.topology.drops):
+        _let_pass(lab)
+        succeeded = [call(lab, agent) for agent in agents]
     _try_servers(lab)
     if not all(succeeded):
         return False
@@ -91,6 +95,15 @@ def _try_servers(lab: RunningLab) -> None:
         from lab.ibm import tls_trials
 
         tls_trials.run(lab.topology, lab.nodes, lab.story)
+
+
+def _let_pass(lab: RunningLab) -> None:
+    """End what is lost in passing: a server or a network is back."""
+    # Not at the top: few faults pass.
+    from lab.linux import passing
+
+    for node in passing.end(lab.topology, lab.nodes):
+        lab.story.tell(FaultPassed(source=node))
 
 
 def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
@@ -219,6 +232,8 @@ def try_inbound(lab: RunningLab, agent: str) -> None:
 
     for behind in _second_network(lab, agent):
         _probe_through(lab, agent, behind)
+    for host in _hosts_behind(lab, agent):
+        _probe_out(lab, agent, host)
 
 
 def _outer_addresses(lab: RunningLab, agent: str) -> tuple[str, ...]:
@@ -270,10 +285,10 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
     The frame is injected as the uplink's router would send it; no route leads there by itself.
     """
     wall, uplink = lab.topology.firewall, lab.topology.node(agent).uplink
-    if wall is None or uplink.segment != wall.inside:
+    if wall is None or uplink.segment not in lab.topology.insides:
         return
 
-    router = lab.topology.node(wall.node).interface(wall.inside)
+    router = lab.topology.node(wall.node).interface(uplink.segment)
     asker = lab.topology.with_role(Role.internet)[0].interfaces[0]
     source = asker.ip if family_of(behind) is Family.ipv4 else asker.ip6
     if not source:
@@ -281,9 +296,45 @@ def _probe_through(lab: RunningLab, agent: str, behind: str) -> None:
     port = PROBED_PORTS[0]
     frame = craft.tcp_syn((router.mac, uplink.mac), (source, behind), (40000, port), sequence=1)
     forwarded = lab.node(wall.node).call(_inject, router.name, frame)
-    probe = ForwardProbed(
-        source=agent, address=source, destination=behind, port=port, forwarded=forwarded
+    _tell_forwarded(
+        lab,
+        ForwardProbed(
+            source=agent, address=source, destination=behind, port=port, forwarded=forwarded
+        ),
     )
+
+
+def _hosts_behind(lab: RunningLab, agent: str) -> list[str]:
+    """The managed systems on an agent's own second network, where the first is behind a firewall (OUT-04)."""
+    planned = lab.topology.node(agent)
+    if planned.uplink.segment not in lab.topology.insides:
+        return []
+    own = [i.segment for i in planned.interfaces if i != planned.uplink]
+    members = [m for segment in own for m in lab.topology.members(segment)]
+    return list(dict.fromkeys(m.name for m in members if m.role is Role.host))
+
+
+def _probe_out(lab: RunningLab, agent: str, host: str) -> None:
+    """OUT-04: a host of the local network hands the agent's host a SYN that is for IBM."""
+    own = lab.topology.node(host).interfaces[0]
+    card = lab.topology.node(agent).interface(own.segment)
+    far = lab.topology.endpoints[0]
+    frame = craft.tcp_syn((own.mac, card.mac), (own.ip, far.address), (40000, far.port), sequence=1)
+    forwarded = lab.node(host).call(_inject, own.name, frame)
+    _tell_forwarded(
+        lab,
+        ForwardProbed(
+            source=agent,
+            address=own.ip,
+            destination=far.address,
+            port=far.port,
+            forwarded=forwarded,
+            outward=True,
+        ),
+    )
+
+
+def _tell_forwarded(lab: RunningLab, probe: ForwardProbed) -> None:
     lab.record.forward_probes.append(probe)
     lab.story.tell(probe)
 

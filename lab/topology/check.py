@@ -27,7 +27,12 @@ RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 CALLS = "pstn"
 """``wire/pstn.pcapng``, whatever the exchange is called; ``lab capture`` takes the exchange's name."""
 
-KEYS = {"snat": "can do SNAT", "pool": "{have} a pool", "literal_tls": "{have} TLS"}
+KEYS = {
+    "snat": "can do SNAT",
+    "opens": "opens ranges",
+    "pool": "{have} a pool",
+    "literal_tls": "{have} TLS",
+}
 """Keys of a node in words, where ``has <key>`` is none."""
 
 PRIVATE = tuple(
@@ -324,9 +329,13 @@ def routes(spec: TopologySpec) -> Iterator[Complaint]:
     """Whether the ways can exist at all, in a spec that has no other complaint."""
     net = network(spec)
     if spec.firewall is not None:
-        count = len(net.links_of(spec.firewall))
-        if count != 2 or len(net.links_behind(spec.firewall) & {*net.links_of(spec.firewall)}) != 1:
-            problem = f"a firewall stands between two links, one to the Internet; it is on {count}"
+        own = net.links_of(spec.firewall)
+        outside = {*own} - net.links_behind(spec.firewall)
+        if len(own) < 2 or len(outside) != 1:
+            problem = (
+                "a firewall stands between links of the customer's and one to the Internet; it is on "
+                f"{len(own)}, and {len(outside)} of these {'leads' if len(outside) == 1 else 'lead'} there"
+            )
             yield Complaint(("nodes", spec.firewall), problem)
             return
 

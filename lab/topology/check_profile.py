@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from lab.errors import Unsupported
 from lab.topology import catalogue
 from lab.topology.capability import Feature
-from lab.topology.catalogue import Address, Profile
-from lab.topology.check import PRIVATE, Complaint, unknown
+from lab.topology.catalogue import Address, Profile, RowKind
+from lab.topology.check import PRIVATE, Complaint, network, unknown
 from lab.topology.family import Family
 from lab.topology.part import WaySpec
 from lab.topology.roles import TRAITS, Listed
@@ -17,6 +17,7 @@ from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
 
 HTTPS = ("tcp", 443)
+ONE_CARD = "OUT-05"
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
@@ -30,6 +31,8 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
         if why := lacking(profile, way):
             needs = (("profile",), ("ways", name, "kind"))
             yield Complaint(("ways", name), why.message, why.hint, needs)
+    yield from _networks(spec, profile)
+    yield from _ranges(spec, profile)
     for name, node in spec.nodes.items():
         if TRAITS[node.role].listed is Listed.gateway:
             yield from _gateway(spec, profile, name)
@@ -96,6 +99,38 @@ def _gateway(spec: TopologySpec, profile: Profile, name: str) -> Iterator[Compla
     elif name not in known:
         problem = f"the profile {profile.name} lists no VPN gateway {name}"
         yield Complaint(place, problem, f"known: {', '.join(known)}", needs)
+
+
+def _networks(spec: TopologySpec, profile: Profile) -> Iterator[Complaint]:
+    """A DS8000's HMC has one network card for the customer's networks (OUT-05)."""
+    card = profile.can.every["has", Feature.second_nic]
+    if not card.lacks or ONE_CARD not in card.by:
+        return
+    for agent in spec.agents:
+        uplinks = network(spec).uplinks(agent) if agent in spec.nodes else ()
+        if len(uplinks) > 1:
+            problem = (
+                f"{agent} is on {' and '.join(uplinks)}, which lead to the Internet; in {profile.name} "
+                f"{card.lacks} ({card.cited})"
+            )
+            fix = f"leave {agent} on one of them, and put another HMC on the other"
+            yield Complaint(("agents", agent), problem, fix, (("profile",), ("links",)))
+
+
+def _ranges(spec: TopologySpec, profile: Profile) -> Iterator[Complaint]:
+    """A firewall can open ranges only where the paper recommends some (F-11)."""
+    if spec.firewall is None or spec.nodes[spec.firewall].opens != "ranges":
+        return
+    if not any(a.version == 4 for a in profile.addresses(RowKind.range)):
+        place: Place = ("nodes", spec.firewall, "opens")
+        problem = f"{profile.name} recommends no range of IPv4 addresses to open"
+        having = [each for each in catalogue.names() if _has_ranges(catalogue.profile(each))]
+        fix = f"write list, or take a profile that does: {', '.join(having)}"
+        yield Complaint(place, problem, fix, (("profile",), ("nodes", spec.firewall, "role")))
+
+
+def _has_ranges(profile: Profile) -> bool:
+    return bool(profile.addresses(RowKind.range))
 
 
 def _servers(spec: TopologySpec, profile: Profile) -> Iterator[Complaint]:

@@ -234,7 +234,7 @@ def _tunnelled(topology: Topology) -> set[tuple[str, str]]:
     for way in topology.ways:
         route = route_map.trace(topology, [way])
         before = route.stops[: route.tunnel_end(way)]
-        segments = {stop.onward.name for stop in before if stop.onward is not None}
+        segments = {segment.name for stop in before for segment in stop.onward}
         found |= {plug for plug in route.plugs if plug[0] in segments}
     return found
 

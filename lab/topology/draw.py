@@ -65,11 +65,11 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
             yield _with_edge(row, edge, "")
             head = ""
 
-        if stop.onward is not None:
-            row = f"  {'':<10}┃   {stop.onward.name:<7} {_wire(stop.onward)}"
+        for segment in stop.onward:
+            row = f"  {'':<10}┃   {segment.name:<7} {_wire(segment)}"
             yield _with_edge(row, "│", next(labels, "")) if number < end else row
-            if stop.onward.subnet6:
-                row = f"  {'':<10}┃   {'':<7} {stop.onward.subnet6}"
+            if segment.subnet6:
+                row = f"  {'':<10}┃   {'':<7} {segment.subnet6}"
                 yield _with_edge(row, "│", "") if number < end else row
         for lines in _by_number(stop.lines):
             yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(lines[0])}"

@@ -131,7 +131,7 @@ class AllowRule:
 
     @property
     def is_by_name(self) -> bool:
-        return not self.destination[-1:].isdigit()
+        return ":" not in self.destination and not self.destination[-1:].isdigit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +152,8 @@ class DropRule:
     destination: str = "0.0.0.0/0"
     own: bool = False
     """Whether the node loses what is for itself, and not what it passes on."""
+    passing: bool = False
+    """Whether it ends once every agent has called home, or tried to; then all call again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +162,7 @@ class Firewall:
 
     node: str
     inside: str
-    """The segment of the customer's side."""
+    """The segment of the customer's side; of several the first (``Topology.insides`` has all)."""
     outside: str
     snat: bool
     rules: tuple[AllowRule, ...]
@@ -300,6 +302,28 @@ class Topology:
         """An agent's ways home, in the order in which they are tried; none of another node."""
         names = next((caller.ways for caller in self.callers if caller.name == agent), ())
         return tuple(self.way(name) for name in names)
+
+    @property
+    def insides(self) -> tuple[str, ...]:
+        """The segments on the customer's side of the firewall; none without one."""
+        if self.firewall is None:
+            return ()
+        plugs = self.node(self.firewall.node).interfaces
+        return tuple(plug.segment for plug in plugs if plug.segment != self.firewall.outside)
+
+    def inside_of(self, address: str) -> str:
+        """The segment on the customer's side that an address is on; the first one if it is on none."""
+        if len(self.insides) == 1:
+            return self.insides[0]
+        # Not at the top: in the guest only a firewall with several networks behind it needs it.
+        from ipaddress import ip_address, ip_network
+
+        one = ip_address(address)
+        for name in self.insides:
+            wire = self.segment(name)
+            if any(one in ip_network(net) for net in (wire.subnet, wire.subnet6) if net):
+                return name
+        return self.insides[0]
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

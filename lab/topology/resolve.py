@@ -337,12 +337,11 @@ class _Resolver(Site):
     # -- the customer's firewall ------------------------------------------------------------------
 
     def firewall(self, node: str) -> Firewall:
-        links = self.network.links_of(node)
-        inside = next(link for link in links if link in self.network.links_behind(node))
+        links, behind = self.network.links_of(node), self.network.links_behind(node)
         return Firewall(
             node=node,
-            inside=inside,
-            outside=next(link for link in links if link != inside),
+            inside=next(link for link in links if link in behind),
+            outside=next(link for link in links if link not in behind),
             snat=self.spec.snat,
             rules=tuple(self.rules()),
         )

@@ -16,10 +16,11 @@ TELEPHONE = ""
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A place on the path: the nodes there, and the segment or lines that lead on from them."""
+    """A place on the path: the nodes there, and the segments or lines that lead on from them."""
 
     nodes: tuple[NodePlan, ...]
-    onward: Segment | None
+    onward: tuple[Segment, ...]
+    """Several where the nodes stand on networks of their own."""
     lines: tuple[ModemLine, ...]
 
 
@@ -66,20 +67,20 @@ def trace(topology: Topology, drawn: Iterable[Way]) -> RouteMap:
     ]
     plugs: set[tuple[str, str]] = set()
     steps: dict[int, dict[str, None]] = {}
-    links: dict[int, str] = {}
+    links: dict[int, dict[str, None]] = {}
     for start, hops in walks:
         here = start
         steps.setdefault(0, {})[here] = None
         for number, hop in enumerate(hops, 1):
             plugs |= {(hop.link, here), (hop.link, hop.neighbour)}
-            links[number - 1] = hop.link
+            links.setdefault(number - 1, {})[hop.link] = None
             steps.setdefault(number, {})[hop.neighbour] = None
             here = hop.neighbour
 
     stops = tuple(
         Stop(
             tuple(topology.node(name) for name in names),
-            topology.segment(links[number]) if links.get(number) else None,
+            tuple(topology.segment(link) for link in links.get(number, ()) if link != TELEPHONE),
             _lines(topology, *names, *steps.get(number + 1, ())) if number in links else (),
         )
         for number, names in sorted(steps.items())

@@ -11,15 +11,15 @@ import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import chain, islice
 
 from lab.errors import UsageError
 from lab.secret import Secret
 from lab.topology import catalogue, check, check_profile
-from lab.topology.catalogue import Address, Profile, Region, Variant
+from lab.topology.catalogue import Address, Profile, Region, RowKind, Variant
 from lab.topology.dns import AddressMove
-from lab.topology.family import V4_ONLY, Family
+from lab.topology.family import V4_ONLY, Family, family_of
 from lab.topology.model import Endpoint, PppAccount
 from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
@@ -129,12 +129,6 @@ class Site:
         """Whether name servers tell IBM's names, and no hosts table does."""
         return self.spec.names == "dns"
 
-    def opened(self, name: str, address: str) -> str:
-        """What the customer's firewall opens for a server: the name, where it opens names, or the address."""
-        firewall = self.spec.firewall
-        by_name = firewall is not None and self.spec.nodes[firewall].opens == "names"
-        return name if by_name else address
-
     @cached_property
     def moves(self) -> tuple[AddressMove, ...]:
         """The names whose servers get the addresses of another profile while the lab stands (R-10)."""
@@ -188,6 +182,28 @@ class Site:
         for family in Family:
             if family in families:
                 yield from dict.fromkeys((a.address, a.host) for a in listed if a.family is family)
+
+    def ranges(self, family: Family = Family.ipv4) -> tuple[str, ...]:
+        """The prefixes of one version of IP that the profile's paper recommends to open (F-11)."""
+        listed = self.profile.addresses(RowKind.range)
+        return tuple(dict.fromkeys(a.address for a in listed if a.family is family))
+
+    def openings(self, servers: Iterable[Endpoint]) -> tuple[tuple[str, int], ...]:
+        """What the customer's firewall opens for servers: destinations and ports, each once.
+
+        A destination is an address, a range that holds it (F-11), or a host name (F-05).
+        """
+        return tuple(dict.fromkeys((self._opened(each), each.port) for each in servers))
+
+    def _opened(self, server: Endpoint) -> str:
+        firewall = self.spec.firewall
+        opens = self.spec.nodes[firewall].opens if firewall is not None else None
+        if opens == "names":
+            return server.name
+        nets = self.ranges(family_of(server.address)) if opens == "ranges" else ()
+        return next(
+            (n for n in nets if ip_address(server.address) in ip_network(n)), server.address
+        )
 
     def account(self, client: str) -> PppAccount:
         """A customer's PPP account at IBM's gateways (P-09)."""

@@ -72,9 +72,10 @@ class NodeSpec(Part):
         strict=True,
         description="LIG only: the fence looks at ports, too, not at addresses only (L-12).",
     )
-    opens: Literal["list", "names"] | None = Field(
+    opens: Literal["list", "ranges", "names"] | None = Field(
         default=None,
-        description="Firewall only: listed addresses, or what the listed names lead to; list if not given.",
+        description="Firewall only: the way to each listed address, to the recommended ranges that hold "
+        "them (F-11), or to whatever the listed names lead to (F-05); list if not given.",
     )
     port: int | None = Field(
         default=None,

@@ -18,18 +18,23 @@ from lab.relay import events as relay
 from lab.service import events as remote_service
 from lab.service.server import events as server
 from lab.telephony import events as telephony
-from lab.topology.model import Interface, Topology
+from lab.topology.model import AllowRule, Interface, Topology
 from lab.verify import telephone_calls
+from lab.verify.networks import is_in
 from lab.verify.premises import Premises
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.ways.direct import events as direct
+from lab.ways.direct.events import ServerTested
 from lab.ways.proxy import events as proxy
 from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, Ends, Frame, Packet
 from lab.wire.ppp import PppFrame
+
+TESTED_LATER_S = 2.0
+"""What belongs to a test of a connection may be on a wire for so long after it."""
 
 
 def mac(interface: Interface) -> bytes:
@@ -60,6 +65,23 @@ class Case(Premises):
             *proxy.KINDS,
             *ibm.KINDS,
             *direct.KINDS,
+        )
+
+    @cached_property
+    def server_tests(self) -> list[ServerTested]:
+        """The tests of connections to listed servers (F-12), in order."""
+        return self.told(ServerTested)
+
+    def is_server_test(self, frame: Frame, packet: Packet) -> bool:
+        """Whether a packet is of such a test, or the answer to it: on any wire, by server and time."""
+        ends = {
+            (packet.destination, packet.destination_port),
+            (packet.source, packet.source_port),
+        }
+        return any(
+            (test.address, test.port) in ends
+            and test.started <= frame.time <= test.time + TESTED_LATER_S
+            for test in self.server_tests
         )
 
     @cached_property
@@ -120,9 +142,12 @@ class Case(Premises):
 
     @cached_property
     def entering(self) -> list[tuple[Frame, Packet]]:
-        """IP packets that the firewall put on the customer's wire."""
+        """IP packets that the firewall put on the customer's wires."""
         firewall = self.topology.firewall
-        return self.sent_by(firewall.node, firewall.inside) if firewall else []
+        if firewall is None:
+            return []
+        found = [self.sent_by(firewall.node, segment) for segment in self.topology.insides]
+        return found[0] if len(found) == 1 else list(merge(*found, key=lambda seen: seen[0].time))
 
     @cached_property
     def addresses_told(self) -> dict[str, set[str]]:
@@ -137,6 +162,12 @@ class Case(Premises):
             if (lookup.client, lookup.server) == (asked.resolver.source, asked.server.address):
                 told.setdefault(lookup.name, set()).update(lookup.addresses)
         return told
+
+    def is_opened(self, rule: AllowRule, address: str) -> bool:
+        """Whether a rule names an address, or a host name of which the resolver was told that address."""
+        if rule.is_by_name:
+            return address in self.addresses_told.get(rule.destination, ())
+        return is_in(address, rule.destination)
 
     def sent_by(self, node: str, segment: str) -> list[tuple[Frame, Packet]]:
         """IP packets that a node put on a wire, by its hardware address, but for lookups of names."""

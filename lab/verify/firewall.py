@@ -204,15 +204,8 @@ def _matches(case: Case, packet: Packet, rule: AllowRule) -> bool:
     """Whether a rule asks for a packet that left, by its fields after NAT."""
     hidden = case.snat and packet.version == 4
     right_source = hidden or is_in(packet.source, rule.source)
-    right_end = opens_to(case, rule, packet.destination)
+    right_end = case.is_opened(rule, packet.destination)
     return right_source and right_end and _is_of(packet, rule, packet.destination_port)
-
-
-def opens_to(case: Case, rule: AllowRule, address: str) -> bool:
-    """Whether a rule names an address, or a host name of which the resolver was told that address."""
-    if rule.is_by_name:
-        return address in case.addresses_told.get(rule.destination, ())
-    return is_in(address, rule.destination)
 
 
 def _matches_any(case: Case, packet: Packet, rules: list[AllowRule]) -> bool:
@@ -234,7 +227,7 @@ def judge_strangers(case: Case, check: Check) -> None:
         reply = (packet.source, packet.protocol, packet.source_port) in flows
         asked = any(
             rule.both_ways
-            and opens_to(case, rule, packet.source)
+            and case.is_opened(rule, packet.source)
             and _is_of(packet, rule, packet.source_port)
             for rule in rules
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from math import inf
 
 from lab import names
-from lab.names import count
+from lab.names import all_of, count
+from lab.topology.model import AllowRule
 from lab.verify.journey import Course, Journey
+from lab.verify.networks import is_in
 from lab.verify.symptom import Diagnosis, Trail, loss_of_all
 from lab.wire.decode import TCP, Packet, reverse
 
@@ -83,30 +85,37 @@ def find_refusing_server(trail: Trail) -> Diagnosis | None:
 
 
 def find_unopened_address(trail: Trail) -> Diagnosis | None:
-    """The customer's firewall opens the way to servers, and not to those that the client calls."""
+    """The customer's firewall has no rule for any connection that the client, or its proxy, opens."""
     firewall = trail.case.topology.firewall
     if firewall is None:
         return None
-    opened: set[str] = set()
-    for rule in firewall.rules:
-        if rule.protocol == "tcp":
-            opened |= (
-                trail.case.addresses_told.get(rule.destination, set())
-                if rule.is_by_name
-                else {rule.destination.removesuffix("/32")}
-            )
-    passed = {packet.destination for _, packet in trail.case.leaving}
-    called = [p for p in trail.sockets if p.is_bare_syn and p.destination not in opened | passed]
-    if not called or not opened:
+    rules = [rule for rule in firewall.rules if rule.protocol == "tcp"]
+    passed = {(p.destination, p.destination_port) for _, p in trail.case.leaving}
+    wire = trail.case.topology.node(trail.caller).uplink
+    called = [p for p in trail.sockets if p.is_bare_syn and p.source == wire.ip]
+    unnamed = [p for p in called if not any(_admits(trail, rule, p) for rule in rules)]
+    if not called or len(unnamed) < len(called):
+        return None  # One that a rule names failed, too: that is another story.
+    places = sorted({(packet.destination, packet.destination_port) for packet in called})
+    if {*places} & passed:
         return None
-    far = sorted({packet.destination for packet in called})
+    opened = {rule.destination for rule in rules}
+    ports = all_of([f"TCP {port}" for port in sorted({port for _, port in places})])
+    far = all_of(sorted({address for address, _ in places}))
     return Diagnosis(
         "address-not-opened",
-        f"{firewall.node} opens TCP to {count(len(opened), 'address', 'addresses')}, and {trail.client} "
-        f"calls {' and '.join(far)}, which none of its rules names: {count(len(called), 'SYN')} on "
-        f"{firewall.inside}, none on {firewall.outside}",
-        f"open TCP {called[0].destination_port} to {' and '.join(far)}: lab explain "
-        f"{trail.case.topology.profile} prints the rules",
+        f"{firewall.node} opens TCP to {count(len(opened), 'address', 'addresses')}, and {trail.caller} "
+        f"calls {far} by {ports}, which none of its rules names: {count(len(called), 'SYN')} on "
+        f"{wire.segment}, none on {firewall.outside}",
+        f"open {ports} to {far} for {wire.ip}: lab explain {trail.case.topology.profile} prints the rules",
+    )
+
+
+def _admits(trail: Trail, rule: AllowRule, packet: Packet) -> bool:
+    return (
+        is_in(packet.source, rule.source)
+        and trail.case.is_opened(rule, packet.destination)
+        and rule.port in (0, packet.destination_port)
     )
 
 
@@ -158,7 +167,9 @@ def find_silent_server(trail: Trail) -> Diagnosis | None:
     packets = trail.sockets
     answered = {packet.source for packet in packets if packet.is_syn_ack}
     syns = [packet for packet in packets if packet.is_bare_syn and packet.source not in answered]
-    silent = [packet for packet in syns if packet.destination not in answered]
+    # What the customer's own firewall keeps back does not tell of the server.
+    left = {packet.destination for _, packet in trail.case.leaving}
+    silent = [p for p in syns if p.destination not in answered and p.destination in left]
     if not silent or not answered:
         return None
     far, port = silent[0].destination, silent[0].destination_port

@@ -32,9 +32,12 @@ def check_out_01(case: Case) -> Finding:
     ]
     for frame, packet in flows:
         where = place(packet.destination, packet.destination_port)
+        listed = (packet.destination, HTTPS) in case.listed
         if not packet.is_bare_syn and not packet.is_reset:
             check.object(f"a flow to {where} does not open with a SYN", [frame])
-        elif packet.destination_port != HTTPS or (packet.destination, HTTPS) not in case.listed:
+        elif not listed or (
+            packet.destination_port != HTTPS and not case.is_server_test(frame, packet)
+        ):
             check.object(f"a flow goes to {where}, which is not listed", [frame])
 
     for frame in case.outside_frames:
@@ -238,10 +241,11 @@ def check_out_04(case: Case) -> Finding:
 
     local = sum(_judge_local(case, check, segment, name) for segment, name in others.items())
     probes = case.record.forward_probes
-    injected = [f for f in case.inside_frames if f.ip and case.is_injected(f.ip)]
+    injected = [f for f in case.inside_frames if f.ip and _of_probe(case, f.ip, outward=False)]
     check.show(injected)
-    if probes and not injected:
+    if any(not probe.outward for probe in probes) and not injected:
         check.object(f"the attempt is not on {case.inside}, so it proves nothing")
+    _judge_outward(case, check, [*others])
     for probe in probes:
         if probe.forwarded:
             check.object(
@@ -251,20 +255,56 @@ def check_out_04(case: Case) -> Finding:
         if not case.came_home:
             return check.not_tested(f"{case.why_not_home}, so nobody tried to get past")
         wall = case.topology.firewall
-        if wall is None or wall.inside not in case.uplinks:
+        if wall is None or not {*case.topology.insides} & {*case.uplinks}:
             return check.not_tested("there is no firewall from whose place to try to get past")
         check.object("nobody tried to reach the local network from the Internet's side")
     return check.finding(
         f"{count(local, 'packet')} on {', '.join(others)}, none from or to IBM; "
-        f"{count(len(probes), 'attempt')} to get there from the uplink failed"
+        f"{_attempts(case)} failed"
     )
+
+
+def _attempts(case: Case) -> str:
+    out = sum(probe.outward for probe in case.record.forward_probes)
+    inwards = (
+        f"{count(len(case.record.forward_probes) - out, 'attempt')} to get there from the uplink"
+    )
+    return f"{inwards} and {out} to get out from there" if out else inwards
+
+
+def _of_probe(case: Case, packet: Packet, *, outward: bool) -> bool:
+    """Whether a packet is one that the lab handed to an agent's host, in that direction (OUT-04)."""
+    ends = (packet.source, packet.destination, packet.destination_port)
+    return any(
+        (probe.address, probe.destination, probe.port) == ends
+        for probe in case.record.forward_probes
+        if probe.outward == outward
+    )
+
+
+def _judge_outward(case: Case, check: Check, local: list[str]) -> None:
+    """What hosts of the local network sent to IBM must be there, and on no other wire."""
+    tried = [probe for probe in case.record.forward_probes if probe.outward]
+    for probe in tried:
+        seen = [
+            f
+            for f, p in case.packets(*local)
+            if (p.source, p.destination) == (probe.address, probe.destination)
+        ]
+        check.show(seen[:1])
+        words = f"the attempt of {probe.address} to reach {probe.destination} is on no wire"
+        check.want(seen, f"{words}, so it proves nothing")
+    for segment, frames in case.wire.items():
+        if segment not in local:
+            out = [f for f in frames if f.ip and f.ip.source in {p.address for p in tried}]
+            check.forbid(out, f"of the local network on {segment}")
 
 
 def _judge_local(case: Case, check: Check, segment: str, host: str) -> int:
     """Nobody but the neighbours of the local network may be on it."""
     wire = case.topology.segment(segment)
     subnets = tuple(filter(None, (wire.subnet, wire.subnet6)))
-    packets = case.packets(segment)
+    packets = [(f, p) for f, p in case.packets(segment) if not _of_probe(case, p, outward=True)]
     for frame, packet in packets:
         for address in (packet.source, packet.destination):
             if not any(is_in(address, net) for net in subnets) and not is_for_all(address):

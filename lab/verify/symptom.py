@@ -117,6 +117,11 @@ class Trail:
         ]
 
     @property
+    def caller(self) -> str:
+        """Who opens connections to servers: the client, or its proxy."""
+        return self._near_node
+
+    @property
     def _near_node(self) -> str:
         """Where the client's packets come to the wires."""
         return self.client

@@ -14,6 +14,10 @@ GOOD: dict[str, Plan] = {
     "esa-aix": ("esa-aix",),
     "direct-ipv6": ("direct-ipv6",),
     "dual-stack": ("dual-stack",),
+    "direct-ranges": ("direct-ranges",),
+    "direct-region": ("direct-region",),
+    "ds8000": ("ds8000",),
+    "dual-nic": ("dual-nic",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -42,6 +46,9 @@ GOOD: dict[str, Plan] = {
 
 FAULTY_TOPOLOGIES = (
     "direct",
+    "direct-region",
+    "direct-ranges",
+    "ds8000",
     "vpn-nat",
     "vpn",
     "dial",

@@ -9,6 +9,7 @@ import pytest
 
 from lab.linux import firewall, matches, process
 from lab.topology import load, model, resolve
+from lab.ways import faults
 from tests import golden
 
 DROPS = (
@@ -38,7 +39,9 @@ MEDDLING = tuple(
 
 def topology(name: str) -> model.Topology:
     plain, _, meddled = name.partition("+")
+    plain, _, fault = plain.partition("@")
     resolved = resolve.resolve(load.load(plain), b"golden")
+    resolved = faults.apply(fault, resolved) if fault else resolved
     return replace(resolved, drops=DROPS, meddling=MEDDLING) if meddled else resolved
 
 
@@ -53,6 +56,11 @@ RENDERED = [
     ("direct-ipv6", "firewall"),
     ("dual-stack", "firewall"),
     ("dual-stack+faults", "internet"),
+    ("vpn-nat+faults", "internet"),
+    ("direct-ranges", "firewall"),
+    ("ds8000", "firewall"),
+    ("ds8000@network-down", "firewall"),
+    ("ds8000@primary-down", "sdc"),
 ]
 
 
@@ -96,6 +104,32 @@ def test_every_rule_of_the_model_is_one_counted_rule_in_each_of_its_directions(n
         both = rule.both_ways and not resolved.firewall.snat
         assert len(accepting) == (2 if both else 1)
         assert all(f'comment "{rule.requirement}"' in line for line in accepting)
+
+
+def test_what_one_network_is_allowed_another_is_not() -> None:
+    """OUT-05: by interface and by address."""
+    resolved = topology("ds8000")
+    rules = firewall.render(resolved, "firewall").splitlines()
+    accepting = [line for line in rules if "allow-F-03-" in line and "accept" in line]
+    assert len(accepting) == 16
+    for line in accepting:
+        assert ('iifname "lan-a"' in line) == ("ip saddr 192.168.10.10 " in line)
+        assert ('iifname "lan-b"' in line) == ("ip saddr 192.168.20.10 " in line)
+        assert 'oifname "fw-inet"' in line
+
+
+def test_a_fault_that_passes_is_in_a_chain_of_its_own() -> None:
+    """``lab.linux.passing`` empties it, and nothing else."""
+    passing = firewall.render(topology("ds8000@network-down"), "firewall")
+    staying = firewall.render(topology("ds8000@eccgw-blocked"), "firewall")
+    for_itself = firewall.render(topology("ds8000@primary-down"), "sdc")
+    forward, own = firewall.LOST_IN_PASSING
+
+    assert f"chain {forward} {{" in passing
+    assert f"chain {forward} {{" not in staying
+    assert f"chain {firewall.LOST[0]} {{" in staying
+    assert f"chain {firewall.LOST[0]} {{" not in passing
+    assert f"chain {own} {{" in for_itself
 
 
 def test_without_a_rule_nothing_but_replies_is_accepted() -> None:

@@ -76,3 +76,13 @@ class Direct(WayDriver):
         self._ground.story.tell(
             FileUploaded(source=agent, server=server, started=started, taken=taken, detail=detail)
         )
+        """Have each agent test its connections, where the topology wants it (F-12)."""
+        topology = self._ground.topology
+        for agent in topology.agents:
+            way = lab.homeward.in_use(agent)
+            # Another kind of way may have this driver, and a plan of its own.
+            if isinstance(way, DirectPlan) and way.tests:
+                # Not at the top: most ways over the Internet are not tested so.
+                from lab.ways.direct import connectivity
+
+                connectivity.test_all(self._ground, way, agent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.names import count
 from lab.record.event import Event, kinds_of
 
 
@@ -23,6 +24,42 @@ class FileUploaded(Event, topic="agent"):
     def sentence(self) -> str:
         said = "took it" if self.taken else f"did not take it: {self.detail}"
         return f"{self.source} uploads a file by FTPS: {self.server} {said}"
+
+
+class ServerTested(Event, topic="test"):
+    """An agent's host tested its connection to a listed server (F-12). The source is the agent's host."""
+
+    started: float
+    server: str
+    """The listed name."""
+    address: str
+    port: int
+    connected: bool
+    """Whether a TCP connection came about."""
+
+    @property
+    def sentence(self) -> str:
+        became = "connected" if self.connected else "no connection"
+        return f"{self.source} to {self.server} ({self.address}:{self.port}): {became}"
+
+
+class ConnectionsTested(Event, topic="test"):
+    """An agent's host has tested its connections to all servers that are listed for it (F-12)."""
+
+    connected: int
+    servers: int
+
+    @property
+    def outcome(self) -> str:
+        """In a word, as the console has it."""
+        if self.connected == self.servers:
+            return "complete"
+        return "partial" if self.connected else "failed"
+
+    @property
+    def sentence(self) -> str:
+        reached = f"{self.connected} of {count(self.servers, 'connection')}"
+        return f"{self.source}: the test is {self.outcome}, {reached}"
 
 
 KINDS = kinds_of(__name__)

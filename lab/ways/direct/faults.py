@@ -1,28 +1,71 @@
-"""What can be wrong with a way home over the Internet: with servers, their addresses, and IPv6."""
+"""What can be wrong with a way home over the Internet: with servers, their addresses, and the firewall."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from lab.topology.family import Family, family_of, host_prefix
 from lab.topology.model import DropRule, Role, Topology
-from lab.ways.direct.plan import DirectPlan
+from lab.ways.direct.plan import plans
 from lab.ways.fault import Fault, Need, drop
 
 
-def _plans(topology: Topology) -> list[DirectPlan]:
-    return [way for way in topology.ways if isinstance(way, DirectPlan)]
-
-
 def _has_others(topology: Topology) -> bool:
-    plans = _plans(topology)
-    return bool(plans) and all(len({e.address for e in way.endpoints}) > 1 for way in plans)
+    own = plans(topology)
+    return bool(own) and all(len({e.address for e in way.endpoints}) > 1 for way in own)
 
 
-def _first_is_down(topology: Topology) -> Topology:
+def _first_is_down(topology: Topology, name: str, *, passing: bool = False) -> Topology:
     (sdc,) = topology.with_role(Role.sdc)
-    first = host_prefix(_plans(topology)[0].endpoints[0].address)
-    return drop(topology, DropRule(name="server-down", node=sdc.name, destination=first, own=True))
+    first = host_prefix(plans(topology)[0].endpoints[0].address)
+    rule = DropRule(name=name, node=sdc.name, destination=first, own=True, passing=passing)
+    return drop(topology, rule)
+
+
+def _has_sites(topology: Topology) -> bool:
+    """Whether another name stands behind the first: addresses of one name are in the resolver's order."""
+    own = plans(topology)
+    return bool(own) and all(len({e.name for e in way.endpoints}) > 1 for way in own)
+
+
+def _has_stand_ins(requirement: str) -> Callable[[Topology], bool]:
+    def has(topology: Topology) -> bool:
+        tested = [way for way in plans(topology) if way.tests]
+        groups = [g for way in tested for g in way.stand_ins if g.requirement == requirement]
+        return topology.firewall is not None and bool(groups)
+
+    return has
+
+
+def _block(name: str, requirement: str) -> Callable[[Topology], Topology]:
+    """The firewall loses what is for the first server of a group, for all agents."""
+
+    def change(topology: Topology) -> Topology:
+        assert topology.firewall is not None, "it applies only there"
+        groups = [g for way in plans(topology) for g in way.stand_ins]
+        group = next(g for g in groups if g.requirement == requirement)
+        first = host_prefix(group.endpoints[0].address)
+        return drop(topology, DropRule(name=name, node=topology.firewall.node, destination=first))
+
+    return change
+
+
+def _has_networks(topology: Topology) -> bool:
+    own = [topology.node(agent).uplink.segment for agent in topology.agents]
+    return len({*own}) > 1 and {*own} <= {*topology.insides} and bool(plans(topology))
+
+
+def _first_network_is_down(topology: Topology) -> Topology:
+    assert topology.firewall is not None, "it applies only there"
+    uplink = topology.node(topology.agents[0]).uplink
+    rule = DropRule(
+        name="network-down",
+        node=topology.firewall.node,
+        source=topology.segment(uplink.segment).subnet,
+        passing=True,
+    )
+    return drop(topology, rule)
 
 
 EARLIER = {"esa-aix-2025": "hmc-2017-simplified", "hmc-2017-simplified": "hmc-2007"}
@@ -33,7 +76,7 @@ def _has_moved(topology: Topology) -> bool:
     if topology.firewall is None or topology.profile not in EARLIER:
         return False
     families = {family_of(address) for address in _earlier_addresses(topology)}
-    return any(families & {*way.families} for way in _plans(topology))
+    return any(families & {*way.families} for way in plans(topology))
 
 
 def _earlier_addresses(topology: Topology) -> tuple[str, ...]:
@@ -63,11 +106,11 @@ GLOBAL_UNICAST = "2000::/3"
 
 
 def _by_ipv6(topology: Topology) -> bool:
-    return any(Family.ipv6 in way.families for way in _plans(topology))
+    return any(Family.ipv6 in way.families for way in plans(topology))
 
 
 def _by_ipv4_too(topology: Topology) -> bool:
-    return all(Family.ipv4 in way.families for way in _plans(topology))
+    return all(Family.ipv4 in way.families for way in plans(topology))
 
 
 def _ipv6_is_lost(topology: Topology) -> Topology:
@@ -94,7 +137,58 @@ FAULTS = (
         "server-down",
         "the listed server that is asked first does not answer",
         Need("a direct path to several servers", _has_others, "direct"),
-        _first_is_down,
+        lambda t: _first_is_down(t, "server-down"),
+        survives=True,
+    ),
+    Fault(
+        "primary-down",
+        "the server that is asked first does not answer, until every agent has called home by another one",
+        Need("a direct path to servers of several names", _has_sites, "direct"),
+        lambda t: _first_is_down(t, "primary-down", passing=True),
+        survives=True,
+    ),
+    Fault(
+        "address-blocked",
+        "the firewall loses what is for one address of the front end",
+        Need(
+            "a direct path with tested connections to a front end, through a firewall",
+            _has_stand_ins("F-12"),
+            "direct",
+        ),
+        _block("address-blocked", "F-12"),
+        survives=True,
+    ),
+    Fault(
+        "eccgw-blocked",
+        "the firewall loses what is for one of the two servers for registration and bulk data",
+        Need(
+            "a direct path with tested connections to both of these servers, through a firewall",
+            _has_stand_ins("F-13"),
+            "direct",
+        ),
+        _block("eccgw-blocked", "F-13"),
+        survives=True,
+    ),
+    Fault(
+        "config-server-blocked",
+        "the firewall loses what is for one of the two configuration servers",
+        Need(
+            "a direct path with tested connections to two configuration servers, through a firewall",
+            _has_stand_ins("F-14"),
+            "direct",
+        ),
+        _block("config-server-blocked", "F-14"),
+        survives=True,
+    ),
+    Fault(
+        "network-down",
+        "the firewall loses what comes from the first agent's network, until every agent has tried to call",
+        Need(
+            "direct paths of agents on networks of their own, behind one firewall",
+            _has_networks,
+            "direct",
+        ),
+        _first_network_is_down,
         survives=True,
     ),
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lab.verify import firewall, outbound
-from lab.verify.finding import Judge
-from lab.ways.direct import healing, redundancy, uploads, versions
+from lab.verify.finding import Judge, checks_in
+from lab.ways.direct import healing, openings, redundancy, uploads, versions
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
@@ -14,6 +14,8 @@ CHECKS: dict[str, Judge] = {
     "F-02": firewall.check_f_02,
     "F-03": firewall.check_f_03,
     "F-05": healing.check_f_05,
+    **checks_in(openings),
+    "R-02": redundancy.check_r_02,
     "R-09": redundancy.check_r_09,
     "R-10": healing.check_r_10,
     "OUT-43": uploads.check_out_43,

@@ -1,4 +1,4 @@
-"""Findings on servers that stand in for each other: R-09."""
+"""Findings on servers that stand in for each other: R-02, R-09."""
 
 from __future__ import annotations
 
@@ -48,7 +48,13 @@ def asked(case: Case, agent: str) -> list[Asked]:
         if connection.opened
         and case.agent_addresses.get(connection.client) == agent
         and (connection.server, connection.port) in case.listed
+        and not _is_test(case, connection.frames[0])
     ]
+
+
+def _is_test(case: Case, frame: Frame) -> bool:
+    """Whether a connection is of the test of connections, and of no call home."""
+    return frame.ip is not None and case.is_server_test(frame, frame.ip)
 
 
 def check_r_09(case: Case) -> Finding:
@@ -86,3 +92,82 @@ def check_r_09(case: Case) -> Finding:
     if not through and case.called:
         check.object("no call home came through")
     return check.finding(f"{'; '.join(told)}; {count(len(through), 'call')} came through")
+
+
+def check_r_02(case: Case) -> Finding:
+    """The backup serves while the primary is unavailable; the primary is asked first once it is back."""
+    check = Check(
+        "R-02",
+        f"while the primary server does not answer, the next is asked within {NEXT_WITHIN_S:.0f} s, and the "
+        "call home comes through by it; once the primary answers, it is asked first",
+    )
+    told = []
+    for agent in case.topology.agents:
+        settled = case.settled(agent)
+        if settled is None or settled.kind != "direct":
+            continue
+        primary = settled.endpoints_of(agent)[0].address
+        sessions = _sessions(case, agent)
+        down = [found for found in sessions if found and _is_down(case, primary, found)]
+        for found in down:
+            _judge_backup(check, agent, primary, found)
+        later = sessions[sessions.index(down[-1]) + 1 :] if down else []
+        for found in later:
+            if not found:
+                check.object(f"{agent} called again by the way, and the call is on no wire")
+                continue
+            check.show(found[0].frames)
+            if found[0].address != primary:
+                words = f"{agent} asks {found[0].place} first, and {primary} answers again"
+                check.object(words, found[0].frames)
+        if down and later and later[0]:
+            by = next((one.place for one in down[0] if one.answered), "nobody")
+            told.append(
+                f"{primary} did not answer {agent}, and {by} did, {_wait_s(down[0]):.0f} s later; the next "
+                f"call of {agent} asked {later[0][0].place} first"
+            )
+    if not told:
+        return check.not_tested("no primary server was unavailable for a time, and then back")
+    return check.finding("; ".join(told))
+
+
+def _sessions(case: Case, agent: str) -> list[list[Asked]]:
+    """The connections of each call home of an agent."""
+    own = asked(case, agent)
+    return [
+        [one for one in own if call.started <= one.time <= call.ended]
+        for call in case.record.calls
+        if call.agent == agent
+    ]
+
+
+def _is_down(case: Case, primary: str, found: list[Asked]) -> bool:
+    """Whether the primary was asked and silent in a call; not if nothing of the call left the customer."""
+    first = [one for one in found if one.address == primary]
+    ends = {(one.address, one.port) for one in found}
+    times = found[0].time, found[-1].time + NEXT_WITHIN_S
+    left = any(
+        p.is_bare_syn
+        and (p.destination, p.destination_port) in ends
+        and times[0] <= f.time <= times[1]
+        and p.tcp_sequence in {one.frames[0].ip.tcp_sequence for one in found if one.frames[0].ip}
+        for f, p in case.leaving
+    )
+    return left and bool(first) and not any(one.answered for one in first)
+
+
+def _wait_s(found: list[Asked]) -> float:
+    """From the first SYN to the primary until the first to who answers."""
+    return next((one.time for one in found if one.answered), found[-1].time) - found[0].time
+
+
+def _judge_backup(check: Check, agent: str, primary: str, found: list[Asked]) -> None:
+    check.show(frame for one in found for frame in one.frames)
+    if found[0].address != primary:
+        check.object(f"{agent} asks {found[0].place} before {primary}", found[0].frames)
+    for one, following in pairwise(found):
+        late_s = following.time - one.time
+        if not one.answered and one.place != following.place and late_s > NEXT_WITHIN_S:
+            check.object(f"{agent} asks {following.place} {late_s:.0f} s after {one.place}")
+    if not any(one.answered for one in found):
+        check.object(f"{primary} did not answer {agent}, and no backup did")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lab.topology.catalogue import Address, Variant
+from lab.topology.catalogue import Region, RowKind, Variant
 from lab.topology.family import Family
-from lab.topology.model import AllowRule
+from lab.topology.model import AllowRule, Endpoint
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
 from lab.topology.site import Site
-from lab.ways.direct.plan import DirectPlan
+from lab.ways.direct.plan import DirectPlan, StandIns
 from lab.ways.direct.spec import DirectSpec
 
 PROBE_RULE = "LAB_PROBE"
@@ -18,6 +18,8 @@ PROBE_RULE = "LAB_PROBE"
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
     endpoints = site.endpoints(Variant.ssl, families=way.families)
+    tested = _listed(site, site.spec.region, way.families)
+    known = {endpoint.address for endpoint in tested}
     return DirectPlan(
         name=name,
         kind=way.kind,
@@ -26,7 +28,37 @@ def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
         endpoints=endpoints,
         probe=endpoints[0].address,
         families=way.families,
+        tests=way.test,
+        tested=tested,
+        elsewhere=tuple(
+            each for each in _listed(site, Region.all, way.families) if each.address not in known
+        ),
+        stand_ins=tuple(_stand_ins(site, endpoints)),
+        ranges=tuple(net for family in way.families for net in site.ranges(family)),
     )
+
+
+def _listed(site: Site, region: Region, families: Iterable[Family]) -> tuple[Endpoint, ...]:
+    """Every listed address and port that a direct way asks for, in the order of ports and tables."""
+    found: dict[tuple[str, int], Endpoint] = {}
+    for family in families:
+        for port in site.profile.direct_ports:
+            for a in site.profile.callable(region, Variant.ssl):
+                if a.family is family and a.offers("tcp", port):
+                    one = Endpoint(name=a.host, address=a.address, port=port, row=a.row.id)
+                    found.setdefault((a.address, port), one)
+    return tuple(found.values())
+
+
+def _stand_ins(site: Site, endpoints: tuple[Endpoint, ...]) -> Iterator[StandIns]:
+    """The groups of servers of which the papers say that one is enough (F-12 to F-14)."""
+    rows = [row for row in site.profile.rows if row.redundancy and row.kind is RowKind.server]
+    for requirement in dict.fromkeys(row.redundancy for row in rows):
+        own = [row for row in rows if row.redundancy == requirement]
+        addresses = {a.address for row in own for a in row.addresses}
+        theirs = tuple(endpoint for endpoint in endpoints if endpoint.address in addresses)
+        if len(theirs) > 1:
+            yield StandIns(requirement=requirement, purpose=own[0].purpose, endpoints=theirs)
 
 
 def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
@@ -36,27 +68,21 @@ def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
 
 
 def _rules(site: Site, agent: str, family: Family) -> Iterator[AllowRule]:
-    listed = site.profile.callable(site.spec.region, Variant.ssl)
     own = site.uplink_ip(agent, family)
-    wanted = dict.fromkeys(
-        (site.opened(a.host, a.address), port)
-        for port in site.profile.direct_ports
-        for a in listed
-        if a.family is family and a.offers("tcp", port)
-    )
-    for address, port in wanted:
+    wanted = _listed(site, site.spec.region, (family,))
+    for destination, port in site.openings(wanted):
         yield AllowRule(
             requirement=site.profile.direct_requirement,
             source=own,
-            destination=address,
+            destination=destination,
             protocol="tcp",
             port=port,
             both_ways=False,
         )
-    for address, port, port_to in _upload_ports(listed):
+    for address, port, port_to in _upload_ports(site, family):
         yield AllowRule(
             requirement="OUT-43",
-            source=site.uplink_ip(agent),
+            source=own,
             destination=address,
             protocol="tcp",
             port=port,
@@ -73,9 +99,9 @@ def _rules(site: Site, agent: str, family: Family) -> Iterator[AllowRule]:
     )
 
 
-def _upload_ports(listed: Iterable[Address]) -> Iterator[tuple[str, int, int]]:
+def _upload_ports(site: Site, family: Family) -> Iterator[tuple[str, int, int]]:
     """FTP over TLS (A-30): its own port, and the ports of data, which the lab's servers choose (RFC 4217)."""
-    for a in listed:
-        if a.version == 4 and a.offers("tcp", FTPS_PORT):
+    for a in site.profile.callable(site.spec.region, Variant.ssl):
+        if a.family is family and a.offers("tcp", FTPS_PORT):
             yield a.address, FTPS_PORT, 0
             yield a.address, PASSIVE_PORTS[0], PASSIVE_PORTS[-1]

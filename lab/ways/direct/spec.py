@@ -26,5 +26,12 @@ class DirectSpec(WaySpec):
         """As the file says."""
         return self.families
 
+    test: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether an agent that has called home tests its connection to each listed server "
+        "(F-12).",
+    )
+
 
 Spec = DirectSpec

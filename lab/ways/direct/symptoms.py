@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
+from lab.ways.direct import opening_symptoms
 
 Symptom = Callable[[Trail], Diagnosis | None]
 
@@ -24,9 +25,11 @@ FAILURE: tuple[Symptom, ...] = (
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
 
-
 SURVIVED: tuple[Symptom, ...] = (
     internet_symptoms.find_lost_ipv6,
+    opening_symptoms.find_dead_network,
+    opening_symptoms.find_blocked_server,
+    opening_symptoms.find_returned_server,
     internet_symptoms.find_silent_server,
     name_symptoms.find_no_aaaa,
 )
@@ -38,5 +41,5 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
 
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
-    """What befell a way that did lead home: IPv6 was lost or had no name, or a server was down."""
+    """What befell a way that did lead home: IPv6, a server or a network was lost, or closed."""
     return first_of([Trail(case, agent, None)], SURVIVED)

@@ -28,11 +28,7 @@ def plan(site: Site, name: str, way: ProxySpec) -> ProxyPlan:
 def rules(site: Site, way: ProxySpec, agent: str) -> Iterator[AllowRule]:
     """F-10: to the listed servers by TCP 443, from the proxies; nothing for the agent itself."""
     for proxy in way.configured:
-        servers = (
-            (site.opened(each.name, each.address), each.port)
-            for each in site.endpoints(Variant.ssl)
-        )
-        for destination, port in dict.fromkeys(servers):
+        for destination, port in site.openings(site.endpoints(Variant.ssl)):
             yield AllowRule(
                 requirement="F-10",
                 source=site.uplink_ip(proxy),

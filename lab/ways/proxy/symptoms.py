@@ -76,6 +76,8 @@ def find_refused_log_in(trail: ProxyTrail) -> Diagnosis | None:
     denied = [tunnel for tunnel in trail.asked if tunnel.status == LOG_IN_WANTED]
     if not denied or any(tunnel.is_made for tunnel in trail.asked):
         return None
+    if any(tunnel.log_in and tunnel.status != LOG_IN_WANTED for tunnel in trail.asked):
+        return None  # The log-in was taken, and what came after it was not.
     if any(tunnel.log_in for tunnel in denied):
         return Diagnosis(
             "proxy-log-in",
@@ -95,7 +97,8 @@ def find_refused_connect(trail: ProxyTrail) -> Diagnosis | None:
     refused = [tunnel for tunnel in trail.asked if tunnel.status and not tunnel.is_made]
     if not refused or any(tunnel.is_made for tunnel in trail.asked):
         return None
-    one = refused[0]
+    # Before a log-in that is taken there is a 407, which says nothing.
+    one = next((t for t in refused if t.status != LOG_IN_WANTED), refused[0])
     if one.status == BUSY and not _went_out(trail):
         return Diagnosis(
             "proxy-busy",
@@ -161,6 +164,7 @@ FAILURE = (
     internet_symptoms.find_black_hole,
     tls_symptoms.find_old_tls,
     internet_symptoms.find_refusing_server,
+    internet_symptoms.find_unopened_address,
     internet_symptoms.find_lost_syn,
 )
 """In the order of the path: an earlier step that fails explains all later ones."""

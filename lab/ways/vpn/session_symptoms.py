@@ -7,7 +7,8 @@ from collections import Counter
 from lab.names import count
 from lab.verify.journey import Course
 from lab.verify.sightings import EspSighting, Silence
-from lab.verify.symptom import Diagnosis, Trail
+from lab.verify.symptom import Diagnosis, Trail, first_of
+from lab.ways.vpn import tunnel_symptoms
 from lab.ways.vpn.esp import AUTH_FAILURES
 from lab.ways.vpn.plan import connections
 from lab.wire import ppp
@@ -173,6 +174,16 @@ def find_takeover(trail: Trail) -> Diagnosis | None:
     first = Trail(trail.case, trail.client, own[0], hidden=True)
     if not first.ike:
         return None
+    lost = first_of(
+        [first],
+        (
+            tunnel_symptoms.find_lost_udp_500,
+            tunnel_symptoms.find_lost_udp_4500,
+            tunnel_symptoms.find_lost_esp,
+        ),
+    )
+    if lost is not None:
+        return Diagnosis(lost.cause, f"{lost.sentence}; {used} took over", lost.hint)
     if any(not s.outgoing for s in first.ike):
         silence = _silence(first)
         since = f" at {silence.since - trail.case.record.started:.1f} s" if silence else ""
@@ -182,9 +193,7 @@ def find_takeover(trail: Trail) -> Diagnosis | None:
             f"see why the daemons of {first.gateway} ended",
         )
 
-    from lab.ways.vpn.tunnel_symptoms import find_silence  # the same words as for a failure
-
-    silent = find_silence(first)
+    silent = tunnel_symptoms.find_silence(first)
     assert silent is not None
     return Diagnosis(silent.cause, f"{silent.sentence}; {used} took over", silent.hint)
 

@@ -57,16 +57,18 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
         region=Region(topology.region),
         variant=Variant.ssl if Variant.ssl in needs.variants(profile) else Variant.none,
         nat=topology.firewall.snat,
+        ranges="/" in "".join(rule.destination for rule in rules_of(topology)),
     )
     families = {family for way in topology.ways for family in way.ip_families}
     chosen = {address.address for row in profile.choices for address in row.addresses}
+    ranges = {address.address for address in profile.addresses(RowKind.range)}
     standing = {address for node in topology.nodes for address in node.service_addresses}
     wanted = {
         (need.destination, need.protocol, need.port, need.heading is Heading.both): need
         for need in needs.needs(scope)
         if FAMILIES[need.version] in families
         if need.heading is Heading.both or need.port in profile.direct_ports
-        if need.destination in standing
+        if need.destination in standing | ranges
         if need.must is not Must.optional
     }
     relay = topology.service.relay_address if topology.service is not None else ""

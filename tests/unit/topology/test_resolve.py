@@ -104,7 +104,7 @@ def test_packets_reach_ibm_and_come_back(name: str) -> None:
         far = [(c.gateway_address, c.gateway) for c in connections(topology)]
 
     for agent in topology.agents:
-        own = topology.node(agent).interface(firewall.inside)
+        own = topology.node(agent).uplink
         for address, node in far:
             hidden = firewall.snat and ":" not in address
             outside = topology.node(firewall.node).interface(firewall.outside)

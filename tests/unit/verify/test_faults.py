@@ -26,6 +26,7 @@ NAMES = {
     "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
     "server-down", "address-moved", "dns-wrong-answer", "addresses-pinned",
     "ipv6-broken", "dns-no-aaaa", "old-tls-only", "proxy-inspects",
+    "primary-down", "address-blocked", "eccgw-blocked", "config-server-blocked", "network-down",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -40,13 +41,15 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
         "vpn1-silent", "gateway-dies", "tampered-esp", "replayed-esp",
         "busy", "training-fails", "slow-training", "line-drops", "noise",
         "wrong-ppp-address", "stale-session", "server-down",
+        "primary-down", "address-blocked", "eccgw-blocked", "config-server-blocked", "network-down",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
-             "proxy-auth", "proxy", "direct-names", "dual-stack")  # fmt: skip
+             "proxy-auth", "proxy", "direct-names", "dual-stack", "ds8000",
+             "direct-ranges")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 

@@ -1,0 +1,53 @@
+"""The test of connections, as a console's own (S3 Appendix, Simplified, note 1): to every listed server.
+
+It is a TCP connection that is ended at once. Nothing is said on it.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from lab.topology.model import Endpoint
+from lab.ways.direct.events import ConnectionsTested, ServerTested
+from lab.ways.direct.plan import DirectPlan
+from lab.ways.ground import Ground
+
+TEST_S = 5.0
+"""Lab time for one connection."""
+
+
+def test_all(ground: Ground, way: DirectPlan, agent: str) -> None:
+    """Test every server that is listed for the agent, and then those of other regions, in their order."""
+    connected = [_test(ground, agent, endpoint) for endpoint in way.tested]
+    told = ConnectionsTested(source=agent, connected=sum(connected), servers=len(connected))
+    ground.story.tell(told)
+    for endpoint in way.elsewhere:
+        _test(ground, agent, endpoint)
+
+
+def _test(ground: Ground, agent: str, endpoint: Endpoint) -> bool:
+    started = time.time()
+    connected = ground.nodes[agent].call(_connect, endpoint.address, endpoint.port)
+    ground.story.tell(
+        ServerTested(
+            source=agent,
+            started=started,
+            server=endpoint.name,
+            address=endpoint.address,
+            port=endpoint.port,
+            connected=connected,
+        )
+    )
+    return connected
+
+
+def _connect(address: str, port: int) -> bool:
+    """Whether a TCP connection comes about."""
+    with socket.socket() as asker:
+        asker.settimeout(TEST_S)
+        try:
+            asker.connect((address, port))
+        except OSError:
+            return False
+        return True
