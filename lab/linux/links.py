@@ -50,6 +50,11 @@ IPV6_SYSCTLS: Mapping[str, str] = {
 }
 """What a node on a link with IPv6 needs beside ``FRESH_SYSCTLS``, before its links are made."""
 IPV6_ROUTER_SYSCTLS: Mapping[str, str] = {"net.ipv6.conf.all.forwarding": "1"}
+LATER_SYSCTLS: Mapping[str, str] = {
+    # A router would report on ``ppp0`` which groups it listens to; PPP of the papers is for IPv4.
+    "net.ipv6.conf.default.disable_ipv6": "1",
+}
+"""What such a node's links have that come after those of the model."""
 WIRES_SYSCTLS: Mapping[str, str] = {
     "net.ipv6.conf.all.disable_ipv6": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
@@ -123,6 +128,8 @@ def build(topology: model.Topology, nodes: Mapping[str, Node], wires: Node) -> N
             for interface in node.interfaces:
                 _offloads_off(sock, node.name, interface.name)
             sock.transact(node_requests(topology, node))
+            if _by_ipv6(node):
+                nodes[node.name].call(_set, node.name, LATER_SYSCTLS)
     finally:
         for namespace in namespaces.values():
             os.close(namespace)
@@ -334,13 +341,16 @@ def _offloads_off(sock: NetlinkSocket, node_name: str, interface: str) -> None:
 
 
 def _sysctls(node: model.NodePlan, fresh: Mapping[str, str]) -> dict[str, str]:
-    by_ipv6 = any(interface.address6 for interface in node.interfaces)
     return {
         **fresh,
         **(ROUTER_SYSCTLS if node.forwarding else {}),
-        **(IPV6_SYSCTLS if by_ipv6 else {}),
-        **(IPV6_ROUTER_SYSCTLS if by_ipv6 and node.forwarding else {}),
+        **(IPV6_SYSCTLS if _by_ipv6(node) else {}),
+        **(IPV6_ROUTER_SYSCTLS if _by_ipv6(node) and node.forwarding else {}),
     }
+
+
+def _by_ipv6(node: model.NodePlan) -> bool:
+    return any(interface.address6 for interface in node.interfaces)
 
 
 def _netem(label: str, index: int, segment: model.Segment) -> NetlinkRequest:

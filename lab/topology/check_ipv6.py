@@ -56,6 +56,9 @@ def _nodes(spec: TopologySpec, name: str, link: LinkSpec) -> Iterator[Complaint]
             yield from named(spec, place, node, *Role)
             if node in spec.nodes:
                 yield Complaint(place, f"{node} is not on {name}", f"add {node} to nodes", needs)
+        if node == spec.lig:
+            problem = f"{node} is AT&T's gateway, which has no IPv6"
+            yield Complaint(place, problem, "take it out", (("nodes", node, "role"),))
         if link.subnet6 is None:
             yield Complaint(place, f"{name} has no IPv6", f"add subnet6 to {name}", needs)
             continue

@@ -184,12 +184,12 @@ class _Resolver(Site):
 
             hop = ways[min(near, key=lambda o: len(ways[o]))][0]
             family = family_of(destination)
-            if hop != default and (family is Family.ipv4 or self.spec.links[hop.link].subnet6):
+            if hop != default and (family is Family.ipv4 or self.ip6(hop.link, node)):
                 yield self.route(destination, hop, family)
 
         if default is not None:
             yield self.route("default", default)
-            if self.spec.links[default.link].subnet6:
+            if self.ip6(default.link, node):
                 yield self.route("default", default, Family.ipv6)
         yield from self.service_routes(node)
 

@@ -71,11 +71,13 @@ class Site:
         """(link, node) to IPv6 address with prefix length, on the links that have IPv6.
 
         What the user wrote, or the node's IPv4 host number, digit by digit: ``192.168.10.25`` has
-        ``2001:db8:10::25``.
+        ``2001:db8:10::25``. AT&T's gateway has none: its fence knows calls by IPv4 only.
         """
         result: dict[tuple[str, str], str] = {}
         for name, link in self.spec.links.items():
             for node in link.nodes if link.subnet6 else ():
+                if node == self.spec.lig:
+                    continue
                 written = link.nodes6.get(node)
                 own = written or address6(link.subnet, link.subnet6 or "", self.ip(name, node))
                 result[name, node] = f"{own}/{IPv6Network(link.subnet6 or '').prefixlen}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.integration.labs import SYSTEM_PYTHON, Ran, Runs, lab
 
 pytestmark = pytest.mark.kernel
 
+IPV6_IN_PPP = 0x57
+"""RFC 5072 2."""
 SERVER = "2620:0:6c0:200:129:42:56:189"
 CODE = "-o /dev/null -w '%{http_code}\\n'"
 URLLIB = """
@@ -145,6 +148,23 @@ def test_others_clients_prefer_what_the_way_prefers(tmp_path: Path) -> None:
 
     assert ran.status == 0, ran.told
     assert ran.stdout.split()[0] == "192.148.6.11"
+
+
+@pytest.mark.parametrize("name", ["vpn-nat", "dial", "proxy", "direct-snat"])
+def test_ways_by_ipv4_are_as_they_are_beside_ipv6(name: str, tmp_path: Path) -> None:
+    """Every link has it, and nobody calls home by it; nothing of it is in a tunnel or on a telephone line."""
+    text = (load.folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    subnets = re.findall(r"^    subnet: .*\n", text, re.MULTILINE)
+    changes = [(s, f"{s}    subnet6: 2001:db8:{n}::/64\n") for n, s in enumerate(subnets, 1)]
+    ran = run(other(tmp_path, name, *changes))
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    assert any(i.address6 for i in ran.topology.node("firewall").interfaces)
+    assert {packet.version for _, packet in ran.case.leaving if packet.is_bare_syn} <= {4}
+    in_ppp = {item.ppp.protocol for item in ran.case.insides if item.ppp}
+    by_telephone = {item.ppp.protocol for item in ran.case.carried if item.ppp}
+    assert IPV6_IN_PPP not in in_ppp | by_telephone
 
 
 def test_an_address_of_ones_own_is_the_nodes(tmp_path: Path) -> None:
