@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from lab.names import count
+from lab.topology.servers import FTPS_PORT
 from lab.verify.journey import Course, Journey
 from lab.verify.symptom import Diagnosis, Trail, loss_of_all
 from lab.wire.decode import reverse
@@ -67,10 +68,11 @@ def find_refusing_server(trail: Trail) -> Diagnosis | None:
     for entry in trail.case.record.ledger:
         # What broke on the way is not the server's doing, though it says so with a status.
         if entry.status >= HTTP_ERROR and entry.kind != "broken":
+            what = f"the {entry.kind}" if entry.kind != "refused" else entry.method or "what came"
+            by = "FTP" if entry.server_port == FTPS_PORT else "HTTP"
             return Diagnosis(
                 "server-refuses",
-                f"{entry.server_ip}:{entry.server_port} refuses the {entry.kind} with HTTP "
-                f"status {entry.status}",
+                f"{entry.server_ip}:{entry.server_port} refuses {what} with {by} status {entry.status}",
                 "read the server's ledger in record.json",
             )
     return None
