@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(__doc__ or "")
         return 2
     except (OSError, EOFError, ftplib.Error) as error:
-        sys.stderr.write(f"upload: {host} did not take {name}: {error or type(error).__name__}\n")
+        sys.stderr.write(f"{error or type(error).__name__}\n")
         return 1
     return 0
 

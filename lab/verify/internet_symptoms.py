@@ -7,6 +7,7 @@ from math import inf
 from lab import names
 from lab.names import all_of, count
 from lab.topology.model import AllowRule
+from lab.topology.servers import FTPS_PORT
 from lab.verify.journey import Course, Journey
 from lab.verify.networks import is_in
 from lab.verify.symptom import Diagnosis, Trail, loss_of_all
@@ -75,10 +76,12 @@ def find_refusing_server(trail: Trail) -> Diagnosis | None:
     for entry in trail.case.record.ledger:
         # What broke on the way is not the server's doing, though it says so with a status.
         if entry.status >= HTTP_ERROR and entry.kind != "broken":
+            what = f"the {entry.kind}" if entry.kind != "refused" else entry.method or "what came"
+            by = "FTP" if entry.server_port == FTPS_PORT else "HTTP"
             return Diagnosis(
                 "server-refuses",
-                f"{names.place(entry.server_ip, entry.server_port)} refuses the {entry.kind} with HTTP "
-                f"status {entry.status}",
+                f"{names.place(entry.server_ip, entry.server_port)} refuses {what} with {by} status "
+                f"{entry.status}",
                 "read the server's ledger in record.json",
             )
     return None

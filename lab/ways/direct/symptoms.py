@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
-from lab.ways.direct import opening_symptoms
+from lab.ways.direct import opening_symptoms, upload_symptoms
 
 Symptom = Callable[[Trail], Diagnosis | None]
 
@@ -30,6 +30,7 @@ SURVIVED: tuple[Symptom, ...] = (
     opening_symptoms.find_dead_network,
     opening_symptoms.find_blocked_server,
     opening_symptoms.find_returned_server,
+    upload_symptoms.find_blocked_upload,
     internet_symptoms.find_silent_server,
     name_symptoms.find_no_aaaa,
 )

@@ -40,7 +40,7 @@ def test_what_goes_wrong_is_the_last_line(
 
     assert upload.main(["a.test", "x", "1"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said == "upload: a.test did not take x: [Errno 111] Connection refused"
+    assert said == "[Errno 111] Connection refused"
 
 
 def test_auth_tls_comes_before_user(
