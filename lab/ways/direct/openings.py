@@ -244,9 +244,9 @@ def _judge_stand_ins(
                 for address in sorted(missing):
                     check.object(f"the test of {agent} passes over {address}")
                 told.append(_told(check, agent, tests, whole, partly))
-    object_to_failed_calls(case, check)
     if not told:
         return check.not_tested(NOT_TESTED)
+    object_to_failed_calls(case, check)
     by = f"; by TCP {needed} alone" if needed else ""
     return check.finding(f"{'; '.join(told)}{by}")
 
