@@ -183,9 +183,9 @@ def check_f_15(case: Case) -> Finding:
 
 
 def _judge_passage(case: Case, check: Check) -> dict[str, bool]:
-    """Whether a connection to each listed address that was asked got past the firewall, and past any agent's.
+    """Of each listed address and port that agents asked: whether the firewall let every agent out to it.
 
-    Object to an address that none got to, unless a server that stands in for it was got to (F-12 to F-14).
+    Object to one to which it did not, unless it let the agent out to a server that stands in (F-12 to F-14).
     """
     found: dict[str, bool] = {}
     for plan, agent in plans_of(case):
@@ -250,10 +250,10 @@ def _judge_stand_ins(
                 missing = {e.address for e in group.endpoints} - {t.told.address for t in tests}
                 for address in sorted(missing):
                     check.object(f"the test of {agent} passes over {address}")
-                told.append(_told(check, agent, tests, whole, partly))
-    object_to_failed_calls(case, check)
+                told.append(f"{group.purpose}: {_told(check, agent, tests, whole, partly)}")
     if not told:
         return check.not_tested(NOT_TESTED)
+    object_to_failed_calls(case, check)
     by = f"; by TCP {needed} alone" if needed else ""
     return check.finding(f"{'; '.join(told)}{by}")
 

@@ -155,6 +155,8 @@ MUTATIONS = (
     mutation("F-12", "an address did not answer", "direct-ranges",
              of(FRONT_ENDS[2], answers_only=True), seen="the wire says otherwise"),
     mutation("F-12", "an address was not asked", "direct-ranges", of(FRONT_ENDS[2]), seen="no wire"),
+    mutation("F-12", "the call home failed all the same", "direct-ranges.address-blocked",
+             facts("calls", succeeded=False), "OUT-01 R-09", seen="did not get through"),
     mutation("F-13", "a server did not answer", "ds8000", of(ECCGW, answers_only=True),
              seen="the wire says otherwise"),
     mutation("F-13", "a server answered", "ds8000.eccgw-blocked", answered_all_the_same, "F-03",
