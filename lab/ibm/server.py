@@ -30,6 +30,7 @@ from lab.topology.model import Topology
 from lab.topology.servers import ListedServer, Speaks, TlsPlan
 
 if TYPE_CHECKING:
+    from lab.ibm.errand_desk import ErrandDesk
     from lab.ibm.ftps import FtpsTalk
     from lab.ibm.stubs import Stubs
     from lab.linux.nodes import Node
@@ -68,7 +69,7 @@ def serving(
         for listener in listeners:
             stack.enter_context(listener)
 
-        shared = Shared(ledger, key_log, _stubs(topology), limits)
+        shared = Shared(ledger, key_log, _stubs(topology), limits, lambda: _desk(topology, node))
         plans = {plan.name: plan for plan in topology.tls}
         server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
         at = dict(zip(listeners, topology.servers, strict=True))
@@ -93,6 +94,12 @@ def start(ground: Ground, node: Node) -> Iterator[Server]:
                     )
                 )
         yield server
+
+
+def _desk(topology: Topology, node: Node) -> ErrandDesk:
+    from lab.ibm.errand_desk import ErrandDesk
+
+    return ErrandDesk(node, topology.servers, topology.back_ends)
 
 
 def _stubs(topology: Topology) -> Stubs | None:

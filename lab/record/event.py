@@ -286,6 +286,10 @@ class CallHomeTried(Event, topic="agent"):
     detail: str
     proxy: str = ""
     """The proxy's URL, without a password; empty where none was asked."""
+    errand: str = "heartbeat"
+    """What it was for: ``problem``, ``fix``."""
+    sha256: str = ""
+    """Of a fix that came as it was promised by TLS (OUT-41)."""
 
     @property
     def sentence(self) -> str:
@@ -294,9 +298,32 @@ class CallHomeTried(Event, topic="agent"):
     @property
     def outcome(self) -> str:
         through = f"{self.server} through {self.proxy}" if self.proxy else self.server
+        if self.errand != "heartbeat":
+            through = f"{self.errand}: {through}" if through else self.errand
         if self.cause is None:
             return f"{through} acknowledged as {self.transaction}"
         return f"{through} failed at {self.phase}: {self.why}"
+
+
+class ErrandsKept(Event, topic="agent"):
+    """An agent could not do some of its errands, and keeps them."""
+
+    errands: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source}: not sent, and kept: {', '.join(self.errands)}"
+
+
+class RowBlocked(Event, topic="firewall"):
+    """The customer's firewall holds back the addresses of one row, while an agent does its errands (F-16)."""
+
+    row: str
+    addresses: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source} holds back {self.row}: {', '.join(self.addresses)}"
 
 
 class Served(Event, topic="sdc"):

@@ -17,6 +17,7 @@ from lab.errors import TopologyError, UsageError
 from lab.names import did_you_mean
 from lab.topology import (
     check,
+    check_back_ends,
     check_calls,
     check_profile,
     check_service,
@@ -159,7 +160,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         except ValidationError as error:
             _mend(document, error.errors(include_url=False))
 
-    parts = (check_profile, check, check_telephone, check_calls, check_service)
+    parts = (check_profile, check, check_telephone, check_calls, check_service, check_back_ends)
     complaints = (part.complaints(spec) for part in parts)
     for complaint in chain.from_iterable(complaints):
         involved = (complaint.place, *complaint.needs)
@@ -168,7 +169,10 @@ def _build(document: Document, source: str) -> TopologySpec | None:
 
     if not document.issues:  # ways through a network are worth a look only if the network is sound
         for complaint in chain(
-            check.routes(spec), check_telephone.routes(spec), check_service.routes(spec)
+            check.routes(spec),
+            check_telephone.routes(spec),
+            check_service.routes(spec),
+            check_back_ends.routes(spec),
         ):
             _note(document, complaint)
 

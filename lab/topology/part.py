@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from lab.topology.catalogue import Region
+    from lab.topology.errand_kinds import ErrandKind
 
 
 class Part(BaseModel):
@@ -26,6 +27,16 @@ class WaySpec(Part):
     """Whether the way needs the telephone."""
     looks_up_servers: ClassVar[bool] = True
     """Whether the agent itself looks up IBM's names, in its hosts table."""
+
+    @property
+    def errands_done(self) -> tuple[ErrandKind, ...]:
+        """What agents do by this way beside the heartbeat, in this order."""
+        return ()
+
+    @property
+    def address_set(self) -> str:
+        """Whose servers the agents call, where a profile has two sets of addresses: ssl or ursf (OUT-39)."""
+        return "ssl"
 
     @property
     def regions_of_lists(self) -> dict[str, Region]:

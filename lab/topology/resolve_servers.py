@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 
 from lab.topology.catalogue import Profile, Row, RowKind
-from lab.topology.servers import KeyKind, ListedServer, Speaks, TlsPlan
+from lab.topology.roles import Role
+from lab.topology.servers import BackEnd, KeyKind, ListedServer, Speaks, TlsPlan
+from lab.topology.site import Site
 
 TODAY = "today"
 
@@ -40,9 +42,28 @@ def servers(profile: Profile) -> tuple[ListedServer, ...]:
             rows=tuple(row.id for row in listing),
             speaks=(speaks := _BY_PORT.get(place[1], Speaks.https)),
             tls="" if speaks is Speaks.http else plan_name(profile.name, listing[0].id),
+            serves=tuple(dict.fromkeys(kind for row in listing for kind in row.serves)),
+            variants=tuple(dict.fromkeys(str(row.variant) for row in listing if row.variant)),
         )
         for place, listing in rows.items()
     )
+
+
+def back_ends(site: Site) -> tuple[BackEnd, ...]:
+    """The servers behind the front end, each on a wire with it (OUT-37)."""
+    (front,) = site.network.with_role(Role.sdc)
+    found = []
+    for node in site.network.with_role(Role.back_end):
+        wire = next(link for link in site.spec.links_of(node) if link in site.spec.links_of(front))
+        found.append(
+            BackEnd(
+                node=node,
+                segment=wire,
+                address=site.ip(wire, node),
+                serves=tuple(str(kind) for kind in site.spec.nodes[node].serves),
+            )
+        )
+    return tuple(found)
 
 
 def plan_name(profile: str, row: str) -> str:

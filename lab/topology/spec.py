@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, StrictInt
 from lab import ways
 from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
+from lab.topology.errand_kinds import ErrandKind
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
 from lab.topology.servers import Stub
@@ -93,6 +94,9 @@ class NodeSpec(Part):
         default=None,
         strict=True,
         description="SDC only: the TLS of the papers and no newer one, which today's clients may refuse.",
+    )
+    serves: tuple[ErrandKind, ...] = Field(
+        default=(), description="Back-end only: the errands that the front end hands to it."
     )
     stubs: str | None = Field(
         default=None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.topology.catalogue import Variant
-from lab.topology.model import AllowRule
+from lab.topology.errand_kinds import ErrandKind
+from lab.topology.model import AllowRule, Errand
 from lab.topology.site import Site
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.direct.spec import DirectSpec
@@ -15,7 +16,7 @@ PROBE_RULE = "LAB_PROBE"
 
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
-    endpoints = site.endpoints(Variant.ssl)
+    endpoints = site.endpoints(Variant(way.address_set))
     return DirectPlan(
         name=name,
         kind=way.kind,
@@ -27,8 +28,9 @@ def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
 
 
 def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
-    """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15)."""
-    listed = site.profile.servers(site.spec.region, Variant.ssl)
+    """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15); and for errands
+    what they ask for beside that."""
+    listed = site.profile.servers(site.spec.region, Variant(way.address_set))
     wanted = dict.fromkeys(
         (a.address, port)
         for port in site.profile.direct_ports
@@ -44,11 +46,33 @@ def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
             port=port,
             both_ways=False,
         )
+    asked = {
+        (end.address, end.port): _asked_by(errand)
+        for errand in site.errands(way)
+        for end in errand.endpoints
+        if (end.address, end.port) not in wanted
+    }
+    for (address, port), requirement in asked.items():
+        yield AllowRule(
+            requirement=requirement,
+            source=site.uplink_ip(agent),
+            destination=address,
+            protocol="tcp",
+            port=port,
+            both_ways=False,
+        )
     yield AllowRule(
         requirement=PROBE_RULE,
         source=site.uplink_ip(agent),
-        destination=site.endpoints(Variant.ssl)[0].address,
+        destination=site.endpoints(Variant(way.address_set))[0].address,
         protocol="icmp-echo",
         port=0,
         both_ways=False,
     )
+
+
+def _asked_by(errand: Errand) -> str:
+    """The requirement that asks a customer to open another port than that of a direct path."""
+    if errand.variant == Variant.ursf:
+        return "F-16"
+    return "OUT-41" if errand.kind is ErrandKind.fix else "OUT-32"
