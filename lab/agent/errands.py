@@ -22,6 +22,10 @@ UPLOAD_BYTES = 20_000
 """Of a problem's bulk data: several packets in each window."""
 
 
+_PLAIN = {*"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*/"}
+"""Characters that a path has as they are."""
+
+
 class Task:
     """An errand to be done, and the servers for it in the order of trying."""
 
@@ -60,7 +64,7 @@ class Errands:
         self._system = system
         self._caller = caller
         self._promised: dict[str, str] = {}
-        """Of each fix that servers named by TLS, its SHA-256."""
+        """The path of each fix that servers named by TLS, and its SHA-256."""
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -85,19 +89,22 @@ class Errands:
 
     def _send(self, message: Message, task: Task, everywhere: bool) -> None:
         """To the first server that takes it; with ``everywhere``, once to every address, as the console's
-        test of its connection does (F-12)."""
+        test of its connection does (F-12). HTTP that is a backup only stays one (OUT-32)."""
         if everywhere:
-            servers = [one for server in task.servers for one in self._addresses_of(server)]
-            proxies = self._caller.proxies or [None]
-            attempts = [
-                self._caller.try_once(message, server, proxy)
-                for server in servers
-                for proxy in proxies
-            ]
+            safe = [server for server in task.servers if not server.clear]
+            attempts = self._try_all(message, safe or task.servers)
         else:
             attempts = self._caller.send(message, task.servers)
         task.note(attempts, everywhere=everywhere)
         self._remember(message, attempts)
+
+    def _try_all(self, message: Message, servers: list[ServerUrl]) -> list[Attempt]:
+        return [
+            self._caller.try_once(message, one, proxy)
+            for server in servers
+            for one in self._addresses_of(server)
+            for proxy in self._caller.proxies or [None]
+        ]
 
     def _addresses_of(self, server: ServerUrl) -> list[ServerUrl]:
         if self._caller.proxies:
@@ -113,7 +120,8 @@ class Errands:
         for attempt in attempts:
             fixes = attempt.acknowledgement.get("fixes")
             if message.errand in PROMISING and isinstance(fixes, dict):
-                self._promised |= {str(name): str(digest) for name, digest in fixes.items()}
+                named = {str(path): str(digest) for path, digest in fixes.items()}
+                self._promised |= {p: digest for p, digest in named.items() if {*p} <= _PLAIN}
 
     def _fetch_fixes(self, task: Task, everywhere: bool) -> None:
         """Enrol if that is not done and can be, then fetch every fix that was promised."""
@@ -157,20 +165,19 @@ class Errands:
             return {"files": {"hmc.eed": configuration(self._system)}}
         return {}
 
-    def _fix(self, name: str, digest: str) -> Message:
-        """A fix, by its name and without a log-in: the name of the system is there for IBM's records."""
+    def _fix(self, path: str, digest: str) -> Message:
+        """A fix by the path that a server named, without a log-in and without the system's name."""
 
         def read(body: bytes) -> dict[str, object]:
             found = hashlib.sha256(body).hexdigest()
             if found != digest:
                 raise NotAsPromised(f"SHA-256 {found}, and not {digest}")
-            return {"transaction": name, "sha256": found, "bytes": len(body)}
+            return {"transaction": path.rpartition("/")[2], "sha256": found, "bytes": len(body)}
 
-        path = f"{PATHS}{ErrandKind.fix}/{name}?system={self._quoted}"
-        return Message("GET", path, b"", read, str(ErrandKind.fix))
+        return Message("GET", f"{PATHS}{ErrandKind.fix}/{path}", b"", read, str(ErrandKind.fix))
 
     @property
     def _quoted(self) -> str:
         """The system's name in a URL (RFC 3986 2.1)."""
-        plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*"
-        return "".join(chr(c) if c in plain else f"%{c:02X}" for c in self._system.encode())
+        coded = ("".join(f"%{byte:02X}" for byte in c.encode()) for c in self._system)
+        return "".join(c if c in _PLAIN else e for c, e in zip(self._system, coded, strict=True))

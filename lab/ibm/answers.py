@@ -61,6 +61,8 @@ class Answer:
     """A stub's own; None: those of a JSON text."""
     back_end: str = ""
     """The node behind the front end that answered, or should have."""
+    back_end_port: int = 0
+    """From which port of the front end it was asked; 0 if no connection came about."""
     stub: str = ""
     delay_s: float = 0.0
     failure: Failure = Failure.none

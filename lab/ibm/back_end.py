@@ -1,14 +1,16 @@
 """A server behind IBM's front end: does the errands that the front end hands to it (OUT-37).
 
-HTTP in clear on a wire inside IBM's own network; what is said is ``conversation``'s and ``errands``'s.
+HTTPS on a wire inside IBM's own network; what is said is ``conversation``'s and ``errands``'s.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lab.ibm import tls
 from lab.ibm.conversation import Conversation, Limits, Shared
 from lab.ibm.ledger import open_ledger
 from lab.ibm.server import Server
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
+CERTIFICATE = "back-ends.pem"
 _BACKLOG = 64
 
 
@@ -37,7 +40,7 @@ def start(ground: Ground, node: Node) -> Iterator[Server]:
 def serving(
     plan: BackEnd, node: Node, run_dir: Path, port: int = BACK_END_PORT
 ) -> Iterator[Server]:
-    """The server, while the ``with`` block runs."""
+    """The server, while the ``with`` block runs. Reads ``back-ends.pem`` in ``keys`` of the run directory."""
     listed = ListedServer(
         name=plan.node,
         address=plan.address,
@@ -53,9 +56,12 @@ def serving(
         places = [(plan.address, port)]
         (listener,) = node.call(listening.by_tcp, plan.node, places, _BACKLOG, hint)
         stack.enter_context(listener)
-        shared = Shared(ledger, None, None, Limits(), lambda: _desk(node))
+        keys_dir = os.fspath(run_dir / "keys")
+        key_log = stack.enter_context(tls.KeyLog(keys_dir))
+        context = tls.inner_context(plan.node, f"{keys_dir}/{CERTIFICATE}", key_log)
+        shared = Shared(ledger, key_log, None, Limits(), lambda: _desk(node))
         server = Server(
-            plan.node, shared, lambda caller, at: Conversation(caller, at, None, shared)
+            plan.node, shared, lambda caller, at: Conversation(caller, at, context, shared)
         )
         yield stack.enter_context(server.accepting({listener: listed}))
 

@@ -118,8 +118,7 @@ class Conversation:
         try:
             tls.do_handshake()
         finally:
-            if self._shared.key_log is not None:
-                self._shared.key_log.save()
+            self._shared.key_log.save()
 
     def _mishap(self, error: OSError, shaken: bool) -> str:
         """What kind of entry tells that the connection broke, after the handshake (``shaken``) or before."""
@@ -170,9 +169,9 @@ class Conversation:
         if not request.target.startswith(PATHS):
             return None
         inner = self._listed.speaks is Speaks.inner
-        given = head.fields.get("transaction", "") if inner else ""
-        transaction = given or f"SDC{self._shared.serial():07d}"
-        return self._shared.desk.answer(request, self._listed, transaction)
+        given = head.fields if inner else {}
+        transaction = given.get("transaction") or f"SDC{self._shared.serial():07d}"
+        return self._shared.desk.answer(request, self._listed, transaction, given.get("order"))
 
     def _called(self, head: Head) -> tuple[str, ...]:
         """Who is called: by the Host field and the SNI, the server's listed name, and its address."""
@@ -330,6 +329,7 @@ class Conversation:
                 body_sha256=self._body_sha256,
                 stub=reply.stub,
                 back_end=reply.back_end,
+                back_end_port=reply.back_end_port,
             )
         )
         self._counted = ended

@@ -1,6 +1,6 @@
-"""What IBM's servers answer to errands: pure functions from a request to an answer, no sockets.
+"""What IBM's servers answer to errands: functions from a request to an answer, no sockets.
 
-Which errands a server does, the address tables say (OUT-38); another one gets 421 there. What systems are
+Which errands a server does, the address tables say (OUT-38); another one gets 421 there. Which systems are
 enrolled, all servers of a lab know.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from binascii import unhexlify
 
@@ -29,24 +30,44 @@ _METHODS = {
 }
 
 
-class Enrolled:
-    """The systems that have enrolled; any thread may ask."""
+class Orders:
+    """The systems that have enrolled, and the number under which each gets its fixes; any thread may ask.
+
+    A fix comes in clear, so its path has the order's number and not the name of the system (g5).
+    """
 
     def __init__(self, servers: tuple[ListedServer, ...]) -> None:
         self._lock = threading.Lock()
-        self._systems: set[str] = set()
+        self._of: dict[str, str] = {}
         self._wanted_by = {
-            server.variants for server in servers if ErrandKind.enrolment in server.serves
+            server.variants
+            for server in servers
+            if not server.serves or ErrandKind.enrolment in server.serves
         }
 
-    def add(self, system: str) -> None:
+    def number(self, kind: ErrandKind, listed: ListedServer, system: str) -> str | None:
+        """What a system that is being served is told to ask with; empty where anybody gets a fix, as by URSF;
+        None for a system that has not enrolled."""
+        if listed.variants not in self._wanted_by:
+            return ""
         with self._lock:
-            self._systems.add(system)
+            if kind is ErrandKind.enrolment:
+                return self._of.get(system) or os.urandom(8).hex()
+            return self._of.get(system)
 
-    def refuses(self, listed: ListedServer, system: str) -> bool:
-        """Whether a system gets no fix from a server: URSF has no enrolment, and asks for none (OUT-42)."""
+    def enrol(self, system: str, number: str) -> None:
         with self._lock:
-            return listed.variants in self._wanted_by and system not in self._systems
+            self._of[system] = number
+
+    def refuses(self, listed: ListedServer, number: str) -> bool:
+        """Whether nobody who has enrolled has an order of that number (OUT-42)."""
+        with self._lock:
+            return listed.variants in self._wanted_by and number not in self._of.values()
+
+    def system(self, number: str) -> str:
+        """Whose order it is; empty if nobody's."""
+        with self._lock:
+            return next((system for system, own in self._of.items() if own == number), "")
 
 
 def kind_of(target: str) -> ErrandKind | None:
@@ -58,8 +79,14 @@ def kind_of(target: str) -> ErrandKind | None:
     return ErrandKind(name) if name in [*ErrandKind] else None
 
 
+def order_of(target: str) -> str:
+    """The order's number in the path of a fix: ``/transaction/fix/NUMBER/MH01720``; empty without one."""
+    rest = target.partition("?")[0].removeprefix(f"{PATHS}{ErrandKind.fix}/")
+    return rest.rpartition("/")[0]
+
+
 def turned_away(
-    kind: ErrandKind, request: HttpRequest, listed: ListedServer, enrolled: Enrolled
+    kind: ErrandKind, request: HttpRequest, listed: ListedServer, orders: Orders
 ) -> Answer | None:
     """Why an errand is not done at a server; None if it is."""
     if listed.serves and kind not in listed.serves:
@@ -68,17 +95,16 @@ def turned_away(
         return refusal(421, problem, kind=KIND + kind)
     if request.method != _METHODS[kind]:
         return refusal(405, f"{kind} is asked for by {_METHODS[kind]}", kind=KIND + kind)
-    system = system_of(request)
-    if not system and kind is not ErrandKind.configuration:
-        return refusal(400, f"the {kind} does not name its system", kind=KIND + kind)
-    if kind is ErrandKind.fix and enrolled.refuses(listed, system):
-        problem = f"{system} is not enrolled, and gets no fix before that"
+    if kind is ErrandKind.fix and orders.refuses(listed, order_of(request.target)):
+        problem = "no enrolled system has this order: a system enrols before it gets a fix"
         return refusal(403, problem, kind=KIND + kind)
+    if kind not in DOWNLOADS and not system_of(request):
+        return refusal(400, f"the {kind} does not name its system", kind=KIND + kind)
     return None
 
 
 def system_of(request: HttpRequest) -> str:
-    """Who calls: by the query, or by the JSON text; empty if neither says so."""
+    """Who calls, by the query or by the JSON text; empty if neither says so."""
     query = request.target.partition("?")[2]
     named = [part.partition("=")[2] for part in query.split("&") if part.startswith("system=")]
     if named:
@@ -103,16 +129,17 @@ def _unquoted(text: str) -> str:
         return ""
 
 
-def answer(kind: ErrandKind, request: HttpRequest, transaction: str) -> Answer:
-    """Do an errand."""
-    system = system_of(request)
+def answer(kind: ErrandKind, request: HttpRequest, transaction: str, order: str | None) -> Answer:
+    """Do an errand; ``order`` is what the system is to ask for fixes with (see ``Orders.number``)."""
     if kind is ErrandKind.fix:
-        return _fix(request, system)
+        return _fix(request)
+    system = system_of(request)
     members: dict[str, object] = {"status": "acknowledged", "transaction": transaction}
     if system:
         members["system"] = system
-    if kind in PROMISING:
-        members["fixes"] = {FIX: hashlib.sha256(fix(FIX)).hexdigest()}
+    if kind in PROMISING and order is not None:
+        path = f"{order}/{FIX}" if order else FIX
+        members["fixes"] = {path: hashlib.sha256(fix(FIX)).hexdigest()}
     if kind is ErrandKind.upload:
         members["bytes_received"] = request.body_bytes
     if kind is ErrandKind.problem:
@@ -121,7 +148,7 @@ def answer(kind: ErrandKind, request: HttpRequest, transaction: str) -> Answer:
     return Answer(status=200, content=content, kind=KIND + kind, system=system)
 
 
-def _fix(request: HttpRequest, system: str) -> Answer:
+def _fix(request: HttpRequest) -> Answer:
     name = request.target.partition("?")[0].rpartition("/")[2]
     if name != FIX:
         return refusal(404, f"there is no fix {name[:40]!r}", kind=KIND + ErrandKind.fix)
@@ -129,7 +156,6 @@ def _fix(request: HttpRequest, system: str) -> Answer:
         status=200,
         content=fix(name),
         kind=KIND + ErrandKind.fix,
-        system=system,
         fields=(("Server", "callhome-lab"), ("Content-Type", "application/octet-stream")),
     )
 

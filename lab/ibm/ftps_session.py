@@ -67,7 +67,6 @@ class _House:
         self.socket = talk.connection
         self.ip_map: list[str] = []
         self.ends = _name(talk.connection.getpeername), _name(talk.connection.getsockname)
-        assert talk.shared.key_log is not None, "FTP goes over to TLS"
         self.context = _context(talk.plan, talk.keys_dir, talk.shared.key_log)
 
     def _accept_new_cons(self) -> bool:

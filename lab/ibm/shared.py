@@ -40,12 +40,12 @@ class Shared:
     def __init__(
         self,
         ledger: Ledger,
-        key_log: KeyLog | None,
+        key_log: KeyLog,
         stubs: Stubs | None,
         limits: Limits,
         open_desk: Callable[[], ErrandDesk],
     ) -> None:
-        """Without a ``key_log`` nothing is encrypted; ``open_desk`` is called for the first errand."""
+        """``open_desk`` is called for the first errand."""
         self.ledger = ledger
         self.key_log = key_log
         self.stubs = stubs

@@ -291,7 +291,11 @@ def command_environment(
         "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
         **({"LAB_WAY": way.name, "LAB_WAYS": ",".join(w.name for w in own)} if way else {}),
         **(way.environment(topology) if own and way else {}),
-        **({"LAB_ERRANDS": " ".join(f"{e.kind}={','.join(e.urls)}" for e in errands)} if errands else {}),
+        **(
+            {"LAB_ERRANDS": " ".join(f"{e.kind}={','.join(e.urls)}" for e in errands)}
+            if errands
+            else {}
+        ),
         **_dial_environment(topology, node),
     }
 

@@ -184,6 +184,9 @@ class Transaction:
     """Which of the user's stubs answered: ``acme-stubs.yaml:3``; empty if none did."""
     back_end: str = ""
     """The node behind the front end that served, or did not answer; empty if the front end did it itself."""
+    back_end_port: int = 0
+    """From which port of the front end it was asked, on the wire between the two; 0 if that did not come to
+    a connection."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What is tried of errands once an agent has come home: every address of theirs, and each row of URSF blocked.
+"""What is tried of errands once an agent has come home: every address, and each row of URSF blocked.
 
 Errands of these trials are noted apart from the calls home, as most are meant to fail.
 """

@@ -44,6 +44,7 @@ def servers(profile: Profile) -> tuple[ListedServer, ...]:
             tls="" if speaks is Speaks.http else plan_name(profile.name, listing[0].id),
             serves=tuple(dict.fromkeys(kind for row in listing for kind in row.serves)),
             variants=tuple(dict.fromkeys(str(row.variant) for row in listing if row.variant)),
+            regions=tuple(dict.fromkeys(str(row.region) for row in listing)),
         )
         for place, listing in rows.items()
     )

@@ -18,7 +18,7 @@ class Speaks(StrEnum):
     ftps = "ftps"
     """FTP that goes over to TLS by AUTH before anybody logs in (RFC 4217, OUT-43)."""
     inner = "inner"
-    """HTTP between the front end and a server behind it (OUT-37)."""
+    """HTTPS between the front end and a server behind it (OUT-37)."""
 
 
 class KeyKind(StrEnum):
@@ -76,6 +76,8 @@ class ListedServer:
     """The errands that are done there (``ErrandKind``); none: the papers tell none apart, and all are."""
     variants: tuple[str, ...] = ()
     """Which of the two traditional ways list it, ``ssl`` or ``ursf``; none where there is but one way."""
+    regions: tuple[str, ...] = ("all",)
+    """Whose customers need it: ``all``, ``americas``, ``non-americas``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +92,8 @@ class BackEnd:
     """The errands (``ErrandKind``)."""
 
 
-BACK_END_PORT = 80
-"""HTTP in clear, inside IBM's own network, so that captures show what goes to whom. The lab's choice."""
+BACK_END_PORT = 443
+"""HTTPS, also inside IBM's own network: no system's name is in clear on any wire (g5). The lab's choice."""
 
 
 class Failure(StrEnum):

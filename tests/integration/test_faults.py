@@ -18,6 +18,9 @@ from tests.integration.labs import Ran, Runs, lab
 pytestmark = pytest.mark.kernel
 
 TELLING = {
+    "back-end-down": "behind it is silent",
+    "blocked-443": "not sent, and kept",
+    "ursf-blocked": "A-31 must be open for it",
     "wrong-psk": "different pre-shared keys",
     "wrong-identity": "nobody.callhome-lab.invalid",
     "no-common-proposal": "NO-PROPOSAL-CHOSEN",

@@ -11,6 +11,9 @@ GOOD: dict[str, Plan] = {
     "direct": ("direct",),
     "direct-snat": ("direct-snat",),
     "esa-aix": ("esa-aix",),
+    "simplified": ("simplified",),
+    "traditional": ("traditional",),
+    "ursf": ("ursf",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -44,6 +47,9 @@ FAULTY_TOPOLOGIES = (
     "service-aos",
     "proxy",
     "proxy-auth",
+    "traditional",
+    "simplified",
+    "ursf",
 )
 """A fault is recorded with the first of these that it applies to."""
 

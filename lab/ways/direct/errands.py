@@ -1,9 +1,180 @@
-"""Findings on errands."""
+"""Findings on errands, whichever set of servers does them: OUT-33, OUT-38, OUT-41, OUT-42."""
+
 from __future__ import annotations
+
+import hashlib
+
+from lab.names import all_of, count
+from lab.topology.errand_kinds import DOWNLOADS, PATHS, ErrandKind
 from lab.verify.case import Case
+from lab.verify.errands import Carriage, ErrandsSeen, HttpRequestSeen, Place, errands_of
 from lab.verify.finding import Check, Finding
-def _none(r):
-    def check(case: Case) -> Finding:
-        return Check(r,"x").not_tested("x")
-    return check
-CHECKS = {r:_none(r) for r in "OUT-33 OUT-37 OUT-38 OUT-39 OUT-40 OUT-41 OUT-42 F-16".split()}
+
+HTTP = 80
+NO_ERRANDS = "the agents do no errands in this topology"
+FIX = f"{PATHS}{ErrandKind.fix}/"
+
+
+def check_out_33(case: Case) -> Finding:
+    """Data is never uploaded over HTTP."""
+    check = Check(
+        "OUT-33",
+        f"every request that leaves for port {HTTP} is a GET without a body; data that HTTPS does not take "
+        "is kept, and not sent",
+    )
+    seen = ErrandsSeen(case)
+    asked = [(one, request) for one, requests in seen.in_clear for request in requests]
+    for one, request in asked:
+        if request.method not in ("GET", "HEAD"):
+            what = request.method or "something that is no HTTP"
+            check.object(f"{what} goes to {one.where} in clear", one.connection.frames)
+        if request.body_bytes:
+            size = count(request.body_bytes, "byte")
+            check.object(f"a body of {size} goes to {one.where} in clear", one.connection.frames)
+    for tried in seen.tried:
+        if tried.cause is None and tried.server.startswith("http:") and _is_data(tried.errand):
+            check.object(f"the {tried.errand} was taken by {tried.server}")
+    kept = _judge_kept(case, check)
+    check.show(frame for one, _ in asked for frame in one.frames)
+    if not asked and not kept:
+        return check.not_tested(f"nothing went to port {HTTP}, and nothing was kept")
+    told = f"; kept: {', '.join(kept)}" if kept else ""
+    return check.finding(
+        f"{count(len(asked), 'request')} to port {HTTP}, all GET without a body{told}"
+    )
+
+
+def _is_data(errand: str) -> bool:
+    return errand not in DOWNLOADS
+
+
+def _judge_kept(case: Case, check: Check) -> list[str]:
+    """Errands that carry data and that no server took by TLS: the agent must say that it keeps them."""
+    kept: dict[str, None] = {}
+    for call in case.record.calls:
+        done = {a.errand for a in call.attempts if a.cause is None}
+        for errand in errands_of(case, call.agent):
+            if not _is_data(errand.kind) or errand.kind in done:
+                continue
+            kept[str(errand.kind)] = None
+            if errand.kind not in call.unsent:
+                check.object(f"{call.agent} did not say that it keeps the {errand.kind}")
+    return list(kept)
+
+
+def check_out_38(case: Case) -> Finding:
+    """Each type of transaction has servers of its own."""
+    seen = ErrandsSeen(case)
+    check = Check(
+        "OUT-38",
+        "each errand goes to every address and port that the tables list for it, and to no other",
+    )
+    kinds = {str(errand.kind) for errand in case.topology.errands}
+    listed = set[Place]().union(*(seen.places(k) | seen.backups(k) for k in kinds))
+    found: dict[str, set[Place]] = {kind: set() for kind in sorted(kinds)}
+    for one in seen.carriages:
+        if one.place not in listed:
+            check.object(f"a connection goes to {one.where}, where no errand is done", one.frames)
+        for kind in one.kinds:
+            if one.place not in seen.places(kind) | seen.backups(kind):
+                check.object(f"the {kind} goes to {one.where}, which is not for it", one.frames)
+            elif one.answered:
+                found.setdefault(kind, set()).add(one.place)
+                check.show(one.frames[:1])
+    if not kinds:
+        return check.not_tested(NO_ERRANDS)
+    everywhere = any(not trial.row for trial in case.record.errand_trials)
+    for kind, places in found.items() if everywhere else ():
+        for address, port in sorted(seen.places(kind) - places):
+            check.object(f"no {kind} went to {address}:{port}, which is listed for it")
+    if not everywhere:
+        return check.not_tested("the servers were not all tried in this run")
+    told = ", ".join(f"{kind} to {len(places)}" for kind, places in found.items())
+    return check.finding(f"places by errand: {told}; none at a place of another errand alone")
+
+
+def check_out_41(case: Case) -> Finding:
+    """Fixes come by HTTP, without a log-in, and are checked by a digest that came by TLS."""
+    check = Check(
+        "OUT-41",
+        f"a fix is asked for by GET at port {HTTP} without Authorization, and what comes has the SHA-256 "
+        "that a server gave by TLS",
+    )
+    seen = ErrandsSeen(case)
+    promised = {tried.sha256 for tried in seen.tried if tried.sha256}
+    fixes = _fixes(seen)
+    came = 0
+    for one, request in fixes:
+        if request.method != "GET":
+            check.object(f"a fix is asked for by {request.method} at {one.where}", one.frames)
+        for field in ("authorization", "proxy-authorization", "cookie"):
+            if field in request.head.fields:
+                check.object(f"the request at {one.where} has the field {field}", one.frames)
+        if request.status != 200:
+            continue
+        came += 1
+        digest = hashlib.sha256(request.content).hexdigest()
+        if digest not in promised:
+            what = f"the fix from {one.where} has the SHA-256 {digest[:16]}..."
+            check.object(f"{what}, which no server gave by TLS", one.connection.frames)
+    for tried in seen.tried:
+        if tried.errand == ErrandKind.fix and tried.server.startswith("https:"):
+            check.object(f"a fix was asked for at {tried.server}")
+    check.show(frame for one, _ in fixes for frame in one.frames)
+    if not came:
+        return check.not_tested("no fix came in this run")
+    return check.finding(
+        f"{count(came, 'fix', 'fixes')} by HTTP from "
+        f"{count(len({one.place for one, _ in fixes}), 'address', 'addresses')}, without a log-in, each with "
+        "the SHA-256 that was promised by TLS"
+    )
+
+
+def _fixes(seen: ErrandsSeen) -> list[tuple[Carriage, HttpRequestSeen]]:
+    return [
+        (one, request)
+        for one, requests in seen.in_clear
+        for request in requests
+        if request.target.startswith(FIX)
+    ]
+
+
+def check_out_42(case: Case) -> Finding:
+    """A system is enrolled before it asks for a download."""
+    check = Check(
+        "OUT-42",
+        "before an agent asks for its first fix, a server that is listed for enrolments has acknowledged its "
+        "enrolment; who is not enrolled asks for none",
+    )
+    seen = ErrandsSeen(case)
+    where = seen.places(ErrandKind.enrolment)
+    enrolments = [one for one in seen.carriages if ErrandKind.enrolment in one.kinds]
+    done = [one for one in enrolments if one.acknowledged and one.place in where]
+    fixes = [one for one, _ in _fixes(seen)]
+    enrolled_at = min((one.answered_until for one in done), default=0.0)
+    for fix in fixes:
+        if not done:
+            check.object(f"a fix is asked for at {fix.where}, and nobody has enrolled", fix.frames)
+        elif fix.began < enrolled_at:
+            late = enrolled_at - fix.began
+            check.object(
+                f"a fix is asked for at {fix.where}, {late:.3f} s before the enrolment was acknowledged",
+                fix.frames,
+            )
+    known = {e.system for one in done for e in one.entries if e.status == 200}
+    for fix in fixes:
+        for entry in fix.entries:
+            if entry.status == 200 and entry.system not in known:
+                check.object(f"{entry.server} gave a fix to {entry.system or 'nobody'}", fix.frames)
+    check.show(frame for one in (*done[:1], *fixes[:1]) for frame in one.frames)
+    tried = [a for a in seen.tried if a.errand == ErrandKind.enrolment]
+    if not fixes and (done or not tried):
+        return check.not_tested("nobody asked for a fix in this run")
+    if not fixes:
+        return check.finding("no enrolment was acknowledged, and nobody asked for a fix")
+    names = all_of(sorted({e.server for one in done for e in one.entries}))
+    wait = min(fix.began for fix in fixes) - enrolled_at
+    return check.finding(
+        f"{names} acknowledged the enrolment; {count(len(fixes), 'request')} for a fix, the first of them "
+        f"{wait:.3f} s later"
+    )

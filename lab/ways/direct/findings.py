@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lab.verify import firewall, outbound
-from lab.verify.finding import Judge
-from lab.ways.direct import errands, redundancy
+from lab.verify.finding import Judge, checks_in
+from lab.ways.direct import errands, front_end, redundancy, variants
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
@@ -12,7 +12,7 @@ CHECKS: dict[str, Judge] = {
     "F-02": firewall.check_f_02,
     "F-03": firewall.check_f_03,
     "R-09": redundancy.check_r_09,
-    **errands.CHECKS,
+    **checks_in(errands, front_end, variants),
 }
 
 WAY_HOME = frozenset({"F-01", "F-02", "F-03"})

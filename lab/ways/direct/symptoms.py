@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import internet_symptoms
+from lab.verify import errand_symptoms, internet_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
 
@@ -12,6 +12,9 @@ Symptom = Callable[[Trail], Diagnosis | None]
 
 FAILURE: tuple[Symptom, ...] = (
     internet_symptoms.find_black_hole,
+    errand_symptoms.find_silent_back_end,
+    errand_symptoms.find_blocked_port,
+    errand_symptoms.find_blocked_errand,
     internet_symptoms.find_refusing_server,
     internet_symptoms.find_unopened_address,
     internet_symptoms.find_lost_syn,

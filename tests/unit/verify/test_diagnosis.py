@@ -63,6 +63,9 @@ CAUSES = {
     "small-mtu": "mtu-black-hole",
     "server-down": "server-silent",
     "address-moved": "address-not-opened",
+    "back-end-down": "back-end-silent",
+    "blocked-443": "port-blocked",
+    "ursf-blocked": "errand-blocked",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",
@@ -91,7 +94,10 @@ CAUSES = {
 """Fault to the diagnosis that it must get."""
 
 
-LEFT_AS_IT_WAS = ("direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", "vpn-rekeyed", "dial")
+LEFT_AS_IT_WAS = (
+    "direct", "direct-snat", "vpn", "vpn-nat", "vpn-two-hmcs", "vpn-rekeyed", "dial",
+    "simplified", "traditional", "ursf",
+)  # fmt: skip
 """Recordings of runs in which nothing befell anybody."""
 
 

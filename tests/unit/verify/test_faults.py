@@ -24,7 +24,7 @@ NAMES = {
     "dns-silent", "lcp-echo-lost", "modem-dead", "modem-unplugged", "modem-garbage",
     "inbound-not-enabled", "wrong-ppp-address", "third-wrong-try", "late-lockdown", "lockdown-forgets-udp",
     "stale-session", "expired-token", "replayed-response", "relay-silent", "expired-code",
-    "server-down", "address-moved",
+    "server-down", "address-moved", "back-end-down", "blocked-443", "ursf-blocked",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -45,7 +45,7 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
-             "proxy-auth")  # fmt: skip
+             "proxy-auth", "traditional", "simplified", "ursf")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 
