@@ -18,8 +18,8 @@ from lab.agent.message import Attempt, Message, ServerUrl
 from lab.record.cause import AgentCause
 from lab.topology.errand_kinds import DOWNLOADS, PATHS, PROMISING, ErrandKind
 
-UPLOAD_BYTES = 20_000
-"""Of a problem's bulk data: several packets in each window."""
+UPLOAD_BYTES = 6_000
+"""Of a problem's bulk data: several packets of full size."""
 
 
 _PLAIN = {*"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*/"}

@@ -19,7 +19,7 @@ from lab.topology.servers import ListedServer
 
 FIX = "MH01720"
 """The one fix that there is for every system."""
-FIX_BYTES = 30_000
+FIX_BYTES = 5_000
 KIND = "errand: "
 """How the ledger's ``kind`` begins."""
 

@@ -12,6 +12,7 @@ from tests.recordings.true_run import Recordings
 from tests.unit.verify import (
     dial_mutations,
     direct_mutations,
+    errand_mutations,
     fence_mutations,
     order_mutations,
     proxy_mutations,
@@ -27,6 +28,7 @@ from tests.unit.verify.mutation import Mutation, as_it_is
 
 MODULES = (
     direct_mutations,
+    errand_mutations,
     vpn_mutations,
     dial_mutations,
     fence_mutations,
@@ -93,7 +95,16 @@ def test_one_thing_wrong_fails_its_finding_and_what_depends_on_it(
 
 @pytest.mark.parametrize(
     "name",
-    ["proxy", "proxy-auth", "service-proxy", *LEFT_OPEN, "dial-two-hmcs"],
+    [
+        "proxy",
+        "proxy-auth",
+        "service-proxy",
+        "simplified",
+        "traditional",
+        "ursf",
+        *LEFT_OPEN,
+        "dial-two-hmcs",
+    ],
 )
 def test_a_good_run_passes(name: str, unchanged: Callable[[str], Verdicts]) -> None:
     left_open = dict.fromkeys(LEFT_OPEN.get(name, set()), Verdict.not_applicable)
