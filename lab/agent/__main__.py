@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from lab.agent.client import Caller, call_home, describe
+from lab.agent.client import AgentCaller, call_home, describe
 from lab.agent.heartbeat import system_of
 
 USAGE = """\
@@ -118,7 +118,7 @@ def _do_errands(options: _Options) -> int:
     from lab.agent.errands import Errands, Task  # A heartbeat needs none of it.
 
     tasks = [Task(written) for written in options.errands]
-    errands = Errands(tasks, options.system, Caller(options.ca_file, options.proxies, _tell))
+    errands = Errands(tasks, options.system, AgentCaller(options.ca_file, options.proxies, _tell))
     errands.run(everywhere=options.everywhere)
     attempts = [attempt.as_dict() for attempt in errands.attempts]
     done = all(task.done for task in tasks)

@@ -55,12 +55,12 @@ def call_home(
     servers = [ServerUrl(url) for url in endpoints]
     if not servers:
         raise ValueError("no server is given")
-    caller = Caller(ca_file, proxies, story, total_s=total_s, rounds=rounds)
+    caller = AgentCaller(ca_file, proxies, story, total_s=total_s, rounds=rounds)
     message = Message("POST", "/heartbeat", heartbeat(system), read_acknowledgement)
     return caller.send(message, servers)
 
 
-class Caller:
+class AgentCaller:
     """Who calls servers: by which proxies, trusting whom, and with how much patience."""
 
     def __init__(

@@ -12,7 +12,7 @@ import json
 import socket
 import time
 
-from lab.agent.client import Caller, NotAsPromised, read_acknowledgement
+from lab.agent.client import AgentCaller, NotAsPromised, read_acknowledgement
 from lab.agent.heartbeat import AGENT, configuration
 from lab.agent.message import Attempt, Message, ServerUrl
 from lab.record.cause import AgentCause
@@ -59,7 +59,7 @@ class Task:
 class Errands:
     """The errands of one system, done one after the other."""
 
-    def __init__(self, tasks: list[Task], system: str, caller: Caller) -> None:
+    def __init__(self, tasks: list[Task], system: str, caller: AgentCaller) -> None:
         self.tasks = tasks
         self._system = system
         self._caller = caller

@@ -15,7 +15,6 @@ from lab.inside import agents
 from lab.inside.running import RunningLab
 from lab.linux import firewall
 from lab.record.event import (
-    ErrandsKept,
     ForwardProbed,
     OwnRuleTried,
     Probed,
@@ -133,6 +132,8 @@ def call(lab: RunningLab, agent: str, dying: Iterable[str] = ()) -> bool:
     for attempt in attempts:
         lab.story.tell(attempt)
     if unsent:
+        from lab.record.errand_event import ErrandsKept  # Few agents have errands.
+
         lab.story.tell(ErrandsKept(source=agent, errands=unsent))
     return bool(answer["acknowledged"])
 

@@ -1,4 +1,5 @@
-"""What is tried of errands once an agent has come home: every address, and each row of URSF blocked.
+"""What is tried of errands once an agent has come home: every address, if each errand has servers of its own
+(OUT-38), and with the addresses of each row of URSF held back (F-16).
 
 Errands of these trials are noted apart from the calls home, as most are meant to fail.
 """
@@ -10,7 +11,7 @@ import time
 from lab.inside import agents
 from lab.inside.running import RunningLab
 from lab.linux import firewall
-from lab.record.event import RowBlocked
+from lab.record.errand_event import RowBlocked
 from lab.record.record import ErrandTrial
 from lab.topology.model import Way
 
@@ -24,7 +25,8 @@ def put_to_test(lab: RunningLab, agent: str) -> None:
     errands = lab.topology.errands_of(way.name)
     if not errands:
         return
-    _try(lab, agent, way, "--everywhere")
+    if any(errand.variant for errand in errands):  # errands have servers of their own
+        _try(lab, agent, way, "--everywhere")
     wall = lab.topology.firewall
     for row, addresses in rows(lab, way).items() if wall is not None else ():
         assert wall is not None

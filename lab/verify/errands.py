@@ -27,7 +27,7 @@ Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Carriage:
+class ErrandCarriage:
     """A connection that left for the Internet, and what the ledger has of it."""
 
     connection: TcpConnection
@@ -94,7 +94,7 @@ class ErrandsSeen:
         self._case = case
 
     @cached_property
-    def carriages(self) -> list[Carriage]:
+    def carriages(self) -> list[ErrandCarriage]:
         """Every TCP connection that was opened towards the Internet, in order."""
         case = self._case
         own = {case.public_address} if case.snat else {*case.agent_addresses, *case.proxies}
@@ -103,13 +103,13 @@ class ErrandsSeen:
             ends = (entry.peer_ip, entry.peer_port, entry.server_ip, entry.server_port)
             entries.setdefault(ends, []).append(entry)
         return [
-            Carriage(found, tuple(entries.get(_ends(found), ())))
+            ErrandCarriage(found, tuple(entries.get(_ends(found), ())))
             for found in tls.connections(case.outside_frames)
             if found.opened and found.client in own
         ]
 
     @cached_property
-    def in_clear(self) -> list[tuple[Carriage, list[HttpRequestSeen]]]:
+    def in_clear(self) -> list[tuple[ErrandCarriage, list[HttpRequestSeen]]]:
         """Those by HTTP, with what was asked there. A connection whose bytes are no HTTP has one request
         without a method."""
         return [

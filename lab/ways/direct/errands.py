@@ -7,7 +7,7 @@ import hashlib
 from lab.names import all_of, count
 from lab.topology.errand_kinds import DOWNLOADS, PATHS, ErrandKind
 from lab.verify.case import Case
-from lab.verify.errands import Carriage, ErrandsSeen, HttpRequestSeen, Place, errands_of
+from lab.verify.errands import ErrandCarriage, ErrandsSeen, HttpRequestSeen, Place, errands_of
 from lab.verify.finding import Check, Finding
 
 HTTP = 80
@@ -130,7 +130,7 @@ def check_out_41(case: Case) -> Finding:
     )
 
 
-def _fixes(seen: ErrandsSeen) -> list[tuple[Carriage, HttpRequestSeen]]:
+def _fixes(seen: ErrandsSeen) -> list[tuple[ErrandCarriage, HttpRequestSeen]]:
     return [
         (one, request)
         for one, requests in seen.in_clear

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.topology.catalogue import Variant
-from lab.topology.errand_kinds import ErrandKind
-from lab.topology.model import AllowRule, Errand
+from lab.topology.model import AllowRule
 from lab.topology.site import Site
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.direct.spec import DirectSpec
 
 PROBE_RULE = "LAB_PROBE"
 """What asks for the one rule of the lab's own: ping to the address that proves a direct path."""
+LISTED = "F-04"
+"""What asks for a listed port beside those of a direct path, if its row names nothing else."""
 
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
@@ -46,8 +47,9 @@ def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
             port=port,
             both_ways=False,
         )
+    asked_by = {row.id: row.asked_by for row in site.profile.rows}
     asked = {
-        (end.address, end.port): _asked_by(errand)
+        (end.address, end.port): next(iter(asked_by[end.row]), LISTED)
         for errand in site.errands(way)
         for end in errand.endpoints
         if (end.address, end.port) not in wanted
@@ -69,10 +71,3 @@ def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
         port=0,
         both_ways=False,
     )
-
-
-def _asked_by(errand: Errand) -> str:
-    """The requirement that asks a customer to open another port than that of a direct path."""
-    if errand.variant == Variant.ursf:
-        return "F-16"
-    return "OUT-41" if errand.kind is ErrandKind.fix else "OUT-32"
