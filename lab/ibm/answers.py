@@ -63,6 +63,8 @@ class Answer:
     """The node behind the front end that answered, or should have."""
     back_end_port: int = 0
     """From which port of the front end it was asked; 0 if no connection came about."""
+    promised: str = ""
+    """The SHA-256 of the fix that the content names (OUT-41); empty if it names none."""
     stub: str = ""
     delay_s: float = 0.0
     failure: Failure = Failure.none

@@ -330,6 +330,7 @@ class Conversation:
                 stub=reply.stub,
                 back_end=reply.back_end,
                 back_end_port=reply.back_end_port,
+                promised=reply.promised,
             )
         )
         self._counted = ended

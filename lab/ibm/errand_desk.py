@@ -74,7 +74,7 @@ class ErrandDesk:
             answer = self._hand_on(kind, request, transaction, order, back_end)
         if kind is ErrandKind.enrolment and answer.status == 200 and order:
             self._orders.enrol(system, order)
-        return replace(answer, system=system)
+        return replace(answer, system=system, promised=errands.promised(kind, answer))
 
     def _system(self, kind: ErrandKind, request: HttpRequest) -> str:
         if kind is ErrandKind.fix:

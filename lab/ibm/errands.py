@@ -148,6 +148,18 @@ def answer(kind: ErrandKind, request: HttpRequest, transaction: str, order: str 
     return Answer(status=200, content=content, kind=KIND + kind, system=system)
 
 
+def promised(kind: ErrandKind, answer: Answer) -> str:
+    """The SHA-256 of the fix that an answer names; empty if it names none."""
+    if kind not in PROMISING or answer.status != 200:
+        return ""
+    try:
+        members = nesting.parse(answer.content)
+    except ValueError:
+        return ""
+    fixes = members.get("fixes") if isinstance(members, dict) else None
+    return next((str(each) for each in fixes.values()), "") if isinstance(fixes, dict) else ""
+
+
 def _fix(request: HttpRequest) -> Answer:
     name = request.target.partition("?")[0].rpartition("/")[2]
     if name != FIX:

@@ -187,6 +187,8 @@ class Transaction:
     back_end_port: int = 0
     """From which port of the front end it was asked, on the wire between the two; 0 if that did not come to
     a connection."""
+    promised: str = ""
+    """The SHA-256 of the fix that the answer names (OUT-41); empty if it names none."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -101,7 +101,7 @@ def check_out_41(case: Case) -> Finding:
         "that a server gave by TLS",
     )
     seen = ErrandsSeen(case)
-    promised = {tried.sha256 for tried in seen.tried if tried.sha256}
+    promised = {e.promised for e in case.record.ledger if e.promised and e.tls_version}
     fixes = _fixes(seen)
     came = 0
     for one, request in fixes:
@@ -118,8 +118,12 @@ def check_out_41(case: Case) -> Finding:
             what = f"the fix from {one.where} has the SHA-256 {digest[:16]}..."
             check.object(f"{what}, which no server gave by TLS", one.connection.frames)
     for tried in seen.tried:
-        if tried.errand == ErrandKind.fix and tried.server.startswith("https:"):
+        if tried.errand != ErrandKind.fix:
+            continue
+        if tried.server.startswith("https:"):
             check.object(f"a fix was asked for at {tried.server}")
+        if tried.cause is None and tried.sha256 not in promised:
+            check.object(f"{tried.source} took a fix whose SHA-256 no server gave by TLS")
     check.show(frame for one, _ in fixes for frame in one.frames)
     if not came:
         return check.not_tested("no fix came in this run")
