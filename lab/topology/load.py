@@ -204,6 +204,7 @@ def _name(source: str) -> str:
 def _mend(document: Document, errors: list[ErrorDetails]) -> None:
     """Complain of each error once, and take what is broken out of the document's data."""
     gone: set[Place] = set()
+    lists: set[Place] = set()
     for error in sorted(errors, key=lambda error: len(_place(error))):
         place = _place(error)
         if any(place[:length] in gone for length in range(len(place))):
@@ -213,6 +214,10 @@ def _mend(document: Document, errors: list[ErrorDetails]) -> None:
             document.complain(*_in_words(place, error))
         document.broken.add(place)
         gone.add(place)
+        if isinstance(place[-1], int) and _stand_in(place) is _DROP:
+            # The entries of a list keep their numbers until all of them have been looked at.
+            lists.add(place[:-1])
+            continue
         drop = _is_key(error) or error["type"] == "extra_forbidden"
         value = _DROP if drop else _stand_in(place)
         if value is _DROP and error["type"] == "missing":
@@ -220,6 +225,8 @@ def _mend(document: Document, errors: list[ErrorDetails]) -> None:
             place, value = place[:2], _stand_in(place[:2])
             gone.add(place)
         _replace(document.data, place, value)
+    for place in lists:
+        _replace(document.data, place, _stand_in(place))
 
 
 def _is_key(error: ErrorDetails) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from lab.names import all_of, count
+from lab.record.event import CallHomeTried
 from lab.topology.errand_kinds import DOWNLOADS, PATHS, ErrandKind
 from lab.verify.case import Case
 from lab.verify.errands import ErrandCarriage, ErrandsSeen, HttpRequestSeen, Place, errands_of
@@ -118,12 +119,8 @@ def check_out_41(case: Case) -> Finding:
             what = f"the fix from {one.where} has the SHA-256 {digest[:16]}..."
             check.object(f"{what}, which no server gave by TLS", one.connection.frames)
     for tried in seen.tried:
-        if tried.errand != ErrandKind.fix:
-            continue
-        if tried.server.startswith("https:"):
-            check.object(f"a fix was asked for at {tried.server}")
-        if tried.cause is None and tried.sha256 not in promised:
-            check.object(f"{tried.source} took a fix whose SHA-256 no server gave by TLS")
+        if tried.errand == ErrandKind.fix:
+            _judge_attempt(check, tried, promised)
     check.show(frame for one, _ in fixes for frame in one.frames)
     if not came:
         return check.not_tested("no fix came in this run")
@@ -132,6 +129,14 @@ def check_out_41(case: Case) -> Finding:
         f"{count(len({one.place for one, _ in fixes}), 'address', 'addresses')}, without a log-in, each with "
         "the SHA-256 that was promised by TLS"
     )
+
+
+def _judge_attempt(check: Check, tried: CallHomeTried, promised: set[str]) -> None:
+    """What the lab's own agent says of a fix."""
+    if tried.server.startswith("https:"):
+        check.object(f"a fix was asked for at {tried.server}")
+    if tried.cause is None and tried.sha256 not in promised:
+        check.object(f"{tried.source} took a fix whose SHA-256 no server gave by TLS")
 
 
 def _fixes(seen: ErrandsSeen) -> list[tuple[ErrandCarriage, HttpRequestSeen]]:
