@@ -76,6 +76,7 @@ TELLING = {
 
 FAULTS = {fault.name: fault for fault in reversed(faults.known())}
 WITH_FAULTS = "vpn", "vpn-nat", "direct", "dial", "proxy"
+WITH_ERRANDS = "simplified", "traditional", "ursf"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
 SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 
@@ -97,6 +98,7 @@ FAULTY = [
     *(("proxy-failover", fault) for fault in applicable("proxy-failover") if fault in OF_PROXIES),
     ("proxy-auth", "proxy-wrong-password"),
     ("esa-aix", "address-moved"),
+    *((name, fault) for name in WITH_ERRANDS for fault in applicable(name)),
     *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
@@ -151,8 +153,18 @@ def test_the_exit_status_says_whether_the_call_home_got_through(faulty: Ran) -> 
     assert faulty.verdict["fault"] == fault.name
     heartbeats = [entry for entry in faulty.record.ledger if entry.kind == "heartbeat"]
     # Remote service is tried when all agents have called home.
-    came_home = survives or fault.name in SERVICE
+    came_home = (survives or fault.name in SERVICE) and not faulty.topology.errands
     assert len(heartbeats) == (len(faulty.topology.agents) if came_home else 0)
+
+
+@each
+def test_what_is_not_done_is_kept_and_said(faulty: Ran) -> None:
+    """OUT-33: an errand without an acknowledgement is one that the agent says to keep."""
+    for call in faulty.record.calls:
+        done = {attempt.errand for attempt in call.attempts if attempt.cause is None}
+        asked = {e.kind for e in faulty.topology.errands_of(call.way)}
+        assert {*call.unsent} == asked - done
+        assert call.succeeded == (not call.unsent) or not asked
 
 
 @each
