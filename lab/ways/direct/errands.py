@@ -12,6 +12,8 @@ from lab.verify.errands import ErrandCarriage, ErrandsSeen, HttpRequestSeen, Pla
 from lab.verify.finding import Check, Finding
 
 HTTP = 80
+REFUSED = 403
+"""With which a server answers a system that has not enrolled."""
 NO_ERRANDS = "the agents do no errands in this topology"
 FIX = f"{PATHS}{ErrandKind.fix}/"
 
@@ -20,8 +22,8 @@ def check_out_33(case: Case) -> Finding:
     """Data is never uploaded over HTTP."""
     check = Check(
         "OUT-33",
-        f"every request that leaves for port {HTTP} is a GET without a body; data that HTTPS does not take "
-        "is kept, and not sent",
+        f"every request that leaves for port {HTTP} is a GET or a HEAD without a body; data that HTTPS does "
+        "not take is kept, and not sent",
     )
     seen = ErrandsSeen(case)
     asked = [(one, request) for one, requests in seen.in_clear for request in requests]
@@ -40,9 +42,7 @@ def check_out_33(case: Case) -> Finding:
     if not asked and not kept:
         return check.not_tested(f"nothing went to port {HTTP}, and nothing was kept")
     told = f"; kept: {', '.join(kept)}" if kept else ""
-    return check.finding(
-        f"{count(len(asked), 'request')} to port {HTTP}, all GET without a body{told}"
-    )
+    return check.finding(f"{count(len(asked), 'request')} to port {HTTP}, none with a body{told}")
 
 
 def _is_data(errand: str) -> bool:
@@ -148,42 +148,55 @@ def _fixes(seen: ErrandsSeen) -> list[tuple[ErrandCarriage, HttpRequestSeen]]:
     ]
 
 
+def _judge_order(check: Check, fix: ErrandCarriage, done: list[ErrandCarriage]) -> None:
+    """Whether a system had enrolled when a fix was asked for, and the very one that got the fix."""
+    if not done:
+        check.object(f"a fix is asked for at {fix.where}, and nobody has enrolled", fix.frames)
+        return
+    got = {entry.system for entry in fix.entries if entry.status == 200}
+    enrolled: dict[str, float] = {}
+    for one in done:
+        for entry in one.entries:
+            enrolled.setdefault(entry.system, one.answered_until)
+    for system in sorted(got - enrolled.keys()):
+        check.object(
+            f"{fix.where} gave a fix to {system or 'nobody'}, who has not enrolled", fix.frames
+        )
+    times = [enrolled[system] for system in got if system in enrolled] or [min(enrolled.values())]
+    if fix.began < max(times):
+        late = max(times) - fix.began
+        check.object(
+            f"a fix is asked for at {fix.where}, {late:.3f} s before the enrolment was acknowledged",
+            fix.frames,
+        )
+
+
 def check_out_42(case: Case) -> Finding:
     """A system is enrolled before it asks for a download."""
     check = Check(
         "OUT-42",
-        "before an agent asks for its first fix, a server that is listed for enrolments has acknowledged its "
-        "enrolment; who is not enrolled asks for none",
+        "before an agent gets its first fix, a server that is listed for enrolments has acknowledged its "
+        "enrolment; who is not enrolled asks for none, or is refused",
     )
     seen = ErrandsSeen(case)
     where = seen.places(ErrandKind.enrolment)
     enrolments = [one for one in seen.carriages if ErrandKind.enrolment in one.kinds]
     done = [one for one in enrolments if one.acknowledged and one.place in where]
-    fixes = [one for one, _ in _fixes(seen)]
-    enrolled_at = min((one.answered_until for one in done), default=0.0)
+    asked = _fixes(seen)
+    refused = [one for one, request in asked if request.status == REFUSED]
+    fixes = [one for one, request in asked if request.status != REFUSED]
     for fix in fixes:
-        if not done:
-            check.object(f"a fix is asked for at {fix.where}, and nobody has enrolled", fix.frames)
-        elif fix.began < enrolled_at:
-            late = enrolled_at - fix.began
-            check.object(
-                f"a fix is asked for at {fix.where}, {late:.3f} s before the enrolment was acknowledged",
-                fix.frames,
-            )
-    known = {e.system for one in done for e in one.entries if e.status == 200}
-    for fix in fixes:
-        for entry in fix.entries:
-            if entry.status == 200 and entry.system not in known:
-                check.object(f"{entry.server} gave a fix to {entry.system or 'nobody'}", fix.frames)
-    check.show(frame for one in (*done[:1], *fixes[:1]) for frame in one.frames)
+        _judge_order(check, fix, done)
+    check.show(frame for one in (*done[:1], *refused[:1], *fixes[:1]) for frame in one.frames)
     tried = [a for a in seen.tried if a.errand == ErrandKind.enrolment]
-    if not fixes and (done or not tried):
-        return check.not_tested("nobody asked for a fix in this run")
+    told = f"; {count(len(refused), 'request')} without an enrolment refused" if refused else ""
+    if not fixes and not done and (refused or tried):
+        return check.finding(f"no enrolment was acknowledged, and nobody got a fix{told}")
     if not fixes:
-        return check.finding("no enrolment was acknowledged, and nobody asked for a fix")
+        return check.not_tested("nobody asked for a fix in this run")
     names = all_of(sorted({e.server for one in done for e in one.entries}))
-    wait = min(fix.began for fix in fixes) - enrolled_at
+    wait = min(fix.began for fix in fixes) - min((one.answered_until for one in done), default=0.0)
     return check.finding(
         f"{names} acknowledged the enrolment; {count(len(fixes), 'request')} for a fix, the first of them "
-        f"{wait:.3f} s later"
+        f"{wait:.3f} s later{told}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -303,6 +304,37 @@ def test_a_server_that_is_down_is_told_of(behind: tuple[Site, BackEnd]) -> None:
 
     assert (answer.status, answer.back_end, answer.back_end_port) == (503, "problems", 0)
     assert "problems, which does problem, does not answer: connection refused" in answer.detail
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"]
+)
+def test_a_server_that_makes_no_sense_is_told_of(
+    behind: tuple[Site, BackEnd], monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    class Connection:
+        def __init__(self) -> None:
+            self.left = [said, b""]
+
+        def getsockname(self) -> tuple[str, int]:
+            return FIRST, 4000
+
+        def sendall(self, data: bytes) -> None:
+            assert data.endswith(b'{"system": "a"}')
+
+        def recv(self, size: int) -> bytes:
+            return self.left.pop(0)
+
+    site, own = behind
+    reach = contextlib.nullcontext(Connection())
+    monkeypatch.setattr(errand_desk.ErrandDesk, "_reach", lambda desk, back_end: reach)
+
+    answer = desk_of(site, own, 443).answer(
+        ask("problem", b'{"system": "a"}'), site.topology.servers[0], "SDC7"
+    )
+
+    assert (answer.status, answer.back_end, answer.back_end_port) == (502, "problems", 4000)
+    assert "makes no sense" in answer.detail
 
 
 def test_an_enrolment_that_was_not_done_gives_no_order(behind: tuple[Site, BackEnd]) -> None:

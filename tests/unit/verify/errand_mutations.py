@@ -215,7 +215,7 @@ MUTATIONS = (
     mutation("OUT-42", "no enrolment", "traditional",
              lost("fw-inet", lambda p: p.source in ECCGW), "OUT-38"),
     mutation("OUT-42", "a fix for a stranger", "traditional", entry("fix", system="7042-CR9*2100000"),
-             seen="gave a fix to"),
+             seen="gave a fix to 7042"),
     mutation("F-16", "one passes", "ursf", passes_while_held_back, seen="passed while it was held back"),
     mutation("F-16", "nobody calls", "ursf", nobody_calls_what_is_held_back, seen="nobody called"),
     mutation("F-16", "something else fails, too", "ursf", others_fail, seen="problem was not done either"),
