@@ -60,7 +60,7 @@ def test_a_server_behind_that_is_down_leaves_the_others(recordings: Recordings) 
     assert found["OUT-33"].verdict is Verdict.held
 
 
-def test_without_a_firewall_no_row_can_be_held_back(recordings: Recordings) -> None:
+def test_under_a_fault_no_row_is_held_back(recordings: Recordings) -> None:
     run = recordings("ursf.ursf-blocked")
 
     assert run.judge()["F-16"].verdict is Verdict.not_applicable
