@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from lab.topology.errand_kinds import ErrandKind
 from lab.verify.errands import ErrandsSeen
-from tests.integration.labs import Ran, Runs
+from tests.integration.labs import ROOT, Ran, Runs
 from tests.oracle import tshark
 
 pytestmark = pytest.mark.kernel
@@ -107,6 +108,23 @@ def test_each_row_of_ursf_was_held_back_in_turn(runs: Runs) -> None:
     for row, function in functions.items():
         failed = {a.errand for a in trials[row].attempts if a.cause is not None}
         assert failed == {function}
+
+
+def test_a_customer_with_servers_of_all_regions_has_others_for_the_legacy_call_home(
+    runs: Runs, tmp_path: Path
+) -> None:
+    """F-16: a row that another one stands in for holds nothing up."""
+    text = (ROOT / "topologies" / "ursf.yaml").read_text()
+    file = tmp_path / "everywhere.yaml"
+    file.write_text(text.replace("schema: 2\n", "schema: 2\nregion: all\n"))
+
+    ran = runs.get(str(file))
+
+    assert ran.status == 0, ran.told
+    seen = ran.findings["F-16"]["seen"]
+    assert "without A-32 all is done" in seen
+    assert "without A-33 all is done" in seen
+    assert "without A-34 no authentication" in seen
 
 
 def test_curl_is_served_by_the_same_rules(runs: Runs) -> None:
