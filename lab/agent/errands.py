@@ -2,7 +2,7 @@
 
 Each errand is a message to servers of its own. Three rules of the papers hold here, whatever the errands are:
 data never go in clear (OUT-33), who knows where to enrol does so before any download (OUT-42), and a download
-counts only if its SHA-256 is the one that a server gave by TLS (OUT-41). No sockets; imports little.
+counts only if its SHA-256 is the one that a server gave by TLS (OUT-41). ``client`` makes the connections.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ class Errands:
             return
         self._send(self._message(task.kind), task, everywhere)
         if not task.done:
-            self._caller.story(
-                f"{task.kind}: not done, and kept: attempts {len(task.attempts)}, none acknowledged"
-            )
+            self._caller.story(f"{task.kind}: not done, and kept (attempts: {len(task.attempts)})")
 
     def _send(self, message: Message, task: Task, everywhere: bool) -> None:
         """To the first server that takes it; with ``everywhere``, once to every address, as the console's

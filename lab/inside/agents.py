@@ -21,17 +21,15 @@ AGENT_DEADLINE_S = 1800.0
 """Lab time for all of an agent's errands, while nobody answers most of them."""
 
 
-def run(
-    lab: RunningLab, agent: str, *options: str, dying: Iterable[str] = (), **environment: str
-) -> dict[str, Any]:
+def run(lab: RunningLab, agent: str, *options: str, dying: Iterable[str] = ()) -> dict[str, Any]:
     """Run it on a host while nodes die; what it put out. Raises DaemonError if that is nothing."""
     argv = [sys.executable, "-m", "lab.agent", "--json", *options]
     log = lab.run_dir / "logs" / agent / "agent.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    surroundings = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent), **environment}
+    environment = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent)}
 
     with log.open("ab") as errors:
-        popen = lab.node(agent).start(argv, surroundings, stdout=PIPE, stderr=errors)
+        popen = lab.node(agent).start(argv, environment, stdout=PIPE, stderr=errors)
         for node in dying:
             lab.story.tell(NodeDied(source=node))
             lab.die(node)
