@@ -1,4 +1,4 @@
-"""Findings on errands, whichever set of servers does them: OUT-33, OUT-38, OUT-41, OUT-42."""
+"""Findings on errands, whichever servers do them: OUT-32, OUT-33, OUT-38, OUT-41, OUT-42."""
 
 from __future__ import annotations
 
@@ -16,6 +16,49 @@ REFUSED = 403
 """With which a server answers a system that has not enrolled."""
 NO_ERRANDS = "the agents do no errands in this topology"
 FIX = f"{PATHS}{ErrandKind.fix}/"
+CONFIGURATION = f"{PATHS}{ErrandKind.configuration}"
+
+
+def check_out_32(case: Case) -> Finding:
+    """HTTP is a backup for configurations only."""
+    check = Check(
+        "OUT-32",
+        f"a configuration comes by HTTPS; at port {HTTP} it is asked for only when servers were asked by "
+        "HTTPS before and did not give it, and no other errand but a fix is",
+    )
+    seen = ErrandsSeen(case)
+    secure = seen.places(ErrandKind.configuration)
+    by_tls = [
+        one
+        for one in seen.carriages
+        if ErrandKind.configuration in one.kinds and one.acknowledged and one.place in secure
+    ]
+    backups = [
+        (one, request)
+        for one, requests in seen.in_clear
+        for request in requests
+        if request.target.startswith(PATHS) and not request.target.startswith(FIX)
+    ]
+    for one, request in backups:
+        if request.target.partition("?")[0] != CONFIGURATION:
+            check.object(f"{request.target} is asked for at {one.where} in clear", one.frames)
+        elif one.place not in seen.backups(ErrandKind.configuration):
+            check.object(f"{one.where} is not for configurations", one.frames)
+        elif any(other.began < one.began for other in by_tls):
+            check.object(
+                f"a configuration is asked for at {one.where}, and HTTPS gave one", one.frames
+            )
+        else:
+            before = [p for f, p in case.packets(*case.uplinks) if f.time < one.began]
+            asked = {(p.destination, p.destination_port) for p in before if p.is_bare_syn}
+            where = f"a configuration is asked for at {one.where}"
+            check.want(asked & secure, f"{where}, and nobody was asked by HTTPS", one.frames)
+    check.show(frame for one in (*by_tls[:2], *(b for b, _ in backups)) for frame in one.frames)
+    if not by_tls and not backups:
+        return check.not_tested("no configuration was asked for in this run")
+    return check.finding(
+        f"{count(len(by_tls), 'configuration')} by HTTPS, and {len(backups)} by HTTP when HTTPS gave none"
+    )
 
 
 def check_out_33(case: Case) -> Finding:

@@ -28,16 +28,17 @@ from tests.unit.verify.mutation import (
 
 PUBLIC = "198.51.100.2"
 FIX_SERVER, ECCGW = "170.225.15.76", ("207.25.252.197", "129.42.160.51")
+WWW_03 = "204.146.30.17"
 PROBLEMS = "129.42.50.224"
 """The last of www-945's addresses."""
 URSF_PROBLEMS, URSF_SUPPORT = "198.74.67.240", "198.74.67.235"
 
 
-def asks_in_clear(request: bytes) -> Change:
-    """A whole request to a server of fixes, on the customer's access line."""
+def asks_in_clear(request: bytes, server: str = FIX_SERVER) -> Change:
+    """A whole request in clear, on the customer's access line."""
 
     def change(run: TrueRun) -> None:
-        ends = IP(src=PUBLIC, dst=FIX_SERVER)
+        ends = IP(src=PUBLIC, dst=server)
         syn = ends / TCP(sport=4007, dport=80, flags="S", seq=100)
         data = ends / TCP(sport=4007, dport=80, flags="PA", seq=101) / Raw(request)
         for number, packet in enumerate((syn, data)):
@@ -165,8 +166,20 @@ def in_both_sets(model: Topology) -> Topology:
 
 
 MUTATIONS = (
+    mutation("OUT-32", "in clear although HTTPS gave it", "traditional",
+             asks_in_clear(b"GET /transaction/configuration HTTP/1.1\r\nHost: x\r\n\r\n", WWW_03),
+             seen="and HTTPS gave one"),
+    mutation("OUT-32", "at a server for fixes", "traditional.blocked-443",
+             asks_in_clear(b"GET /transaction/configuration HTTP/1.1\r\nHost: x\r\n\r\n"),
+             seen="is not for configurations"),
+    mutation("OUT-32", "another errand in clear", "traditional",
+             asks_in_clear(b"GET /transaction/problem HTTP/1.1\r\nHost: x\r\n\r\n"),
+             seen="/transaction/problem is asked for"),
+    mutation("OUT-32", "HTTPS was not tried", "traditional.blocked-443",
+             lost("lan", lambda p: p.is_bare_syn and p.destination_port == 443),
+             seen="nobody was asked by HTTPS"),
     mutation("OUT-33", "a POST in clear", "traditional",
-             asks_in_clear(b"POST /transaction/problem HTTP/1.1\r\nHost: x\r\n\r\n"), seen="POST goes to"),
+             asks_in_clear(b"POST /transaction/problem HTTP/1.1\r\nHost: x\r\n\r\n"), also="OUT-32", seen="POST goes to"),
     mutation("OUT-33", "a GET with a body", "traditional",
              asks_in_clear(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\ndata"),
              seen="a body of 4 bytes"),
