@@ -1,7 +1,8 @@
-"""One call home, in the manner of an HMC: resolve, connect by TLS, send a heartbeat, be acknowledged.
+"""One call home, in the manner of an HMC: resolve, connect by TLS, send a message, be acknowledged.
 
-The agent has no credentials at all. It stands in for any agent, so it knows nothing of the lab. It imports
-little (see ``lab.agent.http1``): no ``lab.errors``, no dataclasses.
+The message is a heartbeat, or what ``errands`` has to say. The agent has no credentials at all. It stands in
+for any agent, so it knows nothing of the lab. It imports little (see ``lab.agent.http1``): no ``lab.errors``,
+no dataclasses.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from lab.agent.heartbeat import AGENT, heartbeat
-from lab.agent.http1 import Head, Malformed, Stream, split_authority
+from lab.agent.http1 import Head, Malformed, Stream
+from lab.agent.message import Attempt as Attempt
+from lab.agent.message import Message
+from lab.agent.message import ServerUrl as ServerUrl
 from lab.agent.proxied import ProxyRefused, ProxyUrl, is_log_in_wanted, request
-from lab.record.cause import AgentCause, Explained
+from lab.record.cause import AgentCause
 
 CONNECT_S = 30.0
 TOTAL_S = 60.0
@@ -29,76 +33,6 @@ _Info = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, .
 _GOODBYE_S = 5.0
 _ANSWER_BYTES = 64 * 1024
 _READ_BYTES = 16 * 1024
-
-
-class ServerUrl:
-    """The URL of a server, taken apart."""
-
-    __slots__ = ("host", "path", "port", "url")
-
-    def __init__(self, url: str) -> None:
-        """Raises ValueError for anything but https: a heartbeat never goes in clear."""
-        scheme, _, rest = url.partition("://")
-        authority, slash, path = rest.partition("/")
-        host, port = split_authority(authority, "443")
-
-        if scheme.lower() != "https" or not host or "@" in authority:
-            raise ValueError(f"{url!r} is not https://HOST[:PORT][/PATH]")
-        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise ValueError(f"{url!r} has no port between 1 and 65535")
-        if not (authority + path).isascii() or not (authority + path).isprintable() or " " in path:
-            raise ValueError(f"{url!r} has a character that no URL has")
-
-        self.url = url
-        self.host = host
-        self.port = int(port)
-        self.path = (slash + path).rstrip("/") + "/heartbeat"
-
-    @property
-    def authority(self) -> str:
-        return self.target.removesuffix(":443")
-
-    @property
-    def target(self) -> str:
-        """What a proxy is asked for; it has the port in any case."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-class Attempt(Explained):
-    """One try of one server, and how far it came: ``phase`` is the last one entered."""
-
-    def __init__(self, server: str, proxy: str = "") -> None:
-        self.server = server
-        self.proxy = proxy
-        """Its URL without a password; empty where no proxy was asked."""
-        self.phase = "resolve"
-        self.address = ""
-        self.cause: AgentCause | None = None
-        self.detail = ""
-        self.acknowledgement: dict[str, object] = {}
-        self.seconds = 0.0
-        self.time = 0.0
-
-    @property
-    def sentence(self) -> str:
-        through = f"{self.server} through {self.proxy}" if self.proxy else self.server
-        if self.acknowledgement:
-            return f"{through} acknowledged as {self.acknowledgement['transaction']}"
-        return f"{through} failed at {self.phase}: {self.why}"
-
-    def fail(self, cause: AgentCause, detail: str) -> None:
-        self.cause, self.detail = cause, detail
-
-    def as_dict(self) -> dict[str, object]:
-        told = {name: value for name, value in vars(self).items() if name != "acknowledgement"}
-        return {
-            **told,
-            "acknowledged": bool(self.acknowledgement),
-            "transaction": self.acknowledgement.get("transaction", ""),
-            "problem": self.why,
-            "sentence": self.sentence,
-        }
 
 
 def call_home(
@@ -124,26 +58,57 @@ def call_home(
     servers = [ServerUrl(url) for url in endpoints]
     if not servers:
         raise ValueError("no server is given")
-    stops: list[ProxyUrl | None] = [ProxyUrl(url) for url in proxies]
+    caller = AgentCaller(ca_file, proxies, story, total_s=total_s, rounds=rounds, family=family)
+    message = Message("POST", "/heartbeat", heartbeat(system), read_acknowledgement)
+    return caller.send(message, servers)
 
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    content = heartbeat(system)
-    attempts: list[Attempt] = []
 
-    tries = [(proxy, server) for proxy in stops or [None] for server in servers]
-    for proxy, server in tries * rounds:
-        attempt = Attempt(server.url, proxy.url if proxy else "")
-        attempts.append(attempt)
+class AgentCaller:
+    """Who calls servers: by which proxies, trusting whom, and with how much patience."""
+
+    def __init__(
+        self,
+        ca_file: str,
+        proxies: Iterable[str] = (),
+        story: Callable[[str], None] = lambda line: None,
+        *,
+        total_s: float = TOTAL_S,
+        rounds: int = ROUNDS,
+        family: int = int(socket.AF_UNSPEC),
+    ) -> None:
+        """Raises ValueError for a proxy's URL that is none, OSError for a CA file that cannot be read."""
+        self._family = family
+        self.proxies: list[ProxyUrl | None] = [ProxyUrl(url) for url in proxies]
+        self.story = story
+        self._total_s = total_s
+        self._rounds = rounds
+        self._context = ssl.create_default_context(cafile=ca_file)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    def send(self, message: Message, servers: Iterable[ServerUrl]) -> list[Attempt]:
+        """Say something to the first server that acknowledges it; every attempt, in order."""
+        tries = [(proxy, server) for proxy in self.proxies or [None] for server in servers]
+        attempts: list[Attempt] = []
+        for proxy, server in tries * self._rounds:
+            attempts.append(self.try_once(message, server, proxy))
+            if attempts[-1].acknowledgement:
+                break
+        return attempts
+
+    def try_once(
+        self, message: Message, server: ServerUrl, proxy: ProxyUrl | None = None
+    ) -> Attempt:
+        """One attempt; a failure is told in it."""
+        attempt = Attempt(server.url, proxy.url if proxy else "", message.errand)
         started = time.monotonic()
-        _try(_Call(server, proxy, attempt, started, total_s, story, family), context, content)
+        call = _Call(
+            server, proxy, message, attempt, started, self._total_s, self.story, self._family
+        )
+        _try(call, self._context)
         attempt.seconds = round(time.monotonic() - started, 6)
         attempt.time = time.time()
-        story(attempt.sentence)
-        if attempt.acknowledgement:
-            break
-
-    return attempts
+        self.story(attempt.sentence)
+        return attempt
 
 
 class _Call:
@@ -153,6 +118,7 @@ class _Call:
         self,
         server: ServerUrl,
         proxy: ProxyUrl | None,
+        message: Message,
         attempt: Attempt,
         started: float,
         total_s: float,
@@ -160,6 +126,7 @@ class _Call:
         family: int,
     ) -> None:
         self.family = family
+        self.message = message
         self.server = server
         self.proxy = proxy
         self.attempt = attempt
@@ -180,15 +147,18 @@ class _Call:
         return left if at_most is None else min(left, at_most)
 
 
-def _try(call: _Call, context: ssl.SSLContext, content: bytes) -> None:
+def _try(call: _Call, context: ssl.SSLContext) -> None:
     """Fill in the attempt; a failure is its problem, never an exception."""
     try:
         reach = _connect_through if call.proxy else _connect
         with reach(call) as connection:
+            if call.server.clear:
+                _converse(call, connection)
+                return
             call.enter("TLS", f"verify that it is {call.server.host}")
             connection.settimeout(call.left_s())
             with context.wrap_socket(connection, server_hostname=call.server.host) as tls:
-                _converse(call, tls, content)
+                _converse(call, tls)
     except TimeoutError:
         call.attempt.fail(AgentCause.timed_out, f"{call.total_s:g}")
     except (OSError, ValueError) as error:  # Malformed and a name that IDNA refuses are ValueErrors
@@ -198,7 +168,8 @@ def _try(call: _Call, context: ssl.SSLContext, content: bytes) -> None:
 def _connect(call: _Call) -> socket.socket:
     """Connect to the server."""
     call.enter("resolve", call.server.host)
-    return _reach(call, call.server.host, call.server.port, "connect")
+    host = call.server.address or call.server.host
+    return _reach(call, host, call.server.port, "connect")
 
 
 def _connect_through(call: _Call) -> socket.socket:
@@ -274,28 +245,35 @@ def alternating(found: Sequence[_Info]) -> list[_Info]:
     return [*pairs, *first[len(second) :], *second[len(first) :]]
 
 
-def _converse(call: _Call, tls: ssl.SSLSocket, content: bytes) -> None:
-    server = call.server
-    cipher = tls.cipher()
-    call.enter(
-        "request",
-        f"POST {server.path}, {len(content)} bytes, {tls.version()} {cipher and cipher[0]}",
+def _converse(call: _Call, connection: socket.socket) -> None:
+    server, message = call.server, call.message
+    tls = connection if isinstance(connection, ssl.SSLSocket) else None
+    cipher = tls.cipher() if tls else None
+    by = f"{tls.version()} {cipher and cipher[0]}" if tls else "in clear"
+    path = server.path + message.path
+    call.enter("request", f"{message.method} {path}, {len(message.content)} bytes, {by}")
+    has_content = message.method != "GET"
+    content = (
+        f"Content-Type: application/json\r\nContent-Length: {len(message.content)}\r\n"
+        if has_content
+        else ""
     )
     head = (
-        f"POST {server.path} HTTP/1.1\r\n"
+        f"{message.method} {path} HTTP/1.1\r\n"
         f"Host: {server.authority}\r\n"
         f"User-Agent: {AGENT}\r\n"
-        "Content-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\n"
+        f"{content}"
         "Connection: close\r\n"
         "\r\n"
     )
-    tls.settimeout(call.left_s())
-    tls.sendall(head.encode("ascii") + content)
+    connection.settimeout(call.left_s())
+    connection.sendall(head.encode("ascii") + message.content)
 
     call.enter("acknowledgement", "wait for it")
-    acknowledgement = _read_acknowledgement(call, tls)
+    acknowledgement = message.read(_read_answer(call, connection))
     call.attempt.acknowledgement = acknowledgement
+    if tls is None:
+        return
     try:
         tls.settimeout(call.left_s(_GOODBYE_S))
         tls.unwrap()  # end TLS in order, so that the last packets are no resets
@@ -303,10 +281,12 @@ def _converse(call: _Call, tls: ssl.SSLSocket, content: bytes) -> None:
         call.tell(f"the goodbye was not answered: {describe(error)}")
 
 
-def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
+def _read_answer(call: _Call, connection: socket.socket) -> bytes:
+    """The body of an answer that tells of success."""
+
     def receive() -> bytes:
-        tls.settimeout(call.left_s())
-        return tls.recv(_READ_BYTES)
+        connection.settimeout(call.left_s())
+        return connection.recv(_READ_BYTES)
 
     stream = Stream(receive)
     while True:
@@ -325,7 +305,22 @@ def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
             raise Malformed(400, f"the answer is longer than {_ANSWER_BYTES} bytes")
 
     if status != 200:
-        raise _NotAcknowledged(f"{status} {reason}")
+        raise _NotAcknowledged(f"{status} {reason}{_explained(bytes(body))}")
+    return bytes(body)
+
+
+def _explained(body: bytes) -> str:
+    """What a server says of its refusal, if it says it."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    problem = answer.get("problem") if isinstance(answer, dict) else None
+    return f" ({problem[:200]})" if isinstance(problem, str) and problem.isprintable() else ""
+
+
+def read_acknowledgement(body: bytes) -> dict[str, object]:
+    """What a server acknowledges; raises Malformed for anything else."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -333,6 +328,10 @@ def _read_acknowledgement(call: _Call, tls: ssl.SSLSocket) -> dict[str, object]:
     if not isinstance(answer, dict) or not isinstance(answer.get("transaction"), str):
         raise Malformed(400, "the server's answer is no acknowledgement")
     return answer
+
+
+class NotAsPromised(ValueError):
+    """A download has another content than the one that was promised by TLS."""
 
 
 class _NotAcknowledged(ValueError):
@@ -354,6 +353,8 @@ def _cause(error: OSError | ValueError, phase: str) -> AgentCause:
         return AgentCause.tls
     if isinstance(error, _NotAcknowledged):
         return AgentCause.status
+    if isinstance(error, NotAsPromised):
+        return AgentCause.digest
     if isinstance(error, ProxyRefused):
         return AgentCause.proxy_log_in if error.status == 407 else AgentCause.proxy_refused
     if phase in _AT_PHASE:

@@ -14,19 +14,23 @@ from lab.topology.servers import Failure
 
 HEARTBEAT_PATH = "/heartbeat"
 HEARTBEAT_BYTES = 1 << 20
-"""A heartbeat is held in memory, so it is bounded far below other bodies."""
+"""What is held in memory is bounded far below other bodies: a heartbeat, or an errand."""
 
 METHODS = "GET", "HEAD", "POST", "PUT"
 REASONS = {
     200: "OK",
     400: "Bad Request",
     403: "Forbidden",
+    404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
     413: "Content Too Large",
     417: "Expectation Failed",
+    421: "Misdirected Request",
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }
 
@@ -38,7 +42,7 @@ class HttpRequest:
     method: str
     target: str
     body: bytes
-    """A heartbeat's body; other bodies are counted, not kept."""
+    """Of a heartbeat or an errand; other bodies are counted, not kept."""
     body_bytes: int
 
 
@@ -55,6 +59,12 @@ class Answer:
     """Of a stub's status; empty: the usual one."""
     fields: tuple[tuple[str, str], ...] | None = None
     """A stub's own; None: those of a JSON text."""
+    back_end: str = ""
+    """The node behind the front end that answered, or should have."""
+    back_end_port: int = 0
+    """From which port of the front end it was asked; 0 if no connection came about."""
+    promised: str = ""
+    """The SHA-256 of the fix that the content names (OUT-41); empty if it names none."""
     stub: str = ""
     delay_s: float = 0.0
     failure: Failure = Failure.none

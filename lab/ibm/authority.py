@@ -20,10 +20,18 @@ if TYPE_CHECKING:
 
 CA_FILE = "ca.pem"
 RELAY_FILE = "relay.pem"
+BACK_ENDS_FILE = "back-ends.pem"
 CONSOLE_FILE = "console.pem"
 INSPECTOR_FILE, INSPECTOR_CA_FILE = "inspector.pem", "inspector-ca.pem"
 INSPECTORS = "customer.test", "TLS inspection"
 """Organization and unit of the customer's own authority."""
+
+
+_UNITS = {
+    RELAY_FILE: "Remote service",
+    CONSOLE_FILE: "Remote service",
+    BACK_ENDS_FILE: "Service data centre",
+}
 
 
 def identities(topology: Topology) -> tuple[str, ...]:
@@ -59,8 +67,8 @@ def console_identities(topology: Topology) -> tuple[str, ...]:
 
 def issue(topology: Topology, keys_dir: Path) -> None:
     """Write ``ca.pem`` (for everybody) and the servers' chain and key of each kind that their TLS wants (for
-    the owner only); where there is a relay, ``relay.pem``, too, and where there is a console with remote
-    service, ``console.pem``.
+    the owner only); where there is a relay, ``relay.pem``, too, where there is a console with remote
+    service, ``console.pem``, and where there are servers behind the front end, ``back-ends.pem``.
 
     All are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
     date, which need not be right, and may run for years.
@@ -77,7 +85,11 @@ def issue(topology: Topology, keys_dir: Path) -> None:
         key_type=signing,
     )
     inspectors = _inspectors(topology)
-    others = {RELAY_FILE: relay_identities(topology), CONSOLE_FILE: console_identities(topology)}
+    others = {
+        RELAY_FILE: relay_identities(topology),
+        CONSOLE_FILE: console_identities(topology),
+        BACK_ENDS_FILE: tuple(one.node for one in topology.back_ends),
+    }
 
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,7 +101,7 @@ def issue(topology: Topology, keys_dir: Path) -> None:
                 certified = authority.issue_cert(
                     *names,
                     organization_name="callhome-lab",
-                    organization_unit_name="Remote service",
+                    organization_unit_name=_UNITS[file],
                     common_name=names[0],
                 )
                 _write(keys_dir / file, _chain_and_key(certified), 0o600)

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import socket
 import ssl
 import struct
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lab.agent.http1 import Head, Malformed, Stream
 from lab.ibm.answers import (
@@ -29,14 +26,13 @@ from lab.ibm.answers import (
     render,
     uploads,
 )
-from lab.ibm.ledger import Ledger
-from lab.ibm.tls import KeyLog, TlsSocket
+from lab.ibm.shared import Limits as Limits
+from lab.ibm.shared import Shared as Shared
+from lab.ibm.tls import TlsSocket
 from lab.record.record import Transaction
-from lab.topology.servers import Failure, ListedServer
+from lab.topology.errand_kinds import PATHS
+from lab.topology.servers import Failure, ListedServer, Speaks
 from lab.wait import Deadline
-
-if TYPE_CHECKING:
-    from lab.ibm.stubs import Stubs
 
 STACK_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
@@ -47,38 +43,6 @@ _TARGET_CHARACTERS = 2000
 
 class _Over(Exception):
     """The connection is to be closed at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one connection may take, on the lab's clock; nobody can hold a thread by being slow."""
-
-    handshake_s: float = 30.0
-    request_s: float = 60.0
-    """From the end of one request (or of the handshake) until the next one's head is there."""
-    body_grace_s: float = 60.0
-    body_rate_byte_s: float = 100.0
-    """A body slower than this, after the grace, is given up; a modem at 1200 bit/s passes."""
-    send_s: float = 60.0
-    farewell_s: float = 5.0
-    body_bytes: int = 64 << 20
-    hang_s: float = 86400.0
-    """For how long a stub that hangs keeps a client who stays."""
-    connections: int = 256
-
-
-class Shared:
-    """What all connections have in common."""
-
-    def __init__(
-        self, ledger: Ledger, key_log: KeyLog, stubs: Stubs | None, limits: Limits
-    ) -> None:
-        self.ledger = ledger
-        self.key_log = key_log
-        self.stubs = stubs
-        self.limits = limits
-        self.serial = itertools.count(1).__next__
-        """The number of the next transaction."""
 
 
 class Conversation:
@@ -183,7 +147,8 @@ class Conversation:
                 return False
 
             self._method, self._target, _ = head.request_line()
-            if self._context is None and uploads(self._method, head.body_length()):
+            in_clear = self._listed.speaks is Speaks.http
+            if in_clear and uploads(self._method, head.body_length()):
                 return self._refuse(forbidden(self._method))
             request, keep_alive = self._request(head)
         except Malformed as error:
@@ -195,9 +160,18 @@ class Conversation:
 
         stubs = self._shared.stubs
         stubbed = stubs and stubs.answer(self._called(head), request.method, request.target)
-        reply = stubbed or answer(request, self._shared.serial())
+        reply = stubbed or self._errand(request, head) or answer(request, self._shared.serial())
         self._enter(reply)
         return self._reply(reply, with_content=request.method != "HEAD", keep_alive=keep_alive)
+
+    def _errand(self, request: HttpRequest, head: Head) -> Answer | None:
+        """What is answered to an errand; None if the request is none."""
+        if not request.target.startswith(PATHS):
+            return None
+        inner = self._listed.speaks is Speaks.inner
+        given = head.fields if inner else {}
+        transaction = given.get("transaction") or f"SDC{self._shared.serial():07d}"
+        return self._shared.desk.answer(request, self._listed, transaction, given.get("order"))
 
     def _called(self, head: Head) -> tuple[str, ...]:
         """Who is called: by the Host field and the SNI, the server's listed name, and its address."""
@@ -246,8 +220,8 @@ class Conversation:
             raise Malformed(400, "no Host field")  # RFC 9112 3.2
 
         length = head.body_length() or 0
-        heartbeat = is_heartbeat(method, target)
-        most = HEARTBEAT_BYTES if heartbeat else self._limits.body_bytes
+        kept = is_heartbeat(method, target) or target.startswith(PATHS)
+        most = HEARTBEAT_BYTES if kept else self._limits.body_bytes
         if length > most:
             raise Malformed(413, f"a body of {length} bytes, of which {most} are taken")
 
@@ -257,7 +231,7 @@ class Conversation:
         if expectation and modern and length and not self._stream.pending:
             self._send(_CONTINUE)  # RFC 9110 10.1.1
 
-        body, size = self._read_body(length, most, keep=heartbeat)
+        body, size = self._read_body(length, most, keep=kept)
         request = HttpRequest(method=method, target=target, body=body, body_bytes=size)
         # HTTP/1.0 clients that ask for keep-alive get none: they take an answer's end for the end.
         return request, modern and not head.lists("connection", "close")
@@ -354,6 +328,9 @@ class Conversation:
                 body_bytes=self._body_bytes,
                 body_sha256=self._body_sha256,
                 stub=reply.stub,
+                back_end=reply.back_end,
+                back_end_port=reply.back_end_port,
+                promised=reply.promised,
             )
         )
         self._counted = ended

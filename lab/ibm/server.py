@@ -30,6 +30,7 @@ from lab.topology.model import Topology
 from lab.topology.servers import ListedServer, Speaks, TlsPlan
 
 if TYPE_CHECKING:
+    from lab.ibm.errand_desk import ErrandDesk
     from lab.ibm.ftps import FtpsTalk
     from lab.ibm.stubs import Stubs
     from lab.linux.nodes import Node
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     Talk = Conversation | FtpsTalk
 
 _BACKLOG = 128
+CA_FILE = "ca.pem"
+"""As ``authority`` writes it, which the guest does not import."""
 _END_S = 30.0
 
 
@@ -68,7 +71,9 @@ def serving(
         for listener in listeners:
             stack.enter_context(listener)
 
-        shared = Shared(ledger, key_log, _stubs(topology), limits)
+        shared = Shared(
+            ledger, key_log, _stubs(topology), limits, lambda: _desk(topology, node, keys_dir)
+        )
         plans = {plan.name: plan for plan in topology.tls}
         server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
         at = dict(zip(listeners, topology.servers, strict=True))
@@ -93,6 +98,12 @@ def start(ground: Ground, node: Node) -> Iterator[Server]:
                     )
                 )
         yield server
+
+
+def _desk(topology: Topology, node: Node, keys_dir: str) -> ErrandDesk:
+    from lab.ibm.errand_desk import ErrandDesk
+
+    return ErrandDesk(node, topology.servers, topology.back_ends, f"{keys_dir}/{CA_FILE}")
 
 
 def _stubs(topology: Topology) -> Stubs | None:

@@ -93,18 +93,30 @@ def context(plan: TlsPlan, node: str, keys_dir: str, key_log: KeyLog) -> ssl.SSL
             hint="take literal_tls out of the topology",
         ) from error
     for kind in plan.keys:
-        chain = f"{keys_dir}/{kind.file}"
-        try:
-            made.load_cert_chain(chain)
-        except OSError as error:  # SSLError is one
-            raise LabBroke(
-                f"{node} cannot use its certificate {chain}: {error.strerror or error}", hint=HINT
-            ) from error
+        _load(made, node, f"{keys_dir}/{kind.file}")
     made.keylog_filename = key_log.path
     made.set_alpn_protocols(["http/1.1"])
     made.sslsocket_class = TlsSocket
     made.sni_callback = _remember_sni
     return made
+
+
+def inner_context(node: str, chain: str, key_log: KeyLog) -> ssl.SSLContext:
+    """For HTTPS between servers of the lab's own, with what OpenSSL has today."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _load(made, node, chain)
+    made.keylog_filename = key_log.path
+    made.sslsocket_class = TlsSocket
+    return made
+
+
+def _load(context: ssl.SSLContext, node: str, chain: str) -> None:
+    try:
+        context.load_cert_chain(chain)
+    except OSError as error:  # SSLError is one
+        raise LabBroke(
+            f"{node} cannot use its certificate {chain}: {error.strerror or error}", hint=HINT
+        ) from error
 
 
 def cipher_list(plan: TlsPlan, without: Iterable[str]) -> str:

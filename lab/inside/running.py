@@ -303,12 +303,17 @@ def command_environment(
     """What a command in a node is told (design: LAB_TOPOLOGY and the like).
 
     ``way`` is the agent's way that is up. ``LAB_SERVERS`` has every server that is listed for the node by
-    the way, or by any way if none is up, in the order of trying. ``LAB_WAYS`` has the agent's ways.
+    the way, or by any way if none is up, in the order of trying. ``LAB_WAYS`` has the agent's ways,
+    ``LAB_ERRANDS`` what the agent does by the way in the place of a heartbeat.
     """
     own = topology.ways_of(node)
     way = way or next(iter(own), None)
-    endpoints = way.endpoints_of(node) if way is not None else topology.endpoints
-    servers = [f"https://{e.name}" + ("" if e.port == 443 else f":{e.port}") for e in endpoints]
+    if way is not None:
+        endpoints = way.endpoints_of(node)
+    else:
+        endpoints = tuple(e for each in topology.ways for e in each.endpoints)
+    servers = [endpoint.url for endpoint in endpoints]
+    errands = topology.errands_of(way.name) if own and way else ()
     return {
         "LAB_TOPOLOGY": topology.name,
         "LAB_NODE": node,
@@ -319,6 +324,11 @@ def command_environment(
         "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
         **({"LAB_WAY": way.name, "LAB_WAYS": ",".join(w.name for w in own)} if way else {}),
         **(way.environment(topology) if own and way else {}),
+        **(
+            {"LAB_ERRANDS": " ".join(f"{e.kind}={','.join(e.urls)}" for e in errands)}
+            if errands
+            else {}
+        ),
         **_dial_environment(topology, node),
     }
 

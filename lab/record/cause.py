@@ -127,6 +127,11 @@ class AgentCause(Cause):
     """An HTTP status that is no success."""
     malformed = "malformed", "{0.detail}"
     """What came is no acknowledgement."""
+    digest = "digest", "the download is not what was promised: {0.detail}"
+    """Its SHA-256 is another one than servers gave by TLS (OUT-41)."""
+    not_enrolled = "not-enrolled", "the system is not enrolled, so it asks for no download"
+    """OUT-42."""
+    unpromised = "unpromised", "no server has said by TLS what is to be downloaded"
 
 
 class Blame(StrEnum):

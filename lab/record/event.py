@@ -298,6 +298,10 @@ class CallHomeTried(Event, topic="agent"):
     detail: str
     proxy: str = ""
     """The proxy's URL, without a password; empty where none was asked."""
+    errand: str = "heartbeat"
+    """What it was for: ``problem``, ``fix``."""
+    sha256: str = ""
+    """Of a fix that came as it was promised by TLS (OUT-41)."""
 
     @property
     def sentence(self) -> str:
@@ -306,6 +310,8 @@ class CallHomeTried(Event, topic="agent"):
     @property
     def outcome(self) -> str:
         through = f"{self.server} through {self.proxy}" if self.proxy else self.server
+        if self.errand != "heartbeat":
+            through = f"{self.errand}: {through}" if through else self.errand
         if self.cause is None:
             return f"{through} acknowledged as {self.transaction}"
         return f"{through} failed at {self.phase}: {self.why}"

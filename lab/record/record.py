@@ -131,6 +131,8 @@ class CallHome:
     """One for each server tried."""
     way: str = ""
     """The way that was up; empty if none was."""
+    unsent: tuple[str, ...] = ()
+    """The errands that were not done, and that the agent keeps."""
 
     @property
     def told(self) -> list[str]:
@@ -149,8 +151,9 @@ class Transaction:
 
     time: float
     kind: str
-    """``heartbeat``, ``upload``, ``request``, ``stub``; ``refused`` where it is not done at that port;
-    ``handshake``, ``no-request``, ``malformed`` and ``broken`` where no request came to its end."""
+    """``heartbeat``, ``upload``, ``request``, ``stub``, ``errand: problem`` and so on; ``refused`` where it
+    is not done at that port; ``handshake``, ``no-request``, ``malformed`` and ``broken`` where no request
+    came to its end."""
     system: str
     """The caller's machine type, model and serial, as it says."""
     peer_ip: str
@@ -179,6 +182,32 @@ class Transaction:
     """In hexadecimal digits; empty where there was no body, or not all of it."""
     stub: str = ""
     """Which of the user's stubs answered: ``acme-stubs.yaml:3``; empty if none did."""
+    back_end: str = ""
+    """The node behind the front end that served, or did not answer; empty if the front end did it itself."""
+    back_end_port: int = 0
+    """From which port of the front end it was asked, on the wire between the two; 0 if that did not come to
+    a connection."""
+    promised: str = ""
+    """The SHA-256 of the fix that the answer names (OUT-41); empty if it names none."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ErrandTrial:
+    """One more run of an agent's errands after the calls home: something is blocked, or all is tried."""
+
+    agent: str
+    started: float
+    ended: float
+    attempts: tuple[CallHomeTried, ...]
+    row: str = ""
+    """The row of the address tables whose addresses the customer's firewall held back (F-16); empty: nothing
+    was blocked, and each errand was tried at every address of its servers (F-12)."""
+    addresses: tuple[str, ...] = ()
+    """Of that row."""
+
+    def done(self, errand: str) -> bool:
+        """Whether an errand was acknowledged."""
+        return any(a.errand == errand and a.cause is None for a in self.attempts)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -230,6 +259,7 @@ class Record:
     probes: list[Probed] = field(default_factory=list)
     forward_probes: list[ForwardProbed] = field(default_factory=list)
     trials: list[OwnRuleTried] = field(default_factory=list)
+    errand_trials: list[ErrandTrial] = field(default_factory=list)
     fence_trials: list[FenceTrial] = field(default_factory=list)
     fence_seed: str = ""
     """What the random packets among them were made from (L-07)."""

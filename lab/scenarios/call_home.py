@@ -6,26 +6,18 @@ more, as a console would. If nothing is wrong, every backup is put to the same t
 
 from __future__ import annotations
 
-import json
 import socket
-import sys
 import time
 from collections.abc import Iterable
-from types import SimpleNamespace
-from typing import Any
 
-from lab import codec
-from lab.errors import DaemonError, PathError
+from lab.errors import PathError
+from lab.inside import agents
 from lab.inside.running import RunningLab
 from lab.linux import firewall
-from lab.linux.process import PIPE
-from lab.record.cause import AgentCause
 from lab.record.event import (
     CalledByOne,
-    CallHomeTried,
     FaultPassed,
     ForwardProbed,
-    NodeDied,
     OwnRuleTried,
     Probed,
     Unroutable,
@@ -37,7 +29,6 @@ from lab.topology.model import Role
 from lab.wait import Deadline, let_pass
 from lab.wire import craft
 
-AGENT_DEADLINE_S = 900.0
 PROBE_DEADLINE_S = 5.0
 OPTIONS = {Family.ipv4: "-4", Family.ipv6: "-6"}
 """Of the agent, by which it calls by one version of IP."""
@@ -113,6 +104,10 @@ def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
             return False
         try_inbound(lab, agent)
         try_own_firewall(lab, agent)
+        if lab.topology.errands and not lab.topology.fault:
+            from lab.scenarios import errand_trials  # Not at the head: few topologies need it.
+
+            errand_trials.put_to_test(lab, agent)
     try:
         if lab.topology.service is not None:
             from lab.scenarios import remote_service
@@ -182,24 +177,10 @@ def call(
     """
     started = time.time()
     way = lab.homeward.in_use(agent)
-    argv = [sys.executable, "-m", "lab.agent", "--json", *options]
-    log = lab.run_dir / "logs" / agent / "agent.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent)}
-
-    with log.open("ab") as errors:
-        popen = lab.node(agent).start(argv, environment, stdout=PIPE, stderr=errors)
-        for node in dying:
-            lab.story.tell(NodeDied(source=node))
-            lab.die(node)
-        output, _ = popen.communicate(timeout=AGENT_DEADLINE_S)
-
-    if not output:
-        problem = f"ended with exit status {popen.returncode} and no answer"
-        raise DaemonError(f"{agent}'s agent", problem, log_tail=log.read_text(errors="replace"))
-    answer: dict[str, Any] = json.loads(output)
+    answer = agents.run(lab, agent, *options, dying=dying)
     used = way.name if way is not None else ""
-    attempts = tuple(_attempt(agent, used, told) for told in answer["attempts"])
+    attempts = agents.tried(agent, used, answer)
+    unsent = tuple(each["errand"] for each in answer.get("errands", ()) if not each["done"])
     lab.record.calls.append(
         CallHome(
             agent=agent,
@@ -208,17 +189,16 @@ def call(
             ended=time.time(),
             succeeded=answer["acknowledged"],
             attempts=attempts,
+            unsent=unsent,
         )
     )
     for attempt in attempts:
         lab.story.tell(attempt)
+    if unsent:
+        from lab.record.errand_event import ErrandsKept  # Few agents have errands.
+
+        lab.story.tell(ErrandsKept(source=agent, errands=unsent))
     return bool(answer["acknowledged"])
-
-
-def _attempt(agent: str, way: str, told: dict[str, Any]) -> CallHomeTried:
-    """What the agent put out of a try of a server, without what is for people."""
-    cause = codec.build(AgentCause | None, told["cause"])
-    return CallHomeTried.of(SimpleNamespace(**told), source=agent, way=way, cause=cause)
 
 
 def try_inbound(lab: RunningLab, agent: str) -> None:

@@ -21,6 +21,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 from lab.names import check_known
 from lab.topology import capability
 from lab.topology.capability import CapabilityTable, Feature
+from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import Family, family_of
 from lab.topology.part import Part
 
@@ -110,6 +111,9 @@ class Row(Part):
     region: Region = Field(default=Region.all, description="For customers of one region only.")
     protocol: str = Field(default="", description="As the paper words it.")
     purpose: str = Field(min_length=1, description="What is done there.")
+    serves: tuple[ErrandKind, ...] = Field(
+        default=(), description="The errands that are done there; none: the papers tell none apart."
+    )
     services: Services = Field(default=(), description="Protocols and ports, such as [tcp/443].")
     behind_nat: Services = Field(
         default=(), description="What takes their place behind a NAT, of VPN gateways (A-37)."

@@ -17,6 +17,7 @@ from lab.errors import TopologyError, UsageError
 from lab.names import did_you_mean
 from lab.topology import (
     check,
+    check_back_ends,
     check_calls,
     check_ipv6,
     check_profile,
@@ -163,7 +164,15 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         except ValidationError as error:
             _mend(document, error.errors(include_url=False))
 
-    parts = (check_profile, check, check_ipv6, check_telephone, check_calls, check_service)
+    parts = (
+        check_profile,
+        check,
+        check_ipv6,
+        check_telephone,
+        check_calls,
+        check_service,
+        check_back_ends,
+    )
     complaints = (part.complaints(spec) for part in parts)
     for complaint in chain.from_iterable(complaints):
         involved = (complaint.place, *complaint.needs)
@@ -176,6 +185,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
             check_ipv6.routes(spec),
             check_telephone.routes(spec),
             check_service.routes(spec),
+            check_back_ends.routes(spec),
         ):
             _note(document, complaint)
 
@@ -207,6 +217,7 @@ def _name(source: str) -> str:
 def _mend(document: Document, errors: list[ErrorDetails]) -> None:
     """Complain of each error once, and take what is broken out of the document's data."""
     gone: set[Place] = set()
+    lists: set[Place] = set()
     for error in sorted(errors, key=lambda error: len(_place(error))):
         place = _place(error)
         if any(place[:length] in gone for length in range(len(place))):
@@ -216,6 +227,10 @@ def _mend(document: Document, errors: list[ErrorDetails]) -> None:
             document.complain(*_in_words(place, error))
         document.broken.add(place)
         gone.add(place)
+        if isinstance(place[-1], int) and _stand_in(place) is _DROP:
+            # The entries of a list keep their numbers until all of them have been looked at.
+            lists.add(place[:-1])
+            continue
         drop = _is_key(error) or error["type"] == "extra_forbidden"
         value = _DROP if drop else _stand_in(place)
         if value is _DROP and error["type"] == "missing":
@@ -223,6 +238,8 @@ def _mend(document: Document, errors: list[ErrorDetails]) -> None:
             place, value = place[:2], _stand_in(place[:2])
             gone.add(place)
         _replace(document.data, place, value)
+    for place in lists:
+        _replace(document.data, place, _stand_in(place))
 
 
 def _is_key(error: ErrorDetails) -> bool:

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.topology.dns import Dns
+from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
 from lab.topology.proxy import HttpProxy
 from lab.topology.roles import Role as Role
-from lab.topology.servers import ListedServer, Stub, TlsPlan
+from lab.topology.servers import BackEnd, ListedServer, Stub, TlsPlan
 from lab.topology.service import RemoteService as RemoteService
 from lab.topology.telephone import Lig, ModemLine, Telephone
+
+HTTP_PORT, HTTPS_PORT = 80, 443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +181,30 @@ class Endpoint:
     row: str
     """The address table's row: ``A-38``."""
 
+    @property
+    def url(self) -> str:
+        """``https://www6.software.ibm.com``; at port 80 HTTP in clear."""
+        if self.port == HTTP_PORT:
+            return f"http://{self.name}"
+        return f"https://{self.name}" + ("" if self.port == HTTPS_PORT else f":{self.port}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What agents do by a way in the place of a heartbeat, and at which servers."""
+
+    kind: ErrandKind
+    way: str
+    variant: str
+    """Whose servers, where the profile has two sets: ``ssl``, ``ursf``; empty where it has one."""
+    endpoints: tuple[Endpoint, ...]
+    """In the order of trying: HTTPS first, and downloads in clear after that (OUT-32)."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Each server's, by name, once."""
+        return tuple(dict.fromkeys(endpoint.url for endpoint in self.endpoints))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EspMeddling:
@@ -279,6 +306,10 @@ class Topology:
     """The plans that the servers name."""
     stubs: tuple[Stub, ...] = ()
     """What a user has the servers answer, in the order of trying."""
+    back_ends: tuple[BackEnd, ...] = ()
+    """The servers behind the front end; without one, the front end does everything itself."""
+    errands: tuple[Errand, ...] = ()
+    """In the order in which an agent does those of its way."""
     drops: tuple[DropRule, ...] = ()
     meddling: tuple[EspMeddling, ...] = ()
     deaths: tuple[str, ...] = ()
@@ -327,8 +358,16 @@ class Topology:
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Every listed server address that some way leads to."""
-        return tuple(dict.fromkeys(e for way in self.ways for e in way.endpoints))
+        """Every listed server address that some way leads to, those of errands last."""
+        own = [e for way in self.ways for e in way.endpoints]
+        places = {(e.name, e.address, e.port) for e in own}
+        errands = [e for errand in self.errands for e in errand.endpoints]
+        beside = [e for e in errands if (e.name, e.address, e.port) not in places]
+        return tuple(dict.fromkeys([*own, *beside]))
+
+    def errands_of(self, way: str) -> tuple[Errand, ...]:
+        """What agents do by a way."""
+        return tuple(errand for errand in self.errands if errand.way == way)
 
     @property
     def probe(self) -> str:

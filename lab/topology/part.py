@@ -10,6 +10,7 @@ from lab.topology.family import V4_ONLY, Family
 
 if TYPE_CHECKING:
     from lab.topology.catalogue import Region
+    from lab.topology.errand_kinds import ErrandKind
 
 
 class Part(BaseModel):
@@ -28,6 +29,16 @@ class WaySpec(Part):
     """Whether the way needs the telephone."""
     looks_up_servers: ClassVar[bool] = True
     """Whether the agent itself looks up IBM's names, by its own name server or hosts table."""
+
+    @property
+    def errands_done(self) -> tuple[ErrandKind, ...]:
+        """What agents do by this way beside the heartbeat, in this order."""
+        return ()
+
+    @property
+    def address_set(self) -> str:
+        """Whose servers the agents call, where a profile has two sets of addresses: ssl or ursf (OUT-39)."""
+        return "ssl"
 
     @property
     def regions_of_lists(self) -> dict[str, Region]:

@@ -13,7 +13,9 @@ from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Row
 from lab.topology.dns import AddressMove
 from lab.topology.family import V4_ONLY, Family
-from lab.topology.servers import FTPS_PORT, KeyKind, ListedServer, Speaks, TlsPlan
+from lab.topology.roles import Role
+from lab.topology.servers import FTPS_PORT, BackEnd, KeyKind, ListedServer, Speaks, TlsPlan
+from lab.topology.site import Site
 
 TODAY = "today"
 
@@ -43,6 +45,9 @@ def servers(profile: Profile, families: Collection[Family] = V4_ONLY) -> tuple[L
             rows=tuple(row.id for row in listing),
             speaks=(speaks := _BY_PORT.get(place[1], Speaks.https)),
             tls="" if speaks is Speaks.http else plan_name(profile.name, listing[0].id),
+            serves=tuple(dict.fromkeys(kind for row in listing for kind in row.serves)),
+            variants=tuple(dict.fromkeys(str(row.variant) for row in listing if row.variant)),
+            regions=tuple(dict.fromkeys(str(row.region) for row in listing)),
         )
         for place, listing in rows.items()
     )
@@ -55,6 +60,23 @@ def moved(profile: str, moves: tuple[AddressMove, ...]) -> tuple[ListedServer, .
         return ()
     later = servers(catalogue.profile(profile))
     return tuple(each for each in later if (each.name, each.address) in places)
+
+
+def back_ends(site: Site) -> tuple[BackEnd, ...]:
+    """The servers behind the front end, each on a wire with it (OUT-37)."""
+    (front,) = site.network.with_role(Role.sdc)
+    found = []
+    for node in site.network.with_role(Role.back_end):
+        wire = next(link for link in site.spec.links_of(node) if link in site.spec.links_of(front))
+        found.append(
+            BackEnd(
+                node=node,
+                segment=wire,
+                address=site.ip(wire, node),
+                serves=tuple(str(kind) for kind in site.spec.nodes[node].serves),
+            )
+        )
+    return tuple(found)
 
 
 def plan_name(profile: str, row: str) -> str:

@@ -19,6 +19,8 @@ class Role(StrEnum):
     internet = "internet"
     vpn_gateway = "vpn-gateway"
     sdc = "sdc"
+    back_end = "back-end"
+    """A server of IBM's behind the front end, which is the sdc (S3 Appendix, Simplified Connectivity)."""
     exchange = "exchange"
     """The public switched telephone network; it has lines and no wires."""
     lig = "lig"
@@ -155,6 +157,12 @@ TRAITS = MappingProxyType(
             only_one="one sdc answers at every listed address",
             listed=Listed.servers,
             service="lab.ibm.server",
+        ),
+        Role.back_end: Traits(
+            title="server behind the front end",
+            zone=Zone.ibm,
+            takes=("serves",),
+            service="lab.ibm.back_end",
         ),
         Role.exchange: Traits(
             title="telephone exchange",

@@ -17,6 +17,8 @@ class Speaks(StrEnum):
     """Downloads only: data is never uploaded over HTTP (OUT-33, P-19)."""
     ftps = "ftps"
     """FTP that goes over to TLS by AUTH before anybody logs in (RFC 4217, OUT-43)."""
+    inner = "inner"
+    """HTTPS between the front end and a server behind it (OUT-37)."""
 
 
 class KeyKind(StrEnum):
@@ -76,6 +78,28 @@ class ListedServer:
     speaks: Speaks
     tls: str
     """The name of the plan; empty where nothing is encrypted."""
+    serves: tuple[str, ...] = ()
+    """The errands that are done there (``ErrandKind``); none: the papers tell none apart, and all are."""
+    variants: tuple[str, ...] = ()
+    """Which of the two traditional ways list it, ``ssl`` or ``ursf``; none where there is but one way."""
+    regions: tuple[str, ...] = ("all",)
+    """Whose customers need it: ``all``, ``americas``, ``non-americas``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackEnd:
+    """A server of IBM's behind the front end, which gets certain errands from it (OUT-37)."""
+
+    node: str
+    segment: str
+    """The wire between the two."""
+    address: str
+    serves: tuple[str, ...]
+    """The errands (``ErrandKind``)."""
+
+
+BACK_END_PORT = 443
+"""HTTPS, also inside IBM's own network: no system's name is in clear on any wire (g5). The lab's choice."""
 
 
 class Failure(StrEnum):

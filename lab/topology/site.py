@@ -19,8 +19,10 @@ from lab.secret import Secret
 from lab.topology import catalogue, check, check_profile
 from lab.topology.catalogue import Address, Profile, Region, RowKind, Variant
 from lab.topology.dns import AddressMove
+from lab.topology.errand_kinds import DOWNLOADS, ErrandKind
 from lab.topology.family import V4_ONLY, Family, family_of
-from lab.topology.model import Endpoint, PppAccount
+from lab.topology.model import HTTP_PORT, Endpoint, Errand, PppAccount
+from lab.topology.part import WaySpec
 from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
 
@@ -239,6 +241,38 @@ class Site:
         for move in self.moves:
             for address in move.new:
                 yield Endpoint(name=move.name, address=address, port=TLS_PORT, row=move.row)
+
+    def errands(self, way: WaySpec, name: str = "") -> tuple[Errand, ...]:
+        """What agents do by a way, each at the servers that the tables list for it (OUT-38)."""
+        variant = Variant(way.address_set)
+        has_two = any(row.variant for row in self.profile.rows)
+        return tuple(
+            Errand(
+                kind=kind,
+                way=name,
+                variant=str(variant) if has_two else "",
+                endpoints=tuple(
+                    sorted(self._places(kind, variant), key=lambda end: end.port == HTTP_PORT)
+                ),
+            )
+            for kind in way.errands_done
+        )
+
+    def _places(self, kind: ErrandKind, variant: Variant) -> Iterator[Endpoint]:
+        """Where an errand is done. A fix comes by HTTP, where that is listed (OUT-41); other downloads fall
+        back on it, and nothing else uses it (OUT-32, OUT-33)."""
+        rows = [a for a in self.profile.servers(self.spec.region, variant) if a.version == 4]
+        for address in rows:
+            if kind not in address.row.serves:
+                continue
+            row = address.row
+            ports = {each.port for each in (*row.services, *row.optional) if each.protocol == "tcp"}
+            if kind is ErrandKind.fix:
+                ports &= {HTTP_PORT} if HTTP_PORT in ports else ports
+            elif kind not in DOWNLOADS:
+                ports -= {HTTP_PORT}
+            for port in sorted(ports, reverse=True):
+                yield Endpoint(name=address.host, address=address.address, port=port, row=row.id)
 
 
 def address6(subnet: str, subnet6: str, address: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, StrictInt
 from lab import ways
 from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
+from lab.topology.errand_kinds import ErrandKind
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
 from lab.topology.servers import Stub
@@ -104,6 +105,9 @@ class NodeSpec(Part):
     moves_to: str | None = Field(
         default=None,
         description="SDC only: a profile whose addresses its servers get after the first calls home.",
+    )
+    serves: tuple[ErrandKind, ...] = Field(
+        default=(), description="Back-end only: the errands that the front end hands to it."
     )
     stubs: str | None = Field(
         default=None,

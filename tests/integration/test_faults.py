@@ -18,6 +18,9 @@ from tests.integration.labs import Ran, Runs, lab
 pytestmark = pytest.mark.kernel
 
 TELLING = {
+    "back-end-down": "behind it is silent",
+    "blocked-443": "not sent, and kept",
+    "ursf-blocked": "A-31 must be open for it",
     "wrong-psk": "different pre-shared keys",
     "wrong-identity": "nobody.callhome-lab.invalid",
     "no-common-proposal": "NO-PROPOSAL-CHOSEN",
@@ -84,6 +87,7 @@ TELLING = {
 
 FAULTS = {fault.name: fault for fault in reversed(faults.known())}
 WITH_FAULTS = "vpn", "vpn-nat", "direct", "direct-ipv6", "ds8000", "dial", "proxy"
+WITH_ERRANDS = "simplified", "traditional", "ursf"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
 SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 
@@ -111,6 +115,7 @@ FAULTY = [
     ("dual-stack", "ipv6-broken"),
     ("dual-stack", "dns-no-aaaa"),
     ("direct-ranges", "address-blocked"),
+    *((name, fault) for name in WITH_ERRANDS for fault in applicable(name)),
     *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
@@ -165,12 +170,22 @@ def test_the_exit_status_says_whether_the_call_home_got_through(faulty: Ran) -> 
     assert faulty.verdict["fault"] == fault.name
     heartbeats = [entry for entry in faulty.record.ledger if entry.kind == "heartbeat"]
     # Remote service is tried when all agents have called home.
-    came_home = survives or fault.name in SERVICE
+    came_home = (survives or fault.name in SERVICE) and not faulty.topology.errands
     agents = len(faulty.topology.agents)
     assert len({entry.system for entry in heartbeats}) == (agents if came_home else 0)
     # Where a fault passes, all call again.
     again = any(rule.passing for rule in faulty.topology.drops)
     assert again or len(heartbeats) == (agents if came_home else 0)
+
+
+@each
+def test_what_is_not_done_is_kept_and_said(faulty: Ran) -> None:
+    """OUT-33: an errand without an acknowledgement is one that the agent says to keep."""
+    for call in faulty.record.calls:
+        done = {attempt.errand for attempt in call.attempts if attempt.cause is None}
+        asked = {e.kind for e in faulty.topology.errands_of(call.way)}
+        assert {*call.unsent} == asked - done
+        assert call.succeeded == (not call.unsent) or not asked
 
 
 @each

@@ -18,6 +18,9 @@ GOOD: dict[str, Plan] = {
     "direct-region": ("direct-region",),
     "ds8000": ("ds8000",),
     "dual-nic": ("dual-nic",),
+    "simplified": ("simplified",),
+    "traditional": ("traditional",),
+    "ursf": ("ursf",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -59,6 +62,9 @@ FAULTY_TOPOLOGIES = (
     "proxy-auth",
     "direct-names",
     "dual-stack",
+    "traditional",
+    "simplified",
+    "ursf",
 )
 """A fault is recorded with the first of these that it applies to."""
 

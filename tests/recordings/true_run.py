@@ -97,10 +97,10 @@ class _ReadCase(Case):
 
 
 def _entries(record: Record, name: str) -> list[object]:
-    """What a list of a record has; of a call home the tries of servers."""
+    """What a list of a record has; of a call home, or of a trial of errands, the tries of servers."""
     entries = getattr(record, name)
-    if name == "calls":
-        return [tried for call in record.calls for tried in call.attempts]
+    if name in ("calls", "errand_trials"):
+        return [tried for call in entries for tried in call.attempts]
     return entries if isinstance(entries, list) else []
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.topology import capability, check, check_ipv6
+from lab.topology.catalogue import Variant
 from lab.topology.check import Complaint
+from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
 from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
@@ -13,6 +15,12 @@ from lab.ways.direct.spec import DirectSpec
 
 
 def complaints(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Complaint]:
+    """What the profile does not have, and what is there twice."""
+    yield from _families(spec, name, way)
+    yield from _errands(spec, name, way)
+
+
+def _families(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Complaint]:
     """Whether the generation has the versions of IP, and each is there once."""
     place = ("ways", name, "families")
     yield from check.repeated(place, way.families)
@@ -28,6 +36,30 @@ def complaints(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Compl
             others = [each for each in way.families if each is not family] or [*V4_ONLY]
             fix = f"write families: [{', '.join(each.value for each in others)}]"
             yield Complaint((*place, number), problem, fix, (("profile",),))
+
+
+def _errands(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Complaint]:
+    """A variant or an errand that the profile does not have, and an errand that is there twice."""
+    profile = spec.known_profile
+    if profile is None:
+        return
+    needs = (("profile",),)
+    if way.variant and not any(row.variant == way.variant for row in profile.rows):
+        problem = f"{profile.name} has one set of addresses, and no variant {way.variant}"
+        yield Complaint(("ways", name, "variant"), problem, "take it out", needs)
+        return
+    listed = profile.servers(spec.region, Variant(way.address_set))
+    known = dict.fromkeys(
+        kind for kind in ErrandKind for a in listed if a.version == 4 and kind in a.row.serves
+    )
+    place = ("ways", name, "errands")
+    yield from check.repeated(place, way.errands)
+    for index, kind in enumerate(way.errands):
+        if kind not in known:
+            which = f" {way.address_set}" if way.variant else ""
+            problem = f"{profile.name}{which} lists no server for {kind}"
+            fix = f"it has {', '.join(known)}" if known else "take errands out"
+            yield Complaint((*place, index), problem, fix, needs)
 
 
 def routes(spec: TopologySpec, net: Network, name: str, way: DirectSpec) -> Iterator[Complaint]:

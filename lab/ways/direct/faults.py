@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import Family, family_of, host_prefix
-from lab.topology.model import DropRule, Role, Topology
+from lab.topology.model import HTTP_PORT, HTTPS_PORT, DropRule, Role, Topology
 from lab.ways.direct.plan import plans
 from lab.ways.fault import Fault, Need, drop
 
@@ -119,6 +120,50 @@ def _ipv6_is_lost(topology: Topology) -> Topology:
     return drop(topology, rule)
 
 
+def _has_both_ports(topology: Topology) -> bool:
+    ports = {end.port for errand in topology.errands for end in errand.endpoints}
+    return topology.firewall is not None and ports >= {HTTP_PORT, HTTPS_PORT}
+
+
+def _https_is_blocked(topology: Topology) -> Topology:
+    assert topology.firewall is not None, "it applies only there"
+    node = topology.firewall.node
+    return drop(topology, DropRule(name="blocked-443", node=node, protocol="tcp", port=HTTPS_PORT))
+
+
+def _problems_of_ursf(topology: Topology) -> tuple[str, ...]:
+    """Where URSF takes problems (A-31)."""
+    own = (e for e in topology.errands if e.variant == "ursf" and e.kind is ErrandKind.problem)
+    return tuple(end.address for errand in own for end in errand.endpoints)
+
+
+def _reports_to_ursf(topology: Topology) -> bool:
+    return topology.firewall is not None and bool(_problems_of_ursf(topology))
+
+
+def _problems_are_blocked(topology: Topology) -> Topology:
+    assert topology.firewall is not None, "it applies only there"
+    node = topology.firewall.node
+    for address in _problems_of_ursf(topology):
+        rule = DropRule(name="ursf-blocked", node=node, destination=host_prefix(address))
+        topology = drop(topology, rule)
+    return topology
+
+
+def _has_back_ends(topology: Topology) -> bool:
+    done = {errand.kind for errand in topology.errands}
+    return any(done & {*one.serves} for one in topology.back_ends)
+
+
+def _first_back_end_is_down(topology: Topology) -> Topology:
+    done = {errand.kind for errand in topology.errands}
+    first = next(one for one in topology.back_ends if done & {*one.serves})
+    here = host_prefix(first.address)
+    return drop(
+        topology, DropRule(name="back-end-down", node=first.node, destination=here, own=True)
+    )
+
+
 FAULTS = (
     Fault(
         "address-moved",
@@ -190,5 +235,23 @@ FAULTS = (
         ),
         _first_network_is_down,
         survives=True,
+    ),
+    Fault(
+        "back-end-down",
+        "a server behind IBM's front end does not answer",
+        Need("errands at a front end with servers behind it", _has_back_ends, "direct"),
+        _first_back_end_is_down,
+    ),
+    Fault(
+        "blocked-443",
+        "the customer's firewall loses TCP 443, and lets TCP 80 pass",
+        Need("errands by HTTPS and by HTTP through a firewall", _has_both_ports, "direct"),
+        _https_is_blocked,
+    ),
+    Fault(
+        "ursf-blocked",
+        "the customer's firewall loses what goes to URSF's servers for problems",
+        Need("problems that go to URSF through a firewall", _reports_to_ursf, "direct"),
+        _problems_are_blocked,
     ),
 )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from lab.verify import firewall, outbound
 from lab.verify.finding import Judge, checks_in
-from lab.ways.direct import healing, openings, redundancy, uploads, versions
+from lab.ways.direct import (
+    errands,
+    front_end,
+    healing,
+    openings,
+    redundancy,
+    uploads,
+    variants,
+    versions,
+)
 
 CHECKS: dict[str, Judge] = {
     "OUT-01": outbound.check_out_01,
@@ -19,6 +28,7 @@ CHECKS: dict[str, Judge] = {
     "R-09": redundancy.check_r_09,
     "R-10": healing.check_r_10,
     "OUT-43": uploads.check_out_43,
+    **checks_in(errands, front_end, variants),
 }
 
 WAY_HOME = frozenset({"F-01", "F-02", "F-03"})

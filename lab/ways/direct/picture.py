@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.names import count
 from lab.topology.model import Role, Topology
 from lab.topology.routing import Hop, Network
 from lab.ways.direct.plan import DirectPlan
@@ -17,5 +18,18 @@ def hops(
 
 
 def blocks(topology: Topology, way: DirectPlan) -> Iterator[list[str]]:
-    """The network and the firewall's rules say all about this way."""
-    yield from ()
+    """The errands that agents do by this way; without any, the network and the firewall's rules say all."""
+    if topology.errands_of(way.name):
+        yield [f"What agents do by {way.name}", *_errands(topology, way)]
+
+
+def _errands(topology: Topology, way: DirectPlan) -> Iterator[str]:
+    """Each errand, where it is done, and by whom behind that."""
+    owners = {kind: one.node for one in topology.back_ends for kind in one.serves}
+    for errand in topology.errands_of(way.name):
+        row, *others = dict.fromkeys(end.row for end in errand.endpoints)
+        rows = f"{row} and {len(others)} more" if others else row
+        places = count(len({(end.address, end.port) for end in errand.endpoints}), "place")
+        first = errand.endpoints[0]
+        by = f", by {owners[errand.kind]}" if errand.kind in owners else ""
+        yield f"  {errand.kind:<14}  {first.name}:{first.port}, the first of {places}{by} ({rows})"

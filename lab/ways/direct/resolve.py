@@ -14,11 +14,13 @@ from lab.ways.direct.spec import DirectSpec
 
 PROBE_RULE = "LAB_PROBE"
 """What asks for the rules of the lab's own: ping to the first address of each version of IP."""
+LISTED = "F-04"
+"""What asks for a listed port beside those of a direct path, if its row names nothing else."""
 
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
-    endpoints = site.endpoints(Variant.ssl, families=way.families)
-    tested = _listed(site, site.spec.region, way.families)
+    endpoints = site.endpoints(Variant(way.address_set), families=way.families)
+    tested = _listed(site, way, site.spec.region, way.families)
     known = {endpoint.address for endpoint in tested}
     return DirectPlan(
         name=name,
@@ -31,19 +33,23 @@ def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
         tests=way.test,
         tested=tested,
         elsewhere=tuple(
-            each for each in _listed(site, Region.all, way.families) if each.address not in known
+            each
+            for each in _listed(site, way, Region.all, way.families)
+            if each.address not in known
         ),
         stand_ins=tuple(_stand_ins(site, endpoints)),
         ranges=tuple(net for family in way.families for net in site.ranges(family)),
     )
 
 
-def _listed(site: Site, region: Region, families: Iterable[Family]) -> tuple[Endpoint, ...]:
+def _listed(
+    site: Site, way: DirectSpec, region: Region, families: Iterable[Family]
+) -> tuple[Endpoint, ...]:
     """Every listed address and port that a direct way asks for, in the order of ports and tables."""
     found: dict[tuple[str, int], Endpoint] = {}
     for family in families:
         for port in site.profile.direct_ports:
-            for a in site.profile.callable(region, Variant.ssl):
+            for a in site.profile.callable(region, Variant(way.address_set)):
                 if a.family is family and a.offers("tcp", port):
                     one = Endpoint(name=a.host, address=a.address, port=port, row=a.row.id)
                     found.setdefault((a.address, port), one)
@@ -62,14 +68,15 @@ def _stand_ins(site: Site, endpoints: tuple[Endpoint, ...]) -> Iterator[StandIns
 
 
 def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
-    """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15)."""
+    """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15); and for errands
+    what they ask for beside that."""
     for family in way.families:
-        yield from _rules(site, agent, family)
+        yield from _rules(site, way, agent, family)
 
 
-def _rules(site: Site, agent: str, family: Family) -> Iterator[AllowRule]:
+def _rules(site: Site, way: DirectSpec, agent: str, family: Family) -> Iterator[AllowRule]:
     own = site.uplink_ip(agent, family)
-    wanted = _listed(site, site.spec.region, (family,))
+    wanted = _listed(site, way, site.spec.region, (family,))
     for destination, port in site.openings(wanted):
         yield AllowRule(
             requirement=site.profile.direct_requirement,
@@ -79,7 +86,16 @@ def _rules(site: Site, agent: str, family: Family) -> Iterator[AllowRule]:
             port=port,
             both_ways=False,
         )
-    for address, port, port_to in _upload_ports(site, family):
+    for (destination, port), requirement in _asked_by_errands(site, way, wanted).items():
+        yield AllowRule(
+            requirement=requirement,
+            source=own,
+            destination=destination,
+            protocol="tcp",
+            port=port,
+            both_ways=False,
+        )
+    for address, port, port_to in _upload_ports(site, way, family):
         yield AllowRule(
             requirement="OUT-43",
             source=own,
@@ -92,16 +108,31 @@ def _rules(site: Site, agent: str, family: Family) -> Iterator[AllowRule]:
     yield AllowRule(
         requirement=PROBE_RULE,
         source=own,
-        destination=site.endpoints(Variant.ssl, families=(family,))[0].address,
+        destination=site.endpoints(Variant(way.address_set), families=(family,))[0].address,
         protocol="icmp-echo",
         port=0,
         both_ways=False,
     )
 
 
-def _upload_ports(site: Site, family: Family) -> Iterator[tuple[str, int, int]]:
+def _asked_by_errands(
+    site: Site, way: DirectSpec, wanted: Iterable[Endpoint]
+) -> dict[tuple[str, int], str]:
+    """What errands want opened beside that, and the requirement that asks for it; uploads have their own."""
+    known = {(end.address, end.port) for end in wanted}
+    asked_by = {row.id: row.asked_by for row in site.profile.rows}
+    return {
+        opening: next(iter(asked_by[end.row]), LISTED)
+        for errand in site.errands(way)
+        for end in errand.endpoints
+        if (end.address, end.port) not in known and end.port != FTPS_PORT
+        for opening in site.openings([end])
+    }
+
+
+def _upload_ports(site: Site, way: DirectSpec, family: Family) -> Iterator[tuple[str, int, int]]:
     """FTP over TLS (A-30): its own port, and the ports of data, which the lab's servers choose (RFC 4217)."""
-    for a in site.profile.callable(site.spec.region, Variant.ssl):
+    for a in site.profile.callable(site.spec.region, Variant(way.address_set)):
         if a.family is family and a.offers("tcp", FTPS_PORT):
             yield a.address, FTPS_PORT, 0
             yield a.address, PASSIVE_PORTS[0], PASSIVE_PORTS[-1]

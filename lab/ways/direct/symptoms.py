@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
+from lab.verify import errand_symptoms, internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.direct import opening_symptoms, upload_symptoms
@@ -15,6 +15,9 @@ FAILURE: tuple[Symptom, ...] = (
     name_symptoms.find_failed_lookup,
     internet_symptoms.find_black_hole,
     tls_symptoms.find_old_tls,
+    errand_symptoms.find_silent_back_end,
+    errand_symptoms.find_blocked_port,
+    errand_symptoms.find_blocked_errand,
     internet_symptoms.find_refusing_server,
     name_symptoms.find_moved_server,
     name_symptoms.find_misled,

@@ -15,7 +15,10 @@ TITLE = "TCP 443 to listed servers"
 
 def title(topology: Topology) -> str:
     """What leaves for the Internet, in words."""
-    return TITLE
+    ports = dict.fromkeys(end.port for each in topology.errands for end in each.endpoints)
+    if not ports:
+        return TITLE
+    return f"TCP {', '.join(map(str, sorted(ports, reverse=True)))} to listed servers"
 
 
 def destinations(topology: Topology, way: DirectPlan) -> set[str]:

@@ -51,11 +51,13 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
     topology = resolve(load.load(name), b"tests")
     profile = catalogue.profile(topology.profile)
     assert topology.firewall is not None
+    called = Variant(next((e.variant for e in topology.errands if e.variant), "ssl"))
+    ports = {*profile.direct_ports, *(end.port for e in topology.errands for end in e.endpoints)}
     scope = Scope(
         profile=profile,
         ways=tuple(WAY_OUT[way.kind] for way in topology.ways),
         region=Region(topology.region),
-        variant=Variant.ssl if Variant.ssl in needs.variants(profile) else Variant.none,
+        variant=called if called in needs.variants(profile) else Variant.none,
         nat=topology.firewall.snat,
         ranges="/" in "".join(rule.destination for rule in rules_of(topology)),
     )
@@ -67,9 +69,9 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
         (need.destination, need.protocol, need.port, need.heading is Heading.both): need
         for need in needs.needs(scope)
         if FAMILIES[need.version] in families
-        if need.heading is Heading.both or need.port in profile.direct_ports
+        if need.heading is Heading.both or need.port in ports
         if need.destination in standing | ranges
-        if need.must is not Must.optional
+        if need.must is not Must.optional or topology.errands
     }
     relay = topology.service.relay_address if topology.service is not None else ""
     rules = [

@@ -329,9 +329,9 @@ def test_urls() -> None:
         client.ServerUrl("https://[2001:db8::1]:8443/a/b/"),
     )
 
-    assert (plain.host, plain.port, plain.path) == ("eccgw01", 443, "/heartbeat")
+    assert (plain.host, plain.port, plain.path) == ("eccgw01", 443, "")
     assert plain.authority == "eccgw01"
-    assert (long.host, long.port, long.path) == ("2001:db8::1", 8443, "/a/b/heartbeat")
+    assert (long.host, long.port, long.path) == ("2001:db8::1", 8443, "/a/b")
     assert long.authority == "[2001:db8::1]:8443"
 
 

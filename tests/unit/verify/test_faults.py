@@ -27,6 +27,7 @@ NAMES = {
     "server-down", "address-moved", "dns-wrong-answer", "addresses-pinned",
     "ipv6-broken", "dns-no-aaaa", "old-tls-only", "proxy-inspects",
     "primary-down", "address-blocked", "eccgw-blocked", "config-server-blocked", "network-down",
+    "back-end-down", "blocked-443", "ursf-blocked",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -49,7 +50,7 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
              "proxy-auth", "proxy", "direct-names", "dual-stack", "ds8000",
-             "direct-ranges")  # fmt: skip
+             "direct-ranges", "traditional", "simplified", "ursf")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 

@@ -12,6 +12,7 @@ from tests.recordings.true_run import Recordings
 from tests.unit.verify import (
     dial_mutations,
     direct_mutations,
+    errand_mutations,
     fence_mutations,
     ipv6_mutations,
     opening_mutations,
@@ -32,6 +33,7 @@ MODULES = (
     direct_mutations,
     ipv6_mutations,
     opening_mutations,
+    errand_mutations,
     vpn_mutations,
     dial_mutations,
     fence_mutations,
@@ -104,7 +106,17 @@ def test_one_thing_wrong_fails_its_finding_and_what_depends_on_it(
 
 @pytest.mark.parametrize(
     "name",
-    ["proxy", "proxy-auth", "service-proxy", "dual-stack", *LEFT_OPEN, "dial-two-hmcs"],
+    [
+        "proxy",
+        "proxy-auth",
+        "service-proxy",
+        "dual-stack",
+        "simplified",
+        "traditional",
+        "ursf",
+        *LEFT_OPEN,
+        "dial-two-hmcs",
+    ],
 )
 def test_a_good_run_passes(name: str, unchanged: Callable[[str], Verdicts]) -> None:
     left_open = dict.fromkeys(LEFT_OPEN.get(name, set()), Verdict.not_applicable)

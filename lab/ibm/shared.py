@@ -1,0 +1,65 @@
+"""What all connections to a lab's servers have in common, and what each of them may take."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.ibm.errand_desk import ErrandDesk
+    from lab.ibm.ledger import Ledger
+    from lab.ibm.stubs import Stubs
+    from lab.ibm.tls import KeyLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one connection may take, on the lab's clock; nobody can hold a thread by being slow."""
+
+    handshake_s: float = 30.0
+    request_s: float = 60.0
+    """From the end of one request (or of the handshake) until the next one's head is there."""
+    body_grace_s: float = 60.0
+    body_rate_byte_s: float = 100.0
+    """A body slower than this, after the grace, is given up; a modem at 1200 bit/s passes."""
+    send_s: float = 60.0
+    farewell_s: float = 5.0
+    body_bytes: int = 64 << 20
+    hang_s: float = 86400.0
+    """For how long a stub that hangs keeps a client who stays."""
+    connections: int = 256
+
+
+class Shared:
+    """What all connections have in common."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        key_log: KeyLog,
+        stubs: Stubs | None,
+        limits: Limits,
+        open_desk: Callable[[], ErrandDesk],
+    ) -> None:
+        """``open_desk`` is called for the first errand."""
+        self.ledger = ledger
+        self.key_log = key_log
+        self.stubs = stubs
+        self.limits = limits
+        self.serial = itertools.count(1).__next__
+        """The number of the next transaction."""
+        self._open_desk = open_desk
+        self._desk: ErrandDesk | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def desk(self) -> ErrandDesk:
+        """Where errands are done: few agents have any, and what does them is imported then."""
+        with self._lock:
+            if self._desk is None:
+                self._desk = self._open_desk()
+            return self._desk
