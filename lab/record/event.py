@@ -383,14 +383,12 @@ class ForwardProbed(Event, topic="probe"):
 class OwnRuleTried(
     Event, topic="probe", tells="{source}: its own rule on {interface} dropped {dropped}"
 ):
-    """A drop rule for TCP to ``destination`` on the tunnel's interface of an agent's host, the same match
-    counted on its uplink, and one attempt to connect meanwhile (OUT-22, OUT-26). The time is the end."""
+    """A drop rule for TCP to ``destination`` on the tunnel's interface of a host (``ppp0``), the same
+    match counted on its uplink, and one attempt to connect meanwhile (OUT-22, OUT-26). Time: of the end."""
 
     started: float
     interface: str
-    """``ppp0``."""
     uplink: str
-    """``lan``."""
     destination: str
     connected: bool
     """Whether the connection came about in spite of the rule."""

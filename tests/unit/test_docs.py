@@ -127,7 +127,9 @@ def _check_lab(words: list[str]) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page(page: Path) -> None:
     text = page.read_text()
-    assert page.name == "README.md" or len(text.splitlines()) <= LONGEST_PAGE
+    # In tables things are looked up; a test keeps each of them as long as what it lists.
+    read = [line for line in text.splitlines() if not line.startswith("|")]
+    assert page.name == "README.md" or len(read) <= LONGEST_PAGE
     assert not FORBIDDEN.search(text)
     for target, _ in _LINK.findall(text):
         assert "://" in target or (page.parent / target).exists(), f"{target} does not exist"
