@@ -159,6 +159,15 @@ def entry(errand: str, **fields: Any) -> Change:
     return change
 
 
+def another_enrols_later(run: TrueRun) -> None:
+    """The first fix is for a system that is the last to enrol."""
+    ledger = run.record.ledger
+    last = [n for n, e in enumerate(ledger) if e.kind == "errand: enrolment"][-1]
+    first = next(n for n, e in enumerate(ledger) if e.kind == "errand: fix")
+    for number in (last, first):
+        ledger[number] = replace(ledger[number], system="7042-CR9*2100000")
+
+
 def in_both_sets(model: Topology) -> Topology:
     """A server of SSL is one of URSF, too."""
     first, *others = model.servers
@@ -225,6 +234,8 @@ MUTATIONS = (
     mutation("OUT-42", "enrolled too late", "traditional", shifted(of(*ECCGW), 100.0),
              seen="before the enrolment was acknowledged"),
     mutation("OUT-42", "a fix too early", "traditional", shifted(of_port(80), -15.0),
+             seen="before the enrolment was acknowledged"),
+    mutation("OUT-42", "another system enrolled first", "traditional", another_enrols_later,
              seen="before the enrolment was acknowledged"),
     mutation("OUT-42", "no enrolment", "traditional",
              lost("fw-inet", lambda p: p.source in ECCGW), "OUT-38"),
