@@ -159,6 +159,15 @@ def entry(errand: str, **fields: Any) -> Change:
     return change
 
 
+def another_enrols_later(run: TrueRun) -> None:
+    """The first fix is for a system that is the last to enrol."""
+    ledger = run.record.ledger
+    last = [n for n, e in enumerate(ledger) if e.kind == "errand: enrolment"][-1]
+    first = next(n for n, e in enumerate(ledger) if e.kind == "errand: fix")
+    for number in (last, first):
+        ledger[number] = replace(ledger[number], system="7042-CR9*2100000")
+
+
 def in_both_sets(model: Topology) -> Topology:
     """A server of SSL is one of URSF, too."""
     first, *others = model.servers
@@ -179,8 +188,8 @@ MUTATIONS = (
              lost("lan", lambda p: p.is_bare_syn and p.destination_port == 443),
              seen="nobody was asked by HTTPS"),
     mutation("OUT-33", "a POST in clear", "traditional",
-             asks_in_clear(b"POST /transaction/problem HTTP/1.1\r\nHost: x\r\n\r\n"), also="OUT-32",
-             seen="POST goes to"),
+             asks_in_clear(b"POST /transaction/problem HTTP/1.1\r\nHost: x\r\n\r\n"),
+             also="OUT-32", seen="POST goes to"),
     mutation("OUT-33", "a GET with a body", "traditional",
              asks_in_clear(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\ndata"),
              seen="a body of 4 bytes"),
@@ -225,6 +234,8 @@ MUTATIONS = (
     mutation("OUT-42", "enrolled too late", "traditional", shifted(of(*ECCGW), 100.0),
              seen="before the enrolment was acknowledged"),
     mutation("OUT-42", "a fix too early", "traditional", shifted(of_port(80), -15.0),
+             seen="before the enrolment was acknowledged"),
+    mutation("OUT-42", "another system enrolled first", "traditional", another_enrols_later,
              seen="before the enrolment was acknowledged"),
     mutation("OUT-42", "no enrolment", "traditional",
              lost("fw-inet", lambda p: p.source in ECCGW), "OUT-38"),
