@@ -47,7 +47,7 @@ def identities(topology: Topology) -> tuple[str, ...]:
         if node.role is Role.sdc:
             names.add(node.name)
             addresses.update(node.service_addresses)
-            addresses.update(interface.ip for interface in node.interfaces)
+            addresses.update(ip for interface in node.interfaces for ip in interface.ips)
 
     return (
         *sorted(names),

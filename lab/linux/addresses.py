@@ -24,7 +24,7 @@ _LINK_LOCAL = ipaddress.IPv6Network("fe80::/64")
 def of_interface(label: str, index: int, interface: model.Interface) -> Iterator[NetlinkRequest]:
     """An interface's IPv4 address, and where the model has one of IPv6, that and a link-local one.
 
-    A router asks for its neighbours by its link-local address (RFC 4861 7.2.2), and does without it not ask.
+    A router asks for its neighbours from its link-local address (RFC 4861 7.2.2); without one it asks nobody.
     """
     yield request(label, index, interface.address)
     if interface.address6:

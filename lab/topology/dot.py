@@ -86,7 +86,8 @@ def _hub_zone(topology: Topology, route: RouteMap, segment: Segment) -> Zone | N
 def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
     what = TRAITS[node.role].title
     if topology.firewall is not None and topology.firewall.node == node.name:
-        what += ", SNAT" if topology.firewall.snat else ""
+        by_ipv6 = any(interface.address6 for interface in node.interfaces)
+        what += f", SNAT{' of IPv4' if by_ipv6 else ''}" if topology.firewall.snat else ""
     if node.name in topology.agents:
         what += "<br/>runs the agent"
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lab import codec
+from lab.record.record import Record
+from lab.run.run import Run
 from lab.topology import load
 from lab.wire.decode import ICMPV6, Packet
 from tests.integration.labs import SYSTEM_PYTHON, Ran, Runs, lab
@@ -165,6 +169,30 @@ def test_ways_by_ipv4_are_as_they_are_beside_ipv6(name: str, tmp_path: Path) -> 
     in_ppp = {item.ppp.protocol for item in ran.case.insides if item.ppp}
     by_telephone = {item.ppp.protocol for item in ran.case.carried if item.ppp}
     assert IPV6_IN_PPP not in in_ppp | by_telephone
+
+
+def test_where_ipv6_is_routed_nowhere_the_agent_goes_on_at_once(tmp_path: Path) -> None:
+    """The Internet says so (RFC 4443 3.1), and the firewall lets that pass: nobody waits for a time-out."""
+    prepared = Run.prepare("dual-stack", out=tmp_path / "run")
+    servers = {
+        endpoint.address for endpoint in prepared.topology.endpoints if ":" in endpoint.address
+    }
+    nodes = (
+        replace(
+            n, routes=tuple(r for r in n.routes if r.destination.partition("/")[0] not in servers)
+        )
+        for n in prepared.topology.nodes
+    )
+    prepared.topology = replace(prepared.topology, nodes=tuple(nodes), fault="no-route")
+    prepared.carry_out(quiet=True)
+    outcome = prepared.judge()
+
+    assert outcome.exit_status == 0
+    assert "IPv6 of aix is lost at internet: 1 packet" in outcome.diagnosis
+    assert outcome.diagnosis.partition(";")[2].startswith(" aix came home by IPv4")
+    record = codec.load(Record, (tmp_path / "run" / "record.json").read_text())
+    (call,) = record.calls
+    assert call.ended - call.started < 5
 
 
 def test_an_address_of_ones_own_is_the_nodes(tmp_path: Path) -> None:

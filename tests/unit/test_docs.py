@@ -184,6 +184,18 @@ def test_the_example_of_a_topology_is_one() -> None:
     assert resolve(spec, b"docs").agents == ("hmc",)
 
 
+def test_the_example_of_a_link_with_ipv6_is_one() -> None:
+    page = (REPO / "docs/ipv6.md").read_text()
+    example = page[page.index("    links:\n") : page.index("A link has IPv6")]
+    topology = (REPO / "topologies/direct-ipv6.yaml").read_text()
+    own = topology[topology.index("  lan:") : topology.index("  fw-inet:")]
+    lan = textwrap.dedent(example).removeprefix("links:\n").rstrip() + "\n"
+    spec = parse(topology.replace(own, lan), "docs/ipv6.md")
+
+    firewall = resolve(spec, b"docs").node("firewall")
+    assert firewall.interface("lan").ip6 == "2001:db8:10::ff"
+
+
 def test_topologies() -> None:
     assert sorted(row[0] for row in _rows("README.md", "name")) == sorted(names())
 
