@@ -95,36 +95,36 @@ def _try_all(source: str, address: str, servers: Iterable[ListedServer]) -> list
         first, *others = OFFERS.values()
         tried = [_try(server, *first)]
         # A server that takes no TCP is not waited for again.
-        tried += [_try(server, *each) if tried[0][0] else tried[0] for each in others]
+        tried += [_try(server, *each) if tried[0][1] else tried[0] for each in others]
         found.append(
             TlsTried(
                 source=source,
                 started=started,
-                address=address,
+                address=tried[0][0] or address,
                 destination=server.address,
                 port=server.port,
                 offers=tuple(OFFERS),
-                ports=tuple(port for port, _ in tried),
-                answers=tuple(answer for _, answer in tried),
+                ports=tuple(port for _, port, _ in tried),
+                answers=tuple(answer for _, _, answer in tried),
             )
         )
     return found
 
 
-def _try(server: ListedServer, version: int, suites: tuple[str, ...]) -> tuple[int, str]:
-    """The own port and the server's answer to one offer."""
+def _try(server: ListedServer, version: int, suites: tuple[str, ...]) -> tuple[str, int, str]:
+    """The own address and port, and the server's answer to one offer."""
     offer = hello.client_hello(version, (NUMBERS[suite] for suite in suites), server.name)
-    port, received = 0, b""
+    own, port, received = "", 0, b""
     # What has come until the server or the deadline ends it is the answer.
     with (
         contextlib.suppress(OSError),
         socket.create_connection((server.address, server.port), TRY_S) as connection,
     ):
-        port = connection.getsockname()[1]
+        own, port = connection.getsockname()[:2]
         connection.sendall(offer)
         while not hello.read_choice(received).whole and (part := connection.recv(_READ_BYTES)):
             received += part
     choice = hello.read_choice(received)
     if choice.alert:
-        return port, hello.alert_name(choice.alert)
-    return port, name_of(choice.suite) if choice.suite else ""
+        return own, port, hello.alert_name(choice.alert)
+    return own, port, name_of(choice.suite) if choice.suite else ""

@@ -18,7 +18,7 @@ from lab.wire.decode import TCP
 from tests.recordings import archive, plans, veiled
 from tests.recordings.true_run import Recordings
 
-MOST_BYTES = 4_000_000
+MOST_BYTES = 5_000_000
 every = pytest.mark.parametrize("name", archive.names())
 
 
