@@ -118,7 +118,7 @@ def check_r_02(case: Case) -> Finding:
                 continue
             check.show(found[0].frames)
             if found[0].address != primary:
-                words = f"{agent} asks {found[0].place} first, and {primary} answers again"
+                words = f"{agent} asks {found[0].place} first, and not {primary}, when that is back"
                 check.object(words, found[0].frames)
         if down and later and later[0]:
             by = next((one.place for one in down[0] if one.answered), "nobody")

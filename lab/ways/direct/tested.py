@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lab.topology.model import Endpoint
 from lab.verify.case import Case
 from lab.verify.finding import Check
+from lab.verify.outbound import ON_ITS_WAY_S
 from lab.ways.direct.events import ServerTested
 from lab.ways.direct.plan import DirectPlan, plans
 from lab.wire import tls
@@ -33,7 +34,10 @@ class Opening:
 
 
 def openings(case: Case, agent: str) -> list[Opening]:
-    """The connections on an agent's wire that go to what is listed, in order; with the tests' own."""
+    """The connections on an agent's wire that go to what is listed, in order; with the tests' own.
+
+    Without one that neither left nor was answered, if it was begun when the lab was about to go down.
+    """
     wanted = {
         (e.address, e.port)
         for plan in plans(case.topology)
@@ -41,7 +45,7 @@ def openings(case: Case, agent: str) -> list[Opening]:
     }
     # NAT leaves a SYN its number, and changes what else tells one from another.
     gone = {(p.destination, p.tcp_sequence) for _, p in case.leaving if p.is_bare_syn}
-    return [
+    found = [
         Opening(
             agent=agent,
             address=connection.server,
@@ -60,6 +64,9 @@ def openings(case: Case, agent: str) -> list[Opening]:
         and case.agent_addresses.get(connection.client) == agent
         and (connection.server, connection.port) in wanted
     ]
+    # The lab may have gone down while a SYN was on a wire: that is no loss.
+    latest = case.record.ended - ON_ITS_WAY_S
+    return [each for each in found if each.left or each.answered or each.time < latest]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

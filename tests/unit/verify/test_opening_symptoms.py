@@ -66,6 +66,14 @@ def test_a_server_is_not_blocked_where_its_syn_leaves(
     assert told(find_silent_server(trail(run))).startswith(f"{address}:443 is silent")
 
 
+def test_a_syn_that_was_sent_when_the_lab_went_down_is_not_lost(recordings: Recordings) -> None:
+    run = recordings("ds8000.eccgw-blocked")
+    syns = run.find("lan-a", lambda p: p.is_bare_syn and p.destination == ECCGW)
+    run.record.ended = syns[0].time + 0.5
+
+    assert opening_symptoms.find_blocked_server(trail(run)) is None
+
+
 def test_who_asks_a_blocked_server_once_is_told_of_all_ports(recordings: Recordings) -> None:
     """Of several that are closed each is named, and the cause is none of the groups'."""
     run = recordings("ds8000")
