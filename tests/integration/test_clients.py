@@ -20,7 +20,7 @@ JAVA = ("java", os.fspath(CLIENTS / "Ask.java"))
 
 
 def node(program: str) -> tuple[str, ...]:
-    return "env", "sh", "-c", f'NODE_EXTRA_CA_CERTS="$LAB_CA_FILE" node {CLIENTS / program}'
+    return "sh", "-c", f'NODE_EXTRA_CA_CERTS="$LAB_CA_FILE" node {CLIENTS / program}'
 
 
 needs_java = pytest.mark.skipif(

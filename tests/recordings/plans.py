@@ -31,8 +31,6 @@ GOOD: dict[str, Plan] = {
     "proxy-auth": ("proxy-auth",),
     "proxy-failover": ("proxy-failover", "--fault", "proxy-silent"),
     "service-proxy": ("service-proxy",),
-    "esa-aix-tls": ("esa-aix",),
-    "service-proxy-names": ("service-proxy",),
     "upload": ("upload",),
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),

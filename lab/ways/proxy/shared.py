@@ -73,4 +73,6 @@ def check_out_17(case: Case) -> Finding:
     check.show(frames_of_tunnels(made))
     if not trials:
         return check.not_tested("no Service and Support Proxy was put to the test in this run")
+    led_away = any(trial.resolved for trial in trials)
+    check.want(led_away, "no listed name that leads to another address was tried")
     return check.finding(f"{count(len(made), 'tunnel')} to listed servers; refused: {places}")

@@ -8,6 +8,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 
 from lab.ways.proxy.bring_up import ELSEWHERE
+from lab.ways.proxy.events import ConnectTried
 from lab.ways.proxy.papers import credentials
 from lab.wire.decode import Packet
 from tests.recordings.true_run import TrueRun, edited
@@ -90,6 +91,10 @@ def go_by_itself(run: TrueRun) -> None:
     run.put("fw-inet", "firewall", "internet", bytes(packet), run.end)
 
 
+def forget_the_name(run: TrueRun) -> None:
+    run.unhear(lambda event: isinstance(event, ConnectTried) and event.resolved)
+
+
 MUTATIONS = (
     mutation("OUT-09", "no tunnel is made", "proxy",
              reworded(b"HTTP/1.1 200", b"HTTP/1.1 500"), "OUT-10"),
@@ -130,9 +135,11 @@ MUTATIONS = (
     mutation("OUT-17", "it connects to another port", "service-proxy",
              crosses("lan", "ss-proxy", "firewall", IP(src="203.0.113.21", dst=ECCGW) / SMTP), "OUT-02",
              seen="not listed"),
-    mutation("OUT-17", "a listed name leads elsewhere", "service-proxy-names",
+    mutation("OUT-17", "a listed name leads elsewhere", "service-proxy",
              crosses("lan", "ss-proxy", "firewall", IP(src="203.0.113.21", dst=ELSEWHERE) / SYN),
              "OUT-02 OUT-12", seen="connects to eccgw01.boulder.ibm.com:443 (at 198.18.0.1)"),
+    mutation("OUT-17", "no listed name was led elsewhere", "service-proxy", forget_the_name,
+             seen="no listed name that leads to another address"),
     mutation("F-10", "mail passes", "proxy", leaves(LISTED, SMTP), "g4", seen="without a rule"),
     mutation("F-10", "the direct attempt is on no wire", "proxy",
              lost("lan", lambda p: p.source == HMC and p.destination == LISTED),

@@ -38,9 +38,9 @@ def test_another_alert_is_no_old_tls(recordings: Recordings) -> None:
     assert run.diagnose().cause == "agent-failure"
 
 
-@pytest.mark.parametrize("name", ["direct", "esa-aix-tls", "upload", "direct.server-down"])
+@pytest.mark.parametrize("name", ["direct", "esa-aix", "upload", "direct.server-down"])
 def test_where_tls_comes_about_nothing_is_said(name: str, recordings: Recordings) -> None:
-    """Also not of the lab's own trials, which get that alert in esa-aix-tls."""
+    """Also not of the lab's own trials, which get that alert in esa-aix."""
     case = recordings(name).case()
 
     assert tls_symptoms.find_old_tls(Trail(case, case.topology.agents[0], None)) is None
