@@ -16,7 +16,7 @@ PROBE_RULE = "LAB_PROBE"
 
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
-    endpoints = site.endpoints(Variant.ssl, families=way.families)
+    endpoints = site.endpoints(Variant.ssl, families=way.ip_families)
     return DirectPlan(
         name=name,
         kind=way.kind,
@@ -24,13 +24,13 @@ def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
         agents=site.spec.agents_of(name),
         endpoints=endpoints,
         probe=endpoints[0].address,
-        families=way.families,
+        families=way.ip_families,
     )
 
 
 def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
     """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15)."""
-    for family in way.families:
+    for family in way.ip_families:
         yield from _rules(site, agent, family)
 
 
