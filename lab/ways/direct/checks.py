@@ -23,17 +23,17 @@ def complaints(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Compl
 def _families(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Complaint]:
     """Whether the generation has the versions of IP, and each is there once."""
     place = ("ways", name, "families")
-    yield from check.repeated(place, way.families)
+    yield from check.repeated(place, way.ip_families)
     profile = spec.known_profile
     if profile is None:
         return
-    for number, family in enumerate(way.families):
+    for number, family in enumerate(way.ip_families):
         said = profile.can.every["has", family.value]
         # A profile of the user's own need not say that it has IPv4.
         if said.lacks and (family is Family.ipv6 or said is not capability.UNSAID):
             cited = f" ({said.cited})" if said.cited else ""
             problem = f"{profile.name} has no {family}: {said.lacks}{cited}"
-            others = [each for each in way.families if each is not family] or [*V4_ONLY]
+            others = [each for each in way.ip_families if each is not family] or [*V4_ONLY]
             fix = f"write families: [{', '.join(each.value for each in others)}]"
             yield Complaint((*place, number), problem, fix, (("profile",),))
 
@@ -66,7 +66,7 @@ def routes(spec: TopologySpec, net: Network, name: str, way: DirectSpec) -> Iter
     """Whether the way can exist at all, in a spec that has no other complaint."""
     yield from check.wired(spec, net, name)
     yield from check.reaches_servers(spec, net, name)
-    for agent in spec.agents_of(name) if Family.ipv6 in way.families else ():
+    for agent in spec.agents_of(name) if Family.ipv6 in way.ip_families else ():
         yield from check_ipv6.reaches(spec, net, agent, name)
 
 

@@ -19,8 +19,8 @@ LISTED = "F-04"
 
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
-    endpoints = site.endpoints(Variant(way.address_set), families=way.families)
-    tested = _listed(site, way, site.spec.region, way.families)
+    endpoints = site.endpoints(Variant(way.address_set), families=way.ip_families)
+    tested = _listed(site, way, site.spec.region, way.ip_families)
     known = {endpoint.address for endpoint in tested}
     return DirectPlan(
         name=name,
@@ -29,16 +29,16 @@ def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
         agents=site.spec.agents_of(name),
         endpoints=endpoints,
         probe=endpoints[0].address,
-        families=way.families,
+        families=way.ip_families,
         tests=way.test,
         tested=tested,
         elsewhere=tuple(
             each
-            for each in _listed(site, way, Region.all, way.families)
+            for each in _listed(site, way, Region.all, way.ip_families)
             if each.address not in known
         ),
         stand_ins=tuple(_stand_ins(site, endpoints)),
-        ranges=tuple(net for family in way.families for net in site.ranges(family)),
+        ranges=tuple(net for family in way.ip_families for net in site.ranges(family)),
     )
 
 
@@ -70,7 +70,7 @@ def _stand_ins(site: Site, endpoints: tuple[Endpoint, ...]) -> Iterator[StandIns
 def rules(site: Site, way: DirectSpec, agent: str) -> Iterator[AllowRule]:
     """F-03 (ESA: F-01, F-02): only to what is listed (F-04), and for the region (F-15); and for errands
     what they ask for beside that."""
-    for family in way.families:
+    for family in way.ip_families:
         yield from _rules(site, way, agent, family)
 
 
