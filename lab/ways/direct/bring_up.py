@@ -58,7 +58,15 @@ class Direct(WayDriver):
         return False
 
     def put_to_test(self, lab: Any) -> None:
-        """Every agent uploads a file by FTP over TLS, if the run is judged by that."""
+        """Each agent tests its connections (F-12) and uploads a file (OUT-43), where that is wanted."""
+        for agent in self._ground.topology.agents:
+            way = lab.homeward.in_use(agent)
+            # Another kind of way may have this driver, and a plan of its own.
+            if isinstance(way, DirectPlan) and way.tests:
+                # Not at the top: most ways over the Internet are not tested so.
+                from lab.ways.direct import connectivity
+
+                connectivity.test_all(self._ground, way, agent)
         servers = [s for s in self._ground.topology.servers if s.speaks is Speaks.ftps]
         if UPLOAD in self._ground.topology.expect and servers:
             for agent in self._ground.topology.agents:
@@ -76,13 +84,3 @@ class Direct(WayDriver):
         self._ground.story.tell(
             FileUploaded(source=agent, server=server, started=started, taken=taken, detail=detail)
         )
-        """Have each agent test its connections, where the topology wants it (F-12)."""
-        topology = self._ground.topology
-        for agent in topology.agents:
-            way = lab.homeward.in_use(agent)
-            # Another kind of way may have this driver, and a plan of its own.
-            if isinstance(way, DirectPlan) and way.tests:
-                # Not at the top: most ways over the Internet are not tested so.
-                from lab.ways.direct import connectivity
-
-                connectivity.test_all(self._ground, way, agent)
