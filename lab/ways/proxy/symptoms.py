@@ -9,6 +9,7 @@ from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.handshakes import issuer_of
 from lab.verify.symptom import Diagnosis, Trail, first_of
+from lab.ways.proxy.events import ConnectTried
 from lab.ways.proxy.papers import LOG_IN_WANTED
 from lab.ways.proxy.plan import ProxyPlan
 from lab.ways.proxy.tunnels import Tunnel, opened, own_tunnels
@@ -38,6 +39,11 @@ class ProxyTrail(Trail):
             for tunnel in own_tunnels(self.case)
             if tunnel.agent == self.client and tunnel.proxy.node == self.proxy.node
         ]
+
+    @property
+    def names_of_trials(self) -> set[str]:
+        """What the lab's own trials asked the proxy for (OUT-12)."""
+        return {trial.target.rpartition(":")[0] for trial in self.case.told(ConnectTried)}
 
     @property
     def refused_names(self) -> dict[str, str]:

@@ -73,7 +73,7 @@ def send_log_in_on(run: TrueRun) -> None:
 def keep_proxys_address(run: TrueRun) -> None:
     """The firewall forgets its NAT for a packet of the proxy's."""
     public = run.topology.node("firewall").interface("fw-inet").ip
-    frame = run.find("fw-inet", lambda p: p.source == public)[-1]
+    frame = run.find("fw-inet", lambda p: p.source == public and not p.uses_udp(53))[-1]
     run.change(frame, edited(frame, src=FIRST))
 
 

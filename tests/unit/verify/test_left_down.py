@@ -33,10 +33,11 @@ def make_no_attempt(run: TrueRun) -> None:
     ends = attrgetter("address", "destination", "port")
     tried = {*map(ends, run.record.probes), *map(ends, run.record.forward_probes)}
     forget_attempts(run.record)
-    run.drop("lan", [
-        f for f in run.wire["lan"]
-        if f.ip and (f.ip.source, f.ip.destination, f.ip.destination_port) in tried
-    ])  # fmt: skip
+    for segment, frames in run.wire.items():
+        run.drop(segment, [
+            f for f in frames
+            if f.ip and (f.ip.source, f.ip.destination, f.ip.destination_port) in tried
+        ])  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["direct", "vpn", "dial"])

@@ -125,5 +125,5 @@ def test_a_connection_that_was_not_taken_is_none(recordings: Recordings) -> None
     port = terminal_port(run).to_bytes(2, "big")
     for flags, count in ((SYN, 2), (SYN_ACK, 3)):
         like = run.inside_session(handshake(flags))[0]
-        run.seal(like, inner(like).replace(port, (1000).to_bytes(2, "big")), began + 0.001)
+        run.seal(like, inner(like).replace(port, (1000).to_bytes(2, "big")), began + 0.001 * count)
         assert len(screens(run)) == count
