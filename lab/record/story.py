@@ -23,7 +23,7 @@ class Story:
     def __init__(self, run_dir: Path, *, silent: bool = False) -> None:
         self._events = run_dir / EVENTS
         self._silent = silent
-        self._started = time.monotonic()
+        self._started = time.time()
 
     def tell(self, event: Event) -> None:
         """Write the event down, and tell its sentence; raises TypeError for what JSON has no type for."""
@@ -35,7 +35,7 @@ class Story:
             events.write(f"{line}\n")
         if self._silent or not event.sentence:
             return
-        elapsed_s = time.monotonic() - self._started
+        elapsed_s = event.time - self._started
         # As it is now: pytest puts another one there for each test.
         stream = sys.stderr
         print(f"{elapsed_s:9.3f} s  {event.topic:<8} {event.sentence}", file=stream, flush=True)

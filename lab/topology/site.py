@@ -17,6 +17,7 @@ from itertools import chain, islice
 from lab.errors import UsageError
 from lab.secret import Secret
 from lab.topology import catalogue, check, check_profile
+from lab.topology.capability import Feature
 from lab.topology.catalogue import Address, Profile, Region, RowKind, Variant
 from lab.topology.dns import AddressMove
 from lab.topology.errand_kinds import DOWNLOADS, ErrandKind
@@ -259,8 +260,9 @@ class Site:
         )
 
     def _places(self, kind: ErrandKind, variant: Variant) -> Iterator[Endpoint]:
-        """Where an errand is done. A fix comes by HTTP, where that is listed (OUT-41); other downloads fall
-        back on it, and nothing else uses it (OUT-32, OUT-33)."""
+        """Where an errand is done. A fix comes by HTTP, where that is listed (OUT-41). A configuration falls
+        back on HTTP where the generation has that (OUT-32, V-18), and nothing else uses it (OUT-33)."""
+        has_backup = not self.profile.can.every["has", Feature.http_backup].lacks
         rows = [a for a in self.profile.servers(self.spec.region, variant) if a.version == 4]
         for address in rows:
             if kind not in address.row.serves:
@@ -269,7 +271,7 @@ class Site:
             ports = {each.port for each in (*row.services, *row.optional) if each.protocol == "tcp"}
             if kind is ErrandKind.fix:
                 ports &= {HTTP_PORT} if HTTP_PORT in ports else ports
-            elif kind not in DOWNLOADS:
+            elif kind not in DOWNLOADS or not has_backup:
                 ports -= {HTTP_PORT}
             for port in sorted(ports, reverse=True):
                 yield Endpoint(name=address.host, address=address.address, port=port, row=row.id)

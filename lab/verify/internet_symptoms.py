@@ -95,7 +95,7 @@ def find_unopened_address(trail: Trail) -> Diagnosis | None:
     rules = [rule for rule in firewall.rules if rule.protocol == "tcp"]
     passed = {(p.destination, p.destination_port) for _, p in trail.case.leaving}
     wire = trail.case.topology.node(trail.caller).uplink
-    called = [p for p in trail.sockets if p.is_bare_syn and p.source == wire.ip]
+    called = [p for p in trail.sockets if p.is_bare_syn and p.source in wire.ips]
     unnamed = [p for p in called if not any(_admits(trail, rule, p) for rule in rules)]
     if not called or len(unnamed) < len(called):
         return None  # One that a rule names failed, too: that is another story.
@@ -103,6 +103,7 @@ def find_unopened_address(trail: Trail) -> Diagnosis | None:
     if {*places} & passed:
         return None
     opened = {rule.destination for rule in rules}
+    own = all_of(sorted({packet.source for packet in called}))
     ports = all_of([f"TCP {port}" for port in sorted({port for _, port in places})])
     far = all_of(sorted({address for address, _ in places}))
     return Diagnosis(
@@ -110,7 +111,7 @@ def find_unopened_address(trail: Trail) -> Diagnosis | None:
         f"{firewall.node} opens TCP to {count(len(opened), 'address', 'addresses')}, and {trail.caller} "
         f"calls {far} by {ports}, which none of its rules names: {count(len(called), 'SYN')} on "
         f"{wire.segment}, none on {firewall.outside}",
-        f"open {ports} to {far} for {wire.ip}: lab explain {trail.case.topology.profile} prints the rules",
+        f"open {ports} to {far} for {own}: lab explain {trail.case.topology.profile} prints the rules",
     )
 
 
@@ -149,8 +150,7 @@ def find_lost_ipv6(trail: Trail) -> Diagnosis | None:
             "ipv6-lost",
             f"IPv6 of {trail.client} is lost at {loss.lost_at}: {count(loss.sent, 'packet')} on "
             f"{loss.last_segment}, none on {loss.next_segment}{home}",
-            f"have {loss.lost_at} pass IPv6 to the listed servers; to do without it, take ipv6 out of "
-            "families",
+            f"have {loss.lost_at} pass IPv6 to the listed servers; to do without it, write families: [ipv4]",
         )
     return None
 

@@ -41,7 +41,7 @@ def find_failed_lookup(trail: Trail) -> Diagnosis | None:
             f"read the log of the name server at {resolver}: logs/*/dnsmasq.log of the run directory",
         )
     kinds = all_of(list(dict.fromkeys(each.kind for each in own)))
-    return Diagnosis(
+    return find_no_aaaa(trail) or Diagnosis(
         "name-without-address",
         f"{name} has no address of the kind that {client} asks for: {resolver} knows the name, and has no "
         f"record of type {kinds}",
@@ -110,15 +110,15 @@ def find_misled(trail: Trail) -> Diagnosis | None:
             so = f"so {refusing} refuses to connect {trail.client} to it"
         return Diagnosis(
             "dns-wrong-answer",
-            f"{lookup.name} leads to {all_of(wrong)}, as {lookup.server} says to {lookup.client}, and the "
-            f"profile {topology.profile} lists {known} for it; {so}",
+            f"{lookup.name} leads to {all_of(wrong)}, which is not listed: so {lookup.server} says to "
+            f"{lookup.client}; the profile {topology.profile} lists {known}; {so}",
             f"have the name server on {lookup.server} tell {known} for {lookup.name}",
         )
     return None
 
 
 def find_no_aaaa(trail: Trail) -> Diagnosis | None:
-    """A name that the profile lists with IPv6 addresses has none, and its IPv4 addresses were told."""
+    """A name that the profile lists with IPv6 addresses has none."""
     topology = trail.case.topology
     by_ipv6 = [e for e in topology.endpoints if family_of(e.address) is Family.ipv6]
     if not by_ipv6:
@@ -129,12 +129,12 @@ def find_no_aaaa(trail: Trail) -> Diagnosis | None:
         other = found.get((endpoint.name, "A"))
         if asked is None or asked.addresses:
             continue
-        if other is not None and other.addresses:
+        if other is not None:
+            told = "IPv4 addresses only" if other.addresses else "no address at all"
             return Diagnosis(
                 "name-without-aaaa",
                 f"{endpoint.name} has no IPv6 address, as {asked.server} says to {asked.client}: the profile "
-                f"{topology.profile} lists {endpoint.address} for it; {trail.client} was told of IPv4 "
-                "addresses only",
+                f"{topology.profile} lists {endpoint.address} for it; {trail.client} was told of {told}",
                 f"have the name server on {asked.server} tell {endpoint.address} for {endpoint.name}",
             )
     return None

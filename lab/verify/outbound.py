@@ -346,8 +346,10 @@ def _order(case: Case, check: Check, client: str) -> str:
         "IPCP open": case.first_opened(client),
         "first SYN": syns[0][0].frame.time if syns else 0.0,
     }
-    if not syns and not case.called:
-        del steps["first SYN"]  # nothing called home
+    settled = case.settled(client)
+    elsewhere = settled is not None and settled.kind != "vpn"
+    if not syns and (elsewhere or not case.called):
+        del steps["first SYN"]  # nothing called home by the VPN
 
     check.show(frames_of([*scccn[:1], *(item for item, _ in syns[:1])]))
     return check.in_order(client, steps, case.record.started)

@@ -9,8 +9,8 @@ from lab.topology.family import Family, family_of
 from lab.topology.model import AllowRule, DropRule, Topology
 from lab.ways.fault import Fault, Need, drop
 
-NOBODYS = "198.19.255.254"
-"""Of the block for benchmarks (RFC 2544): no lab has a machine there."""
+NOBODYS = {Family.ipv4: "198.19.255.254", Family.ipv6: "2001:2:0:ffff::fffe"}
+"""Of the blocks for benchmarks (RFC 2544, RFC 5180): no lab has a machine there."""
 
 
 def _dns(topology: Topology) -> Dns:
@@ -56,7 +56,9 @@ def _silent(topology: Topology) -> Topology:
 
 def _wrong_answer(topology: Topology) -> Topology:
     plan = _dns(topology)
-    records = tuple(dict.fromkeys((name, NOBODYS) for name, _ in plan.server.records))
+    records = tuple(
+        dict.fromkeys((name, NOBODYS[family_of(address)]) for name, address in plan.server.records)
+    )
     server = replace(plan.server, records=records)
     return replace(topology, dns=replace(plan, server=server))
 

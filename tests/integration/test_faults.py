@@ -67,7 +67,7 @@ TELLING = {
     "old-tls-only": "have no version of TLS in common",
     "server-down": "SYNs of hmc to it, none answered",
     "dns-no-aaaa": "has no IPv6 address",
-    "dns-wrong-answer": "leads to 198.19.255.254",
+    "dns-wrong-answer": "which is not listed: so",
     "addresses-pinned": "leads to 192.148.6.11 now",
     "primary-down": "was silent for a time",
     "address-blocked": "the front end is left with fewer addresses",
@@ -87,7 +87,7 @@ TELLING = {
 
 FAULTS = {fault.name: fault for fault in reversed(faults.known())}
 WITH_FAULTS = "vpn", "vpn-nat", "direct", "direct-ipv6", "ds8000", "dial", "proxy"
-WITH_ERRANDS = "simplified", "traditional", "ursf"
+WITH_ERRANDS = "simplified", "traditional", "ursf", "esa-linux"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
 SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 

@@ -21,6 +21,7 @@ GOOD: dict[str, Plan] = {
     "simplified": ("simplified",),
     "traditional": ("traditional",),
     "ursf": ("ursf",),
+    "esa-linux": ("esa-linux",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -63,6 +64,7 @@ FAULTY_TOPOLOGIES = (
     "traditional",
     "simplified",
     "ursf",
+    "esa-linux",
 )
 """A fault is recorded with the first of these that it applies to."""
 

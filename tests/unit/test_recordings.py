@@ -76,6 +76,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "simplified",
         "traditional",
         "ursf",
+        "esa-linux",
         "proxy",
         "proxy-failover",
         "service-proxy",

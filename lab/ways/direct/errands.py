@@ -55,7 +55,7 @@ def check_out_32(case: Case) -> Finding:
             check.want(asked & secure, f"{where}, and nobody was asked by HTTPS", one.frames)
     check.show(frame for one in (*by_tls[:2], *(b for b, _ in backups)) for frame in one.frames)
     if not by_tls and not backups:
-        return check.not_tested("no configuration was asked for in this run")
+        return check.not_tested("no configuration came in this run")
     return check.finding(
         f"{count(len(by_tls), 'configuration')} by HTTPS, and {len(backups)} by HTTP when HTTPS gave none"
     )

@@ -121,8 +121,9 @@ def _ipv6_is_lost(topology: Topology) -> Topology:
 
 
 def _has_both_ports(topology: Topology) -> bool:
-    ports = {end.port for errand in topology.errands for end in errand.endpoints}
-    return topology.firewall is not None and ports >= {HTTP_PORT, HTTPS_PORT}
+    both = [{end.port for end in errand.endpoints} for errand in topology.errands]
+    backed_up = any(ports >= {HTTP_PORT, HTTPS_PORT} for ports in both)
+    return topology.firewall is not None and backed_up
 
 
 def _https_is_blocked(topology: Topology) -> Topology:
@@ -245,7 +246,7 @@ FAULTS = (
     Fault(
         "blocked-443",
         "the customer's firewall loses TCP 443, and lets TCP 80 pass",
-        Need("errands by HTTPS and by HTTP through a firewall", _has_both_ports, "direct"),
+        Need("an errand with HTTP as a backup, through a firewall", _has_both_ports, "direct"),
         _https_is_blocked,
     ),
     Fault(

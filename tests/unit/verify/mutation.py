@@ -46,6 +46,8 @@ class Mutation:
     """What fails, too."""
     untested: frozenset[str] = frozenset()
     """What then was not put to the test."""
+    held: frozenset[str] = frozenset()
+    """What then is put to the test, and holds."""
     seen: str = ""
     """Words of the finding, where it could fail for several reasons."""
 
@@ -61,9 +63,10 @@ def mutation(
     also: str = "",
     *,
     untested: str = "",
+    held: str = "",
     seen: str = "",
 ) -> Mutation:
-    """``also`` and ``untested`` are names of findings with blanks between."""
+    """``also``, ``untested`` and ``held`` are names of findings with blanks between."""
     return Mutation(
         requirement=requirement,
         what=what,
@@ -71,6 +74,7 @@ def mutation(
         change=change,
         also=frozenset(also.split()),
         untested=frozenset(untested.split()),
+        held=frozenset(held.split()),
         seen=seen,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.verify import Verdict
+from lab.wire.decode import TCP
 from tests.recordings.true_run import Recordings, TrueRun
 from tests.unit.verify.errand_mutations import ECCGW, is_fix_request, of
 
@@ -40,16 +41,27 @@ def test_who_asks_for_nothing_proves_nothing(recordings: Recordings) -> None:
     assert found["OUT-33"].verdict is Verdict.not_applicable
 
 
-def test_a_blocked_port_keeps_data_and_asks_for_no_fix(recordings: Recordings) -> None:
-    """OUT-33, OUT-42."""
-    found = recordings("traditional.blocked-443").judge()
+def test_a_blocked_port_keeps_data_and_fetches_the_configuration(recordings: Recordings) -> None:
+    found = recordings("esa-linux.blocked-443").judge()
 
     assert found["OUT-33"].verdict is Verdict.held
-    assert "kept: enrolment, inventory, problem, upload" in found["OUT-33"].seen
+    assert "kept: inventory, problem, upload" in found["OUT-33"].seen
+    assert found["OUT-32"].verdict is Verdict.held
+    assert "1 by HTTP when HTTPS gave none" in found["OUT-32"].seen
+
+
+def test_who_is_not_enrolled_and_got_no_fix_keeps_to_the_order(recordings: Recordings) -> None:
+    """OUT-42, where no server is within reach."""
+    run = recordings("traditional")
+    for segment in ("lan", "fw-inet", "dmz"):
+        run.drop(segment, run.find(segment, lambda p: p.protocol == TCP))
+    run.record.ledger.clear()
+
+    found = run.judge()
+
     assert found["OUT-42"].verdict is Verdict.held
     assert "nobody got a fix" in found["OUT-42"].seen
     assert found["OUT-41"].verdict is Verdict.not_applicable
-    assert found["OUT-38"].verdict is Verdict.not_applicable
 
 
 def test_a_server_behind_that_is_down_leaves_the_others(recordings: Recordings) -> None:

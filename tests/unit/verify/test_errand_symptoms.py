@@ -67,8 +67,8 @@ def all_is_sent(run: TrueRun) -> None:
     [
         ("simplified.back-end-down", answer_on_core, "back-end-silent"),
         ("simplified.back-end-down", nobody_asks_on_core, "back-end-silent"),
-        ("traditional.blocked-443", one_of_443_passes, "port-blocked"),
-        ("traditional.blocked-443", all_is_sent, "port-blocked"),
+        ("esa-linux.blocked-443", one_of_443_passes, "port-blocked"),
+        ("esa-linux.blocked-443", all_is_sent, "port-blocked"),
         ("ursf.ursf-blocked", one_problem_passes, "errand-blocked"),
         ("ursf.ursf-blocked", all_pass, "errand-blocked"),
         ("ursf.ursf-blocked", all_is_sent, "errand-blocked"),
@@ -86,7 +86,7 @@ def test_a_symptom_keeps_silent(
 
 def test_the_port_is_to_blame_where_several_errands_fail(recordings: Recordings) -> None:
     """With 443 open to all but the servers of one errand, that errand's servers are told."""
-    run = recordings("traditional.blocked-443")
+    run = recordings("esa-linux.blocked-443")
     for call in run.record.calls:
         call.unsent = ("problem",)
 
@@ -94,4 +94,4 @@ def test_the_port_is_to_blame_where_several_errands_fail(recordings: Recordings)
 
     assert found.cause == "errand-blocked"
     assert "129.42.26.224:443" in found.sentence
-    assert "A-27 must be open for it" in found.hint
+    assert "A-03 must be open for it" in found.hint

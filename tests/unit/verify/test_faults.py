@@ -50,7 +50,8 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
 def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
              "proxy-auth", "proxy", "direct-names", "dual-stack", "ds8000",
-             "direct-ranges", "traditional", "simplified", "ursf")  # fmt: skip
+             "direct-ranges", "traditional", "simplified", "ursf",
+             "esa-linux")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 

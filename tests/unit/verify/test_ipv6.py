@@ -26,7 +26,7 @@ def test_the_loss_of_ipv6_is_told_with_the_place_and_the_way_home(recordings: Re
     assert found.cause == "ipv6-lost"
     assert "IPv6 of aix is lost at internet: 9 packets on fw-inet, none on dmz" in found.sentence
     assert found.sentence.endswith("; aix came home by IPv4")
-    assert "take ipv6 out of families" in found.hint
+    assert found.hint.endswith("write families: [ipv4]")
 
 
 def test_without_ipv4_nobody_came_home(recordings: Recordings) -> None:
