@@ -39,8 +39,8 @@ class DnsmasqSettings:
     """Whom it asks."""
     source: str = ""
     """The address from which it asks."""
-    noted: tuple[tuple[str, str], ...] = ()
-    """(name, nft set): the addresses of a name go into a set before anybody is told them."""
+    noted: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(name, nft sets): the addresses of a name go into the sets before anybody is told them."""
 
 
 def render(settings: DnsmasqSettings) -> str:
@@ -59,7 +59,7 @@ def render(settings: DnsmasqSettings) -> str:
     else:
         lines.append(f"server={settings.upstream}@{settings.source}")
     lines += [f"txt-record={name},no address" for name in settings.bare]
-    lines += [f"nftset=/{name}/{where}" for name, where in settings.noted]
+    lines += [f"nftset=/{name}/{','.join(sets)}" for name, sets in settings.noted]
     lines += [
         f"cache-size={KEPT_NAMES if settings.upstream else 0}",
         "log-queries",

@@ -86,14 +86,15 @@ def start(ground: Ground) -> Iterator[Dnsmasq]:
         yield servers[0]
 
 
-def _noted(firewall: Firewall | None) -> tuple[tuple[str, str], ...]:
+def _noted(firewall: Firewall | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The names that the customer's firewall opens, and the nft sets that its rules look into."""
     rules = firewall.rules if firewall is not None else ()
     names = dict.fromkeys((r.destination, matches.ip(r.source)) for r in rules if r.is_by_name)
-    return tuple(
-        (name, f"{VERSIONS[ip]}#inet#{TABLE}#{identifier(told_set(name, ip))}")
-        for name, ip in names
-    )
+    sets: dict[str, list[str]] = {}
+    for name, ip in names:
+        where = f"{VERSIONS[ip]}#inet#{TABLE}#{identifier(told_set(name, ip))}"
+        sets.setdefault(name, []).append(where)
+    return tuple((name, tuple(own)) for name, own in sets.items())
 
 
 def _servers(dns: Dns, ground: Ground) -> list[Dnsmasq]:

@@ -20,6 +20,7 @@ from lab.record.record import CallHome
 from lab.scenarios import attempts
 from lab.topology.dns import Dns
 from lab.topology.family import Family, family_of
+from lab.topology.model import Way
 from lab.wait import let_pass
 
 OPTIONS = {Family.ipv4: "-4", Family.ipv6: "-6"}
@@ -158,6 +159,12 @@ def _call_by_the_other_family(lab: RunningLab, agent: str) -> bool:
     return call(lab, agent, options=(OPTIONS[other],))
 
 
+def _only_family(lab: RunningLab, way: Way) -> tuple[str, ...]:
+    """Where a way has one version of IP, and name servers tell addresses of both, the agent is told which."""
+    told = {family for each in lab.topology.ways for family in each.ip_families}
+    return (OPTIONS[way.ip_families[0]],) if len(way.ip_families) < len(told) else ()
+
+
 def call(
     lab: RunningLab, agent: str, dying: Iterable[str] = (), *, options: tuple[str, ...] = ()
 ) -> bool:
@@ -167,6 +174,8 @@ def call(
     """
     started = time.time()
     way = lab.homeward.in_use(agent)
+    if way is not None and way.kind == "direct" and not options:
+        options = _only_family(lab, way)
     answer = agents.run(lab, agent, *options, dying=dying)
     used = way.name if way is not None else ""
     tried = agents.tried(agent, used, answer)

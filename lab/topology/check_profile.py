@@ -48,6 +48,12 @@ def _moves(spec: TopologySpec, profile: Profile, place: Place, later: str) -> It
     if spec.names == "hosts":
         problem = "hosts tables do not follow servers that move"
         yield Complaint(place, problem, "take names: hosts out", (("names",),))
+    for name, way in spec.ways.items():
+        if way.kind != "direct" or Family.ipv6 in way.ip_families:
+            problem = "servers move for agents that call home over the Internet by IPv4 only"
+            fix = f"take moves_to out, or make {name} a direct way by IPv4"
+            yield Complaint(place, problem, fix, (("ways", name),))
+            return
     own = addresses_of(profile)
     if not _differs(own, addresses_of(catalogue.profile(later))):
         problem = f"{later} has no server of {profile.name} at another address"
@@ -56,7 +62,7 @@ def _moves(spec: TopologySpec, profile: Profile, place: Place, later: str) -> It
 
 
 def _differs(own: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]) -> bool:
-    return any(other.get(name, listed) != listed for name, listed in own.items())
+    return any({*other.get(name, listed)} != {*listed} for name, listed in own.items())
 
 
 def lacking(profile: Profile, way: WaySpec) -> Unsupported | None:

@@ -54,7 +54,7 @@ class _Resolver(Site):
     def topology(self) -> Topology:
         spec = self.spec
         servers = resolve_servers.servers(self.profile, self.families_of_servers())
-        servers += resolve_servers.moved(self.spec.moves_to, self.moves)
+        servers += resolve_servers.moved(self.profile, self.spec.moves_to, self.moves)
         return Topology(
             name=spec.name,
             summary=spec.summary,
@@ -154,7 +154,9 @@ class _Resolver(Site):
             if name in zone and self.spec.links_of(name):
                 domain = CUSTOMER_DOMAIN if name in self.customers else catalogue.LAB_DOMAIN
                 link = self.network.links_of(name)[0]
-                both = (self.ip(link, name), self.ip6(link, name) if by_ipv6 else "")
+                # A proxy takes requests by IPv4 only.
+                also = by_ipv6 and self.spec.nodes[name].role is not Role.proxy
+                both = (self.ip(link, name), self.ip6(link, name) if also else "")
                 for address in filter(None, both):
                     if name not in self.gateways:
                         yield address, f"{name}.{domain}"

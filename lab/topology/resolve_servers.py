@@ -53,13 +53,18 @@ def servers(profile: Profile, families: Collection[Family] = V4_ONLY) -> tuple[L
     )
 
 
-def moved(profile: str, moves: tuple[AddressMove, ...]) -> tuple[ListedServer, ...]:
+def moved(own: Profile, profile: str, moves: tuple[AddressMove, ...]) -> tuple[ListedServer, ...]:
     """The servers that stand where names lead later: as the profile that they move to lists them."""
     places = {(move.name, address) for move in moves for address in move.new}
     if not places:
         return ()
+    standing = {(each.address, each.port) for each in servers(own)}
     later = servers(catalogue.profile(profile))
-    return tuple(each for each in later if (each.name, each.address) in places)
+    return tuple(
+        each
+        for each in later
+        if (each.name, each.address) in places and (each.address, each.port) not in standing
+    )
 
 
 def back_ends(site: Site) -> tuple[BackEnd, ...]:

@@ -145,7 +145,7 @@ class Site:
             AddressMove(name=name, old=old, new=new, row=row)
             for name, old in check_profile.addresses_of(self.profile).items()
             if (row := check_profile.row_of(later := catalogue.profile(named), name))
-            and (new := check_profile.addresses_of(later)[name]) != old
+            and {*(new := check_profile.addresses_of(later)[name])} != {*old}
         )
 
     @cached_property

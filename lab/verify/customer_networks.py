@@ -40,7 +40,7 @@ def _judge_home(case: Case, check: Check, name: str, homes: dict[str, str]) -> t
     """What an HMC has on its own network; object to what others have there."""
     segment, node = homes[name], case.topology.node(name)
     others = [each for each in case.agents if each.name != name and homes[each.name] != segment]
-    addresses = {i.ip: each.name for each in others for i in each.interfaces}
+    addresses = {ip: each.name for each in others for i in each.interfaces for ip in i.ips}
     cards = {mac(i): each.name for each in others for i in each.interfaces}
     own = 0
     for frame in case.frames(segment):
@@ -52,7 +52,7 @@ def _judge_home(case: Case, check: Check, name: str, homes: dict[str, str]) -> t
             if address in addresses:
                 words = f"a packet of {addresses[address]} is on {segment}, the network of {name}"
                 check.object(words, [frame])
-        if frame.ip.source == node.uplink.ip:
+        if frame.ip.source in node.uplink.ips:
             own += 1
             if own <= 2:
                 check.show([frame])
@@ -66,9 +66,13 @@ def _cut_off(case: Case, check: Check) -> str:
     failed = [call for call in case.record.calls if not call.succeeded]
     told = []
     for call in failed:
-        mine = case.topology.node(call.agent).uplink.ip
+        home = case.topology.node(call.agent).uplink
+        sent = case.packets(home.segment)
+        in_time = [(f, p) for f, p in sent if call.started <= f.time <= call.ended]
+        if not any(p.is_bare_syn and p.source in home.ips for _, p in in_time):
+            continue  # It is not the network: no name was told, so nobody was called.
         left = [p for f, p in case.leaving if call.started <= f.time <= call.ended]
-        if any(p.source in (mine, case.public_address) for p in left):
+        if any(p.source in (*home.ips, case.public_address) for p in left):
             continue  # It is not the network: what was sent has left.
         around = [c for c in case.record.calls if c.agent != call.agent and c.succeeded]
         if not around:

@@ -103,6 +103,15 @@ def find_unopened_address(trail: Trail) -> Diagnosis | None:
     if {*places} & passed:
         return None
     opened = {rule.destination for rule in rules}
+    listed = {(e.address, e.name) for e in trail.case.topology.endpoints if e.name in opened}
+    if unasked := sorted({name for address, _ in places for a, name in listed if a == address}):
+        return Diagnosis(
+            "address-not-opened",
+            f"{firewall.node} opens names, and an address only when {firewall.node} has been asked for it: "
+            f"{trail.caller} calls {all_of(sorted({a for a, _ in places}))}, and nobody asked for "
+            f"{all_of(unasked)}: {count(len(called), 'SYN')} on {wire.segment}, none on {firewall.outside}",
+            f"have {trail.caller} look {all_of(unasked)} up at {firewall.node}",
+        )
     own = all_of(sorted({packet.source for packet in called}))
     ports = all_of([f"TCP {port}" for port in sorted({port for _, port in places})])
     far = all_of(sorted({address for address, _ in places}))

@@ -142,13 +142,13 @@ def find_no_aaaa(trail: Trail) -> Diagnosis | None:
 
 def _unanswered(trail: Trail, client: str, addresses: list[str]) -> list[Packet]:
     """SYNs to addresses on the client's own wire, if nobody there answered any."""
-    segment = trail.case.topology.node(trail.lookup_node).uplink.segment
-    packets = [packet for _, packet in trail.case.packets(segment)]
-    if any(p.is_syn_ack and p.source in addresses and p.destination == client for p in packets):
+    wire = trail.case.topology.node(trail.lookup_node).uplink
+    # Who asks by IPv4 for an IPv6 address calls from another address.
+    own = {client, *wire.ips}
+    packets = [packet for _, packet in trail.case.packets(wire.segment)]
+    if any(p.is_syn_ack and p.source in addresses and p.destination in own for p in packets):
         return []
-    return [
-        p for p in packets if p.is_bare_syn and p.source == client and p.destination in addresses
-    ]
+    return [p for p in packets if p.is_bare_syn and p.source in own and p.destination in addresses]
 
 
 def find_moved_server(trail: Trail) -> Diagnosis | None:

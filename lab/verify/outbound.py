@@ -330,9 +330,12 @@ def check_out_21(case: Case) -> Finding:
     return check.finding("; ".join(steps))
 
 
-def object_to_failed_calls(case: Case, check: Check) -> None:
-    """Object to agents that did not get through."""
+def object_to_failed_calls(case: Case, check: Check, kind: str = "") -> None:
+    """Object to agents that did not get through, by ways of one kind if one is given."""
+    others = {way.name for way in case.topology.ways if kind and way.kind != kind}
     for call in case.failed_calls:
+        if call.way in others:
+            continue
         tried = "; ".join(call.told) or "no attempt is recorded"
         check.object(f"{call.agent} did not get through: {tried}")
 

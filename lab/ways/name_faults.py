@@ -73,8 +73,11 @@ def _by_ipv6(topology: Topology) -> bool:
 
 
 def _also_by_ipv4(topology: Topology) -> bool:
-    """Whether some listed server can be called by IPv4, too."""
-    return any(family_of(each.address) is Family.ipv4 for each in topology.endpoints)
+    """Whether every agent can call a listed server by IPv4, too."""
+    return all(
+        any(Family.ipv4 in way.ip_families for way in topology.ways_of(agent))
+        for agent in topology.agents
+    )
 
 
 def _no_aaaa(topology: Topology) -> Topology:
@@ -93,9 +96,12 @@ def _pinned(topology: Topology) -> Topology:
     assert firewall is not None, "it applies only there"
     rules: dict[AllowRule, None] = {}
     for rule in firewall.rules:
-        addresses = plan.addresses_of(rule.destination) if rule.is_by_name else ()
+        told = plan.addresses_of(rule.destination) if rule.is_by_name else (rule.destination,)
+        own = family_of(rule.source)
         rules |= dict.fromkeys(
-            replace(rule, destination=each) for each in addresses or (rule.destination,)
+            replace(rule, destination=each)
+            for each in told
+            if not rule.is_by_name or family_of(each) is own
         )
     return replace(topology, firewall=replace(firewall, rules=tuple(rules)))
 

@@ -60,7 +60,7 @@ def check_out_23(case: Case) -> Finding:
             check.object(f"no call of {plan.client} got as far as IP")
         elif case.called and not any(_syns(case, call) for call in opened):
             check.object(f"no TCP connection was opened in a call of {plan.client}")
-    object_to_failed_calls(case, check)
+    object_to_failed_calls(case, check, "dial")
     steps.append(_judge_uplink(case, check))
     return check.finding("; ".join(filter(None, steps)))
 

@@ -53,6 +53,10 @@ def _errands(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Complai
         kind for kind in ErrandKind for a in listed if a.version == 4 and kind in a.row.serves
     )
     place = ("ways", name, "errands")
+    if way.errands and Family.ipv6 in way.families:
+        problem = "the lab does errands by IPv4 only"
+        yield Complaint(place, problem, f"take ipv6 out of the families of {name}")
+    yield from _variants(spec, name, way)
     yield from check.repeated(place, way.errands)
     for index, kind in enumerate(way.errands):
         if kind not in known:
@@ -60,6 +64,19 @@ def _errands(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Complai
             problem = f"{profile.name}{which} lists no server for {kind}"
             fix = f"it has {', '.join(known)}" if known else "take errands out"
             yield Complaint((*place, index), problem, fix, needs)
+
+
+def _variants(spec: TopologySpec, name: str, way: DirectSpec) -> Iterator[Complaint]:
+    """Findings on errands are about one set of addresses: two of them are two topologies."""
+    for other_name, other in spec.ways.items():
+        if not isinstance(other, DirectSpec) or other.address_set == way.address_set:
+            continue
+        if other_name < name and (way.errands or other.errands):
+            problem = (
+                f"{name} has the variant {way.address_set}, and {other_name} {other.address_set}"
+            )
+            fix = "write one topology file for each variant"
+            yield Complaint(("ways", name, "variant"), problem, fix, (("ways", other_name),))
 
 
 def routes(spec: TopologySpec, net: Network, name: str, way: DirectSpec) -> Iterator[Complaint]:

@@ -5,6 +5,7 @@ It is a TCP connection that is ended at once. Nothing is said on it.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 
@@ -28,7 +29,11 @@ def test_all(ground: Ground, way: DirectPlan, agent: str) -> None:
 
 def _test(ground: Ground, agent: str, endpoint: Endpoint) -> bool:
     started = time.time()
-    connected = ground.nodes[agent].call(_connect, endpoint.address, endpoint.port)
+    node, firewall = ground.nodes[agent], ground.topology.firewall
+    if firewall is not None and any(rule.is_by_name for rule in firewall.rules):
+        # A firewall that opens names opens an address when its resolver has told it (F-05).
+        node.call(_look_up, endpoint.name, endpoint.port)
+    connected = node.call(_connect, endpoint.address, endpoint.port)
     ground.story.tell(
         ServerTested(
             source=agent,
@@ -40,6 +45,12 @@ def _test(ground: Ground, agent: str, endpoint: Endpoint) -> bool:
         )
     )
     return connected
+
+
+def _look_up(name: str, port: int) -> None:
+    """Ask for the addresses of a name; that there are none is seen by the connection."""
+    with contextlib.suppress(socket.gaierror):
+        socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
 
 
 def _connect(address: str, port: int) -> bool:

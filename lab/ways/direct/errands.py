@@ -117,7 +117,7 @@ def check_out_38(case: Case) -> Finding:
     listed = set[Place]().union(*(seen.places(k) | seen.backups(k) for k in kinds))
     found: dict[str, set[Place]] = {kind: set() for kind in sorted(kinds)}
     for one in seen.carriages:
-        if one.place not in listed:
+        if one.place not in listed and one.place[0] not in case.ftps:
             check.object(f"a connection goes to {one.where}, where no errand is done", one.frames)
         for kind in one.kinds:
             if one.place not in seen.places(kind) | seen.backups(kind):

@@ -59,14 +59,13 @@ def _has_networks(topology: Topology) -> bool:
 
 def _first_network_is_down(topology: Topology) -> Topology:
     assert topology.firewall is not None, "it applies only there"
-    uplink = topology.node(topology.agents[0]).uplink
-    rule = DropRule(
-        name="network-down",
-        node=topology.firewall.node,
-        source=topology.segment(uplink.segment).subnet,
-        passing=True,
-    )
-    return drop(topology, rule)
+    segment = topology.segment(topology.node(topology.agents[0]).uplink.segment)
+    for subnet in filter(None, (segment.subnet, segment.subnet6)):
+        rule = DropRule(
+            name="network-down", node=topology.firewall.node, source=subnet, passing=True
+        )
+        topology = drop(topology, rule)
+    return topology
 
 
 EARLIER = {"esa-aix-2025": "hmc-2017-simplified", "hmc-2017-simplified": "hmc-2007"}

@@ -32,14 +32,14 @@ def check_f_04(case: Case) -> Finding:
     """The rules may name single addresses: those of the list are enough."""
     check = Check(
         "F-04",
-        "each rule of the firewall for a direct way names an address and a port that are listed for the "
-        "customer, and every function of the list gets through by these rules",
+        "each rule of the firewall for a direct way names an address, or a host, and a port that are listed "
+        "for the customer, and every function of the list gets through by these rules",
     )
     if case.topology.firewall is None:
         return check.not_tested(NO_FIREWALL)
     named = 0
     for plan in plans(case.topology):
-        listed = {(endpoint.address, endpoint.port) for endpoint in plan.tested}
+        listed = {(known, e.port) for e in plan.tested for known in (e.address, e.name)}
         for rule in own_rules(case, plan):
             named += 1
             if _is_for_uploads(case, rule):
@@ -134,7 +134,7 @@ def check_f_14(case: Case) -> Finding:
     )
     servers = {e.address for _, group in _groups(case, "F-14") for e in group.endpoints}
     for rule in all_rules(case):
-        is_theirs = any(is_in(address, rule.destination) for address in servers)
+        is_theirs = any(case.is_opened(rule, address) for address in servers)
         if rule.protocol == "tcp" and rule.port != HTTPS and is_theirs:
             check.object(f"a rule admits {rule_text(rule)}, which is optional")
     clear = [f for f, p in case.leaving if p.destination in servers and p.destination_port == HTTP]
@@ -159,7 +159,7 @@ def check_f_15(case: Case) -> Finding:
         return check.not_tested(NO_FIREWALL)
     for rule in all_rules(case):
         for address in sorted(others):
-            if is_in(address, rule.destination):
+            if case.is_opened(rule, address):
                 check.object(f"a rule admits {rule_text(rule)}, which is for another region")
     left = [f for f, p in case.leaving if p.destination in others]
     check.forbid(left, "to an address of another region left")
@@ -253,7 +253,7 @@ def _judge_stand_ins(
                 told.append(f"{group.purpose}: {_told(check, agent, tests, whole, partly)}")
     if not told:
         return check.not_tested(NOT_TESTED)
-    object_to_failed_calls(case, check)
+    object_to_failed_calls(case, check, "direct")
     by = f"; by TCP {needed} alone" if needed else ""
     return check.finding(f"{'; '.join(told)}{by}")
 

@@ -63,6 +63,7 @@ def check_out_06(case: Case) -> Finding:
     own = {case.topology.segment(wire).subnet for wire in case.uplinks}
     for frame, packet in case.packets(*case.uplinks):
         is_own = packet.version == 4 and packet.source in case.agent_addresses
+        is_own = is_own and not case.is_lookup(packet)
         if is_own and not any(is_in(packet.destination, subnet) for subnet in own):
             check.object(f"an IPv4 packet goes to {packet.destination}", [frame])
     for frame, packet in case.leaving:

@@ -58,7 +58,7 @@ def check_out_09(case: Case) -> Finding:
             words = f"{tunnel.proxy.node} reads what {tunnel.agent} says to {tunnel.target}"
             check.object(words, frames_of_tunnels([tunnel]))
     _object_to_direct(case, check)
-    object_to_failed_calls(case, check)
+    object_to_failed_calls(case, check, "proxy")
     for agent in case.topology.agents:
         settled = case.settled(agent)
         by_proxy = settled is not None and settled.kind == "proxy"
@@ -152,7 +152,7 @@ def check_out_11(case: Case) -> Finding:
     asked_for = [tunnel for tunnel in own if tunnel.status == LOG_IN_WANTED]
     made = [tunnel for tunnel in own if tunnel.is_made]
     check.show(frames_of_tunnels(asked_for + made))
-    object_to_failed_calls(case, check)
+    object_to_failed_calls(case, check, "proxy")
     if not own:
         return check.not_tested("no proxy that asks for a log-in was asked in this run")
     if not asked_for:
