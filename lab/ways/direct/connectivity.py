@@ -9,6 +9,8 @@ import contextlib
 import socket
 import time
 
+from lab.errors import DaemonError
+from lab.linux.nodes import Node
 from lab.topology.model import Endpoint
 from lab.ways.direct.events import ConnectionsTested, ServerTested
 from lab.ways.direct.plan import DirectPlan
@@ -16,6 +18,8 @@ from lab.ways.ground import Ground
 
 TEST_S = 5.0
 """Lab time for one connection."""
+LOOK_UP_S = 60.0
+"""More than the C library takes to give a silent name server up."""
 
 
 def test_all(ground: Ground, way: DirectPlan, agent: str) -> None:
@@ -32,7 +36,7 @@ def _test(ground: Ground, agent: str, endpoint: Endpoint) -> bool:
     node, firewall = ground.nodes[agent], ground.topology.firewall
     if firewall is not None and any(rule.is_by_name for rule in firewall.rules):
         # A firewall that opens names opens an address when its resolver has told it (F-05).
-        node.call(_look_up, endpoint.name, endpoint.port)
+        _look_up(node, endpoint)
     connected = node.call(_connect, endpoint.address, endpoint.port)
     ground.story.tell(
         ServerTested(
@@ -47,10 +51,13 @@ def _test(ground: Ground, agent: str, endpoint: Endpoint) -> bool:
     return connected
 
 
-def _look_up(name: str, port: int) -> None:
-    """Ask for the addresses of a name; that there are none is seen by the connection."""
-    with contextlib.suppress(socket.gaierror):
-        socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+def _look_up(node: Node, endpoint: Endpoint) -> None:
+    """Ask for the addresses of a name; that there are none is seen by the connection.
+
+    In a process of its own: the C library has one ``resolv.conf`` for all threads, and nodes are threads.
+    """
+    with contextlib.suppress(DaemonError):
+        node.run(["getent", "ahosts", endpoint.name], deadline_s=LOOK_UP_S)
 
 
 def _connect(address: str, port: int) -> bool:
