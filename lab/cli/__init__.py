@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.cli import streams
-from lab.errors import LabError, PrerequisiteError
+from lab.errors import LabBroke, LabError
 
 COMMANDS: dict[str, str] = {
     "setup": "install the packages and build the kernel, as far as they are missing",
@@ -60,11 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         return _carry_out(words)
-    except LabError as error:
-        if debug:
-            raise
-        _complain(error)
-        return error.exit_status
     except KeyboardInterrupt:
         print("lab: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -72,14 +67,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone (``lab list | head -1``).
         streams.let_go()
         return EXIT_NO_READER
-    except OSError as error:
-        if debug or error.errno not in NOT_WRITABLE:
+    except Exception as error:
+        if debug:
             raise
-        streams.let_go()
-        _complain(streams.not_written(error))
-        return PrerequisiteError.exit_status
+        told = _as_told(error)
+        _complain(told)
+        return told.exit_status
     finally:
         _give_back_bytecode()
+
+
+def _as_told(error: Exception) -> LabError:
+    """What a user is told of an error; of one that nobody foresaw, that the lab has a mistake, and where.
+
+    The interpreter's own exit status would say that a check failed.
+    """
+    if isinstance(error, LabError):
+        return error
+    if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
+        streams.let_go()
+        return streams.not_written(error)
+    import traceback  # Not at the head: it is hardly ever needed.
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if Path(each.filename).is_relative_to(Path(__file__).parents[2])]
+    place = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "no place of the lab"
+    return LabBroke(
+        f"the lab has a mistake of its own: {type(error).__name__} at {place}: {error}",
+        hint="Report it, with what the same command prints as lab --debug.",
+    )
 
 
 def _give_back_bytecode() -> None:

@@ -137,3 +137,28 @@ def test_servers_move_and_the_firewall_follows(runs: Runs) -> None:
         "129.42.56.189",
         "192.148.6.11",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "judged"),
+    [
+        ("ds8000", {"OUT-05", "F-13", "F-14"}),
+        ("direct-region", {"F-04", "F-15"}),
+        ("dual-stack", {"OUT-08"}),
+    ],
+)
+def test_a_firewall_that_opens_names_is_judged_as_one_that_opens_addresses(
+    name: str, judged: set[str], runs: Runs, tmp_path: Path
+) -> None:
+    """F-05: an address is open when the resolver has told it, of either version of IP."""
+    text = Path(f"topologies/{name}.yaml").read_text()
+    wall = "role: firewall, snat: true"
+    assert wall in text
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(text.replace(wall, f"{wall}, opens: names"))
+
+    ran = runs.get(os.fspath(path))
+
+    assert ran.status == 0, ran.told
+    held = {each for each, found in ran.findings.items() if found["verdict"] == "pass"}
+    assert judged <= held, ran.told

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.cli import COMMANDS, capture
+from lab.cli import COMMANDS, capture, main
+from lab.cli import list as listing
 from lab.errors import UsageError
 from lab.run import run as runs
 from lab.run import standing
@@ -148,3 +149,19 @@ def test_a_folder_of_path_that_may_not_be_looked_into_is_passed_over(
     runs._check_program(("sh",))
     with pytest.raises(UsageError, match="there is no program 'no-such-program'"):
         runs._check_program(("no-such-program",))
+
+
+def test_a_mistake_of_the_labs_own_is_no_failed_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        raise KeyError("sdc")
+
+    monkeypatch.setattr(listing, "run", run)
+
+    assert main(["list"]) == 4
+    told = capsys.readouterr().err
+    assert told.startswith("lab: the lab has a mistake of its own: KeyError at test_streams.py:"), told
+    assert "'sdc'" in told
+    with pytest.raises(KeyError):
+        main(["--debug", "list"])

@@ -20,7 +20,7 @@ from lab.ways.vpn.plan import (
     servers,
 )
 from tests import golden
-from tunnels import _xl2tpd, ipsec, l2tp, ppp
+from tunnels import _dnsmasq, _xl2tpd, ipsec, l2tp, ppp
 from tunnels._vici import Settings
 
 LOG = Path("/run/lab/logs/node")
@@ -200,3 +200,15 @@ def test_secrets_files_name_any_server_and_any_address() -> None:
     text = ppp.render_secrets([model.PppAccount(user="hmc", secret=Secret("s3cret"))])
 
     assert text == '"hmc" * "s3cret" *\n'
+
+
+def test_a_name_of_both_versions_of_ip_goes_into_both_sets_by_one_option() -> None:
+    """dnsmasq(8): of two options for one name, it reads one."""
+    sets = ("4#inet#lab#four", "6#inet#lab#six")
+    settings = _dnsmasq.DnsmasqSettings(
+        addresses=("192.0.2.53",), upstream="192.0.2.54", noted=(("esupport.ibm.com", sets),)
+    )
+
+    told = [line for line in _dnsmasq.render(settings).splitlines() if line.startswith("nftset")]
+
+    assert told == ["nftset=/esupport.ibm.com/4#inet#lab#four,6#inet#lab#six"]
