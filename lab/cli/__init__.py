@@ -68,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         streams.let_go()
         return EXIT_NO_READER
     except Exception as error:
+        # Also of a mistake of the lab's own, which nobody foresaw, people get a message and a status.
         if debug:
             raise
         told = _as_told(error)

@@ -161,7 +161,9 @@ def test_a_mistake_of_the_labs_own_is_no_failed_check(
 
     assert main(["list"]) == 4
     told = capsys.readouterr().err
-    assert told.startswith("lab: the lab has a mistake of its own: KeyError at test_streams.py:"), told
+    assert told.startswith("lab: the lab has a mistake of its own: KeyError at test_streams.py:"), (
+        told
+    )
     assert "'sdc'" in told
     with pytest.raises(KeyError):
         main(["--debug", "list"])
