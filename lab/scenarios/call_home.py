@@ -180,7 +180,7 @@ def call(
     answer = agents.run(lab, agent, *options, dying=dying)
     used = way.name if way is not None else ""
     attempts = agents.tried(agent, used, answer)
-    unsent = tuple(each["errand"] for each in answer.get("errands", ()) if not each["done"])
+    unsent, unfetched = agents.undone(answer)
     lab.record.calls.append(
         CallHome(
             agent=agent,
@@ -190,14 +190,15 @@ def call(
             succeeded=answer["acknowledged"],
             attempts=attempts,
             unsent=unsent,
+            unfetched=unfetched,
         )
     )
     for attempt in attempts:
         lab.story.tell(attempt)
-    if unsent:
+    if unsent or unfetched:
         from lab.record.errand_event import ErrandsKept  # Few agents have errands.
 
-        lab.story.tell(ErrandsKept(source=agent, errands=unsent))
+        lab.story.tell(ErrandsKept(source=agent, errands=unsent, unfetched=unfetched))
     return bool(answer["acknowledged"])
 
 

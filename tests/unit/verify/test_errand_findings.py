@@ -45,7 +45,8 @@ def test_a_blocked_port_keeps_data_and_asks_for_no_fix(recordings: Recordings) -
     found = recordings("traditional.blocked-443").judge()
 
     assert found["OUT-33"].verdict is Verdict.held
-    assert "kept: enrolment, inventory, problem, upload" in found["OUT-33"].seen
+    words = "not sent, and kept: enrolment, inventory, problem and upload; not fetched: fix"
+    assert words in found["OUT-33"].seen
     assert found["OUT-42"].verdict is Verdict.held
     assert "nobody got a fix" in found["OUT-42"].seen
     assert found["OUT-41"].verdict is Verdict.not_applicable
