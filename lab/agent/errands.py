@@ -83,7 +83,8 @@ class Errands:
             return
         self._send(self._message(task.kind), task, everywhere)
         if not task.done:
-            self._caller.story(f"{task.kind}: not done, and kept (attempts: {len(task.attempts)})")
+            what = "not fetched" if task.kind in DOWNLOADS else "not done, and kept"
+            self._caller.story(f"{task.kind}: {what} (attempts: {len(task.attempts)})")
 
     def _send(self, message: Message, task: Task, everywhere: bool) -> None:
         """To the first server that takes it; with ``everywhere``, once to every address, as the console's
@@ -138,7 +139,7 @@ class Errands:
     def _pass_over(self, task: Task, cause: AgentCause) -> None:
         """Note why an errand is not even tried."""
         attempt = Attempt("", errand=str(task.kind))
-        attempt.phase = "enrolment" if cause is AgentCause.not_enrolled else "order"
+        attempt.phase = "enrolment" if cause is AgentCause.not_enrolled else "promise"
         attempt.fail(cause, "")
         attempt.time = time.time()
         task.note([attempt])

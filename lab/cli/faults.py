@@ -16,12 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    chosen = list({fault.name: fault for fault in reversed(faults.known())}.values())[::-1]
-    survives = {fault.name: fault.survives for fault in chosen}
+    chosen = [(fault, fault.survives) for fault in faults.known()]
     if args.topology:
         topology = resolve(load(args.topology), b"faults")
-        chosen = list(faults.applicable(topology))
-        survives = {fault.name: fault.survived_by(topology) for fault in chosen}
+        chosen = [(fault, fault.survived_by(topology)) for fault in faults.applicable(topology)]
 
     if args.json:
         rows = [
@@ -29,16 +27,16 @@ def run(args: argparse.Namespace) -> int:
                 "name": f.name,
                 "summary": f.summary,
                 "needs": f.need.text,
-                "survives": survives[f.name],
+                "survives": survives,
             }
-            for f in chosen
+            for f, survives in chosen
         ]
         print(json.dumps(rows, indent=1))
         return 0
 
-    width = max((len(fault.name) for fault in chosen), default=0)
-    for fault in chosen:
-        outcome = "survives" if survives[fault.name] else "fails"
+    width = max((len(fault.name) for fault, _ in chosen), default=0)
+    for fault, survives in chosen:
+        outcome = "survives" if survives else "fails"
         print(f"{fault.name:{width}}  {outcome:8}  {fault.summary}")
     if not chosen:
         print(f"no fault applies to {args.topology}")

@@ -198,7 +198,7 @@ def _servers(
                 service=service,
                 destination=address.address,
                 host=address.host,
-                by=(*own, *(row.asked_by or (() if is_direct else ("F-04",)))),
+                by=(*own, *(row.asked_by if is_direct else row.asked_beside or ("F-04",))),
                 optional=service in row.optional,
             )
 

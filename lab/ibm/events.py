@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from lab.names import count
 from lab.record.event import Event, kinds_of
+
+OFFERERS = {"today": "clients of today"}
+"""Offers whose names say too little in a sentence."""
 
 
 class TlsNotOffered(
@@ -53,14 +57,22 @@ class TlsTried(Event, topic="probe"):
     """The client's, by which the captures show the connection; 0 if none came about."""
     answers: tuple[str, ...]
     """The suite that the server chose, or its alert; empty if it said nothing."""
+    like: str = ""
+    """An earlier one that answers alike: ``129.42.56.189:443``. The story then passes over this one."""
+    others: int = 0
+    """How many servers answer like this one, if it is the first of them."""
 
     @property
     def sentence(self) -> str:
+        if self.like:
+            return ""
         pairs = zip(self.offers, self.answers, strict=True)
-        took = [offer for offer, answer in pairs if answer.isupper()]
+        took = [OFFERERS.get(offer, offer) for offer, answer in pairs if answer.isupper()]
+        others = f" and of {count(self.others, 'other')} that answer{'s' if self.others == 1 else ''} alike"
         return (
-            f"{self.source} tries the TLS of {self.destination}:{self.port}: of {len(self.offers)} offers "
-            f"it takes {', '.join(took) or 'none'}"
+            f"{self.source} tries the TLS of {self.destination}:{self.port}{others if self.others else ''}: "
+            f"the server takes {len(took) or 'none'} of {len(self.offers)} offers"
+            + (f": {', '.join(took)}" if took else "")
         )
 
 

@@ -10,6 +10,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lab.ibm.events import TlsTried
@@ -108,7 +109,20 @@ def _try_all(source: str, address: str, servers: Iterable[ListedServer]) -> list
                 answers=tuple(answer for _, _, answer in tried),
             )
         )
-    return found
+    return alike(found)
+
+
+def alike(tried: list[TlsTried]) -> list[TlsTried]:
+    """The same, each with the first that answers alike, so that the story need not tell all of them."""
+    groups: dict[tuple[str, ...], list[TlsTried]] = {}
+    for event in tried:
+        groups.setdefault(event.answers, []).append(event)
+    told = []
+    for event in tried:
+        first, *others = groups[event.answers]
+        like = "" if event is first else f"{first.destination}:{first.port}"
+        told.append(replace(event, like=like, others=0 if like else len(others)))
+    return told
 
 
 def _try(server: ListedServer, version: int, suites: tuple[str, ...]) -> tuple[str, int, str]:

@@ -13,6 +13,7 @@ from lab.errors import DaemonError
 from lab.linux.process import PIPE
 from lab.record.cause import AgentCause
 from lab.record.event import CallHomeTried, NodeDied
+from lab.topology.errand_kinds import DOWNLOADS
 
 if TYPE_CHECKING:
     from lab.inside.running import RunningLab
@@ -45,6 +46,13 @@ def run(lab: RunningLab, agent: str, *options: str, dying: Iterable[str] = ()) -
 def tried(agent: str, way: str, answer: dict[str, Any]) -> tuple[CallHomeTried, ...]:
     """What the agent put out of its tries of servers, without what is for people."""
     return tuple(_attempt(agent, way, told) for told in answer["attempts"])
+
+
+def undone(answer: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The errands that no server took, and which the agent keeps; and the downloads that no server gave."""
+    kinds = [str(each["errand"]) for each in answer.get("errands", ()) if not each["done"]]
+    kept = tuple(kind for kind in kinds if kind not in DOWNLOADS)
+    return kept, tuple(kind for kind in kinds if kind in DOWNLOADS)
 
 
 def _attempt(agent: str, way: str, told: dict[str, Any]) -> CallHomeTried:

@@ -289,7 +289,7 @@ class CallHomeTried(Event, topic="agent"):
     """The server's, or the proxy's; empty if the name was not resolved."""
     phase: str
     """How far the call came: ``resolve``, ``connect`` (or ``proxy``, ``CONNECT``), ``TLS``, ``request``,
-    ``acknowledgement``."""
+    ``acknowledgement``; ``enrolment`` or ``promise`` if an errand was not tried for want of that."""
     transaction: str
     """The number that the server gave; empty if it acknowledged nothing."""
     seconds: float

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lab.errors import LabError, PathError, PrerequisiteError, UsageError
+from lab.names import all_of
 from lab.record.cause import AgentCause, Blame, Explained, PppCause
 from lab.record.event import (
     CallHomeTried,
@@ -18,6 +19,9 @@ from lab.record.event import (
     OwnRuleTried,
     Probed,
 )
+
+FEW = 3
+"""Servers that are told by name where they failed alike."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,7 +136,9 @@ class CallHome:
     way: str = ""
     """The way that was up; empty if none was."""
     unsent: tuple[str, ...] = ()
-    """The errands that were not done, and that the agent keeps."""
+    """The errands that no server took, and that the agent keeps."""
+    unfetched: tuple[str, ...] = ()
+    """The downloads that no server gave."""
 
     @property
     def told(self) -> list[str]:
@@ -140,9 +146,31 @@ class CallHome:
         return [attempt.outcome for attempt in self.attempts]
 
     @property
+    def told_once(self) -> list[str]:
+        """The same, with failures that are alike as one."""
+        alike: dict[str, list[str]] = {}
+        for attempt in self.attempts:
+            end = attempt.outcome
+            if attempt.cause is not None:
+                end = f" failed at {attempt.phase}: {attempt.why}"
+            alike.setdefault(end, []).append(attempt.outcome.removesuffix(end))
+        return [_of_several(whom, end) for end, whom in alike.items()]
+
+    @property
     def timed_out(self) -> bool:
         """Whether the deadline of an attempt passed."""
         return any(attempt.cause is AgentCause.timed_out for attempt in self.attempts)
+
+
+def _of_several(whom: list[str], end: str) -> str:
+    """One sentence for attempts that ended alike."""
+    names = list(dict.fromkeys(whom))
+    if len(whom) == 1:
+        return names[0] + end
+    if len(names) == 1:
+        return f"{names[0]}{end} ({len(whom)} times)"
+    told = f"{names[0]} and {len(names) - 1} others" if len(names) > FEW else all_of(names)
+    return f"{told}{end} ({len(whom)} attempts)"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -179,7 +179,7 @@ def call(
     answer = agents.run(lab, agent, *options, dying=dying)
     used = way.name if way is not None else ""
     tried = agents.tried(agent, used, answer)
-    unsent = tuple(each["errand"] for each in answer.get("errands", ()) if not each["done"])
+    unsent, unfetched = agents.undone(answer)
     lab.record.calls.append(
         CallHome(
             agent=agent,
@@ -189,12 +189,13 @@ def call(
             succeeded=answer["acknowledged"],
             attempts=tried,
             unsent=unsent,
+            unfetched=unfetched,
         )
     )
     for attempt in tried:
         lab.story.tell(attempt)
-    if unsent:
+    if unsent or unfetched:
         from lab.record.errand_event import ErrandsKept  # Few agents have errands.
 
-        lab.story.tell(ErrandsKept(source=agent, errands=unsent))
+        lab.story.tell(ErrandsKept(source=agent, errands=unsent, unfetched=unfetched))
     return bool(answer["acknowledged"])

@@ -45,6 +45,10 @@ class Variant(StrEnum):
     ursf = "ursf"
 
 
+IN_CLEAR = {ErrandKind.configuration: "OUT-32", ErrandKind.fix: "OUT-41"}
+"""The claims by which downloads come by HTTP."""
+
+
 class RowKind(StrEnum):
     """What a row lists."""
 
@@ -153,6 +157,11 @@ class Row(Part):
         return tuple(
             Address(self, host, each) for host, listed in self.hosts.items() for each in listed
         )
+
+    @property
+    def asked_beside(self) -> tuple[str, ...]:
+        """What asks for a port that the way does not need: for port 80 of downloads the claims on them."""
+        return self.asked_by or tuple(IN_CLEAR[kind] for kind in self.serves if kind in IN_CLEAR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class AddressMove:
     new: tuple[str, ...]
     row: str
     """The address table's row that lists the new ones: ``A-08``."""
+    profile: str = ""
+    """The profile that lists them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

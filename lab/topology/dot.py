@@ -7,7 +7,7 @@ from html import escape
 
 from lab import ways
 from lab.names import count
-from lab.topology import route_map, units
+from lab.topology import route_map, shown, units
 from lab.topology.model import NodePlan, Segment, Topology
 from lab.topology.roles import TRAITS, Role, Zone
 from lab.topology.route_map import TELEPHONE, RouteMap
@@ -20,6 +20,9 @@ TUNNEL = "#8a3ffc"
 LINE = "#b6bfc9"
 SMALL = 11
 """Points of the smallest letters: a picture is shown at its own size where a page is 900 wide."""
+
+SERVES_WIDTH = 22
+"""Characters of a line of what a server behind the front end serves."""
 
 ZONES = {
     Zone.customer: ("The customer", "#fff8e6", "#e8c877"),
@@ -88,11 +91,12 @@ def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
     if topology.firewall is not None and topology.firewall.node == node.name:
         by_ipv6 = any(interface.address6 for interface in node.interfaces)
         what += f", SNAT{' of IPv4' if by_ipv6 else ''}" if topology.firewall.snat else ""
+        what += f"<br/>{opened}" if (opened := shown.opens(topology.firewall)) else ""
     if node.name in topology.agents:
         what += "<br/>runs the agent"
 
     rows = [f"<b>{escape(node.name)}</b>", _small(what, FAINT)]
-    rows += [_small(address) for address in _services(node)]
+    rows += [_small(text) for text in _services(topology, node)]
     if lines := topology.lines_of(node.name):
         rows.append(_small(count(len(lines), "modem")))
     rows += [_small(f"{i.segment} {ip}", FAINT) for i in node.interfaces for ip in i.ips]
@@ -107,12 +111,17 @@ def _small(text: str, colour: str = INK) -> str:
     return f'<font point-size="{SMALL}" color="{colour}">{text}</font>'
 
 
-def _services(node: NodePlan) -> list[str]:
-    shown = list(node.service_addresses[:4])
-    if len(node.service_addresses) > 4:
-        shown.append(f"and {len(node.service_addresses) - 4} more")
-
-    return shown
+def _services(topology: Topology, node: NodePlan) -> Iterator[str]:
+    """The addresses of a server that are called, how many more it has, and what it gets later or serves."""
+    later = shown.later(topology, node)
+    first = [each for each in shown.called(topology, node) if each not in later][:4]
+    yield from first
+    if others := len(node.service_addresses) - len(first) - len(later):
+        yield f"and {others} more"
+    yield from (f"later {address}" for address in later)
+    for back_end in topology.back_ends:
+        if back_end.node == node.name:
+            yield from units.wrapped("serves ", back_end.serves, SERVES_WIDTH)
 
 
 def _subscribers(topology: Topology, node: NodePlan) -> Iterator[str]:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from lab import ways
 from lab.names import all_of, count
-from lab.topology import route_map, units
+from lab.topology import route_map, shown, units
 from lab.topology.model import AllowRule, NodePlan, Segment, Topology, Way
 from lab.topology.roles import TRAITS
 from lab.topology.route_map import TELEPHONE, RouteMap
@@ -29,6 +29,7 @@ def text(topology: Topology) -> str:
         list(_befalling(topology)),
         list(_remote_service(topology)),
         list(_rules(topology)),
+        list(_moves(topology)),
         list(_expectations(topology)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -95,16 +96,11 @@ def _about(topology: Topology, node: NodePlan) -> str:
     """A node's address and what it is there for."""
     if topology.firewall is not None and node.name == topology.firewall.node:
         outside = ", ".join(node.interface(topology.firewall.outside).ips)
-        nat = " of IPv4" if node.interface(topology.firewall.outside).address6 else ""
-        return (
-            f"{outside}  {f'default deny, SNAT{nat}' if topology.firewall.snat else 'default deny'}"
-        )
+        of_ipv4 = " of IPv4" if node.interface(topology.firewall.outside).address6 else ""
+        nat = f"SNAT{of_ipv4}" if topology.firewall.snat else ""
+        does = filter(None, ("default deny", nat, shown.opens(topology.firewall)))
+        return f"{outside}  {', '.join(does)}"
 
-    addresses = node.service_addresses or tuple(i.ip for i in node.interfaces)
-    shown = ", ".join(addresses[:1])
-    more = (
-        f" and {len(addresses) - 1} more" if len(addresses) > 1 and node.service_addresses else ""
-    )
     lines = len(topology.lines_of(node.name))
     if node.name in topology.agents:
         modems = count(lines, "modem") if lines else "no modems"
@@ -114,7 +110,10 @@ def _about(topology: Topology, node: NodePlan) -> str:
     if TRAITS[node.role].answers_calls:
         return f"{node.uplink.ip}  {count(lines, 'modem')}"
 
-    return shown + more if node.service_addresses else ""
+    if not node.service_addresses:
+        return ""
+    others = len(node.service_addresses) - 1
+    return shown.called(topology, node)[0] + (f" and {others} more" if others else "")
 
 
 def _wire(segment: Segment) -> str:
@@ -229,6 +228,7 @@ def _rules(topology: Topology) -> Iterator[str]:
 
     name, wall = topology.firewall.node, topology.firewall.rules
     width = max((len(rule.source) + 1 for rule in wall), default=0)
+    broad = max((len(_service(rule)) for rule in wall), default=0)
     yield f"What {name} lets through, besides answers; all else is dropped"
     if not topology.firewall.rules:
         yield "  nothing"
@@ -239,9 +239,22 @@ def _rules(topology: Topology) -> Iterator[str]:
             rules, lambda rule: (_service(rule), rule.both_ways)
         ):
             arrow = "<->" if both_ways else "->"
-            head = f"  {requirement:<10}{source:<{max(16, width)}}{service:<9} {arrow:<4}"
-            yield from wrapped(head, (rule.destination for rule in same), 48)
+            head = f"  {requirement:<10}{source:<{max(16, width)}}{service:<{max(9, broad)}} {arrow:<4}"
+            yield from wrapped(head, map(_destination, same), 48)
             requirement = source = ""
+
+
+def _destination(rule: AllowRule) -> str:
+    return f"{rule.destination}, by name (F-05)" if rule.is_by_name else rule.destination
+
+
+def _moves(topology: Topology) -> Iterator[str]:
+    """Which names lead elsewhere after the first calls home (R-10)."""
+    if topology.dns is None or not topology.dns.moves:
+        return
+    yield "What changes after the first calls home"
+    for move in topology.dns.moves:
+        yield f"  {move.name} moves to {all_of(move.new)} ({move.profile})"
 
 
 def _service(rule: AllowRule) -> str:

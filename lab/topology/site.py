@@ -142,7 +142,7 @@ class Site:
         if named is None:
             return ()
         return tuple(
-            AddressMove(name=name, old=old, new=new, row=row)
+            AddressMove(name=name, old=old, new=new, row=row, profile=named)
             for name, old in check_profile.addresses_of(self.profile).items()
             if (row := check_profile.row_of(later := catalogue.profile(named), name))
             and {*(new := check_profile.addresses_of(later)[name])} != {*old}

@@ -41,7 +41,7 @@ def diagnose(case: Case) -> Diagnosis:
     found = _failure(case) or _survived(case)
     if found is not None:
         return found
-    why = record.error or "; ".join(a for c in case.failed_calls for a in c.told)
+    why = record.error or "; ".join(a for c in case.failed_calls for a in c.told_once)
     return Diagnosis(
         "unknown",
         f"the call home failed, and no capture or log says why: {why or 'no error was recorded'}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from lab.names import all_of, count
+from lab.record.errand_event import undone_text
+from lab.topology.errand_kinds import DOWNLOADS
 from lab.topology.model import Errand
 from lab.verify.errands import KIND, errands_of
 from lab.verify.symptom import Diagnosis, Trail
@@ -43,16 +45,19 @@ def find_blocked_port(trail: Trail) -> Diagnosis | None:
         return None
     through = {packet.destination_port for packet in passed}
     for port in sorted({packet.destination_port for packet in asked} - through):
-        kept = [e for e in _kept(trail) if port in {end.port for end in e.endpoints}]
-        if len(kept) < SEVERAL:
+        there = [e for e in _undone(trail) if port in {end.port for end in e.endpoints}]
+        kept = [e for e in there if e.kind not in DOWNLOADS]
+        if len(there) < SEVERAL:
             continue
         syns = [packet for packet in asked if packet.destination_port == port]
+        ports = [str(each) for each in sorted(through)]
+        unfetched = [str(e.kind) for e in _undone(trail) if e.kind in DOWNLOADS]
         return Diagnosis(
             "port-blocked",
             f"TCP {port} of {trail.client} is lost at {firewall.node}, to whatever server: "
             f"{count(len(syns), 'SYN')} on {firewall.inside}, none on {firewall.outside}; "
-            f"TCP {all_of([str(each) for each in sorted(through)])} passes; not sent, and kept: "
-            f"{all_of([str(errand.kind) for errand in kept])}",
+            f"TCP {all_of(ports)} {'passes' if len(ports) == 1 else 'pass'}; "
+            + undone_text([str(errand.kind) for errand in kept], unfetched),
             f"let TCP {port} to the listed servers pass {firewall.node}",
         )
     return None
@@ -64,7 +69,7 @@ def find_blocked_errand(trail: Trail) -> Diagnosis | None:
     passed = _passed(trail)
     if firewall is None or not passed:
         return None
-    for errand in _kept(trail):
+    for errand in _undone(trail):
         places = {(end.address, end.port) for end in errand.endpoints}
         syns = [p for p in _asked(trail) if (p.destination, p.destination_port) in places]
         through = [p for p in passed if (p.destination, p.destination_port) in places]
@@ -81,11 +86,11 @@ def find_blocked_errand(trail: Trail) -> Diagnosis | None:
     return None
 
 
-def _kept(trail: Trail) -> list[Errand]:
-    """What the agent's last call could not do."""
+def _undone(trail: Trail) -> list[Errand]:
+    """What the agent could neither send nor fetch."""
     calls = [call for call in trail.case.failed_calls if call.agent == trail.client]
-    unsent = {kind for call in calls for kind in call.unsent}
-    return [e for e in errands_of(trail.case, trail.client) if e.kind in unsent]
+    undone = {kind for call in calls for kind in (*call.unsent, *call.unfetched)}
+    return [e for e in errands_of(trail.case, trail.client) if e.kind in undone]
 
 
 def _asked(trail: Trail) -> list[Packet]:

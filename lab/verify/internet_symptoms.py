@@ -186,10 +186,14 @@ def find_silent_server(trail: Trail) -> Diagnosis | None:
         return None
     far, port = silent[0].destination, silent[0].destination_port
     sent = sum(packet.destination == far for packet in silent)
+    others = {
+        packet.source for packet in packets if packet.is_syn_ack and packet.source_port == port
+    }
+    told = f"{all_of(sorted(others))} answered" if others else "servers at other ports answered"
     return Diagnosis(
         "server-silent",
         f"{names.place(far, port)} is silent: {count(sent, 'SYN')} of {trail.client} to it, none answered; "
-        f"{' and '.join(sorted(answered))} answered",
+        + told,
         f"see whether the server on {far} runs",
     )
 

@@ -96,9 +96,10 @@ def check_g2(case: Case) -> Finding:
     if not seen:
         return check.not_tested(f"no frame crossed {uplinks}")
     tried = sum(case.is_attempt(f.ip) for f in case.inside_frames if f.ip)
+    of_agents = "the agent's host" if len(case.topology.agents) == 1 else "an agent's host"
     but = f" but for {tried} by which the lab tried to get in (OUT-02)" if tried else ""
     return check.finding(
-        f"{count(seen, 'frame')} on {uplinks}, {count(len(syns), 'bare SYN')}, none to the HMC{but}"
+        f"{count(seen, 'frame')} on {uplinks}, {count(len(syns), 'bare SYN')}, none to {of_agents}{but}"
     )
 
 

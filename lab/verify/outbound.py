@@ -56,8 +56,9 @@ def check_out_01(case: Case) -> Finding:
         if not case.called:
             return check.not_tested("nothing called home in this run")
         check.object(f"no TCP flow left by {case.outside}")
+    each = "" if len(flows) == 1 else "each "
     return check.finding(
-        f"{count(len(flows), 'flow')}, each opened by a SYN to {', '.join(servers)}"
+        f"{count(len(flows), 'flow')}, {each}opened by a SYN to {', '.join(servers)}"
     )
 
 
@@ -122,8 +123,9 @@ def check_out_02(case: Case) -> Finding:
     if not tried and not case.came_home and (case.called or not own):
         return check.not_tested(f"{case.why_not_home}, so nobody tried to get in")
     check.want(own, "no connection was opened by the agent's host")
+    every = "" if len(own) == 1 else "all "
     return check.finding(
-        f"{count(len(own), 'connection')}, all opened by the agent's host; "
+        f"{count(len(own), 'connection')}, {every}opened by the agent's host; "
         f"{count(tried, 'attempt')} from IBM's side, none answered"
     )
 
@@ -336,7 +338,7 @@ def object_to_failed_calls(case: Case, check: Check, kind: str = "") -> None:
     for call in case.failed_calls:
         if call.way in others:
             continue
-        tried = "; ".join(call.told) or "no attempt is recorded"
+        tried = "; ".join(call.told_once) or "no attempt is recorded"
         check.object(f"{call.agent} did not get through: {tried}")
 
 

@@ -80,9 +80,10 @@ def _judge_session(case: Case, requirement: str, *, ds8000: bool) -> Finding:
     _judge_ports(case, check)
     _judge_partitions(case, check)
     sessions = case.told(LedIn)
+    each = "" if outward[0] == 1 else "each "
     return check.finding(
-        f"{count(outward[0], 'connection')} to {of(case).relay}, each opened by {of(case).console}, all TLS; "
-        f"{count(len(sessions), 'session')}; nothing readable, and no SYN towards the customer"
+        f"{count(outward[0], 'connection')} to {of(case).relay}, {each}opened by {of(case).console}, "
+        f"all TLS; {count(len(sessions), 'session')}; nothing readable, and no SYN towards the customer"
     )
 
 

@@ -61,7 +61,7 @@ def check_p_13(case: Case) -> Finding:
     for trial in old:
         if trial.key != SMALL_KEY:
             shown = _key_text(trial.key) or _refusal(trial)
-            check.object(f"{trial.place} shows {shown}, not RSA of 1024 bits", trial.frames)
+            check.object(f"{trial.place} shows {shown}, not an RSA key of 1024 bits", trial.frames)
     new = [trial for trial in tried.trials if _keeps_nist(trial.plan)]
     _object_to_small_keys(check, new)
     check.show(frame for trial in tried.of("RSA") for frame in trial.frames)
@@ -178,19 +178,25 @@ def _object_to_taken(check: Check, trials: Iterable[TlsTrial]) -> None:
     trials = [*trials]
     _object_alike(check, [t for t in trials if t.choice.suite], lambda t: f"{t.offer}: {_taken(t)}")
     silent = [t for t in trials if not t.choice.suite and not t.choice.alert]
-    _object_alike(check, silent, lambda t: f"{t.offer}, and says nothing")
+    _object_alike(check, silent, lambda t: t.offer, ("says nothing to", "say nothing to"))
 
 
 def _object_to_small_keys(check: Check, trials: Iterable[TlsTrial]) -> None:
     small = [t for t in trials if 0 < t.key[1] < LEAST_BITS.get(t.key[0], LEAST_BITS["RSA"])]
-    _object_alike(check, small, lambda t: f"{t.offer} with a key of {_key_text(t.key)}")
+    _object_alike(check, small, lambda t: f"{t.offer} with {_key_text(t.key)}")
 
 
-def _object_alike(check: Check, trials: list[TlsTrial], what: Callable[[TlsTrial], str]) -> None:
-    """One objection for all servers that answer alike."""
+def _object_alike(
+    check: Check,
+    trials: list[TlsTrial],
+    what: Callable[[TlsTrial], str],
+    verbs: tuple[str, str] = ("takes", "take"),
+) -> None:
+    """One objection for all servers that answer alike; ``verbs`` are of one server and of several."""
     for words in dict.fromkeys(map(what, trials)):
         alike = [trial for trial in trials if what(trial) == words]
-        check.object(f"{_servers(alike)} takes {words}", [f for t in alike for f in t.frames])
+        verb = verbs[len({trial.place for trial in alike}) > 1]
+        check.object(f"{_servers(alike)} {verb} {words}", [f for t in alike for f in t.frames])
 
 
 def _lacking(case: Case) -> dict[str, str]:
@@ -249,12 +255,12 @@ def _refusal(trial: TlsTrial) -> str:
 
 def _key_text(key: tuple[str, int]) -> str:
     kind, bits = key
-    return f"{kind} of {bits} bits" if bits else ""
+    return f"{'a' if kind == 'DSA' else 'an'} {kind} key of {bits} bits" if bits else ""
 
 
 def _keys(trials: Iterable[TlsTrial]) -> str:
     shown = sorted({_key_text(trial.key) for trial in trials} - {""})
-    return f"a key of {' or '.join(shown)}" if shown else "no key"
+    return " or ".join(shown) or "no key"
 
 
 def _servers(trials: Iterable[TlsTrial]) -> str:

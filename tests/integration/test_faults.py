@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab.topology import load, resolve
+from lab.topology.errand_kinds import DOWNLOADS
 from lab.ways import faults, service_faults
 from lab.ways.dial.plan import dialers
 from lab.ways.proxy import faults as proxy_faults
@@ -180,12 +181,14 @@ def test_the_exit_status_says_whether_the_call_home_got_through(faulty: Ran) -> 
 
 @each
 def test_what_is_not_done_is_kept_and_said(faulty: Ran) -> None:
-    """OUT-33: an errand without an acknowledgement is one that the agent says to keep."""
+    """OUT-33: an errand without an acknowledgement is one that the agent says to keep; of a download it
+    says that it was not fetched."""
     for call in faulty.record.calls:
         done = {attempt.errand for attempt in call.attempts if attempt.cause is None}
         asked = {e.kind for e in faulty.topology.errands_of(call.way)}
-        assert {*call.unsent} == asked - done
-        assert call.succeeded == (not call.unsent) or not asked
+        undone = asked - done
+        assert ({*call.unsent}, {*call.unfetched}) == (undone - DOWNLOADS, undone & DOWNLOADS)
+        assert call.succeeded == (not undone) or not asked
 
 
 @each

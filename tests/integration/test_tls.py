@@ -162,7 +162,7 @@ def test_nist_to_the_letter_is_judged(runs: Runs, tmp_path: Path) -> None:
     assert ran.status == 0, ran.told
     for requirement in ("P-13", "P-16"):
         assert ran.findings[requirement]["verdict"] == "pass"
-        assert "a key of RSA of 2048 bits" in ran.findings[requirement]["seen"]
+        assert "an RSA key of 2048 bits" in ran.findings[requirement]["seen"]
 
 
 def test_the_agent_of_a_run_is_not_taken_for_a_trial(runs: Runs) -> None:

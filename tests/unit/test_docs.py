@@ -171,10 +171,12 @@ def test_faults() -> None:
     ]
     assert _rows("docs/faults.md", "fault") == expected
 
-    told = re.findall(
-        r"^- `([a-z0-9-]+)`: ", (REPO / "docs/diagnoses.md").read_text(), re.MULTILINE
-    )
-    assert sorted(told) == sorted({fault.name for fault in faults.known()})
+    page = (REPO / "docs/diagnoses.md").read_text()
+    told = re.findall(r"^- `([a-z0-9-]+)` \(`([a-z0-9-]+)`\): ", page, re.MULTILINE)
+    assert len(told) == len(set(told)) == page.count("\n- ")
+    assert {name for name, _ in told} == {fault.name for fault in faults.known()}
+    for name, topology in told:
+        assert name in {fault.name for fault in faults.applicable(_model(topology))}, topology
 
 
 def test_the_example_of_a_topology_is_one() -> None:

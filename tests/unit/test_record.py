@@ -11,8 +11,9 @@ from lab.errors import (
     ProtocolError,
     UsageError,
 )
-from lab.record.cause import Blame
-from lab.record.record import Record
+from lab.record.cause import AgentCause, Blame
+from lab.record.event import CallHomeTried
+from lab.record.record import CallHome, Record
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,31 @@ def test_the_first_error_counts_unless_it_was_the_paths(
     record.fail(first)
     record.fail(second)
     assert record.error == kept
+
+
+def call_of(*attempts: tuple[str, AgentCause | None]) -> CallHome:
+    tried = tuple(
+        CallHomeTried(
+            source="hmc", way="internet", server=f"https://{name}", address="", phase="TLS",
+            transaction="" if cause else "SDC0000001", seconds=1.0, cause=cause, detail="the end",
+        )
+        for name, cause in attempts
+    )  # fmt: skip
+    return CallHome(agent="hmc", started=0.0, ended=1.0, succeeded=False, attempts=tried)
+
+
+def test_attempts_that_failed_alike_are_told_once() -> None:
+    lost = AgentCause.tls
+    assert call_of(("a", lost)).told_once == call_of(("a", lost)).told
+    (twice,) = call_of(("a", lost), ("a", lost)).told_once
+    assert twice == f"{call_of(('a', lost)).told[0]} (2 times)"
+
+    (two,) = call_of(("a", lost), ("b", lost), ("a", lost), ("b", lost)).told_once
+    assert two.startswith("https://a and https://b failed at TLS: ")
+    assert two.endswith(" (4 attempts)")
+
+    (many,) = call_of(*((name, lost) for name in "abcdef")).told_once
+    assert many.startswith("https://a and 5 others failed at TLS: ")
+
+    one, other = call_of(("a", lost), ("b", None)).told_once
+    assert (one[:16], other) == ("https://a failed", "https://b acknowledged as SDC0000001")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from lab.names import all_of, count
+from lab.record.errand_event import undone_text
 from lab.record.event import CallHomeTried
 from lab.topology.errand_kinds import DOWNLOADS, PATHS, ErrandKind
 from lab.verify.case import Case
@@ -81,10 +82,11 @@ def check_out_33(case: Case) -> Finding:
         if tried.cause is None and tried.server.startswith("http:") and _is_data(tried.errand):
             check.object(f"the {tried.errand} was taken by {tried.server}")
     kept = _judge_kept(case, check)
+    unfetched = _unfetched(case)
     check.show(frame for one, _ in asked for frame in one.frames)
     if not asked and not kept:
         return check.not_tested(f"nothing went to port {HTTP}, and nothing was kept")
-    told = f"; kept: {', '.join(kept)}" if kept else ""
+    told = f"; {undone_text(kept, unfetched)}" if kept or unfetched else ""
     return check.finding(f"{count(len(asked), 'request')} to port {HTTP}, none with a body{told}")
 
 
@@ -104,6 +106,16 @@ def _judge_kept(case: Case, check: Check) -> list[str]:
             if errand.kind not in call.unsent:
                 check.object(f"{call.agent} did not say that it keeps the {errand.kind}")
     return list(kept)
+
+
+def _unfetched(case: Case) -> list[str]:
+    """Downloads that no server gave in some call home."""
+    found: dict[str, None] = {}
+    for call in case.record.calls:
+        done = {a.errand for a in call.attempts if a.cause is None}
+        missing = {str(e.kind) for e in errands_of(case, call.agent)} - done
+        found |= dict.fromkeys(sorted(missing & DOWNLOADS))
+    return list(found)
 
 
 def check_out_38(case: Case) -> Finding:

@@ -59,7 +59,8 @@ class ConnectionsTested(Event, topic="test"):
     @property
     def sentence(self) -> str:
         reached = f"{self.connected} of {count(self.servers, 'connection')}"
-        return f"{self.source}: the test is {self.outcome}, {reached}"
+        word = self.outcome if self.outcome == "failed" else f"is {self.outcome}"
+        return f"{self.source}: the test {word}: {reached}"
 
 
 KINDS = kinds_of(__name__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.names import count
 from lab.topology.model import Role, Topology
 from lab.topology.routing import Hop, Network
 from lab.ways.direct.plan import DirectPlan
@@ -29,7 +28,8 @@ def _errands(topology: Topology, way: DirectPlan) -> Iterator[str]:
     for errand in topology.errands_of(way.name):
         row, *others = dict.fromkeys(end.row for end in errand.endpoints)
         rows = f"{row} and {len(others)} more" if others else row
-        places = count(len({(end.address, end.port) for end in errand.endpoints}), "place")
+        places = len({(end.address, end.port) for end in errand.endpoints})
         first = errand.endpoints[0]
+        several = f", the first of {places} places" if places > 1 else ""
         by = f", by {owners[errand.kind]}" if errand.kind in owners else ""
-        yield f"  {errand.kind:<14}  {first.name}:{first.port}, the first of {places}{by} ({rows})"
+        yield f"  {errand.kind:<14}  {first.name}:{first.port}{several}{by} ({rows})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lab.topology.catalogue import Region, RowKind, Variant
+from lab.topology.catalogue import IN_CLEAR, Region, RowKind, Variant
 from lab.topology.family import Family
 from lab.topology.model import AllowRule, Endpoint
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
@@ -122,7 +122,7 @@ def _asked_by_errands(
     known = {(end.address, end.port) for end in wanted}
     asked_by = {row.id: row.asked_by for row in site.profile.rows}
     return {
-        opening: next(iter(asked_by[end.row]), LISTED)
+        opening: next(iter(asked_by[end.row]), IN_CLEAR.get(errand.kind, LISTED))
         for errand in site.errands(way)
         for end in errand.endpoints
         if (end.address, end.port) not in known and end.port != FTPS_PORT

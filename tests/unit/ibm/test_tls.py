@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabBroke
-from lab.ibm import tls
+from lab.ibm import tls, tls_trials
+from lab.ibm.events import TlsTried
 from lab.ibm.server import Server
 from lab.topology import resolve_servers
 from lab.topology.servers import Speaks, TlsPlan
@@ -152,3 +153,27 @@ def test_a_plan_of_which_nothing_can_be_offered_is_named(tmp_path: Path) -> None
 
 def test_a_plan_of_today_asks_nothing_of_openssl() -> None:
     assert tls.missing(resolve_servers.plan("nist-2017", literal=True)) == ()
+
+
+def tried(address: str, *answers: str) -> TlsTried:
+    offers = ("TLS 1.0", "RSA", "today")
+    return TlsTried(
+        source="internet", started=0.0, address="192.0.2.1", destination=address, port=443,
+        offers=offers, ports=(4001, 4002, 4003), answers=answers,
+    )  # fmt: skip
+
+
+def test_servers_that_take_the_same_tls_are_told_in_one_line() -> None:
+    alike = ("AES256-SHA", "", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    events = [tried("192.0.2.11", *alike), tried("192.0.2.12", "protocol_version", "", "")]
+    events += [tried("192.0.2.13", *alike), tried("192.0.2.14", *alike)]
+
+    told = [event.sentence for event in tls_trials.alike(events)]
+
+    assert told == [
+        "internet tries the TLS of 192.0.2.11:443 and of 2 others that answer alike: the server takes 2 of 3 "
+        "offers: TLS 1.0, clients of today",
+        "internet tries the TLS of 192.0.2.12:443: the server takes none of 3 offers",
+        "",
+        "",
+    ]

@@ -201,6 +201,67 @@ def test_partitions_stand_in_a_row_beside_the_wire_of_their_hmc() -> None:
     assert "rank=same" not in dot.render(topology("vpn"))
 
 
+@pytest.mark.parametrize(
+    ("name", "addresses"),
+    [
+        ("ursf", ["129.42.160.49", "198.74.67.240", "198.74.67.235", "129.35.224.112"]),
+        ("upload", ["204.146.30.17", "170.225.15.31", "170.225.15.41", "207.25.252.197"]),
+        (
+            "direct-ipv6",
+            [f"2620:0:6c{n}:200:129:42:{m}:189" for n, m in ((0, 56), (2, 60), (4, 54))],
+        ),
+    ],
+)
+def test_of_a_servers_addresses_those_that_are_called_come_first(
+    name: str, addresses: list[str]
+) -> None:
+    its = topology(name)
+    label = next(line for line in dot.render(its).splitlines() if line.startswith('    "sdc" ['))
+    drawn = [
+        word for word in re.findall(r">([^<>]+)<", label) if re.fullmatch(r"[0-9a-f.:]+", word)
+    ]
+
+    assert drawn == addresses
+    assert f"sdc       {addresses[0]} and " in draw.text(its)
+
+
+def test_names_that_a_firewall_opens_and_servers_that_move_are_told() -> None:
+    its = topology("direct-names")
+
+    text, picture = draw.text(its), dot.render(its)
+    assert "default deny, opens names" in text
+    assert "esupport.ibm.com, by name (F-05)" in text
+    assert "  esupport.ibm.com moves to 192.148.6.11 (esa-aix-2025)\n" in text
+    assert "<br/>opens names<" in picture
+    assert ">later 192.148.6.11<" in picture
+    assert "<br/>opens ranges<" in dot.render(topology("direct-ranges"))
+
+
+def test_the_picture_says_what_a_server_behind_the_front_end_does() -> None:
+    assert ">serves enrolment, inventory<" in dot.render(topology("simplified"))
+
+
+def test_the_rules_have_one_column_for_destinations() -> None:
+    rules = [line for line in draw.text(topology("ds8000")).splitlines() if " -> " in line]
+
+    assert len(rules) == 8
+    assert len({line.index(" -> ") for line in rules}) == 1
+
+
+def test_port_80_is_asked_for_by_the_downloads_that_use_it() -> None:
+    firewall = topology("simplified").firewall
+    assert firewall is not None
+    assert {rule.requirement for rule in firewall.rules if rule.port == 80} == {"OUT-41"}
+
+
+def test_faults_of_one_name_are_both_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("faults") == 0
+    listed = [line.split(None, 2) for line in capsys.readouterr().out.splitlines()]
+
+    assert len([words for words in listed if words[0] == "dns-silent"]) == 2
+    assert len([words for words in listed if words[0] == "pool-empty"]) == 2
+
+
 def test_list_is_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("list") == 0
     table = capsys.readouterr().out.splitlines()

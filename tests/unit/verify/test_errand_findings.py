@@ -45,7 +45,7 @@ def test_a_blocked_port_keeps_data_and_fetches_the_configuration(recordings: Rec
     found = recordings("esa-linux.blocked-443").judge()
 
     assert found["OUT-33"].verdict is Verdict.held
-    assert "kept: inventory, problem, upload" in found["OUT-33"].seen
+    assert "not sent, and kept: inventory, problem and upload" in found["OUT-33"].seen
     assert found["OUT-32"].verdict is Verdict.held
     assert "1 by HTTP when HTTPS gave none" in found["OUT-32"].seen
 

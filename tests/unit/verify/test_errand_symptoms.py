@@ -57,7 +57,7 @@ def one_problem_passes(run: TrueRun) -> None:
 
 
 def all_is_sent(run: TrueRun) -> None:
-    """The agent has kept nothing, whatever else failed."""
+    """The agent has done everything, whatever else failed."""
     for call in run.record.calls:
         call.unsent = ()
 
@@ -82,6 +82,15 @@ def test_a_symptom_keeps_silent(
     change(run)
 
     assert run.diagnose().cause != cause
+
+
+def test_what_is_not_fetched_is_not_said_to_be_kept(recordings: Recordings) -> None:
+    run = recordings("traditional.blocked-443")
+    for call in run.record.calls:
+        call.unsent, call.unfetched = ("enrolment", "problem"), ("fix",)
+
+    words = "TCP 80 passes; not sent, and kept: enrolment and problem; not fetched: fix"
+    assert words in run.diagnose().sentence
 
 
 def test_the_port_is_to_blame_where_several_errands_fail(recordings: Recordings) -> None:

@@ -167,3 +167,14 @@ def test_a_log_in_that_was_taken_is_not_to_blame(recordings: Recordings) -> None
 
     assert found.cause == "tcp-lost", found.sentence
     assert "lost at firewall" in found.sentence
+
+
+def test_of_servers_that_answered_only_those_of_the_same_port_are_named(
+    recordings: Recordings,
+) -> None:
+    """The agent also uploads a file by FTP: that server is no other one for HTTPS."""
+    run = recordings("upload")
+    for segment in run.wire:
+        lost(segment, lambda p: p.source == "204.146.30.17")(run)
+
+    assert told(find_silent_server(trail(run))).endswith("; servers at other ports answered")

@@ -145,7 +145,7 @@ def another_data_port(run: TrueRun) -> None:
 MUTATIONS = (
     mutation("P-13", "another key than the paper's", "upload",
              answered("RSA", server_hello(0x0303, "AES256-SHA") + certificate(2048)),
-             seen="shows RSA of 2048 bits, not RSA of 1024 bits"),
+             seen="shows an RSA key of 2048 bits, not an RSA key of 1024 bits"),
     mutation("P-13", "no answer to RSA", "upload", answered("RSA", b""), "P-14", seen="no answer"),
     mutation("P-14", "AES-128 is taken", "upload",
              answered("AES-128 with RSA", server_hello(0x0303, "AES128-SHA")),
@@ -164,7 +164,7 @@ MUTATIONS = (
              answered("3DES", server_hello(0x0303, "DES-CBC3-SHA")), seen="takes 3DES"),
     mutation("P-16", "a small key", "esa-aix",
              answered("RSA", server_hello(0x0303, "AES256-GCM-SHA384") + certificate(1024)),
-             seen="RSA of 1024 bits"),
+             seen="an RSA key of 1024 bits"),
     mutation("P-16", "no alert", "esa-aix", answered("MD5", b""), seen="says nothing"),
     mutation("P-16", "another offer than it says", "esa-aix", offered("RC4", "RC4-SHA", "AES128-SHA"),
              "P-15", seen="proves nothing"),

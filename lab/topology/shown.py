@@ -1,0 +1,34 @@
+"""What ``lab show`` says of a node, whether as text or as a picture: the addresses that matter first."""
+
+from __future__ import annotations
+
+from lab.topology.model import Firewall, NodePlan, Topology
+from lab.topology.servers import Speaks
+
+
+def called(topology: Topology, node: NodePlan) -> tuple[str, ...]:
+    """A node's addresses that agents call, one of each port first; all that it has if they call none."""
+    ends = [(each.address, each.port) for each in topology.endpoints]
+    if "OUT-43" in topology.expect:  # Then the lab's own agent uploads a file.
+        ends += [(s.address, s.port) for s in topology.servers if s.speaks is Speaks.ftps]
+    first = {port: address for address, port in reversed(ends)}
+    ports = dict.fromkeys(port for _, port in ends)
+    wanted = [*(first[port] for port in ports), *(address for address, _ in ends)]
+    own = {*node.service_addresses}
+    return tuple(each for each in dict.fromkeys(wanted) if each in own) or node.service_addresses
+
+
+def later(topology: Topology, node: NodePlan) -> tuple[str, ...]:
+    """A node's addresses that answer only after the first calls home (R-10)."""
+    moves = topology.dns.moves if topology.dns is not None else ()
+    before = {address for move in moves for address in move.old}
+    after = dict.fromkeys(address for move in moves for address in move.new)
+    return tuple(each for each in after if each in node.service_addresses and each not in before)
+
+
+def opens(firewall: Firewall) -> str:
+    """``opens names`` (F-05) or ``opens ranges`` (F-11); empty where it opens single addresses."""
+    if any(rule.is_by_name for rule in firewall.rules):
+        return "opens names"
+    ranges = any("/" in rule.destination for rule in firewall.rules if rule.protocol == "tcp")
+    return "opens ranges" if ranges else ""
