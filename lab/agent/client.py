@@ -213,10 +213,11 @@ def _reach(call: _Call, host: str, port: int, phase: str) -> socket.socket:
     found = socket.getaddrinfo(host, port, family=call.family, type=socket.SOCK_STREAM)
     problems = []
 
-    for family, kind, protocol, _, address in alternating(found):
+    for number, (family, kind, protocol, _, address) in enumerate(alternating(found)):
         call.attempt.address = str(address[0])
         call.enter(phase, f"{address[0]} port {port}")
-        limit_s = call.left_s(CONNECT_S)
+        # Each has its share: the last one, too, is asked before the attempt ends (F-12).
+        limit_s = min(CONNECT_S, call.left_s() / (len(found) - number))
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(limit_s)

@@ -9,6 +9,7 @@ of rule, and a test asks that no topology has a rule of another sort.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,21 +38,30 @@ TRIED = {
     ("F-01", "tcp", 80): "service-esa",
     ("F-02", "tcp", 443): "esa-aix",
     ("F-03", "tcp", 443): "direct",
+    ("F-03 by name", "tcp", 443): "direct-names",
+    ("F-03 by range", "tcp", 443): "direct-ranges",
+    ("F-04", "tcp", 80): "traditional",
     ("F-06", "udp", 500): "vpn",
     ("F-06", "esp", 0): "vpn",
     ("F-07", "udp", 500): "vpn-nat",
     ("F-07", "udp", 4500): "vpn-nat",
     ("F-10", "tcp", 443): "proxy",
+    ("F-11", "tcp", 80): "simplified",
+    ("F-14", "tcp", 80): "traditional",
+    ("F-16", "tcp", 19285): "ursf",
+    ("F-16", "tcp", 11111): "ursf",
+    ("F-16", "tcp", 80): "ursf",
     ("I-26", "tcp", 8200): "service-aos",
     ("I-26", "tcp", 443): "service-aos",
     ("I-26", "tcp", 80): "service-aos",
-    ("I-27", "tcp", 8200): "service-aos",
-    ("I-27", "tcp", 443): "service-aos",
-    ("I-27", "tcp", 80): "service-aos",
+    ("OUT-43", "tcp", 21): "upload",
+    ("OUT-43", "tcp", 65024): "upload",
     (PROBE_RULE, "icmp-echo", 0): "direct",
 }
-"""Sorts of rules, and where each is tried. I-26 and I-27 are one and the same, of two families of machines;
-that the relay is reached by 443 alone, is in test_service_by_internet, and by 8200 in every run."""
+"""Sorts of rules, and where each is tried. That the relay is reached by 443 alone, is in
+test_service_by_internet, and by 8200 in every run."""
+ALIKE = {"I-27": "I-26"}
+"""One and the same, of two families of machines."""
 
 Gone = Callable[[AllowRule], bool]
 
@@ -90,27 +100,41 @@ class Without:
         return next(f.seen for f in self.judged.findings if f.requirement == requirement)
 
 
+def rules_of(name: str) -> tuple[AllowRule, ...]:
+    wall = resolve(load.load(name), b"rules").firewall
+    return wall.rules if wall is not None else ()
+
+
+def sort_of(rule: AllowRule) -> tuple[str, str, int]:
+    by = " by name" if rule.is_by_name else " by range" if "/" in rule.destination else ""
+    asked_by = ALIKE.get(rule.requirement, rule.requirement)
+    return (f"{asked_by}{by}", rule.protocol, rule.port)
+
+
 def test_every_rule_of_every_topology_is_of_a_sort_that_is_tried() -> None:
-    sorts = {
-        (rule.requirement, rule.protocol, rule.port)
-        for name in load.names()
-        for wall in [resolve(load.load(name), b"rules").firewall]
-        for rule in (wall.rules if wall is not None else ())
-    }
-    assert sorts == {*TRIED}
+    sorts = {name: {*map(sort_of, rules_of(name))} for name in load.names()}
+
+    assert {*TRIED} == set[tuple[str, str, int]]().union(*sorts.values())
+    for sort, name in TRIED.items():
+        assert sort in sorts[name]
+
+
+@pytest.mark.parametrize("name", load.names())
+def test_uploads_are_let_out_only_where_they_are_wanted(name: str) -> None:
+    """The lab's agent uploads by FTP over TLS where OUT-43 is expected, and its rules are of no other use."""
+    own = {rule.requirement for rule in rules_of(name)}
+
+    assert ("OUT-43" in own) == ("OUT-43" in load.load(name).expect)
 
 
 def of_half(half: int, topology: str) -> Gone:
     """Every other TCP rule; of a second agent's those that the first agent keeps."""
-    wall = resolve(load.load(topology), b"rules").firewall
-    assert wall is not None
-    sources = list(dict.fromkeys(rule.source for rule in wall.rules))
+    rules = rules_of(topology)
+    sources = list(dict.fromkeys(rule.source for rule in rules))
     gone = {
         rule
         for number, source in enumerate(sources)
-        for place, rule in enumerate(
-            r for r in wall.rules if (r.source, r.protocol) == (source, "tcp")
-        )
+        for place, rule in enumerate(r for r in rules if (r.source, r.protocol) == (source, "tcp"))
         if place % 2 == (half + number) % 2
     }
     return lambda rule: rule in gone
@@ -147,7 +171,7 @@ def test_without_a_rule_its_server_is_not_reached_and_every_other_is(
         assert (f"TCP {port} to {destination} " in run.told) == (source == first)
 
 
-@pytest.mark.parametrize("name", ["esa-aix", "direct", "direct-ranges"])
+@pytest.mark.parametrize("name", ["esa-aix", "direct", "direct-ranges", "direct-names"])
 def test_without_all_rules_of_a_direct_way_nothing_leaves(name: str, tmp_path: Path) -> None:
     run = Without(name, lambda rule: rule.protocol == "tcp", tmp_path)
 
@@ -155,7 +179,7 @@ def test_without_all_rules_of_a_direct_way_nothing_leaves(name: str, tmp_path: P
     assert "which none of its rules names" in run.told
     asked = {p.destination for _, p in run.case.packets(*run.case.uplinks) if p.is_bare_syn}
     assert asked
-    assert all(f"{address} " in run.told for address in asked)
+    assert all(re.search(rf" {re.escape(address)}[ ,]", run.told) for address in asked)
     assert "by TCP 443, which" in run.told
 
 
@@ -233,6 +257,108 @@ def test_one_rule_of_a_proxy_is_enough(address: str, tmp_path: Path) -> None:
     run = Without("proxy", lambda r: r.requirement == "F-10" and r.destination != address, tmp_path)
 
     assert run.judged.exit_status == 0, run.told
+    wire = run.topology.node("proxy-1").uplink
+    syns = [p for _, p in run.case.packets(wire.segment) if p.is_bare_syn and p.source == wire.ip]
+    closed = {p.destination for p in syns} - {address}
+    assert [f"TCP 443 to {each}" in run.told for each in closed] == [True] * len(closed)
+    assert bool(run.told) == bool(closed)
+
+
+UPLOADS = {
+    21: "the upload of hmc to 170.225.15.31:21",
+    65024: "the upload's data connection of hmc to 170.225.15.31:",
+}
+
+
+@pytest.mark.parametrize("port", UPLOADS)
+def test_without_a_rule_for_uploads_nothing_is_uploaded(port: int, tmp_path: Path) -> None:
+    run = Without("upload", lambda r: (r.requirement, r.port) == ("OUT-43", port), tmp_path)
+
+    assert run.judged.exit_status == 1
+    assert run.failed == {"OUT-43"}
+    assert run.told.startswith(UPLOADS[port])
+    assert "open TCP 21 and TCP 65024 to 65535 to 170.225.15.31 for hmc" in run.told
+
+
+BY_PORT = [
+    ("simplified", "F-11", 80, "fix"),
+    ("traditional", "F-04", 80, "fix"),
+    ("ursf", "F-16", 19285, "problem"),
+    ("ursf", "F-16", 11111, "remote-support"),
+    ("ursf", "F-16", 80, "fix"),
+]
+
+
+@pytest.mark.parametrize(("name", "requirement", "port", "kind"), BY_PORT)
+def test_without_the_rules_for_an_errand_it_is_not_done_and_every_other_is(
+    name: str, requirement: str, port: int, kind: str, tmp_path: Path
+) -> None:
+    run = Without(name, lambda r: (r.requirement, r.port) == (requirement, port), tmp_path)
+
+    assert run.judged.exit_status == 1
+    assert not run.failed
+    assert undone(run) == {kind}
+    assert run.told.startswith(f"the {kind} of hmc is not done: ")
+    for rule in run.removed:
+        assert f"{rule.destination}:{port}" in run.told
+
+
+def undone(run: Without) -> set[str]:
+    """The errands that the agent did not get done in its first call."""
+    attempts = run.record.calls[0].attempts
+    return {a.errand for a in attempts} - {a.errand for a in attempts if a.cause is None}
+
+
+@pytest.mark.parametrize("half", [0, 1])
+@pytest.mark.parametrize(("name", "ports"), [("traditional", (80,)), ("ursf", (19285, 11111))])
+def test_without_a_rule_for_an_errand_it_is_done_at_every_other_server(
+    name: str, ports: tuple[int, ...], half: int, tmp_path: Path
+) -> None:
+    """Half of the rules for each port at a time."""
+    rules = [[r for r in rules_of(name) if r.port == p and r.requirement != "F-14"] for p in ports]
+    gone = {rule for own in rules for rule in own[half::2]}
+    run = Without(name, lambda rule: rule in gone, tmp_path)
+
+    assert not undone(run)
+    assert run.failed == {"OUT-38"}
+    missing = re.findall(r"went to ([\d.]+:\d+), which is listed for it", run.seen("OUT-38"))
+    assert {*missing} == {f"{rule.destination}:{rule.port}" for rule in gone}
+    for rule in gone:
+        assert f"TCP {rule.port} to {rule.destination} " in run.told
+
+
+@pytest.mark.parametrize("address", ["129.42.56.189", "129.42.60.189", "129.42.54.189"])
+def test_one_rule_for_the_front_ends_fixes_is_enough(address: str, tmp_path: Path) -> None:
+    def gone(rule: AllowRule) -> bool:
+        return rule.requirement == "F-11" and rule.destination != address
+
+    run = Without("simplified", gone, tmp_path)
+
+    assert run.judged.exit_status == 0, run.told
+    syns = [p for _, p in run.case.packets("lan") if p.is_bare_syn and p.destination_port == 80]
+    assert address in {p.destination for p in syns}
+    closed = {p.destination for p in syns} - {address}
+    assert [f"TCP 80 to {each} " in run.told for each in closed] == [True] * len(closed)
+    assert bool(run.told) == bool(closed)
+    assert "the front end is left" not in run.told, "that is by 443"
+
+
+@pytest.mark.parametrize("backup", [True, False])
+def test_a_configuration_comes_by_http_only_where_that_is_opened(
+    backup: bool, tmp_path: Path
+) -> None:
+    """Its rule is of use when no configuration server is reached by HTTPS (OUT-32, F-14)."""
+    errands = resolve(load.load("traditional"), b"rules").errands
+    (own,) = (errand.endpoints for errand in errands if errand.kind == "configuration")
+    servers = {(end.address, end.port) for end in own if end.port == 443 or not backup}
+    run = Without("traditional", lambda r: (r.destination, r.port) in servers, tmp_path)
+
+    assert undone(run) == (set() if backup else {"configuration"})
+    assert run.failed == ({"OUT-38"} if backup else set())
+    assert run.judged.exit_status == 1
+    for address, port in servers:
+        said = f"TCP {port} to {address} " if backup else f"{address}:{port}"
+        assert said in run.told
 
 
 def test_without_its_rules_a_session_by_internet_does_not_come_about(tmp_path: Path) -> None:

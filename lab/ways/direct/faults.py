@@ -8,18 +8,19 @@ from dataclasses import replace
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import Family, family_of, host_prefix
 from lab.topology.model import HTTP_PORT, HTTPS_PORT, DropRule, Role, Topology
-from lab.ways.direct.plan import plans
+from lab.ways.direct.plan import first_servers, plans
 from lab.ways.fault import Fault, Need, drop
 
 
 def _has_others(topology: Topology) -> bool:
     own = plans(topology)
-    return bool(own) and all(len({e.address for e in way.endpoints}) > 1 for way in own)
+    first = [first_servers(topology, way) for way in own]
+    return bool(own) and all(len({e.address for e in servers}) > 1 for servers in first)
 
 
 def _first_is_down(topology: Topology, name: str, *, passing: bool = False) -> Topology:
     (sdc,) = topology.with_role(Role.sdc)
-    first = host_prefix(plans(topology)[0].endpoints[0].address)
+    first = host_prefix(first_servers(topology, plans(topology)[0])[0].address)
     rule = DropRule(name=name, node=sdc.name, destination=first, own=True, passing=passing)
     return drop(topology, rule)
 
@@ -27,7 +28,8 @@ def _first_is_down(topology: Topology, name: str, *, passing: bool = False) -> T
 def _has_sites(topology: Topology) -> bool:
     """Whether another name stands behind the first: addresses of one name are in the resolver's order."""
     own = plans(topology)
-    return bool(own) and all(len({e.name for e in way.endpoints}) > 1 for way in own)
+    first = [first_servers(topology, way) for way in own]
+    return bool(own) and all(len({e.name for e in servers}) > 1 for servers in first)
 
 
 def _has_stand_ins(requirement: str) -> Callable[[Topology], bool]:

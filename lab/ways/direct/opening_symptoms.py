@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from lab.names import all_of, count
+from lab.names import all_of, count, place
 from lab.record.record import CallHome
 from lab.topology.model import Endpoint
 from lab.verify.case import Case
+from lab.verify.errands import errands_of
 from lab.verify.symptom import Diagnosis, Trail
 from lab.ways.direct import redundancy
 from lab.ways.direct.openings import closed_servers
 from lab.ways.direct.plan import DirectPlan, StandIns
+from lab.ways.direct.redundancy import Asked
+from lab.ways.direct.tested import wanted_servers
 
 BLOCKED = {"F-12": "address-blocked", "F-13": "eccgw-blocked", "F-14": "config-server-blocked"}
 """The requirement by which servers stand in for each other, and what it is if one of them is closed."""
@@ -28,7 +31,7 @@ def find_blocked_server(trail: Trail) -> Diagnosis | None:
         return None
     closed = closed_servers(trail.case, trail.client)
     places = {(opening.address, opening.port) for opening in closed}
-    lost = [e for e in plan.tested if (e.address, e.port) in places]
+    lost = [e for e in wanted_servers(trail.case, plan) if (e.address, e.port) in places]
     if not lost:
         return None
     number = sum((o.address, o.port) in {(e.address, e.port) for e in lost} for o in closed)
@@ -52,7 +55,8 @@ def _plan(case: Case, agent: str) -> DirectPlan | None:
 
 
 def _holds_any(group: StandIns, lost: list[Endpoint]) -> bool:
-    return bool({e.address for e in group.endpoints} & {e.address for e in lost})
+    places = {(e.address, e.port) for e in group.endpoints}
+    return bool(places & {(e.address, e.port) for e in lost})
 
 
 def find_dead_network(trail: Trail) -> Diagnosis | None:
@@ -91,9 +95,17 @@ def _begun(trail: Trail, call: CallHome) -> list[int]:
 
 
 def find_returned_server(trail: Trail) -> Diagnosis | None:
-    """The server that is asked first was silent in one call, and answers a later one."""
-    case, own = trail.case, redundancy.asked(trail.case, trail.client)
-    first = [one for one in own if own and one.place == own[0].place]
+    """A server that is asked first, of each errand's, was silent in one call, and answers a later one."""
+    own = redundancy.asked(trail.case, trail.client)
+    errands = errands_of(trail.case, trail.client)
+    groups = [{place(end.address, end.port) for end in errand.endpoints} for errand in errands]
+    theirs = [[one for one in own if one.place in group] for group in groups] or [own]
+    return next(filter(None, (_returned(trail, asked) for asked in theirs)), None)
+
+
+def _returned(trail: Trail, own: list[Asked]) -> Diagnosis | None:
+    """Of servers that do the same: whether the one that is asked first came back."""
+    case, first = trail.case, [one for one in own if one.place == own[0].place]
     back = next((one for one in first if one.answered), None)
     silent = [one for one in first if back and not one.answered and one.time < back.time]
     if not silent or back is None:

@@ -44,6 +44,12 @@ class DirectPlan(Way):
 Plan = DirectPlan
 
 
+def first_servers(topology: Topology, way: Way) -> tuple[Endpoint, ...]:
+    """Whom an agent asks first by a way: the servers of its first errand, or the way's own."""
+    errands = topology.errands_of(way.name)
+    return errands[0].endpoints if errands else way.endpoints
+
+
 def plans(topology: Topology) -> tuple[DirectPlan, ...]:
     """The ways home over the Internet."""
     return tuple(way for way in topology.ways if isinstance(way, DirectPlan))

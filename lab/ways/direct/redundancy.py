@@ -8,6 +8,7 @@ from itertools import pairwise
 from lab.names import all_of, count, place
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
+from lab.ways.direct.plan import first_servers
 from lab.wire import tls
 from lab.wire.decode import Frame
 
@@ -108,7 +109,7 @@ def check_r_02(case: Case) -> Finding:
         settled = case.settled(agent)
         if settled is None or settled.kind != "direct":
             continue
-        primary = settled.endpoints_of(agent)[0].address
+        primary = first_servers(case.topology, settled)[0].address
         sessions = _sessions(case, agent)
         down = [found for found in sessions if found and _is_down(case, primary, found)]
         for found in down:

@@ -16,6 +16,8 @@ PROBE_RULE = "LAB_PROBE"
 """What asks for the rules of the lab's own: ping to the first address of each version of IP."""
 LISTED = "F-04"
 """What asks for a listed port beside those of a direct path, if its row names nothing else."""
+UPLOAD = "OUT-43"
+"""What asks for FTP over TLS (A-30)."""
 
 
 def plan(site: Site, name: str, way: DirectSpec) -> DirectPlan:
@@ -97,7 +99,7 @@ def _rules(site: Site, way: DirectSpec, agent: str, family: Family) -> Iterator[
         )
     for address, port, port_to in _upload_ports(site, way, family):
         yield AllowRule(
-            requirement="OUT-43",
+            requirement=UPLOAD,
             source=own,
             destination=address,
             protocol="tcp",
@@ -131,7 +133,13 @@ def _asked_by_errands(
 
 
 def _upload_ports(site: Site, way: DirectSpec, family: Family) -> Iterator[tuple[str, int, int]]:
-    """FTP over TLS (A-30): its own port, and the ports of data, which the lab's servers choose (RFC 4217)."""
+    """FTP over TLS (A-30): its own port, and the ports of data, which the lab's servers choose (RFC 4217).
+
+    They are opened where the topology wants uploads, and for nobody else: half a thousand ports of data are
+    what a customer's firewall opens for one who uses them.
+    """
+    if UPLOAD not in site.spec.expect:
+        return
     for a in site.profile.callable(site.spec.region, Variant(way.address_set)):
         if a.family is family and a.offers("tcp", FTPS_PORT):
             yield a.address, FTPS_PORT, 0

@@ -36,12 +36,14 @@ class Opening:
 def openings(case: Case, agent: str) -> list[Opening]:
     """The connections on an agent's wire that go to what is listed, in order; with the tests' own.
 
+    Errands have listed ports beside those of a direct way.
+
     Without one that neither left nor was answered, if it was begun when the lab was about to go down.
     """
     wanted = {
         (e.address, e.port)
         for plan in plans(case.topology)
-        for e in (*plan.tested, *plan.elsewhere)
+        for e in (*plan.tested, *plan.elsewhere, *_asked_by_errands(case, plan))
     }
     # NAT leaves a SYN its number, and changes what else tells one from another.
     gone = {(p.destination, p.tcp_sequence) for _, p in case.leaving if p.is_bare_syn}
@@ -67,6 +69,16 @@ def openings(case: Case, agent: str) -> list[Opening]:
     # The lab may have gone down while a SYN was on a wire: that is no loss.
     latest = case.record.ended - ON_ITS_WAY_S
     return [each for each in found if each.left or each.answered or each.time < latest]
+
+
+def _asked_by_errands(case: Case, plan: DirectPlan) -> list[Endpoint]:
+    return [end for e in case.topology.errands_of(plan.name) for end in e.endpoints]
+
+
+def wanted_servers(case: Case, plan: DirectPlan) -> list[Endpoint]:
+    """Every listed address and port that a way's agents have a use for, each once."""
+    servers = (*plan.tested, *_asked_by_errands(case, plan))
+    return [*{(end.address, end.port): end for end in reversed(servers)}.values()][::-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

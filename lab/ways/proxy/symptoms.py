@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from lab.names import all_of, count
 from lab.topology.proxy import BUSY, HttpProxy
 from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
@@ -151,6 +152,25 @@ def find_inspection(trail: ProxyTrail) -> Diagnosis | None:
     )
 
 
+def find_closed_server(trail: ProxyTrail) -> Diagnosis | None:
+    """The firewall keeps the proxy from some addresses of a server, and it got out to another one."""
+    firewall = trail.case.topology.firewall
+    syns = [p for p in trail.sockets if p.is_bare_syn and _from_proxy(trail, p.source)]
+    gone = {(p.destination, p.tcp_sequence) for _, p in trail.case.leaving if p.is_bare_syn}
+    passed = {p.destination for p in syns if (p.destination, p.tcp_sequence) in gone}
+    lost = [p for p in syns if p.destination not in passed]
+    if firewall is None or not lost or not passed:
+        return None
+    places = all_of([*{f"TCP {p.destination_port} to {p.destination}": p for p in lost}])
+    return Diagnosis(
+        "server-blocked",
+        f"{firewall.node} does not let {trail.caller} out by {places}: {count(len(lost), 'SYN')} on "
+        f"{trail.case.topology.node(trail.caller).uplink.segment}, none on {firewall.outside}; "
+        f"it got out to {all_of(sorted(passed))}",
+        f"open {places} for {trail.caller}: lab explain {trail.case.topology.profile} prints the rules",
+    )
+
+
 def _went_out(trail: ProxyTrail) -> bool:
     """Whether the proxy tried to reach a server."""
     return any(packet.is_bare_syn for packet in trail.sockets if _from_proxy(trail, packet.source))
@@ -175,6 +195,9 @@ FAILURE = (
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
 
+SURVIVED = (*FAILURE[: FAILURE.index(find_inspection) + 1], find_closed_server)
+"""What a proxy itself can do to a way, and then another one is asked (OUT-14); and what it was kept from."""
+
 
 def _trails(case: Case, agent: str) -> list[ProxyTrail]:
     return [
@@ -194,4 +217,4 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
     """What befell a way that did lead home: a proxy that was not available."""
-    return first_of(_trails(case, agent), FAILURE[:4])
+    return first_of(_trails(case, agent), SURVIVED)

@@ -200,6 +200,35 @@ def test_the_next_address_of_a_name_is_tried(
     assert attempt.address == "127.0.0.1"
 
 
+@pytest.mark.parametrize(("addresses", "waits"), [(1, [30]), (2, [30, 30]), (3, [20, 30, 30])])
+def test_the_last_address_of_a_name_has_its_share_of_an_attempt(
+    addresses: int, waits: list[int], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-12: one address is enough. Here no time passes while the agent waits."""
+    waited = []
+
+    class Silent:
+        def __init__(self, *_: object) -> None: ...
+
+        def settimeout(self, seconds: float) -> None:
+            waited.append(round(seconds))
+
+        def setsockopt(self, *_: object) -> None: ...
+
+        def connect(self, address: object) -> None:
+            raise TimeoutError
+
+        def close(self) -> None: ...
+
+    found = [info(f"192.0.2.{number}") for number in range(addresses)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(socket, "socket", Silent)
+    attempt = one_try(site.url("localhost"), site.ca_file, total_s=60.0)
+
+    assert not attempt.acknowledgement
+    assert waited == waits
+
+
 def info(address: str) -> Any:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return (family, socket.SOCK_STREAM, 6, "", (address, 443))
