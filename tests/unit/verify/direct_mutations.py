@@ -121,7 +121,7 @@ MUTATIONS = (
     mutation("R-09", "no other server answers", "direct.server-down", lost("lan", is_of_second), "F-03",
              seen="no other server"),
     mutation("R-09", "the other server is asked late", "direct.server-down", ask_late,
-             seen="120 s after"),
+             seen="110 s after"),
     mutation("R-10", "the new address does not answer", "direct-names", lost("lan", is_syn_ack_of_new),
              seen="did not answer"),
     mutation("R-10", "the old address is called still", "direct-names", call_old_again,

@@ -85,7 +85,7 @@ def test_a_symptom_keeps_silent(
 
 
 def test_what_is_not_fetched_is_not_said_to_be_kept(recordings: Recordings) -> None:
-    run = recordings("traditional.blocked-443")
+    run = recordings("esa-linux.blocked-443")
     for call in run.record.calls:
         call.unsent, call.unfetched = ("enrolment", "problem"), ("fix",)
 
