@@ -87,9 +87,9 @@ def test_a_symptom_keeps_silent(
 def test_what_is_not_fetched_is_not_said_to_be_kept(recordings: Recordings) -> None:
     run = recordings("esa-linux.blocked-443")
     for call in run.record.calls:
-        call.unsent, call.unfetched = ("inventory", "problem", "upload"), ("fix",)
+        call.unsent, call.unfetched = ("inventory", "problem", "upload"), ("configuration",)
 
-    words = "TCP 80 passes; not sent, and kept: inventory, problem and upload; not fetched: fix"
+    words = "TCP 80 passes; not sent, and kept: inventory, problem and upload; not fetched: configuration"
     assert words in run.diagnose().sentence
 
 
