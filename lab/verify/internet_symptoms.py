@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import inf
 
 from lab import names
@@ -18,9 +19,11 @@ HTTP_ERROR = 400
 
 def find_black_hole(trail: Trail) -> Diagnosis | None:
     """Everything above a size is lost at one node, in silence, and everything below passes."""
-    for _, journeys, way in trail.directions:
+    for version, (_, journeys, way) in product((4, 6), trail.directions):
+        # The two versions of IP have different headers, and may have different ways.
+        own = [journey for journey in journeys if journey.packet.version == version]
         for number, place in enumerate(way.between):
-            lost, biggest = _swallowed(journeys, way, number)
+            lost, biggest = _swallowed(own, way, number)
             if not lost:
                 continue
             return Diagnosis(

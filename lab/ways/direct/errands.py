@@ -9,7 +9,7 @@ from lab.record.errand_event import undone_text
 from lab.record.event import CallHomeTried
 from lab.topology.errand_kinds import DOWNLOADS, PATHS, ErrandKind
 from lab.verify.case import Case
-from lab.verify.errands import ErrandCarriage, ErrandsSeen, HttpRequestSeen, Place, errands_of
+from lab.verify.errands import ErrandCarriage, ErrandsSeen, HttpRequestSeen, Place
 from lab.verify.finding import Check, Finding
 
 HTTP = 80
@@ -99,7 +99,7 @@ def _judge_kept(case: Case, check: Check) -> list[str]:
     kept: dict[str, None] = {}
     for call in case.record.calls:
         done = {a.errand for a in call.attempts if a.cause is None}
-        for errand in errands_of(case, call.agent):
+        for errand in case.topology.errands_of(call.way):
             if not _is_data(errand.kind) or errand.kind in done:
                 continue
             kept[str(errand.kind)] = None
@@ -113,7 +113,7 @@ def _unfetched(case: Case) -> list[str]:
     found: dict[str, None] = {}
     for call in case.record.calls:
         done = {a.errand for a in call.attempts if a.cause is None}
-        missing = {str(e.kind) for e in errands_of(case, call.agent)} - done
+        missing = {str(e.kind) for e in case.topology.errands_of(call.way)} - done
         found |= dict.fromkeys(sorted(missing & DOWNLOADS))
     return list(found)
 
