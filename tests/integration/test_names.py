@@ -139,6 +139,18 @@ def test_servers_move_and_the_firewall_follows(runs: Runs) -> None:
     ]
 
 
+def test_who_asks_nobody_is_told_that_names_are_opened(runs: Runs) -> None:
+    """F-05: an address of a listed name stays closed until the resolver has told it."""
+    far = "129.42.60.189"
+    words = ("curl", "-sS", "-m", "8", "--resolve", f"esupport.ibm.com:443:{far}")
+    ran = runs.get("direct-names", "--", *words, "https://esupport.ibm.com/")
+
+    assert ran.status == 28, ran.told  # curl(1): operation timeout
+    said = " ".join(ran.told.split())
+    assert f"hmc calls {far}, and nobody asked for esupport.ibm.com" in said
+    assert "have hmc look esupport.ibm.com up at firewall" in said
+
+
 @pytest.mark.parametrize(
     ("name", "judged"),
     [
