@@ -38,10 +38,10 @@ def test_the_agent_calls_home_to_its_servers(tmp_path: Path) -> None:
     status, findings, told = run(tmp_path)
 
     assert status == 0, told
-    # No server is down, so that none has to take the place of another.
-    assert {name: found for name, found in findings.items() if found != "pass"} == {
-        "R-09": "not-applicable"
-    }
+    # No server is down, so that none has to take the place of another; P-13 and P-16 are IBM's words.
+    assert {name: found for name, found in findings.items() if found != "pass"} == dict.fromkeys(
+        ("P-13", "P-16", "R-09"), "not-applicable"
+    )
     assert "https://collect.acme.example acknowledged" in told
     ledger = [
         json.loads(each)

@@ -108,5 +108,5 @@ def test_what_a_node_writes_is_in_its_folder_and_calls_are_in_one_place(
     assert {"wire/pstn.pcapng", "wire/pstn.txt", "keys/sdc.pem"} <= found
     assert {f.split("/")[1] for f in found if f.startswith("logs/") and f.count("/") == 2} == {
         *("vpn1", "vpn2"),
-        *(names[node] for node in ("hmc", "lig", "sdc")),
+        *(names[node] for node in ("hmc", "firewall", "lig", "sdc")),
     }

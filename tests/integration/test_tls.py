@@ -76,9 +76,12 @@ def seen_by_tshark(ran: Ran, kind: int, *fields: str) -> dict[tuple[str, str], R
     """The fields of each handshake message of a kind, by the server's address and the client's port."""
     ends = ("ip.dst", "tcp.srcport") if kind == 1 else ("ip.src", "tcp.dstport")
     no_upload = "!(ip.addr == 170.225.15.31)"
+    # tshark takes some client's ports for another protocol's, where it does not know the server's.
+    known = [word for port in (19285, 11111) for word in ("-d", f"tcp.port=={port},tls")]
     rows = tshark(
         ran.run_dir / "wire" / "dmz.pcapng",
         (*ends, *fields),
+        *known,
         "-Y", f"tls.handshake.type == {kind} && {no_upload}",
     )  # fmt: skip
     return {(server, port): tuple(rest) for server, port, *rest in rows}

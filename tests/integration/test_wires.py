@@ -292,7 +292,10 @@ def test_pyroute2_sees_what_our_own_netlink_has_built(name: str, tmp_path: Path)
             made = {f"{i.name} {i.mac} mtu {mtus[i.name]} up" for i in node.interfaces}
             assert {link for link in seen.links if not link.startswith("lo ")} == made
             inside = {f"{i.name} {i.address}" for i in node.interfaces}
-            served = {f"lo {address}/32" for address in node.service_addresses}
+            served = {
+                f"lo {address}/32"
+                for address in (*node.service_addresses, *node.unlisted_addresses)
+            }
             loopback = {"lo 127.0.0.1/8"}
             assert {*seen.addresses} - {"lo ::1/128"} == loopback | inside | served
             connected = {
