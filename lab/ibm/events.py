@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.names import count
+from lab.names import count, place
 from lab.record.event import Event, kinds_of
 
 OFFERERS = {"today": "clients of today"}
@@ -68,9 +68,12 @@ class TlsTried(Event, topic="probe"):
             return ""
         pairs = zip(self.offers, self.answers, strict=True)
         took = [OFFERERS.get(offer, offer) for offer, answer in pairs if answer.isupper()]
-        others = f" and of {count(self.others, 'other')} that answer{'s' if self.others == 1 else ''} alike"
+        where = place(self.destination, self.port)
+        if self.others:
+            answer = "answers" if self.others == 1 else "answer"
+            where += f" and of {count(self.others, 'other')} that {answer} alike"
         return (
-            f"{self.source} tries the TLS of {self.destination}:{self.port}{others if self.others else ''}: "
+            f"{self.source} tries the TLS of {where}: "
             f"the server takes {len(took) or 'none'} of {len(self.offers)} offers"
             + (f": {', '.join(took)}" if took else "")
         )

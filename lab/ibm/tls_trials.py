@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lab.ibm.events import TlsTried
+from lab.names import place
 from lab.topology.model import NodePlan, Role, Topology
 from lab.topology.servers import ListedServer, Speaks
 from lab.wire import hello
@@ -120,7 +121,7 @@ def alike(tried: list[TlsTried]) -> list[TlsTried]:
     told = []
     for event in tried:
         first, *others = groups[event.answers]
-        like = "" if event is first else f"{first.destination}:{first.port}"
+        like = "" if event is first else place(first.destination, first.port)
         told.append(replace(event, like=like, others=0 if like else len(others)))
     return told
 

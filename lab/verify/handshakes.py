@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from lab.ibm.events import TlsTried
+from lab.names import place
 from lab.topology.model import Role
 from lab.topology.servers import ListedServer, TlsPlan
 from lab.verify.case import Case
@@ -33,7 +34,7 @@ class Handshake:
 
     @property
     def place(self) -> str:
-        return f"{self.server.address}:{self.server.port}"
+        return place(self.server.address, self.server.port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,12 +96,9 @@ def _pinned(topology: Topology) -> Topology:
     assert firewall is not None, "it applies only there"
     rules: dict[AllowRule, None] = {}
     for rule in firewall.rules:
-        told = plan.addresses_of(rule.destination) if rule.is_by_name else (rule.destination,)
-        own = family_of(rule.source)
+        addresses = plan.addresses_of(rule.destination) if rule.is_by_name else ()
         rules |= dict.fromkeys(
-            replace(rule, destination=each)
-            for each in told
-            if not rule.is_by_name or family_of(each) is own
+            replace(rule, destination=each) for each in addresses or (rule.destination,)
         )
     return replace(topology, firewall=replace(firewall, rules=tuple(rules)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.names import count
+from lab.names import count, place
 from lab.record.event import Event, kinds_of
 
 
@@ -40,7 +40,7 @@ class ServerTested(Event, topic="test"):
     @property
     def sentence(self) -> str:
         became = "connected" if self.connected else "no connection"
-        return f"{self.source} to {self.server} ({self.address}:{self.port}): {became}"
+        return f"{self.source} to {self.server} ({place(self.address, self.port)}): {became}"
 
 
 class ConnectionsTested(Event, topic="test"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.names import all_of, count
+from lab.names import all_of, count, place
 from lab.topology.model import AllowRule
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
@@ -195,10 +195,11 @@ def _judge_passage(case: Case, check: Check) -> dict[str, bool]:
         passed = {(o.address, o.port) for o in asked if o.left}
         for address, port in sorted({(o.address, o.port) for o in asked}):
             through = (address, port) in passed
-            found[f"{address}:{port}"] = through and found.get(f"{address}:{port}", True)
+            where = place(address, port)
+            found[where] = through and found.get(where, True)
             if not through and not _stood_in(plan, address, passed):
                 check.object(
-                    f"TCP of {agent} to {address}:{port}, which is listed, does not pass the firewall",
+                    f"TCP of {agent} to {where}, which is listed, does not pass the firewall",
                     [frame for o in asked if o.address == address for frame in o.frames],
                 )
     return found
@@ -217,7 +218,7 @@ def _passed(found: dict[str, bool]) -> str:
 
 
 def _unasked(case: Case, found: dict[str, bool]) -> str:
-    every = {f"{e.address}:{e.port}" for plan in plans(case.topology) for e in plan.tested}
+    every = {place(e.address, e.port) for plan in plans(case.topology) for e in plan.tested}
     rest = len(every - found.keys())
     return f"; {count(rest, 'other')} listed, and not asked in this run" if rest else ""
 

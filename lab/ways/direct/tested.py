@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from lab.names import place
 from lab.topology.model import Endpoint
 from lab.verify.case import Case
 from lab.verify.finding import Check
@@ -91,7 +92,7 @@ class Tested:
     @property
     def place(self) -> str:
         """``esupport.ibm.com (129.42.56.189:443)``."""
-        return f"{self.told.server} ({self.told.address}:{self.told.port})"
+        return f"{self.told.server} ({place(self.told.address, self.told.port)})"
 
     @property
     def frames(self) -> list[Frame]:

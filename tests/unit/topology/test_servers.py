@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from lab.errors import TopologyError
 from lab.topology import catalogue, load, resolve_servers
 from lab.topology.catalogue import RowKind
+from lab.topology.dns import AddressMove
 from lab.topology.resolve import resolve
 from lab.topology.servers import VERSIONS, KeyKind, ListedServer, Speaks
 
@@ -37,6 +39,15 @@ def test_every_listed_port_has_one_server(profile: str, counts: dict[int, int]) 
 
     assert Counter(server.port for server in listed) == counts
     assert len({(server.address, server.port) for server in listed}) == len(listed)
+
+
+def test_nothing_stands_twice_where_a_name_moves_to_an_address_that_is_there() -> None:
+    own = catalogue.profile("hmc-2017-simplified")
+    move = AddressMove(name="esupport.ibm.com", old=(), new=("129.42.56.189",), row="A-11")
+
+    assert resolve_servers.moved(own, own.name, (move,)) == ()
+    (new,) = resolve_servers.moved(own, "esa-aix-2025", (replace(move, new=("192.148.6.11",)),))
+    assert (new.address, new.port) == ("192.148.6.11", 443)
 
 
 def test_profiles_are_all_there() -> None:

@@ -15,10 +15,10 @@ WAY = Course("hmc", "vpn1", ("lan", "fw-inet", "dmz"), ("firewall", "internet"))
 BACK = Course("vpn1", "hmc", ("dmz", "fw-inet", "lan"), ("internet", "firewall"))
 
 
-def journey(length: int, last: str, way: Course = WAY) -> Journey:
+def journey(length: int, last: str, way: Course = WAY, *, version: int = 4) -> Journey:
     reached = way.segments.index(last)
     lost_at = way.between[reached] if reached < len(way.between) else ""
-    return Journey(cast(Any, SimpleNamespace(length=length, version=4)), last, lost_at)
+    return Journey(cast(Any, SimpleNamespace(length=length, version=version)), last, lost_at)
 
 
 def trail(out: list[Journey], back: list[Journey]) -> Trail:
@@ -69,3 +69,17 @@ def test_the_node_and_the_size_are_told(out: list[Journey], back: list[Journey],
 )
 def test_other_losses_are_no_black_hole(out: list[Journey]) -> None:
     assert find_black_hole(trail(out, [])) is None
+
+
+def test_the_sizes_of_one_version_of_ip_say_nothing_of_the_other() -> None:
+    """Big packets by IPv4 pass, and those by IPv6 vanish."""
+    by_ipv6 = [
+        journey(length, last, version=6)
+        for length, last in [(96, "dmz"), (1300, "fw-inet"), (352, "dmz"), (1300, "fw-inet")]
+    ]
+    found = find_black_hole(trail([journey(1496, "dmz"), *by_ipv6], []))
+
+    assert found is not None
+    assert "of 1300 bytes and more vanish at internet" in found.sentence
+    assert "those up to 352 bytes pass" in found.sentence
+    assert "ICMPv6 type 2" in found.hint
