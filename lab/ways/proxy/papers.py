@@ -81,17 +81,12 @@ def _object_to_direct(case: Case, check: Check) -> None:
     addresses = {address for address, _ in case.listed}
     trials = case.told(DirectTried)
     alone = proxied_agents(case)
-    others = set[tuple[str, int, str, int]]()
     for frame, packet in case.packets(*case.uplinks):
         agent = case.agent_addresses.get(packet.source)
         if agent is None or packet.destination not in addresses:
             continue
-        flow = packet.source, packet.source_port, packet.destination, packet.destination_port
         if agent not in alone and case.kinds_of(agent, frame.time) != {"proxy"}:
-            others.add(flow)
             continue  # That is for another way's findings.
-        if flow in others and not packet.is_bare_syn:
-            continue  # Another way's connection ends after that way has.
         if not any(t.source == agent and t.started <= frame.time <= t.time for t in trials):
             check.object(f"{agent} sends to {packet.destination} without a proxy", [frame])
 

@@ -8,6 +8,7 @@ import pytest
 
 from lab.topology.model import Topology
 from lab.verify import Diagnosis
+from lab.verify.finding import Verdict
 from lab.verify.internet_symptoms import find_silent_server, find_unopened_address
 from lab.verify.symptom import Trail
 from lab.ways.direct import opening_symptoms
@@ -178,3 +179,26 @@ def test_of_servers_that_answered_only_those_of_the_same_port_are_named(
         lost(segment, lambda p: p.source == "204.146.30.17")(run)
 
     assert told(find_silent_server(trail(run))).endswith("; servers at other ports answered")
+
+
+def test_who_called_nobody_was_not_cut_off(recordings: Recordings) -> None:
+    """OUT-05: an HMC that is told no address sends no SYN, and the network is not to blame."""
+    run = recordings("ds8000.network-down")
+    assert "hmc was cut off, and hmc-b called home" in run.judge()["OUT-05"].seen
+    first = run.record.calls[0]
+    syns = run.find("lan-a", lambda p: p.is_bare_syn)
+    run.drop("lan-a", [f for f in syns if first.started <= f.time <= first.ended])
+
+    assert "cut off" not in run.judge()["OUT-05"].seen
+
+
+def test_a_call_that_failed_by_one_kind_of_way_is_not_held_against_another(
+    recordings: Recordings,
+) -> None:
+    run = recordings("failover")
+    (call,) = run.record.calls
+    run.record.calls.append(replace(call, way="vpn", succeeded=False))
+    assert run.judge()["OUT-23"].verdict is Verdict.held
+    run.record.calls.append(replace(call, way="modem", succeeded=False))
+
+    assert run.judge()["OUT-23"].verdict is Verdict.failed
