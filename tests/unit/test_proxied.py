@@ -124,6 +124,13 @@ def says(text: str) -> Callable[[socket.socket], object]:
     return lambda connection: connection.sendall(text.encode())
 
 
+def makes_a_tunnel_without_tls(connection: socket.socket) -> None:
+    """Answer the ClientHello in clear. It is read first: who closes with bytes unread sends a reset."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert connection.recv(65536).startswith(b"\x16\x03"), "a TLS record of a handshake"
+    connection.sendall(b"no TLS at all")
+
+
 def call(ca_file: str, *proxies: str, total_s: float = 10.0) -> list[client.Attempt]:
     return client.call_home(
         [SERVER], ca_file, system="x", proxies=proxies, total_s=total_s, rounds=1
@@ -144,7 +151,7 @@ def ca_file(tmp_path_factory: pytest.TempPathFactory) -> str:
         (says("HTTP/1.1 407 Who\r\n\r\n"), AgentCause.proxy_log_in, "407 Who"),
         (says("SSH-2.0-x\r\n\r\n"), AgentCause.malformed, ""),
         (says(""), AgentCause.malformed, "without an answer"),
-        (says("HTTP/1.1 200 OK\r\n\r\nno TLS at all"), AgentCause.tls, ""),
+        (makes_a_tunnel_without_tls, AgentCause.tls, ""),
         (lambda connection: connection.shutdown(socket.SHUT_RDWR), AgentCause.malformed, ""),
     ],
 )
