@@ -5,6 +5,7 @@ No paper asks for these rules: the firewall itself asks IBM's name server for it
 
 from __future__ import annotations
 
+from lab.linux import matches
 from lab.topology import model
 from lab.topology.dns import DNS_PORT
 
@@ -27,14 +28,15 @@ def rules(
     if dns is None or dns.resolver is None or dns.resolver.node != firewall.node:
         return [], []
     own, server = dns.resolver.source, dns.server.address
+    ip = matches.ip(server)
     inwards, outwards = [], []
     for protocol in OVER:
         asks, told = f"{protocol} dport {DNS_PORT}", f"{protocol} sport {DNS_PORT}"
-        outwards.append(f"ip saddr {own} ip daddr {server} {asks} {counted} accept")
-        inwards.append(f"ip saddr {server} ip daddr {own} {told} ct state established accept")
+        outwards.append(f"{ip} saddr {own} {ip} daddr {server} {asks} {counted} accept")
+        inwards.append(f"{ip} saddr {server} {ip} daddr {own} {told} ct state established accept")
         for address in dns.resolver.addresses:
-            inwards.append(f"ip daddr {address} {asks} {counted} accept")
-            outwards.append(f"ip saddr {address} {told} ct state established accept")
+            inwards.append(f"{ip} daddr {address} {asks} {counted} accept")
+            outwards.append(f"{ip} saddr {address} {told} ct state established accept")
     return inwards, outwards
 
 

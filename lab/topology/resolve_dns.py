@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lab.topology import catalogue
 from lab.topology.dns import Dns, NameServer, Resolver
+from lab.topology.family import Family
 from lab.topology.roles import Role
 from lab.topology.site import Site
 
@@ -31,7 +32,8 @@ def dns(site: Site) -> Dns | None:
 def asked_by(site: Site, node: str) -> str:
     """The address of the name server that a node asks; empty if it asks none.
 
-    A host whose ways all leave names to somebody else (a proxy, AT&T's gateway) has none of its own.
+    It asks none if all its ways leave names to somebody else (a proxy, AT&T's gateway), or if its link has
+    not the version of IP by which name servers are asked.
     """
     spec, network = site.spec, site.network
     if not site.by_dns or not spec.links_of(node) or node == spec.firewall:
@@ -43,9 +45,15 @@ def asked_by(site: Site, node: str) -> str:
     reached = network.ways(node)
     if node in site.customers and spec.firewall is not None:
         hops = reached.get(spec.firewall)
-        return site.ip(hops[-1].link, spec.firewall) if hops else ""
+        return _address(site, hops[-1].link, spec.firewall) if hops else ""
     (sdc,) = network.with_role(Role.sdc)
     return site.name_server if node == sdc or sdc in reached else ""
+
+
+def _address(site: Site, link: str, node: str) -> str:
+    """Of the version of IP by which name servers are asked; empty where the link has none of it."""
+    own = site.ip6 if site.lookup_family is Family.ipv6 else site.ip
+    return own(link, node)
 
 
 def _customers(site: Site) -> Resolver | None:
@@ -56,9 +64,9 @@ def _customers(site: Site) -> Resolver | None:
     addresses = {asked_by(site, node) for node in site.customers} - {"", site.name_server}
     if not addresses:
         return None
-    own = (site.ip(link, firewall) for link in site.network.links_of(firewall))
+    own = (_address(site, link, firewall) for link in site.network.links_of(firewall))
     return Resolver(
         node=firewall,
         addresses=tuple(address for address in own if address in addresses),
-        source=site.uplink_ip(firewall),
+        source=site.uplink_ip(firewall, site.lookup_family),
     )

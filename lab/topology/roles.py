@@ -79,6 +79,8 @@ class PoolPlan:
 PUBLIC = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24", "198.18.0.0/15")
 """Public, as the callers of a LIG are routed on the Internet, and nobody's: the subnets for examples
 (RFC 5737) and for benchmarks (RFC 2544)."""
+PUBLIC6 = "2001:db8::/32"
+"""The same of IPv6: for examples (RFC 3849)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from lab.topology.errand_kinds import DOWNLOADS, ErrandKind
 from lab.topology.family import V4_ONLY, Family, family_of
 from lab.topology.model import HTTP_PORT, Endpoint, Errand, PppAccount
 from lab.topology.part import WaySpec
-from lab.topology.roles import PUBLIC, TRAITS, PoolPlan, Role
+from lab.topology.roles import PUBLIC, PUBLIC6, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
 
 CUSTOMER_DOMAIN = "customer.test"
@@ -117,17 +117,39 @@ class Site:
 
     @cached_property
     def name_server(self) -> str:
-        """The address of IBM's name server: host 54 of such a subnet."""
+        """The address of IBM's name server: host 54 of such a subnet, of the version by which it is asked."""
+        if self.lookup_family is Family.ipv6:
+            return self._free_public6(NAME_SERVER_HOST)
         return self._free_public(NAME_SERVER_HOST, "IBM's name server")
+
+    @cached_property
+    def lookup_family(self) -> Family:
+        """The version of IP by which name servers are asked: IPv6 where every way goes by IPv6 alone."""
+        families = {family for way in self.spec.ways.values() for family in way.ip_families}
+        return Family.ipv6 if families == {Family.ipv6} else Family.ipv4
 
     def _free_public(self, host: int, whose: str) -> str:
         used = [link.subnet for link in self.spec.links.values()]
         taken = [IPv4Network(n) for n in (*used, *(prefix for prefix, _, _ in self.pools.values()))]
         for subnet in _subnets(PUBLIC, 24):
-            if not any(subnet[host] in net for net in taken):
-                return str(subnet[host])
+            own = str(subnet[host])
+            if own not in self._servers and not any(subnet[host] in net for net in taken):
+                return own
 
         raise UsageError(f"the links leave no address for {whose}", hint="Narrow them.")
+
+    def _free_public6(self, host: int) -> str:
+        """Host 54 is ``::54``, read alike; of the 2^32 subnets some is free."""
+        taken = [IPv6Network(link.subnet6) for link in self.spec.links.values() if link.subnet6]
+        subnets = IPv6Network(PUBLIC6).subnets(new_prefix=64)
+        free = (s[int(str(host), 16)] for s in subnets if not any(s.overlaps(n) for n in taken))
+        return next(own for own in map(str, free) if own not in self._servers)
+
+    @cached_property
+    def _servers(self) -> frozenset[str]:
+        """The addresses of the profile's servers and gateways: a profile of the user's own lists any."""
+        listed = (*self.profile.vpn_gateways, *self.profile.callable())
+        return frozenset(address.address for address in listed)
 
     @property
     def by_dns(self) -> bool:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from lab.ibm.events import ServersMoved
 from lab.names import all_of, count
+from lab.topology.dns import DNS_PORT
 from lab.topology.family import Family, family_of
-from lab.verify.symptom import Diagnosis, Trail
+from lab.verify.journey import find_course, journeys
+from lab.verify.symptom import Diagnosis, Trail, loss_of_all
 from lab.wire.decode import Packet
 
 if TYPE_CHECKING:
+    from lab.topology.dns import Dns
     from lab.wire.dns import Lookup
 
 NO_SUCH_NAME = 3
@@ -77,6 +80,8 @@ def _nobody_answers(trail: Trail, unanswered: list[Lookup]) -> Diagnosis:
             if (each.client, each.server, each.name) == (source, server, one.name)
         ]
         if passed and not any(each.answered for each in passed):
+            if lost := _lost_lookups(trail, plan):
+                return lost
             times = count(sum(len(each.asked) for each in passed), "time")
             return Diagnosis(
                 "dns-silent",
@@ -88,6 +93,26 @@ def _nobody_answers(trail: Trail, unanswered: list[Lookup]) -> Diagnosis:
         "dns-silent",
         f"the name server {one.server} is silent, so no name is told: {words}",
         f"see whether a name server runs on {one.server}, and what drops UDP 53 on the way",
+    )
+
+
+def _lost_lookups(trail: Trail, plan: Dns) -> Diagnosis | None:
+    """Where the packets of the customer's resolver to IBM's name server were lost, if none came there."""
+    assert plan.resolver is not None, "asked for"
+    source, server = plan.resolver.source, plan.server.address
+    course = find_course(trail.case.topology, plan.resolver.node, plan.server.node)
+    if course is None:
+        return None
+    found = journeys(trail.case, course, source, server)
+    loss = loss_of_all([each for each in found if each.packet.destination_port == DNS_PORT], course)
+    if loss is None:
+        return None
+    family = family_of(server)
+    return Diagnosis(
+        "lookups-lost",
+        f"{family} of {plan.resolver.node} to IBM's name server {server} is lost at {loss.lost_at}, so no "
+        f"name is told: {count(loss.sent, 'packet')} on {loss.last_segment}, none on {loss.next_segment}",
+        f"let {family} and UDP {DNS_PORT} to {server} pass {loss.lost_at}",
     )
 
 

@@ -99,7 +99,7 @@ class Premises(ServiceTold):
             return set()
         asked = {(dns.server.address, dns.resolver.source)} if dns.resolver else set()
         for node in self.topology.nodes:
-            asked |= {(node.resolver, interface.ip) for interface in node.interfaces}
+            asked |= {(node.resolver, ip) for interface in node.interfaces for ip in interface.ips}
         return asked
 
     def is_lookup(self, packet: Packet) -> bool:

@@ -173,9 +173,10 @@ class Trail:
             return []
         from lab.wire import dns  # scapy's layers are dear, and few runs fail.
 
-        ends = {node.resolver, node.uplink.ip}
+        own, asked = {*node.uplink.ips}, node.resolver
         packets = self.case.packets(node.uplink.segment)
-        found = dns.read((f, p) for f, p in packets if {p.source, p.destination} == ends)
+        ends = ((entry, {entry[1].source, entry[1].destination}) for entry in packets)
+        found = dns.read(entry for entry, both in ends if asked in both and both & own)
         return [lookup for lookup in found if lookup.name not in self.names_of_trials]
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lab.topology.dns import DNS_PORT, Dns
-from lab.topology.family import Family, family_of
+from lab.topology.family import Family, family_of, host_prefix
 from lab.topology.model import AllowRule, DropRule, Topology
 from lab.ways.fault import Fault, Need, drop
 
@@ -48,7 +48,7 @@ def _silent(topology: Topology) -> Topology:
         node=server.node,
         protocol="udp",
         port=DNS_PORT,
-        destination=f"{server.address}/32",
+        destination=host_prefix(server.address),
         own=True,
     )
     return drop(topology, rule)

@@ -63,7 +63,11 @@ def test_others_clients_go_by_ipv6_unchanged(runs: Runs) -> None:
     assert ran.stdout.split()[:4] == ["200", "200", "200", "1"]
     assert ran.failed == set()
     assert "diagnosis" not in ran.verdict
-    assert {packet.version for _, packet in ran.case.leaving} == {6}
+    # Lookups of names, too: no packet of the run is of IPv4.
+    assert {packet.version for _, packet in ran.case.all_packets()} == {6}
+    assert {p.source for _, p in ran.case.lookups if p.destination_port == 53} == {
+        *("2001:db8:10::10", "2001:db8:51::2")
+    }
 
 
 def test_what_looks_for_the_way_is_judged_as_by_ipv4(runs: Runs) -> None:
@@ -193,6 +197,25 @@ def test_where_ipv6_is_routed_nowhere_the_agent_goes_on_at_once(tmp_path: Path) 
     record = codec.load(Record, (tmp_path / "run" / "record.json").read_text())
     (call,) = record.calls
     assert call.ended - call.started < 5
+
+
+def test_without_a_firewall_ibms_name_server_is_asked_by_ipv6(tmp_path: Path) -> None:
+    """OUT-06."""
+    text = (load.folder() / "direct-ipv6.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"(?ms)^  fw-inet:.*?(?=^  dmz:)", "", text)
+    text = re.sub(r"(?m)^  (cec|firewall): .*\n", "", text)
+    text = re.sub(r"(?ms)^  svc:.*?(?=^  lan:)", "", text)
+    text = text.replace("firewall: 192.168.10.1", "internet: 192.168.10.1")
+    text = text.replace("OUT-04, OUT-06, F-03", "OUT-06").replace("192.168.10.", "203.0.113.")
+    path = tmp_path / "other.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    ran = run(path)
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    asked = {(p.source, p.destination) for _, p in ran.case.lookups if p.destination_port == 53}
+    assert asked == {("2001:db8:10::10", "2001:db8::54")}
 
 
 def test_an_address_of_ones_own_is_the_nodes(tmp_path: Path) -> None:

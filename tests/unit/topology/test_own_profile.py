@@ -51,6 +51,26 @@ def model(folder: Path, topology: str = "direct", profile: str = "") -> Topology
     return resolve.resolve(load.load(beside(folder, topology, profile)), SEED)
 
 
+@pytest.mark.parametrize(
+    ("topology", "taken", "left"),
+    [
+        ("direct-snat", "203.0.113.54", "198.18.0.54"),
+        ("direct-ipv6", "2001:db8::54", "2001:db8:0:1::54"),
+    ],
+)
+def test_the_labs_name_server_takes_the_address_of_none_of_them(
+    topology: str, taken: str, left: str, tmp_path: Path
+) -> None:
+    profile = SMALL.replace("203.0.114.10", f'"{taken}"').replace(
+        "rows:", 'has: { ipv6: { at: "Guide" }, ipv4: { at: "Guide" } }\nrows:'
+    )
+
+    dns = model(tmp_path, topology, profile).dns
+
+    assert dns is not None
+    assert dns.server.address == left
+
+
 def test_its_servers_are_those_of_the_lab(tmp_path: Path) -> None:
     made = model(tmp_path)
 

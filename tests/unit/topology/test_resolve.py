@@ -155,6 +155,57 @@ def test_the_internet_knows_no_private_network(name: str) -> None:
         assert not any(first in ipaddress.ip_network(net) for net in private)
 
 
+# -- name servers ---------------------------------------------------------------------------------
+
+
+def changed(name: str, *changes: tuple[str, str]) -> Topology:
+    text = (load.folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    return resolve(load.parse(text, f"{name}.yaml"), SEED)
+
+
+@pytest.mark.parametrize(
+    ("families", "server", "asked"),
+    [
+        ("[ipv6]", "2001:db8::54", "2001:db8:10::1"),
+        ("[ipv6, ipv4]", "203.0.113.54", "192.168.10.1"),
+        ("[ipv4, ipv6]", "203.0.113.54", "192.168.10.1"),
+    ],
+)
+def test_names_are_asked_by_ipv6_where_nobody_calls_by_ipv4(
+    families: str, server: str, asked: str
+) -> None:
+    made = changed("dual-stack", ("[ipv6, ipv4]", families), ("OUT-08, ", ""))
+    dns = made.dns
+    assert dns is not None
+    assert dns.resolver is not None
+
+    assert (dns.server.address, made.node("aix").resolver) == (server, asked)
+    assert walk(made, "firewall", server) == ["firewall", "internet", "sdc"]
+    assert walk(made, "sdc", dns.resolver.source) == ["sdc", "internet", "firewall"]
+
+
+def test_the_address_of_the_name_server_is_on_no_link() -> None:
+    made = changed("direct-ipv6", ("2001:db8:10::/64", "2001:db8::/64"))
+
+    assert made.dns is not None
+    assert made.dns.server.address == "2001:db8:0:1::54"
+
+
+def test_a_host_on_a_link_without_ipv6_has_no_name_server_there() -> None:
+    link = "  by-ipv4: { subnet: 10.1.0.0/24, rate: 1Gbit, nodes: { pc: , firewall: } }\n"
+    made = changed(
+        "direct-ipv6",
+        ("nodes:\n", "nodes:\n  pc: { role: host }\n"),
+        ("ways:\n", f"{link}\nways:\n"),
+    )
+
+    assert made.node("pc").resolver == ""
+    assert made.node("hmc").resolver == "2001:db8:10::1"
+
+
 # -- the firewall's rules --------------------------------------------------------------------------
 
 

@@ -103,6 +103,8 @@ CAUSES = {
     "gateways-silent": "gateways-silent",
 }
 """Fault to the diagnosis that it must get."""
+CAUSES_IN = {"direct-ipv6.ipv6-broken": "lookups-lost"}
+"""What is seen of a fault in one topology alone: where nothing goes by IPv4, no name is told."""
 
 
 LEFT_AS_IT_WAS = (
@@ -131,14 +133,15 @@ def test_each_fault_is_found_where_it_applies(name: str, recordings: Recordings)
     """Without knowing what was put in."""
     found = recordings(name).diagnose()
 
-    assert found.cause == CAUSES[name.partition(".")[2]]
+    assert found.cause == CAUSES_IN.get(name, CAUSES[name.partition(".")[2]])
     assert found.sentence
     assert found.hint
 
 
 def test_every_fault_has_a_diagnosis() -> None:
     assert set(CAUSES) == {fault.name for fault in faults.known()}
-    assert len(set(CAUSES.values())) == len(CAUSES), "no two faults may be taken for one another"
+    causes = [*CAUSES.values(), *CAUSES_IN.values()]
+    assert len(set(causes)) == len(causes), "no two faults may be taken for one another"
 
 
 def test_a_number_that_is_nobodys_is_told_of_a_good_run_too(recordings: Recordings) -> None:

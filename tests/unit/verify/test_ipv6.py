@@ -29,8 +29,23 @@ def test_the_loss_of_ipv6_is_told_with_the_place_and_the_way_home(recordings: Re
     assert found.hint.endswith("write families: [ipv4]")
 
 
-def test_without_ipv4_nobody_came_home(recordings: Recordings) -> None:
-    found = recordings("direct-ipv6.ipv6-broken").diagnose()
+def test_without_ipv4_not_even_a_name_is_told(recordings: Recordings) -> None:
+    """By IPv6 alone name servers are asked, too: nothing else is sent, and nothing else said."""
+    run = recordings("direct-ipv6.ipv6-broken")
+    found = run.diagnose()
+
+    assert found.cause == "lookups-lost"
+    assert found.sentence.startswith("IPv6 of firewall to IBM's name server 2001:db8::54 is lost")
+    assert {packet.version for _, packet in run.case().all_packets()} == {6}
+
+
+def test_without_ipv4_the_loss_of_calls_is_told(recordings: Recordings) -> None:
+    run = recordings("direct-ipv6.server-down")
+    for call in run.record.calls:
+        call.succeeded = False
+    lose(run, "2001:db8:10::10", "dmz")
+
+    found = run.diagnose()
 
     assert found.cause == "ipv6-lost"
     assert "came home" not in found.sentence

@@ -76,6 +76,36 @@ def test_silence_of_the_resolver_is_told_apart_from_that_of_the_server(
     assert theirs.sentence.startswith("IBM's name server 198.18.0.54 is silent"), theirs
 
 
+@pytest.mark.parametrize(
+    ("name", "server"),
+    [("direct.dns-silent", "198.18.0.54"), ("direct-ipv6.ipv6-broken", "2001:db8::54")],
+)
+def test_lookups_that_do_not_get_to_the_server_say_nothing_of_it(
+    name: str, server: str, recordings: Recordings
+) -> None:
+    run = recordings(name)
+    if "silent" in name:
+        run.drop("dmz", run.find("dmz", lambda p: p.destination == server))
+    passed = len(run.find("fw-inet", lambda p: p.destination == server))
+    family = "IPv6" if ":" in server else "IPv4"
+
+    found = run.diagnose()
+
+    assert found.cause == "lookups-lost"
+    assert found.sentence == (
+        f"{family} of firewall to IBM's name server {server} is lost at internet, so no name is told: "
+        f"{passed} packets on fw-inet, none on dmz"
+    )
+    assert found.hint == f"let {family} and UDP 53 to {server} pass internet"
+
+
+def test_one_lookup_that_came_to_the_server_is_no_loss_on_the_way(recordings: Recordings) -> None:
+    run = recordings("direct.dns-silent")
+    run.drop("dmz", run.find("dmz", lambda p: p.destination == "198.18.0.54")[1:])
+
+    assert run.diagnose().cause == "dns-silent"
+
+
 def test_who_found_the_address_has_no_trouble_with_names(recordings: Recordings) -> None:
     run = recordings("direct")
     asked(run, "esupport.ibm.com")
