@@ -25,7 +25,8 @@ class Homeward:
         self._ground = ground
         self._drivers = drivers
         self._in_use: dict[str, Way] = {}
-        self._tested: set[str] = set()
+        self._tested: set[tuple[str, str]] = set()
+        """Kind of way, and agent."""
 
     @classmethod
     def start(cls, ground: Ground, teardown: Teardown) -> Homeward:
@@ -41,15 +42,20 @@ class Homeward:
         return self._drivers[way.kind]
 
     def put_to_test(self, lab: Any) -> None:
-        """Try what only one kind of way can be tried with, once every agent has come home by that kind.
+        """Try what only one kind of way can be tried with, of every kind in use, with the agents that use it.
 
-        Not again with another way of the kind: it would be the same trial.
+        Not with an agent that has been tried by another way of the kind: it would be the same trial.
         """
-        used = {agent: self.in_use(agent) for agent in self._ground.topology.agents}
-        kinds = {way.kind if way is not None else "" for way in used.values()}
-        if len(kinds) == 1 and (kind := kinds.pop()) and kind not in self._tested:
-            self._tested.add(kind)
-            self._drivers[kind].put_to_test(lab)
+        for kind, driver in self._drivers.items():
+            used = [a for a in self._ground.topology.agents if self._uses(a, kind)]
+            agents = [agent for agent in used if (kind, agent) not in self._tested]
+            self._tested.update((kind, agent) for agent in agents)
+            if agents:
+                driver.put_to_test(lab, agents)
+
+    def _uses(self, agent: str, kind: str) -> bool:
+        way = self.in_use(agent)
+        return way is not None and way.kind == kind
 
     def details(self) -> list[dict[str, list[str]]]:
         """What the daemons of every kind of way know, by node."""

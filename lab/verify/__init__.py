@@ -53,36 +53,21 @@ def _spared(case: Case, entry: Requirement) -> str:
     """Why a finding says nothing about ways that led no agent home, as others did."""
     names = [way.name for way in case.topology.ways if way.kind == entry.kind]
     led = {agent: _led_home(case, agent, entry) for agent in case.topology.agents}
+    tries = case.tried(entry.kind)
+    if names and not tries and any(not trial.up for trial in case.record.tries):
+        return f"the run ended before {' and '.join(names)} {'was' if len(names) == 1 else 'were'} tried"
     if not names or case.failed_calls or not all(led.values()):
         return ""
-    having = [agent for agent, own in led.items() if own & {*names}]
-    if having and not (entry.at_end and not _together(case, entry.kind)):
+    if any(own & {*names} for own in led.values()):
         return ""
-    tries = case.tried(entry.kind)
     if any(trial.up for trial in tries) and not entry.at_end:
         return ""
     fate = "was not needed"
-    if having:
-        fate = f"led {' and '.join(having)} home, but not all at a time"
-    elif tries:
+    if tries:
         fate = "was lost" if any(trial.up for trial in tries) else "gave no way home"
     used = {name for own in led.values() for name in own}
     others = (way.name for way in case.topology.ways if way.name in used - {*names})
     return f"{' and '.join(names)} {fate}: the calls went by {' and '.join(others)}"
-
-
-def _together(case: Case, kind: str) -> bool:
-    """Whether all agents had ways of one kind at a time: only then is tried what only that kind can show.
-
-    Where nothing called home, as beside a user's own command: whether they have them in the end.
-    """
-    if not case.called:
-        settled = [case.settled(agent) for agent in case.topology.agents]
-        return all(way is not None and way.kind == kind for way in settled)
-    return any(
-        all(case.has_way(kind, agent, call.ended) for agent in case.topology.agents)
-        for call in case.record.calls
-    )
 
 
 def _led_home(case: Case, agent: str, entry: Requirement) -> set[str]:

@@ -84,7 +84,9 @@ def check_r_01(case: Case) -> Finding:
     for agent in case.topology.callers:
         used = case.settled(agent.name)
         if used is None:
-            check.object(f"{agent.name} has no way home")
+            # Where another agent's way did not come up, the lab goes no further.
+            if any(trial.agent == agent.name for trial in case.record.tries):
+                check.object(f"{agent.name} has no way home")
         elif used.name != agent.ways[0]:
             failed = agent.ways[: agent.ways.index(used.name)]
             taken.append(f"{agent.name} by {used.name}, as {' and '.join(failed)} failed")

@@ -49,7 +49,7 @@ def check_out_01(case: Case) -> Finding:
     if carried:
         check.object("the modem line is not silent", frames_of(carried))
 
-    object_to_failed_calls(case, check)
+    object_to_failed_calls(case, check, "direct")
     servers = sorted({p.destination for _, p in flows})
     check.show(frame for frame, _ in flows)
     if not flows:
@@ -321,20 +321,20 @@ def check_out_21(case: Case) -> Finding:
         "for each HMC in this order: ESP SA installed, SCCCN, IPCP open, first SYN inside the VPN; "
         f"no TCP to IBM on {case.outside}",
     )
-    steps = [_order(case, check, node.name) for node in case.agents]
+    steps = [_order(case, check, node.name) for node in case.vpn_agents]
     for frame, packet in case.leaving:
         if packet.is_bare_syn and not is_of_another_way(case, "vpn", frame, packet):
             check.object(
                 f"TCP to {place(packet.destination, packet.destination_port)} on {case.outside}",
                 [frame],
             )
-    object_to_failed_calls(case, check)
+    object_to_failed_calls(case, check, "vpn")
     return check.finding("; ".join(steps))
 
 
-def object_to_failed_calls(case: Case, check: Check, kind: str = "") -> None:
-    """Object to agents that did not get through, by ways of one kind if one is given."""
-    others = {way.name for way in case.topology.ways if kind and way.kind != kind}
+def object_to_failed_calls(case: Case, check: Check, kind: str) -> None:
+    """Object to agents that did not get through, but for those that called by ways of another kind."""
+    others = {way.name for way in case.topology.ways if way.kind != kind}
     for call in case.failed_calls:
         if call.way in others:
             continue

@@ -61,6 +61,12 @@ class Premises(ServiceTold):
         return tuple(self.topology.node(name) for name in self.topology.agents)
 
     @cached_property
+    def vpn_agents(self) -> tuple[NodePlan, ...]:
+        """The agents that have a way home by VPN."""
+        having = {client.client for client in vpn.clients(self.topology)}
+        return tuple(node for node in self.agents if node.name in having)
+
+    @cached_property
     def agent_addresses(self) -> dict[str, str]:
         """Address on the uplink to the agent's host, of IPv4 and of IPv6."""
         return {ip: node.name for node in self.agents for ip in node.uplink.ips}

@@ -44,15 +44,18 @@ class Told:
         return not trying and all(way is not None and way.kind == kind for way in ways)
 
     def kinds_at(self, at: float) -> set[str]:
-        """The kinds of the ways that agents had at a time, or were trying to bring up."""
-        trying = {t.way for t in self.record.tries if t.started <= at < t.ended}
-        had = {way.name for agent in self.topology.agents if (way := self.way_of(agent, at))}
-        return {self.topology.way(name).kind for name in trying | had}
+        """The kinds of the ways that agents had at a time, were trying to bring up, or had failed to."""
+        return {kind for agent in self.topology.agents for kind in self.kinds_of(agent, at)}
 
     def kinds_of(self, agent: str, at: float) -> set[str]:
-        """The kinds of the ways that one agent had at a time, or was trying to bring up."""
-        tries = (t for t in self.record.tries if t.agent == agent)
-        names = {t.way for t in tries if t.started <= at < t.ended}
+        """The kinds of the ways that one agent had at a time, was trying to bring up, or had failed to.
+
+        What is left of a way that did not come up still sends, until another way takes its place.
+        """
+        tries = [t for t in self.record.tries if t.agent == agent and t.started <= at]
+        names = {t.way for t in tries if at < t.ended}
+        if tries and not tries[-1].up:
+            names.add(tries[-1].way)
         if (way := self.way_of(agent, at)) is not None:
             names.add(way.name)
         return {self.topology.way(name).kind for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,10 +74,10 @@ class WayDriver(Protocol):
     def lost(self, way: Any, agent: str) -> bool:
         """Whether the way has died: waits as long as its protocols may take to find out."""
 
-    def put_to_test(self, lab: Any) -> None:
+    def put_to_test(self, lab: Any, agents: Sequence[str]) -> None:
         """Try what no other kind of way can be tried with, once all calls home got through.
 
-        ``lab`` is the ``RunningLab``.
+        ``lab`` is the ``RunningLab``; ``agents`` are those that use the kind and have not been tried yet.
         """
         return
 

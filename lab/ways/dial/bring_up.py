@@ -5,7 +5,7 @@ The order of the papers is kept (OUT-23): only then is there a route to IBM, ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -117,9 +117,9 @@ class Dial(WayDriver):
         fact = f"{agent} finds its call gone"
         return comes_true(fact, lambda: not self.healthy(way, agent), budget_s, every_s=0.5)
 
-    def put_to_test(self, lab: Any) -> None:
+    def put_to_test(self, lab: Any, agents: Sequence[str]) -> None:
         """AT&T's fence, from both its sides (L-01 to L-12)."""
         # Only now: imports are what a run in the guest costs.
         from lab.ways.dial import fence_trials
 
-        fence_trials.run(lab, self)
+        fence_trials.run(lab, self, agents)

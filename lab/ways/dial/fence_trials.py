@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -48,16 +48,16 @@ QUEUE_PACKETS = 1000
 ARRIVALS = (fence.FREE_ADDRESS, fence.UNSOLICITED, fence.REPLY)
 
 
-def run(lab: RunningLab, dial: Dial) -> None:
-    """Every agent's call in turn, while all of them stand; then each hangs up and calls again.
+def run(lab: RunningLab, dial: Dial, agents: Sequence[str]) -> None:
+    """Each of these agents' calls in turn, while all stand; then each of them hangs up and calls again.
 
     Raises ProtocolError if a call is lost meanwhile.
     """
     try:
-        _run(lab, dial)
+        _run(lab, dial, agents)
     except (LabBroke, OSError) as error:
         lab.check()
-        for agent in lab.topology.agents:
+        for agent in _callers(lab):
             if dial.lost(_way(lab, agent), agent):
                 raise _Lost(agent) from error
         raise
@@ -70,9 +70,14 @@ class _Lost(ProtocolError):
         super().__init__(f"the call of {agent} was lost while AT&T's fence was tried")
 
 
-def _run(lab: RunningLab, dial: Dial) -> None:
+def _callers(lab: RunningLab) -> list[str]:
+    """The agents that have come home by telephone."""
+    return [a for a in lab.topology.agents if isinstance(lab.homeward.in_use(a), DialPlan)]
+
+
+def _run(lab: RunningLab, dial: Dial, agents: Sequence[str]) -> None:
     lab.record.fence_seed = f"{lab.topology.name} {lab.topology.fault}".strip()
-    tried = {agent: Trials(_situation(lab, agent)) for agent in lab.topology.agents}
+    tried = {agent: Trials(_situation(lab, agent, agents)) for agent in agents}
     for agent, trials in tried.items():
         session = _session(lab, agent)
         lab.node(agent).run(
@@ -90,7 +95,7 @@ def _call_again(lab: RunningLab, dial: Dial, agent: str, trials: Trials) -> None
     """What an earlier call was allowed is not allowed to the next (L-09)."""
     way = _way(lab, agent)
     before = _session(lab, agent).local_ip
-    others = {other: _session(lab, other).local_ip for other in lab.topology.agents}
+    others = {other: _session(lab, other).local_ip for other in _callers(lab)}
     del others[agent]
     for other in others:
         _lead_astray(lab, agent, other, trials)
@@ -134,10 +139,12 @@ def _lead_astray(lab: RunningLab, agent: str, other: str, trials: Trials) -> Non
         gateway.run([*replace, "dev", right, "proto", "kernel", "scope", "link", "src", own])
 
 
-def _situation(lab: RunningLab, agent: str) -> Situation:
+def _situation(lab: RunningLab, agent: str, tried: Sequence[str]) -> Situation:
     topology, lig = lab.topology, _lig(lab)
     node = topology.node(agent)
-    open_now = [s.local_ip for s in lab.record.ppp if s.opened and not s.closed]
+    # Who came home by VPN has PPP, too.
+    standing = [s.local_ip for s in lab.record.ppp if s.opened and not s.closed]
+    open_now = [address for address in standing if address in lig.ppp.pool]
     number, agents = topology.agents.index(agent), len(topology.agents)
     address = _session(lab, agent).local_ip
     (sdc,) = topology.with_role(Role.sdc)
@@ -158,7 +165,7 @@ def _situation(lab: RunningLab, agent: str) -> Situation:
         unlisted=tuple(i.ip for i in sdc.interfaces),
         others=tuple(a for a in open_now if a != address),
         first_port=FIRST_PORT + (LAST_PORT - FIRST_PORT) // agents * number,
-        random_packets=-(-RANDOM_PACKETS // agents),
+        random_packets=-(-RANDOM_PACKETS // len(tried)),
         seed=lab.record.fence_seed,
     )
 

@@ -222,13 +222,23 @@ def losses(case: Case) -> str:
     return ""
 
 
+@lru_cache(maxsize=1)
+def callers(case: Case) -> frozenset[str]:
+    """The agents that AT&T's gateway had calls of; others may have come home by ways of another kind."""
+    return frozenset(call.client for call in case.telephone_calls if call.opened < inf)
+
+
 # Trials.
 
+CALLER = "caller"
+Place = tuple[str, str, Ends]
+"""A packet's side, the caller on that side, and its ends: of two callers one may send as the other."""
 
-def _trials(case: Case, requirement: str) -> dict[tuple[str, Ends], float]:
-    """Side and ends of a requirement's trials, and when each was first sent."""
+
+def _trials(case: Case, requirement: str) -> dict[Place, float]:
+    """Places of a requirement's trials, and when each was first sent."""
     mine = _by_requirement(case).get(requirement, [])
-    return {(t.side, t.ends): t.sent for t in reversed(mine)}
+    return {(t.side, t.client if t.side == CALLER else "", t.ends): t.sent for t in reversed(mine)}
 
 
 @lru_cache(maxsize=1)
@@ -246,26 +256,27 @@ def tried(case: Case, requirement: str) -> list[Passing]:
     found = [
         (number, p)
         for key, first in sent.items()
-        for number, p in _by_ends(case).get(key, ())
+        for number, p in _by_place(case).get(key, ())
         if p.frame.time >= first
     ]
     return [p for _, p in sorted(found, key=itemgetter(0))]
 
 
 @lru_cache(maxsize=1)
-def _by_ends(case: Case) -> dict[tuple[str, Ends], list[tuple[int, Passing]]]:
-    """Every packet that came to the fence, and its number, by its side and ends."""
-    found: dict[tuple[str, Ends], list[tuple[int, Passing]]] = {}
+def _by_place(case: Case) -> dict[Place, list[tuple[int, Passing]]]:
+    """Every packet that came to the fence, and its number, by its place."""
+    found: dict[Place, list[tuple[int, Passing]]] = {}
     for number, p in enumerate(of(case).everything):
-        found.setdefault((p.side, p.packet.ends), []).append((number, p))
+        client = p.call.client if p.side == CALLER and p.call else ""
+        found.setdefault((p.side, client, p.packet.ends), []).append((number, p))
     return found
 
 
 def missing(case: Case, requirement: str) -> list[Ends]:
     """Trials of a requirement that are on no wire."""
-    seen = _by_ends(case)
+    seen = _by_place(case)
     # The gateway's own packets come to the fence, and are on no wire.
-    return [x[1] for x in _trials(case, requirement) if x not in seen and x[0] != GATEWAY]
+    return [x[2] for x in _trials(case, requirement) if x not in seen and x[0] != GATEWAY]
 
 
 def of_others(case: Case, passings: Iterable[Passing], end: str) -> list[Passing]:

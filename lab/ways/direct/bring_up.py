@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,9 +57,9 @@ class Direct(WayDriver):
         """A route is not lost."""
         return False
 
-    def put_to_test(self, lab: Any) -> None:
+    def put_to_test(self, lab: Any, agents: Sequence[str]) -> None:
         """Each agent tests its connections (F-12) and uploads a file (OUT-43), where that is wanted."""
-        for agent in self._ground.topology.agents:
+        for agent in agents:
             way = lab.homeward.in_use(agent)
             # Another kind of way may have this driver, and a plan of its own.
             if isinstance(way, DirectPlan) and way.tests:
@@ -69,7 +69,7 @@ class Direct(WayDriver):
                 connectivity.test_all(self._ground, way, agent)
         servers = [s for s in self._ground.topology.servers if s.speaks is Speaks.ftps]
         if UPLOAD in self._ground.topology.expect and servers:
-            for agent in self._ground.topology.agents:
+            for agent in agents:
                 self._upload(lab, agent, servers[0].name)
 
     def _upload(self, lab: Any, agent: str, server: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -63,10 +63,10 @@ class ProxyDriver(WayDriver):
         """A call that failed has tried every proxy."""
         return False
 
-    def put_to_test(self, lab: Any) -> None:
+    def put_to_test(self, lab: Any, agents: Sequence[str]) -> None:
         """The agents' hosts try to get past the proxies (F-10), and to other places by them (OUT-12)."""
         topology = self._ground.topology
-        for agent in topology.agents:
+        for agent in agents:
             way = lab.homeward.in_use(agent)
             assert isinstance(way, ProxyPlan), "that kind of way is in use"
             if not any(isinstance(own, DirectPlan) for own in topology.ways_of(agent)):

@@ -125,7 +125,7 @@ def _established(case: Case, check: Check) -> list[Negotiation]:
             f"no IKE SA came about: {count(packets, 'different IKE packet')} on {case.outside}",
             frames_of(s for n in found for s in n.messages),
         )
-    for client in {node.name for node in case.agents}:
+    for client in {node.name for node in case.vpn_agents}:
         if not any(each.source == client for each in case.record.ike):
             check.object(f"{client} has no IKE SA")
     check.show(frames_of(s for n in done for s in n.messages[:9]))
@@ -213,7 +213,7 @@ def check_p_01(case: Case) -> Finding:
         check.object(f"no IKE on {case.outside}")
     elif not proposals:
         check.object("no gateway chose a transform", frames_of(n.messages[0] for n in found))
-    for node in case.agents:
+    for node in case.vpn_agents:
         if not any(each.source == node.name for each in case.record.ike):
             failed = [each for each in case.record.ike_failed if each.source == node.name]
             why = f": {failed[-1].why}" if failed else ""
@@ -247,7 +247,7 @@ def check_r_07(case: Case) -> Finding:
         "and never to both at a time",
     )
     seen, put_to_test = [], False
-    for node in case.agents:
+    for node in case.vpn_agents:
         connections = case.connections(node.name)
         if len(connections) < 2:
             check.object(f"{node.name} has no second VPN server")

@@ -49,7 +49,7 @@ def check_p_07(case: Case) -> Finding:
         "on any wire, and none was refused for want of IPsec",
     )
     waits = []
-    for node in case.agents:
+    for node in case.vpn_agents:
         requests = case.control(ControlType.SCCRQ, node.name)
         installed = case.sa_installed(node.name)
         if not requests:

@@ -9,7 +9,7 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import is_of_another_way
 from lab.verify.own_firewall import judge_own_firewall
-from lab.ways.vpn.plan import L2tpClient, clients
+from lab.ways.vpn.plan import L2tpClient, VpnPlan, clients
 from lab.wire import ppp
 from lab.wire.ppp import ChapCode, Code
 
@@ -93,7 +93,7 @@ def check_p_10(case: Case) -> Finding:
     )
     given = 0
     sockets: set[tuple[str, int]] = set()
-    for node in case.agents:
+    for node in case.vpn_agents:
         assigned = case.assigned(node.name)
         given += len(assigned)
         by_vpn = (s for s in case.record.ppp if s.gateway in case.gateways.values())
@@ -117,14 +117,15 @@ def check_p_10(case: Case) -> Finding:
         if packet.is_bare_syn and not is_of_another_way(case, "vpn", frame, packet)
     ]
     check.forbid(uplink, "past the VPN", "TCP connection")
-    settled = [case.settled(node.name) for node in case.agents]
+    settled = [case.settled(node.name) for node in case.vpn_agents]
     elsewhere = all(way is not None and way.kind != "vpn" for way in settled)
     if case.called and not sockets and not elsewhere:
         check.object("no data socket was opened inside PPP")
+    servers = {server for node in case.vpn_agents for server in _servers(case, node.name)}
     return check.finding(
         f"{count(len(sockets), 'data socket')} from "
         f"{count(given, 'assigned address', 'assigned addresses')}; "
-        f"routes to {count(len(case.listed), 'listed server')} point at PPP"
+        f"routes to {count(len(servers), 'listed server')} point at PPP"
     )
 
 
@@ -137,12 +138,18 @@ def _judge_routes(case: Case, check: Check, client: str) -> None:
         routes.append((ip_network(prefix, strict=False), interface.strip()))
     routes.sort(key=lambda route: -route[0].prefixlen)
 
-    for endpoint in case.topology.endpoints:
-        address = ip_address(endpoint.address)
+    for server in sorted(_servers(case, client)):
+        address = ip_address(server)
         interface = next((name for prefix, name in routes if address in prefix), "")
         if not interface.startswith("ppp"):
             how = f"points at {interface}" if interface else "is missing"
-            check.object(f"the route of {client} to {endpoint.address} {how}")
+            check.object(f"the route of {client} to {server} {how}")
+
+
+def _servers(case: Case, client: str) -> set[str]:
+    """The addresses of the listed servers that a client calls by VPN."""
+    plans = (way for way in case.topology.ways_of(client) if isinstance(way, VpnPlan))
+    return {endpoint.address for plan in plans for endpoint in plan.endpoints}
 
 
 def check_out_22(case: Case) -> Finding:

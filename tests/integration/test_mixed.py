@@ -1,0 +1,109 @@
+"""Agents with ways of different kinds in one lab: each is put to the trials of its own kind, and judged by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.labs import ROOT, Ran, Runs
+
+pytestmark = pytest.mark.kernel
+
+FOUR = str(ROOT / "tests/data/topologies/four-ways.yaml")
+FAULTS = "proxy-down", "no-dialtone", "pool-empty", "wrong-psk"
+OF_KIND = {
+    "direct": {"OUT-01", "F-03", "F-13"},
+    "proxy": {"OUT-09", "OUT-10", "OUT-12", "F-10"},
+    "vpn": {"OUT-20", "OUT-21", "OUT-22", "F-07", "F-08", *(f"P-{n:02}" for n in range(1, 11))},
+    "dial": {"OUT-23", "OUT-24", "OUT-26", *("P-11", "P-12", "P-20")},
+}
+
+
+def two_callers(folder: Path) -> str:
+    """One HMC that has the telephone alone, and one for which it is the backup of a VPN."""
+    text = (ROOT / "topologies" / "failover.yaml").read_text()
+    for old, new in (
+        ("  firewall: { role", "  hmc-b:    { role: hmc, modems: 1 }\n  firewall: { role"),
+        ("hmc: 192.168.10.10,", "hmc: 192.168.10.10, hmc-b: 192.168.10.11,"),
+        ("  lig: { number", '  hmc-b: { number: "1-507-555-0102" }\n  lig: { number'),
+        ("  hmc: [vpn, modem]", "  hmc-b: [modem]\n  hmc: [vpn, modem]"),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = folder / "two-callers.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def callers(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return two_callers(tmp_path_factory.mktemp("topologies"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started(runs: Runs, callers: str) -> None:
+    runs.start([(FOUR,), *((FOUR, "--fault", fault) for fault in FAULTS), (callers,)])
+
+
+def failed(runs: Runs, fault: str) -> tuple[Ran, set[str]]:
+    ran = runs.get(FOUR, "--fault", fault)
+    assert ran.status == 1, ran.told
+    return ran, ran.failed
+
+
+def test_every_agent_is_put_to_the_trials_of_its_own_way(runs: Runs) -> None:
+    ran = runs.get(FOUR)
+
+    assert ran.status == 0, ran.told
+    assert {found["verdict"] for found in ran.findings.values()} == {"pass"}
+    assert {trial.client for trial in ran.record.fence_trials} == {"remote"}
+    told = {(event["kind"], event["source"]) for event in ran.events}
+    tried = {"connections-tested", "direct-tried", "connect-tried", "fence-tried"}
+    assert {(kind, source) for kind, source in told if kind in tried} == {
+        ("connections-tested", "open"),
+        *((kind, "shut") for kind in ("direct-tried", "connect-tried")),
+        ("fence-tried", "remote"),
+    }
+
+
+def test_a_way_that_fails_is_no_failure_of_the_others(runs: Runs) -> None:
+    """Its agent did not get home by the proxy: what is asked of other ways does not speak of it."""
+    ran, found = failed(runs, "proxy-down")
+
+    assert found == {"OUT-09", "F-10"}
+    for kind in ("direct", "vpn"):
+        verdicts = {ran.findings[name]["verdict"] for name in OF_KIND[kind] & {*ran.findings}}
+        assert "fail" not in verdicts
+        assert "pass" in verdicts
+
+
+def test_what_was_not_tried_as_the_run_ended_before_did_not_fail(runs: Runs) -> None:
+    ran, found = failed(runs, "no-dialtone")
+
+    assert found == {"OUT-23"}
+    assert ran.verdict["diagnosis"].startswith("the telephone line of remote is dead")
+    untried = ran.findings["OUT-20"]
+    assert untried["verdict"] == "not-applicable"
+    assert untried["seen"].startswith("the run ended before vpn was tried")
+
+
+@pytest.mark.parametrize("fault", ["pool-empty", "wrong-psk"])
+def test_what_is_left_of_a_vpn_is_none_of_the_direct_ways(fault: str, runs: Runs) -> None:
+    """The end of an IKE SA is on the wire after the way was given up."""
+    _, found = failed(runs, fault)
+
+    assert found
+    assert found <= OF_KIND["vpn"] | {"P-22"}
+
+
+def test_a_caller_that_comes_later_is_tried_beside_the_one_that_stands(
+    runs: Runs, callers: str
+) -> None:
+    """Each with its own packets: what one sends as if it were the other is not the other's."""
+    ran = runs.get(callers)
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    assert {t.client for t in ran.record.fence_trials} == {"hmc", "hmc-b"}
+    assert all(ran.findings[f"L-{n:02}"]["verdict"] == "pass" for n in range(1, 13))
