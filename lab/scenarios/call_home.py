@@ -174,7 +174,7 @@ def call(
     """
     started = time.time()
     way = lab.homeward.in_use(agent)
-    if way is not None and way.kind == "direct" and not options:
+    if way is not None and not options:
         options = _only_family(lab, way)
     answer = agents.run(lab, agent, *options, dying=dying)
     used = way.name if way is not None else ""

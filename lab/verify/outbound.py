@@ -131,7 +131,7 @@ def check_out_02(case: Case) -> Finding:
 
 
 def _or_proxies(case: Case) -> str:
-    names = " and ".join(sorted(case.proxies.values()))
+    names = " and ".join(sorted({*case.proxies.values()}))
     return f", or by {names} to a listed server" if names else ""
 
 
@@ -180,7 +180,7 @@ def check_out_03(case: Case) -> Finding:
         f"with SNAT {'on' if case.snat else 'off'}, all that leaves by {case.outside} comes from "
         f"{nat}, and that is who the server sees",
     )
-    right = case.outer_addresses | (set() if case.snat else {*case.proxies})
+    right = case.outer_addresses | case.outer_proxies
     for frame, packet in case.leaving:
         if packet.source not in right:
             check.object(f"a packet leaves with source {packet.source}", [frame])
@@ -217,7 +217,8 @@ def _sources_text(case: Case) -> str:
 
 
 def _object_to_private(case: Case, check: Check) -> None:
-    hidden = {*case.agent_addresses, *case.proxies} - case.outer_addresses
+    own = {*case.agent_addresses, *case.proxies}
+    hidden = own - case.outer_addresses - case.outer_proxies
     for frame in case.outside_frames:
         ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
         for private in sorted(ends & hidden):

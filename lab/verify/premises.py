@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from lab.topology.dns import DNS_PORT
+from lab.topology.family import Family, family_of
 from lab.topology.model import NodePlan, Role
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS, Speaks
 from lab.topology.telephone import Lig
@@ -82,7 +83,13 @@ class Premises(ServiceTold):
     def proxies(self) -> dict[str, str]:
         """The addresses from which the customer's proxies connect to servers, and the proxies' nodes."""
         nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
-        return {node.uplink.ip: node.name for node in nodes}
+        return {ip: node.name for node in nodes for ip in node.uplink.ips}
+
+    @cached_property
+    def outer_proxies(self) -> set[str]:
+        """The addresses of proxies that the Internet sees: SNAT hides those of IPv4."""
+        own = {*self.proxies}
+        return {ip for ip in own if family_of(ip) is Family.ipv6} if self.snat else own
 
     @cached_property
     def public_address(self) -> str:

@@ -1,4 +1,4 @@
-"""Agents with ways of different kinds in one lab: each is put to the trials of its own kind, and judged by them."""
+"""Agents with ways of different kinds in one lab: each kind has trials and findings of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.integration.labs import ROOT, Ran, Runs
 pytestmark = pytest.mark.kernel
 
 FOUR = str(ROOT / "tests/data/topologies/four-ways.yaml")
+IPV6 = str(ROOT / "tests/data/topologies/ipv6-and-others.yaml")
 FAULTS = "proxy-down", "no-dialtone", "pool-empty", "wrong-psk"
 OF_KIND = {
     "direct": {"OUT-01", "F-03", "F-13"},
@@ -20,30 +21,61 @@ OF_KIND = {
 }
 
 
-def two_callers(folder: Path) -> str:
-    """One HMC that has the telephone alone, and one for which it is the backup of a VPN."""
-    text = (ROOT / "topologies" / "failover.yaml").read_text()
-    for old, new in (
-        ("  firewall: { role", "  hmc-b:    { role: hmc, modems: 1 }\n  firewall: { role"),
-        ("hmc: 192.168.10.10,", "hmc: 192.168.10.10, hmc-b: 192.168.10.11,"),
-        ("  lig: { number", '  hmc-b: { number: "1-507-555-0102" }\n  lig: { number'),
-        ("  hmc: [vpn, modem]", "  hmc-b: [modem]\n  hmc: [vpn, modem]"),
-    ):
+def changed(folder: Path, name: str, *changes: tuple[str, str]) -> str:
+    """One of the lab's own topologies with something else in its file."""
+    text = (ROOT / "topologies" / f"{name}.yaml").read_text()
+    for old, new in changes:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
-    path = folder / "two-callers.yaml"
+    path = folder / f"{name}-changed.yaml"
     path.write_text(text)
     return str(path)
 
 
 @pytest.fixture(scope="module")
-def callers(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return two_callers(tmp_path_factory.mktemp("topologies"))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("topologies")
+
+
+@pytest.fixture(scope="module")
+def callers(folder: Path) -> str:
+    """One HMC that has the telephone alone, and one for which it is the backup of a VPN."""
+    return changed(
+        folder,
+        "failover",
+        ("  firewall: { role", "  hmc-b:    { role: hmc, modems: 1 }\n  firewall: { role"),
+        ("hmc: 192.168.10.10,", "hmc: 192.168.10.10, hmc-b: 192.168.10.11,"),
+        ("  lig: { number", '  hmc-b: { number: "1-507-555-0102" }\n  lig: { number'),
+        ("  hmc: [vpn, modem]", "  hmc-b: [modem]\n  hmc: [vpn, modem]"),
+    )
+
+
+@pytest.fixture(scope="module")
+def versions(folder: Path) -> str:
+    """One agent that calls by IPv6 alone, and one by IPv4 alone: names have addresses of both."""
+    return changed(
+        folder,
+        "dual-stack",
+        ("  firewall: {", "  other:    { role: hmc }\n  firewall: {"),
+        ("aix: 192.168.10.10,", "aix: 192.168.10.10, other: ,"),
+        (
+            "  internet: { kind: direct, families: [ipv6, ipv4] }",
+            "  six: { kind: direct, families: [ipv6] }\n  four: { kind: direct }",
+        ),
+        ("  aix: [internet]", "  aix: [six]\n  other: [four]"),
+    )
+
+
+@pytest.fixture(scope="module")
+def uploads(folder: Path) -> str:
+    """Errands, and uploads by FTPS."""
+    return changed(folder, "traditional", ("expect: [", "expect: [OUT-43, "))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def started(runs: Runs, callers: str) -> None:
-    runs.start([(FOUR,), *((FOUR, "--fault", fault) for fault in FAULTS), (callers,)])
+def started(runs: Runs, callers: str, versions: str, uploads: str) -> None:
+    faulty = ((FOUR, "--fault", fault) for fault in FAULTS)
+    runs.start([(FOUR,), *faulty, *((path,) for path in (IPV6, callers, versions, uploads))])
 
 
 def failed(runs: Runs, fault: str) -> tuple[Ran, set[str]]:
@@ -107,3 +139,37 @@ def test_a_caller_that_comes_later_is_tried_beside_the_one_that_stands(
     assert ran.failed == set()
     assert {t.client for t in ran.record.fence_trials} == {"hmc", "hmc-b"}
     assert all(ran.findings[f"L-{n:02}"]["verdict"] == "pass" for n in range(1, 13))
+
+
+def test_ipv6_of_one_is_none_of_the_others(runs: Runs) -> None:
+    """The proxy's host has IPv6, too: what it tries by that is its own, and the firewall opens nothing for it."""
+    ran = runs.get(IPV6)
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    own = ran.topology.node("proxy-1").uplink
+    assert {p.source for _, p in ran.case.leaving if p.version == 6} == {
+        ran.topology.node("open").uplink.ip6
+    }
+    tried = [p for _, p in ran.case.packets(own.segment) if p.source == own.ip6 and p.is_bare_syn]
+    assert tried, "squid asks for addresses of both versions"
+
+
+def test_each_agent_calls_by_the_version_of_its_own_way(runs: Runs, versions: str) -> None:
+    """An agent with IPv6 on its link does not take IPv6 where its way is of IPv4."""
+    ran = runs.get(versions)
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    syns = [p for _, p in ran.case.packets("lan") if p.is_bare_syn and p.destination_port == 443]
+    agents = ran.case.agent_addresses
+    called = {(agents[p.source], p.version) for p in syns if p.source in agents}
+    assert called == {("aix", 6), ("other", 4)}
+
+
+def test_an_upload_is_no_errand_that_went_astray(runs: Runs, uploads: str) -> None:
+    """OUT-38, OUT-43: FTPS goes to a server that does no errands."""
+    ran = runs.get(uploads)
+
+    assert ran.status == 0, ran.told
+    assert {ran.findings[name]["verdict"] for name in ("OUT-38", "OUT-43")} == {"pass"}

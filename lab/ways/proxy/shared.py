@@ -14,16 +14,19 @@ ENOUGH = 2
 NONE_HERE = "there is no Service and Support Proxy here"
 
 
-def _proxies(case: Case) -> dict[str, str]:
-    """Node to the address from which it connects to servers."""
-    own = {proxy.node for proxy in case.topology.proxies if proxy.service}
-    return {node: address for address, node in case.proxies.items() if node in own}
+def _proxies(case: Case) -> dict[str, list[str]]:
+    """Node to the addresses from which it may connect to servers."""
+    found: dict[str, list[str]] = {p.node: [] for p in case.topology.proxies if p.service}
+    for address, node in case.proxies.items():
+        if node in found:
+            found[node].append(address)
+    return found
 
 
 def check_out_16(case: Case) -> Finding:
     """Several agents, one address."""
     proxies = _proxies(case)
-    names = all_of([f"{node} ({address})" for node, address in proxies.items()])
+    names = all_of([f"{node} ({' and '.join(own)})" for node, own in proxies.items()])
     check = Check(
         "OUT-16",
         f"several agents call home, and all that leaves by {case.outside} is of {names or 'one proxy'}",
@@ -63,9 +66,10 @@ def check_out_17(case: Case) -> Finding:
     )
     if not proxies:
         return check.not_tested(NONE_HERE)
+    addresses = {address for own in proxies.values() for address in own}
     for frame, packet in case.packets(*case.uplinks):
         to = packet.destination, packet.destination_port
-        if packet.is_bare_syn and packet.source in proxies.values() and to not in case.listed:
+        if packet.is_bare_syn and packet.source in addresses and to not in case.listed:
             check.object(f"it connects to {to[0]}:{to[1]}, which is not listed", [frame])
     trials = [trial for trial in case.told(ConnectTried) if trial.proxy in proxies]
     places = judge_refusals(case, check, trials)
