@@ -142,7 +142,7 @@ def test_a_caller_that_comes_later_is_tried_beside_the_one_that_stands(
 
 
 def test_ipv6_of_one_is_none_of_the_others(runs: Runs) -> None:
-    """The proxy's host has IPv6, too: what it tries by that is its own, and the firewall opens nothing for it."""
+    """The proxy's host has IPv6, too: what it tries by that is its own, and no rule lets it out."""
     ran = runs.get(IPV6)
 
     assert ran.status == 0, ran.told
