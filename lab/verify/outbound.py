@@ -20,16 +20,19 @@ def check_out_01(case: Case) -> Finding:
     """Direct Internet: TLS over the default route."""
     check = Check(
         "OUT-01",
-        f"every flow on {case.outside} opens with a SYN to a listed address and port 443; no IKE, "
-        "NAT-T, L2TP, ESP or AH there, nothing on the modem line",
+        f"every flow on {case.outside} opens with a SYN to a listed address and port 443"
+        f"{', or to where an errand is done' if case.other_places else ''}; no IKE, NAT-T, L2TP, ESP or AH "
+        "there, nothing on the modem line",
     )
-    flows = [
+    own = [
         (f, p)
         for f, p in _flows(case)
         if not is_of_another_way(case, "direct", f, p)
         and not case.is_of_relay(p)
         and not case.is_of_ftps(p)
     ]
+    # What errands do at other ports is judged by findings of their own (OUT-32, OUT-40, OUT-41).
+    flows = [(f, p) for f, p in own if (p.destination, p.destination_port) not in case.other_places]
     for frame, packet in flows:
         where = place(packet.destination, packet.destination_port)
         listed = (packet.destination, HTTPS) in case.listed
@@ -55,6 +58,8 @@ def check_out_01(case: Case) -> Finding:
     if not flows:
         if not case.called:
             return check.not_tested("nothing called home in this run")
+        if own:
+            return check.not_tested("the agents called at other ports only")
         check.object(f"no TCP flow left by {case.outside}")
     each = "" if len(flows) == 1 else "each "
     return check.finding(

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from lab.topology.dns import DNS_PORT
 from lab.topology.family import Family, family_of
-from lab.topology.model import NodePlan, Role
+from lab.topology.model import HTTPS_PORT, NodePlan, Role
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS, Speaks
 from lab.topology.telephone import Lig
 from lab.verify.service_told import ServiceTold
@@ -63,9 +63,20 @@ class Premises(ServiceTold):
 
     @cached_property
     def vpn_agents(self) -> tuple[NodePlan, ...]:
-        """The agents that have a way home by VPN."""
-        having = {client.client for client in vpn.clients(self.topology)}
-        return tuple(node for node in self.agents if node.name in having)
+        """The agents that a VPN is to be asked of."""
+        return tuple(node for node in self.agents if node.name in self.concerned("vpn"))
+
+    @cached_property
+    def vpn_clients(self) -> tuple[vpn.L2tpClient, ...]:
+        """These agents' sides of L2TP."""
+        clients = vpn.clients(self.topology)
+        return tuple(client for client in clients if client.client in self.concerned("vpn"))
+
+    @cached_property
+    def dialers(self) -> tuple[dial.Dialer, ...]:
+        """The agents that the telephone is to be asked of, as their ways have them."""
+        dialers = dial.dialers(self.topology)
+        return tuple(dialer for dialer in dialers if dialer.client in self.concerned("dial"))
 
     @cached_property
     def agent_addresses(self) -> dict[str, str]:
@@ -103,6 +114,12 @@ class Premises(ServiceTold):
     def listed(self) -> set[tuple[str, int]]:
         """Address and port of every listed server."""
         return {(endpoint.address, endpoint.port) for endpoint in self.topology.endpoints}
+
+    @cached_property
+    def other_places(self) -> set[tuple[str, int]]:
+        """Addresses and ports at which errands are done, and not by HTTPS at its own port."""
+        ends = (end for errand in self.topology.errands for end in errand.endpoints)
+        return {(end.address, end.port) for end in ends if end.port != HTTPS_PORT}
 
     @cached_property
     def _asked(self) -> set[tuple[str, str]]:

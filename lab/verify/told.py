@@ -68,6 +68,25 @@ class Told:
             if self.topology.way(trial.way).kind == kind and agent in ("", trial.agent)
         ]
 
+    def concerned(self, kind: str) -> tuple[str, ...]:
+        """The agents that a kind of way is to be asked of: those that have one, but for who did without.
+
+        All that have one, if nobody used it: then the finding as a whole is about nothing.
+        """
+        having = [
+            agent
+            for agent in self.topology.agents
+            if any(way.kind == kind for way in self.topology.ways_of(agent))
+        ]
+        return tuple(agent for agent in having if not self._did_without(kind, agent)) or tuple(
+            having
+        )
+
+    def _did_without(self, kind: str, agent: str) -> bool:
+        """Whether an agent came home, or was to, by ways of other kinds, and by none of this kind."""
+        tries = self.tried(kind, agent)
+        return not any(t.up for t in tries) and (not tries or self.settled(agent) is not None)
+
     # -- calls home ---------------------------------------------------------------------------
 
     @cached_property

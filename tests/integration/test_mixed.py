@@ -21,13 +21,17 @@ OF_KIND = {
 }
 
 
-def changed(folder: Path, name: str, *changes: tuple[str, str]) -> str:
-    """One of the lab's own topologies with something else in its file."""
-    text = (ROOT / "topologies" / f"{name}.yaml").read_text()
+ERRANDS = "errands: [configuration, enrolment, inventory, problem, upload, fix]"
+
+
+def changed(folder: Path, name: str, *changes: tuple[str, str], to: str = "") -> str:
+    """One of the lab's own topologies, or a file, with something else in it."""
+    given = Path(name)
+    text = (given if given.is_absolute() else ROOT / "topologies" / f"{name}.yaml").read_text()
     for old, new in changes:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
-    path = folder / f"{name}-changed.yaml"
+    path = folder / f"{to or name}-changed.yaml"
     path.write_text(text)
     return str(path)
 
@@ -72,10 +76,32 @@ def uploads(folder: Path) -> str:
     return changed(folder, "traditional", ("expect: [", "expect: [OUT-43, "))
 
 
+@pytest.fixture(scope="module")
+def backups(folder: Path) -> str:
+    """Four kinds, and two agents with backups of other kinds."""
+    return changed(
+        folder,
+        FOUR,
+        ("  remote: [modem]", "  remote: [vpn, squid, internet, modem]"),
+        ("  open:   [internet]", "  open:   [internet, vpn]"),
+        to="backups",
+    )
+
+
+@pytest.fixture(scope="module")
+def errands(folder: Path) -> str:
+    """Four kinds, by one of which errands are done."""
+    return changed(folder, FOUR, ("test: true", ERRANDS), to="errands")
+
+
 @pytest.fixture(scope="module", autouse=True)
-def started(runs: Runs, callers: str, versions: str, uploads: str) -> None:
-    faulty = ((FOUR, "--fault", fault) for fault in FAULTS)
-    runs.start([(FOUR,), *faulty, *((path,) for path in (IPV6, callers, versions, uploads))])
+def started(
+    runs: Runs, callers: str, versions: str, uploads: str, backups: str, errands: str
+) -> None:
+    paths = FOUR, IPV6, callers, versions, uploads, backups, errands
+    faulty = [(FOUR, "--fault", fault) for fault in FAULTS]
+    faulty += [(backups, "--fault", fault) for fault in ("server-down", "proxy-down")]
+    runs.start([*((path,) for path in paths), *faulty])
 
 
 def failed(runs: Runs, fault: str) -> tuple[Ran, set[str]]:
@@ -173,3 +199,41 @@ def test_an_upload_is_no_errand_that_went_astray(runs: Runs, uploads: str) -> No
 
     assert ran.status == 0, ran.told
     assert {ran.findings[name]["verdict"] for name in ("OUT-38", "OUT-43")} == {"pass"}
+
+
+def test_backups_of_other_kinds_are_all_put_to_the_test(runs: Runs, backups: str) -> None:
+    ran = runs.get(backups)
+
+    assert ran.status == 0, ran.told
+    assert {found["verdict"] for found in ran.findings.values()} == {"pass"}
+    assert {(t.agent, t.way) for t in ran.record.tries if t.backup} == {
+        *(("remote", way) for way in ("squid", "internet", "modem")),
+        ("open", "vpn"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"), [("server-down", set[str]()), ("proxy-down", {"OUT-09", "F-10"})]
+)
+def test_a_backup_that_was_not_needed_is_asked_nothing(
+    fault: str, wanted: set[str], runs: Runs, backups: str
+) -> None:
+    """Others use the same kind of way: what is asked of it is asked of them alone."""
+    ran = runs.get(backups, "--fault", fault)
+
+    assert ran.status == (1 if wanted else 0), ran.told
+    assert ran.failed == wanted
+    assert {ran.findings[name]["verdict"] for name in ("OUT-20", "P-01", "P-08", "P-09")} == {
+        "pass"
+    }
+    untried = ran.findings["OUT-23"]
+    assert untried["seen"].startswith("modem was not needed: the calls went by vpn")
+
+
+def test_errands_at_other_ports_are_no_calls_astray(runs: Runs, errands: str) -> None:
+    """OUT-01: a fix comes by HTTP (OUT-41)."""
+    ran = runs.get(errands)
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    assert 80 in {p.destination_port for _, p in ran.case.leaving if p.is_bare_syn}

@@ -13,7 +13,7 @@ from lab.ways.dial import passage
 from lab.ways.dial.fence import PROTOCOLS, LineCheck, text
 from lab.ways.dial.paper_fence import DNS_PORT
 from lab.ways.dial.passage import GATEWAY, Passing
-from lab.ways.dial.plan import Dialer, dialers
+from lab.ways.dial.plan import Dialer
 from lab.wire.decode import ESP, TCP, UDP
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT
 
@@ -37,7 +37,7 @@ def check_l_02(case: Case) -> Finding:
         others = passage.of_others(case, tried, "destination")
         check.want(others, "no other caller was tried")
     wanted: set[str] = set()
-    for plan in dialers(case.topology):
+    for plan in case.dialers:
         servers = {address for address, _ in case.listed} & _listed(case, plan)
         wanted |= servers
         _judge_reach(case, check, plan.client, servers, _of_client(tried, plan.client))
@@ -137,7 +137,7 @@ def check_l_08(case: Case) -> Finding:
             check.object(f"{p.packet.destination} is not on the list of {whose}", [p.frame])
     other = _judge_other_lists(case, check, lists) if tried else 0
     if case.came_home:
-        everybody = {plan.account.user for plan in dialers(case.topology)}
+        everybody = {plan.account.user for plan in case.dialers}
         check.miss_all(everybody - {*reached}, "{} reached nobody")
     each = [
         f"{user} reached {count(len(found), 'address', 'addresses')}"
@@ -153,7 +153,7 @@ def check_l_08(case: Case) -> Finding:
 def _judge_other_lists(case: Case, check: LineCheck, lists: dict[str, set[str]]) -> int:
     """What is on another ID's list alone must have been tried; how many packets were dropped."""
     trials = 0
-    for plan in dialers(case.topology):
+    for plan in case.dialers:
         others = set[str]().union(*lists.values()) - _listed(case, plan)
         sent = _of_client(passage.of(case).sent, plan.client)
         trials += sum(p.packet.destination in others and not p.passed for p in sent)
@@ -170,10 +170,10 @@ def check_l_10(case: Case) -> Finding:
         case,
         "L-10",
         "a caller reaches the servers for customers of its region, and not those of other regions; "
-        + ", ".join(f"{d.client} is one in {d.region}" for d in dialers(case.topology)),
+        + ", ".join(f"{d.client} is one in {d.region}" for d in case.dialers),
     )
     parts, tried = [], []
-    for plan in dialers(case.topology):
+    for plan in case.dialers:
         home, foreign = _regional(case, plan)
         if foreign:
             tried += _judge_region(case, check, plan.client, home, foreign)

@@ -47,7 +47,7 @@ def check_out_23(case: Case) -> Finding:
         f"ways, first TCP SYN; IBM is not spoken to on {case.inside}{_and_nothing(case, 'leaves')}",
     )
     steps = []
-    for plan in dialers(case.topology):
+    for plan in case.dialers:
         # What a user dials by hand beside the lab's own calls is his own business.
         opened = opened_calls(case, plan.client)
         opened = [call for call in opened if call.attempt] or opened

@@ -10,7 +10,7 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import clear_l2tp
 from lab.verify.sightings import Inside
-from lab.ways.vpn.plan import L2tpClient, SessionLayout, clients
+from lab.ways.vpn.plan import L2tpClient, SessionLayout
 from lab.wire import l2tp
 from lab.wire.l2tp import ControlType
 
@@ -90,14 +90,14 @@ def _scans_of(case: Case, node: str) -> int:
 
 def check_p_08(case: Case) -> Finding:
     """One or more PPP sessions within the tunnel."""
-    layouts = sorted({c.layout.value for c in clients(case.topology)})
+    layouts = sorted({c.layout.value for c in case.vpn_clients})
     check = Check(
         "P-08",
         "with sessions: one SCCRQ and as many ICRQ as PPP sessions for each gateway in use; with "
         f"tunnels: one SCCRQ for each ICRQ (X-08; here {' and '.join(layouts)})",
     )
     seen: list[str] = []
-    for client in clients(case.topology):
+    for client in case.vpn_clients:
         requests = case.control(ControlType.SCCRQ, client.client)
         calls = case.control(ControlType.ICRQ, client.client)
         for since, until in case.stretches:

@@ -9,7 +9,7 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import is_of_another_way
 from lab.verify.own_firewall import judge_own_firewall
-from lab.ways.vpn.plan import L2tpClient, VpnPlan, clients
+from lab.ways.vpn.plan import L2tpClient, VpnPlan
 from lab.wire import ppp
 from lab.wire.ppp import ChapCode, Code
 
@@ -23,7 +23,7 @@ def check_p_09(case: Case) -> Finding:
         "MD5(id, secret, challenge), the gateway says Success, and IPCP comes only then",
     )
     good = 0
-    for client in clients(case.topology):
+    for client in case.vpn_clients:
         good += _judge_client(case, check, client)
 
     weak = case.in_ppp(ppp.PAP)

@@ -35,14 +35,15 @@ def connections(case: Case, agent: str) -> list[Frame]:
 
 
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:
-    """Whether a packet that leaves for the Internet is one of this way's."""
+    """Whether a packet between the customer and the Internet is one of this way's."""
     if frame.segment not in case.exits:
         return False
     if packet.fragment_offset > 0 or packet.protocol in (ICMP, ICMPV6):
         return True
     if packet.protocol == UDP:
+        # Of an answer it is the source: behind NAT a second client's port is another one.
         ports = (IKE_PORT, NAT_T_PORT) if case.snat else (IKE_PORT,)
-        return packet.destination_port in ports
+        return any(packet.uses_udp(port) for port in ports)
     return packet.protocol == ESP and not case.snat
 
 
