@@ -68,7 +68,7 @@ def find_refusing_server(trail: Trail) -> Diagnosis | None:
     asked = {packet.ends for packet in packets if packet.is_bare_syn}
     asked -= {reverse(packet.ends) for packet in packets if packet.is_syn_ack}
     for packet in packets:
-        if packet.is_reset and reverse(packet.ends) in asked:
+        if packet.is_reset and reverse(packet.ends) in asked and not trail.is_near(packet.source):
             return Diagnosis(
                 "server-refuses",
                 f"{packet.source} refuses TCP {packet.source_port}: it answers the SYN of "
@@ -99,6 +99,7 @@ def find_unopened_address(trail: Trail) -> Diagnosis | None:
     passed = {(p.destination, p.destination_port) for _, p in trail.case.leaving}
     wire = trail.case.topology.node(trail.caller).uplink
     called = [p for p in trail.sockets if p.is_bare_syn and p.source in wire.ips]
+    called = [p for p in called if not trail.is_near(p.destination)]
     unnamed = [p for p in called if not any(_admits(trail, rule, p) for rule in rules)]
     if not called or len(unnamed) < len(called):
         return None  # One that a rule names failed, too: that is another story.

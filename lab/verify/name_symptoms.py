@@ -53,11 +53,14 @@ def find_failed_lookup(trail: Trail) -> Diagnosis | None:
 
 
 def _went_on(trail: Trail, lookup: Lookup) -> bool:
-    """Whether the client opened a connection after it had asked."""
+    """Whether the client opened a connection to another network after it had asked."""
     node = trail.case.topology.node(trail.client)
     packets = trail.case.packets(node.uplink.segment)
     return any(
-        frame.time > lookup.time and packet.is_bare_syn and packet.source == lookup.client
+        frame.time > lookup.time
+        and packet.is_bare_syn
+        and packet.source == lookup.client
+        and not trail.is_near(packet.destination)
         for frame, packet in packets
     )
 

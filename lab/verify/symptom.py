@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lab.record.cause import CharonCause
 from lab.verify.case import Case
 from lab.verify.journey import Course, Journey, find_course, journeys
+from lab.verify.networks import is_in
 from lab.verify.sightings import IkeSighting, Inside
 from lab.verify.telephone_calls import TelephoneCall
 from lab.ways.vpn.events import CharonComplained, PoolExhausted
@@ -154,6 +155,13 @@ class Trail:
         if self.connection:
             return [self.connection.gateway_address]
         return sorted({endpoint.address for endpoint in self.case.topology.endpoints})
+
+    def is_near(self, address: str) -> bool:
+        """Whether an address is on the link of whoever connects to servers, as a proxy's may be."""
+        segment = self.case.topology.segment(
+            self.case.topology.node(self.lookup_node).uplink.segment
+        )
+        return any(is_in(address, net) for net in (segment.subnet, segment.subnet6) if net)
 
     @property
     def refused_names(self) -> dict[str, str]:

@@ -84,6 +84,9 @@ class Told:
 
     def _did_without(self, kind: str, agent: str) -> bool:
         """Whether an agent came home, or was to, by ways of other kinds, and by none of this kind."""
+        through = [c.way for c in self.record.calls if c.agent == agent and c.succeeded]
+        if through:
+            return all(name and self.topology.way(name).kind != kind for name in through)
         tries = self.tried(kind, agent)
         return not any(t.up for t in tries) and (not tries or self.settled(agent) is not None)
 

@@ -20,6 +20,8 @@ class Need:
     kind: str = ""
     """The kind of way that such faults are about; empty: any. Elsewhere they befall what stands beside the
     path."""
+    also: tuple[str, ...] = ()
+    """Other kinds of way that they befall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,9 @@ class Fault:
 
     def survived_by(self, topology: Topology) -> bool:
         """Whether the calls home of a topology's agents get through: perhaps by another way."""
+        befallen = {self.need.kind, *self.need.also}
         spared = (
-            any(way.kind != self.need.kind for way in topology.ways_of(agent))
+            any(way.kind not in befallen for way in topology.ways_of(agent))
             for agent in topology.agents
         )
         if self.survives or self.backed_up(topology):

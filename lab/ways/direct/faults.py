@@ -170,7 +170,12 @@ FAULTS = (
     Fault(
         "address-moved",
         "the firewall's rules are of the addresses that IBM's servers had a generation earlier",
-        Need("a direct path through a firewall, to servers that have moved", _has_moved, "direct"),
+        Need(
+            "a direct path through a firewall, to servers that have moved",
+            _has_moved,
+            "direct",
+            also=("proxy",),
+        ),
         _earlier_rules,
     ),
     Fault(
@@ -247,7 +252,12 @@ FAULTS = (
     Fault(
         "blocked-443",
         "the customer's firewall loses TCP 443, and lets TCP 80 pass",
-        Need("an errand with HTTP as a backup, through a firewall", _has_both_ports, "direct"),
+        Need(
+            "an errand with HTTP as a backup, through a firewall",
+            _has_both_ports,
+            "direct",
+            also=("proxy",),
+        ),
         _https_is_blocked,
     ),
     Fault(

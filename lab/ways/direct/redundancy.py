@@ -35,7 +35,10 @@ class Asked:
 
 
 def asked(case: Case, agent: str) -> list[Asked]:
-    """An agent's connections to listed servers on its own wire, in order."""
+    """An agent's connections to listed servers on its own wire, in order, as far as a direct way was there.
+
+    Who has none connects to servers for the lab's own trial only (F-10).
+    """
     return [
         Asked(
             time=connection.frames[0].time,
@@ -49,6 +52,7 @@ def asked(case: Case, agent: str) -> list[Asked]:
         if connection.opened
         and case.agent_addresses.get(connection.client) == agent
         and (connection.server, connection.port) in case.listed
+        and case.kinds_of(agent, connection.frames[0].time) <= {"direct"}
         and not _is_test(case, connection.frames[0])
     ]
 
@@ -66,7 +70,7 @@ def check_r_09(case: Case) -> Finding:
         "call home comes through by it",
     )
     told = []
-    for agent in case.topology.agents:
+    for agent in case.concerned("direct"):
         found = asked(case, agent)
         down = [one for one in found if not one.answered]
         if not down:

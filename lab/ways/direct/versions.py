@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.names import all_of, count
+from lab.record.event import CalledByOne
 from lab.topology.family import Family, family_of
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
@@ -93,6 +94,8 @@ def check_out_08(case: Case) -> Finding:
         check.show(_first_frames(made))
         if not made and not case.came_home:
             return check.not_tested(f"{case.why_not_home}, so nobody called by {family}")
+        if not made and _home_by_others(case, family):
+            return check.not_tested(f"the calls came through, and none was made by {family}")
         if not made and _told_of_others(case, family):
             return check.not_tested(f"no name server told of an address of {family}")
         check.want(made, f"nobody called a listed server by {family}")
@@ -107,6 +110,15 @@ def check_out_08(case: Case) -> Finding:
     if silent:
         return check.not_tested(f"no server answered by {all_of(silent)}")
     return check.finding(f"{'; '.join(told)} in the servers' ledger")
+
+
+def _home_by_others(case: Case, family: Family) -> bool:
+    """Whether every agent came home, and the lab did not ask for a call by this version of IP.
+
+    It asks for one unless a fault was put in.
+    """
+    asked = {event.family for event in case.told(CalledByOne)}
+    return case.came_home and not asked & {str(family)} and bool(case.topology.fault)
 
 
 def _told_of_others(case: Case, family: Family) -> bool:

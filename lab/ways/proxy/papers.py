@@ -10,7 +10,7 @@ from lab.topology.proxy import HttpProxy
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.firewall import NO_FIREWALL, judge_counter, judge_strangers, rule_text, rules_of
-from lab.verify.outbound import object_to_failed_calls
+from lab.verify.outbound import ON_ITS_WAY_S, object_to_failed_calls
 from lab.ways.proxy.events import ConnectTried, DirectTried
 from lab.ways.proxy.tunnels import CONNECT, Tunnel, opened, own_tunnels
 from lab.wire import tls
@@ -59,14 +59,16 @@ def check_out_09(case: Case) -> Finding:
             check.object(words, frames_of_tunnels([tunnel]))
     _object_to_direct(case, check)
     object_to_failed_calls(case, check, "proxy")
-    for agent in case.topology.agents:
-        settled = case.settled(agent)
-        by_proxy = settled is not None and settled.kind == "proxy"
-        if by_proxy and case.came_home and not any(tunnel.agent == agent for tunnel in made):
+    ends = {agent: case.settled(agent) for agent in case.topology.agents}
+    settled_by_proxy = [agent for agent, way in ends.items() if way and way.kind == "proxy"]
+    for agent in settled_by_proxy if case.came_home else ():
+        if not any(tunnel.agent == agent for tunnel in made):
             check.object(f"{agent} came home, and no tunnel of it is on {case.inside}")
     check.show(frames_of_tunnels(made))
     if not made:
         return check.not_tested("no proxy made a tunnel in this run")
+    if not case.proxied and case.came_home and not settled_by_proxy:
+        return check.not_tested("the calls came through, and none by a proxy")
     check.want(case.proxied, f"no connection of a proxy left by {case.outside}")
     by = all_of(sorted({tunnel.proxy.node for tunnel in made}))
     targets = all_of(sorted({tunnel.target for tunnel in made}))
@@ -85,7 +87,8 @@ def _object_to_direct(case: Case, check: Check) -> None:
         agent = case.agent_addresses.get(packet.source)
         if agent is None or packet.destination not in addresses:
             continue
-        if agent not in alone and case.kinds_of(agent, frame.time) != {"proxy"}:
+        times = (frame.time, frame.time - ON_ITS_WAY_S)
+        if agent not in alone and any(case.kinds_of(agent, at) != {"proxy"} for at in times):
             continue  # That is for another way's findings.
         if not any(t.source == agent and t.started <= frame.time <= t.time for t in trials):
             check.object(f"{agent} sends to {packet.destination} without a proxy", [frame])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.names import all_of, count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
+from lab.verify.outbound import is_of_another_way
 from lab.ways.proxy.events import ConnectTried
 from lab.ways.proxy.papers import frames_of_tunnels, judge_refusals
 from lab.ways.proxy.tunnels import own_tunnels
@@ -35,19 +36,25 @@ def check_out_16(case: Case) -> Finding:
         return check.not_tested(NONE_HERE)
     made = [tunnel for tunnel in own_tunnels(case) if tunnel.is_made]
     served = {tunnel.agent for tunnel in made if tunnel.proxy.node in proxies}
-    flows = [(frame, packet) for frame, packet in case.leaving if packet.is_bare_syn]
+    own = [
+        (frame, packet)
+        for frame, packet in case.leaving
+        if packet.ends in case.proxied or not is_of_another_way(case, "proxy", frame, packet)
+    ]
+    flows = [(frame, packet) for frame, packet in own if packet.is_bare_syn]
     for frame, packet in flows:
         if packet.ends not in case.proxied:
             check.object(f"a connection to {packet.destination} is of no proxy", [frame])
-    sources = {packet.source for _, packet in case.leaving}
+    sources = {packet.source for _, packet in own}
     if len(sources) > 1:
         check.object(f"{len(sources)} addresses leave: {all_of(sorted(sources))}")
     check.show([frame for frame, _ in flows] + frames_of_tunnels(made))
-    if len(case.topology.agents) < ENOUGH:
+    agents = case.concerned("proxy")
+    if len(agents) < ENOUGH:
         return check.not_tested("there is one agent only")
     if len(served) < ENOUGH and not case.called:
         return check.not_tested("no two agents called home in this run")
-    for agent in case.topology.agents:
+    for agent in agents:
         if agent not in served:
             check.object(f"{agent} has no tunnel by {all_of([*proxies])}")
     return check.finding(

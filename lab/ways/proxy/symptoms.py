@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import inf
 
 from lab.names import all_of, count
 from lab.topology.proxy import BUSY, HttpProxy
@@ -15,6 +16,7 @@ from lab.ways.proxy.papers import LOG_IN_WANTED
 from lab.ways.proxy.plan import ProxyPlan
 from lab.ways.proxy.tunnels import Tunnel, opened, own_tunnels
 from lab.wire import hello
+from lab.wire.decode import Packet
 
 FORBIDDEN = (403, 405, 501)
 """A method or a place that the proxy does not want, or does not know (RFC 9110 15)."""
@@ -153,13 +155,18 @@ def find_inspection(trail: ProxyTrail) -> Diagnosis | None:
 
 
 def find_closed_server(trail: ProxyTrail) -> Diagnosis | None:
-    """The firewall keeps the proxy from some addresses of a server, and it got out to another one."""
+    """The firewall keeps the proxy from some addresses of a server, and in one call it got out to another."""
     firewall = trail.case.topology.firewall
-    syns = [p for p in trail.sockets if p.is_bare_syn and _from_proxy(trail, p.source)]
     gone = {(p.destination, p.tcp_sequence) for _, p in trail.case.leaving if p.is_bare_syn}
-    passed = {p.destination for p in syns if (p.destination, p.tcp_sequence) in gone}
-    lost = [p for p in syns if p.destination not in passed]
-    if firewall is None or not lost or not passed:
+    passed: set[str] = set()
+    begun: list[Packet] = []
+    for syns in _syns_by_call(trail):
+        out = {p.destination for p in syns if (p.destination, p.tcp_sequence) in gone}
+        passed |= out
+        # Where nothing got out the network was cut off, and no address is to blame.
+        begun += syns if out else []
+    lost = [p for p in begun if p.destination not in passed]
+    if firewall is None or not lost:
         return None
     places = all_of([*{f"TCP {p.destination_port} to {p.destination}": p for p in lost}])
     return Diagnosis(
@@ -169,6 +176,19 @@ def find_closed_server(trail: ProxyTrail) -> Diagnosis | None:
         f"it got out to {all_of(sorted(passed))}",
         f"open {places} for {trail.caller}: lab explain {trail.case.topology.profile} prints the rules",
     )
+
+
+def _syns_by_call(trail: ProxyTrail) -> list[list[Packet]]:
+    """The proxy's SYNs in each call home of the client's; all of them, if nothing called."""
+    wire = trail.case.topology.node(trail.caller).uplink.segment
+    syns = [
+        (frame.time, packet)
+        for frame, packet in trail.case.packets(wire)
+        if packet.is_bare_syn and _from_proxy(trail, packet.source)
+    ]
+    calls = [call for call in trail.case.record.calls if call.agent == trail.client]
+    spans = [(call.started, call.ended) for call in calls] or [(0.0, inf)]
+    return [[p for time, p in syns if start <= time <= end] for start, end in spans]
 
 
 def _went_out(trail: ProxyTrail) -> bool:
