@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.ibm import events as ibm
 from lab.record import story
-from lab.record.event import Event
+from lab.record.event import CalledByOne, Event
 from lab.record.record import Record, Transaction
 from lab.relay import events as relay
 from lab.service import events as remote_service
@@ -65,6 +65,7 @@ class Case(Premises):
             *proxy.KINDS,
             *ibm.KINDS,
             *direct.KINDS,
+            CalledByOne,
         )
 
     @cached_property

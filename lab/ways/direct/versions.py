@@ -94,7 +94,7 @@ def check_out_08(case: Case) -> Finding:
         check.show(_first_frames(made))
         if not made and not case.came_home:
             return check.not_tested(f"{case.why_not_home}, so nobody called by {family}")
-        if not made and _home_by_others(case, family):
+        if not made and family is not families[0] and _home_by_others(case, family):
             return check.not_tested(f"the calls came through, and none was made by {family}")
         if not made and _told_of_others(case, family):
             return check.not_tested(f"no name server told of an address of {family}")
@@ -113,12 +113,9 @@ def check_out_08(case: Case) -> Finding:
 
 
 def _home_by_others(case: Case, family: Family) -> bool:
-    """Whether every agent came home, and the lab did not ask for a call by this version of IP.
-
-    It asks for one unless a fault was put in.
-    """
+    """Whether every agent came home, and the lab did not ask for a call by this version of IP."""
     asked = {event.family for event in case.told(CalledByOne)}
-    return case.came_home and not asked & {str(family)} and bool(case.topology.fault)
+    return case.came_home and str(family) not in asked
 
 
 def _told_of_others(case: Case, family: Family) -> bool:
