@@ -70,6 +70,8 @@ def check_out_01(case: Case) -> Finding:
 def is_of_another_way(case: Case, kind: str, frame: Frame, packet: Packet) -> bool:
     """Whether a packet belongs to a way of another kind that an agent had at the time."""
     kinds = case.kinds_at(frame.time) | case.kinds_at(frame.time - ON_ITS_WAY_S)
+    if any(since <= frame.time <= until + ON_ITS_WAY_S for since, until in case.borrowed):
+        kinds = kinds | {"vpn"}
     return any(ways.stage(k, "wires").allows(case, frame, packet) for k in kinds - {kind})
 
 

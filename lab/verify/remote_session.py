@@ -167,8 +167,12 @@ def check_i_09(case: Case) -> Finding:
         _want_all_arrived(check, scan)
         check.want(scan.silent, scan.sentence)
     since = min((scan.started for scan in scans), default=inf)
-    until = max((scan.time for scan in scans), default=inf)
-    strange = [i for i in _of_console(case) if since <= i.frame.time <= until]
+    spans_of_scans = [(scan.started, scan.time) for scan in scans]
+    strange = [
+        item
+        for item in _of_console(case)
+        if any(start <= item.frame.time <= end for start, end in spans_of_scans)
+    ]
     check.forbid(frames_of(strange), "of the console on the line meanwhile")
     tried = [e for e in case.told(ServiceTried) if e.time < since]
     for partition in _allowed(service):

@@ -21,6 +21,8 @@ from lab.wire.decode import Frame
 from lab.wire.l2tp import Avp, ControlType
 from lab.wire.ppp import ChapCode, Code
 
+VPN_RULES = ("F-06", "F-07")
+"""By which the customer's firewall opens the VPN for calling home."""
 Lane = tuple[int, int]
 """A tunnel ID and a session ID of L2TP, as the header of a message has them (RFC 2661 3.1)."""
 
@@ -80,7 +82,9 @@ def check_i_14(case: Case) -> Finding:
     console = of(case).console
     addresses = {case.topology.node(console).uplink.ip, case.public_address}
     times = [event.time for event in enabled(case)]
-    first = [s for s in case.ike if begins(s)]
+    callers = [node for node in case.vpn_agents if node.name != console]
+    theirs = {node.uplink.ip for node in callers}
+    first = [s for s in case.ike if begins(s) and s.packet.source not in theirs]
     for sighting in first:
         if sighting.packet.source not in addresses:
             check.object(f"{sighting.packet.source} began IKE", [sighting.frame])
@@ -93,6 +97,7 @@ def check_i_14(case: Case) -> Finding:
     how = ", each time after a call that carried nothing" if of(case).by_call else ""
     return check.finding(
         f"{console} began IKE after {count(len(times), 'enabling')}{how}, and nobody else ever did"
+        f"{', but to call home' if callers else ''}"
     )
 
 
@@ -123,8 +128,9 @@ def check_i_15(case: Case) -> Finding:
     wall = case.topology.firewall
     if wall is None:
         return check.not_tested("the customer has no firewall")
+    elsewhere = _sources_of_other_ways(case)
     for rule in wall.rules:
-        if rule.requirement not in ("F-06", "F-07"):
+        if rule.requirement not in VPN_RULES and rule.source.removesuffix("/32") not in elsewhere:
             check.object(f"the firewall opens {rule.protocol} {rule.port} for {rule.requirement}")
     known = {*allow_counters(wall)}
     counted = case.record.counters.get(wall.node, {})
@@ -134,10 +140,20 @@ def check_i_15(case: Case) -> Finding:
     check.want(used & known, "the firewall let nothing through")
     syns = [f for f, p in case.entering if p.is_bare_syn and not case.is_injected(p)]
     check.forbid(syns, f"came through {wall.node}", "SYN")
+    rules = [rule for rule in wall.rules if rule.requirement in VPN_RULES]
     return check.finding(
-        f"{count(len(wall.rules), 'rule')} for the VPN servers; {count(len(case.entering), 'packet')} came "
+        f"{count(len(rules), 'rule')} for the VPN servers; {count(len(case.entering), 'packet')} came "
         "through, and no SYN"
     )
+
+
+def _sources_of_other_ways(case: Case) -> set[str]:
+    """The addresses of proxies, and of agents with other ways home: findings of theirs judge their rules."""
+    console, found = of(case).console, {*case.proxies}
+    for node in case.agents:
+        if node.name != console or any(w.kind != "vpn" for w in case.topology.ways_of(console)):
+            found |= {*node.uplink.ips}
+    return found
 
 
 def check_i_16(case: Case) -> Finding:

@@ -55,12 +55,29 @@ def one_partition() -> str:
     return replaced(("access: [hmc, lpar-1, lpar-2]", "access: [lpar-1]"))
 
 
+def others_beside() -> str:
+    """The HMC has another way home, too; another one calls by the same VPN, and a third one by a proxy."""
+    hosts = "  proxy-1:  { role: proxy }\n  caller:   { role: hmc }\n  shut:     { role: hmc }\n"
+    squid = "  squid: { kind: proxy, proxies: [proxy-1] }\n"
+    return replaced(
+        ("  firewall: {", f"{hosts}  firewall: {{"),
+        ("hmc: 203.0.113.10,", "hmc: 203.0.113.10, caller: , shut: , proxy-1: ,"),
+        ("\nways:\n", f"\nways:\n  open: {{ kind: direct }}\n{squid}"),
+        ("  hmc: [vpn]", "  hmc: [vpn, open]\n  caller: [vpn]\n  shut: [squid]"),
+        ("  [OUT-02,", "  [OUT-01, OUT-09, F-03, F-10, OUT-02,"),
+    )
+
+
 VARIANTS: dict[Callable[[], str], dict[str, str]] = {
     one_tunnel_in_2007: {
         "I-10": "TCP and UDP 22-23, 2125, 2300, 9090, 9735, 9940, 30000-30009 answered of all",
         "I-16": "1 SCCRQ and 3 ICRQ; 1 SCCRQ and 3 ICRQ",
     },
     by_a_call: {"I-14": "each time after a call that carried nothing"},
+    others_beside: {
+        "I-14": "and nobody else ever did, but to call home",
+        "I-15": "8 rules for the VPN servers",
+    },
     one_partition: {
         "I-09": "none answered; partitions answered",
         "I-16": "2 SCCRQ and 2 ICRQ",
