@@ -180,6 +180,28 @@ def test_without_a_rule_its_server_is_not_reached_and_every_other_is(
         assert (f"TCP {port} to {destination} " in run.told) == (source == first)
 
 
+LOST = {
+    True: "IPv6 of aix is lost at firewall: ",
+    False: "firewall does not let aix out by TCP 443 to 192.148.6.11 ",
+}
+
+
+@pytest.mark.parametrize("six", LOST)
+def test_without_the_rule_for_one_version_of_ip_the_call_by_that_one_fails(
+    six: bool, tmp_path: Path
+) -> None:
+    """OUT-08: the other version brings the first call home."""
+    run = Without(
+        "dual-stack",
+        lambda rule: rule.protocol == "tcp" and (":" in rule.destination) == six,
+        tmp_path,
+    )
+
+    assert run.judged.exit_status == 1
+    assert run.told.startswith(LOST[six])
+    assert [call.succeeded for call in run.record.calls] == [True, False]
+
+
 @pytest.mark.parametrize("name", ["esa-aix", "direct", "direct-ranges", "direct-names"])
 def test_without_all_rules_of_a_direct_way_nothing_leaves(name: str, tmp_path: Path) -> None:
     run = Without(name, lambda rule: rule.protocol == "tcp", tmp_path)

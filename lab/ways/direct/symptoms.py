@@ -24,6 +24,8 @@ FAILURE: tuple[Symptom, ...] = (
     internet_symptoms.find_unopened_address,
     internet_symptoms.find_lost_ipv6,
     internet_symptoms.find_lost_syn,
+    opening_symptoms.find_blocked_server,
+    internet_symptoms.find_silent_server,
     internet_symptoms.find_agent_failure,
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
