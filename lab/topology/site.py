@@ -275,18 +275,23 @@ class Site:
                 way=name,
                 variant=str(variant) if has_two else "",
                 endpoints=tuple(
-                    sorted(self._places(kind, variant), key=lambda end: end.port == HTTP_PORT)
+                    sorted(
+                        self._places(kind, variant, way.ip_families),
+                        key=lambda end: end.port == HTTP_PORT,
+                    )
                 ),
             )
             for kind in way.errands_done
         )
 
-    def _places(self, kind: ErrandKind, variant: Variant) -> Iterator[Endpoint]:
+    def _places(
+        self, kind: ErrandKind, variant: Variant, families: Iterable[Family]
+    ) -> Iterator[Endpoint]:
         """Where an errand is done. A fix comes by HTTP, where that is listed (OUT-41). A configuration falls
         back on HTTP where the generation has that (OUT-32, V-18), and nothing else uses it (OUT-33)."""
         has_backup = not self.profile.can.every["has", Feature.http_backup].lacks
-        rows = [a for a in self.profile.servers(self.spec.region, variant) if a.version == 4]
-        for address in rows:
+        listed = self.profile.servers(self.spec.region, variant)
+        for address in (a for family in families for a in listed if a.family is family):
             if kind not in address.row.serves:
                 continue
             row = address.row

@@ -97,7 +97,7 @@ class ErrandsSeen:
     def carriages(self) -> list[ErrandCarriage]:
         """Every TCP connection that was opened towards the Internet, in order."""
         case = self._case
-        own = {case.public_address} if case.snat else {*case.agent_addresses, *case.proxies}
+        own = case.outer_addresses | case.outer_proxies
         entries: dict[tuple[str, int, str, int], list[Transaction]] = {}
         for entry in case.record.ledger:
             ends = (entry.peer_ip, entry.peer_port, entry.server_ip, entry.server_port)

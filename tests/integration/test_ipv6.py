@@ -240,3 +240,32 @@ def test_a_generation_without_ipv6_sends_nothing(tmp_path: Path) -> None:
     assert "esa-linux-7.1.5 has no IPv6: S0 does not fully support IPv6 (OUT-07" in ran.stderr
     assert "write families: [ipv4]" in ran.stderr
     assert not ran.run_dir.exists()
+
+
+@pytest.mark.parametrize("families", ["ipv6", "ipv6, ipv4"])
+def test_errands_are_done_by_the_versions_of_their_way(families: str, tmp_path: Path) -> None:
+    """OUT-37, OUT-41, OUT-42: the fix comes by HTTP of the same version."""
+    path = other(
+        tmp_path,
+        "simplified",
+        ("192.168.10.0/24\n", "192.168.10.0/24\n    subnet6: 2001:db8:10::/64\n"),
+        ("198.51.100.0/24\n", "198.51.100.0/24\n    subnet6: 2001:db8:51::/64\n"),
+        ("192.0.2.0/24\n", "192.0.2.0/24\n    subnet6: 2001:db8:2::/64\n"),
+        ("kind: direct\n", f"kind: direct\n    families: [{families}]\n"),
+        ("expect: [", f"expect: [{'OUT-08' if ',' in families else 'OUT-06'}, "),
+    )
+
+    ran = run(path)
+
+    assert ran.status == 0, ran.told
+    assert {found["verdict"] for found in ran.findings.values()} == {"pass"}
+    done = {
+        (call.attempts[0].address.count(":") > 0, a.errand)
+        for call in ran.record.calls
+        for a in call.attempts
+    }
+    kinds = {errand.kind for errand in ran.topology.errands}
+    assert done == {(family == "ipv6", kind) for family in families.split(", ") for kind in kinds}
+    assert {p.version for _, p in ran.case.leaving if p.destination_port == 80} == {
+        int(family[-1]) for family in families.split(", ")
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lab.topology.catalogue import IN_CLEAR, Region, RowKind, Variant
-from lab.topology.family import Family
+from lab.topology.family import Family, family_of
 from lab.topology.model import AllowRule, Endpoint
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
 from lab.topology.site import Site
@@ -88,7 +88,7 @@ def _rules(site: Site, way: DirectSpec, agent: str, family: Family) -> Iterator[
             port=port,
             both_ways=False,
         )
-    for (destination, port), requirement in _asked_by_errands(site, way, wanted).items():
+    for (destination, port), requirement in _asked_by_errands(site, way, wanted, family).items():
         yield AllowRule(
             requirement=requirement,
             source=own,
@@ -118,7 +118,7 @@ def _rules(site: Site, way: DirectSpec, agent: str, family: Family) -> Iterator[
 
 
 def _asked_by_errands(
-    site: Site, way: DirectSpec, wanted: Iterable[Endpoint]
+    site: Site, way: DirectSpec, wanted: Iterable[Endpoint], family: Family
 ) -> dict[tuple[str, int], str]:
     """What errands want opened beside that, and the requirement that asks for it; uploads have their own."""
     known = {(end.address, end.port) for end in wanted}
@@ -128,6 +128,7 @@ def _asked_by_errands(
         for errand in site.errands(way)
         for end in errand.endpoints
         if (end.address, end.port) not in known and end.port != FTPS_PORT
+        if family_of(end.address) is family
         for opening in site.openings([end])
     }
 
