@@ -53,12 +53,13 @@ def _spared(case: Case, entry: Requirement) -> str:
     """Why a finding says nothing about ways that led no agent home, as others did."""
     names = [way.name for way in case.topology.ways if way.kind == entry.kind]
     tries = case.tried(entry.kind)
-    if names and not tries and any(not trial.up for trial in case.record.tries):
-        return f"the run ended before {' and '.join(names)} {'was' if len(names) == 1 else 'were'} tried"
     # Who has no way of the kind says nothing of it, also by a call home that failed.
     having = [a for a in case.topology.callers if {*a.ways} & {*names}] or case.topology.callers
     led = {agent.name: _led_home(case, agent.name, entry) for agent in having}
     failed = {call.agent for call in case.failed_calls}
+    broke_off = any(not trial.up for trial in case.record.tries) and not all(led.values())
+    if names and not tries and broke_off:
+        return f"the run ended before {' and '.join(names)} {'was' if len(names) == 1 else 'were'} tried"
     if not names or failed & {*led} or not all(led.values()):
         return ""
     if any(own & {*names} for own in led.values()):

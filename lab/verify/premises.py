@@ -67,6 +67,12 @@ class Premises(ServiceTold):
         return tuple(node for node in self.agents if node.name in self.concerned("vpn"))
 
     @cached_property
+    def other_vpn_callers(self) -> tuple[NodePlan, ...]:
+        """The agents, but for the console of remote service, that tried to come home by VPN."""
+        console = self.topology.service.console if self.topology.service else ""
+        return tuple(n for n in self.agents if n.name != console and self.tried("vpn", n.name))
+
+    @cached_property
     def vpn_clients(self) -> tuple[vpn.L2tpClient, ...]:
         """These agents' sides of L2TP."""
         clients = vpn.clients(self.topology)

@@ -40,12 +40,17 @@ def by_telephone(case: Case) -> list[TelephoneCall]:
 def by_vpn(case: Case) -> list[list[Inside]]:
     """What the VPN carried in each session, from the enabling to the end; one that came up.
 
-    Other agents may call home by VPN meanwhile: what is theirs is no part of it.
+    Other agents may call home by VPN meanwhile: what is theirs is no part of it, but for what they say to the
+    representative, who must not reach them.
     """
     ups = [event.time for event in case.told(SessionUp)]
-    console = case.topology.service.console if case.topology.service else ""
-    others = {node.name for node in case.vpn_agents} - {console}
-    carried = [item for item in case.service_insides if item.client not in others]
+    others = {node.name for node in case.other_vpn_callers}
+    caller = case.topology.service.caller_address if case.topology.service else ""
+    carried = [
+        item
+        for item in case.service_insides
+        if item.client not in others or (item.data and item.data.destination == caller)
+    ]
     return [
         [item for item in carried if since <= item.frame.time <= until]
         for since, until in case.borrowed

@@ -82,7 +82,7 @@ def check_i_14(case: Case) -> Finding:
     console = of(case).console
     addresses = {case.topology.node(console).uplink.ip, case.public_address}
     times = [event.time for event in enabled(case)]
-    callers = [node for node in case.vpn_agents if node.name != console]
+    callers = case.other_vpn_callers
     theirs = {node.uplink.ip for node in callers}
     first = [s for s in case.ike if begins(s) and s.packet.source not in theirs]
     for sighting in first:

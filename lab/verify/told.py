@@ -69,9 +69,9 @@ class Told:
         ]
 
     def concerned(self, kind: str) -> tuple[str, ...]:
-        """The agents that a kind of way is to be asked of: those that have one, but for who did without.
+        """The agents that findings on a kind of way are about: those that have such a way and used it.
 
-        All that have one, if nobody used it: then the finding as a whole is about nothing.
+        If nobody used it, all that have one: then ``verify.judge`` says that nothing was put to the test.
         """
         having = [
             agent
@@ -83,10 +83,7 @@ class Told:
         )
 
     def _did_without(self, kind: str, agent: str) -> bool:
-        """Whether an agent came home, or was to, by ways of other kinds, and by none of this kind."""
-        through = [c.way for c in self.record.calls if c.agent == agent and c.succeeded]
-        if through:
-            return all(name and self.topology.way(name).kind != kind for name in through)
+        """Whether an agent never had a way of a kind up, as it did not try one or came home by another."""
         tries = self.tried(kind, agent)
         return not any(t.up for t in tries) and (not tries or self.settled(agent) is not None)
 

@@ -70,7 +70,6 @@ PLANS: dict[str, tuple[str, tuple[Change, ...]]] = {
 WITH_FAULTS = (
     ("ranges", "address-blocked", "firewall does not let proxy-1 out by TCP 443 to 129.42.56.189"),
     ("two-networks", "network-down", "lan-a was cut off"),
-    ("two-networks-backup", "network-down", "by internet: TCP of other is lost at firewall"),
     ("versions", "proxy-down", "by squid: proxy-1 (192.168.10.11:3128) refuses TCP"),
     ("ranges-backup", "proxy-inspects", "by squid: proxy-1 (192.168.10.11:3128) breaks TLS open"),
     ("backup-of-direct", "dns-silent", "by internet: IBM's name server 203.0.113.54 is silent"),

@@ -55,6 +55,19 @@ def callers(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
+def in_turn(folder: Path) -> str:
+    """Two HMCs that are on the telephone one after the other: one first, and one as the backup."""
+    return changed(
+        folder,
+        "dial-two-hmcs",
+        ("\nways:\n", "\nways:\n  net: { kind: direct }\n"),
+        ("  hmc:   [modem]", "  hmc:   [modem, net]"),
+        ("  hmc-b: [modem]", "  hmc-b: [net, modem]"),
+        ("   F-18, ", "   OUT-01, "),
+    )
+
+
+@pytest.fixture(scope="module")
 def versions(folder: Path) -> str:
     """One agent that calls by IPv6 alone, and one by IPv4 alone: names have addresses of both."""
     return changed(
@@ -96,11 +109,18 @@ def errands(folder: Path) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def started(
-    runs: Runs, callers: str, versions: str, uploads: str, backups: str, errands: str
+    runs: Runs,
+    callers: str,
+    in_turn: str,
+    versions: str,
+    uploads: str,
+    backups: str,
+    errands: str,
 ) -> None:
-    paths = FOUR, IPV6, callers, versions, uploads, backups, errands
+    paths = FOUR, IPV6, callers, in_turn, versions, uploads, backups, errands
     faulty = [(FOUR, "--fault", fault) for fault in FAULTS]
     faulty += [(backups, "--fault", fault) for fault in ("server-down", "proxy-down")]
+    faulty.append((in_turn, "--fault", "modem-unplugged"))
     runs.start([*((path,) for path in paths), *faulty])
 
 
@@ -165,6 +185,24 @@ def test_a_caller_that_comes_later_is_tried_beside_the_one_that_stands(
     assert ran.failed == set()
     assert {t.client for t in ran.record.fence_trials} == {"hmc", "hmc-b"}
     assert all(ran.findings[f"L-{n:02}"]["verdict"] == "pass" for n in range(1, 13))
+
+
+def test_who_is_alone_on_the_telephone_is_not_tried_from_another(runs: Runs, in_turn: str) -> None:
+    """L-01, L-02, L-05: one caller after the other, and never two at a time."""
+    ran = runs.get(in_turn)
+
+    assert ran.status == 0, ran.told
+    assert {t.client for t in ran.record.fence_trials} == {"hmc", "hmc-b"}
+    assert all(ran.findings[f"L-{n:02}"]["verdict"] == "pass" for n in range(1, 13))
+
+
+def test_who_needed_no_modem_has_none_to_answer_for(runs: Runs, in_turn: str) -> None:
+    """OUT-23: the other one's way by telephone was up, and lost."""
+    ran = runs.get(in_turn, "--fault", "modem-unplugged")
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    assert ran.findings["OUT-23"]["verdict"] == "pass"
 
 
 def test_ipv6_of_one_is_none_of_the_others(runs: Runs) -> None:

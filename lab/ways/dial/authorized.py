@@ -33,7 +33,7 @@ def check_l_02(case: Case) -> Finding:
     unlisted = [p for p in passage.of(case).sent if p.counter == fence.UNLISTED]
     tried = passage.tried(case, "L-02")
     check.judge([*unlisted, *tried])
-    if tried and len(passage.callers(case)) > 1:
+    if tried and passage.stood_together(case):
         others = passage.of_others(case, tried, "destination")
         check.want(others, "no other caller was tried")
     wanted: set[str] = set()

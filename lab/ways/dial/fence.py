@@ -121,7 +121,7 @@ def check_l_01(case: Case) -> Finding:
         free = not _spare(case) or sources & {*lig.ppp.pool}
         check.want(free, "no other address of the pool was tried")
         check.want(sources & {*case.agent_addresses}, "no address of an HMC's own was tried")
-        others = len(passage.callers(case)) < 2 or passage.of_others(case, tried, "source")
+        others = not passage.stood_together(case) or passage.of_others(case, tried, "source")
         check.want(others, "no address of another call was tried")
     for frame, packet in passage.of(case).strays:
         if packet.source not in passage.own_addresses(case):
@@ -192,7 +192,7 @@ def _want_kinds(case: Case, check: LineCheck, tried: list[Passing]) -> None:
     )
     strangers = {p.packet.source for p in dropped(tried)} - servers
     check.want(strangers, "nobody who is not listed tried")
-    if len(passage.callers(case)) < 2:
+    if not passage.stood_together(case):
         return
     heard = {p.packet.ends[3:]: _client(p) for p in tried if p.allowed}
     crossed = [p for p in to_callers if heard.get(p.packet.ends[3:], "") not in ("", _client(p))]

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import combinations
 from math import inf
 from operator import itemgetter
 
@@ -223,9 +224,15 @@ def losses(case: Case) -> str:
 
 
 @lru_cache(maxsize=1)
-def callers(case: Case) -> frozenset[str]:
-    """The agents that AT&T's gateway had calls of; others may have come home by ways of another kind."""
-    return frozenset(call.client for call in case.telephone_calls if call.opened < inf)
+def stood_together(case: Case) -> bool:
+    """Whether calls of two clients stood when the fence was tried: then one is tried from the other, too."""
+    calls = [call for call in case.telephone_calls if call.opened < inf]
+    sent = {trial.sent for trial in case.record.fence_trials}
+    return any(
+        one.client != other.client
+        and any(max(one.opened, other.opened) <= at <= min(one.ending, other.ending) for at in sent)
+        for one, other in combinations(calls, 2)
+    )
 
 
 # Trials.

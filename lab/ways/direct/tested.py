@@ -138,9 +138,7 @@ def judge_tests(check: Check, tests: Iterable[Tested]) -> None:
 
 
 def plans_of(case: Case) -> Iterator[tuple[DirectPlan, str]]:
-    """The ways home over the Internet, each with every agent that has it and did not do without."""
-    concerned = case.concerned("direct")
+    """The ways home over the Internet, each with every agent that has it."""
     for plan in plans(case.topology):
         for agent in plan.agents:
-            if agent in concerned:
-                yield plan, agent
+            yield plan, agent

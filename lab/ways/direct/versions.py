@@ -95,7 +95,7 @@ def check_out_08(case: Case) -> Finding:
         check.show(_first_frames(made))
         if not made and not case.came_home:
             return check.not_tested(f"{case.why_not_home}, so nobody called by {family}")
-        if not made and family is not families[0] and _home_by_others(case, family):
+        if not made and _home_by_others(case, family):
             return check.not_tested(f"the calls came through, and none was made by {family}")
         if not made and _told_of_others(case, family):
             return check.not_tested(f"no name server told of an address of {family}")
@@ -114,9 +114,15 @@ def check_out_08(case: Case) -> Finding:
 
 
 def _home_by_others(case: Case, family: Family) -> bool:
-    """Whether every agent came home, and the lab did not ask for a call by this version of IP."""
+    """Whether every agent came home, and none was to call by this version of IP.
+
+    The first version of a way is called by as soon as the way is taken, another one when the lab asks for it.
+    """
+    taken = {trial.way for trial in case.record.tries}
+    plans = (way for way in case.topology.ways if isinstance(way, DirectPlan))
+    first = {plan.families[0] for plan in plans if plan.name in taken}
     asked = {event.family for event in case.told(CalledByOne)}
-    return case.came_home and str(family) not in asked
+    return case.came_home and family not in first and str(family) not in asked
 
 
 def _told_of_others(case: Case, family: Family) -> bool:

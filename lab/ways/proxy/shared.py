@@ -9,6 +9,7 @@ from lab.verify.outbound import is_of_another_way
 from lab.ways.proxy.events import ConnectTried
 from lab.ways.proxy.papers import frames_of_tunnels, judge_refusals
 from lab.ways.proxy.tunnels import own_tunnels
+from lab.wire.decode import Frame, Packet
 
 ENOUGH = 2
 """Of agents: several."""
@@ -22,6 +23,14 @@ def _proxies(case: Case) -> dict[str, list[str]]:
         if node in found:
             found[node].append(address)
     return found
+
+
+def _is_of_others(case: Case, frame: Frame, packet: Packet) -> bool:
+    """Whether a packet belongs to another way of the agent that sent it, or of some agent behind NAT."""
+    agent = case.agent_addresses.get(packet.source)
+    if agent is not None and case.kinds_of(agent, frame.time) <= {"proxy"}:
+        return False
+    return is_of_another_way(case, "proxy", frame, packet)
 
 
 def check_out_16(case: Case) -> Finding:
@@ -39,7 +48,7 @@ def check_out_16(case: Case) -> Finding:
     own = [
         (frame, packet)
         for frame, packet in case.leaving
-        if packet.ends in case.proxied or not is_of_another_way(case, "proxy", frame, packet)
+        if packet.ends in case.proxied or not _is_of_others(case, frame, packet)
     ]
     flows = [(frame, packet) for frame, packet in own if packet.is_bare_syn]
     for frame, packet in flows:
@@ -51,7 +60,7 @@ def check_out_16(case: Case) -> Finding:
     check.show([frame for frame, _ in flows] + frames_of_tunnels(made))
     agents = case.concerned("proxy")
     if len(agents) < ENOUGH:
-        return check.not_tested("there is one agent only")
+        return check.not_tested("one agent only has a way through a proxy, or used it")
     if len(served) < ENOUGH and not case.called:
         return check.not_tested("no two agents called home in this run")
     for agent in agents:

@@ -41,9 +41,10 @@ def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     if packet.fragment_offset > 0 or packet.protocol in (ICMP, ICMPV6):
         return True
     if packet.protocol == UDP:
-        # Of an answer it is the source: behind NAT a second client's port is another one.
         ports = (IKE_PORT, NAT_T_PORT) if case.snat else (IKE_PORT,)
-        return any(packet.uses_udp(port) for port in ports)
+        # A second client behind NAT has another port: then the answer's source is the gateway's.
+        answers = packet.source in case.gateways and packet.source_port in ports
+        return answers or packet.destination_port in ports
     return packet.protocol == ESP and not case.snat
 
 
