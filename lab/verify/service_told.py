@@ -40,6 +40,19 @@ class ServiceTold(Told):
             since = event.time if isinstance(event, VpnBorrowed) else None
         return found if since is None else [*found, (since, inf)]
 
+    @cached_property
+    def left_down(self) -> bool:
+        """Whether the lab did not even try to bring the way home up, but left it to somebody else."""
+        record = self.record
+        # A session of remote service by VPN has IKE of its own.
+        ike = [e for e in (*record.ike, *record.ike_failed) if not self._is_of_session(e.time)]
+        return not (
+            record.path_up or record.blame or record.tries or ike or record.dialled or record.calls
+        )
+
+    def _is_of_session(self, at: float) -> bool:
+        return any(since <= at <= until for since, until in self.borrowed)
+
     @property
     def stretches(self) -> list[tuple[float, float]]:
         """The times before, between and after, in which a VPN is for calling home."""

@@ -100,20 +100,6 @@ class Told:
         return f"the lab's own agent {'did not get home' if self.called else 'was not sent in this run'}"
 
     @cached_property
-    def left_down(self) -> bool:
-        """Whether the lab did not even try to bring the way home up, but left it to somebody else."""
-        record = self.record
-        return not (
-            record.path_up
-            or record.blame
-            or record.tries
-            or record.ike
-            or record.ike_failed
-            or record.dialled
-            or record.calls
-        )
-
-    @cached_property
     def came_home(self) -> bool:
         """Whether every agent got through: only then does the lab put the path to its trials."""
         agents = {call.agent for call in self.record.calls}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,3 +96,17 @@ def test_a_customer_who_wants_it_otherwise(variant: Callable[[], str], tmp_path:
     for requirement, words in VARIANTS[variant].items():
         _, _, said = told.partition(f" {requirement} pass ")
         assert words in said.partition(" pass ")[0], requirement
+
+
+def test_a_session_is_no_way_home(tmp_path: Path) -> None:
+    """Sessions have IKE and L2TP of their own: where the way home was left down, nobody's died."""
+    out = tmp_path / "out"
+    done = lab("run", "service-vpn", "--no-path", "--out", f"{out}", "--", "true")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdict = json.loads((out / "verdict.json").read_text())
+    assert verdict["verdict"] == "pass", verdict
+    assert "diagnosis" not in verdict
+    findings = {each["requirement"]: each for each in verdict["findings"]}
+    assert findings["P-07"]["seen"].startswith("the way home was left down")
+    assert findings["I-01"]["verdict"] == "pass"
