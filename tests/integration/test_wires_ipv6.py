@@ -109,7 +109,8 @@ def test_pyroute2_sees_what_our_own_netlink_has_built(name: str, host: str, tmp_
     assert host in seen
     for node in lab.topology.nodes:
         made = {"lo ::1/128"}
-        made |= {f"lo {address}/128" for address in node.service_addresses if ":" in address}
+        own = (*node.service_addresses, *node.unlisted_addresses)
+        made |= {f"lo {address}/128" for address in own if ":" in address}
         linked, told = set(), set()
         for i in node.interfaces:
             made |= {f"{i.name} {i.address6}", f"{i.name} {addresses.link_local(i.ip6)}/64"}
