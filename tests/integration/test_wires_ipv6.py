@@ -109,8 +109,8 @@ def test_pyroute2_sees_what_our_own_netlink_has_built(name: str, host: str, tmp_
     assert host in seen
     for node in lab.topology.nodes:
         made = {"lo ::1/128"}
-        own = (*node.service_addresses, *node.unlisted_addresses)
-        made |= {f"lo {address}/128" for address in own if ":" in address}
+        at_home = (*node.service_addresses, *node.unlisted_addresses)
+        made |= {f"lo {address}/128" for address in at_home if ":" in address}
         linked, told = set(), set()
         for i in node.interfaces:
             made |= {f"{i.name} {i.address6}", f"{i.name} {addresses.link_local(i.ip6)}/64"}
@@ -120,7 +120,7 @@ def test_pyroute2_sees_what_our_own_netlink_has_built(name: str, host: str, tmp_
             f"{r.destination} via {r.via} dev {r.interface}" for r in node.routes if ":" in r.via
         }
         of_ipv6 = {route for route in seen[node.name].routes if ":" in route}
-        own = {f"{address}/128 dev lo" for address in node.service_addresses if ":" in address}
+        own = {f"{address}/128 dev lo" for address in at_home if ":" in address}
         assert {a for a in seen[node.name].addresses if ":" in a} == made
         assert of_ipv6 - {"::1/128 dev lo"} - own == linked | told
 
