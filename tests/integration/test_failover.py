@@ -65,6 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "open-last": changed(folder, "open-last", *three, (AGENT, "  hmc: [vpn, modem, open]")),
         "open-first": changed(folder, "open-first", *three, (AGENT, "  hmc: [open, vpn, modem]")),
         "open-second": changed(folder, "open-second", *three, (AGENT, "  hmc: [modem, open, vpn]")),
+        "open-middle": changed(folder, "open-middle", *three, (AGENT, "  hmc: [vpn, open, modem]")),
         "alike": changed(
             folder, "alike", (MODEM, MODEM + other), (AGENT, "  hmc: [modem, other, vpn]")
         ),
@@ -180,6 +181,18 @@ def test_the_modem_takes_over_when_the_gateways_are_silent(runs: Runs) -> None:
     assert "vpn2 (207.25.252.196) is silent" in told
     assert "hmc came home by modem" in told
     assert "hmc has no way home by vpn" in ran.stderr
+
+
+def test_what_comes_after_the_way_that_led_home_was_not_needed(
+    runs: Runs, made: dict[str, str]
+) -> None:
+    """The run did not end before: it went home by the way between."""
+    ran = runs.get(made["open-middle"], "--fault", "gateways-silent")
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    assert ran.findings["L-01"]["seen"].startswith("modem was not needed: the calls went by open")
+    assert ran.findings["P-01"]["seen"].startswith("vpn gave no way home")
 
 
 def test_a_command_is_told_which_way_is_up(runs: Runs) -> None:

@@ -84,6 +84,24 @@ def versions(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
+def spare_version(folder: Path) -> str:
+    """IPv6 is the backup of one agent's proxy, and no way of the other's."""
+    return changed(
+        folder,
+        "dual-stack",
+        ("  firewall: {", "  proxy-1:  { role: proxy }\n  other:    { role: hmc }\n  firewall: {"),
+        ("aix: 192.168.10.10,", "aix: 192.168.10.10, other: , proxy-1: ,"),
+        (
+            "  internet: { kind: direct, families: [ipv6, ipv4] }",
+            "  six: { kind: direct, families: [ipv6] }\n  four: { kind: direct }\n"
+            "  squid: { kind: proxy, proxies: [proxy-1] }",
+        ),
+        ("  aix: [internet]", "  aix: [four]\n  other: [squid, six]"),
+        to="spare-version",
+    )
+
+
+@pytest.fixture(scope="module")
 def uploads(folder: Path) -> str:
     """Errands, and uploads by FTPS."""
     return changed(folder, "traditional", ("expect: [", "expect: [OUT-43, "))
@@ -113,6 +131,7 @@ def started(
     callers: str,
     in_turn: str,
     versions: str,
+    spare_version: str,
     uploads: str,
     backups: str,
     errands: str,
@@ -121,6 +140,7 @@ def started(
     faulty = [(FOUR, "--fault", fault) for fault in FAULTS]
     faulty += [(backups, "--fault", fault) for fault in ("server-down", "proxy-down")]
     faulty.append((in_turn, "--fault", "modem-unplugged"))
+    faulty.append((spare_version, "--fault", "ipv6-broken"))
     runs.start([*((path,) for path in paths), *faulty])
 
 
@@ -229,6 +249,15 @@ def test_each_agent_calls_by_the_version_of_its_own_way(runs: Runs, versions: st
     agents = ran.case.agent_addresses
     called = {(agents[p.source], p.version) for p in syns if p.source in agents}
     assert called == {("aix", 6), ("other", 4)}
+
+
+def test_a_version_that_nobody_needed_is_not_missed(runs: Runs, spare_version: str) -> None:
+    """OUT-08: the file names IPv6 first, and whoever has it came home by a proxy."""
+    ran = runs.get(spare_version, "--fault", "ipv6-broken")
+
+    assert ran.status == 0, ran.told
+    assert ran.failed == set()
+    assert ran.findings["OUT-08"]["seen"] == "the calls came through, and none was made by IPv6"
 
 
 def test_an_upload_is_no_errand_that_went_astray(runs: Runs, uploads: str) -> None:
