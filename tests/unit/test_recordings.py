@@ -26,6 +26,15 @@ def test_there_is_one_of_each_plan() -> None:
     assert archive.names() == sorted(plans.everything()), "make recordings"
 
 
+def test_nothing_else_lies_there() -> None:
+    """What is unpacked there by hand is in no check of these."""
+    others = {p.name for p in archive.FOLDER.iterdir()} - {
+        archive.path_of(n).name for n in archive.names()
+    }
+
+    assert not others
+
+
 def test_all_together_are_small() -> None:
     sizes = {name: archive.path_of(name).stat().st_size for name in archive.names()}
 
