@@ -64,7 +64,8 @@ class Premises(ServiceTold):
     @cached_property
     def vpn_agents(self) -> tuple[NodePlan, ...]:
         """The agents that a VPN is to be asked of."""
-        return tuple(node for node in self.agents if node.name in self.concerned("vpn"))
+        own = self.concerned("vpn")
+        return tuple(node for node in self.agents if node.name in own)
 
     @cached_property
     def other_vpn_callers(self) -> tuple[NodePlan, ...]:
@@ -75,14 +76,14 @@ class Premises(ServiceTold):
     @cached_property
     def vpn_clients(self) -> tuple[vpn.L2tpClient, ...]:
         """These agents' sides of L2TP."""
-        clients = vpn.clients(self.topology)
-        return tuple(client for client in clients if client.client in self.concerned("vpn"))
+        own = self.concerned("vpn")
+        return tuple(c for c in vpn.clients(self.topology) if c.client in own)
 
     @cached_property
     def dialers(self) -> tuple[dial.Dialer, ...]:
         """The agents that the telephone is to be asked of, as their ways have them."""
-        dialers = dial.dialers(self.topology)
-        return tuple(dialer for dialer in dialers if dialer.client in self.concerned("dial"))
+        own = self.concerned("dial")
+        return tuple(d for d in dial.dialers(self.topology) if d.client in own)
 
     @cached_property
     def agent_addresses(self) -> dict[str, str]:

@@ -78,9 +78,8 @@ class Told:
             for agent in self.topology.agents
             if any(way.kind == kind for way in self.topology.ways_of(agent))
         ]
-        return tuple(agent for agent in having if not self._did_without(kind, agent)) or tuple(
-            having
-        )
+        used = [agent for agent in having if not self._did_without(kind, agent)]
+        return tuple(used or having)
 
     def _did_without(self, kind: str, agent: str) -> bool:
         """Whether an agent never had a way of a kind up, as it did not try one or came home by another."""

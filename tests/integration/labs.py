@@ -117,6 +117,23 @@ def lab(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]
     )
 
 
+def changed(folder: Path, given: str, *changes: tuple[str, str], to: str = "") -> str:
+    """A topology with something else in its file; the new file, in a folder.
+
+    ``given`` is one of the lab's own, or a file; ``to`` names the new one. Raises ValueError if what is to be
+    changed is not there once.
+    """
+    own = ROOT / "topologies" / f"{given}.yaml"
+    text = (own if own.exists() else Path(given)).read_text()
+    for old, new in changes:
+        if text.count(old) != 1:
+            raise ValueError(f"{given} has {old!r} {text.count(old)} times")
+        text = text.replace(old, new)
+    path = folder / f"{to or given}.yaml"
+    path.write_text(text)
+    return os.fspath(path)
+
+
 class Runs:
     """``lab run`` with given arguments, made when first asked for and then kept.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.labs import ROOT, Ran, Runs
+from tests.integration.labs import Ran, Runs, changed
 
 pytestmark = pytest.mark.kernel
 
@@ -21,15 +21,9 @@ OPEN = "  open:  { kind: direct }\n"
 AGENT = "  hmc: [vpn, modem]"
 
 
-def changed(folder: Path, name: str, *changes: tuple[str, str]) -> str:
+def failover(folder: Path, name: str, *changes: tuple[str, str]) -> str:
     """``failover`` with something else in its file."""
-    text = (ROOT / "topologies" / "failover.yaml").read_text()
-    for old, new in changes:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    path = folder / f"{name}.yaml"
-    path.write_text(text)
-    return str(path)
+    return changed(folder, "failover", *changes, to=name)
 
 
 def befallen(rule: str) -> tuple[str, str]:
@@ -53,23 +47,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (AGENT, f"  hmc-b: [vpn]\n{AGENT}"),
     )
     return {
-        "back": changed(folder, "back", (AGENT, "  hmc: [modem, vpn]")),
-        "busy": changed(folder, "busy", befallen("{ outcome: busy, from: hmc }")),
-        "cut": changed(
+        "back": failover(folder, "back", (AGENT, "  hmc: [modem, vpn]")),
+        "busy": failover(folder, "busy", befallen("{ outcome: busy, from: hmc }")),
+        "cut": failover(
             folder, "cut", befallen("{ outcome: line-drops, from: hmc, after: 30kB, times: 1 }")
         ),
         # The name server has not yet got the last packet of a TCP handshake, and answers again.
-        "cut-in-handshake": changed(
+        "cut-in-handshake": failover(
             folder, "cut-h", befallen("{ outcome: line-drops, from: hmc, after: 27kB, times: 1 }")
         ),
-        "open-last": changed(folder, "open-last", *three, (AGENT, "  hmc: [vpn, modem, open]")),
-        "open-first": changed(folder, "open-first", *three, (AGENT, "  hmc: [open, vpn, modem]")),
-        "open-second": changed(folder, "open-second", *three, (AGENT, "  hmc: [modem, open, vpn]")),
-        "open-middle": changed(folder, "open-middle", *three, (AGENT, "  hmc: [vpn, open, modem]")),
-        "alike": changed(
+        "open-last": failover(folder, "open-last", *three, (AGENT, "  hmc: [vpn, modem, open]")),
+        "open-first": failover(folder, "open-first", *three, (AGENT, "  hmc: [open, vpn, modem]")),
+        "open-second": failover(
+            folder, "open-second", *three, (AGENT, "  hmc: [modem, open, vpn]")
+        ),
+        "open-middle": failover(
+            folder, "open-middle", *three, (AGENT, "  hmc: [vpn, open, modem]")
+        ),
+        "alike": failover(
             folder, "alike", (MODEM, MODEM + other), (AGENT, "  hmc: [modem, other, vpn]")
         ),
-        "two-hmcs": changed(folder, "two-hmcs", *second),
+        "two-hmcs": failover(folder, "two-hmcs", *second),
     }
 
 

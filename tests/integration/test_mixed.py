@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.labs import ROOT, Ran, Runs
+from tests.integration.labs import ROOT, Ran, Runs, changed
 
 pytestmark = pytest.mark.kernel
 
@@ -22,18 +22,6 @@ OF_KIND = {
 
 
 ERRANDS = "errands: [configuration, enrolment, inventory, problem, upload, fix]"
-
-
-def changed(folder: Path, name: str, *changes: tuple[str, str], to: str = "") -> str:
-    """One of the lab's own topologies, or a file, with something else in it."""
-    given = Path(name)
-    text = (given if given.is_absolute() else ROOT / "topologies" / f"{name}.yaml").read_text()
-    for old, new in changes:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    path = folder / f"{to or name}-changed.yaml"
-    path.write_text(text)
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from lab.topology import load, resolve
 from lab.ways import faults
-from tests.integration.labs import ROOT, Runs
+from tests.integration.labs import Runs, changed
 
 pytestmark = pytest.mark.kernel
 
@@ -81,16 +81,10 @@ WITH_FAULTS = (
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Topologies by their names."""
-    folder, found = tmp_path_factory.mktemp("topologies"), {}
-    for name, (base, changes) in PLANS.items():
-        text = (ROOT / "topologies" / f"{base}.yaml").read_text()
-        for old, new in changes:
-            assert text.count(old) == 1, (name, old)
-            text = text.replace(old, new)
-        path = folder / f"{name}.yaml"
-        path.write_text(text)
-        found[name] = str(path)
-    return found
+    folder = tmp_path_factory.mktemp("topologies")
+    return {
+        name: changed(folder, base, *changes, to=name) for name, (base, changes) in PLANS.items()
+    }
 
 
 @pytest.fixture(scope="module", autouse=True)
