@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.cli import streams
 from lab.engine.host import Clock, Engine
 from lab.errors import UsageError
 from lab.machine import hints
 from lab.run.run import Run
+
+if TYPE_CHECKING:
+    from lab.verify.verdict import Result
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
         print(run.verdict_text)
     elif not args.command or stood_in:
         sys.stdout.write(verdict.summary(result, colour=streams.colourful()))
-    elif status and result.diagnosis:
-        print(f"\ndiagnosis: {result.diagnosis}", file=sys.stderr)
+    else:
+        _tell(run, result, status, quiet=args.quiet)
     if not args.quiet:
         if args.command and not stood_in:
             print(f"\n{verdict.closing_line(result, colour=False)}", end="", file=sys.stderr)
@@ -79,3 +83,19 @@ def run(args: argparse.Namespace) -> int:
     if args.command or status not in (0, 1):
         return status
     return result.exit_status
+
+
+def _tell(run: Run, result: Result, status: int, *, quiet: bool) -> None:
+    """What a user must know of a run with a command, also with ``--quiet``: on standard error."""
+    from lab.verify import verdict
+
+    record = run.record()
+    if quiet and record is not None:
+        for left in record.left_running:
+            print(f"lab: {left.sentence}", file=sys.stderr)
+    told = verdict.failures(result)
+    if told:
+        print(f"\n{told}", end="", file=sys.stderr)
+    # The first finding that failed has the diagnosis.
+    elif result.diagnosis and (status or result.exit_status):
+        print(f"\ndiagnosis: {result.diagnosis}", file=sys.stderr)

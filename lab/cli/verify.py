@@ -50,9 +50,8 @@ def _line(run: Run, outcome: Result) -> str:
         f"{run.topology.name:14} {outcome.verdict:5} {counts['pass']:3d} held, "
         f"{counts['fail']} failed, {counts['not-applicable']} not put to the test  {run.shown_dir}"
     )
-    failed = [f.requirement for f in outcome.findings if f.verdict == "fail"]
-    if failed:
-        line += f"\n  failed: {', '.join(failed)}"
+    for failure in (f for f in outcome.findings if f.verdict == "fail"):
+        line += f"\n  {failure.requirement} failed: {failure.seen}"
     if outcome.diagnosis and outcome.verdict != "pass":
         line += f"\n  diagnosis: {outcome.diagnosis}"
     return line

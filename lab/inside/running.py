@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from lab import codec
 from lab.errors import PathError
+from lab.inside import visitors
 from lab.inside.homeward import Homeward
 from lab.linux import firewall, inventory, links
 from lab.linux.nodes import Node
@@ -49,7 +50,10 @@ def start_lab(topology: Topology, run_dir: Path, story: Story) -> Iterator[Runni
     try:
         with lab._teardown:
             lab._build()
-            yield lab
+            try:
+                yield lab
+            finally:
+                lab.end_visitors()
     except Exception as error:
         record.fail(error)
         raise
@@ -267,6 +271,12 @@ class RunningLab:
         there = self.node(node)
         there.furnish()
         return there.call(start_attended, argv, {**os.environ, **self.environment(node)})
+
+    def end_visitors(self) -> None:
+        """End what users' commands left running, before the lab goes: nothing of that is the lab's."""
+        for left in visitors.end(self.nodes.values()):
+            self.record.left_running.append(left)
+            self.story.tell(left)
 
     # What is read at the end.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from lab.errors import LabError, PathError, PrerequisiteError, UsageError
 from lab.names import all_of
 from lab.record.cause import AgentCause, Blame, Explained, PppCause
+from lab.record.command_event import LeftRunning
 from lab.record.event import (
     CallHomeTried,
     Dialled,
@@ -301,6 +302,8 @@ class Record:
     """Frames of any segment that the kernel had no room for: what was not seen proves nothing then."""
     leftovers: list[str] = field(default_factory=list)
     """What was still there after teardown: namespaces, SAs, links, tables, processes."""
+    left_running: list[LeftRunning] = field(default_factory=list)
+    """What users' commands left running in nodes; it was ended with the lab."""
     command_status: int = 0
     """With what the user's own command ended; 0 also where there was none."""
     blame: Blame | None = None

@@ -113,6 +113,15 @@ def summary(outcome: Result, *, colour: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def failures(outcome: Result) -> str:
+    """What failed, a paragraph each; empty if nothing did."""
+    return "".join(
+        f"{_folded(f'{finding.requirement} failed: {finding.seen}', 2)}\n"
+        for finding in outcome.findings
+        if finding.verdict is Verdict.failed
+    )
+
+
 def closing_line(outcome: Result, *, colour: bool) -> str:
     """The verdict, the counts, and how long it took by both clocks."""
     counts = {v: sum(f.verdict is v for f in outcome.findings) for v in Verdict}

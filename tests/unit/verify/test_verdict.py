@@ -83,3 +83,11 @@ def test_the_summary_names_every_requirement_once(recordings: Recordings) -> Non
     firsts = [line.split()[0] for line in text.splitlines() if line[:1] not in ("", " ")]
     assert firsts[:-1] == list(run.topology.expect)
     assert "\x1b[32m" in text
+
+
+def test_what_failed_is_told_in_a_paragraph_each(recordings: Recordings) -> None:
+    run = recordings("vpn-nat")
+    assert verdict.failures(outcome(run)) == ""
+    run.record.leftovers.append("hmc: link forgotten")
+
+    assert verdict.failures(outcome(run)) == "g6 failed: left over: hmc: link forgotten\n"

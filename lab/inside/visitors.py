@@ -1,0 +1,139 @@
+"""Processes in the nodes that are a user's: what commands of ``lab run`` and ``lab exec`` left running.
+
+The lab's own are its daemons, what these started, and what the lab's process waits for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.linux.nodes import PINS, Node
+from lab.record.command_event import LeftRunning
+
+GRACE_S = 5.0
+"""From SIGTERM to SIGKILL."""
+SHOWN_CHARACTERS = 80
+"""Of a command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of ``ps``."""
+
+    pid: int
+    parent: int
+    session: int
+    program: str
+
+
+def end(nodes: Iterable[Node]) -> list[LeftRunning]:
+    """End what users' commands left running in these nodes, and return what that was."""
+    nodes = tuple(nodes)
+    networks = {_inode(f"/run/{PINS['net']}/{node.name}"): node.name for node in nodes}
+    inside = {
+        int(entry.name): networks[inode]
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and (inode := _inode(f"{entry}/ns/net")) and inode in networks
+    }
+    inside.pop(os.getpid(), None)
+    if not inside:
+        return []
+
+    table = _table()
+    own = {daemon.pid for node in nodes for daemon in node.daemons}
+    found = {
+        pid: LeftRunning(
+            source=node,
+            pid=pid,
+            program=table[pid].program,
+            command_line=_command_line(pid) or table[pid].program,
+        )
+        for pid, node in sorted(inside.items())
+        if pid in table and not _is_labs(pid, table, own)
+    }
+    _stop(found)
+    return list(found.values())
+
+
+def _inode(path: str) -> int:
+    """Of a namespace, where it is one that may be looked at; else 0, which no namespace has."""
+    try:
+        return Path(path).stat().st_ino
+    except OSError:
+        return 0
+
+
+def _is_labs(pid: int, table: Mapping[int, Process], daemons: set[int]) -> bool:
+    """Whether a daemon of the lab's, or the lab's own process, has started it."""
+    if table[pid].session in daemons:
+        return True
+    above = pid
+    while above in table:
+        if above in daemons or above == os.getpid():
+            return True
+        above = table[above].parent
+    return False
+
+
+def _stop(pids: Iterable[int]) -> None:
+    """By SIGTERM, and after a while by SIGKILL. No child of ours: who started it reaps it."""
+    handles = {}
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            handles[os.pidfd_open(pid)] = pid
+    try:
+        waiting = set(handles)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for handle in waiting:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, number)
+                    # Who was stopped hears nothing else but SIGKILL.
+                    signal.pidfd_send_signal(handle, signal.SIGCONT)
+            waiting -= _ended(waiting)
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _ended(handles: set[int]) -> set[int]:
+    """Those that end within the time, each of which has all of it."""
+    gone = set()
+    for handle in handles:
+        poller = select.poll()
+        poller.register(handle, select.POLLIN)
+        if poller.poll(GRACE_S * 1000):
+            gone.add(handle)
+    return gone
+
+
+def _table() -> dict[int, Process]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                process = _parse((entry / "stat").read_text())
+                found[process.pid] = process
+    return found
+
+
+def _parse(stat: str) -> Process:
+    """A line of proc(5)'s ``stat``; a program's name may have blanks and brackets in it."""
+    head, _, tail = stat.rpartition(")")
+    pid, _, program = head.partition(" (")
+    _, parent, _, session, *_ = tail.split()
+    return Process(int(pid), int(parent), int(session), program)
+
+
+def _command_line(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        return ""
+    line = " ".join(word.decode(errors="replace") for word in words)
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}..."
