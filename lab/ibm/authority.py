@@ -1,17 +1,19 @@
 """The lab's own certificate authority, and the certificates of IBM's servers, of a relay and of a console.
 
 Runs on the host, never inside the lab: ``cryptography`` is far too dear to import in the guest. The
-authority's key is thrown away when ``issue`` returns, so that nobody can ever issue another one.
+authority's key is thrown away when ``issue`` returns, so that nobody can ever issue another certificate.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import PrerequisiteError
+from lab.ibm import issued
 from lab.topology.model import Role, Topology
 from lab.topology.servers import KeyKind
 
@@ -25,7 +27,7 @@ CONSOLE_FILE = "console.pem"
 INSPECTOR_FILE, INSPECTOR_CA_FILE = "inspector.pem", "inspector-ca.pem"
 INSPECTORS = "customer.test", "TLS inspection"
 """Organization and unit of the customer's own authority."""
-
+_PUBLIC = CA_FILE, INSPECTOR_CA_FILE
 
 _UNITS = {
     RELAY_FILE: "Remote service",
@@ -71,42 +73,25 @@ def issue(topology: Topology, keys_dir: Path) -> None:
     service, ``console.pem``, and where there are servers behind the front end, ``back-ends.pem``.
 
     All are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
-    date, which need not be right, and may run for years.
+    date, which need not be right, and may run for years. Runs with the same names have the same
+    certificates (``issued``).
     """
-    import trustme  # late: most commands of `lab` issue nothing
-
-    kinds = key_kinds(topology)
-    # Clients that know RSA only cannot verify what an EC key has signed.
-    signing = trustme.KeyType.ECDSA if KeyKind.ec_p256 in kinds else trustme.KeyType.RSA
-    authority = trustme.CA(
-        organization_name="callhome-lab",
-        organization_unit_name="Lab authority",
-        path_length=0,
-        key_type=signing,
-    )
-    inspectors = _inspectors(topology)
+    servers, keys = identities(topology), key_kinds(topology)
     others = {
         RELAY_FILE: relay_identities(topology),
         CONSOLE_FILE: console_identities(topology),
         BACK_ENDS_FILE: tuple(one.node for one in topology.back_ends),
     }
+    wanted = {"servers": servers, "keys": keys, "others": others}
+    files = issued.find(wanted)
+    if files is None:
+        files = _issued(servers, keys, others)
+        issued.keep(wanted, files)
 
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(keys_dir / CA_FILE, authority.cert_pem.bytes(), 0o644)
-        for kind in kinds:
-            _write(keys_dir / kind.file, _of_servers(authority, kind, identities(topology)), 0o600)
-        for file, names in others.items():
-            if names:
-                certified = authority.issue_cert(
-                    *names,
-                    organization_name="callhome-lab",
-                    organization_unit_name=_UNITS[file],
-                    common_name=names[0],
-                )
-                _write(keys_dir / file, _chain_and_key(certified), 0o600)
-        for file, data in inspectors.items():
-            _write(keys_dir / file, data, 0o600 if file == INSPECTOR_FILE else 0o644)
+        for file, text in {**files, **_inspectors(topology)}.items():
+            _write(keys_dir / file, text.encode(), 0o644 if file in _PUBLIC else 0o600)
     except OSError as error:
         raise PrerequisiteError(
             f"cannot write {error.filename or keys_dir}: {error.strerror}",
@@ -114,7 +99,34 @@ def issue(topology: Topology, keys_dir: Path) -> None:
         ) from error
 
 
-def _inspectors(topology: Topology) -> dict[str, bytes]:
+def _issued(
+    servers: tuple[str, ...], keys: tuple[KeyKind, ...], others: Mapping[str, tuple[str, ...]]
+) -> issued.Files:
+    """A new authority, and all that it certifies."""
+    import trustme  # late: most commands of `lab` issue nothing
+
+    authority = trustme.CA(
+        organization_name="callhome-lab",
+        organization_unit_name="Lab authority",
+        path_length=0,
+        # Clients that know RSA only cannot verify what an EC key has signed, and all others can verify RSA.
+        key_type=trustme.KeyType.RSA,
+    )
+    files = {CA_FILE: authority.cert_pem.bytes()}
+    files |= {kind.file: _of_servers(authority, kind, servers) for kind in keys}
+    for file, names in others.items():
+        if names:
+            certified = authority.issue_cert(
+                *names,
+                organization_name="callhome-lab",
+                organization_unit_name=_UNITS[file],
+                common_name=names[0],
+            )
+            files[file] = _chain_and_key(certified)
+    return {file: data.decode("ascii") for file, data in files.items()}
+
+
+def _inspectors(topology: Topology) -> issued.Files:
     """What a proxy that breaks TLS open shows to agents, by the customer's own authority; else nothing."""
     if not any(proxy.inspects for proxy in topology.proxies):
         return {}
@@ -127,8 +139,10 @@ def _inspectors(topology: Topology) -> dict[str, bytes]:
     certified = authority.issue_cert(
         *identities(topology), organization_name=organization, organization_unit_name=unit
     )
-    own = {INSPECTOR_FILE: _chain_and_key(certified)}
-    return own | {INSPECTOR_CA_FILE: authority.cert_pem.bytes()}
+    return {
+        INSPECTOR_FILE: _chain_and_key(certified).decode("ascii"),
+        INSPECTOR_CA_FILE: authority.cert_pem.bytes().decode("ascii"),
+    }
 
 
 def key_kinds(topology: Topology) -> tuple[KeyKind, ...]:
@@ -154,12 +168,10 @@ def _with_small_key(authority: trustme.CA, leaf: trustme.LeafCert) -> bytes:
     """The same certificate for a key of RSA-1024, which trustme does not make (P-13)."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
     issuer = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
-    assert isinstance(issuer, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey), (
-        "trustme has no other"
-    )
+    assert isinstance(issuer, rsa.RSAPrivateKey), "the authority's"
     model = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
     key = rsa.generate_private_key(65537, KeyKind.rsa_1024.bits)
     builder = x509.CertificateBuilder(

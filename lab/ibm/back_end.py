@@ -58,10 +58,10 @@ def serving(
         stack.enter_context(listener)
         keys_dir = os.fspath(run_dir / "keys")
         key_log = stack.enter_context(tls.KeyLog(keys_dir))
-        context = tls.inner_context(plan.node, f"{keys_dir}/{CERTIFICATE}", key_log)
+        contexts = tls.inner_contexts(plan.node, f"{keys_dir}/{CERTIFICATE}", key_log)
         shared = Shared(ledger, key_log, None, Limits(), lambda: _desk(node))
         server = Server(
-            plan.node, shared, lambda caller, at: Conversation(caller, at, context, shared)
+            plan.node, shared, lambda caller, at: Conversation(caller, at, contexts, shared)
         )
         yield stack.enter_context(server.accepting({listener: listed}))
 

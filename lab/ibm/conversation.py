@@ -28,7 +28,7 @@ from lab.ibm.answers import (
 )
 from lab.ibm.shared import Limits as Limits
 from lab.ibm.shared import Shared as Shared
-from lab.ibm.tls import TlsSocket
+from lab.ibm.tls import Contexts, TlsSocket
 from lab.record.record import Transaction
 from lab.topology.errand_kinds import PATHS
 from lab.topology.servers import Failure, ListedServer, Speaks
@@ -54,13 +54,13 @@ class Conversation:
         self,
         connection: socket.socket,
         listed: ListedServer,
-        context: ssl.SSLContext | None,
+        contexts: Contexts | None,
         shared: Shared,
     ) -> None:
-        """Without a ``context`` nothing is encrypted."""
+        """Without ``contexts`` nothing is encrypted."""
         self._socket = connection
         self._listed = listed
-        self._context = context
+        self._contexts = contexts
         self._shared = shared
         self._limits = limits = shared.limits
         self._aborted = threading.Event()
@@ -85,8 +85,8 @@ class Conversation:
         try:
             self._peer = self._socket.getpeername()[:2]
             self._local = self._socket.getsockname()[:2]
-            if self._context is not None:
-                self._handshake(self._context)
+            if self._contexts is not None:
+                self._handshake(self._contexts)
             shaken = True
             while self._exchange():
                 pass
@@ -110,7 +110,8 @@ class Conversation:
                 # Not SSLSocket.shutdown, which would take the TLS state from under the thread.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def _handshake(self, context: ssl.SSLContext) -> None:
+    def _handshake(self, contexts: Contexts) -> None:
+        context = contexts.for_client(self._socket, self._limits.handshake_s)
         with self._lock:
             tls = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
             self._socket = tls

@@ -78,12 +78,12 @@ def _name(ask: Callable[[], tuple[str, int]]) -> tuple[str, int]:
 
 
 def _context(plan: TlsPlan, keys_dir: str, key_log: tls.KeyLog) -> SSL.Context:
-    """The same plan as by HTTPS, with the OpenSSL that ``cryptography`` brings along."""
+    """The same plan as by HTTPS to clients of today, with the OpenSSL that ``cryptography`` brings along."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(_VERSIONS[plan.minimum])
     context.set_max_proto_version(_VERSIONS[plan.maximum])
     context.set_cipher_list(tls.cipher_list(plan, ()).encode())
-    for kind in plan.keys:
+    for kind in plan.keys_of_today:
         context.use_certificate_chain_file(f"{keys_dir}/{kind.file}")
         context.use_privatekey_file(f"{keys_dir}/{kind.file}")
 

@@ -58,7 +58,7 @@ def serving(
         keys_dir = os.fspath(run_dir / "keys")
         key_log = stack.enter_context(_key_log(node.name, keys_dir))
         contexts = {
-            plan.name: tls.context(plan, node.name, keys_dir, key_log) for plan in topology.tls
+            plan.name: tls.contexts(plan, node.name, keys_dir, key_log) for plan in topology.tls
         }
         ledger = stack.enter_context(open_ledger(run_dir / "logs" / node.name / "ledger.jsonl"))
         listeners = node.call(
@@ -133,7 +133,7 @@ class _Greeter:
         node: Node,
         shared: Shared,
         plans: Mapping[str, TlsPlan],
-        contexts: Mapping[str, ssl.SSLContext],
+        contexts: Mapping[str, tls.Contexts],
         keys_dir: str,
     ) -> None:
         self._node = node

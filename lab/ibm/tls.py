@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import ssl
 import threading
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from lab.errors import LabBroke
-from lab.topology.servers import TlsPlan
+from lab.topology.servers import KeyKind, TlsPlan
+from lab.wire import hello
+from lab.wire.suites import NUMBERS, name_of
 
 KEY_LOG = "tls.keylog"
 _SAVED_AT_ONCE = 1 << 20
+_RECORD_HEAD, _RECORD_MOST = 5, 1 << 14
+"""Bytes of a TLS record's header, and the most that a ClientHello's record may have after it."""
 HINT = "authority.issue writes it before the lab boots"
 
 VERSIONS = {
@@ -77,8 +83,71 @@ class KeyLog:
         os.close(self._memory)
 
 
-def context(plan: TlsPlan, node: str, keys_dir: str, key_log: KeyLog) -> ssl.SSLContext:
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """Of one plan: for clients of today, and for those of the papers' time, if they get another key."""
+
+    today: ssl.SSLContext
+    then: ssl.SSLContext | None = None
+    suites_of_then: frozenset[str] = frozenset()
+    suites_of_today: frozenset[str] = frozenset()
+
+    def for_client(self, connection: socket.socket, timeout_s: float) -> ssl.SSLContext:
+        """The context for the client whose ClientHello is about to come.
+
+        OpenSSL has room for one key of RSA in a context, and Python cannot ask it for the client's suites. So
+        the ClientHello is read first, and left where it is. Raises OSError as reading does.
+        """
+        if self.then is None:
+            return self.today
+        offer = hello.read_offer(first_record(connection, timeout_s))
+        for suite in offer.suites if offer is not None else ():
+            name = name_of(suite)
+            if name in self.suites_of_then:
+                return self.then
+            if name in self.suites_of_today:
+                return self.today
+        return self.today
+
+
+def contexts(plan: TlsPlan, node: str, keys_dir: str, key_log: KeyLog) -> Contexts:
     """For HTTPS; LabBroke if a certificate cannot be used, or nothing of the plan can be offered."""
+    today = _context(plan, plan.keys_of_today, node, keys_dir, key_log)
+    if not plan.of_then:
+        return Contexts(today)
+    own = replace(plan, suites=plan.of_then)
+    return Contexts(
+        today,
+        _context(own, [KeyKind.rsa_1024], node, keys_dir, key_log),
+        frozenset(plan.of_then),
+        # All of TLS 1.3 are today's.
+        frozenset(plan.suites) - {*plan.of_then}
+        | {name for name in NUMBERS if name.startswith("TLS_")},
+    )
+
+
+def first_record(connection: socket.socket, timeout_s: float) -> bytes:
+    """The first record that a client sends, once it is whole, left unread; what is there if it is none."""
+    connection.settimeout(timeout_s)
+    try:
+        head = _peek(connection, _RECORD_HEAD)
+        if len(head) < _RECORD_HEAD or head[0] != hello.HANDSHAKE:
+            return head
+        length = int.from_bytes(head[3:5], "big")
+        return _peek(connection, _RECORD_HEAD + min(length, _RECORD_MOST))
+    finally:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+def _peek(connection: socket.socket, size: int) -> bytes:
+    """Wait until so much is there, or the client has ended: poll(2) minds SO_RCVLOWAT (socket(7))."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+    return connection.recv(size, socket.MSG_PEEK)
+
+
+def _context(
+    plan: TlsPlan, keys: Iterable[KeyKind], node: str, keys_dir: str, key_log: KeyLog
+) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         with warnings.catch_warnings():
@@ -92,7 +161,7 @@ def context(plan: TlsPlan, node: str, keys_dir: str, key_log: KeyLog) -> ssl.SSL
             f"{node} cannot offer the TLS of plan {plan.name}: {ssl.OPENSSL_VERSION} has none of it",
             hint="take literal_tls out of the topology",
         ) from error
-    for kind in plan.keys:
+    for kind in keys:
         _load(made, node, f"{keys_dir}/{kind.file}")
     made.keylog_filename = key_log.path
     made.set_alpn_protocols(["http/1.1"])
@@ -101,13 +170,13 @@ def context(plan: TlsPlan, node: str, keys_dir: str, key_log: KeyLog) -> ssl.SSL
     return made
 
 
-def inner_context(node: str, chain: str, key_log: KeyLog) -> ssl.SSLContext:
+def inner_contexts(node: str, chain: str, key_log: KeyLog) -> Contexts:
     """For HTTPS between servers of the lab's own, with what OpenSSL has today."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load(made, node, chain)
     made.keylog_filename = key_log.path
     made.sslsocket_class = TlsSocket
-    return made
+    return Contexts(made)
 
 
 def _load(context: ssl.SSLContext, node: str, chain: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -99,39 +99,32 @@ def plans(listed: tuple[ListedServer, ...], *, literal: bool) -> tuple[TlsPlan, 
 
 def plan(name: str, *, literal: bool) -> TlsPlan:
     """A plan of the table."""
-    (own, key), (today, todays_key) = _read(name), _read(TODAY)
+    own, today = _read(name), _read(TODAY)
     if literal or name == TODAY:
-        return TlsPlan(**own, keys=(key,))
+        return TlsPlan(**own)
 
-    # Keys that clients of today take in any case are left out: to make one takes longer than all the rest.
-    keys = (todays_key, key) if key is KeyKind.rsa_1024 else (todays_key,)
     return TlsPlan(
         name=name,
         requirement=own["requirement"],
         minimum=min(own["minimum"], today["minimum"]),
         maximum=max(own["maximum"], today["maximum"]),
-        suites=tuple(dict.fromkeys((*today["suites"], *_usable(own["suites"], keys)))),
-        keys=keys,
+        suites=tuple(dict.fromkeys((*today["suites"], *own["suites"]))),
+        keys=tuple(dict.fromkeys((*today["keys"], *own["keys"]))),
+        of_then=own["suites"] if KeyKind.rsa_1024 in own["keys"] else (),
     )
 
 
-def _usable(suites: tuple[str, ...], keys: tuple[KeyKind, ...]) -> Iterator[str]:
-    """Suites for which there is a key: without one of RSA there are none but those of ECDSA."""
-    has_rsa = any(key is not KeyKind.ec_p256 for key in keys)
-    yield from (suite for suite in suites if has_rsa or "ECDSA" in suite)
-
-
-def _read(name: str) -> tuple[dict[str, Any], KeyKind]:
+def _read(name: str) -> dict[str, Any]:
     entry = _data()["plans"][name]
     minimum, maximum = entry["versions"]
-    fields = {
+    return {
         "name": name,
         "requirement": entry["requirement"],
         "minimum": minimum,
         "maximum": maximum,
         "suites": tuple(entry["suites"]),
+        "keys": tuple(KeyKind(key) for key in entry["keys"]),
     }
-    return fields, KeyKind(entry["key"])
 
 
 def note(name: str) -> str:

@@ -59,6 +59,14 @@ class TlsPlan:
     maximum: str
     suites: tuple[str, ...]
     keys: tuple[KeyKind, ...]
+    of_then: tuple[str, ...] = ()
+    """Suites of the papers, where the server has keys of RSA-1024 and RSA-2048. A client that offers one of
+    these before any of today's gets RSA-1024; clients of today insist on RSA-2048."""
+
+    @property
+    def keys_of_today(self) -> tuple[KeyKind, ...]:
+        """One of each algorithm, the strongest."""
+        return tuple(key for key in self.keys if not (self.of_then and key is KeyKind.rsa_1024))
 
     @property
     def is_weak(self) -> bool:

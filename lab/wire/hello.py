@@ -31,7 +31,7 @@ ALERTS = {
 }
 """RFC 8446 6."""
 
-_ALERT, _HANDSHAKE = 21, 22
+_ALERT, HANDSHAKE = 21, 22
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _SERVER_HELLO_DONE = 1, 2, 11, 14
 _SERVER_NAME, _GROUPS, _POINT_FORMATS, _SIGNATURES, _VERSIONS = 0, 10, 11, 13, 43
 _FATAL = 2
@@ -83,7 +83,7 @@ def client_hello(version: int, suites: Iterable[int], server_name: str) -> bytes
     body += _sized(_words(suites)) + b"\1\0" + _sized(b"".join(extensions))
     message = bytes([_CLIENT_HELLO]) + len(body).to_bytes(3, "big") + body
     # The record's own version: RFC 5246 E.1.
-    return struct.pack("!BHH", _HANDSHAKE, 0x0301, len(message)) + message
+    return struct.pack("!BHH", HANDSHAKE, 0x0301, len(message)) + message
 
 
 def read_offer(sent: bytes) -> ClientOffer | None:
@@ -144,7 +144,7 @@ def _records(stream: bytes) -> Iterator[tuple[int, int, bytes]]:
     at = 0
     while at + 5 <= len(stream):
         kind, version, length = struct.unpack_from("!BHH", stream, at)
-        if kind not in (_ALERT, _HANDSHAKE) or version >> 8 != 3 or at + 5 + length > len(stream):
+        if kind not in (_ALERT, HANDSHAKE) or version >> 8 != 3 or at + 5 + length > len(stream):
             return
         yield kind, version, stream[at + 5 : at + 5 + length]
         at += 5 + length
@@ -152,7 +152,7 @@ def _records(stream: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def _messages(stream: bytes) -> Iterator[tuple[int, bytes]]:
     """The handshake messages, each whole, whatever records they came in."""
-    data = b"".join(body for kind, _, body in _records(stream) if kind == _HANDSHAKE)
+    data = b"".join(body for kind, _, body in _records(stream) if kind == HANDSHAKE)
     at = 0
     while at + 4 <= len(data):
         length = int.from_bytes(data[at + 1 : at + 4], "big")

@@ -37,11 +37,22 @@ head -c {len(UPLOAD)} /dev/zero | tr '\\0' 'x' >"$LAB_RUN_DIR/snap"
 curl -sS -m 60 --ssl-reqd --cacert "$LAB_CA_FILE" -T "$LAB_RUN_DIR/snap" ftp://me:x@testcase.boulder.ibm.com/toibm/
 """
 IN_CLEAR = "curl -sS -m 60 -T /etc/hostname ftp://me:x@testcase.boulder.ibm.com/toibm/ || true"
+OLD_LISTS = r"""
+for options in "--tlsv1.2 --ciphers ECDHE-RSA-AES256-GCM-SHA384" "--ciphers AES256-GCM-SHA384" \
+    "--ciphers ECDHE-ECDSA-AES256-GCM-SHA384" "--tls-max 1.1 --ciphers DEFAULT@SECLEVEL=0" \
+    "--tls-max 1.0 --ciphers DEFAULT@SECLEVEL=0"
+do
+    curl -sS -m 20 -o /dev/null --tls-max 1.2 --cacert "$LAB_CA_FILE" $options "$LAB_SERVER" 2>&1
+    echo "exit status $?"
+done
+"""
 PLANS = (
     ("upload",),
     ("upload", "--", "sh", "-c", HELLOS),
     ("upload", "--", "sh", "-c", UPLOADS),
     ("upload", "--", "sh", "-c", IN_CLEAR),
+    ("direct-snat", "--", "sh", "-c", OLD_LISTS),
+    ("vpn-nat", "--", "sh", "-c", OLD_LISTS),
 )
 
 
@@ -193,3 +204,24 @@ def test_a_user_in_clear_is_an_objection(runs: Runs) -> None:
     ran = runs.get(*PLANS[3])
     assert ran.failed == {"OUT-43"}
     assert "hmc says USER in clear, before any TLS" in ran.findings["OUT-43"]["seen"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "old"),
+    [
+        pytest.param(PLANS[4], 35, id="NIST 800-131A: no TLS before 1.2"),
+        pytest.param(PLANS[5], 0, id="2007: TLS 1.0 with RSA-1024"),
+    ],
+)
+def test_clients_with_lists_of_rsa_suites_get_through(
+    runs: Runs, plan: tuple[str, ...], old: int
+) -> None:
+    """At curl's own level of security, up to TLS 1.2; and with TLS 1.1 and 1.0 where the profile has them."""
+    ran = runs.get(*plan)
+    got = [line for line in ran.stdout.splitlines() if line.startswith("exit status")]
+    assert got == [f"exit status {status}" for status in (0, 0, 0, old, old)]
+    taken = [name_of(shake.choice.suite) for shake in handshakes(ran.case)][:3]
+    if plan[0] == "direct-snat":
+        assert taken == [
+            "ECDHE-RSA-AES256-GCM-SHA384", "AES256-GCM-SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384",
+        ]  # fmt: skip

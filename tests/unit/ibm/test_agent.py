@@ -142,8 +142,9 @@ def one_try(url: str, ca_file: str, total_s: float = 10.0) -> client.Attempt:
 
 
 def test_a_foreign_authority_is_refused_by_both_sides(
-    site: Site, server: Server, tmp_path: Path
+    site: Site, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "foreign cache"))
     foreign = Site(tmp_path / "foreign")
 
     attempt = one_try(site.url(), foreign.ca_file)

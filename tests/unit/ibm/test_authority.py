@@ -75,22 +75,24 @@ def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "literal", "files"),
     [
-        ("tls-2007", False, {"sdc.pem": 256, "sdc-rsa-1024.pem": 1024}),
+        ("tls-2007", False, {"sdc.pem": 256, "sdc-rsa-1024.pem": 1024, "sdc-rsa-2048.pem": 2048}),
         ("tls-2007", True, {"sdc-rsa-1024.pem": 1024}),
         ("nist-2017", True, {"sdc-rsa-2048.pem": 2048}),
-        ("nist-2017", False, {"sdc.pem": 256}),
+        ("nist-2017", False, {"sdc.pem": 256, "sdc-rsa-2048.pem": 2048}),
+        ("today", True, {"sdc.pem": 256, "sdc-rsa-2048.pem": 2048}),
     ],
 )
 def test_each_key_that_the_tls_wants_has_a_certificate(
     tmp_path: Path, name: str, literal: bool, files: dict[str, int]
 ) -> None:
-    """P-13, P-16; and whoever knows RSA only can verify a chain that is to the letter."""
+    """P-13, P-16; and whoever knows RSA only can verify every chain."""
     plan = resolve_servers.plan(name, literal=literal)
     authority.issue(replace(TOPOLOGY, tls=(plan,)), tmp_path)
 
     assert {path.name for path in tmp_path.glob("sdc*.pem")} == set(files)
     ca = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
-    assert isinstance(ca.public_key(), RSAPublicKey) == literal
+    assert isinstance(ca.public_key(), RSAPublicKey)
+    assert ca.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSA_WITH_SHA256
     for file, bits in files.items():
         assert stat.S_IMODE((tmp_path / file).stat().st_mode) == 0o600
         certificate = x509.load_pem_x509_certificate((tmp_path / file).read_bytes())
@@ -121,17 +123,21 @@ def test_without_a_relay_there_is_no_certificate_for_one(tmp_path: Path) -> None
     assert not (tmp_path / "relay.pem").exists()
 
 
-def test_issuing_again_replaces_both_files_together(tmp_path: Path) -> None:
+def test_issuing_again_replaces_all_files_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
     authority.issue(TOPOLOGY, tmp_path)
     before = (tmp_path / "sdc.pem").read_bytes()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "two"))
     authority.issue(TOPOLOGY, tmp_path)
 
-    assert (tmp_path / "sdc.pem").read_bytes() != before
     ca = x509.load_pem_x509_certificate((tmp_path / "ca.pem").read_bytes())
-    x509.load_pem_x509_certificate((tmp_path / "sdc.pem").read_bytes()).verify_directly_issued_by(
-        ca
-    )
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "sdc.pem")
+    for file in ("sdc.pem", "sdc-rsa-2048.pem"):
+        assert (tmp_path / file).read_bytes() != before
+        certificate = x509.load_pem_x509_certificate((tmp_path / file).read_bytes())
+        certificate.verify_directly_issued_by(ca)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / file)
 
 
 def test_subject_names_are_the_same_in_every_run(tmp_path: Path) -> None:

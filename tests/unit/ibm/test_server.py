@@ -99,8 +99,9 @@ def test_curl_posts_a_form(site: Site, server: Server) -> None:
 
 @needs_curl
 def test_curl_refuses_a_foreign_authority_and_that_is_recorded(
-    site: Site, server: Server, tmp_path: Path
+    site: Site, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "foreign cache"))
     foreign = Site(tmp_path / "foreign")
 
     result = curl(foreign, site.url())

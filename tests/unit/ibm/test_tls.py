@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,8 @@ from lab.ibm.events import TlsTried
 from lab.ibm.server import Server
 from lab.topology import resolve_servers
 from lab.topology.servers import Speaks, TlsPlan
+from lab.wire import hello
+from lab.wire.suites import NUMBERS
 from tests.unit.ibm.sites import ADDRESSES, Site, entries, lab_threads, speaking
 
 needs_openssl = pytest.mark.skipif(
@@ -73,6 +78,103 @@ def test_a_client_of_today_is_served_by_every_profile(tmp_path: Path, name: str)
         found = s_client(site, "-tls1_2")
         assert found["cipher"] == "ECDHE-ECDSA-AES256-GCM-SHA384"
         assert [entry.tls_version for entry in entries(server, 2)] == ["TLSv1.3", "TLSv1.2"]
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    "cipher",
+    [
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-SHA256",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "DEFAULT:!aECDSA",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["today", "tls-2007", "tls-2017", "tls-1.0", "nist-2017", "nist-2025"]
+)
+def test_a_client_of_today_that_has_rsa_only_is_served_by_every_profile(
+    tmp_path: Path, name: str, cipher: str
+) -> None:
+    """At OpenSSL's own level of security, which refuses RSA-1024, and without ECDSA in the chain."""
+    with offering(tmp_path, name, literal=False) as (site, _):
+        rsa_only = "RSA+SHA256:RSA+SHA384:RSA-PSS+SHA256"
+        found = s_client(site, "-tls1_2", "-cipher", cipher, "-sigalgs", rsa_only)
+        assert found["bits"] == "2048"
+        assert found["verified"] == "0"
+        assert found["cipher"] == cipher or cipher.startswith("DEFAULT")
+
+
+@needs_openssl
+@pytest.mark.parametrize("name", ["today", "tls-2007", "tls-1.0", "nist-2017", "nist-2025"])
+def test_rsa_without_forward_secrecy_is_there_too(tmp_path: Path, name: str) -> None:
+    with offering(tmp_path, name, literal=False) as (site, _):
+        found = s_client(site, "-tls1_2", "-cipher", "AES256-GCM-SHA384")
+        assert (found["bits"], found["cipher"]) == ("2048", "AES256-GCM-SHA384")
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("ciphers", "bits"),
+    [
+        ("AES256-GCM-SHA384", "1024"),
+        ("AES256-SHA:ECDHE-RSA-AES256-GCM-SHA384", "1024"),
+        ("ECDHE-RSA-AES256-GCM-SHA384:AES256-SHA", "2048"),
+    ],
+)
+def test_what_a_client_offers_first_says_of_which_time_it_is(
+    tmp_path: Path, ciphers: str, bits: str
+) -> None:
+    with offering(tmp_path, "tls-2017", literal=False) as (site, _):
+        assert s_client(site, "-tls1_2", "-cipher", f"{ciphers}:@SECLEVEL=0")["bits"] == bits
+
+
+class Piecemeal(socket.socket):
+    """Whose next piece comes when somebody reads already."""
+
+    def __init__(self, reading: socket.socket, writing: socket.socket, pieces: list[bytes]) -> None:
+        super().__init__(fileno=reading.detach())
+        self.writing, self.pieces = writing, pieces
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        # poll(2) tells of a socket with less than that only at the end of what comes.
+        assert not flags or self.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == size
+        pieces, self.pieces = self.pieces, []
+        sender = threading.Thread(target=self.writing.sendall, args=(b"".join(pieces),))
+        sender.start()
+        try:
+            return super().recv(size, flags)
+        finally:
+            sender.join()
+
+
+@pytest.mark.parametrize("first", [1, 4, 5, 60])
+def test_a_hello_in_pieces_is_read_whole_and_left_where_it_is(first: int) -> None:
+    said = hello.client_hello(0x0303, [NUMBERS["AES256-SHA"]], "one.example")
+    with socket.create_server((ADDRESSES[0], 0)) as listening:
+        writing = socket.create_connection(listening.getsockname())
+        reading, _ = listening.accept()
+    with writing, Piecemeal(reading, writing, [said[first:]]) as piecemeal:
+        writing.sendall(said[:first])
+        assert tls.first_record(piecemeal, 20.0) == said
+        assert piecemeal.recv(len(said) + 1) == said
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"\x16\x03", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\xff\xff"]
+)
+def test_what_is_no_hello_ends_as_a_failed_handshake(tmp_path: Path, said: bytes) -> None:
+    with offering(tmp_path, "tls-2007", literal=False) as (site, server):
+        with socket.create_connection((ADDRESSES[0], site.port), timeout=20) as client:
+            client.sendall(said)
+            client.shutdown(socket.SHUT_WR)
+            # What was not read of it, the server's system answers with a reset.
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+        (entry,) = entries(server, 1)
+        assert entry.kind == "handshake"
 
 
 @needs_openssl

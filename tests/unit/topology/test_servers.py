@@ -116,7 +116,9 @@ def test_what_is_not_literal_has_todays_clients_in_mind() -> None:
     plan = resolve_servers.plan("tls-2007", literal=False)
 
     assert (plan.minimum, plan.maximum) == ("TLSv1", "TLSv1.3")
-    assert plan.keys == (KeyKind.ec_p256, KeyKind.rsa_1024)
+    assert plan.keys == (KeyKind.ec_p256, KeyKind.rsa_2048, KeyKind.rsa_1024)
+    assert plan.keys_of_today == (KeyKind.ec_p256, KeyKind.rsa_2048)
+    assert plan.of_then == ("RC4-SHA", "RC4-MD5", "AES256-SHA")
     assert plan.suites[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
     assert plan.suites[-3:] == ("RC4-SHA", "RC4-MD5", "AES256-SHA")
 
