@@ -91,7 +91,7 @@ _SMALLEST_FRAME_BITS = 64 * 8
 
 _SIOCGSKNS = 0x894C
 _SIOCETHTOOL = 0x8946
-_ETHTOOL_OFF = {"checksums": 0x17, "segmentation": 0x24}
+_ETHTOOL_OFF = {"checksums": 0x17, "segmentation": 0x24, "scatter-gather": 0x19}
 
 _LINK = struct.Struct("=BxHiII")
 _QDISC = struct.Struct("=BxxxiIII")
@@ -322,7 +322,10 @@ def _offloads_off(sock: NetlinkSocket, node_name: str, interface: str) -> None:
     """Have the node compute checksums and cut segments itself, so that frames on the wire are true.
 
     Only at the node's end: nothing originates at the port. TSO goes with the checksums, and a veth
-    does no GRO unless asked. The ioctl works on any socket.
+    does no GRO unless asked. Without scatter-gather each frame on the wire has bytes of its own: the kernel
+    puts ESP into pages beside the head of a buffer, two copies of a duplicated frame would share these pages,
+    and a receiver that decrypts the first copy in place would write clear text into the second. The
+    ioctl works on any socket.
     """
     for feature, command in _ETHTOOL_OFF.items():
         value = array.array("I", (command, 0))
