@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab.errors import DaemonError
+from lab.linux import proc
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
 from lab.linux.worker import readable
@@ -98,7 +99,7 @@ class Xl2tpd:
 
 def read_kernel_table() -> str:
     try:
-        return Path("/proc/thread-self/net/pppol2tp").read_text()
+        return proc.read("thread-self/net/pppol2tp")
     except FileNotFoundError:
         return ""
 

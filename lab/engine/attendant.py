@@ -17,13 +17,14 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lab.engine.frames import ChannelFrame, FrameKind, FrameReader
 
 _CHUNK = 1 << 16
 _NAMESPACES = "/run/netns", "/run/mntns", "/run/utsns"
+_PROCESSES = "/run/pidns"
 
 
 class _Session:
@@ -285,9 +286,10 @@ def _start(number: int, program: dict[str, Any]) -> _Session:
         )
 
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
-    session.pid = os.fork()
-    if session.pid == 0:
-        _become(program, argv, streams, ready_write)
+    with _children_in(program["node"]):
+        session.pid = os.fork()
+        if session.pid == 0:
+            _become(program, argv, streams, ready_write)
 
     for fd in {*streams, ready_write}:
         os.close(fd)
@@ -299,6 +301,25 @@ def _start(number: int, program: dict[str, Any]) -> _Session:
             os.close(fd)
         raise OSError(int(failure), os.strerror(int(failure)))
     return session
+
+
+@contextlib.contextmanager
+def _children_in(node: str) -> Iterator[None]:
+    """Who is forked meanwhile has process numbers of the node's.
+
+    Not by ``nsenter --pid``: it forks once more, and the child would lead no session.
+    """
+    if not node:
+        yield
+        return
+    from lab.linux import syscalls
+
+    with open(f"{_PROCESSES}/{node}") as there, open("/proc/self/ns/pid") as own:
+        syscalls.set_namespace(there.fileno(), syscalls.CLONE_NEWPID)
+        try:
+            yield
+        finally:
+            syscalls.set_namespace(own.fileno(), syscalls.CLONE_NEWPID)
 
 
 def _check_exists(name: str, program: dict[str, Any]) -> None:

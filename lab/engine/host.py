@@ -18,6 +18,7 @@ from lab.engine.channel import Channel
 from lab.engine.run_dir import in_use
 from lab.engine.session import Program, Session, on_terminal, window
 from lab.errors import LabError
+from lab.linux import node_init
 
 
 class Engine(StrEnum):
@@ -77,6 +78,7 @@ def open_lab(
     engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...] = ()
 ) -> Iterator[OpenLab]:
     """Start an inside in an engine that ``choose`` gave; it may write ``run_dir`` and ``shared``."""
+    node_init.build()
     with contextlib.ExitStack() as stack:
         hold = stack.enter_context(in_use(run_dir))
         if engine is Engine.native:

@@ -18,7 +18,7 @@ from lab import codec
 from lab.errors import PathError
 from lab.inside import visitors
 from lab.inside.homeward import Homeward
-from lab.linux import firewall, inventory, links
+from lab.linux import firewall, inventory, links, proc
 from lab.linux.nodes import Node
 from lab.linux.process import Popen, start_attended
 from lab.names import check_known
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from lab.service.remote import Remote
     from tunnels.dns import Dnsmasq
 
-XFRM_STAT = "/proc/thread-self/net/xfrm_stat"
+XFRM_STAT = "thread-self/net/xfrm_stat"
 
 
 @contextlib.contextmanager
@@ -296,7 +296,7 @@ class RunningLab:
 
     def _look_for_leftovers(self) -> None:
         """g6: the last step of all: no pin of a namespace may be there any more."""
-        for folder in ("/run/netns", "/run/mntns", "/run/utsns"):
+        for folder in ("/run/netns", "/run/mntns", "/run/utsns", "/run/pidns"):
             for name in self.nodes:
                 if os.path.lexists(f"{folder}/{name}"):
                     self.record.leftovers.append(f"{folder}/{name}")
@@ -358,8 +358,8 @@ def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
 def _xfrm_stat() -> dict[str, int]:
     """The node's IPsec error counters that are not zero (CONFIG_XFRM_STATISTICS)."""
     try:
-        with Path(XFRM_STAT).open() as file:
-            pairs = (line.split() for line in file)
-            return {name: int(value) for name, value in pairs if int(value)}
+        lines = proc.read(XFRM_STAT).splitlines()
     except FileNotFoundError:
         return {}
+    pairs = (line.split() for line in lines)
+    return {name: int(value) for name, value in pairs if int(value)}

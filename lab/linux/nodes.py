@@ -1,15 +1,15 @@
-"""A node: a network, a mount and a UTS namespace, and the one thread of ours that lives in them.
+"""A node: a network, a mount, a UTS and a process namespace, and the one thread of ours for them.
 
 Sockets that are opened and programs that are started by ``Node.call`` belong to the node. In it,
 ``/run`` is private and empty, ``/etc/hosts`` is the node's own, and so are the daemons' directories
 below ``/etc`` in a node where we write a file or start a program; everything else is the surrounding
 file system (the run directory at its own path).
-Links at ``/run/{netns,mntns,utsns}/<node>`` of the surrounding mount namespace lead ``nsenter`` and
+Links at ``/run/{netns,mntns,utsns,pidns}/<node>`` of the surrounding mount namespace lead ``nsenter`` and
 ``ip netns`` there. They are links and not bind mounts, because a bind mount outlives this process,
 is copied into each later node, and some kernels (6.18) refuse it for a mount namespace.
 
-Links, addresses, routes and sysctls are not made here. In a node's thread ``/proc/thread-self/net`` is
-the node's; ``/proc/net`` and ``/proc/self/net`` are the main thread's.
+Links, addresses, routes and sysctls are not made here. The node's thread is itself not among the node's
+processes, and reads by ``proc`` what /proc says of the thread.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
 from lab.errors import KernelError
-from lab.linux import resolving, syscalls
+from lab.linux import proc, resolving, syscalls
 from lab.linux.netlink import NETLINK_ROUTE, NetlinkSocket
+from lab.linux.pid_namespace import PidNamespace, processes_of
 from lab.linux.process import DEVNULL, PIPE, TERM_GRACE_S, Daemon, Popen, finish, spawn
 from lab.topology import model
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PINS: Mapping[str, str] = {"net": "netns", "mnt": "mntns", "uts": "utsns"}
+PINS: Mapping[str, str] = {
+    "net": "netns", "mnt": "mntns", "uts": "utsns", "pid_for_children": "pidns"
+}  # fmt: skip
 """Kind of namespace to the directory below /run that leads to it; ``ip netns`` knows the first."""
 
 PRIVATE_DIRECTORIES = (
@@ -67,6 +70,7 @@ def prepare() -> None:
     if os.path.ismount(f"/run/{PINS['mnt']}"):
         return
 
+    proc.surrounding()
     for program in COPIED_PROGRAMS:
         if Path(program).exists() and not os.access(program, os.X_OK):
             _copy_and_cover(Path(program))
@@ -121,6 +125,8 @@ class Node:
         self._native_id = 0
         self._ended = _thread.allocate_lock()
         self._netlink: NetlinkSocket | None = None
+        self._processes: PidNamespace | None = None
+        self._started: list[Popen[bytes]] = []
 
     @classmethod
     def create(cls, node: model.NodePlan, run_dir: Path) -> Node:
@@ -137,6 +143,7 @@ class Node:
         node._start()
         try:
             node._netlink = node.call(node._enter)
+            node._processes = node.call(PidNamespace.start)
             node._pin()
         except OSError as error:
             node.close()
@@ -205,22 +212,24 @@ class Node:
 
     def run(self, argv: Sequence[str | Path], *, deadline_s: float = 10.0, input: str = "") -> str:
         """Run a program in the node to its end and return its stdout."""
-        self.furnish()
         # Started in the node's thread and awaited in ours, so that the node can be called meanwhile.
-        popen = self.call(spawn, argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        popen = self.start(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         return finish(popen, deadline_s, input)
 
     def start(
         self,
         argv: Sequence[str | Path],
-        env: Mapping[str, str],
+        env: Mapping[str, str] | None = None,
         *,
+        stdin: int | IO[bytes] = DEVNULL,
         stdout: int | IO[bytes] = DEVNULL,
         stderr: int | IO[bytes] = DEVNULL,
     ) -> Popen[bytes]:
-        """Start a program whose output the caller reads; the caller also ends it."""
+        """Start a program whose output the caller reads; it ends with the node at the latest."""
         self.furnish()
-        return self.call(spawn, argv, env=env, stdout=stdout, stderr=stderr)
+        popen = self.call(spawn, argv, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+        self._started.append(popen)
+        return popen
 
     def write(self, path: str | Path, text: str, mode: int = 0o600) -> None:
         """Write a file that only the node sees, unless it is in the run directory."""
@@ -240,19 +249,17 @@ class Node:
 
     def strays(self) -> tuple[int, ...]:
         """Processes, other than this one, that live in the node's network."""
-        pin = self._pin_path("net")
-        try:
-            wanted = Path(pin).stat().st_ino
-        except FileNotFoundError:
-            return ()
-        pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-        return tuple(p for p in pids if p != os.getpid() and _namespace_inode(p) == wanted)
+        init = self._processes.init if self._processes is not None else 0
+        return tuple(pid for pid in processes_of(self._pin_path("net")) if pid != init)
 
     def close(self) -> None:
         """End what ``spawn`` started, the last first, and let go of the namespaces."""
         while self.daemons:
             self.daemons.pop().stop()
 
+        if self._processes is not None:
+            self._processes.close(self._started)
+            self._processes = None
         for kind in PINS:
             Path(self._pin_path(kind)).unlink(missing_ok=True)
         if self._netlink is not None:
@@ -372,8 +379,8 @@ def _resolved(path: Path) -> Path:
 @functools.cache
 def _mounts_propagate() -> bool:
     """Whether mounts go from one mount namespace to others here; in the lab's own engines none do."""
-    with Path("/proc/thread-self/mountinfo").open() as file:
-        return any(" shared:" in line or " master:" in line for line in file)
+    lines = proc.read("thread-self/mountinfo").splitlines()
+    return any(" shared:" in line or " master:" in line for line in lines)
 
 
 @functools.cache
@@ -389,10 +396,3 @@ def _write(path: str | Path, text: str, mode: int) -> None:
         # An older file keeps its mode and the umask takes from a new one's.
         os.fchmod(descriptor, mode)
         file.write(text)
-
-
-def _namespace_inode(pid: int) -> int:
-    try:
-        return Path(f"/proc/{pid}/ns/net").stat().st_ino
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return 0

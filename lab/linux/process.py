@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from lab.errors import DaemonError, DeadlineExceeded, PrerequisiteError, UsageError
-from lab.linux import apparmor
+from lab.linux import apparmor, proc
 from lab.wait import Deadline, wait_until
 
 PIPE = subprocess.PIPE
@@ -268,6 +268,13 @@ def end(popen: Popen[bytes], grace_s: float = TERM_GRACE_S) -> int:
     return popen.wait()
 
 
+def kill(popen: Popen[bytes], seconds: float) -> None:
+    """End a program by SIGKILL, and wait for its end, at most so long."""
+    popen.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        popen.wait(seconds)
+
+
 def finish(popen: Popen[bytes], deadline_s: float, input: str = "") -> str:
     """Wait for a program whose three streams are pipes; as ``run``, which may be in another thread."""
     ended = await_end(popen, deadline_s, input)
@@ -341,4 +348,4 @@ def run_on_terminal(argv: Sequence[str]) -> int:
 
 def _cwd() -> str:
     """Our working directory as the main thread has it; a node's own thread has another."""
-    return os.fspath(Path("/proc/self/cwd").readlink())
+    return proc.link("self/cwd")

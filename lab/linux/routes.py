@@ -10,9 +10,8 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
-from lab.linux import netlink
+from lab.linux import netlink, proc
 from lab.linux.netlink import NetlinkRequest, attribute, u32
 from lab.linux.nodes import Node
 from lab.topology import model
@@ -27,7 +26,7 @@ _LAST_RESORT = 0xFFFFFFFF
 """The metric of a route that every other one goes before."""
 
 _ROUTE = struct.Struct("=BBBBBBBBI")
-_TABLE = Path("/proc/thread-self/net/route")
+_TABLE = "thread-self/net/route"
 
 
 def add(node: Node, destinations: Iterable[str], interface: str) -> None:
@@ -49,7 +48,7 @@ def allow(node: Node, destinations: Iterable[str]) -> None:
 
 def in_use(node: Node) -> list[str]:
     """A node's IPv4 routes: ``0.0.0.0/0 dev lan``. Of equal prefixes the first is the one that is used."""
-    return node.call(lambda: list(_in_use(_TABLE.read_text())))
+    return node.call(lambda: list(_in_use(proc.read(_TABLE))))
 
 
 def request(node_name: str, indexes: Mapping[str, int], route: model.Route) -> NetlinkRequest:

@@ -58,6 +58,11 @@ def unshare(flags: int) -> None:
     checked(libc.unshare(flags), f"unshare {flags:#x}")
 
 
+def set_namespace(descriptor: int, kind: int) -> None:
+    """Move the calling thread into a namespace, or for ``CLONE_NEWPID`` its later children (setns(2))."""
+    checked(libc.setns(descriptor, kind), f"setns {kind:#x}")
+
+
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
     """mount(2); raises OSError that names source and target."""
     checked(

@@ -37,8 +37,7 @@ def use(scene: Scene, agreed: RemoteService) -> None:
 
 def _run(scene: Scene, agreed: RemoteService, port: int, argv: Sequence[str]) -> None:
     place, started = scene.representative.place, time.time()
-    place.furnish()
-    popen = place.call(process.spawn, argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    popen = place.start(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     ended = process.await_end(popen, DEADLINE_S)
     said = (ended.stdout if ended.status == 0 else ended.stderr).strip()
     scene.lab.story.tell(

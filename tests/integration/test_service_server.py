@@ -299,9 +299,11 @@ def test_log_ins_that_stand_end_with_the_server(tmp_path: Path) -> None:
     for client in clients:
         client.wait(10)
     without_command, with_command = (client.returncode for client in clients)
-    assert without_command == 255
+    # The PC goes after the server, perhaps before a client has heard of the server's end.
+    with_the_pc = -signal.SIGKILL
+    assert without_command in (255, with_the_pc)
     # The end of the program may come to the client before the end of the connection does.
-    assert with_command in (255, 128 + signal.SIGKILL)
+    assert with_command in (255, 128 + signal.SIGKILL, with_the_pc)
 
 
 # Separation.

@@ -42,8 +42,7 @@ class Client:
 
     def _run(self, node: Node, argv: Sequence[str], user: str, words: Sequence[str]) -> Ended:
         started = time.time()
-        node.furnish()
-        popen = node.call(process.spawn, argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        popen = node.start(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
         ended = process.await_end(popen, DEADLINE_S)
         asked = " ".join(without_token(words))
         self.tell(

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
-from lab.linux import links, process
+from lab.linux import links
 from lab.linux.nodes import Node
 from lab.linux.process import Popen
 from lab.linux.worker import readable
@@ -31,16 +31,9 @@ END_S = 10.0
 
 def start_as(node: Node, argv: Sequence[str], uid: int, streams: Sequence[int]) -> Popen[bytes]:
     """Start a program in a node as a user without any privilege."""
-    node.furnish()
     stdin, stdout, stderr = streams
     drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs", "--"]
-    return node.call(
-        process.spawn,
-        [*drop, *argv],
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-    )
+    return node.start([*drop, *argv], stdin=stdin, stdout=stdout, stderr=stderr)
 
 
 def end_strays(node: Node) -> None:
