@@ -67,6 +67,10 @@ class Xl2tpd:
         self.running.expect_line("Listening on IP address", START_DEADLINE_S)
 
     @property
+    def node_name(self) -> str:
+        return self._node.name
+
+    @property
     def alive(self) -> bool:
         return self.daemon is not None and self.daemon.alive
 
@@ -80,11 +84,16 @@ class Xl2tpd:
 
     def check(self) -> None:
         """Raise DaemonError if the pppd of a call broke."""
-        for fact in self.facts() if self.daemon is not None else ():
-            if isinstance(fact, PppdEnded) and fact.status not in ppp.MAY_END_WITH:
-                problem = f"ended with {ppp.describe_exit(fact.status)}"
-                tail = "\n".join(log.tail() for log in self._pppd_logs)
-                raise DaemonError(f"{self._node.name}'s pppd", problem, log_tail=tail)
+        for status in self.broken_pppds():
+            problem = f"ended with {ppp.describe_exit(status)}"
+            tail = "\n".join(log.tail() for log in self._pppd_logs)
+            raise DaemonError(f"{self._node.name}'s pppd", problem, log_tail=tail)
+
+    def broken_pppds(self) -> tuple[int, ...]:
+        """How those pppds of calls ended that broke: exit statuses, negative for a signal."""
+        facts = self.facts() if self.daemon is not None else ()
+        ended = (fact.status for fact in facts if isinstance(fact, PppdEnded))
+        return tuple(status for status in ended if status not in ppp.MAY_END_WITH)
 
     def command(self, text: str) -> str:
         """Give a command by the control FIFO and return xl2tpd's answer, ``OK`` or a complaint."""

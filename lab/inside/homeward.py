@@ -6,7 +6,7 @@ What a way is made of is known to the way's own ``bring_up``.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lab import ways
@@ -60,6 +60,11 @@ class Homeward:
     def details(self) -> list[dict[str, list[str]]]:
         """What the daemons of every kind of way know, by node."""
         return [driver.details() for driver in self._drivers.values()]
+
+    def ended_daemons(self) -> Iterator[tuple[str, str, int]]:
+        """The daemons that have broken, of every kind of way, as ``WayDriver`` has them."""
+        for driver in self._drivers.values():
+            yield from driver.ended_daemons()
 
     def in_use(self, agent: str) -> Way | None:
         """The way that an agent has come home by, or is about to."""

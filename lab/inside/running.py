@@ -20,8 +20,9 @@ from lab.inside import visitors
 from lab.inside.homeward import Homeward
 from lab.linux import firewall, inventory, links, proc
 from lab.linux.nodes import Node
-from lab.linux.process import Popen, start_attended
+from lab.linux.process import Daemon, Popen, how_ended, start_attended
 from lab.names import check_known
+from lab.record.daemon_event import DaemonEnded
 from lab.record.event import BrokeOff, LabUp, PathFailed, PathLost, Served
 from lab.record.record import Record, Transaction
 from lab.record.story import Story
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from lab.service.remote import Remote
     from tunnels.dns import Dnsmasq
 
+PPPD_ENDED_BY_SIGNAL = 5
+"""pppd(8), EXIT STATUS."""
 XFRM_STAT = "thread-self/net/xfrm_stat"
 
 
@@ -53,6 +56,7 @@ def start_lab(topology: Topology, run_dir: Path, story: Story) -> Iterator[Runni
             try:
                 yield lab
             finally:
+                lab._tell_of_daemons()
                 lab.end_visitors()
     except Exception as error:
         record.fail(error)
@@ -280,6 +284,17 @@ class RunningLab:
 
     # What is read at the end.
 
+    def _tell_of_daemons(self) -> None:
+        """Which daemons have ended that the lab did not end: a program in their node has, or they broke."""
+        ended = [
+            (node.name, daemon.program, daemon.exit_status or 0)
+            for node in self.nodes.values()
+            for daemon in node.daemons
+            if daemon.broke or _was_told_to_end(daemon)
+        ]
+        for name, program, status in (*ended, *self.homeward.ended_daemons()):
+            self.story.tell(DaemonEnded(source=name, program=program, how=how_ended(status)))
+
     def _read_counters(self) -> None:
         nodes = {n.name: self.nodes[n.name] for n in self.topology.nodes}
         self.record.counters = firewall.counters(nodes)
@@ -353,6 +368,11 @@ def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
         lig = topology.lig.node
         numbers = [line.number for line in topology.telephone.lines if line.node == lig]
     return {"LAB_NUMBERS": ",".join(dict.fromkeys(numbers)), "LAB_USER": account.user}
+
+
+def _was_told_to_end(daemon: Daemon) -> bool:
+    """Whether a pppd has ended by a signal: that is no defect, and pppd has an exit status for it."""
+    return daemon.program == "pppd" and daemon.exit_status == PPPD_ENDED_BY_SIGNAL
 
 
 def _xfrm_stat() -> dict[str, int]:

@@ -125,6 +125,11 @@ class Daemon:
         return self._popen.pid
 
     @property
+    def program(self) -> str:
+        """The name of its program, without the folder."""
+        return Path(str(cast(list[str], self._popen.args)[0])).name
+
+    @property
     def alive(self) -> bool:
         return self._popen.poll() is None
 
@@ -136,8 +141,7 @@ class Daemon:
     def check(self, name: str = "") -> None:
         """Raise if it has ended; ``name`` is for the message, where the daemon's own says too little."""
         if (status := self.exit_status) is not None:
-            program = Path(str(cast(list[str], self._popen.args)[0])).name
-            confining = tuple(p for p in apparmor.enforced() if Path(p).name == program)
+            confining = tuple(p for p in apparmor.enforced() if Path(p).name == self.program)
             why = f"; AppArmor enforces its profile {confining[0]}" if confining else ""
             raise DaemonError(
                 name or self.name,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab.ibm import events as ibm
 from lab.record import story
+from lab.record.daemon_event import DaemonEnded
 from lab.record.event import CalledByOne, Event
 from lab.record.record import Record, Transaction
 from lab.relay import events as relay
@@ -66,6 +67,7 @@ class Case(Premises):
             *ibm.KINDS,
             *direct.KINDS,
             CalledByOne,
+            DaemonEnded,
         )
 
     @cached_property

@@ -7,9 +7,11 @@ still have met with something on the way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from lab import ways
+from lab.record.daemon_event import DaemonEnded
 from lab.topology.model import Way
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
@@ -25,6 +27,8 @@ def diagnose(case: Case) -> Diagnosis:
     record = case.record
     if case.left_down:
         return Diagnosis(NOTHING, "the way home was left down", "")
+    if not record.broke_off and (ended := case.told(DaemonEnded)):
+        return _of_daemons(ended)
     if case.came_home and (befallen := _of_remote_service(case)):
         return befallen
     if not failed(case):
@@ -47,6 +51,16 @@ def diagnose(case: Case) -> Diagnosis:
         f"the call home failed, and no capture or log says why: {why or 'no error was recorded'}",
         "read the captures and logs in the run directory",
     )
+
+
+def _of_daemons(ended: Sequence[DaemonEnded]) -> Diagnosis:
+    """Daemons that a program in their node has ended, or that crashed: what came after is their doing."""
+    each = dict.fromkeys(f"{e.source}'s {e.program} ended {e.how}" for e in ended)
+    sentence = f"{'; '.join(each)}: the lab had started it, and did not end it"
+    hint = (
+        "see what ends programs in that node by their name (pkill, killall, poff -a), and the log"
+    )
+    return Diagnosis("daemon-ended", sentence, hint)
 
 
 def _of_remote_service(case: Case) -> Diagnosis | None:

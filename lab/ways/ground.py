@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +56,7 @@ class Ground:
 class WayDriver(Protocol):
     """What ``bring_up.start`` gives for all ways of one kind. Each verb is about one agent's way.
 
-    A driver that is a subclass has what the last two do for a kind without daemons and trials of its own.
+    A driver that is a subclass has what the last three do for a kind without daemons and trials of its own.
     """
 
     def up(self, way: Any, agent: str) -> None:
@@ -80,6 +80,10 @@ class WayDriver(Protocol):
         ``lab`` is the ``RunningLab``; ``agents`` are those that use the kind and have not been tried yet.
         """
         return
+
+    def ended_daemons(self) -> Iterable[tuple[str, str, int]]:
+        """Daemons that are no node's own and have broken: node, program, and how it ended (``Popen``)."""
+        return ()
 
     def details(self) -> dict[str, list[str]]:
         """What the daemons of each node know now, in lines for people. No secrets."""

@@ -182,7 +182,10 @@ def test_the_guest_has_no_device_to_the_host(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_look.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.fspath(ROOT), *filter(None, sys.path)])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([os.fspath(ROOT), *filter(None, sys.path)]),
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from lab.charon import store
+from lab.errors import KernelError
+from lab.linux import node_init
 from lab.linux.nodes import Node
+from lab.linux.process import PIPE
+from lab.linux.worker import readable
 
 pytestmark = [
     pytest.mark.root,
@@ -34,6 +38,43 @@ def test_a_node_can_be_called_while_a_program_of_it_runs(tmp_path: Path) -> None
         waiting.join(5)
         os.close(end)
     assert said == ["at once\n"]
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "shell"])
+def test_what_has_left_its_session_ends_with_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    """Also what ignores SIGTERM, and what another program than the lab's own started."""
+    monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path / "cache"))
+    if compiled:
+        node_init.build()
+    script = "trap '' TERM HUP; echo $$ >numbers; setsid sleep 1000 & echo $! >>numbers; echo; wait"
+    with Node.create_bare("n", tmp_path / "run") as node:
+        popen = node.start(["sh", "-c", f"cd {tmp_path}; {script}"], stdout=PIPE)
+        assert popen.stdout is not None
+        popen.stdout.readline()
+        # Numbers of the node's own: process 1, then these two, after the mount(8) of a shell.
+        numbers = [int(word) for word in (tmp_path / "numbers").read_text().split()]
+        assert numbers == ([2, 3] if compiled else [3, 4])
+        first = node.run(["ps", "-p", "1", "-o", "comm="]).strip()
+        assert first == ("node-init" if compiled else "sleep")
+        assert len(node.strays()) == 2
+        descriptors = [os.pidfd_open(pid) for pid in node.strays()]
+        popen.stdout.close()
+    try:
+        assert len(readable(*descriptors).poll(0)) == 2
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def test_a_node_whose_proc_cannot_be_mounted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse = ("/bin/sh", "-c", "echo 'mount: not here' >&2; exit 1")
+    monkeypatch.setattr(node_init, "argv", lambda: refuse)
+    with pytest.raises(KernelError, match=r"mount /proc .*: mount: not here"):
+        Node.create_bare("n", tmp_path / "run")
 
 
 def test_a_charon_of_ones_own_takes_the_place_of_the_installed_in_one_node(tmp_path: Path) -> None:

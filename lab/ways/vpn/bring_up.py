@@ -204,6 +204,12 @@ class Vpn(WayDriver):
         for end in ends:
             end.check()
 
+    def ended_daemons(self) -> Iterator[tuple[str, str, int]]:
+        ends: list[Lns | Lac] = [*self._lnss, *(tunnel.lac for tunnel in self._tunnels.values())]
+        for end in ends:
+            for status in end.broken_pppds():
+                yield end.node_name, "pppd", status
+
     def details(self) -> dict[str, list[str]]:
         """What the charon of each end knows, in lines for people; one that has died knows nothing."""
         return {
@@ -231,7 +237,9 @@ class Vpn(WayDriver):
 
     def _established(self, tunnel: _Tunnel) -> bool:
         charon = self._charons[tunnel.connection.client]
-        return any(sa.name == tunnel.connection.name and sa.established for sa in charon.ike_sas())
+        return charon.alive and any(
+            sa.name == tunnel.connection.name and sa.established for sa in charon.ike_sas()
+        )
 
     # Down.
 
@@ -243,7 +251,9 @@ class Vpn(WayDriver):
         tunnel = self._tunnels.pop(client, None)
         if tunnel is not None:
             tunnel.lac.stop()
-            self._charons[client].terminate(tunnel.connection)
+            # Somebody in the node may have ended it, and its SAs with it.
+            if self._charons[client].alive:
+                self._charons[client].terminate(tunnel.connection)
 
     def _hang_up(self) -> None:
         for client in list(self._tunnels):
