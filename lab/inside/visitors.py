@@ -41,21 +41,23 @@ def end(nodes: Iterable[Node]) -> list[LeftRunning]:
         for entry in Path("/proc").iterdir()
         if entry.name.isdigit() and (inode := _inode(f"{entry}/ns/net")) and inode in networks
     }
-    inside.pop(os.getpid(), None)
+    inits = {node.init for node in nodes}
+    for own in (os.getpid(), *inits):
+        inside.pop(own, None)
     if not inside:
         return []
 
     table = _table()
-    own = {daemon.pid for node in nodes for daemon in node.daemons}
+    daemons = {daemon.pid for node in nodes for daemon in node.daemons}
     found = {
         pid: LeftRunning(
             source=node,
-            pid=pid,
+            pid=_number_in_node(pid),
             program=table[pid].program,
             command_line=_command_line(pid) or table[pid].program,
         )
         for pid, node in sorted(inside.items())
-        if pid in table and not _is_labs(pid, table, own)
+        if pid in table and not _is_labs(pid, table, daemons, inits)
     }
     _stop(found)
     return list(found.values())
@@ -69,12 +71,15 @@ def _inode(path: str) -> int:
         return 0
 
 
-def _is_labs(pid: int, table: Mapping[int, Process], daemons: set[int]) -> bool:
-    """Whether a daemon of the lab's, or the lab's own process, has started it."""
+def _is_labs(pid: int, table: Mapping[int, Process], daemons: set[int], inits: set[int]) -> bool:
+    """Whether a daemon of the lab's, or the lab's own process, has started it.
+
+    A node's process 1 has started nothing, and is the parent of all orphans.
+    """
     if table[pid].session in daemons:
         return True
     above = pid
-    while above in table:
+    while above in table and above not in inits:
         if above in daemons or above == os.getpid():
             return True
         above = table[above].parent
@@ -128,6 +133,14 @@ def _parse(stat: str) -> Process:
     pid, _, program = head.partition(" (")
     _, parent, _, session, *_ = tail.split()
     return Process(int(pid), int(parent), int(session), program)
+
+
+def _number_in_node(pid: int) -> int:
+    """The number that ``ps`` shows in the node (proc(5), NSpid); the number here if the process is gone."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("NSpid:")).split()[-1])
+    return pid
 
 
 def _command_line(pid: int) -> str:

@@ -37,9 +37,7 @@ from lab.topology import model
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PINS: Mapping[str, str] = {
-    "net": "netns", "mnt": "mntns", "uts": "utsns", "pid_for_children": "pidns"
-}  # fmt: skip
+PINS = {"net": "netns", "mnt": "mntns", "uts": "utsns", "pid_for_children": "pidns"}
 """Kind of namespace to the directory below /run that leads to it; ``ip netns`` knows the first."""
 
 PRIVATE_DIRECTORIES = (
@@ -151,6 +149,11 @@ class Node:
         return node
 
     @property
+    def init(self) -> int:
+        """The number of the node's process 1, as this process knows it; 0 once the node is closed."""
+        return self._processes.init if self._processes is not None else 0
+
+    @property
     def netlink(self) -> NetlinkSocket:
         """Into the node's network, for links and addresses; one caller at a time."""
         assert self._netlink is not None, "closed"
@@ -249,8 +252,7 @@ class Node:
 
     def strays(self) -> tuple[int, ...]:
         """Processes, other than this one, that live in the node's network."""
-        init = self._processes.init if self._processes is not None else 0
-        return tuple(pid for pid in processes_of(self._pin_path("net")) if pid != init)
+        return tuple(pid for pid in processes_of(self._pin_path("net")) if pid != self.init)
 
     def close(self) -> None:
         """End what ``spawn`` started, the last first, and let go of the namespaces."""

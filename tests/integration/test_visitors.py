@@ -20,6 +20,8 @@ def test_a_daemon_of_the_command_is_told_of_by_name(script: str, runs: Runs) -> 
     assert [event["program"] for event in left] == ["sh", "sleep"]
     assert {event["source"] for event in left} == {"hmc"}
     assert f"a command left sh running on hmc (process {left[0]['pid']}: sh -c " in ran.stderr
+    # The number is that of the node's own ps, where process 1 is the first and the command the second.
+    assert 2 < left[0]["pid"] < 10
     assert not (ran.run_dir / "late").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lab.inside.visitors import Process, _is_labs, _parse
 
-DAEMON = 40
+DAEMON, INIT = 40, 41
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ def test_a_line_of_proc_is_read_whatever_the_name(stat: str, expected: Process) 
         (Process(61, DAEMON, 61, "pppd"), True),
         (Process(61, 1, DAEMON, "orphan of xl2tpd"), True),
         (Process(61, os.getpid(), 61, "a program that the lab waits for"), True),
+        (Process(61, INIT, 61, "an orphan in a node"), False),
     ],
 )
 def test_the_labs_are_its_daemons_and_what_these_start(process: Process, is_labs: bool) -> None:
@@ -38,7 +39,8 @@ def test_the_labs_are_its_daemons_and_what_these_start(process: Process, is_labs
     others += [
         Process(os.getpid(), 1, os.getpid(), "lab"),
         Process(DAEMON, os.getpid(), DAEMON, ""),
+        Process(INIT, os.getpid(), INIT, "node-init"),
     ]
     table = {each.pid: each for each in others} | {process.pid: process}
 
-    assert _is_labs(process.pid, table, {DAEMON}) is is_labs
+    assert _is_labs(process.pid, table, {DAEMON}, {INIT}) is is_labs
