@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli import streams
+from lab.cli import image_options, streams
 from lab.engine.host import Clock, Engine
 from lab.errors import UsageError
 from lab.machine import hints
 from lab.run.run import Run
 
 if TYPE_CHECKING:
+    from lab.run.run import PlanImage
     from lab.verify.verdict import Result
 
 
@@ -33,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
     )
+    image_options.configure(parser)
     parser.add_argument("--fault", default="", help="run with a fault from `lab faults`")
     parser.add_argument(
         "--no-path", action="store_true",
@@ -47,7 +50,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    command = tuple(args.command)
+    with image_options.chosen(args) as image:
+        command = image.command(args.command, args.entrypoint) if image else tuple(args.command)
+        given = image_options.environment(args)
+        return _run(args, command, functools.partial(image.plan, given) if image else None)
+
+
+def _run(args: argparse.Namespace, command: tuple[str, ...], image: PlanImage | None) -> int:
     if args.no_path and not command:
         raise UsageError(
             "--no-path is for a command of yours: the topology's own scenario needs its path",
@@ -55,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         )
     run = Run.prepare(
         args.topology, fault=args.fault, engine=Engine(args.engine), clock=Clock(args.clock), out=args.out,
-        node=args.node, command=command,
+        node=args.node, command=command, image=image,
     )  # fmt: skip
     status = run.carry_out(node=args.node, command=command, quiet=args.quiet, path=not args.no_path)
     # Not at the head: judging imports much, and a user waits for the guest to start.
@@ -67,12 +76,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json:
         print(run.verdict_text)
-    elif not args.command or stood_in:
+    elif not command or stood_in:
         sys.stdout.write(verdict.summary(result, colour=streams.colourful()))
     else:
         _tell(run, result, status, quiet=args.quiet)
     if not args.quiet:
-        if args.command and not stood_in:
+        if command and not stood_in:
             print(f"\n{verdict.closing_line(result, colour=False)}", end="", file=sys.stderr)
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
     if args.next and not result.exit_status:
@@ -80,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
     if stood_in and not status:
         return result.exit_status
-    if args.command or status not in (0, 1):
+    if command or status not in (0, 1):
         return status
     return result.exit_status
 

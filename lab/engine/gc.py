@@ -3,7 +3,8 @@
 With either engine, processes, namespaces, wires and rules end with their lab, also when it is killed
 (``engine.native``, ``engine.uml``). Only files can remain: the entry among the labs that are up, the socket
 of the supervisor, the folder of the guest's kernel, captures that were not made into files yet, the folder
-of a kernel that was being built. A lab that lives holds a lock; files without a holder were left behind.
+of a kernel that was being built, or of an image that was being made one file. A lab that lives holds a lock;
+files without a holder were left behind.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lab.engine import registry
 from lab.engine.inside import MODEL_FILE
 from lab.engine.run_dir import left_behind
 from lab.errors import LabError, PrerequisiteError, UsageError
+from lab.image import cache
 from lab.kernel import store
 from lab.linux.lock import take
 from lab.machine import sudo
@@ -39,6 +41,8 @@ def collect(folders: Iterable[Path]) -> Iterator[str]:
     for run_dir in found:
         yield from _tidy(run_dir)
     yield from _builds(store.folder())
+    for part in cache.left_behind():
+        yield f"{part}, of an image that was being unpacked"
 
 
 def _run_dirs(folders: Iterable[Path]) -> Iterator[Path]:

@@ -73,6 +73,15 @@ def choose(engine: Engine) -> Engine:
     return engine
 
 
+def memory_bytes(engine: Engine) -> int:
+    """What a lab in this engine has: the guest's, or this machine's."""
+    if engine is Engine.native:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    from lab.engine import uml
+
+    return int(uml.MEMORY.removesuffix("M")) << 20
+
+
 @contextlib.contextmanager
 def open_lab(
     engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...] = ()

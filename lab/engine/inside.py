@@ -30,6 +30,8 @@ class Order:
     quiet: bool = False
     path: bool = True
     """Whether the way home is brought up before the command, or before the lab is left up."""
+    image: str = ""
+    """The command's ``ImagePlan`` as JSON, if it has an image for its root."""
 
     def argv(self) -> tuple[str, ...]:
         return (json.dumps(asdict(self)),)
@@ -106,6 +108,10 @@ def _carry_out(order: Order) -> int:
         except PathError as error:
             lab.path_failed(error)
             return error.exit_status
+        if order.image:
+            from lab.image.plan import ImagePlan
+
+            lab.images[order.node] = codec.load(ImagePlan, order.image)
         if order.verb == "command":
             # The program gets the same interrupt, and decides for itself what becomes of it.
             signal.signal(signal.SIGINT, lambda *_: None)

@@ -36,6 +36,7 @@ from lab.wire.capture import start_capture
 
 if TYPE_CHECKING:
     from lab.ibm.server import Server
+    from lab.image.plan import ImagePlan
     from lab.service.remote import Remote
     from tunnels.dns import Dnsmasq
 
@@ -80,6 +81,8 @@ class RunningLab:
         self.story = story
         self.record = Record()
         self.nodes: dict[str, Node] = {}
+        self.images: dict[str, ImagePlan] = {}
+        """Which nodes' commands have an image for their root."""
         self._teardown = Teardown()
         self._homeward: Homeward | None = None
         self._remote_service: Remote | None = None
@@ -274,7 +277,10 @@ class RunningLab:
         """Start a command in a node on our own standard streams."""
         there = self.node(node)
         there.furnish()
-        return there.call(start_attended, argv, {**os.environ, **self.environment(node)})
+        told = self.environment(node)
+        if image := self.images.get(node):
+            argv, told = image.argv(os.fspath(self.run_dir), argv), image.environment(told)
+        return there.call(start_attended, argv, {**os.environ, **told})
 
     def end_visitors(self) -> None:
         """End what users' commands left running, before the lab goes: nothing of that is the lab's."""

@@ -19,10 +19,13 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 MS_NOSUID = 0x2
+MS_NODEV = 0x4
 MS_BIND = 0x1000
 MS_MOVE = 0x2000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
+
+MNT_DETACH = 0x2
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -69,6 +72,11 @@ def mount(source: str, target: str, kind: str, flags: int = 0, options: str = ""
         libc.mount(source.encode(), target.encode(), kind.encode(), flags, options.encode()),
         f"mount {source} on {target}",
     )
+
+
+def unmount(target: str) -> None:
+    """umount2(2), also while somebody uses the file system: it goes with the last one."""
+    checked(libc.umount2(target.encode(), MNT_DETACH), f"unmount {target}")
 
 
 def set_hostname(name: str) -> None:

@@ -12,12 +12,21 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import codec, names, ways
-from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, program_path, run_program
+from lab.engine.host import (
+    Clock,
+    Engine,
+    OpenLab,
+    choose,
+    memory_bytes,
+    open_lab,
+    program_path,
+    run_program,
+)
 from lab.engine.inside import MODEL_FILE, Order
 from lab.engine.run_dir import new_run_dir
 from lab.errors import LabError, PrerequisiteError, UsageError
@@ -26,12 +35,19 @@ from lab.paths import shown
 from lab.record.record import Record
 
 if TYPE_CHECKING:
+    from lab.image.plan import ImagePlan
     from lab.topology.model import Topology
     from lab.verify.finding import Finding
     from lab.verify.verdict import Result
 
 RECORD_FILE = "record.json"
+IMAGE_FILE = "keys/image.json"
+"""The image in which the command ran, if it ran in one; perhaps with what the user keeps secret."""
 VERDICT_FILE = "verdict.json"
+
+
+PlanImage = Callable[[int], "ImagePlan"]
+"""Makes an image ready for a lab of so many bytes of memory; raises LabError."""
 
 
 class Run:
@@ -44,6 +60,8 @@ class Run:
         self.clock = clock
         self.given = topology.name
         """The topology as the user named it: perhaps a file."""
+        self.image: ImagePlan | None = None
+        """The root file system of the command; without one, it is this machine's."""
         self._started = time.monotonic()
 
     @classmethod
@@ -58,18 +76,21 @@ class Run:
         node: str = "",
         command: tuple[str, ...] = (),
         own_agent: bool | None = None,
+        image: PlanImage | None = None,
     ) -> Run:
         """Load and resolve a topology, and make the run directory with its fresh secrets.
 
         Raises TopologyError or UsageError before anything is made, also for a node or a command
         that there is not. ``own_agent``: whether the lab's own agent will call home, as it does
-        where no command is given.
+        where no command is given. ``image``: what makes the command's root file system;
+        without it the command has this machine's files.
         """
         started = time.monotonic()
         topology = resolved(name, fault)
         if node:
             names.check_known("node", node, [each.name for each in topology.nodes])
-        _check_program(command)
+        if image is None:
+            _check_program(command)
         befalls_call = topology.deaths or any(rule.passing for rule in topology.drops)
         if befalls_call and not (not command if own_agent is None else own_agent):
             raise UsageError(
@@ -80,8 +101,10 @@ class Run:
         for kind in dict.fromkeys(way.kind for way in topology.ways):
             ways.stage(kind, "checks").machine()
 
+        planned = image(memory_bytes(chosen)) if image is not None else None
         run = cls(topology, new_run_dir(topology.name, out), chosen, clock)
         run.given = name
+        run.image = planned
         run._started = started
         return run
 
@@ -98,6 +121,8 @@ class Run:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(codec.dump(self.topology, reveal=True))
         authority.issue(self.topology, self.run_dir / "keys")
+        if self.image is not None:
+            (self.run_dir / IMAGE_FILE).write_text(codec.dump(self.image))
 
     def carry_out(
         self,
@@ -118,6 +143,7 @@ class Run:
             command=command,
             quiet=quiet,
             path=path,
+            image=codec.dump(self.image, indent=None) if self.image else "",
         )
         with self.opened() as opened:
             # While the guest boots.
