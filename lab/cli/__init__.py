@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "run": "run a topology's own scenario, or a command of yours, and judge what was seen",
     "faults": "list the faults that a topology can be run with",
     "verify": "run every path, one verdict each",
+    "judge": "judge a capture from outside the lab, as far as packets alone show",
     "service": "try remote service, and print its contract: who may reach what, and what was seen",
     "up": "bring a topology up and leave it up",
     "status": "say which labs are up",

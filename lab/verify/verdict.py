@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -96,9 +97,18 @@ def write(path: Path, outcome: Result) -> None:
 
 def summary(outcome: Result, *, colour: bool) -> str:
     """One paragraph a finding, failures in full; for people."""
-    width = max((len(f.requirement) for f in outcome.findings), default=0)
+    lines = paragraphs(outcome.findings, colour=colour)
+    if outcome.diagnosis:
+        lines.append(_folded(f"diagnosis: {outcome.diagnosis}", 0))
+    lines.append(closing_line(outcome, colour=colour))
+    return "\n".join(lines) + "\n"
+
+
+def paragraphs(findings: Sequence[Finding], *, colour: bool) -> list[str]:
+    """The lines of one paragraph a finding, failures in full; for people."""
+    width = max((len(f.requirement) for f in findings), default=0)
     lines = []
-    for finding in outcome.findings:
+    for finding in findings:
         word = _painted(f"{finding.verdict.value:14}", _COLOURS[finding.verdict], colour)
         lines.append(f"{finding.requirement:{width}}  {word}  {_folded(finding.seen, width + 18)}")
         if finding.verdict is Verdict.failed:
@@ -106,11 +116,7 @@ def summary(outcome: Result, *, colour: bool) -> str:
             for evidence in finding.evidence:
                 numbers = ", ".join(map(str, evidence.frames))
                 lines.append(f"{'':{width}}  {'frames':14}  {evidence.segment}: {numbers}")
-
-    if outcome.diagnosis:
-        lines.append(_folded(f"diagnosis: {outcome.diagnosis}", 0))
-    lines.append(closing_line(outcome, colour=colour))
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def failures(outcome: Result) -> str:

@@ -52,7 +52,7 @@ def forget_manufacturers(cached: Path) -> None:
 
 with _at_home():
     from scapy.error import Scapy_Exception
-    from scapy.utils import RawPcapNgReader
+    from scapy.utils import RawPcapNgReader, RawPcapReader
 
     forget_manufacturers(HOME / "scapy" / "manufdb.pickle")
 
@@ -65,4 +65,4 @@ def dns_reader() -> Any:
     return DNS
 
 
-__all__ = ["RawPcapNgReader", "Scapy_Exception", "dns_reader"]
+__all__ = ["RawPcapNgReader", "RawPcapReader", "Scapy_Exception", "dns_reader"]
