@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import PrerequisiteError
 from lab.ibm import issued
 from lab.topology.model import Role, Topology
-from lab.topology.servers import KeyKind
+from lab.topology.servers import Certified, KeyKind
 
 if TYPE_CHECKING:
     import trustme
@@ -27,6 +28,9 @@ CONSOLE_FILE = "console.pem"
 INSPECTOR_FILE, INSPECTOR_CA_FILE = "inspector.pem", "inspector-ca.pem"
 INSPECTORS = "customer.test", "TLS inspection"
 """Organization and unit of the customer's own authority."""
+STRANGERS = "elsewhere.test", "Another authority"
+"""The same of one whom no client trusts."""
+EXPIRY = datetime(2020, 1, 1, tzinfo=UTC)
 _PUBLIC = CA_FILE, INSPECTOR_CA_FILE
 
 _UNITS = {
@@ -82,10 +86,11 @@ def issue(topology: Topology, keys_dir: Path) -> None:
         CONSOLE_FILE: console_identities(topology),
         BACK_ENDS_FILE: tuple(one.node for one in topology.back_ends),
     }
-    wanted = {"servers": servers, "keys": keys, "others": others}
+    certified = next((plan.certified for plan in topology.tls if plan.certified), Certified.well)
+    wanted = {"servers": servers, "keys": keys, "others": others, "certified": certified}
     files = issued.find(wanted)
     if files is None:
-        files = _issued(servers, keys, others)
+        files = _issued(servers, keys, others, certified)
         issued.keep(wanted, files)
 
     try:
@@ -100,30 +105,41 @@ def issue(topology: Topology, keys_dir: Path) -> None:
 
 
 def _issued(
-    servers: tuple[str, ...], keys: tuple[KeyKind, ...], others: Mapping[str, tuple[str, ...]]
+    servers: tuple[str, ...],
+    keys: tuple[KeyKind, ...],
+    others: Mapping[str, tuple[str, ...]],
+    certified: Certified,
 ) -> issued.Files:
     """A new authority, and all that it certifies."""
-    import trustme  # late: most commands of `lab` issue nothing
-
-    authority = trustme.CA(
-        organization_name="callhome-lab",
-        organization_unit_name="Lab authority",
-        path_length=0,
-        # Clients that know RSA only cannot verify what an EC key has signed, and all others can verify RSA.
-        key_type=trustme.KeyType.RSA,
-    )
+    authority = _authority("callhome-lab", "Lab authority")
     files = {CA_FILE: authority.cert_pem.bytes()}
-    files |= {kind.file: _of_servers(authority, kind, servers) for kind in keys}
+    of_servers = authority
+    if certified is Certified.elsewhere:
+        of_servers = _authority(*STRANGERS)
+    until = EXPIRY if certified is Certified.expired else None
+    files |= {kind.file: _of_servers(of_servers, kind, servers, until) for kind in keys}
     for file, names in others.items():
         if names:
-            certified = authority.issue_cert(
+            leaf = authority.issue_cert(
                 *names,
                 organization_name="callhome-lab",
                 organization_unit_name=_UNITS[file],
                 common_name=names[0],
             )
-            files[file] = _chain_and_key(certified)
+            files[file] = _chain_and_key(leaf)
     return {file: data.decode("ascii") for file, data in files.items()}
+
+
+def _authority(organization: str, unit: str) -> trustme.CA:
+    import trustme  # late: most commands of `lab` issue nothing
+
+    return trustme.CA(
+        organization_name=organization,
+        organization_unit_name=unit,
+        path_length=0,
+        # Clients that know RSA only cannot verify what an EC key has signed, and all others can verify RSA.
+        key_type=trustme.KeyType.RSA,
+    )
 
 
 def _inspectors(topology: Topology) -> issued.Files:
@@ -150,7 +166,9 @@ def key_kinds(topology: Topology) -> tuple[KeyKind, ...]:
     return tuple(dict.fromkeys(kind for plan in topology.tls for kind in plan.keys))
 
 
-def _of_servers(authority: trustme.CA, kind: KeyKind, names: tuple[str, ...]) -> bytes:
+def _of_servers(
+    authority: trustme.CA, kind: KeyKind, names: tuple[str, ...], until: datetime | None
+) -> bytes:
     import trustme
 
     rsa = kind is KeyKind.rsa_2048
@@ -159,6 +177,7 @@ def _of_servers(authority: trustme.CA, kind: KeyKind, names: tuple[str, ...]) ->
         organization_name="callhome-lab",
         organization_unit_name="Service data centre",
         common_name="sdc",
+        not_after=until,
         key_type=trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA,
     )
     return _with_small_key(authority, leaf) if kind is KeyKind.rsa_1024 else _chain_and_key(leaf)

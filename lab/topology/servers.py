@@ -38,6 +38,16 @@ class KeyKind(StrEnum):
         return "sdc.pem" if self is KeyKind.ec_p256 else f"sdc-{self}.pem"
 
 
+class Certified(StrEnum):
+    """What is wrong with the servers' certificates."""
+
+    well = ""
+    expired = "expired"
+    """They have been valid until 2020."""
+    elsewhere = "elsewhere"
+    """By an authority that is not the lab's."""
+
+
 FTPS_PORT = 21
 PASSIVE_PORTS = range(65024, 65536)
 """Where FTP's data connections are taken, while a transfer is under way. The papers are silent: lab's choice.
@@ -62,6 +72,8 @@ class TlsPlan:
     of_then: tuple[str, ...] = ()
     """Suites of the papers, where the server has keys of RSA-1024 and RSA-2048. A client that offers one of
     these before any of today's gets RSA-1024; clients of today insist on RSA-2048."""
+
+    certified: Certified = Certified.well
 
     @property
     def keys_of_today(self) -> tuple[KeyKind, ...]:

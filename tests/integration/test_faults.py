@@ -20,7 +20,12 @@ pytestmark = pytest.mark.kernel
 
 TELLING = {
     "back-end-down": "behind it is silent",
-    "blocked-443": "not sent, and kept",
+    "blocked-443": "to whatever server: ",
+    "expired-certificate": "ends the handshake with the alert certificate_expired",
+    "unknown-authority": "does not know the authority that signed the certificate of",
+    "server-resets": "breaks connections off: it takes",
+    "server-503": "(Service Unavailable)",
+    "slow-server": "is slow: it took the request",
     "ursf-blocked": "A-31 must be open for it",
     "wrong-psk": "different pre-shared keys",
     "wrong-identity": "nobody.callhome-lab.invalid",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import Family, family_of, host_prefix
 from lab.topology.model import HTTP_PORT, HTTPS_PORT, DropRule, Role, Topology
+from lab.ways.direct import server_faults
 from lab.ways.direct.plan import first_servers, plans
 from lab.ways.fault import Fault, Need, drop
 
@@ -131,6 +132,10 @@ def _https_is_blocked(topology: Topology) -> Topology:
     assert topology.firewall is not None, "it applies only there"
     node = topology.firewall.node
     return drop(topology, DropRule(name="blocked-443", node=node, protocol="tcp", port=HTTPS_PORT))
+
+
+def _calls_through_firewall(topology: Topology) -> bool:
+    return topology.firewall is not None and bool(plans(topology))
 
 
 def _problems_of_ursf(topology: Topology) -> tuple[str, ...]:
@@ -261,9 +266,16 @@ FAULTS = (
         _https_is_blocked,
     ),
     Fault(
+        "blocked-443",
+        "the customer's firewall loses TCP 443",
+        Need("a direct path through a firewall", _calls_through_firewall, "direct"),
+        _https_is_blocked,
+    ),
+    Fault(
         "ursf-blocked",
         "the customer's firewall loses what goes to URSF's servers for problems",
         Need("problems that go to URSF through a firewall", _reports_to_ursf, "direct"),
         _problems_are_blocked,
     ),
+    *server_faults.FAULTS,
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lab.verify import errand_symptoms, internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
-from lab.ways.direct import opening_symptoms, upload_symptoms
+from lab.ways.direct import opening_symptoms, server_symptoms, upload_symptoms
 
 Symptom = Callable[[Trail], Diagnosis | None]
 
@@ -15,13 +15,19 @@ FAILURE: tuple[Symptom, ...] = (
     name_symptoms.find_failed_lookup,
     internet_symptoms.find_black_hole,
     tls_symptoms.find_old_tls,
+    server_symptoms.find_expired_certificate,
+    server_symptoms.find_unknown_authority,
     errand_symptoms.find_silent_back_end,
     errand_symptoms.find_blocked_port,
     errand_symptoms.find_blocked_errand,
+    server_symptoms.find_unavailable_server,
     internet_symptoms.find_refusing_server,
+    server_symptoms.find_resetting_server,
+    server_symptoms.find_slow_server,
     name_symptoms.find_moved_server,
     name_symptoms.find_misled,
     internet_symptoms.find_unopened_address,
+    server_symptoms.find_blocked_https,
     internet_symptoms.find_lost_ipv6,
     internet_symptoms.find_lost_syn,
     opening_symptoms.find_blocked_server,

@@ -75,6 +75,11 @@ CAUSES = {
     "network-down": "network-down",
     "back-end-down": "back-end-silent",
     "blocked-443": "port-blocked",
+    "expired-certificate": "certificate-expired",
+    "unknown-authority": "authority-unknown",
+    "server-resets": "server-resets",
+    "server-503": "server-unavailable",
+    "slow-server": "server-slow",
     "ursf-blocked": "errand-blocked",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
@@ -260,6 +265,15 @@ def lose_tcp(run: TrueRun) -> None:
     fail(run)
 
 
+def lose_tcp_later(run: TrueRun) -> None:
+    """It comes as far as the Internet."""
+    for segment in ("lan", "fw-inet"):
+        answers = run.find(segment, lambda p: p.protocol == decode.TCP and not p.is_bare_syn)
+        run.drop(segment, answers)
+    run.drop("dmz", run.find("dmz", lambda p: p.protocol == decode.TCP))
+    fail(run)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "cause", "place"),
     [
@@ -267,7 +281,8 @@ def lose_tcp(run: TrueRun) -> None:
         ("vpn.drop-esp", pass_firewall, "esp-lost", "internet"),
         ("vpn-nat.drop-udp-4500", pass_firewall, "udp-4500-lost", "internet"),
         ("vpn-nat.gateways-silent", as_it_is, "gateways-silent", "internet"),
-        ("direct", lose_tcp, "tcp-lost", "firewall"),
+        ("direct", lose_tcp, "port-blocked", "firewall"),
+        ("direct", lose_tcp_later, "tcp-lost", "internet"),
     ],
 )
 def test_the_place_is_where_packets_were_seen_last(
