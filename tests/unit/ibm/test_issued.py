@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from lab.ibm import authority, issued
 from lab.topology import resolve_servers
 from lab.topology.model import Endpoint
+from lab.topology.servers import Certified
 from tests.unit.ibm.sites import make_topology
 
 WANTED = {"servers": ("one.example",), "keys": ("ec-p256",)}
@@ -109,6 +111,22 @@ def test_runs_with_the_same_names_have_the_same_certificates(tmp_path: Path) -> 
     ).read_bytes()
 
 
+@pytest.mark.parametrize("certified", [Certified.expired, Certified.elsewhere])
+def test_certificates_with_a_flaw_are_kept_apart(tmp_path: Path, certified: Certified) -> None:
+    """And have it: the date, or an issuer that is not the authority in ``ca.pem``."""
+    authority.issue(TOPOLOGY, tmp_path / "good")
+    flawed = replace(TOPOLOGY, tls=tuple(replace(p, certified=certified) for p in TOPOLOGY.tls))
+    authority.issue(flawed, tmp_path / "bad")
+
+    read = x509.load_pem_x509_certificate
+    ca = read((tmp_path / "bad" / "ca.pem").read_bytes())
+    for file in ("sdc.pem", "sdc-rsa-2048.pem"):
+        good, bad = (read((tmp_path / run / file).read_bytes()) for run in ("good", "bad"))
+        assert good.not_valid_after_utc.year > 2100
+        assert (bad.not_valid_after_utc.year == 2020) == (certified is Certified.expired)
+        assert (bad.issuer == ca.subject) == (certified is Certified.expired)
+
+
 def test_the_authoritys_key_is_kept_nowhere(tmp_path: Path) -> None:
     """A chain of one certificate and one key each, and nothing but the certificate of the authority."""
     authority.issue(TOPOLOGY, tmp_path / "keys")
@@ -117,6 +135,7 @@ def test_the_authoritys_key_is_kept_nowhere(tmp_path: Path) -> None:
             "servers": authority.identities(TOPOLOGY),
             "keys": authority.key_kinds(TOPOLOGY),
             "others": {"relay.pem": (), "console.pem": (), "back-ends.pem": ()},
+            "certified": "",
         }
     )
     assert files is not None
