@@ -32,6 +32,10 @@ MEMORY = "2048M"
 """What the guest believes to have; the host gives only what is touched."""
 
 
+NO_DEVICES = ("fb_tunnels=none", "bonding.max_bonds=0", "dummy.numdummies=0", "ifb.numifbs=0")
+"""Drivers that are built in would make devices by themselves, some in each new namespace."""
+
+
 def kernel_line(
     ends: tuple[int, int, int], init: list[str], *, virtual: bool, seccomp: bool, uml_dir: Path
 ) -> list[str]:
@@ -47,6 +51,7 @@ def kernel_line(
         "con=null", "con0=null,fd:1", f"ssl0=fd:{ends[0]},fd:{ends[1]}", f"ssl1=null,fd:{ends[2]}",
         "quiet", "loglevel=4", f"mem={MEMORY}", "initcall_blacklist=jent_mod_init",
         f"uml_dir={uml_dir.name}/",
+        *NO_DEVICES,
         *(["time-travel=inf-cpu"] if virtual else []),
         *(["seccomp=auto"] if seccomp else []),
         f"init={interpreter}", "--", *arguments,

@@ -31,7 +31,7 @@ KEPT = 3
 """So many kernels stay in the cache: other checkouts and older option lists find theirs again."""
 
 UNPACKED = 44_000
-COMPILED = 1_412
+COMPILED = 1_745
 """How many lines tar and make print: for the estimate, until a build here has counted them."""
 
 LEFT_OUT = Path(__file__).with_name("left-out.txt")

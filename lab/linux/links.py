@@ -27,7 +27,7 @@ from lab.topology import model
 
 LOOPBACK_INDEX = 1
 FIRST_INDEX = 100
-"""Below it the kernel puts what it makes by itself in a new namespace (``tunl0``, ``sit0``)."""
+"""Below it a kernel may put what it makes by itself in a new namespace (``tunl0``, ``sit0``)."""
 FIRST_PORT_INDEX = 1000
 
 FRESH_SYSCTLS: Mapping[str, str] = {
@@ -58,8 +58,10 @@ LATER_SYSCTLS: Mapping[str, str] = {
 WIRES_SYSCTLS: Mapping[str, str] = {
     "net.ipv6.conf.all.disable_ipv6": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
-    # Where br_netfilter is loaded, it would pass every frame through the wires' own empty rules.
+    # Where br_netfilter is there, it would pass every frame through the wires' own empty rules.
     "net.bridge.bridge-nf-call-iptables": "0",
+    "net.bridge.bridge-nf-call-ip6tables": "0",
+    "net.bridge.bridge-nf-call-arptables": "0",
 }
 _OPTIONAL_SYSCTLS = ("net.ipv6.", "net.bridge.")
 
