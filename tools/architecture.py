@@ -17,7 +17,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 ALONE = "lab"
 """The modules at the top of `lab/`, which everybody may import."""
-INSIDE = ("bring_up", "ground", "connectivity", "fence_trials", "fence_packets")
+INSIDE = ("bring_up", "ground", "own_client", "connectivity", "fence_trials", "fence_packets")
 PLAIN = ("plan", "events")
 STAGES = {
     **dict.fromkeys(INSIDE, "ways: in the lab"),

@@ -115,6 +115,8 @@ class CallUp:
     local_id: int
     remote_id: int
     serial: int
+    peer: str
+    """The address at the other end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +153,8 @@ _LINES: tuple[tuple[str, Callable[..., Fact]], ...] = (
     ),
     (r"Calling on tunnel (\d+)", lambda local: Calling(int(local))),
     (
-        r"Call established with .*Local: (\d+), Remote: (\d+), Serial: (\d+)",
-        lambda local, remote, serial: CallUp(int(local), int(remote), int(serial)),
+        r"Call established with ([^\s,]+).*Local: (\d+), Remote: (\d+), Serial: (\d+)",
+        lambda peer, local, remote, serial: CallUp(int(local), int(remote), int(serial), peer),
     ),
     (
         r"pppd exited for call (\d+) with code (\d+)",

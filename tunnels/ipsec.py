@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lab import charon
@@ -21,7 +22,7 @@ from lab.teardown import Teardown
 from lab.wait import wait_until
 from lab.ways.vpn.events import CharonComplained
 from lab.ways.vpn.plan import Encapsulation, IkeSide, IpsecConnection
-from tunnels._charon import find_cause, find_complaints
+from tunnels._charon import Agreement, find_agreements, find_cause, find_complaints
 from tunnels._sas import KeyFile, listening
 from tunnels._vici import IkeSa, Settings, Vici
 
@@ -212,8 +213,6 @@ class Charon:
 
     def launch(self) -> None:
         node = self._node
-        keys = KeyFile(node.run_dir / "keys" / "esp.json")
-        self._teardown.enter("the listener for SAs", listening(node, self._record.esp, keys))
         node.write(CONFIGURATION, render_strongswan(self._connections, node.log_dir / "charon.log"))
         for file, text in INCLUDED.items():
             node.write(file, text)
@@ -286,6 +285,29 @@ class Charon:
     def ike_sas(self) -> tuple[IkeSa, ...]:
         return self._vici.ike_sas()
 
+    def agreed(self, connection: IpsecConnection) -> list[IkeEstablished]:
+        """What this gateway agreed on with the client of a connection, by its log and its kernel's SAs."""
+        log = self._daemon.log.text() if self._daemon is not None else ""
+        found = (a for a in find_agreements(log) if a.connection == connection.name)
+        return [self._established(connection, agreement) for agreement in found]
+
+    def _established(self, connection: IpsecConnection, agreement: Agreement) -> IkeEstablished:
+        spi, node = agreement.spi, self._node.name
+        sa = next((s for s in self._record.esp if (s.node, s.spi) == (node, spi)), None)
+        return IkeEstablished(
+            source=connection.client,
+            time=agreement.time,
+            connection=connection.name,
+            gateway=connection.gateway,
+            ike_encryption=agreement.ike.encryption,
+            ike_integrity=agreement.ike.integrity,
+            ike_dh_group=agreement.ike.dh_group,
+            esp_encryption=agreement.esp.encryption,
+            esp_integrity=agreement.esp.integrity,
+            esp_mode=sa.mode.upper() if sa else "",
+            udp_encapsulation=sa.udp_encapsulation if sa else False,
+        )
+
     def terminate(self, connection: IpsecConnection) -> None:
         """Delete a connection and tell the peer."""
         self._vici.terminate(connection.name, DELETE_DEADLINE_S)
@@ -310,6 +332,11 @@ class Charon:
     def _side(self, connection: IpsecConnection) -> IkeSide:
         client = connection.client == self._node.name
         return connection.client_side if client else connection.gateway_side
+
+
+def hear_sas(node: Node, record: Record) -> AbstractContextManager[None]:
+    """Record a node's ESP SAs and their keys inside of the context, whoever makes them."""
+    return listening(node, record.esp, KeyFile(node.run_dir / "keys" / "esp.json"))
 
 
 def _connect() -> socket.socket | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +59,11 @@ class Lns(Xl2tpd):
         options = {LNS_OPTIONS: server_options(server, node.log_dir / "pppd.log")}
         super().__init__(node, render_server(server), server.ppp.accounts, options)
         self._tell = tell
+
+    def called_by(self, addresses: Container[str]) -> bool:
+        """Whether a call has come from one of these addresses."""
+        facts = self.facts() if self.daemon is not None else ()
+        return any(isinstance(fact, CallUp) and fact.peer in addresses for fact in facts)
 
     def stop(self) -> None:
         if self.daemon is not None and _xl2tpd.OUT_OF_ADDRESSES in self.daemon.log.text():

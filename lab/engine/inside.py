@@ -105,6 +105,8 @@ def _carry_out(order: Order) -> int:
         try:
             if order.path:
                 lab.path_up()
+            else:
+                lab.homeward.stand_by()
         except PathError as error:
             lab.path_failed(error)
             return error.exit_status

@@ -70,6 +70,11 @@ class Homeward:
         """The way that an agent has come home by, or is about to."""
         return self._in_use.get(agent)
 
+    def stand_by(self) -> None:
+        """Have the far ends of every kind of way answer; the ways are left to the user's own clients."""
+        for driver in self._drivers.values():
+            driver.stand_by()
+
     def up(self) -> None:
         """Bring up a way for every agent that has none; raises ProtocolError if no way of an agent comes."""
         for agent in self._ground.topology.agents:

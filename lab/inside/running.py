@@ -32,6 +32,7 @@ from lab.topology.roles import TRAITS, Role
 from lab.topology.service import Inbound
 from lab.ways.dial.plan import dialers
 from lab.ways.ground import Ground, StartService
+from lab.ways.vpn import own_client
 from lab.wire.capture import start_capture
 
 if TYPE_CHECKING:
@@ -361,6 +362,7 @@ def command_environment(
             else {}
         ),
         **_dial_environment(topology, node),
+        **own_client.environment(topology, node),
     }
 
 

@@ -61,6 +61,8 @@ class Labs:
             lab = Lab.up(order, run_dir, self.engine, self.clock, full=self._full)
             if order.path:
                 lab.path_up()
+            else:
+                lab.stand_by()
         except LabError as error:
             failure = str(error)
             if not isinstance(error, ExpectationFailed):

@@ -56,6 +56,10 @@ class CharonCause(Cause):
     unknown_identity = "unknown-identity", "it can read an identity, and has no peer of that name"
     unwanted_identity = "unwanted-identity", "the other end is not whom it expects"
     no_proposal = "no-proposal", "the two ends have no proposal in common"
+    other_selectors = (
+        "other-selectors",
+        "the other end wants other packets protected, or in another mode",
+    )
     unsupported = "unsupported", "it was built without IKEv1"
 
 

@@ -122,6 +122,8 @@ class WayTry:
     up: bool = False
     backup: bool = False
     """Whether the way before it was up and sound: a backup is put to the test before it is needed."""
+    own: bool = False
+    """Whether a client of the user's own brought it up, and the lab did not try."""
 
 
 @dataclass(slots=True, kw_only=True)

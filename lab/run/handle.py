@@ -97,6 +97,10 @@ class Lab:
         """Bring the way home up; raises ProtocolError if it does not come; the lab goes on standing."""
         self.running.path_up()
 
+    def stand_by(self) -> None:
+        """Have the far end of every way answer, for clients of the user's own."""
+        self.running.homeward.stand_by()
+
     def attend(self, node: str, argv: list[str]) -> int:
         """Run a command in a node with its environment, on our own streams; its exit status."""
         return self.running.attend(node, argv)

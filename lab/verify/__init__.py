@@ -42,7 +42,7 @@ def _of_whom(case: Case, entry: Requirement, finding: Finding) -> Finding:
     if finding.verdict is not Verdict.failed:
         return finding
     if entry.way_home and case.left_down:
-        why = "the way home was left down"
+        why = case.why_left_down
     elif entry.always or not (why := _spared(case, entry)):
         return finding
     seen = f"{why}, so this was not put to the test"

@@ -26,7 +26,7 @@ def diagnose(case: Case) -> Diagnosis:
     """The one sentence that explains a run."""
     record = case.record
     if case.left_down:
-        return Diagnosis(NOTHING, "the way home was left down", "")
+        return _of_own_client(case) or Diagnosis(NOTHING, case.why_left_down, "")
     if not record.broke_off and (ended := case.told(DaemonEnded)):
         return _of_daemons(ended)
     if case.came_home and (befallen := _of_remote_service(case)):
@@ -61,6 +61,16 @@ def _of_daemons(ended: Sequence[DaemonEnded]) -> Diagnosis:
         "see what ends programs in that node by their name (pkill, killall, poff -a), and the log"
     )
     return Diagnosis("daemon-ended", sentence, hint)
+
+
+def _of_own_client(case: Case) -> Diagnosis | None:
+    """Why a way that was left to the user's own client did not come up, where the command failed."""
+    for agent in case.topology.agents if case.record.command_status else ():
+        for way in case.topology.ways_of(agent):
+            ask = getattr(_symptoms(way), "of_own_client", None)
+            if ask is not None and (found := ask(case, agent)) is not None:
+                return cast(Diagnosis, found)
+    return None
 
 
 def _of_remote_service(case: Case) -> Diagnosis | None:

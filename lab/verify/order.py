@@ -15,11 +15,11 @@ def check_out_15(case: Case) -> Finding:
     """Ways home are tried in the configured order."""
     wanted = (f"{agent.name} tries {', then '.join(agent.ways)}" for agent in case.topology.callers)
     check = Check("OUT-15", "; ".join(wanted))
-    if not case.record.tries:
+    if not case.lab_tries:
         return check.not_tested("no way home was tried in this run")
     told = []
     for agent in case.topology.callers:
-        tries = [trial for trial in case.record.tries if trial.agent == agent.name]
+        tries = [trial for trial in case.lab_tries if trial.agent == agent.name]
         _judge_tries(check, agent, tries)
         _judge_wires(case, check, agent)
         told.append(f"{agent.name} tried {_told(case, tries)}")
@@ -78,21 +78,21 @@ def check_r_01(case: Case) -> Finding:
         "when a way does not come up, or dies, the call home goes by the next one, as its connection on the "
         "wires shows",
     )
-    if not case.record.tries:
+    if not case.lab_tries:
         return check.not_tested("no way home was tried in this run")
     taken = []
     for agent in case.topology.callers:
         used = case.settled(agent.name)
         if used is None:
             # Where another agent's way did not come up, the lab goes no further.
-            if any(trial.agent == agent.name for trial in case.record.tries):
+            if any(trial.agent == agent.name for trial in case.lab_tries):
                 check.object(f"{agent.name} has no way home")
         elif used.name != agent.ways[0]:
             failed = agent.ways[: agent.ways.index(used.name)]
             taken.append(f"{agent.name} by {used.name}, as {' and '.join(failed)} failed")
             _judge_takeover(case, check, agent, used)
     if not taken:
-        backups = dict.fromkeys(t.way for t in case.record.tries if t.backup and t.up)
+        backups = dict.fromkeys(t.way for t in case.lab_tries if t.backup and t.up)
         works = f"; {' and '.join(backups)} came up when tried as the backup" if backups else ""
         return check.not_tested(f"no way had to take the place of another in this run{works}")
     return check.finding(f"the call home came through: {'; '.join(taken)}")
@@ -115,7 +115,7 @@ def _judge_takeover(case: Case, check: Check, agent: Agent, used: Way) -> None:
 
     earlier = case.topology.ways_of(agent.name)[: agent.ways.index(used.name)]
     names = {way.name for way in earlier}
-    tries = [t for t in case.record.tries if t.agent == agent.name]
+    tries = [t for t in case.lab_tries if t.agent == agent.name]
     failures = [c.ended for c in own if c.way in names and not c.succeeded]
     failures += [t.ended for t in tries if t.way in names and not t.up]
     if not failures:

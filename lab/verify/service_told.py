@@ -43,12 +43,21 @@ class ServiceTold(Told):
     @cached_property
     def left_down(self) -> bool:
         """Whether the lab did not even try to bring the way home up, but left it to somebody else."""
+        # Where only IKE came about, that was a session of remote service, or a client of the user's own.
         record = self.record
-        # A session of remote service by VPN has IKE of its own.
-        ike = [e for e in (*record.ike, *record.ike_failed) if not self._is_of_session(e.time)]
         return not (
-            record.path_up or record.blame or record.tries or ike or record.dialled or record.calls
+            record.path_up or record.blame or record.tries or record.dialled or record.calls
         )
+
+    @property
+    def why_left_down(self) -> str:
+        """That the lab did not try, and how far clients of the user's own came."""
+        own = {e.source: e.gateway for e in self.record.ike if not self._is_of_session(e.time)}
+        far = (
+            f"; {who} agreed on IPsec with {gw}, and made no call by L2TP"
+            for who, gw in own.items()
+        )
+        return "the way home was left down" + "".join(far)
 
     def _is_of_session(self, at: float) -> bool:
         return any(since <= at <= until for since, until in self.borrowed)

@@ -60,6 +60,15 @@ class Told:
             names.add(way.name)
         return {self.topology.way(name).kind for name in names}
 
+    @property
+    def lab_tries(self) -> list[WayTry]:
+        """The lab's own tries: without what clients of the user's own brought up."""
+        return [trial for trial in self.record.tries if not trial.own]
+
+    def is_own_client(self, agent: str) -> bool:
+        """Whether a client of the user's own brought up an agent's way."""
+        return any(trial.own and trial.agent == agent for trial in self.record.tries)
+
     def tried(self, kind: str, agent: str = "") -> list[WayTry]:
         """The tries to bring up a way of a kind."""
         return [

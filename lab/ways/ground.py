@@ -56,8 +56,13 @@ class Ground:
 class WayDriver(Protocol):
     """What ``bring_up.start`` gives for all ways of one kind. Each verb is about one agent's way.
 
-    A driver that is a subclass has what the last three do for a kind without daemons and trials of its own.
+    A driver that is a subclass has what the first and the last three do for a kind without daemons and trials
+    of its own.
     """
+
+    def stand_by(self) -> None:
+        """Start the far ends of all ways of the kind, for the user's own clients: the lab brings none up."""
+        return
 
     def up(self, way: Any, agent: str) -> None:
         """Bring the way up, and route IBM's servers over it. Raises ProtocolError if it does not come."""

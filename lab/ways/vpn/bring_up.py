@@ -18,10 +18,11 @@ from lab.record.record import PppSession, Record
 from lab.teardown import Teardown
 from lab.wait import comes_true
 from lab.ways.ground import Ground, WayDriver
+from lab.ways.vpn import own_client
 from lab.ways.vpn import plan as model
 from lab.ways.vpn.events import GatewayFailed, L2tpUp
 from lab.ways.vpn.plan import IpsecConnection, L2tpClient, VpnPlan
-from tunnels.ipsec import Charon
+from tunnels.ipsec import Charon, hear_sas
 from tunnels.l2tp import GatewayGivesNone, Lac, Lns
 
 DIAL_DEADLINE_S = 120.0
@@ -34,6 +35,7 @@ def start(ground: Ground) -> Iterator[Vpn]:
     teardown = Teardown()
     with teardown:
         vpn = Vpn(ground, teardown)
+        own_client.hand_out(ground)
         ground.watched.append(vpn)
         yield vpn
 
@@ -57,36 +59,62 @@ class Vpn(WayDriver):
         self._story = ground.story
         self._teardown = teardown
         self._charons: dict[str, Charon] = {}
-        self._lnss: list[Lns] = []
+        self._lnss: dict[str, Lns] = {}
+        self._heard: set[str] = set()
+        """The nodes whose SAs are recorded."""
         self._tunnels: dict[str, _Tunnel] = {}
 
-    def _start(self) -> None:
-        """Start the daemons of both ends, all before the first is waited for."""
+    def _start(self, *, clients: bool = True) -> None:
+        """Start the daemons that do not run yet, of both ends, all before the first is waited for."""
         connections = model.connections(self._topology)
+        new: list[Charon | Lns] = []
         for name in dict.fromkeys(n for c in connections for n in (c.client, c.gateway)):
             mine = tuple(c for c in connections if name in (c.client, c.gateway))
+            self._hear(name)
+            if name in self._charons or not (clients or mine[0].gateway == name):
+                continue
             charon = Charon(self._nodes[name], mine, self._record, self._story.tell)
             self._charons[name] = charon
             self._teardown.add(f"{name}'s charon", charon.stop)
             charon.launch()
+            new.append(charon)
         for server in model.servers(self._topology):
+            if server.gateway in self._lnss:
+                continue
             lns = Lns(self._nodes[server.gateway], server, self._story.tell)
             self._teardown.add(f"{server.gateway}'s xl2tpd", lns.stop)
             lns.launch()
-            self._lnss.append(lns)
+            self._lnss[server.gateway] = lns
+            new.append(lns)
 
-        for charon in self._charons.values():
-            charon.ready()
-        for lns in self._lnss:
-            lns.ready()
-        self._teardown.add("the clients' tunnels", self._hang_up)
+        for daemon in new:
+            daemon.ready()
+        if new:
+            self._teardown.add("the clients' tunnels", self._hang_up)
+
+    def _hear(self, name: str) -> None:
+        """Record a node's SAs and their keys from now on, whoever makes them."""
+        if name not in self._heard:
+            self._heard.add(name)
+            heard = hear_sas(self._nodes[name], self._record)
+            self._teardown.enter(f"the listener for {name}'s SAs", heard)
+
+    # For a client of the user's own.
+
+    def stand_by(self) -> None:
+        """Have the gateways answer; no daemon starts on an agent's host."""
+        self._start(clients=False)
+        self._teardown.add("what clients of the user's own did", self._tell_own)
+
+    def _tell_own(self) -> None:
+        own = (c for c in model.connections(self._topology) if c.client not in self._charons)
+        own_client.tell(self._ground, own, self._charons, self._lnss)
 
     # Up.
 
     def up(self, way: VpnPlan, agent: str) -> None:
         """Bring up an agent's way; raises ProtocolError with the reason of each gateway tried."""
-        if not self._charons:
-            self._start()
+        self._start()
         self._bring_up(way, agent, way.gateways)
 
     def up_again(self, way: VpnPlan, agent: str) -> None:
@@ -173,8 +201,7 @@ class Vpn(WayDriver):
 
         The sessions are in no record. Raises ProtocolError with the reason of each gateway tried.
         """
-        if not self._charons:
-            self._start()
+        self._start()
         try:
             yield self._first_of(way.gateways, way, plan, Record(), "no VPN")
         finally:
@@ -198,15 +225,17 @@ class Vpn(WayDriver):
         sessions = tunnel.lac.refresh()
         return self._established(tunnel) and bool(sessions) and not any(s.closed for s in sessions)
 
+    @property
+    def _ends(self) -> list[Lns | Lac]:
+        return [*self._lnss.values(), *(tunnel.lac for tunnel in self._tunnels.values())]
+
     def check(self) -> None:
         """Raise DaemonError if a pppd broke, which no node knows of: xl2tpd started it."""
-        ends: list[Lns | Lac] = [*self._lnss, *(tunnel.lac for tunnel in self._tunnels.values())]
-        for end in ends:
+        for end in self._ends:
             end.check()
 
     def ended_daemons(self) -> Iterator[tuple[str, str, int]]:
-        ends: list[Lns | Lac] = [*self._lnss, *(tunnel.lac for tunnel in self._tunnels.values())]
-        for end in ends:
+        for end in self._ends:
             for status in end.broken_pppds():
                 yield end.node_name, "pppd", status
 

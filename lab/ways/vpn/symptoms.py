@@ -11,14 +11,18 @@ from lab.ways.vpn import session_symptoms, tunnel_symptoms
 
 Symptom = Callable[[Trail], Diagnosis | None]
 
-FAILURE: tuple[Symptom, ...] = (
+TUNNEL: tuple[Symptom, ...] = (
     tunnel_symptoms.find_no_ikev1,
     tunnel_symptoms.find_lost_udp_500,
     tunnel_symptoms.find_silence,
     tunnel_symptoms.find_no_proposal,
     tunnel_symptoms.find_lost_udp_4500,
     tunnel_symptoms.find_failed_authentication,
+    tunnel_symptoms.find_other_selectors,
     tunnel_symptoms.find_lost_esp,
+)
+FAILURE: tuple[Symptom, ...] = (
+    *TUNNEL,
     session_symptoms.find_l2tp_refusal,
     session_symptoms.find_pap_only,
     session_symptoms.find_wrong_secret,
@@ -56,6 +60,11 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
     names = " and ".join(trail.gateway for trail in reversed(trails))
     hint = f"see whether {names} run, and whether the way to them is open"
     return Diagnosis("gateways-silent", sentences, hint)
+
+
+def of_own_client(case: Case, agent: str) -> Diagnosis | None:
+    """Why a client of the user's own got no tunnel, if it asked for one."""
+    return first_of((trail for trail in _trails(case, agent) if trail.ike), TUNNEL)
 
 
 def survived(case: Case, agent: str) -> Diagnosis | None:

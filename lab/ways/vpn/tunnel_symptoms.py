@@ -9,6 +9,8 @@ from lab.ways.vpn.ike import MAIN_MODE_MESSAGES, QUICK_MODE_MESSAGES, Negotiatio
 from lab.wire.decode import ESP, UDP
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NO_PROPOSAL_CHOSEN
 
+KEYS_EXCHANGED = 4
+"""Main mode messages until the key is put to the test (RFC 2409 5.4)."""
 _WRONG_IDENTITY = {CharonCause.unknown_identity, CharonCause.unwanted_identity}
 """What the charon of either end says when it can read an identity and does not want it."""
 
@@ -105,7 +107,9 @@ def find_no_proposal(trail: Trail) -> Diagnosis | None:
     if connection is not None:
         sides = (connection.client_side, connection.gateway_side)
         ours, theirs = (s.ike_proposal if phase == "IKE" else s.esp_proposal for s in sides)
-        offered = f": {trail.client} offers {ours}, {trail.gateway} takes {theirs}"
+        # What the user's own client offers, the model does not know.
+        offers = "" if trail.case.left_down else f"{trail.client} offers {ours}, "
+        offered = f": {offers}{trail.gateway} takes {theirs}"
     return Diagnosis(
         "no-common-proposal",
         f"{trail.client} and {trail.gateway_text} have no {phase} proposal in common, and the "
@@ -137,13 +141,16 @@ def find_failed_authentication(trail: Trail) -> Diagnosis | None:
         return None
     if _authenticated(trail):
         return _unwanted_gateway(trail)
+    if not any(len(n.main_mode) > KEYS_EXCHANGED for n in found):
+        return None  # A probe, which never told who it is.
 
     named = _WRONG_IDENTITY & trail.complaints(trail.client, trail.gateway)
     if named and CharonCause.unreadable not in trail.complaints(trail.gateway):
         own = trail.connection.client_side.identity if trail.connection else ""
+        own = "" if trail.case.left_down else f" {own}"
         return Diagnosis(
             "wrong-identity",
-            f"{trail.gateway_text} could read the identity {own} of {trail.client} and knows "
+            f"{trail.gateway_text} could read the identity{own} of {trail.client} and knows "
             "nobody by it",
             "give both ends the same identities",
         )
@@ -165,6 +172,23 @@ def _unwanted_gateway(trail: Trail) -> Diagnosis | None:
         f"{trail.gateway_text} calls itself by another identity than the {wanted} that "
         f"{trail.client} demands",
         "give both ends the same identities",
+    )
+
+
+def find_other_selectors(trail: Trail) -> Diagnosis | None:
+    """The gateway has no ESP SA for what the client asks to have protected."""
+    if (
+        CharonCause.other_selectors not in trail.complaints(trail.gateway)
+        or trail.connection is None
+    ):
+        return None
+    side = trail.connection.gateway_side
+    return Diagnosis(
+        "other-selectors",
+        f"{trail.gateway_text} protects UDP 1701 between the two addresses, in "
+        f"{side.encapsulation} mode, and {trail.client} asks for something else",
+        f"give the client's own address and {trail.gateway}'s as selectors, with UDP 1701, and "
+        f"{side.encapsulation} mode",
     )
 
 

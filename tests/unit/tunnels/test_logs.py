@@ -6,6 +6,7 @@ import pytest
 
 from lab.record.cause import CharonCause, IkeCause, PppCause
 from tunnels import _charon, _xl2tpd, ppp
+from tunnels._charon import Agreement, Suite
 from tunnels._vici import parse_ike_sa
 from tunnels._xl2tpd import CallClosed, Calling, CallUp, PppdEnded, TunnelClosed, TunnelUp
 
@@ -47,7 +48,7 @@ def test_a_call_with_a_wrong_secret_in_order() -> None:
     assert list(_xl2tpd.parse_log(WRONG_SECRET)) == [
         TunnelUp(7992, 31429),
         Calling(7992),
-        CallUp(14183, 15032, 1),
+        CallUp(14183, 15032, 1, "129.42.160.16"),
         PppdEnded(15032, 19),
         CallClosed(1, ""),
         TunnelClosed("Goodbye!", remote_id=31429),
@@ -63,7 +64,7 @@ def test_a_call_with_a_wrong_secret_in_order() -> None:
             [TunnelClosed("Maximum retries exceeded", local_id=39094), TunnelClosed("Timeout")],
         ),
         (STOPPED_BY_PEER, [TunnelClosed("Goodbye!", local_id=46906)]),
-        (AT_THE_GATEWAY, [CallUp(15032, 14183, 1)]),
+        (AT_THE_GATEWAY, [CallUp(15032, 14183, 1, "192.168.10.10")]),
         (
             "xl2tpd[1]: child_handler : pppd terminated for call 9 by signal 9\n",
             [PppdEnded(9, -9)],
@@ -258,11 +259,52 @@ def test_each_complaint_in_charons_log_is_found_once_with_its_time() -> None:
             CharonCause.unwanted_identity,
         ),
         ("07[IKE] no proposal found", CharonCause.no_proposal),
+        (
+            "07[IKE] no matching CHILD_SA config found for 198.51.100.2/32[udp/l2f] === 129.42.160.16/32",
+            CharonCause.other_selectors,
+        ),
         ("07[IKE] received AUTHENTICATION_FAILED error notify", CharonCause.unknown_identity),
     ],
 )
 def test_a_complaint_of_charon_has_a_cause(line: str, cause: CharonCause) -> None:
     assert dict(_charon.find_complaints(f"1795879052.408 {line}\n")) == {cause: 1795879052.408}
+
+
+AGREED = """\
+1795982579.595 05[CFG] <1> selected proposal: IKE:3DES_CBC/HMAC_MD5_96/PRF_HMAC_MD5/MODP_1024
+1795982579.600 06[CFG] <2> selected proposal: IKE:AES_GCM_16_256/PRF_HMAC_SHA2_256/CURVE_25519
+1795982579.675 08[IKE] <hmc-vpn1|1> IKE_SA hmc-vpn1[1] established between a[a]...b[b]
+1795982579.690 06[CFG] <hmc-b-vpn1|2> selected proposal: ESP:AES_GCM_16_256/NO_EXT_SEQ
+1795982579.715 05[CFG] <hmc-vpn1|1> selected proposal: ESP:3DES_CBC/HMAC_MD5_96/NO_EXT_SEQ
+1795982579.755 07[IKE] <hmc-vpn1|1> CHILD_SA hmc-vpn1{1} established with SPIs c05b6b4b_i c15ad730_o
+1795982579.756 07[IKE] <hmc-b-vpn1|2> CHILD_SA hmc-b-vpn1{2} established with SPIs 00000100_i c15ad731_o
+1795984179.755 07[IKE] <hmc-vpn1|1> CHILD_SA hmc-vpn1{3} established with SPIs c05b6b4c_i c15ad732_o
+"""
+
+
+def test_what_a_gateway_agreed_on_is_in_its_log_and_new_keys_are_no_agreement() -> None:
+    """Two clients negotiate at a time, and are told apart by the number of the IKE SA."""
+    assert list(_charon.find_agreements(AGREED)) == [
+        Agreement(
+            1795982579.755,
+            "hmc-vpn1",
+            0xC05B6B4B,
+            Suite("3DES_CBC", "HMAC_MD5_96", "MODP_1024"),
+            Suite("3DES_CBC", "HMAC_MD5_96"),
+        ),
+        Agreement(
+            1795982579.756,
+            "hmc-b-vpn1",
+            0x100,
+            Suite("AES_GCM_16_256", "PRF_HMAC_SHA2_256", "CURVE_25519"),
+            Suite("AES_GCM_16_256"),
+        ),
+    ]
+
+
+def test_a_gateway_that_agreed_with_nobody_says_nothing() -> None:
+    half = "".join(line + "\n" for line in AGREED.splitlines() if "CHILD_SA" not in line)
+    assert not list(_charon.find_agreements(half))
 
 
 def test_a_charon_that_is_content_has_no_complaint() -> None:

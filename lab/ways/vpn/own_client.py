@@ -1,0 +1,91 @@
+"""A VPN client of the user's own: what it is told, as by telephone, and what its gateways know of it.
+
+An agent's host has the secrets in files of its own file system; the environment of commands there
+names the files, and says the rest (``environment``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from lab.record.record import WayTry
+from lab.topology.model import Topology
+from lab.ways.vpn.plan import IpsecConnection, clients, connections, plans
+
+if TYPE_CHECKING:
+    from lab.ways.ground import Ground
+    from tunnels.ipsec import Charon
+    from tunnels.l2tp import Lns
+
+PSK_FILE = "/run/lab-vpn/psk"
+CHAP_SECRET_FILE = "/run/lab-vpn/chap-secret"
+READABLE = 0o644
+"""Also for a client that is not root; nobody else sees the host's ``/run``."""
+
+
+def hand_out(ground: Ground) -> None:
+    """Write the secrets of each agent with a way by VPN: what its own client would be configured with."""
+    for connection in connections(ground.topology):
+        node = ground.nodes[connection.client]
+        node.write(PSK_FILE, f"{connection.client_side.psk.reveal()}\n", READABLE)
+    for client in clients(ground.topology):
+        node = ground.nodes[client.client]
+        node.write(CHAP_SECRET_FILE, f"{client.account.secret.reveal()}\n", READABLE)
+
+
+def environment(topology: Topology, node: str) -> dict[str, str]:
+    """What a client on an agent's host is told; nothing on a host without a way by VPN."""
+    own = [c for c in connections(topology) if c.client == node]
+    if not own:
+        return {}
+    side = own[0].client_side
+    client = next(c for c in clients(topology) if c.client == node)
+    return {
+        "LAB_GATEWAYS": ",".join(dict.fromkeys(c.gateway_address for c in own)),
+        "LAB_IDENTITY": side.identity,
+        "LAB_PSK_FILE": PSK_FILE,
+        "LAB_IKE_VERSION": "1",
+        "LAB_IKE_PROPOSAL": side.ike_proposal,
+        "LAB_ESP_PROPOSAL": side.esp_proposal,
+        "LAB_CHAP_USER": client.account.user,
+        "LAB_CHAP_SECRET_FILE": CHAP_SECRET_FILE,
+        "LAB_PPP_MTU": str(client.mtu),
+    }
+
+
+def tell(
+    ground: Ground,
+    own: Iterable[IpsecConnection],
+    charons: Mapping[str, Charon],
+    lnss: Mapping[str, Lns],
+) -> None:
+    """Note what came of connections that were left to the user's own clients, as the gateways know it.
+
+    A way counts as up once its gateway has had a call by L2TP: a client that came so far is judged.
+    """
+    record = ground.record
+    for connection in own:
+        agreed = charons[connection.gateway].agreed(connection)
+        for event in agreed:
+            record.ike.append(event)
+            ground.story.tell(event)
+        callers = _callers(ground.topology, connection)
+        if not agreed or not lnss[connection.gateway].called_by(callers):
+            continue
+        (way,) = (plan for plan in plans(ground.topology) if connection in plan.connections)
+        up, client = agreed[0].time, connection.client
+        record.tries.append(
+            # The user may have begun at any time.
+            WayTry(agent=client, way=way.name, started=record.started, ended=up, up=True, own=True)
+        )
+        record.path_up = record.path_up or up
+        record.gateway_in_use[client] = connection.gateway
+
+
+def _callers(topology: Topology, connection: IpsecConnection) -> set[str]:
+    """From which addresses a client's L2TP may come to its gateway: in transport mode, from a SNAT's."""
+    wall = topology.firewall
+    if wall is None or not wall.snat:
+        return {connection.client_address}
+    return {connection.client_address, topology.node(wall.node).interface(wall.outside).ip}
