@@ -58,6 +58,8 @@ class FoundImage:
             name=self.name,
             digest=digest,
             rootfs=os.fspath(place),
+            entrypoint=self.config.entrypoint,
+            default=self.config.default,
             env=dict(self.config.env),
             given=dict(given),
             workdir=self.config.workdir,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab import codec
+from lab.errors import UsageError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for in an image that names no PATH, as a container engine has it."""
@@ -28,6 +29,9 @@ class ImagePlan:
     """``sha256:`` and 64 digits: the image's ID, or what its file or folder holds."""
     rootfs: str
     """The file that holds all of its layers as one (tar)."""
+    entrypoint: tuple[str, ...]
+    default: tuple[str, ...]
+    """What follows the entrypoint where nobody says anything else."""
     env: dict[str, str]
     """What the image says."""
     given: dict[str, str]
@@ -42,6 +46,15 @@ class ImagePlan:
     def key(self) -> str:
         """The image's folder in a node."""
         return self.digest.rpartition(":")[2][:16]
+
+    def command(self, given: Sequence[str]) -> tuple[str, ...]:
+        """What is run, by the rules of ``docker run``; raises UsageError if nobody says it."""
+        words = (*self.entrypoint, *(given or self.default))
+        if not words:
+            raise UsageError(
+                f"the image {self.name} does not say what to run", hint="give a command"
+            )
+        return words
 
     def argv(self, run_dir: str, command: Sequence[str]) -> list[str]:
         """The command line that unpacks the image in its own node, and runs a command there."""

@@ -9,14 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import PrerequisiteError, UsageError
+from lab.image.transports import DOCKER, SKOPEO
 from lab.linux import process
 
 _FETCH_S = 3600.0
-_DOCKER = "docker:"
-_TRANSPORT = re.compile(
-    r"(docker://|docker-daemon:|docker-archive:|containers-storage:|oci:|oci-archive:|dir:|ostree:|sif:|atomic:)"
-)
-"""How skopeo says where an image is (containers-transports(5))."""
 
 
 def fetched(name: str, work: Path) -> tuple[Path, str]:
@@ -26,10 +22,10 @@ def fetched(name: str, work: Path) -> tuple[Path, str]:
     """
     if (path := Path(name)).exists():
         return path, ""
-    if _TRANSPORT.match(name):
+    if name.startswith(SKOPEO):
         return _by_skopeo(name, work), ""
-    if name.startswith(_DOCKER):
-        return _by_docker(name.removeprefix(_DOCKER), work), ""
+    if name.startswith(DOCKER):
+        return _by_docker(name.removeprefix(DOCKER), work), ""
 
     # FILE:TAG, where either may have colons of its own.
     for colon in re.finditer(":", name):
@@ -46,12 +42,12 @@ def _by_docker(name: str, work: Path) -> Path:
     saved = work / "saved.tar"
     if shutil.which("docker") is None:
         raise PrerequisiteError(
-            f"{_DOCKER}{name} is an image of Docker's, and the program docker is not installed",
+            f"{DOCKER}{name} is an image of Docker's, and the program docker is not installed",
             hint="name a file or a folder: `docker save -o image.tar NAME` where it is; --image image.tar",
         )
     _fetch(
         ["docker", "save", "--output", saved, "--", name],
-        f"{_DOCKER}{name}",
+        f"{DOCKER}{name}",
         "`docker images` lists what there is",
     )
     return saved

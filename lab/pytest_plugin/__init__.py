@@ -18,6 +18,8 @@ import pytest
 from lab.run.orders import give_up, order, order_of, ordered, uses_lab
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from lab.pytest_plugin.inside import Labs
     from lab.run.handle import Lab
 
@@ -72,8 +74,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "topology(name, fault='', path=True): run in a lab of this topology (a name from `lab list`, or a "
-        "file beside the test or below the root directory); path=False: do not bring the way home up",
+        "topology(name, fault='', path=True, image=''): run in a lab of this topology (a name from `lab "
+        "list`, or a file beside the test or below the root directory); path=False: do not bring the way "
+        "home up; image: a container image in which lab.attend runs the commands of agents' hosts",
     )
     if _INSIDE in os.environ:
         from lab.pytest_plugin import inside as pytest_inside
@@ -128,12 +131,21 @@ def _carry(session: pytest.Session) -> bool | None:
         config.stash[missing] = "--lab-engine none was asked for"
         return None
 
+    from contextlib import ExitStack
+
+    with ExitStack() as images:
+        return _carry_with(session, images)
+
+
+def _carry_with(session: pytest.Session, images: ExitStack) -> bool | None:
     from lab.errors import LabError, PrerequisiteError, UsageError
     from lab.machine import hints
     from lab.pytest_plugin import carrying
 
+    config = session.config
+    wanted = {order.image: None for order in map(ordered, session.items) if order and order.image}
     try:
-        carriage = carrying.Carriage.prepare(config)
+        carriage = carrying.Carriage.prepare(config, wanted, images)
     except PrerequisiteError as error:
         # What needs no lab can be run here.
         config.stash[missing] = f"no lab can run here: {hints.typed(str(error))}"
@@ -221,8 +233,8 @@ def lab_factory(request: pytest.FixtureRequest, lab_run_dir: Path) -> Iterator[L
 
     with ExitStack() as stack:
 
-        def make(topology: str, *, fault: str = "", path: bool = True) -> Lab:
-            wanted = order_of(request.node, topology, fault=fault, path=path)
+        def make(topology: str, *, fault: str = "", path: bool = True, image: str = "") -> Lab:
+            wanted = order_of(request.node, topology, fault=fault, path=path, image=image)
             return stack.enter_context(_labs(request.config).running(wanted, lab_run_dir))
 
         yield make

@@ -12,20 +12,23 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import charon
 from lab.engine import carried
-from lab.engine.host import Clock, Engine, OpenLab, choose, open_lab, run_program
+from lab.engine.host import Clock, Engine, OpenLab, choose, memory_bytes, open_lab, run_program
 from lab.engine.run_dir import fresh_dir
 from lab.engine.session import on_terminal
 from lab.paths import shown
 
 if TYPE_CHECKING:
     import pytest
+
+    from lab.image.plan import ImagePlan
 
 SESSION_FILE = "session.json"
 SESSION_DIR = "LAB_SESSION_DIR"
@@ -54,21 +57,31 @@ DPKG_STATUS = Path("/var/lib/dpkg/status")
 class Carriage:
     """One session on its way: where it goes, and what it is to be."""
 
-    def __init__(self, config: pytest.Config, engine: Engine, clock: Clock, folder: Path) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        engine: Engine,
+        clock: Clock,
+        folder: Path,
+        images: Mapping[str, ImagePlan],
+    ) -> None:
         self._config = config
+        self._images = images
         self.engine = engine
         self.clock = Clock.real if engine is Engine.native else clock
         self.folder = folder
 
     @classmethod
-    def prepare(cls, config: pytest.Config) -> Carriage:
-        """Choose the engine and make the session's directory.
+    def prepare(cls, config: pytest.Config, images: Iterable[str], down: ExitStack) -> Carriage:
+        """Choose the engine, make ``images`` ready (until ``down`` closes), and the session's directory.
 
-        Raises PrerequisiteError if no engine can be had here, UsageError for a directory in use.
+        Here, as nothing inside can reach a container engine or a registry. Raises PrerequisiteError if no
+        engine can be had here, UsageError for a directory in use or an image that is wrong.
         """
         engine = choose(Engine(config.getoption("lab_engine")))
+        plans = {name: _plan(name, engine, down) for name in images}
         folder = fresh_dir("pytest", config.getoption("lab_out"))
-        return cls(config, engine, Clock(config.getoption("lab_clock")), folder)
+        return cls(config, engine, Clock(config.getoption("lab_clock")), folder, plans)
 
     @property
     def shown_dir(self) -> str:
@@ -97,7 +110,13 @@ class Carriage:
 
     def _run(self, opened: OpenLab, argv: tuple[str, ...]) -> int:
         # While the guest still starts.
-        facts = {"engine": self.engine, "clock": self.clock, "versions": versions()}
+        images = {name: asdict(plan) for name, plan in self._images.items()}
+        facts = {
+            "engine": self.engine,
+            "clock": self.clock,
+            "versions": versions(),
+            "images": images,
+        }
         (self.folder / SESSION_FILE).write_text(json.dumps(facts, indent=1) + "\n")
         env = {SESSION_DIR: os.fspath(self.folder)}
         return run_program(opened, argv, own=False, stdin=self._wants_input(), env=env)
@@ -141,6 +160,12 @@ class Carriage:
         place = Path(os.path.expandvars(self._config.getini("cache_dir"))).expanduser()
         folder = self._config.rootpath / place
         return (folder.resolve(),) if folder.is_dir() else ()
+
+
+def _plan(name: str, engine: Engine, down: ExitStack) -> ImagePlan:
+    from lab.image.found import found
+
+    return down.enter_context(found(name)).plan({}, memory_bytes(engine))
 
 
 @contextmanager

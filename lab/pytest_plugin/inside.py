@@ -5,29 +5,40 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from lab.engine.host import INSIDE, Clock, Engine
 from lab.engine.run_dir import new_run_dir
-from lab.errors import ExpectationFailed, LabError
+from lab.errors import ExpectationFailed, LabError, UsageError
 from lab.pytest_plugin.carrying import SESSION_DIR, SESSION_FILE
 from lab.pytest_plugin.traceback import shortened
 from lab.run import evidence
 from lab.run.orders import LabOrder, give_up, ordered, uses_lab
 
 if TYPE_CHECKING:
+    from lab.image.plan import ImagePlan
     from lab.run.handle import Lab
 
 
 class Labs:
     """The labs of a session: those that stand, and those that broke and are not tried again."""
 
-    def __init__(self, folder: Path, engine: Engine, clock: Clock, *, full: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        engine: Engine,
+        clock: Clock,
+        images: Mapping[str, Any],
+        *,
+        full: bool,
+    ) -> None:
         self.folder = folder
+        self._images = images
+        """What the host has made ready, by the name that the marker gives."""
         self.engine = engine
         self.clock = clock
         self._full = full
@@ -59,6 +70,8 @@ class Labs:
         lab, failure = None, ""
         try:
             lab = Lab.up(order, run_dir, self.engine, self.clock, full=self._full)
+            if order.image:
+                lab.take_image(self._plan(order.image))
             if order.path:
                 lab.path_up()
             else:
@@ -71,6 +84,17 @@ class Labs:
         if lab is None or failure:
             pytest.fail(failure, pytrace=False)
         return lab
+
+    def _plan(self, image: str) -> ImagePlan:
+        from lab import codec
+        from lab.image.plan import ImagePlan
+
+        if image not in self._images:
+            raise UsageError(
+                f"the image {image} is not ready: only images of the marker `topology` are made ready",
+                hint="name it in the marker of a selected test, in a session that begins outside of a lab",
+            )
+        return cast(ImagePlan, codec.build(ImagePlan, self._images[image]))
 
     def _remains(self, lab: Lab | None, order: LabOrder, run_dir: Path) -> list[tuple[str, str]]:
         """Take down what is left of a lab that broke; what it has to show."""
@@ -107,7 +131,11 @@ class InsideHooks:
         self._facts = _facts()
         self._full = config.getoption("lab_report") == "full"
         self._labs = Labs(
-            _folder(), Engine(os.environ[INSIDE]), Clock(self._facts["clock"]), full=self._full
+            _folder(),
+            Engine(os.environ[INSIDE]),
+            Clock(self._facts["clock"]),
+            self._facts["images"],
+            full=self._full,
         )
         config.stash[labs] = self._labs
 
@@ -139,7 +167,7 @@ def _facts() -> dict[str, Any]:
     if folder := os.environ.get(SESSION_DIR):
         facts: dict[str, Any] = json.loads((Path(folder) / SESSION_FILE).read_text())
         return facts
-    return {"clock": "real", "versions": {}}
+    return {"clock": "real", "versions": {}, "images": {}}
 
 
 def _folder() -> Path:

@@ -17,6 +17,7 @@ from lab.run import evidence
 from lab.run.run import Run, resolved
 
 if TYPE_CHECKING:
+    from lab.image.plan import ImagePlan
     from lab.linux.nodes import Node
     from lab.record.record import Record
     from lab.run.orders import LabOrder
@@ -102,8 +103,18 @@ class Lab:
         self.running.homeward.stand_by()
 
     def attend(self, node: str, argv: list[str]) -> int:
-        """Run a command in a node with its environment, on our own streams; its exit status."""
-        return self.running.attend(node, argv)
+        """Run a command in a node with its environment, on our own streams; its exit status.
+
+        On an agent's host of a lab with an image, as ``docker run``: ``argv`` is what follows the
+        image's entrypoint, in the place of its own default.
+        """
+        image = self.running.images.get(node)
+        return self.running.attend(node, [*image.command(argv)] if image else argv)
+
+    def take_image(self, image: ImagePlan) -> None:
+        """Have the commands of agents' hosts run in an image."""
+        for agent in self.topology.agents:
+            self.running.images[agent] = image
 
     def call_home(self) -> bool:
         """The topology's own scenario: the reference agent calls home, the path is put to the test."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.image.transports import is_fetched
+
 if TYPE_CHECKING:
     from _pytest.mark import Mark
 
@@ -26,6 +28,8 @@ class LabOrder:
     fault: str
     path: bool
     """Whether the way home is brought up before the test begins."""
+    image: str
+    """What the commands of agents' hosts have for their root; empty: this machine's files."""
     owner: str
     """The test's module: no lab is shared by two of them."""
 
@@ -45,16 +49,23 @@ def order(marker: Mark, item: pytest.Item) -> LabOrder:
             [*map(repr, marker.args), *(f"{k}={v!r}" for k, v in marker.kwargs.items())]
         )
         raise pytest.UsageError(
-            f"{item.nodeid}: topology({text}) makes no sense; it is topology(name, fault='', path=True)"
+            f"{item.nodeid}: topology({text}) makes no sense; "
+            "it is topology(name, fault='', path=True, image='')"
         ) from None
 
 
-def order_of(item: pytest.Item, topology: str, *, fault: str = "", path: bool = True) -> LabOrder:
-    """A topology of the lab's own by name, a file beside the test, or below the root directory."""
+def order_of(
+    item: pytest.Item, topology: str, *, fault: str = "", path: bool = True, image: str = ""
+) -> LabOrder:
+    """A topology of the lab's own by name, a file beside the test, or below the root directory.
+
+    So is an image: what is neither is for ``lab.image.reference`` to know.
+    """
     return LabOrder(
         topology=_found(topology, item) if _is_path(topology) else topology,
         fault=fault,
         path=path,
+        image=_beside(image, item),
         owner=item.nodeid.partition("::")[0],
     )
 
@@ -85,3 +96,13 @@ def _is_path(topology: str) -> bool:
 def _found(topology: str, item: pytest.Item) -> str:
     places = (item.path.parent / topology, item.config.rootpath / topology)
     return os.fspath(next((place for place in places if place.is_file()), places[0]))
+
+
+def _beside(image: str, item: pytest.Item) -> str:
+    """An image's file or folder beside the test or below the root directory; else as it was given."""
+    if is_fetched(image):
+        return image
+    name, _, tag = image.partition(":")
+    places = (item.path.parent / name, item.config.rootpath / name) if name else ()
+    found = next((os.fspath(place) for place in places if place.exists()), name)
+    return f"{found}:{tag}" if tag else found

@@ -20,6 +20,7 @@ from lab import codec
 from lab.machine import doctor
 from lab.secret import Secret, find
 from lab.topology.model import Topology
+from tests.images import Image, Item, base, layer
 
 pytestmark = pytest.mark.kernel
 
@@ -384,3 +385,55 @@ def test_a_foreign_suite(clean_python: Path, tmp_path: Path) -> None:
         "2-branch",
         "3-vpn-wrong-psk",
     }
+
+
+IN_AN_IMAGE = """
+@pytest.mark.topology("direct", image="{image}")
+def test_my_agent(lab, capfd):
+    assert lab.attend("hmc", ["--once"]) == 7
+    assert capfd.readouterr().out == "agent --once\\n"
+    assert lab.attend("hmc", []) == 7
+    assert capfd.readouterr().out == "agent\\n"
+    assert "lab-images" in lab.node("hmc").run(["ls", "/run"])
+    lab.expect("g6")
+"""
+AGENT = b"#!/bin/sh\necho agent $*\nexit 7\n"
+
+
+def _image(place: Path) -> Path:
+    made = Image(
+        (layer([*base(("sh",)), Item(path="agent", data=AGENT)]),), {"Entrypoint": ["/agent"]}
+    )
+    return made.saved(place, "agent:1")
+
+
+@pytest.mark.parametrize("name", ["agent.tar", "docker:agent:1"])
+def test_an_agent_in_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A program in the place of Docker's client writes a file, which it could not do inside."""
+    _image(tmp_path / "agent.tar")
+    docker = tmp_path / "docker" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\nexec cp {tmp_path}/agent.tar "$3"\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", os.fspath(docker.parent), prepend=os.pathsep)
+    done = _pytest(_suite(tmp_path, IN_AN_IMAGE.format(image=name)), "--lab-out=out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert BORDER in done.stdout
+
+
+def test_an_image_that_is_wrong_is_told_before_the_border(tmp_path: Path) -> None:
+    done = _pytest(_suite(tmp_path, IN_AN_IMAGE.format(image="absent.tar")), "--lab-out=out")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "there is no image absent.tar: no such file or folder" in done.stderr
+    assert BORDER not in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_that_no_marker_names_is_not_ready(tmp_path: Path) -> None:
+    text = 'def test_it(lab_factory):\n    lab_factory("direct", image="agent.tar")\n'
+    _image(tmp_path / "agent.tar")
+    done = _pytest(_suite(tmp_path, text), "--lab-out=out")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert (
+        "agent.tar is not ready: only images of the marker `topology` are made ready" in done.stdout
+    )
