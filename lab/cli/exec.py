@@ -40,7 +40,9 @@ def _run_in_image(args: argparse.Namespace, image: FoundImage) -> int:
     given = tuple(args.command)
     entrypoint = "" if given and args.entrypoint is None else args.entrypoint
     command = image.command(given, entrypoint)
-    plan = image.plan(image_options.environment(args), memory_bytes(Engine(entry.engine)))
+    plan = image.plan(
+        image_options.environment(args), memory_bytes(Engine(entry.engine), entry.memory)
+    )
     argv = tuple(plan.argv(entry.run_dir, command))
     return standing.run_in(entry, args.node, argv, plan.environment(told))
 

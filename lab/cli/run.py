@@ -36,6 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
     )
     image_options.configure(parser)
+    parser.add_argument(
+        "--memory", default="", metavar="SIZE",
+        help="of the lab's own kernel, such as 4G (default: 2G); only what is used is taken",
+    )  # fmt: skip
     parser.add_argument("--fault", default="", help="run with a fault from `lab faults`")
     parser.add_argument(
         "--no-path", action="store_true",
@@ -64,7 +68,7 @@ def _run(args: argparse.Namespace, command: tuple[str, ...], image: PlanImage | 
         )
     run = Run.prepare(
         args.topology, fault=args.fault, engine=Engine(args.engine), clock=Clock(args.clock), out=args.out,
-        node=args.node, command=command, image=image,
+        node=args.node, command=command, image=image, memory_size=args.memory,
     )  # fmt: skip
     status = run.carry_out(node=args.node, command=command, quiet=args.quiet, path=not args.no_path)
     # Not at the head: judging imports much, and a user waits for the guest to start.

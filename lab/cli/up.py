@@ -26,6 +26,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
     )
+    parser.add_argument(
+        "--memory", default="", metavar="SIZE",
+        help="of the lab's own kernel, such as 4G (default: 2G); only what is used is taken",
+    )  # fmt: skip
     parser.add_argument("--fault", default="", help="with a fault from `lab faults`")
     parser.add_argument(
         "--no-path", action="store_true", help="leave the way home down, to bring it up by hand"
@@ -40,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         clock=Clock(args.clock),
         out=args.out,
         own_agent=False,
+        memory_size=args.memory,
     )
     entry = standing.start(prepared, path=not args.no_path)
     topology = prepared.topology

@@ -73,20 +73,25 @@ def choose(engine: Engine) -> Engine:
     return engine
 
 
-def memory_bytes(engine: Engine) -> int:
-    """What a lab in this engine has: the guest's, or this machine's."""
-    if engine is Engine.native:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    from lab.engine import uml
+def memory_bytes(engine: Engine, asked: int = 0) -> int:
+    """What a lab in this engine has: the guest's, of which ``asked`` may be named, or this machine's."""
+    from lab.machine import memory
 
-    return int(uml.MEMORY.removesuffix("M")) << 20
+    return memory.here() if engine is Engine.native else asked or memory.DEFAULT
 
 
 @contextlib.contextmanager
 def open_lab(
-    engine: Engine, clock: Clock, run_dir: Path, shared: tuple[Path, ...] = ()
+    engine: Engine,
+    clock: Clock,
+    run_dir: Path,
+    shared: tuple[Path, ...] = (),
+    memory: int = 0,
 ) -> Iterator[OpenLab]:
-    """Start an inside in an engine that ``choose`` gave; it may write ``run_dir`` and ``shared``."""
+    """Start an inside in an engine that ``choose`` gave; it may write ``run_dir`` and ``shared``.
+
+    ``memory`` is in bytes, for the lab's own kernel; 0: as much as it has by default.
+    """
     node_init.build()
     with contextlib.ExitStack() as stack:
         hold = stack.enter_context(in_use(run_dir))
@@ -106,11 +111,12 @@ def open_lab(
         guest = stack.enter_context(
             uml.start(
                 found.path,
-                trials.memory_dir(),
+                trials.memory_dir(room=max(memory, trials.MEMORY_BYTES)),
                 run_dir,
                 virtual=clock is Clock.virtual,
                 seccomp=kernel.by_seccomp(found),
                 shared=shared,
+                memory=memory_bytes(engine, memory),
             )
         )
         yield OpenLab(engine, clock, run_dir, guest.channel, guest.death, guest.drives_by)

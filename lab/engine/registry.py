@@ -38,6 +38,8 @@ class Entry:
     pid: int
     """The supervisor."""
     started: float
+    memory: int = 0
+    """What was asked for the lab's own kernel, in bytes; 0: what it has by default."""
 
 
 def runtime_dirs() -> tuple[Path, ...]:

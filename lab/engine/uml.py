@@ -25,31 +25,35 @@ from lab.engine.frames import FrameKind, json_frame
 from lab.errors import BootError, GuestError, LabError
 from lab.linux import syscalls
 from lab.linux.process import how_ended
+from lab.machine.memory import DEFAULT
 from lab.wire import guest_memory
 from lab.wire.spool import Spooler, start_spooler
-
-MEMORY = "2048M"
-"""What the guest believes to have; the host gives only what is touched."""
-
 
 NO_DEVICES = ("fb_tunnels=none", "bonding.max_bonds=0", "dummy.numdummies=0", "ifb.numifbs=0")
 """Drivers that are built in would make devices by themselves, some in each new namespace."""
 
 
 def kernel_line(
-    ends: tuple[int, int, int], init: list[str], *, virtual: bool, seccomp: bool, uml_dir: Path
+    ends: tuple[int, int, int],
+    init: list[str],
+    *,
+    virtual: bool,
+    seccomp: bool,
+    uml_dir: Path,
+    memory: int = DEFAULT,
 ) -> list[str]:
     """The kernel's command line.
 
     The jitter entropy source is kept out: it waits for a clock that stands still (11 s in virtual
     time, for ever with ``inf-cpu``). ``ends`` are what it reads from, what it writes to, and where
-    its captures go (``wire.spool``).
+    its captures go (``wire.spool``). ``memory`` is what the guest believes to have, in bytes; the host gives
+    only what is touched.
     """
     interpreter, *arguments = (_quoted(word) for word in init)
     return [
         "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
         "con=null", "con0=null,fd:1", f"ssl0=fd:{ends[0]},fd:{ends[1]}", f"ssl1=null,fd:{ends[2]}",
-        "quiet", "loglevel=4", f"mem={MEMORY}", "initcall_blacklist=jent_mod_init",
+        "quiet", "loglevel=4", f"mem={memory >> 20}M", "initcall_blacklist=jent_mod_init",
         f"uml_dir={uml_dir.name}/",
         *NO_DEVICES,
         *(["time-travel=inf-cpu"] if virtual else []),
@@ -165,6 +169,7 @@ def start(
     virtual: bool,
     seccomp: bool = False,
     shared: tuple[Path, ...] = (),
+    memory: int = DEFAULT,
 ) -> Iterator[Guest]:
     """Boot a guest; on leaving, halt it and make sure that nothing of it is left.
 
@@ -192,7 +197,9 @@ def start(
         cpu = stack.enter_context(claim_cpu())
         with guest_reads, guest_writes, guest_spools, console.open("wb") as log:
             ends = guest_reads.fileno(), guest_writes.fileno(), guest_spools.fileno()
-            line = kernel_line(ends, init, virtual=virtual, seccomp=seccomp, uml_dir=uml_dir)
+            line = kernel_line(
+                ends, init, virtual=virtual, seccomp=seccomp, uml_dir=uml_dir, memory=memory
+            )
             argv = [str(kernel), *line]
             try:
                 process = _spawn(argv, ends, log.fileno(), memory_dir, uml_dir, cpu)

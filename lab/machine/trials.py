@@ -46,7 +46,7 @@ def memory_dir(candidates: Sequence[Path] | None = None, room: int = MEMORY_BYTE
         reasons.append(f"{folder}: {reason}")
     raise PrerequisiteError(
         f"no folder for the guest's memory ({'; '.join(reasons)})",
-        hint="name one with 1 GiB of room, not mounted noexec: export TMPDIR=FOLDER",
+        hint=f"name one with {room / (1 << 30):g} GiB of room, not mounted noexec: export TMPDIR=FOLDER",
     )
 
 

@@ -57,6 +57,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="virtual: waiting costs nothing (default); real: for throughput",
     )  # fmt: skip
     group.addoption(
+        "--lab-memory", default="", metavar="SIZE",
+        help="memory of the lab's own kernel, such as 4G (default: 2G); only what is used is taken",
+    )  # fmt: skip
+    group.addoption(
         "--lab-out", type=Path, metavar="DIR",
         help="where captures, logs and records go (default: runs/pytest-<time>)",
     )  # fmt: skip

@@ -23,6 +23,7 @@ from lab.engine import carried
 from lab.engine.host import Clock, Engine, OpenLab, choose, memory_bytes, open_lab, run_program
 from lab.engine.run_dir import fresh_dir
 from lab.engine.session import on_terminal
+from lab.machine import memory
 from lab.paths import shown
 
 if TYPE_CHECKING:
@@ -64,12 +65,14 @@ class Carriage:
         clock: Clock,
         folder: Path,
         images: Mapping[str, ImagePlan],
+        memory_size: int,
     ) -> None:
         self._config = config
         self._images = images
         self.engine = engine
         self.clock = Clock.real if engine is Engine.native else clock
         self.folder = folder
+        self._memory = memory_size
 
     @classmethod
     def prepare(cls, config: pytest.Config, images: Iterable[str], down: ExitStack) -> Carriage:
@@ -78,10 +81,15 @@ class Carriage:
         Here, as nothing inside can reach a container engine or a registry. Raises PrerequisiteError if no
         engine can be had here, UsageError for a directory in use or an image that is wrong.
         """
+        asked = str(config.getoption("lab_memory"))
+        memory_size = memory.parse(asked, option="--lab-memory") if asked else 0
         engine = choose(Engine(config.getoption("lab_engine")))
-        plans = {name: _plan(name, engine, down) for name in images}
+        memory.check_engine(memory_size, engine.value, option="--lab-memory")
+        room = memory_bytes(engine, memory_size)
+        plans = {name: _plan(name, room, down) for name in images}
         folder = fresh_dir("pytest", config.getoption("lab_out"))
-        return cls(config, engine, Clock(config.getoption("lab_clock")), folder, plans)
+        clock = Clock(config.getoption("lab_clock"))
+        return cls(config, engine, clock, folder, plans, memory_size)
 
     @property
     def shown_dir(self) -> str:
@@ -100,7 +108,9 @@ class Carriage:
         order = {"argv": ["pytest", *self._arguments(reports)], "sys_path": sys.path}
         argv = (sys.executable, "-P", carried.__file__, json.dumps(order))
         try:
-            with open_lab(self.engine, self.clock, self.folder, self._shared()) as opened:
+            with open_lab(
+                self.engine, self.clock, self.folder, self._shared(), self._memory
+            ) as opened:
                 return self._run(opened, argv)
         finally:
             for written, wanted in reports.values():
@@ -162,10 +172,11 @@ class Carriage:
         return (folder.resolve(),) if folder.is_dir() else ()
 
 
-def _plan(name: str, engine: Engine, down: ExitStack) -> ImagePlan:
+def _plan(name: str, room: int, down: ExitStack) -> ImagePlan:
+    """``room`` is the lab's memory, in bytes."""
     from lab.image.found import found
 
-    return down.enter_context(found(name)).plan({}, memory_bytes(engine))
+    return down.enter_context(found(name)).plan({}, room)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from lab.engine.host import (
 from lab.engine.inside import MODEL_FILE, Order
 from lab.engine.run_dir import new_run_dir
 from lab.errors import LabError, PrerequisiteError, UsageError
-from lab.machine import sudo
+from lab.machine import memory, sudo
 from lab.paths import shown
 from lab.record.record import Record
 
@@ -63,6 +63,8 @@ class Run:
         self.image: ImagePlan | None = None
         """The root file system of the command; without one, it is this machine's."""
         self._started = time.monotonic()
+        self.memory = 0
+        """What was asked for the lab's own kernel, in bytes; 0: what it has by default."""
 
     @classmethod
     def prepare(
@@ -77,6 +79,7 @@ class Run:
         command: tuple[str, ...] = (),
         own_agent: bool | None = None,
         image: PlanImage | None = None,
+        memory_size: str = "",
     ) -> Run:
         """Load and resolve a topology, and make the run directory with its fresh secrets.
 
@@ -97,14 +100,17 @@ class Run:
                 f"{fault} happens while the lab's own agent calls home, and here it does not call",
                 hint=f"lab run {name} --fault {fault}, without a command",
             )
+        room = memory.parse(memory_size) if memory_size else 0
         chosen = choose(engine)
+        memory.check_engine(room, chosen.value)
         for kind in dict.fromkeys(way.kind for way in topology.ways):
             ways.stage(kind, "checks").machine()
 
-        planned = image(memory_bytes(chosen)) if image is not None else None
+        planned = image(memory_bytes(chosen, room)) if image is not None else None
         run = cls(topology, new_run_dir(topology.name, out), chosen, clock)
         run.given = name
         run.image = planned
+        run.memory = room
         run._started = started
         return run
 
@@ -154,7 +160,7 @@ class Run:
     def opened(self) -> Iterator[OpenLab]:
         """Start an inside for this run, and note which engine and clock it has."""
         try:
-            with open_lab(self.engine, self.clock, self.run_dir) as opened:
+            with open_lab(self.engine, self.clock, self.run_dir, memory=self.memory) as opened:
                 self.engine, self.clock = opened.engine, opened.clock
                 yield opened
         except BaseException:

@@ -146,6 +146,7 @@ def _supervise(run: Run, order: Order, herald: _Herald, starter: socket.socket) 
         entry = Entry(
             name="", topology=run.topology.name, run_dir=order.run_dir, pid=os.getpid(),
             engine=opened.engine.value, clock=opened.clock.value, started=time.time(),
+            memory=run.memory,
         )  # fmt: skip
         main = Program(
             argv=order.argv(), env=environment(opened.engine, run.run_dir, {}), cwd="/", own=True,

@@ -87,6 +87,28 @@ def test_scenarios_are_carried(tmp_path: Path) -> None:
     ]
 
 
+MEMORY = """
+@pytest.mark.topology("direct")
+def test_memory(lab):
+    total = next(line for line in open("/proc/meminfo") if line.startswith("MemTotal"))
+    assert 900_000 < int(total.split()[1]) <= 1 << 20
+"""
+
+
+def test_memory_by_option(tmp_path: Path) -> None:
+    done = _pytest(_suite(tmp_path, MEMORY), "--lab-out=out", "--lab-memory=1G")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("size", ["64M", "much"])
+def test_memory_that_no_lab_can_have(tmp_path: Path, size: str) -> None:
+    done = _pytest(_suite(tmp_path, MEMORY), "--lab-out=out", f"--lab-memory={size}")
+    told = done.stdout + done.stderr
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, told
+    assert f"--lab-memory {size} is too little" in told or "--lab-memory takes a size" in told
+    assert "Traceback" not in told
+
+
 README_EXAMPLE = """
 @pytest.mark.topology("vpn-nat")
 def test_my_agent_gets_through(lab):
