@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "status": "say which labs are up",
     "exec": "run a command in a node of a lab that is up",
     "shell": "open a shell in a node of a lab that is up",
+    "path": "bring a way home of a lab that is up, up or down",
     "capture": "write a segment's packets to standard output, for tcpdump or Wireshark",
     "down": "take a lab down, and judge what was seen",
     "gc": "remove what labs that were killed left behind, and nothing else",

@@ -8,13 +8,31 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from lab.engine import native, registry
 from lab.engine.registry import Entry
 from lab.errors import LabError, UsageError
+from lab.record import story
+from lab.record.event import (
+    BackupTried,
+    Event,
+    WayFailed,
+    WayLost,
+    WayTried,
+    WayUp,
+)
+from lab.record.order_event import WayTakenDown
 from lab.run import standing
 from lab.topology.model import Topology
+
+UP, CLOSED = "up", "taken down"
+_MEANS: dict[type[Event], str] = {
+    WayTried: "coming up", WayUp: UP, WayFailed: "failed", WayLost: "lost", BackupTried: "down",
+    WayTakenDown: CLOSED,
+}  # fmt: skip
+"""What the last event of a way says of it."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
         ):
             print(f"{'':{width}}  {problem}")
         for way in seen["ways"]:
-            print(f"{'':{width}}  {way['agent']}: {', '.join([*way['modems'], way['state']])}")
+            each = ", ".join(f"{name} {state}" for name, state in way["ways"].items())
+            told = ", ".join([*way["modems"], way["state"]])
+            print(f"{'':{width}}  {way['agent']}: {told} ({each})")
     return 0
 
 
@@ -62,13 +82,24 @@ def _look_at(entry: Entry) -> dict[str, Any]:
 def _ways(entry: Entry, topology: Topology) -> list[dict[str, Any]]:
     """Of each agent's host: its modem, if it is to have one, and the state of its way home, asked now."""
     found = []
+    told = story.read(Path(entry.run_dir), *_MEANS)
     for agent in topology.agents:
+        own = topology.ways_of(agent)
+        states = {way.name: "down" for way in own}
+        states |= {e.way: _MEANS[type(e)] for e in told if e.source == agent}  # type: ignore[attr-defined]
         try:
-            state = _state(entry, topology, agent)
+            state, peer = _state(entry, topology, agent, states)
         except LabError as error:
             # It is coming up or going down; whether it is there at all is not the question here.
-            state = error.message
-        found.append({"agent": agent, "modems": [*_modems(topology, agent)], "state": state})
+            state, peer = error.message, ""
+        # What stands by PPP is up as long as the link is, whoever brought it up.
+        for way in own:
+            if peer in way.peers:
+                states[way.name] = UP
+            elif way.peers and states[way.name] == UP:
+                states[way.name] = "lost"
+        modems = [*_modems(topology, agent)]
+        found.append({"agent": agent, "modems": modems, "state": state, "ways": states})
     return found
 
 
@@ -81,15 +112,19 @@ def _modems(topology: Topology, agent: str) -> Iterator[str]:
         yield f"modem {line.device} on {line.number}"
 
 
-def _state(entry: Entry, topology: Topology, agent: str) -> str:
+def _state(entry: Entry, topology: Topology, agent: str, states: dict[str, str]) -> tuple[str, str]:
+    """How an agent's host is at home, in words, and the far end of its PPP; empty without one."""
     found = standing.ask(entry, agent, ("ip", "-json", "-4", "address", "show"))
     for link in json.loads(found or "[]"):
         if link["ifname"].startswith("ppp") and link["addr_info"]:
             own = link["addr_info"][0]
-            ends = f"{own['local']} on {link['ifname']} to {own.get('address', '?')}"
-            return f"way home up{_by(topology, agent, own.get('address', ''))}, {ends}"
-    without_ppp = any(not way.peers for way in topology.ways_of(agent))
-    return "way home by the default route" if without_ppp else "way home down"
+            peer = own.get("address", "")
+            ends = f"{own['local']} on {link['ifname']} to {peer or '?'}"
+            return f"way home up{_by(topology, agent, peer)}, {ends}", peer
+    without_ppp = [way.name for way in topology.ways_of(agent) if not way.peers]
+    # Such a way is there from the start, and closed by a command alone.
+    opened = [name for name in without_ppp if states[name] != CLOSED]
+    return ("way home by the default route" if opened else "way home down"), ""
 
 
 def _by(topology: Topology, agent: str, peer: str) -> str:

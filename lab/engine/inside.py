@@ -11,8 +11,11 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from lab.errors import LabBroke, LabError, PathError
 from lab.linux import syscalls
@@ -24,7 +27,7 @@ class Order:
 
     run_dir: str
     verb: str
-    """``scenario``, ``command`` or ``up``."""
+    """``scenario``, ``command`` or ``up``; to a lab that is up ``path-up`` or ``path-down``."""
     node: str = ""
     command: tuple[str, ...] = ()
     quiet: bool = False
@@ -32,6 +35,8 @@ class Order:
     """Whether the way home is brought up before the command, or before the lab is left up."""
     image: str = ""
     """The command's ``ImagePlan`` as JSON, if it has an image for its root."""
+    way: str = ""
+    """Which way is to go up or down, by the host ``node``; empty: the first that comes, or what is up."""
 
     def argv(self) -> tuple[str, ...]:
         return (json.dumps(asdict(self)),)
@@ -42,6 +47,7 @@ MODEL_FILE = "keys/model.json"
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 UP = "up"
+PATH_UP, PATH_DOWN = "path-up", "path-down"
 NAME = "lab-main"
 """What ``ps`` calls the process of a native lab that holds nodes, wires, captures and servers."""
 
@@ -53,6 +59,10 @@ class Terminated(KeyboardInterrupt):
 def main(argv: list[str]) -> int:
     """Carry out an order; every failure is told on standard error and in the exit status."""
     order = Order(**json.loads(argv[0]))
+    if order.verb in (PATH_UP, PATH_DOWN):
+        from lab.inside import control
+
+        return control.ask(order.verb, order.way, order.node)
     if os.environ.get("LAB_INSIDE") == "uml":
         # A page fault costs fifty microseconds in the guest, a page that is there already four.
         syscalls.populate_memory()
@@ -128,22 +138,30 @@ def _carry_out(order: Order) -> int:
             return status
 
         # The supervisor waits for this one line of output.
-        print(UP, flush=True)
-        _wait_for_the_end()
+        from lab.inside import control
+
+        with control.listening() as listener:
+            print(UP, flush=True)
+            _wait_for_the_end({listener.fileno(): partial(control.carry_out, lab, listener)})
         return 0
 
 
-def _wait_for_the_end() -> None:
+def _wait_for_the_end(orders: Mapping[int, Callable[[], None]] = MappingProxyType({})) -> None:
     """Until the supervisor says so by a signal, also by one that comes just before the wait begins.
 
-    signal.pause() would sleep on: Python runs a handler only between two steps of its own.
+    ``orders`` are carried out meanwhile, each when its descriptor can be read. signal.pause() would sleep on:
+    Python runs a handler only between two steps of its own.
     """
     heard, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     try:
         while True:
-            select.select([heard], [], [])
-            os.read(heard, 64)
+            readable, _, _ = select.select([heard, *orders], [], [])
+            for descriptor in readable:
+                if descriptor == heard:
+                    os.read(heard, 64)
+                else:
+                    orders[descriptor]()
     except KeyboardInterrupt:
         return
     finally:

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lab import ways
-from lab.errors import ProtocolError
+from lab.errors import ProtocolError, UsageError
+from lab.names import all_of
 from lab.record.event import BackupTried, WayFailed, WayLost, WayTried, WayUp
+from lab.record.order_event import WayTakenDown
 from lab.record.record import WayTry
 from lab.teardown import Teardown
 from lab.topology.model import Way
@@ -25,6 +27,8 @@ class Homeward:
         self._ground = ground
         self._drivers = drivers
         self._in_use: dict[str, Way] = {}
+        self._half_up: dict[str, Way] = {}
+        """By agent: its only way, which did not come up, and is left as it is."""
         self._tested: set[tuple[str, str]] = set()
         """Kind of way, and agent."""
 
@@ -79,7 +83,85 @@ class Homeward:
         """Bring up a way for every agent that has none; raises ProtocolError if no way of an agent comes."""
         for agent in self._ground.topology.agents:
             if not self.healthy(agent):
+                self._clear(agent)
                 self._find(agent, self._ground.topology.ways_of(agent))
+
+    def bring_up(self, name: str = "", agent: str = "") -> list[tuple[str, Way]]:
+        """Bring a way up by command, for an agent or for all that have none; which ways are up since.
+
+        Without a name each agent's ways are tried in their order. Raises UsageError if nothing is to be done,
+        or another way of an agent is up; at last ProtocolError if a way does not come.
+        """
+        having = self._having(name, agent)
+        standing = {
+            each: way for each in having if self.healthy(each) and (way := self.in_use(each))
+        }
+        others = [(each, way) for each, way in standing.items() if name and way.name != name]
+        if others:
+            whose, way = others[0]
+            raise UsageError(
+                f"{whose} has its way home by {way.name}", hint=f"first: lab path down {way.name}"
+            )
+        down = [each for each in having if each not in standing]
+        if not down:
+            told = all_of([f"{way.name} for {each}" for each, way in standing.items()])
+            raise UsageError(f"the way home is up already: {told}", hint="lab path down")
+        reasons = []
+        for each in down:
+            self._clear(each)
+            own = self._ground.topology.ways_of(each)
+            try:
+                self._find(each, [w for w in own if not name or w.name == name], chosen=bool(name))
+            except ProtocolError as error:
+                reasons.append(error.message)
+        if reasons:
+            raise ProtocolError("; ".join(reasons))
+        return [(each, self._in_use[each]) for each in down]
+
+    def take_down(self, name: str = "", agent: str = "") -> list[tuple[str, Way]]:
+        """Take a way, or whatever way is up, down by command; whose, and which.
+
+        Raises UsageError if there is none.
+        """
+        having = self._having(name, agent)
+        standing = [(each, way) for each in having if (way := self.in_use(each))]
+        standing = [(each, way) for each, way in standing if name in ("", way.name)]
+        if not standing:
+            what = f"the way {name}" if name else "the way home"
+            raise UsageError(
+                f"{what} is not up for {all_of(having)}", hint=f"lab path up {name}".rstrip()
+            )
+        for each, way in standing:
+            self.driver(way).take_down(way, each)
+            del self._in_use[each]
+            own = [t for t in self._ground.record.tries if t.agent == each and t.way == way.name]
+            own[-1].taken_down = time.time()
+            self._ground.story.tell(WayTakenDown(source=each, way=way.name))
+        return standing
+
+    def _having(self, name: str, agent: str) -> list[str]:
+        """The agents that have a way of this name, or any; of one agent, or of all."""
+        topology = self._ground.topology
+        known = list(dict.fromkeys(way.name for way in topology.ways))
+        if name and name not in known:
+            raise UsageError(
+                f"{topology.name} has no way {name!r}", hint=f"known: {', '.join(known)}"
+            )
+        if agent and agent not in topology.agents:
+            agents = ", ".join(topology.agents)
+            raise UsageError(f"no agent is on {agent!r}", hint=f"known: {agents}")
+        asked = [agent] if agent else list(topology.agents)
+        having = [a for a in asked if not name or name in {w.name for w in topology.ways_of(a)}]
+        if not having:
+            own = ", ".join(way.name for way in topology.ways_of(agent))
+            raise UsageError(f"{agent} has no way {name!r}", hint=f"known: {own}")
+        return having
+
+    def _clear(self, agent: str) -> None:
+        """Give up what is left of a way that has died, or has not come up."""
+        way = self._in_use.pop(agent, None) or self._half_up.pop(agent, None)
+        if way is not None:
+            self.driver(way).give_up(way, agent)
 
     def healthy(self, agent: str) -> bool:
         """Whether an agent has a way home, and everything of the way is up now."""
@@ -132,10 +214,10 @@ class Homeward:
         own = self._ground.topology.ways_of(agent)
         return own[own.index(way) + 1 :]
 
-    def _find(self, agent: str, candidates: Iterable[Way]) -> None:
+    def _find(self, agent: str, candidates: Iterable[Way], *, chosen: bool = False) -> None:
         reasons = []
         for way in candidates:
-            reason = self._try(way, agent)
+            reason = self._try(way, agent, chosen=chosen)
             if not reason:
                 return
             reasons.append((way, reason))
@@ -143,10 +225,18 @@ class Homeward:
             raise ProtocolError(reasons[0][1])
         raise ProtocolError("; ".join(f"by {way.name}: {reason}" for way, reason in reasons))
 
-    def _try(self, way: Way, agent: str, *, again: bool = False, backup: bool = False) -> str:
+    def _try(
+        self,
+        way: Way,
+        agent: str,
+        *,
+        again: bool = False,
+        backup: bool = False,
+        chosen: bool = False,
+    ) -> str:
         """Try one way; why it did not come, or nothing."""
         ground, driver = self._ground, self.driver(way)
-        trial = WayTry(agent=agent, way=way.name, started=time.time(), backup=backup)
+        trial = WayTry(agent=agent, way=way.name, started=time.time(), backup=backup, chosen=chosen)
         ground.story.tell(WayTried(source=agent, way=way.name, time=trial.started))
         ground.record.tries.append(trial)
         try:
@@ -154,7 +244,9 @@ class Homeward:
         except ProtocolError as error:
             ground.check()
             only = len(ground.topology.ways_of(agent)) == 1
-            if not only:
+            if only:
+                self._half_up[agent] = way
+            else:
                 driver.give_up(way, agent)
             ground.story.tell(WayFailed(source=agent, way=way.name, only=only))
             return str(error)

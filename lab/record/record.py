@@ -124,6 +124,10 @@ class WayTry:
     """Whether the way before it was up and sound: a backup is put to the test before it is needed."""
     own: bool = False
     """Whether a client of the user's own brought it up, and the lab did not try."""
+    chosen: bool = False
+    """Whether a command named the way (``lab path up WAY``): the order of ways says nothing then."""
+    taken_down: float = 0.0
+    """When a command took the way down; 0 if none did."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -326,6 +330,12 @@ class Record:
         if self.blame is None or (not self.broke_off and blame is not Blame.path):
             self.blame = blame
             self.error = str(error) or repr(error)
+
+    def forgive(self) -> None:
+        """Take the path's failure back, if what did not come up has come up since, for every agent."""
+        last = {trial.agent: trial for trial in self.tries}
+        if self.blame is Blame.path and all(trial.up for trial in last.values()):
+            self.blame, self.error = None, ""
 
 
 _BLAMED = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +25,8 @@ class Story:
         self._events = run_dir / EVENTS
         self._silent = silent
         self._started = time.time()
+        self.also: Callable[[str], object] | None = None
+        """Who else hears each sentence: the command that asked for what happens now."""
 
     def tell(self, event: Event) -> None:
         """Write the event down, and tell its sentence; raises TypeError for what JSON has no type for."""
@@ -38,7 +41,10 @@ class Story:
         elapsed_s = event.time - self._started
         # As it is now: pytest puts another one there for each test.
         stream = sys.stderr
-        print(f"{elapsed_s:9.3f} s  {event.topic:<8} {event.sentence}", file=stream, flush=True)
+        sentence = f"{elapsed_s:9.3f} s  {event.topic:<8} {event.sentence}"
+        print(sentence, file=stream, flush=True)
+        if (also := self.also) is not None:
+            also(sentence)
 
     def put_in_order(self) -> None:
         """Sort the file by the time of the events: some are noticed after others that came later."""

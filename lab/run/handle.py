@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab.engine.host import Clock, Engine
 from lab.errors import ExpectationFailed, LabBroke, UsageError
+from lab.inside import control
 from lab.inside.running import RunningLab, start_lab
 from lab.record.story import Story
 from lab.run import evidence
@@ -94,9 +95,19 @@ class Lab:
 
     # What a test does with it.
 
-    def path_up(self) -> None:
-        """Bring the way home up; raises ProtocolError if it does not come; the lab goes on standing."""
-        self.running.path_up()
+    def path_up(self, way: str = "", agent: str = "") -> None:
+        """Bring the way home up; raises ProtocolError if it does not come; the lab goes on standing.
+
+        With ``way`` this one, with ``agent`` for that host alone; raises UsageError if it is up already.
+        """
+        if way or agent:
+            control.bring_up(self.running, way, agent)
+        else:
+            self.running.path_up()
+
+    def path_down(self, way: str = "", agent: str = "") -> None:
+        """Take the way home down, or this one, until ``path_up``; raises UsageError if it is not up."""
+        control.take_down(self.running, way, agent)
 
     def stand_by(self) -> None:
         """Have the far end of every way answer, for clients of the user's own."""

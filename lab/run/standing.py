@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -195,6 +196,28 @@ def ask(entry: Entry, node: str, argv: tuple[str, ...]) -> str:
         status = _run(entry, program, (answer.fileno(), nowhere.fileno()), stdin=False)
         answer.seek(0)
         return answer.read().decode() if status == 0 else ""
+
+
+def move_path(entry: Entry, verb: str, way: str, agent: str) -> str:
+    """Bring a way of a standing lab up or down, and tell the story meanwhile; what came of it, in words.
+
+    Raises the LabError that it ended with: UsageError if nothing was to be done, PathError if the way did not
+    come up.
+    """
+    order = Order(run_dir=entry.run_dir, verb=verb, way=way, node=agent)
+    env = environment(Engine(entry.engine), Path(entry.run_dir), {})
+    program = Program(argv=order.argv(), env=env, cwd="/", own=True)
+    with open(os.memfd_create("outcome"), "rb") as answer:
+        status = _run(entry, program, (answer.fileno(), 2), stdin=False)
+        answer.seek(0)
+        told = answer.read()
+    if not told:
+        raise GuestError(f"the order to {entry.name} ended with exit status {status}, and no word")
+    outcome = json.loads(told)
+    if not outcome["status"]:
+        return str(outcome["message"])
+    blamed = {each.exit_status: each for each in (ExpectationFailed, UsageError, PrerequisiteError)}
+    raise blamed.get(outcome["status"], LabBroke)(outcome["message"], hint=outcome["hint"])
 
 
 def _run(entry: Entry, program: Program, sinks: tuple[int, int], *, stdin: bool) -> int:

@@ -69,6 +69,8 @@ def _spared(case: Case, entry: Requirement) -> str:
     fate = "was not needed"
     if tries:
         fate = "was lost" if any(trial.up for trial in tries) else "gave no way home"
+        if any(trial.taken_down for trial in tries):
+            fate = "was taken down"
     used = {name for own in led.values() for name in own}
     others = (way.name for way in case.topology.ways if way.name in used - {*names})
     return f"{' and '.join(names)} {fate}: the calls went by {' and '.join(others)}"

@@ -122,7 +122,7 @@ def _changed_way(case: Case, agent: str) -> Diagnosis | None:
     """One way gave no way home, and a later one did."""
     used = case.settled(agent)
     own = case.topology.ways_of(agent)
-    if used is None or used not in own[1:]:
+    if used is None or used not in own[1:] or case.was_chosen(agent):
         return None
     for way in own[: own.index(used)]:
         if found := _symptoms(way).failure(case, agent):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import pairwise, zip_longest
+from math import inf
 
 from lab import ways
 from lab.record.record import WayTry
@@ -17,13 +19,35 @@ def check_out_15(case: Case) -> Finding:
     check = Check("OUT-15", "; ".join(wanted))
     if not case.lab_tries:
         return check.not_tested("no way home was tried in this run")
-    told = []
+    told, judged = [], False
     for agent in case.topology.callers:
         tries = [trial for trial in case.lab_tries if trial.agent == agent.name]
-        _judge_tries(check, agent, tries)
-        _judge_wires(case, check, agent)
         told.append(f"{agent.name} tried {_told(case, tries)}")
+        if tries and all(trial.chosen for trial in tries):
+            continue
+        judged = True
+        for since, until, stretch in _stretches(tries):
+            _judge_tries(check, agent, stretch)
+            _judge_wires(case, check, agent, since, until)
+    if not judged:
+        return check.not_tested(f"each way was named by a command: {'; '.join(told)}")
     return check.finding("; ".join(told))
+
+
+def _stretches(tries: list[WayTry]) -> Iterator[tuple[float, float, list[WayTry]]]:
+    """The tries that the lab chose, from one command to the next: since when, until when, and which.
+
+    A way that a command named, or took down, ends one and begins the next.
+    """
+    found: list[list[WayTry]] = []
+    for before, trial in zip([None, *tries], tries, strict=False):
+        if before is None or before.taken_down or before.chosen or trial.chosen:
+            found.append([])
+        found[-1].append(trial)
+    for stretch, following in zip_longest(found or [[]], found[1:]):
+        if not (stretch and stretch[0].chosen):
+            until = following[0].started if following else inf
+            yield (stretch[0].started if found and stretch is not found[0] else 0.0), until, stretch
 
 
 def _judge_tries(check: Check, agent: Agent, tries: list[WayTry]) -> None:
@@ -37,13 +61,15 @@ def _judge_tries(check: Check, agent: Agent, tries: list[WayTry]) -> None:
             check.object(f"{agent.name} tried {after.way} before {before.way} was given up")
 
 
-def _judge_wires(case: Case, check: Check, agent: Agent) -> None:
+def _judge_wires(case: Case, check: Check, agent: Agent, since: float, until: float) -> None:
     """What the wires and the telephone show: no way is used before the one before it is done with.
 
     Two ways of one kind look alike there, and only the record tells them apart.
     """
     own = case.topology.ways_of(agent.name)
-    shown = {way.name: _uses(case, way, agent.name) for way in own}
+    shown = {
+        way.name: [at for at in _uses(case, way, agent.name) if since <= at < until] for way in own
+    }
     for before, after in pairwise(own):
         if before.kind == after.kind or not shown[after.name]:
             continue
@@ -66,7 +92,8 @@ def _told(case: Case, tries: list[WayTry]) -> str:
     start = case.record.started
     return ", then ".join(
         f"{trial.way} at {trial.started - start:.1f} s ({'up' if trial.up else 'not up'}"
-        f"{', as the backup' if trial.backup else ''})"
+        f""
+        f"{', as the backup' if trial.backup else ''}{', as a command said' if trial.chosen else ''})"
         for trial in tries
     )
 
@@ -87,7 +114,7 @@ def check_r_01(case: Case) -> Finding:
             # Where another agent's way did not come up, the lab goes no further.
             if any(trial.agent == agent.name for trial in case.lab_tries):
                 check.object(f"{agent.name} has no way home")
-        elif used.name != agent.ways[0]:
+        elif used.name != agent.ways[0] and not case.was_chosen(agent.name):
             failed = agent.ways[: agent.ways.index(used.name)]
             taken.append(f"{agent.name} by {used.name}, as {' and '.join(failed)} failed")
             _judge_takeover(case, check, agent, used)
@@ -126,7 +153,8 @@ def _judge_takeover(case: Case, check: Check, agent: Agent, used: Way) -> None:
 
 def _judge_moment(case: Case, check: Check, failed: float, used: Way, agent: str) -> None:
     """The wires show nothing of a way before the ways before it had failed."""
-    early = [time for time in _uses(case, used, agent) if time < failed]
+    since = max((cut for cut in case.cuts(agent) if cut < failed), default=0.0)
+    early = [time for time in _uses(case, used, agent) if since <= time < failed]
     if early:
         start = case.record.started
         check.object(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from math import inf
 from typing import TypeVar
 
@@ -62,11 +63,14 @@ class ServiceTold(Told):
     def _is_of_session(self, at: float) -> bool:
         return any(since <= at <= until for since, until in self.borrowed)
 
-    @property
-    def stretches(self) -> list[tuple[float, float]]:
-        """The times before, between and after, in which a VPN is for calling home."""
+    def stretches(self, agent: str) -> list[tuple[float, float]]:
+        """The times in which a VPN is for an agent's calls home, from one bringing up to the end of that."""
         starts = [0.0, *(until for _, until in self.borrowed)]
-        return list(zip(starts, [*(since for since, _ in self.borrowed), inf], strict=True))
+        found: list[tuple[float, float]] = []
+        for since, until in zip(starts, [*(at for at, _ in self.borrowed), inf], strict=True):
+            ends = [since, *(cut for cut in self.cuts(agent) if since < cut < until), until]
+            found += pairwise(ends)
+        return found
 
     @cached_property
     def agreements(self) -> tuple[RemoteService, ...]:

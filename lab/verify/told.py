@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from math import inf
 
 from lab.record.record import CallHome, Record, WayTry
@@ -21,9 +22,21 @@ class Told:
     # -- ways ---------------------------------------------------------------------------------
 
     def way_of(self, agent: str, at: float = inf) -> Way | None:
-        """The way that an agent had at a time, at the end by default; None if none had come up."""
-        up = [t.way for t in self.record.tries if t.agent == agent and t.up and t.ended <= at]
-        return self.topology.way(up[-1]) if up else None
+        """The way that an agent had at a time, at the end by default; None if none was up."""
+        up = [t for t in self.record.tries if t.agent == agent and t.up and t.ended <= at]
+        if not up or 0 < up[-1].taken_down <= at:
+            return None
+        return self.topology.way(up[-1].way)
+
+    def cuts(self, agent: str) -> list[float]:
+        """When an agent's ways begin anew, in order: a command took one down, or tries a failed one again."""
+        own = [t for t in self.record.tries if t.agent == agent]
+        again = [a.ended for a, b in pairwise(own) if not a.up and a.way == b.way]
+        return sorted([*again, *(t.taken_down for t in own if t.taken_down)])
+
+    def is_cut(self, agent: str, since: float, until: float) -> bool:
+        """Whether an agent's ways began anew between two times."""
+        return any(since <= cut <= until for cut in self.cuts(agent))
 
     def has_way(self, kind: str, agent: str, at: float) -> bool:
         """Whether an agent had a way of a kind at a time."""
@@ -34,6 +47,11 @@ class Told:
         """The last way that came up for an agent, and not as a backup on trial; None if none did."""
         up = [t.way for t in self.record.tries if t.agent == agent and t.up and not t.backup]
         return self.topology.way(up[-1]) if up else None
+
+    def was_chosen(self, agent: str) -> bool:
+        """Whether the last way that came up for an agent was named by a command, and so no other's backup."""
+        up = [t for t in self.record.tries if t.agent == agent and t.up and not t.backup]
+        return bool(up) and up[-1].chosen
 
     def only_by(self, kind: str, at: float) -> bool:
         """Whether at a time nothing but a way of this kind should have been used."""

@@ -79,6 +79,13 @@ class WayDriver(Protocol):
     def lost(self, way: Any, agent: str) -> bool:
         """Whether the way has died: waits as long as its protocols may take to find out."""
 
+    def take_down(self, way: Any, agent: str) -> None:
+        """Take the way down by command: until ``up`` nothing of the agent's gets home by it.
+
+        Where nothing stands that could be given up, what the way leads to is refused.
+        """
+        self.give_up(way, agent)
+
     def put_to_test(self, lab: Any, agents: Sequence[str]) -> None:
         """Try what no other kind of way can be tried with, once all calls home got through.
 

@@ -144,12 +144,12 @@ def test_a_way_home_that_is_left_down_is_brought_up_by_hand(tmp_path: Path) -> N
     # Not as the leader of a session: it would have the port as its terminal, and end with its parent.
     script = f'pppd /dev/modem0 modem noauth user $LAB_USER updetach connect "{chat}"; exit $?'
     with user.standing("dial", "--no-path", "--out", "out"):
-        assert ways(user) == b"hmc: modem /dev/modem0 on 15075550101, way home down"
+        assert ways(user) == b"hmc: modem /dev/modem0 on 15075550101, way home down (modem down)"
         dialled = user.lab("exec", "hmc", "--", "bash", "-c", script)
         assert dialled.returncode == 0, dialled.stderr
         assert ways(user) == (
             b"hmc: modem /dev/modem0 on 15075550101, "
-            b"way home up, 203.0.113.130 on ppp0 to 203.0.113.129"
+            b"way home up, 203.0.113.130 on ppp0 to 203.0.113.129 (modem up)"
         )
 
 

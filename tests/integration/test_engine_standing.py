@@ -82,7 +82,12 @@ def test_status(user: User, standing: str) -> None:
     assert Path(entry["run_dir"]).parent == user.home / "runs"
     assert Path(f"/proc/{entry['pid']}").exists()
     assert entry["ways"] == [
-        {"agent": "hmc", "modems": [], "state": "way home by the default route"}
+        {
+            "agent": "hmc",
+            "modems": [],
+            "state": "way home by the default route",
+            "ways": {"internet": "up"},
+        }
     ]
     assert b"direct" in user.lab("status").stdout
 

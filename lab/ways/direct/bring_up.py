@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.linux.process import PIPE
+from lab.linux.refusals import Refusals
 from lab.topology.family import Family
 from lab.topology.servers import Speaks
 from lab.ways.direct.events import DefaultRouteTaken, FileUploaded
@@ -38,9 +39,11 @@ class Direct(WayDriver):
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+        self._closed = Refusals(ground.nodes)
 
     def up(self, way: DirectPlan, agent: str) -> None:
-        """The route is there."""
+        """The route is there, and open if a command had closed it."""
+        self._closed.open(agent)
         self._ground.story.tell(DefaultRouteTaken(source=agent))
 
     def up_again(self, way: DirectPlan, agent: str) -> None:
@@ -48,6 +51,10 @@ class Direct(WayDriver):
 
     def give_up(self, way: DirectPlan, agent: str) -> None:
         """The route stays; another way goes before it."""
+
+    def take_down(self, way: DirectPlan, agent: str) -> None:
+        """The route stays, and the servers are refused in spite of it, where no other way leads to them."""
+        self._closed.close(agent, (endpoint.address for endpoint in way.endpoints))
 
     def healthy(self, way: DirectPlan, agent: str) -> bool:
         """A route says nothing about what it leads to."""

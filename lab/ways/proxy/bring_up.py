@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, runtime_checkable
 
+from lab.linux.refusals import Refusals
 from lab.topology.proxy import HttpProxy
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.ground import Ground, WayDriver
@@ -43,9 +44,11 @@ class ProxyDriver(WayDriver):
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+        self._closed = Refusals(ground.nodes)
 
     def up(self, way: ProxyPlan, agent: str) -> None:
         """Nothing has to be set up: the way is a matter of each call."""
+        self._closed.open(agent)
         proxies = ", ".join(stop.node for stop in way.stops(self._ground.topology))
         self._ground.story.tell(ProxiesTaken(source=agent, proxies=proxies))
 
@@ -54,6 +57,10 @@ class ProxyDriver(WayDriver):
 
     def give_up(self, way: ProxyPlan, agent: str) -> None:
         """The agent is told of another way."""
+
+    def take_down(self, way: ProxyPlan, agent: str) -> None:
+        """The proxies run on, and the agent's host has no route to them."""
+        self._closed.close(agent, (stop.address for stop in way.stops(self._ground.topology)))
 
     def healthy(self, way: ProxyPlan, agent: str) -> bool:
         """A proxy says nothing but when it is asked."""

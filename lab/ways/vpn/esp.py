@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from math import inf
 from statistics import mean, pstdev
 
 from lab.names import count
@@ -262,15 +263,19 @@ def _judge_use(case: Case, check: Check, sas: list[EspSa]) -> None:
 def _judge_intervals(
     case: Case, check: Check, sas: list[EspSa], low: int, high: int
 ) -> list[float]:
-    """Between one SA and the next of the same connection; the last must not be overdue."""
-    intervals = [b.added - a.added for a, b in pairwise(sas)]
+    """Between one SA and the next of the same connection; the last must not be overdue.
+
+    Keys of a way that was taken down and brought up again are no new keys of the first one.
+    """
+    pairs = list(pairwise(sas))
+    ends = [a for a, b in pairs if case.is_cut(a.node, a.added, b.added)]
+    intervals = [b.added - a.added for a, b in pairs if a not in ends]
     for interval in intervals:
         if not low - CLOCK_SLACK_S <= interval <= high + CLOCK_SLACK_S:
             check.object(
                 f"{sas[0].node} got new keys after {interval:.0f} s, outside {low} to {high} s"
             )
-    if sas:
-        last = sas[-1]
+    for last in [*ends, *sas[-1:]]:
         kept_s = (last.removed or case.record.ended) - last.added
         if kept_s > high + CLOCK_SLACK_S:
             check.object(
@@ -281,13 +286,14 @@ def _judge_intervals(
 
 def _judge_continuity(case: Case, check: Check) -> None:
     for client in clients(case.topology):
-        tunnels = [t for t in case.record.l2tp if t.client == client.client]
         wanted = client.sessions if client.layout.value == "tunnels" else 1
-        gateways = {t.gateway for t in tunnels}
-        if len(tunnels) > wanted * max(1, len(gateways)):
-            check.object(
-                f"{client.client} had {len(tunnels)} L2TP tunnels; keys changed, tunnels must not"
-            )
+        own = [t for t in case.record.l2tp if t.client == client.client]
+        for since, until in pairwise([0.0, *case.cuts(client.client), inf]):
+            tunnels = [t for t in own if since <= t.opened < until]
+            if len(tunnels) > wanted * max(1, len({t.gateway for t in tunnels})):
+                check.object(
+                    f"{client.client} had {len(tunnels)} L2TP tunnels; keys changed, tunnels must not"
+                )
     check.forbid(_lost_pings(case), "unanswered", "ping")
 
 

@@ -188,8 +188,10 @@ def _judge_keepalives(case: Case, check: Check) -> int:
         if packet.destination_port != isakmp.NAT_T_PORT:
             continue
         ends = (packet.source, packet.destination)
-        silence = frame.time - last.get(ends, frame.time)
-        if silence > KEEPALIVE_S + SLACK_S:
+        before = last.get(ends, frame.time)
+        silence = frame.time - before
+        down = case.is_cut(case.agent_addresses[packet.source], before, frame.time)
+        if silence > KEEPALIVE_S + SLACK_S and not down:
             check.object(f"{packet.source} sent nothing for {silence:.1f} s, no keepalive", [frame])
         last[ends] = frame.time
         keepalives += packet.payload == isakmp.KEEPALIVE

@@ -106,7 +106,7 @@ def check_p_08(case: Case) -> Finding:
     for client in case.vpn_clients:
         requests = case.control(ControlType.SCCRQ, client.client)
         calls = case.control(ControlType.ICRQ, client.client)
-        for since, until in case.stretches:
+        for since, until in case.stretches(client.client):
             here, called = (
                 [item for item in found if since <= item.frame.time < until]
                 for found in (requests, calls)

@@ -106,3 +106,56 @@ def test_each_way_has_a_trial_of_its_own(change: Change, recordings: Recordings)
 
     assert finding.verdict is Verdict.failed
     assert finding.seen.startswith("no rule was tried on hmc")
+
+
+def by_command(run: TrueRun) -> None:
+    """Commands brought the VPN up, took it down, and named the modem."""
+    first, second = run.record.tries
+    first.up, second.chosen = True, True
+    first.taken_down = second.started
+
+
+def test_a_way_that_a_command_named_is_in_no_order(recordings: Recordings) -> None:
+    run = recordings("failover")
+    by_command(run)
+
+    findings = run.judge()
+
+    assert findings["OUT-15"].verdict is Verdict.held
+    assert "(up, as a command said)" in findings["OUT-15"].seen
+    assert findings["R-01"].verdict is Verdict.not_applicable
+
+
+def test_commands_named_every_way(recordings: Recordings) -> None:
+    run = recordings("failover")
+    by_command(run)
+    run.record.tries[0].chosen = True
+    run.record.tries.reverse()
+
+    finding = run.judge()["OUT-15"]
+
+    assert finding.verdict is Verdict.not_applicable
+    assert finding.seen.startswith("each way was named by a command: hmc tried modem")
+
+
+def test_a_way_that_was_taken_down_is_no_way_home(recordings: Recordings) -> None:
+    run = recordings("failover")
+    modem = run.record.tries[1]
+    modem.taken_down = modem.ended + 1.0
+
+    case = run.case()
+
+    assert case.way_of("hmc", modem.ended) == case.topology.way("modem")
+    assert case.way_of("hmc", modem.ended + 1.0) is None
+    assert case.settled("hmc") == case.topology.way("modem")
+
+
+def test_the_first_way_after_a_command_is_the_first_of_all(recordings: Recordings) -> None:
+    """What the lab chooses after a way was taken down is in order again."""
+    run = recordings("failover")
+    run.record.tries[0].taken_down = run.record.tries[1].started
+
+    finding = run.judge()["OUT-15"]
+
+    assert finding.verdict is Verdict.failed
+    assert finding.seen.startswith("hmc tried modem first, and vpn comes first")
