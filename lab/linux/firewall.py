@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
-from lab.linux import matches, nft, resolver
+from lab.linux import matches, nft, own_rules, resolver, snat
 from lab.linux.nodes import Node
 from lab.topology import model
+from lab.topology.own_rules import find
 from lab.topology.roles import TRAITS
 from lab.ways.vpn.plan import clients, servers
 
@@ -106,7 +107,10 @@ def render(topology: model.Topology, node_name: str) -> str:
             rules = [rule for rule in drops if (rule.own, rule.passing) == (own, passing)]
             _lose(table, chains[own], hook, rules, six)
     if topology.firewall is not None and topology.firewall.node == node_name:
-        _guard_customer(table, topology, topology.firewall)
+        if find(topology.own_rules, node_name) is None:
+            _guard_customer(table, topology, topology.firewall)
+        if hiding := snat.rules(topology, topology.firewall):
+            table.chain("postrouting", snat.HOOK, hiding)
     if node_name in _vpn_ends(topology):
         _guard_l2tp(table)
     if TRAITS[node.role].guards_ppp:
@@ -182,14 +186,6 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         "type filter hook output priority filter; policy drop;",
         ("ct state related accept", *link, *asking, table.counter(DROPPED_OWN)),
     )
-    if firewall.snat:
-        own = topology.node(firewall.node).interface(firewall.outside).ip
-        subnets = [topology.segment(segment).subnet for segment in topology.insides]
-        table.chain(
-            "postrouting",
-            "type nat hook postrouting priority srcnat; policy accept;",
-            [f"oifname {outside} ip saddr {subnet} snat ip to {own}" for subnet in subnets],
-        )
 
 
 def by_ipv6(node: model.NodePlan) -> bool:
@@ -293,7 +289,12 @@ def _deed(action: str, bit: int) -> str:
 
 
 def apply(topology: model.Topology, nodes: Mapping[str, Node]) -> None:
-    """Give every node its rules, one transaction each; new counters start at zero."""
+    """Give every node its rules, one transaction each; new counters start at zero.
+
+    The user's own come first: they may flush all that there is.
+    """
+    for own in topology.own_rules:
+        own_rules.load(nodes[own.node], own)
     for planned in topology.nodes:
         if script := render(topology, planned.name):
             run(nodes[planned.name], "set the packet rules of", script)

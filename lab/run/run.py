@@ -44,6 +44,8 @@ RECORD_FILE = "record.json"
 IMAGE_FILE = "keys/image.json"
 """The image in which the command ran, if it ran in one; perhaps with what the user keeps secret."""
 VERDICT_FILE = "verdict.json"
+RULES_FOLDER = "rules"
+"""Where the files of rules of the user's own are kept, as they were loaded."""
 
 
 PlanImage = Callable[[int], "ImagePlan"]
@@ -129,6 +131,11 @@ class Run:
         authority.issue(self.topology, self.run_dir / "keys")
         if self.image is not None:
             (self.run_dir / IMAGE_FILE).write_text(codec.dump(self.image))
+        for own in self.topology.own_rules:
+            folder = self.run_dir / RULES_FOLDER
+            folder.mkdir(exist_ok=True)
+            suffix = Path(own.name).suffix
+            (folder / f"{own.node}{suffix}").write_text(own.text)
 
     def carry_out(
         self,
@@ -234,11 +241,16 @@ class Run:
 
 def resolved(topology: str, fault: str) -> Topology:
     """The model of a topology file, by name or path, with fresh secrets and perhaps a fault put in."""
+    from lab.machine import packages
     from lab.topology.load import load
+    from lab.topology.own_rules import RulesFormat
     from lab.topology.resolve import resolve
     from lab.ways import faults
 
     model = resolve(load(topology), secrets.token_bytes(32))
+    for own in model.own_rules:
+        if own.format is RulesFormat.iptables:
+            packages.require("iptables-nft-restore", f"the rules {own.name}")
     return faults.apply(fault, model) if fault else model
 
 

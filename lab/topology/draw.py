@@ -9,7 +9,8 @@ from itertools import groupby
 from lab import ways
 from lab.names import all_of, count
 from lab.topology import route_map, shown, units
-from lab.topology.model import AllowRule, NodePlan, Segment, Topology, Way
+from lab.topology.model import AllowRule, Firewall, NodePlan, Segment, Topology, Way
+from lab.topology.own_rules import find
 from lab.topology.roles import TRAITS
 from lab.topology.route_map import TELEPHONE, RouteMap
 from lab.topology.telephone import CallRule, ModemLine
@@ -226,15 +227,24 @@ def _rules(topology: Topology) -> Iterator[str]:
     if topology.firewall is None:
         return
 
-    name, wall = topology.firewall.node, topology.firewall.rules
+    name = topology.firewall.node
+    if (own := find(topology.own_rules, name)) is not None:
+        yield f"What {name} lets through is for {own.name} to say ({own.format})"
+        yield "What the papers ask for, besides answers"
+        yield from _asked(topology.firewall)
+        return
+    yield f"What {name} lets through, besides answers; all else is dropped"
+    yield from _asked(topology.firewall)
+
+
+def _asked(firewall: Firewall) -> Iterator[str]:
+    """What the papers ask a customer to open."""
+    wall = firewall.rules
     width = max((len(rule.source) + 1 for rule in wall), default=0)
     broad = max((len(_service(rule)) for rule in wall), default=0)
-    yield f"What {name} lets through, besides answers; all else is dropped"
-    if not topology.firewall.rules:
+    if not wall:
         yield "  nothing"
-    for (requirement, source), rules in groupby(
-        topology.firewall.rules, lambda rule: (rule.requirement, rule.source)
-    ):
+    for (requirement, source), rules in groupby(wall, lambda rule: (rule.requirement, rule.source)):
         for (service, both_ways), same in groupby(
             rules, lambda rule: (_service(rule), rule.both_ways)
         ):

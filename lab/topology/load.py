@@ -20,6 +20,7 @@ from lab.topology import (
     check_back_ends,
     check_calls,
     check_ipv6,
+    check_own,
     check_profile,
     check_service,
     check_telephone,
@@ -28,6 +29,7 @@ from lab.topology import (
     words,
 )
 from lab.topology.catalogue import Profile
+from lab.topology.own_rules import OwnRules
 from lab.topology.servers import Stub
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Document, Place
@@ -57,6 +59,7 @@ def load(path_or_name: str) -> TopologySpec:
     )
     spec = parse(text, source)
     spec.read_stubs(lambda named: _stubs(path.parent / named, named))
+    spec.read_rules(lambda named, node: _rules(path.parent / named, named, node, spec))
     return spec
 
 
@@ -82,6 +85,12 @@ def _stubs(path: Path, named: str) -> tuple[Stub, ...]:
     from lab.topology import stub_file  # Few topologies have such a file.
 
     return stub_file.load(path, named)
+
+
+def _rules(path: Path, named: str, node: str, spec: TopologySpec) -> OwnRules:
+    from lab.topology import rules_file  # Few topologies have such a file.
+
+    return rules_file.load(path, named, node, snat=spec.snat or node != spec.firewall)
 
 
 def _find(wanted: str) -> tuple[Path, str]:
@@ -172,6 +181,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         check_calls,
         check_service,
         check_back_ends,
+        check_own,
     )
     complaints = (part.complaints(spec) for part in parts)
     for complaint in chain.from_iterable(complaints):

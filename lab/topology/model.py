@@ -13,6 +13,7 @@ from typing import ClassVar
 from lab.topology.dns import Dns
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
+from lab.topology.own_rules import OwnRules
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
@@ -305,6 +306,8 @@ class Topology:
     tls: tuple[TlsPlan, ...] = ()
     """The plans that the servers name."""
     stubs: tuple[Stub, ...] = ()
+    own_rules: tuple[OwnRules, ...] = ()
+    """In the place of the lab's, on the firewall; on an HMC before the lab's."""
     """What a user has the servers answer, in the order of trying."""
     back_ends: tuple[BackEnd, ...] = ()
     """The servers behind the front end; without one, the front end does everything itself."""

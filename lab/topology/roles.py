@@ -121,7 +121,7 @@ TRAITS = MappingProxyType(
         Role.hmc: Traits(
             title="Hardware Management Console",
             article="an",
-            takes=("modems",),
+            takes=("modems", "rules"),
             calls_home=True,
             guards_ppp=True,
         ),
@@ -129,7 +129,7 @@ TRAITS = MappingProxyType(
             title="firewall, default deny",
             forwards=True,
             only_one="the lab knows one customer site",
-            takes=("snat", "opens"),
+            takes=("snat", "opens", "rules"),
         ),
         Role.internet: Traits(
             title="the Internet",

@@ -16,6 +16,7 @@ from lab import ways
 from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
 from lab.topology.errand_kinds import ErrandKind
+from lab.topology.own_rules import OwnRules
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
 from lab.topology.servers import Stub
@@ -77,6 +78,12 @@ class NodeSpec(Part):
         default=None,
         description="Firewall only: the way to each listed address, to the recommended ranges that hold "
         "them (F-11), or to whatever the listed names lead to (F-05); list if not given.",
+    )
+    rules: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Firewall and HMC only: a file of rules of your own, for nft or as iptables-save prints "
+        "them, relative to this one.",
     )
     port: int | None = Field(
         default=None,
@@ -263,6 +270,7 @@ class TopologySpec(Part):
     _source: str = PrivateAttr(default="")
     _own_profile: Profile | None = PrivateAttr(default=None)
     _stubs: tuple[Stub, ...] = PrivateAttr(default=())
+    _own_rules: tuple[OwnRules, ...] = PrivateAttr(default=())
 
     def model_post_init(self, context: Any) -> None:
         """Take name and source from the loader, and what its profile's file says if it has one."""
@@ -294,6 +302,16 @@ class TopologySpec(Part):
         named = self.nodes[sdc].stubs if (sdc := self._first(Role.sdc)) else None
         if named is not None:
             self._stubs = read(named)
+
+    @property
+    def own_rules(self) -> tuple[OwnRules, ...]:
+        """What the files of rules say, once ``read_rules`` has been given them."""
+        return self._own_rules
+
+    def read_rules(self, read: Callable[[str, str], OwnRules]) -> None:
+        """Take the rules of the nodes that name a file: ``read`` gets the file's name and the node's."""
+        named = ((node.rules, name) for name, node in self.nodes.items())
+        self._own_rules = tuple(read(file, name) for file, name in named if file is not None)
 
     @property
     def literal_tls(self) -> bool:
