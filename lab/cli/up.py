@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         devices = [d for plan in dialers(topology) if plan.client == agent for d in plan.devices]
         trial = f"picocom -b 115200 {devices[0]}" if devices else "ip route"
     fault = f" with fault {args.fault}" if args.fault else ""
-    commands = (
+    commands = (f"  lab path up{this}\n" if args.no_path else "") + (
         f"  lab shell{this} {agent}\n"
         f"  lab exec{this} {agent} -- {trial}\n"
         f"  lab capture{this} {segment} | wireshark -k -i -\n"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.users import User
+from tests.integration.labs import ROOT
+from tests.integration.users import DEADLINE_S, User
 
 pytestmark = pytest.mark.kernel
 
@@ -161,3 +165,35 @@ def test_no_lab_stands(user: User) -> None:
     status, words = said(user, "up")
     assert status == 2
     assert words.startswith("lab: no lab is up\n")
+
+
+SUITE = """
+import pytest
+from lab.errors import UsageError
+
+@pytest.mark.topology("direct", path=False)
+def test_down_and_up(lab):
+    lab.path_up()
+    lab.path_down()
+    assert lab.way("hmc") is None
+    with pytest.raises(UsageError, match="the way home is not up for hmc"):
+        lab.path_down()
+    lab.path_up("internet")
+    assert lab.way("hmc").name == "internet"
+    with pytest.raises(UsageError, match="direct has no way 'modem'"):
+        lab.path_up("modem")
+    assert lab.call_home()
+    assert lab.finish().verdict == "pass"
+"""
+
+
+def test_a_test_takes_the_path_down(tmp_path: Path) -> None:
+    """``lab.path_down()`` of the pytest plugin, and ``lab.path_up()`` with a name."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_it.py").write_text(SUITE)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--lab-out=out", "-q"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.fspath(ROOT)}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
