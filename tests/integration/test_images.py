@@ -103,7 +103,7 @@ def test_an_images_own_command_calls_home(user: User, image: Path) -> None:
 
 LOOK = """
 id; pwd; uname -n; echo "$HOME $HOSTNAME $IMAGES $LAB_NODE $GIVEN $ADDED $LAB_TOPOLOGY $LEFT_OUT."
-cat /etc/hostname /etc/hosts; ls /opt/old; ls /sys/class/net; test -d /proc/1 && echo proc
+cat /etc/hostname /etc/hosts; ls /opt/old; cd /sys/class/net; printf "%s\\n" */; test -d /proc/1 && echo proc
 stat -c "%n %u:%g %a %h" /usr/bin/sh /opt/rooted /opt/owned /root /tmp
 for device in null zero random urandom tty ptmx; do test -c /dev/$device && echo $device; done
 test -e /etc/gone && echo gone; test -e /usr/share && echo "the host's"
@@ -132,7 +132,7 @@ def test_what_a_command_in_an_image_finds(user: User, image: Path, form: str) ->
     ]
     assert lines[5] == "127.0.0.1\tlocalhost hmc"
     assert lines[lines.index("new") :] == [
-        "new", "lan", "lo", "proc", "/usr/bin/sh 0:0 755 1", "/opt/rooted 0:0 4755 1",
+        "new", "lan/", "lo/", "proc", "/usr/bin/sh 0:0 755 1", "/opt/rooted 0:0 4755 1",
         "/opt/owned 1234:20 640 2", "/root 0:0 700 2", "/tmp 0:0 1777 3",
         "null", "zero", "random", "urandom", "tty", "ptmx",
     ]  # fmt: skip
