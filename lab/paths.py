@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+COMMANDS_FILE = "keys/commands.jsonl"
+"""Users' commands in the nodes of a lab that is up, in its run directory; a proxy's password may be in it."""
+
 
 def cache_dir() -> Path:
     """The lab's folder in the user's cache (XDG Base Directory), not made yet perhaps."""

@@ -38,6 +38,9 @@ class _Session:
         self.stdin = stdin
         self.outputs = outputs
         self.terminal = terminal
+        self.started = time.time()
+        self.program: dict[str, Any] = {}
+        """What runs in a node; empty elsewhere."""
         self.pending = bytearray()
         self.input_ended = False
         self.status: int | None = None
@@ -248,6 +251,10 @@ class Attendant:
             with contextlib.suppress(OSError):
                 os.close(fd)
         del self._sessions[session.number]
+        if session.program:
+            from lab.engine import noted
+
+            noted.write(session.program, session.started, session.status)
         self._send(ChannelFrame(FrameKind.exit, session.number, b"%d" % session.status))
 
 
@@ -286,6 +293,7 @@ def _start(number: int, program: dict[str, Any]) -> _Session:
         )
 
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
+    session.program = program if program["node"] else {}
     with _children_in(program["node"]):
         session.pid = os.fork()
         if session.pid == 0:

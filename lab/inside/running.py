@@ -18,10 +18,11 @@ from lab import codec
 from lab.errors import PathError
 from lab.inside import visitors
 from lab.inside.homeward import Homeward
-from lab.linux import firewall, inventory, links, proc
+from lab.linux import firewall, inventory, links
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Popen, how_ended, start_attended
 from lab.names import check_known
+from lab.paths import COMMANDS_FILE
 from lab.record.daemon_event import DaemonEnded
 from lab.record.event import BrokeOff, LabUp, PathFailed, PathLost, Served
 from lab.record.record import Record, Transaction
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 PPPD_ENDED_BY_SIGNAL = 5
 """pppd(8), EXIT STATUS."""
-XFRM_STAT = "thread-self/net/xfrm_stat"
 
 
 @contextlib.contextmanager
@@ -65,6 +65,10 @@ def start_lab(topology: Topology, run_dir: Path, story: Story) -> Iterator[Runni
         raise
     finally:
         record.ledger = list(lab.transactions)
+        if (run_dir / COMMANDS_FILE).exists():
+            from lab.inside import commands
+
+            commands.collect(lab._ground)
         record.ended = time.time()
         lab._tell_the_rest()
         (run_dir / "record.json").write_text(codec.dump(record))
@@ -271,8 +275,14 @@ class RunningLab:
 
     def attend(self, node: str, argv: list[str]) -> int:
         """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
+        # Not at the head: most labs run no command of a user's.
+        from lab.inside import commands
+
+        watch = commands.CommandWatch(self._ground)
         # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
-        return exit_status(self.start(node, argv).wait())
+        status = exit_status(self.start(node, argv).wait())
+        watch.note(node, argv, {**os.environ, **self.environment(node)}, status)
+        return status
 
     def start(self, node: str, argv: list[str]) -> Popen[bytes]:
         """Start a command in a node on our own standard streams."""
@@ -306,7 +316,7 @@ class RunningLab:
         nodes = {n.name: self.nodes[n.name] for n in self.topology.nodes}
         self.record.counters = firewall.counters(nodes)
         for name, node in nodes.items():
-            if counts := node.call(_xfrm_stat):
+            if counts := node.call(inventory.xfrm_errors):
                 self.record.xfrm[name] = counts
 
     def _look_into_nodes(self) -> None:
@@ -381,13 +391,3 @@ def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
 def _was_told_to_end(daemon: Daemon) -> bool:
     """Whether a pppd has ended by a signal: that is no defect, and pppd has an exit status for it."""
     return daemon.program == "pppd" and daemon.exit_status == PPPD_ENDED_BY_SIGNAL
-
-
-def _xfrm_stat() -> dict[str, int]:
-    """The node's IPsec error counters that are not zero (CONFIG_XFRM_STATISTICS)."""
-    try:
-        lines = proc.read(XFRM_STAT).splitlines()
-    except FileNotFoundError:
-        return {}
-    pairs = (line.split() for line in lines)
-    return {name: int(value) for name, value in pairs if int(value)}

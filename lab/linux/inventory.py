@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.errors import KernelError
-from lab.linux import firewall, netlink
+from lab.linux import firewall, netlink, proc
 from lab.linux.netlink import NetlinkSocket
 from lab.linux.nodes import Node
 from lab.names import count
 from lab.topology import model
 
 _RT_TABLE_MAIN = 254
+_XFRM_STAT = "thread-self/net/xfrm_stat"
 _XFRM_MSG_GETSA, _XFRM_MSG_GETPOLICY = 0x12, 0x15
 
 
@@ -124,3 +125,13 @@ def _xfrm(name: str) -> tuple[int, int]:
         states = sock.dump(_XFRM_MSG_GETSA, b"", f"{name}'s IPsec SAs")
         policies = sock.dump(_XFRM_MSG_GETPOLICY, b"", f"{name}'s IPsec policies")
         return len(states), len(policies)
+
+
+def xfrm_errors() -> dict[str, int]:
+    """The node's IPsec error counters that are not zero (CONFIG_XFRM_STATISTICS)."""
+    try:
+        lines = proc.read(_XFRM_STAT).splitlines()
+    except FileNotFoundError:
+        return {}
+    pairs = (line.split() for line in lines)
+    return {name: int(value) for name, value in pairs if int(value)}

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from lab.record.event import Event
+
+
+class NodePart(StrEnum):
+    """What of a node a user's command has changed."""
+
+    link = "link"
+    address = "address"
+    route = "route"
+    mtu = "mtu"
+    resolver = "resolver"
+    rules = "rules"
 
 
 class LeftRunning(
@@ -16,3 +29,21 @@ class LeftRunning(
     program: str
     command_line: str
     """The beginning of it."""
+
+
+class CommandRun(Event, topic="command"):
+    """A user's own command ran on a node, and ended at ``time``. The story passes over it."""
+
+    started: float
+    program: str
+    status: int
+    """128 + n of one that signal n ended."""
+    proxies: tuple[str, ...] = ()
+    """``https_proxy=192.168.10.21:3128``: variables of the command's environment and of its own line."""
+
+
+class NodeAltered(Event, topic="node", tells="{source} is not as the lab made it: {words}"):
+    """A command failed, and afterwards a node is not as the lab had made it."""
+
+    part: NodePart
+    words: str

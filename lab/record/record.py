@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from lab.errors import LabError, PathError, PrerequisiteError, UsageError
 from lab.names import all_of
 from lab.record.cause import AgentCause, Blame, Explained, PppCause
-from lab.record.command_event import LeftRunning
+from lab.record.command_event import CommandRun, LeftRunning, NodeAltered
 from lab.record.event import (
     CallHomeTried,
     Dialled,
@@ -308,6 +308,10 @@ class Record:
     """Frames of any segment that the kernel had no room for: what was not seen proves nothing then."""
     leftovers: list[str] = field(default_factory=list)
     """What was still there after teardown: namespaces, SAs, links, tables, processes."""
+    commands: list[CommandRun] = field(default_factory=list)
+    """Users' own, in the order of their ends."""
+    altered: list[NodeAltered] = field(default_factory=list)
+    """How nodes are not as the lab made them, after a command that failed."""
     left_running: list[LeftRunning] = field(default_factory=list)
     """What users' commands left running in nodes; it was ended with the lab."""
     command_status: int = 0

@@ -5,6 +5,7 @@ Each view is made once, when first asked for. Reads a run directory; judges noth
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from heapq import merge
 from math import inf
@@ -50,6 +51,18 @@ class Case(Premises):
         super().__init__(topology, record)
         self.run_dir = run_dir
         self._esp: dict[str, list[EspSighting]] = {}
+
+    def during(self, since: float, until: float) -> Case:
+        """The same run, as if nothing else had been on the wires, or come to the servers."""
+        ledger = [entry for entry in self.record.ledger if since <= entry.time <= until]
+        one = Case(self.topology, replace(self.record, ledger=ledger), self.run_dir)
+        one.__dict__["wire"] = {
+            segment: [frame for frame in frames if since <= frame.time <= until]
+            for segment, frames in self.wire.items()
+        }
+        carried = self.all_carried
+        one.__dict__["all_carried"] = [i for i in carried if since <= i.frame.time <= until]
+        return one
 
     # -- what events tell ---------------------------------------------------------------------
 

@@ -8,13 +8,16 @@ still have met with something on the way.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lab import ways
 from lab.record.daemon_event import DaemonEnded
 from lab.topology.model import Way
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
+
+if TYPE_CHECKING:
+    from lab.record.command_event import CommandRun
 
 __all__ = ["NOTHING", "Diagnosis", "diagnose"]
 
@@ -33,7 +36,7 @@ def diagnose(case: Case) -> Diagnosis:
         return befallen
     if not failed(case):
         # What a user's own agent failed of is his to say, unless the path shows a reason.
-        found = (_failure(case) if record.command_status else None) or _survived(case)
+        found = (_of_command(case) if record.command_status else None) or _survived(case)
         return found or Diagnosis(NOTHING, "nothing is wrong: the path came up and held", "")
 
     if record.broke_off and case.came_home:
@@ -80,6 +83,20 @@ def _of_remote_service(case: Case) -> Diagnosis | None:
     from lab.verify import service_symptoms
 
     return service_symptoms.find(case)
+
+
+def _of_command(case: Case) -> Diagnosis | None:
+    """Why a user's own command failed; its symptoms are imported where one did."""
+    from lab.verify import command_symptoms
+
+    return command_symptoms.find(case, _failure)
+
+
+def of_command(case: Case, command: CommandRun) -> Diagnosis | None:
+    """Why one of several commands failed; None where nothing that the lab saw says so."""
+    from lab.verify import command_symptoms
+
+    return command_symptoms.find_of(case, command, _failure)
 
 
 def failed(case: Case) -> bool:

@@ -138,8 +138,9 @@ def _admits(trail: Trail, rule: AllowRule, packet: Packet) -> bool:
 
 def find_lost_syn(trail: Trail) -> Diagnosis | None:
     """TCP to the servers is lost on the way."""
-    for _, journeys, way in trail.directions:
-        if loss := loss_of_all(journeys, way):
+    for _, found, way in trail.directions:
+        # What else goes there, the firewall may well lose.
+        if loss := loss_of_all([j for j in found if _is_of_call(trail, j.packet)], way):
             return Diagnosis(
                 "tcp-lost",
                 f"TCP of {trail.client} is lost at {loss.lost_at}: {count(loss.sent, 'packet')} on "
@@ -166,6 +167,12 @@ def find_lost_ipv6(trail: Trail) -> Diagnosis | None:
             f"have {loss.lost_at} pass IPv6 to the listed servers; to do without it, write families: [ipv4]",
         )
     return None
+
+
+def _is_of_call(trail: Trail, packet: Packet) -> bool:
+    """Whether it is TCP to a listed address and port, or an answer."""
+    back = packet.source, packet.source_port
+    return _is_call(trail, packet) or (packet.protocol == TCP and back in trail.case.listed)
 
 
 def _is_call(trail: Trail, packet: Packet) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lab.ibm.events import ServersMoved
 from lab.names import all_of, count
+from lab.topology import listings
 from lab.topology.dns import DNS_PORT
 from lab.topology.family import Family, family_of
 from lab.verify.journey import find_course, journeys
@@ -34,7 +35,8 @@ def find_failed_lookup(trail: Trail) -> Diagnosis | None:
     if any(each.code == NO_SUCH_NAME for each in own):
         return Diagnosis(
             "name-unknown",
-            f"{name} is not known: {resolver} says to {client} that there is no such name",
+            f"{name} is not known: {resolver} says to {client} that there is no such name"
+            + listings.of_name(name, trail.case.topology.profile),
             f"see how the name is spelt; lab explain {trail.case.topology.profile} prints the listed names",
         )
     if code := next((each.code for each in own if each.code), 0):

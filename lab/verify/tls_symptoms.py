@@ -22,7 +22,9 @@ def find_old_tls(trail: Trail) -> Diagnosis | None:
         f"{trail.client} and {broken[0].place} have no version of TLS in common: {trail.client} offers "
         f"{offered}, and the server ends the handshake with the alert protocol_version"
         f"{_spoken(trail, broken[0])}",
-        "have the server speak TLSv1.2 or later; to let the agent speak less breaks NIST 800-131A",
+        "have the server speak TLSv1.2 or later; to let the agent speak less breaks NIST 800-131A"
+        if broken[0].offer.highest >= hello.TLS_1_2
+        else f"have {trail.client} offer TLSv1.2 or later, as NIST 800-131A asks",
     )
 
 

@@ -19,6 +19,7 @@ VERSIONS = {
     0x0304: "TLSv1.3",
 }
 """As OpenSSL and the ledger call them."""
+TLS_1_2 = 0x0303
 ALERTS = {
     40: "handshake_failure",
     42: "bad_certificate",

@@ -1,0 +1,37 @@
+"""What is noted of a user's command: its program, its end, and the proxies that it was told of."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.inside import commands
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://proxy.test:3128", "proxy.test:3128"),
+        ("http://user:word@proxy.test:3128/", "proxy.test:3128"),
+        ("proxy.test:8080", "proxy.test:8080"),
+        ("http://proxy.test", "proxy.test:80"),
+        ("https://proxy.test", "proxy.test:443"),
+        ("socks5://10.0.0.1", "10.0.0.1:1080"),
+        ("http://[2001:db8::1]:3128", "[2001:db8::1]:3128"),
+        ("http://proxy.test:port", ""),
+        ("$PROXY", ""),
+        ("", ""),
+    ],
+)
+def test_a_proxy_is_told_by_its_place_alone(url: str, place: str) -> None:
+    assert commands.place_of(url) == place
+
+
+def test_proxies_are_found_in_the_environment_and_in_a_shells_line() -> None:
+    line = "cd /; HTTPS_PROXY='http://u:geheim@10.0.0.9:3128' curl -x http://10.0.0.8:1 https://x/"
+    environment = {"https_proxy": "http://10.0.0.7:80", "no_proxy": "*", "PATH": "/bin"}
+
+    found = commands.described("hmc", ["/bin/sh", "-c", line], environment, 5.0, 7)
+
+    assert (found.source, found.program, found.started, found.status) == ("hmc", "sh", 5.0, 7)
+    assert found.proxies == ("https_proxy=10.0.0.7:80", "HTTPS_PROXY=10.0.0.9:3128")
+    assert "geheim" not in str(vars(found))
