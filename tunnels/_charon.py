@@ -36,6 +36,8 @@ _COMPLAINTS = {
     CharonCause.no_proposal: (
         r"NO_PROPOSAL_CHOSEN|NO_PROP|no (?:matching |acceptable )?proposal found"
     ),
+    CharonCause.other_key: r"MAC mismatched",
+    CharonCause.no_peer: r"no matching peer config found|no alternative config found",
     CharonCause.other_selectors: r"no matching CHILD_SA config found|TS_UNACCEPTABLE|TS_UNACCEPT",
     # Asked to begin, and asked by a peer.
     CharonCause.unsupported: r"IKE version 1 not supported|received unsupported IKE version 1",

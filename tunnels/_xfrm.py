@@ -102,8 +102,9 @@ def _added(body: bytes) -> Iterator[Added]:
     """struct xfrm_usersa_info and its attributes; an SPI that is only reserved has no encryption yet."""
     destination, spi, protocol, source, soft_limit_s, family, mode = _USERSA_INFO.unpack_from(body)
     found = attributes(body, _USERSA_INFO.size)
-    encryption, key, _ = _algorithm(found.get(_ALG_CRYPT), found.get(_ALG_AEAD))
+    encryption, key, own_icv_bits = _algorithm(found.get(_ALG_CRYPT), found.get(_ALG_AEAD))
     integrity, mac_key, icv_bits = _algorithm(found.get(_ALG_AUTH), found.get(_ALG_AUTH_TRUNC))
+    icv_bits = icv_bits or own_icv_bits
     if protocol != IPPROTO_ESP or not encryption:
         return
 

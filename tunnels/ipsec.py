@@ -1,4 +1,4 @@
-"""IPsec by one charon per node: IKEv1 with a pre-shared key, ESP in tunnel or transport mode.
+"""IPsec by one charon per node: IKE with a pre-shared key, ESP in tunnel or transport mode.
 
 Rendering is pure and has no secrets in it; keys are handed over by VICI. ``Charon`` is the effect.
 What the wire must look like is ``verify``'s business, not this module's.
@@ -33,6 +33,8 @@ L2TP_PORT = 1701
 # Each plugin costs a library to load; these are all that IKEv1 with a PSK, 3DES, MD5, SHA-1 and
 # MODP groups needs. openssl has the ciphers, hashes, MACs and groups (T3-04).
 PLUGINS = ("nonce", "openssl", "md5", "sha1", "kernel-netlink", "socket-default", "vici")
+FOR_IKEV2 = ("kdf",)
+"""Keys are derived by a plugin of their own there (RFC 7296 2.13)."""
 
 # For a user's swanctl, whose own list names plugins that not every release has: it complains of
 # each. The distribution's file includes these two, and complains if there are none.
@@ -47,10 +49,12 @@ DELETE_DEADLINE_S = 5.0
 
 def render_strongswan(connections: Iterable[IpsecConnection], log: Path) -> str:
     """The node's strongswan.conf; retransmission is charon's and so the first connection's."""
-    first = next(iter(connections))
+    all_of_node = tuple(connections)
+    first = all_of_node[0]
+    plugins = (*(FOR_IKEV2 if any(c.version == 2 for c in all_of_node) else ()), *PLUGINS)
     return f"""\
 charon-systemd {{
-  load = {" ".join(PLUGINS)}
+  load = {" ".join(plugins)}
   threads = 8
   port = 500
   port_nat_t = 4500
@@ -124,7 +128,7 @@ def render_connection(
     }
     return {
         connection.name: {
-            "version": "1",
+            "version": str(connection.version),
             "aggressive": "no",
             "proposals": list(dict.fromkeys((here.ike_proposal, *(() if client else accepted)))),
             "local_addrs": [local],
@@ -182,9 +186,11 @@ def _child_times(connection: IpsecConnection, *, client: bool) -> dict[str, str]
 def _ike_times(connection: IpsecConnection, *, client: bool) -> dict[str, str]:
     if not client:
         return {"rekey_time": "0", "reauth_time": "0", "over_time": "0"}
+    lifetime = f"{connection.ike_lifetime_s}s"
     return {
-        "rekey_time": "0",
-        "reauth_time": f"{connection.ike_lifetime_s}s",
+        # IKEv1 knows no new keys without a new authentication; IKEv2 does, and loses no ESP SA by it.
+        "rekey_time": "0" if connection.version == 1 else lifetime,
+        "reauth_time": lifetime if connection.version == 1 else "0",
         "rand_time": "0",
         "over_time": "600s",
     }

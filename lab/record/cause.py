@@ -56,6 +56,9 @@ class CharonCause(Cause):
     unknown_identity = "unknown-identity", "it can read an identity, and has no peer of that name"
     unwanted_identity = "unwanted-identity", "the other end is not whom it expects"
     no_proposal = "no-proposal", "the two ends have no proposal in common"
+    other_key = "other-key", "the other end authenticates by another pre-shared key"
+    no_peer = "no-peer", "no peer is known by the identity"
+    """Both of IKEv2, which says so; with IKEv1 see ``unreadable`` and ``unknown_identity``."""
     other_selectors = (
         "other-selectors",
         "the other end wants other packets protected, or in another mode",

@@ -39,9 +39,10 @@ class EspSa:
     """The kernel's name: ``cbc(des3_ede)``."""
     encryption_key_bits: int
     integrity: str
-    """``hmac(md5)``."""
+    """``hmac(md5)``; empty if the cipher authenticates by itself (AEAD)."""
     integrity_key_bits: int
     integrity_icv_bits: int
+    """Of an AEAD cipher, that of the cipher."""
     udp_encapsulation: bool
     added: float
     removed: float = 0.0

@@ -11,7 +11,9 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from lab.errors import LabBroke
 from lab.wire.decode import ESP, Packet, bare_transport, parse_ip
@@ -28,8 +30,17 @@ IP_IN_IP = 4
 _SECRET = ("encryption_key", "integrity_key")
 """The fields of a key that are in hexadecimal in the file."""
 
-_DIGESTS = {"hmac(md5)": "md5", "hmac(sha1)": "sha1", "hmac(sha256)": "sha256"}
+_DIGESTS = {
+    "hmac(md5)": "md5",
+    "hmac(sha1)": "sha1",
+    "hmac(sha256)": "sha256",
+    "hmac(sha384)": "sha384",
+    "hmac(sha512)": "sha512",
+}
 _CIPHERS = {"cbc(des3_ede)": TripleDES, "cbc(aes)": algorithms.AES}
+_AEADS = {"rfc4106(gcm(aes))": AESGCM}
+_SALT, _VECTOR = 4, 8
+"""Bytes, of the ciphers that authenticate by themselves (RFC 4106): the salt ends the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +122,39 @@ def open_sealed(esp: Sealed, keys: dict[int, list[Key]]) -> Opened:
     """Check the ICV and decrypt; a bad ICV is told, and nothing is decrypted then."""
     candidates = keys.get(esp.spi, [])
     for key in candidates:
-        if _icv_good(esp, key):
-            next_header, data = _decrypt(esp, key)
+        if (opened := _opened(esp, key)) is not None:
+            next_header, data = opened
             if next_header == IP_IN_IP:
                 return Opened(key, True, next_header, parse_ip(data))
             inner = bare_transport(key.source, key.destination, next_header, data)
             return Opened(key, True, next_header, inner)
     return Opened(candidates[0] if candidates else None, False, 0, None)
+
+
+def _opened(esp: Sealed, key: Key) -> tuple[int, bytes] | None:
+    """Next header and what it says is next; None if the ICV is wrong."""
+    if key.encryption in _AEADS:
+        return _open_aead(esp, key)
+    return _decrypt(esp, key) if _icv_good(esp, key) else None
+
+
+def _open_aead(esp: Sealed, key: Key) -> tuple[int, bytes] | None:
+    """RFC 4106: SPI and sequence number are authenticated, and the ICV is the cipher's own."""
+    secret, salt = key.encryption_key[:-_SALT], key.encryption_key[-_SALT:]
+    header, vector, text = esp.data[:8], esp.data[8 : 8 + _VECTOR], esp.data[8 + _VECTOR :]
+    try:
+        plain = _AEADS[key.encryption](secret).decrypt(salt + vector, text, header)
+    except (InvalidTag, ValueError):  # the latter: no room for an ICV
+        return None
+    return _trailed(plain)
+
+
+def _trailed(plain: bytes) -> tuple[int, bytes]:
+    """Take padding, its length and the next header off the end (RFC 4303 2.4)."""
+    if len(plain) < 2:
+        return 0, b""
+    pad, next_header = plain[-2], plain[-1]
+    return next_header, plain[: -2 - pad]
 
 
 def _icv_good(esp: Sealed, key: Key) -> bool:
@@ -132,7 +169,8 @@ def _icv_good(esp: Sealed, key: Key) -> bool:
 def _decrypt(esp: Sealed, key: Key) -> tuple[int, bytes]:
     algorithm = _CIPHERS.get(key.encryption)
     if algorithm is None:
-        raise LabBroke(f"no reader for ESP cipher {key.encryption}", hint=f"known: {[*_CIPHERS]}")
+        known = [*_CIPHERS, *_AEADS]
+        raise LabBroke(f"no reader for ESP cipher {key.encryption}", hint=f"known: {known}")
 
     cipher = algorithm(key.encryption_key)
     block = cipher.block_size // 8
@@ -142,6 +180,4 @@ def _decrypt(esp: Sealed, key: Key) -> tuple[int, bytes]:
         return 0, b""
 
     decryptor = Cipher(cipher, modes.CBC(vector)).decryptor()
-    plain = decryptor.update(text) + decryptor.finalize()
-    pad, next_header = plain[-2], plain[-1]
-    return next_header, plain[: -2 - pad]
+    return _trailed(decryptor.update(text) + decryptor.finalize())

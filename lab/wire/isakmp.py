@@ -1,7 +1,7 @@
-"""ISAKMP messages (RFC 2408) as far as they are in clear: header, payloads, transforms, notifies.
+"""Messages of IKE (RFC 2408, RFC 7296) as far as they are in clear: header, payloads, transforms, notifies.
 
-An IKEv1 main mode is readable in its first four messages; the rest is encrypted, and here only its
-exchange type and message ID are told.
+Version 1's main mode is readable in its first four messages, version 2 in its first two (IKE_SA_INIT). The
+rest is encrypted, and here only its exchange type and message ID are told.
 """
 
 from __future__ import annotations
@@ -21,30 +21,50 @@ KEEPALIVE = b"\xff"
 
 
 class ExchangeType(IntEnum):
-    """The exchange types that the lab tells apart (RFC 2408 3.1 and RFC 2409)."""
+    """The exchange types that the lab tells apart (RFC 2408 3.1 and RFC 2409; RFC 7296 3.1)."""
 
     main_mode = 2
     aggressive = 4
     quick_mode = 32
+    ike_sa_init = 34
+    ike_auth = 35
+    create_child_sa = 36
 
 
 class PayloadType(IntEnum):
-    """The payloads that the lab reads (RFC 2408 3.1)."""
+    """The payloads that the lab reads (RFC 2408 3.1; RFC 7296 3.2), and those that are encrypted."""
 
     sa = 1
     notification = 11
+    sa_2 = 33
+    notify_2 = 41
+    encrypted = 46
+    encrypted_fragment = 53
+    """RFC 7383 2.5."""
+
+
+class TransformType(IntEnum):
+    """Of IKE version 2 (RFC 7296 3.3.2)."""
+
+    encryption = 1
+    prf = 2
+    integrity = 3
+    group = 4
 
 
 class Attribute(IntEnum):
-    """RFC 2409 appendix A: what a phase 1 transform carries."""
+    """RFC 2409 appendix A: what a phase 1 transform carries; the last one also in RFC 7296 3.3.5."""
 
     encryption = 1
     hash = 2
     authentication = 3
     group = 4
+    key_length = 14
 
 
 NO_PROPOSAL_CHOSEN = 14
+"""The same in both versions."""
+_ENCRYPTED = (PayloadType.encrypted, PayloadType.encrypted_fragment)
 
 _header = struct.Struct("!8s8sBBBBII")
 
@@ -74,12 +94,25 @@ class IsakmpMessage:
         )
 
     @property
-    def notifies(self) -> tuple[int, ...]:
-        """Notify message types in clear (RFC 2408 3.14.1)."""
+    def suites(self) -> tuple[dict[int, tuple[int, int]], ...]:
+        """Of version 2, each proposal of the SA payload: transform type to ID and bits of key.
+
+        Of several transforms of a type the first is there; a gateway's answer has one.
+        """
         return tuple(
-            int.from_bytes(body[6:8], "big")
+            suite
             for kind, body in self.payloads
-            if kind == PayloadType.notification and len(body) >= 8
+            if kind == PayloadType.sa_2
+            for suite in _suites(body)
+        )
+
+    @property
+    def notifies(self) -> tuple[int, ...]:
+        """Notify message types in clear (RFC 2408 3.14.1; RFC 7296 3.10, which has no DOI)."""
+        places: dict[int, int] = {PayloadType.notification: 6, PayloadType.notify_2: 2}
+        found = ((places[kind], body) for kind, body in self.payloads if kind in places)
+        return tuple(
+            int.from_bytes(body[at : at + 2], "big") for at, body in found if len(body) >= at + 2
         )
 
     @property
@@ -110,7 +143,7 @@ def parse(data: bytes) -> IsakmpMessage | None:
         return None
 
     body = data[_header.size : length]
-    encrypted = flags & 1 if version >> 4 == 1 else first == 46
+    encrypted = flags & 1 if version >> 4 == 1 else first in _ENCRYPTED
     payloads = () if encrypted else tuple(_chain(first, body))
     return IsakmpMessage(icookie, rcookie, version, exchange, ident, payloads, body)
 
@@ -134,6 +167,21 @@ def _transforms(sa: bytes) -> list[dict[int, int]]:
             continue
         spi_size = proposal[2]
         found += [_attributes(body[4:]) for _, body in _chain(3, proposal[4 + spi_size :])]
+    return found
+
+
+def _suites(sa: bytes) -> list[dict[int, tuple[int, int]]]:
+    """RFC 7296 3.3: proposals (type 2) that hold transforms (type 3): a type, an ID and attributes."""
+    found = []
+    for _, proposal in _chain(2, sa):
+        if len(proposal) < 4:
+            continue
+        suite: dict[int, tuple[int, int]] = {}
+        for _, body in _chain(3, proposal[4 + proposal[2] :]):
+            if len(body) >= 4:
+                bits = _attributes(body[4:]).get(Attribute.key_length, 0)
+                suite.setdefault(body[0], (int.from_bytes(body[2:4], "big"), bits))
+        found.append(suite)
     return found
 
 

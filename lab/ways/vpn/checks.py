@@ -12,6 +12,7 @@ from lab.topology.model import Role
 from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
+from lab.ways.vpn import proposal
 from lab.ways.vpn.spec import VpnSpec
 
 
@@ -25,7 +26,30 @@ def complaints(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complain
     if way.ipsec.rekey_min > way.ipsec.rekey_max:
         suggestion = "the lab's own are 26min and 34min"
         yield Complaint((*place, "ipsec"), "rekey_min is after rekey_max", suggestion)
+    yield from _proposals(way, (*place, "ipsec"))
     yield from _shared(spec, name, way)
+
+
+def _proposals(way: VpnSpec, place: Place) -> Iterator[Complaint]:
+    """What one key says, and another one makes impossible."""
+    ipsec, given = way.ipsec, way.ipsec.model_fields_set
+    if "integrity" in given and {"ike", "esp"} & given:
+        other = " and ".join(sorted({"ike", "esp"} & given))
+        problem = f"integrity is named here, and in {other}, too"
+        yield Complaint(
+            (*place, "integrity"), problem, f"take out integrity, and name it in {other}"
+        )
+    if ipsec.version == 1 and ipsec.ike and proposal.parse(ipsec.ike, ike=True).suite.is_aead:
+        cipher = proposal.parse(ipsec.ike, ike=True).cipher
+        problem = f"IKE version 1 does not encrypt by {cipher}: it has no number for it"
+        yield Complaint((*place, "ike"), problem, "add version: 2, or take another cipher")
+    if ipsec.version != 1 and "dpd_timeout" in given:
+        problem = "IKE version 2 has no time after which a silent peer is given up: retransmissions decide"
+        yield Complaint((*place, "dpd_timeout"), problem, "take out dpd_timeout")
+    if ipsec.version == 1 and ipsec.dpd_timeout < ipsec.dpd_delay:
+        yield Complaint(
+            place, "dpd_timeout is shorter than dpd_delay", "30s and 120s are the lab's own"
+        )
 
 
 def _shared(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:

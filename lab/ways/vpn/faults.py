@@ -9,8 +9,9 @@ from lab.topology.model import DropRule, EspMeddling, PppAuth, Role, Topology
 from lab.ways.fault import Fault, Need, change_ways, drop
 from lab.ways.vpn.plan import IkeSide, IpsecConnection, L2tpServer, VpnPlan, connections, plans
 
-_STRANGE_IKE = "aes256-sha256-modp2048"
-_STRANGE_ESP = "aes256-sha256"
+_STRANGE_IKE = ("aes256-sha256-modp2048", "3des-md5-modp1024")
+_STRANGE_ESP = ("aes256-sha256", "3des-md5")
+"""The second one where the topology asks for the cipher of the first."""
 _STRANGE_IDENTITY = "nobody.callhome-lab.invalid"
 
 
@@ -71,8 +72,16 @@ def _wrong_identity(topology: Topology) -> Topology:
 def _no_common_proposal(topology: Topology) -> Topology:
     return _change_sides(
         topology,
-        gateway=lambda side: replace(side, ike_proposal=_STRANGE_IKE, esp_proposal=_STRANGE_ESP),
+        gateway=lambda side: replace(
+            side,
+            ike_proposal=_other_than(side.ike_proposal, _STRANGE_IKE),
+            esp_proposal=_other_than(side.esp_proposal, _STRANGE_ESP),
+        ),
     )
+
+
+def _other_than(proposal: str, strange: tuple[str, str]) -> str:
+    return strange[proposal.split("-")[0] == strange[0].split("-")[0]]
 
 
 def _first_gateway(topology: Topology) -> str:
@@ -137,7 +146,12 @@ FAULTS: tuple[Fault, ...] = (
         VPN,
         _wrong_identity,
     ),
-    Fault("no-common-proposal", "the gateways take AES and SHA-256 only", VPN, _no_common_proposal),
+    Fault(
+        "no-common-proposal",
+        "the gateways take other algorithms only, such as AES",
+        VPN,
+        _no_common_proposal,
+    ),
     Fault(
         "drop-udp-500",
         "the customer's firewall loses UDP 500",

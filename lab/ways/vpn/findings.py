@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lab.verify import firewall, outbound
 from lab.verify.finding import checks_in
-from lab.ways.vpn import esp, ike, l2tp, ppp
+from lab.ways.vpn import esp, ike, l2tp, ppp, rekeys, second_gateway
 
-CHECKS = checks_in(ike, esp, l2tp, ppp) | {
+CHECKS = checks_in(ike, second_gateway, esp, rekeys, l2tp, ppp) | {
     "OUT-21": outbound.check_out_21,
     "F-06": firewall.check_f_06,
     "F-07": firewall.check_f_07,

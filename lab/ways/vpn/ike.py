@@ -1,4 +1,4 @@
-"""Findings on IKE: OUT-19, OUT-20, P-01 and R-07."""
+"""Findings on IKE: OUT-19, OUT-20 and P-01."""
 
 from __future__ import annotations
 
@@ -8,22 +8,53 @@ from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.sightings import IkeSighting
-from lab.ways.vpn.plan import IpsecConnection
+from lab.ways.vpn import proposal
+from lab.ways.vpn.plan import IpsecConnection, connections
 from lab.wire import isakmp
 from lab.wire.decode import ESP, Frame
-from lab.wire.isakmp import Attribute, ExchangeType
+from lab.wire.isakmp import Attribute, ExchangeType, IsakmpMessage, TransformType
 
 MAIN_MODE_MESSAGES = 6
 QUICK_MODE_MESSAGES = 3
+DEFAULTS = ("3des-md5-modp1024", "3des-sha1-modp1024")
+"""The lab's own choice of what IKE proposes (Q-01), in both readings of X-01."""
 KEEPALIVE_S = 20
 """RFC 3948 4: the default, which charon uses."""
-SILENT_S = 3.0
-"""Of packets without an answer: less may be the last words of a session that was ended."""
 SLACK_S = 1.5
 """What delays and the daemon's own clock ticks may add to a time of seconds."""
 
 PSK = 1
 """RFC 2409 appendix A: authentication method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a version of IKE comes to its first ESP SA."""
+
+    opening: str
+    opens_by: ExchangeType
+    messages: int
+    on_500: int
+    """How many of them are on UDP 500 behind NAT."""
+    ending: str
+    ends_by: ExchangeType
+    then: int
+    """Messages of what follows."""
+
+
+SHAPES = {
+    1: Shape(
+        "main mode",
+        ExchangeType.main_mode,
+        MAIN_MODE_MESSAGES,
+        4,
+        "quick mode",
+        ExchangeType.quick_mode,
+        QUICK_MODE_MESSAGES,
+    ),
+    2: Shape("IKE_SA_INIT", ExchangeType.ike_sa_init, 2, 2, "IKE_AUTH", ExchangeType.ike_auth, 2),
+}
+"""RFC 2409 5.4 and 5.5; RFC 7296 1.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +71,30 @@ class Negotiation:
         return self.of(ExchangeType.main_mode)
 
     @property
-    def quick_modes(self) -> dict[int, list[IkeSighting]]:
-        """Quick mode messages by message ID."""
+    def version(self) -> int:
+        return self.messages[0].message.version >> 4
+
+    @property
+    def shape(self) -> Shape:
+        return SHAPES[self.version]
+
+    @property
+    def opening(self) -> list[IkeSighting]:
+        """Main mode, or what version 2 has in its place."""
+        return self.of(self.shape.opens_by)
+
+    @property
+    def endings(self) -> dict[int, list[IkeSighting]]:
+        """Messages of quick mode by message ID, or of what version 2 has in its place."""
         found: dict[int, list[IkeSighting]] = {}
-        for sighting in self.of(ExchangeType.quick_mode):
+        for sighting in self.of(self.shape.ends_by):
             found.setdefault(sighting.message.message_id, []).append(sighting)
         return found
 
     @property
     def answered(self) -> Frame | None:
-        """The gateway's first answer on ESP: quick mode's second message."""
-        answers = (s for s in self.of(ExchangeType.quick_mode) if not s.outgoing)
+        """The gateway's first answer on ESP: the second message of quick mode, or of IKE_AUTH."""
+        answers = (s for s in self.of(self.shape.ends_by) if not s.outgoing)
         return next((s.frame for s in answers), None)
 
     @property
@@ -74,8 +118,8 @@ def check_out_19(case: Case) -> Finding:
     """Without NAT: UDP 500 and ESP."""
     check = Check(
         "OUT-19",
-        f"on {case.outside}: {MAIN_MODE_MESSAGES} main mode and {QUICK_MODE_MESSAGES} quick mode "
-        "packets from UDP 500 to UDP 500, then protocol 50 both ways, and nothing on UDP 4500",
+        f"on {case.outside}: {_packets_text(case)} packets from UDP 500 to UDP 500, then protocol 50 "
+        "both ways, and nothing on UDP 4500",
     )
     seen = []
     for negotiation in _established(case, check):
@@ -97,19 +141,23 @@ def check_out_20(case: Case) -> Finding:
     """Behind NAT: UDP 500, then UDP 4500 instead of ESP."""
     check = Check(
         "OUT-20",
-        f"on {case.outside}: main mode 1 to 4 on UDP 500, the rest of IKE on UDP 4500 with the "
+        f"on {case.outside}: {_early_text(case)} on UDP 500, the rest of IKE on UDP 4500 with the "
         f"non-ESP marker, ESP in UDP 4500, a keepalive whenever {KEEPALIVE_S} s pass in silence, "
         "and no protocol 50",
     )
     seen = []
     for negotiation in _established(case, check):
-        late = [*negotiation.main_mode[4:], *negotiation.of(ExchangeType.quick_mode)]
-        for sighting in negotiation.main_mode[:4]:
+        shape, opening = negotiation.shape, negotiation.opening
+        late = [*opening[shape.on_500 :], *negotiation.of(shape.ends_by)]
+        late += negotiation.of(ExchangeType.create_child_sa)
+        for sighting in opening[: shape.on_500]:
             if sighting.port != isakmp.IKE_PORT:
-                check.object(f"one of main mode 1 to 4 is on UDP {sighting.port}", [sighting.frame])
+                problem = f"one of {shape.opening} 1 to {shape.on_500} is on UDP {sighting.port}"
+                check.object(problem, [sighting.frame])
         for sighting in late:
             if sighting.port != isakmp.NAT_T_PORT:
-                check.object(f"IKE after main mode 4 is on UDP {sighting.port}", [sighting.frame])
+                problem = f"IKE after {shape.opening} {shape.on_500} is on UDP {sighting.port}"
+                check.object(problem, [sighting.frame])
         seen.append(_judge_counts(check, negotiation))
 
     native = [f for f in case.outside_frames if f.ip and f.ip.protocol == ESP]
@@ -122,9 +170,23 @@ def check_out_20(case: Case) -> Finding:
     )
 
 
+def _shapes(case: Case) -> list[Shape]:
+    """Of the versions that the topology asks for."""
+    return [SHAPES[version] for version in sorted({c.version for c in connections(case.topology)})]
+
+
+def _packets_text(case: Case) -> str:
+    found = (f"{s.messages} {s.opening} and {s.then} {s.ending}" for s in _shapes(case))
+    return " or ".join(found)
+
+
+def _early_text(case: Case) -> str:
+    return " or ".join(f"{shape.opening} 1 to {shape.on_500}" for shape in _shapes(case))
+
+
 def _established(case: Case, check: Check) -> list[Negotiation]:
     found = negotiations(case.ike)
-    done = [n for n in found if n.quick_modes]
+    done = [n for n in found if n.endings]
     if not done:
         packets = sum(len(n.messages) for n in found)
         check.object(
@@ -139,22 +201,22 @@ def _established(case: Case, check: Check) -> list[Negotiation]:
 
 
 def _judge_counts(check: Check, negotiation: Negotiation) -> str:
-    main = len(negotiation.main_mode)
-    quick = sorted({len(messages) for messages in negotiation.quick_modes.values()})
-    if main != MAIN_MODE_MESSAGES:
-        frames = frames_of(negotiation.main_mode)
+    shape, main = negotiation.shape, len(negotiation.opening)
+    quick = sorted({len(messages) for messages in negotiation.endings.values()})
+    if main != shape.messages:
         check.object(
-            f"{count(main, 'main mode packet')} with {negotiation.gateway_address}", frames
+            f"{count(main, f'{shape.opening} packet')} with {negotiation.gateway_address}",
+            frames_of(negotiation.opening),
         )
-    if quick != [QUICK_MODE_MESSAGES]:
+    if quick != [shape.then]:
         check.object(
-            f"quick modes of {' or '.join(map(str, quick))} packets with "
+            f"{shape.ending}s of {' or '.join(map(str, quick))} packets with "
             f"{negotiation.gateway_address}",
-            frames_of(negotiation.of(ExchangeType.quick_mode)),
+            frames_of(negotiation.of(shape.ends_by)),
         )
-    rounds = len(negotiation.quick_modes)
+    rounds = len(negotiation.endings)
     return (
-        f"{main} main mode packets and {count(rounds, 'quick mode')} of {QUICK_MODE_MESSAGES} "
+        f"{main} {shape.opening} packets and {count(rounds, shape.ending)} of {shape.then} "
         f"packets with {negotiation.gateway_address}"
     )
 
@@ -210,11 +272,14 @@ def check_p_01(case: Case) -> Finding:
         for sighting in negotiation.messages:
             message = sighting.message
             if message.version != 0x10:
-                check.object(f"IKE version {message.version >> 4}", [sighting.frame])
+                version = message.version >> 4
+                asked = ", as this topology's ipsec.version asks; IBM's VPN speaks version 1"
+                own = any(c.version == version for c in connections(case.topology))
+                check.object(f"IKE version {version}{asked if own else ''}", [sighting.frame])
             if message.exchange == ExchangeType.aggressive:
                 check.object("aggressive mode", [sighting.frame])
 
-    proposals = [p for n in found if (p := _judge_choice(check, n))]
+    proposals = [p for n in found if (p := _judge_choice(case, check, n))]
     if not found:
         check.object(f"no IKE on {case.outside}")
     elif not proposals:
@@ -227,92 +292,64 @@ def check_p_01(case: Case) -> Finding:
     return check.finding(
         f"{count(len(proposals), 'IKE SA')} with authentication method 1; cipher, hash and group "
         + ", ".join(proposals)
+        + _asked_text(case)
     )
 
 
-def _judge_choice(check: Check, negotiation: Negotiation) -> str:
+def _asked_text(case: Case) -> str:
+    """What a topology has IKE propose, if it is not what the lab chose: the papers do not say."""
+    asked = dict.fromkeys(c.client_side.ike_proposal for c in connections(case.topology))
+    other = [proposal for proposal in asked if proposal not in DEFAULTS]
+    if not other:
+        return ""
+    told = " and ".join(other)
+    return f": {told}, as this topology's ipsec.ike asks; the lab's own is {DEFAULTS[0]} (Q-01)"
+
+
+def _judge_choice(case: Case, check: Check, negotiation: Negotiation) -> str:
     """Cipher, hash and group of the transform that the gateway chose; empty if it chose none."""
-    for sighting in negotiation.main_mode:
-        if sighting.outgoing or not sighting.message.transforms:
+    for sighting in negotiation.opening:
+        message = sighting.message
+        if sighting.outgoing or not (message.transforms or message.suites):
             continue
-        transform = sighting.message.transforms[0]
         check.show([sighting.frame])
-        method = transform.get(Attribute.authentication, 0)
-        if method != PSK:
-            check.object(f"the gateway chose authentication method {method}", [sighting.frame])
-        wanted = (Attribute.encryption, Attribute.hash, Attribute.group)
-        return "/".join(str(transform.get(attribute, 0)) for attribute in wanted)
+        if message.transforms:
+            method = message.transforms[0].get(Attribute.authentication, 0)
+            if method != PSK:
+                check.object(f"the gateway chose authentication method {method}", [sighting.frame])
+        chosen = _chosen(message)
+        told = "/".join(str(number) for number in (chosen[0], *chosen[2:]))
+        asked = [
+            c for c in connections(case.topology) if c.gateway_address == sighting.gateway_address
+        ]
+        if chosen not in [_numbers(c, negotiation.version) for c in asked]:
+            wanted = " or ".join(dict.fromkeys(c.client_side.ike_proposal for c in asked))
+            problem = f"the gateway chose {told} with {chosen[1]} bits of key, and not {wanted}"
+            check.object(problem, [sighting.frame])
+        return told
     return ""
 
 
-def check_r_07(case: Case) -> Finding:
-    """Two VPN servers: the second takes over when the first is silent."""
-    check = Check(
-        "R-07",
-        "where the first VPN server is silent, IKE goes to the second after the retransmit budget, "
-        "and never to both at a time",
-    )
-    seen, put_to_test = [], False
-    for node in case.vpn_agents:
-        connections = case.connections(node.name)
-        if len(connections) < 2:
-            check.object(f"{node.name} has no second VPN server")
-            continue
-        text, tested = _takeover(case, check, *connections[:2])
-        seen.append(text)
-        put_to_test = put_to_test or tested
-    if not put_to_test:
-        return check.not_tested("not put to the test: " + "; ".join(seen))
-    return check.finding("; ".join(seen))
-
-
-def _takeover(
-    case: Case, check: Check, first: IpsecConnection, second: IpsecConnection
-) -> tuple[str, bool]:
-    ike = case.ike_inside
-    to_first = [s for s in ike if _between(s, first)]
-    to_second = [s for s in ike if _between(s, second)]
-    answers = [s for s in to_first if not s.outgoing]
-
-    if not to_second:
-        if answers:
-            late_s = answers[0].frame.time - to_first[0].frame.time
-            return f"{first.gateway} answered {first.client} after {late_s * 1000:.0f} ms", False
-        check.object(f"{first.gateway} was silent, and {first.client} did not try {second.gateway}")
-        return "", True
-
-    own = case.is_own_client(first.client)
-    if own and not to_first:
-        return f"{first.client}'s own client asked {second.gateway} only", False
-    began = to_second[0].frame.time
-    fell_silent = case.silence(first.client_address, first.gateway_address, began)
-    had_session = any(each.connection == first.name for each in case.record.ike)
-    if answers and not (had_session and fell_silent and fell_silent.seconds > SILENT_S):
-        return f"{first.gateway} was not silent to {first.client}, but did not agree with it", False
-    check.show(frames_of([*to_first[:3], *to_second[:3]]))
-    if to_first and not answers and not own:
-        budget_s = first.retransmit_budget_s
-        waited_s = began - to_first[0].frame.time
-        if abs(waited_s - budget_s) > SLACK_S + 0.1 * budget_s:
-            check.object(
-                f"{second.gateway} was tried after {waited_s:.1f} s; the budget is {budget_s:.1f} s"
-            )
-    if not to_first:
-        check.object(f"{second.gateway} was tried before {first.gateway}")
-    both = [s.frame for s in to_first if s.frame.time > began]
-    if both:
-        check.object(f"IKE goes to {first.gateway} and {second.gateway} at a time", both)
-    if case.record.gateway_in_use.get(first.client) != second.gateway:
-        check.object(f"{second.gateway} did not take over for {first.client}")
-
-    silent = to_first[-1].frame.time if to_first else began
+def _chosen(message: IsakmpMessage) -> tuple[int, int, int, int]:
+    """The numbers of cipher, length of the key, hash or pseudo-random function, and group."""
+    if message.transforms:
+        found = message.transforms[0]
+        wanted = (Attribute.encryption, Attribute.key_length, Attribute.hash, Attribute.group)
+        cipher, length, mac, group = (found.get(attribute, 0) for attribute in wanted)
+        return cipher, length, mac, group
+    suite = message.suites[0]
+    cipher, length = suite.get(TransformType.encryption, (0, 0))
     return (
-        f"{first.client}: {count(len(to_first), 'IKE packet')} with {first.gateway}, "
-        f"{len(answers)} of them "
-        f"answers, until {began - silent:.1f} s before {second.gateway} was tried and took over"
-    ), True
+        cipher,
+        length,
+        suite.get(TransformType.prf, (0, 0))[0],
+        suite.get(TransformType.group, (0, 0))[0],
+    )
 
 
-def _between(sighting: IkeSighting, connection: IpsecConnection) -> bool:
-    ends = {sighting.packet.source, sighting.packet.destination}
-    return ends == {connection.client_address, connection.gateway_address}
+def _numbers(connection: IpsecConnection, version: int) -> tuple[int, int, int, int]:
+    """The same, of what a client proposes."""
+    asked = proposal.parse(connection.client_side.ike_proposal, ike=True)
+    suite, mac = asked.suite, proposal.MACS[asked.mac]
+    cipher, hashed = (suite.v1, mac.v1) if version == 1 else (suite.v2, mac.v2)
+    return cipher, suite.length, hashed, proposal.GROUPS[asked.group]

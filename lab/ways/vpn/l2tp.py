@@ -71,17 +71,32 @@ def check_p_07(case: Case) -> Finding:
     check.forbid(clear, f"of UDP 1701 in clear on {', '.join(segments)}")
     # Without a charon there is no IPsec: what xl2tpd says then is refused, as it should be.
     ended = [f"{e.source}'s {e.program}" for e in case.told(DaemonEnded) if "charon" in e.program]
+    kept: list[str] = []
     for name, counters in case.record.counters.items() if not ended else ():
         refused = sum(number for counter, number in counters.items() if LEAK_GUARD in counter)
         # A scan of all ports is no leak: one of its packets is for this port.
         refused -= _scans_of(case, name)
-        if refused > 0:
+        if refused > 0 and _outlived(case, name):
+            kept.append(f"; {name} kept back {count(refused, 'packet')} once its SAs were gone")
+        elif refused > 0:
             check.object(f"{name} refused {count(refused, 'packet')} of UDP 1701 without IPsec")
     refusals = (
         f"and {', '.join(ended)} ended: what was refused then is no leak" if ended else "0 refused"
     )
     return check.finding(
-        f"SCCRQ after the SAs by: {', '.join(waits)}; 0 packets of UDP 1701 in clear, {refusals}"
+        f"SCCRQ after the SAs by: {', '.join(waits)}; 0 packets of UDP 1701 in clear, "
+        + ("".join(kept).removeprefix("; ") or refusals)
+    )
+
+
+def _outlived(case: Case, node: str) -> bool:
+    """Whether a client's L2TP tunnel outlived the SAs below it: what it sends then, it must keep back."""
+    gone = [sa.removed for sa in case.record.esp if sa.node == node and sa.removed]
+    return any(
+        tunnel.opened < at < tunnel.closed
+        for tunnel in case.record.l2tp
+        if tunnel.client == node
+        for at in gone
     )
 
 

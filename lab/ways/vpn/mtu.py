@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.ways.vpn.plan import Encapsulation
+from lab.ways.vpn.proposal import MACS, Proposal
 
 IP = 20
 UDP = 8
@@ -10,10 +11,6 @@ ESP_HEADER = 8
 """SPI and sequence number (RFC 4303 2)."""
 ESP_TRAILER = 2
 """Pad length and next header; they are encrypted, so they count before rounding to a block."""
-BLOCK = 8
-"""3DES-CBC: its block, and its initialization vector (RFC 2451)."""
-ICV = 12
-"""HMAC-MD5-96 and HMAC-SHA1-96 alike (RFC 2403, RFC 2404)."""
 PPP = 4
 """Address, control and protocol, none of them compressed (RFC 1661, RFC 1662)."""
 L2TP_LEAST, L2TP_MOST = 6, 12
@@ -23,6 +20,7 @@ L2TP_LEAST, L2TP_MOST = 6, 12
 def ppp_mtu(
     outer: int,
     encapsulation: Encapsulation,
+    esp: Proposal,
     *,
     udp_encapsulation: bool,
     l2tp_header: int = L2TP_MOST,
@@ -31,8 +29,10 @@ def ppp_mtu(
 
     Defaults to the longest L2TP header, so that it holds whatever the two ends agree on.
     """
-    outside = IP + (UDP if udp_encapsulation else 0) + ESP_HEADER + BLOCK + ICV
-    encrypted = (outer - outside) // BLOCK * BLOCK
+    suite = esp.suite
+    icv = (suite.icv_bits or MACS[esp.mac].icv_bits) // 8
+    outside = IP + (UDP if udp_encapsulation else 0) + ESP_HEADER + suite.vector + icv
+    encrypted = (outer - outside) // suite.block * suite.block
     inner_ip = IP if encapsulation is Encapsulation.tunnel else 0
 
     return encrypted - ESP_TRAILER - inner_ip - UDP - l2tp_header - PPP

@@ -45,7 +45,7 @@ def environment(topology: Topology, node: str) -> dict[str, str]:
         "LAB_GATEWAYS": ",".join(dict.fromkeys(c.gateway_address for c in own)),
         "LAB_IDENTITY": side.identity,
         "LAB_PSK_FILE": PSK_FILE,
-        "LAB_IKE_VERSION": "1",
+        "LAB_IKE_VERSION": str(own[0].version),
         "LAB_IKE_PROPOSAL": side.ike_proposal,
         "LAB_ESP_PROPOSAL": side.esp_proposal,
         "LAB_CHAP_USER": client.account.user,

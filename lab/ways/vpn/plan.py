@@ -26,7 +26,7 @@ class SessionLayout(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IkeSide:
-    """What one end of an IKEv1 connection believes."""
+    """What one end of a connection believes."""
 
     identity: str
     """Its own: an IPv4 address (ID_IPV4_ADDR) or a name (ID_FQDN)."""
@@ -41,7 +41,7 @@ class IkeSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpsecConnection:
-    """IKEv1 main mode with a PSK and ESP (P-01 to P-06), of one client to one gateway."""
+    """IKE with a PSK, in version 1 by main mode, and ESP (P-01 to P-06), of one client to one gateway."""
 
     name: str
     """``<client>-<gateway>``."""
@@ -56,6 +56,8 @@ class IpsecConnection:
     """ESP keys are renegotiated at a random time between these two (P-06)."""
     rekey_max_s: int
     esp_lifetime_s: int
+    version: int = 1
+    """Of IKE."""
     dpd_delay_s: int
     dpd_timeout_s: int
     retransmit_tries: int

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from lab.topology.catalogue import Variant
 from lab.topology.model import AllowRule, PppAuth, PppServer
 from lab.topology.site import CUSTOMER_DOMAIN, Site
-from lab.ways.vpn import mtu
+from lab.ways.vpn import mtu, proposal
 from lab.ways.vpn.plan import IkeSide, IpsecConnection, L2tpClient, L2tpServer, VpnPlan
 from lab.ways.vpn.spec import VpnSpec
 
@@ -19,7 +19,6 @@ ESP_PROPOSAL = "3des-{integrity}"  # P-04, P-05; no DH group, so no PFS (Q-03)
 ESP_LIFETIME_MARGIN_S = 6 * 60
 """How long an ESP SA outlives the latest moment of its renewal."""
 
-DPD_DELAY_S, DPD_TIMEOUT_S = 30, 120  # Q-11
 RETRANSMIT_TRIES, RETRANSMIT_TIMEOUT_S, RETRANSMIT_BASE = 3, 2.0, 1.8
 """A silent gateway is given up after 2 + 3.6 + 6.5 + 11.7 = 24 s, then the next is tried (R-07)."""
 
@@ -76,8 +75,9 @@ def _connection(site: Site, way: VpnSpec, client: str, gateway: str) -> IpsecCon
         rekey_min_s=round(way.ipsec.rekey_min),
         rekey_max_s=round(way.ipsec.rekey_max),
         esp_lifetime_s=round(way.ipsec.rekey_max) + ESP_LIFETIME_MARGIN_S,
-        dpd_delay_s=DPD_DELAY_S,
-        dpd_timeout_s=DPD_TIMEOUT_S,
+        version=way.ipsec.version,
+        dpd_delay_s=max(1, round(way.ipsec.dpd_delay)),
+        dpd_timeout_s=max(1, round(way.ipsec.dpd_timeout)),
         retransmit_tries=RETRANSMIT_TRIES,
         retransmit_timeout_s=RETRANSMIT_TIMEOUT_S,
         retransmit_base=RETRANSMIT_BASE,
@@ -92,10 +92,14 @@ def _ike_side(site: Site, way: VpnSpec, identity: str, expects: str) -> IkeSide:
         # IKEv1 main mode with a PSK picks the key by IP address, before any identity is known
         # (RFC 2409 5.4): agents behind one firewall must share a key, so the key is the site's.
         psk=site.secret("psk", CUSTOMER_DOMAIN),
-        ike_proposal=IKE_PROPOSAL.format(integrity=integrity),
-        esp_proposal=ESP_PROPOSAL.format(integrity=integrity),
+        ike_proposal=way.ipsec.ike or IKE_PROPOSAL.format(integrity=integrity),
+        esp_proposal=_esp_proposal(way),
         encapsulation=way.ipsec.encapsulation,
     )
+
+
+def _esp_proposal(way: VpnSpec) -> str:
+    return way.ipsec.esp or ESP_PROPOSAL.format(integrity=way.ipsec.integrity)
 
 
 def _server(site: Site, gateway: str) -> L2tpServer:
@@ -149,5 +153,6 @@ def _mtu(site: Site, way: VpnSpec, client: str) -> int:
     return mtu.ppp_mtu(
         min(site.spec.links[link].mtu for link in links),
         way.ipsec.encapsulation,
+        proposal.parse(_esp_proposal(way), ike=False),
         udp_encapsulation=site.spec.snat,
     )

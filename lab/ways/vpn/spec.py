@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from lab.topology.part import Part, WaySpec
 from lab.topology.values import Duration
+from lab.ways.vpn import proposal
 from lab.ways.vpn.plan import Encapsulation, SessionLayout
+
+
+def _ike(given: Any) -> str:
+    proposal.parse(str(given), ike=True)
+    return str(given).lower()
+
+
+def _esp(given: Any) -> str:
+    proposal.parse(str(given), ike=False)
+    return str(given).lower()
+
+
+def _schema(*, ike: bool) -> WithJsonSchema:
+    """A pattern of all that ``proposal.parse`` takes."""
+    aead = [name for name, suite in proposal.CIPHERS.items() if suite.is_aead]
+    plain = [name for name in proposal.CIPHERS if name not in aead]
+    after = f"-({'|'.join(proposal.PRFS)})" if ike else ""
+    body = f"(({'|'.join(plain)})-({'|'.join(proposal.MACS)})|({'|'.join(aead)}){after})"
+    group = f"-({'|'.join(proposal.GROUPS)})"
+    pattern = f"^{body}{group if ike else f'({group})?'}$"
+    example = "aes256-sha256-modp2048" if ike else "aes256-sha256"
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+IkeProposal = Annotated[str, BeforeValidator(_ike), _schema(ike=True)]
+EspProposal = Annotated[str, BeforeValidator(_esp), _schema(ike=False)]
 
 
 class IpsecSpec(Part):
@@ -20,6 +47,26 @@ class IpsecSpec(Part):
     )
     integrity: Literal["md5", "sha1"] = Field(
         default="md5", description='The papers say "160-bit MD5": MD5, or SHA-1 by its bits (X-01).'
+    )
+    version: Literal[1, 2] = Field(
+        default=1, description="Of IKE: IBM's VPN speaks version 1 (P-01, Q-01)."
+    )
+    ike: IkeProposal = Field(
+        default="",
+        validate_default=False,
+        description="What IKE proposes, as strongSwan spells it; 3des-md5-modp1024 if not given (Q-01).",
+    )
+    esp: EspProposal = Field(
+        default="",
+        validate_default=False,
+        description="What ESP proposes (P-04, P-05), and a group for perfect forward secrecy if it is wanted "
+        "(Q-03); 3des-md5 if not given.",
+    )
+    dpd_delay: Duration = Field(
+        default=30.0, description="Silence after which the peer is asked for a sign of life (Q-11)."
+    )
+    dpd_timeout: Duration = Field(
+        default=120.0, description="When a silent peer is given up, with IKE version 1 (Q-11)."
     )
     rekey_min: Duration = Field(default=26 * 60.0, description="Earliest new ESP keys (P-06).")
     rekey_max: Duration = Field(default=34 * 60.0, description="Latest new ESP keys (P-06).")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.names import count
 from lab.record.cause import CharonCause
 from lab.verify.symptom import Diagnosis, Loss, Trail, loss_of_all
-from lab.ways.vpn.ike import MAIN_MODE_MESSAGES, QUICK_MODE_MESSAGES, Negotiation, negotiations
+from lab.ways.vpn.ike import MAIN_MODE_MESSAGES, Negotiation, negotiations
 from lab.wire.decode import ESP, UDP
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NO_PROPOSAL_CHOSEN
 
@@ -91,14 +91,15 @@ def _negotiations(trail: Trail) -> list[Negotiation]:
 def find_no_proposal(trail: Trail) -> Diagnosis | None:
     """No algorithms in common: a notify in clear, or charon's word for it once encrypted."""
     notified = any(NO_PROPOSAL_CHOSEN in s.message.notifies for s in trail.ike if not s.outgoing)
-    done = any(
-        len(messages) >= QUICK_MODE_MESSAGES
-        for n in _negotiations(trail)
-        for messages in n.quick_modes.values()
-    )
-    # In main mode the notify is in clear; in quick mode only charon can tell.
-    phase = "ESP" if _authenticated(trail) else "IKE"
     told = CharonCause.no_proposal in trail.complaints(trail.client, trail.gateway)
+    done = any(
+        len(messages) >= n.shape.then
+        for n in _negotiations(trail)
+        for messages in n.endings.values()
+        if n.version == 1
+    )
+    # The first notify is in clear; once IKE encrypts, only charon can tell.
+    phase = "ESP" if _authenticated(trail) else "IKE"
     if done or not (told if phase == "ESP" else notified):
         return None
 
@@ -119,7 +120,11 @@ def find_no_proposal(trail: Trail) -> Diagnosis | None:
 
 
 def _authenticated(trail: Trail) -> bool:
-    return any(len(n.main_mode) >= MAIN_MODE_MESSAGES for n in _negotiations(trail))
+    """Whether a negotiation came so far that the ends are known; of version 2, or refused."""
+    return any(
+        len(n.main_mode) >= MAIN_MODE_MESSAGES or (n.version > 1 and n.answered is not None)
+        for n in _negotiations(trail)
+    )
 
 
 def find_lost_udp_4500(trail: Trail) -> Diagnosis | None:
@@ -137,7 +142,9 @@ def find_lost_udp_4500(trail: Trail) -> Diagnosis | None:
 def find_failed_authentication(trail: Trail) -> Diagnosis | None:
     """Main mode ends after its fifth message: the key or the identity."""
     found = _negotiations(trail)
-    if not found or any(n.quick_modes for n in found):
+    if found and found[-1].version > 1:
+        return _failed_authentication_2(trail, found)
+    if not found or any(n.endings for n in found):
         return None
     if _authenticated(trail):
         return _unwanted_gateway(trail)
@@ -160,6 +167,29 @@ def find_failed_authentication(trail: Trail) -> Diagnosis | None:
         "two have different pre-shared keys",
         "give both ends the same key",
     )
+
+
+def _failed_authentication_2(trail: Trail, found: list[Negotiation]) -> Diagnosis | None:
+    """IKE_AUTH is encrypted, whatever it says: only the gateway's charon can tell (RFC 7296 2.15)."""
+    if not any(n.answered is not None for n in found):
+        return None
+    told = trail.complaints(trail.gateway)
+    if CharonCause.other_key in told:
+        return Diagnosis(
+            "wrong-psk",
+            f"{trail.gateway_text} finds that {trail.client} authenticates by another pre-shared key",
+            "give both ends the same key",
+        )
+    if CharonCause.no_peer in told:
+        own = trail.connection.client_side.identity if trail.connection else ""
+        own = "" if trail.case.left_down else f" {own}"
+        return Diagnosis(
+            "wrong-identity",
+            f"{trail.gateway_text} could read the identity{own} of {trail.client} and knows "
+            "nobody by it",
+            "give both ends the same identities",
+        )
+    return None
 
 
 def _unwanted_gateway(trail: Trail) -> Diagnosis | None:

@@ -15,6 +15,7 @@ from lab.topology.resolve import resolve
 from lab.topology.spec import TopologySpec
 from lab.ways.vpn import mtu
 from lab.ways.vpn.plan import Encapsulation, clients, connections, servers
+from lab.ways.vpn.proposal import Proposal
 from tests import golden
 from tests.unit.examples import examples
 
@@ -260,7 +261,9 @@ def test_vpn_opens_esp_without_nat_and_4500_with_it_to_the_two_gateways() -> Non
 )
 def test_ppp_mtu(encapsulation: Encapsulation, nat: bool, least: int, most: int) -> None:
     def at(header: int) -> int:
-        return mtu.ppp_mtu(1500, encapsulation, udp_encapsulation=nat, l2tp_header=header)
+        return mtu.ppp_mtu(
+            1500, encapsulation, Proposal("3des", "md5"), udp_encapsulation=nat, l2tp_header=header
+        )
 
     assert (at(12), at(6)) == (least, most)
 
