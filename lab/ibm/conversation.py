@@ -96,7 +96,8 @@ class Conversation:
         except OSError as error:
             if self._silent or self._unentered:
                 kind = self._mishap(error, shaken)
-                self._enter(Answer(status=0, content=b"", kind=kind, detail=describe(error)))
+                reply = Answer(status=0, content=b"", kind=kind, detail=describe(error))
+                self._enter(reply, alert_of(error))
         finally:
             with self._lock:
                 self._open = False
@@ -302,7 +303,7 @@ class Conversation:
     def _sni(self) -> str:
         return self._socket.sni if isinstance(self._socket, TlsSocket) else ""
 
-    def _enter(self, reply: Answer) -> None:
+    def _enter(self, reply: Answer, alert: str = "") -> None:
         tls = self._socket if isinstance(self._socket, TlsSocket) else None
         cipher = tls.cipher() if tls is not None else None
         # A caller may send its next request early; after a refusal all of it is one mishap.
@@ -332,10 +333,17 @@ class Conversation:
                 back_end=reply.back_end,
                 back_end_port=reply.back_end_port,
                 promised=reply.promised,
+                alert=alert,
             )
         )
         self._counted = ended
         self._silent = False
+
+
+def alert_of(error: OSError) -> str:
+    """The alert that the client sent, by OpenSSL's name for it: ``certificate_expired``; else nothing."""
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    return reason.partition("_ALERT_")[2].lower()
 
 
 def describe(error: OSError) -> str:

@@ -223,6 +223,8 @@ class Transaction:
     back_end_port: int = 0
     """From which port of the front end it was asked, on the wire between the two; 0 if that did not come to
     a connection."""
+    alert: str = ""
+    """The fatal alert by which the client ended the handshake: ``certificate_expired`` (RFC 8446 6.2)."""
     promised: str = ""
     """The SHA-256 of the fix that the answer names (OUT-41); empty if it names none."""
 

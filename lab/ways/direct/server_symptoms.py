@@ -22,8 +22,8 @@ UNAVAILABLE = 503
 """RFC 9110 15.6.4."""
 LONG_S = 10.0
 """Longer than any server of the lab takes, and than TCP needs to send a lost packet again once or twice."""
-_EXPIRED, _UNKNOWN_CA = "alert certificate expired", "alert unknown ca"
-"""What OpenSSL says of a client's alerts (RFC 8446 6.2), which TLS 1.3 encrypts on the wire."""
+_EXPIRED, _UNKNOWN_CA = "certificate_expired", "unknown_ca"
+"""Alerts of clients (RFC 8446 6.2), which TLS 1.3 encrypts on the wire; servers read them."""
 
 
 def find_expired_certificate(trail: Trail) -> Diagnosis | None:
@@ -66,7 +66,7 @@ def _refused(trail: Trail, alert: str) -> Transaction | None:
     by_tls = [e for e in trail.case.ledger if e.kind == "handshake" or e.tls_version]
     if any(entry.kind not in ("handshake", "no-request") for entry in by_tls):
         return None
-    return next((entry for entry in reversed(by_tls) if alert in entry.detail), None)
+    return next((entry for entry in reversed(by_tls) if alert == entry.alert), None)
 
 
 def _shown(trail: Trail, entry: Transaction) -> tuple[str, datetime | None]:

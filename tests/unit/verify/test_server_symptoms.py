@@ -16,8 +16,8 @@ from tests.recordings.true_run import Recordings, TrueRun
 Change = Callable[[TrueRun], None]
 ETHERNET = 14
 ALERTS = {
-    "certificate-expired": "sslv3 alert certificate expired",
-    "authority-unknown": "tlsv1 alert unknown ca",
+    "certificate-expired": "certificate_expired",
+    "authority-unknown": "unknown_ca",
 }
 
 
@@ -26,24 +26,23 @@ def fail(run: TrueRun) -> None:
         call.succeeded = False
 
 
-def refuse(run: TrueRun, detail: str) -> None:
+def refuse(run: TrueRun, alert: str) -> None:
     """The agent ends each handshake by an alert."""
     fail(run)
     for entry in run.record.ledger:
         if entry.kind == "heartbeat":
-            entry.kind, entry.status, entry.tls_version, entry.detail = "handshake", 0, "", detail
+            entry.kind, entry.status, entry.tls_version, entry.alert = "handshake", 0, "", alert
 
 
 def say_otherwise(run: TrueRun) -> None:
     for entry in run.record.ledger:
-        entry.detail = entry.detail.replace("alert certificate expired", "alert bad record mac")
-        entry.detail = entry.detail.replace("alert unknown ca", "alert internal error")
+        entry.alert = entry.alert and "internal_error"
 
 
 def get_further(run: TrueRun) -> None:
     """Another handshake came about, and was followed by a request."""
     first = run.record.ledger[0]
-    run.record.ledger.append(replace(first, kind="request", tls_version="TLSv1.3", detail=""))
+    run.record.ledger.append(replace(first, kind="request", tls_version="TLSv1.3", alert=""))
 
 
 def be_a_back_end(run: TrueRun) -> None:
