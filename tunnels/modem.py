@@ -30,7 +30,8 @@ from tunnels.calling import (
 )
 
 PPPD = "/usr/sbin/pppd"
-OPTIONS = "/etc/ppp/options.modem"
+OPTIONS = "/etc/ppp/options.lab"
+"""No port is called ``lab``: pppd reads ``options.modem`` for whoever gives it /dev/modem."""
 PEER_DNS = "/etc/ppp/resolv.conf"
 """Where pppd writes the name servers that its peer named (``usepeerdns``)."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from lab.linux import furnishing
 from lab.linux.nodes import Node
 from lab.record.cause import PppCause
 from lab.topology.model import PppAccount, PppAuth
@@ -126,9 +127,13 @@ def render_secrets(accounts: Iterable[PppAccount]) -> str:
 
 
 def write_options(node: Node, path: str, options: Options) -> None:
-    """Write an options file for a pppd of the node, and make room for its log."""
+    """Write an options file for a pppd of the lab's own in the node, and make room for its log.
+
+    Scripts of packages are not for that pppd: the one of Debian's ppp would change /etc/resolv.conf.
+    """
     options.log.parent.mkdir(parents=True, exist_ok=True)
     node.write(path, render_options(options))
+    node.call(furnishing.hide_hooks)
 
 
 def write_secrets(node: Node, accounts: Iterable[PppAccount]) -> None:

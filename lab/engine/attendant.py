@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lab.engine.frames import ChannelFrame, FrameKind, FrameReader
+from lab.linux import groups
 
 _CHUNK = 1 << 16
 _NAMESPACES = "/run/netns", "/run/mntns", "/run/utsns"
@@ -61,6 +62,7 @@ class Attendant:
 
     def serve(self) -> None:
         """Carry frames until the end; afterwards every program has been killed."""
+        groups.join_dialout()
         wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(wake_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)

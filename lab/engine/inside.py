@@ -137,6 +137,7 @@ def _carry_out(order: Order) -> int:
             lab.record.command_status = status
             return status
 
+        lab.furnish()
         # The supervisor waits for this one line of output.
         from lab.inside import control
 

@@ -299,6 +299,11 @@ class RunningLab:
             self.record.left_running.append(left)
             self.story.tell(left)
 
+    def furnish(self) -> None:
+        """Make every node ready for programs that are started past us, by the attendant."""
+        for planned in self.topology.nodes:
+            self.nodes[planned.name].furnish()
+
     # What is read at the end.
 
     def _tell_of_daemons(self) -> None:

@@ -1,9 +1,9 @@
 """A node: a network, a mount, a UTS and a process namespace, and the one thread of ours for them.
 
 Sockets that are opened and programs that are started by ``Node.call`` belong to the node. In it,
-``/run`` is private and empty, ``/etc/hosts`` is the node's own, and so are the daemons' directories
-below ``/etc`` in a node where we write a file or start a program; everything else is the surrounding
-file system (the run directory at its own path).
+``/run`` and ``/etc`` are the node's own, and so are ``/dev`` and ``/sys`` in a node where we write a file
+or start a program (``furnishing``); everything else is the surrounding file system (the run directory at
+its own path).
 Links at ``/run/{netns,mntns,utsns,pidns}/<node>`` of the surrounding mount namespace lead ``nsenter`` and
 ``ip netns`` there. They are links and not bind mounts, because a bind mount outlives this process,
 is copied into each later node, and some kernels (6.18) refuse it for a mount namespace.
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
 from lab.errors import KernelError
-from lab.linux import proc, resolving, syscalls
+from lab.linux import furnishing, proc, resolving, syscalls
 from lab.linux.netlink import NETLINK_ROUTE, NetlinkSocket
 from lab.linux.pid_namespace import PidNamespace, processes_of
 from lab.linux.process import DEVNULL, PIPE, TERM_GRACE_S, Daemon, Popen, finish, spawn
@@ -40,20 +40,8 @@ T = TypeVar("T")
 PINS = {"net": "netns", "mnt": "mntns", "uts": "utsns", "pid_for_children": "pidns"}
 """Kind of namespace to the directory below /run that leads to it; ``ip netns`` knows the first."""
 
-PRIVATE_DIRECTORIES = (
-    "/etc/ppp",
-    "/etc/xl2tpd",
-    "/etc/swanctl",
-    "/etc/strongswan.d",
-    "/etc/ipsec.d",
-)
-"""Where daemons look for files whatever they are told; empty in every node."""
-
 COPIED_PROGRAMS = ("/usr/sbin/pppd",)
 """Programs that the lab's user may read but not execute: Debian's pppd has mode 4754, group dip."""
-
-_PRIVATE = Path("/run/lab")
-"""Where a node's own files lie that are seen elsewhere."""
 
 _IFF_UP = 0x1
 _SIOCSIFFLAGS = 0x8914
@@ -73,6 +61,7 @@ def prepare() -> None:
         if Path(program).exists() and not os.access(program, os.X_OK):
             _copy_and_cover(Path(program))
 
+    furnishing.prepare()
     for directory in PINS.values():
         path = f"/run/{directory}"
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -238,13 +227,12 @@ class Node:
         """Write a file that only the node sees, unless it is in the run directory."""
         self.furnish()
         self.call(os.makedirs, Path(path).parent, exist_ok=True)
-        self.call(_write, path, text, mode)
+        self.call(furnishing.write, path, text, mode)
 
     def furnish(self) -> None:
-        """Give the node the daemons' directories: only now, as a hundred hosts have no daemons."""
+        """Give the node what programs need: only now, as a hundred hosts have no daemons."""
         if not self._furnished:
             self.call(self._furnish)
-            self._furnished = True
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket of the node's network, for any thread to use."""
@@ -312,15 +300,7 @@ class Node:
         if _mounts_propagate():
             syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
-        if self.run_dir.is_relative_to("/run"):
-            self._cover_run()
-        else:
-            syscalls.mount("tmpfs", "/run", "tmpfs", syscalls.MS_NOSUID, "mode=755")
-
-        _PRIVATE.mkdir(0o755)
-        files = resolving.files(self.name, self.hosts, self.resolver)
-        for path, text in files.items():
-            _cover(path, text)
+        furnishing.enter(self.run_dir, resolving.files(self.name, self.hosts, self.resolver))
         syscalls.set_hostname(self.name)
         os.chdir("/")
         sock = NetlinkSocket.open(NETLINK_ROUTE)
@@ -329,22 +309,10 @@ class Node:
         fcntl.ioctl(sock.socket, _SIOCSIFFLAGS, up)
         return sock
 
-    def _cover_run(self) -> None:
-        """A /run of the node's own that has the run directory where it was."""
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        kept = os.open(self.run_dir, os.O_PATH | os.O_CLOEXEC)
-        try:
-            syscalls.mount("tmpfs", "/run", "tmpfs", syscalls.MS_NOSUID, "mode=755")
-            self.run_dir.mkdir(parents=True)
-            syscalls.mount(f"/proc/self/fd/{kept}", str(self.run_dir), "", syscalls.MS_BIND)
-        finally:
-            os.close(kept)
-
     def _furnish(self) -> None:
-        for directory in filter(os.path.isdir, PRIVATE_DIRECTORIES):
-            private = Path(f"{_PRIVATE}{directory}")
-            private.mkdir(mode=0o700, parents=True)
-            syscalls.mount(os.fspath(private), directory, "", syscalls.MS_BIND)
+        if not self._furnished:
+            furnishing.furnish()
+            self._furnished = True
 
     # Pins.
 
@@ -357,22 +325,6 @@ class Node:
             Path(self._pin_path(kind)).symlink_to(f"{namespaces}/{kind}")
 
 
-def _cover(path: str, text: str) -> None:
-    """Let a file of the surrounding system read as ``text`` in this node."""
-    target = _what_is_read(path)
-    if target is None:
-        return
-    if target.startswith("/run/"):
-        # A link into /run (systemd-resolved), which is the node's own and empty by now.
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        _write(target, text, 0o644)
-        return
-
-    private = f"{_PRIVATE}/{path.rpartition('/')[2]}"
-    _write(private, text, 0o644)
-    syscalls.mount(private, target, "", syscalls.MS_BIND)
-
-
 @functools.cache
 def _resolved(path: Path) -> Path:
     return path.resolve()
@@ -383,18 +335,3 @@ def _mounts_propagate() -> bool:
     """Whether mounts go from one mount namespace to others here; in the lab's own engines none do."""
     lines = proc.read("thread-self/mountinfo").splitlines()
     return any(" shared:" in line or " master:" in line for line in lines)
-
-
-@functools.cache
-def _what_is_read(path: str) -> str | None:
-    """Where a path of the surrounding system leads, if there is anything; looked up once."""
-    target = os.path.realpath(path)
-    return target if target.startswith("/run/") or Path(target).exists() else None
-
-
-def _write(path: str | Path, text: str, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "w") as file:
-        # An older file keeps its mode and the umask takes from a new one's.
-        os.fchmod(descriptor, mode)
-        file.write(text)

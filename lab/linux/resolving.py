@@ -16,11 +16,15 @@ _WANTED = "hosts: files dns"
 
 
 def files(name: str, hosts: Iterable[tuple[str, str]], resolver: str) -> dict[str, str]:
-    """Path to text, for a node of this name; ``nsswitch.conf`` only where this machine's leads elsewhere."""
-    found = {HOSTS: render_hosts(name, hosts), RESOLV_CONF: render_resolver(resolver)}
+    """Path to text, for a node of this name; ``own_nsswitch`` is the same for all nodes."""
+    return {HOSTS: render_hosts(name, hosts), RESOLV_CONF: render_resolver(resolver)}
+
+
+def own_nsswitch() -> str | None:
+    """nsswitch.conf(5) of every node; None where this machine's own does."""
     own = _surrounding_nsswitch()
     wanted = render_nsswitch(own)
-    return found if wanted == own else found | {NSSWITCH: wanted}
+    return None if wanted == own else wanted
 
 
 def render_resolver(address: str) -> str:
@@ -29,9 +33,21 @@ def render_resolver(address: str) -> str:
 
 
 def render_hosts(name: str, hosts: Iterable[tuple[str, str]]) -> str:
-    """A hosts table: loopback, the node's own name, then what the model says."""
-    others = (line for line in hosts if line != ("127.0.0.1", "localhost"))
-    lines = [("127.0.0.1", f"localhost {name}"), *others]
+    """A hosts table: loopback, then what the model says.
+
+    A line has one name, but for the node's own: its first name there, which is the full one if there is any,
+    is what ``hostname -f`` says. A node that the model gives no address has 127.0.1.1, as Debian does it.
+    """
+    loopback = "127.0.0.1", "localhost"
+    given = [line for line in hosts if line != loopback]
+    mine = [address for address, known in given if known == name]
+    lines = [loopback, *(() if mine else [("127.0.1.1", name)])]
+    for address, known in given:
+        if address not in mine:
+            lines.append((address, known))
+        elif known == name:
+            others = (other for where, other in given if where == address and other != name)
+            lines.append((address, " ".join((*others, name))))
     return "".join(f"{address}\t{names}\n" for address, names in lines)
 
 

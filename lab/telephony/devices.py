@@ -13,21 +13,15 @@ import contextlib
 import fcntl
 import math
 import os
-import stat
 import struct
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab.linux import syscalls
+from lab.linux import groups, syscalls
 from lab.linux.nodes import Node
 
-_KEPT = (
-    "null", "zero", "full", "random", "urandom", "tty", "ptmx", "console", "ppp", "net",
-    "pts", "shm", "fd", "stdin", "stdout", "stderr",
-)  # fmt: skip
-"""What programs of a node may need of the surrounding /dev."""
 _EVENTS = syscalls.IN_OPEN | syscalls.IN_CLOSE
 _CFLAG, _ISPEED, _OSPEED = 2, 4, 5
 _RATES = {
@@ -36,6 +30,10 @@ _RATES = {
     if name.startswith("B") and name[1:].isdigit()
 }
 _N_TTY = struct.pack("i", 0)
+_MODE = 0o660
+"""Of a serial port, as on Debian; its group is dialout."""
+_ALSO_CALLED = "ttyS", "ttyUSB"
+"""What serial ports are called elsewhere: there programs look for a modem."""
 
 LOOK_S = 0.25
 """Programs keep B0 for half a second at least, mostly for a whole one."""
@@ -85,6 +83,33 @@ class Watch:
 
 
 @contextlib.contextmanager
+def also_called(node: Node, devices: Sequence[str]) -> Iterator[None]:
+    """Give a node's ports, in their order, further names: ``ttyS0`` and so on; ``modem`` is the first."""
+    parent = os.fspath(Path(devices[0]).parent)
+    names = [Path(device).name for device in devices]
+    links = {"modem": names[0]}
+    for number, name in enumerate(names):
+        links |= {f"{kind}{number}": name for kind in _ALSO_CALLED}
+    with contextlib.ExitStack() as undo:
+        # Later on the node's thread may be away for long: it attends a user's command.
+        folder = node.call(os.open, parent, os.O_PATH | os.O_CLOEXEC)
+        undo.callback(os.close, folder)
+        for link, name in links.items():
+            # It may be the name of a port.
+            with contextlib.suppress(FileExistsError):
+                if link not in names:
+                    os.symlink(name, link, dir_fd=folder)
+                    undo.callback(_unlink, link, folder)
+        yield
+
+
+def _unlink(name: str, folder: int) -> None:
+    # A program may have taken it away already.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+@contextlib.contextmanager
 def start_port(node: Node, device: str, watch: Watch) -> Iterator[Port]:
     """A serial port in a node, which is unplugged at the end of the context."""
     # Later on the node's thread may be away for long: it attends a user's command.
@@ -129,6 +154,10 @@ class Port:
             undo.callback(os.close, master)
             tty.setraw(end, termios.TCSANOW)
             os.set_blocking(master, False)
+            # Only root may give it to a group.
+            with contextlib.suppress(PermissionError):
+                os.fchown(end, 0, groups.number_of(groups.DIALOUT) or 0)
+            os.fchmod(end, _MODE)
             place = os.ttyname(end)
             watched = self._watch.add(place)
             undo.callback(self._watch.remove, watched)
@@ -148,8 +177,7 @@ class Port:
         """Take it away: whoever has it open is hung up on, and nobody can open it any more."""
         if self.master < 0:
             return
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(Path(self.device).name, dir_fd=self._folder)
+        _unlink(Path(self.device).name, self._folder)
         self.master = self.watched = -1
         self.openers, self.left = 0, False
         self._pending.clear()
@@ -246,28 +274,3 @@ class Readiness:
         if on and self._off_since is not None:
             return self._off_since + delay_s
         return self._looked_at + LOOK_S
-
-
-def furnish(node: Node) -> None:
-    """Give a node a /dev of its own, where ports can be named as on any machine, and a place for locks."""
-    node.call(_furnish)
-
-
-def _furnish() -> None:
-    fresh = Path("/run/lab/dev")
-    fresh.mkdir()
-    syscalls.mount("tmpfs", os.fspath(fresh), "tmpfs", 0, "mode=755")
-    for name in _KEPT:
-        old, new = Path("/dev", name), fresh / name
-        if old.is_symlink():
-            new.symlink_to(old.readlink())
-        elif old.is_dir():
-            new.mkdir()
-            syscalls.mount(os.fspath(old), os.fspath(new), "", syscalls.MS_BIND | syscalls.MS_REC)
-        elif old.exists():
-            there = old.stat()
-            os.mknod(new, stat.S_IFMT(there.st_mode) | 0o666, there.st_rdev)
-            new.chmod(0o666)
-    syscalls.mount(os.fspath(fresh), "/dev", "", syscalls.MS_MOVE)
-    # Where /var/lock leads: programs note there which port they use (FHS 5.9, LCK..modem0).
-    Path("/run/lock").mkdir(exist_ok=True)

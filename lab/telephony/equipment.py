@@ -22,7 +22,7 @@ from lab.linux.worker import Broke, start_worker
 from lab.record.event import Tell
 from lab.teardown import Teardown
 from lab.telephony import result_codes
-from lab.telephony.devices import Port, Readiness, Watch, furnish, start_port, start_watch
+from lab.telephony.devices import Port, Readiness, Watch, also_called, start_port, start_watch
 from lab.telephony.exchange import Exchange
 from lab.telephony.modem import Modem
 from lab.telephony.signals import (
@@ -109,7 +109,9 @@ def start_equipment(
         watch = teardown.enter("the watch", start_watch())
         selector.register(watch, selectors.EVENT_READ)
         for name in dict.fromkeys(line.node for line in telephone.lines):
-            furnish(nodes[name])
+            nodes[name].furnish()
+            devices = [line.device for line in telephone.lines if line.node == name]
+            teardown.enter("further names of ports", also_called(nodes[name], devices))
 
         stations = {}
         broken = dict(telephone.broken)

@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from lab.linux.nodes import Node
-from lab.telephony import call_control, devices, exchange
+from lab.telephony import call_control, exchange
 from lab.telephony.equipment import Equipment, start_equipment
 from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
 from lab.wait import wait_until
@@ -33,9 +33,12 @@ class HereNode:
     away = False
     """Its thread attends a command: nobody may wait for it."""
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def call(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         assert not self.away
-        return None if function is devices._furnish else function(*args)
+        return function(*args, **named)
+
+    def furnish(self) -> None:
+        pass
 
 
 class Terminal:
