@@ -28,7 +28,7 @@ PSK = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class IkeShape:
     """How a version of IKE comes to its first ESP SA."""
 
     opening: str
@@ -43,7 +43,7 @@ class Shape:
 
 
 SHAPES = {
-    1: Shape(
+    1: IkeShape(
         "main mode",
         ExchangeType.main_mode,
         MAIN_MODE_MESSAGES,
@@ -52,7 +52,9 @@ SHAPES = {
         ExchangeType.quick_mode,
         QUICK_MODE_MESSAGES,
     ),
-    2: Shape("IKE_SA_INIT", ExchangeType.ike_sa_init, 2, 2, "IKE_AUTH", ExchangeType.ike_auth, 2),
+    2: IkeShape(
+        "IKE_SA_INIT", ExchangeType.ike_sa_init, 2, 2, "IKE_AUTH", ExchangeType.ike_auth, 2
+    ),
 }
 """RFC 2409 5.4 and 5.5; RFC 7296 1.2."""
 
@@ -75,7 +77,7 @@ class Negotiation:
         return self.messages[0].message.version >> 4
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> IkeShape:
         return SHAPES[self.version]
 
     @property
@@ -170,7 +172,7 @@ def check_out_20(case: Case) -> Finding:
     )
 
 
-def _shapes(case: Case) -> list[Shape]:
+def _shapes(case: Case) -> list[IkeShape]:
     """Of the versions that the topology asks for."""
     return [SHAPES[version] for version in sorted({c.version for c in connections(case.topology)})]
 
