@@ -269,7 +269,8 @@ def find(case: Case, way: Way) -> Diagnosis | None:
 def find_of(case: Case, command: CommandRun, way: Way) -> Diagnosis | None:
     """Why one command failed; the others' packets say nothing about it."""
     if len(case.record.commands) > 1:
-        case = case.during(command.started, command.time + AFTER_S)
+        later = [c.started for c in case.record.commands if c.started >= command.time]
+        case = case.during(command.started, min([command.time + AFTER_S, *later]))
     trail = CommandTrail(case, command)
     return _first(trail, AT_ONCE) or _of_way(trail, way) or _first(trail, AFTERWARDS)
 

@@ -392,7 +392,7 @@ def test_each_of_several_commands_is_told_by_its_own_packets(recordings: Recordi
     first.calls(OLDER)
     one = first.trail().command
     second = Scene(first.run)
-    second.began = second.now = first.now + 50.0
+    second.began = second.now = first.now + 1.2
     second.calls(port=80)
     trail = second.trail()
     case = trail.case
