@@ -18,7 +18,7 @@ from lab import codec
 from lab.errors import PathError
 from lab.inside import visitors
 from lab.inside.homeward import Homeward
-from lab.linux import firewall, inventory, links
+from lab.linux import firewall, inventory, links, proc, system_log
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Popen, how_ended, start_attended
 from lab.names import check_known
@@ -101,8 +101,11 @@ class RunningLab:
         self._teardown.add("what is left", self._look_for_leftovers)
         wires = self._teardown.enter("the wires", Node.create_bare("wires", self.run_dir))
         self.nodes["wires"] = wires
+        log = self._teardown.enter("the system log", system_log.start())
+        self._ground.watched.append(log)
         for planned in self.topology.nodes:
             node = Node.create(planned, self.run_dir)
+            node.system_log = log
             self._teardown.add(planned.name, node.close)
             self.nodes[planned.name] = node
         self._teardown.add("what daemons left in the nodes", self._look_into_nodes)

@@ -16,6 +16,7 @@ import errno
 import functools
 import os
 import shutil
+import socket
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -267,6 +268,20 @@ def _surrounding_devices() -> tuple[tuple[str, os.stat_result, str], ...]:
             target = os.readlink(f"/dev/{name}") if stat.S_ISLNK(there.st_mode) else ""
             found.append((name, there, target))
     return tuple(found)
+
+
+def listen_to_log() -> socket.socket:
+    """A socket for what the node's programs tell syslog(3); does not block."""
+    os.makedirs(os.path.dirname(LOG))
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind(LOG)
+        os.chmod(LOG, 0o666)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def write(path: str | Path, text: str, mode: int) -> None:

@@ -21,6 +21,7 @@ import os
 import queue
 import shutil
 import socket
+import stat
 import struct
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ from lab.linux import furnishing, proc, resolving, syscalls
 from lab.linux.netlink import NETLINK_ROUTE, NetlinkSocket
 from lab.linux.pid_namespace import PidNamespace, processes_of
 from lab.linux.process import DEVNULL, PIPE, TERM_GRACE_S, Daemon, Popen, finish, spawn
+from lab.linux.system_log import SYSLOG, LogSocket, SystemLog
 from lab.topology import model
 
 P = ParamSpec("P")
@@ -70,11 +72,14 @@ def prepare() -> None:
 
 
 def _copy_and_cover(program: Path) -> None:
+    there = program.stat()
     copies = Path("/run/lab-programs")
     copies.mkdir(exist_ok=True)
     copy = copies / program.name
     shutil.copyfile(program, copy)
-    copy.chmod(0o755)
+    os.chown(copy, there.st_uid, there.st_gid)
+    # After that, which takes the set-user-ID bit away.
+    copy.chmod(stat.S_IMODE(there.st_mode))
     syscalls.mount(os.fspath(copy), os.fspath(program), "", syscalls.MS_BIND)
 
 
@@ -106,7 +111,10 @@ class Node:
         self.daemons: list[Daemon] = []
         self.hosts = tuple(hosts)
         self.resolver = resolver
+        self.system_log: SystemLog | None = None
+        """Where what programs tell syslog(3) is written; None: nowhere."""
         self._furnished = False
+        self._log_socket: LogSocket | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = 0
         self._native_id = 0
@@ -246,6 +254,9 @@ class Node:
         """End what ``spawn`` started, the last first, and let go of the namespaces."""
         while self.daemons:
             self.daemons.pop().stop()
+        if self._log_socket is not None and self.system_log is not None:
+            self.system_log.remove(self._log_socket)
+            self._log_socket = None
 
         if self._processes is not None:
             self._processes.close(self._started)
@@ -312,6 +323,9 @@ class Node:
     def _furnish(self) -> None:
         if not self._furnished:
             furnishing.furnish()
+            if self.system_log is not None:
+                sock = furnishing.listen_to_log()
+                self._log_socket = self.system_log.add(sock, self.log_dir / SYSLOG)
             self._furnished = True
 
     # Pins.
