@@ -33,6 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--node", default="", help="where the command runs (default: the agent's host)"
     )
     parser.add_argument(
+        "--user", default="", help="as whom the command runs: a name or a number (default: root)"
+    )
+    parser.add_argument(
         "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
     )
     image_options.configure(parser)
@@ -66,9 +69,14 @@ def _run(args: argparse.Namespace, command: tuple[str, ...], image: PlanImage | 
             "--no-path is for a command of yours: the topology's own scenario needs its path",
             hint=f"lab run {args.topology} --no-path -- COMMAND",
         )
+    if args.user and not command:
+        raise UsageError(
+            "--user is for a command of yours: the lab's own agent runs as root",
+            hint=f"lab run --user {args.user} {args.topology} -- COMMAND",
+        )
     run = Run.prepare(
         args.topology, fault=args.fault, engine=Engine(args.engine), clock=Clock(args.clock), out=args.out,
-        node=args.node, command=command, image=image, memory_size=args.memory,
+        node=args.node, command=command, user=args.user, image=image, memory_size=args.memory,
     )  # fmt: skip
     status = run.carry_out(node=args.node, command=command, quiet=args.quiet, path=not args.no_path)
     # Not at the head: judging imports much, and a user waits for the guest to start.

@@ -272,6 +272,10 @@ def _start(number: int, program: dict[str, Any]) -> _Session:
     argv: list[str] = program["argv"]
     if not program["own"]:
         _check_exists(argv[0], program)
+    if program["user"]:
+        from lab.linux import users
+
+        argv = [*users.become(program, f"{_NAMESPACES[1]}/{program['node']}"), *argv]
     if program["node"]:
         argv = [*enter_argv(program["node"], program["cwd"]), *argv]
     if program["epoch"]:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from lab.errors import LabBroke, LabError, PathError
 from lab.linux import syscalls
@@ -31,6 +32,8 @@ class Order:
     node: str = ""
     command: tuple[str, ...] = ()
     quiet: bool = False
+    user: dict[str, Any] | None = None
+    """As whom the command runs (``lab.linux.users``); None: as root."""
     path: bool = True
     """Whether the way home is brought up before the command, or before the lab is left up."""
     image: str = ""
@@ -125,6 +128,10 @@ def _carry_out(order: Order) -> int:
 
             lab.images[order.node] = codec.load(ImagePlan, order.image)
         if order.verb == "command":
+            if order.user is not None:
+                from lab.linux.users import LocalUser
+
+                lab.user = LocalUser.of(order.user)
             # The program gets the same interrupt, and decides for itself what becomes of it.
             signal.signal(signal.SIGINT, lambda *_: None)
             if topology.is_stood_in(order.node):

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ def new_run_dir(topology: str, out: Path | None) -> Path:
         for name in ("wire", "logs"):
             (path / name).mkdir()
         (path / "keys").mkdir(mode=0o700)
+        # Users of the lab other than its owner have to get to what is for them.
+        path.chmod(path.stat().st_mode | stat.S_IXOTH)
     except OSError as error:
         raise _unwritable(path, error) from error
     sudo.give_back([path])

@@ -28,6 +28,7 @@ _NUMBER = 1
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _ANSWER_S = 3.0
 """Who is inside must have noticed a signal by then."""
+NO_PROGRAM = "check its name and the node's PATH"
 EXIT_UNREAD = 128 + signal.SIGPIPE
 """As of a program whose output nobody reads."""
 _INTERRUPTS_TO_KILL = 3
@@ -43,6 +44,8 @@ class Program:
     cwd: str
     node: str = ""
     """Empty: the lab's own root namespaces."""
+    user: dict[str, Any] | None = None
+    """As whom: ``wanted``, and ``known``, which is what the host knows; None: as root."""
     own: bool = False
     """``argv`` is for our own main program inside, not for exec."""
     tty: bool = False
@@ -161,7 +164,8 @@ class Session:
                 self._window_left += frame.number
                 self._answer_by = None
             elif frame.kind is FrameKind.refused:
-                raise UsageError(frame.payload.decode(), hint="check its name and the node's PATH")
+                problem, _, fix = frame.payload.decode().partition("\n")
+                raise UsageError(problem, hint=fix or NO_PROGRAM)
             elif frame.kind is FrameKind.exit:
                 self._status = frame.number
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, cast
 
 from lab import codec
 from lab.errors import PathError
-from lab.inside import visitors
+from lab.inside import shared, visitors
+from lab.inside.environment import command_environment
 from lab.inside.homeward import Homeward
-from lab.linux import firewall, inventory, links, proc, system_log
+from lab.linux import firewall, inventory, links, system_log
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Popen, how_ended, start_attended
 from lab.names import check_known
@@ -28,17 +29,16 @@ from lab.record.event import BrokeOff, LabUp, PathFailed, PathLost, Served
 from lab.record.record import Record, Transaction
 from lab.record.story import Story
 from lab.teardown import Teardown
-from lab.topology.model import Topology, Way
+from lab.topology.model import Topology
 from lab.topology.roles import TRAITS, Role
 from lab.topology.service import Inbound
-from lab.ways.dial.plan import dialers
 from lab.ways.ground import Ground, StartService
-from lab.ways.vpn import own_client
 from lab.wire.capture import start_capture
 
 if TYPE_CHECKING:
     from lab.ibm.server import Server
     from lab.image.plan import ImagePlan
+    from lab.linux.users import LocalUser
     from lab.service.remote import Remote
     from tunnels.dns import Dnsmasq
 
@@ -91,6 +91,8 @@ class RunningLab:
         self._teardown = Teardown()
         self._homeward: Homeward | None = None
         self._remote_service: Remote | None = None
+        self.user: LocalUser | None = None
+        """As whom commands of users run; None: as root."""
         self.name_server: Dnsmasq | None = None
         """IBM's, where the lab has name servers."""
         self._ground = Ground(
@@ -99,6 +101,7 @@ class RunningLab:
 
     def _build(self) -> None:
         self._teardown.add("what is left", self._look_for_leftovers)
+        self._teardown.enter("the shared folder", shared.start(self.run_dir))
         wires = self._teardown.enter("the wires", Node.create_bare("wires", self.run_dir))
         self.nodes["wires"] = wires
         log = self._teardown.enter("the system log", system_log.start())
@@ -294,6 +297,9 @@ class RunningLab:
         told = self.environment(node)
         if image := self.images.get(node):
             argv, told = image.argv(os.fspath(self.run_dir), argv), image.environment(told)
+        if self.user is not None:
+            # By a program of its own: our own memory must never be copied, and Popen would copy it.
+            argv, told = [*self.user.setpriv(), *argv], told | self.user.environment
         return there.call(start_attended, argv, {**os.environ, **told})
 
     def end_visitors(self) -> None:
@@ -345,55 +351,6 @@ class RunningLab:
 def exit_status(returned: int) -> int:
     """What a shell says of a program's end: 128 + n of one that signal n ended."""
     return returned if returned >= 0 else 128 - returned
-
-
-def command_environment(
-    topology: Topology, node: str, run_dir: str, way: Way | None = None
-) -> dict[str, str]:
-    """What a command in a node is told (design: LAB_TOPOLOGY and the like).
-
-    ``way`` is the agent's way that is up. ``LAB_SERVERS`` has every server that is listed for the node by
-    the way, or by any way if none is up, in the order of trying. ``LAB_WAYS`` has the agent's ways,
-    ``LAB_ERRANDS`` what the agent does by the way in the place of a heartbeat.
-    """
-    own = topology.ways_of(node)
-    way = way or next(iter(own), None)
-    if way is not None:
-        endpoints = way.endpoints_of(node)
-    else:
-        endpoints = tuple(e for each in topology.ways for e in each.endpoints)
-    servers = [endpoint.url for endpoint in endpoints]
-    errands = topology.errands_of(way.name) if own and way else ()
-    return {
-        "LAB_TOPOLOGY": topology.name,
-        "LAB_NODE": node,
-        "LAB_RUN_DIR": run_dir,
-        "LAB_CA_FILE": f"{run_dir}/keys/ca.pem",
-        "LAB_PROBE": way.probe if way is not None else topology.probe,
-        "LAB_SERVER": servers[0],
-        "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
-        **({"LAB_WAY": way.name, "LAB_WAYS": ",".join(w.name for w in own)} if way else {}),
-        **(way.environment(topology) if own and way else {}),
-        **(
-            {"LAB_ERRANDS": " ".join(f"{e.kind}={','.join(e.urls)}" for e in errands)}
-            if errands
-            else {}
-        ),
-        **_dial_environment(topology, node),
-        **own_client.environment(topology, node),
-    }
-
-
-def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
-    """What a dialler of the user's needs, on an agent's host: the password is in pap-secrets there."""
-    account = topology.ppp_account(node) if node in topology.agents else None
-    if account is None or topology.lig is None or topology.telephone is None:
-        return {}
-    numbers = [number for d in dialers(topology) if d.client == node for number in d.numbers]
-    if not numbers:
-        lig = topology.lig.node
-        numbers = [line.number for line in topology.telephone.lines if line.node == lig]
-    return {"LAB_NUMBERS": ",".join(dict.fromkeys(numbers)), "LAB_USER": account.user}
 
 
 def _was_told_to_end(daemon: Daemon) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +60,6 @@ def find(wanted: str, root: str = "") -> LocalUser | None:
 
 def known_here(wanted: str) -> LocalUser | None:
     """The same as this machine knows it, by whatever its nsswitch.conf(5) names; for the host only."""
-    import grp
-    import os
     import pwd
 
     try:
@@ -67,8 +67,26 @@ def known_here(wanted: str) -> LocalUser | None:
     except KeyError:
         return find(wanted)
     groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
-    assert grp, "getgrouplist needs its tables"
     return LocalUser(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir or "/")
+
+
+def become(program: dict[str, Any], mounts: str) -> list[str]:
+    """The command line that becomes the user whom a program wants; sets the user's environment.
+
+    ``program["user"]``: whom it wants, and what the host knows of that user; ``mounts``: the link to the
+    node's mount namespace. Raises OSError for a user whom neither knows; the fix is in the second line.
+    """
+    wanted, known = program["user"]["wanted"], program["user"]["known"]
+    # The node's root, by the thread or process whose namespace it is.
+    there = os.fspath(Path(mounts).readlink()).removesuffix("/ns/mnt")
+    user = find(wanted, f"{there}/root")
+    if user is None and known is not None:
+        user = LocalUser.of(known)
+    if user is None:
+        problem = f"there is no user {wanted!r} in {program['node']}"
+        raise OSError(errno.EINVAL, f"{problem}\n{fix(wanted)}")
+    program["env"] |= user.environment
+    return user.setpriv()
 
 
 def check_known_here(wanted: str) -> LocalUser:

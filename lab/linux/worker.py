@@ -29,10 +29,10 @@ def start_worker(
         before = threading.stack_size(stack_bytes)
         try:
             thread.start()
+            undo.callback(thread.join)
+            undo.callback(os.eventfd_write, told, 1)
         finally:
             threading.stack_size(before)
-        undo.callback(thread.join)
-        undo.callback(os.eventfd_write, told, 1)
         yield thread
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +32,15 @@ from lab.engine.host import (
 from lab.engine.inside import MODEL_FILE, Order
 from lab.engine.run_dir import new_run_dir
 from lab.errors import LabError, PrerequisiteError, UsageError
+from lab.inside.environment import CA_FILE
+from lab.linux import users
 from lab.machine import memory, sudo
 from lab.paths import shown
 from lab.record.record import Record
 
 if TYPE_CHECKING:
     from lab.image.plan import ImagePlan
+    from lab.linux.users import LocalUser
     from lab.topology.model import Topology
     from lab.verify.finding import Finding
     from lab.verify.verdict import Result
@@ -64,6 +69,8 @@ class Run:
         """The topology as the user named it: perhaps a file."""
         self.image: ImagePlan | None = None
         """The root file system of the command; without one, it is this machine's."""
+        self.user: LocalUser | None = None
+        """As whom the command runs; None: as root."""
         self._started = time.monotonic()
         self.memory = 0
         """What was asked for the lab's own kernel, in bytes; 0: what it has by default."""
@@ -79,6 +86,7 @@ class Run:
         out: Path | None = None,
         node: str = "",
         command: tuple[str, ...] = (),
+        user: str = "",
         own_agent: bool | None = None,
         image: PlanImage | None = None,
         memory_size: str = "",
@@ -86,14 +94,16 @@ class Run:
         """Load and resolve a topology, and make the run directory with its fresh secrets.
 
         Raises TopologyError or UsageError before anything is made, also for a node or a command
-        that there is not. ``own_agent``: whether the lab's own agent will call home, as it does
-        where no command is given. ``image``: what makes the command's root file system;
-        without it the command has this machine's files.
+        that there is not, or a ``user`` that this machine does not know.
+        ``own_agent``: whether the lab's own agent will call home, as it does where no command is
+        given. ``image``: what makes the command's root file system; without it the command has
+        this machine's files.
         """
         started = time.monotonic()
         topology = resolved(name, fault)
         if node:
             names.check_known("node", node, [each.name for each in topology.nodes])
+        known = users.check_known_here(user) if user and image is None else None
         if image is None:
             _check_program(command)
         befalls_call = topology.deaths or any(rule.passing for rule in topology.drops)
@@ -111,8 +121,10 @@ class Run:
         planned = image(memory_bytes(chosen, room)) if image is not None else None
         run = cls(topology, new_run_dir(topology.name, out), chosen, clock)
         run.given = name
-        run.image = planned
+        # As docker run has it: a user of the image.
+        run.image = replace(planned, user=user) if planned and user else planned
         run.memory = room
+        run.user = known
         run._started = started
         return run
 
@@ -136,6 +148,9 @@ class Run:
             folder.mkdir(exist_ok=True)
             suffix = Path(own.name).suffix
             (folder / f"{own.node}{suffix}").write_text(own.text)
+        # For users who may not enter that folder.
+        shutil.copyfile(self.run_dir / "keys" / authority.CA_FILE, self.run_dir / CA_FILE)
+        (self.run_dir / CA_FILE).chmod(0o644)
 
     def carry_out(
         self,
@@ -155,6 +170,7 @@ class Run:
             node=node or self.topology.agents[0],
             command=command,
             quiet=quiet,
+            user=None if self.user is None else asdict(self.user),
             path=path,
             image=codec.dump(self.image, indent=None) if self.image else "",
         )

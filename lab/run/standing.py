@@ -12,7 +12,7 @@ import time
 import traceback
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab import codec
 from lab.engine import native, registry
@@ -177,14 +177,29 @@ def model_of(entry: Entry) -> Topology:
 
 
 def run_in(
-    entry: Entry, node: str, argv: tuple[str, ...], env: dict[str, str], *, stdin: bool = True
+    entry: Entry,
+    node: str,
+    argv: tuple[str, ...],
+    env: dict[str, str],
+    *,
+    user: str = "",
+    stdin: bool = True,
 ) -> int:
     """Run a program in a node of a standing lab on this terminal; its exit status.
 
-    Raises UsageError if the node or the program does not exist, GuestError if the lab dies meanwhile.
+    Raises UsageError if node, program or user does not exist, GuestError if the lab dies meanwhile.
     """
     program = terminal_program(Engine(entry.engine), entry.run_dir, argv, env, stdin=stdin)
-    return _run(entry, replace(program, node=node), (1, 2), stdin=stdin)
+    program = replace(program, node=node, user=_wanted(user) if user else None)
+    return _run(entry, program, (1, 2), stdin=stdin)
+
+
+def _wanted(user: str) -> dict[str, Any]:
+    """For the attendant: the node may know the user, or else this machine does."""
+    from lab.linux import users
+
+    known = users.known_here(user)
+    return {"wanted": user, "known": None if known is None else asdict(known)}
 
 
 def ask(entry: Entry, node: str, argv: tuple[str, ...]) -> str:

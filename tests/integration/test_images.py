@@ -130,7 +130,7 @@ def test_what_a_command_in_an_image_finds(user: User, image: Path, form: str) ->
         "/srv/agent hmc 1 hmc by-hand from-here direct-names .",
         "hmc",
     ]
-    assert lines[5] == "127.0.0.1\tlocalhost hmc"
+    assert lines[5] == "127.0.0.1\tlocalhost"
     assert lines[lines.index("new") :] == [
         "new", "lan/", "lo/", "proc", "/usr/bin/sh 0:0 755 1", "/opt/rooted 0:0 4755 1",
         "/opt/owned 1234:20 640 2", "/root 0:0 700 2", "/tmp 0:0 1777 3",

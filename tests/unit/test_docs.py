@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli import COMMANDS, _parse, show
-from lab.inside.running import command_environment
+from lab.inside.environment import command_environment
 from lab.topology.claims import claims
 from lab.topology.load import load, names, parse
 from lab.topology.model import Topology

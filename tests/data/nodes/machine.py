@@ -72,7 +72,9 @@ etc = sorted(path for folder in ETC for path in Path(folder).rglob("*") if path.
 print(
     json.dumps(
         {
-            "links": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+            "links": sorted(
+                path.name for path in Path("/sys/class/net").iterdir() if path.is_dir()
+            ),
             "interfaces": sorted(name for _, name in socket.if_nameindex()),
             "mac": Path("/sys/class/net/lan/address").read_text().strip(),
             "hostname -f": output("hostname", "-f"),

@@ -8,7 +8,7 @@ import pytest
 
 from lab import codec
 from lab.errors import UsageError
-from lab.inside.running import command_environment
+from lab.inside.environment import command_environment
 from lab.topology import load
 from lab.topology.model import PppAuth, Topology
 from lab.topology.resolve import resolve
