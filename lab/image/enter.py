@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def _become(plan: ImagePlan, run_dir: str, command: list[str]) -> None:
-    root.enter(plan, run_dir, plan.told.get("LAB_CA_FILE", ""))
+    root.enter(plan, run_dir)
     user = account.of(plan.user, plan.name)
     env = plan.command_environment(os.environ, user.home, os.uname().nodename)
     Path(plan.workdir).mkdir(parents=True, exist_ok=True)

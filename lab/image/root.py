@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.errors import DaemonError, LabBroke, PrerequisiteError
@@ -22,6 +22,8 @@ _READY = b"ready"
 _SHARE = 75
 """Of the memory, in percent, that an image may take."""
 _UNPACK_S = 3600.0
+_PASSWORDS = "/etc/ppp/pap-secrets"
+"""Where a dialler of the user's finds the password of ``LAB_USER``."""
 _NSSWITCH = "/etc/nsswitch.conf"
 """Without it some C libraries ask a name server first, and never look into /etc/hosts."""
 _UNPACK = (
@@ -43,10 +45,10 @@ LOCAL_CA = "/usr/local/share/ca-certificates/callhome-lab.crt"
 """Where an administrator puts an authority of the site's own, in Debian's and Alpine's images."""
 
 
-def enter(plan: ImagePlan, run_dir: str, authority: str) -> None:
+def enter(plan: ImagePlan, run_dir: str) -> None:
     """Have the image for our root, in a mount namespace of our own; unpack it first if need be.
 
-    ``authority`` is the file with the lab's certificate authority. Raises LabError.
+    Raises LabError.
     """
     root = f"{_PLACE}/{plan.key}"
     Path(root).mkdir(parents=True, exist_ok=True)
@@ -55,14 +57,17 @@ def enter(plan: ImagePlan, run_dir: str, authority: str) -> None:
         if fresh:
             _unpack(plan, root)
         files = {path: _read(path) for path in ("/etc/hosts", "/etc/resolv.conf")}
-        _move_into(root, run_dir)
+        passwords = _read(_PASSWORDS)
+        _move_into(root, ("/dev", run_dir, *_named_folders(plan, run_dir)))
         if fresh:
             files["/etc/hostname"] = f"{os.uname().nodename}\n"
             if not Path(_NSSWITCH).exists():
                 files[_NSSWITCH] = "hosts: files dns\n"
             for path, text in files.items():
                 _put(path, text)
-            _trust(_read(authority))
+            if passwords:
+                _put(_PASSWORDS, passwords, 0o600)
+            _trust(_read(plan.told.get("LAB_CA_FILE", "")))
             os.pwrite(lock, _READY, 0)
 
 
@@ -120,10 +125,17 @@ def _too_big(name: str, needed: int, room: int) -> PrerequisiteError:
     )
 
 
-def _move_into(root: str, run_dir: str) -> None:
-    """Make a folder our root, with the file systems that every program expects, and the run directory."""
+def _named_folders(plan: ImagePlan, run_dir: str) -> list[str]:
+    """Where the files are that the lab tells a command of, as ``LAB_PSK_FILE``; not the run directory."""
+    files = (Path(value) for name, value in plan.told.items() if name.endswith("_FILE"))
+    folders = {os.fspath(file.parent) for file in files if not file.is_relative_to(run_dir)}
+    return sorted(folder for folder in folders if Path(folder).is_dir())
+
+
+def _move_into(root: str, shared: Sequence[str]) -> None:
+    """Make a folder our root, with the usual file systems, and with folders of the node."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
-    held = {place: os.open(place, os.O_PATH | os.O_CLOEXEC) for place in ("/dev", run_dir)}
+    held = {place: os.open(place, os.O_PATH | os.O_CLOEXEC) for place in shared}
     os.chdir(root)
     syscalls.mount(".", "/", "", syscalls.MS_MOVE)
     os.chroot(".")
@@ -138,13 +150,13 @@ def _move_into(root: str, run_dir: str) -> None:
         os.close(descriptor)
 
 
-def _put(path: str, text: str) -> None:
+def _put(path: str, text: str, mode: int = 0o644) -> None:
     """A file of ours in the place of what the image has there, which may be a link that leads nowhere."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     target.write_text(text)
-    target.chmod(0o644)
+    target.chmod(mode)
 
 
 def _trust(pem: str) -> None:

@@ -16,6 +16,9 @@ from typing import Any
 import pexpect
 import pytest
 
+from lab import codec
+from lab.secret import Secret, find
+from lab.topology.model import Topology
 from lab.wait import wait_until
 from tests.images import Image, Item, base, folder, hard_link, layer
 from tests.integration.users import Surroundings, User, end, processes, read_until
@@ -209,6 +212,20 @@ def test_commands_in_a_lab_that_stands_share_the_image(user: User, image: Path) 
         )
         terminal.expect("character special file")
         terminal.expect(pexpect.EOF)
+
+
+def test_what_a_client_of_the_users_own_is_set_up_with_is_there(user: User, image: Path) -> None:
+    """The secret of a VPN, and the password of a telephone call, where the lab says that they are."""
+    for topology, script in (("vpn", 'cat "$LAB_PSK_FILE"'), ("dial", "cat /etc/ppp/pap-secrets")):
+        root = image.parent / f"root-{topology}"
+        with tarfile.open(fileobj=io.BytesIO(LOWER)) as tar:
+            tar.extractall(root)
+        options = ("run", topology, "--no-path", "--quiet", "--out", f"out-{topology}")
+        inside = lab(user, *options, "--image", root, "--", "sh", "-c", script)
+        text = (user.home / f"out-{topology}/keys/model.json").read_text()
+        secrets = {hidden.reveal() for _, hidden in find(codec.load(Topology, text), Secret)}
+        words_of = {word.strip('"') for word in inside.stdout.decode().split()}
+        assert secrets & words_of, inside.stderr.decode()
 
 
 ODD = (

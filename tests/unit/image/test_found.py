@@ -155,6 +155,11 @@ def test_an_image_for_several_machines_gives_this_ones(tmp_path: Path) -> None:
         f"the image {layout} is for linux/s390x, and this machine is linux/amd64\n"
         "  build or fetch it for this machine: docker build --platform linux/amd64"
     )
+    alone = json.loads((layout / "index.json").read_text())["manifests"]
+    beside = {**alone[0], "platform": {"os": "unknown", "architecture": "unknown"}}
+    changed(layout / "index.json", manifests=[*alone, beside])
+    assert "is for linux/s390x, and this machine" in refused(layout)
+    changed(layout / "index.json", manifests=alone)
     IMAGE.oci(layout, "b")
     # As an index in the index, with what the builder says of them beside it.
     told = json.loads((layout / "index.json").read_text())["manifests"]

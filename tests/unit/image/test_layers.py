@@ -110,6 +110,11 @@ def test_a_layer_alone() -> None:
             id="a link that leads up ends at the root",
         ),
         pytest.param(
+            [link("opt/up", "/etc"), Item(path="opt/up/d", data=b"new")],
+            {"opt/up": "-> /etc", "etc/d": "new"},
+            id="through an absolute link in a folder",
+        ),
+        pytest.param(
             [link("loop", "loop"), Item(path="loop/x", data=b"new")],
             {"loop": "/", "loop/x": "new"},
             id="a link to itself is replaced",
