@@ -121,7 +121,7 @@ def check_room(name: str, needed: int, room: int) -> None:
 def _too_big(name: str, needed: int, room: int) -> PrerequisiteError:
     return PrerequisiteError(
         f"the image {name} takes {needed >> 20} MiB of memory, and the lab has {room >> 20} MiB for it",
-        hint="take a smaller image, or give the lab more memory",
+        hint="take a smaller image, or give the lab more memory: --memory SIZE",
     )
 
 
