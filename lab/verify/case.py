@@ -20,28 +20,23 @@ from lab.relay import events as relay
 from lab.service import events as remote_service
 from lab.service.server import events as server
 from lab.telephony import events as telephony
-from lab.topology.model import AllowRule, Interface, Topology
+from lab.topology.model import AllowRule, Topology
 from lab.verify import telephone_calls
 from lab.verify.networks import is_in
-from lab.verify.premises import Premises
-from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
+from lab.verify.premises import Premises, mac
+from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence, put_data_together
 from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.ways.direct import events as direct
 from lab.ways.direct.events import ServerTested
 from lab.ways.proxy import events as proxy
 from lab.ways.vpn.events import COMPLAINTS
-from lab.wire import decode, esp, isakmp, l2tp, ppp
+from lab.wire import calls, decode, esp, fragments, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ICMP, Ends, Frame, Packet
 from lab.wire.ppp import PppFrame
 
 TESTED_LATER_S = 2.0
 """What belongs to a test of a connection may be on a wire for so long after it."""
-
-
-def mac(interface: Interface) -> bytes:
-    """An interface's hardware address as it stands in a frame."""
-    return bytes.fromhex(interface.mac.replace(":", ""))
 
 
 class Case(Premises):
@@ -115,8 +110,9 @@ class Case(Premises):
 
     @cached_property
     def wire(self) -> dict[str, list[Frame]]:
-        """Every capture of the run, by segment."""
-        return decode.read_all(self.run_dir / "wire")
+        """Every capture of the run, by segment, with fragments put together."""
+        read = decode.read_all(self.run_dir / "wire")
+        return {name: fragments.joined(frames) for name, frames in read.items()}
 
     def frames(self, *segments: str) -> list[Frame]:
         """What was on these wires, in order."""
@@ -300,8 +296,15 @@ class Case(Premises):
             key = (sighting.sealed.spi, sighting.sealed.sequence)
             if sighting.opened.inner is not None and key not in known:
                 known.add(key)
-                found.append(self._inside(sighting, sighting.opened.inner))
-        return found
+                found.append((sighting, sighting.opened.inner))
+        # Who encrypts may have been given fragments, and so may who puts IP into PPP.
+        outer = [(sighting.opened.key, sighting.frame.time, inner) for sighting, inner in found]
+        whole = fragments.put_together(outer)
+        inside = [
+            self._inside(each, packet) for (each, _), packet in zip(found, whole, strict=True)
+        ]
+        put_data_together(inside)
+        return inside
 
     def _inside(self, sighting: EspSighting, packet: Packet) -> Inside:
         sa = sighting.opened.key
@@ -310,7 +313,8 @@ class Case(Premises):
             ends |= {sa.source, sa.destination}
         client = next((self.agent_addresses[ip] for ip in ends if ip in self.agent_addresses), "")
         gateway = next((self.gateways[ip] for ip in ends if ip in self.gateways), "")
-        datagram = l2tp.parse(packet.payload) if packet.uses_udp(l2tp.PORT) else None
+        is_l2tp = packet.uses_udp(l2tp.PORT) and not packet.is_fragment
+        datagram = l2tp.parse(packet.payload) if is_l2tp else None
         frame = ppp.parse(datagram.ppp) if datagram and not datagram.control else None
         data = decode.parse_ip(frame.body) if frame and frame.protocol == ppp.IP else None
         outgoing = packet.destination in self.gateways
@@ -355,8 +359,8 @@ class Case(Premises):
 
     @cached_property
     def all_carried(self) -> list[Carried]:
-        """Everything that telephone calls carried."""
-        return telephone_calls.read_carried(self.run_dir)
+        """Everything that telephone calls carried, with fragments put together."""
+        return calls.joined(telephone_calls.read_carried(self.run_dir))
 
     @cached_property
     def carried(self) -> list[Carried]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from lab.record.command_event import CommandRun, NodeAltered
 from lab.record.record import Transaction
 from lab.topology.model import NodePlan, Role
-from lab.verify.case import Case, mac
+from lab.verify.case import Case
 from lab.verify.journey import find_course, journeys
 from lab.verify.networks import is_in
+from lab.verify.premises import mac
 from lab.verify.symptom import DialTrail, Loss
 from lab.wire import arp, icmp, tls
 from lab.wire.decode import ICMP, ICMPV6, TCP, UDP, Ends, Frame, Packet, reverse

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lab.names import all_of, count
 from lab.topology.route_map import network_of
-from lab.verify.case import Case, mac
+from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
+from lab.verify.premises import mac
 
 
 def check_out_05(case: Case) -> Finding:

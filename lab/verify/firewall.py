@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.linux.firewall import DROPPED_IN, DROPPED_OUT, DROPPED_OWN
 from lab.names import count, place
 from lab.topology.model import AllowRule
 from lab.topology.own_rules import find
@@ -12,6 +13,8 @@ from lab.wire.decode import ESP, ICMP, ICMPV6, TCP, UDP, Frame, Packet
 
 NO_FIREWALL = "the customer has no firewall"
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "esp": ESP, "icmp-echo": ICMP}
+OWN_COUNTERS = (DROPPED_OUT, DROPPED_IN, DROPPED_OWN)
+"""What the lab's own rules of a customer's firewall count, whatever they let through."""
 ICMP_ERRORS = {ICMP: (3, 11, 12), ICMPV6: (1, 2, 3, 4)}
 """Unreachable, too big, time exceeded, parameter problem: of a flow that passes (RFC 792, RFC 4443 3)."""
 
@@ -64,11 +67,11 @@ def _judge_direct(case: Case, check: Check, ports: tuple[int, ...]) -> Finding:
         return check.not_tested("nothing called home in this run")
     check.want(out, "no SYN to TCP 443 passed the firewall")
     check.want(back, "no SYN/ACK came back through the firewall")
-    passed = judge_counter(case, check, check.requirement)
+    counted = judge_counter(case, check, check.requirement)
     return check.finding(
         f"{count(len(out), 'SYN')} out and {count(len(back), 'SYN/ACK')} back on TCP "
-        f"{' and '.join(map(str, ports))} by {count(len(rules), 'rule')}, which counted "
-        f"{count(passed, 'packet')}; nothing else passed"
+        f"{' and '.join(map(str, ports))}{_unread(case)} by {count(len(rules), 'rule')}, {counted}; nothing "
+        "else passed"
     )
 
 
@@ -127,7 +130,7 @@ def _judge_vpn(
     judge_strangers(case, check)
     counted = judge_counter(case, check, check.requirement)
     return check.finding(
-        f"passed: {', '.join(seen)}; its rules counted {count(counted, 'packet')}; nothing else "
+        f"passed: {', '.join(seen)}{_unread(case)} by {count(len(rules), 'rule')}, {counted}; nothing else "
         "passed"
     )
 
@@ -186,7 +189,7 @@ def _is(packet: Packet, protocol: str, port: int, seen_port: int) -> bool:
     is_ping = protocol == "icmp-echo" and packet.protocol == ICMPV6
     if packet.protocol != PROTOCOLS[protocol] and not is_ping:
         return False
-    return port == 0 or packet.fragment_offset > 0 or seen_port == port
+    return port == 0 or packet.lacks_ports or seen_port == port
 
 
 def _is_of(packet: Packet, rule: AllowRule, seen_port: int) -> bool:
@@ -234,8 +237,9 @@ def judge_strangers(case: Case, check: Check) -> None:
             and _is_of(packet, rule, packet.source_port)
             for rule in rules
         )
-        later = packet.fragment_offset > 0
-        if packet.is_bare_syn or not (reply or asked or later or _is_icmp_error(packet)):
+        # Of a fragment without ports nobody can say more than who sent it.
+        unread = packet.lacks_ports and packet.source in {far for far, _, _ in flows}
+        if packet.is_bare_syn or not (reply or asked or unread or _is_icmp_error(packet)):
             check.object(f"{_packet_text(packet)} passed inwards without a rule", [frame])
 
 
@@ -250,17 +254,34 @@ def _packet_text(packet: Packet) -> str:
     return f"{name} from {packet.source} to {place(far, port) if port else far}"
 
 
-def judge_counter(case: Case, check: Check, requirement: str) -> int:
-    """The rules' own counters agree that they were used."""
+def judge_counter(case: Case, check: Check, requirement: str) -> str:
+    """The rules' own counters agree that they were used; what they say, for after ``rule``.
+
+    Somebody may have put other rules in the place of the lab's: then the wires are the only witness.
+    """
+    if not has_labs_rules(case):
+        return "which were not there at the end, so that the wires alone tell what passed"
     firewall = case.topology.firewall
     counters = case.record.counters.get(firewall.node, {}) if firewall else {}
     prefix = f"allow-{requirement}-"
     own = {name: number for name, number in counters.items() if name.startswith(prefix)}
     total = sum(own.values())
-    if firewall is not None and find(case.topology.own_rules, firewall.node):
-        return total  # The rules are the user's own, and the wires alone tell what passed.
     if not own:
         check.object(f"the firewall has no counter for {requirement}")
     elif total == 0:
         check.object(f"the rules for {requirement} counted no packet")
-    return total
+    return f"which counted {count(total, 'packet')}"
+
+
+def has_labs_rules(case: Case) -> bool:
+    """Whether the customer's firewall had the lab's own rules at the end: their counters were read then."""
+    firewall = case.topology.firewall
+    if firewall is None or find(case.topology.own_rules, firewall.node):
+        return False
+    return {*OWN_COUNTERS} <= case.record.counters.get(firewall.node, {}).keys()
+
+
+def _unread(case: Case) -> str:
+    """How many fragments passed of which nobody can read the ports."""
+    number = sum(packet.lacks_ports for _, packet in (*case.leaving, *case.entering))
+    return f", beside {count(number, 'fragment')} unread" if number else ""

@@ -37,6 +37,9 @@ _PPP_SIGNS = {
 }
 
 
+_PPP_IN_GRE = b"\x88\x0b"
+
+
 def check_g1(case: Case) -> Finding:
     """No packet to an address outside the list."""
     check = Check(
@@ -115,8 +118,8 @@ def check_g3(case: Case) -> Finding:
     for frame in frames:
         if frame.ethertype in ETHERTYPE_PPPOE:
             check.object(f"PPPoE on {frame.segment}", [frame])
-        if frame.ip and frame.ip.protocol in (GRE, L2TP_V3):
-            check.object(f"IP protocol {frame.ip.protocol} on {frame.segment}", [frame])
+        if frame.ip and (name := _tunnel_of_ppp(frame.ip)):
+            check.object(f"{name} on {frame.segment}", [frame])
         if (frame.segment, frame.number) in encrypted:
             continue
         for name, sign in _PPP_SIGNS.items():
@@ -128,6 +131,13 @@ def check_g3(case: Case) -> Finding:
     return check.finding(
         f"{count(len(frames), 'frame')} on {_outsides(case)}, none with L2TP or PPP in clear"
     )
+
+
+def _tunnel_of_ppp(packet: Packet) -> str:
+    """PPTP, or L2TP without UDP; GRE may carry much else than PPP (RFC 2637 4.1)."""
+    if packet.protocol == GRE and packet.payload[2:4] == _PPP_IN_GRE:
+        return "PPP in GRE (protocol 47)"
+    return "L2TP (protocol 115)" if packet.protocol == L2TP_V3 and packet.payload else ""
 
 
 def check_g4(case: Case) -> Finding:
@@ -178,7 +188,10 @@ def _belongs(case: Case, frame: Frame, packet: Packet) -> bool:
 
 def _protocol(packet: Packet) -> str:
     if packet.protocol in (TCP, UDP):
-        return f"{'TCP' if packet.protocol == TCP else 'UDP'} {packet.destination_port}"
+        name = "TCP" if packet.protocol == TCP else "UDP"
+        if packet.lacks_ports:
+            return f"{name}, unread as {packet.unread}"
+        return f"{name} {packet.destination_port}"
     known = {ESP: "ESP", ICMP: "ICMP", ICMPV6: "ICMPv6"}
     return known.get(packet.protocol, f"IP protocol {packet.protocol}")
 

@@ -8,10 +8,12 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.networks import is_for_all, is_in
 from lab.wire import isakmp, l2tp
-from lab.wire.decode import AH, ESP, TCP, UDP, Ends, Frame, Packet
+from lab.wire.decode import AH, ESP, TCP, UDP, Ends, Frame, Packet, reverse
 
 VPN_PORTS = (isakmp.IKE_PORT, isakmp.NAT_T_PORT, l2tp.PORT)
 HTTPS = 443
+AH_BYTES = 12
+"""The least of an Authentication Header."""
 ON_ITS_WAY_S = 1.0
 """What was sent before a way was taken down may be on a wire for so long after that."""
 
@@ -36,7 +38,7 @@ def check_out_01(case: Case) -> Finding:
     for frame, packet in flows:
         where = place(packet.destination, packet.destination_port)
         listed = (packet.destination, HTTPS) in case.listed
-        if not packet.is_bare_syn and not packet.is_reset:
+        if not packet.is_bare_syn and not packet.is_reset and _carries(case, packet):
             check.object(f"a flow to {where} does not open with a SYN", [frame])
         elif not listed or (
             packet.destination_port != HTTPS and not case.is_server_test(frame, packet)
@@ -79,20 +81,32 @@ def _flows(case: Case) -> list[tuple[Frame, Packet]]:
     """The first packet that left of each TCP connection."""
     flows: dict[Ends, tuple[Frame, Packet]] = {}
     for frame, packet in case.leaving:
-        if packet.protocol == TCP:
+        if packet.protocol == TCP and not packet.is_fragment:
             flows.setdefault(packet.ends, (frame, packet))
     return list(flows.values())
+
+
+def _carries(case: Case, first: Packet) -> bool:
+    """Whether a connection comes about, or carries data: else it is a probe, which the server refuses."""
+    ends = {first.ends, reverse(first.ends)}
+    both = (packet for _, packet in case.packets(*case.exits) if packet.ends in ends)
+    return any(packet.payload or packet.is_syn_ack for packet in both)
 
 
 def vpn_protocol(packet: Packet) -> str:
     """The name of the VPN protocol that a packet on a wire belongs to; empty if none."""
     if packet.protocol == ESP:
         return "ESP (protocol 50)"
-    if packet.protocol == AH:
+    if is_ah(packet):
         return "AH (protocol 51)"
-    if packet.protocol == UDP and packet.fragment_offset == 0:
+    if packet.protocol == UDP:
         return next((f"UDP {port}" for port in VPN_PORTS if packet.uses_udp(port)), "")
     return ""
+
+
+def is_ah(packet: Packet) -> bool:
+    """Whether it has an Authentication Header (RFC 4302 2): who scans protocols sends nothing behind IP's."""
+    return packet.protocol == AH and len(packet.payload) >= AH_BYTES
 
 
 def clear_l2tp(case: Case) -> list[Frame]:

@@ -20,7 +20,7 @@ from lab.topology.model import Topology, Way
 from lab.topology.roles import Role
 from lab.verify.case import Case
 from lab.verify.sightings import Inside
-from lab.wire import esp
+from lab.wire import esp, fragments
 from lab.wire.decode import Frame, Packet
 
 E = TypeVar("E", bound=Event)
@@ -68,7 +68,7 @@ class OutsideCase(Case):
         for _, secret in find(own, Secret):
             secret.__class__ = _Unknown
         super().__init__(own, Record(), Path())
-        self.wire = wire
+        self.wire = {name: fragments.joined(frames) for name, frames in wire.items()}
         self.record = _NoRecord()  # type: ignore[assignment]
         self._keys_file = keys
 

@@ -6,13 +6,18 @@ from functools import cached_property
 
 from lab.topology.dns import DNS_PORT
 from lab.topology.family import Family, family_of
-from lab.topology.model import HTTPS_PORT, NodePlan, Role
+from lab.topology.model import HTTPS_PORT, Interface, NodePlan, Role
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS, Speaks
 from lab.topology.telephone import Lig
 from lab.verify.service_told import ServiceTold
 from lab.ways.dial import plan as dial
 from lab.ways.vpn import plan as vpn
-from lab.wire.decode import TCP, UDP, Packet
+from lab.wire.decode import ICMP, ICMP_ERRORS, TCP, UDP, Packet, parse_quoted
+
+
+def mac(interface: Interface) -> bytes:
+    """An interface's hardware address as it stands in a frame."""
+    return bytes.fromhex(interface.mac.replace(":", ""))
 
 
 class Premises(ServiceTold):
@@ -142,8 +147,13 @@ class Premises(ServiceTold):
     def is_lookup(self, packet: Packet) -> bool:
         """Whether a machine asks the name server that the model gives it, or is answered by it.
 
-        Those who call AT&T's gateway ask there, from addresses that are judged by the fence (L-03).
+        An ICMP error about a question, or about an answer, counts as one of them. Those who call AT&T's
+        gateway ask there, from addresses that are judged by the fence (L-03).
         """
+        if packet.protocol == ICMP and packet.payload[:1] and packet.payload[0] in ICMP_ERRORS:
+            # Who asks has no use for a second answer, and may say so.
+            about = parse_quoted(packet.payload[8:])
+            return about is not None and about.protocol != ICMP and self.is_lookup(about)
         if packet.protocol not in (UDP, TCP):
             return False
         asks = packet.destination_port == DNS_PORT and packet.destination, packet.source

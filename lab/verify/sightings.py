@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.wire import esp
+from lab.wire import esp, fragments
 from lab.wire.decode import Frame, Packet
 from lab.wire.isakmp import IsakmpMessage
 from lab.wire.l2tp import L2tpMessage
@@ -66,3 +66,11 @@ class Silence:
     since: float
     seconds: float
     unanswered: int
+
+
+def put_data_together(inside: list[Inside]) -> None:
+    """Put together what PPP carries in fragments."""
+    carrying = [(item, item.data) for item in inside if item.data]
+    way = [((i.client, i.gateway, i.outgoing), i.frame.time, data) for i, data in carrying]
+    for (item, _), packet in zip(carrying, fragments.put_together(way), strict=True):
+        item.data = packet

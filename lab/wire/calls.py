@@ -5,11 +5,11 @@ What ``dialled`` writes, as ``decode`` reads the wires; nothing judged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.wire import decode, ppp
+from lab.wire import decode, fragments, ppp
 from lab.wire.decode import Frame, Packet
 from lab.wire.dialled import FRAMES, LINKTYPE_PPP_WITH_DIR, OUTBOUND, FrameFault
 from lab.wire.ppp import PppFrame
@@ -40,6 +40,16 @@ class Carried:
 def read(path: Path) -> list[Carried]:
     """Read the capture whole; raises LabBroke if it is missing or broken."""
     return [_carried(*packet) for packet in decode.read_packets(path, "the calls")]
+
+
+def joined(carried: list[Carried]) -> list[Carried]:
+    """What calls carried, fragments put together as the end of the call that has them would do it."""
+    own = [(item, item.data) for item in carried if item.data and item.data.is_fragment]
+    if not own:
+        return carried
+    seen = [((item.call, item.outgoing), item.frame.time, data) for item, data in own]
+    read = dict(zip((id(item) for item, _ in own), fragments.put_together(seen), strict=True))
+    return [replace(item, data=read[id(item)]) if id(item) in read else item for item in carried]
 
 
 def _carried(number: int, time: float, data: bytes, metadata: Any) -> Carried:

@@ -15,7 +15,7 @@ from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import Any
 
 from lab.errors import LabBroke
-from lab.wire import dialled
+from lab.wire import checksums, dialled
 from lab.wire._scapy import RawPcapNgReader, Scapy_Exception
 from lab.wire.pcapng import LINKTYPE_ETHERNET
 
@@ -31,6 +31,9 @@ ESP = 50
 AH = 51
 ICMPV6 = 58
 L2TP_V3 = 115
+
+ICMP_ERRORS = (3, 11, 12)
+"""Unreachable, time exceeded, parameter problem (RFC 792): each quotes the packet that it is about."""
 
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
 _EXTENSIONS = (_HOP_BY_HOP, _ROUTING, _DESTINATION)
@@ -92,6 +95,32 @@ class Packet:
     tcp_flags: int = 0
     tcp_sequence: int = 0
     ttl: int = 64
+    body: bytes = b""
+    """What follows the IP header and IPv6's extension headers; of a fragment, all that it has a part of."""
+    body_protocol: int = 0
+    """What the body of a fragment begins with: of IPv6 it may be another extension header."""
+    unread: str = ""
+    """Why nobody can read what this fragment is a part of (``fragments``); empty if that can be read."""
+
+    @property
+    def is_fragment(self) -> bool:
+        """One of several parts of a datagram, of which the first alone has ports (RFC 791 3.2)."""
+        return self.more_fragments or self.fragment_offset > 0
+
+    @property
+    def lacks_ports(self) -> bool:
+        """Whether it is a fragment of which nobody can say what the ports are."""
+        return bool(self.unread) and not (self.source_port or self.destination_port)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the checksum of TCP, UDP or ICMP is right: who receives a wrong one drops it in silence.
+
+        Whether a fragment is, only the whole datagram says.
+        """
+        return self.is_fragment or checksums.is_right(
+            self.source, self.destination, self.protocol, self.body
+        )
 
     @property
     def ends(self) -> Ends:
@@ -110,7 +139,7 @@ class Packet:
         No router passes it on: it has the largest hop limit (RFC 4861 7.1), or the smallest and goes to a
         group of the link (RFC 3810 5).
         """
-        if self.protocol != ICMPV6 or not self.payload or self.fragment_offset:
+        if self.protocol != ICMPV6 or not self.payload or self.is_fragment:
             return False
         kind = self.payload[0]
         if self.ttl == 1 and self.destination.startswith("ff02:"):
@@ -119,8 +148,9 @@ class Packet:
 
     @property
     def is_bare_syn(self) -> bool:
-        """The first packet of a TCP connection."""
-        return self.protocol == TCP and self.tcp_flags & (_SYN | _ACK) == _SYN
+        """The first packet of a TCP connection; with FIN or RST beside SYN a host discards it."""
+        mattering = _SYN | _ACK | _FIN | _RST
+        return self.protocol == TCP and self.tcp_flags & mattering == _SYN
 
     @property
     def is_syn_ack(self) -> bool:
@@ -229,12 +259,33 @@ def parse_ip(data: bytes) -> Packet | None:
 
 
 def parse_ipv4(data: bytes) -> Packet | None:
-    """An IPv4 packet with its transport header; None if it is cut short or not IPv4."""
+    """An IPv4 packet with its transport header; None if it is cut short or not IPv4.
+
+    None, too, if the checksum of the header is wrong: nobody can say who such a packet is for, and the next
+    node drops it before any rule (RFC 1122 3.2.1.2, RFC 1812 5.2.2).
+    """
     if len(data) < 20:
         return None
-    first, _, length, ident, fragment, ttl, protocol, _, src, dst = _ipv4_header.unpack_from(data)
-    header = (first & 0x0F) * 4
-    if first >> 4 != 4 or header < 20 or length < header or length > len(data):
+    header = (data[0] & 0x0F) * 4
+    length = data[2] << 8 | data[3]
+    if length > len(data) or not checksums.adds_up(data[:header]):
+        return None
+    return _parse_ipv4(data, header, length)
+
+
+def parse_quoted(data: bytes) -> Packet | None:
+    """An IPv4 packet that an ICMP error quotes, as far as it is quoted (RFC 792, RFC 1812 4.3.2.3).
+
+    Its checksum is nobody's business any more.
+    """
+    if len(data) < 20:
+        return None
+    return _parse_ipv4(data, (data[0] & 0x0F) * 4, data[2] << 8 | data[3])
+
+
+def _parse_ipv4(data: bytes, header: int, length: int) -> Packet | None:
+    first, _, _, ident, fragment, ttl, protocol, _, src, dst = _ipv4_header.unpack_from(data)
+    if first >> 4 != 4 or header < 20 or length < header:
         return None
 
     packet = Packet(
@@ -247,7 +298,9 @@ def parse_ipv4(data: bytes) -> Packet | None:
         bool(fragment & 0x2000),
         data[header:length],
         ttl=ttl,
+        body_protocol=protocol,
     )
+    packet.body = packet.payload
     if packet.fragment_offset == 0:
         _parse_transport(packet)
     return packet
@@ -269,10 +322,35 @@ def parse_ipv6(data: bytes) -> Packet | None:
     packet = Packet(
         _ipv6_text(src), _ipv6_text(dst), protocol, 0, end, 0, False, data[40:end], ttl=ttl
     )
+    _read_body(packet)
+    return packet
+
+
+def assembled(first: Packet, body: bytes) -> Packet:
+    """The datagram of which ``first`` is the first fragment, and ``body`` what all of them carry."""
+    # Of IPv6 the fragment header is none of the datagram's own.
+    header = first.length - len(first.body) - (8 if first.version == 6 else 0)
+    whole = Packet(
+        first.source,
+        first.destination,
+        first.body_protocol,
+        first.identification,
+        header + len(body),
+        0,
+        False,
+        body,
+        ttl=first.ttl,
+    )
+    _read_body(whole)
+    return whole
+
+
+def _read_body(packet: Packet) -> None:
     _pass_extensions(packet)
+    if not packet.is_fragment:
+        packet.body, packet.body_protocol = packet.payload, packet.protocol
     if packet.fragment_offset == 0:
         _parse_transport(packet)
-    return packet
 
 
 def _pass_extensions(packet: Packet) -> None:
@@ -282,6 +360,7 @@ def _pass_extensions(packet: Packet) -> None:
             following, offset, packet.identification = _fragment_header.unpack_from(packet.payload)
             packet.fragment_offset = offset & 0xFFF8
             packet.more_fragments = bool(offset & 1)
+            packet.body, packet.body_protocol = packet.payload[8:], following
             size = 8
         elif packet.protocol in _EXTENSIONS:
             following, size = packet.payload[0], (packet.payload[1] + 1) * 8
@@ -295,7 +374,7 @@ def _pass_extensions(packet: Packet) -> None:
 def bare_transport(source: str, destination: str, protocol: int, data: bytes) -> Packet:
     """What transport mode carries: a transport header without its IP header (RFC 4303 3.1.1)."""
     packet = Packet(source, destination, protocol, 0, 20 + len(data), 0, False, data)
-    _parse_transport(packet)
+    _read_body(packet)
     return packet
 
 

@@ -101,8 +101,8 @@ def load_keys(path: Path) -> dict[int, list[Key]]:
 
 
 def sealed(packet: Packet) -> Sealed | None:
-    """The ESP packet in an IP packet; None where it is something else, or a later fragment."""
-    if packet.fragment_offset > 0:
+    """The ESP packet in an IP packet; None where it is something else, or a fragment."""
+    if packet.is_fragment:
         return None
 
     data = packet.payload

@@ -123,7 +123,7 @@ class IsakmpMessage:
 
 def message(packet: Packet) -> IsakmpMessage | None:
     """The ISAKMP message in a packet, on either port; None where it is something else."""
-    if packet.protocol != UDP or packet.fragment_offset > 0:
+    if packet.protocol != UDP or packet.is_fragment:
         return None
 
     ports = (packet.source_port, packet.destination_port)

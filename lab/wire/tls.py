@@ -84,7 +84,7 @@ def connections(frames: Iterable[Frame]) -> list[TcpConnection]:
     live: dict[object, TcpConnection] = {}
     for frame in frames:
         packet = frame.ip
-        if packet is None or packet.protocol != TCP or packet.fragment_offset:
+        if packet is None or packet.protocol != TCP or packet.is_fragment:
             continue
         ends = packet.ends
         forth = live.get(ends)

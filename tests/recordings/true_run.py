@@ -12,20 +12,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scapy.layers.inet import IP
+from scapy.layers.inet import IP, TCP, UDP
 
 from lab import codec, verify
 from lab.record.event import Event
 from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.verify import Diagnosis, Finding, Verdict
-from lab.verify.case import Case, mac
+from lab.verify.case import Case
+from lab.verify.premises import mac
 from lab.verify.sightings import Inside
 from lab.verify.telephone_calls import Utterance, read_carried
 from lab.wire import calls, decode, esp
 from lab.wire.calls import Carried
 from lab.wire.decode import Frame, Packet
 from lab.wire.dialled import FrameFault
+from lab.wire.fragments import joined
 from tests.recordings import archive, sealing
 
 ETHERNET = 14
@@ -90,8 +92,8 @@ class _ReadCase(Case):
 
     def __init__(self, run: TrueRun, topology: Topology) -> None:
         super().__init__(topology, run.record, run.run_dir)
-        self.wire = {name: _numbered(frames) for name, frames in run.wire.items()}
-        self.all_carried = run.numbered_carried()
+        self.wire = {name: joined(_numbered(frames)) for name, frames in run.wire.items()}
+        self.all_carried = calls.joined(run.numbered_carried())
         self.events = run.events
         self.keys = run.keys
 
@@ -336,12 +338,21 @@ def with_payload(frame: Frame, sealed: esp.Sealed, body: bytes) -> bytes:
 
 
 def edited(frame: Frame, **fields: object) -> bytes:
-    """A frame's bytes with other fields in its IP header."""
+    """A frame's bytes with other fields in its IP header, and the checksums that it then has."""
     packet = IP(frame.data[ETHERNET:])
     for name, value in fields.items():
         setattr(packet, name, value)
-    del packet.chksum
-    return frame.data[:ETHERNET] + bytes(packet)
+    return frame.data[:ETHERNET] + with_sums(bytes(packet))
+
+
+def with_sums(packet: bytes) -> bytes:
+    """An IP packet whose fields were changed, with the checksums that it then has."""
+    found = IP(packet)
+    del found.chksum
+    for kind in (TCP, UDP):
+        if kind in found:
+            del found[kind].chksum
+    return bytes(found)
 
 
 def ppp_frame(protocol: int, body: bytes) -> bytes:

@@ -16,7 +16,8 @@ from operator import itemgetter
 
 from lab.record.record import FenceTrial
 from lab.telephony.events import LineDropped
-from lab.verify.case import Case, mac
+from lab.verify.case import Case
+from lab.verify.premises import mac
 from lab.verify.telephone_calls import TelephoneCall
 from lab.ways.dial.paper_fence import DNS_PORT, PASSING, Caller, Fence
 from lab.wire.decode import Ends, Frame, Packet
@@ -84,8 +85,7 @@ class Passage:
 
 def mark(packet: Packet) -> tuple[object, ...]:
     """The same for a packet on both sides, and for no other."""
-    flags = packet.tcp_flags, packet.tcp_sequence, packet.fragment_offset
-    return (*packet.ends, packet.identification, *flags, packet.payload)
+    return (*packet.ends, packet.identification, packet.fragment_offset, packet.body)
 
 
 Sighting = tuple[Frame, Packet, TelephoneCall | None]
@@ -128,17 +128,26 @@ class _Follower:
         self.astray = {trial.ends for trial in case.record.fence_trials if trial.astray}
         hers = mac(case.topology.node(lig.node).interface(lig.outside))
         self.arriving: list[Sighting] = [
-            (f, f.ip, None) for f in case.frames(lig.outside) if f.ip and f.source_mac != hers
+            (f, p, None)
+            for f, p in case.packets(lig.outside)
+            if f.source_mac != hers and not p.is_fragment
         ]
         self.calls = [call for call in case.telephone_calls if call.frames]
         # Each of these is worked out from all frames of its call.
         self.callers = {c.number: Caller(c.number, c.address, c.user) for c in self.calls}
         self.opened = {call.number: call.opened for call in self.calls}
         self.ending = {call.number: call.ending for call in self.calls}
-        carried = [(i, i.data, call) for call in self.calls for i in call.frames if i.data]
+        # Conntrack puts fragments together before the fence, and what is not whole does not come there.
+        carried = [
+            (item, item.data, call)
+            for call in self.calls
+            for item in call.frames
+            if item.data and not item.data.is_fragment
+        ]
         self.sent: list[Sighting] = [(i.frame, p, call) for i, p, call in carried if i.outgoing]
         self.heard = _Wire((i.frame, p, call) for i, p, call in carried if not i.outgoing)
-        self.out = _Wire((f, p, None) for f, p in case.sent_by(lig.node, lig.outside))
+        sent = case.sent_by(lig.node, lig.outside)
+        self.out = _Wire((f, p, None) for f, p in sent if not p.is_fragment)
 
     def follow(self) -> Passage:
         passage = Passage()
@@ -160,15 +169,19 @@ class _Follower:
         # Before IPCP is open no packet comes to the fence (P-20).
         early = frame.time < self.opened[caller.number]
         # A packet of one caller to another may be on the other's line, past the fence.
-        passed = self.out.take(packet) or self.heard.take(packet)
+        expired = not early and self.model.expires(packet)
+        # What has no time left to live is not the one that passed, where another is just like it.
+        passed = None if expired else self.out.take(packet) or self.heard.take(packet)
         return Passing(
             side="caller",
             frame=frame,
             packet=packet,
             call=caller,
-            counter="" if early else self.model.from_caller(packet, self.callers[caller.number]),
+            counter=""
+            if early
+            else self.model.from_caller(packet, self.callers[caller.number], frame.time),
             passed=passed,
-            expired=not early and self.model.expires(packet),
+            expired=expired,
             in_farewell=not passed and frame.time > self.ending[caller.number],
         )
 
@@ -179,7 +192,7 @@ class _Follower:
         passed = self.heard.take(packet, call) if call else None
         elsewhere = self.heard.take(packet) if passed is None else None
         caller = self.callers[call.number] if call else None
-        counter = self.model.from_internet(packet, caller, heard=passed is not None)
+        counter = self.model.from_internet(packet, caller, frame.time, heard=passed is not None)
         if counter not in PASSING:
             passed, elsewhere = passed or elsewhere, None
         return Passing(

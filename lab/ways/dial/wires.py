@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lab.topology.model import Role, Topology
 from lab.verify.case import Case
 from lab.verify.finding import frames_of
+from lab.verify.outbound import vpn_protocol
 from lab.verify.telephone_calls import dials
 from lab.ways.dial.plan import DialPlan
 from lab.ways.direct import wires as direct
@@ -15,7 +16,9 @@ from lab.wire.decode import Frame, Packet
 
 def title(topology: Topology) -> str:
     """What leaves for the Internet, in words."""
-    return direct.TITLE
+    if topology.lig is not None and topology.lig.ports:
+        return direct.TITLE
+    return "what calls send to listed servers, by whatever port (L-12)"
 
 
 def destinations(topology: Topology, way: DialPlan) -> set[str]:
@@ -40,7 +43,20 @@ def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     """Whether a packet that leaves for the Internet is one of this way's, or tries the fence."""
     if frame.segment in case.exits:
         return False
-    return case.is_trial(packet) or direct.is_to_server(case, packet)
+    return case.is_trial(packet) or direct.is_to_server(case, packet) or _passes_fence(case, packet)
+
+
+def _passes_fence(case: Case, packet: Packet) -> bool:
+    """Whether the fence lets a caller's packet out, as the papers have it: by addresses alone (L-12).
+
+    It lets out what a VPN over the telephone needs, too (L-11); that is of another way than this one.
+    """
+    lig = case.lig
+    listed = {address for one in lig.lists for address in one.addresses}
+    if lig.ports or packet.source not in callers(case) or packet.destination not in listed:
+        return False
+    gateways = {each.address for each in lig.catalogue if each.is_vpn_gateway}
+    return packet.destination not in gateways or not vpn_protocol(packet)
 
 
 def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lab.names import all_of, count, place
+from lab.topology.model import Role
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
+from lab.verify.journey import find_course
 from lab.ways.direct.plan import first_servers
 from lab.wire import tls
-from lab.wire.decode import Frame
+from lab.wire.decode import Frame, Packet
 
 NEXT_WITHIN_S = 60.0
 """Lab time, from the first SYN to one server until the first to the next one. The papers name no bound."""
@@ -54,7 +56,16 @@ def asked(case: Case, agent: str) -> list[Asked]:
         and (connection.server, connection.port) in case.listed
         and case.kinds_of(agent, connection.frames[0].time) <= {"direct"}
         and not _is_test(case, connection.frames[0])
+        and any(_can_arrive(case, agent, packet) for packet in connection.sent)
     ]
+
+
+def _can_arrive(case: Case, agent: str, packet: Packet) -> bool:
+    """Whether a packet may come to a server: its checksum is right, and it lives for long enough."""
+    (sdc,) = case.topology.with_role(Role.sdc)
+    way = find_course(case.topology, agent, sdc.name)
+    routers = len(way.between) if way is not None else 0
+    return packet.is_intact and packet.ttl > routers
 
 
 def _is_test(case: Case, frame: Frame) -> bool:

@@ -48,11 +48,12 @@ def allows(case: Case, frame: Frame, packet: Packet) -> bool:
 
 
 def is_to_server(case: Case, packet: Packet) -> bool:
-    """Whether it is TCP to a listed server, a later fragment, or ICMP."""
-    if packet.fragment_offset > 0 or packet.protocol in (ICMP, ICMPV6):
+    """Whether it is TCP to a listed server, or a fragment of it that nobody can read; or ICMP."""
+    if packet.protocol in (ICMP, ICMPV6):
         return True
     to = packet.destination, packet.destination_port
-    return packet.protocol == TCP and to in case.listed
+    unread = packet.lacks_ports and packet.destination in {address for address, _ in case.listed}
+    return packet.protocol == TCP and (to in case.listed or unread)
 
 
 def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:

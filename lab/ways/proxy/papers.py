@@ -259,7 +259,7 @@ def check_f_10(case: Case) -> Finding:
     if not out and not case.called:
         return check.not_tested("nothing called home in this run")
     check.want(out, "no SYN of a proxy to TCP 443 passed the firewall")
-    passed = judge_counter(case, check, "F-10")
+    counted = judge_counter(case, check, "F-10")
     missing = [agent for agent in proxied_agents(case) if agent not in {t.source for t in trials}]
     if missing or not trials:
         return check.not_tested(
@@ -268,8 +268,8 @@ def check_f_10(case: Case) -> Finding:
             else "every agent has another way, by which it may get out"
         )
     return check.finding(
-        f"{count(len(out), 'SYN')} of the proxies out on TCP 443 by {count(len(rules), 'rule')}, which "
-        f"counted {count(passed, 'packet')}; {count(len(trials), 'direct attempt')}, none got through"
+        f"{count(len(out), 'SYN')} of the proxies out on TCP 443 by {count(len(rules), 'rule')}, {counted}; "
+        f"{count(len(trials), 'direct attempt')}, none got through"
     )
 
 

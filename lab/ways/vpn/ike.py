@@ -11,7 +11,7 @@ from lab.verify.sightings import IkeSighting
 from lab.ways.vpn import proposal
 from lab.ways.vpn.plan import IpsecConnection, connections
 from lab.wire import isakmp
-from lab.wire.decode import ESP, Frame
+from lab.wire.decode import ESP, ETHERTYPE_IPV4, Frame
 from lab.wire.isakmp import Attribute, ExchangeType, IsakmpMessage, TransformType
 
 MAIN_MODE_MESSAGES = 6
@@ -247,6 +247,8 @@ def _judge_keepalives(case: Case, check: Check) -> int:
     last: dict[tuple[str, str], float] = {}
     for frame in case.inside_frames:
         packet = frame.ip
+        if packet is None and frame.ethertype == ETHERTYPE_IPV4:
+            last.clear()  # It may have been a keepalive, before it was altered.
         if packet is None or packet.source not in case.agent_addresses:
             continue
         if packet.destination_port != isakmp.NAT_T_PORT:
@@ -269,7 +271,9 @@ def check_p_01(case: Case) -> Finding:
         "IKEv1 main mode whose chosen transform names authentication method 1, a pre-shared key, "
         "and the IKE SA comes about",
     )
-    found = negotiations(case.ike)
+    every = negotiations(case.ike)
+    # One that came to nothing, beside others that came about, authenticated nobody.
+    found = [negotiation for negotiation in every if negotiation.endings] or every
     for negotiation in found:
         for sighting in negotiation.messages:
             message = sighting.message

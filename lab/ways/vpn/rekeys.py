@@ -20,6 +20,8 @@ CLOCK_SLACK_S = 5.0
 """charon rounds to seconds, and a quick mode takes its three trips."""
 ECHO_REPLY, ECHO_REQUEST = b"\0", b"\x08"
 FEW_INTERVALS = 2
+FAR = 32
+"""The least TTL of who wants to come to the end of a path; hosts begin with 64 and more."""
 
 
 def check_p_06(case: Case) -> Finding:
@@ -155,14 +157,17 @@ def _judge_continuity(case: Case, check: Check) -> None:
 
 
 def _lost_pings(case: Case) -> list[Frame]:
-    """Echo requests (RFC 792) to somebody who replies, and not to these; not of the run's last moments."""
+    """Echo requests (RFC 792) to somebody who replies, and not to these; not of the run's last moments.
+
+    Nor are there those that ask for routers, as traceroute's, or that nobody takes for a request.
+    """
     asked: dict[tuple[str, str, bytes], Frame] = {}
     answered = set()
     for item, packet in case.data():
         kind, number = packet.payload[:1], packet.payload[4:8]
-        if packet.protocol != ICMP or packet.fragment_offset:
+        if packet.protocol != ICMP or packet.is_fragment:
             continue
-        if item.outgoing and kind == ECHO_REQUEST:
+        if item.outgoing and kind == ECHO_REQUEST and packet.ttl >= FAR and packet.is_intact:
             asked[packet.source, packet.destination, number] = item.frame
         elif kind == ECHO_REPLY:
             answered.add((packet.destination, packet.source, number))

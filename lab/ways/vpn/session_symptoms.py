@@ -9,7 +9,7 @@ from lab.verify.journey import Course
 from lab.verify.sightings import EspSighting, Silence
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.vpn import tunnel_symptoms
-from lab.ways.vpn.esp import AUTH_FAILURES
+from lab.ways.vpn.alteration import AUTH_FAILURES
 from lab.ways.vpn.plan import connections
 from lab.wire import ppp
 from lab.wire.l2tp import ControlType

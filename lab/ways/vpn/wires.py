@@ -38,8 +38,10 @@ def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     """Whether a packet between the customer and the Internet is one of this way's."""
     if frame.segment not in case.exits:
         return False
-    if packet.fragment_offset > 0 or packet.protocol in (ICMP, ICMPV6):
+    if packet.protocol in (ICMP, ICMPV6):
         return True
+    if packet.protocol == UDP and packet.lacks_ports:
+        return bool({packet.source, packet.destination} & {*case.gateways})
     if packet.protocol == UDP:
         ports = (IKE_PORT, NAT_T_PORT) if case.snat else (IKE_PORT,)
         # A second client behind NAT has another port: then the answer's source is the gateway's.
@@ -49,9 +51,11 @@ def allows(case: Case, frame: Frame, packet: Packet) -> bool:
 
 
 def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
-    """What shows that this kind of way is in use."""
+    """What shows that this kind of way is in use. Who scans the ports of a listed server uses no VPN."""
+    servers = {address for address, _ in case.listed}
     for frame in case.inside_frames:
-        if frame.ip and (name := vpn_protocol(frame.ip)):
+        name = vpn_protocol(frame.ip) if frame.ip else ""
+        if frame.ip and name and not {frame.ip.source, frame.ip.destination} & servers:
             yield f"{name} on {case.inside}", [frame]
 
 

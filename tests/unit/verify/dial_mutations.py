@@ -21,7 +21,7 @@ from lab.wire import ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import Packet
 from lab.wire.ppp import Code, PapCode
-from tests.recordings.true_run import TrueRun, ppp_frame, ppp_packet
+from tests.recordings.true_run import ETHERNET, TrueRun, ppp_frame, ppp_packet, with_sums
 from tests.unit.verify.changes import change_dialers
 from tests.unit.verify.mutation import (
     CLEAR_LCP,
@@ -188,10 +188,12 @@ def never_free(run: TrueRun) -> None:
     old, last.address = last.address, "203.0.113.140"
     ends = inet_aton(old), inet_aton(last.address)
     for item in run.lines(lambda i: i.frame.time > last.answered):
-        run.resay(item, item.frame.data.replace(*ends))
+        said = item.frame.data.replace(*ends)
+        run.resay(item, said[:4] + with_sums(said[4:]) if item.data else said)
     for frame in run.find("lig-inet", lambda p: old in (p.source, p.destination)):
         if frame.time > last.answered:
-            run.change(frame, frame.data.replace(*ends))
+            sent = frame.data.replace(*ends)
+            run.change(frame, sent[:ETHERNET] + with_sums(sent[ETHERNET:]))
     for number, trial in enumerate(run.record.fence_trials):
         if trial.sent > run.record.lig[0].closed:
             run.record.fence_trials[number] = replace(
@@ -389,7 +391,7 @@ MUTATIONS = (
     judged_by("F-18", "a rule is there", "dial", with_a_rule),
     mutation("F-18", "something enters", "dial", enters(IP(src=UNLISTED) / UDP(sport=53, dport=5353))),
     mutation("F-18", "no capture", "dial", lambda run: run.wire.pop("lan"), "g2"),
-    mutation("F-18", "counters not read", "dial", noted(lambda r: r.counters.pop("firewall"))),
+    mutation("F-18", "counters not read", "dial", noted(lambda r: r.counters.clear()), "L-06"),
     mutation("g1", "unlisted by telephone", "dial",
              speaks(IP(src=LIG, dst=UNLISTED) / UDP()), "L-06 g4"),
     mutation("g2", "SYN by telephone", "dial",

@@ -12,7 +12,7 @@ from scapy.layers.inet import ICMP, IP, UDP
 from lab.linux import fence
 from lab.record.record import FenceTrial
 from lab.topology.model import Topology
-from lab.verify.case import mac
+from lab.verify.premises import mac
 from lab.wire import decode, ppp
 from lab.wire.calls import Carried
 from lab.wire.decode import ESP, Frame, Packet
@@ -421,7 +421,7 @@ MUTATIONS = (
              "L-01 L-02 L-03 L-04 L-05 L-07 L-09 L-10 L-11 L-12 P-20 g4"),
     mutation("L-07", "something else out", "dial",
              passes_out(unlisted_of("203.0.113.130")), "L-02 L-08 g1"),
-    mutation("L-07", "nobody tried", "dial", unrecorded(of("L-07")), "g4"),
+    mutation("L-07", "nobody tried", "dial", unrecorded(of("L-07"))),
     mutation("L-07", "too few", "dial", too_few),
     mutation("L-07", "without a seed", "dial", noted(lambda r: setattr(r, "fence_seed", ""))),
     mutation("L-07", "nothing random inwards", "dial", untried(of("L-07", side="internet")), "L-06"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.packet import Packet as Layers
+from scapy.packet import Raw
 
 from lab.record.record import Record
 from lab.topology.family import Family, family_of
@@ -115,12 +116,12 @@ MUTATIONS = (
              seen="no server has an entry of a call by IPv4"),
     mutation("OUT-01", "SYN to an unlisted address", "direct-ipv6", leaves(UNLISTED, SYN), "F-03 g1 g4"),
     mutation("OUT-01", "flow without SYN", "direct-ipv6",
-             leaves(LISTED, TCP(sport=4001, dport=443, flags="A"))),
+             leaves(LISTED, TCP(sport=4001, dport=443, flags="PA") / Raw(b"GET"))),
     mutation("OUT-02", "the HMC answers", "direct-ipv6", answer_attempt),
     mutation("OUT-02", "the attempts are on no wire", "direct-ipv6", lose_attempts),
-    mutation("OUT-03", "another source", "direct-ipv6", other_source, "OUT-01 F-03"),
+    mutation("OUT-03", "another source", "direct-ipv6", other_source, "F-03"),
     mutation("OUT-03", "NAT forgotten", "dual-stack",
-             crosses("fw-inet", "firewall", "internet", PRIVATE), "OUT-01"),
+             crosses("fw-inet", "firewall", "internet", PRIVATE)),
     mutation("OUT-03", "the server sees another", "direct-ipv6", facts("ledger", peer_ip=UNLISTED)),
     mutation("OUT-04", "IBM on the second NIC", "direct-ipv6",
              crosses("svc", "hmc", "cec", IPv6(src="fdca:11ab:128::1", dst=LISTED) / SYN)),

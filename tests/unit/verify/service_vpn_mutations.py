@@ -24,11 +24,12 @@ from lab.wire.decode import Packet
 from lab.wire.l2tp import ControlType
 from lab.wire.ppp import ChapCode
 from tests.recordings import sealing
-from tests.recordings.true_run import TrueRun
+from tests.recordings.true_run import TrueRun, with_sums
 from tests.unit.verify.mutation import SYN, Change, crosses, judged_by, mutation
 from tests.unit.verify.service_mutations import changed, without
 from tests.unit.verify.vpn_mutations import inner
 
+IP_IN_PPP = b"\xff\x03\x00\x21"
 RUN, DS8000 = "service-vpn", "service-ds8000-vpn"
 VPN1, HMC, CALLER = "129.42.160.16", "203.0.113.10", "10.253.0.2"
 OWN, LPAR_1, LPAR_2 = "10.254.1.2", "10.254.1.3", "10.254.1.4"
@@ -81,6 +82,16 @@ def in_packet(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
     return edit
 
 
+def readdressed(old: str, new: str) -> Callable[[bytes], bytes]:
+    """Another address in the IP packet that PPP carries."""
+
+    def edit(content: bytes) -> bytes:
+        at = content.index(IP_IN_PPP) + len(IP_IN_PPP)
+        return content[:at] + with_sums(content[at:].replace(address(old), address(new)))
+
+    return edit
+
+
 def address(text: str) -> bytes:
     return bytes(map(int, text.split(".")))
 
@@ -89,7 +100,7 @@ def answer_flood(run: TrueRun) -> None:
     """A SYN/ACK of the console's to the flood, by the console's own session."""
     item = run.inside_session(is_data(OWN, outgoing=True))[0]
     packet, content = item.packet, inner(item)
-    at = content.index(b"\xff\x03\x00\x21") + 4
+    at = content.index(IP_IN_PPP) + len(IP_IN_PPP)
     answer = IP(src=OWN, dst=CALLER) / TCP(sport=1, dport=SOURCE_PORT, flags="SA")
     body = content[20:at] + bytes(answer)
     whole = sealing.ip(packet.source, packet.destination, packet.protocol, body)
@@ -211,7 +222,7 @@ MUTATIONS = (
     mutation("I-16", "another address", RUN, changed(SessionUp, aliases=(LPAR_1, "10.254.1.9")),
              "I-09 I-17 I-18", seen="IPCP gave"),
     mutation("I-17", "by another's session", RUN,
-             sealed(is_data(LPAR_1, outgoing=True), in_packet(address(LPAR_1), address(LPAR_2))),
+             sealed(is_data(LPAR_1, outgoing=True), readdressed(LPAR_1, LPAR_2)),
              seen="1 packet in session 1 by a PPP session that is another's"),
     mutation("I-17", "somebody else on the partition's wire", RUN,
              crosses("lpar-1", "hmc", "lpar-1", IP(src=CALLER, dst="192.168.1.77") / SYN),

@@ -11,7 +11,7 @@ from scapy.utils import PcapNgWriter, RawPcapNgWriter
 from lab.record.record import Record
 from lab.topology import load, resolve
 from lab.topology.model import Topology
-from lab.verify.case import mac
+from lab.verify.premises import mac
 
 START = 1_790_000_000.0
 SEED = b"stage"

@@ -34,7 +34,7 @@ LCP = bytes.fromhex("ff03 c021 01 01 0014 0206 00000000 0506 12345678 0702 0802"
 PAP = bytes.fromhex("ff03 c023 01 02 0014") + b"\x06remote" + b"\x08sec}~\x11et"
 ACK = bytes.fromhex("ff03 c023 02 02 0005 00")
 IPCP = bytes.fromhex("ff03 8021 01 03 000a 0306 00000000")
-ICMP = bytes.fromhex("21 4500001c 00010000 4001 66dd 0a000001 0a000002 0800 f7ff 00000000")
+ICMP = bytes.fromhex("21 4500001c 00010000 4001 66de 0a000001 0a000002 0800 f7ff 00000000")
 """Address, control and the protocol's first byte left out, as after negotiation."""
 FRAMES = (LCP, PAP, ACK, IPCP, ICMP)
 

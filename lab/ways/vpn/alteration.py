@@ -1,0 +1,70 @@
+"""ESP that was altered on its way: by the wires, and by what the kernels refused. Judges nothing."""
+
+from __future__ import annotations
+
+from lab.names import count
+from lab.verify.case import Case
+from lab.verify.journey import find_course
+from lab.verify.sightings import EspSighting
+from lab.ways.vpn.plan import connections
+
+AUTH_FAILURES = "XfrmInStateProtoError"
+"""/proc/net/xfrm_stat: what the kernel counts when an ICV is wrong."""
+OLD = "XfrmInStateSeqError"
+"""The same, when a sequence number is too old, or was there before."""
+UNKNOWN = "XfrmInNoStates"
+"""The same, when it has no SA with the SPI of a packet."""
+
+
+def refused(case: Case, reason: str = AUTH_FAILURES) -> int:
+    """How many packets the kernels of all nodes refused for a reason."""
+    return sum(lines.get(reason, 0) for lines in case.record.xfrm.values())
+
+
+def to_be_altered(case: Case) -> int:
+    """How many a fault alters."""
+    return sum(m.packets for m in case.topology.meddling if m.action == "tamper")
+
+
+def bad_at_receivers(case: Case) -> list[EspSighting]:
+    """ESP with a wrong ICV on the wire that its receiver is plugged into."""
+    return [sighting for sighting in _at_receivers(case) if not sighting.opened.icv_good]
+
+
+def _at_receivers(case: Case) -> list[EspSighting]:
+    """ESP of SAs that are known, on the wire that its receiver is plugged into."""
+    wires: dict[str, bool] = {}
+    for connection in connections(case.topology):
+        way = find_course(case.topology, connection.client, connection.gateway)
+        if way is not None:
+            wires |= {way.segments[0]: False, way.segments[-1]: True}
+    return [
+        sighting
+        for segment, outgoing in wires.items()
+        for sighting in case.esp_on(segment)
+        if sighting.outgoing == outgoing and sighting.opened.key is not None
+    ]
+
+
+def unexplained(case: Case, bad: list[EspSighting]) -> str:
+    """Why ESP with a wrong ICV was not just altered on its way; empty if it was, or if there is none.
+
+    Altered packets are few among good ones of the same SA, and their receiver refuses each that comes to it.
+    """
+    if not bad:
+        return ""
+    verified = {sighting.sealed.spi for sighting in case.esp if sighting.opened.icv_good}
+    if strange := {sighting.sealed.spi for sighting in bad} - verified:
+        return f"no ICV of SPI {min(strange):#010x} is right"
+    good = {_mark(s) for s in _at_receivers(case) if s.opened.icv_good}
+    if mended := sum(_mark(sighting) in good for sighting in bad):
+        return f"{mended} of them came to the receiver with a right one"
+    came = len(bad_at_receivers(case))
+    counted = refused(case) + refused(case, OLD)
+    if came > counted:
+        return f"the receivers refused {counted} of the {count(came, 'packet')} that came to them"
+    return ""
+
+
+def _mark(sighting: EspSighting) -> tuple[int, int]:
+    return sighting.sealed.spi, sighting.sealed.sequence
