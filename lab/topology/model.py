@@ -306,9 +306,9 @@ class Topology:
     tls: tuple[TlsPlan, ...] = ()
     """The plans that the servers name."""
     stubs: tuple[Stub, ...] = ()
+    """What a user has the servers answer, in the order of trying."""
     own_rules: tuple[OwnRules, ...] = ()
     """In the place of the lab's, on the firewall; on an HMC before the lab's."""
-    """What a user has the servers answer, in the order of trying."""
     back_ends: tuple[BackEnd, ...] = ()
     """The servers behind the front end; without one, the front end does everything itself."""
     errands: tuple[Errand, ...] = ()

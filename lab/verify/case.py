@@ -21,7 +21,7 @@ from lab.service import events as remote_service
 from lab.service.server import events as server
 from lab.telephony import events as telephony
 from lab.topology.model import AllowRule, Topology
-from lab.verify import telephone_calls
+from lab.verify import sightings, telephone_calls
 from lab.verify.networks import is_in
 from lab.verify.premises import Premises, mac
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence, put_data_together
@@ -32,7 +32,7 @@ from lab.ways.proxy import events as proxy
 from lab.ways.vpn.events import COMPLAINTS
 from lab.wire import calls, decode, esp, fragments, isakmp, l2tp, ppp
 from lab.wire.calls import Carried
-from lab.wire.decode import ICMP, Ends, Frame, Packet
+from lab.wire.decode import Ends, Frame, Packet
 from lab.wire.ppp import PppFrame
 
 TESTED_LATER_S = 2.0
@@ -221,16 +221,7 @@ class Case(Premises):
 
     def silence(self, near: str, far: str, until: float = inf) -> Silence | None:
         """How a far end fell silent on the customer's wire; None if it had the last word."""
-        last, unanswered, end = 0.0, 0, 0.0
-        for frame in self.inside_frames:
-            packet = frame.ip
-            if packet is None or packet.protocol == ICMP or frame.time >= until:
-                continue  # by ICMP a host may say that its daemons are gone
-            if (packet.source, packet.destination) == (far, near):
-                last, unanswered = frame.time, 0
-            elif (packet.source, packet.destination) == (near, far) and last:
-                unanswered, end = unanswered + 1, frame.time
-        return Silence(last, end - last, unanswered) if unanswered > 1 else None
+        return sightings.silence(self.inside_frames, near, far, until)
 
     @cached_property
     def keys(self) -> dict[int, list[esp.Key]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.wire import esp, fragments
-from lab.wire.decode import Frame, Packet
+from lab.wire.decode import ICMP, Frame, Packet
 from lab.wire.isakmp import IsakmpMessage
 from lab.wire.l2tp import L2tpMessage
 from lab.wire.ppp import PppFrame
@@ -66,6 +67,20 @@ class Silence:
     since: float
     seconds: float
     unanswered: int
+
+
+def silence(frames: Iterable[Frame], near: str, far: str, until: float) -> Silence | None:
+    """How a far end fell silent on a wire before a time; None if it had the last word."""
+    last, unanswered, end = 0.0, 0, 0.0
+    for frame in frames:
+        packet = frame.ip
+        if packet is None or packet.protocol == ICMP or frame.time >= until:
+            continue  # by ICMP a host may say that its daemons are gone
+        if (packet.source, packet.destination) == (far, near):
+            last, unanswered = frame.time, 0
+        elif (packet.source, packet.destination) == (near, far) and last:
+            unanswered, end = unanswered + 1, frame.time
+    return Silence(last, end - last, unanswered) if unanswered > 1 else None
 
 
 def put_data_together(inside: list[Inside]) -> None:

@@ -65,8 +65,10 @@ def test_a_wrong_destination_fails_by_packets_alone(recordings: Recordings) -> N
 def test_what_is_sealed_needs_keys(recordings: Recordings) -> None:
     run = recordings("vpn-nat")
     with_keys, without = judged(run), judged(run, keys=False)
-    assert {"P-03", "P-08"} <= {f.requirement for f in with_keys.findings}
-    assert without.unjudged["P-03"] == without.unjudged["P-08"] == KEYS
+    assert "P-03" in {f.requirement for f in with_keys.findings}
+    assert without.unjudged["P-03"] == KEYS
+    # How often a tunnel was brought up, and whether it was to be, is for a record to say.
+    assert with_keys.unjudged["P-08"] == RECORD
     assert not without.failed
 
 
