@@ -52,7 +52,7 @@ DEFECTS = {
         "original = Vpn._open\n"
         "def open_and_kill(self, *which):\n"
         "    sessions = original(self, *which)\n"
-        "    self._lnss[0].daemon.signal(11)\n"
+        "    next(iter(self._lnss.values())).daemon.signal(11)\n"
         "    return sessions\n"
         "Vpn._open = open_and_kill",
     ),
@@ -61,7 +61,7 @@ DEFECTS = {
         "original = Vpn._open\n"
         "def open_and_kill(self, *which):\n"
         "    sessions = original(self, *which)\n"
-        "    xl2tpd = self._lnss[0].daemon.pid\n"
+        "    xl2tpd = next(iter(self._lnss.values())).daemon.pid\n"
         "    import os, pathlib\n"
         "    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):\n"
         "        if stat.read_text().rpartition(')')[2].split()[1] == str(xl2tpd):\n"
