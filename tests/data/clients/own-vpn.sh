@@ -65,7 +65,8 @@ swanctl --load-all --file "$own/swanctl.conf" > "$own/loaded" 2>&1 || cat "$own/
 swanctl --initiate --child l2tp --timeout 60
 [ -z "${OWN_IPSEC_ONLY:-}" ] || { sleep 1; exit 0; }
 
-# L2TP and PPP: one call, one session. ip-up says when PPP is up, and ip-down that it has ended.
+# L2TP and PPP: one call, one session. ip-up says when PPP is up. The address is the gateway's to give: without
+# noipdefault pppd asks for the one that the host's name has.
 echo "\"$LAB_CHAP_USER\" * \"${OWN_CHAP_SECRET:-$(cat "$LAB_CHAP_SECRET_FILE")}\" *" > /etc/ppp/chap-secrets
 chmod 600 /etc/ppp/chap-secrets
 mkfifo "$own/up"
@@ -74,6 +75,7 @@ chmod 755 /etc/ppp/ip-up
 cat > "$own/options" <<END
 name "$LAB_CHAP_USER"
 noauth
+noipdefault
 refuse-eap
 refuse-pap
 refuse-mschap
