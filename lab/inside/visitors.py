@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.linux.nodes import PINS, Node
+from lab.linux.pid_namespace import numbers_of
 from lab.record.command_event import LeftRunning
 
 GRACE_S = 5.0
@@ -52,7 +53,7 @@ def end(nodes: Iterable[Node]) -> list[LeftRunning]:
     found = {
         pid: LeftRunning(
             source=node,
-            pid=_number_in_node(pid),
+            pid=(numbers_of(pid) or (pid,))[-1],
             program=table[pid].program,
             command_line=_command_line(pid) or table[pid].program,
         )
@@ -133,14 +134,6 @@ def _parse(stat: str) -> Process:
     pid, _, program = head.partition(" (")
     _, parent, _, session, *_ = tail.split()
     return Process(int(pid), int(parent), int(session), program)
-
-
-def _number_in_node(pid: int) -> int:
-    """The number that ``ps`` shows in the node (proc(5), NSpid); the number here if the process is gone."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("NSpid:")).split()[-1])
-    return pid
 
 
 def _command_line(pid: int) -> str:

@@ -73,6 +73,16 @@ def processes_of(network: str) -> tuple[int, ...]:
     return tuple(pid for pid in pids if pid != os.getpid() and _network_of(pid) == wanted)
 
 
+def numbers_of(pid: int) -> tuple[int, ...]:
+    """The numbers of a process, here first and then in each namespace further in (proc(5), NSpid)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
+    found = next((line for line in lines if line.startswith("NSpid:")), "")
+    return tuple(int(word) for word in found.split()[1:])
+
+
 def _network_of(pid: int) -> int:
     try:
         return Path(f"/proc/{pid}/ns/net").stat().st_ino

@@ -13,11 +13,11 @@ import select
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from lab.errors import ProtocolError
 from lab.linux import routes
 from lab.linux.nodes import Node
+from lab.linux.pid_file import open_process
 from lab.linux.worker import readable
 from lab.record.event import Tell
 from lab.record.record import PppSession
@@ -218,7 +218,7 @@ class VpnEntrance:
             if over is not None:
                 poller.register(over, select.POLLIN)
             for number, interface in enumerate(interfaces):
-                ended = self._node.call(_watch, interface)
+                ended = open_process(self._node, f"/run/{interface}.pid")
                 if ended is None:
                     if number == 0:
                         return
@@ -257,12 +257,3 @@ def assign(
     doors = [Door(first.interface, first.local_ip)] if settings.console_allowed else []
     doors += [Door(given[p.name].interface, p.alias, p) for p in agreed.allowed]
     return agreed, doors
-
-
-def _watch(interface: str) -> int | None:
-    """A descriptor that is readable when an interface's pppd has ended; None if it has."""
-    try:
-        pid = int(Path(f"/run/{interface}.pid").read_text())
-        return os.pidfd_open(pid)
-    except (OSError, ValueError):
-        return None

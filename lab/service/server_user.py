@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from lab.linux.nodes import Node
+from lab.linux.pid_file import open_process
 from lab.record.event import Tell
 from lab.service import listeners
 from lab.service.caller import TelephoneCaller
@@ -131,7 +132,7 @@ class ServerUser:
         if gateway and in_use:
             node = self._gateways[gateway]
             for interface in self._sessions(gateway):
-                node.call(_end, interface)
+                _end(node, interface)
             wait_until("the sessions have ended", lambda: not self._sessions(gateway), END_S)
 
     stop = leave
@@ -151,7 +152,13 @@ def _sessions(user: str) -> dict[str, str]:
     return found
 
 
-def _end(interface: str) -> None:
+def _end(node: Node, interface: str) -> None:
     """Have an interface's pppd say goodbye (RFC 1661 5.5)."""
-    with contextlib.suppress(OSError, ValueError):
-        os.kill(int(Path(f"/run/{interface}.pid").read_text()), signal.SIGTERM)
+    pppd = open_process(node, f"/run/{interface}.pid")
+    if pppd is None:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pppd, signal.SIGTERM)
+    finally:
+        os.close(pppd)
