@@ -30,4 +30,4 @@ def test_a_gateway_in_tunnel_mode_refuses_transport_mode(tmp_path: Path) -> None
     (mode,) = (finding for finding in outcome.findings if finding.requirement == "P-02")
     assert mode.verdict == "fail"
     assert "no ESP SA was ever installed" in mode.seen
-    assert "refuses with" in outcome.diagnosis
+    assert "protects UDP 1701 between the two addresses, in tunnel mode" in outcome.diagnosis
