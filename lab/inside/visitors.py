@@ -19,6 +19,7 @@ from lab.record.command_event import LeftRunning
 
 GRACE_S = 5.0
 """From SIGTERM to SIGKILL."""
+MOST_ROUNDS = 10
 SHOWN_CHARACTERS = 80
 """Of a command line."""
 
@@ -36,6 +37,18 @@ class Process:
 def end(nodes: Iterable[Node]) -> list[LeftRunning]:
     """End what users' commands left running in these nodes, and return what that was."""
     nodes = tuple(nodes)
+    found = later = _find(nodes)
+    # One that is deaf to SIGTERM may go on starting others until it is killed.
+    for _ in range(MOST_ROUNDS):
+        if not later:
+            break
+        _stop(later)
+        later = _find(nodes)
+    return list(found.values())
+
+
+def _find(nodes: tuple[Node, ...]) -> dict[int, LeftRunning]:
+    """What users' commands left running, by the numbers that this process knows."""
     networks = {_inode(f"/run/{PINS['net']}/{node.name}"): node.name for node in nodes}
     inside = {
         int(entry.name): networks[inode]
@@ -46,11 +59,11 @@ def end(nodes: Iterable[Node]) -> list[LeftRunning]:
     for own in (os.getpid(), *inits):
         inside.pop(own, None)
     if not inside:
-        return []
+        return {}
 
     table = _table()
     daemons = {daemon.pid for node in nodes for daemon in node.daemons}
-    found = {
+    return {
         pid: LeftRunning(
             source=node,
             pid=(numbers_of(pid) or (pid,))[-1],
@@ -60,8 +73,6 @@ def end(nodes: Iterable[Node]) -> list[LeftRunning]:
         for pid, node in sorted(inside.items())
         if pid in table and not _is_labs(pid, table, daemons, inits)
     }
-    _stop(found)
-    return list(found.values())
 
 
 def _inode(path: str) -> int:
