@@ -17,7 +17,10 @@ from lab.verify.handshakes import handshakes, issuer_of, own_handshakes
 from lab.verify.symptom import Diagnosis, Trail
 from lab.wire import tls
 from lab.wire.decode import TCP
+from lab.wire.hello import HANDSHAKE
 
+CLIENT_HELLO = bytes((HANDSHAKE,))
+"""How what a client of TLS says begins."""
 UNAVAILABLE = 503
 """RFC 9110 15.6.4."""
 LONG_S = 10.0
@@ -110,7 +113,10 @@ def find_resetting_server(trail: Trail) -> Diagnosis | None:
         packets = [frame.ip for frame in connection.frames if frame.ip]
         ends = [packet for packet in packets if packet.ends_connection]
         first = ends[0] if ends else None
-        if first is not None and first.is_reset and first.source == connection.server:
+        if first is None or not first.is_reset or first.source != connection.server:
+            continue
+        # A server of TLS resets whoever speaks something else: then the client is to blame.
+        if connection.port != HTTPS_PORT or connection.out[:1] in (b"", CLIENT_HELLO):
             found.append((connection, len(connection.out)))
     asked = [(connection, size) for connection, size in found if size]
     if not asked:
