@@ -48,7 +48,7 @@ def expand(raw: IO[bytes], what: str, scratch: Path) -> tuple[IO[bytes], str]:
                 digest.update(chunk)
                 target.write(chunk)
             target.seek(0)
-    except BaseException:
+    except BaseException:  # Also Ctrl-C: nobody else knows of the file.
         target.close()
         raise
     return target, f"sha256:{digest.hexdigest()}"

@@ -97,7 +97,7 @@ def _unpack(plan: ImagePlan, root: str) -> None:
         if "No space left" in error.log_tail:
             raise _too_big(plan.name, needed, room) from error
         raise LabBroke(f"the image {plan.name} cannot be unpacked: {error.message}") from error
-    except BaseException:
+    except BaseException:  # Also Ctrl-C: a mount that nobody uses would hold the node's memory.
         syscalls.unmount(root)
         raise
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lab.errors import Issue, TopologyError, UsageError
+from lab.errors import Issue, TopologyError
 from lab.topology import strict_yaml
 from lab.topology.own_rules import OwnRules, RulesFormat
 
+_HINT = "the path is relative to the folder of the topology's file"
 _TABLE = re.compile(r"\*[a-z]+")
 """How a table begins in what ``iptables-save`` prints: ``*filter``."""
 _SOURCE_NAT = {
@@ -27,7 +28,7 @@ def load(path: Path, named: str, node: str, *, snat: bool) -> OwnRules:
 
     Raises UsageError if the file cannot be read, TopologyError with what is wrong with it.
     """
-    text = _text(path, named)
+    text = strict_yaml.read(path, named, "a file of rules", _HINT)
     lines = [line.partition("#")[0] for line in text.splitlines()]
     first = next((line.strip() for line in lines if line.strip()), "")
     kind = RulesFormat.iptables if _TABLE.fullmatch(first) else RulesFormat.nft
@@ -36,22 +37,6 @@ def load(path: Path, named: str, node: str, *, snat: bool) -> OwnRules:
     if issues:
         raise TopologyError(named, tuple(issues))
     return OwnRules(node=node, name=named, text=text, format=kind, source_nat=bool(nat))
-
-
-def _text(path: Path, named: str) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"the rules {named} cannot be read: {error.strerror}",
-            hint="the path is relative to the folder of the topology's file",
-        ) from None
-    if len(data) > strict_yaml.MAX_BYTES:
-        raise UsageError(f"{named} is larger than a file of rules can be (1 MB)")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{named} is not text in UTF-8 (byte {error.start})") from None
 
 
 def _issues(lines: list[str], kind: RulesFormat, node: str, nat: int, *, snat: bool) -> list[Issue]:

@@ -195,7 +195,7 @@ def read(path: Path, source: str, what: str, hint: str) -> str:
     try:
         if path.exists() and not path.is_file():
             found = "a directory" if path.is_dir() else "no regular file"
-            raise UsageError(f"{source} is {found}, not {what}", hint="Name a .yaml file.")
+            raise UsageError(f"{source} is {found}, not {what}", hint="Name a file.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from lab.errors import TopologyError, UsageError
+from lab.errors import TopologyError
 from lab.names import count, did_you_mean
 from lab.topology import strict_yaml, units
 from lab.topology.part import Part
@@ -29,6 +29,7 @@ MAX_ALL_BYTES = 4_000_000
 """Of all bodies together: they travel in the model."""
 MAX_DELAY_S = 86400
 
+_HINT = "the path is relative to the folder of the topology's file"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS = "connection", "content-length", "transfer-encoding"
 """Fields by which an answer ends, which the server writes itself."""
@@ -94,7 +95,7 @@ class StubSpec(Part):
 
 def load(path: Path, shown: str) -> tuple[Stub, ...]:
     """The stubs of a file; UsageError if it cannot be read, TopologyError with all that is wrong with it."""
-    document = strict_yaml.parse(_text(path, shown))
+    document = strict_yaml.parse(strict_yaml.read(path, shown, "a file of stubs", _HINT))
     entries = document.data
     if not document.issues and not isinstance(entries, list):
         document.complain((), "a file of stubs is a list", "begin each stub with - path: /...")
@@ -114,22 +115,6 @@ def load(path: Path, shown: str) -> tuple[Stub, ...]:
     if document.issues:
         raise TopologyError(shown, tuple(document.issues))
     return tuple(stubs)
-
-
-def _text(path: Path, shown: str) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"the stubs {shown} cannot be read: {error.strerror}",
-            hint="the path is relative to the folder of the topology's file",
-        ) from None
-    if len(data) > strict_yaml.MAX_BYTES:
-        raise UsageError(f"{shown} is larger than a file of stubs can be (1 MB)")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{shown} is not text in UTF-8 (byte {error.start})") from None
 
 
 def _stub(document: Document, number: int, entry: Any, path: Path) -> Stub | None:

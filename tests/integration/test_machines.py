@@ -137,13 +137,15 @@ def test_a_charon_of_ones_own_has_its_plugins_and_loads_connections(runs: Runs) 
     assert "ended 0" in ran.stdout
 
 
-@pytest.mark.skipif(shutil.which("wvdialconf") is None, reason="wvdial is not installed")
+@pytest.mark.skipif(
+    shutil.which("wvdialconf") is None, reason="needs wvdialconf, of the package wvdial"
+)
 def test_wvdialconf_finds_the_modem(runs: Runs) -> None:
     ran = runs.get("dial", "--no-path", "--", "wvdialconf", "/tmp/wvdial.conf")
     assert "Found a modem on /dev/ttyS0." in ran.stdout + ran.stderr, ran.told
 
 
-@pytest.mark.skipif(shutil.which("cu") is None, reason="cu is not installed")
+@pytest.mark.skipif(shutil.which("cu") is None, reason="needs the program cu, of the package cu")
 def test_cu_gets_lock_and_port(runs: Runs) -> None:
     ran = runs.get("dial", "--no-path", "--", sys.executable, os.fspath(DATA / "cu.py"))
     assert ran.status == 0, ran.told
