@@ -133,7 +133,7 @@ def write_options(node: Node, path: str, options: Options) -> None:
     """
     options.log.parent.mkdir(parents=True, exist_ok=True)
     node.write(path, render_options(options))
-    node.call(furnishing.hide_hooks)
+    node.hide(furnishing.HOOKS)
 
 
 def write_secrets(node: Node, accounts: Iterable[PppAccount]) -> None:

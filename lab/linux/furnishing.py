@@ -18,9 +18,10 @@ import os
 import shutil
 import socket
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from lab.errors import KernelError
 from lab.linux import resolving, syscalls
 
 PRIVATE = "/run/lab"
@@ -53,8 +54,11 @@ SECRETS = (
 )
 """Where daemons keep keys and passwords: this machine's own ones have no business in a lab."""
 
-HOOKS = ("auth-down", "auth-up", "ip-down", "ip-pre-up", "ip-up", "ipv6-down", "ipv6-up")
-"""What pppd(8) starts below /etc/ppp: on Debian each runs what packages have put beside it."""
+HOOKS = tuple(
+    f"/etc/ppp/{name}"
+    for name in ("auth-down", "auth-up", "ip-down", "ip-pre-up", "ip-up", "ipv6-down", "ipv6-up")
+)
+"""What pppd(8) starts: on Debian each runs what packages have put beside it."""
 
 DEVICES = (
     "null", "zero", "full", "random", "urandom", "tty", "ptmx", "console", "ppp", "net",
@@ -196,12 +200,10 @@ def _bind_etc(files: Mapping[str, str]) -> None:
         elif os.path.exists(target):
             syscalls.mount(f"{PRIVATE}{path}", target, "", syscalls.MS_BIND)
 
-    hooks = {f"/etc/ppp/{name}" for name in HOOKS}
-
     def left_out(folder: str, names: list[str]) -> set[str]:
         paths = {f"{folder}/{name}": name for name in names}
         kept_back = {path for path in paths if not os.access(path, os.R_OK)}
-        return {paths[path] for path in paths if path in kept_back | hooks | set(SECRETS)}
+        return {paths[path] for path in paths if path in kept_back | {*HOOKS, *SECRETS}}
 
     for directory in filter(os.path.isdir, DAEMONS_DIRECTORIES):
         private = f"{PRIVATE}{directory}"
@@ -209,10 +211,14 @@ def _bind_etc(files: Mapping[str, str]) -> None:
         syscalls.mount(private, directory, "", syscalls.MS_BIND)
 
 
-def hide_hooks() -> None:
-    """Have a pppd of the lab's own run no scripts of packages: only those that were written in this node."""
-    for name in HOOKS:
-        path = f"/etc/ppp/{name}"
+def hide(paths: Iterable[str]) -> None:
+    """Let files of the surrounding /etc be missing in this node; what was written in the node stays.
+
+    Raises KernelError outside of a node, where the files would be this machine's own.
+    """
+    if not os.path.isdir(PRIVATE):
+        raise KernelError("hide files of", "this machine", "only a node has an /etc of its own")
+    for path in paths:
         if os.path.exists(path) and not os.path.exists(f"{PRIVATE}{path}"):
             os.unlink(path)
 

@@ -237,6 +237,11 @@ class Node:
         self.call(os.makedirs, Path(path).parent, exist_ok=True)
         self.call(furnishing.write, path, text, mode)
 
+    def hide(self, paths: Iterable[str]) -> None:
+        """Let files of the surrounding /etc be missing here, but for those that were written here."""
+        self.furnish()
+        self.call(furnishing.hide, paths)
+
     def furnish(self) -> None:
         """Give the node what programs need: only now, as a hundred hosts have no daemons."""
         if not self._furnished:

@@ -8,7 +8,7 @@ import inspect
 import os
 import pkgutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ class Here(Node):
     def write(self, path: str | Path, text: str, mode: int = 0o600) -> None:
         self.written += 1
 
+    def hide(self, paths: Iterable[str]) -> None: ...
     def furnish(self) -> None: ...
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
