@@ -10,28 +10,20 @@ import os
 import select
 import signal
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from lab.linux.nodes import PINS, Node
+from lab.linux import process_table
+from lab.linux.nodes import Node
 from lab.linux.pid_namespace import numbers_of
+from lab.linux.process_table import Process
 from lab.record.command_event import LeftRunning
 
 GRACE_S = 5.0
 """From SIGTERM to SIGKILL."""
 MOST_ROUNDS = 10
+"""Against a program that starts others for ever; what is there then is g6's to tell."""
 SHOWN_CHARACTERS = 80
 """Of a command line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One line of ``ps``."""
-
-    pid: int
-    parent: int
-    session: int
-    program: str
 
 
 def end(nodes: Iterable[Node]) -> list[LeftRunning]:
@@ -49,19 +41,12 @@ def end(nodes: Iterable[Node]) -> list[LeftRunning]:
 
 def _find(nodes: tuple[Node, ...]) -> dict[int, LeftRunning]:
     """What users' commands left running, by the numbers that this process knows."""
-    networks = {_inode(f"/run/{PINS['net']}/{node.name}"): node.name for node in nodes}
-    inside = {
-        int(entry.name): networks[inode]
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and (inode := _inode(f"{entry}/ns/net")) and inode in networks
-    }
-    inits = {node.init for node in nodes}
-    for own in (os.getpid(), *inits):
-        inside.pop(own, None)
+    inside = {pid: node.name for node in nodes for pid in node.strays()}
     if not inside:
         return {}
 
-    table = _table()
+    table = process_table.take()
+    inits = {node.init for node in nodes}
     daemons = {daemon.pid for node in nodes for daemon in node.daemons}
     return {
         pid: LeftRunning(
@@ -73,14 +58,6 @@ def _find(nodes: tuple[Node, ...]) -> dict[int, LeftRunning]:
         for pid, node in sorted(inside.items())
         if pid in table and not _is_labs(pid, table, daemons, inits)
     }
-
-
-def _inode(path: str) -> int:
-    """Of a namespace, where it is one that may be looked at; else 0, which no namespace has."""
-    try:
-        return Path(path).stat().st_ino
-    except OSError:
-        return 0
 
 
 def _is_labs(pid: int, table: Mapping[int, Process], daemons: set[int], inits: set[int]) -> bool:
@@ -127,24 +104,6 @@ def _ended(handles: set[int]) -> set[int]:
         if poller.poll(GRACE_S * 1000):
             gone.add(handle)
     return gone
-
-
-def _table() -> dict[int, Process]:
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                process = _parse((entry / "stat").read_text())
-                found[process.pid] = process
-    return found
-
-
-def _parse(stat: str) -> Process:
-    """A line of proc(5)'s ``stat``; a program's name may have blanks and brackets in it."""
-    head, _, tail = stat.rpartition(")")
-    pid, _, program = head.partition(" (")
-    _, parent, _, session, *_ = tail.split()
-    return Process(int(pid), int(parent), int(session), program)
 
 
 def _command_line(pid: int) -> str:

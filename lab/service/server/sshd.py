@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lab.errors import DaemonError
+from lab.linux import process_table
 from lab.linux.nodes import Node
 from lab.linux.process import DEVNULL, Log, Popen, how_ended
 from lab.linux.worker import Broke, readable, start_worker
@@ -224,14 +225,8 @@ def _programs(node: Node, uids: set[int]) -> set[int]:
 
 
 def _descendants(ancestor: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                # proc(5): pid (name) state parent; a name may have parentheses in it.
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                parents[int(entry.name)] = int(fields[1])
+    processes = process_table.take().values()
     found = [ancestor]
     for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
+        found += [each.pid for each in processes if each.parent == pid]
     return set(found[1:])

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from lab.inside.visitors import Process, _is_labs, _parse
+from lab.inside.visitors import _is_labs
+from lab.linux.process_table import Process, parse
 
 DAEMON, INIT = 40, 41
 
@@ -19,7 +20,7 @@ DAEMON, INIT = 40, 41
     ],
 )
 def test_a_line_of_proc_is_read_whatever_the_name(stat: str, expected: Process) -> None:
-    assert _parse(stat) == expected
+    assert parse(stat) == expected
 
 
 @pytest.mark.parametrize(
