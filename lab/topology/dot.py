@@ -89,6 +89,7 @@ def _hub_zone(topology: Topology, route: RouteMap, segment: Segment) -> Zone | N
 def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
     what = TRAITS[node.role].title
     if topology.firewall is not None and topology.firewall.node == node.name:
+        what = what.replace("default deny", escape(shown.policy(topology, topology.firewall)))
         by_ipv6 = any(interface.address6 for interface in node.interfaces)
         what += f", SNAT{' of IPv4' if by_ipv6 else ''}" if topology.firewall.snat else ""
         what += f"<br/>{opened}" if (opened := shown.opens(topology.firewall)) else ""

@@ -99,7 +99,8 @@ def _about(topology: Topology, node: NodePlan) -> str:
         outside = ", ".join(node.interface(topology.firewall.outside).ips)
         of_ipv4 = " of IPv4" if node.interface(topology.firewall.outside).address6 else ""
         nat = f"SNAT{of_ipv4}" if topology.firewall.snat else ""
-        does = filter(None, ("default deny", nat, shown.opens(topology.firewall)))
+        policy = shown.policy(topology, topology.firewall)
+        does = filter(None, (policy, nat, shown.opens(topology.firewall)))
         return f"{outside}  {', '.join(does)}"
 
     lines = len(topology.lines_of(node.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.topology.model import Firewall, NodePlan, Topology
+from lab.topology.own_rules import find
 from lab.topology.servers import Speaks
 
 
@@ -24,6 +25,12 @@ def later(topology: Topology, node: NodePlan) -> tuple[str, ...]:
     before = {address for move in moves for address in move.old}
     after = dict.fromkeys(address for move in moves for address in move.new)
     return tuple(each for each in after if each in node.service_addresses and each not in before)
+
+
+def policy(topology: Topology, firewall: Firewall) -> str:
+    """What the firewall does with the rest: ``default deny``, or what a file of the user's has it do."""
+    own = find(topology.own_rules, firewall.node)
+    return "default deny" if own is None else f"rules of {own.name}"
 
 
 def opens(firewall: Firewall) -> str:

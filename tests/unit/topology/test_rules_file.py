@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from lab import codec
 from lab.errors import DaemonError, TopologyError, UsageError
 from lab.linux import firewall, own_rules
-from lab.topology import load, rules_file
+from lab.topology import dot, draw, load, rules_file
 from lab.topology.model import Topology
 from lab.topology.own_rules import OwnRules, RulesFormat, find
 from lab.topology.resolve import resolve
@@ -135,3 +136,11 @@ def test_a_refusal_in_words(said: str, words: str) -> None:
     refusal = DaemonError("nft", "ended with exit status 1", log_tail=said)
 
     assert words in own_rules.in_words(refusal)
+
+
+@pytest.mark.parametrize("drawn", [draw.text, dot.render], ids=["text", "picture"])
+def test_what_is_drawn_names_the_file(drawn: Callable[[Topology], str], tmp_path: Path) -> None:
+    assert "default deny" in drawn(resolve(load.load("direct-snat"), b""))
+    own = drawn(own_topology(tmp_path, NFT))
+    assert "rules of sub/mine" in own
+    assert "default deny" not in own
