@@ -196,23 +196,27 @@ def _no_proxy(trail: CommandTrail, variable: str, sentence: str) -> Diagnosis:
 
 
 def find_wrong_resolver(trail: CommandTrail) -> Diagnosis | None:
-    """The last lookup went to somebody who is not the node's name server, and was not answered."""
+    """The last lookup went to somebody who is no name server of the node's, and was not answered."""
     if not trail.lookups or any(f.started > trail.lookups[-1].time for f in trail.flows):
         return None
-    last, own = trail.lookups[-1], trail.node.resolver
+    last, own = trail.lookups[-1], trail.name_servers
     if (
         last.answered
-        or last.server == own
+        or last.server in own
         or any(e.part is NodePart.resolver for e in trail.altered)
     ):
         return None
     asked = sum(len(each.asked) for each in trail.lookups if each.server == last.server)
-    server = f"{trail.name}'s name server is {own}" if own else f"{trail.name} has no name server"
+    server = (
+        f"{trail.name} has {count(len(own), 'name server')}, {all_of(own)}"
+        if own
+        else f"{trail.name} has no name server"
+    )
     return Diagnosis(
         "wrong-resolver",
         f"{trail.name} asked {last.server} for {last.name} {count(asked, 'time')}, and got no answer: "
         + server,
-        f"ask {own}"
+        f"ask {all_of(own)}"
         if own
         else f"lab exec {trail.name} -- cat /etc/hosts shows the names that it knows",
     )

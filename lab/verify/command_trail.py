@@ -221,6 +221,13 @@ class CommandTrail:
 
         return dns.read((f, f.ip) for f in self.frames if f.ip and f.ip.uses_udp(DNS_PORT))
 
+    @property
+    def name_servers(self) -> tuple[str, ...]:
+        """Whom the node may ask: who stands in its resolv.conf, and whom PPP tells a caller of (L-03)."""
+        lig = self.case.topology.lig if self.is_agent else None
+        both = (self.node.resolver, lig.utility if lig else "")
+        return tuple(address for address in both if address)
+
     @cached_property
     def ledger(self) -> list[Transaction]:
         """What the servers noted while the command ran."""

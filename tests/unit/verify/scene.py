@@ -12,6 +12,8 @@ from scapy.packet import Packet, Raw
 
 from lab.record.command_event import CommandRun, NodeAltered, NodePart
 from lab.record.record import Transaction
+from lab.topology.load import load
+from lab.topology.resolve import resolve
 from lab.verify.command_trail import CommandTrail
 from tests.recordings.true_run import TrueRun
 
@@ -188,6 +190,17 @@ def ping(*, passed: bool = False, answered: bool = False, expired: bool = False)
             scene.hears(back(echo) / ICMP(type=0, id=9, seq=1))
         if expired:
             scene.is_told(echo, 11, 0)
+
+    return change
+
+
+def by_telephone(utility: str) -> Change:
+    """PPP tells the HMC of a name server, too (L-03)."""
+
+    def change(scene: Scene) -> None:
+        lig = resolve(load("dial"), bytes(32)).lig
+        assert lig is not None, "who is called"
+        scene.run.topology = replace(scene.run.topology, lig=replace(lig, utility=utility))
 
     return change
 

@@ -22,6 +22,7 @@ from tests.unit.verify.scene import (
     SERVER,
     Change,
     Scene,
+    by_telephone,
     deaf,
     dropped_own,
     from_firewall,
@@ -135,11 +136,12 @@ ROWS = [
         command.find_wrong_resolver,
         lambda s: s.asks("x.test", NOBODY),
         "wrong-resolver",
-        "hmc asked 8.8.8.8 for x.test 1 time, and got no answer: hmc's name server is 203.0.113.1",
+        "hmc asked 8.8.8.8 for x.test 1 time, and got no answer: hmc has 1 name server, 203.0.113.1",
         (
             lambda s: s.asks("x.test"),
             lambda s: s.is_answered(s.asks("x.test", NOBODY), SERVER),
             many(lambda s: s.asks("x.test", NOBODY), Scene.calls),
+            many(by_telephone(NOBODY), lambda s: s.asks("x.test", NOBODY)),
         ),
     ),
     Row(
