@@ -18,17 +18,21 @@ from lab.secret import Secret
 T = TypeVar("T")
 
 HIDDEN = "(secret)"
+LEFT_OUT = {"left out": "where it is the default"}
+"""``metadata`` of a field that is not written where it has its default."""
 
 
 def dump(value: Any, *, indent: int | None = 1, reveal: bool = False) -> str:
     """Write a dataclass as JSON, its secrets only to ``reveal`` them; the same value gives the same bytes."""
 
-    def write(part: object) -> str:
-        if not isinstance(part, Secret):
-            raise TypeError(f"{part!r} cannot be written as JSON")
-        return part.reveal() if reveal else HIDDEN
+    def write(part: object) -> str | dict[str, object]:
+        if isinstance(part, Secret):
+            return part.reveal() if reveal else HIDDEN
+        if dataclasses.is_dataclass(part) and not isinstance(part, type):
+            return _fields(part)
+        raise TypeError(f"{part!r} cannot be written as JSON")
 
-    return json.dumps(dataclasses.asdict(value), indent=indent, sort_keys=True, default=write)
+    return json.dumps(write(value), indent=indent, sort_keys=True, default=write)
 
 
 def load(kind: type[T], text: str) -> T:
@@ -69,6 +73,15 @@ def build(kind: Any, value: Any) -> Any:
         return Secret(_check(str, value))
 
     return _check(kind, value)
+
+
+def _fields(value: Any) -> dict[str, object]:
+    own = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+    return {
+        field.name: part
+        for field, part in own
+        if field.metadata != LEFT_OUT or part != field.default
+    }
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import KernelError
-from lab.linux import addresses, netlink, routes
+from lab.linux import addresses, netem, netlink, routes
 from lab.linux.netlink import NetlinkRequest, NetlinkSocket, attribute, nest, text, u8, u32
 from lab.linux.nodes import Node
 from lab.topology import model
@@ -66,7 +66,6 @@ WIRES_SYSCTLS: Mapping[str, str] = {
 _OPTIONAL_SYSCTLS = ("net.ipv6.", "net.bridge.")
 
 _RTM_NEWLINK = 16
-_RTM_NEWQDISC = 36
 
 _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
@@ -84,12 +83,6 @@ _DEVCONF = {
     "arp_announce": (18, 2),
     "arp_ignore": (19, 1),
 }
-
-_TCA_KIND, _TCA_OPTIONS = 1, 2
-_TC_H_ROOT = 0xFFFFFFFF
-_TCA_NETEM_RATE, _TCA_NETEM_RATE64, _TCA_NETEM_LATENCY64 = 6, 8, 10
-_QUEUE_PACKETS = 1000
-_SMALLEST_FRAME_BITS = 64 * 8
 
 _SIOCGSKNS = 0x894C
 _SIOCETHTOOL = 0x8946
@@ -176,8 +169,8 @@ def node_requests(topology: model.Topology, node: model.NodePlan) -> list[Netlin
         requests += _settings(label, index), _up(label, index)
         requests += addresses.of_interface(label, index, interface)
         segment = topology.segment(interface.segment)
-        if segment.rate_bit_s or segment.delay_s:
-            requests.append(_netem(label, index, segment))
+        if segment.rate_bit_s or segment.delay_s or segment.impairment:
+            requests.append(netem.request(label, index, segment))
 
     for address in (*node.service_addresses, *node.unlisted_addresses):
         requests.append(addresses.request(f"{node.name}'s lo", LOOPBACK_INDEX, address))
@@ -356,30 +349,3 @@ def _sysctls(node: model.NodePlan, fresh: Mapping[str, str]) -> dict[str, str]:
 
 def _by_ipv6(node: model.NodePlan) -> bool:
     return any(interface.address6 for interface in node.interfaces)
-
-
-def _netem(label: str, index: int, segment: model.Segment) -> NetlinkRequest:
-    # Room for what is on the way, were it all of the smallest frames, and for a router's queue.
-    flying = segment.rate_bit_s * segment.delay_s / _SMALLEST_FRAME_BITS
-    options = struct.pack("=IIIIII", 0, _QUEUE_PACKETS + int(flying), 0, 0, 0, 0)
-    options += attribute(_TCA_NETEM_LATENCY64, struct.pack("=q", round(segment.delay_s * 1e9)))
-    if segment.rate_bit_s:
-        bytes_s = segment.rate_bit_s // 8
-        if bytes_s >= 1 << 32:
-            options += attribute(_TCA_NETEM_RATE64, struct.pack("=Q", bytes_s))
-        rate = struct.pack("=IiIi", min(bytes_s, 0xFFFFFFFF), 0, 0, 0)
-        options += attribute(_TCA_NETEM_RATE, rate)
-
-    body = (
-        _QDISC.pack(0, index, 0x10000, _TC_H_ROOT, 0)
-        + text(_TCA_KIND, "netem")
-        + attribute(_TCA_OPTIONS, options)
-    )
-    return NetlinkRequest(
-        "set rate and delay of",
-        label,
-        _RTM_NEWQDISC,
-        netlink.CREATE | netlink.EXCL,
-        body,
-        hint="this kernel lacks sch_netem; the lab's own has it (lab run --engine uml)",
-    )

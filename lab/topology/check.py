@@ -14,12 +14,13 @@ from itertools import chain, count
 
 from lab import ways
 from lab.names import all_of, did_you_mean
-from lab.topology.claims import claims
+from lab.topology.claims import requirement_ids
 from lab.topology.family import V4_ONLY, Family
 from lab.topology.roles import TRAITS, Role, taking
 from lab.topology.routing import Network
 from lab.topology.spec import NodeSpec, TopologySpec
 from lab.topology.strict_yaml import Place, names_a_file
+from lab.topology.values import POINT_TO_POINT
 
 RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 """Names that mean something else to the kernel or the lab: interfaces are called as their link."""
@@ -54,11 +55,6 @@ class Complaint:
 
 def is_private(address: str) -> bool:
     return any(ipaddress.ip_address(address.partition("/")[0]) in net for net in PRIVATE)
-
-
-def requirement_ids() -> tuple[str, ...]:
-    """The vocabulary of ``expect``: every requirement that the lab can judge."""
-    return tuple(claims())
 
 
 def network(spec: TopologySpec) -> Network:
@@ -155,7 +151,8 @@ def _addresses(spec: TopologySpec) -> Iterator[Complaint]:
     for name, link in spec.links.items():
         subnet = ipaddress.ip_network(link.subnet)
         needs = (("links", name, "subnet"),)
-        if len(link.nodes) > subnet.num_addresses - 2:
+        pair = subnet.prefixlen == POINT_TO_POINT
+        if len(link.nodes) > subnet.num_addresses - (0 if pair else 2):
             problem = f"{link.subnet} has no room for {len(link.nodes)} nodes"
             yield Complaint(("links", name, "subnet"), problem, "take a shorter prefix")
 
@@ -168,7 +165,7 @@ def _addresses(spec: TopologySpec) -> Iterator[Complaint]:
             if ip not in subnet:
                 suggestion = _same_link(spec, address)
                 yield Complaint(place, f"{address} is not in {link.subnet}", suggestion, needs)
-            elif ip in (subnet[0], subnet[-1]):
+            elif ip in (subnet[0], subnet[-1]) and not pair:
                 kind = "network" if ip == subnet[0] else "broadcast"
                 yield Complaint(
                     place, f"{address} is the {kind} address of {link.subnet}", "", needs

@@ -35,6 +35,11 @@ def claims() -> dict[str, Claim]:
     return dict(sorted(found.items(), key=lambda item: _rank(item[0])))
 
 
+def requirement_ids() -> tuple[str, ...]:
+    """The vocabulary of ``expect``: every requirement that the lab can judge."""
+    return tuple(claims())
+
+
 def _rank(requirement: str) -> tuple[int, str, int]:
     """By group, then by number; groups that other packages bring come last."""
     group = requirement.rstrip("0123456789")

@@ -169,7 +169,7 @@ def _rows(topology: Topology, hub: Segment) -> Iterator[str]:
 
 def _segment_label(segment: Segment) -> str:
     mtu = f"<br/>MTU {segment.mtu}" if segment.mtu != 1500 else ""
-    speed = f"{units.show_wire(segment.rate_bit_s, segment.delay_s)}{mtu}"
+    speed = f"{shown.wire(segment)}{mtu}"
     subnets = "<br/>".join(filter(None, (segment.subnet, segment.subnet6)))
     return f'<font color="{INK}"><b>{segment.name}</b></font><br/>{subnets}<br/>{speed}'
 

@@ -120,7 +120,7 @@ def _about(topology: Topology, node: NodePlan) -> str:
 
 def _wire(segment: Segment) -> str:
     mtu = f", MTU {segment.mtu}" if segment.mtu != 1500 else ""
-    return f"{segment.subnet:<18}{units.show_wire(segment.rate_bit_s, segment.delay_s)}{mtu}"
+    return f"{segment.subnet:<18}{shown.wire(segment)}{mtu}"
 
 
 # -- the telephone ---------------------------------------------------------------------------------

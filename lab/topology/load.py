@@ -19,6 +19,7 @@ from lab.topology import (
     check,
     check_back_ends,
     check_calls,
+    check_impairments,
     check_ipv6,
     check_own,
     check_profile,
@@ -176,6 +177,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
     parts = (
         check_profile,
         check,
+        check_impairments,
         check_ipv6,
         check_telephone,
         check_calls,

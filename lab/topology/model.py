@@ -19,26 +19,12 @@ from lab.topology.ppp import PppAuth as PppAuth
 from lab.topology.ppp import PppServer as PppServer
 from lab.topology.proxy import HttpProxy
 from lab.topology.roles import Role as Role
+from lab.topology.segment import Segment as Segment
 from lab.topology.servers import BackEnd, ListedServer, Stub, TlsPlan
 from lab.topology.service import RemoteService as RemoteService
 from lab.topology.telephone import Lig, ModemLine, Telephone
 
 HTTP_PORT, HTTPS_PORT = 80, 443
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """One captured wire: a switch that every attached interface plugs into."""
-
-    name: str
-    subnet: str
-    subnet6: str = ""
-    """Of IPv6; empty on a wire without it."""
-    rate_bit_s: int
-    """Each interface's transmit rate."""
-    delay_s: float
-    """One-way delay between any two interfaces of the segment."""
-    mtu: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

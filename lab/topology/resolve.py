@@ -74,6 +74,7 @@ class _Resolver(Site):
                     rate_bit_s=link.rate,
                     delay_s=link.delay,
                     mtu=link.mtu,
+                    impairment=link.impairment,
                 )
                 for name, link in spec.links.items()
             ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.topology import catalogue, check
+from lab.topology import catalogue
+from lab.topology.claims import requirement_ids
 from lab.topology.spec import TopologySpec
 from lab.topology.values import LINK_NAME, NODE_NAME
 
@@ -17,7 +18,7 @@ def schema() -> dict[str, Any]:
     properties = result["properties"]
     own = {"pattern": r"/|\.ya?ml$", "description": "A file, relative to this one."}
     properties["profile"]["anyOf"] = [{"enum": list(catalogue.names())}, own]
-    properties["expect"]["items"]["enum"] = list(check.requirement_ids())
+    properties["expect"]["items"]["enum"] = list(requirement_ids())
     properties["expect"]["uniqueItems"] = True
     for key in ("nodes", "telephone", "agents"):
         properties[key]["propertyNames"] = {"pattern": NODE_NAME, "maxLength": 11}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lab.topology.model import Firewall, NodePlan, Topology
+from lab.topology import units
+from lab.topology.model import Firewall, NodePlan, Segment, Topology
 from lab.topology.own_rules import find
 from lab.topology.servers import Speaks
 
@@ -39,3 +40,20 @@ def opens(firewall: Firewall) -> str:
         return "opens names"
     ranges = any("/" in rule.destination for rule in firewall.rules if rule.protocol == "tcp")
     return "opens ranges" if ranges else ""
+
+
+def wire(segment: Segment) -> str:
+    """``100 Mbit/s, 20 ms ±5 ms, 2% lost``: what a wire is like, and what chance does there."""
+    told = units.show_wire(segment.rate_bit_s, segment.delay_s)
+    bad = segment.impairment
+    if bad is None:
+        return told
+    jitter = f" ±{units.show_delay(bad.jitter_s)}" if bad.jitter_s else ""
+    chances = (
+        (bad.loss, "lost"),
+        (bad.duplicate, "twice"),
+        (bad.corrupt, "corrupt"),
+        (bad.reorder, "reordered"),
+    )
+    shares = (f"{units.show_percent(share)} {what}" for share, what in chances if share)
+    return ", ".join([told + jitter, *shares])

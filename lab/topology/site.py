@@ -26,6 +26,7 @@ from lab.topology.model import HTTP_PORT, Endpoint, Errand, PppAccount
 from lab.topology.part import WaySpec
 from lab.topology.roles import PUBLIC, PUBLIC6, TRAITS, PoolPlan, Role
 from lab.topology.spec import TopologySpec
+from lab.topology.values import POINT_TO_POINT
 
 CUSTOMER_DOMAIN = "customer.test"
 TLS_PORT = 443
@@ -311,8 +312,10 @@ def address6(subnet: str, subnet6: str, address: str) -> str:
 
 
 def _free(subnet: IPv4Network, taken: set[IPv4Address], start: int) -> Iterator[IPv4Address]:
-    """The addresses of a subnet that are not taken when asked for, without its first and last."""
-    for offset in range(start, subnet.num_addresses - 1):
+    """The addresses of a subnet that are not taken when asked for, without its first and last; a /31 has two
+    addresses, and both are hosts' (RFC 3021)."""
+    pair = subnet.prefixlen == POINT_TO_POINT
+    for offset in range(0, 2) if pair else range(start, subnet.num_addresses - 1):
         if subnet[offset] not in taken:
             yield subnet[offset]
 

@@ -19,6 +19,7 @@ from lab.topology.errand_kinds import ErrandKind
 from lab.topology.own_rules import OwnRules
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
+from lab.topology.segment import Impairment
 from lab.topology.servers import Stub
 from lab.topology.service import Inbound
 from lab.topology.telephone import Outcome, ResultTable
@@ -32,6 +33,7 @@ from lab.topology.values import (
     ModemRate,
     NodeName,
     Number,
+    Percent,
     Pool,
     Rate,
     Subnet,
@@ -133,6 +135,23 @@ class LinkSpec(Part):
     )
     rate: Rate = Field(description="What each plugged interface can send, such as 100Mbit.")
     delay: Delay = Field(default=0.0, description="One-way delay between two nodes, such as 20ms.")
+    jitter: Delay = Field(
+        default=0.0,
+        description="How far the delay differs from packet to packet, up or down; they may overtake.",
+    )
+    loss: Percent = Field(default=0.0, description="How many packets are lost, such as 2%.")
+    duplicate: Percent = Field(default=0.0, description="How many come twice.")
+    corrupt: Percent = Field(default=0.0, description="How many come with one bit flipped.")
+    reorder: Percent = Field(
+        default=0.0, description="How many skip the delay, and so overtake the ones before."
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=1 << 32,
+        strict=True,
+        description="Another number has chance strike other packets of the link.",
+    )
     mtu: int = Field(default=1500, ge=576, le=9000, strict=True, description="Largest IP packet.")
     nodes: dict[NodeName, Address] = Field(
         description="The nodes on this link with their addresses; an empty one is allocated."
@@ -141,6 +160,20 @@ class LinkSpec(Part):
         default_factory=dict,
         description="IPv6 addresses of nodes that shall not have that of their IPv4 host number.",
     )
+
+    @property
+    def impairment(self) -> Impairment | None:
+        """None where nothing is left to chance."""
+        if not any((self.jitter, self.loss, self.duplicate, self.corrupt, self.reorder)):
+            return None
+        return Impairment(
+            jitter_s=self.jitter,
+            loss=self.loss,
+            duplicate=self.duplicate,
+            corrupt=self.corrupt,
+            reorder=self.reorder,
+            seed=self.seed,
+        )
 
 
 class LineSpec(Part):

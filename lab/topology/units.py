@@ -12,6 +12,7 @@ _POWERS = {"bit": 0, "kbit": 3, "Mbit": 6, "Gbit": 9}
 RATE = r"[0-9]+(\.[0-9]+)?(bit|kbit|Mbit|Gbit)"
 DURATION = r"[0-9]+(\.[0-9]+)?(us|ms|s|min|h|d)"
 SIZE = r"[0-9]+(\.[0-9]+)?(B|kB|MB)"
+PERCENT = r"[0-9]+(\.[0-9]+)?%"
 
 _BIT_S = {unit: Decimal(10) ** power for unit, power in _POWERS.items()}
 _SECONDS = {
@@ -43,6 +44,22 @@ def parse_size(text: object) -> int:
     """``5kB`` to bytes; ValueError says what a size looks like."""
     number, factor = _split(text, _BYTES, "a size with its unit, such as 500B or 5kB")
     return int(number * factor)
+
+
+def parse_percent(text: object) -> float:
+    """``2%`` to 0.02; ValueError says what a percentage looks like, and that all would be too much."""
+    match = re.fullmatch(PERCENT, text, re.ASCII) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"must be a percentage such as 2% or 0.1%, not {text!r}")
+    share = float(Decimal(str(text)[:-1]) / 100)
+    if share >= 1:
+        raise ValueError(f"must be less than 100%, not {text}")
+    return share
+
+
+def show_percent(share: float) -> str:
+    """``2%``."""
+    return f"{share * 100:.6g}%"
 
 
 def _split(text: object, units: dict[str, Decimal], wanted: str) -> tuple[Decimal, Decimal]:

@@ -31,6 +31,8 @@ SUBNET6_BITS = 64
 KEYS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 """Letters on a telephone's keys (ITU-T E.161)."""
 
+POINT_TO_POINT = 31
+"""Prefix of a link of two nodes, without network and broadcast address (RFC 3021)."""
 MOST_ERRORS = 0.5
 """A line that flips more bits carries the message upside down."""
 
@@ -45,8 +47,8 @@ class Moment:
 
 def _check_subnet(text: object) -> str:
     subnet = _parse_subnet(text)
-    if subnet.prefixlen > 29:
-        raise ValueError(f"{text} is too small; a link needs a /29 at least")
+    if subnet.prefixlen > 31:
+        raise ValueError(f"{text} is too small; a link needs a /31 at least (RFC 3021)")
 
     return str(subnet)
 
@@ -225,6 +227,7 @@ Address6 = Annotated[str, BeforeValidator(_check_address6)]
 Pool = Annotated[str, BeforeValidator(_check_pool)]
 Address = Annotated[str | None, BeforeValidator(_check_address)]
 Rate = Annotated[int, BeforeValidator(_rate), _text(units.RATE, "100Mbit", "33.6kbit")]
+Percent = Annotated[float, BeforeValidator(units.parse_percent), _text(units.PERCENT, "2%", "0.1%")]
 Delay = Annotated[float, BeforeValidator(_delay), _text(units.DURATION, "20ms")]
 Duration = Annotated[float, BeforeValidator(_duration), _text(units.DURATION, "26min", "8h")]
 Pause = Annotated[float, BeforeValidator(_pause), _text(units.DURATION, "10s")]

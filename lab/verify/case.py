@@ -241,7 +241,7 @@ class Case(Premises):
         return [
             IkeSighting(frame, packet, message, self.goes_to_ibm(packet))
             for frame, packet in self.packets(*segments)
-            if (message := isakmp.message(packet))
+            if (message := isakmp.message(packet)) and packet.is_intact
         ]
 
     def goes_to_ibm(self, packet: Packet) -> bool:
@@ -262,7 +262,7 @@ class Case(Premises):
                     frame, sealed, esp.open_sealed(sealed, self.keys), self.goes_to_ibm(packet)
                 )
                 for frame, packet in self.packets(segment)
-                if (sealed := esp.sealed(packet))
+                if (sealed := esp.sealed(packet)) and packet.is_intact
             ]
         return self._esp[segment]
 

@@ -221,6 +221,12 @@ class TrueRun:
             body = sealing.seal(key, sealed.sequence, inner, next_header)
             self.change(frame, with_payload(frame, sealed, body))
 
+    def spoil(self, item: Inside) -> None:
+        """A wrong ICV for an ESP packet, on every wire that it crosses."""
+        for frame, sealed, _ in self._twins(item):
+            body = sealed.data[:-1] + bytes([sealed.data[-1] ^ 1])
+            self.change(frame, with_payload(frame, sealed, body))
+
     def seal(
         self, like: Inside, inner: bytes, time: float, next_header: int = esp.IP_IN_IP
     ) -> None:

@@ -59,11 +59,50 @@ def unexplained(case: Case, bad: list[EspSighting]) -> str:
     good = {_mark(s) for s in _at_receivers(case) if s.opened.icv_good}
     if mended := sum(_mark(sighting) in good for sighting in bad):
         return f"{mended} of them came to the receiver with a right one"
+    if sent := sent_so(case, bad):
+        return f"{len(sent)} of them went out so"
     came = len(bad_at_receivers(case))
     counted = refused(case) + refused(case, OLD)
     if came > counted:
         return f"the receivers refused {counted} of the {count(came, 'packet')} that came to them"
     return ""
+
+
+def sent_so(case: Case, strange: list[EspSighting]) -> list[EspSighting]:
+    """Those of ESP packets with a wrong ICV, or of no known SA, that were not damaged on the way.
+
+    A damaged one is right on another wire, or its sender is plugged into a link that damages packets.
+    """
+    right = [
+        sighting
+        for segment in case.topology.segments
+        for sighting in case.esp_on(segment.name)
+        if sighting.opened.icv_good
+    ]
+    marks = {_mark(sighting) for sighting in right}
+    return [
+        each
+        for each in strange
+        if _mark(each) not in marks
+        and not any(_differ_by_a_bit(each.sealed.data, other.sealed.data) for other in right)
+        and not _may_be_damaged_at_once(case, each, {spi for spi, _ in marks})
+    ]
+
+
+def _differ_by_a_bit(data: bytes, other: bytes) -> bool:
+    if len(data) != len(other):
+        return False
+    return (int.from_bytes(data, "big") ^ int.from_bytes(other, "big")).bit_count() == 1
+
+
+def _may_be_damaged_at_once(case: Case, sighting: EspSighting, good: set[int]) -> bool:
+    """Whether it is of one of these SAs, but for a bit, and its first wire is a link that damages packets."""
+    if all((sighting.sealed.spi ^ spi).bit_count() > 1 for spi in good):
+        return False
+    ways = (find_course(case.topology, c.client, c.gateway) for c in connections(case.topology))
+    first = {way.segments[0 if sighting.outgoing else -1] for way in ways if way is not None}
+    links = (case.topology.segment(name).impairment for name in first)
+    return any(link is not None and link.corrupt for link in links)
 
 
 def _mark(sighting: EspSighting) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from lab.ways.vpn.alteration import (
     UNKNOWN,
     bad_at_receivers,
     refused,
+    sent_so,
     to_be_altered,
     unexplained,
 )
@@ -74,7 +75,7 @@ def check_p_04(case: Case) -> Finding:
     opened = [s for s in case.esp if s.opened.icv_good and s.opened.inner is not None]
     unknown = [s for s in case.esp if s.opened.key is None]
     if len(unknown) > refused(case, UNKNOWN):
-        check.forbid(frames_of(unknown), "of an SA that nobody knows")
+        check.forbid(frames_of(sent_so(case, unknown)), "of an SA that nobody knows")
     unread = [s for s in case.esp if s.opened.icv_good and s.opened.inner is None]
     check.forbid(frames_of(unread), "hold no IP when decrypted")
     _need_packets(case, check, opened)

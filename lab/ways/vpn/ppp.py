@@ -9,8 +9,9 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import is_of_another_way
 from lab.verify.own_firewall import judge_own_firewall
+from lab.verify.sightings import Inside
 from lab.ways.vpn.plan import L2tpClient, VpnPlan
-from lab.wire import ppp
+from lab.wire import esp, ppp
 from lab.wire.ppp import ChapCode, Code
 
 
@@ -49,19 +50,50 @@ def _judge_client(case: Case, check: Check, client: L2tpClient) -> int:
     check.show(frames_of(item for item, _ in demands[:2]))
     check.want(demands, f"no gateway asked {client.client} to authenticate")
 
-    right, accepted, accepted_at = _judge_chap(case, check, client)
-    if right < client.sessions or accepted < client.sessions:
-        check.object(f"{client.client}: {right} right responses, {accepted} accepted")
-    for item, _ in case.in_ppp(ppp.IPCP, client=client.client)[:1]:
-        if accepted == 0 or item.frame.time < accepted_at:
+    right, successes = _judge_chap(case, check, client)
+    if right < client.sessions or len(successes) < client.sessions:
+        check.object(f"{client.client}: {right} right responses, {len(successes)} accepted")
+    for item, _ in case.in_ppp(ppp.IPCP, client=client.client):
+        if _is_early(case, item, successes):
             check.object(f"IPCP of {client.client} began before CHAP had succeeded", [item.frame])
+            break
     return right
 
 
-def _judge_chap(case: Case, check: Check, client: L2tpClient) -> tuple[int, int, float]:
-    """Right responses, accepted ones, and when the first was accepted."""
+def _is_early(case: Case, item: Inside, successes: list[Inside]) -> bool:
+    """Whether IPCP was surely sent before CHAP had succeeded.
+
+    If a packet is lost that the gateway had sent before, that may have been the Success.
+    """
+    if any(_comes_before(success, item) for success in successes):
+        return False
+    sealed = _sealed(item)
+    if item.outgoing or sealed is None:
+        return True
+    read = {s.sealed.sequence for s in case.esp if s.sealed.spi == sealed.spi and s.opened.icv_good}
+    return read.issuperset(range(1, sealed.sequence))
+
+
+def _comes_before(item: Inside, other: Inside) -> bool:
+    """Whether it was sent first.
+
+    ESP numbers what one end sends (RFC 4303 2.2), and a link may have one packet overtake another.
+    """
+    one, two = _sealed(item), _sealed(other)
+    if one is not None and two is not None and one.spi == two.spi:
+        return one.sequence < two.sequence
+    return item.frame.time < other.frame.time
+
+
+def _sealed(item: Inside) -> esp.Sealed | None:
+    return esp.sealed(item.frame.ip) if item.frame.ip else None
+
+
+def _judge_chap(case: Case, check: Check, client: L2tpClient) -> tuple[int, list[Inside]]:
+    """How many responses are right, and what says that one is accepted."""
     challenges: dict[tuple[str, int], set[bytes]] = {}  # several sessions may use one identifier
-    right, accepted, accepted_at = 0, 0, 0.0
+    right = 0
+    successes: list[Inside] = []
     for item, frame in case.in_ppp(ppp.CHAP, client=client.client):
         check.show([item.frame])
         challenge = (item.gateway, frame.identifier)
@@ -77,11 +109,10 @@ def _judge_chap(case: Case, check: Check, client: L2tpClient) -> tuple[int, int,
                     f"a response of {client.client} does not fit its challenge", [item.frame]
                 )
         elif frame.code == ChapCode.success:
-            accepted += 1
-            accepted_at = accepted_at or item.frame.time
+            successes.append(item)
         elif frame.code == ChapCode.failure:
             check.object(f"the gateway refused the response of {client.client}", [item.frame])
-    return right, accepted, accepted_at
+    return right, successes
 
 
 def check_p_10(case: Case) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lab.names import count
+from lab.topology.units import show_percent
 from lab.verify.journey import Course
 from lab.verify.sightings import EspSighting, Silence
 from lab.verify.symptom import Diagnosis, Trail, first_of
@@ -217,6 +218,16 @@ def find_tampering(trail: Trail) -> Diagnosis | None:
             number = next(
                 n for n, wire in enumerate(wires) if any(s.sealed.data == first.data for s in wire)
             )
+            link = trail.case.topology.segment(way.segments[number])
+            bits = link.impairment.corrupt if link.impairment else 0.0
+            if bits:
+                return Diagnosis(
+                    "corrupted-esp",
+                    f"{count(len(bad), 'ESP packet')} corrupted on {link.name}, a link that corrupts "
+                    f"{show_percent(bits)} of all packets (SPI {first.spi:#010x}, sequence "
+                    f"{first.sequence}); the receiver dropped and counted {counted} ({AUTH_FAILURES})",
+                    f"nothing is wrong with the way home; take corrupt: off {link.name} to be without it",
+                )
             return Diagnosis(
                 "tampered-esp",
                 f"{count(len(bad), 'ESP packet')} altered {_place(way, number)} (SPI "
@@ -236,6 +247,16 @@ def find_replay(trail: Trail) -> Diagnosis | None:
         if twice:
             number = next(n for n, wire in enumerate(wires) if wire[twice[0]] > 1)
             spi, sequence = twice[0]
+            link = trail.case.topology.segment(way.segments[number])
+            copies = link.impairment.duplicate if link.impairment else 0.0
+            if copies:
+                return Diagnosis(
+                    "duplicated-esp",
+                    f"{count(len(twice), 'ESP packet')} came twice on {link.name}, a link that duplicates "
+                    f"{show_percent(copies)} of all packets; the receiver dropped and counted "
+                    f"{counted} ({REPLAYS})",
+                    f"nothing is wrong with the way home; take duplicate: off {link.name} to be without it",
+                )
             return Diagnosis(
                 "replayed-esp",
                 f"{count(len(twice), 'ESP packet')} sent a second time {_place(way, number)} (SPI "

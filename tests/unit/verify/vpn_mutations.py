@@ -20,7 +20,7 @@ from lab.wire.decode import Frame, Packet
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NON_ESP_MARKER, ExchangeType
 from lab.wire.l2tp import Avp, ControlType
 from tests.recordings import sealing
-from tests.recordings.true_run import TrueRun, edited, ppp_packet
+from tests.recordings.true_run import TrueRun, edited, ppp_packet, with_sums
 from tests.unit.verify.changes import change_clients, change_connections
 from tests.unit.verify.mutation import (
     CLEAR_L2TP,
@@ -64,7 +64,8 @@ def ike(run: TrueRun, exchange: ExchangeType) -> list[Frame]:
 def spare_message(run: TrueRun) -> None:
     """One message of main mode more, which is no other's copy."""
     last = ike(run, ExchangeType.main_mode)[-1]
-    run.add("fw-inet", last.data[:-1] + bytes([last.data[-1] ^ 1]), last.time + 0.001)
+    other = last.data[14:-1] + bytes([last.data[-1] ^ 1])
+    run.add("fw-inet", last.data[:14] + with_sums(other), last.time + 0.001)
 
 
 def stay_on_500(run: TrueRun) -> None:
@@ -85,7 +86,8 @@ def sign(run: TrueRun) -> None:
     by_key, by_signature = (struct.pack("!HH", 0x8003, method) for method in (1, 3))
     second = ike(run, ExchangeType.main_mode)[1]
     assert by_key in second.data
-    run.change(second, second.data.replace(by_key, by_signature))
+    signed = second.data[14:].replace(by_key, by_signature)
+    run.change(second, second.data[:14] + with_sums(signed))
 
 
 def ask_first_again(run: TrueRun) -> None:
@@ -104,9 +106,16 @@ def answer_from_first(run: TrueRun) -> None:
 
 
 def spoil(run: TrueRun) -> None:
-    """An ESP packet is altered on its way, between customer and Internet."""
-    frame = echo(run).frame
-    run.change(frame, frame.data[:-1] + bytes([frame.data[-1] ^ 1]))
+    """The HMC sends an ESP packet with a wrong ICV."""
+    item = echo(run)
+    assert item.outgoing
+    run.spoil(item)
+
+
+def spoil_and_refuse(run: TrueRun) -> None:
+    """The same, and the gateway's kernel counts it."""
+    spoil(run)
+    run.record.xfrm.setdefault("vpn1", {})["XfrmInStateProtoError"] = 1
 
 
 def echo(run: TrueRun) -> Inside:
@@ -289,9 +298,19 @@ def a_syn_ack(item: Inside) -> bytes:
 
 
 def early_ipcp(run: TrueRun) -> None:
-    """IPCP begins before CHAP has succeeded."""
+    """The gateway sends IPCP first, and then that CHAP has succeeded: in the order of ESP's numbers."""
     success = in_ppp(run, ppp.CHAP, ppp.ChapCode.success)
-    run.retime(in_ppp(run, ppp.IPCP), success.frame.time - 0.001)
+    first = run.inside(lambda i: of_ppp(i, ppp.IPCP) and not i.outgoing)[0]
+    contents = inner(success), inner(first)
+    run.reseal(first, contents[0])
+    run.reseal(success, contents[1])
+
+
+def early_ipcp_of_client(run: TrueRun) -> None:
+    """The HMC begins IPCP before it can know that CHAP has succeeded."""
+    success = in_ppp(run, ppp.CHAP, ppp.ChapCode.success)
+    first = run.inside(lambda i: of_ppp(i, ppp.IPCP) and i.outgoing)[0]
+    run.retime(first, success.frame.time - 0.001)
 
 
 def early_syn(run: TrueRun) -> None:
@@ -438,7 +457,8 @@ MUTATIONS = (
     mutation("P-04", "unknown SA", "vpn", leaves(VPN1, Raw(RANDOM), 50)),
     mutation("P-05", "20 bytes of key", "vpn-nat", sas(integrity_key_bits=SHA1_BITS)),
     mutation("P-05", "SHA-1", "vpn", sas(integrity="hmac(sha1)", integrity_key_bits=SHA1_BITS)),
-    mutation("P-05", "an ICV is wrong", "vpn", spoil),
+    mutation("P-05", "an ICV is wrong", "vpn", spoil, "P-22"),
+    mutation("P-05", "a wrong ICV is refused", "vpn", spoil_and_refuse),
     judged_by("P-05", "the other reading is asked for", "vpn-nat", with_sha1),
     mutation("P-06", "old keys go on", "vpn-rekeyed", old_keys),
     mutation("P-06", "too early", "vpn-rekeyed", too_early),
@@ -460,6 +480,7 @@ MUTATIONS = (
     judged_by("P-09", "wrong response accepted", "vpn-nat", other_secret),
     mutation("P-09", "wrong response", "vpn-nat", replaced(is_response, other_response)),
     mutation("P-09", "IPCP before CHAP", "vpn", early_ipcp),
+    mutation("P-09", "the client's IPCP before CHAP", "vpn", early_ipcp_of_client),
     mutation("P-09", "PAP asked for", "vpn-nat", replaced(is_demand, demand_pap)),
     mutation("P-09", "a PAP packet", "vpn", added(is_response, lambda i: ppp_packet(ppp.PAP, 1))),
     mutation("P-10", "a route past PPP", "vpn-nat", route_past),

@@ -1,0 +1,24 @@
+"""What makes no sense about the chances of links. Pure: a spec in, complaints out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.topology import units
+from lab.topology.check import Complaint
+from lab.topology.spec import TopologySpec
+
+
+def complaints(spec: TopologySpec) -> Iterator[Complaint]:
+    """What is wrong between places of a spec whose single values are all well-formed."""
+    for name, link in spec.links.items():
+        delay = (("links", name, "delay"),)
+        if link.jitter > link.delay:
+            own, most = units.show_delay(link.jitter), units.show_delay(link.delay)
+            problem = f"{own} is more than the delay, which is {most}: no packet arrives before it is sent"
+            yield Complaint(
+                ("links", name, "jitter"), problem, "give the link a longer delay", delay
+            )
+        if link.reorder and not link.delay:
+            problem = "nothing can be overtaken on a link without a delay"
+            yield Complaint(("links", name, "reorder"), problem, "give the link a delay", delay)
