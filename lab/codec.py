@@ -80,8 +80,13 @@ def _fields(value: Any) -> dict[str, object]:
     return {
         field.name: part
         for field, part in own
-        if field.metadata != LEFT_OUT or part != field.default
+        if field.metadata != LEFT_OUT or part != _default(field)
     }
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 @functools.cache

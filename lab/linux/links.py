@@ -169,8 +169,9 @@ def node_requests(topology: model.Topology, node: model.NodePlan) -> list[Netlin
         requests += _settings(label, index), _up(label, index)
         requests += addresses.of_interface(label, index, interface)
         segment = topology.segment(interface.segment)
-        if segment.rate_bit_s or segment.delay_s or segment.impairment:
-            requests.append(netem.request(label, index, segment))
+        rate_bit_s = segment.rate_of(node.name)
+        if rate_bit_s or segment.delay_s or segment.impairment:
+            requests.append(netem.request(label, index, segment, rate_bit_s))
 
     for address in (*node.service_addresses, *node.unlisted_addresses):
         requests.append(addresses.request(f"{node.name}'s lo", LOOPBACK_INDEX, address))

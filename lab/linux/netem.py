@@ -20,10 +20,10 @@ _SMALLEST_FRAME_BITS = 64 * 8
 _CERTAIN = 0xFFFFFFFF
 
 
-def request(label: str, index: int, segment: Segment) -> NetlinkRequest:
+def request(label: str, index: int, segment: Segment, rate_bit_s: int) -> NetlinkRequest:
     """The message for one plug; ``label`` names it, and is what its chances differ by from others'."""
     # Room for what is on the way, were it all of the smallest frames, and for a router's queue.
-    flying = segment.rate_bit_s * segment.delay_s / _SMALLEST_FRAME_BITS
+    flying = rate_bit_s * segment.delay_s / _SMALLEST_FRAME_BITS
     bad = segment.impairment
     chances = (
         (_chance(bad.loss), int(bad.reorder > 0), _chance(bad.duplicate)) if bad else (0, 0, 0)
@@ -32,8 +32,8 @@ def request(label: str, index: int, segment: Segment) -> NetlinkRequest:
     options += attribute(_TCA_NETEM_LATENCY64, struct.pack("=q", round(segment.delay_s * 1e9)))
     if bad is not None:
         options += _impairments(label, bad)
-    if segment.rate_bit_s:
-        bytes_s = segment.rate_bit_s // 8
+    if rate_bit_s:
+        bytes_s = rate_bit_s // 8
         if bytes_s >= 1 << 32:
             options += attribute(_TCA_NETEM_RATE64, struct.pack("=Q", bytes_s))
         rate = struct.pack("=IiIi", min(bytes_s, 0xFFFFFFFF), 0, 0, 0)

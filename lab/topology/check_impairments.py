@@ -1,4 +1,4 @@
-"""What makes no sense about the chances of links. Pure: a spec in, complaints out."""
+"""What makes no sense about the rates and chances of links. Pure: a spec in, complaints out."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from lab.topology.spec import TopologySpec
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     """What is wrong between places of a spec whose single values are all well-formed."""
     for name, link in spec.links.items():
+        for node in link.rates:
+            if node not in link.nodes:
+                yield Complaint(
+                    ("links", name, "rates", node),
+                    f"{node} is not on {name}",
+                    f"nodes of {name}: {', '.join(link.nodes)}",
+                    (("links", name, "nodes"),),
+                )
         delay = (("links", name, "delay"),)
         if link.jitter > link.delay:
             own, most = units.show_delay(link.jitter), units.show_delay(link.delay)

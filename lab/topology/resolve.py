@@ -75,6 +75,7 @@ class _Resolver(Site):
                     delay_s=link.delay,
                     mtu=link.mtu,
                     impairment=link.impairment,
+                    rates_bit_s=link.rates,
                 )
                 for name, link in spec.links.items()
             ),

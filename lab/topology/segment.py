@@ -32,9 +32,15 @@ class Segment:
     subnet6: str = ""
     """Of IPv6; empty on a wire without it."""
     rate_bit_s: int
-    """Each interface's transmit rate."""
+    """Each interface's transmit rate, but for those below."""
     delay_s: float
     """One-way delay between any two interfaces of the segment."""
     mtu: int
     impairment: Impairment | None = field(default=None, metadata=codec.LEFT_OUT)
     """What chance does to packets there; None where it does nothing."""
+    rates_bit_s: dict[str, int] = field(default_factory=dict, metadata=codec.LEFT_OUT)
+    """Transmit rates of nodes that have one of their own."""
+
+    def rate_of(self, node: str) -> int:
+        """What a node can send, in bit/s."""
+        return self.rates_bit_s.get(node, self.rate_bit_s)

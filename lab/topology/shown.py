@@ -43,8 +43,13 @@ def opens(firewall: Firewall) -> str:
 
 
 def wire(segment: Segment) -> str:
-    """``100 Mbit/s, 20 ms ±5 ms, 2% lost``: what a wire is like, and what chance does there."""
-    told = units.show_wire(segment.rate_bit_s, segment.delay_s)
+    """``100 Mbit/s, 20 ms ±5 ms, 2% lost``: what a wire is like, and what chance does there.
+
+    Of a node with a rate of its own: ``16 Mbit/s (firewall 1 Mbit/s), 20 ms``.
+    """
+    own = (f"{node} {units.show_rate(rate)}" for node, rate in segment.rates_bit_s.items())
+    told = units.show_rate(segment.rate_bit_s) + (f" ({told})" if (told := ", ".join(own)) else "")
+    told += f", {units.show_delay(segment.delay_s)}" if segment.delay_s else ""
     bad = segment.impairment
     if bad is None:
         return told

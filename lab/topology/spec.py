@@ -134,6 +134,10 @@ class LinkSpec(Part):
         description="The link's IPv6 subnet, a /64 such as 2001:db8:10::/64; none: no IPv6.",
     )
     rate: Rate = Field(description="What each plugged interface can send, such as 100Mbit.")
+    rates: dict[NodeName, Rate] = Field(
+        default_factory=dict,
+        description="What nodes can send that have another rate, such as { firewall: 1Mbit }.",
+    )
     delay: Delay = Field(default=0.0, description="One-way delay between two nodes, such as 20ms.")
     jitter: Delay = Field(
         default=0.0,

@@ -38,6 +38,17 @@ def test_tc_tells_what_the_file_says(runs: Runs, tmp_path: Path) -> None:
     assert not re.search("loss|duplicate|reorder|corrupt|seed", inside)
 
 
+def test_each_way_has_a_rate(runs: Runs, tmp_path: Path) -> None:
+    """1042 bytes of Ethernet are 104 ms at 80 kbit/s, beside 40 ms of delay, and no 0.1 ms at 100 Mbit/s."""
+    path = impaired(tmp_path, "direct-snat", "    rates: { firewall: 80kbit }\n")
+    for node, rate in (("firewall", "80Kbit"), ("internet", "100Mbit")):
+        look = ("--", "tc", "qdisc", "show", "dev", "fw-inet")
+        assert f"rate {rate}" in runs.get(path, "--no-path", "--node", node, *look).stdout
+    ran = runs.get(path, "--", "sh", "-c", "ping -c 10 -s 1000 $LAB_PROBE")
+    (least_ms,) = re.findall(r"min/avg/max/mdev = ([0-9.]+)/", ran.stdout)
+    assert 144 < float(least_ms) < 145
+
+
 def answered(ran: Ran) -> set[int]:
     """The numbers of the pings that were answered."""
     assert "200 packets transmitted" in ran.stdout, ran.told

@@ -67,7 +67,9 @@ def possessions() -> Counter[str]:
         with contextlib.suppress(FileNotFoundError):
             found.append(f"{link.name}: {link.readlink()}")
     for children in Path("/proc/self/task").glob("*/children"):
-        found += [f"child {pid}" for pid in children.read_text().split()]
+        # A thread may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [f"child {pid}" for pid in children.read_text().split()]
     return Counter(found)
 
 

@@ -15,6 +15,8 @@ from lab.ways.vpn.plan import L2tpClient, SessionLayout
 from lab.wire import l2tp
 from lab.wire.l2tp import ControlType
 
+NOTED_WITHIN_S = 0.01
+"""So much later than the kernel has an SA it may be noted; a quick mode takes longer on the lab's links."""
 LEAK_GUARD = "l2tp-in-clear"
 """Counters of the firewall with this in their name count refused UDP 1701 without IPsec."""
 
@@ -59,8 +61,8 @@ def check_p_07(case: Case) -> Finding:
             check.object(f"{node.name} has no ESP SA in both directions")
         else:
             wait_s = requests[0].frame.time - installed
-            waits.append(f"{node.name} {wait_s * 1000:.0f} ms")
-            if wait_s < 0:
+            waits.append(f"{node.name} {max(wait_s, 0.0) * 1000:.0f} ms")
+            if wait_s < -NOTED_WITHIN_S:
                 check.object(
                     f"{node.name} sent SCCRQ {-wait_s:.3f} s before its SAs", [requests[0].frame]
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lab.names import count
+from lab.record.record import PppSession
 from lab.topology.units import show_percent
 from lab.verify.journey import Course
 from lab.verify.sightings import EspSighting, Silence
@@ -187,6 +188,13 @@ def find_takeover(trail: Trail) -> Diagnosis | None:
         return Diagnosis(lost.cause, f"{lost.sentence}; {used} took over", lost.hint)
     if any(not s.outgoing for s in first.ike):
         silence = _silence(first)
+        if (never := _never_opened(first, silence)) is not None:
+            return Diagnosis(
+                "no-session",
+                f"PPP of {trail.client} with {first.gateway_text} did not come up{_chance_of_loss(first)}: "
+                f"{never.why}; {used} took over",
+                f"the log of pppd on {first.gateway} and on {trail.client} says how far they came",
+            )
         since = f" at {silence.since - trail.case.record.started:.1f} s" if silence else ""
         return Diagnosis(
             "gateway-died",
@@ -197,6 +205,27 @@ def find_takeover(trail: Trail) -> Diagnosis | None:
     silent = tunnel_symptoms.find_silence(first)
     assert silent is not None
     return Diagnosis(silent.cause, f"{silent.sentence}; {used} took over", silent.hint)
+
+
+def _never_opened(trail: Trail, silence: Silence | None) -> PppSession | None:
+    """The PPP session with a gateway that ended before IPCP opened, while the gateway still spoke."""
+    for session in trail.case.record.ppp:
+        own = session.client == trail.client and session.gateway == trail.gateway
+        if own and session.cause and not session.opened:
+            return session if silence is None or session.closed < silence.since else None
+    return None
+
+
+def _chance_of_loss(trail: Trail) -> str:
+    """The links of the client's way that lose packets by chance."""
+    topology = trail.case.topology
+    names = {name: None for course in trail.courses.values() for name in course.segments}
+    lossy = [s for s in map(topology.segment, names) if s.impairment and s.impairment.loss]
+    return "".join(
+        f", over {s.name}, a link that loses {show_percent(s.impairment.loss)} of all packets"
+        for s in lossy
+        if s.impairment
+    )
 
 
 def _esp_by_wire(trail: Trail) -> list[tuple[Course, list[list[EspSighting]]]]:

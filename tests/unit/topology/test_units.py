@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from lab import codec
@@ -28,18 +30,19 @@ def test_what_the_file_says_of_chance_is_in_the_model_and_in_the_picture() -> No
     delay = "    rate: 100Mbit\n    delay: 10ms\n"
     assert text.count(delay) == 1
     keys = "    jitter: 5ms\n    loss: 2%\n    duplicate: 0.5%\n    corrupt: 0.1%\n"
-    keys += "    reorder: 10%\n    seed: 3\n"
+    keys += "    reorder: 10%\n    seed: 3\n    rates: { firewall: 512kbit }\n"
     topology = resolve.resolve(load.parse(text.replace(delay, delay + keys), "x.yaml"), b"chance")
 
     wire = topology.segment("fw-inet")
     assert wire.impairment == Impairment(
         jitter_s=0.005, loss=0.02, duplicate=0.005, corrupt=0.001, reorder=0.1, seed=3
     )
+    assert (wire.rate_of("firewall"), wire.rate_of("internet")) == (512_000, 100_000_000)
     assert codec.load(Segment, codec.dump(wire)) == wire
     lan = topology.segment("lan")
     assert lan.impairment is None
-    assert "impairment" not in codec.dump(lan)
+    assert not re.search("impairment|rates", codec.dump(lan))
     assert codec.load(Segment, codec.dump(lan)) == lan
-    told = "100 Mbit/s, 10 ms ±5 ms, 2% lost, 0.5% twice, 0.1% corrupt, 10% reordered"
+    told = "100 Mbit/s (firewall 512 kbit/s), 10 ms ±5 ms, 2% lost, 0.5% twice, 0.1% corrupt, 10% reordered"
     assert shown.wire(wire) == told
     assert shown.wire(topology.segment("lan")) == "1 Gbit/s"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 
+from lab.record.cause import PppCause
 from lab.topology.model import Topology
 from lab.topology.segment import Impairment
 from lab.verify.finding import Verdict
@@ -144,10 +145,15 @@ def test_a_success_that_is_lost_was_sent_before_ipcp(recordings: Recordings) -> 
 
 
 def with_link(
-    topology: Topology, name: str, *, duplicate: float = 0.0, corrupt: float = 0.0
+    topology: Topology,
+    name: str,
+    *,
+    loss: float = 0.0,
+    duplicate: float = 0.0,
+    corrupt: float = 0.0,
 ) -> Topology:
     bad = Impairment(
-        jitter_s=0.0, loss=0.0, duplicate=duplicate, corrupt=corrupt, reorder=0.0, seed=0
+        jitter_s=0.0, loss=loss, duplicate=duplicate, corrupt=corrupt, reorder=0.0, seed=0
     )
     segments = tuple(
         replace(each, impairment=bad) if each.name == name else each for each in topology.segments
@@ -197,3 +203,36 @@ def test_other_icmp_is_still_a_packet_to_who_is_not_listed(recordings: Recording
     run = recordings("direct")
     late_answer(run, port=54)
     assert run.judge()["g1"].verdict is Verdict.failed
+
+
+@pytest.mark.parametrize(
+    ("closed_s", "loss", "cause", "words"),
+    [
+        (-1.0, 0.0, "no-session", "PPP of hmc with vpn1 (129.42.160.16) did not come up: the peer"),
+        (
+            -1.0,
+            0.1,
+            "no-session",
+            "did not come up, over lan, a link that loses 10% of all packets: ",
+        ),
+        (+1.0, 0.1, "gateway-died", "vpn1 (129.42.160.16) ceased to answer in mid-session"),
+    ],
+)
+def test_a_gateway_whose_ppp_never_opened_and_that_spoke_on_has_not_died(
+    closed_s: float, loss: float, cause: str, words: str, recordings: Recordings
+) -> None:
+    """The session ends before the gateway's last word, or after it."""
+    run = recordings("vpn")
+    (session,) = run.record.ppp
+    ends = run.case().connections("hmc")[0]
+    near, far = ends.client_address, ends.gateway_address
+    last = max(f.time for f in run.case().inside_frames if f.ip and f.ip.source == far)
+    # What the HMC says after that is left unanswered.
+    run.retime(run.inside(lambda item: item.outgoing)[-1], last + 30.0)
+    assert run.case().silence(near, far)
+    run.record.gateway_in_use["hmc"] = "vpn2"
+    session.opened, session.closed, session.cause = 0.0, last + closed_s, PppCause.ended_by_peer
+
+    found = run.diagnose(with_link(run.topology, "lan", loss=loss))
+    assert (found.cause, words in found.sentence) == (cause, True), found.sentence
+    assert found.sentence.endswith("; vpn2 took over") or cause == "gateway-died"

@@ -321,7 +321,7 @@ def early_syn(run: TrueRun) -> None:
 
 def early_request(run: TrueRun) -> None:
     """SCCRQ comes before the SAs are installed."""
-    run.retime(control(run, ControlType.SCCRQ), run.case().sa_installed("hmc") - 0.001)
+    run.retime(control(run, ControlType.SCCRQ), run.case().sa_installed("hmc") - 0.02)
 
 
 def pass_rule(run: TrueRun) -> None:
