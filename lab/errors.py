@@ -6,6 +6,7 @@
     │   └── ProtocolError                 a peer refused, broke its protocol, or did not answer in its time
     ├── UsageError               exit 2   the user: what was asked for does not exist or makes no sense
     │   ├── Unsupported                   a generation does not have what was asked for
+    │   ├── ProgramError                  a program of the user's own does not do what it must
     │   └── TopologyError                 a topology or profile is wrong; carries every issue at once
     ├── PrerequisiteError        exit 3   this machine: something that the lab needs is missing
     │   └── BootError                     the lab's own kernel does not start here
@@ -76,6 +77,13 @@ class Unsupported(UsageError):
             f"{profile} has no way {way}: {why}{cited}",
             hint=f"profiles that have it: {', '.join(having)}" if having else "",
         )
+
+
+class ProgramError(UsageError):
+    """A program of the user's own, in the place of the lab's, does not do what it must; as DaemonError."""
+
+    def __init__(self, problem: str, *, log_tail: str = "", hint: str = "") -> None:
+        super().__init__(f"{problem}{_quoted(log_tail)}", hint=hint)
 
 
 class Issue(NamedTuple):

@@ -11,11 +11,12 @@ import importlib
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from lab import codec
-from lab.errors import PathError
+from lab.errors import ExpectationFailed, PathError
 from lab.inside import shared, visitors
 from lab.inside.environment import command_environment
 from lab.inside.homeward import Homeward
@@ -29,15 +30,17 @@ from lab.record.event import BrokeOff, LabUp, PathFailed, PathLost, Served
 from lab.record.record import Record, Transaction
 from lab.record.story import Story
 from lab.teardown import Teardown
-from lab.topology.model import Topology
+from lab.topology.model import NodePlan, Topology
+from lab.topology.own_program import find
 from lab.topology.roles import TRAITS, Role
 from lab.topology.service import Inbound
-from lab.ways.ground import Ground, StartService
+from lab.ways.ground import Ground, NodeService, StartService
 from lab.wire.capture import start_capture
 
 if TYPE_CHECKING:
     from lab.ibm.server import Server
     from lab.image.plan import ImagePlan
+    from lab.inside.own_program import Replacement
     from lab.linux.users import LocalUser
     from lab.service.remote import Remote
     from tunnels.dns import Dnsmasq
@@ -119,9 +122,9 @@ class RunningLab:
         self._teardown.add("the packet rules", lambda: firewall.clear(self.nodes))
         self._teardown.add("the counters", self._read_counters)
         self._start_name_servers()
-        for role, traits in TRAITS.items():
-            for planned in self.topology.with_role(role) if traits.service else ():
-                self._start_service(traits.service, self.nodes[planned.name])
+        for role in TRAITS:
+            for planned in self.topology.with_role(role):
+                self._start_service(planned)
         self._start_listeners()
         self._homeward = Homeward.start(self._ground, self._teardown)
         self._start_remote_service()
@@ -174,10 +177,22 @@ class RunningLab:
             self._remote_service = self._teardown.enter("remote service", started)
             self._ground.watched.append(self._remote_service)
 
-    def _start_service(self, module: str, node: Node) -> None:
+    def _start_service(self, planned: NodePlan) -> None:
+        """What a node runs because of its role, or the user's own program in the place of that."""
+        node, own = self.nodes[planned.name], find(self.topology.own_programs, planned.name)
+        module = TRAITS[planned.role].service
+        if own is None and not module:
+            return
         # Only those that the topology needs: imports are what a run in the guest costs.
-        start: StartService = importlib.import_module(module).start
-        service = start(self._ground, node)
+        if own is not None:
+            from lab.inside import own_program
+
+            service: AbstractContextManager[NodeService] = own_program.start(
+                self._ground, node, own
+            )
+        else:
+            start: StartService = importlib.import_module(module).start
+            service = start(self._ground, node)
         self._ground.services[node.name] = self._teardown.enter(f"what {node.name} runs", service)
 
     def _tell_the_rest(self) -> None:
@@ -259,8 +274,11 @@ class RunningLab:
     def transactions(self) -> tuple[Transaction, ...]:
         """What IBM's servers have heard so far."""
         (sdc,) = self.topology.with_role(Role.sdc)
-        server = cast("Server | None", self._ground.services.get(sdc.name))
-        return server.transactions if server else ()
+        server = self._ground.services.get(sdc.name)
+        # A program of the user's own keeps no ledger.
+        if server is None or find(self.topology.own_programs, sdc.name) is not None:
+            return ()
+        return cast("Server", server).transactions
 
     # What users do in it.
 
@@ -304,7 +322,9 @@ class RunningLab:
 
     def end_visitors(self) -> None:
         """End what users' commands left running, before the lab goes: nothing of that is the lab's."""
-        for left in visitors.end(self.nodes.values()):
+        # Where a program of the user's own runs, that ends what it has put into the background.
+        own = {each.node for each in self.topology.own_programs}
+        for left in visitors.end(n for n in self.nodes.values() if n.name not in own):
             self.record.left_running.append(left)
             self.story.tell(left)
 
@@ -325,6 +345,13 @@ class RunningLab:
         ]
         for name, program, status in (*ended, *self.homeward.ended_daemons()):
             self.story.tell(DaemonEnded(source=name, program=program, how=how_ended(status)))
+        for own in self.topology.own_programs:
+            service = cast("Replacement", self._ground.services[own.node])
+            if (returned := service.ended) is not None:
+                how = how_ended(returned)
+                self.story.tell(DaemonEnded(source=own.node, program=own.name, how=how))
+                # Whatever the calls found before: the rest of the run was without it.
+                self.record.fail(ExpectationFailed(f"{own.node}'s {own.name} ended {how}"))
 
     def _read_counters(self) -> None:
         nodes = {n.name: self.nodes[n.name] for n in self.topology.nodes}

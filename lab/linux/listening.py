@@ -5,9 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from lab.errors import KernelError
+from lab.linux import proc
+
+_MAPPED = bytes(10) + b"\xff\xff"
+"""How an address of IPv6 begins that stands for one of IPv4 (RFC 4291 2.5.5.2)."""
 
 
 def by_tcp(
@@ -45,3 +51,38 @@ def by_path(path: str, mode: int, backlog: int) -> socket.socket:
         listener.listen(backlog)
         undo.pop_all()
         return listener
+
+
+class Sockets(NamedTuple):
+    """What listens in a node: protocol, address and port of each socket."""
+
+    open: frozenset[tuple[str, str, int]]
+
+    def hears(self, protocol: str, address: str, port: int) -> bool:
+        """Whether what comes to an address and port finds a socket; one for all IPv6 hears IPv4, too."""
+        wild = ("::",) if ":" in address else ("0.0.0.0", "::")
+        return any((protocol, each, port) in self.open for each in (address, *wild))
+
+
+def sockets() -> Sockets:
+    """What listens here: of TCP, and of UDP what is bound (/proc/net, proc(5))."""
+    found: set[tuple[str, str, int]] = set()
+    for protocol, state in (("tcp", "0A"), ("udp", "07")):
+        for table in (protocol, f"{protocol}6"):
+            # Without IPv6 there is no such file.
+            with contextlib.suppress(FileNotFoundError):
+                lines = proc.read(f"thread-self/net/{table}").splitlines()[1:]
+                words = [line.split() for line in lines]
+                found |= {(protocol, *_place(row[1])) for row in words if row[3] == state}
+    return Sockets(frozenset(found))
+
+
+def _place(text: str) -> tuple[str, int]:
+    """``0100007F:1F90``: words in the machine's own order, and the port in the network's."""
+    address, _, port = text.partition(":")
+    words = (int(address[i : i + 8], 16) for i in range(0, len(address), 8))
+    packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+    if packed.startswith(_MAPPED) and len(packed) == 16:
+        packed = packed[len(_MAPPED) :]
+    family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+    return socket.inet_ntop(family, packed), int(port, 16)

@@ -181,6 +181,7 @@ class Node:
         name: str = "",
         env: Mapping[str, str] | None = None,
         may_end_with: Container[int] = (),
+        cwd: Path | None = None,
     ) -> Daemon:
         """Start a daemon in the node, which logs to ``logs/<node>/<name>.log`` and ends with it.
 
@@ -194,6 +195,7 @@ class Node:
             log_dir=self.log_dir,
             env={"LAB_NODE": self.name, **(env or {})},
             may_end_with=may_end_with,
+            cwd=cwd,
         )
         self.daemons.append(daemon)
         return daemon

@@ -105,6 +105,7 @@ class Daemon:
         log_dir: Path,
         env: Mapping[str, str] | None = None,
         may_end_with: Container[int] = (),
+        cwd: Path | None = None,
     ) -> Daemon:
         """Start ``argv`` in our thread's namespaces; the log is ``<log_dir>/<name>.log``.
 
@@ -115,7 +116,7 @@ class Daemon:
         output = os.open(log.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
         try:
-            popen = spawn(argv, env=env, stdout=output, stderr=output)
+            popen = spawn(argv, env=env, stdout=output, stderr=output, cwd=cwd)
             return cls(name, popen, log, may_end_with)
         finally:
             os.close(output)

@@ -104,8 +104,8 @@ class Run:
         if node:
             names.check_known("node", node, [each.name for each in topology.nodes])
         known = users.check_known_here(user) if user and image is None else None
-        if image is None:
-            _check_program(command)
+        if image is None and command:
+            _check_program(command[0])
         befalls_call = topology.deaths or any(rule.passing for rule in topology.drops)
         if befalls_call and not (not command if own_agent is None else own_agent):
             raise UsageError(
@@ -267,27 +267,33 @@ def resolved(topology: str, fault: str) -> Topology:
     for own in model.own_rules:
         if own.format is RulesFormat.iptables:
             packages.require("iptables-nft-restore", f"the rules {own.name}")
+    for program in model.own_programs:
+        _check_program(program.argv[0], program.node)
     return faults.apply(fault, model) if fault else model
 
 
-def _check_program(command: tuple[str, ...]) -> None:
-    """The nodes see the host's files, so that what is not here is not there either."""
-    if not command:
-        return
-    name = command[0]
+def _check_program(name: str, own_of: str = "") -> None:
+    """The nodes see the host's files, so that what is not here is not there either.
+
+    ``own_of``: the node whose topology names the program, in the place of a command.
+    """
     folders = [""] if "/" in name else program_path().split(os.pathsep)
     modes = {path: _mode(path) for path in (Path(folder, name) for folder in folders)}
     found = [path for path, mode in modes.items() if stat.S_ISREG(mode)]
     if not found:
         from lab.machine import packages
 
+        beside = "a program beside the topology is written with a slash: ./my-server"
         raise UsageError(
-            f"there is no program {name!r} in this node",
-            hint=packages.hint_for(name) or "check its name and PATH",
+            f"there is no program {name!r}, which {own_of} is to run"
+            if own_of
+            else f"there is no program {name!r} in this node",
+            hint=packages.hint_for(name) or (beside if own_of else "check its name and PATH"),
         )
     # In the guest we are root, who may execute whatever anybody may.
     if not any(modes[path] & 0o111 for path in found):
-        raise UsageError(f"{found[0]} is not executable", hint="start the program that reads it")
+        fix = f"chmod +x {found[0]}" if own_of else "start the program that reads it"
+        raise UsageError(f"{found[0]} is not executable", hint=fix)
 
 
 def _mode(path: Path) -> int:

@@ -33,6 +33,7 @@ KEYS = {
     "opens": "opens ranges",
     "pool": "{have} a pool",
     "literal_tls": "{have} TLS",
+    "run": "{have} a program of your own",
 }
 """Keys of a node in words, where ``has <key>`` is none."""
 

@@ -95,6 +95,8 @@ def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
         what += f"<br/>{opened}" if (opened := shown.opens(topology.firewall)) else ""
     if node.name in topology.agents:
         what += "<br/>runs the agent"
+    if runs := shown.runs(topology, node):
+        what += f"<br/>{escape(runs)}"
 
     rows = [f"<b>{escape(node.name)}</b>", _small(what, FAINT)]
     rows += [_small(text) for text in _services(topology, node)]

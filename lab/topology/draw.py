@@ -112,10 +112,12 @@ def _about(topology: Topology, node: NodePlan) -> str:
     if TRAITS[node.role].answers_calls:
         return f"{node.uplink.ip}  {count(lines, 'modem')}"
 
+    runs = shown.runs(topology, node)
     if not node.service_addresses:
-        return ""
+        return runs
     others = len(node.service_addresses) - 1
-    return shown.called(topology, node)[0] + (f" and {others} more" if others else "")
+    at = shown.called(topology, node)[0] + (f" and {others} more" if others else "")
+    return f"{at}, {runs}" if runs else at
 
 
 def _wire(segment: Segment) -> str:

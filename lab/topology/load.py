@@ -30,6 +30,7 @@ from lab.topology import (
     words,
 )
 from lab.topology.catalogue import Profile
+from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
 from lab.topology.servers import Stub
 from lab.topology.spec import TopologySpec
@@ -61,6 +62,7 @@ def load(path_or_name: str) -> TopologySpec:
     spec = parse(text, source)
     spec.read_stubs(lambda named: _stubs(path.parent / named, named))
     spec.read_rules(lambda named, node: _rules(path.parent / named, named, node, spec))
+    spec.find_programs(lambda words, node: _program(path.parent, words, node))
     return spec
 
 
@@ -92,6 +94,14 @@ def _rules(path: Path, named: str, node: str, spec: TopologySpec) -> OwnRules:
     from lab.topology import rules_file  # Few topologies have such a file.
 
     return rules_file.load(path, named, node, snat=spec.snat or node != spec.firewall)
+
+
+def _program(beside: Path, words: tuple[str, ...], node: str) -> OwnProgram:
+    """A program with a slash in its name is beside the topology's file, any other one where PATH says."""
+    folder, (program, *arguments) = beside.absolute(), words
+    if "/" in program:
+        program = str(folder / program)
+    return OwnProgram(node=node, argv=(program, *arguments), folder=str(folder))
 
 
 def _find(wanted: str) -> tuple[Path, str]:

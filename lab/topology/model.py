@@ -13,6 +13,7 @@ from typing import ClassVar
 from lab.topology.dns import Dns
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
+from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
 from lab.topology.ppp import PppAccount as PppAccount
 from lab.topology.ppp import PppAuth as PppAuth
@@ -282,7 +283,6 @@ class Topology:
     expect: tuple[str, ...]
     """Requirement IDs to be judged."""
     proxies: tuple[HttpProxy, ...] = ()
-    """The customer's."""
     dns: Dns | None = None
     """The name servers; None where the hosts tables have all names."""
     service: RemoteService | None = None
@@ -295,6 +295,7 @@ class Topology:
     """What a user has the servers answer, in the order of trying."""
     own_rules: tuple[OwnRules, ...] = ()
     """In the place of the lab's, on the firewall; on an HMC before the lab's."""
+    own_programs: tuple[OwnProgram, ...] = ()
     back_ends: tuple[BackEnd, ...] = ()
     """The servers behind the front end; without one, the front end does everything itself."""
     errands: tuple[Errand, ...] = ()

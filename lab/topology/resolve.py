@@ -93,6 +93,7 @@ class _Resolver(Site):
             tls=resolve_servers.plans(servers, literal=spec.literal_tls),
             stubs=spec.stubs,
             own_rules=spec.own_rules,
+            own_programs=spec.own_programs,
             back_ends=resolve_servers.back_ends(self),
             errands=tuple(e for name, way in spec.ways.items() for e in self.errands(way, name)),
         )

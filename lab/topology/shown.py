@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.topology import units
+from lab.topology import own_program, units
 from lab.topology.model import Firewall, NodePlan, Segment, Topology
 from lab.topology.own_rules import find
 from lab.topology.servers import Speaks
@@ -32,6 +32,12 @@ def policy(topology: Topology, firewall: Firewall) -> str:
     """What the firewall does with the rest: ``default deny``, or what a file of the user's has it do."""
     own = find(topology.own_rules, firewall.node)
     return "default deny" if own is None else f"rules of {own.name}"
+
+
+def runs(topology: Topology, node: NodePlan) -> str:
+    """The program of the user's own that a node runs, in the place of the lab's; empty without one."""
+    own = own_program.find(topology.own_programs, node.name)
+    return f"runs {own.words} of your own" if own is not None else ""
 
 
 def opens(firewall: Firewall) -> str:

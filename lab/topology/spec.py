@@ -15,14 +15,15 @@ from pydantic import Field, PrivateAttr, StrictInt
 from lab import ways
 from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
-from lab.topology.errand_kinds import ErrandKind
+from lab.topology.node_spec import NodeSpec as NodeSpec
+from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
 from lab.topology.segment import Impairment
 from lab.topology.servers import Stub
 from lab.topology.service import Inbound
-from lab.topology.telephone import Outcome, ResultTable
+from lab.topology.telephone import Outcome
 from lab.topology.values import (
     Address,
     Address6,
@@ -34,7 +35,6 @@ from lab.topology.values import (
     NodeName,
     Number,
     Percent,
-    Pool,
     Rate,
     Subnet,
     Subnet6,
@@ -43,86 +43,8 @@ from lab.topology.values import (
 
 MAX_LINKS = 100
 MAX_NODES = 2000
-MAX_MODEMS = 64
 MAX_CALLS = 100
 MAX_TIMES = 1000
-
-
-class NodeSpec(Part):
-    """A machine."""
-
-    role: Role = Field(description="What the machine is in IBM's papers.")
-    snat: bool | None = Field(
-        default=None,
-        strict=True,
-        description="Firewall only: hide the customer's addresses behind the firewall's own.",
-    )
-    pool: Pool | None = Field(
-        default=None,
-        description="VPN gateway and LIG only: its PPP's own address and those that callers get.",
-    )
-    modems: int = Field(
-        default=0,
-        ge=0,
-        le=MAX_MODEMS,
-        strict=True,
-        description="HMC, LIG and service-dialer only: how many.",
-    )
-    result_codes: ResultTable | None = Field(
-        default=None, description="Exchange only: whose numeric result codes the modems give."
-    )
-    fence_ports: bool | None = Field(
-        default=None,
-        strict=True,
-        description="LIG only: the fence looks at ports, too, not at addresses only (L-12).",
-    )
-    opens: Literal["list", "ranges", "names"] | None = Field(
-        default=None,
-        description="Firewall only: the way to each listed address, to the recommended ranges that hold "
-        "them (F-11), or to whatever the listed names lead to (F-05); list if not given.",
-    )
-    rules: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Firewall and HMC only: a file of rules of your own, for nft or as iptables-save prints "
-        "them, relative to this one.",
-    )
-    port: int | None = Field(
-        default=None,
-        ge=1,
-        le=65535,
-        strict=True,
-        description="Proxy only: its port; 3128 if not given.",
-    )
-    login: Literal["basic"] | None = Field(
-        default=None, description="Proxy only: its users have to log in, with HTTP's basic scheme."
-    )
-    destinations: Literal["listed", "any"] | None = Field(
-        default=None,
-        description="Proxy only: to which servers it lets its users, by port 443; listed if not given.",
-    )
-    literal_replies: bool | None = Field(
-        default=None,
-        strict=True,
-        description="LIG only: the fence holds back the name server's replies, to the letter (X-09).",
-    )
-    literal_tls: bool | None = Field(
-        default=None,
-        strict=True,
-        description="SDC only: the TLS of the papers and no newer one, which today's clients may refuse.",
-    )
-    moves_to: str | None = Field(
-        default=None,
-        description="SDC only: a profile whose addresses its servers get after the first calls home.",
-    )
-    serves: tuple[ErrandKind, ...] = Field(
-        default=(), description="Back-end only: the errands that the front end hands to it."
-    )
-    stubs: str | None = Field(
-        default=None,
-        min_length=1,
-        description="SDC only: a file of what the servers answer, relative to this one.",
-    )
 
 
 class LinkSpec(Part):
@@ -308,6 +230,7 @@ class TopologySpec(Part):
     _own_profile: Profile | None = PrivateAttr(default=None)
     _stubs: tuple[Stub, ...] = PrivateAttr(default=())
     _own_rules: tuple[OwnRules, ...] = PrivateAttr(default=())
+    _own_programs: tuple[OwnProgram, ...] = PrivateAttr(default=())
 
     def model_post_init(self, context: Any) -> None:
         """Take name and source from the loader, and what its profile's file says if it has one."""
@@ -349,6 +272,16 @@ class TopologySpec(Part):
         """Take the rules of the nodes that name a file: ``read`` gets the file's name and the node's."""
         named = ((node.rules, name) for name, node in self.nodes.items())
         self._own_rules = tuple(read(file, name) for file, name in named if file is not None)
+
+    @property
+    def own_programs(self) -> tuple[OwnProgram, ...]:
+        """What nodes run in the place of the lab's daemons, once ``find_programs`` has been told how."""
+        return self._own_programs
+
+    def find_programs(self, find: Callable[[tuple[str, ...], str], OwnProgram]) -> None:
+        """Take the programs of the nodes that name one: ``find`` gets the words and the node's name."""
+        named = ((node.run, name) for name, node in self.nodes.items() if node.run)
+        self._own_programs = tuple(find(words, name) for words, name in named)
 
     @property
     def literal_tls(self) -> bool:

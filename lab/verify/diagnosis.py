@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lab import ways
 from lab.record.daemon_event import DaemonEnded
 from lab.topology.model import Way
+from lab.topology.own_program import find
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
 
@@ -31,7 +32,7 @@ def diagnose(case: Case) -> Diagnosis:
     if case.left_down:
         return _of_own_client(case) or Diagnosis(NOTHING, case.why_left_down, "")
     if not record.broke_off and (ended := case.told(DaemonEnded)):
-        return _of_daemons(ended)
+        return _of_daemons(case, ended)
     if case.came_home and (befallen := _of_remote_service(case)):
         return befallen
     if not failed(case):
@@ -56,8 +57,18 @@ def diagnose(case: Case) -> Diagnosis:
     )
 
 
-def _of_daemons(ended: Sequence[DaemonEnded]) -> Diagnosis:
+def _of_daemons(case: Case, ended: Sequence[DaemonEnded]) -> Diagnosis:
     """Daemons that a program in their node has ended, or that crashed: what came after is their doing."""
+    programs = case.topology.own_programs
+    for event in ended:
+        if (own := find(programs, event.source)) is not None and own.name == event.program:
+            return Diagnosis(
+                "own-program-ended",
+                f"{event.source}'s {own.name} ended {event.how} before the lab did: it is what the topology "
+                f"has {event.source} run",
+                f"read logs/{event.source}/{own.name}.log in the run directory, and have {own.name} stay in "
+                "the foreground until it gets SIGTERM",
+            )
     each = dict.fromkeys(f"{e.source}'s {e.program} ended {e.how}" for e in ended)
     sentence = f"{'; '.join(each)}: the lab had started it, and did not end it"
     hint = (

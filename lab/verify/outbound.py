@@ -199,7 +199,7 @@ def check_out_03(case: Case) -> Finding:
     check = Check(
         "OUT-03",
         f"with SNAT {'on' if case.snat else 'off'}, all that leaves by {case.outside} comes from "
-        f"{nat}, and that is who the server sees",
+        f"{nat}{'' if case.why_no_ledger else ', and that is who the server sees'}",
     )
     right = case.outer_addresses | case.outer_proxies
     for frame, packet in case.leaving:
@@ -219,11 +219,13 @@ def check_out_03(case: Case) -> Finding:
     if not case.leaving and not case.called:
         return check.not_tested("nothing called home in this run, and nothing left")
     check.want(case.leaving, f"nothing left by {case.outside}")
-    if case.called and not case.ledger:
+    if case.called and not case.ledger and not case.why_no_ledger:
         check.object("no server recorded a caller")
     sources = sorted({p.source for _, p in case.leaving})
     peers = sorted({e.peer_ip for e in case.ledger})
     saw = f"; the server saw {', '.join(peers)}" if peers else ""
+    if why := case.why_no_ledger:
+        saw = f"; whom the servers saw is not told: {why}"
     return check.finding(
         f"{count(len(case.leaving), 'packet')} left, all from {', '.join(sources)}{saw}"
     )

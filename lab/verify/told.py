@@ -7,7 +7,8 @@ from itertools import pairwise
 from math import inf
 
 from lab.record.record import CallHome, Record, WayTry
-from lab.topology.model import Topology, Way
+from lab.topology.model import Role, Topology, Way
+from lab.topology.own_program import find
 from lab.topology.service import RELAY_PORTS
 from lab.wire.decode import TCP, Ends, Packet
 
@@ -112,6 +113,17 @@ class Told:
         """Whether an agent never had a way of a kind up, as it did not try one or came home by another."""
         tries = self.tried(kind, agent)
         return not any(t.up for t in tries) and (not tries or self.settled(agent) is not None)
+
+    # -- programs of the user's own -----------------------------------------------------------
+
+    @cached_property
+    def why_no_ledger(self) -> str:
+        """Why IBM's servers noted nothing, so that a want of notes proves nothing; empty where they did."""
+        (sdc,) = self.topology.with_role(Role.sdc)
+        own = find(self.topology.own_programs, sdc.name)
+        if own is None:
+            return ""
+        return f"{sdc.name} runs a program of the user's own, {own.name}, and keeps no ledger"
 
     # -- calls home ---------------------------------------------------------------------------
 

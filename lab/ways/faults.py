@@ -14,6 +14,7 @@ from lab import ways
 from lab.errors import UsageError
 from lab.names import check_known
 from lab.topology.model import DropRule, Role, Topology
+from lab.topology.own_program import OwnProgram
 from lab.topology.servers import KeyKind
 from lab.ways import name_faults, service_faults
 from lab.ways.fault import Fault, Need, drop
@@ -31,7 +32,14 @@ def apply(name: str, topology: Topology) -> Topology:
     named = [fault for fault in known() if fault.name == name]
     for fault in named:
         if fault.applies(topology):
-            return replace(fault.change(topology), fault=name)
+            changed = fault.change(topology)
+            if own := _left_out_by(topology, changed):
+                raise UsageError(
+                    f"the fault {name} is put in by the lab's own program on {own.node}, and there "
+                    f"{own.name} runs in its place",
+                    hint=f"have {own.name} do what is to go wrong, or take run out of {own.node}",
+                )
+            return replace(changed, fault=name)
     needs = ", or ".join(fault.need.text for fault in named)
     raise UsageError(
         f"the fault {name} does not apply to {topology.name}: it needs {needs}",
@@ -42,7 +50,18 @@ def apply(name: str, topology: Topology) -> Topology:
 def applicable(topology: Topology) -> tuple[Fault, ...]:
     """The faults that a topology can be run with: of each name the one that ``apply`` takes."""
     fitting = [fault for fault in known() if fault.applies(topology)]
+    if topology.own_programs:
+        fitting = [f for f in fitting if not _left_out_by(topology, f.change(topology))]
     return tuple({fault.name: fault for fault in reversed(fitting)}.values())[::-1]
+
+
+def _left_out_by(topology: Topology, changed: Topology) -> OwnProgram | None:
+    """The program of the user's own that would have to do what a fault changes; None if there is none."""
+    for own in topology.own_programs:
+        role = topology.node(own.node).role
+        if role is Role.sdc and (topology.tls, topology.stubs) != (changed.tls, changed.stubs):
+            return own
+    return None
 
 
 @cache

@@ -34,6 +34,9 @@ def check_out_37(case: Case) -> Finding:
             check.object(f"a packet leaves for {packet.destination}", [frame])
     if not topology.back_ends:
         return check.not_tested("no server stands behind the front end")
+    if case.why_no_ledger:
+        _judge_strangers(case, check)
+        return check.not_tested(case.why_no_ledger)
     kinds: dict[str, set[str]] = {}
     for one in topology.back_ends:
         if found := _judge_back_end(case, check, one):

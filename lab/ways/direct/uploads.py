@@ -42,7 +42,7 @@ def check_out_43(case: Case) -> Finding:
     for connection in data:
         _judge_data(case, check, connection)
     for event in case.told(FileUploaded):
-        if not event.taken:
+        if not event.taken and not case.why_no_ledger:
             check.object(
                 f"{event.server} did not take the upload of {event.source}: {event.detail}"
             )
@@ -53,13 +53,20 @@ def check_out_43(case: Case) -> Finding:
     check.show(frame for connection in (*control, *data) for frame in connection.frames[:_SHOWN])
     if not control:
         return check.not_tested("nothing was uploaded by FTP in this run")
+    if case.why_no_ledger and not any(map(_took_tls, control)):
+        return check.not_tested(f"no server took an upload: {case.why_no_ledger}")
     stored = [e for e in case.ledger if e.server_port == FTPS_PORT and e.kind == "upload"]
     sizes = sum(entry.body_bytes for entry in stored)
+    taken = f"the servers took {count(len(stored), 'file')} of {sizes} bytes in all"
     return check.finding(
         f"{count(len(control), 'control connection')}, AUTH TLS before USER in each; "
-        f"{count(len(data), 'data connection')} of the agents', by TLS; the servers took "
-        f"{count(len(stored), 'file')} of {sizes} bytes in all"
+        f"{count(len(data), 'data connection')} of the agents', by TLS; {case.why_no_ledger or taken}"
     )
+
+
+def _took_tls(connection: TcpConnection) -> bool:
+    """Whether a server agreed to TLS on a control connection."""
+    return any(reply.startswith(_AUTH_DONE) for reply in connection.back.split(b"\r\n"))
 
 
 def _judge_data(case: Case, check: Check, connection: TcpConnection) -> None:

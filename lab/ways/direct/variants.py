@@ -75,15 +75,15 @@ def check_out_40(case: Case) -> Finding:
                 check.object(f"the {kind} goes to {one.where}", one.frames)
         asked = any(errand.kind == kind for errand in case.topology.errands)
         done = [one for one in own if kind in one.kinds and one.acknowledged]
-        if asked and case.came_home:
+        if asked and case.came_home and not case.why_no_ledger:
             check.want(
                 done, f"no {kind} was done at {port}", [f for one in own for f in one.frames]
             )
         check.show(frame for one in done for frame in one.frames[:1])
         if done:
             told.append(f"{kind} at {count(len({o.place for o in done}), 'place')} of port {port}")
-    if not told:
-        return check.not_tested("no errand of URSF was done in this run")
+    if not told or case.why_no_ledger:
+        return check.not_tested(case.why_no_ledger or "no errand of URSF was done in this run")
     return check.finding(", ".join(told))
 
 
@@ -131,7 +131,8 @@ def _judge_row(case: Case, check: Check, seen: ErrandsSeen, trial: ErrandTrial) 
         for kind in one.kinds
     }
     for kind in kinds:
-        if kind not in own and not (trial.done(kind) and kind in answered):
+        told = kind in answered or case.why_no_ledger
+        if kind not in own and not (trial.done(kind) and told):
             check.object(f"{trial.row}: {kind} was not done either")
     missing = f"no {' and no '.join(own)}, and all else" if own else "all is done"
     return f"without {trial.row} {missing} ({count(len(asked), 'SYN')})"

@@ -72,13 +72,13 @@ def check_out_06(case: Case) -> Finding:
             check.object(f"an IPv4 packet leaves for {packet.destination}", [frame])
 
     served = [entry for entry in case.record.ledger if family_of(entry.server_ip) is Family.ipv6]
-    check.want(served, "no server was called at an IPv6 address")
+    check.want(served or case.why_no_ledger, "no server was called at an IPv6 address")
     for call in case.failed_calls:
         check.object(f"{call.agent} did not get through")
     far = sorted({entry.server_ip for entry in served})
+    at = f"{count(len(served), 'transaction')} at {' and '.join(far)}"
     return check.finding(
-        f"{count(len(made), 'connection')} by IPv6, {count(len(served), 'transaction')} at "
-        f"{' and '.join(far)}; no IPv4 packet left"
+        f"{count(len(made), 'connection')} by IPv6, {case.why_no_ledger or at}; no IPv4 packet left"
     )
 
 
@@ -104,13 +104,16 @@ def check_out_08(case: Case) -> Finding:
             silent.append(str(family))
             continue
         served = [e for e in case.record.ledger if family_of(e.server_ip) is family]
-        check.want(served, f"no server has an entry of a call by {family}")
-        told.append(
-            f"{count(len(made), 'connection')} by {family}, {count(len(served), 'entry', 'entries')}"
-        )
+        check.want(served or case.why_no_ledger, f"no server has an entry of a call by {family}")
+        entries = "" if case.why_no_ledger else f", {count(len(served), 'entry', 'entries')}"
+        told.append(f"{count(len(made), 'connection')} by {family}{entries}")
     if silent:
         return check.not_tested(f"no server answered by {all_of(silent)}")
-    return check.finding(f"{'; '.join(told)} in the servers' ledger")
+    return check.finding(f"{'; '.join(told)}{_noted(case)}")
+
+
+def _noted(case: Case) -> str:
+    return f"; {case.why_no_ledger}" if case.why_no_ledger else " in the servers' ledger"
 
 
 def _home_by_others(case: Case, family: Family) -> bool:

@@ -146,9 +146,9 @@ def test_a_folder_of_path_that_may_not_be_looked_into_is_passed_over(
     monkeypatch.setattr(Path, "stat", refuse)
     monkeypatch.setenv("PATH", f"/closed:{os.environ['PATH']}")
 
-    runs._check_program(("sh",))
+    runs._check_program("sh")
     with pytest.raises(UsageError, match="there is no program 'no-such-program'"):
-        runs._check_program(("no-such-program",))
+        runs._check_program("no-such-program")
 
 
 def test_a_mistake_of_the_labs_own_is_no_failed_check(
