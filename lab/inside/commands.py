@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from lab.inside.sanitizers import sanitizer_of
 from lab.linux import alterations
 from lab.paths import COMMANDS_FILE
 from lab.record.command_event import CommandRun, NodeAltered
@@ -30,7 +32,12 @@ def described(
         program=argv[0].rpartition("/")[2],
         status=status,
         proxies=tuple(dict.fromkeys(_proxies(argv, environment))),
+        sanitizer=sanitizer_of(argv[0], environment) if status and _in_own_kernel() else "",
     )
+
+
+def _in_own_kernel() -> bool:
+    return os.environ.get("LAB_INSIDE") == "uml"
 
 
 def _proxies(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:

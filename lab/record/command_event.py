@@ -40,6 +40,8 @@ class CommandRun(Event, topic="command"):
     """128 + n of one that signal n ended."""
     proxies: tuple[str, ...] = ()
     """``https_proxy=192.168.10.21:3128``: variables of the command's environment and of its own line."""
+    sanitizer: str = ""
+    """``AddressSanitizer``: what a program that failed in the lab's own kernel was built with."""
 
 
 class NodeAltered(Event, topic="node", tells="{source} is not as the lab made it: {words}"):

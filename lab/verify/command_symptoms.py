@@ -56,6 +56,19 @@ def _fate_of_stranger(trail: CommandTrail) -> str:
     )
 
 
+def find_sanitizer(trail: CommandTrail) -> Diagnosis | None:
+    """The program needs more addresses than a process of the lab's own kernel has, and sent nothing."""
+    name = trail.command.sanitizer
+    if not name or trail.wire_frames or trail.frames:
+        return None
+    return Diagnosis(
+        "too-few-addresses",
+        f"{trail.command.program} was built with {name}, which reserves terabytes of addresses, and a "
+        "process of the lab's own kernel has 512 GB",
+        "run it with --engine native, build it without, or use valgrind",
+    )
+
+
 def find_altered_host(trail: CommandTrail) -> Diagnosis | None:
     """The command's own host has lost its link, address or route, or has rules: nothing came to its wires."""
     kinds = (NodePart.link, NodePart.address, NodePart.route, NodePart.rules)
@@ -225,6 +238,7 @@ def find_wrong_resolver(trail: CommandTrail) -> Diagnosis | None:
 Symptom = Callable[[CommandTrail], Diagnosis | None]
 
 AT_ONCE: tuple[Symptom, ...] = (
+    find_sanitizer,
     find_altered_host,
     find_deaf_host,
     find_lost_proxy,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,30 @@ def test_what_is_refused(tmp_path: Path, size: str, said: str) -> None:
         assert done.returncode == 2
         assert said in done.stderr
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("linked", ["shared", "static"])
+def test_a_program_that_needs_more_addresses_is_told_so(tmp_path: Path, linked: str) -> None:
+    """Stripped, as a release is; the same program runs outside."""
+    source, program = tmp_path / "agent.c", tmp_path / "agent"
+    source.write_text("int main(void) { return 0; }\n")
+    static = ["-static-libasan"] if linked == "static" else []
+    build = [
+        "gcc",
+        "-fsanitize=address",
+        *static,
+        "-s",
+        "-o",
+        os.fspath(program),
+        os.fspath(source),
+    ]
+    subprocess.run(build, check=True)
+    assert subprocess.run([program]).returncode == 0
+
+    done = lab(
+        "run", "direct", "--engine=uml", "--quiet", "--out", os.fspath(tmp_path / "run"), "--",
+        os.fspath(program),
+    )  # fmt: skip
+    assert done.returncode != 0
+    told = " ".join(done.stderr.split())
+    assert "diagnosis: agent was built with AddressSanitizer" in told

@@ -31,6 +31,7 @@ class Scene:
         self.began = self.now
         self.node = "hmc"
         self.proxies: tuple[str, ...] = ()
+        self.sanitizer = ""
 
     def _tick(self) -> float:
         self.now += 0.1
@@ -142,6 +143,7 @@ class Scene:
             program="agent",
             status=7,
             proxies=self.proxies,
+            sanitizer=self.sanitizer,
         )
         self.run.record.commands.append(entry)
         self.run.record.command_status = 7
@@ -166,6 +168,10 @@ def on(node: str) -> Change:
 
 def proxy(*told: str) -> Change:
     return lambda scene: setattr(scene, "proxies", told)
+
+
+def built_with(sanitizer: str) -> Change:
+    return lambda scene: setattr(scene, "sanitizer", sanitizer)
 
 
 def refused(scene: Scene, far: str = FIREWALL, port: int = 81) -> None:

@@ -22,6 +22,7 @@ from tests.unit.verify.scene import (
     SERVER,
     Change,
     Scene,
+    built_with,
     by_telephone,
     deaf,
     dropped_own,
@@ -51,6 +52,13 @@ class Row(NamedTuple):
 
 
 ROWS = [
+    Row(
+        command.find_sanitizer,
+        built_with("AddressSanitizer"),
+        "too-few-addresses",
+        "agent was built with AddressSanitizer, which reserves terabytes",
+        (nothing, many(built_with("AddressSanitizer"), Scene.calls)),
+    ),
     Row(
         command.find_altered_host,
         lambda s: s.is_altered(NodePart.route),
