@@ -143,8 +143,9 @@ def _authority(organization: str, unit: str) -> trustme.CA:
 
 
 def _inspectors(topology: Topology) -> issued.Files:
-    """What a proxy that breaks TLS open shows to agents, by the customer's own authority; else nothing."""
-    if not any(proxy.inspects for proxy in topology.proxies):
+    """What a proxy or firewall that breaks TLS open shows to agents, by the customer's own authority."""
+    by_firewall = topology.firewall is not None and topology.firewall.inspects
+    if not by_firewall and not any(proxy.inspects for proxy in topology.proxies):
         return {}
     import trustme
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
-from lab.linux import matches, nft, own_rules, resolver, snat
+from lab.linux import inspection, matches, nft, own_rules, resolver, snat
 from lab.linux.nodes import Node
 from lab.topology import model
 from lab.topology.own_rules import find
@@ -149,13 +149,14 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         f"iifname {inside} {table.counter(DROPPED_OUT)}",
         f"iifname {outside} {table.counter(DROPPED_IN)}",
     )
-    allowed: list[str] = []
+    allowed, destinations = list[str](), list[str]()
     for rule, name in zip(firewall.rules, allow_counters(firewall), strict=True):
         counted = f'{table.counter(name, rule.requirement)} accept comment "{rule.requirement}"'
         source, destination = rule.source, rule.destination
         ip = matches.ip(source)
         if rule.is_by_name:
             destination = f"@{table.told(destination, ip)}"
+        destinations.append(destination)
         what = matches.first_packet(rule.protocol, rule.port, rule.destination, rule.port_to)
         # What one network is allowed, the other one is not (OUT-05).
         own_side = f'"{topology.inside_of(source)}"'
@@ -176,6 +177,11 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         ("ct state established,related accept", *allowed, *dropped),
     )
     asked, asking = resolver.rules(topology, firewall, table.counter(resolver.LOOKUPS))
+    if opened := inspection.openings(topology, firewall, destinations):
+        taken = inspection.taken(opened, table.counter(inspection.INSPECTED))
+        table.chain("prerouting", inspection.HOOK, taken)
+        towards, away = inspection.rules(opened, firewall.outside)
+        asked, asking = [*asked, *towards], [*asking, *away]
     table.chain(
         "input",
         "type filter hook input priority filter; policy drop;",
@@ -245,7 +251,6 @@ def _lose(table: _Table, name: str, hook: str, rules: Iterable[model.DropRule], 
             for size in matches.longer(rule.above_bytes, by_ipv6=six)
             for what in matches.either_way(rule.protocol, rule.port)
         )
-
     if lines:
         base = f"type filter hook {hook} priority filter - 10; policy accept;"
         table.chain(name, base, lines)

@@ -13,6 +13,8 @@ from typing import ClassVar
 from lab.topology.dns import Dns
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
+from lab.topology.filtering import AllowRule as AllowRule
+from lab.topology.filtering import Firewall as Firewall
 from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
 from lab.topology.ppp import PppAccount as PppAccount
@@ -96,36 +98,6 @@ class NodePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllowRule:
-    """One thing that the default-deny firewall lets through, and the requirement that asks for it.
-
-    The initiator's direction is given; replies of tracked flows pass (X-11).
-    ``port`` is 0 where the protocol has none; ``stateless_back`` also admits the reverse direction
-    as the first packet (F-06, F-07: "in both directions").
-    """
-
-    requirement: str
-    source: str
-    """An address or prefix on the customer's side."""
-    destination: str
-    """An address on IBM's side, or a host name: then whatever addresses the resolver was told of it."""
-    protocol: str
-    """``tcp``, ``udp``, ``esp`` or ``icmp-echo``."""
-    port: int
-    both_ways: bool
-    port_to: int = 0
-    """The last port of a range that begins with ``port``; 0 if it is one port."""
-
-    def admits(self, port: int) -> bool:
-        """Whether a port is the rule's; any is where the rule names none."""
-        return self.port in (0, port) or self.port <= port <= self.port_to
-
-    @property
-    def is_by_name(self) -> bool:
-        return ":" not in self.destination and not self.destination[-1:].isdigit()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DropRule:
     """Something that a node on the way loses: how faults are written, each with a counter.
 
@@ -145,18 +117,6 @@ class DropRule:
     """Whether the node loses what is for itself, and not what it passes on."""
     passing: bool = False
     """Whether it ends once every agent has called home, or tried to; then all call again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firewall:
-    """The customer's firewall: default-deny on forward, in and out."""
-
-    node: str
-    inside: str
-    """The segment of the customer's side; of several the first (``Topology.insides`` has all)."""
-    outside: str
-    snat: bool
-    rules: tuple[AllowRule, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

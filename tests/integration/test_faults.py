@@ -23,6 +23,7 @@ TELLING = {
     "blocked-443": "to whatever server: ",
     "expired-certificate": "ends the handshake with the alert certificate_expired",
     "unknown-authority": "does not know the authority that signed the certificate of",
+    "tls-inspection": "is broken open between",
     "server-resets": "breaks connections off: it takes",
     "server-503": "(Service Unavailable)",
     "slow-server": "is slow: it took the request",

@@ -61,6 +61,8 @@ RENDERED = [
     ("ds8000", "firewall"),
     ("ds8000@network-down", "firewall"),
     ("ds8000@primary-down", "sdc"),
+    ("direct-ipv6@tls-inspection", "firewall"),
+    ("direct-names@tls-inspection", "firewall"),
 ]
 
 

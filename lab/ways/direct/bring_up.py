@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from lab.linux.process import PIPE
 from lab.linux.refusals import Refusals
 from lab.topology.family import Family
+from lab.topology.model import Firewall
 from lab.topology.servers import Speaks
 from lab.ways.direct.events import DefaultRouteTaken, FileUploaded
 from lab.ways.direct.plan import DirectPlan
@@ -24,14 +25,29 @@ UPLOAD_S = 120.0
 
 @contextmanager
 def start(ground: Ground) -> Iterator[Direct]:
-    """Nothing has to run; hosts that are to prefer IPv4 are told so."""
+    """Nothing has to run but a firewall that inspects; hosts that are to prefer IPv4 are told so."""
     for way in ground.topology.ways:
         if isinstance(way, DirectPlan) and way.families == (Family.ipv4, Family.ipv6):
             from lab.linux import address_order  # Few topologies have both.
 
             for agent in way.agents:
                 address_order.prefer_ipv4(ground.nodes[agent])
-    yield Direct(ground)
+    firewall = ground.topology.firewall
+    with _inspecting(ground, firewall) if firewall and firewall.inspects else nullcontext():
+        yield Direct(ground)
+
+
+@contextmanager
+def _inspecting(ground: Ground, firewall: Firewall) -> Iterator[None]:
+    """The customer's firewall breaks TLS open."""
+    from lab.linux import inspection  # Only a fault needs it.
+    from tunnels import started
+    from tunnels.interceptor import Interceptor
+
+    own = inspection.addresses(ground.topology, firewall)
+    node = ground.nodes[firewall.node]
+    with started(Interceptor(node, inspection.PORT, own, ground.run_dir / "keys")):
+        yield
 
 
 class Direct(WayDriver):

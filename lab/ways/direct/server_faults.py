@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.topology.model import Topology
+from lab.topology.own_rules import find
 from lab.topology.servers import Certified, Failure, Stub
 from lab.ways.fault import Fault, Need
 
@@ -26,6 +27,18 @@ def _certified(certified: Certified) -> Callable[[Topology], Topology]:
         return replace(topology, tls=plans)
 
     return change
+
+
+def _passes_firewall(topology: Topology) -> bool:
+    firewall = topology.firewall
+    if firewall is None or find(topology.own_rules, firewall.node) is not None:
+        return False
+    return _all_direct(topology)
+
+
+def _inspect(topology: Topology) -> Topology:
+    assert topology.firewall is not None, "it applies only there"
+    return replace(topology, firewall=replace(topology.firewall, inspects=True))
 
 
 def _answering(
@@ -64,6 +77,14 @@ FAULTS = (
         "the certificates of IBM's servers are of an authority that no client trusts",
         DIRECT_ONLY,
         _certified(Certified.elsewhere),
+    ),
+    Fault(
+        "tls-inspection",
+        "the customer's firewall breaks TLS open, with a certificate of the customer's own authority",
+        Need(
+            "direct paths and no others, through a firewall with the lab's rules", _passes_firewall
+        ),
+        _inspect,
     ),
     Fault(
         "server-resets",

@@ -7,12 +7,18 @@ from collections.abc import Callable
 from lab.verify import errand_symptoms, internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, Trail, first_of
-from lab.ways.direct import opening_symptoms, server_symptoms, upload_symptoms
+from lab.ways.direct import (
+    inspection_symptoms,
+    opening_symptoms,
+    server_symptoms,
+    upload_symptoms,
+)
 
 Symptom = Callable[[Trail], Diagnosis | None]
 
 FAILURE: tuple[Symptom, ...] = (
     name_symptoms.find_failed_lookup,
+    inspection_symptoms.find_inspection,
     internet_symptoms.find_black_hole,
     tls_symptoms.find_old_tls,
     server_symptoms.find_expired_certificate,
@@ -37,6 +43,7 @@ FAILURE: tuple[Symptom, ...] = (
 """In the order of the path: an earlier step that fails explains all later ones."""
 
 SURVIVED: tuple[Symptom, ...] = (
+    inspection_symptoms.find_inspection,
     internet_symptoms.find_lost_ipv6,
     opening_symptoms.find_dead_network,
     opening_symptoms.find_blocked_server,

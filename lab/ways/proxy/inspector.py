@@ -17,7 +17,6 @@ or ``-``, and how many bytes of content it has read from the client.
 from __future__ import annotations
 
 import contextlib
-import select
 import signal
 import socket
 import ssl
@@ -28,11 +27,9 @@ from dataclasses import dataclass
 
 from lab.agent.http1 import Malformed, Stream, split_authority
 from lab.wait import Deadline
+from lab.ways.opened_tls import DEADLINE_S, GOODBYE_S, READ_BYTES, pass_on, to_clients
 
-DEADLINE_S = 60.0
-GOODBYE_S = 2.0
 HTTPS = "443"
-_READ_BYTES = 16 * 1024
 _MADE = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _BACKLOG = 64
@@ -47,6 +44,9 @@ class _Inspection:
     status: int = 200
     server: str = "-"
     content_bytes: int = 0
+
+    def hear(self, size: int) -> None:
+        self.content_bytes += size
 
     def tell(self) -> None:
         _say(
@@ -80,14 +80,6 @@ def serve(address: str, port: int, chain: str, authority: str, listed: frozenset
                 thread.join(end.left_s)
 
 
-def to_clients(chain: str) -> ssl.SSLContext:
-    """The TLS that clients get."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.maximum_version = ssl.TLSVersion.TLSv1_2
-    made.load_cert_chain(chain)
-    return made
-
-
 def _attend(
     connection: socket.socket,
     facing: ssl.SSLContext,
@@ -99,7 +91,7 @@ def _attend(
     with connection, contextlib.suppress(OSError, Malformed, ValueError):
         try:
             connection.settimeout(DEADLINE_S)
-            head = Stream(lambda: connection.recv(_READ_BYTES)).head()
+            head = Stream(lambda: connection.recv(READ_BYTES)).head()
             if head is None:
                 return
             method, told.target, _ = head.request_line()
@@ -133,36 +125,7 @@ def _pass_on(
         trusting.wrap_socket(outer, server_hostname=host) as far,
     ):
         told.server = address
-        others = {inner: far, far: inner}
-        while ready := _ready(inner, far):
-            for end in ready:
-                data = _read(end)
-                if data is None:
-                    continue
-                if not data:
-                    others[end].settimeout(GOODBYE_S)
-                    others[end].unwrap()
-                    return
-                told.content_bytes += len(data) if end is inner else 0
-                others[end].sendall(data)
-
-
-def _read(end: ssl.SSLSocket) -> bytes | None:
-    """What an end says; nothing if it has ended, None if what came was TLS's own (RFC 8446 4.6)."""
-    end.settimeout(0)
-    try:
-        return end.recv(_READ_BYTES)
-    except ssl.SSLWantReadError:
-        return None
-    finally:
-        end.settimeout(DEADLINE_S)
-
-
-def _ready(*ends: ssl.SSLSocket) -> list[ssl.SSLSocket]:
-    """The ends from which something can be read; none if nothing comes for too long."""
-    # What OpenSSL has decrypted already makes no socket ready.
-    pending = [end for end in ends if end.pending()]
-    return pending or select.select(ends, [], [], DEADLINE_S)[0]
+        pass_on(inner, far, told.hear)
 
 
 if __name__ == "__main__":

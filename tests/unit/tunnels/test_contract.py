@@ -32,6 +32,7 @@ from tunnels._dnsmasq import DnsmasqSettings
 from tunnels._l2tp_daemon import Xl2tpd
 from tunnels.dns import Dnsmasq
 from tunnels.inspector import Inspector
+from tunnels.interceptor import Interceptor
 from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
 from tunnels.lig import Bank
@@ -48,6 +49,7 @@ STANDING: tuple[type[StandingDriver], ...] = (
     Squid,
     Dnsmasq,
     Inspector,
+    Interceptor,
 )
 DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler)
 """A call of a dialler has a pppd of its own: there is nothing to launch."""
@@ -112,6 +114,8 @@ class Bed:
         if kind is Inspector:
             first = topology("proxy").proxies[0]
             return Inspector(self.node, first, Path("keys"), self.told.append)
+        if kind is Interceptor:
+            return Interceptor(self.node, 3129, ["192.0.2.1"], Path("keys"))
         if kind is Bank:
             return self._bank(self._dial)
         return Dialler(self.node, dialers(self._dial)[0], "lig", record, self.told.append)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from lab.ways import opened_tls
 from lab.ways.proxy import inspector as program
 from tunnels import inspector
 
@@ -39,7 +40,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     ibms.issue_cert(HOST).configure_cert(server)
     chain = tmp_path / "chain.pem"
     customers.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(chain)
-    facing = program.to_clients(f"{chain}")
+    facing = opened_tls.to_clients(f"{chain}")
     trusting = ssl.create_default_context()
     ibms.configure_trust(trusting)
     with socket.create_server(("127.0.0.1", 0)) as listener:

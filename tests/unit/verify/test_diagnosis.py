@@ -77,6 +77,7 @@ CAUSES = {
     "blocked-443": "port-blocked",
     "expired-certificate": "certificate-expired",
     "unknown-authority": "authority-unknown",
+    "tls-inspection": "tls-inspected",
     "server-resets": "server-resets",
     "server-503": "server-unavailable",
     "slow-server": "server-slow",

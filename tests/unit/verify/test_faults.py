@@ -28,7 +28,8 @@ NAMES = {
     "ipv6-broken", "dns-no-aaaa", "old-tls-only", "proxy-inspects",
     "primary-down", "address-blocked", "eccgw-blocked", "config-server-blocked", "network-down",
     "back-end-down", "blocked-443", "ursf-blocked",
-    "expired-certificate", "unknown-authority", "server-resets", "server-503", "slow-server",
+    "expired-certificate", "unknown-authority", "tls-inspection",
+    "server-resets", "server-503", "slow-server",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 

@@ -1,0 +1,49 @@
+"""The customer's firewall in the model: what it lets through, hides and opens. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowRule:
+    """One thing that the default-deny firewall lets through, and the requirement that asks for it.
+
+    The initiator's direction is given; replies of tracked flows pass (X-11).
+    ``port`` is 0 where the protocol has none; ``stateless_back`` also admits the reverse direction
+    as the first packet (F-06, F-07: "in both directions").
+    """
+
+    requirement: str
+    source: str
+    """An address or prefix on the customer's side."""
+    destination: str
+    """An address on IBM's side, or a host name: then whatever addresses the resolver was told of it."""
+    protocol: str
+    """``tcp``, ``udp``, ``esp`` or ``icmp-echo``."""
+    port: int
+    both_ways: bool
+    port_to: int = 0
+    """The last port of a range that begins with ``port``; 0 if it is one port."""
+
+    def admits(self, port: int) -> bool:
+        """Whether a port is the rule's; any is where the rule names none."""
+        return self.port in (0, port) or self.port <= port <= self.port_to
+
+    @property
+    def is_by_name(self) -> bool:
+        return ":" not in self.destination and not self.destination[-1:].isdigit()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firewall:
+    """The customer's firewall: default-deny on forward, in and out."""
+
+    node: str
+    inside: str
+    """The segment of the customer's side; of several the first (``Topology.insides`` has all)."""
+    outside: str
+    snat: bool
+    rules: tuple[AllowRule, ...]
+    inspects: bool = False
+    """Whether it breaks open the TLS that its rules let pass (tls-inspection)."""
