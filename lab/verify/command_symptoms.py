@@ -15,6 +15,7 @@ from lab.topology.roles import TRAITS
 from lab.verify import place_symptoms, shake_symptoms
 from lab.verify.case import Case
 from lab.verify.command_trail import AFTER_S, CommandTrail
+from lab.verify.name_symptoms import NO_SUCH_NAME, name_unknown
 from lab.verify.symptom import Diagnosis
 from lab.wire.decode import TCP
 
@@ -235,6 +236,17 @@ def find_wrong_resolver(trail: CommandTrail) -> Diagnosis | None:
     )
 
 
+def find_unknown_name(trail: CommandTrail) -> Diagnosis | None:
+    """The last name that was asked for is none, and nothing was opened after that."""
+    if not trail.lookups or any(f.started > trail.lookups[-1].time for f in trail.flows):
+        return None
+    last = trail.lookups[-1]
+    own = [each for each in trail.lookups if each.name == last.name]
+    if any(each.addresses for each in own) or all(each.code != NO_SUCH_NAME for each in own):
+        return None
+    return name_unknown(last.name, last.server, trail.name, trail.profile)
+
+
 Symptom = Callable[[CommandTrail], Diagnosis | None]
 
 AT_ONCE: tuple[Symptom, ...] = (
@@ -259,6 +271,7 @@ AT_ONCE: tuple[Symptom, ...] = (
 """What is the command's own, and so comes before what may have befallen the way."""
 
 AFTERWARDS: tuple[Symptom, ...] = (
+    find_unknown_name,
     shake_symptoms.find_untrusted_certificate,
     shake_symptoms.find_no_shared_cipher,
     shake_symptoms.find_http_in_clear,

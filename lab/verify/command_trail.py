@@ -14,7 +14,7 @@ from lab.verify.case import Case
 from lab.verify.journey import find_course, journeys
 from lab.verify.networks import is_in
 from lab.verify.premises import mac
-from lab.verify.symptom import DialTrail, Loss
+from lab.verify.symptom import Loss
 from lab.wire import arp, icmp, tls
 from lab.wire.decode import ICMP, ICMPV6, TCP, UDP, Ends, Frame, Packet, reverse
 from lab.wire.icmp import IcmpError
@@ -101,6 +101,15 @@ def _went_on(connection: TcpConnection) -> bool:
     return all(any(r.kind == tls.APPLICATION_DATA for r in records) for records in both)
 
 
+def is_own_way_up(case: Case) -> bool:
+    """Whether a VPN client or a dialler of the user's own came up, where the lab left the way home down."""
+    agents = case.topology.agents
+    return case.left_down and (
+        any(case.first_opened(agent) for agent in agents)
+        or any(call.came_up and call.client in agents for call in case.telephone_calls)
+    )
+
+
 class CommandTrail:
     """One command of a user's, on one node, in a lab whose path is up."""
 
@@ -149,8 +158,13 @@ class CommandTrail:
         ]
         found += [replace(i.frame, ip=packet) for i, packet in case.data(self.name)]
         if self.is_agent and case.topology.telephone is not None:
-            calls = DialTrail(case, self.name).carried
-            found += [replace(i.frame, ip=i.data) for i in calls if i.data]
+            calls = [call for call in case.telephone_calls if call.client == self.name]
+            carried = [item for call in calls for item in call.frames]
+            found += [
+                replace(item.frame, ip=item.data)
+                for item in carried
+                if item.data and not case.is_trial(item.data)
+            ]
         found = [frame for frame in found if self._is_while(frame.time)]
         return sorted(found, key=lambda frame: frame.time)
 
@@ -162,7 +176,9 @@ class CommandTrail:
 
     @property
     def _dialled_addresses(self) -> list[str]:
-        return [s.local_ip for s in self.case.record.ppp if s.client == self.name and s.local_ip]
+        noted = [s.local_ip for s in self.case.record.ppp if s.client == self.name and s.local_ip]
+        calls = self.case.telephone_calls if self.case.topology.telephone else []
+        return [*noted, *(c.address for c in calls if c.client == self.name and c.address)]
 
     @cached_property
     def flows(self) -> list[Flow]:
@@ -235,7 +251,12 @@ class CommandTrail:
 
     @property
     def altered(self) -> list[NodeAltered]:
-        """How nodes were no more what the lab had made, when the command had failed."""
+        """How nodes were no more what the lab had made, when the command had failed.
+
+        Routes and name servers that a client of the user's own changed for a way home are as they have to be.
+        """
+        if is_own_way_up(self.case):
+            return []
         return [found for found in self.case.record.altered if found.time >= self.command.time]
 
     @cached_property

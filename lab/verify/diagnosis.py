@@ -30,7 +30,8 @@ def diagnose(case: Case) -> Diagnosis:
     """The one sentence that explains a run."""
     record = case.record
     if case.left_down:
-        return _of_own_client(case) or Diagnosis(NOTHING, case.why_left_down, "")
+        found = _of_own_client(case) or _of_own_way(case)
+        return found or Diagnosis(NOTHING, case.why_left_down, "")
     if not record.broke_off and (ended := case.told(DaemonEnded)):
         return _of_daemons(case, ended)
     if case.came_home and (befallen := _of_remote_service(case)):
@@ -85,6 +86,17 @@ def _of_own_client(case: Case) -> Diagnosis | None:
             if ask is not None and (found := ask(case, agent)) is not None:
                 return cast(Diagnosis, found)
     return None
+
+
+def _of_own_way(case: Case) -> Diagnosis | None:
+    """Why a command failed where a client or a dialler of the user's own had come up."""
+    if not case.record.command_status:
+        return None
+    from lab.verify import command_symptoms, command_trail
+
+    if not command_trail.is_own_way_up(case):
+        return None
+    return command_symptoms.find(case, lambda _: None)
 
 
 def _of_remote_service(case: Case) -> Diagnosis | None:

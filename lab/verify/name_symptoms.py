@@ -33,12 +33,7 @@ def find_failed_lookup(trail: Trail) -> Diagnosis | None:
     if unanswered := [each for each in own if not each.answered]:
         return _nobody_answers(trail, unanswered)
     if any(each.code == NO_SUCH_NAME for each in own):
-        return Diagnosis(
-            "name-unknown",
-            f"{name} is not known: {resolver} says to {client} that there is no such name"
-            + listings.of_name(name, trail.case.topology.profile),
-            f"see how the name is spelt; lab explain {trail.case.topology.profile} prints the listed names",
-        )
+        return name_unknown(name, resolver, client, trail.case.topology.profile)
     if code := next((each.code for each in own if each.code), 0):
         return Diagnosis(
             "dns-refuses",
@@ -51,6 +46,16 @@ def find_failed_lookup(trail: Trail) -> Diagnosis | None:
         f"{name} has no address of the kind that {client} asks for: {resolver} knows the name, and has no "
         f"record of type {kinds}",
         f"let the client ask for another kind of address, or the name have a record of type {kinds}",
+    )
+
+
+def name_unknown(name: str, resolver: str, client: str, profile: str) -> Diagnosis:
+    """A name server knows no such name; other profiles may list it."""
+    return Diagnosis(
+        "name-unknown",
+        f"{name} is not known: {resolver} says to {client} that there is no such name"
+        + listings.of_name(name, profile),
+        f"see how the name is spelt; lab explain {profile} prints the listed names",
     )
 
 

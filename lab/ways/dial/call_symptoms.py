@@ -26,7 +26,7 @@ NOT_RESPONDING = b"Peer not responding"
 """What pppd says to a peer that it gives up for want of LCP echo."""
 
 
-def _failed(trail: DialTrail) -> TelephoneCall | None:
+def failed_call(trail: DialTrail) -> TelephoneCall | None:
     """The last call, if it was connected and PPP did not come up on it."""
     last = trail.calls[-1] if trail.calls else None
     tried = [p for p in trail.last_tries if p.connected]
@@ -38,7 +38,7 @@ def _failed(trail: DialTrail) -> TelephoneCall | None:
 
 def find_refused_protocol(trail: DialTrail) -> Diagnosis | None:
     """The two ends have no authentication protocol in common (P-11)."""
-    call = _failed(trail)
+    call = failed_call(trail)
     if call is None:
         return None
     option = ppp.OPTION_AUTHENTICATION
@@ -70,7 +70,7 @@ def find_refused_protocol(trail: DialTrail) -> Diagnosis | None:
 
 def find_wrong_password(trail: DialTrail) -> Diagnosis | None:
     """PAP ends in Nak."""
-    call = _failed(trail)
+    call = failed_call(trail)
     if call is None or not call.in_ppp(ppp.PAP, PapCode.nak, outgoing=False):
         return None
     return Diagnosis(
@@ -87,7 +87,7 @@ def find_late_answers(trail: DialTrail) -> Diagnosis | None:
     RFC 1661 4.6: whoever has no answer within his restart timer asks again; 4.1: a Configure-Request in
     state Opened begins all anew.
     """
-    call, telephone = _failed(trail), trail.case.topology.telephone
+    call, telephone = failed_call(trail), trail.case.topology.telephone
     if call is None or telephone is None:
         return None
     asked = [f.identifier for _, f in call.in_ppp(ppp.LCP, Code.configure_request, outgoing=True)]
@@ -108,7 +108,7 @@ def find_late_answers(trail: DialTrail) -> Diagnosis | None:
 
 def find_no_ppp(trail: DialTrail) -> Diagnosis | None:
     """The modems are connected, and PPP does not come up for a reason that only pppd tells."""
-    call = _failed(trail)
+    call = failed_call(trail)
     if call is None:
         return None
     why = call.failure or "no reason was given"
@@ -157,21 +157,22 @@ def _given_up(call: TelephoneCall) -> bool:
 
 def find_silent_name_server(trail: DialTrail) -> Diagnosis | None:
     """DNS queries by telephone, and not one answer (L-03)."""
-    asked = [p for p in trail.sockets if p.protocol == UDP and p.destination_port == DNS_PORT]
-    answers = [p for p in trail.sockets if p.protocol == UDP and p.source_port == DNS_PORT]
+    server, own = trail.case.lig.utility, [p for p in trail.sockets if p.protocol == UDP]
+    asked = [p for p in own if (p.destination, p.destination_port) == (server, DNS_PORT)]
+    answers = [p for p in own if (p.source, p.source_port) == (server, DNS_PORT)]
     if not asked or answers:
         return None
     dropped = trail.case.record.counters.get(trail.lig, {}).get(fence.LITERAL, 0)
     if dropped:
         return Diagnosis(
             "dns-fenced",
-            f"the fence of {trail.lig} drops what the name server {asked[0].destination} answers: "
+            f"the fence of {trail.lig} drops what the name server {server} answers: "
             f"{count(dropped, 'packet')}",
             "let replies of the utility service pass (X-09)",
         )
     return Diagnosis(
         "dns-silent",
-        f"the name server {asked[0].destination} is silent, so no name is told: {trail.client} sent it "
+        f"the name server {server} is silent, so no name is told: {trail.client} sent it "
         f"{count(len(asked), 'query', 'queries')} by telephone, and none was answered",
         f"see whether the utility service of {trail.lig} runs",
     )

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from lab.verify import internet_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, DialTrail, first_of
-from lab.ways.dial import call_symptoms, telephone_symptoms
+from lab.ways.dial import call_symptoms, own_dialler, telephone_symptoms
+from lab.ways.dial.own_dialler import OwnDialTrail
 
 Symptom = Callable[[DialTrail], Diagnosis | None]
 
@@ -45,6 +46,11 @@ SURVIVED: tuple[Symptom, ...] = (
 def failure(case: Case, agent: str) -> Diagnosis | None:
     """Why the way did not lead home."""
     return first_of([DialTrail(case, agent)], FAILURE)
+
+
+def of_own_client(case: Case, agent: str) -> Diagnosis | None:
+    """Why a dialler of the user's own did not get through, or why what came after it did not."""
+    return first_of([OwnDialTrail(case, agent)], own_dialler.FAILURE)
 
 
 def survived(case: Case, agent: str) -> Diagnosis | None:

@@ -120,7 +120,7 @@ def find_refused_command(trail: DialTrail) -> Diagnosis | None:
         f"the modem of {trail.client} at {last.device} answers {last.command} with {last.detail}, so "
         "that nothing was dialled",
         "correct init of the way in the topology file"
-        if last.command == _plan(trail).init
+        if last.command == plan_of(trail).init
         else "see what is on that port",
     )
 
@@ -170,7 +170,7 @@ def _fates_of(trail: DialTrail, calls: Iterable[TelephoneCall]) -> tuple[str, st
     """The cause of the first number that is one at all; what came of each; the hint."""
     fates: dict[str, str] = {}
     for call in calls:
-        if fate := _fate(call):
+        if fate := fate_of(call):
             fates[call.dialled] = fate  # a number's last call counts
     if not fates:
         return "", "", ""
@@ -187,7 +187,7 @@ def _mend_of(trail: DialTrail, first: str, fates: dict[str, str]) -> str:
     hints = [_FATES[fates[first]].hint.format(number=first, lig=trail.lig)]
     if fates[first] == "busy" and any(call.came_up for call in trail.calls):
         hints = [f"if it often is, give {trail.lig} more modems"]
-    elif fates[first] == "busy" and len(_plan(trail).numbers) == 1:
+    elif fates[first] == "busy" and len(plan_of(trail).numbers) == 1:
         hints.append("or give the client a second number")
     others = [n for n, fate in fates.items() if fate == _OUT_OF_SERVICE and n != first]
     if others and fates[first] != _OUT_OF_SERVICE:
@@ -195,11 +195,11 @@ def _mend_of(trail: DialTrail, first: str, fates: dict[str, str]) -> str:
     return ", ".join(hints)
 
 
-def _plan(trail: DialTrail) -> Dialer:
+def plan_of(trail: DialTrail) -> Dialer:
     return next(d for d in dialers(trail.case.topology) if d.client == trail.client)
 
 
-def _fate(call: TelephoneCall) -> str:
+def fate_of(call: TelephoneCall) -> str:
     """What the exchange and the gateway know of a call, where the modem's word says too little."""
     if call.fate is not None and call.fate in _FATES:
         return call.fate

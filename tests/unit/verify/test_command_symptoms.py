@@ -153,6 +153,18 @@ ROWS = [
         ),
     ),
     Row(
+        command.find_unknown_name,
+        lambda s: s.is_answered(s.asks("x.test")),
+        "name-unknown",
+        "x.test is not known: 203.0.113.1 says to hmc that there is no such name",
+        (
+            nothing,
+            lambda s: s.asks("x.test"),
+            lambda s: s.is_answered(s.asks("x.test"), SERVER),
+            many(lambda s: s.is_answered(s.asks("x.test")), Scene.calls),
+        ),
+    ),
+    Row(
         command.find_stranger,
         many(on("firewall"), from_firewall),
         "no-agent",
