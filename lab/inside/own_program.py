@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import DeadlineExceeded, LabError, PrerequisiteError, ProgramError
@@ -21,6 +21,7 @@ from lab.names import all_of, count, place
 from lab.topology import own_listeners
 from lab.topology.model import Topology
 from lab.topology.own_program import OwnProgram
+from lab.topology.roles import Role
 from lab.wait import wait_until
 from lab.ways.ground import Ground
 
@@ -57,10 +58,8 @@ def start(ground: Ground, node: Node, own: OwnProgram) -> Iterator[Replacement]:
 
     Raises ProgramError if it cannot be started, ends, or does not listen where it should in time.
     """
-    told = {
-        **_environment(ground.topology, node.name, os.fspath(ground.run_dir)),
-        **_keys(ground, node),
-    }
+    told = _environment(ground.topology, node.name, os.fspath(ground.run_dir))
+    told |= _handed_out(ground, node)
     try:
         daemon = node.spawn(
             own.argv,
@@ -79,7 +78,7 @@ def start(ground: Ground, node: Node, own: OwnProgram) -> Iterator[Replacement]:
         _await(ground.topology, node, own, daemon)
         yield Replacement(own, daemon)
     finally:
-        daemon.stop()
+        node.stop(daemon)
         # What it has put into the background is the user's, too, and no left-over of the lab's.
         visitors.end([node])
 
@@ -136,12 +135,31 @@ def _environment(topology: Topology, node: str, run_dir: str) -> dict[str, str]:
     }
 
 
-def _keys(ground: Ground, node: Node) -> Mapping[str, str]:
-    """The certificates of IBM's servers, in files of the node's; nothing on another node."""
+def _handed_out(ground: Ground, node: Node) -> dict[str, str]:
+    """What is for one role only; secrets and keys go into files of the node's."""
+    topology = ground.topology
+    match topology.node(node.name).role:
+        case Role.sdc:
+            return _keys(ground, node)
+        case Role.vpn_gateway:
+            from lab.ways.vpn import own_gateway
+
+            files = own_gateway.files(topology, node.name)
+            told = own_gateway.environment(topology, node.name)
+        case _:
+            from lab.ways.proxy import own_proxy
+
+            files = own_proxy.files(topology, node.name)
+            told = own_proxy.environment(topology, node.name)
+    for path, text in files.items():
+        node.write(path, text, READABLE)
+    return told
+
+
+def _keys(ground: Ground, node: Node) -> dict[str, str]:
+    """The certificates of IBM's servers."""
     from lab.ibm import key_files
 
-    if not ground.topology.node(node.name).service_addresses:
-        return {}
     told = {}
     for variable, kind in key_files.chosen(ground.topology).items():
         chain, key = key_files.parts((ground.run_dir / "keys" / kind.file).read_text())

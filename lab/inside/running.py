@@ -271,12 +271,17 @@ class RunningLab:
         return self._remote_service
 
     @property
+    def has_own_servers(self) -> bool:
+        """Whether a program of the user's own is in the place of IBM's servers; it keeps no ledger."""
+        (sdc,) = self.topology.with_role(Role.sdc)
+        return find(self.topology.own_programs, sdc.name) is not None
+
+    @property
     def transactions(self) -> tuple[Transaction, ...]:
         """What IBM's servers have heard so far."""
         (sdc,) = self.topology.with_role(Role.sdc)
         server = self._ground.services.get(sdc.name)
-        # A program of the user's own keeps no ledger.
-        if server is None or find(self.topology.own_programs, sdc.name) is not None:
+        if server is None or self.has_own_servers:
             return ()
         return cast("Server", server).transactions
 

@@ -73,7 +73,7 @@ def _call_after_move(lab: RunningLab, dns: Dns) -> bool:
 
 def _try_servers(lab: RunningLab) -> None:
     """P-13 to P-16: what TLS the servers take, also where that is why a call home failed."""
-    if SERVERS_TLS & {*lab.topology.expect}:
+    if SERVERS_TLS & {*lab.topology.expect} and not lab.has_own_servers:
         from lab.ibm import tls_trials
 
         tls_trials.run(lab.topology, lab.nodes, lab.story)

@@ -7,6 +7,9 @@ from typing import NamedTuple
 from lab.topology.model import Topology
 from lab.topology.roles import Role
 
+IKE_PORT, NAT_T_PORT, L2TP_PORT = 500, 4500, 1701
+"""RFC 2408 2.5.1, RFC 3947 4, RFC 2661 8.1."""
+
 
 class Listener(NamedTuple):
     """A socket that takes what comes."""
@@ -19,9 +22,18 @@ class Listener(NamedTuple):
 
 def wanted(topology: Topology, node: str) -> tuple[Listener, ...]:
     """What agents call on a node by their ways; what else the papers list may be left closed."""
-    match topology.node(node).role:
+    planned = topology.node(node)
+    match planned.role:
         case Role.sdc:
             places = [(end.address, end.port) for end in topology.endpoints]
             return tuple(Listener("tcp", *each) for each in dict.fromkeys(places))
+        case Role.vpn_gateway:
+            if not any(node in way.tunnel_ends for way in topology.ways):
+                return ()
+            snat = topology.firewall is not None and topology.firewall.snat
+            ports = (IKE_PORT, *((NAT_T_PORT,) if snat else ()), L2TP_PORT)
+            (address,) = planned.service_addresses
+            return tuple(Listener("udp", address, port) for port in ports)
         case _:
-            return ()
+            own = (each for each in topology.proxies if each.node == node)
+            return tuple(Listener("tcp", each.address, each.port) for each in own)

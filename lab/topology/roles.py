@@ -142,7 +142,7 @@ TRAITS = MappingProxyType(
         Role.vpn_gateway: Traits(
             title="VPN gateway",
             forwards=True,
-            takes=("pool",),
+            takes=("pool", "run"),
             listed=Listed.gateway,
             pool=PoolPlan(
                 nets=("10.254.0.0/16", "172.31.0.0/16", "100.64.0.0/10"),
@@ -207,11 +207,13 @@ TRAITS = MappingProxyType(
         Role.intranet: Traits(title="PC on IBM's intranet", article="an", zone=Zone.ibm),
         Role.logical_partition: Traits(title="logical partition"),
         Role.proxy: Traits(
-            title="HTTP proxy", takes=("port", "login", "destinations"), service="tunnels.proxy"
+            title="HTTP proxy",
+            takes=("port", "login", "destinations", "run"),
+            service="tunnels.proxy",
         ),
         Role.service_proxy: Traits(
             title="Service and Support Proxy",
-            takes=("port",),
+            takes=("port", "run"),
             only_one="several agents have one in common",
             service="tunnels.proxy",
         ),

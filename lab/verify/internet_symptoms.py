@@ -192,7 +192,13 @@ def find_silent_server(trail: Trail) -> Diagnosis | None:
     syns = [packet for packet in packets if packet.is_bare_syn and packet.source not in answered]
     # What the customer's own firewall keeps back does not tell of the server.
     left = {packet.destination for _, packet in trail.case.leaving}
-    silent = [p for p in syns if p.destination not in answered and p.destination in left]
+    # Who refuses is not silent.
+    refused = {reverse(packet.ends) for packet in packets if packet.is_reset}
+    silent = [
+        p
+        for p in syns
+        if p.destination not in answered and p.destination in left and p.ends not in refused
+    ]
     if not silent or not answered:
         return None
     far, port = silent[0].destination, silent[0].destination_port

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from lab.ibm.events import TlsNotOffered
 from lab.ibm.tls_trials import OFFERS
 from lab.names import all_of, count
-from lab.record.daemon_event import DaemonEnded
 from lab.topology.servers import TlsPlan
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
@@ -161,7 +160,7 @@ def check_p_16(case: Case) -> Finding:
 
 def _tried(case: Case, check: Check, concerns: Concerns) -> _Tried:
     """The trials that a claim is about; one that is not on the wire as it was made is an objection."""
-    if _ended(case):
+    if case.why_no_ledger:
         return _Tried([], [])
     trials = [trial for trial in tls_trials(case) if concerns(trial.plan)]
     for trial in trials:
@@ -271,14 +270,8 @@ def _servers(trials: Iterable[TlsTrial]) -> str:
     return places[0] if len(places) == 1 else count(len(places), "server")
 
 
-def _ended(case: Case) -> list[DaemonEnded]:
-    """Programs of the user's own in the place of servers that did not outlive the trials."""
-    own = {(own.node, own.name) for own in case.topology.own_programs}
-    return [event for event in case.told(DaemonEnded) if (event.source, event.program) in own]
-
-
 def _why_untried(case: Case) -> str:
-    if ended := _ended(case):
-        return f"{ended[0].source}'s {ended[0].program} ended {ended[0].how} during the run"
+    if case.why_no_ledger:
+        return f"the TLS is not that of IBM's servers: {case.why_no_ledger}"
     tried: Iterator[TlsTrial] = iter(tls_trials(case))
     return "no server here is of the papers that say it" if next(tried, None) else NO_TRIAL

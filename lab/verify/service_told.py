@@ -58,7 +58,13 @@ class ServiceTold(Told):
             f"; {who} agreed on IPsec with {gw}, and made no call by L2TP"
             for who, gw in own.items()
         )
-        return "the way home was left down" + "".join(far)
+        ends = {end for way in self.topology.ways for end in way.tunnel_ends}
+        untold = (
+            f"; {own.node} runs {own.name}, the user's own, and tells the lab nothing of who called it"
+            for own in self.topology.own_programs
+            if own.node in ends
+        )
+        return "".join(["the way home was left down", *far, *untold])
 
     def _is_of_session(self, at: float) -> bool:
         return any(since <= at <= until for since, until in self.borrowed)

@@ -58,10 +58,20 @@ def applicable(topology: Topology) -> tuple[Fault, ...]:
 def _left_out_by(topology: Topology, changed: Topology) -> OwnProgram | None:
     """The program of the user's own that would have to do what a fault changes; None if there is none."""
     for own in topology.own_programs:
-        role = topology.node(own.node).role
-        if role is Role.sdc and (topology.tls, topology.stubs) != (changed.tls, changed.stubs):
+        if _set_up(topology, own.node) != _set_up(changed, own.node):
             return own
     return None
+
+
+def _set_up(topology: Topology, node: str) -> list[object]:
+    """What the lab's own program on a node is made to do."""
+    from lab.ways.vpn import plan as vpn
+
+    ends = [c.gateway_side for c in vpn.connections(topology) if c.gateway == node]
+    servers = [server for server in vpn.servers(topology) if server.gateway == node]
+    proxies = [proxy for proxy in topology.proxies if proxy.node == node]
+    of_sdc = topology.node(node).role is Role.sdc
+    return [ends, servers, proxies, *((topology.tls, topology.stubs) if of_sdc else ())]
 
 
 @cache

@@ -2,69 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.integration.engineers import Engineer
 from tests.integration.labs import ROOT, SYSTEM_PYTHON
-from tests.integration.users import User
 
 pytestmark = pytest.mark.kernel
 
-DATA = ROOT / "tests" / "data" / "topologies"
 CALL = ("--", "sh", "-c", 'curl -sS -m 5 --cacert "$LAB_CA_FILE" "$LAB_SERVER/x?y"')
 REASON = "sdc runs a program of the user's own, {}, and keeps no ledger"
 RSA = "curl -sS -m 5 --tls-max 1.2 --ciphers ECDHE-RSA-AES256-GCM-SHA384 --cacert $LAB_CA_FILE $LAB_SERVER"
 
 
-class Engineer:
-    """Somebody with the example of a server of the own in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.user = User.settle(folder / "home")
-        for name in ("own-server.yaml", "my-server.py"):
-            shutil.copy(DATA / name, self.user.home)
-        self.edit("own-server.yaml", "python3", SYSTEM_PYTHON)
-
-    def edit(self, name: str, old: str, new: str) -> None:
-        path = self.user.home / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    def runs(self, *words: str) -> None:
-        """Have the node run something else."""
-        self.edit("own-server.yaml", f"[{SYSTEM_PYTHON}, my-server.py]", json.dumps([*words]))
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        return self.user.lab("run", "own-server.yaml", "--out", "out", *words)
-
-    @property
-    def out(self) -> Path:
-        return self.user.home / "out"
-
-    @property
-    def verdict(self) -> dict[str, Any]:
-        return dict(json.loads((self.out / "verdict.json").read_text()))
-
-    @property
-    def findings(self) -> dict[str, tuple[str, str]]:
-        found = self.verdict["findings"]
-        return {f["requirement"]: (f["verdict"], f["seen"]) for f in found}
-
-    @property
-    def failed(self) -> dict[str, str]:
-        return {name: seen for name, (verdict, seen) in self.findings.items() if verdict == "fail"}
-
-
 @pytest.fixture
 def engineer(tmp_path: Path) -> Engineer:
-    return Engineer(tmp_path)
+    return Engineer(tmp_path, "own-server.yaml", "my-server.py")
 
 
 def test_the_scenario_calls_home_to_it(engineer: Engineer) -> None:
@@ -98,6 +55,21 @@ def test_packets_still_tell_what_is_wrong(engineer: Engineer) -> None:
     engineer.run("--", "sh", "-c", f"{CALL[-1]}; true")
 
     assert "a packet leaves with source 198.51.100.77" in engineer.failed["OUT-03"]
+
+
+@pytest.mark.parametrize("name", ["direct", "vpn", "dial", "direct-names"])
+def test_other_ways_lead_to_it_too(name: str, engineer: Engineer) -> None:
+    """Trials of other ways need no ledger, nor does a server that moves."""
+    text = (ROOT / "topologies" / f"{name}.yaml").read_text()
+    mine, count = re.subn(
+        r"(sdc: *\{ role: sdc)", rf"\1, run: [{SYSTEM_PYTHON}, my-server.py]", text
+    )
+    assert count == 1
+    (engineer.user.home / "own-server.yaml").write_text(mine)
+    done = engineer.run()
+
+    assert (done.returncode, engineer.failed) == (0, {}), done.stderr
+    assert "tls-tried" not in (engineer.out / "events.jsonl").read_text()
 
 
 def test_openssl_as_a_server(engineer: Engineer) -> None:
@@ -186,15 +158,16 @@ def test_a_program_that_ends_in_mid_run(engineer: Engineer) -> None:
     told = "sdc's python3 ended with exit status 0 before the lab did"
     assert told in engineer.verdict["diagnosis"]
     assert "logs/sdc/python3.log" in engineer.verdict["diagnosis"]
-    events = (engineer.out / "events.jsonl").read_text().splitlines()
-    assert [json.loads(e)["program"] for e in events if '"daemon-ended"' in e] == ["python3"]
+    assert engineer.ended == ["python3"]
 
 
 def test_it_and_what_it_started_end_with_the_lab(engineer: Engineer) -> None:
     """Also what is in a session of its own, and deaf to SIGTERM."""
     deaf = "trap '' TERM; while :; do sleep 100; done"
-    command = f'setsid sh -c "{deaf}" & exec {SYSTEM_PYTHON} my-server.py'
-    engineer.runs("sh", "-c", command)
+    # The second one is in a process group of its own.
+    others = f'setsid sh -c "{deaf}" & set -m; sh -c "{deaf}" &'
+    command = f"{others} exec {SYSTEM_PYTHON} my-server.py"
+    engineer.runs("bash", "-c", command)
     done = engineer.run(*CALL)
 
     assert (done.returncode, engineer.failed) == (0, {}), done.stderr

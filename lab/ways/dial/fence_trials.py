@@ -160,7 +160,7 @@ def _situation(lab: RunningLab, agent: str, tried: Sequence[str]) -> Situation:
         servers=tuple(
             (e.name, e.address, e.port) for e in topology.endpoints if e.address in listed
         ),
-        contacted=next(t.server_ip for t in lab.transactions if t.peer_ip == address),
+        contacted=_contacted(lab, agent),
         own_addresses=(topology.node(lig.node).interface(lig.outside).ip, lig.ppp.local_ip),
         unlisted=tuple(i.ip for i in sdc.interfaces),
         others=tuple(a for a in open_now if a != address),
@@ -168,6 +168,12 @@ def _situation(lab: RunningLab, agent: str, tried: Sequence[str]) -> Situation:
         random_packets=-(-RANDOM_PACKETS // len(tried)),
         seed=lab.record.fence_seed,
     )
+
+
+def _contacted(lab: RunningLab, agent: str) -> str:
+    """The server that acknowledged the agent's last call: servers of the user's own keep no ledger."""
+    calls = [call for call in lab.record.calls if call.agent == agent and call.succeeded]
+    return calls[-1].attempts[-1].address
 
 
 def _lig(lab: RunningLab) -> Lig:

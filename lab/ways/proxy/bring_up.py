@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import socket
 import time
@@ -10,7 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from lab.linux.refusals import Refusals
-from lab.topology.proxy import HttpProxy
+from lab.topology.own_program import find
+from lab.topology.proxy import HttpProxy, ProxyAccount
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.ground import Ground, WayDriver
 from lab.ways.proxy.events import ConnectTried, DirectTried, ProxiesTaken
@@ -110,7 +112,10 @@ class ProxyDriver(WayDriver):
 
     def _try_place(self, stop: HttpProxy, agent: str, target: str, *, resolved: str = "") -> None:
         started = time.time()
-        status = self._ground.nodes[agent].call(_ask, stop, target)
+        # The lab's own proxies look at the place first; others may want a log-in before all else.
+        own = find(self._ground.topology.own_programs, stop.node)
+        account = stop.account if own is not None else None
+        status = self._ground.nodes[agent].call(_ask, stop, target, account)
         self._ground.story.tell(
             ConnectTried(
                 source=agent,
@@ -134,9 +139,13 @@ def _connect(address: str, port: int) -> int:
         return 0
 
 
-def _ask(proxy: HttpProxy, target: str) -> int:
-    """What a proxy says to CONNECT; 0 if it says nothing."""
-    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n"
+def _ask(proxy: HttpProxy, target: str, account: ProxyAccount | None) -> int:
+    """What a proxy says to CONNECT, perhaps with a log-in; 0 if it says nothing."""
+    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    if account is not None:
+        both = f"{account.user}:{account.password.reveal()}".encode()
+        request += f"Proxy-Authorization: Basic {base64.b64encode(both).decode()}\r\n"
+    request += "\r\n"
     try:
         with socket.create_connection((proxy.address, proxy.port), TRY_S) as asker:
             asker.sendall(request.encode())

@@ -94,5 +94,12 @@ def check_out_17(case: Case) -> Finding:
     if not trials:
         return check.not_tested("no Service and Support Proxy was put to the test in this run")
     led_away = any(trial.resolved for trial in trials)
-    check.want(led_away, "no listed name that leads to another address was tried")
-    return check.finding(f"{count(len(made), 'tunnel')} to listed servers; refused: {places}")
+    own = [each for each in case.topology.own_programs if each.node in {*proxies}]
+    check.want(led_away or own, "no listed name that leads to another address was tried")
+    but = (
+        f"; no listed name was led to another address, as {own[0].node} runs {own[0].name}, which is "
+        "the user's own"
+        if own
+        else ""
+    )
+    return check.finding(f"{count(len(made), 'tunnel')} to listed servers; refused: {places}{but}")

@@ -67,11 +67,13 @@ class Vpn(WayDriver):
     def _start(self, *, clients: bool = True) -> None:
         """Start the daemons that do not run yet, of both ends, all before the first is waited for."""
         connections = model.connections(self._topology)
+        own = {each.node for each in self._topology.own_programs}
         new: list[Charon | Lns] = []
         for name in dict.fromkeys(n for c in connections for n in (c.client, c.gateway)):
             mine = tuple(c for c in connections if name in (c.client, c.gateway))
             self._hear(name)
-            if name in self._charons or not (clients or mine[0].gateway == name):
+            # A gateway's own program has run from the start.
+            if name in {*self._charons, *own} or not (clients or mine[0].gateway == name):
                 continue
             charon = Charon(self._nodes[name], mine, self._record, self._story.tell)
             self._charons[name] = charon
@@ -79,7 +81,7 @@ class Vpn(WayDriver):
             charon.launch()
             new.append(charon)
         for server in model.servers(self._topology):
-            if server.gateway in self._lnss:
+            if server.gateway in {*self._lnss, *own}:
                 continue
             lns = Lns(self._nodes[server.gateway], server, self._story.tell)
             self._teardown.add(f"{server.gateway}'s xl2tpd", lns.stop)
@@ -107,7 +109,12 @@ class Vpn(WayDriver):
         self._teardown.add("what clients of the user's own did", self._tell_own)
 
     def _tell_own(self) -> None:
-        own = (c for c in model.connections(self._topology) if c.client not in self._charons)
+        # A gateway of the user's own tells nothing.
+        own = (
+            c
+            for c in model.connections(self._topology)
+            if c.client not in self._charons and c.gateway in self._charons
+        )
         own_client.tell(self._ground, own, self._charons, self._lnss)
 
     # Up.

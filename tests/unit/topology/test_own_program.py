@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,9 @@ from lab.topology.own_listeners import Listener
 from lab.topology.own_program import MOST_SHOWN, OwnProgram, find
 from lab.topology.resolve import resolve
 from lab.ways import faults
+from lab.ways.proxy import own_proxy
+from lab.ways.vpn import own_gateway
+from lab.ways.vpn.plan import VpnPlan
 
 DATA = Path(__file__).parents[2] / "data" / "topologies"
 
@@ -23,7 +28,7 @@ def model(tmp_path: Path, words: str, name: str = "own-server") -> Topology:
     """The example with another program."""
     text = (DATA / f"{name}.yaml").read_text()
     path = tmp_path / f"{name}.yaml"
-    path.write_text(text.replace("[python3, my-server.py]", words))
+    path.write_text(re.sub(r"run: \[.*?\]", f"run: {words}", text))
     return resolve(load.load(str(path)), b"seed")
 
 
@@ -115,3 +120,95 @@ def test_what_befalls_the_way_is(tmp_path: Path) -> None:
 
     assert {fault.name for fault in faults.applicable(topology)} == ours
     assert faults.apply("blocked-443", topology).fault == "blocked-443"
+
+
+def test_a_gateway_listens_for_ike_and_l2tp(tmp_path: Path) -> None:
+    topology = model(tmp_path, "[my-gateway]", "own-gateway")
+    ports = (500, 4500, 1701)
+
+    places = tuple(Listener("udp", "129.42.160.16", port) for port in ports)
+    assert own_listeners.wanted(topology, "vpn1") == places
+    plain = resolve(load.load("vpn"), b"seed")
+    assert [each.port for each in own_listeners.wanted(plain, "vpn1")] == [500, 1701]
+    assert own_listeners.wanted(topology, "hmc") == ()
+
+
+def test_a_gateway_that_no_way_leads_to_need_not_listen(tmp_path: Path) -> None:
+    topology = model(tmp_path, "[my-gateway]", "own-gateway")
+    (way,) = topology.ways
+    assert isinstance(way, VpnPlan)
+    other = replace(topology, ways=(replace(way, gateways=("vpn2",), connections=(), servers=()),))
+
+    assert own_listeners.wanted(other, "vpn1") == ()
+    assert own_gateway.environment(other, "vpn1") == {}
+    assert own_gateway.files(other, "vpn1") == {}
+
+
+def test_what_a_gateway_is_told(tmp_path: Path) -> None:
+    topology = model(tmp_path, "[my-gateway]", "own-gateway")
+    (way,) = topology.ways
+    assert isinstance(way, VpnPlan)
+    server, connection = way.server("vpn1"), way.connection("hmc", "vpn1")
+
+    assert own_gateway.environment(topology, "vpn1") == {
+        "LAB_IDENTITY": "129.42.160.16",
+        "LAB_HOSTNAME": server.hostname,
+        "LAB_CLIENTS": "hmc.customer.test=192.168.10.10",
+        "LAB_PSK_FILE": "/run/lab-vpn/psk",
+        "LAB_IKE_VERSION": "1",
+        "LAB_IKE_PROPOSAL": "3des-md5-modp1024",
+        "LAB_ESP_PROPOSAL": "3des-md5",
+        "LAB_IPSEC_MODE": "tunnel",
+        "LAB_CHAP_SECRETS_FILE": "/run/lab-vpn/chap-secrets",
+        "LAB_PPP_ADDRESS": "10.254.1.1",
+        "LAB_PPP_POOL": f"{server.ppp.pool[0]}-{server.ppp.pool[-1]}",
+        "LAB_PPP_MTU": "1394",
+    }
+    account = way.client("hmc").account
+    assert own_gateway.files(topology, "vpn1") == {
+        "/run/lab-vpn/psk": f"{connection.gateway_side.psk.reveal()}\n",
+        "/run/lab-vpn/chap-secrets": f'"{account.user}" * "{account.secret.reveal()}" *\n',
+    }
+
+
+def test_what_a_proxy_is_told(tmp_path: Path) -> None:
+    topology = model(tmp_path, "[my-proxy]", "own-proxy")
+    (proxy,) = topology.proxies
+    assert proxy.account is not None
+
+    assert own_listeners.wanted(topology, "proxy-1") == (Listener("tcp", "192.168.10.21", 3128),)
+    assert own_proxy.environment(topology, "proxy-1") == {
+        "LAB_CLIENTS": "192.168.10.0/24",
+        "LAB_DESTINATIONS": "129.42.56.189,129.42.60.189,129.42.54.189",
+        "LAB_PROXY_USER": proxy.account.user,
+        "LAB_PROXY_PASSWORD_FILE": "/run/lab-proxy/password",
+    }
+    password = proxy.account.password.reveal()
+    assert own_proxy.files(topology, "proxy-1") == {"/run/lab-proxy/password": f"{password}\n"}
+    plain = replace(topology, proxies=(replace(proxy, account=None),))
+    assert own_proxy.files(plain, "proxy-1") == {}
+    assert "LAB_PROXY_USER" not in own_proxy.environment(plain, "proxy-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "node", "refused"),
+    [
+        ("own-gateway", "vpn1", {"no-common-proposal", "pap-only-peer", "pool-empty"}),
+        (
+            "own-proxy",
+            "proxy-1",
+            {"proxy-down", "proxy-busy", "proxy-refuses-connect"},
+        ),
+    ],
+)
+def test_faults_of_the_far_end(name: str, node: str, refused: set[str], tmp_path: Path) -> None:
+    topology = model(tmp_path, "[mine]", name)
+    plain = replace(topology, own_programs=())
+    ours = {fault.name for fault in faults.applicable(plain)}
+
+    assert ours - {fault.name for fault in faults.applicable(topology)} == refused
+    for fault in sorted(refused):
+        with pytest.raises(
+            UsageError, match=f"{fault} is put in by the lab's own program on {node}"
+        ):
+            faults.apply(fault, topology)

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from lab.ibm.events import TlsTried
 from lab.record.daemon_event import DaemonEnded
 from lab.topology.model import Role
 from lab.topology.own_program import OwnProgram
 from lab.verify import Verdict
-from lab.wire.decode import TCP
-from tests.recordings.true_run import Recordings, TrueRun
+from lab.ways.proxy.events import ConnectTried, Proxied
+from lab.ways.vpn.events import COMPLAINTS
+from lab.wire.decode import TCP, Packet
+from tests.recordings.true_run import ETHERNET, Recordings, TrueRun
 from tests.unit.verify.errand_mutations import is_fix_request
 
 REASON = "sdc runs a program of the user's own, my-server, and keeps no ledger"
@@ -23,6 +24,8 @@ RUNS = (
 )  # fmt: skip
 BY_LEDGER = {"OUT-32", "OUT-37", "OUT-38", "OUT-40", "OUT-41", "OUT-42"}
 """What cannot be told by packets alone: TLS hides which errand a connection was for."""
+OF_IBM = {"P-13", "P-14", "P-15", "P-16"}
+"""What IBM's servers are claimed to speak, and nobody else's."""
 
 
 def own(run: TrueRun) -> TrueRun:
@@ -41,10 +44,12 @@ def test_no_finding_fails_for_want_of_a_ledger(name: str, recordings: Recordings
 
     for requirement, found in after.items():
         was = before[requirement].verdict
-        wanted = Verdict.not_applicable if requirement in BY_LEDGER else was
+        wanted = Verdict.not_applicable if requirement in BY_LEDGER | OF_IBM else was
         assert found.verdict is wanted, f"{requirement}: {found.seen}"
         if requirement in BY_LEDGER and was is Verdict.held:
             assert found.seen == REASON, requirement
+        if requirement in OF_IBM:
+            assert found.seen == f"the TLS is not that of IBM's servers: {REASON}"
     assert own(recordings(name)).diagnose() == recordings(name).diagnose()
 
 
@@ -131,11 +136,102 @@ def test_a_program_that_ended_is_the_diagnosis(recordings: Recordings) -> None:
     assert "logs/sdc/my-server.log" in found.hint
 
 
-def test_its_tls_is_not_judged_once_it_has_ended(recordings: Recordings) -> None:
-    run = ended(own(recordings("direct")))
-    assert any(isinstance(event, TlsTried) for event in run.events)
+def test_a_port_that_a_program_leaves_closed_is_not_silent(recordings: Recordings) -> None:
+    """A reset is an answer: no server is said to be down for it."""
+    run = own(recordings("upload"))
+    flags = ETHERNET + 20 + 13
+    (server,) = run.case().ftps
+    for segment in run.wire:
+        for frame in run.find(segment, lambda p: p.is_syn_ack and p.source_port == 21):
+            run.change(frame, frame.data[:flags] + b"\x14" + frame.data[flags + 1 :])
+        whole = run.find(segment, lambda p: server in (p.source, p.destination))
+        run.drop(segment, [f for f in whole if f.ip and not _of_port_21(f.ip)])
 
-    found = run.judge()["P-13"]
+    assert run.diagnose().cause == "nothing"
+    for segment in run.wire:
+        run.drop(segment, run.find(segment, lambda p: p.is_reset))
+    assert run.diagnose().cause == "server-silent"
 
-    assert found.verdict is Verdict.not_applicable
-    assert found.seen == "sdc's my-server ended with exit status 7 during the run"
+
+def _of_port_21(packet: Packet) -> bool:
+    asked = packet.is_bare_syn and packet.destination_port == 21
+    return asked or (packet.is_reset and packet.source_port == 21)
+
+
+def far_end(run: TrueRun, *roles: Role) -> TrueRun:
+    """As if programs of the user's own had been at the other end, of which no daemon of the lab's tells."""
+    nodes = [node.name for role in roles for node in run.topology.with_role(role)]
+    programs = tuple(OwnProgram(node=n, argv=("my-gateway",), folder="/") for n in nodes)
+    run.topology = replace(run.topology, own_programs=programs)
+    told = (*COMPLAINTS, Proxied)
+    run.events = [e for e in run.events if not (isinstance(e, told) and e.source in nodes)]
+    return run
+
+
+@pytest.mark.parametrize("name", ["vpn", "vpn-nat", "vpn-two-hmcs", "vpn-rekeyed", "failover"])
+def test_gateways_are_judged_by_packets(name: str, recordings: Recordings) -> None:
+    before = recordings(name)
+    after = far_end(recordings(name), Role.vpn_gateway)
+
+    assert after.judge() == before.judge()
+    assert after.diagnose() == before.diagnose()
+
+
+@pytest.mark.parametrize(
+    "fault", ["wrong-psk", "wrong-identity", "wrong-chap-secret", "drop-udp-500"]
+)
+def test_a_gateway_need_not_say_what_is_wrong(fault: str, recordings: Recordings) -> None:
+    before = recordings(f"vpn-nat.{fault}").diagnose()
+    after = far_end(recordings(f"vpn-nat.{fault}"), Role.vpn_gateway).diagnose()
+
+    assert after.cause == before.cause
+
+
+@pytest.mark.parametrize(
+    "name", ["proxy", "proxy-auth", "proxy-failover", "proxy-failover.proxy-down"]
+)
+def test_proxies_are_judged_by_packets(name: str, recordings: Recordings) -> None:
+    before = recordings(name)
+    after = far_end(recordings(name), Role.proxy)
+
+    assert after.judge() == before.judge()
+    assert after.diagnose() == before.diagnose()
+
+
+def test_nobody_can_lead_a_proxy_of_the_own_astray(recordings: Recordings) -> None:
+    """OUT-17 says what it did not try; of the lab's own proxy that is a failure of the run."""
+    for program, verdict in ((False, Verdict.failed), (True, Verdict.held)):
+        run = recordings("service-proxy")
+        if program:
+            far_end(run, Role.service_proxy)
+        run.events = [e for e in run.events if not (isinstance(e, ConnectTried) and e.resolved)]
+        found = run.judge()["OUT-17"]
+        assert found.verdict is verdict
+    assert found.seen.endswith(
+        "no listed name was led to another address, as ss-proxy runs my-gateway, which is the user's own"
+    )
+
+
+def test_what_a_program_of_the_own_has_made_goes_with_the_node(recordings: Recordings) -> None:
+    run = far_end(recordings("vpn"), Role.vpn_gateway)
+    run.record.leftovers += ["vpn1: state of 192.0.2.1"]
+    assert run.judge()["g6"].verdict is Verdict.held
+    run.record.leftovers += ["hmc: state of 192.0.2.1"]
+    assert run.judge()["g6"].seen == "left over: hmc: state of 192.0.2.1"
+
+
+def test_a_process_of_a_program_of_the_own_does_not(recordings: Recordings) -> None:
+    """The lab ends all of them: one that is left is the lab's failure."""
+    run = far_end(recordings("vpn"), Role.vpn_gateway)
+    run.record.leftovers += ["vpn1: process 4711"]
+    assert run.judge()["g6"].seen == "left over: vpn1: process 4711"
+
+
+def test_who_called_a_gateway_of_the_own_is_not_told(recordings: Recordings) -> None:
+    run = far_end(recordings("vpn"), Role.vpn_gateway)
+    run.record.ike.clear()
+
+    assert run.case().why_left_down == (
+        "the way home was left down; vpn1 runs my-gateway, the user's own, and tells the lab nothing of who "
+        "called it; vpn2 runs my-gateway, the user's own, and tells the lab nothing of who called it"
+    )
