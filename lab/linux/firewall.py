@@ -106,11 +106,11 @@ def render(topology: model.Topology, node_name: str) -> str:
         for own, hook in ((False, "forward"), (True, "input")):
             rules = [rule for rule in drops if (rule.own, rule.passing) == (own, passing)]
             _lose(table, chains[own], hook, rules, six)
-    if topology.firewall is not None and topology.firewall.node == node_name:
-        if find(topology.own_rules, node_name) is None:
-            _guard_customer(table, topology, topology.firewall)
-        if hiding := snat.rules(topology, topology.firewall):
-            table.chain("postrouting", snat.HOOK, hiding)
+    wall = topology.firewall
+    if wall and wall.node == node_name and find(topology.own_rules, node_name) is None:
+        _guard_customer(table, topology, wall)
+    for chain_of_nat in snat.chains(topology, node_name, table.counter):
+        table.chain(*chain_of_nat)
     if node_name in _vpn_ends(topology):
         _guard_l2tp(table)
     if TRAITS[node.role].guards_ppp:

@@ -37,15 +37,13 @@ def try_inbound(lab: RunningLab, agent: str) -> None:
 
 
 def _outer_addresses(lab: RunningLab, agent: str) -> tuple[str, ...]:
-    """Where the agent's host would be reached from outside: by IPv4 behind SNAT at the firewall's address.
+    """Where the agent's host would be reached from outside: by IPv4 behind NAT at the last NAT's address.
 
     Of a host with IPv6 an IPv4 address that the Internet has no route to is left out.
     """
-    wall, uplink = lab.topology.firewall, lab.topology.node(agent).uplink
-    if wall is not None and wall.snat:
-        return tuple(
-            filter(None, (lab.topology.node(wall.node).interface(wall.outside).ip, uplink.ip6))
-        )
+    seen, uplink = lab.topology.seen_address, lab.topology.node(agent).uplink
+    if seen:
+        return tuple(filter(None, (seen, uplink.ip6)))
     outside = lab.with_role(Role.internet)
     routed = [address for address in uplink.ips if outside.call(_own_address, address)]
     return tuple(routed) if uplink.ip6 else (uplink.ip,)

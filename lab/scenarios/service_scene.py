@@ -176,9 +176,9 @@ class Scene:
     def attack(self, node: Node, state: str, purpose: Purpose = Purpose.attack) -> None:
         """A node scans the console's own address, the usual way; behind SNAT, the customer's only one."""
         topology = self.lab.topology
-        target, wall = topology.node(self.service.console).uplink.ip, topology.firewall
-        if wall is not None and wall.snat and purpose is Purpose.attack:
-            target = topology.node(wall.node).interface(wall.outside).ip
+        target = topology.node(self.service.console).uplink.ip
+        if topology.seen_address and purpose is Purpose.attack:
+            target = topology.seen_address
         with scan.sending(node, target) as (own, send):
             self.scan(node, (own, target), state, purpose, send)
 

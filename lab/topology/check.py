@@ -375,7 +375,7 @@ def goes_out(
         problem = f"{node} does not go through {spec.firewall}"
         yield Complaint(place, problem, f"move it off {uplink}")
     link = spec.links[uplink]
-    if Family.ipv4 in families and not spec.snat and is_private(link.subnet):
+    if Family.ipv4 in families and not spec.behind_nat and is_private(link.subnet):
         problem = f"no answer from the Internet comes to {node} in {link.subnet}"
         fix = "give the firewall snat: true, or the link a public subnet such as 203.0.113.0/24"
         yield Complaint(place, problem, fix)

@@ -93,6 +93,8 @@ def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
         by_ipv6 = any(interface.address6 for interface in node.interfaces)
         what += f", SNAT{' of IPv4' if by_ipv6 else ''}" if topology.firewall.snat else ""
         what += f"<br/>{opened}" if (opened := shown.opens(topology.firewall)) else ""
+    if (router := shown.router(topology, node)) is not None and router.snat:
+        what += ", SNAT"
     if node.name in topology.agents:
         what += "<br/>runs the agent"
     if runs := shown.runs(topology, node):

@@ -103,6 +103,9 @@ def _about(topology: Topology, node: NodePlan) -> str:
         does = filter(None, (policy, nat, shown.opens(topology.firewall)))
         return f"{outside}  {', '.join(does)}"
 
+    if (router := shown.router(topology, node)) is not None:
+        return f"{node.interface(router.outside).ip}  router{', SNAT' if router.snat else ''}"
+
     lines = len(topology.lines_of(node.name))
     if node.name in topology.agents:
         modems = count(lines, "modem") if lines else "no modems"

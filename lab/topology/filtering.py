@@ -1,4 +1,4 @@
-"""The customer's firewall in the model: what it lets through, hides and opens. Plain data."""
+"""The customer's firewall in the model, and routers behind it: what passes, what is hidden. Plain data."""
 
 from __future__ import annotations
 
@@ -47,3 +47,15 @@ class Firewall:
     rules: tuple[AllowRule, ...]
     inspects: bool = False
     """Whether it breaks open the TLS that its rules let pass (tls-inspection)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeRouter:
+    """A router between the customer's firewall and the Internet: the customer's, or the carrier's."""
+
+    node: str
+    inside: str
+    """The segment towards the firewall."""
+    outside: str
+    """The segment towards the Internet."""
+    snat: bool

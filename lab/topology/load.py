@@ -23,6 +23,7 @@ from lab.topology import (
     check_ipv6,
     check_own,
     check_profile,
+    check_routers,
     check_service,
     check_telephone,
     schema_1,
@@ -189,6 +190,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         check,
         check_impairments,
         check_ipv6,
+        check_routers,
         check_telephone,
         check_calls,
         check_service,
@@ -205,6 +207,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         for complaint in chain(
             check.routes(spec),
             check_ipv6.routes(spec),
+            check_routers.routes(spec),
             check_telephone.routes(spec),
             check_service.routes(spec),
             check_back_ends.routes(spec),

@@ -14,6 +14,7 @@ from lab.topology.dns import Dns
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
 from lab.topology.filtering import AllowRule as AllowRule
+from lab.topology.filtering import EdgeRouter as EdgeRouter
 from lab.topology.filtering import Firewall as Firewall
 from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
@@ -242,6 +243,8 @@ class Topology:
     lig: Lig | None
     expect: tuple[str, ...]
     """Requirement IDs to be judged."""
+    routers: tuple[EdgeRouter, ...] = ()
+    """Between the firewall and the Internet, the nearest to the firewall first."""
     proxies: tuple[HttpProxy, ...] = ()
     dns: Dns | None = None
     """The name servers; None where the hosts tables have all names."""
@@ -283,6 +286,13 @@ class Topology:
         """An agent's ways home, in the order in which they are tried; none of another node."""
         names = next((caller.ways for caller in self.callers if caller.name == agent), ())
         return tuple(self.way(name) for name in names)
+
+    @property
+    def seen_address(self) -> str:
+        """What the Internet sees of the customer by IPv4: the last NAT's address; empty without NAT."""
+        edges = (*((self.firewall,) if self.firewall else ()), *self.routers)
+        seen = [self.node(e.node).interface(e.outside).ip for e in edges if e.snat]
+        return seen[-1] if seen else ""
 
     @property
     def insides(self) -> tuple[str, ...]:

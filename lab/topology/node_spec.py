@@ -22,7 +22,7 @@ class NodeSpec(Part):
     snat: bool | None = Field(
         default=None,
         strict=True,
-        description="Firewall only: hide the customer's addresses behind the firewall's own.",
+        description="Firewall and router only: hide the addresses behind it by its own.",
     )
     pool: Pool | None = Field(
         default=None,

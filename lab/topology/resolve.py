@@ -15,6 +15,7 @@ from lab.topology import (
     check,
     check_service,
     resolve_dns,
+    resolve_routers,
     resolve_servers,
     resolve_telephone,
 )
@@ -81,6 +82,7 @@ class _Resolver(Site):
             ),
             nodes=tuple(self.node(name) for name in spec.nodes),
             firewall=self.firewall(spec.firewall) if spec.firewall else None,
+            routers=resolve_routers.routers(spec, self.network),
             telephone=resolve_telephone.telephone(spec),
             lig=resolve_telephone.lig(self),
             proxies=tuple(
@@ -175,15 +177,19 @@ class _Resolver(Site):
     def routes(self, node: str) -> Iterator[Route]:
         """Everything on the node's own side of the Internet, and the Internet by default.
 
-        The Internet itself knows what is public: no private network, and nothing that SNAT hides.
+        The Internet itself knows what is public: no private network, and nothing that SNAT hides; a router
+        knows nothing of what is hidden from it.
         """
+        hidden = resolve_routers.hidden_from(self.spec, self.network, node)
         is_internet = node in self.network.internet
         ways = self.network.ways(node)
         default = next((ways[i][0] for i in ways if i in self.network.internet), None)
         zone = self.network.zone(node)
 
         for destination, owners in self.destinations().items():
-            if node in owners or (is_internet and self.is_hidden(destination)):
+            if node in owners or destination in hidden:
+                continue
+            if is_internet and check.is_private(destination):
                 continue
 
             near = [o for o in owners if o in ways and (is_internet or o in zone)]
@@ -222,12 +228,6 @@ class _Resolver(Site):
                 caller = check_service.addresses(self.spec, console)[1]
                 result[f"{caller}/32"] = (service.server,)
         return result
-
-    def is_hidden(self, destination: str) -> bool:
-        snat = self.spec.firewall if self.spec.snat else None
-        behind = self.network.links_behind(snat) if snat is not None else ()
-        hidden = {self.spec.links[link].subnet for link in behind}
-        return check.is_private(destination) or destination in hidden
 
     # -- proxies ----------------------------------------------------------------------------------
 

@@ -43,7 +43,8 @@ def asked_by(site: Site, node: str) -> str:
         return ""
 
     reached = network.ways(node)
-    if node in site.customers and spec.firewall is not None:
+    is_router = spec.nodes[node].role is Role.router  # It is outside of the firewall.
+    if node in site.customers and spec.firewall is not None and not is_router:
         hops = reached.get(spec.firewall)
         return _address(site, hops[-1].link, spec.firewall) if hops else ""
     (sdc,) = network.with_role(Role.sdc)

@@ -16,6 +16,8 @@ class Role(StrEnum):
 
     hmc = "hmc"
     firewall = "firewall"
+    router = "router"
+    """Between the customer's firewall and the Internet, the customer's or the carrier's; may do NAT."""
     internet = "internet"
     vpn_gateway = "vpn-gateway"
     sdc = "sdc"
@@ -131,6 +133,7 @@ TRAITS = MappingProxyType(
             only_one="the lab knows one customer site",
             takes=("snat", "opens", "rules"),
         ),
+        Role.router: Traits(title="router", forwards=True, takes=("snat",)),
         Role.internet: Traits(
             title="the Internet",
             article="an",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.topology import own_program, units
-from lab.topology.model import Firewall, NodePlan, Segment, Topology
+from lab.topology.model import EdgeRouter, Firewall, NodePlan, Segment, Topology
 from lab.topology.own_rules import find
 from lab.topology.servers import Speaks
 
@@ -26,6 +26,11 @@ def later(topology: Topology, node: NodePlan) -> tuple[str, ...]:
     before = {address for move in moves for address in move.old}
     after = dict.fromkeys(address for move in moves for address in move.new)
     return tuple(each for each in after if each in node.service_addresses and each not in before)
+
+
+def router(topology: Topology, node: NodePlan) -> EdgeRouter | None:
+    """A node as a router between the firewall and the Internet, if it is one."""
+    return next((each for each in topology.routers if each.node == node.name), None)
 
 
 def policy(topology: Topology, firewall: Firewall) -> str:

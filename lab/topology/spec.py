@@ -311,6 +311,11 @@ class TopologySpec(Part):
     def snat(self) -> bool:
         return bool(self.firewall and self.nodes[self.firewall].snat)
 
+    @property
+    def behind_nat(self) -> bool:
+        """Whether the customer's addresses of IPv4 change on the way to the Internet."""
+        return any(node.snat for node in self.nodes.values())
+
     def agents_of(self, way: str) -> tuple[str, ...]:
         return tuple(agent for agent, names in self.agents.items() if way in names)
 

@@ -97,14 +97,15 @@ class ErrandsSeen:
     def carriages(self) -> list[ErrandCarriage]:
         """Every TCP connection that was opened towards the Internet, in order."""
         case = self._case
-        own = case.outer_addresses | case.outer_proxies
+        seen = {*filter(None, (case.topology.seen_address,))}
+        own = case.seen_addresses | (seen or case.outer_proxies)
         entries: dict[tuple[str, int, str, int], list[Transaction]] = {}
         for entry in case.record.ledger:
             ends = (entry.peer_ip, entry.peer_port, entry.server_ip, entry.server_port)
             entries.setdefault(ends, []).append(entry)
         return [
             ErrandCarriage(found, tuple(entries.get(_ends(found), ())))
-            for found in tls.connections(case.outside_frames)
+            for found in tls.connections(case.frames(*case.last_wires))
             if found.opened and found.client in own
         ]
 

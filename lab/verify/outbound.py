@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab import ways
 from lab.names import count, place
+from lab.verify import second_nat
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.networks import is_for_all, is_in
@@ -199,7 +200,8 @@ def check_out_03(case: Case) -> Finding:
     check = Check(
         "OUT-03",
         f"with SNAT {'on' if case.snat else 'off'}, all that leaves by {case.outside} comes from "
-        f"{nat}{'' if case.why_no_ledger else ', and that is who the server sees'}",
+        f"{nat}{second_nat.claim(case)}"
+        f"{'' if case.why_no_ledger else ', and that is who the server sees'}",
     )
     right = case.outer_addresses | case.outer_proxies
     for frame, packet in case.leaving:
@@ -208,6 +210,7 @@ def check_out_03(case: Case) -> Finding:
 
     if case.snat:
         _object_to_private(case, check)
+    changed = second_nat.judge(case, check)
 
     kinds = dict.fromkeys(way.kind for way in case.topology.ways)
     callers = set[str]().union(*(ways.stage(kind, "wires").callers(case) for kind in kinds))
@@ -227,7 +230,7 @@ def check_out_03(case: Case) -> Finding:
     if why := case.why_no_ledger:
         saw = f"; whom the servers saw is not told: {why}"
     return check.finding(
-        f"{count(len(case.leaving), 'packet')} left, all from {', '.join(sources)}{saw}"
+        f"{count(len(case.leaving), 'packet')} left, all from {', '.join(sources)}{changed}{saw}"
     )
 
 

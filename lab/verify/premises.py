@@ -38,6 +38,11 @@ class Premises(ServiceTold):
         return tuple(segment for segment in self.uplinks if segment in theirs)
 
     @cached_property
+    def last_wires(self) -> tuple[str, ...]:
+        """The wires on which what the customer sends comes to the Internet, behind every NAT."""
+        return (self.topology.routers[-1].outside,) if self.topology.routers else self.exits
+
+    @cached_property
     def inside(self) -> str:
         """The agents' own wires, by their names."""
         return " and ".join(self.uplinks)
@@ -103,6 +108,14 @@ class Premises(ServiceTold):
         return {self.public_address, *(node.uplink.ip6 for node in self.agents if node.uplink.ip6)}
 
     @cached_property
+    def seen_addresses(self) -> set[str]:
+        """The addresses of agents that IBM's servers see: another NAT may follow the firewall's."""
+        seen = self.topology.seen_address
+        if not seen:
+            return self.outer_addresses
+        return {seen, *(node.uplink.ip6 for node in self.agents if node.uplink.ip6)}
+
+    @cached_property
     def proxies(self) -> dict[str, str]:
         """The addresses from which the customer's proxies connect to servers, and the proxies' nodes."""
         nodes = (self.topology.node(proxy.node) for proxy in self.topology.proxies)
@@ -140,6 +153,8 @@ class Premises(ServiceTold):
         if dns is None:
             return set()
         asked = {(dns.server.address, dns.resolver.source)} if dns.resolver else set()
+        if dns.resolver and self.topology.routers:
+            asked.add((dns.server.address, self.topology.seen_address))
         for node in self.topology.nodes:
             asked |= {(node.resolver, ip) for interface in node.interfaces for ip in interface.ips}
         return asked

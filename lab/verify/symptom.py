@@ -141,8 +141,8 @@ class Trail:
 
     @property
     def _targets(self) -> list[str]:
-        """The addresses to which its packets are answered: of IPv4 behind NAT, the firewall's."""
-        hidden = [self.case.public_address] if self.case.snat else []
+        """The addresses to which its packets are answered: of IPv4 behind NAT, that of the last NAT."""
+        hidden = [*filter(None, (self.case.topology.seen_address,))]
         return [*hidden, *(ip for ip in self._sources if not hidden or ":" in ip)]
 
     @property

@@ -110,12 +110,15 @@ OF_PROXIES = tuple(fault.name for fault in proxy_faults.FAULTS)
 """Another proxy takes over, if there is one."""
 AT_TERMINAL = "third-wrong-try", "replayed-response", "late-lockdown"
 """What comes out otherwise where a session by VPN has a log-in at a terminal."""
+BEHIND_TWO_NATS = "dns-silent", "server-down", "small-mtu", "tls-inspection", "blocked-443"
+"""At a name server, a server, the Internet, the firewall: what is told from answers to another address."""
 AFTER_A_CALL = "addresses-pinned"
 """It befalls the second call home, after IBM's servers have moved."""
 FAULTY = [
     *((name, fault) for name in WITH_FAULTS for fault in applicable(name)),
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
     *(("proxy-failover", fault) for fault in applicable("proxy-failover") if fault in OF_PROXIES),
+    *(("direct-cgnat", fault) for fault in BEHIND_TWO_NATS),
     ("proxy-auth", "proxy-wrong-password"),
     ("esa-aix", "address-moved"),
     ("direct-names", AFTER_A_CALL),

@@ -10,6 +10,7 @@ Plan = tuple[str, ...]
 GOOD: dict[str, Plan] = {
     "direct": ("direct",),
     "direct-snat": ("direct-snat",),
+    "direct-cgnat": ("direct-cgnat",),
     "direct-names": ("direct-names",),
     "esa-aix": ("esa-aix",),
     "direct-ipv6": ("direct-ipv6",),

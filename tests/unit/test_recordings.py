@@ -73,6 +73,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
     assert set(found.values()) == set(plans.GOOD) - {
         "direct",
         "direct-snat",
+        "direct-cgnat",
         "direct-names",
         "direct-ranges",
         "direct-region",

@@ -28,7 +28,7 @@ def destinations(topology: Topology, way: DirectPlan) -> set[str]:
 
 def callers(case: Case) -> set[str]:
     """The addresses that IBM's servers see."""
-    return case.outer_addresses
+    return case.seen_addresses
 
 
 def connections(case: Case, agent: str) -> list[Frame]:

@@ -23,7 +23,8 @@ def destinations(topology: Topology, way: ProxyPlan) -> set[str]:
 
 def callers(case: Case) -> set[str]:
     """The addresses that IBM's servers see."""
-    return {case.public_address} if case.snat else {*case.proxies}
+    seen = case.topology.seen_address
+    return {seen} if seen else {*case.proxies}
 
 
 def connections(case: Case, agent: str) -> list[Frame]:

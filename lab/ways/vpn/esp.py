@@ -197,7 +197,7 @@ def check_p_18(case: Case) -> Finding:
     check.show(frames_of(native))
     in_udp = sum(s.sealed.in_udp for s in case.esp)
     if not native:
-        if in_udp and case.snat:
+        if in_udp and case.topology.seen_address:
             return check.not_tested(
                 f"all {in_udp} ESP packets are in UDP 4500, as NAT demands (OUT-20)"
             )

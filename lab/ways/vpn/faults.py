@@ -21,8 +21,8 @@ def _need(text: str, also: Callable[[Topology], bool] = lambda topology: True) -
 
 VPN = _need("a VPN path")
 FIREWALL = _need("a VPN path through a firewall", lambda t: t.firewall is not None)
-NAT = _need("a VPN path behind NAT", lambda t: t.firewall is not None and t.firewall.snat)
-NO_NAT = _need("a VPN path without NAT", lambda t: t.firewall is not None and not t.firewall.snat)
+NAT = _need("a VPN path behind NAT", lambda t: bool(t.seen_address))
+NO_NAT = _need("a VPN path without NAT", lambda t: t.firewall is not None and not t.seen_address)
 INTERNET = _need("a VPN path over the Internet", lambda t: bool(t.with_role(Role.internet)))
 TWO_GATEWAYS = _need(
     "a VPN path with two gateways",

@@ -85,7 +85,4 @@ def tell(
 
 def _callers(topology: Topology, connection: IpsecConnection) -> set[str]:
     """From which addresses a client's L2TP may come to its gateway: in transport mode, from a SNAT's."""
-    wall = topology.firewall
-    if wall is None or not wall.snat:
-        return {connection.client_address}
-    return {connection.client_address, topology.node(wall.node).interface(wall.outside).ip}
+    return {connection.client_address, *filter(None, (topology.seen_address,))}

@@ -28,7 +28,7 @@ def tunnel_labels(topology: Topology, way: VpnPlan) -> tuple[str, ...]:
 
 def outer(topology: Topology) -> str:
     """In what IPsec crosses the Internet."""
-    return "UDP 4500" if topology.firewall and topology.firewall.snat else "ESP"
+    return "UDP 4500" if topology.seen_address else "ESP"
 
 
 def hidden_in(topology: Topology) -> str:

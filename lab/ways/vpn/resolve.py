@@ -50,9 +50,9 @@ def rules(site: Site, way: VpnSpec, agent: str) -> Iterator[AllowRule]:
     """F-06, or F-07 behind NAT; to the VPN servers and to nobody else (F-08)."""
     for gateway in way.gateways:
         listed = site.gateways[gateway]
-        for service in listed.row.behind_nat if site.spec.snat else listed.row.services:
+        for service in listed.row.behind_nat if site.spec.behind_nat else listed.row.services:
             yield AllowRule(
-                requirement="F-07" if site.spec.snat else "F-06",
+                requirement="F-07" if site.spec.behind_nat else "F-06",
                 source=site.uplink_ip(agent),
                 destination=listed.address,
                 protocol=service.protocol,
@@ -154,5 +154,5 @@ def _mtu(site: Site, way: VpnSpec, client: str) -> int:
         min(site.spec.links[link].mtu for link in links),
         way.ipsec.encapsulation,
         proposal.parse(_esp_proposal(way), ike=False),
-        udp_encapsulation=site.spec.snat,
+        udp_encapsulation=site.spec.behind_nat,
     )

@@ -15,8 +15,7 @@ from lab.wire.isakmp import IKE_PORT, NAT_T_PORT
 
 def title(topology: Topology) -> str:
     """What leaves for the Internet, in words."""
-    behind_nat = topology.firewall is not None and topology.firewall.snat
-    return "UDP 500 and UDP 4500" if behind_nat else "UDP 500 and ESP"
+    return "UDP 500 and UDP 4500" if topology.seen_address else "UDP 500 and ESP"
 
 
 def destinations(topology: Topology, way: VpnPlan) -> set[str]:
@@ -43,11 +42,11 @@ def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     if packet.protocol == UDP and packet.lacks_ports:
         return bool({packet.source, packet.destination} & {*case.gateways})
     if packet.protocol == UDP:
-        ports = (IKE_PORT, NAT_T_PORT) if case.snat else (IKE_PORT,)
+        ports = (IKE_PORT, NAT_T_PORT) if case.topology.seen_address else (IKE_PORT,)
         # A second client behind NAT has another port: then the answer's source is the gateway's.
         answers = packet.source in case.gateways and packet.source_port in ports
         return answers or packet.destination_port in ports
-    return packet.protocol == ESP and not case.snat
+    return packet.protocol == ESP and not case.topology.seen_address
 
 
 def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:

@@ -107,13 +107,13 @@ def test_packets_reach_ibm_and_come_back(name: str) -> None:
     for agent in topology.agents:
         own = topology.node(agent).uplink
         for address, node in far:
-            hidden = firewall.snat and ":" not in address
-            outside = topology.node(firewall.node).interface(firewall.outside)
-            home = outside.ip if hidden else own.ip6 if ":" in address else own.ip
-            assert walk(topology, agent, address) == [agent, "firewall", "internet", node]
+            edge = ["firewall", *(router.node for router in topology.routers)]
+            hidden = topology.seen_address and ":" not in address
+            home = topology.seen_address if hidden else own.ip6 if ":" in address else own.ip
+            assert walk(topology, agent, address) == [agent, *edge, "internet", node]
             back = walk(topology, node, home)
-            assert back[:3] == [node, "internet", "firewall"]
-            assert back[-1] == ("firewall" if hidden else agent)
+            assert back[:3] == [node, "internet", edge[-1]]
+            assert back[-1] == (owner(topology, topology.seen_address) if hidden else agent)
 
 
 @pytest.mark.parametrize("name", ["dial", "dial-two-hmcs"])

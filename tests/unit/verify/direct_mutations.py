@@ -78,6 +78,12 @@ def other_source(run: TrueRun) -> None:
     run.change(frame, edited(frame, src="203.0.113.77"))
 
 
+def forget_second_nat(run: TrueRun) -> None:
+    """A packet goes past the carrier's NAT with the address of the customer's."""
+    frame = run.find("carrier", lambda p: p.source == "198.51.100.2")[-1]
+    run.change(frame, edited(frame, src="100.64.0.2"))
+
+
 def is_of_second(packet: Packet) -> bool:
     return SECOND in (packet.source, packet.destination)
 
@@ -102,6 +108,10 @@ MUTATIONS = (
     mutation("OUT-02", "no attempt", "direct", noted(forget_attempts), "OUT-04 F-03"),
     mutation("OUT-03", "NAT forgotten", "direct-snat", keep_private),
     mutation("OUT-03", "another source", "direct", other_source, "F-03"),
+    mutation("OUT-03", "the carrier's NAT forgotten", "direct-cgnat", forget_second_nat,
+             seen="cgnat sends a packet with source 100.64.0.2"),
+    mutation("OUT-03", "the server sees the first NAT", "direct-cgnat",
+             facts("ledger", peer_ip="100.64.0.2"), seen="the server saw 100.64.0.2, not 198.51.100.2"),
     mutation("OUT-03", "the server sees another", "direct", facts("ledger", peer_ip="10.99.99.99")),
     mutation("OUT-04", "IBM on the second NIC", "direct",
              crosses("svc", "hmc", "cec", IP(src="192.168.128.1", dst=LISTED) / SYN)),

@@ -116,6 +116,7 @@ CAUSES_IN = {"direct-ipv6.ipv6-broken": "lookups-lost"}
 LEFT_AS_IT_WAS = (
     "direct",
     "direct-snat",
+    "direct-cgnat",
     "direct-ipv6",
     "dual-stack",
     "simplified",

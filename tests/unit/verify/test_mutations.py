@@ -54,6 +54,7 @@ LEFT_OPEN = {
     "esa-linux": {"OUT-33"},
     "direct": {"R-09"},
     "direct-snat": {"R-09"},
+    "direct-cgnat": {"R-09"},
     "direct-ipv6": {"R-09"},
     "direct-ranges": {"R-09"},
     "direct-region": {"R-02", "R-09"},
