@@ -23,7 +23,7 @@ ANSWER_S = 70.0
 """Longer than S7 is by default: the modem gives up first, and says so."""
 
 _OK = re.compile("OK")
-_ANSWERED = re.compile(r"CONNECT(?: (\d+))?.*|NO CARRIER|NO ANSWER|NO DIALTONE|BUSY|ERROR")
+_ANSWERED = re.compile(r"CONNECT(?: (\d+))?.*|NO CARRIER|NO ANSWER|NO DIAL ?TONE|BUSY|ERROR")
 
 
 class HungUpOn(Exception):

@@ -37,7 +37,7 @@ _RESULTS: Mapping[bytes, DialCause | None] = {
     rb"\r\n(BUSY)\r\n": DialCause.busy,
     rb"\r\n(NO ANSWER)\r\n": DialCause.no_answer,
     rb"\r\n(NO CARRIER)\r\n": DialCause.no_carrier,
-    rb"\r\n(NO DIALTONE)\r\n": DialCause.no_dialtone,
+    rb"\r\n(NO DIAL ?TONE)\r\n": DialCause.no_dialtone,
     rb"\r\n(ERROR)\r\n": DialCause.not_dialled,
 }
 """Final result codes in words (V.250 5.7.1), and what went wrong if the modem was to dial."""

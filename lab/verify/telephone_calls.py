@@ -31,9 +31,11 @@ from lab.wire.calls import Carried
 from lab.wire.dialled import FRAMES
 from lab.wire.ppp import Code, PppFrame
 
-CONNECT, NO_ANSWER, NO_DIALTONE, ERROR = "CONNECT", "NO ANSWER", "NO DIALTONE", "ERROR"
+CONNECT, NO_ANSWER, ERROR = "CONNECT", "NO ANSWER", "ERROR"
 """Result codes (V.250 5.7.1)."""
-NEVER_PLACED = (NO_DIALTONE, ERROR)
+NO_DIALTONE = ("NO DIALTONE", "NO DIAL TONE")
+"""As V.250 has it, and as some makers write it."""
+NEVER_PLACED = (*NO_DIALTONE, ERROR)
 """After these the exchange has heard of no call."""
 _DIAL_COMMAND = re.compile(r"[Aa][Tt](?:[^Dd&+<]|&.|\+[^;<]*+)*[Dd](?P<string>[^<]*)<CR>")
 _MODIFIERS = re.compile(r"[^0-9*#]")

@@ -27,7 +27,7 @@ from lab.ways.dial.plan import Dialer, dialers
 from lab.wire import ppp
 from lab.wire.calls import Carried
 
-STOPPERS = ("", ERROR, NO_DIALTONE)
+STOPPERS = ("", ERROR, *NO_DIALTONE)
 """After these no other number would do better: the modem or the line itself is at fault."""
 
 

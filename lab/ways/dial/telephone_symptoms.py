@@ -130,7 +130,7 @@ def find_refused_command(trail: DialTrail) -> Diagnosis | None:
 
 def find_no_dial_tone(trail: DialTrail) -> Diagnosis | None:
     """The modem goes off hook and hears nothing."""
-    silent = [p for p in trail.last_tries if p.result == NO_DIALTONE]
+    silent = [p for p in trail.last_tries if p.result in NO_DIALTONE]
     if not silent or trail.last_tries[-1].connected:
         return None
     return Diagnosis(

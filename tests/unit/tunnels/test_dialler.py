@@ -20,18 +20,20 @@ from lab.record.event import Event
 from lab.record.record import Record
 from lab.ways.dial.plan import dialers
 from tests.unit.verify.stage import topology
+from tunnels import calling
 from tunnels.calling import SET_UP
 from tunnels.modem import Dialler
 
 
 class Port:
-    """A pseudo terminal whose far end says OK to every command but one."""
+    """A pseudo terminal whose far end says OK to every command but one, and to that another result."""
 
-    def __init__(self, refused: str) -> None:
+    def __init__(self, refused: str, result: str = "ERROR") -> None:
         self._far, self._near = os.openpty()
         tty.setraw(self._near)
         self.device = os.ttyname(self._near)
         self._refused = refused
+        self._result = f"\r\n{result}\r\n".encode()
         self._thread = threading.Thread(target=self._answer, daemon=True)
         self._thread.start()
 
@@ -42,7 +44,7 @@ class Port:
             while b"\r" in said:
                 command, _, said = said.partition(b"\r")
                 wrong = command == self._refused.encode()
-                os.write(self._far, b"\r\nERROR\r\n" if wrong else b"\r\nOK\r\n")
+                os.write(self._far, self._result if wrong else b"\r\nOK\r\n")
 
     def close(self) -> None:
         os.write(self._near, b"the end")
@@ -53,7 +55,7 @@ class Port:
 
 @pytest.fixture
 def port(request: pytest.FixtureRequest) -> Iterator[Port]:
-    port = Port(request.param)
+    port = Port(*request.param.split(": "))
     yield port
     port.close()
 
@@ -88,3 +90,26 @@ def test_a_refused_command_ends_the_attempt(port: Port, refused: str, tmp_path: 
     assert told == [*record.modems, attempt]
     assert attempt.result == ""
     assert 0 < attempt.started <= attempt.time
+
+
+@pytest.mark.parametrize(
+    "port",
+    ["ATDT18005550100: NO DIALTONE", "ATDT18005550100: NO DIAL TONE"],
+    indirect=True,
+)
+def test_a_dead_line_in_either_spelling_is_no_reason_for_another_number(
+    port: Port, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calling, "CALL_S", 20.0)
+    (plan,) = dialers(topology("dial"))
+    plan = replace(plan, devices=(port.device,), numbers=("18005550100", "18005550199"))
+    record = Record()
+    dialler = Dialler(here(tmp_path), plan, "lig", record, lambda event: None)
+    dialler.find_modem()
+
+    with pytest.raises(ProtocolError, match="no dial tone"):
+        dialler.dial()
+
+    (attempt,) = record.dialled
+    assert attempt.cause is DialCause.no_dialtone
+    assert attempt.result.replace(" ", "") == "NODIALTONE"

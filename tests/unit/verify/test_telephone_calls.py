@@ -137,7 +137,7 @@ def test_a_call_on_another_modem_is_not_the_diallers() -> None:
     ]
 
 
-@pytest.mark.parametrize("result", ["NO DIALTONE", "ERROR", ""])
+@pytest.mark.parametrize("result", ["NO DIALTONE", "NO DIAL TONE", "ERROR", ""])
 def test_what_the_exchange_never_heard_takes_no_call_from_the_next_attempt(result: str) -> None:
     calls = together(placed(), attempt(OTHER, result), attempt(at=110.0))
 
