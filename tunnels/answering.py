@@ -11,9 +11,10 @@ from math import inf
 
 from lab.linux.worker import readable
 
-SET_UP = ("ATZ", "ATE0V1S0={rings}&C1&D2")
-"""The modem's own defaults; then no echo, words, after how many rings it answers by itself (0: never), and
-DCD and DTR as they are."""
+INIT = "ATZ"
+"""The modem's own defaults."""
+SET_UP = "ATE0V1S0={rings}&C1&D2"
+"""No echo, words, after how many rings it answers by itself (0: never), and DCD and DTR as they are."""
 ANSWER = "ATA"
 
 COMMAND_S = 5.0
@@ -54,10 +55,14 @@ def pause(told: int, seconds: float) -> None:
 
 
 class AnsweringModem:
-    """A modem at an open port, for the thread of its line; ``told`` is readable when that is to end."""
+    """A modem at an open port, for the thread of its line; ``told`` is readable when that is to end.
 
-    def __init__(self, port: int, told: int) -> None:
+    ``init`` is what it is told first: of a maker's modem the string that suits it.
+    """
+
+    def __init__(self, port: int, told: int, init: str = INIT) -> None:
         self._port = port
+        self._init = init
         self._told = told
         self._poller = readable(port, told)
         self._lines: deque[str] = deque()
@@ -65,7 +70,7 @@ class AnsweringModem:
 
     def set_up(self, rings: int = 0) -> bool:
         """Whether the modem does what it is told, at the third try at the latest."""
-        commands = [command.format(rings=rings) for command in SET_UP]
+        commands = (self._init, SET_UP.format(rings=rings))
         return any(
             all(self._ask(command, _OK, COMMAND_S) for command in commands) for _ in range(TRIES)
         )

@@ -29,13 +29,14 @@ from lab.linux.worker import Broke
 from lab.record.event import Event, Tell
 from lab.record.record import LigCall, Record
 from lab.teardown import Teardown
+from lab.topology.modem_family import find
 from lab.topology.telephone import Lig, ModemLine
 from lab.wait import Deadline
 from lab.ways.dial.events import LigAdmitted, LigAnswered, LigHungUp, LigLeftToRing
 from lab.ways.dial.plan import dialers
 from tunnels import _dnsmasq, ppp, started
 from tunnels._serial import open_port
-from tunnels.answering import AnsweringModem, HungUpOn, ToldToEnd, pause
+from tunnels.answering import INIT, AnsweringModem, HungUpOn, ToldToEnd, pause
 from tunnels.notices import NUMBER, Notice, install_scripts, start_notices
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def start(ground: Ground, node: Node) -> Iterator[Bank]:
     telephone, lig = ground.topology.telephone, ground.topology.lig
     assert telephone is not None, "check has seen it"
     assert lig is not None, "it is made of the node"
-    with started(Bank(node, lig, telephone.lines, ground.record, ground.story.tell)) as bank:
+    family = find(ground.topology.modem_families, lig.node)
+    init = family.init if family is not None else INIT
+    with started(Bank(node, lig, telephone.lines, ground.record, ground.story.tell, init)) as bank:
         _give_passwords(ground)
         yield bank
 
@@ -89,9 +92,16 @@ class Bank:
     """From ``launch`` on: readable when the lines are to end."""
 
     def __init__(
-        self, node: Node, lig: Lig, lines: Iterable[ModemLine], record: Record, tell: Tell
+        self,
+        node: Node,
+        lig: Lig,
+        lines: Iterable[ModemLine],
+        record: Record,
+        tell: Tell,
+        init: str = INIT,
     ) -> None:
         self._node = node
+        self._init = init
         self._tell = tell
         self._lig = lig
         self._names = _dnsmasq.DnsmasqSettings(addresses=(lig.utility,), table=_dnsmasq.HOSTS)
@@ -171,7 +181,7 @@ class Bank:
             with self._broke, contextlib.suppress(ToldToEnd):
                 while True:
                     with self._opened(line) as port, contextlib.suppress(HungUpOn):
-                        self._take_calls(line, AnsweringModem(port, self._told))
+                        self._take_calls(line, AnsweringModem(port, self._told, self._init))
                     line.address = ""
                     pause(self._told, DTR_OFF_S)
         finally:

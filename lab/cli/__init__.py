@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     "list": "list the topologies",
     "show": "draw a topology",
     "explain": "say what a profile may do, what a firewall must allow for it, and what the lab has chosen",
-    "schema": "print the JSON schema of topology files or profiles, for editors",
+    "schema": "print the JSON schema of topology files, profiles or modem families, for editors",
     "run": "run a topology's own scenario, or a command of yours, and judge what was seen",
     "faults": "list the faults that a topology can be run with",
     "verify": "run every path, one verdict each",

@@ -1,4 +1,4 @@
-"""`lab schema`: the JSON schema of topology files, or of profiles, for editors."""
+"""`lab schema`: the JSON schema of topology files, of profiles, or of families of modems, for editors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "of a topology: # yaml-language-server: $schema=topology.schema.json"
     )
     parser.add_argument(
-        "of", nargs="?", choices=("topology", "profile"), default="topology",
+        "of", nargs="?", choices=("topology", "profile", "modem"), default="topology",
         help="of which files (default: topology)",
     )  # fmt: skip
     # As of every command that reads; it has no other output.
@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    made = schema.profile_schema() if args.of == "profile" else schema.schema()
+    schemas = {"profile": schema.profile_schema, "modem": schema.modem_schema}
+    made = schemas.get(args.of, schema.schema)()
     print(json.dumps(made, indent=1))
     return 0

@@ -7,7 +7,7 @@ Bit 8 of what the terminal sends is ignored (V.250 5.1), so any parity does.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -119,6 +119,7 @@ _DIAL = re.compile(r"D([^;]*;?)")
 _REGISTER = re.compile(r"(?=[S=?])(?:S(\d*+))?+(?:(\?)|(=)(\d*+))?+(?! )")
 # A basic command has no forms with = and ?; if E? were E0 and then ?, it would change what it asks for.
 _BASIC = re.compile(r"([&%\\]?[A-Z])(\d*)(?![\d=? ])")
+_NUMBER = re.compile(r"(\d*)(?![\d=? ])")
 _SPACES = re.compile(r"(?<![\d ]) +| +(?![\d ])")
 """Except within a number, where it has none to be in (V.250 5.2.1, 5.4.2.1)."""
 
@@ -130,8 +131,14 @@ def tidy(body: str) -> str:
     return '"'.join(parts)
 
 
-def next_command(text: str) -> tuple[Command, str]:
-    """The first command of a tidied line that is not empty, and the rest; raises CommandError."""
+def next_command(text: str, own: Iterable[str] = ()) -> tuple[Command, str]:
+    """The first command of a tidied line that is not empty, and the rest; raises CommandError.
+
+    ``own`` are the names of a family's own commands, which take a number as basic commands do.
+    """
+    for name in own:
+        if text.startswith(name) and (found := _NUMBER.match(text, len(name))):
+            return Command(name, number=_number(found[1])), text[found.end() :]
     for pattern, build in _SYNTAX:
         if found := pattern.match(text):
             return build(found), text[found.end() :]

@@ -6,15 +6,16 @@ which ``modem`` grants by its table of states. ``repertoire.COMMANDS`` is the li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from lab.telephony.command_line import Command, CommandError, Form
+from lab.telephony.command_line import Command, CommandError, Form, next_command, tidy
 from lab.telephony.dialling import MAX_STORED, DialString, check_stored, parse_dial, parse_stored
 from lab.telephony.repertoire import PARAMETERS, REGISTERS, SETTINGS, SWITCHES, Value
 from lab.telephony.settings import Settings
+from lab.topology.modem_family import FamilyCommand, ModemFamily
 
 MANUFACTURER, MODEL, REVISION, SERIAL = "callhome-lab", "V.34 modem", "1", "1"
 """None has a 0 or OK at its end, which might be taken for the result (V.250 6.1.4)."""
@@ -58,23 +59,83 @@ class Reply:
 class Interpreter:
     """Executes single commands on the settings of one modem, and on what outlives a reset."""
 
-    def __init__(self, factory: Mapping[str, Value]) -> None:
-        self.factory = Settings()
-        for name, value in factory.items():
-            self.factory.set(name, *str(value).split(","))
-        self.profiles = [self.factory.stored() for _ in range(PROFILES)]
+    def __init__(self, factory: Mapping[str, Value], family: ModemFamily | None = None) -> None:
+        """``family``: whose modem it is; None: the lab's own."""
+        self._family = family
+        self._texts = dict(family.texts) if family else {}
+        self.lacks: Collection[str] = frozenset(family.lacks) if family else ()
+        self._own = {each.name: each for each in (family.commands if family else ())}
+        self._own_names = family.own_names if family else []
+        self.settings = Settings(units_s=dict(family.units_s) if family else {})
+        defaults = dict(family.defaults) if family else {}
+        for name, value in [*defaults.items(), *factory.items()]:
+            self.settings.set(name, *str(value).split(","))
+        self.factory = self._factory_settings()
+        first = self.factory[family.stored if family else 0]
+        self.profiles = [first.stored() for _ in range(PROFILES)]
         self.numbers = [""] * NUMBERS
         self.last_dialled = ""
         self.settings = self.profiles[0].copy()
         self.register = 0
         """The register that ``=`` and ``?`` mean."""
 
+    def _factory_settings(self) -> dict[int, Settings]:
+        """What each number of ``&F`` recalls; changes ``settings``."""
+        for own in self._own.values():
+            if own.default is not None:
+                self._own_command(own, own.default)
+        plain = self.settings
+        if self._family is None:
+            return {0: plain, 1: plain}
+        found = {0: plain}
+        for number, text in self._family.factory:
+            self.settings = plain.copy()
+            self.obey(text)
+            found[number] = self.settings
+        return found
+
+    def next(self, text: str) -> tuple[Command, str]:
+        """The first command of a tidied line that is not empty, and the rest; raises CommandError."""
+        return next_command(text, self._own_names)
+
     def execute(self, command: Command) -> Reply:
         """Do it, or raise CommandError and change nothing."""
+        if (own := self._own.get(command.name)) is not None:
+            return self._own_command(own, command.number or 0)
+        name = command.name if command.number is None else f"{command.name}{command.number}"
+        if command.name in self.lacks or (command.name == "S" and name in self.lacks):
+            raise CommandError(f"{name} is not there")
+        return self._plain(command)
+
+    def obey(self, text: str) -> None:
+        """Execute settings, without the ``AT``; raises CommandError."""
+        rest = tidy(text)
+        while rest:
+            command, rest = self.next(rest)
+            self.execute(command)
+
+    def text(self, name: str, otherwise: str) -> str:
+        """What the family says to a command; else what the lab's own modem does."""
+        return self._texts.get(name, otherwise)
+
+    def _plain(self, command: Command) -> Reply:
+        """As the lab's own modem does it."""
         try:
             return _find(command.name)(self, command)
         except ValueError as refusal:
             raise CommandError(f"{command.name}: {refusal}") from None
+
+    def _own_command(self, own: FamilyCommand, number: int) -> Reply:
+        meaning = own.meaning(number)
+        if meaning is None:
+            raise CommandError(f"{own.name}{number} is not there")
+        rest = tidy(meaning)
+        while rest:
+            command, rest = next_command(rest)
+            self._plain(command)
+        if own.default is not None:
+            self.settings.own[own.name] = number
+        return Reply()
 
     def dialled(self, plan: DialString) -> None:
         """The call asked for by ``D`` was granted."""
@@ -185,8 +246,10 @@ def _reset(modem: Interpreter, command: Command) -> Reply:
 
 
 def _factory(modem: Interpreter, command: Command) -> Reply:
-    _one_of(command, 2)  # where makers have two sets for it, they differ in flow control
-    modem.settings = modem.factory.copy()
+    number = command.number or 0
+    if number not in modem.factory:
+        raise CommandError(f"there are no factory settings {number}")
+    modem.settings = modem.factory[number].copy()
     return Reply()
 
 
@@ -198,9 +261,9 @@ def _store(modem: Interpreter, command: Command) -> Reply:
 
 def _view(modem: Interpreter, command: Command) -> Reply:
     _one_of(command, 1)
-    lines = ["ACTIVE PROFILE:", *modem.settings.overview()]
+    lines = ["ACTIVE PROFILE:", *modem.settings.overview(modem.lacks)]
     for number, profile in enumerate(modem.profiles):
-        lines += ["", f"STORED PROFILE {number}:", *profile.overview()]
+        lines += ["", f"STORED PROFILE {number}:", *profile.overview(modem.lacks)]
     lines += ["", "TELEPHONE NUMBERS:"]
     lines += [f"{at}={number}" for at, number in enumerate(modem.numbers)]
     return Reply("\n".join(lines))
@@ -241,6 +304,8 @@ def _identify(modem: Interpreter, command: Command) -> Reply:
         *(MODEL, "000", "OK", REVISION, MANUFACTURER),
         *(COUNTRY, MODEL, REVISION, REVISION, MODEL),
     )
+    if text := modem.text(f"I{command.number or 0}", ""):
+        return Reply(text)
     return Reply(texts[_one_of(command, len(texts))])
 
 
@@ -250,7 +315,7 @@ def _about(text: str) -> Run:
     def run(modem: Interpreter, command: Command) -> Reply:
         match command.form:
             case Form.execute:
-                return Reply(text)
+                return Reply(modem.text(command.name, text))
             case Form.test:
                 return Reply()
             case _:

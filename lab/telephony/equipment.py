@@ -12,7 +12,7 @@ import random
 import selectors
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ from lab.telephony.signals import (
     Trained,
 )
 from lab.telephony.tape import Tape, recording
+from lab.topology.modem_family import FamilyOfNode, find
 from lab.topology.telephone import ModemFault, ModemLine, ResultTable, Telephone
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def start(ground: Ground, node: Node) -> contextlib.AbstractContextManager[Equip
     assert topology.telephone is not None, "it is made of the exchange"
     seed = f"{topology.name} {topology.fault}"
     wire_dir, tell = ground.run_dir / "wire", ground.story.tell
-    return start_equipment(topology.telephone, ground.nodes, wire_dir, seed, tell)
+    families = topology.modem_families
+    return start_equipment(topology.telephone, ground.nodes, wire_dir, seed, tell, families)
 
 
 @contextlib.contextmanager
@@ -93,6 +95,7 @@ def start_equipment(
     wire_dir: Path,
     seed: str = "",
     tell: Tell = lambda event: None,
+    families: Sequence[FamilyOfNode] = (),
 ) -> Iterator[Equipment]:
     """The modems answer inside of the context, and are gone, with all their calls, after it."""
     wire_dir.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,8 @@ def start_equipment(
         stations = {}
         broken = dict(telephone.broken)
         for line in telephone.lines:
-            modem = Modem(table=_TABLES[telephone.result_table])
+            table, family = _TABLES[telephone.result_table], find(families, line.node)
+            modem = Modem(table=table, family=family)
             modem.dtr(False, 0.0)
             port = teardown.enter(line.device, start_port(nodes[line.node], line.device, watch))
             fault = broken.get(line.name, ModemFault.none)

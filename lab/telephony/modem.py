@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.telephony.command_line import CommandError, CommandLine, LineReader, next_command, tidy
+from lab.telephony.command_line import CommandError, CommandLine, LineReader, tidy
 from lab.telephony.commands import Interpreter
 from lab.telephony.dialling import DialString
 from lab.telephony.escape import EscapeDetector
@@ -23,6 +23,7 @@ from lab.telephony.result_codes import (
     ResultCode,
     connect_rate,
     reports,
+    told_rate,
     wording,
 )
 from lab.telephony.settings import Settings
@@ -35,6 +36,7 @@ from lab.telephony.signals import (
     ToTerminal,
 )
 from lab.telephony.states import COMMAND, CONNECTED, ModemCall, Signal, State, Trigger
+from lab.topology.modem_family import ModemFamily
 
 __all__ = ["Modem", "State"]
 
@@ -48,11 +50,21 @@ class Modem:
     """One modem."""
 
     def __init__(
-        self, *, table: CodeTable = HAYES, factory: Mapping[str, Value] | None = None
+        self,
+        *,
+        table: CodeTable = HAYES,
+        factory: Mapping[str, Value] | None = None,
+        family: ModemFamily | None = None,
     ) -> None:
-        """``factory`` changes what ``&F`` recalls: ``{"S0": 1, "&C": 0, "+MS": "V32,1"}``."""
-        self._interpreter = Interpreter(factory or {})
-        self._table = table
+        """``factory`` changes what ``&F`` recalls: ``{"S0": 1, "&C": 0, "+MS": "V32,1"}``.
+
+        A ``family`` has a table of result codes of its own, which goes before ``table``.
+        """
+        self._family = family
+        self._interpreter = Interpreter(factory or {}, family)
+        self._table = table if family is None else CodeTable.of(family)
+        self._modulation = ""
+        """Of the call, as training has found it."""
         self.now = 0.0
         self._call = ModemCall(self)
         self._reader = LineReader()
@@ -268,7 +280,7 @@ class Modem:
         if not rest:
             self.finish(ResultCode.ok)
             return
-        command, rest = next_command(rest)
+        command, rest = self._interpreter.next(rest)
         reply = self._interpreter.execute(command)
         self._rest = "" if reply.last else rest
         if reply.text is not None:
@@ -312,6 +324,7 @@ class Modem:
         self.report(result, rate_bit_s)
 
     def trained(self, rate_bit_s: int, carrier: str) -> None:
+        self._modulation = carrier
         if not self._quiet(ResultCode.connect):
             for text in reports(self.settings, carrier, rate_bit_s, self.port_bit_s):
                 self._text += self._framing.report(text)
@@ -319,10 +332,14 @@ class Modem:
     def report(self, result: ResultCode, rate_bit_s: int = 0) -> None:
         if self._quiet(result):
             return
+        told = ""
         if rate_bit_s:
+            told = told_rate(
+                self._family, self.settings, self._modulation, rate_bit_s, self.port_bit_s
+            )
             rate_bit_s = connect_rate(self.settings, rate_bit_s, self.port_bit_s)
         result, rate_bit_s = wording(result, rate_bit_s, self.settings["X"])
-        self._text += self._framing.result(self._table, result, rate_bit_s)
+        self._text += self._framing.result(self._table, result, rate_bit_s, told)
 
     def _quiet(self, result: ResultCode) -> bool:
         quiet = self.settings["Q"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.telephony.settings import Settings
+from lab.topology.modem_family import ModemFamily
 
 
 class ResultCode(StrEnum):
@@ -44,6 +45,15 @@ class CodeTable:
 
     rates: Mapping[int, int]
     """Rate of a connection in bit/s: number of ``CONNECT <rate>``; a rate without one is given as 1."""
+    no_dialtone: str = ResultCode.no_dialtone
+    """Some makers write ``NO DIAL TONE``."""
+
+    @classmethod
+    def of(cls, family: ModemFamily) -> CodeTable:
+        return cls(dict(family.rates), family.no_dialtone)
+
+    def word(self, result: ResultCode) -> str:
+        return self.no_dialtone if result is ResultCode.no_dialtone else str(result)
 
     def number(self, result: ResultCode, rate_bit_s: int = 0) -> int:
         return self.rates.get(rate_bit_s, _BASIC[result])
@@ -120,6 +130,22 @@ def connect_rate(settings: Settings, rate_bit_s: int, port_bit_s: int) -> int:
     return rate_bit_s
 
 
+_NAMES = {"V22B": "V.22bis", "V32B": "V.32bis"}
+"""Of carriers, where it is not the letter, a point and the number."""
+
+
+def told_rate(
+    family: ModemFamily | None, settings: Settings, carrier: str, rate_bit_s: int, port_bit_s: int
+) -> str:
+    """What a family's modem has after CONNECT in the place of the rate; empty: the rate."""
+    for command, number, words in family.connect if family is not None else ():
+        if settings.own.get(command) == number:
+            name = _NAMES.get(carrier, f"{carrier[:1]}.{carrier[1:]}")
+            port_bit_s = settings["+IPR"] or port_bit_s
+            return words.format(port=port_bit_s, rate=rate_bit_s, carrier=name)
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Framing:
     """How results and information texts are put on the line (V.250 5.7.1, 6.2.6)."""
@@ -130,11 +156,14 @@ class Framing:
     feed: int
     """S4."""
 
-    def result(self, table: CodeTable, result: ResultCode, rate_bit_s: int = 0) -> bytes:
-        """A result of which ``wording`` has left ``rate_bit_s``."""
+    def result(
+        self, table: CodeTable, result: ResultCode, rate_bit_s: int = 0, told: str = ""
+    ) -> bytes:
+        """A result of which ``wording`` has left ``rate_bit_s``; ``told`` stands for the rate in words."""
         if not self.verbose:
             return b"%d%c" % (table.number(result, rate_bit_s), self.end)
-        text = f"{result} {rate_bit_s}" if rate_bit_s else str(result)
+        text = table.word(result)
+        text += f" {told or rate_bit_s}" if rate_bit_s else ""
         return self.newline + text.encode() + self.newline
 
     def report(self, text: str) -> bytes:

@@ -7,6 +7,7 @@ raises ``ValueError`` and leaves everything as it was.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from lab.telephony.modulation import Offer, offer
@@ -36,6 +37,10 @@ class Settings:
     )
     tone: bool = True
     """Whether ``D`` dials by tones until told otherwise (commands ``T`` and ``P``)."""
+    own: dict[str, int] = field(default_factory=dict)
+    """The numbers of a family's own commands; what they mean is among ``values``."""
+    units_s: Mapping[str, float] = field(default_factory=dict)
+    """What a family's registers count, in seconds, where that is another unit than the lab's."""
 
     def __getitem__(self, name: str) -> int:
         """The number that a register, a switch or the first place of a parameter has."""
@@ -84,35 +89,37 @@ class Settings:
     @property
     def dtr_delay_s(self) -> float:
         """How long DTR has to be off before it counts."""
-        return self["S25"] / 100
+        return self["S25"] * self.units_s.get("S25", 0.01)
 
     @property
     def inactivity_s(self) -> float | None:
         """How long a call may carry nothing."""
-        return self["S30"] * 10 or None
+        return self["S30"] * self.units_s.get("S30", 10.0) or None
 
     @property
     def offer(self) -> Offer:
         return offer(self.values["+MS"])
 
     def copy(self) -> Settings:
-        return Settings(dict(self.values), self.tone)
+        return Settings(dict(self.values), self.tone, dict(self.own), self.units_s)
 
     def stored(self) -> Settings:
         """A copy fit to be stored, without what is never stored."""
-        return Settings(
-            self.values | {name: SETTINGS[name].defaults for name in VOLATILE}, self.tone
-        )
+        kept = self.copy()
+        kept.values |= {name: SETTINGS[name].defaults for name in VOLATILE}
+        return kept
 
     def text(self, name: str) -> str:
         """The values of an entry as a report has them."""
         return ",".join(map(str, self.values[name]))
 
-    def overview(self) -> list[str]:
+    def overview(self, lacks: Collection[str] = ()) -> list[str]:
         """Everything, in lines for a person to read (``&V``)."""
-        switches = [name + self.text(name) for name in SWITCHES if name in self.values]
-        registers = [f"S{name[1:]:0>2}:{self[name]:03}" for name in REGISTERS]
-        parameters = [f"{name}={self.text(name)}" for name in PARAMETERS]
+        shown = {name: self.text(name) for name in SWITCHES if name in self.values}
+        shown |= {name: str(number) for name, number in self.own.items()}
+        switches = [name + text for name, text in shown.items() if name not in lacks]
+        registers = [f"S{n[1:]:0>2}:{self[n]:03}" for n in REGISTERS if n not in lacks]
+        parameters = [f"{n}={self.text(n)}" for n in PARAMETERS if n not in lacks]
         return [
             line
             for words in ([*switches, "T" if self.tone else "P"], registers, parameters)

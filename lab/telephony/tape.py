@@ -31,7 +31,7 @@ _COMMAND_BEGUN = re.compile(rb"[\r\n]*(?:[Aa](?:[Tt][\b -}]*)?)?")
 _RESULT = re.compile(
     rb"\r\n(?:OK|CONNECT[0-9A-Z /.]*|RING|RINGING|NO CARRIER|NO DIAL ?TONE|NO ANSWER|BUSY|ERROR"
     rb"|\+(?:MCR|MRR|ER|DR|ILRR): [0-9A-Z]+)\r\n"
-    rb"|\d{1,2}\r"
+    rb"|\d{1,3}\r"
 )
 """What surely is a result code (V.250 5.7.1)."""
 _TEXT = re.compile(rb"[\r\n\b\t -}]*")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from lab.topology import check
+from lab.topology import check, modem_family, strict_yaml
 from lab.topology.check import Complaint
 from lab.topology.resolve_telephone import line_names
 from lab.topology.roles import TRAITS, Role
 from lab.topology.spec import NodeSpec, TopologySpec
 from lab.topology.strict_yaml import Place
+from lab.topology.words import near
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
@@ -22,7 +23,9 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
         yield from _node(spec, name, node)
     for name in spec.telephone:
         yield from _line(spec, name)
+        yield from _family(spec, name)
     yield from _exchange(spec)
+    yield from _tables(spec)
     yield from _line_names(spec)
     yield from _numbers(spec)
 
@@ -73,6 +76,25 @@ def _line(spec: TopologySpec, name: str) -> Iterator[Complaint]:
     elif not traits.answers_calls and not node.modems:
         problem = f"{name} has a telephone line and no modem"
         yield Complaint(place, problem, f"give {name} modems: 1", (role, modems))
+
+
+def _family(spec: TopologySpec, name: str) -> Iterator[Complaint]:
+    wanted, known = spec.telephone[name].modem, modem_family.names()
+    if wanted is None or strict_yaml.names_a_file(wanted) or wanted in known:
+        return
+    problem = f"there is no family of modems {wanted!r}"
+    suggestion = near(wanted, known) or f"known: {', '.join(known)}; or a file, ./{wanted}.yaml"
+    yield Complaint(("telephone", name, "modem"), problem, suggestion)
+
+
+def _tables(spec: TopologySpec) -> Iterator[Complaint]:
+    """Whether the exchange's result codes are some modem's."""
+    if spec.exchange is None or spec.nodes[spec.exchange].result_codes is None:
+        return
+    if spec.telephone and all(line.modem for line in spec.telephone.values()):
+        place = ("nodes", spec.exchange, "result_codes")
+        problem = "each line's modems are of a family, which has result codes of its own"
+        yield Complaint(place, problem, "take it out", (("telephone",),))
 
 
 def _exchange(spec: TopologySpec) -> Iterator[Complaint]:

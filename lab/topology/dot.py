@@ -7,7 +7,7 @@ from html import escape
 
 from lab import ways
 from lab.names import count
-from lab.topology import route_map, shown, units
+from lab.topology import modem_family, route_map, shown, units
 from lab.topology.model import NodePlan, Segment, Topology
 from lab.topology.roles import TRAITS, Role, Zone
 from lab.topology.route_map import TELEPHONE, RouteMap
@@ -137,6 +137,8 @@ def _subscribers(topology: Topology, node: NodePlan) -> Iterator[str]:
     for name, line in {line.node: line for line in topology.telephone.lines}.items():
         several = count(len(topology.lines_of(name)), "line")
         speed = f"{several}, {units.show_wire(line.rate_bit_s, line.delay_s)}"
+        if (family := modem_family.find(topology.modem_families, name)) is not None:
+            speed += f", {escape(family.name)}"
         cells = (f"<b>{line.number}</b>", name, speed)
         yield "".join(f'<td align="left">{_small(cell)}</td>' for cell in cells)
 

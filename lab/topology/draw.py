@@ -8,7 +8,7 @@ from itertools import groupby
 
 from lab import ways
 from lab.names import all_of, count
-from lab.topology import route_map, shown, units
+from lab.topology import modem_family, route_map, shown, units
 from lab.topology.model import AllowRule, Firewall, NodePlan, Segment, Topology, Way
 from lab.topology.own_rules import find
 from lab.topology.roles import TRAITS
@@ -74,7 +74,7 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
                 row = f"  {'':<10}┃   {'':<7} {segment.subnet6}"
                 yield _with_edge(row, "│", "") if number < end else row
         for lines in _by_number(stop.lines):
-            yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(lines[0])}"
+            yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(topology, lines[0])}"
 
 
 def _with_edge(row: str, edge: str, label: str) -> str:
@@ -135,8 +135,10 @@ def _by_number(lines: Iterable[ModemLine]) -> list[list[ModemLine]]:
     return [list(same) for _, same in groupby(lines, lambda line: line.number)]
 
 
-def _line(line: ModemLine) -> str:
-    return f"{line.number:<18}{units.show_wire(line.rate_bit_s, line.delay_s)}"
+def _line(topology: Topology, line: ModemLine) -> str:
+    family = modem_family.find(topology.modem_families, line.node)
+    whose = f", {family.name}" if family is not None else ""
+    return f"{line.number:<18}{units.show_wire(line.rate_bit_s, line.delay_s)}{whose}"
 
 
 def _befalling(topology: Topology) -> Iterator[str]:
@@ -223,7 +225,7 @@ def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
         if lines or not route.on_path(exchange):
             yield f"  beside the path: {exchange:<7} the telephone"
         for same in lines:
-            yield f"  {'':<17}{'':<8}{same[0].node}: {count(len(same), 'line')}, {_line(same[0])}"
+            yield f"  {'':<17}{'':<8}{same[0].node}: {count(len(same), 'line')}, {_line(topology, same[0])}"
 
 
 # -- rules and expectations ------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from lab.topology import (
     words,
 )
 from lab.topology.catalogue import Profile
+from lab.topology.modem_family import ModemFamily
 from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
 from lab.topology.servers import Stub
@@ -64,6 +66,7 @@ def load(path_or_name: str) -> TopologySpec:
     spec.read_stubs(lambda named: _stubs(path.parent / named, named))
     spec.read_rules(lambda named, node: _rules(path.parent / named, named, node, spec))
     spec.find_programs(lambda words, node: _program(path.parent, words, node))
+    spec.read_modem_families(lambda named: _modem_family(path.parent / named, named))
     return spec
 
 
@@ -103,6 +106,13 @@ def _program(beside: Path, words: tuple[str, ...], node: str) -> OwnProgram:
     if "/" in program:
         program = str(folder / program)
     return OwnProgram(node=node, argv=(program, *arguments), folder=str(folder))
+
+
+def _modem_family(path: Path, named: str) -> ModemFamily:
+    # By name, as roles name their services: telephony is above topology, and few topologies have such modems.
+    module = import_module("lab.telephony.family_file")
+    family: ModemFamily = module.load(path, named)
+    return family
 
 
 def _find(wanted: str) -> tuple[Path, str]:

@@ -16,6 +16,7 @@ from lab.topology.family import V4_ONLY, Family
 from lab.topology.filtering import AllowRule as AllowRule
 from lab.topology.filtering import EdgeRouter as EdgeRouter
 from lab.topology.filtering import Firewall as Firewall
+from lab.topology.modem_family import FamilyOfNode
 from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
 from lab.topology.ppp import PppAccount as PppAccount
@@ -259,6 +260,8 @@ class Topology:
     own_rules: tuple[OwnRules, ...] = ()
     """In the place of the lab's, on the firewall; on an HMC before the lab's."""
     own_programs: tuple[OwnProgram, ...] = ()
+    modem_families: tuple[FamilyOfNode, ...] = ()
+    """The nodes whose modems are of a maker's family, and not the lab's own."""
     back_ends: tuple[BackEnd, ...] = ()
     """The servers behind the front end; without one, the front end does everything itself."""
     errands: tuple[Errand, ...] = ()

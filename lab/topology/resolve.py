@@ -96,6 +96,7 @@ class _Resolver(Site):
             stubs=spec.stubs,
             own_rules=spec.own_rules,
             own_programs=spec.own_programs,
+            modem_families=spec.modem_families,
             back_ends=resolve_servers.back_ends(self),
             errands=tuple(e for name, way in spec.ways.items() for e in self.errands(way, name)),
         )

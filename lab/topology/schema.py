@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from lab.topology import catalogue
+from lab.topology import catalogue, modem_family
 from lab.topology.claims import requirement_ids
 from lab.topology.spec import TopologySpec
 from lab.topology.values import LINK_NAME, NODE_NAME
@@ -18,6 +19,8 @@ def schema() -> dict[str, Any]:
     properties = result["properties"]
     own = {"pattern": r"/|\.ya?ml$", "description": "A file, relative to this one."}
     properties["profile"]["anyOf"] = [{"enum": list(catalogue.names())}, own]
+    modem = result["$defs"]["LineSpec"]["properties"]["modem"]
+    modem["anyOf"] = [{"enum": list(modem_family.names())}, own, {"type": "null"}]
     properties["expect"]["items"]["enum"] = list(requirement_ids())
     properties["expect"]["uniqueItems"] = True
     for key in ("nodes", "telephone", "agents"):
@@ -35,6 +38,14 @@ def profile_schema() -> dict[str, Any]:
 
     result: dict[str, Any] = _tidy(OwnProfile.model_json_schema(by_alias=True))
     return {"$schema": DIALECT, "title": "callhome-lab profile", **result}
+
+
+def modem_schema() -> dict[str, Any]:
+    """The schema of a family of modems of the user's own."""
+    # By name, as roles name their services: telephony is above topology.
+    spec = import_module("lab.telephony.family_file").FamilySpec
+    result: dict[str, Any] = _tidy(spec.model_json_schema(by_alias=True))
+    return {"$schema": DIALECT, "title": "callhome-lab family of modems", **result}
 
 
 def _tidy(part: Any) -> Any:

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, StrictInt
 from lab import ways
 from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
+from lab.topology.modem_family import FamilyOfNode, ModemFamily
 from lab.topology.node_spec import NodeSpec as NodeSpec
 from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
@@ -110,6 +111,12 @@ class LineSpec(Part):
         default=33600, description="What its modems can do at most, in bit/s: a real modem's rate."
     )
     delay: Delay = Field(default=0.01, description="One-way delay to the exchange, such as 10ms.")
+    modem: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Whose modems they are: a family that the lab knows, such as usr-courier, or a file of "
+        "your own, relative to this one; the lab's own if left out.",
+    )
 
 
 class CallSpec(Part):
@@ -231,6 +238,7 @@ class TopologySpec(Part):
     _stubs: tuple[Stub, ...] = PrivateAttr(default=())
     _own_rules: tuple[OwnRules, ...] = PrivateAttr(default=())
     _own_programs: tuple[OwnProgram, ...] = PrivateAttr(default=())
+    _modem_families: tuple[FamilyOfNode, ...] = PrivateAttr(default=())
 
     def model_post_init(self, context: Any) -> None:
         """Take name and source from the loader, and what its profile's file says if it has one."""
@@ -282,6 +290,19 @@ class TopologySpec(Part):
         """Take the programs of the nodes that name one: ``find`` gets the words and the node's name."""
         named = ((node.run, name) for name, node in self.nodes.items() if node.run)
         self._own_programs = tuple(find(words, name) for words, name in named)
+
+    @property
+    def modem_families(self) -> tuple[FamilyOfNode, ...]:
+        """The families that lines name, once ``read_modem_families`` has been given them."""
+        return self._modem_families
+
+    def read_modem_families(self, read: Callable[[str], ModemFamily]) -> None:
+        """Take the families that lines name: ``read`` gets the name, which may be that of a file."""
+        named = {node: line.modem for node, line in self.telephone.items() if line.modem}
+        known = {name: read(name) for name in dict.fromkeys(named.values())}
+        self._modem_families = tuple(
+            FamilyOfNode(node=node, family=known[name]) for node, name in named.items()
+        )
 
     @property
     def literal_tls(self) -> bool:

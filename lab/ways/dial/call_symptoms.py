@@ -8,6 +8,7 @@ from lab.record.cause import PppCause
 from lab.record.record import CallHome
 from lab.telephony.events import LineDropped
 from lab.telephony.modulation import agree
+from lab.topology.modem_family import find
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import TelephoneCall
 from lab.ways.dial.modem_offers import find_offer
@@ -202,11 +203,14 @@ def _able_bit_s(trail: DialTrail, call: TelephoneCall) -> int:
     telephone = trail.case.topology.telephone
     assert telephone is not None, "check has seen it"
     rates = {line.name: line.rate_bit_s for line in telephone.lines}
+    families = {
+        line.name: find(trail.case.topology.modem_families, line.node) for line in telephone.lines
+    }
     ends = [end for end in (call.caller, call.called) if end in rates]
     if len(ends) < 2 or call.connection is None:
         return 0
     dialogue, until = trail.case.dialogue, call.connection.time
-    one, other = (find_offer(dialogue, end, until) for end in ends)
+    one, other = (find_offer(dialogue, end, until, families[end]) for end in ends)
     return agree(one, other, min(rates[end] for end in ends))[0]
 
 

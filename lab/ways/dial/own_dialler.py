@@ -15,6 +15,7 @@ from lab.names import all_of, count
 from lab.telephony import command_line
 from lab.telephony.command_line import Command, CommandError
 from lab.telephony.events import HungUp, LineDropped, NoDialTone, TerminalSaid
+from lab.topology.modem_family import ModemFamily, find
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import ERROR, TelephoneCall, answer
 from lab.ways.dial import call_symptoms, telephone_symptoms
@@ -41,6 +42,11 @@ class OwnDialTrail(DialTrail):
         return {line.name for line in self.case.topology.lines_of(self.client)}
 
     @property
+    def family(self) -> ModemFamily | None:
+        """Whose modems they are; None: the lab's own."""
+        return find(self.case.topology.modem_families, self.client)
+
+    @property
     def since(self) -> float:
         """When the first command of a user's began: what a modem was told before was the lab's doing."""
         return min((command.started for command in self.case.record.commands), default=inf)
@@ -64,13 +70,14 @@ def words_of(said: TerminalSaid) -> str:
     return said.text.replace("<CR>", "").replace("<LF>", "")
 
 
-def _commands(said: TerminalSaid) -> Iterator[Command]:
+def _commands(said: TerminalSaid, family: ModemFamily | None) -> Iterator[Command]:
     """The commands of a line, as far as they can be told apart."""
+    own = family.own_names if family is not None else ()
     found = _AT.fullmatch(said.text)
     rest = command_line.tidy(found["body"]) if found else ""
     while rest:
         try:
-            command, rest = command_line.next_command(rest)
+            command, rest = command_line.next_command(rest, own)
         except CommandError:
             return
         yield command
@@ -80,11 +87,14 @@ def find_refused_line(trail: OwnDialTrail) -> Diagnosis | None:
     """The last line that the modem was given is none that it takes, and nothing was dialled."""
     if trail.calls or not trail.exchanges or trail.exchanges[-1][1] != ERROR:
         return None
-    said = words_of(trail.exchanges[-1][0])
+    said, family = words_of(trail.exchanges[-1][0]), trail.family
+    whose = f", a {family.name}," if family is not None else ""
     return Diagnosis(
         "modem-refuses-setup",
-        f"the modem of {trail.client} answers {said} with ERROR, and nothing was dialled",
-        "docs/at-commands.md has the commands that the modem takes",
+        f"the modem of {trail.client}{whose} answers {said} with ERROR, and nothing was dialled",
+        f"a {family.name} is set up by {family.init}: docs/modem.md"
+        if family is not None
+        else "docs/at-commands.md has the commands that the modem takes",
     )
 
 
@@ -93,7 +103,7 @@ def find_no_results(trail: OwnDialTrail) -> Diagnosis | None:
     if trail.calls or not trail.exchanges or trail.exchanges[-1][1]:
         return None
     said = trail.exchanges[-1][0]
-    quiet = [c for c in _commands(said) if c.name == "Q"]
+    quiet = [c for c in _commands(said, trail.family) if c.name == "Q"]
     if not quiet or quiet[-1].number != 1:
         return None
     return Diagnosis(

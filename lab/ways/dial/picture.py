@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.names import count
+from lab.names import all_of, count
 from lab.topology import units
 from lab.topology.model import Role, Topology
+from lab.topology.modem_family import find
 from lab.topology.route_map import TELEPHONE
 from lab.topology.routing import Hop, Network
 from lab.topology.telephone import Lig, Telephone
@@ -45,12 +46,25 @@ def _calls(topology: Topology, way: DialPlan, telephone: Telephone, lig: Lig) ->
     yield "The calls"
     yield from wrapped("  numbers   ", numbers, WIDTH - 12)
     yield f"            {rounds}, {units.show_delay(one.redial_pause_s)} between two calls"
-    yield f"  modems    {one.init}, numeric result codes: {telephone.result_table}"
+    yield from _modems(topology, way)
     yield f"  PPP       {lig.ppp.auth.upper()}, MTU {one.mtu}"
     for dialer in way.dialers:
         yield f"            {dialer.client} is {dialer.account.user}{_region(topology, dialer)}"
     pool = lig.ppp.pool
     yield f"            {lig.node} gives {f'{pool[0]} to {pool[-1]}' if pool else 'no addresses'}"
+
+
+def _modems(topology: Topology, way: DialPlan) -> Iterator[str]:
+    """What modems are told first, and whose result codes they give; one line for all that are alike."""
+    telephone, _ = _equipment(topology)
+    told: dict[str, list[str]] = {}
+    for dialer in way.dialers:
+        family = find(topology.modem_families, dialer.client)
+        codes = f"those of {family.name}" if family else str(telephone.result_table)
+        told.setdefault(f"{dialer.init}, numeric result codes: {codes}", []).append(dialer.client)
+    for at, (text, clients) in enumerate(told.items()):
+        whose = f"  ({all_of(clients)})" if len(told) > 1 else ""
+        yield f"  {'' if at else 'modems':<10}{text}{whose}"
 
 
 def _region(topology: Topology, dialer: Dialer) -> str:

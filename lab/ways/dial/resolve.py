@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.topology import resolve_telephone
+from lab.topology import modem_family, resolve_telephone
 from lab.topology.model import AllowRule, PppAuth
 from lab.topology.resolve_telephone import VARIANT
 from lab.topology.site import Site
 from lab.ways.dial.plan import Dialer, DialPlan
 from lab.ways.dial.spec import DialSpec
 
+RESET = "ATZ"
+"""What sets up the lab's own modem."""
 LCP_ECHO_INTERVAL_S, LCP_ECHO_FAILURES = 30, 4  # Q-11
 
 
@@ -37,10 +39,11 @@ def rules(site: Site, way: DialSpec, agent: str) -> Iterator[AllowRule]:
 
 def _dialer(site: Site, way: DialSpec, client: str) -> Dialer:
     region = resolve_telephone.region(site.spec, client)
+    family = modem_family.find(site.spec.modem_families, client)
     return Dialer(
         client=client,
         devices=resolve_telephone.modem_devices(site.spec, client),
-        init=way.init,
+        init=way.init or (family.init if family else RESET),
         numbers=way.numbers,
         rounds=way.rounds,
         redial_pause_s=way.pause,

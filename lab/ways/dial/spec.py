@@ -22,7 +22,10 @@ class DialSpec(WaySpec):
     numbers: tuple[Number, ...] = Field(
         default=(), description="The numbers in the order in which they are tried."
     )
-    init: InitString = Field(default="ATZ", description="What the modem is told first.")
+    init: InitString | None = Field(
+        default=None,
+        description="What the modem is told first; if left out, ATZ, or what its family has for it.",
+    )
     rounds: int = Field(
         default=2, ge=1, le=100, strict=True, description="How often the whole list is tried."
     )

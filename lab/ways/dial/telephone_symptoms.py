@@ -12,6 +12,7 @@ from lab.names import count
 from lab.record.cause import DialCause
 from lab.record.event import ModemProbed
 from lab.telephony.events import TrainingFailed, VoiceAnswered
+from lab.topology.modem_family import find
 from lab.verify.symptom import Diagnosis, DialTrail
 from lab.verify.telephone_calls import NO_ANSWER, NO_DIALTONE, TelephoneCall
 from lab.ways.dial.plan import Dialer, dialers
@@ -115,11 +116,14 @@ def find_refused_command(trail: DialTrail) -> Diagnosis | None:
     if not attempts or attempts[-1].cause is not DialCause.command_refused:
         return None
     last = attempts[-1]
+    family = find(trail.case.topology.modem_families, trail.client)
+    whose = f", a {family.name}," if family else ""
+    suits = f"; for a {family.name} it is {family.init}" if family else ""
     return Diagnosis(
         "modem-refuses-setup",
-        f"the modem of {trail.client} at {last.device} answers {last.command} with {last.detail}, so "
+        f"the modem of {trail.client} at {last.device}{whose} answers {last.command} with {last.detail}, so "
         "that nothing was dialled",
-        "correct init of the way in the topology file"
+        f"correct init of the way in the topology file{suits}"
         if last.command == plan_of(trail).init
         else "see what is on that port",
     )

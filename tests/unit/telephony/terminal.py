@@ -10,6 +10,7 @@ from lab.telephony.modem import Modem, State
 from lab.telephony.repertoire import Number, Setting, Value
 from lab.telephony.result_codes import HAYES, CodeTable
 from lab.telephony.signals import Effect, Heard, LineEvent, ToLine, ToTerminal, Trained
+from lab.topology.modem_family import ModemFamily
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ class Bench:
         *,
         factory: Mapping[str, Value] | None = None,
         table: CodeTable = HAYES,
+        family: ModemFamily | None = None,
         bytewise: bool = False,
     ) -> None:
-        self.modem = Modem(factory=factory, table=table)
+        self.modem = Modem(factory=factory, table=table, family=family)
         self.now = 0.0
         self._bytewise = bytewise
 

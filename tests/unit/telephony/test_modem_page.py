@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+import textwrap
 from collections import deque
 from pathlib import Path
 
 import pytest
 
+from lab.telephony import family_file
 from lab.telephony.dialling import parse_dial
 from lab.telephony.exchange import Exchange
 from lab.telephony.flow import GO_ON_AT_BYTES, STOP_AT_BYTES
@@ -19,8 +21,10 @@ from lab.telephony.result_codes import HAYES, IBM, ResultCode, wording
 from lab.telephony.settings import Settings
 from lab.telephony.signals import Effect, LineEvent, ToTerminal, Trained
 from lab.telephony.tape import Tape
+from lab.topology import modem_family
 from lab.topology.telephone import CallRule, Outcome
 from tests.unit.telephony.exchange_hall import modem_line
+from tests.unit.telephony.terminal import Bench
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -160,6 +164,41 @@ def test_both_tables_of_result_codes() -> None:
     rows = _rows("at-commands.md", "result")
     halves = [row[:3] for row in rows] + [row[3:] for row in rows if row[3]]
     assert [[row[0].strip("`"), *row[1:]] for row in halves] == expected
+
+
+def test_the_families_are_told_as_their_modems_behave() -> None:
+    rows = _rows("modem.md", "`modem`")
+    assert [row[0] for row in rows] == ["(none)", *modem_family.names()]
+    for name, title, flow, k, words, number, init in rows:
+        family = family_file.load(Path(), name) if name != "(none)" else None
+        assert title == (family.title if family else "the lab's own")
+        assert init == (family.init if family else "ATZ")
+
+        bench = Bench(factory={"E": 0}, family=family)
+        for none in ("&K0", "&E3", "&H0&I0", "&H0"):
+            bench.say(f"AT{none}\r".encode())
+        assert bench.modem.settings.flow_control in ((0, 0), (2, 0))
+        assert bench.say(f"AT{flow}\r".encode()) == b"\r\nOK\r\n"
+        assert bench.modem.settings.flow_control == (2, 2)
+        said = bench.say(b"AT&K4\r" if name != "usr-courier" else b"AT&K3\r")
+        assert (said == b"\r\nERROR\r\n") is (k == "ERROR")
+        assert (bench.modem.settings.flow_control == (1, 1)) is (k == "flow control")
+
+        assert bench.say(b"ATX4D1\r", 60.0) == f"\r\n{words}\r\n".encode()
+        bench.say(init.encode() + b"\r", 1.0, b"ATE0V0\r")
+        assert bench.say(b"ATA\r", Trained(33600)) == f"{number}\r".encode()
+
+
+def test_the_example_of_a_family_of_ones_own_is_one() -> None:
+    example = re.search(r"(?m)^    schema: 1\n(?:    .*\n)+", (DOCS / "modem.md").read_text())
+    assert example is not None
+
+    family = family_file.parse(textwrap.dedent(example[0]), "acme.yaml", "./acme.yaml")
+    bench = Bench(factory={"E": 0}, family=family)
+    assert bench.modem.settings.flow_control == (2, 2)
+    bench.say(b"AT&F2E0\r")
+    assert bench.modem.settings.flow_control == (0, 0)
+    assert bench.say(b"AT&K3\r") == b"\r\nERROR\r\n"
 
 
 def test_what_reports_say() -> None:

@@ -288,7 +288,7 @@ def test_profiles_bring_back_what_was_stored(commands: list[str], profile: int) 
     bench.say(f"AT&W{profile}\r".encode())
     stored = bench.modem.settings.copy()
     bench.say(b"AT&F\r")
-    assert bench.modem.settings == bench.modem._interpreter.factory
+    assert bench.modem.settings == bench.modem._interpreter.factory[0]
     bench.say(f"ATZ{profile}\r".encode())
     assert bench.modem.settings == stored
     # What is stored does not follow what is set afterwards.

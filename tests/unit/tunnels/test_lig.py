@@ -81,6 +81,14 @@ def test_a_modem_is_set_up_by_two_commands(line: Line) -> None:
     assert line.heard(len(told)) == told
 
 
+def test_a_modem_of_a_family_is_told_its_own_init_string_first(line: Line) -> None:
+    line.say(b"OK", b"OK")
+
+    assert AnsweringModem(line.gateway, line.told, "AT&F1").set_up()
+    told = b"AT&F1\rATE0V1S0=0&C1&D2\r"
+    assert line.heard(len(told)) == told
+
+
 @pytest.mark.parametrize(
     ("said", "rate_bit_s"),
     [
@@ -90,6 +98,7 @@ def test_a_modem_is_set_up_by_two_commands(line: Line) -> None:
         (b"NO CARRIER", None),
         (b"ERROR", None),
         (b"NO ANSWER", None),
+        (b"CONNECT 38400/V.34 33600", 38400),
         (b"CONNE", None),
     ],
 )

@@ -14,7 +14,9 @@ from lab.linux import fence
 from lab.record.cause import AgentCause, CharonCause, DialCause, PppCause
 from lab.record.record import Record
 from lab.record.story import Story
-from lab.verify import Diagnosis, telephone_calls
+from lab.telephony import family_file
+from lab.topology.modem_family import FamilyOfNode
+from lab.verify import Diagnosis, Verdict, telephone_calls
 from lab.verify.case import Case
 from lab.verify.symptom import DialTrail
 from lab.verify.telephone_calls import TelephoneCall
@@ -27,7 +29,14 @@ from lab.wire.decode import Frame, Packet
 from lab.wire.isakmp import NAT_T_PORT
 from lab.wire.ppp import Code, PapCode
 from tests.recordings import plans, sealing
-from tests.recordings.true_run import ETHERNET, Recordings, TrueRun, ppp_frame, ppp_packet
+from tests.recordings.true_run import (
+    ETHERNET,
+    Recordings,
+    TrueRun,
+    failures,
+    ppp_frame,
+    ppp_packet,
+)
 from tests.unit.verify.changes import change_dialers
 from tests.unit.verify.dial_mutations import lose_call_home, of_ppp
 from tests.unit.verify.mutation import Change, as_it_is, facts
@@ -543,6 +552,32 @@ def test_a_line_is_slow_only_if_both_modems_offered_more(
         assert f"both modems can do {able}" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("family", "init", "cause"),
+    [
+        ("usr-courier", "AT&F1", "slow-line"),
+        ("usr-courier", "AT&F1&N3", "nothing"),
+        ("usr-courier", "AT&N3&F1", "slow-line"),
+        ("multitech", "AT$MB2400", "nothing"),
+        ("multitech", "AT+MS=V22B", "nothing"),
+        ("hayes", "AT+MS=V22B", "slow-line"),
+        ("", "AT&N3", "slow-line"),
+        ("", "AT$MB2400", "slow-line"),
+    ],
+)
+def test_what_a_modem_offers_is_read_as_its_family_takes_it(
+    family: str, init: str, cause: str, recordings: Recordings
+) -> None:
+    """A line is not slow because of a modem that its own init string holds to 2400 bit/s."""
+    run = recordings("dial.slow-training")
+    run.reword(lambda said: said.line == "hmc" and said.text == f"{SET_UP}<CR>", f"{init}<CR>")
+    if family:
+        made = FamilyOfNode(node="hmc", family=family_file.load(Path(), family))
+        run.topology = replace(run.topology, modem_families=(made,))
+
+    assert run.diagnose().cause == cause
+
+
 def fail_by(run: TrueRun, cause: AgentCause, detail: str) -> None:
     """The last call home did not get beyond TLS."""
     home = run.record.calls[-1]
@@ -605,6 +640,39 @@ def test_a_modem_that_refuses_its_set_up_is_told(
     assert found.cause == "modem-refuses-setup"
     assert f"/dev/modem0 answers {command} with ERROR" in found.sentence
     assert hint in found.hint
+
+
+def test_a_refused_init_string_is_told_with_the_one_that_suits_the_modem(
+    recordings: Recordings,
+) -> None:
+    run = recordings("dial")
+    model = change_dialers(run.topology, lambda d: replace(d, init="AT&K9"))
+    made = FamilyOfNode(node="hmc", family=family_file.load(Path(), "usr-courier"))
+    attempt = run.record.dialled[0]
+    forget_calls(run)
+    run.record.fail(ProtocolError("hmc has no way home by telephone"))
+    refused = replace(attempt, result="", cause=DialCause.command_refused, command="AT&K9")
+    run.record.dialled.append(replace(refused, detail="ERROR"))
+
+    found = run.diagnose(replace(model, modem_families=(made,)))
+
+    assert found.cause == "modem-refuses-setup"
+    assert "/dev/modem0, a usr-courier, answers AT&K9 with ERROR" in found.sentence
+    assert found.hint.endswith("in the topology file; for a usr-courier it is AT&F1E1V1Q0&C1&D2")
+
+
+def test_no_dial_tone_in_two_words_is_a_dead_line_too(recordings: Recordings) -> None:
+    run = recordings("dial.no-dialtone")
+    before = failures(run.judge())
+    facts("dialled", -1, result="NO DIAL TONE")(run)
+    run.reword(lambda said: "NO DIALTONE" in said.text, "<CR><LF>NO DIAL TONE<CR><LF>")
+
+    found = run.diagnose()
+
+    assert found.cause == "no-dialtone"
+    judged = run.judge()
+    assert judged["R-08"].verdict is Verdict.not_applicable
+    assert failures(judged) == before
 
 
 @pytest.mark.parametrize(

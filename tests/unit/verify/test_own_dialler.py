@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import IP, UDP
 
 from lab.record.command_event import CommandRun
+from lab.telephony import family_file
 from lab.telephony.events import (
     CallConnected,
     CallRefused,
@@ -17,6 +19,7 @@ from lab.telephony.events import (
     ModemSaid,
     TerminalSaid,
 )
+from lab.topology.modem_family import FamilyOfNode
 from lab.topology.telephone import Outcome
 from lab.verify import Diagnosis
 from lab.wire import ppp
@@ -105,6 +108,35 @@ def says(run: TrueRun, *lines: tuple[str, str]) -> Diagnosis:
         run.events.append(ModemSaid(source=HMC, line=LINE, text=told, time=at + 0.1))
     run.carried = []
     return run.diagnose()
+
+
+@pytest.mark.parametrize(
+    ("family", "line", "answer", "cause", "words"),
+    [
+        (
+            "usr-courier",
+            "AT&F1&Q5",
+            "ERROR",
+            "modem-refuses-setup",
+            "a usr-courier, answers AT&F1&Q5",
+        ),
+        ("multitech", "AT$BA0$MB14400Q1", "", "modem-quiet", "was told AT$BA0$MB14400Q1"),
+        ("", "AT$BA0$MB14400Q1", "", "nothing", ""),
+    ],
+)
+def test_a_line_is_read_as_the_modems_family_takes_it(
+    family: str, line: str, answer: str, cause: str, words: str, recordings: Recordings
+) -> None:
+    run = recordings("dial")
+    if family:
+        made = FamilyOfNode(node="hmc", family=family_file.load(Path(), family))
+        run.topology = replace(run.topology, modem_families=(made,))
+
+    found = says(run, (line, answer))
+
+    assert found.cause == cause
+    assert words in found.sentence
+    assert ("AT&F1E1V1Q0&C1&D2" in found.hint) is (answer == "ERROR")
 
 
 @pytest.mark.parametrize(
