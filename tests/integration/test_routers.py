@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ FIREWALL = "firewall: { role: firewall, snat: true }"
 CGNAT = "cgnat:    { role: router, snat: true }"
 
 
+UNTESTED = {"ds8000": {"R-02", "R-09"}}
+"""What these are not put to the test by without a second NAT either: every server answers."""
+
+
 def edited(folder: Path, given: Path, *changes: tuple[str, str]) -> str:
     """A file with something else wherever it is in it."""
     text = given.read_text(encoding="utf-8")
@@ -24,6 +29,22 @@ def edited(folder: Path, given: Path, *changes: tuple[str, str]) -> str:
         assert before in text
         text = text.replace(before, after)
     path = folder / "edited.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def behind_cgnat(folder: Path, name: str) -> str:
+    """One of the lab's own topologies with a carrier's NAT at the customer's end of the access line."""
+    text = (ROOT / "topologies" / f"{name}.yaml").read_text(encoding="utf-8")
+    line = re.search(r"  fw-inet:.*?\n    nodes: \{[^}]*\}\n", text, re.DOTALL)
+    assert line is not None
+    access = line[0].replace("198.51.100.", "100.64.0.").replace("db8:51", "db8:52")
+    carrier = line[0].replace("fw-inet:", "carrier:").replace("firewall:", "cgnat:")
+    text = text.replace(line[0], access.replace("internet:", "cgnat:") + carrier)
+    node = r"\n  internet: +\{ role: internet \}"
+    text, number = re.subn(node, f"\n  {CGNAT}\n  internet: {{ role: internet }}", text, count=1)
+    assert number == 1
+    path = folder / f"{name}.yaml"
     path.write_text(text, encoding="utf-8")
     return str(path)
 
@@ -114,3 +135,15 @@ def test_a_router_without_nat_changes_nothing(tmp_path: Path, runs: Runs) -> Non
 
     assert (ran.status, ran.failed) == (0, set()), ran.told
     assert {entry.peer_ip for entry in ran.case.ledger} == {"203.0.114.2"}
+
+
+@pytest.mark.parametrize("name", ["simplified", "proxy", "dual-stack", "direct-names", "ds8000"])
+def test_every_direct_way_goes_through_a_second_nat(name: str, tmp_path: Path, runs: Runs) -> None:
+    """Errands, proxies, IPv6 beside it, servers that move, and two networks of the customer's."""
+    ran = runs.get(behind_cgnat(tmp_path, name))
+
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    untested = {n for n, f in ran.findings.items() if f["verdict"] == "not-applicable"}
+    assert untested == UNTESTED.get(name, set()), ran.told
+    seen = {entry.peer_ip for entry in ran.case.ledger if ":" not in entry.peer_ip}
+    assert seen == {"198.51.100.2"}

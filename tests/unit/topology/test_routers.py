@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from lab.errors import TopologyError
 from lab.linux import firewall
+from lab.record.record import Record
 from lab.topology import dot, draw, load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
-from lab.ways.vpn import picture
+from lab.verify.case import Case
+from lab.ways.vpn import picture, wires
 from lab.ways.vpn.plan import plans
+from lab.wire.decode import read_frame
 from tests.unit.topology.test_resolve import walk
 
 DOUBLE = Path(__file__).parents[2] / "data/topologies/vpn-double-nat.yaml"
@@ -68,9 +74,29 @@ def test_the_internet_sees_the_address_of_the_last_nat(
 
 
 def test_behind_any_nat_the_papers_ask_for_udp_4500() -> None:
-    asked = {r.requirement for r in double((WALL, "firewall: { role: firewall }")).firewall.rules}  # type: ignore[union-attr]
-    assert "F-07" in asked
-    assert "F-06" not in asked
+    made = double((WALL, "firewall: { role: firewall }"))
+    assert made.firewall is not None
+    rules = [rule for rule in made.firewall.rules if rule.source == "192.168.10.10"]
+
+    assert {(r.requirement, r.protocol, r.port) for r in rules if r.protocol != "icmp-echo"} == {
+        ("F-07", "udp", 500),
+        ("F-07", "udp", 4500),
+    }
+    # UDP is in the way of PPP's packets, too.
+    assert plans(made)[0].clients[0].mtu == plans(double())[0].clients[0].mtu
+
+
+@pytest.mark.parametrize("snat", [True, False])
+def test_esp_that_is_not_in_udp_belongs_to_no_way_behind_nat(snat: bool, tmp_path: Path) -> None:
+    """g4: also where the firewall does none, and the router does."""
+    nat = () if snat else ((CGNAT, "cgnat:    { role: router }"), ("10.7.0.", "203.0.114."))
+    made = double((WALL, "firewall: { role: firewall }"), ("192.168.10.", "203.0.113."), *nat)
+    esp = bytes(Ether() / IP(src="203.0.113.10", dst="129.42.160.16", proto=50) / Raw(bytes(40)))
+    frame = read_frame("site", 1, 1.0, esp)
+    assert frame.ip is not None
+
+    assert wires.allows(Case(made, Record(), tmp_path), frame, frame.ip) is not snat
+    assert ("4500" in wires.title(made)) is snat
 
 
 def test_what_nat_hides_has_no_route_outside() -> None:
