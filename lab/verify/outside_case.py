@@ -78,6 +78,7 @@ class OutsideCase(Case):
     def events(self) -> list[Event]:
         raise NeedsMore(RECORD)
 
+    has_record = False
     left_down = False
     """Whoever gives a capture asks about it."""
     server_tests: Any = ()
@@ -173,8 +174,18 @@ class OutsideCase(Case):
     def keys(self) -> dict[int, list[esp.Key]]:
         return esp.load_keys(self._keys_file) if self._keys_file is not None else {}
 
-    @cached_property
-    def all_insides(self) -> list[Inside]:
+    @property
+    def why_no_esp(self) -> str:  # type: ignore[override]
+        return "" if self.esp else "no ESP is in the capture"
+
+    def need_secrets(self) -> None:
+        raise NeedsMore(SECRETS)
+
+    def need_keys(self) -> None:
         if any(sighting.opened.key is None for sighting in self.esp):
             raise NeedsMore(KEYS)
+
+    @cached_property
+    def all_insides(self) -> list[Inside]:
+        self.need_keys()
         return super().all_insides

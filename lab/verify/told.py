@@ -16,6 +16,9 @@ from lab.wire.decode import TCP, Ends, Packet
 class Told:
     """Topology and record of one run."""
 
+    has_record = True
+    """Whether anybody wrote down what the daemons, kernels and servers did; else there are packets alone."""
+
     def __init__(self, topology: Topology, record: Record) -> None:
         self.topology = topology
         self.record = record
@@ -113,6 +116,15 @@ class Told:
         """Whether an agent never had a way of a kind up, as it did not try one or came home by another."""
         tries = self.tried(kind, agent)
         return not any(t.up for t in tries) and (not tries or self.settled(agent) is not None)
+
+    why_no_esp = ""
+    """Why nothing can be said of ESP."""
+
+    def need_secrets(self) -> None:
+        """Where secrets of PPP are not known, this says so."""
+
+    def need_keys(self) -> None:
+        """Where keys of ESP may be missing, this says so."""
 
     # -- programs of the user's own -----------------------------------------------------------
 

@@ -23,7 +23,7 @@ from lab.ways.vpn.alteration import (
 from lab.ways.vpn.plan import IpsecConnection, connections
 from lab.ways.vpn.proposal import MACS, Proposal
 from lab.wire.decode import ESP
-from lab.wire.esp import IP_IN_IP
+from lab.wire.esp import IP_IN_IP, Key
 from lab.wire.isakmp import NAT_T_PORT
 
 
@@ -32,8 +32,11 @@ def check_p_02(case: Case) -> Finding:
     check = Check(
         "P-02", "every SA is in tunnel mode, and what is decrypted has next header 4, IP in IP"
     )
+    case.need_keys()
+    if why := case.why_no_esp:
+        return check.not_tested(why)
     _judge_sas(case, check, lambda sa: sa.mode == "tunnel", lambda sa: f"{sa.mode} mode")
-    for attempt in case.record.ike:
+    for attempt in case.record.ike if case.has_record else ():
         if attempt.esp_mode and attempt.esp_mode != "TUNNEL":
             check.object(f"{attempt.connection} negotiated {attempt.esp_mode}")
 
@@ -43,7 +46,7 @@ def check_p_02(case: Case) -> Finding:
     check.forbid(frames_of(wrong), f"with next header {kinds}")
     _need_packets(case, check, opened)
     return check.finding(
-        f"{count(len(case.record.esp), 'SA')} in tunnel mode; {count(len(opened), 'packet')} "
+        f"{_sas_text(case)} in tunnel mode; {count(len(opened), 'packet')} "
         "decrypted, all with next header 4"
     )
 
@@ -55,6 +58,9 @@ def check_p_04(case: Case) -> Finding:
         "ESP is encrypted by 3DES with 24 bytes of key (192 bits, 168 of them effective, X-02)",
     )
     other = {p.cipher for c in connections(case.topology) if (p := _proposal(c)).cipher != "3des"}
+    case.need_keys()
+    if why := case.why_no_esp:
+        return check.not_tested(why)
     _differ(check, other, "ESP encrypts by {}", "3DES")
     _judge_sas(
         case,
@@ -65,22 +71,22 @@ def check_p_04(case: Case) -> Finding:
         ),
         lambda sa: f"{sa.encryption} with {sa.encryption_key_bits} bits of key",
     )
-    for attempt in case.record.ike:
+    for attempt in case.record.ike if case.has_record else ():
         if attempt.esp_encryption and attempt.esp_encryption != "3DES_CBC" and not other:
             check.object(f"{attempt.connection} negotiated {attempt.esp_encryption}")
-    for key in (key for keys in case.keys.values() for key in keys):
+    for key in _keys(case):
         if len(key.encryption_key) * 8 not in [p.suite.key_bits for p in _asked(case, key.spi)]:
             check.object(f"SA {key.spi:#010x} has a key of {len(key.encryption_key)} bytes")
 
     opened = [s for s in case.esp if s.opened.icv_good and s.opened.inner is not None]
     unknown = [s for s in case.esp if s.opened.key is None]
-    if len(unknown) > refused(case, UNKNOWN):
+    if unknown and len(unknown) > refused(case, UNKNOWN):
         check.forbid(frames_of(sent_so(case, unknown)), "of an SA that nobody knows")
     unread = [s for s in case.esp if s.opened.icv_good and s.opened.inner is None]
     check.forbid(frames_of(unread), "hold no IP when decrypted")
     _need_packets(case, check, opened)
     return check.finding(
-        f"{count(len(case.record.esp), 'SA')} with cbc(des3_ede) and 192 bits; "
+        f"{_sas_text(case)} with cbc(des3_ede) and 192 bits; "
         f"{count(len(opened), 'packet')} decrypted with 24 bytes of key"
     )
 
@@ -92,6 +98,9 @@ def check_p_05(case: Case) -> Finding:
     readings = [f"{MACS[name].kernel} with {_READINGS[name]}" for name in asked or ("md5",)]
     check = Check("P-05", "; or ".join(readings))
     other = {p.mac or f"that of {p.cipher}" for p in proposals if p.mac not in _READINGS}
+    case.need_keys()
+    if why := case.why_no_esp:
+        return check.not_tested(why)
     _differ(check, other, "ESP's integrity is {}", "MD5")
     _judge_sas(
         case,
@@ -105,7 +114,7 @@ def check_p_05(case: Case) -> Finding:
             f"{sa.integrity_icv_bits // 8} bytes of ICV"
         ),
     )
-    for key in (key for keys in case.keys.values() for key in keys):
+    for key in _keys(case):
         if len(key.integrity_key) * 8 not in [_integrity(p)[1] for p in _asked(case, key.spi)]:
             check.object(f"SA {key.spi:#010x} has a key of {len(key.integrity_key)} bytes")
 
@@ -118,7 +127,7 @@ def check_p_05(case: Case) -> Finding:
     told = " or ".join(f"{MACS[n].kernel}, {MACS[n].key_bits // 8} bytes of key" for n in asked)
     dropped = f"; {count(len(bad), 'packet')} altered on the way" if bad else ""
     return check.finding(
-        f"{count(len(case.record.esp), 'SA')} with {told}; the 12 bytes of ICV of "
+        f"{_sas_text(case)} with {told}; the 12 bytes of ICV of "
         f"{count(len(good), 'packet')} verified{dropped}"
     )
 
@@ -156,7 +165,7 @@ def _asked(case: Case, spi: int) -> set[Proposal]:
     """
     ends = {
         (sa.node, end)
-        for sa in case.record.esp
+        for sa in (case.record.esp if case.has_record else ())
         if sa.spi == spi
         for end in (sa.source, sa.destination)
     }
@@ -164,9 +173,25 @@ def _asked(case: Case, spi: int) -> set[Proposal]:
     return {_proposal(connection) for connection in own or connections(case.topology)}
 
 
+def _keys(case: Case) -> list[Key]:
+    """Of every SA; where there is no record, of those that are on the wire: a file may have others, too."""
+    on_wire = {sighting.sealed.spi for sighting in case.esp}
+    return [
+        key for spi, keys in case.keys.items() if case.has_record or spi in on_wire for key in keys
+    ]
+
+
+def _sas_text(case: Case) -> str:
+    """How many the kernels had, or how many the capture shows."""
+    shown = {sighting.sealed.spi for sighting in case.esp}
+    return count(len(case.record.esp if case.has_record else shown), "SA")
+
+
 def _judge_sas(
     case: Case, check: Check, right: Callable[[EspSa], bool], text: Callable[[EspSa], str]
 ) -> None:
+    if not case.has_record:
+        return
     check.want(case.record.esp, "no ESP SA was ever installed")
     for sa in case.record.esp:
         check.want(right(sa), f"{sa.node} has an SA to {sa.destination} with {text(sa)}")
@@ -201,6 +226,8 @@ def check_p_18(case: Case) -> Finding:
             return check.not_tested(
                 f"all {in_udp} ESP packets are in UDP 4500, as NAT demands (OUT-20)"
             )
+        if case.why_no_esp:
+            return check.not_tested(case.why_no_esp)
         check.object(f"no packet of protocol 50 on {case.outside}")
     return check.finding(f"{count(len(native), 'packet')} with protocol byte 50")
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
-from lab.verify.sightings import IkeSighting
 from lab.ways.vpn import proposal
+from lab.ways.vpn.negotiation import (
+    SHAPES,
+    IkeShape,
+    Negotiation,
+    negotiations,
+    of_capture,
+    why_untested,
+)
 from lab.ways.vpn.plan import IpsecConnection, connections
 from lab.wire import isakmp
-from lab.wire.decode import ESP, ETHERTYPE_IPV4, Frame
+from lab.wire.decode import ESP, ETHERTYPE_IPV4
 from lab.wire.isakmp import Attribute, ExchangeType, IsakmpMessage, TransformType
 
-MAIN_MODE_MESSAGES = 6
-QUICK_MODE_MESSAGES = 3
 DEFAULTS = ("3des-md5-modp1024", "3des-sha1-modp1024")
 """The lab's own choice of what IKE proposes (Q-01), in both readings of X-01."""
 KEEPALIVE_S = 20
@@ -27,95 +30,6 @@ PSK = 1
 """RFC 2409 appendix A: authentication method."""
 
 
-@dataclass(frozen=True, slots=True)
-class IkeShape:
-    """How a version of IKE comes to its first ESP SA."""
-
-    opening: str
-    opens_by: ExchangeType
-    messages: int
-    on_500: int
-    """How many of them are on UDP 500 behind NAT."""
-    ending: str
-    ends_by: ExchangeType
-    then: int
-    """Messages of what follows."""
-
-
-SHAPES = {
-    1: IkeShape(
-        "main mode",
-        ExchangeType.main_mode,
-        MAIN_MODE_MESSAGES,
-        4,
-        "quick mode",
-        ExchangeType.quick_mode,
-        QUICK_MODE_MESSAGES,
-    ),
-    2: IkeShape(
-        "IKE_SA_INIT", ExchangeType.ike_sa_init, 2, 2, "IKE_AUTH", ExchangeType.ike_auth, 2
-    ),
-}
-"""RFC 2409 5.4 and 5.5; RFC 7296 1.2."""
-
-
-@dataclass(frozen=True, slots=True)
-class Negotiation:
-    """One IKE SA on the outside wire: its messages in order, retransmissions left out."""
-
-    messages: list[IkeSighting]
-
-    def of(self, exchange: ExchangeType) -> list[IkeSighting]:
-        return [s for s in self.messages if s.message.exchange == exchange]
-
-    @property
-    def main_mode(self) -> list[IkeSighting]:
-        return self.of(ExchangeType.main_mode)
-
-    @property
-    def version(self) -> int:
-        return self.messages[0].message.version >> 4
-
-    @property
-    def shape(self) -> IkeShape:
-        return SHAPES[self.version]
-
-    @property
-    def opening(self) -> list[IkeSighting]:
-        """Main mode, or what version 2 has in its place."""
-        return self.of(self.shape.opens_by)
-
-    @property
-    def endings(self) -> dict[int, list[IkeSighting]]:
-        """Messages of quick mode by message ID, or of what version 2 has in its place."""
-        found: dict[int, list[IkeSighting]] = {}
-        for sighting in self.of(self.shape.ends_by):
-            found.setdefault(sighting.message.message_id, []).append(sighting)
-        return found
-
-    @property
-    def answered(self) -> Frame | None:
-        """The gateway's first answer on ESP: the second message of quick mode, or of IKE_AUTH."""
-        answers = (s for s in self.of(self.shape.ends_by) if not s.outgoing)
-        return next((s.frame for s in answers), None)
-
-    @property
-    def gateway_address(self) -> str:
-        return self.messages[0].gateway_address
-
-
-def negotiations(sightings: list[IkeSighting]) -> list[Negotiation]:
-    """Group by initiator cookie, which no NAT changes; a retransmission counts once."""
-    found: dict[bytes, list[IkeSighting]] = {}
-    known = set()
-    for sighting in sightings:
-        key = (sighting.message.key, sighting.outgoing)
-        if key not in known:
-            known.add(key)
-            found.setdefault(sighting.message.initiator_cookie, []).append(sighting)
-    return [Negotiation(messages) for messages in found.values()]
-
-
 def check_out_19(case: Case) -> Finding:
     """Without NAT: UDP 500 and ESP."""
     check = Check(
@@ -123,6 +37,8 @@ def check_out_19(case: Case) -> Finding:
         f"on {case.outside}: {_packets_text(case)} packets from UDP 500 to UDP 500, then protocol 50 "
         "both ways, and nothing on UDP 4500",
     )
+    if why := why_untested(case):
+        return check.not_tested(why)
     seen = []
     for negotiation in _established(case, check):
         for sighting in negotiation.messages:
@@ -147,6 +63,8 @@ def check_out_20(case: Case) -> Finding:
         f"non-ESP marker, ESP in UDP 4500, a keepalive whenever {KEEPALIVE_S} s pass in silence, "
         "and no protocol 50",
     )
+    if why := why_untested(case):
+        return check.not_tested(why)
     seen = []
     for negotiation in _established(case, check):
         shape, opening = negotiation.shape, negotiation.opening
@@ -187,7 +105,7 @@ def _early_text(case: Case) -> str:
 
 
 def _established(case: Case, check: Check) -> list[Negotiation]:
-    found = negotiations(case.ike)
+    found = of_capture(case)
     done = [n for n in found if n.endings]
     if not done:
         packets = sum(len(n.messages) for n in found)
@@ -195,7 +113,7 @@ def _established(case: Case, check: Check) -> list[Negotiation]:
             f"no IKE SA came about: {count(packets, 'different IKE packet')} on {case.outside}",
             frames_of(s for n in found for s in n.messages),
         )
-    for client in {node.name for node in case.vpn_agents}:
+    for client in {node.name for node in case.vpn_agents} if case.has_record else ():
         if not any(each.source == client for each in case.record.ike):
             check.object(f"{client} has no IKE SA")
     check.show(frames_of(s for n in done for s in n.messages[:9]))
@@ -256,7 +174,8 @@ def _judge_keepalives(case: Case, check: Check) -> int:
         ends = (packet.source, packet.destination)
         before = last.get(ends, frame.time)
         silence = frame.time - before
-        down = case.is_cut(case.agent_addresses[packet.source], before, frame.time)
+        agent = case.agent_addresses[packet.source]
+        down = case.has_record and case.is_cut(agent, before, frame.time)
         if silence > KEEPALIVE_S + SLACK_S and not down:
             check.object(f"{packet.source} sent nothing for {silence:.1f} s, no keepalive", [frame])
         last[ends] = frame.time
@@ -271,7 +190,9 @@ def check_p_01(case: Case) -> Finding:
         "IKEv1 main mode whose chosen transform names authentication method 1, a pre-shared key, "
         "and the IKE SA comes about",
     )
-    every = negotiations(case.ike)
+    if why := why_untested(case):
+        return check.not_tested(why)
+    every = of_capture(case)
     # One that came to nothing, beside others that came about, authenticated nobody.
     found = [negotiation for negotiation in every if negotiation.endings] or every
     for negotiation in found:
@@ -290,16 +211,21 @@ def check_p_01(case: Case) -> Finding:
         check.object(f"no IKE on {case.outside}")
     elif not proposals:
         check.object("no gateway chose a transform", frames_of(n.messages[0] for n in found))
-    for node in case.vpn_agents:
-        if not any(each.source == node.name for each in case.record.ike):
-            failed = [each for each in case.record.ike_failed if each.source == node.name]
-            why = f": {failed[-1].why}" if failed else ""
-            check.object(f"no gateway authenticated {node.name} by its key{why}")
+    _judge_end(case, check)
     return check.finding(
         f"{count(len(proposals), 'IKE SA')} with authentication method 1; cipher, hash and group "
         + ", ".join(proposals)
         + _asked_text(case)
     )
+
+
+def _judge_end(case: Case, check: Check) -> None:
+    """That IKE came about, for each client."""
+    for node in case.vpn_agents if case.has_record else ():
+        if not any(each.source == node.name for each in case.record.ike):
+            failed = [each for each in case.record.ike_failed if each.source == node.name]
+            why = f": {failed[-1].why}" if failed else ""
+            check.object(f"no gateway authenticated {node.name} by its key{why}")
 
 
 def _asked_text(case: Case) -> str:

@@ -23,6 +23,7 @@ def check_p_09(case: Case) -> Finding:
         "response is "
         "MD5(id, secret, challenge), the gateway says Success, and IPCP comes only then",
     )
+    case.need_secrets()
     good = 0
     for client in case.vpn_clients:
         good += _judge_client(case, check, client)

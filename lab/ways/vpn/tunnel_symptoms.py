@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.names import count
 from lab.record.cause import CharonCause
 from lab.verify.symptom import Diagnosis, Loss, Trail, loss_of_all
-from lab.ways.vpn.ike import MAIN_MODE_MESSAGES, Negotiation, negotiations
+from lab.ways.vpn.negotiation import MAIN_MODE_MESSAGES, Negotiation, negotiations
 from lab.wire.decode import ESP, UDP
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT, NO_PROPOSAL_CHOSEN
 

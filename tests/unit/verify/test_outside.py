@@ -72,6 +72,42 @@ def test_what_is_sealed_needs_keys(recordings: Recordings) -> None:
     assert not without.failed
 
 
+VPN = ("vpn", "vpn-nat", "vpn-two-hmcs", "vpn-rekeyed")
+
+
+@pytest.mark.parametrize("name", [*VPN, "direct-snat", "dual-stack", "proxy", "esa-linux"])
+def test_a_capture_that_begins_late_or_ends_early_fails_nothing(
+    name: str, recordings: Recordings
+) -> None:
+    """In the middle of main mode, of quick mode, of L2TP, of PPP: what is not there proves nothing."""
+    run = recordings(name)
+    link = wire_to_the_internet(run.topology)
+    frames = run.wire[link]
+    keys = run.run_dir / "keys" / "esp.json" if name in VPN else None
+    # Before that it is ARP alone.
+    first = next(n for n, frame in enumerate(frames, 1) if frame.ip)
+    for place in [*range(first, 40), *range(40, len(frames) - 3, 23)]:
+        for part in (frames[place:], frames[:place]):
+            found = judge_outside(run.topology, {link: part}, keys)
+            failed = [f for f in found.findings if f.verdict is Verdict.failed]
+            assert failed == [], (place, part is frames[place:])
+
+
+def test_parameters_of_ike_and_esp_are_judged_by_packets(recordings: Recordings) -> None:
+    run = recordings("vpn-nat")
+    held = {f.requirement for f in judged(run).findings if f.verdict is Verdict.held}
+    assert held >= {"OUT-03", "P-01", "P-02", "P-03", "P-04", "P-05"}
+    both = judged(run, "lan", "fw-inet")
+    assert "OUT-20" in {f.requirement for f in both.findings if f.verdict is Verdict.held}
+
+
+def test_ike_that_came_to_nothing_in_the_capture_is_not_judged(recordings: Recordings) -> None:
+    """Nobody knows whether it did afterwards."""
+    found = {f.requirement: f for f in judged(recordings("vpn.wrong-psk")).findings}
+    assert found["P-01"].verdict is Verdict.not_applicable
+    assert "from the first message to the last" in found["P-01"].seen
+
+
 def test_nobody_knows_the_secrets_of_others(recordings: Recordings) -> None:
     """The model draws secrets of its own, by which no response to a challenge would be right."""
     run = recordings("vpn-nat")
