@@ -8,7 +8,10 @@ from lab.record.event import Event
 class DaemonEnded(
     Event, topic="daemon", tells="{source}'s {program} ended {how}, and not by the lab"
 ):
-    """A daemon of the lab's was found ended when the run was over. The time is that of the finding."""
+    """A daemon of the lab's, or what the user has in a daemon's place, was found ended when the run was over.
+
+    The time is that of the finding.
+    """
 
     program: str
     how: str

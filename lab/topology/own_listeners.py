@@ -30,8 +30,7 @@ def wanted(topology: Topology, node: str) -> tuple[Listener, ...]:
         case Role.vpn_gateway:
             if not any(node in way.tunnel_ends for way in topology.ways):
                 return ()
-            snat = topology.firewall is not None and topology.firewall.snat
-            ports = (IKE_PORT, *((NAT_T_PORT,) if snat else ()), L2TP_PORT)
+            ports = (IKE_PORT, *((NAT_T_PORT,) if topology.seen_address else ()), L2TP_PORT)
             (address,) = planned.service_addresses
             return tuple(Listener("udp", address, port) for port in ports)
         case _:

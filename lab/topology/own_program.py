@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-MOST_SHOWN = 40
-"""Characters of a command, in pictures."""
+MOST_SHOWN = 20
+"""Characters of a command in pictures, where a tunnel is drawn beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

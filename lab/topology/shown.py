@@ -42,7 +42,7 @@ def policy(topology: Topology, firewall: Firewall) -> str:
 def runs(topology: Topology, node: NodePlan) -> str:
     """The program of the user's own that a node runs, in the place of the lab's; empty without one."""
     own = own_program.find(topology.own_programs, node.name)
-    return f"runs {own.words} of your own" if own is not None else ""
+    return f"runs {own.words}" if own is not None else ""
 
 
 def opens(firewall: Firewall) -> str:

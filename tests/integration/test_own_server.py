@@ -137,6 +137,14 @@ def test_a_program_that_listens_nowhere(engineer: Engineer) -> None:
     assert b"| I wait for nobody" in done.stderr
 
 
+def test_a_program_that_takes_its_time(engineer: Engineer) -> None:
+    engineer.runs("sh", "-c", f"sleep 90; exec {SYSTEM_PYTHON} my-server.py")
+    done = engineer.run(*CALL)
+
+    assert done.returncode == 0, done.stderr
+    assert b'"by": "my server"' in done.stdout
+
+
 def test_a_program_that_listens_at_one_address_of_several(engineer: Engineer) -> None:
     engineer.edit("my-server.py", '("", 443)', '("129.42.60.189", 443)')
     done = engineer.run(*CALL)

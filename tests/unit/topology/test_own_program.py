@@ -73,17 +73,27 @@ def test_it_listens_where_agents_call(tmp_path: Path) -> None:
 def test_pictures_name_it(tmp_path: Path) -> None:
     topology = model(tmp_path, "[./my-server, --port, '443']")
 
-    assert "129.42.56.189 and 2 more, runs my-server --port 443 of your own" in draw.text(topology)
-    assert "runs my-server --port 443 of your own" in dot.render(topology)
+    assert "129.42.56.189 and 2 more, runs my-server --port 443\n" in draw.text(topology)
+    assert "runs my-server --port 443<" in dot.render(topology)
     plain = resolve(load.load("direct-snat"), b"seed")
-    assert "of your own" not in draw.text(plain) + dot.render(plain)
+    assert "runs my-server" not in draw.text(plain) + dot.render(plain)
+
+
+@pytest.mark.parametrize("name", ["own-gateway", "own-proxy"])
+def test_pictures_name_the_far_end(name: str, tmp_path: Path) -> None:
+    topology = model(tmp_path, "[python3, my-gateway.py]", name)
+
+    text = draw.text(topology)
+    assert "runs python3 my-gatewa..." in text
+    assert "runs python3 my-gatewa..." in dot.render(topology)
+    # The tunnel beside it is not touched.
+    assert not re.search(r"[^ ][│┐┘]", text)
 
 
 def test_a_long_command_is_cut_in_pictures() -> None:
     own = OwnProgram(node="sdc", argv=("/bin/sh", "-c", "echo a\necho " + "b" * 80), folder="/")
 
-    assert own.words.startswith("sh -c echo a echo b")
-    assert own.words.endswith("b...")
+    assert own.words == "sh -c echo a echo..."
     assert len(own.words) == MOST_SHOWN
 
 
@@ -131,6 +141,15 @@ def test_a_gateway_listens_for_ike_and_l2tp(tmp_path: Path) -> None:
     plain = resolve(load.load("vpn"), b"seed")
     assert [each.port for each in own_listeners.wanted(plain, "vpn1")] == [500, 1701]
     assert own_listeners.wanted(topology, "hmc") == ()
+    # Whoever does the NAT: here it is the Internet provider alone.
+    text = (DATA / "vpn-double-nat.yaml").read_text()
+    (tmp_path / "cgnat.yaml").write_text(
+        re.sub(r"(role: firewall,) snat: true", r"\1 snat: false", text)
+    )
+    provider = resolve(load.load(str(tmp_path / "cgnat.yaml")), b"seed")
+    assert provider.firewall is not None
+    assert not provider.firewall.snat
+    assert [each.port for each in own_listeners.wanted(provider, "vpn1")] == [500, 4500, 1701]
 
 
 def test_a_gateway_that_no_way_leads_to_need_not_listen(tmp_path: Path) -> None:
