@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def test_a_heartbeat_is_acknowledged_and_entered(site: Site, server: Server) -> 
     assert (entry.kind, entry.status, entry.sni) == ("heartbeat", 200, "localhost")
     assert entry.system == acknowledgement["system"] == heartbeat.system_of("hmc-b")
     assert 5500 < entry.bytes_in < 8000
-    phases = [line.split()[1] for line in result.stderr.splitlines()]
+    told = [line.split()[1] for line in result.stderr.splitlines()]
+    # Where localhost is ::1 first, that is tried before the address on which the site listens.
+    phases = [phase for phase, _ in groupby(told)]
     assert phases[:5] == ["resolve:", "connect:", "TLS:", "request:", "acknowledgement:"]
 
 
