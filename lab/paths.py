@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+CA_FILE = "ca.pem"
+"""In a run directory: a copy of what is in ``keys``, where users other than the owner may read it."""
 COMMANDS_FILE = "keys/commands.jsonl"
 """Users' commands in the nodes of a lab that is up, in its run directory; a proxy's password may be in it."""
 

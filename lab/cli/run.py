@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.cli import image_options, streams
+from lab.cli import container_option, image_options, streams
 from lab.engine.host import Clock, Engine
 from lab.errors import UsageError
 from lab.machine import hints
@@ -39,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, help="the run directory (default: runs/<topology>-<time>)"
     )
     image_options.configure(parser)
+    container_option.configure(parser)
     parser.add_argument(
         "--memory", default="", metavar="SIZE",
         help="of the lab's own kernel, such as 4G (default: 2G); only what is used is taken",
@@ -77,7 +78,9 @@ def _run(args: argparse.Namespace, command: tuple[str, ...], image: PlanImage | 
     run = Run.prepare(
         args.topology, fault=args.fault, engine=Engine(args.engine), clock=Clock(args.clock), out=args.out,
         node=args.node, command=command, user=args.user, image=image, memory_size=args.memory,
+        containers=args.container,
     )  # fmt: skip
+    streams.say(run.notes)
     status = run.carry_out(node=args.node, command=command, quiet=args.quiet, path=not args.no_path)
     # Not at the head: judging imports much, and a user waits for the guest to start.
     from lab.verify import verdict

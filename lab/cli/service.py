@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from itertools import groupby
 from pathlib import Path
 
+from lab.cli import streams
 from lab.engine.host import Engine
 from lab.errors import UsageError
 from lab.run.run import Run, resolved
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         node=node,
         command=command,
     )
+    streams.say(prepared.notes)
     quiet = args.contract or args.csv or args.json
     status = prepared.carry_out(node=node, command=command, quiet=quiet)
     outcome = prepared.judge()

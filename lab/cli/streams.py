@@ -10,6 +10,7 @@ import codecs
 import io
 import os
 import sys
+from collections.abc import Iterable
 
 from lab.errors import PrerequisiteError
 
@@ -56,6 +57,12 @@ def not_written(error: OSError) -> PrerequisiteError:
         f"{where} cannot be written: {error.strerror}",
         hint="make room there, or choose another place: --out DIR, XDG_CACHE_HOME, a > FILE elsewhere",
     )
+
+
+def say(notes: Iterable[str]) -> None:
+    """Tell what was decided for the user, on standard error."""
+    for note in notes:
+        print(f"lab: {note}", file=sys.stderr)
 
 
 def let_go() -> None:

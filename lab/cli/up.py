@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lab.cli import container_option, streams
 from lab.engine import registry
 from lab.engine.host import Clock, Engine
 from lab.machine import hints
@@ -30,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--memory", default="", metavar="SIZE",
         help="of the lab's own kernel, such as 4G (default: 2G); only what is used is taken",
     )  # fmt: skip
+    container_option.configure(parser)
     parser.add_argument("--fault", default="", help="with a fault from `lab faults`")
     parser.add_argument(
         "--no-path", action="store_true", help="leave the way home down, to bring it up by hand"
@@ -45,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
         out=args.out,
         own_agent=False,
         memory_size=args.memory,
+        containers=args.container,
     )
+    streams.say(prepared.notes)
     entry = standing.start(prepared, path=not args.no_path)
     topology = prepared.topology
     agent = topology.agents[0]
@@ -66,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         f"  lab capture{this} {segment} | wireshark -k -i -\n"
         f"  lab down{this}"
     )
+    commands = container_option.commands(prepared) + commands
     print(f"\n{entry.name} is up{fault}. Now, from any terminal:", file=sys.stderr)
     print(hints.typed(commands), file=sys.stderr)
     return 0

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.cli import streams
 from lab.engine.host import Engine
 from lab.run.run import Run
 from lab.topology.load import names
@@ -31,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     for name in args.topologies or names():
         out = args.out / Path(name).stem if args.out else None
         run = Run.prepare(name, engine=Engine(args.engine), out=out)
+        streams.say(run.notes)
         status = run.carry_out(quiet=True)
         judged = run.judge()
         verdicts.append(json.loads(run.verdict_text))

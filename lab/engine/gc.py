@@ -1,7 +1,8 @@
 """Removing what killed labs left behind, and nothing of a lab that lives.
 
 With either engine, processes, namespaces, wires and rules end with their lab, also when it is killed
-(``engine.native``, ``engine.uml``). Only files can remain: the entry among the labs that are up, the socket
+(``engine.native``, ``engine.uml``). What remains is what was changed in a container that was a node
+(``container.attached``), and files: the entry among the labs that are up, the socket
 of the supervisor, the folder of the guest's kernel, captures that were not made into files yet, the folder
 of a kernel that was being built, or of an image that was being made one file. A lab that lives holds a lock;
 files without a holder were left behind.
@@ -16,6 +17,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lab.container import attached
 from lab.engine import registry
 from lab.engine.inside import MODEL_FILE
 from lab.engine.run_dir import left_behind
@@ -75,6 +77,7 @@ def _tidy(run_dir: Path) -> Iterator[str]:
 
 
 def _leftovers(run_dir: Path) -> Iterator[str]:
+    yield from attached.put_back(run_dir)
     socket = run_dir / registry.SOCKET_NAME
     if socket.exists() and stat.S_ISSOCK(socket.lstat().st_mode):
         socket.unlink()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from lab.container.joined import NONE, JoinedContainers
 from lab.engine.channel import Channel
 from lab.engine.run_dir import in_use
 from lab.engine.session import Program, Session, on_terminal, window
@@ -87,10 +88,12 @@ def open_lab(
     run_dir: Path,
     shared: tuple[Path, ...] = (),
     memory: int = 0,
+    containers: JoinedContainers = NONE,
 ) -> Iterator[OpenLab]:
     """Start an inside in an engine that ``choose`` gave; it may write ``run_dir`` and ``shared``.
 
-    ``memory`` is in bytes, for the lab's own kernel; 0: as much as it has by default.
+    ``memory`` is in bytes, for the lab's own kernel; 0: as much as it has by default. ``containers`` become
+    nodes of the native engine, and are put back afterwards.
     """
     node_init.build()
     with contextlib.ExitStack() as stack:
@@ -98,7 +101,8 @@ def open_lab(
         if engine is Engine.native:
             from lab.engine import native
 
-            channel = stack.enter_context(native.start(hold))
+            stack.enter_context(containers.attach(run_dir))
+            channel = stack.enter_context(native.start(hold, containers.entries))
             yield OpenLab(engine, Clock.real, run_dir, channel, native.death)
             return
 

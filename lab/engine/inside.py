@@ -16,10 +16,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabBroke, LabError, PathError
 from lab.linux import syscalls
+
+if TYPE_CHECKING:
+    from lab.inside.containers import Containers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ class Order:
     """Whether the way home is brought up before the command, or before the lab is left up."""
     image: str = ""
     """The command's ``ImagePlan`` as JSON, if it has an image for its root."""
+    containers: str = ""
+    """``ContainerNodes`` as JSON, if nodes are containers."""
     way: str = ""
     """Which way is to go up or down, by the host ``node``; empty: the first that comes, or what is up."""
 
@@ -109,7 +114,8 @@ def _carry_out(order: Order) -> int:
     run_dir = Path(order.run_dir)
     topology = codec.load(Topology, (run_dir / MODEL_FILE).read_text())
 
-    with start_lab(topology, run_dir, Story(run_dir, silent=order.quiet)) as lab:
+    story, containers = Story(run_dir, silent=order.quiet), _containers(order)
+    with start_lab(topology, run_dir, story, containers) as lab:
         if order.verb == "scenario":
             from lab.scenarios import call_home
 
@@ -145,6 +151,7 @@ def _carry_out(order: Order) -> int:
             return status
 
         lab.furnish()
+        containers.tell_commands(run_dir, lab.environment)
         # The supervisor waits for this one line of output.
         from lab.inside import control
 
@@ -152,6 +159,18 @@ def _carry_out(order: Order) -> int:
             print(UP, flush=True)
             _wait_for_the_end({listener.fileno(): partial(control.carry_out, lab, listener)})
         return 0
+
+
+def _containers(order: Order) -> Containers:
+    from lab.inside.containers import NO_CONTAINERS
+
+    if not order.containers:
+        return NO_CONTAINERS
+    from lab import codec
+    from lab.container.node import ContainerNodes
+    from lab.inside.containers import Containers
+
+    return Containers(codec.load(ContainerNodes, order.containers).by_node)
 
 
 def _wait_for_the_end(orders: Mapping[int, Callable[[], None]] = MappingProxyType({})) -> None:

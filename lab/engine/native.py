@@ -13,8 +13,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
 
+from lab.container import doors
+from lab.container.proc_entry import ProcEntry
 from lab.engine.attendant import Attendant
 from lab.engine.channel import Channel
 from lab.engine.frames import FrameKind, json_frame
@@ -23,6 +27,7 @@ from lab.linux import syscalls
 
 KEEPER = "lab-keeper"
 """The process that waits for process 1; what ``ps`` calls it."""
+NO_CONTAINERS: Mapping[str, ProcEntry] = MappingProxyType({})
 FIRST = "lab-first"
 """Process 1 of the lab's pid namespace."""
 
@@ -33,10 +38,11 @@ def death() -> GuestError:
 
 
 @contextlib.contextmanager
-def start(hold: int) -> Iterator[Channel]:
+def start(hold: int, containers: Mapping[str, ProcEntry] = NO_CONTAINERS) -> Iterator[Channel]:
     """Make the namespaces and their process 1; on leaving, end everything in them.
 
-    ``hold`` is the descriptor that marks the run directory as in use: process 1 keeps it, too.
+    ``hold`` is the descriptor that marks the run directory as in use: process 1 keeps it, too. ``containers``
+    has the first processes of those that are nodes, by the node's name.
     """
     if os.geteuid() != 0:
         raise PrerequisiteError(
@@ -49,7 +55,7 @@ def start(hold: int) -> Iterator[Channel]:
     keeper = os.fork()
     if keeper == 0:
         ours.close()
-        _keep(theirs.fileno(), hold)
+        _keep(theirs.fileno(), hold, containers)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(ours)
@@ -72,9 +78,10 @@ def of_root(proc: str = "/proc", root: int = 0) -> int:
     return count
 
 
-def _keep(channel: int, hold: int) -> None:
+def _keep(channel: int, hold: int, containers: Mapping[str, ProcEntry]) -> None:
     """In the child: unshare, fork process 1, and wait for it. Never returns."""
     status = 1
+    outside = os.getppid()
     try:
         syscalls.die_with_parent(signal.SIGKILL)
         syscalls.set_name(KEEPER)
@@ -89,7 +96,7 @@ def _keep(channel: int, hold: int) -> None:
         )
         first = os.fork()
         if first == 0:
-            _be_first(channel)
+            _be_first(channel, partial(doors.lay, containers, outside))
         os.close(channel)
         mute()
         os.waitpid(first, 0)
@@ -100,7 +107,7 @@ def _keep(channel: int, hold: int) -> None:
         os._exit(status)
 
 
-def _be_first(channel: int) -> None:
+def _be_first(channel: int, lay_doors: Callable[[], None]) -> None:
     """Process 1 of the pid namespace: its own mounts, then serve. Never returns."""
     try:
         # When the process that waits for us is killed, so are we, and the kernel ends all the rest.
@@ -109,8 +116,10 @@ def _be_first(channel: int) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
-        syscalls.mount("proc", "/proc", "proc")
         syscalls.mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+        # While /proc is the surrounding one.
+        lay_doors()
+        syscalls.mount("proc", "/proc", "proc")
         # A sysfs of this network namespace: the old one shows the host's links.
         with contextlib.suppress(OSError):
             syscalls.mount("sysfs", "/sys", "sysfs")

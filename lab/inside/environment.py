@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from lab.inside import shared
+from lab.paths import CA_FILE
 from lab.topology.model import Topology, Way
 from lab.ways.dial.plan import dialers
 from lab.ways.vpn import own_client
-
-CA_FILE = "ca.pem"
-"""In a run directory: a copy of what is in ``keys``, where users other than the owner may read it."""
 
 
 def command_environment(

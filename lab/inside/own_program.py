@@ -13,11 +13,11 @@ from pathlib import Path
 
 from lab.errors import DeadlineExceeded, LabError, PrerequisiteError, ProgramError
 from lab.inside import shared, visitors
-from lab.inside.environment import CA_FILE
 from lab.linux import listening
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, how_ended
 from lab.names import all_of, count, place
+from lab.paths import CA_FILE
 from lab.topology import own_listeners
 from lab.topology.model import Topology
 from lab.topology.own_program import OwnProgram

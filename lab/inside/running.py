@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from lab import codec
 from lab.errors import ExpectationFailed, PathError
 from lab.inside import shared, visitors
+from lab.inside.containers import NO_CONTAINERS, Containers
 from lab.inside.environment import command_environment
 from lab.inside.homeward import Homeward
 from lab.linux import firewall, inventory, links, system_log
@@ -50,9 +51,12 @@ PPPD_ENDED_BY_SIGNAL = 5
 
 
 @contextlib.contextmanager
-def start_lab(topology: Topology, run_dir: Path, story: Story) -> Iterator[RunningLab]:
+def start_lab(
+    topology: Topology, run_dir: Path, story: Story, containers: Containers = NO_CONTAINERS
+) -> Iterator[RunningLab]:
     """Build a lab; on leaving, take down all of it and write the record, whatever became of the lab."""
     lab = RunningLab(topology, run_dir, story)
+    lab.containers = containers
     record = lab.record
     record.started = time.time()
     try:
@@ -91,6 +95,8 @@ class RunningLab:
         self.nodes: dict[str, Node] = {}
         self.images: dict[str, ImagePlan] = {}
         """Which nodes' commands have an image for their root."""
+        self.containers = NO_CONTAINERS
+        """Which nodes are containers of Docker's or Podman's."""
         self._teardown = Teardown()
         self._homeward: Homeward | None = None
         self._remote_service: Remote | None = None
@@ -110,7 +116,8 @@ class RunningLab:
         log = self._teardown.enter("the system log", system_log.start())
         self._ground.watched.append(log)
         for planned in self.topology.nodes:
-            node = Node.create(planned, self.run_dir)
+            network = self.containers.network(planned.name)
+            node = Node.create(planned, self.run_dir, network)
             node.system_log = log
             self._teardown.add(planned.name, node.close)
             self.nodes[planned.name] = node
@@ -318,6 +325,8 @@ class RunningLab:
         there = self.node(node)
         there.furnish()
         told = self.environment(node)
+        if self.containers.has(node):
+            return self.containers.start(self.run_dir, node, argv, told)
         if image := self.images.get(node):
             argv, told = image.argv(os.fspath(self.run_dir), argv), image.environment(told)
         if self.user is not None:
@@ -350,6 +359,9 @@ class RunningLab:
         ]
         for name, program, status in (*ended, *self.homeward.ended_daemons()):
             self.story.tell(DaemonEnded(source=name, program=program, how=how_ended(status)))
+        for gone in self.containers.ended():
+            self.story.tell(gone)
+            self.record.fail(ExpectationFailed(gone.sentence))
         for own in self.topology.own_programs:
             service = cast("Replacement", self._ground.services[own.node])
             if (returned := service.ended) is not None:

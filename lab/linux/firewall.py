@@ -362,12 +362,15 @@ def hmc_allow_all(node: Node) -> None:
 
 def clear(nodes: Mapping[str, Node]) -> None:
     for node in nodes.values():
-        run(node, "clear the packet rules of", "flush ruleset")
+        # A container's own rules stay.
+        script = "".join(f"delete {table}\n" for table in tables(node)) if node.network else ""
+        run(node, "clear the packet rules of", script if node.network else "flush ruleset")
 
 
 def tables(node: Node) -> list[str]:
-    """What a node has of tables: ``table inet lab``."""
-    return run(node, "list the packet rules of", "list tables").splitlines()
+    """What a node has of tables that were not there before the lab: ``table inet lab``."""
+    found = run(node, "list the packet rules of", "list tables").splitlines()
+    return [table for table in found if table not in node.former_tables]
 
 
 def ruleset(node: Node) -> str:

@@ -49,6 +49,12 @@ IPV6_SYSCTLS: Mapping[str, str] = {
     "net.ipv6.conf.default.accept_ra": "0",
 }
 """What a node on a link with IPv6 needs beside ``FRESH_SYSCTLS``, before its links are made."""
+CONTAINER_IPV6_SYSCTLS: Mapping[str, str] = {
+    # Docker has them at 1 where it makes no network.
+    "net.ipv6.conf.all.disable_ipv6": "0",
+    "net.ipv6.conf.default.disable_ipv6": "0",
+}
+"""What such a node needs besides, if its network was a container's first."""
 IPV6_ROUTER_SYSCTLS: Mapping[str, str] = {"net.ipv6.conf.all.forwarding": "1"}
 LATER_SYSCTLS: Mapping[str, str] = {
     # A router would report on ``ppp0`` which groups it listens to; PPP of the papers is for IPv4.
@@ -111,9 +117,12 @@ def build(topology: model.Topology, nodes: Mapping[str, Node], wires: Node) -> N
     wires.call(_set, wires.name, WIRES_SYSCTLS)
     try:
         for node in topology.nodes:
-            sysctls = _sysctls(node, fresh)
-            if sysctls:
-                nodes[node.name].call(_set, node.name, sysctls)
+            there = nodes[node.name]
+            # A network that is not new has settings of its own.
+            own = there.call(_differing, FRESH_SYSCTLS) if there.network else fresh
+            six = CONTAINER_IPV6_SYSCTLS if there.network and _by_ipv6(node) else {}
+            if sysctls := {**six, **_sysctls(node, own)}:
+                there.call(_set, node.name, sysctls)
             socket_there = nodes[node.name].netlink.socket
             namespaces[node.name] = fcntl.ioctl(socket_there, _SIOCGSKNS, 0)
 

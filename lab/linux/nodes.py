@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
 from lab.errors import KernelError
-from lab.linux import furnishing, proc, resolving, syscalls
+from lab.linux import furnishing, nft, proc, resolving, syscalls
 from lab.linux.netlink import NETLINK_ROUTE, NetlinkSocket
 from lab.linux.pid_namespace import PidNamespace, processes_of
 from lab.linux.process import DEVNULL, PIPE, TERM_GRACE_S, Daemon, Popen, finish, spawn
@@ -103,7 +103,12 @@ class Node:
     """A running node; make it with ``create``."""
 
     def __init__(
-        self, name: str, run_dir: Path, hosts: Iterable[tuple[str, str]], resolver: str = ""
+        self,
+        name: str,
+        run_dir: Path,
+        hosts: Iterable[tuple[str, str]],
+        resolver: str = "",
+        network: str = "",
     ) -> None:
         self.name = name
         self.run_dir = run_dir
@@ -111,6 +116,10 @@ class Node:
         self.daemons: list[Daemon] = []
         self.hosts = tuple(hosts)
         self.resolver = resolver
+        self.network = network
+        """The path of a network namespace that was there before us, as a container's; else empty."""
+        self.former_tables: frozenset[str] = frozenset()
+        """What that has of packet rules by itself: ``table inet filter``."""
         self.system_log: SystemLog | None = None
         """Where what programs tell syslog(3) is written; None: nowhere."""
         self._furnished = False
@@ -124,17 +133,25 @@ class Node:
         self._started: list[Popen[bytes]] = []
 
     @classmethod
-    def create(cls, node: model.NodePlan, run_dir: Path) -> Node:
-        """The namespaces of a node of the model, with its hosts table and its name server."""
-        return cls.create_bare(node.name, run_dir, node.hosts, node.resolver)
+    def create(cls, node: model.NodePlan, run_dir: Path, network: str = "") -> Node:
+        """The namespaces of a node of the model, with its hosts table and its name server.
+
+        ``network``: the path of a network namespace to take in the place of a new one.
+        """
+        return cls.create_bare(node.name, run_dir, node.hosts, node.resolver, network)
 
     @classmethod
     def create_bare(
-        cls, name: str, run_dir: Path, hosts: Iterable[tuple[str, str]] = (), resolver: str = ""
+        cls,
+        name: str,
+        run_dir: Path,
+        hosts: Iterable[tuple[str, str]] = (),
+        resolver: str = "",
+        network: str = "",
     ) -> Node:
         """Namespaces that no model knows (``wires``)."""
         prepare()
-        node = cls(name, _resolved(run_dir), hosts, resolver)
+        node = cls(name, _resolved(run_dir), hosts, resolver, network)
         node._start()
         try:
             node._netlink = node.call(node._enter)
@@ -314,7 +331,12 @@ class Node:
             del job
 
     def _enter(self) -> NetlinkSocket:
-        syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
+        own = 0 if self.network else syscalls.CLONE_NEWNET
+        syscalls.unshare(own | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS)
+        if self.network:
+            with Path(self.network).open() as there:
+                syscalls.set_namespace(there.fileno(), syscalls.CLONE_NEWNET)
+            self.former_tables = frozenset(nft.run("list tables").splitlines())
         if _mounts_propagate():
             syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 

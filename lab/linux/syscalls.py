@@ -37,6 +37,9 @@ REBOOT_POWER_OFF = 0x4321FEDC
 
 _SOL_SOCKET, _SO_ATTACH_FILTER = 1, 26
 
+_OPENAT2 = 437
+"""On every architecture."""
+
 IN_CLOSE = 0x8 | 0x10
 IN_OPEN = 0x20
 
@@ -77,6 +80,18 @@ def mount(source: str, target: str, kind: str, flags: int = 0, options: str = ""
 def unmount(target: str) -> None:
     """umount2(2), also while somebody uses the file system: it goes with the last one."""
     checked(libc.umount2(target.encode(), MNT_DETACH), f"unmount {target}")
+
+
+def open_at(folder: int, path: str, how: bytes) -> int:
+    """openat2(2): a descriptor; ``how`` is a struct open_how. Raises OSError with the path."""
+    result: int = libc.syscall(
+        ctypes.c_long(_OPENAT2), ctypes.c_int(folder), ctypes.c_char_p(os.fsencode(path)),
+        ctypes.c_char_p(how), ctypes.c_size_t(len(how)),
+    )  # fmt: skip
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return result
 
 
 def set_hostname(name: str) -> None:

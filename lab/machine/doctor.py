@@ -8,7 +8,7 @@ probes themselves are in ``trials``, ``packages`` and ``kernel``; how the answer
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,9 @@ from lab.machine.packages import Needed
 
 ENGINES = ("uml", "native")
 """In the order in which ``auto`` tries them."""
+FOR_TUNNELS = ("esp", "l2tp", "ppp")
+"""What this machine's kernel needs for ways by VPN and telephone, and for no other ones."""
+FOR_SHAPING = "netem"
 NATIVE = (
     "or as root, on this machine's own kernel: `sudo lab doctor` says whether that can hold a lab"
 )
@@ -160,10 +163,16 @@ def choose() -> str:
     return ENGINES[0]
 
 
-def require(engine: str) -> None:
-    """Raise PrerequisiteError with the hint if this engine cannot run here."""
-    if not (missing := _missing(engine)):
-        return
+def require(engine: str, spared: Collection[str] = ()) -> frozenset[str]:
+    """Raise PrerequisiteError with the hint if this engine cannot run here.
+
+    ``spared`` names checks that a lab can do without; those of them that failed are returned.
+    """
+    missing = _missing(engine)
+    lacking = frozenset(o.check.name for o in missing if o.check.name in spared)
+    missing = tuple(o for o in missing if o.check.name not in spared)
+    if not missing:
+        return lacking
     lines = "".join(f"\n  {o.check.name} ({o.check.purpose}): {o.found}" for o in missing)
     hints = [o.hint for o in missing if o.hint and not _is_command(o)]
     command = _command(missing)

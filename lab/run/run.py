@@ -13,12 +13,13 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import codec, names, ways
+from lab.container.joined import NONE, find
 from lab.engine.host import (
     Clock,
     Engine,
@@ -32,10 +33,9 @@ from lab.engine.host import (
 from lab.engine.inside import MODEL_FILE, Order
 from lab.engine.run_dir import new_run_dir
 from lab.errors import LabError, PrerequisiteError, UsageError
-from lab.inside.environment import CA_FILE
 from lab.linux import users
 from lab.machine import memory, sudo
-from lab.paths import shown
+from lab.paths import CA_FILE, shown
 from lab.record.record import Record
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ VERDICT_FILE = "verdict.json"
 RULES_FOLDER = "rules"
 """Where the files of rules of the user's own are kept, as they were loaded."""
 
+
+IN_THIS_KERNEL = "a container's network belongs to this machine's kernel"
 
 PlanImage = Callable[[int], "ImagePlan"]
 """Makes an image ready for a lab of so many bytes of memory; raises LabError."""
@@ -72,6 +74,12 @@ class Run:
         self.user: LocalUser | None = None
         """As whom the command runs; None: as root."""
         self._started = time.monotonic()
+        self.notes: tuple[str, ...] = ()
+        """What was decided for the user, who must know it: sentences without a full stop."""
+        self.containers = NONE
+        """Those that are nodes."""
+        self.container_user = ""
+        """As whom commands run in them; empty: as each container says."""
         self.memory = 0
         """What was asked for the lab's own kernel, in bytes; 0: what it has by default."""
 
@@ -90,6 +98,7 @@ class Run:
         own_agent: bool | None = None,
         image: PlanImage | None = None,
         memory_size: str = "",
+        containers: Sequence[str] = (),
     ) -> Run:
         """Load and resolve a topology, and make the run directory with its fresh secrets.
 
@@ -97,14 +106,21 @@ class Run:
         that there is not, or a ``user`` that this machine does not know.
         ``own_agent``: whether the lab's own agent will call home, as it does where no command is
         given. ``image``: what makes the command's root file system; without it the command has
-        this machine's files.
+        this machine's files. ``containers``: those that are nodes, as ``joined.find`` takes them.
         """
         started = time.monotonic()
         topology = resolved(name, fault)
         if node:
             names.check_known("node", node, [each.name for each in topology.nodes])
-        known = users.check_known_here(user) if user and image is None else None
-        if image is None and command:
+        notes: list[str] = []
+        if containers:
+            _check_containers(engine, image)
+            notes += [] if engine is Engine.native else [f"--engine native: {IN_THIS_KERNEL}"]
+            engine = Engine.native
+        joined = find(containers, topology)
+        elsewhere = image is not None or (node or topology.agents[0]) in joined.containers
+        known = users.check_known_here(user) if user and not elsewhere else None
+        if command and not elsewhere:
             _check_program(command[0])
         befalls_call = topology.deaths or any(rule.passing for rule in topology.drops)
         if befalls_call and not (not command if own_agent is None else own_agent):
@@ -113,7 +129,14 @@ class Run:
                 hint=f"lab run {name} --fault {fault}, without a command",
             )
         room = memory.parse(memory_size) if memory_size else 0
-        chosen = choose(engine)
+        chosen = engine
+        if engine is Engine.native:
+            from lab.run import machine_kernel
+
+            topology, unshaped = machine_kernel.fit(topology)
+            notes += [unshaped] if unshaped else []
+        else:
+            chosen = choose(engine)
         memory.check_engine(room, chosen.value)
         for kind in dict.fromkeys(way.kind for way in topology.ways):
             ways.stage(kind, "checks").machine()
@@ -125,6 +148,9 @@ class Run:
         run.image = replace(planned, user=user) if planned and user else planned
         run.memory = room
         run.user = known
+        run.notes = tuple(notes)
+        run.containers = joined
+        run.container_user = user
         run._started = started
         return run
 
@@ -173,17 +199,33 @@ class Run:
             user=None if self.user is None else asdict(self.user),
             path=path,
             image=codec.dump(self.image, indent=None) if self.image else "",
+            containers=self.container_nodes(),
         )
-        with self.opened() as opened:
-            # While the guest boots.
+        if native := self.engine is Engine.native:
+            # Containers get the lab's authority before anything else.
             self.write_keys()
+        with self.opened() as opened:
+            if not native:
+                # While the guest boots.
+                self.write_keys()
             return run_program(opened, order.argv(), own=True, stdin=bool(command))
+
+    def container_nodes(self) -> str:
+        """What the inside is told of containers that are nodes; empty without any."""
+        nodes = self.containers.nodes(self.container_user)
+        return codec.dump(nodes, indent=None) if nodes.by_node else ""
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[OpenLab]:
         """Start an inside for this run, and note which engine and clock it has."""
         try:
-            with open_lab(self.engine, self.clock, self.run_dir, memory=self.memory) as opened:
+            with open_lab(
+                self.engine,
+                self.clock,
+                self.run_dir,
+                memory=self.memory,
+                containers=self.containers,
+            ) as opened:
                 self.engine, self.clock = opened.engine, opened.clock
                 yield opened
         except BaseException:
@@ -270,6 +312,19 @@ def resolved(topology: str, fault: str) -> Topology:
     for program in model.own_programs:
         _check_program(program.argv[0], program.node)
     return faults.apply(fault, model) if fault else model
+
+
+def _check_containers(engine: Engine, image: PlanImage | None) -> None:
+    if image is not None:
+        raise UsageError(
+            "--image and --container are two ways to run one command",
+            hint="--image runs it in a node of the lab's, --container in what runs already",
+        )
+    if engine is Engine.uml:
+        raise UsageError(
+            f"--container needs the native engine: {IN_THIS_KERNEL}, and not to the lab's own",
+            hint="--engine native, as root; or --image docker:NAME, which runs the image in either engine",
+        )
 
 
 def _check_program(name: str, own_of: str = "") -> None:

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import codec
+from lab.container import attached
 from lab.engine import native, registry
 from lab.engine.channel import Channel
 from lab.engine.frames import ChannelFrame, FrameKind, json_frame
 from lab.engine.host import Engine, environment, start_of_time, terminal_program
 from lab.engine.inside import MODEL_FILE, Order
 from lab.engine.registry import Entry
+from lab.engine.run_dir import in_use
 from lab.engine.session import Program, Session
 from lab.errors import (
     DeadlineExceeded,
@@ -95,7 +97,9 @@ def _detach(run: Run, starter: socket.socket, *, path: bool) -> None:
             os._exit(0)
         for number in (signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        order = Order(run_dir=os.fspath(run.run_dir), verb="up", path=path)
+        order = Order(
+            run_dir=os.fspath(run.run_dir), verb="up", path=path, containers=run.container_nodes()
+        )
         _supervise(run, order, _Herald(run, starter), starter)
     except (LabError, OSError) as error:
         status = error.exit_status if isinstance(error, LabError) else LabBroke.exit_status
@@ -246,11 +250,21 @@ def _run(entry: Entry, program: Program, sinks: tuple[int, int], *, stdin: bool)
 
 
 def stop(entry: Entry) -> None:
-    """Take a lab down in order, and return when everything of it has gone."""
+    """Take a lab down in order, and return when everything of it has gone.
+
+    Raises LabBroke if a container that was a node is not as it was.
+    """
     with registry.connect(entry) as connection:
         connection.sendall(ChannelFrame(FrameKind.halt, 0).encode())
         _receive_all(connection)
     registry.wait_gone(entry)
+    with in_use(Path(entry.run_dir)):
+        left = (Path(entry.run_dir) / attached.NOTED).exists()
+    if left:
+        raise LabBroke(
+            f"what {entry.name} changed in containers is not all back: {entry.run_dir}/{LOG} says why",
+            hint=f"lab gc {entry.run_dir} tries it again",
+        )
 
 
 def end(entry: Entry) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab.ibm import events as ibm
 from lab.record import story
+from lab.record.container_event import ContainerEnded
 from lab.record.daemon_event import DaemonEnded
 from lab.record.event import CalledByOne, Event
 from lab.record.record import Record, Transaction
@@ -75,6 +76,7 @@ class Case(Premises):
             *ibm.KINDS,
             *direct.KINDS,
             CalledByOne,
+            ContainerEnded,
             DaemonEnded,
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from lab import ways
+from lab.record.container_event import ContainerEnded
 from lab.record.daemon_event import DaemonEnded
 from lab.topology.model import Way
 from lab.topology.own_program import find
@@ -29,6 +30,8 @@ NOTHING = "nothing"
 def diagnose(case: Case) -> Diagnosis:
     """The one sentence that explains a run."""
     record = case.record
+    if not record.broke_off and (gone := case.told(ContainerEnded)):
+        return _of_containers(gone)
     if case.left_down:
         found = _of_own_client(case) or _of_own_way(case)
         return found or Diagnosis(NOTHING, case.why_left_down, "")
@@ -76,6 +79,16 @@ def _of_daemons(case: Case, ended: Sequence[DaemonEnded]) -> Diagnosis:
         "see what ends programs in that node by their name (pkill, killall, poff -a), and the log"
     )
     return Diagnosis("daemon-ended", sentence, hint)
+
+
+def _of_containers(gone: Sequence[ContainerEnded]) -> Diagnosis:
+    """What was to call home from a container is gone with it."""
+    sentence = "; ".join(f"{e.source}'s container {e.container} ended" for e in gone)
+    return Diagnosis(
+        "container-ended",
+        f"{sentence} before the lab did, and the lab had not started it",
+        f"see {gone[0].client} logs {gone[0].container}; the container's own command must stay",
+    )
 
 
 def _of_own_client(case: Case) -> Diagnosis | None:

@@ -56,6 +56,8 @@ def _lab_own() -> list[type[Event]]:
     importlib.import_module("lab.service.events")
     importlib.import_module("lab.service.server.events")
     importlib.import_module("lab.ibm.events")
+    importlib.import_module("lab.record.container_event")
+    importlib.import_module("lab.record.daemon_event")
     importlib.import_module("lab.record.errand_event")
     importlib.import_module("lab.record.order_event")
     importlib.import_module("lab.relay.events")

@@ -12,6 +12,7 @@ from lab import verify
 from lab.errors import LabBroke, ProtocolError
 from lab.linux import fence
 from lab.record.cause import AgentCause, CharonCause, DialCause, PppCause
+from lab.record.container_event import ContainerEnded
 from lab.record.record import Record
 from lab.record.story import Story
 from lab.telephony import family_file
@@ -170,6 +171,18 @@ def test_a_number_that_is_nobodys_is_told_of_a_good_run_too(recordings: Recordin
 @pytest.mark.parametrize("name", LEFT_AS_IT_WAS)
 def test_a_good_run_has_nothing_wrong(name: str, recordings: Recordings) -> None:
     assert recordings(name).diagnose().cause == "nothing"
+
+
+def test_a_container_that_ended_is_the_diagnosis(recordings: Recordings) -> None:
+    run = recordings("direct")
+    event = ContainerEnded(source="hmc", container="agent", client="podman", time=run.record.ended)
+    run.events = [*run.events, event]
+
+    found = run.diagnose()
+
+    assert found.cause == "container-ended"
+    assert "hmc's container agent ended before the lab did" in found.sentence
+    assert "podman logs agent" in found.hint
 
 
 def test_what_goes_to_the_other_client_is_told(recordings: Recordings) -> None:

@@ -1,0 +1,66 @@
+"""Nodes that are containers, as the running lab has them: their networks, commands in them, their end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lab.container import doors
+from lab.container.node import ContainerNode, env_file, environment
+from lab.linux.process import MARK, Popen, start_attended
+from lab.record.container_event import ContainerEnded
+
+_OWNER_ONLY = 0o600
+"""A proxy's password may be among the variables."""
+
+
+class Containers:
+    """By the names of their nodes."""
+
+    def __init__(self, by_node: Mapping[str, ContainerNode]) -> None:
+        self._by_node = by_node
+
+    def has(self, node: str) -> bool:
+        """Whether a node is a container."""
+        return node in self._by_node
+
+    def network(self, node: str) -> str:
+        """The path of the network namespace that the node takes; empty if it gets a new one."""
+        return doors.network(node) if node in self._by_node else ""
+
+    def start(
+        self, run_dir: Path, node: str, argv: Sequence[str], told: Mapping[str, str]
+    ) -> Popen[bytes]:
+        """Start a command on our own standard streams, by the client of the container's engine."""
+        path = _write(run_dir, node, told)
+        terminal = os.isatty(0) and os.isatty(1)
+        words = self._by_node[node].argv(argv, os.fspath(path), terminal=terminal)
+        return start_attended(doors.outside(words), os.environ)
+
+    def tell_commands(
+        self, run_dir: Path, environment_of: Callable[[str], Mapping[str, str]]
+    ) -> None:
+        """Write down for ``docker exec --env-file`` what commands in each node are told."""
+        for node in self._by_node:
+            _write(run_dir, node, environment_of(node))
+
+    def ended(self) -> list[ContainerEnded]:
+        """Those that do not run any more."""
+        return [
+            ContainerEnded(source=node, container=each.name, client=Path(each.client).name)
+            for node, each in self._by_node.items()
+            if not doors.lives(node)
+        ]
+
+
+NO_CONTAINERS = Containers({})
+
+
+def _write(run_dir: Path, node: str, told: Mapping[str, str]) -> Path:
+    lines = environment(told, os.fspath(run_dir)) | {MARK: os.fspath(run_dir)}
+    path = run_dir / env_file(node)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+    with os.fdopen(descriptor, "w") as file:
+        file.write("".join(f"{key}={value}\n" for key, value in lines.items()))
+    return path
