@@ -20,6 +20,8 @@ from lab.linux import process
 CLIENTS = ("docker", "podman")
 """In the order in which they are asked."""
 ASK_S = 30.0
+_OF_PODMAN = "ConmonPidFile"
+"""What only Podman says of a container, also where its client is called docker."""
 _UNKNOWN = ("no such object", "no such container")
 WITHOUT_NETWORK = (
     "start it without a network: docker run --network none IMAGE; in compose network_mode: none"
@@ -37,6 +39,8 @@ class RunningContainer:
     """The path of the program that knows it."""
     entry: ProcEntry
     """Its first process."""
+    by_daemon: bool
+    """Whether a daemon enters it for the client, as Docker's does; Podman's client does so itself."""
 
 
 def find(name: str) -> RunningContainer:
@@ -116,4 +120,7 @@ def _checked(program: str, given: str, told: Mapping[str, Any]) -> RunningContai
             f"process {pid} is another one here",
             hint=f"run the lab where the engine of {client} runs; --image docker:{name} needs only an image",
         )
-    return RunningContainer(name=name, identity=identity, client=program, entry=entry)
+    by_daemon = _OF_PODMAN not in told
+    return RunningContainer(
+        name=name, identity=identity, client=program, entry=entry, by_daemon=by_daemon
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import names
 from lab.container import attached, client
 from lab.container.client import RunningContainer
-from lab.container.node import ContainerNode, ContainerNodes
+from lab.container.node import ContainerNode, ContainerNodes, env_file
 from lab.container.proc_entry import ProcEntry
 from lab.errors import UsageError
 from lab.topology.model import NodePlan, Topology
@@ -36,6 +36,20 @@ class JoinedContainers:
                 for node, c in self.containers.items()
             }
         )
+
+    def check_command(self, node: str, topology: str) -> None:
+        """Raise UsageError for a container in which the inside of a lab cannot run commands.
+
+        The inside has process numbers of its own, and setns(2) leads to none beside them.
+        """
+        container = self.containers.get(node)
+        if container is not None and not container.by_daemon:
+            name = container.name
+            raise UsageError(
+                f"no command of a lab runs in the container {name}: Podman has no daemon that would enter it",
+                hint=f"lab up {topology} --container {node}={name}, then podman exec --env-file "
+                f"RUN/{env_file(node)} {name} COMMAND",
+            )
 
     def attach(self, run_dir: Path) -> AbstractContextManager[None]:
         """As ``attached.attach``; the run directory has the lab's authority already."""

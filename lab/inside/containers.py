@@ -8,8 +8,11 @@ from pathlib import Path
 
 from lab.container import doors
 from lab.container.node import ContainerNode, env_file, environment
+from lab.errors import ExpectationFailed
 from lab.linux.process import MARK, Popen, start_attended
 from lab.record.container_event import ContainerEnded
+from lab.record.record import Record
+from lab.record.story import Story
 
 _OWNER_ONLY = 0o600
 """A proxy's password may be among the variables."""
@@ -45,13 +48,14 @@ class Containers:
         for node in self._by_node:
             _write(run_dir, node, environment_of(node))
 
-    def ended(self) -> list[ContainerEnded]:
-        """Those that do not run any more."""
-        return [
-            ContainerEnded(source=node, container=each.name, client=Path(each.client).name)
-            for node, each in self._by_node.items()
-            if not doors.lives(node)
-        ]
+    def tell_of_ends(self, record: Record, story: Story) -> None:
+        """Tell of those that do not run any more, which fails the run."""
+        for node, each in self._by_node.items():
+            if not doors.lives(node):
+                client = Path(each.client).name
+                ended = ContainerEnded(source=node, container=each.name, client=client)
+                story.tell(ended)
+                record.fail(ExpectationFailed(ended.sentence))
 
 
 NO_CONTAINERS = Containers({})

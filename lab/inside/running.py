@@ -116,8 +116,7 @@ class RunningLab:
         log = self._teardown.enter("the system log", system_log.start())
         self._ground.watched.append(log)
         for planned in self.topology.nodes:
-            network = self.containers.network(planned.name)
-            node = Node.create(planned, self.run_dir, network)
+            node = Node.create(planned, self.run_dir, self.containers.network(planned.name))
             node.system_log = log
             self._teardown.add(planned.name, node.close)
             self.nodes[planned.name] = node
@@ -359,9 +358,7 @@ class RunningLab:
         ]
         for name, program, status in (*ended, *self.homeward.ended_daemons()):
             self.story.tell(DaemonEnded(source=name, program=program, how=how_ended(status)))
-        for gone in self.containers.ended():
-            self.story.tell(gone)
-            self.record.fail(ExpectationFailed(gone.sentence))
+        self.containers.tell_of_ends(self.record, self.story)
         for own in self.topology.own_programs:
             service = cast("Replacement", self._ground.services[own.node])
             if (returned := service.ended) is not None:

@@ -1,10 +1,9 @@
 """Packet rules: nftables text per node, from the model alone, and how it gets into the kernel.
 
-Four things become rules here: the customer's default-deny firewall (F-03, F-06 to F-08), the guards
-against L2TP in clear at the ends of a VPN (P-07), the HMC's own firewall, which a customer may fill
-at run time (OUT-22), and what faults lose, alter or repeat on the way. Every rule that decides
-something has a named counter. ``render`` is pure; addresses, ports and requirements come from the
-model and are never written here.
+Four things become rules here: the customer's default-deny firewall (F-03, F-06 to F-08), the guards against
+L2TP in clear at the ends of a VPN (P-07), the HMC's own firewall, which a customer may fill at run time
+(OUT-22), and what faults lose, alter or repeat on the way. Every rule that decides something has a named
+counter. ``render`` is pure; addresses, ports and requirements come from the model and are never written here.
 """
 
 from __future__ import annotations
@@ -362,13 +361,11 @@ def hmc_allow_all(node: Node) -> None:
 
 def clear(nodes: Mapping[str, Node]) -> None:
     for node in nodes.values():
-        # A container's own rules stay.
-        script = "".join(f"delete {table}\n" for table in tables(node)) if node.network else ""
-        run(node, "clear the packet rules of", script if node.network else "flush ruleset")
+        run(node, "clear the packet rules of", "".join(f"delete {t}\n" for t in tables(node)))
 
 
 def tables(node: Node) -> list[str]:
-    """What a node has of tables that were not there before the lab: ``table inet lab``."""
+    """What a node has of tables, without those that a container had before: ``table inet lab``."""
     found = run(node, "list the packet rules of", "list tables").splitlines()
     return [table for table in found if table not in node.former_tables]
 

@@ -93,4 +93,5 @@ class OtherRoot:
         how = struct.pack(
             "=QQQ", flags | os.O_CLOEXEC, mode, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS
         )
-        return syscalls.open_at(self._root, path, how)
+        # Relative, so that nothing but a link could ever lead out.
+        return syscalls.open_at(self._root, path.lstrip("/") or ".", how)

@@ -118,6 +118,8 @@ class Run:
             notes += [] if engine is Engine.native else [f"--engine native: {IN_THIS_KERNEL}"]
             engine = Engine.native
         joined = find(containers, topology)
+        if command:
+            joined.check_command(node or topology.agents[0], name)
         elsewhere = image is not None or (node or topology.agents[0]) in joined.containers
         known = users.check_known_here(user) if user and not elsewhere else None
         if command and not elsewhere:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.linux import syscalls
 from lab.wait import wait_until
 from tests import images
 
@@ -91,6 +92,10 @@ def started(folder: Path) -> Iterator[DockerEngine]:
     finally:
         daemon.terminate()
         daemon.wait(START_S)
+        # It leaves the mount of a network namespace behind, perhaps more.
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for path in reversed([each for each in mounts if Path(each).is_relative_to(folder)]):
+            syscalls.unmount(path)
 
 
 def look(pid: int) -> str:

@@ -116,6 +116,8 @@ def test_a_lab_that_stands(engine: DockerEngine, agent: int, tmp_path: Path) -> 
         asked = lab(
             engine,
             "exec",
+            "--lab",
+            up.stdout.strip(),
             "hmc",
             "--",
             "sh",
@@ -129,29 +131,46 @@ def test_a_lab_that_stands(engine: DockerEngine, agent: int, tmp_path: Path) -> 
         assert again.returncode == 2
         assert f"is a node of the lab in {run}" in again.stderr
     finally:
-        down = lab(engine, "down", "--json")
+        down = lab(engine, "down", up.stdout.strip(), "--json")
     assert down.returncode == 0, down.stderr
     verdict = json.loads(down.stdout)
     assert verdict["verdict"] == "pass"
     assert {f["requirement"]: f["verdict"] for f in verdict["findings"]}["g6"] == "pass"
 
 
-def test_own_rules_of_the_container_stay(engine: DockerEngine, tmp_path: Path) -> None:
+def test_the_containers_own_network_stays(engine: DockerEngine, tmp_path: Path) -> None:
+    """Rules, addresses and settings, some of which a node must not have."""
     with engine.container("agent") as pid:
-        inside = ("nsenter", f"--net=/proc/{pid}/ns/net", "--")
+        enter = ("nsenter", f"--net=/proc/{pid}/ns/net", "--")
         rules = "add table ip mine; add chain ip mine c; add rule ip mine c drop"
-        subprocess.run([*inside, "nft", rules], check=True)
-        subprocess.run([*inside, "ip", "address", "add", "10.1.2.3/32", "dev", "lo"], check=True)
-        before = look(pid)
-        ran = lab(
-            engine, "run", "direct", "--container", "agent", "--out", tmp_path / "run", "--", "id"
-        )
-        assert ran.returncode == 0, ran.stderr
+        for argv in (
+            ("nft", rules),
+            ("ip", "address", "add", "10.1.2.3/32", "dev", "lo"),
+            ("sysctl", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=1"),
+        ):
+            subprocess.run([*enter, *argv], check=True, stdout=subprocess.DEVNULL)
+        before, run = look(pid), tmp_path / "run"
+        settings = ("ip_forward", "conf/all/rp_filter")
+        asked = ("cat", *(f"/proc/sys/net/ipv4/{name}" for name in settings))
+        ran = lab(engine, "run", "direct", "--container", "agent", "--out", run, "--", *asked)
+        assert (ran.returncode, ran.stdout) == (0, "0\n0\n"), ran.stderr
         assert "10.1.2.3" in before
         assert "table ip mine" in before
         assert look(pid) == before
-        findings = json.loads((tmp_path / "run" / "verdict.json").read_text())["findings"]
+        findings = json.loads((run / "verdict.json").read_text())["findings"]
         assert [f["verdict"] for f in findings if f["requirement"] == "g6"] == ["pass"]
+
+
+@pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("topology", ["direct-ipv6", "proxy"])
+def test_ways_without_a_tunnel(engine: DockerEngine, tmp_path: Path, topology: str) -> None:
+    """Docker switches IPv6 off where it makes no network; a proxy is told by variables."""
+    run = tmp_path / "run"
+    command = ("sh", "-c", CALL)
+    ran = lab(engine, "run", topology, "--container", "agent", "--out", run, "--", *command)
+    assert ran.returncode == 0, ran.stderr
+    assert '"status": "ready"' in ran.stdout
+    assert json.loads((run / "verdict.json").read_text())["verdict"] == "pass"
 
 
 @pytest.mark.usefixtures("agent")
@@ -209,7 +228,7 @@ def test_a_container_that_ends_is_the_diagnosis(engine: DockerEngine, tmp_path: 
         up = lab(engine, "up", "direct", "--container", "agent", "--out", run)
         assert up.returncode == 0, up.stderr
         engine.docker("kill", "agent")
-        down = lab(engine, "down", "--json")
+        down = lab(engine, "down", up.stdout.strip(), "--json")
         assert down.returncode == 1
         assert "Traceback" not in down.stderr + (run / "logs" / "lab.log").read_text()
         verdict = json.loads(down.stdout)

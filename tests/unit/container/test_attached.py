@@ -43,7 +43,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def container() -> RunningContainer:
     entry = ProcEntry.of(os.getpid())
     assert entry is not None
-    return RunningContainer(name="agent", identity="1", client="/usr/bin/docker", entry=entry)
+    return RunningContainer(
+        name="agent", identity="1", client="/usr/bin/docker", entry=entry, by_daemon=True
+    )
 
 
 @pytest.fixture

@@ -50,7 +50,13 @@ def test_a_container_that_is_not_there(client: Client, words: str) -> None:
 def test_podman_is_asked_where_docker_does_not_know(client: Client) -> None:
     client(complaint=UNREACHED, status=1)
     podman = client("podman", said=container())
-    assert asked.find("agent").client == os.fspath(podman)
+    found = asked.find("agent")
+    assert (found.client, found.by_daemon) == (os.fspath(podman), True)
+
+
+def test_podman_is_known_by_what_it_says_also_as_docker(client: Client) -> None:
+    client(said=container(ConmonPidFile="/run/conmon.pid"))
+    assert not asked.find("agent").by_daemon
 
 
 def test_who_answers_says_more_than_who_does_not(client: Client) -> None:

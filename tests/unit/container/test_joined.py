@@ -28,7 +28,13 @@ def containers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def find(name: str) -> RunningContainer:
         identity = name.replace("same", "agent")
-        return RunningContainer(name=name, identity=identity, client="/bin/docker", entry=entry)
+        return RunningContainer(
+            name=name,
+            identity=identity,
+            client="/bin/docker",
+            entry=entry,
+            by_daemon="podman" not in name,
+        )
 
     monkeypatch.setattr(client, "find", find)
     monkeypatch.setattr(attached, "check_free", lambda _: None)
@@ -98,6 +104,18 @@ def test_a_program_is_looked_for_in_the_container_only_where_it_runs(
             node="cec",
             command=("in-it-only",),
         )
+
+
+def test_what_has_no_daemon_runs_no_command_of_the_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.machine.doctor.require", lambda *_: frozenset())
+    out = tmp_path / "run"
+    with pytest.raises(UsageError, match="Podman has no daemon") as caught:
+        Run.prepare("direct", containers=["podmans"], out=out, command=("id",))
+    assert "lab up direct --container hmc=podmans" in caught.value.hint
+    assert not out.exists()
+    assert Run.prepare("direct", containers=["podmans"], out=out).containers.containers
 
 
 def test_the_command_line_is_the_clients() -> None:

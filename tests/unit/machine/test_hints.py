@@ -175,7 +175,9 @@ def test_a_demo_that_passed_ends_with_the_next_steps(
     told: bool,
 ) -> None:
     verdict = SimpleNamespace(exit_status=status)
-    run = SimpleNamespace(carry_out=lambda **_: 0, judge=lambda: verdict, shown_dir="runs/direct")
+    run = SimpleNamespace(
+        notes=(), carry_out=lambda **_: 0, judge=lambda: verdict, shown_dir="runs/direct"
+    )
     monkeypatch.setattr("lab.run.run.Run.prepare", lambda *_, **__: run)
     monkeypatch.setattr("lab.verify.verdict.summary", lambda *_, **__: "")
     assert main(["run", "direct", *words]) == status
