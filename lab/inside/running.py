@@ -378,7 +378,7 @@ class RunningLab:
         """g6: what daemons made must be gone before its namespace goes."""
         for planned in self.topology.nodes:
             node = self.nodes[planned.name]
-            self.record.leftovers += inventory.leftovers(node, planned)
+            self.record.leftovers += inventory.leftovers(node, self.topology)
             self.record.leftovers += [f"{planned.name}: process {pid}" for pid in node.strays()]
 
     def _look_for_leftovers(self) -> None:

@@ -51,9 +51,11 @@ def take(node: Node) -> Inventory:
         raise KernelError("list the network of", node.name, str(error)) from error
 
 
-def leftovers(node: Node, planned: model.NodePlan) -> tuple[str, ...]:
+def leftovers(node: Node, topology: model.Topology) -> tuple[str, ...]:
     """What is in a node beside the wires that the model gives to the node, in sentences."""
-    own = {"lo", *(interface.name for interface in planned.interfaces)}
+    own = {"lo"}
+    for interface in topology.node(node.name).interfaces:
+        own |= {interface.name, topology.segment(interface.segment).port_of(interface.name)}
     found = node.call(_strangers, node.name, own)
     found += [f"nft {table}" for table in firewall.tables(node)]
     return tuple(f"{node.name}: {thing}" for thing in found)

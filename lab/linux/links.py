@@ -29,6 +29,8 @@ LOOPBACK_INDEX = 1
 FIRST_INDEX = 100
 """Below it a kernel may put what it makes by itself in a new namespace (``tunl0``, ``sit0``)."""
 FIRST_PORT_INDEX = 1000
+FIRST_TRUNK_INDEX = 1000
+"""Of the device below a VLAN's, in a node: so much above the VLAN's own."""
 
 FRESH_SYSCTLS: Mapping[str, str] = {
     "net.ipv4.ip_forward": "0",
@@ -74,7 +76,8 @@ _OPTIONAL_SYSCTLS = ("net.ipv6.", "net.bridge.")
 _RTM_NEWLINK = 16
 
 _IFF_UP = 1
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK = 1, 3, 4, 5
+_IFLA_VLAN_ID = 1
 _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 10, 18, 26, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _VETH_INFO_PEER = 1
@@ -105,7 +108,7 @@ class _Plug:
     node: str
     number: int
     interface: model.Interface
-    mtu: int
+    segment: model.Segment
     port_index: int
     bridge_index: int
 
@@ -130,7 +133,8 @@ def build(topology: model.Topology, nodes: Mapping[str, Node], wires: Node) -> N
         for node in topology.nodes:
             sock = nodes[node.name].netlink
             for interface in node.interfaces:
-                _offloads_off(sock, node.name, interface.name)
+                port = topology.segment(interface.segment).port_of(interface.name)
+                _offloads_off(sock, node.name, port)
             sock.transact(node_requests(topology, node))
             if _by_ipv6(node):
                 nodes[node.name].call(_set, node.name, LATER_SYSCTLS)
@@ -161,7 +165,7 @@ def _plugs(topology: model.Topology) -> Iterator[_Plug]:
                 node=node.name,
                 number=number,
                 interface=interface,
-                mtu=topology.segments[place].mtu,
+                segment=topology.segments[place],
                 port_index=port_index,
                 bridge_index=FIRST_INDEX + place,
             )
@@ -175,9 +179,13 @@ def node_requests(topology: model.Topology, node: model.NodePlan) -> list[Netlin
     for index, interface in enumerate(node.interfaces, FIRST_INDEX):
         indexes[interface.name] = index
         label = f"{node.name}'s {interface.name}"
+        segment = topology.segment(interface.segment)
+        if segment.vlan:
+            port = FIRST_TRUNK_INDEX + index
+            requests += _settings(label, port), _up(label, port)
+            requests.append(_vlan(label, index, port, interface.name, segment))
         requests += _settings(label, index), _up(label, index)
         requests += addresses.of_interface(label, index, interface)
-        segment = topology.segment(interface.segment)
         rate_bit_s = segment.rate_of(node.name)
         if rate_bit_s or segment.delay_s or segment.impairment:
             requests.append(netem.request(label, index, segment, rate_bit_s))
@@ -272,11 +280,12 @@ def _bridge(index: int, segment: model.Segment) -> NetlinkRequest:
 
 
 def _veth(plug: _Plug, namespace: int) -> NetlinkRequest:
-    mtu = u32(_IFLA_MTU, plug.mtu)
+    mtu = u32(_IFLA_MTU, plug.segment.mtu)
+    index = FIRST_INDEX + plug.number
     peer = (
         # A veth cannot be up before it has its other end; ``node_requests`` sees to it.
-        _LINK.pack(0, 0, FIRST_INDEX + plug.number, 0, 0)
-        + text(_IFLA_IFNAME, plug.interface.name)
+        _LINK.pack(0, 0, FIRST_TRUNK_INDEX + index if plug.segment.vlan else index, 0, 0)
+        + text(_IFLA_IFNAME, plug.segment.port_of(plug.interface.name))
         + attribute(_IFLA_ADDRESS, bytes.fromhex(plug.interface.mac.replace(":", "")))
         + mtu
         + u32(_IFLA_NET_NS_FD, namespace)
@@ -290,6 +299,18 @@ def _veth(plug: _Plug, namespace: int) -> NetlinkRequest:
     )
     label = f"{plug.node}'s {plug.interface.name}"
     return _new_link("make link", label, body, "veth", attribute(_VETH_INFO_PEER, peer))
+
+
+def _vlan(label: str, index: int, port: int, name: str, segment: model.Segment) -> NetlinkRequest:
+    """What sends and takes the frames of one VLAN on a device."""
+    body = (
+        _LINK.pack(0, 0, index, 0, 0)
+        + text(_IFLA_IFNAME, name)
+        + u32(_IFLA_LINK, port)
+        + u32(_IFLA_MTU, segment.mtu)
+    )
+    data = attribute(_IFLA_VLAN_ID, struct.pack("=H", segment.vlan))
+    return _new_link(f"make VLAN {segment.vlan} of", label, body, "vlan", data)
 
 
 def _new_link(operation: str, label: str, body: bytes, kind: str, data: bytes) -> NetlinkRequest:

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from lab.topology import units
 from lab.topology.check import Complaint
+from lab.topology.segment import TRUNK
 from lab.topology.spec import TopologySpec
+
+MOST_OF_VLAN = 15 - len(TRUNK)
 
 
 def complaints(spec: TopologySpec) -> Iterator[Complaint]:
@@ -20,6 +23,10 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
                     f"nodes of {name}: {', '.join(link.nodes)}",
                     (("links", name, "nodes"),),
                 )
+        if link.vlan and len(name) > MOST_OF_VLAN:
+            problem = f"a link with tags has a name of {MOST_OF_VLAN} characters at most"
+            hint = f"of the device below it, {TRUNK} comes before the name, and Linux takes 15 characters"
+            yield Complaint(("links", name, "vlan"), problem, hint)
         delay = (("links", name, "delay"),)
         if link.jitter > link.delay:
             own, most = units.show_delay(link.jitter), units.show_delay(link.delay)

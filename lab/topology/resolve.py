@@ -77,6 +77,7 @@ class _Resolver(Site):
                     mtu=link.mtu,
                     impairment=link.impairment,
                     rates_bit_s=link.rates,
+                    vlan=link.vlan or 0,
                 )
                 for name, link in spec.links.items()
             ),

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from lab import codec
 
+TRUNK = "trunk-"
+"""What the name of the device below a VLAN's begins with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impairment:
@@ -40,6 +43,13 @@ class Segment:
     """What chance does to packets there; None where it does nothing."""
     rates_bit_s: dict[str, int] = field(default_factory=dict, metadata=codec.LEFT_OUT)
     """Transmit rates of nodes that have one of their own."""
+
+    vlan: int = field(default=0, metadata=codec.LEFT_OUT)
+    """The ID of the VLAN whose tag all frames carry (IEEE 802.1Q); 0: no tags."""
+
+    def port_of(self, interface: str) -> str:
+        """The device that is plugged in for an interface: of a VLAN's, the one that the VLAN is on."""
+        return f"{TRUNK}{interface}" if self.vlan else interface
 
     def rate_of(self, node: str) -> int:
         """What a node can send, in bit/s."""

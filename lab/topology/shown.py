@@ -61,9 +61,10 @@ def wire(segment: Segment) -> str:
     own = (f"{node} {units.show_rate(rate)}" for node, rate in segment.rates_bit_s.items())
     told = units.show_rate(segment.rate_bit_s) + (f" ({told})" if (told := ", ".join(own)) else "")
     told += f", {units.show_delay(segment.delay_s)}" if segment.delay_s else ""
+    vlan = [f"VLAN {segment.vlan}"] if segment.vlan else []
     bad = segment.impairment
     if bad is None:
-        return told
+        return ", ".join([told, *vlan])
     jitter = f" ±{units.show_delay(bad.jitter_s)}" if bad.jitter_s else ""
     chances = (
         (bad.loss, "lost"),
@@ -72,4 +73,4 @@ def wire(segment: Segment) -> str:
         (bad.reorder, "reordered"),
     )
     shares = (f"{units.show_percent(share)} {what}" for share, what in chances if share)
-    return ", ".join([told + jitter, *shares])
+    return ", ".join([told + jitter, *shares, *vlan])

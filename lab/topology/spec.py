@@ -79,6 +79,13 @@ class LinkSpec(Part):
         strict=True,
         description="Another number has chance strike other packets of the link.",
     )
+    vlan: int | None = Field(
+        default=None,
+        ge=1,
+        le=4094,
+        strict=True,
+        description="The VLAN whose tag all frames of the link carry (IEEE 802.1Q); none: no tags.",
+    )
     mtu: int = Field(default=1500, ge=576, le=9000, strict=True, description="Largest IP packet.")
     nodes: dict[NodeName, Address] = Field(
         description="The nodes on this link with their addresses; an empty one is allocated."

@@ -15,7 +15,7 @@ from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import Any
 
 from lab.errors import LabBroke
-from lab.wire import checksums, dialled
+from lab.wire import checksums, dialled, vlan
 from lab.wire._scapy import RawPcapNgReader, Scapy_Exception
 from lab.wire.pcapng import LINKTYPE_ETHERNET
 
@@ -236,7 +236,11 @@ def read_all(folder: Path) -> dict[str, list[Frame]]:
 
 
 def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:
-    """A frame of a capture; ``ip`` is None where no IP packet can be read, and of what ``is_of_link``."""
+    """A frame of a capture; ``ip`` is None where no IP packet can be read, and of what ``is_of_link``.
+
+    Tags of VLANs are left out of ``data``, so that what follows is where it is in every other frame.
+    """
+    data = vlan.untagged(data)
     if len(data) < 14:
         return Frame(segment, number, time, data, b"", b"", 0, None)
 

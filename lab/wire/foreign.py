@@ -27,7 +27,6 @@ _LINK_TYPES = {
 }
 """Number to name, bytes of header before the packet, and where in the header the EtherType is in it."""
 _ETHERNET = 1
-_VLAN = (0x8100, 0x88A8)
 
 
 def read(path: Path, segment: str) -> list[Frame]:
@@ -74,10 +73,8 @@ def _frame(path: Path, segment: str, number: int, data: bytes, metadata: Any, re
 
 
 def _as_ethernet(kind: int, data: bytes) -> bytes:
-    """The frame with an Ethernet header, and without tags of VLANs (IEEE 802.1Q)."""
+    """The frame with an Ethernet header."""
     if kind == _ETHERNET:
-        while len(data) >= 18 and int.from_bytes(data[12:14], "big") in _VLAN:
-            data = data[:12] + data[16:]
         return data
     _, header, place = _LINK_TYPES[kind]
     body = data[header:]

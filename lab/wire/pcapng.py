@@ -17,6 +17,7 @@ from io import FileIO
 from pathlib import Path
 
 from lab.errors import LabBroke
+from lab.wire import vlan
 
 SPOOL = "frames.spool"
 """Its name in the folder of the captures."""
@@ -35,6 +36,11 @@ _BLOCK = struct.Struct("=IIIIII")
 """struct tpacket_block_desc: version, private offset, status, packets, first packet, length."""
 _FRAME = struct.Struct("=IIIIIIH")
 """struct tpacket3_hdr: next, seconds, nanoseconds, kept, length, status, start of the frame."""
+_TAGGED = 1 << 4
+"""TP_STATUS_VLAN_VALID: the frame's tag (IEEE 802.1Q) is in that header, and not in the frame."""
+_TAG = struct.Struct("=IH")
+_TAG_AT = 32
+"""Tag control information and protocol identifier there."""
 _DEVICE = struct.Struct("=I")
 _DEVICE_AT = 52
 """The index of the device in struct sockaddr_ll, which follows that header."""
@@ -147,13 +153,17 @@ def _enhance(block: memoryview, count: int, start: int, by_device: Mapping[int, 
     for _ in range(count):
         if start + _DEVICE_AT + _DEVICE.size > end:
             break
-        following, seconds, nanoseconds, kept, length, _, offset = unpack(block, start)
+        following, seconds, nanoseconds, kept, length, status, offset = unpack(block, start)
         begin = start + offset
         if begin + kept > end:
             break
 
         # What went up to a bridge itself has come in by one of its ports.
         if target := by_device.get(_DEVICE.unpack_from(block, start + _DEVICE_AT)[0]):
+            frame: memoryview | bytes = block[begin : begin + kept]
+            if status & _TAGGED:
+                frame = vlan.tagged(frame, *_TAG.unpack_from(block, start + _TAG_AT))
+                kept, length = kept + 4, length + 4
             time_ns = target.last_ns = seconds * 1_000_000_000 + nanoseconds
             total = 32 + (kept + 3 & ~3)
             packets, to = target.packets, target.filled
@@ -162,7 +172,7 @@ def _enhance(block: memoryview, count: int, start: int, by_device: Mapping[int, 
             # The padding first, as zeros, where the data then covers what is not padding.
             target.filled = to + total
             tail(packets, target.filled - _EPB_TAIL.size, 0, total)
-            packets[data : data + kept] = block[begin : begin + kept]
+            packets[data : data + kept] = frame
             target.count += 1
         start += following
 

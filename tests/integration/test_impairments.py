@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.labs import Ran, Runs, changed
+from tests.oracle import tshark
 
 pytestmark = pytest.mark.kernel
 
@@ -47,6 +48,40 @@ def test_each_way_has_a_rate(runs: Runs, tmp_path: Path) -> None:
     ran = runs.get(path, "--", "sh", "-c", "ping -c 10 -s 1000 $LAB_PROBE")
     (least_ms,) = re.findall(r"min/avg/max/mdev = ([0-9.]+)/", ran.stdout)
     assert 144 < float(least_ms) < 145
+
+
+VLANS = (("lan", 20), ("fw-inet", 100))
+
+
+@pytest.mark.parametrize("name", ["direct-snat", "vpn-nat"])
+def test_a_link_has_the_tag_of_its_vlan(name: str, runs: Runs, tmp_path: Path) -> None:
+    """tshark reads the tags of every frame; everything holds, and nothing is left over (g6)."""
+    inside = "    rate: 1Gbit\n    nodes: { hmc"
+    path = changed(
+        tmp_path,
+        name,
+        (DELAY, DELAY + "    vlan: 100\n"),
+        (inside, "    vlan: 20\n" + inside),
+    )
+    ran = runs.get(path)
+
+    assert ran.status == 0, ran.told
+    assert not ran.failed
+    assert "g6" in ran.findings
+    for wire, vlan in VLANS:
+        capture = ran.run_dir / "wire" / f"{wire}.pcapng"
+        tags = {row[0] for row in tshark(capture, ("vlan.id",))}
+        assert tags == {str(vlan)}
+    assert {row[0] for row in tshark(ran.run_dir / "wire" / "dmz.pcapng", ("vlan.id",))} == {""}
+
+
+def test_the_devices_of_a_vlan_are_as_on_a_trunk(runs: Runs, tmp_path: Path) -> None:
+    path = impaired(tmp_path, "direct-snat", "    vlan: 100\n")
+    show = "ip -d link show fw-inet; ip -br link; tc qdisc show dev fw-inet"
+    told = runs.get(path, "--no-path", "--node", "firewall", "--", "sh", "-c", show).stdout
+    assert "vlan protocol 802.1Q id 100" in told
+    assert "fw-inet@trunk-fw-inet" in told
+    assert "rate 100Mbit" in told
 
 
 def answered(ran: Ran) -> set[int]:

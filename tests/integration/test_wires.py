@@ -334,11 +334,10 @@ def test_the_routes_in_use_are_those_that_pyroute2_sees(tmp_path: Path) -> None:
 
 def test_what_is_left_behind_is_named(tmp_path: Path) -> None:
     with wired("vpn", tmp_path) as lab:
-        sdc = lab.topology.node("sdc")
-        assert inventory.leftovers(lab.nodes["sdc"], sdc) == ()
+        assert inventory.leftovers(lab.nodes["sdc"], lab.topology) == ()
         lab.nodes["sdc"].run(("nft", "add", "table", "ip", "forgotten"))
         lab.nodes["sdc"].run(("ip", "link", "add", "stray", "type", "bridge"))
-        left = inventory.leftovers(lab.nodes["sdc"], sdc)
+        left = inventory.leftovers(lab.nodes["sdc"], lab.topology)
         seen = inventory.take(lab.nodes["vpn1"])
 
     assert left == ("sdc: link stray", "sdc: nft table ip forgotten")
@@ -448,7 +447,7 @@ def test_l2tp_in_an_sa_passes_the_guards_and_the_sa_notices_meddling(
             got = [packet[0] for packet in received(gateway, 5 - lost)]
         counters = firewall.counters(lab.nodes)
         noticed = xfrm_stat(lab, "vpn1", line) if line else 0
-        left = inventory.leftovers(lab.nodes["vpn1"], lab.topology.node("vpn1"))
+        left = inventory.leftovers(lab.nodes["vpn1"], lab.topology)
 
     assert got == list(range(5))[lost:]
     assert counters["hmc"]["l2tp-in-clear-out"] == counters["vpn1"]["l2tp-in-clear-in"] == 0

@@ -30,7 +30,7 @@ def test_what_the_file_says_of_chance_is_in_the_model_and_in_the_picture() -> No
     delay = "    rate: 100Mbit\n    delay: 10ms\n"
     assert text.count(delay) == 1
     keys = "    jitter: 5ms\n    loss: 2%\n    duplicate: 0.5%\n    corrupt: 0.1%\n"
-    keys += "    reorder: 10%\n    seed: 3\n    rates: { firewall: 512kbit }\n"
+    keys += "    reorder: 10%\n    seed: 3\n    rates: { firewall: 512kbit }\n    vlan: 7\n"
     topology = resolve.resolve(load.parse(text.replace(delay, delay + keys), "x.yaml"), b"chance")
 
     wire = topology.segment("fw-inet")
@@ -41,8 +41,10 @@ def test_what_the_file_says_of_chance_is_in_the_model_and_in_the_picture() -> No
     assert codec.load(Segment, codec.dump(wire)) == wire
     lan = topology.segment("lan")
     assert lan.impairment is None
-    assert not re.search("impairment|rates", codec.dump(lan))
+    assert (wire.vlan, wire.port_of("fw-inet")) == (7, "trunk-fw-inet")
+    assert lan.port_of("lan") == "lan"
+    assert not re.search("impairment|rates|vlan", codec.dump(lan))
     assert codec.load(Segment, codec.dump(lan)) == lan
-    told = "100 Mbit/s (firewall 512 kbit/s), 10 ms ±5 ms, 2% lost, 0.5% twice, 0.1% corrupt, 10% reordered"
-    assert shown.wire(wire) == told
+    told = "100 Mbit/s (firewall 512 kbit/s), 10 ms ±5 ms, 2% lost, 0.5% twice, 0.1% corrupt, "
+    assert shown.wire(wire) == told + "10% reordered, VLAN 7"
     assert shown.wire(topology.segment("lan")) == "1 Gbit/s"

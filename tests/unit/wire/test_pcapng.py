@@ -13,7 +13,7 @@ from scapy.utils import RawPcapNgReader
 
 from lab.errors import LabError
 from lab.linux import process
-from lab.wire import pcapng
+from lab.wire import decode, pcapng
 
 START_NS = 1_700_000_000_123_456_789
 FRAMES = tuple(
@@ -23,10 +23,12 @@ FRAMES = tuple(
 PORTS = {1000: "lan", 1001: "fw-inet", 1002: "fw-inet"}
 
 
-def ring_block(frames: tuple[tuple[int, bytes], ...], devices: tuple[int, ...] = (1001,)) -> bytes:
+def ring_block(
+    frames: tuple[tuple[int, bytes], ...], devices: tuple[int, ...] = (1001,), vlan: int = 0
+) -> bytes:
     """A block as the kernel lays it out: 48 bytes of header, each frame 82 bytes into its part.
 
-    ``devices`` by turns are what the frames came in by.
+    ``devices`` by turns are what the frames came in by; ``vlan`` is the tag that the kernel took out.
     """
     body = b""
     for number, (time_ns, data) in enumerate(frames):
@@ -34,8 +36,9 @@ def ring_block(frames: tuple[tuple[int, bytes], ...], devices: tuple[int, ...] =
         following = 0 if number == len(frames) - 1 else size
         seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
         head = struct.pack(
-            "=IIIIIIHH", following, seconds, nanoseconds, len(data), len(data), 1, 82, 96
-        )
+            "=IIIIIIHHIIH", following, seconds, nanoseconds, len(data), len(data),
+            0x51 if vlan else 1, 82, 96, 0, vlan, 0x8100 if vlan else 0,
+        )  # fmt: skip
         address = struct.pack("=HHi", 17, 0x0300, devices[number % len(devices)])
         head = head.ljust(48, b"\0") + address
         body += (head.ljust(82, b"\0") + data).ljust(size, b"\0")
@@ -93,6 +96,17 @@ def test_of_a_cut_off_spool_every_whole_frame_comes_back(tmp_path: Path, missing
     assert found == list(FRAMES[: len(found)])
     # The last frame ends with a byte of padding, so one byte less takes nothing away.
     assert len(found) == {1: 50, 50: 49, 5000: 23}[missing]
+
+
+def test_a_frame_has_the_tag_that_was_on_the_wire(tmp_path: Path) -> None:
+    """Behind the addresses; frames without one stay as they are."""
+    spool = spool_of(tmp_path, ring_block(FRAMES[:3], vlan=0x6064), ring_block(FRAMES[3:5]))
+    found = converted(spool)
+    tag = b"\x81\x00\x60\x64"
+    assert found[:3] == [(at, data[:12] + tag + data[12:]) for at, data in FRAMES[:3]]
+    assert found[3:] == list(FRAMES[3:5])
+    (frame, *_) = decode.read(tmp_path / "fw-inet.pcapng")
+    assert frame.data == FRAMES[0][1]
 
 
 def test_nothing_captured_is_a_valid_file(tmp_path: Path) -> None:
