@@ -222,7 +222,7 @@ def find_wrong_resolver(trail: CommandTrail) -> Diagnosis | None:
         return None
     asked = sum(len(each.asked) for each in trail.lookups if each.server == last.server)
     server = (
-        f"{trail.name} has {count(len(own), 'name server')}, {all_of(own)}"
+        f"{trail.name}'s name {'server is' if len(own) == 1 else 'servers are'} {all_of(own)}"
         if own
         else f"{trail.name} has no name server"
     )

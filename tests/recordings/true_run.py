@@ -222,9 +222,9 @@ class TrueRun:
             self.change(frame, with_payload(frame, sealed, body))
 
     def spoil(self, item: Inside) -> None:
-        """A wrong ICV for an ESP packet, on every wire that it crosses."""
+        """An ICV that is wrong by a byte, and not by a bit, for an ESP packet on every wire that it crosses."""
         for frame, sealed, _ in self._twins(item):
-            body = sealed.data[:-1] + bytes([sealed.data[-1] ^ 1])
+            body = sealed.data[:-1] + bytes([sealed.data[-1] ^ 0xFF])
             self.change(frame, with_payload(frame, sealed, body))
 
     def seal(

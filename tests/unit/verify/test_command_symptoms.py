@@ -144,7 +144,7 @@ ROWS = [
         command.find_wrong_resolver,
         lambda s: s.asks("x.test", NOBODY),
         "wrong-resolver",
-        "hmc asked 8.8.8.8 for x.test 1 time, and got no answer: hmc has 1 name server, 203.0.113.1",
+        "hmc asked 8.8.8.8 for x.test 1 time, and got no answer: hmc's name server is 203.0.113.1",
         (
             lambda s: s.asks("x.test"),
             lambda s: s.is_answered(s.asks("x.test", NOBODY), SERVER),
