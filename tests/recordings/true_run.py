@@ -222,7 +222,7 @@ class TrueRun:
             self.change(frame, with_payload(frame, sealed, body))
 
     def spoil(self, item: Inside) -> None:
-        """An ICV that is wrong by a byte, and not by a bit, for an ESP packet on every wire that it crosses."""
+        """An ICV that is wrong by a byte, and not by a bit, of an ESP packet on each wire that it crosses."""
         for frame, sealed, _ in self._twins(item):
             body = sealed.data[:-1] + bytes([sealed.data[-1] ^ 0xFF])
             self.change(frame, with_payload(frame, sealed, body))
