@@ -73,11 +73,11 @@ class ProcEntry:
         errors: list[BaseException] = []
 
         def work() -> None:
-            # Whatever it is, it belongs to whoever waits below.
             try:
                 with Path(self.path, "ns/net").open() as namespace:
                     syscalls.set_namespace(namespace.fileno(), syscalls.CLONE_NEWNET)
                 results.append(function())
+            # Whatever it is, it belongs to whoever waits below.
             except BaseException as error:  # noqa: BLE001
                 errors.append(error)
 

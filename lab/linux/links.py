@@ -98,7 +98,6 @@ _SIOCETHTOOL = 0x8946
 _ETHTOOL_OFF = {"checksums": 0x17, "segmentation": 0x24, "scatter-gather": 0x19}
 
 _LINK = struct.Struct("=BxHiII")
-_QDISC = struct.Struct("=BxxxiIII")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
