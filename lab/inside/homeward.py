@@ -35,7 +35,7 @@ class Homeward:
     @classmethod
     def start(cls, ground: Ground, teardown: Teardown) -> Homeward:
         """Make every kind of way ready that the topology has; none is brought up."""
-        drivers: dict[str, WayDriver] = {}
+        drivers = ground.drivers
         for kind in dict.fromkeys(way.kind for way in ground.topology.ways):
             start: Start = ways.stage(kind, "bring_up").start
             drivers[kind] = teardown.enter(f"the ways by {kind}", start(ground))

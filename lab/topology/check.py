@@ -269,7 +269,8 @@ def _agents(spec: TopologySpec) -> Iterator[Complaint]:
 
 
 def _way(spec: TopologySpec, name: str) -> Iterator[Complaint]:
-    if spec.agents and not spec.agents_of(name):
+    leads_home = spec.ways[name].leads_home
+    if leads_home and spec.agents and not (spec.agents_of(name) or spec.ways_over(name)):
         problem, fix = f"no agent has the way {name}", f"add {name} to an agent, or take it out"
         yield Complaint(("ways", name), problem, fix, (("agents",),))
 

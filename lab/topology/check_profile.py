@@ -28,7 +28,7 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
         return
     yield from _servers(spec, profile)
     for name, way in spec.ways.items():
-        if why := lacking(profile, way):
+        if why := lacking(profile, spec, way):
             needs = (("profile",), ("ways", name, "kind"))
             yield Complaint(("ways", name), why.message, why.hint, needs)
     yield from _networks(spec, profile)
@@ -65,11 +65,13 @@ def _differs(own: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, 
     return any({*other.get(name, listed)} != {*listed} for name, listed in own.items())
 
 
-def lacking(profile: Profile, way: WaySpec) -> Unsupported | None:
+def lacking(profile: Profile, spec: TopologySpec, way: WaySpec) -> Unsupported | None:
     """Why a profile has no such way (OUT-35, OUT-36, G-01 to G-16); None if it has, or no paper has it."""
+    below = spec.way_below(way)
+    way_out = way.over_kinds.get(below.kind, "") if below is not None else way.way_out
     try:
-        if way.way_out:
-            profile.can.require(way.way_out, profile.name)
+        if way_out:
+            profile.can.require(way_out, profile.name)
     except Unsupported as why:
         return why
     return None
@@ -98,7 +100,7 @@ def row_of(profile: Profile, name: str) -> str:
 def _gateway(spec: TopologySpec, profile: Profile, name: str) -> Iterator[Complaint]:
     known = gateway_addresses(profile)
     place, needs = ("nodes", name), (("profile",), ("nodes", name, "role"))
-    if not known and any(lacking(profile, way) for way in spec.ways.values()):
+    if not known and any(lacking(profile, spec, way) for way in spec.ways.values()):
         return  # One mistake: the way is complained of.
     if not known:
         yield Complaint(place, f"the profile {profile.name} lists no VPN gateways", needs=needs)

@@ -22,6 +22,7 @@ from lab.topology import (
     check_calls,
     check_impairments,
     check_ipv6,
+    check_over,
     check_own,
     check_profile,
     check_routers,
@@ -198,6 +199,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
     parts = (
         check_profile,
         check,
+        check_over,
         check_impairments,
         check_ipv6,
         check_routers,
@@ -316,8 +318,6 @@ def _in_words(place: Place, error: ErrorDetails) -> tuple[Place, str, str]:
             return (*place, "kind"), problem, words.near(given, ways.kinds())
         case "extra_forbidden":
             key, fields = str(place[-1]), _fields(place[:-1], error)
-            if _is_of_way(place) and key == "over":
-                return place, *_NOT_YET
             return place, "unknown key", _of_kinds(place) or did_you_mean(key, fields)
         case "missing":
             what = _fields(place[:-1], error).get(str(place[-1]), "").rstrip(".")
@@ -333,13 +333,6 @@ _NO_KIND = ("union_tag_not_found", "union_tag_invalid")
 def _kinds() -> str:
     *others, last = ways.kinds()
     return f"{', '.join(others)} or {last}"
-
-
-_NOT_YET = (
-    "a way cannot run over another way yet",
-    "take over out; an agent's list says which way is tried after which: agents: { hmc: [vpn, modem] }",
-)
-"""Of ``over``: the model has it, and no kind of way can do it."""
 
 
 def _is_of_way(place: Place) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -25,10 +27,19 @@ class WaySpec(Part):
     kind: str
     way_out: ClassVar[str] = ""
     """Which of the papers' ways home it is (``lab.topology.capability.WayOut``); empty: none of theirs."""
+    over_kinds: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The kinds of way that it may run over, and which of the papers' ways home the two then are."""
+    leads_home: ClassVar[bool] = True
+    """Whether an agent gets home by it; False of a way that only carries others."""
     dials: ClassVar[bool] = False
     """Whether the way needs the telephone."""
     looks_up_servers: ClassVar[bool] = True
     """Whether the agent itself looks up IBM's names, by its own name server or hosts table."""
+
+    @property
+    def runs_over(self) -> str:
+        """The name of the way that it runs over; empty: the wires or the telephone."""
+        return ""
 
     @property
     def errands_done(self) -> tuple[ErrandKind, ...]:

@@ -104,7 +104,7 @@ def account(site: Site, client: str) -> PppAccount:
 
 def region(spec: TopologySpec, agent: str) -> Region:
     """Of which region AT&T's list for the agent's user id is (L-08, L-10)."""
-    own = (spec.ways[way].regions_of_lists for way in spec.agents[agent])
+    own = (way.regions_of_lists for name, way in spec.ways.items() if agent in spec.agents_of(name))
     return next((regions[agent] for regions in own if agent in regions), spec.region)
 
 

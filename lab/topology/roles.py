@@ -37,6 +37,8 @@ class Role(StrEnum):
     """A PC of IBM's own people, from which they log in to a service server (S4 2.2.2)."""
     logical_partition = "partition"
     """A logical partition that the HMC manages."""
+    i5 = "i5"
+    """A partition of i5/OS, which lends its VPN and its modem to an HMC (S4 2.1.4)."""
     proxy = "proxy"
     """The customer's HTTP proxy (S0, S1, S3, S4 "With Proxy")."""
     service_proxy = "service-proxy"
@@ -209,6 +211,7 @@ TRAITS = MappingProxyType(
         ),
         Role.intranet: Traits(title="PC on IBM's intranet", article="an", zone=Zone.ibm),
         Role.logical_partition: Traits(title="logical partition"),
+        Role.i5: Traits(title="i5/OS partition", article="an", takes=("modems",)),
         Role.proxy: Traits(
             title="HTTP proxy",
             takes=("port", "login", "destinations", "run"),

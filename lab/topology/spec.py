@@ -345,7 +345,23 @@ class TopologySpec(Part):
         return any(node.snat for node in self.nodes.values())
 
     def agents_of(self, way: str) -> tuple[str, ...]:
-        return tuple(agent for agent, names in self.agents.items() if way in names)
+        """The agents that come home by a way, or by one that runs over it."""
+        own = {way, *self.ways_over(way)}
+        return tuple(agent for agent, names in self.agents.items() if own & {*names})
+
+    def ways_over(self, way: str) -> tuple[str, ...]:
+        """The ways that run over another, and those that run over these."""
+        found: list[str] = []
+        for below in (way, *self.ways):
+            if below == way or below in found:
+                found += [
+                    n for n, its in self.ways.items() if its.runs_over == below and n not in found
+                ]
+        return tuple(found)
+
+    def way_below(self, way: WaySpec) -> WaySpec | None:
+        """The way that another one runs over; None if it runs over none, or over one that is not there."""
+        return self.ways.get(way.runs_over)
 
     def ways_of_kind(self, kind: type[W]) -> dict[str, W]:
         """The ways whose specs are of a class, by name."""

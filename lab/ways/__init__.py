@@ -28,7 +28,7 @@ from typing import Any
 
 from lab.errors import PrerequisiteError, UsageError
 
-BUILT_IN = ("direct", "vpn", "dial", "proxy")
+BUILT_IN = ("direct", "vpn", "dial", "proxy", "pass-through")
 ENTRY_POINTS = "callhome_lab.ways"
 
 
@@ -38,7 +38,7 @@ def packages() -> dict[str, str]:
     # Not at the top: the guest needs no metadata of packages for the lab's own kinds.
     from importlib.metadata import entry_points
 
-    found = {kind: f"{__name__}.{kind}" for kind in BUILT_IN}
+    found = {kind: _own(kind) for kind in BUILT_IN}
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name in found:
             raise PrerequisiteError(
@@ -61,7 +61,7 @@ def stage(kind: str, name: str) -> Any:
     Raises UsageError if there is no such kind here, PrerequisiteError if its package cannot be imported.
     """
     if kind in BUILT_IN:
-        return importlib.import_module(f"{__name__}.{kind}.{name}")
+        return importlib.import_module(f"{_own(kind)}.{name}")
     package = packages().get(kind)
     if package is None:
         problem = f"no package here brings the kind of way {kind!r}"
@@ -73,3 +73,8 @@ def stage(kind: str, name: str) -> Any:
             f"{package}.{name} cannot be imported, and {package} brings the kind of way {kind!r}: {error}",
             hint="install the package that has it, or uninstall the package that names it as an entry point",
         ) from error
+
+
+def _own(kind: str) -> str:
+    """The package of a kind of the lab's own."""
+    return f"{__name__}.{kind.replace('-', '_')}"

@@ -39,6 +39,8 @@ class Ground:
     run_dir: Path
     services: dict[str, NodeService] = field(default_factory=dict)
     """By node: what runs there from the start, because of the node's role."""
+    drivers: dict[str, WayDriver] = field(default_factory=dict)
+    """By kind: what brings ways up, once every kind is ready; a way over another finds that one's here."""
     watched: list[NodeService] = field(default_factory=list)
     """What else can break."""
 

@@ -51,7 +51,7 @@ def _below(kind: type[Event]) -> Iterator[type[Event]]:
 
 def _lab_own() -> list[type[Event]]:
     for kind in ways.BUILT_IN:
-        importlib.import_module(f"lab.ways.{kind}.events")
+        importlib.import_module(f"{ways.packages()[kind]}.events")
     importlib.import_module("lab.telephony.events")
     importlib.import_module("lab.service.events")
     importlib.import_module("lab.service.server.events")

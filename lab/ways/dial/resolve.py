@@ -23,7 +23,7 @@ def plan(site: Site, name: str, way: DialSpec) -> DialPlan:
     return DialPlan(
         name=name,
         kind=way.kind,
-        over="",
+        over=way.runs_over,
         agents=agents,
         endpoints=endpoints,
         probe=endpoints[0].address,

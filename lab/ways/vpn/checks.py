@@ -12,6 +12,7 @@ from lab.topology.model import Role
 from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
+from lab.ways.pass_through.spec import PassThroughSpec
 from lab.ways.vpn import proposal
 from lab.ways.vpn.spec import VpnSpec
 
@@ -73,7 +74,11 @@ def _shared(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:
 
 def routes(spec: TopologySpec, net: Network, name: str, way: VpnSpec) -> Iterator[Complaint]:
     """Whether the way can exist at all, in a spec that has no other complaint."""
-    yield from check.wired(spec, net, name)
+    below = spec.way_below(way)
+    if below is None:
+        yield from check.wired(spec, net, name)
+    elif isinstance(below, PassThroughSpec):
+        yield from check.goes_out(spec, net, ("ways", name), below.partition)
     (internet,), (sdc,) = net.with_role(Role.internet), net.with_role(Role.sdc)
     reached = net.ways(internet, closed=check.site(spec))
     place: Place = ("ways", name)

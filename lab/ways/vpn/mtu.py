@@ -36,3 +36,8 @@ def ppp_mtu(
     inner_ip = IP if encapsulation is Encapsulation.tunnel else 0
 
     return encrypted - ESP_TRAILER - inner_ip - UDP - l2tp_header - PPP
+
+
+def clear_mtu(outer: int) -> int:
+    """The longest IP packet in PPP over L2TP in clear that does not make the packet longer than ``outer``."""
+    return outer - IP - UDP - L2TP_MOST - PPP

@@ -105,8 +105,10 @@ class VpnPlan(Way):
     """A way home by VPN: gateways in the order in which they are tried (R-07)."""
 
     gateways: tuple[str, ...]
+    partition: str = ""
+    """The partition of i5/OS whose IPsec it is, for all agents (OUT-27); empty: each agent has its own."""
     connections: tuple[IpsecConnection, ...]
-    """Of each client to each gateway."""
+    """Of each agent, or of the partition, to each gateway."""
     clients: tuple[L2tpClient, ...]
     servers: tuple[L2tpServer, ...]
     """Of each gateway; two ways over one gateway have the same."""
@@ -120,7 +122,8 @@ class VpnPlan(Way):
         return self.gateways
 
     def connection(self, client: str, gateway: str) -> IpsecConnection:
-        return next(c for c in self.connections if (c.client, c.gateway) == (client, gateway))
+        end = self.partition or client
+        return next(c for c in self.connections if (c.client, c.gateway) == (end, gateway))
 
     def client(self, name: str) -> L2tpClient:
         return next(c for c in self.clients if c.client == name)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from lab.topology.catalogue import Variant
 from lab.topology.model import AllowRule, PppAuth, PppServer
 from lab.topology.site import CUSTOMER_DOMAIN, Site
+from lab.ways.pass_through.checks import shared_link
+from lab.ways.pass_through.spec import PassThroughSpec
 from lab.ways.vpn import mtu, proposal
 from lab.ways.vpn.plan import IkeSide, IpsecConnection, L2tpClient, L2tpServer, VpnPlan
 from lab.ways.vpn.spec import VpnSpec
@@ -33,13 +35,16 @@ def plan(site: Site, name: str, way: VpnSpec) -> VpnPlan:
     return VpnPlan(
         name=name,
         kind=way.kind,
-        over="",
+        over=way.runs_over,
         agents=agents,
         endpoints=endpoints,
         probe=endpoints[0].address,
         gateways=way.gateways,
+        partition=_partition(site, way),
         connections=tuple(
-            _connection(site, way, agent, gateway) for agent in agents for gateway in way.gateways
+            _connection(site, way, end, gateway)
+            for end in dict.fromkeys(_end(site, way, agent) for agent in agents)
+            for gateway in way.gateways
         ),
         clients=tuple(_client(site, way, agent) for agent in agents),
         servers=tuple(_server(site, gateway) for gateway in way.gateways),
@@ -53,12 +58,22 @@ def rules(site: Site, way: VpnSpec, agent: str) -> Iterator[AllowRule]:
         for service in listed.row.behind_nat if site.spec.behind_nat else listed.row.services:
             yield AllowRule(
                 requirement="F-07" if site.spec.behind_nat else "F-06",
-                source=site.uplink_ip(agent),
+                source=site.uplink_ip(_end(site, way, agent)),
                 destination=listed.address,
                 protocol=service.protocol,
                 port=service.port,
                 both_ways=True,
             )
+
+
+def _partition(site: Site, way: VpnSpec) -> str:
+    below = site.spec.way_below(way)
+    return below.partition if isinstance(below, PassThroughSpec) else ""
+
+
+def _end(site: Site, way: VpnSpec, agent: str) -> str:
+    """Where an agent's IPsec begins: on the agent's host, or at the partition that lends it (OUT-29)."""
+    return _partition(site, way) or agent
 
 
 def _connection(site: Site, way: VpnSpec, client: str, gateway: str) -> IpsecConnection:
@@ -148,11 +163,16 @@ def _client(site: Site, way: VpnSpec, client: str) -> L2tpClient:
 
 def _mtu(site: Site, way: VpnSpec, client: str) -> int:
     """What PPP can carry over the narrowest link to any of the gateways."""
-    reached = site.network.ways(client)
+    reached = site.network.ways(_end(site, way, client))
     links = {hop.link for gateway in way.gateways for hop in reached[gateway]}
-    return mtu.ppp_mtu(
+    sealed = mtu.ppp_mtu(
         min(site.spec.links[link].mtu for link in links),
         way.ipsec.encapsulation,
         proposal.parse(_esp_proposal(way), ike=False),
         udp_encapsulation=site.spec.behind_nat,
+    )
+    if not (partition := _partition(site, way)):
+        return sealed
+    return min(
+        sealed, mtu.clear_mtu(site.spec.links[shared_link(site.spec, client, partition)].mtu)
     )

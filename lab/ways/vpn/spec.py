@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from lab.topology.part import Part, WaySpec
-from lab.topology.values import Duration
+from lab.topology.values import Duration, WayName
 from lab.ways.vpn import proposal
 from lab.ways.vpn.plan import Encapsulation, SessionLayout
 
@@ -89,12 +91,23 @@ class VpnSpec(WaySpec):
     """IPsec, L2TP and PPP to the first of IBM's gateways that answers."""
 
     way_out: ClassVar[str] = "vpn"
+    over_kinds: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"dial": "vpn", "pass-through": "pass-through-vpn"}
+    )
     kind: Literal["vpn"]
     gateways: tuple[str, ...] = Field(
         default=(), description="The gateways in the order in which they are tried."
     )
+    over: WayName | None = Field(
+        default=None,
+        description="The way that it runs over, by telephone or pass-through; none: the wires.",
+    )
     ipsec: IpsecSpec = Field(default_factory=IpsecSpec, description="Variations of IPsec.")
     l2tp: L2tpSpec = Field(default_factory=L2tpSpec, description="Variations of L2TP.")
+
+    @property
+    def runs_over(self) -> str:
+        return self.over or ""
 
     def sessions_at(self, gateway: str) -> int:
         return self.l2tp.sessions if gateway in self.gateways else 0

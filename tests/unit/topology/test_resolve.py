@@ -315,11 +315,13 @@ def specs(draw: st.DrawFn) -> TopologySpec:
     """A topology of any kind with agents, bystanders, and addresses partly left out."""
     kinds = draw(st.lists(st.sampled_from(ways.kinds()), min_size=1, unique=True))
     snat, vpn, dial = draw(st.booleans()), "vpn" in kinds, "dial" in kinds
+    borrowing = "pass-through" in kinds and (vpn or dial)
+    kinds = [kind for kind in kinds if kind != "pass-through"] or ["direct"]
     agents = [f"hmc-{n}" for n in range(draw(st.integers(1, 5)))]
     others = [f"pc-{n}" for n in range(draw(st.integers(0, 5)))]
     proxies = [f"proxy-{n}" for n in range(draw(st.integers(1, 3)))] if "proxy" in kinds else []
     base = "192.168.10" if snat else "203.0.113"
-    hosts = [*agents, *others, *proxies, "firewall"]
+    hosts = [*agents, *others, *proxies, *(["i5"] if borrowing else []), "firewall"]
     written = draw(
         st.lists(st.integers(1, 254), unique=True, min_size=len(hosts), max_size=len(hosts))
     )
@@ -331,6 +333,7 @@ def specs(draw: st.DrawFn) -> TopologySpec:
         **{a: {"role": "hmc", "modems": modems[a]} for a in agents},
         **{o: {"role": "host"} for o in others},
         **{p: {"role": "proxy"} for p in proxies},
+        **({"i5": {"role": "i5", "modems": int(dial)}} if borrowing else {}),
         "firewall": {"role": "firewall", "snat": snat},
         "internet": {"role": "internet"},
         **{g: {"role": "vpn-gateway"} for g in gateways},
@@ -362,6 +365,12 @@ def specs(draw: st.DrawFn) -> TopologySpec:
         links["core"] = link("10.1.0.0/24", dict.fromkeys((*gateways, "sdc")))
         drawn["vpn"]["gateways"] = gateways
         drawn["vpn"]["l2tp"] = {"sessions": draw(st.integers(1, 16))}
+    if borrowing:
+        drawn["lent"] = {"kind": "pass-through", "partition": "i5"}
+        upper = draw(st.sampled_from([kind for kind in ("vpn", "dial") if kind in drawn]))
+        drawn[upper]["over"] = "lent"
+        if dial:
+            telephone["i5"] = {"number": "2000"}
     if proxies:
         drawn["proxy"]["proxies"] = proxies
     listing = [name for name in catalogue.names() if catalogue.profile(name).servers()]

@@ -1,0 +1,1 @@
+"""What happens on the way to a partition of i5/OS."""
