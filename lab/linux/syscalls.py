@@ -132,6 +132,11 @@ def attach_filter(sock: socket.socket, program: bytes) -> None:
     sock.setsockopt(_SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
 
 
+def connect(sock: socket.socket, name: bytes) -> None:
+    """connect(2), for families whose addresses Python does not know; ``name`` is the struct sockaddr."""
+    checked(libc.connect(sock.fileno(), name, len(name)), "connect")
+
+
 def ptrace(request: int, pid: int = 0) -> None:
     """ptrace(2), for requests that need neither address nor data."""
     checked(0 if libc.ptrace(request, pid, None, None) >= 0 else -1, f"ptrace {request}")

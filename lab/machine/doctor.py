@@ -21,6 +21,8 @@ ENGINES = ("uml", "native")
 """In the order in which ``auto`` tries them."""
 FOR_TUNNELS = ("esp", "l2tp", "ppp")
 """What this machine's kernel needs for ways by VPN and telephone, and for no other ones."""
+FOR_PASS_THROUGH = "ppp-bridging"
+"""What this machine's kernel needs for ways that pass through a partition, and for no other ones."""
 FOR_SHAPING = "netem"
 NATIVE = (
     "or as root, on this machine's own kernel: `sudo lab doctor` says whether that can hold a lab"
@@ -118,6 +120,11 @@ def checks() -> tuple[DoctorCheck, ...]:
         native("l2tp", "native: the tunnel in IPsec", _as_root(trials.native_l2tp)),
         native("apparmor", "native: the daemons may work", _as_root(trials.native_apparmor)),
         native("ppp", "native: the sessions in the tunnel", _as_root(trials.native_ppp)),
+        native(
+            FOR_PASS_THROUGH,
+            "native: an i5/OS partition passes a session on",
+            _as_root(trials.native_bridging),
+        ),
     )
 
 

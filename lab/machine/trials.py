@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError, PrerequisiteError
-from lab.linux import apparmor, process, syscalls
+from lab.linux import apparmor, ppp_channels, process, syscalls
 from lab.paths import cache_dir
 
 MEMORY_BYTES = 1 << 30
@@ -148,4 +148,16 @@ def native_l2tp() -> str:
         socket.socket(_AF_PPPOX, socket.SOCK_DGRAM, _PX_PROTO_OL2TP).close()
     except OSError as error:
         raise PrerequisiteError(f"refused: {error.strerror}", hint=_NATIVE_HINT) from error
+    return "tried, works"
+
+
+def native_bridging() -> str:
+    """The kernel joins two PPP channels, so that frames pass from one to the other within the kernel."""
+    try:
+        ppp_channels.try_join()
+    except OSError as error:
+        raise PrerequisiteError(
+            f"refused: {error.strerror}",
+            hint=f"a kernel of 5.11 or later with PPP_ASYNC; or {_NATIVE_HINT}",
+        ) from error
     return "tried, works"

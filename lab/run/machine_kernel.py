@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lab.machine import doctor
+from lab.topology.roles import Role
 from lab.ways.vpn.plan import servers
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ def spared(topology: Topology) -> tuple[str, ...]:
         or servers(topology)
         or any(way.peers or way.dials for way in topology.ways)
     )
+    passing_through = bool(topology.with_role(Role.i5))
     # What chance does to packets is what such a topology is for.
     shaping = any(segment.impairment is not None for segment in topology.segments)
     return (
         *(() if tunnels else doctor.FOR_TUNNELS),
+        *(() if passing_through else (doctor.FOR_PASS_THROUGH,)),
         *(() if shaping else (doctor.FOR_SHAPING,)),
     )
 

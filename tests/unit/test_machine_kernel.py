@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lab.run import machine_kernel
 from lab.topology.load import load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
+from lab.topology.roles import Role
 
 
 def topology(name: str) -> Topology:
@@ -49,6 +51,20 @@ def test_tunnels_need_theirs(name: str, missing: str, monkeypatch: pytest.Monkey
     lacking(monkeypatch, missing)
     with pytest.raises(PrerequisiteError, match=missing):
         machine_kernel.fit(topology(name))
+
+
+@pytest.mark.parametrize("name", ["vpn-nat", "dial", "service-vpn"])
+def test_only_a_partition_needs_channels_that_are_joined(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(monkeypatch, doctor.FOR_PASS_THROUGH)
+    wanted = topology(name)
+    assert machine_kernel.fit(wanted) == (wanted, "")
+
+    host, *others = wanted.nodes
+    with_partition = replace(wanted, nodes=(replace(host, role=Role.i5), *others))
+    with pytest.raises(PrerequisiteError, match=doctor.FOR_PASS_THROUGH):
+        machine_kernel.fit(with_partition)
 
 
 @pytest.mark.parametrize("missing", ["bridge", "veth", "nft", "root"])
