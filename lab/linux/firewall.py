@@ -15,12 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
-from lab.linux import inspection, matches, nft, own_rules, resolver, snat
+from lab.linux import inspection, l2tp_guard, matches, nft, own_rules, resolver, snat
 from lab.linux.nodes import Node
 from lab.topology import model
 from lab.topology.own_rules import find
 from lab.topology.roles import TRAITS
-from lab.ways.vpn.plan import clients, servers
 
 TABLE = "lab"
 MEDDLING_TABLE = "lab-meddling"
@@ -28,13 +27,10 @@ MEDDLING_TABLE = "lab-meddling"
 DROPPED_OUT = "dropped-out"
 DROPPED_IN = "dropped-in"
 DROPPED_OWN = "dropped-own"
-L2TP_IN_CLEAR_IN = "l2tp-in-clear-in"
-L2TP_IN_CLEAR_OUT = "l2tp-in-clear-out"
 
 LOST, LOST_IN_PASSING = ("lost", "lost-own"), ("lost-in-passing", "lost-own-in-passing")
 """The chains of what faults lose: of what a node passes on, and of what is for itself."""
 
-L2TP_PORT = 1701
 NAT_T_PORT = 4500
 
 ANYBODY = "0.0.0.0/0"
@@ -110,8 +106,8 @@ def render(topology: model.Topology, node_name: str) -> str:
         _guard_customer(table, topology, wall)
     for chain_of_nat in snat.chains(topology, node_name, table.counter):
         table.chain(*chain_of_nat)
-    if node_name in _vpn_ends(topology):
-        _guard_l2tp(table)
+    for guard in l2tp_guard.chains(topology, node_name, table.counter):
+        table.chain(*guard)
     if TRAITS[node.role].guards_ppp:
         _own_firewall(table)
 
@@ -198,30 +194,7 @@ def by_ipv6(node: model.NodePlan) -> bool:
     return any(interface.address6 for interface in node.interfaces)
 
 
-# The ends of a VPN.
-
-
-def _vpn_ends(topology: model.Topology) -> set[str]:
-    ends = {client.client for client in clients(topology)}
-    return ends | {server.gateway for server in servers(topology)}
-
-
-def _guard_l2tp(table: _Table) -> None:
-    """P-07: L2TP goes only through an SA; what would go or come in clear is refused and counted."""
-    coming = f"meta ipsec missing {table.counter(L2TP_IN_CLEAR_IN, 'P-07')} drop"
-    going = f"rt ipsec missing {table.counter(L2TP_IN_CLEAR_OUT, 'P-07')} drop"
-    # RFC 2661 8.1: a responder may answer from another port.
-    ports = (f"udp dport {L2TP_PORT}", f"udp sport {L2TP_PORT}")
-    table.chain(
-        "l2tp-in",
-        "type filter hook input priority filter - 5; policy accept;",
-        (f"{port} {coming}" for port in ports),
-    )
-    table.chain(
-        "l2tp-out",
-        "type filter hook output priority filter - 5; policy accept;",
-        (f"{port} {going}" for port in ports),
-    )
+# The HMC's own firewall.
 
 
 def _own_firewall(table: _Table) -> None:

@@ -29,6 +29,7 @@ def complaints(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complain
         yield Complaint((*place, "ipsec"), "rekey_min is after rekey_max", suggestion)
     yield from _proposals(way, (*place, "ipsec"))
     yield from _shared(spec, name, way)
+    yield from _lent_twice(spec, name, way)
 
 
 def _proposals(way: VpnSpec, place: Place) -> Iterator[Complaint]:
@@ -70,6 +71,20 @@ def _shared(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:
                 )
                 fix = f"take {gateway} out of one of the two"
                 yield Complaint(("ways", name, "gateways"), problem, fix, (("agents",),))
+
+
+def _lent_twice(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:
+    """One partition of i5/OS lends one VPN: nothing in L2TP says which of two an HMC wants."""
+    below = spec.way_below(way)
+    if not isinstance(below, PassThroughSpec):
+        return
+    for other, earlier in spec.ways_of_kind(VpnSpec).items():
+        if other == name:
+            return
+        if earlier.over == way.over:
+            problem = f"{below.partition} lends the VPN of {other} already: who calls cannot choose"
+            fix = f"have the agents share {other}, or let {name} run over another partition"
+            yield Complaint(("ways", name, "over"), problem, fix, (("ways", other, "over"),))
 
 
 def routes(spec: TopologySpec, net: Network, name: str, way: VpnSpec) -> Iterator[Complaint]:

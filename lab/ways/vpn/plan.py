@@ -139,6 +139,11 @@ def plans(topology: Topology) -> tuple[VpnPlan, ...]:
     return tuple(way for way in topology.ways if isinstance(way, VpnPlan))
 
 
+def lent_by(topology: Topology, partition: str) -> VpnPlan | None:
+    """The way by VPN that a partition of i5/OS lends: it lends one, to all who have it; None if none."""
+    return next((plan for plan in plans(topology) if plan.partition == partition), None)
+
+
 def connections(topology: Topology) -> tuple[IpsecConnection, ...]:
     return tuple(c for plan in plans(topology) for c in plan.connections)
 

@@ -15,9 +15,10 @@ from lab.topology import catalogue, load
 from lab.topology.capability import WayOut
 from lab.topology.catalogue import Region, RowKind, Variant
 from lab.topology.family import Family
-from lab.topology.model import AllowRule, Topology
+from lab.topology.model import AllowRule, Topology, Way
 from lab.topology.resolve import resolve
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
+from lab.ways import stage
 from lab.ways.direct.resolve import PROBE_RULE
 
 UPLOADS = "OUT-43"
@@ -42,6 +43,12 @@ def rules_of(topology: Topology) -> list[AllowRule]:
     return [rule for rule in rules if rule.requirement != PROBE_RULE]
 
 
+def way_out(topology: Topology, way: Way) -> str:
+    """Which of the papers' ways it is: a way that runs over another may be one of its own."""
+    below = topology.way(way.over).kind if way.over else ""
+    return str(stage(way.kind, "spec").Spec.over_kinds.get(below, WAY_OUT[way.kind]))
+
+
 @pytest.mark.parametrize("name", load.names())
 def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
     """Neither more nor less; the lab's agent has no use for other services of a direct path.
@@ -55,7 +62,7 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
     ports = {*profile.direct_ports, *(end.port for e in topology.errands for end in e.endpoints)}
     scope = Scope(
         profile=profile,
-        ways=tuple(WAY_OUT[way.kind] for way in topology.ways),
+        ways=tuple(way_out(topology, way) for way in topology.ways if way.kind in WAY_OUT),
         region=Region(topology.region),
         variant=called if called in needs.variants(profile) else Variant.none,
         nat=topology.firewall.snat,
