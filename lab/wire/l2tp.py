@@ -1,30 +1,59 @@
-"""L2TPv2 (RFC 2661): data headers and control messages with their AVPs; nothing judged."""
+"""L2TPv2 (RFC 2661): headers, control messages and their AVPs as they stand on the wire; nothing judged.
+
+``parse`` is the reader of captures: it takes what it can read and says nothing of the rest. ``lab.l2tp``
+reads the same headers and AVPs strictly, from ``header`` and ``walk``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
+from typing import NamedTuple
+
+from lab.wire.l2tp_codes import Avp, ControlType
+
+__all__ = [
+    "PORT",
+    "Avp",
+    "ControlType",
+    "L2tpHeader",
+    "L2tpMessage",
+    "RawAvp",
+    "header",
+    "parse",
+    "walk",
+]
 
 PORT = 1701
 
-
-class ControlType(IntEnum):
-    """Those that the lab reads (RFC 2661 3.2)."""
-
-    SCCRQ = 1
-    SCCCN = 3
-    StopCCN = 4
-    ICRQ = 10
-    CDN = 14
+CONTROL, HAS_LENGTH, HAS_SEQUENCE, HAS_OFFSET, PRIORITY = 0x8000, 0x4000, 0x0800, 0x0200, 0x0100
+"""Bits of the first word of a header (RFC 2661 3.1)."""
+VERSION = 2
+MANDATORY, HIDDEN, RESERVED, LENGTH = 0x8000, 0x4000, 0x3C00, 0x03FF
+"""Bits of the first word of an AVP (RFC 2661 4.1)."""
+AVP_HEAD = 6
 
 
-class Avp(IntEnum):
-    """The AVPs that the lab reads (RFC 2661 4.4)."""
+class L2tpHeader(NamedTuple):
+    """What stands before the body of a datagram (RFC 2661 3.1); 0 for what is not there."""
 
-    message_type = 0
-    result_code = 1
-    assigned_tunnel_id = 9
-    assigned_session_id = 14
+    flags: int
+    length: int
+    tunnel_id: int
+    session_id: int
+    ns: int
+    nr: int
+    body: bytes
+    """Behind the padding, and up to the length if there is one."""
+
+
+class RawAvp(NamedTuple):
+    """An AVP as it stands on the wire (RFC 2661 4.1)."""
+
+    head: int
+    vendor: int
+    kind: int
+    value: bytes
 
 
 @dataclass(slots=True)
@@ -66,50 +95,58 @@ class L2tpMessage:
 
 def parse(data: bytes) -> L2tpMessage | None:
     """Read an L2TPv2 datagram; None if it is cut short or of another version."""
+    head = header(data)
+    if head is None:
+        return None
+    if head.flags & CONTROL:
+        # A vendor's own AVPs and hidden ones are passed over.
+        avps = tuple(
+            (avp.kind, avp.value)
+            for avp in walk(head.body)
+            if not avp.head & HIDDEN and avp.vendor == 0
+        )
+        return L2tpMessage(head.tunnel_id, head.session_id, True, head.ns, avps, b"")
+    return L2tpMessage(head.tunnel_id, head.session_id, False, head.ns, (), head.body)
+
+
+def header(data: bytes) -> L2tpHeader | None:
+    """Read the header of an L2TPv2 datagram; None if it is cut short or of another version."""
     if len(data) < 6:
         return None
-    flags = data[0] << 8 | data[1]
-    if flags & 0x000F != 2:
+    flags = _word(data, 0)
+    if flags & 0x000F != VERSION:
         return None
-
-    control, has_length = bool(flags & 0x8000), bool(flags & 0x4000)
-    has_sequence, has_offset = bool(flags & 0x0800), bool(flags & 0x0200)
-    at = 2
-    if has_length:
-        data = data[: data[2] << 8 | data[3]]
-        at += 2
-    if len(data) < at + 4 + 4 * has_sequence + 2 * has_offset:
+    at, length = 2, 0
+    if flags & HAS_LENGTH:
+        length = _word(data, 2)
+        data = data[:length]
+        at = 4
+    sequenced = flags & HAS_SEQUENCE
+    if len(data) < at + 4 + (4 if sequenced else 0) + (2 if flags & HAS_OFFSET else 0):
         return None
 
     tunnel_id, session_id = _word(data, at), _word(data, at + 2)
     at += 4
-    sequence = 0
-    if has_sequence:
-        sequence = _word(data, at)
+    ns = nr = 0
+    if sequenced:
+        ns, nr = _word(data, at), _word(data, at + 2)
         at += 4
-    if has_offset:
+    if flags & HAS_OFFSET:
         at += 2 + _word(data, at)
+    return L2tpHeader(flags, length, tunnel_id, session_id, ns, nr, data[at:])
 
-    rest = data[at:]
-    if control:
-        return L2tpMessage(tunnel_id, session_id, True, sequence, tuple(_avps(rest)), b"")
-    return L2tpMessage(tunnel_id, session_id, False, sequence, (), rest)
+
+def walk(body: bytes) -> Iterator[RawAvp]:
+    """The AVPs of a control message, up to the first that does not fit into it."""
+    at = 0
+    while len(body) - at >= AVP_HEAD:
+        head = _word(body, at)
+        end = at + (head & LENGTH)
+        if end < at + AVP_HEAD or end > len(body):
+            return
+        yield RawAvp(head, _word(body, at + 2), _word(body, at + 4), body[at + AVP_HEAD : end])
+        at = end
 
 
 def _word(data: bytes, at: int) -> int:
     return data[at] << 8 | data[at + 1]
-
-
-def _avps(data: bytes) -> list[tuple[int, bytes]]:
-    """The IETF's own AVPs in clear; a vendor's and a hidden one are passed over."""
-    found = []
-    while len(data) >= 6:
-        head = _word(data, 0)
-        length = head & 0x03FF
-        if length < 6 or length > len(data):
-            break
-        hidden, vendor = bool(head & 0x4000), _word(data, 2)
-        if not hidden and vendor == 0:
-            found.append((_word(data, 4), data[6:length]))
-        data = data[length:]
-    return found
