@@ -11,7 +11,6 @@ from lab.names import all_of, count
 from lab.topology import modem_family, route_map, shown, units
 from lab.topology.model import AllowRule, Firewall, NodePlan, Segment, Topology, Way
 from lab.topology.own_rules import find
-from lab.topology.roles import TRAITS
 from lab.topology.route_map import TELEPHONE, RouteMap
 from lab.topology.telephone import CallRule, ModemLine
 from lab.topology.units import WIDTH, wrapped
@@ -20,7 +19,9 @@ from lab.topology.units import WIDTH, wrapped
 def text(topology: Topology) -> str:
     """The network, the path through it, the firewall's rules, and what is judged."""
     route = route_map.trace(topology, topology.ways)
-    drawn = [list(_ladder(topology, way)) for way in topology.ways]
+    listed = {name for agent in topology.callers for name in agent.ways}
+    # A way that only carries others is drawn with these.
+    drawn = [list(_ladder(topology, way)) for way in topology.ways if way.name in listed]
     pictures = [ways.stage(way.kind, "picture").blocks(topology, way) for way in topology.ways]
     blocks = [
         list(_heading(topology)),
@@ -112,7 +113,7 @@ def _about(topology: Topology, node: NodePlan) -> str:
         dials = any(way.dials for way in topology.ways_of(node.name))
         own = ", ".join(node.uplink.ips)
         return f"{own}  agent{f', {modems}' if dials else ''}"
-    if TRAITS[node.role].answers_calls:
+    if lines:
         return f"{node.uplink.ip}  {count(lines, 'modem')}"
 
     runs = shown.runs(topology, node)

@@ -13,6 +13,7 @@ from lab.topology.routing import Network
 from lab.topology.spec import TopologySpec
 from lab.topology.strict_yaml import Place
 from lab.ways.dial.spec import DialSpec
+from lab.ways.pass_through.spec import PassThroughSpec
 
 EXAMPLE = "1-800-555-0100"
 
@@ -23,6 +24,7 @@ def complaints(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complai
     yield from check.repeated((*place, "numbers"), way.numbers, suggestion)
     yield from _nobodys(spec, name, way)
     yield from _regions(spec, name, way)
+    yield from _lender(spec, name, way)
     if spec.lig is None:
         suggestion = f"add {check.free(spec, 'lig')}: {{ role: {Role.lig}, modems: 2 }}"
         problem = f"there is no node with the role {Role.lig}"
@@ -69,6 +71,19 @@ def _regions(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint
             problem = f"{node} is no agent of this way, so no user id is its own"
             suggestion = did_you_mean(node, agents) or "name an agent, or take it out"
             yield Complaint(("ways", name, "regions", node), problem, suggestion, (("agents",),))
+
+
+def _lender(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint]:
+    """A partition whose modem is borrowed has one; an agent that borrows it needs none (OUT-30)."""
+    below = spec.way_below(way)
+    if not isinstance(below, PassThroughSpec) or below.partition not in spec.nodes:
+        return
+    lender = below.partition
+    needs: tuple[Place, ...] = (("nodes", lender, "role"), ("nodes", lender, "modems"))
+    if not spec.nodes[lender].modems and lender not in spec.telephone:
+        problem = f"{lender} is to dial, and has no modem"
+        fix = f"give {lender} modems: 1, and a line in telephone"
+        yield Complaint(("ways", name, "over"), problem, fix, (*needs, ("telephone",)))
 
 
 def routes(spec: TopologySpec, net: Network, name: str, way: DialSpec) -> Iterator[Complaint]:

@@ -18,11 +18,13 @@ from lab.ways.dial.plan import Dialer, DialPlan
 def hops(
     topology: Topology, network: Network, way: DialPlan, agent: str
 ) -> Iterator[tuple[Hop, ...]]:
-    """An agent's hops to the servers: over the exchange, then from AT&T's gateway."""
+    """An agent's hops to the servers: to the modem, over the exchange, then from AT&T's gateway."""
     telephone, lig = _equipment(topology)
     (sdc,) = network.with_role(Role.sdc)
+    partition = way.dialer(agent).partition
+    to_modem = network.ways(agent)[partition] if partition else ()
     call = Hop(TELEPHONE, telephone.node), Hop(TELEPHONE, lig.node)
-    yield call + network.ways(lig.node)[sdc]
+    yield to_modem + call + network.ways(lig.node)[sdc]
 
 
 def _equipment(topology: Topology) -> tuple[Telephone, Lig]:
@@ -59,11 +61,14 @@ def _modems(topology: Topology, way: DialPlan) -> Iterator[str]:
     telephone, _ = _equipment(topology)
     told: dict[str, list[str]] = {}
     for dialer in way.dialers:
-        family = find(topology.modem_families, dialer.client)
+        family = find(topology.modem_families, dialer.modem_node)
         codes = f"those of {family.name}" if family else str(telephone.result_table)
-        told.setdefault(f"{dialer.init}, numeric result codes: {codes}", []).append(dialer.client)
-    for at, (text, clients) in enumerate(told.items()):
-        whose = f"  ({all_of(clients)})" if len(told) > 1 else ""
+        modems = told.setdefault(f"{dialer.init}, numeric result codes: {codes}", [])
+        if dialer.modem_node not in modems:
+            modems.append(dialer.modem_node)
+    borrowed = any(dialer.partition for dialer in way.dialers)
+    for at, (text, nodes) in enumerate(told.items()):
+        whose = f"  ({all_of(nodes)})" if borrowed or len(told) > 1 else ""
         yield f"  {'' if at else 'modems':<10}{text}{whose}"
 
 

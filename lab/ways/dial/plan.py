@@ -14,8 +14,10 @@ class Dialer:
     """A client's way home by telephone (OUT-23, OUT-25)."""
 
     client: str
+    partition: str = ""
+    """The partition of i5/OS whose modem dials (OUT-30); empty: the client's own does."""
     devices: tuple[str, ...]
-    """Serial ports that are looked at for a modem, in order; may be without one (OUT-24)."""
+    """Serial ports that ``modem_node`` looks at for a modem, in order; may be without one (OUT-24)."""
     init: str
     """What the modem is told first: ``ATZ``, or an init string of the customer's."""
     numbers: tuple[str, ...]
@@ -34,13 +36,18 @@ class Dialer:
     endpoints: tuple[Endpoint, ...]
     """Where the client may call home: what AT&T lists for the user id (L-08), in that order."""
 
+    @property
+    def modem_node(self) -> str:
+        """Where the modem is that dials."""
+        return self.partition or self.client
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialPlan(Way):
     """A way home by telephone."""
 
     dialers: tuple[Dialer, ...]
-    """One for each agent, with a modem or without (OUT-24)."""
+    """One for each agent, with a modem or without (OUT-24); over pass-through all dial by the partition's."""
     peer: str
     """PPP's address at AT&T's gateway."""
     dials: ClassVar[bool] = True

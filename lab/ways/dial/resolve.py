@@ -10,6 +10,9 @@ from lab.topology.resolve_telephone import VARIANT
 from lab.topology.site import Site
 from lab.ways.dial.plan import Dialer, DialPlan
 from lab.ways.dial.spec import DialSpec
+from lab.ways.pass_through.checks import shared_link
+from lab.ways.pass_through.spec import PassThroughSpec
+from lab.ways.vpn import mtu
 
 RESET = "ATZ"
 """What sets up the lab's own modem."""
@@ -37,12 +40,21 @@ def rules(site: Site, way: DialSpec, agent: str) -> Iterator[AllowRule]:
     yield from ()
 
 
+def _partition(site: Site, way: DialSpec) -> str:
+    below = site.spec.way_below(way)
+    return below.partition if isinstance(below, PassThroughSpec) else ""
+
+
 def _dialer(site: Site, way: DialSpec, client: str) -> Dialer:
+    """Numbers, list and account are the client's; the modem may be a partition's (OUT-30)."""
     region = resolve_telephone.region(site.spec, client)
-    family = modem_family.find(site.spec.modem_families, client)
+    partition = _partition(site, way)
+    modem_node = partition or client
+    family = modem_family.find(site.spec.modem_families, modem_node)
     return Dialer(
         client=client,
-        devices=resolve_telephone.modem_devices(site.spec, client),
+        partition=partition,
+        devices=resolve_telephone.modem_devices(site.spec, modem_node),
         init=way.init or (family.init if family else RESET),
         numbers=way.numbers,
         rounds=way.rounds,
@@ -50,8 +62,17 @@ def _dialer(site: Site, way: DialSpec, client: str) -> Dialer:
         account=resolve_telephone.account(site, client),
         accept_auth=(PppAuth.pap,),  # P-11
         region=region,
-        mtu=resolve_telephone.ppp_mtu(site.spec, site.network),
+        mtu=_mtu(site, client, partition),
         lcp_echo_interval_s=LCP_ECHO_INTERVAL_S,
         lcp_echo_failures=LCP_ECHO_FAILURES,
         endpoints=site.endpoints(VARIANT, region),
     )
+
+
+def _mtu(site: Site, client: str, partition: str) -> int:
+    """What the call carries, and before it L2TP in clear where the partition dials."""
+    over_the_call = resolve_telephone.ppp_mtu(site.spec, site.network)
+    if not partition:
+        return over_the_call
+    link = shared_link(site.spec, client, partition)
+    return min(over_the_call, mtu.clear_mtu(site.spec.links[link].mtu))

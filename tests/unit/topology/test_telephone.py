@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 
 import pytest
 
@@ -22,12 +23,29 @@ OTHERS = ("129.42.160.48", "129.42.160.50", "207.25.252.200", "207.25.252.205")
 GATEWAYS = ("129.42.160.16", "207.25.252.196")
 
 
-def varied(name: str, *changes: tuple[str, str]) -> Topology:
+BORROWING = (
+    (
+        "  hmc:      { role: hmc, modems: 1 }\n",
+        "  hmc:      { role: hmc }\n  i5:       { role: i5, modems: 1 }\n",
+    ),
+    ("nodes: { hmc: 192.168.10.10,", "nodes: { hmc: 192.168.10.10, i5: 192.168.10.20,"),
+    ("  hmc: { number:", "  i5: { number:"),
+    ("ways:\n", "ways:\n  lent: { kind: pass-through, partition: i5 }\n"),
+    ("kind: dial\n", "kind: dial\n    over: lent\n"),
+)
+"""From ``dial`` to the same with the modem at a partition of i5/OS."""
+
+
+def changed(name: str, *changes: tuple[str, str]) -> str:
     text = (load.folder() / f"{name}.yaml").read_text(encoding="utf-8")
     for old, new in changes:
         assert old in text
         text = text.replace(old, new, 1)
-    return resolve(load.parse(text, "varied.yaml"), SEED)
+    return text
+
+
+def varied(name: str, *changes: tuple[str, str]) -> Topology:
+    return resolve(load.parse(changed(name, *changes), "varied.yaml"), SEED)
 
 
 def with_dial(*options: str) -> Topology:
@@ -42,6 +60,10 @@ def telephone(topology: Topology) -> Telephone:
 def lig(topology: Topology) -> Lig:
     assert topology.lig is not None
     return topology.lig
+
+
+def borrowing(*changes: tuple[str, str]) -> Topology:
+    return varied("dial", *BORROWING, *changes)
 
 
 @pytest.fixture
@@ -145,6 +167,40 @@ def test_secrets_come_from_the_seed_and_nothing_else_does() -> None:
     shown = codec.dump(one)
     assert shown == codec.dump(other)
     assert not any(dialer.account.secret.reveal() in shown for dialer in dialers(one))
+
+
+def test_who_borrows_a_modem_has_the_account_and_the_partition_the_modem() -> None:  # OUT-30
+    topology = borrowing(
+        ("    over: lent\n", "    over: lent\n    regions: { hmc: non-americas }\n")
+    )
+    (dialer,) = dialers(topology)
+
+    assert (dialer.client, dialer.partition, dialer.modem_node) == ("hmc", "i5", "i5")
+    assert dialer.devices == ("/dev/modem0",)
+    assert dialer.account == lig(topology).ppp.accounts[0]
+    assert dialer.region == "non-americas"
+    assert [line.node for line in telephone(topology).lines] == ["i5", "lig", "lig"]
+    (way,) = (way for way in topology.ways if way.kind == "dial")
+    assert way.over == "lent"
+
+
+def test_the_modem_that_is_borrowed_is_set_up_as_its_family_has_it(tmp_path: Path) -> None:
+    file = tmp_path / "family.yaml"
+    line = 'i5: { number: "1-507-555-0101", rate: 33600, delay: 10ms'
+    file.write_text(changed("dial", *BORROWING, (line, f"{line}, modem: usr-courier")))
+    (dialer,) = dialers(resolve(load.load(str(file)), SEED))
+
+    assert dialer.init == "AT&F1E1V1Q0&C1&D2"
+
+
+def test_ppp_by_a_borrowed_modem_has_room_for_l2tp_in_clear() -> None:
+    (dialer,) = dialers(borrowing())
+    lan = "subnet: 192.168.10.0/24\n"
+    (narrow,) = dialers(borrowing((lan, f"{lan}    mtu: 1400\n")))
+    (wide,) = dialers(borrowing((lan, f"{lan}    mtu: 9000\n")))
+
+    # IP 20, UDP 8, L2TP 12, PPP 4 (RFC 2661 3.1).
+    assert (dialer.mtu, narrow.mtu, wide.mtu) == (1456, 1356, 1500)
 
 
 def test_an_hmc_without_a_modem_still_makes_a_topology() -> None:
