@@ -17,12 +17,7 @@ from lab.l2tp.messages import (
     write_message,
 )
 from lab.l2tp.outputs import ConnectionDown, ConnectionUp, L2tpOutput, Peer, SendDatagram
-from lab.l2tp.requests import (
-    ClearedBy,
-    Clearing,
-    IncomingCallRequest,
-    OutgoingCallRequest,
-)
+from lab.l2tp.requests import ClearedBy, Clearing, IncomingCallRequest, OutgoingCallRequest
 from lab.l2tp.settings import L2tpSettings
 from lab.l2tp.states import TRANSITIONS, L2tpSignal, L2tpState, LocalSignal, Machine, Tell
 from lab.wire.l2tp import L2tpHeader
@@ -94,6 +89,7 @@ class ControlConnection:
         self._until = 0.0
         """When a closed connection may be forgotten."""
         self._serial_number = 0
+        self._cleared_id = 0
 
     def __repr__(self) -> str:
         ids = f"{self.local_id}, peer's {self.remote_id}"
@@ -181,7 +177,9 @@ class ControlConnection:
             self._deliver(message, now)
         if self.delivery.overfull:
             self._lose(now)
-        self.delivery.acknowledge()
+        # xl2tpd (1.3.18, control.c) forgets a call that it has cleared only for a ZLB that names the call.
+        cleared_id, self._cleared_id = self._cleared_id, 0
+        self.delivery.acknowledge(cleared_id)
         return ""
 
     def _deliver(self, arrived: Arrived, now: float) -> None:
@@ -219,8 +217,10 @@ class ControlConnection:
             return
         if flaw is not None and message.kind is not ControlType.CDN:
             call.refuse(flaw, now)
-        else:
-            call.hear(message, now)
+            return
+        if message.kind is ControlType.CDN:
+            self._cleared_id = call.remote_id
+        call.hear(message, now)
 
     def _asked(self, message: ControlMessage, flaw: Flaw | None, now: float) -> None:
         machine = _ASKS[message.kind]

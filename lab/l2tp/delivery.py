@@ -102,10 +102,13 @@ class Delivery:
         self._queue.append(Arrived(session_id, body))
         self._fill(now)
 
-    def acknowledge(self) -> None:
-        """Send an acknowledgement alone (ZLB) if one is wanted; it takes no number of its own."""
-        if self.ack_wanted:
-            self._emit(0, (self._first + self._numbered) % _MODULUS, b"")
+    def acknowledge(self, session_id: int = 0) -> None:
+        """Send an acknowledgement alone (ZLB) if one is wanted; it takes no number of its own.
+
+        With a session ID it is wanted in any case.
+        """
+        if self.ack_wanted or session_id:
+            self._emit(session_id, (self._first + self._numbered) % _MODULUS, b"")
 
     def _fill(self, now: float) -> None:
         allowed = min(int(self._congestion_window), self._peer_window)

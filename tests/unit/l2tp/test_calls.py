@@ -20,6 +20,7 @@ from lab.l2tp.requests import (
     OutgoingCallRequest,
 )
 from lab.l2tp.states import L2tpState, Machine
+from lab.wire import l2tp
 from lab.wire.l2tp_codes import BearerType, CdnResult, FramingType, GeneralError, StopResult
 from tests.unit.l2tp.wire import LAC, LNS, Wire, settings
 
@@ -129,6 +130,28 @@ def test_a_call_is_refused_before_the_peer_knows_its_id() -> None:
     assert cleared.clearing.result == CdnResult.carrier_lost
     assert not theirs.calls
     assert not cleared.call.answer(wire.now)
+
+
+def test_a_cdn_is_acknowledged_by_a_zlb_that_names_the_call() -> None:
+    """xl2tpd forgets a call that it has cleared only for that; and it loses count at a second one."""
+    wire = Wire()
+    ours, _ = wire.connect()
+    call = ours.place(IncomingCallRequest(), wire.now)
+    wire.wait(1)
+    call.clear(Clearing.call(CdnResult.administrative), wire.now)
+    wire.collect()
+    _, source, cdn = wire.sent[-1]
+    assert source == LAC
+    wire.wait(1)
+    acknowledged = l2tp.header(wire.sent[-1][2].data)
+    assert acknowledged is not None
+    assert (acknowledged.session_id, acknowledged.body) == (call.local_id, b"")
+
+    wire.planes[LNS].receive(cdn.data, LAC, wire.now)
+    wire.collect()
+    repeated = l2tp.header(wire.sent[-1][2].data)
+    assert repeated is not None
+    assert (repeated.session_id, repeated.body) == (0, b"")
 
 
 def test_closing_a_tunnel_ends_its_calls() -> None:
