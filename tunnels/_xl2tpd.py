@@ -19,6 +19,10 @@ PID_FILE = "/run/xl2tpd/pid"
 MAX_RETRIES = 5
 """RFC 2661 5.8."""
 
+OUTGOING = "/var/l2tp"
+"""Where xl2tpd (1.3.18, control.c) has pppd read ``<number>.options`` for an outgoing call, beside the LAC
+section's own file; pppd does not start without it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LacSection:
@@ -120,6 +124,17 @@ class CallUp:
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingCallUp:
+    """``parameters:``: OCCN was received for a call that an LNS had asked for (OCRQ), and pppd is started."""
+
+    local_id: int
+    remote_id: int
+    serial: int
+    number: str
+    """The called number."""
+
+
+@dataclass(frozen=True, slots=True)
 class PppdEnded:
     """A call's pppd is gone; a signal counts as its negative number."""
 
@@ -144,7 +159,7 @@ class TunnelClosed:
     remote_id: int = 0
 
 
-Fact = TunnelUp | Calling | CallUp | PppdEnded | CallClosed | TunnelClosed
+Fact = TunnelUp | Calling | CallUp | OutgoingCallUp | PppdEnded | CallClosed | TunnelClosed
 
 _LINES: tuple[tuple[str, Callable[..., Fact]], ...] = (
     (
@@ -155,6 +170,12 @@ _LINES: tuple[tuple[str, Callable[..., Fact]], ...] = (
     (
         r"Call established with ([^\s,]+).*Local: (\d+), Remote: (\d+), Serial: (\d+)",
         lambda peer, local, remote, serial: CallUp(int(local), int(remote), int(serial), peer),
+    ),
+    (
+        r"parameters: Local: (\d+) , Remote: (\d+) , Serial: (\d+) , Pid: .* Phoneid: (\S+)",
+        lambda local, remote, serial, number: OutgoingCallUp(
+            int(local), int(remote), int(serial), number
+        ),
     ),
     (
         r"pppd exited for call (\d+) with code (\d+)",

@@ -100,6 +100,11 @@ class CallingModem:
             raise ModemFailed(DialCause.no_ppp) from None
         modem.send(data)
 
+    def give_up(self) -> None:
+        """Have the modem give up a number that another thread has told it in ``call`` (V.250 5.6.1)."""
+        with contextlib.suppress(OSError):
+            os.write(self._port, b"\r")
+
     def heed_carrier(self) -> int:
         """The port of a call that is connected, for a terminal: it is hung up when the carrier goes."""
         heed_carrier(self._port)

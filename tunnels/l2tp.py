@@ -29,6 +29,7 @@ from tunnels._xl2tpd import (
     CallUp,
     Fact,
     LacSection,
+    OutgoingCallUp,
     PppdEnded,
     TunnelClosed,
     TunnelUp,
@@ -234,6 +235,8 @@ class Lac(Xl2tpd):
                 session = PppSession(client=client, gateway=gateway, interface="", opened=0.0)
                 self._seen.calls.append(_LacCall(fact, session))
                 self._record.ppp.append(session)
+            case OutgoingCallUp():
+                pass  # Nobody asks for one here.
             case PppdEnded(call_remote_id=remote, status=status):
                 for call in self._seen.calls:
                     if call.up.remote_id == remote and not call.ended:

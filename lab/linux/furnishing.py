@@ -223,6 +223,40 @@ def hide(paths: Iterable[str]) -> None:
             os.unlink(path)
 
 
+def give_folder(path: str, run_dir: Path) -> None:
+    """Give this node a folder of its own where programs look for one outside of /etc, as ``/var/l2tp``.
+
+    If this machine has none there, the folder above is overlaid with what it has; the run directory, if it
+    lies there, stays the host's. Raises KernelError where that cannot be done.
+    """
+    own = f"{PRIVATE}{path}"
+    if os.path.isdir(own):
+        return
+    os.makedirs(own)
+    try:
+        if os.path.isdir(path):
+            syscalls.mount(own, path, "", syscalls.MS_BIND)
+        else:
+            _overlay(os.path.dirname(path), os.path.dirname(own), run_dir)
+    except OSError as error:
+        hint = f"mkdir {path}, which may stay empty"
+        raise KernelError("make", path, error.strerror or "", hint=hint) from error
+
+
+def _overlay(folder: str, upper: str, kept: Path) -> None:
+    """Overlay a folder of the surrounding system, but for what is kept of it."""
+    aside, work = f"{PRIVATE}/aside", f"{PRIVATE}/work-of{folder.replace('/', '-')}"
+    for directory in (aside, work):
+        os.makedirs(directory, exist_ok=True)
+    within = kept.is_relative_to(folder)
+    if within:
+        syscalls.mount(os.fspath(kept), aside, "", syscalls.MS_BIND)
+    options = f"lowerdir={folder},upperdir={upper},workdir={work}"
+    syscalls.mount("overlay", folder, "overlay", 0, options)
+    if within:
+        syscalls.mount(aside, os.fspath(kept), "", syscalls.MS_MOVE)
+
+
 # What programs need.
 
 

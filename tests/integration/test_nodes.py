@@ -10,7 +10,7 @@ import pytest
 
 from lab.charon import store
 from lab.errors import KernelError
-from lab.linux import node_init
+from lab.linux import furnishing, node_init
 from lab.linux.nodes import Node
 from lab.linux.process import PIPE
 from lab.linux.worker import readable
@@ -90,3 +90,29 @@ def test_a_charon_of_ones_own_takes_the_place_of_the_installed_in_one_node(tmp_p
         assert node.run(["ls", store.LIBRARIES]) == "libown.so\n"
         assert "libown.so" not in other.run(["ls", store.LIBRARIES])
     assert not Path(store.LIBRARIES, "libown.so").exists()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there already", "not there"])
+def test_a_folder_outside_of_etc_is_the_nodes_own(tmp_path: Path, there: bool) -> None:
+    """Nothing of it is seen outside, and the run directory beside it is the same as ever."""
+    place, run_dir = tmp_path / "var", tmp_path / "var" / "run"
+    folder = place / "l2tp"
+    run_dir.mkdir(parents=True)
+    (place / "neighbour").write_text("here")
+    if there:
+        folder.mkdir()
+        (folder / "of-the-machine").write_text("secret")
+    before = {path.name for path in place.iterdir()}
+
+    with Node.create_bare("n", run_dir) as node:
+        for _ in range(2):
+            node.call(furnishing.give_folder, os.fspath(folder), run_dir)
+        node.write(folder / "own", "own")
+        script = f"cat {folder}/* {place}/neighbour; echo seen >{run_dir}/seen; echo >{place}/lost"
+        assert node.run(["sh", "-c", script]) == "ownhere"
+
+    assert (run_dir / "seen").read_text() == "seen\n"
+    lost = {"lost"} if there else set()
+    assert {path.name for path in place.iterdir()} - lost == before
+    if there:
+        assert [path.name for path in folder.iterdir()] == ["of-the-machine"]

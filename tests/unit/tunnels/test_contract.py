@@ -27,9 +27,10 @@ from lab.ways.dial.plan import dialers
 from lab.ways.vpn.plan import clients, connections, servers
 from tests.unit.sabotage import possessions, steps_that_fail
 from tests.unit.verify.stage import topology
-from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ipsec, lig, proxy
+from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ipsec, lig, ppp, proxy
 from tunnels._dnsmasq import DnsmasqSettings
 from tunnels._l2tp_daemon import Xl2tpd
+from tunnels._xl2tpd import LacSection
 from tunnels.dns import Dnsmasq
 from tunnels.inspector import Inspector
 from tunnels.interceptor import Interceptor
@@ -37,6 +38,7 @@ from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
 from tunnels.lig import Bank
 from tunnels.modem import Dialler
+from tunnels.outgoing import OutgoingCalls
 from tunnels.proxy import Squid
 
 # mypy looks at the signatures.
@@ -50,6 +52,7 @@ STANDING: tuple[type[StandingDriver], ...] = (
     Dnsmasq,
     Inspector,
     Interceptor,
+    OutgoingCalls,
 )
 DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler)
 """A call of a dialler has a pppd of its own: there is nothing to launch."""
@@ -116,6 +119,14 @@ class Bed:
             return Inspector(self.node, first, Path("keys"), self.told.append)
         if kind is Interceptor:
             return Interceptor(self.node, 3129, ["192.0.2.1"], Path("keys"))
+        return self._by_telephone(kind, record)
+
+    def _by_telephone(self, kind: type[Driver], record: Record) -> Driver:
+        if kind is OutgoingCalls:
+            account = dialers(self._dial)[0].account
+            section = LacSection(name="i5", lns="192.0.2.1", hostname="h", options_file="/o")
+            told = ppp.Options(name=account.user, log=Path("log"), mtu=1400)
+            return OutgoingCalls(self.node, section, "192.0.2.1", account, told)
         if kind is Bank:
             return self._bank(self._dial)
         return Dialler(self.node, dialers(self._dial)[0], "lig", record, self.told.append)

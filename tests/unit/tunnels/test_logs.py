@@ -8,7 +8,15 @@ from lab.record.cause import CharonCause, IkeCause, PppCause
 from tunnels import _charon, _xl2tpd, ppp
 from tunnels._charon import Agreement, Suite
 from tunnels._vici import parse_ike_sa
-from tunnels._xl2tpd import CallClosed, Calling, CallUp, PppdEnded, TunnelClosed, TunnelUp
+from tunnels._xl2tpd import (
+    CallClosed,
+    Calling,
+    CallUp,
+    OutgoingCallUp,
+    PppdEnded,
+    TunnelClosed,
+    TunnelUp,
+)
 
 WRONG_SECRET = """\
 xl2tpd[632]: Listening on IP address 192.168.10.10, port 1701
@@ -44,6 +52,12 @@ AT_THE_GATEWAY = (
 )
 
 
+ASKED_FOR = (
+    "xl2tpd[2]: parameters: Local: 18149 , Remote: 55 , Serial: 1 , Pid: 3 , Tunnelid: 9895 ,"
+    " Phoneid: 18005550100\n"
+)
+
+
 def test_a_call_with_a_wrong_secret_in_order() -> None:
     assert list(_xl2tpd.parse_log(WRONG_SECRET)) == [
         TunnelUp(7992, 31429),
@@ -64,6 +78,7 @@ def test_a_call_with_a_wrong_secret_in_order() -> None:
             [TunnelClosed("Maximum retries exceeded", local_id=39094), TunnelClosed("Timeout")],
         ),
         (STOPPED_BY_PEER, [TunnelClosed("Goodbye!", local_id=46906)]),
+        (ASKED_FOR, [OutgoingCallUp(18149, 55, 1, "18005550100")]),
         (AT_THE_GATEWAY, [CallUp(15032, 14183, 1, "192.168.10.10")]),
         (
             "xl2tpd[1]: child_handler : pppd terminated for call 9 by signal 9\n",
