@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from lab.linux.worker import Broke
+
+URGE_EVERY_S = 0.5
+"""A modem passes over what comes right after a command line: it is told again to give up."""
 
 T = TypeVar("T")
 Errand = Callable[[], None]
@@ -63,12 +67,19 @@ class Runner:
 
         self._given.put(errand)
 
-    def end(self) -> None:
-        """Do nothing that has not begun, and wait until what has begun is done."""
-        while not self._given.empty():
-            self._given.get()
+    def drop(self) -> None:
+        """Forget what has not begun."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._given.get_nowait()
+
+    def end(self, urge: Callable[[], None] = lambda: None) -> None:
+        """Do nothing that has not begun, and wait until what has begun is done; urge it meanwhile."""
+        self.drop()
         self._given.put(None)
-        self._thread.join()
+        while self._thread.is_alive():
+            urge()
+            self._thread.join(URGE_EVERY_S)
 
     def _run(self) -> None:
         with self._broke:

@@ -270,6 +270,10 @@ class Node:
         """A socket of the node's network, for any thread to use."""
         return self.call(socket.socket, family, kind, protocol)
 
+    def open_network(self) -> int:
+        """A descriptor of the node's network, for a thread that is to be in it (setns(2))."""
+        return os.open(self._pin_path("net"), os.O_RDONLY | os.O_CLOEXEC)
+
     def strays(self) -> tuple[int, ...]:
         """Processes, other than this one, that live in the node's network."""
         return tuple(pid for pid in processes_of(self._pin_path("net")) if pid != self.init)

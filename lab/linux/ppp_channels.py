@@ -7,6 +7,7 @@ thread that calls. Nothing here is told what a call is, or who placed it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -20,7 +21,7 @@ DEVICE = "/dev/ppp"
 
 _AF_PPPOX = 24
 _PX_PROTO_OL2TP = 1
-_N_PPP = 3
+_N_TTY, _N_PPP = 0, 3
 _IOW, _IOR = 1, 2
 
 
@@ -88,6 +89,12 @@ def frame_line(port: int) -> None:
     Raises OSError.
     """
     fcntl.ioctl(port, termios.TIOCSETD, struct.pack("i", _N_PPP))
+
+
+def unframe_line(port: int) -> None:
+    """Make a serial port what it was before ``frame_line``, unless it was hung up."""
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(port, termios.TIOCSETD, struct.pack("i", _N_TTY))
 
 
 def number_of(channel: int) -> int:

@@ -211,7 +211,12 @@ TRAITS = MappingProxyType(
         ),
         Role.intranet: Traits(title="PC on IBM's intranet", article="an", zone=Zone.ibm),
         Role.logical_partition: Traits(title="logical partition"),
-        Role.i5: Traits(title="i5/OS partition", article="an", takes=("modems",)),
+        Role.i5: Traits(
+            title="i5/OS partition",
+            article="an",
+            takes=("modems",),
+            service="lab.i5.partition",
+        ),
         Role.proxy: Traits(
             title="HTTP proxy",
             takes=("port", "login", "destinations", "run"),

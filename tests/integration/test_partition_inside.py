@@ -1,0 +1,38 @@
+"""A partition of i5/OS, tried in the lab's own kernel, which has L2TP and PPP."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+ROOT = Path(__file__).parents[2]
+MODULE = "tests/integration/test_partition.py"
+
+
+def test_nothing_of_a_partition_is_left_out_in_the_labs_own_kernel(tmp_path: Path) -> None:
+    path = os.pathsep.join([os.fspath(ROOT), *filter(None, sys.path)])
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "lab", "run", "direct", "--quiet", "--out", tmp_path / "run"),
+            *("--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", MODULE),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) >= 17
+    assert "skipped" not in done.stdout
