@@ -67,6 +67,9 @@ class AvpForm(Enum):
     long = auto()
     """32 bits."""
     text = auto()
+    """UTF-8; what is none is replaced."""
+    digits = auto()
+    """Printable ASCII: a telephone number, or what goes with one."""
     octets = auto()
     absent = auto()
     """No value: that the AVP is there says all."""
@@ -109,7 +112,12 @@ def read_value(kind: Avp, raw: bytes) -> AvpValue:
     if isinstance(value, int) and not rule.least <= value <= rule.most:
         raise OutOfRange(f"{title(kind)} is {value}")
     if value is None:
-        raise OutOfRange(f"{title(kind)} has a reserved field that is not 0")
+        what = (
+            "no printable ASCII"
+            if rule.form is AvpForm.digits
+            else "a reserved field that is not 0"
+        )
+        raise OutOfRange(f"{title(kind)} has {what}")
     return value
 
 
@@ -150,6 +158,10 @@ _RESULT, _CAUSE = struct.Struct("!HH"), struct.Struct("!HB")
 _ERRORS, _ACCM = struct.Struct("!H6I"), struct.Struct("!H2I")
 
 
+def _read_digits(raw: bytes) -> str | None:
+    return raw.decode() if all(0x20 <= octet < 0x7F for octet in raw) else None
+
+
 def _read_result(raw: bytes) -> ResultValue:
     # An error code cut in half is none.
     if len(raw) < _RESULT.size:
@@ -183,6 +195,7 @@ _READERS: Mapping[AvpForm, Callable[[bytes], AvpValue | None]] = {
     AvpForm.word: lambda raw: int(_WORD.unpack(raw)[0]),
     AvpForm.long: lambda raw: int(_LONG.unpack(raw)[0]),
     AvpForm.text: lambda raw: raw.decode(errors="replace"),
+    AvpForm.digits: _read_digits,
     AvpForm.octets: bytes,
     AvpForm.absent: bytes,
     AvpForm.result: _read_result,
@@ -194,6 +207,7 @@ _WRITERS: Mapping[AvpForm, Callable[..., bytes]] = {
     AvpForm.word: _WORD.pack,
     AvpForm.long: _LONG.pack,
     AvpForm.text: str.encode,
+    AvpForm.digits: str.encode,
     AvpForm.octets: bytes,
     AvpForm.absent: bytes,
     AvpForm.result: _write_result,
@@ -226,9 +240,9 @@ RULES: Mapping[Avp, AvpRule] = {
     Avp.maximum_bps:                  AvpRule(_F.long,   True,  4, 4),
     Avp.bearer_type:                  AvpRule(_F.long,   True,  4, 4, 0, _MASK),
     Avp.framing_type:                 AvpRule(_F.long,   True,  4, 4, 0, _MASK),
-    Avp.called_number:                AvpRule(_F.text,   True,  0, VALUE_MAX),
-    Avp.calling_number:               AvpRule(_F.text,   True,  0, VALUE_MAX),
-    Avp.sub_address:                  AvpRule(_F.text,   True,  0, VALUE_MAX),
+    Avp.called_number:                AvpRule(_F.digits, True,  0, VALUE_MAX),
+    Avp.calling_number:               AvpRule(_F.digits, True,  0, VALUE_MAX),
+    Avp.sub_address:                  AvpRule(_F.digits, True,  0, VALUE_MAX),
     Avp.tx_connect_speed:             AvpRule(_F.long,   True,  4, 4),
     Avp.physical_channel_id:          AvpRule(_F.long,   False, 4, 4),
     Avp.initial_received_lcp_confreq: AvpRule(_F.octets, False, 0, VALUE_MAX),

@@ -32,6 +32,9 @@ READS_NO_CAUSE = ("xelerance.com",)
 """By Vendor Name, peers that do not act on a CDN with the Q.931 Cause Code AVP, which must be mandatory
 (RFC 2661 4.4.4): xl2tpd acknowledges such a CDN, and keeps the call."""
 
+LINE_ERRORS_S = 60.0
+"""WEN is not sent again before this is over (RFC 2661 6.13)."""
+
 
 class L2tpCall:
     """A call of a control connection. Commands return False if the state does not allow them any more."""
@@ -56,6 +59,7 @@ class L2tpCall:
         """How the call came about, once it is up."""
         self.clearing: Clearing | None = None
         self.state = L2tpState.idle
+        self._errors_again = 0.0
 
     def __repr__(self) -> str:
         return f"<{self.machine.name} call {self.local_id}, peer's {self.remote_id}, {self.state.value}>"
@@ -86,9 +90,17 @@ class L2tpCall:
         return self.signal(LocalSignal.close, now, clearing=clearing)
 
     def tell_line_errors(self, errors: CallErrors, now: float) -> bool:
-        """Say at the LAC which errors the line had since the call came about (WEN)."""
+        """Say at the LAC which errors the line had since the call came about (WEN).
+
+        False also if that was said less than a minute ago.
+        """
         lac = self.machine in (Machine.incoming_lac, Machine.outgoing_lac)
-        return self._report(ControlType.WEN, {Avp.call_errors: errors}, lac, now)
+        if now < self._errors_again or not self._report(
+            ControlType.WEN, {Avp.call_errors: errors}, lac, now
+        ):
+            return False
+        self._errors_again = now + LINE_ERRORS_S
+        return True
 
     def tell_link_info(self, accm: LinkAccm, now: float) -> bool:
         """Say at the LNS which characters PPP negotiated to escape (SLI)."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from random import Random
 
 from lab.l2tp.avps import AvpValue
 from lab.l2tp.call import L2tpCall
 from lab.l2tp.delivery import Arrived, Delivery
+from lab.l2tp.introduction import complaint, node_avps
 from lab.l2tp.messages import (
     ControlMessage,
     Flaw,
-    MessageReading,
     read_message,
     write_datagram,
     write_message,
@@ -19,33 +20,18 @@ from lab.l2tp.messages import (
 from lab.l2tp.outputs import ConnectionDown, ConnectionUp, L2tpOutput, Peer, SendDatagram
 from lab.l2tp.requests import ClearedBy, Clearing, IncomingCallRequest, OutgoingCallRequest
 from lab.l2tp.settings import L2tpSettings
-from lab.l2tp.states import TRANSITIONS, L2tpSignal, L2tpState, LocalSignal, Machine, Tell
-from lab.wire.l2tp import L2tpHeader
+from lab.l2tp.states import OF_CALLS, TRANSITIONS, L2tpSignal, L2tpState, LocalSignal, Machine, Tell
+from lab.wire.l2tp import ControlDatagram
 from lab.wire.l2tp_codes import (
     Avp,
     BearerType,
     CdnResult,
     ControlType,
     FramingType,
-    GeneralError,
     StopResult,
 )
 
-PROTOCOL_VERSION = 0x0100
-"""Version 1, revision 0 (RFC 2661 4.4.3)."""
-_OF_CALLS = frozenset(
-    {
-        ControlType.OCRQ,
-        ControlType.OCRP,
-        ControlType.OCCN,
-        ControlType.ICRQ,
-        ControlType.ICRP,
-        ControlType.ICCN,
-        ControlType.CDN,
-        ControlType.WEN,
-        ControlType.SLI,
-    }
-)
+KEPT_COMPLAINTS = 16
 _ASKS = {ControlType.ICRQ: Machine.incoming_lns, ControlType.OCRQ: Machine.outgoing_lac}
 
 
@@ -72,6 +58,7 @@ class ControlConnection:
         self.state = L2tpState.idle
         self.asked_here = False
         """This side asked for the connection."""
+        self.was_up = False
         self.asked_by = b""
         """The body of the peer's SCCRQ, if the peer asked for it."""
         self.host_name = ""
@@ -83,6 +70,8 @@ class ControlConnection:
         """By the local session ID."""
         self.clearing: Clearing | None = None
         self.tie_breaker = b""
+        self.passed_over: deque[str] = deque(maxlen=KEPT_COMPLAINTS)
+        """What was lately wrong or unknown in the peer's messages, and not mandatory."""
         self.delivery = Delivery(self._emit, settings.patience, settings.window)
         self._random = random
         self._since = self._heard_at = now
@@ -159,7 +148,7 @@ class ControlConnection:
 
     # From the network.
 
-    def receive(self, head: L2tpHeader, source: Peer, now: float) -> str:
+    def receive(self, head: ControlDatagram, source: Peer, now: float) -> str:
         """Take a control message with this connection's ID; why it was not taken, or nothing."""
         # RFC 2661 8.1: a peer may answer from another port, and keeps to that.
         finding_port = self.state is L2tpState.wait_ctl_reply
@@ -186,16 +175,19 @@ class ControlConnection:
         if self.state is L2tpState.closed:
             return
         reading = read_message(arrived.body)
+        self.passed_over.extend(reading.passed_over)
         message = reading.message
         if message is None:
             if reading.flaw is not None:
                 self.refuse(reading.flaw, now)
-        elif message.kind in _OF_CALLS and self.state is L2tpState.established:
+        elif message.kind in OF_CALLS and self.state is L2tpState.established:
             self._call_message(arrived.session_id, message, reading.flaw, now)
         elif message.kind is ControlType.StopCCN:
             # Whatever is wrong with it, the peer goes.
             self.signal(message.kind, now, clearing=Clearing.told(message))
         elif (clearing := complaint(reading)) is not None:
+            # So that the peer finds the tunnel that StopCCN is about.
+            self.remote_id = self.remote_id or message.number(Avp.assigned_tunnel_id)
             self.close(clearing, now)
         else:
             self.signal(message.kind, now, message=message)
@@ -269,6 +261,7 @@ class ControlConnection:
         if transition.send is not None:
             self.send(self._message(transition.send), 0, now)
         if transition.tell is Tell.up:
+            self.was_up = True
             self.tell(ConnectionUp(self))
             for call in list(self.calls.values()):
                 self._tunnel_open(call, now)
@@ -348,53 +341,7 @@ class ControlConnection:
         return True
 
     def _lose(self, now: float) -> None:
-        oldest = self.delivery.oldest
-        name = ControlType(read_message(oldest).number).name if oldest else "nothing"
+        message = read_message(self.delivery.oldest).message
+        name = message.kind.name if message is not None else "a message"
         clearing = Clearing(False, 0, text=f"no answer to {name}", by=ClearedBy.silence)
         self.signal(LocalSignal.lost, now, clearing=clearing)
-
-
-def node_avps(settings: L2tpSettings) -> dict[Avp, AvpValue]:
-    """What a node says of itself in SCCRQ and SCCRP."""
-    avps: dict[Avp, AvpValue] = {
-        Avp.protocol_version: PROTOCOL_VERSION,
-        Avp.framing_capabilities: settings.framing,
-        Avp.firmware_revision: settings.firmware_revision,
-        Avp.host_name: settings.host_name,
-        Avp.vendor_name: settings.vendor_name,
-        Avp.receive_window_size: settings.window,
-    }
-    if settings.bearer is not None:
-        avps[Avp.bearer_capabilities] = settings.bearer
-    return avps
-
-
-def complaint(reading: MessageReading) -> Clearing | None:
-    """Why a message that is about the control connection cannot be accepted."""
-    message, flaw = reading.message, reading.flaw
-    if message is not None and Avp.protocol_version in message.avps:
-        version = message.number(Avp.protocol_version)
-        if version >> 8 != PROTOCOL_VERSION >> 8:
-            text = f"protocol version {version >> 8}.{version & 0xFF}"
-            # RFC 2661 4.4.2: the error code is the highest version that is supported.
-            return Clearing(
-                False,
-                StopResult.version_not_supported,
-                PROTOCOL_VERSION,
-                text,
-                by=ClearedBy.flaw,
-            )
-    if flaw is not None:
-        return Clearing.for_flaw(flaw, of_call=False)
-    if message is not None and (
-        Avp.challenge in message.avps or Avp.challenge_response in message.avps
-    ):
-        text = "tunnel authentication is not done here"
-        return Clearing(
-            False,
-            StopResult.not_authorized,
-            GeneralError.none,
-            text,
-            by=ClearedBy.flaw,
-        )
-    return None

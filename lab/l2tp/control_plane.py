@@ -20,7 +20,8 @@ from random import Random
 
 from lab.l2tp.avps import AvpValue
 from lab.l2tp.call import L2tpCall
-from lab.l2tp.connection import ControlConnection, complaint
+from lab.l2tp.connection import ControlConnection
+from lab.l2tp.introduction import complaint
 from lab.l2tp.messages import (
     ControlMessage,
     read_message,
@@ -32,10 +33,9 @@ from lab.l2tp.requests import ClearedBy, Clearing
 from lab.l2tp.settings import L2tpSettings
 from lab.l2tp.states import L2tpState, LocalSignal
 from lab.wire import l2tp
-from lab.wire.l2tp import L2tpHeader
+from lab.wire.l2tp import ControlDatagram
 from lab.wire.l2tp_codes import Avp, ControlType, GeneralError, StopResult
 
-_HEADER_BITS = l2tp.HAS_LENGTH | l2tp.HAS_SEQUENCE | l2tp.HAS_OFFSET | l2tp.PRIORITY
 _TIE_BREAKER_BYTES = 8
 
 
@@ -69,10 +69,15 @@ class ControlPlane:
         outputs, self._outputs = self._outputs, []
         return outputs
 
+    def close(self, clearing: Clearing, now: float) -> None:
+        """End every connection (StopCCN), as a node does that goes down; it can go once it is ``settled``."""
+        for connection in list(self.connections.values()):
+            connection.close(clearing, now)
+
     @property
     def settled(self) -> bool:
-        """Every message is acknowledged, or its peer given up: a node that goes down can go now."""
-        return all(connection.delivery.settled for connection in self.connections.values())
+        """Of connections that were up, every message is acknowledged, or its peer given up."""
+        return all(each.delivery.settled for each in self.connections.values() if each.was_up)
 
     @property
     def next_due(self) -> float | None:
@@ -92,13 +97,10 @@ class ControlPlane:
             self.ignored[reason] += 1
 
     def _receive(self, data: bytes, source: Peer, now: float) -> str:
-        head = l2tp.header(data)
+        head = l2tp.control_datagram(data)
         if head is None:
-            return "no L2TPv2"
-        if not head.flags & l2tp.CONTROL:
-            return "data"
-        bits = head.flags & _HEADER_BITS
-        if bits != l2tp.HAS_LENGTH | l2tp.HAS_SEQUENCE or head.length != len(data):
+            return "no control message of L2TPv2"
+        if not head.well_formed:
             return "malformed header"
         if head.tunnel_id:
             connection = self.connections.get(head.tunnel_id)
@@ -107,7 +109,7 @@ class ControlPlane:
 
     # Messages without a tunnel ID: the peer does not know it yet.
 
-    def _first(self, head: L2tpHeader, source: Peer, now: float) -> str:
+    def _first(self, head: ControlDatagram, source: Peer, now: float) -> str:
         reading = read_message(head.body)
         message = reading.message
         if message is None or message.kind not in (ControlType.SCCRQ, ControlType.StopCCN):
@@ -124,7 +126,9 @@ class ControlPlane:
             return ""
         return self._accept(head, message, source, now)
 
-    def _accept(self, head: L2tpHeader, message: ControlMessage, source: Peer, now: float) -> str:
+    def _accept(
+        self, head: ControlDatagram, message: ControlMessage, source: Peer, now: float
+    ) -> str:
         """Let the peer have its connection, if no other one is to stay in its place (RFC 2661 4.4.3)."""
         remote_id, theirs = message.number(Avp.assigned_tunnel_id), message.octets(Avp.tie_breaker)
         ours = [c for c in self.connections.values() if c.asked_here and c.peer[0] == source[0]]
@@ -229,7 +233,7 @@ def break_tie(ours: bytes, theirs: bytes) -> Tie:
     return Tie.theirs
 
 
-def _starts_anew(known: ControlConnection, head: L2tpHeader) -> bool:
+def _starts_anew(known: ControlConnection, head: ControlDatagram) -> bool:
     """A peer that was started again may use a tunnel ID again, while its old connection is not forgotten."""
     return (
         known.state is L2tpState.closed and head.ns == head.nr == 0 and head.body != known.asked_by

@@ -31,7 +31,6 @@ from lab.wire.l2tp_codes import Avp, ControlType, GeneralError
 TEXT_MAX = 100
 """Octets of text beside an error code; xl2tpd keeps 119."""
 _HEAD = l2tp.CONTROL | l2tp.HAS_LENGTH | l2tp.HAS_SEQUENCE | l2tp.VERSION
-_HEAD_BYTES = 12
 
 
 class Flaw(NamedTuple):
@@ -151,7 +150,7 @@ def write_message(message: ControlMessage) -> bytes:
 
 def write_datagram(tunnel_id: int, session_id: int, ns: int, nr: int, body: bytes) -> bytes:
     """A control message with its header; without a body it is an acknowledgement (ZLB)."""
-    words = (_HEAD, _HEAD_BYTES + len(body), tunnel_id, session_id, ns, nr)
+    words = (_HEAD, l2tp.CONTROL_HEAD + len(body), tunnel_id, session_id, ns, nr)
     return b"".join(word.to_bytes(2, "big") for word in words) + body
 
 

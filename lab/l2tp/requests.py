@@ -199,6 +199,8 @@ class Clearing:
 
     def __str__(self) -> str:
         """For people: ``result 8 (the called line is busy)``."""
+        if self.result == 0:
+            return self.text or "without a word"
         kinds = CdnResult if self.of_call else StopResult
         words = f"result {self.result}{_meaning(kinds, self.result)}"
         if self.error:

@@ -96,7 +96,8 @@ _M, _S, _T, _L, _C = Machine, L2tpState, Tell, LocalSignal, ControlType
 _INCOMING = (_C.ICRQ, _C.ICRP, _C.ICCN)
 _OUTGOING = (_C.OCRQ, _C.OCRP, _C.OCCN)
 _REPORTS = (_C.WEN, _C.SLI)
-_SESSION = (*_INCOMING, *_OUTGOING, _C.CDN, *_REPORTS)
+OF_CALLS = (*_INCOMING, *_OUTGOING, _C.CDN, *_REPORTS)
+"""The messages that belong to a call; all others are about the control connection."""
 _OPEN = (_S.wait_ctl_reply, _S.wait_ctl_conn, _S.established)
 _IN_LAC = (_S.wait_reply, _S.wait_bearer, _S.established)
 _IN_LNS = (_S.wait_decision, _S.wait_connect, _S.established)
@@ -118,7 +119,7 @@ _ROWS: Mapping[Machine, tuple[_Row, ...]] = {
         ((_S.wait_ctl_conn,),  (_C.SCCCN,),                    None,       _T.up,          _S.established),
         ((_S.wait_ctl_conn,),  (_C.SCCRQ, _C.SCCRP),           _C.StopCCN, _T.down,        _S.closed),
         ((_S.established,),    (_C.SCCRQ, _C.SCCRP, _C.SCCCN), _C.StopCCN, _T.down,        _S.closed),
-        (_OPEN[:2],            _SESSION,                       _C.StopCCN, _T.down,        _S.closed),
+        (_OPEN[:2],            OF_CALLS,                       _C.StopCCN, _T.down,        _S.closed),
         (_OPEN,                (_C.HELLO,),                    None,       None,           None),
         (_OPEN,                (_C.StopCCN, _L.lost),          None,       _T.down,        _S.closed),
         (_OPEN,                (_L.close,),                    _C.StopCCN, _T.down,        _S.closed),

@@ -1,11 +1,12 @@
 """L2TPv2 (RFC 2661): headers, control messages and their AVPs as they stand on the wire; nothing judged.
 
-``parse`` is the reader of captures: it takes what it can read and says nothing of the rest. ``lab.l2tp``
-reads the same headers and AVPs strictly, from ``header`` and ``walk``.
+``parse`` is the reader of captures: it takes what it can read and says nothing of the rest. ``lab.l2tp``,
+which must answer what is wrong, begins with ``control_datagram`` and ``walk``.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,11 +16,11 @@ from lab.wire.l2tp_codes import Avp, ControlType
 __all__ = [
     "PORT",
     "Avp",
+    "ControlDatagram",
     "ControlType",
-    "L2tpHeader",
     "L2tpMessage",
     "RawAvp",
-    "header",
+    "control_datagram",
     "parse",
     "walk",
 ]
@@ -32,10 +33,14 @@ VERSION = 2
 MANDATORY, HIDDEN, RESERVED, LENGTH = 0x8000, 0x4000, 0x3C00, 0x03FF
 """Bits of the first word of an AVP (RFC 2661 4.1)."""
 AVP_HEAD = 6
+CONTROL_HEAD = 12
+"""Octets before the first AVP."""
+_CONTROL_HEAD = struct.Struct("!6H")
+_LAYOUT = HAS_LENGTH | HAS_SEQUENCE | HAS_OFFSET | PRIORITY
 
 
-class L2tpHeader(NamedTuple):
-    """What stands before the body of a datagram (RFC 2661 3.1); 0 for what is not there."""
+class ControlDatagram(NamedTuple):
+    """The header of a control message (RFC 2661 3.1), and its AVPs; none acknowledge (ZLB)."""
 
     flags: int
     length: int
@@ -44,7 +49,12 @@ class L2tpHeader(NamedTuple):
     ns: int
     nr: int
     body: bytes
-    """Behind the padding, and up to the length if there is one."""
+
+    @property
+    def well_formed(self) -> bool:
+        """It has numbers, neither offset nor priority, and the length that it says."""
+        layout_is_right = self.flags & _LAYOUT == HAS_LENGTH | HAS_SEQUENCE
+        return layout_is_right and self.length == CONTROL_HEAD + len(self.body)
 
 
 class RawAvp(NamedTuple):
@@ -95,45 +105,46 @@ class L2tpMessage:
 
 def parse(data: bytes) -> L2tpMessage | None:
     """Read an L2TPv2 datagram; None if it is cut short or of another version."""
-    head = header(data)
-    if head is None:
-        return None
-    if head.flags & CONTROL:
-        # A vendor's own AVPs and hidden ones are passed over.
-        avps = tuple(
-            (avp.kind, avp.value)
-            for avp in walk(head.body)
-            if not avp.head & HIDDEN and avp.vendor == 0
-        )
-        return L2tpMessage(head.tunnel_id, head.session_id, True, head.ns, avps, b"")
-    return L2tpMessage(head.tunnel_id, head.session_id, False, head.ns, (), head.body)
-
-
-def header(data: bytes) -> L2tpHeader | None:
-    """Read the header of an L2TPv2 datagram; None if it is cut short or of another version."""
     if len(data) < 6:
         return None
     flags = _word(data, 0)
     if flags & 0x000F != VERSION:
         return None
-    at, length = 2, 0
-    if flags & HAS_LENGTH:
-        length = _word(data, 2)
-        data = data[:length]
-        at = 4
-    sequenced = flags & HAS_SEQUENCE
-    if len(data) < at + 4 + (4 if sequenced else 0) + (2 if flags & HAS_OFFSET else 0):
+
+    control, has_length = bool(flags & CONTROL), bool(flags & HAS_LENGTH)
+    has_sequence, has_offset = bool(flags & HAS_SEQUENCE), bool(flags & HAS_OFFSET)
+    at = 2
+    if has_length:
+        data = data[: _word(data, 2)]
+        at += 2
+    if len(data) < at + 4 + 4 * has_sequence + 2 * has_offset:
         return None
 
     tunnel_id, session_id = _word(data, at), _word(data, at + 2)
     at += 4
-    ns = nr = 0
-    if sequenced:
-        ns, nr = _word(data, at), _word(data, at + 2)
+    sequence = 0
+    if has_sequence:
+        sequence = _word(data, at)
         at += 4
-    if flags & HAS_OFFSET:
+    if has_offset:
         at += 2 + _word(data, at)
-    return L2tpHeader(flags, length, tunnel_id, session_id, ns, nr, data[at:])
+
+    rest = data[at:]
+    if control:
+        # A vendor's own AVPs and hidden ones are passed over.
+        avps = tuple((a.kind, a.value) for a in walk(rest) if not (a.head & HIDDEN or a.vendor))
+        return L2tpMessage(tunnel_id, session_id, True, sequence, avps, b"")
+    return L2tpMessage(tunnel_id, session_id, False, sequence, (), rest)
+
+
+def control_datagram(data: bytes) -> ControlDatagram | None:
+    """Read a control message; None for data, another version, or what is cut short."""
+    if len(data) < CONTROL_HEAD:
+        return None
+    flags, length, tunnel_id, session_id, ns, nr = _CONTROL_HEAD.unpack_from(data)
+    if flags & (CONTROL | 0x000F) != CONTROL | VERSION:
+        return None
+    return ControlDatagram(flags, length, tunnel_id, session_id, ns, nr, data[CONTROL_HEAD:])
 
 
 def walk(body: bytes) -> Iterator[RawAvp]:

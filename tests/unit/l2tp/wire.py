@@ -58,6 +58,8 @@ class Wire:
         self.told: list[tuple[float, Peer, L2tpOutput]] = []
         self.sent: list[tuple[float, Peer, SendDatagram]] = []
         self.answers = self.connects = True
+        self.handlers: dict[Peer, Callable[[L2tpOutput], None]] = {}
+        """Nodes that do something else."""
         self.cut = False
         """The network carries nothing."""
         self.passes: Callable[[Peer, SendDatagram], bool] = lambda _source, _datagram: True
@@ -76,7 +78,7 @@ class Wire:
                         self._carry(peer, output)
                     else:
                         self.told.append((self.now, peer, output))
-                        self._react(output)
+                        self.handlers.get(peer, self._react)(output)
 
     def _react(self, output: L2tpOutput) -> None:
         if isinstance(output, CallAsked) and self.answers:
