@@ -178,7 +178,9 @@ def _write_result(value: ResultValue) -> bytes:
 
 def _read_cause(raw: bytes) -> Q931Cause:
     code, message = _CAUSE.unpack_from(raw)
-    return Q931Cause(code, message, raw[_CAUSE.size :].decode("ascii", "replace"))
+    # What is no ASCII must not stay, for the cause may be passed on to another peer.
+    advisory = raw[_CAUSE.size :].decode("ascii", "replace").replace("\ufffd", "?")
+    return Q931Cause(code, message, advisory)
 
 
 def _read_errors(raw: bytes) -> CallErrors | None:

@@ -78,7 +78,7 @@ class ControlConnection:
         self._until = 0.0
         """When a closed connection may be forgotten."""
         self._serial_number = 0
-        self._cleared_id = 0
+        self._cleared_ids: list[int] = []
 
     def __repr__(self) -> str:
         ids = f"{self.local_id}, peer's {self.remote_id}"
@@ -167,8 +167,9 @@ class ControlConnection:
         if self.delivery.overfull:
             self._lose(now)
         # xl2tpd (1.3.18, control.c) forgets a call that it has cleared only for a ZLB that names the call.
-        cleared_id, self._cleared_id = self._cleared_id, 0
-        self.delivery.acknowledge(cleared_id)
+        cleared_ids, self._cleared_ids = self._cleared_ids, []
+        for session_id in cleared_ids or [0]:
+            self.delivery.acknowledge(session_id)
         return ""
 
     def _deliver(self, arrived: Arrived, now: float) -> None:
@@ -211,7 +212,7 @@ class ControlConnection:
             call.refuse(flaw, now)
             return
         if message.kind is ControlType.CDN:
-            self._cleared_id = call.remote_id
+            self._cleared_ids.append(call.remote_id)
         call.hear(message, now)
 
     def _asked(self, message: ControlMessage, flaw: Flaw | None, now: float) -> None:

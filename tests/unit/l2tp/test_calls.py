@@ -143,13 +143,13 @@ def test_a_cdn_is_acknowledged_by_a_zlb_that_names_the_call() -> None:
     _, source, cdn = wire.sent[-1]
     assert source == LAC
     wire.wait(1)
-    acknowledged = l2tp.header(wire.sent[-1][2].data)
+    acknowledged = l2tp.control_datagram(wire.sent[-1][2].data)
     assert acknowledged is not None
     assert (acknowledged.session_id, acknowledged.body) == (call.local_id, b"")
 
     wire.planes[LNS].receive(cdn.data, LAC, wire.now)
     wire.collect()
-    repeated = l2tp.header(wire.sent[-1][2].data)
+    repeated = l2tp.control_datagram(wire.sent[-1][2].data)
     assert repeated is not None
     assert (repeated.session_id, repeated.body) == (0, b"")
 

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from lab.l2tp.call import L2tpCall
 from lab.l2tp.connection import ControlConnection
-from lab.l2tp.messages import MESSAGES, read_message, write_datagram, write_message
+from lab.l2tp.messages import MESSAGES, ControlMessage, read_message, write_datagram, write_message
 from lab.l2tp.outputs import ConnectionDown, L2tpOutput, SendDatagram
-from lab.l2tp.requests import IncomingCallRequest, LineConnection, OutgoingCallRequest
+from lab.l2tp.requests import Clearing, IncomingCallRequest, LineConnection, OutgoingCallRequest
 from lab.l2tp.states import L2tpState
 from lab.wire import l2tp
+from lab.wire.l2tp_codes import ControlType
 from tests.unit.examples import examples
 from tests.unit.l2tp.samples import SAMPLES, avp, body
 from tests.unit.l2tp.wire import LAC, LNS, Wire
@@ -50,8 +51,33 @@ def test_reading_never_raises(octets: bytes) -> None:
         again = read_message(write_message(reading.message))
         assert again.message == reading.message
         assert {*MESSAGES[reading.message.kind].needed} <= {*reading.message.avps}
+        passed_on(reading.message)
     l2tp.parse(octets)
     l2tp.control_datagram(octets)
+
+
+def passed_on(message: ControlMessage) -> None:
+    """What a peer says of a call can be said to another peer."""
+    wire = Wire()
+    ours, theirs = wire.connect()
+    match message.kind:
+        case ControlType.CDN | ControlType.StopCCN:
+            call = ours.place(IncomingCallRequest(), wire.now)
+            call.clear(Clearing.told(message), wire.now)
+        case ControlType.ICRQ:
+            ours.place(IncomingCallRequest.of(message), wire.now)
+        case ControlType.OCRQ:
+            theirs.place(OutgoingCallRequest.of(message), wire.now)
+        case ControlType.ICCN:
+            wire.connects = False
+            call = ours.place(IncomingCallRequest(), wire.now)
+            wire.wait(1)
+            assert call.connect(LineConnection.of(message), wire.now)
+        case _:
+            pass
+    wire.wait(1)
+    assert wire.planes[LAC].settled
+    assert wire.planes[LNS].settled
 
 
 Said = tuple[str, int, int, int, int, bytes]
