@@ -40,7 +40,7 @@ from lab.l2tp.outputs import (
 )
 from lab.l2tp.requests import Clearing, OutgoingCallRequest
 from lab.l2tp.settings import L2tpSettings
-from lab.l2tp.states import L2tpState, Machine
+from lab.l2tp.states import L2tpState
 from lab.linux import syscalls
 from lab.linux.nodes import Node
 from lab.linux.ppp_channels import TunnelIds
@@ -275,9 +275,8 @@ class I5Partition:
                 self._asked(call)
             case CallAccepted(call=call):
                 self._passing.answered(self._lending.leg(call))
-            case CallEstablished(call=call):
-                if call.machine is Machine.incoming_lns and call.line is not None:
-                    self._passing.connected(self._lending.leg(call), call.line)
+            case CallEstablished():
+                pass  # The gateway has had its ICCN, and a telephone call is up already.
             case CallCleared(call=call, clearing=why):
                 self._cleared(call, why)
             case LineErrorsTold() | LinkInfoTold():

@@ -1,13 +1,16 @@
 """What becomes of the calls that HMCs ask a partition for: no sockets, threads, clock or kernel here.
 
     HMC sends                  the partition does                         and when that has come
-    ICRQ                       IPsec and a tunnel to the first gateway    ICRP, once the gateway's has come;
-                               that answers, ICRQ in it                   ICCN follows ICCN
+    ICRQ                       IPsec and a tunnel to the first gateway    ICCN to the gateway at its ICRP, and
+                               that answers, ICRQ in it                   then ICRP to the HMC
     OCRQ                       OCRP; its modem dials                      OCCN, after CONNECT
     CDN, StopCCN, or nothing   the other end is cleared, too
 
 A gateway's IPsec and tunnel are shared by all calls to it, and go with the last. Until a gateway has answered
 a call, the next one is tried; after that a CDN goes through with its codes.
+
+The gateway's ICCN does not wait for the HMC's: PPP follows that at once, and the kernel passes it on before a
+program can pass ICCN on. A gateway loses PPP that comes before ICCN, and pppd sends LCP again after 3 s only.
 """
 
 from __future__ import annotations
@@ -23,8 +26,11 @@ from lab.i5.events import PassThroughAsked, PassThroughCleared, PassThroughJoine
 from lab.l2tp.requests import Clearing, LineConnection
 from lab.record.cause import GatewayCause
 from lab.ways.vpn.events import GatewayFailed
+from lab.wire.l2tp_codes import FramingType
 from tunnels.calling import FinalResult
 
+NO_LINE = LineConnection(0, FramingType.synchronous)
+"""Of a call that is on no line: so xl2tpd says it, too."""
 LINE = "line"
 """Who ends a call of a modem's, in an event."""
 
@@ -139,12 +145,6 @@ class CallPassing:
         self._diallings[near] = self._by_line[line] = dialling
         near.reply()
 
-    def connected(self, near: Leg, line: LineConnection) -> None:
-        """ICCN of an HMC: it goes on to the gateway."""
-        passage = self._passages.get(near)
-        if passage is not None and passage.far is not None and passage.near is near:
-            passage.far.connect(line)
-
     def cleared(self, leg: Leg, why: Clearing, by: str) -> None:
         """CDN of an HMC or a gateway, or their tunnel's end."""
         if (dialling := self._diallings.get(leg)) is not None:
@@ -159,7 +159,7 @@ class CallPassing:
     # Gateways.
 
     def answered(self, far: Leg) -> None:
-        """ICRP of a gateway: the two are joined, and the HMC gets its own."""
+        """ICRP of a gateway: the two are joined, the gateway gets ICCN, and then the HMC its own ICRP."""
         passage = self._passages.get(far)
         if passage is None or passage.answered:
             return
@@ -169,6 +169,7 @@ class CallPassing:
             self._end_passage(passage, clearing.CANNOT_JOIN, self._partition)
             return
         self._tell_joined(passage.client, passage.gateway.name, passage.near)
+        far.connect(NO_LINE)
         passage.near.reply()
 
     def gateway_up(self, name: str) -> None:

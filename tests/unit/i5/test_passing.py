@@ -6,7 +6,7 @@ import pytest
 
 from lab.i5 import clearing
 from lab.i5.events import PassThroughCleared
-from lab.l2tp.requests import Clearing, LineConnection
+from lab.l2tp.requests import Clearing
 from lab.record.cause import DialCause, GatewayCause
 from lab.wire.l2tp_codes import CdnResult, GeneralError
 from tests.unit.i5.world import CONNECTED, OTHER_HMC, World
@@ -16,7 +16,7 @@ BY_HMC = Clearing.call(CdnResult.administrative, "bye")
 UNUSED = ["secure vpn1", "open vpn1", "call vpn1", "join hmc vpn1"]
 
 
-def test_icrp_and_iccn_wait_for_the_gateway() -> None:
+def test_icrp_waits_for_the_gateway_whose_iccn_goes_first() -> None:
     world = World()
     near = world.call()
     assert (world.done, near.said) == (["secure vpn1"], [])
@@ -27,9 +27,8 @@ def test_icrp_and_iccn_wait_for_the_gateway() -> None:
     assert (world.done[2:], near.said, far.said) == (["call vpn1"], [], [])
     world.passing.answered(far)
     assert world.done == UNUSED
-    assert (near.said, far.said) == (["reply"], [])
-    world.passing.connected(near, LineConnection(1000000))
-    assert far.said == ["connect 1000000"]
+    assert (near.said, far.said) == (["reply"], ["connect 0"])
+    assert world.said == ["vpn1 connect 0", "hmc reply"]
     assert world.kinds == ["pass-through-asked", "pass-through-joined"]
 
 

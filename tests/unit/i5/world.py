@@ -17,22 +17,27 @@ CONNECTED = FinalResult("CONNECT 33600", None, 33600)
 class FakeLeg:
     """An L2TP call that does as the real one: CDN goes once."""
 
-    def __init__(self, name: str, session: int) -> None:
+    def __init__(self, name: str, session: int, all_said: list[str]) -> None:
         self.name = name
         self.session = session
         self.said: list[str] = []
+        self._all_said = all_said
         self.cleared: Clearing | None = None
 
     def reply(self) -> None:
-        self.said.append("reply")
+        self._say("reply")
 
     def connect(self, line: LineConnection) -> None:
-        self.said.append(f"connect {line.tx_bps}")
+        self._say(f"connect {line.tx_bps}")
 
     def clear(self, why: Clearing) -> None:
         if self.cleared is None:
             self.cleared = why
-            self.said.append("clear")
+            self._say("clear")
+
+    def _say(self, words: str) -> None:
+        self.said.append(words)
+        self._all_said.append(f"{self.name} {words}")
 
 
 class FakeLine:
@@ -54,6 +59,8 @@ class World:
 
     def __init__(self, modems: int = 1, *gateways: str) -> None:
         self.done: list[str] = []
+        self.said: list[str] = []
+        """What was said on all legs, in order."""
         self.events: list[Event] = []
         self.legs: list[FakeLeg] = []
         self.lines: list[FakeLine] = []
@@ -67,13 +74,13 @@ class World:
 
     def call(self, client: str = HMC) -> FakeLeg:
         """ICRQ of an HMC."""
-        self.legs.append(leg := FakeLeg(client, len(self.legs) + 1))
+        self.legs.append(leg := FakeLeg(client, len(self.legs) + 1, self.said))
         self.passing.incoming(client, leg)
         return leg
 
     def ask(self, number: str = "18005550100", client: str = HMC) -> FakeLeg:
         """OCRQ of an HMC."""
-        self.legs.append(leg := FakeLeg(client, len(self.legs) + 1))
+        self.legs.append(leg := FakeLeg(client, len(self.legs) + 1, self.said))
         self.passing.outgoing(client, leg, number)
         return leg
 
@@ -108,7 +115,7 @@ class World:
 
     def place_call(self, gateway: str) -> Leg:
         self.done.append(f"call {gateway}")
-        self.legs.append(leg := FakeLeg(gateway, len(self.legs) + 1))
+        self.legs.append(leg := FakeLeg(gateway, len(self.legs) + 1, self.said))
         return leg
 
     def dial(
