@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 START_S = 30.0
 
-_STRANGER = Clearing.connection(StopResult.not_authorized, "this host borrows nothing here")
+_NO_BORROWER = Clearing.connection(StopResult.not_authorized, "gateways borrow nothing here")
 _NO_ROOM = Clearing.connection(StopResult.general_error, error=GeneralError.no_resources)
 _SHUT_DOWN = Clearing.connection(StopResult.shutting_down)
 
@@ -225,7 +225,9 @@ class I5Partition:
         return True
 
     def _receive(self, data: bytes, peer: tuple[str, int]) -> None:
-        self._plane.receive(data, peer, time.monotonic())
+        # Whoever borrows nothing is not even answered.
+        if peer[0] in self._plan.addresses:
+            self._plane.receive(data, peer, time.monotonic())
 
     def _take_answers(self) -> None:
         for answer in self._outbox.take():
@@ -304,9 +306,7 @@ class I5Partition:
         # Of a gateway whose tunnel has ended ``gateway_down`` tells.
 
     def _send(self, output: SendDatagram) -> None:
-        address = self._plan.addresses.get(output.peer[0])
-        if address is not None:
-            self._carriers.send(output.data, address, output.peer)
+        self._carriers.send(output.data, self._plan.addresses[output.peer[0]], output.peer)
 
     def _client_of(self, connection: ControlConnection) -> str:
         """The HMC at the other end; empty if it is none."""
@@ -315,7 +315,7 @@ class I5Partition:
     def _tunnel_up(self, connection: ControlConnection) -> None:
         gateway = self._lending.gateway_of(connection)
         if not gateway and not self._client_of(connection):
-            connection.close(_STRANGER, time.monotonic())
+            connection.close(_NO_BORROWER, time.monotonic())
             return
         peer = connection.peer
         ids = TunnelIds(connection.local_id, connection.remote_id)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from lab import codec
 from lab.errors import ExpectationFailed, PathError
-from lab.inside import shared, visitors
+from lab.inside import deaths, shared, visitors
 from lab.inside.containers import NO_CONTAINERS, Containers
 from lab.inside.environment import command_environment
 from lab.inside.homeward import Homeward
@@ -229,13 +229,7 @@ class RunningLab:
 
     def die(self, name: str) -> None:
         """A node dies: no packet leaves or enters it any more, and its daemons are killed."""
-        planned = self.topology.node(name)
-        links.unplug(self.nodes[name], [i.name for i in planned.interfaces])
-        for daemon in self.nodes[name].daemons:
-            daemon.kill()
-        # What its kernel knew is gone with it.
-        for table in ("state", "policy"):
-            self.nodes[name].run(["ip", "xfrm", table, "flush"])
+        deaths.die(self._ground, name)
 
     def move_servers(self) -> None:
         """IBM's servers leave addresses for others, and the name server says so; the topology has moves."""

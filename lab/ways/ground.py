@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from lab.linux.nodes import Node
@@ -20,6 +20,14 @@ class NodeService(Protocol):
 
     def check(self) -> None:
         """Raise LabError if it broke."""
+
+
+@runtime_checkable
+class MortalService(NodeService, Protocol):
+    """A service in the lab's own process that can go as its node does, without power."""
+
+    def die(self) -> None:
+        """End at once, and tell no peer; ``check`` raises nothing for that."""
 
 
 class StartService(Protocol):

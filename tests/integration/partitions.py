@@ -61,6 +61,7 @@ class PartitionLab:
     nodes: dict[str, Node]
     record: Record
     folder: Path
+    ground: Ground = field(init=False)
     partition: I5Partition = field(init=False)
     events: list[Event] = field(default_factory=list)
     gateways: dict[str, list[Charon | Lns]] = field(default_factory=dict)
@@ -149,7 +150,7 @@ def partition_lab(
         capturing = start_capture(links.ports(topology), wires, folder / "wire")
         with capturing as capture, Teardown() as teardown:
             lab = PartitionLab(topology, nodes, Record(), folder)
-            ground = Ground(
+            lab.ground = ground = Ground(
                 topology=topology,
                 nodes=nodes,
                 record=lab.record,
@@ -161,6 +162,7 @@ def partition_lab(
                 teardown.enter("the bank", lig.start(ground, nodes["lig"]))
             teardown.add("i5", lab.own.close)
             lab.partition = lab.own.enter_context(partition.start(ground, nodes["i5"]))
+            ground.services["i5"] = lab.partition
             teardown.add("the peers", lab._stack.close)
             yield lab
         pcapng.convert(capture.spool)

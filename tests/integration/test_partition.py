@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from lab.i5 import clearing
 from lab.i5.events import PartitionDialled, PassThroughCleared, PassThroughJoined
+from lab.inside import deaths
+from lab.l2tp.control_plane import ControlPlane
+from lab.l2tp.outputs import SendDatagram
+from lab.l2tp.settings import L2tpSettings
 from lab.linux import links
 from lab.record.cause import DialCause, GatewayCause
 from lab.record.event import ModemProbed
@@ -51,6 +58,10 @@ def judge_control_messages(folder: Path) -> None:
     assert tshark(folder, "i5-lan", "-Y", bad) == []
 
 
+def sessions_of(lab: PartitionLab) -> list[str]:
+    return [name for name in lab.kernel_table() if name.startswith("sess")]
+
+
 # Its VPN.
 
 
@@ -78,8 +89,13 @@ def test_ppp_with_chap_runs_between_the_hmc_and_the_gateway(tmp_path: Path) -> N
         lab.partition.check()
         (cleared,) = lab.told(PassThroughCleared)
         assert (cleared.by, cleared.far, cleared.result) == ("hmc", "vpn1", CdnResult.carrier_lost)
+        # IPsec goes once StopCCN is acknowledged: the way to the gateway takes 20 ms.
+        assert all(sa.removed > cleared.time + 0.039 for sa in lab.record.esp if sa.node == "i5")
         gateway_log = (lab.nodes["vpn1"].log_dir / "xl2tpd.log").read_text()
         assert "Connection closed to 203.0.113.20, serial 1 (Goodbye!)" in gateway_log
+        assert "Connection closed to 203.0.113.20, port 1701 (no call needs it)" in gateway_log
+        # Nothing was sent twice.
+        assert "out of order" not in gateway_log
     assert threads_of_i5() == []
 
     judge_control_messages(tmp_path)
@@ -103,9 +119,10 @@ def test_calls_of_two_hmcs_share_ipsec_and_one_tunnel(tmp_path: Path) -> None:
         assert len(lab.record.ike) == 1
         # Two tunnels of the HMCs and one to the gateway, with three sessions on either side.
         assert sum(name.startswith("tunl") for name in lab.kernel_table()) == 3
-        assert sum(name.startswith("sess") for name in lab.kernel_table()) == 6
+        assert len(sessions_of(lab)) == 6
 
         first.hang_up()
+        wait_until("its sessions have gone", lambda: len(sessions_of(lab)) == 2, DEADLINE_S)
         argv = ["ping", "-c", "2", "-i", "0.2", sessions[2].peer_ip]
         assert "2 received" in lab.nodes["hmc-b"].run(argv)
         assert not all(sa.removed for sa in lab.record.esp)
@@ -181,10 +198,7 @@ def test_a_partition_that_dies_says_nothing_and_leaves_nothing(tmp_path: Path) -
         lab.start_gateway("vpn1")
         lab.lac("hmc").dial(DEADLINE_S)
         before = len(messages_so_far(lab))
-        links.unplug(lab.nodes["i5"], ["i5-lan"])
-        lab.partition.die()
-        for daemon in lab.nodes["i5"].daemons:
-            daemon.kill()
+        deaths.die(lab.ground, "i5")
         assert lab.kernel_table() == []
         assert [name for name in threads_of_i5() if name == "i5 i5"] == []
         lab.partition.check()
@@ -243,10 +257,16 @@ def test_ppp_with_pap_runs_between_the_hmc_and_atts_gateway(tmp_path: Path) -> N
     assert {*frames} == {hmc, i5}
 
 
-def test_every_octet_gets_through_in_both_framings(tmp_path: Path) -> None:
-    """The ends negotiate which characters are escaped; the framing of the line ends at the partition."""
+@pytest.mark.parametrize("option", ["", "default-asyncmap", "asyncmap a0000"])
+def test_every_octet_gets_through_in_both_framings(tmp_path: Path, option: str) -> None:
+    """The ends negotiate which characters are escaped; the framing of the line ends at the partition.
+
+    With ``default-asyncmap`` neither end may send a control character as it is (pppd(8)).
+    """
     with partition_lab(tmp_path, "modem") as lab:
         caller = lab.caller("hmc")
+        script = f"echo {option} >>/etc/ppp/options.i5"
+        lab.nodes["hmc"].run(["sh", "-c", script])
         link = caller.call(NUMBER, DEADLINE_S)
         wait_until("the gateway has opened the call", lambda: lab.record.lig[0].opened, DEADLINE_S)
         before = received(lab)
@@ -256,6 +276,9 @@ def test_every_octet_gets_through_in_both_framings(tmp_path: Path) -> None:
                 data = bytes(range(start, start + 32)) * 40
                 sender.sendto(data, ("203.0.113.129", 9))
         wait_until("every packet is there", lambda: received(lab) == before + 8, DEADLINE_S)
+        log = (lab.nodes["hmc"].log_dir / "pppd.log").read_text()
+        asked = re.findall(r"sent \[LCP ConfReq id=0x1 (?:<mru \d+> )?(?:<asyncmap (\w+)>)?", log)
+        assert asked[0] == {"": "0x0", "default-asyncmap": ""}.get(option, "0xa0000")
         caller.hang_up()
 
 
@@ -360,9 +383,35 @@ def test_a_partition_whose_modem_is_dead_says_so(tmp_path: Path) -> None:
         assert refused.value.words == "the partition has no modem"
 
 
+def test_who_borrows_nothing_gets_no_answer(tmp_path: Path) -> None:
+    with partition_lab(tmp_path, "modem") as lab:
+        stranger = L2tpSettings(host_name="stranger")
+        plane = ControlPlane(stranger, Random(1))
+        plane.open(("192.168.10.20", 1701), 0.0)
+        (asked,) = plane.take()
+        assert isinstance(asked, SendDatagram)
+        other = "192.168.10.99"
+        lab.nodes["hmc"].run(["ip", "address", "add", f"{other}/24", "dev", "i5-lan"])
+        for address, answered in ((other, False), ("192.168.10.10", True)):
+            with lab.nodes["hmc"].socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.bind((address, 0))
+                sender.settimeout(5)
+                sender.sendto(asked.data, asked.peer)
+                try:
+                    sender.recv(1500)
+                except TimeoutError:
+                    assert not answered
+                else:
+                    assert answered
+        lab.partition.check()
+
+
 def test_a_partition_that_goes_while_it_dials_hangs_up(tmp_path: Path) -> None:
     with partition_lab(tmp_path, "modem", with_calls(Outcome.no_answer)) as lab:
         caller = lab.caller("hmc")
         with pytest.raises(CallNotPlaced):
             caller.call(NUMBER, 5.0)
-    assert threads_of_i5() == []
+        began = time.monotonic()
+        lab.own.close()
+        assert time.monotonic() - began < 5
+        assert threads_of_i5() == []

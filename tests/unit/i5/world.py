@@ -132,6 +132,8 @@ class World:
     def join(self, one: Leg, other: Leg | DialledLine) -> bool:
         assert isinstance(one, FakeLeg)
         assert isinstance(other, FakeLeg | FakeLine)
+        # Else the HMC's first frames would come to nothing.
+        assert ("reply" if isinstance(other, FakeLeg) else "connect") not in one.said
         far = other.name if isinstance(other, FakeLeg) else other.number
         self.done.append(f"join {one.name} {far}")
         return self.joins
