@@ -49,7 +49,7 @@ from lab.record.cause import GatewayCause
 from lab.record.event import Tell
 from lab.record.record import Record
 from lab.teardown import Teardown
-from lab.wire.l2tp_codes import BearerType, GeneralError, StopResult
+from lab.wire.l2tp_codes import BearerType, FramingType, GeneralError, StopResult
 
 if TYPE_CHECKING:
     from lab.ways.ground import Ground
@@ -58,6 +58,8 @@ START_S = 30.0
 
 _NO_BORROWER = Clearing.connection(StopResult.not_authorized, "gateways borrow nothing here")
 _NO_ROOM = Clearing.connection(StopResult.general_error, error=GeneralError.no_resources)
+_BY_MODEM = FramingType.asynchronous
+"""What the lines of modems have; a peer that is offered more may ask for more (xl2tpd does)."""
 _SHUT_DOWN = Clearing.connection(StopResult.shutting_down)
 
 
@@ -152,6 +154,7 @@ class I5Partition:
         settings = L2tpSettings(
             host_name=plan.hostname,
             bearer=BearerType.analog if modems else None,
+            framing=_BY_MODEM if modems else _BY_MODEM | FramingType.synchronous,
             hello_s=plan.hello_s,
         )
         # The same numbers in every run of a topology.

@@ -138,10 +138,17 @@ class PartitionLab:
 
 @contextmanager
 def partition_lab(
-    folder: Path, name: str, change: Callable[[Topology], Topology] = lambda t: t
+    folder: Path,
+    name: str,
+    change: Callable[[Topology], Topology] = lambda t: t,
+    *,
+    modems: int = 1,
 ) -> Iterator[PartitionLab]:
     """A topology of ``tests/data/partition`` with its partition; tests start gateways and HMCs."""
-    topology = change(resolve.resolve(load.load(os.fspath(FILES / f"{name}.yaml")), b"partition"))
+    text = (FILES / f"{name}.yaml").read_text().replace("modems: 1 }", f"modems: {modems} }}")
+    file = folder / f"{name}.yaml"
+    file.write_text(text)
+    topology = change(resolve.resolve(load.load(os.fspath(file)), b"partition"))
     with ExitStack() as stack:
         wires = stack.enter_context(Node.create_bare("wires", folder))
         nodes = {n.name: stack.enter_context(Node.create(n, folder)) for n in topology.nodes}

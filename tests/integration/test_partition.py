@@ -253,6 +253,11 @@ def test_ppp_with_pap_runs_between_the_hmc_and_atts_gateway(tmp_path: Path) -> N
     hmc, i5 = "192.168.10.10", "192.168.10.20"
     sent = [line.split() for line in messages(tmp_path)]
     assert sent[3:7] == [[hmc, "7", NUMBER], [i5, "8"], [i5, "9"], [hmc, "14", "1"]]
+    # Asynchronous framing alone is asked for, and given.
+    asked = "l2tp.avp.message_type in {7, 9}"
+    framing = ("-e", "l2tp.avp.async_framing_type", "-e", "l2tp.avp.sync_framing_type")
+    kinds = tshark(tmp_path, "i5-lan", "-Y", asked, "-T", "fields", "-E", "separator=,", *framing)
+    assert {*kinds} == {"1,0"}
     frames = tshark(tmp_path, "i5-lan", "-Y", "pap", "-T", "fields", "-e", "ip.src")
     assert {*frames} == {hmc, i5}
 
@@ -339,6 +344,16 @@ def test_a_second_hmc_finds_the_modem_in_use(tmp_path: Path) -> None:
         second.call(NUMBER, DEADLINE_S)
         second.hang_up()
     assert ["192.168.10.20", "14", "4"] in [line.split() for line in messages(tmp_path)]
+
+
+def test_each_of_two_modems_has_a_call(tmp_path: Path) -> None:
+    with partition_lab(tmp_path, "modem", modems=2) as lab:
+        callers = [lab.caller("hmc"), lab.caller("hmc-b")]
+        found = [caller.call(NUMBER, DEADLINE_S) for caller in callers]
+        assert len({link.local_ip for link in found}) == 2
+        assert {e.device for e in lab.told(PartitionDialled)} == {"/dev/modem0", "/dev/modem1"}
+        for caller in callers:
+            caller.hang_up()
 
 
 def test_a_lost_carrier_clears_the_hmcs_call(tmp_path: Path) -> None:
