@@ -21,6 +21,8 @@ from lab.linux.ppp_channels import TunnelIds
 PORT = 1701
 Peer = tuple[str, int]
 _DATAGRAM_BYTES = 65535
+_MOST_AT_ONCE = 64
+"""Datagrams of one socket, before others, and the clock, have their turn."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Carriers:
     def _read(self, opened: socket.socket) -> None:
         # Nothing waits any more, or an ICMP error of an earlier datagram: the peer's silence tells as much.
         with contextlib.suppress(OSError):
-            while True:
+            for _ in range(_MOST_AT_ONCE):
                 self._receive(*opened.recvfrom(_DATAGRAM_BYTES))
 
     def send(self, data: bytes, address: str, peer: Peer) -> None:

@@ -21,6 +21,7 @@ from lab.l2tp.control_plane import ControlPlane
 from lab.l2tp.outputs import SendDatagram
 from lab.l2tp.settings import L2tpSettings
 from lab.linux import links
+from lab.machine import trials
 from lab.record.cause import DialCause, GatewayCause
 from lab.record.event import ModemProbed
 from lab.topology.model import Topology
@@ -60,6 +61,12 @@ def judge_control_messages(folder: Path) -> None:
 
 def sessions_of(lab: PartitionLab) -> list[str]:
     return [name for name in lab.kernel_table() if name.startswith("sess")]
+
+
+def test_the_doctor_tries_whether_channels_can_be_joined() -> None:
+    before = [*Path("/proc/self/fd").iterdir()]
+    assert trials.native_bridging() == "tried, works"
+    assert len([*Path("/proc/self/fd").iterdir()]) == len(before)
 
 
 # Its VPN.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -14,6 +15,7 @@ from lab.cli import doctor as verb
 from lab.engine import trial
 from lab.errors import BootError, PrerequisiteError
 from lab.kernel import KernelStatus
+from lab.linux import ppp_channels
 from lab.machine import doctor, packages, trials
 from lab.machine.doctor import DoctorCheck
 
@@ -286,3 +288,16 @@ def test_packages_are_read_with_their_proofs(tmp_path: Path) -> None:
 def test_the_installer_is_there_and_may_be_run() -> None:
     assert packages.INSTALLER.stat().st_mode & stat.S_IXUSR
     assert {package.needed for package in packages.packages()} == set(packages.Needed)
+
+
+def test_a_kernel_that_joins_no_channels_is_told_with_the_fix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+
+    monkeypatch.setattr(ppp_channels, "try_join", refuse)
+    with pytest.raises(PrerequisiteError, match="refused: Inappropriate ioctl") as refused:
+        trials.native_bridging()
+    assert "5.11" in refused.value.hint
+    assert "lab kernel build" in refused.value.hint
