@@ -96,12 +96,14 @@ class PartitionLab:
             end.ready()
         self.gateways[name] = ends
 
-    def lac(self, client: str, *, calls: int = 1) -> Lac:
+    def lac(
+        self, client: str, *, calls: int = 1, layout: SessionLayout = SessionLayout.sessions
+    ) -> Lac:
         """The xl2tpd of an HMC that borrows the VPN."""
         (way,) = vpn.plans(self.topology)
         (below,) = pass_through.plans(self.topology)
         borrower = below.borrower(client)
-        own = replace(way.client(client), sessions=calls, layout=SessionLayout.sessions)
+        own = replace(way.client(client), sessions=calls, layout=layout)
         server = replace(way.servers[0], gateway="i5", address=borrower.partition_address)
         lac = Lac(
             self.nodes[client], own, server, borrower.address, self.record, self.events.append

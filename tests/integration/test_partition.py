@@ -28,6 +28,7 @@ from lab.topology.model import Topology
 from lab.topology.telephone import CallRule, ModemFault, Outcome
 from lab.wait import wait_until
 from lab.ways.vpn.events import GatewayFailed
+from lab.ways.vpn.plan import SessionLayout
 from lab.wire.l2tp_codes import CdnResult
 from tests.integration.partitions import (
     DEADLINE_S,
@@ -117,15 +118,22 @@ def test_ppp_with_chap_runs_between_the_hmc_and_the_gateway(tmp_path: Path) -> N
     assert {*outside} == {I5, "129.42.160.16"}
 
 
-def test_calls_of_two_hmcs_share_ipsec_and_one_tunnel(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", SessionLayout)
+def test_calls_of_two_hmcs_share_ipsec_and_one_tunnel(
+    tmp_path: Path, layout: SessionLayout
+) -> None:
     with partition_lab(tmp_path, "vpn") as lab:
         lab.start_gateway("vpn1")
-        first, second = lab.lac("hmc", calls=2), lab.lac("hmc-b")
+        first, second = lab.lac("hmc", calls=2, layout=layout), lab.lac("hmc-b")
         sessions = [*first.dial(DEADLINE_S), *second.dial(DEADLINE_S)]
         assert len({session.local_ip for session in sessions}) == 3
         assert len(lab.record.ike) == 1
-        # Two tunnels of the HMCs and one to the gateway, with three sessions on either side.
-        assert sum(name.startswith("tunl") for name in lab.kernel_table()) == 3
+        # The tunnels of the HMCs and one to the gateway, with three sessions on either side.
+        of_hmcs = 2 if layout is SessionLayout.sessions else 3
+        assert len(lab.kernel_table()) - len(sessions_of(lab)) == of_hmcs + 1
+        for session in sessions[:2]:
+            argv = ["ping", "-c", "2", "-i", "0.2", "-I", session.interface, session.peer_ip]
+            assert "2 received" in lab.nodes["hmc"].run(argv)
         assert len(sessions_of(lab)) == 6
 
         first.hang_up()
@@ -162,6 +170,26 @@ def test_the_hmc_hears_which_gateways_gave_no_way(tmp_path: Path) -> None:
         assert lab.record.ike == []
         lab.partition.check()
     judge_control_messages(tmp_path)
+
+
+@pytest.mark.parametrize("direction", ["ip saddr", "ip daddr"])
+def test_without_either_direction_of_port_1701_there_is_no_ike(
+    tmp_path: Path, direction: str
+) -> None:
+    with partition_lab(tmp_path, "vpn") as lab:
+        lab.start_gateway("vpn1")
+        hook = "input" if direction == "ip saddr" else "output"
+        chain = f"add chain ip lost c {{ type filter hook {hook} priority -300; }}"
+        rule = f"add rule ip lost c {direction} {HMC} udp dport 1701 drop"
+        if hook == "output":
+            rule = f"add rule ip lost c {direction} {HMC} udp sport 1701 drop"
+        lab.nodes["i5"].run(["nft", f"add table ip lost; {chain}; {rule}"])
+        with pytest.raises(GatewayGivesNone, match="Maximum retries exceeded"):
+            lab.lac("hmc").dial(DEADLINE_S)
+        assert lab.record.ike == []
+        assert lab.record.ike_failed == []
+        assert lab.events == []
+    assert tshark(tmp_path, "i5-lan", "-Y", "isakmp") == []
 
 
 def test_a_gateway_that_stops_answering_clears_the_hmcs_call(tmp_path: Path) -> None:
