@@ -159,8 +159,7 @@ class L2tpCall:
             self.clearing = clearing or Clearing.for_flaw(self._misplaced(signal), of_call=True)
         self.state = transition.to
         if transition.send is not None:
-            to = 0 if transition.send in (ControlType.ICRQ, ControlType.OCRQ) else self.remote_id
-            self.connection.send(self._message(transition.send), to, now)
+            self.connection.send(self._message(transition.send), self.remote_id, now)
         if transition.tell is not None:
             self._tell(transition.tell, message)
         return True

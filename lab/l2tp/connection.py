@@ -173,8 +173,6 @@ class ControlConnection:
         return ""
 
     def _deliver(self, arrived: Arrived, now: float) -> None:
-        if self.state is L2tpState.closed:
-            return
         reading = read_message(arrived.body)
         self.passed_over.extend(reading.passed_over)
         message = reading.message

@@ -99,7 +99,8 @@ class ControlPlane:
     def _receive(self, data: bytes, source: Peer, now: float) -> str:
         head = l2tp.control_datagram(data)
         if head is None:
-            return "no control message of L2TPv2"
+            seen = l2tp.parse(data)
+            return "no L2TPv2" if seen is None or seen.control else "data"
         if not head.well_formed:
             return "malformed header"
         if head.tunnel_id:

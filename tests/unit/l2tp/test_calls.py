@@ -190,7 +190,14 @@ def test_reports_of_a_line() -> None:
     assert theirs.tell_link_info(accm, wire.now)
     assert not theirs.tell_line_errors(errors, wire.now)
     wire.wait(1)
-    assert [event.errors for event in wire.of(LNS, LineErrorsTold)] == [errors]
+    # Once a minute is enough (RFC 2661 6.13).
+    assert not call.tell_line_errors(errors, wire.now)
+    wire.wait(58)
+    assert not call.tell_line_errors(errors, wire.now)
+    wire.wait(2)
+    assert call.tell_line_errors(CallErrors(7), wire.now)
+    wire.wait(1)
+    assert [e.errors for e in wire.of(LNS, LineErrorsTold)] == [errors, CallErrors(7)]
     assert [event.accm for event in wire.of(LAC, LinkInfoTold)] == [accm]
 
 

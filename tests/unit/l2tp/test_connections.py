@@ -7,6 +7,7 @@ import pytest
 from lab.l2tp.avps import ResultValue
 from lab.l2tp.messages import (
     ControlMessage,
+    write_datagram,
     write_message,
 )
 from lab.l2tp.outputs import (
@@ -132,6 +133,23 @@ def test_stopccn_is_acknowledged_again() -> None:
     assert not hand.plane.connections
     hand.say(stop)
     assert hand.plane.ignored["no such tunnel"] == 1
+
+
+@pytest.mark.parametrize(("window", "most"), [(1, 1), (2, 2), (None, 4), (9, 9)])
+def test_the_window_that_the_peer_tells_is_kept(window: int | None, most: int) -> None:
+    hand = HandMade()
+    hand.establish(**({} if window is None else {"receive_window_size": window}))
+    (connection,) = hand.plane.connections.values()
+    for _ in range(60):
+        connection.place(IncomingCallRequest(), hand.now)
+    got = hand.nr
+    under_way = []
+    for _ in range(30):
+        hand.hear()
+        under_way.append(hand.nr - got)
+        got += 1
+        hand.plane.receive(write_datagram(hand.tunnel_id, 0, hand.ns, got, b""), LAC, hand.now)
+    assert max(under_way) == most
 
 
 # Addresses.

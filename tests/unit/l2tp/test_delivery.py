@@ -115,6 +115,27 @@ def test_a_timeout_halves_the_threshold_and_goes_back_to_one() -> None:
     assert rounds(end, 7, 6) == [2, 4, 4, 5, 6, 7]
 
 
+def test_the_congestion_window_does_not_grow_beyond_the_peers() -> None:
+    end = End()
+    end.push(100)
+    for acked in range(1, 41):
+        end.ack(acked)
+    assert end.delivery.due is not None
+    end.delivery.tick(end.delivery.due)
+    # Half of four: slow start ends at two.
+    assert rounds(end, 40, 4) == [2, 2, 3, 4]
+
+
+def test_a_window_that_is_told_late_is_kept() -> None:
+    """SCCRP acknowledges SCCRQ, which opens the congestion window, and then it says that one is all."""
+    end = End()
+    end.push(1)
+    end.ack(1)
+    end.delivery.open_window(1)
+    end.push(3)
+    assert end.numbers() == [0, 1]
+
+
 @pytest.mark.parametrize("window", [1, 2, 4])
 def test_the_peers_window_is_kept(window: int) -> None:
     end = End()
@@ -200,6 +221,7 @@ def test_half_of_the_numbers_are_old(old: int) -> None:
     """With 0 as the last received number, 32769 to 65535 come before it (RFC 2661 5.8)."""
     end = End(window=65536)
     end.hear(0, 0, b"a")
+    end.delivery.acknowledge()
     assert end.hear(old, 0, b"old") == []
     assert end.delivery.ack_wanted
 

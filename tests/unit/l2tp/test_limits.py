@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lab.l2tp.avps import AvpValue
 from lab.l2tp.messages import (
     ControlMessage,
@@ -78,3 +80,29 @@ def test_a_peer_that_asks_and_never_acknowledges_is_given_up() -> None:
     (down,) = (event for event in hand.told if isinstance(event, ConnectionDown))
     assert down.clearing.by is ClearedBy.silence
     assert connection.state is L2tpState.closed
+
+
+@pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        ("", "no L2TPv2"),
+        ("00020001000200", "data"),
+        ("4802001000010002000000000000ffff", "data"),
+        ("000100010002ffff", "no L2TPv2"),
+        ("c803000c0000000000000000", "no L2TPv2"),
+        ("c802000c00000000000000", "no L2TPv2"),
+        ("c802000c0000000000000000", "no tunnel ID"),
+        ("c802000d0000000000000000", "malformed header"),
+        ("c802000c000000000000000000", "malformed header"),
+        ("8802000c0000000000000000", "malformed header"),
+        ("c002000c0000000000000000", "malformed header"),
+        ("ca02000c0000000000000000", "malformed header"),
+        ("c902000c0000000000000000", "malformed header"),
+        ("c802000c0001000000000000", "no such tunnel"),
+    ],
+)
+def test_what_is_ignored_is_counted_by_reason(octets: str, reason: str) -> None:
+    hand = HandMade()
+    hand.plane.receive(bytes.fromhex(octets), LAC, hand.now)
+    assert hand.plane.ignored == {reason: 1}
+    assert hand.plane.take() == []

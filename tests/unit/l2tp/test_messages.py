@@ -191,6 +191,12 @@ def test_a_message_that_must_not_be_sent_is_not(message: ControlMessage) -> None
         write_message(message)
 
 
+def test_a_cause_of_any_octets_can_be_passed_on() -> None:
+    cause = read_value(Avp.q931_cause_code, bytes.fromhex("00ff2062fc7379"))
+    assert cause == Q931Cause(255, 0x20, "b?sy")
+    assert write_value(Avp.q931_cause_code, cause).hex() == "00ff20623f7379"
+
+
 ICRP = avp(0, "000b"), avp(14, "0007")
 FLAWS = [
     pytest.param(body(*ICRP, avp(99)), GeneralError.unknown_mandatory_avp, "99", id="unknown"),
@@ -296,3 +302,7 @@ def test_the_judge_reads_the_same() -> None:
     assert seen.control_type == ControlType.CDN
     assert seen.number(Avp.assigned_session_id) == 9
     assert seen.result == "result 2, error 6: no line"
+    # What is cut short is not taken for a shorter value.
+    cut = l2tp.parse(data[:-1])
+    assert cut is not None
+    assert cut.avp(Avp.assigned_session_id) == b""
