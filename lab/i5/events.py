@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from lab.record.cause import DialCause
-from lab.record.event import Event
+from lab.record.event import Event, kinds_of
 
 
 class PassThroughAsked(Event, topic="L2TP"):
@@ -78,3 +78,6 @@ class PassThroughCleared(Event, topic="L2TP"):
         codes = f"result {self.result}, error {self.error}"
         said = f": {self.words}" if self.words else ""
         return f"{self.source} clears {self.client}'s call, by {self.by} ({codes}{said})"
+
+
+KINDS = kinds_of(__name__)

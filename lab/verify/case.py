@@ -11,6 +11,7 @@ from heapq import merge
 from math import inf
 from pathlib import Path
 
+from lab.i5 import events as partition
 from lab.ibm import events as ibm
 from lab.record import story
 from lab.record.container_event import ContainerEnded
@@ -75,6 +76,7 @@ class Case(Premises):
             *proxy.KINDS,
             *ibm.KINDS,
             *direct.KINDS,
+            *partition.KINDS,
             CalledByOne,
             ContainerEnded,
             DaemonEnded,
