@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,7 +105,9 @@ class Lac(Xl2tpd):
         local_address: str,
         record: Record,
         tell: Tell,
+        gateways: Mapping[str, str] | None = None,
     ) -> None:
+        """``gateways``, by their addresses in PPP: whose sessions they are that a partition takes."""
         sections = lac_sections(client, server)
         options = {
             section.options_file: client_options(client, node.log_dir / f"pppd-{number}.log")
@@ -119,6 +121,7 @@ class Lac(Xl2tpd):
         self._tell = tell
         self._sections = sections
         self._seen = _Seen()
+        self._gateways = gateways or {}
 
     def dial(self, deadline_s: float) -> tuple[PppSession, ...]:
         """Place the calls and wait until IPCP is open on each; raises GatewayGivesNone."""
@@ -216,6 +219,7 @@ class Lac(Xl2tpd):
             call.session.local_ip = link.local_ip
             call.session.peer_ip = link.peer_ip
             call.session.mtu = link.mtu
+            call.session.gateway = self._gateways.get(link.peer_ip, call.session.gateway)
             call.session.opened = now
 
     # What the log says.

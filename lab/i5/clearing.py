@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -50,8 +51,12 @@ NOT_CONNECTED: Mapping[DialCause, Clearing] = {
 
 def no_gateway(reasons: Mapping[str, str]) -> Clearing:
     """No VPN gateway has taken a call; ``reasons`` by gateway, in the order in which they were asked."""
-    told = "; ".join(f"{gateway}: {why}" for gateway, why in reasons.items())
-    return _general(told)
+    told = [f"{gateway}: {why}" for gateway, why in reasons.items()]
+    if len("; ".join(told)) > MOST_BYTES:
+        # Each has an equal share, and no word is cut.
+        share = MOST_BYTES // len(told) - len("; ")
+        told = [textwrap.shorten(each, share, placeholder="...") for each in told]
+    return _general("; ".join(told))
 
 
 def lost_gateway(gateway: str, why: str) -> Clearing:

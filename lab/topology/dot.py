@@ -246,13 +246,15 @@ def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[Node
 
 
 def _tunnelled(topology: Topology) -> set[tuple[str, str]]:
-    """The plugs (segment, node) between agents and the far ends of their tunnels."""
+    """The plugs (segment, node) between the two ends of tunnels."""
     found: set[tuple[str, str]] = set()
     for way in topology.ways:
         route = route_map.trace(topology, [way])
-        before = route.stops[: route.tunnel_end(way)]
-        segments = {segment.name for stop in before for segment in stop.onward}
-        found |= {plug for plug in route.plugs if plug[0] in segments}
+        start, end = route.tunnel_start(way), route.tunnel_end(way)
+        segments = {segment.name for stop in route.stops[start:end] for segment in stop.onward}
+        outside = {node.name for stop in route.stops[:start] for node in stop.nodes}
+        plugs = (plug for plug in route.plugs if plug[1] not in outside)
+        found |= {plug for plug in plugs if plug[0] in segments}
     return found
 
 

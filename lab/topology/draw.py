@@ -9,7 +9,7 @@ from itertools import groupby
 from lab import ways
 from lab.names import all_of, count
 from lab.topology import modem_family, route_map, shown, units
-from lab.topology.model import AllowRule, Firewall, NodePlan, Segment, Topology, Way
+from lab.topology.model import AllowRule, Firewall, NodePlan, Role, Segment, Topology, Way
 from lab.topology.own_rules import find
 from lab.topology.route_map import TELEPHONE, RouteMap
 from lab.topology.telephone import CallRule, ModemLine
@@ -50,7 +50,7 @@ def _heading(topology: Topology) -> Iterator[str]:
 
 def _ladder(topology: Topology, way: Way) -> Iterator[str]:
     route = route_map.trace(topology, [way])
-    end = route.tunnel_end(way)
+    start, end = route.tunnel_start(way), route.tunnel_end(way)
     labels = iter(ways.stage(way.kind, "picture").tunnel_labels(topology, way) if end else ())
     zone = ""
     if len(topology.ways) > 1:
@@ -64,16 +64,17 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
             # Of several gateways the first is taken; of several agents' hosts all call home.
             used = first or node.name in way.agents
             row = f"  {head:<10}{'●' if used else '◌'} {node.name:<10}{_about(topology, node)}"
-            edge = _edge(end, number, first, node is stop.nodes[-1])
+            edge = _edge(start, end, number, first, node is stop.nodes[-1])
             yield _with_edge(row, edge, "")
             head = ""
 
         for segment in stop.onward:
             row = f"  {'':<10}┃   {segment.name:<7} {_wire(segment)}"
-            yield _with_edge(row, "│", next(labels, "")) if number < end else row
+            hidden = start <= number < end
+            yield _with_edge(row, "│", next(labels, "")) if hidden else row
             if segment.subnet6:
                 row = f"  {'':<10}┃   {'':<7} {segment.subnet6}"
-                yield _with_edge(row, "│", "") if number < end else row
+                yield _with_edge(row, "│", "") if hidden else row
         for lines in _by_number(stop.lines):
             yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(topology, lines[0])}"
 
@@ -82,11 +83,11 @@ def _with_edge(row: str, edge: str, label: str) -> str:
     return f"{row:<66}{edge} {label}".rstrip()
 
 
-def _edge(end: int, number: int, first: bool, last: bool) -> str:
-    """What the tunnel looks like beside a node; it runs from stop 0 to stop ``end``."""
-    if not end or number > end:
+def _edge(start: int, end: int, number: int, first: bool, last: bool) -> str:
+    """What the tunnel looks like beside a node; it runs from stop ``start`` to stop ``end``."""
+    if not end or not start <= number <= end:
         return ""
-    if number == 0 and first:
+    if number == start and first:
         return "┐"
     if number == end and last:
         return "┘"
@@ -116,6 +117,8 @@ def _about(topology: Topology, node: NodePlan) -> str:
     if lines:
         return f"{node.uplink.ip}  {count(lines, 'modem')}"
 
+    if node.role is Role.i5:
+        return f"{', '.join(node.uplink.ips)}  i5/OS"
     runs = shown.runs(topology, node)
     if not node.service_addresses:
         return runs

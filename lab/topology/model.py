@@ -213,6 +213,11 @@ class Way:
         """The nodes where a tunnel of the way may end, in the order of trying; none without a tunnel."""
         return ()
 
+    @property
+    def tunnel_start(self) -> str:
+        """The node where it begins, if that is not the agent's host."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
@@ -284,6 +289,15 @@ class Topology:
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
+
+    def below(self, way: Way) -> Way | None:
+        """The way that another one runs over; None if that runs over the wires or the telephone."""
+        return self.way(way.over) if way.over else None
+
+    def kinds_of(self, way: Way) -> tuple[str, ...]:
+        """A way's kind, and that of the way below."""
+        below = self.below(way)
+        return (way.kind, below.kind) if below is not None else (way.kind,)
 
     def ways_of(self, agent: str) -> tuple[Way, ...]:
         """An agent's ways home, in the order in which they are tried; none of another node."""

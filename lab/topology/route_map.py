@@ -36,10 +36,15 @@ class RouteMap:
     zones: dict[str, Zone]
 
     def tunnel_end(self, way: Way) -> int:
-        """The number of the stop at which a way's tunnel ends, which begins at stop 0; 0 without a tunnel."""
+        """The number of the stop at which a way's tunnel ends; 0 without a tunnel."""
         ends = {*way.tunnel_ends}
         names = ({node.name for node in stop.nodes} for stop in self.stops)
         return next((number for number, here in enumerate(names) if ends & here), 0)
+
+    def tunnel_start(self, way: Way) -> int:
+        """The number of the stop at which it begins: not that of the agents, if another node lends it."""
+        names = ({node.name for node in stop.nodes} for stop in self.stops)
+        return next((number for number, here in enumerate(names) if way.tunnel_start in here), 0)
 
     def on_path(self, node: str) -> bool:
         return any(plug[1] == node for plug in self.plugs)

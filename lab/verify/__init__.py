@@ -51,7 +51,8 @@ def _of_whom(case: Case, entry: Requirement, finding: Finding) -> Finding:
 
 def _spared(case: Case, entry: Requirement) -> str:
     """Why a finding says nothing about ways that led no agent home, as others did."""
-    names = [way.name for way in case.topology.ways if way.kind == entry.kind]
+    own = {name for agent in case.topology.callers for name in agent.ways}
+    names = [w.name for w in case.topology.ways if w.name in own and case.goes_by(entry.kind, w)]
     tries = case.tried(entry.kind)
     # Who has no way of the kind says nothing of it, also by a call home that failed.
     having = [a for a in case.topology.callers if {*a.ways} & {*names}] or case.topology.callers

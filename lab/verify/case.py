@@ -23,10 +23,11 @@ from lab.service import events as remote_service
 from lab.service.server import events as server
 from lab.telephony import events as telephony
 from lab.topology.model import AllowRule, Topology
-from lab.verify import sightings, telephone_calls
+from lab.verify import inside_esp, passed_on, sightings, telephone_calls
 from lab.verify.networks import is_in
+from lab.verify.passed_on import ClearCall, ClearL2tp, PassedCall
 from lab.verify.premises import Premises, mac
-from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence, put_data_together
+from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
 from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.ways.direct import events as direct
 from lab.ways.direct.events import ServerTested
@@ -286,42 +287,39 @@ class Case(Premises):
     @cached_property
     def all_insides(self) -> list[Inside]:
         """What the ESP on the outside wire carries; a packet that is there twice counts once."""
-        found, known = [], set()
-        for sighting in self.esp:
-            key = (sighting.sealed.spi, sighting.sealed.sequence)
-            if sighting.opened.inner is not None and key not in known:
-                known.add(key)
-                found.append((sighting, sighting.opened.inner))
-        # Who encrypts may have been given fragments, and so may who puts IP into PPP.
-        outer = [(sighting.opened.key, sighting.frame.time, inner) for sighting, inner in found]
-        whole = fragments.put_together(outer)
-        inside = [
-            self._inside(each, packet) for (each, _), packet in zip(found, whole, strict=True)
-        ]
-        put_data_together(inside)
-        return inside
+        return self._opened[0]
 
-    def _inside(self, sighting: EspSighting, packet: Packet) -> Inside:
-        sa = sighting.opened.key
-        ends = {packet.source, packet.destination}
-        if sa is not None:
-            ends |= {sa.source, sa.destination}
-        client = next((self.agent_addresses[ip] for ip in ends if ip in self.agent_addresses), "")
-        gateway = next((self.gateways[ip] for ip in ends if ip in self.gateways), "")
-        is_l2tp = packet.uses_udp(l2tp.PORT) and not packet.is_fragment
-        datagram = l2tp.parse(packet.payload) if is_l2tp else None
-        frame = ppp.parse(datagram.ppp) if datagram and not datagram.control else None
-        data = decode.parse_ip(frame.body) if frame and frame.protocol == ppp.IP else None
-        outgoing = packet.destination in self.gateways
-        return Inside(sighting.frame, packet, client, gateway, outgoing, datagram, frame, data)
+    @cached_property
+    def clear(self) -> list[ClearL2tp]:
+        """What HMCs and the partitions that they borrow from say to each other in clear (OUT-27)."""
+        return passed_on.read_clear(self)
+
+    @cached_property
+    def clear_calls(self) -> list[ClearCall]:
+        """The calls that HMCs asked partitions for, to be passed on."""
+        return passed_on.clear_calls(self.clear)
+
+    @property
+    def passed_calls(self) -> list[PassedCall]:
+        """The calls that partitions passed on into their ESP, for calling home and for remote service."""
+        return self._opened[1]
+
+    @cached_property
+    def _opened(self) -> tuple[list[Inside], list[PassedCall]]:
+        return inside_esp.read(self)
 
     def control(self, kind: l2tp.ControlType, client: str = "") -> list[Inside]:
-        """L2TP control messages of one type, retransmissions left out."""
+        """L2TP control messages of one type, retransmissions left out.
+
+        Of a partition's tunnel nothing says for whom it is: it counts for each client that borrows from it.
+        """
+        wanted = {client, self.lender(client)} - {""}
         found: dict[tuple[str, str, int, int, int], Inside] = {}
         for item in self.insides:
-            if item.l2tp and item.l2tp.control_type == kind and client in ("", item.client):
+            own = not wanted or item.client in wanted
+            if own and item.l2tp and item.l2tp.control_type == kind:
                 own_id = item.l2tp.number(l2tp.Avp.assigned_tunnel_id)
-                key = (item.client, item.gateway, item.l2tp.tunnel_id, own_id, item.l2tp.sequence)
+                key = (item.end, item.gateway, item.l2tp.tunnel_id, own_id, item.l2tp.sequence)
                 found.setdefault(key, item)
         return list(found.values())
 
@@ -387,8 +385,9 @@ class Case(Premises):
         return telephone_calls.put_together(telephone, self.record, self.events, self.all_carried)
 
     def sa_installed(self, client: str) -> float:
-        """When a client first had an ESP SA in each direction; 0 if it never had."""
-        sas = [sa for sa in self.record.esp if sa.node == client]
+        """When a client, or who lends it the VPN, first had an ESP SA in each direction; 0 if never."""
+        ends = self.ipsec_ends(client)
+        sas = [sa for sa in self.record.esp if sa.node in ends]
         out = [sa.added for sa in sas if sa.destination in self.gateways]
         back = [sa.added for sa in sas if sa.source in self.gateways]
         return max(min(out), min(back)) if out and back else 0.0

@@ -15,6 +15,7 @@ from lab.topology.terminal import TERMINAL_PORT
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.outbound import clear_l2tp
+from lab.verify.passed_on import ClearL2tp
 from lab.wire import ppp
 from lab.wire.decode import (
     ESP,
@@ -116,6 +117,8 @@ def check_g3(case: Case) -> Finding:
     encrypted = {(s.frame.segment, s.frame.number) for s in case.esp if s.opened.icv_good}
     frames = case.frames(*case.outsides)
     for frame in frames:
+        if frame.ip and case.is_pass_through(frame.ip):
+            continue
         if frame.ethertype in ETHERTYPE_PPPOE:
             check.object(f"PPPoE on {frame.segment}", [frame])
         if frame.ip and (name := _tunnel_of_ppp(frame.ip)):
@@ -143,7 +146,7 @@ def _tunnel_of_ppp(packet: Packet) -> str:
 def check_g4(case: Case) -> Finding:
     """No protocol of a path that is not in use."""
     own = " and ".join(
-        dict.fromkeys(_wires(w.kind).title(case.topology) for w in case.topology.ways)
+        filter(None, dict.fromkeys(_wires(w.kind).title(case.topology) for w in case.topology.ways))
     )
     way = case.outsides[-1]
     check = Check("g4", f"{own} and no other path's protocol leaves by {way}{_silent_text(case)}")
@@ -198,18 +201,22 @@ def _protocol(packet: Packet) -> str:
 
 def check_g5(case: Case) -> Finding:
     """No credential in clear."""
+    but = ", but for user names in the L2TP that is in clear (OUT-27)" if case.clear else ""
     check = Check(
-        "g5", "no key, secret, user name or system identification is in clear on any wire"
+        "g5", f"no key, secret, user name or system identification is in clear on any wire{but}"
     )
     credentials = _credentials(case)
     frames: list[Frame] = [frame for found in case.wire.values() for frame in found]
     # By PAP the password is in clear on the telephone line (P-11); nowhere else, and nothing else is.
     frames += [i.frame for i in case.carried if i.ppp and i.ppp.protocol != ppp.PAP]
+    named = {id(seen.frame) for seen in case.clear if _says_name(seen)}
+    users = {a.user.encode() for _, a in find(case.topology, PppAccount)}
     everything = b"\0".join(frame.data for frame in frames)
     somewhere = [(name, value) for name, value in credentials if value in everything]
     for frame in frames if somewhere else ():
         for name, value in somewhere:
-            if value in frame.data and not _is_typed_at_terminal(case, frame, value):
+            own = id(frame) in named and value in users
+            if value in frame.data and not (own or _is_typed_at_terminal(case, frame, value)):
                 check.object(f"{name} is in clear on {frame.segment}", [frame])
     for name, value in credentials:
         if any(value.decode() in said.text for said in case.dialogue):
@@ -221,6 +228,11 @@ def check_g5(case: Case) -> Finding:
         f"{count(len(credentials), 'credential')} looked for in {count(len(frames), 'frame')}, "
         "none found"
     )
+
+
+def _says_name(seen: ClearL2tp) -> bool:
+    """Whether a datagram of pass-through says who calls: L2TP's Host Name, CHAP's Name (RFC 1994 4.1)."""
+    return seen.l2tp.control or (seen.ppp is not None and seen.ppp.protocol == ppp.CHAP)
 
 
 def _is_typed_at_terminal(case: Case, frame: Frame, value: bytes) -> bool:

@@ -113,8 +113,9 @@ def is_ah(packet: Packet) -> bool:
 
 
 def clear_l2tp(case: Case) -> list[Frame]:
-    """UDP 1701 in clear, on any wire."""
-    return [frame for frame, packet in case.all_packets() if packet.uses_udp(l2tp.PORT)]
+    """UDP 1701 in clear, on any wire, but between an HMC and the partition that it borrows from."""
+    found = [entry for entry in case.all_packets() if entry[1].uses_udp(l2tp.PORT)]
+    return [frame for frame, packet in found if not case.is_pass_through(packet)]
 
 
 def check_out_02(case: Case) -> Finding:
@@ -205,7 +206,7 @@ def check_out_03(case: Case) -> Finding:
         f"{nat}{second_nat.claim(case)}"
         f"{', and that is who the server sees' if case.has_record and not case.why_no_ledger else ''}",
     )
-    right = case.outer_addresses | case.outer_proxies
+    right = case.outer_addresses | case.outer_proxies | case.outer_partitions
     for frame, packet in case.leaving:
         if packet.source not in right:
             check.object(f"a packet leaves with source {packet.source}", [frame])
@@ -242,15 +243,20 @@ def check_out_03(case: Case) -> Finding:
 
 def _sources_text(case: Case) -> str:
     if not case.snat:
-        return case.agents_text()
+        return " and ".join([case.agents_text(), *_lenders(case)])
     own = sorted(case.outer_addresses - {case.public_address})
     by_ipv6 = f", or by IPv6 from {' and '.join(own)}, which no NAT changes" if own else ""
     return f"the firewall's {case.public_address}{by_ipv6}"
 
 
+def _lenders(case: Case) -> list[str]:
+    """The partitions whose IPsec is an agent's, with their addresses."""
+    return [f"{name} ({ip})" for ip, name in case.partitions.items()]
+
+
 def _object_to_private(case: Case, check: Check) -> None:
-    own = {*case.agent_addresses, *case.proxies}
-    hidden = own - case.outer_addresses - case.outer_proxies
+    own = {*case.agent_addresses, *case.proxies, *case.partitions}
+    hidden = own - case.outer_addresses - case.outer_proxies - case.outer_partitions
     for frame in case.outside_frames:
         ends = {frame.ip.source, frame.ip.destination} if frame.ip else set()
         for private in sorted(ends & hidden):

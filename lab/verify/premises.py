@@ -11,7 +11,9 @@ from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS, Speaks
 from lab.topology.telephone import Lig
 from lab.verify.service_told import ServiceTold
 from lab.ways.dial import plan as dial
+from lab.ways.pass_through import plan as pass_through
 from lab.ways.vpn import plan as vpn
+from lab.wire import l2tp
 from lab.wire.decode import ICMP, ICMP_ERRORS, TCP, UDP, Packet, parse_quoted
 
 
@@ -25,8 +27,9 @@ class Premises(ServiceTold):
 
     @cached_property
     def uplinks(self) -> tuple[str, ...]:
-        """The agents' own wires: towards the Internet, if any way leads there."""
-        return tuple(dict.fromkeys(node.uplink.segment for node in self.agents))
+        """The wires of agents, and of who lends them a VPN: towards the Internet, if any way leads there."""
+        lenders = (self.topology.node(name) for name in dict.fromkeys(self.partitions.values()))
+        return tuple(dict.fromkeys(node.uplink.segment for node in (*self.agents, *lenders)))
 
     @cached_property
     def exits(self) -> tuple[str, ...]:
@@ -99,6 +102,53 @@ class Premises(ServiceTold):
     def agent_addresses(self) -> dict[str, str]:
         """Address on the uplink to the agent's host, of IPv4 and of IPv6."""
         return {ip: node.name for node in self.agents for ip in node.uplink.ips}
+
+    @cached_property
+    def partitions(self) -> dict[str, str]:
+        """The addresses from which partitions of i5/OS speak to gateways for agents, and the partitions."""
+        lenders = dict.fromkeys(p.partition for p in vpn.plans(self.topology) if p.partition)
+        return {ip: name for name in lenders for ip in self.topology.node(name).uplink.ips}
+
+    @cached_property
+    def outer_partitions(self) -> set[str]:
+        """Those of them that the Internet sees: SNAT hides those of IPv4."""
+        own = {*self.partitions}
+        return {ip for ip in own if family_of(ip) is Family.ipv6} if self.snat else own
+
+    @cached_property
+    def vpn_ends(self) -> dict[str, str]:
+        """Address to node, of whoever may speak to a gateway: agents' hosts and partitions."""
+        return {**self.agent_addresses, **self.partitions}
+
+    @cached_property
+    def _in_clear(self) -> set[frozenset[str]]:
+        """The addresses between which L2TP is in clear (OUT-27): of an HMC, and of the partition for it."""
+        plans = pass_through.plans(self.topology)
+        return {frozenset((b.address, b.partition_address)) for p in plans for b in p.borrowers}
+
+    def is_pass_through(self, packet: Packet) -> bool:
+        """Whether a packet is L2TP in clear between an HMC and the partition that it borrows from."""
+        own = frozenset((packet.source, packet.destination)) in self._in_clear
+        return own and packet.uses_udp(l2tp.PORT)
+
+    def cuts(self, agent: str) -> list[float]:
+        """As of an agent; a partition's own connections also go, and come, with the calls of who borrows."""
+        found = super().cuts(agent)
+        borrowers = [name for name in self.topology.agents if self.lender(name) == agent]
+        for name in borrowers:
+            found += super().cuts(name)
+            found += [trial.started for trial in self.record.tries if trial.agent == name]
+            found += [moment for both in self.borrowed for moment in both]
+        return sorted({*found})
+
+    def lender(self, agent: str) -> str:
+        """The partition whose VPN an agent borrows; empty if it borrows none."""
+        own = (way for way in self.topology.ways_of(agent) if isinstance(way, vpn.VpnPlan))
+        return next((way.partition for way in own if way.partition), "")
+
+    def ipsec_ends(self, agent: str) -> set[str]:
+        """The nodes at which an agent's IPsec begins: its own host, or the partition that lends it."""
+        return {connection.client for connection in self.connections(agent)}
 
     @cached_property
     def outer_addresses(self) -> set[str]:

@@ -16,7 +16,7 @@ def claim(case: Case) -> str:
 
 def judge(case: Case, check: Check) -> str:
     """Each sends from its own address if it does NAT, else from whose address it was; what was seen."""
-    told, right = "", case.outer_addresses | case.outer_proxies
+    told, right = "", case.outer_addresses | case.outer_proxies | case.outer_partitions
     for router in case.topology.routers:
         if router.snat:
             right = {_outer(case, router)}

@@ -50,8 +50,10 @@ class Inside:
     """The ESP packet's."""
     packet: Packet
     """The IP packet in it."""
+    end: str
+    """The node at the customer's end of the ESP: an agent's host, or a partition; empty if unknown."""
     client: str
-    """The agent's host at the one end; empty if neither end is one."""
+    """The agent's host whose it is; a partition's own name where that does not show; empty if unknown."""
     gateway: str
     outgoing: bool
     l2tp: L2tpMessage | None

@@ -68,6 +68,11 @@ class Trail:
         """Whether what the agent sends is inside a VPN."""
 
     @property
+    def end(self) -> str:
+        """The node where the IPsec connection begins."""
+        return self.client
+
+    @property
     def gateway(self) -> str:
         return self.connection.gateway if self.connection else ""
 
@@ -94,7 +99,7 @@ class Trail:
         return [
             item
             for item in self.case.insides
-            if item.client == self.client and item.gateway == self.gateway
+            if item.client in (self.client, self.end) and item.gateway == self.gateway
         ]
 
     @cached_property
@@ -215,6 +220,30 @@ class Trail:
         """Whether a node is the customer's firewall."""
         firewall = self.case.topology.firewall
         return firewall is not None and firewall.node == node
+
+
+class LentTrail(Trail):
+    """One client on a way by the VPN that a partition of i5/OS lends, and a connection of the partition's."""
+
+    @property
+    def end(self) -> str:
+        return self.case.lender(self.client)
+
+    @property
+    def caller(self) -> str:
+        return self.client
+
+    @property
+    def lookup_node(self) -> str:
+        return self.client
+
+    @property
+    def _near_node(self) -> str:
+        return self.end
+
+    @property
+    def _own_addresses(self) -> list[str]:
+        return [ip for ip, name in self.case.partitions.items() if name == self.end]
 
 
 class DialTrail(Trail):

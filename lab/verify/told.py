@@ -42,10 +42,13 @@ class Told:
         """Whether an agent's ways began anew between two times."""
         return any(since <= cut <= until for cut in self.cuts(agent))
 
+    def goes_by(self, kind: str, way: Way | None) -> bool:
+        """Whether a way is of a kind, or runs over one that is."""
+        return way is not None and kind in self.topology.kinds_of(way)
+
     def has_way(self, kind: str, agent: str, at: float) -> bool:
-        """Whether an agent had a way of a kind at a time."""
-        way = self.way_of(agent, at)
-        return way is not None and way.kind == kind
+        """Whether an agent had a way of a kind at a time, or one over such a way."""
+        return self.goes_by(kind, self.way_of(agent, at))
 
     def settled(self, agent: str) -> Way | None:
         """The last way that came up for an agent, and not as a backup on trial; None if none did."""
@@ -59,14 +62,17 @@ class Told:
 
     def only_by(self, kind: str, at: float) -> bool:
         """Whether at a time nothing but a way of this kind should have been used."""
-        if all(way.kind == kind for way in self.topology.ways):
+        if all(self.goes_by(kind, way) for way in self.topology.ways):
             return True
         ways = [self.way_of(agent, at) for agent in self.topology.agents]
         trying = any(t.started <= at < t.ended for t in self.record.tries)
-        return not trying and all(way is not None and way.kind == kind for way in ways)
+        return not trying and all(self.goes_by(kind, way) for way in ways)
 
     def kinds_at(self, at: float) -> set[str]:
-        """The kinds of the ways that agents had at a time, were trying to bring up, or had failed to."""
+        """The kinds of the ways that agents had at a time, were trying to bring up, or had failed to.
+
+        Not those of the ways below: what these carry is the upper way's.
+        """
         return {kind for agent in self.topology.agents for kind in self.kinds_of(agent, at)}
 
     def kinds_of(self, agent: str, at: float) -> set[str]:
@@ -92,11 +98,11 @@ class Told:
         return any(trial.own and trial.agent == agent for trial in self.record.tries)
 
     def tried(self, kind: str, agent: str = "") -> list[WayTry]:
-        """The tries to bring up a way of a kind."""
+        """The tries to bring up a way of a kind, or one over such a way."""
         return [
             trial
             for trial in self.record.tries
-            if self.topology.way(trial.way).kind == kind and agent in ("", trial.agent)
+            if self.goes_by(kind, self.topology.way(trial.way)) and agent in ("", trial.agent)
         ]
 
     def concerned(self, kind: str) -> tuple[str, ...]:
@@ -107,7 +113,7 @@ class Told:
         having = [
             agent
             for agent in self.topology.agents
-            if any(way.kind == kind for way in self.topology.ways_of(agent))
+            if any(self.goes_by(kind, way) for way in self.topology.ways_of(agent))
         ]
         used = [agent for agent in having if not self._did_without(kind, agent)]
         return tuple(used or having)

@@ -44,7 +44,7 @@ class Fault:
         """Whether the calls home of a topology's agents get through: perhaps by another way."""
         befallen = {self.need.kind, *self.need.also}
         spared = (
-            any(way.kind not in befallen for way in topology.ways_of(agent))
+            any(not befallen & {*topology.kinds_of(way)} for way in topology.ways_of(agent))
             for agent in topology.agents
         )
         if self.survives or self.backed_up(topology):

@@ -12,6 +12,7 @@ from lab.topology import load, resolve
 from lab.topology.errand_kinds import DOWNLOADS
 from lab.ways import faults, service_faults
 from lab.ways.dial.plan import dialers
+from lab.ways.pass_through import faults as pass_through_faults
 from lab.ways.proxy import faults as proxy_faults
 from lab.ways.vpn.plan import connections, plans
 from tests.integration.labs import Ran, Runs, lab
@@ -31,9 +32,9 @@ TELLING = {
     "wrong-psk": "different pre-shared keys",
     "wrong-identity": "nobody.callhome-lab.invalid",
     "no-common-proposal": "NO-PROPOSAL-CHOSEN",
-    "drop-udp-500": "UDP 500 (IKE) from hmc",
+    "drop-udp-500": "UDP 500 (IKE) from ",
     "drop-udp-4500": "UDP 4500 (NAT traversal) from hmc",
-    "drop-esp": "ESP (protocol 50) from hmc",
+    "drop-esp": "ESP (protocol 50) from ",
     "vpn1-silent": "does not pass them on; vpn2 took over",
     "gateways-silent": "vpn2 (207.25.252.196) is silent",
     "gateway-dies": "ceased to answer in mid-session",
@@ -43,6 +44,10 @@ TELLING = {
     "tampered-esp": "1 ESP packet altered by internet",
     "replayed-esp": "1 ESP packet sent a second time by internet",
     "small-mtu": "vanish at internet",
+    "i5-silent": "i5 (203.0.113.20) is silent",
+    "udp-1701-one-way": "UDP 1701 goes one way",
+    "i5-vpn-refused": "does not let i5 (203.0.113.20) establish the VPN",
+    "i5-dies": "i5 (203.0.113.20) died in mid-session",
     "no-dialtone": "heard no dial tone",
     "busy": "18005550100 is busy",
     "no-answer": "18005550100 rings, and nobody takes the call",
@@ -104,6 +109,12 @@ def applicable(name: str) -> list[str]:
     return [fault.name for fault in faults.applicable(topology)]
 
 
+OF_PARTITION = tuple(fault.name for fault in pass_through_faults.FAULTS)
+LENT = (
+    *("wrong-psk", "no-common-proposal", "drop-udp-500", "drop-esp", "vpn1-silent", "gateway-dies"),
+    *("gateways-silent", "wrong-chap-secret", "pool-empty", "small-mtu"),
+)
+"""What comes out otherwise where a partition lends the VPN: told of the partition, or of the HMC."""
 BY_TWO = "line-drops", "slow-training", "wrong-pap-password"
 """What is tried with two HMCs, too: in mid-session, on the line, before PPP is up."""
 OF_PROXIES = tuple(fault.name for fault in proxy_faults.FAULTS)
@@ -116,6 +127,7 @@ AFTER_A_CALL = "addresses-pinned"
 """It befalls the second call home, after IBM's servers have moved."""
 FAULTY = [
     *((name, fault) for name in WITH_FAULTS for fault in applicable(name)),
+    *(("pass-through-vpn", fault) for fault in (*OF_PARTITION, *LENT)),
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
     *(("proxy-failover", fault) for fault in applicable("proxy-failover") if fault in OF_PROXIES),
     *(("direct-cgnat", fault) for fault in BEHIND_TWO_NATS),
@@ -220,8 +232,21 @@ def test_nothing_is_left_over_and_nothing_leaks(faulty: Ran) -> None:
     assert faulty.record.leftovers == []
 
 
+NO_IKE = "i5-silent", "udp-1701-one-way"
+
+
+@pytest.mark.parametrize("faulty", [("pass-through-vpn", f) for f in NO_IKE], indirect=True)
+def test_without_udp_1701_both_ways_the_partition_begins_no_ike(faulty: Ran) -> None:
+    """OUT-28: not a packet, of IKE or of anything else, leaves for the gateways."""
+    assert [*faulty.record.ike, *faulty.record.ike_failed] == []
+    assert not [p for _, p in faulty.case.leaving if p.destination in faulty.case.gateways]
+
+
 @pytest.mark.parametrize(
-    "faulty", [p for p in FAULTY if "vpn" in p[0]], indirect=True, ids="-".join
+    "faulty",
+    [p for p in FAULTY if "vpn" in p[0] and p[1] not in NO_IKE],
+    indirect=True,
+    ids="-".join,
 )
 def test_no_reason_is_a_heap_of_log_lines(faulty: Ran) -> None:
     assert faulty.record.ike or faulty.record.ike_failed

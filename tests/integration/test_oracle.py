@@ -12,9 +12,8 @@ from tests.integration.labs import Runs
 
 pytestmark = pytest.mark.kernel
 
-WIRES = [
-    (name, segment) for name in ("vpn", "vpn-nat", "direct") for segment in load.load(name).links
-]
+NAMES = "vpn", "vpn-nat", "pass-through-vpn", "direct"
+WIRES = [(name, segment) for name in NAMES for segment in load.load(name).links]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -27,6 +27,7 @@ GOOD: dict[str, Plan] = {
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
     "vpn-rekeyed": ("vpn", "--", "sh", "-c", "ping -q -c 5 -i 600 $LAB_PROBE"),
+    "pass-through-vpn": ("pass-through-vpn",),
     "dial": ("dial",),
     "dial-two-hmcs": ("dial-two-hmcs",),
     "proxy": ("proxy",),
@@ -66,6 +67,7 @@ FAULTY_TOPOLOGIES = (
     "simplified",
     "ursf",
     "esa-linux",
+    "pass-through-vpn",
 )
 """A fault is recorded with the first of these that it applies to."""
 
@@ -82,6 +84,8 @@ ELSEWHERE = (
     ("vpn", "small-mtu"),
     ("dial", "small-mtu"),
     ("vpn-two-hmcs", "wrong-chap-secret"),
+    ("pass-through-vpn", "wrong-psk"),
+    ("pass-through-vpn", "vpn1-silent"),
     ("dial-two-hmcs", "busy"),
     ("dial-two-hmcs", "wrong-pap-password"),
     ("service-vpn", "inbound-not-enabled"),

@@ -209,6 +209,7 @@ def test_environment() -> None:
         *command_environment(_model("proxy"), "hmc", "out"),
         *command_environment(_model("traditional"), "hmc", "out"),
         *command_environment(_model("vpn-nat"), "hmc", "out"),
+        *command_environment(_model("pass-through-vpn"), "hmc", "out"),
     }
     assert told > set(command_environment(_model("dial"), "lig", "out"))
 

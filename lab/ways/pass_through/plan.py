@@ -17,6 +17,8 @@ class Borrower:
     address: str
     partition_address: str
     """Both on the wire that the two have in common; UDP 1701 at either end (OUT-28)."""
+    segment: str
+    """That wire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +46,9 @@ def plans(topology: Topology) -> tuple[PassThroughPlan, ...]:
 def below(topology: Topology, way: Way) -> PassThroughPlan | None:
     """The way to a partition that another way runs over; None if it runs over none."""
     return next((each for each in plans(topology) if each.name == way.over), None)
+
+
+def lent_to(topology: Topology, agent: str) -> PassThroughPlan | None:
+    """The way to the partition that lends an agent its VPN; None if none does."""
+    own = (way for way in topology.ways_of(agent) if way.kind == "vpn")
+    return next((lower for way in own if (lower := below(topology, way)) is not None), None)

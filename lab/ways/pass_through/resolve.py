@@ -42,4 +42,5 @@ def _borrower(site: Site, client: str, partition: str) -> Borrower:
         hostname=f"{client}.{CUSTOMER_DOMAIN}",
         address=site.ip(link, client),
         partition_address=site.ip(link, partition),
+        segment=link,
     )

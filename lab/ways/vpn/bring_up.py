@@ -2,13 +2,14 @@
 
 The order of the papers is kept (P-07, OUT-21): nothing of L2TP before the SA is installed, no route before
 IPCP is open. Gateways are tried in the way's order (R-07); one is given up whole before the next is asked.
+Where a partition of i5/OS lends its VPN (OUT-27), the client has L2TP and PPP alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.errors import ProtocolError
 from lab.linux import routes
@@ -18,6 +19,7 @@ from lab.record.record import PppSession, Record
 from lab.teardown import Teardown
 from lab.wait import comes_true
 from lab.ways.ground import Ground, WayDriver
+from lab.ways.pass_through import plan as pass_through
 from lab.ways.vpn import own_client
 from lab.ways.vpn import plan as model
 from lab.ways.vpn.events import GatewayFailed, L2tpUp
@@ -42,9 +44,10 @@ def start(ground: Ground) -> Iterator[Vpn]:
 
 @dataclass(slots=True)
 class _Tunnel:
-    """A client's connection that stands."""
+    """A client's L2TP that stands, and what it is in."""
 
-    connection: IpsecConnection
+    connection: IpsecConnection | None
+    """The client's own; None where a partition lends one."""
     lac: Lac
 
 
@@ -67,10 +70,13 @@ class Vpn(WayDriver):
     def _start(self, *, clients: bool = True) -> None:
         """Start the daemons that do not run yet, of both ends, all before the first is waited for."""
         connections = model.connections(self._topology)
+        lenders = {way.partition for way in model.plans(self._topology)}
         own = {each.node for each in self._topology.own_programs}
         new: list[Charon | Lns] = []
         for name in dict.fromkeys(n for c in connections for n in (c.client, c.gateway)):
             mine = tuple(c for c in connections if name in (c.client, c.gateway))
+            if name in lenders:
+                continue  # The partition has its own charon.
             self._hear(name)
             # A gateway's own program has run from the start.
             if name in {*self._charons, *own} or not (clients or mine[0].gateway == name):
@@ -112,8 +118,9 @@ class Vpn(WayDriver):
         # A gateway of the user's own tells nothing.
         own = (
             c
-            for c in model.connections(self._topology)
-            if c.client not in self._charons and c.gateway in self._charons
+            for way in model.plans(self._topology)
+            for c in way.connections
+            if not way.partition and c.client not in self._charons and c.gateway in self._charons
         )
         own_client.tell(self._ground, own, self._charons, self._lnss)
 
@@ -126,10 +133,11 @@ class Vpn(WayDriver):
 
     def up_again(self, way: VpnPlan, agent: str) -> None:
         """Replace a way that has died: the gateways that were not in use first."""
-        dead = self._tunnels[agent].connection.gateway
+        lost = self._tunnels[agent].connection
         self.give_up(way, agent)
-        others = [gateway for gateway in way.gateways if gateway != dead]
-        self._bring_up(way, agent, (*others, dead))
+        dead = [lost.gateway] if lost is not None else []
+        others = [gateway for gateway in way.gateways if gateway not in dead]
+        self._bring_up(way, agent, (*others, *dead))
 
     def _bring_up(self, way: VpnPlan, client: str, gateways: tuple[str, ...]) -> None:
         plan = way.client(client)
@@ -152,9 +160,13 @@ class Vpn(WayDriver):
     ) -> tuple[str, tuple[PppSession, ...]]:
         """The first gateway that gives a plan's sessions, and these; each other one is given up before.
 
+        A partition that lends its VPN tries them by itself.
+
         Raises ProtocolError, with what is ``lacking`` and the reason of each gateway tried.
         """
         client, reasons = plan.client, []
+        if way.partition:
+            return self._lent(way, plan, record, lacking)
         for gateway in gateways:
             try:
                 return gateway, self._open(way.connection(client, gateway), plan, way, record)
@@ -182,6 +194,32 @@ class Vpn(WayDriver):
         lac.launch()
         lac.ready()
         return lac.dial(DIAL_DEADLINE_S)
+
+    def _lent(
+        self, way: VpnPlan, plan: L2tpClient, record: Record, lacking: str
+    ) -> tuple[str, tuple[PppSession, ...]]:
+        """The sessions of a plan by the partition, which says nothing of the gateway but in PPP."""
+        client = plan.client
+        below = pass_through.below(self._topology, way)
+        assert below is not None, "a way with a partition runs over one"
+        borrower = below.borrower(client)
+        # To the HMC the partition is the server: it takes the tunnel and the calls.
+        server = replace(way.servers[0], gateway=way.partition, address=borrower.partition_address)
+        gateways = {each.ppp.local_ip: each.gateway for each in way.servers}
+        node = self._nodes[client]
+        lac = Lac(node, plan, server, borrower.address, record, self._story.tell, gateways)
+        self._tunnels[client] = _Tunnel(None, lac)
+        lac.launch()
+        lac.ready()
+        try:
+            sessions = lac.dial(DIAL_DEADLINE_S)
+        except GatewayGivesNone as error:
+            self._ground.check()
+            self._story.tell(error.event)
+            self._close(client)
+            why = f"{client} has {lacking}: {way.partition}: {error.message}"
+            raise ProtocolError(why) from error
+        return sessions[0].gateway, sessions
 
     # For something else than calling home.
 
@@ -230,7 +268,8 @@ class Vpn(WayDriver):
         if tunnel is None or not tunnel.lac.alive:
             return False
         sessions = tunnel.lac.refresh()
-        return self._established(tunnel) and bool(sessions) and not any(s.closed for s in sessions)
+        standing = bool(sessions) and not any(s.closed for s in sessions)
+        return standing and (tunnel.connection is None or self._established(tunnel.connection))
 
     @property
     def _ends(self) -> list[Lns | Lac]:
@@ -260,21 +299,29 @@ class Vpn(WayDriver):
         }
 
     def lost(self, way: VpnPlan, agent: str) -> bool:
-        """Whether an agent's way has died: waits as long as dead peer detection may take (RFC 3706)."""
+        """Whether an agent's way has died: waits as long as dead peer detection may take (RFC 3706).
+
+        Of a VPN that a partition lends, the client knows by PPP's echoes alone (RFC 1661 5.8).
+        """
         tunnel = self._tunnels.get(agent)
         if tunnel is None:
             return True
 
         connection = tunnel.connection
-        detection_s = connection.dpd_delay_s + connection.dpd_timeout_s
-        budget_s = detection_s + _ike_budget_s(connection) + GRACE_S
-        fact = f"{agent}'s charon finds {connection.gateway} dead"
+        if connection is None:
+            client = way.client(agent)
+            detection_s = client.lcp_echo_interval_s * (client.lcp_echo_failures + 1)
+            budget_s, fact = detection_s + GRACE_S, f"{agent}'s pppd finds {way.partition} dead"
+        else:
+            detection_s = connection.dpd_delay_s + connection.dpd_timeout_s
+            budget_s = detection_s + _ike_budget_s(connection) + GRACE_S
+            fact = f"{agent}'s charon finds {connection.gateway} dead"
         return comes_true(fact, lambda: not self.healthy(way, agent), budget_s, every_s=0.5)
 
-    def _established(self, tunnel: _Tunnel) -> bool:
-        charon = self._charons[tunnel.connection.client]
+    def _established(self, connection: IpsecConnection) -> bool:
+        charon = self._charons[connection.client]
         return charon.alive and any(
-            sa.name == tunnel.connection.name and sa.established for sa in charon.ike_sas()
+            sa.name == connection.name and sa.established for sa in charon.ike_sas()
         )
 
     # Down.
@@ -288,7 +335,7 @@ class Vpn(WayDriver):
         if tunnel is not None:
             tunnel.lac.stop()
             # Somebody in the node may have ended it, and its SAs with it.
-            if self._charons[client].alive:
+            if tunnel.connection is not None and self._charons[client].alive:
                 self._charons[client].terminate(tunnel.connection)
 
     def _hang_up(self) -> None:

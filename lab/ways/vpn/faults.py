@@ -139,10 +139,15 @@ def _meddle(action: str) -> Callable[[Topology], Topology]:
 
 
 FAULTS: tuple[Fault, ...] = (
-    Fault("wrong-psk", "the HMC has another pre-shared key than the gateways", VPN, _wrong_psk),
+    Fault(
+        "wrong-psk",
+        "the customer's end has another pre-shared key than the gateways",
+        VPN,
+        _wrong_psk,
+    ),
     Fault(
         "wrong-identity",
-        "the HMC calls itself by a name that no gateway knows",
+        "the customer's end calls itself by a name that no gateway knows",
         VPN,
         _wrong_identity,
     ),

@@ -114,8 +114,9 @@ def _established(case: Case, check: Check) -> list[Negotiation]:
             frames_of(s for n in found for s in n.messages),
         )
     for client in {node.name for node in case.vpn_agents} if case.has_record else ():
-        if not any(each.source == client for each in case.record.ike):
-            check.object(f"{client} has no IKE SA")
+        ends = case.ipsec_ends(client)
+        if not any(each.source in ends for each in case.record.ike):
+            check.object(f"{' and '.join(sorted(ends))} has no IKE SA")
     check.show(frames_of(s for n in done for s in n.messages[:9]))
     return done
 
@@ -167,15 +168,15 @@ def _judge_keepalives(case: Case, check: Check) -> int:
         packet = frame.ip
         if packet is None and frame.ethertype == ETHERTYPE_IPV4:
             last.clear()  # It may have been a keepalive, before it was altered.
-        if packet is None or packet.source not in case.agent_addresses:
+        if packet is None or packet.source not in case.vpn_ends:
             continue
         if packet.destination_port != isakmp.NAT_T_PORT:
             continue
         ends = (packet.source, packet.destination)
         before = last.get(ends, frame.time)
         silence = frame.time - before
-        agent = case.agent_addresses[packet.source]
-        down = case.has_record and case.is_cut(agent, before, frame.time)
+        node = case.vpn_ends[packet.source]
+        down = case.has_record and case.is_cut(node, before, frame.time)
         if silence > KEEPALIVE_S + SLACK_S and not down:
             check.object(f"{packet.source} sent nothing for {silence:.1f} s, no keepalive", [frame])
         last[ends] = frame.time
@@ -222,10 +223,11 @@ def check_p_01(case: Case) -> Finding:
 def _judge_end(case: Case, check: Check) -> None:
     """That IKE came about, for each client."""
     for node in case.vpn_agents if case.has_record else ():
-        if not any(each.source == node.name for each in case.record.ike):
-            failed = [each for each in case.record.ike_failed if each.source == node.name]
+        ends = case.ipsec_ends(node.name)
+        if not any(each.source in ends for each in case.record.ike):
+            failed = [each for each in case.record.ike_failed if each.source in ends]
             why = f": {failed[-1].why}" if failed else ""
-            check.object(f"no gateway authenticated {node.name} by its key{why}")
+            check.object(f"no gateway authenticated {' and '.join(sorted(ends))} by its key{why}")
 
 
 def _asked_text(case: Case) -> str:

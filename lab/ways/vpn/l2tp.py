@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from lab.names import count
 from lab.record.daemon_event import DaemonEnded
 from lab.service.events import HostScanned
+from lab.verify import passed_on
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import clear_l2tp
@@ -49,25 +51,27 @@ def check_p_03(case: Case) -> Finding:
 
 def check_p_07(case: Case) -> Finding:
     """The L2TP tunnel is created only when IPsec is there."""
+    but = "".join(f", but between {name} and {case.lender(name)}" for name in _borrowers(case))
     check = Check(
         "P-07",
         "the first SCCRQ comes after the client's ESP SAs are installed; no UDP 1701 is in clear "
-        "on any wire, and none was refused for want of IPsec",
+        f"on any wire{but}, and none was refused for want of IPsec",
     )
     waits = []
     for node in case.vpn_agents:
         requests = case.control(ControlType.SCCRQ, node.name)
         installed = case.sa_installed(node.name)
+        end = case.lender(node.name) or node.name
         if not requests:
-            check.object(f"{node.name} sent no SCCRQ inside the VPN")
+            check.object(f"{end} sent no SCCRQ inside the VPN")
         elif installed == 0.0:
-            check.object(f"{node.name} has no ESP SA in both directions")
+            check.object(f"{end} has no ESP SA in both directions")
         else:
             wait_s = requests[0].frame.time - installed
-            waits.append(f"{node.name} {max(wait_s, 0.0) * 1000:.0f} ms")
+            waits.append(f"{end} {max(wait_s, 0.0) * 1000:.0f} ms")
             if wait_s < -NOTED_WITHIN_S:
                 check.object(
-                    f"{node.name} sent SCCRQ {-wait_s:.3f} s before its SAs", [requests[0].frame]
+                    f"{end} sent SCCRQ {-wait_s:.3f} s before its SAs", [requests[0].frame]
                 )
         check.show(frames_of(requests[:1]))
 
@@ -89,9 +93,14 @@ def check_p_07(case: Case) -> Finding:
         f"and {', '.join(ended)} ended: what was refused then is no leak" if ended else "0 refused"
     )
     return check.finding(
-        f"SCCRQ after the SAs by: {', '.join(waits)}; 0 packets of UDP 1701 in clear, "
+        f"SCCRQ after the SAs by: {', '.join(dict.fromkeys(waits))}; 0 packets of UDP 1701 in clear, "
         + ("".join(kept).removeprefix("; ") or refusals)
     )
+
+
+def _borrowers(case: Case) -> list[str]:
+    """The agents whose VPN a partition lends: to the partition they speak in clear (OUT-27)."""
+    return [node.name for node in case.vpn_agents if case.lender(node.name)]
 
 
 def _outlived(case: Case, node: str) -> bool:
@@ -100,7 +109,8 @@ def _outlived(case: Case, node: str) -> bool:
     return any(
         tunnel.opened < at < tunnel.closed
         for tunnel in case.record.l2tp
-        if tunnel.client == node
+        # A partition's own tunnel goes with those of who borrows from it.
+        if node in (tunnel.client, tunnel.gateway)
         for at in gone
     )
 
@@ -124,6 +134,9 @@ def check_p_08(case: Case) -> Finding:
     )
     seen: list[str] = []
     for client in case.vpn_clients:
+        if case.lender(client.client):
+            seen += _judge_lent(case, check, client)
+            continue
         requests = case.control(ControlType.SCCRQ, client.client)
         calls = case.control(ControlType.ICRQ, client.client)
         for since, until in case.stretches(client.client):
@@ -135,6 +148,48 @@ def check_p_08(case: Case) -> Finding:
         check.show(frames_of([*requests, *calls]))
         check.want(requests, f"{client.client} sent no SCCRQ inside the VPN")
     return check.finding("; ".join(dict.fromkeys(seen)))
+
+
+def _judge_lent(case: Case, check: Check, client: L2tpClient) -> Iterator[str]:
+    """In clear the layout is the client's; the partition has a call of its own in ESP for each session."""
+    asked = passed_on.control(case.clear, ControlType.SCCRQ, client.client)
+    called = passed_on.control(case.clear, ControlType.ICRQ, client.client)
+    passed = [call for call in case.passed_calls if call.client == client.client]
+    partition, wanted = case.lender(client.client), client.sessions
+    tunnels = 1 if client.layout is SessionLayout.sessions else wanted
+    starts = [trial.started for trial in case.tried("vpn", client.client)]
+    windows = (
+        window
+        for since, until in case.stretches(client.client)
+        for window in pairwise([since, *(at for at in starts if since < at < until), until])
+    )
+    for since, until in windows:
+        requests, calls = (
+            [seen for seen in found if since <= seen.frame.time < until]
+            for found in (asked, called)
+        )
+        if not requests:
+            continue
+        ours = [call for call in passed if since <= call.began < until]
+        check.show(frames_of([*requests, *calls, *(call.items[0] for call in ours)]))
+        for number, right, what in (
+            (len(requests), tunnels, f"SCCRQ to {partition}"),
+            (len(calls), wanted, f"ICRQ to {partition}"),
+        ):
+            if number != right:
+                check.object(
+                    f"{client.client} sent {number} {what}, not {right}", frames_of(requests)
+                )
+        if len(ours) != wanted:
+            check.object(
+                f"{partition} passed {count(len(ours), 'call')} of {client.client} on, not {wanted}",
+                frames_of(calls or requests),
+            )
+        yield (
+            f"{client.client} to {partition}: {len(requests)} SCCRQ and {len(calls)} ICRQ in clear, "
+            f"and {len(ours)} ICRQ of {partition}'s own in ESP"
+        )
+    check.want(asked, f"{client.client} sent no SCCRQ to {partition}")
 
 
 def _judge_layout(

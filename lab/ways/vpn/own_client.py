@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lab.record.record import WayTry
 from lab.topology.model import Topology
+from lab.ways.pass_through.plan import lent_to
 from lab.ways.vpn.plan import IpsecConnection, clients, connections, plans
 
 if TYPE_CHECKING:
@@ -35,12 +36,25 @@ def hand_out(ground: Ground) -> None:
 
 
 def environment(topology: Topology, node: str) -> dict[str, str]:
-    """What a client on an agent's host is told; nothing on a host without a way by VPN."""
+    """What a client on an agent's host is told; nothing on a host without a way by VPN.
+
+    Where a partition lends the VPN, that is whom to call by L2TP, and PPP's account.
+    """
     own = [c for c in connections(topology) if c.client == node]
-    if not own:
+    client = next((c for c in clients(topology) if c.client == node), None)
+    if client is None:
         return {}
+    ppp = {
+        "LAB_CHAP_USER": client.account.user,
+        "LAB_CHAP_SECRET_FILE": CHAP_SECRET_FILE,
+        "LAB_PPP_MTU": str(client.mtu),
+    }
+    if not own:
+        # The VPN is a partition's, which is asked by L2TP.
+        lender = lent_to(topology, node)
+        assert lender is not None, "each client has connections, or a partition's"
+        return {"LAB_PARTITION": lender.borrower(node).partition_address, **ppp}
     side = own[0].client_side
-    client = next(c for c in clients(topology) if c.client == node)
     return {
         "LAB_GATEWAYS": ",".join(dict.fromkeys(c.gateway_address for c in own)),
         "LAB_IDENTITY": side.identity,
@@ -48,9 +62,7 @@ def environment(topology: Topology, node: str) -> dict[str, str]:
         "LAB_IKE_VERSION": str(own[0].version),
         "LAB_IKE_PROPOSAL": side.ike_proposal,
         "LAB_ESP_PROPOSAL": side.esp_proposal,
-        "LAB_CHAP_USER": client.account.user,
-        "LAB_CHAP_SECRET_FILE": CHAP_SECRET_FILE,
-        "LAB_PPP_MTU": str(client.mtu),
+        **ppp,
     }
 
 

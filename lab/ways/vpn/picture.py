@@ -15,9 +15,11 @@ def hops(
 ) -> Iterator[tuple[Hop, ...]]:
     """An agent's hops to the servers by each gateway, the one that is tried first before the others."""
     (sdc,) = network.with_role(Role.sdc)
+    # To a partition that lends the VPN first, and back over the same wire.
+    near = network.ways(agent)[way.partition] if way.partition else ()
     for gateway in way.gateways:
         onward = network.ways(gateway, closed=network.internet)[sdc]
-        yield network.ways(agent)[gateway] + onward
+        yield near + network.ways(way.partition or agent)[gateway] + onward
 
 
 def tunnel_labels(topology: Topology, way: VpnPlan) -> tuple[str, ...]:
@@ -49,6 +51,8 @@ def _block(way: VpnPlan) -> Iterator[str]:
     papers = "" if mode is Encapsulation.tunnel else " (the papers say tunnel)"
     yield "The VPN"
     yield f"  gateways  {', then '.join(way.gateways)}"
+    if way.partition:
+        yield f"  lent by   {way.partition}, whose IPsec it is"
     yield f"  IKE       v1 main mode, pre-shared key, {one.client_side.ike_proposal}"
     yield f"  ESP       {one.client_side.esp_proposal}, {mode} mode{papers}"
     yield f"            new keys every {one.rekey_min_s // 60} to {one.rekey_max_s // 60} minutes"

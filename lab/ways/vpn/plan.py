@@ -9,6 +9,9 @@ from lab.secret import Secret
 from lab.topology.model import Topology, Way
 from lab.topology.ppp import PppAccount, PppAuth, PppServer
 
+FIREWALL_REQUIREMENTS = ("F-06", "F-07")
+"""By which a firewall's rules for the VPN are asked for: without NAT, and behind it."""
+
 
 class Encapsulation(StrEnum):
     """RFC 2407 4.5 encapsulation mode of the ESP SA."""
@@ -120,6 +123,10 @@ class VpnPlan(Way):
     @property
     def tunnel_ends(self) -> tuple[str, ...]:
         return self.gateways
+
+    @property
+    def tunnel_start(self) -> str:
+        return self.partition
 
     def connection(self, client: str, gateway: str) -> IpsecConnection:
         end = self.partition or client

@@ -26,7 +26,7 @@ def check_r_07(case: Case) -> Finding:
         if len(own) < 2:
             check.object(f"{node.name} has no second VPN server")
             continue
-        text, tested = _takeover(case, check, *own[:2])
+        text, tested = _takeover(case, check, node.name, *own[:2])
         seen.append(text)
         put_to_test = put_to_test or tested
     if not put_to_test:
@@ -35,7 +35,7 @@ def check_r_07(case: Case) -> Finding:
 
 
 def _takeover(
-    case: Case, check: Check, first: IpsecConnection, second: IpsecConnection
+    case: Case, check: Check, agent: str, first: IpsecConnection, second: IpsecConnection
 ) -> tuple[str, bool]:
     ike = case.ike_inside
     to_first = [s for s in ike if _between(s, first)]
@@ -70,8 +70,8 @@ def _takeover(
     both = [s.frame for s in to_first if s.frame.time > began]
     if both:
         check.object(f"IKE goes to {first.gateway} and {second.gateway} at a time", both)
-    if case.record.gateway_in_use.get(first.client) != second.gateway:
-        check.object(f"{second.gateway} did not take over for {first.client}")
+    if case.record.gateway_in_use.get(agent) != second.gateway:
+        check.object(f"{second.gateway} did not take over for {agent}")
 
     silent = to_first[-1].frame.time if to_first else began
     return (

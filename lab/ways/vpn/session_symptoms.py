@@ -12,7 +12,7 @@ from lab.verify.sightings import EspSighting, Silence
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.vpn import tunnel_symptoms
 from lab.ways.vpn.alteration import AUTH_FAILURES
-from lab.ways.vpn.plan import connections
+from lab.ways.vpn.plan import VpnPlan, connections
 from lab.wire import ppp
 from lab.wire.l2tp import ControlType
 from lab.wire.ppp import ChapCode, Code
@@ -168,12 +168,14 @@ def find_mix_up(trail: Trail) -> Diagnosis | None:
 
 def find_takeover(trail: Trail) -> Diagnosis | None:
     """Another gateway took over, because the first was silent or died."""
-    own = trail.case.connections(trail.client)
+    own, way = trail.case.connections(trail.client), trail.case.settled(trail.client)
+    if isinstance(way, VpnPlan):
+        own = tuple(way.connection(trail.client, gateway) for gateway in way.gateways)
     used = trail.case.record.gateway_in_use.get(trail.client, "")
     if used not in [connection.gateway for connection in own[1:]]:
         return None
 
-    first = Trail(trail.case, trail.client, own[0], hidden=True)
+    first = type(trail)(trail.case, trail.client, own[0], hidden=True)
     if not first.ike:
         return None
     lost = first_of(

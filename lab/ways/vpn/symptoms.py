@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
-from lab.verify.symptom import Diagnosis, Trail, first_of
+from lab.verify.symptom import Diagnosis, LentTrail, Trail, first_of
+from lab.ways.pass_through import symptoms as pass_through
+from lab.ways.pass_through.plan import lent_to
 from lab.ways.vpn import session_symptoms, tunnel_symptoms
 
 Symptom = Callable[[Trail], Diagnosis | None]
@@ -49,6 +51,18 @@ SURVIVED: tuple[Symptom, ...] = (
 
 def failure(case: Case, agent: str) -> Diagnosis | None:
     """Why the way did not lead home."""
+    way = lent_to(case.topology, agent)
+    if way is None:
+        return _failure(case, agent)
+    found = (
+        pass_through.of_clear(case, way, agent)
+        or pass_through.of_rules(case, way, agent)
+        or _failure(case, agent)
+    )
+    return pass_through.with_clearing(case, way, agent, found) if found is not None else None
+
+
+def _failure(case: Case, agent: str) -> Diagnosis | None:
     trails = _trails(case, agent)
     found = first_of(trails, FAILURE)
     if found is None or found.cause != tunnel_symptoms.SILENT or len(trails) == 1:
@@ -74,6 +88,9 @@ def survived(case: Case, agent: str) -> Diagnosis | None:
 
 def _trails(case: Case, agent: str) -> list[Trail]:
     """The connections that were tried, the last one first: the earlier ones failed alike."""
-    tried = [Trail(case, agent, c, hidden=True) for c in case.connections(agent)]
+    tried = [
+        (Trail if c.client == agent else LentTrail)(case, agent, c, hidden=True)
+        for c in case.connections(agent)
+    ]
     tried = [trail for trail in tried if trail.ike]
     return tried[::-1] or [Trail(case, agent, None, hidden=True)]

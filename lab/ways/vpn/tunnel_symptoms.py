@@ -21,7 +21,7 @@ def _lost_everything(trail: Trail, protocol: int, port: int = 0) -> tuple[Loss, 
         packets = ((j, j.packet) for j in journeys if j.packet.protocol == protocol)
         of_kind = [j for j, p in packets if not port or port in (p.source_port, p.destination_port)]
         if loss := loss_of_all(of_kind, way):
-            ends = (trail.client, trail.gateway_text)
+            ends = (trail.end, trail.gateway_text)
             return loss, "from {} to {}".format(*(ends if outgoing else reversed(ends)))
     return None
 
@@ -35,7 +35,7 @@ def _lost_text(name: str, loss: Loss, way: str) -> str:
 
 def find_no_ikev1(trail: Trail) -> Diagnosis | None:
     """A charon that was built without IKEv1 sends nothing, and answers nothing."""
-    nodes = [trail.client, *(c.gateway for c in trail.case.connections(trail.client))]
+    nodes = [trail.end, *(c.gateway for c in trail.case.connections(trail.client))]
     without = [node for node in nodes if CharonCause.unsupported in trail.complaints(node)]
     if not without:
         return None
@@ -91,7 +91,7 @@ def _negotiations(trail: Trail) -> list[Negotiation]:
 def find_no_proposal(trail: Trail) -> Diagnosis | None:
     """No algorithms in common: a notify in clear, or charon's word for it once encrypted."""
     notified = any(NO_PROPOSAL_CHOSEN in s.message.notifies for s in trail.ike if not s.outgoing)
-    told = CharonCause.no_proposal in trail.complaints(trail.client, trail.gateway)
+    told = CharonCause.no_proposal in trail.complaints(trail.end, trail.gateway)
     done = any(
         len(messages) >= n.shape.then
         for n in _negotiations(trail)
@@ -109,11 +109,11 @@ def find_no_proposal(trail: Trail) -> Diagnosis | None:
         sides = (connection.client_side, connection.gateway_side)
         ours, theirs = (s.ike_proposal if phase == "IKE" else s.esp_proposal for s in sides)
         # What the user's own client offers, the model does not know.
-        offers = "" if trail.case.left_down else f"{trail.client} offers {ours}, "
+        offers = "" if trail.case.left_down else f"{trail.end} offers {ours}, "
         offered = f": {offers}{trail.gateway} takes {theirs}"
     return Diagnosis(
         "no-common-proposal",
-        f"{trail.client} and {trail.gateway_text} have no {phase} proposal in common, and the "
+        f"{trail.end} and {trail.gateway_text} have no {phase} proposal in common, and the "
         f"gateway answers NO-PROPOSAL-CHOSEN{offered}",
         "give both ends the same proposal",
     )
@@ -151,19 +151,19 @@ def find_failed_authentication(trail: Trail) -> Diagnosis | None:
     if not any(len(n.main_mode) > KEYS_EXCHANGED for n in found):
         return None  # A probe, which never told who it is.
 
-    named = _WRONG_IDENTITY & trail.complaints(trail.client, trail.gateway)
+    named = _WRONG_IDENTITY & trail.complaints(trail.end, trail.gateway)
     if named and CharonCause.unreadable not in trail.complaints(trail.gateway):
         own = trail.connection.client_side.identity if trail.connection else ""
         own = "" if trail.case.left_down else f" {own}"
         return Diagnosis(
             "wrong-identity",
-            f"{trail.gateway_text} could read the identity{own} of {trail.client} and knows "
+            f"{trail.gateway_text} could read the identity{own} of {trail.end} and knows "
             "nobody by it",
             "give both ends the same identities",
         )
     return Diagnosis(
         "wrong-psk",
-        f"{trail.gateway_text} cannot decrypt the fifth main mode message of {trail.client}: the "
+        f"{trail.gateway_text} cannot decrypt the fifth main mode message of {trail.end}: the "
         "two have different pre-shared keys",
         "give both ends the same key",
     )
@@ -177,7 +177,7 @@ def _failed_authentication_2(trail: Trail, found: list[Negotiation]) -> Diagnosi
     if CharonCause.other_key in told:
         return Diagnosis(
             "wrong-psk",
-            f"{trail.gateway_text} finds that {trail.client} authenticates by another pre-shared key",
+            f"{trail.gateway_text} finds that {trail.end} authenticates by another pre-shared key",
             "give both ends the same key",
         )
     if CharonCause.no_peer in told:
@@ -185,7 +185,7 @@ def _failed_authentication_2(trail: Trail, found: list[Negotiation]) -> Diagnosi
         own = "" if trail.case.left_down else f" {own}"
         return Diagnosis(
             "wrong-identity",
-            f"{trail.gateway_text} could read the identity{own} of {trail.client} and knows "
+            f"{trail.gateway_text} could read the identity{own} of {trail.end} and knows "
             "nobody by it",
             "give both ends the same identities",
         )
@@ -194,13 +194,13 @@ def _failed_authentication_2(trail: Trail, found: list[Negotiation]) -> Diagnosi
 
 def _unwanted_gateway(trail: Trail) -> Diagnosis | None:
     """Main mode is through on the wire, and the client does not want who answered."""
-    if CharonCause.unwanted_identity not in trail.complaints(trail.client):
+    if CharonCause.unwanted_identity not in trail.complaints(trail.end):
         return None
     wanted = trail.connection.client_side.expects if trail.connection else ""
     return Diagnosis(
         "wrong-identity",
         f"{trail.gateway_text} calls itself by another identity than the {wanted} that "
-        f"{trail.client} demands",
+        f"{trail.end} demands",
         "give both ends the same identities",
     )
 
@@ -216,7 +216,7 @@ def find_other_selectors(trail: Trail) -> Diagnosis | None:
     return Diagnosis(
         "other-selectors",
         f"{trail.gateway_text} protects UDP 1701 between the two addresses, in "
-        f"{side.encapsulation} mode, and {trail.client} asks for something else",
+        f"{side.encapsulation} mode, and {trail.end} asks for something else",
         f"give the client's own address and {trail.gateway}'s as selectors, with UDP 1701, and "
         f"{side.encapsulation} mode",
     )

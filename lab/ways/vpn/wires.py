@@ -65,5 +65,6 @@ def uses(case: Case, agent: str) -> list[float]:
     """
     uplink = case.topology.node(agent).uplink
     sent = [f.time for f, p in case.sent_by(agent, uplink.segment) if vpn_protocol(p)]
-    failed = (each for each in case.record.ike_failed if each.source == agent)
+    ends = case.ipsec_ends(agent)
+    failed = (each for each in case.record.ike_failed if each.source in ends)
     return sent + [each.time for each in failed if each.cause is IkeCause.no_ikev1]

@@ -76,7 +76,7 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
     wanted = {
         (need.destination, need.protocol, need.port, need.heading is Heading.both): need
         for need in needs.needs(scope)
-        if FAMILIES[need.version] in families
+        if FAMILIES.get(need.version) in families
         if need.heading is Heading.both or need.port in ports
         if need.destination in standing | ranges
         if need.must is not Must.optional or (need.destination, need.port) in errands

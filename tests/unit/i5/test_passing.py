@@ -68,6 +68,16 @@ def test_the_next_gateway_is_tried_until_one_answers() -> None:
     assert world.kinds == ["pass-through-asked", "gateway-failed", "pass-through-joined"]
 
 
+def test_reasons_that_are_too_long_have_an_equal_share_and_whole_words() -> None:
+    silent = "the other end does not answer, not to 3 retransmissions either"
+    told = clearing.no_gateway({"vpn1": silent, "vpn2": silent})
+    assert told.text == (
+        "vpn1: the other end does not answer, not to 3...; vpn2: the other end does not answer, not to 3..."
+    )
+    assert len(told.text) <= clearing.MOST_BYTES
+    assert clearing.no_gateway({"vpn1": silent}).text == f"vpn1: {silent}"
+
+
 def test_a_call_that_no_gateway_takes_is_cleared_with_every_reason() -> None:
     world = World()
     near = world.call()

@@ -70,6 +70,10 @@ CAUSES = {
     "pool-empty": "pool-empty",
     "tampered-esp": "tampered-esp",
     "replayed-esp": "replayed-esp",
+    "i5-silent": "i5-silent",
+    "udp-1701-one-way": "udp-1701-one-way",
+    "i5-vpn-refused": "i5-vpn-refused",
+    "i5-dies": "i5-died",
     "small-mtu": "mtu-black-hole",
     "server-down": "server-silent",
     "ipv6-broken": "ipv6-lost",
@@ -136,6 +140,7 @@ LEFT_AS_IT_WAS = (
     "vpn-nat",
     "vpn-two-hmcs",
     "vpn-rekeyed",
+    "pass-through-vpn",
     "dial",
 )
 """Recordings of runs in which nothing befell anybody."""

@@ -17,6 +17,7 @@ from tests.unit.verify import (
     ipv6_mutations,
     opening_mutations,
     order_mutations,
+    pass_through_mutations,
     proxy_mutations,
     relay_mutations,
     service_mutations,
@@ -38,6 +39,7 @@ MODULES = (
     dial_mutations,
     fence_mutations,
     order_mutations,
+    pass_through_mutations,
     proxy_mutations,
     relay_mutations,
     service_mutations,
@@ -63,6 +65,7 @@ LEFT_OPEN = {
     "vpn": {"R-07"},
     "vpn-nat": {"R-07"},
     "vpn-two-hmcs": {"R-07"},
+    "pass-through-vpn": {"R-07"},
     "dial": {"OUT-25", "R-08"},
 }
 """What these runs do not put to the test: the first gateway and the first number are enough."""

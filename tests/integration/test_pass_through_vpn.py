@@ -1,0 +1,154 @@
+"""The multi-hop VPN (S4 2.1.4.1): an HMC, the VPN that a partition of i5/OS lends it, and IBM's gateways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.wire import l2tp
+from tests.integration.labs import ROOT, Ran, Runs, lab
+from tests.oracle import Row, decryption_options, tshark
+
+pytestmark = pytest.mark.kernel
+
+NAME = "pass-through-vpn"
+TWO = str(ROOT / "tests/data/topologies/pass-through-two-hmcs.yaml")
+HMC, I5, VPN1 = "203.0.113.10", "203.0.113.20", "129.42.160.16"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started(runs: Runs) -> None:
+    runs.start([(NAME,), (TWO,)])
+
+
+# Frame by frame, by tshark and by us.
+
+PPP_FIELDS = ("ppp.protocol", "ppp.code", "ppp.identifier", "chap.value", "lcp.opt.magic_number",
+              "tcp.seq_raw", "tcp.ack_raw", "tcp.checksum")  # fmt: skip
+
+
+def ppp_of(ran: Ran, segment: str, source: str, *options: str) -> list[Row]:
+    """What tshark reads of each PPP frame that a host sent on a wire."""
+    capture = ran.run_dir / "wire" / f"{segment}.pcapng"
+    rows = tshark(capture, ("ip.src", *PPP_FIELDS), "-Y", "l2tp.type == 0", *options)
+    return [row[1:] for row in rows if row[0] == source]
+
+
+def test_tshark_finds_the_same_ppp_in_clear_and_in_esp(runs: Runs) -> None:
+    ran = runs.get(NAME)
+    keys = decryption_options(ran.run_dir / "keys" / "esp.json")
+    clear = "udp.port == 1701 && !esp && l2tp.type == 0"
+    out, back = (
+        tshark(ran.run_dir / "wire/i5-lan.pcapng", PPP_FIELDS, "-Y", f"{clear} && ip.src == {host}")
+        for host in (HMC, I5)
+    )
+
+    assert out == ppp_of(ran, "fw-inet", I5, *keys)
+    assert back == ppp_of(ran, "fw-inet", VPN1, *keys)
+    ours = [item.outgoing for call in ran.case.passed_calls for item in call.frames]
+    assert (ours.count(True), ours.count(False)) == (len(out), len(back))
+    protocols = {int(row[0], 0) for row in (*out, *back)}
+    assert protocols == {0x0021, 0x8021, 0xC021, 0xC223}
+
+
+def test_tshark_dissects_each_control_message_in_clear_and_in_esp(runs: Runs) -> None:
+    """No message is malformed; every AVP that the partition sends is one that tshark knows."""
+    ran = runs.get(NAME)
+    keys = decryption_options(ran.run_dir / "keys" / "esp.json")
+    for segment, options in (("i5-lan", ()), ("fw-inet", keys)):
+        capture = ran.run_dir / "wire" / f"{segment}.pcapng"
+        rows = tshark(
+            capture,
+            ("_ws.malformed", "_ws.expert.message", "l2tp.avp.message_type"),
+            "-Y",
+            "l2tp.type == 1",
+            *options,
+        )
+        assert {row[:2] for row in rows} == {("", "")}
+        assert {"1", "2", "3", "10", "11", "12", "14", "4"} <= {row[2] for row in rows}
+
+
+# Two HMCs, one partition.
+
+
+def test_two_hmcs_borrow_from_one_partition_at_once(runs: Runs) -> None:
+    ran = runs.get(TWO)
+    case = ran.case
+
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    # One IPsec connection and one tunnel of the partition's for all four calls; both were up at a time.
+    assert {attempt.source for attempt in ran.record.ike} == {"i5"}
+    assert len(ran.record.ike) == 1
+    requests = [i for i in case.insides if i.l2tp and i.l2tp.control_type == 1]
+    assert len({i.l2tp.number(l2tp.Avp.assigned_tunnel_id) for i in requests if i.l2tp}) == 1
+    assert sorted(call.client for call in case.passed_calls) == ["hmc", "hmc", "hmc-b", "hmc-b"]
+    lasting = [(call.began, call.ended) for call in case.passed_calls]
+    assert max(began for began, _ in lasting) < min(ended for _, ended in lasting)
+    assert case.assigned("hmc").isdisjoint(case.assigned("hmc-b"))
+    assert {entry.peer_ip for entry in case.ledger} <= case.assigned()
+
+
+def test_each_hmcs_ppp_is_its_own_alone(runs: Runs) -> None:
+    """What one HMC is told of addresses and secrets is in no frame that the partition gives the other."""
+    case = runs.get(TWO).case
+    for client, other in (("hmc", "hmc-b"), ("hmc-b", "hmc")):
+        own = {s.ppp.body for s in case.clear if s.client == client and s.ppp}
+        theirs = {
+            i.ppp.body for c in case.passed_calls if c.client == other for i in c.frames if i.ppp
+        }
+        shared = own & theirs
+        # Echoes and acknowledgements of the two may be alike; what carries data or a number is not.
+        assert not [body for body in shared if len(body) > 20]
+
+
+# Beside another way.
+
+
+def test_a_partition_that_dies_is_survived_by_a_vpn_of_the_hmcs_own(
+    runs: Runs, tmp_path: Path
+) -> None:
+    text = (ROOT / "topologies" / f"{NAME}.yaml").read_text().partition("expect:")[0]
+    for before, after in (
+        ("  vpn: {", "  own: { kind: vpn, gateways: [vpn2] }\n  vpn: {"),
+        ("gateways: [vpn1, vpn2], over", "gateways: [vpn1], over"),
+        ("hmc: [vpn]", "hmc: [vpn, own]"),
+    ):
+        assert before in text
+        text = text.replace(before, after)
+    file = tmp_path / "two-vpns.yaml"
+    file.write_text(f"{text}expect: [OUT-02, g1, g2, g3, g4, g5, g6]\n")
+    own = str(file)
+    assert "survives" in next(
+        line for line in lab("faults", own).stdout.splitlines() if line.startswith("i5-dies")
+    )
+    ran = runs.get(own, "--fault", "i5-dies")
+
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    assert ran.record.gateway_in_use == {"hmc": "vpn2"}
+    said = ran.verdict["diagnosis"]
+    assert said.startswith(f"by vpn: i5 ({I5}) died in mid-session")
+    assert "hmc came home by own" in said
+
+
+# What the HMC itself knows.
+
+
+def test_the_hmc_learns_of_the_gateway_by_ppp_alone(runs: Runs) -> None:
+    ran = runs.get(NAME, "--fault", "vpn1-silent")
+
+    assert ran.status == 0, ran.told
+    assert [session.gateway for session in ran.record.ppp] == ["vpn2"]
+    assert [tunnel.gateway for tunnel in ran.record.l2tp] == ["i5"]
+    assert ran.record.gateway_in_use == {"hmc": "vpn2"}
+    routes = [line for line in ran.record.routes["hmc"] if "ppp0" in line]
+    assert len(routes) >= len(ran.topology.way("vpn").endpoints)
+
+
+def test_the_hmcs_host_keeps_nothing_of_ipsec(runs: Runs) -> None:
+    """No SA and no daemon of IKE: that is the partition's (OUT-27)."""
+    ran = runs.get(NAME)
+
+    assert {sa.node for sa in ran.record.esp} == {"i5", "vpn1"}
+    assert not (ran.run_dir / "logs" / "hmc" / "charon.log").exists()
+    assert (ran.run_dir / "logs" / "i5" / "charon.log").exists()

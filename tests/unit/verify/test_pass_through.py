@@ -1,0 +1,89 @@
+"""What is made of L2TP in clear: whose call is whose, and what is told of a partition that fails."""
+
+from __future__ import annotations
+
+from lab.verify import passed_on
+from lab.verify.passed_on import SeenCall
+from lab.wire.decode import Frame
+from tests.recordings.true_run import Recordings, TrueRun
+
+RUN = "pass-through-vpn"
+I5 = "203.0.113.20"
+
+
+def silenced(run: TrueRun) -> TrueRun:
+    """Nothing of the partition's is on UDP 1701 of the HMC's wire, and nobody has come home."""
+    run.drop("i5-lan", run.find("i5-lan", lambda p: p.source == I5 and p.uses_udp(1701)))
+    run.record.calls.clear()
+    run.record.path_up = 0.0
+    return run
+
+
+def test_the_other_direction_of_udp_1701_looks_like_a_silent_partition(
+    recordings: Recordings,
+) -> None:
+    """Whether the HMC's packets get to the partition is on no wire: the hint names both (OUT-28)."""
+    found = silenced(recordings("pass-through-vpn.udp-1701-one-way")).diagnose()
+
+    assert found.cause == "i5-silent"
+    assert "i5 sent no IKE packet" in found.sentence
+    assert "whether i5 runs, and whether UDP 1701 of hmc gets to it (OUT-28)" in found.hint
+
+
+def test_a_partition_that_sent_ike_is_not_said_to_have_sent_none(recordings: Recordings) -> None:
+    found = silenced(recordings(RUN)).diagnose()
+
+    assert found.cause == "i5-silent"
+    assert "i5 sent 7 IKE packets" in found.sentence
+
+
+def test_what_ends_at_a_gateway_is_not_the_partitions_end(recordings: Recordings) -> None:
+    """The gateways fall silent in mid-session; the partition goes on to pass the HMC's PPP on."""
+    run = recordings(RUN)
+    case = run.case()
+    since = case.data("hmc")[0][0].frame.time
+
+    def of_gateway(frame: Frame) -> bool:
+        return frame.ip is not None and frame.time > since and frame.ip.source in case.gateways
+
+    back = {s.frame.data for s in case.clear if not s.outgoing and s.ppp and s.frame.time > since}
+    for segment in ("fw-inet", "dmz", "i5-lan"):
+        gone = [f for f in run.wire[segment] if of_gateway(f) or f.data in back]
+        run.drop(segment, gone)
+    run.record.calls[-1].succeeded = False
+
+    assert run.diagnose().cause != "i5-died"
+
+
+def test_each_call_in_esp_has_the_hmcs_that_it_carries(recordings: Recordings) -> None:
+    case = recordings(RUN).case()
+
+    (call,) = case.passed_calls
+    (near,) = case.clear_calls
+    assert (call.ends, call.client, call.near) == (("i5", "vpn1"), "hmc", near)
+    assert near.ends == ("hmc", "i5")
+    assert near.began < call.began < call.ended
+    carried = [(i.outgoing, i.ppp.body) for i in call.frames if i.ppp]
+    assert sorted(carried) == sorted((s.outgoing, s.ppp.body) for s in near.frames if s.ppp)
+    assert {item.client for item in call.items} == {"hmc"}
+    # Of the tunnel nothing says for whom it is.
+    own = {id(item) for item in call.items}
+    assert {item.client for item in case.all_insides if id(item) not in own} == {"i5"}
+
+
+def test_a_call_that_carries_nothing_of_an_hmc_is_nobodys(recordings: Recordings) -> None:
+    case = recordings(RUN).case()
+
+    (call,) = passed_on.passed_calls(case.all_insides, [SeenCall(("hmc", "i5"))])
+
+    assert call.client == ""
+
+
+def test_calls_are_told_apart_also_if_a_number_is_used_again(recordings: Recordings) -> None:
+    """A session's number is free again after CDN (RFC 2661 5.2)."""
+    clear = recordings(RUN).case().clear
+
+    first, second = passed_on.clear_calls([*clear, *clear])
+
+    assert len(first.items) == len(second.items)
+    assert first.items[0] is second.items[0]
