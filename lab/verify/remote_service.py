@@ -133,6 +133,8 @@ def judge_off(case: Case, check: Check) -> str:
 
 def every_port(case: Case) -> str:
     """The UDP ports of the console that answer a control scan: the VPN's own daemons say nothing to it."""
+    if case.lender(of(case).console):
+        return _every_port_but((L2TP_PORT,))  # IKE is the partition's.
     return _every_port_but(VPN_DAEMONS if of(case).vpn_way else ())
 
 

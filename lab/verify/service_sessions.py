@@ -43,7 +43,6 @@ def by_vpn(case: Case) -> list[list[Inside]]:
     Other agents may call home by VPN meanwhile: what is theirs is no part of it, but for what they say to the
     representative, who must not reach them.
     """
-    ups = [event.time for event in case.told(SessionUp)]
     others = {node.name for node in case.other_vpn_callers}
     caller = case.topology.service.caller_address if case.topology.service else ""
     carried = [
@@ -53,9 +52,14 @@ def by_vpn(case: Case) -> list[list[Inside]]:
     ]
     return [
         [item for item in carried if since <= item.frame.time <= until]
-        for since, until in case.borrowed
-        if any(since <= time <= until for time in ups)
+        for since, until in windows_by_vpn(case)
     ]
+
+
+def windows_by_vpn(case: Case) -> list[tuple[float, float]]:
+    """From the enabling to the end, of each session by VPN that came up."""
+    ups = [event.time for event in case.told(SessionUp)]
+    return [both for both in case.borrowed if any(both[0] <= time <= both[1] for time in ups)]
 
 
 def sessions(case: Case) -> list[ServiceSession]:

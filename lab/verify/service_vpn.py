@@ -10,12 +10,14 @@ from lab.names import all_of, count
 from lab.service.events import SESSION, HostScanned, LockedDown, SessionUp
 from lab.telephony.events import CallAnswered
 from lab.topology.service import Inbound
+from lab.verify import passed_on
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.firewall import has_labs_rules
+from lab.verify.passed_on import ClearL2tp
 from lab.verify.remote_service import enabled, not_up, of
 from lab.verify.remote_session import of_caller
-from lab.verify.service_sessions import by_vpn
+from lab.verify.service_sessions import by_vpn, windows_by_vpn
 from lab.verify.sightings import IkeSighting, Inside
 from lab.wire import ppp
 from lab.wire.decode import Frame
@@ -49,7 +51,8 @@ def check_i_12(case: Case) -> Finding:
         check.want(items, f"nothing of session {number} is between {up.source} and {up.gateway}")
         for gateway in sorted({item.gateway for item in items} - {up.gateway}):
             check.object(f"session {number} is at {gateway}, and {up.source} says {up.gateway}")
-        strange = [item for item in items if item.client != of(case).console]
+        ends = case.ipsec_ends(up.source)
+        strange = [i for i in items if i.end not in ends or i.client not in {up.source, i.end}]
         check.forbid(frames_of(strange), "in a session that is not the console's")
         check.show(frames_of(items[:2]))
     named = list(dict.fromkeys(up.gateway for up in ups))
@@ -81,7 +84,9 @@ def check_i_14(case: Case) -> Finding:
     if why := _no_vpn(case):
         return check.not_tested(why)
     console = of(case).console
-    addresses = {case.topology.node(console).uplink.ip, case.public_address}
+    # A partition that lends the VPN begins IKE when the console calls it (OUT-28).
+    own = {case.topology.node(name).uplink.ip for name in case.ipsec_ends(console)}
+    addresses = {*own, case.public_address}
     times = [event.time for event in enabled(case)]
     callers = case.other_vpn_callers
     theirs = {node.uplink.ip for node in callers}
@@ -90,11 +95,11 @@ def check_i_14(case: Case) -> Finding:
         if sighting.packet.source not in addresses:
             check.object(f"{sighting.packet.source} began IKE", [sighting.frame])
     for number, (begin, end) in enumerate(pairwise([*times, case.record.ended])):
-        own = [s for s in first if begin <= s.frame.time < end]
-        check.want(own, f"after enabling {number + 1} nobody began IKE")
-        check.show(s.frame for s in own[:1])
-        if of(case).by_call and own:
-            _judge_trigger(case, check, begin, own[0].frame.time)
+        begun = [s for s in first if begin <= s.frame.time < end]
+        check.want(begun, f"after enabling {number + 1} nobody began IKE")
+        check.show(s.frame for s in begun[:1])
+        if of(case).by_call and begun:
+            _judge_trigger(case, check, begin, begun[0].frame.time)
     how = ", each time after a call that carried nothing" if of(case).by_call else ""
     return check.finding(
         f"{console} began IKE after {count(len(times), 'enabling')}{how}, and nobody else ever did"
@@ -173,8 +178,13 @@ def check_i_16(case: Case) -> Finding:
     told = []
     for number, (items, agreed) in enumerate(zip(by_vpn(case), case.agreements, strict=True), 1):
         wanted = 1 + len(agreed.allowed)
-        calls = _control(items, ControlType.ICRQ)
-        tunnels = _control(items, ControlType.SCCRQ)
+        calls, tunnels = (
+            _asked(case, number, items, kind) for kind in (ControlType.ICRQ, ControlType.SCCRQ)
+        )
+        passed = _control(items, ControlType.ICRQ)
+        if len(passed) != len(calls):
+            what = f"{count(len(calls), 'call')} in clear and {len(passed)} in ESP"
+            check.object(f"session {number} has {what}", frames_of(passed))
         for what, found, right in (
             ("ICRQ", calls, wanted),
             ("SCCRQ", tunnels, 1 if layout == "sessions" else wanted),
@@ -196,6 +206,21 @@ def check_i_16(case: Case) -> Finding:
             )
         told.append(f"{len(tunnels)} SCCRQ and {len(calls)} ICRQ")
     return check.finding(f"{'; '.join(told)}: all of the console's")
+
+
+def _asked(
+    case: Case, number: int, items: list[Inside], kind: ControlType
+) -> list[Inside] | list[ClearL2tp]:
+    """The requests of a session: in its ESP, or in clear to the partition that lends the console the VPN.
+
+    In the partition's ESP all calls are in the partition's one tunnel.
+    """
+    console = of(case).console
+    if not case.lender(console):
+        return _control(items, kind)
+    since, until = windows_by_vpn(case)[number - 1]
+    found = passed_on.control(case.clear, kind, console)
+    return [seen for seen in found if since <= seen.frame.time <= until]
 
 
 def calls_of(items: list[Inside]) -> list[Inside]:
@@ -350,11 +375,12 @@ def _judge_order(case: Case, check: Check, number: int, items: list[Inside]) -> 
         check.object(f"session {number} has no SCCRQ")
         return
     at = requests[0].frame.time
-    console = of(case).console
-    fresh = [sa.added for sa in case.record.esp if sa.node == console and sa.added <= at]
+    ends = case.ipsec_ends(of(case).console)
+    there = [sa for sa in case.record.esp if sa.node in ends and sa.added <= at]
     begin = case.borrowed[number - 1][0]
-    check.want(
-        [t for t in fresh if t >= begin], f"session {number}: L2TP began before new SAs stood"
-    )
+    # A partition may still have those of the call before, which it lends on.
+    lent = [sa for sa in there if case.lender(of(case).console) and not 0 < sa.removed < at]
+    fresh = lent or [sa for sa in there if sa.added >= begin]
+    check.want(fresh, f"session {number}: L2TP began before new SAs stood")
     locked = [e.time for e in case.told(LockedDown) if begin <= e.time]
     check.want(locked and locked[0] <= at, f"session {number}: L2TP began before the lock-down")
