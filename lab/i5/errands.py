@@ -15,6 +15,9 @@ from lab.linux.worker import Broke
 URGE_EVERY_S = 0.5
 """A modem passes over what comes right after a command line: it is told again to give up."""
 
+STACK_BYTES = 1 << 20
+"""Of each of a partition's threads: in the guest all of a stack is put in place at once."""
+
 T = TypeVar("T")
 Errand = Callable[[], None]
 
@@ -56,7 +59,11 @@ class Runner:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        before = threading.stack_size(STACK_BYTES)
+        try:
+            self._thread.start()
+        finally:
+            threading.stack_size(before)
 
     def give(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
         """Do ``work`` here, and have whoever empties the outbox call ``then`` with the result."""

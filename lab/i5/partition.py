@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from lab.i5 import clearing
 from lab.i5.carriers import Carriers
-from lab.i5.errands import Outbox, Runner
+from lab.i5.errands import STACK_BYTES, Outbox, Runner
 from lab.i5.lending import Lending, PartitionModem
 from lab.i5.modems import find_modems
 from lab.i5.passing import CallPassing
@@ -171,7 +171,7 @@ class I5Partition:
         if plan.connections:
             self._start_security()
         run = self._in_network(network, selector)
-        teardown.enter("its thread", start_worker(run, f"i5 {node.name}"))
+        teardown.enter("its thread", start_worker(run, f"i5 {node.name}", stack_bytes=STACK_BYTES))
         self._listening.wait(START_S)
         self.check()
 
