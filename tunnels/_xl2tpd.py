@@ -36,9 +36,13 @@ class LacSection:
     """Seconds until a further call; 0 for never."""
 
 
-def render_lac(listen: str, sections: Iterable[LacSection]) -> str:
-    return _render_global(listen) + "".join(
-        f"""
+def render_lac(listen: str, sections: Iterable[LacSection], *, debug_avps: bool = False) -> str:
+    """``debug_avps``: the log is to have what AVPs say, as the codes with which a peer clears a call."""
+    return (
+        _render_global(listen)
+        + ("debug avp = yes\n" if debug_avps else "")
+        + "".join(
+            f"""
 [lac {section.name}]
 lns = {section.lns}
 hostname = {section.hostname}
@@ -49,7 +53,8 @@ length bit = yes
 pass peer = no
 pppoptfile = {section.options_file}
 """
-        for section in sections
+            for section in sections
+        )
     )
 
 
@@ -135,6 +140,23 @@ class OutgoingCallUp:
 
 
 @dataclass(frozen=True, slots=True)
+class TransmitSpeed:
+    """OCCN says how fast the LAC sends on its line; only where ``debug_avps`` was set."""
+
+    bit_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReason:
+    """The codes of a CDN or StopCCN that has just come; only where ``debug_avps`` was set."""
+
+    result: int
+    error: int
+    """-1 if there is none."""
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class PppdEnded:
     """A call's pppd is gone; a signal counts as its negative number."""
 
@@ -159,7 +181,17 @@ class TunnelClosed:
     remote_id: int = 0
 
 
-Fact = TunnelUp | Calling | CallUp | OutgoingCallUp | PppdEnded | CallClosed | TunnelClosed
+Fact = (
+    TunnelUp
+    | Calling
+    | CallUp
+    | OutgoingCallUp
+    | TransmitSpeed
+    | PeerReason
+    | PppdEnded
+    | CallClosed
+    | TunnelClosed
+)
 
 _LINES: tuple[tuple[str, Callable[..., Fact]], ...] = (
     (
@@ -176,6 +208,11 @@ _LINES: tuple[tuple[str, Callable[..., Fact]], ...] = (
         lambda local, remote, serial, number: OutgoingCallUp(
             int(local), int(remote), int(serial), number
         ),
+    ),
+    (r"transmit baud rate is (\d+)", lambda bit_s: TransmitSpeed(int(bit_s))),
+    (
+        r"peer closing for reason (\d+) \(.*\), error = (-?\d+) \((.*)\)",
+        lambda result, error, words: PeerReason(int(result), int(error), words),
     ),
     (
         r"pppd exited for call (\d+) with code (\d+)",

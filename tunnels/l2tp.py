@@ -30,7 +30,9 @@ from tunnels._xl2tpd import (
     Fact,
     LacSection,
     OutgoingCallUp,
+    PeerReason,
     PppdEnded,
+    TransmitSpeed,
     TunnelClosed,
     TunnelUp,
 )
@@ -239,8 +241,8 @@ class Lac(Xl2tpd):
                 session = PppSession(client=client, gateway=gateway, interface="", opened=0.0)
                 self._seen.calls.append(_LacCall(fact, session))
                 self._record.ppp.append(session)
-            case OutgoingCallUp():
-                pass  # Nobody asks for one here.
+            case OutgoingCallUp() | TransmitSpeed() | PeerReason():
+                pass  # Nobody asks for such a call, or for AVPs, here.
             case PppdEnded(call_remote_id=remote, status=status):
                 for call in self._seen.calls:
                     if call.up.remote_id == remote and not call.ended:

@@ -6,17 +6,14 @@ What the modem is told is ``calling``'s, and what PPP is told and has become is 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from pathlib import Path
 
 from lab.errors import DeadlineExceeded, ProtocolError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
-from lab.linux.resolving import RESOLV_CONF, render_resolver
 from lab.record.cause import DialCause
 from lab.record.event import Dialled, ModemProbed, PppDown, Tell
 from lab.record.record import PppSession, Record
-from lab.wait import let_pass, wait_until
+from lab.wait import wait_until
 from lab.ways.dial.plan import Dialer
 from lab.wire.dialled import enframe
 from tunnels import ppp
@@ -28,20 +25,20 @@ from tunnels.calling import (
     FinalResult,
     ModemFailed,
 )
+from tunnels.redialling import Redialling
 
 PPPD = "/usr/sbin/pppd"
 OPTIONS = "/etc/ppp/options.lab"
 """No port is called ``lab``: pppd reads ``options.modem`` for whoever gives it /dev/modem."""
-PEER_DNS = "/etc/ppp/resolv.conf"
-"""Where pppd writes the name servers that its peer named (``usepeerdns``)."""
-
 END_S = 15.0
 IP_HEADER = b"\xff\x03\x00\x21"
 """RFC 1662 3.1 and RFC 1332 3.1: address and control, and the number of IP."""
 
 
-class Dialler:
+class Dialler(Redialling):
     """A client's modem and its pppd: ``find_modem`` at boot, ``dial`` for a call, ``stop`` at the end."""
+
+    may_do_later = OTHER_NUMBER_MAY_DO
 
     def __init__(
         self,
@@ -52,19 +49,14 @@ class Dialler:
         tell: Tell,
     ) -> None:
         """``gateway`` is the name that the record gives to the other end."""
-        self._node = node
-        self._plan = plan
-        self._gateway = gateway
-        self._record = record
-        self._tell = tell
+        super().__init__(node, plan, gateway, record, tell, node.log_dir / "pppd.log")
         self.device = ""
         """The port with the modem; empty if none was found."""
         self._modem = CallingModem(node, "")
         self._pppd: Daemon | None = None
-        self._log = Log(node.log_dir / "pppd.log")
+        self._log = Log(self._pppd_log)
         self._log_begins = 0
         """Where the log of the present session does."""
-        self._session: PppSession | None = None
 
     # At boot.
 
@@ -109,35 +101,10 @@ class Dialler:
     # A call.
 
     def dial(self, early: bytes = b"") -> PppSession:
-        """Call the numbers in their order until PPP is up; raises ProtocolError with every reason.
-
-        ``early`` is an IP packet that is sent as soon as the gateway begins with PPP (P-20).
-        """
+        """As any ``Redialling`` does; without a modem nothing is called."""
         if not self.device:
             raise ProtocolError(f"{self._plan.client} has no modem, so no way home by telephone")
-        reasons: list[str] = []
-        for turn in range(self._plan.rounds):
-            for place, number in enumerate(self._plan.numbers):
-                if turn or place:
-                    let_pass(self._plan.redial_pause_s)
-                attempt = self._call(number, early)
-                connected = attempt.cause is None
-                if connected and not self._start_ppp(number):
-                    attempt = replace(attempt, cause=DialCause.no_ppp)
-                self._record.dialled.append(attempt)
-                self._tell(attempt)
-                if attempt.cause is None:
-                    assert self._session is not None
-                    return self._session
-                reasons.append(f"{number}: {self._why(attempt)}")
-                if not connected and attempt.cause not in OTHER_NUMBER_MAY_DO:
-                    raise ProtocolError(self._explain(reasons))
-        raise ProtocolError(self._explain(reasons))
-
-    def healthy(self) -> bool:
-        """Whether PPP is up."""
-        self._note_end()
-        return self._session is not None and not self._session.closed
+        return super().dial(early)
 
     def hang_up(self) -> None:
         """End PPP by LCP, and with it the call; returns when the port is closed."""
@@ -146,7 +113,7 @@ class Dialler:
                 self._node.stop(self._pppd, grace_s=END_S)
                 self._note_end()
                 self._pppd = None
-                self._node.write(RESOLV_CONF, render_resolver(self._node.resolver), 0o644)
+                self._give_name_server_back()
         finally:
             self._modem.close()
 
@@ -189,20 +156,8 @@ class Dialler:
         """Let pppd have the line; whether IPCP opened. If not, the session says why."""
         plan = self._plan
         ppp.write_secrets(self._node, [plan.account])
-        options = ppp.Options(
-            name=plan.account.user,
-            log=self._log.path,
-            mtu=plan.mtu,
-            offer=plan.accept_auth,
-            echo_interval_s=plan.lcp_echo_interval_s,
-            echo_failures=plan.lcp_echo_failures,
-            ask_dns=True,
-        )
-        ppp.write_options(self._node, OPTIONS, options)
-        self._session = PppSession(
-            client=plan.client, gateway=self._gateway, interface="ppp0", opened=0.0
-        )
-        self._record.ppp.append(self._session)
+        ppp.write_options(self._node, OPTIONS, self._options())
+        session = self._begin_session("ppp0")
         self._log_begins = self._log.size
         # "modem": when the carrier goes, so does the port, and pppd with it.
         # "lock": so that a terminal program is refused the port (Filesystem Hierarchy Standard 5.9).
@@ -215,13 +170,12 @@ class Dialler:
             self.hang_up()
             return False
 
-        session = self._session
         session.local_ip, session.peer_ip = link.local_ip, link.peer_ip
         session.mtu, session.interface = link.mtu, link.interface
         session.opened = time.time()
         # The line is pppd's alone from here on: when that closes it, the modem hangs up.
         self._modem.close()
-        self._node.write(RESOLV_CONF, self._node.call(_read_or_nothing, PEER_DNS), 0o644)
+        self._take_name_server()
         return True
 
     def _link(self) -> ppp.Link | None:
@@ -239,17 +193,3 @@ class Dialler:
             text = self._log.text(self._log_begins)
             session.cause, session.detail = ppp.find_cause(text, status)
             self._tell(PppDown.of(session, source=session.client, time=session.closed))
-
-    def _why(self, attempt: Dialled) -> str:
-        return (self._session.why if self._session else "") or attempt.why
-
-    def _explain(self, reasons: list[str]) -> str:
-        said = "; ".join(dict.fromkeys(reasons))
-        return f"{self._plan.client} has no way home by telephone: {said}"
-
-
-def _read_or_nothing(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except FileNotFoundError:
-        return ""

@@ -42,19 +42,23 @@ class OutgoingCalls(Xl2tpd):
         account: PppAccount,
         options: ppp.Options,
     ) -> None:
-        configuration = _xl2tpd.render_lac(local_address, [section])
+        configuration = _xl2tpd.render_lac(local_address, [section], debug_avps=True)
         super().__init__(node, configuration, [account], {section.options_file: options})
         self._section = section
         self._facts_before = 0
 
-    def call(self, number: str, deadline_s: float) -> ppp.Link:
-        """Have a number dialled, and wait until IPCP is open; raises CallNotPlaced."""
+    def ask(self, number: str) -> None:
+        """Have a number dialled; what comes of it, ``facts`` tells."""
         node = self._node
         node.furnish()
         node.call(furnishing.give_folder, _xl2tpd.OUTGOING, node.run_dir)
         node.write(f"{_xl2tpd.OUTGOING}/{number}.options", "")
-        self._facts_before = len(self.facts())
         self.command(f"o {self._section.name} {number}")
+
+    def call(self, number: str, deadline_s: float) -> ppp.Link:
+        """Have a number dialled, and wait until IPCP is open; raises CallNotPlaced."""
+        self._facts_before = len(self.facts())
+        self.ask(number)
         try:
             return wait_until(
                 f"IPCP open on the call to {number}", self._link, Deadline(deadline_s)

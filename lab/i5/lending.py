@@ -176,7 +176,8 @@ class Lending:
     def dial(
         self, client: str, number: str, then: Callable[[FinalResult], None]
     ) -> DialledLine | None:
-        modem = next((each for each in self.modems if each.call is None), None)
+        free = (m for m in self.modems if m.call is None and m.device not in self._plan.held)
+        modem = next(free, None)
         if modem is None:
             return None
         modem.call = call = LineCall(self._node, modem.device)

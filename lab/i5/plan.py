@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.topology.model import Topology
+from lab.topology.telephone import ModemFault
 from lab.ways.dial.plan import dialers
 from lab.ways.pass_through.plan import plans
 from lab.ways.vpn.plan import IpsecConnection, lent_by
@@ -33,6 +34,8 @@ class PartitionPlan:
     """By gateway."""
     devices: tuple[str, ...]
     """Its serial ports, in order; none if nobody borrows its modem."""
+    held: frozenset[str]
+    """Those of them that another program of the partition's has, and keeps."""
     init: str
     """What its modems are told first."""
 
@@ -57,5 +60,12 @@ def plan_of(topology: Topology, node: str) -> PartitionPlan:
         borrowers=lent.agents if lent is not None else (),
         connections=connections,
         devices=modem.devices if modem is not None else (),
+        held=_held(topology, node),
         init=modem.init if modem is not None else "",
     )
+
+
+def _held(topology: Topology, node: str) -> frozenset[str]:
+    broken = dict(topology.telephone.broken) if topology.telephone is not None else {}
+    lines = topology.lines_of(node)
+    return frozenset(x.device for x in lines if broken.get(x.name) is ModemFault.in_use)

@@ -96,6 +96,11 @@ class DialCause(Cause):
     not_dialled = "not-dialled", "the modem does not dial"
     no_ppp = "no-ppp", "PPP did not come up"
     """``ppp-down`` says why."""
+    lender_silent = "lender-silent", "the partition does not answer by L2TP"
+    """This and the next three: of a modem that a partition of i5/OS lends (OUT-30)."""
+    lender_closed = "lender-closed", "the L2TP tunnel to the partition was closed: {0.detail}"
+    lender_busy = "lender-busy", "the partition's modem is in use"
+    lender_refused = "lender-refused", "the partition does not call: {0.detail}"
 
 
 class PppCause(Cause):

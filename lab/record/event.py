@@ -258,9 +258,10 @@ class Dialled(Event, topic="call"):
 
     started: float
     device: str
+    """The modem's port; empty if a partition was to dial (OUT-30), whose port ``partition-dialled`` tells."""
     number: str
     result: str
-    """The modem's final result code; empty if it gave none."""
+    """The modem's final result code, or what a partition says of it (OCCN, CDN); empty if there was none."""
     rate_bit_s: int
     cause: DialCause | None
     """What kept the call from becoming a way home; None if nothing did."""

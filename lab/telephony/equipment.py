@@ -317,7 +317,7 @@ class Equipment:
                 case ToTerminal(data=said, carried=carried):
                     if not carried:
                         self._tape.to_terminal(name, said, now)
-                    if station.fault in (ModemFault.none, ModemFault.unplugged):
+                    if station.fault not in (ModemFault.dead, ModemFault.garbage):
                         station.port.write(said)
                 case Carrier(on=False):
                     if station.port.minds_carrier:

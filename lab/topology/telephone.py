@@ -78,6 +78,8 @@ class ModemFault(StrEnum):
     """Sends what no modem says."""
     unplugged = "unplugged"
     """Is pulled out in the middle of a call."""
+    in_use = "in-use"
+    """Works, and is another program's of the same machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

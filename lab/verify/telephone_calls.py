@@ -15,6 +15,7 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 
+from lab.i5.events import PartitionDialled
 from lab.record.event import Dialled, Event
 from lab.record.record import LigCall, PppSession, Record
 from lab.telephony.events import (
@@ -72,9 +73,10 @@ class TelephoneCall:
     number: int = 0
     """The exchange's; 0 if it never came to a call."""
     client: str
-    """The node that called; empty where no line of the model has the name."""
+    """Who called: the node of the line, or the HMC for which a partition did (OUT-30); empty where no line of
+    the model has the name."""
     caller: str
-    """The line that called."""
+    """The line that called; empty where a partition was asked for a call and none of its modems dialled."""
     dialled: str = ""
     """The number, as the exchange understood it."""
     fate: Outcome | None = None
@@ -91,6 +93,8 @@ class TelephoneCall:
     """All that it carried."""
     attempt: Dialled | None = None
     """None if it was not the lab's own dialler that called."""
+    lent: PartitionDialled | None = None
+    """What a partition's modem did for the client; None if the client has a modem, or nobody dialled."""
     session: PppSession | None = None
     """Of the client's pppd; None unless the modems were connected."""
     at_gateway: LigCall | None = None
@@ -102,7 +106,12 @@ class TelephoneCall:
     @property
     def result(self) -> str:
         """The modem's final result code, as the lab's dialler read it, or else the dialogue has it."""
-        return self.attempt.result if self.attempt else self.answer
+        return self.dialling.result if self.dialling else self.answer
+
+    @property
+    def dialling(self) -> Dialled | PartitionDialled | None:
+        """What whoever has the modem says of the attempt."""
+        return self.lent or self.attempt
 
     @property
     def failure(self) -> str:
@@ -128,7 +137,7 @@ class TelephoneCall:
         """Of the connection; 0 if there was none."""
         if self.connection:
             return self.connection.rate_bit_s
-        return self.attempt.rate_bit_s if self.attempt else 0
+        return self.dialling.rate_bit_s if self.dialling else 0
 
     # PPP on it.
 
@@ -196,13 +205,16 @@ def put_together(
     telephone: Telephone, record: Record, events: Iterable[Event], carried: Iterable[Carried]
 ) -> list[TelephoneCall]:
     """Every call: those of the lab's diallers in the order of the record, then all others."""
+    events = list(events)
     found = _placed(telephone, events)
     for item in carried:
         if item.call not in found:
             found[item.call] = _unplaced(telephone, item)
         found[item.call].frames.append(item)
 
-    attempted = list(_attempted(telephone, record, found.values()))
+    lent = [event for event in events if isinstance(event, PartitionDialled)]
+    _find_lent(telephone, lent, found.values())
+    attempted = list(_attempted(telephone, record, lent, found.values()))
     together = [*attempted, *(call for call in found.values() if call.attempt is None)]
     for call in together:
         call.at_gateway = _at_gateway(record.lig, call)
@@ -253,26 +265,65 @@ def _unplaced(telephone: Telephone, item: Carried) -> TelephoneCall:
     )
 
 
+def _find_lent(
+    telephone: Telephone, lent: Iterable[PartitionDialled], placed: Iterable[TelephoneCall]
+) -> None:
+    """Say of each call by a partition's modem for which HMC it was: the partition dialled it at that time."""
+    lines = {(line.node, line.device): line.name for line in telephone.lines}
+    commanded = [call for call in placed if call.command is not None]
+    for event in lent:
+        line = lines.get((event.source, event.device), "")
+        for call in commanded:
+            assert call.command is not None
+            if call.caller == line and event.started <= call.command.time <= event.time:
+                call.client, call.lent = event.client, event
+
+
 def _attempted(
-    telephone: Telephone, record: Record, placed: Iterable[TelephoneCall]
+    telephone: Telephone,
+    record: Record,
+    lent: Iterable[PartitionDialled],
+    placed: Iterable[TelephoneCall],
 ) -> Iterator[TelephoneCall]:
     """What came of each attempt of the lab's diallers: a line's attempts and calls are in one order."""
     lines = {(line.node, line.device): line.name for line in telephone.lines}
     queues: dict[str, deque[TelephoneCall]] = {name: deque() for name in lines.values()}
+    by_lender: dict[int, TelephoneCall] = {}
     for call in placed:
-        queues.setdefault(call.caller, deque()).append(call)
+        if call.lent is not None:
+            by_lender[id(call.lent)] = call
+        else:
+            queues.setdefault(call.caller, deque()).append(call)
+    # Other PPP sessions of the client's are a VPN's.
+    answering = {line.node for line in telephone.lines}
     sessions = {
-        client: iter([s for s in record.ppp if s.client == client])
+        client: iter([s for s in record.ppp if s.client == client and s.gateway in answering])
         for client in {attempt.source for attempt in record.dialled}
     }
     for attempt in record.dialled:
-        line = lines.get((attempt.source, attempt.device), "")
-        nothing = TelephoneCall(client=attempt.source, caller=line, dialled=attempt.number)
-        call = _call_of(attempt, queues.get(line, deque())) or nothing
+        event = None if attempt.device else _dialled_for(attempt, lent)
+        dialling = event or attempt
+        line = lines.get((dialling.source, dialling.device), "")
+        found = by_lender.get(id(event)) if event else _call_of(attempt, queues.get(line, deque()))
+        call = found or TelephoneCall(
+            client=attempt.source, caller=line, dialled=attempt.number, lent=event
+        )
         call.attempt = attempt
         if attempt.result.startswith(CONNECT):
             call.session = next(sessions[attempt.source], None)
         yield call
+
+
+def _dialled_for(attempt: Dialled, lent: Iterable[PartitionDialled]) -> PartitionDialled | None:
+    """What a partition's modem did for an attempt; None if it did nothing."""
+    fitting = (
+        event
+        for event in lent
+        if (event.client, event.number) == (attempt.source, attempt.number)
+        and attempt.started <= event.started
+        and event.time <= attempt.time
+    )
+    return next(fitting, None)
 
 
 def _call_of(attempt: Dialled, queue: deque[TelephoneCall]) -> TelephoneCall | None:

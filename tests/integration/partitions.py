@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,6 @@ from lab.record.record import Record
 from lab.record.story import Story
 from lab.teardown import Teardown
 from lab.telephony import equipment
-from lab.topology import load, resolve
 from lab.topology.model import Topology
 from lab.wait import wait_until
 from lab.ways.dial.plan import dialers
@@ -29,7 +27,7 @@ from lab.ways.vpn import plan as vpn
 from lab.ways.vpn.plan import SessionLayout
 from lab.wire import pcapng
 from lab.wire.capture import start_capture
-from tests.integration.labs import ROOT
+from tests.partitions import partition_topology
 from tunnels import lig, ppp
 from tunnels._xl2tpd import LacSection
 from tunnels.ipsec import Charon
@@ -37,7 +35,6 @@ from tunnels.l2tp import Lac, Lns
 from tunnels.outgoing import OutgoingCalls
 
 DEADLINE_S = 120.0
-FILES = ROOT / "tests" / "data" / "partition"
 E_ = TypeVar("E_", bound=Event)
 
 
@@ -147,10 +144,7 @@ def partition_lab(
     modems: int = 1,
 ) -> Iterator[PartitionLab]:
     """A topology of ``tests/data/partition`` with its partition; tests start gateways and HMCs."""
-    text = (FILES / f"{name}.yaml").read_text().replace("modems: 1 }", f"modems: {modems} }}")
-    file = folder / f"{name}.yaml"
-    file.write_text(text)
-    topology = change(resolve.resolve(load.load(os.fspath(file)), b"partition"))
+    topology = change(partition_topology(name, modems))
     with ExitStack() as stack:
         wires = stack.enter_context(Node.create_bare("wires", folder))
         nodes = {n.name: stack.enter_context(Node.create(n, folder)) for n in topology.nodes}

@@ -16,7 +16,9 @@ from lab.wait import comes_true
 from lab.ways.dial.events import NoSerialPort
 from lab.ways.dial.plan import Dialer, DialPlan, plans
 from lab.ways.ground import Ground, WayDriver
+from lab.ways.pass_through.plan import below
 from tunnels.modem import Dialler
+from tunnels.redialling import Redialling
 
 GRACE_S = 30.0
 
@@ -29,7 +31,8 @@ def start(ground: Ground) -> Iterator[Dial]:
         dial = Dial(ground)
         for way in plans(ground.topology):
             for plan in way.dialers:
-                teardown.add(f"{plan.client}'s call", dial.find_modem(way, plan).stop)
+                dialler = dial.borrow(way, plan) if plan.partition else dial.find_modem(way, plan)
+                teardown.add(f"{plan.client}'s call", dialler.hang_up)
         yield dial
 
 
@@ -41,20 +44,41 @@ class Dial(WayDriver):
         self._nodes = ground.nodes
         self._record = ground.record
         self._story = ground.story
-        self._diallers: dict[tuple[str, str], Dialler] = {}
+        self._diallers: dict[tuple[str, str], Redialling] = {}
         """By way and client."""
         self._refused: set[str] = set()
         """Clients whose packets for IBM go by telephone or nowhere."""
 
-    def find_modem(self, way: DialPlan, plan: Dialer) -> Dialler:
-        """Look at the client's serial ports (OUT-24), once for all ways of the client."""
+    def borrow(self, way: DialPlan, plan: Dialer) -> Redialling:
+        """Have a partition's modem dial for the client (OUT-30): the partition has looked for one."""
+        # Only now: imports are what a run in the guest costs.
+        from tunnels.remote_modem import RemoteDialler
+
+        lent = below(self._ground.topology, way)
+        assert lent is not None, "check has seen it"
+        dialler = RemoteDialler(
+            self._nodes[plan.client],
+            plan,
+            lent.borrower(plan.client),
+            self._lig_name,
+            self._record,
+            self._story.tell,
+        )
+        self._diallers[way.name, plan.client] = dialler
+        return dialler
+
+    @property
+    def _lig_name(self) -> str:
         lig = self._ground.topology.lig
         assert lig is not None, "check has seen it"
+        return lig.node
+
+    def find_modem(self, way: DialPlan, plan: Dialer) -> Dialler:
+        """Look at the client's serial ports (OUT-24), once for all ways of the client."""
         node, tell = self._nodes[plan.client], self._story.tell
-        dialler = Dialler(node, plan, lig.node, self._record, tell)
-        found = next(
-            (d for (_, client), d in self._diallers.items() if client == plan.client), None
-        )
+        dialler = Dialler(node, plan, self._lig_name, self._record, tell)
+        own = (d for (_, client), d in self._diallers.items() if client == plan.client)
+        found = next((d for d in own if isinstance(d, Dialler)), None)
         self._diallers[way.name, plan.client] = dialler
         if found is not None:
             dialler.share_modem(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise, takewhile
 from math import inf
 
+from lab.i5.events import PartitionDialled
 from lab.names import count
 from lab.record.event import Dialled, OwnRuleTried
 from lab.telephony.events import ModemSaid, TerminalSaid
@@ -24,6 +25,7 @@ from lab.verify.telephone_calls import (
     dials,
 )
 from lab.ways.dial.plan import Dialer, dialers
+from lab.ways.pass_through.plan import PassThroughPlan
 from lab.wire import ppp
 from lab.wire.calls import Carried
 
@@ -34,6 +36,23 @@ STOPPERS = ("", ERROR, *NO_DIALTONE)
 def opened_calls(case: Case, client: str = "") -> list[TelephoneCall]:
     """The calls on which IP was open."""
     return [c for c in case.telephone_calls if c.opened < inf and client in ("", c.client)]
+
+
+def attempts_of(case: Case, plan: Dialer) -> list[Dialled]:
+    """What a client's dialler tried by the modem that the plan names, in order."""
+    borrowed = bool(plan.partition)
+    return [
+        attempt
+        for attempt in case.record.dialled
+        if attempt.source == plan.client and bool(attempt.device) is not borrowed
+    ]
+
+
+def dialled_by(case: Case, node: str) -> list[Dialled | PartitionDialled]:
+    """What was tried by a node's own modems, for itself or as a partition for others; in order."""
+    own = [a for a in case.record.dialled if a.source == node and a.device]
+    lent = [event for event in case.told(PartitionDialled) if event.source == node]
+    return sorted([*own, *lent], key=lambda tried: tried.started)
 
 
 KIND = "dial"
@@ -49,12 +68,13 @@ def check_out_23(case: Case) -> Finding:
     steps = []
     for plan in case.dialers:
         # What a user dials by hand beside the lab's own calls is his own business.
-        opened = opened_calls(case, plan.client)
+        lines = {line.name for line in case.topology.lines_of(plan.modem_node)}
+        opened = [call for call in opened_calls(case, plan.client) if call.caller in lines]
         opened = [call for call in opened if call.attempt] or opened
         for call in opened:
             _judge_dialling(check, plan, call)
             steps.append(_order(case, check, call))
-        if not any(attempt.source == plan.client for attempt in case.record.dialled) and not opened:
+        if not attempts_of(case, plan) and not opened:
             check.object(f"{plan.client} dialled nothing")
         elif not opened:
             check.object(f"no call of {plan.client} got as far as IP")
@@ -120,38 +140,40 @@ def _order(case: Case, check: Check, call: TelephoneCall) -> str:
 
 def check_out_24(case: Case) -> Finding:
     """The modem is found at boot."""
+    plans = {plan.modem_node: plan for plan in dialers(case.topology)}
+    lent = any(plan.partition for plan in plans.values())
     check = Check(
         "OUT-24",
-        "at boot each HMC asks its ports with AT until a modem says OK, before anybody dials; an HMC without "
-        "a modem dials nothing",
+        f"at boot each HMC{', or the partition that dials for it,' if lent else ''} asks its ports with AT "
+        "until a modem says OK, before anybody dials; an HMC without a modem dials nothing",
     )
     found = []
-    for plan in dialers(case.topology):
-        probes = [p for p in case.record.modems if p.source == plan.client]
-        dialled = [a for a in case.record.dialled if a.source == plan.client]
+    for node, plan in plans.items():
+        probes = [p for p in case.record.modems if p.source == node]
+        dialled = dialled_by(case, node)
         right = [p.device for p in probes if p.found]
         asked = [p.device for p in probes]
         if asked != list(plan.devices[: len(asked)]) or (
             not right and len(asked) < len(plan.devices)
         ):
-            check.object(f"{plan.client} asked {', '.join(asked) or 'no port'} for a modem")
+            check.object(f"{node} asked {', '.join(asked) or 'no port'} for a modem")
         for probe in probes:
             if probe.found and probe.answer != "OK":
-                check.object(f"{probe.device} of {plan.client} answered {probe.answer!r}")
+                check.object(f"{probe.device} of {node} answered {probe.answer!r}")
             if dialled and probe.time > dialled[0].started:
-                check.object(f"{plan.client} looked for its modem after it had dialled")
+                check.object(f"{node} looked for its modem after it had dialled")
         if dialled and not right:
-            check.object(f"{plan.client} dials without a modem")
+            check.object(f"{node} dials without a modem")
         elif any(a.device not in right for a in dialled):
-            check.object(f"{plan.client} dials by another port than the modem's")
-        _judge_greeting(case, check, plan.client, bool(right))
-        found.append(f"{plan.client}: {', '.join(right) or 'no modem'}")
+            check.object(f"{node} dials by another port than the modem's")
+        _judge_greeting(case, check, node, bool(right))
+        found.append(f"{node}: {', '.join(right) or 'no modem'}")
     return check.finding(f"found at boot, by {'; by '.join(found)}")
 
 
-def _judge_greeting(case: Case, check: Check, client: str, found: bool) -> None:
+def _judge_greeting(case: Case, check: Check, node: str, found: bool) -> None:
     """In the dialogue itself: AT and OK come before the first number."""
-    own = {line.name for line in case.topology.lines_of(client)}
+    own = {line.name for line in case.topology.lines_of(node)}
     said = [u for u in case.dialogue if u.line in own]
     answered = False
     for place, command in enumerate(said):
@@ -161,7 +183,7 @@ def _judge_greeting(case: Case, check: Check, client: str, found: bool) -> None:
             answers = takewhile(lambda u: isinstance(u, ModemSaid), said[place + 1 :])
             answered |= any(answer(u) == "OK" for u in answers)
     if found and not answered:
-        check.object(f"no AT of {client} was answered with OK before it dialled")
+        check.object(f"no AT of {node} was answered with OK before it dialled")
 
 
 def check_out_25(case: Case) -> Finding:
@@ -183,11 +205,13 @@ def _judge_numbers(case: Case, requirement: str) -> Finding:
     told = []
     later = False
     for plan in dialers(case.topology):
-        attempts = [a for a in case.record.dialled if a.source == plan.client]
+        attempts = attempts_of(case, plan)
         for series in _series(attempts):
             told.append(_judge_series(case, check, plan, series))
             later |= len(series) > 1
-        _judge_dialogue(case, check, plan.client, attempts)
+        _judge_answers(case, check, attempts)
+    for node in dict.fromkeys(plan.modem_node for plan in dialers(case.topology)):
+        _judge_dialogue(case, check, node)
     if not later:
         return check.not_tested(_why_no_next(case))
     if all(len(set(plan.numbers)) < 2 for plan in dialers(case.topology)):
@@ -241,25 +265,30 @@ def _judge_series(case: Case, check: Check, plan: Dialer, series: list[Dialled])
     return f"{plan.client}: {count(len(series), 'attempt')}, none successful"
 
 
-def _judge_dialogue(case: Case, check: Check, client: str, attempts: list[Dialled]) -> None:
+def _judge_dialogue(case: Case, check: Check, node: str) -> None:
     """What the exchange heard must be what the record says; not every attempt may have got so far."""
+    attempts = dialled_by(case, node)
     recorded = [a.number for a in attempts]
     answered = [a.number for a in attempts if a.result]
     devices = {a.device for a in attempts}
-    own = {line.name for line in case.topology.lines_of(client) if line.device in devices}
+    own = {line.name for line in case.topology.lines_of(node) if line.device in devices}
     heard = [number for u in case.dialogue if u.line in own and (number := dialled(u))]
     rest = iter(heard)
     # Where a user had the lab, he may have dialled by the same modem, too.
     among = not case.called and all(number in rest for number in answered)
     if heard not in (recorded, answered) and not among:
         check.object(
-            f"the exchange heard {client} dial {', '.join(heard) or 'nothing'}, not "
+            f"the exchange heard {node} dial {', '.join(heard) or 'nothing'}, not "
             f"{', '.join(recorded) or 'nothing'}"
         )
+
+
+def _judge_answers(case: Case, check: Check, attempts: list[Dialled]) -> None:
+    """What a modem said at last is what whoever has the modem heard."""
     for call in case.telephone_calls:
-        attempt = call.attempt
-        if attempt in attempts and call.number and call.answer != call.result and call.result:
-            check.object(f"{call} was answered by {call.answer or 'nothing'}, not {call.result}")
+        heard = call.result
+        if call.attempt in attempts and call.number and heard and call.answer != heard:
+            check.object(f"{call} was answered by {call.answer or 'nothing'}, not {heard}")
 
 
 def check_f_18(case: Case) -> Finding:
@@ -290,7 +319,8 @@ def check_f_18(case: Case) -> Finding:
 
 
 def _judge_wall(case: Case, check: Check, wall: Firewall) -> None:
-    if all(way.kind == KIND for way in case.topology.ways):
+    # A way to a partition opens nothing itself (F-09).
+    if all(way.kind == KIND or isinstance(way, PassThroughPlan) for way in case.topology.ways):
         if wall.rules:
             rules = count(len(wall.rules), "rule")
             check.object(f"{wall.node} has {rules} that let packets through")

@@ -64,17 +64,17 @@ def _change_dialers(topology: Topology, change: Callable[[Dialer], Dialer]) -> T
 
 
 def _callers(topology: Topology) -> tuple[ModemLine, ...]:
-    """All lines of those who call: of the clients, or of every HMC where no client dials."""
-    clients = {dialer.client for dialer in dialers(topology)}
-    clients = clients or {n.name for n in topology.nodes if TRAITS[n.role].calls_home}
+    """All lines of whose modems call for clients, or of every HMC where no client dials."""
+    nodes = {dialer.modem_node for dialer in dialers(topology)}
+    nodes = nodes or {n.name for n in topology.nodes if TRAITS[n.role].calls_home}
     lines = topology.telephone.lines if topology.telephone is not None else ()
-    return tuple(line for line in lines if line.node in clients)
+    return tuple(line for line in lines if line.node in nodes)
 
 
 def _called(topology: Topology, line: ModemLine) -> str:
     """The number that faults are about: of those that a client dials, the gateway's; else any."""
     assert topology.telephone is not None, "check has seen it"
-    numbers = next((d.numbers for d in dialers(topology) if d.client == line.node), ("",))
+    numbers = next((d.numbers for d in dialers(topology) if d.modem_node == line.node), ("",))
     answered = {x.number for x in topology.telephone.lines if x.node != line.node}
     return next((number for number in numbers if number in answered), numbers[0])
 

@@ -36,15 +36,20 @@ class OwnDialTrail(DialTrail):
         placed = self.case.telephone_calls
         return [call for call in placed if call.client == self.client and call.attempt is None]
 
+    @property
+    def modem_node(self) -> str:
+        """The client, or the partition that dials for it."""
+        return telephone_symptoms.plan_of(self).modem_node
+
     @cached_property
     def lines(self) -> set[str]:
-        """The client's own."""
-        return {line.name for line in self.case.topology.lines_of(self.client)}
+        """Those of that node."""
+        return {line.name for line in self.case.topology.lines_of(self.modem_node)}
 
     @property
     def family(self) -> ModemFamily | None:
         """Whose modems they are; None: the lab's own."""
-        return find(self.case.topology.modem_families, self.client)
+        return find(self.case.topology.modem_families, self.modem_node)
 
     @property
     def since(self) -> float:
@@ -91,7 +96,7 @@ def find_refused_line(trail: OwnDialTrail) -> Diagnosis | None:
     whose = f", a {family.name}," if family is not None else ""
     return Diagnosis(
         "modem-refuses-setup",
-        f"the modem of {trail.client}{whose} answers {said} with ERROR, and nothing was dialled",
+        f"the modem of {trail.modem_node}{whose} answers {said} with ERROR, and nothing was dialled",
         f"a {family.name} is set up by {family.init}: docs/modem.md"
         if family is not None
         else "docs/at-commands.md has the commands that the modem takes",
@@ -108,7 +113,7 @@ def find_no_results(trail: OwnDialTrail) -> Diagnosis | None:
         return None
     return Diagnosis(
         "modem-quiet",
-        f"the modem of {trail.client} was told {words_of(said)}, after which it gives no result codes "
+        f"the modem of {trail.modem_node} was told {words_of(said)}, after which it gives no result codes "
         f"(V.250 6.2.5), and nothing was dialled",
         "leave Q1 out, or wait for no OK",
     )
@@ -123,8 +128,8 @@ def find_no_dial_tone(trail: OwnDialTrail) -> Diagnosis | None:
         return None
     return Diagnosis(
         "no-dialtone",
-        f"the telephone line of {trail.client} is dead: its modem went off hook to dial and heard no dial "
-        "tone",
+        f"the telephone line of {trail.modem_node} is dead: its modem went off hook to dial and heard no "
+        "dial tone",
         "see whether the telephone cable is in, and have the line repaired",
     )
 

@@ -59,20 +59,22 @@ _FATES = {
 
 def find_no_modem(trail: DialTrail) -> Diagnosis | None:
     """No port has a modem that does what it is told (OUT-24)."""
-    probes = [p for p in trail.case.record.modems if p.source == trail.client]
-    if any(probe.found for probe in probes) or trail.calls:
+    node = plan_of(trail).modem_node
+    probes = [p for p in trail.case.record.modems if p.source == node]
+    dialled = [call for call in trail.calls if call.dialling is not None and call.dialling.device]
+    if any(probe.found for probe in probes) or dialled:
         return None
     if not probes:
         return Diagnosis(
             "no-modem",
-            f"{trail.client} has no modem, and its way home is by telephone",
-            f"give {trail.client} a modem and a line",
+            f"{node} has no modem, and the way home of {trail.client} is by telephone",
+            f"give {node} a modem and a line",
         )
-    return _silent_or_babbling(trail, probes[-1])
+    return _silent_or_babbling(probes[-1])
 
 
-def _silent_or_babbling(trail: DialTrail, probe: ModemProbed) -> Diagnosis:
-    port = f"the modem of {trail.client} at {probe.device}"
+def _silent_or_babbling(probe: ModemProbed) -> Diagnosis:
+    port = f"the modem of {probe.source} at {probe.device}"
     if probe.cause is DialCause.modem_garbage:
         return Diagnosis(
             "modem-garbage",
@@ -94,7 +96,7 @@ def _silent_or_babbling(trail: DialTrail, probe: ModemProbed) -> Diagnosis:
 
 def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
     """A modem that was there, and whose port is there no more."""
-    attempts = (call.attempt for call in trail.calls)
+    attempts = (call.dialling for call in trail.calls)
     gone = next((a for a in attempts if a and not a.result and a.cause in _GONE), None)
     if gone is None:
         return None
@@ -105,23 +107,23 @@ def find_modem_gone(trail: DialTrail) -> Diagnosis | None:
         when = f"{where} call {before[-1].number}"
     return Diagnosis(
         "modem-gone",
-        f"the modem of {trail.client} was unplugged {when}: {gone.why}",
+        f"the modem of {gone.source} was unplugged {when}: {gone.why}",
         f"plug it in again, and keep it at {gone.device}",
     )
 
 
 def find_refused_command(trail: DialTrail) -> Diagnosis | None:
     """A modem that says no to how it is set up, so that nothing is dialled."""
-    attempts = [call.attempt for call in trail.last_tries if call.attempt]
+    attempts = [call.dialling for call in trail.last_tries if call.dialling]
     if not attempts or attempts[-1].cause is not DialCause.command_refused:
         return None
     last = attempts[-1]
-    family = find(trail.case.topology.modem_families, trail.client)
+    family = find(trail.case.topology.modem_families, last.source)
     whose = f", a {family.name}," if family else ""
     suits = f"; for a {family.name} it is {family.init}" if family else ""
     return Diagnosis(
         "modem-refuses-setup",
-        f"the modem of {trail.client} at {last.device}{whose} answers {last.command} with {last.detail}, so "
+        f"the modem of {last.source} at {last.device}{whose} answers {last.command} with {last.detail}, so "
         "that nothing was dialled",
         f"correct init of the way in the topology file{suits}"
         if last.command == plan_of(trail).init
@@ -139,7 +141,7 @@ def find_no_dial_tone(trail: DialTrail) -> Diagnosis | None:
         return None
     return Diagnosis(
         "no-dialtone",
-        f"the telephone line of {trail.client} is dead: its modem went off hook to dial "
+        f"the telephone line of {plan_of(trail).modem_node} is dead: its modem went off hook to dial "
         f"{silent[-1].dialled} and heard no dial tone",
         "see whether the telephone cable is in, and have the line repaired",
     )
@@ -200,7 +202,11 @@ def _mend_of(trail: DialTrail, first: str, fates: dict[str, str]) -> str:
 
 
 def plan_of(trail: DialTrail) -> Dialer:
-    return next(d for d in dialers(trail.case.topology) if d.client == trail.client)
+    """The client's; of an own modem and a borrowed one, that by which it was tried last."""
+    own = [d for d in dialers(trail.case.topology) if d.client == trail.client]
+    last = trail.calls[-1].attempt if trail.calls else None
+    tried = [d for d in own if last is not None and bool(d.partition) is not bool(last.device)]
+    return (tried or own)[0]
 
 
 def fate_of(call: TelephoneCall) -> str:

@@ -9,7 +9,7 @@ from lab.verify.case import Case
 from lab.verify.finding import frames_of
 from lab.verify.outbound import vpn_protocol
 from lab.verify.telephone_calls import dials
-from lab.ways.dial.plan import DialPlan
+from lab.ways.dial.plan import DialPlan, dialers
 from lab.ways.direct import wires as direct
 from lab.wire.decode import Frame, Packet
 
@@ -76,7 +76,8 @@ def uses(case: Case, agent: str) -> list[float]:
 
     A host without a modem that answers cannot dial, and only the record tells that the way was tried.
     """
-    if not any(probe.found for probe in case.record.modems if probe.source == agent):
+    borrows = any(d.partition for d in dialers(case.topology) if d.client == agent)
+    if not borrows and not any(p.found for p in case.record.modems if p.source == agent):
         return [trial.started for trial in case.tried("dial", agent)]
     dialled = [attempt.started for attempt in case.record.dialled if attempt.source == agent]
     calls = (call for call in case.telephone_calls if call.client == agent)

@@ -24,7 +24,9 @@ from lab.record.event import Event
 from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.ways.dial.plan import dialers
+from lab.ways.pass_through import plan as pass_through
 from lab.ways.vpn.plan import clients, connections, servers
+from tests.partitions import partition_topology
 from tests.unit.sabotage import possessions, steps_that_fail
 from tests.unit.verify.stage import topology
 from tunnels import Driver, StandingDriver, _dnsmasq, _l2tp_daemon, _xl2tpd, ipsec, lig, ppp, proxy
@@ -40,6 +42,7 @@ from tunnels.lig import Bank
 from tunnels.modem import Dialler
 from tunnels.outgoing import OutgoingCalls
 from tunnels.proxy import Squid
+from tunnels.remote_modem import RemoteDialler
 
 # mypy looks at the signatures.
 STANDING: tuple[type[StandingDriver], ...] = (
@@ -54,8 +57,8 @@ STANDING: tuple[type[StandingDriver], ...] = (
     Interceptor,
     OutgoingCalls,
 )
-DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler)
-"""A call of a dialler has a pppd of its own: there is nothing to launch."""
+DRIVERS: tuple[type[Driver], ...] = (*STANDING, Dialler, RemoteDialler)
+"""A call of a dialler has a pppd, or an xl2tpd, of its own: there is nothing to launch."""
 
 PROGRAM = """#!/bin/sh
 echo "Listening on IP address, read /etc/hosts"
@@ -127,6 +130,11 @@ class Bed:
             section = LacSection(name="i5", lns="192.0.2.1", hostname="h", options_file="/o")
             told = ppp.Options(name=account.user, log=Path("log"), mtu=1400)
             return OutgoingCalls(self.node, section, "192.0.2.1", account, told)
+        if kind is RemoteDialler:
+            lent = partition_topology("modem")
+            (plan, _), (below,) = dialers(lent), pass_through.plans(lent)
+            borrower = below.borrower(plan.client)
+            return RemoteDialler(self.node, plan, borrower, "lig", record, self.told.append)
         if kind is Bank:
             return self._bank(self._dial)
         return Dialler(self.node, dialers(self._dial)[0], "lig", record, self.told.append)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 import pytest
 
+from lab.i5.events import PartitionDialled
 from lab.record.event import Dialled, Event
 from lab.record.record import LigCall, PppSession, Record
 from lab.telephony.events import (
@@ -123,6 +125,105 @@ def test_a_call_has_what_every_side_wrote() -> None:
     assert dropped is not None
     assert connected is not None
     assert dropped.time - connected.time == pytest.approx(3.5)
+
+
+LENT = Telephone(
+    node="pstn",
+    lines=(
+        line("hmc", "hmc", "/dev/modem0", "15075550101"),
+        line("i5", "i5", "/dev/modem0", "15075550102"),
+        line("lig-1", "lig", "/dev/modem0", NUMBER),
+    ),
+    result_table=ResultTable.hayes,
+)
+
+
+def lent(client: str, at: float, result: str = "CONNECT 33600", number: str = NUMBER) -> Event:
+    """A partition's modem has dialled for an HMC."""
+    return PartitionDialled(
+        source="i5",
+        time=at + 5,
+        client=client,
+        started=at,
+        device="/dev/modem0",
+        number=number,
+        result=result,
+        rate_bit_s=33600,
+        cause=None,
+        command="",
+        detail="",
+    )
+
+
+def asked(client: str, at: float, result: str = "CONNECT 33600") -> Dialled:
+    """An HMC without a modem had a partition dial."""
+    return replace(attempt(result=result, at=at), source=client, device="")
+
+
+def at(moment: float, events: list[Event]) -> list[Event]:
+    return [replace(event, time=event.time + moment) for event in events]
+
+
+def test_a_call_by_a_partitions_modem_is_the_hmcs_for_which_it_was() -> None:
+    """Two HMCs borrow one modem, and one of them has a modem of its own beside."""
+    events = [
+        *at(101, placed(1, "i5")), lent("hmc-b", 100.5),
+        *at(201, placed(2, "i5")), lent("hmc", 200.5),
+        *at(301, placed(3, "hmc")),
+    ]  # fmt: skip
+    own = replace(attempt(at=300), device="/dev/modem0")
+    attempts = [asked("hmc-b", 100), asked("hmc", 200), own]
+    record = Record(
+        dialled=attempts,
+        ppp=[
+            PppSession(client="hmc", gateway="vpn1", interface="ppp0", opened=50.0),
+            PppSession(client="hmc-b", gateway="lig", interface="ppp0", opened=107.0),
+            PppSession(client="hmc", gateway="lig", interface="ppp0", opened=207.0),
+            PppSession(client="hmc", gateway="lig", interface="ppp0", opened=307.0),
+        ],
+    )
+    calls = put_together(LENT, record, sorted(events, key=lambda event: event.time), [])
+
+    assert [(c.number, c.client, c.caller) for c in calls] == [
+        (1, "hmc-b", "i5"),
+        (2, "hmc", "i5"),
+        (3, "hmc", "hmc"),
+    ]
+    assert [c.lent is not None for c in calls] == [True, True, False]
+    assert [c.session.opened for c in calls if c.session] == [107.0, 207.0, 307.0]
+
+
+def test_what_the_partitions_modem_did_for_nobody_is_no_hmcs() -> None:
+    """Its own people call by hand, before and after a call for an HMC, and an HMC's call is refused."""
+    events = [
+        *at(50, placed(1, "i5")),
+        *at(101, placed(2, "i5")), lent("hmc", 100.5),
+        *at(150, placed(3, "i5")),
+    ]  # fmt: skip
+    busy = asked("hmc", 80, "")
+    record = Record(dialled=[busy, asked("hmc", 100)])
+
+    calls = put_together(LENT, record, events, [])
+
+    assert [(c.number, c.client, c.attempt is not None) for c in calls] == [
+        (0, "hmc", True),
+        (2, "hmc", True),
+        (1, "i5", False),
+        (3, "i5", False),
+    ]
+
+
+def test_a_call_for_a_program_of_the_users_on_an_hmc_is_that_hmcs() -> None:
+    (call,) = put_together(LENT, Record(), [*at(101, placed(1, "i5")), lent("hmc", 100.5)], [])
+
+    assert (call.client, call.attempt, call.rate_bit_s) == ("hmc", None, 33600)
+
+
+def test_a_partition_without_dial_tone_has_placed_no_call() -> None:
+    record = Record(dialled=[asked("hmc", 100, "NO DIALTONE")])
+    (call,) = put_together(LENT, record, [lent("hmc", 100.5, "NO DIALTONE")], [])
+
+    assert (call.number, call.client, call.caller, call.result) == (0, "hmc", "i5", "NO DIALTONE")
 
 
 def test_a_call_on_another_modem_is_not_the_diallers() -> None:
