@@ -224,7 +224,7 @@ def judge_strangers(case: Case, check: Check) -> None:
     flows: set[tuple[str, int, int]] = set()
     for frame, packet in case.leaving:
         flows.add((packet.destination, packet.protocol, packet.destination_port))
-        if not _matches_any(case, packet, rules) and not _is_icmp_error(packet):
+        if not _matches_any(case, packet, rules) and not is_icmp_error(packet):
             check.object(f"{_packet_text(packet)} passed without a rule", [frame])
 
     for frame, packet in case.entering:
@@ -239,11 +239,11 @@ def judge_strangers(case: Case, check: Check) -> None:
         )
         # Of a fragment without ports nobody can say more than who sent it.
         unread = packet.lacks_ports and packet.source in {far for far, _, _ in flows}
-        if packet.is_bare_syn or not (reply or asked or unread or _is_icmp_error(packet)):
+        if packet.is_bare_syn or not (reply or asked or unread or is_icmp_error(packet)):
             check.object(f"{_packet_text(packet)} passed inwards without a rule", [frame])
 
 
-def _is_icmp_error(packet: Packet) -> bool:
+def is_icmp_error(packet: Packet) -> bool:
     return bool(packet.payload) and packet.payload[0] in ICMP_ERRORS.get(packet.protocol, ())
 
 

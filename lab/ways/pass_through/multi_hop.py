@@ -15,7 +15,7 @@ from lab.names import count
 from lab.topology.model import AllowRule
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
-from lab.verify.firewall import NO_FIREWALL, all_rules
+from lab.verify.firewall import NO_FIREWALL, all_rules, is_icmp_error
 from lab.verify.outbound import is_of_another_way, vpn_protocol
 from lab.verify.passed_on import ClearCall, ClearL2tp, L2tpSeen, PassedCall, control, mark
 from lab.ways.pass_through.plan import Borrower, PassThroughPlan, below
@@ -296,6 +296,9 @@ def check_out_29(case: Case) -> Finding:
     # Behind NAT the firewall's address is everybody's.
     right = {case.public_address} if case.snat else own
     for frame, packet in case.leaving:
+        # The firewall itself tells a gateway that a partition is gone.
+        if is_icmp_error(packet):
+            continue
         if packet.destination in case.gateways and packet.source not in right:
             check.object(f"{packet.source} gets out to {packet.destination} itself", [frame])
     return check.finding("; ".join(seen))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from scapy.layers.inet import ICMP, IP
+
 from lab.verify import passed_on
+from lab.verify.finding import Verdict
 from lab.verify.passed_on import SeenCall
-from lab.wire.decode import Frame
+from lab.wire.decode import ESP, Frame
 from tests.recordings.true_run import Recordings, TrueRun
 
 RUN = "pass-through-vpn"
 I5 = "203.0.113.20"
+ETHERNET = 14
 
 
 def silenced(run: TrueRun) -> TrueRun:
@@ -87,3 +91,19 @@ def test_calls_are_told_apart_also_if_a_number_is_used_again(recordings: Recordi
 
     assert len(first.items) == len(second.items)
     assert first.items[0] is second.items[0]
+
+
+def test_a_firewall_that_says_that_the_partition_is_gone_lets_nobody_out(
+    recordings: Recordings,
+) -> None:
+    """By ICMP, from the firewall's own address, to the gateway whose packet had nowhere to go."""
+    run = recordings(RUN)
+    esp = run.find("fw-inet", lambda p: p.destination == I5 and p.protocol == ESP)[-1]
+    packet = IP(esp.data[ETHERNET:])
+    said = IP(src="198.51.100.2", dst=packet.src) / ICMP(type=3, code=1) / bytes(packet)[:28]
+    run.put("fw-inet", "firewall", "internet", bytes(said), run.end)
+    assert run.judge()["OUT-29"].verdict is Verdict.held
+
+    said = IP(src="198.51.100.2", dst=packet.src) / ICMP(type=8)
+    run.put("fw-inet", "firewall", "internet", bytes(said), run.end)
+    assert run.judge()["OUT-29"].verdict is Verdict.failed
