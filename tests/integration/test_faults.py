@@ -295,7 +295,9 @@ def test_the_second_gateway_takes_over_from_the_first_and_not_beside_it(faulty: 
     assert {session.gateway for session in faulty.record.ppp if session.opened} <= {first, second}
     tries: list[Any] = [*faulty.record.ike, *faulty.record.ike_failed]
     asked = [attempt.gateway for attempt in sorted(tries, key=lambda each: each.time)]
-    assert asked == [first, second]
+    # A partition that is called again begins with the first: it does not know why the HMC calls.
+    lent = plans(faulty.topology)[0].partition and faulty.topology.fault == "gateway-dies"
+    assert asked == ([first, first, second] if lent else [first, second])
 
 
 FIRST, SECOND = "18005550100", "18005550199"

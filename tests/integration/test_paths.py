@@ -11,8 +11,8 @@ import pytest
 
 from lab.topology import load
 from lab.topology.family import Family
-from lab.topology.model import Topology
-from lab.ways.vpn.plan import connections
+from lab.topology.model import Role, Topology
+from lab.ways.vpn.plan import connections, plans
 from tests.integration.labs import SYSTEM_PYTHON, Ran, Runs, lab
 
 pytestmark = pytest.mark.kernel
@@ -52,6 +52,13 @@ json.dump({
     "ping": ping.returncode, "status": status, "processes": processes, "host": os.uname().nodename,
 }, sys.stdout)
 """
+
+
+def lent(topology: Topology) -> set[str]:
+    """The agents whose VPN a partition lends."""
+    return {agent for plan in plans(topology) if plan.partition for agent in plan.agents}
+
+
 COMMAND = ("--", SYSTEM_PYTHON, "-c", FOREIGN_AGENT)
 AN_INBOUND_LIFE = "service-vpn"
 """A command is about the way home: of the topologies that let a session in, one is enough."""
@@ -122,7 +129,13 @@ def test_every_run_directory_is_complete(ran: Ran) -> None:
     for node in {n for c in connections(ran.topology) for n in (c.client, c.gateway)}:
         written = {path.stem.partition("-")[0] for path in (logs / node).glob("*.log")}
         idle = ran.topology.node(node).role.value == "vpn-gateway" and node == "vpn2"
-        assert written >= (DAEMONS - {"pppd"} if idle else DAEMONS), node
+        expected = DAEMONS - {"pppd"} if idle else DAEMONS
+        if ran.topology.node(node).role is Role.i5:
+            expected = {"charon"}  # L2TP is the partition's own, and PPP is not its business.
+        assert written >= expected, node
+    for agent in lent(ran.topology):
+        written = {path.stem.partition("-")[0] for path in (logs / agent).glob("*.log")}
+        assert written & DAEMONS == {"xl2tpd", "pppd"}, agent
 
 
 def test_what_is_secret_is_its_owners_alone(ran: Ran) -> None:
@@ -196,9 +209,13 @@ def test_a_foreign_agent_sees_the_daemons_of_its_node_and_no_others(foreign: Ran
     processes = " ".join(json.loads(foreign.stdout)["processes"])
 
     expected = set() if foreign.topology.proxies else {"pppd"}
-    for daemon in DAEMONS if connections(foreign.topology) else expected:
+    if connections(foreign.topology):
+        expected = DAEMONS
+    # IKE is the partition's.
+    elsewheres = {"charon"} if lent(foreign.topology) else set()
+    for daemon in expected - elsewheres:
         assert daemon in processes
-    for elsewhere in ("squid", "dnsmasq"):
+    for elsewhere in ("squid", "dnsmasq", *elsewheres):
         assert elsewhere not in processes
 
 
