@@ -17,7 +17,15 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 ALONE = "lab"
 """The modules at the top of `lab/`, which everybody may import."""
-INSIDE = ("bring_up", "ground", "own_client", "connectivity", "fence_trials", "fence_packets")
+INSIDE = (
+    "bring_up",
+    "carrying_calls",
+    "connectivity",
+    "fence_packets",
+    "fence_trials",
+    "ground",
+    "own_client",
+)
 PLAIN = ("plan", "events")
 STAGES = {
     **dict.fromkeys(INSIDE, "ways: in the lab"),

@@ -131,7 +131,8 @@ def render_connection(
             "version": str(connection.version),
             "aggressive": "no",
             "proposals": list(dict.fromkeys((here.ike_proposal, *(() if client else accepted)))),
-            "local_addrs": [local],
+            # By telephone the client sends from what the call was given: charon asks the routes for that.
+            "local_addrs": [local or "%any"],
             # Behind a SNAT the gateway sees another address, and only the identity is the client's.
             "remote_addrs": [remote] if client else ["%any"],
             "encap": "no",
@@ -153,9 +154,9 @@ def _selector(side: IkeSide, address: str, *, mine: bool) -> str:
 
     In tunnel mode the inner addresses are each end's own, whatever a SNAT makes of the outer ones,
     so two clients behind one SNAT differ (T3-07). In transport mode there is one header only and
-    charon puts in what the peer's address looks like from here.
+    charon puts in what the peer's address looks like from here, as it does of a call's address.
     """
-    if side.encapsulation is Encapsulation.transport and not mine:
+    if not address or (side.encapsulation is Encapsulation.transport and not mine):
         address = "dynamic"
     elif "/" not in address:
         address = f"{address}/32"

@@ -101,6 +101,11 @@ class Redialling(abc.ABC):
             ask_dns=True,
         )
 
+    @property
+    def interface(self) -> str:
+        """PPP's on the last call; empty before the first."""
+        return self._session.interface if self._session is not None else ""
+
     def _begin_session(self, interface: str) -> PppSession:
         self._session = PppSession(
             client=self._plan.client, gateway=self._gateway, interface=interface, opened=0.0

@@ -19,6 +19,9 @@ from lab.teardown import Teardown
 from lab.topology.model import Way
 from lab.ways.ground import Ground, Start, WayDriver
 
+TELEPHONE = "telephone"
+"""What every way by telephone is tried with, whatever it carries: AT&T's fence."""
+
 
 class Homeward:
     """Every agent's ways, and which of them is in use."""
@@ -30,13 +33,15 @@ class Homeward:
         self._half_up: dict[str, Way] = {}
         """By agent: its only way, which did not come up, and is left as it is."""
         self._tested: set[tuple[str, str]] = set()
-        """Kind of way, and agent."""
+        """Kind of way, or ``TELEPHONE``, and agent."""
 
     @classmethod
     def start(cls, ground: Ground, teardown: Teardown) -> Homeward:
         """Make every kind of way ready that the topology has; none is brought up."""
         drivers = ground.drivers
-        for kind in dict.fromkeys(way.kind for way in ground.topology.ways):
+        # What ways run over is there before them, and goes after them.
+        plans = sorted(ground.topology.ways, key=lambda way: bool(way.over))
+        for kind in dict.fromkeys(way.kind for way in plans):
             start: Start = ways.stage(kind, "bring_up").start
             drivers[kind] = teardown.enter(f"the ways by {kind}", start(ground))
         return cls(ground, drivers)
@@ -48,18 +53,18 @@ class Homeward:
     def put_to_test(self, lab: Any) -> None:
         """Try what only one kind of way can be tried with, of every kind in use, with the agents that use it.
 
-        Not with an agent that has been tried by another way of the kind: it would be the same trial.
+        Not with an agent that has been tried by another way of the kind, or by another call: it would be the
+        same trial.
         """
         for kind, driver in self._drivers.items():
-            used = [a for a in self._ground.topology.agents if self._uses(a, kind)]
-            agents = [agent for agent in used if (kind, agent) not in self._tested]
-            self._tested.update((kind, agent) for agent in agents)
+            own = {a: w for a in self._ground.topology.agents if (w := self.in_use(a))}
+            tried = {
+                a: (TELEPHONE if w.dials else kind, a) for a, w in own.items() if w.kind == kind
+            }
+            agents = [agent for agent, trial in tried.items() if trial not in self._tested]
+            self._tested.update(tried[agent] for agent in agents)
             if agents:
                 driver.put_to_test(lab, agents)
-
-    def _uses(self, agent: str, kind: str) -> bool:
-        way = self.in_use(agent)
-        return way is not None and way.kind == kind
 
     def details(self) -> list[dict[str, list[str]]]:
         """What the daemons of every kind of way know, by node."""

@@ -193,6 +193,8 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
 
     way = lab.homeward.in_use(agent)
     assert way is not None, "the agent has come home"
+    # By a VPN over the telephone there are two, and the servers are behind the VPN's.
+    own = [session for session in open_sessions if session.peer_ip in way.peers] or open_sessions
     node, endpoint = lab.node(agent), way.endpoints_of(agent)[0]
     uplink = lab.topology.node(agent).uplink.name
     started = time.time()
@@ -207,7 +209,7 @@ def try_own_firewall(lab: RunningLab, agent: str) -> None:
         source=agent,
         time=time.time(),
         started=started,
-        interface=open_sessions[0].interface,
+        interface=own[0].interface,
         uplink=uplink,
         destination=endpoint.address,
         connected=connected,

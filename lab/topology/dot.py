@@ -45,7 +45,7 @@ HEAD = f"""digraph topology {{
 
 def render(topology: Topology) -> str:
     """The whole picture: nodes by zone, segments with their facts, the path in colour."""
-    route = route_map.trace(topology, topology.ways)
+    route = route_map.trace(topology, topology.own_ways)
     title = f'<b>{escape(topology.name)}</b><br align="left"/>{escape(topology.summary)}'
     lines = [
         HEAD,
@@ -213,6 +213,8 @@ def _lines(topology: Topology, route: RouteMap) -> Iterator[str]:
         ends = (exchange, name) if TRAITS[node.role].answers_calls else (name, exchange)
         on_path = (TELEPHONE, name) in route.plugs
         look = f'color="{PATH}", penwidth=3, weight=20' if on_path else f'color="{LINE}"'
+        if (TELEPHONE, name) in _tunnelled(topology):
+            look = f'color="{TUNNEL}:{PATH}:{TUNNEL}", penwidth=2.4, weight=20'
         yield f'  "{ends[0]}" -> "{ends[1]}" [style=dashed, {look}];'
 
 
@@ -248,10 +250,11 @@ def _look(topology: Topology, route: RouteMap, segment: Segment, ends: list[Node
 def _tunnelled(topology: Topology) -> set[tuple[str, str]]:
     """The plugs (segment, node) between the two ends of tunnels."""
     found: set[tuple[str, str]] = set()
-    for way in topology.ways:
+    for way in topology.own_ways:
         route = route_map.trace(topology, [way])
         start, end = route.tunnel_start(way), route.tunnel_end(way)
         segments = {segment.name for stop in route.stops[start:end] for segment in stop.onward}
+        segments |= {TELEPHONE for stop in route.stops[start:end] if stop.lines}
         outside = {node.name for stop in route.stops[:start] for node in stop.nodes}
         plugs = (plug for plug in route.plugs if plug[1] not in outside)
         found |= {plug for plug in plugs if plug[0] in segments}

@@ -18,10 +18,8 @@ from lab.topology.units import WIDTH, wrapped
 
 def text(topology: Topology) -> str:
     """The network, the path through it, the firewall's rules, and what is judged."""
-    route = route_map.trace(topology, topology.ways)
-    listed = {name for agent in topology.callers for name in agent.ways}
-    # A way that only carries others is drawn with these.
-    drawn = [list(_ladder(topology, way)) for way in topology.ways if way.name in listed]
+    route = route_map.trace(topology, topology.own_ways)
+    drawn = [list(_ladder(topology, way)) for way in topology.own_ways]
     pictures = [ways.stage(way.kind, "picture").blocks(topology, way) for way in topology.ways]
     blocks = [
         list(_heading(topology)),
@@ -43,6 +41,9 @@ def _heading(topology: Topology) -> Iterator[str]:
     if len(topology.ways) > 1:
         for agent in topology.callers:
             yield f"{agent.name} calls home by {', then by '.join(agent.ways)}"
+    for way in topology.ways:
+        if way.over:
+            yield f"{way.name} runs over {way.over}"
 
 
 # -- the path, top to bottom -----------------------------------------------------------------------
@@ -53,7 +54,7 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
     start, end = route.tunnel_start(way), route.tunnel_end(way)
     labels = iter(ways.stage(way.kind, "picture").tunnel_labels(topology, way) if end else ())
     zone = ""
-    if len(topology.ways) > 1:
+    if len(topology.own_ways) > 1:
         yield f"By {way.name}"
     for number, stop in enumerate(route.stops):
         its = str(route.zones[stop.nodes[0].name])
@@ -76,7 +77,8 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
                 row = f"  {'':<10}┃   {'':<7} {segment.subnet6}"
                 yield _with_edge(row, "│", "") if hidden else row
         for lines in _by_number(stop.lines):
-            yield f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(topology, lines[0])}"
+            row = f"  {'':<10}┇   {count(len(lines), 'line'):<7} {_line(topology, lines[0])}"
+            yield _with_edge(row, "│", next(labels, "")) if number < end else row
 
 
 def _with_edge(row: str, edge: str, label: str) -> str:

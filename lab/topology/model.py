@@ -8,7 +8,6 @@ needs neither pydantic nor YAML. No effects, and nothing that only a running lab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from lab.topology.dns import Dns
 from lab.topology.errand_kinds import ErrandKind
@@ -179,8 +178,6 @@ class Way:
     """Every listed server address that can be called by this way, in the order of trying."""
     probe: str
     """``LAB_PROBE``: answers ping at the far end of the way."""
-    dials: ClassVar[bool] = False
-    """Whether the way goes over the telephone."""
 
     @classmethod
     def concrete(cls, value: dict[str, object]) -> type[Way]:
@@ -189,6 +186,11 @@ class Way:
 
         plan: type[Way] = ways.stage(str(value["kind"]), "plan").Plan
         return plan
+
+    @property
+    def dials(self) -> bool:
+        """Whether the way goes over the telephone, by itself or by the way below."""
+        return False
 
     def endpoints_of(self, agent: str) -> tuple[Endpoint, ...]:
         """Those of ``endpoints`` that an agent may call."""
@@ -290,9 +292,20 @@ class Topology:
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
 
+    @property
+    def own_ways(self) -> tuple[Way, ...]:
+        """The ways that some agent comes home by: without those that only carry others."""
+        own = {name for agent in self.callers for name in agent.ways}
+        return tuple(way for way in self.ways if way.name in own)
+
     def below(self, way: Way) -> Way | None:
         """The way that another one runs over; None if that runs over the wires or the telephone."""
         return self.way(way.over) if way.over else None
+
+    def is_in_calls(self, way: Way) -> bool:
+        """Whether a way runs over one by telephone, in calls."""
+        below = self.below(way)
+        return below is not None and below.dials
 
     def kinds_of(self, way: Way) -> tuple[str, ...]:
         """A way's kind, and that of the way below."""

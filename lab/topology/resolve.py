@@ -171,7 +171,7 @@ class _Resolver(Site):
                     yield address, name
 
         own = [self.spec.ways[way] for way in self.spec.agents.get(node, ())]
-        looks_up = not own or any(way.looks_up_servers for way in own)
+        looks_up = not own or any(self.spec.looks_up(way) for way in own)
         # AT&T's name server answers from its node's table: the fence lets it ask nobody (L-03).
         if node == self.spec.lig or (not self.by_dns and looks_up):
             yield from self.listed_names(node)

@@ -39,7 +39,7 @@ def asked_by(site: Site, node: str) -> str:
     if not site.by_dns or not spec.links_of(node) or node == spec.firewall:
         return ""
     own = [spec.ways[way] for way in spec.agents.get(node, ())]
-    if own and not any(way.looks_up_servers for way in own):
+    if own and not any(spec.looks_up(way) for way in own):
         return ""
 
     reached = network.ways(node)

@@ -363,6 +363,10 @@ class TopologySpec(Part):
         """The way that another one runs over; None if it runs over none, or over one that is not there."""
         return self.ways.get(way.runs_over)
 
+    def looks_up(self, way: WaySpec) -> bool:
+        """Whether agents look up IBM's names on their own side; by telephone AT&T's name server does it."""
+        return (self.way_below(way) or way).looks_up_servers
+
     def ways_of_kind(self, kind: type[W]) -> dict[str, W]:
         """The ways whose specs are of a class, by name."""
         return {name: way for name, way in self.ways.items() if isinstance(way, kind)}

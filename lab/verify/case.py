@@ -23,18 +23,18 @@ from lab.service import events as remote_service
 from lab.service.server import events as server
 from lab.telephony import events as telephony
 from lab.topology.model import AllowRule, Topology
-from lab.verify import inside_esp, passed_on, sightings, telephone_calls
+from lab.verify import inside_esp, passed_on, sightings
 from lab.verify.networks import is_in
+from lab.verify.on_lines import OnLines
 from lab.verify.passed_on import ClearCall, ClearL2tp, PassedCall
-from lab.verify.premises import Premises, mac
+from lab.verify.premises import mac
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
-from lab.verify.telephone_calls import TelephoneCall, Utterance
 from lab.ways.direct import events as direct
 from lab.ways.direct.events import ServerTested
 from lab.ways.proxy import events as proxy
 from lab.ways.vpn.events import COMPLAINTS
-from lab.wire import calls, decode, esp, fragments, isakmp, l2tp, ppp
-from lab.wire.calls import Carried
+from lab.ways.vpn.plan import IpsecConnection
+from lab.wire import decode, esp, fragments, isakmp, l2tp, ppp
 from lab.wire.decode import Ends, Frame, Packet
 from lab.wire.ppp import PppFrame
 
@@ -42,12 +42,11 @@ TESTED_LATER_S = 2.0
 """What belongs to a test of a connection may be on a wire for so long after it."""
 
 
-class Case(Premises):
+class Case(OnLines):
     """Topology, record and captures of one run."""
 
     def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:
-        super().__init__(topology, record)
-        self.run_dir = run_dir
+        super().__init__(topology, record, run_dir)
         self._esp: dict[str, list[EspSighting]] = {}
 
     def during(self, since: float, until: float) -> Case:
@@ -87,6 +86,14 @@ class Case(Premises):
     def server_tests(self) -> list[ServerTested]:
         """The tests of connections to listed servers (F-12), in order."""
         return self.told(ServerTested)
+
+    def is_trial(self, packet: Packet) -> bool:
+        """Whether the lab itself made a packet, to try AT&T's fence: ESP without an SA is one, too."""
+        # ESP has no ports by which a VPN's could be told from a trial to the same gateway.
+        if not super().is_trial(packet):
+            return False
+        sealed = esp.sealed(packet)
+        return sealed is None or sealed.spi not in self.keys
 
     def is_server_test(self, frame: Frame, packet: Packet) -> bool:
         """Whether a packet is of such a test, or the answer to it: on any wire, by server and time."""
@@ -224,9 +231,10 @@ class Case(Premises):
         lig = self.topology.lig if self.dials else None
         return (*self.exits, lig.outside) if lig else self.exits
 
-    def silence(self, near: str, far: str, until: float = inf) -> Silence | None:
-        """How a far end fell silent on the customer's wire; None if it had the last word."""
-        return sightings.silence(self.inside_frames, near, far, until)
+    def silence(self, connection: IpsecConnection, until: float = inf) -> Silence | None:
+        """How a gateway fell silent on the client's wire or line; None if it had the last word."""
+        near = self.near_addresses(connection)
+        return sightings.silence(self.near_packets, near, connection.gateway_address, until)
 
     @cached_property
     def keys(self) -> dict[int, list[esp.Key]]:
@@ -234,18 +242,21 @@ class Case(Premises):
 
     @cached_property
     def ike(self) -> list[IkeSighting]:
-        """ISAKMP on the outside wire, retransmissions too."""
-        return self.ike_on(*self.exits)
+        """ISAKMP on its way to and from the Internet, retransmissions too."""
+        return self.ike_on(*self.ipsec_wires)
 
     @cached_property
     def ike_inside(self) -> list[IkeSighting]:
-        """ISAKMP on the agents' own wires."""
-        return self.ike_on(*self.uplinks)
+        """ISAKMP where its clients are plugged in."""
+        return self._ike_in(self.near_packets)
 
     def ike_on(self, *segments: str) -> list[IkeSighting]:
+        return self._ike_in(self.packets(*segments))
+
+    def _ike_in(self, packets: list[tuple[Frame, Packet]]) -> list[IkeSighting]:
         return [
             IkeSighting(frame, packet, message, self.goes_to_ibm(packet))
-            for frame, packet in self.packets(*segments)
+            for frame, packet in packets
             if (message := isakmp.message(packet)) and packet.is_intact
         ]
 
@@ -255,19 +266,19 @@ class Case(Premises):
 
     @cached_property
     def esp(self) -> list[EspSighting]:
-        """ESP on the outside wire."""
-        found = [self.esp_on(segment) for segment in self.exits]
+        """ESP on its way to and from the Internet."""
+        found = [self.esp_on(segment) for segment in self.ipsec_wires]
         return list(merge(*found, key=lambda sighting: sighting.frame.time))
 
     def esp_on(self, segment: str) -> list[EspSighting]:
-        """ESP on any wire; each is decrypted once."""
+        """ESP on any wire, but what tries the fence; each is decrypted once."""
         if segment not in self._esp:
             self._esp[segment] = [
                 EspSighting(
                     frame, sealed, esp.open_sealed(sealed, self.keys), self.goes_to_ibm(packet)
                 )
                 for frame, packet in self.packets(segment)
-                if (sealed := esp.sealed(packet)) and packet.is_intact
+                if (sealed := esp.sealed(packet)) and packet.is_intact and not self.is_trial(packet)
             ]
         return self._esp[segment]
 
@@ -347,42 +358,6 @@ class Case(Premises):
         for item, _ in self.in_ppp(ppp.IPCP, ppp.Code.configure_ack, client=client):
             acks.setdefault(item.outgoing, item.frame.time)
         return max(acks.values()) if len(acks) == 2 else 0.0
-
-    # -- what the telephone shows -------------------------------------------------------------
-
-    @cached_property
-    def all_carried(self) -> list[Carried]:
-        """Everything that telephone calls carried, with fragments put together."""
-        return calls.joined(telephone_calls.read_carried(self.run_dir))
-
-    @cached_property
-    def carried(self) -> list[Carried]:
-        """Of that, what is no remote service: calls that IBM's server places are sessions (I-04)."""
-        service = self.topology.service
-        lines = self.topology.lines_of(service.dialer) if service is not None else ()
-        theirs = tuple(f"{line.name}-" for line in lines)
-        return [item for item in self.all_carried if not (theirs and item.ends.startswith(theirs))]
-
-    @cached_property
-    def service_calls(self) -> list[TelephoneCall]:
-        """The calls that rang at the console whose remote service is tried."""
-        service = self.topology.service
-        lines = self.topology.lines_of(service.console) if service is not None else ()
-        own = {line.name for line in lines}
-        return [call for call in self.telephone_calls if call.called in own]
-
-    @cached_property
-    def dialogue(self) -> list[Utterance]:
-        """What terminals and modems said."""
-        return [said for said in self.events if isinstance(said, Utterance)]
-
-    @cached_property
-    def telephone_calls(self) -> list[TelephoneCall]:
-        """Every telephone call, and every attempt at one."""
-        telephone = self.topology.telephone
-        if telephone is None:
-            return []
-        return telephone_calls.put_together(telephone, self.record, self.events, self.all_carried)
 
     def sa_installed(self, client: str) -> float:
         """When a client, or who lends it the VPN, first had an ESP SA in each direction; 0 if never."""

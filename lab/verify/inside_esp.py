@@ -39,7 +39,8 @@ def _inside(case: Case, sighting: EspSighting, packet: Packet) -> Inside:
     ends = {packet.source, packet.destination}
     if sa is not None:
         ends |= {sa.source, sa.destination}
-    end = next((case.vpn_ends[ip] for ip in ends if ip in case.vpn_ends), "")
+    at = sighting.frame.time
+    end = next((name for ip in ends if (name := case.client_at(ip, at))), "")
     gateway = next((case.gateways[ip] for ip in ends if ip in case.gateways), "")
     is_l2tp = packet.uses_udp(l2tp.PORT) and not packet.is_fragment
     datagram = l2tp.parse(packet.payload) if is_l2tp else None

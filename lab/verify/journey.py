@@ -47,13 +47,13 @@ def find_course(topology: Topology, start: str, end: str) -> Course | None:
 
 
 def journeys(case: Case, way: Course, source: str, destination: str) -> list[Journey]:
-    """Every packet with these addresses on the first wire, and how far it came."""
+    """Every packet with these addresses on the first wire, and how far it came; none that tries the fence."""
     arrived = [
         Counter(_mark(f.ip) for f in case.frames(segment) if f.ip) for segment in way.segments[1:]
     ]
     found = []
     for _, packet in case.packets(way.segments[0]):
-        if packet.source != source or packet.destination != destination:
+        if packet.source != source or packet.destination != destination or case.is_trial(packet):
             continue
         mark, reached = _mark(packet), 0
         for wire in arrived:

@@ -64,14 +64,16 @@ def _judge_tries(check: Check, agent: Agent, tries: list[WayTry]) -> None:
 def _judge_wires(case: Case, check: Check, agent: Agent, since: float, until: float) -> None:
     """What the wires and the telephone show: no way is used before the one before it is done with.
 
-    Two ways of one kind look alike there, and only the record tells them apart.
+    Two ways of one kind look alike there, also where one runs over the other's, and only the record tells
+    them apart.
     """
     own = case.topology.ways_of(agent.name)
     shown = {
         way.name: [at for at in _uses(case, way, agent.name) if since <= at < until] for way in own
     }
     for before, after in pairwise(own):
-        if before.kind == after.kind or not shown[after.name]:
+        alike = {*case.topology.kinds_of(before)} & {*case.topology.kinds_of(after)}
+        if alike or not shown[after.name]:
             continue
         if not shown[before.name]:
             check.object(f"{after.name} is in use, and {before.name} is never")
@@ -147,7 +149,7 @@ def _judge_takeover(case: Case, check: Check, agent: Agent, used: Way) -> None:
     failures += [t.ended for t in tries if t.way in names and not t.up]
     if not failures:
         check.object(f"{agent.name} went on to {used.name}, and no way before it had failed")
-    elif used.kind not in [way.kind for way in earlier]:
+    elif used.kind not in [kind for way in earlier for kind in case.topology.kinds_of(way)]:
         _judge_moment(case, check, max(failures), used, agent.name)
 
 

@@ -113,8 +113,9 @@ def is_ah(packet: Packet) -> bool:
 
 
 def clear_l2tp(case: Case) -> list[Frame]:
-    """UDP 1701 in clear, on any wire, but between an HMC and the partition that it borrows from."""
-    found = [entry for entry in case.all_packets() if entry[1].uses_udp(l2tp.PORT)]
+    """UDP 1701 in clear, on a wire or in a VPN's calls, but between an HMC and who lends it a VPN."""
+    lines = [(i.frame, i.data) for i in case.carried if i.data and case.vpn_dials]
+    found = [e for e in (*case.all_packets(), *lines) if e[1].uses_udp(l2tp.PORT)]
     return [frame for frame, packet in found if not case.is_pass_through(packet)]
 
 
@@ -358,15 +359,15 @@ def check_out_21(case: Case) -> Finding:
     check = Check(
         "OUT-21",
         "for each HMC in this order: ESP SA installed, SCCCN, IPCP open, first SYN inside the VPN; "
-        f"no TCP to IBM on {case.outside}",
+        f"no TCP to IBM on {case.ipsec_outside}",
     )
     steps = [_order(case, check, node.name) for node in case.vpn_agents]
-    for frame, packet in case.leaving:
-        if packet.is_bare_syn and not is_of_another_way(case, "vpn", frame, packet):
-            check.object(
-                f"TCP to {place(packet.destination, packet.destination_port)} on {case.outside}",
-                [frame],
-            )
+    for frame, packet in case.departing:
+        if case.is_trial(packet) or is_of_another_way(case, "vpn", frame, packet):
+            continue
+        if packet.is_bare_syn:
+            where = place(packet.destination, packet.destination_port)
+            check.object(f"TCP to {where} on {frame.segment}", [frame])
     object_to_failed_calls(case, check, "vpn")
     return check.finding("; ".join(steps))
 

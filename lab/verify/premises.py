@@ -41,6 +41,23 @@ class Premises(ServiceTold):
         return tuple(segment for segment in self.uplinks if segment in theirs)
 
     @cached_property
+    def ipsec_wires(self) -> tuple[str, ...]:
+        """The wires on which IPsec comes to the Internet: by telephone, the one behind AT&T's gateway."""
+        plans, lig = vpn.plans(self.topology), self.topology.lig
+        by_wire = self.exits if not plans or any(not way.dials for way in plans) else ()
+        return (*by_wire, lig.outside) if lig and any(way.dials for way in plans) else by_wire
+
+    @cached_property
+    def vpn_dials(self) -> bool:
+        """Whether a way by VPN runs over one by telephone."""
+        return any(way.dials for way in vpn.plans(self.topology))
+
+    @cached_property
+    def ipsec_outside(self) -> str:
+        """These wires, by their names."""
+        return " and ".join(self.ipsec_wires)
+
+    @cached_property
     def last_wires(self) -> tuple[str, ...]:
         """The wires on which what the customer sends comes to the Internet, behind every NAT."""
         return (self.topology.routers[-1].outside,) if self.topology.routers else self.exits

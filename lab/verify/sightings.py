@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from lab.wire import esp, fragments
@@ -71,16 +71,17 @@ class Silence:
     unanswered: int
 
 
-def silence(frames: Iterable[Frame], near: str, far: str, until: float) -> Silence | None:
+def silence(
+    packets: Iterable[tuple[Frame, Packet]], near: Collection[str], far: str, until: float
+) -> Silence | None:
     """How a far end fell silent on a wire before a time; None if it had the last word."""
     last, unanswered, end = 0.0, 0, 0.0
-    for frame in frames:
-        packet = frame.ip
-        if packet is None or packet.protocol == ICMP or frame.time >= until:
+    for frame, packet in packets:
+        if packet.protocol == ICMP or frame.time >= until:
             continue  # by ICMP a host may say that its daemons are gone
-        if (packet.source, packet.destination) == (far, near):
+        if packet.source == far and packet.destination in near:
             last, unanswered = frame.time, 0
-        elif (packet.source, packet.destination) == (near, far) and last:
+        elif packet.source in near and packet.destination == far and last:
             unanswered, end = unanswered + 1, frame.time
     return Silence(last, end - last, unanswered) if unanswered > 1 else None
 

@@ -90,8 +90,9 @@ class Trail:
         """ISAKMP between the two, on the client's wire."""
         if self.connection is None:
             return []
-        ends = {self.connection.client_address, self.connection.gateway_address}
-        return [s for s in self.case.ike_inside if {s.packet.source, s.packet.destination} == ends]
+        near, far = self.case.near_addresses(self.connection), self.connection.gateway_address
+        found = ((s, {s.packet.source, s.packet.destination}) for s in self.case.ike_inside)
+        return [s for s, ends in found if far in ends and ends & near]
 
     @cached_property
     def insides(self) -> list[Inside]:
@@ -130,7 +131,7 @@ class Trail:
     @property
     def _near_node(self) -> str:
         """Where the client's packets come to the wires."""
-        return self.client
+        return self.case.near_node(self.connection) if self.connection else self.client
 
     @property
     def _far_node(self) -> str:
@@ -142,11 +143,20 @@ class Trail:
     @property
     def _sources(self) -> list[str]:
         """The addresses from which the client sends."""
-        return self._own_addresses
+        return self._lent or self._own_addresses
+
+    @property
+    def _lent(self) -> list[str]:
+        """Of a VPN by telephone, those that its calls were given."""
+        if self.connection is None or self.connection.client_address:
+            return []
+        return sorted(self.case.near_addresses(self.connection))
 
     @property
     def _targets(self) -> list[str]:
         """The addresses to which its packets are answered: of IPv4 behind NAT, that of the last NAT."""
+        if self._lent:
+            return self._lent
         hidden = [*filter(None, (self.case.topology.seen_address,))]
         return [*hidden, *(ip for ip in self._sources if not hidden or ":" in ip)]
 
@@ -282,7 +292,8 @@ class DialTrail(Trail):
     @cached_property
     def addresses(self) -> list[str]:
         """What the gateway gave to the client, call by call."""
-        mine = (s.local_ip for s in self.case.record.ppp if s.client == self.client and s.local_ip)
+        own = (s for s in self.case.record.ppp if (s.client, s.gateway) == (self.client, self.lig))
+        mine = (s.local_ip for s in own if s.local_ip)
         return list(dict.fromkeys(mine))
 
     @property

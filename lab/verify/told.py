@@ -33,10 +33,18 @@ class Told:
         return self.topology.way(up[-1].way)
 
     def cuts(self, agent: str) -> list[float]:
-        """When an agent's ways begin anew, in order: a command took one down, or tries a failed one again."""
+        """When an agent's ways begin anew, in order: a command took one down, or tries a failed one again, or
+        a way over the telephone has another call."""
         own = [t for t in self.record.tries if t.agent == agent]
         again = [a.ended for a, b in pairwise(own) if not a.up and a.way == b.way]
+        again += self._calls_that_carry(agent)[1:]
         return sorted([*again, *(t.taken_down for t in own if t.taken_down)])
+
+    def _calls_that_carry(self, agent: str) -> list[float]:
+        """When the calls began that carry an agent's ways, where some run over the telephone."""
+        if not any(map(self.topology.is_in_calls, self.topology.ways_of(agent))):
+            return []
+        return [d.started for d in self.record.dialled if d.source == agent and d.cause is None]
 
     def is_cut(self, agent: str, since: float, until: float) -> bool:
         """Whether an agent's ways began anew between two times."""

@@ -30,6 +30,7 @@ GOOD: dict[str, Plan] = {
     "pass-through-vpn": ("pass-through-vpn",),
     "dial": ("dial",),
     "dial-two-hmcs": ("dial-two-hmcs",),
+    "vpn-dial": ("vpn-dial",),
     "proxy": ("proxy",),
     "proxy-auth": ("proxy-auth",),
     "proxy-failover": ("proxy-failover", "--fault", "proxy-silent"),
@@ -68,6 +69,7 @@ FAULTY_TOPOLOGIES = (
     "ursf",
     "esa-linux",
     "pass-through-vpn",
+    "vpn-dial",
 )
 """A fault is recorded with the first of these that it applies to."""
 

@@ -9,6 +9,7 @@ from lab.linux import fence
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Finding
+from lab.verify.outbound import vpn_protocol
 from lab.ways.dial import passage
 from lab.ways.dial.fence import PROTOCOLS, LineCheck, text
 from lab.ways.dial.paper_fence import DNS_PORT
@@ -234,7 +235,33 @@ def check_l_11(case: Case) -> Finding:
         if tried and not passed.get((address, *service)):
             check.miss(f"{what} to {address} did not pass")
     named = " and ".join(sorted(gateways))
-    return check.close(tried, f"UDP 500, UDP 4500 and ESP to {named} passed")
+    vpn = _judge_vpn(case, check, gateways)
+    return check.close(tried, f"UDP 500, UDP 4500 and ESP to {named} passed{vpn}")
+
+
+def _judge_vpn(case: Case, check: LineCheck, gateways: set[str]) -> str:
+    """What a VPN sends by telephone must pass, where a way by VPN runs over one; what passed, in words."""
+    told = []
+    carried = filter(case.topology.is_in_calls, case.topology.ways)
+    for agent in dict.fromkeys(agent for way in carried for agent in way.agents):
+        own = [p for p in _of_client(passage.of(case).sent, agent) if _is_of_vpn(case, p, gateways)]
+        # What comes before IPCP is open does not come to the fence (P-20).
+        lost = [p for p in own if p.counter and not (p.passed or p.in_farewell)]
+        for p in lost:
+            check.miss(f"{text(p.packet)}, of {agent}'s VPN, did not pass", [p.frame])
+        ike = sum(p.packet.protocol == UDP for p in own)
+        if own:
+            check.show(p.frame for p in own[:4])
+            esp = count(len(own) - ike, "ESP packet")
+            told.append(f"; so did {agent}'s VPN: {count(ike, 'IKE packet')} and {esp}")
+    return "".join(told)
+
+
+def _is_of_vpn(case: Case, passing: Passing, gateways: set[str]) -> bool:
+    packet = passing.packet
+    return (
+        packet.destination in gateways and bool(vpn_protocol(packet)) and not case.is_trial(packet)
+    )
 
 
 def check_l_12(case: Case) -> Finding:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.linux import routes
 from lab.record.event import PppUp
+from lab.record.record import PppSession
 from lab.teardown import Teardown
 from lab.wait import comes_true
 from lab.ways.dial.events import NoSerialPort
@@ -46,8 +47,8 @@ class Dial(WayDriver):
         self._story = ground.story
         self._diallers: dict[tuple[str, str], Redialling] = {}
         """By way and client."""
-        self._refused: set[str] = set()
-        """Clients whose packets for IBM go by telephone or nowhere."""
+        self._refused: dict[str, tuple[str, ...]] = {}
+        """By client: the prefixes for which its packets go by telephone or nowhere."""
 
     def borrow(self, way: DialPlan, plan: Dialer) -> Redialling:
         """Have a partition's modem dial for the client (OUT-30): the partition has looked for one."""
@@ -92,12 +93,29 @@ class Dial(WayDriver):
 
     def up(self, way: DialPlan, agent: str) -> None:
         """Call from an agent's host; raises ProtocolError with the reason of each call."""
-        self._bring_up(way, agent)
+        self._bring_up(way, agent, self._destinations(way))
 
     def up_again(self, way: DialPlan, agent: str, early: bytes = b"") -> None:
         """Call again after a call was lost; ``early`` is an IP packet that does not wait for PPP (P-20)."""
         self.hang_up(way, agent)
-        self._bring_up(way, agent, early)
+        self._bring_up(way, agent, self._destinations(way), early)
+
+    # For a way that runs over this one.
+
+    def carry(self, way: DialPlan, agent: str, ends: Sequence[str]) -> PppSession:
+        """Call, and route these prefixes and no server's over the call; raises ProtocolError as ``up`` does.
+
+        The servers are refused where the other way does not lead: no packet for them goes by a wire.
+        """
+        session = self._bring_up(way, agent, (*ends, self._utility))
+        self._refuse(agent, self._destinations(way))
+        return session
+
+    def lead(self, way: DialPlan, agent: str) -> None:
+        """Route the servers over the call that carried another way: that way has been taken down."""
+        interface = self._diallers[way.name, agent].interface
+        servers = [d for d in self._destinations(way) if d != self._utility]
+        routes.add(self._nodes[agent], servers, interface)
 
     def hang_up(self, way: DialPlan, agent: str) -> None:
         """End an agent's call; returns when its own side has ended."""
@@ -106,27 +124,35 @@ class Dial(WayDriver):
     def give_up(self, way: DialPlan, agent: str) -> None:
         """Hang up, and let packets for IBM go by other ways."""
         self.hang_up(way, agent)
-        if agent in self._refused:
-            routes.allow(self._nodes[agent], self._destinations(way))
-            self._refused.remove(agent)
+        routes.allow(self._nodes[agent], self._refused.pop(agent, ()))
 
-    def _bring_up(self, way: DialPlan, client: str, early: bytes = b"") -> None:
+    def _bring_up(
+        self, way: DialPlan, client: str, destinations: Sequence[str], early: bytes = b""
+    ) -> PppSession:
         session = self._diallers[way.name, client].dial(early)
         self._story.tell(PppUp.of(session, source=client, time=session.opened))
 
-        destinations = self._destinations(way)
         routes.add(self._nodes[client], destinations, session.interface)
-        if client not in self._refused:
-            # When the call is lost, nothing that is for IBM goes by the customer's network instead.
-            routes.refuse(self._nodes[client], destinations)
-            self._refused.add(client)
+        # When the call is lost, nothing that is for IBM goes by the customer's network instead.
+        self._refuse(client, destinations)
+        return session
+
+    def _refuse(self, client: str, destinations: Sequence[str]) -> None:
+        before = self._refused.get(client, ())
+        new = tuple(d for d in destinations if d not in before)
+        routes.refuse(self._nodes[client], new)
+        self._refused[client] = (*before, *new)
 
     def _destinations(self, way: DialPlan) -> tuple[str, ...]:
         """The prefixes that are reached by telephone: IBM's servers and AT&T's name server."""
+        servers = (f"{endpoint.address}/32" for endpoint in way.endpoints)
+        return tuple(dict.fromkeys((*servers, self._utility)))
+
+    @property
+    def _utility(self) -> str:
         lig = self._ground.topology.lig
         assert lig is not None, "check has seen it"
-        servers = (f"{endpoint.address}/32" for endpoint in way.endpoints)
-        return tuple(dict.fromkeys((*servers, f"{lig.utility}/32")))
+        return f"{lig.utility}/32"
 
     # While it stands.
 

@@ -28,6 +28,8 @@ from lab.ways.dial.plan import Dialer, dialers
 from lab.ways.pass_through.plan import PassThroughPlan
 from lab.wire import ppp
 from lab.wire.calls import Carried
+from lab.wire.decode import Packet
+from lab.wire.isakmp import IKE_PORT
 
 STOPPERS = ("", ERROR, *NO_DIALTONE)
 """After these no other number would do better: the modem or the line itself is at fault."""
@@ -63,7 +65,8 @@ def check_out_23(case: Case) -> Finding:
     check = Check(
         "OUT-23",
         "for each call in this order: ATDT with a configured number, CONNECT, LCP, PAP Ack, IPCP Ack both "
-        f"ways, first TCP SYN; IBM is not spoken to on {case.inside}{_and_nothing(case, 'leaves')}",
+        f"ways, first {_first_text(case)}; IBM is not spoken to on {case.inside}"
+        f"{_and_nothing(case, 'leaves')}",
     )
     steps = []
     for plan in case.dialers:
@@ -78,8 +81,9 @@ def check_out_23(case: Case) -> Finding:
             check.object(f"{plan.client} dialled nothing")
         elif not opened:
             check.object(f"no call of {plan.client} got as far as IP")
-        elif case.called and not any(_syns(case, call) for call in opened):
-            check.object(f"no TCP connection was opened in a call of {plan.client}")
+        elif case.called and not any(_first(case, call) for call in opened):
+            what = "IKE" if _carries_vpn(case, plan.client) else "TCP connection"
+            check.object(f"no {what} was opened in a call of {plan.client}")
     object_to_failed_calls(case, check, "dial")
     steps.append(_judge_uplink(case, check))
     return check.finding("; ".join(filter(None, steps)))
@@ -114,26 +118,45 @@ def _and_nothing(case: Case, leaves: str) -> str:
     return f", and nothing {leaves} by {case.outside}" if case.exits else ""
 
 
-def _syns(case: Case, call: TelephoneCall) -> list[Carried]:
-    """Of the call home: not what tries the fence."""
-    opening = (i for i in call.frames if i.outgoing and i.data and i.data.is_bare_syn)
+def _carries_vpn(case: Case, client: str) -> bool:
+    """Whether a client's calls carry a VPN, in which its TCP is."""
+    return any(map(case.topology.is_in_calls, case.topology.ways_of(client)))
+
+
+def _first_text(case: Case) -> str:
+    vpn = {_carries_vpn(case, plan.client) for plan in case.dialers}
+    return " or ".join(text for text, over in (("TCP SYN", False), ("IKE", True)) if over in vpn)
+
+
+def _first(case: Case, call: TelephoneCall) -> list[Carried]:
+    """What opens the call home, and does not try the fence: TCP, or IKE where a VPN goes by the call."""
+    opens = _is_ike if _carries_vpn(case, call.client) else _is_syn
+    opening = (i for i in call.frames if i.outgoing and i.data and opens(i.data))
     return [item for item in opening if item.data and not case.is_trial(item.data)]
 
 
+def _is_syn(packet: Packet) -> bool:
+    return packet.is_bare_syn
+
+
+def _is_ike(packet: Packet) -> bool:
+    return packet.uses_udp(IKE_PORT)
+
+
 def _order(case: Case, check: Check, call: TelephoneCall) -> str:
-    """The steps of one call by their times; a SYN belongs to the call that was made for it."""
+    """The steps of one call by their times; a SYN, or IKE, belongs to the call that was made for it."""
     lcp = call.in_ppp(ppp.LCP)
     acks = call.in_ppp(ppp.PAP, ppp.PapCode.ack)
     ipcp = call.in_ppp(ppp.IPCP, ppp.Code.configure_ack)
-    syns = _syns(case, call)
+    first = _first(case, call)
     steps = {
         "LCP": lcp[0][0].frame.time if lcp else 0.0,
         "PAP Ack": acks[0][0].frame.time if acks else 0.0,
         "IPCP open": call.opened,
     }
-    if syns:
-        steps["first SYN"] = syns[0].frame.time
-    check.show(frames_of([i for i, _ in (*lcp[:1], *acks[:1], *ipcp[:2])] + syns[:1]))
+    if first:
+        steps["first IKE" if _carries_vpn(case, call.client) else "first SYN"] = first[0].frame.time
+    check.show(frames_of([i for i, _ in (*lcp[:1], *acks[:1], *ipcp[:2])] + first[:1]))
     who = f"{call}, to {call.dialled}, {call.answer}"
     return check.in_order(who, steps, case.record.started)
 
@@ -320,7 +343,7 @@ def check_f_18(case: Case) -> Finding:
 
 def _judge_wall(case: Case, check: Check, wall: Firewall) -> None:
     # A way to a partition opens nothing itself (F-09).
-    if all(way.kind == KIND or isinstance(way, PassThroughPlan) for way in case.topology.ways):
+    if all(way.dials or isinstance(way, PassThroughPlan) for way in case.topology.ways):
         if wall.rules:
             rules = count(len(wall.rules), "rule")
             check.object(f"{wall.node} has {rules} that let packets through")

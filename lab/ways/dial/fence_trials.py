@@ -72,7 +72,7 @@ class _Lost(ProtocolError):
 
 def _callers(lab: RunningLab) -> list[str]:
     """The agents that have come home by telephone."""
-    return [a for a in lab.topology.agents if isinstance(lab.homeward.in_use(a), DialPlan)]
+    return [a for a in lab.topology.agents if (way := lab.homeward.in_use(a)) and way.dials]
 
 
 def _run(lab: RunningLab, dial: Dial, agents: Sequence[str]) -> None:
@@ -182,15 +182,19 @@ def _lig(lab: RunningLab) -> Lig:
 
 
 def _way(lab: RunningLab, agent: str) -> DialPlan:
+    """The agent's way by telephone, which may have carried another way."""
     way = lab.homeward.in_use(agent)
-    assert isinstance(way, DialPlan), "the caller has looked"
-    return way
+    assert way is not None, "the caller has looked"
+    plan = way if isinstance(way, DialPlan) else lab.topology.below(way)
+    assert isinstance(plan, DialPlan), "the caller has looked"
+    return plan
 
 
 def _session(lab: RunningLab, agent: str) -> PppSession:
-    """The agent's PPP session that stands."""
+    """The agent's PPP session by telephone that stands."""
     for session in lab.record.ppp:
-        if session.client == agent and session.opened and not session.closed:
+        own = session.client == agent and session.gateway == _lig(lab).node
+        if own and session.opened and not session.closed:
             return session
     raise _Lost(agent)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from lab.topology.model import Endpoint, Topology, Way
 from lab.topology.ppp import PppAccount, PppAuth
@@ -50,7 +49,10 @@ class DialPlan(Way):
     """One for each agent, with a modem or without (OUT-24); over pass-through all dial by the partition's."""
     peer: str
     """PPP's address at AT&T's gateway."""
-    dials: ClassVar[bool] = True
+
+    @property
+    def dials(self) -> bool:
+        return True
 
     @property
     def peers(self) -> tuple[str, ...]:

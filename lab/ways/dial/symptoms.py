@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lab.telephony.events import LineDropped
 from lab.verify import internet_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, DialTrail, first_of
@@ -12,7 +13,7 @@ from lab.ways.dial.own_dialler import OwnDialTrail
 
 Symptom = Callable[[DialTrail], Diagnosis | None]
 
-FAILURE: tuple[Symptom, ...] = (
+CALL: tuple[Symptom, ...] = (
     telephone_symptoms.find_no_modem,
     telephone_symptoms.find_modem_gone,
     telephone_symptoms.find_refused_command,
@@ -23,6 +24,10 @@ FAILURE: tuple[Symptom, ...] = (
     call_symptoms.find_late_answers,
     call_symptoms.find_no_ppp,
     call_symptoms.find_lost_echo,
+)
+"""What kept PPP from coming up, or ended it."""
+FAILURE: tuple[Symptom, ...] = (
+    *CALL,
     call_symptoms.find_silent_name_server,
     internet_symptoms.find_black_hole,
     tls_symptoms.find_old_tls,
@@ -46,6 +51,20 @@ SURVIVED: tuple[Symptom, ...] = (
 def failure(case: Case, agent: str) -> Diagnosis | None:
     """Why the way did not lead home."""
     return first_of([DialTrail(case, agent)], FAILURE)
+
+
+def of_carrier(case: Case, agent: str) -> Diagnosis | None:
+    """Why a call did not carry another way to its end, if that is why it did not lead home."""
+    trail = DialTrail(case, agent)
+    if found := first_of([trail], (*CALL, call_symptoms.find_silent_name_server)):
+        return found
+    cut_off = trail.calls and trail.calls[-1].noted(LineDropped)
+    return call_symptoms.find_dropped_line(trail) if cut_off else None
+
+
+def of_slow_carrier(case: Case, agent: str) -> Diagnosis | None:
+    """Whether a call that carries another way is too slow for the agent."""
+    return call_symptoms.find_too_slow(DialTrail(case, agent))
 
 
 def of_own_client(case: Case, agent: str) -> Diagnosis | None:

@@ -38,7 +38,7 @@ def _at_receivers(case: Case) -> list[EspSighting]:
     """ESP of SAs that are known, on the wire that its receiver is plugged into."""
     wires: dict[str, bool] = {}
     for connection in connections(case.topology):
-        way = find_course(case.topology, connection.client, connection.gateway)
+        way = find_course(case.topology, case.near_node(connection), connection.gateway)
         if way is not None:
             wires |= {way.segments[0]: False, way.segments[-1]: True}
     return [

@@ -7,9 +7,10 @@ Where a partition of i5/OS lends its VPN (OUT-27), the client has L2TP and PPP a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lab.errors import ProtocolError
 from lab.linux import routes
@@ -22,6 +23,7 @@ from lab.ways.ground import Ground, WayDriver
 from lab.ways.pass_through import plan as pass_through
 from lab.ways.vpn import own_client
 from lab.ways.vpn import plan as model
+from lab.ways.vpn.carrying_calls import CarryingCalls
 from lab.ways.vpn.events import GatewayFailed, L2tpUp
 from lab.ways.vpn.plan import IpsecConnection, L2tpClient, VpnPlan
 from tunnels.ipsec import Charon, hear_sas
@@ -66,6 +68,7 @@ class Vpn(WayDriver):
         self._heard: set[str] = set()
         """The nodes whose SAs are recorded."""
         self._tunnels: dict[str, _Tunnel] = {}
+        self._calls = CarryingCalls(ground)
 
     def _start(self, *, clients: bool = True) -> None:
         """Start the daemons that do not run yet, of both ends, all before the first is waited for."""
@@ -128,13 +131,25 @@ class Vpn(WayDriver):
 
     def up(self, way: VpnPlan, agent: str) -> None:
         """Bring up an agent's way; raises ProtocolError with the reason of each gateway tried."""
+        self._calls.call(way, agent)
         self._start()
-        self._bring_up(way, agent, way.gateways)
+        try:
+            self._bring_up(way, agent, way.gateways)
+        except ProtocolError:
+            # Only where the call was cut off meanwhile: as any call that comes to nothing, it is made again.
+            if not self._calls.call(way, agent):
+                raise
+            self._bring_up(way, agent, way.gateways)
 
     def up_again(self, way: VpnPlan, agent: str) -> None:
-        """Replace a way that has died: the gateways that were not in use first."""
+        """Replace a way that has died: the gateways that were not in use first.
+
+        Where the telephone call has gone, no gateway is to blame for that.
+        """
         lost = self._tunnels[agent].connection
-        self.give_up(way, agent)
+        self._close(agent)
+        if self._calls.call(way, agent):
+            return self._bring_up(way, agent, way.gateways)
         dead = [lost.gateway] if lost is not None else []
         others = [gateway for gateway in way.gateways if gateway not in dead]
         self._bring_up(way, agent, (*others, *dead))
@@ -175,6 +190,8 @@ class Vpn(WayDriver):
                 self._story.tell(error.event)
                 reasons.append(f"{gateway}: {error.message}")
                 self._close(client)
+                if self._calls.is_cut_off(way, client):
+                    break
         raise ProtocolError(f"{client} has {lacking}: {'; '.join(reasons)}")
 
     def _open(
@@ -189,7 +206,8 @@ class Vpn(WayDriver):
             )
             raise GatewayGivesNone(none, failed.why)
         node, server = self._nodes[client], way.server(gateway)
-        lac = Lac(node, plan, server, connection.client_address, record, self._story.tell)
+        address = connection.client_address or self._calls.address(client)
+        lac = Lac(node, plan, server, address, record, self._story.tell)
         self._tunnels[client] = _Tunnel(connection, lac)
         lac.launch()
         lac.ready()
@@ -263,9 +281,11 @@ class Vpn(WayDriver):
     # While it stands.
 
     def healthy(self, way: VpnPlan, agent: str) -> bool:
-        """Whether IKE, L2TP and PPP of an agent's host are all up."""
+        """Whether IKE, L2TP and PPP of an agent's host are all up, and the call that carries them."""
         tunnel = self._tunnels.get(agent)
         if tunnel is None or not tunnel.lac.alive:
+            return False
+        if self._calls.is_cut_off(way, agent):
             return False
         sessions = tunnel.lac.refresh()
         standing = bool(sessions) and not any(s.closed for s in sessions)
@@ -327,8 +347,18 @@ class Vpn(WayDriver):
     # Down.
 
     def give_up(self, way: VpnPlan, agent: str) -> None:
-        """Take an agent's tunnel down, if there is one."""
+        """Take an agent's tunnel down, if there is one, and then hang up."""
         self._close(agent)
+        self._calls.hang_up(way, agent)
+
+    # Trials.
+
+    def put_to_test(self, lab: Any, agents: Sequence[str]) -> None:
+        """AT&T's fence, as of a call that carries nothing (L-01 to L-12): the VPN is taken down before."""
+        ways = {agent: lab.homeward.in_use(agent) for agent in agents}
+        for agent in (agent for agent, way in ways.items() if way.dials):
+            self._close(agent)
+        self._calls.put_to_test(lab, ways)
 
     def _close(self, client: str) -> None:
         tunnel = self._tunnels.pop(client, None)

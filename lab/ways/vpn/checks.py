@@ -65,10 +65,12 @@ def _shared(spec: TopologySpec, name: str, way: VpnSpec) -> Iterator[Complaint]:
             return
         for agent in {*spec.agents_of(name)} & {*spec.agents_of(other)}:
             for gateway in {*way.gateways} & {*earlier.gateways}:
-                problem = (
-                    f"{agent} has {gateway} by the way {other}, too, and IKEv1 with a pre-shared key cannot "
-                    "tell two connections between the same addresses apart"
+                why = (
+                    "IKEv1 with a pre-shared key cannot tell two connections between the same addresses apart"
+                    if way.over == earlier.over
+                    else "an agent has one IPsec connection to a gateway"
                 )
+                problem = f"{agent} has {gateway} by the way {other}, too, and {why}"
                 fix = f"take {gateway} out of one of the two"
                 yield Complaint(("ways", name, "gateways"), problem, fix, (("agents",),))
 

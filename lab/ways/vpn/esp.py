@@ -199,7 +199,7 @@ def _judge_sas(
 
 def _need_packets(case: Case, check: Check, packets: list[EspSighting]) -> None:
     check.show(frames_of(packets))
-    check.want(packets, f"no ESP packet on {case.outside} could be opened")
+    check.want(packets, f"no ESP packet on {case.ipsec_outside} could be opened")
 
 
 def check_p_18(case: Case) -> Finding:
@@ -228,7 +228,7 @@ def check_p_18(case: Case) -> Finding:
             )
         if case.why_no_esp:
             return check.not_tested(case.why_no_esp)
-        check.object(f"no packet of protocol 50 on {case.outside}")
+        check.object(f"no packet of protocol 50 on {case.ipsec_outside}")
     return check.finding(f"{count(len(native), 'packet')} with protocol byte 50")
 
 
@@ -259,7 +259,7 @@ def check_p_22(case: Case) -> Finding:
         )
     good = [s for s in case.esp if s.opened.icv_good]
     check.show(frames_of(bad) or frames_of(good[:4]))
-    check.want(good, f"no ESP packet with a good ICV on {case.outside}")
+    check.want(good, f"no ESP packet with a good ICV on {case.ipsec_outside}")
     return check.finding(
         f"0 packets of protocol 51; the ICV of {count(len(good), 'packet')} is good; "
         f"{count(len(bad), 'altered packet')} dropped and counted"

@@ -20,14 +20,20 @@ def _need(text: str, also: Callable[[Topology], bool] = lambda topology: True) -
 
 
 VPN = _need("a VPN path")
-FIREWALL = _need("a VPN path through a firewall", lambda t: t.firewall is not None)
-NAT = _need("a VPN path behind NAT", lambda t: bool(t.seen_address))
-NO_NAT = _need("a VPN path without NAT", lambda t: t.firewall is not None and not t.seen_address)
+FIREWALL = _need("a VPN path through a firewall", lambda t: _through_firewall(t))
+NAT = _need("a VPN path behind NAT", lambda t: _through_firewall(t) and bool(t.seen_address))
+NO_NAT = _need("a VPN path without NAT", lambda t: _through_firewall(t) and not t.seen_address)
+BY_TELEPHONE = _need("a VPN path by telephone", lambda t: any(way.dials for way in plans(t)))
 INTERNET = _need("a VPN path over the Internet", lambda t: bool(t.with_role(Role.internet)))
 TWO_GATEWAYS = _need(
     "a VPN path with two gateways",
     lambda t: INTERNET.met_by(t) and any(len(plan.gateways) > 1 for plan in plans(t)),
 )
+
+
+def _through_firewall(topology: Topology) -> bool:
+    """Whether a VPN goes through the customer's firewall: one by telephone does not (F-18)."""
+    return topology.firewall is not None and any(not way.dials for way in plans(topology))
 
 
 def _change_sides(
@@ -129,6 +135,17 @@ def _pool_empty(topology: Topology) -> Topology:
     return _change_servers(topology, lambda s: replace(s, ppp=replace(s.ppp, pool=())))
 
 
+def _forget_gateways(topology: Topology) -> Topology:
+    lig = topology.lig
+    assert lig is not None, "a call is answered there"
+    gateways = {c.gateway_address for c in connections(topology)}
+    lists = (
+        replace(one, addresses=tuple(a for a in one.addresses if a not in gateways))
+        for one in lig.lists
+    )
+    return replace(topology, lig=replace(lig, lists=tuple(lists)))
+
+
 def _meddle(action: str) -> Callable[[Topology], Topology]:
     def change(topology: Topology) -> Topology:
         (internet,) = topology.with_role(Role.internet)
@@ -198,6 +215,12 @@ FAULTS: tuple[Fault, ...] = (
     Fault("wrong-chap-secret", "the HMC has a wrong CHAP secret", VPN, _wrong_chap_secret),
     Fault("pap-only-peer", "the gateways' PPP takes PAP only", VPN, _pap_only_peer),
     Fault("pool-empty", "the gateways have no address left to give", VPN, _pool_empty),
+    Fault(
+        "fence-without-vpn",
+        "the lists of AT&T's fence lack the VPN servers",
+        BY_TELEPHONE,
+        _forget_gateways,
+    ),
     Fault(
         "tampered-esp",
         "an ESP packet is altered on the way",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.sightings import EspSighting
 from lab.ways.vpn import proposal
 from lab.ways.vpn.negotiation import (
     SHAPES,
@@ -34,24 +35,28 @@ def check_out_19(case: Case) -> Finding:
     """Without NAT: UDP 500 and ESP."""
     check = Check(
         "OUT-19",
-        f"on {case.outside}: {_packets_text(case)} packets from UDP 500 to UDP 500, then protocol 50 "
-        "both ways, and nothing on UDP 4500",
+        f"on {' and '.join(_wires(case))}: {_packets_text(case)} packets from UDP 500 to UDP 500, then "
+        "protocol 50 both ways, and nothing on UDP 4500",
     )
     if why := why_untested(case):
         return check.not_tested(why)
     seen = []
-    for negotiation in _established(case, check):
+    for negotiation in _established(case, check, _wires(case)):
         for sighting in negotiation.messages:
             ports = (sighting.packet.source_port, sighting.packet.destination_port)
             if ports != (isakmp.IKE_PORT, isakmp.IKE_PORT):
                 check.object(f"IKE goes from UDP {ports[0]} to UDP {ports[1]}", [sighting.frame])
         seen.append(_judge_counts(check, negotiation))
 
-    floated = [f for f, p in case.packets(*case.exits) if p.uses_udp(isakmp.NAT_T_PORT)]
+    floated = [
+        f
+        for f, p in case.packets(*_wires(case))
+        if p.uses_udp(isakmp.NAT_T_PORT) and not case.is_trial(p)
+    ]
     check.forbid(floated, "on UDP 4500")
-    _judge_esp(case, check, in_udp=False)
+    own = _judge_esp(case, check, _wires(case), in_udp=False)
     return check.finding(
-        f"{'; '.join(seen)}; {_esp_text(case)} as protocol 50; 0 packets on UDP 4500"
+        f"{'; '.join(seen)}; {_esp_text(own)} as protocol 50; 0 packets on UDP 4500"
     )
 
 
@@ -66,7 +71,7 @@ def check_out_20(case: Case) -> Finding:
     if why := why_untested(case):
         return check.not_tested(why)
     seen = []
-    for negotiation in _established(case, check):
+    for negotiation in _established(case, check, case.exits):
         shape, opening = negotiation.shape, negotiation.opening
         late = [*opening[shape.on_500 :], *negotiation.of(shape.ends_by)]
         late += negotiation.of(ExchangeType.create_child_sa)
@@ -82,12 +87,19 @@ def check_out_20(case: Case) -> Finding:
 
     native = [f for f in case.outside_frames if f.ip and f.ip.protocol == ESP]
     check.forbid(native, "of protocol 50")
-    _judge_esp(case, check, in_udp=True)
+    own = _judge_esp(case, check, case.exits, in_udp=True)
     keepalives = _judge_keepalives(case, check)
     return check.finding(
-        f"{'; '.join(seen)}; {_esp_text(case)} in UDP 4500; {count(keepalives, 'keepalive')}; "
+        f"{'; '.join(seen)}; {_esp_text(own)} in UDP 4500; {count(keepalives, 'keepalive')}; "
         "0 packets of protocol 50"
     )
+
+
+def _wires(case: Case) -> tuple[str, ...]:
+    """The wires on which IPsec comes to the Internet with no NAT on the way."""
+    if not case.topology.seen_address:
+        return case.ipsec_wires
+    return tuple(wire for wire in case.ipsec_wires if wire not in case.exits) or case.ipsec_wires
 
 
 def _shapes(case: Case) -> list[IkeShape]:
@@ -104,13 +116,13 @@ def _early_text(case: Case) -> str:
     return " or ".join(f"{shape.opening} 1 to {shape.on_500}" for shape in _shapes(case))
 
 
-def _established(case: Case, check: Check) -> list[Negotiation]:
-    found = of_capture(case)
+def _established(case: Case, check: Check, wires: tuple[str, ...]) -> list[Negotiation]:
+    found = [n for n in of_capture(case) if n.messages[0].frame.segment in wires]
     done = [n for n in found if n.endings]
     if not done:
         packets = sum(len(n.messages) for n in found)
         check.object(
-            f"no IKE SA came about: {count(packets, 'different IKE packet')} on {case.outside}",
+            f"no IKE SA came about: {count(packets, 'different IKE packet')} on {' and '.join(wires)}",
             frames_of(s for n in found for s in n.messages),
         )
     for client in {node.name for node in case.vpn_agents} if case.has_record else ():
@@ -142,22 +154,28 @@ def _judge_counts(check: Check, negotiation: Negotiation) -> str:
     )
 
 
-def _judge_esp(case: Case, check: Check, *, in_udp: bool) -> None:
-    right = [s for s in case.esp if s.sealed.in_udp == in_udp]
+def _judge_esp(
+    case: Case, check: Check, wires: tuple[str, ...], *, in_udp: bool
+) -> list[EspSighting]:
+    """Judge the ESP on some wires; all of it."""
+    own = [s for s in case.esp if s.frame.segment in wires]
+    right = [s for s in own if s.sealed.in_udp == in_udp]
     name = "ESP in UDP 4500" if in_udp else "ESP as protocol 50"
     for outgoing, way in ((True, "to IBM"), (False, "from IBM")):
         check.want(any(s.outgoing == outgoing for s in right), f"no {name} {way}")
 
     # The client has the keys from then on, and may send before its own last message (RFC 2409 5.5).
     answered = [n.answered for n in negotiations(case.ike) if n.answered is not None]
-    if right and answered and right[0].frame.number < answered[0].number:
+    early = right and answered and right[0].frame.segment == answered[0].segment
+    if early and right[0].frame.number < answered[0].number:
         problem = "ESP is on the wire before the gateway has agreed on it"
         check.object(problem, [right[0].frame])
+    return own
 
 
-def _esp_text(case: Case) -> str:
-    out = sum(s.outgoing for s in case.esp)
-    return f"{out} ESP packets out and {len(case.esp) - out} in"
+def _esp_text(own: list[EspSighting]) -> str:
+    out = sum(s.outgoing for s in own)
+    return f"{out} ESP packets out and {len(own) - out} in"
 
 
 def _judge_keepalives(case: Case, check: Check) -> int:
@@ -209,7 +227,7 @@ def check_p_01(case: Case) -> Finding:
 
     proposals = [p for n in found if (p := _judge_choice(case, check, n))]
     if not found:
-        check.object(f"no IKE on {case.outside}")
+        check.object(f"no IKE on {case.ipsec_outside}")
     elif not proposals:
         check.object("no gateway chose a transform", frames_of(n.messages[0] for n in found))
     _judge_end(case, check)

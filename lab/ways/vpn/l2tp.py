@@ -104,7 +104,10 @@ def _borrowers(case: Case) -> list[str]:
 
 
 def _outlived(case: Case, node: str) -> bool:
-    """Whether a client's L2TP tunnel outlived the SAs below it: what it sends then, it must keep back."""
+    """Whether an L2TP tunnel outlived the SAs below it: what its end sends then, it must keep back.
+
+    To a gateway's end no client says farewell whose telephone call was cut off.
+    """
     gone = [sa.removed for sa in case.record.esp if sa.node == node and sa.removed]
     return any(
         tunnel.opened < at < tunnel.closed
@@ -112,7 +115,20 @@ def _outlived(case: Case, node: str) -> bool:
         # A partition's own tunnel goes with those of who borrows from it.
         if node in (tunnel.client, tunnel.gateway)
         for at in gone
+    ) or any(
+        tunnel.opened < cut < min(tunnel.closed, max(gone, default=0.0))
+        for tunnel in case.record.l2tp
+        if tunnel.gateway == node
+        for cut in _cut_off(case, tunnel.client)
     )
+
+
+def _cut_off(case: Case, client: str) -> list[float]:
+    """When telephone calls that may have carried a client's VPN were cut off."""
+    if not any(map(case.topology.is_in_calls, case.topology.ways_of(client))):
+        return []
+    own = (c for c in case.telephone_calls if c.client == client and c.came_up)
+    return [call.ending for call in own if not call.terminated]
 
 
 def _scans_of(case: Case, node: str) -> int:

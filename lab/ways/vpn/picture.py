@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from lab.names import count
 from lab.topology.model import Role, Topology
+from lab.topology.route_map import TELEPHONE
 from lab.topology.routing import Hop, Network
-from lab.ways.vpn.plan import Encapsulation, VpnPlan
+from lab.ways.vpn.plan import Encapsulation, VpnPlan, in_udp, plans
 
 
 def hops(
@@ -15,27 +16,33 @@ def hops(
 ) -> Iterator[tuple[Hop, ...]]:
     """An agent's hops to the servers by each gateway, the one that is tried first before the others."""
     (sdc,) = network.with_role(Role.sdc)
-    # To a partition that lends the VPN first, and back over the same wire.
-    near = network.ways(agent)[way.partition] if way.partition else ()
+    # To a partition that lends the VPN first, and back over the same wire; or to AT&T's gateway.
+    near, start = tuple[Hop, ...](), way.partition or agent
+    telephone, lig = topology.telephone, topology.lig
+    if way.partition:
+        near = network.ways(agent)[way.partition]
+    elif way.dials and telephone is not None and lig is not None:
+        near, start = (Hop(TELEPHONE, telephone.node), Hop(TELEPHONE, lig.node)), lig.node
     for gateway in way.gateways:
         onward = network.ways(gateway, closed=network.internet)[sdc]
-        yield near + network.ways(way.partition or agent)[gateway] + onward
+        yield near + network.ways(start)[gateway] + onward
 
 
 def tunnel_labels(topology: Topology, way: VpnPlan) -> tuple[str, ...]:
     """What the tunnel is made of, from outside to inside."""
     mode = way.connections[0].client_side.encapsulation
-    return f"IPsec, {mode}, on {outer(topology)}", "L2TP, PPP", f"MTU {way.clients[0].mtu}"
+    return f"IPsec, {mode}, on {outer(topology, way)}", "L2TP, PPP", f"MTU {way.clients[0].mtu}"
 
 
-def outer(topology: Topology) -> str:
+def outer(topology: Topology, way: VpnPlan) -> str:
     """In what IPsec crosses the Internet."""
-    return "UDP 4500" if topology.seen_address else "ESP"
+    return "UDP 4500" if in_udp(topology, way) else "ESP"
 
 
 def hidden_in(topology: Topology) -> str:
     """What the legend says about the tunnel."""
-    return f"IPsec ({outer(topology)}), L2TP and PPP"
+    found = dict.fromkeys(outer(topology, way) for way in plans(topology))
+    return f"IPsec ({' or '.join(found)}), L2TP and PPP"
 
 
 def blocks(topology: Topology, way: VpnPlan) -> Iterator[list[str]]:

@@ -51,6 +51,7 @@ class IpsecConnection:
     client: str
     gateway: str
     client_address: str
+    """On its uplink; empty by telephone, where each call is given one (P-12)."""
     gateway_address: str
     client_side: IkeSide
     gateway_side: IkeSide
@@ -117,6 +118,11 @@ class VpnPlan(Way):
     """Of each gateway; two ways over one gateway have the same."""
 
     @property
+    def dials(self) -> bool:
+        """By telephone IPsec ends on the agent's host, by pass-through at the partition."""
+        return bool(self.over) and not self.partition
+
+    @property
     def peers(self) -> tuple[str, ...]:
         return tuple(server.ppp.local_ip for server in self.servers)
 
@@ -140,6 +146,11 @@ class VpnPlan(Way):
 
 
 Plan = VpnPlan
+
+
+def in_udp(topology: Topology, way: VpnPlan) -> bool:
+    """Whether ESP has to go in UDP 4500 (RFC 3947): no NAT is on the way of a telephone call."""
+    return bool(topology.seen_address) and not way.dials
 
 
 def plans(topology: Topology) -> tuple[VpnPlan, ...]:

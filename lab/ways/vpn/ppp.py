@@ -145,8 +145,10 @@ def check_p_10(case: Case) -> Finding:
 
     uplink = [
         frame
-        for frame, packet in case.leaving
-        if packet.is_bare_syn and not is_of_another_way(case, "vpn", frame, packet)
+        for frame, packet in case.departing
+        if packet.is_bare_syn
+        and not case.is_trial(packet)
+        and not is_of_another_way(case, "vpn", frame, packet)
     ]
     check.forbid(uplink, "past the VPN", "TCP connection")
     settled = [case.settled(node.name) for node in case.vpn_agents]

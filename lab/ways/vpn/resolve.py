@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.topology import resolve_telephone
 from lab.topology.catalogue import Variant
 from lab.topology.model import AllowRule, PppAuth, PppServer
 from lab.topology.site import CUSTOMER_DOMAIN, Site
+from lab.ways.dial.spec import DialSpec
 from lab.ways.pass_through.checks import shared_link
 from lab.ways.pass_through.spec import PassThroughSpec
 from lab.ways.vpn import mtu, proposal
@@ -52,7 +54,9 @@ def plan(site: Site, name: str, way: VpnSpec) -> VpnPlan:
 
 
 def rules(site: Site, way: VpnSpec, agent: str) -> Iterator[AllowRule]:
-    """F-06, or F-07 behind NAT; to the VPN servers and to nobody else (F-08)."""
+    """F-06, or F-07 behind NAT; to the VPN servers and to nobody else (F-08). By telephone nothing (F-18)."""
+    if _dials(site, way):
+        return
     for gateway in way.gateways:
         listed = site.gateways[gateway]
         for service in listed.row.behind_nat if site.spec.behind_nat else listed.row.services:
@@ -71,6 +75,10 @@ def _partition(site: Site, way: VpnSpec) -> str:
     return below.partition if isinstance(below, PassThroughSpec) else ""
 
 
+def _dials(site: Site, way: VpnSpec) -> bool:
+    return isinstance(site.spec.way_below(way), DialSpec)
+
+
 def _end(site: Site, way: VpnSpec, agent: str) -> str:
     """Where an agent's IPsec begins: on the agent's host, or at the partition that lends it (OUT-29)."""
     return _partition(site, way) or agent
@@ -82,7 +90,7 @@ def _connection(site: Site, way: VpnSpec, client: str, gateway: str) -> IpsecCon
         name=f"{client}-{gateway}",
         client=client,
         gateway=gateway,
-        client_address=site.uplink_ip(client),
+        client_address="" if _dials(site, way) else site.uplink_ip(client),
         gateway_address=address,
         client_side=_ike_side(site, way, name, address),
         gateway_side=_ike_side(site, way, address, name),
@@ -162,14 +170,20 @@ def _client(site: Site, way: VpnSpec, client: str) -> L2tpClient:
 
 
 def _mtu(site: Site, way: VpnSpec, client: str) -> int:
-    """What PPP can carry over the narrowest link to any of the gateways."""
-    reached = site.network.ways(_end(site, way, client))
+    """What PPP can carry over the narrowest link, or the call, to any of the gateways.
+
+    A caller's address is public, and no NAT is behind AT&T's gateway: NAT detection finds none, so that ESP
+    needs no UDP (RFC 3947 3.2), whatever the customer's firewall does.
+    """
+    dials = _dials(site, way)
+    reached = site.network.ways((dials and site.spec.lig) or _end(site, way, client))
     links = {hop.link for gateway in way.gateways for hop in reached[gateway]}
+    carried = [resolve_telephone.ppp_mtu(site.spec, site.network)] if dials else []
     sealed = mtu.ppp_mtu(
-        min(site.spec.links[link].mtu for link in links),
+        min(*(site.spec.links[link].mtu for link in links), *carried),
         way.ipsec.encapsulation,
         proposal.parse(_esp_proposal(way), ike=False),
-        udp_encapsulation=site.spec.behind_nat,
+        udp_encapsulation=site.spec.behind_nat and not dials,
     )
     if not (partition := _partition(site, way)):
         return sealed

@@ -38,8 +38,9 @@ def _takeover(
     case: Case, check: Check, agent: str, first: IpsecConnection, second: IpsecConnection
 ) -> tuple[str, bool]:
     ike = case.ike_inside
-    to_first = [s for s in ike if _between(s, first)]
-    to_second = [s for s in ike if _between(s, second)]
+    to_first, to_second = (
+        [s for s in ike if _between(s, c, case.near_addresses(c))] for c in (first, second)
+    )
     answers = [s for s in to_first if not s.outgoing]
 
     if not to_second:
@@ -53,7 +54,7 @@ def _takeover(
     if own and not to_first:
         return f"{first.client}'s own client asked {second.gateway} only", False
     began = to_second[0].frame.time
-    fell_silent = case.silence(first.client_address, first.gateway_address, began)
+    fell_silent = case.silence(first, began)
     had_session = any(each.connection == first.name for each in case.record.ike)
     if answers and not (had_session and fell_silent and fell_silent.seconds > SILENT_S):
         return f"{first.gateway} was not silent to {first.client}, but did not agree with it", False
@@ -81,6 +82,6 @@ def _takeover(
     ), True
 
 
-def _between(sighting: IkeSighting, connection: IpsecConnection) -> bool:
+def _between(sighting: IkeSighting, connection: IpsecConnection, near: set[str]) -> bool:
     ends = {sighting.packet.source, sighting.packet.destination}
-    return ends == {connection.client_address, connection.gateway_address}
+    return connection.gateway_address in ends and bool(ends & near)

@@ -12,7 +12,7 @@ from lab.verify.sightings import EspSighting, Silence
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.vpn import tunnel_symptoms
 from lab.ways.vpn.alteration import AUTH_FAILURES
-from lab.ways.vpn.plan import VpnPlan, connections
+from lab.ways.vpn.plan import connections
 from lab.wire import ppp
 from lab.wire.l2tp import ControlType
 from lab.wire.ppp import ChapCode, Code
@@ -120,7 +120,7 @@ def _silence(trail: Trail) -> Silence | None:
     connection = trail.connection
     if connection is None:
         return None
-    return trail.case.silence(connection.client_address, connection.gateway_address)
+    return trail.case.silence(connection)
 
 
 def find_l2tp_silence(trail: Trail) -> Diagnosis | None:
@@ -168,12 +168,11 @@ def find_mix_up(trail: Trail) -> Diagnosis | None:
 
 def find_takeover(trail: Trail) -> Diagnosis | None:
     """Another gateway took over, because the first was silent or died."""
-    own, way = trail.case.connections(trail.client), trail.case.settled(trail.client)
-    if isinstance(way, VpnPlan):
-        own = tuple(way.connection(trail.client, gateway) for gateway in way.gateways)
     used = trail.case.record.gateway_in_use.get(trail.client, "")
-    if used not in [connection.gateway for connection in own[1:]]:
+    ways = [w for w in trail.case.topology.ways_of(trail.client) if used in w.tunnel_ends[1:]]
+    if not ways:
         return None
+    own = [c for c in trail.case.connections(trail.client) if c.gateway in ways[0].tunnel_ends]
 
     first = type(trail)(trail.case, trail.client, own[0], hidden=True)
     if not first.ike:

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, LentTrail, Trail, first_of
+from lab.ways.dial import symptoms as dial
 from lab.ways.pass_through import symptoms as pass_through
 from lab.ways.pass_through.plan import lent_to
 from lab.ways.vpn import session_symptoms, tunnel_symptoms
+from lab.ways.vpn.plan import plans
 
 Symptom = Callable[[Trail], Diagnosis | None]
 
 TUNNEL: tuple[Symptom, ...] = (
     tunnel_symptoms.find_no_ikev1,
+    tunnel_symptoms.find_fenced,
     tunnel_symptoms.find_lost_udp_500,
     tunnel_symptoms.find_silence,
     tunnel_symptoms.find_no_proposal,
@@ -37,7 +40,6 @@ FAILURE: tuple[Symptom, ...] = (
     internet_symptoms.find_refusing_server,
     name_symptoms.find_failed_lookup,
     name_symptoms.find_misled,
-    internet_symptoms.find_agent_failure,
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
 
@@ -50,7 +52,9 @@ SURVIVED: tuple[Symptom, ...] = (
 
 
 def failure(case: Case, agent: str) -> Diagnosis | None:
-    """Why the way did not lead home."""
+    """Why the way did not lead home: of a way by telephone the call comes first."""
+    if _dials(case, agent) and (found := dial.of_carrier(case, agent)):
+        return found
     way = lent_to(case.topology, agent)
     if way is None:
         return _failure(case, agent)
@@ -65,7 +69,11 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
 def _failure(case: Case, agent: str) -> Diagnosis | None:
     trails = _trails(case, agent)
     found = first_of(trails, FAILURE)
-    if found is None or found.cause != tunnel_symptoms.SILENT or len(trails) == 1:
+    if found is None and _dials(case, agent):
+        found = dial.of_slow_carrier(case, agent)
+    if found is None:
+        return first_of(trails, (internet_symptoms.find_agent_failure,))
+    if found.cause != tunnel_symptoms.SILENT or len(trails) == 1:
         return found
     silent = [tunnel_symptoms.find_silence(trail) for trail in reversed(trails)]
     if not all(silent):
@@ -83,7 +91,14 @@ def of_own_client(case: Case, agent: str) -> Diagnosis | None:
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
     """What befell a way that did lead home."""
+    if _dials(case, agent) and (found := dial.survived(case, agent)):
+        return found
     return first_of(_trails(case, agent), SURVIVED)
+
+
+def _dials(case: Case, agent: str) -> bool:
+    """Whether the agent's way by VPN runs over the telephone."""
+    return any(way.dials and agent in way.agents for way in plans(case.topology))
 
 
 def _trails(case: Case, agent: str) -> list[Trail]:

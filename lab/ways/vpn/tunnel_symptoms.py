@@ -47,6 +47,25 @@ def find_no_ikev1(trail: Trail) -> Diagnosis | None:
     )
 
 
+def find_fenced(trail: Trail) -> Diagnosis | None:
+    """What goes by telephone does not come past AT&T's fence (L-11)."""
+    connection, case = trail.connection, trail.case
+    if connection is None or connection.client_address:
+        return None
+    ends = case.near_addresses(connection), connection.gateway_address
+    sent = [s for s in trail.ike if s.outgoing]
+    passed = [s for s in case.ike if s.packet.source in ends[0] and s.packet.destination == ends[1]]
+    if not sent or passed:
+        return None
+    lig = case.lig
+    return Diagnosis(
+        "vpn-fenced",
+        f"AT&T's fence keeps {trail.client} from {trail.gateway_text}: {count(len(sent), 'IKE packet')} came "
+        f"to {lig.node} by telephone, and none of them is on {lig.outside}",
+        f"put the VPN gateways on the list of {trail.client}'s user id",
+    )
+
+
 def find_lost_udp_500(trail: Trail) -> Diagnosis | None:
     """All of UDP 500 is lost at the customer's firewall."""
     found = _lost_everything(trail, UDP, IKE_PORT)

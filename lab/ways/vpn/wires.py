@@ -8,14 +8,17 @@ from lab.record.cause import IkeCause
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.outbound import vpn_protocol
-from lab.ways.vpn.plan import VpnPlan
+from lab.ways.vpn.plan import VpnPlan, in_udp, plans
 from lab.wire.decode import ESP, ICMP, ICMPV6, UDP, Frame, Packet
 from lab.wire.isakmp import IKE_PORT, NAT_T_PORT
 
 
 def title(topology: Topology) -> str:
     """What leaves for the Internet, in words."""
-    return "UDP 500 and UDP 4500" if topology.seen_address else "UDP 500 and ESP"
+    found = {in_udp(topology, way) for way in plans(topology)}
+    if len(found) > 1:
+        return "UDP 500, UDP 4500 and ESP"
+    return "UDP 500 and UDP 4500" if found == {True} else "UDP 500 and ESP"
 
 
 def destinations(topology: Topology, way: VpnPlan) -> set[str]:
@@ -35,18 +38,23 @@ def connections(case: Case, agent: str) -> list[Frame]:
 
 def allows(case: Case, frame: Frame, packet: Packet) -> bool:
     """Whether a packet between the customer and the Internet is one of this way's."""
-    if frame.segment not in case.exits:
+    if frame.segment not in case.ipsec_wires:
+        return False
+    behind_nat = bool(case.topology.seen_address) and frame.segment in case.exits
+    if frame.segment not in case.exits and not {packet.source, packet.destination} & {
+        *case.gateways
+    }:
         return False
     if packet.protocol in (ICMP, ICMPV6):
         return True
     if packet.protocol == UDP and packet.lacks_ports:
         return bool({packet.source, packet.destination} & {*case.gateways})
     if packet.protocol == UDP:
-        ports = (IKE_PORT, NAT_T_PORT) if case.topology.seen_address else (IKE_PORT,)
+        ports = (IKE_PORT, NAT_T_PORT) if behind_nat else (IKE_PORT,)
         # A second client behind NAT has another port: then the answer's source is the gateway's.
         answers = packet.source in case.gateways and packet.source_port in ports
         return answers or packet.destination_port in ports
-    return packet.protocol == ESP and not case.topology.seen_address
+    return packet.protocol == ESP and not behind_nat
 
 
 def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
@@ -59,12 +67,16 @@ def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
 
 
 def uses(case: Case, agent: str) -> list[float]:
-    """When an agent's host sent IKE, ESP or L2TP on its uplink.
+    """When an agent's host sent IKE, ESP or L2TP on its uplink, or by a telephone call.
 
     A charon that knows no IKEv1 sends nothing, and only the record tells that the way was tried.
     """
     uplink = case.topology.node(agent).uplink
-    sent = [f.time for f, p in case.sent_by(agent, uplink.segment) if vpn_protocol(p)]
+    own = case.sent_by(agent, uplink.segment)
+    if any(way.dials and agent in way.agents for way in plans(case.topology)):
+        calls = (call for call in case.telephone_calls if call.client == agent)
+        own += [(i.frame, i.data) for call in calls for i in call.frames if i.outgoing and i.data]
+    sent = [f.time for f, p in own if vpn_protocol(p) and not case.is_trial(p)]
     ends = case.ipsec_ends(agent)
     failed = (each for each in case.record.ike_failed if each.source in ends)
     return sent + [each.time for each in failed if each.cause is IkeCause.no_ikev1]

@@ -44,7 +44,11 @@ def rules_of(topology: Topology) -> list[AllowRule]:
 
 
 def way_out(topology: Topology, way: Way) -> str:
-    """Which of the papers' ways it is: a way that runs over another may be one of its own."""
+    """Which of the papers' ways it is, to a firewall: a way that runs over another may be one of its own, and
+    is a modem's if the telephone carries it (F-18).
+    """
+    if topology.is_in_calls(way):
+        return str(WayOut.modem)
     below = topology.way(way.over).kind if way.over else ""
     return str(stage(way.kind, "spec").Spec.over_kinds.get(below, WAY_OUT[way.kind]))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,8 @@ from lab.ways.vpn.plan import Encapsulation, clients, connections, servers
 from lab.ways.vpn.proposal import Proposal
 from tests import golden
 from tests.unit.examples import examples
+
+ROOT = Path(__file__).parents[3]
 
 SEED = b"a seed for tests"
 
@@ -242,6 +246,7 @@ def test_vpn_opens_esp_without_nat_and_4500_with_it_to_the_two_gateways() -> Non
         *(("F-06", g, "udp", 500, True) for g in gateways),
         *(("F-06", g, "esp", 0, True) for g in gateways),
     }
+    assert rules("vpn-dial") == set(), "in a call it passes the firewall by (F-18)"
     assert rules("vpn-nat") == {
         ("F-07", g, "udp", port, True) for g in gateways for port in (500, 4500)
     }
@@ -268,12 +273,34 @@ def test_ppp_mtu(encapsulation: Encapsulation, nat: bool, least: int, most: int)
     assert (at(12), at(6)) == (least, most)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("vpn", 1402), ("vpn-nat", 1394)])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("vpn", 1402), ("vpn-nat", 1394), ("vpn-dial", 1402)]
+)
 def test_a_topology_takes_the_mtu_that_always_fits(name: str, expected: int) -> None:
     topology = resolve(load.load(name), SEED)
 
     assert {c.mtu for c in clients(topology)} == {expected}
     assert {s.mtu for s in servers(topology)} == {expected}
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [("lig-inet", 1402 - 496), ("dmz", 1402 - 496), ("core", 1402), ("lan", 1402)],
+)
+def test_in_a_call_the_narrowest_link_beyond_it_counts(
+    link: str, expected: int, tmp_path: Path
+) -> None:
+    """And none of the customer's, whose NAT is on no call's way either."""
+    text = (ROOT / "topologies" / "vpn-dial.yaml").read_text()
+    narrow = re.sub(rf"(  {link}:[^\n]*\n)", r"\1    mtu: 1004\n", text, count=1)
+    assert narrow != text
+    path = tmp_path / "narrow.yaml"
+    path.write_text(narrow)
+
+    topology = resolve(load.load(str(path)), SEED)
+
+    assert {c.mtu for c in clients(topology)} == {expected}
+    assert {c.client_address for c in connections(topology)} == {""}
 
 
 # -- secrets ---------------------------------------------------------------------------------------

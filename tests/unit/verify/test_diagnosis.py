@@ -68,6 +68,7 @@ CAUSES = {
     "wrong-chap-secret": "wrong-chap-secret",
     "pap-only-peer": "pap-only-peer",
     "pool-empty": "pool-empty",
+    "fence-without-vpn": "vpn-fenced",
     "tampered-esp": "tampered-esp",
     "replayed-esp": "replayed-esp",
     "i5-silent": "i5-silent",
@@ -142,6 +143,7 @@ LEFT_AS_IT_WAS = (
     "vpn-rekeyed",
     "pass-through-vpn",
     "dial",
+    "vpn-dial",
 )
 """Recordings of runs in which nothing befell anybody."""
 

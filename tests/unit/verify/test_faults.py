@@ -18,7 +18,7 @@ from tests.unit.verify.stage import topology
 NAMES = {
     "wrong-psk", "wrong-identity", "no-common-proposal", "drop-udp-500", "drop-udp-4500",
     "drop-esp", "vpn1-silent", "gateway-dies", "wrong-chap-secret", "pap-only-peer", "pool-empty",
-    "tampered-esp", "replayed-esp", "small-mtu", "gateways-silent",
+    "tampered-esp", "replayed-esp", "small-mtu", "gateways-silent", "fence-without-vpn",
     "no-dialtone", "busy", "no-answer", "unobtainable", "voice", "training-fails", "slow-training",
     "line-drops", "noise", "lines-taken", "wrong-pap-password", "pap-refused", "chap-only-peer",
     "dns-silent", "lcp-echo-lost", "modem-dead", "modem-unplugged", "modem-garbage",
@@ -54,7 +54,7 @@ def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
              "proxy-auth", "proxy", "direct-names", "dual-stack", "ds8000",
              "direct-ranges", "traditional", "simplified", "ursf",
-             "esa-linux", "pass-through-vpn")  # fmt: skip
+             "esa-linux", "pass-through-vpn", "vpn-dial")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 

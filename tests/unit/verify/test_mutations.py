@@ -25,6 +25,7 @@ from tests.unit.verify import (
     service_vpn_mutations,
     terminal_mutations,
     tls_mutations,
+    vpn_dial_mutations,
     vpn_mutations,
     vpn_terminal_mutations,
 )
@@ -48,6 +49,7 @@ MODULES = (
     terminal_mutations,
     tls_mutations,
     vpn_terminal_mutations,
+    vpn_dial_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}
@@ -67,6 +69,7 @@ LEFT_OPEN = {
     "vpn-two-hmcs": {"R-07"},
     "pass-through-vpn": {"R-07"},
     "dial": {"OUT-25", "R-08"},
+    "vpn-dial": {"OUT-25", "R-07", "R-08"},
 }
 """What these runs do not put to the test: the first gateway and the first number are enough."""
 
