@@ -63,8 +63,8 @@ def check_i_13(case: Case) -> Finding:
     """A session can come over the Internet."""
     check = Check(
         "I-13",
-        "a session's ESP crosses the customer's access line; over a modem or a partition of i5/OS it "
-        "comes with these ways home",
+        "a session's ESP crosses the customer's access line; over a partition of i5/OS it is the "
+        "partition's, and over a modem it comes with that way home",
     )
     if why := _no_vpn(case):
         return check.not_tested(why)
@@ -72,7 +72,11 @@ def check_i_13(case: Case) -> Finding:
         carried = [item.frame for item in items if item.frame.segment in case.exits]
         check.want(carried, f"nothing of session {number} is on {all_of(list(case.exits))}")
         check.show(carried[:2])
-    return check.finding(f"{count(len(by_vpn(case)), 'session')} by {all_of(list(case.exits))}")
+    lender = case.lender(of(case).console)
+    lent = f", lent by {lender}" if lender else ""
+    return check.finding(
+        f"{count(len(by_vpn(case)), 'session')} by {all_of(list(case.exits))}{lent}"
+    )
 
 
 def check_i_14(case: Case) -> Finding:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lab import codec
+from lab.record.record import Record
+from lab.verify import Finding, Verdict, service_vpn
+from lab.verify.case import Case
 from lab.wire import l2tp
+from lab.wire.l2tp import ControlType
 from tests.integration.labs import ROOT, Ran, Runs, lab
 from tests.oracle import Row, decryption_options, tshark
 
@@ -152,3 +159,85 @@ def test_the_hmcs_host_keeps_nothing_of_ipsec(runs: Runs) -> None:
     assert {sa.node for sa in ran.record.esp} == {"i5", "vpn1"}
     assert not (ran.run_dir / "logs" / "hmc" / "charon.log").exists()
     assert (ran.run_dir / "logs" / "i5" / "charon.log").exists()
+
+
+# Remote service by it (I-13).
+
+SERVICE = "service-vpn-pass-through"
+
+
+def lose_a_tunnel(case: Case) -> None:
+    """One SCCRQ of a session is not in clear."""
+    since, until = case.borrowed[-1]
+    within = [s for s in case.clear if since <= s.frame.time <= until]
+    asked = [s for s in within if s.l2tp.control_type == ControlType.SCCRQ]
+    case.__dict__["clear"] = [seen for seen in case.clear if seen is not asked[-1]]
+
+
+def lose_a_call(case: Case) -> None:
+    """The partition passes one call of a session less on."""
+    asked = [
+        item
+        for item in case.service_insides
+        if item.l2tp and item.l2tp.control_type == ControlType.ICRQ
+    ]
+    case.__dict__["service_insides"] = [i for i in case.service_insides if i is not asked[-1]]
+
+
+def from_elsewhere(case: Case) -> None:
+    """ESP of a session begins at the console itself."""
+    item = case.service_insides[10]
+    item.end = item.client = "console"
+
+
+def begin_itself(case: Case) -> None:
+    """The console begins IKE itself."""
+    first = next(s for s in case.ike if service_vpn.begins(s))
+    case.ike.append(replace(first, packet=replace(first.packet, source=HMC)))
+
+
+def without_sas(case: Case) -> None:
+    """The partition's SAs are there after L2TP only."""
+    for sa in case.record.esp:
+        sa.added += 10_000
+
+
+@pytest.mark.parametrize(
+    ("check", "wrong", "seen"),
+    [
+        (service_vpn.check_i_12, from_elsewhere, "not the console's"),
+        (service_vpn.check_i_14, begin_itself, f"{HMC} began IKE"),
+        (service_vpn.check_i_16, lose_a_tunnel, "has 2 SCCRQ"),
+        (service_vpn.check_i_16, lose_a_call, "3 calls in clear and 2 in ESP"),
+        (service_vpn.check_p_21, without_sas, "before new SAs stood"),
+    ],
+)
+def test_the_contract_of_a_session_by_a_partition_can_fail(
+    runs: Runs,
+    check: Callable[[Case], Finding],
+    wrong: Callable[[Case], None],
+    seen: str,
+) -> None:
+    ran = runs.get(SERVICE)
+    # Each test has its own, as it changes what was read.
+    record = codec.load(Record, (ran.run_dir / "record.json").read_text())
+    case = Case(ran.topology, record, ran.run_dir)
+    assert check(case).verdict is Verdict.held
+    wrong(case)
+
+    found = check(case)
+
+    assert found.verdict is Verdict.failed
+    assert seen in found.seen
+
+
+def test_a_session_goes_by_the_partition_and_by_no_other_way(runs: Runs) -> None:
+    ran = runs.get(SERVICE)
+
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    assert ran.findings["I-13"]["seen"] == "2 sessions by fw-inet, lent by i5"
+    case = ran.case
+    assert {item.end for item in case.service_insides} == {"i5"}
+    assert {call.client for call in case.passed_calls} == {"hmc"}
+    # Calling home before, between and after two sessions, each with three PPP sessions.
+    assert len(case.passed_calls) == 3 + 2 * 3

@@ -107,3 +107,14 @@ def test_a_firewall_that_says_that_the_partition_is_gone_lets_nobody_out(
     said = IP(src="198.51.100.2", dst=packet.src) / ICMP(type=8)
     run.put("fw-inet", "firewall", "internet", bytes(said), run.end)
     assert run.judge()["OUT-29"].verdict is Verdict.failed
+
+
+def test_what_a_firewall_says_of_a_dead_partition_is_its_own_word(recordings: Recordings) -> None:
+    """Its ICMP errors leave with its own address, and are no packet of a stranger's (OUT-03)."""
+    run = recordings("pass-through-vpn.i5-dies")
+    case = run.case()
+    own = [p for _, p in case.leaving if p.source == case.public_address]
+    assert own
+    assert {packet.protocol for packet in own} == {1}
+
+    assert case.public_address not in run.judge()["OUT-03"].seen
