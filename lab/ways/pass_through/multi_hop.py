@@ -13,6 +13,7 @@ from functools import cached_property
 
 from lab.names import count
 from lab.topology.model import AllowRule
+from lab.topology.segment import Impairment
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.firewall import NO_FIREWALL, all_rules, is_icmp_error
@@ -204,7 +205,8 @@ def _compare(
     left, right = [*given], [*passed]
     frames = Counter(mark(item) for item in left)
     for item in right:
-        if not frames[mark(item)]:
+        again = mark(item) in frames and _may_repeat(case, each)
+        if not frames[mark(item)] and not again:
             problem = f"{each.partition} sends a PPP frame on that nobody gave it"
             check.object(problem, [item.frame])
         frames[mark(item)] -= 1
@@ -226,8 +228,18 @@ def _compare(
 
 def _may_lose(case: Case, each: _Lent) -> bool:
     """Whether a link that both copies of a frame are told apart by loses, alters or reorders packets."""
+    return bool(_impairments(case, each))
+
+
+def _may_repeat(case: Case, each: _Lent) -> bool:
+    """Whether a link gives the partition some packets twice: it passes on what it gets."""
+    return any(bad.duplicate for bad in _impairments(case, each))
+
+
+def _impairments(case: Case, each: _Lent) -> list[Impairment]:
     wires = {each.borrower.segment, case.topology.node(each.partition).uplink.segment, *case.exits}
-    return any(case.topology.segment(name).impairment for name in wires)
+    found = (case.topology.segment(name).impairment for name in wires)
+    return [impairment for impairment in found if impairment is not None]
 
 
 def check_out_28(case: Case) -> Finding:

@@ -9,6 +9,7 @@ from lab.verify.finding import Verdict
 from lab.verify.passed_on import SeenCall
 from lab.wire.decode import ESP, Frame
 from tests.recordings.true_run import Recordings, TrueRun
+from tests.unit.verify.test_impairments import with_link
 
 RUN = "pass-through-vpn"
 I5 = "203.0.113.20"
@@ -118,3 +119,15 @@ def test_what_a_firewall_says_of_a_dead_partition_is_its_own_word(recordings: Re
     assert {packet.protocol for packet in own} == {1}
 
     assert case.public_address not in run.judge()["OUT-03"].seen
+
+
+def test_what_a_link_doubles_the_partition_passes_on_twice(recordings: Recordings) -> None:
+    run = recordings(RUN)
+    back = [s for s in run.case().clear if s.ppp and not s.outgoing][-1]
+    run.add("i5-lan", back.frame.data, back.frame.time + 0.000001)
+
+    assert run.judge()["OUT-27"].verdict is Verdict.failed
+    doubling = with_link(run.topology, "i5-lan", duplicate=0.05)
+    assert run.judge(doubling)["OUT-27"].verdict is Verdict.held
+    losing = with_link(run.topology, "i5-lan", loss=0.05)
+    assert run.judge(losing)["OUT-27"].verdict is Verdict.failed
