@@ -242,6 +242,30 @@ def test_a_partition_that_dies_says_nothing_and_leaves_nothing(tmp_path: Path) -
     assert threads_of_i5() == []
 
 
+@pytest.mark.parametrize("end", ["death", "shut-down"])
+def test_a_partition_that_goes_while_a_gateway_is_silent_leaves_nothing(
+    tmp_path: Path, end: str
+) -> None:
+    """IKE would go on for 24 s."""
+    with partition_lab(tmp_path, "vpn") as lab:
+        lac = lab.lac("hmc")
+        lac.command("c i5-0")
+        wait_until("IKE has begun", lambda: "sending packet" in charon_log(lab), DEADLINE_S)
+        began = time.monotonic()
+        if end == "death":
+            deaths.die(lab.ground, "i5")
+            lab.partition.check()
+        lab.own.close()
+        assert time.monotonic() - began < 10
+        assert threads_of_i5() == []
+        assert lab.told(PassThroughCleared) == []
+        assert lab.record.ike_failed == []
+
+
+def charon_log(lab: PartitionLab) -> str:
+    return (lab.nodes["i5"].log_dir / "charon.log").read_text()
+
+
 def messages_so_far(lab: PartitionLab) -> list[str]:
     """What xl2tpd at the HMC has logged."""
     return (lab.nodes["hmc"].log_dir / "xl2tpd.log").read_text().splitlines()
