@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
+from lab.l2tp.call import L2tpCall
 from lab.l2tp.delivery import Arrived, Delivery, Patience
-from lab.l2tp.outputs import CallAsked, CallCleared, CallEstablished, ConnectionDown, ConnectionUp
-from lab.l2tp.requests import Clearing, IncomingCallRequest, OutgoingCallRequest
+from lab.l2tp.outputs import (
+    CallAsked,
+    CallCleared,
+    CallEstablished,
+    ConnectionDown,
+    ConnectionUp,
+)
+from lab.l2tp.requests import (
+    ClearedBy,
+    Clearing,
+    IncomingCallRequest,
+    LineConnection,
+    OutgoingCallRequest,
+)
+from lab.l2tp.states import L2tpState
 from lab.wire.l2tp_codes import CdnResult, StopResult
 from tests.unit.examples import examples
 from tests.unit.l2tp.wire import LAC, LNS, Wire
@@ -47,6 +61,79 @@ def test_a_bad_network_brings_up_everything_once(seed: int) -> None:
         assert results == [CdnResult.carrier_lost, StopResult.cleared]
         assert [event.clearing.result for event in wire.down(peer)] == [StopResult.cleared]
         assert not wire.planes[peer].connections
+
+
+@examples(200)
+@given(SEEDS, st.floats(0.0, 0.05), st.sampled_from([0.0, 0.05]))
+def test_both_may_ask_at_once_for_one_tunnel(seed: int, later_s: float, badness: float) -> None:
+    wire = Wire(seed=seed, loss=badness, doubling=badness, reordering=badness)
+    wire.planes[LAC].open(LNS, wire.now, single=True)
+    wire.wait(later_s)
+    wire.planes[LNS].open(LAC, wire.now, single=True)
+    wire.wait(300)
+    ends = [
+        {(c.local_id, c.remote_id)[:: 1 if peer == LAC else -1] for c in plane.connections.values()}
+        for peer, plane in wire.planes.items()
+    ]
+    assert len(ends[0]) == 1
+    assert ends[0] == ends[1]
+
+
+ACTS = ("in", "out", "answer", "answer", "connect", "connect", "clear", "wait", "wait", "wait")
+
+
+@examples(300)
+@given(SEEDS, st.integers(0, 80), st.sampled_from([0.0, 0.05]))
+def test_in_the_end_both_sides_know_the_same_calls(seed: int, count: int, badness: float) -> None:
+    """Whatever both do, in whatever order, and whatever crosses on the way."""
+    wire = Wire(seed=seed, loss=badness, doubling=badness, reordering=badness)
+    ours = wire.planes[LAC].open(LNS, wire.now)
+    wire.wait(60)
+    (up,) = wire.of(LNS, ConnectionUp)
+    ends = {LAC: ours, LNS: up.connection}
+    wire.answers = wire.connects = False
+    source = Random(seed)
+    for _ in range(count):
+        act, peer = source.choice(ACTS), source.choice([LAC, LNS])
+        number = source.randrange(20)
+        calls = list(ends[peer].calls.values())
+        # The first call with which it can be done, from one on that is drawn.
+        calls = calls[number % len(calls) :] + calls[: number % len(calls)] if calls else []
+        match act:
+            case "in":
+                ends[peer].place(IncomingCallRequest(str(number)), wire.now)
+            case "out":
+                ends[peer].place(OutgoingCallRequest(str(number)), wire.now)
+            case "answer":
+                any(call.answer(wire.now) for call in calls)
+            case "connect":
+                any(call.connect(LineConnection(number + 1), wire.now) for call in calls)
+            case "clear":
+                said = Clearing.call(CdnResult.administrative)
+                any(call.clear(said, wire.now) for call in calls)
+            case _:
+                wire.wait([0.005, 0.02, 0.05, 2.0][number % 4])
+    came = len(wire.established(LAC))
+    event(f"{min(came, 3)} calls or more came about, {bool(wire.cleared(LAC))} ended")
+    wire.wait(300)
+    assert not wire.down(LAC)
+    assert not wire.down(LNS)
+    known = [sorted(map(_seen, end.calls.values())) for end in ends.values()]
+    assert known[0] == known[1]
+    for peer in (LAC, LNS):
+        told = [event.call for event in wire.cleared(peer)]
+        assert len(told) == len({*told})
+        assert all(event.clearing.by is not ClearedBy.flaw for event in wire.cleared(peer))
+
+
+def _seen(call: L2tpCall) -> tuple[object, ...]:
+    """A call as either side must know it: whose it is, and what was said of it."""
+    ids = (call.local_id, call.remote_id) if call.asked_here else (call.remote_id, call.local_id)
+    up = call.state is L2tpState.established
+    # Who asked learns the other ID with the reply.
+    known = ids if up else ids[:1]
+    outgoing = isinstance(call.request, OutgoingCallRequest)
+    return (outgoing, up, known, repr(call.request), call.serial_number, repr(call.line))
 
 
 class Pair:
