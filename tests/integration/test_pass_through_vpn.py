@@ -14,7 +14,7 @@ from lab.verify import Finding, Verdict, service_vpn
 from lab.verify.case import Case
 from lab.wire import l2tp
 from lab.wire.l2tp import ControlType
-from tests.integration.labs import ROOT, Ran, Runs, lab
+from tests.integration.labs import ROOT, Ran, Runs, changed, lab
 from tests.oracle import Row, decryption_options, tshark
 
 pytestmark = pytest.mark.kernel
@@ -74,6 +74,16 @@ def test_tshark_dissects_each_control_message_in_clear_and_in_esp(runs: Runs) ->
         )
         assert {row[:2] for row in rows} == {("", "")}
         assert {"1", "2", "3", "10", "11", "12", "14", "4"} <= {row[2] for row in rows}
+
+
+@pytest.mark.parametrize("key", ["duplicate: 20%", "corrupt: 3%", "loss: 5%"])
+def test_a_wire_that_harms_packets_is_not_the_partitions_doing(
+    runs: Runs, tmp_path: Path, key: str
+) -> None:
+    wire = "    subnet: 203.0.113.0/24\n    rate: 1Gbit\n"
+    ran = runs.get(changed(tmp_path, NAME, (wire, f"{wire}    {key}\n"), to=key[:4]))
+
+    assert (ran.status, ran.failed) == (0, set()), ran.told
 
 
 # Two HMCs, one partition.

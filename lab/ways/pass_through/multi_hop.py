@@ -200,13 +200,17 @@ def _compare(
 ) -> int:
     """What one direction of a joint was given, and what it passed on: the same frames, in the same order.
 
-    At the end of a call some may be under way; one that is missing before others has been lost.
+    At the end of a call some may be under way; one that is missing before others has been lost. A wire that
+    damages or repeats packets shows other frames than the partition sent.
     """
     left, right = [*given], [*passed]
+    impaired = _impaired(case, each)
     frames = Counter(mark(item) for item in left)
+    known = {*frames}
     for item in right:
-        again = mark(item) in frames and _may_repeat(case, each)
-        if not frames[mark(item)] and not again:
+        damaged = mark(item) not in known and any(i.corrupt for i in impaired)
+        repeated = mark(item) in known and any(i.duplicate for i in impaired)
+        if not frames[mark(item)] and not (damaged or repeated):
             problem = f"{each.partition} sends a PPP frame on that nobody gave it"
             check.object(problem, [item.frame])
         frames[mark(item)] -= 1
@@ -219,27 +223,18 @@ def _compare(
                 lost += skipped
                 break
             skipped.append(other)
-    if lost and not _may_lose(case, each):
+    if lost and not impaired:
         check.object(
             f"{each.partition} did not pass {count(len(lost), 'PPP frame')} on", frames_of(lost)
         )
     return len(right)
 
 
-def _may_lose(case: Case, each: _Lent) -> bool:
-    """Whether a link that both copies of a frame are told apart by loses, alters or reorders packets."""
-    return bool(_impairments(case, each))
-
-
-def _may_repeat(case: Case, each: _Lent) -> bool:
-    """Whether a link gives the partition some packets twice: it passes on what it gets."""
-    return any(bad.duplicate for bad in _impairments(case, each))
-
-
-def _impairments(case: Case, each: _Lent) -> list[Impairment]:
+def _impaired(case: Case, each: _Lent) -> list[Impairment]:
+    """What the wires do to packets that have a frame in clear, and in ESP as far as it is looked at."""
     wires = {each.borrower.segment, case.topology.node(each.partition).uplink.segment, *case.exits}
-    found = (case.topology.segment(name).impairment for name in wires)
-    return [impairment for impairment in found if impairment is not None]
+    segments = (case.topology.segment(name) for name in wires)
+    return [segment.impairment for segment in segments if segment.impairment]
 
 
 def check_out_28(case: Case) -> Finding:
