@@ -79,6 +79,12 @@ class SeenCall(Generic[D]):
         return self.near.ends[0] if self.near is not None else ""
 
     @property
+    def is_answered(self) -> bool:
+        """Whether ICRP came."""
+        kinds = (item.l2tp.control_type for item in self.items if item.l2tp)
+        return ControlType.ICRP in kinds
+
+    @property
     def frames(self) -> list[D]:
         """What carries PPP."""
         return [item for item in self.items if item.ppp]

@@ -140,6 +140,7 @@ FAULTY = [
     ("direct-ranges", "address-blocked"),
     *((name, fault) for name in WITH_ERRANDS for fault in applicable(name)),
     *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
+    ("service-vpn-pass-through", "stale-session"),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
 NO_CALL = [

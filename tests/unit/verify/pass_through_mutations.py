@@ -30,6 +30,7 @@ from tests.unit.verify.mutation import (
 )
 from tests.unit.verify.vpn_mutations import (
     added,
+    control,
     demand_pap,
     early_request,
     echo,
@@ -158,6 +159,11 @@ def tell_secret(run: TrueRun) -> None:
     run.change(same(run, seen.frame), rewritten(seen.frame, seen.packet.payload + secret.encode()))
 
 
+def lose_passed_call(run: TrueRun) -> None:
+    """The partition asks the gateway for no call, though it takes the HMC's."""
+    run.unseal([control(run, ControlType.ICRQ)])
+
+
 def drawn_outside(run: TrueRun) -> None:
     for sa in run.record.esp:
         if (sa.node, sa.destination) == ("i5", VPN1):
@@ -203,6 +209,8 @@ MUTATIONS = (
              again_in_clear(ControlType.SCCRQ, Avp.assigned_tunnel_id), seen="2 SCCRQ"),
     mutation("P-08", "two calls in clear", RUN,
              again_in_clear(ControlType.ICRQ, Avp.assigned_session_id), seen="2 ICRQ"),
+    mutation("P-08", "a call that is not passed on", RUN, lose_passed_call, "OUT-27",
+             seen="passed 0 calls of hmc on, not 1"),
     judged_by("P-09", "wrong response accepted", RUN, other_secret),
     mutation("P-09", "wrong response", RUN, replaced(is_response, other_response), "OUT-27"),
     mutation("P-09", "PAP asked for", RUN, replaced(is_demand, demand_pap), "OUT-27"),
