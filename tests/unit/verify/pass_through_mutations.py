@@ -209,7 +209,7 @@ MUTATIONS = (
              again_in_clear(ControlType.SCCRQ, Avp.assigned_tunnel_id), seen="2 SCCRQ"),
     mutation("P-08", "two calls in clear", RUN,
              again_in_clear(ControlType.ICRQ, Avp.assigned_session_id), seen="2 ICRQ"),
-    mutation("P-08", "a call that is not passed on", RUN, lose_passed_call, "OUT-27",
+    mutation("P-08", "a call that is not passed on", RUN, lose_passed_call, "OUT-21 OUT-27 P-09 P-10",
              seen="passed 0 calls of hmc on, not 1"),
     judged_by("P-09", "wrong response accepted", RUN, other_secret),
     mutation("P-09", "wrong response", RUN, replaced(is_response, other_response), "OUT-27"),
