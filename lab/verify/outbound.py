@@ -247,15 +247,12 @@ def check_out_03(case: Case) -> Finding:
 
 def _sources_text(case: Case) -> str:
     if not case.snat:
-        return " and ".join([case.agents_text(), *_lenders(case)])
+        # The partitions whose IPsec is an agent's.
+        lenders = (f"{name} ({ip})" for ip, name in case.partitions.items())
+        return " and ".join([case.agents_text(), *lenders])
     own = sorted(case.outer_addresses - {case.public_address})
     by_ipv6 = f", or by IPv6 from {' and '.join(own)}, which no NAT changes" if own else ""
     return f"the firewall's {case.public_address}{by_ipv6}"
-
-
-def _lenders(case: Case) -> list[str]:
-    """The partitions whose IPsec is an agent's, with their addresses."""
-    return [f"{name} ({ip})" for ip, name in case.partitions.items()]
 
 
 def _object_to_private(case: Case, check: Check) -> None:
