@@ -2,7 +2,8 @@
 
     HMC sends                  the partition does                         and when that has come
     ICRQ                       IPsec and a tunnel to the first gateway    ICCN to the gateway at its ICRP, and
-                               that answers, ICRQ in it                   then ICRP to the HMC
+                               that answers, or to that which other       then ICRP to the HMC
+                               calls have already; ICRQ in it
     OCRQ                       OCRP; its modem dials                      OCCN, after CONNECT
     CDN, StopCCN, or nothing   the other end is cleared, too
 
@@ -62,6 +63,11 @@ class _Gateway:
     @property
     def needed(self) -> bool:
         return bool(self.waiting or self.calls)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it is up for other calls, or is being brought up for them."""
+        return self.needed and self.state in (LinkState.securing, LinkState.opening, LinkState.up)
 
 
 @dataclass(eq=False, slots=True)
@@ -124,7 +130,9 @@ class CallPassing:
         if not order:
             self._refuse(client, near, clearing.NO_VPN)
             return
-        passage = self._passages[near] = _Passage(client, near, [*order])
+        # Who has a gateway asks no other beside it (R-07).
+        untried = sorted(order, key=lambda name: not self._gateways[name].in_use)
+        passage = self._passages[near] = _Passage(client, near, untried)
         self._try_next(passage)
 
     def outgoing(self, client: str, near: Leg, number: str) -> None:

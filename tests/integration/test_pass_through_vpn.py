@@ -106,6 +106,18 @@ def test_two_hmcs_borrow_from_one_partition_at_once(runs: Runs) -> None:
     assert {entry.peer_ip for entry in case.ledger} <= case.assigned()
 
 
+@pytest.mark.parametrize("fault", ["vpn1-silent", "gateway-dies"])
+def test_all_borrowers_get_the_same_gateway_and_no_other_beside_it(runs: Runs, fault: str) -> None:
+    ran = runs.get(TWO, "--fault", fault)
+
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    assert ran.record.gateway_in_use == {"hmc": "vpn2", "hmc-b": "vpn2"}
+    # The first one is tried before the second, and never while the second one serves.
+    asked = [e.gateway for e in (*ran.record.ike, *ran.record.ike_failed)]
+    assert set(asked) == {"vpn1", "vpn2"}
+    assert ran.findings["R-07"]["verdict"] == "pass"
+
+
 def test_each_hmcs_ppp_is_its_own_alone(runs: Runs) -> None:
     """What one HMC is told of addresses and secrets is in no frame that the partition gives the other."""
     case = runs.get(TWO).case

@@ -125,6 +125,39 @@ def test_calls_share_ipsec_and_tunnel_which_go_with_the_last() -> None:
     assert world.done[-1] == "close vpn1"
 
 
+def test_a_further_call_goes_to_the_gateway_that_is_in_use() -> None:
+    """R-07: the first one, which is silent, is asked no more while the second one serves."""
+    world = World()
+    first = world.call()
+    world.ike("vpn1", "silent")
+    second = world.call(OTHER_HMC)
+    assert world.done == ["secure vpn1", "secure vpn2"]
+    world.ike("vpn2")
+    world.passing.gateway_up("vpn2")
+    for far in world.legs[-2:]:
+        world.passing.answered(far)
+    third = world.call()
+    world.passing.answered(world.legs[-1])
+    assert "secure vpn1" not in world.done[1:]
+    assert [near.said for near in (first, second, third)] == [["reply"]] * 3
+
+    # If that gives no way, the others are asked all the same.
+    fourth = world.call()
+    busy = Clearing.call(CdnResult.no_facilities_now, "full")
+    world.passing.cleared(world.legs[-1], busy, "vpn2")
+    assert world.done[-1] == "secure vpn1"
+    world.ike("vpn1", "silent")
+    assert fourth.cleared is not None
+    assert fourth.cleared.text.startswith("vpn2: ")
+
+    # With the last call it is over: then the first is the first again.
+    for near in (first, second, third):
+        world.passing.cleared(near, BY_HMC, "hmc")
+    world.passing.gateway_down("vpn2", GatewayCause.tunnel_closed, "by us")
+    world.call()
+    assert world.done[-1] == "secure vpn1"
+
+
 def test_a_lost_gateway_clears_every_call_and_is_tried_no_more_for_them() -> None:
     world = World()
     nears = [world.call(), world.call(OTHER_HMC)]

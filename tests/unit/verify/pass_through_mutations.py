@@ -208,7 +208,7 @@ MUTATIONS = (
     mutation("P-08", "two tunnels in clear", RUN,
              again_in_clear(ControlType.SCCRQ, Avp.assigned_tunnel_id), seen="2 SCCRQ"),
     mutation("P-08", "two calls in clear", RUN,
-             again_in_clear(ControlType.ICRQ, Avp.assigned_session_id), seen="2 ICRQ"),
+             again_in_clear(ControlType.ICRQ, Avp.assigned_session_id), seen="for 2 calls at once"),
     mutation("P-08", "a call that is not passed on", RUN, lose_passed_call, "OUT-21 OUT-27 P-09 P-10",
              seen="passed 0 calls of hmc on, not 1"),
     judged_by("P-09", "wrong response accepted", RUN, other_secret),
