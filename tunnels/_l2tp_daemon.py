@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 
 from lab.errors import DaemonError
@@ -23,6 +24,7 @@ PROGRAM = "/usr/sbin/xl2tpd"
 
 START_DEADLINE_S = 10.0
 CONTROL_DEADLINE_S = 5.0
+_numbers = count()
 
 
 class Xl2tpd:
@@ -116,11 +118,12 @@ def read_kernel_table() -> str:
 def _command(text: str) -> str:
     """xl2tpd writes its answer into the file that the command names, and then removes the file.
 
-    A FIFO there makes the answer an event. xl2tpd's read does not separate commands that arrive
-    together, so none is sent before the one before has been answered.
+    A FIFO there makes the answer an event; each has a name of its own, as xl2tpd removes one only after its
+    answer is read. xl2tpd's read does not separate commands that arrive together, so none is sent before the
+    one before has been answered. xl2tpd closes its FIFO once no writer is left, and opens it again: a writer
+    stays until the answer is there, so that a command between the two is not lost.
     """
-    answer = f"{_xl2tpd.CONTROL}-answer"
-    Path(answer).unlink(missing_ok=True)
+    answer = f"{_xl2tpd.CONTROL}-answer-{next(_numbers)}"
     os.mkfifo(answer, 0o600)
     reader = os.open(answer, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -130,11 +133,11 @@ def _command(text: str) -> str:
             raise DaemonError("xl2tpd", "takes no commands yet") from missing
         try:
             os.write(writer, f"@{answer} {text}".encode())
+            if not readable(reader).poll(CONTROL_DEADLINE_S * 1000):
+                raise DaemonError("xl2tpd", f"does not answer the command {text!r}")
+            return os.read(reader, 4096).decode(errors="replace").strip()
         finally:
             os.close(writer)
-
-        if not readable(reader).poll(CONTROL_DEADLINE_S * 1000):
-            raise DaemonError("xl2tpd", f"does not answer the command {text!r}")
-        return os.read(reader, 4096).decode(errors="replace").strip()
     finally:
         os.close(reader)
+        Path(answer).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from lab.record.cause import DialCause
 from lab.record.event import Dialled, ModemProbed, PppDown, Tell
 from lab.record.record import PppSession, Record
 from lab.wait import wait_until
-from lab.ways.dial.plan import Dialer
+from lab.ways.dial.plan import INTERFACE, Dialer
 from lab.wire.dialled import enframe
 from tunnels import ppp
 from tunnels.calling import (
@@ -157,11 +157,21 @@ class Dialler(Redialling):
         plan = self._plan
         ppp.write_secrets(self._node, [plan.account])
         ppp.write_options(self._node, OPTIONS, self._options())
-        session = self._begin_session("ppp0")
+        session = self._begin_session(INTERFACE)
         self._log_begins = self._log.size
         # "modem": when the carrier goes, so does the port, and pppd with it.
         # "lock": so that a terminal program is refused the port (Filesystem Hierarchy Standard 5.9).
-        argv = [PPPD, self.device, "modem", "nocrtscts", "lock", "unit", "0", "file", OPTIONS]
+        argv = [
+            PPPD,
+            self.device,
+            "modem",
+            "nocrtscts",
+            "lock",
+            "unit",
+            INTERFACE.removeprefix("ppp"),
+            "file",
+            OPTIONS,
+        ]
         self._pppd = self._node.spawn(argv, name="pppd-console", may_end_with=ppp.MAY_END_WITH)
         try:
             link = wait_until(f"IPCP open on {plan.client}'s call to {number}", self._link, LINK_S)
@@ -181,7 +191,7 @@ class Dialler(Redialling):
     def _link(self) -> ppp.Link | None:
         if not self.alive:
             raise ProtocolError("pppd has ended")
-        return ppp.find_link(self._node, "ppp0")
+        return ppp.find_link(self._node, INTERFACE)
 
     def _note_end(self) -> None:
         if self._session is None or self._session.closed or self._pppd is None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from lab.errors import ProtocolError
 from lab.linux import firewall
+from lab.record.record import PppSession
 from lab.scenarios import service_apart, service_at_terminal, service_work
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
 from lab.service.events import CLOSED, OFF, SESSION
-from lab.service.flood import flooding
+from lab.service.flood import EVERY_MS, flooding
 from lab.service.panel import PanelState
 from lab.service.server import workplace
 from lab.service.server_typist import ServerTypist
@@ -19,8 +20,11 @@ from lab.service.wanted import told
 from lab.topology.model import RemoteService, Role
 from lab.topology.terminal import TERMINAL_PORT
 from lab.wait import wait_until
+from lab.ways.dial.plan import INTERFACE
 from lab.ways.vpn.plan import VpnPlan
 
+SYN_IN_CALL_BYTES = 130
+"""40 in PPP, L2TP, ESP in tunnel mode, and the call's PPP."""
 FLOOD = 0
 """The number of the workplace from which a session is flooded; those of sessions begin at 1."""
 
@@ -113,6 +117,8 @@ def work(scene: Scene, service: RemoteService) -> None:
     ]
     for by, target in tried:
         scene.scan_by(lanes[by], agreed, [target], SESSION, by)
+    for call in _carrying_calls(scene) if scene.lab.topology.way(service.vpn_way).dials else ():
+        scene.scan_by(call.interface, agreed, [call.local_ip], SESSION)
     scene.scan_between_partitions()
     scene.attack(scene.lab.with_role(Role.internet), SESSION)
     service_apart.try_apart(scene, agreed)
@@ -154,9 +160,32 @@ def _flooding(scene: Scene) -> Iterator[None]:
     own, tell = service.caller_address, scene.lab.story.tell
     with (
         workplace.opened(apart.separation, FLOOD, own, hops) as place,
-        flooding(place, own, list(hops), UNLISTED, tell, service.workplace),
+        flooding(
+            place,
+            own,
+            list(hops),
+            UNLISTED,
+            tell,
+            service.workplace,
+            every_ms=_flood_every_ms(scene, way),
+        ),
     ):
         yield
+
+
+def _carrying_calls(scene: Scene) -> list[PppSession]:
+    """The telephone call in which the VPN runs: it stays while sessions come and go."""
+    own = [s for s in scene.lab.record.ppp if s.client == scene.service.console]
+    return [s for s in own if s.interface == INTERFACE and s.opened and not s.closed]
+
+
+def _flood_every_ms(scene: Scene, way: VpnPlan) -> float:
+    """A SYN for each PPP session may take half of a telephone line, so that the VPN still comes up by it."""
+    if not way.dials:
+        return EVERY_MS
+    rate = min(line.rate_bit_s for line in scene.lab.topology.lines_of(scene.service.console))
+    bits = (1 + len(scene.service.allowed)) * SYN_IN_CALL_BYTES * 8
+    return max(EVERY_MS, 1000 * bits / (rate / 2))
 
 
 def _agreed(scene: Scene) -> RemoteService:

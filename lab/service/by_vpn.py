@@ -25,13 +25,14 @@ from lab.service import terminal_port
 from lab.service.answered_line import AnsweredLine
 from lab.service.console_terminal import ConsoleTerminal
 from lab.service.events import LockedDown, SessionDown, SessionUp, VpnBorrowed
-from lab.service.lockdown import Door
+from lab.service.lockdown import CarryingLine, Door
 from lab.service.locking import Lock
 from lab.service.panel import CannotLetIn, Panel, PanelState
 from lab.service.terminal import LogInState
 from lab.service.terminal_port import TerminalPort
 from lab.topology.model import RemoteService
 from lab.wait import let_pass
+from lab.ways.dial.plan import INTERFACE as CALL
 from lab.ways.vpn.bring_up import Vpn
 from lab.ways.vpn.plan import SessionLayout, VpnPlan
 from tunnels.answering import ToldToEnd
@@ -69,7 +70,10 @@ class VpnEntrance:
         self._opened: tuple[PppSession, ...] = ()
         self._hangs_up = False
         """Whether the console ends the session by itself, as a terminal's is over."""
-        self._off = Lock(node, service).off([INTERFACES])
+        gateways = tuple(dict.fromkeys(c.gateway_address for c in way.connections))
+        self._line = CarryingLine(CALL, gateways) if way.dials else None
+        """The call in which the VPN runs, if it does: the call stays while sessions come and go."""
+        self._off = Lock(node, service, self._line).off([INTERFACES])
         """Also the tunnel for calling home lets nobody in (OUT-02)."""
 
     def prepare(self, settings: RemoteService) -> None:
@@ -85,7 +89,7 @@ class VpnEntrance:
         with self._vpn.borrowed(self._way, self._node.name):
             self._tell(VpnBorrowed(source=self._node.name))
             panel.note_enabled(ready=False)
-            lock = self._lock = Lock(self._node, settings)
+            lock = self._lock = Lock(self._node, settings, self._line)
             self._hangs_up = False
             try:
                 return self._hold(panel, settings, lock, told)

@@ -25,12 +25,15 @@ _SYN_ACK = 0x12
 class Flood:
     """A flood under way, from a node by an address, towards one port of several addresses."""
 
-    def __init__(self, node: Node, own: str, targets: Sequence[str], port: int) -> None:
+    def __init__(
+        self, node: Node, own: str, targets: Sequence[str], port: int, every_ms: float
+    ) -> None:
         self.sent = 0
         self.answered: set[str] = set()
         """The addresses that sent a SYN/ACK."""
         self._node = node
         self._own = own
+        self._every_ms = every_ms
         self._packets = [
             (target, craft.syn(own, target, (SOURCE_PORT, port))) for target in targets
         ]
@@ -44,7 +47,7 @@ class Flood:
         ):
             listener.setblocking(False)
             poller = readable(told)
-            while not poller.poll(EVERY_MS):
+            while not poller.poll(self._every_ms):
                 self._send(sender)
                 self._read(listener)
             self._read(listener)
@@ -70,13 +73,20 @@ class Flood:
 
 @contextlib.contextmanager
 def flooding(
-    node: Node, own: str, targets: Sequence[str], port: int, tell: Tell, source: str
+    node: Node,
+    own: str,
+    targets: Sequence[str],
+    port: int,
+    tell: Tell,
+    source: str,
+    *,
+    every_ms: float = EVERY_MS,
 ) -> Iterator[None]:
     """Flood addresses inside of the context, and tell at the end what answered.
 
     ``source`` is the node to which ``node``, a namespace of tools, belongs.
     """
-    flood, started = Flood(node, own, targets, port), time.time()
+    flood, started = Flood(node, own, targets, port, every_ms), time.time()
     try:
         with start_worker(flood.run, "flood"):
             yield

@@ -21,6 +21,7 @@ RETURNS = "returns"
 """The counter of what answered the console's own sockets, where that may pass (I-32)."""
 NOT_OF_SESSION = "not-of-session"
 """The counter of what a partition sent to the representative unasked."""
+IKE_PORT, L2TP_PORT = 500, 1701
 PRIORITY = "mangle - 10"
 """Before the listeners of all ports."""
 
@@ -45,39 +46,72 @@ class Door:
     """Whose alias the address is; None: it is the console's own, and leads to the listed ports."""
 
 
+@dataclass(frozen=True, slots=True)
+class CarryingLine:
+    """The call in which a VPN and its sessions come.
+
+    By it comes only what carries the VPN, and what the console has asked for.
+    """
+
+    interface: str
+    gateways: tuple[str, ...]
+    """Their addresses."""
+
+
 def doors(service: RemoteService, interface: str) -> list[Door]:
     """Those of a session that has one interface for all."""
     own = [Door(interface, service.ppp_address)] if service.console_allowed else []
     return own + [Door(interface, each.alias, each) for each in service.allowed]
 
 
-def render(service: RemoteService, interfaces: Sequence[str], doors: Sequence[Door]) -> str:
-    """The table of one session, whose interfaces these are; each may be a pattern such as ``ppp*``."""
+def render(
+    service: RemoteService,
+    interfaces: Sequence[str],
+    doors: Sequence[Door],
+    line: CarryingLine | None = None,
+) -> str:
+    """The table of one session, whose interfaces these are; each may be a pattern such as ``ppp*``.
+
+    ``line`` is one of them that is no session's.
+    """
     counters = {DROPPED: "came by the session, and is allowed to go nowhere"}
     counters[NOT_OF_SESSION] = "to the representative, of whom it was not asked"
     if service.stateful:
         counters[RETURNS] = "answers to what the console itself has opened"
     counters |= door_counters(service, doors)
     arriving = chain("arriving", _arriving(service, doors))
-    dispatch = chain("dispatch", _dispatch(interfaces))
+    dispatch = chain("dispatch", _dispatch(interfaces, line))
     through = chain("through", _through(interfaces))
     to_partitions = chain("to-partitions", _to_partitions(doors))
     body = "\n".join([declared(counters), arriving, dispatch, through, to_partitions])
     return f"table ip {TABLE} {{\n{body}}}\n"
 
 
-def render_off(interfaces: Sequence[str]) -> str:
+def render_off(interfaces: Sequence[str], line: CarryingLine | None = None) -> str:
     """The table while no session stands: by these interfaces comes only what the console has asked for."""
     counters = {DROPPED: "came by PPP, and nobody had asked for it"}
-    body = "\n".join([declared(counters), chain("arriving", _asked_for(interfaces))])
+    body = "\n".join([declared(counters), chain("arriving", _asked_for(interfaces, line))])
     return f"table ip {TABLE} {{\n{body}}}\n"
 
 
-def _asked_for(interfaces: Sequence[str]) -> Iterator[str]:
+def _asked_for(interfaces: Sequence[str], line: CarryingLine | None) -> Iterator[str]:
     yield f"type filter hook prerouting priority {PRIORITY}; policy accept;"
+    yield from _of_line(line)
     for interface in interfaces:
         yield f'iifname "{interface}" ct state established,related accept'
         yield f'iifname "{interface}" counter name "{DROPPED}" drop'
+
+
+def _of_line(line: CarryingLine | None) -> Iterator[str]:
+    """A gateway may speak of its own accord: it asks for signs of life (RFC 3706), and passes packets on."""
+    if line is None:
+        return
+    of_vpn = f'iifname "{line.interface}" ip saddr {{ {", ".join(line.gateways)} }}'
+    yield f"{of_vpn} udp sport {IKE_PORT} udp dport {IKE_PORT} accept"
+    yield f"{of_vpn} ip protocol esp accept"
+    yield f"{of_vpn} udp dport {L2TP_PORT} meta ipsec exists accept"
+    yield f'iifname "{line.interface}" ct state established,related accept'
+    yield f'iifname "{line.interface}" counter name "{DROPPED}" drop'
 
 
 def door_counters(service: RemoteService, doors: Sequence[Door]) -> dict[str, str]:
@@ -95,8 +129,9 @@ def _ports(service: RemoteService) -> list[tuple[str, int]]:
     return [(protocol, port) for protocol in ("tcp", "udp") for port in service.ports]
 
 
-def _dispatch(interfaces: Sequence[str]) -> Iterator[str]:
+def _dispatch(interfaces: Sequence[str], line: CarryingLine | None) -> Iterator[str]:
     yield f"type filter hook prerouting priority {PRIORITY}; policy accept;"
+    yield from _of_line(line)
     for interface in interfaces:
         yield f'iifname "{interface}" goto arriving'
 

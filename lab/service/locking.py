@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from lab.linux import firewall, links
 from lab.linux.nodes import Node
 from lab.service import lockdown
-from lab.service.lockdown import Door
+from lab.service.lockdown import CarryingLine, Door
 from lab.topology.model import RemoteService
 
 _GONE = f"add table ip {lockdown.TABLE}\ndelete table ip {lockdown.TABLE}\n"
@@ -18,12 +18,15 @@ _GONE = f"add table ip {lockdown.TABLE}\ndelete table ip {lockdown.TABLE}\n"
 class Lock:
     """The lock-down of one session on a node; ``dropped`` is what it has kept out, when it is gone."""
 
-    def __init__(self, node: Node, service: RemoteService) -> None:
+    def __init__(
+        self, node: Node, service: RemoteService, line: CarryingLine | None = None
+    ) -> None:
         self.dropped = 0
         """Packets."""
         self._doors: Sequence[Door] = ()
         self._node = node
         self._service = service
+        self._line = line
 
     @contextlib.contextmanager
     def on(
@@ -34,7 +37,10 @@ class Lock:
         An interface may be a pattern such as ``ppp*``; it need not be there yet. ``before`` is the table that
         stands before and after, if one does (``lockdown.render_off``).
         """
-        rules, gone = lockdown.render(self._service, interfaces, doors), _GONE if before else ""
+        rules, gone = (
+            lockdown.render(self._service, interfaces, doors, self._line),
+            _GONE if before else "",
+        )
         with contextlib.ExitStack() as undo:
             self._nft("lock down", gone + rules)
             undo.callback(self._nft, "unlock", _GONE + before)
@@ -54,7 +60,7 @@ class Lock:
         """Replace the doors of interfaces that are locked down, at once."""
         self._doors = doors
         self._count()
-        rules = lockdown.render(self._service, interfaces, doors)
+        rules = lockdown.render(self._service, interfaces, doors, self._line)
         self._nft("open the doors of", _GONE + rules)
 
     @contextlib.contextmanager
@@ -66,7 +72,7 @@ class Lock:
 
     def off(self, interfaces: Sequence[str]) -> str:
         """Let only what the console asks for come by interfaces, until a session; the table of it."""
-        rules = lockdown.render_off(interfaces)
+        rules = lockdown.render_off(interfaces, self._line)
         self._nft("lock", rules)
         return rules
 

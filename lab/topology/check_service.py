@@ -39,6 +39,11 @@ def _dialer(
         if name in spec.ways and spec.ways[name].kind in USES_PPP:
             problem = f"{console} calls home by {name}, and has PPP for that or for remote service"
             yield Complaint(dialer, problem, "take the dialer out, or let it call home directly")
+    own = (spec.ways[name] for name in spec.agents.get(console, ()) if name in spec.ways)
+    below = [way for each in own if (way := spec.way_below(each)) is not None]
+    if service.trigger == "call" and any(way.dials for way in below):
+        problem = f"{console} calls home in a call by its modem, which nobody can call meanwhile"
+        yield Complaint(dialer, problem, "take trigger: call and the dialer out")
     yield from named(spec, dialer, service.dialer, Role.service_dialer)
     if console not in spec.telephone:
         problem = f"{service.dialer} cannot call {console}, which has no telephone line"

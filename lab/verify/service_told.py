@@ -45,10 +45,10 @@ class ServiceTold(Told):
     def left_down(self) -> bool:
         """Whether the lab did not even try to bring the way home up, but left it to somebody else."""
         # Where only IKE came about, that was a session of remote service, or a client of the user's own.
+        # So it is with a telephone call that was made for such a session.
         record = self.record
-        return not (
-            record.path_up or record.blame or record.tries or record.dialled or record.calls
-        )
+        dialled = [call for call in record.dialled if not self._is_of_session(call.started)]
+        return not (record.path_up or record.blame or record.tries or dialled or record.calls)
 
     @property
     def why_left_down(self) -> str:

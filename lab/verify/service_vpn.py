@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from lab.linux.firewall import allow_counters
 from lab.names import all_of, count
 from lab.service.events import SESSION, HostScanned, LockedDown, SessionUp
 from lab.telephony.events import CallAnswered
@@ -13,7 +12,6 @@ from lab.topology.service import Inbound
 from lab.verify import passed_on
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
-from lab.verify.firewall import has_labs_rules
 from lab.verify.passed_on import ClearL2tp
 from lab.verify.remote_service import enabled, not_up, of
 from lab.verify.remote_session import of_caller
@@ -24,13 +22,11 @@ from lab.wire.decode import Frame
 from lab.wire.l2tp import Avp, ControlType
 from lab.wire.ppp import ChapCode, Code
 
-VPN_RULES = ("F-06", "F-07")
-"""By which the customer's firewall opens the VPN for calling home."""
 Lane = tuple[int, int]
 """A tunnel ID and a session ID of L2TP, as the header of a message has them (RFC 2661 3.1)."""
 
 
-def _no_vpn(case: Case) -> str:
+def no_vpn(case: Case) -> str:
     """Why no session by VPN was let in; empty if one was."""
     if why := not_up(case):
         return why
@@ -44,7 +40,7 @@ def check_i_12(case: Case) -> Finding:
         "I-12",
         f"a session's IKE and ESP are between the console and a gateway of the console's own way {way}",
     )
-    if why := _no_vpn(case):
+    if why := no_vpn(case):
         return check.not_tested(why)
     ups = case.told(SessionUp)
     for number, (items, up) in enumerate(zip(by_vpn(case), ups, strict=True), 1):
@@ -59,41 +55,25 @@ def check_i_12(case: Case) -> Finding:
     return check.finding(f"{count(len(ups), 'session')} at {all_of(named)}")
 
 
-def check_i_13(case: Case) -> Finding:
-    """A session can come over the Internet."""
-    check = Check(
-        "I-13",
-        "a session's ESP crosses the customer's access line; over a partition of i5/OS it is the "
-        "partition's, and over a modem it comes with that way home",
-    )
-    if why := _no_vpn(case):
-        return check.not_tested(why)
-    for number, items in enumerate(by_vpn(case), 1):
-        carried = [item.frame for item in items if item.frame.segment in case.exits]
-        check.want(carried, f"nothing of session {number} is on {all_of(list(case.exits))}")
-        check.show(carried[:2])
-    lender = case.lender(of(case).console)
-    lent = f", lent by {lender}" if lender else ""
-    return check.finding(
-        f"{count(len(by_vpn(case)), 'session')} by {all_of(list(case.exits))}{lent}"
-    )
-
-
 def check_i_14(case: Case) -> Finding:
     """The console begins the VPN, and only when somebody is let in."""
     check = Check(
         "I-14",
         "after each enabling the first message of IKE is the console's, and so is every first one",
     )
-    if why := _no_vpn(case):
+    if why := no_vpn(case):
         return check.not_tested(why)
     console = of(case).console
     # A partition that lends the VPN begins IKE when the console calls it (OUT-28).
     own = {case.topology.node(name).uplink.ip for name in case.ipsec_ends(console)}
+    for connection in case.connections(console):
+        own |= case.near_addresses(connection)
     addresses = {*own, case.public_address}
     times = [event.time for event in enabled(case)]
     callers = case.other_vpn_callers
     theirs = {node.uplink.ip for node in callers}
+    for connection in (c for node in callers for c in case.connections(node.name)):
+        theirs |= case.near_addresses(connection)
     first = [s for s in case.ike if begins(s) and s.packet.source not in theirs]
     for sighting in first:
         if sighting.packet.source not in addresses:
@@ -126,47 +106,6 @@ def begins(sighting: IkeSighting) -> bool:
     return not any(sighting.message.responder_cookie)
 
 
-def check_i_15(case: Case) -> Finding:
-    """The customer's firewall needs nothing that the VPN for calling home does not need."""
-    check = Check(
-        "I-15",
-        "the customer's firewall opens what the VPN servers need (F-06, F-07) and no more; no SYN "
-        "comes through it to the customer",
-    )
-    if why := _no_vpn(case):
-        return check.not_tested(why)
-    wall = case.topology.firewall
-    if wall is None:
-        return check.not_tested("the customer has no firewall")
-    elsewhere = _sources_of_other_ways(case)
-    for rule in wall.rules:
-        if rule.requirement not in VPN_RULES and rule.source.removesuffix("/32") not in elsewhere:
-            check.object(f"the firewall opens {rule.protocol} {rule.port} for {rule.requirement}")
-    known = {*allow_counters(wall)}
-    counted = case.record.counters.get(wall.node, {})
-    used = {name for name, number in counted.items() if name.startswith("allow-") and number}
-    for name in sorted(used - known):
-        check.object(f"the firewall has let something through by {name}")
-    through = used & known if has_labs_rules(case) else case.entering
-    check.want(through, "the firewall let nothing through")
-    syns = [f for f, p in case.entering if p.is_bare_syn and not case.is_injected(p)]
-    check.forbid(syns, f"came through {wall.node}", "SYN")
-    rules = [rule for rule in wall.rules if rule.requirement in VPN_RULES]
-    return check.finding(
-        f"{count(len(rules), 'rule')} for the VPN servers; {count(len(case.entering), 'packet')} came "
-        "through, and no SYN"
-    )
-
-
-def _sources_of_other_ways(case: Case) -> set[str]:
-    """The addresses of proxies, and of agents with other ways home: findings of theirs judge their rules."""
-    console, found = of(case).console, {*case.proxies}
-    for node in case.agents:
-        if node.name != console or any(w.kind != "vpn" for w in case.topology.ways_of(console)):
-            found |= {*node.uplink.ips}
-    return found
-
-
 def check_i_16(case: Case) -> Finding:
     """One PPP session for the console, and one more for each allowed partition."""
     service = case.topology.service
@@ -177,7 +116,7 @@ def check_i_16(case: Case) -> Finding:
         + ("in one tunnel" if layout == "sessions" else "each in a tunnel of its own")
         + " (X-08); IBM sends none",
     )
-    if why := _no_vpn(case):
+    if why := no_vpn(case):
         return check.not_tested(why)
     told = []
     for number, (items, agreed) in enumerate(zip(by_vpn(case), case.agreements, strict=True), 1):
@@ -272,7 +211,7 @@ def check_i_17(case: Case) -> Finding:
         "by each PPP session only packets for and from the address of that session pass; a partition's "
         "reach that partition alone",
     )
-    if why := _no_vpn(case):
+    if why := no_vpn(case):
         return check.not_tested(why)
     lanes = 0
     for number, (items, agreed) in enumerate(zip(by_vpn(case), case.agreements, strict=True), 1):
@@ -333,7 +272,7 @@ def check_p_21(case: Case) -> Finding:
         "inside the ESP of a session is L2TP with PPP and nothing else, after the SAs are installed; "
         f"each PPP session has a right CHAP response of {user}, and IPCP after it",
     )
-    if why := _no_vpn(case):
+    if why := no_vpn(case):
         return check.not_tested(why)
     assert account is not None, "a session by VPN has one"
     secret, right = account.secret.reveal(), 0

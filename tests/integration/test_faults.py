@@ -141,6 +141,7 @@ FAULTY = [
     *((name, fault) for name in WITH_ERRANDS for fault in applicable(name)),
     *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
     ("service-vpn-pass-through", "stale-session"),
+    ("service-vpn-dial", "late-lockdown"),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
 NO_CALL = [

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from lab.topology.model import Endpoint, Topology, Way
 from lab.topology.ppp import PppAccount, PppAuth
 
+INTERFACE = "ppp0"
+"""PPP's of a call by a client's own modem."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialer:

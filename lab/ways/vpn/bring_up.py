@@ -262,13 +262,17 @@ class Vpn(WayDriver):
     ) -> Iterator[tuple[str, tuple[PppSession, ...]]]:
         """The sessions of a plan inside of the context, and by which gateway: the first that gives them.
 
+        A telephone call is made for them only where none stands.
         The sessions are in no record. Raises ProtocolError with the reason of each gateway tried.
         """
+        dialled = self._calls.call(way, plan.client)
         self._start()
         try:
             yield self._first_of(way.gateways, way, plan, Record(), "no VPN")
         finally:
             self._close(plan.client)
+            if dialled:
+                self._calls.hang_up(way, plan.client)
 
     def _tell_sessions(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
         open_now = [t for t in self._record.l2tp if t.client == client and not t.closed]

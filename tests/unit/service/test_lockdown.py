@@ -23,7 +23,7 @@ def service() -> RemoteService:
 
 def rules(script: str, chain: str) -> list[str]:
     """Of a chain, without where it is hooked."""
-    body = script.split(f"chain {chain} {{")[1].split("}")[0]
+    body = script.split(f"chain {chain} {{")[1].split("\n\t}")[0]
     lines = [line.strip() for line in body.splitlines()]
     return [line for line in lines if line and not line.startswith("type ")]
 
@@ -127,3 +127,20 @@ def test_credentials_follow_the_ppp_address() -> None:
     assert (one.user, one.secret) != (other.user, other.secret)
     assert one.secret != other.secret
     assert "***" in repr(one)
+
+
+def test_by_a_call_comes_what_carries_the_vpn_and_what_was_asked_for() -> None:
+    """Where a VPN runs in a call: before all rules of sessions, whose pattern the call's PPP would fit."""
+    line = lockdown.CarryingLine("ppp0", ("129.42.160.16", "207.25.252.196"))
+    both = 'iifname "ppp0" ip saddr { 129.42.160.16, 207.25.252.196 }'
+    own = [
+        f"{both} udp sport 500 udp dport 500 accept",
+        f"{both} ip protocol esp accept",
+        f"{both} udp dport 1701 meta ipsec exists accept",
+        'iifname "ppp0" ct state established,related accept',
+        'iifname "ppp0" counter name "dropped" drop',
+    ]
+    session = lockdown.render(service(), ["ppp*"], lockdown.doors(service(), "ppp1"), line)
+
+    assert rules(session, "dispatch") == [*own, 'iifname "ppp*" goto arriving']
+    assert rules(lockdown.render_off(["ppp*"], line), "arriving")[: len(own)] == own
