@@ -10,9 +10,10 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Iterator
 
 from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
-from lab.linux import pace
+from lab.linux import firewall, pace
 from lab.linux.nodes import Node
 from lab.linux.process import Log
 from lab.record.cause import DialCause, PppCause
@@ -60,7 +61,8 @@ _HEARD = (
 """After which the words of the CDN are what the partition's modem said."""
 _DATA = 0x0002
 """Flags and version of a data message without options (RFC 2661 3.1)."""
-_LCP_BEGINS = "rcvd [LCP ConfReq "
+_DEAF = "lab-deaf"
+"""A table of packet rules, and its counter."""
 
 
 class RemoteDialler(Redialling):
@@ -106,9 +108,7 @@ class RemoteDialler(Redialling):
     def _call(self, number: str, early: bytes) -> Dialled:
         started = time.time()
         self._session = self._call_up = None
-        answer = self._ask(number)
-        if early and answer.cause is None:
-            self._send_when_ppp_begins(early)
+        answer = self._ask_early(number, early) if early else self._ask(number)
         return Dialled.of(
             answer,
             source=self._plan.client,
@@ -270,20 +270,44 @@ class RemoteDialler(Redialling):
 
     # Before PPP is up.
 
-    def _send_when_ppp_begins(self, packet: bytes) -> None:
-        """Send an IP packet in the session once the gateway's pppd is there to take it or leave it."""
-        wait_until("the gateway begins with LCP", self._lcp_has_begun, LINK_S)
-        assert self._call_up is not None
-        (tunnel, *_) = (f for f in reversed(self._all_facts()) if isinstance(f, TunnelUp))
-        header = struct.pack("!HHH", _DATA, tunnel.remote_id, self._call_up.remote_id)
-        self._send_datagram(header + IP_HEADER + packet)
+    def _ask_early(self, number: str, packet: bytes) -> FinalResult:
+        """As ``_ask``; an IP packet is sent once the gateway's pppd is there to take it or leave it.
 
-    def _lcp_has_begun(self) -> bool:
-        return _LCP_BEGINS in self._log.text(self._log_begins)
+        Until then the HMC hears nothing of that, so that PPP cannot come up meanwhile, however slow we are.
+        """
+        with self._deaf_to_ppp():
+            answer = self._ask(number)
+            if answer.cause is None:
+                wait_until("the gateway begins with PPP", self._heard_of_ppp, LINK_S)
+                self._send_in_session(IP_HEADER + packet)
+        return answer
 
-    def _all_facts(self) -> list[Fact]:
+    @contextlib.contextmanager
+    def _deaf_to_ppp(self) -> Iterator[None]:
+        """Drop the partition's data messages, which have no T bit (RFC 2661 3.1), and count them."""
+        source = f"ip saddr {self._borrower.partition_address} udp sport {l2tp.PORT}"
+        table = (
+            f"table inet {_DEAF} {{\n"
+            f"counter {_DEAF} {{ }}\n"
+            "chain in { type filter hook input priority filter - 10; policy accept;\n"
+            f"{source} @th,64,1 0 counter name {_DEAF} drop\n}}\n}}\n"
+        )
+        firewall.run(self._node, "hold PPP back from", table)
+        try:
+            yield
+        finally:
+            firewall.run(self._node, "let PPP in to", f"delete table inet {_DEAF}\n")
+
+    def _heard_of_ppp(self) -> bool:
+        (counted,) = firewall.counters({"": self._node}).values()
+        return counted[_DEAF] > 0
+
+    def _send_in_session(self, frame: bytes) -> None:
         assert self._calls is not None
-        return [*self._calls.facts()]
+        assert self._call_up is not None
+        tunnel = [fact for fact in self._calls.facts() if isinstance(fact, TunnelUp)][-1]
+        header = struct.pack("!HHH", _DATA, tunnel.remote_id, self._call_up.remote_id)
+        self._send_datagram(header + frame)
 
     def _send_datagram(self, data: bytes) -> None:
         """Beside the kernel, whose sockets carry what pppd has agreed upon; without a checksum (RFC 768)."""

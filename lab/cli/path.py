@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     entry = registry.find(args.lab)
     topology = standing.model_of(entry)
-    known = list(dict.fromkeys(way.name for way in topology.ways))
+    known = [way.name for way in topology.own_ways]
     if args.way and args.way not in known:
         problem = f"{entry.name} has no way {args.way!r}"
         raise UsageError(problem, hint=f"known: {', '.join(known)}")

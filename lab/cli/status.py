@@ -26,6 +26,7 @@ from lab.record.event import (
 from lab.record.order_event import WayTakenDown
 from lab.run import standing
 from lab.topology.model import Topology
+from lab.ways.dial.plan import dialers
 
 UP, CLOSED = "up", "taken down"
 _MEANS: dict[type[Event], str] = {
@@ -106,8 +107,11 @@ def _ways(entry: Entry, topology: Topology) -> list[dict[str, Any]]:
 def _modems(topology: Topology, agent: str) -> Iterator[str]:
     """OUT-24: where there is no modem, there is no way home by telephone."""
     own = topology.lines_of(agent)
-    if not own and any(way.dials for way in topology.ways_of(agent)):
+    lent = {d.partition for d in dialers(topology) if d.client == agent and d.partition}
+    if not own and not lent and any(way.dials for way in topology.ways_of(agent)):
         yield "no modem"
+    for partition in sorted(lent):
+        yield f"the modem of {partition}"
     for line in own:
         yield f"modem {line.device} on {line.number}"
 

@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     this = f" --lab {entry.name}" if len(registry.entries()) > 1 else ""
     trial = f"ping -c 3 {topology.probe}"
     if args.no_path:
-        devices = [d for plan in dialers(topology) if plan.client == agent for d in plan.devices]
+        own = [d for d in dialers(topology) if d.client == agent and not d.partition]
+        devices = [device for plan in own for device in plan.devices]
         trial = f"picocom -b 115200 {devices[0]}" if devices else "ip route"
     fault = f" with fault {args.fault}" if args.fault else ""
     commands = (f"  lab path up{this}\n" if args.no_path else "") + (

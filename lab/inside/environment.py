@@ -5,7 +5,8 @@ from __future__ import annotations
 from lab.inside import shared
 from lab.paths import CA_FILE
 from lab.topology.model import Topology, Way
-from lab.ways.dial.plan import dialers
+from lab.ways.dial.plan import dialers, plans
+from lab.ways.pass_through.plan import below
 from lab.ways.vpn import own_client
 
 
@@ -56,4 +57,13 @@ def _dial_environment(topology: Topology, node: str) -> dict[str, str]:
     if not numbers:
         lig = topology.lig.node
         numbers = [line.number for line in topology.telephone.lines if line.node == lig]
-    return {"LAB_NUMBERS": ",".join(dict.fromkeys(numbers)), "LAB_USER": account.user}
+    lenders = [
+        lent.borrower(node).partition_address
+        for way in plans(topology)
+        if node in way.agents and (lent := below(topology, way)) is not None
+    ]
+    return {
+        "LAB_NUMBERS": ",".join(dict.fromkeys(numbers)),
+        "LAB_USER": account.user,
+        **({"LAB_PARTITION": lenders[0]} if lenders else {}),
+    }

@@ -147,7 +147,7 @@ class Homeward:
     def _having(self, name: str, agent: str) -> list[str]:
         """The agents that have a way of this name, or any; of one agent, or of all."""
         topology = self._ground.topology
-        known = list(dict.fromkeys(way.name for way in topology.ways))
+        known = [way.name for way in topology.own_ways]
         if name and name not in known:
             raise UsageError(
                 f"{topology.name} has no way {name!r}", hint=f"known: {', '.join(known)}"

@@ -365,7 +365,8 @@ class TopologySpec(Part):
 
     def looks_up(self, way: WaySpec) -> bool:
         """Whether agents look up IBM's names on their own side; by telephone AT&T's name server does it."""
-        return (self.way_below(way) or way).looks_up_servers
+        below = self.way_below(way) or way
+        return way.looks_up_servers and below.looks_up_servers
 
     def ways_of_kind(self, kind: type[W]) -> dict[str, W]:
         """The ways whose specs are of a class, by name."""

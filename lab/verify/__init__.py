@@ -51,9 +51,12 @@ def _of_whom(case: Case, entry: Requirement, finding: Finding) -> Finding:
 
 def _spared(case: Case, entry: Requirement) -> str:
     """Why a finding says nothing about ways that led no agent home, as others did."""
-    own = {name for agent in case.topology.callers for name in agent.ways}
-    names = [w.name for w in case.topology.ways if w.name in own and case.goes_by(entry.kind, w)]
-    tries = case.tried(entry.kind)
+    names = [
+        way.name
+        for way in case.topology.own_ways
+        if case.goes_by(entry.kind, way) and entry.carried in ("", way.kind)
+    ]
+    tries = [trial for trial in case.tried(entry.kind) if trial.way in names or not entry.carried]
     # Who has no way of the kind says nothing of it, also by a call home that failed.
     having = [a for a in case.topology.callers if {*a.ways} & {*names}] or case.topology.callers
     led = {agent.name: _led_home(case, agent.name, entry) for agent in having}

@@ -177,7 +177,7 @@ def _kinds(case: Case) -> set[str]:
 
 def _silent_text(case: Case) -> str:
     if case.dials:
-        only = all(way.dials for way in case.topology.ways)
+        only = all(way.dials for way in case.topology.own_ways)
         silent = f"; nothing leaves by {case.outside}" if case.exits and only else ""
         return f", but for what tries the fence{silent}"
     return ", and the modems are silent" if case.topology.telephone else ""
@@ -202,6 +202,9 @@ def _protocol(packet: Packet) -> str:
 def check_g5(case: Case) -> Finding:
     """No credential in clear."""
     but = ", but for user names in the L2TP that is in clear (OUT-27)" if case.clear else ""
+    # By PAP the password is in clear on the way to a partition's modem, as on the telephone line (P-11).
+    by_pap = {id(seen.frame) for seen in case.clear if seen.ppp and seen.ppp.protocol == ppp.PAP}
+    but += ", and for PAP in it (OUT-30)" if by_pap else ""
     check = Check(
         "g5", f"no key, secret, user name or system identification is in clear on any wire{but}"
     )
@@ -210,12 +213,15 @@ def check_g5(case: Case) -> Finding:
     # By PAP the password is in clear on the telephone line (P-11); nowhere else, and nothing else is.
     frames += [i.frame for i in case.carried if i.ppp and i.ppp.protocol != ppp.PAP]
     named = {id(seen.frame) for seen in case.clear if _says_name(seen)}
-    users = {a.user.encode() for _, a in find(case.topology, PppAccount)}
+    accounts = [account for _, account in find(case.topology, PppAccount)]
+    users = {account.user.encode() for account in accounts}
+    passwords = {account.secret.reveal().encode() for account in accounts}
     everything = b"\0".join(frame.data for frame in frames)
     somewhere = [(name, value) for name, value in credentials if value in everything]
     for frame in frames if somewhere else ():
         for name, value in somewhere:
             own = id(frame) in named and value in users
+            own |= id(frame) in by_pap and value in users | passwords
             if value in frame.data and not (own or _is_typed_at_terminal(case, frame, value)):
                 check.object(f"{name} is in clear on {frame.segment}", [frame])
     for name, value in credentials:

@@ -29,6 +29,8 @@ class Requirement:
     check: Judge
     kind: str
     """The kind of way that it is about; empty: any."""
+    carried: str = ""
+    """Of a kind that carries others: the kind of these that it is about; empty: any."""
     way_home: bool
     """Whether it is judged by what must be there once a way home of the kind is up."""
     always: bool
@@ -91,6 +93,7 @@ def _of_kind(kind: str) -> dict[str, Requirement]:
         name: Requirement(
             check=check,
             kind=kind,
+            carried=getattr(findings, "CARRIED", {}).get(name, ""),
             way_home=name in findings.WAY_HOME,
             always=name in findings.ALWAYS,
             at_end=name in findings.AT_END,

@@ -70,7 +70,7 @@ class Told:
 
     def only_by(self, kind: str, at: float) -> bool:
         """Whether at a time nothing but a way of this kind should have been used."""
-        if all(self.goes_by(kind, way) for way in self.topology.ways):
+        if all(self.goes_by(kind, way) for way in self.topology.own_ways):
             return True
         ways = [self.way_of(agent, at) for agent in self.topology.agents]
         trying = any(t.started <= at < t.ended for t in self.record.tries)

@@ -45,10 +45,11 @@ TELLING = {
     "tampered-esp": "1 ESP packet altered by internet",
     "replayed-esp": "1 ESP packet sent a second time by internet",
     "small-mtu": "vanish at internet",
-    "i5-silent": "i5 (203.0.113.20) is silent",
+    "i5-silent": "20) is silent: 6 L2TP packets of hmc",
     "udp-1701-one-way": "UDP 1701 goes one way",
     "i5-vpn-refused": "does not let i5 (203.0.113.20) establish the VPN",
-    "i5-dies": "i5 (203.0.113.20) died in mid-session",
+    "i5-line-busy": "the modem of i5 is in use",
+    "i5-dies": "20) died in mid-session",
     "no-dialtone": "heard no dial tone",
     "busy": "18005550100 is busy",
     "no-answer": "18005550100 rings, and nobody takes the call",
@@ -128,7 +129,8 @@ AFTER_A_CALL = "addresses-pinned"
 """It befalls the second call home, after IBM's servers have moved."""
 FAULTY = [
     *((name, fault) for name in WITH_FAULTS for fault in applicable(name)),
-    *(("pass-through-vpn", fault) for fault in (*OF_PARTITION, *LENT)),
+    *(("pass-through-vpn", fault) for fault in (*OF_PARTITION, *LENT) if fault != "i5-line-busy"),
+    *(("pass-through-modem", fault) for fault in applicable("pass-through-modem")),
     *(("dial-two-hmcs", fault) for fault in BY_TWO),
     *(("proxy-failover", fault) for fault in applicable("proxy-failover") if fault in OF_PROXIES),
     *(("direct-cgnat", fault) for fault in BEHIND_TWO_NATS),

@@ -28,6 +28,7 @@ GOOD: dict[str, Plan] = {
     "vpn-two-hmcs": ("vpn-two-hmcs",),
     "vpn-rekeyed": ("vpn", "--", "sh", "-c", "ping -q -c 5 -i 600 $LAB_PROBE"),
     "pass-through-vpn": ("pass-through-vpn",),
+    "pass-through-modem": ("pass-through-modem",),
     "dial": ("dial",),
     "dial-two-hmcs": ("dial-two-hmcs",),
     "vpn-dial": ("vpn-dial",),
@@ -70,6 +71,7 @@ FAULTY_TOPOLOGIES = (
     "esa-linux",
     "pass-through-vpn",
     "vpn-dial",
+    "pass-through-modem",
 )
 """A fault is recorded with the first of these that it applies to."""
 
@@ -88,6 +90,12 @@ ELSEWHERE = (
     ("vpn-two-hmcs", "wrong-chap-secret"),
     ("pass-through-vpn", "wrong-psk"),
     ("pass-through-vpn", "vpn1-silent"),
+    ("pass-through-modem", "no-dialtone"),
+    ("pass-through-modem", "no-answer"),
+    ("pass-through-modem", "modem-dead"),
+    ("pass-through-modem", "wrong-pap-password"),
+    ("pass-through-modem", "i5-silent"),
+    ("pass-through-modem", "i5-dies"),
     ("dial-two-hmcs", "busy"),
     ("dial-two-hmcs", "wrong-pap-password"),
     ("service-vpn", "inbound-not-enabled"),

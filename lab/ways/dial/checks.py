@@ -84,6 +84,13 @@ def _lender(spec: TopologySpec, name: str, way: DialSpec) -> Iterator[Complaint]
         problem = f"{lender} is to dial, and has no modem"
         fix = f"give {lender} modems: 1, and a line in telephone"
         yield Complaint(("ways", name, "over"), problem, fix, (*needs, ("telephone",)))
+    for other, earlier in spec.ways_of_kind(DialSpec).items():
+        if other == name:
+            return
+        if earlier.over == way.over and earlier.init != way.init:
+            problem = f"{lender} sets up its modem in one way, for {other} and {name} alike"
+            fix = f"give both the same init, or let {name} run over another partition"
+            yield Complaint(("ways", name), problem, fix, (("ways", other),))
 
 
 def routes(spec: TopologySpec, net: Network, name: str, way: DialSpec) -> Iterator[Complaint]:

@@ -10,6 +10,9 @@ from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, DialTrail, first_of
 from lab.ways.dial import call_symptoms, own_dialler, telephone_symptoms
 from lab.ways.dial.own_dialler import OwnDialTrail
+from lab.ways.dial.plan import DialPlan
+from lab.ways.pass_through import symptoms as pass_through
+from lab.ways.pass_through.plan import below
 
 Symptom = Callable[[DialTrail], Diagnosis | None]
 
@@ -18,6 +21,7 @@ CALL: tuple[Symptom, ...] = (
     telephone_symptoms.find_modem_gone,
     telephone_symptoms.find_refused_command,
     telephone_symptoms.find_no_dial_tone,
+    telephone_symptoms.find_lender_busy,
     telephone_symptoms.find_unreached,
     call_symptoms.find_refused_protocol,
     call_symptoms.find_wrong_password,
@@ -50,7 +54,17 @@ SURVIVED: tuple[Symptom, ...] = (
 
 def failure(case: Case, agent: str) -> Diagnosis | None:
     """Why the way did not lead home."""
-    return first_of([DialTrail(case, agent)], FAILURE)
+    return _of_lender(case, agent) or first_of([DialTrail(case, agent)], FAILURE)
+
+
+def _of_lender(case: Case, agent: str) -> Diagnosis | None:
+    """What is wrong between an agent's host and the partition that dials for it, if anything is."""
+    topology = case.topology
+    for way in topology.ways_of(agent):
+        lent = below(topology, way) if isinstance(way, DialPlan) else None
+        if lent is not None and (found := pass_through.of_clear(case, lent, agent)):
+            return found
+    return None
 
 
 def of_carrier(case: Case, agent: str) -> Diagnosis | None:

@@ -158,6 +158,20 @@ def find_unreached(trail: DialTrail) -> Diagnosis | None:
     return Diagnosis(cause, f"{told}: {calls} of {trail.client}, and none got through", hint)
 
 
+def find_lender_busy(trail: DialTrail) -> Diagnosis | None:
+    """The partition has no modem free to dial, and says so in CDN (RFC 2661 4.4.2, result 4)."""
+    attempts = [call.attempt for call in trail.last_tries if call.attempt]
+    if not attempts or attempts[-1].cause is not DialCause.lender_busy:
+        return None
+    partition = plan_of(trail).partition
+    asked = count(len(attempts), "call")
+    return Diagnosis(
+        "i5-line-busy",
+        f"the modem of {partition} is in use: {trail.client} asked for {asked}, and none was placed",
+        f"call again later, or give {partition} another modem and line",
+    )
+
+
 def find_redial(trail: DialTrail) -> Diagnosis | None:
     """It took more than one call."""
     connected = next((n for n, call in enumerate(trail.calls) if call.came_up), 0)

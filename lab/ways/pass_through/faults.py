@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from lab.topology.filtering import AllowRule
 from lab.topology.model import DropRule, Topology
+from lab.topology.telephone import ModemFault
+from lab.ways.dial.plan import dialers
 from lab.ways.fault import Fault, Need, drop
 from lab.ways.pass_through.plan import PassThroughPlan, plans
 from lab.ways.vpn.plan import FIREWALL_REQUIREMENTS, lent_by
@@ -17,6 +19,11 @@ def _lends_vpn(topology: Topology) -> list[PassThroughPlan]:
     return [way for way in plans(topology) if lent_by(topology, way.partition) is not None]
 
 
+def _lends_modem(topology: Topology) -> bool:
+    return any(dialer.partition and dialer.devices for dialer in dialers(topology))
+
+
+LENT_MODEM = Need("a modem that a partition lends", _lends_modem, "pass-through")
 PASS_THROUGH = Need("a way of pass-through", lambda t: bool(plans(t)), "pass-through")
 LENT_VPN = Need(
     "a VPN that a partition lends, through a firewall",
@@ -71,6 +78,16 @@ def _die(topology: Topology) -> Topology:
     return replace(topology, deaths=(*topology.deaths, *dying))
 
 
+def _use_modem(topology: Topology) -> Topology:
+    """Other programs of the partitions' have their modems."""
+    telephone = topology.telephone
+    assert telephone is not None, "check has seen it"
+    lenders = {dialer.partition for dialer in dialers(topology) if dialer.partition}
+    lines = [line.name for line in telephone.lines if line.node in lenders]
+    taken = tuple((name, ModemFault.in_use) for name in lines)
+    return replace(topology, telephone=replace(telephone, broken=(*telephone.broken, *taken)))
+
+
 FAULTS: tuple[Fault, ...] = (
     Fault("i5-silent", "the partition answers nothing", PASS_THROUGH, _silence),
     Fault(
@@ -84,6 +101,9 @@ FAULTS: tuple[Fault, ...] = (
         "the firewall has its rules for the HMC's address, and none for the partition's",
         LENT_VPN,
         _refuse_vpn,
+    ),
+    Fault(
+        "i5-line-busy", "another program of the partition's has its modem", LENT_MODEM, _use_modem
     ),
     Fault("i5-dies", "the partition dies in mid-session", PASS_THROUGH, _die),
 )

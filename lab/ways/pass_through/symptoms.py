@@ -50,11 +50,13 @@ def _who(way: PassThroughPlan, borrower: Borrower) -> str:
 
 
 def _ike_text(case: Case, way: PassThroughPlan) -> str:
-    """Whether the partition has begun IKE for anybody."""
+    """Whether the partition has begun IKE for anybody; nothing of one that lends no VPN."""
     own = {ip for ip, name in case.partitions.items() if name == way.partition}
+    if not own:
+        return ""
     begun = sum(sighting.packet.source in own for sighting in case.ike_inside)
     sent = count(begun, "IKE packet") if begun else "no IKE packet"
-    return f"{way.partition} sent {sent}"
+    return f"; {way.partition} sent {sent}"
 
 
 def _silent(
@@ -69,7 +71,7 @@ def _silent(
     return Diagnosis(
         "i5-silent",
         f"{_who(way, borrower)} is silent: {sent} of {client} to UDP 1701 on {borrower.segment}, none "
-        f"answered; {_ike_text(case, way)}",
+        f"answered{_ike_text(case, way)}",
         f"see whether {partition} runs, and whether UDP 1701 of {client} gets to it (OUT-28)",
     )
 
@@ -87,7 +89,7 @@ def _one_way(
     return Diagnosis(
         "udp-1701-one-way",
         f"UDP 1701 goes one way: {_who(way, borrower)} answers {out} of {client} with {back}, and {client} "
-        f"takes none, so it asks for no call; {_ike_text(case, way)}",
+        f"takes none, so it asks for no call{_ike_text(case, way)}",
         f"let UDP 1701 pass between {client} and {partition} in both directions (OUT-28)",
     )
 

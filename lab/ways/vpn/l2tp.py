@@ -8,7 +8,7 @@ from itertools import pairwise
 from lab.names import count
 from lab.record.daemon_event import DaemonEnded
 from lab.service.events import HostScanned
-from lab.verify import passed_on
+from lab.verify import lent_calls, passed_on
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import clear_l2tp
@@ -169,7 +169,8 @@ def check_p_08(case: Case) -> Finding:
 
 def _judge_lent(case: Case, check: Check, client: L2tpClient) -> Iterator[str]:
     """In clear the layout is the client's; the partition has a call of its own in ESP for each session."""
-    asked = passed_on.control(case.clear, ControlType.SCCRQ, client.client)
+    clear = lent_calls.without(case.clear)
+    asked = passed_on.control(clear, ControlType.SCCRQ, client.client)
     called = passed_on.control(case.clear, ControlType.ICRQ, client.client)
     passed = [call for call in case.passed_calls if call.client == client.client]
     mine = [call for call in case.clear_calls if call.ends[0] == client.client]

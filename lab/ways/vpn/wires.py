@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lab.record.cause import IkeCause
 from lab.topology.model import Topology
+from lab.verify import lent_calls
 from lab.verify.case import Case
 from lab.verify.outbound import vpn_protocol
 from lab.ways.vpn.plan import VpnPlan, in_udp, plans
@@ -61,7 +62,8 @@ def signs(case: Case) -> Iterator[tuple[str, list[Frame]]]:
     """What shows that this kind of way is in use. Who scans the ports of a listed server uses no VPN."""
     servers = {address for address, _ in case.listed}
     for frame in case.inside_frames:
-        name = vpn_protocol(frame.ip) if frame.ip else ""
+        lent = frame.ip is not None and case.is_pass_through(frame.ip)
+        name = vpn_protocol(frame.ip) if frame.ip and not lent else ""
         if frame.ip and name and not {frame.ip.source, frame.ip.destination} & servers:
             yield f"{name} on {case.inside}", [frame]
 
@@ -76,7 +78,15 @@ def uses(case: Case, agent: str) -> list[float]:
     if any(way.dials and agent in way.agents for way in plans(case.topology)):
         calls = (call for call in case.telephone_calls if call.client == agent)
         own += [(i.frame, i.data) for call in calls for i in call.frames if i.outgoing and i.data]
-    sent = [f.time for f, p in own if vpn_protocol(p) and not case.is_trial(p)]
+    # L2TP in clear may ask a partition for its modem.
+    of_vpn = {seen.frame.time for seen in lent_calls.without(case.clear)}
+    sent = [
+        frame.time
+        for frame, packet in own
+        if vpn_protocol(packet)
+        and not case.is_trial(packet)
+        and (not case.is_pass_through(packet) or frame.time in of_vpn)
+    ]
     ends = case.ipsec_ends(agent)
     failed = (each for each in case.record.ike_failed if each.source in ends)
     return sent + [each.time for each in failed if each.cause is IkeCause.no_ikev1]

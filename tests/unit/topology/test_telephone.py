@@ -182,6 +182,8 @@ def test_who_borrows_a_modem_has_the_account_and_the_partition_the_modem() -> No
     assert [line.node for line in telephone(topology).lines] == ["i5", "lig", "lig"]
     (way,) = (way for way in topology.ways if way.kind == "dial")
     assert way.over == "lent"
+    told = command_environment(topology, "hmc", "run")
+    assert (told["LAB_PARTITION"], told["LAB_USER"]) == ("192.168.10.20", "usibm.hmc01")
 
 
 def test_the_modem_that_is_borrowed_is_set_up_as_its_family_has_it(tmp_path: Path) -> None:

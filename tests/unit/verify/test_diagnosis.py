@@ -74,6 +74,7 @@ CAUSES = {
     "i5-silent": "i5-silent",
     "udp-1701-one-way": "udp-1701-one-way",
     "i5-vpn-refused": "i5-vpn-refused",
+    "i5-line-busy": "i5-line-busy",
     "i5-dies": "i5-died",
     "small-mtu": "mtu-black-hole",
     "server-down": "server-silent",
@@ -142,6 +143,7 @@ LEFT_AS_IT_WAS = (
     "vpn-two-hmcs",
     "vpn-rekeyed",
     "pass-through-vpn",
+    "pass-through-modem",
     "dial",
     "vpn-dial",
 )

@@ -30,7 +30,7 @@ NAMES = {
     "back-end-down", "blocked-443", "ursf-blocked",
     "expired-certificate", "unknown-authority", "tls-inspection",
     "server-resets", "server-503", "slow-server",
-    "i5-silent", "udp-1701-one-way", "i5-vpn-refused", "i5-dies",
+    "i5-silent", "udp-1701-one-way", "i5-vpn-refused", "i5-line-busy", "i5-dies",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
 }  # fmt: skip
 
@@ -54,7 +54,7 @@ def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
     names = ("direct", "vpn-nat", "vpn", "dial", "service-modem", "service-ds8000", "service-aos",
              "proxy-auth", "proxy", "direct-names", "dual-stack", "ds8000",
              "direct-ranges", "traditional", "simplified", "ursf",
-             "esa-linux", "pass-through-vpn", "vpn-dial")  # fmt: skip
+             "esa-linux", "pass-through-vpn", "vpn-dial", "pass-through-modem")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 

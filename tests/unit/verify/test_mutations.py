@@ -20,6 +20,7 @@ from tests.unit.verify import (
     pass_through_mutations,
     proxy_mutations,
     relay_mutations,
+    remote_modem_mutations,
     service_mutations,
     service_server_mutations,
     service_vpn_mutations,
@@ -43,6 +44,7 @@ MODULES = (
     pass_through_mutations,
     proxy_mutations,
     relay_mutations,
+    remote_modem_mutations,
     service_mutations,
     service_server_mutations,
     service_vpn_mutations,
@@ -68,6 +70,7 @@ LEFT_OPEN = {
     "vpn-nat": {"R-07"},
     "vpn-two-hmcs": {"R-07"},
     "pass-through-vpn": {"R-07"},
+    "pass-through-modem": {"OUT-25", "R-08"},
     "dial": {"OUT-25", "R-08"},
     "vpn-dial": {"OUT-25", "R-07", "R-08"},
 }
