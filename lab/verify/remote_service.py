@@ -27,6 +27,7 @@ from lab.verify import terminal_calls
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.service_sessions import by_telephone
+from lab.ways.vpn import plan as vpn
 from lab.wire import ppp
 from lab.wire.decode import TCP, UDP, Frame
 from lab.wire.ppp import ChapCode, Code
@@ -46,6 +47,12 @@ def of(case: Case) -> RemoteService:
     Topologies without one do not expect its requirements.
     """
     return case.agreements[0]
+
+
+def lender(case: Case) -> str:
+    """The partition of i5/OS whose VPN sessions come by; empty if it is the console's own, or none."""
+    ways = vpn.plans(case.topology)
+    return next((way.partition for way in ways if way.name == of(case).vpn_way), "")
 
 
 def untried(case: Case) -> str:
@@ -133,7 +140,7 @@ def judge_off(case: Case, check: Check) -> str:
 
 def every_port(case: Case) -> str:
     """The UDP ports of the console that answer a control scan: the VPN's own daemons say nothing to it."""
-    if case.lender(of(case).console):
+    if of(case).vpn_way and of(case).console not in case.ipsec_ends(of(case).console):
         return _every_port_but((L2TP_PORT,))  # IKE is the partition's.
     return _every_port_but(VPN_DAEMONS if of(case).vpn_way else ())
 

@@ -8,7 +8,7 @@ from lab.service.events import SESSION, HostScanned
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.firewall import has_labs_rules
-from lab.verify.remote_service import of
+from lab.verify.remote_service import lender, of
 from lab.verify.service_sessions import by_vpn, windows_by_vpn
 from lab.verify.service_vpn import no_vpn
 from lab.wire.decode import ESP, Frame
@@ -36,8 +36,8 @@ def check_i_13(case: Case) -> Finding:
             in_calls = _in_calls(case, *windows_by_vpn(case)[number - 1])
             check.want(in_calls, f"no call of the console's carried session {number}")
             check.show(in_calls[:2])
-    lender = case.lender(of(case).console)
-    lent = f", lent by {lender}" if lender else ", in a call by modem" if way.dials else ""
+    by_call = ", in a call by modem" if way.dials else ""
+    lent = f", lent by {lender(case)}" if lender(case) else by_call
     return check.finding(f"{count(len(by_vpn(case)), 'session')} by {all_of(list(wires))}{lent}")
 
 

@@ -13,7 +13,7 @@ from lab.verify import passed_on
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.passed_on import ClearL2tp
-from lab.verify.remote_service import enabled, not_up, of
+from lab.verify.remote_service import enabled, lender, not_up, of
 from lab.verify.remote_session import of_caller
 from lab.verify.service_sessions import by_vpn, windows_by_vpn
 from lab.verify.sightings import IkeSighting, Inside
@@ -159,7 +159,7 @@ def _asked(
     In the partition's ESP all calls are in the partition's one tunnel.
     """
     console = of(case).console
-    if not case.lender(console):
+    if not lender(case):
         return _control(items, kind)
     since, until = windows_by_vpn(case)[number - 1]
     found = passed_on.control(case.clear, kind, console)
@@ -322,7 +322,7 @@ def _judge_order(case: Case, check: Check, number: int, items: list[Inside]) -> 
     there = [sa for sa in case.record.esp if sa.node in ends and sa.added <= at]
     begin = case.borrowed[number - 1][0]
     # A partition may still have those of the call before, which it lends on.
-    lent = [sa for sa in there if case.lender(of(case).console) and not 0 < sa.removed < at]
+    lent = [sa for sa in there if lender(case) and not 0 < sa.removed < at]
     fresh = lent or [sa for sa in there if sa.added >= begin]
     check.want(fresh, f"session {number}: L2TP began before new SAs stood")
     locked = [e.time for e in case.told(LockedDown) if begin <= e.time]

@@ -135,20 +135,35 @@ def test_each_hmcs_ppp_is_its_own_alone(runs: Runs) -> None:
 # Beside another way.
 
 
-def test_a_partition_that_dies_is_survived_by_a_vpn_of_the_hmcs_own(
-    runs: Runs, tmp_path: Path
-) -> None:
+def beside_own(folder: Path, *order: str) -> str:
+    """The HMC has a VPN of its own to the second gateway, and the partition's to the first."""
     text = (ROOT / "topologies" / f"{NAME}.yaml").read_text().partition("expect:")[0]
     for before, after in (
         ("  vpn: {", "  own: { kind: vpn, gateways: [vpn2] }\n  vpn: {"),
         ("gateways: [vpn1, vpn2], over", "gateways: [vpn1], over"),
-        ("hmc: [vpn]", "hmc: [vpn, own]"),
+        ("hmc: [vpn]", f"hmc: [{', '.join(order)}]"),
     ):
         assert before in text
         text = text.replace(before, after)
-    file = tmp_path / "two-vpns.yaml"
-    file.write_text(f"{text}expect: [OUT-02, g1, g2, g3, g4, g5, g6]\n")
-    own = str(file)
+    file = folder / "two-vpns.yaml"
+    file.write_text(f"{text}expect: [OUT-27, OUT-28, P-07, P-08, g1, g2, g3, g4, g5, g6]\n")
+    return str(file)
+
+
+def test_a_partition_that_was_not_needed_is_not_put_to_the_test(runs: Runs, tmp_path: Path) -> None:
+    ran = runs.get(beside_own(tmp_path, "own", "vpn"), "--", "true")
+
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    verdicts = {name: found["verdict"] for name, found in ran.findings.items()}
+    assert verdicts["P-08"] == verdicts["P-07"] == "pass"
+    assert verdicts["OUT-27"] == verdicts["OUT-28"] == "not-applicable"
+    assert "vpn was not needed: the calls went by own" in ran.findings["OUT-27"]["seen"]
+
+
+def test_a_partition_that_dies_is_survived_by_a_vpn_of_the_hmcs_own(
+    runs: Runs, tmp_path: Path
+) -> None:
+    own = beside_own(tmp_path, "vpn", "own")
     assert "survives" in next(
         line for line in lab("faults", own).stdout.splitlines() if line.startswith("i5-dies")
     )

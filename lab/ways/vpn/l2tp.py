@@ -14,7 +14,7 @@ from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import clear_l2tp
 from lab.verify.passed_on import ClearCall
 from lab.verify.sightings import Inside
-from lab.ways.vpn.plan import L2tpClient, SessionLayout
+from lab.ways.vpn.plan import L2tpClient, SessionLayout, VpnPlan, plans
 from lab.wire import l2tp
 from lab.wire.l2tp import ControlType
 
@@ -62,7 +62,7 @@ def check_p_07(case: Case) -> Finding:
     for node in case.vpn_agents:
         requests = case.control(ControlType.SCCRQ, node.name)
         installed = case.sa_installed(node.name)
-        end = case.lender(node.name) or node.name
+        end = " or ".join(sorted(case.ipsec_ends(node.name)))
         if not requests:
             check.object(f"{end} sent no SCCRQ inside the VPN")
         elif installed == 0.0:
@@ -150,12 +150,14 @@ def check_p_08(case: Case) -> Finding:
         f"tunnels: one SCCRQ for each ICRQ (X-08; here {' and '.join(layouts)})",
     )
     seen: list[str] = []
-    for client in case.vpn_clients:
-        if case.lender(client.client):
+    for plan, client in _tried(case):
+        if plan.partition:
             seen += _judge_lent(case, check, client)
             continue
-        requests = case.control(ControlType.SCCRQ, client.client)
-        calls = case.control(ControlType.ICRQ, client.client)
+        requests, calls = (
+            [item for item in case.control(kind, client.client) if item.end == client.client]
+            for kind in (ControlType.SCCRQ, ControlType.ICRQ)
+        )
         for since, until in case.stretches(client.client):
             here, called = (
                 [item for item in found if since <= item.frame.time < until]
@@ -165,6 +167,15 @@ def check_p_08(case: Case) -> Finding:
         check.show(frames_of([*requests, *calls]))
         check.want(requests, f"{client.client} sent no SCCRQ inside the VPN")
     return check.finding("; ".join(dict.fromkeys(seen)))
+
+
+def _tried(case: Case) -> Iterator[tuple[VpnPlan, L2tpClient]]:
+    """The agents' sides of L2TP, each of a way that its agent tried; of every way, if that tried none."""
+    for plan in plans(case.topology):
+        for client in plan.clients:
+            names = {trial.way for trial in case.tried("vpn", client.client)}
+            if client in case.vpn_clients and (not names or plan.name in names):
+                yield plan, client
 
 
 def _judge_lent(case: Case, check: Check, client: L2tpClient) -> Iterator[str]:
