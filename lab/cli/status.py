@@ -119,12 +119,20 @@ def _modems(topology: Topology, agent: str) -> Iterator[str]:
 def _state(entry: Entry, topology: Topology, agent: str, states: dict[str, str]) -> tuple[str, str]:
     """How an agent's host is at home, in words, and the far end of its PPP; empty without one."""
     found = standing.ask(entry, agent, ("ip", "-json", "-4", "address", "show"))
-    for link in json.loads(found or "[]"):
-        if link["ifname"].startswith("ppp") and link["addr_info"]:
-            own = link["addr_info"][0]
-            peer = own.get("address", "")
-            ends = f"{own['local']} on {link['ifname']} to {peer or '?'}"
-            return f"way home up{_by(topology, agent, peer)}, {ends}", peer
+    links = [each for each in json.loads(found or "[]") if each["addr_info"]]
+    by_ppp = [
+        (link["addr_info"][0].get("address", ""), link["addr_info"][0]["local"], link["ifname"])
+        for link in links
+        if link["ifname"].startswith("ppp")
+    ]
+    ways = topology.ways_of(agent)
+    home = {peer for way in ways for peer in way.peers}
+    below = {peer for way in ways if (it := topology.below(way)) for peer in it.peers} - home
+    for peer, own, interface in sorted(by_ppp, key=lambda each: each[0] not in home):
+        ends = f"{own} on {interface} to {peer or '?'}"
+        if peer in below:
+            return f"way home down, the call stands, {ends}", ""
+        return f"way home up{_by(topology, agent, peer)}, {ends}", peer
     without_ppp = [way.name for way in topology.ways_of(agent) if not way.peers]
     # Such a way is there from the start, and closed by a command alone.
     opened = [name for name in without_ppp if states[name] != CLOSED]

@@ -157,6 +157,10 @@ class Homeward:
             raise UsageError(f"no agent is on {agent!r}", hint=f"known: {agents}")
         asked = [agent] if agent else list(topology.agents)
         having = [a for a in asked if not name or name in {w.name for w in topology.ways_of(a)}]
+        if not having and not agent:
+            over = next(way.name for way in self._ground.topology.ways if way.over == name)
+            problem = f"{name} only carries {over}, and is no agent's way home by itself"
+            raise UsageError(problem, hint=f"name {over}")
         if not having:
             own = ", ".join(way.name for way in topology.ways_of(agent))
             raise UsageError(f"{agent} has no way {name!r}", hint=f"known: {own}")

@@ -28,9 +28,12 @@ def wanted(topology: Topology, node: str) -> tuple[Listener, ...]:
             places = [(end.address, end.port) for end in topology.endpoints]
             return tuple(Listener("tcp", *each) for each in dict.fromkeys(places))
         case Role.vpn_gateway:
-            if not any(node in way.tunnel_ends for way in topology.ways):
+            ways = [way for way in topology.ways if node in way.tunnel_ends]
+            if not ways:
                 return ()
-            ports = (IKE_PORT, *((NAT_T_PORT,) if topology.seen_address else ()), L2TP_PORT)
+            # No NAT is on the way of a telephone call.
+            behind_nat = topology.seen_address and not all(way.dials for way in ways)
+            ports = (IKE_PORT, *((NAT_T_PORT,) if behind_nat else ()), L2TP_PORT)
             (address,) = planned.service_addresses
             return tuple(Listener("udp", address, port) for port in ports)
         case _:

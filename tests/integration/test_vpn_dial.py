@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.ways.vpn.plan import clients
-from tests.integration.labs import Ran, Runs, changed
+from tests.integration.labs import ROOT, Ran, Runs, changed
 from tests.oracle import tshark
 
 pytestmark = pytest.mark.kernel
@@ -114,6 +114,27 @@ def test_the_fence_is_why_nothing_passes_without_the_gateways_on_its_list(runs: 
     assert run.record.lig[0].opened
     assert seen(run, "pstn", "isakmp", "frame.number")
     assert not seen(run, "lig-inet", "isakmp", "frame.number")
+
+
+OWN = str(ROOT / "tests/data/clients/own-call.sh")
+
+
+def test_a_dialler_and_a_client_of_ones_own_are_judged_as_the_labs_are(runs: Runs) -> None:
+    run = runs.get(NAME, "--no-path", "--", "bash", OWN)
+
+    assert run.status == 0, run.told
+    assert not run.failed, run.told
+    assert [(trial.way, trial.own) for trial in run.record.tries] == [("vpn", True)]
+    held = {n for n, found in run.findings.items() if found["verdict"] == "pass"}
+    assert {"OUT-19", "OUT-21", "P-01", "P-05", "P-09", "P-10", "P-11"} <= held, run.told
+
+
+def test_an_agent_beside_the_vpn_is_found_in_the_same_call(runs: Runs) -> None:
+    """A client that routes the servers over the call's own PPP: the fence passes it, and it is no VPN."""
+    run = runs.get(NAME, "--no-path", "--", "env", "OWN_PPP=ppp0", "bash", OWN)
+
+    assert run.failed == {"OUT-21", "P-10"}
+    assert "TCP to 129.42.160.48:443 on lig-inet" in run.findings["OUT-21"]["seen"]
 
 
 CALLERS = (

@@ -82,7 +82,7 @@ def tell(
         for event in agreed:
             record.ike.append(event)
             ground.story.tell(event)
-        callers = _callers(ground.topology, connection)
+        callers = _callers(ground, connection)
         if not agreed or not lnss[connection.gateway].called_by(callers):
             continue
         (way,) = (plan for plan in plans(ground.topology) if connection in plan.connections)
@@ -95,6 +95,13 @@ def tell(
         record.gateway_in_use[client] = connection.gateway
 
 
-def _callers(topology: Topology, connection: IpsecConnection) -> set[str]:
-    """From which addresses a client's L2TP may come to its gateway: in transport mode, from a SNAT's."""
-    return {connection.client_address, *filter(None, (topology.seen_address,))}
+def _callers(ground: Ground, connection: IpsecConnection) -> set[str]:
+    """From which addresses a client's L2TP may come to its gateway: in transport mode, from a SNAT's.
+
+    By telephone, from what AT&T's gateway gave.
+    """
+    if not connection.client_address:
+        account = ground.topology.ppp_account(connection.client)
+        user = account.user if account is not None else ""
+        return {call.address for call in ground.record.lig if call.user == user}
+    return {connection.client_address, *filter(None, (ground.topology.seen_address,))}

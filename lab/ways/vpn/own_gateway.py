@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.topology.model import Topology
 from lab.ways.vpn.own_client import PSK_FILE
-from lab.ways.vpn.plan import connections, servers
+from lab.ways.vpn.plan import IpsecConnection, connections, servers
 
 CHAP_SECRETS_FILE = "/run/lab-vpn/chap-secrets"
 
@@ -34,7 +34,9 @@ def environment(topology: Topology, node: str) -> dict[str, str]:
         "LAB_IDENTITY": side.identity,
         "LAB_HOSTNAME": server.hostname,
         "LAB_CLIENTS": ",".join(
-            dict.fromkeys(f"{c.gateway_side.expects}={c.client_address}" for c in own)
+            dict.fromkeys(
+                f"{c.gateway_side.expects}={address}" for c in own for address in _of(topology, c)
+            )
         ),
         "LAB_PSK_FILE": PSK_FILE,
         "LAB_IKE_VERSION": str(own[0].version),
@@ -46,3 +48,10 @@ def environment(topology: Topology, node: str) -> dict[str, str]:
         "LAB_PPP_POOL": f"{pool[0]}-{pool[-1]}" if pool else "",
         "LAB_PPP_MTU": str(server.mtu),
     }
+
+
+def _of(topology: Topology, connection: IpsecConnection) -> tuple[str, ...]:
+    """The addresses that a client may have: by telephone, any of AT&T's pool."""
+    if connection.client_address or topology.lig is None:
+        return (connection.client_address,)
+    return topology.lig.ppp.pool

@@ -6,6 +6,7 @@
 set -eu
 gateway=${OWN_GATEWAY:-${LAB_GATEWAYS%%,*}}
 own=/run/own-vpn
+ppp=${OWN_PPP:-ppp0}  # ppp1 in a call, whose own PPP is ppp0
 mkdir -p "$own" /etc/ppp
 
 # IPsec: charon with its vici socket, and one connection.
@@ -97,9 +98,9 @@ touch "$own/l2tp-secrets"
 xl2tpd -D -c "$own/xl2tpd.conf" -s "$own/l2tp-secrets" > "$own/xl2tpd.log" 2>&1 &
 l2tp=$!
 hang_up() {
-  if [ -e /run/ppp0.pid ]; then
-    ppp=$(cat /run/ppp0.pid)
-    kill "$ppp" && tail --pid="$ppp" -f /dev/null
+  if [ -e "/run/$ppp.pid" ]; then
+    pppd=$(cat "/run/$ppp.pid")
+    kill "$pppd" && tail --pid="$pppd" -f /dev/null
   fi
   kill $l2tp; wait $l2tp || true
   kill $charon; wait || true
@@ -110,7 +111,7 @@ timeout 60 cat "$own/up" > /dev/null
 # IBM's servers are behind PPP.
 for url in $(echo "$LAB_SERVERS" | tr , ' '); do
   for address in $(getent ahostsv4 "${url#https://}" | cut -d ' ' -f 1 | sort -u); do
-    ip route replace "$address" dev ppp0
+    ip route replace "$address" dev "$ppp"
   done
 done
 if [ $# -gt 0 ]; then "$@"; else curl -sS --cacert "$LAB_CA_FILE" "$LAB_SERVER"; fi
