@@ -70,7 +70,10 @@ def test_without_the_package_the_kind_is_unknown() -> None:
     refused = lab("run", FILE, package=False)
 
     assert refused.returncode == 2
-    assert "ways.line.kind: must be direct, vpn, dial, proxy or pass-through, not 'leased'" in refused.stderr
+    assert (
+        "ways.line.kind: must be direct, vpn, dial, proxy or pass-through, not 'leased'"
+        in refused.stderr
+    )
 
 
 def test_no_file_of_the_labs_own_knows_of_it() -> None:
