@@ -5,9 +5,11 @@ from __future__ import annotations
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.passed_on import control
 from lab.verify.sightings import IkeSighting
 from lab.ways.vpn.ike import SLACK_S
 from lab.ways.vpn.plan import IpsecConnection
+from lab.wire.l2tp import ControlType
 
 SILENT_S = 3.0
 """Of packets without an answer: less may be the last words of a session that was ended."""
@@ -25,6 +27,10 @@ def check_r_07(case: Case) -> Finding:
         own = case.connections(node.name)
         if len(own) < 2:
             check.object(f"{node.name} has no second VPN server")
+            continue
+        lender = case.lender(node.name)
+        if lender and not control(case.clear, ControlType.ICRQ, node.name):
+            seen.append(f"{node.name} asked {lender} for no call, so {lender} tried no VPN server")
             continue
         text, tested = _takeover(case, check, node.name, *own[:2])
         seen.append(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from scapy.layers.inet import ICMP, IP
 
 from lab.verify import passed_on
@@ -131,3 +132,28 @@ def test_what_a_link_doubles_the_partition_passes_on_twice(recordings: Recording
     assert run.judge(doubling)["OUT-27"].verdict is Verdict.held
     losing = with_link(run.topology, "i5-lan", loss=0.05)
     assert run.judge(losing)["OUT-27"].verdict is Verdict.failed
+
+
+@pytest.mark.parametrize("fault", ["i5-silent", "udp-1701-one-way"])
+def test_no_gateway_is_called_silent_that_no_partition_was_asked_to_try(
+    recordings: Recordings, fault: str
+) -> None:
+    finding = recordings(f"{RUN}.{fault}").judge()["R-07"]
+
+    assert finding.verdict is Verdict.not_applicable, finding.seen
+    assert finding.seen.endswith("hmc asked i5 for no call, so i5 tried no VPN server")
+
+
+def test_a_partition_that_tries_no_second_gateway_is_blamed_for_that(
+    recordings: Recordings,
+) -> None:
+    """It was asked for a call: its IKE with the second gateway is gone from the wires."""
+    run = recordings(f"{RUN}.vpn1-silent")
+    vpn2 = "207.25.252.196"
+    for segment in ("i5-lan", "fw-inet", "dmz"):
+        run.drop(segment, run.find(segment, lambda p: vpn2 in (p.source, p.destination)))
+
+    finding = run.judge()["R-07"]
+
+    assert finding.verdict is Verdict.failed
+    assert "vpn1 was silent, and i5 did not try vpn2" in finding.seen
