@@ -44,7 +44,10 @@ class Options:
     offer: tuple[PppAuth, ...] = ()
     """What it agrees to authenticate itself with."""
     addresses: tuple[str, str] | None = None
-    """Its own and the peer's, both fixed; None where it takes what the peer says."""
+    """Its own and the peer's, both fixed; None where it takes what the peer says.
+
+    An end that demands authentication gives addresses, and takes none: xl2tpd names them for each call.
+    """
     dns: str = ""
     """A name server that a peer who asks is told (RFC 1877)."""
     ask_dns: bool = False
@@ -102,6 +105,8 @@ def render_options(options: Options) -> str:
 
 
 def _addresses(options: Options) -> Iterable[str]:
+    if options.addresses is None and options.demand is not None:
+        return ()
     if options.addresses is None:
         return ("ipcp-accept-local", "ipcp-accept-remote")
     return (":".join(options.addresses),)
