@@ -49,6 +49,7 @@ from lab.record.cause import GatewayCause
 from lab.record.event import Tell
 from lab.record.record import Record
 from lab.teardown import Teardown
+from lab.ways.vpn.events import L2tpUp
 from lab.wire.l2tp_codes import BearerType, FramingType, GeneralError, StopResult
 
 if TYPE_CHECKING:
@@ -330,6 +331,10 @@ class I5Partition:
         self._up.add(connection)
         if gateway:
             self._passing.gateway_up(gateway)
+        else:
+            node, client = self._node.name, self._client_of(connection)
+            numbers = (connection.remote_id, connection.local_id)
+            self._tell(L2tpUp(source=client, gateway=node, tunnels=(numbers,)))
 
     def _tunnel_down(self, connection: ControlConnection, why: Clearing) -> None:
         self._carriers.close_tunnel(connection.local_id)

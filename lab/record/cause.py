@@ -73,7 +73,7 @@ class GatewayCause(Cause):
     """``ike-failed`` says why."""
     no_tunnel = "no-tunnel", "no L2TP tunnel was established"
     tunnel_closed = "tunnel-closed", "the L2TP tunnel was closed: {0.detail}"
-    call_ended = "call-ended", "the gateway ended the L2TP call: {0.detail}"
+    call_ended = "call-ended", "the L2TP call was ended: {0.detail}"
     no_session = "no-session", "PPP does not come up"
     """``ppp-down`` says why, if a session began."""
 

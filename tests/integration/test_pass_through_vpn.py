@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,17 @@ def test_a_wire_that_harms_packets_is_not_the_partitions_doing(
     ran = runs.get(changed(tmp_path, NAME, (wire, f"{wire}    {key}\n"), to=key[:4]))
 
     assert (ran.status, ran.failed) == (0, set()), ran.told
+
+
+def test_the_story_is_told_in_order_and_the_hmcs_tunnel_is_with_the_partition(runs: Runs) -> None:
+    ran = runs.get(NAME)
+    times = [float(at) for at in re.findall(r"^ *(\d+\.\d{3}) s  ", ran.stderr, re.MULTILINE)]
+    (tunnel,) = ran.record.l2tp
+
+    assert times == sorted(times)
+    assert f"hmc and i5: tunnel {tunnel.local_id}/{tunnel.remote_id}\n" in ran.stderr
+    tunnel_up, asked = ran.stderr.index("hmc and i5: tunnel"), ran.stderr.index("hmc asks i5")
+    assert tunnel_up < asked
 
 
 # Two HMCs, one partition.

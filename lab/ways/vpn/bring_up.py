@@ -158,7 +158,10 @@ class Vpn(WayDriver):
         plan = way.client(client)
         lacking = "no way home by VPN"
         gateway, sessions = self._first_of(gateways, way, plan, self._record, lacking)
-        self._tell_sessions(client, gateway, sessions)
+        if not way.partition:
+            self._tell_tunnels(client, gateway, sessions)
+        for session in sessions:
+            self._story.tell(PppUp.of(session, source=client, time=session.opened))
 
         destinations = dict.fromkeys(f"{e.address}/32" for e in way.endpoints)
         routes.add(self._nodes[client], destinations, sessions[0].interface)
@@ -274,13 +277,12 @@ class Vpn(WayDriver):
             if dialled:
                 self._calls.hang_up(way, plan.client)
 
-    def _tell_sessions(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
+    def _tell_tunnels(self, client: str, gateway: str, sessions: tuple[PppSession, ...]) -> None:
+        """Of a tunnel with a partition that one tells, before all that it does for the client."""
         open_now = [t for t in self._record.l2tp if t.client == client and not t.closed]
         ids = tuple((t.local_id, t.remote_id) for t in open_now)
         opened = max((t.opened for t in open_now), default=sessions[0].opened)
         self._story.tell(L2tpUp(source=client, gateway=gateway, time=opened, tunnels=ids))
-        for session in sessions:
-            self._story.tell(PppUp.of(session, source=client, time=session.opened))
 
     # While it stands.
 

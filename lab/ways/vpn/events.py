@@ -24,6 +24,7 @@ class L2tpUp(Event, topic="L2TP"):
     """The L2TP tunnels are up (RFC 2661 5.1)."""
 
     gateway: str
+    """Or the partition, of a client that borrows from one."""
     tunnels: tuple[tuple[int, int], ...]
     """The client's and the gateway's tunnel ID of each."""
 

@@ -87,7 +87,7 @@ def test_a_call_that_no_gateway_takes_is_cleared_with_every_reason() -> None:
     world.passing.cleared(world.legs[-1], Clearing.call(CdnResult.no_facilities, "full"), "vpn2")
     assert near.cleared == Clearing.call(
         CdnResult.general_error,
-        "vpn1: silent; vpn2: the gateway ended the L2TP call: full",
+        "vpn1: silent; vpn2: the L2TP call was ended: full",
         error=GeneralError.no_resources,
     )
     assert world.done[-1] == "close vpn2"
