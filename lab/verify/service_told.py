@@ -9,9 +9,10 @@ from itertools import pairwise
 from math import inf
 from typing import TypeVar
 
+from lab.i5.events import PassThroughCleared
 from lab.record.event import Event
 from lab.service.events import InboundDisabled, SessionDown, SessionUp, VpnBorrowed
-from lab.topology.model import RemoteService
+from lab.topology.model import RemoteService, Role
 from lab.topology.service import Inbound
 from lab.verify.told import Told
 
@@ -53,7 +54,12 @@ class ServiceTold(Told):
     @property
     def why_left_down(self) -> str:
         """That the lab did not try, and how far clients of the user's own came."""
-        own = {e.source: e.gateway for e in self.record.ike if not self._is_of_session(e.time)}
+        partitions = {node.name for node in self.topology.with_role(Role.i5)}
+        own = {
+            e.source: e.gateway
+            for e in self.record.ike
+            if e.source not in partitions and not self._is_of_session(e.time)
+        }
         far = (
             f"; {who} agreed on IPsec with {gw}, and made no call by L2TP"
             for who, gw in own.items()
@@ -64,7 +70,17 @@ class ServiceTold(Told):
             for own in self.topology.own_programs
             if own.node in ends
         )
-        return "".join(["the way home was left down", *far, *untold])
+        return "".join(["the way home was left down", *far, *untold, *self._cleared])
+
+    @property
+    def _cleared(self) -> list[str]:
+        """What became of calls that clients of the user's own asked a partition for."""
+        last = {
+            (e.source, e.client): e
+            for e in self.told(PassThroughCleared)
+            if not self._is_of_session(e.time)
+        }
+        return [f"; {each.sentence}" for each in last.values()]
 
     def _is_of_session(self, at: float) -> bool:
         return any(since <= at <= until for since, until in self.borrowed)

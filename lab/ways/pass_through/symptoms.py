@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lab.i5.events import PassThroughCleared
+from lab.linux.l2tp_guard import IN_CLEAR_OUT
 from lab.names import count
 from lab.verify.case import Case
 from lab.verify.firewall import all_rules
@@ -30,6 +32,46 @@ def survived(case: Case, agent: str) -> Diagnosis | None:
 
 
 # For the ways that run over it.
+
+
+def of_way(case: Case, way: PassThroughPlan, agent: str) -> Diagnosis | None:
+    """What keeps a partition from lending its VPN, before any gateway is to blame."""
+    return of_clear(case, way, agent) or of_rules(case, way, agent)
+
+
+def of_own_client(case: Case, way: PassThroughPlan, agent: str) -> Diagnosis | None:
+    """Why a client of the user's own has no call that its partition passed on.
+
+    It has called somebody else in clear, which its host's packet rules keep back (P-07); or it had a tunnel
+    with the partition, and asked for no call, or for one that the partition cleared.
+    """
+    borrower, partition = way.borrower(agent), _who(way, way.borrower(agent))
+    clear = [s for s in case.clear if s.client == agent and s.partition == way.partition]
+    kept = sum(n for name, n in case.record.counters.get(agent, {}).items() if name == IN_CLEAR_OUT)
+    if not clear and kept:
+        return Diagnosis(
+            "l2tp-elsewhere",
+            f"{agent} sent {count(kept, 'packet')} of UDP 1701 in clear to others than {partition}, and "
+            f"none to it; packet rules on {agent} dropped them (P-07)",
+            f"call {borrower.partition_address}, which is LAB_PARTITION in the environment",
+        )
+    up = control(clear, ControlType.SCCCN, agent)
+    asked = [*control(clear, ControlType.ICRQ, agent), *control(clear, ControlType.OCRQ, agent)]
+    if up and not asked:
+        return Diagnosis(
+            "no-call-asked",
+            f"{agent} opened an L2TP tunnel to {partition}, and asked for no call in it: no ICRQ on "
+            f"{borrower.segment}, so {_ike_text(case, way)}",
+            "have the client place an incoming call, ICRQ (RFC 2661 5.2.1)",
+        )
+    cleared = [e for e in case.told(PassThroughCleared) if e.client == agent and not e.far]
+    if not cleared or cleared[-1].source != way.partition:
+        return None
+    return Diagnosis(
+        "call-not-passed-on",
+        cleared[-1].sentence,
+        f"read wire/{borrower.segment}.pcapng at the CDN",
+    )
 
 
 def of_clear(case: Case, way: PassThroughPlan, agent: str) -> Diagnosis | None:

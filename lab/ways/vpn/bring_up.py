@@ -126,6 +126,8 @@ class Vpn(WayDriver):
             if not way.partition and c.client not in self._charons and c.gateway in self._charons
         )
         own_client.tell(self._ground, own, self._charons, self._lnss)
+        lent = [way for way in model.plans(self._topology) if way.partition]
+        own_client.tell_lent(self._ground, lent)
 
     # Up.
 

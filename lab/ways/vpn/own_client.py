@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from lab.i5.events import PassThroughJoined
+from lab.record import story
 from lab.record.record import WayTry
 from lab.topology.model import Topology
 from lab.ways.pass_through.plan import lent_to
-from lab.ways.vpn.plan import IpsecConnection, clients, connections, plans
+from lab.ways.vpn.plan import IpsecConnection, VpnPlan, clients, connections, plans
 
 if TYPE_CHECKING:
     from lab.ways.ground import Ground
@@ -93,6 +95,31 @@ def tell(
         )
         record.path_up = record.path_up or up
         record.gateway_in_use[client] = connection.gateway
+
+
+def tell_lent(ground: Ground, ways: Iterable[VpnPlan]) -> None:
+    """Note which clients of the user's own have had a call that a partition passed on.
+
+    Such a way counts as up once the partition has joined the two calls: what comes then is PPP.
+    """
+    record = ground.record
+    told = story.read(ground.run_dir, PassThroughJoined)
+    joined = [each for each in told if isinstance(each, PassThroughJoined)]
+    for way in ways:
+        for client in way.agents:
+            first = next(
+                (e for e in joined if (e.source, e.client) == (way.partition, client)), None
+            )
+            if first is None or any(each.agent == client for each in record.tries):
+                continue
+            up = first.time
+            record.tries.append(
+                WayTry(
+                    agent=client, way=way.name, started=record.started, ended=up, up=True, own=True
+                )
+            )
+            record.path_up = record.path_up or up
+            record.gateway_in_use[client] = first.far
 
 
 def _callers(ground: Ground, connection: IpsecConnection) -> set[str]:

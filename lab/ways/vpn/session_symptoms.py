@@ -65,6 +65,25 @@ def find_pap_only(trail: Trail) -> Diagnosis | None:
     )
 
 
+def find_no_chap(trail: Trail) -> Diagnosis | None:
+    """The client does not take CHAP, which the gateway asks for (RFC 1661 5.3, 5.4)."""
+    refusals = [
+        frame
+        for _, frame in ppp.among(
+            trail.insides, ppp.LCP, Code.configure_nak, Code.configure_reject, outgoing=True
+        )
+        if frame.option(ppp.OPTION_AUTHENTICATION) is not None
+    ]
+    if not refusals or ppp.among(trail.insides, ppp.CHAP, ChapCode.response) or _opened(trail):
+        return None
+    return Diagnosis(
+        "chap-refused",
+        f"the PPP of {trail.client} takes no CHAP, which that of {trail.gateway_text} asks for: "
+        f"{trail.client} refuses LCP's option 3",
+        f"have {trail.client} take CHAP with MD5",
+    )
+
+
 def find_wrong_secret(trail: Trail) -> Diagnosis | None:
     """CHAP ends in Failure."""
     if _opened(trail) or not ppp.among(trail.insides, ppp.CHAP, ChapCode.failure):

@@ -30,6 +30,7 @@ FAILURE: tuple[Symptom, ...] = (
     *TUNNEL,
     session_symptoms.find_l2tp_refusal,
     session_symptoms.find_pap_only,
+    session_symptoms.find_no_chap,
     session_symptoms.find_wrong_secret,
     session_symptoms.find_no_address,
     internet_symptoms.find_black_hole,
@@ -58,11 +59,7 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
     way = lent_to(case.topology, agent)
     if way is None:
         return _failure(case, agent)
-    found = (
-        pass_through.of_clear(case, way, agent)
-        or pass_through.of_rules(case, way, agent)
-        or _failure(case, agent)
-    )
+    found = pass_through.of_way(case, way, agent) or _failure(case, agent)
     return pass_through.with_clearing(case, way, agent, found) if found is not None else None
 
 
@@ -86,7 +83,14 @@ def _failure(case: Case, agent: str) -> Diagnosis | None:
 
 def of_own_client(case: Case, agent: str) -> Diagnosis | None:
     """Why a client of the user's own got no tunnel, if it asked for one."""
-    return first_of((trail for trail in _trails(case, agent) if trail.ike), TUNNEL)
+    way = lent_to(case.topology, agent)
+    found = pass_through.of_way(case, way, agent) if way is not None else None
+    found = found or first_of((trail for trail in _trails(case, agent) if trail.ike), TUNNEL)
+    if way is None:
+        return found
+    if found is None:
+        return pass_through.of_own_client(case, way, agent)
+    return pass_through.with_clearing(case, way, agent, found)
 
 
 def survived(case: Case, agent: str) -> Diagnosis | None:
