@@ -292,6 +292,15 @@ class Charon:
     def ike_sas(self) -> tuple[IkeSa, ...]:
         return self._vici.ike_sas()
 
+    def details(self) -> list[str]:
+        """The IKE SAs and their ESP SAs, in lines for people. No secrets."""
+        return [
+            f"{sa.name}: IKEv{sa.version} {sa.state}, {sa.local_address} to {sa.remote_address},"
+            f" {sa.encryption}/{sa.integrity}/{sa.dh_group}"
+            + "".join(f"; {c.name} {c.state}, {c.mode.lower()} mode" for c in sa.children)
+            for sa in self.ike_sas()
+        ]
+
     def agreed(self, connection: IpsecConnection) -> list[IkeEstablished]:
         """What this gateway agreed on with the client of a connection, by its log and its kernel's SAs."""
         log = self._daemon.log.text() if self._daemon is not None else ""

@@ -11,24 +11,16 @@ from __future__ import annotations
 
 import contextlib
 
-from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
+from lab.errors import DaemonError, DeadlineExceeded
 from lab.linux import furnishing
 from lab.linux.nodes import Node
 from lab.topology.model import PppAccount
-from lab.wait import Deadline, wait_until
+from lab.wait import wait_until
 from tunnels import _xl2tpd, ppp
-from tunnels._l2tp_daemon import Xl2tpd, read_kernel_table
+from tunnels._l2tp_daemon import Xl2tpd
 from tunnels._xl2tpd import CallClosed, LacSection, OutgoingCallUp, PppdEnded, TunnelClosed
 
 CLOSE_DEADLINE_S = 15.0
-
-
-class CallNotPlaced(ProtocolError):
-    """The LAC gives no call, or PPP does not come up on it; has the words of CDN or StopCCN, if any."""
-
-    def __init__(self, why: str, words: str = "") -> None:
-        super().__init__(why)
-        self.words = words
 
 
 class OutgoingCalls(Xl2tpd):
@@ -45,7 +37,6 @@ class OutgoingCalls(Xl2tpd):
         configuration = _xl2tpd.render_lac(local_address, [section], debug_avps=True)
         super().__init__(node, configuration, [account], {section.options_file: options})
         self._section = section
-        self._facts_before = 0
 
     def ask(self, number: str) -> None:
         """Have a number dialled; what comes of it, ``facts`` tells."""
@@ -54,37 +45,6 @@ class OutgoingCalls(Xl2tpd):
         node.call(furnishing.give_folder, _xl2tpd.OUTGOING, node.run_dir)
         node.write(f"{_xl2tpd.OUTGOING}/{number}.options", "")
         self.command(f"o {self._section.name} {number}")
-
-    def call(self, number: str, deadline_s: float) -> ppp.Link:
-        """Have a number dialled, and wait until IPCP is open; raises CallNotPlaced."""
-        self._facts_before = len(self.facts())
-        self.ask(number)
-        try:
-            return wait_until(
-                f"IPCP open on the call to {number}", self._link, Deadline(deadline_s)
-            )
-        except DeadlineExceeded as late:
-            raise CallNotPlaced(f"no call to {number} within {deadline_s:g} s") from late
-
-    def _link(self) -> ppp.Link | None:
-        self.running.check()
-        call: OutgoingCallUp | None = None
-        for fact in self.facts()[self._facts_before :]:
-            match fact:
-                case OutgoingCallUp():
-                    call = fact
-                case CallClosed(why=why):
-                    raise CallNotPlaced("the LAC gives no call", why)
-                case TunnelClosed(why=why):
-                    raise CallNotPlaced("the LAC gives no tunnel", why)
-                case PppdEnded(status=status):
-                    raise CallNotPlaced(f"pppd {ppp.describe_exit(status)}")
-                case _:
-                    pass
-        if call is None:
-            return None
-        interface = _xl2tpd.parse_sessions(self._node.call(read_kernel_table)).get(call.local_id)
-        return ppp.find_link(self._node, interface) if interface else None
 
     @property
     def open_calls(self) -> list[OutgoingCallUp]:

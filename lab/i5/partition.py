@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import random
 import selectors
 import threading
@@ -127,6 +128,17 @@ class I5Partition:
     def ignored(self) -> Mapping[str, int]:
         """The datagrams that changed nothing, by reason; ``data``: those that the kernel did not take."""
         return self._plane.ignored
+
+    def details(self) -> list[str]:
+        """The SAs with gateways, in lines for people, once no IKE is at work; nothing of a dead partition."""
+        if self._lending.security is None or self._dead.is_set():
+            return []
+        security, runner = self._lending.security
+        told: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+        runner.give(security.details, told.put)
+        with contextlib.suppress(queue.Empty):
+            return told.get(timeout=START_S)
+        return []
 
     def die(self) -> None:
         """Be gone as a machine without power: no peer is told anything."""

@@ -55,6 +55,10 @@ class GatewaySecurity:
             if not self._died:
                 raise
 
+    def details(self) -> list[str]:
+        """What the daemon knows of its SAs, in lines for people; nothing if it has not been asked for any."""
+        return self._charon.details() if self._ready and self._charon.alive else []
+
     def die(self) -> None:
         """From now on nothing that the daemon does not do is anybody's mistake; from any thread."""
         self._died = True

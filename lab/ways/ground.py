@@ -30,6 +30,13 @@ class MortalService(NodeService, Protocol):
         """End at once, and tell no peer; ``check`` raises nothing for that."""
 
 
+class Lender(NodeService, Protocol):
+    """What runs on a partition of i5/OS."""
+
+    def details(self) -> list[str]:
+        """What it knows of its IPsec now, in lines for people. No secrets."""
+
+
 class StartService(Protocol):
     """``start`` of the module that a role's traits name."""
 

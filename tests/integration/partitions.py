@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from lab.errors import DeadlineExceeded, ProtocolError
 from lab.i5 import partition
 from lab.i5.partition import I5Partition
 from lab.linux import firewall, links, proc
@@ -19,7 +20,7 @@ from lab.record.story import Story
 from lab.teardown import Teardown
 from lab.telephony import equipment
 from lab.topology.model import Topology
-from lab.wait import wait_until
+from lab.wait import Deadline, wait_until
 from lab.ways.dial.plan import dialers
 from lab.ways.ground import Ground
 from lab.ways.pass_through import plan as pass_through
@@ -28,8 +29,9 @@ from lab.ways.vpn.plan import SessionLayout
 from lab.wire import pcapng
 from lab.wire.capture import start_capture
 from tests.partitions import partition_topology
-from tunnels import lig, ppp
-from tunnels._xl2tpd import LacSection
+from tunnels import _xl2tpd, lig, ppp
+from tunnels._l2tp_daemon import read_kernel_table
+from tunnels._xl2tpd import CallClosed, LacSection, OutgoingCallUp, PppdEnded, TunnelClosed
 from tunnels.ipsec import Charon
 from tunnels.l2tp import Lac, Lns
 from tunnels.outgoing import OutgoingCalls
@@ -110,7 +112,7 @@ class PartitionLab:
         lac.ready()
         return lac
 
-    def caller(self, client: str) -> OutgoingCalls:
+    def caller(self, client: str) -> TriedCalls:
         """The xl2tpd of an HMC that borrows the modem."""
         (below,) = pass_through.plans(self.topology)
         borrower = below.borrower(client)
@@ -128,11 +130,56 @@ class PartitionLab:
             mtu=plan.mtu,
             offer=plan.accept_auth,
         )
-        caller = OutgoingCalls(node, section, borrower.address, plan.account, options)
+        caller = TriedCalls(node, section, borrower.address, plan.account, options)
         self._stack.callback(caller.stop)
         caller.launch()
         caller.ready()
         return caller
+
+
+class CallNotPlaced(ProtocolError):
+    """The LAC gives no call, or PPP does not come up on it; has the words of CDN or StopCCN, if any."""
+
+    def __init__(self, why: str, words: str = "") -> None:
+        super().__init__(why)
+        self.words = words
+
+
+class TriedCalls(OutgoingCalls):
+    """An LNS whose calls are waited for."""
+
+    _facts_before = 0
+
+    def call(self, number: str, deadline_s: float) -> ppp.Link:
+        """Have a number dialled, and wait until IPCP is open; raises CallNotPlaced."""
+        self._facts_before = len(self.facts())
+        self.ask(number)
+        try:
+            return wait_until(
+                f"IPCP open on the call to {number}", self._link, Deadline(deadline_s)
+            )
+        except DeadlineExceeded as late:
+            raise CallNotPlaced(f"no call to {number} within {deadline_s:g} s") from late
+
+    def _link(self) -> ppp.Link | None:
+        self.running.check()
+        call: OutgoingCallUp | None = None
+        for fact in self.facts()[self._facts_before :]:
+            match fact:
+                case OutgoingCallUp():
+                    call = fact
+                case CallClosed(why=why):
+                    raise CallNotPlaced("the LAC gives no call", why)
+                case TunnelClosed(why=why):
+                    raise CallNotPlaced("the LAC gives no tunnel", why)
+                case PppdEnded(status=status):
+                    raise CallNotPlaced(f"pppd {ppp.describe_exit(status)}")
+                case _:
+                    pass
+        if call is None:
+            return None
+        interface = _xl2tpd.parse_sessions(self._node.call(read_kernel_table)).get(call.local_id)
+        return ppp.find_link(self._node, interface) if interface else None
 
 
 @contextmanager

@@ -32,13 +32,13 @@ from lab.ways.vpn.plan import SessionLayout
 from lab.wire.l2tp_codes import CdnResult
 from tests.integration.partitions import (
     DEADLINE_S,
+    CallNotPlaced,
     PartitionLab,
     messages,
     partition_lab,
     tshark,
 )
 from tunnels.l2tp import GatewayGivesNone
-from tunnels.outgoing import CallNotPlaced
 
 pytestmark = [
     pytest.mark.root,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -180,6 +181,20 @@ def test_a_full_failure_shows_the_lab(tmp_path: Path) -> None:
 
     report = ElementTree.parse(suite / "reports" / "junit.xml").getroot()
     assert report.find("testsuite/testcase/failure") is not None
+
+
+def test_a_full_failure_shows_what_a_partition_lends(tmp_path: Path) -> None:
+    suite = _suite(
+        tmp_path,
+        '@pytest.mark.topology("pass-through-vpn")\ndef test_it(lab):\n    assert not lab.is_up\n',
+    )
+    done = _pytest(suite, "--lab-report=full", "--lab-out=out")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(
+        "^i5: i5-vpn1: IKEv1 ESTABLISHED, .*INSTALLED, tunnel mode$", done.stdout, re.M
+    )
+    assert "hmc: hmc-vpn1" not in done.stdout
 
 
 def _secrets(run_dir: Path) -> set[str]:

@@ -315,16 +315,7 @@ class Vpn(WayDriver):
 
     def details(self) -> dict[str, list[str]]:
         """What the charon of each end knows, in lines for people; one that has died knows nothing."""
-        return {
-            name: [
-                f"{sa.name}: IKEv{sa.version} {sa.state}, {sa.local_address} to {sa.remote_address},"
-                f" {sa.encryption}/{sa.integrity}/{sa.dh_group}"
-                + "".join(f"; {c.name} {c.state}, {c.mode.lower()} mode" for c in sa.children)
-                for sa in charon.ike_sas()
-            ]
-            for name, charon in self._charons.items()
-            if charon.alive
-        }
+        return {name: charon.details() for name, charon in self._charons.items() if charon.alive}
 
     def lost(self, way: VpnPlan, agent: str) -> bool:
         """Whether an agent's way has died: waits as long as dead peer detection may take (RFC 3706).
