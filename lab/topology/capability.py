@@ -58,6 +58,8 @@ class Feature(StrEnum):
     """A second card keeps the systems' network apart (OUT-04)."""
     partitions = "partitions"
     """A session of remote service may reach partitions (I-06, I-22)."""
+    vpn_in_calls = "vpn-in-calls"
+    """A session of remote service by VPN may run in a call by modem (I-13, G-04)."""
     consoles = "consoles"
     """Consoles find each other and call home for one another (M-01, M-05)."""
     events_manager = "events-manager"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from lab.topology.capability import Feature
 from lab.topology.check import Complaint, named, network, repeated
 from lab.topology.roles import Role
 from lab.topology.service import BY_TELEPHONE, PPP_ADDRESS, RELAY_PORTS, Inbound
@@ -136,9 +137,26 @@ def _by_vpn(
         problem = f"{console} has no way home by VPN, which a session by VPN uses (I-12)"
         fix = f"give {console} a way of kind vpn"
         yield Complaint((*place, "by"), problem, fix, (("agents", console),))
+    yield from _in_a_call(spec, place, console)
     if service.ppp_address is not None:
         problem = "in a session by VPN the gateway gives the addresses"
         yield Complaint((*place, "ppp_address"), problem, "take it out")
+
+
+def _in_a_call(spec: TopologySpec, place: Place, console: str) -> Iterator[Complaint]:
+    """Whether the generation lets the VPN of a session run in a call by modem (G-04)."""
+    profile, name = spec.known_profile, vpn_way(spec, console)
+    below = spec.way_below(spec.ways[name]) if name else None
+    if profile is None or below is None or not below.dials or Inbound.vpn not in profile.inbound:
+        return
+    said = profile.can.every["has", Feature.vpn_in_calls]
+    if said.lacks:
+        problem = (
+            f"{name} runs in a call by modem, and no session of {profile.name} may: "
+            f"{said.lacks} ({said.cited})"
+        )
+        fix = f"take over out of {name}, or take the profile hmc-2007"
+        yield Complaint((*place, "by"), problem, fix, (("profile",), ("ways", name)))
 
 
 def _terminal(place: Place, console: str, service: ServiceSpec) -> Iterator[Complaint]:

@@ -60,7 +60,7 @@ def test_every_choice_is_told_with_its_source(profile: str, capsys: Capture) -> 
 def test_json_has_it_all(profile: str, capsys: Capture) -> None:
     found = json.loads(told(capsys, profile, "--json"))
 
-    assert len(found["capabilities"]) == 20
+    assert len(found["capabilities"]) == 21
     assert len(found["choices"]) == 22
     assert {choice["source"] for choice in found["choices"]} == {"lab choice"}
     assert found["against"] is None

@@ -35,7 +35,13 @@ LIMITED = {
     ("ds8000-2017", "vpn"): "G-01",
     ("ds8000-2017", "modem"): "G-03",
 }
-BUNDLED = {"direct": "direct", "vpn": "vpn", "modem": "dial"}
+BUNDLED = {
+    "direct": "direct",
+    "vpn": "vpn",
+    "modem": "dial",
+    "pass-through-vpn": "pass-through-vpn",
+    "pass-through-modem": "pass-through-modem",
+}
 """A way of the papers that the lab has, and a topology with it."""
 
 
