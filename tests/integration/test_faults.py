@@ -307,7 +307,11 @@ def test_the_second_gateway_takes_over_from_the_first_and_not_beside_it(faulty: 
     assert faulty.record.gateway_in_use == {"hmc": second}
     assert max(times[first]) < min(times[second])
     assert faulty.findings["R-07"]["verdict"] == "pass"
-    assert {session.gateway for session in faulty.record.ppp if session.opened} <= {first, second}
+    lig = faulty.topology.lig
+    # A VPN in a call has PPP with AT&T's gateway below it.
+    below = {lig.node} if lig is not None else set()
+    opened = {session.gateway for session in faulty.record.ppp if session.opened}
+    assert opened - below <= {first, second}
     tries: list[Any] = [*faulty.record.ike, *faulty.record.ike_failed]
     asked = [attempt.gateway for attempt in sorted(tries, key=lambda each: each.time)]
     # A partition that is called again begins with the first: it does not know why the HMC calls.
