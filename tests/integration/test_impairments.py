@@ -123,7 +123,9 @@ def test_what_chance_does_is_nobodys_fault(
 
 
 def test_esp_that_the_link_damages_is_not_its_senders(runs: Runs, tmp_path: Path) -> None:
-    ran = runs.get(impaired(tmp_path, "vpn", "    corrupt: 3%\n"))
+    # So many packets that chance hits some ESP.
+    many = ("--", "sh", "-c", "ping -q -c 200 -i 0.1 $LAB_PROBE; true")
+    ran = runs.get(impaired(tmp_path, "vpn", "    corrupt: 3%\n"), *many)
 
     assert not {"P-04", "P-05", "P-22"} & ran.failed, ran.told
     assert "corrupted on fw-inet, a link that corrupts 3%" in ran.verdict["diagnosis"]
