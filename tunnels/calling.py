@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lab.errors import ProtocolError
 from lab.linux.nodes import Node
 from lab.record.cause import DialCause
+from lab.record.event import ModemProbed
 from lab.wire.dialled import FLAG
 from tunnels._serial import heed_carrier, open_port
 
@@ -132,6 +133,27 @@ class CallingModem:
         modem: fdspawn[bytes] = fdspawn(self._port, timeout=COMMAND_S, use_poll=True)
         modem.delaybeforesend = None
         return modem
+
+
+def probe_modem(node: Node, device: str) -> ModemProbed:
+    """Ask a node's serial port for a modem (OUT-24); the port is closed again."""
+    modem = CallingModem(node, device)
+    try:
+        answer = modem.greet().said
+        cause = None if answer == "OK" else DialCause.command_refused
+        detail = "" if answer == "OK" else answer
+    except ModemFailed as error:
+        answer, cause, detail = "", error.cause, error.detail
+    finally:
+        modem.close()
+    return ModemProbed(
+        source=node.name,
+        device=device,
+        answer=answer,
+        command=GREETING,
+        cause=cause,
+        detail=detail,
+    )
 
 
 def _ask(modem: fdspawn[bytes], command: str, deadline_s: float) -> FinalResult:

@@ -10,20 +10,19 @@ import time
 from lab.errors import DeadlineExceeded, ProtocolError
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
-from lab.record.cause import DialCause
-from lab.record.event import Dialled, ModemProbed, PppDown, Tell
+from lab.record.event import Dialled, PppDown, Tell
 from lab.record.record import PppSession, Record
 from lab.wait import wait_until
 from lab.ways.dial.plan import INTERFACE, Dialer
 from lab.wire.dialled import enframe
 from tunnels import ppp
 from tunnels.calling import (
-    GREETING,
     LINK_S,
     OTHER_NUMBER_MAY_DO,
     CallingModem,
     FinalResult,
     ModemFailed,
+    probe_modem,
 )
 from tunnels.redialling import Redialling
 
@@ -67,7 +66,7 @@ class Dialler(Redialling):
     def find_modem(self) -> str:
         """The first port at which a modem answers (OUT-24); empty if there is none."""
         for device in self._plan.devices:
-            probe = self._probe(device)
+            probe = probe_modem(self._node, device)
             self._record.modems.append(probe)
             self._tell(probe)
             if probe.found:
@@ -78,25 +77,6 @@ class Dialler(Redialling):
     def _use(self, device: str) -> None:
         self.device = device
         self._modem = CallingModem(self._node, device)
-
-    def _probe(self, device: str) -> ModemProbed:
-        modem = CallingModem(self._node, device)
-        try:
-            answer = modem.greet().said
-            cause = None if answer == "OK" else DialCause.command_refused
-            detail = "" if answer == "OK" else answer
-        except ModemFailed as error:
-            answer, cause, detail = "", error.cause, error.detail
-        finally:
-            modem.close()
-        return ModemProbed(
-            source=self._plan.client,
-            device=device,
-            answer=answer,
-            command=GREETING,
-            cause=cause,
-            detail=detail,
-        )
 
     # A call.
 

@@ -6,33 +6,16 @@ from collections.abc import Sequence
 
 from lab.linux import ppp_channels
 from lab.linux.nodes import Node
-from lab.record.cause import DialCause
-from lab.record.event import ModemProbed, Tell
+from lab.record.event import Tell
 from lab.record.record import Record
-from tunnels.calling import GREETING, CallingModem, FinalResult, ModemFailed
+from tunnels.calling import CallingModem, FinalResult, ModemFailed, probe_modem
 
 
 def find_modems(node: Node, devices: Sequence[str], record: Record, tell: Tell) -> tuple[str, ...]:
     """The ports at which a modem answers AT; each port that was asked is told."""
     found = []
     for device in devices:
-        modem = CallingModem(node, device)
-        try:
-            answer = modem.greet().said
-            cause = None if answer == "OK" else DialCause.command_refused
-            detail = "" if answer == "OK" else answer
-        except ModemFailed as error:
-            answer, cause, detail = "", error.cause, error.detail
-        finally:
-            modem.close()
-        probe = ModemProbed(
-            source=node.name,
-            device=device,
-            answer=answer,
-            command=GREETING,
-            cause=cause,
-            detail=detail,
-        )
+        probe = probe_modem(node, device)
         record.modems.append(probe)
         tell(probe)
         if probe.found:

@@ -93,9 +93,10 @@ def check_p_07(case: Case) -> Finding:
     refusals = (
         f"and {', '.join(ended)} ended: what was refused then is no leak" if ended else "0 refused"
     )
+    beside = " but with who lends the VPN" if _borrowers(case) else ""
     return check.finding(
-        f"SCCRQ after the SAs by: {', '.join(dict.fromkeys(waits))}; 0 packets of UDP 1701 in clear, "
-        + ("".join(kept).removeprefix("; ") or refusals)
+        f"SCCRQ after the SAs by: {', '.join(dict.fromkeys(waits))}; "
+        f"0 packets of UDP 1701 in clear{beside}, " + ("".join(kept).removeprefix("; ") or refusals)
     )
 
 

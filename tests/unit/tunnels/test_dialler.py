@@ -66,7 +66,7 @@ def here(tmp_path: Path) -> Node:
     def call(work: Callable[..., Any], *arguments: object) -> object:
         return work(*arguments)
 
-    return cast(Node, SimpleNamespace(call=call, log_dir=tmp_path))
+    return cast(Node, SimpleNamespace(name="hmc", call=call, log_dir=tmp_path))
 
 
 @pytest.mark.parametrize(
