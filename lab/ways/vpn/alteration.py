@@ -7,7 +7,7 @@ from lab.verify.case import Case
 from lab.verify.journey import find_course
 from lab.verify.sightings import EspSighting
 from lab.ways.vpn.plan import connections
-from lab.wire.esp import is_right_but_for_a_bit
+from lab.wire.esp import Sealed, is_right_but_for_a_bit
 
 AUTH_FAILURES = "XfrmInStateProtoError"
 """/proc/net/xfrm_stat: what the kernel counts when an ICV is wrong."""
@@ -15,6 +15,8 @@ OLD = "XfrmInStateSeqError"
 """The same, when a sequence number is too old, or was there before."""
 UNKNOWN = "XfrmInNoStates"
 """The same, when it has no SA with the SPI of a packet."""
+_SHORTEST_ICV = 12
+"""Bytes: the last ones of every packet are of the ICV (RFC 2403, RFC 2404)."""
 MOST_TRIED = 64
 """Packets of which every bit is tried, which takes tens of milliseconds each."""
 
@@ -59,9 +61,10 @@ def unexplained(case: Case, bad: list[EspSighting]) -> str:
     verified = {sighting.sealed.spi for sighting in case.esp if sighting.opened.icv_good}
     if strange := {sighting.sealed.spi for sighting in bad} - verified:
         return f"no ICV of SPI {min(strange):#010x} is right"
-    good = {_mark(s) for s in _at_receivers(case) if s.opened.icv_good}
-    if mended := sum(_mark(sighting) in good for sighting in bad):
-        return f"{mended} of them came to the receiver with a right one"
+    good = {_mark(s): s.sealed for s in _at_receivers(case) if s.opened.icv_good}
+    came_right = [s for s in bad if _is_same_packet(s.sealed, good.get(_mark(s)))]
+    if came_right:
+        return f"{len(came_right)} of them came to the receiver with a right one"
     if sent := sent_so(case, bad):
         return f"{len(sent)} of them went out so"
     came = len(bad_at_receivers(case))
@@ -85,6 +88,18 @@ def sent_so(case: Case, strange: list[EspSighting]) -> list[EspSighting]:
     }
     left = [each for each in strange if _mark(each) not in marks]
     return [e for e in left[:MOST_TRIED] if not is_right_but_for_a_bit(e.sealed, case.keys)]
+
+
+def _is_same_packet(bad: Sealed, good: Sealed | None) -> bool:
+    """Whether two packets of one sequence number are one, which was altered before or behind the ICV's start.
+
+    A line may damage the sequence number itself. Then the number is another packet's by chance, and nothing
+    else is alike.
+    """
+    if good is None:
+        return False
+    text, icv = slice(-_SHORTEST_ICV), slice(-_SHORTEST_ICV, None)
+    return bad.data[text] == good.data[text] or bad.data[icv] == good.data[icv]
 
 
 def _mark(sighting: EspSighting) -> tuple[int, int]:

@@ -72,6 +72,31 @@ def test_what_is_wrong_on_every_wire_is_its_senders_unless_it_is_right_but_for_a
     assert run.judge()[finding].verdict is verdict
 
 
+def test_a_damaged_sequence_number_that_is_another_packets_excuses_and_accuses_nobody(
+    recordings: Recordings,
+) -> None:
+    """The third packet's number from the first's by one bit, on the wire behind the damage."""
+    run = recordings("vpn")
+    _, *later = twins(run)
+    for frame in later:
+        flip(run, frame, 7, 2)
+    refuse(run)
+    assert run.judge()["P-05"].verdict is Verdict.held
+
+
+@pytest.mark.parametrize("place", [-1, 20])
+def test_an_icv_that_is_right_at_the_receiver_alone_was_not_damaged_on_the_way(
+    place: int, recordings: Recordings
+) -> None:
+    run = recordings("vpn")
+    _, outside, _ = twins(run)
+    flip(run, outside, place)
+    refuse(run)
+    finding = run.judge()["P-05"]
+    assert finding.verdict is Verdict.failed
+    assert "1 of them came to the receiver with a right one" in finding.seen
+
+
 def test_where_every_icv_is_wrong_no_link_is_the_excuse(recordings: Recordings) -> None:
     run = recordings("vpn")
     for segment in WIRES:
