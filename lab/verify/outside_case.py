@@ -64,7 +64,7 @@ class OutsideCase(Case):
     """Wires of a topology, as somebody has captured them."""
 
     def __init__(self, topology: Topology, wire: dict[str, list[Frame]], keys: Path | None) -> None:
-        own = codec.load(Topology, codec.dump(topology))
+        own = codec.load(Topology, codec.dump(topology, indent=None))
         for _, secret in find(own, Secret):
             secret.__class__ = _Unknown
         super().__init__(own, Record(), Path())
