@@ -9,6 +9,8 @@ CA_FILE = "ca.pem"
 """In a run directory: a copy of what is in ``keys``, where users other than the owner may read it."""
 COMMANDS_FILE = "keys/commands.jsonl"
 """Users' commands in the nodes of a lab that is up, in its run directory; a proxy's password may be in it."""
+NODE_PROGRAMS = "/run/lab/bin"
+"""In a node: the lab's own commands for whoever works there, on everybody's PATH."""
 
 
 def cache_dir() -> Path:

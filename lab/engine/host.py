@@ -20,6 +20,7 @@ from lab.engine.run_dir import in_use
 from lab.engine.session import Program, Session, on_terminal, window
 from lab.errors import LabError
 from lab.linux import node_init
+from lab.paths import NODE_PROGRAMS
 
 
 class Engine(StrEnum):
@@ -141,7 +142,7 @@ def environment(engine: Engine, run_dir: str | Path, extra: dict[str, str]) -> d
 def program_path() -> str:
     """The user's PATH, with the administrator's programs, since in the lab he is root, and the lab's own."""
     have = os.environ.get("PATH", "/usr/bin:/bin").split(":")
-    more = ("/usr/sbin", "/sbin", sysconfig.get_path("scripts"))
+    more = ("/usr/sbin", "/sbin", sysconfig.get_path("scripts"), NODE_PROGRAMS)
     return ":".join([*have, *(folder for folder in more if folder not in have)])
 
 

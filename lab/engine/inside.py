@@ -153,11 +153,13 @@ def _carry_out(order: Order) -> int:
         lab.furnish()
         containers.tell_commands(run_dir, lab.environment)
         # The supervisor waits for this one line of output.
-        from lab.inside import control
+        from lab.inside import control, way_desk
 
-        with control.listening() as listener:
+        names = [node.name for node in topology.nodes]
+        with control.listening() as listener, way_desk.opened(lab, names) as desk:
             print(UP, flush=True)
-            _wait_for_the_end({listener.fileno(): partial(control.carry_out, lab, listener)})
+            by_host = {listener.fileno(): partial(control.carry_out, lab, listener)}
+            _wait_for_the_end(by_host | desk.orders)
         return 0
 
 

@@ -305,11 +305,12 @@ class RunningLab:
     def attend(self, node: str, argv: list[str]) -> int:
         """Run a command in a node on our own standard streams; its exit status, 128 + n by a signal."""
         # Not at the head: most labs run no command of a user's.
-        from lab.inside import commands
+        from lab.inside import commands, way_desk
 
         watch = commands.CommandWatch(self._ground)
-        # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
-        status = exit_status(self.start(node, argv).wait())
+        with way_desk.opened(self, (node, *self.topology.agents)) as desk:
+            # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
+            status = exit_status(desk.wait_for(self.start(node, argv)))
         watch.note(node, argv, {**os.environ, **self.environment(node)}, status)
         return status
 

@@ -22,12 +22,13 @@ from typing import IO, NamedTuple, cast
 
 from lab.errors import DaemonError, DeadlineExceeded, PrerequisiteError, UsageError
 from lab.linux import apparmor, proc
+from lab.paths import NODE_PROGRAMS
 from lab.wait import Deadline, wait_until
 
 PIPE = subprocess.PIPE
 
 ENVIRONMENT: Mapping[str, str] = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{NODE_PROGRAMS}",
     "HOME": "/root",
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",

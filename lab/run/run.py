@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from lab import codec, names, ways
 from lab.container.joined import NONE, find
+from lab.engine.attendant import ONLY_IN_NODES
 from lab.engine.host import (
     Clock,
     Engine,
@@ -334,6 +335,8 @@ def _check_program(name: str, own_of: str = "") -> None:
 
     ``own_of``: the node whose topology names the program, in the place of a command.
     """
+    if name in ONLY_IN_NODES and not own_of:
+        return
     folders = [""] if "/" in name else program_path().split(os.pathsep)
     modes = {path: _mode(path) for path in (Path(folder, name) for folder in folders)}
     found = [path for path, mode in modes.items() if stat.S_ISREG(mode)]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import stat
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import PrerequisiteError
+from lab.linux import interpreter
 from lab.linux.nodes import Node
 from lab.record.event import Tell
 from lab.service.server import accounts, reception, sshd, tool
@@ -23,8 +22,6 @@ from lab.service.server.office import ConsoleAccess, Office
 from lab.service.server.reception import Reception
 from lab.service.server.sshd import SshServer
 from lab.service.server.tokens import Authorizations
-
-SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +69,9 @@ def start(
 
 
 def _interpreter() -> str:
-    """A Python that everybody may run: the lab's own may lie in a folder of the lab's user."""
-    for python in (getattr(sys, "_base_executable", ""), SYSTEM_PYTHON):
-        if python and Path(python).exists() and _is_everybodys(Path(python).resolve()):
-            return str(python)
+    if python := interpreter.for_everybody():
+        return python
     raise PrerequisiteError(
         "IBM's people cannot run a program on IBM's service server: no Python here is for all users",
-        hint=f"install {SYSTEM_PYTHON}",
+        hint=f"install {interpreter.SYSTEM_PYTHON}",
     )
-
-
-def _is_everybodys(path: Path) -> bool:
-    return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
