@@ -11,6 +11,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -66,9 +67,12 @@ def answer(said: Event) -> str:
     return _ENDS_OF_LINE.sub("", said.text) if isinstance(said, ModemSaid) else ""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class TelephoneCall:
-    """A call, or an attempt at one that the exchange never heard of."""
+    """A call, or an attempt at one that the exchange never heard of.
+
+    What its frames say is found once, when they are all there.
+    """
 
     number: int = 0
     """The exchange's; 0 if it never came to a call."""
@@ -147,7 +151,7 @@ class TelephoneCall:
         """Frames of a protocol; of these codes if any are given, and in one direction if one is."""
         return ppp.among(self.frames, protocol, *codes, outgoing=outgoing)
 
-    @property
+    @cached_property
     def opened(self) -> float:
         """When IPCP had an acknowledgement in both directions (RFC 1661 4.2); inf if it never had."""
         acks: dict[bool, float] = {}
@@ -165,14 +169,14 @@ class TelephoneCall:
         """Whether PPP came to its own end; else the line was cut."""
         return bool(self.in_ppp(ppp.LCP, Code.terminate_request))
 
-    @property
+    @cached_property
     def ending(self) -> float:
         """When it began to end; inf if it carried nothing."""
         farewells = [item for item, _ in self.in_ppp(ppp.LCP, Code.terminate_request)]
         last = farewells[:1] or self.frames[-1:]
         return last[0].frame.time if last else inf
 
-    @property
+    @cached_property
     def address(self) -> str:
         """What IPCP gave the caller: its request that was acknowledged; empty if none was."""
         given = [
