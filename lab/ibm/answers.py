@@ -19,19 +19,26 @@ HEARTBEAT_BYTES = 1 << 20
 METHODS = "GET", "HEAD", "POST", "PUT"
 REASONS = {
     200: "OK",
+    201: "Created",
+    202: "Accepted",
     400: "Bad Request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
+    409: "Conflict",
     413: "Content Too Large",
+    415: "Unsupported Media Type",
     417: "Expectation Failed",
     421: "Misdirected Request",
+    422: "Unprocessable Content",
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
     502: "Bad Gateway",
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
+    507: "Insufficient Storage",
 }
 
 
@@ -42,7 +49,7 @@ class HttpRequest:
     method: str
     target: str
     body: bytes
-    """Of a heartbeat or an errand; other bodies are counted, not kept."""
+    """Of a heartbeat, an errand, or what the receiver is asked; other bodies are counted, not kept."""
     body_bytes: int
 
 
@@ -65,6 +72,12 @@ class Answer:
     """From which port of the front end it was asked; 0 if no connection came about."""
     promised: str = ""
     """The SHA-256 of the fix that the content names (OUT-41); empty if it names none."""
+    report: str = ""
+    """Of a message to the receiver: the sender's own identifier of it."""
+    authenticated_as: str = ""
+    """The ID by which the receiver knows who is on the connection (E-08)."""
+    understood: bool = False
+    """The receiver's answer to a request that was read to its end, whatever the answer is."""
     stub: str = ""
     delay_s: float = 0.0
     failure: Failure = Failure.none
@@ -72,12 +85,12 @@ class Answer:
     @property
     def served(self) -> bool:
         """Whether the request was understood, so that the connection may live on."""
-        return self.status == 200 or bool(self.stub)
+        return self.status == 200 or self.understood or bool(self.stub)
 
 
 def uploads(method: str, body_length: int | None) -> bool:
     """Whether a request carries data to the server, which nobody may in clear (OUT-33, P-19)."""
-    return method in ("POST", "PUT") or bool(body_length)
+    return method in ("POST", "PUT", "PATCH") or bool(body_length)
 
 
 def forbidden(method: str) -> Answer:
@@ -132,7 +145,7 @@ def render(answer: Answer, *, with_content: bool, keep_alive: bool) -> bytes:
         *length,
         "Connection: keep-alive" if keep_alive else "Connection: close",
     ]
-    if answer.status == 405:
+    if answer.status == 405 and not answer.understood:
         fields.append(f"Allow: {', '.join(METHODS)}")
 
     head = "\r\n".join(fields) + "\r\n\r\n"

@@ -30,8 +30,10 @@ INSPECTORS = "customer.test", "TLS inspection"
 """Organization and unit of the customer's own authority."""
 STRANGERS = "elsewhere.test", "Another authority"
 """The same of one whom no client trusts."""
+CONFIGURATION_FILES = "configuration.key", "configuration.pub"
+"""What the receiver signs its configuration with, and the public key (R-04)."""
 EXPIRY = datetime(2020, 1, 1, tzinfo=UTC)
-_PUBLIC = CA_FILE, INSPECTOR_CA_FILE
+_PUBLIC = CA_FILE, INSPECTOR_CA_FILE, CONFIGURATION_FILES[1]
 
 _UNITS = {
     RELAY_FILE: "Remote service",
@@ -73,29 +75,48 @@ def console_identities(topology: Topology) -> tuple[str, ...]:
 
 def issue(topology: Topology, keys_dir: Path) -> None:
     """Write ``ca.pem`` (for everybody) and the servers' chain and key of each kind that their TLS wants (for
-    the owner only); where there is a relay, ``relay.pem``, too, where there is a console with remote
-    service, ``console.pem``, and where there are servers behind the front end, ``back-ends.pem``.
+    the owner only), and the key pair of the receiver's configuration; where there is a relay,
+    ``relay.pem``, too, where there is a console with remote service, ``console.pem``, and where there are
+    servers behind the front end, ``back-ends.pem``.
 
     All are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
     date, which need not be right, and may run for years. Runs with the same names have the same
     certificates (``issued``).
     """
-    servers, keys = identities(topology), key_kinds(topology)
     others = {
         RELAY_FILE: relay_identities(topology),
         CONSOLE_FILE: console_identities(topology),
         BACK_ENDS_FILE: tuple(one.node for one in topology.back_ends),
     }
     certified = next((plan.certified for plan in topology.tls if plan.certified), Certified.well)
+    files = _kept(identities(topology), key_kinds(topology), others, certified)
+    _write_all(keys_dir, {**files, **_inspectors(topology)})
+
+
+def issue_for(names: tuple[str, ...], keys_dir: Path) -> None:
+    """Write the same for a server of these names and addresses that is in no topology."""
+    _write_all(keys_dir, _kept(names, (KeyKind.ec_p256,), {}, Certified.well))
+
+
+def _kept(
+    servers: tuple[str, ...],
+    keys: tuple[KeyKind, ...],
+    others: Mapping[str, tuple[str, ...]],
+    certified: Certified,
+) -> issued.Files:
+    """What was issued for the same before; else it is issued now, and kept."""
     wanted = {"servers": servers, "keys": keys, "others": others, "certified": certified}
     files = issued.find(wanted)
     if files is None:
         files = _issued(servers, keys, others, certified)
         issued.keep(wanted, files)
+    return files
 
+
+def _write_all(keys_dir: Path, files: issued.Files) -> None:
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for file, text in {**files, **_inspectors(topology)}.items():
+        for file, text in files.items():
             _write(keys_dir / file, text.encode(), 0o644 if file in _PUBLIC else 0o600)
     except OSError as error:
         raise PrerequisiteError(
@@ -127,6 +148,7 @@ def _issued(
                 common_name=names[0],
             )
             files[file] = _chain_and_key(leaf)
+    files |= dict(zip(CONFIGURATION_FILES, _key_pair(), strict=True))
     return {file: data.decode("ascii") for file, data in files.items()}
 
 
@@ -208,6 +230,20 @@ def _with_small_key(authority: trustme.CA, leaf: trustme.LeafCert) -> bytes:
     return certificate.public_bytes(pem) + key.private_bytes(
         pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
+
+
+def _key_pair() -> tuple[bytes, bytes]:
+    """A private key of Ed25519, and the public one (PEM)."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private, public
 
 
 def _chain_and_key(certificate: trustme.LeafCert) -> bytes:

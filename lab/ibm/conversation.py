@@ -13,6 +13,7 @@ import ssl
 import struct
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from lab.agent.http1 import Head, Malformed, Stream
 from lab.ibm.answers import (
@@ -31,8 +32,12 @@ from lab.ibm.shared import Shared as Shared
 from lab.ibm.tls import Contexts, TlsSocket
 from lab.record.record import Transaction
 from lab.topology.errand_kinds import PATHS
+from lab.topology.receiving import SERVICE
 from lab.topology.servers import Failure, ListedServer, Speaks
 from lab.wait import Deadline
+
+if TYPE_CHECKING:
+    from lab.ibm.receiver.reception import ConnectionDesk
 
 STACK_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
@@ -78,6 +83,7 @@ class Conversation:
         self._body_bytes = 0
         self._body_sha256 = ""
         self._peer = self._local = ("", 0)
+        self._receiver: ConnectionDesk | None = None
 
     def run(self) -> None:
         """Speak with the peer until one side ends it."""
@@ -162,7 +168,8 @@ class Conversation:
 
         stubs = self._shared.stubs
         stubbed = stubs and stubs.answer(self._called(head), request.method, request.target)
-        reply = stubbed or self._errand(request, head) or answer(request, self._shared.serial())
+        reply = stubbed or self._errand(request, head) or self._service(request, head)
+        reply = reply or answer(request, self._shared.serial())
         self._enter(reply)
         return self._reply(reply, with_content=request.method != "HEAD", keep_alive=keep_alive)
 
@@ -174,6 +181,21 @@ class Conversation:
         given = head.fields if inner else {}
         transaction = given.get("transaction") or f"SDC{self._shared.serial():07d}"
         return self._shared.desk.answer(request, self._listed, transaction, given.get("order"))
+
+    def _service(self, request: HttpRequest, head: Head) -> Answer | None:
+        """What the receiver answers; None if it is not asked."""
+        receiver = self._receiver_of(request.target)
+        return receiver.answer(request, head.fields) if receiver is not None else None
+
+    def _receiver_of(self, target: str) -> ConnectionDesk | None:
+        """The receiver, which knows this connection from now on; None if the target is none of its."""
+        if not target.startswith(SERVICE) or not self._shared.receives:
+            return None
+        if self._receiver is None:
+            from lab.ibm.receiver.reception import ConnectionDesk
+
+            self._receiver = ConnectionDesk(self._shared.receiver, self._listed)
+        return self._receiver
 
     def _called(self, head: Head) -> tuple[str, ...]:
         """Who is called: by the Host field and the SNI, the server's listed name, and its address."""
@@ -222,8 +244,11 @@ class Conversation:
             raise Malformed(400, "no Host field")  # RFC 9112 3.2
 
         length = head.body_length() or 0
-        kept = is_heartbeat(method, target) or target.startswith(PATHS)
+        receiver = self._receiver_of(target)
+        kept = is_heartbeat(method, target) or target.startswith(PATHS) or receiver is not None
         most = HEARTBEAT_BYTES if kept else self._limits.body_bytes
+        if receiver is not None:
+            most = receiver.most_bytes(method, target)
         if length > most:
             raise Malformed(413, f"a body of {length} bytes, of which {most} are taken")
 
@@ -233,16 +258,25 @@ class Conversation:
         if expectation and modern and length and not self._stream.pending:
             self._send(_CONTINUE)  # RFC 9110 10.1.1
 
-        body, size = self._read_body(length, most, keep=kept)
-        request = HttpRequest(method=method, target=target, body=body, body_bytes=size)
+        body = bytearray()
+        try:
+            size = self._read_body(length, most, body if kept else None)
+        except (Malformed, OSError):
+            if receiver is not None:
+                cut = HttpRequest(
+                    method=method, target=target, body=bytes(body), body_bytes=len(body)
+                )
+                receiver.cut_off(cut, head.fields)
+            raise
+        request = HttpRequest(method=method, target=target, body=bytes(body), body_bytes=size)
         # HTTP/1.0 clients that ask for keep-alive get none: they take an answer's end for the end.
         return request, modern and not head.lists("connection", "close")
 
-    def _read_body(self, length: int, most: int, *, keep: bool) -> tuple[bytes, int]:
+    def _read_body(self, length: int, most: int, kept: bytearray | None) -> int:
+        """How many bytes the body has; they are added to ``kept``."""
         limits = self._limits
         self._deadline = Deadline(limits.body_grace_s)
         started = time.monotonic()
-        kept = bytearray()
         digest = hashlib.sha256()
         size = 0
 
@@ -252,7 +286,7 @@ class Conversation:
             digest.update(part)
             if size > most:
                 raise Malformed(413, f"a body of more than {most} bytes")
-            if keep:
+            if kept is not None:
                 kept += part
 
             allowed_s = limits.body_grace_s + size / limits.body_rate_byte_s
@@ -260,7 +294,7 @@ class Conversation:
 
         if size:
             self._body_sha256 = digest.hexdigest()
-        return bytes(kept), size
+        return size
 
     def _refuse(self, reply: Answer) -> bool:
         self._enter(reply)
@@ -334,6 +368,8 @@ class Conversation:
                 back_end_port=reply.back_end_port,
                 promised=reply.promised,
                 alert=alert,
+                report=reply.report,
+                authenticated_as=reply.authenticated_as,
             )
         )
         self._counted = ended

@@ -35,13 +35,13 @@ class ErrandDesk:
 
     def __init__(
         self,
-        node: Node,
+        node: Node | None,
         servers: tuple[ListedServer, ...],
         back_ends: tuple[BackEnd, ...] = (),
         ca_file: str = "",
         port: int = BACK_END_PORT,
     ) -> None:
-        """``ca_file``: whom to trust of the servers behind the front end."""
+        """``node``: from where servers behind the front end are called; ``ca_file``: whom to trust there."""
         self._node = node
         self._orders = errands.Orders(servers)
         self._back_ends = {kind: one for one in back_ends for kind in one.serves}
@@ -118,6 +118,7 @@ class ErrandDesk:
     @contextlib.contextmanager
     def _reach(self, back_end: BackEnd) -> Iterator[ssl.SSLSocket]:
         assert self._context is not None, "there are servers behind this one"
+        assert self._node is not None, "they are called from somewhere"
         opened = self._node.call(socket.socket, socket.AF_INET, socket.SOCK_STREAM)
         with opened:
             opened.settimeout(BACK_END_S)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lab.paths import cache_dir
 
-VERSION = 1
+VERSION = 2
 """Of what is issued: raise it when certificates for the same names are to have something else in them."""
 MOST_ENTRIES = 64
 

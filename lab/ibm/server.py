@@ -32,6 +32,7 @@ from lab.topology.servers import ListedServer, Speaks, TlsPlan
 if TYPE_CHECKING:
     from lab.ibm.errand_desk import ErrandDesk
     from lab.ibm.ftps import FtpsTalk
+    from lab.ibm.receiver.desk import Receiver
     from lab.ibm.stubs import Stubs
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
@@ -42,6 +43,8 @@ _BACKLOG = 128
 CA_FILE = "ca.pem"
 """As ``authority`` writes it, which the guest does not import."""
 _END_S = 30.0
+SSL = "ssl"
+"""The traditional way that a topology has which names none."""
 
 
 @contextlib.contextmanager
@@ -72,8 +75,14 @@ def serving(
             stack.enter_context(listener)
 
         shared = Shared(
-            ledger, key_log, _stubs(topology), limits, lambda: _desk(topology, node, keys_dir)
+            ledger,
+            key_log,
+            _stubs(topology),
+            limits,
+            lambda: _desk(topology, node, keys_dir),
+            lambda: _receiver(topology, node, run_dir),
         )
+        stack.callback(shared.close)
         plans = {plan.name: plan for plan in topology.tls}
         server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
         at = dict(zip(listeners, topology.servers, strict=True))
@@ -104,6 +113,15 @@ def _desk(topology: Topology, node: Node, keys_dir: str) -> ErrandDesk:
     from lab.ibm.errand_desk import ErrandDesk
 
     return ErrandDesk(node, topology.servers, topology.back_ends, f"{keys_dir}/{CA_FILE}")
+
+
+def _receiver(topology: Topology, node: Node, run_dir: Path) -> Receiver:
+    from lab.ibm.receiver.desk import Receiver
+    from lab.topology import receiving
+
+    variant = next((errand.variant for errand in topology.errands if errand.variant), SSL)
+    configured = receiving.urls(topology.servers, variant)
+    return Receiver(run_dir / "logs" / node.name, run_dir / "keys", topology.servers, configured)
 
 
 def _stubs(topology: Topology) -> Stubs | None:
@@ -159,6 +177,7 @@ class Server:
         self, node: str, shared: Shared, greet: Callable[[socket.socket, ListedServer], Talk]
     ) -> None:
         self._node = node
+        self._shared = shared
         self._ledger = shared.ledger
         self._greet = greet
         self._stopping = threading.Event()
@@ -189,6 +208,11 @@ class Server:
     def transactions(self) -> tuple[Transaction, ...]:
         """The ledger so far."""
         return self._ledger.transactions
+
+    @property
+    def receiver(self) -> Receiver:
+        """What answers below ``/service/``, for who works at IBM's side: resets, closes a problem (E-10)."""
+        return self._shared.receiver
 
     def _accept(self, listeners: Mapping[socket.socket, ListedServer], wake: socket.socket) -> None:
         """The accepting thread: no timeout, so that virtual time may leap while nobody calls."""

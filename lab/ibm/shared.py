@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from lab.ibm.errand_desk import ErrandDesk
     from lab.ibm.ledger import Ledger
+    from lab.ibm.receiver.desk import Receiver
     from lab.ibm.stubs import Stubs
     from lab.ibm.tls import KeyLog
 
@@ -44,8 +45,10 @@ class Shared:
         stubs: Stubs | None,
         limits: Limits,
         open_desk: Callable[[], ErrandDesk],
+        open_receiver: Callable[[], Receiver] | None = None,
     ) -> None:
-        """``open_desk`` is called for the first errand."""
+        """``open_desk`` is called for the first errand, ``open_receiver`` for what is first asked of the
+        receiver; without it these servers have none."""
         self.ledger = ledger
         self.key_log = key_log
         self.stubs = stubs
@@ -54,6 +57,8 @@ class Shared:
         """The number of the next transaction."""
         self._open_desk = open_desk
         self._desk: ErrandDesk | None = None
+        self._open_receiver = open_receiver
+        self._receiver: Receiver | None = None
         self._lock = threading.Lock()
 
     @property
@@ -63,3 +68,23 @@ class Shared:
             if self._desk is None:
                 self._desk = self._open_desk()
             return self._desk
+
+    @property
+    def receives(self) -> bool:
+        """Whether there is a receiver."""
+        return self._open_receiver is not None
+
+    @property
+    def receiver(self) -> Receiver:
+        """What answers below ``/service/``; imported now, if it was not."""
+        with self._lock:
+            if self._receiver is None:
+                assert self._open_receiver is not None, "who asks has looked whether there is one"
+                self._receiver = self._open_receiver()
+            return self._receiver
+
+    def close(self) -> None:
+        """After the last connection."""
+        with self._lock:
+            if self._receiver is not None:
+                self._receiver.close()

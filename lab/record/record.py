@@ -187,9 +187,9 @@ class Transaction:
 
     time: float
     kind: str
-    """``heartbeat``, ``upload``, ``request``, ``stub``, ``errand: problem`` and so on; ``refused`` where it
-    is not done at that port; ``handshake``, ``no-request``, ``malformed`` and ``broken`` where no request
-    came to its end."""
+    """``heartbeat``, ``upload``, ``request``, ``stub``, ``errand: problem``, ``service: problem`` and so on;
+    ``refused`` where it is not done at that port; ``handshake``, ``no-request``, ``malformed`` and ``broken``
+    where no request came to its end."""
     system: str
     """The caller's machine type, model and serial, as it says."""
     peer_ip: str
@@ -227,6 +227,10 @@ class Transaction:
     """The fatal alert by which the client ended the handshake: ``certificate_expired`` (RFC 8446 6.2)."""
     promised: str = ""
     """The SHA-256 of the fix that the answer names (OUT-41); empty if it names none."""
+    report: str = ""
+    """Of a message to the receiver: the sender's own identifier of it."""
+    authenticated_as: str = ""
+    """The ID by which the receiver knew who was on the connection (E-08); empty if nobody was known."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -62,6 +62,8 @@ NEVER = {
     "asyncore",
     "OpenSSL",
     "cryptography",
+    "sqlite3",
+    "lab.ibm.receiver",
     "lab.verify",
     "lab.topology.spec",
     "lab.ways.faults",

@@ -98,7 +98,7 @@ def test_runs_with_the_same_names_have_the_same_certificates(tmp_path: Path) -> 
     for run in ("one", "two"):
         authority.issue(TOPOLOGY, tmp_path / run)
     names = {path.name for path in (tmp_path / "one").iterdir()}
-    assert names == {"ca.pem", "sdc.pem", "sdc-rsa-2048.pem"}
+    assert names == {"ca.pem", "sdc.pem", "sdc-rsa-2048.pem", *authority.CONFIGURATION_FILES}
     for name in names:
         one, two = tmp_path / "one" / name, tmp_path / "two" / name
         assert one.read_bytes() == two.read_bytes()
@@ -140,5 +140,5 @@ def test_the_authoritys_key_is_kept_nowhere(tmp_path: Path) -> None:
     )
     assert files is not None
     private = {name: text.count("BEGIN") for name, text in files.items() if "PRIVATE" in text}
-    assert private == {"sdc.pem": 2, "sdc-rsa-2048.pem": 2}
+    assert private == {"sdc.pem": 2, "sdc-rsa-2048.pem": 2, "configuration.key": 1}
     assert files["ca.pem"].count("BEGIN CERTIFICATE") == files["ca.pem"].count("BEGIN") == 1
