@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from lab.errors import UsageError
 
+MANY = 5
+"""So many names with consecutive numbers are told as the first and the last."""
+_NUMBERED = re.compile(r"([a-z][a-z0-9-]*-)([1-9][0-9]{0,6})")
 FEW = 40
 """More names than this explain nothing in a message."""
 
@@ -16,10 +19,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # Costs more than this module, and only errors need it.
 
     names = list(known)
+    told = runs(names)
     near = [n for n in names if _folded(n) == _folded(name)] or get_close_matches(name, names, 1)
     if near:
         return f"did you mean {near[0]}?"
-    return f"known: {', '.join(names)}" if 0 < len(names) <= FEW else ""
+    return f"known: {', '.join(told)}" if 0 < len(told) <= FEW else ""
 
 
 def check_known(what: str, name: str, known: Iterable[str]) -> None:
@@ -35,8 +39,31 @@ def _folded(name: str) -> str:
 
 
 def all_of(names: Sequence[str]) -> str:
-    """``hmc``, ``hmc and lig``, ``hmc, lig and sdc``."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    """``hmc``, ``hmc and lig``, ``hmc, lig and sdc``, ``hmc-1 to hmc-200``."""
+    told = runs(names)
+    return " and ".join(filter(None, [", ".join(told[:-1]), *told[-1:]]))
+
+
+def runs(names: Iterable[str]) -> list[str]:
+    """Names in which many with consecutive numbers are told as one: ``hmc-1 to hmc-200``, ``proxy-1``."""
+    found: list[list[str]] = []
+    for name in names:
+        if found and _is_next(found[-1][-1], name):
+            found[-1].append(name)
+        else:
+            found.append([name])
+    return [part for run in found for part in _as_run(run)]
+
+
+def _is_next(name: str, other: str) -> bool:
+    one, two = _NUMBERED.fullmatch(name), _NUMBERED.fullmatch(other)
+    return (
+        one is not None and two is not None and (one[1], int(one[2]) + 1) == (two[1], int(two[2]))
+    )
+
+
+def _as_run(names: list[str]) -> list[str]:
+    return [f"{names[0]} to {names[-1]}"] if len(names) >= MANY else names
 
 
 def place(address: str, port: int) -> str:

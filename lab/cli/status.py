@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from lab.engine import native, registry
 from lab.engine.registry import Entry
 from lab.errors import LabError, UsageError
+from lab.names import all_of
 from lab.record import story
 from lab.record.event import (
     BackupTried,
@@ -28,6 +30,7 @@ from lab.run import standing
 from lab.topology.model import Topology
 from lab.ways.dial.plan import dialers
 
+SHOW_ADDRESSES = ("ip", "-json", "-4", "address", "show")
 UP, CLOSED = "up", "taken down"
 _MEANS: dict[type[Event], str] = {
     WayTried: "coming up", WayUp: UP, WayFailed: "failed", WayLost: "lost", BackupTried: "down",
@@ -64,11 +67,15 @@ def run(args: argparse.Namespace) -> int:
             None, (seen["fault"] and f"with fault {seen['fault']}", seen["problem"])
         ):
             print(f"{'':{width}}  {problem}")
-        for way in seen["ways"]:
-            each = ", ".join(f"{name} {state}" for name, state in way["ways"].items())
-            told = ", ".join([*way["modems"], way["state"]])
-            print(f"{'':{width}}  {way['agent']}: {told} ({each})")
+        for told, same in groupby(seen["ways"], _told):
+            print(f"{'':{width}}  {all_of([way['agent'] for way in same])}: {told}")
     return 0
+
+
+def _told(way: dict[str, Any]) -> str:
+    """How an agent's host is at home, and the state of each of its ways."""
+    each = ", ".join(f"{name} {state}" for name, state in way["ways"].items())
+    return f"{', '.join([*way['modems'], way['state']])} ({each})"
 
 
 def _look_at(entry: Entry) -> dict[str, Any]:
@@ -82,14 +89,17 @@ def _look_at(entry: Entry) -> dict[str, Any]:
 
 def _ways(entry: Entry, topology: Topology) -> list[dict[str, Any]]:
     """Of each agent's host: its modem, if it is to have one, and the state of its way home, asked now."""
-    found = []
+    found: list[dict[str, Any]] = []
     told = story.read(Path(entry.run_dir), *_MEANS)
     for agent in topology.agents:
         own = topology.ways_of(agent)
         states = {way.name: "down" for way in own}
         states |= {e.way: _MEANS[type(e)] for e in told if e.source == agent}  # type: ignore[attr-defined]
         try:
-            state, peer = _state(entry, topology, agent, states)
+            # One is asked in any case, whether the lab is there at all.
+            asked = not found or any(way.peers or way.over for way in own)
+            seen = standing.ask(entry, agent, SHOW_ADDRESSES) if asked else ""
+            state, peer = _state(seen, topology, agent, states)
         except LabError as error:
             # It is coming up or going down; whether it is there at all is not the question here.
             state, peer = error.message, ""
@@ -116,10 +126,12 @@ def _modems(topology: Topology, agent: str) -> Iterator[str]:
         yield f"modem {line.device} on {line.number}"
 
 
-def _state(entry: Entry, topology: Topology, agent: str, states: dict[str, str]) -> tuple[str, str]:
-    """How an agent's host is at home, in words, and the far end of its PPP; empty without one."""
-    found = standing.ask(entry, agent, ("ip", "-json", "-4", "address", "show"))
-    links = [each for each in json.loads(found or "[]") if each["addr_info"]]
+def _state(seen: str, topology: Topology, agent: str, states: dict[str, str]) -> tuple[str, str]:
+    """How an agent's host is at home, in words, and the far end of its PPP; empty without one.
+
+    ``seen``: the host's addresses as ``SHOW_ADDRESSES`` tells them; empty of a host without PPP.
+    """
+    links = [each for each in json.loads(seen or "[]") if each["addr_info"]]
     by_ppp = [
         (link["addr_info"][0].get("address", ""), link["addr_info"][0]["local"], link["ifname"])
         for link in links

@@ -29,6 +29,7 @@ CALLS = "pstn"
 """``wire/pstn.pcapng``, whatever the exchange is called; ``lab capture`` takes the exchange's name."""
 
 KEYS = {
+    "count": "can stand for several machines",
     "snat": "can do SNAT",
     "opens": "opens ranges",
     "pool": "{have} a pool",
@@ -198,7 +199,6 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
                 problem = f"{subnet} overlaps {other} of {owner}"
                 yield Complaint(place, problem, needs=(other_place,))
 
-    yield from _pool_sizes(spec)
     profile = spec.known_profile
     if profile is None:
         return
@@ -215,38 +215,6 @@ def _subnets(spec: TopologySpec) -> Iterator[Complaint]:
             )
             suggestion = "192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 are for examples"
             yield Complaint(place, problem, suggestion, (("profile",),))
-
-
-def callers(spec: TopologySpec, gateway: str) -> int:
-    """How many PPP sessions there can be at once at a VPN gateway."""
-    calls_home = sum(
-        way.sessions_at(gateway) * len(spec.agents_of(name)) for name, way in spec.ways.items()
-    )
-    return calls_home + _of_remote_service(spec, gateway)
-
-
-def _of_remote_service(spec: TopologySpec, gateway: str) -> int:
-    """One for the console and one for each partition that a session by VPN may reach (I-16)."""
-    reached = {
-        agent
-        for name, way in spec.ways.items()
-        if way.sessions_at(gateway)
-        for agent in spec.agents_of(name)
-    }
-    return sum(
-        1 + len(service.access) for console, service in spec.service.items() if console in reached
-    )
-
-
-def _pool_sizes(spec: TopologySpec) -> Iterator[Complaint]:
-    for name, node in spec.nodes.items():
-        if node.pool is None or TRAITS[node.role].answers_calls:
-            continue  # A LIG may have fewer addresses than modems: P-12 is about that.
-        room = ipaddress.ip_network(node.pool).num_addresses - 3  # network, broadcast, the gateway
-        if room < callers(spec, name):
-            problem = f"{node.pool} has {room} addresses for {callers(spec, name)} PPP sessions"
-            needs = (("agents",), ("ways",))
-            yield Complaint(("nodes", name, "pool"), problem, "take a shorter prefix", needs)
 
 
 def _agents(spec: TopologySpec) -> Iterator[Complaint]:
@@ -282,6 +250,16 @@ def unknown(
     return Complaint(place, f"there is no {what} {name!r}", did_you_mean(name, known), needs)
 
 
+def no_node(spec: TopologySpec, place: Place, name: str, fitting: Iterable[str]) -> Complaint:
+    """One node is to be named, and the name is no node's, or that of several (``count``)."""
+    needs: tuple[Place, ...] = (("nodes", name),)
+    several = next((each for each in spec.fleets if each.name == name), None)
+    if several is None:
+        return unknown(place, "node", name, fitting, needs)
+    problem = f"{name} stands for {several.span}, and this is about one node"
+    return Complaint(place, problem, f"name one of them, such as {several.members[0]}", needs)
+
+
 def repeated(
     place: Place, names: tuple[str, ...], fix: str = "take one of the two out"
 ) -> Iterator[Complaint]:
@@ -309,7 +287,7 @@ def named(spec: TopologySpec, place: Place, name: str, *roles: Role) -> Iterator
     """What is wrong with the name of a node that must have one of these roles."""
     fitting = [node for node, its in spec.nodes.items() if its.role in roles]
     if name not in spec.nodes:
-        yield unknown(place, "node", name, fitting, (("nodes", name),))
+        yield no_node(spec, place, name, fitting)
     elif name not in fitting:
         wanted = " or ".join(roles)
         problem = f"{name} has the role {spec.nodes[name].role}, and must have {wanted} here"

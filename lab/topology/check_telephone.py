@@ -62,7 +62,7 @@ def _line(spec: TopologySpec, name: str) -> Iterator[Complaint]:
     place = ("telephone", name)
     if name not in spec.nodes:
         known = [node for node, its in spec.nodes.items() if its.modems]
-        yield check.unknown(place, "node", name, known, (("nodes", name),))
+        yield check.no_node(spec, place, name, known)
         return
 
     role, modems = ("nodes", name, "role"), ("nodes", name, "modems")

@@ -7,7 +7,7 @@ from html import escape
 
 from lab import ways
 from lab.names import count
-from lab.topology import modem_family, route_map, shown, units
+from lab.topology import fleet, modem_family, route_map, shown, units
 from lab.topology.model import NodePlan, Segment, Topology
 from lab.topology.roles import TRAITS, Role, Zone
 from lab.topology.route_map import TELEPHONE, RouteMap
@@ -45,6 +45,7 @@ HEAD = f"""digraph topology {{
 
 def render(topology: Topology) -> str:
     """The whole picture: nodes by zone, segments with their facts, the path in colour."""
+    topology = fleet.folded(topology)
     route = route_map.trace(topology, topology.own_ways)
     title = f'<b>{escape(topology.name)}</b><br align="left"/>{escape(topology.summary)}'
     lines = [
@@ -96,11 +97,14 @@ def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
     if (router := shown.router(topology, node)) is not None and router.snat:
         what += ", SNAT"
     if node.name in topology.agents:
-        what += "<br/>runs the agent"
+        what += f"<br/>{'run' if fleet.span(topology, node.name) else 'runs'} the agent"
     if runs := shown.runs(topology, node):
         what += f"<br/>{escape(runs)}"
 
-    rows = [f"<b>{escape(node.name)}</b>", _small(what, FAINT)]
+    if span := fleet.span(topology, node.name):
+        what += f"<br/>{span}"
+
+    rows = [f"<b>{escape(fleet.title(topology, node.name))}</b>", _small(what, FAINT)]
     rows += [_small(text) for text in _services(topology, node)]
     if lines := topology.lines_of(node.name):
         rows.append(_small(count(len(lines), "modem")))

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from lab import ways
 from lab.names import all_of, count
-from lab.topology import modem_family, route_map, shown, units
+from lab.topology import fleet, modem_family, route_map, shown, units
 from lab.topology.model import AllowRule, Firewall, NodePlan, Role, Segment, Topology, Way
 from lab.topology.own_rules import find
 from lab.topology.route_map import TELEPHONE, RouteMap
@@ -18,6 +18,7 @@ from lab.topology.units import WIDTH, wrapped
 
 def text(topology: Topology) -> str:
     """The network, the path through it, the firewall's rules, and what is judged."""
+    topology = fleet.folded(topology)
     route = route_map.trace(topology, topology.own_ways)
     drawn = [list(_ladder(topology, way)) for way in topology.own_ways]
     pictures = [ways.stage(way.kind, "picture").blocks(topology, way) for way in topology.ways]
@@ -40,7 +41,7 @@ def _heading(topology: Topology) -> Iterator[str]:
     yield f"profile {topology.profile}, region {topology.region}, from {topology.source}"
     if len(topology.ways) > 1:
         for agent in topology.callers:
-            yield f"{agent.name} calls home by {', then by '.join(agent.ways)}"
+            yield f"{fleet.title(topology, agent.name)} calls home by {', then by '.join(agent.ways)}"
     for way in topology.ways:
         if way.over:
             yield f"{way.name} runs over {way.over}"
@@ -64,7 +65,8 @@ def _ladder(topology: Topology, way: Way) -> Iterator[str]:
             first = node is stop.nodes[0]
             # Of several gateways the first is taken; of several agents' hosts all call home.
             used = first or node.name in way.agents
-            row = f"  {head:<10}{'●' if used else '◌'} {node.name:<10}{_about(topology, node)}"
+            name = f"{fleet.title(topology, node.name):<9}"
+            row = f"  {head:<10}{'●' if used else '◌'} {name} {_about(topology, node)}"
             edge = _edge(start, end, number, first, node is stop.nodes[-1])
             yield _with_edge(row, edge, "")
             head = ""
@@ -115,7 +117,8 @@ def _about(topology: Topology, node: NodePlan) -> str:
         modems = count(lines, "modem") if lines else "no modems"
         dials = any(way.dials for way in topology.ways_of(node.name))
         own = ", ".join(node.uplink.ips)
-        return f"{own}  agent{f', {modems}' if dials else ''}"
+        what = "agents" if fleet.span(topology, node.name) else "agent"
+        return f"{own}  {what}{f', {modems}' if dials else ''}"
     if lines:
         return f"{node.uplink.ip}  {count(lines, 'modem')}"
 
@@ -220,7 +223,10 @@ def _beside(topology: Topology, route: RouteMap) -> Iterator[str]:
             if (segment.name, node.name) not in route.plugs
         ]
         if others:
-            plugs = (f"{n.name} {' and '.join(n.interface(segment.name).ips)}" for n in others)
+            plugs = (
+                f"{fleet.title(topology, n.name)} {' and '.join(n.interface(segment.name).ips)}"
+                for n in others
+            )
             yield f"  beside the path: {segment.name:<7} {_wire(segment)}"
             yield from wrapped(" " * 27, plugs, WIDTH - 27)
 

@@ -24,10 +24,12 @@ from lab.topology import (
     check_ipv6,
     check_over,
     check_own,
+    check_pools,
     check_profile,
     check_routers,
     check_service,
     check_telephone,
+    expand,
     schema_1,
     strict_yaml,
     words,
@@ -199,6 +201,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
     parts = (
         check_profile,
         check,
+        check_pools,
         check_over,
         check_impairments,
         check_ipv6,
@@ -209,21 +212,25 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         check_back_ends,
         check_own,
     )
-    complaints = (part.complaints(spec) for part in parts)
-    for complaint in chain.from_iterable(complaints):
+    uneven = list(expand.complaints(spec))
+    if not uneven:
+        spec = expand.expanded(spec)
+    complaints = chain.from_iterable(part.complaints(spec) for part in parts)
+    for complaint in chain(uneven, expand.of_file(spec, document.lines, complaints)):
         involved = (complaint.place, *complaint.needs)
         if not any(_touches(broken, place) for broken in document.broken for place in involved):
             _note(document, complaint)
 
     if not document.issues:  # ways through a network are worth a look only if the network is sound
-        for complaint in chain(
+        found = chain(
             check.routes(spec),
             check_ipv6.routes(spec),
             check_routers.routes(spec),
             check_telephone.routes(spec),
             check_service.routes(spec),
             check_back_ends.routes(spec),
-        ):
+        )
+        for complaint in expand.of_file(spec, document.lines, found):
             _note(document, complaint)
 
     return spec

@@ -7,14 +7,16 @@ needs neither pydantic nor YAML. No effects, and nothing that only a running lab
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lab import codec
 from lab.topology.dns import Dns
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
 from lab.topology.filtering import AllowRule as AllowRule
 from lab.topology.filtering import EdgeRouter as EdgeRouter
 from lab.topology.filtering import Firewall as Firewall
+from lab.topology.fleet import Fleet
 from lab.topology.modem_family import FamilyOfNode
 from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
@@ -278,6 +280,8 @@ class Topology:
     deaths: tuple[str, ...] = ()
     """The nodes that die while an agent calls home."""
     fault: str = ""
+    fleets: tuple[Fleet, ...] = field(default=(), metadata=codec.LEFT_OUT)
+    """Which of the nodes the file names once, with a count."""
 
     @property
     def agents(self) -> tuple[str, ...]:

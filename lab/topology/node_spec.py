@@ -19,6 +19,12 @@ class NodeSpec(Part):
     """A machine."""
 
     role: Role = Field(description="What the machine is in IBM's papers.")
+    count: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="HMC only: how many machines the name stands for; hmc with 3 is hmc-1, hmc-2 and hmc-3.",
+    )
     snat: bool | None = Field(
         default=None,
         strict=True,

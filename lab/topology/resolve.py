@@ -13,6 +13,7 @@ from lab import ways
 from lab.topology import (
     catalogue,
     check,
+    check_pools,
     check_service,
     resolve_dns,
     resolve_routers,
@@ -99,6 +100,7 @@ class _Resolver(Site):
             own_programs=spec.own_programs,
             modem_families=spec.modem_families,
             back_ends=resolve_servers.back_ends(self),
+            fleets=spec.fleets,
             errands=tuple(e for name, way in spec.ways.items() for e in self.errands(way, name)),
         )
 
@@ -153,13 +155,18 @@ class _Resolver(Site):
         return tuple(Family) if self.has_ipv6(sdc) else V4_ONLY
 
     def hosts(self, node: str) -> Iterator[tuple[str, str]]:
-        """The machines on the node's own side of the Internet; IBM's names where the node asks no server."""
+        """The machines on the node's own side of the Internet; IBM's names where the node asks no server.
+
+        Machines that a file names once do not know each other: every table would grow with their number.
+        """
         yield "127.0.0.1", "localhost"
         zone = self.network.zone(node)
         if by_ipv6 := Family.ipv6 in self.families_of(node):
             yield "::1", "localhost"
+        own_fleet = next((its.members for its in self.spec.fleets if node in its.members), ())
+        fellows = {*own_fleet} - {node}
         for name in self.spec.nodes:
-            if name in zone and self.spec.links_of(name):
+            if name in zone and name not in fellows and self.spec.links_of(name):
                 domain = CUSTOMER_DOMAIN if name in self.customers else catalogue.LAB_DOMAIN
                 link = self.network.links_of(name)[0]
                 # A proxy takes requests by IPv4 only.
@@ -222,7 +229,9 @@ class _Resolver(Site):
         for name in self.spec.nodes:
             own = (*self.service_addresses(name), *self.unlisted_addresses(name))
             result |= {host_prefix(address): (name,) for address in own}
-            if name in self.pools and (check.callers(self.spec, name) or name == self.spec.lig):
+            if name in self.pools and (
+                check_pools.callers(self.spec, name) or name == self.spec.lig
+            ):
                 result[self.pools[name][0]] = (name,)
 
         for console, service in self.spec.service.items():

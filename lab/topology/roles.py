@@ -125,7 +125,7 @@ TRAITS = MappingProxyType(
         Role.hmc: Traits(
             title="Hardware Management Console",
             article="an",
-            takes=("modems", "rules"),
+            takes=("count", "modems", "rules"),
             calls_home=True,
             guards_ppp=True,
         ),

@@ -8,7 +8,7 @@ from typing import Any
 from lab.topology import catalogue, modem_family
 from lab.topology.claims import requirement_ids
 from lab.topology.spec import TopologySpec
-from lab.topology.values import LINK_NAME, NODE_NAME
+from lab.topology.values import LINK_NAME, MAX_NODE_NAME, NODE_NAME
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -24,7 +24,7 @@ def schema() -> dict[str, Any]:
     properties["expect"]["items"]["enum"] = list(requirement_ids())
     properties["expect"]["uniqueItems"] = True
     for key in ("nodes", "telephone", "agents"):
-        properties[key]["propertyNames"] = {"pattern": NODE_NAME, "maxLength": 11}
+        properties[key]["propertyNames"] = {"pattern": NODE_NAME, "maxLength": MAX_NODE_NAME}
     for key in ("links", "ways"):
         properties[key]["propertyNames"] = {"pattern": LINK_NAME, "maxLength": 15}
     return {"$schema": DIALECT, "title": "callhome-lab topology", **result}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
+from lab.names import all_of
 from lab.topology import own_program, units
 from lab.topology.model import EdgeRouter, Firewall, NodePlan, Segment, Topology
 from lab.topology.own_rules import find
@@ -58,7 +61,8 @@ def wire(segment: Segment) -> str:
 
     Of a node with a rate of its own: ``16 Mbit/s (firewall 1 Mbit/s), 20 ms``.
     """
-    own = (f"{node} {units.show_rate(rate)}" for node, rate in segment.rates_bit_s.items())
+    by_rate = groupby(segment.rates_bit_s.items(), lambda item: item[1])
+    own = (f"{all_of([n for n, _ in same])} {units.show_rate(rate)}" for rate, same in by_rate)
     told = units.show_rate(segment.rate_bit_s) + (f" ({told})" if (told := ", ".join(own)) else "")
     told += f", {units.show_delay(segment.delay_s)}" if segment.delay_s else ""
     vlan = [f"VLAN {segment.vlan}"] if segment.vlan else []

@@ -16,7 +16,7 @@ from itertools import chain, islice
 
 from lab.errors import UsageError
 from lab.secret import Secret
-from lab.topology import catalogue, check, check_profile
+from lab.topology import catalogue, check, check_pools, check_profile
 from lab.topology.capability import Feature
 from lab.topology.catalogue import Address, Profile, Region, RowKind, Variant
 from lab.topology.dns import AddressMove
@@ -102,7 +102,7 @@ class Site:
             traits = TRAITS[node.role]
             if traits.pool is None:
                 continue
-            most = node.modems if traits.answers_calls else check.callers(self.spec, name)
+            most = node.modems if traits.answers_calls else check_pools.callers(self.spec, name)
             prefix = node.pool or _free_pool(used, traits.pool, most, earlier[node.role])
             earlier[node.role] += 1
             used.append(prefix)

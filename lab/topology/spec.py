@@ -7,7 +7,7 @@ a file at once is in ``check``, whatever is derived is in ``resolve``. Field des
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 
 from pydantic import Field, PrivateAttr, StrictInt
@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, StrictInt
 from lab import ways
 from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
+from lab.topology.fleet import Fleet
 from lab.topology.modem_family import FamilyOfNode, ModemFamily
 from lab.topology.node_spec import NodeSpec as NodeSpec
 from lab.topology.own_program import OwnProgram
@@ -242,6 +243,7 @@ class TopologySpec(Part):
     _name: str = PrivateAttr(default="unnamed")
     _source: str = PrivateAttr(default="")
     _own_profile: Profile | None = PrivateAttr(default=None)
+    _fleets: tuple[Fleet, ...] = PrivateAttr(default=())
     _stubs: tuple[Stub, ...] = PrivateAttr(default=())
     _own_rules: tuple[OwnRules, ...] = PrivateAttr(default=())
     _own_programs: tuple[OwnProgram, ...] = PrivateAttr(default=())
@@ -266,6 +268,15 @@ class TopologySpec(Part):
     @property
     def source(self) -> str:
         return self._source
+
+    @property
+    def fleets(self) -> tuple[Fleet, ...]:
+        """Which of the nodes the file names once, with a count."""
+        return self._fleets
+
+    def keep_fleets(self, fleets: Iterable[Fleet]) -> None:
+        """Remember what ``expand`` has taken apart."""
+        self._fleets = tuple(fleets)
 
     @property
     def stubs(self) -> tuple[Stub, ...]:

@@ -19,6 +19,8 @@ N = TypeVar("N", int, float)
 
 NODE_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 LINK_NAME = NODE_NAME
+MAX_NODE_NAME = 11
+"""Characters: the kernel has 15 for a link's name, of which the port of a switch adds some."""
 
 MODEM_RATES = (
     *(300, 1200, 2400, 4800, 7200, 9600, 12000, 14400),
@@ -246,6 +248,6 @@ BitErrorRate = Annotated[
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MOST_ERRORS}),
 ]
 InitString = Annotated[str, BeforeValidator(_init_string), _text("[Aa][Tt][ -~]{0,78}", "ATZ")]
-NodeName = Annotated[str, Field(pattern=NODE_NAME, max_length=11)]
+NodeName = Annotated[str, Field(pattern=NODE_NAME, max_length=MAX_NODE_NAME)]
 WayName = Annotated[str, Field(pattern=NODE_NAME, max_length=15)]
 LinkName = Annotated[str, Field(pattern=LINK_NAME, max_length=15)]
