@@ -10,6 +10,7 @@ from functools import cached_property
 from heapq import merge
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from lab.i5 import events as partition
 from lab.ibm import events as ibm
@@ -48,6 +49,9 @@ class Case(OnLines):
     def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:
         super().__init__(topology, record, run_dir)
         self._esp: dict[str, list[EspSighting]] = {}
+        self._packets: dict[tuple[str, ...], list[tuple[Frame, Packet]]] = {}
+        self.views: dict[Any, Any] = {}
+        """What ``once`` keeps."""
 
     def during(self, since: float, until: float) -> Case:
         """The same run, as if nothing else had been on the wires, or come to the servers."""
@@ -132,8 +136,10 @@ class Case(OnLines):
         return found[0] if len(found) == 1 else list(merge(*found, key=lambda f: f.time))
 
     def packets(self, *segments: str) -> list[tuple[Frame, Packet]]:
-        """The IP packets on these wires, in order."""
-        return [(f, f.ip) for f in self.frames(*segments) if f.ip]
+        """The IP packets on these wires, in order; the list is the case's, and nobody changes it."""
+        if segments not in self._packets:
+            self._packets[segments] = [(f, f.ip) for f in self.frames(*segments) if f.ip]
+        return self._packets[segments]
 
     def all_packets(self) -> list[tuple[Frame, Packet]]:
         """The IP packets on every wire, wire by wire."""

@@ -175,27 +175,23 @@ def _judge_probes(case: Case, check: Check) -> None:
         check.object("no connection from IBM's side was tried")
 
     packets = case.all_packets() + [(f, p) for f, p, _ in case.inner()] if probes else []
-    syns = [(frame, packet) for frame, packet in packets if packet.is_bare_syn]
-    answers = [(frame, packet) for frame, packet in packets if packet.is_syn_ack]
+    syns: dict[tuple[str, str, int], list[Frame]] = {}
+    answers: dict[tuple[str, str, int], list[Frame]] = {}
+    for frame, p in packets:
+        if p.is_bare_syn:
+            syns.setdefault((p.source, p.destination, p.destination_port), []).append(frame)
+        elif p.is_syn_ack:
+            answers.setdefault((p.destination, p.source, p.source_port), []).append(frame)
     for probe in probes:
         name = f"the attempt from {probe.address} to {place(probe.destination, probe.port)}"
         if probe.answered:
             check.object(f"{name} was answered")
 
-        asked = (probe.destination, probe.port)
-        seen = [
-            f
-            for f, p in syns
-            if p.source == probe.address and (p.destination, p.destination_port) == asked
-        ]
+        ends = (probe.address, probe.destination, probe.port)
+        seen = syns.get(ends, [])
         check.want(seen, f"{name} is on no wire, so it proves nothing")
         check.show(seen[:2])
-        back = [
-            f
-            for f, p in answers
-            if (p.source, p.source_port) == asked and p.destination == probe.address
-        ]
-        if back:
+        if back := answers.get(ends, []):
             check.object(f"{name} got a SYN/ACK", back)
 
 

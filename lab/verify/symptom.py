@@ -9,6 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
 from lab.record.cause import CharonCause
+from lab.topology.model import NodePlan
 from lab.verify.case import Case
 from lab.verify.journey import Course, Journey, find_course, journeys
 from lab.verify.networks import is_in
@@ -53,6 +54,20 @@ def loss_of_all(found: list[Journey], way: Course) -> Loss | None:
     first = found[0]
     after = way.segments[way.segments.index(first.last_segment) + 1]
     return Loss(len(found), first.lost_at, first.last_segment, after)
+
+
+def _lookups(case: Case, node: NodePlan) -> list[Lookup]:
+    """What a node asked of its name server; read once, as agents have a proxy in common."""
+    key = _lookups, node.name
+    if key not in case.views:
+        from lab.wire import dns  # scapy's layers are dear, and few runs fail.
+
+        own, asked = {*node.uplink.ips}, node.resolver
+        packets = case.packets(node.uplink.segment)
+        ends = ((entry, {entry[1].source, entry[1].destination}) for entry in packets)
+        case.views[key] = list(dns.read(e for e, both in ends if asked in both and both & own))
+    found: list[Lookup] = case.views[key]
+    return found
 
 
 class Trail:
@@ -194,13 +209,8 @@ class Trail:
         node = self.case.topology.node(self.lookup_node)
         if not node.resolver or not node.interfaces:
             return []
-        from lab.wire import dns  # scapy's layers are dear, and few runs fail.
-
-        own, asked = {*node.uplink.ips}, node.resolver
-        packets = self.case.packets(node.uplink.segment)
-        ends = ((entry, {entry[1].source, entry[1].destination}) for entry in packets)
-        found = dns.read(entry for entry, both in ends if asked in both and both & own)
-        return [lookup for lookup in found if lookup.name not in self.names_of_trials]
+        left_out = self.names_of_trials
+        return [each for each in _lookups(self.case, node) if each.name not in left_out]
 
     @property
     def names_of_trials(self) -> set[str]:

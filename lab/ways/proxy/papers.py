@@ -10,6 +10,7 @@ from lab.topology.proxy import HttpProxy
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.firewall import NO_FIREWALL, judge_counter, judge_strangers, rule_text, rules_of
+from lab.verify.once import once
 from lab.verify.outbound import ON_ITS_WAY_S, object_to_failed_calls
 from lab.ways.proxy.events import ConnectTried, DirectTried
 from lab.ways.proxy.tunnels import CONNECT, Tunnel, opened, own_tunnels
@@ -223,16 +224,27 @@ def judge_refusals(case: Case, check: Check, trials: list[ConnectTried]) -> str:
     refused = [trial for trial in trials if trial.status == REFUSED]
     for place in {trial.place for trial in trials} - {trial.place for trial in refused}:
         check.object(f"no proxy answers CONNECT {place} with {REFUSED}")
+    tried = _by_place(case, trials)
+    own = {*case.proxies, case.public_address}
     for frame, packet in case.packets(*case.uplinks, *case.exits):
-        if packet.source not in (*case.proxies, case.public_address) or not packet.is_bare_syn:
-            continue
-        for trial in trials:
-            address, _, port = trial.target.rpartition(":")
-            names = {e.address for e in case.topology.endpoints if e.name == address} | {address}
-            names = {trial.resolved} if trial.resolved else names
-            if packet.destination in names and packet.destination_port == int(port):
+        if packet.source in own and packet.is_bare_syn:
+            for trial in tried.get((packet.destination, packet.destination_port), ()):
                 check.object(f"{trial.proxy} connects to {trial.place}", [frame])
     return all_of(sorted({trial.place for trial in refused}))
+
+
+def _by_place(case: Case, trials: list[ConnectTried]) -> dict[tuple[str, int], list[ConnectTried]]:
+    """The trials by each address and port to which a proxy would have to connect for them."""
+    tried: dict[tuple[str, int], list[ConnectTried]] = {}
+    by_name: dict[str, set[str]] = {}
+    for end in case.topology.endpoints:
+        by_name.setdefault(end.name, set()).add(end.address)
+    for trial in trials:
+        name, _, port = trial.target.rpartition(":")
+        where = {trial.resolved} if trial.resolved else by_name.get(name, set()) | {name}
+        for address in where:
+            tried.setdefault((address, int(port)), []).append(trial)
+    return tried
 
 
 def check_f_10(case: Case) -> Finding:
@@ -273,17 +285,22 @@ def check_f_10(case: Case) -> Finding:
     )
 
 
+@once
+def syns_of_agents(case: Case) -> dict[str, list[Frame]]:
+    """By agent: the bare SYNs of the agent's host on the agents' own wires."""
+    found: dict[str, list[Frame]] = {}
+    for frame, packet in case.packets(*case.uplinks):
+        if packet.is_bare_syn and (agent := case.agent_addresses.get(packet.source)):
+            found.setdefault(agent, []).append(frame)
+    return found
+
+
 def _judge_attempt(case: Case, check: Check, trial: DirectTried) -> None:
     """An attempt proves something if its SYN is on the wire, or if the host has no route to send one."""
     if trial.connected:
         check.object(f"{trial.source} got to {trial.destination} without a proxy")
-    syns = [
-        frame
-        for frame, packet in case.packets(*case.uplinks)
-        if packet.is_bare_syn
-        and case.agent_addresses.get(packet.source) == trial.source
-        and trial.started <= frame.time <= trial.time
-    ]
+    own = syns_of_agents(case).get(trial.source, [])
+    syns = [frame for frame in own if trial.started <= frame.time <= trial.time]
     if trial.routed:
         words = f"the direct attempt of {trial.source} is on no wire, so it proves nothing"
         check.want(syns, words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from math import inf
 
@@ -10,6 +11,7 @@ from lab.topology.proxy import BUSY, HttpProxy
 from lab.verify import internet_symptoms, name_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.handshakes import issuer_of
+from lab.verify.once import once
 from lab.verify.symptom import Diagnosis, Trail, first_of
 from lab.ways.proxy.events import ConnectTried
 from lab.ways.proxy.papers import LOG_IN_WANTED
@@ -37,11 +39,7 @@ class ProxyTrail(Trail):
     @cached_property
     def asked(self) -> list[Tunnel]:
         """What the client asked this proxy for."""
-        return [
-            tunnel
-            for tunnel in own_tunnels(self.case)
-            if tunnel.agent == self.client and tunnel.proxy.node == self.proxy.node
-        ]
+        return _asked(self.case).get((self.client, self.proxy.node), [])
 
     @property
     def names_of_trials(self) -> set[str]:
@@ -60,6 +58,15 @@ class ProxyTrail(Trail):
     @property
     def _own_addresses(self) -> list[str]:
         return [self.case.topology.node(self.proxy.node).uplink.ip]
+
+
+@once
+def _asked(case: Case) -> dict[tuple[str, str], list[Tunnel]]:
+    """By client and proxy: what the one asked the other for."""
+    found: dict[tuple[str, str], list[Tunnel]] = {}
+    for tunnel in own_tunnels(case):
+        found.setdefault((tunnel.agent, tunnel.proxy.node), []).append(tunnel)
+    return found
 
 
 def find_no_proxy(trail: ProxyTrail) -> Diagnosis | None:
@@ -157,7 +164,7 @@ def find_inspection(trail: ProxyTrail) -> Diagnosis | None:
 def find_closed_server(trail: ProxyTrail) -> Diagnosis | None:
     """The firewall keeps the proxy from some addresses of a server, and in one call it got out to another."""
     firewall = trail.case.topology.firewall
-    gone = {(p.destination, p.tcp_sequence) for _, p in trail.case.leaving if p.is_bare_syn}
+    gone = _gone(trail.case)
     passed: set[str] = set()
     begun: list[Packet] = []
     for syns in _syns_by_call(trail):
@@ -178,17 +185,36 @@ def find_closed_server(trail: ProxyTrail) -> Diagnosis | None:
     )
 
 
+@once
+def _gone(case: Case) -> set[tuple[str, int]]:
+    """Destination and number of each SYN that left for the Internet."""
+    return {(p.destination, p.tcp_sequence) for _, p in case.leaving if p.is_bare_syn}
+
+
+@once
+def _proxies_syns(case: Case) -> dict[str, list[tuple[float, Packet]]]:
+    """By proxy: the SYNs from the proxy's addresses on the wire of the proxy's way to the Internet."""
+    nodes = (proxy.node for proxy in case.topology.proxies)
+    return {
+        node: [
+            (frame.time, packet)
+            for frame, packet in case.packets(case.topology.node(node).uplink.segment)
+            if packet.is_bare_syn and case.proxies.get(packet.source) == node
+        ]
+        for node in nodes
+    }
+
+
 def _syns_by_call(trail: ProxyTrail) -> list[list[Packet]]:
     """The proxy's SYNs in each call home of the client's; all of them, if nothing called."""
-    wire = trail.case.topology.node(trail.caller).uplink.segment
-    syns = [
-        (frame.time, packet)
-        for frame, packet in trail.case.packets(wire)
-        if packet.is_bare_syn and _from_proxy(trail, packet.source)
-    ]
+    syns = _proxies_syns(trail.case)[trail.proxy.node]
     calls = [call for call in trail.case.record.calls if call.agent == trail.client]
     spans = [(call.started, call.ended) for call in calls] or [(0.0, inf)]
-    return [[p for time, p in syns if start <= time <= end] for start, end in spans]
+    times = [time for time, _ in syns]
+    return [
+        [p for _, p in syns[bisect_left(times, start) : bisect_right(times, end)]]
+        for start, end in spans
+    ]
 
 
 def _went_out(trail: ProxyTrail) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from lab.topology.proxy import HttpProxy
 from lab.verify.case import Case
+from lab.verify.once import once
 from lab.ways.proxy.events import ConnectTried
 from lab.wire import tls
 from lab.wire.decode import Frame
@@ -76,6 +77,7 @@ class Tunnel:
         return int(port) if port.isdecimal() else 0
 
 
+@once
 def tunnels(case: Case) -> list[Tunnel]:
     """Every request on the agents' own wires, in the order of their connections."""
     proxies = {(proxy.address, proxy.port): proxy for proxy in case.topology.proxies}
@@ -126,6 +128,7 @@ def _read(connection: TcpConnection, agent: str, proxy: HttpProxy) -> Iterator[T
     yield nothing
 
 
+@once
 def forwarded_hellos(case: Case) -> set[bytes]:
     """Each first record that a proxy has sent to a server, as it stands on the proxies' own wires."""
     wires = dict.fromkeys(case.topology.node(p.node).uplink.segment for p in case.topology.proxies)
@@ -138,6 +141,7 @@ def first_record(stream: bytes) -> bytes:
     return stream[: 5 + int.from_bytes(stream[3:5], "big")]
 
 
+@once
 def opened(case: Case) -> list[Tunnel]:
     """The tunnels in which a proxy answers TLS itself: the server never gets the agent's ClientHello."""
     forwarded = forwarded_hellos(case)
@@ -156,14 +160,16 @@ def _parse(head: bytes) -> tuple[str, dict[str, str]]:
     return first, {name.lower(): value.strip() for name, colon, value in pairs if colon}
 
 
+@once
 def own_tunnels(case: Case) -> list[Tunnel]:
     """What the agents asked for, without the lab's own trials."""
-    trials = case.told(ConnectTried)
+    trials: dict[str, list[ConnectTried]] = {}
+    for trial in case.told(ConnectTried):
+        trials.setdefault(trial.source, []).append(trial)
     return [
         tunnel
         for tunnel in tunnels(case)
         if not any(
-            trial.source == tunnel.agent and trial.started <= tunnel.time <= trial.time
-            for trial in trials
+            trial.started <= tunnel.time <= trial.time for trial in trials.get(tunnel.agent, ())
         )
     ]
