@@ -17,8 +17,10 @@ from lab.agent.heartbeat import system_of
 USAGE = """\
 usage: python -m lab.agent [--json] [-4 | -6] [--system TYPE-MODEL*SERIAL]
                            [--errand TYPE=URL,...] [--everywhere]
+       python -m lab.agent COMMAND --settings FILE
 
-Send one heartbeat to the first server that acknowledges it; or do errands, each at the first server
+With a COMMAND: as `lab agent COMMAND`; `python -m lab.agent COMMAND --help` says more. Without one:
+send one heartbeat to the first server that acknowledges it; or do errands, each at the first server
 that takes it. TYPE is such as enrolment, problem, upload or fix; --errand may be there several times.
 With --everywhere each errand is tried once at every address of its servers. -4 and -6 leave the other
 version of IP out.
@@ -80,6 +82,10 @@ def _urls(*variables: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
+    if arguments and not arguments[0].startswith("-"):
+        from lab.agent import commands  # What they import costs as much as a call home.
+
+        return commands.main(arguments)
     if "-h" in arguments or "--help" in arguments:
         sys.stdout.write(USAGE)
         return 0

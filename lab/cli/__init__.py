@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "path": "bring a way home of a lab that is up, up or down",
     "capture": "write a segment's packets to standard output, for tcpdump or Wireshark",
     "down": "take a lab down, and judge what was seen",
+    "agent": "the reference agent as a program: activate, report, queue, serve",
     "gc": "remove what labs that were killed left behind, and nothing else",
 }
 """Verb to summary; the module is ``lab.cli.<verb>``."""

@@ -1,0 +1,77 @@
+"""Activation: nothing is reported, and no service runs, before IBM's side has been reached (E-12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.agent import storage
+from lab.agent.calendar import Calendar
+from lab.agent.courier import Courier
+from lab.agent.heartbeat import AGENT
+from lab.agent.reports import HEARTBEAT, Reports
+from lab.agent.settings import IBM
+from lab.agent.state import ACTIVATION, AgentState
+from lab.errors import PathError, UsageError
+
+TEST = "Performing Connectivity Test ... "
+"""As the slides of 2008 show it."""
+
+
+def activate(state: AgentState, courier: Courier, say: Callable[[str], None]) -> None:
+    """Enrol the machines, send a heartbeat for each, and register the service if that arrives.
+
+    ``say`` gets the lines for people. Raises UsageError where the vendor is not IBM, before anything is sent
+    (E-17), and PathError if a heartbeat does not arrive: then nothing is registered.
+    """
+    check_vendor(state)
+    reports = Reports(state)
+    try:
+        sent_for = [reports.regular(HEARTBEAT, machine) for machine in state.settings.machines]
+        sent = courier.send()
+    except BaseException:
+        say(f"{TEST}FAILURE")
+        raise
+    missing = [entry.machine for entry in sent_for if not sent.has(entry.report)]
+    if missing:
+        say(f"{TEST}FAILURE")
+        for entry in sent_for:
+            if not sent.has(entry.report):
+                state.spool.remove(entry)  # It was a test, and nothing is registered.
+        state.book.note("activation-failed", machines=", ".join(missing), why=sent.why)
+        raise PathError(
+            f"no heartbeat of {', '.join(missing)} arrived: {sent.why}; the service is not registered",
+            hint="`lab agent test` says which way to which server fails; then activate again",
+        )
+    say(f"{TEST}SUCCESS")
+    Calendar(state).done(HEARTBEAT)  # The next one is due a day later (E-14).
+    activated = {"activated": True, "since": state.now(), "agent": AGENT}
+    storage.write_json(state.file(ACTIVATION), activated)
+    state.book.note("activated")
+
+
+def deactivate(state: AgentState) -> bool:
+    """Report nothing any more; what is queued stays. Whether it was active."""
+    active = state.activated
+    if active:
+        storage.write_json(state.file(ACTIVATION), {"activated": False, "since": state.now()})
+        state.book.note("deactivated")
+    return active
+
+
+def check_vendor(state: AgentState) -> None:
+    """Raises UsageError where the system is not IBM's (E-17)."""
+    if state.settings.vendor.strip().upper() != IBM:
+        raise UsageError(
+            f"the agent does not activate: the system vendor is {state.settings.vendor!r}, and not {IBM}",
+            hint=f'on a system of {IBM}, write vendor = "{IBM}" in {state.settings.source}',
+        )
+
+
+def check_activated(state: AgentState) -> None:
+    """Raises PathError before the activation has succeeded."""
+    check_vendor(state)
+    if not state.activated:
+        raise PathError(
+            "the agent is not activated, so the service is not registered",
+            hint=f"lab agent activate --settings {state.settings.source}",
+        )

@@ -1,0 +1,226 @@
+"""The service (``lab agent serve``): keeps the schedule, hears the hardware, sends what is queued.
+
+One thread, which waits for the FIFO, a signal or the next task, and for nothing else. Whatever ends it, the
+next one goes on where the files say (``spool``, ``hardware_events``, ``calendar``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from lab.agent import storage
+from lab.agent.access_key import AccessKeys
+from lab.agent.activation import check_activated
+from lab.agent.calendar import Calendar
+from lab.agent.collect import reason_for
+from lab.agent.configuration import ConfigurationFile
+from lab.agent.courier import Courier, Trip
+from lab.agent.hardware_events import HardwareEvents
+from lab.agent.problems import QUEUED
+from lab.agent.reports import EXTENDED, HEARTBEAT, INVENTORY, PERFORMANCE, PROBLEM, Reports
+from lab.agent.settings import Monitored
+from lab.agent.state import SERVICE, AgentState
+from lab.errors import LabError, UsageError
+
+CONFIGURATION, ACCESS_KEY = "configuration", "access-key"
+_LONGEST_S = 30 * 86400.0
+"""A wait that ends for nothing: select(2) takes no infinite one."""
+
+
+class _Stop(BaseException):
+    """A signal ends the service in the middle of a sending; what is queued stays queued."""
+
+
+class Standing:
+    """The service; ``run`` returns after SIGTERM or SIGINT. SIGHUP has it send what is queued."""
+
+    def __init__(
+        self,
+        state: AgentState,
+        courier: Courier,
+        *,
+        counted: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``counted`` is a clock that nobody sets."""
+        self._state = state
+        self._courier = courier
+        self._counted = counted
+        self._reports = Reports(state)
+        self._calendar = Calendar(state, counted)
+        settings = state.settings
+        self._events = HardwareEvents(settings.events, state.folder) if settings.events else None
+        self._failed: set[str] = set()
+        """Tasks that did not work, and come again with ``_retry_at``."""
+        self._retry_at = counted()
+        """When what could not be done is tried again; at the beginning: what an earlier one left."""
+        self._ended = self._interruptible = False
+
+    def run(self) -> None:
+        """Serve until a signal ends it. Raises LabError where it cannot even begin."""
+        state = self._state
+        check_activated(state)
+        storage.make_folder(state.folder)
+        with contextlib.ExitStack() as stack:
+            lock = state.file(SERVICE)
+            if not stack.enter_context(storage.locked(lock, wait=False)):
+                raise UsageError(
+                    f"the agent of {state.folder} is running already",
+                    hint="end that one first (SIGTERM), or write another `state` in the settings",
+                )
+            lock.write_text(f"{os.getpid()}\n")
+            if self._events is not None:
+                self._events.open()
+                stack.callback(self._events.close)
+            wake = stack.enter_context(self._signals())
+            state.book.note("started", pid=os.getpid())
+            state.tell("the service runs")
+            self._loop(wake)
+            state.book.note("ended")
+            state.tell("the service has ended")
+
+    def _loop(self, wake: int) -> None:
+        waited = [wake, *([self._events.fileno()] if self._events else [])]
+        while not self._ended:
+            with contextlib.suppress(_Stop):
+                self.step()
+            if self._ended:
+                break
+            ready, _, _ = select.select(waited, [], [], min(self.wait_s(), _LONGEST_S))
+            if wake in ready and b"h" in os.read(wake, 512):
+                self._retry_at = self._counted()
+
+    def step(self) -> None:
+        """Do what is to be done now: hear, collect, send."""
+        before = len(self._state.spool)
+        again = self._counted() >= self._retry_at
+        if again:
+            self._retry_at = float("inf")
+        self._attempt("events", self._hear)
+        due = [task for task in self._calendar.due() if again or task not in self._failed]
+        asked = []
+        for task in due:
+            if task in (CONFIGURATION, ACCESS_KEY):
+                asked.append(task)
+            else:
+                self._attempt(task, self._collect, task)
+        waiting = len(self._state.spool)
+        if asked or (waiting and (again or waiting > before)):
+            self._attempt("sending", self._go, asked)
+        if self._failed or len(self._state.spool):
+            self._retry_at = min(self._retry_at, self._counted() + self._state.settings.retry_s)
+
+    def wait_s(self) -> float:
+        """How long there is nothing to do."""
+        until_retry = max(0.0, self._retry_at - self._counted())
+        return min(until_retry, self._calendar.wait_s(without=self._failed))
+
+    def _attempt(self, what: str, do: Callable[..., None], *args: object) -> None:
+        """One part of the work; what does not work is told, and comes again: the service goes on."""
+        try:
+            do(*args)
+        except LabError as error:
+            self._failed.add(what)
+            self._state.alerts.sound(f"step-{what}", f"{what}: {error.message}", error.hint)
+        else:
+            self._failed.discard(what)
+            self._state.alerts.clear(f"step-{what}")
+
+    def _collect(self, task: str) -> None:
+        """Queue a regular report of each machine, where the generation has such reports."""
+        if self._reports.has(task):
+            for machine in self._state.settings.machines:
+                self._reports.regular(task, machine, self._calendar.report(task, machine.serial))
+        self._calendar.done(task)
+
+    def _go(self, asked: list[str]) -> None:
+        """Send, and ask for what is due."""
+        with self._courier.trip() as trip:
+            self._interruptible = True
+            try:
+                if self._ended:
+                    raise _Stop
+                trip.send()
+                for task in asked:
+                    self._attempt(task, self._ask, task, trip)
+            finally:
+                self._interruptible = False
+
+    def _ask(self, task: str, trip: Trip) -> None:
+        settings = self._state.settings
+        if task == CONFIGURATION:
+            if self._state.directory.servers(CONFIGURATION):
+                ConfigurationFile(self._state).refresh(trip.roads)
+        elif self._reports.has(ACCESS_KEY):
+            keys = AccessKeys(self._state)
+            for machine in settings.machines:
+                keys.update(machine, trip.roads)
+        self._calendar.done(task)
+
+    def _hear(self) -> None:
+        """Queue what the hardware has told."""
+        if self._events is not None:
+            self._events.take(self._deal, self._wrong)
+
+    def _deal(self, report: str, event: dict[str, Any]) -> None:
+        state = self._state
+        known = state.problems.all().get(report)
+        if known is not None and known.get("state") != QUEUED:
+            return  # It was sent, and the program ended before it could note that the line is done.
+        try:
+            machine = self._machine(str(event.get("machine", "")))
+            reason = reason_for(state.settings.generation, str(event.get("reason", PROBLEM)))
+            if reason.kind == PROBLEM:
+                self._reports.problem(machine, event, report)
+                if self._reports.has(EXTENDED):
+                    self._reports.extended(machine, report)
+            elif reason.kind in (HEARTBEAT, INVENTORY, PERFORMANCE):
+                self._reports.regular(reason.kind, machine, report, reason.name)
+            else:
+                raise UsageError(
+                    f"an event cannot ask for {reason.name}", hint="reasons of reports can"
+                )
+        except UsageError as error:
+            self._wrong(f"an event makes no sense, and is left out: {error.message}; {error.hint}")
+
+    def _machine(self, name: str) -> Monitored:
+        machines = self._state.settings.machines
+        found = [each for each in machines if name in ("", each.name, each.serial)]
+        if not found:
+            known = ", ".join(each.name for each in machines)
+            raise UsageError(f"there is no machine {name!r}", hint=f"known: {known}")
+        return found[0]
+
+    def _wrong(self, what: str) -> None:
+        self._state.tell(what)
+        self._state.book.note("event-left-out", why=what)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[int]:
+        """A descriptor that can be read after a signal; the former handlers are put back at the end."""
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+        def heed(number: int, frame: FrameType | None) -> None:
+            if number == signal.SIGHUP:
+                os.write(writing, b"h")
+                return
+            self._ended = True
+            os.write(writing, b"e")
+            if self._interruptible:
+                raise _Stop
+
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        former = {number: signal.signal(number, heed) for number in numbers}
+        try:
+            yield reading
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+            os.close(reading)
+            os.close(writing)

@@ -1,0 +1,254 @@
+"""The service: schedule, hardware's events, retries, one instance, and an end in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lab
+from lab.agent import activation
+from lab.agent.book import lines
+from lab.errors import PathError
+from lab.wait import wait_until
+from tests.unit.agent.examples import MACHINE
+from tests.unit.agent.lives import DAY, T0, AgentLife, LiveAgent
+
+DEADLINE_S = 30.0
+
+
+def activated(alive: AgentLife, **more: Any) -> LiveAgent:
+    agent = alive.agent(alive.settings(**more))
+    activation.activate(agent.state, agent.courier, alive.told.append)
+    return alive.agent(alive.settings(**more))
+
+
+def live(alive: AgentLife, agent: LiveAgent, seconds: float) -> int:
+    """Let time pass as the service's own waiting does; how often it woke."""
+    end, woke = alive.counted + seconds, 0
+    while True:
+        agent.standing.step()
+        woke += 1
+        wait = agent.standing.wait_s()
+        if alive.counted + wait >= end:
+            alive.pass_time(end - alive.counted)
+            return woke
+        alive.pass_time(wait)
+
+
+def kinds(alive: AgentLife) -> list[str]:
+    return [t.kind.removeprefix("service: ") for t in alive.accepted]
+
+
+def test_four_weeks_have_as_many_reports_as_the_papers_say(alive: AgentLife) -> None:
+    """E-14, E-15; and the service wakes for what is due alone."""
+    agent = activated(alive)
+    woke = live(alive, agent, 28 * DAY - 60)
+    got = kinds(alive)
+    assert got.count("heartbeat") == 28
+    assert got.count("inventory") == 4
+    assert got.count("performance") == 28
+    assert got.count("enrolment") == 1
+    assert len([t for t in alive.site.transactions if t.kind == "service: configuration"]) == 28
+    # The key is for 180 days: asked for once, and not daily.
+    assert len([t for t in alive.site.transactions if t.kind == "service: access-key"]) == 1
+    assert woke < 120
+    assert agent.state.alerts.all() == {}
+
+
+def test_an_access_key_is_renewed_before_its_end(alive: AgentLife) -> None:
+    """E-19."""
+    never = dict.fromkeys(("heartbeat", "inventory", "performance", "configuration"), 5000 * DAY)
+    agent = activated(alive, schedule=never)
+    for _ in range(13):
+        live(alive, agent, 30 * DAY)
+        key = json.loads((agent.state.folder / "access-key.json").read_text())
+        assert next(iter(key.values()))["expires"] > alive.now + 29 * DAY
+    asked = [t for t in alive.site.transactions if t.kind == "service: access-key"]
+    assert len(asked) == 3
+
+
+def test_a_failure_is_tried_again_every_half_hour_and_loses_nothing(alive: AgentLife) -> None:
+    agent = activated(alive)
+    live(alive, agent, 3600.0)
+    before = len(alive.accepted)
+    way = {"kind": "proxy", "url": "http://127.0.0.1:9"}
+    cut_off = alive.agent(alive.settings(ways=[way], retry=1800))
+    live(alive, cut_off, 2 * DAY)
+    tries = cut_off.events("way-passed-over")
+    assert 47 <= len(tries) <= 50, "from the first report that failed on, every half hour"
+    assert "connection refused" in tries[0]["why"]
+    assert cut_off.state.alerts.all()["no-way-home"]["since"] < T0 + DAY + 7200
+
+    back = alive.agent()
+    back.standing.step()
+    assert len(back.state.spool) == 0
+    assert len(alive.accepted) == before + 4, "two heartbeats, two of performance, once each"
+    assert back.state.alerts.all() == {}
+
+
+def test_the_clock_leaps_and_nothing_storms_or_falls_silent(alive: AgentLife) -> None:
+    agent = activated(alive)
+    live(alive, agent, 2 * DAY)
+    before = kinds(alive).count("heartbeat")
+    alive.now += 90 * DAY  # the machine's clock alone
+    live(alive, agent, 2 * DAY)
+    assert kinds(alive).count("heartbeat") - before in (2, 3)
+    alive.now -= 300 * DAY
+    middle = kinds(alive).count("heartbeat")
+    live(alive, agent, 3 * DAY)
+    assert kinds(alive).count("heartbeat") - middle == 3
+    # A new program, whose clock is behind all that was stored.
+    alive.now -= 100 * DAY
+    late = kinds(alive).count("heartbeat")
+    live(alive, alive.agent(), 2 * DAY - 60)
+    assert kinds(alive).count("heartbeat") - late == 2
+
+
+@contextmanager
+def told(path: Path) -> Iterator[int]:
+    """The hardware's end of the FIFO, which stays open."""
+    if not path.exists():
+        os.mkfifo(path)
+    file = os.open(path, os.O_RDWR)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def test_what_the_hardware_tells_is_reported(alive: AgentLife) -> None:
+    agent = activated(alive, events="events", generation="hmc-2007")
+    events = agent.standing._events
+    assert events is not None
+    with told(alive.folder / "events") as fifo:
+        events.open()
+        os.write(
+            fifo, b'{"reference_code": "B3036620", "severity": 2, "text": "fan", "occurred": 5}\n'
+        )
+        os.write(fifo, b'not JSON\n{"reference_code": "B1", "machine": "nobody"}\n{"reason": "perf')
+        agent.standing.step()
+        os.write(fifo, b'ormance"}\n[]\n')
+        agent.standing.step()
+        agent.standing.step()
+        events.close()
+    problems = agent.state.problems.all()
+    assert len(problems) == 1
+    (problem,) = problems.values()
+    assert problem["reference_code"] == "B3036620"
+    assert problem["occurred"] == 5
+    assert problem["pmh"].startswith("PMH")
+    left_out = [e["why"] for e in agent.events("event-left-out")]
+    assert len(left_out) == 3
+    assert "not JSON" in left_out[0]
+    assert "nobody" in left_out[1]
+    assert kinds(alive).count("performance") == 2, "the schedule's, and the event's"
+
+
+def test_a_problem_waits_for_nothing(alive: AgentLife) -> None:
+    agent = activated(alive, events="events")
+    live(alive, agent, 3600.0)
+    events = agent.standing._events
+    assert events is not None
+    with told(alive.folder / "events") as fifo:
+        events.open()
+        os.write(fifo, b'{"reference_code": "B3036620"}\n')
+        assert select.select([events.fileno()], [], [], 0)[0]
+        agent.standing.step()
+        assert not select.select([events.fileno()], [], [], 0)[0]
+        events.close()
+    assert kinds(alive).count("problem") == 1
+
+
+def test_the_service_does_not_run_before_the_activation(alive: AgentLife) -> None:
+    """E-12."""
+    agent = alive.agent()
+    with pytest.raises(PathError, match="not activated") as refused:
+        agent.standing.run()
+    assert "lab agent activate" in refused.value.hint
+    assert alive.site.transactions == ()
+
+
+def program(alive: AgentLife, *words: str) -> subprocess.Popen[str]:
+    root = str(Path(lab.__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab.agent", *words, "--settings", alive.folder / "agent.toml"],
+        env={"PYTHONPATH": root, "PATH": os.environ["PATH"]},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def write_settings(alive: AgentLife, **more: str) -> None:
+    urls = json.dumps([*alive.site.urls])
+    extra = "".join(f"{key} = {value}\n" for key, value in more.items())
+    (alive.folder / "agent.toml").write_text(
+        f'state = "agent"\nca_file = "{alive.site.ca_file}"\nevents = "events"\n{extra}'
+        + "[[machines]]\n"
+        + "".join(f'{key} = "{value}"\n' for key, value in MACHINE.items())
+        + f"[servers]\nenrolment = {urls}\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_program_serves_alone_and_ends_in_order(
+    alive: AgentLife, number: signal.Signals
+) -> None:
+    write_settings(alive)
+    alive.now = time.time()
+    with program(alive, "serve", "--activate") as serving:
+        ledger = alive.folder / "agent" / "ledger.jsonl"
+        wait_until(
+            "the first reports",
+            lambda: "performance" in [e.get("kind") for e in lines(ledger) if e["event"] == "acknowledged"],
+            DEADLINE_S,
+            seen=lambda: str(serving.poll()),
+        )  # fmt: skip
+        with program(alive, "serve") as second:
+            _, stderr = second.communicate(timeout=DEADLINE_S)
+            assert second.returncode == 2
+            assert "is running already" in stderr
+        with told(alive.folder / "events") as fifo:
+            os.write(fifo, b'{"reference_code": "B3036620"}\n')
+            wait_until(
+                "the problem", lambda: "problem" in kinds(alive), DEADLINE_S,
+                seen=lambda: str(kinds(alive)),
+            )  # fmt: skip
+        serving.send_signal(number)
+        _, stderr = serving.communicate(timeout=DEADLINE_S)
+    assert serving.returncode == 0, stderr
+    assert "the service has ended" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_step_that_finds_no_room_is_told_and_done_later(
+    alive: AgentLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = activated(alive)
+    write = os.write
+
+    def full(file: int, data: bytes) -> int:
+        if Path(f"/proc/self/fd/{file}").readlink().is_relative_to(alive.folder / "agent"):
+            raise OSError(28, "No space left on device")
+        return write(file, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        agent.standing.step()
+    assert [line for line in alive.told if "No space left" in line and "make room" in line]
+    assert kinds(alive) == ["enrolment", "heartbeat"]
+
+    alive.pass_time(1800.0)
+    agent.standing.step()
+    assert kinds(alive).count("inventory") == 1
+    assert kinds(alive).count("performance") == 1
+    assert agent.state.alerts.all() == {}
