@@ -67,7 +67,7 @@ class ConfigurationFile:
             return b""
 
     def _check(self, reply: ServiceReply) -> None:
-        """Raise NotTaken, with the reason, for all but a file that IBM has signed and that is not an old one."""
+        """Raise NotTaken, with the reason, for all but a file that IBM has signed and is not an old one."""
         try:
             text = reply.body.decode("ascii").strip()
             told = payload(text)
