@@ -37,7 +37,11 @@ class Enrolment:
             if entry.kind == KIND:
                 log_in = state.credentials.of(entry.machine)
                 if log_in is not None and log_in.enrolled_by == entry.report:
-                    state.spool.remove(entry)  # The program ended between the two steps.
+                    # The program ended when it had stored the answer.
+                    state.book.note(
+                        "acknowledged", report=entry.report, kind=KIND, machine=entry.machine
+                    )
+                    state.spool.remove(entry)
                 else:
                     waiting[entry.machine] = entry
         for machine in state.settings.machines:
