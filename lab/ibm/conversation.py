@@ -29,6 +29,7 @@ from lab.ibm.answers import (
 )
 from lab.ibm.shared import Limits as Limits
 from lab.ibm.shared import Shared as Shared
+from lab.ibm.threads import STACK_BYTES
 from lab.ibm.tls import Contexts, TlsSocket
 from lab.record.record import Transaction
 from lab.topology.errand_kinds import PATHS
@@ -39,7 +40,6 @@ from lab.wait import Deadline
 if TYPE_CHECKING:
     from lab.ibm.receiver.reception import ConnectionDesk
 
-STACK_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TARGET_CHARACTERS = 2000

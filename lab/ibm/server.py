@@ -21,40 +21,50 @@ from typing import TYPE_CHECKING
 
 from lab.errors import DaemonError, LabBroke
 from lab.ibm import tls
-from lab.ibm.conversation import STACK_BYTES, Conversation, Limits, Shared
+from lab.ibm.conversation import Conversation, Limits, Shared
 from lab.ibm.ledger import open_ledger
+from lab.ibm.threads import SmallThread
 from lab.linux import listening
 from lab.names import count
 from lab.record.record import Transaction
 from lab.topology.model import Topology
+from lab.topology.receiving import ADMINISTRATION_ADDRESS, ADMINISTRATION_PORT
 from lab.topology.servers import ListedServer, Speaks, TlsPlan
 
 if TYPE_CHECKING:
     from lab.ibm.errand_desk import ErrandDesk
     from lab.ibm.ftps import FtpsTalk
+    from lab.ibm.receiver.administration import AdministrationTalk
     from lab.ibm.receiver.desk import Receiver
     from lab.ibm.stubs import Stubs
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
-    Talk = Conversation | FtpsTalk
+    Talk = Conversation | FtpsTalk | AdministrationTalk
 
 _BACKLOG = 128
 CA_FILE = "ca.pem"
 """As ``authority`` writes it, which the guest does not import."""
 _END_S = 30.0
+ADMINISTRATION = "administration"
+"""What listens for the people at the receiver, in the place of a listed name."""
 SSL = "ssl"
 """The traditional way that a topology has which names none."""
 
 
 @contextlib.contextmanager
 def serving(
-    topology: Topology, node: Node, run_dir: Path, limits: Limits | None = None
+    topology: Topology,
+    node: Node,
+    run_dir: Path,
+    limits: Limits | None = None,
+    administration: tuple[str, int] | None = None,
 ) -> Iterator[Server]:
     """IBM's servers, while the ``with`` block runs; afterwards no thread and no socket is left.
 
     Reads the certificates in ``keys`` of the run directory; writes ``logs/<node>/ledger.jsonl`` and
-    ``keys/tls.keylog``, with which Wireshark reads the captures.
+    ``keys/tls.keylog``, with which Wireshark reads the captures. ``administration``: address and port at
+    which the people at the receiver are heard, if they are.
     """
     limits = limits or Limits()
     with contextlib.ExitStack() as stack:
@@ -64,10 +74,13 @@ def serving(
             plan.name: tls.contexts(plan, node.name, keys_dir, key_log) for plan in topology.tls
         }
         ledger = stack.enter_context(open_ledger(run_dir / "logs" / node.name / "ledger.jsonl"))
+        listed_servers = topology.servers
+        if administration is not None:
+            listed_servers = (*listed_servers, _administration(*administration))
         listeners = node.call(
             listening.by_tcp,
             node.name,
-            [(listed.address, listed.port) for listed in topology.servers],
+            [(listed.address, listed.port) for listed in listed_servers],
             _BACKLOG,
             "it must own every address that the papers list for a server",
         )
@@ -85,14 +98,15 @@ def serving(
         stack.callback(shared.close)
         plans = {plan.name: plan for plan in topology.tls}
         server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
-        at = dict(zip(listeners, topology.servers, strict=True))
+        at = dict(zip(listeners, listed_servers, strict=True))
         yield stack.enter_context(server.accepting(at))
 
 
 @contextlib.contextmanager
 def start(ground: Ground, node: Node) -> Iterator[Server]:
     """IBM's servers, on their node; tells what of their TLS cannot be had here."""
-    with serving(ground.topology, node, ground.run_dir) as server:
+    at = (ADMINISTRATION_ADDRESS, ADMINISTRATION_PORT)
+    with serving(ground.topology, node, ground.run_dir, administration=at) as server:
         for plan in ground.topology.tls:
             if lacking := tls.missing(plan):
                 from lab.ibm.events import TlsNotOffered
@@ -115,13 +129,22 @@ def _desk(topology: Topology, node: Node, keys_dir: str) -> ErrandDesk:
     return ErrandDesk(node, topology.servers, topology.back_ends, f"{keys_dir}/{CA_FILE}")
 
 
+def _administration(address: str, port: int) -> ListedServer:
+    return ListedServer(
+        name=ADMINISTRATION, address=address, port=port, rows=(), speaks=Speaks.http, tls=""
+    )
+
+
 def _receiver(topology: Topology, node: Node, run_dir: Path) -> Receiver:
     from lab.ibm.receiver.desk import Receiver
     from lab.topology import receiving
 
     variant = next((errand.variant for errand in topology.errands if errand.variant), SSL)
     configured = receiving.urls(topology.servers, variant)
-    return Receiver(run_dir / "logs" / node.name, run_dir / "keys", topology.servers, configured)
+    logs_dir, keys_dir = run_dir / "logs" / node.name, run_dir / "keys"
+    receiver = Receiver(logs_dir, keys_dir, topology.servers, configured)
+    receiver.keep_time()
+    return receiver
 
 
 def _stubs(topology: Topology) -> Stubs | None:
@@ -166,6 +189,10 @@ class _Greeter:
 
             plan = self._plans[listed.tls]
             return ftps.FtpsTalk(connection, listed, plan, self._keys_dir, self._node, self._shared)
+        if listed.name == ADMINISTRATION:
+            from lab.ibm.receiver.administration import AdministrationTalk
+
+            return AdministrationTalk(connection, self._shared)
         # Of HTTP in clear there is no context.
         return Conversation(connection, listed, self._contexts.get(listed.tls), self._shared)
 
@@ -190,7 +217,7 @@ class Server:
         """Serve whoever calls, while the ``with`` block runs."""
         wake, waker = socket.socketpair()
         with wake, waker:
-            self._acceptor = _SmallThread(
+            self._acceptor = SmallThread(
                 name="sdc", target=self._accept, args=(listeners, wake), daemon=True
             )
             self._acceptor.start()
@@ -245,7 +272,7 @@ class Server:
         connection.setblocking(True)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         talk = self._greet(connection, listed)
-        thread = _SmallThread(name="sdc-caller", target=self._serve, args=(talk,), daemon=True)
+        thread = SmallThread(name="sdc-caller", target=self._serve, args=(talk,), daemon=True)
         thread.stack_bytes = talk.stack_bytes
         with self._lock:
             self._live[talk] = thread
@@ -284,19 +311,3 @@ class Server:
             raise DaemonError(
                 "sdc", f"{count(len(stuck), 'thread')} did not end within {_END_S:g} s"
             )
-
-
-class _SmallThread(threading.Thread):
-    """A thread with a small stack: the lab locks its memory, so every page of it is paid for.
-
-    Nothing that a caller sends may decide how deep its thread calls: see ``nesting``.
-    """
-
-    stack_bytes = STACK_BYTES
-
-    def start(self) -> None:
-        before = threading.stack_size(self.stack_bytes)
-        try:
-            super().start()
-        finally:
-            threading.stack_size(before)

@@ -24,6 +24,7 @@ from lab.ibm import authority, tls
 from lab.ibm.conversation import Conversation
 from lab.ibm.errand_desk import ErrandDesk
 from lab.ibm.ledger import open_ledger
+from lab.ibm.receiver.administration import AdministrationTalk
 from lab.ibm.receiver.desk import Receiver
 from lab.ibm.receiver.store import STORE_BYTES
 from lab.ibm.server import Server
@@ -50,6 +51,8 @@ class LoneSite:
     """Of each site."""
     clear_url: str
     """By HTTP: the configuration and fixes alone."""
+    administration_url: str
+    """For the same as the methods of ``receiver``."""
     ca_file: Path
     configuration_key: Path
     """With which the configuration's signature is checked (PEM)."""
@@ -84,9 +87,9 @@ def receiving(
     if not (keys_dir / CERTIFICATE_FILE).exists():
         authority.issue_for((NAME, *ADDRESSES), keys_dir)
     with contextlib.ExitStack() as stack:
-        places = [(address, 0) for address in (*ADDRESSES, ADDRESSES[0])]
-        *sites, clear = listening.by_tcp(NAME, places, _BACKLOG, "let one of the others end first")
-        for listener in (*sites, clear):
+        places = [(address, 0) for address in (*ADDRESSES, ADDRESSES[0], ADDRESSES[0])]
+        *sites, clear, office = listening.by_tcp(NAME, places, _BACKLOG, "let others end first")
+        for listener in (*sites, clear, office):
             stack.enter_context(listener)
         listed = {
             one: _listed(one, Speaks.https, does) for one, does in zip(sites, serves, strict=True)
@@ -101,22 +104,27 @@ def receiving(
             clock=clock,
             store_bytes=store_bytes,
         )
+        if clock is time.time:
+            receiver.keep_time()
+        listed[office] = _listed(office, Speaks.http, ())
         ledger = stack.enter_context(open_ledger(logs_dir / "ledger.jsonl"))
         key_log = stack.enter_context(tls.KeyLog(os.fspath(keys_dir)))
         contexts = tls.inner_contexts(NAME, os.fspath(keys_dir / CERTIFICATE_FILE), key_log)
         shared = Shared(ledger, key_log, None, limits or Limits(), _errand_desk, lambda: receiver)
         stack.callback(receiver.close)
-        server = Server(
-            NAME,
-            shared,
-            lambda caller, at: Conversation(
-                caller, at, contexts if at.speaks is Speaks.https else None, shared
-            ),
-        )
+
+        def greet(caller: socket.socket, at: ListedServer) -> Conversation | AdministrationTalk:
+            if at is listed[office]:
+                return AdministrationTalk(caller, shared)
+            encrypted = contexts if at.speaks is Speaks.https else None
+            return Conversation(caller, at, encrypted, shared)
+
+        server = Server(NAME, shared, greet)
         stack.enter_context(server.accepting(listed))
         yield LoneSite(
             url=urls[0],
             urls=urls,
+            administration_url=f"http://{ADDRESSES[0]}:{office.getsockname()[1]}/administration",
             clear_url=f"http://{ADDRESSES[0]}:{clear.getsockname()[1]}",
             ca_file=keys_dir / authority.CA_FILE,
             configuration_key=keys_dir / authority.CONFIGURATION_FILES[1],

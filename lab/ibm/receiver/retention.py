@@ -16,15 +16,17 @@ DATA_S = 3 * DAY_S
 
 def purge(store: Store, now: float) -> int:
     """Delete what is due, and say how many messages and files that were; each is in ``removals``."""
+    # The sums are those of next_due, to the last bit.
     reports = store.read(
-        "SELECT * FROM reports WHERE kind = ? AND content IS NOT NULL AND closed <= ?",
+        "SELECT * FROM reports WHERE kind = ? AND content IS NOT NULL AND closed + ? <= ?",
         PROBLEM,
-        now - REPORT_S,
+        REPORT_S,
+        now,
     )
     for row in reports:
         _note(store, PROBLEM, row["system"], row["report"], "", row["received"], now)
         store.write("UPDATE reports SET content = NULL WHERE n = ?", row["n"])
-    uploads = store.read("SELECT * FROM uploads WHERE since <= ?", now - DATA_S)
+    uploads = store.read("SELECT * FROM uploads WHERE since + ? <= ?", DATA_S, now)
     for row in uploads:
         _note(store, "data", row["system"], row["report"], row["name"], row["since"], now)
         store.write("DELETE FROM parts WHERE upload = ?", row["n"])

@@ -36,12 +36,12 @@ def test_the_deepest_that_is_taken_needs_no_more_than_the_servers_stack() -> Non
     # In a process of its own: what fails here is a segmentation fault.
     program = """
 import threading
-from lab.ibm import nesting, server
+from lab.ibm import nesting, threads
 from lab.ibm.answers import HEARTBEAT_BYTES
 
 deep = b'{"a":[' * (nesting.DEEPEST // 2 - 1) + b"]}" * (nesting.DEEPEST // 2 - 1)
 body = b"[" + b",".join([deep] * (HEARTBEAT_BYTES // (len(deep) + 1))) + b"]"
-thread = server._SmallThread(target=lambda: print(len(nesting.parse(body))))
+thread = threads.SmallThread(target=lambda: print(len(nesting.parse(body))))
 thread.start()
 thread.join()
 """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,18 @@ def curl(site: LoneSite, *arguments: str) -> tuple[int, dict[str, Any]]:
     )  # fmt: skip
     body, _, status = done.stdout.rpartition("\n")
     return int(status), json.loads(body)
+
+
+def asked(site: LoneSite, method: str, target: str, content: object) -> dict[str, Any]:
+    """What the first site answers to a request that nobody authenticates."""
+    host = site.url.removeprefix("https://")
+    context = ssl.create_default_context(cafile=site.ca_file)
+    connection = HTTPSConnection(host, timeout=20, context=context)
+    with contextlib.closing(connection):
+        head = {"Content-Type": "application/json"}
+        connection.request(method, f"/service/{target}", json.dumps(content), head)
+        told: dict[str, Any] = json.loads(connection.getresponse().read())
+        return told
 
 
 def put(content: object) -> tuple[str, ...]:
