@@ -1,0 +1,240 @@
+"""Activation, connectivity test, fixes and access keys, by the commands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lab.agent import activation, commands
+from lab.agent.access_key import AccessKeys
+from lab.agent.fixes import Fixes
+from lab.agent.inquiry import NotGiven
+from lab.errors import LabError, PathError, UsageError
+from lab.ibm import errands
+from tests.unit.agent.examples import MACHINE, NAME
+from tests.unit.agent.lives import DAY, AgentLife
+
+SHUT = "https://127.0.0.1:9"
+
+
+def write(alive: AgentLife, *urls: str, top: str = "", servers: str = "") -> None:
+    """A configuration file for the commands."""
+    told = json.dumps([*(urls or alive.site.urls)])
+    machine = "".join(f'{key} = "{value}"\n' for key, value in MACHINE.items())
+    (alive.folder / "agent.toml").write_text(
+        f'state = "agent"\nca_file = "{alive.site.ca_file}"\n'
+        f'configuration_key = "{alive.site.configuration_key}"\n{top}\n[[machines]]\n{machine}'
+        f"[servers]\nenrolment = {told}\n{servers}"
+    )
+
+
+def lab_agent(alive: AgentLife, *words: str) -> int:
+    return commands.main([*words, "--settings", str(alive.folder / "agent.toml")])
+
+
+def read(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_activation_shows_the_test_and_registers(
+    alive: AgentLife, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E-12."""
+    write(alive)
+    assert lab_agent(alive, "activate") == 0
+    assert "Performing Connectivity Test ... SUCCESS\n" in capsys.readouterr().out
+    assert [t.kind for t in alive.site.transactions] == ["service: enrolment", "service: heartbeat"]
+    assert lab_agent(alive, "status", "--json") == 0
+    assert read(capsys)["activated"] is True
+    assert lab_agent(alive, "deactivate") == 0
+    assert lab_agent(alive, "serve") == 1
+    assert "not activated" in capsys.readouterr().err
+
+
+def test_activation_without_a_way_registers_nothing(
+    alive: AgentLife, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E-12."""
+    write(alive, SHUT)
+    assert lab_agent(alive, "activate") == 1
+    told = capsys.readouterr()
+    assert "Performing Connectivity Test ... FAILURE\n" in told.out
+    assert "SUCCESS" not in told.out
+    assert "the service is not registered" in told.err
+    assert "connection refused" in told.err
+    assert lab_agent(alive, "serve") == 1
+    assert lab_agent(alive, "queue", "--json") == 0
+    assert [entry["kind"] for entry in read(capsys)["waiting"]] == ["enrolment"]
+
+
+@pytest.mark.parametrize("vendor", ["Bull", "Hitachi", ""])
+@pytest.mark.parametrize("command", ["activate", "enrol", "heartbeat", "test", "configuration"])
+def test_a_system_of_another_vendor_sends_nothing(
+    alive: AgentLife, capsys: pytest.CaptureFixture[str], vendor: str, command: str
+) -> None:
+    """E-17: 0 packets."""
+    write(alive, top=f'vendor = "{vendor}"', servers=f'configuration = ["{alive.site.url}"]\n')
+    connected: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("socket.socket.connect", lambda *a: connected.append(a))
+        assert lab_agent(alive, command) == 2
+    assert connected == []
+    assert "does not activate" in capsys.readouterr().err
+    assert alive.site.transactions == ()
+
+
+def test_the_test_tries_every_address_by_each_way(
+    alive: AgentLife, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E-13, F-12, F-13: one is shut, calls home work, and the test fails."""
+    write(alive)
+    assert lab_agent(alive, "enrol") == 0
+    capsys.readouterr()
+    assert lab_agent(alive, "test", "--json") == 0
+    told = read(capsys)
+    assert told["passed"] is True
+    assert [(r["server"], r["address"]) for r in told["results"]] == [
+        (alive.site.urls[0], ""), (alive.site.urls[0], "127.0.0.1"),
+        (alive.site.urls[1], ""), (alive.site.urls[1], "127.0.0.2"),
+    ]  # fmt: skip
+
+    write(alive, alive.site.url, SHUT)
+    with (alive.folder / "agent.toml").open("a") as file:
+        file.write('[[ways]]\nname = "internet"\nkind = "direct"\n')
+        file.write('[[ways]]\nname = "slot"\nkind = "proxy"\nurl = ""\n')
+    assert lab_agent(alive, "heartbeat") == 0
+    capsys.readouterr()
+    assert lab_agent(alive, "test", "--json") == 1
+    told = read(capsys)
+    failed = [(r["way"], r["server"], r["why"]) for r in told["results"] if not r["reached"]]
+    assert [(way, server) for way, server, _ in failed] == [
+        ("internet", SHUT), ("internet", SHUT), ("slot", ""),
+    ]  # fmt: skip
+    assert "connection refused" in failed[0][2]
+    assert "not configured" in failed[2][2]
+
+
+def test_two_ibm_ids_go_with_the_enrolment(alive: AgentLife) -> None:
+    """E-18."""
+    agent = alive.agent(alive.settings(ibm_ids=["a@example.com", "b@example.com"]))
+    assert agent.beat().kept == 0
+    store = alive.site.receiver._store
+    with store.transaction():
+        row = store.one("SELECT ibm_ids FROM systems")
+    assert row is not None
+    assert json.loads(row["ibm_ids"]) == ["a@example.com", "b@example.com"]
+
+
+def test_a_fix_is_fetched_anonymously_once_the_machine_is_enrolled(
+    alive: AgentLife, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """OUT-41, OUT-42."""
+    write(alive, servers=f'fix = ["{alive.site.clear_url}"]\n')
+    assert lab_agent(alive, "fix", "--json") == 0
+    assert alive.site.transactions[0].kind == "service: enrolment"
+    (name,) = read(capsys)["fixes"]
+    assert lab_agent(alive, "fix", name) == 0
+    fetched = alive.site.transactions[-1]
+    assert fetched.kind == "service: fix"
+    assert fetched.authenticated_as == ""
+    assert alive.site.clear_url.endswith(f":{fetched.server_port}")
+    stored = alive.folder / "agent" / "fixes" / errands.FIX
+    assert stored.read_bytes() == errands.fix(errands.FIX)
+    assert lab_agent(alive, "fix", "no/such") == 2
+
+
+def test_no_enrolment_no_fix(alive: AgentLife, capsys: pytest.CaptureFixture[str]) -> None:
+    """OUT-42."""
+    write(alive, SHUT, servers=f'fix = ["{alive.site.clear_url}"]\n')
+    assert lab_agent(alive, "fix") == 1
+    assert "is not enrolled, so it asks for no fix" in capsys.readouterr().err
+    assert alive.site.transactions == ()
+
+
+def test_a_fix_with_another_content_is_not_kept(alive: AgentLife) -> None:
+    """OUT-41."""
+    agent = alive.agent()
+    agent.beat()
+    fixes = Fixes(agent.state)
+    with agent.courier.trip() as trip:
+        (path,) = fixes.offered(agent.machine, trip.roads)
+        with pytest.raises(NotGiven, match="and IBM said"):
+            fixes.fetch(path, "0" * 64, trip.roads)
+    assert not fixes.folder.exists()
+
+
+def test_a_key_that_cannot_be_renewed_is_kept_and_told(alive: AgentLife) -> None:
+    """E-19."""
+    agent = alive.agent()
+    agent.beat()
+    with agent.courier.trip() as trip:
+        assert AccessKeys(agent.state).update(agent.machine, trip.roads)
+        assert not AccessKeys(agent.state).update(agent.machine, trip.roads), "not near"
+    before = AccessKeys(agent.state).all()
+    alive.pass_time(151 * DAY)
+    cut_off = alive.agent(alive.settings(urls=[SHUT]))
+    with cut_off.courier.trip() as trip, pytest.raises(NotGiven):
+        AccessKeys(cut_off.state).update(cut_off.machine, trip.roads)
+    assert AccessKeys(cut_off.state).all() == before
+    alert = cut_off.state.alerts.all()[f"access-key-{NAME}"]
+    assert "the old one is kept" in alert["message"]
+    with agent.courier.trip() as trip:
+        assert AccessKeys(agent.state).update(agent.machine, trip.roads)
+    assert AccessKeys(agent.state).all() != before
+    assert agent.state.alerts.all() == {}
+
+
+def test_a_command_that_cannot_send_says_that_it_is_queued(
+    alive: AgentLife, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(alive, SHUT)
+    assert lab_agent(alive, "problem", "--reference-code", "B3036620", "--json") == 1
+    told = capsys.readouterr()
+    assert not any(each["acknowledged"] for each in json.loads(told.out)["reports"])
+    assert "is queued" in told.err
+    write(alive)
+    assert lab_agent(alive, "queue", "--send") == 0
+    assert [t.kind for t in alive.accepted].count("service: problem") == 1
+    assert lab_agent(alive, "ledger", "--json") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["problem", "--reference-code", ""], "no reference code"),
+        (["problem", "--reference-code", "B1", "--severity", "9"], "severity 9"),
+        (["heartbeat", "--reason", "problem"], "does not connect for 'problem' with a heartbeat"),
+        (["heartbeat", "--machine", "nobody"], "there is no machine 'nobody'"),
+        (["upload", "no-problem", "/etc/passwd"], "no problem 'no-problem' was reported"),
+    ],
+)
+def test_wrong_use_says_what_is_right(
+    alive: AgentLife, capsys: pytest.CaptureFixture[str], words: list[str], why: str
+) -> None:
+    write(alive)
+    assert lab_agent(alive, *words) == 2
+    assert why in capsys.readouterr().err
+    assert alive.site.transactions == ()
+
+
+def test_a_customers_file_cannot_be_uploaded(alive: AgentLife) -> None:
+    """E-11."""
+    agent = alive.agent()
+    entry = agent.reports.problem(agent.machine, {"reference_code": "B1"})
+    for name in ("passwd", "orders.db", "../hmc.eed", "hmc.eed/x"):
+        with pytest.raises(UsageError, match="sends no file"):
+            agent.reports.data(agent.machine, entry.report, name, b"canary")
+
+
+def test_there_is_no_command_that_sets_a_password() -> None:
+    """E-10."""
+    assert not [name for name in commands.COMMANDS if "password" in name or "reset" in name]
+
+
+def test_activation_is_asked_for_by_its_error(alive: AgentLife) -> None:
+    with pytest.raises(PathError) as refused:
+        activation.check_activated(alive.agent().state)
+    assert isinstance(refused.value, LabError)
+    assert "lab agent activate" in refused.value.hint
