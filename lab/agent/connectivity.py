@@ -68,7 +68,9 @@ class ConnectivityTest:
         """Every server once, and what it is for."""
         uses: dict[str, list[str]] = {}
         for errand, urls in self._state.directory.lists().items():
-            for url in urls:
+            # HTTP that is a backup only stays one (OUT-32).
+            safe = [url for url in urls if not ServerUrl(url, may_be_clear=True).clear]
+            for url in safe or urls:
                 uses.setdefault(url, []).append(errand)
         return [
             (ServerUrl(url, may_be_clear={*errands} <= DOWNLOADS), tuple(errands))
