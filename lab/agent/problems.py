@@ -22,10 +22,11 @@ class Problems:
         return members if isinstance(members, dict) else {}
 
     def note(self, report: str, **members: object) -> None:
-        """Add to what is known of a problem; raises StorageError."""
-        known = self.all()
-        before = known.get(report, {})
-        after = {**before, **members}
-        if after != before:
-            storage.make_folder(self.path.parent)
-            storage.write_json(self.path, {**known, report: after})
+        """Add to what is known of a problem, whoever else adds something; raises StorageError."""
+        storage.make_folder(self.path.parent)
+        with storage.locked(self.path.with_suffix(".lock")):
+            known = self.all()
+            before = known.get(report, {})
+            after = {**before, **members}
+            if after != before:
+                storage.write_json(self.path, {**known, report: after})

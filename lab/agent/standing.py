@@ -79,6 +79,10 @@ class Standing:
                 self._events.open()
                 stack.callback(self._events.close)
             wake = stack.enter_context(self._signals())
+            if state.settings.web is not None:
+                from lab.agent.web.interface import interface  # Few agents have one.
+
+                stack.enter_context(interface(state))
             state.book.note("started", pid=os.getpid())
             state.tell("the service runs")
             self._loop(wake)

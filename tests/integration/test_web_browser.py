@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from lab.agent.web import certificate, listening
+from lab.agent.web.accounts import Accounts
+from lab.agent.web.administered import AdministeredAgent
 from lab.agent.web.desk import Desk
-from lab.agent.web.sheet import Demand, Place
+from lab.agent.web.sheet import Administered, Demand, Place
+from tests.unit.agent.lives import life
 from tests.unit.web.office import PASSWORD, SYSTEM, USER, MadeUpAccounts, MadeUpAgent
 
 DEADLINE_MS = 60_000.0
@@ -35,14 +39,20 @@ class Office:
     accounts: MadeUpAccounts
 
 
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    agent, accounts = MadeUpAgent(), MadeUpAccounts()
+@contextmanager
+def _served(agent: Administered, accounts: Accounts, folder: Path) -> Iterator[str]:
     desk = Desk(agent, accounts, (), time.monotonic, print)
-    tls = listening.context(*certificate.kept(tmp_path / "web", ("localhost", "127.0.0.1")))
+    tls = listening.context(*certificate.kept(folder / "web", ("localhost", "127.0.0.1")))
     socket = listening.listener("127.0.0.1", 0)
     url = f"https://127.0.0.1:{socket.getsockname()[1]}/esa"
     with listening.serving(desk, tls, socket):
+        yield url
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    agent, accounts = MadeUpAgent(), MadeUpAccounts()
+    with _served(agent, accounts, tmp_path) as url:
         yield Office(url, agent, accounts)
 
 
@@ -129,6 +139,35 @@ def test_a_person_walks_the_pages(
     _heading(page, "Log in")
     page.goto(f"{office.url}/logs")
     _heading(page, "Log in")
+
+
+def test_a_real_agents_pages(page: Page, console: list[str], tmp_path: Path) -> None:
+    """Enrolled at a receiver on loopback, with one problem reported, and one that waits."""
+    with life(tmp_path) as lived:
+        worker = lived.agent()
+        worker.beat()
+        told = {"reference_code": "B3036620", "severity": 1, "text": "fan 3 has stopped"}
+        worker.reports.problem(worker.machine, told)
+        worker.courier.send()
+        worker.reports.problem(worker.machine, {**told, "reference_code": "B1817201"})
+        agent = AdministeredAgent(worker.state, lambda: None)
+        with _served(agent, MadeUpAccounts(), tmp_path) as url:
+            office = Office(url, MadeUpAgent(), MadeUpAccounts())
+            _log_in(page, office)
+            _heading(page, Place.status.heading)
+            broken = {}
+            for place in Place:
+                page.goto(f"{url}/{place}")
+                _heading(page, place.heading)
+                page.screenshot(path=tmp_path / f"{place}.png", full_page=True)
+                broken[place] = _broken_rules(page)
+            page.goto(f"{url}/problems")
+            for text in ("B3036620", "B1817201", "queued", "open", "PMH"):
+                expect(page.locator("main table")).to_contain_text(text)
+            page.goto(f"{url}/requests")
+            expect(page.locator("main tbody tr")).to_have_count(1)
+    assert {place: found for place, found in broken.items() if found} == {}
+    assert console == []
 
 
 def test_a_demand_reaches_the_agent(page: Page, office: Office) -> None:

@@ -18,7 +18,7 @@ from lab.agent.web.admission import (
     new_visitor,
     same,
 )
-from lab.agent.web.exchange import Unfit, WebReply, WebRequest
+from lab.agent.web.exchange import WebRefusal, WebReply, WebRequest
 from lab.agent.web.sheet import PATH, Administered, Demand, NotToBeHad, Place, Shown, Tone
 from lab.errors import LabError
 
@@ -63,7 +63,7 @@ class Desk:
     def answer(self, request: WebRequest) -> WebReply:
         try:
             return self._answer(request)
-        except Unfit as unfit:
+        except WebRefusal as unfit:
             page = pages.message_page(
                 unfit.title, unfit.text, self._agent.system, self._reader(request)
             )
@@ -128,7 +128,7 @@ class Desk:
         assert session is not None  # else the form was not trusted
         demand = next((each for each in Demand if each == form.get("demand")), None)
         if demand is None:
-            raise Unfit(400, "Not understood", "There is no such demand.")
+            raise WebRefusal(400, "Not understood", "There is no such demand.")
         try:
             session.notice = Shown(self._agent.demand(demand), Tone.good)
         except NotToBeHad as error:
@@ -139,17 +139,17 @@ class Desk:
     def _trusted_form(self, session: WebSession | None, request: WebRequest) -> dict[str, str]:
         """The fields of a form of this session, and of no other site's."""
         if session is None:
-            raise Unfit(403, "Not logged in", "The session has ended. Log in, and try again.")
+            raise WebRefusal(403, "Not logged in", "The session has ended. Log in, and try again.")
         form = self._own_form(request)
         if not same(form.get("token", ""), session.token):
-            raise Unfit(403, "Not from this page", "The form is not one of this session's.")
+            raise WebRefusal(403, "Not from this page", "The form is not one of this session's.")
         return form
 
     @staticmethod
     def _own_form(request: WebRequest) -> dict[str, str]:
         """What browsers say of who sent a form (Fetch Metadata), before anything else is looked at."""
         if request.fields.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            raise Unfit(403, "Not from this page", "Another site sent this form.")
+            raise WebRefusal(403, "Not from this page", "Another site sent this form.")
         return request.form()
 
     def _form(
@@ -216,7 +216,7 @@ class Desk:
         if not password:  # the service `login` lets accounts without a password in, at the console
             return "no password was given"
         if not self._asking.acquire(blocking=False):
-            raise Unfit(
+            raise WebRefusal(
                 503,
                 "Busy",
                 "Others are logging in just now. Try again in a few seconds.",
@@ -244,7 +244,7 @@ def _only(request: WebRequest, *methods: str) -> None:
     if request.method not in methods:
         allowed = ", ".join(methods)
         text = f"This address takes {allowed}."
-        raise Unfit(405, "Not possible", text, ("Allow", allowed))
+        raise WebRefusal(405, "Not possible", text, ("Allow", allowed))
 
 
 def _place(path: str) -> Place:
@@ -254,7 +254,7 @@ def _place(path: str) -> Place:
     for place in Place:
         if path == f"{PATH}/{place}":
             return place
-    raise Unfit(404, "Not found", "There is no such page.")
+    raise WebRefusal(404, "Not found", "There is no such page.")
 
 
 def _known_place(name: str) -> Place:

@@ -75,10 +75,10 @@ class WebRequest:
         return ""
 
     def form(self) -> dict[str, str]:
-        """The fields of a form; raises Unfit for anything else."""
+        """The fields of a form; raises WebRefusal for anything else."""
         kind = self.fields.get("content-type", "").partition(";")[0].strip().lower()
         if kind != _FORM:
-            raise Unfit(415, "Not a form", f"This address takes {_FORM}.")
+            raise WebRefusal(415, "Not a form", f"This address takes {_FORM}.")
         return _parsed(self.body.decode("utf-8", "replace"))
 
 
@@ -109,7 +109,7 @@ class WebReply:
         return head if head_only else head + self.content
 
 
-class Unfit(Exception):
+class WebRefusal(Exception):
     """A request that is refused, and the page that says so. Not a LabError: it never leaves the desk."""
 
     def __init__(self, status: int, title: str, text: str, *fields: tuple[str, str]) -> None:

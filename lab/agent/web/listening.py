@@ -124,7 +124,10 @@ class _Server:
             self._room.release()
             self._stopping.wait(1.0)
             return
-        caller = WebCaller(connection, str(address[0]), self._desk, self._tls)
+        peer = str(address[0]).removeprefix(
+            "::ffff:"
+        )  # IPv4 at a socket of both (RFC 4291 2.5.5.2)
+        caller = WebCaller(connection, peer, self._desk, self._tls)
         thread = threading.Thread(
             name="web-caller", target=self._serve, args=(caller,), daemon=True
         )
