@@ -10,11 +10,25 @@ import pytest
 from tests.unit.ibm.receiver.asking import Desk, Machine
 
 
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every receiver of a test is closed at the end, also one of a desk that the test has made itself."""
+    opened = []
+    begin = Desk.open
+
+    def noted(desk: Desk) -> None:
+        begin(desk)
+        opened.append(desk.receiver)
+
+    monkeypatch.setattr(Desk, "open", noted)
+    yield
+    for receiver in opened:
+        receiver.close()
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.receiver.close()
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
 
 
 @pytest.fixture

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from lab.topology.servers import Speaks
-from tests.unit.ibm.receiver.asking import HEARTBEAT, PROBLEM, Desk, Machine, said, server
+from tests.unit.ibm.receiver.asking import (
+    HEARTBEAT,
+    PROBLEM,
+    Desk,
+    Machine,
+    enrolment,
+    said,
+    server,
+)
 
 
 def test_the_first_request_of_a_connection_authenticates_it(desk: Desk, machine: Machine) -> None:
@@ -71,6 +79,7 @@ def test_in_clear_there_are_downloads_only_and_no_passwords(tmp_path: Path) -> N
         assert clear.get(target, machine.auth).status == 403
     assert clear.get("configuration", machine.auth).status == 403
     assert clear.put("heartbeats/h1", HEARTBEAT, machine.auth).status == 403
+    assert clear.put("enrolments/e2", enrolment(serial="21ABCDF")).status == 403
 
 
 def test_each_server_does_what_the_papers_list(tmp_path: Path) -> None:

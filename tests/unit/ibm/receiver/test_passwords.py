@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.ibm.receiver import told_secrets
 from lab.ibm.receiver.credentials import DAY_S, OLDEST_S
+from lab.ibm.receiver.desk import KEY_FILE, STORE_FILE
 from tests.unit.ibm.receiver.asking import HEARTBEAT, Desk, Machine, offered, said
 
 
@@ -120,6 +122,24 @@ def test_change_now_is_done_once(desk: Desk, machine: Machine) -> None:
     assert offered(machine.get("fixes")) == change
     new = Machine(desk, machine.id, change)
     assert offered(new.get("fixes")) == ""
+
+
+def test_whoever_looks_for_passwords_knows_them_all(desk: Desk, machine: Machine) -> None:
+    """Also those of before a reset, and one that was offered and not used."""
+    said_to_the_machine = [machine.password]
+    desk.receiver.change_password_now(machine.id)
+    said_to_the_machine.append(offered(machine.get("fixes")))
+    key = said(machine.get("access-key"))["key"]
+    desk.receiver.reset(machine.id)
+    again = desk.enrolled()
+    desk.receiver.change_password_now(machine.id)
+    said_to_the_machine += [again.password, offered(again.get("fixes"))]
+    desk.receiver.close()
+
+    store, keys = desk.folder / "logs" / STORE_FILE, desk.folder / "keys" / KEY_FILE
+    known = [secret.reveal() for _, secret in told_secrets.told(store, keys)]
+    assert {*said_to_the_machine, key} <= {*known}
+    assert [*told_secrets.told(desk.folder / "none", keys)] == []
 
 
 class Agent:
