@@ -12,7 +12,7 @@ from lab.ibm.receiver.reports import pmh
 from lab.ibm.receiver.store import Store
 
 _HELD = (
-    "(SELECT coalesce(sum(bytes), 0) FROM reports WHERE system = id AND content IS NOT NULL)"
+    "(SELECT coalesce(sum(bytes), 0) FROM reports WHERE system = id)"
     " + (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE system = id AND since IS NOT NULL)"
 )
 

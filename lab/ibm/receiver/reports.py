@@ -92,8 +92,10 @@ def close(store: Store, number: str, now: float) -> None:
 def check_room(store: Store, system: str, size: int) -> None:
     """NotDone with 507 where a machine would have more in the store than it may."""
     row = store.one(
-        "SELECT (SELECT coalesce(sum(bytes), 0) FROM reports WHERE system = ?1 AND content IS NOT NULL)"
-        " + (SELECT coalesce(sum(bytes), 0) FROM uploads WHERE system = ?1 AND since IS NOT NULL)",
+        "SELECT (SELECT coalesce(sum(bytes), 0) FROM reports INDEXED BY reports_held"
+        " WHERE system = ?1)"
+        " + (SELECT coalesce(sum(bytes), 0) FROM uploads INDEXED BY uploads_held"
+        " WHERE system = ?1 AND since IS NOT NULL)",
         system,
     )
     assert row is not None, "a sum is a row"

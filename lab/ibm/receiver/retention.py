@@ -18,15 +18,19 @@ def purge(store: Store, now: float) -> int:
     """Delete what is due, and say how many messages and files that were; each is in ``removals``."""
     # The sums are those of next_due, to the last bit.
     reports = store.read(
-        "SELECT * FROM reports WHERE kind = ? AND content IS NOT NULL AND closed + ? <= ?",
-        PROBLEM,
+        "SELECT n, system, report, received FROM reports INDEXED BY reports_closed"
+        " WHERE content IS NOT NULL AND closed IS NOT NULL AND closed + ? <= ?",
         REPORT_S,
         now,
     )
     for row in reports:
         _note(store, PROBLEM, row["system"], row["report"], "", row["received"], now)
-        store.write("UPDATE reports SET content = NULL WHERE n = ?", row["n"])
-    uploads = store.read("SELECT * FROM uploads WHERE since + ? <= ?", DATA_S, now)
+        store.write("UPDATE reports SET content = NULL, bytes = 0 WHERE n = ?", row["n"])
+    uploads = store.read(
+        "SELECT * FROM uploads INDEXED BY uploads_since WHERE since IS NOT NULL AND since + ? <= ?",
+        DATA_S,
+        now,
+    )
     for row in uploads:
         _note(store, "data", row["system"], row["report"], row["name"], row["since"], now)
         store.write("DELETE FROM parts WHERE upload = ?", row["n"])
@@ -39,10 +43,11 @@ def purge(store: Store, now: float) -> int:
 def next_due(store: Store) -> float | None:
     """When something will have to be deleted; None if nothing will."""
     row = store.one(
-        "SELECT min(due) FROM (SELECT min(closed) + ? AS due FROM reports WHERE kind = ? AND"
-        " content IS NOT NULL UNION ALL SELECT min(since) + ? FROM uploads)",
+        "SELECT min(due) FROM (SELECT min(closed) + ? AS due FROM reports INDEXED BY reports_closed"
+        " WHERE content IS NOT NULL AND closed IS NOT NULL"
+        " UNION ALL SELECT min(since) + ? FROM uploads INDEXED BY uploads_since"
+        " WHERE since IS NOT NULL)",
         REPORT_S,
-        PROBLEM,
         DATA_S,
     )
     return None if row is None else row[0]

@@ -51,6 +51,12 @@ CREATE TABLE IF NOT EXISTS removals (
   report TEXT NOT NULL, name TEXT NOT NULL, stored REAL NOT NULL, removed REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS acts (
   n INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS orders ON systems (fix_order);
+CREATE INDEX IF NOT EXISTS reports_held ON reports (system, bytes);
+CREATE INDEX IF NOT EXISTS reports_closed ON reports (closed)
+  WHERE content IS NOT NULL AND closed IS NOT NULL;
+CREATE INDEX IF NOT EXISTS uploads_held ON uploads (system, bytes) WHERE since IS NOT NULL;
+CREATE INDEX IF NOT EXISTS uploads_since ON uploads (since) WHERE since IS NOT NULL;
 COMMIT;
 """
 

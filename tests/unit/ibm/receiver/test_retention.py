@@ -37,6 +37,7 @@ def test_a_report_goes_60_days_after_its_problem_was_closed(
     assert desk.receiver.purge() == 1
     assert text_of_problem(desk) is None
     assert desk.receiver.purge() == 0
+    assert desk.receiver.listing("machines")[0]["held_bytes"] == 0, "there is room for others"
 
     (removal,) = desk.receiver.listing("removals")
     assert (removal["what"], removal["report"]) == ("problem", "p1")

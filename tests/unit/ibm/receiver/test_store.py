@@ -217,3 +217,38 @@ def test_the_key_is_its_owners_only(desk: Desk, machine: Machine) -> None:
     path = desk.folder / "keys" / "receiver.key"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.stat().st_size == 32
+
+
+TABLES = "reports", "uploads", "parts", "systems"
+"""With many rows."""
+
+
+def test_no_request_looks_at_every_report(desk: Desk, machine: Machine) -> None:
+    """With 200 machines and a year, that would be 100,000 rows for each."""
+    machine.get("fixes")
+    with desk.receiver._store.transaction() as opened:
+        connection = opened._open
+    asked: list[str] = []
+    connection.set_trace_callback(asked.append)
+    fix = next(iter(said(machine.get("fixes"))["fixes"]))
+    machine.put("heartbeats/h1", HEARTBEAT)
+    machine.put("problems/p1", PROBLEM)
+    machine.put("problems/p1/data/d", declared(DATA))
+    machine.patch("problems/p1/data/d", 0, DATA)
+    machine.get("access-key")
+    desk.connection().get("configuration")
+    desk.connection().get(f"fixes/{fix}")
+    desk.receiver.keep_time()
+    desk.receiver.purge()
+    connection.set_trace_callback(None)
+
+    selects = {each for each in asked if each.startswith("SELECT")}
+    assert len(selects) > 14
+    for select in selects:
+        plan = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {select}")]
+        few = ("reports_closed", "uploads_since")
+        scans = [step for step in plan if step.startswith("SCAN") and not step.endswith(few)]
+        assert not [step for step in scans if step.split()[1] in TABLES], (select, plan)
+        if "sum(bytes)" in select:
+            assert any("COVERING INDEX reports_held" in step for step in plan), plan
+            assert any("INDEX uploads_held" in step for step in plan), plan
