@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,28 +36,39 @@ class Alerts:
 
     def sound(self, key: str, message: str, fix: str) -> bool:
         """Raise an alert, and tell of it if it is new or says something else; whether its key is new."""
-        known = self.all()
-        before = known.get(key)
-        if before is None or before.get("message") != message:
+        with self._alone():
+            known = self.all()
+            before = known.get(key)
+            if before is not None and before.get("message") == message:
+                return False
             since = before["since"] if before else self._now()
-            self._tell(f"{message}\n  hint: {fix}")
-            self._book.note("alert", key=key, message=message, fix=fix)
             self._store({**known, key: {"since": since, "message": message, "fix": fix}})
+        self._tell(f"{message}\n  hint: {fix}")
+        self._book.note("alert", key=key, message=message, fix=fix)
         return before is None
 
     def clear(self, key: str) -> bool:
         """It is over; whether there was one."""
-        known = self.all()
-        if key not in known:
+        if key not in self.all():
             return False
+        with self._alone():
+            known = self.all()
+            self._store({other: told for other, told in known.items() if other != key})
         self._book.note("alert-over", key=key)
-        self._store({other: told for other, told in known.items() if other != key})
         return True
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process or thread changes the alerts; without room for a lock: all the same."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(storage.StorageError):
+                storage.make_folder(self.path.parent)
+                stack.enter_context(storage.locked(self.path.with_suffix(".lock")))
+            yield
 
     def _store(self, alerts: dict[str, Any]) -> None:
         """On a full disk the alert has been told, and is raised again the next time."""
         try:
-            storage.make_folder(self.path.parent)
             storage.write_json(self.path, alerts)
         except storage.StorageError as error:
             self._tell(error.message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ MANY = 10_000
 
 
 class Book:
-    """The ledger of an agent, which several processes may write."""
+    """The ledger of an agent, which several processes and threads may write."""
 
     def __init__(
         self,
@@ -36,22 +37,27 @@ class Book:
         self._now = now
         self._waiting: list[bytes] = []
         self._file = -1
+        self._lock = threading.Lock()
 
     def note(self, event: str, **fields: object) -> None:
         """Add a line: what happened, when, and ``fields``; those that are empty are left out."""
         told = {key: value for key, value in fields.items() if value not in ("", None)}
         line = json.dumps({"time": round(self._now(), 6), "event": event, **told}) + "\n"
-        waited = bool(self._waiting)
-        self._waiting.append(line.encode())
-        try:
-            self._write()
-        except OSError as error:
-            del self._waiting[:-MANY]
-            if not waited:
-                self._tell(storage.cannot_write(self.path, error).message + "; its lines wait")
-        else:
-            if waited:
-                self._tell(f"{self.path} can be written again, and has every line")
+        told_now = ""
+        with self._lock:
+            waited = bool(self._waiting)
+            self._waiting.append(line.encode())
+            try:
+                self._write()
+            except OSError as error:
+                del self._waiting[:-MANY]
+                if not waited:
+                    told_now = storage.cannot_write(self.path, error).message + "; its lines wait"
+            else:
+                if waited:
+                    told_now = f"{self.path} can be written again, and has every line"
+        if told_now:
+            self._tell(told_now)
 
     def _write(self) -> None:
         if self._file < 0:

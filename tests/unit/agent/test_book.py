@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,19 @@ def test_a_part_of_a_line_that_found_no_room_is_no_line(
 
 def test_no_file_has_no_lines(tmp_path: Path) -> None:
     assert [*lines(tmp_path / "none")] == []
+
+
+def test_many_threads_write_each_line_once(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+
+    def write(number: int) -> None:
+        for each in range(40):
+            book.note(f"{number}-{each}")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    book.close()
+    assert sorted(events(book.path)) == sorted(f"{n}-{e}" for n in range(6) for e in range(40))
