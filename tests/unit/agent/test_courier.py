@@ -194,6 +194,9 @@ def test_an_agent_that_was_off_for_a_year_changes_its_password_first(alive: Agen
     alive.pass_time(400 * DAY)
     assert agent.beat().kept == 0
     assert [t.status for t in alive.site.transactions[2:]] == [403, 201]
+    assert {t.server_ip for t in alive.site.transactions} == {"127.0.0.1"}, (
+        "no other site is needed"
+    )
     assert agent.events("password-changed")
 
 

@@ -179,13 +179,19 @@ def test_the_service_does_not_run_before_the_activation(alive: AgentLife) -> Non
     assert alive.site.transactions == ()
 
 
-def program(alive: AgentLife, *words: str) -> subprocess.Popen[str]:
+@contextmanager
+def program(alive: AgentLife, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """It has ended at the end of the block, however that goes."""
     root = str(Path(lab.__file__).parents[1])
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "lab.agent", *words, "--settings", alive.folder / "agent.toml"],
         env={"PYTHONPATH": root, "PATH": os.environ["PATH"]},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    ) as popen:  # fmt: skip
+        try:
+            yield popen
+        finally:
+            popen.kill()
 
 
 def write_settings(alive: AgentLife, **more: str) -> None:
