@@ -24,6 +24,9 @@ def activate(state: AgentState, courier: Courier, say: Callable[[str], None]) ->
     (E-17), and PathError if a heartbeat does not arrive: then nothing is registered.
     """
     check_vendor(state)
+    if state.settings.hmc_managed:
+        say("No activation is needed: the HMC has this partition send its inventory (E-16)")
+        return
     reports = Reports(state)
     try:
         sent_for = [reports.regular(HEARTBEAT, machine) for machine in state.settings.machines]
@@ -68,8 +71,13 @@ def check_vendor(state: AgentState) -> None:
 
 
 def check_activated(state: AgentState) -> None:
-    """Raises PathError before the activation has succeeded."""
+    """Raises PathError before the activation has succeeded, UsageError where none is needed."""
     check_vendor(state)
+    if state.settings.hmc_managed:
+        raise UsageError(
+            "no service runs on a partition that an HMC manages (E-16)",
+            hint="the HMC calls `lab agent inventory`; else write hmc_managed = false",
+        )
     if not state.activated:
         raise PathError(
             "the agent is not activated, so the service is not registered",

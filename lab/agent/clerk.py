@@ -40,7 +40,10 @@ class Clerk:
         return 0
 
     def _deactivate(self) -> int:
+        from lab.agent.standing import wake
+
         self._say("deactivated" if activation.deactivate(self._state) else "it was not active")
+        wake(self._state)  # A service that runs ends.
         return 0
 
     def _enrol(self) -> int:
@@ -239,6 +242,9 @@ class Clerk:
                 each["pmh"] = pmh
         self._print({"reports": told})
         if not all(each["acknowledged"] for each in told):
+            from lab.agent.standing import wake
+
+            wake(self._state)  # A service that runs goes on trying.
             raise _not_done("not everything has arrived; what has not is queued", sent)
         return 0
 

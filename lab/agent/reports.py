@@ -61,6 +61,11 @@ class Reports:
 
         Raises UsageError for what makes no sense.
         """
+        if self._state.settings.hmc_managed:
+            raise UsageError(
+                "a partition that an HMC manages reports no hardware problems: the HMC does (S1)",
+                hint="report it there; else write hmc_managed = false",
+            )
         members = checked_problem(told)
         reason = reason_for(self._generation, str(told.get("reason", PROBLEM)), PROBLEM).name
         occurred = told.get("occurred", self._state.now())

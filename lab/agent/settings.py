@@ -48,7 +48,7 @@ WEB_PORT = 5024
 """E-01."""
 _KEYS = {
     "state", "vendor", "generation", "ca_file", "configuration_key", "ibm_ids", "events", "machine_files",
-    "machines", "ways", "servers", "schedule", "web", "retry", "ip",
+    "machines", "ways", "servers", "schedule", "web", "retry", "ip", "hmc_managed",
 }  # fmt: skip
 _OWN_ERRANDS = ("heartbeat", "performance", "access-key")
 ERRANDS = (*(str(kind) for kind in ErrandKind), *_OWN_ERRANDS)
@@ -123,6 +123,8 @@ class AgentSettings:
     schedule: Mapping[str, float]
     retry_s: float
     web: WebSetting | None
+    hmc_managed: bool
+    """Whether the system is a partition whose HMC does all but the software inventory (E-16)."""
     family: int
     """Of sockets: AF_UNSPEC, or AF_INET or AF_INET6 alone."""
 
@@ -187,6 +189,7 @@ class _Reading:
             schedule=MappingProxyType(dict(self._schedule())),
             retry_s=self._seconds("retry", self._members.get("retry", RETRY_S)),
             web=None if web is None else self._web(web),
+            hmc_managed=self._flag("hmc_managed"),
             family=self._family(),
         )
 
@@ -199,6 +202,12 @@ class _Reading:
             self._wrong(key, "is no text", f'write {key} = "..."')
             return default
         return value
+
+    def _flag(self, key: str) -> bool:
+        value = self._members.get(key, False)
+        if not isinstance(value, bool):
+            self._wrong(key, "is neither true nor false", f"write {key} = true")
+        return value is True
 
     def _path(self, key: str, *, needed: bool = False) -> Path | None:
         """Relative to the configuration file's folder."""

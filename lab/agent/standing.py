@@ -30,12 +30,29 @@ from lab.agent.state import SERVICE, AgentState
 from lab.errors import LabError, UsageError
 
 CONFIGURATION, ACCESS_KEY = "configuration", "access-key"
+LEAP_S = 60.0
+"""What two clocks that nobody sets may differ by."""
 _LONGEST_S = 30 * 86400.0
 """A wait that ends for nothing: select(2) takes no infinite one."""
 
 
 class _Stop(BaseException):
     """A signal ends the service in the middle of a sending; what is queued stays queued."""
+
+
+def wake(state: AgentState) -> bool:
+    """Have the service of a state folder look at once at what there is; whether there is one."""
+    lock = state.file(SERVICE)
+    if not lock.exists():
+        return False
+    with storage.locked(lock, wait=False) as nobodys:
+        if nobodys:
+            return False
+        try:
+            os.kill(int(lock.read_text()), signal.SIGHUP)
+        except (ValueError, ProcessLookupError, PermissionError):
+            return False
+    return True
 
 
 class Standing:
@@ -61,6 +78,7 @@ class Standing:
         self._retry_at = counted()
         """When what could not be done is tried again; at the beginning: what an earlier one left."""
         self._ended = self._interruptible = False
+        self._looked = state.now(), counted()
 
     def run(self) -> None:
         """Serve until a signal ends it. Raises LabError where it cannot even begin."""
@@ -99,9 +117,13 @@ class Standing:
             ready, _, _ = select.select(waited, [], [], min(self.wait_s(), _LONGEST_S))
             if wake in ready and b"h" in os.read(wake, 512):
                 self._retry_at = self._counted()
+            if not self._state.activated:
+                self._state.tell("the agent was deactivated")
+                self._ended = True
 
     def step(self) -> None:
         """Do what is to be done now: hear, collect, send."""
+        self._look_at_clock()
         before = len(self._state.spool)
         again = self._counted() >= self._retry_at
         if again:
@@ -119,6 +141,18 @@ class Standing:
             self._attempt("sending", self._go, asked)
         if self._failed or len(self._state.spool):
             self._retry_at = min(self._retry_at, self._counted() + self._state.settings.retry_s)
+
+    def _look_at_clock(self) -> None:
+        """Say that the machine's clock was set, if it was."""
+        wall, counted = self._state.now(), self._counted()
+        leapt = (wall - self._looked[0]) - (counted - self._looked[1])
+        self._looked = wall, counted
+        if abs(leapt) >= LEAP_S:
+            self._state.book.note("clock-leapt", seconds=round(leapt))
+            self._state.tell(
+                f"the machine's clock was set by {leapt:+.0f} s: nothing is lost, and regular tasks go on by "
+                "the time that has passed\n  hint: let NTP keep the clock, so that reports have true times"
+            )
 
     def wait_s(self) -> float:
         """How long there is nothing to do."""

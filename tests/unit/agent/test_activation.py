@@ -238,3 +238,18 @@ def test_activation_is_asked_for_by_its_error(alive: AgentLife) -> None:
         activation.check_activated(alive.agent().state)
     assert isinstance(refused.value, LabError)
     assert "lab agent activate" in refused.value.hint
+
+
+def test_a_partition_of_an_hmc_needs_no_activation(
+    alive: AgentLife, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E-16: the HMC has it send the inventory, and nothing else is sent."""
+    write(alive, top="hmc_managed = true")
+    assert lab_agent(alive, "activate") == 0
+    assert "No activation is needed" in capsys.readouterr().out
+    assert lab_agent(alive, "serve", "--activate") == 2
+    assert "no service runs on a partition" in capsys.readouterr().err
+    assert lab_agent(alive, "problem", "--reference-code", "B1") == 2
+    assert alive.site.transactions == ()
+    assert lab_agent(alive, "inventory") == 0
+    assert [t.kind for t in alive.accepted] == ["service: enrolment", "service: inventory"]

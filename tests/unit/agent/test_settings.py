@@ -109,6 +109,7 @@ PROXY = {"kind": "proxy", "url": "http://p:1"}
         ({"schedule": {"heartbeats": 5}}, "schedule.heartbeats", "did you mean heartbeat"),
         ({"retry": "soon"}, "retry", "above 0"),
         ({"web": {"port": 0}}, "web.port", "1 to 65535"),
+        ({"hmc_managed": "no"}, "hmc_managed", "write hmc_managed = true"),
         ({"ip": 5}, "ip", "known: any, 4, 6"),
     ],
 )  # fmt: skip

@@ -19,6 +19,7 @@ import pytest
 import lab
 from lab.agent import activation
 from lab.agent.book import lines
+from lab.agent.standing import wake
 from lab.errors import PathError
 from lab.wait import wait_until
 from tests.unit.agent.examples import MACHINE
@@ -113,6 +114,8 @@ def test_the_clock_leaps_and_nothing_storms_or_falls_silent(alive: AgentLife) ->
     late = kinds(alive).count("heartbeat")
     live(alive, alive.agent(), 2 * DAY - 60)
     assert kinds(alive).count("heartbeat") - late == 2
+    assert [e["seconds"] for e in agent.events("clock-leapt")] == [90 * DAY, -300 * DAY]
+    assert [line for line in alive.told if "set by -25920000 s: nothing is lost" in line]
 
 
 @contextmanager
@@ -205,10 +208,8 @@ def write_settings(alive: AgentLife, **more: str) -> None:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_program_serves_alone_and_ends_in_order(
-    alive: AgentLife, number: signal.Signals
-) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, 0])
+def test_the_program_serves_alone_and_ends_in_order(alive: AgentLife, number: int) -> None:
     write_settings(alive)
     alive.now = time.time()
     with program(alive, "serve", "--activate") as serving:
@@ -229,10 +230,15 @@ def test_the_program_serves_alone_and_ends_in_order(
                 "the problem", lambda: "problem" in kinds(alive), DEADLINE_S,
                 seen=lambda: str(kinds(alive)),
             )  # fmt: skip
-        serving.send_signal(number)
+        if number:
+            serving.send_signal(number)
+        else:
+            with program(alive, "deactivate") as deactivating:
+                assert deactivating.wait(DEADLINE_S) == 0
         _, stderr = serving.communicate(timeout=DEADLINE_S)
     assert serving.returncode == 0, stderr
     assert "the service has ended" in stderr
+    assert ("deactivated" in stderr) is (not number)
     assert "Traceback" not in stderr
 
 
@@ -258,3 +264,20 @@ def test_a_step_that_finds_no_room_is_told_and_done_later(
     assert kinds(alive).count("inventory") == 1
     assert kinds(alive).count("performance") == 1
     assert agent.state.alerts.all() == {}
+
+
+def test_sighup_has_the_service_send_what_is_queued(alive: AgentLife) -> None:
+    """What a command could not send, a service that runs tries at once."""
+    write_settings(alive)
+    with program(alive, "serve", "--activate") as serving:
+        wait_until(
+            "the first reports", lambda: "performance" in kinds(alive), DEADLINE_S,
+            seen=lambda: str(serving.poll()),
+        )  # fmt: skip
+        agent = alive.agent()
+        agent.reports.regular("heartbeat", agent.machine)
+        wait_until("a service", lambda: wake(agent.state), DEADLINE_S)
+        wait_until("the heartbeat", lambda: kinds(alive).count("heartbeat") == 2, DEADLINE_S)
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(DEADLINE_S) == 0
+    assert not wake(agent.state)
