@@ -28,6 +28,8 @@ class Operation:
     """One of the document's."""
 
     id: str
+    path: str
+    """``/service/problems/{report}``."""
     method: str
     errand: str
     """At which servers it is done (``ErrandKind``); empty: at any."""
@@ -128,7 +130,7 @@ def _paths() -> tuple[_Path, ...]:
             _Path(
                 re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))),
                 {
-                    method.upper(): _operation(method, whole(item[method]), above)
+                    method.upper(): _operation(path, method, whole(item[method]), above)
                     for method in _METHODS
                     if method in item
                 },
@@ -137,7 +139,9 @@ def _paths() -> tuple[_Path, ...]:
     return tuple(paths)
 
 
-def _operation(method: str, item: dict[str, Any], above: list[dict[str, Any]]) -> Operation:
+def _operation(
+    path: str, method: str, item: dict[str, Any], above: list[dict[str, Any]]
+) -> Operation:
     parameters = [*above, *item.get("parameters", [])]
     patterns = {
         place: {
@@ -148,6 +152,7 @@ def _operation(method: str, item: dict[str, Any], above: list[dict[str, Any]]) -
     ((content_type, content),) = item.get("requestBody", {"content": {"": {}}})["content"].items()
     return Operation(
         id=item["operationId"],
+        path=path,
         method=method.upper(),
         errand=item["x-errand"],
         in_clear=item["x-in-clear"],

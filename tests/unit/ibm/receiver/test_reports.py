@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import re
+from collections.abc import Iterator
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.ibm.answers import REASONS, render
+from lab.ibm.receiver import document
 from tests.unit.ibm.receiver.asking import (
     HEARTBEAT,
     INVENTORY,
     JSON,
+    PART,
     PROBLEM,
     Desk,
     Machine,
@@ -136,3 +145,55 @@ def test_what_the_document_does_not_have(
     assert answer.status == status
     if status == 405:
         assert "Allow" in dict(answer.fields or ())
+
+
+TARGETS = st.one_of(
+    st.sampled_from([each.path for each in document.operations()]).map(
+        lambda path: re.sub(r"{\w+}", "r1", path).removeprefix("/service/")
+    ),
+    st.text(st.characters(codec="latin-1"), max_size=40),
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(["authorization", "content-type", "upload-offset", "host"]),
+    st.one_of(
+        st.text(st.characters(codec="latin-1"), max_size=40),
+        st.sampled_from([JSON, PART, "Basic eDp5", "0", "Basic " + "A" * 1000]),
+    ),
+)
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=9)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=9), inner, max_size=4)
+        ),
+        max_leaves=8,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+
+
+@given(
+    method=st.sampled_from(["GET", "PUT", "POST", "PATCH", "HEAD", "DELETE", "", "x"]),
+    target=TARGETS,
+    fields=FIELDS,
+    body=BODIES,
+    known=st.booleans(),
+)
+def test_whatever_comes_has_an_answer_that_is_no_fault_of_the_receivers(
+    wild: Machine, method: str, target: str, fields: dict[str, str], body: bytes, known: bool
+) -> None:
+    head = {name.replace("-", "_"): value for name, value in fields.items()}
+    if known:
+        head.pop("authorization", None)
+    answer = wild.desk.connection().ask(method, target, body, wild.auth if known else None, **head)
+    assert answer.status in REASONS
+    assert answer.status < 500
+    assert render(answer, with_content=True, keep_alive=True)
+
+
+@pytest.fixture(scope="module")
+def wild(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One machine for all that comes."""
+    desk = Desk(tmp_path_factory.mktemp("wild"))
+    yield desk.enrolled()
+    desk.receiver.close()
