@@ -193,7 +193,7 @@ class Clerk:
         waiting = [
             {
                 "report": e.report, "kind": e.kind, "machine": e.machine, "reason": e.reason,
-                "collected": e.collected, "about": e.about, "name": e.name, "bytes": len(e.content),
+                "collected": e.collected, "about": e.about, "name": e.name, "bytes": e.size,
             }
             for e in spool.entries()
         ]  # fmt: skip

@@ -36,7 +36,7 @@ PASSWORD = "/service/password"
 NO_WAY = "no-way-home"
 """The alert that nothing arrives."""
 _NEVER = (400, 409, 413, 422)
-"""Statuses of a report that IBM's side will never take."""
+"""Statuses of a report that IBM's side will never take; of data also 404: there is no such problem."""
 
 Command = Callable[[str, str], tuple[int, str]]
 """What brings a ``lab-way`` up and down: see ``roads.run_lab_way``."""
@@ -219,7 +219,10 @@ class _Sending:
     ) -> None:
         """Send one report after the other, as long as the session lasts."""
         while batch.left and not session.over:
-            entry = batch.left[0]
+            entry = self._state.spool.load(batch.left[0])
+            if entry is None:
+                del batch.left[0]
+                continue
             reply = self._ask(session, entry)
             if password is not None:
                 self._authentication.heed(entry.machine, reply, password)
@@ -269,7 +272,7 @@ class _Sending:
             self.sent.why = self._enrolment.known_already(session, entry)
         elif reply.status == 401 and entry.kind != ENROLMENT:
             raise WrongPassword
-        elif reply.status in _NEVER:
+        elif reply.status in _NEVER or (entry.kind == DATA and reply.status == 404):
             moved = state.spool.refuse(entry)
             self.sent.refused.append(entry)
             state.alerts.sound(

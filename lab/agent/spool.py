@@ -19,6 +19,8 @@ from lab.agent import storage
 
 QUEUE = "queue"
 DAMAGED, REFUSED = "damaged", "refused"
+LARGE_BYTES = 1 << 20
+"""A content above this is not held in memory while it waits."""
 _LOCK = ".lock"
 _MAGIC = b"callhome-agent-queue-1 "
 _NAME = re.compile(r"([0-9]{8})-([A-Za-z0-9._-]{1,64})")
@@ -43,6 +45,9 @@ class Queued:
     name: str = ""
     """Of data: the file's name."""
     content: bytes = b""
+    """Of what is listed: empty if it is large (``Spool.load``)."""
+    size: int = 0
+    """Bytes of the content, of what is in the queue."""
     place: str = ""
     """The file's name in the queue; it has the order."""
 
@@ -73,13 +78,22 @@ class Spool:
                 if name.partition("-")[2] == entry.report and (there := self._read(name)):
                     return there
             number = int(names[-1].partition("-")[0]) + 1 if names else 1
-            placed = replace(entry, place=f"{number:08d}-{entry.report}")
+            placed = replace(entry, place=f"{number:08d}-{entry.report}", size=len(entry.content))
             storage.write_whole(self.folder / placed.place, render(placed))
         return placed
 
     def entries(self) -> list[Queued]:
-        """What waits, in order; a damaged file is moved aside, and told."""
-        return [entry for name in self._names() if (entry := self._read(name))]
+        """What waits, in order, without large contents; a damaged file is moved aside, and told."""
+        read = (self._read(name) for name in self._names())
+        return [
+            replace(entry, content=b"") if entry.size > LARGE_BYTES else entry
+            for entry in read
+            if entry
+        ]
+
+    def load(self, entry: Queued) -> Queued | None:
+        """A report with its content; None if it has gone, or is damaged meanwhile."""
+        return entry if len(entry.content) == entry.size else self._read(entry.place)
 
     def remove(self, entry: Queued) -> None:
         """It has arrived."""
@@ -158,7 +172,7 @@ def parse(file: bytes, place: str) -> Queued:
         raise ValueError("its SHA-256 is another one")
     written, _, content = rest.partition(b"\n")
     header = json.loads(written)
-    entry = Queued(**header, content=content, place=place)
+    entry = Queued(**header, content=content, size=len(content), place=place)
     if place.partition("-")[2] != entry.report:
         raise ValueError(f"its name is not that of report {entry.report}")
     return entry

@@ -41,7 +41,9 @@ def test_a_report_that_waits_is_not_queued_twice(tmp_path: Path) -> None:
 
 @given(NAMES, st.text(max_size=30), st.binary(max_size=300))
 def test_a_file_gives_back_what_was_queued(name: str, reason: str, content: bytes) -> None:
-    entry = report(name, reason=reason, content=content, place=f"00000001-{name}")
+    entry = report(
+        name, reason=reason, content=content, size=len(content), place=f"00000001-{name}"
+    )
     assert spool.parse(spool.render(entry), entry.place) == entry
 
 
@@ -59,6 +61,22 @@ def test_any_change_of_a_file_is_seen(content: bytes, data: st.DataObject) -> No
     }[kind]
     with pytest.raises(ValueError, match=r"^(its|Expecting|Extra)"):
         spool.parse(changed, entry.place)
+
+
+def test_a_large_content_is_not_held_while_it_waits(tmp_path: Path) -> None:
+    queue = Spool(tmp_path)
+    large, small = b"x" * (spool.LARGE_BYTES + 1), b"x" * spool.LARGE_BYTES
+    queue.add(report("large", content=large))
+    queue.add(report("small", content=small))
+    first, second = queue.entries()
+    assert (first.content, first.size) == (b"", len(large))
+    assert second.content == small
+    loaded = queue.load(first)
+    assert loaded is not None
+    assert loaded.content == large
+    assert queue.load(second) is second
+    queue.remove(first)
+    assert queue.load(first) is None
 
 
 def test_a_damaged_file_is_moved_aside_and_named_and_the_others_go_on(tmp_path: Path) -> None:
@@ -82,6 +100,7 @@ def test_a_refused_report_is_kept_aside(tmp_path: Path) -> None:
     entry = queue.add(report("r", content=b"x"))
     moved = queue.refuse(entry)
     assert spool.parse(moved.read_bytes(), entry.place) == entry
+    assert entry.size == 1
     assert queue.entries() == []
     assert queue.aside(REFUSED) == [entry.place]
     other = queue.add(report("r", content=b"y"))
@@ -152,6 +171,7 @@ class SpoolMachine(RuleBasedStateMachine):
         entry = self.queue.add(report(f"r-{number}", content=content))
         if all(each.report != entry.report for each in self.model):
             self.model.append(dataclasses.replace(entry, place=""))
+            assert entry.size == len(entry.content)
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
