@@ -10,7 +10,7 @@ from lab.errors import UsageError
 MANY = 5
 """So many names with consecutive numbers are told as the first and the last."""
 _NUMBERED = re.compile(r"([a-z][a-z0-9-]*-)([1-9][0-9]{0,6})")
-FEW = 40
+FEW = 60
 """More names than this explain nothing in a message."""
 
 
