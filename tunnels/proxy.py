@@ -176,6 +176,11 @@ class Squid:
             "squid listens again", lambda: daemon.log.text().count(LISTENS) > before, START_S
         )
 
+    def rest(self, *, on: bool) -> None:
+        """Stop squid while nobody asks it anything, or let it go on: it wakes each second by itself."""
+        if self._daemon is not None:
+            self._daemon.signal(signal.SIGSTOP if on else signal.SIGCONT)
+
     def check(self) -> None:
         """Nothing beside the daemon can break, and the node looks after that."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import PrerequisiteError
 from lab.ibm import issued
+from lab.ibm.tls import RENEWED
 from lab.topology.model import Role, Topology
 from lab.topology.servers import Certified, KeyKind
 
@@ -73,11 +74,12 @@ def console_identities(topology: Topology) -> tuple[str, ...]:
     return (topology.service.console,) if topology.service is not None else ()
 
 
-def issue(topology: Topology, keys_dir: Path) -> None:
+def issue(topology: Topology, keys_dir: Path, *, renewed: bool = False) -> None:
     """Write ``ca.pem`` (for everybody) and the servers' chain and key of each kind that their TLS wants (for
     the owner only), and the key pair of the receiver's configuration; where there is a relay,
     ``relay.pem``, too, where there is a console with remote service, ``console.pem``, and where there are
-    servers behind the front end, ``back-ends.pem``.
+    servers behind the front end, ``back-ends.pem``. ``renewed``: the servers' a second time, too, as
+    ``renewed-sdc.pem`` and so on, by which they renew theirs while the lab stands.
 
     All are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
     date, which need not be right, and may run for years. Runs with the same names have the same
@@ -89,7 +91,8 @@ def issue(topology: Topology, keys_dir: Path) -> None:
         BACK_ENDS_FILE: tuple(one.node for one in topology.back_ends),
     }
     certified = next((plan.certified for plan in topology.tls if plan.certified), Certified.well)
-    files = _kept(identities(topology), key_kinds(topology), others, certified)
+    names, keys = identities(topology), key_kinds(topology)
+    files = _kept(names, keys, others, certified, renewed=renewed)
     _write_all(keys_dir, {**files, **_inspectors(topology)})
 
 
@@ -103,12 +106,16 @@ def _kept(
     keys: tuple[KeyKind, ...],
     others: Mapping[str, tuple[str, ...]],
     certified: Certified,
+    *,
+    renewed: bool = False,
 ) -> issued.Files:
     """What was issued for the same before; else it is issued now, and kept."""
-    wanted = {"servers": servers, "keys": keys, "others": others, "certified": certified}
+    wanted: dict[str, object] = {"servers": servers, "keys": keys, "others": others}
+    wanted["certified"] = certified
+    wanted |= {"renewed": True} if renewed else {}
     files = issued.find(wanted)
     if files is None:
-        files = _issued(servers, keys, others, certified)
+        files = _issued(servers, keys, others, certified, renewed=renewed)
         issued.keep(wanted, files)
     return files
 
@@ -130,6 +137,8 @@ def _issued(
     keys: tuple[KeyKind, ...],
     others: Mapping[str, tuple[str, ...]],
     certified: Certified,
+    *,
+    renewed: bool,
 ) -> issued.Files:
     """A new authority, and all that it certifies."""
     authority = _authority("callhome-lab", "Lab authority")
@@ -139,6 +148,10 @@ def _issued(
         of_servers = _authority(*STRANGERS)
     until = EXPIRY if certified is Certified.expired else None
     files |= {kind.file: _of_servers(of_servers, kind, servers, until) for kind in keys}
+    if renewed:
+        files |= {
+            f"{RENEWED}{kind.file}": _of_servers(of_servers, kind, servers, until) for kind in keys
+        }
     for file, names in others.items():
         if names:
             leaf = authority.issue_cert(

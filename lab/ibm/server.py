@@ -98,6 +98,7 @@ def serving(
         stack.callback(shared.close)
         plans = {plan.name: plan for plan in topology.tls}
         server = Server(node.name, shared, _Greeter(node, shared, plans, contexts, keys_dir).greet)
+        server.renew = lambda: _renew(plans, contexts, node.name, keys_dir)
         at = dict(zip(listeners, listed_servers, strict=True))
         yield stack.enter_context(server.accepting(at))
 
@@ -121,6 +122,13 @@ def start(ground: Ground, node: Node) -> Iterator[Server]:
                     )
                 )
         yield server
+
+
+def _renew(
+    plans: Mapping[str, TlsPlan], contexts: Mapping[str, tls.Contexts], node: str, keys_dir: str
+) -> None:
+    for name, plan in plans.items():
+        tls.renew(contexts[name], plan, node, keys_dir)
 
 
 def _desk(topology: Topology, node: Node, keys_dir: str) -> ErrandDesk:
@@ -211,6 +219,8 @@ class Server:
         self._room = threading.Semaphore(shared.limits.connections)
         self._lock = threading.Lock()
         self._live: dict[Talk, threading.Thread] = {}
+        self.renew: Callable[[], None] = lambda: None
+        """Show callers new certificates; the run has to have been prepared with some."""
 
     @contextlib.contextmanager
     def accepting(self, listeners: Mapping[socket.socket, ListedServer]) -> Iterator[Server]:

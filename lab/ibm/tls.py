@@ -20,6 +20,8 @@ from lab.wire import hello
 from lab.wire.suites import NUMBERS, name_of
 
 KEY_LOG = "tls.keylog"
+RENEWED = "renewed-"
+"""How the file of a certificate begins that is to take the place of the first one."""
 _SAVED_AT_ONCE = 1 << 20
 _RECORD_HEAD, _RECORD_MOST = 5, 1 << 14
 """Bytes of a TLS record's header, and the most that a ClientHello's record may have after it."""
@@ -168,6 +170,12 @@ def _context(
     made.sslsocket_class = TlsSocket
     made.sni_callback = _remember_sni
     return made
+
+
+def renew(of_plan: Contexts, plan: TlsPlan, node: str, keys_dir: str) -> None:
+    """Have who connects from now on see the certificates that were issued anew (``RENEWED``)."""
+    for kind in plan.keys_of_today:
+        _load(of_plan.today, node, f"{keys_dir}/{RENEWED}{kind.file}")
 
 
 def inner_contexts(node: str, chain: str, key_log: KeyLog) -> Contexts:

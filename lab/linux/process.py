@@ -40,6 +40,7 @@ MARK = "LAB_ID"
 
 DEVNULL = subprocess.DEVNULL
 Popen = subprocess.Popen
+TimeoutExpired = subprocess.TimeoutExpired
 
 TERM_GRACE_S = 5.0
 KILL_GRACE_S = 5.0

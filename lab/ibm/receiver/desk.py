@@ -80,6 +80,11 @@ class Receiver:
         self._keeper = RetentionKeeper(self.purge, self._clock)
         self._keeper.start()
 
+    @property
+    def store(self) -> Store:
+        """For who works at IBM's side: each use is a transaction."""
+        return self._store
+
     def close(self) -> None:
         if self._keeper is not None:
             self._keeper.end()
@@ -156,6 +161,10 @@ class Receiver:
         """Offer the machine its next password from now on (E-09)."""
         with self._act("change password", identity):
             credentials.change_now(self._store, identity)
+
+    def give_access_keys(self, lives_s: float) -> None:
+        """Let the access keys that are given from now on live for so long (E-19)."""
+        self._operations.key_lives_s = lives_s
 
     def close_problem(self, number: str) -> None:
         """Close a problem by the number that the machine was told; 60 days later it is deleted (E-21)."""

@@ -60,6 +60,8 @@ class Operations:
         self._store = store
         self._signing_key = signing_key
         self._configured = configured
+        self.key_lives_s = KEY_LIVES_S
+        """Of access keys that are given from now on."""
         self._do: dict[str, Callable[[ServiceCall], Given]] = {
             "enrolment": self._enrol,
             "reset": self._ask_reset,
@@ -158,7 +160,7 @@ class Operations:
         assert row is not None, "it has authenticated"
         number, expires = row["key_number"], row["key_expires"]
         if expires - call.now < KEY_RENEWED_S:
-            number, expires = number + 1, math.floor(call.now + KEY_LIVES_S)
+            number, expires = number + 1, math.floor(call.now + self.key_lives_s)
             self._store.write(
                 "UPDATE systems SET key_number = ?, key_expires = ? WHERE id = ?",
                 number,
