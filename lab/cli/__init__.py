@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "verify": "run every path, one verdict each",
     "judge": "judge a capture from outside the lab, as far as packets alone show",
     "service": "try remote service, and print its contract: who may reach what, and what was seen",
+    "life": "have an agent, the lab's or yours, live through a script of events, and judge it by requirement",
     "up": "bring a topology up and leave it up",
     "status": "say which labs are up",
     "exec": "run a command in a node of a lab that is up",

@@ -23,6 +23,7 @@ from lab.linux import syscalls
 
 if TYPE_CHECKING:
     from lab.inside.containers import Containers
+    from lab.inside.running import RunningLab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Order:
 
     run_dir: str
     verb: str
-    """``scenario``, ``command`` or ``up``; to a lab that is up ``path-up`` or ``path-down``."""
+    """``scenario``, ``command``, ``life`` or ``up``; to a lab that is up ``path-up`` or ``path-down``."""
     node: str = ""
     command: tuple[str, ...] = ()
     quiet: bool = False
@@ -45,6 +46,10 @@ class Order:
     """``ContainerNodes`` as JSON, if nodes are containers."""
     way: str = ""
     """Which way is to go up or down, by the host ``node``; empty: the first that comes, or what is up."""
+
+    agent: str = ""
+    """Of a life: the user's agent, a line for a shell in the folder ``cwd``; empty: the lab's own."""
+    cwd: str = ""
 
     def argv(self) -> tuple[str, ...]:
         return (json.dumps(asdict(self)),)
@@ -116,10 +121,8 @@ def _carry_out(order: Order) -> int:
 
     story, containers = Story(run_dir, silent=order.quiet), _containers(order)
     with start_lab(topology, run_dir, story, containers) as lab:
-        if order.verb == "scenario":
-            from lab.scenarios import call_home
-
-            return call_home.run(lab)
+        if order.verb in ("scenario", "life"):
+            return _by_itself(lab, order)
 
         try:
             if order.path:
@@ -161,6 +164,17 @@ def _carry_out(order: Order) -> int:
             by_host = {listener.fileno(): partial(control.carry_out, lab, listener)}
             _wait_for_the_end(by_host | desk.orders)
         return 0
+
+
+def _by_itself(lab: RunningLab, order: Order) -> int:
+    """What a lab does without a command of the user's."""
+    if order.verb == "scenario":
+        from lab.scenarios import call_home
+
+        return call_home.run(lab)
+    from lab.life import keeping
+
+    return keeping.run(lab, order.node, order.agent, order.cwd)
 
 
 def _containers(order: Order) -> Containers:

@@ -282,10 +282,14 @@ class RunningLab:
     def transactions(self) -> tuple[Transaction, ...]:
         """What IBM's servers have heard so far."""
         (sdc,) = self.topology.with_role(Role.sdc)
-        server = self._ground.services.get(sdc.name)
+        server = self.service(sdc.name)
         if server is None or self.has_own_servers:
             return ()
         return cast("Server", server).transactions
+
+    def service(self, node: str) -> NodeService | None:
+        """What a node runs because of its role."""
+        return self._ground.services.get(node)
 
     # What users do in it.
 

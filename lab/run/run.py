@@ -41,6 +41,7 @@ from lab.record.record import Record
 
 if TYPE_CHECKING:
     from lab.image.plan import ImagePlan
+    from lab.life.script import Script
     from lab.linux.users import LocalUser
     from lab.topology.model import Topology
     from lab.verify.finding import Finding
@@ -50,6 +51,8 @@ RECORD_FILE = "record.json"
 IMAGE_FILE = "keys/image.json"
 """The image in which the command ran, if it ran in one; perhaps with what the user keeps secret."""
 VERDICT_FILE = "verdict.json"
+SCRIPT_FILE = "keys/script.json"
+"""Of a life: what is to happen, as ``lab.life.keeping`` reads it."""
 RULES_FOLDER = "rules"
 """Where the files of rules of the user's own are kept, as they were loaded."""
 
@@ -74,6 +77,8 @@ class Run:
         """The root file system of the command; without one, it is this machine's."""
         self.user: LocalUser | None = None
         """As whom the command runs; None: as root."""
+        self.script: Script | None = None
+        """Of a life, which is lived in the place of the topology's own scenario."""
         self._started = time.monotonic()
         self.notes: tuple[str, ...] = ()
         """What was decided for the user, who must know it: sentences without a full stop."""
@@ -169,7 +174,9 @@ class Run:
         path = self.run_dir / MODEL_FILE
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(codec.dump(self.topology, reveal=True))
-        authority.issue(self.topology, self.run_dir / "keys")
+        authority.issue(self.topology, self.run_dir / "keys", renewed=self.script is not None)
+        if self.script is not None:
+            (self.run_dir / SCRIPT_FILE).write_text(codec.dump(self.script))
         if self.image is not None:
             (self.run_dir / IMAGE_FILE).write_text(codec.dump(self.image))
         for own in self.topology.own_rules:
@@ -204,6 +211,22 @@ class Run:
             image=codec.dump(self.image, indent=None) if self.image else "",
             containers=self.container_nodes(),
         )
+        return self._run_order(order, stdin=bool(command))
+
+    def live(self, script: Script, agent: str, *, quiet: bool = False) -> int:
+        """Have an agent live a life on its host: a user's, a line for a shell here, or the lab's own."""
+        self.script = script
+        order = Order(
+            run_dir=os.fspath(self.run_dir),
+            verb="life",
+            node=self.topology.agents[0],
+            quiet=quiet,
+            agent=agent,
+            cwd=os.fspath(Path.cwd()),
+        )
+        return self._run_order(order, stdin=False)
+
+    def _run_order(self, order: Order, *, stdin: bool) -> int:
         if native := self.engine is Engine.native:
             # Containers get the lab's authority before anything else.
             self.write_keys()
@@ -211,7 +234,7 @@ class Run:
             if not native:
                 # While the guest boots.
                 self.write_keys()
-            return run_program(opened, order.argv(), own=True, stdin=bool(command))
+            return run_program(opened, order.argv(), own=True, stdin=stdin)
 
     def container_nodes(self) -> str:
         """What the inside is told of containers that are nodes; empty without any."""
@@ -277,7 +300,7 @@ class Run:
             findings,
             engine=self.engine.value,
             clock=self.clock.value,
-            wall_s=time.monotonic() - self._started,
+            wall_s=self.wall_s,
             diagnosis=diagnosis,
             lab_broke=record is None or record.broke_off or record.frames_lost > 0,
         )
@@ -294,6 +317,11 @@ class Run:
     def verdict_text(self) -> str:
         """What ``judge`` wrote: verdict.json."""
         return (self.run_dir / VERDICT_FILE).read_text().rstrip()
+
+    @property
+    def wall_s(self) -> float:
+        """How long the run has taken so far."""
+        return time.monotonic() - self._started
 
     def began_at(self, epoch_s: float) -> None:
         """Count the wall time from then on (a lab that was up)."""

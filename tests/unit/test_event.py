@@ -62,6 +62,7 @@ def _lab_own() -> list[type[Event]]:
     importlib.import_module("lab.record.order_event")
     importlib.import_module("lab.relay.events")
     importlib.import_module("lab.i5.events")
+    importlib.import_module("lab.life.events")
     return [
         kind
         for kind in _below(Event)

@@ -122,7 +122,7 @@ def test_the_demo_needs_less_than_the_tests() -> None:
     assert {"gcc", "linux-source-6.12"} <= demo - ready
     assert {
         "picocom", "graphviz", "iperf3", "tshark", "tcpdump", "nmap", "squid", "openssl",
-        "wget", "iptables", "ipset", "conntrack", "chromium",
+        "wget", "iptables", "ipset", "conntrack", "chromium", "libfaketime",
     } == suite - demo  # fmt: skip
 
 

@@ -1,0 +1,225 @@
+"""What became of an agent's life: what happened to it, what IBM heard and keeps, what was on the wires.
+
+Plain data (``life.json``); ``reading`` makes it of a run. What the agent says of itself is no part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+SERVICE = "service: "
+"""How the kinds begin of what was asked of IBM's receiver."""
+ANONYMOUS = frozenset({"enrolment", "reset", "configuration", "fix", "openapi", ""})
+"""The receiver's operations that need no ID and no password."""
+HTTP_PORT, HTTPS_PORT = 80, 443
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """An event of the script, as it came about. Times are of the lab's clock."""
+
+    time: float
+    deed: str
+    subject: str = ""
+    until: float = 0.0
+    addresses: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    errand: str = ""
+    kind_of: str = ""
+    by_s: float = 0.0
+
+    def at(self, moment: float) -> bool:
+        """Whether it lasts at a moment."""
+        return self.time <= moment < (self.until or self.time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverRequest:
+    """What IBM's servers were asked, by the ledger."""
+
+    time: float
+    kind: str
+    """The receiver's operation, ``heartbeat``; empty for what was not asked of the receiver."""
+    status: int
+    server: str
+    address: str
+    port: int
+    peer: str
+    """Address and port of the connection's other end: one of TLS has one session."""
+    encrypted: bool
+    method: str = ""
+    report: str = ""
+    identity: str = ""
+    """Who had authenticated on the connection."""
+    system: str = ""
+    detail: str = ""
+
+    @property
+    def served(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether it needs an ID and a password."""
+        return self.kind not in ANONYMOUS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """A message in IBM's store."""
+
+    kind: str
+    report: str
+    received: float
+    number: str = ""
+    """Of a problem: the problem management number."""
+    text: str = ""
+    """Of a problem, as the machine told it."""
+    kept: bool = True
+    """Whether the content is still there."""
+    closed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """A machine in IBM's store."""
+
+    identity: str
+    system: str
+    enrolled: float
+    number: int
+    """Of the password in use: 1 is the first."""
+    since: float
+    """Since when that is in use."""
+    key_expires: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What IBM's store has deleted."""
+
+    what: str
+    report: str
+    stored: float
+    removed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireCall:
+    """A TCP connection that the agent's host opened, or tried to, on its own wire."""
+
+    time: float
+    address: str
+    port: int
+    answered: bool
+    proxied: bool = False
+    """Whether it is one to a proxy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearRequest:
+    """A request by HTTP in clear, on the agent's own wire."""
+
+    time: float
+    address: str
+    method: str
+    target: str
+    body_bytes: int = 0
+    logged_in: bool = False
+    """Whether it carries an ID and a password."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Chronicle:
+    """All of a life."""
+
+    topology: str
+    profile: str
+    script: str
+    program: str
+    own: bool
+    """Whether it is the lab's own agent."""
+    began: float
+    ended: float
+    ways: int = 1
+    """How many ways home the agent has."""
+    places: list[str] = field(default_factory=list)
+    """The addresses of all of IBM's servers with TLS."""
+    happenings: list[Happening] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """The texts of the problems that the machine told, in order."""
+    ends: list[str] = field(default_factory=list)
+    """How the agent ended, each time that nobody wanted it to."""
+    asked: list[ReceiverRequest] = field(default_factory=list)
+    messages: list[StoredMessage] = field(default_factory=list)
+    machines: list[Enrolled] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
+    """The reports for which a file arrived whole."""
+    calls: list[WireCall] = field(default_factory=list)
+    clear: list[ClearRequest] = field(default_factory=list)
+    inbound: list[float] = field(default_factory=list)
+    """When somebody tried to open a connection to the agent's host."""
+
+    def having(self, deed: str) -> list[Happening]:
+        """What happened of a kind."""
+        return [each for each in self.happenings if each.deed == deed]
+
+    def of(self, *kinds: str) -> list[ReceiverRequest]:
+        """What the receiver was asked, of certain kinds."""
+        return [each for each in self.asked if each.kind in kinds]
+
+    @property
+    def service(self) -> list[ReceiverRequest]:
+        """What the receiver was asked."""
+        return [each for each in self.asked if each.kind]
+
+    @property
+    def problems(self) -> list[StoredMessage]:
+        return [each for each in self.messages if each.kind == "problem"]
+
+    @property
+    def enrolled(self) -> float:
+        """When the machine was enrolled first; 0: never."""
+        return min((each.time for each in self.of("enrolment") if each.served), default=0.0)
+
+    @property
+    def dark(self) -> list[tuple[float, float]]:
+        """When an agent can do nothing: no way leads to IBM's servers by TLS, or it does not run."""
+        return _joined(
+            (each.time, each.until)
+            for each in self.happenings
+            if each.deed == "kill" or (each.deed == "outage" and self._ends_all(each))
+        )
+
+    def _ends_all(self, outage: Happening) -> bool:
+        match outage.kind_of:
+            case "way":
+                return self.ways == 1
+            case "server":
+                return {*self.places} <= {*outage.addresses}
+            case kind:
+                return kind in ("link", "port")
+
+    def darkness(self, since: float, until: float) -> float:
+        """How many seconds of a time are dark."""
+        return sum(max(0.0, min(until, b) - max(since, a)) for a, b in self.dark)
+
+    def is_dark(self, moment: float) -> bool:
+        return any(a <= moment < b for a, b in self.dark)
+
+    def outages(self, *kinds: str) -> Iterator[Happening]:
+        """What was out of service, of certain kinds."""
+        return (h for h in self.having("outage") if h.kind_of in kinds)
+
+
+def _joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    joined: list[tuple[float, float]] = []
+    for since, until in sorted(spans):
+        if joined and since <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], until))
+        else:
+            joined.append((since, until))
+    return joined

@@ -1,0 +1,67 @@
+"""What happens in an agent's life beside what the agent does; the source is the node that it happens to."""
+
+from __future__ import annotations
+
+from lab.record.event import Event
+
+
+class LifeBegun(Event, topic="life", tells="{source}: {program} begins a life of {lasts_s:g} s"):
+    """The agent's program is about to be started, and the script begins."""
+
+    program: str
+    own: bool
+    """Whether it is the lab's own agent."""
+    lasts_s: float
+
+
+class LifeHappened(Event, topic="life", tells="{source}: {deed} {subject}"):
+    """An event of the script has happened."""
+
+    deed: str
+    """As the script has it: ``outage``."""
+    subject: str = ""
+    """What the event is about: what is out of service, the text of a problem, a number."""
+    until: float = 0.0
+    """On the lab's clock, of what passes; 0: nothing does."""
+    addresses: tuple[str, ...] = ()
+    """The addresses of IBM's that are out of service, or that an errand has left."""
+    urls: tuple[str, ...] = ()
+    """Of a move: where the errand is done from now on."""
+    errand: str = ""
+    kind_of: str = ""
+    """Of an outage: ``server``, ``link``, ``proxy``, ``way`` or ``port``."""
+    by_s: float = 0.0
+
+
+class LifePassed(Event, topic="life", tells="{source}: {subject} is back"):
+    """What was out of service is in service again."""
+
+    subject: str
+
+
+class ProblemCame(Event, topic="life", tells="{source} has {number}: {text}"):
+    """A problem is in IBM's store; told with the next event of the script."""
+
+    number: str
+    text: str
+
+
+class AgentStarted(Event, topic="life", tells="{source}: the agent is started"):
+    """The agent's program is started, or once again."""
+
+    pid: int
+
+
+class AgentEnded(Event, topic="life", tells="{source}: the agent ended {how}"):
+    """The agent's program has ended."""
+
+    how: str
+    wanted: bool
+    """Whether the lab ended it: at the life's end, or as the script says."""
+
+
+class LifeEnded(Event, topic="life", tells="{source}: the life is over"):
+    """The script is at its end, and the agent is told to end."""
+
+
+KINDS = (LifeBegun, LifeHappened, LifePassed, ProblemCame, AgentStarted, AgentEnded, LifeEnded)

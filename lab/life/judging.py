@@ -1,0 +1,46 @@
+"""Judges a life by requirement: from the chronicle, and never from what the agent says of itself.
+
+``right``, ``wrong``, ``never``: the last is what an agent was not seen to do, which is no merit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lab.life import delivery, downloads, identity, routine
+from lab.life.chronicle import Chronicle
+from lab.verify.finding import Finding
+
+LifeCheck = Callable[[Chronicle], Finding]
+CHECKS: Mapping[str, LifeCheck] = {
+    "E-06": identity.check_e_06,
+    "E-07": identity.check_e_07,
+    "E-08": identity.check_e_08,
+    "E-09": identity.check_e_09,
+    "E-10": identity.check_e_10,
+    "E-14": routine.check_e_14,
+    "E-15": routine.check_e_15,
+    "E-19": routine.check_e_19,
+    "E-20": routine.check_e_20,
+    "E-21": routine.check_e_21,
+    "OUT-14": delivery.check_out_14,
+    "OUT-15": delivery.check_out_15,
+    "OUT-18": delivery.check_out_18,
+    "OUT-32": downloads.check_out_32,
+    "OUT-33": downloads.check_out_33,
+    "OUT-34": delivery.check_out_34,
+    "OUT-41": downloads.check_out_41,
+    "OUT-42": downloads.check_out_42,
+    "OUT-45": downloads.check_out_45,
+    "R-02": delivery.check_r_02,
+    "R-04": routine.check_r_04,
+    "R-05": downloads.check_r_05,
+    "R-11": identity.check_r_11,
+    "P-19": downloads.check_p_19,
+}
+"""Every requirement that a life is judged by, in the order of the table."""
+
+
+def findings(life: Chronicle) -> tuple[Finding, ...]:
+    """One for each requirement."""
+    return tuple(check(life) for check in CHECKS.values())

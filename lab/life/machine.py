@@ -1,0 +1,56 @@
+"""The machine that an agent looks after: the identity of it, and the FIFO by which the hardware tells.
+
+A line of the FIFO is JSON: ``{"kind": "problem", "reference_code", "severity", "text", "occurred"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from lab.linux.nodes import Node
+
+FOLDER = "/run/lab/life"
+"""In the agent's node: what the agent is told by files."""
+EVENTS = f"{FOLDER}/events"
+TYPE, MODEL, SERIAL = "8284", "22A", "21ABCDE"
+SEVERITY = 2
+MARK = "life problem"
+"""How the text of each problem begins, so that it is known again at IBM's side."""
+
+
+class Hardware:
+    """Tells of failures. What an agent does not read at once waits in the FIFO."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._fifo = -1
+        self._told = 0
+
+    def __enter__(self) -> Hardware:
+        self._node.furnish()
+        self._node.call(os.makedirs, FOLDER, exist_ok=True)
+        self._node.call(os.mkfifo, EVENTS, 0o666)
+        # For reading, too: so it never blocks, and a reader that starts again finds no end.
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
+        self._fifo = self._node.call(os.open, EVENTS, flags)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fifo)
+        self._node.call(os.unlink, EVENTS)
+
+    def fail(self, code: str) -> str:
+        """Tell of a failure; the text of it, which no other one has. Raises OSError if nobody ever reads."""
+        self._told += 1
+        text = f"{MARK} {self._told}"
+        line = {
+            "kind": "problem",
+            "reference_code": code,
+            "severity": SEVERITY,
+            "text": text,
+            "occurred": time.time(),
+        }
+        os.write(self._fifo, json.dumps(line).encode() + b"\n")
+        return text

@@ -1,0 +1,109 @@
+"""What an agent is told for its life: the lab's own by a settings file, a user's by its environment; pure."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lab.life import machine
+from lab.paths import CA_FILE
+from lab.topology.model import Topology, Way
+from lab.ways.direct.plan import DirectPlan
+from lab.ways.proxy.plan import ProxyPlan
+
+STATE = f"{machine.FOLDER}/state"
+SETTINGS = f"{machine.FOLDER}/agent.toml"
+CONFIGURATION_KEY = "keys/configuration.pub"
+"""In the run directory, as IBM's side writes it."""
+
+
+def argv() -> tuple[str, ...]:
+    """The lab's own agent as a service."""
+    return (sys.executable, "-m", "lab.agent", "serve", "--activate", "--settings", SETTINGS)
+
+
+def settings(
+    topology: Topology, agent: str, run_dir: Path, servers: Mapping[str, Iterable[str]]
+) -> str:
+    """The settings file of the lab's own agent (TOML)."""
+    lines = [
+        f"state = {_text(STATE)}",
+        'vendor = "IBM"',
+        f"generation = {_text(topology.profile)}",
+        f"ca_file = {_text(run_dir / CA_FILE)}",
+        f"configuration_key = {_text(run_dir / CONFIGURATION_KEY)}",
+        "ibm_ids = []",
+        f"events = {_text(machine.EVENTS)}",
+        "",
+        "[[machines]]",
+        f"type = {_text(machine.TYPE)}",
+        f"model = {_text(machine.MODEL)}",
+        f"serial = {_text(machine.SERIAL)}",
+    ]
+    for way in topology.ways_of(agent):
+        lines += _way(topology, way)
+    lines += ["", "[servers]"]
+    lines += [
+        f"{errand} = [{', '.join(_text(url) for url in urls)}]" for errand, urls in servers.items()
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _way(topology: Topology, way: Way) -> list[str]:
+    if isinstance(way, DirectPlan):
+        return ["", "[[ways]]", f"name = {_text(way.name)}", 'kind = "direct"']
+    if isinstance(way, ProxyPlan):
+        return [
+            line
+            for stop in way.stops(topology)
+            for line in (
+                "",
+                "[[ways]]",
+                f"name = {_text(stop.node)}",
+                'kind = "proxy"',
+                f"url = {_text(_url(topology, stop.node))}",
+            )
+        ]
+    name = _text(way.name)
+    return ["", "[[ways]]", f"name = {name}", 'kind = "lab-way"', f"way = {name}"]
+
+
+def _url(topology: Topology, node: str) -> str:
+    (proxy,) = (each for each in topology.proxies if each.node == node)
+    log_in = ""
+    if proxy.account is not None:
+        log_in = f"{proxy.account.user}:{proxy.account.password.reveal()}@"
+    return f"http://{log_in}{proxy.address}:{proxy.port}"
+
+
+def environment(
+    topology: Topology,
+    agent: str,
+    run_dir: str,
+    servers: Mapping[str, Iterable[str]],
+    told: Mapping[str, str],
+) -> dict[str, str]:
+    """What any agent is told: as a command of ``lab run``, the machine and its events besides."""
+    proxies = [
+        _url(topology, stop.node)
+        for way in topology.ways_of(agent)
+        if isinstance(way, ProxyPlan)
+        for stop in way.stops(topology)
+    ]
+    return {
+        **told,
+        "LAB_EVENTS": machine.EVENTS,
+        "LAB_MACHINE": f"{machine.TYPE}-{machine.MODEL}/{machine.SERIAL}",
+        "LAB_STATE_DIR": STATE,
+        "LAB_CONFIGURATION_KEY": os.path.join(run_dir, CONFIGURATION_KEY),  # noqa: PTH118
+        "LAB_SERVICES": json.dumps({errand: [*urls] for errand, urls in servers.items()}),
+        **({"LAB_PROXIES": ",".join(proxies)} if proxies else {}),
+    }
+
+
+def _text(value: object) -> str:
+    """A basic string of TOML, of which JSON's are a part."""
+    return json.dumps(str(value))

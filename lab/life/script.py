@@ -1,0 +1,73 @@
+"""What a life is made of: events at times. Plain data for both sides; ``script_file`` reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Deed(StrEnum):
+    """What happens at one time of a life."""
+
+    problem = "problem"
+    """The machine's hardware tells of a failure."""
+    outage = "outage"
+    """A server, a link, a proxy, a way or a port serves nobody for a time."""
+    move = "move"
+    """An errand's servers have other addresses from now on, and the configuration says so (R-04)."""
+    password = "password"
+    """IBM wants the password changed now (E-09)."""
+    reset = "reset"
+    """IBM resets the machine's password: the machine has to enrol again (E-10)."""
+    certificate = "certificate"
+    """IBM's servers have a new certificate, by the same authority."""
+    clock = "clock"
+    """The clock of the agent's host leaps."""
+    kill = "kill"
+    """The agent is killed (SIGKILL), and started again."""
+    close = "close"
+    """IBM closes the oldest problem that is open (E-21)."""
+    access_key = "access-key"
+    """The access key ends soon (E-19)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifeEvent:
+    """One event of a life. Times are seconds; ``at_s`` is since the beginning."""
+
+    at_s: float
+    do: Deed
+    line: int = 0
+    """Of the script's file."""
+    of: str = ""
+    """What has an outage: a listed server's name or address, a link, a proxy, a direct way, or tcp/PORT."""
+    for_s: float = 0.0
+    """Of an outage and of a killed agent: how long. Of an access key: how long it still lives."""
+    by_s: float = 0.0
+    """How far the clock leaps; backwards if negative."""
+    code: str = ""
+    """The reference code of a problem."""
+    errand: str = ""
+    """Whose servers move."""
+    to: tuple[str, ...] = ()
+    """The URLs of these servers from then on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A whole life."""
+
+    name: str
+    summary: str
+    topology: str
+    """In which it is lived unless the user names another."""
+    lasts_s: float
+    servers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Errands whose servers are others at first than the address tables list: what the first configuration
+    says, and what the agent begins with."""
+    events: tuple[LifeEvent, ...] = ()
+    """In the order of their times."""
+
+    def having(self, deed: Deed) -> tuple[LifeEvent, ...]:
+        """The events of a kind."""
+        return tuple(event for event in self.events if event.do is deed)

@@ -1,0 +1,150 @@
+"""An agent's life: the lab's own through a week and a year, and one that does some things wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.labs import ROOT, SYSTEM_PYTHON, lab
+
+pytestmark = pytest.mark.kernel
+
+AGENTS = ROOT / "tests/data/agents"
+CARELESS = f"{SYSTEM_PYTHON} {shlex.quote(os.fspath(AGENTS / 'careless.py'))}"
+
+
+class Lived:
+    """A life, from its outside."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.run_dir = folder / "out"
+        done = lab("life", *words, "--quiet", "--out", os.fspath(self.run_dir), cwd=folder)
+        self.status, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
+        self.verdict: dict[str, Any] = json.loads((self.run_dir / "verdict.json").read_text())
+        self.life: dict[str, Any] = json.loads((self.run_dir / "life.json").read_text())
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Requirement to right, wrong or never, as the table has it."""
+        rows = (line.split() for line in self.stdout.splitlines())
+        return {row[0]: row[1] for row in rows if row[1:2] in (["right"], ["wrong"], ["never"])}
+
+    @property
+    def problems(self) -> list[str]:
+        """The texts of what IBM's store has of problems, in order."""
+        return [m["text"] for m in self.life["messages"] if m["kind"] == "problem"]
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    return Lived(tmp_path_factory.mktemp("week"))
+
+
+@pytest.fixture(scope="module")
+def careless(tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    script = os.fspath(AGENTS / "careless.yaml")
+    return Lived(tmp_path_factory.mktemp("careless"), "--script", script, "--agent", CARELESS)
+
+
+def test_a_week(week: Lived) -> None:
+    assert week.status == 0, week.stdout + week.stderr
+    assert "wrong" not in week.words.values()
+    right = {requirement for requirement, word in week.words.items() if word == "right"}
+    assert right >= {
+        "E-06", "E-07", "E-08", "E-14", "E-15", "E-20", "OUT-14", "OUT-15", "OUT-18", "OUT-33", "OUT-34",
+    }  # fmt: skip
+    assert week.problems == week.life["told"] == [f"life problem {n}" for n in (1, 2, 3, 4)]
+    assert (week.run_dir / "report.txt").read_text() == week.stdout
+
+
+def test_no_password_is_in_what_is_kept(week: Lived) -> None:
+    """The agent's state is in the node alone, and goes with it."""
+    left = [path.name for path in week.run_dir.rglob("*") if "credentials" in path.name]
+    assert left == []
+    assert "password" not in (week.run_dir / "life.json").read_text().replace('"password"', "")
+    ledger = week.run_dir / "logs/hmc/agent-ledger.jsonl"
+    assert ledger.stat().st_size > 0
+
+
+def test_a_year(tmp_path: Path) -> None:
+    year = Lived(tmp_path, "--script", "year")
+    assert year.status == 0, year.stdout + year.stderr
+    assert "of 14 problems told: 0 lost, 0 twice" in year.stdout
+    assert [word for word in year.words.values() if word == "wrong"] == []
+    assert {r for r, word in year.words.items() if word == "never"} == {
+        "E-10", "OUT-41", "OUT-42", "R-05", "P-19",
+    }  # fmt: skip
+    assert sorted(year.problems) == sorted(year.life["told"])
+    assert year.life["ended"] - year.life["began"] == pytest.approx(366 * 86400, abs=10)
+    (machine,) = year.life["machines"]
+    assert machine["number"] >= 3, "two changes of the password at least"
+    assert [h["deed"] for h in year.life["happenings"]].count("outage") == 3
+    # The agent's own clock has leapt, and IBM's has not.
+    lines = (year.run_dir / "logs/hmc/agent-ledger.jsonl").read_text().splitlines()
+    ahead_s = json.loads(lines[-1])["time"] - year.life["ended"]
+    assert ahead_s == pytest.approx(3 * 86400, abs=60)
+
+
+def test_what_an_agent_does_wrong_is_told(careless: Lived) -> None:
+    assert careless.status == 1
+    by_word: dict[str, set[str]] = {}
+    for requirement, word in careless.words.items():
+        by_word.setdefault(word, set()).add(requirement)
+    assert by_word["wrong"] == {"E-09", "E-14", "OUT-14", "OUT-32", "OUT-33", "P-19", "R-02"}
+    assert by_word["right"] == {"E-06", "E-07", "E-08", "E-20", "OUT-15", "OUT-18"}
+    found = {each["requirement"]: each for each in careless.verdict["findings"]}
+    assert found["OUT-33"]["seen"].startswith("1 request with data by HTTP in clear")
+    assert careless.verdict["verdict"] == "fail"
+    assert careless.life["own"] is False
+
+
+CERTIFICATES = """
+while :; do
+  openssl s_client -connect eccgw01.boulder.ibm.com:443 -CAfile "$LAB_CA_FILE" </dev/null 2>/dev/null |
+    openssl x509 -noout -serial -checkend 1 >>"$LAB_RUN_DIR/serials"
+  sleep 43200
+done
+"""
+
+
+def test_the_world_around_an_agent(tmp_path: Path) -> None:
+    """A certificate is another one after its renewal, and the former one until then."""
+    (tmp_path / "script.yaml").write_text(
+        "schema: 1\nsummary: A renewal\ntopology: two-sites\nlasts: 2d\n"
+        "events:\n  - { at: 30h, do: certificate }\n"
+    )
+    (tmp_path / "agent.sh").write_text(CERTIFICATES)
+    lived = Lived(tmp_path, "--script", "script.yaml", "--agent", "exec sh agent.sh")
+    assert {r for r, word in lived.words.items() if word != "never"} == {"OUT-15"}, (
+        "it calls direct"
+    )
+    lines = (lived.run_dir / "serials").read_text().splitlines()
+    serials = [line for line in lines if line.startswith("serial=")]
+    assert len(serials) == 4
+    assert len({*serials[:3]}) == len({*serials[2:]}) - 1 == 1
+
+
+def test_an_agent_that_ends_is_started_again_and_its_ends_are_told(tmp_path: Path) -> None:
+    (tmp_path / "script.yaml").write_text(
+        "schema: 1\nsummary: Nothing\ntopology: two-sites\nlasts: 5min\n"
+    )
+    lived = Lived(tmp_path, "--script", "script.yaml", "--agent", "echo hello; exit 3")
+    assert "the agent ended by itself: with exit status 3, 5 times" in lived.stdout
+    assert (lived.run_dir / "logs/hmc/agent.log").read_text() == "hello\n" * 5
+
+
+def test_mistakes_come_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "schema: 1\nsummary: Wrong\ntopology: two-sites\nlasts: 2d\n"
+        "events:\n  - { at: 1h, do: outage, of: fw-int, for: 1h }\n"
+    )
+    done = lab("life", "--script", "mine.yaml", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "line 6: at 1h, of: two-sites has nothing 'fw-int'" in done.stderr
+    assert "did you mean fw-inet?" in done.stderr
+    assert not (tmp_path / "out").exists()

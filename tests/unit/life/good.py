@@ -1,0 +1,196 @@
+"""A life of eighty days in which an agent does all right, to be broken by mutations; no assertions.
+
+One site is silent, then the direct way is closed, then all of TLS; the password and a server change, IBM
+resets the machine, and the access key ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lab.life.chronicle import (
+    DAY_S,
+    Chronicle,
+    ClearRequest,
+    Enrolled,
+    Happening,
+    ReceiverRequest,
+    Removal,
+    StoredMessage,
+    WireCall,
+)
+
+BEGAN = 1_000_000.0
+DAYS = 80
+ID, SYSTEM = "C7H2OELBD4J2KNNF", "8284-22A/21ABCDE"
+SDR_1, SDR_2 = (
+    ("eccgw01.boulder.ibm.com", "207.25.252.197"),
+    ("eccgw02.rochester.ibm.com", "129.42.160.51"),
+)
+PROBLEMS_1, PROBLEMS_2 = ("www-945.ibm.com", "129.42.26.224"), ("www-945.ibm.com", "129.42.42.224")
+CONFIGURATION = ("www-03.ibm.com", "204.146.30.17")
+FIXES = ("download3.boulder.ibm.com", "170.225.15.76")
+PROXY = ("192.168.10.20", 3128)
+KEY_S = 20 * DAY_S
+SILENT, CLOSED, BLOCKED = 5, 10, 15
+"""The days on which outages begin: of one site, of the direct way, of all TLS."""
+PASSWORD, MOVE, RESET = 20, 25, 30
+
+
+def at(day: float) -> float:
+    return BEGAN + day * DAY_S
+
+
+def asked(
+    day: float, kind: str, server: tuple[str, str] = SDR_1, status: int = 201
+) -> ReceiverRequest:
+    needs_id = kind not in ("enrolment", "configuration", "fix")
+    return ReceiverRequest(
+        time=at(day),
+        kind=kind,
+        status=status,
+        server=server[0],
+        address=server[1],
+        port=443,
+        peer=f"198.51.100.2:{int(day * 1000) % 50000}",
+        encrypted=True,
+        method="PUT",
+        identity=ID if needs_id else "",
+        system=SYSTEM,
+    )
+
+
+def in_clear(each: ReceiverRequest) -> ReceiverRequest:
+    return replace(each, port=80, encrypted=False, method="GET", identity="")
+
+
+def life() -> Chronicle:
+    """The life itself."""
+    found = Chronicle(
+        topology="two-sites",
+        profile="hmc-2017-traditional",
+        script="made up",
+        program="the lab's own agent",
+        own=True,
+        began=BEGAN,
+        ended=at(DAYS),
+        ways=2,
+        places=[SDR_1[1], SDR_2[1], PROBLEMS_1[1], PROBLEMS_2[1]],
+        machines=[
+            Enrolled(
+                identity=ID,
+                system=SYSTEM,
+                enrolled=at(RESET + 0.1),
+                number=4,
+                since=at(RESET + 0.1),
+            )
+        ],
+    )
+    found.asked.append(asked(0.001, "enrolment"))
+    for day in range(DAYS):
+        _day(found, day)
+    _outages(found)
+    for day, kind in ((PASSWORD, "password"), (RESET, "reset")):
+        found.happenings.append(Happening(time=at(day), deed=kind, subject=ID))
+    found.asked.append(asked(PASSWORD + 0.011, "password"))
+    found.asked.append(asked(RESET + 0.005, "heartbeat", status=401))
+    found.asked.append(asked(RESET + 0.007, "enrolment"))
+    move = Happening(
+        time=at(MOVE),
+        deed="move",
+        subject="configuration 2",
+        addresses=(PROBLEMS_1[1],),
+        urls=(f"https://{PROBLEMS_2[1]}",),
+        errand="problem",
+    )
+    found.happenings.append(move)
+    found.happenings.append(Happening(time=at(0), deed="access-key", by_s=KEY_S))
+    found.asked += [asked(0.02 + 15 * n, "access-key", status=200) for n in range(6)]
+    for number, moment in enumerate((2.0, CLOSED + 0.5, BLOCKED + 0.5, 40.0), 1):
+        _problem(found, number, moment)
+    found.asked += [asked(33, "fixes", status=200), in_clear(asked(33.001, "fix", FIXES, 200))]
+    found.clear.append(
+        ClearRequest(time=at(33.001), address=FIXES[1], method="GET", target="/service/fixes/O/N")
+    )
+    found.calls.append(WireCall(time=at(33.001), address=FIXES[1], port=80, answered=True))
+    found.asked.sort(key=lambda each: each.time)
+    found.calls.sort(key=lambda each: each.time)
+    return found
+
+
+def _day(found: Chronicle, day: int) -> None:
+    """The regular tasks of a day, at the other site or by the proxy where the first one is out of service."""
+    moment = day + 0.01
+    kinds = ["heartbeat", *(["inventory"] if day % 7 == 0 else [])]
+    site = SDR_2 if SILENT <= day < SILENT + 2 else SDR_1
+    if site is SDR_2:
+        _call(found, moment - 0.001, SDR_1, answered=False)
+    if day == CLOSED:
+        _call(found, moment, SDR_1, answered=False)
+        found.calls.append(
+            WireCall(
+                time=at(moment) + 60, address=PROXY[0], port=PROXY[1], answered=True, proxied=True
+            )
+        )
+        moment += 0.001
+    if day == BLOCKED:
+        _call(found, moment, SDR_1, answered=False)
+        moment += 1.05
+    else:
+        _call(found, moment, site)
+        found.asked.append(asked(moment + 0.002, "configuration", CONFIGURATION, 200))
+    for kind in kinds:
+        report = f"{kind}-{day}"
+        found.asked.append(replace(asked(moment, kind, site), report=report))
+        found.messages.append(StoredMessage(kind=kind, report=report, received=at(moment)))
+
+
+def _outages(found: Chronicle) -> None:
+    found.happenings += [
+        Happening(
+            time=at(SILENT), deed="outage", until=at(SILENT + 2), kind_of="server",
+            subject=SDR_1[1], addresses=(SDR_1[1],),
+        ),
+        Happening(time=at(CLOSED), deed="outage", until=at(CLOSED + 1), kind_of="way", subject="internet"),
+        Happening(
+            time=at(BLOCKED), deed="outage", until=at(BLOCKED + 1), kind_of="port", subject="tcp/443"
+        ),
+    ]  # fmt: skip
+    moment = BLOCKED + 0.02
+    found.calls.append(WireCall(time=at(moment), address=CONFIGURATION[1], port=80, answered=True))
+    found.clear.append(
+        ClearRequest(
+            time=at(moment), address=CONFIGURATION[1], method="GET", target="/service/configuration"
+        )
+    )
+    found.asked.append(in_clear(asked(moment, "configuration", CONFIGURATION, 200)))
+
+
+def _problem(found: Chronicle, number: int, day: float) -> None:
+    text = f"life problem {number}"
+    found.told.append(text)
+    found.happenings.append(Happening(time=at(day), deed="problem", subject=text))
+    blocked = BLOCKED <= day < BLOCKED + 1
+    arrived = BLOCKED + 1.02 if blocked else day + 0.001
+    server = PROBLEMS_2 if day > MOVE else PROBLEMS_1
+    report = f"event-{number}"
+    _call(found, arrived, server)
+    found.asked += [
+        replace(asked(arrived, "problem", server), report=report),
+        replace(asked(arrived + 0.001, "upload-declaration", server), report=report),
+    ]
+    closed = at(day + 1) if number == 1 else 0.0
+    found.messages.append(
+        StoredMessage(
+            kind="problem", report=report, received=at(arrived), number=f"PMH{number:07d}",
+            text=text, closed=closed, kept=not closed,
+        )
+    )  # fmt: skip
+    found.uploads.append(report)
+    found.removals.append(
+        Removal(what="data", report=report, stored=at(arrived), removed=at(arrived + 3.5))
+    )
+
+
+def _call(found: Chronicle, day: float, server: tuple[str, str], *, answered: bool = True) -> None:
+    found.calls.append(WireCall(time=at(day), address=server[1], port=443, answered=answered))

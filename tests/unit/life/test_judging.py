@@ -1,0 +1,314 @@
+"""A life is judged by requirement: right, wrong, never; each shown by a life that is broken in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from lab import codec
+from lab.life import judging, report
+from lab.life.chronicle import (
+    DAY_S,
+    Chronicle,
+    ClearRequest,
+    Happening,
+    ReceiverRequest,
+    StoredMessage,
+    WireCall,
+)
+from lab.verify.finding import Verdict
+from tests.unit.life import good
+from tests.unit.life.good import at
+
+Mutation = Callable[[Chronicle], None]
+
+
+def judged(life: Chronicle) -> dict[str, Verdict]:
+    return {finding.requirement: finding.verdict for finding in judging.findings(life)}
+
+
+def test_an_agent_that_does_everything_right() -> None:
+    wrong = {
+        f.requirement: f.seen
+        for f in judging.findings(good.life())
+        if f.verdict is not Verdict.held
+    }
+    assert wrong == {}
+
+
+def test_an_agent_that_does_nothing_does_nothing_right() -> None:
+    """Never is no merit; that nothing arrived is wrong."""
+    life = good.life()
+    life.asked, life.messages, life.machines, life.calls = [], [], [], []
+    life.clear, life.uploads, life.removals = [], [], []
+    found = judged(life)
+    assert Verdict.held not in found.values()
+    assert {r for r, verdict in found.items() if verdict is Verdict.failed} == {"OUT-18", "OUT-34"}
+
+
+def test_a_life_without_events_puts_little_to_the_test() -> None:
+    life = good.life()
+    life.happenings.clear()
+    life.calls = [c for c in life.calls if c.answered and not c.proxied and c.port != 80]
+    life.clear = []
+    life.asked = [e for e in life.asked if e.encrypted and e.status != 401]
+    life.asked = [e for e in life.asked if e.kind != "enrolment" or e.time < at(1)]
+    found = judged(life)
+    never = {r for r, verdict in found.items() if verdict is Verdict.not_applicable}
+    assert {
+        "E-10",
+        "OUT-14",
+        "OUT-18",
+        "OUT-32",
+        "OUT-33",
+        "OUT-34",
+        "R-02",
+        "R-04",
+        "R-05",
+        "P-19",
+    } <= never
+
+
+def _drop(kind: str, since: float, until: float) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.messages = [
+            m for m in life.messages if m.kind != kind or not at(since) <= m.received <= at(until)
+        ]
+
+    return mutate
+
+
+def _add(*entries: ReceiverRequest) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.asked = sorted([*life.asked, *entries], key=lambda each: each.time)
+
+    return mutate
+
+
+def _without(kind: str, since: float = 0.0, until: float = 1000.0) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.asked = [
+            e for e in life.asked if e.kind != kind or not at(since) <= e.time <= at(until)
+        ]
+
+    return mutate
+
+
+def _calls(*calls: WireCall) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.calls = sorted([*life.calls, *calls], key=lambda each: each.time)
+
+    return mutate
+
+
+def _clear(*requests: ClearRequest) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.clear += requests
+
+    return mutate
+
+
+def _again(life: Chronicle) -> None:
+    """A problem arrives a second time, under another identifier."""
+    first = next(m for m in life.messages if m.kind == "problem")
+    life.messages.append(replace(first, report="event-99", number="PMH0000099"))
+    life.asked.append(replace(good.asked(60, "problem", good.PROBLEMS_2), report="event-99"))
+
+
+def _lose(number: int) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.messages = [m for m in life.messages if m.text != f"life problem {number}"]
+
+    return mutate
+
+
+def _machine(**changes: float) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.machines = [replace(life.machines[0], **changes)]  # type: ignore[arg-type]
+
+    return mutate
+
+
+def _unserved(after: float) -> Mutation:
+    """From a day on nothing is served that needs an ID."""
+
+    def mutate(life: Chronicle) -> None:
+        life.asked = [
+            replace(e, status=401, identity="") if e.authenticates and e.time > at(after) else e
+            for e in life.asked
+        ]
+
+    return mutate
+
+
+def _bare_problem(life: Chronicle) -> None:
+    life.asked = [
+        replace(e, encrypted=False, identity="") if e.kind == "problem" else e for e in life.asked
+    ]
+
+
+def _second_machine(life: Chronicle) -> None:
+    life.machines.append(replace(life.machines[0], identity="ANOTHER"))
+
+
+def _kept(life: Chronicle) -> None:
+    life.messages = [replace(m, kept=True) if m.closed else m for m in life.messages]
+
+
+def _late_deletion(life: Chronicle) -> None:
+    life.removals = [replace(r, removed=r.stored + 9 * DAY_S) for r in life.removals]
+
+
+def _silent_proxy(life: Chronicle) -> None:
+    life.calls = [call for call in life.calls if not call.proxied]
+
+
+def _one_site_only(life: Chronicle) -> None:
+    """While the first site is silent, no other server serves anything."""
+    life.asked = [e for e in life.asked if not at(good.SILENT) < e.time < at(good.SILENT + 2)]
+
+
+def _many(kind: str) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.messages += [
+            StoredMessage(kind=kind, report=f"more-{n}", received=at(n / 5)) for n in range(300)
+        ]
+
+    return mutate
+
+
+def _never_enrolled_again(life: Chronicle) -> None:
+    life.asked = [e for e in life.asked if e.kind != "enrolment" or e.time < at(1)]
+
+
+CONFIGURED = "/service/configuration"
+PROXIED = WireCall(time=at(50), address="192.168.10.20", port=3128, answered=True, proxied=True)
+FORMER = WireCall(time=at(50), address=good.PROBLEMS_1[1], port=443, answered=False)
+CLEAR_CALL = WireCall(time=at(50), address=good.CONFIGURATION[1], port=80, answered=True)
+UPLOAD = ClearRequest(
+    time=at(15.5), address=good.CONFIGURATION[1], method="PUT", target="/service/problems/1",
+    body_bytes=100,
+)  # fmt: skip
+LOGGED_IN = ClearRequest(
+    time=at(33.001),
+    address=good.FIXES[1],
+    method="GET",
+    target="/service/fixes/O/N",
+    logged_in=True,
+)
+FIRST_PROXIED = replace(PROXIED, time=at(0.0001))
+MUTATIONS: dict[str, tuple[Mutation, str]] = {
+    "a heartbeat before the enrolment": (_add(good.asked(0.0005, "heartbeat")), "E-06"),
+    "no enrolment": (_without("enrolment"), "E-06"),
+    "two machines": (_second_machine, "E-07"),
+    "another ID": (_add(replace(good.asked(50, "heartbeat"), identity="ANOTHER")), "E-07"),
+    "no password": (_add(replace(good.asked(50, "heartbeat", status=401), identity="")), "E-08"),
+    "ID and password in clear": (_clear(LOGGED_IN), "E-08"),
+    "the password never changes": (_machine(number=3), "E-09"),
+    "a password of 200 days": (_machine(since=at(-121)), "E-09"),
+    "the old password after the change": (
+        _add(good.asked(21, "inventory", status=401)), "E-09",
+    ),
+    "too old for anything else": (
+        _add(replace(good.asked(50, "heartbeat", status=403), detail="the password is older than 183 days")),
+        "E-09",
+    ),
+    "no enrolment after the reset": (_never_enrolled_again, "E-10"),
+    "nothing served after the reset": (_unserved(good.RESET + 0.006), "E-10"),
+    "a day without a heartbeat": (_drop("heartbeat", 45, 46), "E-14"),
+    "no heartbeat at the end": (_drop("heartbeat", 77, 80), "E-14"),
+    "a heartbeat every five hours": (_many("heartbeat"), "E-14"),
+    "a week without an inventory": (_drop("inventory", 41, 43), "E-15"),
+    "an inventory every five hours": (_many("inventory"), "E-15"),
+    "a key that ends": (_without("access-key", 29, 31), "E-19"),
+    "a problem without an answer": (_without("problem", 39, 41), "E-20"),
+    "a report that is kept": (_kept, "E-21"),
+    "data that are kept": (_late_deletion, "E-21"),
+    "no other way while the first is closed": (_silent_proxy, "OUT-14"),
+    "a proxy without need": (_calls(PROXIED), "OUT-14"),
+    "a proxy while the direct way is open": (_calls(PROXIED), "OUT-15"),
+    "a proxy at first": (_calls(FIRST_PROXIED), "OUT-15"),
+    "a problem is lost": (_lose(4), "OUT-18"),
+    "problems without TLS": (_bare_problem, "OUT-18"),
+    "HTTP though HTTPS works": (_calls(CLEAR_CALL), "OUT-32"),
+    "something else by HTTP": (
+        _clear(ClearRequest(time=at(15.3), address="1.2.3.4", method="GET", target="/service/problems/1")),
+        "OUT-32",
+    ),
+    "an upload in clear": (_clear(UPLOAD), "OUT-33"),
+    "what was queued is lost": (_lose(3), "OUT-34"),
+    "a problem comes twice": (_again, "OUT-34"),
+    "a log-in for a fix": (_clear(LOGGED_IN), "OUT-41"),
+    "a fix before the enrolment": (
+        _add(replace(good.asked(0.0001, "fix", good.FIXES, 403), encrypted=False)), "OUT-42",
+    ),
+    "somebody calls back": (lambda life: life.inbound.append(at(5)), "OUT-45"),
+    "no other site": (_one_site_only, "R-02"),
+    "the former address is called": (_calls(FORMER), "R-04"),
+    "the configuration is looked at late": (_without("configuration", 25, 29), "R-04"),
+    "the new password at another site": (
+        _add(good.asked(21, "inventory", good.SDR_2, status=401)), "R-11",
+    ),
+    "data to port 80": (_clear(UPLOAD), "P-19"),
+}  # fmt: skip
+NEVER: dict[str, tuple[Mutation, str]] = {
+    "no heartbeat at all": (_drop("heartbeat", 0, 1000), "E-14"),
+    "no inventory at all": (_drop("inventory", 0, 1000), "E-15"),
+    "no key": (_without("access-key"), "E-19"),
+    "no fix": (_without("fix"), "OUT-41"),
+    "no list of fixes": (lambda life: (_without("fix")(life), _without("fixes")(life)), "OUT-42"),  # type: ignore[dict-item]
+    "no configuration in clear": (_without("configuration", 15, 15.5), "R-05"),
+    "no change of the password": (_without("password"), "R-11"),
+    "no configuration after the move": (_without("configuration", 25), "R-04"),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_what_is_wrong_is_told(name: str) -> None:
+    mutate, requirement = MUTATIONS[name]
+    life = good.life()
+    mutate(life)
+    assert judged(life)[requirement] is Verdict.failed
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_what_was_never_done_is_not_right(name: str) -> None:
+    mutate, requirement = NEVER[name]
+    life = good.life()
+    mutate(life)
+    assert judged(life)[requirement] is Verdict.not_applicable
+
+
+def test_every_requirement_can_be_wrong() -> None:
+    """R-05 alone cannot: HTTP is a backup that an agent may do without."""
+    assert {requirement for _, requirement in MUTATIONS.values()} == judging.CHECKS.keys() - {
+        "R-05"
+    }
+
+
+def test_a_chronicle_survives_its_file() -> None:
+    life = good.life()
+    assert judged(codec.load(Chronicle, codec.dump(life))) == judged(life)
+
+
+def test_the_report_counts_what_was_lost_and_what_came_twice() -> None:
+    life = good.life()
+    _lose(4)(life)
+    _again(life)
+    text = report.text(life, judging.findings(life))
+    assert "of 4 problems told: 1 lost, 1 twice" in text
+    assert "OUT-34  wrong" in text
+    assert "expected: what was queued" in text
+    assert "day   10.0  outage      internet, 24 h" in text
+
+
+def test_dark_times_are_joined() -> None:
+    life = good.life()
+    life.happenings += [
+        Happening(time=at(40), deed="outage", until=at(41), kind_of="link"),
+        Happening(time=at(40.5), deed="kill", until=at(42)),
+    ]
+    assert (at(40), at(42)) in life.dark
+    assert life.darkness(at(39), at(41)) == DAY_S

@@ -1,0 +1,139 @@
+"""What the chronicle takes from a run directory: events, IBM's store, the ledger, the agent's own wire."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+from scapy.utils import PcapNgWriter
+
+from lab.ibm.receiver import alone
+from lab.life import reading
+from lab.life.chronicle import Chronicle
+from lab.life.events import AgentEnded, LifeBegun, LifeEnded, LifeHappened, ProblemCame
+from lab.record.record import Record, Transaction
+from lab.record.story import Story
+from lab.topology.load import load
+from lab.topology.model import Topology
+from lab.topology.resolve import resolve
+
+HMC, PROXY, SERVER, CLEAR = "192.168.10.10", "192.168.10.20", "207.25.252.197", "204.146.30.17"
+BEGAN = 1_000_000.0
+REQUEST = (
+    b"PUT /service/heartbeats/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eA==\r\n"
+    b"Content-Length: 2\r\n\r\n{}"
+)
+
+
+@pytest.fixture(scope="module")
+def topology() -> Topology:
+    return resolve(load("two-sites"), b"life")
+
+
+def frame(source: str, target: str, ports: tuple[int, int], flags: str, data: bytes = b"") -> Ether:
+    return (
+        Ether()
+        / IP(src=source, dst=target)
+        / TCP(sport=ports[0], dport=ports[1], flags=flags)
+        / data
+    )
+
+
+def capture(folder: Path, frames: list[tuple[float, Ether]]) -> None:
+    (folder / "wire").mkdir()
+    writer = PcapNgWriter(str(folder / "wire" / "lan.pcapng"))
+    for time, each in frames:
+        each.time = BEGAN + time
+        writer.write(each)
+    writer.close()
+
+
+def lived(
+    folder: Path, topology: Topology, *, ledger: list[Transaction] | None = None
+) -> Chronicle:
+    story = Story(folder, silent=True)
+    story.tell(LifeBegun(source="hmc", time=BEGAN, program="p", own=True, lasts_s=100.0))
+    story.tell(LifeHappened(source="hmc", time=BEGAN + 1, deed="problem", subject="life problem 1"))
+    story.tell(
+        ProblemCame(source="sdc", time=BEGAN + 2, number="PMH0000001", text="life problem 1")
+    )
+    story.tell(AgentEnded(source="hmc", time=BEGAN + 3, how="with exit status 1", wanted=False))
+    story.tell(AgentEnded(source="hmc", time=BEGAN + 4, how="by SIGKILL", wanted=True))
+    story.tell(LifeEnded(source="hmc", time=BEGAN + 100))
+    found = reading.read(topology, Record(ledger=ledger or []), folder, "mine")
+    assert found is not None
+    return found
+
+
+def test_a_run_without_a_life_has_no_chronicle(topology: Topology, tmp_path: Path) -> None:
+    assert reading.read(topology, Record(), tmp_path, "mine") is None
+
+
+def test_events(topology: Topology, tmp_path: Path) -> None:
+    life = lived(tmp_path, topology)
+    assert (life.began, life.ended, life.ways) == (BEGAN, BEGAN + 100, 2)
+    assert life.told == ["life problem 1"]
+    assert life.ends == ["with exit status 1"]
+    assert SERVER in life.places
+
+
+def test_calls_on_the_agents_wire(topology: Topology, tmp_path: Path) -> None:
+    capture(tmp_path, [
+        (-5, frame(HMC, SERVER, (999, 443), "S")),
+        (1, frame(HMC, SERVER, (1000, 443), "S")),
+        (2, frame(HMC, SERVER, (1000, 443), "S")),
+        (4, frame(HMC, SERVER, (1001, 443), "S")),
+        (4.1, frame(SERVER, HMC, (443, 1001), "SA")),
+        (5, frame(HMC, PROXY, (1002, 3128), "S")),
+        (6, frame("198.51.100.1", HMC, (5, 22), "S")),
+        (7, frame("192.168.10.1", HMC, (5, 22), "S")),
+        (8, frame(HMC, CLEAR, (1003, 80), "PA", REQUEST)),
+        # The same port again, much later, is another call.
+        (90, frame(HMC, SERVER, (1001, 443), "S")),
+    ])  # fmt: skip
+    life = lived(tmp_path, topology)
+    found = [(round(c.time - BEGAN), c.address, c.answered, c.proxied) for c in life.calls]
+    assert found == [
+        (1, SERVER, False, False),
+        (4, SERVER, True, False),
+        (5, PROXY, False, True),
+        (90, SERVER, False, False),
+    ]
+    assert [time - BEGAN for time in life.inbound] == [pytest.approx(6)]
+    (clear,) = life.clear
+    assert (clear.method, clear.target, clear.body_bytes, clear.logged_in) == (
+        "PUT", "/service/heartbeats/1", 2, True,
+    )  # fmt: skip
+
+
+def test_the_ledger_says_who_asked_what(topology: Topology, tmp_path: Path) -> None:
+    entry = Transaction(
+        time=BEGAN + 1, kind="service: heartbeat", system="8284-22A/21ABCDE", peer_ip="198.51.100.2",
+        peer_port=5, server_ip=SERVER, server_port=443, tls_version="TLSv1.3", cipher="x", sni="",
+        status=201, bytes_in=1, server="eccgw01.boulder.ibm.com", report="r", authenticated_as="ID",
+    )  # fmt: skip
+    (asked,) = lived(tmp_path, topology, ledger=[entry]).asked
+    assert (asked.kind, asked.identity, asked.encrypted, asked.served) == (
+        "heartbeat",
+        "ID",
+        True,
+        True,
+    )
+    assert asked.authenticates
+
+
+def test_the_store_says_what_came(topology: Topology, tmp_path: Path) -> None:
+    """Also of a problem that has been deleted: what it said was told when it came."""
+    with alone.receiving(tmp_path) as site, site.receiver.store.transaction() as store:
+        for n, content in ((1, None), (2, '{"text": "life problem 2"}')):
+            store.insert(
+                "reports", n=n, system="ID", kind="problem", report=f"r{n}", digest="", received=n,
+                content=content, bytes=1, closed=5.0 if n == 1 else None,
+            )  # fmt: skip
+    life = lived(tmp_path, topology)
+    assert [(p.number, p.text, p.kept, p.closed) for p in life.problems] == [
+        ("PMH0000001", "life problem 1", False, 5.0),
+        ("PMH0000002", "life problem 2", True, 0.0),
+    ]

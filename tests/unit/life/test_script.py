@@ -1,0 +1,160 @@
+"""A script of a life: what may be written, every mistake at once, and what a topology has to have for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.agent import settings
+from lab.errors import TopologyError, UsageError
+from lab.life import outages, own_agent, script_file, scripted
+from lab.life.script import Deed, LifeEvent
+from lab.topology.load import load
+from lab.topology.model import Topology
+from lab.topology.resolve import resolve
+
+HEAD = "schema: 1\nsummary: A life\ntopology: two-sites\nlasts: 10d\n"
+
+
+@pytest.fixture(scope="module")
+def topology() -> Topology:
+    return resolve(load("two-sites"), b"life")
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(TopologyError) as caught:
+        script_file.parse(text, "mine.yaml", "mine")
+    return [str(issue) for issue in caught.value.issues]
+
+
+def events(text: str) -> tuple[LifeEvent, ...]:
+    return script_file.parse(f"{HEAD}events:\n{text}", "mine.yaml", "mine").events
+
+
+def test_events_are_in_the_order_of_their_times_and_repeat() -> None:
+    found = events("  - { at: 9h, do: problem, every: 3d }\n  - { at: 4d, do: clock, by: -6h }\n")
+    assert [(e.at_s / 3600, e.do) for e in found] == [
+        (9.0, Deed.problem), (81.0, Deed.problem), (96.0, Deed.clock), (153.0, Deed.problem),
+        (225.0, Deed.problem),
+    ]  # fmt: skip
+    assert found[2].by_s == -6 * 3600.0
+    assert (found[0].line, found[2].line) == (6, 7)
+
+
+OF_EVENTS = {
+    "{ at: 1d, do: outag }": ".do: 'outag' is nothing that happens; did you mean outage?",
+    "{ do: problem }": ".at: is missing; at: 2d, do: problem",
+    "{ at: 1d, do: outage, of: lan }": (
+        ": outage has no for; { at: 30d, do: outage, of: fw-inet, for: 6h }"
+    ),
+    "{ at: 11d, do: problem }": ".at: is after the end of the life; a longer lasts",
+    "{ at: 1d, do: problem, cod: B1 }": ".cod: unknown key; did you mean code?",
+    "{ at: 1d, do: move, errand: problems, to: [https://a] }": (
+        ".errand: 'problems' is no errand; did you mean problem?"
+    ),
+    "{ at: 1d, do: move, errand: problem, to: ftp }": (
+        ".to: is no list of URLs; [https://www-945.ibm.com]"
+    ),
+    "{ at: 1d, do: clock, by: 3 }": ".by: must be a time with its unit",
+    "problem": ": an event is a map; - { at: 2d, do: problem }",
+}
+OF_THE_FILE = {
+    f"{HEAD}event: []\n": "line 5: event: unknown key; did you mean events?",
+    HEAD.replace("10d", "40000d"): "line 4: lasts: is longer than three years; lasts: 365d",
+    "schema: 2\n": "line 1: schema: must be 1; schema: 1",
+    "- a\n": "a script is a map; begin it with schema: 1",
+    f"{HEAD}events: 3\n": "line 5: events: is no list; events: [{ at: 2d, do: problem }]",
+}
+
+
+@pytest.mark.parametrize("event", OF_EVENTS)
+def test_a_mistake_in_an_event_is_told_with_its_line_and_a_fix(event: str) -> None:
+    told = mistakes(f"{HEAD}events:\n  - {event}\n")
+    assert any(f"line 6: events[0]{OF_EVENTS[event]}" in mistake for mistake in told), told
+
+
+@pytest.mark.parametrize("text", OF_THE_FILE)
+def test_a_mistake_in_the_file_is_told_with_its_line_and_a_fix(text: str) -> None:
+    told = mistakes(text)
+    assert any(OF_THE_FILE[text] in mistake for mistake in told), told
+
+
+def test_there_is_no_script_of_that_name() -> None:
+    with pytest.raises(UsageError, match="there is no script 'weak'") as caught:
+        script_file.load("weak")
+    assert caught.value.hint == "did you mean week?"
+
+
+@pytest.mark.parametrize("name", script_file.names())
+def test_the_labs_own_scripts_fit_their_topologies(name: str) -> None:
+    script = script_file.load(name)
+    scripted.check(script, resolve(load(script.topology), b"life"), name)
+
+
+def test_what_the_topology_does_not_have_is_told_with_the_scripts_line(topology: Topology) -> None:
+    text = (
+        f"{HEAD}servers: {{ problem: [https://nowhere.test] }}\nevents:\n"
+        "  - { at: 1d, do: outage, of: fw-int, for: 1h }\n"
+        "  - { at: 2d, do: move, errand: upload, to: [https://192.0.2.77] }\n"
+    )
+    script = script_file.parse(text, "mine.yaml", "mine")
+    with pytest.raises(TopologyError) as caught:
+        scripted.check(script, topology, "mine.yaml")
+    assert [str(issue) for issue in caught.value.issues] == [
+        "line 1: servers.problem: no server is listed for https://nowhere.test; "
+        "`lab show two-sites` has the servers",
+        "line 7: at 24h, of: two-sites has nothing 'fw-int' that can be out of service; "
+        "did you mean fw-inet?",
+        "line 8: at 48h, to: no server is listed for https://192.0.2.77; "
+        "`lab show two-sites` has the servers",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of", "kind", "rules"),
+    [
+        ("eccgw01.boulder.ibm.com", "server", ["sdc prerouting ip daddr 207.25.252.197 drop"]),
+        ("207.25.252.197", "server", ["sdc prerouting ip daddr 207.25.252.197 drop"]),
+        ("proxy", "proxy", ["proxy input tcp dport 3128 reject with tcp reset"]),
+        ("internet", "way", ["firewall forward ip saddr 192.168.10.10 drop"]),
+        ("tcp/443", "port", ["firewall forward tcp dport 443 drop"]),
+        (
+            "fw-inet",
+            "link",
+            [
+                'firewall prerouting iifname "fw-inet" drop',
+                'internet prerouting iifname "fw-inet" drop',
+            ],
+        ),
+    ],
+)
+def test_outages(topology: Topology, of: str, kind: str, rules: list[str]) -> None:
+    plan = outages.plan(topology, of)
+    assert plan.kind == kind
+    assert [f"{c.node} {c.hook} {c.rule}" for c in plan.closures] == rules
+
+
+def test_the_rules_of_a_node_are_those_of_all_its_outages(topology: Topology) -> None:
+    both = [
+        *outages.plan(topology, "internet").closures,
+        *outages.plan(topology, "tcp/443").closures,
+    ]
+    text = outages.render(both, "firewall")
+    assert text.startswith("table inet life\ndelete table inet life\ntable inet life {\n")
+    assert text.count("chain forward") == 1
+    assert text.index("saddr 192.168.10.10 drop") < text.index("dport 443 drop")
+    assert outages.render(both, "sdc") == "table inet life\ndelete table inet life\n"
+
+
+def test_settings_of_the_labs_own_agent(topology: Topology, tmp_path: Path) -> None:
+    """They are what the agent reads, and the ways are in the topology's order."""
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        own_agent.settings(topology, "hmc", Path("/run-dir"), {"problem": ["https://a.test"]})
+    )
+    found = settings.load(file)
+    assert [way.name for way in found.ways] == ["internet", "proxy"]
+    assert [machine.name for machine in found.machines] == ["8284-22A*21ABCDE"]
+    assert found.servers["problem"] == ("https://a.test",)
+    assert str(found.events) == "/run/lab/life/events"
