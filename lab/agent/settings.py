@@ -48,7 +48,7 @@ WEB_PORT = 5024
 """E-01."""
 _KEYS = {
     "state", "vendor", "generation", "ca_file", "configuration_key", "ibm_ids", "events", "machine_files",
-    "machines", "ways", "servers", "schedule", "web", "retry", "ip", "hmc_managed",
+    "machines", "ways", "servers", "schedule", "web", "imm", "retry", "ip", "hmc_managed",
 }  # fmt: skip
 _OWN_ERRANDS = ("heartbeat", "performance", "access-key")
 ERRANDS = (*(str(kind) for kind in ErrandKind), *_OWN_ERRANDS)
@@ -125,6 +125,8 @@ class AgentSettings:
     web: WebSetting | None
     hmc_managed: bool
     """Whether the system is a partition whose HMC does all but the software inventory (E-16)."""
+    imm: Mapping[str, Any] | None
+    """Of the management module, as it is written: ``lab.agent.imm.hearing`` reads it."""
     family: int
     """Of sockets: AF_UNSPEC, or AF_INET or AF_INET6 alone."""
 
@@ -190,6 +192,7 @@ class _Reading:
             retry_s=self._seconds("retry", self._members.get("retry", RETRY_S)),
             web=None if web is None else self._web(web),
             hmc_managed=self._flag("hmc_managed"),
+            imm=self._table("imm") if "imm" in self._members else None,
             family=self._family(),
         )
 

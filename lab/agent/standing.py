@@ -101,6 +101,10 @@ class Standing:
                 from lab.agent.web.interface import interface  # Few agents have one.
 
                 stack.enter_context(interface(state))
+            if state.settings.imm is not None:
+                from lab.agent.imm.hearing import hearing  # Few have a management module.
+
+                stack.enter_context(hearing(state))
             state.book.note("started", pid=os.getpid())
             state.tell("the service runs")
             self._loop(wake)

@@ -7,10 +7,15 @@ when one is made, and not before.
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import time
 from pathlib import Path
 
+from lab.agent.storage import cannot_write
+
+FOLDER = "web"
+"""Of the state folder."""
 DAYS = 825
 """Browsers take no certificate that is valid for longer."""
 _LEFT_DAYS = 30
@@ -29,6 +34,16 @@ def kept(folder: Path, names: tuple[str, ...], now: float | None = None) -> tupl
         for path, content in zip((key, certificate), _made(names, now), strict=True):
             _write(path, content)
     return str(certificate), str(key)
+
+
+def own(state: Path) -> tuple[str, str]:
+    """The files of an agent, for this system's names. Raises StorageError."""
+    names = dict.fromkeys((socket.gethostname(), socket.getfqdn(), "localhost", "127.0.0.1", "::1"))
+    folder = state / FOLDER
+    try:
+        return kept(folder, tuple(names))
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def _holds(certificate: Path, key: Path, now: float) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 
 from lab.agent.settings import AgentSettings, SettingsError
 from lab.agent.state import AgentState
-from lab.agent.storage import cannot_write
 from lab.agent.web import certificate, listening
 from lab.agent.web.accounts import PamAccounts
 from lab.agent.web.administered import AdministeredAgent
@@ -22,8 +21,6 @@ from lab.agent.web.desk import Desk
 from lab.agent.web.sheet import PATH
 from lab.names import did_you_mean
 
-FOLDER = "web"
-"""Of the state folder: certificate and key, where the settings name none."""
 _KEYS = ("port", "address", "users", "certificate", "key")
 
 
@@ -78,7 +75,7 @@ def interface(state: AgentState) -> Iterator[None]:
         desk = Desk(
             AdministeredAgent(own, _wake), PamAccounts(), planned.users, time.monotonic, state.tell
         )
-        tls = listening.context(*(planned.files or _own_files(state.folder / FOLDER)))
+        tls = listening.context(*(planned.files or certificate.own(state.folder)))
         with listening.serving(desk, tls, listener):
             host = planned.address or socket.gethostname()
             shown = f"[{host}]" if ":" in host else host
@@ -88,14 +85,6 @@ def interface(state: AgentState) -> Iterator[None]:
 
 def _wake() -> None:
     os.kill(os.getpid(), signal.SIGHUP)
-
-
-def _own_files(folder: Path) -> tuple[str, str]:
-    names = dict.fromkeys((socket.gethostname(), socket.getfqdn(), "localhost", "127.0.0.1", "::1"))
-    try:
-        return certificate.kept(folder, tuple(names))
-    except OSError as error:
-        raise cannot_write(folder, error) from error
 
 
 def _is_address(text: str) -> bool:

@@ -45,14 +45,17 @@ def context(certificate: str, key: str) -> ssl.SSLContext:
         made.load_cert_chain(certificate, key, password="")  # "": never ask at a terminal
     except OSError as error:  # SSLError is one
         raise UsageError(
-            f"the web user interface cannot use {certificate} with the key {key}: {error}",
+            f"the agent cannot use {certificate} with the key {key}: {error}",
             hint="give both as PEM in the settings ([web], certificate and key), or neither of them",
         ) from error
     return made
 
 
-def listener(address: str, port: int) -> socket.socket:
-    """A socket that listens; an empty address: all of this system's. Raises PrerequisiteError."""
+def listener(address: str, port: int, key: str = "[web], port") -> socket.socket:
+    """A socket that listens; an empty address: all of this system's. Raises PrerequisiteError.
+
+    ``key`` names the setting that has the port.
+    """
     try:
         if not address and socket.has_dualstack_ipv6():
             with contextlib.suppress(OSError):
@@ -63,12 +66,12 @@ def listener(address: str, port: int) -> socket.socket:
         return socket.create_server((address, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         hint = {
-            errno.EADDRINUSE: "end the program that has it, or choose another in the settings ([web], port)",
-            errno.EACCES: "run the agent as root, or choose a port above 1023 in the settings ([web], port)",
+            errno.EADDRINUSE: f"end the program that has it, or choose another in the settings ({key})",
+            errno.EACCES: f"run the agent as root, or choose a port above 1023 in the settings ({key})",
             errno.EADDRNOTAVAIL: "give an address of this system in the settings ([web], address), or none",
-        }.get(error.errno or 0, "choose another port in the settings ([web], port)")
+        }.get(error.errno or 0, f"choose another port in the settings ({key})")
         raise PrerequisiteError(
-            f"the web user interface cannot listen on port {port}: {os.strerror(error.errno or 0)}",
+            f"the agent cannot listen on port {port}: {os.strerror(error.errno or 0)}",
             hint=hint,
         ) from error
 
