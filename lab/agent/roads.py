@@ -1,8 +1,9 @@
 """The agent's ways, in the order in which they are tried, and what makes the next one's turn (OUT-14).
 
 A way is passed over when it is not configured (an empty slot for a proxy, no program ``lab-way``), busy (a
-proxy that answers 503 or 429, a ``lab-way`` that does not come up) or unavailable (a reset, a silence). A way
-of kind ``lab-way`` comes up when its turn comes; it is down before the next way's turn, and at the end.
+proxy that answers 503 for each server, a ``lab-way`` that does not come up) or unavailable (a reset, a
+silence). A way of kind ``lab-way`` comes up when its turn comes; it is down before the next way's turn, and
+at the end.
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ RATE_BYTE_S = 100.0
 """A request with a content has more time: as much as a modem at 1200 bit/s takes."""
 ANSWER_BYTES = 64 << 20
 _GOODBYE_S = 5.0
-_BUSY = (429, 503)
 
 
 class Unanswered(Exception):
@@ -209,10 +208,11 @@ def open_session(
 
 
 def _is_of_way(error: OSError | ValueError, phase: str) -> bool:
-    """Whether a proxy is busy or unavailable (OUT-14): silent, shut, full, or it does not let us in.
+    """Whether a proxy is unavailable (OUT-14): silent, shut, or it does not let us in.
 
-    A proxy that says it cannot reach a server (502, 504) or may not (403) may reach the next one.
+    One that refuses for a server (403, 502, 503, 504) may reach the next one: squid answers 503 also where
+    it is the server that does not answer. If it reaches none, it is busy, and the next way has its turn.
     """
     if isinstance(error, ProxyRefused):
-        return error.status in _BUSY or error.status == 407
+        return error.status == 407
     return phase in ("proxy", "CONNECT")

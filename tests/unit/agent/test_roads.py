@@ -108,17 +108,27 @@ def test_an_empty_slot_is_not_configured(alive: AgentLife) -> None:
     assert {e["way"] for e in agent.events("acknowledged")} == {"w2"}
 
 
-@pytest.mark.parametrize(("answer", "why"), [(BUSY, "503"), (LOG_IN, "407")])
-def test_a_proxy_that_is_busy_or_lets_nobody_in_is_asked_once(
-    alive: AgentLife, answer: bytes, why: str
+def test_a_proxy_that_is_busy_is_asked_for_each_server_before_the_next_one(
+    alive: AgentLife,
 ) -> None:
-    with proxy(lambda target: answer) as first, proxy() as second:
+    with proxy(lambda target: BUSY) as first, proxy() as second, proxy() as third:
+        agent = by(alive, slot(first.url), slot(second.url), slot(third.url))
+        assert agent.beat().kept == 0
+        sites = [url.removeprefix("https://") for url in alive.site.urls]
+        assert first.asked == sites * 2, "for the enrolment and for the heartbeat"
+        assert len(second.asked) == 2
+        assert third.asked == []
+    assert "503" in {e["way"]: e["why"] for e in agent.events("failed")}["w1"]
+
+
+def test_a_proxy_that_lets_nobody_in_is_asked_once(alive: AgentLife) -> None:
+    with proxy(lambda target: LOG_IN) as first, proxy() as second:
         agent = by(alive, slot(first.url), slot(second.url))
         assert agent.beat().kept == 0
         assert len(first.asked) == 1, "not once for each server"
         assert len(second.asked) == 2
     assert [way for way, _ in passed_over(agent)] == ["w1"]
-    assert why in passed_over(agent)[0][1]
+    assert "407" in passed_over(agent)[0][1]
 
 
 def test_a_proxy_that_resets_is_unavailable(alive: AgentLife) -> None:
@@ -143,7 +153,7 @@ def test_a_proxy_that_hangs_up_is_unavailable(alive: AgentLife) -> None:
     assert [way for way, _ in passed_over(agent)] == ["w1"]
 
 
-@pytest.mark.parametrize("answer", [FORBIDDEN, NO_GATEWAY])
+@pytest.mark.parametrize("answer", [FORBIDDEN, NO_GATEWAY, BUSY])
 def test_a_proxy_that_does_not_lead_to_one_server_may_lead_to_the_next(
     alive: AgentLife, answer: bytes
 ) -> None:
