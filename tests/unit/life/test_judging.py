@@ -165,6 +165,11 @@ def _silent_proxy(life: Chronicle) -> None:
     life.calls = [call for call in life.calls if not call.proxied]
 
 
+def _one_way(life: Chronicle) -> None:
+    life.ways = 1
+    _silent_proxy(life)
+
+
 def _one_site_only(life: Chronicle) -> None:
     """While the first site is silent, no other server serves anything."""
     life.asked = [e for e in life.asked if not at(good.SILENT) < e.time < at(good.SILENT + 2)]
@@ -254,6 +259,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "data to port 80": (_clear(UPLOAD), "P-19"),
 }  # fmt: skip
 NEVER: dict[str, tuple[Mutation, str]] = {
+    "no other way to be tried": (_one_way, "OUT-14"),
     "no heartbeat at all": (_drop("heartbeat", 0, 1000), "E-14"),
     "no inventory at all": (_drop("inventory", 0, 1000), "E-15"),
     "no key": (_without("access-key"), "E-19"),
