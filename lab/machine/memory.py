@@ -15,6 +15,11 @@ DEFAULT = 2048 * MIB
 LEAST = 256 * MIB
 """With less, the lab's own processes have no room: the kernel ends them before an agent's first step."""
 
+IN_LEAST = 50
+"""So many nodes have room in that."""
+A_NODE = MIB
+"""For one more. 200 agents behind a proxy call home in 416 MiB, and not in 256."""
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(M|MB|MiB|G|GB|GiB)", re.ASCII)
 
 
@@ -40,6 +45,30 @@ def parse(text: str, option: str = "--memory") -> int:
             hint=f"name less, or leave the option out for {DEFAULT // MIB}M",
         )
     return size
+
+
+def needed(nodes: int) -> int:
+    """Bytes for a lab of so many nodes. Each is a thread, a process 1, a network, mounts, and a call home's
+    log and packets."""
+    return LEAST + max(0, nodes - IN_LEAST) * A_NODE
+
+
+def for_nodes(size: int, nodes: int, engine: str = "uml", option: str = "--memory") -> int:
+    """The memory of a lab of so many nodes: what was named, or 0 for the default where that is enough.
+
+    Raises UsageError if what was named is too little, as the kernel would end processes of the lab's, or if
+    the engine has no memory of its own.
+    """
+    check_engine(size, engine, option)
+    if engine == "native":
+        return 0
+    need = needed(nodes)
+    if size and size < need:
+        raise UsageError(
+            f"{option} {size // MIB}M is too little: a lab of {nodes} nodes needs {need // MIB}M",
+            hint=f"leave the option out for {max(DEFAULT, need) // MIB}M: only what is used inside is taken",
+        )
+    return size or (need if need > DEFAULT else 0)
 
 
 def here() -> int:

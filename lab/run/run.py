@@ -145,7 +145,7 @@ class Run:
             notes += [unshaped] if unshaped else []
         else:
             chosen = choose(engine)
-        memory.check_engine(room, chosen.value)
+        room = memory.for_nodes(room, len(topology.nodes), chosen.value)
         for kind in dict.fromkeys(way.kind for way in topology.ways):
             ways.stage(kind, "checks").machine()
 

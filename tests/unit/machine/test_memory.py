@@ -48,3 +48,18 @@ def test_a_native_lab_has_the_machines_memory() -> None:
     memory.check_engine(HERE, "uml")
     with pytest.raises(UsageError, match=r"--memory is for the lab's own kernel"):
         memory.check_engine(HERE, "native")
+
+
+def test_a_lab_of_many_nodes_needs_more_than_the_least() -> None:
+    """Tried with 204 nodes: 416 MiB are enough, and with 256 the kernel ends the lab's own processes."""
+    for_204 = memory.needed(204)
+
+    assert memory.LEAST == memory.needed(1) == memory.needed(50) < for_204 <= 416 << 20
+    assert memory.for_nodes(0, 204) == 0
+    assert memory.for_nodes(416 << 20, 204) == 416 << 20
+    assert memory.for_nodes(0, 5000) == memory.needed(5000) > memory.DEFAULT
+    with pytest.raises(
+        UsageError, match=r"--memory 256M is too little: a lab of 204 nodes needs 410M"
+    ) as caught:
+        memory.for_nodes(256 << 20, 204)
+    assert "leave the option out for 2048M" in caught.value.hint
