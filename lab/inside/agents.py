@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from lab import codec
 from lab.errors import DaemonError
-from lab.linux.process import PIPE
+from lab.linux.process import PIPE, Popen
 from lab.record.cause import AgentCause
 from lab.record.event import CallHomeTried, NodeDied
 from lab.topology.errand_kinds import DOWNLOADS
 
 if TYPE_CHECKING:
+    from lab.inside.many_agents import AgentCall
     from lab.inside.running import RunningLab
 
 AGENT_DEADLINE_S = 1800.0
@@ -30,7 +31,11 @@ def run(lab: RunningLab, agent: str, *options: str, dying: Iterable[str] = ()) -
     environment = {"PYTHONPATH": ":".join(sys.path), **lab.environment(agent)}
 
     with log.open("ab") as errors:
-        popen = lab.node(agent).start(argv, environment, stdout=PIPE, stderr=errors)
+        popen: AgentCall | Popen[bytes]
+        if lab.nursery is not None:
+            popen = lab.nursery.start(lab.node(agent), argv[3:], environment, errors)
+        else:
+            popen = lab.node(agent).start(argv, environment, stdout=PIPE, stderr=errors)
         for node in dying:
             lab.story.tell(NodeDied(source=node))
             lab.die(node)

@@ -23,6 +23,7 @@ from lab.inside.environment import command_environment
 from lab.inside.homeward import Homeward
 from lab.linux import firewall, idling, inventory, links, system_log
 from lab.linux.nodes import Node
+from lab.linux.pid_namespace import by_network
 from lab.linux.process import Daemon, Popen, how_ended, start_attended
 from lab.names import check_known
 from lab.paths import COMMANDS_FILE
@@ -41,6 +42,7 @@ from lab.wire.capture import start_capture
 if TYPE_CHECKING:
     from lab.ibm.server import Server
     from lab.image.plan import ImagePlan
+    from lab.inside.many_agents import Nursery
     from lab.inside.own_program import Replacement
     from lab.linux.users import LocalUser
     from lab.service.remote import Remote
@@ -100,6 +102,8 @@ class RunningLab:
         self._teardown = Teardown()
         self._homeward: Homeward | None = None
         self._remote_service: Remote | None = None
+        self.nursery: Nursery | None = None
+        """From what the lab's own agents are started, where there are many."""
         self.user: LocalUser | None = None
         """As whom commands of users run; None: as root."""
         self.name_server: Dnsmasq | None = None
@@ -377,10 +381,12 @@ class RunningLab:
 
     def _look_into_nodes(self) -> None:
         """g6: what daemons made must be gone before its namespace goes."""
+        processes = by_network()
         for planned in self.topology.nodes:
             node = self.nodes[planned.name]
             self.record.leftovers += inventory.leftovers(node, self.topology)
-            self.record.leftovers += [f"{planned.name}: process {pid}" for pid in node.strays()]
+            strays = node.strays_among(processes)
+            self.record.leftovers += [f"{node.name}: process {pid}" for pid in strays]
 
     def _look_for_leftovers(self) -> None:
         """g6: the last step of all: no pin of a namespace may be there any more."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab.linux import process_table
 from lab.linux.nodes import Node
-from lab.linux.pid_namespace import numbers_of
+from lab.linux.pid_namespace import by_network, numbers_of
 from lab.linux.process_table import Process
 from lab.record.command_event import LeftRunning
 
@@ -41,7 +41,8 @@ def end(nodes: Iterable[Node]) -> list[LeftRunning]:
 
 def _find(nodes: tuple[Node, ...]) -> dict[int, LeftRunning]:
     """What users' commands left running, by the numbers that this process knows."""
-    inside = {pid: node.name for node in nodes for pid in node.strays()}
+    processes = by_network()
+    inside = {pid: node.name for node in nodes for pid in node.strays_among(processes)}
     if not inside:
         return {}
 

@@ -278,6 +278,12 @@ class Node:
         """Processes, other than this one, that live in the node's network."""
         return tuple(pid for pid in processes_of(self._pin_path("net")) if pid != self.init)
 
+    def strays_among(self, processes: Mapping[int, tuple[int, ...]]) -> tuple[int, ...]:
+        """As ``strays``, of what ``by_network`` has seen: whoever asks many nodes looks once."""
+        path = Path(self._pin_path("net"))
+        seen = processes.get(path.stat().st_ino, ()) if path.exists() else ()
+        return tuple(pid for pid in seen if pid != self.init)
+
     def close(self) -> None:
         """End what ``spawn`` started, the last first, and let go of the namespaces."""
         while self.daemons:
@@ -362,6 +368,11 @@ class Node:
             self._furnished = True
 
     # Pins.
+
+    @property
+    def namespaces(self) -> dict[str, str]:
+        """The files by which the surrounding mount namespace gets to the node's, by kind."""
+        return {kind: self._pin_path(kind) for kind in PINS}
 
     def _pin_path(self, kind: str) -> str:
         return f"/run/{PINS[kind]}/{self.name}"

@@ -69,8 +69,16 @@ def processes_of(network: str) -> tuple[int, ...]:
         wanted = Path(network).stat().st_ino
     except FileNotFoundError:
         return ()
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return tuple(pid for pid in pids if pid != os.getpid() and _network_of(pid) == wanted)
+    return by_network().get(wanted, ())
+
+
+def by_network() -> dict[int, tuple[int, ...]]:
+    """All processes but this one, by the number (st_ino) of their network namespace: a look for all nodes."""
+    found: dict[int, tuple[int, ...]] = {}
+    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        if pid != os.getpid() and (network := _network_of(pid)):
+            found[network] = (*found.get(network, ()), pid)
+    return found
 
 
 def numbers_of(pid: int) -> tuple[int, ...]:

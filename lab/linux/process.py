@@ -231,7 +231,7 @@ def spawn(
             stdout=stdout,
             stderr=stderr,
             cwd=cwd,
-            env={**ENVIRONMENT, **_mark(), **(env or {})},
+            env=environment_of(env or {}),
             close_fds=True,
             start_new_session=True,
         )
@@ -245,6 +245,11 @@ def spawn(
         ) from missing
     except PermissionError as refused:
         raise PrerequisiteError(f"{words[0]} may not be executed: {refused.strerror}") from refused
+
+
+def environment_of(env: Mapping[str, str]) -> dict[str, str]:
+    """What a program sees: the lab's plain environment, whose it is, and what is told to this one."""
+    return {**ENVIRONMENT, **_mark(), **env}
 
 
 def _mark() -> dict[str, str]:

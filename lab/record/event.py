@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields
 from time import time as now
 from typing import Any, ClassVar, Self, dataclass_transform
 
-from lab.names import place
+from lab.names import place, runs
 from lab.record.cause import AgentCause, Blame, DialCause, Explained, IkeCause, PppCause
 
 LAB = "lab"
@@ -82,7 +82,7 @@ class LabUp(Event, topic="lab"):
 
     @property
     def sentence(self) -> str:
-        return f"{self.topology}: {', '.join(self.nodes)}"
+        return f"{self.topology}: {', '.join(runs(self.nodes))}"
 
 
 class NodeDied(Event, topic="fault", tells="{source} dies"):

@@ -6,8 +6,9 @@ more, as a console would. If nothing is wrong, every backup is put to the same t
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from lab.errors import PathError
 from lab.inside import agents
@@ -23,6 +24,8 @@ from lab.topology.family import Family, family_of
 from lab.topology.model import Way
 from lab.wait import let_pass
 
+MANY = 4
+"""With so many agents a process that starts them pays: it costs what two agents' starts do."""
 OPTIONS = {Family.ipv4: "-4", Family.ipv6: "-6"}
 """Of the agent, by which it calls by one version of IP."""
 SERVERS_TLS = frozenset({"P-13", "P-14", "P-15", "P-16"})
@@ -34,7 +37,12 @@ def run(lab: RunningLab) -> int:
 
     Raises LabBroke if a part of the lab broke meanwhile: then nothing is proven.
     """
-    succeeded = _run(lab)
+    with contextlib.ExitStack() as stack:
+        if len(lab.topology.agents) >= MANY:
+            from lab.inside import many_agents  # Not at the head: few topologies have so many.
+
+            lab.nursery = stack.enter_context(many_agents.start_nursery(lab.run_dir))
+        succeeded = _run(lab)
     lab.check()
     return 0 if succeeded else 1
 
@@ -47,7 +55,7 @@ def _run(lab: RunningLab) -> bool:
         return False
 
     agents = lab.topology.agents
-    succeeded = [_call_home(lab, agent) for agent in agents]
+    succeeded = [_call_home(lab, agent) for agent in _in_turn(lab)]
     if any(rule.passing for rule in lab.topology.drops):
         _let_pass(lab)
         succeeded = [call(lab, agent) for agent in agents]
@@ -60,6 +68,15 @@ def _run(lab: RunningLab) -> bool:
         return _call_after_move(lab, lab.topology.dns)
     # A fault is put in to see what takes over: then a backup is tried when it is needed.
     return bool(lab.topology.fault) or _try_backups(lab)
+
+
+def _in_turn(lab: RunningLab) -> Iterator[str]:
+    """The agents in the order of their times, each when it is time, and one after the other."""
+    begun = time.time()
+    for agent in sorted(lab.topology.callers, key=lambda each: each.calls_at_s):
+        if (left := begun + agent.calls_at_s - time.time()) > 0:
+            let_pass(left)
+        yield agent.name
 
 
 def _call_after_move(lab: RunningLab, dns: Dns) -> bool:

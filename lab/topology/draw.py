@@ -18,12 +18,13 @@ from lab.topology.units import WIDTH, wrapped
 
 def text(topology: Topology) -> str:
     """The network, the path through it, the firewall's rules, and what is judged."""
+    schedule = list(_schedule(topology))
     topology = fleet.folded(topology)
     route = route_map.trace(topology, topology.own_ways)
     drawn = [list(_ladder(topology, way)) for way in topology.own_ways]
     pictures = [ways.stage(way.kind, "picture").blocks(topology, way) for way in topology.ways]
     blocks = [
-        list(_heading(topology)),
+        [*_heading(topology), *schedule],
         *drawn,
         list(_beside(topology, route)),
         *dict.fromkeys(tuple(block) for blocks in pictures for block in blocks),
@@ -45,6 +46,20 @@ def _heading(topology: Topology) -> Iterator[str]:
     for way in topology.ways:
         if way.over:
             yield f"{way.name} runs over {way.over}"
+
+
+def _schedule(topology: Topology) -> Iterator[str]:
+    """When agents call home, if not all at once."""
+    times = [agent.calls_at_s for agent in topology.callers]
+    if any(times):
+        span = f"from {_clock(min(times))} to {_clock(max(times))}"
+        yield f"agents call home {span} after the ways are up, each at a time of its own"
+
+
+def _clock(seconds: float) -> str:
+    """``23:41:05``."""
+    minutes, left = divmod(int(seconds), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{left:02d}"
 
 
 # -- the path, top to bottom -----------------------------------------------------------------------

@@ -230,6 +230,8 @@ class Agent:
     name: str
     ways: tuple[str, ...]
     """The names of its ways home, in the order in which they are tried."""
+    calls_at_s: float = field(default=0.0, metadata=codec.LEFT_OUT)
+    """Seconds after the ways are up at which it calls home; in that order agents take turns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,10 @@ from lab.topology import (
     resolve_routers,
     resolve_servers,
     resolve_telephone,
+    schedule,
 )
 from lab.topology.family import V4_ONLY, Family, family_of, host_prefix
 from lab.topology.model import (
-    Agent,
     AllowRule,
     Firewall,
     Interface,
@@ -67,7 +67,7 @@ class _Resolver(Site):
                 ways.stage(way.kind, "resolve").plan(self, name, way)
                 for name, way in spec.ways.items()
             ),
-            callers=tuple(Agent(name=name, ways=own) for name, own in spec.agents.items()),
+            callers=schedule.callers(spec.agents, spec.schedule),
             segments=tuple(
                 Segment(
                     name=name,

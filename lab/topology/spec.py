@@ -22,6 +22,7 @@ from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
 from lab.topology.part import Part, WaySpec
 from lab.topology.roles import Role
+from lab.topology.schedule import ScheduleSpec
 from lab.topology.segment import Impairment
 from lab.topology.servers import Stub
 from lab.topology.service import Inbound
@@ -232,6 +233,10 @@ class TopologySpec(Part):
     )
     service: dict[NodeName, ServiceSpec] = Field(
         default_factory=dict, description="The HMC whose inbound remote service is tried."
+    )
+    schedule: ScheduleSpec | None = Field(
+        default=None,
+        description="When the agents call home; none: one after the other, as soon as the ways are up.",
     )
     names: Literal["dns", "hosts"] = Field(
         default="dns", description="Who tells IBM's names: name servers, or hosts tables."

@@ -110,13 +110,12 @@ def test_nothing_of_a_call_home_is_read_by_a_proxy_that_is_not_trusted(runs: Run
 
 
 def test_a_listed_name_that_leads_elsewhere_is_refused(runs: Runs) -> None:
-    """OUT-17, by squid's own resolution."""
+    """OUT-17, by squid's own resolution: tried once, as it makes no difference whose request it is."""
     ran = runs.get("service-proxy")
     assert ran.status == 0, ran.told
     misled = [e for e in ran.events if e["kind"] == "connect-tried" and e["resolved"]]
     assert [(e["source"], e["status"], e["resolved"]) for e in misled] == [
         ("esa", 403, "198.18.0.1"),
-        ("esa-b", 403, "198.18.0.1"),
     ]
     assert "eccgw01.boulder.ibm.com:443 (at 198.18.0.1)" in ran.findings["OUT-17"]["seen"]
     assert not [p for _, p in ran.case.all_packets() if "198.18.0.1" in (p.source, p.destination)]

@@ -47,6 +47,8 @@ class ProxyDriver(WayDriver):
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._closed = Refusals(ground.nodes)
+        self._misled: set[str] = set()
+        """The proxies that have been told another address once: whose request that is makes no difference."""
 
     def up(self, way: ProxyPlan, agent: str) -> None:
         """Nothing has to be set up: the way is a matter of each call."""
@@ -105,7 +107,8 @@ class ProxyDriver(WayDriver):
         for target in targets:
             self._try_place(stop, agent, target)
         squid = self._ground.services[stop.node]
-        if stop.service and isinstance(squid, Misleadable):
+        if stop.service and isinstance(squid, Misleadable) and stop.node not in self._misled:
+            self._misled.add(stop.node)
             name = way.endpoints[0].name
             with squid.misled(name, ELSEWHERE):
                 self._try_place(stop, agent, f"{name}:{way.endpoints[0].port}", resolved=ELSEWHERE)

@@ -159,3 +159,43 @@ def test_rules_of_all_are_shown_once(count: int) -> None:
 def test_a_fleet_of_one_is_told_by_its_name() -> None:
     (one,) = model(counted(1)).fleets
     assert (one.span, fleet.title(model(counted(1)), "hmc-1")) == ("hmc-1", "hmc-1")
+
+
+# -- times of calls --------------------------------------------------------------------------------
+
+
+def times(topology: Topology) -> dict[str, float]:
+    return {agent.name: agent.calls_at_s for agent in topology.callers}
+
+
+def scheduled(count: int, seed: int = 0) -> Topology:
+    words = f"hmc: [proxy, direct] }}\nschedule: {{ over: 24h, seed: {seed}"
+    return model(counted(count, agents=words))
+
+
+def test_without_a_schedule_nobody_waits() -> None:
+    assert {*times(model(counted(5))).values()} == {0.0}
+
+
+def test_calls_are_spread_over_the_time_alike() -> None:
+    """200 of a day: in each quarter 50, give or take four standard deviations (6.1)."""
+    drawn = times(scheduled(200)).values()
+
+    assert all(0 <= time < 86400 for time in drawn)
+    quarters = [sum(1 for time in drawn if time // 21600 == quarter) for quarter in range(4)]
+    assert all(abs(number - 50) <= 25 for number in quarters)
+    assert len({*drawn}) == 200
+
+
+def test_times_are_of_the_seed_and_the_name_alone() -> None:
+    few, more, other = times(scheduled(20)), times(scheduled(21)), times(scheduled(20, seed=1))
+
+    assert {name: more[name] for name in few} == few
+    assert not any(few[name] == other[name] for name in few)
+    assert few == times(scheduled(20))
+
+
+def test_the_picture_says_from_when_to_when() -> None:
+    assert re.search(
+        r"agents call home from 00:\d\d:\d\d to 23:\d\d:\d\d after", draw.text(scheduled(200))
+    )
