@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, cast
 
 from lab import codec
 from lab.errors import ExpectationFailed, PathError
-from lab.inside import deaths, shared, visitors
+from lab.inside import deaths, leftovers, shared, visitors
 from lab.inside.containers import NO_CONTAINERS, Containers
 from lab.inside.environment import command_environment
 from lab.inside.homeward import Homeward
 from lab.linux import firewall, idling, inventory, links, system_log
 from lab.linux.nodes import Node
-from lab.linux.pid_namespace import by_network
 from lab.linux.process import Daemon, Popen, how_ended, start_attended
 from lab.names import check_known
 from lab.paths import COMMANDS_FILE
@@ -381,19 +380,11 @@ class RunningLab:
 
     def _look_into_nodes(self) -> None:
         """g6: what daemons made must be gone before its namespace goes."""
-        processes = by_network()
-        for planned in self.topology.nodes:
-            node = self.nodes[planned.name]
-            self.record.leftovers += inventory.leftovers(node, self.topology)
-            strays = node.strays_among(processes)
-            self.record.leftovers += [f"{node.name}: process {pid}" for pid in strays]
+        self.record.leftovers += leftovers.in_nodes(self.topology, self.nodes)
 
     def _look_for_leftovers(self) -> None:
         """g6: the last step of all: no pin of a namespace may be there any more."""
-        for folder in ("/run/netns", "/run/mntns", "/run/utsns", "/run/pidns"):
-            for name in self.nodes:
-                if os.path.lexists(f"{folder}/{name}"):
-                    self.record.leftovers.append(f"{folder}/{name}")
+        self.record.leftovers += leftovers.of_pins(self.nodes)
 
 
 def exit_status(returned: int) -> int:
