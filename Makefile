@@ -37,9 +37,9 @@ recordings: ## record the true runs anew that tests change and judge (minutes): 
 	@tools/setup --with-tests
 	$(bin)/python -m tests.recordings $(names)
 
-check: ## run formatter, linters, types and the tests that need no kernel
+check: ## run formatter, linters, types and the tests that need no kernel, but for the long ones
 	@tools/setup --without-kernel --with-tests
-	$(bin)/python -m pytest -q $(four) --hypothesis-profile few -m "not kernel and not root" tests/unit
+	$(bin)/python -m pytest -q $(four) --hypothesis-profile few -m "not kernel and not root and not long" tests/unit
 
 bench: ## run the benchmarks, and print medians and ratios
 	@tools/setup --with-tests

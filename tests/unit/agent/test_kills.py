@@ -19,6 +19,8 @@ from lab.ibm.receiver.desk import STORE_FILE
 from tests.unit.agent.killed import EVENT
 from tests.unit.agent.lives import AgentLife, life
 
+pytestmark = pytest.mark.long
+
 REPO = Path(__file__).resolve().parents[3]
 KINDS = {"heartbeat": 1, "inventory": 1, "performance": 1, "problem": 1}
 KILLED = -9

@@ -23,6 +23,8 @@ from lab.ibm.receiver.desk import KIND, Receiver
 from tests.unit.ibm.receiver.asking import enrolment
 from tests.unit.ibm.receiver.test_alone import asked
 
+pytestmark = pytest.mark.long
+
 REPO = Path(__file__).resolve().parents[4]
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = 10
