@@ -79,6 +79,12 @@ class StoredMessage:
     """Of a problem, as the machine told it."""
     kept: bool = True
     """Whether the content is still there."""
+    reason: str = ""
+    """Why the agent connected, as it says; empty if the content is gone."""
+    files: tuple[str, ...] = ()
+    """The names of the files in it."""
+    printed: bool = False
+    """Whether it has what the commands print on this machine (E-22)."""
     closed: float = 0.0
 
 
@@ -158,6 +164,10 @@ class Chronicle:
     removals: list[Removal] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
     """The reports for which a file arrived whole."""
+    uploaded: list[str] = field(default_factory=list)
+    """The names of the files that were declared for reports."""
+    leaks: list[str] = field(default_factory=list)
+    """Messages and files in which IBM has what is the customer's."""
     calls: list[WireCall] = field(default_factory=list)
     clear: list[ClearRequest] = field(default_factory=list)
     inbound: list[float] = field(default_factory=list)

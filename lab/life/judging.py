@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lab.life import delivery, downloads, identity, routine
+from lab.life import contents, delivery, downloads, identity, routine
 from lab.life.chronicle import Chronicle
 from lab.verify.finding import Finding
 
@@ -18,11 +18,14 @@ CHECKS: Mapping[str, LifeCheck] = {
     "E-08": identity.check_e_08,
     "E-09": identity.check_e_09,
     "E-10": identity.check_e_10,
+    "E-11": contents.check_e_11,
     "E-14": routine.check_e_14,
     "E-15": routine.check_e_15,
     "E-19": routine.check_e_19,
     "E-20": routine.check_e_20,
     "E-21": routine.check_e_21,
+    "E-22": contents.check_e_22,
+    "E-24": contents.check_e_24,
     "OUT-14": delivery.check_out_14,
     "OUT-15": delivery.check_out_15,
     "OUT-18": delivery.check_out_18,

@@ -37,6 +37,7 @@ def settings(
         f"configuration_key = {_text(run_dir / CONFIGURATION_KEY)}",
         "ibm_ids = []",
         f"events = {_text(machine.EVENTS)}",
+        f"machine_files = {_text(machine.FILES)}",
         "",
         "[[machines]]",
         f"type = {_text(machine.TYPE)}",
@@ -96,6 +97,7 @@ def environment(
     return {
         **told,
         "LAB_EVENTS": machine.EVENTS,
+        "LAB_MACHINE_FILES": machine.FILES,
         "LAB_MACHINE": f"{machine.TYPE}-{machine.MODEL}/{machine.SERIAL}",
         "LAB_STATE_DIR": STATE,
         "LAB_CONFIGURATION_KEY": os.path.join(run_dir, CONFIGURATION_KEY),  # noqa: PTH118

@@ -24,6 +24,7 @@ from lab.life.chronicle import (
     WireCall,
 )
 from lab.life.events import KINDS, AgentEnded, LifeBegun, LifeEnded, LifeHappened, ProblemCame
+from lab.life.machine import CANARY, OUTPUTS, PRINTED
 from lab.life.script import Deed
 from lab.record import story
 from lab.record.event import Event
@@ -114,6 +115,8 @@ def _take_store(found: Chronicle, path: Path, texts: Mapping[str, str]) -> None:
         store.row_factory = sqlite3.Row
         for row in store.execute("SELECT * FROM reports ORDER BY n"):
             content = json.loads(row["content"]) if row["content"] else {}
+            if CANARY in (row["content"] or ""):
+                found.leaks.append(f"{row['kind']} {row['report']}")
             is_problem = row["kind"] == "problem"
             found.messages.append(
                 StoredMessage(
@@ -125,6 +128,9 @@ def _take_store(found: Chronicle, path: Path, texts: Mapping[str, str]) -> None:
                     if is_problem
                     else "",
                     kept=row["content"] is not None,
+                    reason=str(content.get("reason", "")),
+                    files=tuple(content.get("files", ())),
+                    printed=_is_printed(str(content.get("files", {}).get(OUTPUTS, ""))),
                     closed=row["closed"] or 0.0,
                 )
             )
@@ -148,8 +154,24 @@ def _take_store(found: Chronicle, path: Path, texts: Mapping[str, str]) -> None:
                     removed=row["removed"],
                 )
             )
-        whole = store.execute("SELECT report FROM uploads WHERE complete ORDER BY n")
-        found.uploads += [row["report"] for row in whole]
+        _take_uploads(found, store)
+
+
+def _is_printed(text: str) -> bool:
+    return all(each in text for each in PRINTED.values())
+
+
+def _take_uploads(found: Chronicle, store: sqlite3.Connection) -> None:
+    """What came as bulk data; the rows stay when the data are deleted."""
+    for row in store.execute("SELECT n, report, name, complete FROM uploads ORDER BY n"):
+        found.uploaded.append(row["name"])
+        if row["complete"]:
+            found.uploads.append(row["report"])
+        parts = store.execute(
+            "SELECT content FROM parts WHERE upload = ? ORDER BY start", (row["n"],)
+        )
+        if CANARY.encode() in b"".join(part["content"] for part in parts):
+            found.leaks.append(row["name"])
 
 
 def _take_wire(found: Chronicle, topology: Topology, agent: str, run_dir: Path) -> None:

@@ -1,7 +1,8 @@
 """An agent that does some things right and some wrong, for `lab life --agent`; the standard library alone.
 
 Right: it enrols first, and reports each problem once, with the password. Wrong: it sends its heartbeats each
-second day, answers an offer of another password with nothing, sends data in clear, and knows one server.
+second day, answers an offer of another password with nothing, sends data in clear, knows one server, and
+sends whatever lies beside the machine's files.
 """
 
 import base64
@@ -77,6 +78,13 @@ def step(state: dict) -> None:
         url = f"{SERVICES['problem'][0]}/service/problems/event-{number}"
         ask(url, "PUT", content, state["who"])
         state["queue"].pop(0)
+        save(state)
+    if "inventory" not in state:
+        folder = Path(os.environ["LAB_MACHINE_FILES"])
+        files = {path.name: path.read_text() for path in folder.iterdir()}
+        content = {"collected": time.time(), "reason": "inventory", "files": files}
+        ask(f"{SERVICES['inventory'][0]}/service/inventories/all", "PUT", content, state["who"])
+        state["inventory"] = True
         save(state)
     if time.time() >= state["next"]:
         state["sent"] += 1

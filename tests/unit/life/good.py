@@ -22,6 +22,7 @@ from lab.life.chronicle import (
 
 BEGAN = 1_000_000.0
 DAYS = 80
+TYPE_MODEL = "8284-22A"
 ID, SYSTEM = "C7H2OELBD4J2KNNF", "8284-22A/21ABCDE"
 SDR_1, SDR_2 = (
     ("eccgw01.boulder.ibm.com", "207.25.252.197"),
@@ -142,7 +143,13 @@ def _day(found: Chronicle, day: int) -> None:
     for kind in kinds:
         report = f"{kind}-{day}"
         found.asked.append(replace(asked(moment, kind, site), report=report))
-        found.messages.append(StoredMessage(kind=kind, report=report, received=at(moment)))
+        files = ("hmc.eed", f"{TYPE_MODEL}_21ABCDE.VPD.xml") if kind == "inventory" else ()
+        found.messages.append(
+            StoredMessage(
+                kind=kind, report=report, received=at(moment), reason=kind, files=files,
+                printed=bool(files),
+            )
+        )  # fmt: skip
 
 
 def _outages(found: Chronicle) -> None:
@@ -183,10 +190,11 @@ def _problem(found: Chronicle, number: int, day: float) -> None:
     found.messages.append(
         StoredMessage(
             kind="problem", report=report, received=at(arrived), number=f"PMH{number:07d}",
-            text=text, closed=closed, kept=not closed,
+            text=text, closed=closed, kept=not closed, reason="" if closed else "problem",
         )
     )  # fmt: skip
     found.uploads.append(report)
+    found.uploaded.append("acuppd.tgz")
     found.removals.append(
         Removal(what="data", report=report, stored=at(arrived), removed=at(arrived + 3.5))
     )

@@ -42,7 +42,7 @@ def test_an_agent_that_does_nothing_does_nothing_right() -> None:
     """Never is no merit; that nothing arrived is wrong."""
     life = good.life()
     life.asked, life.messages, life.machines, life.calls = [], [], [], []
-    life.clear, life.uploads, life.removals = [], [], []
+    life.clear, life.uploads, life.removals, life.uploaded = [], [], [], []
     found = judged(life)
     assert Verdict.held not in found.values()
     assert {r for r, verdict in found.items() if verdict is Verdict.failed} == {"OUT-18", "OUT-34"}
@@ -188,6 +188,29 @@ def _never_enrolled_again(life: Chronicle) -> None:
     life.asked = [e for e in life.asked if e.kind != "enrolment" or e.time < at(1)]
 
 
+def _inventories(**changes: object) -> Mutation:
+    """The first inventory is another one."""
+
+    def mutate(life: Chronicle) -> None:
+        place = next(n for n, m in enumerate(life.messages) if m.kind == "inventory")
+        life.messages[place] = replace(life.messages[place], **changes)  # type: ignore[arg-type]
+
+    return mutate
+
+
+def _no_file(life: Chronicle) -> None:
+    life.messages = [replace(m, files=()) for m in life.messages]
+    life.uploaded.clear()
+
+
+def _no_reason(life: Chronicle) -> None:
+    life.messages = [replace(m, reason="") for m in life.messages]
+
+
+def _esa(life: Chronicle) -> None:
+    life.profile = "esa-linux-7.1.5"
+
+
 CONFIGURED = "/service/configuration"
 PROXIED = WireCall(time=at(50), address="192.168.10.20", port=3128, answered=True, proxied=True)
 FORMER = WireCall(time=at(50), address=good.PROBLEMS_1[1], port=443, answered=False)
@@ -222,6 +245,12 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     ),
     "no enrolment after the reset": (_never_enrolled_again, "E-10"),
     "nothing served after the reset": (_unserved(good.RESET + 0.006), "E-10"),
+    "a file that no table has": (lambda life: life.uploaded.append("customers.txt"), "E-11"),
+    "a file that no table has, in an inventory": (_inventories(files=("payroll.csv",)), "E-11"),
+    "the dump of another machine": (
+        lambda life: life.uploaded.append("SYSDUMP.99ZZZZZ.0001.20260101000000"), "E-11",
+    ),
+    "the customer's text in a report": (lambda life: life.leaks.append("inventory-7"), "E-11"),
     "a day without a heartbeat": (_drop("heartbeat", 45, 46), "E-14"),
     "no heartbeat at the end": (_drop("heartbeat", 77, 80), "E-14"),
     "a heartbeat every five hours": (_many("heartbeat"), "E-14"),
@@ -231,6 +260,9 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "a problem without an answer": (_without("problem", 39, 41), "E-20"),
     "a report that is kept": (_kept, "E-21"),
     "data that are kept": (_late_deletion, "E-21"),
+    "an inventory of another machine": (_inventories(printed=False), "E-22"),
+    "a reason that no paper has": (_inventories(reason="advertisement"), "E-24"),
+    "a reason of another kind": (_inventories(reason="heartbeat"), "E-24"),
     "no other way while the first is closed": (_silent_proxy, "OUT-14"),
     "a proxy without need": (_calls(PROXIED), "OUT-14"),
     "a proxy while the direct way is open": (_calls(PROXIED), "OUT-15"),
@@ -262,6 +294,10 @@ NEVER: dict[str, tuple[Mutation, str]] = {
     "no other way to be tried": (_one_way, "OUT-14"),
     "no heartbeat at all": (_drop("heartbeat", 0, 1000), "E-14"),
     "no inventory at all": (_drop("inventory", 0, 1000), "E-15"),
+    "no file": (_no_file, "E-11"),
+    "no inventory to be looked at": (_drop("inventory", 0, 1000), "E-22"),
+    "a generation without that file": (_esa, "E-22"),
+    "no reason": (_no_reason, "E-24"),
     "no key": (_without("access-key"), "E-19"),
     "no fix": (_without("fix"), "OUT-41"),
     "no list of fixes": (lambda life: (_without("fix")(life), _without("fixes")(life)), "OUT-42"),  # type: ignore[dict-item]

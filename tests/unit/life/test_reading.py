@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lab.ibm.receiver import alone
 from lab.life import reading
 from lab.life.chronicle import Chronicle
 from lab.life.events import AgentEnded, LifeBegun, LifeEnded, LifeHappened, ProblemCame
+from lab.life.machine import CANARY, PRINTED
 from lab.record.record import Record, Transaction
 from lab.record.story import Story
 from lab.topology.load import load
@@ -137,3 +139,46 @@ def test_the_store_says_what_came(topology: Topology, tmp_path: Path) -> None:
         ("PMH0000001", "life problem 1", False, 5.0),
         ("PMH0000002", "life problem 2", True, 0.0),
     ]
+
+
+def test_the_store_says_what_was_in_it(topology: Topology, tmp_path: Path) -> None:
+    """Reasons, files, the machine's own output; and what is the customer's, in a message or a file."""
+    printed = "".join(f"$ {command}\n{text}\n" for command, text in PRINTED.items())
+    contents = [
+        {"reason": "inventory", "files": {"hmc.eed": printed}},
+        {"reason": "inventory", "files": {"hmc.eed": printed.partition("\n$")[0]}},
+        {"reason": "inventory", "files": {"iqyvpd.dat": printed}},
+        {"reason": "performance", "files": {"stats.send": f"a {CANARY}"}},
+        None,
+    ]
+    with alone.receiving(tmp_path) as site, site.receiver.store.transaction() as store:
+        for n, content in enumerate(contents, 1):
+            store.insert(
+                "reports", n=n, system="ID", kind="inventory", report=f"r{n}", digest="", received=n,
+                content=json.dumps(content) if content else None, bytes=1,
+            )  # fmt: skip
+        for n, name in ((1, "acuppd.tgz"), (2, "iqyylog.log")):
+            store.insert(
+                "uploads",
+                n=n,
+                system="ID",
+                report="r9",
+                name=name,
+                bytes=1,
+                sha256="",
+                complete=n - 1,
+            )
+        half = len(CANARY) // 2
+        for start, part in ((0, CANARY[:half]), (half, CANARY[half:])):
+            store.insert("parts", upload=1, start=start, content=part.encode())
+    life = lived(tmp_path, topology)
+    assert [(m.reason, m.files, m.printed) for m in life.messages] == [
+        ("inventory", ("hmc.eed",), True),
+        ("inventory", ("hmc.eed",), False),
+        ("inventory", ("iqyvpd.dat",), False),
+        ("performance", ("stats.send",), False),
+        ("", (), False),
+    ]
+    assert life.uploaded == ["acuppd.tgz", "iqyylog.log"]
+    assert life.uploads == ["r9"]
+    assert life.leaks == ["inventory r4", "acuppd.tgz"]
