@@ -18,6 +18,8 @@ from lab.errors import PathError
 
 LIST = "/service/fixes"
 FOLDER = "fixes"
+WANTED = "fixes-wanted.json"
+"""The machines for which somebody wants the fixes, until the agent has them."""
 _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}/){0,2}[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 """ORDER/NAME: no part begins with a dot."""
 
@@ -40,6 +42,31 @@ class Fixes:
         servers = state.directory.servers("fixes")
         reply = Inquiry(state, roads).ask("fixes", LIST, servers, machine=machine.name, take=_list)
         return {str(path): str(digest) for path, digest in reply.members["fixes"].items()}
+
+    def want(self, machine: Monitored) -> None:
+        """Have the service fetch all fixes that IBM lists for a machine; raises StorageError."""
+        storage.make_folder(self._state.folder)
+        storage.write_json(self._state.file(WANTED), sorted({*self.wanted, machine.name}))
+
+    @property
+    def wanted(self) -> list[str]:
+        """The names of machines for which that has not been done."""
+        members = storage.read_json(self._state.file(WANTED))
+        return [str(name) for name in members] if isinstance(members, list) else []
+
+    def fetch_wanted(self, roads: Roads) -> None:
+        """Fetch what is wanted and is not here; raises NotGiven and PathError, and the rest stays wanted."""
+        for name in self.wanted:
+            for machine in self._state.settings.machines:
+                if machine.name == name:
+                    for path, digest in self.offered(machine, roads).items():
+                        if not self._has(path, digest):
+                            self.fetch(path, digest, roads)
+            storage.write_json(self._state.file(WANTED), [n for n in self.wanted if n != name])
+
+    def _has(self, path: str, digest: str) -> bool:
+        file = self.folder / path.rpartition("/")[2]
+        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
 
     def fetch(self, path: str, digest: str, roads: Roads) -> bytes:
         """One fix, without a log-in and without the machine's name; raises NotGiven."""

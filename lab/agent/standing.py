@@ -22,6 +22,7 @@ from lab.agent.calendar import Calendar
 from lab.agent.collect import reason_for
 from lab.agent.configuration import ConfigurationFile
 from lab.agent.courier import Courier, Trip
+from lab.agent.fixes import Fixes
 from lab.agent.hardware_events import HardwareEvents
 from lab.agent.problems import QUEUED
 from lab.agent.reports import EXTENDED, HEARTBEAT, INVENTORY, PERFORMANCE, PROBLEM, Reports
@@ -29,7 +30,7 @@ from lab.agent.settings import Monitored
 from lab.agent.state import SERVICE, AgentState
 from lab.errors import LabError, UsageError
 
-CONFIGURATION, ACCESS_KEY = "configuration", "access-key"
+CONFIGURATION, ACCESS_KEY, FIX = "configuration", "access-key", "fix"
 LEAP_S = 60.0
 """What two clocks that nobody sets may differ by."""
 _LONGEST_S = 30 * 86400.0
@@ -71,6 +72,7 @@ class Standing:
         self._counted = counted
         self._reports = Reports(state)
         self._calendar = Calendar(state, counted)
+        self._fixes = Fixes(state)
         settings = state.settings
         self._events = HardwareEvents(settings.events, state.folder) if settings.events else None
         self._failed: set[str] = set()
@@ -140,6 +142,8 @@ class Standing:
                 asked.append(task)
             else:
                 self._attempt(task, self._collect, task)
+        if self._fixes.wanted and (again or FIX not in self._failed):
+            asked.append(FIX)
         waiting = len(self._state.spool)
         if asked or (waiting and (again or waiting > before)):
             self._attempt("sending", self._go, asked)
@@ -196,6 +200,9 @@ class Standing:
 
     def _ask(self, task: str, trip: Trip) -> None:
         settings = self._state.settings
+        if task == FIX:
+            self._fixes.fetch_wanted(trip.roads)
+            return
         if task == CONFIGURATION:
             if self._state.directory.servers(CONFIGURATION):
                 ConfigurationFile(self._state).refresh(trip.roads)
@@ -224,6 +231,8 @@ class Standing:
                     self._reports.extended(machine, report)
             elif reason.kind in (HEARTBEAT, INVENTORY, PERFORMANCE):
                 self._reports.regular(reason.kind, machine, report, reason.name)
+            elif reason.kind == FIX:
+                self._fixes.want(machine)
             else:
                 raise UsageError(
                     f"an event cannot ask for {reason.name}", hint="reasons of reports can"

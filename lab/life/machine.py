@@ -1,6 +1,7 @@
 """The machine that an agent looks after: its identity, its files, and the FIFO by which the hardware tells.
 
-A line of the FIFO is JSON: ``{"kind": "problem", "reference_code", "severity", "text", "occurred"}``.
+A line of the FIFO is JSON: ``{"kind": "problem", "reference_code", "severity", "text", "occurred"}``, or,
+when fixes are wanted, ``{"kind": "fix", "reason": "fix", "occurred"}``.
 """
 
 from __future__ import annotations
@@ -60,12 +61,19 @@ class Hardware:
         """Tell of a failure; the text of it, which no other one has. Raises OSError if nobody ever reads."""
         self._told += 1
         text = f"{MARK} {self._told}"
-        line = {
+        line: dict[str, object] = {
             "kind": "problem",
             "reference_code": code,
             "severity": SEVERITY,
             "text": text,
             "occurred": time.time(),
         }
-        os.write(self._fifo, json.dumps(line).encode() + b"\n")
+        self._say(line)
         return text
+
+    def want_fixes(self) -> None:
+        """Somebody at the machine wants IBM's fixes. Raises as ``fail``."""
+        self._say({"kind": "fix", "reason": "fix", "occurred": time.time()})
+
+    def _say(self, line: dict[str, object]) -> None:
+        os.write(self._fifo, json.dumps(line).encode() + b"\n")

@@ -11,6 +11,8 @@ class Deed(StrEnum):
 
     problem = "problem"
     """The machine's hardware tells of a failure."""
+    fix = "fix"
+    """Somebody at the machine wants IBM's fixes (OUT-41, OUT-42)."""
     outage = "outage"
     """A server, a link, a proxy, a way or a port serves nobody for a time."""
     move = "move"

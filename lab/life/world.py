@@ -50,6 +50,7 @@ class World:
         self._leapt_s = 0.0
         self._do: dict[Deed, Callable[[LifeEvent], LifeHappened]] = {
             Deed.problem: self._problem,
+            Deed.fix: self._fix,
             Deed.outage: self._outage,
             Deed.move: self._move,
             Deed.password: self._password,
@@ -99,6 +100,10 @@ class World:
     def _problem(self, event: LifeEvent) -> LifeHappened:
         text = self._machine.fail(event.code)
         return self._told(event, text)
+
+    def _fix(self, event: LifeEvent) -> LifeHappened:
+        self._machine.want_fixes()
+        return self._told(event, "all that IBM lists")
 
     def _outage(self, event: LifeEvent) -> LifeHappened:
         plan = outages.plan(self._lab.topology, event.of)

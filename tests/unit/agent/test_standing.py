@@ -19,8 +19,10 @@ import pytest
 import lab
 from lab.agent import activation
 from lab.agent.book import lines
+from lab.agent.fixes import Fixes
 from lab.agent.standing import wake
 from lab.errors import PathError
+from lab.ibm import errands
 from lab.wait import wait_until
 from tests.unit.agent.examples import MACHINE
 from tests.unit.agent.lives import DAY, T0, AgentLife, LiveAgent
@@ -171,6 +173,67 @@ def test_a_problem_waits_for_nothing(alive: AgentLife) -> None:
         assert not select.select([events.fileno()], [], [], 0)[0]
         events.close()
     assert kinds(alive).count("problem") == 1
+
+
+def wanting_fixes(alive: AgentLife, **more: Any) -> LiveAgent:
+    """Somebody has asked for the fixes, and the service has heard it and done what it could."""
+    never = dict.fromkeys(
+        ("heartbeat", "inventory", "performance", "configuration", "access-key"), 5000 * DAY
+    )
+    agent = activated(alive, events="events", schedule=never)
+    agent.standing.step()
+    agent = alive.agent(alive.settings(events="events", schedule=never, **more))
+    events = agent.standing._events
+    assert events is not None
+    with told(alive.folder / "events") as fifo:
+        events.open()
+        os.write(fifo, b'{"kind": "fix", "reason": "fix"}\n')
+        agent.standing.step()
+        events.close()
+    return agent
+
+
+def asked_for(alive: AgentLife, kind: str) -> int:
+    return len([t for t in alive.site.transactions if t.kind == f"service: {kind}"])
+
+
+def test_fixes_that_somebody_wants_are_fetched_once(alive: AgentLife) -> None:
+    """OUT-41, OUT-42; asked for again, what is here is not fetched again."""
+    agent = wanting_fixes(alive)
+    stored = agent.state.file("fixes") / errands.FIX
+    assert stored.read_bytes() == errands.fix(errands.FIX)
+    live(alive, agent, 3 * DAY)
+    assert (asked_for(alive, "fixes"), asked_for(alive, "fix")) == (1, 1)
+
+    again = Fixes(agent.state)
+    again.want(agent.machine)
+    agent.standing.step()
+    assert (asked_for(alive, "fixes"), asked_for(alive, "fix")) == (2, 1)
+    stored.write_bytes(b"another content")
+    again.want(agent.machine)
+    agent.standing.step()
+    assert stored.read_bytes() == errands.fix(errands.FIX)
+    assert again.wanted == []
+
+
+def test_fixes_stay_wanted_until_they_are_here(alive: AgentLife) -> None:
+    """Also where the program ends meanwhile; nobody is asked all the time."""
+    shut = wanting_fixes(alive, ways=[{"kind": "proxy", "url": "http://127.0.0.1:9"}])
+    live(alive, shut, 7300.0)
+    assert len(shut.events("way-passed-over")) == 5, "at once, and every half hour"
+    assert Fixes(shut.state).wanted == [shut.machine.name]
+    assert "step-fix" in shut.state.alerts.all()
+
+    alive.agent().standing.step()
+    assert Fixes(shut.state).wanted == []
+    assert asked_for(alive, "fix") == 1
+
+
+def test_a_generation_without_fixes_leaves_the_wish_out(alive: AgentLife) -> None:
+    agent = wanting_fixes(alive, generation="esa-aix-2025")
+    (left_out,) = agent.events("event-left-out")
+    assert "esa-aix-2025 does not connect for 'fix'" in left_out["why"]
+    assert asked_for(alive, "fixes") == 0
 
 
 def test_the_service_does_not_run_before_the_activation(alive: AgentLife) -> None:
