@@ -19,6 +19,7 @@ CHECKS: Mapping[str, LifeCheck] = {
     "E-09": identity.check_e_09,
     "E-10": identity.check_e_10,
     "E-11": contents.check_e_11,
+    "E-12": routine.check_e_12,
     "E-14": routine.check_e_14,
     "E-15": routine.check_e_15,
     "E-19": routine.check_e_19,

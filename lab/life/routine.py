@@ -1,5 +1,5 @@
-"""What an agent did regularly (E-14, E-15), and what it asked IBM for (E-19, R-04); what IBM told and deleted
-(E-20, E-21)."""
+"""What an agent did at first (E-12) and regularly (E-14, E-15), and what it asked IBM for (E-19, R-04); what
+IBM told and deleted (E-20, E-21)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ REPORT_S, DATA_S = 60 * DAY_S, 3 * DAY_S
 KEY_LIVES_S = 180 * DAY_S
 """Of an access key, unless the script has IBM give others."""
 LATE_S = 2 * DAY_S
+
+
+def check_e_12(life: Chronicle) -> Finding:
+    """The connectivity test of the activation, before anything is reported."""
+    check = Check("E-12", "activation tests the connection by a heartbeat, before any other report")
+    first = min(life.messages, key=lambda each: each.received, default=None)
+    if first is None:
+        return check.not_tested("the agent reported nothing")
+    check.want(first.kind == "heartbeat", f"the first report was of the kind {first.kind}")
+    return check.finding(
+        f"a heartbeat came first, {first.received - life.began:.0f} s after the start"
+    )
 
 
 def check_e_14(life: Chronicle) -> Finding:

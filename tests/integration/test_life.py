@@ -56,7 +56,7 @@ def test_a_week(week: Lived) -> None:
     assert "wrong" not in week.words.values()
     right = {requirement for requirement, word in week.words.items() if word == "right"}
     assert right >= {
-        "E-06", "E-07", "E-08", "E-11", "E-14", "E-15", "E-20", "E-22", "E-24",
+        "E-06", "E-07", "E-08", "E-11", "E-12", "E-14", "E-15", "E-20", "E-22", "E-24",
         "OUT-14", "OUT-15", "OUT-18", "OUT-33", "OUT-34",
     }  # fmt: skip
     assert week.problems == week.life["told"] == [f"life problem {n}" for n in (1, 2, 3, 4)]
@@ -97,7 +97,7 @@ def test_what_an_agent_does_wrong_is_told(careless: Lived) -> None:
     for requirement, word in careless.words.items():
         by_word.setdefault(word, set()).add(requirement)
     assert by_word["wrong"] == {
-        "E-09", "E-11", "E-14", "E-15", "E-22", "OUT-14", "OUT-32", "OUT-33", "P-19", "R-02",
+        "E-09", "E-11", "E-12", "E-14", "E-15", "E-22", "OUT-14", "OUT-32", "OUT-33", "P-19", "R-02",
     }  # fmt: skip
     assert by_word["right"] == {"E-06", "E-07", "E-08", "E-20", "E-24", "OUT-15", "OUT-18"}
     found = {each["requirement"]: each for each in careless.verdict["findings"]}

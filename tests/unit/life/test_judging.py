@@ -251,6 +251,12 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
         lambda life: life.uploaded.append("SYSDUMP.99ZZZZZ.0001.20260101000000"), "E-11",
     ),
     "the customer's text in a report": (lambda life: life.leaks.append("inventory-7"), "E-11"),
+    "an inventory before the connectivity test": (
+        lambda life: life.messages.insert(
+            9, StoredMessage(kind="inventory", report="early", received=at(0.002))
+        ),
+        "E-12",
+    ),
     "a day without a heartbeat": (_drop("heartbeat", 45, 46), "E-14"),
     "no heartbeat at the end": (_drop("heartbeat", 77, 80), "E-14"),
     "a heartbeat every five hours": (_many("heartbeat"), "E-14"),
@@ -295,6 +301,7 @@ NEVER: dict[str, tuple[Mutation, str]] = {
     "no heartbeat at all": (_drop("heartbeat", 0, 1000), "E-14"),
     "no inventory at all": (_drop("inventory", 0, 1000), "E-15"),
     "no file": (_no_file, "E-11"),
+    "no report": (lambda life: life.messages.clear(), "E-12"),
     "no inventory to be looked at": (_drop("inventory", 0, 1000), "E-22"),
     "a generation without that file": (_esa, "E-22"),
     "no reason": (_no_reason, "E-24"),
