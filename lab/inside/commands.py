@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -66,7 +67,22 @@ class CommandWatch:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._started = time.time()
-        self._before = {name: alterations.look(node) for name, node in ground.nodes.items()}
+        self._before = self._look()
+
+    def _look(self) -> dict[str, alterations.Before]:
+        return {name: alterations.look(node) for name, node in self._ground.nodes.items()}
+
+    @contextlib.contextmanager
+    def sparing(self) -> Iterator[None]:
+        """What the lab itself changes in the ``with`` block, as for ``lab-way``, is no command's doing."""
+        since = self._look()
+        try:
+            yield
+        finally:
+            self._before = {
+                name: alterations.taken_over(self._before[name], since[name], until)
+                for name, until in self._look().items()
+            }
 
     def note(
         self, node: str, argv: Sequence[str], environment: Mapping[str, str], status: int

@@ -317,7 +317,7 @@ class RunningLab:
         from lab.inside import commands, way_desk
 
         watch = commands.CommandWatch(self._ground)
-        with way_desk.opened(self, (node, *self.topology.agents)) as desk:
+        with way_desk.opened(self, (node, *self.topology.agents), watch.sparing) as desk:
             # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
             status = exit_status(desk.wait_for(self.start(node, argv)))
         watch.note(node, argv, {**os.environ, **self.environment(node)}, status)

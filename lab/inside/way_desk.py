@@ -27,6 +27,7 @@ from lab.paths import NODE_PROGRAMS
 if TYPE_CHECKING:
     from lab.inside.running import RunningLab
 
+Around = Callable[[], contextlib.AbstractContextManager[None]]
 _BACKLOG = 8
 _MOST_BYTES = 1 << 10
 _ORDER_S = 5.0
@@ -36,8 +37,14 @@ _PROGRAM_MODE = 0o755
 class WayDesk:
     """Takes the orders of programs in nodes; ``opened`` makes one."""
 
-    def __init__(self, lab: RunningLab, listeners: dict[str, socket.socket]) -> None:
+    def __init__(
+        self,
+        lab: RunningLab,
+        listeners: dict[str, socket.socket],
+        around: Around = contextlib.nullcontext,
+    ) -> None:
         self._lab = lab
+        self._around = around
         self._listeners = listeners
 
     @property
@@ -68,7 +75,8 @@ class WayDesk:
                 words = connection.makefile("rb").readline(_MOST_BYTES).decode().split()
             except (OSError, UnicodeDecodeError):
                 return
-            status, said = self.answer(node, words)
+            with self._around():
+                status, said = self.answer(node, words)
             with contextlib.suppress(OSError):
                 connection.sendall(f"{status}\n{said}\n".encode())
 
@@ -104,8 +112,10 @@ class WayDesk:
 
 
 @contextlib.contextmanager
-def opened(lab: RunningLab, nodes: Iterable[str]) -> Iterator[WayDesk]:
-    """Have ``lab-way`` on the PATH of nodes, and a desk for what it asks."""
+def opened(
+    lab: RunningLab, nodes: Iterable[str], around: Around = contextlib.nullcontext
+) -> Iterator[WayDesk]:
+    """Have ``lab-way`` on the PATH of nodes, and a desk for what it asks; orders are done in ``around``."""
     python = interpreter.for_everybody() or sys.executable
     program = f"#!{python} -IS\n{Path(way_tool.__file__).read_text()}"
     with contextlib.ExitStack() as undo:
@@ -114,7 +124,7 @@ def opened(lab: RunningLab, nodes: Iterable[str]) -> Iterator[WayDesk]:
             node = lab.node(name)
             node.write(f"{NODE_PROGRAMS}/{way_tool.PROGRAM}", program, _PROGRAM_MODE)
             listeners[name] = undo.enter_context(_listener(node))
-        yield WayDesk(lab, listeners)
+        yield WayDesk(lab, listeners, around)
 
 
 def _listener(node: Node) -> socket.socket:

@@ -37,6 +37,15 @@ def look(node: Node) -> Before:
     return node.call(lambda: Before(_resolver(), frozenset(nft.run("list tables").splitlines())))
 
 
+def taken_over(before: Before, since: Before, until: Before) -> Before:
+    """What a command's doings are compared with, once the lab itself has changed the node between two looks.
+
+    What the command had changed by then stays a change.
+    """
+    resolver = until.resolver if since.resolver == before.resolver else before.resolver
+    return Before(resolver, before.tables | (until.tables - since.tables))
+
+
 def find(
     node: Node, planned: model.NodePlan, mtus: dict[str, int], before: Before
 ) -> list[NodeAltered]:

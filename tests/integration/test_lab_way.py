@@ -82,6 +82,23 @@ def test_a_way_that_does_not_come_says_why(user: User) -> None:
     assert lines[1:] == ["up modem = hmc: modem is up|0|", "home"]
 
 
+def test_what_a_way_changes_is_no_doing_of_the_agents(user: User) -> None:
+    """A call names name servers to its host; an agent that fails afterwards has not put them there."""
+    _, done = ran(user, "run", "failover", "--out", "out", script="""
+        lab-way down; lab-way up modem; cat /etc/resolv.conf; exit 3
+        """)  # fmt: skip
+    assert done.returncode == 3
+    assert done.stdout.count(b"nameserver") == 2, done.stdout
+    assert b"is not as the lab made it" not in done.stderr
+
+
+def test_what_an_agent_changes_beside_a_way_is_told(user: User) -> None:
+    _, done = ran(user, "run", "failover", "--out", "out", script="""
+        lab-way down; lab-way up modem; echo nameserver 192.0.2.99 >/etc/resolv.conf; exit 3
+        """)  # fmt: skip
+    assert b"hmc is not as the lab made it: /etc/resolv.conf names 192.0.2.99" in done.stderr
+
+
 def test_orders_that_make_no_sense(user: User) -> None:
     lines, _ = ran(
         user,

@@ -10,6 +10,7 @@ import pytest
 from lab.errors import ProtocolError
 from lab.inside import control
 from lab.inside.way_desk import WayDesk
+from lab.linux.alterations import Before, taken_over
 
 VPN, MODEM = (SimpleNamespace(name=name) for name in ("vpn", "modem"))
 
@@ -87,3 +88,14 @@ def test_answer(
 def test_a_host_without_an_agent_is_told(desk: WayDesk) -> None:
     status, words = desk.answer("firewall", ["up"])
     assert (status, words) == (2, "there is no host of an agent 'firewall'\n  hint: known: hmc")
+
+
+def test_what_a_command_had_changed_before_a_way_came_up_stays_its_doing() -> None:
+    before = Before("lab", frozenset({"table inet lab"}))
+    since = Before("lab", frozenset({"table inet lab", "table inet own"}))
+    until = Before("by PPP", frozenset({"table inet lab", "table inet own", "table inet pace"}))
+    assert taken_over(before, since, until) == Before(
+        "by PPP", frozenset({"table inet lab", "table inet pace"})
+    )
+    overwritten = since._replace(resolver="the user's")
+    assert taken_over(before, overwritten, until).resolver == "lab"
