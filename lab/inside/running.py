@@ -21,7 +21,7 @@ from lab.inside import deaths, leftovers, shared, visitors
 from lab.inside.containers import NO_CONTAINERS, Containers
 from lab.inside.environment import command_environment
 from lab.inside.homeward import Homeward
-from lab.linux import firewall, idling, inventory, links, system_log
+from lab.linux import firewall, inventory, links, system_log
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Popen, how_ended, start_attended
 from lab.names import check_known
@@ -137,8 +137,6 @@ class RunningLab:
         self._start_listeners()
         self._homeward = Homeward.start(self._ground, self._teardown)
         self._start_remote_service()
-        if os.environ.get("LAB_INSIDE") == "uml":
-            idling.quieten()
         names = tuple(node.name for node in self.topology.nodes)
         self.story.tell(LabUp(topology=self.topology.name, nodes=names))
 

@@ -25,6 +25,7 @@ from lab.life.machine import Hardware
 from lab.life.program import AgentProgram
 from lab.life.script import Deed, Script
 from lab.life.world import CLOCK, World, configured
+from lab.linux import idling
 
 SCRIPT_FILE = "keys/script.json"
 """In the run directory: what is to happen."""
@@ -36,6 +37,7 @@ LEDGER = "agent-ledger.jsonl"
 def run(lab: RunningLab, node: str, command: str, cwd: str) -> int:
     """Live a life: 0, whatever the agent made of it; that is judged on the host. ``command``: the user's
     agent, a line for a shell in the user's folder; empty: the lab's own."""
+    idling.quieten()
     script = codec.load(Script, (lab.run_dir / SCRIPT_FILE).read_text())
     lab.homeward.stand_by()
     servers = configured(lab, script)

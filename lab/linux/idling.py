@@ -2,6 +2,9 @@
 
 A kernel looks through the table of tracked connections once a minute, however empty it is, and asks every
 five seconds whether a neighbour is to be kept known. A year of that takes minutes.
+
+For lives alone, in which an agent has a few connections: the kernel drops the packet of a connection whose
+place in the table has some fifty already, so a scan of all ports needs the large table.
 """
 
 from __future__ import annotations
@@ -23,6 +26,6 @@ SETTINGS: Mapping[str, int] = {
 
 
 def quieten() -> None:
-    """Once the nodes are there, whose own settings begin as copies; never on a user's own kernel."""
+    """Once the nodes are there, whose own settings begin as copies; only in the lab's own kernel."""
     for name, value in SETTINGS.items():
         Path("/proc/sys/net", name).write_text(f"{value}")
