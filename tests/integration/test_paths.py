@@ -29,7 +29,7 @@ DIRECT = tuple(
 VERDICT_KEYS = {
     "topology", "profile", "engine", "clock", "started", "wall_s", "lab_s", "verdict", "findings",
 }  # fmt: skip
-PUBLIC = {"ca.pem"}
+PUBLIC = {"ca.pem", "configuration.pub"}
 DAEMONS = {"charon", "xl2tpd", "pppd"}
 
 # What a stranger's agent would do: read the environment, ping, and call home by curl or any other
