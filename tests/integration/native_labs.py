@@ -151,7 +151,8 @@ def main(folder: Path) -> dict[str, Any]:
         path.name for path in (first / ".uml-1234", first / "control.sock") if path.exists()
     ]
     facts["second"] = lab("exec", "--lab", "direct", "hmc", "--", "echo", "alive").stdout
-    facts["down"] = lab("down", "direct").returncode
+    down = lab("down", "direct")
+    facts["down"], facts["down said"] = down.returncode, f"{down.stdout}{down.stderr}"
 
     facts["owners"] = run_by_sudo(folder / "by-sudo" / "run")
     facts["settings"] = len(before["settings"])

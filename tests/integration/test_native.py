@@ -100,7 +100,7 @@ def test_gc_removes_what_a_killed_lab_left(facts: dict[str, Any]) -> None:
 def test_gc_leaves_look_alikes_and_labs_that_live(facts: dict[str, Any]) -> None:
     assert facts["lost"] == []
     assert facts["second"] == "alive\n"
-    assert facts["down"] == 0
+    assert facts["down"] == 0, facts["down said"]
 
 
 def test_two_labs_leave_the_machine_as_it_was(facts: dict[str, Any]) -> None:
