@@ -31,6 +31,7 @@ def activate(state: AgentState, courier: Courier, say: Callable[[str], None]) ->
     try:
         sent_for = [reports.regular(HEARTBEAT, machine) for machine in state.settings.machines]
         sent = courier.send()
+    # Also Ctrl-C: whoever activates hears that the test did not succeed.
     except BaseException:
         say(f"{TEST}FAILURE")
         raise
