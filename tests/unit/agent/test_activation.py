@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lab.agent import activation, commands
+from lab.agent import activation, commands, storage
 from lab.agent.access_key import AccessKeys
+from lab.agent.courier import Courier
 from lab.agent.fixes import Fixes
 from lab.agent.inquiry import NotGiven
+from lab.agent.spool import Queued, Spool
 from lab.errors import LabError, PathError, UsageError
 from lab.ibm import errands
 from tests.unit.agent.examples import MACHINE, NAME
@@ -67,6 +70,93 @@ def test_activation_without_a_way_registers_nothing(
     assert lab_agent(alive, "serve") == 1
     assert lab_agent(alive, "queue", "--json") == 0
     assert [entry["kind"] for entry in read(capsys)["waiting"]] == ["enrolment"]
+
+
+def queued(alive: AgentLife) -> list[str]:
+    return [entry.kind for entry in alive.agent().state.spool.entries()]
+
+
+def no_room(*_: object) -> None:
+    raise storage.StorageError("the agent cannot write: no room", hint="make room")
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("where", "does", "status"),
+    [
+        ("lab.agent.credentials.Credentials.keep", no_room, 3),
+        ("lab.agent.state.trusting", no_room, 3),
+        ("lab.agent.session.ReceiverSession.ask", interrupted, 130),
+        ("lab.agent.spool.Spool.remove", None, 3),
+    ],
+)
+def test_whatever_error_ends_an_activation_no_heartbeat_waits(
+    alive: AgentLife,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    does: Callable[..., None] | None,
+    status: int,
+) -> None:
+    """The test is over; an enrolment that IBM may have answered waits, and is answered alike."""
+    write(alive)
+    remove = Spool.remove
+
+    def remove_once(spool: Spool, entry: Queued) -> None:
+        if entry.kind == "enrolment":
+            no_room()
+        remove(spool, entry)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, does or remove_once)
+        assert lab_agent(alive, "activate") == status
+    assert "Performing Connectivity Test ... FAILURE\n" in capsys.readouterr().out
+    assert queued(alive) == ["enrolment"]
+    (failed,) = alive.agent().events("activation-failed")
+    assert ("KeyboardInterrupt" if status == 130 else "no room") in failed["why"]
+    assert lab_agent(alive, "activate") == 0
+    assert [t.kind for t in alive.accepted].count("service: heartbeat") == 1
+
+
+def test_an_activation_with_two_systems_leaves_no_heartbeat_of_the_first(
+    alive: AgentLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is room for the first one's heartbeat, and for no other."""
+    machines = [MACHINE, {**MACHINE, "serial": "21ABCDF"}]
+    agent = alive.agent(alive.settings(machines=machines))
+    add = Spool.add
+
+    def add_one(spool: Spool, entry: Queued) -> Queued:
+        if len(spool):
+            no_room()
+        return add(spool, entry)
+
+    monkeypatch.setattr(Spool, "add", add_one)
+    with pytest.raises(storage.StorageError):
+        activation.activate(agent.state, agent.courier, alive.told.append)
+    assert queued(alive) == []
+
+
+def test_an_activation_that_was_killed_leaves_nothing_for_the_next_one(
+    alive: AgentLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody queued by a command is no test, and is sent."""
+    agent = alive.agent()
+    mine = agent.reports.regular("heartbeat", agent.machine)
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "remove", lambda *_: no_room())  # A kill leaves it, too.
+        patch.setattr(Courier, "send", no_room)
+        with pytest.raises(storage.StorageError, match="no room"):
+            activation.activate(agent.state, agent.courier, alive.told.append)
+    assert queued(alive) == ["heartbeat", "heartbeat"]
+    assert "a heartbeat of the activation stays" in alive.told[-1]
+    activation.activate(agent.state, agent.courier, alive.told.append)
+    beats = [t.report for t in alive.accepted if t.kind == "service: heartbeat"]
+    assert len(beats) == 2
+    assert mine.report in beats
 
 
 @pytest.mark.parametrize("vendor", ["Bull", "Hitachi", ""])
