@@ -6,8 +6,13 @@ import pytest
 
 from tests.integration.labs import Runs
 
-STAYS = "setsid sh -c 'sleep 1000; touch $LAB_RUN_DIR/late' >/dev/null 2>&1 & echo started"
-IS_DEAF = "setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' >/dev/null 2>&1 & echo started"
+# The command ends only after its daemon's child is a program of its own: before that, it may be there or not.
+SLEEPS = (
+    "until [ $asleep ]; do for name in /proc/[0-9]*/comm; do "
+    "read -r comm <$name && [ $comm = sleep ] && asleep=yes; done 2>/dev/null; done; echo started"
+)
+STAYS = f"setsid sh -c 'sleep 1000; touch $LAB_RUN_DIR/late' >/dev/null 2>&1 & {SLEEPS}"
+IS_DEAF = f"setsid sh -c 'trap \"\" TERM; while :; do sleep 1000; done' >/dev/null 2>&1 & {SLEEPS}"
 
 
 @pytest.mark.parametrize("script", [STAYS, IS_DEAF])
