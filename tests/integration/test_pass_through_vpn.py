@@ -84,6 +84,11 @@ def test_a_wire_that_harms_packets_is_not_the_partitions_doing(
     wire = "    subnet: 203.0.113.0/24\n    rate: 1Gbit\n"
     ran = runs.get(changed(tmp_path, NAME, (wire, f"{wire}    {key}\n"), to=key[:4]))
 
+    if key.startswith("corrupt") and ran.status:
+        # Which bit is flipped is chance, and xl2tpd makes no UDP checksum: a message may say something else.
+        said = "i5-lan, a link that corrupts 3% of all packets"
+        assert said in ran.verdict["diagnosis"], ran.told
+        return
     assert (ran.status, ran.failed) == (0, set()), ran.told
 
 

@@ -12,7 +12,7 @@ from lab.ways.dial import call_symptoms, own_dialler, telephone_symptoms
 from lab.ways.dial.own_dialler import OwnDialTrail
 from lab.ways.dial.plan import DialPlan
 from lab.ways.pass_through import symptoms as pass_through
-from lab.ways.pass_through.plan import below
+from lab.ways.pass_through.plan import PassThroughPlan, below
 
 Symptom = Callable[[DialTrail], Diagnosis | None]
 
@@ -54,17 +54,17 @@ SURVIVED: tuple[Symptom, ...] = (
 
 def failure(case: Case, agent: str) -> Diagnosis | None:
     """Why the way did not lead home."""
-    return _of_lender(case, agent) or first_of([DialTrail(case, agent)], FAILURE)
+    lent = _lent(case, agent)
+    if lent is None:
+        return first_of([DialTrail(case, agent)], FAILURE)
+    found = pass_through.of_clear(case, lent, agent) or first_of([DialTrail(case, agent)], FAILURE)
+    return pass_through.with_damage(case, lent, agent, found)
 
 
-def _of_lender(case: Case, agent: str) -> Diagnosis | None:
-    """What is wrong between an agent's host and the partition that dials for it, if anything is."""
-    topology = case.topology
-    for way in topology.ways_of(agent):
-        lent = below(topology, way) if isinstance(way, DialPlan) else None
-        if lent is not None and (found := pass_through.of_clear(case, lent, agent)):
-            return found
-    return None
+def _lent(case: Case, agent: str) -> PassThroughPlan | None:
+    """The way to the partition that dials for an agent, if one does."""
+    ways = (way for way in case.topology.ways_of(agent) if isinstance(way, DialPlan))
+    return next((lower for way in ways if (lower := below(case.topology, way)) is not None), None)
 
 
 def of_carrier(case: Case, agent: str) -> Diagnosis | None:

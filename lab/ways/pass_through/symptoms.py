@@ -7,6 +7,7 @@ from dataclasses import replace
 from lab.i5.events import PassThroughCleared
 from lab.linux.l2tp_guard import IN_CLEAR_OUT
 from lab.names import count
+from lab.topology.units import show_percent
 from lab.verify.case import Case
 from lab.verify.firewall import all_rules
 from lab.verify.journey import find_course, journeys
@@ -17,6 +18,21 @@ from lab.ways.vpn.plan import FIREWALL_REQUIREMENTS
 from lab.wire.decode import ICMP, Packet
 from lab.wire.l2tp import ControlType
 
+NO_CHECKSUM = bytes(2)
+"""In the header of UDP: the sender made none (RFC 768); xl2tpd asks its kernel for that."""
+DOUBTED = {
+    "agent-failure",
+    "chap-only-peer",
+    "chap-refused",
+    "no-ppp",
+    "pap-only-peer",
+    "pap-refused",
+    "pool-empty",
+    "udp-1701-one-way",
+    "wrong-chap-secret",
+    "wrong-pap-password",
+}
+"""Diagnoses that one damaged packet brings about, too: SCCCN, LCP, a password, an address of IPCP."""
 DEAD_AFTER_S = 3.0
 """Of silence, with several packets unanswered."""
 
@@ -195,11 +211,44 @@ def of_rules(case: Case, way: PassThroughPlan, agent: str) -> Diagnosis | None:
 
 def with_clearing(case: Case, way: PassThroughPlan, agent: str, found: Diagnosis) -> Diagnosis:
     """A diagnosis, and what the partition told the HMC of it as it cleared the call."""
+    told = _clearing(case, agent)
+    if not told:
+        return found
+    said = f"{found.sentence}; {way.partition} clears the call of {agent}: {told}"
+    return replace(found, sentence=said)
+
+
+def _clearing(case: Case, agent: str) -> str:
+    """Why the partition cleared the HMC's last call, in its words; empty if it did not say."""
     ends = (ControlType.CDN, ControlType.StopCCN)
     cleared = [s for s in case.clear if s.client == agent and s.l2tp.control_type in ends]
     told = [s.l2tp.result for s in cleared if not s.outgoing]
     # Without a word of the partition's it is the end of a call, which is the consequence and no reason.
-    if not told or ": " not in told[-1]:
+    return told[-1] if told and ": " in told[-1] else ""
+
+
+def with_damage(
+    case: Case, way: PassThroughPlan, agent: str, found: Diagnosis | None
+) -> Diagnosis | None:
+    """A diagnosis, and that a link damages L2TP without a UDP checksum: each end takes it as it stands.
+
+    So a right password may be refused. Where nothing else is found, that is the diagnosis of a way that did
+    not come up, and of a call that the partition cleared for a reason.
+    """
+    borrower = way.borrower(agent)
+    link = case.topology.segment(borrower.segment)
+    bits = link.impairment.corrupt if link.impairment else 0.0
+    own = [s for s in case.clear if s.client == agent and s.partition == way.partition]
+    bare = any(s.outgoing and s.packet.body[6:8] == NO_CHECKSUM for s in own)
+    failed = case.record.path_up == 0.0 or _clearing(case, agent)
+    doubted = found.cause in DOUBTED if found else failed
+    if not (bits and bare and doubted):
         return found
-    said = f"{found.sentence}; {way.partition} clears the call of {agent}: {told[-1]}"
-    return replace(found, sentence=said)
+    said = (
+        f"L2TP of {agent} has no UDP checksum on {link.name}, a link that corrupts "
+        f"{show_percent(bits)} of all packets, so nobody notices what is damaged there"
+    )
+    hint = f"take corrupt: off {link.name}, and see whether the failure stays"
+    if found is None:
+        return Diagnosis("corrupted-l2tp", said, hint)
+    return replace(found, sentence=f"{found.sentence}; {said}", hint=f"{hint}; then {found.hint}")

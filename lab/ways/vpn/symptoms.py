@@ -60,6 +60,7 @@ def failure(case: Case, agent: str) -> Diagnosis | None:
     if way is None:
         return _failure(case, agent)
     found = pass_through.of_way(case, way, agent) or _failure(case, agent)
+    found = pass_through.with_damage(case, way, agent, found)
     return pass_through.with_clearing(case, way, agent, found) if found is not None else None
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
-from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.packet import Raw
 
 from lab.verify import passed_on
 from lab.verify.finding import Verdict
 from lab.verify.passed_on import SeenCall
 from lab.wire.decode import ESP, Frame
+from lab.wire.l2tp import Avp, ControlType
 from tests.recordings.true_run import Recordings, TrueRun
 from tests.unit.verify.test_impairments import with_link
 
@@ -157,3 +161,96 @@ def test_a_partition_that_tries_no_second_gateway_is_blamed_for_that(
 
     assert finding.verdict is Verdict.failed
     assert "vpn1 was silent, and i5 did not try vpn2" in finding.seen
+
+
+BARE = "L2TP of hmc has no UDP checksum on i5-lan, a link that corrupts 5% of all packets"
+
+
+def cleared_for(run: TrueRun, words: bytes) -> TrueRun:
+    """The partition clears the HMC's call after ICCN, as RFC 2661 4.4.2 has it, and nothing comes after."""
+    (call,) = run.case().clear_calls
+    icrp, iccn = (
+        next(i for i in call.items if i.l2tp.control_type == kind)
+        for kind in (ControlType.ICRP, ControlType.ICCN)
+    )
+    for segment, frames in run.wire.items():
+        run.drop(segment, [frame for frame in frames if frame.time > iccn.frame.time])
+    head = icrp.packet.payload
+    avps = struct.pack("!4H", 0x8008, 0, Avp.message_type, ControlType.CDN)
+    avps += struct.pack("!5H", 0x8000 | 10 + len(words), 0, Avp.result_code, 2, 3) + words
+    message = head[:2] + struct.pack("!H", 12 + len(avps)) + head[4:8]
+    message += struct.pack("!HH", icrp.l2tp.sequence + 1, iccn.l2tp.sequence + 1) + avps
+    packet = IP(icrp.frame.data[ETHERNET:])
+    packet[UDP].payload = Raw(message)
+    del packet.len, packet.chksum, packet[UDP].len, packet[UDP].chksum
+    run.put("i5-lan", "i5", "hmc", bytes(packet), iccn.frame.time + 0.001)
+    run.record.calls.clear()
+    run.record.ppp.clear()
+    run.record.path_up = 0.0
+    return run
+
+
+def test_a_call_that_is_cleared_for_a_damaged_message_is_told_with_the_link(
+    recordings: Recordings,
+) -> None:
+    """No packet of ESP is damaged, but that would not be the reason."""
+    run = cleared_for(recordings(RUN), b"Framing Type (19) is 33")
+    found = run.diagnose(with_link(run.topology, "i5-lan", corrupt=0.05))
+
+    assert found.cause == "corrupted-l2tp"
+    assert found.sentence == (
+        f"{BARE}, so nobody notices what is damaged there; i5 clears the call of hmc: result 2, error 3: "
+        "Framing Type (19) is 33"
+    )
+    assert found.hint == "take corrupt: off i5-lan, and see whether the failure stays"
+    assert run.diagnose().cause != "corrupted-l2tp"
+
+
+def test_a_way_that_did_not_come_up_for_no_other_reason_is_told_with_the_link(
+    recordings: Recordings,
+) -> None:
+    run = cleared_for(recordings(RUN), b"")
+    found = run.diagnose(with_link(run.topology, "i5-lan", corrupt=0.05))
+
+    assert found.cause == "corrupted-l2tp"
+    assert found.sentence == f"{BARE}, so nobody notices what is damaged there"
+    run.record.path_up = run.record.started
+    run.record.blame = None
+    run.record.command_status = 7
+    assert run.diagnose(with_link(run.topology, "i5-lan", corrupt=0.05)).cause != "corrupted-l2tp"
+
+
+def test_what_the_hmc_sends_has_no_checksum_and_what_the_partition_sends_has_one(
+    recordings: Recordings,
+) -> None:
+    clear = recordings(RUN).case().clear
+    bare = {(s.packet.source == I5, s.packet.body[6:8] == bytes(2)) for s in clear}
+
+    assert bare == {(False, True), (True, False)}
+
+
+def test_a_password_is_not_blamed_alone_where_damage_may_have_changed_it(
+    recordings: Recordings,
+) -> None:
+    run = recordings("pass-through-modem.wrong-pap-password")
+    before = run.diagnose()
+    after = run.diagnose(with_link(run.topology, "i5-lan", corrupt=0.05))
+    other = run.diagnose(with_link(run.topology, "dmz", corrupt=0.05))
+
+    assert (before.cause, after.cause) == ("wrong-pap-password", "wrong-pap-password")
+    assert after.sentence == f"{before.sentence}; {BARE}, so nobody notices what is damaged there"
+    assert after.hint.startswith(
+        "take corrupt: off i5-lan, and see whether the failure stays; then "
+    )
+    assert other == before
+
+
+@pytest.mark.parametrize(
+    "recording", ["pass-through-vpn.wrong-psk", "pass-through-modem.no-answer"]
+)
+def test_what_damage_of_l2tp_in_clear_cannot_bring_about_is_told_alone(
+    recording: str, recordings: Recordings
+) -> None:
+    run = recordings(recording)
+
+    assert run.diagnose(with_link(run.topology, "i5-lan", corrupt=0.05)) == run.diagnose()
