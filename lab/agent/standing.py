@@ -24,6 +24,8 @@ from lab.agent.configuration import ConfigurationFile
 from lab.agent.courier import Courier, Trip
 from lab.agent.fixes import Fixes
 from lab.agent.hardware_events import HardwareEvents
+from lab.agent.inquiry import NotGiven
+from lab.agent.pauses import Pauses
 from lab.agent.problems import QUEUED
 from lab.agent.reports import EXTENDED, HEARTBEAT, INVENTORY, PERFORMANCE, PROBLEM, Reports
 from lab.agent.settings import Monitored
@@ -31,6 +33,8 @@ from lab.agent.state import SERVICE, AgentState
 from lab.errors import LabError, UsageError
 
 CONFIGURATION, ACCESS_KEY, FIX = "configuration", "access-key", "fix"
+_ASKED = (CONFIGURATION, ACCESS_KEY)
+"""Regular tasks that queue nothing: IBM's side gives something."""
 LEAP_S = 60.0
 """What two clocks that nobody sets may differ by."""
 _LONGEST_S = 30 * 86400.0
@@ -76,7 +80,8 @@ class Standing:
         settings = state.settings
         self._events = HardwareEvents(settings.events, state.folder) if settings.events else None
         self._failed: set[str] = set()
-        """Tasks that did not work, and come again with ``_retry_at``."""
+        """Work of the agent's own that did not succeed, and comes again with ``_retry_at``."""
+        self._pauses = Pauses(settings.retry_s, steady=(FIX,))  # For a fix somebody waits.
         self._retry_at = counted()
         """When what could not be done is tried again; at the beginning: what an earlier one left."""
         self._ended = self._interruptible = False
@@ -135,18 +140,14 @@ class Standing:
         if again:
             self._retry_at = float("inf")
         self._attempt("events", self._hear)
-        due = [task for task in self._calendar.due() if again or task not in self._failed]
-        asked = []
-        for task in due:
-            if task in (CONFIGURATION, ACCESS_KEY):
-                asked.append(task)
-            else:
+        for task in self._calendar.due():
+            if task not in _ASKED and (again or task not in self._failed):
                 self._attempt(task, self._collect, task)
-        if self._fixes.wanted and (again or FIX not in self._failed):
-            asked.append(FIX)
         waiting = len(self._state.spool)
-        if asked or (waiting and (again or waiting > before)):
-            self._attempt("sending", self._go, asked)
+        go = self._to_ask() or (waiting and (again or waiting > before))
+        if go and not self._attempt("sending", self._go):
+            for each in self._to_ask():
+                self._pauses.begin(each, self._counted(), reached=False)
         if self._failed or len(self._state.spool):
             self._retry_at = min(self._retry_at, self._counted() + self._state.settings.retry_s)
 
@@ -162,21 +163,34 @@ class Standing:
                 "the time that has passed\n  hint: let NTP keep the clock, so that reports have true times"
             )
 
+    def _to_ask(self) -> list[str]:
+        """What IBM's side is to give now."""
+        due = [task for task in self._calendar.due() if task in _ASKED]
+        wanted = [FIX] if self._fixes.wanted else []
+        asked = [*due, *wanted]
+        self._pauses.keep(asked)
+        return [each for each in asked if self._pauses.over(each, self._counted())]
+
     def wait_s(self) -> float:
         """How long there is nothing to do."""
-        until_retry = max(0.0, self._retry_at - self._counted())
-        return min(until_retry, self._calendar.wait_s(without=self._failed))
+        now = self._counted()
+        regular = self._calendar.wait_s(without=self._failed | self._pauses.names)
+        return min(max(0.0, self._retry_at - now), self._pauses.wait_s(now), regular)
 
-    def _attempt(self, what: str, do: Callable[..., None], *args: object) -> None:
+    def _attempt(self, what: str, do: Callable[..., None], *args: object) -> bool:
         """One part of the work; what does not work is told, and comes again: the service goes on."""
+        failed = self._try(what, do, *args) is not None
+        (self._failed.add if failed else self._failed.discard)(what)
+        return not failed
+
+    def _try(self, what: str, do: Callable[..., None], *args: object) -> LabError | None:
         try:
             do(*args)
         except LabError as error:
-            self._failed.add(what)
             self._state.alerts.sound(f"step-{what}", f"{what}: {error.message}", error.hint)
-        else:
-            self._failed.discard(what)
-            self._state.alerts.clear(f"step-{what}")
+            return error
+        self._state.alerts.clear(f"step-{what}")
+        return None
 
     def _collect(self, task: str) -> None:
         """Queue a regular report of each machine, where the generation has such reports."""
@@ -185,16 +199,22 @@ class Standing:
                 self._reports.regular(task, machine, self._calendar.report(task, machine.serial))
         self._calendar.done(task)
 
-    def _go(self, asked: list[str]) -> None:
+    def _go(self) -> None:
         """Send, and ask for what is due."""
         with self._courier.trip() as trip:
             self._interruptible = True
             try:
                 if self._ended:
                     raise _Stop
-                trip.send()
-                for task in asked:
-                    self._attempt(task, self._ask, task, trip)
+                if trip.send().acknowledged:
+                    self._pauses.ibm_reached(self._counted())
+                for task in self._to_ask():
+                    error = self._try(task, self._ask, task, trip)
+                    if error is None:
+                        self._pauses.end(task)
+                    else:
+                        reached = isinstance(error, NotGiven) and error.reached
+                        self._pauses.begin(task, self._counted(), reached=reached)
             finally:
                 self._interruptible = False
 

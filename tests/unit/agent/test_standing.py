@@ -17,12 +17,15 @@ from typing import Any
 import pytest
 
 import lab
-from lab.agent import activation
+from lab.agent import activation, storage
 from lab.agent.book import lines
+from lab.agent.courier import Courier
 from lab.agent.fixes import Fixes
+from lab.agent.settings import SCHEDULE
 from lab.agent.standing import wake
 from lab.errors import PathError
 from lab.ibm import errands
+from lab.ibm.receiver.configuration import Spoiled
 from lab.wait import wait_until
 from tests.unit.agent.examples import MACHINE
 from tests.unit.agent.lives import DAY, T0, AgentLife, LiveAgent
@@ -98,6 +101,92 @@ def test_a_failure_is_tried_again_every_half_hour_and_loses_nothing(alive: Agent
     assert len(back.state.spool) == 0
     assert len(alive.accepted) == before + 4, "two heartbeats, two of performance, once each"
     assert back.state.alerts.all() == {}
+
+
+NEVER = dict.fromkeys(SCHEDULE, 5000 * DAY)
+HOUR = 3600.0
+
+
+def shut(*_: object) -> None:
+    raise ConnectionRefusedError(111, "Connection refused")
+
+
+def tried(agent: LiveAgent, kind: str) -> list[float]:
+    """When calls for something failed: hours after the first one, once for each time it was asked for."""
+    times = [e["time"] for e in agent.events("failed") if e["kind"] == kind]
+    return [*dict.fromkeys(round((time - times[0]) / HOUR, 2) for time in times)]
+
+
+def test_a_configuration_that_nobody_gives_has_pauses_of_its_own(alive: AgentLife) -> None:
+    """While a report waits and is tried each half hour: ten tries in 40 hours, and not 80."""
+    never = {**NEVER, "configuration": DAY}
+    servers = {"enrolment": ["https://127.0.0.1:9"], "configuration": ["https://127.0.0.1:9"]}
+    activated(alive)
+    agent = alive.agent(alive.settings(schedule=never, servers=servers))
+    agent.reports.regular("heartbeat", agent.machine)
+    alive.pass_time(DAY)
+    live(alive, agent, 40 * HOUR)
+    assert tried(agent, "configuration") == [0, 0.5, 1.5, 3.5, 7.5, 13.5, 19.5, 25.5, 31.5, 37.5]
+    assert len(tried(agent, "heartbeat")) == 80
+    assert "step-configuration" in agent.state.alerts.all()
+
+
+def test_a_configuration_comes_as_soon_as_a_report_has_arrived(
+    alive: AgentLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activated(alive)
+    agent = alive.agent(alive.settings(schedule={**NEVER, "configuration": DAY}))
+    live(alive, agent, 23 * HOUR)
+    with monkeypatch.context() as patch:
+        patch.setattr("lab.agent.session.reach", shut)
+        live(alive, agent, 10 * HOUR)
+        assert tried(agent, "configuration") == [0, 0.5, 1.5, 3.5, 7.5]
+        agent.reports.regular("heartbeat", agent.machine)
+        agent.standing.step()
+    asked = asked_for(alive, "configuration")
+    live(alive, agent, HOUR)
+    assert asked_for(alive, "configuration") == asked + 1
+    assert agent.state.alerts.all() == {}
+    live(alive, agent, 3 * DAY)
+    assert asked_for(alive, "configuration") == asked + 4, "daily again, and no pause is left"
+
+
+def test_a_configuration_that_is_refused_is_not_asked_for_with_each_report(
+    alive: AgentLife,
+) -> None:
+    """IBM is reached, and gives no good one: a report that arrives changes nothing."""
+    activated(alive)
+    alive.site.receiver.publish({"enrolment": [*alive.site.urls]}, Spoiled.signature)
+    agent = alive.agent(
+        alive.settings(schedule={**NEVER, "configuration": DAY, "heartbeat": 900.0})
+    )
+    alive.pass_time(DAY)
+    before = asked_for(alive, "configuration")
+    live(alive, agent, 12 * HOUR)
+    sites = len(alive.site.urls)
+    assert asked_for(alive, "configuration") - before == 5 * sites, "0, 0.5, 1.5, 3.5, 7.5 h"
+    assert kinds(alive).count("heartbeat") > 40
+
+
+def test_a_sending_that_cannot_begin_is_not_tried_all_the_time(
+    alive: AgentLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing waits but what IBM is to give; what nobody wants any more wakes nobody."""
+    activated(alive)
+    agent = alive.agent(alive.settings(schedule={**NEVER, "configuration": DAY}))
+    agent.standing.step()
+    alive.pass_time(DAY)
+    fixes = Fixes(agent.state)
+    with monkeypatch.context() as patch:
+        patch.setattr(Courier, "trip", no_room)
+        fixes.want(agent.machine)
+        assert live(alive, agent, 2 * HOUR) <= 6
+    storage.write_json(agent.state.file("fixes-wanted.json"), [])
+    assert live(alive, agent, 10 * HOUR) <= 4
+
+
+def no_room(*_: object) -> None:
+    raise storage.StorageError("the agent cannot write: no room", hint="make room")
 
 
 def test_the_clock_leaps_and_nothing_storms_or_falls_silent(alive: AgentLife) -> None:
