@@ -26,6 +26,7 @@ CA_FILE = "ca.pem"
 RELAY_FILE = "relay.pem"
 BACK_ENDS_FILE = "back-ends.pem"
 CONSOLE_FILE = "console.pem"
+IMM_FILE = "imm.pem"
 INSPECTOR_FILE, INSPECTOR_CA_FILE = "inspector.pem", "inspector-ca.pem"
 INSPECTORS = "customer.test", "TLS inspection"
 """Organization and unit of the customer's own authority."""
@@ -40,6 +41,7 @@ _UNITS = {
     RELAY_FILE: "Remote service",
     CONSOLE_FILE: "Remote service",
     BACK_ENDS_FILE: "Service data centre",
+    IMM_FILE: "Management module",
 }
 
 
@@ -77,9 +79,10 @@ def console_identities(topology: Topology) -> tuple[str, ...]:
 def issue(topology: Topology, keys_dir: Path, *, renewed: bool = False) -> None:
     """Write ``ca.pem`` (for everybody) and the servers' chain and key of each kind that their TLS wants (for
     the owner only), and the key pair of the receiver's configuration; where there is a relay,
-    ``relay.pem``, too, where there is a console with remote service, ``console.pem``, and where there are
-    servers behind the front end, ``back-ends.pem``. ``renewed``: the servers' a second time, too, as
-    ``renewed-sdc.pem`` and so on, by which they renew theirs while the lab stands.
+    ``relay.pem``, too, where there is a console with remote service, ``console.pem``, where there are
+    servers behind the front end, ``back-ends.pem``, and where there is a management module, ``imm.pem``.
+    ``renewed``: the servers' a second time, too, as ``renewed-sdc.pem`` and so on, by which they renew
+    theirs while the lab stands.
 
     All are valid from 2000 to 3000 (trustme's own choice): the lab's clock starts at the real
     date, which need not be right, and may run for years. Runs with the same names have the same
@@ -90,6 +93,8 @@ def issue(topology: Topology, keys_dir: Path, *, renewed: bool = False) -> None:
         CONSOLE_FILE: console_identities(topology),
         BACK_ENDS_FILE: tuple(one.node for one in topology.back_ends),
     }
+    if topology.modules:
+        others[IMM_FILE] = tuple(x for one in topology.modules for x in (one.node, one.address))
     certified = next((plan.certified for plan in topology.tls if plan.certified), Certified.well)
     names, keys = identities(topology), key_kinds(topology)
     files = _kept(names, keys, others, certified, renewed=renewed)

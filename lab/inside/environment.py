@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.inside import shared
 from lab.paths import CA_FILE
+from lab.topology.management import environment as module_environment
 from lab.topology.model import Topology, Way
 from lab.ways.dial.plan import dialers, plans
 from lab.ways.pass_through.plan import below
@@ -44,6 +45,7 @@ def command_environment(
             else {}
         ),
         **_dial_environment(topology, node),
+        **module_environment(topology.modules, node),
         **own_client.environment(topology, node),
     }
 

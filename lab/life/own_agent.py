@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.life import machine
 from lab.paths import CA_FILE
+from lab.topology.management import NOTICES_PORT, ModulePlan
 from lab.topology.model import Topology, Way
 from lab.ways.direct.plan import DirectPlan
 from lab.ways.proxy.plan import ProxyPlan
@@ -44,6 +45,9 @@ def settings(
         f"model = {_text(machine.MODEL)}",
         f"serial = {_text(machine.SERIAL)}",
     ]
+    for module in topology.modules:
+        if module.agent == agent:
+            lines += _module(module, run_dir)
     for way in topology.ways_of(agent):
         lines += _way(topology, way)
     lines += ["", "[servers]"]
@@ -51,6 +55,18 @@ def settings(
         f"{errand} = [{', '.join(_text(url) for url in urls)}]" for errand, urls in servers.items()
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _module(module: ModulePlan, run_dir: Path) -> list[str]:
+    return [
+        "",
+        "[imm]",
+        f"host = {_text(module.address)}",
+        f"user = {_text(module.user)}",
+        f"password = {_text(module.password.reveal())}",
+        f"ca_file = {_text(run_dir / CA_FILE)}",
+        f"port = {NOTICES_PORT}",
+    ]
 
 
 def _way(topology: Topology, way: Way) -> list[str]:

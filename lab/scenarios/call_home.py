@@ -62,7 +62,8 @@ def _run(lab: RunningLab) -> bool:
     _try_servers(lab)
     if not all(succeeded):
         return False
-    if not _put_to_test(lab, agents):
+    heard = _hear_of_failures(lab)
+    if not _put_to_test(lab, agents) or not heard:
         return False
     if lab.topology.dns is not None and lab.topology.dns.moves:
         return _call_after_move(lab, lab.topology.dns)
@@ -86,6 +87,16 @@ def _call_after_move(lab: RunningLab, dns: Dns) -> bool:
     let_pass(dns.server.ttl_s)
     succeeded = [call(lab, agent) for agent in lab.topology.agents]
     return all(succeeded)
+
+
+def _hear_of_failures(lab: RunningLab) -> bool:
+    """Have hardware fail, where a management module tells of that; whether IBM has heard of it (E-05)."""
+    if not lab.topology.modules:
+        return True
+    from lab.scenarios import hardware_failure  # Not at the head: few topologies have a module.
+
+    heard = [hardware_failure.live(lab, module) for module in lab.topology.modules]
+    return all(heard)
 
 
 def _try_servers(lab: RunningLab) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lab import ways
 
-GROUPS = ("OUT", "I", "P", "L", "F", "R", "g")
+GROUPS = ("OUT", "E", "I", "P", "L", "F", "R", "g")
 
 
 class Claim(NamedTuple):

@@ -22,6 +22,7 @@ from lab.topology import (
     check_calls,
     check_impairments,
     check_ipv6,
+    check_modules,
     check_over,
     check_own,
     check_pools,
@@ -210,6 +211,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         check_calls,
         check_service,
         check_back_ends,
+        check_modules,
         check_own,
     )
     uneven = list(expand.complaints(spec))

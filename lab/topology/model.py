@@ -17,6 +17,7 @@ from lab.topology.filtering import AllowRule as AllowRule
 from lab.topology.filtering import EdgeRouter as EdgeRouter
 from lab.topology.filtering import Firewall as Firewall
 from lab.topology.fleet import Fleet
+from lab.topology.management import ModulePlan
 from lab.topology.modem_family import FamilyOfNode
 from lab.topology.own_program import OwnProgram
 from lab.topology.own_rules import OwnRules
@@ -284,6 +285,8 @@ class Topology:
     fault: str = ""
     fleets: tuple[Fleet, ...] = field(default=(), metadata=codec.LEFT_OUT)
     """Which of the nodes the file names once, with a count."""
+    modules: tuple[ModulePlan, ...] = field(default=(), metadata=codec.LEFT_OUT)
+    """The management modules beside agents' hosts."""
 
     @property
     def agents(self) -> tuple[str, ...]:

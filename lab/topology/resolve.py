@@ -16,6 +16,7 @@ from lab.topology import (
     check_pools,
     check_service,
     resolve_dns,
+    resolve_modules,
     resolve_routers,
     resolve_servers,
     resolve_telephone,
@@ -87,9 +88,7 @@ class _Resolver(Site):
             routers=resolve_routers.routers(spec, self.network),
             telephone=resolve_telephone.telephone(spec),
             lig=resolve_telephone.lig(self),
-            proxies=tuple(
-                self.proxy(name) for name, its in spec.nodes.items() if its.role in PROXIES
-            ),
+            proxies=tuple(self.proxy(n) for n, its in spec.nodes.items() if its.role in PROXIES),
             dns=resolve_dns.dns(self),
             expect=spec.expect,
             service=self.service(),
@@ -101,6 +100,7 @@ class _Resolver(Site):
             modem_families=spec.modem_families,
             back_ends=resolve_servers.back_ends(self),
             fleets=spec.fleets,
+            modules=resolve_modules.modules(self),
             errands=tuple(e for name, way in spec.ways.items() for e in self.errands(way, name)),
         )
 

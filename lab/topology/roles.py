@@ -39,6 +39,8 @@ class Role(StrEnum):
     """A logical partition that the HMC manages."""
     i5 = "i5"
     """A partition of i5/OS, which lends its VPN and its modem to an HMC (S4 2.1.4)."""
+    imm = "imm"
+    """The Integrated Management Module of the agent's system, which tells of failures (S0)."""
     proxy = "proxy"
     """The customer's HTTP proxy (S0, S1, S3, S4 "With Proxy")."""
     service_proxy = "service-proxy"
@@ -216,6 +218,13 @@ TRAITS = MappingProxyType(
             article="an",
             takes=("modems",),
             service="lab.i5.partition",
+        ),
+        Role.imm: Traits(
+            title="Integrated Management Module",
+            article="an",
+            zone=Zone.customer,
+            only_one="the lab has one module, beside one agent's host",
+            service="lab.imm.server",
         ),
         Role.proxy: Traits(
             title="HTTP proxy",

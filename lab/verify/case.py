@@ -14,6 +14,7 @@ from typing import Any
 
 from lab.i5 import events as partition
 from lab.ibm import events as ibm
+from lab.imm import events as imm
 from lab.record import story
 from lab.record.container_event import ContainerEnded
 from lab.record.daemon_event import DaemonEnded
@@ -81,6 +82,7 @@ class Case(OnLines):
             *ibm.KINDS,
             *direct.KINDS,
             *partition.KINDS,
+            *imm.KINDS,
             CalledByOne,
             ContainerEnded,
             DaemonEnded,

@@ -39,6 +39,8 @@ def diagnose(case: Case) -> Diagnosis:
         return _of_daemons(case, ended)
     if case.came_home and (befallen := _of_remote_service(case)):
         return befallen
+    if not failed(case) and (befallen := _of_modules(case)):
+        return befallen
     if not failed(case):
         # What a user's own agent failed of is his to say, unless the path shows a reason.
         found = (_of_command(case) if record.command_status else None) or _survived(case)
@@ -119,6 +121,15 @@ def _of_remote_service(case: Case) -> Diagnosis | None:
     from lab.verify import service_symptoms
 
     return service_symptoms.find(case)
+
+
+def _of_modules(case: Case) -> Diagnosis | None:
+    """What befell a management module; its symptoms are imported where a run has one."""
+    if not case.topology.modules:
+        return None
+    from lab.verify import module_symptoms
+
+    return module_symptoms.find(case)
 
 
 def _of_command(case: Case) -> Diagnosis | None:

@@ -14,6 +14,7 @@ from lab.topology.service import Inbound, credentials
 from lab.topology.terminal import TERMINAL_PORT
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
+from lab.verify.module_tries import is_lawful_in_clear, log_in
 from lab.verify.outbound import clear_l2tp
 from lab.verify.passed_on import ClearL2tp
 from lab.wire import ppp
@@ -84,7 +85,8 @@ def _need_captures(case: Case, check: Check, segments: Iterable[str]) -> None:
 def check_g2(case: Case) -> Finding:
     """No bare SYN towards the HMC on its uplink, which may be a telephone line."""
     uplinks = f"{case.inside} and the telephone" if case.dials else case.inside
-    check = Check("g2", f"no bare SYN to {case.agents_text()} on {uplinks}")
+    told = f", but {case.notifying}'s, to tell of a failure (E-05)" if case.notifying else ""
+    check = Check("g2", f"no bare SYN to {case.agents_text()} on {uplinks}{told}")
     packets = [(i.frame, i.data, not i.outgoing, " by telephone") for i in case.carried if i.data]
     packets += [
         (f, p, p.destination in case.agent_addresses, "")
@@ -93,7 +95,7 @@ def check_g2(case: Case) -> Finding:
     ]
     syns = [entry for entry in packets if entry[1].is_bare_syn]
     for frame, packet, to_hmc, by in syns:
-        if to_hmc:
+        if to_hmc and not case.is_notice(packet):
             where = names.place(packet.destination, packet.destination_port)
             check.object(f"{packet.source} sends a SYN to {where}{by}", [frame])
     _need_captures(case, check, case.uplinks)
@@ -103,6 +105,8 @@ def check_g2(case: Case) -> Finding:
     tried = sum(case.is_attempt(f.ip) for f in case.inside_frames if f.ip)
     of_agents = "the agent's host" if len(case.topology.agents) == 1 else "an agent's host"
     but = f" but for {tried} by which the lab tried to get in (OUT-02)" if tried else ""
+    notices = sum(case.is_notice(packet) for _, packet, _, _ in syns)
+    but += f" but for {count(notices, 'notice')} of {case.notifying}" if notices else ""
     return check.finding(
         f"{count(seen, 'frame')} on {uplinks}, {count(len(syns), 'bare SYN')}, none to {of_agents}{but}"
     )
@@ -205,6 +209,8 @@ def check_g5(case: Case) -> Finding:
     # By PAP the password is in clear on the way to a partition's modem, as on the telephone line (P-11).
     by_pap = {id(seen.frame) for seen in case.clear if seen.ppp and seen.ppp.protocol == ppp.PAP}
     but += ", and for PAP in it (OUT-30)" if by_pap else ""
+    if case.topology.modules:
+        but += ", and for what a management module is told by HTTP, where it has no HTTPS (R-06)"
     check = Check(
         "g5", f"no key, secret, user name or system identification is in clear on any wire{but}"
     )
@@ -213,6 +219,7 @@ def check_g5(case: Case) -> Finding:
     # By PAP the password is in clear on the telephone line (P-11); nowhere else, and nothing else is.
     frames += [i.frame for i in case.carried if i.ppp and i.ppp.protocol != ppp.PAP]
     named = {id(seen.frame) for seen in case.clear if _says_name(seen)}
+    modules_own = 0
     accounts = [account for _, account in find(case.topology, PppAccount)]
     users = {account.user.encode() for account in accounts}
     passwords = {account.secret.reveal().encode() for account in accounts}
@@ -222,6 +229,8 @@ def check_g5(case: Case) -> Finding:
         for name, value in somewhere:
             own = id(frame) in named and value in users
             own |= id(frame) in by_pap and value in users | passwords
+            if value in frame.data and is_lawful_in_clear(case, frame, value):
+                own, modules_own = True, modules_own + 1
             if value in frame.data and not (own or _is_typed_at_terminal(case, frame, value)):
                 check.object(f"{name} is in clear on {frame.segment}", [frame])
     for name, value in credentials:
@@ -230,9 +239,14 @@ def check_g5(case: Case) -> Finding:
     check.want(case.wire, "there is no capture at all")
     if not frames:
         return check.not_tested("no frame crossed any wire")
+    found = "none found"
+    if modules_own:
+        found += (
+            f" but for what the management module is told by HTTP, {count(modules_own, 'time')}: the "
+            "papers have HTTP there when HTTPS is not available (R-06), so its log-in was in clear"
+        )
     return check.finding(
-        f"{count(len(credentials), 'credential')} looked for in {count(len(frames), 'frame')}, "
-        "none found"
+        f"{count(len(credentials), 'credential')} looked for in {count(len(frames), 'frame')}, {found}"
     )
 
 
@@ -272,6 +286,8 @@ def _credentials(case: Case) -> list[tuple[str, bytes]]:
     if (service := case.topology.service) is not None and service.by and service.ppp_address:
         secret = credentials(service.ppp_address).secret
         found.append((secret.reveal(), "the representative's secret"))
+    for module in case.topology.modules:
+        found.append((log_in(module)[1].decode(), f"the log-in at {module.node} (RFC 7617)"))
     for place, hidden in find(case.topology, Secret):
         found.append((hidden.reveal(), f"the model's {place}"))
     return [(name, value.encode()) for value, name in dict(found).items() if value]

@@ -130,7 +130,8 @@ def check_out_02(case: Case) -> Finding:
     syns = [(f, f.ip) for f in case.inside_frames if f.ip and f.ip.is_bare_syn]
     own = [f for f, p in syns if p.source in case.agent_addresses]
     for frame, packet in syns:
-        if packet.source in case.agent_addresses or case.is_injected(packet):
+        mine = packet.source in case.agent_addresses or case.is_notice(packet)
+        if mine or case.is_injected(packet):
             continue
         to_server = (packet.destination, packet.destination_port) in case.listed
         if not (packet.source in case.proxies and to_server) and not case.is_attempt(packet):
@@ -159,7 +160,8 @@ def check_out_02(case: Case) -> Finding:
 
 def _or_proxies(case: Case) -> str:
     names = " and ".join(sorted({*case.proxies.values()}))
-    return f", or by {names} to a listed server" if names else ""
+    told = f", or by {case.notifying} to tell of a failure (E-05)" if case.notifying else ""
+    return (f", or by {names} to a listed server" if names else "") + told
 
 
 def _fate_of_attempts(case: Case) -> str:

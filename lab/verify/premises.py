@@ -77,6 +77,11 @@ class Premises(ServiceTold):
         """Whether some agent has a way home by telephone."""
         return bool(dial.plans(self.topology))
 
+    @cached_property
+    def notifying(self) -> str:
+        """The management modules that are on an agent's own wire, by their names; empty without one."""
+        return " and ".join(m.node for m in self.topology.modules if m.link in self.uplinks)
+
     @property
     def lig(self) -> Lig:
         """AT&T's gateway."""

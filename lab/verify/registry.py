@@ -8,10 +8,19 @@ from functools import cache
 
 from lab import ways
 from lab.names import check_known
-from lab.verify import customer_networks, invariants, order, outbound, server_tls
+from lab.verify import (
+    customer_networks,
+    invariants,
+    management_module,
+    order,
+    outbound,
+    server_tls,
+)
 from lab.verify.finding import Judge, checks_in
 
-COMMON: dict[str, Judge] = checks_in(order, invariants, server_tls, customer_networks) | {
+COMMON: dict[str, Judge] = checks_in(
+    order, invariants, server_tls, customer_networks, management_module
+) | {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,

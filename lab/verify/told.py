@@ -183,6 +183,11 @@ class Told:
             for probe in self.record.forward_probes
         )
 
+    def is_notice(self, packet: Packet) -> bool:
+        """Whether a management module sends it to the host that it watches (E-05)."""
+        ends = packet.source, packet.destination
+        return any(ends == (m.address, m.agent_address) for m in self.topology.modules)
+
     def is_attempt(self, packet: Packet) -> bool:
         """Whether the lab itself tries to get in (OUT-02) where no firewall is there to stop it."""
         return self._attempted(packet.source, packet.destination, packet.destination_port)

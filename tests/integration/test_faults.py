@@ -10,7 +10,7 @@ import pytest
 
 from lab.topology import load, resolve
 from lab.topology.errand_kinds import DOWNLOADS
-from lab.ways import faults, service_faults
+from lab.ways import faults, module_faults, service_faults
 from lab.ways.dial.plan import dialers
 from lab.ways.pass_through import faults as pass_through_faults
 from lab.ways.proxy import faults as proxy_faults
@@ -96,6 +96,9 @@ TELLING = {
     "proxy-wrong-password": "does not take the user or the password",
     "relay-silent": "gets no further than TLS",
     "expired-code": "the code has expired",
+    "imm-https-off": "the user and the password went in clear",
+    "imm-silent": "answers neither at 5989 nor at 5988",
+    "imm-notice-lost": "does not take the notices of the management module",
 }
 """What the diagnosis must say; no fault's phrase may stand in another's diagnosis."""
 
@@ -103,6 +106,7 @@ FAULTS = {fault.name: fault for fault in reversed(faults.known())}
 WITH_FAULTS = "vpn", "vpn-nat", "vpn-dial", "direct", "direct-ipv6", "ds8000", "dial", "proxy"
 WITH_ERRANDS = "simplified", "traditional", "ursf", "esa-linux"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
+OF_MODULES = tuple(fault.name for fault in module_faults.FAULTS)
 SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 
 
@@ -144,6 +148,7 @@ FAULTY = [
     *(("service-ds8000-vpn", fault) for fault in AT_TERMINAL),
     ("service-vpn-pass-through", "stale-session"),
     ("service-vpn-dial", "late-lockdown"),
+    *(("esa-imm", fault) for fault in OF_MODULES),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
 NO_CALL = [
@@ -205,8 +210,9 @@ def test_the_exit_status_says_whether_the_call_home_got_through(faulty: Ran) -> 
     assert faulty.verdict["verdict"] == ("pass" if survives else "fail")
     assert faulty.verdict["fault"] == fault.name
     heartbeats = [entry for entry in faulty.record.ledger if entry.kind == "heartbeat"]
-    # Remote service is tried when all agents have called home.
-    came_home = survives or fault.name in SERVICE or fault.name == AFTER_A_CALL
+    # Remote service and a management module are tried when all agents have called home.
+    later = (*SERVICE, *OF_MODULES, AFTER_A_CALL)
+    came_home = survives or fault.name in later
     came_home = came_home and not faulty.topology.errands
     agents = len(faulty.topology.agents)
     assert len({entry.system for entry in heartbeats}) == (agents if came_home else 0)

@@ -23,6 +23,7 @@ GOOD: dict[str, Plan] = {
     "traditional": ("traditional",),
     "ursf": ("ursf",),
     "esa-linux": ("esa-linux",),
+    "esa-imm": ("esa-imm",),
     "vpn": ("vpn",),
     "vpn-nat": ("vpn-nat",),
     "vpn-two-hmcs": ("vpn-two-hmcs",),
@@ -72,6 +73,7 @@ FAULTY_TOPOLOGIES = (
     "pass-through-vpn",
     "vpn-dial",
     "pass-through-modem",
+    "esa-imm",
 )
 """A fault is recorded with the first of these that it applies to."""
 

@@ -1,7 +1,8 @@
-"""What SSH carried in a run, left out of a recording: nobody reads it, and it cannot be compressed.
+"""What nobody reads in a run, and what cannot be compressed, left out of a recording.
 
-The frames stay, with their headers and lengths; the bytes of TCP's payload are zeros. So a checksum of TCP is
-not right there.
+That is what SSH carried, and in a run with a management module what TLS carried to IBM, but for the segments
+that begin with a handshake or an alert. The frames stay, with their headers and lengths; the bytes of TCP's
+payload are zeros. So a checksum of TCP is not right where SSH was; of TLS it is made right again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import json
 import struct
 
-SSH = 22
+SSH, HTTPS = 22, 443
+_TLS_HEAD = 5
+_KEPT_RECORDS = (0x15, 0x16)
+"""Alerts and handshakes (RFC 8446 5.1)."""
 ETHERNET, IPV4, TCP = 14, 0x0800, 6
 _EPB = 6
 """The type of an Enhanced Packet Block (draft-ietf-opsawg-pcapng 4.3)."""
@@ -26,31 +30,57 @@ def segments(model: bytes) -> set[str]:
 
 
 def veil(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The files of a run directory, without what SSH carried."""
-    names = {f"wire/{segment}.pcapng" for segment in segments(files.get("keys/model.json", b""))}
-    return {name: _veiled(content) if name in names else content for name, content in files.items()}
+    """The files of a run directory, without what SSH carried, and TLS in a run with a module."""
+    model = files.get("keys/model.json", b"")
+    names = {f"wire/{segment}.pcapng" for segment in segments(model)}
+    veiled = {n: _veiled(content, SSH) if n in names else content for n, content in files.items()}
+    if model and json.loads(model).get("modules"):
+        captures = {name for name in veiled if name.endswith(".pcapng")}
+        veiled |= {name: _veiled(veiled[name], HTTPS) for name in captures}
+    return veiled
 
 
-def _veiled(capture: bytes) -> bytes:
+def _veiled(capture: bytes, port: int) -> bytes:
     content, at = bytearray(capture), 0
     while at < len(content):
         kind, length = _BLOCK.unpack_from(content, at)
         if kind == _EPB:
             (kept,) = struct.unpack_from("=I", content, at + 20)
-            start, end = _payload(content, at + _EPB_HEAD, at + _EPB_HEAD + kept)
-            content[start:end] = bytes(end - start)
+            frame = at + _EPB_HEAD
+            start, end = _payload(content, frame, frame + kept, port)
+            if port == HTTPS:
+                _veil_tls(content, frame, start, end)
+            else:
+                content[start:end] = bytes(end - start)
         at += length
     return bytes(content)
 
 
-def _payload(content: bytearray, start: int, end: int) -> tuple[int, int]:
-    """Where SSH's bytes are in a frame; nowhere if there are none."""
+def _veil_tls(content: bytearray, frame: int, start: int, end: int) -> None:
+    """Zeros for what TLS carries, after the head of a record if the segment begins with one."""
+    if start >= end or content[start] in _KEPT_RECORDS:
+        return
+    ip = frame + ETHERNET
+    tcp = ip + 4 * (content[ip] & 0xF)
+    content[min(start + _TLS_HEAD, end) : end] = bytes(max(0, end - start - _TLS_HEAD))
+    content[tcp + 16 : tcp + 18] = bytes(2)
+    pseudo = bytes(content[ip + 12 : ip + 20]) + struct.pack("!HH", TCP, end - tcp)
+    summed = pseudo + bytes(content[tcp:end])
+    total = sum(struct.unpack(f"!{len(summed) // 2}H", summed[: len(summed) // 2 * 2]))
+    total += summed[-1] << 8 if len(summed) % 2 else 0
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    content[tcp + 16 : tcp + 18] = struct.pack("!H", ~total & 0xFFFF)
+
+
+def _payload(content: bytearray, start: int, end: int, port: int) -> tuple[int, int]:
+    """Where the bytes of a port's connections are in a frame; nowhere if there are none."""
     ip = start + ETHERNET
     if end < ip + 20 or content[ip - 2 : ip] != IPV4.to_bytes(2, "big") or content[ip + 9] != TCP:
         return end, end
     tcp = ip + 4 * (content[ip] & 0xF)
     whole = ip + int.from_bytes(content[ip + 2 : ip + 4], "big")
     ports = struct.unpack_from("!HH", content, tcp)
-    if SSH not in ports:
+    if port not in ports:
         return end, end
     return tcp + 4 * (content[tcp + 12] >> 4), min(whole, end)

@@ -207,6 +207,7 @@ def test_environment() -> None:
     assert told == {
         *command_environment(_model("dial"), "hmc", "out"),
         *command_environment(_model("proxy"), "hmc", "out"),
+        *command_environment(_model("esa-imm"), "esa", "out"),
         *command_environment(_model("traditional"), "hmc", "out"),
         *command_environment(_model("vpn-nat"), "hmc", "out"),
         *command_environment(_model("pass-through-vpn"), "hmc", "out"),

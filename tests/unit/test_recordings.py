@@ -64,6 +64,25 @@ def test_what_ssh_carried_is_left_out(name: str, tmp_path: Path) -> None:
     assert again == archive.members(name)
 
 
+def test_what_tls_carried_is_left_out_where_a_module_is(tmp_path: Path) -> None:
+    """Handshakes and alerts are there, checksums are right, and the module's own wire is whole."""
+    run = Recordings(tmp_path)("esa-imm")
+    packets = [f.ip for frames in run.wire.values() for f in frames if f.ip]
+    assert all(packet.is_intact for packet in packets)
+    https = [
+        p for p in packets if veiled.HTTPS in (p.source_port, p.destination_port) and p.payload
+    ]
+    begun = [p for p in https if p.payload[0] == 0x16]
+    assert any(len({*p.payload}) > 100 for p in begun)
+    carried = [p.payload[5:] for p in https if p.payload[0] not in (0x15, 0x16)]
+    assert sum(map(len, carried)) > 10_000
+    assert not any(byte for part in carried for byte in part)
+    module = [f.ip.payload for f in run.wire["module"] if f.ip]
+    assert any(p[:1] == b"\x17" and any(p[5:]) for p in module)
+    again = veiled.veil(archive.members("esa-imm"))
+    assert again == archive.members("esa-imm")
+
+
 def test_secrets_are_new_in_each(tmp_path: Path) -> None:
     recordings = Recordings(tmp_path)
     found: dict[str, str] = {}

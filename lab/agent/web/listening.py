@@ -77,17 +77,23 @@ def listener(address: str, port: int, key: str = "[web], port") -> socket.socket
 
 
 @contextlib.contextmanager
-def serving(desk: Answering, tls: ssl.SSLContext, listening: socket.socket) -> Iterator[None]:
-    """Answer whoever calls, while the ``with`` block runs; afterwards no thread and no socket is left."""
+def serving(
+    desk: Answering,
+    tls: ssl.SSLContext | None,
+    listening: socket.socket,
+    kind: type[threading.Thread] = threading.Thread,
+) -> Iterator[threading.Thread]:
+    """Answer whoever calls, while the ``with`` block runs; afterwards no thread and no socket is left.
+
+    Without ``tls`` it is HTTP in clear. Yields the thread that accepts; ``kind`` is what all threads are.
+    """
     wake, waker = socket.socketpair()
     with listening, wake, waker:
-        server = _Server(desk, tls)
-        thread = threading.Thread(
-            name="web", target=server.accept, args=(listening, wake), daemon=True
-        )
+        server = _Server(desk, tls, kind)
+        thread = kind(name="web", target=server.accept, args=(listening, wake), daemon=True)
         thread.start()
         try:
-            yield
+            yield thread
         finally:
             server.stop()
             waker.send(b"x")
@@ -96,9 +102,12 @@ def serving(desk: Answering, tls: ssl.SSLContext, listening: socket.socket) -> I
 
 
 class _Server:
-    def __init__(self, desk: Answering, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, desk: Answering, tls: ssl.SSLContext | None, kind: type[threading.Thread]
+    ) -> None:
         self._desk = desk
         self._tls = tls
+        self._kind = kind
         self._room = threading.Semaphore(CALLERS)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -131,9 +140,7 @@ class _Server:
             "::ffff:"
         )  # IPv4 at a socket of both (RFC 4291 2.5.5.2)
         caller = WebCaller(connection, peer, self._desk, self._tls)
-        thread = threading.Thread(
-            name="web-caller", target=self._serve, args=(caller,), daemon=True
-        )
+        thread = self._kind(name="web-caller", target=self._serve, args=(caller,), daemon=True)
         with self._lock:
             self._live[caller] = thread
         thread.start()
@@ -165,7 +172,7 @@ class WebCaller:
     """One connection, from its first byte to its close. Nothing that a peer does raises out of ``run``."""
 
     def __init__(
-        self, connection: socket.socket, peer: str, desk: Answering, tls: ssl.SSLContext
+        self, connection: socket.socket, peer: str, desk: Answering, tls: ssl.SSLContext | None
     ) -> None:
         self._socket = connection
         self._peer = peer
@@ -183,14 +190,8 @@ class WebCaller:
             first = self._socket.recv(1, socket.MSG_PEEK)
             if not first:
                 return
-            if first != _TLS_HANDSHAKE:
-                self._refuse_clear()
+            if self._tls is not None and not self._shake(self._tls, first):
                 return
-            with self._lock:
-                self._socket = self._tls.wrap_socket(
-                    self._socket, server_side=True, do_handshake_on_connect=False
-                )
-            self._socket.do_handshake()
             stream = Stream(self._receive)
             while self._exchange(stream):
                 pass
@@ -200,6 +201,18 @@ class WebCaller:
             with self._lock:
                 self._open = False
                 self._socket.close()
+
+    def _shake(self, tls: ssl.SSLContext, first: bytes) -> bool:
+        """The handshake; False for a peer that begins with something else."""
+        if first != _TLS_HANDSHAKE:
+            self._refuse_clear()
+            return False
+        with self._lock:
+            self._socket = tls.wrap_socket(
+                self._socket, server_side=True, do_handshake_on_connect=False
+            )
+        self._socket.do_handshake()
+        return True
 
     def abort(self) -> None:
         """Make every blocking call of ``run`` return."""

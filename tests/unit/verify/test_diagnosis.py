@@ -123,6 +123,9 @@ CAUSES = {
     "modem-unplugged": "modem-gone",
     "modem-garbage": "modem-garbage",
     "gateways-silent": "gateways-silent",
+    "imm-https-off": "imm-https-off",
+    "imm-silent": "imm-silent",
+    "imm-notice-lost": "imm-notice-lost",
 }
 """Fault to the diagnosis that it must get."""
 CAUSES_IN = {"direct-ipv6.ipv6-broken": "lookups-lost"}
@@ -138,6 +141,7 @@ LEFT_AS_IT_WAS = (
     "simplified",
     "traditional",
     "ursf",
+    "esa-imm",
     "vpn",
     "vpn-nat",
     "vpn-two-hmcs",
