@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from lab import codec
 from lab.errors import ExpectationFailed, PathError
@@ -34,7 +34,6 @@ from lab.teardown import Teardown
 from lab.topology.model import NodePlan, Topology
 from lab.topology.own_program import find
 from lab.topology.roles import TRAITS, Role
-from lab.topology.service import Inbound
 from lab.ways.ground import Ground, NodeService, StartService
 from lab.wire.capture import start_capture
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from lab.service.remote import Remote
     from tunnels.dns import Dnsmasq
 
+S = TypeVar("S", bound=NodeService)
 PPPD_ENDED_BY_SIGNAL = 5
 """pppd(8), EXIT STATUS."""
 
@@ -116,8 +116,7 @@ class RunningLab:
         self._teardown.enter("the shared folder", shared.start(self.run_dir))
         wires = self._teardown.enter("the wires", Node.create_bare("wires", self.run_dir))
         self.nodes["wires"] = wires
-        log = self._teardown.enter("the system log", system_log.start())
-        self._ground.watched.append(log)
+        log = self._watch("the system log", system_log.start())
         for planned in self.topology.nodes:
             node = Node.create(planned, self.run_dir, self.containers.network(planned.name))
             node.system_log = log
@@ -135,6 +134,7 @@ class RunningLab:
             for planned in self.topology.with_role(role):
                 self._start_service(planned)
         self._start_listeners()
+        self._start_consoles()
         self._homeward = Homeward.start(self._ground, self._teardown)
         self._start_remote_service()
         names = tuple(node.name for node in self.topology.nodes)
@@ -156,6 +156,11 @@ class RunningLab:
 
         return marks.left_out()
 
+    def _watch(self, name: str, started: AbstractContextManager[S]) -> S:
+        """Enter it, and have ``check`` ask whether it broke."""
+        self._ground.watched.append(entered := self._teardown.enter(name, started))
+        return entered
+
     def _start_name_servers(self) -> None:
         if self.topology.dns is not None:
             from tunnels import dns
@@ -164,18 +169,18 @@ class RunningLab:
 
     def _start_listeners(self) -> None:
         """Where remote service is tried, nothing must be closed for want of a listener."""
-        service = self.topology.service
-        if service is None:
+        if (service := self.topology.service) is None:
             return
         from lab.service import listeners
 
-        # On the representative's machine, too: what the console opens to it must find somebody (I-32). By
-        # Internet nothing gets there, and the console's ports are reached on the machine's own loopback.
-        theirs = () if service.by is Inbound.internet else (service.dialer, service.server)
-        ends = filter(None, (service.console, *theirs))
-        for name in (*ends, *(partition.name for partition in service.partitions)):
-            entered = self._teardown.enter(f"{name}'s listeners", listeners.start(self.nodes[name]))
-            self._ground.watched.append(entered)
+        for name in listeners.hosts(service):
+            self._watch(f"{name}'s listeners", listeners.start(self.nodes[name]))
+
+    def _start_consoles(self) -> None:
+        if self.topology.consoles:
+            from lab.consoles import service
+
+            self._watch("the consoles", service.start(self._ground))
 
     def _start_remote_service(self) -> None:
         service = self.topology.service
@@ -183,8 +188,7 @@ class RunningLab:
             from lab.service import remote
 
             started = remote.start(self._ground, service, self.homeward.driver)
-            self._remote_service = self._teardown.enter("remote service", started)
-            self._ground.watched.append(self._remote_service)
+            self._remote_service = self._watch("remote service", started)
 
     def _start_service(self, planned: NodePlan) -> None:
         """What a node runs because of its role, or the user's own program in the place of that."""

@@ -15,6 +15,7 @@ from lab.linux import firewall, packets
 from lab.linux.nodes import Node
 from lab.linux.packets import Inbox, Received
 from lab.linux.worker import Broke, readable, start_worker
+from lab.topology.service import Inbound, RemoteService
 from lab.wire import craft
 
 TABLE = "listeners"
@@ -34,6 +35,17 @@ _CONTROL_BYTES = 64
 GATHER_MS = 2.0
 """Datagrams that come so close together are answered together: it costs more to be woken than to answer."""
 GREETING = "This is port "
+
+
+def hosts(service: RemoteService) -> Iterator[str]:
+    """Where it takes listeners: at the console, at the partitions, and at the representative's machine.
+
+    There, as what the console opens to it must find somebody (I-32). By Internet nothing gets there, and the
+    console's ports are reached on the machine's own loopback.
+    """
+    theirs = () if service.by is Inbound.internet else (service.dialer, service.server)
+    yield from filter(None, (service.console, *theirs))
+    yield from (partition.name for partition in service.partitions)
 
 
 def greeting(host: str, protocol: str, port: int) -> bytes:

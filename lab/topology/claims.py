@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lab import ways
 
-GROUPS = ("OUT", "E", "I", "P", "L", "F", "R", "g")
+GROUPS = ("OUT", "E", "I", "P", "L", "M", "F", "R", "g")
 
 
 class Claim(NamedTuple):

@@ -30,6 +30,7 @@ def text(topology: Topology) -> str:
         *dict.fromkeys(tuple(block) for blocks in pictures for block in blocks),
         list(_befalling(topology)),
         list(_remote_service(topology)),
+        list(_consoles(topology)),
         list(_rules(topology)),
         list(_moves(topology)),
         list(_expectations(topology)),
@@ -225,6 +226,19 @@ def _remote_service(topology: Topology) -> Iterator[str]:
         reached = [console] if service.console_allowed else []
         reached += [partition.name for partition in service.allowed]
         yield f"  {console} lets a session in by {service.by}, to {all_of(reached) or 'nobody'}"
+
+
+def _consoles(topology: Topology) -> Iterator[str]:
+    if topology.consoles:
+        yield "Which consoles look for others, by UDP 9900 (M-01, M-02)"
+    for console in topology.consoles:
+        systems = all_of([system.name for system in console.systems])
+        told = [
+            f"{console.node} on {all_of([card.segment for card in console.cards])}",
+            f"manages {systems}" if systems else "",
+            f"in {console.box}" if console.box else "",
+        ]
+        yield f"  {', '.join(filter(None, told))}"
 
 
 # -- what is not on the path -----------------------------------------------------------------------

@@ -20,6 +20,7 @@ from lab.topology import (
     check,
     check_back_ends,
     check_calls,
+    check_consoles,
     check_impairments,
     check_ipv6,
     check_modules,
@@ -212,6 +213,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         check_service,
         check_back_ends,
         check_modules,
+        check_consoles,
         check_own,
     )
     uneven = list(expand.complaints(spec))
@@ -231,6 +233,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
             check_telephone.routes(spec),
             check_service.routes(spec),
             check_back_ends.routes(spec),
+            check_consoles.routes(spec),
         )
         for complaint in expand.of_file(spec, document.lines, found):
             _note(document, complaint)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lab import codec
+from lab.topology.consoles import Console
 from lab.topology.dns import Dns
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
@@ -283,6 +284,8 @@ class Topology:
     deaths: tuple[str, ...] = ()
     """The nodes that die while an agent calls home."""
     fault: str = ""
+    consoles: tuple[Console, ...] = field(default=(), metadata=codec.LEFT_OUT)
+    """Those that look for each other."""
     fleets: tuple[Fleet, ...] = field(default=(), metadata=codec.LEFT_OUT)
     """Which of the nodes the file names once, with a count."""
     modules: tuple[ModulePlan, ...] = field(default=(), metadata=codec.LEFT_OUT)

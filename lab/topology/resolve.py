@@ -15,6 +15,7 @@ from lab.topology import (
     check,
     check_pools,
     check_service,
+    resolve_consoles,
     resolve_dns,
     resolve_modules,
     resolve_routers,
@@ -99,6 +100,7 @@ class _Resolver(Site):
             own_programs=spec.own_programs,
             modem_families=spec.modem_families,
             back_ends=resolve_servers.back_ends(self),
+            consoles=resolve_consoles.consoles(self),
             fleets=spec.fleets,
             modules=resolve_modules.modules(self),
             errands=tuple(e for name, way in spec.ways.items() for e in self.errands(way, name)),
@@ -337,11 +339,8 @@ class _Resolver(Site):
 
     def relay_inside(self, relay: str | None, server: str | None) -> str:
         """Of a relay, for representatives at a server: on a link with it, if there is one."""
-        shared = (
-            [link for link in self.spec.links_of(relay) if server in self.spec.links[link].nodes]
-            if relay
-            else []
-        )
+        links = self.spec.links_of(relay) if relay else ()
+        shared = [link for link in links if server in self.spec.links[link].nodes]
         return self.ip(shared[0], relay) if relay and shared else self.relay_address(relay)
 
     def service_routes(self, node: str) -> Iterator[Route]:

@@ -41,6 +41,8 @@ class Role(StrEnum):
     """A partition of i5/OS, which lends its VPN and its modem to an HMC (S4 2.1.4)."""
     imm = "imm"
     """The Integrated Management Module of the agent's system, which tells of failures (S0)."""
+    cec = "cec"
+    """A managed system (central electronics complex), which knows the consoles that manage it (M-02)."""
     proxy = "proxy"
     """The customer's HTTP proxy (S0, S1, S3, S4 "With Proxy")."""
     service_proxy = "service-proxy"
@@ -226,6 +228,7 @@ TRAITS = MappingProxyType(
             only_one="the lab has one module, beside one agent's host",
             service="lab.imm.server",
         ),
+        Role.cec: Traits(title="managed system"),
         Role.proxy: Traits(
             title="HTTP proxy",
             takes=("port", "login", "destinations", "run"),

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, StrictInt
 from lab import ways
 from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
+from lab.topology.console_spec import ConsoleSpec
 from lab.topology.fleet import Fleet
 from lab.topology.modem_family import FamilyOfNode, ModemFamily
 from lab.topology.node_spec import NodeSpec as NodeSpec
@@ -233,6 +234,9 @@ class TopologySpec(Part):
     )
     service: dict[NodeName, ServiceSpec] = Field(
         default_factory=dict, description="The HMC whose inbound remote service is tried."
+    )
+    consoles: dict[NodeName, ConsoleSpec] = Field(
+        default_factory=dict, description="The HMCs that look for other consoles, by node."
     )
     schedule: ScheduleSpec | None = Field(
         default=None,

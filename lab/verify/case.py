@@ -12,6 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from lab.consoles import events as consoles
 from lab.i5 import events as partition
 from lab.ibm import events as ibm
 from lab.imm import events as imm
@@ -83,6 +84,7 @@ class Case(OnLines):
             *direct.KINDS,
             *partition.KINDS,
             *imm.KINDS,
+            *consoles.KINDS,
             CalledByOne,
             ContainerEnded,
             DaemonEnded,

@@ -37,7 +37,7 @@ def diagnose(case: Case) -> Diagnosis:
         return found or Diagnosis(NOTHING, case.why_left_down, "")
     if not record.broke_off and (ended := case.told(DaemonEnded)):
         return _of_daemons(case, ended)
-    if case.came_home and (befallen := _of_remote_service(case)):
+    if case.came_home and (befallen := _of_remote_service(case) or _of_consoles(case)):
         return befallen
     if not failed(case) and (befallen := _of_modules(case)):
         return befallen
@@ -130,6 +130,15 @@ def _of_modules(case: Case) -> Diagnosis | None:
     from lab.verify import module_symptoms
 
     return module_symptoms.find(case)
+
+
+def _of_consoles(case: Case) -> Diagnosis | None:
+    """What befell discovery; its symptoms are imported where consoles look for each other."""
+    if not case.topology.consoles:
+        return None
+    from lab.verify import console_symptoms
+
+    return console_symptoms.find(case)
 
 
 def _of_command(case: Case) -> Diagnosis | None:

@@ -9,6 +9,7 @@ from functools import cache
 from lab import ways
 from lab.names import check_known
 from lab.verify import (
+    consoles,
     customer_networks,
     invariants,
     management_module,
@@ -19,7 +20,7 @@ from lab.verify import (
 from lab.verify.finding import Judge, checks_in
 
 COMMON: dict[str, Judge] = checks_in(
-    order, invariants, server_tls, customer_networks, management_module
+    order, invariants, server_tls, customer_networks, management_module, consoles
 ) | {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,

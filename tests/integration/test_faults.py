@@ -88,6 +88,7 @@ TELLING = {
     "eccgw-blocked": "registration and bulk data have lost their redundancy",
     "config-server-blocked": "the configuration servers have lost their redundancy",
     "network-down": "was cut off: ",
+    "broadcast-blocked": "to UDP 9900 came by",
     "proxy-down": "refuses TCP: it answers the SYN",
     "proxy-silent": "SYNs, and nothing came back",
     "proxy-busy": "is busy: it answers CONNECT",

@@ -19,6 +19,8 @@ GOOD: dict[str, Plan] = {
     "direct-region": ("direct-region",),
     "ds8000": ("ds8000",),
     "dual-nic": ("dual-nic",),
+    "consoles": ("consoles",),
+    "consoles-ds8000": ("consoles-ds8000",),
     "simplified": ("simplified",),
     "traditional": ("traditional",),
     "ursf": ("ursf",),
@@ -74,6 +76,7 @@ FAULTY_TOPOLOGIES = (
     "vpn-dial",
     "pass-through-modem",
     "esa-imm",
+    "consoles",
 )
 """A fault is recorded with the first of these that it applies to."""
 

@@ -101,6 +101,8 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "esa-aix",
         "direct-ipv6",
         "dual-stack",
+        "consoles",
+        "consoles-ds8000",
         "upload",
         "simplified",
         "traditional",

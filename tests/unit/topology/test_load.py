@@ -88,7 +88,7 @@ def test_a_file_that_is_no_topology_is_refused(
     [
         ("vpn-ant", "there is no topology 'vpn-ant'", "did you mean vpn-nat?"),
         ("zzz", "there is no topology 'zzz'", "direct, direct-cgnat"),
-        ("./vpn.yaml", "there is no file ./vpn.yaml", "The lab's own are: dial"),
+        ("./vpn.yaml", "there is no file ./vpn.yaml", "The lab's own are: consoles"),
         ("/", "/ is a directory", "Name a file."),
         ("a\0b.yaml", "cannot be read", ""),
         ("", "there is no topology ''", "direct"),

@@ -37,6 +37,7 @@ def parts(topology: Topology) -> dict[str, object]:
     its |= {f"link-{segment.name}": segment for segment in topology.segments}
     its |= {"firewall": topology.firewall, "telephone": topology.telephone, "lig": topology.lig}
     its |= {"dns": topology.dns}
+    its |= {f"console-{console.node}": console for console in topology.consoles}
     return {name: part for name, part in its.items() if part is not None}
 
 

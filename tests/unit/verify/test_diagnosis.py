@@ -98,6 +98,7 @@ CAUSES = {
     "server-503": "server-unavailable",
     "slow-server": "server-slow",
     "ursf-blocked": "errand-blocked",
+    "broadcast-blocked": "udp-9900-blocked",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",

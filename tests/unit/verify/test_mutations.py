@@ -10,6 +10,7 @@ from lab.verify import Finding, Verdict
 from lab.verify.registry import vocabulary
 from tests.recordings.true_run import Recordings
 from tests.unit.verify import (
+    console_mutations,
     dial_mutations,
     direct_mutations,
     errand_mutations,
@@ -54,6 +55,7 @@ MODULES = (
     tls_mutations,
     vpn_terminal_mutations,
     vpn_dial_mutations,
+    console_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}

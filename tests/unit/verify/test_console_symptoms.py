@@ -1,0 +1,67 @@
+"""What is told of consoles that do not discover each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.consoles.events import ConsoleDiscovered
+from lab.consoles.hello import PORT
+from tests.recordings.true_run import Recordings, TrueRun
+
+A, SYSTEM = "192.168.10.10", "192.168.128.10"
+
+
+def unknown(run: TrueRun, knower: str, other: str) -> None:
+    run.unhear(
+        lambda e: isinstance(e, ConsoleDiscovered) and (e.source, e.console) == (knower, other)
+    )
+
+
+def test_who_is_known_needs_no_diagnosis(recordings: Recordings) -> None:
+    assert recordings("consoles").diagnose().cause == "nothing"
+    assert recordings("consoles-ds8000").diagnose().cause == "nothing"
+
+
+def test_who_is_not_on_the_wire_is_silent(recordings: Recordings) -> None:
+    run = recordings("consoles")
+    run.drop("lan-a", run.find("lan-a", lambda p: p.uses_udp(PORT) and p.source == A))
+    unknown(run, "hmc-b", "hmc-a")
+
+    found = run.diagnose()
+    assert found.cause == "console-silent"
+    assert found.sentence == (
+        "hmc-a is silent: no datagram to UDP 9900 on lan-a, so hmc-b does not know hmc-a"
+    )
+
+
+def test_who_is_on_the_wire_is_not_let_in(recordings: Recordings) -> None:
+    run = recordings("consoles")
+    unknown(run, "hmc-b", "hmc-a")
+
+    found = run.diagnose()
+    assert found.cause == "udp-9900-blocked"
+    assert found.hint == "let UDP 9900 in at the firewall of hmc-b (M-04, F-17)"
+
+
+@pytest.mark.parametrize(
+    ("lost", "cause", "words"),
+    [
+        (
+            SYSTEM,
+            "system-silent",
+            "cec-1 is silent: 1 datagram of hmc-a to UDP 9900 on svc-a, none",
+        ),
+        ("", "system-not-told", "hmc-a sent 1 datagram to cec-1 on svc-a, and cec-1 sent 1"),
+    ],
+)
+def test_a_system_is_silent_or_lacks_the_other(
+    lost: str, cause: str, words: str, recordings: Recordings
+) -> None:
+    run = recordings("consoles")
+    if lost:
+        run.drop("svc-a", run.find("svc-a", lambda p: p.uses_udp(PORT) and p.source == lost))
+    unknown(run, "hmc-a", "hmc-c")
+
+    found = run.diagnose()
+    assert found.cause == cause
+    assert words in found.sentence
