@@ -24,13 +24,11 @@ from lab.imm.messages import CONTENT_BYTES, Unreadable, export, put_property, re
 from lab.imm.repository import Repository
 from lab.linux.nodes import Node
 from lab.record.event import Tell
-from lab.topology.management import ModulePlan
+from lab.topology.management import SEVERITIES, ModulePlan
 
 RETRIES, RETRY_S = 3, 20.0
 """DeliveryRetryAttempts and DeliveryRetryInterval: DSP1054's defaults."""
 CONNECT_S, ANSWER_S = 10.0, 30.0
-SEVERITIES = {"degraded": 3, "minor": 4, "major": 5, "critical": 6, "fatal": 7}
-"""PerceivedSeverity (CIM_AlertIndication) of what is a failure."""
 _DEVICE_ALERT = 5
 """AlertType."""
 _PORTS = {"http": 80, "https": 443}

@@ -156,6 +156,10 @@ class Chronicle:
     happenings: list[Happening] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     """The texts of the problems that the machine told, in order."""
+    subscriptions: list[float] = field(default_factory=list)
+    """When the agent's host subscribed at the management module (E-05)."""
+    noticed: list[str] = field(default_factory=list)
+    """The texts of the module's failures of which the agent's host took a notice."""
     ends: list[str] = field(default_factory=list)
     """How the agent ended, each time that nobody wanted it to."""
     asked: list[ReceiverRequest] = field(default_factory=list)
@@ -176,6 +180,13 @@ class Chronicle:
     def having(self, deed: str) -> list[Happening]:
         """What happened of a kind."""
         return [each for each in self.happenings if each.deed == deed]
+
+    @property
+    def failures(self) -> list[Happening]:
+        """What the agent was told of: by the machine, and by the management module where the agent's host
+        took the notice. What else the module tells is judged by E-05."""
+        own = self.having("problem")
+        return own + [each for each in self.having("imm") if each.subject in self.noticed]
 
     def of(self, *kinds: str) -> list[ReceiverRequest]:
         """What the receiver was asked, of certain kinds."""

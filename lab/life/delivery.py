@@ -59,7 +59,7 @@ def check_out_18(life: Chronicle) -> Finding:
     check = Check(
         "OUT-18", "what is collected is queued until IBM has it, by TLS and authenticated"
     )
-    told = [each for each in life.having("problem") if life.ended - each.time > LAST_DAY_S]
+    told = [each for each in life.failures if life.ended - each.time > LAST_DAY_S]
     told = [each for each in told if not life.is_dark(life.ended)]
     if not told:
         return check.not_tested("the machine told of nothing")
@@ -83,7 +83,7 @@ def check_out_34(life: Chronicle) -> Finding:
     )
     more = len(life.problems) - len(life.told)
     check.want(more <= 0, f"{len(life.problems)} problems arrived, and {len(life.told)} were told")
-    held = [each for each in life.having("problem") if life.is_dark(each.time)]
+    held = [each for each in life.failures if life.is_dark(each.time)]
     held = [each for each in held if life.ended - _light(life, each.time) > LAST_DAY_S]
     if not held:
         return check.not_tested("nothing happened while the agent could not call")

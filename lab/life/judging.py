@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lab.life import contents, delivery, downloads, identity, routine
+from lab.life import contents, delivery, downloads, identity, notices, routine
 from lab.life.chronicle import Chronicle
 from lab.verify.finding import Finding
 
 LifeCheck = Callable[[Chronicle], Finding]
 CHECKS: Mapping[str, LifeCheck] = {
+    "E-05": notices.check_e_05,
     "E-06": identity.check_e_06,
     "E-07": identity.check_e_07,
     "E-08": identity.check_e_08,

@@ -59,8 +59,7 @@ class Hardware:
 
     def fail(self, code: str) -> str:
         """Tell of a failure; the text of it, which no other one has. Raises OSError if nobody ever reads."""
-        self._told += 1
-        text = f"{MARK} {self._told}"
+        text = self.name_failure()
         line: dict[str, object] = {
             "kind": "problem",
             "reference_code": code,
@@ -70,6 +69,11 @@ class Hardware:
         }
         self._say(line)
         return text
+
+    def name_failure(self, words: str = "") -> str:
+        """The text of a failure, which no other one has; ``words`` come after it."""
+        self._told += 1
+        return f"{MARK} {self._told}{': ' if words else ''}{words}"
 
     def want_fixes(self) -> None:
         """Somebody at the machine wants IBM's fixes. Raises as ``fail``."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab.ibm.receiver.desk import STORE_FILE
 from lab.ibm.receiver.reports import pmh
+from lab.imm import events as imm
 from lab.life.chronicle import (
     HTTP_PORT,
     SERVICE,
@@ -43,7 +44,7 @@ _SYN_ACK, _ACK = 0x12, 0x10
 
 def read(topology: Topology, record: Record, run_dir: Path, script: str) -> Chronicle | None:
     """The chronicle; None if the life never began."""
-    events = story.read(run_dir, *KINDS)
+    events = story.read(run_dir, *KINDS, *imm.KINDS)
     begun = next((each for each in events if isinstance(each, LifeBegun)), None)
     if begun is None:
         return None
@@ -61,6 +62,7 @@ def read(topology: Topology, record: Record, run_dir: Path, script: str) -> Chro
         asked=[_asked(entry) for entry in record.ledger],
     )
     _take_events(found, events)
+    _take_notices(found, topology, events)
     (sdc,) = topology.with_role(Role.sdc)
     texts = {each.number: each.text for each in events if isinstance(each, ProblemCame)}
     _take_store(found, run_dir / "logs" / sdc.name / STORE_FILE, texts)
@@ -83,10 +85,23 @@ def _take_events(found: Chronicle, events: list[Event]) -> None:
                 by_s=event.by_s,
             )
             found.happenings.append(happening)
-            if event.deed == Deed.problem:
+            if event.deed in (Deed.problem, Deed.imm):
                 found.told.append(event.subject)
         elif isinstance(event, AgentEnded) and not event.wanted:
             found.ends.append(event.how)
+
+
+def _take_notices(found: Chronicle, topology: Topology, events: list[Event]) -> None:
+    """What passed between the management module and the agent's host."""
+    hosts = {module.agent_address for module in topology.modules}
+    texts: dict[str, str] = {}
+    for event in events:
+        if isinstance(event, imm.ModuleSubscribed) and event.client in hosts:
+            found.subscriptions.append(event.time)
+        elif isinstance(event, imm.FailureRaised):
+            texts[event.identifier] = event.text
+        elif isinstance(event, imm.NoticeSent) and event.address in hosts and not event.problem:
+            found.noticed.append(texts[event.identifier])
 
 
 def _asked(entry: Transaction) -> ReceiverRequest:
@@ -181,11 +196,12 @@ def _take_wire(found: Chronicle, topology: Topology, agent: str, run_dir: Path) 
     inside = {
         ip for n in topology.members(uplink.segment) for ip in n.interface(uplink.segment).ips
     }
+    modules = {module.address for module in topology.modules}
     proxies = {(proxy.address, proxy.port) for proxy in topology.proxies}
     begun: dict[tuple[str, int, int], float] = {}
     answered: set[tuple[str, int, int, float]] = set()
     for time, packet in _packets(run_dir / "wire" / f"{uplink.segment}.pcapng"):
-        if packet.protocol != TCP or not found.began <= time:
+        if packet.protocol != TCP or not found.began <= time or packet.destination in modules:
             continue
         if packet.source in own:
             key = packet.destination, packet.destination_port, packet.source_port

@@ -11,6 +11,8 @@ class Deed(StrEnum):
 
     problem = "problem"
     """The machine's hardware tells of a failure."""
+    imm = "imm"
+    """The management module tells of a failure (E-05)."""
     fix = "fix"
     """Somebody at the machine wants IBM's fixes (OUT-41, OUT-42)."""
     outage = "outage"
@@ -48,7 +50,11 @@ class LifeEvent:
     by_s: float = 0.0
     """How far the clock leaps; backwards if negative."""
     code: str = ""
-    """The reference code of a problem."""
+    """The reference code of a problem, or of what the module tells."""
+    severity: str = ""
+    """Of what the module tells: ``degraded``, ``minor``, ``major``, ``critical`` or ``fatal``."""
+    text: str = ""
+    """What the module tells, in words."""
     errand: str = ""
     """Whose servers move."""
     to: tuple[str, ...] = ()

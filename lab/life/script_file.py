@@ -11,6 +11,7 @@ from lab.life.script import Deed, LifeEvent, Script
 from lab.names import check_known, did_you_mean
 from lab.topology import strict_yaml, units
 from lab.topology.errand_kinds import ErrandKind
+from lab.topology.management import SEVERITIES
 from lab.topology.strict_yaml import Document, Place
 
 FOLDER = Path(__file__).parents[1] / "data" / "lives"
@@ -18,12 +19,14 @@ _HINT = "name a script of the lab's own, or a file"
 _LONGEST_S = 3 * 366 * 86400.0
 MOST_EVENTS = 2000
 DEFAULT_CODE = "B7006971"
+DEFAULT_SEVERITY, DEFAULT_TEXT = "critical", "Fan 3 has failed"
 RESTART_S = 60.0
 """Of the lab's time, before a killed agent is started again."""
 
 _TOP = "schema", "summary", "topology", "lasts", "servers", "events"
 _KEYS: dict[Deed, tuple[str, ...]] = {
     Deed.problem: ("code",),
+    Deed.imm: ("severity", "text", "code"),
     Deed.outage: ("of", "for"),
     Deed.move: ("errand", "to"),
     Deed.kill: ("for",),
@@ -188,10 +191,20 @@ def _event(
         of=str(entry.get("of", "")),
         for_s=for_s,
         by_s=_leap(document, (*place, "by"), entry["by"]) if "by" in entry else 0.0,
-        code=str(entry.get("code", DEFAULT_CODE)) if deed is Deed.problem else "",
+        code=str(entry.get("code", DEFAULT_CODE)) if deed in (Deed.problem, Deed.imm) else "",
+        severity=_severity(document, (*place, "severity"), entry) if deed is Deed.imm else "",
+        text=str(entry.get("text", DEFAULT_TEXT)) if deed is Deed.imm else "",
         errand=str(entry.get("errand", "")),
         to=_urls(document, (*place, "to"), entry["to"]) if "to" in entry else (),
     )
+
+
+def _severity(document: Document, place: Place, entry: dict[Any, Any]) -> str:
+    given = str(entry.get("severity", DEFAULT_SEVERITY))
+    if given not in SEVERITIES:
+        hint = did_you_mean(given, SEVERITIES) or f"known: {', '.join(SEVERITIES)}"
+        document.complain(place, f"{given!r} is no severity of a failure", hint)
+    return given
 
 
 def _leap(document: Document, place: Place, given: object) -> float:

@@ -24,6 +24,14 @@ def _issues(script: Script, topology: Topology) -> Iterator[Issue]:
             outages.plan(topology, event.of)
         except UsageError as error:
             yield Issue(event.line, f"at {event.at_s / 3600:g}h, of", error.message, error.hint)
+    for event in script.having(Deed.imm) if not topology.modules else ():
+        problem = f"{topology.name} has no management module"
+        yield Issue(
+            event.line,
+            f"at {event.at_s / 3600:g}h, do",
+            problem,
+            "a node with the role imm: esa-imm",
+        )
     for event in script.having(Deed.move):
         yield from _unlisted(topology, event.line, f"at {event.at_s / 3600:g}h, to", event.to)
     for errand, urls in script.servers:

@@ -9,7 +9,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from lab.ibm.server import Server
@@ -24,6 +24,9 @@ from lab.life.script import Deed, LifeEvent, Script
 from lab.linux import firewall
 from lab.topology import receiving
 from lab.topology.roles import Role
+
+if TYPE_CHECKING:
+    from lab.imm.server import ImmModule
 
 CLOCK = f"{FOLDER}/clock"
 """What libfaketime reads: how far the agent's clock is from the lab's (FAKETIME_TIMESTAMP_FILE)."""
@@ -50,6 +53,7 @@ class World:
         self._leapt_s = 0.0
         self._do: dict[Deed, Callable[[LifeEvent], LifeHappened]] = {
             Deed.problem: self._problem,
+            Deed.imm: self._imm,
             Deed.fix: self._fix,
             Deed.outage: self._outage,
             Deed.move: self._move,
@@ -63,8 +67,10 @@ class World:
         }
 
     def begin(self) -> None:
-        """What is so from the first moment on: the first configuration."""
+        """What is so from the first moment on: the first configuration, and no fan that fails by itself."""
         self._office.publish(self._servers)
+        for module in self._modules:
+            module.fail_by_order_alone()
 
     @property
     def due(self) -> float | None:
@@ -100,6 +106,19 @@ class World:
     def _problem(self, event: LifeEvent) -> LifeHappened:
         text = self._machine.fail(event.code)
         return self._told(event, text)
+
+    @property
+    def _modules(self) -> list[ImmModule]:
+        planned = self._lab.topology.with_role(Role.imm)
+        return [cast("ImmModule", self._lab.service(node.name)) for node in planned]
+
+    def _imm(self, event: LifeEvent) -> LifeHappened:
+        """The one module's: ``scripted`` has seen that there is one."""
+        (planned,) = self._lab.topology.with_role(Role.imm)
+        text = self._machine.name_failure(event.text)
+        for module in self._modules:
+            module.fail(event.severity, event.code, text)
+        return self._told(event, text, planned.name)
 
     def _fix(self, event: LifeEvent) -> LifeHappened:
         self._machine.want_fixes()

@@ -10,6 +10,8 @@ HTTPS_PORT, HTTP_PORT = 5989, 5988
 """S0; IANA has them as wbem-https and wbem-http."""
 NOTICES_PORT = 5990
 """Where the lab's own agent takes notices: IANA has it as wbem-exp-https."""
+SEVERITIES = {"degraded": 3, "minor": 4, "major": 5, "critical": 6, "fatal": 7}
+"""PerceivedSeverity (CIM_AlertIndication) of what is a failure."""
 MODULE_USER = "USERID"
 """What modules are delivered with."""
 

@@ -78,7 +78,7 @@ def test_a_year(tmp_path: Path) -> None:
     assert "of 14 problems told: 0 lost, 0 twice" in year.stdout
     assert [word for word in year.words.values() if word == "wrong"] == []
     assert {r for r, word in year.words.items() if word == "never"} == {
-        "E-10", "R-05",
+        "E-05", "E-10", "R-05",
     }  # fmt: skip
     assert sorted(year.problems) == sorted(year.life["told"])
     assert year.life["ended"] - year.life["began"] == pytest.approx(366 * 86400, abs=10)
@@ -155,3 +155,28 @@ def test_mistakes_come_before_anything_is_made(tmp_path: Path) -> None:
     assert "line 6: at 1h, of: two-sites has nothing 'fw-int'" in done.stderr
     assert "did you mean fw-inet?" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_management_module_tells_of_failures(tmp_path: Path) -> None:
+    """E-05, also in an outage; what nobody was told of is not expected."""
+    lived = Lived(tmp_path, "--script", "imm")
+    assert lived.status == 0, lived.stdout + lived.stderr
+    assert lived.words["E-05"] == "right"
+    assert "wrong" not in lived.words.values()
+    assert (
+        lived.problems
+        == lived.life["told"]
+        == [
+            "life problem 1: Fan 3 has failed",
+            "life problem 2: Power supply 1 has no input",
+            "life problem 3: A disk tells of its failure in advance",
+            "life problem 4",
+        ]
+    )
+    found = {each["requirement"]: each for each in lived.verdict["findings"]}
+    assert found["OUT-34"]["seen"].startswith("1 problem held back")
+
+
+def test_an_agent_that_does_not_subscribe_never_does_e_05(tmp_path: Path) -> None:
+    lived = Lived(tmp_path, "--script", "imm", "--agent", "exec sleep infinity")
+    assert lived.words["E-05"] == "never"

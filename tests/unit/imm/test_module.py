@@ -441,21 +441,50 @@ def test_the_end_does_not_wait_for_the_next_try(bay: Bay) -> None:
     assert not [each for each in threading.enumerate() if each.name == "imm-notice"]
 
 
-def test_a_fan_fails_once_when_somebody_has_subscribed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fans() -> list[threading.Thread]:
+    """Those that are about to fail."""
+    return [each for each in threading.enumerate() if each.name == "imm-fan"]
+
+
+@pytest.fixture
+def own_fan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bay:
+    """A module whose fan fails by itself."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", LOOPBACK)
+    return Bay(tmp_path)
+
+
+def test_a_fan_fails_once_when_somebody_has_subscribed(
+    own_fan: Bay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bay = own_fan
     monkeypatch.setattr(server, "FAILS_AFTER_S", 0.01)
-    bay = Bay(tmp_path)
     with bay.standing(), answering(answered(TAKEN)) as port, bay.client() as client:
         paths = subscribed(client, f"http://{LOOPBACK}:{port}/")
         wait_until("a notice", lambda: bay.told(NoticeSent), DEADLINE_S)
+        wait_until("the fan's end", lambda: not fans(), DEADLINE_S)
+        monkeypatch.setattr(server, "FAILS_AFTER_S", 600.0)
         other = client.CreateInstance(a_destination(f"http://{LOOPBACK}:{port}/2", "there"))
         client.CreateInstance(a_subscription(paths[0], other))
-        bay.module.stop()
+        assert fans() == [], "it has failed already"
     assert [each.text for each in bay.told(FailureRaised)] == ["Fan 3 has failed"]
+
+
+def test_a_fan_does_not_fail_at_once(own_fan: Bay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "FAILS_AFTER_S", 600.0)
+    with own_fan.standing(), own_fan.client() as client:
+        subscribed(client, "https://192.0.2.7:5990/")
+        assert len(fans()) == 1
+    assert fans() == []
+    assert own_fan.told(FailureRaised) == []
+
+
+def test_where_a_script_says_what_fails_no_fan_does(bay: Bay) -> None:
+    with bay.client() as client:
+        subscribed(client, "https://192.0.2.7:5990/")
+    assert bay.told(ModuleSubscribed)
+    assert fans() == []
 
 
 def test_a_module_that_accepts_nobody_has_broken(bay: Bay) -> None:

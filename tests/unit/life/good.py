@@ -109,6 +109,10 @@ def life() -> Chronicle:
     found.asked += [asked(0.02 + 15 * n, "access-key", status=200) for n in range(6)]
     for number, moment in enumerate((2.0, CLOSED + 0.5, BLOCKED + 0.5, 40.0), 1):
         _problem(found, number, moment)
+    found.subscriptions.append(at(0.002))
+    for number, moment in enumerate((3.0, BLOCKED + 0.6), 5):
+        _problem(found, number, moment, deed="imm")
+        found.noticed.append(found.told[-1])
     found.asked += [asked(33, "fixes", status=200), in_clear(asked(33.001, "fix", FIXES, 200))]
     found.clear.append(
         ClearRequest(time=at(33.001), address=FIXES[1], method="GET", target="/service/fixes/O/N")
@@ -173,10 +177,10 @@ def _outages(found: Chronicle) -> None:
     found.asked.append(in_clear(asked(moment, "configuration", CONFIGURATION, 200)))
 
 
-def _problem(found: Chronicle, number: int, day: float) -> None:
+def _problem(found: Chronicle, number: int, day: float, deed: str = "problem") -> None:
     text = f"life problem {number}"
     found.told.append(text)
-    found.happenings.append(Happening(time=at(day), deed="problem", subject=text))
+    found.happenings.append(Happening(time=at(day), deed=deed, subject=text))
     blocked = BLOCKED <= day < BLOCKED + 1
     arrived = BLOCKED + 1.02 if blocked else day + 0.001
     server = PROBLEMS_2 if day > MOVE else PROBLEMS_1

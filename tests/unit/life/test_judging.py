@@ -43,6 +43,7 @@ def test_an_agent_that_does_nothing_does_nothing_right() -> None:
     life = good.life()
     life.asked, life.messages, life.machines, life.calls = [], [], [], []
     life.clear, life.uploads, life.removals, life.uploaded = [], [], [], []
+    life.subscriptions, life.noticed = [], []
     found = judged(life)
     assert Verdict.held not in found.values()
     assert {r for r, verdict in found.items() if verdict is Verdict.failed} == {"OUT-18", "OUT-34"}
@@ -115,6 +116,29 @@ def _again(life: Chronicle) -> None:
     first = next(m for m in life.messages if m.kind == "problem")
     life.messages.append(replace(first, report="event-99", number="PMH0000099"))
     life.asked.append(replace(good.asked(60, "problem", good.PROBLEMS_2), report="event-99"))
+
+
+def _twice(number: int) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        first = next(m for m in life.messages if m.text == f"life problem {number}")
+        life.messages.append(replace(first, report="again"))
+
+    return mutate
+
+
+def _without_module(life: Chronicle) -> None:
+    life.happenings = [each for each in life.happenings if each.deed != "imm"]
+
+
+def _subscribed_late(life: Chronicle) -> None:
+    life.subscriptions = [at(70)]
+
+
+def _dead_at_each(life: Chronicle) -> None:
+    life.noticed.clear()
+    for failure in life.having("imm"):
+        dead = Happening(time=failure.time - 1, deed="kill", until=failure.time + 1)
+        life.happenings.append(dead)
 
 
 def _lose(number: int) -> Mutation:
@@ -228,6 +252,11 @@ LOGGED_IN = ClearRequest(
 )
 FIRST_PROXIED = replace(PROXIED, time=at(0.0001))
 MUTATIONS: dict[str, tuple[Mutation, str]] = {
+    "a notice that is not taken": (lambda life: life.noticed.remove("life problem 5"), "E-05"),
+    "a notice that leads to nothing": (_lose(5), "E-05"),
+    "a notice that leads to two problems": (_twice(5), "E-05"),
+    "a notice in an outage that is lost": (_lose(6), "OUT-34"),
+    "a notice that is never sent on": (_lose(5), "OUT-18"),
     "a heartbeat before the enrolment": (_add(good.asked(0.0005, "heartbeat")), "E-06"),
     "no enrolment": (_without("enrolment"), "E-06"),
     "two machines": (_second_machine, "E-07"),
@@ -297,6 +326,10 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "data to port 80": (_clear(UPLOAD), "P-19"),
 }  # fmt: skip
 NEVER: dict[str, tuple[Mutation, str]] = {
+    "no subscription": (lambda life: life.subscriptions.clear(), "E-05"),
+    "no failure that the module tells": (_without_module, "E-05"),
+    "a failure before the subscription": (_subscribed_late, "E-05"),
+    "a failure while the agent is dead": (_dead_at_each, "E-05"),
     "no other way to be tried": (_one_way, "OUT-14"),
     "no heartbeat at all": (_drop("heartbeat", 0, 1000), "E-14"),
     "no inventory at all": (_drop("inventory", 0, 1000), "E-15"),
@@ -347,7 +380,7 @@ def test_the_report_counts_what_was_lost_and_what_came_twice() -> None:
     _lose(4)(life)
     _again(life)
     text = report.text(life, judging.findings(life))
-    assert "of 4 problems told: 1 lost, 1 twice" in text
+    assert "of 6 problems told: 1 lost, 1 twice" in text
     assert "OUT-34  wrong" in text
     assert "expected: what was queued" in text
     assert "day   10.0  outage      internet, 24 h" in text

@@ -11,6 +11,7 @@ from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgWriter
 
 from lab.ibm.receiver import alone
+from lab.imm.events import FailureRaised, ModuleSubscribed, NoticeSent
 from lab.life import reading
 from lab.life.chronicle import Chronicle
 from lab.life.events import AgentEnded, LifeBegun, LifeEnded, LifeHappened, ProblemCame
@@ -23,6 +24,7 @@ from lab.topology.resolve import resolve
 
 HMC, PROXY, SERVER, CLEAR = "192.168.10.10", "192.168.10.20", "207.25.252.197", "204.146.30.17"
 BEGAN = 1_000_000.0
+ON_LAN = Path(__file__).parents[2] / "data" / "topologies" / "imm-on-lan.yaml"
 REQUEST = (
     b"PUT /service/heartbeats/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eA==\r\n"
     b"Content-Length: 2\r\n\r\n{}"
@@ -56,7 +58,9 @@ def lived(
     folder: Path, topology: Topology, *, ledger: list[Transaction] | None = None
 ) -> Chronicle:
     story = Story(folder, silent=True)
-    story.tell(LifeBegun(source="hmc", time=BEGAN, program="p", own=True, lasts_s=100.0))
+    story.tell(
+        LifeBegun(source=topology.agents[0], time=BEGAN, program="p", own=True, lasts_s=100.0)
+    )
     story.tell(LifeHappened(source="hmc", time=BEGAN + 1, deed="problem", subject="life problem 1"))
     story.tell(
         ProblemCame(source="sdc", time=BEGAN + 2, number="PMH0000001", text="life problem 1")
@@ -79,6 +83,52 @@ def test_events(topology: Topology, tmp_path: Path) -> None:
     assert life.told == ["life problem 1"]
     assert life.ends == ["with exit status 1"]
     assert SERVER in life.places
+
+
+def test_notices_of_a_module(tmp_path: Path) -> None:
+    model = resolve(load("esa-imm"), b"life")
+    story = Story(tmp_path, silent=True)
+    host = model.modules[0].agent_address
+    for time, client in ((1, "169.254.95.1"), (2, host)):
+        story.tell(
+            ModuleSubscribed(
+                source="imm", time=BEGAN + time, client=client, port=5989, destination="https://x/"
+            )
+        )
+    for number, (address, problem) in enumerate(
+        [(host, "no answer"), (host, ""), ("169.254.95.1", "")]
+    ):
+        text = f"life problem {number}: Fan"
+        happened = LifeHappened(source="imm", time=BEGAN + 3, deed="imm", subject=text)
+        raised = FailureRaised(
+            source="imm", time=BEGAN + 3, identifier=f"{number}", reference_code="B1817201",
+            severity="critical", text=text,
+        )  # fmt: skip
+        sent = NoticeSent(
+            source="imm", time=BEGAN + 4, identifier=f"{number}", address=address, port=5990,
+            own_port=4000, attempt=1, began=BEGAN + 3, problem=problem,
+        )  # fmt: skip
+        for event in (happened, raised, sent):
+            story.tell(event)
+    life = lived(tmp_path, model)
+    assert life.subscriptions == [BEGAN + 2]
+    assert life.noticed == ["life problem 1: Fan"]
+    assert life.told == [*(f"life problem {n}: Fan" for n in range(3)), "life problem 1"]
+    assert [each.subject for each in life.failures] == ["life problem 1", "life problem 1: Fan"]
+
+
+def test_calls_to_a_module_on_the_agents_wire_are_none(tmp_path: Path) -> None:
+    """They are no calls home, and what the module sends is no call from outside."""
+    model = resolve(load(str(ON_LAN)), b"life")
+    host, module = model.modules[0].agent_address, model.modules[0].address
+    capture(tmp_path, [
+        (1, frame(host, module, (1000, 5989), "S")),
+        (2, frame(module, host, (1000, 5990), "S")),
+        (3, frame(host, SERVER, (1001, 443), "S")),
+    ])  # fmt: skip
+    life = lived(tmp_path, model)
+    assert [call.address for call in life.calls] == [SERVER]
+    assert life.inbound == []
 
 
 def test_calls_on_the_agents_wire(topology: Topology, tmp_path: Path) -> None:

@@ -42,12 +42,37 @@ def test_events_are_in_the_order_of_their_times_and_repeat() -> None:
     assert (found[0].line, found[2].line) == (6, 7)
 
 
+def test_what_a_module_tells() -> None:
+    short, long = events(
+        "  - { at: 9h, do: imm }\n  - { at: 1d, do: imm, severity: major, text: Hot, code: B1 }\n"
+    )
+    assert (short.severity, short.text, short.code) == ("critical", "Fan 3 has failed", "B7006971")
+    assert (long.severity, long.text, long.code) == ("major", "Hot", "B1")
+
+
+def test_a_topology_without_a_module_is_no_place_for_what_one_tells(topology: Topology) -> None:
+    text = f"{HEAD}events:\n  - {{ at: 1d, do: imm }}\n"
+    script = script_file.parse(text, "mine.yaml", "mine")
+    with pytest.raises(TopologyError) as caught:
+        scripted.check(script, topology, "mine.yaml")
+    assert [str(issue) for issue in caught.value.issues] == [
+        "line 6: at 24h, do: two-sites has no management module; a node with the role imm: esa-imm"
+    ]
+
+
 OF_EVENTS = {
     "{ at: 1d, do: outag }": ".do: 'outag' is nothing that happens; did you mean outage?",
     "{ do: problem }": ".at: is missing; at: 2d, do: problem",
     "{ at: 1d, do: outage, of: lan }": (
         ": outage has no for; { at: 30d, do: outage, of: fw-inet, for: 6h }"
     ),
+    "{ at: 1d, do: imm, severity: bad }": (
+        ".severity: 'bad' is no severity of a failure; known: degraded, minor, major, critical, fatal"
+    ),
+    "{ at: 1d, do: imm, severity: majr }": (
+        ".severity: 'majr' is no severity of a failure; did you mean major?"
+    ),
+    "{ at: 1d, do: imm, txt: x }": ".txt: unknown key; did you mean text?",
     "{ at: 11d, do: problem }": ".at: is after the end of the life; a longer lasts",
     "{ at: 1d, do: problem, cod: B1 }": ".cod: unknown key; did you mean code?",
     "{ at: 1d, do: move, errand: problems, to: [https://a] }": (
