@@ -15,7 +15,7 @@ from lab.agent.authentication import Authentication, WrongPassword, tried
 from lab.agent.bulk import upload
 from lab.agent.enrolment import Enrolment
 from lab.agent.message import ServerUrl
-from lab.agent.problems import OPEN
+from lab.agent.problems import OPEN, REFUSED
 from lab.agent.roads import Road, Roads, run_lab_way
 from lab.agent.session import ReceiverSession, ServiceReply, Unanswered, open_session
 from lab.agent.spool import Queued
@@ -275,6 +275,8 @@ class _Sending:
         elif reply.status in _NEVER or (entry.kind == DATA and reply.status == 404):
             moved = state.spool.refuse(entry)
             self.sent.refused.append(entry)
+            if entry.kind == "problem":
+                state.problems.note(entry.report, state=REFUSED)
             state.alerts.sound(
                 f"refused-{entry.report}",
                 f"IBM's side refuses {entry.report} for good: {reply.problem}",

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from lab.agent.book import LEDGER_BYTES
 from lab.agent.message import ServerUrl
 from lab.agent.proxied import ProxyUrl
 from lab.errors import UsageError
@@ -42,13 +43,16 @@ PROFILES = {
     "ds8880": "ds8000-2017",
 }
 """Profiles of the address tables that share what is sent with another one."""
+REPORT_S = 60 * DAY_S
+"""How long IBM keeps a report after a problem was closed (E-21): the agent knows of it as long."""
+LEAST_LEDGER_BYTES = 64 << 10
 LENGTHS = {"type": "4", "model": "3", "serial": "5,10"}
 """How many characters the parts of a machine's name have."""
 WEB_PORT = 5024
 """E-01."""
 _KEYS = {
     "state", "vendor", "generation", "ca_file", "configuration_key", "ibm_ids", "events", "machine_files",
-    "machines", "ways", "servers", "schedule", "web", "imm", "retry", "ip", "hmc_managed",
+    "machines", "ways", "servers", "schedule", "web", "imm", "retry", "ip", "hmc_managed", "keep",
 }  # fmt: skip
 _OWN_ERRANDS = ("heartbeat", "performance", "access-key")
 ERRANDS = (*(str(kind) for kind in ErrandKind), *_OWN_ERRANDS)
@@ -104,6 +108,15 @@ class WebSetting:
     more: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
+@dataclass(frozen=True, slots=True)
+class KeepSetting:
+    """How much the agent keeps of what is over."""
+
+    problems_s: float = REPORT_S
+    """Since a problem has ended."""
+    ledger_bytes: int = LEDGER_BYTES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     """What a configuration file says, with the defaults filled in."""
@@ -122,6 +135,7 @@ class AgentSettings:
     servers: Mapping[str, tuple[str, ...]]
     schedule: Mapping[str, float]
     retry_s: float
+    keep: KeepSetting
     web: WebSetting | None
     hmc_managed: bool
     """Whether the system is a partition whose HMC does all but the software inventory (E-16)."""
@@ -190,6 +204,7 @@ class _Reading:
             servers=MappingProxyType(dict(self._servers())),
             schedule=MappingProxyType(dict(self._schedule())),
             retry_s=self._seconds("retry", self._members.get("retry", RETRY_S)),
+            keep=self._keep(),
             web=None if web is None else self._web(web),
             hmc_managed=self._flag("hmc_managed"),
             imm=self._table("imm") if "imm" in self._members else None,
@@ -341,6 +356,17 @@ class _Reading:
             self._wrong(key, "is no number of seconds above 0", "a day has 86400")
             return DAY_S
         return float(value)
+
+    def _keep(self) -> KeepSetting:
+        table = self._table("keep")
+        for key in table.keys() - {"problems", "ledger"}:
+            self._wrong(f"keep.{key}", "is not known", "keys: problems, ledger")
+        ledger = table.get("ledger", LEDGER_BYTES)
+        if isinstance(ledger, bool) or not isinstance(ledger, int) or ledger < LEAST_LEDGER_BYTES:
+            fix = f"write {LEDGER_BYTES}, or at least {LEAST_LEDGER_BYTES}"
+            self._wrong("keep.ledger", "is no such number of bytes", fix)
+            ledger = LEDGER_BYTES
+        return KeepSetting(self._seconds("keep.problems", table.get("problems", REPORT_S)), ledger)
 
     def _family(self) -> int:
         value = str(self._members.get("ip", "any"))

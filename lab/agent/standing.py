@@ -194,6 +194,8 @@ class Standing:
 
     def _collect(self, task: str) -> None:
         """Queue a regular report of each machine, where the generation has such reports."""
+        if task == HEARTBEAT:
+            self._state.problems.forget_old()
         if self._reports.has(task):
             for machine in self._state.settings.machines:
                 self._reports.regular(task, machine, self._calendar.report(task, machine.serial))

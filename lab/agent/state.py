@@ -38,11 +38,11 @@ class AgentState:
         self.folder = settings.state
         self.tell = tell
         self.now = now
-        self.book = Book(self.folder, tell, now)
+        self.book = Book(self.folder, tell, now, settings.keep.ledger_bytes)
         self.alerts = Alerts(self.folder, self.book, tell, now)
         self.spool = Spool(self.folder, self._damaged)
         self.credentials = Credentials(self.folder)
-        self.problems = Problems(self.folder)
+        self.problems = Problems(self.folder, settings.keep.problems_s, now)
         self.directory = Directory(settings)
         self._context: ssl.SSLContext | None = None
 

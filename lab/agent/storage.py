@@ -95,9 +95,10 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a program that was killed left unfinished; only the holder of the folder's lock may."""
-    for beside in folder.glob(f"{_NEW}*"):
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what a program that was killed left unfinished, of one file or of all; only the holder of the
+    file's or the folder's lock may."""
+    for beside in folder.glob(f"{_NEW}*{name}"):
         beside.unlink(missing_ok=True)
 
 

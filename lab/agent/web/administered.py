@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lab.agent.book import lines
+from lab.agent.book import TRIES, lines
 from lab.agent.collect import Collector
-from lab.agent.problems import CLOSED, OPEN
+from lab.agent.problems import CLOSED, OPEN, REFUSED
 from lab.agent.reports import HEARTBEAT, INVENTORY, PROBLEM, Reports
 from lab.agent.settings import AgentSettings, WaySetting
 from lab.agent.state import AgentState
@@ -50,7 +50,6 @@ _LEADS = {
 }
 _GOOD = {"acknowledged", "answered", "activated", "enrolled", "started", "alert-over", "way-up"}
 _BAD = {"failed", "refused", "alert", "damaged", "activation-failed", "way-passed-over", "unfit"}
-_TRIES = {"acknowledged": "worked", "answered": "worked", "failed": "failed"}
 _SHOWN_CHARACTERS = 64 * 1024
 """Of a file of the inventory."""
 
@@ -147,7 +146,7 @@ class AdministeredAgent:
     def _ways(self) -> Grid:
         tries: dict[str, dict[str, Any]] = {}
         for entry in lines(self._state.book.path):
-            if entry.get("event") in _TRIES and "way" in entry:
+            if entry.get("event") in TRIES and "way" in entry:
                 tries[str(entry["way"])] = entry
         rows: list[tuple[Value, ...]] = []
         for way in self._state.settings.ways:
@@ -262,7 +261,7 @@ def _connectivity(told: dict[str, Any]) -> Shown:
 
 def _state_of(problem: dict[str, Any]) -> Shown:
     state = str(problem.get("state", ""))
-    tones = {OPEN: Tone.waiting, CLOSED: Tone.good}
+    tones = {OPEN: Tone.waiting, CLOSED: Tone.good, REFUSED: Tone.bad}
     return Shown(state, tones.get(state, Tone.plain))
 
 
@@ -271,7 +270,7 @@ def _outcome(entry: dict[str, Any]) -> Shown:
     if event == "failed":
         why = entry.get("why") or entry.get("problem") or entry.get("phase") or ""
         return Shown(f"failed: {why}" if why else "failed", Tone.bad)
-    return Shown(_TRIES[event], Tone.good)
+    return Shown("worked", Tone.good)
 
 
 def _log_row(entry: dict[str, Any]) -> tuple[Value, ...]:

@@ -5,6 +5,7 @@
 reads lines ``SERIAL NUMBER`` and has a child of its own do each: the agent of that serial does all that is
 due, and is killed by SIGKILL right before the n-th of ``STEPS``; number 0: it is not killed. The answer is a
 line with the number of steps that were made, and how the child ended. Forking saves the imports.
+In the place of a serial, ``ledger-NAME`` has a ledger of that name written until it has been shortened.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from types import FrameType
 from typing import Any
 
 from lab.agent import settings
+from lab.agent.book import Book, lines
 from lab.agent.courier import Courier
+from lab.agent.problems import CLOSED, OPEN, Problems
 from lab.agent.standing import Standing
 from lab.agent.state import AgentState
 
@@ -36,6 +39,7 @@ STEPS = {
     "_ssl": ("write", "read"),
 }
 """By which the agent changes anything outside of itself; and the wait for an answer to what it has sent."""
+LEDGER_BYTES = 1000
 EVENT = b'{"reference_code": "B3036620", "severity": 2, "text": "fan 3"}\n'
 
 
@@ -68,12 +72,29 @@ def live(folder: Path, serial: str) -> None:
         events.close()
 
 
+def write_ledger(folder: Path) -> None:
+    """Write until the ledger has been shortened; then close a problem, which is forgotten at once."""
+    book = Book(folder, limit_bytes=LEDGER_BYTES)
+    known = [entry["n"] for entry in lines(book.path)]
+    first = known[-1] + 1 if known else 0
+    for number in range(first, first + 12):
+        book.note(
+            "acknowledged" if number == 0 else "step", kind="inventory", n=number, text="x" * 80
+        )
+    book.close()
+    Problems(folder, 0.0).note("p", state=CLOSED)
+    Problems(folder, 0.0).note("q", state=OPEN)
+
+
 def child(folder: Path, serial: str, number: int, told: int) -> None:
     """Live, be killed perhaps, and tell how many steps there were."""
     killer = _Killer(number)
     sys.setprofile(killer)
     try:
-        live(folder, serial)
+        if serial.startswith("ledger-"):
+            write_ledger(folder / serial)
+        else:
+            live(folder, serial)
     finally:
         sys.setprofile(None)
     os.write(told, str(killer.count).encode())
@@ -83,7 +104,7 @@ def main(folder: Path) -> None:
     held: dict[str, int] = {}
     for line in sys.stdin:
         serial, number = line.split()
-        if serial not in held:
+        if serial not in held and not serial.startswith("ledger-"):
             # The hardware: it has told of one problem, and keeps the FIFO open.
             fifo = folder / f"{serial}.events"
             os.mkfifo(fifo)

@@ -261,6 +261,20 @@ def test_a_report_that_ibm_never_takes_is_kept_aside_and_the_others_go_on(alive:
     assert "refused-same" in agent.state.alerts.all()
 
 
+def test_a_problem_that_ibm_never_takes_has_ended(alive: AgentLife) -> None:
+    """It is shown as refused, and forgotten after a time as one that is closed (E-21)."""
+    agent = alive.agent(alive.settings(keep={"problems": DAY}))
+    agent.beat()
+    agent.reports.problem(agent.machine, {"reference_code": "B1"}, "same")
+    agent.courier.send()
+    agent.reports.problem(agent.machine, {"reference_code": "B2"}, "same")
+    assert [entry.report for entry in agent.courier.send().refused] == ["same"]
+    assert agent.state.problems.all()["same"]["state"] == "refused"
+    alive.pass_time(DAY)
+    agent.state.problems.forget_old()
+    assert agent.state.problems.all() == {}
+
+
 def test_data_of_a_problem_that_ibm_does_not_have_is_kept_aside(alive: AgentLife) -> None:
     agent = alive.agent()
     agent.beat()

@@ -15,8 +15,9 @@ import pytest
 
 from lab.agent.book import lines
 from lab.agent.credentials import Credentials
+from lab.agent.problems import Problems
 from lab.ibm.receiver.desk import STORE_FILE
-from tests.unit.agent.killed import EVENT
+from tests.unit.agent.killed import EVENT, LEDGER_BYTES
 from tests.unit.agent.lives import AgentLife, life
 
 pytestmark = pytest.mark.long
@@ -96,6 +97,39 @@ def check_drained(alive: AgentLife, serial: str) -> None:
     got = {e["report"] for e in lines(state / "ledger.jsonl") if e["event"] == "acknowledged"}
     queued = {e["report"] for e in lines(state / "ledger.jsonl") if e["event"] == "queued"}
     assert queued <= got, serial
+
+
+def numbers(folder: Path) -> list[int]:
+    return [entry["n"] for entry in lines(folder / "ledger.jsonl")]
+
+
+def gapless(some: list[int]) -> bool:
+    return some == [*range(some[0], some[0] + len(some))] if some else True
+
+
+def test_a_kill_at_every_step_of_shortening_a_ledger_leaves_a_whole_one(memory: Path) -> None:
+    """The newest lines are there without a gap, and what people still want to know of the others."""
+    with life(memory) as alive, killing(alive) as program:
+        steps, status = program.run("ledger-0", 0)
+        assert status == 0
+        assert steps > 30
+        assert len(numbers(memory / "ledger-0")) < 9, "it was shortened"
+        for number in range(1, steps + 1):
+            name = f"ledger-{number}"
+            _, status = program.run(name, number)
+            assert status == KILLED, number
+            killed = numbers(memory / name)
+            assert gapless(killed[1:]), number
+            assert program.run(name, 0)[1] == 0
+            first, *rest = numbers(memory / name)
+            assert first == 0, "the inventory that was acknowledged"
+            assert gapless(rest), number
+            assert rest[-1] == (killed[-1] if killed else -1) + 12
+            size = (memory / name / "ledger.jsonl").stat().st_size
+            assert size <= LEDGER_BYTES, number
+            left = sorted(p.name for p in (memory / name).iterdir() if "ledger" in p.name)
+            assert left == ["ledger.jsonl"], number
+            assert [*Problems(memory / name).all()] == ["q"]
 
 
 @pytest.fixture

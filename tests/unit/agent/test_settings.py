@@ -24,6 +24,7 @@ def test_the_least_file_has_the_papers_defaults() -> None:
     assert got.vendor == "IBM"
     assert got.state == Path("/var/lib/callhome-agent")
     assert got.ca_file == Path("/etc/agent/ca.pem")
+    assert got.keep.problems_s == 60 * DAY_S  # E-21
     assert (got.web, got.events, got.family) == (None, None, socket.AF_UNSPEC)
 
 
@@ -62,6 +63,9 @@ enrolment = ["https://a", "https://b"]
 configuration = ["https://a", "http://a"]
 [schedule]
 heartbeat = 3600
+[keep]
+problems = 86400
+ledger = 100000
 [web]
 port = 6000
 certificate = "x"
@@ -79,6 +83,7 @@ certificate = "x"
     assert got.ways[3].way == "vpn"
     assert got.servers["configuration"] == ("https://a", "http://a")
     assert (got.schedule["heartbeat"], got.retry_s, got.family) == (3600, 60, socket.AF_INET)
+    assert (got.keep.problems_s, got.keep.ledger_bytes) == (DAY_S, 100000)
     assert got.web is not None
     assert (got.web.port, got.web.more["certificate"]) == (6000, "x")
 
@@ -109,6 +114,10 @@ PROXY = {"kind": "proxy", "url": "http://p:1"}
         ({"schedule": {"heartbeats": 5}}, "schedule.heartbeats", "did you mean heartbeat"),
         ({"retry": "soon"}, "retry", "above 0"),
         ({"web": {"port": 0}}, "web.port", "1 to 65535"),
+        ({"keep": {"ledger": 100}}, "keep.ledger", "at least 65536"),
+        ({"keep": {"ledger": True}}, "keep.ledger", "at least 65536"),
+        ({"keep": {"problems": 0}}, "keep.problems", "above 0"),
+        ({"keep": {"queue": 3}}, "keep.queue", "keys: problems, ledger"),
         ({"hmc_managed": "no"}, "hmc_managed", "write hmc_managed = true"),
         ({"ip": 5}, "ip", "known: any, 4, 6"),
     ],
