@@ -15,7 +15,7 @@ from lab.agent.authentication import Authentication, WrongPassword, tried
 from lab.agent.bulk import upload
 from lab.agent.enrolment import Enrolment
 from lab.agent.message import ServerUrl
-from lab.agent.problems import OPEN, REFUSED
+from lab.agent.problems import CLOSED, OPEN, REFUSED
 from lab.agent.roads import Road, Roads, run_lab_way
 from lab.agent.session import ReceiverSession, ServiceReply, Unanswered, open_session
 from lab.agent.spool import Queued
@@ -231,6 +231,33 @@ class _Sending:
             else:
                 self._not_done(session, road, entry, reply)
             del batch.left[0]
+            if reply.done and entry.kind == "heartbeat" and password is not None:
+                self._ask_states(session, road, entry.machine, password)
+
+    def _ask_states(
+        self, session: ReceiverSession, road: Road, machine: str, password: Secret
+    ) -> None:
+        """Learn what has become of the machine's open problems, over the session of a daily heartbeat."""
+        state = self._state
+        for report, told in state.problems.all().items():
+            if told.get("machine") != machine or told.get("state") != OPEN or session.over:
+                continue
+            try:
+                reply = session.ask("GET", f"{PATHS['problem']}{report}")
+            except Unanswered as failed:
+                note = {"report": report, "machine": machine, "way": road.name}
+                state.book.note("failed", **{**note, **tried(failed.attempt)})
+                return
+            self._authentication.heed(machine, reply, password)
+            if not reply.done:
+                note = {"report": report, "machine": machine, "kind": "problem-state"}
+                state.book.note("refused", **note, why=reply.problem)
+            elif reply.members.get("state") == CLOSED:
+                state.problems.note(report, state=CLOSED)
+                state.book.note(
+                    "problem-closed", report=report, machine=machine, pmh=told.get("pmh")
+                )
+                state.tell(f"IBM has closed {told.get('pmh')}")
 
     def _ask(self, session: ReceiverSession, entry: Queued) -> ServiceReply:
         if entry.kind == DATA:

@@ -94,3 +94,5 @@ def test_each_server_does_what_the_papers_list(tmp_path: Path) -> None:
     assert machine.get("access-key").status == 200
     assert machine.put("heartbeats/h1", HEARTBEAT).status == 201, "at any server"
     assert desk.connection(1).put("enrolments/e9", {}).status == 421
+    machine.site = 0
+    assert said(machine.get("problems/p1"))["state"] == "open", "at any server"
