@@ -28,13 +28,15 @@ from lab.agent.inquiry import NotGiven
 from lab.agent.pauses import Pauses
 from lab.agent.problems import QUEUED
 from lab.agent.reports import EXTENDED, HEARTBEAT, INVENTORY, PERFORMANCE, PROBLEM, Reports
-from lab.agent.settings import Monitored
+from lab.agent.settings import Monitored, SettingsError
 from lab.agent.state import SERVICE, AgentState
 from lab.errors import LabError, UsageError
 
 CONFIGURATION, ACCESS_KEY, FIX = "configuration", "access-key", "fix"
 _ASKED = (CONFIGURATION, ACCESS_KEY)
 """Regular tasks that queue nothing: IBM's side gives something."""
+_SETTINGS, _RESTART = "settings", "settings-restart"
+"""Alerts: a configuration file that is wrong, and one that holds in part after a restart only."""
 LEAP_S = 60.0
 """What two clocks that nobody sets may differ by."""
 _LONGEST_S = 30 * 86400.0
@@ -74,18 +76,23 @@ class Standing:
         self._state = state
         self._courier = courier
         self._counted = counted
-        self._reports = Reports(state)
-        self._calendar = Calendar(state, counted)
         self._fixes = Fixes(state)
         settings = state.settings
+        self._begin()
         self._events = HardwareEvents(settings.events, state.folder) if settings.events else None
         self._failed: set[str] = set()
         """Work of the agent's own that did not succeed, and comes again with ``_retry_at``."""
-        self._pauses = Pauses(settings.retry_s, steady=(FIX,))  # For a fix somebody waits.
         self._retry_at = counted()
         """When what could not be done is tried again; at the beginning: what an earlier one left."""
         self._ended = self._interruptible = False
         self._looked = state.now(), counted()
+
+    def _begin(self) -> None:
+        """Make what goes by the settings; what ran when is in a file."""
+        state = self._state
+        self._reports = Reports(state)
+        self._calendar = Calendar(state, self._counted)
+        self._pauses = Pauses(state.settings.retry_s, steady=(FIX,))  # For a fix somebody waits.
 
     def run(self) -> None:
         """Serve until a signal ends it. Raises LabError where it cannot even begin."""
@@ -112,6 +119,8 @@ class Standing:
                 from lab.agent.imm.hearing import hearing  # Few have a management module.
 
                 stack.enter_context(hearing(state))
+            for key in (_SETTINGS, _RESTART):
+                state.alerts.clear(key)
             state.book.note("started", pid=os.getpid())
             state.tell("the service runs")
             self._loop(wake)
@@ -127,10 +136,31 @@ class Standing:
                 break
             ready, _, _ = select.select(waited, [], [], min(self.wait_s(), _LONGEST_S))
             if wake in ready and b"h" in os.read(wake, 512):
+                self._renew()
                 self._retry_at = self._counted()
             if not self._state.activated:
                 self._state.tell("the agent was deactivated")
                 self._ended = True
+
+    def _renew(self) -> None:
+        """Go by the configuration file, if somebody has changed it; nothing that waits is lost."""
+        state = self._state
+        try:
+            later = state.renew()
+        except SettingsError as error:
+            state.alerts.sound(_SETTINGS, f"the former settings hold: {error.message}", error.hint)
+            return
+        if later is None:
+            return
+        state.alerts.clear(_SETTINGS)
+        self._begin()
+        state.book.note("settings-taken-up", after_restart=", ".join(later))
+        state.tell(f"the service goes by {state.settings.source} as it is now")
+        if later:
+            what = f"after a restart of the service: {', '.join(later)}"
+            state.alerts.sound(_RESTART, f"a change holds only {what}", "restart the service")
+        else:
+            state.alerts.clear(_RESTART)
 
     def step(self) -> None:
         """Do what is to be done now: hear, collect, send."""

@@ -5,9 +5,11 @@ Opened by each command and by the service; all of it is files of the state folde
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lab.agent import storage
@@ -17,12 +19,15 @@ from lab.agent.connection import trusting
 from lab.agent.credentials import Credentials
 from lab.agent.directory import Directory
 from lab.agent.problems import Problems
-from lab.agent.settings import AgentSettings, SettingsError
+from lab.agent.settings import AgentSettings, SettingsError, load
 from lab.agent.spool import Spool
 
 ACTIVATION = "activation.json"
 SENDING, SERVICE = "sending.lock", "service.lock"
 """Locks: one process sends at a time, and one is the service."""
+
+RESTART = ("state", "events", "web", "imm")
+"""Attributes of the settings that a service reads when it starts, and never again."""
 
 
 class AgentState:
@@ -45,6 +50,35 @@ class AgentState:
         self.problems = Problems(self.folder, settings.keep.problems_s, now)
         self.directory = Directory(settings)
         self._context: ssl.SSLContext | None = None
+        self._digest = self._digest_now()
+
+    def renew(self) -> tuple[str, ...] | None:
+        """Go by the configuration file as it is now; None if it is as it was.
+
+        Else what of it has changed that holds only after a restart (``RESTART``). Raises SettingsError, once
+        for each such file: then the former settings hold.
+        """
+        digest = self._digest_now()
+        if digest == self._digest:
+            return None
+        self._digest = digest
+        fresh, former = load(self.settings.source), self.settings
+        later = tuple(name for name in RESTART if getattr(fresh, name) != getattr(former, name))
+        self.use(replace(fresh, **{name: getattr(former, name) for name in later}))
+        return later
+
+    def use(self, settings: AgentSettings) -> None:
+        """Go by other settings from now on; the folder stays."""
+        self.settings = settings
+        self.directory = Directory(settings)
+        self._context = None
+
+    def _digest_now(self) -> str:
+        """Of the configuration file; empty if it cannot be read."""
+        try:
+            return hashlib.sha256(self.settings.source.read_bytes()).hexdigest()
+        except OSError:
+            return ""
 
     @property
     def context(self) -> ssl.SSLContext:

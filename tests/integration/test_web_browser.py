@@ -15,6 +15,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
+from lab.agent.settings import load
+from lab.agent.state import AgentState
 from lab.agent.web import certificate, listening
 from lab.agent.web.accounts import Accounts
 from lab.agent.web.administered import AdministeredAgent
@@ -22,6 +24,7 @@ from lab.agent.web.desk import Desk
 from lab.agent.web.sheet import Administered, Demand, Place
 from tests.unit.agent.lives import life
 from tests.unit.web.office import PASSWORD, SYSTEM, USER, MadeUpAccounts, MadeUpAgent
+from tests.unit.web.test_changing import FILE as SETTINGS
 
 DEADLINE_MS = 60_000.0
 WIDE = ViewportSize(width=1200, height=900)
@@ -167,6 +170,54 @@ def test_a_real_agents_pages(page: Page, console: list[str], tmp_path: Path) -> 
             page.goto(f"{url}/requests")
             expect(page.locator("main tbody tr")).to_have_count(1)
     assert {place: found for place, found in broken.items() if found} == {}
+    assert console == []
+
+
+def test_a_person_changes_the_settings(page: Page, console: list[str], tmp_path: Path) -> None:
+    """The port, the way by the proxy first, and a mistake, which is told; the file is the agent's."""
+    path = tmp_path / "agent.toml"
+    path.write_text(SETTINGS)
+    woken: list[int] = []
+    with AgentState(load(path)) as state:
+        agent = AdministeredAgent(state, lambda: woken.append(1))
+        with _served(agent, MadeUpAccounts(), tmp_path) as url:
+            _log_in(page, Office(url, MadeUpAgent(), MadeUpAccounts()))
+            _heading(page, Place.status.heading)
+            page.get_by_role("link", name=Place.settings.heading, exact=True).click()
+            _heading(page, Place.settings.heading)
+            page.get_by_label("Port of these pages").fill("70000")
+            page.get_by_label("Connection 2: order").fill("0")
+            page.get_by_label("Another connection: kind").select_option("lab-way")
+            page.get_by_label("Another connection: address or way").fill("vpn")
+            page.get_by_label("IBM ID 2").fill("second@example.com")
+            page.get_by_role("button", name="Save settings").click()
+            expect(page.get_by_role("alert")).to_contain_text("web.port is no port")
+            assert "422" in console.pop()
+            page.screenshot(path=tmp_path / "mistake.png", full_page=True)
+            broken = {"mistake": _broken_rules(page)}
+            assert path.read_text() == SETTINGS
+
+            expect(page.get_by_label("IBM ID 2")).to_have_value("second@example.com")
+            page.get_by_label("Port of these pages").fill("6000")
+            page.get_by_role("button", name="Save settings").click()
+            expect(page.get_by_role("status")).to_contain_text("holds after a restart")
+            for scheme in ("dark", "light"):
+                page.emulate_media(color_scheme=scheme)
+                for width, size in (("narrow", NARROW), ("wide", WIDE)):
+                    page.set_viewport_size(size)
+                    page.screenshot(path=tmp_path / f"{scheme}-{width}.png", full_page=True)
+                    broken[f"{scheme}-{width}"] = _broken_rules(page)
+                    assert not page.evaluate(
+                        "document.documentElement.scrollWidth > window.innerWidth"
+                    )
+            assert "opensesame" not in page.content()
+    got = load(path)
+    assert got.web is not None
+    assert (got.web.port, got.ibm_ids) == (6000, ("first@example.com", "second@example.com"))
+    assert [way.name for way in got.ways] == ["office", "internet", "lab-way"]
+    assert "# ask Ann" in path.read_text()
+    assert woken == [1]
+    assert {look: found for look, found in broken.items() if found} == {}
     assert console == []
 
 

@@ -6,16 +6,17 @@ Reads the agent's files for each page anew. What is asked for is queued, and the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lab.agent.book import TRIES, lines
 from lab.agent.collect import Collector
 from lab.agent.problems import CLOSED, OPEN, REFUSED
 from lab.agent.reports import HEARTBEAT, INVENTORY, PROBLEM, Reports
-from lab.agent.settings import AgentSettings, WaySetting
+from lab.agent.settings import AgentSettings, SettingsError, WaySetting, load
 from lab.agent.state import AgentState
 from lab.agent.status import status
+from lab.agent.web import changing, settings_file
 from lab.agent.web.sheet import (
     ROWS,
     Block,
@@ -24,6 +25,7 @@ from lab.agent.web.sheet import (
     Grid,
     Instant,
     Listing,
+    Mistaken,
     NotToBeHad,
     Place,
     Sheet,
@@ -43,7 +45,7 @@ _LEADS = {
     Place.status: "Whether IBM is reached, by which way, and what waits.",
     Place.requests: "Problems that IBM has taken, each with the number that IBM gave it.",
     Place.problems: "Everything that was reported, or waits to be.",
-    Place.settings: "What the configuration file says. Change it there, and start the agent again.",
+    Place.settings: "What the configuration file says. What is not in the form is changed in the file.",
     Place.logs: "What was collected, tried and acknowledged, the newest first.",
     Place.inventory: "The files that are sent as inventory, as they are now.",
     Place.demand: "What can be sent at once. The logs tell what has become of it.",
@@ -57,10 +59,17 @@ _SHOWN_CHARACTERS = 64 * 1024
 class AdministeredAgent:
     """The pages' content; see ``sheet.Administered``."""
 
-    def __init__(self, state: AgentState, wake: Callable[[], None]) -> None:
-        """``state`` is for this object alone; ``wake`` has the service send what is queued."""
+    def __init__(
+        self,
+        state: AgentState,
+        wake: Callable[[], None],
+        current: Callable[[], AgentSettings] | None = None,
+    ) -> None:
+        """``state`` is for this object alone; ``wake`` has the service send what is queued, and go by the
+        settings that ``current`` tells from then on."""
         self._state = state
         self._wake = wake
+        self._current = current or (lambda: state.settings)
         self._lock = threading.Lock()
         """One demand at a time: the ledger's file is written by one thread."""
 
@@ -69,9 +78,39 @@ class AdministeredAgent:
         return self._state.settings.machines[0].name
 
     def sheet(self, place: Place, page: int) -> Sheet:
+        self._follow()
         return Sheet(_LEADS[place], tuple(self._blocks(place, page)))
 
+    def _follow(self) -> None:
+        if (settings := self._current()) is not self._state.settings:
+            self._state.use(settings)
+
+    def change(self, form: Mapping[str, str], user: str) -> str:
+        path = self._state.settings.source
+        try:
+            with self._lock:
+                if form.get(changing.VERSION) != settings_file.digest(path):
+                    raise NotToBeHad(
+                        "Somebody has changed the configuration file meanwhile. This is what it says now: "
+                        "make your changes again."
+                    )
+                former, written = load(path), settings_file.written(path)
+                values, ways = changing.values(form, former), changing.ways(form, written)
+                names = [".".join(key) for key in values] + (["ways"] if ways is not None else [])
+                if not names:
+                    return "Nothing was changed."
+                fresh = settings_file.change(path, values, ways)
+                self._state.book.note("settings-changed", by=user, keys=", ".join(names))
+        except SettingsError as error:
+            raise Mistaken("\n".join(error.problems)) from error
+        except LabError as error:
+            raise NotToBeHad(f"{error.message}. {error.hint}".strip()) from error
+        self._wake()
+        later = " The port holds after a restart of the service." if fresh.web != former.web else ""
+        return f"Saved: {', '.join(names)}. The service goes by what the file says now.{later}"
+
     def demand(self, demand: Demand) -> str:
+        self._follow()
         try:
             with self._lock:
                 queued = self._queue(demand)
@@ -100,13 +139,27 @@ class AdministeredAgent:
             case Place.problems:
                 yield self._problems()
             case Place.settings:
-                yield from settings_blocks(self._state.settings)
+                yield from self._settings()
             case Place.logs:
                 yield self._log(page)
             case Place.inventory:
                 yield from self._inventory()
             case Place.demand:
                 pass
+
+    def _settings(self) -> Iterator[Block]:
+        """What the file says, which may be more than the service goes by."""
+        settings = self._state.settings
+        path = settings.source
+        try:
+            version = settings_file.digest(path)
+            settings, written = load(path), settings_file.written(path)
+        except SettingsError as error:
+            wrong = tuple(("Mistake", Shown(each, Tone.bad)) for each in error.problems)
+            yield FactList("The configuration file is wrong; the former settings hold", wrong)
+        else:
+            yield changing.form_block(settings, written, version)
+        yield from settings_blocks(settings)
 
     def _status(self) -> Iterator[Block]:
         told = status(self._state)

@@ -19,7 +19,7 @@ from lab.agent.web.admission import (
     same,
 )
 from lab.agent.web.exchange import WebRefusal, WebReply, WebRequest
-from lab.agent.web.sheet import PATH, Administered, Demand, NotToBeHad, Place, Shown, Tone
+from lab.agent.web.sheet import PATH, Administered, Demand, Mistaken, NotToBeHad, Place, Shown, Tone
 from lab.errors import LabError
 
 SESSION_COOKIE = "__Host-esa"
@@ -107,10 +107,14 @@ class Desk:
         return pages.Reader(session.user, session.token) if session else pages.Reader()
 
     def _page(self, request: WebRequest, place: Place) -> WebReply:
-        _only(request, "GET", "HEAD", *(("POST",) if place is Place.demand else ()))
+        _only(
+            request, "GET", "HEAD", *(("POST",) if place in (Place.demand, Place.settings) else ())
+        )
         session = self._session(request)
-        if request.method == "POST":
+        if request.method == "POST" and place is Place.demand:
             return self._demand(session, request)
+        if request.method == "POST":
+            return self._change(session, request)
         if session is None:
             return _see(f"{PATH}/login?to={place}")
         notice, session.notice = session.notice, Shown("")
@@ -135,6 +139,24 @@ class Desk:
             session.notice = Shown(str(error), Tone.bad)
         self._tell(f"web: {session.user} asked for: {demand.heading.lower()}")
         return _see(f"{PATH}/{Place.demand}")
+
+    def _change(self, session: WebSession | None, request: WebRequest) -> WebReply:
+        form = self._trusted_form(session, request)
+        assert session is not None  # else the form was not trusted
+        try:
+            session.notice = Shown(self._agent.change(form, session.user), Tone.good)
+        except Mistaken as error:
+            sheet = self._agent.sheet(Place.settings, 1)
+            reader = pages.Reader(session.user, session.token)
+            notice = Shown(f"Nothing was changed.\n{error}", Tone.bad)
+            system = self._agent.system
+            return WebReply(
+                422, pages.sheet_page(Place.settings, sheet, system, reader, notice, form)
+            )
+        except NotToBeHad as error:
+            session.notice = Shown(str(error), Tone.bad)
+        self._tell(f"web: {session.user}, settings: {session.notice.text}")
+        return _see(f"{PATH}/{Place.settings}")
 
     def _trusted_form(self, session: WebSession | None, request: WebRequest) -> dict[str, str]:
         """The fields of a form of this session, and of no other site's."""

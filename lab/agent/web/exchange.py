@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 _FORM = "application/x-www-form-urlencoded"
-_FORM_FIELDS = 16
+_FORM_FIELDS = 128
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -34,6 +34,7 @@ REASONS = {
     411: "Length Required",
     413: "Content Too Large",
     415: "Unsupported Media Type",
+    422: "Unprocessable Content",
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",

@@ -73,7 +73,11 @@ def interface(state: AgentState) -> Iterator[None]:
         listening.listener(planned.address, planned.port) as listener,
     ):
         desk = Desk(
-            AdministeredAgent(own, _wake), PamAccounts(), planned.users, time.monotonic, state.tell
+            AdministeredAgent(own, _wake, lambda: state.settings),
+            PamAccounts(),
+            planned.users,
+            time.monotonic,
+            state.tell,
         )
         tls = listening.context(*(planned.files or certificate.own(state.folder)))
         with listening.serving(desk, tls, listener):

@@ -7,13 +7,15 @@ permits none. WCAG 2.2 AA is the aim: landmarks, one heading of the first level,
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from html import escape
 
 from lab.agent.web.sheet import (
     PATH,
-    Block,
     Demand,
     FactList,
+    FormBlock,
+    FormEntry,
     Grid,
     Instant,
     Listing,
@@ -25,6 +27,7 @@ from lab.agent.web.sheet import (
 )
 
 PRODUCT = "Electronic Service Agent"
+_ENTRY_CHARACTERS = 512
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" '
@@ -63,13 +66,22 @@ class Reader:
 
 
 def sheet_page(
-    place: Place, sheet: Sheet, system: str, reader: Reader, notice: Shown | None = None
+    place: Place,
+    sheet: Sheet,
+    system: str,
+    reader: Reader,
+    notice: Shown | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> str:
-    """A page of the navigation."""
+    """A page of the navigation; ``given`` is what somebody filled in before, and gets back."""
     content = [fill('<p class="lead">{lead}</p>', lead=sheet.lead)]
     if place is Place.demand:
         content += [_demand_form(demand, reader.token) for demand in Demand]
-    content += [_block(block, place, number) for number, block in enumerate(sheet.blocks)]
+    for number, block in enumerate(sheet.blocks):
+        if isinstance(block, FormBlock):
+            content.append(_form_block(block, place, reader.token, given or {}))
+        else:
+            content.append(_block(block, place, number))
     return _document(place.heading, system, reader, join(content), notice, place)
 
 
@@ -193,7 +205,65 @@ def _demand_form(demand: Demand, token: str) -> Markup:
     )
 
 
-def _block(block: Block, place: Place, number: int) -> Markup:
+def _form_block(
+    form_block: FormBlock, place: Place, token: str, given: Mapping[str, str]
+) -> Markup:
+    hidden = [
+        fill('<input type="hidden" name="{name}" value="{value}">', name=name, value=value)
+        for name, value in form_block.hidden
+    ]
+    groups = [
+        fill(
+            '<fieldset><legend>{heading}</legend><p id="{name}-what">{what}</p>'
+            '<div class="entries">{entries}</div></fieldset>',
+            heading=group.heading,
+            what=group.what,
+            name=f"group-{number}",
+            entries=join(
+                [_entry(each, given.get(each.name, each.value)) for each in group.entries]
+            ),
+        )
+        for number, group in enumerate(form_block.groups)
+    ]
+    return fill(
+        '<form class="card settings" method="post" action="{path}/{place}">{token}{hidden}'
+        '<h2>{heading}</h2>{groups}<button type="submit">{button}</button></form>',
+        path=PATH,
+        place=place,
+        token=_token(token),
+        hidden=join(hidden),
+        heading=form_block.heading,
+        groups=join(groups),
+        button=form_block.button,
+    )
+
+
+def _entry(entry: FormEntry, value: str) -> Markup:
+    if entry.choices:
+        options = [
+            fill(
+                '<option value="{value}"{chosen}>{words}</option>',
+                value=each,
+                words=words,
+                chosen=Markup(" selected" if each == value else ""),
+            )
+            for each, words in entry.choices
+        ]
+        control = fill('<select id="{n}" name="{n}">{o}</select>', n=entry.name, o=join(options))
+    else:
+        control = fill(
+            '<input id="{n}" name="{n}" value="{v}" maxlength="{m}" autocomplete="off" '
+            'autocapitalize="none" spellcheck="false">',
+            n=entry.name,
+            v=value,
+            m=str(_ENTRY_CHARACTERS),
+        )
+    return fill(
+        '<div><label for="{n}">{label}</label>{c}</div>', n=entry.name, label=entry.label, c=control
+    )
+
+
+def _block(block: FactList | Grid | Listing, place: Place, number: int) -> Markup:
     if isinstance(block, FactList):
         return _fact_list(block)
     if isinstance(block, Listing):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -67,7 +68,36 @@ class Listing(NamedTuple):
     text: str
 
 
-Block = FactList | Grid | Listing
+class FormEntry(NamedTuple):
+    """One thing that a form asks for."""
+
+    name: str
+    """As in the form that comes back; the key of the configuration file, where there is one."""
+    label: str
+    value: str
+    choices: tuple[tuple[str, str], ...] = ()
+    """Values and their words, if it is one of these; else it is a text."""
+
+
+class FormGroup(NamedTuple):
+    """Things that belong together."""
+
+    heading: str
+    what: str
+    """A sentence or two for whoever fills it in."""
+    entries: tuple[FormEntry, ...]
+
+
+class FormBlock(NamedTuple):
+    """A form that changes the agent; every page has one at most."""
+
+    heading: str
+    groups: tuple[FormGroup, ...]
+    button: str
+    hidden: tuple[tuple[str, str], ...] = ()
+
+
+Block = FactList | Grid | Listing | FormBlock
 
 
 class Sheet(NamedTuple):
@@ -129,6 +159,10 @@ class NotToBeHad(Exception):
     """What was asked for cannot be done; the message says why and what to do. A page tells it."""
 
 
+class Mistaken(NotToBeHad):
+    """A form has mistakes, a line each: whoever filled it in gets it back as it was."""
+
+
 class Administered(Protocol):
     """An agent, as its administrator sees it. Methods may be called by several threads at once."""
 
@@ -138,6 +172,10 @@ class Administered(Protocol):
 
     def sheet(self, place: Place, page: int) -> Sheet:
         """What a page tells; ``page`` counts from 1 and may be too high: then the last one."""
+
+    def change(self, form: Mapping[str, str], user: str) -> str:
+        """Change the settings as a form of the page ``settings`` says, for ``user``; returns a sentence that
+        says since when they hold. Raises NotToBeHad, whose lines say what is wrong; nothing has changed."""
 
     def demand(self, demand: Demand) -> str:
         """Ask for something; returns a sentence that says what happens now. Raises NotToBeHad."""

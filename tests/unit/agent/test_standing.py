@@ -21,7 +21,7 @@ from lab.agent import activation, storage
 from lab.agent.book import lines
 from lab.agent.courier import Courier
 from lab.agent.fixes import Fixes
-from lab.agent.settings import SCHEDULE
+from lab.agent.settings import SCHEDULE, load
 from lab.agent.standing import wake
 from lab.errors import PathError
 from lab.ibm import errands
@@ -416,6 +416,90 @@ def test_a_step_that_finds_no_room_is_told_and_done_later(
     assert kinds(alive).count("inventory") == 1
     assert kinds(alive).count("performance") == 1
     assert agent.state.alerts.all() == {}
+
+
+def from_file(alive: AgentLife, more: str = "") -> LiveAgent:
+    """An agent whose settings are a file, which somebody may change."""
+    write_settings(alive)
+    path = alive.folder / "agent.toml"
+    path.write_text(f"{path.read_text()}{more}")
+    return alive.agent(load(path))
+
+
+def test_a_service_goes_by_a_file_that_was_changed_and_loses_nothing(alive: AgentLife) -> None:
+    proxy = '[[ways]]\nkind = "proxy"\nurl = "http://127.0.0.1:9"\n'
+    agent = from_file(alive, proxy)
+    agent.reports.regular("heartbeat", agent.machine)
+    agent.standing._renew()
+    agent.standing.step()
+    assert alive.accepted == []
+    assert len(agent.events("settings-taken-up")) == 0
+    waiting = [entry.report for entry in agent.state.spool.entries()]
+    assert len(waiting) > 1
+
+    from_file(alive, "[schedule]\nheartbeat = 3600\n")
+    agent.standing._renew()
+    assert len(agent.events("settings-taken-up")) == 1
+    alive.pass_time(1800)
+    agent.standing.step()
+    assert {t.report for t in alive.accepted} >= {*waiting}
+    before = kinds(alive).count("heartbeat")
+    live(alive, agent, 10 * HOUR)
+    assert kinds(alive).count("heartbeat") - before == 10
+    assert agent.state.alerts.all() == {}
+
+
+def test_a_file_that_is_wrong_leaves_the_former_settings(alive: AgentLife) -> None:
+    agent = from_file(alive)
+    former = agent.state.settings
+    from_file(alive)
+    path = alive.folder / "agent.toml"
+    good = path.read_text()
+    path.write_text(f"retry = 0\n{good}")
+    agent.standing._renew()
+    agent.standing._renew()
+    assert agent.state.settings is former
+    assert "retry is no number" in agent.state.alerts.all()["settings"]["message"]
+    assert len([line for line in alive.told if "former settings hold" in line]) == 1
+    path.write_text(good)
+    agent.standing._renew()
+    assert agent.state.alerts.all() == {}
+
+
+def test_what_holds_after_a_restart_is_told_until_then(alive: AgentLife) -> None:
+    agent = from_file(alive, "[web]\nport = 5024\n")
+    path = alive.folder / "agent.toml"
+    path.write_text(path.read_text().replace("5024", "6000").replace('"events"', '"other"'))
+    agent.standing._renew()
+    assert agent.state.settings.web is not None
+    assert agent.state.settings.web.port == 5024
+    assert agent.state.settings.events == alive.folder / "events"
+    alert = agent.state.alerts.all()["settings-restart"]
+    assert alert["message"].endswith("after a restart of the service: events, web")
+    path.write_text(path.read_text().replace("6000", "5024").replace('"other"', '"events"'))
+    agent.standing._renew()
+    assert agent.state.alerts.all() == {}
+
+
+def test_the_program_goes_by_a_file_that_was_changed(alive: AgentLife) -> None:
+    """SIGHUP, from the pages or from anybody; another program of the agent finds a restart's alert over."""
+    write_settings(alive)
+    ledger = alive.folder / "agent" / "ledger.jsonl"
+    with program(alive, "serve", "--activate") as serving:
+        wait_until(
+            "the first reports", lambda: "performance" in kinds(alive), DEADLINE_S,
+            seen=lambda: str(serving.poll()),
+        )  # fmt: skip
+        write_settings(alive, retry="60")
+        serving.send_signal(signal.SIGHUP)
+        wait_until(
+            "the settings",
+            lambda: "settings-taken-up" in [e["event"] for e in lines(ledger)],
+            DEADLINE_S,
+            seen=lambda: str(serving.poll()),
+        )
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(DEADLINE_S) == 0
 
 
 def test_sighup_has_the_service_send_what_is_queued(alive: AgentLife) -> None:

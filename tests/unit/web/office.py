@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lab.agent.web.desk import Desk
 from lab.agent.web.exchange import WebReply, WebRequest
 from lab.agent.web.sheet import (
     Block,
     Demand,
     FactList,
+    FormBlock,
+    FormEntry,
+    FormGroup,
     Grid,
     Instant,
     Listing,
+    Mistaken,
     NotToBeHad,
     Place,
     Sheet,
@@ -34,6 +40,7 @@ class MadeUpAgent:
         self.text = text
         """Put into every place that shows what others wrote."""
         self.demanded: list[Demand] = []
+        self.changed: list[tuple[str, dict[str, str]]] = []
         self.refusing = ""
 
     def sheet(self, place: Place, page: int) -> Sheet:
@@ -46,6 +53,12 @@ class MadeUpAgent:
             raise NotToBeHad(self.refusing)
         self.demanded.append(demand)
         return f"{demand.heading}: this is under way; see the logs."
+
+    def change(self, form: Mapping[str, str], user: str) -> str:
+        if self.refusing:
+            raise Mistaken(self.refusing)
+        self.changed.append((user, dict(form)))
+        return "Saved: retry."
 
     def _blocks(self, place: Place, page: int) -> tuple[Block, ...]:
         text = self.text or "the server answered 503"
@@ -62,7 +75,14 @@ class MadeUpAgent:
                 return (Listing("hmc.eed", f"$ lshmc -V\n{text}\n" * 40),)
             case Place.settings:
                 facts = ("IBM IDs", text), ("Port", "5024"), ("Heartbeat", "every day")
-                return (FactList("Settings", facts),)
+                kinds = ("", "not used"), ("proxy", "proxy")
+                entries = (
+                    FormEntry("retry", "Retry after", text),
+                    FormEntry("kind", "Kind", "proxy", kinds),
+                )
+                group = FormGroup("Schedule", "Seconds; a day has 86400.", entries)
+                form = FormBlock("Change settings", (group,), "Save settings", (("version", "1"),))
+                return form, FactList("Settings", facts)
             case _:
                 return ()
 

@@ -335,7 +335,8 @@ def test_nobody_can_change_a_password(hall: Hall) -> None:
     ("method", "target", "allowed"),
     [
         ("DELETE", "/esa/status", "GET, HEAD"),
-        ("POST", "/esa/settings", "GET, HEAD"),
+        ("POST", "/esa/logs", "GET, HEAD"),
+        ("PUT", "/esa/settings", "GET, HEAD, POST"),
         ("PUT", "/esa/demand", "GET, HEAD, POST"),
         ("GET", "/esa/logout", "POST"),
         ("TRACE", "/", "GET, HEAD"),
