@@ -143,7 +143,13 @@ class _Server:
         thread = self._kind(name="web-caller", target=self._serve, args=(caller,), daemon=True)
         with self._lock:
             self._live[caller] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: this caller is turned away, the next may pass
+            connection.close()
+            with self._lock:
+                del self._live[caller]
+            self._room.release()
 
     def _serve(self, caller: WebCaller) -> None:
         try:

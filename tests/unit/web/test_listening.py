@@ -277,3 +277,22 @@ def test_the_threads_of_many_callers_end(served: Served) -> None:
 
 def _callers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "web-caller"]
+
+
+def test_without_a_thread_a_caller_is_turned_away_and_the_next_one_is_served(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that accepts lives on, and no place is lost: as many are turned away as may come at once."""
+    start = threading.Thread.start
+
+    def no_more(thread: threading.Thread) -> None:
+        if thread.name == "web-caller":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more)
+        for _ in range(listening.CALLERS + 1):
+            with pytest.raises((ConnectionError, ssl.SSLError)), served.tls():
+                pass
+    assert "303" in served.curl("-i")
