@@ -44,7 +44,7 @@ class Book:
     ) -> None:
         """``tell`` hears once that the file takes no more, and once that it does again."""
         self.path = state / FILE
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._tell = tell
         self._now = now
         self._waiting: list[bytes] = []
@@ -81,7 +81,7 @@ class Book:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._waiting.clear()
             os.fsync(file)
-            if size + len(text) > self._limit_bytes:
+            if size + len(text) > self.limit_bytes:
                 # Without room for another file it stays as it is, until a later line.
                 with contextlib.suppress(storage.StorageError, OSError):
                     self._shorten()
@@ -110,7 +110,7 @@ class Book:
         whole = [line for line in self.path.read_bytes().splitlines(keepends=True) if _read(line)]
         last = {sort: number for number, line in enumerate(whole) for sort in _sorts(_read(line))}
         wanted = {*last.values()}
-        room = self._limit_bytes // 2
+        room = self.limit_bytes // 2
         for number in reversed(range(len(whole))):
             room -= len(whole[number])
             if room < 0:

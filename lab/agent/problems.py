@@ -27,7 +27,7 @@ class Problems:
     ) -> None:
         """``keep_s``: how long a problem is known that has ended."""
         self.path = state / FILE
-        self._keep_s = keep_s
+        self.keep_s = keep_s
         self._now = now
 
     def all(self) -> dict[str, dict[str, Any]]:
@@ -59,4 +59,4 @@ class Problems:
 
     def _is_old(self, told: Any) -> bool:
         ended = told.get("ended") if isinstance(told, dict) else None
-        return isinstance(ended, int | float) and ended + self._keep_s <= self._now()
+        return isinstance(ended, int | float) and ended + self.keep_s <= self._now()

@@ -71,6 +71,8 @@ class AgentState:
         """Go by other settings from now on; the folder stays."""
         self.settings = settings
         self.directory = Directory(settings)
+        self.book.limit_bytes = settings.keep.ledger_bytes
+        self.problems.keep_s = settings.keep.problems_s
         self._context = None
 
     def _digest_now(self) -> str:

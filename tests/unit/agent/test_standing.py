@@ -437,8 +437,9 @@ def test_a_service_goes_by_a_file_that_was_changed_and_loses_nothing(alive: Agen
     waiting = [entry.report for entry in agent.state.spool.entries()]
     assert len(waiting) > 1
 
-    from_file(alive, "[schedule]\nheartbeat = 3600\n")
+    from_file(alive, "[schedule]\nheartbeat = 3600\n[keep]\nledger = 70000\nproblems = 60\n")
     agent.standing._renew()
+    assert (agent.state.book.limit_bytes, agent.state.problems.keep_s) == (70000, 60)
     assert len(agent.events("settings-taken-up")) == 1
     alive.pass_time(1800)
     agent.standing.step()
