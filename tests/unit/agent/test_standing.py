@@ -482,6 +482,16 @@ def test_what_holds_after_a_restart_is_told_until_then(alive: AgentLife) -> None
     assert agent.state.alerts.all() == {}
 
 
+def test_servers_of_a_changed_file_are_called_at_once(alive: AgentLife) -> None:
+    agent = from_file(alive)
+    path = alive.folder / "agent.toml"
+    former = json.dumps([*alive.site.urls])
+    path.write_text(path.read_text().replace(former, '["https://another.example"]'))
+    agent.standing._renew()
+    (server,) = agent.state.directory.servers("enrolment")
+    assert server.url == "https://another.example"
+
+
 def test_the_program_goes_by_a_file_that_was_changed(alive: AgentLife) -> None:
     """SIGHUP, from the pages or from anybody; another program of the agent finds a restart's alert over."""
     write_settings(alive)
