@@ -1,8 +1,9 @@
 """What nobody reads in a run, and what cannot be compressed, left out of a recording.
 
-That is what SSH carried, and in a run with a management module what TLS carried to IBM, but for the segments
-that begin with a handshake or an alert. The frames stay, with their headers and lengths; the bytes of TCP's
-payload are zeros. So a checksum of TCP is not right where SSH was; of TLS it is made right again.
+That is what SSH carried, and in a run with a management module what TLS carried to IBM, but for the
+records of handshakes and alerts that are not encrypted. The frames stay, with their headers and lengths; the
+bytes of TCP's payload are zeros. So a checksum of TCP is not right where SSH was; of TLS it is made right
+again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ SSH, HTTPS = 22, 443
 _TLS_HEAD = 5
 _KEPT_RECORDS = (0x15, 0x16)
 """Alerts and handshakes (RFC 8446 5.1)."""
+_RECORDS, _MAJOR_VERSION = range(0x14, 0x18), 3
 ETHERNET, IPV4, TCP = 14, 0x0800, 6
 _EPB = 6
 """The type of an Enhanced Packet Block (draft-ietf-opsawg-pcapng 4.3)."""
@@ -57,12 +59,21 @@ def _veiled(capture: bytes, port: int) -> bytes:
 
 
 def _veil_tls(content: bytearray, frame: int, start: int, end: int) -> None:
-    """Zeros for what TLS carries, after the head of a record if the segment begins with one."""
-    if start >= end or content[start] in _KEPT_RECORDS:
+    """Zeros for what TLS carries, after the head of each record; all of a segment that begins with none."""
+    if start >= end:
         return
     ip = frame + ETHERNET
     tcp = ip + 4 * (content[ip] & 0xF)
-    content[min(start + _TLS_HEAD, end) : end] = bytes(max(0, end - start - _TLS_HEAD))
+    at = start
+    while at < end:
+        is_head = content[at] in _RECORDS and content[at + 1] == _MAJOR_VERSION
+        body = at + _TLS_HEAD if is_head else at
+        length = int.from_bytes(content[at + 3 : body], "big") if is_head else end - at
+        if not (is_head and content[at] in _KEPT_RECORDS):
+            content[min(body, end) : min(body + length, end)] = bytes(
+                max(0, min(length, end - body))
+            )
+        at = body + length
     content[tcp + 16 : tcp + 18] = bytes(2)
     pseudo = bytes(content[ip + 12 : ip + 20]) + struct.pack("!HH", TCP, end - tcp)
     summed = pseudo + bytes(content[tcp:end])
