@@ -32,6 +32,7 @@ class Network:
                 self._links_of[node].append(link)
 
         self._zones: dict[str, frozenset[str]] = {}
+        self._uplinks: dict[str, tuple[str, ...]] = {}
 
     def with_role(self, role: Role) -> tuple[str, ...]:
         return tuple(node for node, its in self.roles.items() if its is role)
@@ -92,10 +93,14 @@ class Network:
         return self._zones[node]
 
     def uplinks(self, node: str) -> tuple[str, ...]:
-        """The links of a node that lead to the Internet."""
-        return tuple(
-            link for link in self.links_of(node) if self.internet & set(self.ways(node, first=link))
-        )
+        """The links of a node that lead to the Internet; looked for once, as each rule asks for them."""
+        if node not in self._uplinks:
+            self._uplinks[node] = tuple(
+                link
+                for link in self.links_of(node)
+                if not self.internet.isdisjoint(self.ways(node, first=link))
+            )
+        return self._uplinks[node]
 
     def links_behind(self, firewall: str) -> frozenset[str]:
         """The links that the Internet reaches through the firewall only."""

@@ -19,6 +19,7 @@ from lab.ways.vpn import mtu
 from lab.ways.vpn.plan import Encapsulation, clients, connections, servers
 from lab.ways.vpn.proposal import Proposal
 from tests import golden
+from tests.models import model
 from tests.unit.examples import examples
 
 ROOT = Path(__file__).parents[3]
@@ -43,9 +44,7 @@ def parts(topology: Topology) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", load.names())
 def test_the_labs_own_topologies_resolve_as_before(name: str) -> None:
-    texts = {
-        part: codec.dump(of) + "\n" for part, of in parts(resolve(load.load(name), SEED)).items()
-    }
+    texts = {part: codec.dump(of) + "\n" for part, of in parts(model(name, SEED)).items()}
     folder = golden.DATA / "resolve" / name
     seen = {part: golden.reviewed(folder / f"{part}.json", text) for part, text in texts.items()}
 
@@ -55,7 +54,7 @@ def test_the_labs_own_topologies_resolve_as_before(name: str) -> None:
 
 @pytest.mark.parametrize("name", load.names())
 def test_a_model_survives_its_way_into_the_guest(name: str) -> None:
-    topology = resolve(load.load(name), SEED)
+    topology = model(name, SEED)
 
     assert codec.load(Topology, codec.dump(topology, reveal=True)) == topology
 
@@ -63,10 +62,24 @@ def test_a_model_survives_its_way_into_the_guest(name: str) -> None:
 # -- walking packets -------------------------------------------------------------------------------
 
 
+OWNERS: dict[int, tuple[Topology, dict[str, str]]] = {}
+"""By the ``id`` of a topology, which is kept so that no other has it: address to node."""
+
+
+def owners(topology: Topology) -> dict[str, str]:
+    """Each address of a node, and the first node that has it."""
+    if id(topology) not in OWNERS:
+        found: dict[str, str] = {}
+        for node in topology.nodes:
+            its = (*node.service_addresses, *(ip for i in node.interfaces for ip in i.ips))
+            found = dict.fromkeys(its, node.name) | found
+        OWNERS[id(topology)] = topology, found
+    return OWNERS[id(topology)][1]
+
+
 def owner(topology: Topology, address: str) -> str | None:
-    for node in topology.nodes:
-        if address in (*node.service_addresses, *(ip for i in node.interfaces for ip in i.ips)):
-            return node.name
+    if address in owners(topology):
+        return owners(topology)[address]
     if topology.lig is not None and address in topology.lig.ppp.pool:
         return topology.lig.node
 
@@ -105,7 +118,7 @@ def walk(topology: Topology, start: str, address: str) -> list[str]:
 
 @pytest.mark.parametrize("name", load.names())
 def test_packets_reach_ibm_and_come_back(name: str) -> None:
-    topology = resolve(load.load(name), SEED)
+    topology = model(name, SEED)
     firewall = topology.firewall
     assert firewall is not None
     if not connections(topology):
@@ -127,7 +140,7 @@ def test_packets_reach_ibm_and_come_back(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["dial", "dial-two-hmcs"])
 def test_callers_reach_ibm_by_their_gateway_and_are_answered(name: str) -> None:
-    topology = resolve(load.load(name), SEED)
+    topology = model(name, SEED)
     assert topology.lig is not None
 
     for endpoint in topology.endpoints:
@@ -137,14 +150,14 @@ def test_callers_reach_ibm_by_their_gateway_and_are_answered(name: str) -> None:
 
 
 def test_a_leak_past_the_tunnel_is_answered() -> None:
-    topology = resolve(load.load("vpn-nat"), SEED)
+    topology = model("vpn-nat", SEED)
 
     assert walk(topology, "hmc", topology.probe) == ["hmc", "firewall", "internet", "sdc"]
     assert walk(topology, "sdc", "198.51.100.2") == ["sdc", "internet", "firewall"]
 
 
 def test_ibm_reaches_each_pool_by_its_own_gateway_and_servers_by_the_core() -> None:
-    topology = resolve(load.load("vpn"), SEED)
+    topology = model("vpn", SEED)
     for server in servers(topology):
         routes = {r.destination: r for r in topology.node("sdc").routes}
         pool = ipaddress.ip_interface(f"{server.ppp.pool[0]}/27").network
@@ -157,7 +170,7 @@ def test_ibm_reaches_each_pool_by_its_own_gateway_and_servers_by_the_core() -> N
 
 @pytest.mark.parametrize("name", load.names())
 def test_the_internet_knows_no_private_network(name: str) -> None:
-    topology = resolve(load.load(name), SEED)
+    topology = model(name, SEED)
     private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
     for route in topology.node("internet").routes:
         assert route.destination != "default"
@@ -220,7 +233,7 @@ def test_a_host_on_a_link_without_ipv6_has_no_name_server_there() -> None:
 
 
 def rules(name: str) -> set[tuple[str, str, str, int, bool]]:
-    firewall = resolve(load.load(name), SEED).firewall
+    firewall = model(name, SEED).firewall
     assert firewall is not None
     return {(r.requirement, r.destination, r.protocol, r.port, r.both_ways) for r in firewall.rules}
 
@@ -282,7 +295,7 @@ def test_ppp_mtu(encapsulation: Encapsulation, nat: bool, least: int, most: int)
     ("name", "expected"), [("vpn", 1402), ("vpn-nat", 1394), ("vpn-dial", 1402)]
 )
 def test_a_topology_takes_the_mtu_that_always_fits(name: str, expected: int) -> None:
-    topology = resolve(load.load(name), SEED)
+    topology = model(name, SEED)
 
     assert {c.mtu for c in clients(topology)} == {expected}
     assert {s.mtu for s in servers(topology)} == {expected}
@@ -320,7 +333,7 @@ def test_secrets_depend_on_the_seed_and_nothing_else_does() -> None:
 
 
 def test_one_site_has_one_psk_and_each_agent_its_own_ppp_secret() -> None:
-    topology = resolve(load.load("vpn-two-hmcs"), SEED)
+    topology = model("vpn-two-hmcs", SEED)
     psks = {s.psk for c in connections(topology) for s in (c.client_side, c.gateway_side)}
     accounts = {c.account for c in clients(topology)}
 
@@ -331,7 +344,7 @@ def test_one_site_has_one_psk_and_each_agent_its_own_ppp_secret() -> None:
 
 
 def test_hidden_secrets_are_nowhere_in_the_text() -> None:
-    topology = resolve(load.load("vpn-nat"), SEED)
+    topology = model("vpn-nat", SEED)
     shown = codec.dump(topology)
 
     assert connections(topology)[0].client_side.psk.reveal() not in shown
@@ -509,7 +522,7 @@ def test_sessions_and_layout_reach_the_client() -> None:
 
 
 def test_esp_keys_are_renewed_around_every_30_minutes_and_live_longer() -> None:
-    connection = connections(resolve(load.load("vpn"), SEED))[0]
+    connection = connections(model("vpn", SEED))[0]
 
     assert (connection.rekey_min_s, connection.rekey_max_s) == (26 * 60, 34 * 60)  # P-06
     assert connection.esp_lifetime_s == 40 * 60
