@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.topology import load, resolve
 from lab.ways import faults
+from tests.models import model
 
 Plan = tuple[str, ...]
 
@@ -120,7 +120,7 @@ ELSEWHERE = (
 
 def faulty() -> dict[str, Plan]:
     """Every fault of the lab's own, each with one topology or more; the name is that of both."""
-    models = {name: resolve.resolve(load.load(name), b"plans") for name in FAULTY_TOPOLOGIES}
+    models = {name: model(name, b"plans") for name in FAULTY_TOPOLOGIES}
     found: dict[str, Plan] = {}
     for fault in faults.known():
         name = next(name for name in FAULTY_TOPOLOGIES if fault.applies(models[name]))

@@ -16,10 +16,11 @@ import pytest
 from lab.cli import COMMANDS, _parse, show
 from lab.inside.environment import command_environment
 from lab.topology.claims import claims
-from lab.topology.load import load, names, parse
+from lab.topology.load import names, parse
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 from lab.ways import faults
+from tests.models import model
 from tests.unit.test_house_style import FORBIDDEN, SOURCES, imported, parsed
 from tools import architecture
 
@@ -60,7 +61,7 @@ def _words(command: str) -> list[str]:
 
 @cache
 def _model(name: str) -> Topology:
-    return resolve(load(name), b"docs")
+    return model(name, b"docs")
 
 
 def _rows(page: str, first: str) -> list[list[str]]:

@@ -11,14 +11,13 @@ from lab.errors import PrerequisiteError
 from lab.machine import doctor
 from lab.machine.doctor import DoctorCheck
 from lab.run import machine_kernel
-from lab.topology.load import load
 from lab.topology.model import Topology
-from lab.topology.resolve import resolve
 from lab.topology.roles import Role
+from tests.models import model
 
 
 def topology(name: str) -> Topology:
-    return resolve(load(name), bytes(32))
+    return model(name, bytes(32))
 
 
 def lacking(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from lab import codec
 from lab.secret import Secret, find
-from lab.topology import load, resolve
+from lab.topology import load
 from lab.topology.model import Topology
+from tests.models import model
 
 TEXT = "open-sesame"
 
@@ -66,7 +67,7 @@ def test_it_is_found_by_type_and_its_place_is_told() -> None:
 @pytest.mark.parametrize("name", load.names())
 def test_nothing_of_a_model_that_depends_on_the_seed_is_anything_else(name: str) -> None:
     """What a run draws anew is a secret: whoever adds a password as a plain text is told here."""
-    one, other = (resolve.resolve(load.load(name), seed) for seed in (b"one", b"other"))
+    one, other = (model(name, seed) for seed in (b"one", b"other"))
     places = [place for place, _ in find(one, Secret)]
 
     assert codec.dump(one) == codec.dump(other)

@@ -16,10 +16,10 @@ from lab.topology.capability import WayOut
 from lab.topology.catalogue import Region, RowKind, Variant
 from lab.topology.family import Family
 from lab.topology.model import AllowRule, Topology, Way
-from lab.topology.resolve import resolve
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
 from lab.ways import stage
 from lab.ways.direct.resolve import PROBE_RULE
+from tests.models import model
 
 UPLOADS = "OUT-43"
 WAY_OUT = {"direct": WayOut.direct, "vpn": WayOut.vpn, "dial": WayOut.modem, "proxy": WayOut.proxy}
@@ -59,7 +59,7 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
 
     To an address that is the lab's own choice nobody is told to open anything.
     """
-    topology = resolve(load.load(name), b"tests")
+    topology = model(name, b"tests")
     profile = catalogue.profile(topology.profile)
     assert topology.firewall is not None
     called = Variant(next((e.variant for e in topology.errands if e.variant), "ssl"))
@@ -113,7 +113,7 @@ def _led_to(topology: Topology, rule: AllowRule) -> tuple[str, ...]:
 
 def test_the_labs_own_firewall_opens_ftps_as_it_is_explained() -> None:
     """OUT-43: the port that is listed, and the ports of data, which are the lab's choice."""
-    topology = resolve(load.load("upload"), b"tests")
+    topology = model("upload", b"tests")
     own = [rule for rule in rules_of(topology) if rule.requirement == UPLOADS]
     scope = Scope(profile=catalogue.profile(topology.profile), ways=(WayOut.direct,))
     listed = {n.destination for n in needs.needs(scope) if n.port == FTPS_PORT}
@@ -134,7 +134,7 @@ def test_the_labs_own_firewall_opens_ftps_as_it_is_explained() -> None:
 
 @pytest.mark.parametrize("name", ["service-internet", "service-aos"])
 def test_the_labs_own_firewall_opens_a_relay_as_remote_service_needs_it(name: str) -> None:
-    topology = resolve(load.load(name), b"tests")
+    topology = model(name, b"tests")
     assert topology.service is not None
     own = [r for r in rules_of(topology) if r.destination == topology.service.relay_address]
     wanted = found(topology.profile, needs.REMOTE_SERVICE)

@@ -19,12 +19,13 @@ from lab.topology import dot, draw, load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 from lab.topology.telephone import Outcome
+from tests.models import model
 
 SECRETIVE = b"the seed of secrets"
 
 
 def topology(name: str) -> Topology:
-    return resolve(load.load(name), SECRETIVE)
+    return model(name, SECRETIVE)
 
 
 def command(verb: str, *words: str) -> int:
@@ -320,7 +321,7 @@ def test_the_schema_has_the_closed_vocabularies(capsys: pytest.CaptureFixture[st
 
 def test_what_is_beside_the_tunnel_on_its_wire_is_not_drawn_inside() -> None:
     """Of ``failover``: callers by modem come to sdc over the wire that the gateways are on."""
-    its = resolve(load.load("failover"), SECRETIVE)
+    its = model("failover", SECRETIVE)
 
     assert dot.TUNNEL in edges(its)["segment dmz", "vpn1"]
     assert dot.TUNNEL not in edges(its)["segment dmz", "sdc"]

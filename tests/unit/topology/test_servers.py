@@ -13,6 +13,7 @@ from lab.topology.catalogue import RowKind
 from lab.topology.dns import AddressMove
 from lab.topology.resolve import resolve
 from lab.topology.servers import VERSIONS, KeyKind, ListedServer, Speaks
+from tests.models import model
 
 PROFILES = tuple(name for name in catalogue.names() if catalogue.profile(name).servers())
 """The slides of 2008 list no server."""
@@ -75,7 +76,7 @@ def test_what_a_profile_calls_disabled_has_no_server(profile: str) -> None:
 
 @pytest.mark.parametrize("name", load.names())
 def test_the_ways_lead_to_servers_and_sdc_has_their_addresses(name: str) -> None:
-    topology = resolve(load.load(name), b"seed")
+    topology = model(name, b"seed")
 
     there = {(server.address, server.port) for server in topology.servers}
     assert {(endpoint.address, endpoint.port) for endpoint in topology.endpoints} <= there

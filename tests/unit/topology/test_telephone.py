@@ -16,6 +16,7 @@ from lab.topology.resolve import resolve
 from lab.topology.telephone import Lig, ResultTable, Telephone
 from lab.topology.values import MODEM_RATES
 from lab.ways.dial.plan import Dialer, dialers
+from tests.models import model
 
 SEED = b"a seed for tests"
 AMERICAS = ("129.42.160.48", "129.42.160.49", "207.25.252.200", "207.25.252.204")
@@ -68,7 +69,7 @@ def borrowing(*changes: tuple[str, str]) -> Topology:
 
 @pytest.fixture
 def dial() -> Topology:
-    return resolve(load.load("dial"), SEED)
+    return model("dial", SEED)
 
 
 # -- lines -----------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ def test_the_options_of_the_path_arrive() -> None:
 
 
 def test_two_hmcs_have_two_user_ids_and_secrets() -> None:
-    topology = resolve(load.load("dial-two-hmcs"), SEED)
+    topology = model("dial-two-hmcs", SEED)
     accounts = [dialer.account for dialer in dialers(topology)]
 
     assert [a.user for a in accounts] == ["usibm.hmc01", "usibm.hmc02"]  # P-11
@@ -218,7 +219,7 @@ def test_an_hmc_without_a_modem_still_makes_a_topology() -> None:
 
 @pytest.mark.parametrize("name", load.names())
 def test_only_a_dial_path_is_dialled(name: str) -> None:
-    topology = resolve(load.load(name), SEED)
+    topology = model(name, SEED)
 
     assert bool(dialers(topology)) == any(way.kind == "dial" for way in topology.ways)
     assert {d.client for d in dialers(topology)} <= set(topology.agents)
@@ -251,7 +252,7 @@ def test_the_fence_has_the_servers_of_the_region_and_the_vpn_gateways(dial: Topo
 
 
 def test_a_user_id_may_have_the_list_of_another_region() -> None:
-    topology = resolve(load.load("dial-two-hmcs"), SEED)
+    topology = model("dial-two-hmcs", SEED)
 
     assert [d.region for d in dialers(topology)] == ["americas", "non-americas"]  # L-08, L-10
     first, second = lig(topology).lists
@@ -265,7 +266,7 @@ def test_a_user_id_may_have_the_list_of_another_region() -> None:
 
 
 def test_where_no_list_holds_every_endpoint_is_an_agents_own() -> None:
-    topology = resolve(load.load("vpn-two-hmcs"), SEED)
+    topology = model("vpn-two-hmcs", SEED)
 
     assert all(way.endpoints_of("hmc") == topology.endpoints for way in topology.ways_of("hmc"))
 
@@ -313,7 +314,7 @@ def test_the_firewall_opens_nothing_and_may_be_missing(dial: Topology) -> None:
 
 
 def test_a_pool_and_a_name_server_are_found_where_nobody_else_is() -> None:
-    topology = resolve(load.load("dial-two-hmcs"), SEED)
+    topology = model("dial-two-hmcs", SEED)
     subnets = [ipaddress.ip_network(segment.subnet) for segment in topology.segments]
     given = [lig(topology).ppp.local_ip, *lig(topology).ppp.pool, lig(topology).utility]
 

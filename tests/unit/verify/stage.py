@@ -9,9 +9,9 @@ from pathlib import Path
 from scapy.utils import PcapNgWriter, RawPcapNgWriter
 
 from lab.record.record import Record
-from lab.topology import load, resolve
 from lab.topology.model import Topology
 from lab.verify.premises import mac
+from tests.models import model
 
 START = 1_790_000_000.0
 SEED = b"stage"
@@ -20,7 +20,7 @@ SEED = b"stage"
 @cache
 def topology(name: str) -> Topology:
     """One of the lab's own topologies."""
-    return resolve.resolve(load.load(name), SEED)
+    return model(name, SEED)
 
 
 @dataclass
