@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -56,16 +56,36 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 def imports(tree: ast.Module) -> Iterator[str]:
     """What a module imports when it is loaded or run, without what only types need."""
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
+    for node in statements(tree, but=_needed_by_types):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        todo += ast.iter_child_nodes(node)
+
+
+def _needed_by_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def statements(
+    tree: ast.Module, *, but: Callable[[ast.AST], bool] = lambda _: False
+) -> Iterator[ast.AST]:
+    """Every statement of a module, however deep, and not the expressions, which are most of a tree.
+
+    ``but`` chooses those that are left out with whatever is below them.
+    """
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        if but(node):
+            continue
+        yield node
+        for name in _BLOCKS:
+            todo += getattr(node, name, ())
+
+
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""The fields that hold statements, or an ``except`` or a ``case`` with statements below it."""
 
 
 def edges() -> dict[str, set[str]]:

@@ -69,9 +69,9 @@ def parsed(path: Path) -> ast.Module:
 
 
 @cache
-def imported(tree: ast.AST) -> set[str]:
+def imported(tree: ast.Module) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in architecture.statements(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -126,10 +126,17 @@ def _explained(text: str, line: int) -> bool:
     return any("#" in near for near in text.splitlines()[line - 1 : line + 1])
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=_name)
-def test_words(path: Path) -> None:
-    text = path.read_bytes().decode(errors="replace")
-    assert not (found := FORBIDDEN.search(text)), found and found[0]
+IN_FOLDER = {
+    folder: [path for path in TEXTS if _name(path.parent) == folder]
+    for folder in sorted({_name(path.parent) for path in TEXTS})
+}
+
+
+@pytest.mark.parametrize("folder", IN_FOLDER)
+def test_words(folder: str) -> None:
+    texts = {path: path.read_bytes().decode(errors="replace") for path in IN_FOLDER[folder]}
+    found = {_name(path): FORBIDDEN.search(text) for path, text in texts.items()}
+    assert not (told := {name: each[0] for name, each in found.items() if each}), told
 
 
 def _run(*argv: str) -> subprocess.CompletedProcess[str]:
