@@ -39,6 +39,7 @@ from lab.ways.vpn.events import COMPLAINTS
 from lab.ways.vpn.plan import IpsecConnection
 from lab.wire import decode, esp, fragments, isakmp, l2tp, ppp
 from lab.wire.decode import Ends, Frame, Packet
+from lab.wire.esp import Opened, Sealed
 from lab.wire.ppp import PppFrame
 
 TESTED_LATER_S = 2.0
@@ -280,13 +281,15 @@ class Case(OnLines):
         found = [self.esp_on(segment) for segment in self.ipsec_wires]
         return list(merge(*found, key=lambda sighting: sighting.frame.time))
 
+    def open_esp(self, sealed: Sealed) -> Opened:
+        """What is in an ESP packet, by the keys of the run's SAs."""
+        return esp.open_sealed(sealed, self.keys)
+
     def esp_on(self, segment: str) -> list[EspSighting]:
         """ESP on any wire, but what tries the fence; each is decrypted once."""
         if segment not in self._esp:
             self._esp[segment] = [
-                EspSighting(
-                    frame, sealed, esp.open_sealed(sealed, self.keys), self.goes_to_ibm(packet)
-                )
+                EspSighting(frame, sealed, self.open_esp(sealed), self.goes_to_ibm(packet))
                 for frame, packet in self.packets(segment)
                 if (sealed := esp.sealed(packet)) and packet.is_intact and not self.is_trial(packet)
             ]

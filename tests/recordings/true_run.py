@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scapy.layers.inet import IP, TCP, UDP
@@ -47,6 +47,8 @@ class _Read:
     keys: dict[int, list[esp.Key]]
     sealed: dict[int, tuple[Frame, esp.Sealed | None]]
     """The ESP packets in frames, by the frame's ``id``."""
+    opened: dict[tuple[bytes, bool], esp.Opened] = field(default_factory=dict)
+    """What is in ESP packets by these keys: the same content is decrypted once for all copies."""
 
 
 class Recordings:
@@ -96,6 +98,16 @@ class _ReadCase(Case):
         self.all_carried = calls.joined(run.numbered_carried())
         self.events = run.events
         self.keys = run.keys
+        self._opened_before = run.opened
+
+    def open_esp(self, sealed: esp.Sealed) -> esp.Opened:
+        """As of any case, but that the same packet is opened once."""
+        if self._opened_before is None:
+            return super().open_esp(sealed)
+        content = sealed.data, sealed.in_udp
+        if content not in self._opened_before:
+            self._opened_before[content] = super().open_esp(sealed)
+        return self._opened_before[content]
 
 
 def _entries(record: Record, name: str) -> list[object]:
@@ -142,9 +154,15 @@ class TrueRun:
         self.carried = [*read.carried]
         self.events = [*read.events]
         self.keys = read.keys
+        self._read = read
         self._known = {**read.sealed}
 
     # -- judging ------------------------------------------------------------------------------
+
+    @property
+    def opened(self) -> dict[tuple[bytes, bool], esp.Opened] | None:
+        """ESP packets that were opened before; None if the keys are others than the recording's."""
+        return self._read.opened if self.keys is self._read.keys else None
 
     def case(self, topology: Topology | None = None) -> Case:
         return _ReadCase(self, topology or self.topology)
