@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,6 +20,7 @@ from lab.topology.model import Agent, Endpoint, Interface, NodePlan, Role, Topol
 from lab.topology.servers import ListedServer, Speaks, TlsPlan
 from lab.wait import wait_until
 from lab.ways.direct.plan import DirectPlan
+from tests.ports import free_port
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -109,12 +109,6 @@ def make_topology(*endpoints: Endpoint) -> Topology:
     )
 
 
-def free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
-
-
 class Site:
     """A run directory with its keys, and the server over it."""
 
@@ -123,7 +117,7 @@ class Site:
     ) -> None:
         self.run_dir = run_dir
         self.node = HostNode()
-        self.port = free_port(ADDRESSES[0])
+        self.port = free_port()
         self.topology = change(
             make_topology(
                 *(

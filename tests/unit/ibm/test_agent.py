@@ -22,7 +22,8 @@ from lab.agent import client, heartbeat
 from lab.agent.__main__ import main as agent_main
 from lab.ibm.server import Server
 from lab.record.cause import AgentCause
-from tests.unit.ibm.sites import ADDRESSES, Site, entries, free_port
+from tests.ports import free_port
+from tests.unit.ibm.sites import ADDRESSES, Site, entries
 
 SYSTEM = "7042-CR9*2112345"
 
@@ -81,7 +82,7 @@ def test_a_heartbeat_is_acknowledged_and_entered(site: Site, server: Server) -> 
 
 
 def test_json_tells_every_attempt(site: Site, server: Server) -> None:
-    refusing = f"https://127.0.0.4:{free_port('127.0.0.4')}"
+    refusing = f"https://127.0.0.4:{free_port()}"
 
     result = run_agent(
         "--json", "--system", SYSTEM,
@@ -160,7 +161,7 @@ def test_a_foreign_authority_is_refused_by_both_sides(
 
 
 def test_a_certificate_for_another_name_is_refused(site: Site) -> None:
-    port = free_port("127.0.0.5")
+    port = free_port()
     with misbehaving(site, lambda tls: None) as url:
         # The same certificate, reached at an address that it does not name.
         listener = socket.create_server(("127.0.0.5", port))

@@ -24,7 +24,8 @@ from lab.record.record import Transaction
 from lab.topology.errand_kinds import DOWNLOADS, ErrandKind
 from lab.topology.model import Topology
 from lab.topology.servers import BackEnd, Speaks
-from tests.unit.ibm.sites import ADDRESSES, HostNode, Site, entries, free_port, lab_threads, read
+from tests.ports import free_port
+from tests.unit.ibm.sites import ADDRESSES, HostNode, Site, entries, lab_threads, read
 from tests.unit.ibm.test_agent import run_agent
 
 SYSTEM = "7042-CR9*2112345"
@@ -95,7 +96,7 @@ def test_all_errands_of_a_site(site: Site, server: Server) -> None:
 def test_the_command_says_what_it_kept(site: Site, server: Server) -> None:
     result = run_agent(
         "--json", "--system", SYSTEM,
-        LAB_ERRANDS=f"enrolment={site.url()} problem=https://127.0.0.4:{free_port('127.0.0.4')}",
+        LAB_ERRANDS=f"enrolment={site.url()} problem=https://127.0.0.4:{free_port()}",
         LAB_CA_FILE=site.ca_file,
     )  # fmt: skip
 
@@ -150,9 +151,7 @@ def test_an_agent_enrols_before_it_downloads(site: Site, server: Server) -> None
 
 
 def test_an_agent_that_cannot_enrol_asks_for_no_fix(site: Site, server: Server) -> None:
-    errands = do(
-        site, f"enrolment=https://127.0.0.4:{free_port('127.0.0.4')}", f"fix={clear(site)}"
-    )
+    errands = do(site, f"enrolment=https://127.0.0.4:{free_port()}", f"fix={clear(site)}")
 
     assert done(errands) == {"enrolment": False, "fix": False}
     assert errands.attempts[-1].cause is AgentCause.not_enrolled
@@ -214,7 +213,7 @@ def test_a_server_does_its_own_errands_only(site: Site, server: Server) -> None:
 def test_everywhere_means_every_address(site: Site, server: Server) -> None:
     """F-12; and HTTP that is a backup stays one."""
     https, http = site.url(), clear(site)
-    nowhere = f"https://127.0.0.4:{free_port('127.0.0.4')}"
+    nowhere = f"https://127.0.0.4:{free_port()}"
 
     errands = do(
         site, f"inventory={https},{nowhere}", f"configuration={https},{http}", everywhere=True
@@ -277,7 +276,7 @@ def members(answer: Answer) -> dict[str, Any]:
 def test_the_front_end_hands_an_errand_on(behind: tuple[Site, BackEnd]) -> None:
     """OUT-37."""
     site, own = behind
-    port = free_port(FIRST)
+    port = free_port()
     desk, listed = desk_of(site, own, port), site.topology.servers[0]
     with back_end.serving(own, cast(Node, site.node), site.run_dir, port) as server:
         problem = desk.answer(ask("problem", b'{"system": "a"}'), listed, "SDC7")
@@ -298,7 +297,7 @@ def test_the_front_end_hands_an_errand_on(behind: tuple[Site, BackEnd]) -> None:
 
 def test_a_server_that_is_down_is_told_of(behind: tuple[Site, BackEnd]) -> None:
     site, own = behind
-    desk = desk_of(site, own, free_port(FIRST))
+    desk = desk_of(site, own, free_port())
 
     answer = desk.answer(ask("problem", b'{"system": "a"}'), site.topology.servers[0], "SDC7")
 
@@ -339,7 +338,7 @@ def test_a_server_that_makes_no_sense_is_told_of(
 
 def test_an_enrolment_that_was_not_done_gives_no_order(behind: tuple[Site, BackEnd]) -> None:
     site, own = behind
-    desk, listed = desk_of(site, own, free_port(FIRST)), site.topology.servers[0]
+    desk, listed = desk_of(site, own, free_port()), site.topology.servers[0]
 
     assert desk.answer(ask("enrolment", b'{"system": "a"}'), listed, "SDC7").status == 503
 

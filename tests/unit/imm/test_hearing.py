@@ -18,16 +18,12 @@ from lab.agent.settings import SettingsError
 from lab.agent.state import AgentState
 from lab.errors import PrerequisiteError
 from lab.wait import wait_until
+from tests.ports import free_port
 from tests.unit.agent.examples import settings
 from tests.unit.imm.module import PASSWORD, USER, ManagementModule, alert, listening
 
 DEADLINE_S = 60.0
 IMM = {"host": "127.0.0.1", "user": USER, "password": PASSWORD}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as there:
-        return int(there.getsockname()[1])
 
 
 class Ward:

@@ -22,7 +22,8 @@ from lab.relay.flow import client_context
 from lab.relay.forwarding import ConsoleEnd, RepresentativeEnd, SessionEnd, SessionOver
 from lab.relay.frames import Party, RelayFrame, RelayKind
 from lab.wait import wait_until
-from tests.unit.ibm.sites import HostNode, free_port
+from tests.ports import free_port
+from tests.unit.ibm.sites import HostNode
 
 ADDRESS = f"127.5.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250 + 1}"
 """Of this process alone: tests beside it find free ports, too."""
@@ -37,7 +38,7 @@ class RelaySite:
         self.keys = run_dir / "keys"
         self.keys.mkdir()
         self.events: list[Event] = []
-        self.ports = tuple(free_port(ADDRESS) for _ in range(ports))
+        self.ports = tuple(free_port() for _ in range(ports))
         self.authority = trustme.CA()
         self.authority.cert_pem.write_to_path(self.keys / "ca.pem")
         self.certify(NAME)
