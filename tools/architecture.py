@@ -25,6 +25,7 @@ INSIDE = (
     "fence_trials",
     "ground",
     "own_client",
+    "ringing",
 )
 PLAIN = ("plan", "events")
 STAGES = {

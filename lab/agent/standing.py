@@ -30,9 +30,10 @@ from lab.agent.problems import QUEUED
 from lab.agent.reports import EXTENDED, HEARTBEAT, INVENTORY, PERFORMANCE, PROBLEM, Reports
 from lab.agent.settings import Monitored, SettingsError
 from lab.agent.state import SERVICE, AgentState
+from lab.agent.wanted_test import WantedTests
 from lab.errors import LabError, UsageError
 
-CONFIGURATION, ACCESS_KEY, FIX = "configuration", "access-key", "fix"
+CONFIGURATION, ACCESS_KEY, FIX, TEST = "configuration", "access-key", "fix", "test"
 _ASKED = (CONFIGURATION, ACCESS_KEY)
 """Regular tasks that queue nothing: IBM's side gives something."""
 _SETTINGS, _RESTART = "settings", "settings-restart"
@@ -77,6 +78,7 @@ class Standing:
         self._courier = courier
         self._counted = counted
         self._fixes = Fixes(state)
+        self._tests = WantedTests(state)
         settings = state.settings
         self._begin()
         self._events = HardwareEvents(settings.events, state.folder) if settings.events else None
@@ -173,6 +175,8 @@ class Standing:
         for task in self._calendar.due():
             if task not in _ASKED and (again or task not in self._failed):
                 self._attempt(task, self._collect, task)
+        if self._tests.wanted and (again or TEST not in self._failed):
+            self._attempt(TEST, self._test)
         waiting = len(self._state.spool)
         go = self._to_ask() or (waiting and (again or waiting > before))
         if go and not self._attempt("sending", self._go):
@@ -233,22 +237,32 @@ class Standing:
 
     def _go(self) -> None:
         """Send, and ask for what is due."""
-        with self._courier.trip() as trip:
-            self._interruptible = True
-            try:
-                if self._ended:
-                    raise _Stop
-                if trip.send().acknowledged:
-                    self._pauses.ibm_reached(self._counted())
-                for task in self._to_ask():
-                    error = self._try(task, self._ask, task, trip)
-                    if error is None:
-                        self._pauses.end(task)
-                    else:
-                        reached = isinstance(error, NotGiven) and error.reached
-                        self._pauses.begin(task, self._counted(), reached=reached)
-            finally:
-                self._interruptible = False
+        with self._courier.trip() as trip, self._interruption():
+            if trip.send().acknowledged:
+                self._pauses.ibm_reached(self._counted())
+            for task in self._to_ask():
+                error = self._try(task, self._ask, task, trip)
+                if error is None:
+                    self._pauses.end(task)
+                else:
+                    reached = isinstance(error, NotGiven) and error.reached
+                    self._pauses.begin(task, self._counted(), reached=reached)
+
+    def _test(self) -> None:
+        """On a trip of its own: no way has been passed over yet."""
+        with self._courier.trip() as trip, self._interruption():
+            self._tests.run(trip.roads)
+
+    @contextlib.contextmanager
+    def _interruption(self) -> Iterator[None]:
+        """A signal may end what is done here."""
+        self._interruptible = True
+        try:
+            if self._ended:
+                raise _Stop
+            yield
+        finally:
+            self._interruptible = False
 
     def _ask(self, task: str, trip: Trip) -> None:
         settings = self._state.settings
@@ -275,6 +289,9 @@ class Standing:
         if known is not None and known.get("state") != QUEUED:
             return  # It was sent, and the program ended before it could note that the line is done.
         try:
+            if event.get("kind") == TEST:  # No reason of the papers': nothing is told to IBM.
+                self._tests.want(str(event.get("result", "")))
+                return
             machine = self._machine(str(event.get("machine", "")))
             reason = reason_for(state.settings.generation, str(event.get("reason", PROBLEM)))
             if reason.kind == PROBLEM:

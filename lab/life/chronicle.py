@@ -14,6 +14,9 @@ ANONYMOUS = frozenset({"enrolment", "reset", "configuration", "fix", "openapi", 
 """The receiver's operations that need no ID and no password."""
 HTTP_PORT, HTTPS_PORT = 80, 443
 DAY_S = 86400.0
+IBM = "IBM"
+TEST_S = 3600.0
+"""Within this time of the wish an agent tests its connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,8 @@ class Enrolled:
     since: float
     """Since when that is in use."""
     key_expires: float = 0.0
+    ibm_ids: tuple[str, ...] = ()
+    """Who may see the machine's data there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +142,47 @@ class ClearRequest:
     """Whether it carries an ID and a password."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathResult:
+    """What a test of connections says of one path, by the agent's own words."""
+
+    way: str
+    server: str
+    address: str
+    """Empty: the server was asked by its name alone."""
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionTest:
+    """A test of connections that somebody wanted (E-13)."""
+
+    time: float
+    addresses: tuple[str, ...]
+    """Of all servers that the configuration names."""
+    told: bool = False
+    """Whether the agent wrote a result that can be read."""
+    results: tuple[PathResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageVisit:
+    """What an administrator's browser saw of the agent's pages; as in ``PagesSeen``."""
+
+    time: float
+    reached: bool = True
+    default_open: bool = False
+    clear_status: int = 0
+    tls: str = ""
+    asks: bool = False
+    open_to_all: bool = False
+    guessed: bool = False
+    let_in: bool = False
+    asked_at_guess: int = 0
+    asked_at_log_in: int = 0
+    detail: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Chronicle:
     """All of a life."""
@@ -149,8 +195,21 @@ class Chronicle:
     """Whether it is the lab's own agent."""
     began: float
     ended: float
+    vendor: str = IBM
+    """Of the system."""
+    hmc_managed: bool = False
+    """Whether the system is a partition that an HMC manages."""
+    web_port: int = 0
+    """Where the agent is to serve pages; 0: it is not to."""
+    visits: list[PageVisit] = field(default_factory=list)
+    ibm_ids: list[str] = field(default_factory=list)
+    """The IBM IDs that the agent was told of."""
     ways: int = 1
     """How many ways home the agent has."""
+    direct: list[str] = field(default_factory=list)
+    """The names of those that are the agent's own way over the Internet."""
+    stand_ins: list[str] = field(default_factory=list)
+    """The addresses of the servers for registration and bulk data, of which one is enough (F-13)."""
     places: list[str] = field(default_factory=list)
     """The addresses of all of IBM's servers with TLS."""
     happenings: list[Happening] = field(default_factory=list)
@@ -174,6 +233,9 @@ class Chronicle:
     """Messages and files in which IBM has what is the customer's."""
     calls: list[WireCall] = field(default_factory=list)
     clear: list[ClearRequest] = field(default_factory=list)
+    sent: int = 0
+    """Packets of the agent's host that went beyond its own network, or to a proxy."""
+    tests: list[ConnectionTest] = field(default_factory=list)
     inbound: list[float] = field(default_factory=list)
     """When somebody tried to open a connection to the agent's host."""
 
@@ -205,6 +267,17 @@ class Chronicle:
     def enrolled(self) -> float:
         """When the machine was enrolled first; 0: never."""
         return min((each.time for each in self.of("enrolment") if each.served), default=0.0)
+
+    @property
+    def idle(self) -> str:
+        """Why nothing is expected of an agent; empty if something is."""
+        if self.vendor != IBM:
+            return f"the system is of {self.vendor}, and reports nothing"
+        return "an HMC manages the system, and reports for it" if self.hmc_managed else ""
+
+    def tested_at(self, moment: float) -> bool:
+        """Whether a call may be one of a test: those go by every way, and to every server."""
+        return any(each.time <= moment <= each.time + TEST_S for each in self.tests)
 
     @property
     def dark(self) -> list[tuple[float, float]]:

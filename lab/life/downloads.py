@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from lab.life.chronicle import HTTP_PORT, Chronicle
+from lab.life.chronicle import HTTP_PORT, Chronicle, WireCall
 from lab.names import count
 from lab.verify.finding import Check, Finding
 
 CONFIGURATION, FIX = "/service/configuration", "/service/fixes/"
 FETCHING = ("GET", "HEAD")
 SOON_S = 3600.0
+ASKED_S = 60.0
+"""On a connection something is asked for within this time."""
 
 
 def check_out_32(life: Chronicle) -> Finding:
@@ -22,6 +24,7 @@ def check_out_32(life: Chronicle) -> Finding:
     spared = {(each.address, round(each.time)) for each in fixes}
     tries = [c for c in life.calls if c.port == HTTP_PORT]
     tries = [c for c in tries if not _of_fix(spared, c.address, c.time)]
+    tries = [c for c in tries if not (life.tested_at(c.time) and not _asked(life, c))]
     failed = [c.time for c in life.calls if c.port != HTTP_PORT and not c.answered]
     broken = [e.time for e in life.of("configuration") if e.encrypted and not e.served]
     causeless = [c for c in tries if not any(0 <= c.time - t <= SOON_S for t in (*failed, *broken))]
@@ -44,10 +47,23 @@ def check_out_33(life: Chronicle) -> Finding:
 
 
 def check_r_05(life: Chronicle) -> Finding:
-    """While HTTPS is closed, the configuration comes by HTTP."""
+    """While HTTPS is closed, the configuration comes by HTTP. An agent may do without that."""
     check = Check("R-05", "the configuration comes by HTTP while HTTPS is closed")
     got = [e for e in life.of("configuration") if e.served and not e.encrypted]
     closed = [e for e in got if any(o.at(e.time) for o in life.outages("port", "server"))]
+    for outage in life.outages("port"):
+        tries = [
+            call
+            for call in life.calls
+            if call.port == HTTP_PORT and call.answered and outage.at(call.time)
+            if not life.tested_at(call.time) or _asked(life, call)
+        ]
+        came = [e for e in life.of("configuration", "fix") if e.served and outage.at(e.time)]
+        lost = [c for c in tries if not any(_is_of(e.address, e.time, c) for e in came)]
+        check.want(
+            not lost,
+            f"{count(len(lost), 'call')} by HTTP answered while HTTPS was closed, and nothing came of it",
+        )
     if not list(life.outages("port")):
         return check.not_tested("HTTPS was never closed")
     if not closed:
@@ -105,6 +121,15 @@ def _forbid_uploads(check: Check, life: Chronicle) -> None:
     check.want(not bodies, f"{count(len(bodies), 'request')} with data by HTTP in clear")
     refused = [e for e in life.asked if e.port == HTTP_PORT and e.method not in ("", *FETCHING)]
     check.want(not refused, f"{count(len(refused), 'request')} with data at port 80")
+
+
+def _asked(life: Chronicle, call: WireCall) -> bool:
+    """Whether anything was asked in clear on a connection; a test of connections asks for nothing."""
+    return any(_is_of(each.address, each.time, call) for each in life.clear)
+
+
+def _is_of(address: str, moment: float, call: WireCall) -> bool:
+    return address == call.address and 0 <= moment - call.time <= ASKED_S
 
 
 def _of_fix(spared: set[tuple[str, int]], address: str, moment: float) -> bool:

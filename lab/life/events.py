@@ -12,6 +12,12 @@ class LifeBegun(Event, topic="life", tells="{source}: {program} begins a life of
     own: bool
     """Whether it is the lab's own agent."""
     lasts_s: float
+    vendor: str = ""
+    """Of the system."""
+    hmc_managed: bool = False
+    web_port: int = 0
+    ibm_ids: tuple[str, ...] = ()
+    """Those that the agent was told of."""
 
 
 class LifeHappened(Event, topic="life", tells="{source}: {deed} {subject}"):
@@ -24,7 +30,7 @@ class LifeHappened(Event, topic="life", tells="{source}: {deed} {subject}"):
     until: float = 0.0
     """On the lab's clock, of what passes; 0: nothing does."""
     addresses: tuple[str, ...] = ()
-    """The addresses of IBM's that are out of service, or that an errand has left."""
+    """The addresses of IBM's that are out of service, that an errand has left, or that a test is to ask."""
     urls: tuple[str, ...] = ()
     """Of a move: where the errand is done from now on."""
     errand: str = ""
@@ -46,6 +52,32 @@ class ProblemCame(Event, topic="life", tells="{source} has {number}: {text}"):
     text: str
 
 
+class PagesSeen(Event, topic="life", tells="{source}: an administrator looks at port {port}"):
+    """What an administrator's browser saw of the agent's pages; never a password."""
+
+    port: int
+    reached: bool
+    """Whether anybody listens there."""
+    default_open: bool
+    """Whether port 5024 is open, where another one was chosen."""
+    clear_status: int
+    """Of the answer to a request without TLS; 0: none in HTTP."""
+    tls: str
+    asks: bool
+    """Whether the first page asks for a log-in."""
+    open_to_all: bool
+    """Whether it shows something to anybody."""
+    guessed: bool
+    """Whether a wrong password let the browser in."""
+    let_in: bool
+    """Whether the right one did."""
+    asked_at_guess: int
+    """How often PAM was asked meanwhile."""
+    asked_at_log_in: int
+    detail: str
+    """What kept the browser from a log-in."""
+
+
 class AgentStarted(Event, topic="life", tells="{source}: the agent is started"):
     """The agent's program is started, or once again."""
 
@@ -64,4 +96,13 @@ class LifeEnded(Event, topic="life", tells="{source}: the life is over"):
     """The script is at its end, and the agent is told to end."""
 
 
-KINDS = (LifeBegun, LifeHappened, LifePassed, ProblemCame, AgentStarted, AgentEnded, LifeEnded)
+KINDS = (
+    LifeBegun,
+    LifeHappened,
+    LifePassed,
+    ProblemCame,
+    PagesSeen,
+    AgentStarted,
+    AgentEnded,
+    LifeEnded,
+)

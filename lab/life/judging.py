@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lab.life import contents, delivery, downloads, identity, notices, routine
+from lab.life import (
+    connections,
+    contents,
+    delivery,
+    downloads,
+    identity,
+    notices,
+    pages,
+    routine,
+    system,
+)
 from lab.life.chronicle import Chronicle
 from lab.verify.finding import Finding
 
 LifeCheck = Callable[[Chronicle], Finding]
 CHECKS: Mapping[str, LifeCheck] = {
+    "E-01": pages.check_e_01,
+    "E-02": pages.check_e_02,
+    "E-03": pages.check_e_03,
     "E-05": notices.check_e_05,
     "E-06": identity.check_e_06,
     "E-07": identity.check_e_07,
@@ -21,8 +34,12 @@ CHECKS: Mapping[str, LifeCheck] = {
     "E-10": identity.check_e_10,
     "E-11": contents.check_e_11,
     "E-12": routine.check_e_12,
+    "E-13": connections.check_e_13,
     "E-14": routine.check_e_14,
     "E-15": routine.check_e_15,
+    "E-16": system.check_e_16,
+    "E-17": system.check_e_17,
+    "E-18": system.check_e_18,
     "E-19": routine.check_e_19,
     "E-20": routine.check_e_20,
     "E-21": routine.check_e_21,
@@ -37,6 +54,8 @@ CHECKS: Mapping[str, LifeCheck] = {
     "OUT-41": downloads.check_out_41,
     "OUT-42": downloads.check_out_42,
     "OUT-45": downloads.check_out_45,
+    "F-12": connections.check_f_12,
+    "F-13": connections.check_f_13,
     "R-02": delivery.check_r_02,
     "R-04": routine.check_r_04,
     "R-05": downloads.check_r_05,

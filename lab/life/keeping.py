@@ -44,7 +44,12 @@ def run(lab: RunningLab, node: str, command: str, cwd: str) -> int:
     environment = {
         **os.environ,
         **own_agent.environment(
-            lab.topology, node, os.fspath(lab.run_dir), servers, lab.environment(node)
+            lab.topology,
+            node,
+            os.fspath(lab.run_dir),
+            servers,
+            lab.environment(node),
+            script.system,
         ),
     }
     there = lab.node(node)
@@ -55,16 +60,17 @@ def run(lab: RunningLab, node: str, command: str, cwd: str) -> int:
             environment |= faked_clock()
         if command:
             argv: tuple[str, ...] = ("/bin/sh", "-c", f"cd {shlex.quote(cwd)} && {command}")
+            called = argv
         else:
-            argv = own_agent.argv()
+            argv, called = own_agent.argv(), own_agent.inventory_argv()
             environment["PYTHONPATH"] = ":".join(sys.path)
-            text = own_agent.settings(lab.topology, node, lab.run_dir, servers)
+            text = own_agent.settings(lab.topology, node, lab.run_dir, servers, script.system)
             there.write(own_agent.SETTINGS, text)
         program = AgentProgram(lab, node, argv, environment)
-        world = World(lab, node, script, program, machine)
+        world = World(lab, node, script, program, machine, called)
         with way_desk.opened(lab, lab.topology.agents) as desk:
             _live(lab, node, script, world, program, desk, dozers, own=not command)
-        _collect(lab, node)
+        _collect(lab, node, machine)
     lab.check()
     return 0
 
@@ -82,10 +88,20 @@ def _live(
 ) -> None:
     world.begin()
     name = "the lab's own agent" if own else "the user's agent"
-    begun = LifeBegun(source=node, program=name, own=own, lasts_s=script.lasts_s)
+    begun = LifeBegun(
+        source=node,
+        program=name,
+        own=own,
+        lasts_s=script.lasts_s,
+        vendor=script.system.vendor,
+        hmc_managed=script.system.hmc_managed,
+        web_port=script.system.web_port,
+        ibm_ids=script.system.ibm_ids,
+    )
     lab.story.tell(begun)
     turn = _Turn(program, world, desk, dozers)
-    program.start()
+    if not script.system.hmc_managed:  # There the HMC calls the agent.
+        program.start()
     try:
         for event in script.events:
             turn.until(begun.time + event.at_s)
@@ -150,8 +166,10 @@ def faked_clock() -> Mapping[str, str]:
     }
 
 
-def _collect(lab: RunningLab, node: str) -> None:
-    """Keep what the agent wrote of itself: no password is in the ledger."""
+def _collect(lab: RunningLab, node: str, machine: Hardware) -> None:
+    """Keep what the agent wrote of itself, and of its tests: no password is in the ledger."""
+    for name, text in machine.results().items():
+        (lab.run_dir / "logs" / node / f"test-{name}").write_text(text)
 
     def read() -> str:
         with contextlib.suppress(OSError):

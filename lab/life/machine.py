@@ -1,7 +1,8 @@
 """The machine that an agent looks after: its identity, its files, and the FIFO by which the hardware tells.
 
 A line of the FIFO is JSON: ``{"kind": "problem", "reference_code", "severity", "text", "occurred"}``, or,
-when fixes are wanted, ``{"kind": "fix", "reason": "fix", "occurred"}``.
+when fixes are wanted, ``{"kind": "fix", "reason": "fix", "occurred"}``, or, when the connections are to be
+tested, ``{"kind": "test", "reason": "test", "result", "occurred"}`` with the file that is to have the result.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 from lab.linux.nodes import Node
 
@@ -29,6 +31,8 @@ CANARY = "the customer's ledger, page 4711"
 """In a file that is the customer's: it must never come to IBM (E-11)."""
 CUSTOMERS = "customers.txt"
 SEVERITY = 2
+RESULTS = f"{FOLDER}/tests"
+"""The folder for results of tests: ``1.json``, ``2.json``."""
 MARK = "life problem"
 """How the text of each problem begins, so that it is known again at IBM's side."""
 
@@ -40,6 +44,7 @@ class Hardware:
         self._node = node
         self._fifo = -1
         self._told = 0
+        self._tests = 0
 
     def __enter__(self) -> Hardware:
         self._node.furnish()
@@ -47,6 +52,7 @@ class Hardware:
         for command, printed in PRINTED.items():
             self._node.write(f"{FILES}/{command}", f"{printed}\n", 0o644)
         self._node.write(f"{FILES}/{CUSTOMERS}", f"{CANARY}\n", 0o644)
+        self._node.call(os.makedirs, RESULTS, exist_ok=True)
         self._node.call(os.mkfifo, EVENTS, 0o666)
         # For reading, too: so it never blocks, and a reader that starts again finds no end.
         flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
@@ -78,6 +84,23 @@ class Hardware:
     def want_fixes(self) -> None:
         """Somebody at the machine wants IBM's fixes. Raises as ``fail``."""
         self._say({"kind": "fix", "reason": "fix", "occurred": time.time()})
+
+    def want_test(self) -> str:
+        """Somebody has the agent test its connections; the name of the file for the result."""
+        self._tests += 1
+        name = f"{self._tests}.json"
+        path = f"{RESULTS}/{name}"
+        self._say({"kind": "test", "reason": "test", "result": path, "occurred": time.time()})
+        return name
+
+    def results(self) -> dict[str, str]:
+        """What the agent wrote of its tests, by the name of the file."""
+
+        def read() -> dict[str, str]:
+            found = (path for path in Path(RESULTS).glob("*.json") if path.is_file())
+            return {path.name: path.read_text(errors="replace") for path in found}
+
+        return self._node.call(read)
 
     def _say(self, line: dict[str, object]) -> None:
         os.write(self._fifo, json.dumps(line).encode() + b"\n")

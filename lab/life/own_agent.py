@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab.life import machine
+from lab.life.script import LifeSystem
 from lab.paths import CA_FILE
 from lab.topology.management import NOTICES_PORT, ModulePlan
 from lab.topology.model import Topology, Way
@@ -26,17 +27,27 @@ def argv() -> tuple[str, ...]:
     return (sys.executable, "-m", "lab.agent", "serve", "--activate", "--settings", SETTINGS)
 
 
+def inventory_argv() -> tuple[str, ...]:
+    """The lab's own agent, as an HMC calls it for the inventory of a partition."""
+    return (sys.executable, "-m", "lab.agent", "inventory", "--settings", SETTINGS)
+
+
 def settings(
-    topology: Topology, agent: str, run_dir: Path, servers: Mapping[str, Iterable[str]]
+    topology: Topology,
+    agent: str,
+    run_dir: Path,
+    servers: Mapping[str, Iterable[str]],
+    system: LifeSystem,
 ) -> str:
     """The settings file of the lab's own agent (TOML)."""
     lines = [
         f"state = {_text(STATE)}",
-        'vendor = "IBM"',
+        f"vendor = {_text(system.vendor)}",
         f"generation = {_text(topology.profile)}",
         f"ca_file = {_text(run_dir / CA_FILE)}",
         f"configuration_key = {_text(run_dir / CONFIGURATION_KEY)}",
-        "ibm_ids = []",
+        f"ibm_ids = {json.dumps(list(system.ibm_ids))}",
+        f"hmc_managed = {json.dumps(system.hmc_managed)}",
         f"events = {_text(machine.EVENTS)}",
         f"machine_files = {_text(machine.FILES)}",
         "",
@@ -50,6 +61,8 @@ def settings(
             lines += _module(module, run_dir)
     for way in topology.ways_of(agent):
         lines += _way(topology, way)
+    if system.web_port:
+        lines += ["", "[web]", f"port = {system.web_port}"]
     lines += ["", "[servers]"]
     lines += [
         f"{errand} = [{', '.join(_text(url) for url in urls)}]" for errand, urls in servers.items()
@@ -102,6 +115,7 @@ def environment(
     run_dir: str,
     servers: Mapping[str, Iterable[str]],
     told: Mapping[str, str],
+    system: LifeSystem,
 ) -> dict[str, str]:
     """What any agent is told: as a command of ``lab run``, the machine and its events besides."""
     proxies = [
@@ -115,7 +129,10 @@ def environment(
         "LAB_EVENTS": machine.EVENTS,
         "LAB_MACHINE_FILES": machine.FILES,
         "LAB_MACHINE": f"{machine.TYPE}-{machine.MODEL}/{machine.SERIAL}",
+        "LAB_VENDOR": system.vendor,
+        "LAB_IBM_IDS": ",".join(system.ibm_ids),
         "LAB_STATE_DIR": STATE,
+        **({"LAB_WEB_PORT": str(system.web_port)} if system.web_port else {}),
         "LAB_CONFIGURATION_KEY": os.path.join(run_dir, CONFIGURATION_KEY),  # noqa: PTH118
         "LAB_SERVICES": json.dumps({errand: [*urls] for errand, urls in servers.items()}),
         **({"LAB_PROXIES": ",".join(proxies)} if proxies else {}),

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from lab.inside.running import RunningLab
 from lab.life.events import AgentEnded, AgentStarted
@@ -15,6 +16,7 @@ from lab.linux import process
 from lab.linux.process import Popen, how_ended
 
 LOG = "agent.log"
+INVOKED = "LAB_INVOKED"
 END_S = 60.0
 """On the lab's clock, for an agent that is told to end."""
 AGAIN_S = 60.0
@@ -33,6 +35,7 @@ class AgentProgram:
         self._node = node
         self._argv = argv
         self._environment = dict(environment)
+        self._called: list[Popen[bytes]] = []
         self._popen: Popen[bytes] | None = None
         self._pidfd = -1
         self._wanted = False
@@ -48,14 +51,20 @@ class AgentProgram:
     def start(self) -> None:
         """Start it; the log is ``logs/<node>/agent.log``. Raises LabError if there is no such program."""
         self.due = None
-        log = self._lab.run_dir / "logs" / self._node / LOG
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        with self._log() as output:
             node = self._lab.node(self._node)
             popen = node.start(self._argv, self._environment, stdout=output, stderr=output)
         self._popen, self._wanted = popen, False
         self._pidfd = os.pidfd_open(popen.pid)
         self._lab.story.tell(AgentStarted(source=self._node, pid=popen.pid))
+
+    def call(self, argv: Sequence[str], reason: str) -> None:
+        """Start it once more beside whatever runs, for one thing: ``LAB_INVOKED`` says for what."""
+        self._called = [each for each in self._called if each.poll() is None]
+        environment = {**self._environment, INVOKED: reason}
+        with self._log() as output:
+            node = self._lab.node(self._node)
+            self._called.append(node.start(argv, environment, stdout=output, stderr=output))
 
     def kill(self, again_s: float) -> None:
         """SIGKILL, for it and what it has started; it is started again after a while."""
@@ -75,6 +84,10 @@ class AgentProgram:
     def stop(self) -> None:
         """Tell it to end, and see to that."""
         self.due = None
+        for called in self._called:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(called.pid, signal.SIGKILL)
+            called.wait()
         if self._popen is None:
             return
         self._wanted = True
@@ -83,6 +96,11 @@ class AgentProgram:
             self._popen.wait(END_S)
         self._signal(signal.SIGKILL)
         self._reap()
+
+    def _log(self) -> IO[bytes]:
+        log = self._lab.run_dir / "logs" / self._node / LOG
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
 
     def tail(self) -> str:
         """The last lines of the log."""

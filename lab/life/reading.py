@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from lab.ibm.receiver.desk import STORE_FILE
 from lab.ibm.receiver.reports import pmh
 from lab.imm import events as imm
+from lab.life import wires
 from lab.life.chronicle import (
-    HTTP_PORT,
     SERVICE,
     Chronicle,
-    ClearRequest,
+    ConnectionTest,
     Enrolled,
     Happening,
+    PageVisit,
+    PathResult,
     ReceiverRequest,
     Removal,
     StoredMessage,
-    WireCall,
 )
-from lab.life.events import KINDS, AgentEnded, LifeBegun, LifeEnded, LifeHappened, ProblemCame
+from lab.life.events import (
+    KINDS,
+    AgentEnded,
+    LifeBegun,
+    LifeEnded,
+    LifeHappened,
+    PagesSeen,
+    ProblemCame,
+)
 from lab.life.machine import CANARY, OUTPUTS, PRINTED
 from lab.life.script import Deed
 from lab.record import story
@@ -33,13 +42,7 @@ from lab.record.record import Record, Transaction
 from lab.topology.model import Topology
 from lab.topology.roles import Role
 from lab.topology.servers import Speaks
-from lab.wire import decode
-from lab.wire.decode import TCP, Packet
-
-_REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\S+) HTTP/1\.[01]\r\n", re.ASCII)
-_LENGTH = re.compile(rb"^content-length: *([0-9]+)", re.IGNORECASE | re.MULTILINE)
-_LOG_IN = re.compile(rb"^authorization:", re.IGNORECASE | re.MULTILINE)
-_SYN_ACK, _ACK = 0x12, 0x10
+from lab.ways.direct.plan import DirectPlan
 
 
 def read(topology: Topology, record: Record, run_dir: Path, script: str) -> Chronicle | None:
@@ -57,16 +60,23 @@ def read(topology: Topology, record: Record, run_dir: Path, script: str) -> Chro
         own=begun.own,
         began=begun.time,
         ended=ended,
+        vendor=begun.vendor,
+        hmc_managed=begun.hmc_managed,
+        web_port=begun.web_port,
+        ibm_ids=[*begun.ibm_ids],
         ways=len(topology.ways_of(begun.source)),
+        direct=[way.name for way in _direct(topology, begun.source)],
+        stand_ins=_stand_ins(topology, begun.source),
         places=sorted({s.address for s in topology.servers if s.speaks is Speaks.https}),
         asked=[_asked(entry) for entry in record.ledger],
     )
     _take_events(found, events)
     _take_notices(found, topology, events)
     (sdc,) = topology.with_role(Role.sdc)
+    _take_tests(found, run_dir / "logs" / begun.source)
     texts = {each.number: each.text for each in events if isinstance(each, ProblemCame)}
     _take_store(found, run_dir / "logs" / sdc.name / STORE_FILE, texts)
-    _take_wire(found, topology, begun.source, run_dir)
+    wires.read(found, topology, begun.source, run_dir)
     return found
 
 
@@ -87,6 +97,8 @@ def _take_events(found: Chronicle, events: list[Event]) -> None:
             found.happenings.append(happening)
             if event.deed in (Deed.problem, Deed.imm):
                 found.told.append(event.subject)
+        elif isinstance(event, PagesSeen):
+            found.visits.append(_visit(event))
         elif isinstance(event, AgentEnded) and not event.wanted:
             found.ends.append(event.how)
 
@@ -102,6 +114,46 @@ def _take_notices(found: Chronicle, topology: Topology, events: list[Event]) -> 
             texts[event.identifier] = event.text
         elif isinstance(event, imm.NoticeSent) and event.address in hosts and not event.problem:
             found.noticed.append(texts[event.identifier])
+
+
+def _visit(event: PagesSeen) -> PageVisit:
+    shared = {each.name: getattr(event, each.name) for each in fields(PageVisit)}
+    return PageVisit(**shared)
+
+
+def _direct(topology: Topology, agent: str) -> list[DirectPlan]:
+    return [way for way in topology.ways_of(agent) if isinstance(way, DirectPlan)]
+
+
+def _stand_ins(topology: Topology, agent: str) -> list[str]:
+    """Where registration and bulk data may be taken: one address is enough (F-13)."""
+    groups = (group for way in _direct(topology, agent) for group in way.stand_ins)
+    return sorted({e.address for g in groups if g.requirement == "F-13" for e in g.endpoints})
+
+
+def _take_tests(found: Chronicle, folder: Path) -> None:
+    """What the agent wrote of each test; a file that makes no sense tells nothing."""
+    for each in found.having(Deed.test):
+        told = folder / f"test-{each.subject}"
+        results = None
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            results = tuple(
+                PathResult(
+                    way=str(one["way"]),
+                    server=str(one.get("server", "")),
+                    address=str(one.get("address", "")),
+                    reached=one["reached"] is True,
+                )
+                for one in json.loads(told.read_text())
+            )
+        found.tests.append(
+            ConnectionTest(
+                time=each.time,
+                addresses=each.addresses,
+                told=results is not None,
+                results=results or (),
+            )
+        )
 
 
 def _asked(entry: Transaction) -> ReceiverRequest:
@@ -158,6 +210,7 @@ def _take_store(found: Chronicle, path: Path, texts: Mapping[str, str]) -> None:
                     number=row["number"],
                     since=row["since"],
                     key_expires=row["key_expires"],
+                    ibm_ids=tuple(json.loads(row["ibm_ids"])),
                 )
             )
         for row in store.execute("SELECT * FROM removals ORDER BY n"):
@@ -187,94 +240,3 @@ def _take_uploads(found: Chronicle, store: sqlite3.Connection) -> None:
         )
         if CANARY.encode() in b"".join(part["content"] for part in parts):
             found.leaks.append(row["name"])
-
-
-def _take_wire(found: Chronicle, topology: Topology, agent: str, run_dir: Path) -> None:
-    """Which connections the agent's host opened, what it said in clear, and who called it."""
-    uplink = topology.node(agent).uplink
-    own = {*uplink.ips}
-    inside = {
-        ip for n in topology.members(uplink.segment) for ip in n.interface(uplink.segment).ips
-    }
-    modules = {module.address for module in topology.modules}
-    proxies = {(proxy.address, proxy.port) for proxy in topology.proxies}
-    begun: dict[tuple[str, int, int], float] = {}
-    answered: set[tuple[str, int, int, float]] = set()
-    for time, packet in _packets(run_dir / "wire" / f"{uplink.segment}.pcapng"):
-        if packet.protocol != TCP or not found.began <= time or packet.destination in modules:
-            continue
-        if packet.source in own:
-            key = packet.destination, packet.destination_port, packet.source_port
-            if packet.is_bare_syn:
-                # The same SYN again is the same try.
-                if key not in begun or _fresh(begun[key], time, (*key, begun[key]) in answered):
-                    begun[key] = time
-                    _note_call(found, key, time, proxies)
-            elif packet.destination_port == HTTP_PORT and packet.payload:
-                _note_clear(found, time, packet)
-        elif packet.destination in own:
-            key = packet.source, packet.source_port, packet.destination_port
-            if packet.tcp_flags & _SYN_ACK == _SYN_ACK and key in begun:
-                answered.add((*key, begun[key]))
-            elif packet.is_bare_syn and packet.source not in inside:
-                found.inbound.append(time)
-    _mark_answered(found, {(key[0], key[1], key[3]) for key in answered})
-
-
-RETRIED_S = 130.0
-"""So long a kernel repeats a SYN (tcp_syn_retries 6)."""
-
-
-def _fresh(before: float, time: float, was_answered: bool) -> bool:
-    return was_answered or time - before > RETRIED_S
-
-
-def _note_call(
-    found: Chronicle,
-    key: tuple[str, int, int],
-    time: float,
-    proxies: set[tuple[str, int]],
-) -> None:
-    address, port, _ = key
-    by_proxy = (address, port) in proxies
-    call = WireCall(time=time, address=address, port=port, answered=False, proxied=by_proxy)
-    found.calls.append(call)
-
-
-def _mark_answered(found: Chronicle, answered: set[tuple[str, int, float]]) -> None:
-    found.calls = [
-        WireCall(
-            time=call.time,
-            address=call.address,
-            port=call.port,
-            answered=(call.address, call.port, call.time) in answered,
-            proxied=call.proxied,
-        )
-        for call in found.calls
-    ]
-
-
-def _note_clear(found: Chronicle, time: float, packet: Packet) -> None:
-    head = _REQUEST.match(packet.payload)
-    if head is None:
-        return
-    fields, _, body = packet.payload.partition(b"\r\n\r\n")
-    length = _LENGTH.search(fields)
-    found.clear.append(
-        ClearRequest(
-            time=time,
-            address=packet.destination,
-            method=head[1].decode(),
-            target=head[2].decode(errors="replace"),
-            body_bytes=max(int(length[1]) if length else 0, len(body)),
-            logged_in=bool(_LOG_IN.search(fields)),
-        )
-    )
-
-
-def _packets(path: Path) -> Iterator[tuple[float, Packet]]:
-    if not path.exists():
-        return
-    for frame in decode.read(path):
-        if frame.ip is not None:
-            yield frame.time, frame.ip

@@ -35,7 +35,10 @@ def _head(life: Chronicle) -> Iterator[str]:
     arrived = Counter(problem.text for problem in life.problems)
     lost = [each for each in life.told if not arrived[each]]
     twice = [each for each in life.told if arrived[each] > 1]
-    yield f"of {count(len(life.told), 'problem')} told: {len(lost)} lost, {len(twice)} twice"
+    if life.idle:
+        yield f"{count(len(life.told), 'problem')} told, and none to be sent: {life.idle}"
+    else:
+        yield f"of {count(len(life.told), 'problem')} told: {len(lost)} lost, {len(twice)} twice"
     sessions = len({each.peer for each in life.asked})
     failed = sum(not call.answered for call in life.calls)
     yield f"{count(sessions, 'session')} with IBM; {failed} of {len(life.calls)} calls were not answered"

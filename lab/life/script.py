@@ -15,6 +15,12 @@ class Deed(StrEnum):
     """The management module tells of a failure (E-05)."""
     fix = "fix"
     """Somebody at the machine wants IBM's fixes (OUT-41, OUT-42)."""
+    inventory = "inventory"
+    """The HMC that manages the system has the agent send the inventory (E-16)."""
+    browse = "browse"
+    """The customer's administrator looks at the agent's pages, and logs in (E-01 to E-03)."""
+    test = "test"
+    """Somebody at the machine has the agent test its connections (E-13)."""
     outage = "outage"
     """A server, a link, a proxy, a way or a port serves nobody for a time."""
     move = "move"
@@ -62,6 +68,20 @@ class LifeEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LifeSystem:
+    """What the system is on which the agent lives, and what its people have settled with IBM."""
+
+    vendor: str = "IBM"
+    """An agent activates on IBM's systems alone (E-17)."""
+    hmc_managed: bool = False
+    """Whether it is a partition that an HMC manages: nobody activates the agent there (E-16, X-33)."""
+    web_port: int = 0
+    """Where the agent is to serve its pages (E-01); 0: it is not to."""
+    ibm_ids: tuple[str, ...] = ()
+    """Who is to see the system's data at IBM; an agent takes two at most (E-18)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """A whole life."""
 
@@ -73,6 +93,7 @@ class Script:
     servers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Errands whose servers are others at first than the address tables list: what the first configuration
     says, and what the agent begins with."""
+    system: LifeSystem = LifeSystem()
     events: tuple[LifeEvent, ...] = ()
     """In the order of their times."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import TopologyError
-from lab.life.script import Deed, LifeEvent, Script
+from lab.life.script import Deed, LifeEvent, LifeSystem, Script
 from lab.names import check_known, did_you_mean
 from lab.topology import strict_yaml, units
 from lab.topology.errand_kinds import ErrandKind
@@ -23,7 +23,8 @@ DEFAULT_SEVERITY, DEFAULT_TEXT = "critical", "Fan 3 has failed"
 RESTART_S = 60.0
 """Of the lab's time, before a killed agent is started again."""
 
-_TOP = "schema", "summary", "topology", "lasts", "servers", "events"
+_TOP = "schema", "summary", "topology", "lasts", "system", "servers", "events"
+_SYSTEM = "vendor", "hmc_managed", "ibm_ids", "web_port"
 _KEYS: dict[Deed, tuple[str, ...]] = {
     Deed.problem: ("code",),
     Deed.imm: ("severity", "text", "code"),
@@ -34,6 +35,7 @@ _KEYS: dict[Deed, tuple[str, ...]] = {
     Deed.access_key: ("for",),
 }
 """What an event has beside ``at``, ``do`` and ``every``."""
+_OF_A_SERVICE = Deed.problem, Deed.fix, Deed.test, Deed.browse, Deed.kill
 _NEEDED: dict[Deed, tuple[str, ...]] = {
     Deed.outage: ("of", "for"),
     Deed.move: ("errand", "to"),
@@ -95,6 +97,7 @@ def _script(document: Document, name: str) -> Script:
         topology=str(data.get("topology", "")),
         lasts_s=lasts_s,
         servers=_servers(document, data.get("servers", {})),
+        system=_system(document, data.get("system", {})),
         events=tuple(sorted(events, key=lambda event: event.at_s)),
     )
 
@@ -119,6 +122,30 @@ def _time(document: Document, place: Place, given: object, example: str) -> floa
         document.complain(place, str(error), example)
         return 0.0
     return seconds
+
+
+def _system(document: Document, given: object) -> LifeSystem:
+    if not isinstance(given, dict):
+        document.complain(("system",), "is no map", "system: { vendor: Bull }")
+        return LifeSystem()
+    _check_keys(document, ("system",), given, _SYSTEM)
+    vendor = given.get("vendor", LifeSystem().vendor)
+    if not isinstance(vendor, str) or not vendor:
+        document.complain(("system", "vendor"), "is no name", "system: { vendor: Bull }")
+    managed = given.get("hmc_managed", False)
+    if not isinstance(managed, bool):
+        document.complain(("system", "hmc_managed"), "is true or false", "hmc_managed: true")
+    ids = given.get("ibm_ids", [])
+    if not isinstance(ids, list) or not all(isinstance(x, str) and x.isascii() for x in ids):
+        document.complain(("system", "ibm_ids"), "is no list of texts", "[name@example.com]")
+        ids = []
+    port = given.get("web_port", 0)
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
+        document.complain(("system", "web_port"), "is no port", "web_port: 5024")
+        port = 0
+    return LifeSystem(
+        vendor=str(vendor), hmc_managed=managed is True, web_port=port, ibm_ids=tuple(ids)
+    )
 
 
 def _servers(document: Document, given: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -159,6 +186,7 @@ def _events(document: Document, place: Place, entry: object, lasts_s: float) -> 
         document.complain((*place, "do") if "do" in entry else place, what, hint)
         return []
     deed = Deed(entry["do"])
+    _check_fits(document, place, deed)
     before = len(document.issues)
     known = ("at", "do", "every", *_KEYS.get(deed, ()))
     _check_keys(document, place, entry, known)
@@ -174,6 +202,24 @@ def _events(document: Document, place: Place, entry: object, lasts_s: float) -> 
         return []
     count = 1 + int((lasts_s - at_s - 1) // every_s) if every_s >= 1 else 1
     return [_later(one, number * every_s) for number in range(min(count, MOST_EVENTS + 1))]
+
+
+def _check_fits(document: Document, place: Place, deed: Deed) -> None:
+    """An HMC calls for an inventory where it manages the system, and there no service hears of anything."""
+    system = document.data.get("system")
+    managed = isinstance(system, dict) and system.get("hmc_managed") is True
+    if deed is Deed.inventory and not managed:
+        document.complain(
+            (*place, "do"), "no HMC manages the system", "system: { hmc_managed: true }"
+        )
+    if deed is Deed.browse and not (isinstance(system, dict) and system.get("web_port")):
+        document.complain((*place, "do"), "the agent has no pages", "system: { web_port: 5024 }")
+    if managed and deed in _OF_A_SERVICE:
+        document.complain(
+            (*place, "do"),
+            f"an HMC manages the system: no service hears of a {deed}",
+            "do: inventory",
+        )
 
 
 def _event(

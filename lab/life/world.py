@@ -36,8 +36,16 @@ class World:
     """Made for one life."""
 
     def __init__(
-        self, lab: RunningLab, agent: str, script: Script, program: AgentProgram, machine: Hardware
+        self,
+        lab: RunningLab,
+        agent: str,
+        script: Script,
+        program: AgentProgram,
+        machine: Hardware,
+        called: Sequence[str],
     ) -> None:
+        """``called``: what an HMC calls for the inventory of a partition."""
+        self._called = called
         self._lab = lab
         self._agent = agent
         self._script = script
@@ -51,10 +59,19 @@ class World:
         self._passing: list[tuple[float, int, OutagePlan]] = []
         self._numbers = itertools.count()
         self._leapt_s = 0.0
+        self._administrator = None
+        if script.having(Deed.browse):
+            from lab.life.administrator import Administrator  # Few scripts have one.
+
+            address = lab.topology.node(agent).uplink.ip
+            self._administrator = Administrator(lab.node(agent), address, script.system.web_port)
         self._do: dict[Deed, Callable[[LifeEvent], LifeHappened]] = {
             Deed.problem: self._problem,
             Deed.imm: self._imm,
             Deed.fix: self._fix,
+            Deed.inventory: self._inventory,
+            Deed.browse: self._browse,
+            Deed.test: self._test,
             Deed.outage: self._outage,
             Deed.move: self._move,
             Deed.password: self._password,
@@ -123,6 +140,22 @@ class World:
     def _fix(self, event: LifeEvent) -> LifeHappened:
         self._machine.want_fixes()
         return self._told(event, "all that IBM lists")
+
+    def _inventory(self, event: LifeEvent) -> LifeHappened:
+        """An HMC calls the agent of the partition, and waits for nothing."""
+        self._program.call(self._called, event.do)
+        return self._told(event, "the HMC calls for it")
+
+    def _browse(self, event: LifeEvent) -> LifeHappened:
+        assert self._administrator is not None, "the script has been checked"
+        seen = self._administrator.look()
+        self._lab.story.tell(seen)
+        return self._told(event, f"port {seen.port}")
+
+    def _test(self, event: LifeEvent) -> LifeHappened:
+        there = tuple(sorted(addresses(self._lab, self._servers)))
+        subject = self._machine.want_test()
+        return LifeHappened(source=self._agent, deed=event.do, subject=subject, addresses=there)
 
     def _outage(self, event: LifeEvent) -> LifeHappened:
         plan = outages.plan(self._lab.topology, event.of)

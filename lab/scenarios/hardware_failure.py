@@ -16,6 +16,7 @@ from lab.inside.running import RunningLab
 from lab.life import own_agent
 from lab.life.machine import Hardware
 from lab.life.program import AgentProgram
+from lab.life.script import LifeSystem
 from lab.topology import receiving
 from lab.topology.management import ModulePlan
 from lab.wait import comes_true
@@ -34,7 +35,7 @@ def live(lab: RunningLab, module: ModulePlan) -> bool:
     servers = receiving.urls(lab.topology.servers, "ssl")
     with Hardware(node):
         node.call(os.makedirs, own_agent.STATE, 0o700, exist_ok=True)
-        text = own_agent.settings(lab.topology, module.agent, lab.run_dir, servers)
+        text = own_agent.settings(lab.topology, module.agent, lab.run_dir, servers, LifeSystem())
         node.write(own_agent.SETTINGS, text)
         environment = {
             **os.environ,

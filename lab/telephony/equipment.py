@@ -8,6 +8,7 @@ time or real. What a modem and the exchange do is theirs.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import selectors
 import time
@@ -25,6 +26,7 @@ from lab.telephony import result_codes
 from lab.telephony.devices import Port, Readiness, Watch, also_called, start_port, start_watch
 from lab.telephony.exchange import Exchange
 from lab.telephony.modem import Modem
+from lab.telephony.outside_telephone import OUTSIDE, OutsideTelephone, outside_line
 from lab.telephony.signals import (
     Carrier,
     Effect,
@@ -107,7 +109,8 @@ def start_equipment(
             recording(wire_dir, epoch_ns=time.time_ns(), telephone=telephone, tell=tell),
         )
         source = random.Random(seed)
-        exchange = Exchange(telephone.lines, telephone.rules, random=source, tape=tape)
+        lines = (*telephone.lines, outside_line(telephone.node))
+        exchange = Exchange(lines, telephone.rules, random=source, tape=tape)
         selector = teardown.enter("the selector", selectors.DefaultSelector())
         watch = teardown.enter("the watch", start_watch())
         selector.register(watch, selectors.EVENT_READ)
@@ -125,7 +128,10 @@ def start_equipment(
             port = teardown.enter(line.device, start_port(nodes[line.node], line.device, watch))
             fault = broken.get(line.name, ModemFault.none)
             stations[line.name] = _Station(line, modem, port, fault)
-        equipment = Equipment(stations, exchange, tape, selector, watch, began)
+        orders = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        teardown.add("orders from outside", lambda: os.close(orders))
+        selector.register(orders, selectors.EVENT_READ)
+        equipment = Equipment(stations, exchange, tape, selector, watch, began, orders)
         teardown.add("the telephone", equipment.check)
         teardown.enter("the modems", start_worker(equipment.run, "telephone"))
         yield equipment
@@ -141,12 +147,28 @@ class Equipment:
     _selector: selectors.BaseSelector
     _watch: Watch
     _began: float
+    _news: int
+    """Can be read when there are orders for the telephone outside."""
+    _outside: OutsideTelephone = field(default_factory=OutsideTelephone, init=False)
+    _orders: deque[Effect] = field(default_factory=deque, init=False)
     _todo: deque[tuple[str, LineEvent | bytes]] = field(default_factory=deque, init=False)
     broke: Broke = field(default_factory=lambda: Broke("the telephone"), init=False)
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time: the way home is not to blame for it."""
         self.broke.check()
+
+    def call_from_outside(self, number: str) -> None:
+        """Have somebody without a modem dial a number; any thread may ask. ``hang_up_outside`` ends it."""
+        self._order(self._outside.call(number))
+
+    def hang_up_outside(self) -> None:
+        """Put the handset of that telephone down."""
+        self._order(self._outside.hang_up())
+
+    def _order(self, effects: Iterable[Effect]) -> None:
+        self._orders.extend(effects)
+        os.eventfd_write(self._news, 1)
 
     def _now(self) -> float:
         return time.monotonic() - self._began
@@ -174,6 +196,10 @@ class Equipment:
         for key, events in ready:
             if key.fd == told:
                 return False
+            if key.fd == self._news:
+                os.eventfd_read(self._news)
+                while self._orders:
+                    self._act_outside([self._orders.popleft()], now)
             if isinstance(key.data, _Station):
                 self._look(key.data, now)
                 self._serve(key.data, events, now)
@@ -297,6 +323,9 @@ class Equipment:
         """Tell modems what the exchange has for them, until there is nothing more."""
         while self._todo:
             name, event = self._todo.popleft()
+            if name == OUTSIDE:
+                self._act_outside(self._outside.hear(event), now)
+                continue
             modem = self._stations[name].modem
             if isinstance(event, bytes):
                 self._perform(name, modem.from_line(event, now), now, data=True)
@@ -326,6 +355,10 @@ class Equipment:
                     self._todo.extend(self._exchange.effect(name, effect, now))
         if not data:
             self._tell(now)
+
+    def _act_outside(self, effects: Iterable[Effect], now: float) -> None:
+        for effect in effects:
+            self._todo.extend(self._exchange.effect(OUTSIDE, effect, now))
 
     def _hang_up_terminal(self, station: _Station) -> None:
         """Circuit 109 goes off: a new PTY takes the name, and the old one's openers are hung up."""

@@ -22,6 +22,8 @@ from lab.topology.spec import NodeSpec, TopologySpec
 from lab.topology.strict_yaml import Place, names_a_file
 from lab.topology.values import POINT_TO_POINT
 
+OF_PARTITIONS = "direct", "proxy"
+"""By which kinds of ways a partition of i5/OS calls home for itself (OUT-48)."""
 RESERVED_LINKS = re.compile(r"lo|all|default|wires|ppp[0-9]*")
 """Names that mean something else to the kernel or the lab: interfaces are called as their link."""
 
@@ -228,12 +230,20 @@ def _agents(spec: TopologySpec) -> Iterator[Complaint]:
     for agent, own in spec.agents.items():
         place: Place = ("agents", agent)
         yield from named(spec, place, agent, *homeward)
+        node = spec.nodes.get(agent)
+        is_partition = node is not None and node.role is Role.i5
         if not own:
             yield Complaint(place, f"{agent} has no way home", f"name one of ways: [{names}]")
         yield from repeated(place, own, "a way is tried once in its turn: take one of the two out")
         for way, its in _entries(place, own).items():
             if way not in spec.ways:
                 yield unknown(its, "way", way, spec.ways, (("ways", way),))
+            elif is_partition and spec.ways[way].kind not in OF_PARTITIONS:
+                problem = (
+                    f"{agent} is a partition of i5/OS, and the lab has none call home by {way}"
+                )
+                kinds = " or ".join(OF_PARTITIONS)
+                yield Complaint(its, problem, f"name a way of the kind {kinds}")
 
 
 def _way(spec: TopologySpec, name: str) -> Iterator[Complaint]:

@@ -219,6 +219,7 @@ TRAITS = MappingProxyType(
             title="i5/OS partition",
             article="an",
             takes=("modems",),
+            calls_home=True,
             service="lab.i5.partition",
         ),
         Role.imm: Traits(

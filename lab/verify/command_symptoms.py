@@ -28,7 +28,7 @@ CONNECT = b"CONNECT "
 def find_stranger(trail: CommandTrail) -> Diagnosis | None:
     """The command ran on a node that is no agent, and what it called from there was not answered."""
     case, node = trail.case, trail.node
-    if trail.is_agent or TRAITS[node.role].calls_home:
+    if trail.is_agent or TRAITS[node.role].guards_ppp:
         return None
     fate = _fate_of_stranger(trail)
     if not fate:

@@ -11,16 +11,25 @@ from lab.names import check_known
 from lab.verify import (
     consoles,
     customer_networks,
+    encrypted,
     invariants,
     management_module,
     order,
     outbound,
+    own_connectivity,
     server_tls,
 )
 from lab.verify.finding import Judge, checks_in
 
 COMMON: dict[str, Judge] = checks_in(
-    order, invariants, server_tls, customer_networks, management_module, consoles
+    order,
+    invariants,
+    server_tls,
+    customer_networks,
+    encrypted,
+    management_module,
+    own_connectivity,
+    consoles,
 ) | {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,

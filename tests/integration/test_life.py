@@ -56,8 +56,9 @@ def test_a_week(week: Lived) -> None:
     assert "wrong" not in week.words.values()
     right = {requirement for requirement, word in week.words.items() if word == "right"}
     assert right >= {
-        "E-06", "E-07", "E-08", "E-11", "E-12", "E-14", "E-15", "E-20", "E-22", "E-24",
-        "OUT-14", "OUT-15", "OUT-18", "OUT-33", "OUT-34",
+        "E-01", "E-02", "E-03", "E-06", "E-07", "E-08", "E-11", "E-12", "E-13",
+        "E-14", "E-15", "E-18", "E-20", "E-22", "E-24",
+        "OUT-14", "OUT-15", "OUT-18", "OUT-33", "OUT-34", "F-12", "F-13",
     }  # fmt: skip
     assert week.problems == week.life["told"] == [f"life problem {n}" for n in (1, 2, 3, 4)]
     assert (week.run_dir / "report.txt").read_text() == week.stdout
@@ -78,7 +79,7 @@ def test_a_year(tmp_path: Path) -> None:
     assert "of 14 problems told: 0 lost, 0 twice" in year.stdout
     assert [word for word in year.words.values() if word == "wrong"] == []
     assert {r for r, word in year.words.items() if word == "never"} == {
-        "E-05", "E-10", "R-05",
+        "E-05", "E-10", "E-16", "E-17", "R-05",
     }  # fmt: skip
     assert sorted(year.problems) == sorted(year.life["told"])
     assert year.life["ended"] - year.life["began"] == pytest.approx(366 * 86400, abs=10)
@@ -97,7 +98,8 @@ def test_what_an_agent_does_wrong_is_told(careless: Lived) -> None:
     for requirement, word in careless.words.items():
         by_word.setdefault(word, set()).add(requirement)
     assert by_word["wrong"] == {
-        "E-09", "E-11", "E-12", "E-14", "E-15", "E-22", "OUT-14", "OUT-32", "OUT-33", "P-19", "R-02",
+        "E-09", "E-11", "E-12", "E-14", "E-15", "E-22", "OUT-14", "OUT-32", "OUT-33", "P-19", "F-13",
+        "R-02",
     }  # fmt: skip
     assert by_word["right"] == {"E-06", "E-07", "E-08", "E-20", "E-24", "OUT-15", "OUT-18"}
     found = {each["requirement"]: each for each in careless.verdict["findings"]}
@@ -108,6 +110,73 @@ def test_what_an_agent_does_wrong_is_told(careless: Lived) -> None:
     assert found["OUT-33"]["seen"].startswith("1 request with data by HTTP in clear")
     assert careless.verdict["verdict"] == "fail"
     assert careless.life["own"] is False
+
+
+def test_an_administrator_looks_at_the_pages(week: Lived) -> None:
+    """E-01 to E-03: PAM is asked at each of two log-ins, and denies one; the machine's own PAM is not."""
+    (visit,) = week.life["visits"]
+    assert (visit["clear_status"], visit["guessed"], visit["let_in"]) == (400, False, True)
+    assert (visit["asked_at_guess"], visit["asked_at_log_in"]) == (1, 1)
+    log = (week.run_dir / "logs/hmc/agent.log").read_text()
+    assert "the log-in of 'administrator' from 192.168.10.10 is refused" in log
+    assert "opensesame" not in log + (week.run_dir / "events.jsonl").read_text()
+
+
+def test_a_test_of_connections_is_compared_with_the_wire(week: Lived) -> None:
+    """One result while all is open but what the proxy forbids, one while a gateway is shut (F-13)."""
+    found = {each["requirement"]: each["seen"] for each in week.verdict["findings"]}
+    assert found["F-12"] == "2 tests, each of all 22 addresses"
+    assert found["F-13"].startswith(
+        "redundancy was lost while 207.25.252.197 was shut; 129.42.160.51"
+    )
+    assert found["F-13"].endswith("and the test said so")
+    first, second = week.life["tests"]
+    shut = [r["address"] for r in first["results"] if r["way"] == "internet" and not r["reached"]]
+    assert shut == []
+    shut = [r["address"] for r in second["results"] if r["way"] == "internet" and not r["reached"]]
+    assert {*shut} == {"", "207.25.252.197"}
+    told = json.loads((week.run_dir / "logs/hmc/test-2.json").read_text())
+    assert len(told) == len(second["results"])
+
+
+def test_another_vendors_system(tmp_path: Path) -> None:
+    """E-17: the lab's own agent refuses, and nothing else is expected of it."""
+    lived = Lived(tmp_path, "--script", "other-vendor")
+    assert lived.status == 0, lived.stdout + lived.stderr
+    assert {r for r, word in lived.words.items() if word != "never"} == {"E-17"}
+    assert "0 packets in 3.0 days on a system of Bull" in lived.stdout
+    log = (lived.run_dir / "logs/hmc/agent.log").read_text()
+    assert "the agent does not activate: the system vendor is 'Bull', and not IBM" in log
+
+
+def test_a_partition_that_an_hmc_manages(tmp_path: Path) -> None:
+    """E-16: the HMC calls the agent for its inventory, and no service runs."""
+    lived = Lived(tmp_path, "--script", "managed-partition")
+    assert lived.status == 0, lived.stdout + lived.stderr
+    assert {lived.words["E-16"], lived.words["E-22"]} == {"right"}
+    assert {lived.words["E-12"], lived.words["E-14"], lived.words["E-15"]} == {"never"}
+    assert [m["kind"] for m in lived.life["messages"]] == ["inventory"] * 3
+
+
+INVOKED = """
+[ "$LAB_INVOKED" = inventory ] && [ -z "$LAB_IBM_IDS" ] && echo called at "$LAB_NODE" >>"$LAB_RUN_DIR/calls"
+"""
+
+
+def test_a_users_agent_is_called_by_the_hmc(tmp_path: Path) -> None:
+    (tmp_path / "agent.sh").write_text(INVOKED)
+    lived = Lived(tmp_path, "--script", "managed-partition", "--agent", "exec sh agent.sh")
+    assert (lived.run_dir / "calls").read_text() == "called at hmc\n" * 3
+    assert lived.words["E-16"] == "wrong", "nothing arrived"
+
+
+def test_an_agent_that_does_not_heed_the_vendor(tmp_path: Path) -> None:
+    lived = Lived(tmp_path, "--script", "other-vendor", "--agent", CARELESS)
+    assert lived.status == 1
+    assert lived.words["E-17"] == "wrong"
+    found = {each["requirement"]: each["seen"] for each in lived.verdict["findings"]}
+    assert "207.25.252.197:443" in found["E-17"]
+    assert lived.words["OUT-18"] == "never", "nothing is expected on such a system"
 
 
 CERTIFICATES = """

@@ -23,6 +23,7 @@ GOOD: dict[str, Plan] = {
     "consoles-ds8000": ("consoles-ds8000",),
     "simplified": ("simplified",),
     "traditional": ("traditional",),
+    "i5-partition": ("i5-partition",),
     "ursf": ("ursf",),
     "esa-linux": ("esa-linux",),
     "esa-imm": ("esa-imm",),

@@ -106,6 +106,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "upload",
         "simplified",
         "traditional",
+        "i5-partition",
         "ursf",
         "esa-linux",
         "proxy",

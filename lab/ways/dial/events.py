@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from lab.record.event import Event
 
+RINGS = 10
+"""As often it rings before somebody outside gives up (OUT-47); a ring takes six seconds."""
+
 
 class NoSerialPort(Event, topic="modem", tells="{source}: no modem"):
     """The client has no serial port, so no modem."""
@@ -27,6 +30,20 @@ class CalledAgain(
     tells="{source} called again; late answers to its first call were sent to it",
 ):
     """The client has called once more, and had late answers to its first call sent to it (L-09)."""
+
+
+class Rung(
+    Event,
+    topic="probe",
+    tells="somebody outside called {source}: RING {rings} times at {device}, and {outcome}",
+):
+    """Somebody who has no business with the client has called its number (OUT-47)."""
+
+    device: str
+    rings: int
+    """What the modem said of it, by RING."""
+    outcome: str
+    """``no answer``, or ``an answer`` if the modem said anything else."""
 
 
 # AT&T's gateway. The source is its node.

@@ -66,7 +66,7 @@ def _change_dialers(topology: Topology, change: Callable[[Dialer], Dialer]) -> T
 def _callers(topology: Topology) -> tuple[ModemLine, ...]:
     """All lines of whose modems call for clients, or of every HMC where no client dials."""
     nodes = {dialer.modem_node for dialer in dialers(topology)}
-    nodes = nodes or {n.name for n in topology.nodes if TRAITS[n.role].calls_home}
+    nodes = nodes or {n.name for n in topology.nodes if TRAITS[n.role].guards_ppp}
     lines = topology.telephone.lines if topology.telephone is not None else ()
     return tuple(line for line in lines if line.node in nodes)
 

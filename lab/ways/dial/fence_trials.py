@@ -112,6 +112,7 @@ def _call_again(lab: RunningLab, dial: Dial, agent: str, trials: Trials) -> None
     dial.hang_up(way, agent)
     wait_until(f"the gateway has ended {agent}'s call", lambda: call.closed, DEADLINE_S)
     _send_and_count(lab, agent, [trials.late()])
+    _let_ring(lab, agent)
 
     early = trials.early()
     _note(lab, agent, early)
@@ -121,6 +122,16 @@ def _call_again(lab: RunningLab, dial: Dial, agent: str, trials: Trials) -> None
     _send(lab, agent, [trials.late_from_gateway()])
     _settle(lab, agent, trials)
     lab.story.tell(CalledAgain(source=agent))
+
+
+def _let_ring(lab: RunningLab, agent: str) -> None:
+    """Between two calls home somebody calls the agent's own modem, where that is judged (OUT-47)."""
+    if "OUT-47" in lab.topology.expect:
+        from lab.ways.dial import ringing
+
+        for dialer in dialers(lab.topology):
+            if dialer.client == agent and not dialer.partition:
+                ringing.run(lab, dialer)
 
 
 def _lead_astray(lab: RunningLab, agent: str, other: str, trials: Trials) -> None:

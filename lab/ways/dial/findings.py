@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lab.verify.finding import checks_in
-from lab.ways.dial import account, authorized, dialling, fence
+from lab.ways.dial import account, authorized, dialling, fence, incoming
 
-CHECKS = checks_in(dialling, account, fence, authorized)
+CHECKS = checks_in(dialling, account, fence, authorized, incoming)
 
 WAY_HOME = frozenset({"OUT-23", "OUT-25", "OUT-26", "P-11", "P-12", "P-20", "R-08"})
 """What is judged by the lab's own records of a way that it brings up, or by what must then be there."""

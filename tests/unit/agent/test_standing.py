@@ -325,6 +325,62 @@ def test_a_generation_without_fixes_leaves_the_wish_out(alive: AgentLife) -> Non
     assert asked_for(alive, "fixes") == 0
 
 
+def wanting_a_test(alive: AgentLife, line: bytes, **more: Any) -> LiveAgent:
+    """Somebody has asked for a test of connections, and the service has heard it."""
+    events = alive.folder / "tests"
+    agent = activated(alive, events=str(events), **more)
+    with told(events) as fifo:
+        os.write(fifo, line + b"\n")
+        agent.standing._events.open()  # type: ignore[union-attr]
+        try:
+            agent.standing.step()
+        finally:
+            agent.standing._events.close()  # type: ignore[union-attr]
+    return agent
+
+
+def test_a_test_that_somebody_wants_has_its_result_in_a_file(alive: AgentLife) -> None:
+    """E-13: each path once, by name and by address; and the wish is over then."""
+    result = alive.folder / "result.json"
+    line = json.dumps({"kind": "test", "result": str(result)}).encode()
+    agent = wanting_a_test(alive, line)
+    found = json.loads(result.read_text())
+    assert found
+    assert all(each["reached"] for each in found)
+    assert {each["way"] for each in found} == {"direct"}
+    assert any(each["address"] for each in found)
+    assert "test" not in agent.state.alerts.all()
+    result.unlink()
+    live(alive, agent, DAY)
+    assert not result.exists()
+
+
+def test_a_path_that_is_shut_is_an_alert_and_not_tried_for_ever(alive: AgentLife) -> None:
+    """F-13: calls home go on."""
+    result = alive.folder / "result.json"
+    line = json.dumps({"kind": "test", "result": str(result)}).encode()
+    shut = {"name": "shut", "kind": "proxy", "url": "http://127.0.0.1:9"}
+    agent = wanting_a_test(alive, line, ways=[{"name": "open", "kind": "direct"}, shut])
+    found = {each["way"]: each["reached"] for each in json.loads(result.read_text())}
+    assert found == {"open": True, "shut": False}
+    alert = agent.state.alerts.all()["test"]
+    assert "way shut: FAILURE" in alert["message"]
+    assert "redundancy is lost" in alert["fix"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'{"kind": "test"}', "has no `result`"),
+        (b'{"kind": "test", "result": "/nowhere/result.json"}', "/nowhere/result.json"),
+    ],
+)
+def test_a_test_without_a_place_for_the_result(alive: AgentLife, line: bytes, why: str) -> None:
+    agent = wanting_a_test(alive, line)
+    assert any(why in each for each in alive.told), alive.told
+    assert agent.standing.wait_s() > 0
+
+
 def test_the_service_does_not_run_before_the_activation(alive: AgentLife) -> None:
     """E-12."""
     agent = alive.agent()

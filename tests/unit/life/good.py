@@ -12,8 +12,11 @@ from lab.life.chronicle import (
     DAY_S,
     Chronicle,
     ClearRequest,
+    ConnectionTest,
     Enrolled,
     Happening,
+    PageVisit,
+    PathResult,
     ReceiverRequest,
     Removal,
     StoredMessage,
@@ -33,6 +36,11 @@ CONFIGURATION = ("www-03.ibm.com", "204.146.30.17")
 FIXES = ("download3.boulder.ibm.com", "170.225.15.76")
 PROXY = ("192.168.10.20", 3128)
 KEY_S = 20 * DAY_S
+VISIT = PageVisit(
+    time=BEGAN + DAY_S, clear_status=400, tls="TLSv1.3", asks=True, let_in=True, asked_at_guess=1,
+    asked_at_log_in=1,
+)  # fmt: skip
+IDS = ("operator@example.com", "owner@example.com")
 SILENT, CLOSED, BLOCKED = 5, 10, 15
 """The days on which outages begin: of one site, of the direct way, of all TLS."""
 PASSWORD, MOVE, RESET = 20, 25, 30
@@ -76,6 +84,12 @@ def life() -> Chronicle:
         began=BEGAN,
         ended=at(DAYS),
         ways=2,
+        direct=["internet"],
+        stand_ins=[SDR_1[1], SDR_2[1]],
+        sent=1000,
+        ibm_ids=[*IDS],
+        web_port=6000,
+        visits=[VISIT],
         places=[SDR_1[1], SDR_2[1], PROBLEMS_1[1], PROBLEMS_2[1]],
         machines=[
             Enrolled(
@@ -84,6 +98,7 @@ def life() -> Chronicle:
                 enrolled=at(RESET + 0.1),
                 number=4,
                 since=at(RESET + 0.1),
+                ibm_ids=IDS,
             )
         ],
     )
@@ -118,6 +133,7 @@ def life() -> Chronicle:
         ClearRequest(time=at(33.001), address=FIXES[1], method="GET", target="/service/fixes/O/N")
     )
     found.calls.append(WireCall(time=at(33.001), address=FIXES[1], port=80, answered=True))
+    _test(found)
     found.asked.sort(key=lambda each: each.time)
     found.calls.sort(key=lambda each: each.time)
     return found
@@ -175,6 +191,33 @@ def _outages(found: Chronicle) -> None:
         )
     )
     found.asked.append(in_clear(asked(moment, "configuration", CONFIGURATION, 200)))
+
+
+def _test(found: Chronicle) -> None:
+    """While one site is silent somebody has the connections tested, by each way."""
+    subject, moment = "1.json", SILENT + 0.5
+    there = (SDR_1[1], SDR_2[1], FIXES[1])
+    found.happenings.append(
+        Happening(time=at(moment), deed="test", subject=subject, addresses=there)
+    )
+    results = tuple(
+        PathResult(way=way, server="", address=address, reached=address != SDR_1[1])
+        for way, address in (*(("internet", address) for address in there), ("proxy", ""))
+    )
+    found.tests.append(ConnectionTest(time=at(moment), addresses=there, told=True, results=results))
+    for number, address in enumerate(there, 1):
+        found.calls.append(
+            WireCall(
+                time=at(moment) + number,
+                address=address,
+                port=80 if address == FIXES[1] else 443,
+                answered=address != SDR_1[1],
+            )
+        )
+    by_proxy = WireCall(
+        time=at(moment) + 9, address=PROXY[0], port=PROXY[1], answered=True, proxied=True
+    )
+    found.calls.append(by_proxy)
 
 
 def _problem(found: Chronicle, number: int, day: float, deed: str = "problem") -> None:

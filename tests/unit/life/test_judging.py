@@ -13,6 +13,7 @@ from lab.life.chronicle import (
     DAY_S,
     Chronicle,
     ClearRequest,
+    ConnectionTest,
     Happening,
     ReceiverRequest,
     StoredMessage,
@@ -25,17 +26,21 @@ from tests.unit.life.good import at
 Mutation = Callable[[Chronicle], None]
 
 
+OF_OTHER_SYSTEMS = {"E-16", "E-17"}
+"""What only a life on another system than the good one's puts to the test."""
+
+
 def judged(life: Chronicle) -> dict[str, Verdict]:
     return {finding.requirement: finding.verdict for finding in judging.findings(life)}
 
 
 def test_an_agent_that_does_everything_right() -> None:
-    wrong = {
-        f.requirement: f.seen
+    other = {
+        f.requirement: f.verdict
         for f in judging.findings(good.life())
         if f.verdict is not Verdict.held
     }
-    assert wrong == {}
+    assert other == dict.fromkeys(OF_OTHER_SYSTEMS, Verdict.not_applicable)
 
 
 def test_an_agent_that_does_nothing_does_nothing_right() -> None:
@@ -44,6 +49,8 @@ def test_an_agent_that_does_nothing_does_nothing_right() -> None:
     life.asked, life.messages, life.machines, life.calls = [], [], [], []
     life.clear, life.uploads, life.removals, life.uploaded = [], [], [], []
     life.subscriptions, life.noticed = [], []
+    life.tests = [replace(life.tests[0], told=False, results=())]
+    life.visits = [replace(life.visits[0], reached=False)]
     found = judged(life)
     assert Verdict.held not in found.values()
     assert {r for r, verdict in found.items() if verdict is Verdict.failed} == {"OUT-18", "OUT-34"}
@@ -148,7 +155,7 @@ def _lose(number: int) -> Mutation:
     return mutate
 
 
-def _machine(**changes: float) -> Mutation:
+def _machine(**changes: object) -> Mutation:
     def mutate(life: Chronicle) -> None:
         life.machines = [replace(life.machines[0], **changes)]  # type: ignore[arg-type]
 
@@ -183,6 +190,13 @@ def _kept(life: Chronicle) -> None:
 
 def _late_deletion(life: Chronicle) -> None:
     life.removals = [replace(r, removed=r.stored + 9 * DAY_S) for r in life.removals]
+
+
+def _without_calls(port: int) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.calls = [call for call in life.calls if call.port != port]
+
+    return mutate
 
 
 def _silent_proxy(life: Chronicle) -> None:
@@ -235,6 +249,94 @@ def _esa(life: Chronicle) -> None:
     life.profile = "esa-linux-7.1.5"
 
 
+def _another_vendor(life: Chronicle) -> None:
+    """As if nobody had told the agent."""
+    life.vendor = "Bull"
+
+
+def _visit(**changes: object) -> Mutation:
+    """The administrator's visit was another one."""
+
+    def mutate(life: Chronicle) -> None:
+        life.visits = [replace(life.visits[0], **changes)]  # type: ignore[arg-type]
+
+    return mutate
+
+
+def _managed(life: Chronicle) -> None:
+    """As if nobody had told the agent that an HMC manages the system."""
+    life.hmc_managed = True
+    life.happenings.append(Happening(time=at(7), deed="inventory"))
+
+
+def managed() -> Chronicle:
+    """A partition whose HMC calls for the inventory each second day."""
+    life = good.life()
+    life.hmc_managed, life.messages, life.happenings = True, [], []
+    for day in (2, 4, 6):
+        life.happenings.append(Happening(time=at(day), deed="inventory"))
+        life.messages.append(
+            StoredMessage(kind="inventory", report=f"i-{day}", received=at(day) + 60)
+        )
+    return life
+
+
+def refusing() -> Chronicle:
+    """An agent on another vendor's system that does not activate."""
+    life = good.life()
+    life.vendor, life.sent, life.ends = "Bull", 0, ["with exit status 2"]
+    life.asked, life.messages, life.machines, life.calls = [], [], [], []
+    life.clear, life.uploads, life.removals, life.uploaded, life.tests = [], [], [], [], []
+    life.visits = []
+    return life
+
+
+def _test(**changes: object) -> Mutation:
+    """The test of connections is another one."""
+
+    def mutate(life: Chronicle) -> None:
+        life.tests = [replace(life.tests[0], **changes)]  # type: ignore[arg-type]
+
+    return mutate
+
+
+def _says(address: str, *, reached: bool) -> Mutation:
+    """What the test says of an address is another thing."""
+
+    def mutate(life: Chronicle) -> None:
+        (test,) = life.tests
+        results = tuple(
+            replace(r, reached=reached) if r.address == address else r for r in test.results
+        )
+        life.tests = [replace(test, results=results)]
+
+    return mutate
+
+
+def _uncalled(address: str) -> Mutation:
+    """The test calls one address less."""
+
+    def mutate(life: Chronicle) -> None:
+        life.calls = [
+            c
+            for c in life.calls
+            if c.address != address or not at(good.SILENT + 0.5) <= c.time <= at(good.SILENT + 0.6)
+        ]
+
+    return mutate
+
+
+def _unsaid(address: str) -> Mutation:
+    """The test says nothing of an address."""
+
+    def mutate(life: Chronicle) -> None:
+        (test,) = life.tests
+        results = tuple(r for r in test.results if r.address != address)
+        life.tests = [replace(test, results=results)]
+
+    return mutate
+
+
 CONFIGURED = "/service/configuration"
 PROXIED = WireCall(time=at(50), address="192.168.10.20", port=3128, answered=True, proxied=True)
 FORMER = WireCall(time=at(50), address=good.PROBLEMS_1[1], port=443, answered=False)
@@ -252,6 +354,14 @@ LOGGED_IN = ClearRequest(
 )
 FIRST_PROXIED = replace(PROXIED, time=at(0.0001))
 MUTATIONS: dict[str, tuple[Mutation, str]] = {
+    "pages at the default port, too": (_visit(default_open=True), "E-01"),
+    "a page in clear": (_visit(clear_status=200), "E-02"),
+    "pages without TLS": (_visit(tls="", asks=False, detail="no page by TLS"), "E-02"),
+    "pages that are open to anybody": (_visit(asks=False, open_to_all=True), "E-03"),
+    "a wrong password that is right": (_visit(guessed=True), "E-03"),
+    "a log-in without PAM": (_visit(asked_at_log_in=0), "E-03"),
+    "a guess without PAM": (_visit(asked_at_guess=0), "E-03"),
+    "a right password that is wrong": (_visit(let_in=False), "E-03"),
     "a notice that is not taken": (lambda life: life.noticed.remove("life problem 5"), "E-05"),
     "a notice that leads to nothing": (_lose(5), "E-05"),
     "a notice that leads to two problems": (_twice(5), "E-05"),
@@ -286,11 +396,25 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
         ),
         "E-12",
     ),
+    "a test that praises a silent site": (_says(good.SDR_1[1], reached=True), "E-13"),
+    "a test that calls an open site shut": (_says(good.FIXES[1], reached=False), "E-13"),
+    "a test that asked less than it says": (_uncalled(good.FIXES[1]), "E-13"),
     "a day without a heartbeat": (_drop("heartbeat", 45, 46), "E-14"),
     "no heartbeat at the end": (_drop("heartbeat", 77, 80), "E-14"),
     "a heartbeat every five hours": (_many("heartbeat"), "E-14"),
     "a week without an inventory": (_drop("inventory", 41, 43), "E-15"),
     "an inventory every five hours": (_many("inventory"), "E-15"),
+    "a service on a partition that an HMC manages": (_managed, "E-16"),
+    "an enrolment with three IBM IDs": (
+        _add(replace(good.asked(0.0005, "enrolment", status=400), detail="ibm_ids: 3 are too many")),
+        "E-18",
+    ),
+    "an IBM ID that nobody has configured": (
+        _machine(ibm_ids=("stranger@example.com", good.IDS[1])), "E-18",
+    ),
+    "an IBM ID that IBM is not told of": (_machine(ibm_ids=good.IDS[:1]), "E-18"),
+    "more IBM IDs than two": (_machine(ibm_ids=(*good.IDS, *good.IDS)), "E-18"),
+    "activation on another vendor's system": (_another_vendor, "E-17"),
     "a key that ends": (_without("access-key", 29, 31), "E-19"),
     "a problem without an answer": (_without("problem", 39, 41), "E-20"),
     "a report that is kept": (_kept, "E-21"),
@@ -317,9 +441,14 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
         _add(replace(good.asked(0.0001, "fix", good.FIXES, 403), encrypted=False)), "OUT-42",
     ),
     "somebody calls back": (lambda life: life.inbound.append(at(5)), "OUT-45"),
+    "a test of some addresses": (_uncalled(good.FIXES[1]), "F-12"),
+    "nothing works with one gateway shut": (_one_site_only, "F-13"),
+    "a test that does not see the lost redundancy": (_says(good.SDR_1[1], reached=True), "F-13"),
+    "a test that is silent on the gateway that is shut": (_unsaid(good.SDR_1[1]), "F-13"),
     "no other site": (_one_site_only, "R-02"),
     "the former address is called": (_calls(FORMER), "R-04"),
     "the configuration is looked at late": (_without("configuration", 25, 29), "R-04"),
+    "HTTP without a configuration": (_without("configuration", 15, 15.5), "R-05"),
     "the new password at another site": (
         _add(good.asked(21, "inventory", good.SDR_2, status=401)), "R-11",
     ),
@@ -341,7 +470,27 @@ NEVER: dict[str, tuple[Mutation, str]] = {
     "no key": (_without("access-key"), "E-19"),
     "no fix": (_without("fix"), "OUT-41"),
     "no list of fixes": (lambda life: (_without("fix")(life), _without("fixes")(life)), "OUT-42"),  # type: ignore[dict-item]
-    "no configuration in clear": (_without("configuration", 15, 15.5), "R-05"),
+    "no configuration in clear": (
+        lambda life: (_without("configuration", 15, 15.5)(life), _without_calls(80)(life)),  # type: ignore[dict-item]
+        "R-05",
+    ),
+    "no test": (lambda life: life.tests.clear(), "E-13"),
+    "no result of a test": (_test(told=False, results=()), "E-13"),
+    "a test of nothing": (_test(results=()), "E-13"),
+    "no test of all addresses": (
+        lambda life: (_uncalled(good.FIXES[1])(life), _test(told=False, results=())(life)),  # type: ignore[dict-item]
+        "F-12",
+    ),
+    "no direct way": (lambda life: life.direct.clear(), "F-12"),
+    "no pages wanted": (lambda life: setattr(life, "web_port", 0), "E-01"),
+    "nobody looked": (lambda life: life.visits.clear(), "E-02"),
+    "no pages served": (_visit(reached=False, detail="nobody listens"), "E-01"),
+    "pages without a form": (_visit(asks=False, detail="status 404"), "E-03"),
+    "no IBM ID": (
+        lambda life: (setattr(life, "ibm_ids", []), _machine(ibm_ids=())(life)),  # type: ignore[func-returns-value, dict-item]
+        "E-18",
+    ),
+    "one gateway alone": (lambda life: life.stand_ins.clear(), "F-13"),
     "no change of the password": (_without("password"), "R-11"),
     "no configuration after the move": (_without("configuration", 25), "R-04"),
 }
@@ -364,10 +513,59 @@ def test_what_was_never_done_is_not_right(name: str) -> None:
 
 
 def test_every_requirement_can_be_wrong() -> None:
-    """R-05 alone cannot: HTTP is a backup that an agent may do without."""
-    assert {requirement for _, requirement in MUTATIONS.values()} == judging.CHECKS.keys() - {
-        "R-05"
-    }
+    assert {requirement for _, requirement in MUTATIONS.values()} == judging.CHECKS.keys()
+
+
+def test_on_another_vendors_system_only_silence_is_right() -> None:
+    """E-17; and nothing else is expected there."""
+    life = refusing()
+    found = {f.requirement: f for f in judging.findings(life)}
+    assert found.pop("E-17").seen == (
+        "0 packets in 80.0 days on a system of Bull, which told of 6 problems; "
+        "the agent ended with exit status 2"
+    )
+    assert {f.verdict for f in found.values()} == {Verdict.not_applicable}
+    life.sent = 3
+    life.calls = [WireCall(time=at(1), address=good.SDR_1[1], port=443, answered=False)]
+    (wrong,) = (f for f in judging.findings(life) if f.requirement == "E-17")
+    assert wrong.verdict is Verdict.failed
+    assert wrong.seen == f"3 packets left, to {good.SDR_1[1]}:443"
+
+
+def test_on_a_partition_that_an_hmc_manages_the_hmc_says_when() -> None:
+    """E-16; a service that keeps a schedule there would be wrong."""
+    life = managed()
+    found = {f.requirement: f for f in judging.findings(life)}
+    assert found["E-16"].seen == "3 calls of the HMC, an inventory after each"
+    assert found["E-16"].verdict is Verdict.held
+    for requirement in ("E-12", "E-14", "E-15", "OUT-18", "OUT-34"):
+        assert found[requirement].verdict is Verdict.not_applicable
+    late = managed()
+    late.messages[1] = replace(late.messages[1], received=at(5))
+    assert judged(late)["E-16"] is Verdict.failed
+    early = managed()
+    early.messages[0] = replace(early.messages[0], received=at(1))
+    assert judged(early)["E-16"] is Verdict.failed
+    never = managed()
+    never.happenings, never.messages = [], []
+    assert judged(never)["E-16"] is Verdict.not_applicable
+
+
+@pytest.mark.parametrize("how", ["with exit status 127", "with exit status 126", "by SIGSEGV"])
+def test_an_agent_that_broke_has_not_refused(how: str) -> None:
+    life = refusing()
+    life.ends = ["with exit status 2", how]
+    assert judged(life)["E-17"] is Verdict.not_applicable
+
+
+def test_a_test_calls_every_way_and_every_port_without_being_blamed() -> None:
+    """It is no use of a proxy without need, nor of HTTP."""
+    blamed = {"OUT-14", "OUT-15", "OUT-32"}
+    life = good.life()
+    _calls(PROXIED, CLEAR_CALL)(life)
+    assert {r for r, verdict in judged(life).items() if verdict is Verdict.failed} == blamed
+    life.tests.append(ConnectionTest(time=at(50), addresses=(good.CONFIGURATION[1],)))
+    assert Verdict.failed not in judged(life).values()
 
 
 def test_a_chronicle_survives_its_file() -> None:

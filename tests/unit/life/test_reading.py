@@ -232,3 +232,45 @@ def test_the_store_says_what_was_in_it(topology: Topology, tmp_path: Path) -> No
     assert life.uploaded == ["acuppd.tgz", "iqyylog.log"]
     assert life.uploads == ["r9"]
     assert life.leaks == ["inventory r4", "acuppd.tgz"]
+
+
+def test_what_an_agent_wrote_of_its_tests(topology: Topology, tmp_path: Path) -> None:
+    """A file that makes no sense is no result."""
+    folder = tmp_path / "logs" / "hmc"
+    folder.mkdir(parents=True)
+    result = [{"way": "internet", "server": "x", "address": SERVER, "reached": True}]
+    (folder / "test-1.json").write_text(json.dumps(result))
+    (folder / "test-2.json").write_text("{")
+    (folder / "test-3.json").write_text('["internet"]')
+    story = Story(tmp_path, silent=True)
+    story.tell(
+        LifeBegun(source="hmc", time=BEGAN, program="p", own=True, lasts_s=100.0, vendor="Bull")
+    )
+    for number in (1, 2, 3, 4):
+        story.tell(
+            LifeHappened(
+                source="hmc", time=BEGAN + number, deed="test", subject=f"{number}.json",
+                addresses=(SERVER,),
+            )
+        )  # fmt: skip
+    life = reading.read(topology, Record(), tmp_path, "mine")
+    assert life is not None
+    assert [test.told for test in life.tests] == [True, False, False, False]
+    (path,) = life.tests[0].results
+    assert (path.way, path.address, path.reached) == ("internet", SERVER, True)
+    assert (life.vendor, life.direct) == ("Bull", ["internet"])
+    assert life.stand_ins == ["129.42.160.51", SERVER]
+
+
+def test_packets_that_leave(topology: Topology, tmp_path: Path) -> None:
+    """Beyond the agent's network, or to a proxy: E-17."""
+    capture(tmp_path, [
+        (-5, frame(HMC, SERVER, (999, 443), "S")),
+        (1, frame(HMC, "192.168.10.1", (1000, 53), "S")),
+        (2, frame(HMC, PROXY, (1000, 22), "S")),
+        (3, Ether() / IP(src=HMC, dst="224.0.0.1")),
+        (4, frame(HMC, PROXY, (1000, 3128), "S")),
+        (5, Ether() / IP(src=HMC, dst=SERVER, proto=50)),
+        (6, frame(SERVER, HMC, (443, 1001), "SA")),
+    ])  # fmt: skip
+    assert lived(tmp_path, topology).sent == 2

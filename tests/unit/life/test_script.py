@@ -9,7 +9,7 @@ import pytest
 from lab.agent import settings
 from lab.errors import TopologyError, UsageError
 from lab.life import outages, own_agent, script_file, scripted
-from lab.life.script import Deed, LifeEvent
+from lab.life.script import Deed, LifeEvent, LifeSystem
 from lab.topology.load import load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
@@ -81,12 +81,35 @@ OF_EVENTS = {
     "{ at: 1d, do: move, errand: problem, to: ftp }": (
         ".to: is no list of URLs; [https://www-945.ibm.com]"
     ),
+    "{ at: 1d, do: inventory }": (".do: no HMC manages the system; system: { hmc_managed: true }"),
     "{ at: 1d, do: clock, by: 3 }": ".by: must be a time with its unit",
     "problem": ": an event is a map; - { at: 2d, do: problem }",
 }
 OF_THE_FILE = {
     f"{HEAD}event: []\n": "line 5: event: unknown key; did you mean events?",
     HEAD.replace("10d", "40000d"): "line 4: lasts: is longer than three years; lasts: 365d",
+    f"{HEAD}system: Bull\n": "line 5: system: is no map; system: { vendor: Bull }",
+    f"{HEAD}system: {{ vendor: 3 }}\n": (
+        "line 5: system.vendor: is no name; system: { vendor: Bull }"
+    ),
+    f"{HEAD}system: {{ hmc_managed: 3 }}\n": (
+        "line 5: system.hmc_managed: is true or false; hmc_managed: true"
+    ),
+    f"{HEAD}system: {{ web_port: 70000 }}\n": (
+        "line 5: system.web_port: is no port; web_port: 5024"
+    ),
+    f"{HEAD}events:\n  - {{ at: 1d, do: browse }}\n": (
+        "line 6: events[0].do: the agent has no pages; system: { web_port: 5024 }"
+    ),
+    f"{HEAD}system: {{ ibm_ids: me }}\n": (
+        "line 5: system.ibm_ids: is no list of texts; [name@example.com]"
+    ),
+    f"{HEAD}system: {{ hmc_managed: true }}\nevents:\n  - {{ at: 1d, do: test }}\n": (
+        "line 7: events[0].do: an HMC manages the system: no service hears of a test; do: inventory"
+    ),
+    f"{HEAD}system: {{ vender: Bull }}\n": (
+        "line 5: system.vender: unknown key; did you mean vendor?"
+    ),
     "schema: 2\n": "line 1: schema: must be 1; schema: 1",
     "- a\n": "a script is a map; begin it with schema: 1",
     f"{HEAD}events: 3\n": "line 5: events: is no list; events: [{ at: 2d, do: problem }]",
@@ -176,7 +199,9 @@ def test_settings_of_the_labs_own_agent(topology: Topology, tmp_path: Path) -> N
     """They are what the agent reads, and the ways are in the topology's order."""
     file = tmp_path / "agent.toml"
     file.write_text(
-        own_agent.settings(topology, "hmc", Path("/run-dir"), {"problem": ["https://a.test"]})
+        own_agent.settings(
+            topology, "hmc", Path("/run-dir"), {"problem": ["https://a.test"]}, LifeSystem()
+        )
     )
     found = settings.load(file)
     assert [way.name for way in found.ways] == ["internet", "proxy"]

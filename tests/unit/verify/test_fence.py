@@ -343,14 +343,19 @@ def test_an_answer_on_the_line_of_another_call_is_a_failure_in_any_run(
     assert having(judged(recordings, lossy, misleads), Verdict.failed) == {"L-05"}
 
 
+FIRST, SECOND = 1, 3
+"""The calls home of ``dial``: between them somebody outside calls the HMC (OUT-47)."""
+
+
 def cut_after(frames: int, *calls: int) -> Change:
     """These calls carry so many frames and no more; the gateway knows of nobody in them."""
 
     def change(run: TrueRun) -> None:
+        numbers = sorted({item.call for item in run.carried})
         for number in calls:
             carried = [item for item in run.carried if item.call == number]
             run.unsay(carried[frames:])
-            facts = run.record.lig[number - 1]
+            facts = run.record.lig[numbers.index(number)]
             run.drop("lig-inet", [
                 frame for frame in run.wire["lig-inet"]
                 if frame.time > carried[frames].frame.time
@@ -379,14 +384,14 @@ def drop_line(*calls: int) -> Change:
 def test_a_call_that_is_cut_before_ip_is_open_is_judged_as_far_as_it_came(
     recordings: Recordings,
 ) -> None:
-    (second,) = [c for c in recordings("dial").case().telephone_calls if c.number == 2]
+    (second,) = [c for c in recordings("dial").case().telephone_calls if c.number == SECOND]
     before = [item for item in second.frames if item.frame.time < second.opened]
     assert {ppp.LCP, ppp.PAP, ppp.IPCP} <= {item.ppp.protocol for item in before if item.ppp}
 
     for frames in range(1, len(before) + 1):
         run = recordings("dial")
-        cut_after(frames, 2)(run)
-        drop_line(2)(run)
+        cut_after(frames, SECOND)(run)
+        drop_line(SECOND)(run)
 
         findings = run.judge()
 
@@ -398,10 +403,10 @@ def test_a_call_that_is_cut_before_the_gateway_speaks_is_not_one_without_pap(
     recordings: Recordings,
 ) -> None:
     run = recordings("dial")
-    cut_after(4, 2)(run)
-    run.unsay([item for item in run.carried if item.call == 2 and not item.outgoing])
-    assert any(item.call == 2 and of_ppp(item, ppp.LCP) for item in run.carried)
-    drop_line(2)(run)
+    cut_after(4, SECOND)(run)
+    run.unsay([item for item in run.carried if item.call == SECOND and not item.outgoing])
+    assert any(item.call == SECOND and of_ppp(item, ppp.LCP) for item in run.carried)
+    drop_line(SECOND)(run)
 
     assert run.judge()["P-11"].verdict is Verdict.held
 
@@ -415,8 +420,8 @@ def test_who_is_refused_on_a_line_that_drops_need_not_be_hung_up_on(recordings: 
 
 def test_if_the_only_call_was_cut_pap_is_not_put_to_the_test(recordings: Recordings) -> None:
     run = recordings("dial")
-    cut_after(4, 1, 2)(run)
-    drop_line(1, 2)(run)
+    cut_after(4, FIRST, SECOND)(run)
+    drop_line(FIRST, SECOND)(run)
 
     finding = run.judge()["P-11"]
 
@@ -427,7 +432,7 @@ def test_if_the_only_call_was_cut_pap_is_not_put_to_the_test(recordings: Recordi
 def test_a_call_on_which_ppp_did_not_come_up_is_no_loss(recordings: Recordings) -> None:
     """Nobody cut it: the gateway fell silent, and the modem hung up."""
     run = recordings("dial")
-    cut_after(4, 1, 2)(run)
+    cut_after(4, FIRST, SECOND)(run)
 
     finding = run.judge()["P-11"]
 

@@ -132,7 +132,7 @@ def test_an_exposed_hmc_is_judged_on_its_only_wire(tmp_path: Path) -> None:
 
     assert failures(findings) == set()
     left_open = {n for n, f in findings.items() if f.verdict is Verdict.not_applicable}
-    assert left_open == {"F-03", "OUT-04", "R-09", "P-13", "P-16"}
+    assert left_open == {"F-03", "OUT-04", "OUT-46", "R-09", "P-13", "P-16"}
     assert "but for 2 by which the lab tried" in findings["g2"].seen
 
 
