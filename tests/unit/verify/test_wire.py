@@ -261,3 +261,15 @@ def test_random_bytes_are_not_taken_for_a_known_sa() -> None:
 
     assert sealed is not None
     assert esp.open_sealed(sealed, {}).key is None
+
+
+def test_what_was_decrypted_for_one_copy_of_a_recording_is_not_there_for_one_without_keys(
+    recordings: Recordings,
+) -> None:
+    first, without, again = (recordings("vpn") for _ in range(3))
+    without.keys = {}
+
+    assert any(seen.opened.inner for seen in first.case().esp)
+    assert without.case().esp
+    assert not any(seen.opened.inner for seen in without.case().esp)
+    assert any(seen.opened.inner for seen in again.case().esp)
