@@ -154,6 +154,18 @@ class Clerk:
             {"fix": self._args.name, "bytes": len(content), "folder": str(fixes.folder)}
         )
 
+    def _update(self) -> int:
+        from lab.agent.collect import reason_for
+        from lab.agent.updates import REASON, Updates
+
+        activation.check_vendor(self._state)
+        reason_for(self._state.settings.generation, REASON)
+        updates = Updates(self._state)
+        with self._courier.trip() as trip:
+            trip.send()  # Who is not enrolled gets none.
+            fetched = updates.fetch(self._one(), trip.roads)
+        return self._print({"fetched": fetched, "folder": str(updates.folder)})
+
     def _access_key(self) -> int:
         from lab.agent.access_key import AccessKeys
         from lab.agent.collect import reason_for

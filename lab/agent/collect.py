@@ -37,7 +37,7 @@ class ReasonToConnect:
 
     name: str
     kind: str
-    """What is sent or asked: heartbeat, inventory, performance, problem, data, fix or access-key."""
+    """What is sent or asked: heartbeat, inventory, performance, problem, data, fix, update or access-key."""
     words: str
     at: str
     """Paper and section."""

@@ -30,6 +30,7 @@ COMMANDS = {
     "upload": "send one data file for a problem that was reported",
     "configuration": "fetch IBM's file of addresses, and check its signature",
     "fix": "list the fixes for the machine, or fetch one",
+    "update": "fetch the updates of the agent and of its tools, as far as they are not here",
     "access-key": "fetch the update access key, if it expires soon",
     "collect": "list the data files that may be sent, and the reasons for connecting",
     "queue": "list what is to be sent, or send it now",
@@ -153,6 +154,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "problem": _problem,
     "upload": _upload,
     "fix": _fix,
+    "update": _machine,
     "queue": _queue,
     "serve": _serve,
 }

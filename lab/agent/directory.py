@@ -27,6 +27,7 @@ INSTEAD = {
     "password": ("enrolment",),
     "reset": ("enrolment",),
     "fixes": ("inventory",),
+    "updates": ("inventory",),
     "enrolment": ("authentication",),
 }
 """Whose servers do an operation that has no list of its own, the first that has one (S3 Appendix)."""

@@ -27,6 +27,7 @@ SCHEDULE = {
     "performance": DAY_S,
     "configuration": DAY_S,
     "access-key": DAY_S,
+    "updates": 7 * DAY_S,
 }
 """Seconds between two of a kind: the papers' (E-14, E-15), and the lab's choice where they say nothing."""
 RETRY_S = 1800.0

@@ -30,11 +30,14 @@ from lab.agent.problems import QUEUED
 from lab.agent.reports import EXTENDED, HEARTBEAT, INVENTORY, PERFORMANCE, PROBLEM, Reports
 from lab.agent.settings import Monitored, SettingsError
 from lab.agent.state import SERVICE, AgentState
+from lab.agent.updates import REASON as UPDATE
+from lab.agent.updates import Updates
 from lab.agent.wanted_test import WantedTests
 from lab.errors import LabError, UsageError
 
-CONFIGURATION, ACCESS_KEY, FIX, TEST = "configuration", "access-key", "fix", "test"
-_ASKED = (CONFIGURATION, ACCESS_KEY)
+CONFIGURATION, ACCESS_KEY, UPDATES = "configuration", "access-key", "updates"
+FIX, TEST = "fix", "test"
+_ASKED = (CONFIGURATION, ACCESS_KEY, UPDATES)
 """Regular tasks that queue nothing: IBM's side gives something."""
 _SETTINGS, _RESTART = "settings", "settings-restart"
 """Alerts: a configuration file that is wrong, and one that holds in part after a restart only."""
@@ -272,6 +275,9 @@ class Standing:
         if task == CONFIGURATION:
             if self._state.directory.servers(CONFIGURATION):
                 ConfigurationFile(self._state).refresh(trip.roads)
+        elif task == UPDATES:
+            for machine in settings.machines[:1] if self._reports.has(UPDATE) else ():
+                Updates(self._state).fetch(machine, trip.roads)
         elif self._reports.has(ACCESS_KEY):
             keys = AccessKeys(self._state)
             for machine in settings.machines:

@@ -18,6 +18,8 @@ from lab.topology.errand_kinds import DOWNLOADS, PATHS, PROMISING, ErrandKind
 from lab.topology.servers import ListedServer
 
 FIX = "MH01720"
+UPDATES = ("esa-7.1.6", "dsa-9.65")
+"""Of Electronic Service Agent, and of Dynamic System Analysis (S0 "Data retrieved from IBM by ESA")."""
 """The one fix that there is for every system."""
 FIX_BYTES = 5_000
 KIND = "errand: "

@@ -1,4 +1,6 @@
-"""What went by HTTP in clear, and what came back (OUT-32, OUT-33, OUT-41, OUT-42, OUT-45, R-05, P-19)."""
+"""What went by HTTP in clear, and what came back (OUT-32, OUT-33, OUT-41, OUT-42, OUT-45, E-23, R-05,
+P-19).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from lab.names import count
 from lab.verify.finding import Check, Finding
 
 CONFIGURATION, FIX = "/service/configuration", "/service/fixes/"
+UPDATES = "/service/updates"
 FETCHING = ("GET", "HEAD")
 SOON_S = 3600.0
 ASKED_S = 60.0
@@ -102,6 +105,17 @@ def check_out_42(life: Chronicle) -> Finding:
     early = [each for each in asked if not life.enrolled or each.time < life.enrolled]
     check.want(not early, f"{count(len(early), 'request')} for a fix before the enrolment")
     return check.finding(f"{count(len(asked), 'request')}, all after the enrolment")
+
+
+def check_e_23(life: Chronicle) -> Finding:
+    """Updates of the agent and of its tools come by TLS, in contrast to fixes (OUT-41)."""
+    check = Check("E-23", "updates of the agent and of its tools come by TLS alone")
+    clear = [each for each in life.clear if each.target.startswith(UPDATES)]
+    check.want(not clear, f"{count(len(clear), 'request')} for updates by HTTP in clear")
+    got = [each for each in life.of("update") if each.served and each.encrypted]
+    if not got:
+        return check.not_tested("the agent fetched no update")
+    return check.finding(f"{count(len(got), 'update')}, by TLS")
 
 
 def check_out_45(life: Chronicle) -> Finding:

@@ -44,6 +44,7 @@ CHECKS: Mapping[str, LifeCheck] = {
     "E-20": routine.check_e_20,
     "E-21": routine.check_e_21,
     "E-22": contents.check_e_22,
+    "E-23": downloads.check_e_23,
     "E-24": contents.check_e_24,
     "OUT-14": delivery.check_out_14,
     "OUT-15": delivery.check_out_15,

@@ -41,7 +41,8 @@ KIND = "service: "
 STORE_FILE = "receiver.sqlite"
 KEY_FILE = "receiver.key"
 _JSON = "application/json"
-_TYPES = {"configuration": "application/jose", "fix": "application/octet-stream"}
+_BINARY = "application/octet-stream"
+_TYPES = {"configuration": "application/jose", "fix": _BINARY, "update": _BINARY}
 """Of contents that are no JSON."""
 _TOO_OLD = (
     "the password is older than 183 days, and nothing is served to it but the next password, which is in"

@@ -77,6 +77,8 @@ class Operations:
             "configuration": self._configuration,
             "fixes": self._fixes,
             "fix": self._fix,
+            "updates": self._updates,
+            "update": self._update,
             "access_key": self._access_key,
             "openapi": lambda call: (200, document.text()),
         }
@@ -151,6 +153,15 @@ class Operations:
         call.peer.about = str(MachineName(row["type"], row["model"], row["serial"]))
         if name != errands.FIX:
             raise NotDone(404, f"there is no fix {name}")
+        return 200, errands.fix(name)
+
+    def _updates(self, call: ServiceCall) -> Given:
+        found = {n: hashlib.sha256(errands.fix(n)).hexdigest() for n in errands.UPDATES}
+        return 200, {"updates": found}
+
+    def _update(self, call: ServiceCall) -> Given:
+        if (name := call.path["update"]) not in errands.UPDATES:
+            raise NotDone(404, f"there is no update {name}")
         return 200, errands.fix(name)
 
     def _access_key(self, call: ServiceCall) -> Given:

@@ -128,6 +128,7 @@ def life() -> Chronicle:
     for number, moment in enumerate((3.0, BLOCKED + 0.6), 5):
         _problem(found, number, moment, deed="imm")
         found.noticed.append(found.told[-1])
+    found.asked += [asked(35, kind, status=200) for kind in ("updates", "update", "update")]
     found.asked += [asked(33, "fixes", status=200), in_clear(asked(33.001, "fix", FIXES, 200))]
     found.clear.append(
         ClearRequest(time=at(33.001), address=FIXES[1], method="GET", target="/service/fixes/O/N")

@@ -437,6 +437,10 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "what was queued is lost": (_lose(3), "OUT-34"),
     "a problem comes twice": (_again, "OUT-34"),
     "a log-in for a fix": (_clear(LOGGED_IN), "OUT-41"),
+    "an update in clear": (
+        _clear(ClearRequest(time=at(35), address=good.SDR_1[1], method="GET", target="/service/updates/dsa")),
+        "E-23",
+    ),
     "a fix before the enrolment": (
         _add(replace(good.asked(0.0001, "fix", good.FIXES, 403), encrypted=False)), "OUT-42",
     ),
@@ -469,6 +473,7 @@ NEVER: dict[str, tuple[Mutation, str]] = {
     "no reason": (_no_reason, "E-24"),
     "no key": (_without("access-key"), "E-19"),
     "no fix": (_without("fix"), "OUT-41"),
+    "no update": (_without("update"), "E-23"),
     "no list of fixes": (lambda life: (_without("fix")(life), _without("fixes")(life)), "OUT-42"),  # type: ignore[dict-item]
     "no configuration in clear": (
         lambda life: (_without("configuration", 15, 15.5)(life), _without_calls(80)(life)),  # type: ignore[dict-item]

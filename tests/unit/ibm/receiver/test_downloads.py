@@ -47,6 +47,24 @@ def test_each_machine_has_an_order_of_its_own_for_good(desk: Desk, machine: Mach
     assert said(machine.get("fixes")) == said(machine.get("fixes"))
 
 
+def test_updates_come_with_a_log_in_and_never_in_clear(tmp_path: Path) -> None:
+    """E-23, in contrast to fixes."""
+    desk = Desk(tmp_path, servers=(server(), server("clear", speaks=Speaks.http)))
+    machine = desk.enrolled()
+    found = said(machine.get("updates"))["updates"]
+    assert found.keys() == {*errands.UPDATES}
+    for name, digest in found.items():
+        update = machine.get(f"updates/{name}")
+        assert (update.status, hashlib.sha256(update.content).hexdigest()) == (200, digest)
+        assert dict(update.fields or ())["Content-Type"] == "application/octet-stream"
+        assert desk.connection().get(f"updates/{name}").status == 401
+        assert desk.connection(1, encrypted=False).get(f"updates/{name}").status == 403
+    assert machine.get("updates/esa-0").status == 404
+    assert machine.get("updates/-/..").status in (400, 404)
+    assert desk.connection().get("updates").status == 401
+    assert desk.connection(1, encrypted=False).get("updates").status == 403
+
+
 def test_an_access_key_is_the_same_until_30_days_before_it_ends(
     desk: Desk, machine: Machine
 ) -> None:
