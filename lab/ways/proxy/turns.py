@@ -1,16 +1,53 @@
-"""Finding OUT-14: the proxies of an agent are tried in their order."""
+"""Findings OUT-13 and OUT-14: how many proxies an agent has, and in which order they are tried."""
 
 from __future__ import annotations
 
 from itertools import groupby, pairwise
 
-from lab.names import all_of
+from lab.names import all_of, count
 from lab.record.record import CallHome
+from lab.topology.proxy import MOST_PROXIES
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.ways.proxy.papers import UNREACHED, frames_of_tunnels
-from lab.ways.proxy.plan import plans, stops_of
+from lab.ways.proxy.plan import ProxyPlan, plans, stops_of
 from lab.ways.proxy.tunnels import Tunnel, own_tunnels
+from lab.wire.decode import TCP
+
+CONNECT = b"CONNECT "
+
+
+def check_out_13(case: Case) -> Finding:
+    """Three proxies at most, and no other machine is asked for a tunnel."""
+    check = Check(
+        "OUT-13",
+        f"each agent has {MOST_PROXIES} slots for proxies at most, and asks nobody else to make a tunnel",
+    )
+    told = []
+    for agent in case.topology.agents:
+        own = [way for way in case.topology.ways_of(agent) if isinstance(way, ProxyPlan)]
+        slots = sum(len(way.proxies) for way in own)
+        if slots > MOST_PROXIES:
+            check.object(f"{agent} has {slots} slots for proxies")
+        filled = stops_of(case.topology, agent)
+        addresses = {stop.address for stop in filled}
+        asked = [
+            (frame, packet)
+            for frame, packet in case.sent_by(agent, case.topology.node(agent).uplink.segment)
+            if packet.protocol == TCP and packet.payload.startswith(CONNECT)
+        ]
+        strange = {p.destination: f for f, p in asked if p.destination not in addresses}
+        for address, frame in strange.items():
+            check.object(
+                f"{agent} asks {address} for a tunnel, which is none of its proxies", [frame]
+            )
+        check.show([frame for frame, _ in asked[:1]])
+        if asked:
+            names = all_of([stop.node for stop in filled])
+            told.append(f"{agent} has {names} in {count(slots, 'slot')}, and asked no other")
+    if not told:
+        return check.not_tested(UNREACHED)
+    return check.finding("; ".join(told))
 
 
 def check_out_14(case: Case) -> Finding:

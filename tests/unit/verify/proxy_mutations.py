@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 
+from lab.topology.model import Topology
+from lab.ways.fault import change_ways
 from lab.ways.proxy.bring_up import ELSEWHERE
 from lab.ways.proxy.events import ConnectTried
 from lab.ways.proxy.papers import credentials
+from lab.ways.proxy.plan import ProxyPlan
 from lab.wire.decode import Packet
 from tests.recordings.true_run import TrueRun, edited
-from tests.unit.verify.mutation import LISTED, SYN, Change, crosses, leaves, lost, mutation
+from tests.unit.verify.mutation import (
+    LISTED,
+    SYN,
+    Change,
+    crosses,
+    judged_by,
+    leaves,
+    lost,
+    mutation,
+)
 
 HMC, FIRST, SECOND = "192.168.10.10", "192.168.10.21", "192.168.10.22"
 ECCGW = "207.25.252.197"
@@ -86,6 +99,19 @@ def ask_on(run: TrueRun) -> None:
     run.put("lan", "hmc", "proxy-2", bytes(syn), tunnel[0].time + 0.01)
 
 
+def ask_a_stranger(run: TrueRun) -> None:
+    """The firewall is asked to make a tunnel."""
+    (asked, *_) = run.find("lan", lambda p: p.source == HMC and p.payload.startswith(b"CONNECT"))
+    packet = IP(asked.data[14:])
+    packet.dst = "192.168.10.1"
+    del packet.chksum, packet[TCP].chksum
+    run.put("lan", "hmc", "firewall", bytes(packet), asked.time + 0.01)
+
+
+def with_four_slots(model: Topology) -> Topology:
+    return change_ways(model, ProxyPlan, lambda way: replace(way, proxies=(*way.proxies, "")))
+
+
 def go_by_itself(run: TrueRun) -> None:
     packet = IP(src="203.0.113.10", dst=ECCGW) / SYN
     run.put("fw-inet", "firewall", "internet", bytes(packet), run.end)
@@ -126,6 +152,10 @@ MUTATIONS = (
     mutation("OUT-03", "the proxy's private address leaves", "proxy", keep_proxys_address, "g4"),
     mutation("OUT-12", "a connection to another port", "proxy",
              crosses("lan", "proxy-1", "firewall", IP(src=FIRST, dst=LISTED) / SSH), "OUT-02"),
+    mutation("OUT-13", "a tunnel is asked of somebody else", "proxy-failover", ask_a_stranger,
+             seen="hmc asks 192.168.10.1 for a tunnel, which is none of its proxies"),
+    judged_by("OUT-13", "a fourth slot", "proxy-failover", with_four_slots,
+              seen="hmc has 4 slots for proxies"),
     mutation("OUT-14", "the first proxy is passed over", "proxy-failover",
              lost("lan", is_to(SECOND)), "OUT-12", seen="passes over proxy-2"),
     mutation("OUT-14", "another is asked after a tunnel", "proxy-failover", ask_on,
