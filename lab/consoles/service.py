@@ -77,13 +77,10 @@ class Discovery:
         for end in self.ends:
             self._teardown.add(f"{end.name}'s sockets", end.close)
             end.open(selector)
-        work = self._teardown.enter(
-            "its thread",
-            start_worker(
-                lambda told: self._run(told, selector), "consoles", stack_bytes=STACK_BYTES
-            ),
+        worker = start_worker(
+            lambda told: self._run(told, selector), "consoles", stack_bytes=STACK_BYTES
         )
-        assert work.is_alive() or self.broke.error is not None, "it has begun"
+        self._teardown.enter("its thread", worker)
         self._answered.wait(_DEADLINE_S)
         self.check()
 
