@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from lab.consoles.directory import ConsoleDirectory
@@ -102,7 +103,8 @@ class Discovery:
         dues = [end.next_due for end in self.ends if not end.is_dead]
         if not self._answered.is_set():
             dues.append(self._began + ANSWERS_S)
-        for key, _ in selector.select(max(0.0, min(dues) - now) if dues else None):
+        due = min(dues, default=inf)  # Systems have nothing to do by themselves.
+        for key, _ in selector.select(max(0.0, due - now) if due < inf else None):
             if key.data is None:
                 return False
             key.data()
@@ -205,7 +207,7 @@ class ConsoleAtWork(_End):
 class SystemAtWork(_End):
     """A managed system at UDP port 9900: it speaks when a console has spoken."""
 
-    next_due = float("inf")
+    next_due = inf
 
     def __init__(self, node: Node, plan: NodePlan, discovery: Discovery) -> None:
         super().__init__(node, discovery)
