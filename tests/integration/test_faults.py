@@ -10,7 +10,7 @@ import pytest
 
 from lab.topology import load, resolve
 from lab.topology.errand_kinds import DOWNLOADS
-from lab.ways import faults, module_faults, service_faults
+from lab.ways import console_faults, faults, module_faults, service_faults
 from lab.ways.dial.plan import dialers
 from lab.ways.pass_through import faults as pass_through_faults
 from lab.ways.proxy import faults as proxy_faults
@@ -108,6 +108,7 @@ WITH_FAULTS = "vpn", "vpn-nat", "vpn-dial", "direct", "direct-ipv6", "ds8000", "
 WITH_ERRANDS = "simplified", "traditional", "ursf", "esa-linux"
 SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
 OF_MODULES = tuple(fault.name for fault in module_faults.FAULTS)
+OF_CONSOLES = tuple(fault.name for fault in console_faults.FAULTS)
 SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 
 
@@ -150,6 +151,7 @@ FAULTY = [
     ("service-vpn-pass-through", "stale-session"),
     ("service-vpn-dial", "late-lockdown"),
     *(("esa-imm", fault) for fault in OF_MODULES),
+    *((name, fault) for name in ("consoles", "consoles-ds8000") for fault in OF_CONSOLES),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
 NO_CALL = [
@@ -211,8 +213,9 @@ def test_the_exit_status_says_whether_the_call_home_got_through(faulty: Ran) -> 
     assert faulty.verdict["verdict"] == ("pass" if survives else "fail")
     assert faulty.verdict["fault"] == fault.name
     heartbeats = [entry for entry in faulty.record.ledger if entry.kind == "heartbeat"]
-    # Remote service and a management module are tried when all agents have called home.
-    later = (*SERVICE, *OF_MODULES, AFTER_A_CALL)
+    # Remote service and a management module are tried when all agents have called home, and whether
+    # consoles know each other has nothing to do with that.
+    later = (*SERVICE, *OF_MODULES, *OF_CONSOLES, AFTER_A_CALL)
     came_home = survives or fault.name in later
     came_home = came_home and not faulty.topology.errands
     agents = len(faulty.topology.agents)
