@@ -31,7 +31,11 @@ COUNTERS = ("scan-tcp", "scan-udp", "scan-other")
 
 
 def counters() -> str:
-    """Rules that count what arrives of scans, before anything else sees it."""
+    """Rules that count what arrives of scans, before anything else sees it.
+
+    Any host gives one of 65,536 packets the same identification: an ICMP error or ESP has it now and then. It
+    is longer.
+    """
     mark = f"ip id {IDENTIFICATION}"
     ports = ", ".join(str(int(purpose)) for purpose in Purpose)
     declared = "".join(f"\tcounter {name} {{ }}\n" for name in COUNTERS)
@@ -41,7 +45,8 @@ def counters() -> str:
         "\t\ttype filter hook prerouting priority raw - 10; policy accept;\n"
         f'\t\t{mark} tcp sport {{ {ports} }} counter name "{COUNTERS[0]}" accept\n'
         f'\t\t{mark} udp sport {{ {ports} }} counter name "{COUNTERS[1]}" accept\n'
-        f'\t\t{mark} meta l4proto != {{ tcp, udp }} counter name "{COUNTERS[2]}"\n'
+        f"\t\t{mark} ip length {BARE_BYTES} meta l4proto != {{ tcp, udp }} "
+        f'counter name "{COUNTERS[2]}"\n'
         "\t}\n}\n"
     )
 

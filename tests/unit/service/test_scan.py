@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -99,6 +103,48 @@ def test_captures_leave_out_scans_and_nothing_else(packet: Scapy, is_taken: bool
         else:
             with pytest.raises(BlockingIOError):
                 receiver.recv(2048)
+
+
+COUNTED = """
+import json, socket, subprocess, sys
+rules, packets = json.load(sys.stdin)
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+    for packet in packets:
+        sender.sendto(bytes.fromhex(packet), ("127.0.0.1", 0))
+listed = subprocess.run(["nft", "-j", "list", "counters"], capture_output=True, check=True).stdout
+found = [each["counter"] for each in json.loads(listed)["nftables"] if "counter" in each]
+print(json.dumps({each["name"]: each["packets"] for each in found}))
+"""
+"""In a network of its own: what the kernel counts of packets to itself."""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace and nft need root")
+def test_counters_count_scans_and_nothing_that_looks_like_them() -> None:
+    """Somebody else's ICMP error or ESP may have the same identification."""
+
+    def own(payload: Scapy, **fields: Any) -> str:
+        packet = IP(src="127.0.0.1", dst="127.0.0.1", **{"id": IDENTIFICATION} | fields) / payload
+        return bytes(packet).hex()
+
+    scanned = [own(SYN), own(DATAGRAM), own(ICMP()), own(Raw(bytes(8)), proto=50)]
+    others = [
+        own(SYN, id=1), own(TCP(sport=40_000, dport=22)), own(Raw(bytes(8)), proto=50, id=1),
+        own(ICMP(type=3, code=3) / Raw(bytes(28))), own(Raw(bytes(40)), proto=50),
+    ]  # fmt: skip
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", COUNTED],
+        input=json.dumps([marks.counters(), [*scanned, *others]]),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"scan-tcp": 1, "scan-udp": 1, "scan-other": 2}
 
 
 # How answers are read.
