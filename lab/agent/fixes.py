@@ -60,13 +60,9 @@ class Fixes:
             for machine in self._state.settings.machines:
                 if machine.name == name:
                     for path, digest in self.offered(machine, roads).items():
-                        if not self._has(path, digest):
+                        if not storage.has(self.folder / path.rpartition("/")[2], digest):
                             self.fetch(path, digest, roads)
             storage.write_json(self._state.file(WANTED), [n for n in self.wanted if n != name])
-
-    def _has(self, path: str, digest: str) -> bool:
-        file = self.folder / path.rpartition("/")[2]
-        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
 
     def fetch(self, path: str, digest: str, roads: Roads) -> bytes:
         """One fix, without a log-in and without the machine's name; raises NotGiven."""

@@ -35,7 +35,7 @@ class Updates:
         reply = inquiry.ask("updates", PATH, servers, machine=machine.name, take=_list)
         fetched = []
         for name, digest in sorted(reply.members["updates"].items()):
-            if self._has(name, digest):
+            if storage.has(self.folder / name, digest):
                 continue
 
             def check(reply: ServiceReply, digest: str = digest) -> None:
@@ -49,10 +49,6 @@ class Updates:
             self._state.book.note("update-stored", name=name, sha256=digest, bytes=len(given.body))
             fetched.append(name)
         return fetched
-
-    def _has(self, name: str, digest: str) -> bool:
-        file = self.folder / name
-        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
 
 
 def _list(reply: ServiceReply) -> None:

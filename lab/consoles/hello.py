@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,9 +127,4 @@ def _list(
         raise NoHelloError(f"{key} is no list of {_MOST} at most")
     if not all(map(fits, values)):
         raise NoHelloError(f"something in {key} is not {what}")
-    return unique(values)
-
-
-def unique(values: Iterable[str]) -> tuple[str, ...]:
-    """Without those that are there already, in order."""
     return tuple(dict.fromkeys(values))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from lab.consoles.hello import PORT
 from lab.topology.consoles import Console
 from lab.topology.model import DropRule, Topology
 from lab.ways.fault import Fault, Need, drop
-
-DISCOVERY_PORT = 9900
-"""UDP (M-01)."""
 
 
 def _pairs(topology: Topology) -> list[tuple[Console, Console]]:
@@ -24,9 +22,7 @@ def _pairs(topology: Topology) -> list[tuple[Console, Console]]:
 
 def _block_broadcasts(topology: Topology) -> Topology:
     (_, deaf), *_ = _pairs(topology)
-    lost = DropRule(
-        name="broadcast-blocked", node=deaf.node, protocol="udp", port=DISCOVERY_PORT, own=True
-    )
+    lost = DropRule(name="broadcast-blocked", node=deaf.node, protocol="udp", port=PORT, own=True)
     return drop(topology, lost)
 
 
