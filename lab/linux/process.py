@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from lab.errors import DaemonError, DeadlineExceeded, PrerequisiteError, UsageError
-from lab.linux import apparmor, proc
+from lab.linux import apparmor, proc, process_table
 from lab.paths import NODE_PROGRAMS
-from lab.wait import Deadline, wait_until
+from lab.wait import Deadline, comes_true, wait_until
 
 PIPE = subprocess.PIPE
 
@@ -198,19 +198,36 @@ class Daemon:
         self.signal(signal.SIGKILL)
 
     def stop(self, *, grace_s: float = TERM_GRACE_S) -> int:
-        """End it by SIGTERM, and by SIGKILL for its process group, and reap it."""
+        """End it and then what it has started, each by SIGTERM and after a while by SIGKILL; reap it.
+
+        Nothing of its process group runs any more: an xl2tpd that has ended has told its pppds to end, and
+        does not wait for them.
+        """
         if self.alive:
             self.signal(signal.SIGTERM)
             self.wait(grace_s)
-
-        # Also where it ended by itself: what it started may still be in its process group.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        if not self.alive:
+            self._group_gone(signal.SIGTERM, grace_s)
+        gone = self._group_gone(signal.SIGKILL, KILL_GRACE_S)
 
         status = self.wait(KILL_GRACE_S)
-        if status is None:
+        if status is None or not gone:
             raise DaemonError(self.name, f"process {self.pid} does not die, not even by SIGKILL")
         return status
+
+    def _group_gone(self, number: int, patience_s: float) -> bool:
+        """Send a signal to its process group; whether nothing of that runs then, or before long."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return True
+        fact = f"the end of what {self.name} has started"
+        return comes_true(fact, lambda: not _runs(self.pid), patience_s)
+
+
+def _runs(group: int) -> bool:
+    """Whether a process of the group runs; one that nobody reaps does not."""
+    return any(each.group == group and not each.ended for each in process_table.take().values())
 
 
 def spawn(

@@ -13,8 +13,11 @@ class Process:
 
     pid: int
     parent: int
+    group: int
     session: int
     program: str
+    ended: bool
+    """Whether it only waits for its parent to reap it."""
 
 
 def take() -> dict[int, Process]:
@@ -32,5 +35,5 @@ def parse(stat: str) -> Process:
     """What a ``stat`` of proc(5) says; a program's name may have blanks and brackets in it."""
     head, _, tail = stat.rpartition(")")
     pid, _, program = head.partition(" (")
-    _, parent, _, session, *_ = tail.split()
-    return Process(int(pid), int(parent), int(session), program)
+    state, parent, group, session, *_ = tail.split()
+    return Process(int(pid), int(parent), int(group), int(session), program, state in "ZX")

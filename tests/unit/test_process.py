@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from lab.errors import DaemonError, PrerequisiteError
-from lab.linux import process
+from lab.linux import process, process_table
 from lab.linux.process import Daemon
-from lab.wait import wait_until
 
 FOREVER = "sleep 1000"
+IDLE = "while :; do sleep 0.01; done"
 
 
 def start(tmp_path: Path, script: str) -> Daemon:
@@ -77,12 +77,31 @@ def test_a_daemon_that_will_not_go_is_killed_with_its_children(tmp_path: Path) -
     assert daemon.stop(grace_s=0.1) == -signal.SIGKILL
     assert not daemon.alive
     # It is a zombie of the reaper at most.
-    status = Path(f"/proc/{child}/stat")
-    wait_until(
-        "the end of the child",
-        lambda: not status.exists() or status.read_text().rpartition(")")[2].split()[0] in "ZX",
-        10.0,
-    )
+    left = process_table.take().get(child)
+    assert left is None or left.ended
+
+
+def test_what_a_daemon_leaves_behind_may_end_in_peace(tmp_path: Path) -> None:
+    """An xl2tpd sends SIGTERM to its pppds, and ends before they do."""
+    child = f"trap 'sleep 0.3; touch {tmp_path}/ended; exit' TERM; echo ready; {IDLE}"
+    daemon = start(tmp_path, f"trap 'exit 0' TERM; ({child}) & wait")
+    daemon.expect_line("ready", 5)
+
+    assert daemon.stop() == 0
+
+    assert (tmp_path / "ended").exists()
+
+
+def test_what_a_daemon_leaves_behind_and_will_not_go_is_killed(tmp_path: Path) -> None:
+    child = f"trap '' TERM; echo ready $(exec sh -c 'echo $PPID'); {IDLE}"
+    daemon = start(tmp_path, f"trap 'exit 0' TERM; ({child}) & wait")
+    number = int(daemon.expect_line(r"ready (\d+)", 5)[1])
+    assert not process_table.take()[number].ended
+
+    assert daemon.stop(grace_s=0.2) == 0
+
+    left = process_table.take().get(number)
+    assert left is None or left.ended
 
 
 def test_a_daemon_has_no_input_and_none_of_our_environment(
