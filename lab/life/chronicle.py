@@ -17,6 +17,8 @@ DAY_S = 86400.0
 IBM = "IBM"
 TEST_S = 3600.0
 """Within this time of the wish an agent tests its connections."""
+OF_MODULE = "module"
+"""The kind of an outage that concerns the management module alone, and no way to IBM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,25 @@ class WireCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleCall:
+    """A TCP connection that the agent's host opened to its management module, or tried to, by their wire."""
+
+    time: float
+    port: int
+    """5989 is HTTPS, 5988 is HTTP."""
+    unavailable: float = 0.0
+    """When the host could know that nobody serves it, by a reset or a second of silence; 0: never."""
+    served: float = 0.0
+    """When the module first said something; 0: never."""
+    asked: bool = False
+    """Whether the host said anything."""
+    tls: bool = False
+    """Whether that began as TLS does."""
+    last: float = 0.0
+    """When the host last said something, or its SYN."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClearRequest:
     """A request by HTTP in clear, on the agent's own wire."""
 
@@ -219,6 +240,8 @@ class Chronicle:
     """When the agent's host subscribed at the management module (E-05)."""
     noticed: list[str] = field(default_factory=list)
     """The texts of the module's failures of which the agent's host took a notice."""
+    module_calls: list[ModuleCall] = field(default_factory=list)
+    """The connections to the module (E-04, R-06)."""
     ends: list[str] = field(default_factory=list)
     """How the agent ended, each time that nobody wanted it to."""
     asked: list[ReceiverRequest] = field(default_factory=list)
@@ -307,6 +330,11 @@ class Chronicle:
     def outages(self, *kinds: str) -> Iterator[Happening]:
         """What was out of service, of certain kinds."""
         return (h for h in self.having("outage") if h.kind_of in kinds)
+
+    @property
+    def hindrances(self) -> list[Happening]:
+        """The outages that may keep a call from IBM."""
+        return [each for each in self.having("outage") if each.kind_of != OF_MODULE]
 
 
 def _joined(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -57,7 +57,7 @@ def _compare(
     elif result.reached and not any(call.answered for call in calls):
         check.object(f"{when} the test says that {path} was reached, and it did not answer")
     elif not result.reached and all(call.answered for call in calls):
-        quiet = not any(_concerns(o, test, result.address) for o in life.having("outage"))
+        quiet = not any(_concerns(o, test, result.address) for o in life.hindrances)
         check.want(not quiet, f"{when} the test says that {path} is shut, and it answered")
 
 

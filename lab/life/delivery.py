@@ -142,9 +142,7 @@ def _light(life: Chronicle, moment: float) -> float:
 
 def _excused(life: Chronicle, call: WireCall) -> bool:
     """Whether something was out of service at the time of a call, or had just been; or it is a test's."""
-    return life.tested_at(call.time) or any(
-        _about(outage, call.time) for outage in life.having("outage")
-    )
+    return life.tested_at(call.time) or any(_about(outage, call.time) for outage in life.hindrances)
 
 
 def _about(outage: Happening, moment: float) -> bool:

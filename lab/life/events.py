@@ -35,7 +35,7 @@ class LifeHappened(Event, topic="life", tells="{source}: {deed} {subject}"):
     """Of a move: where the errand is done from now on."""
     errand: str = ""
     kind_of: str = ""
-    """Of an outage: ``server``, ``link``, ``proxy``, ``way`` or ``port``."""
+    """Of an outage: ``server``, ``link``, ``proxy``, ``way``, ``port`` or ``module``."""
     by_s: float = 0.0
 
 

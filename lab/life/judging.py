@@ -13,6 +13,7 @@ from lab.life import (
     delivery,
     downloads,
     identity,
+    module_calls,
     notices,
     pages,
     routine,
@@ -26,6 +27,7 @@ CHECKS: Mapping[str, LifeCheck] = {
     "E-01": pages.check_e_01,
     "E-02": pages.check_e_02,
     "E-03": pages.check_e_03,
+    "E-04": module_calls.check_e_04,
     "E-05": notices.check_e_05,
     "E-06": identity.check_e_06,
     "E-07": identity.check_e_07,
@@ -60,6 +62,7 @@ CHECKS: Mapping[str, LifeCheck] = {
     "R-02": delivery.check_r_02,
     "R-04": routine.check_r_04,
     "R-05": downloads.check_r_05,
+    "R-06": module_calls.check_r_06,
     "R-11": identity.check_r_11,
     "P-19": downloads.check_p_19,
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lab.errors import UsageError
 from lab.names import did_you_mean
+from lab.topology.management import HTTPS_PORT
 from lab.topology.model import Topology
 from lab.topology.roles import Role
 from lab.ways.direct.plan import DirectPlan
@@ -35,7 +36,7 @@ class OutagePlan:
 
     subject: str
     kind: str
-    """``server``, ``link``, ``proxy``, ``way`` or ``port``."""
+    """``server``, ``link``, ``proxy``, ``way``, ``port`` or ``module``."""
     closures: tuple[Closure, ...]
     addresses: tuple[str, ...] = ()
     """Of IBM's servers, if it is about some of them alone."""
@@ -43,7 +44,7 @@ class OutagePlan:
 
 def plan(topology: Topology, of: str) -> OutagePlan:
     """How something is put out of service; UsageError for what the topology does not have."""
-    for planned in (_server, _link, _proxy, _way, _port):
+    for planned in (_server, _link, _proxy, _way, _port, _module):
         if (found := planned(topology, of)) is not None:
             return found
     known = [
@@ -52,6 +53,7 @@ def plan(topology: Topology, of: str) -> OutagePlan:
         *(proxy.node for proxy in topology.proxies),
         *(way.name for way in topology.own_ways if isinstance(way, DirectPlan)),
         "tcp/443",
+        *(f"{module.node}/{HTTPS_PORT}" for module in topology.modules),
     ]
     hint = did_you_mean(of, known) or f"known: {', '.join(known)}"
     raise UsageError(f"{topology.name} has nothing {of!r} that can be out of service", hint=hint)
@@ -125,6 +127,17 @@ def _port(topology: Topology, of: str) -> OutagePlan | None:
         node=topology.firewall.node, hook="forward", rule=f"tcp dport {int(port)} drop"
     )
     return OutagePlan(subject=of, kind="port", closures=(closure,))
+
+
+def _module(topology: Topology, of: str) -> OutagePlan | None:
+    """The module refuses connections to a port, as a module does whose HTTPS is off."""
+    for module in topology.modules:
+        for port in module.ports:
+            if of == f"{module.node}/{port}":
+                rule = f"tcp dport {port} reject with tcp reset"
+                closure = Closure(node=module.node, hook="input", rule=rule)
+                return OutagePlan(subject=of, kind="module", closures=(closure,))
+    return None
 
 
 def _family(address: str) -> str:

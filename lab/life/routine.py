@@ -76,7 +76,7 @@ def _excused(life: Chronicle, since: float, until: float) -> float:
     leapt = sum(
         abs(e.by_s) for e in life.having("clock") if since <= e.time <= until and e.by_s < 0
     )
-    delayed = any(e.time < until and e.until > since for e in life.having("outage"))
+    delayed = any(e.time < until and e.until > since for e in life.hindrances)
     return dark + leapt + (TRIED_AGAIN_S if dark or delayed else 0.0)
 
 

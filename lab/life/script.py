@@ -50,7 +50,8 @@ class LifeEvent:
     line: int = 0
     """Of the script's file."""
     of: str = ""
-    """What has an outage: a listed server's name or address, a link, a proxy, a direct way, or tcp/PORT."""
+    """What has an outage: a listed server's name or address, a link, a proxy, a direct way, tcp/PORT, or a
+    port of the management module."""
     for_s: float = 0.0
     """Of an outage and of a killed agent: how long. Of an access key: how long it still lives."""
     by_s: float = 0.0

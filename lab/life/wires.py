@@ -1,16 +1,21 @@
-"""What the agent's own wire has of a life: connections, requests in clear, and who called the host."""
+"""What the agent's own wires have of a life: connections, requests in clear, who called the host, and what
+the host asked its management module.
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lab.life.chronicle import HTTP_PORT, Chronicle, ClearRequest, WireCall
+from lab.life.chronicle import HTTP_PORT, Chronicle, ClearRequest, ModuleCall, WireCall
 from lab.topology.model import Topology
+from lab.verify import module_tries
+from lab.verify.module_tries import ModuleTry
 from lab.wire import decode
-from lab.wire.decode import TCP, Packet
+from lab.wire.decode import TCP, Frame, Packet
 
 _REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\S+) HTTP/1\.[01]\r\n", re.ASCII)
 _LENGTH = re.compile(rb"^content-length: *([0-9]+)", re.IGNORECASE | re.MULTILINE)
@@ -29,11 +34,16 @@ def read(found: Chronicle, topology: Topology, agent: str, run_dir: Path) -> Non
     modules = {module.address for module in topology.modules}
     proxies = {(proxy.address, proxy.port) for proxy in topology.proxies}
     taken = _OwnWire(found, {*uplink.ips}, inside, proxies)
-    for time, packet in _packets(run_dir / "wire" / f"{uplink.segment}.pcapng"):
+    for frame, packet in _packets(run_dir, uplink.segment):
         # The management module is no way home, and in no call of one.
-        if time >= found.began and packet.destination not in modules:
-            taken.take(time, packet)
+        if frame.time >= found.began and packet.destination not in modules:
+            taken.take(frame.time, packet)
     taken.end()
+    for module in topology.modules:
+        if module.agent == agent:
+            packets = _packets(run_dir, module.link)
+            since = itertools.dropwhile(lambda each: each[0].time < found.began, packets)
+            found.module_calls += map(_module_call, module_tries.read(since, module))
 
 
 class _OwnWire:
@@ -124,9 +134,25 @@ def _note_clear(found: Chronicle, time: float, packet: Packet) -> None:
     )
 
 
-def _packets(path: Path) -> Iterator[tuple[float, Packet]]:
+def _module_call(one: ModuleTry) -> ModuleCall:
+    own = [
+        f.time for f in one.frames if f.ip and f.ip.destination_port == one.port and f.ip.payload
+    ]
+    return ModuleCall(
+        time=one.time,
+        port=one.port,
+        unavailable=one.unavailable_since,
+        served=one.served,
+        asked=bool(one.asked),
+        tls=one.is_tls,
+        last=own[-1] if own else one.time,
+    )
+
+
+def _packets(run_dir: Path, segment: str) -> Iterator[tuple[Frame, Packet]]:
+    path = run_dir / "wire" / f"{segment}.pcapng"
     if not path.exists():
         return
     for frame in decode.read(path):
         if frame.ip is not None:
-            yield frame.time, frame.ip
+            yield frame, frame.ip

@@ -6,6 +6,7 @@ Knows packets, and judges nothing.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lab.topology.management import HTTP_PORT, HTTPS_PORT, ModulePlan
@@ -53,6 +54,15 @@ class ModuleTry:
             return False
         return 0.0 < self.refused <= moment or moment - self.time >= WAITED_S
 
+    @property
+    def unavailable_since(self) -> float:
+        """When the agent's host could first know that nobody serves it; 0: it never could. Who asks nothing
+        on a connection that was taken waits for no answer."""
+        waits = self.asked or not self.answered
+        in_time = self.served and self.served - self.time < WAITED_S
+        silent = self.time + WAITED_S if waits and not in_time else 0.0
+        return min((each for each in (self.refused, silent) if each), default=0.0)
+
 
 def tries(case: Case, module: ModulePlan) -> list[ModuleTry]:
     """All of them, in the order of their beginnings."""
@@ -61,13 +71,16 @@ def tries(case: Case, module: ModulePlan) -> list[ModuleTry]:
 
 @once
 def _all(case: Case) -> dict[str, list[ModuleTry]]:
-    return {module.node: _read(case, module) for module in case.topology.modules}
+    return {
+        module.node: read(case.packets(module.link), module) for module in case.topology.modules
+    }
 
 
-def _read(case: Case, module: ModulePlan) -> list[ModuleTry]:
+def read(packets: Iterable[tuple[Frame, Packet]], module: ModulePlan) -> list[ModuleTry]:
+    """Those in the packets of the module's link."""
     found: list[ModuleTry] = []
     open_now: dict[tuple[int, int], ModuleTry] = {}
-    for frame, packet in case.packets(module.link):
+    for frame, packet in packets:
         if packet.protocol != TCP or packet.is_fragment:
             continue
         if (packet.source, packet.destination) == (module.agent_address, module.address):

@@ -79,7 +79,7 @@ def test_a_year(tmp_path: Path) -> None:
     assert "of 14 problems told: 0 lost, 0 twice" in year.stdout
     assert [word for word in year.words.values() if word == "wrong"] == []
     assert {r for r, word in year.words.items() if word == "never"} == {
-        "E-05", "E-10", "E-16", "E-17", "E-23", "R-05",
+        "E-04", "E-05", "E-10", "E-16", "E-17", "E-23", "R-05", "R-06",
     }  # fmt: skip
     assert sorted(year.problems) == sorted(year.life["told"])
     assert year.life["ended"] - year.life["began"] == pytest.approx(366 * 86400, abs=10)
@@ -227,10 +227,10 @@ def test_mistakes_come_before_anything_is_made(tmp_path: Path) -> None:
 
 
 def test_a_management_module_tells_of_failures(tmp_path: Path) -> None:
-    """E-05, also in an outage; what nobody was told of is not expected."""
+    """E-05, also in an outage, and E-04 and R-06; what nobody was told of is not expected."""
     lived = Lived(tmp_path, "--script", "imm")
     assert lived.status == 0, lived.stdout + lived.stderr
-    assert (lived.words["E-05"], lived.words["E-23"]) == ("right", "right")
+    assert {lived.words[each] for each in ("E-04", "E-05", "E-23", "R-06")} == {"right"}
     assert "wrong" not in lived.words.values()
     assert (
         lived.problems
@@ -240,10 +240,35 @@ def test_a_management_module_tells_of_failures(tmp_path: Path) -> None:
             "life problem 2: Power supply 1 has no input",
             "life problem 3: A disk tells of its failure in advance",
             "life problem 4",
+            "life problem 5: A battery is weak",
         ]
     )
     found = {each["requirement"]: each for each in lived.verdict["findings"]}
     assert found["OUT-34"]["seen"].startswith("1 problem held back")
+
+
+IN_CLEAR = """
+while :; do
+  curl --silent --max-time 5 "http://$LAB_IMM:5988/" >/dev/null
+  sleep 43200
+done
+"""
+
+
+def test_a_users_agent_that_asks_the_module_in_clear(tmp_path: Path) -> None:
+    """E-04 and R-06 by the module's wire: by HTTP alone, and by HTTP beside HTTPS."""
+    secure = IN_CLEAR.replace("curl", 'curl --insecure "https://$LAB_IMM:5989/"\n  curl', 1)
+    for name, text, seen in (
+        ("alone", IN_CLEAR, "5989 was back on day 6.5, and 5988 alone was asked"),
+        ("beside", secure, "something is said to 5988, and 5989 had answered"),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "agent.sh").write_text(text)
+        lived = Lived(folder, "--script", "imm", "--agent", "exec sh agent.sh")
+        assert (lived.words["E-04"], lived.words["R-06"]) == ("wrong", "wrong"), lived.stdout
+        found = {each["requirement"]: each["seen"] for each in lived.verdict["findings"]}
+        assert seen in found["R-06"]
 
 
 def test_an_agent_that_does_not_subscribe_never_does_e_05(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A life of eighty days in which an agent does all right, to be broken by mutations; no assertions.
 
 One site is silent, then the direct way is closed, then all of TLS; the password and a server change, IBM
-resets the machine, and the access key ends.
+resets the machine, and the access key ends. The management module has no HTTPS for half a day.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from lab.life.chronicle import (
     ConnectionTest,
     Enrolled,
     Happening,
+    ModuleCall,
     PageVisit,
     PathResult,
     ReceiverRequest,
@@ -41,8 +42,8 @@ VISIT = PageVisit(
     asked_at_log_in=1,
 )  # fmt: skip
 IDS = ("operator@example.com", "owner@example.com")
-SILENT, CLOSED, BLOCKED = 5, 10, 15
-"""The days on which outages begin: of one site, of the direct way, of all TLS."""
+SILENT, CLOSED, BLOCKED, CLEAR = 5, 10, 15, 50
+"""The days on which outages begin: of one site, of the direct way, of all TLS, of the module's HTTPS."""
 PASSWORD, MOVE, RESET = 20, 25, 30
 
 
@@ -125,6 +126,7 @@ def life() -> Chronicle:
     for number, moment in enumerate((2.0, CLOSED + 0.5, BLOCKED + 0.5, 40.0), 1):
         _problem(found, number, moment)
     found.subscriptions.append(at(0.002))
+    _module(found)
     for number, moment in enumerate((3.0, BLOCKED + 0.6), 5):
         _problem(found, number, moment, deed="imm")
         found.noticed.append(found.told[-1])
@@ -192,6 +194,31 @@ def _outages(found: Chronicle) -> None:
         )
     )
     found.asked.append(in_clear(asked(moment, "configuration", CONFIGURATION, 200)))
+
+
+def _module(found: Chronicle) -> None:
+    """Each day the agent looks after its subscription: by HTTPS, and once by HTTP."""
+    off = Happening(
+        time=at(CLEAR), deed="outage", until=at(CLEAR + 0.5), kind_of="module", subject="imm/5989"
+    )
+    found.happenings.append(off)
+    for day in range(DAYS):
+        moment = at(day + 0.002)
+        if day == CLEAR:
+            found.module_calls.append(
+                ModuleCall(time=moment, port=5989, unavailable=moment + 0.1, last=moment)
+            )
+            moment += 0.2
+        found.module_calls.append(
+            ModuleCall(
+                time=moment,
+                port=5988 if day == CLEAR else 5989,
+                served=moment + 0.2,
+                asked=True,
+                tls=day != CLEAR,
+                last=moment + 0.3,
+            )
+        )
 
 
 def _test(found: Chronicle) -> None:

@@ -15,6 +15,7 @@ from lab.life.chronicle import (
     ClearRequest,
     ConnectionTest,
     Happening,
+    ModuleCall,
     ReceiverRequest,
     StoredMessage,
     WireCall,
@@ -48,7 +49,7 @@ def test_an_agent_that_does_nothing_does_nothing_right() -> None:
     life = good.life()
     life.asked, life.messages, life.machines, life.calls = [], [], [], []
     life.clear, life.uploads, life.removals, life.uploaded = [], [], [], []
-    life.subscriptions, life.noticed = [], []
+    life.subscriptions, life.noticed, life.module_calls = [], [], []
     life.tests = [replace(life.tests[0], told=False, results=())]
     life.visits = [replace(life.visits[0], reached=False)]
     found = judged(life)
@@ -287,7 +288,7 @@ def refusing() -> Chronicle:
     life.vendor, life.sent, life.ends = "Bull", 0, ["with exit status 2"]
     life.asked, life.messages, life.machines, life.calls = [], [], [], []
     life.clear, life.uploads, life.removals, life.uploaded, life.tests = [], [], [], [], []
-    life.visits = []
+    life.visits, life.module_calls = [], []
     return life
 
 
@@ -337,6 +338,34 @@ def _unsaid(address: str) -> Mutation:
     return mutate
 
 
+def _ask_module(*calls: ModuleCall) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.module_calls = sorted([*life.module_calls, *calls], key=lambda each: each.time)
+
+    return mutate
+
+
+def _unasked(day: int, port: int) -> Mutation:
+    """On a day a port of the module is not asked."""
+
+    def mutate(life: Chronicle) -> None:
+        life.module_calls = [
+            call
+            for call in life.module_calls
+            if call.port != port or not at(day) <= call.time < at(day + 1)
+        ]
+
+    return mutate
+
+
+def _stay_in_clear(life: Chronicle) -> None:
+    """From the outage on the agent asks 5988 alone."""
+    life.module_calls = [
+        replace(call, port=5988, tls=False) if call.time > at(good.CLEAR + 1) else call
+        for call in life.module_calls
+    ]
+
+
 CONFIGURED = "/service/configuration"
 PROXIED = WireCall(time=at(50), address="192.168.10.20", port=3128, answered=True, proxied=True)
 FORMER = WireCall(time=at(50), address=good.PROBLEMS_1[1], port=443, answered=False)
@@ -353,6 +382,11 @@ LOGGED_IN = ClearRequest(
     logged_in=True,
 )
 FIRST_PROXIED = replace(PROXIED, time=at(0.0001))
+UNSERVED = ModuleCall(time=at(60.6) - 5, port=5989, unavailable=at(60.6) - 4, last=at(60.6) - 5)
+BY_HTTP = ModuleCall(
+    time=at(60.6), port=5988, served=at(60.6) + 0.1, asked=True, last=at(60.6) + 0.2
+)
+"""On a day on which 5989 answers."""
 MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "pages at the default port, too": (_visit(default_open=True), "E-01"),
     "a page in clear": (_visit(clear_status=200), "E-02"),
@@ -362,6 +396,24 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "a log-in without PAM": (_visit(asked_at_log_in=0), "E-03"),
     "a guess without PAM": (_visit(asked_at_guess=0), "E-03"),
     "a right password that is wrong": (_visit(let_in=False), "E-03"),
+    "5988 before 5989": (
+        lambda life: life.module_calls.insert(0, replace(BY_HTTP, time=at(0.001), last=at(0.001))), "E-04",
+    ),
+    "5988 after 5989 has answered": (_ask_module(BY_HTTP), "E-04"),
+    "5988 while 5989 is asked": (
+        _ask_module(replace(UNSERVED, unavailable=BY_HTTP.time + 1), BY_HTTP), "E-04",
+    ),
+    "5988 hours after 5989 was asked": (
+        _ask_module(replace(UNSERVED, time=at(60.5), unavailable=at(60.5) + 1), BY_HTTP), "E-04",
+    ),
+    "no TLS at 5989": (_ask_module(replace(BY_HTTP, port=5989)), "E-04"),
+    "another port of the module": (_ask_module(replace(BY_HTTP, port=427)), "E-04"),
+    "5988 though 5989 answers": (_ask_module(BY_HTTP), "R-06"),
+    "5988 goes on when 5989 answers again": (
+        _ask_module(UNSERVED, replace(BY_HTTP, last=at(61.003))), "R-06",
+    ),
+    "5988 is never asked": (_unasked(good.CLEAR, 5988), "R-06"),
+    "5988 for good": (_stay_in_clear, "R-06"),
     "a notice that is not taken": (lambda life: life.noticed.remove("life problem 5"), "E-05"),
     "a notice that leads to nothing": (_lose(5), "E-05"),
     "a notice that leads to two problems": (_twice(5), "E-05"),
@@ -459,6 +511,11 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "data to port 80": (_clear(UPLOAD), "P-19"),
 }  # fmt: skip
 NEVER: dict[str, tuple[Mutation, str]] = {
+    "the module is never asked": (lambda life: life.module_calls.clear(), "E-04"),
+    "5989 answers whenever it is asked": (
+        lambda life: (_unasked(good.CLEAR, 5989)(life), _unasked(good.CLEAR, 5988)(life)),  # type: ignore[dict-item]
+        "R-06",
+    ),
     "no subscription": (lambda life: life.subscriptions.clear(), "E-05"),
     "no failure that the module tells": (_without_module, "E-05"),
     "a failure before the subscription": (_subscribed_late, "E-05"),
@@ -519,6 +576,18 @@ def test_what_was_never_done_is_not_right(name: str) -> None:
 
 def test_every_requirement_can_be_wrong() -> None:
     assert {requirement for _, requirement in MUTATIONS.values()} == judging.CHECKS.keys()
+
+
+def test_5989_may_be_tried_again_before_5988_has_a_reason() -> None:
+    """An agent that is refused, and served within the hour, was not wrong; nor one that was killed then."""
+    life = good.life()
+    _ask_module(UNSERVED, replace(BY_HTTP, port=5989, tls=True))(life)
+    assert Verdict.failed not in judged(life).values()
+    life = good.life()
+    _unasked(good.CLEAR, 5988)(life)
+    kill = Happening(time=at(good.CLEAR + 0.01), deed="kill", until=at(good.CLEAR + 0.02))
+    life.happenings.append(kill)
+    assert judged(life)["R-06"] is Verdict.not_applicable
 
 
 def test_on_another_vendors_system_only_silence_is_right() -> None:

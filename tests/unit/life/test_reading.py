@@ -45,9 +45,9 @@ def frame(source: str, target: str, ports: tuple[int, int], flags: str, data: by
     )
 
 
-def capture(folder: Path, frames: list[tuple[float, Ether]]) -> None:
+def capture(folder: Path, frames: list[tuple[float, Ether]], segment: str = "lan") -> None:
     (folder / "wire").mkdir()
-    writer = PcapNgWriter(str(folder / "wire" / "lan.pcapng"))
+    writer = PcapNgWriter(str(folder / "wire" / f"{segment}.pcapng"))
     for time, each in frames:
         each.time = BEGAN + time
         writer.write(each)
@@ -129,6 +129,48 @@ def test_calls_to_a_module_on_the_agents_wire_are_none(tmp_path: Path) -> None:
     life = lived(tmp_path, model)
     assert [call.address for call in life.calls] == [SERVER]
     assert life.inbound == []
+
+
+def test_what_the_module_was_asked_is_on_their_own_wire(tmp_path: Path) -> None:
+    """A refusal, then HTTP; HTTPS that is silent; HTTPS that serves. What was before the life is no part."""
+    model = resolve(load("esa-imm"), b"life")
+    host, module = model.modules[0].agent_address, model.modules[0].address
+
+    def both(time: float, own: int, port: int, data: bytes) -> list[tuple[float, Ether]]:
+        there, back = (own, port), (port, own)
+        return [
+            (time, frame(host, module, there, "S")),
+            (time + 0.1, frame(module, host, back, "SA")),
+            (time + 0.2, frame(host, module, there, "PA", data)),
+            (time + 0.3, frame(module, host, back, "PA", b"answer")),
+            (time + 0.4, frame(host, module, there, "FA")),
+        ]
+
+    capture(tmp_path, [
+        *both(-5, 1000, 5989, b"\x16\x03\x01"),
+        (1, frame(host, module, (1001, 5989), "S")),
+        (1.1, frame(module, host, (5989, 1001), "RA")),
+        *both(2, 1002, 5988, b"POST / HTTP/1.1"),
+        (10, frame(host, module, (1003, 5989), "S")),
+        *both(20, 1004, 5989, b"\x16\x03\x01"),
+        (30, frame(host, module, (1005, 5989), "S")),
+        (30.1, frame(module, host, (5989, 1005), "SA")),
+    ], "module")  # fmt: skip
+    found = [
+        (
+            round(c.time - BEGAN), c.port, round(max(0.0, c.unavailable - BEGAN), 1),
+            round(max(0.0, c.served - BEGAN), 1), c.asked, c.tls, round(c.last - BEGAN, 1),
+        )
+        for c in lived(tmp_path, model).module_calls
+    ]  # fmt: skip
+    assert found == [
+        (1, 5989, 1.1, 0.0, False, False, 1.0),
+        (2, 5988, 0.0, 2.3, True, False, 2.2),
+        (10, 5989, 11.0, 0.0, False, False, 10.0),
+        (20, 5989, 0.0, 20.3, True, True, 20.2),
+        # Taken, and asked for nothing: no silence of the module's.
+        (30, 5989, 0.0, 0.0, False, False, 30.0),
+    ]
 
 
 def test_calls_on_the_agents_wire(topology: Topology, tmp_path: Path) -> None:

@@ -183,6 +183,16 @@ def test_outages(topology: Topology, of: str, kind: str, rules: list[str]) -> No
     assert [f"{c.node} {c.hook} {c.rule}" for c in plan.closures] == rules
 
 
+def test_a_port_of_the_management_module_can_be_closed() -> None:
+    plan = outages.plan(resolve(load("esa-imm"), b"life"), "imm/5989")
+    (closure,) = plan.closures
+    assert (plan.kind, closure.node, closure.hook) == ("module", "imm", "input")
+    assert closure.rule == "tcp dport 5989 reject with tcp reset"
+    with pytest.raises(UsageError) as caught:
+        outages.plan(resolve(load("esa-imm"), b"life"), "imm/598")
+    assert caught.value.hint == "did you mean imm/5989?"
+
+
 def test_the_rules_of_a_node_are_those_of_all_its_outages(topology: Topology) -> None:
     both = [
         *outages.plan(topology, "internet").closures,
