@@ -42,30 +42,16 @@ _GOODBYE_S = 5.0
 _ANSWER_BYTES = 64 * 1024
 
 
-def call_home(
-    endpoints: Iterable[str],
-    ca_file: str,
-    *,
-    system: str,
-    proxies: Iterable[str] = (),
-    story: Callable[[str], None] = lambda line: None,
-    total_s: float = TOTAL_S,
-    rounds: int = ROUNDS,
-    family: int = socket.AF_UNSPEC,
-) -> list[Attempt]:
+def call_home(endpoints: Iterable[str], caller: AgentCaller, *, system: str) -> list[Attempt]:
     """Send a heartbeat to the first of ``endpoints`` (URLs) that acknowledges it.
 
-    Where there are ``proxies`` (URLs), nothing goes without one; each is asked for every server before the
-    next one is asked for any (OUT-14). ``family`` is a socket's: AF_INET6 calls nobody by IPv4.
-
     Returns every attempt in order: the last one is the one that was acknowledged, if any was. Raises
-    ValueError for a URL that is not https or for no URL at all, OSError for a CA file that cannot be
-    read; whatever befalls the call itself is in the attempts.
+    ValueError for a URL that is not https or for no URL at all; whatever befalls the call itself is in the
+    attempts.
     """
     servers = [ServerUrl(url) for url in endpoints]
     if not servers:
         raise ValueError("no server is given")
-    caller = AgentCaller(ca_file, proxies, story, total_s=total_s, rounds=rounds, family=family)
     message = Message("POST", "/heartbeat", heartbeat(system), read_acknowledgement)
     return caller.send(message, servers)
 
@@ -83,7 +69,11 @@ class AgentCaller:
         rounds: int = ROUNDS,
         family: int = int(socket.AF_UNSPEC),
     ) -> None:
-        """Raises ValueError for a proxy's URL that is none, OSError for a CA file that cannot be read."""
+        """Where there are ``proxies`` (URLs), nothing goes without one; each is asked for every server before
+        the next one is asked for any (OUT-14). ``family`` is a socket's: AF_INET6 calls nobody by IPv4.
+
+        Raises ValueError for a proxy's URL that is none, OSError for a CA file that cannot be read.
+        """
         self._family = family
         self.proxies: list[ProxyUrl | None] = [ProxyUrl(url) for url in proxies]
         self.story = story
@@ -143,11 +133,13 @@ def _converse(call: Approach, message: Message, connection: socket.socket) -> No
         if has_content
         else ""
     )
+    key = f'Idempotency-Key: "{message.key}"\r\n' if message.key else ""
     head = (
         f"{message.method} {path} HTTP/1.1\r\n"
         f"Host: {server.authority}\r\n"
         f"User-Agent: {AGENT}\r\n"
         f"{content}"
+        f"{key}"
         "Connection: close\r\n"
         "\r\n"
     )

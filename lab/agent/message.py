@@ -60,7 +60,7 @@ class ServerUrl:
 class Message:
     """What is said to a server: a method, a path below the server's own, and a content."""
 
-    __slots__ = ("content", "errand", "method", "path", "read")
+    __slots__ = ("content", "errand", "key", "method", "path", "read")
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class Message:
         content: bytes,
         read: Callable[[bytes], dict[str, object]],
         errand: str = "heartbeat",
+        key: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -77,6 +78,8 @@ class Message:
         """What the answer's body means; raises ValueError for one that is no acknowledgement."""
         self.errand = errand
         """What it is for."""
+        self.key = key
+        """By which the server knows it again, if it comes twice; empty: each time is another one."""
 
 
 class Attempt(Explained):

@@ -25,6 +25,9 @@ class KnownConsole:
     """From which it may speak."""
     via: str
     """As it was heard of first."""
+    serves: bool
+    """Whether it is a call-home server."""
+    level: str
     heard: float
     """When somebody told of it last."""
     until: dict[str, float] = field(default_factory=dict)
@@ -36,7 +39,7 @@ class ConsoleDirectory:
 
     def __init__(self, console: Console) -> None:
         self._own = console
-        self._addresses = tuple(card.address for card in console.cards)
+        self._addresses = console.addresses
         self._systems = {system.address: system for system in console.systems}
         self._peers: dict[str, KnownConsole] = {}
         self._next = 0.0
@@ -46,6 +49,15 @@ class ConsoleDirectory:
     @property
     def peers(self) -> Mapping[str, KnownConsole]:
         return MappingProxyType(self._peers)
+
+    def servers(self) -> list[KnownConsole]:
+        """The call-home servers that are known, by name; any thread may ask."""
+        return sorted((p for p in [*self._peers.values()] if p.serves), key=lambda p: p.name)
+
+    def knows(self, address: str) -> bool:
+        """Whether it is an address of a console that is known, or of this one; any thread may ask."""
+        known = address in self._addresses or address.startswith("127.")
+        return known or any(address in peer.addresses for peer in [*self._peers.values()])
 
     @property
     def next_due(self) -> float:
@@ -109,10 +121,10 @@ class ConsoleDirectory:
                 return
             address = hello.addresses[0] if hello.via else source
             own = frozenset({address, *hello.addresses})
-            peer = KnownConsole(hello.name, address, own, hello.via, now)
+            peer = KnownConsole(hello.name, address, own, hello.via, hello.serves, hello.level, now)
             self._peers[hello.name] = peer
             yield Found(name=peer.name, address=peer.address, via=peer.via)
-        peer.heard = now
+        peer.heard, peer.serves, peer.level = now, hello.serves, hello.level
         peer.until[hello.via] = now + hello.hold_s
         if hello.asks and not hello.via:
             yield Send(data=self._hello(), address=source, card=card)
@@ -136,5 +148,7 @@ class ConsoleDirectory:
             box=self._own.box,
             manages=tuple(system.name for system in self._own.systems),
             asks=asks,
+            serves=self._own.serves,
+            level=self._own.level,
         )
         return encode(hello)

@@ -33,4 +33,61 @@ class ConsoleLost(Event, topic="consoles"):
         return f"{self.console} is gone for {self.source}: silent for {self.silent_s:.0f} s"
 
 
+class RequestForwarded(Event, topic="consoles"):
+    """A console asks a call-home server to send a request to IBM (M-05)."""
+
+    console: str
+    """The server."""
+    key: str
+    """By which the request is known again."""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source} forwards a request to {self.console}"
+
+
+class RequestTaken(
+    Event, topic="consoles", tells="{source} takes a request of {address}, to be sent to IBM"
+):
+    """A call-home server has got a request of another console's."""
+
+    address: str
+    key: str
+
+
+class RequestDelivered(Event, topic="consoles"):
+    """IBM has acknowledged a request to the server, and the server to the console."""
+
+    console: str
+    key: str
+    transaction: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.console} has sent {self.source}'s request: {self.transaction}"
+
+
+class RequestFailed(Event, topic="consoles"):
+    """A call-home server did not send a request, or did not say so (M-07)."""
+
+    console: str
+    key: str
+    problem: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source} hears from {self.console} that its request failed: {self.problem}"
+
+
+class LevelsDiffer(Event, topic="consoles"):
+    """Call-home servers are not all of one level, which they should be (M-08)."""
+
+    levels: str
+    """Names and levels."""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source} warns: call-home servers should be of one level: {self.levels}"
+
+
 KINDS = kinds_of(__name__)

@@ -23,6 +23,8 @@ HOLD_S = 900
 
 _MARK = "callhome-console"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+LONGEST_LEVEL = 32
+_LEVEL = re.compile(f"[!-~]{{0,{LONGEST_LEVEL}}}")
 _MOST = 16
 """Addresses, and systems, of one console."""
 _LONGEST_HOLD_S = 86400
@@ -49,6 +51,10 @@ class Hello:
     """Whether it wants an answer: it has just come."""
     via: str = ""
     """The managed system that tells of it; empty: it speaks for itself."""
+    serves: bool = False
+    """Whether it is a call-home server: it has other consoles' requests done (M-05)."""
+    level: str = ""
+    """The level of its software (M-08); empty: not told."""
 
 
 def encode(hello: Hello) -> bytes:
@@ -61,6 +67,8 @@ def encode(hello: Hello) -> bytes:
         "hold": hello.hold_s,
         "ask": hello.asks,
         "via": hello.via,
+        "call-home-server": hello.serves,
+        "level": hello.level,
     }
     data = json.dumps(fields, separators=(",", ":")).encode()
     assert len(data) <= MOST_BYTES, "names and lists are short"
@@ -84,15 +92,23 @@ def decode(data: bytes) -> Hello:
         raise NoHelloError("hold is no whole number")
     if not 0 <= hold_s <= _LONGEST_HOLD_S:
         raise NoHelloError(f"hold is not from 0 to {_LONGEST_HOLD_S}")
-    if not isinstance(asks := read.get("ask", False), bool):
-        raise NoHelloError("ask is neither true nor false")
+    for key in ("ask", "call-home-server"):
+        if not isinstance(read.get(key, False), bool):
+            raise NoHelloError(f"{key} is neither true nor false")
+    level = read.get("level", "")
+    if not isinstance(level, str) or _LEVEL.fullmatch(level) is None:
+        raise NoHelloError(
+            f"level is no text of {LONGEST_LEVEL} characters at most, without blanks"
+        )
     return Hello(
         name=_name(read, "name"),
         addresses=_list(read, "addresses", _is_address, "an IPv4 address"),
         box=_name(read, "box", may_lack=True),
         manages=_list(read, "manages", _is_name, "a name"),
         hold_s=hold_s,
-        asks=asks,
+        asks=read.get("ask", False),
+        serves=read.get("call-home-server", False),
+        level=level,
         via=_name(read, "via", may_lack=True),
     )
 

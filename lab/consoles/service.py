@@ -26,10 +26,11 @@ from lab.linux.nodes import Node
 from lab.linux.worker import Broke, start_worker
 from lab.record.event import Tell
 from lab.teardown import Teardown
-from lab.topology.consoles import Console
+from lab.topology.consoles import Console, help_out
 from lab.topology.model import NodePlan
 
 if TYPE_CHECKING:
+    from lab.consoles.inter_console import Environment, InterConsolePort
     from lab.ways.ground import Ground
 
 ANSWERS_S = 1.0
@@ -39,8 +40,11 @@ _DEADLINE_S = 30.0
 
 
 @contextlib.contextmanager
-def start(ground: Ground) -> Iterator[Discovery]:
-    """Discovery as long as the context lasts; every console has had its answers when it is entered."""
+def start(ground: Ground, environment: Environment) -> Iterator[Discovery]:
+    """Discovery as long as the context lasts; every console has had its answers when it is entered.
+
+    ``environment``: what a command on a node is told, for what calls home there.
+    """
     with Teardown() as teardown:
         discovery = Discovery(ground.story.tell, teardown)
         for console in ground.topology.consoles:
@@ -54,6 +58,12 @@ def start(ground: Ground) -> Iterator[Discovery]:
             discovery.ends.append(system)
         teardown.add("the consoles", discovery.check)
         discovery.launch()
+        if help_out(ground.topology.consoles):
+            from lab.consoles import inter_console  # Few consoles help others out.
+
+            for each in discovery.consoles:
+                own = inter_console.start(ground, each.console, each.directory, environment)
+                each.port = teardown.enter(f"TCP port 9920 of {each.name}", own)
         yield discovery
 
 
@@ -67,6 +77,10 @@ class Discovery:
         self._teardown = teardown
         self._answered = threading.Event()
         self._began = 0.0
+
+    @property
+    def consoles(self) -> list[ConsoleAtWork]:
+        return [end for end in self.ends if isinstance(end, ConsoleAtWork)]
 
     def check(self) -> None:
         """Raise, once, what ended the thread before its time."""
@@ -169,7 +183,9 @@ class ConsoleAtWork(_End):
 
     def __init__(self, node: Node, console: Console, discovery: Discovery) -> None:
         super().__init__(node, discovery)
-        self._console = console
+        self.console = console
+        self.port: InterConsolePort | None = None
+        """Where other consoles ask; None in a lab in which nobody does."""
         self.directory = ConsoleDirectory(console)
 
     @property
@@ -177,10 +193,15 @@ class ConsoleAtWork(_End):
         return self.directory.next_due
 
     def open(self, selector: selectors.BaseSelector) -> None:
-        self._open({card.segment: "" for card in self._console.cards}, selector, self._take)
+        self._open({card.segment: "" for card in self.console.cards}, selector, self._take)
 
     def begin(self, now: float) -> None:
         self._do(self.directory.start(now))
+
+    def die(self) -> None:
+        super().die()
+        if self.port is not None:
+            self.port.stop()
 
     def tick(self, now: float) -> None:
         if not self.is_dead:

@@ -78,6 +78,10 @@ class Answer:
     """The ID by which the receiver knows who is on the connection (E-08)."""
     understood: bool = False
     """The receiver's answer to a request that was read to its end, whatever the answer is."""
+    key: str = ""
+    """By which the sender knows the request again, if it has to send it twice."""
+    again: bool = False
+    """Whether a request of this key had been done before, and this is what was answered then."""
     stub: str = ""
     delay_s: float = 0.0
     failure: Failure = Failure.none

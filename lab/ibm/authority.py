@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from lab.errors import PrerequisiteError
 from lab.ibm import issued
 from lab.ibm.tls import RENEWED
+from lab.topology.consoles import help_out
 from lab.topology.model import Role, Topology
 from lab.topology.servers import Certified, KeyKind
 
@@ -27,6 +28,7 @@ RELAY_FILE = "relay.pem"
 BACK_ENDS_FILE = "back-ends.pem"
 CONSOLE_FILE = "console.pem"
 IMM_FILE = "imm.pem"
+INTER_CONSOLE_FILE = "inter-console.pem"
 INSPECTOR_FILE, INSPECTOR_CA_FILE = "inspector.pem", "inspector-ca.pem"
 INSPECTORS = "customer.test", "TLS inspection"
 """Organization and unit of the customer's own authority."""
@@ -37,11 +39,14 @@ CONFIGURATION_FILES = "configuration.key", "configuration.pub"
 EXPIRY = datetime(2020, 1, 1, tzinfo=UTC)
 _PUBLIC = CA_FILE, INSPECTOR_CA_FILE, CONFIGURATION_FILES[1]
 
+_KEYS_OF = {INTER_CONSOLE_FILE: "RSA"}
+"""Other keys than those of ECDSA: no suite of DHE has one of these (P-17)."""
 _UNITS = {
     RELAY_FILE: "Remote service",
     CONSOLE_FILE: "Remote service",
     BACK_ENDS_FILE: "Service data centre",
     IMM_FILE: "Management module",
+    INTER_CONSOLE_FILE: "Consoles",
 }
 
 
@@ -80,7 +85,8 @@ def issue(topology: Topology, keys_dir: Path, *, renewed: bool = False) -> None:
     """Write ``ca.pem`` (for everybody) and the servers' chain and key of each kind that their TLS wants (for
     the owner only), and the key pair of the receiver's configuration; where there is a relay,
     ``relay.pem``, too, where there is a console with remote service, ``console.pem``, where there are
-    servers behind the front end, ``back-ends.pem``, and where there is a management module, ``imm.pem``.
+    servers behind the front end, ``back-ends.pem``, where there is a management module, ``imm.pem``, and
+    where consoles call home for others, ``inter-console.pem``.
     ``renewed``: the servers' a second time, too, as ``renewed-sdc.pem`` and so on, by which they renew
     theirs while the lab stands.
 
@@ -95,6 +101,10 @@ def issue(topology: Topology, keys_dir: Path, *, renewed: bool = False) -> None:
     }
     if topology.modules:
         others[IMM_FILE] = tuple(x for one in topology.modules for x in (one.node, one.address))
+    if help_out(topology.consoles):
+        named = tuple(one.node for one in topology.consoles)
+        addresses = (address for one in topology.consoles for address in one.addresses)
+        others[INTER_CONSOLE_FILE] = (*named, *dict.fromkeys(addresses))
     certified = next((plan.certified for plan in topology.tls if plan.certified), Certified.well)
     names, keys = identities(topology), key_kinds(topology)
     files = _kept(names, keys, others, certified, renewed=renewed)
@@ -146,6 +156,8 @@ def _issued(
     renewed: bool,
 ) -> issued.Files:
     """A new authority, and all that it certifies."""
+    import trustme
+
     authority = _authority("callhome-lab", "Lab authority")
     files = {CA_FILE: authority.cert_pem.bytes()}
     of_servers = authority
@@ -164,6 +176,7 @@ def _issued(
                 organization_name="callhome-lab",
                 organization_unit_name=_UNITS[file],
                 common_name=names[0],
+                key_type=trustme.KeyType[_KEYS_OF.get(file, "ECDSA")],
             )
             files[file] = _chain_and_key(leaf)
     files |= dict(zip(CONFIGURATION_FILES, _key_pair(), strict=True))

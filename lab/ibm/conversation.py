@@ -166,12 +166,16 @@ class Conversation:
                 return False  # an idle connection that was kept alive long enough
             return self._refuse(refusal(408, "the request did not come in time", kind="broken"))
 
+        said = f"{request.method} {request.target} {self._body_sha256}"
+        reply = self._shared.answer(head.fields, said, lambda: self._make(request, head))
+        self._enter(reply)
+        return self._reply(reply, with_content=request.method != "HEAD", keep_alive=keep_alive)
+
+    def _make(self, request: HttpRequest, head: Head) -> Answer:
         stubs = self._shared.stubs
         stubbed = stubs and stubs.answer(self._called(head), request.method, request.target)
         reply = stubbed or self._errand(request, head) or self._service(request, head)
-        reply = reply or answer(request, self._shared.serial())
-        self._enter(reply)
-        return self._reply(reply, with_content=request.method != "HEAD", keep_alive=keep_alive)
+        return reply or answer(request, self._shared.serial())
 
     def _errand(self, request: HttpRequest, head: Head) -> Answer | None:
         """What is answered to an errand; None if the request is none."""
@@ -370,6 +374,8 @@ class Conversation:
                 alert=alert,
                 report=reply.report,
                 authenticated_as=reply.authenticated_as,
+                key=reply.key,
+                again=reply.again,
             )
         )
         self._counted = ended

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from lab.ibm.answers import Answer
     from lab.ibm.errand_desk import ErrandDesk
     from lab.ibm.ledger import Ledger
+    from lab.ibm.once import Once
     from lab.ibm.receiver.desk import Receiver
     from lab.ibm.stubs import Stubs
     from lab.ibm.tls import KeyLog
+
+KEY_FIELD = "idempotency-key"
+"""By which a sender that has to send a request twice knows it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ class Shared:
         self._desk: ErrandDesk | None = None
         self._open_receiver = open_receiver
         self._receiver: Receiver | None = None
+        self._once: Once | None = None
         self._lock = threading.Lock()
 
     @property
@@ -68,6 +74,17 @@ class Shared:
             if self._desk is None:
                 self._desk = self._open_desk()
             return self._desk
+
+    def answer(self, fields: Mapping[str, str], said: str, make: Callable[[], Answer]) -> Answer:
+        """Answer a request by ``make``, and one that has a key as ``Once`` does; that is imported then."""
+        if not (key := fields.get(KEY_FIELD)):
+            return make()
+        with self._lock:
+            if self._once is None:
+                from lab.ibm.once import Once
+
+                self._once = Once()
+        return self._once.answer(key, said, make)
 
     @property
     def receives(self) -> bool:

@@ -38,7 +38,7 @@ def command_environment(
         "LAB_SERVER": servers[0],
         "LAB_SERVERS": ",".join(dict.fromkeys(servers)),
         **({"LAB_WAY": way.name, "LAB_WAYS": ",".join(w.name for w in own)} if way else {}),
-        **(way.environment(topology) if own and way else {}),
+        **(way.environment(topology, node) if own and way else {}),
         **(
             {"LAB_ERRANDS": " ".join(f"{e.kind}={','.join(e.urls)}" for e in errands)}
             if errands

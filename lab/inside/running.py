@@ -180,7 +180,7 @@ class RunningLab:
         if self.topology.consoles:
             from lab.consoles import service
 
-            self._watch("the consoles", service.start(self._ground))
+            self._watch("the consoles", service.start(self._ground, self.environment))
 
     def _start_remote_service(self) -> None:
         service = self.topology.service

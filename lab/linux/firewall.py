@@ -155,8 +155,9 @@ def _guard_customer(table: _Table, topology: model.Topology, firewall: model.Fir
         what = matches.first_packet(rule.protocol, rule.port, rule.destination, rule.port_to)
         # What one network is allowed, the other one is not (OUT-05).
         own_side = f'"{topology.inside_of(source)}"'
+        far_side = f'"{rule.towards}"' if rule.towards else outside
         allowed.append(
-            f"iifname {own_side} oifname {outside} {ip} saddr {source} {ip} daddr {destination} "
+            f"iifname {own_side} oifname {far_side} {ip} saddr {source} {ip} daddr {destination} "
             f"{what} ct state new {counted}"
         )
         # Behind SNAT nobody outside can name the HMC: there only conntrack leads back.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lab import codec
 from lab.errors import LabError, PathError, PrerequisiteError, UsageError
 from lab.names import all_of
 from lab.record.cause import AgentCause, Blame, Explained, PppCause
@@ -231,6 +232,10 @@ class Transaction:
     """Of a message to the receiver: the sender's own identifier of it."""
     authenticated_as: str = ""
     """The ID by which the receiver knew who was on the connection (E-08); empty if nobody was known."""
+    key: str = field(default="", metadata=codec.LEFT_OUT)
+    """The request's Idempotency-Key; empty if it has none."""
+    again: bool = field(default=False, metadata=codec.LEFT_OUT)
+    """Whether it had been done before, and was answered as it was then."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -15,11 +15,21 @@ def complaints(spec: TopologySpec) -> Iterator[Complaint]:
     for name, console in spec.consoles.items():
         yield from named(spec, ("consoles", name), name, Role.hmc)
         yield from named_once(spec, ("consoles", name, "manages"), console.manages, Role.cec)
+        if console.call_home_server and not _own_ways(spec, name):
+            problem = f"{name} is a call-home server, and has no way home of its own"
+            fix = f"give {name} such a way under agents, or take call_home_server out"
+            yield Complaint(("consoles", name, "call_home_server"), problem, fix)
     managed = {system for console in spec.consoles.values() for system in console.manages}
     for system in network(spec).with_role(Role.cec):
         if system not in managed:
             fix = f"name it in a console's list, such as manages: [{system}], or make it a host"
             yield Complaint(("nodes", system, "role"), f"no console manages {system}", fix)
+
+
+def _own_ways(spec: TopologySpec, name: str) -> list[str]:
+    """The ways by which it comes home without another console."""
+    own = spec.agents.get(name, ())
+    return [way for way in own if way in spec.ways and spec.ways[way].kind != "consoles"]
 
 
 def routes(spec: TopologySpec) -> Iterator[Complaint]:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lab import codec
+
+INTER_CONSOLE_PORT = 9920
+"""TCP, where consoles take requests (M-03)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +41,21 @@ class Console:
     """Those that it manages."""
     box: str
     """The DS8000 that it is in (M-09); empty: in none."""
+    serves: bool = field(default=False, metadata=codec.LEFT_OUT)
+    """Whether it is a call-home server (M-05)."""
+    level: str = field(default="", metadata=codec.LEFT_OUT)
+    """Of its software (M-08)."""
+    closed: tuple[str, ...] = field(default=(), metadata=codec.LEFT_OUT)
+    """The ports of consoles that the customer has taken out of its own firewall (M-04): ``udp/9900``."""
+    anonymous: bool = field(default=False, metadata=codec.LEFT_OUT)
+    """Whether consoles have no certificates, as in 2007 (P-17)."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """In the order of its cards."""
+        return tuple(card.address for card in self.cards)
+
+
+def help_out(consoles: Iterable[Console]) -> bool:
+    """Whether some of them call home for others, so that they speak with each other."""
+    return any(console.serves for console in consoles)

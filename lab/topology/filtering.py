@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from lab import codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class AllowRule:
     both_ways: bool
     port_to: int = 0
     """The last port of a range that begins with ``port``; 0 if it is one port."""
+    towards: str = field(default="", metadata=codec.LEFT_OUT)
+    """The segment of another network of the customer's that it leads to; empty: to the Internet."""
 
     def admits(self, port: int) -> bool:
         """Whether a port is the rule's; any is where the rule names none."""

@@ -200,7 +200,7 @@ class Way:
         """Those of ``endpoints`` that an agent may call."""
         return self.endpoints
 
-    def environment(self, topology: Topology) -> dict[str, str]:
+    def environment(self, topology: Topology, agent: str) -> dict[str, str]:
         """What commands on an agent's host are told of the way; nothing but its name, if it is not here."""
         return {}
 

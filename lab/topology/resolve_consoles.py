@@ -7,10 +7,23 @@ from ipaddress import IPv4Network
 from lab.topology.consoles import Console, ConsoleCard, SystemPort
 from lab.topology.site import Site
 
+ANONYMOUS = frozenset({"hmc-2007"})
+"""The profiles whose consoles have no certificates for each other."""
+
 
 def consoles(site: Site) -> tuple[Console, ...]:
     """In the order of the file."""
     return tuple(_console(site, name) for name in site.spec.consoles)
+
+
+def address_for(site: Site, asking: str, console: str) -> tuple[str, str]:
+    """By which address a console is called by another, and the link that has it.
+
+    The link is one that both are on, or the console's first one: managed systems tell that one's address.
+    """
+    theirs = site.spec.links_of(console)
+    link = next((link for link in site.spec.links_of(asking) if link in theirs), theirs[0])
+    return site.ip(link, console), link
 
 
 def _console(site: Site, name: str) -> Console:
@@ -28,6 +41,9 @@ def _console(site: Site, name: str) -> Console:
         ),
         systems=tuple(_port(site, own, system) for system in spec.consoles[name].manages),
         box=spec.consoles[name].box or "",
+        serves=spec.consoles[name].call_home_server,
+        level=spec.consoles[name].level,
+        anonymous=spec.profile in ANONYMOUS,
     )
 
 

@@ -228,7 +228,7 @@ def judge_strangers(case: Case, check: Check) -> None:
             check.object(f"{_packet_text(packet)} passed without a rule", [frame])
 
     for frame, packet in case.entering:
-        if case.is_injected(packet):
+        if case.is_injected(packet) or any(_is_between_networks(packet, each) for each in rules):
             continue
         reply = (packet.source, packet.protocol, packet.source_port) in flows
         asked = any(
@@ -241,6 +241,16 @@ def judge_strangers(case: Case, check: Check) -> None:
         unread = packet.lacks_ports and packet.source in {far for far, _, _ in flows}
         if packet.is_bare_syn or not (reply or asked or unread or is_icmp_error(packet)):
             check.object(f"{_packet_text(packet)} passed inwards without a rule", [frame])
+
+
+def _is_between_networks(packet: Packet, rule: AllowRule) -> bool:
+    """Whether a rule lets it, or what it answers, pass from one of the customer's networks to another."""
+    ends = (packet.source, packet.destination, packet.destination_port)
+    back = (packet.destination, packet.source, packet.source_port)
+    asked = (rule.source, rule.destination, rule.port)
+    return (
+        bool(rule.towards) and packet.protocol == PROTOCOLS[rule.protocol] and asked in (ends, back)
+    )
 
 
 def is_icmp_error(packet: Packet) -> bool:

@@ -86,6 +86,8 @@ def check_g2(case: Case) -> Finding:
     """No bare SYN towards the HMC on its uplink, which may be a telephone line."""
     uplinks = f"{case.inside} and the telephone" if case.dials else case.inside
     told = f", but {case.notifying}'s, to tell of a failure (E-05)" if case.notifying else ""
+    if case.has_call_home_servers:
+        told += ", but of consoles to TCP 9920 of call-home servers (M-05)"
     check = Check("g2", f"no bare SYN to {case.agents_text()} on {uplinks}{told}")
     packets = [(i.frame, i.data, not i.outgoing, " by telephone") for i in case.carried if i.data]
     packets += [
@@ -95,7 +97,7 @@ def check_g2(case: Case) -> Finding:
     ]
     syns = [entry for entry in packets if entry[1].is_bare_syn]
     for frame, packet, to_hmc, by in syns:
-        if to_hmc and not case.is_notice(packet):
+        if to_hmc and not (case.is_notice(packet) or case.is_inter_console(packet)):
             where = names.place(packet.destination, packet.destination_port)
             check.object(f"{packet.source} sends a SYN to {where}{by}", [frame])
     _need_captures(case, check, case.uplinks)
@@ -106,6 +108,8 @@ def check_g2(case: Case) -> Finding:
     of_agents = "the agent's host" if len(case.topology.agents) == 1 else "an agent's host"
     but = f" but for {tried} by which the lab tried to get in (OUT-02)" if tried else ""
     notices = sum(case.is_notice(packet) for _, packet, _, _ in syns)
+    consoles = sum(packet.is_bare_syn and case.is_inter_console(packet) for _, packet, _, _ in syns)
+    but += f" but for {consoles} of consoles" if consoles else ""
     but += f" but for {count(notices, 'notice')} of {case.notifying}" if notices else ""
     return check.finding(
         f"{count(seen, 'frame')} on {uplinks}, {count(len(syns), 'bare SYN')}, none to {of_agents}{but}"

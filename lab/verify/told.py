@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import inf
 
 from lab.record.record import CallHome, Record, WayTry
+from lab.topology.consoles import INTER_CONSOLE_PORT, help_out
 from lab.topology.model import Role, Topology, Way
 from lab.topology.own_program import find
 from lab.topology.service import RELAY_PORTS
@@ -187,6 +188,30 @@ class Told:
         """Whether a management module sends it to the host that it watches (E-05)."""
         ends = packet.source, packet.destination
         return any(ends == (m.address, m.agent_address) for m in self.topology.modules)
+
+    @property
+    def has_call_home_servers(self) -> bool:
+        """Whether some consoles call home for others."""
+        return help_out(self.topology.consoles)
+
+    @cached_property
+    def console_addresses(self) -> dict[str, str]:
+        """The addresses of consoles that look for each other, and whose they are."""
+        return {each: c.node for c in self.topology.consoles for each in c.addresses}
+
+    def is_inter_console(self, packet: Packet) -> bool:
+        """Whether two consoles say it to each other at TCP port 9920 of a call-home server (M-03)."""
+        if packet.protocol != TCP or not self.has_call_home_servers:
+            return False
+        serving = {a for c in self.topology.consoles if c.serves for a in c.addresses}
+        near, far = (
+            (packet.source, packet.source_port),
+            (packet.destination, packet.destination_port),
+        )
+        return any(
+            port == INTER_CONSOLE_PORT and address in serving and other in self.console_addresses
+            for (address, port), (other, _) in ((near, far), (far, near))
+        )
 
     def is_attempt(self, packet: Packet) -> bool:
         """Whether the lab itself tries to get in (OUT-02) where no firewall is there to stop it."""

@@ -28,7 +28,7 @@ from typing import Any
 
 from lab.errors import PrerequisiteError, UsageError
 
-BUILT_IN = ("direct", "vpn", "dial", "proxy", "pass-through")
+BUILT_IN = ("direct", "vpn", "dial", "proxy", "pass-through", "consoles")
 ENTRY_POINTS = "callhome_lab.ways"
 
 

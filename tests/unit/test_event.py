@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab import ways
+import lab
 from lab.record import event
 from lab.record.cause import (
     AgentCause,
@@ -50,19 +50,9 @@ def _below(kind: type[Event]) -> Iterator[type[Event]]:
 
 
 def _lab_own() -> list[type[Event]]:
-    for kind in ways.BUILT_IN:
-        importlib.import_module(f"{ways.packages()[kind]}.events")
-    importlib.import_module("lab.telephony.events")
-    importlib.import_module("lab.service.events")
-    importlib.import_module("lab.service.server.events")
-    importlib.import_module("lab.ibm.events")
-    importlib.import_module("lab.record.container_event")
-    importlib.import_module("lab.record.daemon_event")
-    importlib.import_module("lab.record.errand_event")
-    importlib.import_module("lab.record.order_event")
-    importlib.import_module("lab.relay.events")
-    importlib.import_module("lab.i5.events")
-    importlib.import_module("lab.life.events")
+    for path in (Path(lab.__file__).parent).rglob("*event*.py"):
+        inner = path.relative_to(Path(lab.__file__).parents[1]).with_suffix("")
+        importlib.import_module(".".join(inner.parts))
     return [
         kind
         for kind in _below(Event)

@@ -132,9 +132,8 @@ def makes_a_tunnel_without_tls(connection: socket.socket) -> None:
 
 
 def call(ca_file: str, *proxies: str, total_s: float = 10.0) -> list[client.Attempt]:
-    return client.call_home(
-        [SERVER], ca_file, system="x", proxies=proxies, total_s=total_s, rounds=1
-    )
+    caller = client.AgentCaller(ca_file, proxies, total_s=total_s, rounds=1)
+    return client.call_home([SERVER], caller, system="x")
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +176,9 @@ def test_the_log_in_is_said_once_it_is_asked_for_and_not_in_the_story(ca_file: s
     wants = says('HTTP/1.1 407 Log in\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n')
     told: list[str] = []
     with played(wants, wants) as (place, asked):
-        (attempt,) = client.call_home(
-            [SERVER], ca_file, system="x", proxies=[f"http://me:hush@{place}"], rounds=1, story=told.append
-        )  # fmt: skip
+        proxies = [f"http://me:hush@{place}"]
+        caller = client.AgentCaller(ca_file, proxies, told.append, rounds=1)
+        (attempt,) = client.call_home([SERVER], caller, system="x")
     assert asked == [
         request("esupport.ibm.com:443"),
         request("esupport.ibm.com:443", base64.b64encode(b"me:hush").decode()),

@@ -23,7 +23,7 @@ class ProxyPlan(Way):
         standing = {proxy.node: proxy for proxy in topology.proxies}
         return tuple(standing[node] for node in self.proxies if node)
 
-    def environment(self, topology: Topology) -> dict[str, str]:
+    def environment(self, topology: Topology, agent: str) -> dict[str, str]:
         """``LAB_PROXIES`` has every proxy in the order of trying, and ``https_proxy`` the first of them."""
         urls = [_url(proxy, self.wrong_password) for proxy in self.stops(topology)]
         proxies = dict.fromkeys(("https_proxy", "HTTPS_PROXY"), urls[0])

@@ -42,6 +42,8 @@ def test_the_format_is_the_one_that_is_written_down() -> None:
         "hold": HOLD_S,
         "ask": False,
         "via": "",
+        "call-home-server": False,
+        "level": "",
     }
 
 

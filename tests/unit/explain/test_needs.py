@@ -39,8 +39,9 @@ def opened(every: tuple[FirewallNeed, ...]) -> set[tuple[str, str, int]]:
 
 
 def rules_of(topology: Topology) -> list[AllowRule]:
+    """Those towards the Internet."""
     rules = topology.firewall.rules if topology.firewall is not None else ()
-    return [rule for rule in rules if rule.requirement != PROBE_RULE]
+    return [rule for rule in rules if rule.requirement != PROBE_RULE and not rule.towards]
 
 
 def way_out(topology: Topology, way: Way) -> str:

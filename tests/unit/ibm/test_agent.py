@@ -115,7 +115,7 @@ def test_no_server_ends_in_1_with_a_sentence_after_one_retry(site: Site) -> None
 def test_the_rest_of_the_servers_comes_before_a_second_try(site: Site) -> None:
     urls = [site.url(address) for address in ADDRESSES]
 
-    attempts = client.call_home(urls, site.ca_file, system=SYSTEM)
+    attempts = client.call_home(urls, client.AgentCaller(site.ca_file), system=SYSTEM)
 
     assert [attempt.server for attempt in attempts] == urls * 2
     assert not any(attempt.acknowledgement for attempt in attempts)
@@ -126,7 +126,8 @@ def test_fifty_agents_at_once(site: Site, server: Server) -> None:
     results: dict[str, list[client.Attempt]] = {}
 
     def call(system: str) -> None:
-        results[system] = client.call_home([site.url()], site.ca_file, system=system)
+        caller = client.AgentCaller(site.ca_file)
+        results[system] = client.call_home([site.url()], caller, system=system)
 
     threads = [threading.Thread(target=call, args=(system,)) for system in systems]
     for thread in threads:
@@ -141,7 +142,8 @@ def test_fifty_agents_at_once(site: Site, server: Server) -> None:
 
 
 def one_try(url: str, ca_file: str, total_s: float = 10.0) -> client.Attempt:
-    (attempt,) = client.call_home([url], ca_file, system=SYSTEM, total_s=total_s, rounds=1)
+    caller = client.AgentCaller(ca_file, total_s=total_s, rounds=1)
+    (attempt,) = client.call_home([url], caller, system=SYSTEM)
     return attempt
 
 
@@ -265,9 +267,8 @@ def test_the_other_version_is_tried_before_the_next_address(
 
     monkeypatch.setattr(socket, "getaddrinfo", found)
     story: list[str] = []
-    (attempt,) = client.call_home(
-        [site.url("localhost")], site.ca_file, system=SYSTEM, rounds=1, story=story.append
-    )
+    caller = client.AgentCaller(site.ca_file, story=story.append, rounds=1)
+    (attempt,) = client.call_home([site.url("localhost")], caller, system=SYSTEM)
 
     assert attempt.acknowledgement
     assert [line.split()[1] for line in story if line.startswith("connect: ")] == [

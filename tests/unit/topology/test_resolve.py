@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -418,6 +419,19 @@ def specs(draw: st.DrawFn) -> TopologySpec:
             telephone["i5"] = {"number": "2000"}
     if proxies:
         drawn["proxy"]["proxies"] = proxies
+    consoles: dict[str, dict[str, bool]] = {}
+    if "consoles" in drawn:
+        # The last agent comes home by the others, and alone by nobody.
+        consoles = {agent: {"call_home_server": True} for agent in agents[:-1]}
+        consoles[agents[-1]] = {}
+    if "consoles" in drawn and (len(agents) == 1 or [*drawn] == ["consoles"]):
+        del drawn["consoles"]
+        drawn.setdefault("direct", {"kind": "direct"})
+
+    def drawn_for(agent: str) -> Iterator[str]:
+        own = [kind for kind in drawn if kind != "lent"]
+        return (kind for kind in own if kind != "consoles" or agent == agents[-1])
+
     listing = [name for name in catalogue.names() if catalogue.profile(name).servers()]
     profile = "hmc-2007" if vpn else draw(st.sampled_from(listing))
     return TopologySpec.model_validate(
@@ -429,7 +443,8 @@ def specs(draw: st.DrawFn) -> TopologySpec:
             "links": links,
             "telephone": telephone,
             "ways": drawn,
-            "agents": dict.fromkeys(agents, kinds),
+            "agents": {a: [*drawn_for(a)] for a in agents},
+            "consoles": consoles,
         }
     )
 

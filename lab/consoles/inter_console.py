@@ -1,0 +1,177 @@
+"""TCP port 9920 of the consoles of a lab, at work: TLS by Diffie-Hellman key exchange alone (P-17, M-03).
+
+A console listens at each of its addresses. Threads of a console are in its node's network, so that they may
+call others. IBM is called by the reference agent on the node, by whatever way is in use there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import codec
+from lab.agent.inter_console import FORWARD_S, ConsoleCaller, caller_context, suites_for
+from lab.agent.message import Attempt, Message
+from lab.agent.web import listening as web
+from lab.consoles.directory import ConsoleDirectory
+from lab.consoles.forwarding import ForwardedTry, ForwardingDesk
+from lab.errors import LabBroke
+from lab.ibm.threads import SmallThread
+from lab.linux import listening, syscalls
+from lab.linux.process import PIPE, Popen
+from lab.paths import CA_FILE
+from lab.record.cause import AgentCause
+from lab.topology.consoles import INTER_CONSOLE_PORT as PORT
+from lab.topology.consoles import Console
+
+if TYPE_CHECKING:
+    from lab.linux.nodes import Node
+    from lab.ways.ground import Ground
+
+KEYS, KEY_LOG = "inter-console.pem", "tls.keylog"
+DH_PARAMETERS = Path(__file__).parents[1] / "data" / "ffdhe2048.pem"
+"""The group of RFC 7919 A.1."""
+HOME_S = 1200.0
+"""For the reference agent to try all of IBM's servers, twice."""
+_BACKLOG = 16
+
+Environment = Callable[[str], dict[str, str]]
+"""What a command on a node is told, now."""
+
+
+@contextlib.contextmanager
+def start(
+    ground: Ground, console: Console, directory: ConsoleDirectory, environment: Environment
+) -> Iterator[InterConsolePort]:
+    """Listen as long as the context lasts; raises LabBroke if a certificate cannot be used."""
+    node = ground.nodes[console.node]
+    served, calling = _contexts(ground.run_dir, console)
+    port = InterConsolePort(node, calling, environment)
+    desk = ForwardingDesk(console, directory, port.send_home, port.forward, ground.story.tell)
+    port.desk = desk
+    # Its own agent calls by an address of a card, too.
+    places = [(address, PORT) for address in console.addresses]
+    hint = "take call_home_server: out of the topology, or what else has TCP port 9920 there"
+    with contextlib.ExitStack() as undo:
+        for listener in node.call(listening.by_tcp, node.name, places, _BACKLOG, hint):
+            undo.enter_context(listener)
+            undo.enter_context(web.serving(desk, served, listener, _threads_in(node)))
+        undo.callback(port.stop)
+        yield port
+
+
+class InterConsolePort:
+    """One console's: whom it calls, and by what it is told to stop."""
+
+    desk: ForwardingDesk
+
+    def __init__(self, node: Node, context: ssl.SSLContext, environment: Environment) -> None:
+        self._node = node
+        self._context = context
+        self._environment = environment
+        self._lock = threading.Lock()
+        self._calls: set[Popen[bytes]] = set()
+        self._stopped = False
+
+    def forward(self, message: Message, address: str) -> ForwardedTry:
+        """Ask another console; in a thread of the node's network."""
+        caller = ConsoleCaller(
+            f"https://{address}:{PORT}", self._context, total_s=FORWARD_S, forwarded=True
+        )
+        (attempt,) = caller.send(message, ())
+        return attempt
+
+    def send_home(self, message: Message) -> ForwardedTry:
+        """Have the reference agent on the node send a message to IBM; its last attempt."""
+        told = {
+            "callhome-request": 1,
+            "path": message.path,
+            "content": message.content.decode(),
+            "forwarded": True,
+        }
+        argv = [sys.executable, "-m", "lab.agent", "--json", "--relay", message.key]
+        environment = {"PYTHONPATH": ":".join(sys.path), **self._environment(self._node.name)}
+        with self._started(argv, environment) as popen:
+            output, _ = popen.communicate(json.dumps(told).encode(), timeout=HOME_S)
+        return _last(output)
+
+    @contextlib.contextmanager
+    def _started(self, argv: list[str], environment: Mapping[str, str]) -> Iterator[Popen[bytes]]:
+        with self._lock:
+            popen = self._node.start(argv, environment, stdin=PIPE, stdout=PIPE)
+            self._calls.add(popen)
+            if self._stopped:
+                popen.kill()
+        try:
+            yield popen
+        finally:
+            popen.kill()
+            popen.wait()
+            with self._lock:
+                self._calls.discard(popen)
+
+    def stop(self) -> None:
+        """End what calls home just now, and whatever is to."""
+        with self._lock:
+            self._stopped = True
+            for popen in self._calls:
+                popen.kill()
+
+
+def _last(output: bytes) -> Attempt:
+    attempt = Attempt("")
+    tries = json.loads(output)["attempts"] if output else []
+    if not tries:
+        attempt.fail(AgentCause.broken, "the agent that calls home has ended")
+        return attempt
+    last = tries[-1]
+    attempt.server = last["server"]
+    if last["acknowledged"]:
+        attempt.acknowledgement = {"transaction": last["transaction"]}
+    else:
+        attempt.fail(codec.build(AgentCause, last["cause"]), last["detail"])
+    return attempt
+
+
+def _contexts(run_dir: Path, console: Console) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Of who is called, and of who calls."""
+    keys = run_dir / "keys"
+    try:
+        # TLS would create it with the rights of the umask; it opens every captured session.
+        os.close(os.open(keys / KEY_LOG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        served.load_dh_params(f"{DH_PARAMETERS}")
+        suites_for(served, anonymous=console.anonymous)
+        if not console.anonymous:
+            served.load_cert_chain(keys / KEYS)
+        calling = caller_context(f"{run_dir / CA_FILE}", anonymous=console.anonymous)
+        for context in (served, calling):
+            context.keylog_filename = os.fspath(keys / KEY_LOG)
+    except OSError as error:  # SSLError is one
+        raise LabBroke(
+            f"{console.node} cannot use its certificate {keys / KEYS}: {error.strerror or error}",
+            hint="authority.issue writes it before the lab boots",
+        ) from error
+    return served, calling
+
+
+def _threads_in(node: Node) -> type[SmallThread]:
+    """Threads in the node's network."""
+
+    class NodeThread(SmallThread):
+        def run(self) -> None:
+            network = node.open_network()
+            try:
+                syscalls.set_namespace(network, syscalls.CLONE_NEWNET)
+            finally:
+                os.close(network)
+            super().run()
+
+    return NodeThread

@@ -1,0 +1,16 @@
+"""The requirements that a way home by other consoles is judged by."""
+
+from __future__ import annotations
+
+from lab.verify.finding import Judge
+
+CHECKS: dict[str, Judge] = {}
+
+WAY_HOME = frozenset[str]()
+"""What is judged by the lab's own records of a way that it brings up, or by what must then be there."""
+
+ALWAYS = frozenset[str]()
+"""What is judged also in a run in which another way was used."""
+
+AT_END = frozenset[str]()
+"""What is judged by trials after the calls home, and so only if this kind of way was in use by then."""
