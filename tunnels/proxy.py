@@ -12,6 +12,7 @@ import os
 import pwd
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,7 @@ class Squid:
         self._proxy = proxy
         self._tell = tell
         self._daemon: Daemon | None = None
+        self._rests = False
 
     @property
     def alive(self) -> bool:
@@ -165,19 +167,27 @@ class Squid:
         finally:
             self._configure_again("")
 
-    def _configure_again(self, more: str) -> None:
-        """Have squid read its configuration once more, with other lines at its end."""
-        daemon = self._daemon
+    def be_busy(self, *, on: bool) -> None:
+        """Have squid answer each CONNECT with 503 from now on, or as it is planned again."""
+        busy = replace(self._proxy, refusal=ProxyRefusal.busy)
+        self._configure_again("", busy if on else self._proxy)
+
+    def _configure_again(self, more: str, proxy: HttpProxy | None = None) -> None:
+        """Have squid read its configuration once more, of another plan, or with other lines at its end."""
+        daemon, rested = self._daemon, self._rests
         assert daemon is not None, "launched"
         before = daemon.log.text().count(LISTENS)
-        self._node.write(CONFIGURATION, render(self._proxy) + more, 0o644)
+        self._node.write(CONFIGURATION, render(proxy or self._proxy) + more, 0o644)
+        self.rest(on=False)
         daemon.signal(signal.SIGHUP)
         wait_until(
             "squid listens again", lambda: daemon.log.text().count(LISTENS) > before, START_S
         )
+        self.rest(on=rested)
 
     def rest(self, *, on: bool) -> None:
         """Stop squid while nobody asks it anything, or let it go on: it wakes each second by itself."""
+        self._rests = on
         if self._daemon is not None:
             self._daemon.signal(signal.SIGSTOP if on else signal.SIGCONT)
 

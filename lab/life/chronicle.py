@@ -34,6 +34,7 @@ class Happening:
     errand: str = ""
     kind_of: str = ""
     by_s: float = 0.0
+    led_to: tuple[str, ...] = ()
 
     def at(self, moment: float) -> bool:
         """Whether it lasts at a moment."""
@@ -129,6 +130,23 @@ class WireCall:
     answered: bool
     proxied: bool = False
     """Whether it is one to a proxy."""
+    status: int = 0
+    """Of a proxy: its last answer on the way to a tunnel; 0: none."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to nothing: no connection, or no tunnel."""
+        return not self.answered or (self.proxied and self.status // 100 != 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One of the agent's own ways to IBM: its way over the Internet, or a proxy."""
+
+    name: str
+    """The way's, or the proxy's node."""
+    place: str = ""
+    """Of a proxy: ADDRESS:PORT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,10 +245,14 @@ class Chronicle:
     """The IBM IDs that the agent was told of."""
     ways: int = 1
     """How many ways home the agent has."""
+    connections: list[Connection] = field(default_factory=list)
+    """In the configured order; empty where one of the ways is neither direct nor by a proxy."""
     direct: list[str] = field(default_factory=list)
     """The names of those that are the agent's own way over the Internet."""
     stand_ins: list[str] = field(default_factory=list)
     """The addresses of the servers for registration and bulk data, of which one is enough (F-13)."""
+    endpoints: dict[str, list[str]] = field(default_factory=dict)
+    """The addresses of each name that the agent was told of, in the order of the address tables."""
     places: list[str] = field(default_factory=list)
     """The addresses of all of IBM's servers with TLS."""
     happenings: list[Happening] = field(default_factory=list)
@@ -305,16 +327,30 @@ class Chronicle:
     @property
     def dark(self) -> list[tuple[float, float]]:
         """When an agent can do nothing: no way leads to IBM's servers by TLS, or it does not run."""
-        return _joined(
+        whole = [
             (each.time, each.until)
             for each in self.happenings
             if each.deed == "kill" or (each.deed == "outage" and self._ends_all(each))
-        )
+        ]
+        return _joined([*whole, *self._all_closed()])
+
+    def _all_closed(self) -> list[tuple[float, float]]:
+        """When every connection of the agent's is out of service."""
+        spans = [(self.began, self.ended)] if self.connections else []
+        for connection in self.connections:
+            own = [h for h in self.outages("way", "proxy") if h.subject == connection.name]
+            both = ((max(a, h.time), min(b, h.until)) for a, b in spans for h in own)
+            spans = [(since, until) for since, until in both if since < until]
+        return spans
+
+    def rank(self, call: WireCall) -> int:
+        """Which connection it is one of, from 0 on; -1: of none."""
+        place = f"{call.address}:{call.port}" if call.proxied else ""
+        places = [each.place for each in self.connections]
+        return places.index(place) if place in places else -1
 
     def _ends_all(self, outage: Happening) -> bool:
         match outage.kind_of:
-            case "way":
-                return self.ways == 1
             case "server":
                 return {*self.places} <= {*outage.addresses}
             case kind:

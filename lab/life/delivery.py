@@ -18,27 +18,62 @@ def check_out_14(life: Chronicle) -> Finding:
     """The next way is taken when the one before it does not work, and not otherwise."""
     check = Check("OUT-14", "ways are tried in their order: the next one when one is not available")
     proxied = [call for call in life.calls if call.proxied]
-    failed = [call for call in life.calls if not call.answered and not call.proxied]
-    causeless = [c for c in proxied if not _excused(life, c) and not _near(failed, c.time)]
+    failed = [call for call in life.calls if call.failed]
+    others = [call for call in proxied if life.rank(call) != 0]
+    causeless = [c for c in others if not _excused(life, c) and not _had_cause(life, failed, c)]
     check.want(
         not causeless, f"{count(len(causeless), 'call')} of a proxy, though no other way had failed"
     )
-    if life.ways == 1 and not proxied:
+    if life.connections and not life.direct:
+        past = [c for c in life.calls if not c.proxied and c.port == HTTPS_PORT]
+        check.want(not past, f"{count(len(past), 'call')} past the proxies")
+    if life.ways == 1 and len(life.connections) < 2 and not others:
         return check.not_tested("the agent has one way alone")
     tried = 0
-    for outage in life.outages("way"):
-        lost = [c for c in failed if outage.at(c.time)]
-        tried += bool(lost)
-        helped = [c for c in proxied if lost and lost[0].time <= c.time <= outage.until + SOON_S]
-        check.want(helped or not lost, "no other way was tried while the first one was closed")
+    for outage in life.outages("way", "proxy"):
+        lost = [c for c in failed if outage.at(c.time) and _concerns(life, outage, c)]
+        if not lost or not _has_next(life, outage):
+            continue
+        tried += 1
+        turned = [
+            c
+            for c in life.calls
+            if lost[0].time <= c.time <= outage.until + SOON_S and not _concerns(life, outage, c)
+        ]
+        check.want(turned, f"no other way was tried while {outage.subject} was closed")
     if not tried:
-        return check.not_tested("the first way was never closed while the agent called")
-    return check.finding(f"{count(len(proxied), 'call')} of a proxy, each after a call that failed")
+        return check.not_tested(
+            "no way was closed while the agent called, with another one after it"
+        )
+    return check.finding(
+        f"{count(len(others), 'call')} by a later way than the first, each after one that failed"
+    )
+
+
+def _had_cause(life: Chronicle, failed: list[WireCall], call: WireCall) -> bool:
+    """Whether a call of the connection before had failed; of any other one, where the order is not known."""
+    rank = life.rank(call)
+    before = [c for c in failed if life.rank(c) == rank - 1] if rank > 0 else failed
+    return _near(before, call.time)
+
+
+def _concerns(life: Chronicle, outage: Happening, call: WireCall) -> bool:
+    """Whether a call is one of the connection that is out of service."""
+    if not life.connections:
+        return not call.proxied
+    rank = life.rank(call)
+    return rank >= 0 and life.connections[rank].name == outage.subject
+
+
+def _has_next(life: Chronicle, outage: Happening) -> bool:
+    return not life.connections or life.connections[-1].name != outage.subject
 
 
 def check_out_15(life: Chronicle) -> Finding:
     """The direct way is the one by default."""
     check = Check("OUT-15", "the direct way comes first, whenever it is open")
+    if not life.direct:
+        return check.not_tested("no way of the agent's is its own way over the Internet")
     direct = [call for call in life.calls if not call.proxied and call.port == HTTPS_PORT]
     proxied = [call for call in life.calls if call.proxied]
     if not direct and not proxied:

@@ -18,6 +18,8 @@ class LifeBegun(Event, topic="life", tells="{source}: {program} begins a life of
     web_port: int = 0
     ibm_ids: tuple[str, ...] = ()
     """Those that the agent was told of."""
+    hosts: tuple[str, ...] = ()
+    """The servers that the agent was told of: names, or addresses."""
 
 
 class LifeHappened(Event, topic="life", tells="{source}: {deed} {subject}"):
@@ -37,6 +39,8 @@ class LifeHappened(Event, topic="life", tells="{source}: {deed} {subject}"):
     kind_of: str = ""
     """Of an outage: ``server``, ``link``, ``proxy``, ``way``, ``port`` or ``module``."""
     by_s: float = 0.0
+    led_to: tuple[str, ...] = ()
+    """Of a relocation: the addresses to which the names lead from now on."""
 
 
 class LifePassed(Event, topic="life", tells="{source}: {subject} is back"):

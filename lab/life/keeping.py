@@ -24,7 +24,7 @@ from lab.life.events import LifeBegun, LifeEnded
 from lab.life.machine import Hardware
 from lab.life.program import AgentProgram
 from lab.life.script import Deed, Script
-from lab.life.world import CLOCK, World, configured
+from lab.life.world import CLOCK, World, configured, hosts
 from lab.linux import idling
 
 SCRIPT_FILE = "keys/script.json"
@@ -97,6 +97,7 @@ def _live(
         hmc_managed=script.system.hmc_managed,
         web_port=script.system.web_port,
         ibm_ids=script.system.ibm_ids,
+        hosts=tuple(sorted(hosts(configured(lab, script)))),
     )
     lab.story.tell(begun)
     turn = _Turn(program, world, desk, dozers)

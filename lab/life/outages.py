@@ -9,10 +9,13 @@ from lab.errors import UsageError
 from lab.names import did_you_mean
 from lab.topology.management import HTTPS_PORT
 from lab.topology.model import Topology
+from lab.topology.own_program import find
 from lab.topology.roles import Role
 from lab.ways.direct.plan import DirectPlan
 
 TABLE = "life"
+REFUSES, SILENT, BUSY = HOW = ("refuses", "silent", "busy")
+"""A proxy's outage: connections are reset, nothing comes back, or CONNECT is answered with 503."""
 HOOKS: Mapping[str, str] = {
     # Before connection tracking: what is lost must not be known to it.
     "prerouting": "type filter hook prerouting priority raw; policy accept;",
@@ -40,10 +43,30 @@ class OutagePlan:
     closures: tuple[Closure, ...]
     addresses: tuple[str, ...] = ()
     """Of IBM's servers, if it is about some of them alone."""
+    busy: str = ""
+    """The proxy that says that it is busy; then there are no rules."""
+
+    @property
+    def node(self) -> str:
+        """To which it happens."""
+        return self.busy or self.closures[0].node
 
 
-def plan(topology: Topology, of: str) -> OutagePlan:
-    """How something is put out of service; UsageError for what the topology does not have."""
+def plan(topology: Topology, of: str, how: str = "") -> OutagePlan:
+    """How something is put out of service; UsageError for what the topology does not have.
+
+    ``how``: of a proxy, one of ``HOW``; empty for all else.
+    """
+    if how and of not in {proxy.node for proxy in topology.proxies}:
+        raise UsageError(f"{of} is no proxy, and has one outage alone", hint="take `how` away")
+    if how == SILENT:
+        return _silent_proxy(topology, of)
+    if how == BUSY:
+        if find(topology.own_programs, of) is not None:
+            raise UsageError(
+                f"{of} is a program of your own, and not told to be busy", hint="how: refuses"
+            )
+        return OutagePlan(subject=of, kind="proxy", closures=(), busy=of)
     for planned in (_server, _link, _proxy, _way, _port, _module):
         if (found := planned(topology, of)) is not None:
             return found
@@ -106,6 +129,13 @@ def _proxy(topology: Topology, of: str) -> OutagePlan | None:
             closure = Closure(node=of, hook="input", rule=rule)
             return OutagePlan(subject=of, kind="proxy", closures=(closure,))
     return None
+
+
+def _silent_proxy(topology: Topology, of: str) -> OutagePlan:
+    (proxy,) = (each for each in topology.proxies if each.node == of)
+    # Before connection tracking, as with servers: squid's own tunnels to servers go on.
+    closure = Closure(node=of, hook="prerouting", rule=f"tcp dport {proxy.port} drop")
+    return OutagePlan(subject=of, kind="proxy", closures=(closure,))
 
 
 def _way(topology: Topology, of: str) -> OutagePlan | None:

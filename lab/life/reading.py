@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lab.life import wires
 from lab.life.chronicle import (
     SERVICE,
     Chronicle,
+    Connection,
     ConnectionTest,
     Enrolled,
     Happening,
@@ -43,6 +44,7 @@ from lab.topology.model import Topology
 from lab.topology.roles import Role
 from lab.topology.servers import Speaks
 from lab.ways.direct.plan import DirectPlan
+from lab.ways.proxy.plan import ProxyPlan
 
 
 def read(topology: Topology, record: Record, run_dir: Path, script: str) -> Chronicle | None:
@@ -65,6 +67,8 @@ def read(topology: Topology, record: Record, run_dir: Path, script: str) -> Chro
         web_port=begun.web_port,
         ibm_ids=[*begun.ibm_ids],
         ways=len(topology.ways_of(begun.source)),
+        connections=_connections(topology, begun.source),
+        endpoints=_endpoints(topology, begun.hosts),
         direct=[way.name for way in _direct(topology, begun.source)],
         stand_ins=_stand_ins(topology, begun.source),
         places=sorted({s.address for s in topology.servers if s.speaks is Speaks.https}),
@@ -93,6 +97,7 @@ def _take_events(found: Chronicle, events: list[Event]) -> None:
                 errand=event.errand,
                 kind_of=event.kind_of,
                 by_s=event.by_s,
+                led_to=event.led_to,
             )
             found.happenings.append(happening)
             if event.deed in (Deed.problem, Deed.imm):
@@ -123,6 +128,30 @@ def _visit(event: PagesSeen) -> PageVisit:
 
 def _direct(topology: Topology, agent: str) -> list[DirectPlan]:
     return [way for way in topology.ways_of(agent) if isinstance(way, DirectPlan)]
+
+
+def _connections(topology: Topology, agent: str) -> list[Connection]:
+    found: list[Connection] = []
+    for way in topology.ways_of(agent):
+        if isinstance(way, DirectPlan):
+            found.append(Connection(name=way.name))
+        elif isinstance(way, ProxyPlan):
+            stops = way.stops(topology)
+            found += [Connection(name=s.node, place=f"{s.address}:{s.port}") for s in stops]
+        else:
+            return []
+    return found
+
+
+def _endpoints(topology: Topology, hosts: Iterable[str]) -> dict[str, list[str]]:
+    """What each name leads to when the lab comes up."""
+    listed = {
+        name: list(dict.fromkeys(s.address for s in topology.servers if s.name == name))
+        for name in hosts
+    }
+    if topology.dns is not None:
+        listed |= {name: [*topology.dns.addresses_of(name)] for name in listed}
+    return {name: addresses for name, addresses in listed.items() if addresses}
 
 
 def _stand_ins(topology: Topology, agent: str) -> list[str]:

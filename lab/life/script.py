@@ -25,6 +25,8 @@ class Deed(StrEnum):
     """A server, a link, a proxy, a way or a port serves nobody for a time."""
     move = "move"
     """An errand's servers have other addresses from now on, and the configuration says so (R-04)."""
+    relocate = "relocate"
+    """IBM's servers leave their addresses for others, and DNS alone says so (R-10)."""
     password = "password"
     """IBM wants the password changed now (E-09)."""
     reset = "reset"
@@ -52,6 +54,8 @@ class LifeEvent:
     of: str = ""
     """What has an outage: a listed server's name or address, a link, a proxy, a direct way, tcp/PORT, or a
     port of the management module."""
+    how: str = ""
+    """Of a proxy's outage: ``refuses``, ``silent`` or ``busy``; empty: it refuses."""
     for_s: float = 0.0
     """Of an outage and of a killed agent: how long. Of an access key: how long it still lives."""
     by_s: float = 0.0

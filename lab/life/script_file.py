@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import TopologyError
+from lab.life.outages import HOW
 from lab.life.script import Deed, LifeEvent, LifeSystem, Script
 from lab.names import check_known, did_you_mean
 from lab.topology import strict_yaml, units
@@ -28,7 +29,7 @@ _SYSTEM = "vendor", "hmc_managed", "ibm_ids", "web_port"
 _KEYS: dict[Deed, tuple[str, ...]] = {
     Deed.problem: ("code",),
     Deed.imm: ("severity", "text", "code"),
-    Deed.outage: ("of", "for"),
+    Deed.outage: ("of", "for", "how"),
     Deed.move: ("errand", "to"),
     Deed.kill: ("for",),
     Deed.clock: ("by",),
@@ -235,6 +236,7 @@ def _event(
         do=deed,
         line=document.line(place),
         of=str(entry.get("of", "")),
+        how=_how(document, (*place, "how"), entry),
         for_s=for_s,
         by_s=_leap(document, (*place, "by"), entry["by"]) if "by" in entry else 0.0,
         code=str(entry.get("code", DEFAULT_CODE)) if deed in (Deed.problem, Deed.imm) else "",
@@ -250,6 +252,14 @@ def _severity(document: Document, place: Place, entry: dict[Any, Any]) -> str:
     if given not in SEVERITIES:
         hint = did_you_mean(given, SEVERITIES) or f"known: {', '.join(SEVERITIES)}"
         document.complain(place, f"{given!r} is no severity of a failure", hint)
+    return given
+
+
+def _how(document: Document, place: Place, entry: dict[Any, Any]) -> str:
+    given = str(entry.get("how", ""))
+    if "how" in entry and given not in HOW:
+        hint = did_you_mean(given, HOW) or f"known: {', '.join(HOW)}"
+        document.complain(place, f"{given!r} is not how a proxy can be out of service", hint)
     return given
 
 

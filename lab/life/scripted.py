@@ -21,7 +21,7 @@ def check(script: Script, topology: Topology, shown: str) -> None:
 def _issues(script: Script, topology: Topology) -> Iterator[Issue]:
     for event in script.having(Deed.outage):
         try:
-            outages.plan(topology, event.of)
+            outages.plan(topology, event.of, event.how)
         except UsageError as error:
             yield Issue(event.line, f"at {event.at_s / 3600:g}h, of", error.message, error.hint)
     for event in script.having(Deed.imm) if not topology.modules else ():
@@ -32,6 +32,14 @@ def _issues(script: Script, topology: Topology) -> Iterator[Issue]:
             problem,
             "a node with the role imm: esa-imm",
         )
+    relocations = script.having(Deed.relocate)
+    for event in relocations if topology.dns is None or not topology.dns.moves else ():
+        problem = f"no server of {topology.name} has another address to go to"
+        fix = "moves_to at the node sdc: direct-names"
+        yield Issue(event.line, f"at {event.at_s / 3600:g}h, do", problem, fix)
+    for event in relocations[1:]:
+        when = f"at {event.at_s / 3600:g}h, do"
+        yield Issue(event.line, when, "the servers go once alone", "one relocate")
     for event in script.having(Deed.move):
         yield from _unlisted(topology, event.line, f"at {event.at_s / 3600:g}h, to", event.to)
     for errand, urls in script.servers:

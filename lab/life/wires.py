@@ -20,6 +20,7 @@ from lab.wire.decode import TCP, Frame, Packet
 _REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\S+) HTTP/1\.[01]\r\n", re.ASCII)
 _LENGTH = re.compile(rb"^content-length: *([0-9]+)", re.IGNORECASE | re.MULTILINE)
 _LOG_IN = re.compile(rb"^authorization:", re.IGNORECASE | re.MULTILINE)
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})\b", re.ASCII)
 _SYN_ACK = 0x12
 RETRIED_S = 130.0
 """So long a kernel repeats a SYN (tcp_syn_retries 6)."""
@@ -62,6 +63,8 @@ class _OwnWire:
         self._proxies = proxies
         self._begun: dict[tuple[str, int, int], float] = {}
         self._answered: set[tuple[str, int, int, float]] = set()
+        self._status: dict[tuple[str, int, float], int] = {}
+        """What proxies said last before a tunnel, by place and the call's beginning."""
 
     def take(self, time: float, packet: Packet) -> None:
         if packet.source in self._own:
@@ -96,6 +99,12 @@ class _OwnWire:
             self._answered.add((*key, self._begun[key]))
         elif packet.is_bare_syn and packet.source not in self._inside:
             self._found.inbound.append(time)
+        elif key in self._begun and key[:2] in self._proxies:
+            self._take_status(packet, self._begun[key])
+
+    def _take_status(self, packet: Packet, begun: float) -> None:
+        if said := _STATUS.match(packet.payload):
+            self._status[packet.source, packet.source_port, begun] = int(said[1])
 
     def _note_call(self, key: tuple[str, int, int], time: float) -> None:
         address, port, _ = key
@@ -107,7 +116,11 @@ class _OwnWire:
         """Say of each call whether it was answered."""
         answered = {(key[0], key[1], key[3]) for key in self._answered}
         self._found.calls = [
-            replace(call, answered=(call.address, call.port, call.time) in answered)
+            replace(
+                call,
+                answered=(call.address, call.port, call.time) in answered,
+                status=self._status.get((call.address, call.port, call.time), 0),
+            )
             for call in self._found.calls
         ]
 

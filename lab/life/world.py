@@ -18,7 +18,7 @@ from lab.life import outages
 from lab.life.at_ibm import IbmOffice
 from lab.life.events import LifeHappened, LifePassed, ProblemCame
 from lab.life.machine import FOLDER, Hardware
-from lab.life.outages import Closure, OutagePlan
+from lab.life.outages import OutagePlan
 from lab.life.program import AgentProgram
 from lab.life.script import Deed, LifeEvent, Script
 from lab.linux import firewall
@@ -27,6 +27,7 @@ from lab.topology.roles import Role
 
 if TYPE_CHECKING:
     from lab.imm.server import ImmModule
+    from tunnels.proxy import Squid
 
 CLOCK = f"{FOLDER}/clock"
 """What libfaketime reads: how far the agent's clock is from the lab's (FAKETIME_TIMESTAMP_FILE)."""
@@ -59,6 +60,7 @@ class World:
         self._passing: list[tuple[float, int, OutagePlan]] = []
         self._numbers = itertools.count()
         self._leapt_s = 0.0
+        self._relocated = False
         self._administrator = None
         if script.having(Deed.browse):
             from lab.life.administrator import Administrator  # Few scripts have one.
@@ -74,6 +76,7 @@ class World:
             Deed.test: self._test,
             Deed.outage: self._outage,
             Deed.move: self._move,
+            Deed.relocate: self._relocate,
             Deed.password: self._password,
             Deed.reset: self._reset,
             Deed.certificate: self._certificate,
@@ -109,15 +112,16 @@ class World:
         while self._passing and self._passing[0][0] <= time.time():
             _, _, plan = heapq.heappop(self._passing)
             self._closed.remove(plan)
-            self._apply(plan.closures)
-            self._lab.story.tell(LifePassed(source=plan.closures[0].node, subject=plan.subject))
+            self._apply(plan)
+            self._lab.story.tell(LifePassed(source=plan.node, subject=plan.subject))
 
     def end(self) -> None:
         """Take back all that is out of service, and have IBM delete what is due."""
         self.look()
-        nodes = tuple(closure for plan in self._closed for closure in plan.closures)
+        left = tuple(self._closed)
         self._closed.clear()
-        self._apply(nodes)
+        for plan in left:
+            self._apply(plan)
         self._office.purge()
 
     def _problem(self, event: LifeEvent) -> LifeHappened:
@@ -153,18 +157,25 @@ class World:
         return self._told(event, f"port {seen.port}")
 
     def _test(self, event: LifeEvent) -> LifeHappened:
-        there = tuple(sorted(addresses(self._lab, self._servers)))
+        there = tuple(sorted(addresses(self._lab, self._servers) - self._elsewhere))
         subject = self._machine.want_test()
         return LifeHappened(source=self._agent, deed=event.do, subject=subject, addresses=there)
 
+    @property
+    def _elsewhere(self) -> set[str]:
+        """Where servers are not yet, or not any more."""
+        dns = self._lab.topology.dns
+        moves = dns.moves if dns is not None else ()
+        return {each for move in moves for each in (move.old if self._relocated else move.new)}
+
     def _outage(self, event: LifeEvent) -> LifeHappened:
-        plan = outages.plan(self._lab.topology, event.of)
+        plan = outages.plan(self._lab.topology, event.of, event.how)
         until = time.time() + event.for_s
         self._closed.append(plan)
         heapq.heappush(self._passing, (until, next(self._numbers), plan))
-        self._apply(plan.closures)
+        self._apply(plan)
         return LifeHappened(
-            source=plan.closures[0].node,
+            source=plan.node,
             deed=event.do,
             subject=plan.subject,
             until=until,
@@ -181,7 +192,7 @@ class World:
         if gone:
             plan = outages.away(self._lab.topology, gone)
             self._closed.append(plan)
-            self._apply(plan.closures)
+            self._apply(plan)
         version = self._office.publish(self._servers)
         return LifeHappened(
             source=self._ibm,
@@ -190,6 +201,20 @@ class World:
             addresses=gone,
             urls=event.to,
             errand=event.errand,
+        )
+
+    def _relocate(self, event: LifeEvent) -> LifeHappened:
+        """No configuration says so: the servers' names do."""
+        assert self._lab.topology.dns is not None, "the script has been checked"
+        moves = self._lab.topology.dns.moves
+        self._lab.move_servers()
+        self._relocated = True
+        return LifeHappened(
+            source=self._ibm,
+            deed=event.do,
+            subject=", ".join(move.name for move in moves),
+            addresses=tuple(address for move in moves for address in move.old),
+            led_to=tuple(address for move in moves for address in move.new),
         )
 
     def _password(self, event: LifeEvent) -> LifeHappened:
@@ -230,10 +255,13 @@ class World:
     def _told(self, event: LifeEvent, subject: str, source: str = "") -> LifeHappened:
         return LifeHappened(source=source or self._agent, deed=event.do, subject=subject)
 
-    def _apply(self, changed: Sequence[Closure]) -> None:
-        """Bring the rules of the nodes that are concerned up to date."""
+    def _apply(self, changed: OutagePlan) -> None:
+        """Bring what a plan is about up to date: the rules of nodes, or whether a proxy is busy."""
+        if changed.busy:
+            squid = cast("Squid", self._lab.service(changed.busy))
+            squid.be_busy(on=any(plan.busy == changed.busy for plan in self._closed))
         all_closed = [closure for plan in self._closed for closure in plan.closures]
-        for name in dict.fromkeys(closure.node for closure in changed):
+        for name in dict.fromkeys(closure.node for closure in changed.closures):
             script = outages.render(all_closed, name)
             firewall.run(self._lab.node(name), "change the outages of", script)
 
@@ -247,9 +275,10 @@ def configured(lab: RunningLab, script: Script) -> dict[str, tuple[str, ...]]:
 
 def addresses(lab: RunningLab, servers: dict[str, tuple[str, ...]]) -> set[str]:
     """Every address to which URLs lead."""
-    hosts = {_host(url) for urls in servers.values() for url in urls}
-    return {s.address for s in lab.topology.servers if {s.name, s.address} & hosts}
+    those = hosts(servers)
+    return {s.address for s in lab.topology.servers if {s.name, s.address} & those}
 
 
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""
+def hosts(servers: dict[str, tuple[str, ...]]) -> set[str]:
+    """Every host to which URLs lead: names, or addresses."""
+    return {urlsplit(url).hostname or "" for urls in servers.values() for url in urls}

@@ -58,7 +58,7 @@ def test_a_week(week: Lived) -> None:
     assert right >= {
         "E-01", "E-02", "E-03", "E-06", "E-07", "E-08", "E-11", "E-12", "E-13",
         "E-14", "E-15", "E-18", "E-20", "E-22", "E-24",
-        "OUT-14", "OUT-15", "OUT-18", "OUT-33", "OUT-34", "F-12", "F-13",
+        "OUT-14", "OUT-15", "OUT-18", "OUT-33", "OUT-34", "F-12", "F-13", "R-01",
     }  # fmt: skip
     assert week.problems == week.life["told"] == [f"life problem {n}" for n in (1, 2, 3, 4)]
     assert (week.run_dir / "report.txt").read_text() == week.stdout
@@ -79,7 +79,7 @@ def test_a_year(tmp_path: Path) -> None:
     assert "of 14 problems told: 0 lost, 0 twice" in year.stdout
     assert [word for word in year.words.values() if word == "wrong"] == []
     assert {r for r, word in year.words.items() if word == "never"} == {
-        "E-04", "E-05", "E-10", "E-16", "E-17", "E-23", "R-05", "R-06",
+        "E-04", "E-05", "E-10", "E-16", "E-17", "E-23", "R-05", "R-06", "R-09", "R-10",
     }  # fmt: skip
     assert sorted(year.problems) == sorted(year.life["told"])
     assert year.life["ended"] - year.life["began"] == pytest.approx(366 * 86400, abs=10)
@@ -99,7 +99,7 @@ def test_what_an_agent_does_wrong_is_told(careless: Lived) -> None:
         by_word.setdefault(word, set()).add(requirement)
     assert by_word["wrong"] == {
         "E-09", "E-11", "E-12", "E-14", "E-15", "E-22", "OUT-14", "OUT-32", "OUT-33", "P-19", "F-13",
-        "R-02",
+        "R-01", "R-02",
     }  # fmt: skip
     assert by_word["right"] == {"E-06", "E-07", "E-08", "E-20", "E-24", "OUT-15", "OUT-18"}
     found = {each["requirement"]: each for each in careless.verdict["findings"]}
@@ -245,6 +245,58 @@ def test_a_management_module_tells_of_failures(tmp_path: Path) -> None:
     )
     found = {each["requirement"]: each for each in lived.verdict["findings"]}
     assert found["OUT-34"]["seen"].startswith("1 problem held back")
+
+
+def test_proxies_in_their_order(tmp_path: Path) -> None:
+    """R-01 and OUT-14: an empty slot, then a proxy that refuses, is silent, and is busy."""
+    lived = Lived(tmp_path, "--script", "proxies")
+    assert lived.status == 0, lived.stdout + lived.stderr
+    assert (lived.words["R-01"], lived.words["OUT-14"]) == ("right", "right")
+    assert lived.words["OUT-15"] == "never", "there is no direct way"
+    assert lived.problems == lived.life["told"]
+    second = [c for c in lived.life["calls"] if c["address"] == "192.168.10.23"]
+    began = lived.life["began"]
+    assert {int((c["time"] - began) // (48 * 3600)) for c in second} == {1, 2, 3}
+    # As the proxy's own log has it: busy in the third outage alone.
+    log = (lived.run_dir / "logs/proxy-2/access.log").read_text().splitlines()
+    busy = [float(line.split()[0]) - began for line in log if line.split()[4] == "503"]
+    assert busy
+    assert all(142 <= time / 3600 < 172 for time in busy)
+
+
+def test_a_name_leads_to_servers(tmp_path: Path) -> None:
+    """R-09: one address of three is silent. R-10: the name leads to another one, which DNS alone says."""
+    lived = Lived(tmp_path, "--script", "names")
+    assert lived.status == 0, lived.stdout + lived.stderr
+    assert (lived.words["R-09"], lived.words["R-10"]) == ("right", "right")
+    assert "wrong" not in lived.words.values()
+    assert lived.problems == lived.life["told"]
+    after = [h["time"] for h in lived.life["happenings"] if h["deed"] == "relocate"]
+    called = {c["address"] for c in lived.life["calls"] if c["time"] > after[0]}
+    assert called == {"192.148.6.11"}
+
+
+def test_a_users_agent_that_knows_one_proxy_alone(tmp_path: Path) -> None:
+    (tmp_path / "agent.sh").write_text(
+        'while :; do curl --silent --max-time 60 --proxy "${LAB_PROXIES%%,*}" --cacert "$LAB_CA_FILE" '
+        "https://esupport.ibm.com/ >/dev/null; sleep 21600; done\n"
+    )
+    lived = Lived(tmp_path, "--script", "proxies", "--agent", "exec sh agent.sh")
+    assert (lived.words["R-01"], lived.words["OUT-14"]) == ("wrong", "wrong"), lived.stdout
+    found = {each["requirement"]: each["seen"] for each in lived.verdict["findings"]}
+    assert "proxy-2 did not serve, and proxy-3 was not tried within 10 minutes" in found["R-01"]
+
+
+def test_a_users_agent_that_has_written_down_an_address(tmp_path: Path) -> None:
+    (tmp_path / "agent.sh").write_text(
+        "while :; do curl --silent --max-time 60 --resolve esupport.ibm.com:443:129.42.56.189 "
+        '--cacert "$LAB_CA_FILE" https://esupport.ibm.com/ >/dev/null; sleep 21600; done\n'
+    )
+    lived = Lived(tmp_path, "--script", "names", "--agent", "exec sh agent.sh")
+    assert (lived.words["R-09"], lived.words["R-10"]) == ("wrong", "wrong"), lived.stdout
+    found = {each["requirement"]: each["seen"] for each in lived.verdict["findings"]}
+    assert "129.42.56.189 did not answer, and no other address of esupport.ibm.com" in found["R-09"]
+    assert "to 129.42.56.189, which esupport.ibm.com had left, from day 6.5 on" in found["R-10"]
 
 
 IN_CLEAR = """

@@ -1,7 +1,8 @@
 """A life of eighty days in which an agent does all right, to be broken by mutations; no assertions.
 
 One site is silent, then the direct way is closed, then all of TLS; the password and a server change, IBM
-resets the machine, and the access key ends. The management module has no HTTPS for half a day.
+resets the machine, and the access key ends. The management module has no HTTPS for half a day, one address of
+three is silent, and a server leaves its address, which DNS alone tells.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from lab.life.chronicle import (
     DAY_S,
     Chronicle,
     ClearRequest,
+    Connection,
     ConnectionTest,
     Enrolled,
     Happening,
@@ -33,6 +35,8 @@ SDR_1, SDR_2 = (
     ("eccgw02.rochester.ibm.com", "129.42.160.51"),
 )
 PROBLEMS_1, PROBLEMS_2 = ("www-945.ibm.com", "129.42.26.224"), ("www-945.ibm.com", "129.42.42.224")
+PROBLEMS_3 = "www-945.ibm.com", "129.42.50.224"
+LEFT, LED_TO = ("esupport.ibm.com", "129.42.56.189"), ("esupport.ibm.com", "192.148.6.11")
 CONFIGURATION = ("www-03.ibm.com", "204.146.30.17")
 FIXES = ("download3.boulder.ibm.com", "170.225.15.76")
 PROXY = ("192.168.10.20", 3128)
@@ -45,6 +49,8 @@ IDS = ("operator@example.com", "owner@example.com")
 SILENT, CLOSED, BLOCKED, CLEAR = 5, 10, 15, 50
 """The days on which outages begin: of one site, of the direct way, of all TLS, of the module's HTTPS."""
 PASSWORD, MOVE, RESET = 20, 25, 30
+SHUT, RELOCATED = 55, 60
+"""The days on which one address of three is silent, and on which a name leads to another address."""
 
 
 def at(day: float) -> float:
@@ -85,6 +91,15 @@ def life() -> Chronicle:
         began=BEGAN,
         ended=at(DAYS),
         ways=2,
+        connections=[
+            Connection(name="internet"),
+            Connection(name="proxy", place=f"{PROXY[0]}:{PROXY[1]}"),
+        ],
+        endpoints={
+            PROBLEMS_1[0]: [PROBLEMS_1[1], PROBLEMS_2[1], PROBLEMS_3[1]],
+            SDR_1[0]: [SDR_1[1]],
+            LEFT[0]: [LEFT[1]],
+        },
         direct=["internet"],
         stand_ins=[SDR_1[1], SDR_2[1]],
         sent=1000,
@@ -107,6 +122,7 @@ def life() -> Chronicle:
     for day in range(DAYS):
         _day(found, day)
     _outages(found)
+    _names(found)
     for day, kind in ((PASSWORD, "password"), (RESET, "reset")):
         found.happenings.append(Happening(time=at(day), deed=kind, subject=ID))
     found.asked.append(asked(PASSWORD + 0.011, "password"))
@@ -153,7 +169,12 @@ def _day(found: Chronicle, day: int) -> None:
         _call(found, moment, SDR_1, answered=False)
         found.calls.append(
             WireCall(
-                time=at(moment) + 60, address=PROXY[0], port=PROXY[1], answered=True, proxied=True
+                time=at(moment) + 60,
+                address=PROXY[0],
+                port=PROXY[1],
+                answered=True,
+                proxied=True,
+                status=200,
             )
         )
         moment += 0.001
@@ -194,6 +215,24 @@ def _outages(found: Chronicle) -> None:
         )
     )
     found.asked.append(in_clear(asked(moment, "configuration", CONFIGURATION, 200)))
+
+
+def _names(found: Chronicle) -> None:
+    found.happenings += [
+        Happening(
+            time=at(SHUT), deed="outage", until=at(SHUT + 0.5), kind_of="server",
+            subject=PROBLEMS_2[1], addresses=(PROBLEMS_2[1],),
+        ),
+        Happening(
+            time=at(RELOCATED), deed="relocate", subject=LEFT[0], addresses=(LEFT[1],), led_to=(LED_TO[1],)
+        ),
+    ]  # fmt: skip
+    moment = SHUT + 0.1
+    _call(found, moment, PROBLEMS_2, answered=False)
+    _call(found, moment + 20 / DAY_S, PROBLEMS_3)
+    found.asked.append(asked(moment + 21 / DAY_S, "problem-state", PROBLEMS_3, 200))
+    for day, server in ((RELOCATED - 1, LEFT), (RELOCATED + 1, LED_TO)):
+        _call(found, day + 0.1, server)
 
 
 def _module(found: Chronicle) -> None:
@@ -243,7 +282,12 @@ def _test(found: Chronicle) -> None:
             )
         )
     by_proxy = WireCall(
-        time=at(moment) + 9, address=PROXY[0], port=PROXY[1], answered=True, proxied=True
+        time=at(moment) + 9,
+        address=PROXY[0],
+        port=PROXY[1],
+        answered=True,
+        proxied=True,
+        status=200,
     )
     found.calls.append(by_proxy)
 

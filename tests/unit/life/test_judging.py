@@ -13,6 +13,7 @@ from lab.life.chronicle import (
     DAY_S,
     Chronicle,
     ClearRequest,
+    Connection,
     ConnectionTest,
     Happening,
     ModuleCall,
@@ -206,7 +207,46 @@ def _silent_proxy(life: Chronicle) -> None:
 
 def _one_way(life: Chronicle) -> None:
     life.ways = 1
+    life.connections = life.connections[:1]
     _silent_proxy(life)
+
+
+def _late_proxy(life: Chronicle) -> None:
+    """After a call that failed the proxy is called a quarter of an hour later."""
+    life.calls = [replace(c, time=c.time + 900) if c.proxied else c for c in life.calls]
+
+
+def _later(server: tuple[str, str], day: float, by_s: float) -> Mutation:
+    """A server is called so much later, on a day."""
+
+    def mutate(life: Chronicle) -> None:
+        life.calls = [
+            replace(c, time=c.time + by_s)
+            if c.address == server[1] and at(day) <= c.time < at(day + 1)
+            else c
+            for c in life.calls
+        ]
+
+    return mutate
+
+
+def _silent_since(address: str, day: float) -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.calls = [
+            replace(c, answered=False) if c.address == address and c.time > at(day) else c
+            for c in life.calls
+        ]
+
+    return mutate
+
+
+def _without_happenings(deed: str, kind_of: str = "") -> Mutation:
+    def mutate(life: Chronicle) -> None:
+        life.happenings = [
+            each for each in life.happenings if (each.deed, each.kind_of) != (deed, kind_of)
+        ]
+
+    return mutate
 
 
 def _one_site_only(life: Chronicle) -> None:
@@ -367,7 +407,9 @@ def _stay_in_clear(life: Chronicle) -> None:
 
 
 CONFIGURED = "/service/configuration"
-PROXIED = WireCall(time=at(50), address="192.168.10.20", port=3128, answered=True, proxied=True)
+PROXIED = WireCall(
+    time=at(50), address="192.168.10.20", port=3128, answered=True, proxied=True, status=200
+)
 FORMER = WireCall(time=at(50), address=good.PROBLEMS_1[1], port=443, answered=False)
 CLEAR_CALL = WireCall(time=at(50), address=good.CONFIGURATION[1], port=80, answered=True)
 UPLOAD = ClearRequest(
@@ -501,10 +543,19 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "nothing works with one gateway shut": (_one_site_only, "F-13"),
     "a test that does not see the lost redundancy": (_says(good.SDR_1[1], reached=True), "F-13"),
     "a test that is silent on the gateway that is shut": (_unsaid(good.SDR_1[1]), "F-13"),
+    "no other connection": (_silent_proxy, "R-01"),
+    "another connection late": (_late_proxy, "R-01"),
     "no other site": (_one_site_only, "R-02"),
     "the former address is called": (_calls(FORMER), "R-04"),
     "the configuration is looked at late": (_without("configuration", 25, 29), "R-04"),
     "HTTP without a configuration": (_without("configuration", 15, 15.5), "R-05"),
+    "no other address of the name": (_later(good.PROBLEMS_3, good.SHUT, 30 * DAY_S), "R-09"),
+    "another address of the name late": (_later(good.PROBLEMS_3, good.SHUT, 200), "R-09"),
+    "another address of the name is silent": (_silent_since(good.PROBLEMS_3[1], good.SHUT), "R-09"),
+    "the address that the name has left": (
+        _calls(WireCall(time=at(61.5), address=good.LEFT[1], port=443, answered=False)), "R-10",
+    ),
+    "no answer where the name leads": (_silent_since(good.LED_TO[1], good.RELOCATED), "R-10"),
     "the new password at another site": (
         _add(good.asked(21, "inventory", good.SDR_2, status=401)), "R-11",
     ),
@@ -554,6 +605,14 @@ NEVER: dict[str, tuple[Mutation, str]] = {
     ),
     "one gateway alone": (lambda life: life.stand_ins.clear(), "F-13"),
     "no change of the password": (_without("password"), "R-11"),
+    "one connection": (_one_way, "R-01"),
+    "a connection of which the wire tells nothing": (lambda life: life.connections.clear(), "R-01"),
+    "no connection that is closed": (_without_happenings("outage", "way"), "R-01"),
+    "no address that is silent": (_without_happenings("outage", "server"), "R-09"),
+    "a name with one address": (lambda life: life.endpoints.clear(), "R-09"),
+    "a silence of which nothing is known": (_later(good.PROBLEMS_2, good.SHUT, 30 * DAY_S), "R-09"),
+    "no server that leaves": (_without_happenings("relocate"), "R-10"),
+    "no call where the name leads": (_later(good.LED_TO, good.RELOCATED + 1, -40 * DAY_S), "R-10"),
     "no configuration after the move": (_without("configuration", 25), "R-04"),
 }
 
@@ -588,6 +647,94 @@ def test_5989_may_be_tried_again_before_5988_has_a_reason() -> None:
     kill = Happening(time=at(good.CLEAR + 0.01), deed="kill", until=at(good.CLEAR + 0.02))
     life.happenings.append(kill)
     assert judged(life)["R-06"] is Verdict.not_applicable
+
+
+FIRST, SECOND = ("192.168.10.22", 3128), ("192.168.10.23", 8080)
+
+
+def by_proxies(outage: Happening, *calls: tuple[float, tuple[str, int], int]) -> Chronicle:
+    """A life behind two proxies; each call has a day, a proxy, and what that answered: 0 is a silence."""
+    life = good.life()
+    life.direct, life.ways, life.tests = [], 1, []
+    life.connections = [
+        Connection(name=name, place=f"{address}:{port}")
+        for name, (address, port) in (("proxy-2", FIRST), ("proxy-3", SECOND))
+    ]
+    life.happenings = [outage]
+    life.calls = [
+        WireCall(
+            time=at(day), address=place[0], port=place[1], answered=status > 0, proxied=True, status=status
+        )
+        for day, place, status in calls
+    ]  # fmt: skip
+    return life
+
+
+SHUT_PROXY = Happening(time=at(5), deed="outage", until=at(6), kind_of="proxy", subject="proxy-2")
+AT_FIRST = ((1.0, FIRST, 200), (2.0, FIRST, 200))
+
+
+@pytest.mark.parametrize("status", [0, 403, 503])
+def test_the_next_proxy_takes_over(status: int) -> None:
+    """R-01, OUT-14: reset, silent, busy; and the direct way is nothing that such an agent has (OUT-15)."""
+    life = by_proxies(
+        SHUT_PROXY, *AT_FIRST, (5.1, FIRST, status), (5.1001, SECOND, 200), (6.5, FIRST, 200)
+    )
+    found = judged(life)
+    assert (found["R-01"], found["OUT-14"]) == (Verdict.held, Verdict.held)
+    assert found["OUT-15"] is Verdict.not_applicable
+
+
+@pytest.mark.parametrize(
+    ("calls", "wrong"),
+    [
+        ([(5.1, FIRST, 503), (6.5, FIRST, 200)], {"R-01", "OUT-14"}),
+        ([(5.1, FIRST, 503), (5.15, SECOND, 200)], {"R-01"}),
+        # After the outage the first one's turn comes first again.
+        ([(5.1, FIRST, 503), (5.1001, SECOND, 200), (7.5, SECOND, 200)], {"OUT-14"}),
+        ([(0.5, SECOND, 200), (5.1, FIRST, 0), (5.1001, SECOND, 200)], {"OUT-14"}),
+    ],
+)
+def test_proxies_out_of_their_order(
+    calls: list[tuple[float, tuple[str, int], int]], wrong: set[str]
+) -> None:
+    found = judged(by_proxies(SHUT_PROXY, *AT_FIRST, *calls))
+    assert {r for r in ("R-01", "OUT-14", "OUT-15") if found[r] is Verdict.failed} == wrong
+
+
+def test_what_goes_past_the_proxies_is_wrong() -> None:
+    life = by_proxies(SHUT_PROXY, *AT_FIRST, (5.1, FIRST, 503), (5.1001, SECOND, 200))
+    assert judged(life)["OUT-14"] is Verdict.held
+    life.calls.append(WireCall(time=at(3), address=good.SDR_1[1], port=443, answered=False))
+    assert judged(life)["OUT-14"] is Verdict.failed
+
+
+def test_the_last_proxy_has_nobody_after_it() -> None:
+    last = replace(SHUT_PROXY, subject="proxy-3")
+    found = judged(by_proxies(last, *AT_FIRST))
+    assert (found["R-01"], found["OUT-14"]) == (Verdict.not_applicable, Verdict.not_applicable)
+
+
+def test_an_outage_of_all_proxies_is_dark() -> None:
+    life = by_proxies(SHUT_PROXY)
+    assert life.dark == []
+    life.happenings.append(replace(SHUT_PROXY, time=at(5.5), until=at(7), subject="proxy-3"))
+    assert life.dark == [(at(5.5), at(6))]
+    life.connections = life.connections[:1]
+    assert life.dark == [(at(5), at(6))]
+
+
+def test_another_outage_at_the_same_time_blames_nobody() -> None:
+    """R-09, R-01: neither the next address nor the next connection can be expected then."""
+    life = good.life()
+    _later(good.PROBLEMS_3, good.SHUT, 30 * DAY_S)(life)
+    _silent_proxy(life)
+    for day in (good.SHUT, good.CLOSED):
+        life.happenings.append(
+            Happening(time=at(day), deed="outage", until=at(day + 0.5), kind_of="link", subject="lan")
+        )  # fmt: skip
+    found = judged(life)
+    assert (found["R-01"], found["R-09"]) == (Verdict.not_applicable, Verdict.not_applicable)
 
 
 def test_on_another_vendors_system_only_silence_is_right() -> None:

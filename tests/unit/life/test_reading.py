@@ -23,6 +23,7 @@ from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 
 HMC, PROXY, SERVER, CLEAR = "192.168.10.10", "192.168.10.20", "207.25.252.197", "204.146.30.17"
+SDR = "eccgw01.boulder.ibm.com"
 BEGAN = 1_000_000.0
 ON_LAN = Path(__file__).parents[2] / "data" / "topologies" / "imm-on-lan.yaml"
 REQUEST = (
@@ -55,11 +56,18 @@ def capture(folder: Path, frames: list[tuple[float, Ether]], segment: str = "lan
 
 
 def lived(
-    folder: Path, topology: Topology, *, ledger: list[Transaction] | None = None
+    folder: Path,
+    topology: Topology,
+    *,
+    ledger: list[Transaction] | None = None,
+    hosts: tuple[str, ...] = (),
 ) -> Chronicle:
+    folder.mkdir(exist_ok=True)
     story = Story(folder, silent=True)
     story.tell(
-        LifeBegun(source=topology.agents[0], time=BEGAN, program="p", own=True, lasts_s=100.0)
+        LifeBegun(
+            source=topology.agents[0], time=BEGAN, program="p", own=True, lasts_s=100.0, hosts=hosts
+        )
     )
     story.tell(LifeHappened(source="hmc", time=BEGAN + 1, deed="problem", subject="life problem 1"))
     story.tell(
@@ -200,6 +208,41 @@ def test_calls_on_the_agents_wire(topology: Topology, tmp_path: Path) -> None:
     assert (clear.method, clear.target, clear.body_bytes, clear.logged_in) == (
         "PUT", "/service/heartbeats/1", 2, True,
     )  # fmt: skip
+
+
+def test_what_a_proxy_answers_to_connect_is_on_the_wire(topology: Topology, tmp_path: Path) -> None:
+    """The last answer before the tunnel: what is in the tunnel is none."""
+    frames: list[tuple[float, Ether]] = []
+    for n, answers in enumerate(([b"503 Busy"], [b"407 Log in", b"200 OK"], []), 1):
+        frames.append((n, frame(HMC, PROXY, (1000 + n, 3128), "S")))
+        frames.append((n + 0.1, frame(PROXY, HMC, (3128, 1000 + n), "SA")))
+        for k, answer in enumerate(answers, 2):
+            data = b"HTTP/1.1 " + answer + b"\r\n\r\n"
+            frames.append((n + k / 10, frame(PROXY, HMC, (3128, 1000 + n), "PA", data)))
+        frames.append(
+            (n + 0.5, frame(PROXY, HMC, (3128, 1000 + n), "PA", b"\x17\x03\x03HTTP/1.1 500 "))
+        )
+    capture(tmp_path, frames)
+    calls = lived(tmp_path, topology).calls
+    assert [(c.answered, c.status, c.failed) for c in calls] == [
+        (True, 503, True), (True, 200, False), (True, 0, True),
+    ]  # fmt: skip
+
+
+def test_connections_and_names_are_those_of_the_agent(tmp_path: Path) -> None:
+    """An empty slot is no proxy; where a server is to go is none of a name's first addresses."""
+    two = lived(tmp_path / "two", resolve(load("proxy-failover"), b"life"))
+    assert [(c.name, c.place) for c in two.connections] == [
+        ("proxy-2", "192.168.10.22:3128"), ("proxy-3", "192.168.10.23:8080"),
+    ]  # fmt: skip
+    assert (two.direct, two.endpoints) == ([], {})
+    both = lived(tmp_path / "both", resolve(load("two-sites"), b"life"), hosts=("192.0.2.1", SDR))
+    assert [c.name for c in both.connections] == ["internet", "proxy"]
+    assert both.endpoints == {SDR: [SERVER]}
+    assert lived(tmp_path / "vpn", resolve(load("vpn-dial"), b"life")).connections == []
+    name = "esupport.ibm.com"
+    named = lived(tmp_path / "named", resolve(load("direct-names"), b"life"), hosts=(name,))
+    assert named.endpoints == {name: ["129.42.56.189", "129.42.60.189", "129.42.54.189"]}
 
 
 def test_the_ledger_says_who_asked_what(topology: Topology, tmp_path: Path) -> None:

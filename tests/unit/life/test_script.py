@@ -14,6 +14,7 @@ from lab.topology.load import load
 from lab.topology.model import Topology
 from lab.topology.resolve import resolve
 
+OWN_PROXY = Path(__file__).parents[2] / "data" / "topologies" / "own-proxy.yaml"
 HEAD = "schema: 1\nsummary: A life\ntopology: two-sites\nlasts: 10d\n"
 
 
@@ -71,6 +72,9 @@ OF_EVENTS = {
     ),
     "{ at: 1d, do: imm, severity: majr }": (
         ".severity: 'majr' is no severity of a failure; did you mean major?"
+    ),
+    "{ at: 1d, do: outage, of: proxy, for: 1h, how: slient }": (
+        ".how: 'slient' is not how a proxy can be out of service; did you mean silent?"
     ),
     "{ at: 1d, do: imm, txt: x }": ".txt: unknown key; did you mean text?",
     "{ at: 11d, do: problem }": ".at: is after the end of the life; a longer lasts",
@@ -181,6 +185,48 @@ def test_outages(topology: Topology, of: str, kind: str, rules: list[str]) -> No
     plan = outages.plan(topology, of)
     assert plan.kind == kind
     assert [f"{c.node} {c.hook} {c.rule}" for c in plan.closures] == rules
+
+
+PROXIES = resolve(load("proxy-failover"), b"life")
+
+
+@pytest.mark.parametrize(
+    ("how", "rules"),
+    [
+        ("", ["proxy-3 input tcp dport 8080 reject with tcp reset"]),
+        ("refuses", ["proxy-3 input tcp dport 8080 reject with tcp reset"]),
+        ("silent", ["proxy-3 prerouting tcp dport 8080 drop"]),
+        ("busy", []),
+    ],
+)
+def test_how_a_proxy_is_out_of_service(how: str, rules: list[str]) -> None:
+    plan = outages.plan(PROXIES, "proxy-3", how)
+    assert (plan.kind, plan.subject, plan.node) == ("proxy", "proxy-3", "proxy-3")
+    assert plan.busy == ("proxy-3" if how == "busy" else "")
+    assert [f"{c.node} {c.hook} {c.rule}" for c in plan.closures] == rules
+
+
+def test_proxies_alone_are_out_of_service_in_several_ways() -> None:
+    with pytest.raises(UsageError, match="lan is no proxy, and has one outage alone"):
+        outages.plan(PROXIES, "lan", "silent")
+    with pytest.raises(
+        UsageError, match="proxy-1 is a program of your own, and not told to be busy"
+    ):
+        outages.plan(resolve(load(str(OWN_PROXY)), b"life"), "proxy-1", "busy")
+
+
+def test_servers_leave_their_addresses_where_they_have_others_to_go_to(topology: Topology) -> None:
+    text = "events:\n  - { at: 1d, do: relocate }\n  - { at: 2d, do: relocate }\n"
+    script = script_file.parse(f"{HEAD}{text}", "mine.yaml", "mine")
+    with pytest.raises(TopologyError) as caught:
+        scripted.check(script, topology, "mine.yaml")
+    assert [str(issue) for issue in caught.value.issues] == [
+        "line 6: at 24h, do: no server of two-sites has another address to go to; "
+        "moves_to at the node sdc: direct-names",
+        "line 7: at 48h, do: no server of two-sites has another address to go to; "
+        "moves_to at the node sdc: direct-names",
+        "line 7: at 48h, do: the servers go once alone; one relocate",
+    ]
 
 
 def test_a_port_of_the_management_module_can_be_closed() -> None:
