@@ -1,9 +1,9 @@
 """What nobody reads in a run, and what cannot be compressed, left out of a recording.
 
-That is what SSH carried, and in a run with a management module what TLS carried to IBM, but for the
-records of handshakes and alerts that are not encrypted. The frames stay, with their headers and lengths; the
-bytes of TCP's payload are zeros. So a checksum of TCP is not right where SSH was; of TLS it is made right
-again.
+That is what SSH carried, and what TLS carried to IBM at its own port in a run with errands, with a management
+module or with targets that users enter, but for the records of handshakes and alerts that are not encrypted.
+The frames stay, with their headers and lengths; the bytes of TCP's payload are zeros. So a checksum of TCP is
+not right where SSH was; of TLS it is made right again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ _TLS_HEAD = 5
 _KEPT_RECORDS = (0x15, 0x16)
 """Alerts and handshakes (RFC 8446 5.1)."""
 _RECORDS, _MAJOR_VERSION = range(0x14, 0x18), 3
+MUCH_TLS = ("errands", "modules", "user_targets")
+"""What a model has where so much goes by TLS that the recording would be large."""
 ETHERNET, IPV4, TCP = 14, 0x0800, 6
 _EPB = 6
 """The type of an Enhanced Packet Block (draft-ietf-opsawg-pcapng 4.3)."""
@@ -32,11 +34,11 @@ def segments(model: bytes) -> set[str]:
 
 
 def veil(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The files of a run directory, without what SSH carried, and TLS in a run with a module."""
+    """The files of a run directory, without what SSH carried, and TLS where that is much."""
     model = files.get("keys/model.json", b"")
     names = {f"wire/{segment}.pcapng" for segment in segments(model)}
     veiled = {n: _veiled(content, SSH) if n in names else content for n, content in files.items()}
-    if model and json.loads(model).get("modules"):
+    if model and any(json.loads(model).get(key) for key in MUCH_TLS):
         captures = {name for name in veiled if name.endswith(".pcapng")}
         veiled |= {name: _veiled(veiled[name], HTTPS) for name in captures}
     return veiled
