@@ -6,6 +6,7 @@ from lab.inside import shared
 from lab.paths import CA_FILE
 from lab.topology.management import environment as module_environment
 from lab.topology.model import Topology, Way
+from lab.topology.user_targets import environment as targets_environment
 from lab.ways.dial.plan import dialers, plans
 from lab.ways.pass_through.plan import below
 from lab.ways.vpn import own_client
@@ -46,6 +47,7 @@ def command_environment(
         ),
         **_dial_environment(topology, node),
         **module_environment(topology.modules, node),
+        **targets_environment(topology.user_targets, node),
         **own_client.environment(topology, node),
     }
 

@@ -127,6 +127,10 @@ def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
             from lab.scenarios import errand_trials  # Not at the head: few topologies need it.
 
             errand_trials.put_to_test(lab, agent)
+        if lab.topology.user_targets:
+            from lab.scenarios import offloading  # Not at the head: few topologies have targets.
+
+            offloading.put_to_test(lab, agent)
     try:
         if lab.topology.service is not None:
             from lab.scenarios import remote_service

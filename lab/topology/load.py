@@ -31,6 +31,7 @@ from lab.topology import (
     check_routers,
     check_service,
     check_telephone,
+    check_user_targets,
     expand,
     schema_1,
     strict_yaml,
@@ -141,6 +142,7 @@ _LINK = {"subnet": "192.0.2.0/24", "rate": "1Gbit", "nodes": {}}
 _LINE = {"number": "000"}
 _CALL = {"outcome": "busy"}
 _WAY = {"kind": "direct"}
+_TARGET = {"from": "x", "to": "x", "port": 1}
 
 _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("schema",), 2),
@@ -171,6 +173,10 @@ _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("agents", "*", "*"), "-"),
     (("service", "*", "access", "*"), "x"),
     (("service", "*", "relay_ports", "*"), 0),
+    (("user_targets", "*"), _TARGET),
+    (("user_targets", "*", "from"), "-"),
+    (("user_targets", "*", "to"), "-"),
+    (("user_targets", "*", "port"), 1),
     (("expect", "*"), "-"),
 )
 """What takes the place of a broken value, so that the rest can still be looked at."""
@@ -214,6 +220,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         check_back_ends,
         check_modules,
         check_consoles,
+        check_user_targets,
         check_own,
     )
     uneven = list(expand.complaints(spec))
@@ -234,6 +241,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
             check_service.routes(spec),
             check_back_ends.routes(spec),
             check_consoles.routes(spec),
+            check_user_targets.routes(spec),
         )
         for complaint in expand.of_file(spec, document.lines, found):
             _note(document, complaint)

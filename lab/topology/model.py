@@ -1,8 +1,7 @@
 """The model: everything about a lab decided, nothing optional, frozen.
 
-``resolve`` makes it from what the user wrote; every later stage reads it and none changes it (a
-fault is a function from one model to another). Plain data that survives ``lab.codec``, so the guest
-needs neither pydantic nor YAML. No effects, and nothing that only a running lab can know.
+``resolve`` makes it; every later stage reads it and none changes it (a fault makes one model of another).
+Plain data that survives ``lab.codec``: no pydantic, no YAML, and nothing that only a running lab can know.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from lab.topology.segment import Segment as Segment
 from lab.topology.servers import BackEnd, ListedServer, Stub, TlsPlan
 from lab.topology.service import RemoteService as RemoteService
 from lab.topology.telephone import Lig, ModemLine, Telephone
+from lab.topology.user_targets import UserTarget
 
 HTTP_PORT, HTTPS_PORT = 80, 443
 
@@ -290,6 +290,8 @@ class Topology:
     """Which of the nodes the file names once, with a count."""
     modules: tuple[ModulePlan, ...] = field(default=(), metadata=codec.LEFT_OUT)
     """The management modules beside agents' hosts."""
+    user_targets: tuple[UserTarget, ...] = field(default=(), metadata=codec.LEFT_OUT)
+    """Where agents connect, beside the lists, because users have entered that."""
 
     @property
     def agents(self) -> tuple[str, ...]:

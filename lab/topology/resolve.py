@@ -1,8 +1,7 @@
 """From what the user wrote to the model in which everything is decided.
 
-Pure and deterministic: the same spec and seed give the same bytes. What the papers leave open is
-decided here and in the ways' own ``resolve``, and the constants say by which question (Q-nn) of the
-requirements.
+Pure and deterministic: the same spec and seed give the same bytes. What the papers leave open is decided here
+and in the ways' own ``resolve``, and the constants say by which question (Q-nn) of the requirements.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from lab.topology import (
     resolve_routers,
     resolve_servers,
     resolve_telephone,
+    resolve_user_targets,
     schedule,
 )
 from lab.topology.family import V4_ONLY, Family, family_of, host_prefix
@@ -43,8 +43,7 @@ from lab.topology.spec import TopologySpec
 from lab.topology.terminal import TERMINAL_USER, TerminalAccount
 
 PROXIES = (Role.proxy, Role.service_proxy)
-PROXY_USER = "callhome"
-"""The lab's choice."""
+PROXY_USER = "callhome"  # The lab's choice.
 
 
 def resolve(spec: TopologySpec, seed: bytes) -> Topology:
@@ -103,6 +102,7 @@ class _Resolver(Site):
             consoles=resolve_consoles.consoles(self),
             fleets=spec.fleets,
             modules=resolve_modules.modules(self),
+            user_targets=resolve_user_targets.targets(self),
             errands=tuple(e for name, way in spec.ways.items() for e in self.errands(way, name)),
         )
 
@@ -373,6 +373,7 @@ class _Resolver(Site):
             for rule in ways.stage(way.kind, "resolve").rules(self, way, agent)
         )
         yield from self.service_rules()
+        yield from resolve_user_targets.rules(self)
 
     def service_rules(self) -> Iterator[AllowRule]:
         """A session by Internet asks for connections of the console's own to the relay, and nothing else."""

@@ -47,6 +47,8 @@ class Role(StrEnum):
     """The customer's HTTP proxy (S0, S1, S3, S4 "With Proxy")."""
     service_proxy = "service-proxy"
     """The Service and Support Proxy of Electronic Service Agent, for several agents (S0, S1)."""
+    user_target = "user-target"
+    """A server of the customer's own choice, which a user enters at an agent by address and port (S1, S3)."""
     host = "host"
 
 
@@ -240,6 +242,11 @@ TRAITS = MappingProxyType(
             takes=("port", "run"),
             only_one="several agents have one in common",
             service="tunnels.proxy",
+        ),
+        Role.user_target: Traits(
+            title="server that a user enters",
+            zone=Zone.internet,
+            service="lab.offload.server",
         ),
         Role.host: Traits(title="host"),
     }

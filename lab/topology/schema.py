@@ -25,7 +25,7 @@ def schema() -> dict[str, Any]:
     properties["expect"]["uniqueItems"] = True
     for key in ("nodes", "telephone", "agents"):
         properties[key]["propertyNames"] = {"pattern": NODE_NAME, "maxLength": MAX_NODE_NAME}
-    for key in ("links", "ways"):
+    for key in ("links", "ways", "user_targets"):
         properties[key]["propertyNames"] = {"pattern": LINK_NAME, "maxLength": 15}
     return {"$schema": DIALECT, "title": "callhome-lab topology", **result}
 

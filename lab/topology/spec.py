@@ -28,6 +28,7 @@ from lab.topology.segment import Impairment
 from lab.topology.servers import Stub
 from lab.topology.service import Inbound
 from lab.topology.telephone import Outcome
+from lab.topology.user_target_spec import UserTargetSpec
 from lab.topology.values import (
     Address,
     Address6,
@@ -237,6 +238,9 @@ class TopologySpec(Part):
     )
     consoles: dict[NodeName, ConsoleSpec] = Field(
         default_factory=dict, description="The HMCs that look for other consoles, by node."
+    )
+    user_targets: dict[WayName, UserTargetSpec] = Field(
+        default_factory=dict, description="Servers that users enter at agents, on no list, by name."
     )
     schedule: ScheduleSpec | None = Field(
         default=None,

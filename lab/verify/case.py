@@ -16,6 +16,7 @@ from lab.consoles import events as consoles
 from lab.i5 import events as partition
 from lab.ibm import events as ibm
 from lab.imm import events as imm
+from lab.offload import events as offload
 from lab.record import story
 from lab.record.container_event import ContainerEnded
 from lab.record.daemon_event import DaemonEnded
@@ -26,7 +27,7 @@ from lab.service import events as remote_service
 from lab.service.server import events as server
 from lab.telephony import events as telephony
 from lab.topology.model import AllowRule, Topology
-from lab.verify import inside_esp, passed_on, sightings
+from lab.verify import inside_esp, passed_on, sightings, user_flows
 from lab.verify.networks import is_in
 from lab.verify.on_lines import OnLines
 from lab.verify.passed_on import ClearCall, ClearL2tp, PassedCall
@@ -86,6 +87,7 @@ class Case(OnLines):
             *partition.KINDS,
             *imm.KINDS,
             *consoles.KINDS,
+            *offload.KINDS,
             CalledByOne,
             ContainerEnded,
             DaemonEnded,
@@ -162,6 +164,11 @@ class Case(OnLines):
 
     @cached_property
     def leaving(self) -> list[tuple[Frame, Packet]]:
+        """What leaves for the Internet, but for connections to targets that users have entered (OUT-44)."""
+        return user_flows.beside_those_out(self, self.all_leaving)
+
+    @cached_property
+    def all_leaving(self) -> list[tuple[Frame, Packet]]:
         """IP packets that the customer put on the way to the Internet, but for lookups of names."""
         firewall = self.topology.firewall
         if firewall is not None:
@@ -177,12 +184,13 @@ class Case(OnLines):
 
     @cached_property
     def entering(self) -> list[tuple[Frame, Packet]]:
-        """IP packets that the firewall put on the customer's wires."""
+        """IP packets that the firewall put on the customer's wires, but for answers of such targets."""
         firewall = self.topology.firewall
         if firewall is None:
             return []
         found = [self.sent_by(firewall.node, segment) for segment in self.topology.insides]
-        return found[0] if len(found) == 1 else list(merge(*found, key=lambda seen: seen[0].time))
+        sent = found[0] if len(found) == 1 else list(merge(*found, key=lambda seen: seen[0].time))
+        return user_flows.beside_those_back(self, sent)
 
     @cached_property
     def addresses_told(self) -> dict[str, set[str]]:

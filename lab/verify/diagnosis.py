@@ -39,6 +39,8 @@ def diagnose(case: Case) -> Diagnosis:
         return _of_daemons(case, ended)
     if case.came_home and (befallen := _of_remote_service(case) or _of_consoles(case)):
         return befallen
+    if case.came_home and (befallen := _of_user_targets(case)):
+        return befallen
     if not failed(case) and (befallen := _of_modules(case)):
         return befallen
     if not failed(case):
@@ -139,6 +141,15 @@ def _of_consoles(case: Case) -> Diagnosis | None:
     from lab.verify import console_symptoms
 
     return console_symptoms.find(case)
+
+
+def _of_user_targets(case: Case) -> Diagnosis | None:
+    """What befell offloaded data; the symptoms are imported where users enter targets."""
+    if not case.topology.user_targets:
+        return None
+    from lab.verify import target_symptoms
+
+    return target_symptoms.find(case)
 
 
 def _of_command(case: Case) -> Diagnosis | None:

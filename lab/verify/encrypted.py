@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.names import all_of, count, place
+from lab.verify import user_flows
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.wire import tls
@@ -56,6 +57,8 @@ def _counts(case: Case, packet: Packet) -> bool:
     """Whether a packet is of the customer's and IBM's: no lookup, error, or attempt of the lab's own."""
     if packet.protocol in (ICMP, ICMPV6):
         return False
+    if user_flows.passes(case, packet):
+        return False  # Nobody at IBM is spoken to.
     return not (case.is_lookup(packet) or case.is_trial(packet) or case.is_attempt(packet))
 
 

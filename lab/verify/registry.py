@@ -18,6 +18,7 @@ from lab.verify import (
     outbound,
     own_connectivity,
     server_tls,
+    user_targets,
 )
 from lab.verify.finding import Judge, checks_in
 
@@ -30,6 +31,7 @@ COMMON: dict[str, Judge] = checks_in(
     management_module,
     own_connectivity,
     consoles,
+    user_targets,
 ) | {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,

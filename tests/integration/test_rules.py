@@ -54,6 +54,7 @@ TRIED = {
     ("OUT-41", "tcp", 80): "simplified",
     ("OUT-43", "tcp", 21): "upload",
     ("OUT-43", "tcp", 65024): "upload",
+    ("OUT-44", "tcp", 22): "user-target",
     (PROBE_RULE, "icmp-echo", 0): "direct",
 }
 """Sorts of rules, and where each is tried. That the relay is reached by 443 alone, is in
@@ -404,3 +405,14 @@ def test_a_session_by_internet_needs_one_of_its_rules_only(tmp_path: Path) -> No
     run = Without("service-aos", lambda r: r.requirement == "I-26" and r.port != 80, tmp_path)
 
     assert run.judged.exit_status == 0, run.told
+
+
+def test_without_its_rule_what_a_user_has_entered_is_not_reached_and_all_else_is(
+    tmp_path: Path,
+) -> None:
+    run = Without("user-target", lambda rule: rule.requirement == "OUT-44", tmp_path)
+
+    assert run.judged.exit_status == 1
+    assert run.failed == {"OUT-44"}
+    assert all(call.succeeded for call in run.record.calls)
+    assert "open TCP 22 to 203.0.113.20 for hmc" in run.told

@@ -41,6 +41,7 @@ GOOD: dict[str, Plan] = {
     "proxy-failover": ("proxy-failover", "--fault", "proxy-silent"),
     "service-proxy": ("service-proxy",),
     "upload": ("upload",),
+    "user-target": ("user-target",),
     "failover": ("failover", "--fault", "gateways-silent"),
     "service-off": ("service-off",),
     "service-modem": ("service-modem",),
@@ -78,6 +79,7 @@ FAULTY_TOPOLOGIES = (
     "pass-through-modem",
     "esa-imm",
     "consoles",
+    "user-target",
 )
 """A fault is recorded with the first of these that it applies to."""
 

@@ -210,6 +210,7 @@ def test_environment() -> None:
         *command_environment(_model("proxy"), "hmc", "out"),
         *command_environment(_model("esa-imm"), "esa", "out"),
         *command_environment(_model("traditional"), "hmc", "out"),
+        *command_environment(_model("user-target"), "hmc", "out"),
         *command_environment(_model("vpn-nat"), "hmc", "out"),
         *command_environment(_model("pass-through-vpn"), "hmc", "out"),
     }

@@ -108,6 +108,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "dual-stack",
         "consoles",
         "consoles-ds8000",
+        "user-target",
         "upload",
         "simplified",
         "traditional",

@@ -10,6 +10,7 @@ from lab.names import count
 from lab.record.event import Dialled, OwnRuleTried
 from lab.telephony.events import ModemSaid, TerminalSaid
 from lab.topology.model import Firewall
+from lab.topology.user_targets import REQUIREMENT as ENTERED
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.firewall import NO_FIREWALL, has_labs_rules
@@ -346,19 +347,20 @@ def check_f_18(case: Case) -> Finding:
     witness = (
         f", and dropped {dropped}" if has_labs_rules(case) else " by rules that are not the lab's"
     )
+    beside = ", beside those to what users have entered" if case.topology.user_targets else ""
     return check.finding(
-        f"{count(through, 'call')} home with no rule; the firewall let 0 packets through{witness}"
+        f"{count(through, 'call')} home with no rule; the firewall let 0 packets through{beside}{witness}"
     )
 
 
 def _judge_wall(case: Case, check: Check, wall: Firewall) -> None:
     # A way to a partition opens nothing itself (F-09).
     if all(way.dials for way in case.topology.own_ways):
-        if wall.rules:
-            rules = count(len(wall.rules), "rule")
-            check.object(f"{wall.node} has {rules} that let packets through")
+        # What users enter is not the call home's (OUT-44).
+        if rules := [rule for rule in wall.rules if rule.requirement != ENTERED]:
+            check.object(f"{wall.node} has {count(len(rules), 'rule')} that let packets through")
         for name, packets in case.record.counters.get(wall.node, {}).items():
-            if name.startswith("allow-"):
+            if name.startswith("allow-") and not name.startswith(f"allow-{ENTERED}-"):
                 check.object(f"rule {name} of the firewall let {count(packets, 'packet')} through")
     for frame, packet in case.leaving:
         if case.only_by(KIND, frame.time):

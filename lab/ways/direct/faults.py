@@ -8,6 +8,7 @@ from dataclasses import replace
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import Family, family_of, host_prefix
 from lab.topology.model import HTTP_PORT, HTTPS_PORT, DropRule, Role, Topology
+from lab.topology.user_targets import REQUIREMENT as ENTERED
 from lab.ways.direct import server_faults
 from lab.ways.direct.plan import first_servers, plans
 from lab.ways.fault import Fault, Need, drop
@@ -93,7 +94,8 @@ def _earlier_rules(topology: Topology) -> Topology:
     """The rules for the way home are those that the papers asked for a generation earlier."""
     firewall = topology.firewall
     assert firewall is not None, "it applies only there"
-    own = [rule for rule in firewall.rules if rule.protocol == "tcp"]
+    tcp = [rule for rule in firewall.rules if rule.protocol == "tcp"]
+    own = [rule for rule in tcp if rule.requirement != ENTERED]
     moved = dict.fromkeys(
         replace(rule, destination=each)
         for rule in own

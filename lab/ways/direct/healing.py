@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.ibm.events import ServersMoved
 from lab.names import all_of, count
+from lab.topology.user_targets import REQUIREMENT as ENTERED
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.ways.direct.redundancy import Asked, asked
@@ -77,7 +78,8 @@ def check_f_05(case: Case) -> Finding:
     ]
     if tried and not passed:
         frames = [frame for one in tried for frame in one.frames]
-        rules = sum(not rule.is_by_name and rule.protocol == "tcp" for rule in firewall.rules)
+        own = (r for r in firewall.rules if r.protocol == "tcp" and r.requirement != ENTERED)
+        rules = sum(not rule.is_by_name for rule in own)
         check.object(
             f"{firewall.node} lets no SYN to {all_of(sorted(new))} pass: {count(rules, 'rule')} of it "
             "name addresses",

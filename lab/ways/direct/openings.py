@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.names import all_of, count, place
 from lab.topology.model import AllowRule
+from lab.topology.user_targets import REQUIREMENT
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.firewall import NO_FIREWALL, all_rules, rule_text
@@ -18,13 +19,16 @@ NOT_TESTED = "no connection was tested in this run"
 
 
 def own_rules(case: Case, plan: DirectPlan) -> list[AllowRule]:
-    """The rules by TCP that are for a way: from its agents, and to no relay of remote service."""
+    """The rules by TCP that are for a way: from its agents, to no relay, and to no target of a user's."""
     sources = {ip for ip, name in case.agent_addresses.items() if name in plan.agents}
     relay = case.topology.service.relay_address if case.topology.service else ""
     return [
         rule
         for rule in all_rules(case)
-        if rule.protocol == "tcp" and rule.source in sources and rule.destination != relay
+        if rule.protocol == "tcp"
+        and rule.source in sources
+        and rule.destination != relay
+        and rule.requirement != REQUIREMENT
     ]
 
 

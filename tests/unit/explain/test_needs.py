@@ -17,6 +17,7 @@ from lab.topology.catalogue import Region, RowKind, Variant
 from lab.topology.family import Family
 from lab.topology.model import AllowRule, Topology, Way
 from lab.topology.servers import FTPS_PORT, PASSIVE_PORTS
+from lab.topology.user_targets import REQUIREMENT as ENTERED
 from lab.ways import stage
 from lab.ways.direct.resolve import PROBE_RULE
 from tests.models import model
@@ -58,7 +59,7 @@ def way_out(topology: Topology, way: Way) -> str:
 def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
     """Neither more nor less; the lab's agent has no use for other services of a direct path.
 
-    To an address that is the lab's own choice nobody is told to open anything.
+    To an address that is the lab's own choice, or that a user has entered, nobody is told to open anything.
     """
     topology = model(name, b"tests")
     profile = catalogue.profile(topology.profile)
@@ -94,7 +95,7 @@ def test_the_labs_own_firewall_opens_what_its_ways_need(name: str) -> None:
     rules = [
         replace(rule, destination=address)
         for rule in rules_of(topology)
-        if rule.destination not in {relay, *chosen} and rule.requirement != UPLOADS
+        if rule.destination not in {relay, *chosen} and rule.requirement not in (UPLOADS, ENTERED)
         for address in _led_to(topology, rule)
     ]
 

@@ -86,10 +86,12 @@ def judged_by(
     believed: Believed,
     also: str = "",
     *,
+    untested: str = "",
     seen: str = "",
 ) -> Mutation:
     """The run is as it was; the model by which it is judged is another."""
-    return replace(mutation(requirement, what, recording, also=also, seen=seen), believed=believed)
+    own = mutation(requirement, what, recording, also=also, untested=untested, seen=seen)
+    return replace(own, believed=believed)
 
 
 def in_turn(*changes: Change) -> Change:

@@ -27,6 +27,7 @@ from tests.unit.verify import (
     service_mutations,
     service_server_mutations,
     service_vpn_mutations,
+    target_mutations,
     terminal_mutations,
     tls_mutations,
     vpn_dial_mutations,
@@ -58,6 +59,7 @@ MODULES = (
     vpn_terminal_mutations,
     vpn_dial_mutations,
     console_mutations,
+    target_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}
@@ -72,6 +74,7 @@ LEFT_OPEN = {
     "direct-region": {"R-02", "R-09"},
     "ds8000": {"R-02", "R-09"},
     "dual-nic": {"R-09"},
+    "user-target": {"R-09"},
     "vpn": {"R-07"},
     "vpn-nat": {"R-07"},
     "vpn-two-hmcs": {"R-07"},

@@ -1,0 +1,1 @@
+"""Servers that users enter at agents, and that no list has: what stands there, and what is taken (OUT-44)."""
