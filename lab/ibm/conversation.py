@@ -198,7 +198,8 @@ class Conversation:
         if self._receiver is None:
             from lab.ibm.receiver.reception import ConnectionDesk
 
-            self._receiver = ConnectionDesk(self._shared.receiver, self._listed)
+            back_ends = self._shared.desk.back_ends
+            self._receiver = ConnectionDesk(self._shared.receiver, self._listed, back_ends)
         return self._receiver
 
     def _called(self, head: Head) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from lab.names import all_of, count
 from lab.record.errand_event import undone_text
 from lab.topology.errand_kinds import DOWNLOADS
 from lab.topology.model import Errand
-from lab.verify.errands import KIND, errands_of
+from lab.verify.errands import KIND, SERVICE, errands_of
 from lab.verify.symptom import Diagnosis, Trail
 from lab.wire.decode import Packet
 
@@ -26,7 +26,7 @@ def find_silent_back_end(trail: Trail) -> Diagnosis | None:
         answered = [p for p in packets if p.is_syn_ack and p.source == one.address]
         if not asked or answered:
             continue
-        kind = entry.kind.removeprefix(KIND)
+        kind = entry.kind.removeprefix(KIND).removeprefix(SERVICE)
         return Diagnosis(
             "back-end-silent",
             f"{entry.server} answers the {kind} with HTTP status {entry.status}: {one.node} "

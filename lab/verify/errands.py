@@ -23,6 +23,8 @@ from lab.wire.tls import TcpConnection
 
 KIND = "errand: "
 """How the ledger's ``kind`` of an errand begins."""
+SERVICE = "service: "
+"""How that of an operation of the receiver's begins."""
 Place = tuple[str, int]
 
 

@@ -27,6 +27,32 @@ ask -d '{"system": "9999-ACM*01"}' -o wrong -w '%{http_code}' \
 path=$(python3 -c 'import json; print(*json.load(open("enrolment"))["fixes"])')
 ask -o fix -w '%{http_code}' "$fix/$path" >fix.status
 """
+BY_SERVICE = r"""
+set -e
+cd "$LAB_RUN_DIR"
+json='Content-Type: application/json'
+service=$LAB_SERVER/service
+machine='{"type": "8284", "model": "22A", "serial": "21ABCDE"}'
+ask() { curl -sS -m 60 --fail --cacert "$LAB_CA_FILE" "$@"; }
+ask -X PUT -H "$json" $service/enrolments/e1 \
+    -d "{\"machine\": $machine, \"agent\": \"x\", \"ibm_ids\": []}" >enrolled
+who=$(python3 -c 'import json; a = json.load(open("enrolled")); print(a["id"] + ":" + a["password"])')
+# One connection: the first request authenticates for all.
+ask -u "$who" -X PUT -H "$json" $service/inventories/i1 \
+    -d '{"collected": 1, "reason": "inventory", "files": {"hmc.eed": "x"}}' \
+    --next -sS --cacert "$LAB_CA_FILE" -X PUT -H "$json" $service/problems/p1 \
+    -d '{"reference_code": "B1", "severity": 1, "text": "Fan", "occurred": 1, "reason": "problem"}' \
+    --next -sS --cacert "$LAB_CA_FILE" -X PUT -H "$json" $service/heartbeats/h1 \
+    -d '{"agent": "x", "collected": 1, "reason": "heartbeat"}' -w '%{num_connects}' >/dev/null
+data=$service/problems/p1/data/a.tgz
+printf abcdef >a.tgz
+ask -u "$who" -X PUT -H "$json" $data \
+    -d "{\"bytes\": 6, \"sha256\": \"$(sha256sum a.tgz | cut -d" " -f1)\"}" >declared
+ask -u "$who" -X PATCH -H 'Content-Type: application/offset+octet-stream' -H 'Upload-Offset: 0' \
+    --data-binary @a.tgz $data >uploaded
+ask -u "$who" $service/access-key >key
+ask $service/configuration >configuration
+"""
 PLAN = ("traditional", "--", "sh", "-c", BY_CURL)
 
 
@@ -90,6 +116,56 @@ def test_the_servers_behind_the_front_end_have_what_it_says(runs: Runs) -> None:
         assert {e.kind.removeprefix("errand: ") for e in handed} == {*one.serves}
         ports = {port for address, port in hellos if address == one.address}
         assert ports == {str(e.back_end_port) for e in handed}
+
+
+def test_the_servers_behind_the_front_end_do_what_the_receiver_is_asked(runs: Runs) -> None:
+    """OUT-37 below /service/: ledger by ledger, and on the wire between them; one store for all (R-11)."""
+    ran = runs.get("simplified", "--", "sh", "-c", BY_SERVICE)
+    assert ran.status == 0, ran.told
+    hellos = tshark(
+        ran.run_dir / "wire" / "core.pcapng",
+        ("ip.dst", "tcp.srcport"),
+        "-Y",
+        "tls.handshake.type == 1",
+    )
+    behind = {}
+    for one in ran.topology.back_ends:
+        text = (ran.run_dir / "logs" / one.node / "ledger.jsonl").read_text()
+        theirs = [json.loads(line) for line in text.splitlines()]
+        handed = [e for e in ran.record.ledger if e.back_end == one.node]
+        assert [
+            (e["kind"], e["status"], e["peer_port"], e["authenticated_as"]) for e in theirs
+        ] == [(e.kind, e.status, e.back_end_port, e.authenticated_as) for e in handed]
+        ports = [port for address, port in hellos if address == one.address]
+        assert sorted(ports) == sorted(str(e.back_end_port) for e in handed)
+        behind[one.node] = [e.kind.removeprefix("service: ") for e in handed]
+    assert behind == {
+        "problems": ["problem", "upload-declaration", "upload", "access-key"],
+        "systems": ["enrolment", "inventory"],
+        "downloads": ["configuration"],
+    }
+    own = [e for e in ran.record.ledger if not e.back_end]
+    assert [e.kind for e in own] == ["service: heartbeat"], "which any server does"
+    problem = next(e for e in ran.record.ledger if e.kind == "service: problem")
+    inventory = next(e for e in ran.record.ledger if e.kind == "service: inventory")
+    assert (problem.peer_port, problem.authenticated_as) == (
+        inventory.peer_port,
+        inventory.authenticated_as,
+    )
+    assert json.loads((ran.run_dir / "uploaded").read_text()) == {"offset": 6, "complete": True}
+    assert ran.findings["OUT-37"]["verdict"] == "pass"
+    assert "systems got enrolment, inventory" in ran.findings["OUT-37"]["seen"]
+
+
+def test_a_server_behind_that_is_down_leaves_the_receivers_others(runs: Runs) -> None:
+    script = BY_SERVICE.replace("set -e\n", "").replace("--fail ", "")
+    ran = runs.get("simplified", "--fault", "back-end-down", "--", "sh", "-c", script)
+    statuses = {e.kind.removeprefix("service: "): (e.status, e.back_end) for e in ran.record.ledger}
+    assert statuses["enrolment"] == (201, "systems")
+    assert statuses["problem"] == statuses["access-key"] == (503, "problems")
+    assert statuses["configuration"] == (200, "downloads")
+    key = json.loads((ran.run_dir / "key").read_text())
+    assert key["problem"] == "problems, which does problem, does not answer: timed out"
 
 
 def test_each_row_of_ursf_was_held_back_in_turn(runs: Runs) -> None:

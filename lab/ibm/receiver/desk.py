@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.ibm import nesting
 from lab.ibm.answers import Answer, HttpRequest
@@ -21,6 +21,7 @@ from lab.ibm.receiver import (
     configuration,
     credentials,
     document,
+    handing_on,
     listing,
     reports,
     retention,
@@ -34,7 +35,10 @@ from lab.ibm.receiver.operations import Given, Operations, ServiceCall
 from lab.ibm.receiver.refused import NotDone
 from lab.ibm.receiver.store import STORE_BYTES, Store
 from lab.topology import receiving
-from lab.topology.servers import ListedServer
+from lab.topology.servers import ListedServer, Speaks
+
+if TYPE_CHECKING:
+    from lab.ibm.back_ends import BackEnds
 
 KIND = "service: "
 """How the ledger's ``kind`` begins."""
@@ -92,15 +96,26 @@ class Receiver:
         self._store.close()
 
     def answer(
-        self, request: HttpRequest, fields: Mapping[str, str], peer: Peer, listed: ListedServer
+        self,
+        request: HttpRequest,
+        fields: Mapping[str, str],
+        peer: Peer,
+        listed: ListedServer,
+        back_ends: BackEnds | None = None,
     ) -> Answer:
-        """Do what a request at a server asks for; ``fields`` are those of the head, names in lower case."""
+        """Do what a request at a server asks for, or have it done by the one of ``back_ends`` that does that.
+
+        ``fields`` are those of the head, names in lower case.
+        """
         kind, peer.about = "request", ""
         path: dict[str, str] = {}
         try:
             operation, path = document.find(request.method, request.target)
             kind = KIND + operation.id.replace("_", "-")
             _check_place(operation, peer, fields, listed, self._servers)
+            if back_ends is not None and (one := back_ends.doing(operation.errand)) is not None:
+                said = handing_on.answer(back_ends, one, operation, request, fields, peer, kind)
+                return replace(said, report=path.get("report", "")[:_REPORT_CHARACTERS])
             with self._store.transaction():
                 status, said = self._done(operation, request, path, fields, peer)
             self._look_ahead()
@@ -213,9 +228,13 @@ def _check_place(
         raise NotDone(403, "this is served by HTTPS alone")
     if not peer.encrypted and "authorization" in fields:
         raise NotDone(403, "an ID and a password never go by HTTP in clear; fix: use HTTPS")
-    if operation.errand and not receiving.does(listed, operation.errand, servers):
+    if not (errand := operation.errand):
+        return
+    # Behind a front end a server does what it is there for, whatever the tables say of the front end.
+    inner = listed.speaks is Speaks.inner
+    if not (errand in listed.serves if inner else receiving.does(listed, errand, servers)):
         does = ", ".join(listed.serves)
-        raise NotDone(421, f"{listed.name} does not do {operation.errand}, but {does}")
+        raise NotDone(421, f"{listed.name} does not do {errand}, but {does}")
 
 
 def _content(

@@ -81,6 +81,14 @@ def find(method: str, target: str) -> tuple[Operation, dict[str, str]]:
     raise NotDone(404, "there is nothing of that name: /service/openapi.json has all that there is")
 
 
+def errand_of(operation: str) -> str:
+    """At which servers an operation is done, by the name in the ledger, ``upload-declaration``; empty: at
+    any, or there is no such operation."""
+    name = operation.replace("-", "_")
+    found = (o for each in _paths() for o in each.operations.values() if o.id == name)
+    return next((each.errand for each in found), "")
+
+
 def check_parameters(
     operation: Operation, parameters: Mapping[str, str], fields: Mapping[str, str]
 ) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from lab.ibm.receiver import document
 from lab.names import all_of, count
 from lab.record.record import Transaction
 from lab.topology.model import Role
 from lab.topology.servers import BACK_END_PORT, BackEnd
 from lab.verify.case import Case
-from lab.verify.errands import KIND
+from lab.verify.errands import KIND, SERVICE
 from lab.verify.finding import Check, Finding
 from lab.wire import tls
 from lab.wire.tls import TcpConnection
@@ -24,7 +25,8 @@ def check_out_37(case: Case) -> Finding:
     check = Check(
         "OUT-37",
         f"all that leaves by {case.outside} goes to {' and '.join(names)}; behind it at least {LEAST} of "
-        f"{behind} get at least {LEAST} sorts of errands, and no packet of the customer's",
+        f"{behind} get at least {LEAST} sorts of errands, whatever one of them does, and no packet of the "
+        "customer's",
     )
     if len(names) > 1:
         check.object(f"the profile lists {len(names)} names, and not one front end")
@@ -42,6 +44,7 @@ def check_out_37(case: Case) -> Finding:
         if found := _judge_back_end(case, check, one):
             kinds[one.node] = found
     _judge_strangers(case, check)
+    _judge_kept(case, check)
     served = set[str]().union(*kinds.values())
     too_few = len(kinds) < LEAST or len(served) < LEAST
     if too_few and not case.came_home:
@@ -71,7 +74,7 @@ def _judge_back_end(case: Case, check: Check, back_end: BackEnd) -> set[str]:
     for entry in case.record.ledger:
         if entry.back_end != back_end.node or not entry.back_end_port:
             continue
-        kind = entry.kind.removeprefix(KIND)
+        kind = _errand_of(entry)
         connection = found.pop(entry.back_end_port, None)
         if connection is None or not _carries_data(connection):
             where = f"from {near}:{entry.back_end_port} to {back_end.address} on {back_end.segment}"
@@ -88,8 +91,24 @@ def _judge_back_end(case: Case, check: Check, back_end: BackEnd) -> set[str]:
     return got
 
 
+def _judge_kept(case: Case, check: Check) -> None:
+    """The front end does nothing that a server behind it is there for."""
+    doing = {kind: one.node for one in case.topology.back_ends for kind in one.serves}
+    for entry in case.record.ledger:
+        kind = _errand_of(entry)
+        if _is_done(entry) and not entry.back_end and kind in doing:
+            check.object(f"the front end did the {kind} itself, which {doing[kind]} does")
+
+
+def _errand_of(entry: Transaction) -> str:
+    """Of what an entry is: an errand, or an operation of the receiver; empty if it is neither."""
+    if entry.kind.startswith(SERVICE):
+        return document.errand_of(entry.kind.removeprefix(SERVICE))
+    return entry.kind.removeprefix(KIND) if entry.kind.startswith(KIND) else ""
+
+
 def _is_done(entry: Transaction) -> bool:
-    return entry.status == 200
+    return entry.status // 100 == 2
 
 
 def _carries_data(connection: TcpConnection) -> bool:

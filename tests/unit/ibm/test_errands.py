@@ -17,6 +17,7 @@ from lab.agent.errands import Errands, Task
 from lab.ibm import authority, back_end, errand_desk
 from lab.ibm import errands as answers
 from lab.ibm.answers import Answer, HttpRequest
+from lab.ibm.back_ends import BackEnds
 from lab.ibm.server import Server
 from lab.linux.nodes import Node
 from lab.record.cause import AgentCause
@@ -326,7 +327,7 @@ def test_a_server_that_makes_no_sense_is_told_of(
 
     site, own = behind
     reach = contextlib.nullcontext(Connection())
-    monkeypatch.setattr(errand_desk.ErrandDesk, "_reach", lambda desk, back_end: reach)
+    monkeypatch.setattr(BackEnds, "_reach", lambda desk, back_end: reach)
 
     answer = desk_of(site, own, 443).answer(
         ask("problem", b'{"system": "a"}'), site.topology.servers[0], "SDC7"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.verify import Verdict
 from lab.wire.decode import TCP
 from tests.recordings.true_run import Recordings, TrueRun
-from tests.unit.verify.errand_mutations import ECCGW, is_fix_request, of
+from tests.unit.verify.errand_mutations import ECCGW, entry, is_fix_request, of
 
 
 def refuse_fixes(run: TrueRun) -> None:
@@ -69,6 +71,18 @@ def test_a_server_behind_that_is_down_leaves_the_others(recordings: Recordings) 
     assert found["OUT-37"].verdict is Verdict.held
     assert "problems got" not in found["OUT-37"].seen
     assert found["OUT-33"].verdict is Verdict.held
+
+
+def test_an_operation_of_the_receiver_is_handed_on_as_an_errand_is(recordings: Recordings) -> None:
+    """OUT-37; a heartbeat is of any server, and the front end's own."""
+    run = recordings("simplified")
+    entry("problem", kind="service: access-key", status=201)(run)
+    run.record.ledger.append(replace(run.record.ledger[0], kind="service: heartbeat", back_end=""))
+
+    found = run.judge()["OUT-37"]
+
+    assert found.verdict is Verdict.held
+    assert "problems got problem" in found.seen
 
 
 def test_under_a_fault_no_row_is_held_back(recordings: Recordings) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.ibm import authority
 from lab.ibm.answers import Answer, HttpRequest
+from lab.ibm.back_ends import BackEnds
 from lab.ibm.receiver.credentials import DAY_S, Peer
 from lab.ibm.receiver.desk import Receiver
 from lab.topology.servers import ListedServer, Speaks
@@ -83,6 +84,7 @@ class Connection:
     desk: Desk
     listed: ListedServer
     peer: Peer
+    back_ends: BackEnds | None = None
 
     def ask(
         self,
@@ -99,7 +101,7 @@ class Connection:
         request = HttpRequest(
             method=method, target=f"/service/{target}", body=body, body_bytes=len(body)
         )
-        return self.desk.receiver.answer(request, head, self.peer, self.listed)
+        return self.desk.receiver.answer(request, head, self.peer, self.listed, self.back_ends)
 
     def put(self, target: str, content: Any, auth: tuple[str, str] | None = None) -> Answer:
         return self.ask("PUT", target, json.dumps(content).encode(), auth, content_type=JSON)
