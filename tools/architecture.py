@@ -26,6 +26,7 @@ INSIDE = (
     "ground",
     "own_client",
     "ringing",
+    "trials",
 )
 PLAIN = ("plan", "events")
 STAGES = {

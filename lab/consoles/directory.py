@@ -54,10 +54,13 @@ class ConsoleDirectory:
         """The call-home servers that are known, by name; any thread may ask."""
         return sorted((p for p in [*self._peers.values()] if p.serves), key=lambda p: p.name)
 
+    def is_own(self, address: str) -> bool:
+        """Whether it is an address of this console; any thread may ask."""
+        return address in self._addresses or address.startswith("127.")
+
     def knows(self, address: str) -> bool:
-        """Whether it is an address of a console that is known, or of this one; any thread may ask."""
-        known = address in self._addresses or address.startswith("127.")
-        return known or any(address in peer.addresses for peer in [*self._peers.values()])
+        """Whether it is an address of a console that is known; any thread may ask."""
+        return any(address in peer.addresses for peer in [*self._peers.values()])
 
     @property
     def next_due(self) -> float:

@@ -25,7 +25,7 @@ from lab.consoles.events import (
     RequestTaken,
 )
 from lab.names import all_of
-from lab.record.event import Tell
+from lab.record.event import Event, Tell
 from lab.topology.consoles import Console
 
 CONTENT_BYTES = 1 << 20
@@ -47,6 +47,8 @@ class Known(Protocol):
     """Whom a console knows."""
 
     def servers(self) -> list[KnownConsole]: ...
+
+    def is_own(self, address: str) -> bool: ...
 
     def knows(self, address: str) -> bool: ...
 
@@ -77,10 +79,16 @@ class ForwardingDesk:
         """Whether it takes requests of the agent beside it; not while that way home is down."""
         self.taken = threading.Event()
         """Whether a request of another console has come."""
+        self._is_dead = False
+
+    def die(self) -> None:
+        """Ask nobody any more, and tell nothing: what is under way ends in silence."""
+        self._is_dead = True
 
     def answer(self, request: WebRequest) -> WebReply:
         """Whatever the peer sends; only those are heard who are known (M-03)."""
-        if not self._known.knows(request.peer):
+        is_own = self._known.is_own(request.peer)
+        if not is_own and not self._known.knows(request.peer):
             return _refusal(403, f"{request.peer} is no console that {self._name} has discovered")
         key = request.path.removeprefix(REQUESTS)
         if not request.path.startswith(REQUESTS) or not _is_key(key):
@@ -91,7 +99,12 @@ class ForwardingDesk:
             message, forwarded = unpacked(key, json.loads(request.body))
         except (ValueError, RecursionError) as error:
             return _refusal(400, f"the request makes no sense: {error}")
-        return self._for_another(message, request.peer) if forwarded else self._of_own(message)
+        if forwarded:
+            return self._for_another(message, request.peer)
+        if not is_own:
+            # Else two consoles could send a request to and fro.
+            return _refusal(403, f"{request.peer} is another console, and has not forwarded it")
+        return self._of_own(message)
 
     @property
     def _name(self) -> str:
@@ -100,7 +113,7 @@ class ForwardingDesk:
     def _for_another(self, message: Message, peer: str) -> WebReply:
         if not self._console.serves:
             return _refusal(403, f"{self._name} is no call-home server")
-        self._tell(RequestTaken(source=self._name, address=peer, key=message.key))
+        self._say(RequestTaken(source=self._name, address=peer, key=message.key))
         self.taken.set()
         return self._sent(self._send_home(message))
 
@@ -111,19 +124,19 @@ class ForwardingDesk:
             return _refusal(503, f"the way home of {self._name} by other consoles is down")
         problems = []
         for server in self._each_for(message):
-            self._tell(RequestForwarded(source=self._name, console=server.name, key=message.key))
+            self._say(RequestForwarded(source=self._name, console=server.name, key=message.key))
             sent = self._forward(message, server.address)
             if sent.acknowledgement:
                 transaction = str(sent.acknowledgement.get("transaction", ""))
                 delivered = RequestDelivered(
                     source=self._name, console=server.name, key=message.key, transaction=transaction
                 )
-                self._tell(delivered)
+                self._say(delivered)
                 return _reply(200, {**sent.acknowledgement, "by": server.name})
             failed = RequestFailed(
                 source=self._name, console=server.name, key=message.key, problem=sent.why
             )
-            self._tell(failed)
+            self._say(failed)
             problems.append(f"{server.name}: {sent.why}")
         if not problems:
             return _refusal(503, f"{self._name} knows no call-home server")
@@ -137,7 +150,7 @@ class ForwardingDesk:
             with self._lock:
                 picked = self._broker.pick(servers, tried)
                 self._warn(servers)
-            if picked is None:
+            if picked is None or self._is_dead:
                 return
             tried.append(picked)
             yield servers[picked]
@@ -149,7 +162,11 @@ class ForwardingDesk:
             return
         self._warned = levels
         told = all_of([f"{name} {level}" for name, level in sorted(levels)])
-        self._tell(LevelsDiffer(source=self._name, levels=told))
+        self._say(LevelsDiffer(source=self._name, levels=told))
+
+    def _say(self, event: Event) -> None:
+        if not self._is_dead:
+            self._tell(event)
 
     def _sent(self, sent: ForwardedTry) -> WebReply:
         if sent.acknowledgement:

@@ -22,10 +22,10 @@ from lab.agent.message import Attempt, Message
 from lab.agent.web import listening as web
 from lab.consoles.directory import ConsoleDirectory
 from lab.consoles.forwarding import ForwardedTry, ForwardingDesk
-from lab.errors import LabBroke
+from lab.errors import LabBroke, LabError
 from lab.ibm.threads import SmallThread
 from lab.linux import listening, syscalls
-from lab.linux.process import PIPE, Popen
+from lab.linux.process import PIPE, Popen, TimeoutExpired
 from lab.paths import CA_FILE
 from lab.record.cause import AgentCause
 from lab.topology.consoles import INTER_CONSOLE_PORT as PORT
@@ -62,7 +62,8 @@ def start(
     with contextlib.ExitStack() as undo:
         for listener in node.call(listening.by_tcp, node.name, places, _BACKLOG, hint):
             undo.enter_context(listener)
-            undo.enter_context(web.serving(desk, served, listener, _threads_in(node)))
+            serving = web.serving(desk, served, listener, _threads_in(node), web.CALLERS // 2)
+            undo.enter_context(serving)
         undo.callback(port.stop)
         yield port
 
@@ -98,9 +99,17 @@ class InterConsolePort:
         }
         argv = [sys.executable, "-m", "lab.agent", "--json", "--relay", message.key]
         environment = {"PYTHONPATH": ":".join(sys.path), **self._environment(self._node.name)}
-        with self._started(argv, environment) as popen:
-            output, _ = popen.communicate(json.dumps(told).encode(), timeout=HOME_S)
-        return _last(output)
+        try:
+            with self._started(argv, environment) as popen:
+                output, _ = popen.communicate(json.dumps(told).encode(), timeout=HOME_S)
+        except TimeoutExpired:
+            return _failed(AgentCause.timed_out, f"{HOME_S:g}")
+        except (LabError, OSError) as error:  # The node is on the way down, or has no room.
+            return _failed(AgentCause.broken, f"the agent that calls home did not start: {error}")
+        try:
+            return _last(output)
+        except (ValueError, LookupError, TypeError):  # It was ended while it wrote.
+            return _failed(AgentCause.broken, "the agent that calls home has ended")
 
     @contextlib.contextmanager
     def _started(self, argv: list[str], environment: Mapping[str, str]) -> Iterator[Popen[bytes]]:
@@ -119,6 +128,7 @@ class InterConsolePort:
 
     def stop(self) -> None:
         """End what calls home just now, and whatever is to."""
+        self.desk.die()
         with self._lock:
             self._stopped = True
             for popen in self._calls:
@@ -126,17 +136,19 @@ class InterConsolePort:
 
 
 def _last(output: bytes) -> Attempt:
-    attempt = Attempt("")
-    tries = json.loads(output)["attempts"] if output else []
-    if not tries:
-        attempt.fail(AgentCause.broken, "the agent that calls home has ended")
-        return attempt
-    last = tries[-1]
-    attempt.server = last["server"]
+    """The last attempt of what the reference agent put out; raises what its reading raises."""
+    last = json.loads(output)["attempts"][-1]
+    attempt = Attempt(last["server"])
     if last["acknowledged"]:
         attempt.acknowledgement = {"transaction": last["transaction"]}
     else:
         attempt.fail(codec.build(AgentCause, last["cause"]), last["detail"])
+    return attempt
+
+
+def _failed(cause: AgentCause, detail: str) -> Attempt:
+    attempt = Attempt("")
+    attempt.fail(cause, detail)
     return attempt
 
 

@@ -95,9 +95,10 @@ def _try_all(source: str, address: str, servers: Iterable[ListedServer]) -> list
     for server in servers:
         started = time.time()
         first, *others = OFFERS.values()
-        tried = [_try(server, *first)]
+        where = (server.address, server.port)
+        tried = [offer(where, server.name, *first)]
         # A server that takes no TCP is not waited for again.
-        tried += [_try(server, *each) if tried[0][1] else tried[0] for each in others]
+        tried += [offer(where, server.name, *each) if tried[0][1] else tried[0] for each in others]
         found.append(
             TlsTried(
                 source=source,
@@ -126,17 +127,22 @@ def alike(tried: list[TlsTried]) -> list[TlsTried]:
     return told
 
 
-def _try(server: ListedServer, version: int, suites: tuple[str, ...]) -> tuple[str, int, str]:
-    """The own address and port, and the server's answer to one offer."""
-    offer = hello.client_hello(version, (NUMBERS[suite] for suite in suites), server.name)
+def offer(
+    where: tuple[str, int], name: str, version: int, suites: Iterable[str]
+) -> tuple[str, int, str]:
+    """Make one offer to a server at an address and port; the own address and port, and the answer.
+
+    The answer is the suite that the server chose, or its alert; empty if it says nothing.
+    """
+    offered = hello.client_hello(version, (NUMBERS[suite] for suite in suites), name)
     own, port, received = "", 0, b""
     # What has come until the server or the deadline ends it is the answer.
     with (
         contextlib.suppress(OSError),
-        socket.create_connection((server.address, server.port), TRY_S) as connection,
+        socket.create_connection(where, TRY_S) as connection,
     ):
         own, port = connection.getsockname()[:2]
-        connection.sendall(offer)
+        connection.sendall(offered)
         while not hello.read_choice(received).whole and (part := connection.recv(_READ_BYTES)):
             received += part
     choice = hello.read_choice(received)

@@ -28,6 +28,8 @@ MANY = 4
 """With so many agents a process that starts them pays: it costs what two agents' starts do."""
 OPTIONS = {Family.ipv4: "-4", Family.ipv6: "-6"}
 """Of the agent, by which it calls by one version of IP."""
+BY_CONSOLES = "consoles"
+"""The kind of way on which call-home servers share requests out (M-06)."""
 SERVERS_TLS = frozenset({"P-13", "P-14", "P-15", "P-16"})
 """What is judged by trials of the servers' TLS."""
 
@@ -131,6 +133,11 @@ def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
             from lab.scenarios import offloading  # Not at the head: few topologies have targets.
 
             offloading.put_to_test(lab, agent)
+        way = lab.homeward.in_use(agent)
+        if way is not None and way.kind == BY_CONSOLES and not lab.topology.fault:
+            from lab.scenarios import console_trials  # Not at the head: few topologies need it.
+
+            console_trials.put_to_test(lab, agent, call)
     try:
         if lab.topology.service is not None:
             from lab.scenarios import remote_service

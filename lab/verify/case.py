@@ -33,6 +33,7 @@ from lab.verify.on_lines import OnLines
 from lab.verify.passed_on import ClearCall, ClearL2tp, PassedCall
 from lab.verify.premises import mac
 from lab.verify.sightings import EspSighting, IkeSighting, Inside, Silence
+from lab.ways.consoles import events as way_by_consoles
 from lab.ways.direct import events as direct
 from lab.ways.direct.events import ServerTested
 from lab.ways.proxy import events as proxy
@@ -88,6 +89,7 @@ class Case(OnLines):
             *imm.KINDS,
             *consoles.KINDS,
             *offload.KINDS,
+            *way_by_consoles.KINDS,
             CalledByOne,
             ContainerEnded,
             DaemonEnded,

@@ -60,7 +60,7 @@ def check_m_02(case: Case) -> Finding:
         relayed = [
             (frame, hello)
             for port in (s for s in knower.systems if s.name == system.name)
-            for frame, packet, hello in _hellos(case, port.card)
+            for frame, packet, hello in hellos(case, port.card)
             if (packet.source, hello.via, hello.name) == (port.address, system.name, other.node)
         ]
         if not relayed:
@@ -160,7 +160,7 @@ def _broadcasts(case: Case, segment: str) -> Iterator[tuple[Frame, Packet]]:
             yield frame, packet
 
 
-def _hellos(case: Case, segment: str) -> Iterator[tuple[Frame, Packet, Hello]]:
+def hellos(case: Case, segment: str) -> Iterator[tuple[Frame, Packet, Hello]]:
     """The datagrams to UDP port 9900 that make a console known."""
     for frame, packet in case.packets(segment):
         if packet.uses_udp(PORT) and packet.destination_port == PORT:

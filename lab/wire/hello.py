@@ -33,7 +33,13 @@ ALERTS = {
 """RFC 8446 6."""
 
 _ALERT, HANDSHAKE = 21, 22
-_CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _SERVER_HELLO_DONE = 1, 2, 11, 14
+_CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _SERVER_KEY_EXCHANGE, _SERVER_HELLO_DONE = (
+    1,
+    2,
+    11,
+    12,
+    14,
+)
 _SERVER_NAME, _GROUPS, _POINT_FORMATS, _SIGNATURES, _VERSIONS = 0, 10, 11, 13, 43
 _FATAL = 2
 _GROUPS_OFFERED = 23, 24, 25, 29
@@ -64,6 +70,8 @@ class Choice:
     suite: int = 0
     certificates: tuple[bytes, ...] = ()
     """In DER, the server's own first; none in TLS 1.3, which encrypts them."""
+    has_key_exchange: bool = False
+    """Whether a ServerKeyExchange is there: key exchange by RSA has none (RFC 5246 7.4.3)."""
     alert: int = 0
     """Of a fatal alert in clear; 0 if there was none."""
     whole: bool = False
@@ -101,7 +109,7 @@ def read_choice(received: bytes) -> Choice:
     """A server's answer, as far as it has come."""
     version = suite = alert = 0
     certificates: tuple[bytes, ...] = ()
-    whole = False
+    whole = has_key_exchange = False
     try:
         for kind, body in _messages(received):
             if kind == _SERVER_HELLO and not version:
@@ -109,13 +117,21 @@ def read_choice(received: bytes) -> Choice:
                 whole = version >= 0x0304
             elif kind == _CERTIFICATE and not certificates:
                 certificates = tuple(_chain(body))
+            has_key_exchange = has_key_exchange or kind == _SERVER_KEY_EXCHANGE
             whole = whole or kind == _SERVER_HELLO_DONE
     except (struct.error, IndexError):
         pass
     for kind, _, body in _records(received):
         if kind == _ALERT and len(body) == 2 and body[0] == _FATAL:
             alert, whole = body[1], True
-    return Choice(version=version, suite=suite, certificates=certificates, alert=alert, whole=whole)
+    return Choice(
+        version=version,
+        suite=suite,
+        certificates=certificates,
+        has_key_exchange=has_key_exchange,
+        alert=alert,
+        whole=whole,
+    )
 
 
 def alert_of(stream: bytes) -> int:

@@ -21,6 +21,7 @@ GOOD: dict[str, Plan] = {
     "dual-nic": ("dual-nic",),
     "consoles": ("consoles",),
     "consoles-ds8000": ("consoles-ds8000",),
+    "consoles-failover": ("consoles-failover",),
     "simplified": ("simplified",),
     "traditional": ("traditional",),
     "i5-partition": ("i5-partition",),

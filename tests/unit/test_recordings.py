@@ -109,6 +109,7 @@ def test_secrets_are_new_in_each(tmp_path: Path) -> None:
         "consoles",
         "consoles-ds8000",
         "user-target",
+        "consoles-failover",
         "upload",
         "simplified",
         "traditional",

@@ -82,14 +82,16 @@ def serving(
     tls: ssl.SSLContext | None,
     listening: socket.socket,
     kind: type[threading.Thread] = threading.Thread,
+    most_of_one: int = CALLERS,
 ) -> Iterator[threading.Thread]:
     """Answer whoever calls, while the ``with`` block runs; afterwards no thread and no socket is left.
 
     Without ``tls`` it is HTTP in clear. Yields the thread that accepts; ``kind`` is what all threads are.
+    ``most_of_one``: who has so many connections from one address is turned away, so that others have room.
     """
     wake, waker = socket.socketpair()
     with listening, wake, waker:
-        server = _Server(desk, tls, kind)
+        server = _Server(desk, tls, kind, most_of_one)
         thread = kind(name="web", target=server.accept, args=(listening, wake), daemon=True)
         thread.start()
         try:
@@ -103,8 +105,13 @@ def serving(
 
 class _Server:
     def __init__(
-        self, desk: Answering, tls: ssl.SSLContext | None, kind: type[threading.Thread]
+        self,
+        desk: Answering,
+        tls: ssl.SSLContext | None,
+        kind: type[threading.Thread],
+        most_of_one: int,
     ) -> None:
+        self._most_of_one = most_of_one
         self._desk = desk
         self._tls = tls
         self._kind = kind
@@ -139,6 +146,12 @@ class _Server:
         peer = str(address[0]).removeprefix(
             "::ffff:"
         )  # IPv4 at a socket of both (RFC 4291 2.5.5.2)
+        with self._lock:
+            has_enough = sum(each.peer == peer for each in self._live) >= self._most_of_one
+        if has_enough:
+            connection.close()
+            self._room.release()
+            return
         caller = WebCaller(connection, peer, self._desk, self._tls)
         thread = self._kind(name="web-caller", target=self._serve, args=(caller,), daemon=True)
         with self._lock:
@@ -181,7 +194,7 @@ class WebCaller:
         self, connection: socket.socket, peer: str, desk: Answering, tls: ssl.SSLContext | None
     ) -> None:
         self._socket = connection
-        self._peer = peer
+        self.peer = peer
         self._desk = desk
         self._tls = tls
         self._deadline = Deadline(HANDSHAKE_S)
@@ -251,7 +264,7 @@ class WebCaller:
                 return False
             self._deadline = Deadline(REQUEST_S)
             method, target, version = head.request_line()
-            request = WebRequest(method, target, head.fields, self._body(head, stream), self._peer)
+            request = WebRequest(method, target, head.fields, self._body(head, stream), self.peer)
         except Malformed as error:
             page = message_page("Not understood", f"{error}.", "this system", Reader())
             self._socket.sendall(WebReply(error.status, page).render(close=True))

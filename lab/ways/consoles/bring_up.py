@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from lab.consoles.service import ConsoleAtWork
 from lab.errors import ProtocolError
@@ -51,6 +51,20 @@ class ConsolesDriver(WayDriver):
 
     def lost(self, way: ConsolesPlan, agent: str) -> bool:
         return not self.healthy(way, agent)
+
+    def put_to_test(self, lab: Any, agents: Sequence[str]) -> None:
+        """Each agent's host tries the call-home servers at TCP port 9920: by RSA alone, and without TLS."""
+        # Not at the head: it is not needed to call home.
+        from lab.consoles import tried
+        from lab.ways.consoles import trials
+
+        for agent in agents:
+            console = self._console(agent)
+            names = tried.offers(anonymous=console.console.anonymous)
+            for server in console.directory.servers():
+                node = self._ground.nodes[agent]
+                for event in node.call(trials.run, agent, server.name, server.address, names):
+                    self._ground.story.tell(event)
 
     def _console(self, agent: str) -> ConsoleAtWork:
         return cast("ConsoleAtWork", self._ground.services[agent])

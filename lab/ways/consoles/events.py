@@ -14,4 +14,49 @@ class CallHomeServersKnown(
     """Their names."""
 
 
+class InterConsoleTried(Event, topic="probe"):
+    """What key exchange a console takes at TCP port 9920, tried from another console's host (P-17).
+
+    The three tuples go together: one entry is one connection.
+    """
+
+    console: str
+    """That is tried."""
+    address: str
+    """From which it is tried."""
+    destination: str
+    offers: tuple[str, ...]
+    """By their names in ``lab.consoles.tried``."""
+    ports: tuple[int, ...]
+    """The client's, by which the captures show the connection; 0 if none came about."""
+    answers: tuple[str, ...]
+    """The suite that the console chose, or its alert; empty if it said nothing."""
+
+    @property
+    def sentence(self) -> str:
+        pairs = zip(self.offers, self.answers, strict=True)
+        told = ", ".join(f"{offer}: {answer or 'no answer'}" for offer, answer in pairs)
+        return f"{self.source} tries the key exchange of {self.console}: {told}"
+
+
+class ClearRequestTried(Event, topic="probe"):
+    """A request to a console's TCP port 9920 by HTTP in clear, from another console's host (M-03)."""
+
+    console: str
+    address: str
+    """From which it is tried."""
+    port: int
+    """The client's; 0 if no connection came about."""
+    destination: str
+    key: str
+    """The request's."""
+    status: int
+    """That was answered; 0 if none was."""
+
+    @property
+    def sentence(self) -> str:
+        answer = f"answered {self.status}" if self.status else "not answered"
+        return f"{self.source} asks {self.console} at TCP port 9920 without TLS: {answer}"
+
+
 KINDS = kinds_of(__name__)

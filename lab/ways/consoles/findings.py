@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lab.verify.finding import Judge
+from lab.verify.finding import checks_in
+from lab.ways.consoles import brokering, forwarded, secured
 
-CHECKS: dict[str, Judge] = {}
+CHECKS = checks_in(secured, forwarded, brokering)
 
 WAY_HOME = frozenset[str]()
 """What is judged by the lab's own records of a way that it brings up, or by what must then be there."""
@@ -12,5 +13,5 @@ WAY_HOME = frozenset[str]()
 ALWAYS = frozenset[str]()
 """What is judged also in a run in which another way was used."""
 
-AT_END = frozenset[str]()
+AT_END = frozenset({"P-17", "M-03"})
 """What is judged by trials after the calls home, and so only if this kind of way was in use by then."""

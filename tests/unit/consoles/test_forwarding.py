@@ -54,8 +54,11 @@ class Site:
             if does != "is gone"
         ]
 
+    def is_own(self, address: str) -> bool:
+        return address == HERE
+
     def knows(self, address: str) -> bool:
-        return address in (HERE, *self.does)
+        return address in self.does
 
     def forward(self, message: Message, address: str) -> Attempt:
         self.asked.append(address)
@@ -158,6 +161,23 @@ def test_a_forwarded_request_is_sent_by_a_server_and_by_nobody_else() -> None:
     reply = ask(site.desk(serves=True), forwarded=True, peer="hmc-a")
     assert json.loads(reply.content)["by"] == "hmc-b"
     assert site.asked == ["hmc-b"], "it is not forwarded again"
+
+
+def test_a_console_that_is_asked_by_another_one_asks_no_third() -> None:
+    site = Site("hmc-a", "hmc-c")
+
+    reply = ask(site.desk(), peer="hmc-c")
+
+    assert (reply.status, site.asked, site.told) == (403, [], [])
+
+
+def test_a_console_that_died_asks_nobody_and_tells_nothing() -> None:
+    site = Site("hmc-a")
+    desk = site.desk()
+    desk.die()
+
+    assert ask(desk).status == 503
+    assert (site.asked, site.told) == ([], [])
 
 
 def test_a_way_that_was_taken_down_takes_none_of_the_agent_beside_it() -> None:

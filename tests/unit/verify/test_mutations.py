@@ -10,6 +10,7 @@ from lab.verify import Finding, Verdict
 from lab.verify.registry import vocabulary
 from tests.recordings.true_run import Recordings
 from tests.unit.verify import (
+    call_home_server_mutations,
     console_mutations,
     dial_mutations,
     direct_mutations,
@@ -58,6 +59,7 @@ MODULES = (
     tls_mutations,
     vpn_terminal_mutations,
     vpn_dial_mutations,
+    call_home_server_mutations,
     console_mutations,
     target_mutations,
 )
