@@ -141,6 +141,8 @@ def _handed_out(ground: Ground, node: Node) -> dict[str, str]:
     match topology.node(node.name).role:
         case Role.sdc:
             return _keys(ground, node)
+        case Role.user_target:
+            return {}
         case Role.vpn_gateway:
             from lab.ways.vpn import own_gateway
 

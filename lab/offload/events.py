@@ -28,7 +28,7 @@ class TargetTried(Event, topic="test"):
         if not self.entered:
             became = "a connection" if self.connected else "no connection"
             return f"{self.source} to {at}, which nobody has entered: {became}"
-        became = "not taken" if self.connected else "no connection"
+        became = "connected" if self.connected else "no connection"
         if self.taken:
             became = f"{count(self.sent, 'byte')} taken"
         return f"{self.source} offloads to {self.target} ({at}): {became}"

@@ -8,6 +8,7 @@ import time
 
 from lab.inside.running import RunningLab
 from lab.offload.events import TargetTried
+from lab.topology.own_program import find
 from lab.topology.user_targets import UserTarget
 
 OFFLOADED_BYTES = 10_000
@@ -35,7 +36,9 @@ def other_port(target: UserTarget, own: list[UserTarget]) -> int:
 
 def _offload(lab: RunningLab, target: UserTarget, port: int, *, entered: bool) -> None:
     started = time.time()
-    connected, taken = lab.node(target.agent).call(send, target.address, port)
+    # A program of the user's own speaks a protocol of the user's: nothing is said to it.
+    size = 0 if find(lab.topology.own_programs, target.node) else OFFLOADED_BYTES
+    connected, taken = lab.node(target.agent).call(send, target.address, port, size)
     lab.story.tell(
         TargetTried(
             source=target.agent,
@@ -46,20 +49,22 @@ def _offload(lab: RunningLab, target: UserTarget, port: int, *, entered: bool) -
             entered=entered,
             connected=connected,
             taken=taken,
-            sent=OFFLOADED_BYTES if taken else 0,
+            sent=size if taken else 0,
         )
     )
 
 
-def send(address: str, port: int) -> tuple[bool, bool]:
-    """Whether a TCP connection comes about, and whether the other end reads all and closes."""
+def send(address: str, port: int, size: int) -> tuple[bool, bool]:
+    """Whether a TCP connection comes about, and whether the other end reads so many bytes and closes."""
     with contextlib.ExitStack() as undo:
         try:
             made = undo.enter_context(socket.create_connection((address, port), TRIED_S))
         except OSError:
             return False, False
+        if not size:
+            return True, False
         try:
-            made.sendall(bytes(OFFLOADED_BYTES))
+            made.sendall(bytes(size))
             made.shutdown(socket.SHUT_WR)
             return True, made.recv(1) == b""
         except OSError:

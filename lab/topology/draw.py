@@ -31,6 +31,7 @@ def text(topology: Topology) -> str:
         list(_befalling(topology)),
         list(_remote_service(topology)),
         list(_consoles(topology)),
+        list(_user_targets(topology)),
         list(_rules(topology)),
         list(_moves(topology)),
         list(_expectations(topology)),
@@ -239,6 +240,13 @@ def _consoles(topology: Topology) -> Iterator[str]:
             f"in {console.box}" if console.box else "",
         ]
         yield f"  {', '.join(filter(None, told))}"
+
+
+def _user_targets(topology: Topology) -> Iterator[str]:
+    if topology.user_targets:
+        yield "What users have entered at agents, beside every list (OUT-44)"
+    for target in topology.user_targets:
+        yield f"  {target.agent} connects to {target.where}, which is {target.node}"
 
 
 # -- what is not on the path -----------------------------------------------------------------------

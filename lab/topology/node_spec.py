@@ -99,6 +99,6 @@ class NodeSpec(Part):
     run: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(),
         min_length=1,
-        description="SDC, VPN gateway and proxies only: a program of your own in the place of the lab's, and "
-        "the program's arguments; it is started in the folder of this file.",
+        description="SDC, VPN gateway, proxies and user-target only: a program of your own in the place of "
+        "the lab's, and the program's arguments; it is started in the folder of this file.",
     )

@@ -36,6 +36,10 @@ def wanted(topology: Topology, node: str) -> tuple[Listener, ...]:
             ports = (IKE_PORT, *((NAT_T_PORT,) if behind_nat else ()), L2TP_PORT)
             (address,) = planned.service_addresses
             return tuple(Listener("udp", address, port) for port in ports)
+        case Role.user_target:
+            entered = [each for each in topology.user_targets if each.node == node]
+            targets = dict.fromkeys((each.address, each.port) for each in entered)
+            return tuple(Listener("tcp", *each) for each in targets)
         case _:
             own = (each for each in topology.proxies if each.node == node)
             return tuple(Listener("tcp", each.address, each.port) for each in own)

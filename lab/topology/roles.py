@@ -246,6 +246,7 @@ TRAITS = MappingProxyType(
         Role.user_target: Traits(
             title="server that a user enters",
             zone=Zone.internet,
+            takes=("run",),
             service="lab.offload.server",
         ),
         Role.host: Traits(title="host"),

@@ -7,14 +7,14 @@ from lab.offload.events import TargetTried
 from lab.topology.user_targets import UserTarget
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis
-from lab.verify.user_targets import answers, gone, syns_of
+from lab.verify.user_targets import answers, gone, has_come, syns_of
 
 
 def find(case: Case) -> Diagnosis | None:
     """The first target that has not taken what was offloaded; None if all have."""
     known = {target.name: target for target in case.topology.user_targets}
     for trial in case.told(TargetTried):
-        if trial.entered and not trial.taken:
+        if trial.entered and not has_come(case, trial):
             return _lost(case, trial, known[trial.target])
     return None
 

@@ -54,9 +54,12 @@ def left(case: Case) -> dict[Ends, UserTarget]:
 
 
 def leaves(case: Case, packet: Packet) -> bool:
-    """Whether it is of such a connection on the way out; or an ICMP error about one on the way back."""
+    """Whether it is of such a connection on the way out; or an ICMP error about one on the way back.
+
+    NAT may give a neighbour's connection the same ends once this one is over: that one's SYN tells.
+    """
     if packet.ends in left(case):
-        return True
+        return not (packet.is_bare_syn and case.has_record) or _number(packet) in _numbers(case)
     about = _quoted(packet)
     return about is not None and reverse(about.ends) in left(case)
 
@@ -83,6 +86,17 @@ def beside_those_back(case: Case, sent: Entries) -> Entries:
     if not case.topology.user_targets:
         return sent
     return [(frame, packet) for frame, packet in sent if not returns(case, packet)]
+
+
+@once
+def _numbers(case: Case) -> set[tuple[str, int, int]]:
+    """Where the SYNs of such connections go, and their numbers, on the agents' own wires."""
+    packets = (packet for _, packet in case.packets(*case.uplinks))
+    return {_number(p) for p in packets if p.is_bare_syn and p.ends in begun(case)}
+
+
+def _number(syn: Packet) -> tuple[str, int, int]:
+    return syn.destination, syn.destination_port, syn.tcp_sequence
 
 
 def _begins(case: Case, packet: Packet) -> bool:

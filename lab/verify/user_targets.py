@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from lab.names import all_of, count, place
 from lab.offload.events import DataTaken, TargetTried
+from lab.topology.own_program import find
 from lab.topology.user_targets import REQUIREMENT, UserTarget
 from lab.verify import user_flows
 from lab.verify.case import Case
@@ -95,12 +96,12 @@ def _judge_trials(case: Case, check: Check) -> list[str]:
             syns, f"the trial of {trial.source} at {where} is on no wire, so it proves nothing"
         )
         if trial.entered:
-            if not trial.taken:
+            if not has_come(case, trial):
                 what = "is not taken" if trial.connected else "finds nobody"
                 told = f"what {trial.source} offloads to {trial.target} ({where}) {what}"
                 check.object(told, syns)
             elif syns and not (left and any(p.is_syn_ack for p in answers(case, syns))):
-                told = f"{where} took data of {trial.source}, and the wires have no such connection"
+                told = f"{trial.source} came to {where}, and the wires have no such connection"
                 check.object(told, syns)
         elif trial.connected or left:
             told = f"{trial.source} gets out to {where}, which nobody has entered"
@@ -108,6 +109,14 @@ def _judge_trials(case: Case, check: Check) -> list[str]:
         elif syns:
             shut.append(where)
     return list(dict.fromkeys(shut))
+
+
+def has_come(case: Case, trial: TargetTried) -> bool:
+    """Whether data has come to a target; to a program of the user's own nothing is said."""
+    known = {target.name: target.node for target in case.topology.user_targets}
+    if find(case.topology.own_programs, known.get(trial.target, "")):
+        return trial.connected
+    return trial.taken
 
 
 def syns_of(case: Case, trial: TargetTried) -> list[Frame]:

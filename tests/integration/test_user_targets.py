@@ -24,6 +24,15 @@ with socket.create_connection((address, int(port)), 10) as made:
     made.shutdown(socket.SHUT_WR)
     assert made.recv(1) == b""
 """
+GREETS = """
+import os, socketserver
+class Greeting(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"220 mine\\r\\n")
+        print("said:", self.rfile.readline(), flush=True)
+address, _, port = os.environ["LAB_LISTEN"].partition(":")
+socketserver.ThreadingTCPServer((address, int(port)), Greeting).serve_forever()
+"""
 OPEN = """
 table inet filter {
 	chain forward {
@@ -187,6 +196,27 @@ def test_another_host_behind_the_same_nat_is_no_agent_of_the_users(
 
     assert ran.status == 0, ran.told
     assert ran.failed == {"OUT-01", "OUT-02", "OUT-44", "OUT-46", "g1", "g4"}
+
+
+def test_a_server_of_ones_own_speaks_a_protocol_of_ones_own(runs: Runs, tmp_path: Path) -> None:
+    """The lab's trial connects to it, and says nothing that it could misunderstand."""
+    (tmp_path / "greets.py").write_text(GREETS)
+    old, new = (
+        "{ role: user-target }",
+        f"{{ role: user-target, run: [{SYSTEM_PYTHON}, greets.py] }}",
+    )
+    name = changed(tmp_path, NAME, (old, new), to="greets")
+    ran = runs.get(name)
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    assert ran.findings["OUT-44"]["verdict"] == "pass"
+    log = Path("logs") / "files" / "python3.log"
+    assert (ran.run_dir / log).read_text() == "said: b''\n"
+
+    asks = f"exec 3<>/dev/tcp/{TARGET}/22; read -r line <&3; echo $line; echo hello >&3; cat <&3"
+    ran = runs.get(name, "--", "bash", "-c", asks)
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    assert ran.stdout.startswith("220 mine")
+    assert (ran.run_dir / log).read_text() == "said: b'hello\\n'\n"
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)

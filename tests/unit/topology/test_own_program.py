@@ -231,3 +231,16 @@ def test_faults_of_the_far_end(name: str, node: str, refused: set[str], tmp_path
             UsageError, match=f"{fault} is put in by the lab's own program on {node}"
         ):
             faults.apply(fault, topology)
+
+
+def test_a_server_that_users_enter_listens_where_they_enter_it() -> None:
+    plain = resolve(load.load("user-target"), b"seed")
+    (target,) = plain.user_targets
+    twice = replace(
+        plain, user_targets=(target, replace(target, name="again"), replace(target, port=21))
+    )
+
+    assert own_listeners.wanted(twice, "files") == (
+        Listener("tcp", "203.0.113.20", 22),
+        Listener("tcp", "203.0.113.20", 21),
+    )

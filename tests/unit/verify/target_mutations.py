@@ -11,7 +11,7 @@ from lab.offload.events import TargetTried
 from lab.topology.model import Topology
 from lab.wire.decode import Packet
 from tests.recordings.true_run import TrueRun, edited
-from tests.unit.verify.mutation import Change, crosses, in_turn, judged_by, leaves, lost, mutation
+from tests.unit.verify.mutation import Change, crosses, in_turn, judged_by, lost, mutation
 
 NAME = "user-target"
 TARGET, PORT = "203.0.113.20", 22
@@ -57,13 +57,23 @@ def ruled(**fields: object) -> Callable[[Topology], Topology]:
     return change
 
 
-def goes_to(address: str, port: int) -> Change:
-    """A SYN of the HMC's on both sides of the firewall."""
-    syn = TCP(sport=4000, dport=port, flags="S", seq=7)
+def goes_to(address: str, port: int, *, udp: bool = False) -> Change:
+    """A SYN or a datagram of the HMC's on both sides of the firewall."""
+    begins = UDP(sport=4000, dport=port) if udp else TCP(sport=4000, dport=port, flags="S", seq=7)
     return in_turn(
-        crosses("lan", "hmc", "firewall", IP(src=HMC, dst=address) / syn),
-        crosses("fw-inet", "firewall", "internet", IP(src=OUTER, dst=address) / syn),
+        crosses("lan", "hmc", "firewall", IP(src=HMC, dst=address) / begins),
+        crosses("fw-inet", "firewall", "internet", IP(src=OUTER, dst=address) / begins),
     )
+
+
+def answered_inside(address: str, port: int) -> Change:
+    """The HMC's SYN does not leave, and an answer comes in all the same."""
+    back = TCP(sport=port, dport=4000, flags="A", seq=9)
+    return in_turn(
+        crosses("lan", "hmc", "firewall",
+                IP(src=HMC, dst=address) / TCP(sport=4000, dport=port, flags="S", seq=7)),
+        crosses("lan", "firewall", "hmc", IP(src=address, dst=HMC) / back),
+    )  # fmt: skip
 
 
 def of_a_stranger(run: TrueRun) -> None:
@@ -73,10 +83,26 @@ def of_a_stranger(run: TrueRun) -> None:
     run.put("fw-inet", "firewall", "internet", bytes(IP(src=OUTER, dst=TARGET) / syn), run.end)
 
 
-def answers(flags: str) -> Change:
-    """A packet comes in from the target, and is of no connection that the HMC has begun."""
-    packet = IP(src=TARGET, dst=HMC) / TCP(sport=PORT, dport=4444, flags=flags, seq=9)
-    return crosses("lan", "firewall", "hmc", packet)
+def reuse_port(run: TrueRun) -> None:
+    """NAT gives somebody else's connection the port that the HMC's had, which is over."""
+    own = run.find("fw-inet", lambda p: p.is_bare_syn and to_target(p))[0].ip
+    assert own is not None
+    syn = TCP(sport=own.source_port, dport=PORT, flags="S", seq=7)
+    run.put("lan", "hmc", "firewall", bytes(IP(src=STRANGER, dst=TARGET) / syn), run.end)
+    run.put("fw-inet", "firewall", "internet", bytes(IP(src=OUTER, dst=TARGET) / syn), run.end)
+
+
+def answers(flags: str, *, again: bool) -> Change:
+    """A packet comes in from the target: for the HMC's own connection, or for none that the HMC has begun."""
+
+    def change(run: TrueRun) -> None:
+        syn = run.find("lan", lambda p: p.is_bare_syn and to_target(p))[0].ip
+        assert syn is not None
+        port = syn.source_port if again else 4444
+        packet = IP(src=TARGET, dst=HMC) / TCP(sport=PORT, dport=port, flags=flags, seq=9)
+        run.put("lan", "firewall", "hmc", bytes(packet), run.end)
+
+    return change
 
 
 def to_target(packet: Packet) -> bool:
@@ -91,6 +117,12 @@ def keep_private(run: TrueRun) -> None:
     """The firewall forgets its NAT for a packet to the target."""
     frame = run.find("fw-inet", to_target)[-1]
     run.change(frame, edited(frame, src=HMC))
+
+
+def keep_all_private(run: TrueRun) -> None:
+    """The firewall forgets its NAT for all that goes to the target."""
+    for frame in run.find("fw-inet", to_target):
+        run.change(frame, edited(frame, src=HMC))
 
 
 def told(chooses: Callable[[TargetTried], bool], **fields: object) -> Change:
@@ -125,9 +157,11 @@ MUTATIONS = (
     mutation("OUT-44", "another port of the address", NAME, goes_to(TARGET, 2222), NOT_LISTED,
              seen="a packet leaves for 203.0.113.20:2222, which nobody has entered"),
     mutation("OUT-44", "the target's port by UDP", NAME,
-             leaves(TARGET, UDP(sport=4000, dport=PORT)), "OUT-46 F-03 g1 g4",
+             goes_to(TARGET, PORT, udp=True), "OUT-46 F-03 g1 g4",
              seen="a packet leaves for 203.0.113.20:22, which nobody has entered"),
     mutation("OUT-44", "somebody else's connection", NAME, of_a_stranger, "OUT-01 OUT-02 g1 g4",
+             seen="a packet leaves for 203.0.113.20:22, which nobody has entered"),
+    mutation("OUT-44", "somebody else's by the same port", NAME, reuse_port, "OUT-01 OUT-02 g1 g4",
              seen="a packet leaves for 203.0.113.20:22, which nobody has entered"),
     mutation("OUT-44", "the other port leaves", NAME, other_passes, NOT_LISTED,
              seen="hmc gets out to 203.0.113.20:23, which nobody has entered"),
@@ -138,8 +172,10 @@ MUTATIONS = (
     mutation("OUT-44", "it is not taken", NAME, told(lambda e: e.entered, taken=False, sent=0),
              seen="what hmc offloads to offload (203.0.113.20:22) is not taken"),
     mutation("OUT-44", "no answer is on the wire", NAME, lost("lan", lambda p: p.source == TARGET),
-             seen="took data of hmc, and the wires have no such connection"),
+             seen="hmc came to 203.0.113.20:22, and the wires have no such connection"),
     mutation("OUT-44", "NAT forgotten", NAME, keep_private, "OUT-01 OUT-03 g1 g4",
+             seen="a packet leaves for 203.0.113.20:22, which nobody has entered"),
+    mutation("OUT-44", "no NAT at all", NAME, keep_all_private, "OUT-01 OUT-03 OUT-46 g1 g4",
              seen="a packet leaves for 203.0.113.20:22, which nobody has entered"),
     mutation("g1", "the port at another address", NAME, goes_to(NEIGHBOUR, PORT), "OUT-01 F-03 g4",
              seen="a packet leaves for 203.0.113.21"),
@@ -147,7 +183,12 @@ MUTATIONS = (
               seen="a packet leaves for 203.0.113.20, which is not listed"),
     judged_by("g1", "flag and rule are gone", NAME, unruled, "OUT-01 OUT-46 F-03 g4", untested="OUT-44",
               seen="a packet leaves for 203.0.113.20, which is not listed"),
-    mutation("F-03", "an answer to nobody", NAME, answers("A"), seen="passed inwards without a rule"),
-    mutation("F-03", "the target opens a connection", NAME, answers("S"), "OUT-02 g2",
+    mutation("F-03", "an answer to nobody", NAME, answers("A", again=False),
+             seen="passed inwards without a rule"),
+    mutation("F-03", "an answer from another port", NAME, answered_inside(TARGET, 2222),
+             seen="passed inwards without a rule"),
+    mutation("F-03", "an answer from another address", NAME, answered_inside(NEIGHBOUR, PORT),
+             seen="passed inwards without a rule"),
+    mutation("F-03", "the target opens a connection", NAME, answers("S", again=True), "OUT-02 g2",
              seen="passed inwards without a rule"),
 )  # fmt: skip
