@@ -7,27 +7,22 @@ call others. IBM is called by the reference agent on the node, by whatever way i
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import ssl
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import codec
 from lab.agent.inter_console import FORWARD_S, ConsoleCaller, caller_context, suites_for
-from lab.agent.message import Attempt, Message
+from lab.agent.message import Message
 from lab.agent.web import listening as web
 from lab.consoles.directory import ConsoleDirectory
 from lab.consoles.forwarding import ForwardedTry, ForwardingDesk
-from lab.errors import LabBroke, LabError
+from lab.consoles.home_call import Environment, HomeCall
+from lab.errors import LabBroke
 from lab.ibm.threads import SmallThread
 from lab.linux import listening, syscalls
-from lab.linux.process import PIPE, Popen, TimeoutExpired
 from lab.paths import CA_FILE
-from lab.record.cause import AgentCause
 from lab.topology.consoles import INTER_CONSOLE_PORT as PORT
 from lab.topology.consoles import Console
 
@@ -38,12 +33,7 @@ if TYPE_CHECKING:
 KEYS, KEY_LOG = "inter-console.pem", "tls.keylog"
 DH_PARAMETERS = Path(__file__).parents[1] / "data" / "ffdhe2048.pem"
 """The group of RFC 7919 A.1."""
-HOME_S = 1200.0
-"""For the reference agent to try all of IBM's servers, twice."""
 _BACKLOG = 16
-
-Environment = Callable[[str], dict[str, str]]
-"""What a command on a node is told, now."""
 
 
 @contextlib.contextmanager
@@ -74,12 +64,8 @@ class InterConsolePort:
     desk: ForwardingDesk
 
     def __init__(self, node: Node, context: ssl.SSLContext, environment: Environment) -> None:
-        self._node = node
+        self._home = HomeCall(node, environment)
         self._context = context
-        self._environment = environment
-        self._lock = threading.Lock()
-        self._calls: set[Popen[bytes]] = set()
-        self._stopped = False
 
     def forward(self, message: Message, address: str) -> ForwardedTry:
         """Ask another console; in a thread of the node's network."""
@@ -91,65 +77,12 @@ class InterConsolePort:
 
     def send_home(self, message: Message) -> ForwardedTry:
         """Have the reference agent on the node send a message to IBM; its last attempt."""
-        told = {
-            "callhome-request": 1,
-            "path": message.path,
-            "content": message.content.decode(),
-            "forwarded": True,
-        }
-        argv = [sys.executable, "-m", "lab.agent", "--json", "--relay", message.key]
-        environment = {"PYTHONPATH": ":".join(sys.path), **self._environment(self._node.name)}
-        try:
-            with self._started(argv, environment) as popen:
-                output, _ = popen.communicate(json.dumps(told).encode(), timeout=HOME_S)
-        except TimeoutExpired:
-            return _failed(AgentCause.timed_out, f"{HOME_S:g}")
-        except (LabError, OSError) as error:  # The node is on the way down, or has no room.
-            return _failed(AgentCause.broken, f"the agent that calls home did not start: {error}")
-        try:
-            return _last(output)
-        except (ValueError, LookupError, TypeError):  # It was ended while it wrote.
-            return _failed(AgentCause.broken, "the agent that calls home has ended")
-
-    @contextlib.contextmanager
-    def _started(self, argv: list[str], environment: Mapping[str, str]) -> Iterator[Popen[bytes]]:
-        with self._lock:
-            popen = self._node.start(argv, environment, stdin=PIPE, stdout=PIPE)
-            self._calls.add(popen)
-            if self._stopped:
-                popen.kill()
-        try:
-            yield popen
-        finally:
-            popen.kill()
-            popen.wait()
-            with self._lock:
-                self._calls.discard(popen)
+        return self._home.send(message)
 
     def stop(self) -> None:
         """End what calls home just now, and whatever is to."""
         self.desk.die()
-        with self._lock:
-            self._stopped = True
-            for popen in self._calls:
-                popen.kill()
-
-
-def _last(output: bytes) -> Attempt:
-    """The last attempt of what the reference agent put out; raises what its reading raises."""
-    last = json.loads(output)["attempts"][-1]
-    attempt = Attempt(last["server"])
-    if last["acknowledged"]:
-        attempt.acknowledgement = {"transaction": last["transaction"]}
-    else:
-        attempt.fail(codec.build(AgentCause, last["cause"]), last["detail"])
-    return attempt
-
-
-def _failed(cause: AgentCause, detail: str) -> Attempt:
-    attempt = Attempt("")
-    attempt.fail(cause, detail)
-    return attempt
+        self._home.stop()
 
 
 def _contexts(run_dir: Path, console: Console) -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -30,7 +30,8 @@ from lab.topology.consoles import Console, help_out
 from lab.topology.model import NodePlan
 
 if TYPE_CHECKING:
-    from lab.consoles.inter_console import Environment, InterConsolePort
+    from lab.consoles.home_call import Environment
+    from lab.consoles.inter_console import InterConsolePort
     from lab.ways.ground import Ground
 
 ANSWERS_S = 1.0

@@ -26,7 +26,7 @@ from lab.linux import groups
 _CHUNK = 1 << 16
 _NAMESPACES = "/run/netns", "/run/mntns", "/run/utsns"
 _PROCESSES = "/run/pidns"
-ONLY_IN_NODES = ("lab-way",)
+ONLY_IN_NODES = ("lab-way", "lab-events")
 """Programs that the lab puts into nodes: neither this machine nor our own root has them."""
 
 

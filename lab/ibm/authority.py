@@ -29,6 +29,7 @@ BACK_ENDS_FILE = "back-ends.pem"
 CONSOLE_FILE = "console.pem"
 IMM_FILE = "imm.pem"
 INTER_CONSOLE_FILE = "inter-console.pem"
+EVENTS_FILE = "events.pem"
 INSPECTOR_FILE, INSPECTOR_CA_FILE = "inspector.pem", "inspector-ca.pem"
 INSPECTORS = "customer.test", "TLS inspection"
 """Organization and unit of the customer's own authority."""
@@ -47,6 +48,7 @@ _UNITS = {
     BACK_ENDS_FILE: "Service data centre",
     IMM_FILE: "Management module",
     INTER_CONSOLE_FILE: "Consoles",
+    EVENTS_FILE: "Consoles",
 }
 
 
@@ -85,8 +87,8 @@ def issue(topology: Topology, keys_dir: Path, *, renewed: bool = False) -> None:
     """Write ``ca.pem`` (for everybody) and the servers' chain and key of each kind that their TLS wants (for
     the owner only), and the key pair of the receiver's configuration; where there is a relay,
     ``relay.pem``, too, where there is a console with remote service, ``console.pem``, where there are
-    servers behind the front end, ``back-ends.pem``, where there is a management module, ``imm.pem``, and
-    where consoles call home for others, ``inter-console.pem``.
+    servers behind the front end, ``back-ends.pem``, where there is a management module, ``imm.pem``,
+    where consoles call home for others, ``inter-console.pem``, and where events wait, ``events.pem``.
     ``renewed``: the servers' a second time, too, as ``renewed-sdc.pem`` and so on, by which they renew
     theirs while the lab stands.
 
@@ -105,6 +107,10 @@ def issue(topology: Topology, keys_dir: Path, *, renewed: bool = False) -> None:
         named = tuple(one.node for one in topology.consoles)
         addresses = (address for one in topology.consoles for address in one.addresses)
         others[INTER_CONSOLE_FILE] = (*named, *dict.fromkeys(addresses))
+    if (events := topology.events) is not None:
+        named = (events.manager, *(one.node for one in events.consoles))
+        holding = (address for one in events.consoles for address in one.addresses)
+        others[EVENTS_FILE] = (*named, *dict.fromkeys((*events.addresses, *holding)))
     certified = next((plan.certified for plan in topology.tls if plan.certified), Certified.well)
     names, keys = identities(topology), key_kinds(topology)
     files = _kept(names, keys, others, certified, renewed=renewed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.inside import shared
 from lab.paths import CA_FILE
+from lab.topology.held_events import environment as events_environment
 from lab.topology.management import environment as module_environment
 from lab.topology.model import Topology, Way
 from lab.topology.user_targets import environment as targets_environment
@@ -48,6 +49,7 @@ def command_environment(
         **_dial_environment(topology, node),
         **module_environment(topology.modules, node),
         **targets_environment(topology.user_targets, node),
+        **events_environment(topology.events, node),
         **own_client.environment(topology, node),
     }
 

@@ -177,10 +177,10 @@ class RunningLab:
             self._watch(f"{name}'s listeners", listeners.start(self.nodes[name]))
 
     def _start_consoles(self) -> None:
-        if self.topology.consoles:
-            from lab.consoles import service
+        if self.topology.consoles or self.topology.events:
+            from lab.inside import consoles
 
-            self._watch("the consoles", service.start(self._ground, self.environment))
+            self._watch("the consoles", consoles.start(self._ground, self.environment))
 
     def _start_remote_service(self) -> None:
         service = self.topology.service

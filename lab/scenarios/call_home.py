@@ -70,7 +70,7 @@ def _run(lab: RunningLab) -> bool:
     if lab.topology.dns is not None and lab.topology.dns.moves:
         return _call_after_move(lab, lab.topology.dns)
     # A fault is put in to see what takes over: then a backup is tried when it is needed.
-    return bool(lab.topology.fault) or _try_backups(lab)
+    return (bool(lab.topology.fault) or _try_backups(lab)) and _have_events_approved(lab)
 
 
 def _in_turn(lab: RunningLab) -> Iterator[str]:
@@ -99,6 +99,15 @@ def _hear_of_failures(lab: RunningLab) -> bool:
 
     heard = [hardware_failure.live(lab, module) for module in lab.topology.modules]
     return all(heard)
+
+
+def _have_events_approved(lab: RunningLab) -> bool:
+    """Have events wait for approval, where there is an Events Manager; whether what is approved is sent."""
+    if lab.topology.events is None:
+        return True
+    from lab.scenarios import event_approval  # Not at the head: few topologies have one.
+
+    return event_approval.live(lab)
 
 
 def _try_servers(lab: RunningLab) -> None:

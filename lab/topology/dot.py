@@ -21,6 +21,8 @@ LINE = "#b6bfc9"
 SMALL = 11
 """Points of the smallest letters: a picture is shown at its own size where a page is 900 wide."""
 
+ROW = 3
+"""So many nodes of one role fit a page with their titles in a line."""
 SERVES_WIDTH = 22
 """Characters of a line of what a server behind the front end serves."""
 
@@ -89,6 +91,8 @@ def _hub_zone(topology: Topology, route: RouteMap, segment: Segment) -> Zone | N
 
 def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
     what = TRAITS[node.role].title
+    if len(topology.with_role(node.role)) > ROW and not fleet.span(topology, node.name):
+        what = what.replace(" ", "<br/>")  # So many in a row are wider than a page.
     if topology.firewall is not None and topology.firewall.node == node.name:
         what = what.replace("default deny", escape(shown.policy(topology, topology.firewall)))
         by_ipv6 = any(interface.address6 for interface in node.interfaces)

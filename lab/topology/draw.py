@@ -32,6 +32,7 @@ def text(topology: Topology) -> str:
         list(_remote_service(topology)),
         list(_consoles(topology)),
         list(_user_targets(topology)),
+        list(_events(topology)),
         list(_rules(topology)),
         list(_moves(topology)),
         list(_expectations(topology)),
@@ -247,6 +248,15 @@ def _user_targets(topology: Topology) -> Iterator[str]:
         yield "What users have entered at agents, beside every list (OUT-44)"
     for target in topology.user_targets:
         yield f"  {target.agent} connects to {target.where}, which is {target.node}"
+
+
+def _events(topology: Topology) -> Iterator[str]:
+    if topology.events is None:
+        return
+    yield "Whose events wait for approval, asked at TCP 443 (M-10 to M-14)"
+    for console in topology.events.consoles:
+        where = topology.events.manager if console.registered else "no Events Manager"
+        yield f"  {console.node}, registered at {where}"
 
 
 # -- what is not on the path -----------------------------------------------------------------------

@@ -63,3 +63,25 @@ class EdgeRouter:
     outside: str
     """The segment towards the Internet."""
     snat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropRule:
+    """Something that a node on the way loses: how faults are written, each with a counter.
+
+    ``above_bytes`` > 0 narrows it to IP packets longer than that.
+    """
+
+    name: str
+    node: str
+    protocol: str = "any"
+    """``udp``, ``esp``, ``tcp``, ``icmp`` or ``any``."""
+    port: int = 0
+    above_bytes: int = 0
+    source: str = "0.0.0.0/0"
+    """A prefix, of IPv4 or IPv6; ``0.0.0.0/0`` here is any of either."""
+    destination: str = "0.0.0.0/0"
+    own: bool = False
+    """Whether the node loses what is for itself, and not what it passes on."""
+    passing: bool = False
+    """Whether it ends once every agent has called home, or tried to; then all call again."""

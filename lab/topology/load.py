@@ -21,6 +21,7 @@ from lab.topology import (
     check_back_ends,
     check_calls,
     check_consoles,
+    check_events,
     check_impairments,
     check_ipv6,
     check_modules,
@@ -221,6 +222,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         check_modules,
         check_consoles,
         check_user_targets,
+        check_events,
         check_own,
     )
     uneven = list(expand.complaints(spec))
@@ -242,6 +244,7 @@ def _build(document: Document, source: str) -> TopologySpec | None:
             check_back_ends.routes(spec),
             check_consoles.routes(spec),
             check_user_targets.routes(spec),
+            check_events.routes(spec),
         )
         for complaint in expand.of_file(spec, document.lines, found):
             _note(document, complaint)

@@ -14,9 +14,11 @@ from lab.topology.dns import Dns
 from lab.topology.errand_kinds import ErrandKind
 from lab.topology.family import V4_ONLY, Family
 from lab.topology.filtering import AllowRule as AllowRule
+from lab.topology.filtering import DropRule as DropRule
 from lab.topology.filtering import EdgeRouter as EdgeRouter
 from lab.topology.filtering import Firewall as Firewall
 from lab.topology.fleet import Fleet
+from lab.topology.held_events import HeldEvents
 from lab.topology.management import ModulePlan
 from lab.topology.modem_family import FamilyOfNode
 from lab.topology.own_program import OwnProgram
@@ -100,28 +102,6 @@ class NodePlan:
         """The interface of the default route; of a host that no way leads out of, its first."""
         by_default = [route.interface for route in self.routes if route.destination == "default"]
         return self.interface(by_default[0]) if by_default else self.interfaces[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropRule:
-    """Something that a node on the way loses: how faults are written, each with a counter.
-
-    ``above_bytes`` > 0 narrows it to IP packets longer than that.
-    """
-
-    name: str
-    node: str
-    protocol: str = "any"
-    """``udp``, ``esp``, ``tcp``, ``icmp`` or ``any``."""
-    port: int = 0
-    above_bytes: int = 0
-    source: str = "0.0.0.0/0"
-    """A prefix, of IPv4 or IPv6; ``0.0.0.0/0`` here is any of either."""
-    destination: str = "0.0.0.0/0"
-    own: bool = False
-    """Whether the node loses what is for itself, and not what it passes on."""
-    passing: bool = False
-    """Whether it ends once every agent has called home, or tried to; then all call again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +272,8 @@ class Topology:
     """The management modules beside agents' hosts."""
     user_targets: tuple[UserTarget, ...] = field(default=(), metadata=codec.LEFT_OUT)
     """Where agents connect, beside the lists, because users have entered that."""
+    events: HeldEvents | None = field(default=None, metadata=codec.LEFT_OUT)
+    """Whose events wait for approval, and who approves; None where nobody does."""
 
     @property
     def agents(self) -> tuple[str, ...]:

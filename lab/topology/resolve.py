@@ -38,7 +38,7 @@ from lab.topology.proxy import DEFAULT_PORT, HttpProxy, ProxyAccount
 from lab.topology.roles import TRAITS, Listed, Role
 from lab.topology.routing import Hop
 from lab.topology.service import RELAY_PORTS, Inbound, Partition
-from lab.topology.site import CUSTOMER_DOMAIN, Site
+from lab.topology.site import CUSTOMER_DOMAIN, Site, mac_of
 from lab.topology.spec import TopologySpec
 from lab.topology.terminal import TERMINAL_USER, TerminalAccount
 
@@ -100,6 +100,7 @@ class _Resolver(Site):
             modem_families=spec.modem_families,
             back_ends=resolve_servers.back_ends(self),
             consoles=resolve_consoles.consoles(self),
+            events=resolve_consoles.events(self),
             fleets=spec.fleets,
             modules=resolve_modules.modules(self),
             user_targets=resolve_user_targets.targets(self),
@@ -117,7 +118,7 @@ class _Resolver(Site):
             interfaces=tuple(
                 Interface(
                     segment=link,
-                    mac=_mac(n, number),
+                    mac=mac_of(n, number),
                     address=self.addresses[link, name],
                     address6=self.addresses6.get((link, name), ""),
                 )
@@ -393,8 +394,3 @@ class _Resolver(Site):
     def internet_requirement(self) -> str:
         """Which asks for a session by Internet: of the DS8000's family, or of Power's HMC."""
         return "I-26" if self.profile.name.startswith("ds8") else "I-27"
-
-
-def _mac(link: int, node: int) -> str:
-    """A locally administered address that tells link and node by their numbers in the file."""
-    return f"02:ca:11:{link:02x}:{node >> 8:02x}:{node & 0xFF:02x}"

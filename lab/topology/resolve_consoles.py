@@ -1,10 +1,11 @@
-"""Consoles that look for each other, from spec to model. Pure."""
+"""Consoles that look for each other, or whose events wait for approval, from spec to model. Pure."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network
 
 from lab.topology.consoles import Console, ConsoleCard, SystemPort
+from lab.topology.held_events import EVENTS_USER, HeldEvents, HoldingConsole
 from lab.topology.site import Site
 
 ANONYMOUS = frozenset({"hmc-2007"})
@@ -51,3 +52,31 @@ def _port(site: Site, own: tuple[str, ...], system: str) -> SystemPort:
     """The system's address on the first link that console and system have in common."""
     link = next(link for link in own if link in site.spec.links_of(system))
     return SystemPort(name=system, address=site.ip(link, system), card=link)
+
+
+def events(site: Site) -> HeldEvents | None:
+    """None where nobody approves anything. Secrets come from the seed alone."""
+    spec = site.spec.events
+    if spec is None:
+        return None
+    return HeldEvents(
+        manager=spec.manager,
+        addresses=_addresses(site, spec.manager),
+        user=EVENTS_USER,
+        password=site.secret("events", spec.manager),
+        consoles=tuple(
+            HoldingConsole(
+                node=name,
+                address=address_for(site, spec.manager, name)[0],
+                addresses=_addresses(site, name),
+                registered=name in spec.registers,
+                token=site.secret("events", name),
+            )
+            for name in spec.holds
+        ),
+        waits_s=spec.waits,
+    )
+
+
+def _addresses(site: Site, node: str) -> tuple[str, ...]:
+    return tuple(site.ip(link, node) for link in site.spec.links_of(node))

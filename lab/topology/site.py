@@ -335,3 +335,8 @@ def _free_pool(used: Iterable[str], plan: PoolPlan, callers: int, earlier: int) 
 
 def _subnets(nets: Iterable[str], length: int) -> Iterator[IPv4Network]:
     return chain.from_iterable(IPv4Network(net).subnets(new_prefix=length) for net in nets)
+
+
+def mac_of(link: int, node: int) -> str:
+    """A locally administered address that tells link and node by their numbers in the file."""
+    return f"02:ca:11:{link:02x}:{node >> 8:02x}:{node & 0xFF:02x}"

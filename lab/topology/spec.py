@@ -16,6 +16,7 @@ from lab import ways
 from lab.topology import catalogue
 from lab.topology.catalogue import Profile, Region
 from lab.topology.console_spec import ConsoleSpec
+from lab.topology.event_spec import EventsSpec
 from lab.topology.fleet import Fleet
 from lab.topology.modem_family import FamilyOfNode, ModemFamily
 from lab.topology.node_spec import NodeSpec as NodeSpec
@@ -27,18 +28,15 @@ from lab.topology.schedule import ScheduleSpec
 from lab.topology.segment import Impairment
 from lab.topology.servers import Stub
 from lab.topology.service import Inbound
-from lab.topology.telephone import Outcome
+from lab.topology.telephone_spec import CallSpec as CallSpec
+from lab.topology.telephone_spec import LineSpec as LineSpec
 from lab.topology.user_target_spec import UserTargetSpec
 from lab.topology.values import (
     Address,
     Address6,
-    After,
-    BitErrorRate,
     Delay,
     LinkName,
-    ModemRate,
     NodeName,
-    Number,
     Percent,
     Rate,
     Subnet,
@@ -49,7 +47,6 @@ from lab.topology.values import (
 MAX_LINKS = 100
 MAX_NODES = 2000
 MAX_CALLS = 100
-MAX_TIMES = 1000
 
 
 class LinkSpec(Part):
@@ -112,49 +109,6 @@ class LinkSpec(Part):
             reorder=self.reorder,
             seed=self.seed,
         )
-
-
-class LineSpec(Part):
-    """A node's telephone lines: as many as it has modems, all of one number."""
-
-    number: Number = Field(description="Digits, quoted; spaces and hyphens do not count.")
-    rate: ModemRate = Field(
-        default=33600, description="What its modems can do at most, in bit/s: a real modem's rate."
-    )
-    delay: Delay = Field(default=0.01, description="One-way delay to the exchange, such as 10ms.")
-    modem: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Whose modems they are: a family that the lab knows, such as usr-courier, or a file of "
-        "your own, relative to this one; the lab's own if left out.",
-    )
-
-
-class CallSpec(Part):
-    """What befalls telephone calls; of those that fit one, the first that is not used up."""
-
-    outcome: Outcome = Field(description="What becomes of the call.")
-    from_: str | None = Field(
-        default=None, alias="from", description="Whose calls: a node, or one line of it."
-    )
-    to: Number | None = Field(default=None, description="Calls to this number only.")
-    times: int | None = Field(
-        default=None,
-        ge=1,
-        le=MAX_TIMES,
-        strict=True,
-        description="How many calls of each line; all, if left out.",
-    )
-    rate: ModemRate | None = Field(
-        default=None, description="What the modems agree on at most, in bit/s: a real modem's rate."
-    )
-    after: After | None = Field(
-        default=None,
-        description="line-drops only: after a time, such as 20s, or so many bytes, such as 5kB.",
-    )
-    bit_error_rate: BitErrorRate | None = Field(
-        default=None, description="The share of the bits that are flipped, such as 4e-5."
-    )
 
 
 class ServiceSpec(Part):
@@ -241,6 +195,9 @@ class TopologySpec(Part):
     )
     user_targets: dict[WayName, UserTargetSpec] = Field(
         default_factory=dict, description="Servers that users enter at agents, on no list, by name."
+    )
+    events: EventsSpec | None = Field(
+        default=None, description="The Events Manager, and whose events wait for approval."
     )
     schedule: ScheduleSpec | None = Field(
         default=None,

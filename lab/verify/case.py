@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.consoles import events as consoles
+from lab.events_manager import events as events_manager
 from lab.i5 import events as partition
 from lab.ibm import events as ibm
 from lab.imm import events as imm
@@ -90,6 +91,7 @@ class Case(OnLines):
             *consoles.KINDS,
             *offload.KINDS,
             *way_by_consoles.KINDS,
+            *events_manager.KINDS,
             CalledByOne,
             ContainerEnded,
             DaemonEnded,

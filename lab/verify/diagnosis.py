@@ -39,7 +39,7 @@ def diagnose(case: Case) -> Diagnosis:
         return _of_daemons(case, ended)
     if case.came_home and (befallen := _of_remote_service(case) or _of_consoles(case)):
         return befallen
-    if case.came_home and (befallen := _of_user_targets(case)):
+    if case.came_home and (befallen := _of_user_targets(case) or _of_events(case)):
         return befallen
     if not failed(case) and (befallen := _of_modules(case)):
         return befallen
@@ -150,6 +150,15 @@ def _of_user_targets(case: Case) -> Diagnosis | None:
     from lab.verify import target_symptoms
 
     return target_symptoms.find(case)
+
+
+def _of_events(case: Case) -> Diagnosis | None:
+    """What befell events that wait for approval; imported where there is an Events Manager."""
+    if case.topology.events is None:
+        return None
+    from lab.verify import event_symptoms
+
+    return event_symptoms.find(case)
 
 
 def _of_command(case: Case) -> Diagnosis | None:

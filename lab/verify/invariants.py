@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
@@ -88,6 +89,8 @@ def check_g2(case: Case) -> Finding:
     told = f", but {case.notifying}'s, to tell of a failure (E-05)" if case.notifying else ""
     if case.has_call_home_servers:
         told += ", but of consoles to TCP 9920 of call-home servers (M-05)"
+    if case.topology.events is not None:
+        told += ", but of the Events Manager to TCP 443 of consoles (M-11)"
     check = Check("g2", f"no bare SYN to {case.agents_text()} on {uplinks}{told}")
     packets = [(i.frame, i.data, not i.outgoing, " by telephone") for i in case.carried if i.data]
     packets += [
@@ -97,7 +100,7 @@ def check_g2(case: Case) -> Finding:
     ]
     syns = [entry for entry in packets if entry[1].is_bare_syn]
     for frame, packet, to_hmc, by in syns:
-        if to_hmc and not (case.is_notice(packet) or case.is_inter_console(packet)):
+        if to_hmc and not (is_between_consoles(case, packet) or case.is_notice(packet)):
             where = names.place(packet.destination, packet.destination_port)
             check.object(f"{packet.source} sends a SYN to {where}{by}", [frame])
     _need_captures(case, check, case.uplinks)
@@ -108,12 +111,17 @@ def check_g2(case: Case) -> Finding:
     of_agents = "the agent's host" if len(case.topology.agents) == 1 else "an agent's host"
     but = f" but for {tried} by which the lab tried to get in (OUT-02)" if tried else ""
     notices = sum(case.is_notice(packet) for _, packet, _, _ in syns)
-    consoles = sum(packet.is_bare_syn and case.is_inter_console(packet) for _, packet, _, _ in syns)
+    consoles = sum(is_between_consoles(case, packet) for _, packet, _, _ in syns)
     but += f" but for {consoles} of consoles" if consoles else ""
     but += f" but for {count(notices, 'notice')} of {case.notifying}" if notices else ""
     return check.finding(
         f"{count(seen, 'frame')} on {uplinks}, {count(len(syns), 'bare SYN')}, none to {of_agents}{but}"
     )
+
+
+def is_between_consoles(case: Case, packet: Packet) -> bool:
+    """Whether consoles say it to each other, at TCP 9920 or to approve events."""
+    return case.is_inter_console(packet) or case.is_events_request(packet)
 
 
 def check_g3(case: Case) -> Finding:
@@ -292,6 +300,9 @@ def _credentials(case: Case) -> list[tuple[str, bytes]]:
         found.append((secret.reveal(), "the representative's secret"))
     for module in case.topology.modules:
         found.append((log_in(module)[1].decode(), f"the log-in at {module.node} (RFC 7617)"))
+    if (events := case.topology.events) is not None:
+        login = b64encode(f"{events.user}:{events.password.reveal()}".encode()).decode()
+        found.append((login, f"the log-in at the page of {events.manager} (RFC 7617)"))
     for place, hidden in find(case.topology, Secret):
         found.append((hidden.reveal(), f"the model's {place}"))
     return [(name, value.encode()) for value, name in dict(found).items() if value]

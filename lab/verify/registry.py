@@ -12,6 +12,7 @@ from lab.verify import (
     consoles,
     customer_networks,
     encrypted,
+    events_manager,
     invariants,
     management_module,
     order,
@@ -32,6 +33,7 @@ COMMON: dict[str, Judge] = checks_in(
     own_connectivity,
     consoles,
     user_targets,
+    events_manager,
 ) | {
     "OUT-02": outbound.check_out_02,
     "OUT-03": outbound.check_out_03,

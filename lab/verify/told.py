@@ -213,6 +213,15 @@ class Told:
             for (address, port), (other, _) in ((near, far), (far, near))
         )
 
+    def is_events_request(self, packet: Packet) -> bool:
+        """Whether the Events Manager asks a console, or what is asked answers (M-11)."""
+        events = self.topology.events
+        if events is None or packet.protocol != TCP:
+            return False
+        asked = (packet.source, packet.destination, packet.destination_port)
+        answered = (packet.destination, packet.source, packet.source_port)
+        return events.is_request(*asked) or events.is_request(*answered)
+
     def is_attempt(self, packet: Packet) -> bool:
         """Whether the lab itself tries to get in (OUT-02) where no firewall is there to stop it."""
         return self._attempted(packet.source, packet.destination, packet.destination_port)

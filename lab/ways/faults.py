@@ -2,8 +2,8 @@
 
 Those of one kind of way are with the way (``lab.ways.<kind>.faults``), those of remote service in
 ``service_faults``, of names in ``name_faults``, of management modules in ``module_faults``, of consoles in
-``console_faults``, of targets that users enter in ``target_faults``; here are those of the Internet and of
-IBM's servers.
+``console_faults``, of targets that users enter in ``target_faults``, of events that wait in
+``event_faults``; here are those of the Internet and of IBM's servers.
 What they do to a run is for ``verify.diagnosis`` to find out without being told.
 """
 
@@ -18,7 +18,14 @@ from lab.names import check_known
 from lab.topology.model import DropRule, Role, Topology
 from lab.topology.own_program import OwnProgram
 from lab.topology.servers import KeyKind
-from lab.ways import console_faults, module_faults, name_faults, service_faults, target_faults
+from lab.ways import (
+    console_faults,
+    event_faults,
+    module_faults,
+    name_faults,
+    service_faults,
+    target_faults,
+)
 from lab.ways.fault import Fault, Need, drop
 
 BLACK_HOLE_ABOVE_BYTES = 900
@@ -86,6 +93,7 @@ def known() -> tuple[Fault, ...]:
         *module_faults.FAULTS,
         *console_faults.FAULTS,
         *target_faults.FAULTS,
+        *event_faults.FAULTS,
         SMALL_MTU,
         OLD_TLS_ONLY,
     )

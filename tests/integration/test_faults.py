@@ -10,7 +10,14 @@ import pytest
 
 from lab.topology import load, resolve
 from lab.topology.errand_kinds import DOWNLOADS
-from lab.ways import console_faults, faults, module_faults, service_faults, target_faults
+from lab.ways import (
+    console_faults,
+    event_faults,
+    faults,
+    module_faults,
+    service_faults,
+    target_faults,
+)
 from lab.ways.dial.plan import dialers
 from lab.ways.pass_through import faults as pass_through_faults
 from lab.ways.proxy import faults as proxy_faults
@@ -90,6 +97,7 @@ TELLING = {
     "network-down": "was cut off: ",
     "broadcast-blocked": "to UDP 9900 came by",
     "user-target-shut": "lets nothing of that out",
+    "events-blocked": "does not reach TCP 443 of hmc-a",
     "proxy-down": "refuses TCP: it answers the SYN",
     "proxy-silent": "SYNs, and nothing came back",
     "proxy-busy": "is busy: it answers CONNECT",
@@ -111,6 +119,7 @@ SERVICE = tuple(fault.name for fault in service_faults.FAULTS)
 OF_MODULES = tuple(fault.name for fault in module_faults.FAULTS)
 OF_CONSOLES = tuple(fault.name for fault in console_faults.FAULTS)
 OF_TARGETS = tuple(fault.name for fault in target_faults.FAULTS)
+OF_EVENTS = tuple(fault.name for fault in event_faults.FAULTS)
 SERVED = "service-modem", "service-vpn", "service-ds8000", "service-aos"
 
 
@@ -155,6 +164,7 @@ FAULTY = [
     *(("esa-imm", fault) for fault in OF_MODULES),
     *((name, fault) for name in ("consoles", "consoles-ds8000") for fault in OF_CONSOLES),
     *(("user-target", fault) for fault in OF_TARGETS),
+    *(("events-manager", fault) for fault in OF_EVENTS),
     *((name, fault) for name in SERVED for fault in applicable(name) if fault in SERVICE),
 ]
 NO_CALL = [
@@ -218,7 +228,7 @@ def test_the_exit_status_says_whether_the_call_home_got_through(faulty: Ran) -> 
     heartbeats = [entry for entry in faulty.record.ledger if entry.kind == "heartbeat"]
     # Remote service and a management module are tried when all agents have called home, and whether
     # consoles know each other, or what users have entered is reached, has nothing to do with that.
-    later = (*SERVICE, *OF_MODULES, *OF_CONSOLES, *OF_TARGETS, AFTER_A_CALL)
+    later = (*SERVICE, *OF_MODULES, *OF_CONSOLES, *OF_TARGETS, *OF_EVENTS, AFTER_A_CALL)
     came_home = survives or fault.name in later
     came_home = came_home and not faulty.topology.errands
     agents = len(faulty.topology.agents)

@@ -22,6 +22,7 @@ GOOD: dict[str, Plan] = {
     "consoles": ("consoles",),
     "consoles-ds8000": ("consoles-ds8000",),
     "consoles-failover": ("consoles-failover",),
+    "events-manager": ("events-manager",),
     "simplified": ("simplified",),
     "traditional": ("traditional",),
     "i5-partition": ("i5-partition",),
@@ -81,6 +82,7 @@ FAULTY_TOPOLOGIES = (
     "esa-imm",
     "consoles",
     "user-target",
+    "events-manager",
 )
 """A fault is recorded with the first of these that it applies to."""
 

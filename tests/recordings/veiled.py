@@ -1,10 +1,10 @@
 """What nobody reads in a run, and what cannot be compressed, left out of a recording.
 
-That is what SSH carried, and what TLS carried to IBM at its own port in a run with errands, with a management
-module or with targets that users enter, but for the records of handshakes and alerts that are not encrypted;
-in a run with consoles the same of what TLS carried to IBM and among consoles. The frames stay, with their
-headers and lengths; the bytes of TCP's payload are zeros. So a checksum of TCP is not right where SSH was; of
-TLS it is made right again.
+That is what SSH carried, and what TLS carried at IBM's own port in a run with errands, with a management
+module, with events that wait or with targets that users enter, but for the records of handshakes and alerts
+that are not encrypted; in a run with consoles the same of what TLS carried to IBM and among consoles. The
+frames stay, with their headers and lengths; the bytes of TCP's payload are zeros. So a checksum of TCP is
+not right where SSH was; of TLS it is made right again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _TLS_HEAD = 5
 _KEPT_RECORDS = (0x15, 0x16)
 """Alerts and handshakes (RFC 8446 5.1)."""
 _RECORDS, _MAJOR_VERSION = range(0x14, 0x18), 3
-MUCH_TLS = ("errands", "modules", "user_targets")
+MUCH_TLS = ("errands", "events", "modules", "user_targets")
 """What a model has where so much goes by TLS that the recording would be large."""
 ETHERNET, IPV4, TCP = 14, 0x0800, 6
 _EPB = 6

@@ -38,7 +38,7 @@ def parts(topology: Topology) -> dict[str, object]:
     its |= {f"node-{node.name}": node for node in topology.nodes if node.name not in alike}
     its |= {f"link-{segment.name}": segment for segment in topology.segments}
     its |= {"firewall": topology.firewall, "telephone": topology.telephone, "lig": topology.lig}
-    its |= {"dns": topology.dns}
+    its |= {"dns": topology.dns, "events": topology.events}
     its |= {f"console-{console.node}": console for console in topology.consoles}
     return {name: part for name, part in its.items() if part is not None}
 

@@ -100,6 +100,7 @@ CAUSES = {
     "ursf-blocked": "errand-blocked",
     "broadcast-blocked": "udp-9900-blocked",
     "user-target-shut": "user-target-shut",
+    "events-blocked": "events-blocked",
     "proxy-down": "proxy-refuses",
     "proxy-silent": "proxy-silent",
     "proxy-busy": "proxy-busy",

@@ -31,7 +31,7 @@ NAMES = {
     "expired-certificate", "unknown-authority", "tls-inspection",
     "server-resets", "server-503", "slow-server",
     "i5-silent", "udp-1701-one-way", "i5-vpn-refused", "i5-line-busy", "i5-dies",
-    "broadcast-blocked", "user-target-shut",
+    "broadcast-blocked", "user-target-shut", "events-blocked",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
     "imm-https-off", "imm-silent", "imm-notice-lost",
 }  # fmt: skip
@@ -58,7 +58,7 @@ def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
              "proxy-auth", "proxy", "direct-names", "dual-stack", "ds8000",
              "direct-ranges", "traditional", "simplified", "ursf",
              "esa-linux", "pass-through-vpn", "vpn-dial", "pass-through-modem", "esa-imm",
-             "consoles", "user-target")  # fmt: skip
+             "consoles", "user-target", "events-manager")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 

@@ -15,6 +15,7 @@ from tests.unit.verify import (
     dial_mutations,
     direct_mutations,
     errand_mutations,
+    event_mutations,
     fence_mutations,
     ipv6_mutations,
     module_mutations,
@@ -62,6 +63,7 @@ MODULES = (
     call_home_server_mutations,
     console_mutations,
     target_mutations,
+    event_mutations,
 )
 MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATIONS)
 ON_NO_WIRE = {"g6"}

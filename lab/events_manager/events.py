@@ -1,0 +1,115 @@
+"""What happens to events that wait for approval. The source is the console that has noticed."""
+
+from __future__ import annotations
+
+from lab.record.event import Event, kinds_of
+
+
+class EventHeld(Event, topic="events", tells="{source}: {text} ({event}) waits for approval"):
+    """Hardware has failed, and nothing of that is sent to IBM before somebody approves (M-13)."""
+
+    event: str
+    """The event's identifier."""
+    severity: int
+    text: str
+    sha256: str
+    """Of the data that would go, in hexadecimal digits."""
+
+
+class ConsoleRegistered(Event, topic="events", tells="{source} is registered at {manager}"):
+    """A console knows its Events Manager (M-10)."""
+
+    manager: str
+    address: str
+    """The manager's."""
+
+
+class WaitingAsked(Event, topic="events"):
+    """The manager has asked a console for events that wait, or has tried to (M-11, M-12)."""
+
+    console: str
+    address: str
+    port: int
+    own_port: int
+    """From which the manager asked; 0 if there was no connection."""
+    events: tuple[str, ...]
+    problem: str
+    """Why there was no answer; empty if there was one."""
+    daily: bool
+    """Whether nobody wanted to see it: the manager asks by itself once a day."""
+
+    @property
+    def sentence(self) -> str:
+        if self.daily:
+            return ""
+        if self.problem:
+            return f"{self.source} does not hear from {self.console}: {self.problem}"
+        waiting = ", ".join(self.events) or "nothing"
+        return f"{self.source} asks {self.console}: {waiting} waits"
+
+
+class EventsListed(Event, topic="events"):
+    """Somebody has seen which events wait (M-10, M-13)."""
+
+    consoles: tuple[str, ...]
+    """Whose they are, in the order of ``events``."""
+    events: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.source} lists {', '.join(self.events) or 'no event'}"
+
+
+class EventDecided(Event, topic="events"):
+    """Somebody has approved or rejected an event at the manager (M-13); also if the console did not hear."""
+
+    console: str
+    event: str
+    approved: bool
+    by: str
+    means: str
+    """``command``, ``page`` or ``lab``."""
+    sha256: str
+    """Of the data that they have seen."""
+    own_port: int
+    """From which the manager told the console; 0 if there was no connection."""
+    problem: str
+    """Why the console does not know; empty if it does."""
+
+    @property
+    def sentence(self) -> str:
+        done = "approves" if self.approved else "rejects"
+        but = f", and {self.console} does not know: {self.problem}" if self.problem else ""
+        return f"{self.by} {done} {self.event} of {self.console}{but}"
+
+
+class DecisionHeard(Event, topic="events"):
+    """A console knows what has been decided (M-14)."""
+
+    event: str
+    approved: bool
+    by: str
+
+    @property
+    def sentence(self) -> str:
+        what = "may be sent" if self.approved else "is never sent"
+        return f"{self.source}: {self.event} {what}"
+
+
+class EventSent(Event, topic="events", tells="{source} calls home with {event}: {transaction}"):
+    """IBM has an event that was approved (M-14)."""
+
+    event: str
+    transaction: str
+
+
+class EventNotSent(
+    Event, topic="events", tells="{source} does not get home with {event}: {problem}"
+):
+    """A call home with an approved event has failed; there is another in an hour."""
+
+    event: str
+    problem: str
+
+
+KINDS = kinds_of(__name__)
