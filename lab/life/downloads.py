@@ -12,6 +12,8 @@ CONFIGURATION, FIX = "/service/configuration", "/service/fixes/"
 UPDATES = "/service/updates"
 FETCHING = ("GET", "HEAD")
 SOON_S = 3600.0
+TURN_S = 600.0
+"""So long after a call that nobody answered the next server may be asked."""
 ASKED_S = 60.0
 """On a connection something is asked for within this time."""
 
@@ -27,6 +29,7 @@ def check_out_32(life: Chronicle) -> Finding:
     spared = {(each.address, round(each.time)) for each in fixes}
     tries = [c for c in life.calls if c.port == HTTP_PORT]
     tries = [c for c in tries if not _of_fix(spared, c.address, c.time)]
+    tries = [c for c in tries if not _for_fix(life, c)]
     tries = [c for c in tries if not (life.tested_at(c.time) and not _asked(life, c))]
     failed = [c.time for c in life.calls if c.port != HTTP_PORT and not c.answered]
     broken = [e.time for e in life.of("configuration") if e.encrypted and not e.served]
@@ -92,6 +95,9 @@ def check_out_41(life: Chronicle) -> Finding:
     check.want(not logged, f"an ID and a password in clear, {count(len(logged), 'time')}")
     if not fixes:
         return check.not_tested("the agent fetched no fix")
+    shut = [c for c in life.calls if c.port == HTTP_PORT and _for_fix(life, c)]
+    if shut and not asked:
+        return check.not_tested("port 80 did not answer, and the fix came by HTTPS")
     check.want(asked, "the fixes came by HTTPS alone")
     return check.finding(f"{count(len(fixes), 'fix', 'fixes')}, anonymously")
 
@@ -144,6 +150,12 @@ def _asked(life: Chronicle, call: WireCall) -> bool:
 
 def _is_of(address: str, moment: float, call: WireCall) -> bool:
     return address == call.address and 0 <= moment - call.time <= ASKED_S
+
+
+def _for_fix(life: Chronicle, call: WireCall) -> bool:
+    """Whether a call that nobody answered was for a fix, which then came by TLS."""
+    later = (e.time - call.time for e in life.of("fix") if e.served and e.encrypted)
+    return not call.answered and any(0 <= wait <= TURN_S for wait in later)
 
 
 def _of_fix(spared: set[tuple[str, int]], address: str, moment: float) -> bool:

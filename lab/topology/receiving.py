@@ -54,13 +54,16 @@ def urls(servers: Iterable[ListedServer], variant: str = "") -> dict[str, list[s
     the receiver's says (R-04), and what an agent may begin with.
 
     ``variant``: of profiles with two sets of addresses, which one. Errands that nobody does are left out, and
-    so are servers by HTTP, but for downloads.
+    so are servers by HTTP, but for downloads; of a fix they come first (OUT-41).
     """
     those = [each for each in servers if not each.variants or variant in each.variants]
     found: dict[str, list[str]] = {}
     for errand in STAND_INS:
         spoken = (Speaks.https, Speaks.http) if errand in DOWNLOADS else (Speaks.https,)
-        named = [_url(e) for e in those if e.speaks in spoken and does(e, errand, those)]
+        doing = [e for e in those if e.speaks in spoken and does(e, errand, those)]
+        if errand == ErrandKind.fix:
+            doing.sort(key=lambda each: each.speaks is not Speaks.http)
+        named = [_url(each) for each in doing]
         if named:
             found[str(errand)] = list(dict.fromkeys(named))
     return found

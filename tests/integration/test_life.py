@@ -276,6 +276,26 @@ def test_a_name_leads_to_servers(tmp_path: Path) -> None:
     assert called == {"192.148.6.11"}
 
 
+def test_a_life_at_a_front_end(tmp_path: Path) -> None:
+    """OUT-37: servers behind it do what is asked; OUT-41: a fix comes by HTTP where that is listed, too."""
+    (tmp_path / "script.yaml").write_text(
+        "schema: 1\nsummary: A fix\ntopology: simplified\nlasts: 3d\n"
+        "events:\n  - { at: 30h, do: problem }\n  - { at: 32h, do: fix }\n"
+    )
+    lived = Lived(tmp_path, "--script", "script.yaml")
+    assert lived.status == 0, lived.stdout + lived.stderr
+    assert (lived.words["OUT-41"], lived.words["OUT-18"]) == ("right", "right")
+    asked = {}
+    for node in ("problems", "systems", "downloads"):
+        lines = (lived.run_dir / "logs" / node / "ledger.jsonl").read_text().splitlines()
+        asked[node] = {json.loads(line)["kind"].removeprefix("service: ") for line in lines}
+    assert asked == {
+        "problems": {"problem", "upload-declaration", "upload", "access-key"},
+        "systems": {"enrolment", "inventory", "performance"},
+        "downloads": {"configuration", "fix"},
+    }
+
+
 def test_a_users_agent_that_knows_one_proxy_alone(tmp_path: Path) -> None:
     (tmp_path / "agent.sh").write_text(
         'while :; do curl --silent --max-time 60 --proxy "${LAB_PROXIES%%,*}" --cacert "$LAB_CA_FILE" '

@@ -85,8 +85,7 @@ def errand_of(operation: str) -> str:
     """At which servers an operation is done, by the name in the ledger, ``upload-declaration``; empty: at
     any, or there is no such operation."""
     name = operation.replace("-", "_")
-    found = (o for each in _paths() for o in each.operations.values() if o.id == name)
-    return next((each.errand for each in found), "")
+    return next((each.errand for each in operations() if each.id == name), "")
 
 
 def check_parameters(

@@ -406,6 +406,22 @@ def _stay_in_clear(life: Chronicle) -> None:
     ]
 
 
+def _fix_by_tls(life: Chronicle) -> None:
+    """The fix comes by HTTPS, and nobody is asked at port 80."""
+    life.clear = [e for e in life.clear if not e.target.startswith("/service/fixes/")]
+    life.calls = [c for c in life.calls if not at(33) < c.time < at(33.01)]
+    life.asked = [
+        replace(e, port=443, encrypted=True) if e.kind == "fix" else e for e in life.asked
+    ]
+
+
+def _fix_by_tls_alone(life: Chronicle) -> None:
+    """Nobody answers at port 80, and then the fix comes by HTTPS."""
+    _fix_by_tls(life)
+    shut = WireCall(time=at(33.001) - 30, address=good.FIXES[1], port=80, answered=False)
+    _calls(shut)(life)
+
+
 CONFIGURED = "/service/configuration"
 PROXIED = WireCall(
     time=at(50), address="192.168.10.20", port=3128, answered=True, proxied=True, status=200
@@ -530,6 +546,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "an upload in clear": (_clear(UPLOAD), "OUT-33"),
     "what was queued is lost": (_lose(3), "OUT-34"),
     "a problem comes twice": (_again, "OUT-34"),
+    "a fix by HTTPS": (_fix_by_tls, "OUT-41"),
     "a log-in for a fix": (_clear(LOGGED_IN), "OUT-41"),
     "an update in clear": (
         _clear(ClearRequest(time=at(35), address=good.SDR_1[1], method="GET", target="/service/updates/dsa")),
@@ -580,6 +597,7 @@ NEVER: dict[str, tuple[Mutation, str]] = {
     "a generation without that file": (_esa, "E-22"),
     "no reason": (_no_reason, "E-24"),
     "no key": (_without("access-key"), "E-19"),
+    "no HTTP for a fix": (_fix_by_tls_alone, "OUT-41"),
     "no fix": (_without("fix"), "OUT-41"),
     "no update": (_without("update"), "E-23"),
     "no list of fixes": (lambda life: (_without("fix")(life), _without("fixes")(life)), "OUT-42"),  # type: ignore[dict-item]
@@ -735,6 +753,16 @@ def test_another_outage_at_the_same_time_blames_nobody() -> None:
         )  # fmt: skip
     found = judged(life)
     assert (found["R-01"], found["R-09"]) == (Verdict.not_applicable, Verdict.not_applicable)
+
+
+def test_a_call_for_a_fix_that_nobody_answers_is_no_call_for_a_configuration() -> None:
+    life = good.life()
+    _fix_by_tls_alone(life)
+    assert Verdict.failed not in judged(life).values()
+    _fix_by_tls(life)
+    shut = WireCall(time=at(33.001) - 3000, address=good.FIXES[1], port=80, answered=False)
+    _calls(shut)(life)
+    assert judged(life)["OUT-32"] is Verdict.failed
 
 
 def test_on_another_vendors_system_only_silence_is_right() -> None:

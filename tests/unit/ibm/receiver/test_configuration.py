@@ -104,6 +104,11 @@ def test_the_tables_say_which_servers_do_what() -> None:
     assert any(url.startswith("http://") for url in ssl["configuration"])
     assert not [u for kind in ("problem", "upload") for u in ssl[kind] if "http:" in u]
     assert "configuration" not in ursf
+    front = receiving.urls(resolve(load.load("simplified"), b"seed").servers)
+    https, http = "https://esupport.ibm.com", "http://esupport.ibm.com"
+    assert (front["fix"], front["configuration"]) == ([http, https], [https, http]), (
+        "OUT-41, OUT-32"
+    )
     assert set(ursf["enrolment"]).isdisjoint(ssl["enrolment"])
 
 
