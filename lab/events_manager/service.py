@@ -165,7 +165,8 @@ class ConsoleEvents:
     def send(self, identifier: str) -> None:
         """Have an approved event called home, in a thread of its own; once, however often that is asked."""
         with self._lock:
-            if identifier in self._sending or self._stopping.is_set():
+            waits = self.events.to_send(identifier) is None
+            if waits or identifier in self._sending or self._stopping.is_set():
                 return
             thread = SmallThread(
                 name="events-home", target=self._send, args=(identifier,), daemon=True

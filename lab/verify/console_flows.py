@@ -18,6 +18,10 @@ LATER_S = 2.0
 """An event may be told, or an entry made, so long before the wire shows the last packet of it."""
 
 
+NOTHING_SAID = ("handshake", "no-request")
+"""How the ledger calls a connection on which no request began."""
+
+
 @dataclass(slots=True)
 class ConsoleFlow:
     """Packets between two ends, from the first one on."""
@@ -159,7 +163,7 @@ def unapproved(case: Case, node: str, addresses: tuple[str, ...]) -> list[Consol
 
 
 def _is_something_else(case: Case, flow: ConsoleFlow) -> bool:
-    """Whether IBM's servers noted a request of a connection, and it is no event."""
+    """Whether IBM's servers noted what came by a connection, and it is no event."""
     events = case.told(EventHeld)
     names, digests = {each.event for each in events}, {each.sha256 for each in events}
     own = [
@@ -167,7 +171,7 @@ def _is_something_else(case: Case, flow: ConsoleFlow) -> bool:
         for each in case.record.ledger
         if each.peer_port == flow.packet.source_port
         and flow.began <= each.time <= flow.last + LATER_S
-        and each.target
+        and (each.target or each.kind in NOTHING_SAID)
     ]
     return bool(own) and all(
         each.key not in names and each.body_sha256 not in digests for each in own

@@ -125,3 +125,27 @@ def test_people_decide_by_command_and_by_page_in_a_lab_that_stands(user: User) -
     verdict = json.loads((user.home / "out" / "verdict.json").read_text())
     found = {each["requirement"]: each for each in verdict["findings"]}
     assert {n: found[n]["verdict"] for n in JUDGED} == dict.fromkeys(JUDGED, "pass"), found
+
+
+OTHERS = """
+lab-events fail Fan 3 has failed
+curl -sS --cacert "$LAB_CA_FILE" -o /dev/null "$LAB_SERVER/"
+openssl s_client -connect "${LAB_SERVER#https://}:443" -CAfile "$LAB_CA_FILE" </dev/null >/dev/null 2>&1
+"""
+ITSELF = """
+curl -sS --cacert "$LAB_CA_FILE" -o /dev/null -H 'Idempotency-Key: "hmc-b-1"' \\
+  -d '{"system": "7042-CR9*2100001"}' "$LAB_SERVER/transaction/problem"
+"""
+
+
+@pytest.mark.parametrize(("script", "verdict"), [(OTHERS, "pass"), (OTHERS + ITSELF, "fail")])
+def test_what_a_console_sends_is_an_event_or_something_else(
+    script: str, verdict: str, runs: Runs
+) -> None:
+    """M-13: another request is no event's, and an event that the console sends by itself is caught."""
+    ran = runs.get(NAME, "--node", "hmc-b", "--", "sh", "-c", script)
+
+    assert ran.findings["M-13"]["verdict"] == verdict, ran.told
+    assert ran.failed == ({"M-13"} if verdict == "fail" else set())
+    if verdict == "fail":
+        assert "hmc-b-1 waits, and IBM's servers have it 1 time" in ran.findings["M-13"]["seen"]
