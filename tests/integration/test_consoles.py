@@ -201,6 +201,17 @@ def test_a_console_of_2007_has_anonymous_suites(runs: Runs, tmp_path: Path) -> N
     assert "by ADH-AES256-SHA256" in ran.findings["P-17"]["seen"]
 
 
+def test_servers_of_two_levels_are_warned_of(runs: Runs, tmp_path: Path) -> None:
+    """M-08."""
+    line = "hmc-b: { manages: [cec-1], call_home_server: true, level: V8R8.7.0 }"
+    name = changed(tmp_path, SERVERS, (line, line.replace("8.7", "8.6")), to="levels")
+    ran = runs.get(name)
+
+    assert ran.status == 0, ran.told
+    told = "hmc-c warns of several levels: hmc-a V8R8.7.0 and hmc-b V8R8.6.0"
+    assert ran.findings["M-08"]["seen"] == told
+
+
 def test_each_server_sends_its_share_and_takes_over(runs: Runs) -> None:
     """M-06, M-07: five requests, of which one fails at hmc-a and is sent by hmc-b."""
     ran = runs.get(SERVERS)
