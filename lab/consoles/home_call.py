@@ -65,10 +65,12 @@ class HomeCall:
             if self._stopped:
                 popen.kill()
         try:
-            yield popen
+            with popen:
+                try:
+                    yield popen
+                finally:
+                    popen.kill()
         finally:
-            popen.kill()
-            popen.wait()
             with self._lock:
                 self._calls.discard(popen)
 

@@ -167,7 +167,8 @@ class _End:
 
     def _receive(self, card: str) -> tuple[bytes, str] | None:
         """A datagram and whose it is; None if there is none after all."""
-        with contextlib.suppress(BlockingIOError):
+        # Beside BlockingIOError: what the network of a console that died says of it, once.
+        with contextlib.suppress(OSError):
             data, (source, port) = self._sockets[card].recvfrom(MOST_BYTES + 1)
             if port == PORT and not self.is_dead:
                 return data, source

@@ -196,3 +196,19 @@ def test_a_hundred_thousand_wild_datagrams_change_nothing_else(directory: Consol
     assert set(directory.peers) == {"hmc-b"}
     assert directory.peers["hmc-b"].address == "192.168.10.11"
     assert HOLD_S > 2 * EVERY_S
+
+
+def test_whose_addresses_a_console_takes_for_its_own_and_for_others(
+    directory: ConsoleDirectory,
+) -> None:
+    """At TCP port 9920 the agent beside it is heard, and other consoles that are known."""
+    heard(directory, OTHER)
+
+    assert [a for a in ("192.168.128.1", "127.0.0.1") if directory.is_own(a)] == [
+        "192.168.128.1",
+        "127.0.0.1",
+    ]
+    assert directory.knows("192.168.10.11")
+    assert not directory.is_own("192.168.10.11")
+    assert not directory.knows("192.168.10.12")
+    assert not directory.knows("192.168.128.1")

@@ -69,6 +69,8 @@ MUTATIONS = tuple(mutation for module in MODULES for mutation in module.MUTATION
 ON_NO_WIRE = {"g6"}
 """What is left over after the teardown is seen when all captures have ended."""
 LEFT_OPEN = {
+    "consoles": {"R-09"},
+    "consoles-failover": {"R-09"},
     "esa-linux": {"OUT-33"},
     "direct": {"R-09"},
     "direct-snat": {"R-09"},
