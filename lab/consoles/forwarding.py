@@ -66,24 +66,26 @@ class ForwardingDesk:
         send_home: Callable[[Message], ForwardedTry],
         forward: Callable[[Message, str], ForwardedTry],
         tell: Tell,
+        die: Callable[[], None] = lambda: None,
     ) -> None:
+        """``die``: the machine is without power from now on."""
         self._console = console
         self._known = known
         self._send_home = send_home
         self._forward = forward
         self._tell = tell
+        self._lose_power = die
         self._broker = Broker()
         self._lock = threading.Lock()
         self._warned: frozenset[tuple[str, str]] = frozenset()
         self.takes_own = True
         """Whether it takes requests of the agent beside it; not while that way home is down."""
-        self.taken = threading.Event()
-        """Whether a request of another console has come."""
-        self._is_dead = False
+        self._stopped = threading.Event()
+        """Whether nobody is to be answered any more."""
 
     def die(self) -> None:
         """Ask nobody any more, and tell nothing: what is under way ends in silence."""
-        self._is_dead = True
+        self._stopped.set()
 
     def answer(self, request: WebRequest) -> WebReply:
         """Whatever the peer sends; only those are heard who are known (M-03)."""
@@ -114,8 +116,11 @@ class ForwardingDesk:
         if not self._console.serves:
             return _refusal(403, f"{self._name} is no call-home server")
         self._say(RequestTaken(source=self._name, address=peer, key=message.key))
-        self.taken.set()
-        return self._sent(self._send_home(message))
+        sent = self._send_home(message)
+        if self._console.dies_busy and sent.acknowledgement:
+            self._lose_power()
+        self._stopped.wait(self._console.answers_after_s)
+        return self._sent(sent)
 
     def _of_own(self, message: Message) -> WebReply:
         if self._console.serves:
@@ -150,7 +155,7 @@ class ForwardingDesk:
             with self._lock:
                 picked = self._broker.pick(servers, tried)
                 self._warn(servers)
-            if picked is None or self._is_dead:
+            if picked is None or self._stopped.is_set():
                 return
             tried.append(picked)
             yield servers[picked]
@@ -165,7 +170,7 @@ class ForwardingDesk:
         self._say(LevelsDiffer(source=self._name, levels=told))
 
     def _say(self, event: Event) -> None:
-        if not self._is_dead:
+        if not self._stopped.is_set():
             self._tell(event)
 
     def _sent(self, sent: ForwardedTry) -> WebReply:

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-PORT = 9900
+from lab.topology.consoles import DISCOVERY_PORT
+
+PORT = DISCOVERY_PORT
 VERSION = 1
 MOST_BYTES = 1400
 """Of a datagram, so that none is a fragment."""

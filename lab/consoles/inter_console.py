@@ -11,7 +11,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lab.agent.inter_console import FORWARD_S, ConsoleCaller, caller_context, suites_for
 from lab.agent.message import Message
@@ -23,6 +23,7 @@ from lab.errors import LabBroke
 from lab.ibm.threads import SmallThread
 from lab.linux import listening, syscalls
 from lab.paths import CA_FILE
+from lab.record.event import NodeDied
 from lab.topology.consoles import INTER_CONSOLE_PORT as PORT
 from lab.topology.consoles import Console
 
@@ -36,15 +37,31 @@ DH_PARAMETERS = Path(__file__).parents[1] / "data" / "ffdhe2048.pem"
 _BACKLOG = 16
 
 
+class LabOfConsoles(Protocol):
+    """What consoles need of the lab that they are in."""
+
+    def environment(self, node: str) -> dict[str, str]:
+        """What a command on a node is told, now."""
+
+    def die(self, name: str) -> None:
+        """A node has no power any more."""
+
+
 @contextlib.contextmanager
 def start(
-    ground: Ground, console: Console, directory: ConsoleDirectory, environment: Environment
+    ground: Ground, console: Console, directory: ConsoleDirectory, lab: LabOfConsoles
 ) -> Iterator[InterConsolePort]:
     """Listen as long as the context lasts; raises LabBroke if a certificate cannot be used."""
     node = ground.nodes[console.node]
     served, calling = _contexts(ground.run_dir, console)
-    port = InterConsolePort(node, calling, environment)
-    desk = ForwardingDesk(console, directory, port.send_home, port.forward, ground.story.tell)
+    port = InterConsolePort(node, calling, lab.environment)
+    tell = ground.story.tell
+
+    def die() -> None:
+        tell(NodeDied(source=node.name))
+        lab.die(node.name)
+
+    desk = ForwardingDesk(console, directory, port.send_home, port.forward, tell, die)
     port.desk = desk
     # Its own agent calls by an address of a card, too.
     places = [(address, PORT) for address in console.addresses]

@@ -30,8 +30,7 @@ from lab.topology.consoles import Console, help_out
 from lab.topology.model import NodePlan
 
 if TYPE_CHECKING:
-    from lab.consoles.home_call import Environment
-    from lab.consoles.inter_console import InterConsolePort
+    from lab.consoles.inter_console import InterConsolePort, LabOfConsoles
     from lab.ways.ground import Ground
 
 ANSWERS_S = 1.0
@@ -41,11 +40,8 @@ _DEADLINE_S = 30.0
 
 
 @contextlib.contextmanager
-def start(ground: Ground, environment: Environment) -> Iterator[Discovery]:
-    """Discovery as long as the context lasts; every console has had its answers when it is entered.
-
-    ``environment``: what a command on a node is told, for what calls home there.
-    """
+def start(ground: Ground, lab: LabOfConsoles) -> Iterator[Discovery]:
+    """Discovery as long as the context lasts; every console has had its answers when it is entered."""
     with Teardown() as teardown:
         discovery = Discovery(ground.story.tell, teardown)
         for console in ground.topology.consoles:
@@ -63,7 +59,7 @@ def start(ground: Ground, environment: Environment) -> Iterator[Discovery]:
             from lab.consoles import inter_console  # Few consoles help others out.
 
             for each in discovery.consoles:
-                own = inter_console.start(ground, each.console, each.directory, environment)
+                own = inter_console.start(ground, each.console, each.directory, lab)
                 each.port = teardown.enter(f"TCP port 9920 of {each.name}", own)
         yield discovery
 

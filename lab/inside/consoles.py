@@ -7,23 +7,23 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lab.consoles.home_call import Environment
+    from lab.consoles.inter_console import LabOfConsoles
     from lab.ways.ground import Ground, NodeService
 
 
 @contextlib.contextmanager
-def start(ground: Ground, environment: Environment) -> Iterator[Consoles]:
+def start(ground: Ground, lab: LabOfConsoles) -> Iterator[Consoles]:
     """Discovery, and the Events Manager, where a topology has them; each is imported there alone."""
     with contextlib.ExitStack() as undo:
         found = Consoles()
         if ground.topology.consoles:
             from lab.consoles import service
 
-            found.parts.append(undo.enter_context(service.start(ground, environment)))
+            found.parts.append(undo.enter_context(service.start(ground, lab)))
         if ground.topology.events is not None:
             from lab.events_manager import service as events
 
-            found.parts.append(undo.enter_context(events.start(ground, environment)))
+            found.parts.append(undo.enter_context(events.start(ground, lab.environment)))
         yield found
 
 

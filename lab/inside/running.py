@@ -180,7 +180,7 @@ class RunningLab:
         if self.topology.consoles or self.topology.events:
             from lab.inside import consoles
 
-            self._watch("the consoles", consoles.start(self._ground, self.environment))
+            self._watch("the consoles", consoles.start(self._ground, self))
 
     def _start_remote_service(self) -> None:
         service = self.topology.service

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
-from lab.linux import inspection, l2tp_guard, matches, nft, own_rules, resolver, snat
+from lab.linux import console_ports, inspection, l2tp_guard, matches, nft, own_rules, resolver, snat
 from lab.linux.nodes import Node
 from lab.topology import model
 from lab.topology.own_rules import find
@@ -108,6 +108,9 @@ def render(topology: model.Topology, node_name: str) -> str:
         table.chain(*chain_of_nat)
     for guard in l2tp_guard.chains(topology, node_name, table.counter):
         table.chain(*guard)
+    table.chains += console_ports.sets(topology, node_name)
+    for ports in console_ports.chains(topology, node_name, table.counter):
+        table.chain(*ports)
     if TRAITS[node.role].guards_ppp:
         _own_firewall(table)
 
@@ -313,6 +316,12 @@ def customer_rules(node: Node) -> str:
         run(node, "list the firewall of", f"list chain inet {TABLE} {c}") for c in (OWN_IN, OWN_OUT)
     )
     return "".join(chains)
+
+
+def open_console_port(node: Node, protocol: str, port: int, *, opened: bool) -> None:
+    """Take a port of consoles out of the firewall of a console, or give it back (M-04)."""
+    script = console_ports.script(TABLE, protocol, port, opened=opened)
+    run(node, f"open or close {protocol} {port} in the firewall of", script)
 
 
 def add_customer_rule(node: Node, rule: str) -> None:

@@ -30,6 +30,8 @@ OPTIONS = {Family.ipv4: "-4", Family.ipv6: "-6"}
 """Of the agent, by which it calls by one version of IP."""
 BY_CONSOLES = "consoles"
 """The kind of way on which call-home servers share requests out (M-06)."""
+CONSOLE_PORTS = frozenset({"M-04", "F-17"})
+"""What is judged by taking the ports of consoles away."""
 SERVERS_TLS = frozenset({"P-13", "P-14", "P-15", "P-16"})
 """What is judged by trials of the servers' TLS."""
 
@@ -153,6 +155,10 @@ def _put_to_test(lab: RunningLab, agents: Iterable[str]) -> bool:
 
             remote_service.live(lab, lab.topology.service)
         lab.homeward.put_to_test(lab)
+        if CONSOLE_PORTS & {*lab.topology.expect} and not lab.topology.fault:
+            from lab.scenarios import port_trials  # Not at the head: few topologies have consoles.
+
+            port_trials.run(lab)
     except PathError as error:
         lab.path_lost(error)
         return False

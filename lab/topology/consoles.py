@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 
 from lab import codec
 
+DISCOVERY_PORT = 9900
+"""UDP, where consoles look for each other (M-01)."""
 INTER_CONSOLE_PORT = 9920
 """TCP, where consoles take requests (M-03)."""
+PORTS = ("udp", DISCOVERY_PORT), ("tcp", INTER_CONSOLE_PORT)
+"""What consoles need at each other's own firewalls (F-17)."""
+
+
+def port_text(protocol: str, port: int) -> str:
+    """``udp/9900``."""
+    return f"{protocol}/{port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +58,10 @@ class Console:
     """The ports of consoles that the customer has taken out of its own firewall (M-04): ``udp/9900``."""
     anonymous: bool = field(default=False, metadata=codec.LEFT_OUT)
     """Whether consoles have no certificates, as in 2007 (P-17)."""
+    dies_busy: bool = field(default=False, metadata=codec.LEFT_OUT)
+    """Whether it dies once IBM has another console's request, before it can say so."""
+    answers_after_s: float = field(default=0.0, metadata=codec.LEFT_OUT)
+    """How long after it has sent another console's request it says so."""
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from html import escape
 
@@ -21,8 +22,8 @@ LINE = "#b6bfc9"
 SMALL = 11
 """Points of the smallest letters: a picture is shown at its own size where a page is 900 wide."""
 
-ROW = 3
-"""So many nodes of one role fit a page with their titles in a line."""
+TITLE_WIDTH, CROWDED_WIDTH, ROW = 22, 10, 3
+"""Characters of a line of what a node is, and where more of one role than that are in a row."""
 SERVES_WIDTH = 22
 """Characters of a line of what a server behind the front end serves."""
 
@@ -90,9 +91,9 @@ def _hub_zone(topology: Topology, route: RouteMap, segment: Segment) -> Zone | N
 
 
 def _node(topology: Topology, route: RouteMap, node: NodePlan) -> str:
-    what = TRAITS[node.role].title
-    if len(topology.with_role(node.role)) > ROW and not fleet.span(topology, node.name):
-        what = what.replace(" ", "<br/>")  # So many in a row are wider than a page.
+    crowded = len(topology.with_role(node.role)) > ROW and not fleet.span(topology, node.name)
+    width = CROWDED_WIDTH if crowded else TITLE_WIDTH
+    what = "<br/>".join(textwrap.wrap(TRAITS[node.role].title, width, break_long_words=False))
     if topology.firewall is not None and topology.firewall.node == node.name:
         what = what.replace("default deny", escape(shown.policy(topology, topology.firewall)))
         by_ipv6 = any(interface.address6 for interface in node.interfaces)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import permutations
 
 from lab.consoles.hello import PORT
-from lab.names import count
-from lab.topology.consoles import Console
+from lab.names import all_of, count
+from lab.topology.consoles import Console, ConsoleCard
 from lab.verify.case import Case
-from lab.verify.consoles import apart, known, shared
+from lab.verify.consoles import apart, broadcast_on, known, shared
 from lab.verify.symptom import Diagnosis
+from lab.wire.decode import Packet
 
 
 def find(case: Case) -> Diagnosis | None:
@@ -30,6 +31,9 @@ def _not_heard(case: Case, knower: Console, other: Console, segment: str) -> Dia
     (own,) = (card for card in knower.cards if card.segment == segment)
     (theirs,) = (card for card in other.cards if card.segment == segment)
     packets = [packet for _, packet in case.packets(segment) if packet.uses_udp(PORT)]
+    for console, card in ((knower, own), (other, theirs)):
+        if wrong := _misdirected(case, console, card, packets):
+            return wrong
     calls = [p for p in packets if (p.source, p.destination) == (theirs.address, theirs.broadcast)]
     answers = [p for p in packets if (p.source, p.destination) == (theirs.address, own.address)]
     if not calls and not answers:
@@ -44,6 +48,23 @@ def _not_heard(case: Case, knower: Console, other: Console, segment: str) -> Dia
         "udp-9900-blocked",
         f"{knower.node} does not know {other.node}, though {came} of it to UDP {PORT} came by {segment}",
         f"let UDP {PORT} in at the firewall of {knower.node} (M-04, F-17)",
+    )
+
+
+def _misdirected(
+    case: Case, console: Console, card: ConsoleCard, packets: list[Packet]
+) -> Diagnosis | None:
+    """Of a console that broadcasts to another address than all others of its link."""
+    everybody, hosts = broadcast_on(case, card.segment), {*case.console_addresses}
+    sent = {p.destination for p in packets if p.source == card.address} - hosts
+    if not sent or everybody in sent:
+        return None
+    subnet = case.topology.segment(card.segment).subnet
+    return Diagnosis(
+        "wrong-netmask",
+        f"{console.node} broadcasts to {all_of(sorted(sent))} on {card.segment}, where the others broadcast "
+        f"to {everybody}, so neither hears the other",
+        f"give {console.node} the netmask of {subnet}",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 from itertools import combinations, islice, permutations
 
 from lab.consoles.events import ConsoleDiscovered
@@ -123,18 +124,17 @@ def _judge_broadcasts(case: Case, check: Check, console: Console) -> str:
     """What a console broadcasts, in words; object to a card that has none, and to other places."""
     told = []
     for card in console.cards:
+        everybody = broadcast_on(case, card.segment)
         own = [
             (frame, packet)
             for frame, packet in _broadcasts(case, card.segment)
             if packet.source == card.address
         ]
-        right = [frame for frame, packet in own if packet.destination == card.broadcast]
+        right = [frame for frame, packet in own if packet.destination == everybody]
         if not right:
             check.object(f"{console.node} does not broadcast on {card.segment}")
-        wrong = [frame for frame, packet in own if packet.destination != card.broadcast]
-        check.forbid(
-            wrong, f"of {console.node} on {card.segment} not to {card.broadcast}", "broadcast"
-        )
+        wrong = [frame for frame, packet in own if packet.destination != everybody]
+        check.forbid(wrong, f"of {console.node} on {card.segment} not to {everybody}", "broadcast")
         check.show(right[:1])
         told.append(f"{card.segment} {len(right)}")
     cards = {card.segment: card.address for card in console.cards}
@@ -150,11 +150,16 @@ def _judge_broadcasts(case: Case, check: Check, console: Console) -> str:
     return f"{console.node} broadcast on {', '.join(told)}"
 
 
+def broadcast_on(case: Case, segment: str) -> str:
+    """The broadcast address of a link's subnet, whatever a console takes it for."""
+    return str(IPv4Network(case.topology.segment(segment).subnet).broadcast_address)
+
+
 def _broadcasts(case: Case, segment: str) -> Iterator[tuple[Frame, Packet]]:
     """The datagrams to UDP port 9900 of everybody, of any subnet of the lab."""
-    everybody = {EVERYBODY} | {
-        card.broadcast for console in case.topology.consoles for card in console.cards
-    }
+    cards = [card for console in case.topology.consoles for card in console.cards]
+    everybody = {EVERYBODY} | {card.broadcast for card in cards}
+    everybody |= {broadcast_on(case, card.segment) for card in cards}
     for frame, packet in case.packets(segment):
         if packet.uses_udp(PORT) and packet.destination in everybody:
             yield frame, packet

@@ -319,7 +319,7 @@ class DialTrail(Trail):
         return self.lig
 
 
-T = TypeVar("T", bound=Trail)
+T = TypeVar("T")
 
 
 def first_of(

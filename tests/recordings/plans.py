@@ -83,6 +83,7 @@ FAULTY_TOPOLOGIES = (
     "consoles",
     "user-target",
     "events-manager",
+    "consoles-failover",
 )
 """A fault is recorded with the first of these that it applies to."""
 

@@ -59,4 +59,36 @@ class ClearRequestTried(Event, topic="probe"):
         return f"{self.source} asks {self.console} at TCP port 9920 without TLS: {answer}"
 
 
+class PortTaken(Event, topic="consoles"):
+    """The customer took a port of consoles out of firewalls of their own, and gave it back (M-04, F-17).
+
+    Meanwhile and afterwards the agent's console was asked for a call home. Time: of the end.
+    """
+
+    protocol: str
+    port: int
+    consoles: str
+    """Whose firewalls, with blanks between the names."""
+    started: float
+    restored: float
+    """When the port was given back."""
+    known: str
+    """The call-home servers that the agent's console knew then, with blanks between."""
+    acknowledged: bool
+    """Whether the call home got through while the port was closed."""
+    again: bool
+    """Whether one got through after that."""
+
+    @property
+    def sentence(self) -> str:
+        told = f"{self.protocol.upper()} {self.port} closed at {self.consoles.replace(' ', ', ')}"
+        known = f"knows {self.known.replace(' ', ', ')}" if self.known else "knows no server"
+        home = "gets" if self.acknowledged else "does not get"
+        return f"{told}: {self.source} {known}, and {home} home; given back: {_home(self.again)}"
+
+
+def _home(acknowledged: bool) -> str:
+    return "it gets home" if acknowledged else "it does not get home"
+
+
 KINDS = kinds_of(__name__)

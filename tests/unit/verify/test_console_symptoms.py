@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from lab.consoles.events import ConsoleDiscovered
+from lab.consoles.events import ConsoleDiscovered, RequestFailed, RequestForwarded
 from lab.consoles.hello import PORT
+from lab.ways.consoles import symptoms
 from tests.recordings.true_run import Recordings, TrueRun
 
 A, SYSTEM = "192.168.10.10", "192.168.128.10"
@@ -49,9 +52,9 @@ def test_who_is_on_the_wire_is_not_let_in(recordings: Recordings) -> None:
         (
             SYSTEM,
             "system-silent",
-            "cec-1 is silent: 1 datagram of hmc-a to UDP 9900 on svc-a, none",
+            "cec-1 is silent: 5 datagrams of hmc-a to UDP 9900 on svc-a, none",
         ),
-        ("", "system-not-told", "hmc-a sent 1 datagram to cec-1 on svc-a, and cec-1 sent 1"),
+        ("", "system-not-told", "hmc-a sent 5 datagrams to cec-1 on svc-a, and cec-1 sent 9"),
     ],
 )
 def test_a_system_is_silent_or_lacks_the_other(
@@ -65,3 +68,24 @@ def test_a_system_is_silent_or_lacks_the_other(
     found = run.diagnose()
     assert found.cause == cause
     assert words in found.sentence
+
+
+def test_a_server_that_does_not_get_home_is_told_where_another_one_did(
+    recordings: Recordings,
+) -> None:
+    run = recordings("consoles-failover")
+    sent = next(e for e in run.events if isinstance(e, RequestForwarded))
+    other = replace(sent, console="hmc-b", time=sent.time - 0.01)
+    words = "hmc-b does not reach IBM: no answer"
+    failed = RequestFailed(
+        source="hmc-c", time=sent.time, console="hmc-b", key=sent.key, problem=words
+    )
+    run.events += [other, failed]
+
+    found = symptoms.find_failed_server(symptoms.ForwardTrail(run.case(), "hmc-c"))
+
+    assert found is not None
+    assert found.sentence == (
+        f"hmc-b did not send hmc-c's request: {words}, and hmc-a sent it; IBM has it from 1 call as one "
+        "ticket"
+    )

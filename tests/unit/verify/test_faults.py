@@ -31,7 +31,8 @@ NAMES = {
     "expired-certificate", "unknown-authority", "tls-inspection",
     "server-resets", "server-503", "slow-server",
     "i5-silent", "udp-1701-one-way", "i5-vpn-refused", "i5-line-busy", "i5-dies",
-    "broadcast-blocked", "user-target-shut", "events-blocked",
+    "broadcast-blocked", "port-9920-blocked", "server-dies-mid-request", "two-answers", "wrong-level",
+    "split-subnet", "user-target-shut", "events-blocked",
     "proxy-down", "proxy-silent", "proxy-busy", "proxy-refuses-connect", "proxy-wrong-password",
     "imm-https-off", "imm-silent", "imm-notice-lost",
 }  # fmt: skip
@@ -48,7 +49,7 @@ def test_the_list_is_the_one_that_was_asked_for() -> None:
         "busy", "training-fails", "slow-training", "line-drops", "noise",
         "wrong-ppp-address", "stale-session", "server-down",
         "primary-down", "address-blocked", "eccgw-blocked", "config-server-blocked", "network-down",
-        "imm-https-off",
+        "imm-https-off", "server-dies-mid-request", "two-answers", "wrong-level",
     }  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_a_fault_changes_its_topology_and_says_so(name: str) -> None:
              "proxy-auth", "proxy", "direct-names", "dual-stack", "ds8000",
              "direct-ranges", "traditional", "simplified", "ursf",
              "esa-linux", "pass-through-vpn", "vpn-dial", "pass-through-modem", "esa-imm",
-             "consoles", "user-target", "events-manager")  # fmt: skip
+             "consoles", "consoles-failover", "user-target", "events-manager")  # fmt: skip
     models = map(topology, names)
     model = next(model for model in models if FAULTS[name].applies(model))
 

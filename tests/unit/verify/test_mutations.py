@@ -12,6 +12,7 @@ from tests.recordings.true_run import Recordings
 from tests.unit.verify import (
     call_home_server_mutations,
     console_mutations,
+    console_port_mutations,
     dial_mutations,
     direct_mutations,
     errand_mutations,
@@ -62,6 +63,7 @@ MODULES = (
     vpn_dial_mutations,
     call_home_server_mutations,
     console_mutations,
+    console_port_mutations,
     target_mutations,
     event_mutations,
 )

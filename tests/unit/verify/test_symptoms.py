@@ -15,6 +15,7 @@ from lab.record.cause import CharonCause
 from lab.topology.model import Way
 from lab.verify.case import Case
 from lab.verify.symptom import DialTrail, Trail
+from lab.ways.consoles import symptoms as consoles
 from lab.ways.dial import symptoms as dial
 from lab.ways.direct import symptoms as direct
 from lab.ways.proxy import symptoms as proxy
@@ -28,7 +29,13 @@ from tests.unit.verify.test_diagnosis import LEFT_AS_IT_WAS
 
 Symptom = Callable[[Any], object]
 
-KINDS: dict[str, ModuleType] = {"direct": direct, "proxy": proxy, "vpn": vpn, "dial": dial}
+KINDS: dict[str, ModuleType] = {
+    "direct": direct,
+    "proxy": proxy,
+    "vpn": vpn,
+    "dial": dial,
+    "consoles": consoles,
+}
 ELSEWHERE = {
     "call_symptoms.find_late_answers": "test_diagnosis.py: find_late_answers(",
     "call_symptoms.find_too_slow": 'test_diagnosis.py: "too-slow"',
@@ -57,6 +64,8 @@ def symptoms_of(kind: str) -> dict[str, Symptom]:
 def trails(case: Case, way: Way, agent: str) -> list[Any]:
     if way.kind == "direct":
         return [Trail(case, agent, None)]
+    if way.kind == "consoles":
+        return [consoles.ForwardTrail(case, agent)]
     if way.kind == "dial":
         return [DialTrail(case, agent)]
     return list(KINDS[way.kind]._trails(case, agent))
