@@ -104,9 +104,10 @@ def issue(topology: Topology, keys_dir: Path, *, renewed: bool = False) -> None:
     if topology.modules:
         others[IMM_FILE] = tuple(x for one in topology.modules for x in (one.node, one.address))
     if help_out(topology.consoles):
-        named = tuple(one.node for one in topology.consoles)
-        addresses = (address for one in topology.consoles for address in one.addresses)
-        others[INTER_CONSOLE_FILE] = (*named, *dict.fromkeys(addresses))
+        # Of a console of the user's own, too, which the topology does not list.
+        hmcs = topology.with_role(Role.hmc)
+        addresses = (ip for node in hmcs for interface in node.interfaces for ip in interface.ips)
+        others[INTER_CONSOLE_FILE] = (*(node.name for node in hmcs), *dict.fromkeys(addresses))
     if (events := topology.events) is not None:
         named = (events.manager, *(one.node for one in events.consoles))
         holding = (address for one in events.consoles for address in one.addresses)

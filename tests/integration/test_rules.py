@@ -45,6 +45,7 @@ TRIED = {
     ("F-07", "udp", 500): "vpn-nat",
     ("F-07", "udp", 4500): "vpn-nat",
     ("F-10", "tcp", 443): "proxy",
+    ("F-17", "tcp", 9920): "consoles",
     ("F-16", "tcp", 19285): "ursf",
     ("F-16", "tcp", 11111): "ursf",
     ("F-16", "tcp", 80): "ursf",
@@ -294,6 +295,18 @@ def test_one_rule_of_a_proxy_is_enough(address: str, tmp_path: Path) -> None:
     closed = {p.destination for p in syns} - {address}
     assert [f"TCP 443 to {each}" in run.told for each in closed] == [True] * len(closed)
     assert bool(run.told) == bool(closed)
+
+
+def test_without_the_rule_between_two_networks_no_console_forwards(tmp_path: Path) -> None:
+    """F-17: hmc-c knows hmc-a by their system, and does not get through; hmc-b is on one link with it."""
+    run = Without("consoles", lambda rule: rule.requirement == "F-17", tmp_path)
+
+    assert run.judged.exit_status == 1
+    assert run.told.startswith(
+        "hmc-c has discovered hmc-a, and firewall lets no TCP 9920 through to it: 9 SYNs on lan-b, none on "
+        "lan-a"
+    )
+    assert [call.agent for call in run.record.calls if call.succeeded] == ["hmc-a", "hmc-b"]
 
 
 UPLOADS = {

@@ -66,6 +66,35 @@ def find_undiscovered(trail: ForwardTrail) -> Diagnosis | None:
     return None if trail.asked else console_symptoms.find(trail.case)
 
 
+def find_wall(trail: ForwardTrail) -> Diagnosis | None:
+    """A firewall between two networks of the customer's, which lets nothing through to a server."""
+    own = _console(trail.case, trail.agent)
+    for asked in (each for each in trail.asked if each.is_closed):
+        far = [card.segment for card in _console(trail.case, asked.server).cards]
+        near = [card.segment for card in own.cards]
+        if {*far} & {*near}:
+            continue
+        came = [
+            frame
+            for segment in far
+            for frame, packet in trail.case.packets(segment)
+            if packet.is_bare_syn
+            and packet.source in own.addresses
+            and packet.destination_port == INTER_CONSOLE_PORT
+        ]
+        wall = trail.case.topology.firewall
+        if not came and wall is not None:
+            return Diagnosis(
+                "consoles-kept-apart",
+                f"{trail.agent} has discovered {asked.server}, and {wall.node} lets no TCP "
+                f"{INTER_CONSOLE_PORT} through to it: {count(len(asked.syns), 'SYN')} on {near[0]}, none on "
+                f"{far[0]}",
+                f"let TCP {INTER_CONSOLE_PORT} from {trail.agent} to {asked.server} through {wall.node} "
+                "(F-17)",
+            )
+    return None
+
+
 def find_closed_port(trail: ForwardTrail) -> Diagnosis | None:
     """Servers that are discovered, and do not answer at TCP 9920."""
     closed = [each for each in trail.asked if each.is_closed]
@@ -151,10 +180,16 @@ def find_levels(trail: ForwardTrail) -> Diagnosis | None:
 
 Symptom = Callable[[ForwardTrail], Diagnosis | None]
 
-FAILURE: tuple[Symptom, ...] = (find_undiscovered, find_closed_port, find_failed_server)
+FAILURE: tuple[Symptom, ...] = (
+    find_undiscovered,
+    find_wall,
+    find_closed_port,
+    find_failed_server,
+)
 """In the order of the path: an earlier step that fails explains all later ones."""
 
 SURVIVED: tuple[Symptom, ...] = (
+    find_wall,
     find_closed_port,
     find_late_answer,
     find_lost_server,

@@ -89,3 +89,23 @@ def test_a_server_that_does_not_get_home_is_told_where_another_one_did(
         f"hmc-b did not send hmc-c's request: {words}, and hmc-a sent it; IBM has it from 1 call as one "
         "ticket"
     )
+
+
+def test_a_firewall_between_two_networks_is_told(recordings: Recordings) -> None:
+    run = recordings("consoles")
+    asked = next(
+        e.time for e in run.events if isinstance(e, RequestForwarded) and e.source == "hmc-c"
+    )
+    far = run.find("lan-a", lambda p: "192.168.20.10" in (p.source, p.destination))
+    run.drop("lan-a", far)
+    answers = run.find("lan-b", lambda p: p.destination == "192.168.20.10")
+    run.drop("lan-b", [frame for frame in answers if frame.time >= asked])
+
+    found = symptoms.find_wall(symptoms.ForwardTrail(run.case(), "hmc-c"))
+
+    assert found is not None
+    assert found.sentence == (
+        "hmc-c has discovered hmc-a, and firewall lets no TCP 9920 through to it: 1 SYN on lan-b, none on "
+        "lan-a"
+    )
+    assert symptoms.find_wall(symptoms.ForwardTrail(run.case(), "hmc-b")) is None
