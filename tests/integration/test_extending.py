@@ -71,7 +71,7 @@ def test_without_the_package_the_kind_is_unknown() -> None:
 
     assert refused.returncode == 2
     assert (
-        "ways.line.kind: must be direct, vpn, dial, proxy or pass-through, not 'leased'"
+        "ways.line.kind: must be direct, vpn, dial, proxy, pass-through or consoles, not 'leased'"
         in refused.stderr
     )
 
