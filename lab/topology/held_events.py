@@ -55,7 +55,7 @@ def environment(events: HeldEvents | None, node: str) -> dict[str, str]:
     if events is None or events.manager != node:
         return {}
     return {
-        "LAB_EVENTS": f"https://{events.addresses[0]}{PAGE}",
-        "LAB_EVENTS_USER": events.user,
-        "LAB_EVENTS_PASSWORD": events.password.reveal(),
+        "LAB_EVENTS_MANAGER": f"https://{events.addresses[0]}{PAGE}",
+        "LAB_EVENTS_MANAGER_USER": events.user,
+        "LAB_EVENTS_MANAGER_PASSWORD": events.password.reveal(),
     }

@@ -61,21 +61,21 @@ def test_the_trail_has_who_when_what_and_the_digest(runs: Runs) -> None:
 
 
 PEOPLE = """
-page() { curl -sS --cacert "$LAB_CA_FILE" -u "$LAB_EVENTS_USER:$LAB_EVENTS_PASSWORD" "$@"; }
+page() { curl -sS --cacert "$LAB_CA_FILE" -u "$LAB_EVENTS_MANAGER_USER:$LAB_EVENTS_MANAGER_PASSWORD" "$@"; }
 lab-events list
 lab-events show hmc-a-1 >shown; sha256sum <shown | cut -d' ' -f1
 lab-events approve hmc-a-1 | cut -d, -f1
 lab-events approve hmc-a-1 | cut -d, -f1
 lab-events reject hmc-a-1 2>&1; echo $?
 lab-events show hmc-c-1 2>&1; echo $?
-curl -sS --cacert "$LAB_CA_FILE" -o /dev/null -w '%{http_code}\\n' "$LAB_EVENTS"
-page "$LAB_EVENTS" | grep -c hmc-b-1
-page "$LAB_EVENTS/hmc-b-1" >form
+curl -sS --cacert "$LAB_CA_FILE" -o /dev/null -w '%{http_code}\\n' "$LAB_EVENTS_MANAGER"
+page "$LAB_EVENTS_MANAGER" | grep -c hmc-b-1
+page "$LAB_EVENTS_MANAGER/hmc-b-1" >form
 field() { grep -o "name=\\"$1\\" value=\\"[^\\"]*" form | head -1 | cut -d'"' -f4; }
-page -o /dev/null -w '%{http_code}\\n' -d token=0 -d sha256="$(field sha256)" "$LAB_EVENTS/hmc-b-1/reject"
+page -o /dev/null -w '%{http_code}\\n' -d token=0 -d sha256="$(field sha256)" "$LAB_EVENTS_MANAGER/hmc-b-1/reject"
 page -o /dev/null -w '%{http_code}\\n' -d token="$(field token)" -d sha256="$(field sha256)" \\
-  "$LAB_EVENTS/hmc-b-1/reject"
-page "$LAB_EVENTS/hmc-b-1" | grep -o 'hmc-b: [a-z]*'
+  "$LAB_EVENTS_MANAGER/hmc-b-1/reject"
+page "$LAB_EVENTS_MANAGER/hmc-b-1" | grep -o 'hmc-b: [a-z]*'
 curl -sS -o /dev/null -w '%{http_code}\\n' --cacert "$LAB_CA_FILE" https://203.0.113.11/events
 curl -sS -o /dev/null -w '%{http_code}\\n' --cacert "$LAB_CA_FILE" \\
   -H 'Authorization: Bearer wrong' https://203.0.113.11/events/hmc-a-1

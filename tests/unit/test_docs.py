@@ -213,6 +213,8 @@ def test_environment() -> None:
         *command_environment(_model("user-target"), "hmc", "out"),
         *command_environment(_model("vpn-nat"), "hmc", "out"),
         *command_environment(_model("pass-through-vpn"), "hmc", "out"),
+        *command_environment(_model("consoles"), "hmc-b", "out"),
+        *command_environment(_model("events-manager"), "hmc-m", "out"),
     }
     assert told > set(command_environment(_model("dial"), "lig", "out"))
 
