@@ -35,11 +35,13 @@ def activate(state: AgentState, courier: Courier, say: Callable[[str], None]) ->
     _withdraw(state)  # Of an activation that was killed.
     reports = Reports(state)
     try:
-        sent_for = [
-            reports.regular(HEARTBEAT, machine, new_report(_REPORT))
-            for machine in state.settings.machines
-        ]
-        sent = courier.send()
+        # A service that runs already must not send them first: the answers are for whoever activates.
+        with courier.trip() as trip:
+            sent_for = [
+                reports.regular(HEARTBEAT, machine, new_report(_REPORT))
+                for machine in state.settings.machines
+            ]
+            sent = trip.send()
         missing = [entry.machine for entry in sent_for if not sent.has(entry.report)]
         if missing:
             raise PathError(

@@ -72,7 +72,8 @@ curl -sS --cacert "$LAB_CA_FILE" -o /dev/null -w '%{http_code}\\n' "$LAB_EVENTS_
 page "$LAB_EVENTS_MANAGER" | grep -c hmc-b-1
 page "$LAB_EVENTS_MANAGER/hmc-b-1" >form
 field() { grep -o "name=\\"$1\\" value=\\"[^\\"]*" form | head -1 | cut -d'"' -f4; }
-page -o /dev/null -w '%{http_code}\\n' -d token=0 -d sha256="$(field sha256)" "$LAB_EVENTS_MANAGER/hmc-b-1/reject"
+page -o /dev/null -w '%{http_code}\\n' -d token=0 -d sha256="$(field sha256)" \\
+  "$LAB_EVENTS_MANAGER/hmc-b-1/reject"
 page -o /dev/null -w '%{http_code}\\n' -d token="$(field token)" -d sha256="$(field sha256)" \\
   "$LAB_EVENTS_MANAGER/hmc-b-1/reject"
 page "$LAB_EVENTS_MANAGER/hmc-b-1" | grep -o 'hmc-b: [a-z]*'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from lab.agent import activation, commands, storage
 from lab.agent.access_key import AccessKeys
-from lab.agent.courier import Courier
+from lab.agent.courier import Trip
 from lab.agent.fixes import Fixes
 from lab.agent.inquiry import NotGiven
 from lab.agent.spool import Queued, Spool
@@ -148,7 +149,7 @@ def test_an_activation_that_was_killed_leaves_nothing_for_the_next_one(
     mine = agent.reports.regular("heartbeat", agent.machine)
     with monkeypatch.context() as patch:
         patch.setattr(Spool, "remove", lambda *_: no_room())  # A kill leaves it, too.
-        patch.setattr(Courier, "send", no_room)
+        patch.setattr(Trip, "send", no_room)
         with pytest.raises(storage.StorageError, match="no room"):
             activation.activate(agent.state, agent.courier, alive.told.append)
     assert queued(alive) == ["heartbeat", "heartbeat"]
@@ -343,3 +344,30 @@ def test_a_partition_of_an_hmc_needs_no_activation(
     assert alive.site.transactions == ()
     assert lab_agent(alive, "inventory") == 0
     assert [t.kind for t in alive.accepted] == ["service: enrolment", "service: inventory"]
+
+
+def test_a_service_that_runs_already_does_not_send_what_an_activation_waits_for(
+    alive: AgentLife, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service goes to IBM as soon as the heartbeat is queued; it has to wait for its turn."""
+    agent, service = alive.agent(), alive.agent()
+    going: list[threading.Thread] = []
+    add = Spool.add
+
+    def add_and_go(spool: Spool, entry: Queued) -> Queued:
+        added = add(spool, entry)
+        if entry.kind == "heartbeat":
+            going.append(threading.Thread(target=service.courier.send, daemon=True))
+            going[-1].start()
+            going[-1].join(1.0)
+        return added
+
+    monkeypatch.setattr(Spool, "add", add_and_go)
+    activation.activate(agent.state, agent.courier, alive.told.append)
+    for each in going:
+        each.join(30.0)
+
+    assert len(going) == 1
+    assert "Performing Connectivity Test ... SUCCESS" in alive.told
+    heartbeats = [t for t in alive.site.transactions if t.kind == "service: heartbeat"]
+    assert len(heartbeats) == 1
