@@ -83,6 +83,7 @@ class Standing:
         self._fixes = Fixes(state)
         self._tests = WantedTests(state)
         settings = state.settings
+        storage.sweep_dead(state.folder)
         self._begin()
         self._events = HardwareEvents(settings.events, state.folder) if settings.events else None
         self._failed: set[str] = set()

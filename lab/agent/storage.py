@@ -108,6 +108,14 @@ def sweep(folder: Path, name: str = "") -> None:
         beside.unlink(missing_ok=True)
 
 
+def sweep_dead(folder: Path) -> None:
+    """Remove what programs left unfinished that do not run any more, in a folder and below."""
+    for beside in folder.rglob(f"{_NEW}*"):
+        number = beside.name.removeprefix(_NEW).partition("-")[0]
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            beside.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold a lock file (flock(2)); yields whether it is ours: without ``wait`` somebody else may have it."""

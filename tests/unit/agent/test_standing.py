@@ -584,3 +584,20 @@ def test_sighup_has_the_service_send_what_is_queued(alive: AgentLife) -> None:
         serving.send_signal(signal.SIGTERM)
         assert serving.wait(DEADLINE_S) == 0
     assert not wake(agent.state)
+
+
+def test_what_a_killed_agent_left_half_written_goes_and_nothing_else(alive: AgentLife) -> None:
+    agent = activated(alive)
+    folder = agent.state.folder
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead = [folder / f".new-{ended.pid}-credentials.json", folder / "fixes" / f".new-{ended.pid}-a"]
+    kept = [folder / f".new-{os.getpid()}-credentials.json", folder / ".new-of-somebody"]
+    for path in (*dead, *kept):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("half")
+
+    live(alive, alive.agent(), 1.0)
+
+    assert not [path for path in dead if path.exists()]
+    assert all(path.exists() for path in kept)
