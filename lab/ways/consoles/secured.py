@@ -110,9 +110,20 @@ def check_m_03(case: Case) -> Finding:
 
 
 def _judge_order(case: Case, check: Check, each: InterConsoleConnection) -> None:
-    """Whether both had heard of each other before the one called the other."""
+    """Whether the one had heard of the other before it called, and the other of it, if it took a request.
+
+    A console that has not heard of the caller refuses the request: a datagram may be lost.
+    """
     told = connections.told(case)
-    for hearer, other in ((each.client, each.server), (each.server, each.client)):
+    both = [(each.client, each.server)]
+    if any(
+        taken.source == each.server
+        and case.console_addresses.get(taken.address) == each.client
+        and taken.time >= each.began
+        for taken in case.told(RequestTaken)
+    ):
+        both.append((each.server, each.client))
+    for hearer, other in both:
         before = [t for t in told[hearer, other] if t.frame.time <= each.began]
         if not before:
             words = f"{each.client} calls {each.server} at TCP {PORT} before {hearer} has heard of {other}"

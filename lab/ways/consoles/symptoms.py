@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lab.consoles.events import LevelsDiffer, RequestDelivered, RequestFailed, RequestForwarded
+from lab.consoles.events import (
+    ConsoleDiscovered,
+    LevelsDiffer,
+    RequestDelivered,
+    RequestFailed,
+    RequestForwarded,
+)
 from lab.linux.console_ports import dropped_counter
 from lab.names import all_of, count
 from lab.record.event import Event
@@ -62,8 +68,12 @@ class ForwardTrail:
 
 
 def find_undiscovered(trail: ForwardTrail) -> Diagnosis | None:
-    """Consoles that do not know each other, so that nobody was asked."""
-    return None if trail.asked else console_symptoms.find(trail.case)
+    """Consoles that do not know each other, so that nobody was asked, or one refused who was not known."""
+    known = {(e.source, e.console) for e in trail.case.told(ConsoleDiscovered)}
+    asked = trail.asked
+    if asked and all((each.server, trail.agent) in known for each in asked):
+        return None
+    return console_symptoms.find(trail.case)
 
 
 def find_wall(trail: ForwardTrail) -> Diagnosis | None:
