@@ -122,8 +122,8 @@ def test_a_console_of_ones_own_is_a_call_home_server_and_a_client(
     script.chmod(0o644)
     with user.standing(name, "--no-path", "--out", "out"):
         assert user.lab("path", "up").returncode == 0
-        waits = "until grep -q stands /tmp/mine.log; do sleep 0.1; done"
-        start = f"(python3 {script} >/tmp/mine.log 2>&1 &); {waits}"
+        waits = "until grep -q stands $LAB_SHARED_DIR/mine.log; do sleep 0.1; done"
+        start = f"(python3 {script} >$LAB_SHARED_DIR/mine.log 2>&1 &); {waits}"
         done = user.lab("exec", "mine", "--", "sh", "-c", start)
         assert done.returncode == 0, done.stderr
         # The broker gives each server one request, hmc-a first.
