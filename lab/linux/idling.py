@@ -3,7 +3,7 @@
 A kernel looks through the table of tracked connections once a minute, however empty it is, and asks every
 five seconds whether a neighbour is to be kept known. A year of that takes minutes.
 
-For lives alone, in which an agent has a few connections: the kernel drops the packet of a connection whose
+For long times in which agents have a few connections: the kernel drops the packet of a connection whose
 place in the table has some fifty already, so a scan of all ports needs the large table.
 """
 
@@ -23,6 +23,16 @@ SETTINGS: Mapping[str, int] = {
     },
 }
 """Below /proc/sys/net. A year without an event then takes some fifteen seconds of processor time."""
+
+
+OWN = "User Mode Linux"
+"""What the lab's own kernel calls its processor."""
+
+
+def quieten_own() -> None:
+    """As ``quieten``, in the lab's own kernel; elsewhere nothing: another kernel is not ours to change."""
+    if OWN in Path("/proc/cpuinfo").read_text():
+        quieten()
 
 
 def quieten() -> None:

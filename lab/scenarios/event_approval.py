@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from lab.errors import PathError, ProtocolError
 from lab.events_manager.service import NAME, EventsAtWork
 from lab.events_manager.waiting import EventState
+from lab.linux import idling
 from lab.wait import comes_true, let_pass
 
 if TYPE_CHECKING:
@@ -49,5 +50,8 @@ def live(lab: RunningLab) -> bool:
         lambda: events.find(approved).state is EventState.sent,
         SENT_S,
     )
+    # Scans, which need the large table of connections, may come after that.
+    if lab.topology.service is None:
+        idling.quieten_own()
     let_pass(work.plan.waits_s)
     return sent
