@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lab import codec
+from lab.agent.inter_console import packed
 from lab.agent.message import Attempt, Message
 from lab.errors import LabError
 from lab.linux.process import PIPE, Popen, TimeoutExpired
@@ -37,17 +38,12 @@ class HomeCall:
 
     def send(self, message: Message) -> Attempt:
         """Have the reference agent send a message to IBM; its last attempt."""
-        told = {
-            "callhome-request": 1,
-            "path": message.path,
-            "content": message.content.decode(),
-            "forwarded": True,
-        }
+        told = packed(message, forwarded=True).content
         argv = [sys.executable, "-m", "lab.agent", "--json", "--relay", message.key]
         environment = {"PYTHONPATH": ":".join(sys.path), **self._environment(self._node.name)}
         try:
             with self._started(argv, environment) as popen:
-                output, _ = popen.communicate(json.dumps(told).encode(), timeout=HOME_S)
+                output, _ = popen.communicate(told, timeout=HOME_S)
         except TimeoutExpired:
             return _failed(AgentCause.timed_out, f"{HOME_S:g}")
         except (LabError, OSError) as error:  # The node is on the way down, or has no room.

@@ -21,6 +21,7 @@ from lab.consoles.forwarding import ForwardedTry, ForwardingDesk
 from lab.consoles.home_call import Environment, HomeCall
 from lab.errors import LabBroke
 from lab.ibm.threads import SmallThread
+from lab.ibm.tls import note_secrets
 from lab.linux import listening, syscalls
 from lab.paths import CA_FILE
 from lab.record.event import NodeDied
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
-KEYS, KEY_LOG = "inter-console.pem", "tls.keylog"
+KEYS = "inter-console.pem"
 DH_PARAMETERS = Path(__file__).parents[1] / "data" / "ffdhe2048.pem"
 """The group of RFC 7919 A.1."""
 _BACKLOG = 16
@@ -106,16 +107,13 @@ def _contexts(run_dir: Path, console: Console) -> tuple[ssl.SSLContext, ssl.SSLC
     """Of who is called, and of who calls."""
     keys = run_dir / "keys"
     try:
-        # TLS would create it with the rights of the umask; it opens every captured session.
-        os.close(os.open(keys / KEY_LOG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         served.load_dh_params(f"{DH_PARAMETERS}")
         suites_for(served, anonymous=console.anonymous)
         if not console.anonymous:
             served.load_cert_chain(keys / KEYS)
         calling = caller_context(f"{run_dir / CA_FILE}", anonymous=console.anonymous)
-        for context in (served, calling):
-            context.keylog_filename = os.fspath(keys / KEY_LOG)
+        note_secrets(keys, served, calling)
     except OSError as error:  # SSLError is one
         raise LabBroke(
             f"{console.node} cannot use its certificate {keys / KEYS}: {error.strerror or error}",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import ssl
 import threading
 import time
@@ -31,6 +30,7 @@ from lab.events_manager.page import ManagerPage
 from lab.events_manager.peer import PeerCaller
 from lab.events_manager.waiting import HeldEvent, WaitingEvents
 from lab.ibm.threads import SmallThread
+from lab.ibm.tls import note_secrets
 from lab.linux import listening
 from lab.linux.worker import Broke
 from lab.paths import CA_FILE
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
-KEYS, KEY_LOG = "events.pem", "tls.keylog"
+KEYS = "events.pem"
 AUDIT = "approvals.jsonl"
 """In the run directory."""
 NAME = "the Events Manager"
@@ -234,14 +234,12 @@ def _contexts(run_dir: Path, plan: HeldEvents) -> tuple[ssl.SSLContext, ssl.SSLC
     """Of who is called, and of who calls."""
     keys = run_dir / "keys"
     try:
-        # TLS would create it with the rights of the umask; it opens every captured session.
-        os.close(os.open(keys / KEY_LOG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         served.load_cert_chain(keys / KEYS)
         calling = ssl.create_default_context(cafile=f"{run_dir / CA_FILE}")
         for context in (served, calling):
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.keylog_filename = os.fspath(keys / KEY_LOG)
+        note_secrets(keys, served, calling)
     except OSError as error:  # SSLError is one
         raise LabBroke(
             f"{plan.manager} cannot use its certificate {keys / KEYS}: {error.strerror or error}",

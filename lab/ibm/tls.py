@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lab.errors import LabBroke
 from lab.topology.servers import KeyKind, TlsPlan
@@ -83,6 +84,16 @@ class KeyLog:
         self.save()
         os.close(self._file)
         os.close(self._memory)
+
+
+def note_secrets(keys: Path, *contexts: ssl.SSLContext) -> None:
+    """Have contexts write to ``tls.keylog``, with which Wireshark reads the captures; raises OSError.
+
+    OpenSSL would create the file with the rights of the umask, and the file opens every captured session.
+    """
+    os.close(os.open(keys / KEY_LOG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for context in contexts:
+        context.keylog_filename = os.fspath(keys / KEY_LOG)
 
 
 @dataclass(frozen=True, slots=True)

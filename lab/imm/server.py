@@ -7,7 +7,6 @@ fails. The sockets are opened inside the node, the threads are the lab's own.
 from __future__ import annotations
 
 import contextlib
-import os
 import ssl
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from lab.agent.web import listening as web
 from lab.errors import DaemonError, LabBroke
 from lab.ibm.threads import SmallThread
+from lab.ibm.tls import note_secrets
 from lab.imm.delivering import Notifier
 from lab.imm.desk import ModuleDesk
 from lab.imm.repository import Repository
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lab.linux.nodes import Node
     from lab.ways.ground import Ground
 
-KEYS, KEY_LOG = "imm.pem", "tls.keylog"
+KEYS = "imm.pem"
 FAILS_AFTER_S = 10.0
 """After the first subscription."""
 FAN = ("critical", "B1817201", "Fan 3 has failed")
@@ -44,15 +44,13 @@ def start(ground: Ground, node: Node) -> Iterator[ImmModule]:
     tell = ground.story.tell
     keys = ground.run_dir / "keys"
     try:
-        # TLS would create it with the rights of the umask; it opens every captured session.
-        os.close(os.open(keys / KEY_LOG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(keys / KEYS)
         client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
         for context in (server, client):
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.keylog_filename = os.fspath(keys / KEY_LOG)
+        note_secrets(keys, server, client)
     except OSError as error:  # SSLError is one
         raise LabBroke(
             f"{node.name} cannot use its certificate {keys / KEYS}: {error.strerror or error}",

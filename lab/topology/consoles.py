@@ -69,6 +69,11 @@ class Console:
         return tuple(card.address for card in self.cards)
 
 
+def named(consoles: Iterable[Console], name: str) -> Console:
+    """The console on a node; the topology has one there."""
+    return next(console for console in consoles if console.node == name)
+
+
 def help_out(consoles: Iterable[Console]) -> bool:
     """Whether some of them call home for others, so that they speak with each other."""
     return any(console.serves for console in consoles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.topology.consoles import INTER_CONSOLE_PORT
+from lab.topology.consoles import INTER_CONSOLE_PORT, named
 from lab.topology.model import Topology, Way
 
 
@@ -14,7 +14,7 @@ class ConsolesPlan(Way):
 
     def environment(self, topology: Topology, agent: str) -> dict[str, str]:
         """Where the agent's own console takes requests."""
-        console = next(each for each in topology.consoles if each.node == agent)
+        console = named(topology.consoles, agent)
         told = {"LAB_CONSOLE": f"https://{console.addresses[0]}:{PORT}"}
         return told | ({"LAB_CONSOLE_ANONYMOUS": "yes"} if console.anonymous else {})
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from lab.agent.heartbeat import system_of
 from lab.linux.console_ports import accepted_counter, dropped_counter
 from lab.names import all_of, count
-from lab.topology.consoles import DISCOVERY_PORT, INTER_CONSOLE_PORT, PORTS, Console
+from lab.topology.consoles import DISCOVERY_PORT, INTER_CONSOLE_PORT, PORTS, Console, named
 from lab.verify.case import Case
 from lab.verify.consoles import broadcast_on
 from lab.verify.finding import Check, Finding
+from lab.verify.firewall import PROTOCOLS
 from lab.ways.consoles.events import PortTaken
-from lab.wire.decode import TCP, UDP, Frame, Packet
+from lab.wire.decode import Frame, Packet
 
-PROTOCOLS = {"udp": UDP, "tcp": TCP}
 UNTRIED = "the ports of consoles were not taken away in this run"
 
 
@@ -63,9 +63,11 @@ def _judge_closed(case: Case, check: Check, trial: PortTaken) -> str:
         return f"without {what} {trial.source} knew {all_of(trial.known.split())}, and {unheard}"
     spoken = [
         frame
-        for frame, packet in _to(case, _console(case, trial.source), "udp", trial.port)
+        for frame, packet in _to(
+            case, named(case.topology.consoles, trial.source), "udp", trial.port
+        )
         if trial.started < frame.time < trial.restored
-        and packet.source not in _console(case, trial.source).addresses
+        and packet.source not in named(case.topology.consoles, trial.source).addresses
     ]
     check.want(spoken, f"nobody spoke to {trial.source} at {what}, which proves nothing")
     if trial.known:
@@ -138,7 +140,7 @@ def _to(case: Case, console: Console, protocol: str, port: int) -> list[tuple[Fr
 
 def _of_requests(case: Case, asking: str) -> list[tuple[Frame, Packet]]:
     """TCP between a console and TCP 9920 of others, on its own links."""
-    console = _console(case, asking)
+    console = named(case.topology.consoles, asking)
     return [
         (frame, packet)
         for card in console.cards
@@ -146,7 +148,3 @@ def _of_requests(case: Case, asking: str) -> list[tuple[Frame, Packet]]:
         if case.is_inter_console(packet)
         and {packet.source, packet.destination} & {*console.addresses}
     ]
-
-
-def _console(case: Case, name: str) -> Console:
-    return next(console for console in case.topology.consoles if console.node == name)

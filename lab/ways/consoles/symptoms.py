@@ -16,7 +16,7 @@ from lab.consoles.events import (
 from lab.linux.console_ports import dropped_counter
 from lab.names import all_of, count
 from lab.record.event import Event
-from lab.topology.consoles import INTER_CONSOLE_PORT, Console
+from lab.topology.consoles import INTER_CONSOLE_PORT, named
 from lab.verify import console_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, first_of
@@ -78,9 +78,9 @@ def find_undiscovered(trail: ForwardTrail) -> Diagnosis | None:
 
 def find_wall(trail: ForwardTrail) -> Diagnosis | None:
     """A firewall between two networks of the customer's, which lets nothing through to a server."""
-    own = _console(trail.case, trail.agent)
+    own = named(trail.case.topology.consoles, trail.agent)
     for asked in (each for each in trail.asked if each.is_closed):
-        far = [card.segment for card in _console(trail.case, asked.server).cards]
+        far = [card.segment for card in named(trail.case.topology.consoles, asked.server).cards]
         near = [card.segment for card in own.cards]
         if {*far} & {*near}:
             continue
@@ -143,7 +143,7 @@ def find_late_answer(trail: ForwardTrail) -> Diagnosis | None:
 def find_lost_server(trail: ForwardTrail) -> Diagnosis | None:
     """A server took a request, and was not heard of any more."""
     for asked, failed, by in trail.failed:
-        own = _console(trail.case, asked.server)
+        own = named(trail.case.topology.consoles, asked.server)
         last = max(
             (
                 frame.time
@@ -244,7 +244,10 @@ class AskedServer:
 
 
 def _read(case: Case, event: RequestForwarded) -> AskedServer:
-    asking, server = _console(case, event.source), _console(case, event.console)
+    asking, server = (
+        named(case.topology.consoles, event.source),
+        named(case.topology.consoles, event.console),
+    )
     ends = {*asking.addresses}, {*server.addresses}
     both: list[tuple[Frame, Packet]] = []
     for card in asking.cards:
@@ -272,7 +275,3 @@ def _read(case: Case, event: RequestForwarded) -> AskedServer:
         answers=[f for f, p in back if p.is_syn_ack],
         data=[f for f, p in back if p.payload],
     )
-
-
-def _console(case: Case, name: str) -> Console:
-    return next(console for console in case.topology.consoles if console.node == name)
