@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lab.container import doors
 from lab.container.node import ContainerNode, env_file, environment
 from lab.errors import ExpectationFailed
-from lab.linux.process import MARK, Popen, start_attended
+from lab.linux.process import MARK, Popen, attended
 from lab.record.container_event import ContainerEnded
 from lab.record.record import Record
 from lab.record.story import Story
@@ -32,14 +33,14 @@ class Containers:
         """The path of the network namespace that the node takes; empty if it gets a new one."""
         return doors.network(node) if node in self._by_node else ""
 
-    def start(
+    def attended(
         self, run_dir: Path, node: str, argv: Sequence[str], told: Mapping[str, str]
-    ) -> Popen[bytes]:
-        """Start a command on our own standard streams, by the client of the container's engine."""
+    ) -> AbstractContextManager[Popen[bytes]]:
+        """A command on our own standard streams, by the client of the container's engine."""
         path = _write(run_dir, node, told)
         terminal = os.isatty(0) and os.isatty(1)
         words = self._by_node[node].argv(argv, os.fspath(path), terminal=terminal)
-        return start_attended(doors.outside(words), os.environ)
+        return attended(doors.outside(words), os.environ, lambda start: start())
 
     def tell_commands(
         self, run_dir: Path, environment_of: Callable[[str], Mapping[str, str]]

@@ -23,7 +23,7 @@ from lab.inside.environment import command_environment
 from lab.inside.homeward import Homeward
 from lab.linux import firewall, inventory, links, system_log
 from lab.linux.nodes import Node
-from lab.linux.process import Daemon, Popen, how_ended, start_attended
+from lab.linux.process import Daemon, Popen, attended, exit_status, how_ended
 from lab.names import check_known
 from lab.paths import COMMANDS_FILE
 from lab.record.daemon_event import DaemonEnded
@@ -319,25 +319,28 @@ class RunningLab:
         from lab.inside import commands, way_desk
 
         watch = commands.CommandWatch(self._ground)
-        with way_desk.opened(self, (node, *self.topology.agents), watch.sparing) as desk:
+        with (
+            way_desk.opened(self, (node, *self.topology.agents), watch.sparing) as desk,
+            self.attended(node, argv) as command,
+        ):
             # Waited for here: the node's own thread is needed meanwhile, as by a gateway's modems.
-            status = exit_status(desk.wait_for(self.start(node, argv)))
+            status = exit_status(desk.wait_for(command))
         watch.note(node, argv, {**os.environ, **self.environment(node)}, status)
         return status
 
-    def start(self, node: str, argv: list[str]) -> Popen[bytes]:
-        """Start a command in a node on our own standard streams."""
+    def attended(self, node: str, argv: list[str]) -> AbstractContextManager[Popen[bytes]]:
+        """A command in a node on our own standard streams; the end of the ``with`` block ends it."""
         there = self.node(node)
         there.furnish()
         told = self.environment(node)
         if self.containers.has(node):
-            return self.containers.start(self.run_dir, node, argv, told)
+            return self.containers.attended(self.run_dir, node, argv, told)
         if image := self.images.get(node):
             argv, told = image.argv(os.fspath(self.run_dir), argv), image.environment(told)
         if self.user is not None:
             # By a program of its own: our own memory must never be copied, and Popen would copy it.
             argv, told = [*self.user.setpriv(), *argv], told | self.user.environment
-        return there.call(start_attended, argv, {**os.environ, **told})
+        return attended(argv, {**os.environ, **told}, there.call)
 
     def end_visitors(self) -> None:
         """End what users' commands left running, before the lab goes: nothing of that is the lab's."""
@@ -387,11 +390,6 @@ class RunningLab:
     def _look_for_leftovers(self) -> None:
         """g6: the last step of all: no pin of a namespace may be there any more."""
         self.record.leftovers += leftovers.of_pins(self.nodes)
-
-
-def exit_status(returned: int) -> int:
-    """What a shell says of a program's end: 128 + n of one that signal n ended."""
-    return returned if returned >= 0 else 128 - returned
 
 
 def _was_told_to_end(daemon: Daemon) -> bool:

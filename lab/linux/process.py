@@ -16,7 +16,7 @@ import re
 import select
 import signal
 import subprocess
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -343,12 +343,32 @@ def how_ended(status: int) -> str:
         return f"by signal {-status}"
 
 
-def start_attended(argv: Sequence[str], env: Mapping[str, str]) -> Popen[bytes]:
-    """Start a program on our own standard streams, in our session: the user's command.
+def exit_status(returned: int) -> int:
+    """What a shell says of a program's end: 128 + n of one that signal n ended."""
+    return returned if returned >= 0 else 128 - returned
 
-    The terminal's interrupts reach it directly; we outlive them to take the lab down. Raises
-    UsageError if there is no such program.
+
+@contextlib.contextmanager
+def attended(
+    argv: Sequence[str], env: Mapping[str, str], call: Callable[[Callable[[], None]], None]
+) -> Iterator[Popen[bytes]]:
+    """A user's command on our own standard streams, in our session; the end of the block ends it.
+
+    ``call`` runs what it is given where the command is to be. The terminal's interrupts reach the command
+    directly; we outlive them to take the lab down. Raises UsageError if there is no such program.
     """
+    started: list[Popen[bytes]] = []
+    try:
+        call(lambda: started.append(_start_attended(argv, env)))
+        yield started[0]
+    finally:
+        # SIGTERM may have come while ``call`` was at work: once it takes the next, the last is done.
+        call(lambda: None)
+        for popen in started:
+            end(popen)
+
+
+def _start_attended(argv: Sequence[str], env: Mapping[str, str]) -> Popen[bytes]:
     try:
         return subprocess.Popen(list(argv), env=dict(env), close_fds=True, cwd=_cwd())
     except FileNotFoundError as missing:

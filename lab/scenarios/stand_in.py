@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 
 from lab.errors import DeadlineExceeded, PathError
-from lab.inside.running import RunningLab, exit_status
-from lab.linux import process
+from lab.inside.running import RunningLab
+from lab.linux.process import exit_status
 from lab.scenarios import remote_service
 from lab.wait import wait_until
 
@@ -24,18 +24,15 @@ def run(lab: RunningLab, node: str, argv: list[str]) -> int:
     """
     service = lab.topology.service
     assert service is not None, "its caller has looked"
-    popen = lab.start(node, argv)
-    try:
+    with lab.attended(node, argv) as command:
         with contextlib.suppress(DeadlineExceeded):
-            wait_until(f"{argv[0]} ends", lambda: popen.poll() is not None, BEGINS_S)
-        if status := popen.poll():
+            wait_until(f"{argv[0]} ends", lambda: command.poll() is not None, BEGINS_S)
+        if status := command.poll():
             return exit_status(status)
         try:
             remote_service.live(lab, service)
         except PathError as error:
             lab.path_lost(error)
         lab.check()
-        status = popen.poll()
+        status = command.poll()
         return exit_status(status) if status is not None else 0
-    finally:
-        process.end(popen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -74,6 +75,22 @@ def test_signal_in_a_scenario(
         assert process.returncode == status
         assert not processes(os.fspath(out))
         assert (out / "record.json").exists(), "it was taken down in order"
+    finally:
+        end(process)
+
+
+def test_a_command_that_is_deaf_to_the_signal(user: User, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ("run", "direct", "--quiet", "--out", os.fspath(out))
+    script = 'trap "" TERM; echo here; while :; do sleep 1; done'
+    process = user.start(*words, "--", "sh", "-c", script)
+    try:
+        read_until(process, b"here\n")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 143
+        # The lab ends it in the end, and does not take it for something that a daemon has left.
+        assert json.loads((out / "record.json").read_text())["leftovers"] == []
     finally:
         end(process)
 

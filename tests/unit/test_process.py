@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -135,3 +138,44 @@ def test_a_program_that_takes_too_long_is_ended() -> None:
 
 def test_a_program_gets_its_input_and_gives_its_output() -> None:
     assert process.run(["tr", "a-z", "A-Z"], deadline_s=5, input="abc") == "ABC"
+
+
+class _Told(BaseException):
+    """In the place of a SIGTERM for the lab."""
+
+
+def test_a_command_ends_with_who_attends_it() -> None:
+    with pytest.raises(_Told), process.attended(["sleep", "60"], os.environ, _at_once) as command:
+        raise _Told
+    assert command.returncode == -signal.SIGTERM
+
+
+def test_a_signal_while_a_command_is_being_started() -> None:
+    # Who waits for the start is told to end, and the start goes on in the thread that was asked for it.
+    begun: list[process.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def started(*words: object, **options: object) -> process.Popen[bytes]:
+        begun.append(popen(*words, **options))  # type: ignore[call-overload]
+        return begun[-1]
+
+    threads: list[threading.Thread] = []
+
+    def call(job: Callable[[], None]) -> None:
+        for thread in threads:
+            thread.join()
+        if not threads:
+            threads.append(threading.Thread(target=job))
+            threads[0].start()
+            raise _Told
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", started)
+        with pytest.raises(_Told), process.attended(["sleep", "60"], os.environ, call):
+            pytest.fail("it was told to end")
+    (command,) = begun
+    assert command.returncode == -signal.SIGTERM
+
+
+def _at_once(job: Callable[[], None]) -> None:
+    job()
