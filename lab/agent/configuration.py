@@ -10,9 +10,10 @@ import json
 from lab.agent import storage
 from lab.agent.directory import decoded, payload
 from lab.agent.inquiry import Inquiry, NotGiven, NotTaken
+from lab.agent.message import wrong_servers
 from lab.agent.roads import Roads
 from lab.agent.session import ServiceReply
-from lab.agent.settings import SettingsError, wrong_servers
+from lab.agent.settings import SettingsError
 from lab.agent.state import AgentState
 
 PATH = "/service/configuration"

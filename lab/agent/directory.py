@@ -11,8 +11,8 @@ from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import Any
 
-from lab.agent.message import ServerUrl
-from lab.agent.settings import AgentSettings, wrong_servers
+from lab.agent.message import ServerUrl, wrong_servers
+from lab.agent.settings import AgentSettings
 from lab.topology.errand_kinds import DOWNLOADS
 
 FILE = "configuration.jws"

@@ -112,11 +112,13 @@ class Enrolment:
 
     def _queue(self, machine: Monitored) -> None:
         state = self._state
-        members = {
+        members: dict[str, object] = {
             "machine": machine.as_dict(),
             "agent": AGENT,
             "ibm_ids": list(state.settings.ibm_ids),
         }
+        if state.settings.contact is not None:
+            members["contact"] = state.settings.contact.as_dict()
         content = json.dumps(members).encode()
         entry = state.spool.add(
             Queued(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from lab.agent.http1 import split_authority
 from lab.record.cause import AgentCause, Explained
+from lab.topology.errand_kinds import DOWNLOADS
 
 
 class ServerUrl:
@@ -55,6 +56,21 @@ class ServerUrl:
         """What a proxy is asked for; it has the port in any case."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def wrong_servers(errand: str, urls: object) -> str:
+    """What is wrong with an errand's list of servers, wherever it is from; empty if nothing is.
+
+    Only downloads have servers by HTTP in clear (OUT-33).
+    """
+    if not isinstance(urls, list) or not urls or not all(isinstance(each, str) for each in urls):
+        return "is no list of URLs"
+    try:
+        for url in urls:
+            ServerUrl(url, may_be_clear=errand in DOWNLOADS)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 class Message:

@@ -53,6 +53,8 @@ class Reports:
                     hint="put a file of the papers' tables into machine_files: `lab agent collect`",
                 )
             members["files"] = files
+            if kind == INVENTORY and self._state.settings.contact is not None:
+                members["contact"] = self._state.settings.contact.as_dict()
             self._collected(machine, reason, [*files])
         return self._queue(kind, machine, reason, members, report)
 

@@ -13,12 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from lab.agent import contact
 from lab.agent.book import LEDGER_BYTES
-from lab.agent.message import ServerUrl
+from lab.agent.contact import Contact
+from lab.agent.message import wrong_servers
 from lab.agent.proxied import ProxyUrl
 from lab.errors import UsageError
 from lab.names import did_you_mean
-from lab.topology.errand_kinds import DOWNLOADS, ErrandKind
+from lab.topology.errand_kinds import ErrandKind
 
 DAY_S = 86400.0
 SCHEDULE = {
@@ -53,7 +55,7 @@ WEB_PORT = 5024
 """E-01."""
 _KEYS = {
     "state", "vendor", "generation", "ca_file", "configuration_key", "ibm_ids", "events", "machine_files",
-    "machines", "ways", "servers", "schedule", "web", "imm", "retry", "ip", "hmc_managed", "keep",
+    "machines", "ways", "servers", "schedule", "web", "imm", "retry", "ip", "hmc_managed", "keep", "contact",
 }  # fmt: skip
 _OWN_ERRANDS = ("heartbeat", "performance", "access-key")
 ERRANDS = (*(str(kind) for kind in ErrandKind), *_OWN_ERRANDS)
@@ -129,6 +131,7 @@ class AgentSettings:
     ca_file: Path
     configuration_key: Path | None
     ibm_ids: tuple[str, ...]
+    contact: Contact | None
     events: Path | None
     machine_files: Path | None
     machines: tuple[Monitored, ...]
@@ -198,6 +201,7 @@ class _Reading:
             ca_file=self._path("ca_file", needed=True) or Path(),
             configuration_key=public_key,
             ibm_ids=self._ibm_ids(),
+            contact=self._contact(),
             events=self._path("events"),
             machine_files=self._path("machine_files"),
             machines=tuple(self._machines()),
@@ -270,6 +274,15 @@ class _Reading:
             fix = f"keep {IBM_IDS}; further ones are added on IBM's web site (E-18)"
             self._wrong("ibm_ids", f"has {len(value)} IDs, and {IBM_IDS} are the most", fix)
         return tuple(value)
+
+    def _contact(self) -> Contact | None:
+        if "contact" not in self._members:
+            return None
+        table = self._table("contact")
+        found = [*contact.mistakes(table)] if isinstance(self._members["contact"], dict) else []
+        for key, problem, fix in found:
+            self._wrong(f"contact.{key}", problem, fix)
+        return None if found or not table else contact.of(table)
 
     def _machines(self) -> Iterator[Monitored]:
         tables = self._tables("machines")
@@ -383,18 +396,3 @@ class _Reading:
             )
         rest = {key: value for key, value in table.items() if key != "port"}
         return WebSetting(port if isinstance(port, int) else WEB_PORT, MappingProxyType(rest))
-
-
-def wrong_servers(errand: str, urls: object) -> str:
-    """What is wrong with an errand's list of servers, wherever it is from; empty if nothing is.
-
-    Only downloads have servers by HTTP in clear (OUT-33).
-    """
-    if not isinstance(urls, list) or not urls or not all(isinstance(each, str) for each in urls):
-        return "is no list of URLs"
-    try:
-        for url in urls:
-            ServerUrl(url, may_be_clear=errand in DOWNLOADS)
-    except ValueError as error:
-        return str(error)
-    return ""

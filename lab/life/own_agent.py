@@ -18,6 +18,16 @@ from lab.ways.proxy.plan import ProxyPlan
 
 STATE = f"{machine.FOLDER}/state"
 SETTINGS = f"{machine.FOLDER}/agent.toml"
+CONTACT = {
+    "company": "Example Corp.",
+    "name": "Kim Example",
+    "telephone": "+1 555 555-0123",
+    "email": "kim@example.com",
+    "country": "United States",
+    "system_telephone": "+1 555 555-0124",
+    "system_country": "United States",
+}
+"""Nobody: what S2's slides have an operator enter."""
 CONFIGURATION_KEY = "keys/configuration.pub"
 """In the run directory, as IBM's side writes it."""
 
@@ -56,6 +66,7 @@ def settings(
         f"model = {_text(machine.MODEL)}",
         f"serial = {_text(machine.SERIAL)}",
     ]
+    lines += ["", "[contact]", *(f"{key} = {_text(text)}" for key, text in CONTACT.items())]
     for module in topology.modules:
         if module.agent == agent:
             lines += _module(module, run_dir)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.life import own_agent
 from tests.integration.labs import ROOT, SYSTEM_PYTHON, lab
 
 pytestmark = pytest.mark.kernel
@@ -62,6 +65,13 @@ def test_a_week(week: Lived) -> None:
     }  # fmt: skip
     assert week.problems == week.life["told"] == [f"life problem {n}" for n in (1, 2, 3, 4)]
     assert (week.run_dir / "report.txt").read_text() == week.stdout
+
+
+def test_ibm_knows_whom_to_call(week: Lived) -> None:
+    """S1 Table 1."""
+    with contextlib.closing(sqlite3.connect(week.run_dir / "logs/sdc/receiver.sqlite")) as store:
+        told = [json.loads(row[0]) for row in store.execute("SELECT contact FROM systems")]
+    assert told == [own_agent.CONTACT]
 
 
 def test_no_password_is_in_what_is_kept(week: Lived) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.agent.book import TRIES, lines
 from lab.agent.collect import Collector
+from lab.agent.contact import LABELS
 from lab.agent.problems import CLOSED, OPEN, REFUSED
 from lab.agent.reports import HEARTBEAT, INVENTORY, PROBLEM, Reports
 from lab.agent.settings import AgentSettings, SettingsError, WaySetting, load
@@ -279,6 +280,9 @@ def settings_blocks(settings: AgentSettings) -> Iterator[Block]:
             ("Trusted authorities", str(settings.ca_file)),
         ),
     )
+    if settings.contact is not None:
+        told = settings.contact.as_dict()
+        yield FactList("Contact", tuple((LABELS[key], text) for key, text in told.items()))
     periods = tuple((name, _period(seconds)) for name, seconds in settings.schedule.items())
     retry = ("what was not sent is tried again", _period(settings.retry_s))
     yield FactList("Schedule: every", (*periods, retry))

@@ -1,7 +1,8 @@
 """The settings that the pages change, as a form, and what a form that comes back means for the file.
 
-Those of the slides (S2, "Configuring Electronic Service Agent", "Service Connectivity"; S0): IBM IDs, the
-service connections and their order, the times of the reports, the port. A proxy's password is never shown.
+Those of the slides (S2, "Configuring Electronic Service Agent", "Service Connectivity"; S0): the contact, IBM
+IDs, the service connections and their order, the times of the reports, the port. A proxy's password is never
+shown.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lab.agent.contact import LABELS
 from lab.agent.proxied import ProxyUrl
 from lab.agent.settings import IBM_IDS, SCHEDULE, AgentSettings
 from lab.agent.web.settings_file import NewWay
@@ -26,7 +28,17 @@ _TARGETS = {"proxy": "url", "lab-way": "way"}
 def form_block(settings: AgentSettings, written: Mapping[str, Any], version: str) -> FormBlock:
     """The form; ``written`` is what the file says, as TOML has it."""
     ibm_ids = [*settings.ibm_ids, *[""] * IBM_IDS]
+    contact = settings.contact.as_dict() if settings.contact is not None else {}
     groups = [
+        FormGroup(
+            "Contact",
+            "Whom IBM's people call about a system. Fill in all of it, or nothing. It goes to IBM with the "
+            "enrolment of a system and with each inventory.",
+            tuple(
+                FormEntry(f"contact.{key}", label, contact.get(key, ""))
+                for key, label in LABELS.items()
+            ),
+        ),
         FormGroup(
             "IBM IDs",
             "Two at most; they go to IBM with the enrolment of a system. Further ones are added on IBM's "
@@ -69,6 +81,10 @@ def values(form: Mapping[str, str], settings: AgentSettings) -> dict[tuple[str, 
     ibm_ids = [form.get(f"ibm_ids.{n}", "").strip() for n in range(IBM_IDS)]
     if [each for each in ibm_ids if each] != [*settings.ibm_ids]:
         found["ibm_ids",] = [each for each in ibm_ids if each]
+    former = settings.contact.as_dict() if settings.contact is not None else {}
+    contact = {key: text for key in LABELS if (text := form.get(f"contact.{key}", "").strip())}
+    if contact != former:
+        found["contact",] = contact or None
     for name in SCHEDULE:
         given = _number(form.get(f"schedule.{name}", ""))
         if given != settings.schedule[name]:

@@ -53,6 +53,8 @@ def change(
 ) -> AgentSettings:
     """Set keys, each a path of names such as ``("schedule", "heartbeat")``, and the ways unless None.
 
+    A value that is None takes the key away; a table takes the place of the former one, key by key.
+
     Returns what the file says now. Raises SettingsError, with every mistake, and StorageError: then the file
     is as it was.
     """
@@ -63,13 +65,28 @@ def change(
         place: Any = document
         for each in tables:
             place = place.setdefault(each, tomlkit.table())
-        place[name] = value
+        if value is None:
+            place.pop(name, None)
+        elif isinstance(value, dict):
+            _set_table(place.setdefault(name, tomlkit.table()), value)
+        else:
+            place[name] = value
     if ways is not None:
         _set_ways(document, ways)
     text = tomlkit.dumps(document)
     settings = parse(tomllib.loads(text), path)
     _replace(path, text.encode())
     return settings
+
+
+def _set_table(table: Any, members: Mapping[str, Any]) -> None:
+    """Keep what says the same, with the comments there."""
+    for key in [*table]:
+        if key not in members:
+            del table[key]
+    for key, value in members.items():
+        if table.get(key) != value:
+            table[key] = value
 
 
 def _set_ways(document: TOMLDocument, ways: Sequence[NewWay]) -> None:
@@ -80,12 +97,7 @@ def _set_ways(document: TOMLDocument, ways: Sequence[NewWay]) -> None:
     for way in ways:
         known = way.before is not None and way.before < len(former)
         place = former[way.before] if known else table()
-        for key in [*place]:
-            if key not in way.members:
-                del place[key]
-        for key, value in way.members.items():
-            if place.get(key) != value:
-                place[key] = value
+        _set_table(place, way.members)
         fresh.append(place)
     document.pop("ways", None)
     if ways:

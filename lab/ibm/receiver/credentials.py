@@ -72,6 +72,7 @@ def enrol(
     values = {
         "agent": content["agent"],
         "ibm_ids": json.dumps(content["ibm_ids"]),
+        "contact": json.dumps(content["contact"]) if "contact" in content else "",
         "enrolled": now,
         "report": report,
         "digest": digest,

@@ -1,9 +1,10 @@
-"""What the people at the receiver see of the store: machines, resets that are asked for, problems, what was
-deleted. No password, and nothing of what a message says.
+"""What the people at the receiver see of the store: machines, whom to call about each, resets that are asked
+for, problems, what was deleted. No password, and nothing else of what a message says.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ def machines(store: Store) -> list[dict[str, Any]]:
             "id": row["id"],
             "machine": str(MachineName(row["type"], row["model"], row["serial"])),
             "agent": row["agent"],
+            "contact": json.loads(row["contact"]) if row["contact"] else None,
             "enrolled": row["enrolled"],
             "password_number": row["number"],
             "password_since": row["since"],

@@ -114,6 +114,8 @@ class Operations:
                 call.text,
                 call.now,
             )
+            if fresh and "contact" in call.content:
+                reports.note_contact(self._store, call.peer.id, call.content["contact"])
             return (201 if fresh else 200), reports.acknowledgement(row)
 
         return put

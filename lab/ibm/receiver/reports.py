@@ -6,7 +6,9 @@ first time, so a queue can be drained until each message has an answer, and noth
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Mapping
 
 from lab.ibm.receiver.credentials import transaction_of
 from lab.ibm.receiver.refused import NotDone
@@ -43,6 +45,11 @@ def put(
     fresh = find(store, system, kind, report)
     assert fresh is not None, "it has just been written"
     return True, fresh
+
+
+def note_contact(store: Store, system: str, contact: Mapping[str, str]) -> None:
+    """Whom IBM's people call about a machine from now on (S1 Table 1)."""
+    store.write("UPDATE systems SET contact = ? WHERE id = ?", json.dumps(contact), system)
 
 
 def find(store: Store, system: str, kind: str, report: str) -> sqlite3.Row | None:

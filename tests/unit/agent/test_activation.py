@@ -11,6 +11,7 @@ import pytest
 
 from lab.agent import activation, commands, storage
 from lab.agent.access_key import AccessKeys
+from lab.agent.contact import LABELS
 from lab.agent.courier import Trip
 from lab.agent.fixes import Fixes
 from lab.agent.inquiry import NotGiven
@@ -216,6 +217,31 @@ def test_two_ibm_ids_go_with_the_enrolment(alive: AgentLife) -> None:
         row = store.one("SELECT ibm_ids FROM systems")
     assert row is not None
     assert json.loads(row["ibm_ids"]) == ["a@example.com", "b@example.com"]
+
+
+def test_the_contact_goes_with_the_enrolment_and_with_each_inventory(alive: AgentLife) -> None:
+    """S1 Table 1; IBM's people see it, and nothing else of what an agent sends."""
+    kim = dict.fromkeys(LABELS, "555-0123") | {"name": "Kim", "email": "kim@example.com"}
+    agent = alive.agent(alive.settings(contact=kim))
+    assert agent.beat().kept == 0
+    (machine,) = alive.site.receiver.listing("machines")
+    assert machine["contact"] == kim
+
+    ann = {**kim, "name": "Ann"}
+    later = alive.agent(alive.settings(contact=ann))
+    assert later.beat().kept == 0
+    (machine,) = alive.site.receiver.listing("machines")
+    assert machine["contact"] == kim, "a heartbeat has no contact"
+    later.reports.regular("inventory", later.machine)
+    assert later.courier.send().kept == 0
+    (machine,) = alive.site.receiver.listing("machines")
+    assert machine["contact"] == ann
+
+
+def test_without_a_contact_none_is_sent(alive: AgentLife) -> None:
+    assert alive.agent(alive.settings()).beat().kept == 0
+    (machine,) = alive.site.receiver.listing("machines")
+    assert machine["contact"] is None
 
 
 def test_a_fix_is_fetched_anonymously_once_the_machine_is_enrolled(

@@ -69,6 +69,14 @@ ledger = 100000
 [web]
 port = 6000
 certificate = "x"
+[contact]
+company = "Example Corp."
+name = "Kim Example"
+telephone = "+1 (555) 555-0123"
+email = "kim@example.com"
+country = "United States"
+system_telephone = "555-0124"
+system_country = "Canada"
 """,
         encoding="utf-8",
     )
@@ -86,9 +94,20 @@ certificate = "x"
     assert (got.keep.problems_s, got.keep.ledger_bytes) == (DAY_S, 100000)
     assert got.web is not None
     assert (got.web.port, got.web.more["certificate"]) == (6000, "x")
+    assert got.contact is not None
+    assert (got.contact.name, got.contact.system_country) == ("Kim Example", "Canada")
 
 
 PROXY = {"kind": "proxy", "url": "http://p:1"}
+KIM = {
+    "company": "Example Corp.",
+    "name": "Kim Example",
+    "telephone": "555-0123",
+    "email": "kim@example.com",
+    "country": "United States",
+    "system_telephone": "555-0124",
+    "system_country": "Canada",
+}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +139,13 @@ PROXY = {"kind": "proxy", "url": "http://p:1"}
         ({"keep": {"queue": 3}}, "keep.queue", "keys: problems, ledger"),
         ({"hmc_managed": "no"}, "hmc_managed", "write hmc_managed = true"),
         ({"ip": 5}, "ip", "known: any, 4, 6"),
+        ({"contact": "Kim"}, "contact", "write [contact] on a line of its own"),
+        ({"contact": {k: KIM[k] for k in KIM if k != "company"}}, "contact.company", "Company name"),
+        ({"contact": {**KIM, "fax": "1"}}, "contact.fax", "keys: company, name"),
+        ({"contact": {**KIM, "telephone": "ask Ann"}}, "contact.telephone", "no telephone number"),
+        ({"contact": {**KIM, "email": "kim"}}, "contact.email", "no email address"),
+        ({"contact": {**KIM, "name": "K" * 129}}, "contact.name", "128 are the most"),
+        ({"contact": {**KIM, "name": " "}}, "contact.name", "is no text"),
     ],
 )  # fmt: skip
 def test_an_error_names_the_file_the_key_and_the_fix(

@@ -264,3 +264,5 @@ def test_settings_of_the_labs_own_agent(topology: Topology, tmp_path: Path) -> N
     assert [machine.name for machine in found.machines] == ["8284-22A*21ABCDE"]
     assert found.servers["problem"] == ("https://a.test",)
     assert str(found.events) == "/run/lab/life/events"
+    assert found.contact is not None
+    assert found.contact.as_dict() == own_agent.CONTACT

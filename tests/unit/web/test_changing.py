@@ -171,6 +171,40 @@ def test_the_ways_get_another_order_with_their_comments_and_passwords(
     assert "opensesame" not in office.page + str(office.noted) + str(office.told)
 
 
+def test_a_contact_is_written_changed_and_taken_away(office: SettingsDesk) -> None:
+    """S2, "Configuring Electronic Service Agent": all of it, or nothing."""
+    kim = {
+        "contact.company": "Example Corp.",
+        "contact.name": "Kim Example",
+        "contact.telephone": "555-0123",
+        "contact.email": "kim@example.com",
+        "contact.country": "United States",
+        "contact.system_telephone": "555-0124",
+        "contact.system_country": "Canada",
+    }
+    half = office.send({**office.form(), "contact.name": "Kim Example"})
+    assert half.status == 422
+    assert "contact.company is missing" in half.content.decode()
+    assert office.path.read_text() == FILE
+
+    assert office.change(**kim).status == 303
+    got = load(office.path).contact
+    assert got is not None
+    assert {f"contact.{key}": value for key, value in got.as_dict().items()} == kim
+    assert "Name of the contact person" in office.page
+    assert office.send(office.form()).status == 303
+    assert "Nothing was changed." in office.page
+
+    office.path.write_text(office.path.read_text().replace('"Canada"', '"Canada"   # the lake'))
+    assert office.change(**{"contact.name": "Ann Example"}).status == 303
+    assert 'name = "Ann Example"' in office.path.read_text()
+    assert '"Canada"   # the lake' in office.path.read_text()
+    assert office.change(**dict.fromkeys(kim, "")).status == 303
+    assert load(office.path).contact is None
+    assert "[contact]" not in office.path.read_text()
+    assert [each["keys"] for each in office.noted] == ["contact"] * 3
+
+
 def test_another_address_of_a_proxy_has_its_own_password(office: SettingsDesk) -> None:
     office.change(ways__1__target="http://other.example:8080")
     assert "opensesame" not in office.path.read_text()

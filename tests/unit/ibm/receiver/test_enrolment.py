@@ -123,6 +123,13 @@ def test_a_machine_is_named_as_on_its_plate(
     assert problem in said(answer)["problem"]
 
 
+def test_a_contact_is_all_there_or_left_out(desk: Desk) -> None:
+    half = {**enrolment(), "contact": {"name": "Kim Example"}}
+    refused = desk.connection().put("enrolments/e1", half)
+    assert refused.status == 400
+    assert "contact: lacks company" in said(refused)["problem"]
+
+
 def test_two_ibm_ids_at_most(desk: Desk) -> None:
     """E-18."""
     three = {**enrolment(), "ibm_ids": ["a@x", "b@x", "c@x"]}
