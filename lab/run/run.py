@@ -56,7 +56,6 @@ SCRIPT_FILE = "keys/script.json"
 RULES_FOLDER = "rules"
 """Where the files of rules of the user's own are kept, as they were loaded."""
 
-
 IN_THIS_KERNEL = "a container's network belongs to this machine's kernel"
 
 PlanImage = Callable[[int], "ImagePlan"]
@@ -277,8 +276,8 @@ class Run:
             ) from error
 
     def judge(self) -> Result:
-        """Judge what was seen and write verdict.json; a run that was never made is an error."""
-        from lab import verify
+        """Judge what was seen, write verdict.json and the evidence; a run that was never made is an error."""
+        from lab import report, verify
         from lab.verify import verdict
 
         self.collect_captures()
@@ -286,8 +285,8 @@ class Run:
         # Only 0 and 1 are a scenario's own; anything else says that the lab broke.
         findings: tuple[Finding, ...] = ()
         diagnosis = ""
+        case = verify.Case(self.topology, record or Record(started=time.time()), self.run_dir)
         if record is not None:
-            case = verify.Case(self.topology, record, self.run_dir)
             findings = verify.judge(case)
             found = verify.diagnose(case)
             diagnosis = _losses(record) or ("" if found.cause == verify.NOTHING else str(found))
@@ -296,7 +295,7 @@ class Run:
 
         result = verdict.result(
             self.topology,
-            record or Record(started=time.time()),
+            case.record,
             findings,
             engine=self.engine.value,
             clock=self.clock.value,
@@ -305,6 +304,7 @@ class Run:
             lab_broke=record is None or record.broke_off or record.frames_lost > 0,
         )
         verdict.write(self.run_dir / VERDICT_FILE, result)
+        report.write(case, result)
         sudo.give_back([self.run_dir])
         return result
 

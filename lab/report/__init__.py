@@ -1,0 +1,50 @@
+"""What a run leaves for people beside the verdict: files in the run directory, made of what was judged.
+
+``write`` is called once, by ``Run.judge``. A writer is a function here that imports its module when it is
+called: a run waits for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lab.paths import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lab.verify.case import Case
+    from lab.verify.verdict import Result
+
+
+def write(case: Case, result: Result) -> None:
+    """Have each writer write; what one that fails loses is told on standard error."""
+    for name, writer in WRITERS.items():
+        try:
+            writer(case, result)
+        # Whatever is wrong with evidence, the verdict stands.
+        except Exception as error:  # noqa: BLE001
+            where = shown(case.run_dir)
+            sys.stderr.write(
+                f"lab: {name} of {where} is not complete: {_told(error)}; "
+                f"the verdict stands, and `lab report {where}` tries it again\n"
+            )
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _timeline(case: Case, result: Result) -> None:
+    from lab.report import timeline
+
+    timeline.write(case, result)
+
+
+WRITERS: dict[str, Callable[[Case, Result], None]] = {
+    "timeline.jsonl": _timeline,
+}
+"""What is written, in this order, and by whom."""

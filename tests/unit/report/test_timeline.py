@@ -1,0 +1,176 @@
+"""The timeline has what happened, in order, from every source, and no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import report
+from lab.report import milestones, timeline
+from lab.report.timeline import Entry
+from lab.secret import Secret
+from lab.verify.case import Case
+from lab.wire import decode
+from tests.unit.report.conftest import judged
+
+RunDir = Callable[[str], Path]
+
+
+def written(path: Path) -> list[Entry]:
+    case, result = judged(path)
+    timeline.write(case, result)
+    return timeline.read(path)
+
+
+def texts(found: list[Entry], kind: str) -> list[str]:
+    return [each["text"] for each in found if each["kind"] == kind]
+
+
+def test_everything_is_there_in_the_order_of_time(run_dir: RunDir) -> None:
+    found = written(run_dir("vpn-nat"))
+    times = [each["time"] for each in found]
+    assert times == sorted(times)
+    assert all({"time", "kind", "source", "text"} <= each.keys() for each in found)
+    assert {"event", "packet", "ledger", "finding"} <= {each["kind"] for each in found}
+
+
+def test_the_conversation_of_the_vpn_is_told_from_ike_to_tcp(run_dir: RunDir) -> None:
+    told = [
+        each["text"].partition(" hmc")[0].partition(" vpn1")[0]
+        for each in written(run_dir("vpn-nat"))
+        if each["kind"] == "packet"
+    ]
+    steps = [
+        "IKEv1 main mode",
+        "IKEv1 quick mode",
+        "SCCRQ",
+        "SCCRP",
+        "SCCCN",
+        "ICRQ",
+        "ICRP",
+        "ICCN",
+        "LCP Configure-Request",
+        "CHAP Challenge",
+        "CHAP Response",
+        "CHAP Success",
+        "IPCP Configure-Request, 0.0.0.0",
+        "SYN",
+        "SYN-ACK sdc 129.42.160.48:443 ->",
+        "FIN",
+    ]
+    places = [told.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def test_a_packet_is_told_once_with_the_wires_that_it_came_to(run_dir: RunDir) -> None:
+    path = run_dir("direct-snat")
+    found = written(path)
+    syn = next(e for e in found if e["kind"] == "packet" and e["text"].startswith("SYN hmc"))
+    wire = decode.read_all(path / "wire")
+    places = [(syn["segment"], syn["frame"]), *map(tuple, syn["also"])]
+    packets = [frame.ip for segment, n in places for frame in wire[segment] if frame.number == n]
+    assert len(places) > 2
+    assert len({p.tcp_sequence for p in packets if p}) == 1
+    # NAT has changed who sends.
+    assert len({p.source for p in packets if p}) == 2
+    assert all(p and p.is_bare_syn for p in packets)
+
+
+def test_a_packet_that_a_node_dropped_ends_there(run_dir: RunDir) -> None:
+    found = written(run_dir("vpn-nat.drop-udp-500"))
+    ike = [each for each in found if each.get("protocol") == "ISAKMP"]
+    assert ike
+    # The firewall drops them: none comes to another wire, and each retransmission is told anew.
+    assert not any(each.get("also") for each in ike)
+    assert len(ike) > 2
+
+
+def test_the_dialogue_with_the_modem_is_there(run_dir: RunDir) -> None:
+    found = written(run_dir("dial"))
+    said = texts(found, "at")
+    dialled = next(i for i, text in enumerate(said) if text.startswith("-> ATDT"))
+    assert any("CONNECT" in text for text in said[dialled:] if text.startswith("<-"))
+    assert "PAP Authenticate-Request, from the caller" in texts(found, "packet")
+
+
+def test_milestones_come_from_logs_with_the_time(run_dir: RunDir) -> None:
+    path = run_dir("vpn-nat")
+    folder = path / "logs" / "hmc"
+    folder.mkdir(parents=True)
+    (folder / "charon.log").write_text(
+        "1796057839.873 00[JOB] spawning 8 worker threads\n"
+        "1796057840.052 07[IKE] <hmc-vpn1|1> IKE_SA hmc-vpn1[1] established between a...b\n"
+        "1796057840.052 07[IKE] <hmc-vpn1|1> scheduling reauthentication in 604800s\n"
+        "cut off"
+    )
+    (folder / "syslog").write_text(
+        "2026-11-30T16:57:20.292Z <149>Nov 30 16:57:20 pppd[12]: CHAP authentication succeeded\n"
+        "2026-11-30T16:57:20.292Z <151>Nov 30 16:57:20 pppd[12]: sent [LCP EchoReq id=0x0 failed]\n"
+        "2026-11-30T16:57:21.000Z <149>Nov 30 16:57:21 hello: started by chance\n"
+    )
+    (folder / "xl2tpd.log").write_text("xl2tpd[11]: Connection established to 1.2.3.4\n")
+    assert [(m.time, m.program, m.text) for m in milestones.find(path)] == [
+        (1796057840.052, "charon", "IKE_SA hmc-vpn1[1] established between a...b"),
+        (1796057840.292, "pppd", "CHAP authentication succeeded"),
+    ]
+
+
+def test_fault_and_findings_are_there(run_dir: RunDir) -> None:
+    found = written(run_dir("vpn-nat.wrong-psk"))
+    (fault,) = texts(found, "fault")
+    assert "wrong-psk" in fault
+    failed = [each for each in found if each["kind"] == "finding" and each["verdict"] == "fail"]
+    assert {"P-01", "P-02"} <= {each["requirement"] for each in failed}
+    first = next(each for each in failed if each["requirement"] == "P-01")
+    evidence = first["evidence"][0]
+    shown = [
+        each
+        for each in found
+        if each["kind"] == "packet"
+        and (each["segment"], each["frame"])
+        in {(evidence["segment"], n) for n in evidence["frames"]}
+    ]
+    assert all(each["time"] >= first["time"] for each in shown)
+
+
+@pytest.mark.parametrize("name", ["vpn-nat", "dial", "proxy-auth", "vpn-dial"])
+def test_no_secret_of_the_run_is_in_it(run_dir: RunDir, name: str) -> None:
+    path = run_dir(name)
+    case, result = judged(path)
+    timeline.write(case, result)
+    text = (path / timeline.TIMELINE).read_text()
+    secrets = _secrets(case.topology)
+    assert secrets
+    assert [each for each in secrets if each in text] == []
+
+
+def _secrets(value: Any) -> set[str]:
+    """Every secret of a model."""
+    if isinstance(value, Secret):
+        return {value.reveal()}
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, list | tuple):
+        return {each for part in value for each in _secrets(part)}
+    names = getattr(type(value), "__dataclass_fields__", ())
+    return {each for name in names for each in _secrets(getattr(value, name))}
+
+
+def test_a_writer_that_fails_is_told_in_one_line_and_the_others_write(
+    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case, result = judged(run_dir("direct"))
+
+    def broken(_case: Case, _result: object) -> None:
+        raise ValueError("it is broken\nand how")
+
+    monkeypatch.setattr(report, "WRITERS", {"first.txt": broken, **report.WRITERS})
+    report.write(case, result)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lab: first.txt of ")
+    assert "it is broken" in line
+    assert "lab report" in line
+    assert timeline.read(case.run_dir)
