@@ -183,6 +183,8 @@ class Frame:
     destination_mac: bytes
     ethertype: int
     ip: Packet | None
+    vlans: tuple[int, ...] = ()
+    """Of the tags that ``data`` is without, the outermost first."""
 
 
 def read(path: Path, segment: str = "") -> list[Frame]:
@@ -240,9 +242,10 @@ def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:
 
     Tags of VLANs are left out of ``data``, so that what follows is where it is in every other frame.
     """
-    data = vlan.untagged(data)
+    bare = vlan.untagged(data)
+    vlans, data = () if bare is data else vlan.tags(data), bare
     if len(data) < 14:
-        return Frame(segment, number, time, data, b"", b"", 0, None)
+        return Frame(segment, number, time, data, b"", b"", 0, None, vlans)
 
     ethertype = data[12] << 8 | data[13]
     if ethertype == ETHERTYPE_IPV4:
@@ -253,7 +256,7 @@ def read_frame(segment: str, number: int, time: float, data: bytes) -> Frame:
             ip = None
     else:
         ip = None
-    return Frame(segment, number, time, data, data[6:12], data[0:6], ethertype, ip)
+    return Frame(segment, number, time, data, data[6:12], data[0:6], ethertype, ip, vlans)
 
 
 def parse_ip(data: bytes) -> Packet | None:

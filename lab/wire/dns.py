@@ -18,6 +18,21 @@ NO_SUCH_NAME = 3
 """RFC 1035 4.1.1: the code of an answer that says so."""
 
 
+@dataclass(frozen=True, slots=True)
+class DnsMessage:
+    """A message with a question."""
+
+    number: int
+    is_answer: bool
+    name: str
+    kind: str
+    """Of records: ``A``, ``AAAA``, or what scapy calls another one."""
+    code: int
+    """RFC 1035 4.1.1; 0 is success."""
+    addresses: tuple[str, ...]
+    """Those that an answer tells."""
+
+
 @dataclass(slots=True)
 class Lookup:
     """One question for the addresses of a name, asked once or several times, and its answer."""
@@ -47,14 +62,15 @@ def read(packets: Iterable[tuple[Frame, Packet]]) -> list[Lookup]:
     found: dict[tuple[object, ...], Lookup] = {}
     for frame, packet in packets:
         asks = packet.destination_port == PORT
-        if not packet.uses_udp(PORT) or not (message := _message(packet)):
+        message = read_message(packet) if packet.uses_udp(PORT) else None
+        if message is None or message.kind not in KINDS.values():
             continue
         client, server = (
             (packet.source, packet.destination) if asks else (packet.destination, packet.source)
         )
         port = packet.source_port if asks else packet.destination_port
-        number, name, kind, code, addresses = message
-        key = client, port, server, number, name, kind
+        name, kind = message.name, message.kind
+        key = client, port, server, message.number, name, kind
         lookup = found.get(key)
         if lookup is None:
             lookup = found[key] = Lookup(client, server, name, kind, frame.time)
@@ -62,22 +78,25 @@ def read(packets: Iterable[tuple[Frame, Packet]]) -> list[Lookup]:
             lookup.asked.append(frame)
         else:
             if not lookup.answers:
-                lookup.code, lookup.addresses = code, addresses
+                lookup.code, lookup.addresses = message.code, message.addresses
             lookup.answers.append(frame)
     return list(found.values())
 
 
-def _message(packet: Packet) -> tuple[int, str, str, int, tuple[str, ...]] | None:
-    """Number, name, kind, code and addresses of a question for addresses, or of its answer."""
+def read_message(packet: Packet) -> DnsMessage | None:
+    """The message in a packet; None where scapy cannot read one."""
     reader = _scapy.dns_reader()
     try:
         dns = reader(packet.payload)
         question = dns.qd[0] if dns.qdcount else None
-        if question is None or question.qtype not in KINDS:
+        if question is None:
             return None
         name = question.qname.decode("ascii", "replace").rstrip(".").lower()
+        kind = KINDS.get(question.qtype) or str(
+            question.get_field("qtype").i2repr(question, question.qtype)
+        )
         records = [dns.an[place] for place in range(len(dns.an or ()))]
         told = (str(each.rdata) for each in records if getattr(each, "type", 0) in KINDS)
-        return int(dns.id), name, KINDS[question.qtype], int(dns.rcode), tuple(told)
+        return DnsMessage(int(dns.id), bool(dns.qr), name, kind, int(dns.rcode), tuple(told))
     except Exception:  # noqa: BLE001 - of bytes from anywhere scapy raises whatever it may
         return None

@@ -82,6 +82,9 @@ class IsakmpMessage:
     """Type and body, in order; empty where the message is encrypted."""
     body: bytes
     """All that follows the header."""
+    is_encrypted: bool = False
+    first: int = 0
+    """The type of the first payload, which the header tells."""
 
     @property
     def transforms(self) -> tuple[dict[int, int], ...]:
@@ -145,7 +148,9 @@ def parse(data: bytes) -> IsakmpMessage | None:
     body = data[_header.size : length]
     encrypted = flags & 1 if version >> 4 == 1 else first in _ENCRYPTED
     payloads = () if encrypted else tuple(_chain(first, body))
-    return IsakmpMessage(icookie, rcookie, version, exchange, ident, payloads, body)
+    return IsakmpMessage(
+        icookie, rcookie, version, exchange, ident, payloads, body, bool(encrypted), first
+    )
 
 
 def _chain(kind: int, body: bytes) -> list[tuple[int, bytes]]:

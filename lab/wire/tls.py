@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lab.wire.decode import TCP, Frame, Packet, reverse
@@ -33,17 +33,40 @@ class NoTls(ValueError):
 
 def records(stream: bytes) -> list[TlsRecord]:
     """The records of one direction, from its first byte; the last one may be cut short. Raises NoTls."""
+    return [
+        TlsRecord(kind, version, stream[begin : begin + length])
+        for kind, version, begin, length in _records(stream)
+    ]
+
+
+def whole_records(stream: bytearray) -> list[TlsRecord]:
+    """Take the records off a stream that it has whole. Raises NoTls if another thing begins there."""
     found: list[TlsRecord] = []
+    end = 0
+    try:
+        for kind, version, begin, length in _records(stream):
+            if begin + length > len(stream):
+                break
+            end = begin + length
+            found.append(TlsRecord(kind, version, bytes(stream[begin:end])))
+    except NoTls:
+        if not found:
+            raise
+    del stream[:end]
+    return found
+
+
+def _records(stream: bytes | bytearray) -> Iterator[tuple[int, int, int, int]]:
+    """Kind, version, and where the body begins and how long it is, of each."""
     at = 0
     while at + _HEAD.size <= len(stream):
         kind, version, length = _HEAD.unpack_from(stream, at)
         known = CHANGE_CIPHER_SPEC <= kind <= APPLICATION_DATA
         if not known or version >> 8 != 3 or not 0 < length <= MOST_BYTES:
-            raise NoTls(f"byte {at} begins no TLS record: {stream[at : at + 5].hex(' ')}")
-        begin = at + _HEAD.size
-        found.append(TlsRecord(kind, version, stream[begin : begin + length]))
-        at = begin + length
-    return found
+            begun = bytes(stream[at : at + 5]).hex(" ")
+            raise NoTls(f"byte {at} begins no TLS record: {begun}")
+        yield kind, version, at + _HEAD.size, length
+        at += _HEAD.size + length
 
 
 @dataclass(slots=True)

@@ -23,3 +23,12 @@ def untagged(frame: bytes) -> bytes:
     while len(frame) >= _LEAST_BYTES and (frame[12] << 8 | frame[13]) in _PROTOCOLS:
         frame = frame[:_BEHIND_ADDRESSES] + frame[_BEHIND_ADDRESSES + _TAG_BYTES :]
     return frame
+
+
+def tags(frame: bytes) -> tuple[int, ...]:
+    """The VLANs that the tags of a frame name, the outermost first; none of a frame without a tag."""
+    found: list[int] = []
+    while len(frame) >= _LEAST_BYTES and (frame[12] << 8 | frame[13]) in _PROTOCOLS:
+        found.append((frame[14] & 0x0F) << 8 | frame[15])
+        frame = frame[:_BEHIND_ADDRESSES] + frame[_BEHIND_ADDRESSES + _TAG_BYTES :]
+    return tuple(found)
