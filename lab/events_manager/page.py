@@ -14,9 +14,9 @@ from urllib.parse import quote, unquote
 
 from lab.agent.web import pages
 from lab.agent.web.exchange import WebRefusal, WebReply, WebRequest
-from lab.agent.web.pages import Markup, fill, join
 from lab.errors import LabError
 from lab.events_manager.manager import EventsManager, ListedEvent, ShownEvent
+from lab.markup import Markup, fill, join
 from lab.topology.held_events import PAGE, HeldEvents
 
 FORM_BYTES = 4096

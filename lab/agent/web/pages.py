@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from html import escape
 
 from lab.agent.web.sheet import (
     PATH,
@@ -25,6 +24,7 @@ from lab.agent.web.sheet import (
     Tone,
     Value,
 )
+from lab.markup import Markup, fill, join
 
 PRODUCT = "Electronic Service Agent"
 _ENTRY_CHARACTERS = 512
@@ -34,25 +34,6 @@ ICON = (
     'fill="#0b57d0"/><path d="M4 11V5h6M4 8h5" stroke="#fff" stroke-width="2" fill="none"/>'
     '<circle cx="11.5" cy="11" r="1.5" fill="#fff"/></svg>'
 )
-
-
-class Markup(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
-
-def fill(template: str, **values: str | Markup) -> Markup:
-    """A template (``str.format``) with values, each escaped unless it is ``Markup``."""
-    return Markup(template.format(**{name: _safe(value) for name, value in values.items()}))
-
-
-def join(parts: list[Markup] | list[str]) -> Markup:
-    return Markup("".join(_safe(part) for part in parts))
-
-
-def _safe(value: str | Markup) -> str:
-    return value if isinstance(value, Markup) else escape(value)
 
 
 class Reader:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.agent.web.pages import Markup, Reader, fill, login_page, message_page, sheet_page
+from lab.agent.web.pages import Reader, login_page, message_page, sheet_page
 from lab.agent.web.sheet import (
     FactList,
     Grid,
@@ -19,6 +19,7 @@ from lab.agent.web.sheet import (
     Shown,
     Tone,
 )
+from lab.markup import Markup, fill
 
 READER = Reader("operator", "t0ken")
 VOID = {"meta", "link", "input"}
