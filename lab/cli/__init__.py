@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "run": "run a topology's own scenario, or a command of yours, and judge what was seen",
     "faults": "list the faults that a topology can be run with",
     "verify": "run every path, one verdict each",
+    "report": "make the report of a run again: one HTML file with verdict, packets, requests and logs",
     "judge": "judge a capture from outside the lab, as far as packets alone show",
     "service": "try remote service, and print its contract: who may reach what, and what was seen",
     "life": "have an agent, the lab's or yours, live through a script of events, and judge it by requirement",

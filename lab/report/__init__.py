@@ -44,7 +44,14 @@ def _timeline(case: Case, result: Result) -> None:
     timeline.write(case, result)
 
 
+def _html(case: Case, result: Result) -> None:
+    from lab.report import html
+
+    html.write(case, result)
+
+
 WRITERS: dict[str, Callable[[Case, Result], None]] = {
     "timeline.jsonl": _timeline,
+    "report.html": _html,
 }
 """What is written, in this order, and by whom."""
