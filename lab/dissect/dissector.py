@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from lab.dissect import ike, link, network, streams, transport, tunnels
+from lab.dissect import ike, link, lookups, network, streams, transport, tunnels
 from lab.dissect.anatomy import Anatomy, Dissected, size
 from lab.dissect.transport import Talks
 from lab.dissect.unsealer import Unsealer
@@ -128,7 +128,7 @@ class Dissector:
             self._esp(anatomy, sealed, len(anatomy.layers))
         elif packet.uses_udp(l2tp.PORT):
             tunnels.layer_2_tunnel(anatomy, data)
-        elif packet.uses_udp(dns.PORT) and (lookup := dns.read_message(packet)):
+        elif packet.uses_udp(dns.PORT) and (lookup := lookups.read(packet)):
             _dns(anatomy, lookup)
 
     def _esp(self, anatomy: Anatomy, sealed: esp.Sealed, depth: int) -> None:
